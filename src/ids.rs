@@ -1,0 +1,335 @@
+//! The names that identify things: integrations, endpoints, tables, fetches.
+//!
+//! Integration ids come from webhook bodies and configuration. They are opaque to us, so they are checked once, here,
+//! and reach a path only as an [`IntegrationKey`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+/// The longest integration id accepted, in bytes. Longer ones are counted and ignored.
+pub const MAX_INTEGRATION_ID_BYTES: usize = 256;
+
+/// How many characters of the id a key repeats, for people who read paths.
+const KEY_PREFIX_CHARS: usize = 40;
+
+/// Kombo's name of one customer's connection, such as `personio:CBNMt7dSNCzBdnRTx87dev4E`.
+///
+/// Opaque but for the tool before the first colon. Visible ASCII, because it travels in the `X-Integration-Id` header.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IntegrationId(Arc<str>);
+
+impl IntegrationId {
+    /// Checks the text of an id.
+    ///
+    /// # Errors
+    /// Says what is wrong when the text is empty, longer than [`MAX_INTEGRATION_ID_BYTES`], holds anything but visible
+    /// ASCII, or has no tool before a colon.
+    pub fn new(text: &str) -> Result<Self, IdError> {
+        if text.is_empty() {
+            return Err(IdError::Empty);
+        }
+        if text.len() > MAX_INTEGRATION_ID_BYTES {
+            return Err(IdError::TooLong { bytes: text.len() });
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(IdError::NotVisibleAscii);
+        }
+        match text.split_once(':') {
+            Some((tool, rest)) if !tool.is_empty() && !rest.is_empty() => Ok(Self(text.into())),
+            _ => Err(IdError::NoTool { text: text.into() }),
+        }
+    }
+
+    /// Returns the exact text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the connected tool's slug: what stands before the first colon.
+    #[must_use]
+    pub fn tool(&self) -> &str {
+        self.0.split(':').next().unwrap_or_default()
+    }
+
+    /// Returns the key under which this integration's rows are stored.
+    #[must_use]
+    pub fn key(&self) -> IntegrationKey {
+        let prefix: String = self
+            .0
+            .chars()
+            .take(KEY_PREFIX_CHARS)
+            .map(|c| {
+                if c.is_ascii_alphanumeric() {
+                    c.to_ascii_lowercase()
+                } else {
+                    '-'
+                }
+            })
+            .collect();
+        let digest = Sha256::digest(self.0.as_bytes());
+        let suffix: String = digest
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        IntegrationKey(format!("{prefix}-{suffix}").into())
+    }
+}
+
+impl fmt::Display for IntegrationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for IntegrationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.0)
+    }
+}
+
+/// Why a text is not an integration id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdError {
+    /// Nothing there.
+    #[error("an integration id is empty")]
+    Empty,
+    /// Longer than Kombo's ids can be.
+    #[error("an integration id of {bytes} bytes is longer than {MAX_INTEGRATION_ID_BYTES}")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// It could not travel in an HTTP header.
+    #[error("an integration id holds a character that is not visible ASCII")]
+    NotVisibleAscii,
+    /// No `tool:` in front.
+    #[error(
+        "{text:?} is not an integration id: ids look like \"personio:CBNMt7dSNCzBdnRTx87dev4E\", the tool before a colon"
+    )]
+    NoTool {
+        /// The text, visible ASCII.
+        text: String,
+    },
+}
+
+/// The safe, stable name of an integration in paths and partitions.
+///
+/// A lower-case prefix of the id for people, then 16 hex digits of SHA-256 over the id's exact bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IntegrationKey(Arc<str>);
+
+impl IntegrationKey {
+    /// Returns the text: `[a-z0-9-]+`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for IntegrationKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The API family an integration belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Category {
+    /// Applicant tracking.
+    Ats,
+    /// Human resources.
+    Hris,
+    /// Learning.
+    Lms,
+    /// Assessments ordered by an applicant tracking system.
+    Assessment,
+}
+
+impl Category {
+    /// All of them, in the order they are shown.
+    pub const ALL: [Self; 4] = [Self::Ats, Self::Hris, Self::Lms, Self::Assessment];
+
+    /// Returns the lower-case name, as paths and configuration write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ats => "ats",
+            Self::Hris => "hris",
+            Self::Lms => "lms",
+            Self::Assessment => "assessment",
+        }
+    }
+
+    /// Reads the name in any case, as Kombo writes `ATS` in webhooks.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|category| category.as_str().eq_ignore_ascii_case(name))
+    }
+}
+
+impl fmt::Display for Category {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The name of an endpoint within the API, such as `ats/applications`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EndpointName(Arc<str>);
+
+impl EndpointName {
+    /// Joins a category and the endpoint's own name.
+    #[must_use]
+    pub fn new(category: Category, endpoint: &str) -> Self {
+        Self(format!("{category}/{endpoint}").into())
+    }
+
+    /// Returns `category/endpoint`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the name of its tables in the lake: `ats_applications`, `hris_time_off_balances`.
+    #[must_use]
+    pub fn table_name(&self) -> String {
+        self.0.replace(['/', '-'], "_")
+    }
+}
+
+impl fmt::Display for EndpointName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One endpoint of one integration: the unit that is fetched, covered by a base, and committed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TableId {
+    /// Whose rows.
+    pub integration: IntegrationId,
+    /// Which rows.
+    pub endpoint: EndpointName,
+}
+
+impl fmt::Display for TableId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.endpoint, self.integration)
+    }
+}
+
+/// One fetch, for tracing a row back to the walk that brought it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FetchId(Arc<str>);
+
+impl FetchId {
+    /// Makes an id that no other fetch has.
+    #[must_use]
+    pub fn fresh() -> Self {
+        Self(uuid::Uuid::new_v4().simple().to_string().into())
+    }
+
+    /// Returns 32 hex digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for FetchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where the next page starts. Opaque: never parsed, never kept across restarts.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Cursor(Arc<str>);
+
+impl Cursor {
+    /// Wraps what Kombo sent as `data.next`. Blank means there is no next page.
+    #[must_use]
+    pub fn from_next(next: &str) -> Option<Self> {
+        (!next.trim().is_empty()).then(|| Self(next.into()))
+    }
+
+    /// Returns the text to send back.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Kombo's cursors may carry row values.
+        write!(f, "Cursor({} bytes)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_safe_in_a_path_whatever_the_id() {
+        let id = IntegrationId::new("a:../../x/%2e%2e\\Y").expect("visible ASCII with a tool");
+        let key = id.key();
+        assert!(
+            key.as_str()
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
+            "{key}"
+        );
+    }
+
+    #[test]
+    fn a_key_tells_case_twins_apart() {
+        let upper = IntegrationId::new("tool:AB").expect("id").key();
+        let lower = IntegrationId::new("tool:ab").expect("id").key();
+        assert_ne!(upper, lower);
+    }
+
+    #[test]
+    fn a_key_never_changes() {
+        let id = IntegrationId::new("personio:CBNMt7dSNCzBdnRTx87dev4E").expect("id");
+        assert_eq!(id.tool(), "personio");
+        assert_eq!(
+            id.key().as_str(),
+            "personio-cbnmt7dsnczbdnrtx87dev4e-9a0b4e49c2967792"
+        );
+    }
+
+    #[test]
+    fn texts_that_are_no_ids_say_why() {
+        assert_eq!(IntegrationId::new(""), Err(IdError::Empty));
+        assert_eq!(IntegrationId::new("a b:c"), Err(IdError::NotVisibleAscii));
+        assert_eq!(IntegrationId::new("a:\u{1}"), Err(IdError::NotVisibleAscii));
+        assert!(matches!(
+            IntegrationId::new("../../x"),
+            Err(IdError::NoTool { .. })
+        ));
+        let long = format!("a:{}", "x".repeat(255));
+        assert_eq!(
+            IntegrationId::new(&long),
+            Err(IdError::TooLong { bytes: 257 })
+        );
+    }
+
+    #[test]
+    fn a_blank_next_is_the_last_page() {
+        assert_eq!(Cursor::from_next("  "), None);
+        assert_eq!(
+            Cursor::from_next("abc").map(|c| c.as_str().to_owned()),
+            Some("abc".to_owned())
+        );
+    }
+}

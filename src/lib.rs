@@ -1,0 +1,7 @@
+//! From Kombo's API to Delta tables.
+
+pub mod api;
+pub mod catalog;
+pub mod fetch;
+pub mod ids;
+pub mod time;

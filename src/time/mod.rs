@@ -1,0 +1,281 @@
+//! Instants on Kombo's clock, and how they are read and written.
+//!
+//! The vendor's guide remembers the local clock at the start of a fetch. That loses rows when the local clock is ahead.
+//! Here a [`Base`] comes from the server's `Date` and a monotonic interval, so the local wall clock only caps it.
+
+mod civil;
+mod server;
+
+pub use civil::{format_date, format_timestamp, parse_date, parse_timestamp};
+pub use server::{ServerClock, parse_http_date};
+
+use std::fmt;
+use std::time::Duration;
+
+/// How far a server's clock may be ahead of ours before its base is capped.
+pub const MAX_SERVER_LEAD: Duration = Duration::from_secs(600);
+
+/// Reads the wall clock. Passed in, so that tests and the twin bring their own.
+pub trait Clock: Send + Sync {
+    /// Returns milliseconds since the epoch.
+    fn wall_ms(&self) -> i64;
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the wall clock"
+    )]
+    fn wall_ms(&self) -> i64 {
+        chrono::Utc::now().timestamp_millis()
+    }
+}
+
+/// The server-clock instant up to which a finished fetch is known to cover its table. Milliseconds since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Base(i64);
+
+impl Base {
+    /// Wraps a stored value.
+    #[must_use]
+    pub fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Computes the base of a fetch from its first page: the server's `Date`, less the monotonic time from sending
+    /// that very request to its headers, and never more than ten minutes ahead of the local clock.
+    ///
+    /// `Date` has whole seconds and is floored by the server, so the result is at or before the instant at which the
+    /// server read its data.
+    #[must_use]
+    pub fn from_first_page(date_ms: i64, elapsed: Duration, local_ms: i64) -> Self {
+        let elapsed_ms = i64::try_from(elapsed.as_micros().div_ceil(1000)).unwrap_or(i64::MAX);
+        let lead_ms = i64::try_from(MAX_SERVER_LEAD.as_millis()).unwrap_or(i64::MAX);
+        Self(
+            date_ms
+                .saturating_sub(elapsed_ms)
+                .min(local_ms.saturating_add(lead_ms)),
+        )
+    }
+
+    /// Returns milliseconds since the epoch.
+    #[must_use]
+    pub fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Returns the instant to send as `updated_after`: this base less the tier's overlap.
+    #[must_use]
+    pub fn updated_after(self, tier: Tier) -> UpdatedAfter {
+        let overlap_ms = i64::try_from(tier.overlap().as_millis()).unwrap_or(i64::MAX);
+        UpdatedAfter(self.0.saturating_sub(overlap_ms))
+    }
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format_timestamp(self.0.saturating_mul(1000)))
+    }
+}
+
+/// What a delta sends as `updated_after`. Milliseconds since the epoch; shown in UTC with `Z`, as Kombo's pattern demands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UpdatedAfter(i64);
+
+impl UpdatedAfter {
+    /// Wraps milliseconds since the epoch.
+    #[must_use]
+    pub fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Returns milliseconds since the epoch.
+    #[must_use]
+    pub fn as_millis(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for UpdatedAfter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format_timestamp(self.0.saturating_mul(1000)))
+    }
+}
+
+/// When a row was observed: server time of its page in microseconds since the epoch, strictly growing within a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObservedAt(i64);
+
+impl ObservedAt {
+    /// Wraps microseconds since the epoch.
+    #[must_use]
+    pub fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Returns microseconds since the epoch.
+    #[must_use]
+    pub fn as_micros(self) -> i64 {
+        self.0
+    }
+}
+
+/// How far back a delta looks. Rows may become visible after the instant they carry; each tier has its own base, so
+/// that a row visible up to the overlap late is in that tier's next fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tier {
+    /// Every delta: five minutes.
+    Ordinary,
+    /// The first delta of a new hour of server time: one hour.
+    Hourly,
+    /// The first delta of a new day of server time: 24 hours.
+    Daily,
+}
+
+impl Tier {
+    /// All tiers, the narrowest first.
+    pub const ALL: [Self; 3] = [Self::Ordinary, Self::Hourly, Self::Daily];
+
+    /// Returns how long before its base a delta of this tier asks for.
+    #[must_use]
+    pub fn overlap(self) -> Duration {
+        match self {
+            Self::Ordinary => Duration::from_mins(5),
+            Self::Hourly => Duration::from_hours(1),
+            Self::Daily => Duration::from_hours(24),
+        }
+    }
+
+    /// Returns the name in transaction identifiers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ordinary => "delta",
+            Self::Hourly => "hourly",
+            Self::Daily => "daily",
+        }
+    }
+
+    /// Returns the tiers whose base a fetch of this tier moves: itself and every narrower one.
+    pub fn moves(self) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |tier| *tier <= self)
+    }
+}
+
+/// The bases a table holds, one per tier. `None` where no fetch has covered it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bases {
+    ordinary: Option<Base>,
+    hourly: Option<Base>,
+    daily: Option<Base>,
+}
+
+impl Bases {
+    /// Returns one tier's base.
+    #[must_use]
+    pub fn get(&self, tier: Tier) -> Option<Base> {
+        match tier {
+            Tier::Ordinary => self.ordinary,
+            Tier::Hourly => self.hourly,
+            Tier::Daily => self.daily,
+        }
+    }
+
+    /// Moves one tier's base forward. A lower base is ignored: bases never go back.
+    pub fn raise(&mut self, tier: Tier, base: Base) {
+        let slot = match tier {
+            Tier::Ordinary => &mut self.ordinary,
+            Tier::Hourly => &mut self.hourly,
+            Tier::Daily => &mut self.daily,
+        };
+        *slot = (*slot).max(Some(base));
+    }
+
+    /// Picks what the next delta asks for: the widest tier whose period has passed since its base, by the newest base
+    /// as the clock. `None` when a tier has no base, so that only a snapshot can cover the table.
+    #[must_use]
+    pub fn next_delta(&self, server_now_ms: i64) -> Option<(Tier, UpdatedAfter)> {
+        let (ordinary, hourly, daily) = (self.ordinary?, self.hourly?, self.daily?);
+        let passed = |base: Base, tier: Tier| {
+            server_now_ms.saturating_sub(base.as_millis())
+                >= i64::try_from(tier.overlap().as_millis()).unwrap_or(i64::MAX)
+        };
+        let (tier, base) = if passed(daily, Tier::Daily) {
+            (Tier::Daily, daily)
+        } else if passed(hourly, Tier::Hourly) {
+            (Tier::Hourly, hourly)
+        } else {
+            (Tier::Ordinary, ordinary)
+        };
+        Some((tier, base.updated_after(tier)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: i64 = 1_700_000_000_000;
+
+    #[test]
+    fn a_base_is_the_server_date_less_the_time_the_answer_took() {
+        let base = Base::from_first_page(NOON, Duration::from_micros(1_500_001), NOON + 45_000);
+        assert_eq!(
+            base.as_millis(),
+            NOON - 1_501,
+            "a part of a millisecond counts as a whole one"
+        );
+    }
+
+    #[test]
+    fn a_server_far_ahead_is_capped_by_the_local_clock() {
+        let base = Base::from_first_page(NOON + 86_400_000, Duration::ZERO, NOON);
+        assert_eq!(base.as_millis(), NOON + 600_000);
+    }
+
+    #[test]
+    fn bases_never_go_back() {
+        let mut bases = Bases::default();
+        bases.raise(Tier::Hourly, Base::from_millis(10));
+        bases.raise(Tier::Hourly, Base::from_millis(5));
+        assert_eq!(bases.get(Tier::Hourly), Some(Base::from_millis(10)));
+    }
+
+    #[test]
+    fn a_daily_fetch_moves_all_tiers_and_an_hourly_one_two() {
+        assert_eq!(Tier::Daily.moves().count(), 3);
+        assert_eq!(
+            Tier::Hourly.moves().collect::<Vec<_>>(),
+            [Tier::Ordinary, Tier::Hourly]
+        );
+        assert_eq!(Tier::Ordinary.moves().collect::<Vec<_>>(), [Tier::Ordinary]);
+    }
+
+    #[test]
+    fn the_next_delta_is_the_widest_tier_that_is_due_from_its_own_base() {
+        let mut bases = Bases::default();
+        assert_eq!(bases.next_delta(NOON), None);
+        bases.raise(Tier::Daily, Base::from_millis(NOON - 7_200_000));
+        bases.raise(Tier::Hourly, Base::from_millis(NOON - 3_600_000));
+        bases.raise(Tier::Ordinary, Base::from_millis(NOON - 60_000));
+        let (tier, after) = bases.next_delta(NOON).expect("all tiers have bases");
+        assert_eq!((tier, after.as_millis()), (Tier::Hourly, NOON - 7_200_000));
+        let (tier, after) = bases.next_delta(NOON - 1).expect("all tiers have bases");
+        assert_eq!(
+            (tier, after.as_millis()),
+            (Tier::Ordinary, NOON - 60_000 - 300_000)
+        );
+    }
+
+    #[test]
+    fn updated_after_is_written_in_utc_with_milliseconds() {
+        assert_eq!(
+            UpdatedAfter::from_millis(NOON + 7).to_string(),
+            "2023-11-14T22:13:20.007Z"
+        );
+    }
+}
