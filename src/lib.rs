@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod catalog;
+pub mod decode;
 pub mod fetch;
 pub mod ids;
 pub mod time;

@@ -1,0 +1,171 @@
+//! One column while its batch is being built: vectors that can be cut back.
+//!
+//! Arrow's own builders cannot forget a row, and a row without an id is only known as such once its columns are filled.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, TimestampMicrosecondArray,
+};
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::{DataType, FieldRef};
+
+use super::error::DecodeError;
+use super::nested::{ListColumn, StructColumn};
+use super::number;
+use super::text::Text;
+use super::values::{Fixed, TextColumn};
+use crate::catalog::{Field, FieldKind};
+use crate::time;
+
+/// The values of one column, by the kind of its field.
+pub(super) enum Column {
+    Text(TextColumn),
+    Json(TextColumn),
+    Int(Fixed<i64>),
+    Float(Fixed<f64>),
+    Bool(Fixed<bool>),
+    Timestamp(Fixed<i64>),
+    Date(Fixed<i32>),
+    MidnightDate(Fixed<i32>),
+    Struct(StructColumn),
+    List(ListColumn),
+}
+
+impl Column {
+    pub(super) fn new(field: &Field, arrow: &FieldRef) -> Self {
+        match (&field.kind, arrow.data_type()) {
+            (FieldKind::String, _) => Self::Text(TextColumn::default()),
+            (FieldKind::Json, _) => Self::Json(TextColumn::default()),
+            (FieldKind::Int, _) => Self::Int(Fixed::default()),
+            (FieldKind::Float, _) => Self::Float(Fixed::default()),
+            (FieldKind::Bool, _) => Self::Bool(Fixed::default()),
+            (FieldKind::Timestamp, _) => Self::Timestamp(Fixed::default()),
+            (FieldKind::Date, _) => Self::Date(Fixed::default()),
+            (FieldKind::MidnightDate, _) => Self::MidnightDate(Fixed::default()),
+            (FieldKind::Struct(fields), DataType::Struct(arrow)) => {
+                Self::Struct(StructColumn::new(fields, arrow))
+            }
+            (FieldKind::List(item), DataType::List(arrow)) => {
+                Self::List(ListColumn::new(item, arrow))
+            }
+            (FieldKind::Struct(_) | FieldKind::List(_), _) => {
+                unreachable!("the catalog makes a struct of a struct and a list of a list")
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Text(column) | Self::Json(column) => column.len(),
+            Self::Int(column) | Self::Timestamp(column) => column.len(),
+            Self::Float(column) => column.len(),
+            Self::Bool(column) => column.len(),
+            Self::Date(column) | Self::MidnightDate(column) => column.len(),
+            Self::Struct(column) => column.len(),
+            Self::List(column) => column.len(),
+        }
+    }
+
+    pub(super) fn push_null(&mut self) {
+        match self {
+            Self::Text(column) | Self::Json(column) => column.push_null(),
+            Self::Int(column) | Self::Timestamp(column) => column.push_null(),
+            Self::Float(column) => column.push_null(),
+            Self::Bool(column) => column.push_null(),
+            Self::Date(column) | Self::MidnightDate(column) => column.push_null(),
+            Self::Struct(column) => column.push_null(),
+            Self::List(column) => column.push_null(),
+        }
+    }
+
+    /// Appends what a string stands for. Returns false, with null appended, when the column cannot hold it.
+    pub(super) fn push_string(&mut self, text: &Text<'_>) -> Result<bool, DecodeError> {
+        let Some(text) = text.as_str() else {
+            self.push_null();
+            return Ok(false);
+        };
+        Ok(match self {
+            Self::Text(column) => column.push(text).map(|()| true)?,
+            Self::Timestamp(column) => column.push(time::parse_timestamp(text)),
+            Self::Date(column) => column.push(time::parse_date(text)),
+            Self::MidnightDate(column) => {
+                column.push(text.strip_suffix(MIDNIGHT).and_then(time::parse_date))
+            }
+            other => {
+                other.push_null();
+                false
+            }
+        })
+    }
+
+    /// Appends what a number stands for. Returns false, with null appended, when the column cannot hold it.
+    pub(super) fn push_number(&mut self, text: &str) -> bool {
+        match self {
+            Self::Int(column) => column.push(number::as_int(text)),
+            Self::Float(column) => column.push(number::as_float(text)),
+            other => {
+                other.push_null();
+                false
+            }
+        }
+    }
+
+    /// Cuts back to a number of values. Does nothing when there are fewer.
+    pub(super) fn truncate(&mut self, len: usize) {
+        match self {
+            Self::Text(column) | Self::Json(column) => column.truncate(len),
+            Self::Int(column) | Self::Timestamp(column) => column.truncate(len),
+            Self::Float(column) => column.truncate(len),
+            Self::Bool(column) => column.truncate(len),
+            Self::Date(column) | Self::MidnightDate(column) => column.truncate(len),
+            Self::Struct(column) => column.truncate(len),
+            Self::List(column) => column.truncate(len),
+        }
+    }
+
+    /// Returns about how many bytes the values take in Arrow.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Text(column) | Self::Json(column) => column.bytes(),
+            Self::Int(column) | Self::Timestamp(column) => column.bytes(),
+            Self::Float(column) => column.bytes(),
+            Self::Bool(column) => column.bytes(),
+            Self::Date(column) | Self::MidnightDate(column) => column.bytes(),
+            Self::Struct(column) => column.bytes(),
+            Self::List(column) => column.bytes(),
+        }
+    }
+
+    /// Makes the array and starts again without values.
+    pub(super) fn finish(&mut self) -> ArrayRef {
+        match self {
+            Self::Text(column) | Self::Json(column) => Arc::new(column.finish()),
+            Self::Int(column) => {
+                let (values, nulls) = column.finish();
+                Arc::new(Int64Array::new(values.into(), nulls))
+            }
+            Self::Float(column) => {
+                let (values, nulls) = column.finish();
+                Arc::new(Float64Array::new(values.into(), nulls))
+            }
+            Self::Bool(column) => {
+                let (values, nulls) = column.finish();
+                Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls))
+            }
+            Self::Timestamp(column) => {
+                let (values, nulls) = column.finish();
+                Arc::new(TimestampMicrosecondArray::new(values.into(), nulls).with_timezone("UTC"))
+            }
+            Self::Date(column) | Self::MidnightDate(column) => {
+                let (values, nulls) = column.finish();
+                Arc::new(Date32Array::new(values.into(), nulls))
+            }
+            Self::Struct(column) => Arc::new(column.finish()),
+            Self::List(column) => Arc::new(column.finish()),
+        }
+    }
+}
+
+/// How Kombo writes a calendar date as a timestamp.
+pub(super) const MIDNIGHT: &str = "T00:00:00.000Z";

@@ -1,0 +1,259 @@
+//! Kombo's JSON again, from the columns and `_rest` alone.
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+
+use super::column::MIDNIGHT;
+use super::error::DecodeError;
+use super::number::float_text;
+use super::scan::{Scanner, Token};
+use super::text::push_json;
+use crate::catalog::{Endpoint, Field, FieldKind, SystemColumn};
+use crate::time::{format_date, format_timestamp};
+
+/// `_rest` holds what pages held below their envelope, so it nests no deeper than they may.
+const REST_DEPTH: usize = super::MAX_DEPTH;
+
+/// Writes one row of a batch as the JSON that Kombo sent.
+///
+/// Equal to it as a value: declared fields that were null are left out, keys stand in the order of the schema with what
+/// was left over behind, numbers of columns are written in their shortest form. Columns that the batch does not have,
+/// since it was written with an older schema, are passed over.
+///
+/// # Errors
+/// When the batch is not of this endpoint, or its `_rest` was not written by the decoder.
+pub fn rebuild(
+    endpoint: &Endpoint,
+    batch: &RecordBatch,
+    row: usize,
+) -> Result<String, RebuildError> {
+    let mut members = Vec::new();
+    for field in &endpoint.fields {
+        if let Some(column) = batch.column_by_name(&field.name) {
+            push_member(&mut members, field, column, row)?;
+        }
+    }
+    let mut record = Node::Object(members);
+    let rest = batch
+        .column_by_name(SystemColumn::Rest.name())
+        .and_then(|column| column.as_string_opt::<i32>())
+        .ok_or_else(|| RebuildError::column(SystemColumn::Rest.name()))?;
+    if rest.is_valid(row) {
+        place_rest(&mut record, rest.value(row)).map_err(|_| RebuildError::Rest)?;
+    }
+    let mut out = String::new();
+    record.write(&mut out);
+    Ok(out)
+}
+
+/// Why a row could not be written as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RebuildError {
+    /// A column is missing or of another type than the schema says.
+    #[error("column {name:?} is not the one the schema declares")]
+    Column {
+        /// Which.
+        name: String,
+    },
+    /// A path in `_rest` leads nowhere, or it is not a JSON object.
+    #[error("`_rest` does not go with the columns")]
+    Rest,
+}
+
+impl RebuildError {
+    fn column(name: &str) -> Self {
+        Self::Column {
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// A value on its way back to text. Keys are JSON strings in their shortest form, quotes included.
+enum Node {
+    Text(String),
+    Object(Vec<(String, Node)>),
+    List(Vec<Node>),
+}
+
+impl Node {
+    fn write(&self, out: &mut String) {
+        match self {
+            Self::Text(text) => out.push_str(text),
+            Self::Object(members) => {
+                out.push('{');
+                for (position, (key, value)) in members.iter().enumerate() {
+                    if position > 0 {
+                        out.push(',');
+                    }
+                    out.push_str(key);
+                    out.push(':');
+                    value.write(out);
+                }
+                out.push('}');
+            }
+            Self::List(elements) => {
+                out.push('[');
+                for (position, element) in elements.iter().enumerate() {
+                    if position > 0 {
+                        out.push(',');
+                    }
+                    element.write(out);
+                }
+                out.push(']');
+            }
+        }
+    }
+
+    /// Puts a left-over value where its path says. `None` when the path leads nowhere.
+    fn place(&mut self, path: &[u8], raw: &str) -> Option<()> {
+        let mut tokens = path
+            .strip_prefix(b"/")?
+            .split(|byte| *byte == b'/')
+            .peekable();
+        let mut node = self;
+        while let Some(token) = tokens.next() {
+            let last = tokens.peek().is_none();
+            node = match node {
+                Self::Object(members) if last => {
+                    members.push((json_string(&unescape(token)), Self::Text(raw.to_owned())));
+                    return Some(());
+                }
+                Self::Object(members) => {
+                    let key = json_string(&unescape(token));
+                    &mut members.iter_mut().find(|(member, _)| *member == key)?.1
+                }
+                Self::List(elements) => {
+                    let index: usize = std::str::from_utf8(token).ok()?.parse().ok()?;
+                    elements.get_mut(index)?
+                }
+                Self::Text(_) => return None,
+            };
+        }
+        *node = Self::Text(raw.to_owned());
+        Some(())
+    }
+}
+
+fn push_member(
+    members: &mut Vec<(String, Node)>,
+    field: &Field,
+    column: &ArrayRef,
+    row: usize,
+) -> Result<(), RebuildError> {
+    if column.is_valid(row) {
+        members.push((
+            json_string(field.name.as_bytes()),
+            value(field, column, row)?,
+        ));
+    }
+    Ok(())
+}
+
+fn value(field: &Field, column: &ArrayRef, row: usize) -> Result<Node, RebuildError> {
+    if column.is_null(row) {
+        return Ok(Node::Text("null".to_owned()));
+    }
+    let node = match &field.kind {
+        FieldKind::String => column
+            .as_string_opt::<i32>()
+            .map(|texts| Node::Text(json_string(texts.value(row).as_bytes()))),
+        FieldKind::Json => column
+            .as_string_opt::<i32>()
+            .map(|texts| Node::Text(texts.value(row).to_owned())),
+        FieldKind::Int => column
+            .as_primitive_opt::<Int64Type>()
+            .map(|values| Node::Text(values.value(row).to_string())),
+        FieldKind::Float => column
+            .as_primitive_opt::<Float64Type>()
+            .map(|values| Node::Text(float_text(values.value(row)))),
+        FieldKind::Bool => column
+            .as_boolean_opt()
+            .map(|values| Node::Text(values.value(row).to_string())),
+        FieldKind::Timestamp => column
+            .as_primitive_opt::<TimestampMicrosecondType>()
+            .map(|values| Node::Text(format!("\"{}\"", format_timestamp(values.value(row))))),
+        FieldKind::Date => column
+            .as_primitive_opt::<Date32Type>()
+            .map(|values| Node::Text(format!("\"{}\"", format_date(values.value(row))))),
+        FieldKind::MidnightDate => column
+            .as_primitive_opt::<Date32Type>()
+            .map(|values| Node::Text(format!("\"{}{MIDNIGHT}\"", format_date(values.value(row))))),
+        FieldKind::Struct(fields) => return object(field, fields, column, row),
+        FieldKind::List(item) => return list(field, item, column, row),
+    };
+    node.ok_or_else(|| RebuildError::column(&field.name))
+}
+
+fn object(
+    field: &Field,
+    fields: &[Field],
+    column: &ArrayRef,
+    row: usize,
+) -> Result<Node, RebuildError> {
+    let objects = column
+        .as_struct_opt()
+        .ok_or_else(|| RebuildError::column(&field.name))?;
+    let mut members = Vec::new();
+    for field in fields {
+        if let Some(column) = objects.column_by_name(&field.name) {
+            push_member(&mut members, field, column, row)?;
+        }
+    }
+    Ok(Node::Object(members))
+}
+
+fn list(field: &Field, item: &Field, column: &ArrayRef, row: usize) -> Result<Node, RebuildError> {
+    let lists = column
+        .as_list_opt::<i32>()
+        .ok_or_else(|| RebuildError::column(&field.name))?;
+    let elements = lists.value(row);
+    let nodes = (0..elements.len()).map(|index| value(item, &elements, index));
+    Ok(Node::List(nodes.collect::<Result<_, _>>()?))
+}
+
+fn place_rest(record: &mut Node, rest: &str) -> Result<(), PlaceError> {
+    let mut scan = Scanner::new(rest, REST_DEPTH);
+    if scan.token()? != Token::Object {
+        return Err(PlaceError);
+    }
+    scan.enter()?;
+    let mut first = true;
+    while let Some(path) = scan.key(&mut first)? {
+        let (raw, _) = scan.raw()?;
+        record.place(path.as_bytes(), raw).ok_or(PlaceError)?;
+    }
+    scan.end()?;
+    Ok(())
+}
+
+/// Why a value of `_rest` found no place; the caller knows no more than that.
+struct PlaceError;
+
+impl From<DecodeError> for PlaceError {
+    fn from(_: DecodeError) -> Self {
+        Self
+    }
+}
+
+fn json_string(content: &[u8]) -> String {
+    let mut out = String::with_capacity(content.len() + 2);
+    out.push('"');
+    push_json(&mut out, content);
+    out.push('"');
+    out
+}
+
+/// Resolves `~1` and `~0` of a JSON Pointer's token.
+fn unescape(token: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(token.len());
+    let mut bytes = token.iter();
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'~' if bytes.next() == Some(&b'1') => b'/',
+            b'~' => b'~',
+            other => *other,
+        });
+    }
+    out
+}

@@ -1,0 +1,181 @@
+//! The columns of a batch, system columns included, row by row.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::Fields;
+
+use super::column::Column;
+use super::error::DecodeError;
+use super::hash::ObjectHash;
+use super::nested::StructColumn;
+use super::read::Reader;
+use super::rest::Path;
+use super::scan::Token;
+use super::values::TextColumn;
+use crate::catalog::{Endpoint, SystemColumn};
+use crate::fetch::Fetch;
+
+/// When Kombo no longer found the row upstream: what makes a row a deletion.
+const DELETED_AT: &str = "remote_deleted_at";
+
+/// The rows of one fetch that are not in a batch yet.
+pub(super) struct Rows {
+    endpoint: Arc<Endpoint>,
+    integration_key: String,
+    integration_id: String,
+    fetch_id: String,
+    deleted: Vec<bool>,
+    fetched_at: Vec<i64>,
+    hashes: Vec<i64>,
+    rest: TextColumn,
+    kombo: StructColumn,
+}
+
+/// What became of a value in the list of rows.
+pub(super) enum RowOutcome<'a> {
+    /// A row more.
+    Kept {
+        /// How many of its values did not fit.
+        rest_values: u64,
+    },
+    /// Nothing that could be told from other rows: its text, and why.
+    Quarantined { reason: &'static str, raw: &'a str },
+}
+
+impl Rows {
+    pub(super) fn new(endpoint: Arc<Endpoint>, fetch: &Fetch) -> Self {
+        let schema = endpoint.schema();
+        let kombo: Fields = schema
+            .fields()
+            .iter()
+            .skip(SystemColumn::ALL.len())
+            .cloned()
+            .collect();
+        Self {
+            integration_key: fetch.table.integration.key().to_string(),
+            integration_id: fetch.table.integration.to_string(),
+            fetch_id: fetch.id.to_string(),
+            deleted: Vec::new(),
+            fetched_at: Vec::new(),
+            hashes: Vec::new(),
+            rest: TextColumn::default(),
+            kombo: StructColumn::new(&endpoint.fields, &kombo),
+            endpoint,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// Reads the row that stands next.
+    pub(super) fn read<'a>(
+        &mut self,
+        reader: &mut Reader<'a>,
+        fetched_at: i64,
+    ) -> Result<RowOutcome<'a>, DecodeError> {
+        reader.rest.clear();
+        let is_object = reader.scan.token()? == Token::Object;
+        let start = reader.scan.mark();
+        if !is_object {
+            reader.scan.skip()?;
+            return Ok(RowOutcome::Quarantined {
+                reason: "not an object",
+                raw: reader.scan.since(start),
+            });
+        }
+        let (hash, deleted) = self.read_members(reader)?;
+        if !self.has_id() {
+            self.kombo.truncate(self.len());
+            return Ok(RowOutcome::Quarantined {
+                reason: "no usable id",
+                raw: reader.scan.since(start),
+            });
+        }
+        match reader.rest.text() {
+            Some(text) => self.rest.push(text)?,
+            None => self.rest.push_null(),
+        }
+        self.deleted.push(deleted);
+        self.fetched_at.push(fetched_at);
+        self.hashes.push(hash.cast_signed());
+        Ok(RowOutcome::Kept {
+            rest_values: reader.rest.values(),
+        })
+    }
+
+    /// Reads the members of a row. Returns its hash, and whether it is deleted.
+    fn read_members(&mut self, reader: &mut Reader<'_>) -> Result<(u64, bool), DecodeError> {
+        let (mut object, mut first) = (ObjectHash::default(), true);
+        let mut deleted = None;
+        reader.scan.enter()?;
+        for position in 0.. {
+            let Some(key) = reader.scan.key(&mut first)? else {
+                break;
+            };
+            let null = reader.scan.token()? == Token::Null;
+            if key.as_bytes() == DELETED_AT.as_bytes() {
+                // As with columns, the first of two keys decides.
+                deleted.get_or_insert(!null);
+            }
+            let (key, value) = self
+                .kombo
+                .read_member(reader, &Path::Root, position, &key)?;
+            if !null {
+                object.member(key, value);
+            }
+        }
+        self.kombo.close();
+        Ok((object.finish(), deleted == Some(true)))
+    }
+
+    /// Returns whether the row that was just read can be told from others.
+    fn has_id(&self) -> bool {
+        match self.kombo.column(&self.endpoint.key) {
+            Some(Column::Text(ids)) => !ids.last().is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Forgets all rows after the first `len`, and a row that was left in the middle.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.deleted.truncate(len);
+        self.fetched_at.truncate(len);
+        self.hashes.truncate(len);
+        self.rest.truncate(len);
+        self.kombo.truncate(len);
+    }
+
+    /// Returns about how many bytes the rows take in Arrow.
+    pub(super) fn bytes(&self) -> usize {
+        let constant =
+            self.integration_key.len() + self.integration_id.len() + self.fetch_id.len() + 6;
+        let fixed = 2 * size_of::<i64>() + 4 * size_of::<i32>();
+        self.len() * (constant + fixed) + self.rest.bytes() + self.kombo.bytes()
+    }
+
+    /// Makes a batch of all rows and starts again without any.
+    pub(super) fn finish(&mut self) -> RecordBatch {
+        let rows = self.len();
+        let repeated = |text: &str| -> ArrayRef { Arc::new(StringArray::new_repeated(text, rows)) };
+        let ops = self
+            .deleted
+            .drain(..)
+            .map(|deleted| if deleted { "delete" } else { "upsert" });
+        let fetched_at = TimestampMicrosecondArray::from(std::mem::take(&mut self.fetched_at));
+        let system: [ArrayRef; SystemColumn::ALL.len()] = [
+            repeated(&self.integration_key),
+            repeated(&self.integration_id),
+            Arc::new(StringArray::from_iter_values(ops)),
+            Arc::new(fetched_at.with_timezone("UTC")),
+            repeated(&self.fetch_id),
+            Arc::new(Int64Array::from(std::mem::take(&mut self.hashes))),
+            Arc::new(self.rest.finish()),
+        ];
+        let (_, kombo, _) = self.kombo.finish().into_parts();
+        let columns = system.into_iter().chain(kombo).collect();
+        RecordBatch::try_new(self.endpoint.schema(), columns)
+            .expect("the columns were made from this schema, and only rows with an id are kept")
+    }
+}

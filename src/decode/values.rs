@@ -1,0 +1,131 @@
+//! The vectors behind flat columns: values, and which of them are null.
+
+use arrow::array::{NullBufferBuilder, StringArray};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+
+use super::error::DecodeError;
+
+/// Values of one size.
+pub(super) struct Fixed<T> {
+    values: Vec<T>,
+    nulls: NullBufferBuilder,
+}
+
+impl<T: Default + Copy> Fixed<T> {
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Appends a value or null, and returns whether it was a value.
+    pub(super) fn push(&mut self, value: Option<T>) -> bool {
+        self.values.push(value.unwrap_or_default());
+        self.nulls.append(value.is_some());
+        value.is_some()
+    }
+
+    pub(super) fn push_null(&mut self) {
+        self.push(None);
+    }
+
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.values.truncate(len);
+        self.nulls.truncate(len);
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.values.len() * size_of::<T>() + self.nulls.len() / 8
+    }
+
+    pub(super) fn finish(&mut self) -> (Vec<T>, Option<NullBuffer>) {
+        (std::mem::take(&mut self.values), self.nulls.finish())
+    }
+}
+
+impl<T> Default for Fixed<T> {
+    fn default() -> Self {
+        Self {
+            values: Vec::new(),
+            nulls: NullBufferBuilder::new(0),
+        }
+    }
+}
+
+/// Texts, one after the other.
+pub(super) struct TextColumn {
+    content: Vec<u8>,
+    /// Where each text ends.
+    ends: Vec<i32>,
+    nulls: NullBufferBuilder,
+}
+
+impl TextColumn {
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn push(&mut self, text: &str) -> Result<(), DecodeError> {
+        let end =
+            i32::try_from(self.content.len() + text.len()).map_err(|_| DecodeError::BatchFull)?;
+        self.content.extend_from_slice(text.as_bytes());
+        self.ends.push(end);
+        self.nulls.append_non_null();
+        Ok(())
+    }
+
+    pub(super) fn push_null(&mut self) {
+        self.ends.push(self.end(self.len()));
+        self.nulls.append_null();
+    }
+
+    /// Returns the last text, empty for null.
+    pub(super) fn last(&self) -> &[u8] {
+        let start = self.end(self.len().saturating_sub(1));
+        &self.content[offset(start)..]
+    }
+
+    pub(super) fn truncate(&mut self, len: usize) {
+        if len < self.len() {
+            self.content.truncate(offset(self.end(len)));
+            self.ends.truncate(len);
+            self.nulls.truncate(len);
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.content.len() + self.ends.len() * size_of::<i32>() + self.nulls.len() / 8
+    }
+
+    pub(super) fn finish(&mut self) -> StringArray {
+        let ends = std::mem::take(&mut self.ends);
+        let content = Buffer::from(std::mem::take(&mut self.content));
+        StringArray::new(offsets(ends), content, self.nulls.finish())
+    }
+
+    /// Returns where the first `len` texts end.
+    fn end(&self, len: usize) -> i32 {
+        len.checked_sub(1).map_or(0, |last| self.ends[last])
+    }
+}
+
+impl Default for TextColumn {
+    fn default() -> Self {
+        Self {
+            content: Vec::new(),
+            ends: Vec::new(),
+            nulls: NullBufferBuilder::new(0),
+        }
+    }
+}
+
+/// Makes Arrow's offsets, which begin with zero, from the ends of values.
+pub(super) fn offsets(ends: Vec<i32>) -> OffsetBuffer<i32> {
+    let mut offsets = Vec::with_capacity(ends.len() + 1);
+    offsets.push(0);
+    offsets.extend(ends);
+    OffsetBuffer::new(ScalarBuffer::from(offsets))
+}
+
+/// Reads an end that was written by us.
+pub(super) fn offset(end: i32) -> usize {
+    usize::try_from(end).expect("ends are counted up from zero")
+}
