@@ -1,10 +1,21 @@
 //! Kombo's API: pages of rows, what an integration can read, whether a key works.
 //!
 //! [`KomboApi`] is the seam: the HTTP client is one implementation, the twin served in-process another.
+//!
+//! [`HttpApi`] asks [`throttle`] for leave, sends, reads the answer within bounds, and has [`retry`] decide about another
+//! attempt. [`error`] says what an answer that is no success means for the caller.
 
+mod answers;
 mod error;
+mod http;
+mod retry;
+mod settings;
+mod throttle;
 
-pub use error::ApiError;
+pub use error::{ApiError, ErrorCode, ErrorReach, LostAnswer, ParkReason, SkipReason};
+pub use http::HttpApi;
+pub use settings::{ApiKey, ApiSettings, BaseUrl, Region, SetupError};
+pub use throttle::ThrottleView;
 
 use bytes::Bytes;
 

@@ -1,0 +1,109 @@
+//! What an operator can do about each error, and its name in metrics.
+
+use super::{ApiError, LostAnswer, ParkReason, SkipReason};
+
+impl ApiError {
+    /// Returns a sentence that tells the operator what to do.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Parked { reason, .. } => advice_while_parked(*reason),
+            Self::SkipEndpoint { reason, .. } => match reason {
+                SkipReason::NotAvailable => {
+                    "Leave the endpoint out for this integration: its tool does not offer the model."
+                }
+                SkipReason::Disabled => {
+                    "Enable the model in the integration's scope configuration at Kombo, or leave the endpoint out."
+                }
+            },
+            Self::IntegrationGone { .. } => {
+                "Check the integration id and that the key is of the same environment and region, or remove the integration."
+            }
+            Self::IntegrationUnauthorized { .. } => "Ask the customer to connect the tool again.",
+            Self::PermissionMissing { .. } => {
+                "Ask the customer to grant the connected account the permission named in Kombo's dashboard."
+            }
+            Self::KeyRejected { .. } => {
+                "Check the API key and the region: a key of one region does not work in another."
+            }
+            Self::AddressRejected { .. } => {
+                "Add this machine's address to the key's allow-list in Kombo's dashboard."
+            }
+            Self::CursorDied { .. } => "Nothing to do: the walk starts again at its first page.",
+            Self::InvalidRequest { .. } => {
+                "Report this as a bug of kombo-source, with the endpoint and the code."
+            }
+            Self::NotFound { .. } => {
+                "Check the endpoint address in the configuration, and that the server knows the path."
+            }
+            Self::RateLimited { .. } => {
+                "Lower request.rate_limit_num if other programs use the same key, and run again later."
+            }
+            Self::Unavailable { .. } => "Run again later, and look at Kombo's status page.",
+            Self::Unreachable { reason, .. } => advice_when_lost(*reason),
+            Self::Refused { .. } => {
+                "Look the code up in Kombo's documentation and the request in Kombo's dashboard."
+            }
+            Self::Redirected { .. } => {
+                "Set region or endpoint to the API's own address: redirects are not followed, so that the key stays there."
+            }
+            Self::TooLarge { .. } => {
+                "Lower request.page_size, or raise request.max_page_bytes if memory allows."
+            }
+            Self::NotJson | Self::Unexpected { .. } => {
+                "Check that region or endpoint names Kombo's API and that no proxy answers in its place."
+            }
+        }
+    }
+
+    /// Returns a short fixed name, for metrics.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Parked { .. } => "parked",
+            Self::SkipEndpoint { .. } => "skip_endpoint",
+            Self::IntegrationGone { .. } => "integration_gone",
+            Self::IntegrationUnauthorized { .. } => "integration_unauthorized",
+            Self::PermissionMissing { .. } => "permission_missing",
+            Self::KeyRejected { .. } => "key_rejected",
+            Self::AddressRejected { .. } => "address_rejected",
+            Self::CursorDied { .. } => "cursor_died",
+            Self::InvalidRequest { .. } => "invalid_request",
+            Self::NotFound { .. } => "not_found",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Refused { .. } => "refused",
+            Self::Redirected { .. } => "redirected",
+            Self::TooLarge { .. } => "too_large",
+            Self::NotJson => "not_json",
+            Self::Unexpected { .. } => "unexpected",
+        }
+    }
+}
+
+fn advice_while_parked(reason: ParkReason) -> &'static str {
+    match reason {
+        ParkReason::FirstSyncRunning => {
+            "Wait: Kombo's first sync of an integration may take hours."
+        }
+        ParkReason::SetupIncomplete => "Ask the customer to finish the connection flow.",
+        ParkReason::QaFailed => "Ask Kombo's support about the integration's failed quality check.",
+        ParkReason::Inactive => "Switch the integration on in Kombo's dashboard, or remove it.",
+        ParkReason::Unstated => "Look at the integration's state in Kombo's dashboard.",
+    }
+}
+
+fn advice_when_lost(reason: LostAnswer) -> &'static str {
+    match reason {
+        LostAnswer::Connect => {
+            "Check that this machine reaches the API's address: name resolution, firewall, proxy, certificates."
+        }
+        LostAnswer::TimedOut => {
+            "Run again later, or raise request.timeout_secs if answers are slow by nature."
+        }
+        LostAnswer::BeforeHeaders | LostAnswer::WithinBody => {
+            "Run again later, and look for a proxy or firewall that cuts connections."
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Where Kombo is, with which key, how fast and how patiently it is called.
+
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
+
+use serde::Deserialize;
+use url::{Host, Url};
+
+/// Kombo's largest page for nearly every endpoint.
+const KOMBO_MAX_PAGE_SIZE: u32 = 250;
+
+/// How fast, and how patiently, to call Kombo.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiSettings {
+    /// Keeps to the budget. Switched off only against a server of one's own; a 429 pauses the key all the same.
+    pub rate_limit_enabled: bool,
+    /// Requests per window, for the whole API key. Kombo's headers may tell of less, never of more.
+    pub rate_limit_num: NonZeroU32,
+    /// The length of that window.
+    pub rate_limit_duration_secs: NonZeroU64,
+    /// Requests in flight at once, for the whole API key.
+    pub concurrency: NonZeroU32,
+    /// How long one attempt may take, from connecting to the last byte.
+    pub timeout_secs: NonZeroU64,
+    /// How long connecting may take.
+    pub connect_timeout_secs: NonZeroU64,
+    /// How long nothing may arrive.
+    pub read_timeout_secs: NonZeroU64,
+    /// Rows asked for in one page. Kombo caps this at 250 and advises to use that.
+    pub page_size: NonZeroU32,
+    /// The largest page accepted, decompressed.
+    pub max_page_bytes: NonZeroU64,
+    /// Attempts for one request, the first included.
+    pub retry_attempts: NonZeroU32,
+    /// The upper bound of the first wait before a retry; it doubles with each further one.
+    pub retry_initial_backoff_secs: f64,
+    /// The longest wait before a retry.
+    pub retry_max_duration_secs: NonZeroU64,
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self {
+            rate_limit_enabled: true,
+            rate_limit_num: const { NonZeroU32::new(300).expect("not zero") },
+            rate_limit_duration_secs: const { NonZeroU64::new(60).expect("not zero") },
+            concurrency: const { NonZeroU32::new(4).expect("not zero") },
+            timeout_secs: const { NonZeroU64::new(120).expect("not zero") },
+            connect_timeout_secs: const { NonZeroU64::new(5).expect("not zero") },
+            read_timeout_secs: const { NonZeroU64::new(30).expect("not zero") },
+            page_size: const { NonZeroU32::new(KOMBO_MAX_PAGE_SIZE).expect("not zero") },
+            max_page_bytes: const { NonZeroU64::new(64 << 20).expect("not zero") },
+            retry_attempts: const { NonZeroU32::new(6).expect("not zero") },
+            retry_initial_backoff_secs: 0.5,
+            retry_max_duration_secs: const { NonZeroU64::new(60).expect("not zero") },
+        }
+    }
+}
+
+impl ApiSettings {
+    /// Checks what the types cannot say.
+    pub fn check(&self) -> Result<(), SetupError> {
+        let wrong = |name, reason| Err(SetupError::Setting { name, reason });
+        if self.page_size.get() > KOMBO_MAX_PAGE_SIZE {
+            return wrong("page_size", "Kombo gives at most 250 rows a page");
+        }
+        let initial = self.retry_initial_backoff_secs;
+        if !(initial.is_finite() && initial > 0.0 && initial <= 3600.0) {
+            return wrong(
+                "retry_initial_backoff_secs",
+                "it must be above 0 and at most 3600",
+            );
+        }
+        if self.rate_limit_duration_secs.get() > 86_400 {
+            return wrong("rate_limit_duration_secs", "it must be at most a day");
+        }
+        Ok(())
+    }
+
+    /// Returns the first upper bound of a backoff.
+    #[must_use]
+    pub fn initial_backoff(&self) -> Duration {
+        Duration::try_from_secs_f64(self.retry_initial_backoff_secs).unwrap_or(Duration::ZERO)
+    }
+}
+
+/// Where a Kombo environment lives. Regions are fully separate: keys and integrations of one do not work in another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Region {
+    /// European Union.
+    #[default]
+    Eu,
+    /// United States.
+    Us,
+    /// Canada.
+    Ca,
+}
+
+impl Region {
+    /// Returns the address of its API.
+    #[must_use]
+    pub fn base_url(self) -> BaseUrl {
+        let text = match self {
+            Self::Eu => "https://api.kombo.dev/v1",
+            Self::Us => "https://api.us.kombo.dev/v1",
+            Self::Ca => "https://api.ca.kombo.dev/v1",
+        };
+        BaseUrl::parse(text).expect("the addresses above are valid: a test parses them")
+    }
+}
+
+/// The address below which the API's paths lie. Encrypted, unless it is on this very machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl(Url);
+
+impl BaseUrl {
+    /// Checks an address such as `https://api.kombo.dev/v1` or `http://127.0.0.1:8484/v1`.
+    pub fn parse(text: &str) -> Result<Self, SetupError> {
+        let wrong = |reason| SetupError::Endpoint { reason };
+        let url = Url::parse(text.trim())
+            .map_err(|_| wrong("it is not an absolute address such as https://api.kombo.dev/v1"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong("it must not hold a user name or password"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong("it must end with its path, without ? and #"));
+        }
+        match url.scheme() {
+            "https" => Ok(Self(url)),
+            "http" if is_loopback(&url) => Ok(Self(url)),
+            "http" => Err(wrong(
+                "the key would travel unencrypted: use https, or http to a loopback address",
+            )),
+            _ => Err(wrong(
+                "only https, or http to a loopback address, is spoken",
+            )),
+        }
+    }
+
+    /// Returns whether it is on this very machine, so that no proxy may stand between.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.0)
+    }
+
+    /// Returns whether requests are encrypted.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// Returns the address of a path below. Each segment is encoded, so an id stays one segment whatever it holds.
+    #[must_use]
+    pub fn join<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
+        let mut url = self.0.clone();
+        url.path_segments_mut()
+            .expect("http and https addresses have a path")
+            .pop_if_empty()
+            .extend(segments);
+        url
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A Kombo API key. Shown nowhere.
+#[derive(Clone)]
+pub struct ApiKey(String);
+
+impl ApiKey {
+    /// Takes the key from a text, without the white space around it.
+    pub fn new(text: &str) -> Result<Self, SetupError> {
+        let key = text.trim();
+        if key.is_empty() {
+            return Err(SetupError::Key {
+                reason: "it is empty",
+            });
+        }
+        if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(SetupError::Key {
+                reason: "it holds a space or a character that is not visible ASCII",
+            });
+        }
+        Ok(Self(key.to_owned()))
+    }
+
+    /// Returns the secret, for the one header it belongs in.
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(secret)")
+    }
+}
+
+/// Why no client could be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The address cannot be used.
+    #[error("the endpoint address cannot be used: {reason}")]
+    Endpoint {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The key cannot be used.
+    #[error("the api key cannot be used: {reason}")]
+    Key {
+        /// What is wrong, without the key.
+        reason: &'static str,
+    },
+    /// A setting is out of its range.
+    #[error("request.{name} cannot be used: {reason}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The encryption library found no trusted certificates, or another fault of this machine.
+    #[error("the HTTP client could not be built: {reason}")]
+    Client {
+        /// What the library says.
+        reason: String,
+    },
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

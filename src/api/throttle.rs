@@ -1,0 +1,347 @@
+//! One budget of requests per API key, shared by all tasks.
+//!
+//! The state machine in `budget` decides; this file waits for it. A request that wants to leave joins a lane and waits
+//! until it is let through; one of those who wait keeps the time for all. Dropping a waiter or a permit gives back its
+//! place, so every caller may be cancelled anywhere.
+
+mod budget;
+mod headers;
+mod lanes;
+mod window;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use super::ApiSettings;
+use crate::fetch::Lane;
+use crate::ids::IntegrationId;
+use budget::Budget;
+pub(super) use headers::RateHeaders;
+use lanes::{Owner, Ticket};
+use window::Sent;
+
+/// Without windows to count, a hundredth slower than allowed: answers jitter, and the server counts arrivals.
+const STEADY_PERCENT: u32 = 101;
+
+/// With windows counted by the ledger, what was missed while one gave way to the next may be made up: a twentieth.
+const MAKE_UP_SHARE: u32 = 20;
+
+/// What progress bars and metrics show of the budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThrottleView {
+    /// Requests per window, as the server tells.
+    pub limit: Option<u64>,
+    /// What may still be sent in the window, where known.
+    pub remaining: Option<u64>,
+    /// Requests under way.
+    pub running: usize,
+    /// Requests waiting.
+    pub waiting: usize,
+    /// Requests waiting in each lane, the most urgent first.
+    pub waiting_by_lane: [usize; 4],
+    /// How long requests have waited, added up.
+    pub total_wait: Duration,
+    /// How long the rate limit holds everybody, when it does.
+    pub resumes_in: Option<Duration>,
+}
+
+/// The budget, shared.
+#[derive(Clone, Debug)]
+pub(super) struct Throttle(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    started: Instant,
+    room: Mutex<Room>,
+}
+
+#[derive(Debug)]
+struct Room {
+    budget: Budget,
+    waiters: BTreeMap<Ticket, Waiter>,
+    /// Sleeps until the next one may leave, for all.
+    timekeeper: Option<Ticket>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    wake: Arc<Notify>,
+    sent: Option<Sent>,
+}
+
+impl Throttle {
+    pub(super) fn new(settings: &ApiSettings) -> Self {
+        Self(Arc::new(Shared {
+            started: Instant::now(),
+            room: Mutex::new(Room {
+                budget: Budget::new(settings),
+                waiters: BTreeMap::new(),
+                timekeeper: None,
+            }),
+        }))
+    }
+
+    /// Waits until a request may leave.
+    pub(super) async fn admit(&self, lane: Lane, owner: Option<&IntegrationId>) -> Permit {
+        let place = Place::take(Arc::clone(&self.0), lane, owner.cloned());
+        loop {
+            let wake_at = match place.look() {
+                Turn::Yours(permit) => return permit,
+                Turn::Wait(wake_at) => wake_at,
+            };
+            let alarm = async {
+                match wake_at {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = place.wake.notified() => {}
+                () = alarm => {}
+            }
+        }
+    }
+
+    /// Returns what there is to show.
+    pub(super) fn view(&self) -> ThrottleView {
+        let now = self.0.now();
+        self.0.lock().budget.view(now)
+    }
+}
+
+/// The right to send one request, until it is over.
+#[derive(Debug)]
+pub(super) struct Permit {
+    shared: Arc<Shared>,
+    sent: Sent,
+    progress: Progress,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Progress {
+    Here,
+    Sent,
+    Answered,
+}
+
+impl Permit {
+    /// Notes that the request leaves now. From here on the server may count it.
+    pub(super) fn leaves(&mut self) {
+        self.progress = Progress::Sent;
+    }
+
+    /// Reads the head of its answer.
+    pub(super) fn answered(&mut self, headers: RateHeaders, status: u16) {
+        let now = self.shared.now();
+        let mut room = self.shared.lock();
+        room.budget.answer(self.sent, now, headers, status);
+        self.progress = Progress::Answered;
+        room.stir(now);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let now = self.shared.now();
+        let mut room = self.shared.lock();
+        match self.progress {
+            Progress::Here => room.budget.unsend(self.sent),
+            Progress::Sent => room.budget.lose(self.sent),
+            Progress::Answered => {}
+        }
+        room.budget.finish();
+        room.stir(now);
+    }
+}
+
+impl Shared {
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Room> {
+        // Nothing in here panics between two changes that belong together.
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Room {
+    /// Lets through whoever may leave, and returns when to ask again.
+    fn serve(&mut self, now: Duration) -> Option<Duration> {
+        let (grants, wake_at) = self.budget.serve(now);
+        for grant in grants {
+            if self.timekeeper == Some(grant.ticket) {
+                self.timekeeper = None;
+            }
+            if let Some(waiter) = self.waiters.get_mut(&grant.ticket) {
+                waiter.sent = Some(grant.sent);
+                waiter.wake.notify_one();
+            }
+        }
+        wake_at
+    }
+
+    /// Serves after something happened, and has whoever keeps the time look anew: the instant may have moved.
+    fn stir(&mut self, now: Duration) {
+        self.serve(now);
+        if self.timekeeper.is_none() {
+            let waits = |(_, waiter): &(&Ticket, &Waiter)| waiter.sent.is_none();
+            self.timekeeper = self.waiters.iter().find(waits).map(|(ticket, _)| *ticket);
+        }
+        if let Some(keeper) = self.timekeeper.and_then(|keeper| self.waiters.get(&keeper)) {
+            keeper.wake.notify_one();
+        }
+    }
+}
+
+/// A place in a lane. Dropping it gives up.
+struct Place {
+    shared: Arc<Shared>,
+    lane: Lane,
+    owner: Owner,
+    ticket: Ticket,
+    wake: Arc<Notify>,
+}
+
+enum Turn {
+    Yours(Permit),
+    Wait(Option<Instant>),
+}
+
+impl Place {
+    fn take(shared: Arc<Shared>, lane: Lane, owner: Owner) -> Self {
+        let now = shared.now();
+        let wake = Arc::new(Notify::new());
+        let waiter = Waiter {
+            wake: Arc::clone(&wake),
+            sent: None,
+        };
+        let mut room = shared.lock();
+        let ticket = room.budget.join(lane, owner.clone(), now);
+        room.waiters.insert(ticket, waiter);
+        drop(room);
+        Self {
+            shared,
+            lane,
+            owner,
+            ticket,
+            wake,
+        }
+    }
+
+    fn look(&self) -> Turn {
+        let now = self.shared.now();
+        let mut room = self.shared.lock();
+        let wake_at = room.serve(now);
+        let sent = room
+            .waiters
+            .get_mut(&self.ticket)
+            .and_then(|waiter| waiter.sent.take());
+        if let Some(sent) = sent {
+            room.waiters.remove(&self.ticket);
+            room.stir(now);
+            return Turn::Yours(Permit {
+                shared: Arc::clone(&self.shared),
+                sent,
+                progress: Progress::Here,
+            });
+        }
+        let keeper = *room.timekeeper.get_or_insert(self.ticket);
+        let mine = (keeper == self.ticket).then_some(wake_at).flatten();
+        Turn::Wait(mine.map(|at| self.shared.started + at))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let now = self.shared.now();
+        let mut room = self.shared.lock();
+        let Some(waiter) = room.waiters.remove(&self.ticket) else {
+            return;
+        };
+        if let Some(sent) = waiter.sent {
+            room.budget.unsend(sent);
+            room.budget.finish();
+        } else {
+            room.budget.leave(self.lane, &self.owner, self.ticket);
+        }
+        if room.timekeeper == Some(self.ticket) {
+            room.timekeeper = None;
+        }
+        room.stir(now);
+    }
+}
+
+/// Keeps to the configured rate, whatever the server would allow.
+#[derive(Debug)]
+struct Pacer {
+    clock: PassedTime,
+    /// One request at a time. A full burst and its refill would be twice the limit within one window.
+    steady: Limiter,
+    /// May make up what was missed; only while the ledger counts a fixed window.
+    making_up: Limiter,
+}
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, PassedTime, NoOpMiddleware<Duration>>;
+
+impl Pacer {
+    fn new(requests: NonZeroU32, window: Duration) -> Self {
+        let clock = PassedTime::default();
+        let period = (window / requests.get()).max(Duration::from_nanos(1));
+        let quota = |period| Quota::with_period(period).expect("a period is at least a nanosecond");
+        let burst = NonZeroU32::new(requests.get() / MAKE_UP_SHARE).unwrap_or(NonZeroU32::MIN);
+        let steady = quota(period * STEADY_PERCENT / 100);
+        let making_up = quota(period).allow_burst(burst);
+        Self {
+            steady: Limiter::direct_with_clock(steady, clock.clone()),
+            making_up: Limiter::direct_with_clock(making_up, clock.clone()),
+            clock,
+        }
+    }
+
+    /// Counts a request that leaves now, or returns the instant before which it may not.
+    fn pass(&self, now: Duration, fixed_window: bool) -> Result<(), Duration> {
+        self.clock.set(now);
+        let check = |limiter: &Limiter| {
+            limiter
+                .check()
+                .map_err(|denied| now + denied.wait_time_from(now))
+        };
+        if !fixed_window {
+            check(&self.steady)?;
+        }
+        // Always counted, so that changing between the two never adds their rates.
+        check(&self.making_up)
+    }
+}
+
+/// Governor's clock, set to the instant the state machine was given. The shell gives it Tokio's time, which tests pause.
+#[derive(Clone, Debug, Default)]
+struct PassedTime(Arc<AtomicU64>);
+
+impl PassedTime {
+    fn set(&self, now: Duration) {
+        let nanos = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        self.0.store(nanos, Ordering::Relaxed);
+    }
+}
+
+impl governor::clock::Clock for PassedTime {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! The budget of one key, as a state machine: time is passed in, nothing waits.
+//!
+//! It joins the ledger (what the server has left), the pacer (what the configuration allows) and the lanes (who is
+//! next). Every request that leaves passes through [`Budget::serve`].
+
+use std::time::Duration;
+
+use super::headers::RateHeaders;
+use super::lanes::{Lanes, Owner, Ticket};
+use super::window::{Gate, Ledger, Sent};
+use super::{Pacer, ThrottleView};
+use crate::api::ApiSettings;
+use crate::fetch::Lane;
+
+/// The first wait after a 429 that does not say how long; it doubles with each further one.
+const FIRST_REFUSAL_WAIT: Duration = Duration::from_secs(1);
+
+/// The longest such wait.
+const LONGEST_REFUSAL_WAIT: Duration = Duration::from_mins(1);
+
+const TOO_MANY_REQUESTS: u16 = 429;
+
+/// What all requests of one key share.
+#[derive(Debug)]
+pub(super) struct Budget {
+    ledger: Ledger,
+    lanes: Lanes,
+    /// `None` when the limit is switched off.
+    pacer: Option<Pacer>,
+    configured: u64,
+    concurrency: usize,
+    running: usize,
+    refusals: u32,
+    total_wait: Duration,
+    held_until: Option<Duration>,
+}
+
+/// A request that may leave at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grant {
+    pub(super) ticket: Ticket,
+    pub(super) sent: Sent,
+}
+
+impl Budget {
+    pub(super) fn new(settings: &ApiSettings) -> Self {
+        let window = Duration::from_secs(settings.rate_limit_duration_secs.get());
+        Self {
+            ledger: Ledger::new(window),
+            lanes: Lanes::default(),
+            pacer: settings
+                .rate_limit_enabled
+                .then(|| Pacer::new(settings.rate_limit_num, window)),
+            configured: u64::from(settings.rate_limit_num.get()),
+            concurrency: usize::try_from(settings.concurrency.get()).unwrap_or(usize::MAX),
+            running: 0,
+            refusals: 0,
+            total_wait: Duration::ZERO,
+            held_until: None,
+        }
+    }
+
+    /// Queues a request.
+    pub(super) fn join(&mut self, lane: Lane, owner: Owner, now: Duration) -> Ticket {
+        self.lanes.join(lane, owner, now)
+    }
+
+    /// Takes out a request that gave up before it was served.
+    pub(super) fn leave(&mut self, lane: Lane, owner: &Owner, ticket: Ticket) {
+        self.lanes.leave(lane, owner, ticket);
+    }
+
+    /// Lets through whoever may leave now. Returns them, and when to ask again unless something happens before.
+    pub(super) fn serve(&mut self, now: Duration) -> (Vec<Grant>, Option<Duration>) {
+        let mut grants = Vec::new();
+        self.held_until = None;
+        while self.running < self.concurrency && !self.lanes.is_empty() {
+            if let Some(until) = self.shut_until(now) {
+                self.held_until = Some(until);
+                break;
+            }
+            let Some((ticket, since)) = self.lanes.next(now) else {
+                break;
+            };
+            self.total_wait += now.saturating_sub(since);
+            self.running += 1;
+            let sent = self.ledger.send(now);
+            grants.push(Grant { ticket, sent });
+        }
+        (grants, self.held_until)
+    }
+
+    /// Takes back a request that was let through and never left.
+    pub(super) fn unsend(&mut self, sent: Sent) {
+        self.ledger.unsend(sent);
+    }
+
+    /// Notes a request that left and whose answer will never come.
+    pub(super) fn lose(&mut self, sent: Sent) {
+        self.ledger.lose(sent);
+    }
+
+    /// Reads the head of an answer.
+    pub(super) fn answer(&mut self, sent: Sent, now: Duration, headers: RateHeaders, status: u16) {
+        self.ledger.answer(sent, now, headers, status < 400);
+        if status == TOO_MANY_REQUESTS {
+            let backoff = FIRST_REFUSAL_WAIT
+                .saturating_mul(1 << self.refusals.min(16))
+                .min(LONGEST_REFUSAL_WAIT);
+            self.ledger.refuse(now + headers.wait().unwrap_or(backoff));
+            self.refusals = self.refusals.saturating_add(1);
+        } else if status < 400 {
+            self.refusals = 0;
+        }
+    }
+
+    /// Frees the place of a request that is over, its body included.
+    pub(super) fn finish(&mut self) {
+        self.running = self.running.saturating_sub(1);
+    }
+
+    /// Returns what there is to show.
+    pub(super) fn view(&self, now: Duration) -> ThrottleView {
+        let waiting_by_lane = self.lanes.waiting();
+        ThrottleView {
+            limit: self.ledger.limit(),
+            remaining: self.ledger.left(),
+            running: self.running,
+            waiting: waiting_by_lane.iter().sum(),
+            waiting_by_lane,
+            total_wait: self.total_wait,
+            resumes_in: self
+                .ledger
+                .refused_until(now)
+                .or(self.held_until)
+                .map(|until| until.saturating_sub(now))
+                .filter(|wait| !wait.is_zero()),
+        }
+    }
+
+    fn shut_until(&mut self, now: Duration) -> Option<Duration> {
+        let Some(pacer) = &self.pacer else {
+            return self.ledger.refused_until(now);
+        };
+        match self.ledger.gate(now) {
+            Gate::Shut(until) => Some(until),
+            Gate::Open => {
+                let fixed = self.ledger.has_fixed_window(now, self.configured);
+                pacer.pass(now, fixed).err()
+            }
+        }
+    }
+}

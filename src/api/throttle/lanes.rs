@@ -1,0 +1,160 @@
+//! Who is next: lanes by urgency, integrations in turn within a lane, first come first served within an integration.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use crate::fetch::Lane;
+use crate::ids::IntegrationId;
+
+/// Every fifth request is a snapshot's while one waits: 20 %.
+const SNAPSHOT_EVERY: u32 = 5;
+
+/// However slow the budget, a snapshot that waits gets a page this often.
+const SNAPSHOT_WITHIN: Duration = Duration::from_secs(30);
+
+/// After three catch-up requests another lane that waits has one: 75 %.
+const CATCH_UP_RUN: u32 = 3;
+
+const LANES: usize = 4;
+
+/// A place in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Ticket(u64);
+
+/// On whose behalf a request is made; `None` for the key itself.
+pub(super) type Owner = Option<IntegrationId>;
+
+/// All that wait.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    queues: [Queue; LANES],
+    next_ticket: u64,
+    since_snapshot: u32,
+    catch_up_run: u32,
+    last_snapshot: Option<Duration>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Owners with somebody waiting, the next to be served first.
+    turns: VecDeque<Owner>,
+    waiting: HashMap<Owner, VecDeque<(Ticket, Duration)>>,
+    len: usize,
+}
+
+impl Lanes {
+    /// Puts a request at the end of its owner's queue.
+    pub(super) fn join(&mut self, lane: Lane, owner: Owner, now: Duration) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.queues[position(lane)].push(ticket, owner, now);
+        ticket
+    }
+
+    /// Takes out a request that gave up. Returns whether it was still waiting.
+    pub(super) fn leave(&mut self, lane: Lane, owner: &Owner, ticket: Ticket) -> bool {
+        self.queues[position(lane)].remove(owner, ticket)
+    }
+
+    /// Takes out the request that is served next, and since when it waits.
+    pub(super) fn next(&mut self, now: Duration) -> Option<(Ticket, Duration)> {
+        let lane = self.next_lane(now)?;
+        if lane == Lane::Snapshot {
+            self.since_snapshot = 0;
+            self.last_snapshot = Some(now);
+        } else {
+            self.since_snapshot = self.since_snapshot.saturating_add(1);
+        }
+        self.catch_up_run = if lane == Lane::CatchUp {
+            self.catch_up_run.saturating_add(1)
+        } else {
+            0
+        };
+        self.queues[position(lane)].pop()
+    }
+
+    /// Returns how many wait in each lane, the most urgent first.
+    pub(super) fn waiting(&self) -> [usize; LANES] {
+        [0, 1, 2, 3].map(|lane: usize| self.queues[lane].len)
+    }
+
+    /// Returns whether nobody waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queues.iter().all(|queue| queue.len == 0)
+    }
+
+    fn next_lane(&self, now: Duration) -> Option<Lane> {
+        let waits = |lane: Lane| self.queues[position(lane)].len > 0;
+        let snapshot_is_late = self
+            .last_snapshot
+            .is_none_or(|last| now.saturating_sub(last) >= SNAPSHOT_WITHIN);
+        // Never two late ones in a row: at a page a minute every snapshot is late, and notifications come first.
+        let snapshot_is_due = self.since_snapshot + 1 >= SNAPSHOT_EVERY
+            || (snapshot_is_late && self.since_snapshot > 0);
+        let catch_up_has_its_share =
+            self.catch_up_run >= CATCH_UP_RUN && (waits(Lane::Snapshot) || waits(Lane::Backfill));
+        if waits(Lane::Snapshot) && snapshot_is_due {
+            Some(Lane::Snapshot)
+        } else if waits(Lane::Notified) {
+            Some(Lane::Notified)
+        } else if waits(Lane::CatchUp) && !catch_up_has_its_share {
+            Some(Lane::CatchUp)
+        } else if waits(Lane::Snapshot) {
+            Some(Lane::Snapshot)
+        } else {
+            waits(Lane::Backfill).then_some(Lane::Backfill)
+        }
+    }
+}
+
+impl Queue {
+    fn push(&mut self, ticket: Ticket, owner: Owner, now: Duration) {
+        let waiting = self.waiting.entry(owner.clone()).or_default();
+        if waiting.is_empty() {
+            self.turns.push_back(owner);
+        }
+        waiting.push_back((ticket, now));
+        self.len += 1;
+    }
+
+    fn pop(&mut self) -> Option<(Ticket, Duration)> {
+        let owner = self.turns.pop_front()?;
+        let waiting = self.waiting.get_mut(&owner)?;
+        let next = waiting.pop_front()?;
+        self.len -= 1;
+        if waiting.is_empty() {
+            self.waiting.remove(&owner);
+        } else {
+            self.turns.push_back(owner);
+        }
+        Some(next)
+    }
+
+    fn remove(&mut self, owner: &Owner, ticket: Ticket) -> bool {
+        let Some(waiting) = self.waiting.get_mut(owner) else {
+            return false;
+        };
+        let Some(place) = waiting.iter().position(|(other, _)| *other == ticket) else {
+            return false;
+        };
+        waiting.remove(place);
+        self.len -= 1;
+        if waiting.is_empty() {
+            self.waiting.remove(owner);
+            self.turns.retain(|other| other != owner);
+        }
+        true
+    }
+}
+
+fn position(lane: Lane) -> usize {
+    match lane {
+        Lane::Notified => 0,
+        Lane::CatchUp => 1,
+        Lane::Snapshot => 2,
+        Lane::Backfill => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests;
