@@ -1,0 +1,6 @@
+//! The lake: Delta tables on an object store.
+
+pub mod error;
+pub mod layout;
+pub mod log;
+pub mod store;
