@@ -5,4 +5,5 @@ pub mod catalog;
 pub mod decode;
 pub mod fetch;
 pub mod ids;
+pub mod lake;
 pub mod time;
