@@ -1,9 +1,12 @@
 //! From Kombo's API to Delta tables.
 
 pub mod api;
+pub mod backfill;
 pub mod catalog;
 pub mod decode;
 pub mod fetch;
 pub mod ids;
 pub mod lake;
+pub mod sink;
+pub mod stream;
 pub mod time;

@@ -29,7 +29,6 @@ mod writer;
 pub use group::Receipt;
 pub use lake_error::LakeError;
 pub use log::LiveFile;
-pub use quarantine::QuarantinedRow;
 pub use registry::Registration;
 pub use settings::LakeSettings;
 pub use staging::Staging;

@@ -8,30 +8,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use super::group::{Finished, Rows};
 use super::layout::{DeltaTable, Partition};
 use super::{Lake, LakeError};
+use crate::decode::QuarantinedRow;
 use crate::fetch::Fetch;
-use crate::time::ObservedAt;
-
-/// A row that could not be stored as one.
-#[derive(Clone, PartialEq, Eq)]
-pub struct QuarantinedRow {
-    /// Why, without any of its values.
-    pub reason: String,
-    /// What Kombo sent.
-    pub json: String,
-    /// When.
-    pub observed_at: ObservedAt,
-}
-
-impl std::fmt::Debug for QuarantinedRow {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "QuarantinedRow({:?}, {} bytes)",
-            self.reason,
-            self.json.len()
-        )
-    }
-}
 
 impl Lake {
     /// Commits rows to the quarantine. A crash before the fetch itself is committed leaves them there, and the next fetch
@@ -85,8 +63,8 @@ fn batch(fetch: &Fetch, rows: &[QuarantinedRow]) -> RecordBatch {
         text(&|_| table.endpoint.to_string()),
         Arc::new(times),
         text(&|_| fetch.id.to_string()),
-        text(&|row| row.reason.clone()),
-        text(&|row| row.json.clone()),
+        text(&|row| row.reason.to_owned()),
+        text(&|row| row.raw.clone()),
     ];
     RecordBatch::try_new(schema(), columns).expect("the columns are those of the schema")
 }

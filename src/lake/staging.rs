@@ -10,11 +10,11 @@ use super::committer::Committer;
 use super::data_files::{Written, on_cpu};
 use super::group::{Fence, Finished, Receipt, Rows};
 use super::layout::Partition;
-use super::quarantine::QuarantinedRow;
 use super::runs::{CONTEST_IDS, Contest, Sorted, decoded_bytes, repeated};
 use super::txns::TableTxns;
 use super::{Lake, LakeError};
 use crate::catalog::SystemColumn;
+use crate::decode::QuarantinedRow;
 use crate::fetch::{Fetch, FetchEnd, FetchMode};
 
 /// Decoded rows of a delta that do not get a file of their own.

@@ -1,0 +1,195 @@
+//! What became of each table, for people and for programs.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::targets::Target;
+use crate::api::SkipReason;
+use crate::fetch::{FetchEnd, FetchMode};
+use crate::ids::TableId;
+use crate::sink::WriteError;
+
+/// What became of one table.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Which table.
+    pub table: TableId,
+    /// How it was fetched last; `None` when nothing was asked.
+    pub mode: Option<FetchMode>,
+    /// Rows of the last walk.
+    pub rows: u64,
+    /// Pages of the last walk.
+    pub pages: u64,
+    /// Bytes of JSON of the last walk.
+    pub json_bytes: u64,
+    /// What the last page said; `None` when it was not reached.
+    pub end: Option<FetchEnd>,
+    /// From the first request to the answer of the sink.
+    pub elapsed: Duration,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+/// What a commit made visible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The Delta table's version.
+    pub version: u64,
+    /// Files the rows are in.
+    pub files: u64,
+    /// The size of those files; of one shared with other tables, this table's part.
+    pub bytes: u64,
+}
+
+/// How a table ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// Its rows are durable and visible.
+    Committed(Commit),
+    /// Another writer committed the same table meanwhile; its rows stand.
+    Superseded,
+    /// Its snapshot was young enough.
+    Skipped,
+    /// The tool does not offer the model, or it is switched off.
+    LeftOut {
+        /// Which of the two.
+        reason: SkipReason,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// Not tried, because the API key was rejected.
+    NotTried,
+    /// Nothing was committed.
+    Failed(Failure),
+}
+
+impl Ending {
+    /// Returns the word for it in logs and summaries.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Committed(_) => "committed",
+            Self::Superseded => "superseded",
+            Self::Skipped => "skipped",
+            Self::LeftOut { .. } => "left out",
+            Self::NotTried => "not tried",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// Returns whether the backfill did for this table what it was asked to.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        !matches!(self, Self::NotTried | Self::Failed(_))
+    }
+}
+
+/// Why a table failed, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// The error with its causes, on one line.
+    pub message: String,
+    /// One sentence for the operator.
+    pub advice: &'static str,
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        // The outer sentence says only which side failed; the causes say the rest.
+        let source = std::error::Error::source(&error).expect("both variants have a source");
+        Self {
+            message: with_causes(source),
+            advice: error.advice(),
+        }
+    }
+}
+
+/// Writes an error and its causes on one line.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+impl Outcome {
+    pub(super) fn new(target: &Target) -> Self {
+        Self {
+            table: target.table.clone(),
+            mode: None,
+            rows: 0,
+            pages: 0,
+            json_bytes: 0,
+            end: None,
+            elapsed: Duration::ZERO,
+            ending: Ending::NotTried,
+        }
+    }
+
+    pub(super) fn begin(&mut self, mode: FetchMode) {
+        (self.mode, self.rows, self.pages, self.json_bytes, self.end) = (Some(mode), 0, 0, 0, None);
+    }
+
+    pub(super) fn count_page(&mut self, rows: u64, bytes: u64) {
+        self.rows += rows;
+        self.pages += 1;
+        self.json_bytes += bytes;
+    }
+
+    /// Returns the row of a machine-readable summary.
+    #[must_use]
+    pub fn summary(&self) -> OutcomeSummary<'_> {
+        let commit = match &self.ending {
+            Ending::Committed(commit) => Some(commit),
+            _ => None,
+        };
+        let (error, advice) = match &self.ending {
+            Ending::Failed(failure) => (Some(failure.message.clone()), Some(failure.advice)),
+            Ending::LeftOut { reason, advice } => (Some(reason.to_string()), Some(*advice)),
+            _ => (None, None),
+        };
+        OutcomeSummary {
+            integration: self.table.integration.as_str(),
+            endpoint: self.table.endpoint.as_str(),
+            outcome: self.ending.as_str(),
+            mode: self.mode.map(FetchMode::as_str),
+            rows: self.rows,
+            pages: self.pages,
+            quarantined: self.end.map_or(0, |end| end.quarantined),
+            rest_values: self.end.map_or(0, |end| end.rest_values),
+            base: self
+                .end
+                .and_then(|end| end.base)
+                .map(|base| base.to_string()),
+            version: commit.map(|commit| commit.version),
+            files: commit.map(|commit| commit.files),
+            file_bytes: commit.map(|commit| commit.bytes),
+            elapsed_ms: u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX),
+            error,
+            advice,
+        }
+    }
+}
+
+/// One table in a machine-readable summary.
+#[derive(Debug, Serialize)]
+pub struct OutcomeSummary<'a> {
+    integration: &'a str,
+    endpoint: &'a str,
+    outcome: &'static str,
+    mode: Option<&'static str>,
+    rows: u64,
+    pages: u64,
+    quarantined: u64,
+    rest_values: u64,
+    base: Option<String>,
+    version: Option<u64>,
+    files: Option<u64>,
+    file_bytes: Option<u64>,
+    elapsed_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<&'static str>,
+}

@@ -1,0 +1,131 @@
+//! What a backfill will cost, from the first page of each table.
+//!
+//! Kombo tells no totals and its cursors are opaque, so a first page gives a lower bound; where the lake holds an
+//! older snapshot, its row count is the better guess.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+
+use super::targets::Target;
+use crate::api::{KomboApi, PageRequest};
+use crate::decode::{DecodeLimits, PageDecoder};
+use crate::fetch::{Fetch, FetchMode, Lane};
+use crate::stream::FetchError;
+
+/// What one table is expected to cost.
+#[derive(Debug)]
+pub struct Estimate {
+    /// Which table.
+    pub target: Target,
+    /// Rows on the first page, and whether more pages follow.
+    pub first_page: Result<FirstPage, FetchError>,
+    /// Rows of the snapshot in the lake.
+    pub known_rows: Option<u64>,
+}
+
+/// What a first page says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirstPage {
+    /// Rows on it.
+    pub rows: u64,
+    /// It is not the last one.
+    pub more: bool,
+}
+
+impl Estimate {
+    /// Returns the rows to expect, and whether that is exact.
+    #[must_use]
+    pub fn rows(&self) -> (u64, bool) {
+        match &self.first_page {
+            Ok(FirstPage { rows, more: false }) => (*rows, true),
+            Ok(FirstPage { rows, more: true }) => {
+                (self.known_rows.unwrap_or(0).max(*rows + 1), false)
+            }
+            Err(_) => (0, false),
+        }
+    }
+
+    /// Returns the requests to expect with pages of `page_size` rows.
+    #[must_use]
+    pub fn requests(&self, page_size: u32) -> u64 {
+        match &self.first_page {
+            Ok(FirstPage { more: false, .. }) => 1,
+            Ok(_) => self.rows().0.div_ceil(u64::from(page_size.max(1))),
+            Err(_) => 0,
+        }
+    }
+}
+
+/// Asks for the first page of every table.
+pub async fn first_pages<A: KomboApi>(
+    api: &A,
+    targets: Vec<Target>,
+    concurrency: usize,
+) -> Vec<Estimate> {
+    let asked = targets.into_iter().map(|target| async {
+        let first_page = first_page(api, &target).await;
+        Estimate {
+            target,
+            first_page,
+            known_rows: None,
+        }
+    });
+    stream::iter(asked)
+        .buffered(concurrency.max(1))
+        .collect()
+        .await
+}
+
+/// Returns how long `requests` take under a limit, at least.
+#[must_use]
+pub fn least_time(requests: u64, limit: Option<(u32, Duration)>) -> Duration {
+    let Some((per_window, window)) = limit else {
+        return Duration::ZERO;
+    };
+    // The first window's requests may go out at once.
+    let waits = requests.saturating_sub(1) / u64::from(per_window.max(1));
+    window.saturating_mul(u32::try_from(waits).unwrap_or(u32::MAX))
+}
+
+async fn first_page<A: KomboApi>(api: &A, target: &Target) -> Result<FirstPage, FetchError> {
+    let request = PageRequest {
+        integration: &target.table.integration,
+        endpoint: &target.endpoint,
+        updated_after: None,
+        ids: &[],
+        cursor: None,
+        lane: Lane::Backfill,
+    };
+    let page = api
+        .page(request)
+        .await
+        .map_err(|source| FetchError::Page { page: 1, source })?;
+    let fetch = Fetch::new(target.table.clone(), FetchMode::Snapshot);
+    let mut decoder = PageDecoder::new(
+        Arc::clone(&target.endpoint),
+        &fetch,
+        DecodeLimits::default(),
+    );
+    let summary = decoder
+        .page(&page.body, page.observed_at, |_| {})
+        .map_err(|source| FetchError::Decode { page: 1, source })?;
+    Ok(FirstPage {
+        rows: summary.rows,
+        more: summary.next.is_some(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_window_costs_no_time() {
+        let limit = Some((300, Duration::from_mins(1)));
+        assert_eq!(least_time(300, limit), Duration::ZERO);
+        assert_eq!(least_time(301, limit), Duration::from_mins(1));
+        assert_eq!(least_time(1_000_000, None), Duration::ZERO);
+    }
+}

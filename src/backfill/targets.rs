@@ -1,0 +1,136 @@
+//! Which tables a backfill fetches: the integrations it is given, times the endpoints of their category.
+
+use std::sync::Arc;
+
+use crate::api::{ApiError, ErrorReach, IntegrationInfo, KomboApi};
+use crate::catalog::Endpoint;
+use crate::ids::{Category, IntegrationId, TableId};
+
+/// One table to fetch.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Which table.
+    pub table: TableId,
+    /// Its columns and filters.
+    pub endpoint: Arc<Endpoint>,
+}
+
+/// An integration that Kombo knows, and its tables.
+#[derive(Debug)]
+pub struct Known {
+    /// Its id.
+    pub id: IntegrationId,
+    /// Its API family.
+    pub category: Category,
+    /// What Kombo says of it.
+    pub info: IntegrationInfo,
+    /// Its tables among the selected endpoints.
+    pub targets: Vec<Target>,
+}
+
+/// An integration that cannot be fetched.
+#[derive(Debug)]
+pub struct Unknown {
+    /// Its id.
+    pub id: IntegrationId,
+    /// Why not.
+    pub reason: UnknownReason,
+}
+
+/// Why an integration cannot be fetched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnknownReason {
+    /// Kombo did not answer for it.
+    #[error("asking Kombo for the integration failed")]
+    Api(#[source] ApiError),
+    /// A category this build has no endpoints for.
+    #[error("its category is none of ATS, HRIS, LMS and ASSESSMENT")]
+    Category,
+}
+
+impl UnknownReason {
+    /// Returns one sentence that tells the operator what to do.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Api(error) => error.advice(),
+            Self::Category => "leave it out, or use a newer version that knows the category",
+        }
+    }
+}
+
+/// Asks Kombo what each integration is, and pairs it with the selected endpoints of its category.
+///
+/// A rejected API key ends the asking: the answer would be the same for all.
+pub async fn resolve(
+    api: &impl KomboApi,
+    integrations: &[IntegrationId],
+    endpoints: &[Arc<Endpoint>],
+) -> (Vec<Known>, Vec<Unknown>) {
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for id in integrations {
+        match api.integration(id).await {
+            Ok(info) => match Category::from_name(&info.category) {
+                Some(category) => known.push(with_targets(id, category, info, endpoints)),
+                None => unknown.push(Unknown {
+                    id: id.clone(),
+                    reason: UnknownReason::Category,
+                }),
+            },
+            Err(error) => {
+                let stops = error.reach() == ErrorReach::Key;
+                unknown.push(Unknown {
+                    id: id.clone(),
+                    reason: UnknownReason::Api(error),
+                });
+                if stops {
+                    break;
+                }
+            }
+        }
+    }
+    (known, unknown)
+}
+
+/// Orders tables so that integrations take turns, none waiting for all tables of another.
+#[must_use]
+pub fn take_turns(known: &[Known]) -> Vec<Target> {
+    let longest = known
+        .iter()
+        .map(|integration| integration.targets.len())
+        .max()
+        .unwrap_or(0);
+    let turn = |n: usize| {
+        known
+            .iter()
+            .filter_map(move |integration| integration.targets.get(n).cloned())
+    };
+    (0..longest).flat_map(turn).collect()
+}
+
+fn with_targets(
+    id: &IntegrationId,
+    category: Category,
+    info: IntegrationInfo,
+    endpoints: &[Arc<Endpoint>],
+) -> Known {
+    let own = endpoints
+        .iter()
+        .filter(|endpoint| endpoint.category == category);
+    let targets = own
+        .map(|endpoint| Target {
+            table: TableId {
+                integration: id.clone(),
+                endpoint: endpoint.name().clone(),
+            },
+            endpoint: Arc::clone(endpoint),
+        })
+        .collect();
+    Known {
+        id: id.clone(),
+        category,
+        info,
+        targets,
+    }
+}

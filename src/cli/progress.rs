@@ -1,0 +1,190 @@
+//! What a person sees while a backfill runs: live bars on a terminal, plain lines elsewhere.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use tokio::time::Instant;
+
+use super::words::{count, seconds};
+use crate::backfill::outcome::{Ending, Outcome};
+use crate::backfill::targets::Target;
+use crate::backfill::{Observer, Step};
+use crate::ids::TableId;
+
+/// How often a table that is still running writes a plain line.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Says how long requests still wait for the rate limit, if they do.
+pub(super) type WaitView = Arc<dyn Fn() -> Option<Duration> + Send + Sync>;
+
+/// Shows a backfill as it goes.
+pub(super) struct Progress {
+    display: Display,
+    tables: Mutex<HashMap<TableId, Running>>,
+}
+
+enum Display {
+    Bars { all: MultiProgress, total: ProgressBar, wait: WaitView },
+    Lines,
+    Silent,
+}
+
+struct Running {
+    bar: Option<ProgressBar>,
+    rows: u64,
+    pages: u64,
+    started: Instant,
+    last_line: Instant,
+}
+
+impl Progress {
+    /// Shows bars when standard error is a terminal, lines otherwise; nothing when asked to be quiet.
+    pub(super) fn new(tables: usize, quiet: bool, wait: WaitView) -> Self {
+        let target = ProgressDrawTarget::stderr_with_hz(8);
+        let display = if quiet {
+            Display::Silent
+        } else if target.is_hidden() {
+            Display::Lines
+        } else {
+            let all = MultiProgress::with_draw_target(target);
+            let total = all.add(ProgressBar::new(tables as u64));
+            total.set_style(total_style());
+            total.enable_steady_tick(Duration::from_millis(250));
+            Display::Bars { all, total, wait }
+        };
+        Self { display, tables: Mutex::default() }
+    }
+
+    /// Takes the bars away, so that what follows stands on clean lines.
+    pub(super) fn finish(&self) {
+        if let Display::Bars { all, total, .. } = &self.display {
+            total.finish_and_clear();
+            // A terminal that went away is no reason to fail.
+            drop(all.clear());
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<TableId, Running>> {
+        // Counters survive a panic elsewhere.
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(&self, target: &Target) {
+        let bar = match &self.display {
+            Display::Bars { all, total, wait } => {
+                let bar = all.insert_before(total, ProgressBar::new_spinner());
+                bar.set_style(table_style(Arc::clone(wait)));
+                bar.set_prefix(target.table.to_string());
+                bar.enable_steady_tick(Duration::from_millis(250));
+                Some(bar)
+            }
+            Display::Lines | Display::Silent => None,
+        };
+        let now = Instant::now();
+        let running = Running { bar, rows: 0, pages: 0, started: now, last_line: now };
+        if let Some(old) = self.running().insert(target.table.clone(), running) {
+            old.clear();
+        }
+    }
+
+    fn page(&self, target: &Target, rows: u64) {
+        let mut tables = self.running();
+        let Some(running) = tables.get_mut(&target.table) else { return };
+        running.rows += rows;
+        running.pages += 1;
+        if let Some(bar) = &running.bar {
+            bar.set_position(running.rows);
+            bar.set_message(format!("{} pages", count(running.pages)));
+        } else if matches!(self.display, Display::Lines) && running.last_line.elapsed() >= LINE_EVERY {
+            running.last_line = Instant::now();
+            let (rows, pages, elapsed) = (count(running.rows), count(running.pages), seconds(running.started.elapsed()));
+            eprintln!("fetching   {}: {rows} rows, {pages} pages, {elapsed}", target.table);
+        }
+    }
+
+    fn end(&self, target: &Target, outcome: &Outcome) {
+        if let Some(running) = self.running().remove(&target.table) {
+            running.clear();
+        }
+        let line = ended_line(outcome);
+        match &self.display {
+            Display::Bars { all, total, .. } => {
+                total.inc(1);
+                if !matches!(outcome.ending, Ending::Committed(_) | Ending::Skipped) {
+                    // Lost when the terminal is gone; the summary says it again.
+                    drop(all.println(line));
+                }
+            }
+            Display::Lines => eprintln!("{line}"),
+            Display::Silent => {}
+        }
+    }
+}
+
+impl Running {
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn step(&self, target: &Target, step: Step<'_>) {
+        match step {
+            Step::Started(_) => self.start(target),
+            Step::Page { rows } => self.page(target, rows),
+            Step::Fetched => {
+                if let Some(bar) = self.running().get(&target.table).and_then(|running| running.bar.as_ref()) {
+                    bar.set_message("waiting for its commit");
+                }
+            }
+            Step::Restarted(error) => {
+                if matches!(self.display, Display::Lines) {
+                    eprintln!("restarting {}: {error}", target.table);
+                }
+            }
+            Step::Ended(outcome) => self.end(target, outcome),
+        }
+    }
+}
+
+fn ended_line(outcome: &Outcome) -> String {
+    let table = &outcome.table;
+    match &outcome.ending {
+        Ending::Committed(_) => {
+            let (rows, pages, elapsed) = (count(outcome.rows), count(outcome.pages), seconds(outcome.elapsed));
+            format!("committed  {table}: {rows} rows, {pages} pages, {elapsed}")
+        }
+        Ending::Skipped => format!("skipped    {table}: its snapshot is young enough"),
+        Ending::Superseded => format!("superseded {table}: another writer committed it meanwhile"),
+        Ending::LeftOut { reason, .. } => format!("left out   {table}: {reason}"),
+        Ending::NotTried => format!("not tried  {table}"),
+        Ending::Failed(failure) => format!("failed     {table}: {failure}"),
+    }
+}
+
+fn total_style() -> ProgressStyle {
+    ProgressStyle::with_template("{bar:30.green/dim} {pos}/{len} tables  {elapsed} elapsed, about {eta} left")
+        .expect("the template is constant")
+}
+
+fn table_style(wait: WaitView) -> ProgressStyle {
+    ProgressStyle::with_template("{spinner:.green} {prefix:.bold}  {rows} rows  {rate}  {msg}{wait:.yellow}")
+        .expect("the template is constant")
+        .with_key("rows", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            // Writing to a display line cannot fail in a way that matters.
+            drop(out.write_str(&count(state.pos())));
+        })
+        .with_key("rate", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            drop(write!(out, "{:.0} rows/s", state.per_sec()));
+        })
+        .with_key("wait", move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
+            if let Some(left) = wait() {
+                drop(write!(out, "  waiting {} for the rate limit", seconds(left)));
+            }
+        })
+}

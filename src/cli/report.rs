@@ -1,0 +1,171 @@
+//! What is left to say when a backfill is over: a table of what landed, what failed and what to do, or JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::words::{bytes, count, seconds};
+use crate::backfill::outcome::{Commit, Ending, Outcome, OutcomeSummary, with_causes};
+use crate::backfill::targets::Unknown;
+
+/// Everything one backfill did.
+pub(super) struct Report {
+    /// What became of each table.
+    pub(super) outcomes: Vec<Outcome>,
+    /// Integrations that could not be fetched at all.
+    pub(super) unknown: Vec<Unknown>,
+    /// Wall time.
+    pub(super) elapsed: Duration,
+    /// Requests sent, retries included.
+    pub(super) requests: u64,
+    /// Answers with status 429.
+    pub(super) rate_limited: u64,
+    /// Time requests waited for the rate limit, all added up.
+    pub(super) waited: Duration,
+}
+
+impl Report {
+    /// Returns whether everything asked for was done.
+    pub(super) fn is_success(&self) -> bool {
+        self.unknown.is_empty() && self.outcomes.iter().all(|outcome| outcome.ending.is_success())
+    }
+
+    /// Writes the report for people.
+    pub(super) fn text(&self) -> String {
+        let mut text = landed(&self.outcomes);
+        for outcome in &self.outcomes {
+            if let Ending::LeftOut { reason, advice } = &outcome.ending {
+                line(&mut text, &format!("left out  {}: {reason}\n          {advice}", outcome.table));
+            }
+        }
+        for unknown in &self.unknown {
+            let reason = with_causes(&unknown.reason);
+            line(&mut text, &format!("failed    {}: {reason}\n          {}", unknown.id, unknown.reason.advice()));
+        }
+        for outcome in &self.outcomes {
+            if let Ending::Failed(failure) = &outcome.ending {
+                line(&mut text, &format!("failed    {}: {failure}\n          {}", outcome.table, failure.advice));
+            }
+        }
+        let not_tried = self.outcomes.iter().filter(|outcome| matches!(outcome.ending, Ending::NotTried)).count();
+        if not_tried > 0 {
+            line(&mut text, &format!("not tried {not_tried} tables, because Kombo rejected the API key"));
+        }
+        line(&mut text, &self.total());
+        text
+    }
+
+    /// Writes the report for programs: one JSON document.
+    pub(super) fn json(&self) -> String {
+        let summary = Summary {
+            success: self.is_success(),
+            elapsed_ms: u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX),
+            requests: self.requests,
+            rate_limited: self.rate_limited,
+            waited_ms: u64::try_from(self.waited.as_millis()).unwrap_or(u64::MAX),
+            rows: self.rows(),
+            integrations_failed: self.unknown.iter().map(FailedIntegration::new).collect(),
+            tables: self.outcomes.iter().map(Outcome::summary).collect(),
+        };
+        serde_json::to_string_pretty(&summary).expect("a summary holds only strings and numbers")
+    }
+
+    fn rows(&self) -> u64 {
+        committed(&self.outcomes).map(|(outcome, _)| outcome.rows).sum()
+    }
+
+    fn total(&self) -> String {
+        let (tables, rows) = (committed(&self.outcomes).count(), self.rows());
+        let mut text = format!("{} rows in {tables} tables, {}", count(rows), seconds(self.elapsed));
+        write!(text, ", {} requests", count(self.requests)).expect("a string takes all text");
+        if self.waited >= Duration::from_secs(1) {
+            write!(text, ", {} of waiting for the rate limit", seconds(self.waited)).expect("a string takes all text");
+        }
+        let skipped = self.outcomes.iter().filter(|outcome| matches!(outcome.ending, Ending::Skipped)).count();
+        if skipped > 0 {
+            write!(text, "; {skipped} tables skipped, their snapshots are young enough").expect("a string takes all text");
+        }
+        let rest: u64 = self.outcomes.iter().filter_map(|outcome| outcome.end).map(|end| end.rest_values).sum();
+        if rest > 0 {
+            write!(text, "; {} values fit no column and are in _rest", count(rest)).expect("a string takes all text");
+        }
+        let quarantined: u64 = self.outcomes.iter().filter_map(|outcome| outcome.end).map(|end| end.quarantined).sum();
+        if quarantined > 0 {
+            write!(text, "; {} rows without an id are in kombo_quarantine", count(quarantined)).expect("a string takes all text");
+        }
+        text
+    }
+}
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    success: bool,
+    elapsed_ms: u64,
+    requests: u64,
+    rate_limited: u64,
+    waited_ms: u64,
+    rows: u64,
+    integrations_failed: Vec<FailedIntegration<'a>>,
+    tables: Vec<OutcomeSummary<'a>>,
+}
+
+#[derive(Serialize)]
+struct FailedIntegration<'a> {
+    integration: &'a str,
+    error: String,
+    advice: &'static str,
+}
+
+impl<'a> FailedIntegration<'a> {
+    fn new(unknown: &'a Unknown) -> Self {
+        Self {
+            integration: unknown.id.as_str(),
+            error: with_causes(&unknown.reason),
+            advice: unknown.reason.advice(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Landed {
+    integrations: u64,
+    rows: u64,
+    files: u64,
+    bytes: u64,
+}
+
+/// One line per endpoint: integrations, rows, files, bytes.
+fn landed(outcomes: &[Outcome]) -> String {
+    let mut endpoints: BTreeMap<String, Landed> = BTreeMap::new();
+    for (outcome, commit) in committed(outcomes) {
+        let landed = endpoints.entry(outcome.table.endpoint.table_name()).or_default();
+        landed.integrations += 1;
+        landed.rows += outcome.rows;
+        landed.files += commit.files;
+        landed.bytes += commit.bytes;
+    }
+    if endpoints.is_empty() {
+        return String::new();
+    }
+    let mut text = String::new();
+    line(&mut text, &format!("{:<36}{:>12}{:>12}{:>8}{:>11}", "table", "integrations", "rows", "files", "bytes"));
+    for (name, landed) in endpoints {
+        let (integrations, rows, files) = (count(landed.integrations), count(landed.rows), count(landed.files));
+        line(&mut text, &format!("{name:<36}{integrations:>12}{rows:>12}{files:>8}{:>11}", bytes(landed.bytes)));
+    }
+    text
+}
+
+fn committed(outcomes: &[Outcome]) -> impl Iterator<Item = (&Outcome, &Commit)> {
+    outcomes.iter().filter_map(|outcome| match &outcome.ending {
+        Ending::Committed(commit) => Some((outcome, commit)),
+        _ => None,
+    })
+}
+
+fn line(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}
