@@ -1,0 +1,101 @@
+//! `check`: the key, the integrations and their models, the lake. Each line is ok, or says what to do.
+
+use std::fmt::Display;
+
+use super::failure::Failure;
+use super::session::Session;
+use crate::api::{IntegrationInfo, KomboApi};
+use crate::backfill::outcome::with_causes;
+use crate::config::Config;
+use crate::ids::Category;
+use crate::lake::Lake;
+
+/// Prints a line per check and returns whether all are ok.
+pub(super) async fn run(session: &Session) -> Result<bool, Failure> {
+    let mut checks = Checks { ok: true };
+    let lake = check_lake(session, &mut checks).await;
+    let api = session.api()?;
+    match api.check_key().await {
+        Ok(key) => checks.ok("API key", format!("accepted, environment {}", key.environment_id)),
+        Err(error) => {
+            checks.failed("API key", with_causes(&error), error.advice());
+            return Ok(false);
+        }
+    }
+    let integrations = match &lake {
+        Some(lake) => session.integrations(lake).await?,
+        None => session.config.source.integrations.clone(),
+    };
+    for id in &integrations {
+        match api.integration(id).await {
+            Ok(info) => check_integration(session, &mut checks, id.as_str(), &info),
+            Err(error) => checks.failed(id.as_str(), with_causes(&error), error.advice()),
+        }
+    }
+    Ok(checks.ok)
+}
+
+struct Checks {
+    ok: bool,
+}
+
+impl Checks {
+    fn ok(&self, what: &str, found: impl Display) {
+        println!("ok      {what}: {found}");
+    }
+
+    fn note(&self, what: &str, found: impl Display) {
+        println!("note    {what}: {found}");
+    }
+
+    fn failed(&mut self, what: &str, problem: impl Display, advice: &str) {
+        self.ok = false;
+        println!("failed  {what}: {problem}\n        {advice}");
+    }
+}
+
+async fn check_lake(session: &Session, checks: &mut Checks) -> Option<Lake> {
+    let Config { sink, .. } = &session.config;
+    let lake = match session.lake().await {
+        Ok(lake) => lake,
+        Err(failure) => {
+            checks.ok = false;
+            println!("failed  lake {}: {failure}", sink.lake.url);
+            return None;
+        }
+    };
+    match lake.probe().await {
+        Ok(()) => checks.ok("lake", format!("{} takes writes and puts if absent", sink.lake.url)),
+        Err(error) => checks.failed("lake", with_causes(&error), error.advice()),
+    }
+    Some(lake)
+}
+
+fn check_integration(session: &Session, checks: &mut Checks, id: &str, info: &IntegrationInfo) {
+    if info.status != "ACTIVE" {
+        let advice = "reconnect or resume the integration in Kombo's dashboard";
+        checks.failed(id, format!("its status is {}", info.status), advice);
+        return;
+    }
+    if let Some(setup) = info.setup_status.as_deref().filter(|status| *status != "COMPLETED") {
+        let advice = "wait until Kombo has finished the first sync; a fetch before that is refused";
+        checks.failed(id, format!("its setup is {setup}"), advice);
+        return;
+    }
+    let endpoints = session.endpoints.iter().filter(|e| Some(e.category) == Category::from_name(&info.category));
+    let mut readable = Vec::new();
+    for endpoint in endpoints {
+        let own = endpoint.models.first().map(|model| model.name.as_str());
+        let model = own.and_then(|own| info.read_models.iter().find(|model| model.id == own));
+        match model {
+            Some(model) if !model.is_available => {
+                checks.note(id, format!("{} cannot be read: {} is not available", endpoint.name(), model.id));
+            }
+            _ => readable.push(endpoint.name().as_str()),
+        }
+    }
+    if let Some(since) = &info.data_expired_at {
+        checks.note(id, format!("scopes or filters changed at {since}; rows are stale until Kombo has synced again"));
+    }
+    checks.ok(id, format!("{} {}, can read {}", info.tool, info.category, readable.join(", ")));
+}

@@ -1,0 +1,72 @@
+//! `backfill --plan`: what a backfill would cost, from first pages only. Writes nothing.
+
+use std::fmt::Write as _;
+
+use super::failure::Failure;
+use super::session::Session;
+use super::words::{count, seconds};
+use crate::backfill::outcome::with_causes;
+use crate::backfill::plan::{Estimate, first_pages, least_time};
+use crate::backfill::targets::{resolve, take_turns};
+use crate::lake::{Lake, Part};
+
+/// Asks for first pages and returns the estimate as text.
+pub(super) async fn run(session: &Session) -> Result<(String, bool), Failure> {
+    let api = session.api()?;
+    let lake = session.lake().await?;
+    let integrations = session.integrations(&lake).await?;
+    let (known, unknown) = resolve(&*api, &integrations, &session.endpoints).await;
+    let concurrency = session.config.source.request.concurrency.get() as usize;
+    let mut estimates = first_pages(&*api, take_turns(&known), concurrency).await;
+    for estimate in &mut estimates {
+        estimate.known_rows = known_rows(&lake, estimate).await?;
+    }
+    let mut text = table(&estimates, session);
+    for unknown in &unknown {
+        writeln!(text, "failed  {}: {}", unknown.id, with_causes(&unknown.reason)).expect("a string takes all text");
+    }
+    Ok((text, unknown.is_empty()))
+}
+
+async fn known_rows(lake: &Lake, estimate: &Estimate) -> Result<Option<u64>, Failure> {
+    let key = estimate.target.table.integration.key();
+    let files = lake.files(&estimate.target.endpoint, Part::Snapshots).await?;
+    let own = files.iter().filter(|file| {
+        file.partition_values.get("integration_key").and_then(Option::as_deref) == Some(key.as_str())
+    });
+    let rows: u64 = own.filter_map(|file| file.num_records).sum();
+    Ok((rows > 0).then_some(rows))
+}
+
+fn table(estimates: &[Estimate], session: &Session) -> String {
+    let page_size = session.config.source.request.page_size.get();
+    let mut text = format!("{:<62}{:>14}{:>12}\n", "table", "rows", "requests");
+    let (mut rows_total, mut requests_total, mut all_exact) = (0, 0, true);
+    for estimate in estimates {
+        let (rows, exact) = estimate.rows();
+        let requests = estimate.requests(page_size);
+        let name = estimate.target.table.to_string();
+        let line = match &estimate.first_page {
+            Ok(_) if exact => format!("{name:<62}{:>14}{:>12}", count(rows), count(requests)),
+            Ok(_) => format!("{name:<62}{:>14}{:>12}", format!("{} or more", count(rows)), count(requests)),
+            Err(error) => format!("{name:<62}  {}", with_causes(error)),
+        };
+        rows_total += rows;
+        requests_total += requests;
+        all_exact &= exact;
+        writeln!(text, "{line}").expect("a string takes all text");
+    }
+    let time = seconds(least_time(requests_total, session.rate_limit()));
+    let least = if all_exact { "" } else { "at least " };
+    writeln!(
+        text,
+        "{least}{} rows, {} requests; the rate limit lets them through in {time} or more",
+        count(rows_total),
+        count(requests_total),
+    )
+    .expect("a string takes all text");
+    if !all_exact {
+        text.push_str("Kombo tells no totals: tables with further pages count as one row more than a page, or as in the last snapshot.\n");
+    }
+    text
+}

@@ -1,0 +1,87 @@
+//! What the commands that talk to Kombo or to the lake have in common: the parts, put together from configuration.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::warn;
+
+use super::failure::{Failure, USAGE};
+use crate::api::HttpApi;
+use crate::catalog::{Catalog, Endpoint};
+use crate::config::Config;
+use crate::ids::IntegrationId;
+use crate::lake::{Lake, Registration};
+use crate::time::{Clock, SystemClock};
+
+/// A configuration with its parts.
+pub(super) struct Session {
+    /// What was configured.
+    pub(super) config: Config,
+    /// The endpoints it selects, over all categories.
+    pub(super) endpoints: Vec<Arc<Endpoint>>,
+    /// The wall clock.
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Session {
+    /// Works out what the configuration selects. Offline.
+    pub(super) fn new(config: Config, catalog: &Catalog) -> Result<Self, Failure> {
+        let endpoints = config.select(catalog)?.endpoints().to_vec();
+        Ok(Self { config, endpoints, clock: Arc::new(SystemClock) })
+    }
+
+    /// Makes the client for Kombo. Sends nothing yet.
+    pub(super) fn api(&self) -> Result<Arc<HttpApi>, Failure> {
+        let (key, warning) = self.config.api_key()?;
+        if let Some(warning) = warning {
+            warn!("{warning}");
+        }
+        let source = &self.config.source;
+        let api = HttpApi::new(source.api_url.clone(), &key, &source.request, Arc::clone(&self.clock))?;
+        Ok(Arc::new(api))
+    }
+
+    /// Opens the lake; creates its layout document when the place is empty.
+    pub(super) async fn lake(&self) -> Result<Lake, Failure> {
+        Ok(Lake::open(&self.config.sink.lake, Arc::clone(&self.clock)).await?)
+    }
+
+    /// Returns the configured integrations, or else those the lake knows.
+    pub(super) async fn integrations(&self, lake: &Lake) -> Result<Vec<IntegrationId>, Failure> {
+        if !self.config.source.integrations.is_empty() {
+            return Ok(self.config.source.integrations.clone());
+        }
+        let registered = lake.registered().await?;
+        let active = registered.into_iter().filter(|known| known.state == ACTIVE);
+        let ids: Vec<_> = active.map(|known| known.integration).collect();
+        if ids.is_empty() {
+            return Err(Failure::new(
+                USAGE,
+                "there is no integration to fetch: none is configured, and the lake knows none",
+                "give --integration TOOL:ID, or list them under integrations; Kombo's dashboard shows the ids",
+            ));
+        }
+        Ok(ids)
+    }
+
+    /// Returns what the registry is told of an integration that answered.
+    pub(super) fn registration(&self, known: &crate::backfill::targets::Known) -> Registration {
+        Registration {
+            integration: known.id.clone(),
+            category: known.category,
+            origin: "configuration".to_owned(),
+            state: ACTIVE.to_owned(),
+            since_ms: self.clock.wall_ms(),
+        }
+    }
+
+    /// Returns the request budget, unless it is switched off.
+    pub(super) fn rate_limit(&self) -> Option<(u32, Duration)> {
+        let request = &self.config.source.request;
+        let window = Duration::from_secs(request.rate_limit_duration_secs.get());
+        request.rate_limit_enabled.then(|| (request.rate_limit_num.get(), window))
+    }
+}
+
+/// The state of an integration whose rows are fetched.
+const ACTIVE: &str = "active";
