@@ -13,6 +13,12 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// Reads an error out of an answer that is no success.
+    #[must_use]
+    pub fn from_answer(status: u16, _body: &[u8], _with_cursor: bool) -> Self {
+        Self::Status { status }
+    }
+
     /// Returns whether the same request may succeed later without anyone doing anything.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
