@@ -3,6 +3,7 @@
 pub mod api;
 pub mod backfill;
 pub mod catalog;
+pub mod company;
 pub mod decode;
 pub mod fetch;
 pub mod ids;
@@ -10,3 +11,4 @@ pub mod lake;
 pub mod sink;
 pub mod stream;
 pub mod time;
+pub mod twin;

@@ -1,0 +1,227 @@
+//! What the API tells about an integration itself: its state, its models, its field catalogue.
+
+use serde_json::{Value, json};
+
+use super::hash::{below, mix, salt};
+use super::identity::{push_id, push_loose_id};
+use super::refusal::Refusal;
+use super::text::push_timestamp;
+use super::words;
+use super::world::Integration;
+use crate::catalog::FieldKind;
+
+/// What `GET /integrations/{id}` says, as far as it matters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// The tool's slug.
+    pub tool: String,
+    /// Upper-case category.
+    pub category: String,
+    /// `ACTIVE`, `INVALID` or `INACTIVE`.
+    pub status: &'static str,
+    /// `COMPLETED`, `INCOMPLETE` or `FINAL_SYNC_PENDING`.
+    pub setup_status: &'static str,
+    /// Each model, and whether it can be read.
+    pub read_models: Vec<(String, bool)>,
+}
+
+/// Tools of each category that the twin connects.
+#[rustfmt::skip]
+pub(super) const TOOLS: [&[&str]; 4] = [
+    &["greenhouse", "lever", "ashby", "smartrecruiters", "workable"],
+    &["personio", "bamboohr", "hibob", "workday", "sapling"],
+    &["docebo", "cornerstone", "talentlms"],
+    &["icims", "teamtailor", "recruitee"],
+];
+
+/// Describes an integration.
+pub(super) fn describe(integration: &Integration) -> Description {
+    let code = |wanted: &str| {
+        integration
+            .refusals
+            .iter()
+            .any(|(endpoint, refusal)| endpoint.is_none() && refusal.code == Some(wanted))
+    };
+    let listings = &integration.customer.blueprint.listings;
+    let mut read_models: Vec<(String, bool)> = Vec::new();
+    for listing in listings {
+        for (nth, model) in listing.endpoint.models.iter().enumerate() {
+            // The first model is the endpoint's own.
+            let off = nth == 0 && is_off(integration, listing.endpoint.name().as_str());
+            match read_models.iter_mut().find(|(name, _)| *name == model.name) {
+                Some((_, available)) => *available &= !off,
+                None => read_models.push((model.name.clone(), !off)),
+            }
+        }
+    }
+    Description {
+        tool: integration.id.tool().to_owned(),
+        category: integration.category().as_str().to_uppercase(),
+        status: if code("INTEGRATION.INACTIVE") {
+            "INACTIVE"
+        } else if code("INTEGRATION.AUTHENTICATION_INVALID") {
+            "INVALID"
+        } else {
+            "ACTIVE"
+        },
+        setup_status: if code("INTEGRATION.SETUP_INCOMPLETE") {
+            "INCOMPLETE"
+        } else if code("INTEGRATION.SETUP_SYNC_PENDING") {
+            "FINAL_SYNC_PENDING"
+        } else {
+            "COMPLETED"
+        },
+        read_models,
+    }
+}
+
+fn is_off(integration: &Integration, endpoint: &str) -> bool {
+    let off = [
+        "INTEGRATION.MODEL_DISABLED",
+        "INTEGRATION.MODEL_NOT_AVAILABLE",
+    ];
+    integration.refusals.iter().any(|(of, refusal)| {
+        of.as_ref().is_some_and(|of| of.as_str() == endpoint)
+            && refusal.code.is_some_and(|code| off.contains(&code))
+    })
+}
+
+/// The body of `GET /integrations/{id}`.
+pub(super) fn details(integration: &Integration) -> String {
+    let described = describe(integration);
+    let tool = &described.tool;
+    let models = described.read_models.iter().map(|(name, available)| {
+        json!({
+            "id": name,
+            "label": name.split_once('_').map_or(&**name, |(_, label)| label),
+            "is_available": available,
+            "coverage_status": "SUPPORTED",
+            "scope_config_setting": if *available { "ENABLED" } else { "DISABLED" },
+            "opted_out_by_customer": false,
+            "fields": [],
+        })
+    });
+    let models: Vec<Value> = models.collect();
+    let seed = salt(integration.id.as_str());
+    success(&json!({
+        "id": integration.id.as_str(),
+        "tool": {
+            "id": tool, "label": tool, "internal_label": null,
+            "logo_url": format!("https://assets.example.com/{tool}/logo.svg"),
+            "icon_url": format!("https://assets.example.com/{tool}/icon.svg"),
+        },
+        "category": described.category,
+        "status": described.status,
+        "setup_status": described.setup_status,
+        "end_user": {
+            "organization_name": unescaped(words::word(words::COMPANIES, seed)),
+            "creator_email": null,
+            "origin_id": format!("tenant-{}", below(10_000, seed)),
+        },
+        "scope_config": {"id": loose_id(seed), "name": null},
+        "data_expired_at": null,
+        "created_at": timestamp(integration.customer.start_ms() - 40 * 86_400_000),
+        "beta": false,
+        "read_models": models,
+        "write_actions": [],
+    }))
+}
+
+/// The body of `GET /check-api-key`.
+pub(super) fn key(seed: u64) -> String {
+    success(&json!({
+        "environment_id": environment_id(seed),
+        "customer_id": loose_id(mix(seed, salt("customer"))),
+    }))
+}
+
+/// Returns the environment that the key belongs to.
+pub(super) fn environment_id(seed: u64) -> String {
+    loose_id(mix(seed, salt("environment")))
+}
+
+/// The body of `GET /integrations/{id}/integration-fields`, or of `/custom-fields`.
+pub(super) fn fields(
+    integration: &Integration,
+    custom: bool,
+    cursor: Option<&str>,
+    page_size: Option<u32>,
+) -> Result<String, Refusal> {
+    let most = if custom { 250 } else { 2000 };
+    let size = page_size.unwrap_or(100);
+    if !(1..=most).contains(&size) {
+        return Err(Refusal::input_invalid("page_size is out of range."));
+    }
+    let all = catalogue(integration, custom);
+    let space = mix(salt(integration.id.as_str()), u64::from(custom));
+    let start = match cursor {
+        None => 0,
+        Some(cursor) => super::identity::find(cursor, space, all.len() as u64)
+            .ok_or_else(|| Refusal::input_invalid("The cursor is not valid."))?,
+    };
+    let start = usize::try_from(start).expect("below the length of a list");
+    let end = all
+        .len()
+        .min(start + usize::try_from(size).expect("at most 2000"));
+    let next = (end < all.len()).then(|| {
+        let mut next = String::new();
+        push_id(&mut next, space, end as u64);
+        next
+    });
+    Ok(success(&json!({"next": next, "results": all[start..end]})))
+}
+
+fn catalogue(integration: &Integration, custom: bool) -> Vec<Value> {
+    let listings = &integration.customer.blueprint.listings;
+    let with_fields = listings.iter().filter(|listing| {
+        let fields = &listing.endpoint.fields;
+        fields
+            .iter()
+            .any(|f| f.name == "custom_fields" && f.kind == FieldKind::Json)
+    });
+    let mut all = Vec::new();
+    for listing in with_fields {
+        let Some(model) = listing.endpoint.models.first() else {
+            continue;
+        };
+        for (nth, name) in words::KEYS.iter().enumerate() {
+            let roll = mix(salt(&model.name), nth as u64);
+            let kind = if nth % 2 == 0 { "CUSTOM" } else { "DEFAULT" };
+            let field = json!({"id": loose_id(roll), "key": name, "type": kind, "label": null});
+            all.push(if custom {
+                json!({
+                    "id": loose_id(mix(roll, 1)), "key": format!("{name}_{nth}"), "model": model.name,
+                    "label": name, "description": null,
+                    "integration_field": if nth % 3 == 0 { Value::Null } else { field },
+                })
+            } else {
+                json!({
+                    "id": loose_id(roll), "key": name, "type": kind, "label": null, "model": model.name,
+                    "is_passthrough_enabled": nth % 2 == 0, "is_writable": false,
+                })
+            });
+        }
+    }
+    all
+}
+
+fn success(data: &Value) -> String {
+    json!({"status": "success", "data": data}).to_string()
+}
+
+fn loose_id(roll: u64) -> String {
+    let mut id = String::new();
+    push_loose_id(&mut id, roll);
+    id
+}
+
+fn timestamp(millis: i64) -> String {
+    let mut text = String::new();
+    push_timestamp(&mut text, millis);
+    text.trim_matches('"').to_owned()
+}
+
+/// The words are ready for JSON; a tree of values wants them plain.
+fn unescaped(text: &str) -> String {
+    text.replace("\\\"", "\"")
+}

@@ -1,0 +1,323 @@
+//! What all companies of one category have in common: their models, how many rows each has, which records belong
+//! together, and the shape of every endpoint. Compiled once from the catalog and shared.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::hash::salt;
+use super::relation::{self, Link, Pattern, REACH_FIELDS, RELATIONS};
+use super::shape::{Compiler, Shape};
+use crate::catalog::{Catalog, Endpoint};
+use crate::ids::Category;
+
+/// The endpoints that have as many rows as the settings say; all others have fewer.
+const BIGGEST: [&str; 4] = [
+    "ats/applications",
+    "hris/employees",
+    "lms/course-progressions",
+    "assessment/orders",
+];
+
+/// Models without parents: one row for so many of the biggest endpoint, at least, at most.
+#[rustfmt::skip]
+const SIZES: &[(&str, u64, u64, u64)] = &[
+    ("ats/jobs", 40, 6, 20_000), ("ats/users", 60, 8, 3_000), ("ats/roles", 500, 6, 14),
+    ("ats/tags", 100, 10, 60), ("ats/application-stages", 500, 9, 24), ("ats/rejection-reasons", 500, 6, 15),
+    ("hris/groups", 60, 6, 2_000), ("hris/locations", 200, 4, 400), ("hris/legal-entities", 500, 2, 80),
+    ("hris/absence-types", 500, 6, 14), ("hris/employee-document-categories", 400, 5, 18),
+    ("hris/performance-review-cycles", 500, 3, 12), ("hris/performance-reviews", 3, 3, u64::MAX),
+    ("hris/staffing-entities", 25, 4, 20_000), ("hris/pay-runs", 300, 4, 60), ("hris/payslips", 3, 3, u64::MAX),
+    ("hris/skills", 50, 8, 500), ("hris/employee-skill-assignments", 3, 4, u64::MAX),
+    ("lms/users", 4, 5, u64::MAX), ("lms/courses", 50, 4, 5_000), ("lms/skills", 100, 6, 300),
+    ("lms/course-providers", 500, 2, 9), ("assessment/packages", 200, 5, 40),
+];
+
+/// Models whose records share their ids: in Kombo an employee and a group of one integration can have the same id.
+const SHARED_IDS: &[(&str, &str)] = &[
+    ("hris/groups", "hris/employees"),
+    ("ats/tags", "ats/application-stages"),
+    ("lms/skills", "lms/courses"),
+];
+
+/// Endpoints that show another endpoint's records.
+const SAME_RECORDS: &[(&str, &str)] = &[("hris/teams", "hris/groups")];
+
+/// One model: a numbered run of records.
+#[derive(Debug)]
+pub(super) struct Model {
+    pub salt: u64,
+    /// Where its ids are made.
+    pub id_salt: u64,
+    /// What its remote ids begin with.
+    pub remote_prefix: &'static str,
+    pub count: u64,
+    /// Its endpoint knows `include_deleted`.
+    pub deletable: bool,
+}
+
+/// A relation whose names are resolved.
+#[derive(Debug)]
+pub(super) struct Tie {
+    pub to: usize,
+    pub bond: Bond,
+    pub none: u64,
+    pub salt: u64,
+    pub about: bool,
+}
+
+/// A [`Link`] whose names are resolved to ties.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Bond {
+    Parent(Pattern),
+    Child(Pattern),
+    Pick,
+    PickLive,
+    Several(u64, u64),
+    Tree(u64),
+    Through(usize, usize),
+    First(usize, usize),
+    OneOf(usize, usize),
+    All(usize, usize),
+    Itself,
+}
+
+/// One endpoint: whose records, in what shape.
+#[derive(Debug)]
+pub(super) struct Listing {
+    pub endpoint: Arc<Endpoint>,
+    pub model: usize,
+    pub shape: Shape,
+    /// The relations whose change brings a record back under `updated_after`.
+    pub reach: Vec<usize>,
+}
+
+/// Everything compiled for one category.
+#[derive(Debug)]
+pub(super) struct Blueprint {
+    pub category: Category,
+    pub models: Vec<Model>,
+    pub ties: Vec<Tie>,
+    pub listings: Vec<Listing>,
+}
+
+/// The names of a category's models and relations, while shapes are compiled.
+#[derive(Debug)]
+pub(super) struct Names {
+    models: Vec<String>,
+    ties: HashMap<(&'static str, &'static str), usize>,
+}
+
+impl Names {
+    /// Finds a model, also by an endpoint that shows another's records.
+    pub(super) fn model(&self, name: &str) -> Option<usize> {
+        let same = SAME_RECORDS.iter().find(|(alias, _)| *alias == name);
+        let real = same.map_or(name, |(_, real)| real);
+        self.models.iter().position(|model| model == real)
+    }
+
+    /// Returns a model's name.
+    pub(super) fn model_name(&self, model: usize) -> String {
+        self.models[model].clone()
+    }
+
+    /// Finds a relation of a model or of a list in it.
+    pub(super) fn tie(&self, of: &str, name: &str) -> Option<usize> {
+        self.ties
+            .iter()
+            .find(|((tie_of, tie_name), _)| *tie_of == of && *tie_name == name)
+            .map(|(_, tie)| *tie)
+    }
+}
+
+impl Blueprint {
+    /// Compiles a category.
+    pub(super) fn new(catalog: &Catalog, category: Category, rows: u64) -> Self {
+        let endpoints: Vec<_> = catalog
+            .endpoints()
+            .iter()
+            .filter(|endpoint| endpoint.category == category)
+            .collect();
+        let relations: Vec<_> = RELATIONS
+            .iter()
+            .filter(|relation| relation.of.starts_with(&format!("{category}/")))
+            .collect();
+        let mut models: Vec<Model> = Vec::new();
+        let mut names = Names {
+            models: Vec::new(),
+            ties: HashMap::new(),
+        };
+        let listed = endpoints.iter().map(|endpoint| endpoint.name().as_str());
+        let hidden = relations.iter().map(|relation| relation.to);
+        for name in listed.chain(hidden) {
+            if names.model(name).is_none() && !SAME_RECORDS.iter().any(|(alias, _)| *alias == name)
+            {
+                names.models.push(name.to_owned());
+                let home = catalog.find(name);
+                let deletable = home.is_some_and(|endpoint| endpoint.include_deleted);
+                models.push(model(name, rows, deletable));
+            }
+        }
+        let ties = resolve(&relations, &mut names);
+        let mut compiler = Compiler::new(catalog, &names, &ties);
+        for endpoint in &endpoints {
+            compiler.learn(endpoint);
+        }
+        let listings = endpoints
+            .iter()
+            .map(|endpoint| listing(endpoint, &names, &compiler))
+            .collect();
+        Self {
+            category,
+            models,
+            ties,
+            listings,
+        }
+    }
+
+    /// Finds what is behind a path such as `/ats/applications`.
+    pub(super) fn listing(&self, path: &str) -> Option<&Listing> {
+        self.listings
+            .iter()
+            .find(|listing| listing.endpoint.path == path)
+    }
+}
+
+fn listing(endpoint: &Arc<Endpoint>, names: &Names, compiler: &Compiler<'_>) -> Listing {
+    let scope = compiler.scope_of(endpoint);
+    let reach = endpoint
+        .nested
+        .iter()
+        .filter(|nested| nested.changed == Some(true))
+        .filter_map(|nested| {
+            let renamed = REACH_FIELDS.iter().find(|(path, _)| *path == nested.path);
+            names.tie(&scope, renamed.map_or(&*nested.path, |(_, field)| field))
+        });
+    Listing {
+        endpoint: Arc::clone(endpoint),
+        model: names
+            .model(endpoint.name().as_str())
+            .expect("every endpoint has a model"),
+        shape: compiler.compile(endpoint),
+        reach: reach.collect(),
+    }
+}
+
+fn model(name: &str, rows: u64, deletable: bool) -> Model {
+    let shared = SHARED_IDS.iter().find(|(model, _)| *model == name);
+    let id_name = shared.map_or(name, |(_, other)| other);
+    Model {
+        salt: salt(name),
+        id_salt: salt(id_name),
+        remote_prefix: remote_prefix(id_name),
+        count: count(name, rows),
+        deletable,
+    }
+}
+
+/// Tools number their records in manners of their own.
+fn remote_prefix(name: &str) -> &'static str {
+    match name {
+        "hris/employees" | "ats/jobs" => "",
+        "ats/applications" => "app-",
+        "ats/candidates" => "c/",
+        "lms/courses" => "course:",
+        _ => "r",
+    }
+}
+
+/// Returns how many records a model has.
+fn count(name: &str, rows: u64) -> u64 {
+    if BIGGEST.contains(&name) {
+        return rows;
+    }
+    // The candidates are as many as it takes to have all applications.
+    if name == "ats/candidates" {
+        let child = RELATIONS
+            .iter()
+            .find(|r| r.of == name && r.name == "applications");
+        if let Some(Link::Child(pattern)) = child.map(|relation| relation.link) {
+            return relation::parents(pattern, rows);
+        }
+    }
+    let parent = RELATIONS.iter().find_map(|r| match r.link {
+        Link::Parent(pattern) if r.of == name => Some((pattern, r.to)),
+        _ => None,
+    });
+    if let Some((pattern, to)) = parent {
+        return relation::total(pattern, count(to, rows));
+    }
+    let (divisor, least, most) = SIZES
+        .iter()
+        .find(|(model, ..)| *model == name)
+        .map_or((20, 3, u64::MAX), |(_, divisor, least, most)| {
+            (*divisor, *least, *most)
+        });
+    (rows / divisor).max(least).min(most).min(rows)
+}
+
+fn resolve(relations: &[&'static relation::Relation], names: &mut Names) -> Vec<Tie> {
+    let own = relations
+        .iter()
+        .filter(|r| !matches!(r.link, Link::Same(_)));
+    for (at, relation) in own.clone().enumerate() {
+        names.ties.insert((relation.of, relation.name), at);
+    }
+    for relation in relations {
+        if let Link::Same(other) = relation.link {
+            let at = names
+                .tie(relation.of, other)
+                .expect("the relation that is shared exists");
+            names.ties.insert((relation.of, relation.name), at);
+        }
+    }
+    own.map(|relation| Tie {
+        to: names
+            .model(relation.to)
+            .expect("every relation's model is there"),
+        bond: bond(relation, relations, names),
+        none: relation.none,
+        salt: salt(relation.name),
+        about: relation.about,
+    })
+    .collect()
+}
+
+fn bond(
+    relation: &relation::Relation,
+    relations: &[&'static relation::Relation],
+    names: &Names,
+) -> Bond {
+    let pair = |via: &str, then: &str| {
+        let first = names.tie(relation.of, via).expect("the first step exists");
+        let to = relations
+            .iter()
+            .find(|r| r.of == relation.of && r.name == via)
+            .map_or("", |r| r.to);
+        (first, names.tie(to, then).expect("the second step exists"))
+    };
+    match relation.link {
+        Link::Parent(pattern) => Bond::Parent(pattern),
+        Link::Child(pattern) => Bond::Child(pattern),
+        Link::Pick => Bond::Pick,
+        Link::PickLive => Bond::PickLive,
+        Link::Several(least, most) => Bond::Several(least, most),
+        Link::Tree(children) => Bond::Tree(children),
+        Link::Through(via, then) => {
+            let (via, then) = pair(via, then);
+            Bond::Through(via, then)
+        }
+        Link::First(via, then) => {
+            let (via, then) = pair(via, then);
+            Bond::First(via, then)
+        }
+        Link::OneOf(via, then) => {
+            let (via, then) = pair(via, then);
+            Bond::OneOf(via, then)
+        }
+        Link::All(via, then) => {
+            let (via, then) = pair(via, then);
+            Bond::All(via, then)
+        }
+        Link::Same(_) | Link::Itself => Bond::Itself,
+    }
+}

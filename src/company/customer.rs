@@ -1,0 +1,343 @@
+//! One customer's data: which records there are, who belongs to whom, when each changed and whether it is gone. All of
+//! it is computed from the seed when asked; only records changed later take memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::blueprint::{Blueprint, Bond, Model};
+use super::hash::{at, below, choose, mix, percent};
+use super::relation;
+use super::shape::Shape;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Kombo nulls a deleted row this long after its deletion.
+pub(super) const ANONYMISED_AFTER_MS: i64 = 14 * DAY_MS;
+
+/// Of so many records one is deleted from the start.
+const DELETED_ONE_IN: u64 = 32;
+
+/// The most records a list of related ones has.
+const MOST: usize = 8;
+
+/// One customer's connection, as far as its data goes.
+#[derive(Debug)]
+pub(super) struct Customer {
+    pub blueprint: Arc<Blueprint>,
+    seed: u64,
+    /// The instant the records were made for. They do not depend on when the twin runs.
+    start_ms: i64,
+    /// Deleted rows lose their values after 14 days.
+    anonymises: bool,
+    changes: HashMap<(usize, u64), Change>,
+}
+
+/// What happened to a record after the start.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    edition: u64,
+    at_ms: i64,
+    deleted: bool,
+}
+
+/// One record, or a part of one, while its values are made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject {
+    pub model: usize,
+    pub index: u64,
+    /// Chance of the record itself, the same in every edition: whom it belongs to, when it was made.
+    pub root: u64,
+    /// Chance of the values of this part in this edition.
+    pub salt: u64,
+    /// Chance of the record's values in this edition: a person's name is the same in all its parts.
+    pub owner: u64,
+}
+
+impl Subject {
+    /// Returns a part of the record: a nested object, or the n-th element of a list.
+    pub(super) fn part(self, name: u64, nth: u64) -> Self {
+        Self {
+            salt: mix(mix(self.salt, name), nth),
+            ..self
+        }
+    }
+
+    /// Returns another record as the element of this one's list.
+    pub(super) fn about(self, name: u64, other: Self) -> Self {
+        Self {
+            salt: mix(mix(self.salt, name), other.index),
+            ..other
+        }
+    }
+}
+
+/// Whether a record is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Live,
+    /// Since this instant.
+    Deleted(i64),
+    /// Deleted at this instant, and its values are null by now.
+    Anonymised(i64),
+}
+
+/// A few related records.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Targets {
+    items: [u64; MOST],
+    count: usize,
+}
+
+impl Targets {
+    fn push(&mut self, index: u64) {
+        if self.count < MOST && !self.as_slice().contains(&index) {
+            self.items[self.count] = index;
+            self.count += 1;
+        }
+    }
+
+    /// Returns their indexes.
+    pub(super) fn as_slice(&self) -> &[u64] {
+        &self.items[..self.count]
+    }
+}
+
+impl Customer {
+    pub(super) fn new(
+        blueprint: Arc<Blueprint>,
+        seed: u64,
+        start_ms: i64,
+        anonymises: bool,
+    ) -> Self {
+        Self {
+            blueprint,
+            seed,
+            start_ms,
+            anonymises,
+            changes: HashMap::new(),
+        }
+    }
+
+    /// Returns the instant the records were made for.
+    pub(super) fn start_ms(&self) -> i64 {
+        self.start_ms
+    }
+
+    /// Returns a model.
+    pub(super) fn model(&self, model: usize) -> &Model {
+        &self.blueprint.models[model]
+    }
+
+    /// Returns where a model's ids are made.
+    pub(super) fn id_space(&self, model: usize) -> u64 {
+        mix(self.seed, self.model(model).id_salt)
+    }
+
+    /// Returns a record.
+    pub(super) fn subject(&self, model: usize, index: u64) -> Subject {
+        let root = mix(mix(self.seed, self.model(model).salt), index);
+        let edition = self.change(model, index).map_or(0, |change| change.edition);
+        let owner = if edition == 0 {
+            root
+        } else {
+            mix(root, edition)
+        };
+        Subject {
+            model,
+            index,
+            root,
+            salt: owner,
+            owner,
+        }
+    }
+
+    /// Gives a record new values. Links, ids and creation stay.
+    pub(super) fn edit(&mut self, model: usize, index: u64, now_ms: i64) {
+        let change = self.changes.entry((model, index)).or_insert(Change {
+            edition: 0,
+            at_ms: now_ms,
+            deleted: false,
+        });
+        change.edition += 1;
+        change.at_ms = now_ms;
+    }
+
+    /// Marks a record deleted.
+    pub(super) fn delete(&mut self, model: usize, index: u64, now_ms: i64) {
+        let edition = self.change(model, index).map_or(0, |change| change.edition);
+        self.changes.insert(
+            (model, index),
+            Change {
+                edition,
+                at_ms: now_ms,
+                deleted: true,
+            },
+        );
+    }
+
+    /// Returns whether any record changed after the start.
+    pub(super) fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    fn change(&self, model: usize, index: u64) -> Option<&Change> {
+        if self.changes.is_empty() {
+            return None;
+        }
+        self.changes.get(&(model, index))
+    }
+
+    /// Returns whether a record is there at an instant.
+    pub(super) fn state(&self, subject: Subject, now_ms: i64) -> State {
+        match self.deleted_ms(subject) {
+            Some(at) if self.anonymises && now_ms.saturating_sub(at) >= ANONYMISED_AFTER_MS => {
+                State::Anonymised(at)
+            }
+            Some(at) => State::Deleted(at),
+            None => State::Live,
+        }
+    }
+
+    /// Returns when a record was deleted.
+    pub(super) fn deleted_ms(&self, subject: Subject) -> Option<i64> {
+        let change = self.change(subject.model, subject.index);
+        if let Some(change) = change.filter(|change| change.deleted) {
+            return Some(change.at_ms);
+        }
+        let model = self.model(subject.model);
+        // One of each block, so that even a short table has some.
+        let (block, slot) = (
+            subject.index / DELETED_ONE_IN,
+            subject.index % DELETED_ONE_IN,
+        );
+        let roll = mix(mix(self.seed, model.salt), !block);
+        if !model.deletable || slot != below(DELETED_ONE_IN, roll) {
+            return None;
+        }
+        let roll = mix(subject.root, 11);
+        // Never between 13 and 14 days before the start: no row is anonymised within the first day of a run, so a
+        // truth dumped before the run is the truth during it.
+        let days_ago = if self.anonymises && percent(40, mix(roll, 1)) {
+            15 + below(180, roll)
+        } else {
+            1 + below(12, roll)
+        };
+        let within = below(86_000_000, mix(roll, 2));
+        Some(self.start_ms - signed(days_ago) * DAY_MS + signed(within))
+    }
+
+    /// Returns when a record was made.
+    pub(super) fn created_ms(&self, subject: Subject) -> i64 {
+        self.start_ms - 220 * DAY_MS - signed(below(1_000 * 86_400_000, mix(subject.root, 12)))
+    }
+
+    /// Returns when a record's own values last changed.
+    pub(super) fn changed_ms(&self, subject: Subject) -> i64 {
+        if let Some(change) = self.change(subject.model, subject.index) {
+            return change.at_ms;
+        }
+        if let Some(deleted) = self.deleted_ms(subject) {
+            return deleted;
+        }
+        let roll = mix(subject.root, 13);
+        let before = if percent(25, mix(roll, 1)) {
+            below(30 * 86_400_000, roll)
+        } else {
+            below(220 * 86_400_000, roll)
+        };
+        self.start_ms - 1 - signed(before)
+    }
+
+    /// Returns the related record of a relation to one.
+    pub(super) fn one(&self, tie: usize, subject: Subject) -> Option<u64> {
+        let tie = &self.blueprint.ties[tie];
+        let count = self.model(tie.to).count;
+        let roll = mix(subject.root, tie.salt);
+        if count == 0 || percent(tie.none, mix(roll, 1)) {
+            return None;
+        }
+        match tie.bond {
+            Bond::Parent(pattern) => Some(relation::parent(pattern, subject.index)),
+            Bond::Pick => Some(below(count, roll)),
+            Bond::PickLive => {
+                let first = below(count, roll);
+                (0..count.min(4))
+                    .map(|step| (first + step) % count)
+                    .find(|index| self.deleted_ms(self.subject(tie.to, *index)).is_none())
+                    .or(Some(first))
+            }
+            Bond::Tree(children) => subject.index.checked_sub(1).map(|above| above / children),
+            Bond::Through(via, then) => self.one(then, self.step(via, subject)?),
+            Bond::First(via, then) => {
+                let list = self.many(then, self.step(via, subject)?);
+                list.as_slice().first().copied()
+            }
+            Bond::OneOf(via, then) => {
+                let list = self.many(then, self.step(via, subject)?);
+                let list = list.as_slice();
+                (!list.is_empty()).then(|| *choose(list, roll))
+            }
+            Bond::Itself => Some(subject.index),
+            Bond::Child(_) | Bond::Several(..) | Bond::All(..) => {
+                self.many_of(tie, subject).as_slice().first().copied()
+            }
+        }
+    }
+
+    /// Returns the related records of a relation to many.
+    pub(super) fn many(&self, tie: usize, subject: Subject) -> Targets {
+        self.many_of(&self.blueprint.ties[tie], subject)
+    }
+
+    fn many_of(&self, tie: &super::blueprint::Tie, subject: Subject) -> Targets {
+        let count = self.model(tie.to).count;
+        let mut targets = Targets::default();
+        match tie.bond {
+            Bond::Child(pattern) => {
+                for child in relation::children(pattern, subject.index) {
+                    if child < count {
+                        targets.push(child);
+                    }
+                }
+            }
+            Bond::Several(least, most) if count > 0 => {
+                let roll = mix(subject.root, tie.salt);
+                let wanted = least + below(most - least + 1, roll);
+                for nth in 0..wanted {
+                    targets.push(below(count, mix(roll, nth)));
+                }
+            }
+            Bond::All(via, then) => {
+                if let Some(other) = self.step(via, subject) {
+                    targets = self.many(then, other);
+                }
+            }
+            _ => {}
+        }
+        targets
+    }
+
+    fn step(&self, via: usize, subject: Subject) -> Option<Subject> {
+        let index = self.one(via, subject)?;
+        Some(self.subject(self.blueprint.ties[via].to, index))
+    }
+
+    /// Chooses a variant by its tag. Two tied unions about one record agree as far as both know the tag.
+    pub(super) fn variant(
+        variants: &[(u64, Shape)],
+        subject: Subject,
+        tied: bool,
+    ) -> Option<&Shape> {
+        let chosen = if tied {
+            let weight = |(tag, _): &&(u64, Shape)| mix(subject.root, *tag);
+            variants.iter().max_by_key(weight)
+        } else {
+            variants.get(at(variants.len(), mix(subject.salt, 14)))
+        };
+        chosen.map(|(_, shape)| shape)
+    }
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).expect("a few years of milliseconds")
+}

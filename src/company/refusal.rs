@@ -1,0 +1,179 @@
+//! Answers that are not rows: every error of the API, also those that come from in front of it.
+
+use serde_json::json;
+
+/// An answer other than success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// Kombo's code. `None` where the body has none, or is no JSON.
+    pub code: Option<&'static str>,
+    /// What stands in the body.
+    body: Body,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Body {
+    Envelope {
+        title: Option<&'static str>,
+        message: String,
+    },
+    Text {
+        content_type: &'static str,
+        text: &'static str,
+    },
+    Empty,
+}
+
+/// Code, status, title, message. The status of some is not documented and assumed.
+#[rustfmt::skip]
+const CODES: &[(&str, u16, &str, &str)] = &[
+    ("PLATFORM.RATE_LIMIT_EXCEEDED", 429, "Rate limit exceeded", "Too many requests."),
+    ("PLATFORM.CONCURRENCY_LIMIT_EXCEEDED", 429, "Concurrency limit exceeded", "Too many requests in flight."),
+    ("PLATFORM.INTEGRATION_NOT_FOUND", 404, "Integration not found", "No such integration."),
+    ("PLATFORM.INPUT_INVALID", 400, "Input invalid", "The request is not valid."),
+    ("PLATFORM.UNKNOWN_ERROR", 500, "Unknown error", "Something went wrong."),
+    ("PLATFORM.IP_NOT_WHITELISTED", 403, "IP address not allowed", "This API key is limited to other addresses."),
+    ("PLATFORM.AUTHENTICATION_INVALID", 401, "Authentication invalid", "The provided API key is invalid."),
+    ("PLATFORM.TASK_TIMED_OUT", 504, "Task timed out", "The task took too long."),
+    ("PLATFORM.SOMETHING_NEW", 400, "New", "A code this client has never seen."),
+    ("INTEGRATION.PERMISSION_MISSING", 403, "Permission missing", "The connected account lacks a permission."),
+    ("INTEGRATION.AUTHENTICATION_INVALID", 401, "Authentication of the integration invalid", "The customer must connect again."),
+    ("INTEGRATION.QA_FAILED", 409, "Quality check failed", "The data of this integration did not pass the checks."),
+    ("INTEGRATION.SETUP_SYNC_PENDING", 409, "Setup sync pending", "The first sync did not finish yet."),
+    ("INTEGRATION.SETUP_INCOMPLETE", 409, "Setup incomplete", "The customer did not finish the setup."),
+    ("INTEGRATION.INACTIVE", 409, "Integration inactive", "The integration is switched off."),
+    ("INTEGRATION.MODEL_NOT_AVAILABLE", 400, "Model not available", "The connected tool does not have this model."),
+    ("INTEGRATION.MODEL_DISABLED", 400, "Model disabled", "The model is turned off in the scope config."),
+    ("INTEGRATION.ACTION_NOT_AVAILABLE", 400, "Action not available", "The connected tool cannot do this."),
+    ("INTEGRATION.ACTION_DISABLED", 400, "Action disabled", "The action is turned off in the scope config."),
+    ("REMOTE.SERVICE_UNAVAILABLE", 503, "Tool unavailable", "The connected tool does not answer."),
+    ("REMOTE.RATE_LIMIT_EXCEEDED", 429, "Tool limits requests", "The connected tool takes no more requests now."),
+    ("REMOTE.INPUT_INVALID", 400, "Tool refused the input", "The connected tool did not accept the input."),
+    ("REMOTE.UNKNOWN_HTTP_ERROR", 502, "Tool failed", "The connected tool answered with an error."),
+    ("ATS.JOB_CLOSED", 400, "Job closed", "The job takes no applications."),
+    ("ATS.APPLICATION_ALREADY_EXISTS", 409, "Application exists", "The candidate applied already."),
+    ("HRIS.EMPLOYEE_ALREADY_EXISTS", 409, "Employee exists", "There is such an employee already."),
+    ("HRIS.STAFFING_ENTITY_CLOSED", 409, "Staffing entity closed", "The position is closed."),
+    ("AI_APPLY.JOB_FEED_IMPORT_ALREADY_RUNNING", 409, "Import running", "An import is running already."),
+    ("AI_APPLY.JOB_FEED_IMPORT_TIMED_OUT", 504, "Import timed out", "The import took too long."),
+];
+
+impl Refusal {
+    /// Returns the error with one of Kombo's codes, or `PLATFORM.SOMETHING_NEW` as a code of the future.
+    #[must_use]
+    pub fn with_code(code: &str) -> Option<Self> {
+        let (code, status, title, message) = CODES.iter().find(|(known, ..)| *known == code)?;
+        Some(Self {
+            status: *status,
+            code: Some(code),
+            body: Body::Envelope {
+                title: Some(title),
+                message: (*message).to_owned(),
+            },
+        })
+    }
+
+    /// Returns the codes there are.
+    pub fn codes() -> impl Iterator<Item = &'static str> {
+        CODES.iter().map(|(code, ..)| *code)
+    }
+
+    /// Returns the same error under another status: the setup errors came with 503 before 2026-05-19.
+    #[must_use]
+    pub fn under(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
+    /// Returns an error whose envelope says nothing but a message.
+    #[must_use]
+    pub fn without_code(status: u16) -> Self {
+        Self {
+            status,
+            code: None,
+            body: Body::Envelope {
+                title: None,
+                message: "An error without a code.".to_owned(),
+            },
+        }
+    }
+
+    /// Returns what a load balancer answers while nothing is behind it.
+    #[must_use]
+    pub fn load_balancer() -> Self {
+        Self::text(
+            503,
+            "text/html",
+            "<html><head><title>503 Service Temporarily Unavailable</title></head></html>",
+        )
+    }
+
+    /// Returns a plain text error.
+    #[must_use]
+    pub fn plain_text() -> Self {
+        Self::text(502, "text/plain", "502 Bad Gateway")
+    }
+
+    /// Returns an error without a body.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            status: 500,
+            code: None,
+            body: Body::Empty,
+        }
+    }
+
+    pub(super) fn coded(code: &'static str, message: impl Into<String>) -> Self {
+        let known = Self::with_code(code).unwrap_or_else(|| Self::without_code(500));
+        let title = match known.body {
+            Body::Envelope { title, .. } => title,
+            _ => None,
+        };
+        Self {
+            body: Body::Envelope {
+                title,
+                message: message.into(),
+            },
+            ..known
+        }
+    }
+
+    pub(super) fn input_invalid(message: impl Into<String>) -> Self {
+        Self::coded("PLATFORM.INPUT_INVALID", message)
+    }
+
+    pub(super) fn no_such_path() -> Self {
+        Self {
+            body: Body::Envelope {
+                title: Some("Not found"),
+                message: "There is no such endpoint.".to_owned(),
+            },
+            ..Self::without_code(404)
+        }
+    }
+
+    /// Returns the content type and the body.
+    pub(super) fn body(&self) -> (Option<&'static str>, String) {
+        match &self.body {
+            Body::Empty => (None, String::new()),
+            Body::Text { content_type, text } => (Some(content_type), (*text).to_owned()),
+            Body::Envelope { title, message } => {
+                let error = json!({
+                    "code": self.code, "title": title, "message": message, "log_url": null,
+                });
+                let body = json!({"status": "error", "error": error});
+                (Some("application/json"), body.to_string())
+            }
+        }
+    }
+
+    fn text(status: u16, content_type: &'static str, text: &'static str) -> Self {
+        Self {
+            status,
+            code: None,
+            body: Body::Text { content_type, text },
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Records as JSON: a shape and a subject become text, without a tree of values between.
+
+use super::customer::{Customer, State, Subject};
+use super::hash::{below, mix, percent};
+use super::identity::push_id;
+use super::recipe::{Recipe, Value};
+use super::settings::Oddities;
+use super::shape::{Column, Shape};
+use super::text::{push_number, push_timestamp};
+use super::value;
+
+const NULL: u64 = 21;
+const ABSENT: u64 = 22;
+const LENGTH: u64 = 23;
+
+/// Writes the records of a company as they are at one instant.
+#[derive(Clone, Copy)]
+pub(super) struct Writer<'a> {
+    pub customer: &'a Customer,
+    pub now_ms: i64,
+    pub oddities: Oddities,
+}
+
+impl Writer<'_> {
+    /// Appends one record.
+    pub(super) fn record(&self, out: &mut String, shape: &Shape, subject: Subject) {
+        if let State::Anonymised(_) = self.customer.state(subject, self.now_ms) {
+            self.anonymised(out, shape, subject);
+            return;
+        }
+        self.object(out, shape, subject);
+        if self.oddities.unknown_fields && percent(30, mix(subject.root, 24)) {
+            out.pop();
+            out.push_str(",\"twin_extra\":{\"since\":\"2026\",\"level\":");
+            push_number(out, below(9, subject.root));
+            out.push_str("}}");
+        }
+    }
+
+    /// Appends a remote id; `null` where the tool has none. Returns whether there is one.
+    pub(super) fn remote_id(&self, out: &mut String, subject: Subject, nullable: bool) {
+        if nullable && percent(4, mix(subject.root, 25)) {
+            out.push_str("null");
+            return;
+        }
+        out.push('"');
+        out.push_str(self.customer.model(subject.model).remote_prefix);
+        push_number(out, 1000 + subject.index);
+        out.push('"');
+    }
+
+    /// A row 14 days after its deletion: nothing but its id and when it was deleted.
+    fn anonymised(&self, out: &mut String, shape: &Shape, subject: Subject) {
+        out.push('{');
+        for column in &shape.columns {
+            out.push_str(&column.key);
+            match column.recipe {
+                Recipe::Id | Recipe::DeletedAt => self.recipe(out, column, subject),
+                _ => out.push_str("null"),
+            }
+            out.push(',');
+        }
+        close(out, '}');
+    }
+
+    fn object(&self, out: &mut String, shape: &Shape, subject: Subject) {
+        out.push('{');
+        for column in &shape.columns {
+            let nothing = is_null(column, subject);
+            if column.optional && (nothing || !column.nullable) && left_out(column, subject) {
+                continue;
+            }
+            out.push_str(&column.key);
+            if nothing {
+                out.push_str("null");
+            } else {
+                self.recipe(out, column, subject);
+            }
+            out.push(',');
+        }
+        close(out, '}');
+    }
+
+    fn recipe(&self, out: &mut String, column: &Column, subject: Subject) {
+        match &column.recipe {
+            Recipe::Id => {
+                out.push('"');
+                push_id(out, self.customer.id_space(subject.model), subject.index);
+                out.push('"');
+            }
+            Recipe::RemoteId => self.remote_id(out, subject, column.nulls > 0),
+            Recipe::ChangedAt => push_timestamp(out, self.customer.changed_ms(subject)),
+            Recipe::DeletedAt => match self.customer.deleted_ms(subject) {
+                Some(at) => push_timestamp(out, at),
+                None => out.push_str("null"),
+            },
+            Recipe::IdOf(tie) => match self.customer.one(*tie, subject) {
+                Some(index) => {
+                    let space = self
+                        .customer
+                        .id_space(self.customer.blueprint.ties[*tie].to);
+                    out.push('"');
+                    push_id(out, space, index);
+                    out.push('"');
+                }
+                None => out.push_str("null"),
+            },
+            Recipe::NameOf(tie, name) => match self.related(*tie, subject) {
+                Some(other) if !is_null(name, other) => self.recipe(out, name, other),
+                _ => out.push_str("null"),
+            },
+            Recipe::One(tie, shape) => match self.related(*tie, subject) {
+                Some(other) if !column.nullable || self.is_live(other) => {
+                    self.object(out, shape, other);
+                }
+                _ => out.push_str("null"),
+            },
+            Recipe::Many(tie, element) => self.many(out, column, *tie, element, subject),
+            Recipe::Value(made) => {
+                value::push(out, made, self, column.salt, subject);
+            }
+            own => self.part(out, own, subject.part(column.salt, 0)),
+        }
+    }
+
+    /// Values that belong to the record alone. The subject is the part already.
+    fn part(&self, out: &mut String, recipe: &Recipe, subject: Subject) {
+        match recipe {
+            Recipe::Struct(shape) => self.object(out, shape, subject),
+            Recipe::Union { variants, tied } => match Customer::variant(variants, subject, *tied) {
+                Some(shape) => self.object(out, shape, subject),
+                None => out.push_str("null"),
+            },
+            Recipe::List(element, least, most) => {
+                let count = least + below(most - least + 1, mix(subject.salt, LENGTH));
+                out.push('[');
+                for nth in 0..count {
+                    self.part(out, element, subject.part(LENGTH, nth));
+                    out.push(',');
+                }
+                close(out, ']');
+            }
+            Recipe::Value(made) => value::push(out, made, self, LENGTH, subject),
+            // Only copies of records hold these, and those are written by `recipe`.
+            _ => out.push_str("null"),
+        }
+    }
+
+    fn many(
+        &self,
+        out: &mut String,
+        column: &Column,
+        tie: usize,
+        element: &Recipe,
+        subject: Subject,
+    ) {
+        let (to, about) = {
+            let tie = &self.customer.blueprint.ties[tie];
+            (tie.to, tie.about)
+        };
+        out.push('[');
+        for index in self.customer.many(tie, subject).as_slice() {
+            let other = self.customer.subject(to, *index);
+            if self.is_live(other) {
+                let element_of = if about {
+                    subject.about(column.salt, other)
+                } else {
+                    other
+                };
+                self.part(out, element, element_of);
+                out.push(',');
+            }
+        }
+        close(out, ']');
+    }
+
+    fn related(&self, tie: usize, subject: Subject) -> Option<Subject> {
+        let index = self.customer.one(tie, subject)?;
+        let to = self.customer.blueprint.ties[tie].to;
+        Some(self.customer.subject(to, index))
+    }
+
+    fn is_live(&self, subject: Subject) -> bool {
+        self.customer.deleted_ms(subject).is_none()
+    }
+}
+
+/// Returns whether a key's value is null by chance or because another field of the record says so.
+fn is_null(column: &Column, subject: Subject) -> bool {
+    if let Some((sibling, wanted)) = &column.when
+        && (is_null(sibling, subject) || !chose(sibling, *wanted, subject))
+    {
+        return true;
+    }
+    // A remote id's chance is its own, since records are found by it.
+    column.nulls > 0
+        && !matches!(column.recipe, Recipe::RemoteId)
+        && percent(column.nulls, mix(mix(subject.salt, column.salt), NULL))
+}
+
+fn left_out(column: &Column, subject: Subject) -> bool {
+    percent(30, mix(mix(subject.salt, column.salt), ABSENT))
+}
+
+fn chose(sibling: &Column, wanted: usize, subject: Subject) -> bool {
+    match &sibling.recipe {
+        Recipe::Value(Value::Choice { texts, open }) => {
+            value::choice(texts, *open, mix(subject.salt, sibling.salt)) == Some(wanted)
+        }
+        _ => false,
+    }
+}
+
+/// Replaces the comma after the last element, if there is one.
+fn close(out: &mut String, end: char) {
+    if out.ends_with(',') {
+        out.pop();
+    }
+    out.push(end);
+}

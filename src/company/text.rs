@@ -1,0 +1,70 @@
+//! JSON as text, written straight into the page.
+
+use std::fmt::Write;
+
+use crate::time::{format_date, format_timestamp};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Appends a timestamp in quotes, with milliseconds and `Z`.
+pub(super) fn push_timestamp(out: &mut String, millis: i64) {
+    out.push('"');
+    out.push_str(&format_timestamp(millis.saturating_mul(1000)));
+    out.push('"');
+}
+
+/// Appends the date of an instant in quotes.
+pub(super) fn push_date(out: &mut String, millis: i64) {
+    let days = i32::try_from(millis.div_euclid(DAY_MS)).expect("within a few thousand years");
+    out.push('"');
+    out.push_str(&format_date(days));
+    out.push('"');
+}
+
+/// Appends the midnight at or before an instant.
+pub(super) fn push_midnight(out: &mut String, millis: i64) {
+    push_timestamp(out, millis.div_euclid(DAY_MS) * DAY_MS);
+}
+
+/// Appends any text in quotes.
+pub(super) fn push_quoted(out: &mut String, text: &str) {
+    out.push_str(&serde_json::Value::from(text).to_string());
+}
+
+/// Appends a whole number.
+pub(super) fn push_number(out: &mut String, number: u64) {
+    write!(out, "{number}").expect("a string takes any text");
+}
+
+/// Appends a number given in units of a power of ten, as JavaScript writes it: no zeros at the end, no point then.
+pub(super) fn push_decimal(out: &mut String, units: u64, decimals: u32) {
+    let scale = 10_u64.pow(decimals);
+    push_number(out, units / scale);
+    let (mut rest, mut width) = (units % scale, decimals as usize);
+    if rest > 0 {
+        while rest % 10 == 0 {
+            rest /= 10;
+            width -= 1;
+        }
+        write!(out, ".{rest:0width$}").expect("a string takes any text");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decimal_is_written_as_javascript_does() {
+        let written = |units, decimals| {
+            let mut out = String::new();
+            push_decimal(&mut out, units, decimals);
+            out
+        };
+        assert_eq!(written(5_200_000, 2), "52000");
+        assert_eq!(written(10_400_075, 2), "104000.75");
+        assert_eq!(written(5, 2), "0.05");
+        assert_eq!(written(375, 1), "37.5");
+        assert_eq!(written(9_650_050, 2), "96500.5");
+    }
+}

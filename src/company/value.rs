@@ -1,0 +1,204 @@
+//! Plain values: names, amounts, instants, free JSON.
+
+use super::customer::Subject;
+use super::hash::{at, below, choose, mix, percent};
+use super::identity::push_loose_id;
+use super::recipe::{Free, Moment, Text, Value};
+use super::render::Writer;
+use super::text::{
+    push_date, push_decimal, push_midnight, push_number, push_quoted, push_timestamp,
+};
+use super::words::{FIRST_NAMES, KEYS, LAST_NAMES, PLAIN, SENTENCES, word};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// What an open enum passes through.
+const UNMAPPED: &[&str] = &["Werkvertrag", "prefer to self-describe", "PACS", "その他"];
+
+/// A value no version of the schema knows.
+const UNKNOWN: &str = "SOMETHING_NEW";
+
+/// Appends a value.
+pub(super) fn push(
+    out: &mut String,
+    value: &Value,
+    writer: &Writer<'_>,
+    name: u64,
+    subject: Subject,
+) {
+    let roll = mix(subject.salt, name);
+    match value {
+        Value::Constant(json) => out.push_str(json),
+        Value::Choice { texts, open } => match choice(texts, *open, roll) {
+            Some(_) if writer.oddities.unknown_enum_values && percent(1, mix(roll, 1)) => {
+                push_quoted(out, UNKNOWN);
+            }
+            Some(at) => out.push_str(&texts[at]),
+            None => push_quoted(out, word(UNMAPPED, mix(roll, 2))),
+        },
+        Value::Text(text) => {
+            out.push('"');
+            push_text(out, *text, roll, subject);
+            out.push('"');
+        }
+        Value::Whole(most) => push_number(out, below(most + 1, roll)),
+        Value::Number(least, most, decimals) => push_measure(out, *least, *most, *decimals, roll),
+        Value::Flag => out.push_str(if percent(50, roll) { "true" } else { "false" }),
+        Value::Instant(moment) => push_timestamp(out, instant(*moment, writer, roll, subject)),
+        Value::Day(moment) => push_date(out, instant(*moment, writer, roll, subject)),
+        Value::Midnight(moment) => push_midnight(out, instant(*moment, writer, roll, subject)),
+        Value::Free(free) => push_free(out, *free, roll, 0),
+    }
+}
+
+/// Chooses one of an enum's values; `None` for a text that an open one passes through.
+pub(super) fn choice(texts: &[String], open: bool, roll: u64) -> Option<usize> {
+    if open && percent(5, mix(roll, 3)) {
+        return None;
+    }
+    Some(at(texts.len(), roll))
+}
+
+/// Whole numbers are as common as those with a fraction, since people round.
+fn push_measure(out: &mut String, least: u64, most: u64, decimals: u32, roll: u64) {
+    let scale = 10_u64.pow(decimals);
+    let mut units = least * scale + below((most - least) * scale + 1, roll);
+    if percent(50, mix(roll, 4)) {
+        units -= units % scale;
+    }
+    push_decimal(out, units, decimals);
+}
+
+fn push_text(out: &mut String, text: Text, roll: u64, subject: Subject) {
+    let (first, last) = (
+        choose(FIRST_NAMES, mix(subject.owner, 31)),
+        choose(LAST_NAMES, mix(subject.owner, 32)),
+    );
+    match text {
+        Text::FirstName => out.push_str(first.0),
+        Text::LastName => out.push_str(last.0),
+        Text::FullName => {
+            out.push_str(first.0);
+            out.push(' ');
+            out.push_str(last.0);
+        }
+        Text::Email(domain) => {
+            out.push_str(first.1);
+            out.push('.');
+            out.push_str(last.1);
+            push_number(out, subject.index);
+            out.push('@');
+            out.push_str(domain);
+        }
+        Text::OneOf(words) => out.push_str(word(words, roll)),
+        Text::Prose(words, most) => {
+            for nth in 0..=below(most, roll) {
+                out.push_str(word(words, mix(roll, nth)));
+            }
+        }
+        Text::Pattern(pattern) => push_pattern(out, pattern, roll),
+        Text::Link(start) => {
+            out.push_str(start);
+            push_number(out, below(100_000_000, roll));
+        }
+        Text::LooseId => push_loose_id(out, roll),
+    }
+}
+
+fn push_pattern(out: &mut String, pattern: &str, roll: u64) {
+    for (letter, nth) in pattern.chars().zip(0..) {
+        match letter {
+            '#' => {
+                let digit = u8::try_from(below(10, mix(roll, nth))).expect("one digit");
+                out.push(char::from(b'0' + digit));
+            }
+            '@' => {
+                let place = u8::try_from(below(26, mix(roll, nth))).expect("one letter");
+                out.push(char::from(b'A' + place));
+            }
+            other => out.push(other),
+        }
+    }
+}
+
+fn instant(moment: Moment, writer: &Writer<'_>, roll: u64, subject: Subject) -> i64 {
+    let created = writer.customer.created_ms(subject);
+    let offset = |limit: i64, roll: u64| {
+        let limit = u64::try_from(limit).expect("a positive span");
+        i64::try_from(below(limit, roll)).expect("below a positive span")
+    };
+    let start = || created + offset(1_400 * DAY_MS, mix(subject.salt, 33));
+    match moment {
+        Moment::Created => created,
+        Moment::Updated => {
+            created + offset((writer.customer.changed_ms(subject) - created).max(1), roll)
+        }
+        Moment::Start => start(),
+        Moment::End => start() + 1_800_000 + offset(40 * DAY_MS, roll),
+        Moment::Birth => -15 * 365 * DAY_MS + offset(50 * 365 * DAY_MS, roll),
+    }
+}
+
+fn push_free(out: &mut String, free: Free, roll: u64, depth: u64) {
+    match free {
+        Free::Custom => {
+            out.push('{');
+            for nth in 0..below(4, roll) {
+                let roll = mix(roll, nth);
+                if nth > 0 {
+                    out.push(',');
+                }
+                out.push('"');
+                out.push_str(word(KEYS, roll));
+                out.push('_');
+                push_number(out, nth);
+                out.push_str("\":");
+                push_free(out, Free::Any, mix(roll, 1), depth + 1);
+            }
+            out.push('}');
+        }
+        Free::Remote => {
+            out.push_str("{\"/v2/records/");
+            push_number(out, below(1_000_000, roll));
+            out.push_str("\":{\"status\":\"aktiv\",\"tags\":[],\"score\":0.97,\"raw\":");
+            push_free(out, Free::Any, mix(roll, 1), depth + 1);
+            out.push_str("}}");
+        }
+        Free::Options => out.push_str(if percent(50, roll) {
+            "[true]"
+        } else {
+            "[\"o1\",\"o2\"]"
+        }),
+        Free::Any => push_any(out, roll, depth),
+    }
+}
+
+fn push_any(out: &mut String, roll: u64, depth: u64) {
+    let kind = if depth > 3 {
+        below(7, roll)
+    } else {
+        below(10, roll)
+    };
+    let next = mix(roll, 5);
+    match kind {
+        0 => out.push_str("null"),
+        1 => out.push_str(if percent(50, next) { "true" } else { "false" }),
+        // More digits than a double holds: free JSON keeps its text.
+        2 => out.push_str("12345678901234567891"),
+        3 => push_decimal(out, below(1_000_000, next), 3),
+        4..=6 => {
+            out.push('"');
+            out.push_str(word(if kind == 4 { SENTENCES } else { PLAIN }, next));
+            out.push('"');
+        }
+        7 => out.push_str("{}"),
+        8 => {
+            out.push('[');
+            push_any(out, next, depth + 1);
+            out.push(',');
+            push_any(out, mix(next, 1), depth + 1);
+            out.push(']');
+        }
+        _ => push_free(out, Free::Custom, next, depth + 1),
+    }
+}

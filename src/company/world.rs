@@ -1,0 +1,352 @@
+//! All customers of one API key, the clock, and the contract: one request in, one answer out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::account::{self, Description, TOOLS};
+use super::blueprint::Blueprint;
+use super::customer::Customer;
+use super::hash::{mix, salt};
+use super::identity::push_id;
+use super::listing;
+use super::refusal::Refusal;
+use super::render::Writer;
+use super::request::{ListQuery, TwinAnswer, TwinRequest};
+use super::settings::WorldSettings;
+use super::window::{Allowance, Window};
+use super::words::word;
+use crate::catalog::{Catalog, Endpoint};
+use crate::ids::{Category, EndpointName, IntegrationId};
+
+/// Everything behind one API key.
+#[derive(Debug)]
+pub struct World {
+    settings: WorldSettings,
+    now_ms: i64,
+    integrations: Vec<Integration>,
+    window: Option<Window>,
+}
+
+/// One connected customer.
+#[derive(Debug)]
+pub struct Integration {
+    /// Kombo's name of it.
+    pub(super) id: IntegrationId,
+    pub(super) customer: Customer,
+    /// What is answered instead of rows: everywhere, or at one endpoint.
+    pub(super) refusals: Vec<(Option<EndpointName>, Refusal)>,
+}
+
+impl Integration {
+    /// Returns Kombo's name of it.
+    #[must_use]
+    pub fn id(&self) -> &IntegrationId {
+        &self.id
+    }
+
+    /// Returns its category.
+    #[must_use]
+    pub fn category(&self) -> Category {
+        self.customer.blueprint.category
+    }
+
+    /// Returns its endpoints, and how many records each has, deleted ones included.
+    pub fn endpoints(&self) -> impl Iterator<Item = (&Arc<Endpoint>, u64)> {
+        self.customer.blueprint.listings.iter().map(|listing| {
+            let count = self.customer.model(listing.model).count;
+            (&listing.endpoint, count)
+        })
+    }
+}
+
+impl World {
+    /// Makes a world of the endpoints that ship with the crate.
+    #[must_use]
+    pub fn new(settings: WorldSettings) -> Self {
+        Self::with_catalog(settings, Catalog::embedded())
+    }
+
+    /// Makes a world of other endpoints: an API newer or older than this build.
+    #[must_use]
+    pub fn with_catalog(settings: WorldSettings, catalog: &Catalog) -> Self {
+        let blueprints = Category::ALL
+            .map(|category| Arc::new(Blueprint::new(catalog, category, settings.rows)));
+        let integrations = (0..settings.integrations)
+            .zip(blueprints.iter().zip(TOOLS).cycle())
+            .map(|(nth, (blueprint, tools))| {
+                let seed = mix(mix(settings.seed, salt("integration")), u64::from(nth));
+                let mut id = format!("{}:", word(tools, seed));
+                push_id(&mut id, seed, u64::from(nth));
+                Integration {
+                    id: IntegrationId::new(&id).expect("a slug, a colon and base58"),
+                    customer: Customer::new(
+                        Arc::clone(blueprint),
+                        seed,
+                        settings.start_ms,
+                        settings.oddities.anonymised_rows,
+                    ),
+                    refusals: Vec::new(),
+                }
+            })
+            .collect();
+        Self {
+            now_ms: settings.start_ms,
+            window: settings.rate_limit.map(Window::new),
+            settings,
+            integrations,
+        }
+    }
+
+    /// Returns the settings it was made from.
+    #[must_use]
+    pub fn settings(&self) -> &WorldSettings {
+        &self.settings
+    }
+
+    /// Returns the customers.
+    #[must_use]
+    pub fn integrations(&self) -> &[Integration] {
+        &self.integrations
+    }
+
+    /// Returns the world's time, in milliseconds since the epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    /// Lets time pass.
+    pub fn advance(&mut self, by: Duration) {
+        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.now_ms = self.now_ms.saturating_add(by);
+    }
+
+    /// Moves the clock forward to this long after the start. An earlier instant changes nothing.
+    pub fn advance_to(&mut self, since_start: Duration) {
+        let since = i64::try_from(since_start.as_millis()).unwrap_or(i64::MAX);
+        self.now_ms = self
+            .now_ms
+            .max(self.settings.start_ms.saturating_add(since));
+    }
+
+    /// From now on answers this instead of rows, at one endpoint or at all of an integration. `None` ends it. Returns
+    /// whether there is such an integration.
+    pub fn refuse(
+        &mut self,
+        integration: &IntegrationId,
+        endpoint: Option<&EndpointName>,
+        refusal: Option<Refusal>,
+    ) -> bool {
+        let mut all = self.integrations.iter_mut();
+        let Some(found) = all.find(|known| known.id == *integration) else {
+            return false;
+        };
+        found.refusals.retain(|(of, _)| of.as_ref() != endpoint);
+        if let Some(refusal) = refusal {
+            found.refusals.push((endpoint.cloned(), refusal));
+        }
+        true
+    }
+
+    /// Gives one record new values, now. Returns whether there is such a record.
+    pub fn edit(&mut self, integration: &IntegrationId, endpoint: &Endpoint, index: u64) -> bool {
+        let now_ms = self.now_ms;
+        self.change(integration, endpoint, index, |customer, model| {
+            customer.edit(model, index, now_ms);
+        })
+    }
+
+    /// Marks one record deleted, now. Returns whether there is such a record.
+    pub fn delete(&mut self, integration: &IntegrationId, endpoint: &Endpoint, index: u64) -> bool {
+        let now_ms = self.now_ms;
+        self.change(integration, endpoint, index, |customer, model| {
+            customer.delete(model, index, now_ms);
+        })
+    }
+
+    /// Returns every record of an endpoint, one line of JSON each: what a full fetch with `include_deleted` shows now.
+    pub fn truth<'a>(
+        &'a self,
+        integration: &IntegrationId,
+        endpoint: &Endpoint,
+    ) -> impl Iterator<Item = String> + 'a {
+        let found = self.find(integration.as_str()).and_then(|found| {
+            let listing = found.customer.blueprint.listing(&endpoint.path)?;
+            Some(listing::all(self.writer(found), listing))
+        });
+        found.into_iter().flatten()
+    }
+
+    /// Describes an integration as `GET /integrations/{id}` does.
+    #[must_use]
+    pub fn describe(&self, integration: &IntegrationId) -> Option<Description> {
+        self.find(integration.as_str()).map(account::describe)
+    }
+
+    /// Returns the environment the key belongs to.
+    #[must_use]
+    pub fn environment_id(&self) -> String {
+        account::environment_id(self.settings.seed)
+    }
+
+    /// Answers a request, at the world's time.
+    pub fn answer(&mut self, request: TwinRequest<'_>) -> TwinAnswer {
+        if request.bearer != Some(self.settings.api_key.as_str()) {
+            let refusal = Refusal::coded(
+                "PLATFORM.AUTHENTICATION_INVALID",
+                "The provided API key is invalid.",
+            );
+            return self.finish(Err(refusal), None);
+        }
+        let now_ms = self.now_ms;
+        let allowance = self.window.as_mut().map(|window| window.take(now_ms));
+        let result = if allowance.is_some_and(|allowance| !allowance.granted) {
+            Err(Refusal::coded(
+                "PLATFORM.RATE_LIMIT_EXCEEDED",
+                "Too many requests.",
+            ))
+        } else {
+            self.route(request)
+        };
+        self.finish(result, allowance)
+    }
+
+    fn route(&self, request: TwinRequest<'_>) -> Result<String, Refusal> {
+        if request.path == "/check-api-key" {
+            return Ok(account::key(self.settings.seed));
+        }
+        if let Some(rest) = request.path.strip_prefix("/integrations/") {
+            return self.account(rest, request.query);
+        }
+        let known = Category::ALL
+            .iter()
+            .any(|category| request.path.starts_with(&format!("/{category}/")));
+        if !known {
+            return Err(Refusal::no_such_path());
+        }
+        let id = request
+            .integration
+            .ok_or_else(|| Refusal::input_invalid("The header X-Integration-Id is missing."))?;
+        let integration = self.find(id).ok_or_else(not_found)?;
+        let Some(listing) = integration.customer.blueprint.listing(request.path) else {
+            return Err(self.not_here(request.path));
+        };
+        let query = ListQuery::parse(request.query)?;
+        let refused = integration
+            .refusals
+            .iter()
+            .find(|(of, _)| of.as_ref().is_none_or(|of| of == listing.endpoint.name()));
+        if let Some((_, refusal)) = refused {
+            return Err(refusal.clone());
+        }
+        let writer = self.writer(integration);
+        listing::page(&writer, listing, &query, self.settings.unknown_ids_fail)
+    }
+
+    fn account(&self, rest: &str, query: &str) -> Result<String, Refusal> {
+        let (id, part) = rest.split_once('/').unwrap_or((rest, ""));
+        let id = id.replace("%3A", ":").replace("%3a", ":");
+        let integration = self.find(&id).ok_or_else(not_found)?;
+        let custom = match part {
+            "" => return Ok(account::details(integration)),
+            "integration-fields" => false,
+            "custom-fields" => true,
+            _ => return Err(Refusal::no_such_path()),
+        };
+        let query = ListQuery::parse(query)?;
+        account::fields(
+            integration,
+            custom,
+            query.cursor.as_deref(),
+            query.page_size,
+        )
+    }
+
+    /// A path of another category, or of none.
+    fn not_here(&self, path: &str) -> Refusal {
+        let elsewhere = self
+            .integrations
+            .iter()
+            .any(|other| other.customer.blueprint.listing(path).is_some());
+        if elsewhere {
+            Refusal::coded(
+                "INTEGRATION.MODEL_NOT_AVAILABLE",
+                "The connected tool does not have this model.",
+            )
+        } else {
+            Refusal::no_such_path()
+        }
+    }
+
+    fn finish(&self, result: Result<String, Refusal>, allowance: Option<Allowance>) -> TwinAnswer {
+        let (status, content_type, body) = match result {
+            Ok(body) => (200, Some("application/json"), body),
+            Err(refusal) => {
+                let (content_type, body) = refusal.body();
+                (refusal.status, content_type, body)
+            }
+        };
+        let mut headers = vec![("date", http_date(self.now_ms))];
+        headers.extend(content_type.map(|value| ("content-type", value.to_owned())));
+        if let Some(allowance) = allowance {
+            headers.extend([
+                ("ratelimit-limit", allowance.limit.to_string()),
+                ("ratelimit-remaining", allowance.remaining.to_string()),
+                ("ratelimit-reset", allowance.reset_secs.to_string()),
+            ]);
+        }
+        TwinAnswer {
+            status,
+            headers,
+            body,
+        }
+    }
+
+    fn change(
+        &mut self,
+        integration: &IntegrationId,
+        endpoint: &Endpoint,
+        index: u64,
+        apply: impl FnOnce(&mut Customer, usize),
+    ) -> bool {
+        let mut all = self.integrations.iter_mut();
+        let Some(found) = all.find(|known| known.id == *integration) else {
+            return false;
+        };
+        let customer = &mut found.customer;
+        let listing = customer.blueprint.listing(&endpoint.path);
+        match listing.map(|listing| listing.model) {
+            Some(model) if index < customer.model(model).count => {
+                apply(customer, model);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn find(&self, id: &str) -> Option<&Integration> {
+        self.integrations
+            .iter()
+            .find(|integration| integration.id.as_str() == id)
+    }
+
+    fn writer<'a>(&self, integration: &'a Integration) -> Writer<'a> {
+        Writer {
+            customer: &integration.customer,
+            now_ms: self.now_ms,
+            oddities: self.settings.oddities,
+        }
+    }
+}
+
+fn not_found() -> Refusal {
+    Refusal::coded("PLATFORM.INTEGRATION_NOT_FOUND", "No such integration.")
+}
+
+/// Writes an instant as the header `Date` has it: whole seconds, rounded down.
+fn http_date(millis: i64) -> String {
+    chrono::DateTime::from_timestamp_millis(millis)
+        .unwrap_or_default()
+        .format("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string()
+}

@@ -1,0 +1,143 @@
+//! The twin as an implementation of the API trait: no network, no waiting, and a clock that only the test moves.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use url::form_urlencoded::Serializer;
+
+use super::serve::SharedWorld;
+use crate::api::{ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest, ReadModel};
+use crate::company::{TwinAnswer, TwinRequest, World};
+use crate::ids::IntegrationId;
+use crate::time::{Base, ObservedAt, ServerClock, parse_http_date};
+
+/// Answers from a world, in process.
+#[derive(Clone, Debug)]
+pub struct TwinApi {
+    world: SharedWorld,
+    clock: Arc<Mutex<ServerClock>>,
+}
+
+impl TwinApi {
+    /// Takes a world to answer from.
+    #[must_use]
+    pub fn new(world: World) -> Self {
+        Self::of(SharedWorld::new(world))
+    }
+
+    /// Answers from a world that someone else holds, too.
+    #[must_use]
+    pub fn of(world: SharedWorld) -> Self {
+        Self {
+            world,
+            clock: Arc::default(),
+        }
+    }
+
+    /// Returns the world, to look at it, change it, or let its time pass.
+    #[must_use]
+    pub fn world(&self) -> &SharedWorld {
+        &self.world
+    }
+
+    /// Asks as the client would, and returns the answer with the time since the world's start.
+    fn ask(
+        &self,
+        path: &str,
+        query: &str,
+        integration: Option<&IntegrationId>,
+        with_cursor: bool,
+    ) -> Result<(TwinAnswer, Duration), ApiError> {
+        let mut world = self.world.lock();
+        let key = world.settings().api_key.clone();
+        let answer = world.answer(TwinRequest {
+            path,
+            query,
+            bearer: Some(&key),
+            integration: integration.map(IntegrationId::as_str),
+        });
+        let since = world.now_ms() - world.settings().start_ms;
+        let since = Duration::from_millis(u64::try_from(since).unwrap_or(0));
+        if answer.status == 200 {
+            Ok((answer, since))
+        } else {
+            let body = answer.body.as_bytes();
+            Err(ApiError::from_answer(answer.status, body, with_cursor))
+        }
+    }
+}
+
+impl KomboApi for TwinApi {
+    async fn page(&self, request: PageRequest<'_>) -> Result<Page, ApiError> {
+        let query = query(&request);
+        let (answer, since) = self.ask(
+            &request.endpoint.path,
+            &query,
+            Some(request.integration),
+            request.cursor.is_some(),
+        )?;
+        let date_ms = answer.header("date").and_then(parse_http_date);
+        let now_ms = self.world.lock().now_ms();
+        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(date_ms) = date_ms {
+            clock.observe(date_ms, since);
+        }
+        Ok(Page {
+            body: Bytes::from(answer.body),
+            // Answered at once, and the caller's wall clock is the world's.
+            base: date_ms.map(|date_ms| Base::from_first_page(date_ms, Duration::ZERO, now_ms)),
+            observed_at: clock
+                .at(since)
+                .unwrap_or(ObservedAt::from_micros(now_ms.saturating_mul(1000))),
+        })
+    }
+
+    async fn integration(&self, id: &IntegrationId) -> Result<IntegrationInfo, ApiError> {
+        self.ask(&format!("/integrations/{id}"), "", None, false)?;
+        let described = self.world.lock().describe(id);
+        let Some(described) = described else {
+            return Err(ApiError::from_answer(404, b"", false));
+        };
+        let models = described.read_models.into_iter();
+        Ok(IntegrationInfo {
+            tool: described.tool,
+            category: described.category,
+            status: described.status.to_owned(),
+            setup_status: Some(described.setup_status.to_owned()),
+            data_expired_at: None,
+            read_models: models
+                .map(|(id, is_available)| ReadModel { id, is_available })
+                .collect(),
+        })
+    }
+
+    async fn check_key(&self) -> Result<KeyInfo, ApiError> {
+        self.ask("/check-api-key", "", None, false)?;
+        Ok(KeyInfo {
+            environment_id: self.world.lock().environment_id(),
+        })
+    }
+}
+
+/// Writes the query as a client of ours does: the largest pages, deleted rows included, all filters on every page.
+fn query(request: &PageRequest<'_>) -> String {
+    let endpoint = request.endpoint;
+    let mut query = Serializer::new(String::new());
+    if let Some(size) = endpoint.page_size {
+        query.append_pair("page_size", &size.max.to_string());
+    }
+    if endpoint.include_deleted {
+        query.append_pair("include_deleted", "true");
+    }
+    if let Some(after) = request.updated_after {
+        query.append_pair("updated_after", &after.to_string());
+    }
+    if !request.ids.is_empty() {
+        query.append_pair("ids", &request.ids.join(","));
+    }
+    if let Some(cursor) = request.cursor {
+        query.append_pair("cursor", cursor.as_str());
+    }
+    query.finish()
+}

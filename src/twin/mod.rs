@@ -1,0 +1,15 @@
+//! The twin: a stand-in for Kombo, for the demo, for tests, and for trying things without a customer.
+//!
+//! `company` has the data and the contract; this room gives it a clock and a door. [`Twin`] serves a world over HTTP on
+//! loopback, its clock driven by real time. [`TwinApi`] answers through the trait of the API client, without a network
+//! and with a clock that the test moves. [`dump_truth`] writes what a right fetch brings, for tests to compare with.
+
+mod api;
+mod serve;
+mod settings;
+mod truth;
+
+pub use api::TwinApi;
+pub use serve::{SharedWorld, Twin};
+pub use settings::TwinSettings;
+pub use truth::{dump_truth, dump_world};

@@ -1,0 +1,148 @@
+//! The twin over HTTP. The one place that knows axum.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use super::settings::TwinSettings;
+use crate::company::{TwinAnswer, TwinRequest, World};
+
+/// Where the API lives, as in `http://127.0.0.1:8484/v1`.
+const BASE_PATH: &str = "/v1";
+
+/// A world that is served and looked at, or changed, at the same time.
+#[derive(Clone, Debug)]
+pub struct SharedWorld(Arc<Mutex<World>>);
+
+impl SharedWorld {
+    /// Shares a world.
+    #[must_use]
+    pub fn new(world: World) -> Self {
+        Self(Arc::new(Mutex::new(world)))
+    }
+
+    /// Waits for the world. Never hold it across an `await`.
+    pub fn lock(&self) -> MutexGuard<'_, World> {
+        // Whoever panicked while holding it left no record half-changed: each change is one insert.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The twin as a server.
+#[derive(Clone, Debug)]
+pub struct Twin {
+    world: SharedWorld,
+    latency: Duration,
+    started: Instant,
+}
+
+impl Twin {
+    /// Listens where the settings say.
+    ///
+    /// # Errors
+    /// Refuses an address that is not loopback: whoever reaches the twin can read all of it.
+    pub async fn bind(settings: &TwinSettings) -> io::Result<TcpListener> {
+        refuse_public(settings.address)?;
+        TcpListener::bind(settings.address).await
+    }
+
+    /// Serves a fresh world until the shutdown comes.
+    ///
+    /// # Errors
+    /// Refuses a listener that is not on loopback.
+    pub async fn serve(
+        listener: TcpListener,
+        settings: &TwinSettings,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        let world = SharedWorld::new(World::new(settings.world()));
+        Self::serve_world(listener, world, settings.latency(), shutdown).await
+    }
+
+    /// Serves a world that someone else holds, too. Its clock follows real time from now on.
+    ///
+    /// # Errors
+    /// Refuses a listener that is not on loopback.
+    pub async fn serve_world(
+        listener: TcpListener,
+        world: SharedWorld,
+        latency: Duration,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        refuse_public(listener.local_addr()?)?;
+        let twin = Self {
+            world,
+            latency,
+            started: Instant::now(),
+        };
+        let router = Router::new().fallback(answer).with_state(twin);
+        let listener = listener.tap_io(|stream| {
+            if stream.set_nodelay(true).is_err() {
+                tracing::debug!("a connection waits for full packets");
+            }
+        });
+        axum::serve(listener, router)
+            .with_graceful_shutdown(shutdown)
+            .await
+    }
+}
+
+fn refuse_public(address: std::net::SocketAddr) -> io::Result<()> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("the twin serves loopback addresses only, not {address}"),
+    ))
+}
+
+async fn answer(State(twin): State<Twin>, request: Request<Body>) -> Response<Body> {
+    if !twin.latency.is_zero() {
+        tokio::time::sleep(twin.latency).await;
+    }
+    let path = request.uri().path().strip_prefix(BASE_PATH);
+    if request.method() != Method::GET || path.is_none() {
+        return plain(StatusCode::NOT_FOUND);
+    }
+    let headers = request.headers();
+    let question = TwinRequest {
+        path: path.unwrap_or_default(),
+        query: request.uri().query().unwrap_or_default(),
+        bearer: text(headers, AUTHORIZATION.as_str())
+            .and_then(|value| value.strip_prefix("Bearer ")),
+        integration: text(headers, "x-integration-id"),
+    };
+    let mut world = twin.world.lock();
+    world.advance_to(twin.started.elapsed());
+    respond(world.answer(question))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn respond(answer: TwinAnswer) -> Response<Body> {
+    let mut response = Response::builder().status(answer.status);
+    for (name, value) in answer.headers {
+        response = response.header(name, value);
+    }
+    response
+        .body(Body::from(answer.body))
+        .unwrap_or_else(|_| plain(StatusCode::INTERNAL_SERVER_ERROR))
+}
+
+fn plain(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,77 @@
+//! What `kombo-source twin` can be told.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::company::{Oddities, RateLimit, WorldSettings};
+
+/// Where the twin listens, whose data it has, and how it treats callers.
+#[derive(Clone)]
+pub struct TwinSettings {
+    /// A loopback address.
+    pub address: SocketAddr,
+    /// Connected customers; their categories take turns: ATS, HRIS, LMS, ASSESSMENT.
+    pub integrations: u32,
+    /// Rows of each integration's biggest endpoint.
+    pub rows: u64,
+    /// The same seed gives the same bytes.
+    pub seed: u64,
+    /// Requests per minute for the whole key; `None` for no limit and no headers about it.
+    pub rate_limit: Option<NonZeroU32>,
+    /// How long every answer takes at least.
+    pub latency_ms: u64,
+    /// The only key that is accepted.
+    pub api_key: String,
+    /// Legal things that the vendor's own client cannot read.
+    pub oddities: Oddities,
+}
+
+impl Default for TwinSettings {
+    fn default() -> Self {
+        let world = WorldSettings::default();
+        Self {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8484)),
+            integrations: world.integrations,
+            rows: world.rows,
+            seed: world.seed,
+            rate_limit: NonZeroU32::new(300),
+            latency_ms: 0,
+            api_key: world.api_key,
+            oddities: world.oddities,
+        }
+    }
+}
+
+impl TwinSettings {
+    /// Returns the settings of the world that is served.
+    #[must_use]
+    pub fn world(&self) -> WorldSettings {
+        WorldSettings {
+            integrations: self.integrations,
+            rows: self.rows,
+            seed: self.seed,
+            api_key: self.api_key.clone(),
+            rate_limit: self.rate_limit.map(RateLimit::per_minute),
+            oddities: self.oddities,
+            ..WorldSettings::default()
+        }
+    }
+
+    /// Returns how long every answer takes at least.
+    #[must_use]
+    pub fn latency(&self) -> Duration {
+        Duration::from_millis(self.latency_ms)
+    }
+}
+
+impl fmt::Debug for TwinSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TwinSettings")
+            .field("address", &self.address)
+            .field("world", &self.world())
+            .field("latency_ms", &self.latency_ms)
+            .finish_non_exhaustive()
+    }
+}
