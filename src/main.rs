@@ -1,2 +1,5 @@
-//! The command line.
-fn main() {}
+//! From Kombo's API to Delta tables.
+
+fn main() -> std::process::ExitCode {
+    kombo_source::cli::main()
+}

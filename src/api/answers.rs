@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{ApiError, IntegrationInfo, ReadModel};
+use crate::time::ObservedAt;
 
 /// Reads `data` out of a success. Errors keep no part of the text.
 pub(super) fn read_answer<T: DeserializeOwned>(
@@ -68,6 +69,8 @@ impl<'de> Deserialize<'de> for IntegrationInfo {
             status: answer.status,
             setup_status: answer.setup_status,
             data_expired_at: answer.data_expired_at,
+            // Not in the body: the client knows when the answer came.
+            observed_at: ObservedAt::from_micros(0),
         })
     }
 }

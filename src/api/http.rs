@@ -254,7 +254,9 @@ impl KomboApi for HttpApi {
             with_cursor: false,
         };
         let answer = self.call(&call).await?;
-        read_answer(&answer.body, "an integration")
+        let mut info: IntegrationInfo = read_answer(&answer.body, "an integration")?;
+        info.observed_at = answer.observed_at;
+        Ok(info)
     }
 
     async fn check_key(&self) -> Result<KeyInfo, ApiError> {

@@ -89,6 +89,8 @@ pub struct IntegrationInfo {
     pub data_expired_at: Option<String>,
     /// Models and whether they can be read.
     pub read_models: Vec<ReadModel>,
+    /// The server's time when it answered, by the best estimate.
+    pub observed_at: ObservedAt,
 }
 
 /// One model of an integration.

@@ -23,7 +23,6 @@ use crate::fetch::{Fetch, FetchMode, Lane};
 use crate::lake::{Coverage, Receipt};
 use crate::sink::{Sink, WriteError};
 use crate::stream::{FetchError, FetchEvent, FetchOptions, fetch};
-use crate::time::Clock;
 
 use outcome::{Commit, Ending, Outcome};
 use targets::Target;
@@ -86,7 +85,6 @@ pub struct Backfill<A, S, O> {
     api: Arc<A>,
     sink: S,
     observer: Arc<O>,
-    clock: Arc<dyn Clock>,
     settings: BackfillSettings,
     key_rejected: Arc<AtomicBool>,
 }
@@ -97,7 +95,6 @@ impl<A, S: Clone, O> Clone for Backfill<A, S, O> {
             api: Arc::clone(&self.api),
             sink: self.sink.clone(),
             observer: Arc::clone(&self.observer),
-            clock: Arc::clone(&self.clock),
             settings: self.settings.clone(),
             key_rejected: Arc::clone(&self.key_rejected),
         }
@@ -111,18 +108,11 @@ where
     O: Observer + 'static,
 {
     /// Joins the parts.
-    pub fn new(
-        api: Arc<A>,
-        sink: S,
-        observer: Arc<O>,
-        clock: Arc<dyn Clock>,
-        settings: BackfillSettings,
-    ) -> Self {
+    pub fn new(api: Arc<A>, sink: S, observer: Arc<O>, settings: BackfillSettings) -> Self {
         Self {
             api,
             sink,
             observer,
-            clock,
             settings,
             key_rejected: Arc::default(),
         }
@@ -278,7 +268,7 @@ where
 
     /// Decides how to fetch a table; `None` when its snapshot is young enough to leave it alone.
     fn mode(&self, target: &Target, coverage: &Coverage) -> Option<FetchMode> {
-        let now_ms = self.clock.wall_ms();
+        let now_ms = target.asked_at.as_micros() / 1000;
         let young = |limit: Duration| {
             coverage.snapshot_base.is_some_and(|base| {
                 let age_ms = now_ms.saturating_sub(base.as_millis());

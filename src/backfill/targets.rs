@@ -1,10 +1,14 @@
 //! Which tables a backfill fetches: the integrations it is given, times the endpoints of their category.
 
+use std::pin::pin;
 use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
 
 use crate::api::{ApiError, ErrorReach, IntegrationInfo, KomboApi};
 use crate::catalog::Endpoint;
 use crate::ids::{Category, IntegrationId, TableId};
+use crate::time::ObservedAt;
 
 /// One table to fetch.
 #[derive(Clone, Debug)]
@@ -13,6 +17,8 @@ pub struct Target {
     pub table: TableId,
     /// Its columns and filters.
     pub endpoint: Arc<Endpoint>,
+    /// The server's time when Kombo was asked for the integration: what ages are measured against.
+    pub asked_at: ObservedAt,
 }
 
 /// An integration that Kombo knows, and its tables.
@@ -67,10 +73,15 @@ pub async fn resolve(
     api: &impl KomboApi,
     integrations: &[IntegrationId],
     endpoints: &[Arc<Endpoint>],
+    concurrency: usize,
 ) -> (Vec<Known>, Vec<Unknown>) {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
-    for id in integrations {
-        match api.integration(id).await {
+    let asked = integrations
+        .iter()
+        .map(|id| async move { (id, api.integration(id).await) });
+    let mut answers = pin!(stream::iter(asked).buffered(concurrency.max(1)));
+    while let Some((id, answer)) = answers.next().await {
+        match answer {
             Ok(info) => match Category::from_name(&info.category) {
                 Some(category) => known.push(with_targets(id, category, info, endpoints)),
                 None => unknown.push(Unknown {
@@ -125,6 +136,7 @@ fn with_targets(
                 endpoint: endpoint.name().clone(),
             },
             endpoint: Arc::clone(endpoint),
+            asked_at: info.observed_at,
         })
         .collect();
     Known {

@@ -15,8 +15,8 @@ pub(super) async fn run(session: &Session) -> Result<(String, bool), Failure> {
     let api = session.api()?;
     let lake = session.lake().await?;
     let integrations = session.integrations(&lake).await?;
-    let (known, unknown) = resolve(&*api, &integrations, &session.endpoints).await;
-    let concurrency = session.config.source.request.concurrency.get() as usize;
+    let (known, unknown) = resolve(&*api, &integrations, &session.endpoints, session.concurrency()).await;
+    let concurrency = session.concurrency();
     let mut estimates = first_pages(&*api, take_turns(&known), concurrency).await;
     for estimate in &mut estimates {
         estimate.known_rows = known_rows(&lake, estimate).await?;

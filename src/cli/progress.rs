@@ -9,6 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, P
 use tokio::time::Instant;
 
 use super::words::{count, seconds};
+use crate::api::HttpApi;
 use crate::backfill::outcome::{Ending, Outcome};
 use crate::backfill::targets::Target;
 use crate::backfill::{Observer, Step};
@@ -19,6 +20,16 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Says how long requests still wait for the rate limit, if they do.
 pub(super) type WaitView = Arc<dyn Fn() -> Option<Duration> + Send + Sync>;
+
+/// Returns the view of a client's budget.
+pub(super) fn wait_view(api: &Arc<HttpApi>) -> WaitView {
+    let api = Arc::clone(api);
+    Arc::new(move || {
+        let view = api.throttle_view();
+        view.resumes_in
+            .filter(|left| view.waiting > 0 && *left >= Duration::from_secs(1))
+    })
+}
 
 /// Shows a backfill as it goes.
 pub(super) struct Progress {

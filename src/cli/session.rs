@@ -75,6 +75,11 @@ impl Session {
         }
     }
 
+    /// Returns how many tables are fetched at once.
+    pub(super) fn concurrency(&self) -> usize {
+        self.config.source.request.concurrency.get() as usize
+    }
+
     /// Returns the request budget, unless it is switched off.
     pub(super) fn rate_limit(&self) -> Option<(u32, Duration)> {
         let request = &self.config.source.request;

@@ -95,7 +95,10 @@ impl KomboApi for TwinApi {
 
     async fn integration(&self, id: &IntegrationId) -> Result<IntegrationInfo, ApiError> {
         self.ask(&format!("/integrations/{id}"), "", None, false)?;
-        let described = self.world.lock().describe(id);
+        let (described, now_ms) = {
+            let world = self.world.lock();
+            (world.describe(id), world.now_ms())
+        };
         let Some(described) = described else {
             return Err(ApiError::from_answer(404, b"", false));
         };
@@ -109,6 +112,7 @@ impl KomboApi for TwinApi {
             read_models: models
                 .map(|(id, is_available)| ReadModel { id, is_available })
                 .collect(),
+            observed_at: ObservedAt::from_micros(now_ms.saturating_mul(1000)),
         })
     }
 

@@ -1,3 +1,5 @@
 //! Integration tests.
 
+mod backfill;
 mod rebuild;
+mod support;

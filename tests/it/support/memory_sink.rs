@@ -9,7 +9,7 @@ use futures_util::{Stream, StreamExt};
 use kombo_source::catalog::Endpoint;
 use kombo_source::fetch::{Fetch, FetchMode};
 use kombo_source::ids::{IntegrationId, TableId};
-use kombo_source::lake::{Commit, Coverage, LakeError, Receipt};
+use kombo_source::lake::{Coverage, LakeError, Receipt};
 use kombo_source::sink::{Sink, WriteError};
 use kombo_source::stream::{FetchError, FetchEvent};
 
@@ -26,14 +26,32 @@ struct Kept {
 impl MemorySink {
     /// Returns a table's visible batches.
     pub(crate) fn batches(&self, table: &TableId) -> Vec<RecordBatch> {
-        self.0.lock().unwrap().get(table).map(|kept| kept.batches.clone()).unwrap_or_default()
+        self.0
+            .lock()
+            .unwrap()
+            .get(table)
+            .map(|kept| kept.batches.clone())
+            .unwrap_or_default()
     }
 }
 
 impl Sink for MemorySink {
-    async fn covered(&self, endpoint: &Arc<Endpoint>, integration: &IntegrationId) -> Result<Coverage, LakeError> {
-        let table = TableId { integration: integration.clone(), endpoint: endpoint.name().clone() };
-        Ok(self.0.lock().unwrap().get(&table).map(|kept| kept.coverage.clone()).unwrap_or_default())
+    async fn covered(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        integration: &IntegrationId,
+    ) -> Result<Coverage, LakeError> {
+        let table = TableId {
+            integration: integration.clone(),
+            endpoint: endpoint.name().clone(),
+        };
+        Ok(self
+            .0
+            .lock()
+            .unwrap()
+            .get(&table)
+            .map(|kept| kept.coverage.clone())
+            .unwrap_or_default())
     }
 
     async fn write(
@@ -60,7 +78,12 @@ impl Sink for MemorySink {
                             kept.coverage.bases.raise(tier, base);
                         }
                     }
-                    return Ok(Receipt::Committed(Commit { version: 0, rows: end.rows, files: 0, bytes: 0 }));
+                    return Ok(Receipt::Committed {
+                        version: 0,
+                        rows: end.rows,
+                        files: 0,
+                        bytes: 0,
+                    });
                 }
                 _ => {}
             }

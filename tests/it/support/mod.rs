@@ -1,3 +1,4 @@
 //! What several tests lean on.
 
 pub(crate) mod memory_sink;
+pub(crate) mod memory_world;

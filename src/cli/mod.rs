@@ -1,0 +1,189 @@
+//! The command line: words in, work done, an exit code out.
+//!
+//! [`args`] declares the words. Each verb has a file; [`Session`](session::Session) puts the parts together that several
+//! need. What people read while it runs is in `progress`, what is left to say at the end in `report`. Results go to
+//! standard output, everything else to standard error.
+
+pub mod args;
+mod backfill;
+mod check;
+mod demo;
+mod failure;
+mod files;
+mod logs;
+mod plan;
+mod progress;
+mod queries;
+mod report;
+mod session;
+mod twin;
+mod words;
+
+use std::process::ExitCode;
+
+use crate::backfill::BackfillSettings;
+use crate::catalog::Catalog;
+use crate::config::{Config, Overrides, generate};
+use crate::lake::Part;
+
+use args::{Args, BackfillArgs, FilesArgs, FilesPart, GlobalArgs, SettingsArgs, Verb};
+use failure::{FAILED, Failure};
+use progress::{Progress, wait_view};
+use session::Session;
+
+/// Runs the program with the process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = match Args::from_command_line(std::env::args_os()) {
+        Ok(args) => args,
+        Err(error) => {
+            // Help asked for goes to standard output; a closed pipe is not our failure.
+            drop(error.print());
+            return args::exit_code(&error).into();
+        }
+    };
+    logs::start(args.global.log_format, args.global.verbosity());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the runtime does not start: {error}");
+            return FAILED.into();
+        }
+    };
+    match runtime.block_on(run(args)) {
+        Ok(code) => code.into(),
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.exit_code.into()
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<u8, Failure> {
+    let Args { global, verb } = args;
+    let catalog = match &global.schemas {
+        Some(folder) => Catalog::from_dir(folder)?,
+        None => Catalog::embedded().clone(),
+    };
+    let quiet = global.verbosity() < 0;
+    let success = match verb {
+        Verb::Generate => {
+            print!("{}", generate());
+            true
+        }
+        Verb::Validate(settings) => validate(&session(&global, settings.overrides(), &catalog)?, &catalog),
+        Verb::Check(settings) => check::run(&session(&global, settings.overrides(), &catalog)?).await?,
+        Verb::Backfill(args) => {
+            let session = session(&global, args.settings.overrides(), &catalog)?;
+            interruptible(backfill_verb(&args, &session, quiet)).await?
+        }
+        Verb::Files(args) => {
+            files_verb(&args, &global, &catalog).await?;
+            true
+        }
+        Verb::Twin(args) => {
+            twin::run(&args, &catalog, interrupted()).await?;
+            true
+        }
+        Verb::Demo(args) => {
+            let (report, next) = interruptible(demo::run(&args, &catalog, quiet)).await?;
+            println!("{}{next}", report.text());
+            report.is_success()
+        }
+    };
+    Ok(if success { 0 } else { FAILED })
+}
+
+fn session(global: &GlobalArgs, overrides: Overrides, catalog: &Catalog) -> Result<Session, Failure> {
+    Session::new(Config::load(global.config.as_deref(), overrides)?, catalog)
+}
+
+fn validate(session: &Session, catalog: &Catalog) -> bool {
+    let Config { source, sink, .. } = &session.config;
+    let (selected, all) = (session.endpoints.len(), catalog.endpoints().len());
+    println!("ok      source {}: {} integrations, {selected} of {all} endpoints", source.name, source.integrations.len());
+    println!("ok      sink {}: {}", sink.name, sink.lake.url);
+    true
+}
+
+async fn backfill_verb(args: &BackfillArgs, session: &Session, quiet: bool) -> Result<bool, Failure> {
+    if args.plan {
+        let (text, complete) = plan::run(session).await?;
+        print!("{text}");
+        return Ok(complete);
+    }
+    let settings = BackfillSettings {
+        mode: args.mode.into(),
+        skip_newer_than: args.skip_newer_than,
+        concurrency: session.concurrency(),
+    };
+    let api = session.api()?;
+    let report =
+        backfill::backfill(session, api, settings, |tables, api| Progress::new(tables, quiet, wait_view(api))).await?;
+    if args.json {
+        println!("{}", report.json());
+    } else {
+        println!("{}", report.text());
+    }
+    Ok(report.is_success())
+}
+
+async fn files_verb(args: &FilesArgs, global: &GlobalArgs, catalog: &Catalog) -> Result<(), Failure> {
+    let settings = SettingsArgs {
+        integrations: args.integration.iter().cloned().collect(),
+        lake_url: args.lake_url.clone(),
+        ..SettingsArgs::default()
+    };
+    let session = session(global, settings.overrides(), catalog)?;
+    let parts: &[_] = match args.part {
+        Some(FilesPart::Snapshots) => &[(Part::Snapshots, "snapshots")],
+        Some(FilesPart::Deltas) => &[(Part::Deltas, "deltas")],
+        None => &[(Part::Snapshots, "snapshots"), (Part::Deltas, "deltas")],
+    };
+    files::run(&session, catalog, &args.table, parts, args.json).await
+}
+
+/// Runs work until it is done or the person at the terminal has had enough. Dropping it is safe: what is not committed
+/// is not visible.
+async fn interruptible<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::select! {
+        done = work => done,
+        () = interrupted() => Err(Failure::new(
+            INTERRUPTED,
+            "interrupted; tables committed before stay committed, nothing else is visible",
+            "run it again with --skip-newer-than to go on where it stopped",
+        )),
+    }
+}
+
+/// What a shell expects of a process that SIGINT ended: 128 + 2.
+const INTERRUPTED: u8 = 130;
+
+/// Resolves with Ctrl-C, or SIGTERM where there is such a thing.
+async fn interrupted() {
+    let interrupt = async {
+        // Without a handler the default action of the signal does the same, less politely.
+        drop(tokio::signal::ctrl_c().await);
+    };
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                () = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    interrupt.await;
+}
+
+impl From<args::BackfillMode> for crate::backfill::BackfillMode {
+    fn from(mode: args::BackfillMode) -> Self {
+        match mode {
+            args::BackfillMode::Full => Self::Full,
+            args::BackfillMode::Delta => Self::Delta,
+        }
+    }
+}

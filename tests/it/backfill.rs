@@ -1,0 +1,222 @@
+//! Backfills of a twin in process, in paused time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array as _, AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
+use kombo_source::backfill::outcome::{Ending, Outcome};
+use kombo_source::backfill::targets::Target;
+use kombo_source::backfill::{Backfill, BackfillMode, BackfillSettings};
+use kombo_source::decode::rebuild;
+use kombo_source::sink::Sink;
+use kombo_source::twin::TwinApi;
+use serde_json::Value;
+
+use crate::support::memory_sink::MemorySink;
+use crate::support::memory_world::{Unwatched, all_targets, ids, odd_world};
+
+fn settings(mode: BackfillMode) -> BackfillSettings {
+    BackfillSettings {
+        mode,
+        skip_newer_than: None,
+        concurrency: 4,
+    }
+}
+
+async fn run(
+    api: &TwinApi,
+    sink: &MemorySink,
+    settings: BackfillSettings,
+) -> (Vec<Target>, Vec<Outcome>) {
+    let targets = all_targets(api, &ids(api)).await;
+    let backfill = Backfill::new(
+        Arc::new(api.clone()),
+        sink.clone(),
+        Arc::new(Unwatched),
+        settings,
+    );
+    let outcomes = backfill.run(targets.clone()).await;
+    (targets, outcomes)
+}
+
+/// Every id's newest record in the sink, as JSON rebuilt from the columns.
+fn newest(target: &Target, batches: &[RecordBatch]) -> BTreeMap<String, Value> {
+    let mut rows: BTreeMap<String, (i64, Value)> = BTreeMap::new();
+    for batch in batches {
+        let ids = batch.column_by_name("id").unwrap().as_string::<i32>();
+        let seen = batch
+            .column_by_name("_fetched_at")
+            .unwrap()
+            .as_primitive::<TimestampMicrosecondType>();
+        for row in 0..batch.num_rows() {
+            let text = rebuild(&target.endpoint, batch, row).unwrap();
+            let record: Value = serde_json::from_str(&text).unwrap();
+            let entry = rows
+                .entry(ids.value(row).to_owned())
+                .or_insert((i64::MIN, Value::Null));
+            if seen.value(row) > entry.0 {
+                *entry = (seen.value(row), record);
+            }
+        }
+    }
+    rows.into_iter()
+        .map(|(id, (_, record))| (id, record))
+        .collect()
+}
+
+/// What the twin would answer to a full fetch, by id.
+fn truth(api: &TwinApi, target: &Target) -> BTreeMap<String, Value> {
+    let world = api.world().lock();
+    let lines: Vec<String> = world
+        .truth(&target.table.integration, &target.endpoint)
+        .collect();
+    let records = lines
+        .iter()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    records
+        .map(|record| (record["id"].as_str().unwrap().to_owned(), record))
+        .collect()
+}
+
+/// Drops members that are null, since a declared field that is absent equals null; undeclared nulls are in `_rest`.
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let kept = members.iter().filter(|(_, value)| !value.is_null());
+            Value::Object(
+                kept.map(|(key, value)| (key.clone(), without_nulls(value)))
+                    .collect(),
+            )
+        }
+        Value::Array(items) => Value::Array(items.iter().map(without_nulls).collect()),
+        other => other.clone(),
+    }
+}
+
+fn assert_equal(api: &TwinApi, target: &Target, sink: &MemorySink) {
+    let (truth, found) = (
+        truth(api, target),
+        newest(target, &sink.batches(&target.table)),
+    );
+    assert_eq!(
+        truth.keys().collect::<Vec<_>>(),
+        found.keys().collect::<Vec<_>>(),
+        "{}",
+        target.table
+    );
+    for (id, record) in &truth {
+        assert_eq!(
+            without_nulls(record),
+            without_nulls(&found[id]),
+            "{} {id}",
+            target.table
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_backfill_brings_every_value_of_every_endpoint() {
+    let (api, sink) = (odd_world(600), MemorySink::default());
+    let (targets, outcomes) = run(&api, &sink, settings(BackfillMode::Full)).await;
+    assert_eq!(targets.len(), outcomes.len());
+    assert_eq!(targets.len(), 13 + 18 + 4 + 2);
+    for outcome in &outcomes {
+        assert!(
+            matches!(outcome.ending, Ending::Committed(_)),
+            "{}: {:?}",
+            outcome.table,
+            outcome.ending
+        );
+    }
+    for target in &targets {
+        assert_equal(&api, target, &sink);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delta_after_changes_brings_exactly_the_newest_versions() {
+    let (api, sink) = (odd_world(300), MemorySink::default());
+    let (targets, _) = run(&api, &sink, settings(BackfillMode::Full)).await;
+    {
+        let mut world = api.world().lock();
+        world.advance(std::time::Duration::from_mins(20));
+        for target in targets
+            .iter()
+            .filter(|target| target.endpoint.updated_after)
+        {
+            world.edit(&target.table.integration, &target.endpoint, 3);
+            world.delete(&target.table.integration, &target.endpoint, 5);
+        }
+        world.advance(std::time::Duration::from_mins(1));
+    }
+    let (_, outcomes) = run(&api, &sink, settings(BackfillMode::Delta)).await;
+    for outcome in &outcomes {
+        assert!(
+            outcome.ending.is_success(),
+            "{}: {:?}",
+            outcome.table,
+            outcome.ending
+        );
+    }
+    for target in targets
+        .iter()
+        .filter(|target| target.endpoint.nested.is_empty())
+    {
+        assert_equal(&api, target, &sink);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tables_with_a_young_snapshot_are_skipped() {
+    let (api, sink) = (odd_world(50), MemorySink::default());
+    run(&api, &sink, settings(BackfillMode::Full)).await;
+    let skipping = BackfillSettings {
+        skip_newer_than: Some(std::time::Duration::from_hours(12)),
+        ..settings(BackfillMode::Full)
+    };
+    let (_, outcomes) = run(&api, &sink, skipping.clone()).await;
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| matches!(outcome.ending, Ending::Skipped))
+    );
+    api.world()
+        .lock()
+        .advance(std::time::Duration::from_hours(13));
+    let (_, outcomes) = run(&api, &sink, skipping).await;
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| matches!(outcome.ending, Ending::Committed(_)))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn observations_of_a_table_are_strictly_later_from_fetch_to_fetch() {
+    let (api, sink) = (odd_world(300), MemorySink::default());
+    let (targets, _) = run(&api, &sink, settings(BackfillMode::Full)).await;
+    let target = targets
+        .iter()
+        .find(|target| target.endpoint.name().as_str() == "ats/applications")
+        .unwrap();
+    let first = sink
+        .covered(&target.endpoint, &target.table.integration)
+        .await
+        .unwrap()
+        .seen
+        .unwrap();
+    run(&api, &sink, settings(BackfillMode::Full)).await;
+    let batches = sink.batches(&target.table);
+    let mut last = first.as_micros();
+    for batch in &batches {
+        let seen = batch
+            .column_by_name("_fetched_at")
+            .unwrap()
+            .as_primitive::<TimestampMicrosecondType>();
+        for row in 0..seen.len() {
+            assert!(seen.value(row) > last, "row {row} is not later");
+            last = seen.value(row);
+        }
+    }
+}

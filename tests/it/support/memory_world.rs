@@ -1,0 +1,54 @@
+//! A twin in process, its tables, and what an in-memory backfill of it needs.
+
+use std::sync::Arc;
+
+use kombo_source::api::KomboApi;
+use kombo_source::backfill::targets::{Target, resolve, take_turns};
+use kombo_source::backfill::{Observer, Step};
+use kombo_source::catalog::Catalog;
+use kombo_source::company::{Oddities, World, WorldSettings};
+use kombo_source::ids::IntegrationId;
+use kombo_source::twin::TwinApi;
+
+/// Makes a small world with every oddity the API may show.
+pub(crate) fn odd_world(rows: u64) -> TwinApi {
+    let settings = WorldSettings {
+        integrations: 4,
+        rows,
+        oddities: Oddities::ALL,
+        ..WorldSettings::default()
+    };
+    TwinApi::new(World::new(settings))
+}
+
+/// Returns the ids of a world's integrations.
+pub(crate) fn ids(api: &TwinApi) -> Vec<IntegrationId> {
+    api.world()
+        .lock()
+        .integrations()
+        .iter()
+        .map(|integration| integration.id().clone())
+        .collect()
+}
+
+/// Returns every table of a world.
+pub(crate) async fn all_targets(
+    api: &(impl KomboApi + 'static),
+    ids: &[IntegrationId],
+) -> Vec<Target> {
+    let endpoints: Vec<_> = Catalog::embedded()
+        .endpoints()
+        .iter()
+        .map(Arc::clone)
+        .collect();
+    let (known, unknown) = resolve(api, ids, &endpoints, 4).await;
+    assert!(unknown.is_empty(), "{unknown:?}");
+    take_turns(&known)
+}
+
+/// Watches nothing.
+pub(crate) struct Unwatched;
+
+impl Observer for Unwatched {
+    fn step(&self, _target: &Target, _step: Step<'_>) {}
+}
