@@ -4,4 +4,5 @@ pub mod api;
 pub mod catalog;
 pub mod fetch;
 pub mod ids;
+pub mod lake;
 pub mod time;

@@ -1,0 +1,151 @@
+//! Fetches that are committed together: what each brings, what it may not have been overtaken by, what it is told.
+
+use arrow::array::RecordBatch;
+use tokio::sync::oneshot;
+
+use super::LakeError;
+use super::data_files::Written;
+use super::log::{AddFile, LogState};
+use super::runs::decoded_bytes;
+use super::txns::TableTxns;
+use crate::ids::IntegrationKey;
+use crate::time::{Base, ObservedAt, Tier};
+
+/// A finished fetch, ready to be committed.
+pub(super) struct Finished {
+    /// What it moves, and what others may not have moved. `None` for rows that no fetch can contradict.
+    pub(super) fence: Option<Fence>,
+    /// What it adds.
+    pub(super) rows: Rows,
+    /// Commits it at once, window or not.
+    pub(super) urgent: bool,
+}
+
+/// The bases of a table when its fetch began, and how the fetch moves them.
+pub(super) struct Fence {
+    /// As they were.
+    pub(super) start: TableTxns,
+    /// What the fetch covers.
+    pub(super) base: Option<Base>,
+    /// Which bases it moves.
+    pub(super) tiers: Vec<Tier>,
+    /// Its last observation.
+    pub(super) seen: ObservedAt,
+}
+
+/// The rows of a finished fetch.
+pub(super) enum Rows {
+    /// In files of their own.
+    Files(Vec<Written>),
+    /// Few, so that they share a file with others'.
+    Shared(Vec<RecordBatch>),
+}
+
+/// What became of a fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// Its rows and bases are visible.
+    Committed {
+        /// The Delta table's version.
+        version: u64,
+        /// Rows it added.
+        rows: u64,
+        /// Files they are in, shared ones included.
+        files: u64,
+        /// The size of those files; of a shared one, its part.
+        bytes: u64,
+    },
+    /// Another writer moved this table's bases while it ran. Nothing of it is visible: fetch again.
+    Superseded,
+}
+
+/// A finished fetch and who waits for its receipt.
+pub(super) struct Pending {
+    pub(super) finished: Finished,
+    pub(super) answer: oneshot::Sender<Result<Receipt, LakeError>>,
+}
+
+/// The file that small deltas of a group share.
+pub(super) enum SharedFile {
+    /// Not written for this group.
+    None,
+    /// Nobody has rows for it.
+    Empty,
+    /// On the store.
+    Written(Written),
+}
+
+impl SharedFile {
+    /// Returns how a log entry adds it.
+    pub(super) fn add(&self) -> Option<&AddFile> {
+        match self {
+            Self::Written(written) => Some(&written.add),
+            _ => None,
+        }
+    }
+}
+
+impl Pending {
+    /// Returns whose fetch it is.
+    pub(super) fn key(&self) -> Option<&IntegrationKey> {
+        self.finished.fence.as_ref().map(|fence| fence.start.key())
+    }
+
+    /// Returns the decoded size of the rows that wait for a shared file.
+    pub(super) fn shared_bytes(&self) -> usize {
+        match &self.finished.rows {
+            Rows::Files(_) => 0,
+            Rows::Shared(batches) => batches.iter().map(decoded_bytes).sum(),
+        }
+    }
+
+    /// Tells what was committed of it.
+    pub(super) fn receipt(&self, version: u64, shared: &SharedFile) -> Receipt {
+        let (rows, files, bytes) = match &self.finished.rows {
+            Rows::Files(files) => (
+                files.iter().map(|file| file.rows).sum(),
+                files.len() as u64,
+                files.iter().map(|file| file.add.size).sum(),
+            ),
+            Rows::Shared(batches) => {
+                let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+                match shared {
+                    SharedFile::Written(file) => (rows, 1, file.add.size * rows / file.rows.max(1)),
+                    _ => (rows, 0, 0),
+                }
+            }
+        };
+        Receipt::Committed {
+            version,
+            rows,
+            files,
+            bytes,
+        }
+    }
+
+    /// Answers whoever waits.
+    pub(super) fn answer(self, result: Result<Receipt, LakeError>) {
+        // Nobody listening means the fetch was dropped while its group was being committed.
+        drop(self.answer.send(result));
+    }
+}
+
+/// Tells those whose table was moved by another writer, and returns the others.
+pub(super) fn still_valid(group: Vec<Pending>, state: &LogState) -> Vec<Pending> {
+    let (valid, superseded): (Vec<_>, Vec<_>) = group.into_iter().partition(|pending| {
+        pending.finished.fence.as_ref().is_none_or(|fence| {
+            TableTxns::of(fence.start.key(), |app| state.txn(app)) == fence.start
+        })
+    });
+    for pending in superseded {
+        pending.answer(Ok(Receipt::Superseded));
+    }
+    valid
+}
+
+/// Answers all with the same error.
+pub(super) fn answer_all(group: Vec<Pending>, error: &LakeError) {
+    for pending in group {
+        pending.answer(Err(error.clone()));
+    }
+}

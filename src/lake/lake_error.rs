@@ -1,0 +1,202 @@
+//! What can go wrong at the lake as a whole, by what the caller can do about it.
+
+use std::sync::Arc;
+
+use super::error::{FaultReason, LayoutError, StoreError, StoreFault};
+use super::log::LogError;
+
+/// Why the lake did not do what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LakeError {
+    /// The lake's location or its store is not usable.
+    #[error("the lake cannot be opened")]
+    Open {
+        /// Why.
+        #[source]
+        source: Arc<StoreError>,
+    },
+    /// The lake's layout is not one this build may write to.
+    #[error("the lake's layout does not fit this build")]
+    Layout {
+        /// Why.
+        #[source]
+        source: Arc<LayoutError>,
+    },
+    /// A table's log failed.
+    #[error("the Delta log of {table} failed")]
+    Log {
+        /// The table's folder.
+        table: String,
+        /// Why; shared, since one commit may carry several fetches.
+        #[source]
+        source: Arc<LogError>,
+    },
+    /// A data file could not be written. Nothing of the fetch is visible.
+    #[error("writing a data file of {table} failed; nothing of it is visible")]
+    Upload {
+        /// The table's folder.
+        table: String,
+        /// Why.
+        #[source]
+        source: StoreFault,
+    },
+    /// A data file could not be read back.
+    #[error("reading a data file of {table} failed")]
+    Download {
+        /// The table's folder.
+        table: String,
+        /// Why.
+        #[source]
+        source: StoreFault,
+    },
+    /// Rows could not be written as Parquet, or Parquet not read. The library's text is left out: it may quote values.
+    #[error("{doing} failed inside the Parquet library")]
+    Parquet {
+        /// What it was to do.
+        doing: &'static str,
+    },
+    /// A batch has other columns than its endpoint's schema.
+    #[error("a batch does not have the columns of {table}")]
+    Columns {
+        /// The table's folder.
+        table: String,
+    },
+    /// A batch holds rows of another integration. Nothing of it was kept.
+    #[error("a batch for {table} holds rows of another integration; nothing of it was kept")]
+    ForeignRows {
+        /// The table's folder.
+        table: String,
+    },
+    /// Two integration ids have the same key. Storing both would mix two customers' rows.
+    #[error(
+        "the key {key} belongs to another integration id already; rows of both would be mixed, so the new one is refused"
+    )]
+    KeyClash {
+        /// The key.
+        key: String,
+    },
+    /// The task that commits ended before it answered. Nothing is known of the outcome; the next fetch finds out.
+    #[error("the lake was closed before the commit was answered")]
+    Closed,
+}
+
+impl LakeError {
+    /// Returns whether the same work may succeed later without anyone doing anything.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Log { source, .. } => source.is_retryable(),
+            Self::Closed => true,
+            _ => self.fault().is_some_and(StoreFault::is_retryable),
+        }
+    }
+
+    /// Returns whether configuration has to change before anything works: exit code 78.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Layout { source } => !matches!(**source, LayoutError::Store { .. }),
+            Self::Open { source } => !matches!(**source, StoreError::Probe { .. }),
+            _ => false,
+        }
+    }
+
+    /// Returns what to do, for people.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Open { source } => match **source {
+                StoreError::Location => "correct the sink's url",
+                StoreError::UnknownOption { .. } | StoreError::Options { .. } => {
+                    "correct the sink's options"
+                }
+                _ => self.fault_advice(),
+            },
+            Self::Layout { source } => match **source {
+                LayoutError::FromTheFuture { .. } => {
+                    "install the kombo-source that wrote this lake, or a newer one"
+                }
+                LayoutError::Garbled => "point the sink's url at a lake, or at an empty place",
+                _ => self.fault_advice(),
+            },
+            Self::Log { source, .. } => match **source {
+                LogError::Schema { .. } | LogError::Partitioning { .. } => {
+                    "the table was not written by this program, or by one whose schemas do not go with these: use another url"
+                }
+                LogError::Protocol { .. } => {
+                    "let no other program write the lake's tables, or use another url"
+                }
+                LogError::Damaged { .. } => "restore the table's _delta_log from a copy",
+                _ => self.fault_advice(),
+            },
+            Self::Upload { .. } | Self::Download { .. } => self.fault_advice(),
+            Self::Parquet { .. } | Self::Columns { .. } | Self::ForeignRows { .. } => {
+                "this is a fault of kombo-source: please report it"
+            }
+            Self::KeyClash { .. } => "use a lake of its own for one of the two integrations",
+            Self::Closed => "run again: the lake is read first",
+        }
+    }
+
+    pub(super) fn open(source: StoreError) -> Self {
+        Self::Open {
+            source: Arc::new(source),
+        }
+    }
+
+    pub(super) fn layout(source: LayoutError) -> Self {
+        Self::Layout {
+            source: Arc::new(source),
+        }
+    }
+
+    fn fault(&self) -> Option<&StoreFault> {
+        match self {
+            Self::Upload { source, .. } | Self::Download { source, .. } => Some(source),
+            Self::Open { source } => match &**source {
+                StoreError::Folder { source } => Some(source),
+                StoreError::Probe { source, .. } => source.as_ref(),
+                _ => None,
+            },
+            Self::Layout { source } => match &**source {
+                LayoutError::Store { source } => Some(source),
+                _ => None,
+            },
+            Self::Log { source, .. } => match &**source {
+                LogError::Read { source, .. }
+                | LogError::Refused { source, .. }
+                | LogError::OutcomeUnknown { source, .. }
+                | LogError::Kernel { source, .. } => Some(source),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn fault_advice(&self) -> &'static str {
+        match self.fault().map(StoreFault::reason) {
+            Some(FaultReason::StorageFull) => "free space on the lake's disk, then run again",
+            Some(FaultReason::PermissionDenied) => {
+                "allow this user or these credentials to read and write the lake"
+            }
+            Some(FaultReason::Unauthenticated) => "correct the store's credentials",
+            Some(FaultReason::Unsupported) => "use a store that supports put-if-absent",
+            Some(FaultReason::NotFound) => {
+                "check that the bucket exists and that nothing else deletes files of the lake"
+            }
+            Some(FaultReason::Unreachable) => "check the network and the store, then run again",
+            _ => "run again; if it fails again, run `kombo-source check`",
+        }
+    }
+}
+
+/// Rows that Parquet did not take.
+pub(super) const ENCODING: LakeError = LakeError::Parquet {
+    doing: "writing rows",
+};
+
+/// Parquet that did not give rows.
+pub(super) const DECODING: LakeError = LakeError::Parquet {
+    doing: "reading rows back",
+};

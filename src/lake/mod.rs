@@ -1,0 +1,333 @@
+//! The lake: Kombo's rows as Parquet files in Delta tables, on local disk or an object store.
+//!
+//! A fetch is handed in through [`Lake::begin`]: [`staging`] sorts its rows in runs of bounded size ([`runs`]), each of
+//! which becomes a final file ([`writer`], [`stats`], [`data_files`]) that nobody sees yet. [`Staging::commit`] hands the
+//! files to the Delta table's [`committer`], which makes those of many integrations visible in one log entry ([`log`])
+//! together with the bases they move ([`txns`]). Nothing is visible before that entry, and everything after it.
+//!
+//! Several lakes, in one process or in many, may write to the same place: the log entry is put only where none is, and
+//! whoever loses compares bases before trying again.
+
+pub mod error;
+pub mod layout;
+pub mod log;
+pub mod store;
+
+mod committer;
+mod data_files;
+mod group;
+mod lake_error;
+mod quarantine;
+mod registry;
+mod runs;
+mod settings;
+mod staging;
+mod stats;
+mod txns;
+mod writer;
+
+pub use group::Receipt;
+pub use lake_error::LakeError;
+pub use log::LiveFile;
+pub use quarantine::QuarantinedRow;
+pub use registry::Registration;
+pub use settings::LakeSettings;
+pub use staging::Staging;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
+use url::Url;
+
+use self::committer::{Committer, Tasks};
+use self::data_files::DataFiles;
+use self::layout::{DeltaTable, Partition, claim_layout};
+use self::log::{DeltaLog, LogSettings, TableShape};
+use self::store::LakeStore;
+use self::txns::TableTxns;
+use self::writer::FileForm;
+use crate::catalog::Endpoint;
+use crate::fetch::{Fetch, FetchMode};
+use crate::ids::{EndpointName, IntegrationId};
+use crate::time::{Base, Bases, Clock, ObservedAt, Tier};
+
+/// The lake. Cheap to clone; the tasks that commit end with its last clone.
+#[derive(Clone)]
+pub struct Lake {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: LakeStore,
+    settings: LakeSettings,
+    clock: Arc<dyn Clock>,
+    tables: Mutex<HashMap<DeltaTable, Slot>>,
+    tasks: Tasks,
+}
+
+/// Opened by whoever needs it first; the others wait for that.
+type Slot = Arc<OnceCell<Arc<Committer>>>;
+
+/// One of the Delta tables of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// One live snapshot per integration.
+    Snapshots,
+    /// What changed, append-only.
+    Deltas,
+}
+
+/// Up to which instants a table is covered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// One base per tier: the maximum over snapshots and deltas.
+    pub bases: Bases,
+    /// The base of the last snapshot.
+    pub snapshot_base: Option<Base>,
+    /// The last `_fetched_at`: the next observation has to be later.
+    pub seen: Option<ObservedAt>,
+}
+
+impl Lake {
+    /// Opens a lake, creating its layout document where nothing is.
+    pub async fn open(settings: &LakeSettings, clock: Arc<dyn Clock>) -> Result<Self, LakeError> {
+        let store = LakeStore::open(&settings.url, &settings.options).map_err(LakeError::open)?;
+        Self::over(store, settings, clock).await
+    }
+
+    /// Opens a lake on a store that is open already.
+    pub(crate) async fn over(
+        store: LakeStore,
+        settings: &LakeSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, LakeError> {
+        claim_layout(&store).await.map_err(LakeError::layout)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                store,
+                settings: settings.clone(),
+                clock,
+                tables: Mutex::default(),
+                tasks: Mutex::new(JoinSet::new()),
+            }),
+        })
+    }
+
+    /// Tries what a lake needs of its store: writes, creates if absent, reads back, deletes.
+    pub async fn probe(&self) -> Result<(), LakeError> {
+        self.inner.store.probe().await.map_err(LakeError::open)
+    }
+
+    /// Returns up to which instants a table is covered, by what this process has read or committed last.
+    pub async fn coverage(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        integration: &IntegrationId,
+    ) -> Result<Coverage, LakeError> {
+        let key = integration.key();
+        let mut coverage = Coverage::default();
+        for part in [Part::Snapshots, Part::Deltas] {
+            let state = self.endpoint_table(endpoint, part).await?.log.state();
+            let stored = TableTxns::of(&key, |app| state.txn(app));
+            for tier in Tier::ALL {
+                if let Some(base) = stored.bases().get(tier) {
+                    coverage.bases.raise(tier, base);
+                }
+            }
+            if part == Part::Snapshots {
+                coverage.snapshot_base = stored.bases().get(Tier::Daily);
+            }
+            coverage.seen = coverage.seen.max(stored.seen());
+        }
+        Ok(coverage)
+    }
+
+    /// Begins to take in a fetch: into `snapshots` or `deltas`, by its mode.
+    pub async fn begin(
+        &self,
+        fetch: &Fetch,
+        endpoint: &Arc<Endpoint>,
+    ) -> Result<Staging, LakeError> {
+        let part = match fetch.mode {
+            FetchMode::Snapshot => Part::Snapshots,
+            FetchMode::Delta { .. } => Part::Deltas,
+        };
+        let committer = self.endpoint_table(endpoint, part).await?;
+        // Bases as of now, not as of the last commit seen: else a commit of another process that was finished before this
+        // fetch began would supersede it.
+        let state = committer.refreshed().await?;
+        let start = TableTxns::of(&fetch.table.integration.key(), |app| state.txn(app));
+        Ok(Staging::new(
+            self.clone(),
+            committer,
+            fetch.clone(),
+            endpoint.schema(),
+            start,
+        ))
+    }
+
+    /// Returns the live data files of one of an endpoint's Delta tables.
+    pub async fn files(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        part: Part,
+    ) -> Result<Vec<Arc<LiveFile>>, LakeError> {
+        let committer = self.endpoint_table(endpoint, part).await?;
+        let state = committer.refreshed().await?;
+        committer.live(&state).await
+    }
+
+    /// Returns where one of an endpoint's Delta tables is, as readers are given it.
+    #[must_use]
+    pub fn table_url(&self, endpoint: &EndpointName, part: Part) -> Url {
+        self.inner.store.table_url(&part.of(endpoint))
+    }
+
+    /// Commits what waits for its window: no fetch is running any more that could join it.
+    pub fn flush(&self) {
+        for slot in self.tables().values() {
+            if let Some(committer) = slot.get() {
+                committer.flush();
+            }
+        }
+    }
+
+    fn settings(&self) -> &LakeSettings {
+        &self.inner.settings
+    }
+
+    fn tasks(&self) -> &Tasks {
+        &self.inner.tasks
+    }
+
+    fn tables(&self) -> std::sync::MutexGuard<'_, HashMap<DeltaTable, Slot>> {
+        let tables = self.inner.tables.lock();
+        tables.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn endpoint_table(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        part: Part,
+    ) -> Result<Arc<Committer>, LakeError> {
+        let schema = match part {
+            Part::Snapshots => endpoint.schema(),
+            Part::Deltas => with_commit_date(&endpoint.schema()),
+        };
+        self.committer(part.of(endpoint.name()), &schema).await
+    }
+
+    /// Opens a Delta table, once.
+    async fn committer(
+        &self,
+        table: DeltaTable,
+        schema: &SchemaRef,
+    ) -> Result<Arc<Committer>, LakeError> {
+        let slot = Arc::clone(self.tables().entry(table.clone()).or_default());
+        let opened = slot
+            .get_or_try_init(|| self.open_table(table, Arc::clone(schema)))
+            .await?;
+        Ok(Arc::clone(opened))
+    }
+
+    async fn open_table(
+        &self,
+        table: DeltaTable,
+        schema: SchemaRef,
+    ) -> Result<Arc<Committer>, LakeError> {
+        let Inner {
+            store,
+            settings,
+            clock,
+            ..
+        } = &*self.inner;
+        let form = file_form(&table, settings);
+        let shape = TableShape {
+            schema,
+            partition_columns: partition_column(&table)
+                .map(str::to_owned)
+                .into_iter()
+                .collect(),
+            description: description(&table),
+        };
+        let log_settings = LogSettings {
+            checkpoint_interval: settings.checkpoint_interval,
+            clock: Arc::clone(clock),
+        };
+        let log = DeltaLog::open_with(store, table.clone(), shape, log_settings)
+            .await
+            .map_err(|source| LakeError::Log {
+                table: table.to_string(),
+                source: Arc::new(source),
+            })?;
+        let files = DataFiles {
+            store: store.clone(),
+            table,
+            form,
+            clock: Arc::clone(clock),
+        };
+        let window = Duration::from_secs(settings.commit_window_secs);
+        Ok(Arc::new(Committer::new(files, log, window)))
+    }
+}
+
+impl fmt::Debug for Lake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lake({:?})", self.inner.store)
+    }
+}
+
+impl Part {
+    fn of(self, endpoint: &EndpointName) -> DeltaTable {
+        match self {
+            Self::Snapshots => DeltaTable::Snapshots(endpoint.clone()),
+            Self::Deltas => DeltaTable::Deltas(endpoint.clone()),
+        }
+    }
+}
+
+fn partition_column(table: &DeltaTable) -> Option<&'static str> {
+    match table {
+        DeltaTable::Snapshots(_) => Some(Partition::INTEGRATION_KEY),
+        DeltaTable::Deltas(_) => Some(Partition::COMMIT_DATE),
+        _ => None,
+    }
+}
+
+fn file_form(table: &DeltaTable, settings: &LakeSettings) -> FileForm {
+    FileForm {
+        table: table.to_string(),
+        left_out: partition_column(table),
+        sorted_by: match table {
+            // The key is not in these files; the id is the same in all of their rows.
+            DeltaTable::Snapshots(_) => &["_integration_id", "id"],
+            DeltaTable::Deltas(_) => &[Partition::INTEGRATION_KEY, "id"],
+            _ => &[],
+        },
+        row_group_bytes: settings.row_group_bytes.get(),
+    }
+}
+
+fn description(table: &DeltaTable) -> String {
+    match table {
+        DeltaTable::Integrations => "integrations the lake has rows of".to_owned(),
+        DeltaTable::Drift => "what full fetches found".to_owned(),
+        DeltaTable::Quarantine => "rows without a usable id".to_owned(),
+        DeltaTable::Snapshots(endpoint) => {
+            format!("{endpoint}: the last full fetch of each integration")
+        }
+        DeltaTable::Deltas(endpoint) => format!("{endpoint}: what changed"),
+    }
+}
+
+/// The day in front: `deltas` grows by the day, and readers prune by it.
+fn with_commit_date(schema: &Schema) -> SchemaRef {
+    let day = Field::new(Partition::COMMIT_DATE, DataType::Date32, false);
+    let fields = std::iter::once(Arc::new(day)).chain(schema.fields().iter().cloned());
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}

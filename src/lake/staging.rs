@@ -1,0 +1,230 @@
+//! One fetch on its way into the lake: rows become files as they come, and visible all at once at the end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::SchemaRef;
+
+use super::committer::Committer;
+use super::data_files::{Written, on_cpu};
+use super::group::{Fence, Finished, Receipt, Rows};
+use super::layout::Partition;
+use super::quarantine::QuarantinedRow;
+use super::runs::{CONTEST_IDS, Contest, Sorted, decoded_bytes, repeated};
+use super::txns::TableTxns;
+use super::{Lake, LakeError};
+use crate::catalog::SystemColumn;
+use crate::fetch::{Fetch, FetchEnd, FetchMode};
+
+/// Decoded rows of a delta that do not get a file of their own.
+const SHARED_BYTES: usize = 4 << 20;
+
+/// The rows of a fetch that is running. Dropping it leaves files that nothing names, and no other trace.
+pub struct Staging {
+    lake: Lake,
+    committer: Arc<Committer>,
+    fetch: Fetch,
+    schema: SchemaRef,
+    /// As the fetch began: whoever moves them meanwhile supersedes it.
+    start: TableTxns,
+    waiting: Vec<RecordBatch>,
+    waiting_bytes: usize,
+    runs: Vec<Run>,
+    quarantined: Vec<QuarantinedRow>,
+}
+
+/// A sorted part of the rows, in a file.
+struct Run {
+    written: Written,
+    /// Of its ids, ascending.
+    hashes: Vec<u64>,
+    bytes_per_row: usize,
+}
+
+impl Staging {
+    pub(super) fn new(
+        lake: Lake,
+        committer: Arc<Committer>,
+        fetch: Fetch,
+        schema: SchemaRef,
+        start: TableTxns,
+    ) -> Self {
+        Self {
+            lake,
+            committer,
+            fetch,
+            schema,
+            start,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            runs: Vec::new(),
+            quarantined: Vec::new(),
+        }
+    }
+
+    /// Takes in rows. What exceeds a run is sorted and uploaded before this returns.
+    pub async fn push(&mut self, batch: RecordBatch) -> Result<(), LakeError> {
+        self.check(&batch)?;
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let bytes = decoded_bytes(&batch);
+        if self.waiting_bytes + bytes > self.lake.settings().run_bytes.get() {
+            self.upload_run().await?;
+        }
+        self.waiting_bytes += bytes;
+        self.waiting.push(batch);
+        Ok(())
+    }
+
+    /// Takes in rows that cannot be stored as rows.
+    pub fn quarantine(&mut self, rows: Vec<QuarantinedRow>) {
+        self.quarantined.extend(rows);
+    }
+
+    /// Makes everything visible in one step, with the bases it moves; or nothing.
+    ///
+    /// A crash on any line before the log entry leaves files that nothing names, and rows in quarantine that the next
+    /// fetch brings there again. A crash after it is a finished commit whose answer nobody heard.
+    pub async fn commit(mut self, end: FetchEnd) -> Result<Receipt, LakeError> {
+        let rows = match self.fetch.mode {
+            FetchMode::Delta { .. }
+                if self.runs.is_empty() && self.waiting_bytes <= SHARED_BYTES =>
+            {
+                let batches = std::mem::take(&mut self.waiting);
+                Rows::Shared(on_cpu(move || Sorted::new(batches).into_batches()).await??)
+            }
+            _ => {
+                self.upload_run().await?;
+                self.drop_older_observations().await?;
+                Rows::Files(self.runs.into_iter().map(|run| run.written).collect())
+            }
+        };
+        if !self.quarantined.is_empty() {
+            // Before the bases move: afterwards nobody would ask Kombo for these rows again.
+            self.lake
+                .commit_quarantine(&self.fetch, self.quarantined)
+                .await?;
+        }
+        let fence = Fence {
+            start: self.start,
+            base: end.base,
+            tiers: self.fetch.mode.moves().collect(),
+            seen: end.seen,
+        };
+        let finished = Finished {
+            fence: Some(fence),
+            rows,
+            urgent: false,
+        };
+        self.committer.commit(self.lake.tasks(), finished).await
+    }
+
+    /// Rows of another integration must not get under this one's key, whoever mixed them up.
+    fn check(&self, batch: &RecordBatch) -> Result<(), LakeError> {
+        let table = || self.committer.files.table.to_string();
+        if batch.schema().fields() != self.schema.fields() {
+            return Err(LakeError::Columns { table: table() });
+        }
+        let integration = &self.fetch.table.integration;
+        let all_are = |column: SystemColumn, expected: &str| {
+            let values = batch.column(column.position()).as_string::<i32>();
+            (0..values.len()).all(|row| values.value(row) == expected)
+        };
+        let ours = all_are(SystemColumn::IntegrationKey, self.start.key().as_str())
+            && all_are(SystemColumn::IntegrationId, integration.as_str());
+        if ours {
+            Ok(())
+        } else {
+            Err(LakeError::ForeignRows { table: table() })
+        }
+    }
+
+    /// The day is that of the upload: it says in which folder to look, not when the rows became visible.
+    fn partition(&self) -> Partition {
+        match self.fetch.mode {
+            FetchMode::Snapshot => Partition::Integration(self.start.key().clone()),
+            FetchMode::Delta { .. } => Partition::CommitDate(self.committer.today()),
+        }
+    }
+
+    async fn upload_run(&mut self) -> Result<(), LakeError> {
+        let (batches, bytes) = (std::mem::take(&mut self.waiting), self.waiting_bytes);
+        self.waiting_bytes = 0;
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        let (sorted, hashes) = on_cpu(move || {
+            let sorted = Sorted::new(batches);
+            let hashes = sorted.id_hashes();
+            (Arc::new(sorted), hashes)
+        })
+        .await?;
+        let written = self.committer.files.write(sorted, self.partition()).await?;
+        self.runs.extend(written.map(|written| Run {
+            written,
+            hashes,
+            bytes_per_row: bytes / rows.max(1),
+        }));
+        Ok(())
+    }
+
+    /// Leaves one row per id over all runs: the one observed last.
+    async fn drop_older_observations(&mut self) -> Result<(), LakeError> {
+        let hashes: Vec<&[u64]> = self.runs.iter().map(|run| run.hashes.as_slice()).collect();
+        let repeated = repeated(&hashes);
+        let concerned: Vec<usize> = (0..self.runs.len())
+            .filter(|run| intersects(&self.runs[*run].hashes, &repeated))
+            .collect();
+        let mut losers: HashMap<usize, Vec<usize>> = HashMap::new();
+        for part in repeated.chunks(CONTEST_IDS) {
+            let mut contest = Contest::over(part);
+            for run in &concerned {
+                let run = *run;
+                let file = self.read(run).await?;
+                contest = on_cpu(move || contest.enter(run, file)).await??;
+            }
+            for (run, row) in contest.losers() {
+                losers.entry(run).or_default().push(row);
+            }
+        }
+        for (run, mut rows) in losers {
+            rows.sort_unstable();
+            self.rewrite(run, rows).await?;
+        }
+        self.runs.retain(|run| run.written.rows > 0);
+        Ok(())
+    }
+
+    async fn read(&self, run: usize) -> Result<bytes::Bytes, LakeError> {
+        let path = &self.runs[run].written.add.path;
+        self.committer.files.read(path).await
+    }
+
+    /// The older file is left behind: no entry will name it.
+    async fn rewrite(&mut self, run: usize, losers: Vec<usize>) -> Result<(), LakeError> {
+        let partition = self.partition();
+        let run = &mut self.runs[run];
+        let files = &self.committer.files;
+        let rewritten = files
+            .write_without(&run.written, losers, run.bytes_per_row, partition)
+            .await?;
+        match rewritten {
+            Some(written) => run.written = written,
+            None => run.written.rows = 0,
+        }
+        Ok(())
+    }
+}
+
+/// Both ascending.
+fn intersects(hashes: &[u64], repeated: &[u64]) -> bool {
+    let (few, many) = if hashes.len() < repeated.len() {
+        (hashes, repeated)
+    } else {
+        (repeated, hashes)
+    };
+    few.iter().any(|hash| many.binary_search(hash).is_ok())
+}

@@ -1,0 +1,141 @@
+//! What a Delta table's transaction identifiers say about the tables in it.
+//!
+//! `kombo/<integration_key>/<tier>` holds a base in milliseconds, `kombo/<integration_key>/seen` the last `_fetched_at`
+//! in microseconds. They are committed in the entry that adds the rows they cover.
+
+use crate::ids::IntegrationKey;
+use crate::time::{Base, Bases, ObservedAt, Tier};
+
+/// What is stored for one integration in one Delta table, at one version of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TableTxns {
+    key: IntegrationKey,
+    bases: Bases,
+    seen: Option<ObservedAt>,
+}
+
+impl TableTxns {
+    /// Picks one integration's out of a Delta table's transaction identifiers, asked by `appId`.
+    pub(super) fn of(key: &IntegrationKey, stored: impl Fn(&str) -> Option<i64>) -> Self {
+        let mut bases = Bases::default();
+        for tier in Tier::ALL {
+            if let Some(millis) = stored(&app_id(key, tier.as_str())) {
+                bases.raise(tier, Base::from_millis(millis));
+            }
+        }
+        let seen = stored(&app_id(key, SEEN));
+        Self {
+            key: key.clone(),
+            bases,
+            seen: seen.map(ObservedAt::from_micros),
+        }
+    }
+
+    /// Returns whose they are.
+    pub(super) fn key(&self) -> &IntegrationKey {
+        &self.key
+    }
+
+    /// Returns the bases, one per tier.
+    pub(super) fn bases(&self) -> &Bases {
+        &self.bases
+    }
+
+    /// Returns the last `_fetched_at`.
+    pub(super) fn seen(&self) -> Option<ObservedAt> {
+        self.seen
+    }
+
+    /// Returns what to write for a fetch that covers its table up to `base` for some tiers and observed rows up to `seen`.
+    ///
+    /// No value is lower than what is stored: Delta would take it. `seen` moves with every commit, so that whoever else is
+    /// fetching the same table finds out.
+    pub(super) fn moved(
+        &self,
+        base: Option<Base>,
+        tiers: &[Tier],
+        seen: ObservedAt,
+    ) -> Vec<(String, i64)> {
+        let mut moved: Vec<(String, i64)> = Vec::new();
+        if let Some(base) = base {
+            for tier in tiers {
+                let base = self
+                    .bases
+                    .get(*tier)
+                    .map_or(base, |stored| stored.max(base));
+                moved.push((app_id(&self.key, tier.as_str()), base.as_millis()));
+            }
+        }
+        let next = self.seen.map_or(i64::MIN, |stored| stored.as_micros() + 1);
+        moved.push((app_id(&self.key, SEEN), seen.as_micros().max(next)));
+        moved
+    }
+}
+
+const SEEN: &str = "seen";
+
+fn app_id(key: &IntegrationKey, name: &str) -> String {
+    format!("kombo/{key}/{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::ids::IntegrationId;
+
+    fn key() -> IntegrationKey {
+        IntegrationId::new("tool:a").expect("an id").key()
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let none = TableTxns::of(&key(), |_| None);
+        let written = none.moved(
+            Some(Base::from_millis(7)),
+            &[Tier::Ordinary, Tier::Hourly],
+            ObservedAt::from_micros(9),
+        );
+        assert_eq!(
+            written[0],
+            (format!("kombo/{}/delta", key()), 7),
+            "the exact text is what other builds read"
+        );
+        let written: HashMap<String, i64> = written.into_iter().collect();
+        let read = TableTxns::of(&key(), |app| written.get(app).copied());
+        assert_eq!(read.bases().get(Tier::Hourly), Some(Base::from_millis(7)));
+        assert_eq!(read.bases().get(Tier::Daily), None);
+        assert_eq!(read.seen(), Some(ObservedAt::from_micros(9)));
+    }
+
+    #[test]
+    fn nothing_goes_back_and_seen_always_moves() {
+        let stored = HashMap::from([
+            (format!("kombo/{}/delta", key()), 100),
+            (format!("kombo/{}/seen", key()), 50),
+        ]);
+        let moved = TableTxns::of(&key(), |app| stored.get(app).copied()).moved(
+            Some(Base::from_millis(90)),
+            &[Tier::Ordinary],
+            ObservedAt::from_micros(40),
+        );
+        assert_eq!(
+            moved
+                .iter()
+                .map(|(_, version)| *version)
+                .collect::<Vec<_>>(),
+            [100, 51]
+        );
+    }
+
+    #[test]
+    fn without_a_base_only_seen_moves() {
+        let moved = TableTxns::of(&key(), |_| None).moved(
+            None,
+            &[Tier::Ordinary],
+            ObservedAt::from_micros(40),
+        );
+        assert_eq!(moved, [(format!("kombo/{}/seen", key()), 40)]);
+    }
+}
