@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod catalog;
+pub mod config;
 pub mod fetch;
 pub mod ids;
 pub mod lake;
