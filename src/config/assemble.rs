@@ -1,6 +1,5 @@
 //! Picks source and sink out of a document and puts the overrides above them.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -9,16 +8,15 @@ use serde::de::IgnoredAny;
 use crate::api::SetupError;
 use crate::lake::LakeSettings;
 
-use super::document::{Entry, Node, Value};
-use super::error::{ConfigError, Place, nearest};
+use super::document::{Node, Value};
+use super::error::{ConfigError, nearest};
+use super::marks::Marks;
 use super::overrides::{Overrides, each_once};
-use super::reader::{FaultKind, join, read};
+use super::reader::join;
+use super::section::{SINKS, SOURCES};
 use super::sink::{Inputs, check_lake_url};
 use super::source::SourceOptions;
-use super::{Config, DEFAULT_FILE, Marks, SinkSettings, SourceSettings};
-
-const SOURCE_TYPE: &str = "kombo";
-const SINK_TYPE: &str = "delta_lake";
+use super::{Config, DEFAULT_FILE, SinkSettings, SourceSettings};
 
 /// The names used where no file gives any.
 const SOURCE_NAME: &str = "kombo";
@@ -55,10 +53,7 @@ pub(super) fn from_overrides(overrides: Overrides) -> Result<Config, ConfigError
         name: SINK_NAME.to_owned(),
         lake: LakeSettings::default(),
     };
-    let marks = Marks {
-        origin: DEFAULT_FILE.to_owned(),
-        ..Marks::default()
-    };
+    let marks = Marks::of(DEFAULT_FILE.to_owned(), &Node::empty());
     finish(
         DocumentOptions::default().data_dir,
         source,
@@ -74,19 +69,15 @@ pub(super) fn from_document(
     mut root: Node,
     overrides: Overrides,
 ) -> Result<Config, ConfigError> {
-    let marks = Marks {
-        lines: lines_of(&root),
-        origin,
-        endpoints_flag: false,
-    };
+    let marks = Marks::of(origin, &root);
     refuse_variables(&root, "", &marks)?;
     let document: DocumentOptions = marks.read(&root, "")?;
     if document.data_dir.as_os_str().is_empty() {
         return Err(marks.invalid("data_dir", "is empty, but must be a folder"));
     }
-    let (source_name, source_node) = only_component(&mut root, &SOURCES, &marks)?;
+    let (source_name, source_node) = SOURCES.only_component(&mut root, &marks)?;
     let source = read_source(source_name, &source_node, &marks)?;
-    let (sink_name, sink_node) = only_component(&mut root, &SINKS, &marks)?;
+    let (sink_name, sink_node) = SINKS.only_component(&mut root, &marks)?;
     let sink = read_sink(sink_name, sink_node, &source.name, &marks, &overrides)?;
     finish(document.data_dir, source, sink, marks, overrides)
 }
@@ -107,102 +98,6 @@ fn finish(
         sink,
         marks,
     })
-}
-
-/// A section of the document that holds components by name.
-struct Section {
-    key: &'static str,
-    one: &'static str,
-    type_name: &'static str,
-    example: &'static str,
-}
-
-const SOURCES: Section = Section {
-    key: "sources",
-    one: "source",
-    type_name: SOURCE_TYPE,
-    example: "{kombo: {type: kombo, region: eu}}",
-};
-
-const SINKS: Section = Section {
-    key: "sinks",
-    one: "sink",
-    type_name: SINK_TYPE,
-    example: "{lake: {type: delta_lake, inputs: [kombo], url: ./kombo-lake}}",
-};
-
-/// Takes the one component of a section, with its type checked and taken off.
-fn only_component(
-    root: &mut Node,
-    section: &Section,
-    marks: &Marks,
-) -> Result<(String, Node), ConfigError> {
-    let Section { key, one, .. } = *section;
-    let missing = || ConfigError::Missing {
-        place: marks.place(key),
-        path: key.to_owned(),
-        advice: format!("add {key}: {}", section.example),
-    };
-    let value = root.take(key).ok_or_else(missing)?.node.value;
-    let mut entries = match value {
-        Value::Map(entries) => entries,
-        Value::Null => return Err(missing()),
-        other => {
-            let problem = format!(
-                "is {}, but must be a map: a name, then its options",
-                other.kind()
-            );
-            return Err(marks.invalid(key, &problem));
-        }
-    };
-    if let Some(second) = entries.get(1) {
-        let problem = format!(
-            "is one {one} too many: this version takes exactly one, and there is {:?} already",
-            entries[0].key
-        );
-        return Err(marks.invalid(&join(key, &second.key), &problem));
-    }
-    let Entry {
-        key: name,
-        mut node,
-        ..
-    } = entries.pop().ok_or_else(missing)?;
-    let path = join(key, &name);
-    check_type(&mut node, &path, section, marks)?;
-    Ok((name, node))
-}
-
-fn check_type(
-    node: &mut Node,
-    path: &str,
-    section: &Section,
-    marks: &Marks,
-) -> Result<(), ConfigError> {
-    if !matches!(node.value, Value::Map(_)) {
-        let problem = format!("is {}, but must be a map of options", node.value.kind());
-        return Err(marks.invalid(path, &problem));
-    }
-    let type_name = section.type_name;
-    let type_path = join(path, "type");
-    match node.take("type").map(|entry| entry.node.value) {
-        None => Err(ConfigError::Missing {
-            place: marks.place(path),
-            path: type_path,
-            advice: format!("add type: {type_name}"),
-        }),
-        Some(Value::Text(text)) if text == type_name => Ok(()),
-        Some(Value::Text(text)) => {
-            let problem = format!(
-                "is {text:?}, but the only type of {} is {type_name}",
-                section.one
-            );
-            Err(marks.invalid(&type_path, &problem))
-        }
-        Some(other) => {
-            let problem = format!("is {}, but must be {type_name}", other.kind());
-            Err(marks.invalid(&type_path, &problem))
-        }
-    }
 }
 
 fn read_source(name: String, node: &Node, marks: &Marks) -> Result<SourceSettings, ConfigError> {
@@ -263,7 +158,7 @@ fn read_sink(
     };
     check_inputs(&inputs, &path, source, marks)?;
     let url_path = join(&path, "url");
-    if marks.lines.contains_key(&url_path) {
+    if marks.has(&url_path) {
         check_lake_url(&lake.url).map_err(|problem| marks.invalid(&url_path, problem))?;
     } else if overrides.lake_url.is_none() {
         return Err(ConfigError::Missing {
@@ -284,7 +179,7 @@ fn check_inputs(
     let inputs_path = join(path, "inputs");
     if inputs.is_empty() {
         return Err(ConfigError::Missing {
-            place: marks.place(if marks.lines.contains_key(&inputs_path) {
+            place: marks.place(if marks.has(&inputs_path) {
                 &inputs_path
             } else {
                 path
@@ -348,68 +243,4 @@ fn holds_variable(text: &str) -> bool {
     text.split("${").skip(1).any(|rest| {
         rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && rest.contains('}')
     })
-}
-
-/// Collects the line of every option by its path.
-fn lines_of(root: &Node) -> BTreeMap<String, usize> {
-    fn collect(node: &Node, path: &str, lines: &mut BTreeMap<String, usize>) {
-        match &node.value {
-            Value::List(items) => {
-                for (position, item) in items.iter().enumerate() {
-                    let path = format!("{path}[{position}]");
-                    lines.extend(item.line.map(|line| (path.clone(), line)));
-                    collect(item, &path, lines);
-                }
-            }
-            Value::Map(entries) => {
-                for entry in entries {
-                    let path = join(path, &entry.key);
-                    lines.extend(entry.line.map(|line| (path.clone(), line)));
-                    collect(&entry.node, &path, lines);
-                }
-            }
-            _ => {}
-        }
-    }
-    let mut lines = BTreeMap::new();
-    collect(root, "", &mut lines);
-    lines
-}
-
-impl Marks {
-    fn read<'de, T: Deserialize<'de>>(
-        &self,
-        node: &'de Node,
-        path: &str,
-    ) -> Result<T, ConfigError> {
-        read(node, path).map_err(|fault| ConfigError::from_fault(&self.origin, fault))
-    }
-
-    /// Reads the options of a component, whose `type` and `inputs` were taken off but are valid names all the same.
-    fn read_component<'de, T: Deserialize<'de>>(
-        &self,
-        node: &'de Node,
-        path: &str,
-    ) -> Result<T, ConfigError> {
-        read(node, path).map_err(|mut fault| {
-            if let FaultKind::UnknownOption { valid, .. } = &mut fault.kind
-                && fault.path.as_deref() == Some(path)
-            {
-                valid.push("type");
-                if path.starts_with(SINKS.key) {
-                    valid.push("inputs");
-                }
-            }
-            ConfigError::from_fault(&self.origin, fault)
-        })
-    }
-
-    fn invalid(&self, path: &str, problem: &str) -> ConfigError {
-        let place: Place = self.place(path);
-        ConfigError::Invalid {
-            place,
-            path: path.to_owned(),
-            problem: problem.to_owned(),
-        }
-    }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::reader::{Fault, FaultKind, join};
+use super::fault::{Fault, FaultKind};
+use super::reader::join;
 
 /// A name counts as a slip for another one from this similarity on (Jaro-Winkler, 0 to 1).
 const NEAR: f64 = 0.8;

@@ -3,8 +3,9 @@
 //! Habits are Vector's: sources and sinks by name with `type` and `inputs`, unknown keys are errors, variables inside
 //! values are not replaced. A slip costs most at night, so every error names the file, the line, the option and the way out.
 //!
-//! [`document`] turns YAML, TOML or JSON into one tree with lines, [`reader`] reads settings out of it through serde,
-//! [`assemble`] picks source and sink out of the document and puts the [`Overrides`] above them. [`SourceSettings`] and
+//! `document` turns YAML, TOML or JSON into one tree with lines, `reader` reads settings out of it through serde and says
+//! in a `fault` what it could not read, `marks` remembers the lines, `section` takes the one source and the one sink, and
+//! `assemble` puts the [`Overrides`] above them. [`SourceSettings`] and
 //! [`SinkSettings`] are the result; [`Selection`] is what the endpoint patterns mean for a catalog. [`generate`] prints
 //! the commented default.
 
@@ -12,10 +13,13 @@ mod assemble;
 mod document;
 mod endpoints;
 mod error;
+mod fault;
 mod generate;
+mod marks;
 mod overrides;
 mod reader;
 mod secret;
+mod section;
 mod sink;
 mod source;
 
@@ -27,13 +31,13 @@ pub use secret::API_KEY_VARIABLE;
 pub use sink::SinkSettings;
 pub use source::{PlanMode, ScheduleSettings, SourceSettings, WebhookSettings};
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::api::ApiKey;
 use crate::catalog::Catalog;
 
 use document::{Format, Node};
+use marks::Marks;
 
 /// The file that is read when none is named.
 pub const DEFAULT_FILE: &str = "kombo.yaml";
@@ -48,23 +52,6 @@ pub struct Config {
     /// Where rows go.
     pub sink: SinkSettings,
     marks: Marks,
-}
-
-/// Where each option was read, so that what is found out later can still name the line.
-#[derive(Clone, Debug, Default)]
-struct Marks {
-    origin: String,
-    lines: BTreeMap<String, usize>,
-    endpoints_flag: bool,
-}
-
-impl Marks {
-    fn place(&self, path: &str) -> Place {
-        Place {
-            origin: self.origin.clone(),
-            line: self.lines.get(path).copied(),
-        }
-    }
 }
 
 impl Config {

@@ -2,6 +2,7 @@
 
 mod bad;
 mod secrets;
+mod shape;
 mod template;
 
 use std::num::NonZeroU32;

@@ -5,8 +5,9 @@ use crate::lake::LakeSettings;
 
 use super::super::assemble::DocumentOptions;
 use super::super::document::{Format, Node};
+use super::super::fault::FaultKind;
 use super::super::generate;
-use super::super::reader::{FaultKind, read};
+use super::super::reader::read;
 use super::super::source::SourceOptions;
 use super::super::{ScheduleSettings, WebhookSettings};
 use super::{Config, Overrides, SHORT, load};
