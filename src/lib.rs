@@ -3,7 +3,9 @@
 pub mod api;
 pub mod backfill;
 pub mod catalog;
+pub mod cli;
 pub mod company;
+pub mod config;
 pub mod decode;
 pub mod fetch;
 pub mod ids;

@@ -1,0 +1,209 @@
+//! Secrets come from the environment or a file, and go nowhere else.
+
+use std::path::Path;
+
+use super::super::ConfigWarning;
+use super::super::secret::read_secret;
+use super::{SHORT, load};
+
+const KEY: &str = "sk-THE-KEY";
+
+/// A file with a text and a mode.
+fn file(folder: &Path, text: &str, mode: u32) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.join("key");
+    std::fs::write(&path, text).expect("written");
+    let permissions = std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(&path, permissions).expect("set");
+    path
+}
+
+fn with_key_file(path: &Path) -> super::Config {
+    let option = format!("type: kombo, api_key_file: '{}'", path.display());
+    load("kombo.yaml", &SHORT.replace("type: kombo", &option)).expect("valid")
+}
+
+#[test]
+fn a_key_comes_from_the_environment_before_the_file() {
+    let config = load("kombo.yaml", SHORT).expect("valid");
+    let (key, warning) = config.api_key_from(Some(" sk-THE-KEY\n")).expect("a key");
+    assert!(!format!("{key:?}").contains("THE-KEY"));
+    assert_eq!(warning, None);
+    let missing = with_key_file(Path::new("/nowhere/key"));
+    assert!(missing.api_key_from(Some(KEY)).is_ok());
+    assert!(
+        missing.api_key_from(Some(" ")).is_err(),
+        "an empty variable is none"
+    );
+}
+
+#[test]
+fn a_key_file_is_trimmed_and_its_readers_are_looked_at() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = file(folder.path(), "  sk-THE-KEY\n", 0o600);
+    let config = with_key_file(&path);
+    assert_eq!(config.api_key_from(None).expect("a key").1, None);
+    let place = config.marks.place("sources.kombo.api_key_file");
+    assert_eq!(
+        read_secret(&path, &place, "it").expect("a secret").text,
+        KEY
+    );
+
+    let path = file(folder.path(), KEY, 0o640);
+    let shown = path.display().to_string();
+    let warning = with_key_file(&path).api_key_from(None).expect("a key").1;
+    let warning = warning.expect("the group can read it");
+    assert_eq!(
+        warning,
+        ConfigWarning::SecretReadableByOthers {
+            file: shown.clone()
+        }
+    );
+    assert_eq!(
+        warning.to_string(),
+        format!("{shown} holds a secret and other users can read it; run: chmod 600 {shown}")
+    );
+}
+
+#[test]
+fn a_key_that_cannot_be_used_is_an_error_without_the_key() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let error = |config: super::Config, variable: Option<&str>| {
+        config.api_key_from(variable).expect_err("no key")
+    };
+    let none = error(load("kombo.yaml", SHORT).expect("valid"), None);
+    assert_eq!(
+        none.to_string(),
+        "there is no API key: set KOMBO_API_KEY, or name a file with api_key_file in sources.kombo"
+    );
+    assert_eq!(none.exit_code(), 78);
+
+    let path = file(folder.path(), " \n", 0o600);
+    let shown = path.display();
+    assert_eq!(
+        error(with_key_file(&path), None).to_string(),
+        format!(
+            "kombo.yaml:1: sources.kombo.api_key_file names the file {shown:?}, which is empty",
+            shown = shown.to_string()
+        )
+    );
+    let path = file(folder.path(), "sk-THE KEY", 0o600);
+    assert_eq!(
+        error(with_key_file(&path), None).to_string(),
+        format!(
+            "kombo.yaml:1: sources.kombo.api_key_file names the file {:?}, which holds a space or a character that is not visible ASCII",
+            path.display().to_string()
+        )
+    );
+    assert_eq!(
+        error(with_key_file(Path::new("/nowhere/key")), None).to_string(),
+        "kombo.yaml:1: cannot read sources.kombo.api_key_file \"/nowhere/key\""
+    );
+    let bad_variable = error(
+        load("kombo.yaml", SHORT).expect("valid"),
+        Some("sk-THE KEY"),
+    );
+    assert_eq!(
+        bad_variable.to_string(),
+        "KOMBO_API_KEY holds a space or a character that is not visible ASCII"
+    );
+    assert_eq!(bad_variable.exit_code(), 64);
+}
+
+#[test]
+fn a_literal_key_is_refused_without_being_shown() {
+    let text = SHORT.replace("type: kombo", "type: kombo, api_key: sk-THE-KEY");
+    assert_eq!(
+        super::message(load("kombo.yaml", &text)),
+        "kombo.yaml:1: sources.kombo.api_key does not belong in this file; set KOMBO_API_KEY, or name a file that holds the key with api_key_file"
+    );
+}
+
+#[test]
+fn a_secret_in_a_wrong_place_is_not_shown() {
+    let cases = [
+        (
+            "kombo.yaml",
+            SHORT.replace("type: kombo", "type: kombo, region: sk-THE-KEY"),
+        ),
+        (
+            "kombo.yaml",
+            SHORT.replace("type: kombo", "type: kombo, plan: sk-THE-KEY"),
+        ),
+        (
+            "kombo.yaml",
+            SHORT.replace("type: kombo", "type: kombo, webhook: sk-THE-KEY"),
+        ),
+        (
+            "kombo.yaml",
+            SHORT.replace("type: kombo", "type: kombo, integrations: sk-THE-KEY"),
+        ),
+        (
+            "kombo.yaml",
+            SHORT.replace(
+                "type: kombo",
+                "type: kombo, request: {concurrency: sk-THE-KEY}",
+            ),
+        ),
+        (
+            "kombo.yaml",
+            SHORT.replace(
+                "type: kombo",
+                "type: kombo, endpoint: 'https://u:sk-THE-KEY@host/v1'",
+            ),
+        ),
+        (
+            "kombo.yaml",
+            SHORT.replace("type: kombo", "type: kombo, webhook: {address: sk-THE-KEY}"),
+        ),
+        (
+            "kombo.yaml",
+            SHORT.replace("./lake", "s3://u:sk-THE-KEY@bucket/x"),
+        ),
+        (
+            "kombo.yaml",
+            SHORT.replace("./lake", "az://bucket/x?sig=sk-THE-KEY"),
+        ),
+        (
+            "kombo.yaml",
+            SHORT.replace(
+                "./lake",
+                "./lake, options: {aws_secret_access_key: [sk-THE-KEY]}",
+            ),
+        ),
+        (
+            "kombo.yaml",
+            SHORT.replace("./lake", "./lake, options: sk-THE-KEY"),
+        ),
+        (
+            "kombo.yaml",
+            "api_key_file: \"sk-THE-KEY\nsources: {".to_owned(),
+        ),
+        ("kombo.yaml", "a: [sk-THE-KEY\nb: }".to_owned()),
+        ("kombo.yaml", "a: *sk-THE-KEY".to_owned()),
+        ("kombo.yaml", "sk-THE-KEY".to_owned()),
+        ("kombo.toml", "api_key = sk-THE-KEY".to_owned()),
+        ("kombo.toml", "api_key = \"sk-THE-KEY\na = 1".to_owned()),
+        ("kombo.json", "{\"api_key\": \"sk-THE-KEY".to_owned()),
+        ("kombo.json", "{\"api_key\": sk-THE-KEY}".to_owned()),
+    ];
+    for (file, text) in cases {
+        let error = load(file, &text).expect_err(&text);
+        let said = format!("{error} {error:?}");
+        assert!(!said.contains("THE-KEY"), "{text}\n{said}");
+    }
+}
+
+#[test]
+fn debug_of_a_configuration_shows_no_store_options() {
+    let text = SHORT.replace(
+        "./lake",
+        "./lake, options: {aws_secret_access_key: sk-THE-KEY}",
+    );
+    let config = load("kombo.yaml", &text).expect("valid");
+    let said = format!("{config:?}");
+    assert!(
+        said.contains("aws_secret_access_key") && !said.contains("THE-KEY"),
+        "{said}"
+    );
+}

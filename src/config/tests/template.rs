@@ -1,0 +1,104 @@
+//! The file that `generate` prints is the defaults, all of them.
+
+use crate::api::ApiSettings;
+use crate::lake::LakeSettings;
+
+use super::super::assemble::DocumentOptions;
+use super::super::document::{Format, Node};
+use super::super::fault::FaultKind;
+use super::super::generate;
+use super::super::reader::read;
+use super::super::source::SourceOptions;
+use super::super::{ScheduleSettings, WebhookSettings};
+use super::{Config, Overrides, SHORT, load};
+
+/// The same text with every option that is off switched on.
+fn everything_on() -> String {
+    let option = |line: &str| {
+        let text = line.trim_start().strip_prefix("# ")?;
+        let (key, _) = text.trim_start().split_once(':')?;
+        let is_key = key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        is_key.then(|| line.replacen("# ", "", 1))
+    };
+    let lines = generate().lines();
+    let lines = lines.map(|line| option(line).unwrap_or_else(|| line.to_owned()));
+    let lines = lines.filter(|line| line.trim() != "region: eu");
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_printed_file_holds_exactly_the_defaults() {
+    let printed = load("kombo.yaml", generate()).expect("valid");
+    let defaults = load("kombo.yaml", &SHORT.replace("./lake", "./kombo-lake")).expect("valid");
+    assert_eq!(printed.data_dir, defaults.data_dir);
+    assert_eq!(printed.source, defaults.source);
+    assert_eq!(printed.sink, defaults.sink);
+}
+
+#[test]
+fn every_option_of_the_structs_is_in_the_printed_file_and_says_why() {
+    fn names<T: serde::de::DeserializeOwned>() -> Vec<&'static str> {
+        let probe = Node::parse("no_such_option: 1", Format::Yaml).expect("YAML");
+        match read::<T>(&probe, "").map(|_| ()) {
+            Err(fault) => match fault.kind {
+                FaultKind::UnknownOption { valid, .. } => valid,
+                other => panic!("{other:?}"),
+            },
+            Ok(()) => panic!("an unknown option was taken"),
+        }
+    }
+    let all = [
+        names::<DocumentOptions>(),
+        names::<SourceOptions>(),
+        names::<WebhookSettings>(),
+        names::<ScheduleSettings>(),
+        names::<ApiSettings>(),
+        names::<LakeSettings>(),
+        vec!["type", "inputs"],
+    ];
+    let lines: Vec<_> = generate()
+        .lines()
+        .map(|l| l.trim_start_matches([' ', '#']))
+        .collect();
+    for name in all.iter().flatten() {
+        let key = format!("{name}:");
+        assert!(
+            lines.iter().any(|line| line.starts_with(&key)),
+            "{name} is not explained"
+        );
+    }
+    assert!(all.iter().flatten().count() > 30, "{all:?}");
+}
+
+#[test]
+fn options_that_are_off_work_when_switched_on() {
+    let text = everything_on();
+    let config = load("kombo.yaml", &text).expect(&text);
+    assert_eq!(
+        config.source.api_url.to_string(),
+        "http://127.0.0.1:8484/v1"
+    );
+    assert!(config.source.api_key_file.is_some());
+    assert!(config.source.schedule.nested_refresh_secs.is_some());
+    let webhook = config.source.webhook.expect("switched on");
+    let secret_file = webhook.secret_file.clone();
+    let defaults = WebhookSettings {
+        secret_file,
+        ..WebhookSettings::default()
+    };
+    assert_eq!(webhook, defaults);
+    assert!(webhook.secret_file.is_some());
+}
+
+#[test]
+fn the_printed_file_differs_from_flags_alone_in_nothing_but_the_lake() {
+    let overrides = Overrides {
+        lake_url: Some("./kombo-lake".to_owned()),
+        ..Overrides::default()
+    };
+    let flags = Config::from_text("kombo.yaml".as_ref(), None, overrides).expect("enough");
+    let printed = load("kombo.yaml", generate()).expect("valid");
+    assert_eq!(flags.source, printed.source);
+    assert_eq!(flags.sink, printed.sink);
+    assert_eq!(flags.data_dir, printed.data_dir);
+}
