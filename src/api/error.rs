@@ -3,11 +3,16 @@
 //! Kombo's `code` decides, as its documentation asks; the HTTP status decides only where there is no code we know.
 //! Kombo's `title` and `message` may name people, so they are never kept.
 
+mod advice;
+mod codes;
+
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
+
+use codes::Meaning;
 
 /// The longest code kept. Kombo's longest has 41 characters.
 const MAX_CODE_BYTES: usize = 64;
@@ -267,8 +272,8 @@ impl ApiError {
         let code = code_in(body);
         let meaning = code
             .as_ref()
-            .and_then(|code| meaning_of_code(code.as_str()))
-            .unwrap_or_else(|| meaning_of_status(status));
+            .and_then(|code| Meaning::of_code(code.as_str()))
+            .unwrap_or_else(|| Meaning::of_status(status));
         match meaning {
             Meaning::Park(reason) => Self::Parked { reason, code },
             Meaning::Skip(reason) => Self::SkipEndpoint { reason, code },
@@ -348,93 +353,6 @@ impl ApiError {
             | Self::NotJson
             | Self::Unexpected { .. } => None,
         }
-    }
-}
-
-mod advice;
-
-/// What a code or a status means for a puller that only reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meaning {
-    Park(ParkReason),
-    Skip(SkipReason),
-    Gone,
-    Unauthorized,
-    Permission,
-    Key,
-    Address,
-    Invalid,
-    NotFound,
-    RateLimited,
-    Retry,
-    Redirect,
-    Refused,
-}
-
-/// Every code Kombo documents (28 in September 2026). The set is open: one was added within four months.
-const MEANINGS: [(&str, Meaning); 28] = [
-    ("PLATFORM.RATE_LIMIT_EXCEEDED", Meaning::RateLimited),
-    // Live calls only, which we do not make; waiting is right all the same.
-    ("PLATFORM.CONCURRENCY_LIMIT_EXCEEDED", Meaning::RateLimited),
-    ("PLATFORM.INTEGRATION_NOT_FOUND", Meaning::Gone),
-    ("PLATFORM.INPUT_INVALID", Meaning::Invalid),
-    // Kombo advises against blind retries; a bounded retry of a read is harmless.
-    ("PLATFORM.UNKNOWN_ERROR", Meaning::Retry),
-    ("PLATFORM.IP_NOT_WHITELISTED", Meaning::Address),
-    ("PLATFORM.AUTHENTICATION_INVALID", Meaning::Key),
-    ("PLATFORM.TASK_TIMED_OUT", Meaning::Retry),
-    ("INTEGRATION.PERMISSION_MISSING", Meaning::Permission),
-    ("INTEGRATION.AUTHENTICATION_INVALID", Meaning::Unauthorized),
-    ("INTEGRATION.QA_FAILED", Meaning::Park(ParkReason::QaFailed)),
-    (
-        "INTEGRATION.SETUP_SYNC_PENDING",
-        Meaning::Park(ParkReason::FirstSyncRunning),
-    ),
-    (
-        "INTEGRATION.SETUP_INCOMPLETE",
-        Meaning::Park(ParkReason::SetupIncomplete),
-    ),
-    ("INTEGRATION.INACTIVE", Meaning::Park(ParkReason::Inactive)),
-    (
-        "INTEGRATION.MODEL_NOT_AVAILABLE",
-        Meaning::Skip(SkipReason::NotAvailable),
-    ),
-    (
-        "INTEGRATION.MODEL_DISABLED",
-        Meaning::Skip(SkipReason::Disabled),
-    ),
-    ("INTEGRATION.ACTION_NOT_AVAILABLE", Meaning::Refused),
-    ("INTEGRATION.ACTION_DISABLED", Meaning::Refused),
-    ("REMOTE.SERVICE_UNAVAILABLE", Meaning::Retry),
-    ("REMOTE.RATE_LIMIT_EXCEEDED", Meaning::Retry),
-    ("REMOTE.INPUT_INVALID", Meaning::Refused),
-    ("REMOTE.UNKNOWN_HTTP_ERROR", Meaning::Refused),
-    ("ATS.JOB_CLOSED", Meaning::Refused),
-    ("ATS.APPLICATION_ALREADY_EXISTS", Meaning::Refused),
-    ("HRIS.EMPLOYEE_ALREADY_EXISTS", Meaning::Refused),
-    ("HRIS.STAFFING_ENTITY_CLOSED", Meaning::Refused),
-    ("AI_APPLY.JOB_FEED_IMPORT_ALREADY_RUNNING", Meaning::Refused),
-    ("AI_APPLY.JOB_FEED_IMPORT_TIMED_OUT", Meaning::Refused),
-];
-
-fn meaning_of_code(code: &str) -> Option<Meaning> {
-    MEANINGS
-        .iter()
-        .find(|(known, _)| *known == code)
-        .map(|(_, meaning)| *meaning)
-}
-
-/// Load balancers answer with HTML, plain text or nothing, so the status is all there is.
-fn meaning_of_status(status: u16) -> Meaning {
-    match status {
-        300..=399 => Meaning::Redirect,
-        400 | 413 | 414 | 422 => Meaning::Invalid,
-        401 => Meaning::Key,
-        404 | 410 => Meaning::NotFound,
-        409 => Meaning::Park(ParkReason::Unstated),
-        429 => Meaning::RateLimited,
-        408 | 425 | 500..=599 => Meaning::Retry,
-        _ => Meaning::Refused,
     }
 }
 

@@ -194,40 +194,12 @@ impl HttpApi {
         let base = date_ms.map(|date_ms| Base::from_first_page(date_ms, received - sent, local_ms));
         (base, observed_at)
     }
-
-    fn page_url(&self, request: &PageRequest<'_>) -> Url {
-        let endpoint = request.endpoint;
-        let mut url = self.0.base_url.join(endpoint.path.split('/').skip(1));
-        let mut query = url.query_pairs_mut();
-        if endpoint.paged {
-            let largest = endpoint.page_size.map_or(u32::MAX, |size| size.max);
-            let size = self.0.page_size.get().min(largest);
-            query.append_pair("page_size", &size.to_string());
-        }
-        if endpoint.include_deleted {
-            query.append_pair("include_deleted", "true");
-        }
-        if let Some(after) = request.updated_after {
-            query.append_pair("updated_after", &after.to_string());
-        }
-        if !request.ids.is_empty() {
-            query.append_pair("ids", &request.ids.join(","));
-        }
-        if let Some(cursor) = request.cursor {
-            query.append_pair("cursor", cursor.as_str());
-        }
-        drop(query);
-        if url.query() == Some("") {
-            url.set_query(None);
-        }
-        url
-    }
 }
 
 impl KomboApi for HttpApi {
     async fn page(&self, request: PageRequest<'_>) -> Result<Page, ApiError> {
         let call = Call {
-            url: self.page_url(&request),
+            url: request.url(&self.0.base_url, self.0.page_size),
             integration: Some(request.integration),
             names_integration: true,
             lane: request.lane,

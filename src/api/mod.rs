@@ -8,6 +8,7 @@
 mod answers;
 mod error;
 mod http;
+mod query;
 mod retry;
 mod settings;
 mod throttle;

@@ -157,4 +157,48 @@ fn position(lane: Lane) -> usize {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1);
+
+    fn owner(id: &str) -> Owner {
+        Some(IntegrationId::new(id).expect("an id"))
+    }
+
+    #[test]
+    fn integrations_take_turns_and_each_keeps_its_order() {
+        let mut lanes = Lanes::default();
+        let mut join = |id| lanes.join(Lane::Notified, owner(id), NOW);
+        let tickets = ["a:1", "a:1", "a:1", "b:1", "c:1", "b:1"].map(&mut join);
+        let served: Vec<_> = std::iter::from_fn(|| lanes.next(NOW))
+            .map(|(ticket, _)| tickets.iter().position(|other| *other == ticket))
+            .map(|place| place.expect("one of them"))
+            .collect();
+        assert_eq!(served, [0, 3, 4, 1, 5, 2]);
+    }
+
+    #[test]
+    fn one_that_leaves_is_not_served_and_holds_up_nobody() {
+        let mut lanes = Lanes::default();
+        let gone = lanes.join(Lane::Backfill, owner("a:1"), NOW);
+        let stays = lanes.join(Lane::Backfill, None, NOW);
+        assert!(lanes.leave(Lane::Backfill, &owner("a:1"), gone));
+        assert!(!lanes.leave(Lane::Backfill, &owner("a:1"), gone));
+        assert_eq!(lanes.next(NOW), Some((stays, NOW)));
+        assert!(lanes.is_empty());
+        assert_eq!(lanes.next(NOW), None);
+        assert!(lanes.queues[3].waiting.is_empty() && lanes.queues[3].turns.is_empty());
+    }
+
+    #[test]
+    fn a_lane_alone_has_the_whole_budget() {
+        for lane in [Lane::CatchUp, Lane::Snapshot, Lane::Backfill] {
+            let mut lanes = Lanes::default();
+            for _ in 0..20 {
+                lanes.join(lane, None, NOW);
+            }
+            assert_eq!(std::iter::from_fn(|| lanes.next(NOW)).count(), 20);
+        }
+    }
+}

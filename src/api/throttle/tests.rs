@@ -1,1 +1,303 @@
+//! The budget against servers that count in different ways, in virtual time; then the shell that waits for it.
 
+mod shell;
+mod simulation;
+
+use std::time::Duration;
+
+use super::RateHeaders;
+use crate::api::ApiSettings;
+use crate::fetch::Lane;
+use simulation::{Bucket, FixedWindows, Outcome, Rounding, Server, Silent, Simulation};
+
+fn minutes(minutes: u64) -> Duration {
+    Duration::from_mins(minutes)
+}
+
+fn thirty_walks(server: impl Server, settings: &ApiSettings, seed: u64) -> Outcome {
+    let mut simulation = Simulation::new(server, settings, seed);
+    for walk in 0..30 {
+        simulation.add_walk(Lane::Backfill, &format!("tool:{walk}"));
+    }
+    simulation.run(minutes(10))
+}
+
+/// Windows of the run that a client could have used whole: not the first and not the last.
+fn least_use(outcome: &Outcome, limit: usize) -> f64 {
+    let windows = outcome.per_window(Duration::from_secs(60));
+    let whole = &windows[1..windows.len() - 1];
+    #[expect(clippy::cast_precision_loss, reason = "small counts")]
+    let uses = whole.iter().map(|count| *count as f64 / limit as f64);
+    uses.fold(f64::INFINITY, f64::min)
+}
+
+#[test]
+fn fixed_windows_are_used_to_95_percent_without_one_refusal() {
+    let mut least = f64::INFINITY;
+    for rounding in [Rounding::Floor, Rounding::Nearest, Rounding::Ceil] {
+        for concurrency in [2, 4, 30] {
+            for seed in 0..5 {
+                let mut settings = ApiSettings::default();
+                settings.concurrency = concurrency.try_into().expect("not zero");
+                let server = FixedWindows::new(300, rounding);
+                let outcome = thirty_walks(server, &settings, seed);
+                assert_eq!(
+                    outcome.refused(),
+                    0,
+                    "{rounding:?}, {concurrency} at once, seed {seed}"
+                );
+                let used = least_use(&outcome, 300);
+                assert!(
+                    used >= 0.95,
+                    "{rounding:?}, {concurrency} at once, seed {seed}: {used}"
+                );
+                least = least.min(used);
+            }
+        }
+    }
+    println!("least use of a window: {least}");
+}
+
+#[test]
+fn a_smaller_window_than_configured_is_spread_and_used() {
+    let server = FixedWindows::new(100, Rounding::Floor);
+    let outcome = thirty_walks(server, &ApiSettings::default(), 1);
+    assert_eq!(outcome.refused(), 0);
+    assert!(least_use(&outcome, 100) >= 0.95);
+    assert!(
+        outcome.longest_pause() < Duration::from_secs(10),
+        "a notification must not wait for the next window: {:?}",
+        outcome.longest_pause()
+    );
+}
+
+#[test]
+fn the_configured_rate_binds_where_the_server_offers_more() {
+    for limit in [301, 1_000, 100_000] {
+        let server = FixedWindows::new(limit, Rounding::Floor);
+        let outcome = thirty_walks(server, &ApiSettings::default(), 2);
+        assert_eq!(outcome.refused(), 0);
+        let most = outcome.most_within(Duration::from_secs(60));
+        assert!((285..=300).contains(&most), "{most}");
+    }
+}
+
+#[test]
+fn a_bucket_that_refills_is_used_to_95_percent_without_one_refusal() {
+    for capacity in [5, 30, 300] {
+        for seed in 0..5 {
+            let outcome = thirty_walks(Bucket::new(capacity, 5.0), &ApiSettings::default(), seed);
+            assert_eq!(outcome.refused(), 0, "capacity {capacity}, seed {seed}");
+            let used = least_use(&outcome, 300);
+            assert!(used >= 0.95, "capacity {capacity}, seed {seed}: {used}");
+        }
+    }
+}
+
+#[test]
+fn a_stranger_on_the_same_key_is_given_way() {
+    for seed in 0..5 {
+        let mut server = FixedWindows::new(300, Rounding::Floor);
+        server.strangers_per_minute = 120;
+        let outcome = thirty_walks(server, &ApiSettings::default(), seed);
+        // Nobody can know who takes the last place: one refusal a window at most.
+        assert!(outcome.refused() <= 10, "{}", outcome.refused());
+        assert!(outcome.none_left_while_refused(), "seed {seed}");
+        let used = least_use(&outcome, 180);
+        assert!(used >= 0.95, "seed {seed}: {used}");
+    }
+}
+
+#[test]
+fn without_headers_the_configured_rate_is_kept_in_every_minute() {
+    let outcome = thirty_walks(Silent, &ApiSettings::default(), 3);
+    let most = outcome.most_within(Duration::from_secs(60));
+    assert!((285..=300).contains(&most), "{most}");
+}
+
+/// Says something different in each answer.
+struct Liar(Vec<RateHeaders>);
+
+impl Server for Liar {
+    fn answer(&mut self, _: Duration) -> (u16, RateHeaders) {
+        self.0.rotate_left(1);
+        (200, self.0[0])
+    }
+}
+
+fn headers(limit: u64, remaining: u64, reset: u64) -> RateHeaders {
+    RateHeaders {
+        limit: Some(limit),
+        remaining: Some(remaining),
+        reset: Some(Duration::from_secs(reset)),
+        retry_after: None,
+    }
+}
+
+#[test]
+fn lies_neither_stop_the_client_nor_make_it_faster_than_configured() {
+    let absent = RateHeaders::default();
+    let lies = [
+        vec![headers(300, 299, 60)],
+        vec![headers(300, 10, 0)],
+        vec![headers(300, 10, 1_000_000_000)],
+        vec![headers(300, 100_000, 60), headers(300, 5, 60)],
+        vec![headers(u64::MAX, u64::MAX, u64::MAX)],
+        vec![headers(300, 200, 60), absent],
+        vec![headers(0, 0, 0)],
+        vec![headers(0, 7, 1)],
+    ];
+    for lie in lies {
+        let outcome = thirty_walks(Liar(lie.clone()), &ApiSettings::default(), 4);
+        let most = outcome.most_within(Duration::from_secs(60));
+        assert!(most <= 315, "{lie:?}: {most}");
+        assert!(outcome.sent() > 100, "{lie:?}: {}", outcome.sent());
+    }
+}
+
+/// Refuses every n-th request, and asks to wait.
+struct Refusing {
+    every: u32,
+    seen: u32,
+    headers: RateHeaders,
+}
+
+impl Server for Refusing {
+    fn answer(&mut self, _: Duration) -> (u16, RateHeaders) {
+        self.seen += 1;
+        if self.seen.is_multiple_of(self.every) {
+            (429, self.headers)
+        } else {
+            (200, RateHeaders::default())
+        }
+    }
+}
+
+#[test]
+fn a_refusal_holds_the_whole_key_for_as_long_as_it_says() {
+    let asked = RateHeaders {
+        retry_after: Some(Duration::from_secs(20)),
+        ..RateHeaders::default()
+    };
+    let reset = RateHeaders {
+        remaining: Some(0),
+        reset: Some(Duration::from_secs(57)),
+        ..RateHeaders::default()
+    };
+    for (headers, least) in [(asked, 20), (reset, 57), (RateHeaders::default(), 1)] {
+        let server = Refusing {
+            every: 40,
+            seen: 0,
+            headers,
+        };
+        let outcome = thirty_walks(server, &ApiSettings::default(), 5);
+        assert!(outcome.refused() > 3);
+        let waited = outcome.shortest_pause_after_refusal();
+        assert!(waited >= Duration::from_secs(least), "{waited:?}");
+        assert!(waited < Duration::from_secs(least + 3), "{waited:?}");
+    }
+}
+
+#[test]
+fn refusals_without_a_word_are_met_with_growing_waits() {
+    let server = Refusing {
+        every: 1,
+        seen: 0,
+        headers: RateHeaders::default(),
+    };
+    let outcome = thirty_walks(server, &ApiSettings::default(), 6);
+    // 1, 2, 4, ... 60 seconds.
+    assert!((10..20).contains(&outcome.sent()), "{}", outcome.sent());
+}
+
+#[test]
+fn a_limit_switched_off_leaves_only_the_concurrency() {
+    let settings = ApiSettings {
+        rate_limit_enabled: false,
+        ..ApiSettings::default()
+    };
+    let outcome = thirty_walks(Silent, &settings, 7);
+    assert!(outcome.sent() > 10_000, "{}", outcome.sent());
+    assert_eq!(outcome.most_at_once(), 4);
+}
+
+#[test]
+fn answers_lost_on_the_way_cost_no_refusal() {
+    let mut simulation = Simulation::new(
+        FixedWindows::new(300, Rounding::Ceil),
+        &ApiSettings::default(),
+        8,
+    );
+    simulation.lose_percent = 10;
+    for walk in 0..30 {
+        simulation.add_walk(Lane::Backfill, &format!("tool:{walk}"));
+    }
+    let outcome = simulation.run(minutes(10));
+    assert_eq!(outcome.refused(), 0);
+    assert!(least_use(&outcome, 300) >= 0.85);
+}
+
+#[test]
+fn the_lanes_get_their_shares_and_integrations_theirs() {
+    let mut simulation = Simulation::new(
+        FixedWindows::new(300, Rounding::Floor),
+        &ApiSettings::default(),
+        9,
+    );
+    for walk in 0..20 {
+        // One integration with many tables, and nine with one each.
+        let id = if walk < 11 { 0 } else { walk };
+        simulation.add_walk(Lane::CatchUp, &format!("tool:{id}"));
+        simulation.add_walk(Lane::Snapshot, &format!("tool:{walk}"));
+        simulation.add_walk(Lane::Backfill, &format!("tool:{walk}"));
+    }
+    let outcome = simulation.run(minutes(10));
+    let share = |lane| outcome.share_of(lane);
+    assert!((0.74..=0.76).contains(&share(Lane::CatchUp)));
+    assert!((0.24..=0.26).contains(&share(Lane::Snapshot)));
+    let served = outcome.served_by_owner(Lane::CatchUp);
+    let (least, most) = (served.iter().min(), served.iter().max());
+    let (least, most) = (least.expect("some"), most.expect("some"));
+    assert_eq!(served.len(), 10);
+    assert!(most - least <= most / 10, "{served:?}");
+}
+
+#[test]
+fn notifications_come_first_and_snapshots_keep_a_fifth() {
+    let mut simulation = Simulation::new(
+        FixedWindows::new(300, Rounding::Floor),
+        &ApiSettings::default(),
+        10,
+    );
+    for walk in 0..20 {
+        for lane in [
+            Lane::Notified,
+            Lane::CatchUp,
+            Lane::Snapshot,
+            Lane::Backfill,
+        ] {
+            simulation.add_walk(lane, &format!("tool:{walk}"));
+        }
+    }
+    let outcome = simulation.run(minutes(10));
+    assert!((0.79..=0.81).contains(&outcome.share_of(Lane::Notified)));
+    assert!((0.19..=0.21).contains(&outcome.share_of(Lane::Snapshot)));
+}
+
+#[test]
+fn at_a_crawl_a_snapshot_still_gets_a_page_every_half_minute() {
+    // 6 a minute: a fifth would be a page every 50 s.
+    let settings = ApiSettings {
+        rate_limit_num: 6.try_into().expect("not zero"),
+        ..ApiSettings::default()
+    };
+    let mut simulation = Simulation::new(Silent, &settings, 11);
+    for walk in 0..5 {
+        simulation.add_walk(Lane::Notified, &format!("tool:{walk}"));
+        simulation.add_walk(Lane::Snapshot, &format!("tool:{walk}"));
+    }
+    let outcome = simulation.run(minutes(10));
+    let longest = outcome.longest_pause_of(Lane::Snapshot);
+    assert!(longest <= Duration::from_secs(41), "{longest:?}");
+    assert!(outcome.share_of(Lane::Notified) > 0.6);
+}

@@ -1,11 +1,11 @@
 //! The ledger: what is left of the server's rate window, read from its headers.
 //!
-//! The server counts; we only see its counter in answers, late and out of order. The ledger keeps two lower bounds of
-//! what is left and trusts the larger one. Both hold whatever the order of answers:
+//! The server counts; we only see its counter in answers, late and out of order. Two lower bounds of what is left hold
+//! whatever the order of answers:
 //!
 //! - the lowest `remaining` seen, less what is in flight: whatever was counted after that answer has not answered yet;
-//! - any answer's `remaining`, less everything sent that had not been answered when its request left. Unlike the first
-//!   it can rise, which it must when the server refills a bucket instead of opening windows.
+//! - an answer's `remaining`, less everything sent that had not been answered when its request left. It can rise, so it
+//!   serves once the server is seen to refill a bucket instead of opening windows.
 //!
 //! `reset` has whole seconds, rounded as the server likes, so the window's end is known as an interval. At its upper
 //! end the window is certainly over; a single request then opens the next one. All instants are durations since a
@@ -85,8 +85,10 @@ struct Window {
     lowest_at: u64,
     /// Requests that may have been counted after it without an answer to tell.
     untold: u64,
-    /// How many requests, counted since the start of the process, may have been sent in all.
+    /// How many requests, counted since the start of the process, may have been sent in all, by the answer to the
+    /// latest request, and how many were settled when that one left.
     sendable: u64,
+    sendable_at: u64,
     opened: Duration,
     ends_not_before: Duration,
     ends_not_after: Duration,
@@ -114,6 +116,7 @@ impl Ledger {
         if let Some(until) = self.refused_until(now) {
             return Gate::Shut(until);
         }
+        self.refills_until = self.refills_until.filter(|until| now < *until);
         if let State::Announced(window) = &self.state
             && now >= window.ends_not_after
         {
@@ -227,7 +230,7 @@ impl Ledger {
         };
         window.plausible
             && window.limit.is_some_and(|limit| limit <= configured)
-            && self.refills_until.is_none_or(|until| now >= until)
+            && self.refills_until.is_none()
             && window.ends_not_before > now + TOO_SHORT_TO_SPREAD
     }
 
@@ -252,8 +255,10 @@ impl Ledger {
             .lowest
             .saturating_sub(window.untold)
             .saturating_sub(self.in_flight);
-        let by_latest = window.sendable.saturating_sub(self.sent);
-        by_lowest.max(by_latest)
+        if self.refills_until.is_none() {
+            return by_lowest;
+        }
+        by_lowest.max(window.sendable.saturating_sub(self.sent))
     }
 
     /// When the next request is due if the rest of the window is spent evenly, a little ahead of time.
@@ -298,6 +303,7 @@ impl Ledger {
             sendable: remaining
                 .saturating_add(sent.settled_before)
                 .saturating_add(1),
+            sendable_at: sent.settled_before,
             opened: sent.at,
             ends_not_before: (sent.at + reset).saturating_sub(ROUNDING),
             ends_not_after: now + reset + ROUNDING,
@@ -323,13 +329,15 @@ impl Ledger {
         if sent.settled_before >= window.lowest_at && told.lowest >= window.lowest {
             self.refills_until = Some(now + REFILLS_FOR);
         }
-        window.sendable = window.sendable.max(told.sendable);
+        if told.sendable_at >= window.sendable_at {
+            (window.sendable, window.sendable_at) = (told.sendable, told.sendable_at);
+        }
         if told.lowest < window.lowest {
             window.lowest = told.lowest;
             window.lowest_at = told.lowest_at;
         }
         window.limit = told.limit.or(window.limit);
-        if self.refills_until.is_some_and(|until| now < until) {
+        if self.refills_until.is_some() {
             window.ends_not_before = told.ends_not_before;
             window.ends_not_after = told.ends_not_after;
         } else {
