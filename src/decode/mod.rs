@@ -26,7 +26,6 @@ mod text;
 mod values;
 
 pub use error::DecodeError;
-pub use number::same_number;
 pub use rebuild::{RebuildError, rebuild};
 
 use std::fmt;
@@ -165,7 +164,7 @@ impl PageDecoder {
         (self.rows.len() > 0).then(|| self.rows.finish())
     }
 
-    /// Returns the `_fetched_at` of the last row, or what was given at the start.
+    /// Returns the `_fetched_at` of the last row; before the first, what was given at the start, or the lowest instant.
     #[must_use]
     pub fn last_seen(&self) -> ObservedAt {
         self.last_seen

@@ -1,7 +1,7 @@
 //! Kombo's JSON again, from the columns and `_rest` alone.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{Date32Type, FieldRef, Float64Type, Int64Type, TimestampMicrosecondType};
 
 use super::column::MIDNIGHT;
 use super::error::DecodeError;
@@ -21,19 +21,27 @@ const REST_DEPTH: usize = super::MAX_DEPTH;
 /// since it was written with an older schema, are passed over.
 ///
 /// # Errors
-/// When the batch is not of this endpoint, or its `_rest` was not written by the decoder.
+/// When there is no such row, when the batch is not of this endpoint or was written with a newer schema and has values
+/// there, or when its `_rest` was not written by the decoder.
 pub fn rebuild(
     endpoint: &Endpoint,
     batch: &RecordBatch,
     row: usize,
 ) -> Result<String, RebuildError> {
-    let mut members = Vec::new();
-    for field in &endpoint.fields {
-        if let Some(column) = batch.column_by_name(&field.name) {
-            push_member(&mut members, field, column, row)?;
-        }
+    if row >= batch.num_rows() {
+        return Err(RebuildError::NoRow);
     }
-    let mut record = Node::Object(members);
+    let schema = batch.schema();
+    let kombo = schema
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .filter(|(field, _)| {
+            SystemColumn::ALL
+                .iter()
+                .all(|system| system.name() != field.name())
+        });
+    let mut record = object(&endpoint.fields, kombo, row)?;
     let rest = batch
         .column_by_name(SystemColumn::Rest.name())
         .and_then(|column| column.as_string_opt::<i32>())
@@ -50,8 +58,11 @@ pub fn rebuild(
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RebuildError {
-    /// A column is missing or of another type than the schema says.
-    #[error("column {name:?} is not the one the schema declares")]
+    /// The batch ends before it.
+    #[error("the batch has no such row")]
+    NoRow,
+    /// A column that the schema does not know, or knows with another type.
+    #[error("column {name:?} is not as the schema declares it")]
     Column {
         /// Which.
         name: String,
@@ -135,21 +146,6 @@ impl Node {
     }
 }
 
-fn push_member(
-    members: &mut Vec<(String, Node)>,
-    field: &Field,
-    column: &ArrayRef,
-    row: usize,
-) -> Result<(), RebuildError> {
-    if column.is_valid(row) {
-        members.push((
-            json_string(field.name.as_bytes()),
-            value(field, column, row)?,
-        ));
-    }
-    Ok(())
-}
-
 fn value(field: &Field, column: &ArrayRef, row: usize) -> Result<Node, RebuildError> {
     if column.is_null(row) {
         return Ok(Node::Text("null".to_owned()));
@@ -179,28 +175,40 @@ fn value(field: &Field, column: &ArrayRef, row: usize) -> Result<Node, RebuildEr
         FieldKind::MidnightDate => column
             .as_primitive_opt::<Date32Type>()
             .map(|values| Node::Text(format!("\"{}{MIDNIGHT}\"", format_date(values.value(row))))),
-        FieldKind::Struct(fields) => return object(field, fields, column, row),
+        FieldKind::Struct(fields) => match column.as_struct_opt() {
+            Some(objects) => {
+                return object(fields, objects.fields().iter().zip(objects.columns()), row);
+            }
+            None => None,
+        },
         FieldKind::List(item) => return list(field, item, column, row),
     };
     node.ok_or_else(|| RebuildError::column(&field.name))
 }
 
-fn object(
-    field: &Field,
+/// Writes the members of an object, in the order of the schema.
+fn object<'a>(
     fields: &[Field],
-    column: &ArrayRef,
+    columns: impl Iterator<Item = (&'a FieldRef, &'a ArrayRef)>,
     row: usize,
 ) -> Result<Node, RebuildError> {
-    let objects = column
-        .as_struct_opt()
-        .ok_or_else(|| RebuildError::column(&field.name))?;
     let mut members = Vec::new();
-    for field in fields {
-        if let Some(column) = objects.column_by_name(&field.name) {
-            push_member(&mut members, field, column, row)?;
-        }
+    for (arrow, column) in columns.filter(|(_, column)| column.is_valid(row)) {
+        let declared = fields.iter().position(|field| field.name == *arrow.name());
+        let position = declared.ok_or_else(|| RebuildError::column(arrow.name()))?;
+        let field = &fields[position];
+        members.push((
+            position,
+            (
+                json_string(field.name.as_bytes()),
+                value(field, column, row)?,
+            ),
+        ));
     }
-    Ok(Node::Object(members))
+    members.sort_by_key(|(position, _)| *position);
+    Ok(Node::Object(
+        members.into_iter().map(|(_, member)| member).collect(),
+    ))
 }
 
 fn list(field: &Field, item: &Field, column: &ArrayRef, row: usize) -> Result<Node, RebuildError> {

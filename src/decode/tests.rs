@@ -338,3 +338,4 @@ fn list_elements_beyond_the_limit_are_left_over_with_their_whole_list() {
 
 mod envelope;
 mod oracle;
+mod rebuilding;

@@ -104,6 +104,17 @@ impl Json {
         Self::Object(normal)
     }
 
+    /// Returns the first member of a name.
+    pub(crate) fn member(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Object(members) => members
+                .iter()
+                .find(|(key, _)| *key == units(name))
+                .map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
     /// Turns the order of the keys of all objects round.
     pub(crate) fn reversed(self) -> Self {
         match self {
