@@ -4,6 +4,7 @@
 //! again here and nowhere else. Neither the key nor an address with its query reaches an error or a log.
 
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +36,17 @@ const MAX_ERROR_BYTES: u64 = 64 << 10;
 /// A success below this size may be an error envelope in disguise, which is looked into.
 const MAX_DISGUISED_BYTES: usize = 16 << 10;
 
+/// What a client has sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests, retries included.
+    pub requests: u64,
+    /// Answers with status 429.
+    pub rate_limited: u64,
+    /// Requests that were retries.
+    pub retries: u64,
+}
+
 /// Kombo's API behind one key. Clones share connections, budget and clock.
 #[derive(Clone)]
 pub struct HttpApi(Arc<Shared>);
@@ -46,6 +58,8 @@ struct Shared {
     max_page_bytes: u64,
     throttle: Throttle,
     retries: Retries,
+    requests: AtomicU64,
+    rate_limited: AtomicU64,
     clock: Arc<dyn Clock>,
     server_clock: Mutex<ServerClock>,
     started: Instant,
@@ -90,6 +104,8 @@ impl HttpApi {
             max_page_bytes: settings.max_page_bytes.get(),
             throttle: Throttle::new(settings),
             retries: Retries::new(settings),
+            requests: AtomicU64::new(0),
+            rate_limited: AtomicU64::new(0),
             clock,
             server_clock: Mutex::default(),
             started: Instant::now(),
@@ -102,10 +118,14 @@ impl HttpApi {
         self.0.throttle.view()
     }
 
-    /// Returns how many requests were retries.
+    /// Returns what was sent so far.
     #[must_use]
-    pub fn retries(&self) -> u64 {
-        self.0.retries.made()
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            requests: self.0.requests.load(Ordering::Relaxed),
+            rate_limited: self.0.rate_limited.load(Ordering::Relaxed),
+            retries: self.0.retries.made(),
+        }
     }
 
     async fn call(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
@@ -144,12 +164,16 @@ impl HttpApi {
         let mut permit = shared.throttle.admit(call.lane, call.integration).await;
         let sent = Instant::now();
         permit.leaves();
+        shared.requests.fetch_add(1, Ordering::Relaxed);
         let mut response = request.send().await.map_err(lost_before_headers)?;
         let received = Instant::now();
         let status = response.status().as_u16();
         let headers = response.headers();
         let rate = RateHeaders::read(|name| headers.get(name)?.to_str().ok());
         permit.answered(rate, status);
+        if status == 429 {
+            shared.rate_limited.fetch_add(1, Ordering::Relaxed);
+        }
         let (base, observed_at) = self.instants(headers, sent, received);
         if status != 200 {
             let body = read_error(&mut response).await;

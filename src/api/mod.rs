@@ -14,7 +14,7 @@ mod settings;
 mod throttle;
 
 pub use error::{ApiError, ErrorCode, ErrorReach, LostAnswer, ParkReason, SkipReason};
-pub use http::HttpApi;
+pub use http::{HttpApi, Traffic};
 pub use settings::{ApiKey, ApiSettings, BaseUrl, Region, SetupError};
 pub use throttle::ThrottleView;
 

@@ -40,12 +40,29 @@ pub(super) async fn backfill(
 }
 
 /// Asks Kombo for the integrations and writes down those it knows, before any of their rows arrive.
-async fn known(session: &Session, api: &HttpApi, lake: &Lake) -> Result<(Vec<Known>, Vec<Unknown>), Failure> {
+async fn known(
+    session: &Session,
+    api: &HttpApi,
+    lake: &Lake,
+) -> Result<(Vec<Known>, Vec<Unknown>), Failure> {
     let integrations = session.integrations(lake).await?;
-    let (known, unknown) = resolve(api, &integrations, &session.endpoints, session.concurrency()).await;
-    let registrations: Vec<_> = known.iter().map(|known| session.registration(known)).collect();
+    let (known, unknown) = resolve(
+        api,
+        &integrations,
+        &session.endpoints,
+        session.concurrency(),
+    )
+    .await;
+    let registrations: Vec<_> = known
+        .iter()
+        .map(|known| session.registration(known))
+        .collect();
     lake.register(&registrations).await?;
-    if unknown.is_empty() && known.iter().all(|integration| integration.targets.is_empty()) {
+    if unknown.is_empty()
+        && known
+            .iter()
+            .all(|integration| integration.targets.is_empty())
+    {
         return Err(Failure::new(
             FAILED,
             "none of the selected endpoints belongs to the category of an integration",

@@ -16,7 +16,10 @@ pub(super) async fn run(session: &Session) -> Result<bool, Failure> {
     let lake = check_lake(session, &mut checks).await;
     let api = session.api()?;
     match api.check_key().await {
-        Ok(key) => checks.ok("API key", format!("accepted, environment {}", key.environment_id)),
+        Ok(key) => checks.ok(
+            "API key",
+            format!("accepted, environment {}", key.environment_id),
+        ),
         Err(error) => {
             checks.failed("API key", with_causes(&error), error.advice());
             return Ok(false);
@@ -65,7 +68,10 @@ async fn check_lake(session: &Session, checks: &mut Checks) -> Option<Lake> {
         }
     };
     match lake.probe().await {
-        Ok(()) => checks.ok("lake", format!("{} takes writes and puts if absent", sink.lake.url)),
+        Ok(()) => checks.ok(
+            "lake",
+            format!("{} takes writes and puts if absent", sink.lake.url),
+        ),
         Err(error) => checks.failed("lake", with_causes(&error), error.advice()),
     }
     Some(lake)
@@ -77,25 +83,52 @@ fn check_integration(session: &Session, checks: &mut Checks, id: &str, info: &In
         checks.failed(id, format!("its status is {}", info.status), advice);
         return;
     }
-    if let Some(setup) = info.setup_status.as_deref().filter(|status| *status != "COMPLETED") {
+    if let Some(setup) = info
+        .setup_status
+        .as_deref()
+        .filter(|status| *status != "COMPLETED")
+    {
         let advice = "wait until Kombo has finished the first sync; a fetch before that is refused";
         checks.failed(id, format!("its setup is {setup}"), advice);
         return;
     }
-    let endpoints = session.endpoints.iter().filter(|e| Some(e.category) == Category::from_name(&info.category));
+    let endpoints = session
+        .endpoints
+        .iter()
+        .filter(|e| Some(e.category) == Category::from_name(&info.category));
     let mut readable = Vec::new();
     for endpoint in endpoints {
         let own = endpoint.models.first().map(|model| model.name.as_str());
         let model = own.and_then(|own| info.read_models.iter().find(|model| model.id == own));
         match model {
             Some(model) if !model.is_available => {
-                checks.note(id, format!("{} cannot be read: {} is not available", endpoint.name(), model.id));
+                checks.note(
+                    id,
+                    format!(
+                        "{} cannot be read: {} is not available",
+                        endpoint.name(),
+                        model.id
+                    ),
+                );
             }
             _ => readable.push(endpoint.name().as_str()),
         }
     }
     if let Some(since) = &info.data_expired_at {
-        checks.note(id, format!("scopes or filters changed at {since}; rows are stale until Kombo has synced again"));
+        checks.note(
+            id,
+            format!(
+                "scopes or filters changed at {since}; rows are stale until Kombo has synced again"
+            ),
+        );
     }
-    checks.ok(id, format!("{} {}, can read {}", info.tool, info.category, readable.join(", ")));
+    checks.ok(
+        id,
+        format!(
+            "{} {}, can read {}",
+            info.tool,
+            info.category,
+            readable.join(", ")
+        ),
+    );
 }

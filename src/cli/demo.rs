@@ -25,7 +25,11 @@ use crate::twin::{SharedWorld, Twin, TwinSettings};
 const INTEGRATIONS: u32 = 4;
 
 /// Runs the demo and returns its report and the lines that query what landed.
-pub(super) async fn run(args: &DemoArgs, catalog: &Catalog, quiet: bool) -> Result<(Report, String), Failure> {
+pub(super) async fn run(
+    args: &DemoArgs,
+    catalog: &Catalog,
+    quiet: bool,
+) -> Result<(Report, String), Failure> {
     let settings = TwinSettings {
         address: ([127, 0, 0, 1], 0).into(),
         integrations: INTEGRATIONS,
@@ -35,13 +39,23 @@ pub(super) async fn run(args: &DemoArgs, catalog: &Catalog, quiet: bool) -> Resu
         ..TwinSettings::default()
     };
     let no_twin = |error: std::io::Error| {
-        Failure::new(FAILED, format!("the demo's twin cannot be served: {error}"), "free a port of the loopback address")
+        Failure::new(
+            FAILED,
+            format!("the demo's twin cannot be served: {error}"),
+            "free a port of the loopback address",
+        )
     };
     let listener = Twin::bind(&settings).await.map_err(no_twin)?;
     let address = listener.local_addr().map_err(no_twin)?;
     let world = World::with_catalog(settings.world(), catalog);
-    let integrations = world.integrations().iter().map(|known| known.id().to_string()).collect();
-    eprintln!("A stand-in for Kombo serves {INTEGRATIONS} made-up customers at http://{address}/v1");
+    let integrations = world
+        .integrations()
+        .iter()
+        .map(|known| known.id().to_string())
+        .collect();
+    eprintln!(
+        "A stand-in for Kombo serves {INTEGRATIONS} made-up customers at http://{address}/v1"
+    );
     let overrides = Overrides {
         integrations,
         lake_url: Some(args.lake.display().to_string()),
@@ -53,9 +67,14 @@ pub(super) async fn run(args: &DemoArgs, catalog: &Catalog, quiet: bool) -> Resu
     let (_stop, stopped) = oneshot::channel::<()>();
     let mut twin = JoinSet::new();
     let latency = settings.latency();
-    twin.spawn(Twin::serve_world(listener, SharedWorld::new(world), latency, async {
-        drop(stopped.await);
-    }));
+    twin.spawn(Twin::serve_world(
+        listener,
+        SharedWorld::new(world),
+        latency,
+        async {
+            drop(stopped.await);
+        },
+    ));
     let session = Session::new(Config::from_overrides(overrides)?, catalog)?;
     let api = Arc::new(HttpApi::new(
         session.config.source.api_url.clone(),
@@ -63,8 +82,15 @@ pub(super) async fn run(args: &DemoArgs, catalog: &Catalog, quiet: bool) -> Resu
         &session.config.source.request,
         Arc::clone(&session.clock),
     )?);
-    let order = BackfillSettings { mode: BackfillMode::Full, skip_newer_than: None, concurrency: session.concurrency() };
-    let report = backfill(&session, api, order, |tables, api| Progress::new(tables, quiet, wait_view(api))).await?;
+    let order = BackfillSettings {
+        mode: BackfillMode::Full,
+        skip_newer_than: None,
+        concurrency: session.concurrency(),
+    };
+    let report = backfill(&session, api, order, |tables, api| {
+        Progress::new(tables, quiet, wait_view(api))
+    })
+    .await?;
     Ok((report, what_next(&args.lake)))
 }
 
@@ -72,7 +98,11 @@ pub(super) async fn run(args: &DemoArgs, catalog: &Catalog, quiet: bool) -> Resu
 fn what_next(lake: &Path) -> String {
     let lake = lake.display().to_string();
     let mut text = String::from("\nRead it, the latest version of each row:\n");
-    for (engine, lines) in snippets(&lake, "ats_applications", &["id", "outcome", "candidate", "changed_at"]) {
+    for (engine, lines) in snippets(
+        &lake,
+        "ats_applications",
+        &["id", "outcome", "candidate", "changed_at"],
+    ) {
         writeln!(text, "\n-- {engine}\n{lines}").expect("a string takes all text");
     }
     text

@@ -25,8 +25,16 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    pub(super) fn new(exit_code: u8, message: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { message: message.into(), advice: Some(advice.into()), exit_code }
+    pub(super) fn new(
+        exit_code: u8,
+        message: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self {
+            message: message.into(),
+            advice: Some(advice.into()),
+            exit_code,
+        }
     }
 }
 
@@ -42,31 +50,55 @@ impl fmt::Display for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self { message: with_causes(&error), advice: None, exit_code: error.exit_code() }
+        Self {
+            message: with_causes(&error),
+            advice: None,
+            exit_code: error.exit_code(),
+        }
     }
 }
 
 impl From<CatalogError> for Failure {
     fn from(error: CatalogError) -> Self {
-        Self { message: with_causes(&error), advice: None, exit_code: CONFIG }
+        Self {
+            message: with_causes(&error),
+            advice: None,
+            exit_code: CONFIG,
+        }
     }
 }
 
 impl From<SetupError> for Failure {
     fn from(error: SetupError) -> Self {
-        Self { message: with_causes(&error), advice: None, exit_code: CONFIG }
+        Self {
+            message: with_causes(&error),
+            advice: None,
+            exit_code: CONFIG,
+        }
     }
 }
 
 impl From<LakeError> for Failure {
     fn from(error: LakeError) -> Self {
-        let exit_code = if error.is_configuration() { CONFIG } else { FAILED };
-        Self { message: with_causes(&error), advice: Some(error.advice().to_owned()), exit_code }
+        let exit_code = if error.is_configuration() {
+            CONFIG
+        } else {
+            FAILED
+        };
+        Self {
+            message: with_causes(&error),
+            advice: Some(error.advice().to_owned()),
+            exit_code,
+        }
     }
 }
 
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
-        Self { message: with_causes(&error), advice: Some(error.advice().to_owned()), exit_code: FAILED }
+        Self {
+            message: with_causes(&error),
+            advice: Some(error.advice().to_owned()),
+            exit_code: FAILED,
+        }
     }
 }

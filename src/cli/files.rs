@@ -25,27 +25,61 @@ pub(super) async fn run(
     parts: &[(Part, &'static str)],
     json: bool,
 ) -> Result<(), Failure> {
-    let endpoint = catalog.find_table(table).or_else(|| catalog.find(table)).ok_or_else(|| {
-        let names = catalog.endpoints().iter().map(|endpoint| endpoint.name().table_name());
-        let near = names.max_by(|a, b| strsim::jaro(a, table).total_cmp(&strsim::jaro(b, table))).unwrap_or_default();
-        Failure::new(USAGE, format!("there is no table {table:?}"), format!("did you mean {near:?}?"))
-    })?;
+    let endpoint = catalog
+        .find_table(table)
+        .or_else(|| catalog.find(table))
+        .ok_or_else(|| {
+            let names = catalog
+                .endpoints()
+                .iter()
+                .map(|endpoint| endpoint.name().table_name());
+            let near = names
+                .max_by(|a, b| strsim::jaro(a, table).total_cmp(&strsim::jaro(b, table)))
+                .unwrap_or_default();
+            Failure::new(
+                USAGE,
+                format!("there is no table {table:?}"),
+                format!("did you mean {near:?}?"),
+            )
+        })?;
     let lake = session.lake().await?;
-    let wanted: Vec<_> = session.config.source.integrations.iter().map(|id| id.key().to_string()).collect();
+    let wanted: Vec<_> = session
+        .config
+        .source
+        .integrations
+        .iter()
+        .map(|id| id.key().to_string())
+        .collect();
     let mut lines = Vec::new();
     for &(part, name) in parts {
         let folder = lake.table_url(endpoint.name(), part);
         for file in lake.files(endpoint, part).await? {
-            let key = file.partition_values.get("integration_key").cloned().flatten();
-            if key.as_ref().is_some_and(|key| !wanted.is_empty() && !wanted.contains(key)) {
+            let key = file
+                .partition_values
+                .get("integration_key")
+                .cloned()
+                .flatten();
+            if key
+                .as_ref()
+                .is_some_and(|key| !wanted.is_empty() && !wanted.contains(key))
+            {
                 continue;
             }
             let url = format!("{}/{}", folder.as_str().trim_end_matches('/'), file.path);
-            lines.push(FileLine { url, part: name, integration_key: key, bytes: file.size, rows: file.num_records });
+            lines.push(FileLine {
+                url,
+                part: name,
+                integration_key: key,
+                bytes: file.size,
+                rows: file.num_records,
+            });
         }
     }
     if json {
-        println!("{}", serde_json::to_string_pretty(&lines).expect("lines hold only strings and numbers"));
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&lines).expect("lines hold only strings and numbers")
+        );
     } else {
         for line in lines {
             println!("{}", line.url.strip_prefix("file://").unwrap_or(&line.url));

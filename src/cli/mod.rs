@@ -43,7 +43,10 @@ pub fn main() -> ExitCode {
         }
     };
     logs::start(args.global.log_format, args.global.verbosity());
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: the runtime does not start: {error}");
@@ -71,8 +74,12 @@ async fn run(args: Args) -> Result<u8, Failure> {
             print!("{}", generate());
             true
         }
-        Verb::Validate(settings) => validate(&session(&global, settings.overrides(), &catalog)?, &catalog),
-        Verb::Check(settings) => check::run(&session(&global, settings.overrides(), &catalog)?).await?,
+        Verb::Validate(settings) => {
+            validate(&session(&global, settings.overrides(), &catalog)?, &catalog)
+        }
+        Verb::Check(settings) => {
+            check::run(&session(&global, settings.overrides(), &catalog)?).await?
+        }
         Verb::Backfill(args) => {
             let session = session(&global, args.settings.overrides(), &catalog)?;
             interruptible(backfill_verb(&args, &session, quiet)).await?
@@ -94,19 +101,31 @@ async fn run(args: Args) -> Result<u8, Failure> {
     Ok(if success { 0 } else { FAILED })
 }
 
-fn session(global: &GlobalArgs, overrides: Overrides, catalog: &Catalog) -> Result<Session, Failure> {
+fn session(
+    global: &GlobalArgs,
+    overrides: Overrides,
+    catalog: &Catalog,
+) -> Result<Session, Failure> {
     Session::new(Config::load(global.config.as_deref(), overrides)?, catalog)
 }
 
 fn validate(session: &Session, catalog: &Catalog) -> bool {
     let Config { source, sink, .. } = &session.config;
     let (selected, all) = (session.endpoints.len(), catalog.endpoints().len());
-    println!("ok      source {}: {} integrations, {selected} of {all} endpoints", source.name, source.integrations.len());
+    println!(
+        "ok      source {}: {} integrations, {selected} of {all} endpoints",
+        source.name,
+        source.integrations.len()
+    );
     println!("ok      sink {}: {}", sink.name, sink.lake.url);
     true
 }
 
-async fn backfill_verb(args: &BackfillArgs, session: &Session, quiet: bool) -> Result<bool, Failure> {
+async fn backfill_verb(
+    args: &BackfillArgs,
+    session: &Session,
+    quiet: bool,
+) -> Result<bool, Failure> {
     if args.plan {
         let (text, complete) = plan::run(session).await?;
         print!("{text}");
@@ -118,8 +137,10 @@ async fn backfill_verb(args: &BackfillArgs, session: &Session, quiet: bool) -> R
         concurrency: session.concurrency(),
     };
     let api = session.api()?;
-    let report =
-        backfill::backfill(session, api, settings, |tables, api| Progress::new(tables, quiet, wait_view(api))).await?;
+    let report = backfill::backfill(session, api, settings, |tables, api| {
+        Progress::new(tables, quiet, wait_view(api))
+    })
+    .await?;
     if args.json {
         println!("{}", report.json());
     } else {
@@ -128,7 +149,11 @@ async fn backfill_verb(args: &BackfillArgs, session: &Session, quiet: bool) -> R
     Ok(report.is_success())
 }
 
-async fn files_verb(args: &FilesArgs, global: &GlobalArgs, catalog: &Catalog) -> Result<(), Failure> {
+async fn files_verb(
+    args: &FilesArgs,
+    global: &GlobalArgs,
+    catalog: &Catalog,
+) -> Result<(), Failure> {
     let settings = SettingsArgs {
         integrations: args.integration.iter().cloned().collect(),
         lake_url: args.lake_url.clone(),

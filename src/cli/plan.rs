@@ -15,7 +15,13 @@ pub(super) async fn run(session: &Session) -> Result<(String, bool), Failure> {
     let api = session.api()?;
     let lake = session.lake().await?;
     let integrations = session.integrations(&lake).await?;
-    let (known, unknown) = resolve(&*api, &integrations, &session.endpoints, session.concurrency()).await;
+    let (known, unknown) = resolve(
+        &*api,
+        &integrations,
+        &session.endpoints,
+        session.concurrency(),
+    )
+    .await;
     let concurrency = session.concurrency();
     let mut estimates = first_pages(&*api, take_turns(&known), concurrency).await;
     for estimate in &mut estimates {
@@ -23,16 +29,27 @@ pub(super) async fn run(session: &Session) -> Result<(String, bool), Failure> {
     }
     let mut text = table(&estimates, session);
     for unknown in &unknown {
-        writeln!(text, "failed  {}: {}", unknown.id, with_causes(&unknown.reason)).expect("a string takes all text");
+        writeln!(
+            text,
+            "failed  {}: {}",
+            unknown.id,
+            with_causes(&unknown.reason)
+        )
+        .expect("a string takes all text");
     }
     Ok((text, unknown.is_empty()))
 }
 
 async fn known_rows(lake: &Lake, estimate: &Estimate) -> Result<Option<u64>, Failure> {
     let key = estimate.target.table.integration.key();
-    let files = lake.files(&estimate.target.endpoint, Part::Snapshots).await?;
+    let files = lake
+        .files(&estimate.target.endpoint, Part::Snapshots)
+        .await?;
     let own = files.iter().filter(|file| {
-        file.partition_values.get("integration_key").and_then(Option::as_deref) == Some(key.as_str())
+        file.partition_values
+            .get("integration_key")
+            .and_then(Option::as_deref)
+            == Some(key.as_str())
     });
     let rows: u64 = own.filter_map(|file| file.num_records).sum();
     Ok((rows > 0).then_some(rows))
@@ -48,7 +65,11 @@ fn table(estimates: &[Estimate], session: &Session) -> String {
         let name = estimate.target.table.to_string();
         let line = match &estimate.first_page {
             Ok(_) if exact => format!("{name:<62}{:>14}{:>12}", count(rows), count(requests)),
-            Ok(_) => format!("{name:<62}{:>14}{:>12}", format!("{} or more", count(rows)), count(requests)),
+            Ok(_) => format!(
+                "{name:<62}{:>14}{:>12}",
+                format!("{} or more", count(rows)),
+                count(requests)
+            ),
             Err(error) => format!("{name:<62}  {}", with_causes(error)),
         };
         rows_total += rows;

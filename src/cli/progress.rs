@@ -38,7 +38,11 @@ pub(super) struct Progress {
 }
 
 enum Display {
-    Bars { all: MultiProgress, total: ProgressBar, wait: WaitView },
+    Bars {
+        all: MultiProgress,
+        total: ProgressBar,
+        wait: WaitView,
+    },
     Lines,
     Silent,
 }
@@ -66,7 +70,10 @@ impl Progress {
             total.enable_steady_tick(Duration::from_millis(250));
             Display::Bars { all, total, wait }
         };
-        Self { display, tables: Mutex::default() }
+        Self {
+            display,
+            tables: Mutex::default(),
+        }
     }
 
     /// Takes the bars away, so that what follows stands on clean lines.
@@ -95,7 +102,13 @@ impl Progress {
             Display::Lines | Display::Silent => None,
         };
         let now = Instant::now();
-        let running = Running { bar, rows: 0, pages: 0, started: now, last_line: now };
+        let running = Running {
+            bar,
+            rows: 0,
+            pages: 0,
+            started: now,
+            last_line: now,
+        };
         if let Some(old) = self.running().insert(target.table.clone(), running) {
             old.clear();
         }
@@ -103,16 +116,27 @@ impl Progress {
 
     fn page(&self, target: &Target, rows: u64) {
         let mut tables = self.running();
-        let Some(running) = tables.get_mut(&target.table) else { return };
+        let Some(running) = tables.get_mut(&target.table) else {
+            return;
+        };
         running.rows += rows;
         running.pages += 1;
         if let Some(bar) = &running.bar {
             bar.set_position(running.rows);
             bar.set_message(format!("{} pages", count(running.pages)));
-        } else if matches!(self.display, Display::Lines) && running.last_line.elapsed() >= LINE_EVERY {
+        } else if matches!(self.display, Display::Lines)
+            && running.last_line.elapsed() >= LINE_EVERY
+        {
             running.last_line = Instant::now();
-            let (rows, pages, elapsed) = (count(running.rows), count(running.pages), seconds(running.started.elapsed()));
-            eprintln!("fetching   {}: {rows} rows, {pages} pages, {elapsed}", target.table);
+            let (rows, pages, elapsed) = (
+                count(running.rows),
+                count(running.pages),
+                seconds(running.started.elapsed()),
+            );
+            eprintln!(
+                "fetching   {}: {rows} rows, {pages} pages, {elapsed}",
+                target.table
+            );
         }
     }
 
@@ -149,7 +173,11 @@ impl Observer for Progress {
             Step::Started(_) => self.start(target),
             Step::Page { rows } => self.page(target, rows),
             Step::Fetched => {
-                if let Some(bar) = self.running().get(&target.table).and_then(|running| running.bar.as_ref()) {
+                if let Some(bar) = self
+                    .running()
+                    .get(&target.table)
+                    .and_then(|running| running.bar.as_ref())
+                {
                     bar.set_message("waiting for its commit");
                 }
             }
@@ -167,7 +195,11 @@ fn ended_line(outcome: &Outcome) -> String {
     let table = &outcome.table;
     match &outcome.ending {
         Ending::Committed(_) => {
-            let (rows, pages, elapsed) = (count(outcome.rows), count(outcome.pages), seconds(outcome.elapsed));
+            let (rows, pages, elapsed) = (
+                count(outcome.rows),
+                count(outcome.pages),
+                seconds(outcome.elapsed),
+            );
             format!("committed  {table}: {rows} rows, {pages} pages, {elapsed}")
         }
         Ending::Skipped => format!("skipped    {table}: its snapshot is young enough"),
@@ -179,23 +211,40 @@ fn ended_line(outcome: &Outcome) -> String {
 }
 
 fn total_style() -> ProgressStyle {
-    ProgressStyle::with_template("{bar:30.green/dim} {pos}/{len} tables  {elapsed} elapsed, about {eta} left")
-        .expect("the template is constant")
+    ProgressStyle::with_template(
+        "{bar:30.green/dim} {pos}/{len} tables  {elapsed} elapsed, about {eta} left",
+    )
+    .expect("the template is constant")
 }
 
 fn table_style(wait: WaitView) -> ProgressStyle {
-    ProgressStyle::with_template("{spinner:.green} {prefix:.bold}  {rows} rows  {rate}  {msg}{wait:.yellow}")
-        .expect("the template is constant")
-        .with_key("rows", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+    ProgressStyle::with_template(
+        "{spinner:.green} {prefix:.bold}  {rows} rows  {rate}  {msg}{wait:.yellow}",
+    )
+    .expect("the template is constant")
+    .with_key(
+        "rows",
+        |state: &ProgressState, out: &mut dyn std::fmt::Write| {
             // Writing to a display line cannot fail in a way that matters.
             drop(out.write_str(&count(state.pos())));
-        })
-        .with_key("rate", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        },
+    )
+    .with_key(
+        "rate",
+        |state: &ProgressState, out: &mut dyn std::fmt::Write| {
             drop(write!(out, "{:.0} rows/s", state.per_sec()));
-        })
-        .with_key("wait", move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
+        },
+    )
+    .with_key(
+        "wait",
+        move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
             if let Some(left) = wait() {
-                drop(write!(out, "  waiting {} for the rate limit", seconds(left)));
+                drop(write!(
+                    out,
+                    "  waiting {} for the rate limit",
+                    seconds(left)
+                ));
             }
-        })
+        },
+    )
 }

@@ -29,7 +29,11 @@ LIMIT 5;"
 }
 
 fn polars(lake: &str, table: &str, columns: &[&str]) -> String {
-    let columns = columns.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ");
+    let columns = columns
+        .iter()
+        .map(|column| format!("\"{column}\""))
+        .collect::<Vec<_>>()
+        .join(", ");
     format!(
         "import polars as pl
 snapshots, deltas = (pl.scan_delta(f\"{lake}/{table}/{{part}}\") for part in (\"snapshots\", \"deltas\"))

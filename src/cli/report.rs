@@ -29,7 +29,11 @@ pub(super) struct Report {
 impl Report {
     /// Returns whether everything asked for was done.
     pub(super) fn is_success(&self) -> bool {
-        self.unknown.is_empty() && self.outcomes.iter().all(|outcome| outcome.ending.is_success())
+        self.unknown.is_empty()
+            && self
+                .outcomes
+                .iter()
+                .all(|outcome| outcome.ending.is_success())
     }
 
     /// Writes the report for people.
@@ -37,21 +41,44 @@ impl Report {
         let mut text = landed(&self.outcomes);
         for outcome in &self.outcomes {
             if let Ending::LeftOut { reason, advice } = &outcome.ending {
-                line(&mut text, &format!("left out  {}: {reason}\n          {advice}", outcome.table));
+                line(
+                    &mut text,
+                    &format!("left out  {}: {reason}\n          {advice}", outcome.table),
+                );
             }
         }
         for unknown in &self.unknown {
             let reason = with_causes(&unknown.reason);
-            line(&mut text, &format!("failed    {}: {reason}\n          {}", unknown.id, unknown.reason.advice()));
+            line(
+                &mut text,
+                &format!(
+                    "failed    {}: {reason}\n          {}",
+                    unknown.id,
+                    unknown.reason.advice()
+                ),
+            );
         }
         for outcome in &self.outcomes {
             if let Ending::Failed(failure) = &outcome.ending {
-                line(&mut text, &format!("failed    {}: {failure}\n          {}", outcome.table, failure.advice));
+                line(
+                    &mut text,
+                    &format!(
+                        "failed    {}: {failure}\n          {}",
+                        outcome.table, failure.advice
+                    ),
+                );
             }
         }
-        let not_tried = self.outcomes.iter().filter(|outcome| matches!(outcome.ending, Ending::NotTried)).count();
+        let not_tried = self
+            .outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome.ending, Ending::NotTried))
+            .count();
         if not_tried > 0 {
-            line(&mut text, &format!("not tried {not_tried} tables, because Kombo rejected the API key"));
+            line(
+                &mut text,
+                &format!("not tried {not_tried} tables, because Kombo rejected the API key"),
+            );
         }
         line(&mut text, &self.total());
         text
@@ -73,27 +100,66 @@ impl Report {
     }
 
     fn rows(&self) -> u64 {
-        committed(&self.outcomes).map(|(outcome, _)| outcome.rows).sum()
+        committed(&self.outcomes)
+            .map(|(outcome, _)| outcome.rows)
+            .sum()
     }
 
     fn total(&self) -> String {
         let (tables, rows) = (committed(&self.outcomes).count(), self.rows());
-        let mut text = format!("{} rows in {tables} tables, {}", count(rows), seconds(self.elapsed));
+        let mut text = format!(
+            "{} rows in {tables} tables, {}",
+            count(rows),
+            seconds(self.elapsed)
+        );
         write!(text, ", {} requests", count(self.requests)).expect("a string takes all text");
         if self.waited >= Duration::from_secs(1) {
-            write!(text, ", {} of waiting for the rate limit", seconds(self.waited)).expect("a string takes all text");
+            write!(
+                text,
+                ", {} of waiting for the rate limit",
+                seconds(self.waited)
+            )
+            .expect("a string takes all text");
         }
-        let skipped = self.outcomes.iter().filter(|outcome| matches!(outcome.ending, Ending::Skipped)).count();
+        let skipped = self
+            .outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome.ending, Ending::Skipped))
+            .count();
         if skipped > 0 {
-            write!(text, "; {skipped} tables skipped, their snapshots are young enough").expect("a string takes all text");
+            write!(
+                text,
+                "; {skipped} tables skipped, their snapshots are young enough"
+            )
+            .expect("a string takes all text");
         }
-        let rest: u64 = self.outcomes.iter().filter_map(|outcome| outcome.end).map(|end| end.rest_values).sum();
+        let rest: u64 = self
+            .outcomes
+            .iter()
+            .filter_map(|outcome| outcome.end)
+            .map(|end| end.rest_values)
+            .sum();
         if rest > 0 {
-            write!(text, "; {} values fit no column and are in _rest", count(rest)).expect("a string takes all text");
+            write!(
+                text,
+                "; {} values fit no column and are in _rest",
+                count(rest)
+            )
+            .expect("a string takes all text");
         }
-        let quarantined: u64 = self.outcomes.iter().filter_map(|outcome| outcome.end).map(|end| end.quarantined).sum();
+        let quarantined: u64 = self
+            .outcomes
+            .iter()
+            .filter_map(|outcome| outcome.end)
+            .map(|end| end.quarantined)
+            .sum();
         if quarantined > 0 {
-            write!(text, "; {} rows without an id are in kombo_quarantine", count(quarantined)).expect("a string takes all text");
+            write!(
+                text,
+                "; {} rows without an id are in kombo_quarantine",
+                count(quarantined)
+            )
+            .expect("a string takes all text");
         }
         text
     }
@@ -140,7 +206,9 @@ struct Landed {
 fn landed(outcomes: &[Outcome]) -> String {
     let mut endpoints: BTreeMap<String, Landed> = BTreeMap::new();
     for (outcome, commit) in committed(outcomes) {
-        let landed = endpoints.entry(outcome.table.endpoint.table_name()).or_default();
+        let landed = endpoints
+            .entry(outcome.table.endpoint.table_name())
+            .or_default();
         landed.integrations += 1;
         landed.rows += outcome.rows;
         landed.files += commit.files;
@@ -150,10 +218,26 @@ fn landed(outcomes: &[Outcome]) -> String {
         return String::new();
     }
     let mut text = String::new();
-    line(&mut text, &format!("{:<36}{:>12}{:>12}{:>8}{:>11}", "table", "integrations", "rows", "files", "bytes"));
+    line(
+        &mut text,
+        &format!(
+            "{:<36}{:>12}{:>12}{:>8}{:>11}",
+            "table", "integrations", "rows", "files", "bytes"
+        ),
+    );
     for (name, landed) in endpoints {
-        let (integrations, rows, files) = (count(landed.integrations), count(landed.rows), count(landed.files));
-        line(&mut text, &format!("{name:<36}{integrations:>12}{rows:>12}{files:>8}{:>11}", bytes(landed.bytes)));
+        let (integrations, rows, files) = (
+            count(landed.integrations),
+            count(landed.rows),
+            count(landed.files),
+        );
+        line(
+            &mut text,
+            &format!(
+                "{name:<36}{integrations:>12}{rows:>12}{files:>8}{:>11}",
+                bytes(landed.bytes)
+            ),
+        );
     }
     text
 }

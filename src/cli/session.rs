@@ -27,7 +27,11 @@ impl Session {
     /// Works out what the configuration selects. Offline.
     pub(super) fn new(config: Config, catalog: &Catalog) -> Result<Self, Failure> {
         let endpoints = config.select(catalog)?.endpoints().to_vec();
-        Ok(Self { config, endpoints, clock: Arc::new(SystemClock) })
+        Ok(Self {
+            config,
+            endpoints,
+            clock: Arc::new(SystemClock),
+        })
     }
 
     /// Makes the client for Kombo. Sends nothing yet.
@@ -37,7 +41,12 @@ impl Session {
             warn!("{warning}");
         }
         let source = &self.config.source;
-        let api = HttpApi::new(source.api_url.clone(), &key, &source.request, Arc::clone(&self.clock))?;
+        let api = HttpApi::new(
+            source.api_url.clone(),
+            &key,
+            &source.request,
+            Arc::clone(&self.clock),
+        )?;
         Ok(Arc::new(api))
     }
 
@@ -84,7 +93,9 @@ impl Session {
     pub(super) fn rate_limit(&self) -> Option<(u32, Duration)> {
         let request = &self.config.source.request;
         let window = Duration::from_secs(request.rate_limit_duration_secs.get());
-        request.rate_limit_enabled.then(|| (request.rate_limit_num.get(), window))
+        request
+            .rate_limit_enabled
+            .then(|| (request.rate_limit_num.get(), window))
     }
 }
 

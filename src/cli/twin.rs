@@ -17,18 +17,28 @@ pub(super) async fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Failure> {
     let settings = settings(args);
-    let listener = Twin::bind(&settings).await.map_err(|error| cannot_listen(args.address, &error))?;
+    let listener = Twin::bind(&settings)
+        .await
+        .map_err(|error| cannot_listen(args.address, &error))?;
     let world = World::with_catalog(settings.world(), catalog);
     if let Some(folder) = &args.truth {
         dump_world(&world, folder).map_err(|error| {
-            let message = format!("writing the truth into {} failed: {error}", folder.display());
+            let message = format!(
+                "writing the truth into {} failed: {error}",
+                folder.display()
+            );
             Failure::new(FAILED, message, "name a folder that can be written")
         })?;
     }
     announce(&listener, &settings, &world, args.address)?;
-    Twin::serve_world(listener, SharedWorld::new(world), settings.latency(), shutdown)
-        .await
-        .map_err(|error| cannot_listen(args.address, &error))
+    Twin::serve_world(
+        listener,
+        SharedWorld::new(world),
+        settings.latency(),
+        shutdown,
+    )
+    .await
+    .map_err(|error| cannot_listen(args.address, &error))
 }
 
 fn settings(args: &TwinArgs) -> TwinSettings {
@@ -49,10 +59,16 @@ fn announce(
     world: &World,
     asked: SocketAddr,
 ) -> Result<(), Failure> {
-    let address = listener.local_addr().map_err(|error| cannot_listen(asked, &error))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| cannot_listen(asked, &error))?;
     println!("export KOMBO_API_URL=http://{address}/v1");
     println!("export KOMBO_API_KEY={}", settings.api_key);
-    let ids: Vec<_> = world.integrations().iter().map(|integration| integration.id().as_str()).collect();
+    let ids: Vec<_> = world
+        .integrations()
+        .iter()
+        .map(|integration| integration.id().as_str())
+        .collect();
     println!("export KOMBO_INTEGRATIONS={}", ids.join(","));
     println!("# serving; the lines above tell kombo-source where. Ctrl-C ends it");
     Ok(())
@@ -60,5 +76,9 @@ fn announce(
 
 fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Failure {
     let message = format!("cannot serve the twin at {address}: {error}");
-    Failure::new(FAILED, message, "give another --address, such as 127.0.0.1:0 for any free port of loopback")
+    Failure::new(
+        FAILED,
+        message,
+        "give another --address, such as 127.0.0.1:0 for any free port of loopback",
+    )
 }

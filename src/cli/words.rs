@@ -48,9 +48,13 @@ mod tests {
 
     #[test]
     fn numbers_read_as_people_write_them() {
-        assert_eq!([count(7), count(1_000), count(1_234_567)], ["7", "1,000", "1,234,567"]);
+        assert_eq!(
+            [count(7), count(1_000), count(1_234_567)],
+            ["7", "1,000", "1,234,567"]
+        );
         assert_eq!([bytes(999), bytes(4_230_000)], ["999 B", "4.2 MB"]);
-        let durations = [400, 12_000, 200_000, 7_500_000].map(|ms| seconds(Duration::from_millis(ms)));
+        let durations =
+            [400, 12_000, 200_000, 7_500_000].map(|ms| seconds(Duration::from_millis(ms)));
         assert_eq!(durations, ["0.4 s", "12 s", "3 min 20 s", "2 h 5 min"]);
     }
 }

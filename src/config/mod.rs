@@ -66,6 +66,11 @@ impl Config {
         Self::from_text(origin, text.as_deref(), overrides)
     }
 
+    /// Takes flags alone, without looking for a file.
+    pub fn from_overrides(overrides: Overrides) -> Result<Self, ConfigError> {
+        assemble::from_overrides(overrides)
+    }
+
     /// Reads a document that is in memory; `origin` is its name in errors, and its extension tells the format. `None` is
     /// a file that is not there.
     fn from_text(
