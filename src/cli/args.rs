@@ -1,0 +1,394 @@
+//! The words of the command line.
+//!
+//! The API key is no flag: arguments show in process lists and shell histories. It comes from `$KOMBO_API_KEY` or a file.
+
+mod values;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+
+use crate::api::Region;
+use crate::config::Overrides;
+
+use values::{address, duration, positive, region};
+
+const SETTINGS: &str = "Settings (they win over the configuration file)";
+
+/// From Kombo's API to Delta tables: snapshots and deltas of HRIS, ATS, LMS and assessment data.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "kombo-source",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = "\
+Start here:
+  kombo-source demo                        see it work, without a key and without a network
+
+With a key:
+  export KOMBO_API_KEY=...
+  kombo-source check --integration personio:CBNMt7dSNCzBdnRTx87dev4E --lake-url ./lake
+  kombo-source backfill --integration personio:CBNMt7dSNCzBdnRTx87dev4E --lake-url ./lake
+
+With a file:
+  kombo-source generate > kombo.yaml
+  kombo-source validate
+
+Exit codes: 0 all is done, 1 some of it failed, 64 wrong usage, 78 wrong configuration."
+)]
+pub struct Args {
+    /// What holds for every verb.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What holds for every verb.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "For every verb")]
+pub struct GlobalArgs {
+    /// Read this configuration (.yaml, .yml, .toml or .json); kombo.yaml, where there is one, if not given
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "KOMBO_CONFIG",
+        hide_env_values = true,
+        global = true
+    )]
+    pub config: Option<PathBuf>,
+    /// Write logs as lines for people or as JSON
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        env = "KOMBO_LOG_FORMAT",
+        hide_env_values = true,
+        global = true
+    )]
+    pub log_format: LogFormat,
+    /// Say more; twice for every page
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Say less: warnings and errors; twice for errors alone
+    #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "verbose")]
+    pub quiet: u8,
+    /// Take the endpoints and columns from this folder instead of those built in
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "KOMBO_SCHEMAS",
+        hide_env_values = true,
+        global = true
+    )]
+    pub schemas: Option<PathBuf>,
+}
+
+impl GlobalArgs {
+    /// Returns how much more than usual to log; below zero for less.
+    #[must_use]
+    pub fn verbosity(&self) -> i16 {
+        i16::from(self.verbose) - i16::from(self.quiet)
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object per line, for machines.
+    Json,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Verb {
+    /// Bring a made-up customer base into a lake on this machine: no key, no network
+    Demo(DemoArgs),
+    /// Print a configuration with every option, its default and the reason for it
+    #[command(after_help = "\
+Example:
+  kombo-source generate > kombo.yaml")]
+    Generate,
+    /// Read the configuration and say what is wrong with it, offline
+    #[command(after_help = "\
+Examples:
+  kombo-source validate
+  kombo-source validate --config /etc/kombo-source/kombo.yaml")]
+    Validate(SettingsArgs),
+    /// Try the key, each integration, what it lets us read, and writing to the lake
+    #[command(after_help = "\
+Examples:
+  kombo-source check
+  kombo-source check --integration workday:HWUTwvyx2wLoSUHphiWVrp28 --lake-url s3://bucket/lake --region us")]
+    Check(SettingsArgs),
+    /// Fetch integrations into the lake: every row, or what changed since the last time
+    Backfill(BackfillArgs),
+    /// List the live Parquet files of a table, for tools that do not know Delta
+    Files(FilesArgs),
+    /// Serve a stand-in for Kombo on this machine, with made-up companies
+    Twin(TwinArgs),
+}
+
+/// Settings that can stand in the configuration file as well; here they win.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = SETTINGS)]
+pub struct SettingsArgs {
+    /// Whose rows; several times or with commas for several
+    #[arg(
+        short,
+        long = "integration",
+        value_name = "ID",
+        env = "KOMBO_INTEGRATIONS",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub integrations: Vec<String>,
+    /// Which endpoints: a name such as hris/employees or a pattern such as 'ats/*'; several times or with commas
+    #[arg(
+        short,
+        long = "endpoint",
+        value_name = "PATTERN",
+        env = "KOMBO_ENDPOINTS",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub endpoints: Vec<String>,
+    /// Where the lake is.
+    #[arg(
+        short,
+        long,
+        value_name = "URL",
+        env = "KOMBO_LAKE_URL",
+        hide_env_values = true,
+        help = "Where the lake is: a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
+    )]
+    pub lake_url: Option<String>,
+    /// Where your Kombo environment lives; a key works in its own region only
+    #[arg(
+        long,
+        env = "KOMBO_REGION", hide_env_values = true,
+        value_parser = PossibleValuesParser::new(["eu", "us", "ca"]).try_map(|name| region(&name))
+    )]
+    pub region: Option<Region>,
+    /// The API's address in place of a region.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "KOMBO_API_URL",
+        hide_env_values = true,
+        conflicts_with = "region",
+        help = "The API's address in place of a region, such as http://127.0.0.1:8484/v1 for the twin"
+    )]
+    pub api_url: Option<String>,
+    /// Requests in flight at most
+    #[arg(long, value_name = "N", env = "KOMBO_CONCURRENCY", hide_env_values = true, value_parser = positive)]
+    pub concurrency: Option<NonZeroU32>,
+    /// Requests a minute, for the whole API key
+    #[arg(long, value_name = "N", env = "KOMBO_RATE_LIMIT", hide_env_values = true, value_parser = positive)]
+    pub rate_limit: Option<NonZeroU32>,
+    /// Keep to no budget; only against a server of your own
+    #[arg(long, conflicts_with = "rate_limit")]
+    pub no_rate_limit: bool,
+    /// Small files of the program's own
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "KOMBO_DATA_DIR",
+        hide_env_values = true
+    )]
+    pub data_dir: Option<PathBuf>,
+}
+
+impl SettingsArgs {
+    /// Returns the settings as the configuration takes them.
+    #[must_use]
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            integrations: self.integrations.clone(),
+            endpoints: self.endpoints.clone(),
+            lake_url: self.lake_url.clone(),
+            region: self.region,
+            api_url: self.api_url.clone(),
+            concurrency: self.concurrency,
+            rate_limit: self.rate_limit,
+            no_rate_limit: self.no_rate_limit,
+            data_dir: self.data_dir.clone(),
+        }
+    }
+}
+
+/// What `demo` takes.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kombo-source demo
+  kombo-source demo --lake /tmp/lake --rows 100000")]
+pub struct DemoArgs {
+    /// The folder of the lake
+    #[arg(long, value_name = "DIR", default_value = "./demo-lake")]
+    pub lake: PathBuf,
+    /// Rows of the largest table of each integration
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub rows: u64,
+    /// Another seed makes other companies
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// What `backfill` takes.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kombo-source backfill --plan
+  kombo-source backfill --endpoint 'ats/*' --endpoint hris/employees
+  kombo-source backfill --mode delta
+  kombo-source backfill --skip-newer-than 12h          go on where a killed one stopped
+  kombo-source backfill --integration personio:CBNMt7dSNCzBdnRTx87dev4E --lake-url ./lake --json
+
+The API key comes from KOMBO_API_KEY, or from the file that api_key_file names.
+Exit codes: 0 every table is committed, 1 some failed (each is named), 64 wrong usage, 78 wrong configuration.")]
+pub struct BackfillArgs {
+    /// Every row, or what changed since the last committed fetch
+    #[arg(short, long, value_enum, default_value_t)]
+    pub mode: BackfillMode,
+    /// Leave out tables fetched less than this ago, such as 90s, 30m, 12h, 7d or 2w
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub skip_newer_than: Option<Duration>,
+    /// Ask for first pages only, and say which rows, requests and time to expect
+    #[arg(long)]
+    pub plan: bool,
+    /// Print a summary as JSON at the end
+    #[arg(long)]
+    pub json: bool,
+    /// Settings above the file.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+}
+
+/// How much a backfill fetches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum BackfillMode {
+    /// Every row: a snapshot of each table
+    #[default]
+    Full,
+    /// What changed since the last committed fetch; a snapshot where there is none yet
+    Delta,
+}
+
+/// What `files` takes.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kombo-source files --table ats_applications
+  kombo-source files --table hris_employees --part snapshots --integration personio:CBNMt7dSNCzBdnRTx87dev4E
+  kombo-source files --table ats_jobs --lake-url ./demo-lake --json
+
+A bare glob over the folder reads files that were replaced long ago. This list does not hold them.")]
+pub struct FilesArgs {
+    /// The table.
+    #[arg(
+        short,
+        long,
+        value_name = "TABLE",
+        help = "The table: category and endpoint, such as ats_applications"
+    )]
+    pub table: String,
+    /// Only snapshots, or only deltas
+    #[arg(short, long, value_enum)]
+    pub part: Option<FilesPart>,
+    /// Only files with rows of this integration
+    #[arg(short, long, value_name = "ID")]
+    pub integration: Option<String>,
+    /// Print one JSON object per file, with its rows and bytes
+    #[arg(long)]
+    pub json: bool,
+    /// Where the lake is, in place of the configuration file
+    #[arg(
+        short,
+        long,
+        value_name = "URL",
+        env = "KOMBO_LAKE_URL",
+        hide_env_values = true
+    )]
+    pub lake_url: Option<String>,
+}
+
+/// One of the two Delta tables of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FilesPart {
+    /// The live snapshot of each integration
+    Snapshots,
+    /// What was observed to change
+    Deltas,
+}
+
+/// What `twin` takes.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kombo-source twin
+  kombo-source twin --address 127.0.0.1:9000 --integrations 30 --rows 1000 --seed 7
+  kombo-source twin --no-rate-limit --latency-ms 40 --truth ./truth")]
+pub struct TwinArgs {
+    /// Where to listen
+    #[arg(short, long, value_name = "ADDRESS", default_value = "127.0.0.1:8484", value_parser = address)]
+    pub address: SocketAddr,
+    /// How many integrations, spread over the categories
+    #[arg(short, long, value_name = "N", default_value = "3", value_parser = positive)]
+    pub integrations: NonZeroU32,
+    /// Rows of the largest table of each integration
+    #[arg(short, long, value_name = "N", default_value_t = 10_000)]
+    pub rows: u64,
+    /// Another seed makes other companies
+    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Requests a minute that a key may make, as at Kombo
+    #[arg(long, value_name = "N", default_value = "300", value_parser = positive)]
+    pub rate_limit: NonZeroU32,
+    /// Answer as many requests as come
+    #[arg(long, conflicts_with = "rate_limit")]
+    pub no_rate_limit: bool,
+    /// Wait this long before each answer
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub latency_ms: u64,
+    /// Write every row it holds into this folder first, as NDJSON per integration and endpoint
+    #[arg(long, value_name = "DIR")]
+    pub truth: Option<PathBuf>,
+}
+
+impl Args {
+    /// Reads a command line, the program's name first. [`exit_code`] tells what an error means.
+    pub fn from_command_line(
+        words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, clap::Error> {
+        Self::try_parse_from(words)
+    }
+}
+
+/// Returns the exit code that goes with what clap has to say: 0 for help that was asked for, else 64, `EX_USAGE` of
+/// `sysexits.h`.
+#[must_use]
+pub fn exit_code(error: &clap::Error) -> u8 {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
+        _ => 64,
+    }
+}
+
+#[cfg(test)]
+mod tests;

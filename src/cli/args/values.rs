@@ -1,0 +1,84 @@
+//! How values are written, and what a person is told when one is not.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::api::Region;
+
+/// Reads a number with a unit: `90s`, `30m`, `12h`, `7d`, `2w`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    const FORMS: &str = "a duration is a number and a unit, such as 90s, 30m, 12h, 7d or 2w";
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let seconds: u64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 604_800,
+        _ => return Err(FORMS.to_owned()),
+    };
+    if number.is_empty() {
+        return Err(FORMS.to_owned());
+    }
+    let number: Option<u64> = number.parse().ok();
+    number
+        .and_then(|number| number.checked_mul(seconds))
+        .map(Duration::from_secs)
+        .ok_or_else(|| "that is longer than time can be counted".to_owned())
+}
+
+/// Reads a whole number of at least 1.
+pub(super) fn positive(text: &str) -> Result<NonZeroU32, String> {
+    text.parse()
+        .map_err(|_| format!("it must be a whole number from 1 to {}", u32::MAX))
+}
+
+/// Reads an address to listen on.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "it must be an address with a port, such as 127.0.0.1:8484".to_owned())
+}
+
+/// Reads the name of a region.
+pub(super) fn region(name: &str) -> Result<Region, String> {
+    match name {
+        "eu" => Ok(Region::Eu),
+        "us" => Ok(Region::Us),
+        "ca" => Ok(Region::Ca),
+        _ => Err("a region is eu, us or ca".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit() {
+        for (text, seconds) in [
+            ("90s", 90),
+            ("30m", 1_800),
+            ("12h", 43_200),
+            ("7d", 604_800),
+            ("2w", 1_209_600),
+            ("0s", 0),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "12", "h", "12 h", "1.5h", "-1h", "12H", "1h30m", "12é"] {
+            let error = duration(text).expect_err(text);
+            assert!(
+                error.starts_with("a duration is a number and a unit"),
+                "{text}: {error}"
+            );
+        }
+        for text in ["18446744073709551615w", "99999999999999999999s"] {
+            assert_eq!(
+                duration(text),
+                Err("that is longer than time can be counted".to_owned())
+            );
+        }
+    }
+}
