@@ -17,9 +17,9 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use crate::api::Region;
 use crate::config::Overrides;
 
-use values::{duration, region};
+use values::{address, duration, positive, region};
 
-const SETTINGS: &str = "Settings (in place of the configuration file)";
+const SETTINGS: &str = "Settings (they win over the configuration file)";
 
 /// From Kombo's API to Delta tables: snapshots and deltas of HRIS, ATS, LMS and assessment data.
 #[derive(Clone, Debug, Parser)]
@@ -59,7 +59,14 @@ pub struct Args {
 #[command(next_help_heading = "For every verb")]
 pub struct GlobalArgs {
     /// Read this configuration (.yaml, .yml, .toml or .json); kombo.yaml, where there is one, if not given
-    #[arg(short, long, value_name = "FILE", env = "KOMBO_CONFIG", global = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "KOMBO_CONFIG",
+        hide_env_values = true,
+        global = true
+    )]
     pub config: Option<PathBuf>,
     /// Write logs as lines for people or as JSON
     #[arg(
@@ -68,6 +75,7 @@ pub struct GlobalArgs {
         value_enum,
         default_value_t,
         env = "KOMBO_LOG_FORMAT",
+        hide_env_values = true,
         global = true
     )]
     pub log_format: LogFormat,
@@ -78,7 +86,13 @@ pub struct GlobalArgs {
     #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "verbose")]
     pub quiet: u8,
     /// Take the endpoints and columns from this folder instead of those built in
-    #[arg(long, value_name = "DIR", env = "KOMBO_SCHEMAS", global = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "KOMBO_SCHEMAS",
+        hide_env_values = true,
+        global = true
+    )]
     pub schemas: Option<PathBuf>,
 }
 
@@ -140,6 +154,7 @@ pub struct SettingsArgs {
         long = "integration",
         value_name = "ID",
         env = "KOMBO_INTEGRATIONS",
+        hide_env_values = true,
         value_delimiter = ','
     )]
     pub integrations: Vec<String>,
@@ -149,38 +164,53 @@ pub struct SettingsArgs {
         long = "endpoint",
         value_name = "PATTERN",
         env = "KOMBO_ENDPOINTS",
+        hide_env_values = true,
         value_delimiter = ','
     )]
     pub endpoints: Vec<String>,
-    /// Where the lake is: a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix
-    #[arg(short, long, value_name = "URL", env = "KOMBO_LAKE_URL")]
+    /// Where the lake is.
+    #[arg(
+        short,
+        long,
+        value_name = "URL",
+        env = "KOMBO_LAKE_URL",
+        hide_env_values = true,
+        help = "Where the lake is: a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
+    )]
     pub lake_url: Option<String>,
     /// Where your Kombo environment lives; a key works in its own region only
     #[arg(
         long,
-        env = "KOMBO_REGION",
+        env = "KOMBO_REGION", hide_env_values = true,
         value_parser = PossibleValuesParser::new(["eu", "us", "ca"]).try_map(|name| region(&name))
     )]
     pub region: Option<Region>,
-    /// The API's address in place of a region, such as http://127.0.0.1:8484/v1 for the twin
+    /// The API's address in place of a region.
     #[arg(
         long,
         value_name = "URL",
         env = "KOMBO_API_URL",
-        conflicts_with = "region"
+        hide_env_values = true,
+        conflicts_with = "region",
+        help = "The API's address in place of a region, such as http://127.0.0.1:8484/v1 for the twin"
     )]
     pub api_url: Option<String>,
     /// Requests in flight at most
-    #[arg(long, value_name = "N", env = "KOMBO_CONCURRENCY")]
+    #[arg(long, value_name = "N", env = "KOMBO_CONCURRENCY", hide_env_values = true, value_parser = positive)]
     pub concurrency: Option<NonZeroU32>,
     /// Requests a minute, for the whole API key
-    #[arg(long, value_name = "N", env = "KOMBO_RATE_LIMIT")]
+    #[arg(long, value_name = "N", env = "KOMBO_RATE_LIMIT", hide_env_values = true, value_parser = positive)]
     pub rate_limit: Option<NonZeroU32>,
     /// Keep to no budget; only against a server of your own
     #[arg(long, conflicts_with = "rate_limit")]
     pub no_rate_limit: bool,
     /// Small files of the program's own
-    #[arg(long, value_name = "DIR", env = "KOMBO_DATA_DIR")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "KOMBO_DATA_DIR",
+        hide_env_values = true
+    )]
     pub data_dir: Option<PathBuf>,
 }
 
@@ -270,8 +300,13 @@ Examples:
 
 A bare glob over the folder reads files that were replaced long ago. This list does not hold them.")]
 pub struct FilesArgs {
-    /// The table: category and endpoint, such as ats_applications
-    #[arg(short, long, value_name = "TABLE")]
+    /// The table.
+    #[arg(
+        short,
+        long,
+        value_name = "TABLE",
+        help = "The table: category and endpoint, such as ats_applications"
+    )]
     pub table: String,
     /// Only snapshots, or only deltas
     #[arg(short, long, value_enum)]
@@ -283,7 +318,13 @@ pub struct FilesArgs {
     #[arg(long)]
     pub json: bool,
     /// Where the lake is, in place of the configuration file
-    #[arg(short, long, value_name = "URL", env = "KOMBO_LAKE_URL")]
+    #[arg(
+        short,
+        long,
+        value_name = "URL",
+        env = "KOMBO_LAKE_URL",
+        hide_env_values = true
+    )]
     pub lake_url: Option<String>,
 }
 
@@ -305,10 +346,10 @@ Examples:
   kombo-source twin --no-rate-limit --latency-ms 40 --truth ./truth")]
 pub struct TwinArgs {
     /// Where to listen
-    #[arg(short, long, value_name = "ADDRESS", default_value = "127.0.0.1:8484")]
+    #[arg(short, long, value_name = "ADDRESS", default_value = "127.0.0.1:8484", value_parser = address)]
     pub address: SocketAddr,
     /// How many integrations, spread over the categories
-    #[arg(short, long, value_name = "N", default_value = "3")]
+    #[arg(short, long, value_name = "N", default_value = "3", value_parser = positive)]
     pub integrations: NonZeroU32,
     /// Rows of the largest table of each integration
     #[arg(short, long, value_name = "N", default_value_t = 10_000)]
@@ -317,7 +358,7 @@ pub struct TwinArgs {
     #[arg(short, long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Requests a minute that a key may make, as at Kombo
-    #[arg(long, value_name = "N", default_value = "300")]
+    #[arg(long, value_name = "N", default_value = "300", value_parser = positive)]
     pub rate_limit: NonZeroU32,
     /// Answer as many requests as come
     #[arg(long, conflicts_with = "rate_limit")]

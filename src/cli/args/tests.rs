@@ -100,7 +100,7 @@ fn a_backfill_takes_all_its_settings() {
          --skip-newer-than 12h --plan --json --lake-url ./lake --region us --concurrency 8 --rate-limit 100 --data-dir d",
     );
     assert_eq!(args.mode, BackfillMode::Delta);
-    assert_eq!(args.skip_newer_than, Some(Duration::from_secs(43_200)));
+    assert_eq!(args.skip_newer_than, Some(Duration::from_hours(12)));
     assert!(args.plan && args.json);
     let overrides = args.settings.overrides();
     assert_eq!(overrides.integrations, ["a:1", "b:2", "c:3"]);
@@ -223,7 +223,7 @@ fn wrong_usage_is_told_in_one_line_and_exits_64() {
         ),
         (
             "kombo-source backfill --concurrency 0",
-            "error: invalid value '0' for '--concurrency <N>': number would be zero for non-zero type",
+            "error: invalid value '0' for '--concurrency <N>': it must be a whole number from 1 to 4294967295",
         ),
         (
             "kombo-source backfill --rate-limit 5 --no-rate-limit",
@@ -239,7 +239,7 @@ fn wrong_usage_is_told_in_one_line_and_exits_64() {
         ),
         (
             "kombo-source twin --address localhost",
-            "error: invalid value 'localhost' for '--address <ADDRESS>': invalid socket address syntax",
+            "error: invalid value 'localhost' for '--address <ADDRESS>': it must be an address with a port, such as 127.0.0.1:8484",
         ),
         (
             "kombo-source -q -v validate",

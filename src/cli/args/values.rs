@@ -1,5 +1,7 @@
-//! Values that are written as words: durations and regions.
+//! How values are written, and what a person is told when one is not.
 
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::api::Region;
@@ -25,6 +27,18 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .and_then(|number| number.checked_mul(seconds))
         .map(Duration::from_secs)
         .ok_or_else(|| "that is longer than time can be counted".to_owned())
+}
+
+/// Reads a whole number of at least 1.
+pub(super) fn positive(text: &str) -> Result<NonZeroU32, String> {
+    text.parse()
+        .map_err(|_| format!("it must be a whole number from 1 to {}", u32::MAX))
+}
+
+/// Reads an address to listen on.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "it must be an address with a port, such as 127.0.0.1:8484".to_owned())
 }
 
 /// Reads the name of a region.
