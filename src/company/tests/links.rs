@@ -24,26 +24,34 @@ fn elements(value: &Value) -> Vec<&Value> {
 
 #[test]
 fn references_resolve_and_copies_equal_what_they_copy() {
-    let world = world(700, Oddities::NONE);
+    let world = world(2_000, Oddities::NONE);
     let tables = tables(&world);
     let (mut references, mut copies) = (HashSet::new(), HashSet::new());
     for relation in RELATIONS {
-        let (Some(table), Some(target)) = (tables.get(relation.of), tables.get(relation.to)) else {
+        // A relation of a list's elements is named by the record and the list.
+        let (of, list) = relation.of.split_once('#').unwrap_or((relation.of, ""));
+        let (Some(table), Some(target)) = (tables.get(of), tables.get(relation.to)) else {
             continue;
         };
         for record in table.values() {
-            let id = &record[format!("{}_id", relation.name)];
-            if let Some(id) = id.as_str() {
-                assert!(target.contains_key(id), "{relation:?}: {id}");
-                references.insert((relation.of, relation.name));
-            }
-            for copy in elements(&record[relation.name]) {
-                let Some(original) = copy["id"].as_str() else {
-                    continue;
-                };
-                let original = target.get(original).expect("the copied record is there");
-                same(copy, original, relation.of);
-                copies.insert((relation.of, relation.name));
+            let holders = if list.is_empty() {
+                vec![record]
+            } else {
+                elements(&record[list])
+            };
+            for holder in holders {
+                if let Some(id) = holder[format!("{}_id", relation.name)].as_str() {
+                    assert!(target.contains_key(id), "{relation:?}: {id}");
+                    references.insert((relation.of, relation.name));
+                }
+                for copy in elements(&holder[relation.name]) {
+                    let Some(original) = copy["id"].as_str() else {
+                        continue;
+                    };
+                    let original = target.get(original).expect("the copied record is there");
+                    same(copy, original, relation.of);
+                    copies.insert((relation.of, relation.name));
+                }
             }
         }
     }
