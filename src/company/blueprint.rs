@@ -73,6 +73,7 @@ pub(super) enum Bond {
     Pick,
     PickLive,
     Several(u64, u64),
+    Every(u64, u64, u64),
     Tree(u64),
     Through(usize, usize),
     First(usize, usize),
@@ -301,6 +302,7 @@ fn bond(
         Link::Pick => Bond::Pick,
         Link::PickLive => Bond::PickLive,
         Link::Several(least, most) => Bond::Several(least, most),
+        Link::Every(most, step, rest) => Bond::Every(most, step, rest),
         Link::Tree(children) => Bond::Tree(children),
         Link::Through(via, then) => {
             let (via, then) = pair(via, then);

@@ -96,6 +96,16 @@ impl Targets {
         }
     }
 
+    fn keep(&mut self, wanted: impl Fn(u64) -> bool) {
+        let all = *self;
+        *self = Self::default();
+        for index in all.as_slice() {
+            if wanted(*index) {
+                self.push(*index);
+            }
+        }
+    }
+
     /// Returns their indexes.
     pub(super) fn as_slice(&self) -> &[u64] {
         &self.items[..self.count]
@@ -278,7 +288,7 @@ impl Customer {
                 (!list.is_empty()).then(|| *choose(list, roll))
             }
             Bond::Itself => Some(subject.index),
-            Bond::Child(_) | Bond::Several(..) | Bond::All(..) => {
+            Bond::Child(_) | Bond::Several(..) | Bond::Every(..) | Bond::All(..) => {
                 self.many_of(tie, subject).as_slice().first().copied()
             }
         }
@@ -306,6 +316,13 @@ impl Customer {
                 for nth in 0..wanted {
                     targets.push(below(count, mix(roll, nth)));
                 }
+            }
+            Bond::Every(most, step, rest) => {
+                let roll = mix(subject.root, tie.salt);
+                for nth in 0..below(most + 1, roll) {
+                    targets.push(below(count / step, mix(roll, nth)) * step + rest);
+                }
+                targets.keep(|index| index < count);
             }
             Bond::All(via, then) => {
                 if let Some(other) = self.step(via, subject) {

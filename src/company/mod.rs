@@ -31,6 +31,9 @@ mod window;
 mod words;
 mod world;
 
+#[cfg(test)]
+mod tests;
+
 pub use account::Description;
 pub use refusal::Refusal;
 pub use request::{TwinAnswer, TwinRequest};

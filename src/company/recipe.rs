@@ -2,6 +2,7 @@
 //! looks the part, any other a plausible one of its kind, so that a field added to `schemas/` needs no line here.
 
 use super::hash::salt;
+use super::relation::IN_TURNS;
 use super::shape::{Column, Shape};
 use super::words::{self, Words};
 use crate::catalog::{Field, FieldKind};
@@ -45,6 +46,8 @@ pub(super) enum Value {
     Constant(String),
     /// One of these, as JSON; an open enum takes others, too.
     Choice { texts: Vec<String>, open: bool },
+    /// The next of these for each record, as JSON.
+    InTurns(Vec<String>),
     /// A text by its meaning.
     Text(Text),
     /// A whole number up to this.
@@ -118,12 +121,19 @@ pub(super) const CONDITIONS: &[(&str, &str, &str, &str)] = &[
     ("lms/course-progressions", "completed_at", "status", "COMPLETED"),
 ];
 
+/// Fields that the schema calls optional and the vendor's client does not.
+pub(super) const NEVER_LEFT_OUT: &[(&str, &str)] =
+    &[("hris/staffing-entities", "employment_types")];
+
 /// Returns how many percent of a nullable field's values are null.
 pub(super) fn nulls(scope: &str, name: &str) -> u64 {
     if CONDITIONS
         .iter()
         .any(|(of, field, ..)| *of == scope && *field == name)
     {
+        return 0;
+    }
+    if IN_TURNS.contains(&(scope, name)) {
         return 0;
     }
     match name {
@@ -144,6 +154,7 @@ pub(super) fn nulls(scope: &str, name: &str) -> u64 {
 pub(super) fn lengths(name: &str) -> (u64, u64) {
     match name {
         "integration_fields" => (1, 4),
+        "social_media" => (1, 3),
         "bank_accounts" => (0, 2),
         "ordered_options" | "ordered_levels" | "options" | "choices" => (2, 4),
         "email_addresses" | "phone_numbers" | "hiring_team_roles" | "employment_types" => (1, 2),
@@ -215,15 +226,18 @@ pub(super) fn value(field: &Field, scope: &str, name: &str) -> Value {
         FieldKind::Timestamp => Value::Instant(moment(name)),
         FieldKind::Date => Value::Day(moment(name)),
         FieldKind::MidnightDate => Value::Midnight(moment(name)),
-        _ if !field.hints.values.is_empty() => Value::Choice {
-            texts: field
-                .hints
-                .values
-                .iter()
+        _ if !field.hints.values.is_empty() => {
+            let values = field.hints.values.iter();
+            let texts = values
                 .map(|value| serde_json::Value::from(value.as_str()).to_string())
-                .collect(),
-            open: field.hints.open,
-        },
+                .collect();
+            if IN_TURNS.contains(&(scope, name)) {
+                Value::InTurns(texts)
+            } else {
+                let open = field.hints.open;
+                Value::Choice { texts, open }
+            }
+        }
         _ => Value::Text(string(field, scope, name)),
     }
 }

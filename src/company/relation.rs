@@ -2,7 +2,7 @@
 //! word for whose copy it is. A struct or list without a line here is made up on its own.
 
 use Link::{
-    All, Child, First, Itself, OneOf, Parent, Pick, PickLive, Same, Several, Through, Tree,
+    All, Child, Every, First, Itself, OneOf, Parent, Pick, PickLive, Same, Several, Through, Tree,
 };
 
 /// How many children each parent of a block has; blocks repeat. Both directions are arithmetic, so no table is kept.
@@ -21,6 +21,8 @@ pub(super) enum Link {
     PickLive,
     /// Between so many and so many records, all different.
     Several(u64, u64),
+    /// Up to so many records whose index leaves this remainder when divided by the length.
+    Every(u64, u64, u64),
     /// The parent in a tree in which each has so many children.
     Tree(u64),
     /// A relation of this record, then a relation of the record found.
@@ -113,8 +115,8 @@ pub(super) const RELATIONS: &[Relation] = &[
     relation("ats/jobs", "contact", "ats/users", Pick, 40),
     relation("ats/screening-questions", "job", "ats/jobs", Parent(QUESTIONS_OF_JOB), 0),
     relation("ats/job-postings", "job", "ats/jobs", Parent(POSTINGS_OF_JOB), 0),
-    relation("ats/users", "system_roles", "ats/roles", Several(0, 2), 0),
-    relation("ats/users", "job_roles", "ats/roles", Several(0, 2), 0),
+    relation("ats/users", "system_roles", "ats/roles", Every(2, 2, 0), 0),
+    relation("ats/users", "job_roles", "ats/roles", Every(2, 2, 1), 0),
     relation("ats/interviews", "application", "ats/applications", Parent(INTERVIEWS_OF_APPLICATION), 0),
     relation("ats/interviews", "stage", "ats/application-stages", Through("application", "current_stage"), 0),
     relation("ats/interviews", "users", "ats/users", Several(1, 3), 0),
@@ -174,6 +176,10 @@ pub(super) const REACH_FIELDS: &[(&str, &str)] = &[
     ("system_role_assignment", "system_roles"),
     ("interviewers", "users"),
 ];
+
+/// Enums that go by the record's index: roles of the whole system and of one job take turns, since a user has the one
+/// kind and a place in a hiring team the other.
+pub(super) const IN_TURNS: &[(&str, &str)] = &[("ats/roles", "scope")];
 
 /// Unions whose tag is a trait of the record they are about, so that a question and its answers, or a scale and a
 /// value on it, are of one kind.

@@ -159,7 +159,9 @@ impl<'a> Compiler<'a> {
             key: format!("{}:", quoted(&field.name)),
             salt: salt(&field.name),
             nullable: field.nullable && !constant,
-            optional: field.optional && !constant,
+            optional: field.optional
+                && !constant
+                && !recipe::NEVER_LEFT_OUT.contains(&(&*place.scope, &*field.name)),
             nulls: if nullable {
                 recipe::nulls(&place.scope, &field.name)
             } else {

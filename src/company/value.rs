@@ -36,6 +36,10 @@ pub(super) fn push(
             Some(at) => out.push_str(&texts[at]),
             None => push_quoted(out, word(UNMAPPED, mix(roll, 2))),
         },
+        Value::InTurns(texts) => {
+            let turn = subject.index % u64::try_from(texts.len()).expect("a short list");
+            out.push_str(&texts[usize::try_from(turn).expect("below the length of a list")]);
+        }
         Value::Text(text) => {
             out.push('"');
             push_text(out, *text, roll, subject);

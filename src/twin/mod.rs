@@ -9,6 +9,9 @@ mod serve;
 mod settings;
 mod truth;
 
+#[cfg(test)]
+mod tests;
+
 pub use api::TwinApi;
 pub use serve::{SharedWorld, Twin};
 pub use settings::TwinSettings;
