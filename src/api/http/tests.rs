@@ -72,11 +72,8 @@ fn ok() -> Reply {
 
 fn everything_shown(error: &ApiError) -> String {
     let mut shown = format!("{error} {error:?}");
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        shown.push_str(&format!(" {source} {source:?}"));
-        cause = source.source();
-    }
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    shown.extend(causes.map(|cause| format!(" {cause} {cause:?}")));
     shown
 }
 

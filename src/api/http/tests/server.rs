@@ -33,9 +33,8 @@ impl Reply {
 /// A status line and headers, without the empty line.
 pub(super) fn head(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
     let mut text = format!("HTTP/1.1 {status} x\r\nconnection: close\r\n");
-    for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
-    }
+    let line = |(name, value): &(&str, &str)| format!("{name}: {value}\r\n");
+    text.extend(headers.iter().map(line));
     text.into_bytes()
 }
 
