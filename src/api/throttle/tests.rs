@@ -1,5 +1,6 @@
 //! The budget against servers that count in different ways, in virtual time; then the shell that waits for it.
 
+mod ledger;
 mod shell;
 mod simulation;
 
