@@ -1,5 +1,6 @@
 //! The budget against servers that count in different ways, in virtual time; then the shell that waits for it.
 
+mod ledger;
 mod shell;
 mod simulation;
 
@@ -24,7 +25,7 @@ fn thirty_walks(server: impl Server, settings: &ApiSettings, seed: u64) -> Outco
 
 /// Windows of the run that a client could have used whole: not the first and not the last.
 fn least_use(outcome: &Outcome, limit: usize) -> f64 {
-    let windows = outcome.per_window(Duration::from_secs(60));
+    let windows = outcome.per_window(Duration::from_mins(1));
     let whole = &windows[1..windows.len() - 1];
     #[expect(clippy::cast_precision_loss, reason = "small counts")]
     let uses = whole.iter().map(|count| *count as f64 / limit as f64);
@@ -37,8 +38,10 @@ fn fixed_windows_are_used_to_95_percent_without_one_refusal() {
     for rounding in [Rounding::Floor, Rounding::Nearest, Rounding::Ceil] {
         for concurrency in [2, 4, 30] {
             for seed in 0..5 {
-                let mut settings = ApiSettings::default();
-                settings.concurrency = concurrency.try_into().expect("not zero");
+                let settings = ApiSettings {
+                    concurrency: concurrency.try_into().expect("not zero"),
+                    ..ApiSettings::default()
+                };
                 let server = FixedWindows::new(300, rounding);
                 let outcome = thirty_walks(server, &settings, seed);
                 assert_eq!(
@@ -56,6 +59,24 @@ fn fixed_windows_are_used_to_95_percent_without_one_refusal() {
         }
     }
     println!("least use of a window: {least}");
+}
+
+#[test]
+fn windows_of_any_length_and_beginning_are_kept() {
+    for (limit, length_ms) in [(300, 60_000), (50, 10_000), (25, 5_000), (5, 1_000)] {
+        for begins_with_request in [false, true] {
+            for rounding in [Rounding::Floor, Rounding::Nearest, Rounding::Ceil] {
+                let mut server = FixedWindows::new(limit, rounding);
+                (server.length_ms, server.begins_with_request) = (length_ms, begins_with_request);
+                let outcome = thirty_walks(server, &ApiSettings::default(), 12);
+                let case = format!("{limit} in {length_ms} ms, {rounding:?}");
+                assert_eq!(outcome.refused(), 0, "{case}");
+                // 300 a minute for ten minutes. Whole seconds are too coarse for windows of a few.
+                let least = if length_ms >= 60_000 { 2_850 } else { 1_000 };
+                assert!(outcome.sent() >= least, "{case}: {}", outcome.sent());
+            }
+        }
+    }
 }
 
 #[test]
@@ -77,7 +98,7 @@ fn the_configured_rate_binds_where_the_server_offers_more() {
         let server = FixedWindows::new(limit, Rounding::Floor);
         let outcome = thirty_walks(server, &ApiSettings::default(), 2);
         assert_eq!(outcome.refused(), 0);
-        let most = outcome.most_within(Duration::from_secs(60));
+        let most = outcome.most_within(Duration::from_mins(1));
         assert!((285..=300).contains(&most), "{most}");
     }
 }
@@ -111,7 +132,7 @@ fn a_stranger_on_the_same_key_is_given_way() {
 #[test]
 fn without_headers_the_configured_rate_is_kept_in_every_minute() {
     let outcome = thirty_walks(Silent, &ApiSettings::default(), 3);
-    let most = outcome.most_within(Duration::from_secs(60));
+    let most = outcome.most_within(Duration::from_mins(1));
     assert!((285..=300).contains(&most), "{most}");
 }
 
@@ -149,7 +170,7 @@ fn lies_neither_stop_the_client_nor_make_it_faster_than_configured() {
     ];
     for lie in lies {
         let outcome = thirty_walks(Liar(lie.clone()), &ApiSettings::default(), 4);
-        let most = outcome.most_within(Duration::from_secs(60));
+        let most = outcome.most_within(Duration::from_mins(1));
         assert!(most <= 315, "{lie:?}: {most}");
         assert!(outcome.sent() > 100, "{lie:?}: {}", outcome.sent());
     }

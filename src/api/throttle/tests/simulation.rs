@@ -25,12 +25,15 @@ pub(super) enum Rounding {
     Ceil,
 }
 
-/// So many requests in each minute, and a stranger who may take part of them, evenly.
+/// So many requests in each window, and a stranger who may take part of them, evenly.
 pub(super) struct FixedWindows {
     limit: u64,
     rounding: Rounding,
+    pub(super) length_ms: u64,
+    /// A window begins with the first request after the one before, not with the minute.
+    pub(super) begins_with_request: bool,
     pub(super) strangers_per_minute: u64,
-    window: u64,
+    began_ms: u64,
     used: u64,
     by_stranger: u64,
 }
@@ -40,8 +43,10 @@ impl FixedWindows {
         Self {
             limit,
             rounding,
+            length_ms: MINUTE_MS,
+            begins_with_request: false,
             strangers_per_minute: 0,
-            window: 0,
+            began_ms: 0,
             used: 0,
             by_stranger: 0,
         }
@@ -53,13 +58,19 @@ const MINUTE_MS: u64 = 60_000;
 impl Server for FixedWindows {
     fn answer(&mut self, now: Duration) -> (u16, RateHeaders) {
         let now_ms = u64::try_from(now.as_millis()).expect("a short run");
-        if now_ms / MINUTE_MS != self.window {
-            (self.window, self.used, self.by_stranger) = (now_ms / MINUTE_MS, 0, 0);
+        if now_ms >= self.began_ms + self.length_ms {
+            (self.used, self.by_stranger) = (0, 0);
+            self.began_ms = if self.begins_with_request {
+                now_ms
+            } else {
+                now_ms - now_ms % self.length_ms
+            };
         }
-        let strangers = self.strangers_per_minute * (now_ms % MINUTE_MS) / MINUTE_MS;
+        let elapsed_ms = now_ms - self.began_ms;
+        let strangers = self.strangers_per_minute * elapsed_ms / MINUTE_MS;
         self.used = (self.used + strangers - self.by_stranger).min(self.limit);
         self.by_stranger = strangers;
-        let left_ms = MINUTE_MS - now_ms % MINUTE_MS;
+        let left_ms = self.length_ms - elapsed_ms;
         let reset = match self.rounding {
             Rounding::Floor => left_ms / 1000,
             Rounding::Nearest => (left_ms + 500) / 1000,
@@ -105,7 +116,7 @@ impl Server for Bucket {
         reason = "small and positive"
     )]
     fn answer(&mut self, now: Duration) -> (u16, RateHeaders) {
-        let refill = (now - self.at).as_secs_f64() * self.per_second;
+        let refill = now.saturating_sub(self.at).as_secs_f64() * self.per_second;
         self.level = (self.level + refill).min(self.capacity);
         self.at = now;
         let refused = self.level < 1.0;
@@ -366,7 +377,7 @@ impl Outcome {
     pub(super) fn shortest_pause_after_refusal(&self) -> Duration {
         let pause = |refusal: &Duration| {
             let next = self.departures.iter().find(|(at, ..)| at >= refusal);
-            next.map(|(at, ..)| *at - *refusal)
+            next.map(|(at, ..)| at.saturating_sub(*refusal))
         };
         let shortest = self.refusals.iter().filter_map(pause).min();
         shortest.expect("a refusal with a departure after it")
@@ -386,6 +397,8 @@ impl Outcome {
 
 fn longest_pause(instants: impl Iterator<Item = Duration>) -> Duration {
     let instants: Vec<_> = instants.collect();
-    let pauses = instants.windows(2).map(|pair| pair[1] - pair[0]);
+    let pauses = instants
+        .windows(2)
+        .map(|pair| pair[1].saturating_sub(pair[0]));
     pauses.max().expect("two departures")
 }
