@@ -98,6 +98,12 @@ impl Committer {
         self.wake.notify_one();
     }
 
+    /// Returns how many finished fetches wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.queue().waiting.len()
+    }
+
     fn table(&self) -> &DeltaTable {
         &self.files.table
     }
@@ -120,22 +126,12 @@ impl Committer {
 
     async fn window_opens(&self) {
         loop {
-            let due = {
-                let queue = self.queue();
-                if queue.waiting.is_empty() || queue.urgent || queue.waiting_bytes() > WAITING_BYTES
-                {
-                    return;
-                }
-                match queue.last_commit {
-                    None => return,
-                    Some(last) => last + self.window,
-                }
-            };
-            if Instant::now() >= due {
+            let opens_at = self.queue().opens_at(self.window);
+            let Some(opens_at) = opens_at.filter(|instant| *instant > Instant::now()) else {
                 return;
-            }
+            };
             tokio::select! {
-                () = sleep_until(due) => {}
+                () = sleep_until(opens_at) => {}
                 () = self.wake.notified() => {}
             }
         }
@@ -302,7 +298,55 @@ impl Committer {
 }
 
 impl Queue {
+    /// Returns until when to wait for others to join; `None` for not at all.
+    fn opens_at(&self, window: Duration) -> Option<Instant> {
+        let now = self.waiting.is_empty() || self.urgent || self.waiting_bytes() > WAITING_BYTES;
+        self.last_commit.filter(|_| !now).map(|last| last + window)
+    }
+
     fn waiting_bytes(&self) -> usize {
         self.waiting.iter().map(Pending::shared_bytes).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_secs(30);
+
+    fn queue(last_commit: Option<Instant>) -> Queue {
+        let (answer, _) = oneshot::channel();
+        let finished = Finished {
+            fence: None,
+            rows: Rows::Files(Vec::new()),
+            urgent: false,
+        };
+        Queue {
+            waiting: vec![Pending { finished, answer }],
+            worker: None,
+            last_commit,
+            urgent: false,
+        }
+    }
+
+    #[test]
+    fn a_table_without_commits_waits_for_nobody() {
+        assert_eq!(queue(None).opens_at(WINDOW), None);
+    }
+
+    #[test]
+    fn the_next_commit_is_a_window_after_the_last() {
+        let last = Instant::now();
+        assert_eq!(queue(Some(last)).opens_at(WINDOW), Some(last + WINDOW));
+    }
+
+    #[test]
+    fn what_is_urgent_does_not_wait() {
+        let urgent = Queue {
+            urgent: true,
+            ..queue(Some(Instant::now()))
+        };
+        assert_eq!(urgent.opens_at(WINDOW), None);
     }
 }

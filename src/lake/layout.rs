@@ -214,7 +214,12 @@ async fn read_layout(store: &LakeStore) -> Result<Option<u64>, LayoutError> {
         }
         Err(error) => return Err(failed(error)),
     };
-    serde_json::from_slice::<LayoutDocument>(&bytes)
-        .map(|document| Some(document.layout_version))
-        .map_err(|_| LayoutError::Garbled)
+    match serde_json::from_slice::<LayoutDocument>(&bytes) {
+        // Versions start at 1.
+        Ok(document) if document.layout_version > 0 => Ok(Some(document.layout_version)),
+        _ => Err(LayoutError::Garbled),
+    }
 }
+
+#[cfg(test)]
+mod tests;

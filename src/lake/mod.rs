@@ -26,6 +26,9 @@ mod stats;
 mod txns;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use group::Receipt;
 pub use lake_error::LakeError;
 pub use log::LiveFile;

@@ -20,7 +20,7 @@ use super::layout::{DeltaTable, Partition};
 use super::log::{CommitOutcome, Entry, LogState, RemoveFile};
 use super::writer::read;
 use super::{Lake, LakeError};
-use crate::ids::{Category, IntegrationId, IntegrationKey};
+use crate::ids::{Category, IntegrationId};
 
 /// What the lake knows of an integration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,8 @@ pub struct Registration {
     pub since_ms: i64,
 }
 
-type Registered = BTreeMap<IntegrationKey, Registration>;
+/// By key, as the column has it.
+type Registered = BTreeMap<String, Registration>;
 
 impl Lake {
     /// Writes down integrations, new ones and changes. A key that exists with another id is refused.
@@ -100,12 +101,10 @@ fn changed(stored: &[RecordBatch], integrations: &[Registration]) -> Result<Regi
     let mut known: Registered = stored.iter().flat_map(registrations).collect();
     let mut changed = Registered::new();
     for new in integrations {
-        let key = new.integration.key();
+        let key = new.integration.key().to_string();
         let since_ms = match known.get(&key) {
             Some(known) if known.integration != new.integration => {
-                return Err(LakeError::KeyClash {
-                    key: key.to_string(),
-                });
+                return Err(LakeError::KeyClash { key });
             }
             Some(known) => known.since_ms,
             None => new.since_ms,
@@ -132,7 +131,7 @@ fn rewritten(stored: &[RecordBatch], changed: &Registered) -> Result<RecordBatch
             .ok_or(DECODING)?
             .as_string::<i32>();
         let stays: BooleanArray = (0..keys.len())
-            .map(|row| Some(!changed.keys().any(|key| key.as_str() == keys.value(row))))
+            .map(|row| Some(!changed.contains_key(keys.value(row))))
             .collect();
         kept.push(filter_record_batch(batch, &stays).map_err(|_| ENCODING)?);
     }
@@ -197,31 +196,31 @@ fn batch(registered: &Registered) -> RecordBatch {
 }
 
 /// Reads rows by name. A row of a category that this build does not know is none of ours.
-fn registrations(batch: &RecordBatch) -> Vec<(IntegrationKey, Registration)> {
+fn registrations(batch: &RecordBatch) -> Registered {
     let text = |name: &str| batch.column_by_name(name).map(AsArray::as_string::<i32>);
     let since = batch
         .column_by_name("since")
         .map(AsArray::as_primitive::<TimestampMicrosecondType>);
-    let (Some(ids), Some(categories), Some(origins), Some(states), Some(since)) = (
+    let (Some(keys), Some(ids), Some(categories), Some(origins), Some(states), Some(since)) = (
+        text("integration_key"),
         text("_integration_id"),
         text("category"),
         text("origin"),
         text("state"),
         since,
     ) else {
-        return Vec::new();
+        return Registered::new();
     };
     (0..batch.num_rows())
         .filter_map(|row| {
-            let integration = IntegrationId::new(ids.value(row)).ok()?;
             let registration = Registration {
+                integration: IntegrationId::new(ids.value(row)).ok()?,
                 category: Category::from_name(categories.value(row))?,
                 origin: origins.value(row).to_owned(),
                 state: states.value(row).to_owned(),
                 since_ms: since.value(row) / 1000,
-                integration: integration.clone(),
             };
-            Some((integration.key(), registration))
+            Some((keys.value(row).to_owned(), registration))
         })
         .collect()
 }

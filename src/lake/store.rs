@@ -2,6 +2,8 @@
 //!
 //! Every key handed to [`LakeStore::objects`] is relative to the lake, so that nothing can be written beside it.
 
+#[cfg(test)]
+pub(crate) mod faulty;
 mod local;
 
 use std::collections::BTreeMap;
@@ -19,7 +21,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload}
 use url::Url;
 use uuid::Uuid;
 
-use super::error::{ProbeStep, StoreError, StoreFault};
+use super::error::{FaultReason, ProbeStep, StoreError, StoreFault};
 use super::layout::{DeltaTable, ObjectKey};
 
 /// The store of one lake. Cheap to clone.
@@ -86,12 +88,9 @@ impl LakeStore {
 
     /// Tries what a lake needs: writes, creates if absent twice (the second must fail), reads back, deletes.
     pub async fn probe(&self) -> Result<(), StoreError> {
-        let failed = |step| {
-            move |error: object_store::Error| StoreError::Probe {
-                step,
-                source: Some(StoreFault::from(error)),
-            }
-        };
+        let refused = |step, source| StoreError::Probe { step, source };
+        let failed =
+            |step| move |error: object_store::Error| refused(step, Some(StoreFault::from(error)));
         let (plain, created) = (
             ObjectKey::Probe(Uuid::new_v4()).path(),
             ObjectKey::Probe(Uuid::new_v4()).path(),
@@ -123,11 +122,13 @@ impl LakeStore {
                 .await
                 .map_err(failed(ProbeStep::Delete))?;
         }
-        if again.is_ok() || found != "first".as_bytes() {
-            return Err(StoreError::Probe {
-                step: ProbeStep::CreateAgain,
-                source: None,
-            });
+        let kept = match again.map_err(StoreFault::from) {
+            Err(fault) if fault.reason() == FaultReason::AlreadyExists => found == "first",
+            Err(fault) => return Err(refused(ProbeStep::CreateAgain, Some(fault))),
+            Ok(_) => false,
+        };
+        if !kept {
+            return Err(refused(ProbeStep::CreateAgain, None));
         }
         Ok(())
     }
@@ -219,3 +220,6 @@ fn azure(
     }
     built(builder.build(), url)
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,15 +28,11 @@ pub enum LogError {
     },
     /// Another program raised the table's protocol.
     #[error(
-        "{table} needs Delta reader {reader} and writer {writer}, and this build writes reader 1 and writer 2: another program has changed the table"
+        "{table} asks for more than Delta reader 1 and writer 2, which is all this build writes: another program has changed the table"
     )]
     Protocol {
         /// The table's folder.
         table: String,
-        /// The lowest reader version that may read it.
-        reader: i32,
-        /// The lowest writer version that may write it.
-        writer: i32,
     },
     /// The table is partitioned by other columns.
     #[error("{table} is partitioned by {found:?}, not by {expected:?}")]

@@ -91,10 +91,10 @@ impl Kernel {
         .await
     }
 
-    /// Writes a checkpoint of the newest version, and the hint that points to it.
-    pub(super) async fn checkpoint(&self) -> Result<(), LogError> {
-        self.run("writing a checkpoint of", |engine, root| {
-            snapshot(engine, root, None)?.checkpoint(engine, None)?;
+    /// Writes a checkpoint of a version, and the hint that points to it.
+    pub(super) async fn checkpoint(&self, version: u64) -> Result<(), LogError> {
+        self.run("writing a checkpoint of", move |engine, root| {
+            snapshot(engine, root, Some(version))?.checkpoint(engine, None)?;
             Ok(())
         })
         .await
@@ -109,6 +109,10 @@ impl Kernel {
         let done = tokio::task::spawn_blocking(move || work(&engine, &root)).await;
         let source = match done {
             Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) if is_about_protocol(&error) => {
+                let table = self.table.clone();
+                return Err(LogError::Protocol { table });
+            }
             Ok(Err(error)) => fault(&error),
             Err(_) => StoreFault::labelled(FaultReason::Other, "panic"),
         };
@@ -157,6 +161,14 @@ fn replay(engine: &Engine, snapshot: SnapshotRef, what: Replay) -> Result<Vec<Li
         lines.extend(read.into_iter().filter(|line| !line.is_empty()));
     }
     Ok(lines)
+}
+
+fn is_about_protocol(error: &KernelError) -> bool {
+    match error {
+        KernelError::Unsupported(_) | KernelError::InvalidProtocol(_) => true,
+        KernelError::Backtraced { source, .. } => is_about_protocol(source),
+        _ => false,
+    }
 }
 
 /// Tells a kernel error by its variant's name: its text may quote statistics, which hold row values.

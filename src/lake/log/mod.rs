@@ -7,6 +7,7 @@
 //! [`schema`](self::schema) adds our missing columns to a table's schema; they go out with the next entry.
 
 mod action;
+mod create;
 mod entry;
 mod error;
 mod kernel;
@@ -19,8 +20,10 @@ pub use entry::{AddFile, Entry, RemoveFile};
 pub use error::{LogError, SchemaError};
 pub use state::{LiveFile, LogState};
 
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::num::NonZeroU64;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
@@ -30,16 +33,13 @@ use tokio::time::Instant;
 use tracing::warn;
 use uuid::Uuid;
 
-use self::action::{CommitInfo, Line, Metadata, Protocol, to_json_lines};
+use self::action::{CommitInfo, Line, to_json_lines};
+use self::create::{create, new_table};
 use self::kernel::{Kernel, Replay};
-use self::publish::{PublishError, Published, publish};
+use self::publish::{Patience, PublishError, Published, publish};
 use super::layout::{DeltaTable, ObjectKey};
 use super::store::LakeStore;
 use crate::time::{Clock, SystemClock};
-
-/// How old a state may be and still be committed on. Log entries live seven days; a state older than that could see
-/// its next version free because the entry that took it was cleaned up.
-const LONGEST_UNCONFIRMED: Duration = Duration::from_hours(1);
 
 /// What a table must have.
 #[derive(Clone, Debug)]
@@ -98,10 +98,17 @@ struct Inner {
     /// The columns of this build, as Delta writes them.
     ours: Value,
     settings: LogSettings,
+    patience: Patience,
     kernel: Kernel,
-    state: RwLock<Arc<LogState>>,
+    known: RwLock<Known>,
     /// Held while the log is read, so that many callers share one reading.
     reading: Mutex<()>,
+}
+
+struct Known {
+    state: Arc<LogState>,
+    /// When the log was last seen to end there.
+    confirmed: Instant,
 }
 
 impl DeltaLog {
@@ -121,6 +128,16 @@ impl DeltaLog {
         shape: TableShape,
         settings: LogSettings,
     ) -> Result<Self, LogError> {
+        Self::open_patiently(store, table, shape, settings, Patience::default()).await
+    }
+
+    async fn open_patiently(
+        store: &LakeStore,
+        table: DeltaTable,
+        shape: TableShape,
+        settings: LogSettings,
+        patience: Patience,
+    ) -> Result<Self, LogError> {
         let name = table.to_string();
         let ours = schema::to_delta(&shape.schema).map_err(|source| LogError::Schema {
             table: name.clone(),
@@ -128,8 +145,10 @@ impl DeltaLog {
         })?;
         let kernel = Kernel::new(store, &table)?;
         if !tail::exists(store, &table).await? {
-            create(store, &table, &shape, &ours, &settings).await?;
+            let metadata = new_table(&shape, &ours, settings.clock.wall_ms());
+            create(store, &table, metadata, &patience).await?;
         }
+        let confirmed = Instant::now();
         let state = load(&kernel, &name).await?;
         if state.metadata.partition_columns != shape.partition_columns {
             return Err(LogError::Partitioning {
@@ -145,8 +164,12 @@ impl DeltaLog {
                 table,
                 ours,
                 settings,
+                patience,
                 kernel,
-                state: RwLock::new(Arc::new(state)),
+                known: RwLock::new(Known {
+                    state: Arc::new(state),
+                    confirmed,
+                }),
                 reading: Mutex::new(()),
             }),
         })
@@ -161,27 +184,29 @@ impl DeltaLog {
     /// Returns the table as last read or committed.
     #[must_use]
     pub fn state(&self) -> Arc<LogState> {
-        let state = self.inner.state.read();
-        Arc::clone(&state.unwrap_or_else(PoisonError::into_inner))
+        let known = self.inner.known.read();
+        Arc::clone(&known.unwrap_or_else(PoisonError::into_inner).state)
     }
 
     /// Reads what was committed since, and returns the table as it is now.
     pub async fn refresh(&self) -> Result<Arc<LogState>, LogError> {
         let _reading = self.inner.reading.lock().await;
         let name = self.inner.table.to_string();
-        let mut state = LogState::clone(&self.state());
-        let confirmed = Instant::now();
-        match tail::read(&self.inner.store, &self.inner.table, state.version).await? {
+        let known = self.state();
+        let asked = Instant::now();
+        let state = match tail::read(&self.inner.store, &self.inner.table, known.version).await? {
+            Some(entries) if entries.is_empty() => known,
             Some(entries) => {
+                let mut state = LogState::clone(&known);
                 for lines in entries {
                     state.advance(lines, &name)?;
                 }
+                Arc::new(state)
             }
             // Entries after the version known were cleaned up: only a checkpoint has what they said.
-            None => state = load(&self.inner.kernel, &name).await?,
-        }
-        state.confirmed = confirmed;
-        Ok(self.adopt(state))
+            None => Arc::new(load(&self.inner.kernel, &name).await?),
+        };
+        Ok(self.adopt(state, asked))
     }
 
     /// Puts one entry at the version after `read`.
@@ -189,19 +214,21 @@ impl DeltaLog {
     /// The table's schema gains our missing columns with it. A checkpoint is written when one is due; that it failed is
     /// logged and does not concern the entry.
     pub async fn commit(&self, read: &LogState, entry: Entry) -> Result<CommitOutcome, LogError> {
-        let mut now = self.state();
-        if now.confirmed.elapsed() >= LONGEST_UNCONFIRMED {
-            now = self.refresh().await?;
+        if self.unconfirmed_for() >= self.inner.patience.longest_unconfirmed {
+            self.refresh().await?;
         }
-        if now.version > read.version {
-            return Ok(CommitOutcome::Lost { state: now });
+        let known = self.state();
+        if known.version > read.version {
+            return Ok(CommitOutcome::Lost { state: known });
         }
         let version = read.version + 1;
         let commit_id = Uuid::new_v4().simple().to_string();
         let lines = self.lines(read, entry, &commit_id)?;
         let key = ObjectKey::LogEntry(&self.inner.table, version).path();
         let bytes = to_json_lines(&lines).into();
-        match publish(self.inner.store.objects(), &key, bytes, &commit_id).await {
+        let asked = Instant::now();
+        let objects = self.inner.store.objects();
+        match publish(objects, &key, bytes, &commit_id, &self.inner.patience).await {
             Ok(Published::Ours) => {}
             Ok(Published::Anothers) => {
                 let state = self.refresh().await?;
@@ -209,63 +236,80 @@ impl DeltaLog {
             }
             Err(error) => return Err(publish_error(error, &self.inner.table, version)),
         }
-        let mut state = read.clone();
+        // The state known may have its files listed, which the one read has not.
+        let mut state = LogState::clone(&self.at_version(read.version).unwrap_or(known));
         state.advance(lines, &self.inner.table.to_string())?;
-        self.adopt(state);
-        if version.is_multiple_of(self.inner.settings.checkpoint_interval.get())
-            && let Err(error) = self.checkpoint().await
-        {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            warn!(table = %self.inner.table, version, error = %error, cause, "no checkpoint was written; the log stays complete without it");
-        }
+        self.adopt(Arc::new(state), asked);
+        self.checkpoint_if_due(version).await;
         Ok(CommitOutcome::Committed { version })
     }
 
     /// Lists the files of the table as of a state, by path.
     pub async fn live_files(&self, at: &LogState) -> Result<Vec<Arc<LiveFile>>, LogError> {
-        let mut files: Vec<_> = if let Some(live) = &at.live {
-            live.values().cloned().collect()
-        } else {
-            let replayed = self.inner.kernel.replay(Some(at.version), Replay::Files);
-            let (_, lines) = replayed.await?;
-            let live: std::collections::HashMap<_, _> = lines
-                .into_iter()
-                .filter_map(|line| line.add)
-                .map(|add| (add.path.as_str().into(), Arc::new(LiveFile::from(add))))
-                .collect();
-            let files = live.values().cloned().collect();
-            let mut state = self.write();
-            if state.version == at.version && state.live.is_none() {
-                Arc::make_mut(&mut state).live = Some(live);
-            }
-            files
+        let known = self.at_version(at.version);
+        let known = known.as_ref().and_then(|known| known.live.as_ref());
+        let mut files: Vec<_> = match at.live.as_ref().or(known) {
+            Some(live) => live.values().cloned().collect(),
+            None => self.list_files(at.version).await?,
         };
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(files)
     }
 
-    /// Writes a checkpoint of the newest version, so that readers need not read every entry.
+    /// Writes a checkpoint of the version known, so that readers need not read every entry.
     pub async fn checkpoint(&self) -> Result<(), LogError> {
-        self.inner.kernel.checkpoint().await
+        self.inner.kernel.checkpoint(self.state().version).await
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Arc<LogState>> {
-        let state = self.inner.state.write();
-        state.unwrap_or_else(PoisonError::into_inner)
+    async fn list_files(&self, version: u64) -> Result<Vec<Arc<LiveFile>>, LogError> {
+        let replayed = self.inner.kernel.replay(Some(version), Replay::Files);
+        let (_, lines) = replayed.await?;
+        let live: HashMap<_, _> = lines
+            .into_iter()
+            .filter_map(|line| line.add)
+            .map(|add| (add.path.as_str().into(), Arc::new(LiveFile::from(add))))
+            .collect();
+        let files = live.values().cloned().collect();
+        let mut known = self.known();
+        if known.state.version == version && known.state.live.is_none() {
+            Arc::make_mut(&mut known.state).live = Some(live);
+        }
+        Ok(files)
+    }
+
+    async fn checkpoint_if_due(&self, version: u64) {
+        let interval = self.inner.settings.checkpoint_interval.get();
+        if version.is_multiple_of(interval)
+            && let Err(error) = self.checkpoint().await
+        {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            let table = &self.inner.table;
+            warn!(%table, version, %error, cause, "no checkpoint was written; the log is complete without it");
+        }
+    }
+
+    /// Whole states are swapped in, so a panic elsewhere leaves it right.
+    fn known(&self) -> RwLockWriteGuard<'_, Known> {
+        let known = self.inner.known.write();
+        known.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn at_version(&self, version: u64) -> Option<Arc<LogState>> {
+        Some(self.state()).filter(|state| state.version == version)
+    }
+
+    fn unconfirmed_for(&self) -> Duration {
+        self.known().confirmed.elapsed()
     }
 
     /// Takes a state over unless a newer one is known, and returns the newest.
-    fn adopt(&self, mut state: LogState) -> Arc<LogState> {
-        let mut known = self.write();
-        let same_version = known.version == state.version;
-        if same_version && state.live.is_none() {
-            // Someone listed the files meanwhile.
-            state.live.clone_from(&known.live);
+    fn adopt(&self, state: Arc<LogState>, confirmed: Instant) -> Arc<LogState> {
+        let mut known = self.known();
+        if state.version > known.state.version {
+            known.state = state;
         }
-        if state.version > known.version || (same_version && state.confirmed >= known.confirmed) {
-            *known = Arc::new(state);
-        }
-        Arc::clone(&known)
+        known.confirmed = known.confirmed.max(confirmed);
+        Arc::clone(&known.state)
     }
 
     fn lines(&self, read: &LogState, entry: Entry, commit_id: &str) -> Result<Vec<Line>, LogError> {
@@ -277,7 +321,7 @@ impl DeltaLog {
                 .map(Line::meta_data),
         );
         // The protocol allows one transaction per application and version.
-        let txns: std::collections::BTreeMap<_, _> = entry.txns.into_iter().collect();
+        let txns: BTreeMap<_, _> = entry.txns.into_iter().collect();
         lines.extend(
             txns.into_iter()
                 .map(|(id, version)| Line::txn(id, version, now_ms)),
@@ -293,6 +337,17 @@ impl DeltaLog {
     }
 }
 
+impl fmt::Debug for DeltaLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "DeltaLog({} at {})",
+            self.inner.table,
+            self.state().version
+        )
+    }
+}
+
 fn commit_info(operation: &str, commit_id: &str, now_ms: i64) -> Line {
     Line::commit_info(CommitInfo {
         timestamp: now_ms,
@@ -303,46 +358,18 @@ fn commit_info(operation: &str, commit_id: &str, now_ms: i64) -> Line {
     })
 }
 
-/// Puts version 0. That another process was first is as good.
-async fn create(
-    store: &LakeStore,
-    table: &DeltaTable,
-    shape: &TableShape,
-    ours: &Value,
-    settings: &LogSettings,
-) -> Result<(), LogError> {
-    let now_ms = settings.clock.wall_ms();
-    let commit_id = Uuid::new_v4().simple().to_string();
-    let lines = [
-        commit_info("CREATE TABLE", &commit_id, now_ms),
-        Line::protocol(Protocol::OURS),
-        Line::meta_data(Metadata {
-            id: Uuid::new_v4().to_string(),
-            name: None,
-            description: Some(shape.description.clone()),
-            format: action::Format::parquet(),
-            schema_string: ours.to_string(),
-            partition_columns: shape.partition_columns.clone(),
-            created_time: Some(now_ms),
-            configuration: schema::configuration(),
-        }),
-    ];
-    let key = ObjectKey::LogEntry(table, 0).path();
-    publish(
-        store.objects(),
-        &key,
-        to_json_lines(&lines).into(),
-        &commit_id,
-    )
-    .await
-    .map(|_| ())
-    .map_err(|error| publish_error(error, table, 0))
-}
-
+/// Reads a whole table. Three times if need be: a local disk may list an entry that was made while it listed, and not
+/// the one made just before, which the kernel takes for a hole.
 async fn load(kernel: &Kernel, table: &str) -> Result<LogState, LogError> {
-    let confirmed = Instant::now();
-    let (version, lines) = kernel.replay(None, Replay::State).await?;
-    LogState::from_replay(version, lines, confirmed, table)
+    let mut tries = 0;
+    let (version, lines) = loop {
+        tries += 1;
+        match kernel.replay(None, Replay::State).await {
+            Err(error) if error.is_retryable() && tries < 3 => {}
+            read => break read?,
+        }
+    };
+    LogState::from_replay(version, lines, table)
 }
 
 fn publish_error(error: PublishError, table: &DeltaTable, version: u64) -> LogError {
@@ -360,3 +387,6 @@ fn publish_error(error: PublishError, table: &DeltaTable, version: u64) -> LogEr
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,10 +13,31 @@ use tokio::time::sleep;
 use super::action::from_json_lines;
 use crate::lake::error::{FaultReason, StoreFault};
 
-/// How often a put or a read-back is tried before giving up, and so how long an outage may last: about 20 s in all.
-const ATTEMPTS: u32 = 9;
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How long to insist, and how long to trust what is known.
+#[derive(Clone, Debug)]
+pub(super) struct Patience {
+    /// How often a put or a read-back is tried before giving up.
+    pub(super) attempts: u32,
+    /// The first wait between two; each further one is twice as long.
+    pub(super) first_wait: Duration,
+    /// The longest.
+    pub(super) longest_wait: Duration,
+    /// How old a state may be and still be committed on. Entries live seven days; on a state older than that the next
+    /// version could look free because the entry that took it was cleaned up.
+    pub(super) longest_unconfirmed: Duration,
+}
+
+impl Default for Patience {
+    /// About 20 s of outage are waited out.
+    fn default() -> Self {
+        Self {
+            attempts: 9,
+            first_wait: Duration::from_millis(100),
+            longest_wait: Duration::from_secs(5),
+            longest_unconfirmed: Duration::from_hours(1),
+        }
+    }
+}
 
 /// Whose entry stands at the version.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,8 +61,9 @@ pub(super) async fn publish(
     path: &Path,
     entry: Bytes,
     commit_id: &str,
+    patience: &Patience,
 ) -> Result<Published, PublishError> {
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff { patience, waits: 0 };
     loop {
         let put = objects
             .put_opts(
@@ -76,7 +98,7 @@ async fn read_back(
     objects: &dyn ObjectStore,
     path: &Path,
     commit_id: &str,
-    backoff: &mut Backoff,
+    backoff: &mut Backoff<'_>,
 ) -> Result<Option<Published>, StoreFault> {
     loop {
         let read = match objects.get(path).await {
@@ -112,18 +134,19 @@ fn whose(entry: &[u8], commit_id: &str) -> Published {
 }
 
 /// Waits that double, up to a limit, with half of each left to chance.
-#[derive(Default)]
-struct Backoff {
+struct Backoff<'a> {
+    patience: &'a Patience,
     waits: u32,
 }
 
-impl Backoff {
+impl Backoff<'_> {
     async fn wait(&mut self) -> Result<(), ()> {
         self.waits += 1;
-        if self.waits >= ATTEMPTS {
+        if self.waits >= self.patience.attempts {
             return Err(());
         }
-        let longest = (FIRST_WAIT * 2_u32.pow(self.waits - 1)).min(LONGEST_WAIT);
+        let doubled = self.patience.first_wait * 2_u32.saturating_pow(self.waits - 1);
+        let longest = doubled.min(self.patience.longest_wait);
         sleep(longest.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
         Ok(())
     }

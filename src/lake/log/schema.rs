@@ -169,3 +169,6 @@ pub(super) fn configuration() -> std::collections::BTreeMap<String, Option<Strin
     .map(|(key, value)| (key.to_owned(), Some(value.to_owned())))
     .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::action::{Add, Line, Metadata};
 use super::error::LogError;
@@ -21,8 +20,6 @@ pub struct LogState {
     pub(super) txns: HashMap<Arc<str>, i64>,
     /// Filled when someone asks, then kept current: only tables whose files are replaced need it.
     pub(super) live: Option<HashMap<Arc<str>, Arc<LiveFile>>>,
-    /// When the log was last known to end here.
-    pub(super) confirmed: Instant,
 }
 
 impl LogState {
@@ -55,7 +52,6 @@ impl LogState {
     pub(super) fn from_replay(
         version: u64,
         lines: Vec<Line>,
-        confirmed: Instant,
         table: &str,
     ) -> Result<Self, LogError> {
         let metadata = lines.iter().find_map(|line| line.meta_data.clone());
@@ -66,7 +62,6 @@ impl LogState {
             metadata: Arc::new(metadata),
             txns: HashMap::new(),
             live: None,
-            confirmed,
         };
         for line in lines {
             state.apply(line, table)?;
@@ -108,8 +103,6 @@ impl LogState {
         {
             return Err(LogError::Protocol {
                 table: table.to_owned(),
-                reader: protocol.min_reader_version,
-                writer: protocol.min_writer_version,
             });
         }
         if let Some(metadata) = line.meta_data

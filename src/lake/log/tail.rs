@@ -5,7 +5,7 @@ use object_store::ObjectStoreExt;
 
 use super::action::{Line, from_json_lines};
 use super::error::LogError;
-use crate::lake::error::StoreFault;
+use crate::lake::error::{FaultReason, StoreFault};
 use crate::lake::layout::{DeltaTable, ObjectKey};
 use crate::lake::store::LakeStore;
 
@@ -18,11 +18,11 @@ pub(super) async fn exists(store: &LakeStore, table: &DeltaTable) -> Result<bool
     match store.objects().list(Some(&log)).next().await {
         None => Ok(false),
         Some(Ok(_)) => Ok(true),
-        Some(Err(error)) => Err(unreadable(table, &error)),
+        Some(Err(error)) => Err(unreadable(table, error.into())),
     }
 }
 
-/// Reads the entries after a version, in order. `None` when the next one is missing and later ones are there.
+/// Reads the entries after a version, in order. `None` when the next one was cleaned up.
 pub(super) async fn read(
     store: &LakeStore,
     table: &DeltaTable,
@@ -33,35 +33,61 @@ pub(super) async fn read(
     let mut versions: Vec<u64> = store
         .objects()
         .list_with_offset(Some(&log), &known)
-        .map_err(|error| unreadable(table, &error))
+        .map_err(|error| unreadable(table, error.into()))
         .try_filter_map(async |found| Ok(found.location.filename().and_then(entry_version)))
         .try_collect()
         .await?;
     versions.retain(|version| *version > after);
     versions.sort_unstable();
-    if !versions
-        .iter()
-        .copied()
-        .eq((after + 1..).take(versions.len()))
-    {
-        return Ok(None);
+    // A local disk may list an entry that was made while it listed, and not the one made just before: what follows a
+    // hole is left to the next reading.
+    let next = after + 1;
+    let listed = versions.iter().zip(next..).take_while(|(a, b)| **a == *b);
+    let reachable = next..next + listed.count() as u64;
+    if reachable.is_empty() && !versions.is_empty() {
+        return match entry(store, table, next).await {
+            Ok(lines) => Ok(Some(vec![lines])),
+            Err(EntryError::Store(fault)) if fault.reason() == FaultReason::NotFound => Ok(None),
+            Err(error) => Err(error.of(table)),
+        };
     }
-    stream::iter(versions)
+    stream::iter(reachable)
         .map(|version| entry(store, table, version))
         .buffered(READAHEAD)
         .try_collect()
         .await
         .map(Some)
+        .map_err(|error| error.of(table))
 }
 
-async fn entry(store: &LakeStore, table: &DeltaTable, version: u64) -> Result<Vec<Line>, LogError> {
+enum EntryError {
+    Store(StoreFault),
+    Damaged { version: u64 },
+}
+
+impl EntryError {
+    fn of(self, table: &DeltaTable) -> LogError {
+        match self {
+            Self::Store(fault) => unreadable(table, fault),
+            Self::Damaged { version } => LogError::Damaged {
+                table: table.to_string(),
+                what: format!("version {version} holds a line that is no action"),
+            },
+        }
+    }
+}
+
+async fn entry(
+    store: &LakeStore,
+    table: &DeltaTable,
+    version: u64,
+) -> Result<Vec<Line>, EntryError> {
     let key = ObjectKey::LogEntry(table, version).path();
     let read = async { store.objects().get(&key).await?.bytes().await };
-    let bytes = read.await.map_err(|error| unreadable(table, &error))?;
-    from_json_lines(&bytes).ok_or_else(|| LogError::Damaged {
-        table: table.to_string(),
-        what: format!("version {version} holds a line that is no action"),
-    })
+    let bytes = read
+        .await
+        .map_err(|error| EntryError::Store(error.into()))?;
+    from_json_lines(&bytes).ok_or(EntryError::Damaged { version })
 }
 
 /// Reads the version in the name of a log entry; `None` for checkpoints and whatever else lies there.
@@ -70,9 +96,9 @@ fn entry_version(name: &str) -> Option<u64> {
     (digits.len() == 20).then(|| digits.parse().ok())?
 }
 
-fn unreadable(table: &DeltaTable, error: &object_store::Error) -> LogError {
+fn unreadable(table: &DeltaTable, source: StoreFault) -> LogError {
     LogError::Read {
         table: table.to_string(),
-        source: StoreFault::from(error),
+        source,
     }
 }

@@ -1,0 +1,246 @@
+//! A store that fails where a test says, before the work or after it with the answer lost.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+
+/// How a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// Nothing is done.
+    Before,
+    /// The work is done and the answer lost.
+    After,
+    /// Nothing is done, and a put is told that the object exists: two creates at once on S3 may both get a 409.
+    ConflictBefore,
+    /// The work is done, and a put is told that the object exists: the client sent it twice.
+    ConflictAfter,
+}
+
+impl Failure {
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Before,
+        Self::After,
+        Self::ConflictBefore,
+        Self::ConflictAfter,
+    ];
+
+    fn works(self) -> bool {
+        matches!(self, Self::After | Self::ConflictAfter)
+    }
+
+    fn error(self, path: &Path) -> Error {
+        let source = "injected".into();
+        if matches!(self, Self::ConflictBefore | Self::ConflictAfter) {
+            let path = path.to_string();
+            return Error::AlreadyExists { path, source };
+        }
+        Error::Generic {
+            store: "FaultyStore",
+            source,
+        }
+    }
+}
+
+/// Passes calls on, but for those it fails.
+#[derive(Debug)]
+pub(crate) struct FaultyStore {
+    inner: Arc<dyn ObjectStore>,
+    calls: AtomicUsize,
+    failing: std::ops::Range<usize>,
+    failure: Failure,
+    overwrites: bool,
+}
+
+/// Takes every put, as a store does that does not know put-if-absent.
+pub(crate) fn overwriting(inner: &Arc<dyn ObjectStore>) -> Arc<FaultyStore> {
+    Arc::new(FaultyStore {
+        inner: Arc::clone(inner),
+        calls: AtomicUsize::new(0),
+        failing: 0..0,
+        failure: Failure::Before,
+        overwrites: true,
+    })
+}
+
+impl FaultyStore {
+    /// Fails the calls whose numbers, from 0, are in the range.
+    pub(crate) fn new(
+        inner: Arc<dyn ObjectStore>,
+        failing: std::ops::Range<usize>,
+        failure: Failure,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            calls: AtomicUsize::new(0),
+            failing,
+            failure,
+            overwrites: false,
+        })
+    }
+
+    /// Returns how many calls came.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    fn fault(&self) -> Option<Failure> {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        self.failing.contains(&call).then_some(self.failure)
+    }
+
+    /// A conflict is an answer to a put; other calls fail plainly.
+    fn plain_fault(&self) -> Option<Failure> {
+        self.fault().map(|failure| match failure {
+            Failure::Before | Failure::ConflictBefore => Failure::Before,
+            Failure::After | Failure::ConflictAfter => Failure::After,
+        })
+    }
+
+    async fn call<T>(
+        fault: Option<Failure>,
+        path: &Path,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        match fault {
+            None => work.await,
+            Some(failure) => {
+                if failure.works() {
+                    drop(work.await);
+                }
+                Err(failure.error(path))
+            }
+        }
+    }
+
+    fn listed(
+        &self,
+        found: BoxStream<'static, Result<ObjectMeta>>,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.plain_fault() {
+            None => found,
+            Some(failure) => stream::iter([Err(failure.error(&Path::default()))]).boxed(),
+        }
+    }
+}
+
+impl fmt::Display for FaultyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FaultyStore({})", self.inner)
+    }
+}
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+// The trait is written with `async_trait`; this is what its methods expand to.
+impl ObjectStore for FaultyStore {
+    fn put_opts<'s, 'p, 'a>(
+        &'s self,
+        location: &'p Path,
+        payload: PutPayload,
+        mut options: PutOptions,
+    ) -> Boxed<'a, PutResult>
+    where
+        's: 'a,
+        'p: 'a,
+        Self: 'a,
+    {
+        if self.overwrites {
+            options.mode = PutMode::Overwrite;
+        }
+        let work = self.inner.put_opts(location, payload, options);
+        Self::call(self.fault(), location, work).boxed()
+    }
+
+    fn put_multipart_opts<'s, 'p, 'a>(
+        &'s self,
+        location: &'p Path,
+        options: PutMultipartOptions,
+    ) -> Boxed<'a, Box<dyn MultipartUpload>>
+    where
+        's: 'a,
+        'p: 'a,
+        Self: 'a,
+    {
+        let work = self.inner.put_multipart_opts(location, options);
+        Self::call(self.plain_fault(), location, work).boxed()
+    }
+
+    fn get_opts<'s, 'p, 'a>(
+        &'s self,
+        location: &'p Path,
+        options: GetOptions,
+    ) -> Boxed<'a, GetResult>
+    where
+        's: 'a,
+        'p: 'a,
+        Self: 'a,
+    {
+        let work = self.inner.get_opts(location, options);
+        Self::call(self.plain_fault(), location, work).boxed()
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        match self.plain_fault() {
+            None => self.inner.delete_stream(locations),
+            Some(failure) => {
+                let deleted = failure.works().then(|| self.inner.delete_stream(locations));
+                let failed = stream::iter([Err(failure.error(&Path::default()))]);
+                match deleted {
+                    Some(deleted) => deleted.filter(|_| async { false }).chain(failed).boxed(),
+                    None => failed.boxed(),
+                }
+            }
+        }
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.listed(self.inner.list(prefix))
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.listed(self.inner.list_with_offset(prefix, offset))
+    }
+
+    fn list_with_delimiter<'s, 'p, 'a>(&'s self, prefix: Option<&'p Path>) -> Boxed<'a, ListResult>
+    where
+        's: 'a,
+        'p: 'a,
+        Self: 'a,
+    {
+        let work = self.inner.list_with_delimiter(prefix);
+        async move { Self::call(self.plain_fault(), &Path::default(), work).await }.boxed()
+    }
+
+    fn copy_opts<'s, 'f, 't, 'a>(
+        &'s self,
+        from: &'f Path,
+        to: &'t Path,
+        options: CopyOptions,
+    ) -> Boxed<'a, ()>
+    where
+        's: 'a,
+        'f: 'a,
+        't: 'a,
+        Self: 'a,
+    {
+        let work = self.inner.copy_opts(from, to, options);
+        Self::call(self.plain_fault(), to, work).boxed()
+    }
+}

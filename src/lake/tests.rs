@@ -1,0 +1,7 @@
+//! The lake as its callers see it. What is in it is read back from the Parquet files its log names, never assumed.
+
+mod concurrency;
+mod crash;
+mod fetches;
+mod files;
+mod support;

@@ -1,0 +1,134 @@
+//! Every call to the store fails once, before its work or after it with the answer lost; then a clean run follows.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+
+use super::support::*;
+use crate::lake::store::LakeStore;
+use crate::lake::store::faulty::{Failure, FaultyStore};
+use crate::lake::{Lake, LakeError, Part, QuarantinedRow, Receipt};
+use crate::time::{Base, ObservedAt, Tier};
+
+const OLD: [Row; 2] = [("1", 10, 1), ("2", 11, 1)];
+const NEW: [Row; 2] = [("2", 31, 3), ("3", 32, 3)];
+const CHANGED: [Row; 1] = [("1", 40, 4)];
+
+/// A snapshot of several runs, one of which repeats an id, then a delta with a row in quarantine. Fetches only what the
+/// bases say is missing, as the program does after a restart.
+async fn script(store: &LakeStore) -> Result<(), LakeError> {
+    let lake = Lake::over(store.clone(), &tiny_runs(), TestClock::new()).await?;
+    let coverage = lake.coverage(&tags(), &integration("a")).await?;
+    if coverage.snapshot_base < Some(Base::from_millis(300)) {
+        let fetch = snapshot("a");
+        let mut staging = lake.begin(&fetch, &tags()).await?;
+        for rows in [&[("2", 30, 2)][..], &NEW] {
+            staging.push(batch(&tags(), &fetch, rows)).await?;
+        }
+        let receipt = staging.commit(end(300, 32)).await?;
+        assert!(matches!(receipt, Receipt::Committed { .. }), "{receipt:?}");
+    }
+    if coverage.bases.get(Tier::Ordinary) < Some(Base::from_millis(400)) {
+        let fetch = delta("a");
+        let mut staging = lake.begin(&fetch, &tags()).await?;
+        staging.push(batch(&tags(), &fetch, &CHANGED)).await?;
+        staging.quarantine(vec![QuarantinedRow {
+            reason: "id is null".to_owned(),
+            json: "{}".to_owned(),
+            observed_at: ObservedAt::from_micros(40),
+        }]);
+        let receipt = staging.commit(end(400, 40)).await?;
+        assert!(matches!(receipt, Receipt::Committed { .. }), "{receipt:?}");
+    }
+    Ok(())
+}
+
+fn over(objects: Arc<dyn ObjectStore>) -> LakeStore {
+    LakeStore::over(objects, "memory:///".parse().expect("a URL"))
+}
+
+/// A store that holds an older snapshot, and the same one failing.
+async fn stores(
+    failing: Range<usize>,
+    failure: Failure,
+) -> (LakeStore, LakeStore, Arc<FaultyStore>) {
+    let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let clean = over(Arc::clone(&objects));
+    let before = lake(&clean, &settings()).await;
+    run(&before, &snapshot("a"), &[&OLD], end(100, 11)).await;
+    let faulty = FaultyStore::new(objects, failing, failure);
+    (clean, over(Arc::clone(&faulty) as _), faulty)
+}
+
+/// What holds at every instant, whatever failed.
+async fn check(store: &LakeStore, context: &str) {
+    let lake = lake(store, &settings()).await;
+    let coverage = lake
+        .coverage(&tags(), &integration("a"))
+        .await
+        .expect("coverage");
+    let replaced = coverage.snapshot_base == Some(Base::from_millis(300));
+    let expected = if replaced { NEW } else { OLD };
+    assert_eq!(
+        stored(store, Part::Snapshots).await,
+        rows_of("a", &expected),
+        "{context}"
+    );
+    let changed = coverage.bases.get(Tier::Ordinary) == Some(Base::from_millis(400));
+    let expected: &[Row] = if changed { &CHANGED } else { &[] };
+    assert_eq!(
+        stored(store, Part::Deltas).await,
+        rows_of("a", expected),
+        "{context}"
+    );
+    assert!(
+        !changed || !quarantined(store).await.is_empty(),
+        "{context}"
+    );
+}
+
+async fn keys(store: &LakeStore) -> usize {
+    use futures_util::StreamExt;
+    store.objects().list(None).count().await
+}
+
+#[tokio::test]
+async fn whatever_call_fails_a_clean_run_gives_the_same_rows() {
+    for failure in Failure::ALL {
+        let mut failed = 0;
+        for call in 0.. {
+            let context = format!("{failure:?} at call {call}");
+            let (clean, broken, faulty) = stores(call..call + 1, failure).await;
+            let outcome = script(&broken).await;
+            if faulty.calls() <= call {
+                break;
+            }
+            failed += usize::from(outcome.is_err());
+            check(&clean, &context).await;
+
+            script(&clean).await.expect("nothing fails");
+            check(&clean, &context).await;
+            assert_eq!(
+                stored(&clean, Part::Snapshots).await,
+                rows_of("a", &NEW),
+                "{context}"
+            );
+            assert_eq!(
+                stored(&clean, Part::Deltas).await,
+                rows_of("a", &CHANGED),
+                "{context}"
+            );
+
+            let before = keys(&clean).await;
+            script(&clean).await.expect("nothing fails");
+            assert_eq!(
+                keys(&clean).await,
+                before,
+                "{context}: the second run changed something"
+            );
+        }
+        assert!(failed > 0, "{failure:?}: no call was disturbed");
+    }
+}

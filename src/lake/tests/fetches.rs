@@ -1,0 +1,336 @@
+//! What one fetch after another leaves behind.
+
+use std::sync::Arc;
+
+use object_store::ObjectStoreExt;
+
+use super::support::*;
+use crate::catalog::Catalog;
+use crate::fetch::FetchEnd;
+use crate::ids::Category;
+use crate::lake::store::LakeStore;
+use crate::lake::{LakeError, Part, QuarantinedRow, Receipt, Registration};
+use crate::time::{Base, ObservedAt, Tier};
+
+#[tokio::test]
+async fn a_snapshot_replaces_its_integrations_rows_and_no_others() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    run(
+        &lake,
+        &snapshot("a"),
+        &[&[("1", 10, 1), ("2", 11, 1)]],
+        end(1, 11),
+    )
+    .await;
+    run(&lake, &snapshot("b"), &[&[("1", 10, 5)]], end(1, 10)).await;
+    let receipt = run(&lake, &snapshot("a"), &[&[("3", 20, 2)]], end(2, 20)).await;
+    assert!(
+        matches!(
+            receipt,
+            Receipt::Committed {
+                rows: 1,
+                files: 1,
+                ..
+            }
+        ),
+        "{receipt:?}"
+    );
+    let expected = [rows_of("a", &[("3", 20, 2)]), rows_of("b", &[("1", 10, 5)])].concat();
+    assert_eq!(stored(&store, Part::Snapshots).await, expected);
+}
+
+#[tokio::test]
+async fn a_snapshot_of_no_rows_is_a_commit() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    run(&lake, &snapshot("a"), &[&[("1", 10, 1)]], end(1, 10)).await;
+    run(&lake, &snapshot("a"), &[], end(2, 20)).await;
+    assert_eq!(stored(&store, Part::Snapshots).await, []);
+    let coverage = lake
+        .coverage(&tags(), &integration("a"))
+        .await
+        .expect("coverage");
+    assert_eq!(coverage.snapshot_base, Some(Base::from_millis(2)));
+    assert_eq!(coverage.seen, Some(ObservedAt::from_micros(20)));
+}
+
+#[tokio::test]
+async fn a_delta_adds_and_its_base_is_there_after_a_restart() {
+    let store = LakeStore::memory();
+    {
+        let lake = lake(&store, &settings()).await;
+        run(&lake, &snapshot("a"), &[&[("1", 10, 1)]], end(100, 10)).await;
+        run(&lake, &delta("a"), &[&[("1", 20, 2)]], end(200, 20)).await;
+        run(&lake, &delta("a"), &[&[("1", 30, 3)]], end(300, 30)).await;
+    }
+    let deltas = rows_of("a", &[("1", 20, 2), ("1", 30, 3)]);
+    assert_eq!(stored(&store, Part::Deltas).await, deltas);
+    let lake = lake(&store, &settings()).await;
+    let coverage = lake
+        .coverage(&tags(), &integration("a"))
+        .await
+        .expect("coverage");
+    let bases = Tier::ALL.map(|tier| coverage.bases.get(tier).map(Base::as_millis));
+    assert_eq!(bases, [Some(300), Some(100), Some(100)]);
+    assert_eq!(coverage.snapshot_base, Some(Base::from_millis(100)));
+    assert_eq!(coverage.seen, Some(ObservedAt::from_micros(30)));
+}
+
+#[tokio::test]
+async fn without_a_base_rows_are_kept_and_no_base_moves() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    let no_base = FetchEnd {
+        base: None,
+        ..end(0, 20)
+    };
+    run(&lake, &delta("a"), &[&[("1", 20, 2)]], no_base).await;
+    let coverage = lake
+        .coverage(&tags(), &integration("a"))
+        .await
+        .expect("coverage");
+    assert_eq!(Tier::ALL.map(|tier| coverage.bases.get(tier)), [None; 3]);
+    assert_eq!(
+        stored(&store, Part::Deltas).await,
+        rows_of("a", &[("1", 20, 2)])
+    );
+}
+
+#[tokio::test]
+async fn a_base_never_goes_back() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    run(&lake, &delta("a"), &[], end(300, 30)).await;
+    run(&lake, &delta("a"), &[], end(200, 20)).await;
+    run(&lake, &snapshot("a"), &[], end(100, 10)).await;
+    let coverage = lake
+        .coverage(&tags(), &integration("a"))
+        .await
+        .expect("coverage");
+    assert_eq!(
+        coverage.bases.get(Tier::Ordinary),
+        Some(Base::from_millis(300))
+    );
+    assert_eq!(coverage.snapshot_base, Some(Base::from_millis(100)));
+    assert!(coverage.seen > Some(ObservedAt::from_micros(30)));
+}
+
+#[tokio::test]
+async fn a_dropped_fetch_leaves_nothing_visible() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &tiny_runs()).await;
+    let fetch = snapshot("a");
+    let mut staging = lake.begin(&fetch, &tags()).await.expect("begins");
+    for id in ["1", "2", "3"] {
+        let rows = batch(&tags(), &fetch, &[(id, 10, 1)]);
+        staging.push(rows).await.expect("pushed");
+    }
+    drop(staging);
+    assert_eq!(stored(&store, Part::Snapshots).await, []);
+    let coverage = lake
+        .coverage(&tags(), &integration("a"))
+        .await
+        .expect("coverage");
+    assert_eq!(coverage, crate::lake::Coverage::default());
+}
+
+#[tokio::test]
+async fn of_an_id_that_comes_twice_the_newest_observation_stays() {
+    let pages: [&[Row]; 4] = [
+        &[("1", 10, 1), ("2", 11, 1), ("3", 12, 1)],
+        &[("2", 20, 2), ("4", 21, 2)],
+        &[("3", 9, 3), ("5", 30, 3), ("5", 31, 4)],
+        &[("2", 15, 5)],
+    ];
+    let newest = [
+        ("1", 10, 1),
+        ("2", 20, 2),
+        ("3", 12, 1),
+        ("4", 21, 2),
+        ("5", 31, 4),
+    ];
+    for settings in [settings(), tiny_runs()] {
+        let store = LakeStore::memory();
+        let lake = lake(&store, &settings).await;
+        for (fetch, part) in [(snapshot("a"), Part::Snapshots), (delta("a"), Part::Deltas)] {
+            let receipt = run(&lake, &fetch, &pages, end(1, 31)).await;
+            assert_eq!(stored(&store, part).await, rows_of("a", &newest));
+            assert!(
+                matches!(receipt, Receipt::Committed { rows: 5, .. }),
+                "{receipt:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_walk_repeated_as_a_whole_leaves_the_second_one_only() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &tiny_runs()).await;
+    let walk = |at: i64| {
+        [
+            [("1", at, at), ("2", at, at)],
+            [("3", at, at), ("4", at, at)],
+        ]
+    };
+    let (first, second) = (walk(10), walk(20));
+    let pages: Vec<&[Row]> = first
+        .iter()
+        .chain(&second)
+        .map(<[Row; 2]>::as_slice)
+        .collect();
+    let receipt = run(&lake, &snapshot("a"), &pages, end(1, 20)).await;
+    assert!(
+        matches!(
+            receipt,
+            Receipt::Committed {
+                rows: 4,
+                files: 2,
+                ..
+            }
+        ),
+        "{receipt:?}"
+    );
+    assert_eq!(
+        stored(&store, Part::Snapshots).await,
+        rows_of("a", &second.concat())
+    );
+}
+
+#[tokio::test]
+async fn rows_of_another_integration_are_refused() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    let mut staging = lake.begin(&snapshot("a"), &tags()).await.expect("begins");
+    let foreign = batch(&tags(), &snapshot("b"), &[("1", 10, 1)]);
+    let refused = staging.push(foreign).await;
+    assert!(
+        matches!(refused, Err(LakeError::ForeignRows { .. })),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_batch_with_other_columns_is_refused() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    let fetch = snapshot("a");
+    let mut staging = lake.begin(&fetch, &tags()).await.expect("begins");
+    let roles = Catalog::embedded().find("ats/users").expect("known");
+    let refused = staging.push(batch(roles, &fetch, &[("1", 10, 1)])).await;
+    assert!(
+        matches!(refused, Err(LakeError::Columns { .. })),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_row_without_an_id_is_kept_in_quarantine() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    let mut staging = lake.begin(&delta("a"), &tags()).await.expect("begins");
+    staging.quarantine(vec![QuarantinedRow {
+        reason: "id is null".to_owned(),
+        json: r#"{"id":null}"#.to_owned(),
+        observed_at: ObservedAt::from_micros(10),
+    }]);
+    staging.commit(end(1, 10)).await.expect("committed");
+    let rows = quarantined(&store).await;
+    assert_eq!(
+        rows,
+        [(integration("a").to_string(), r#"{"id":null}"#.to_owned())]
+    );
+}
+
+#[tokio::test]
+async fn a_wider_schema_and_an_older_one_write_to_the_same_table() {
+    let text = include_str!("../../../schemas/ats/tags.json");
+    let wider = text.replacen(
+        "\"fields\": [",
+        "\"fields\": [{\"name\": \"added\", \"id\": 990, \"type\": \"string\", \"nullable\": true},",
+        1,
+    );
+    let next = with_next_field_id(&wider);
+    let catalog = Catalog::from_texts([("tags.json".to_owned(), next)]).expect("a catalog");
+    let wider = Arc::clone(&catalog.endpoints()[0]);
+    let store = LakeStore::memory();
+    let (old, new) = (
+        lake(&store, &settings()).await,
+        lake(&store, &settings()).await,
+    );
+    run(&old, &delta("a"), &[&[("1", 10, 1)]], end(1, 10)).await;
+    let fetch = delta("a");
+    let mut staging = new.begin(&fetch, &wider).await.expect("begins");
+    let rows = batch(&wider, &fetch, &[("1", 20, 2)]);
+    staging.push(rows).await.expect("pushed");
+    staging.commit(end(2, 20)).await.expect("committed");
+    run(&old, &delta("a"), &[&[("1", 30, 3)]], end(3, 30)).await;
+    let expected = rows_of("a", &[("1", 10, 1), ("1", 20, 2), ("1", 30, 3)]);
+    assert_eq!(stored(&store, Part::Deltas).await, expected);
+    let table = new
+        .endpoint_table(&wider, Part::Deltas)
+        .await
+        .expect("open");
+    let state = table.refreshed().await.expect("state");
+    assert!(state.schema().field_with_name("added").is_ok());
+}
+
+/// Makes room for field id 990.
+fn with_next_field_id(schema: &str) -> String {
+    let (front, rest) = schema.split_once("\"next_field_id\": ").expect("declared");
+    let (_, back) = rest.split_once(',').expect("not the last key");
+    format!("{front}\"next_field_id\": 991,{back}")
+}
+
+#[tokio::test]
+async fn a_layout_from_the_future_asks_for_another_configuration() {
+    let store = LakeStore::memory();
+    let future = r#"{"layout_version": 99}"#.into();
+    let put = store
+        .objects()
+        .put(&"kombo_layout.json".into(), future)
+        .await;
+    put.expect("put");
+    let error = crate::lake::Lake::over(store, &settings(), TestClock::new())
+        .await
+        .expect_err("refused");
+    assert!(
+        error.is_configuration() && !error.is_retryable(),
+        "{error:?}"
+    );
+}
+
+fn registration(name: &str, state: &str, since_ms: i64) -> Registration {
+    Registration {
+        integration: integration(name),
+        category: Category::Ats,
+        origin: "configuration".to_owned(),
+        state: state.to_owned(),
+        since_ms,
+    }
+}
+
+#[tokio::test]
+async fn what_two_processes_register_is_all_there_once() {
+    let store = LakeStore::memory();
+    let (one, two) = (
+        lake(&store, &settings()).await,
+        lake(&store, &settings()).await,
+    );
+    one.registered().await.expect("empty");
+    two.register(&[registration("b", "active", 1)])
+        .await
+        .expect("registered");
+    one.register(&[registration("a", "active", 2)])
+        .await
+        .expect("registered");
+    two.register(&[registration("a", "deleted", 9)])
+        .await
+        .expect("registered");
+    let expected = [
+        registration("a", "deleted", 2),
+        registration("b", "active", 1),
+    ];
+    assert_eq!(one.registered().await.expect("registered"), expected);
+}

@@ -1,0 +1,240 @@
+//! Rows to put in, and a reader of what is there.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use arrow::array::{
+    ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    new_null_array,
+};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use object_store::ObjectStoreExt;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::catalog::{Catalog, Endpoint};
+use crate::fetch::{Fetch, FetchEnd, FetchMode};
+use crate::ids::{IntegrationId, TableId};
+use crate::lake::store::LakeStore;
+use crate::lake::{Lake, LakeSettings, Part, Receipt};
+use crate::time::{Base, Clock, ObservedAt, Tier, UpdatedAfter};
+
+pub(super) const NOON: i64 = 1_700_000_000_000;
+
+/// A wall clock that stands still until a test moves it.
+pub(super) struct TestClock(AtomicI64);
+
+impl TestClock {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(NOON)))
+    }
+}
+
+impl Clock for TestClock {
+    fn wall_ms(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+pub(super) fn settings() -> LakeSettings {
+    LakeSettings {
+        commit_window_secs: 0,
+        ..LakeSettings::default()
+    }
+}
+
+/// Settings under which a handful of rows is several runs.
+pub(super) fn tiny_runs() -> LakeSettings {
+    LakeSettings {
+        run_bytes: NonZeroUsize::new(1).expect("not zero"),
+        ..settings()
+    }
+}
+
+pub(super) async fn lake(store: &LakeStore, settings: &LakeSettings) -> Lake {
+    Lake::over(store.clone(), settings, TestClock::new())
+        .await
+        .expect("the lake opens")
+}
+
+pub(super) fn tags() -> Arc<Endpoint> {
+    Arc::clone(Catalog::embedded().find("ats/tags").expect("known"))
+}
+
+pub(super) fn integration(name: &str) -> IntegrationId {
+    IntegrationId::new(&format!("tool:{name}")).expect("an id")
+}
+
+pub(super) fn snapshot(name: &str) -> Fetch {
+    fetch(name, FetchMode::Snapshot)
+}
+
+pub(super) fn delta(name: &str) -> Fetch {
+    let updated_after = UpdatedAfter::from_millis(NOON);
+    let tier = Tier::Ordinary;
+    fetch(
+        name,
+        FetchMode::Delta {
+            tier,
+            updated_after,
+        },
+    )
+}
+
+fn fetch(name: &str, mode: FetchMode) -> Fetch {
+    let table = TableId {
+        integration: integration(name),
+        endpoint: tags().name().clone(),
+    };
+    Fetch::new(table, mode)
+}
+
+/// One row of `ats/tags`: id, when it was observed, and a payload that tells versions apart.
+pub(super) type Row = (&'static str, i64, i64);
+
+/// Makes a batch of an endpoint's rows; columns that a test does not speak of are null.
+pub(super) fn batch(endpoint: &Endpoint, fetch: &Fetch, rows: &[(&str, i64, i64)]) -> RecordBatch {
+    let schema = endpoint.schema();
+    let integration = &fetch.table.integration;
+    let text = |value: &dyn Fn(&(&str, i64, i64)) -> String| -> ArrayRef {
+        Arc::new(
+            rows.iter()
+                .map(|row| Some(value(row)))
+                .collect::<StringArray>(),
+        )
+    };
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| match field.name().as_str() {
+            "integration_key" => text(&|_| integration.key().to_string()),
+            "_integration_id" => text(&|_| integration.to_string()),
+            "_op" => text(&|_| "upsert".to_owned()),
+            "_fetch_id" => text(&|_| fetch.id.to_string()),
+            "_fetched_at" => {
+                let times = rows.iter().map(|row| row.1);
+                Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"))
+            }
+            "_hash" => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.2))),
+            "id" => text(&|row| row.0.to_owned()),
+            _ => new_null_array(field.data_type(), rows.len()),
+        });
+    RecordBatch::try_new(Arc::clone(&schema), columns.collect()).expect("columns of the schema")
+}
+
+pub(super) fn end(base_ms: i64, seen_us: i64) -> FetchEnd {
+    FetchEnd {
+        base: Some(Base::from_millis(base_ms)),
+        seen: ObservedAt::from_micros(seen_us),
+        pages: 1,
+        rows: 0,
+        quarantined: 0,
+        rest_values: 0,
+    }
+}
+
+/// Runs a whole fetch; each slice of rows is a batch.
+pub(super) async fn run(lake: &Lake, fetch: &Fetch, pages: &[&[Row]], end: FetchEnd) -> Receipt {
+    let mut staging = lake.begin(fetch, &tags()).await.expect("begins");
+    for rows in pages {
+        staging
+            .push(batch(&tags(), fetch, rows))
+            .await
+            .expect("pushed");
+    }
+    staging.commit(end).await.expect("committed")
+}
+
+/// A row as it is in the lake: whose, id, when it was observed, payload.
+pub(super) type Stored = (String, String, i64, i64);
+
+/// Reads every live row through a lake opened for it, sorted.
+pub(super) async fn stored(store: &LakeStore, part: Part) -> Vec<Stored> {
+    let mut rows = Vec::new();
+    for (_, bytes) in live_files(store, part).await {
+        rows.extend(read(bytes));
+    }
+    rows.sort();
+    rows
+}
+
+/// Reads every live file: its path and its bytes.
+pub(super) async fn live_files(store: &LakeStore, part: Part) -> Vec<(String, Bytes)> {
+    let lake = lake(store, &settings()).await;
+    let folder = part.of(tags().name()).folder();
+    let mut files = Vec::new();
+    for file in lake.files(&tags(), part).await.expect("files") {
+        let path = format!("{folder}/{}", file.path);
+        let found = store.objects().get(&path.clone().into()).await;
+        let bytes = found.expect("is there").bytes().await.expect("bytes");
+        assert_eq!(bytes.len() as u64, file.size, "{path}");
+        assert_eq!(
+            file.num_records,
+            Some(read(bytes.clone()).len() as u64),
+            "{path}"
+        );
+        files.push((path, bytes));
+    }
+    files
+}
+
+pub(super) fn read(file: Bytes) -> Vec<Stored> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        .expect("a Parquet file")
+        .build()
+        .expect("a reader");
+    let mut rows = Vec::new();
+    for batch in reader {
+        let batch = batch.expect("rows");
+        let column = |name: &str| batch.column_by_name(name).expect("a column");
+        for row in 0..batch.num_rows() {
+            rows.push((
+                column("_integration_id")
+                    .as_string::<i32>()
+                    .value(row)
+                    .to_owned(),
+                column("id").as_string::<i32>().value(row).to_owned(),
+                column("_fetched_at")
+                    .as_primitive::<TimestampMicrosecondType>()
+                    .value(row),
+                column("_hash").as_primitive::<Int64Type>().value(row),
+            ));
+        }
+    }
+    rows
+}
+
+/// Writes down what is expected of [`stored`].
+pub(super) fn rows_of(name: &str, rows: &[Row]) -> Vec<Stored> {
+    let id = integration(name).to_string();
+    rows.iter()
+        .map(|(row, at, payload)| (id.clone(), (*row).to_owned(), *at, *payload))
+        .collect()
+}
+
+/// Reads whose rows are in quarantine, and what they are.
+pub(super) async fn quarantined(store: &LakeStore) -> Vec<(String, String)> {
+    let listed = store.objects().list(Some(&"kombo_quarantine".into()));
+    let mut rows = Vec::new();
+    for file in listed.try_collect::<Vec<_>>().await.expect("listed") {
+        if file.location.extension() != Some("parquet") {
+            continue;
+        }
+        let found = store.objects().get(&file.location).await.expect("a file");
+        let bytes = found.bytes().await.expect("bytes");
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).expect("a Parquet file");
+        for batch in reader.build().expect("a reader") {
+            let batch = batch.expect("rows");
+            let text = |name: &str, row: usize| {
+                let column = batch.column_by_name(name).expect("a column");
+                column.as_string::<i32>().value(row).to_owned()
+            };
+            rows.extend(
+                (0..batch.num_rows()).map(|row| (text("_integration_id", row), text("row", row))),
+            );
+        }
+    }
+    rows
+}
