@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from comparison import differences
-from schemas import endpoints, endpoint, walk
+from schemas import endpoint, endpoints, walk
 from truth import Integration, Json, Row, expected_row, load_json
 
 APPLICATIONS = endpoint("ats/applications")
