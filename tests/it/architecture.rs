@@ -80,10 +80,10 @@ fn modules_name_each_other_in_no_circle() {
     let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for source in sources("src") {
         if let Some(module) = source.module() {
-            let names = named_modules(&source)
+            let others = named_modules(&source)
                 .into_iter()
                 .filter(|name| name != module);
-            named.entry(module.to_owned()).or_default().extend(names);
+            named.entry(module.to_owned()).or_default().extend(others);
         }
     }
     // What names nothing that is left can go, until nothing can: the rest is circles and what leads into them.
