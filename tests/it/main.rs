@@ -1,5 +1,7 @@
 //! Integration tests.
 
+mod architecture;
 mod backfill;
+mod dependencies;
 mod rebuild;
 mod support;

@@ -1,0 +1,181 @@
+//! The rules of `STYLE.md` that a reader cannot check by reading one file.
+//!
+//! Test code is left out of the floors and homes: it may bring up whatever it needs. Lengths hold for it too.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use crate::source_text::{files, functions, named_modules, names_crate, relative, root, sources};
+
+const MAX_FILE_LINES: usize = 400;
+const MAX_FUNCTION_LINES: usize = 60;
+
+/// Every top-level module and its floor. A module names only modules below it, or beside it where that makes no circle.
+const FLOORS: &[(usize, &[&str])] = &[
+    (0, &["ids", "time", "fetch"]),
+    (
+        1,
+        &["catalog", "webhook", "plan", "decode", "fold", "company"],
+    ),
+    (2, &["api", "lake", "listener"]),
+    (3, &["sink", "stream"]),
+    (4, &["source", "backfill", "status", "twin", "config"]),
+    (5, &["main", "cli"]),
+];
+
+/// The floor whose modules may not even name each other: each is the one home of an outside crate.
+const EDGES: usize = 2;
+
+/// Outside crates that have one home, as path prefixes below `src/`.
+const HOMES: &[(&str, &[&str])] = &[
+    ("reqwest", &["api/http"]),
+    ("governor", &["api/throttle"]),
+    ("parquet", &["lake/writer"]),
+    ("delta_kernel", &["lake/log/"]),
+    ("delta_kernel_default_engine", &["lake/log/"]),
+    ("async_stream", &["stream"]),
+    ("axum", &["twin", "listener"]),
+    ("clap", &["cli", "main.rs"]),
+    ("indicatif", &["cli"]),
+];
+
+/// Names that say nothing about what a file holds.
+const EMPTY_NAMES: &[&str] = &[
+    "util", "utils", "common", "helper", "helpers", "manager", "types",
+];
+
+#[test]
+fn modules_name_only_modules_on_lower_floors() {
+    let mut wrong = Vec::new();
+    for source in sources("src") {
+        let Some(module) = source.module() else {
+            continue;
+        };
+        let Some(floor) = floor_of(module) else {
+            wrong.push(format!(
+                "{}: module `{module}` has no floor; give it one in FLOORS",
+                source.path
+            ));
+            continue;
+        };
+        for name in named_modules(&source) {
+            match floor_of(&name) {
+                Some(other) if other > floor => wrong.push(format!(
+                    "{}: `{module}` (floor {floor}) names `{name}` (floor {other})",
+                    source.path
+                )),
+                Some(EDGES) if floor == EDGES && name != module => wrong.push(format!(
+                    "{}: `{module}` names `{name}`; edges meet in floor 3",
+                    source.path
+                )),
+                _ => {}
+            }
+        }
+    }
+    assert_none("a module reaches up", &wrong);
+}
+
+#[test]
+fn modules_name_each_other_in_no_circle() {
+    let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources("src") {
+        if let Some(module) = source.module() {
+            let others = named_modules(&source)
+                .into_iter()
+                .filter(|name| name != module);
+            named.entry(module.to_owned()).or_default().extend(others);
+        }
+    }
+    // What names nothing that is left can go, until nothing can: the rest is circles and what leads into them.
+    while let Some(free) = named
+        .iter()
+        .find(|(_, names)| names.iter().all(|name| !named.contains_key(name)))
+        .map(|(module, _)| module.clone())
+    {
+        named.remove(&free);
+    }
+    let circles: Vec<String> = named
+        .iter()
+        .map(|(module, names)| format!("{module} names {names:?}"))
+        .collect();
+    assert_none("modules name each other in a circle", &circles);
+}
+
+#[test]
+fn outside_crates_stay_in_their_homes() {
+    let mut wrong = Vec::new();
+    for source in sources("src") {
+        let below = source.below_src().expect("only src is listed");
+        for (number, line) in source.code() {
+            for (name, homes) in HOMES {
+                if names_crate(line, name) && !homes.iter().any(|home| below.starts_with(home)) {
+                    wrong.push(format!(
+                        "{}:{number} names `{name}`, at home in {homes:?}",
+                        source.path
+                    ));
+                }
+            }
+        }
+    }
+    assert_none("an outside crate has left its home", &wrong);
+}
+
+#[test]
+fn files_and_functions_are_short_enough_to_proofread() {
+    let mut wrong = Vec::new();
+    for source in sources("src").into_iter().chain(sources("tests")) {
+        let lines: Vec<&str> = source.text.lines().collect();
+        if lines.len() > MAX_FILE_LINES {
+            wrong.push(format!(
+                "{}: {} lines, more than {MAX_FILE_LINES}",
+                source.path,
+                lines.len()
+            ));
+        }
+        for (start, length) in functions(&lines) {
+            if length > MAX_FUNCTION_LINES {
+                wrong.push(format!(
+                    "{}:{}: a function of {length} lines, more than {MAX_FUNCTION_LINES}",
+                    source.path,
+                    start + 1
+                ));
+            }
+        }
+    }
+    for path in files(&root().join("tests/python"), "py") {
+        let count = fs::read_to_string(&path).expect("readable").lines().count();
+        if count > MAX_FILE_LINES {
+            wrong.push(format!(
+                "{}: {count} lines, more than {MAX_FILE_LINES}",
+                relative(&path)
+            ));
+        }
+    }
+    assert_none("too long", &wrong);
+}
+
+#[test]
+fn file_names_say_what_is_in_them() {
+    let wrong: Vec<String> = files(&root().join("src"), "rs")
+        .into_iter()
+        .chain(files(&root().join("tests"), "rs"))
+        .chain(files(&root().join("tests"), "py"))
+        .map(|path| relative(&path))
+        .filter(|path| {
+            path.split(['/', '.'])
+                .any(|part| EMPTY_NAMES.contains(&part))
+        })
+        .collect();
+    assert_none("a name that says nothing", &wrong);
+}
+
+fn floor_of(module: &str) -> Option<usize> {
+    FLOORS
+        .iter()
+        .find(|(_, modules)| modules.contains(&module))
+        .map(|(floor, _)| *floor)
+}
+
+fn assert_none(what: &str, wrong: &[String]) {
+    assert!(wrong.is_empty(), "{what}:\n  {}", wrong.join("\n  "));
+}

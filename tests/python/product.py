@@ -1,0 +1,210 @@
+"""The product as its users meet it: a program with arguments, environment, output and an exit code."""
+
+import json
+import os
+import queue
+import re
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from truth import Integration, Truth
+
+BINARY = os.environ.get("KOMBO_SOURCE", "kombo-source")
+START_SECONDS = 60
+RUN_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a finished run of the program ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def text(self) -> str:
+        """Returns everything the program printed."""
+        return f"{self.stdout}\n{self.stderr}"
+
+    def summary(self) -> dict[str, Any]:
+        """Returns what `--json` printed: the last line of the output."""
+        summary = json.loads(self.stdout.strip().splitlines()[-1])
+        assert isinstance(summary, dict)
+        return summary
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A running `kombo-source twin`, and its truth."""
+
+    url: str
+    key: str
+    truth: Truth
+
+    def of(self, category: str) -> list[Integration]:
+        """Returns its integrations of a category."""
+        return [one for one in self.truth.integrations if one.category == category]
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """The arguments and environment of one `kombo-source backfill`."""
+
+    api_url: str
+    key: str
+    lake: str
+    integrations: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    schemas: Path | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+
+    def command(self) -> list[str]:
+        """Returns the command line."""
+        command = [BINARY]
+        if self.schemas:
+            command += ["--schemas", str(self.schemas)]
+        command += ["backfill", "--api-url", self.api_url, "--lake-url", self.lake]
+        for integration in self.integrations:
+            command += ["--integration", integration]
+        return [*command, *self.arguments]
+
+    def environ(self) -> dict[str, str]:
+        """Returns the environment, with the key."""
+        return {**os.environ, "KOMBO_API_KEY": self.key, **dict(self.environment)}
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        """Starts it without waiting, its output thrown away."""
+        return subprocess.Popen(
+            self.command(),
+            env=self.environ(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def run(self) -> Outcome:
+        """Runs it to its end, whatever that is."""
+        return run(self.command(), self.environ())
+
+    def must_succeed(self) -> Outcome:
+        """Runs it to its end, which has to be exit code 0."""
+        outcome = self.run()
+        assert outcome.code == 0, f"exit code {outcome.code}:\n{outcome.text[-4000:]}"
+        return outcome
+
+
+def backfill_of(
+    twin: Twin, lake: Path | str, *arguments: str, only: list[Integration] | None = None
+) -> Backfill:
+    """Makes the backfill of a twin's integrations, without a rate limit of its own."""
+    integrations = twin.truth.integrations if only is None else only
+    return Backfill(
+        api_url=twin.url,
+        key=twin.key,
+        lake=str(lake),
+        integrations=tuple(one.id for one in integrations),
+        arguments=("--no-rate-limit", *arguments),
+    )
+
+
+def run(command: list[str], environment: dict[str, str] | None = None) -> Outcome:
+    """Runs a command to its end, within a bound."""
+    done = subprocess.run(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=RUN_SECONDS,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+@contextmanager
+def running_twin(
+    *arguments: str, integrations: int = 4, rows: int = 40, seed: int = 1
+) -> Iterator[Twin]:
+    """Starts a twin with these customers; it is ended with the block."""
+    with tempfile.TemporaryDirectory() as folder:
+        address = f"127.0.0.1:{free_port()}"
+        command = [BINARY, "twin", "--address", address, "--truth", folder]
+        command += ["--integrations", str(integrations), "--rows", str(rows), "--seed", str(seed)]
+        with running([*command, *arguments], output=subprocess.PIPE) as process:
+            line = _first_line(process, address)
+            found = re.search(r"KOMBO_API_KEY=(\S+)|key[ :=]+(\S+)", line)
+            key = (found.group(1) or found.group(2)).strip("'\",;.") if found else "twin-key"
+            yield Twin(f"http://{address}/v1", key, Truth(Path(folder)))
+
+
+@contextmanager
+def running(
+    command: list[str], output: int = subprocess.DEVNULL
+) -> "Iterator[subprocess.Popen[str]]":
+    """Starts a server; ends it by its process id with the block. Output sent to a pipe has to be read."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=10)
+
+
+def free_port() -> int:
+    """Returns a loopback port nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def wait_until_listening(process: "subprocess.Popen[str]", port: int) -> None:
+    """Waits until a started server accepts connections."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the server ended with exit code {process.returncode}"
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"nothing listens on port {port} after {START_SECONDS} s")
+
+
+def _first_line(process: "subprocess.Popen[str]", address: str) -> str:
+    """Waits for the line with the twin's address, then goes on reading so that its output never blocks it."""
+    lines: queue.Queue[str] = queue.Queue()
+
+    def read() -> None:
+        assert process.stdout is not None, "the output is a pipe"
+        for line in process.stdout:
+            lines.put(line)
+        lines.put("")
+
+    threading.Thread(target=read, daemon=True).start()
+    seen = []
+    deadline = time.monotonic() + START_SECONDS
+    while line := lines.get(timeout=max(0.01, deadline - time.monotonic())):
+        seen.append(line)
+        if address in line:
+            return line
+    raise AssertionError(f"the twin ended early: {''.join(seen)[-2000:]}")

@@ -1,0 +1,119 @@
+"""A loopback server between the product and the twin: it notes each exchange, and answers some requests itself."""
+
+import http.client
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+ANSWER_SECONDS = 60
+DROPPED_HEADERS = {"connection", "transfer-encoding", "content-length", "host", "accept-encoding"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the proxy sends in place of the twin."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request and how it was answered."""
+
+    path: str
+    integration: str
+    at: float
+    status: int
+    remaining: int | None
+
+
+Script = Callable[[str, str], Answer | None]
+"""Decides by path and integration id; `None` passes the request on."""
+
+
+@dataclass
+class Proxy:
+    """A running proxy."""
+
+    url: str
+    exchanges: list[Exchange] = field(default_factory=list)
+
+
+@contextmanager
+def running_proxy(
+    upstream: str, script: Script = lambda _path, _integration: None
+) -> Iterator[Proxy]:
+    """Starts a proxy to an API's base URL; it is closed with the block."""
+    target = urlsplit(upstream)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    server.daemon_threads = True
+    proxy = Proxy(f"http://127.0.0.1:{server.server_address[1]}{target.path}")
+    server.RequestHandlerClass = _handler(proxy, str(target.netloc), target.path, script)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=10)
+
+
+def _handler(
+    proxy: Proxy, upstream: str, base: str, script: Script
+) -> type[BaseHTTPRequestHandler]:
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        # Header and body are two writes, which would otherwise wait for each other's acknowledgement.
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:  # noqa: N802, the base class names it
+            path = urlsplit(self.path).path.removeprefix(base)
+            integration = self.headers.get("X-Integration-Id", "")
+            own = script(path, integration)
+            # The twin counts in the order requests reach it, so they reach it in the order noted here.
+            with lock:
+                at = time.monotonic()
+                status, headers, body = _scripted(own) if own else self._passed_on()
+                remaining = dict(headers).get("ratelimit-remaining")
+                left = int(remaining) if remaining is not None else None
+                proxy.exchanges.append(Exchange(path, integration, at, status, left))
+            self.send_response_only(status)
+            for name, value in headers:
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            try:
+                self.wfile.write(body)
+            except OSError:
+                # The client may hang up on an answer it does not want: that is its right.
+                self.close_connection = True
+
+        def _passed_on(self) -> tuple[int, list[tuple[str, str]], bytes]:
+            connection = http.client.HTTPConnection(upstream, timeout=ANSWER_SECONDS)
+            kept = {k: v for k, v in self.headers.items() if k.lower() not in DROPPED_HEADERS}
+            connection.request("GET", self.path, headers=kept)
+            response = connection.getresponse()
+            body = response.read()
+            connection.close()
+            headers = [(k.lower(), v) for k, v in response.getheaders()]
+            kept_back = [(k, v) for k, v in headers if k not in DROPPED_HEADERS]
+            return response.status, kept_back, body
+
+        def log_message(self, *_arguments: object) -> None:
+            """Stays silent: suites print verdicts only."""
+
+    return Handler
+
+
+def _scripted(answer: Answer) -> tuple[int, list[tuple[str, str]], bytes]:
+    now = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
+    return answer.status, [("content-type", answer.content_type), ("date", now)], answer.body

@@ -1,0 +1,139 @@
+"""A schema that grows, inside nested structs too: old rows, new rows, old binaries, and a layout from the future."""
+
+import dataclasses
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lake as lakes
+from comparison import differences
+from product import Backfill, Twin, backfill_of, running_twin
+from readers import READERS
+from schemas import SCHEMAS, Endpoint, endpoint
+from truth import Integration, Row, expected_row
+
+# What the older `schemas/` does not have yet: members of nested structs and of list elements, and a whole column.
+REMOVED = {
+    "ats/applications": ("candidate.source", "interviews[].title", "remote_url"),
+    "hris/employees": ("work_location.address.city", "employments[].pay_rate"),
+}
+
+
+def test_old_and_new_rows_are_right_in_every_engine_while_binaries_of_both_ages_write() -> None:
+    with running_twin("--no-rate-limit", integrations=6) as twin, _older_schemas() as older:
+        with lakes.temporary_lake() as lake:
+            for backfill in _backfills(twin, lake, older):
+                backfill.must_succeed()
+            for path in REMOVED:
+                old, new = endpoint(path, older), endpoint(path)
+                _assert_rest_is_used(old, twin)
+                everybody = twin.of(new.category)
+                ages = dict.fromkeys(everybody, old)
+                # All columns are the older binary's so far.
+                _assert_rows(lake, old, _rows(twin, ages))
+
+            newer = backfill_of(twin, lake, *_endpoints(), only=_firsts(twin))
+            newer.must_succeed()
+            for path in REMOVED:
+                old, new = endpoint(path, older), endpoint(path)
+                everybody = twin.of(new.category)
+                ages = dict.fromkeys(everybody, old) | {everybody[0]: new}
+                _assert_rows(lake, new, _rows(twin, ages))
+
+            dataclasses.replace(newer, schemas=older).must_succeed()
+            for path in REMOVED:
+                old, new = endpoint(path, older), endpoint(path)
+                _assert_rows(lake, new, _rows(twin, dict.fromkeys(twin.of(new.category), old)))
+
+            # And forward once more: everything is in its column.
+            backfill_of(twin, lake, *_endpoints()).must_succeed()
+            lakes.assert_equals_truth(lake, twin.truth, only=[endpoint(path) for path in REMOVED])
+
+
+def test_a_row_has_the_same_hash_whatever_the_schema() -> None:
+    with running_twin("--no-rate-limit", integrations=2) as twin, _older_schemas() as older:
+        with lakes.temporary_lake() as lake, lakes.temporary_lake() as other:
+            backfill_of(twin, lake).must_succeed()
+            dataclasses.replace(backfill_of(twin, other), schemas=older).must_succeed()
+            assert lakes.hashes(lake, twin.truth) == lakes.hashes(other, twin.truth)
+
+
+def test_a_layout_from_the_future_is_refused() -> None:
+    with running_twin("--no-rate-limit", integrations=1) as twin, lakes.temporary_lake() as lake:
+        backfill = backfill_of(twin, lake, "--endpoint", "ats/tags")
+        backfill.must_succeed()
+        document = lake / "kombo_layout.json"
+        layout = json.loads(document.read_text())
+        (version,) = (name for name, value in layout.items() if type(value) is int)
+        document.write_text(json.dumps(layout | {version: 99}))
+        files = sorted(lake.rglob("*"))
+
+        outcome = backfill.run()
+        assert outcome.code == 78, f"exit code {outcome.code}:\n{outcome.text[-2000:]}"
+        assert "99" in outcome.text and "layout" in outcome.text, outcome.text
+        assert sorted(lake.rglob("*")) == files, "a refused lake was written to"
+
+
+@contextmanager
+def _older_schemas() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        older = Path(folder) / "schemas"
+        shutil.copytree(SCHEMAS, older)
+        for name, paths in REMOVED.items():
+            file = older / f"{name}.json"
+            raw = json.loads(file.read_text())
+            for path in paths:
+                _remove(raw["fields"], path.split("."))
+            file.write_text(json.dumps(raw))
+        yield older
+
+
+def _remove(fields: list[dict[str, Any]], path: list[str]) -> None:
+    name, *below = path
+    at, found = next(
+        (at, one) for at, one in enumerate(fields) if one["name"] == name.removesuffix("[]")
+    )
+    if not below:
+        del fields[at]
+    else:
+        _remove((found["item"] if name.endswith("[]") else found)["fields"], below)
+
+
+def _endpoints() -> list[str]:
+    return [word for path in REMOVED for word in ("--endpoint", path)]
+
+
+def _firsts(twin: Twin) -> list[Integration]:
+    return [twin.of("ats")[0], twin.of("hris")[0]]
+
+
+def _backfills(twin: Twin, lake: Path, older: Path) -> list[Backfill]:
+    return [dataclasses.replace(backfill_of(twin, lake, *_endpoints()), schemas=older)]
+
+
+def _rows(twin: Twin, ages: dict[Integration, Endpoint]) -> list[Row]:
+    return [
+        expected_row(age, integration, record)
+        for integration, age in ages.items()
+        for record in twin.truth.records(age, integration)
+    ]
+
+
+def _assert_rows(lake: Path, shape: Endpoint, expected: list[Row]) -> None:
+    for reader in READERS:
+        actual = reader.read(lakes.snapshots(lake, shape))
+        lines = differences(shape, expected, actual, reader.nested_nulls)
+        assert not lines, f"{shape.path} read by {reader.name}: {lines[:20]}"
+
+
+def _assert_rest_is_used(old: Endpoint, twin: Twin) -> None:
+    """The suite would prove nothing if no row had a value where a field was removed."""
+    rows = _rows(twin, dict.fromkeys(twin.of(old.category), old))
+    pointers = {pointer for row in rows if row["_rest"] for pointer in row["_rest"].value}
+    for path in REMOVED[old.path]:
+        last = f"/{path.rsplit('.', 1)[-1]}"
+        assert any(one.endswith(last) for one in pointers), f"no row of {old.path} has {path}"

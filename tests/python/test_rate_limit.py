@@ -1,0 +1,45 @@
+"""The budget of the key is spent, and never overspent."""
+
+import dataclasses
+
+import lake as lakes
+from product import backfill_of, running_twin
+from proxy import Exchange, running_proxy
+
+LIMIT = 300
+LEAST_SHARE = 0.95
+CLOSED_WINDOWS = 2
+
+
+def test_thirty_integrations_under_a_limit_meet_no_429_and_use_the_windows() -> None:
+    with (
+        running_twin("--rate-limit", str(LIMIT), integrations=30, rows=1_500) as twin,
+        running_proxy(twin.url) as proxy,
+        lakes.temporary_lake() as lake,
+    ):
+        backfill = dataclasses.replace(
+            backfill_of(twin, lake), api_url=proxy.url, arguments=("--json",)
+        )
+        backfill.must_succeed()
+        limited = [one for one in proxy.exchanges if one.status == 429]
+        assert not limited, f"{len(limited)} requests met 429"
+        # The last window is cut short by the end of the work.
+        used = [len(window) for window in _windows(proxy.exchanges)[:-1]]
+        print(f"    requests in closed windows: {used}, of {LIMIT}", flush=True)
+        assert len(used) >= CLOSED_WINDOWS, f"only {len(used)} windows were closed: too little work"
+        for count in used:
+            assert LEAST_SHARE * LIMIT <= count <= LIMIT, f"a window had {count} requests"
+
+
+def _windows(exchanges: list[Exchange]) -> list[list[Exchange]]:
+    """Splits exchanges where the server's `ratelimit-remaining` rises again: there a window begins."""
+    windows: list[list[Exchange]] = []
+    last = 0
+    for one in exchanges:
+        if one.remaining is None:
+            continue
+        if not windows or one.remaining > last:
+            windows.append([])
+        windows[-1].append(one)
+        last = one.remaining
+    return windows

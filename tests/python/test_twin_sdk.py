@@ -1,0 +1,20 @@
+"""The vendor's own client has to be content with the twin, or the twin proves nothing."""
+
+import os
+import sys
+
+from product import run, running_twin
+from schemas import REPOSITORY
+
+
+def test_the_vendors_client_pages_through_every_endpoint_it_knows() -> None:
+    with running_twin("--no-rate-limit", integrations=4, rows=600) as twin:
+        environment = {
+            **os.environ,
+            "KOMBO_BASE_URL": twin.url,
+            "KOMBO_API_KEY": twin.key,
+            "KOMBO_INTEGRATIONS": ",".join(one.id for one in twin.truth.integrations),
+        }
+        script = REPOSITORY / "tests/python/sdk.py"
+        outcome = run([sys.executable, str(script)], environment)
+    assert outcome.code == 0, outcome.text[-4000:]
