@@ -86,9 +86,9 @@ fn a_smaller_window_than_configured_is_spread_and_used() {
     assert_eq!(outcome.refused(), 0);
     assert!(least_use(&outcome, 100) >= 0.95);
     assert!(
-        outcome.longest_pause() < Duration::from_secs(10),
+        outcome.longest_pause(None) < Duration::from_secs(10),
         "a notification must not wait for the next window: {:?}",
-        outcome.longest_pause()
+        outcome.longest_pause(None)
     );
 }
 
@@ -318,7 +318,7 @@ fn at_a_crawl_a_snapshot_still_gets_a_page_every_half_minute() {
         simulation.add_walk(Lane::Snapshot, &format!("tool:{walk}"));
     }
     let outcome = simulation.run(minutes(10));
-    let longest = outcome.longest_pause_of(Lane::Snapshot);
+    let longest = outcome.longest_pause(Some(Lane::Snapshot));
     assert!(longest <= Duration::from_secs(41), "{longest:?}");
     assert!(outcome.share_of(Lane::Notified) > 0.6);
 }

@@ -343,17 +343,15 @@ impl Outcome {
         most
     }
 
-    pub(super) fn longest_pause(&self) -> Duration {
-        longest_pause(self.departures.iter().map(|(at, ..)| *at))
-    }
-
-    pub(super) fn longest_pause_of(&self, lane: Lane) -> Duration {
-        longest_pause(
-            self.departures
-                .iter()
-                .filter(|(_, of, _)| *of == lane)
-                .map(|(at, ..)| *at),
-        )
+    /// The longest time between two departures, of one lane or of all.
+    pub(super) fn longest_pause(&self, lane: Option<Lane>) -> Duration {
+        let counts = |of: Lane| lane.is_none_or(|lane| lane == of);
+        let of_lane = self.departures.iter().filter(|(_, of, _)| counts(*of));
+        let instants: Vec<_> = of_lane.map(|(at, ..)| *at).collect();
+        let pauses = instants
+            .windows(2)
+            .map(|pair| pair[1].saturating_sub(pair[0]));
+        pauses.max().expect("two departures")
     }
 
     pub(super) fn share_of(&self, lane: Lane) -> f64 {
@@ -393,12 +391,4 @@ impl Outcome {
                 .any(|(at, ..)| at >= refusal && minute(at) == minute(refusal))
         })
     }
-}
-
-fn longest_pause(instants: impl Iterator<Item = Duration>) -> Duration {
-    let instants: Vec<_> = instants.collect();
-    let pauses = instants
-        .windows(2)
-        .map(|pair| pair[1].saturating_sub(pair[0]));
-    pauses.max().expect("two departures")
 }
