@@ -1,7 +1,6 @@
 //! What a person sees while a backfill runs: live bars on a terminal, plain lines elsewhere.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -218,33 +217,21 @@ fn total_style() -> ProgressStyle {
 }
 
 fn table_style(wait: WaitView) -> ProgressStyle {
+    type Out<'a> = &'a mut dyn std::fmt::Write;
+    // What cannot be written to the terminal is not missed.
     ProgressStyle::with_template(
         "{spinner:.green} {prefix:.bold}  {rows} rows  {rate}  {msg}{wait:.yellow}",
     )
     .expect("the template is constant")
-    .with_key(
-        "rows",
-        |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-            // Writing to a display line cannot fail in a way that matters.
-            drop(out.write_str(&count(state.pos())));
-        },
-    )
-    .with_key(
-        "rate",
-        |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-            drop(write!(out, "{:.0} rows/s", state.per_sec()));
-        },
-    )
-    .with_key(
-        "wait",
-        move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
-            if let Some(left) = wait() {
-                drop(write!(
-                    out,
-                    "  waiting {} for the rate limit",
-                    seconds(left)
-                ));
-            }
-        },
-    )
+    .with_key("rows", |state: &ProgressState, out: Out<'_>| {
+        out.write_str(&count(state.pos())).unwrap_or_default();
+    })
+    .with_key("rate", |state: &ProgressState, out: Out<'_>| {
+        write!(out, "{:.0} rows/s", state.per_sec()).unwrap_or_default();
+    })
+    .with_key("wait", move |_: &ProgressState, out: Out<'_>| {
+        if let Some(left) = wait() {
+            write!(out, "  waiting {} for the rate limit", seconds(left)).unwrap_or_default();
+        }
+    })
 }

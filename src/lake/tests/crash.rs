@@ -7,9 +7,10 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
 use super::support::*;
+use crate::decode::QuarantinedRow;
 use crate::lake::store::LakeStore;
 use crate::lake::store::faulty::{Failure, FaultyStore};
-use crate::lake::{Lake, LakeError, Part, QuarantinedRow, Receipt};
+use crate::lake::{Lake, LakeError, Part, Receipt};
 use crate::time::{Base, ObservedAt, Tier};
 
 const OLD: [Row; 2] = [("1", 10, 1), ("2", 11, 1)];
@@ -35,8 +36,8 @@ async fn script(store: &LakeStore) -> Result<(), LakeError> {
         let mut staging = lake.begin(&fetch, &tags()).await?;
         staging.push(batch(&tags(), &fetch, &CHANGED)).await?;
         staging.quarantine(vec![QuarantinedRow {
-            reason: "id is null".to_owned(),
-            json: "{}".to_owned(),
+            reason: "id is null",
+            raw: "{}".to_owned(),
             observed_at: ObservedAt::from_micros(40),
         }]);
         let receipt = staging.commit(end(400, 40)).await?;

@@ -6,10 +6,11 @@ use object_store::ObjectStoreExt;
 
 use super::support::*;
 use crate::catalog::Catalog;
+use crate::decode::QuarantinedRow;
 use crate::fetch::FetchEnd;
 use crate::ids::Category;
 use crate::lake::store::LakeStore;
-use crate::lake::{LakeError, Part, QuarantinedRow, Receipt, Registration};
+use crate::lake::{LakeError, Part, Receipt, Registration};
 use crate::time::{Base, ObservedAt, Tier};
 
 #[tokio::test]
@@ -231,8 +232,8 @@ async fn a_row_without_an_id_is_kept_in_quarantine() {
     let lake = lake(&store, &settings()).await;
     let mut staging = lake.begin(&delta("a"), &tags()).await.expect("begins");
     staging.quarantine(vec![QuarantinedRow {
-        reason: "id is null".to_owned(),
-        json: r#"{"id":null}"#.to_owned(),
+        reason: "id is null",
+        raw: r#"{"id":null}"#.to_owned(),
         observed_at: ObservedAt::from_micros(10),
     }]);
     staging.commit(end(1, 10)).await.expect("committed");
