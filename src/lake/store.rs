@@ -49,7 +49,7 @@ impl LakeStore {
                 return local::open(&path, options);
             }
             "memory" => {
-                reject_options(&url, options)?;
+                reject_options(url.scheme(), options)?;
                 return Ok(Self::memory());
             }
             "s3" | "s3a" => s3(&url, options)?,
@@ -163,12 +163,12 @@ fn shown_url(url: &Url) -> Option<Url> {
     Some(shown)
 }
 
-fn reject_options(url: &Url, options: &BTreeMap<String, String>) -> Result<(), StoreError> {
+fn reject_options(scheme: &str, options: &BTreeMap<String, String>) -> Result<(), StoreError> {
     match options.keys().next() {
         None => Ok(()),
         Some(key) => Err(StoreError::UnknownOption {
             key: key.clone(),
-            scheme: url.scheme().to_owned(),
+            scheme: scheme.to_owned(),
         }),
     }
 }

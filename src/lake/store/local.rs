@@ -20,6 +20,7 @@ pub(super) fn open(
     path: &Path,
     options: &BTreeMap<String, String>,
 ) -> Result<LakeStore, StoreError> {
+    reject_options("file", options)?;
     let failed = |error: io::Error| StoreError::Folder {
         source: StoreFault::from(&error),
     };
@@ -27,7 +28,6 @@ pub(super) fn open(
     create_folders(&path).map_err(failed)?;
     let path = path.canonicalize().map_err(failed)?;
     let url = Url::from_directory_path(&path).map_err(|()| StoreError::Location)?;
-    reject_options(&url, options)?;
     let objects = LocalFileSystem::new_with_prefix(&path)
         .map_err(|error| StoreError::Folder {
             source: error.into(),
