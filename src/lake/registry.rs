@@ -183,8 +183,9 @@ fn batch(registered: &Registered) -> RecordBatch {
         Arc::new(rows().map(|row| Some(value(row))).collect::<StringArray>())
     };
     let since = TimestampMicrosecondArray::from_iter_values(rows().map(|row| row.since_ms * 1000));
-    let columns = vec![
-        text(&|row| row.integration.key().to_string()),
+    let keys: StringArray = registered.keys().map(Some).collect();
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(keys),
         text(&|row| row.integration.to_string()),
         text(&|row| row.integration.tool().to_owned()),
         text(&|row| row.category.to_string()),
@@ -223,4 +224,63 @@ fn registrations(batch: &RecordBatch) -> Registered {
             Some((keys.value(row).to_owned(), registration))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registration(id: &str) -> Registration {
+        Registration {
+            integration: IntegrationId::new(id).expect("an id"),
+            category: Category::Ats,
+            origin: "webhook".to_owned(),
+            state: "active".to_owned(),
+            since_ms: 1,
+        }
+    }
+
+    /// Stores one integration under the key of another.
+    fn clashing(stored: &str, new: &str) -> RecordBatch {
+        let key = registration(new).integration.key().to_string();
+        batch(&Registered::from([(key, registration(stored))]))
+    }
+
+    #[test]
+    fn a_key_of_another_integration_is_refused() {
+        let stored = [clashing("tool:a", "tool:b")];
+        let refused = changed(&stored, &[registration("tool:b")]);
+        assert!(
+            matches!(refused, Err(LakeError::KeyClash { .. })),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn rows_and_columns_of_a_newer_build_pass_through() {
+        let newer = batch(&Registered::from([(
+            "k".to_owned(),
+            registration("tool:a"),
+        )]));
+        let mut fields: Vec<FieldRef> = newer.schema().fields().to_vec();
+        fields.push(Arc::new(Field::new("region", DataType::Utf8, true)));
+        let mut columns = newer.columns().to_vec();
+        let category = columns.len() - 4;
+        columns[category] = Arc::new(StringArray::from(vec!["unheard-of"]));
+        columns.push(Arc::new(StringArray::from(vec!["eu"])));
+        let newer = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("rows");
+
+        let changed = changed(std::slice::from_ref(&newer), &[registration("tool:b")]);
+        let written = rewritten(&[newer], &changed.expect("no clash")).expect("rows");
+        assert_eq!(written.num_rows(), 2);
+        let text = |name: &str, row: usize| {
+            let column = written.column_by_name(name).expect("kept");
+            column.as_string::<i32>().value(row).to_owned()
+        };
+        assert_eq!(
+            (text("category", 0), text("region", 0)),
+            ("unheard-of".into(), "eu".into())
+        );
+        assert_eq!(text("_integration_id", 1), "tool:b");
+    }
 }

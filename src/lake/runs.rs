@@ -266,3 +266,15 @@ fn observed(batch: &RecordBatch) -> &[i64] {
 fn hash(id: &str) -> u64 {
     xxh3_64(id.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_repeated_when_two_runs_have_it() {
+        let runs: [&[u64]; 4] = [&[1, 3, 3, 9], &[2, 9], &[], &[1, 9, 10]];
+        assert_eq!(repeated(&runs), [1, 9], "3 is twice in one run only");
+        assert!(repeated(&[]).is_empty());
+    }
+}
