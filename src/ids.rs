@@ -3,7 +3,7 @@
 //! Integration ids come from webhook bodies and configuration. They are opaque to us, so they are checked once, here,
 //! and reach a path only as an [`IntegrationKey`].
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -70,12 +70,11 @@ impl IntegrationId {
             })
             .collect();
         let digest = Sha256::digest(self.0.as_bytes());
-        let suffix: String = digest
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        IntegrationKey(format!("{prefix}-{suffix}").into())
+        let mut key = prefix + "-";
+        for byte in digest.iter().take(8) {
+            write!(key, "{byte:02x}").expect("a string takes all text");
+        }
+        IntegrationKey(key.into())
     }
 }
 

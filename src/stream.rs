@@ -158,7 +158,7 @@ pub fn fetch<A: KomboApi + 'static>(
 ) -> impl Stream<Item = Result<FetchEvent, FetchError>> + Send {
     try_stream! {
         let mut walk = Walk::new(api, Arc::clone(&endpoint), &fetch, &options);
-        let mut decoder = PageDecoder::new(endpoint, &fetch, options.limits.clone());
+        let mut decoder = PageDecoder::new(endpoint, &fetch, options.limits);
         if let Some(last) = options.last_seen {
             decoder = decoder.with_last_seen(last);
         }

@@ -248,20 +248,18 @@ where
             options,
         );
         let mut permit = Some(permit);
-        let events = walk.inspect(|event| {
-            match event {
-                Ok(FetchEvent::Page { rows, bytes }) => {
-                    outcome.count_page(*rows, *bytes);
-                    self.observer.step(target, Step::Page { rows: *rows });
-                }
-                Ok(FetchEvent::End(end)) => {
-                    outcome.end = Some(*end);
-                    permit = None;
-                    self.observer.step(target, Step::Fetched);
-                }
-                Ok(_) => {}
-                Err(_) => permit = None,
-            };
+        let events = walk.inspect(|event| match event {
+            Ok(FetchEvent::Page { rows, bytes }) => {
+                outcome.count_page(*rows, *bytes);
+                self.observer.step(target, Step::Page { rows: *rows });
+            }
+            Ok(FetchEvent::End(end)) => {
+                outcome.end = Some(*end);
+                permit = None;
+                self.observer.step(target, Step::Fetched);
+            }
+            Ok(_) => {}
+            Err(_) => permit = None,
         });
         self.sink.write(&request, &target.endpoint, events).await
     }

@@ -15,12 +15,17 @@ pub(super) const FIRST_FIELD_ID: i32 = 100;
 
 /// A list endpoint of Kombo.
 #[derive(Debug, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing of the API; none depends on another"
+)]
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
     /// The API family.
     pub category: Category,
     /// Its own name: `applications`.
-    endpoint: String,
+    #[serde(rename = "endpoint")]
+    own_name: String,
     /// Path below the API's base URL: `/ats/applications`.
     pub path: String,
     /// The key below `data` that holds the rows: `results`, or `packages`.
@@ -119,7 +124,7 @@ impl Endpoint {
     #[must_use]
     pub fn name(&self) -> &EndpointName {
         self.name
-            .get_or_init(|| EndpointName::new(self.category, &self.endpoint))
+            .get_or_init(|| EndpointName::new(self.category, &self.own_name))
     }
 
     /// Returns the Arrow schema of its rows: the system columns, then Kombo's.

@@ -16,7 +16,7 @@ pub(super) async fn run(session: &Session) -> Result<bool, Failure> {
     let lake = check_lake(session, &mut checks).await;
     let api = session.api()?;
     match api.check_key().await {
-        Ok(key) => checks.ok(
+        Ok(key) => Checks::ok(
             "API key",
             format!("accepted, environment {}", key.environment_id),
         ),
@@ -43,11 +43,11 @@ struct Checks {
 }
 
 impl Checks {
-    fn ok(&self, what: &str, found: impl Display) {
+    fn ok(what: &str, found: impl Display) {
         println!("ok      {what}: {found}");
     }
 
-    fn note(&self, what: &str, found: impl Display) {
+    fn note(what: &str, found: impl Display) {
         println!("note    {what}: {found}");
     }
 
@@ -68,7 +68,7 @@ async fn check_lake(session: &Session, checks: &mut Checks) -> Option<Lake> {
         }
     };
     match lake.probe().await {
-        Ok(()) => checks.ok(
+        Ok(()) => Checks::ok(
             "lake",
             format!("{} takes writes and puts if absent", sink.lake.url),
         ),
@@ -102,7 +102,7 @@ fn check_integration(session: &Session, checks: &mut Checks, id: &str, info: &In
         let model = own.and_then(|own| info.read_models.iter().find(|model| model.id == own));
         match model {
             Some(model) if !model.is_available => {
-                checks.note(
+                Checks::note(
                     id,
                     format!(
                         "{} cannot be read: {} is not available",
@@ -115,14 +115,14 @@ fn check_integration(session: &Session, checks: &mut Checks, id: &str, info: &In
         }
     }
     if let Some(since) = &info.data_expired_at {
-        checks.note(
+        Checks::note(
             id,
             format!(
                 "scopes or filters changed at {since}; rows are stale until Kombo has synced again"
             ),
         );
     }
-    checks.ok(
+    Checks::ok(
         id,
         format!(
             "{} {}, can read {}",

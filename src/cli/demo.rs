@@ -14,7 +14,7 @@ use super::progress::{Progress, wait_view};
 use super::queries::snippets;
 use super::report::Report;
 use super::session::Session;
-use crate::api::{ApiKey, HttpApi};
+use crate::api::ApiKey;
 use crate::backfill::{BackfillMode, BackfillSettings};
 use crate::catalog::Catalog;
 use crate::company::World;
@@ -30,39 +30,22 @@ pub(super) async fn run(
     catalog: &Catalog,
     quiet: bool,
 ) -> Result<(Report, String), Failure> {
-    let settings = TwinSettings {
-        address: ([127, 0, 0, 1], 0).into(),
-        integrations: INTEGRATIONS,
-        rows: args.rows,
-        seed: args.seed,
-        rate_limit: None,
-        ..TwinSettings::default()
-    };
-    let no_twin = |error: std::io::Error| {
-        Failure::new(
-            FAILED,
-            format!("the demo's twin cannot be served: {error}"),
-            "free a port of the loopback address",
-        )
-    };
-    let listener = Twin::bind(&settings).await.map_err(no_twin)?;
-    let address = listener.local_addr().map_err(no_twin)?;
+    let settings = twin_settings(args);
     let world = World::with_catalog(settings.world(), catalog);
     let integrations = world
         .integrations()
         .iter()
         .map(|known| known.id().to_string())
         .collect();
+    let no_twin = |error: std::io::Error| {
+        let message = format!("the demo's twin cannot be served: {error}");
+        Failure::new(FAILED, message, "free a port of the loopback address")
+    };
+    let listener = Twin::bind(&settings).await.map_err(no_twin)?;
+    let address = listener.local_addr().map_err(no_twin)?;
     eprintln!(
         "A stand-in for Kombo serves {INTEGRATIONS} made-up customers at http://{address}/v1"
     );
-    let overrides = Overrides {
-        integrations,
-        lake_url: Some(args.lake.display().to_string()),
-        api_url: Some(format!("http://{address}/v1")),
-        no_rate_limit: true,
-        ..Overrides::default()
-    };
     // Dropping the sender ends the twin, dropping the set ends it at once.
     let (_stop, stopped) = oneshot::channel::<()>();
     let mut twin = JoinSet::new();
@@ -75,23 +58,34 @@ pub(super) async fn run(
             drop(stopped.await);
         },
     ));
+    let overrides = Overrides {
+        integrations,
+        lake_url: Some(args.lake.display().to_string()),
+        api_url: Some(format!("http://{address}/v1")),
+        no_rate_limit: true,
+        ..Overrides::default()
+    };
     let session = Session::new(Config::from_overrides(overrides)?, catalog)?;
-    let api = Arc::new(HttpApi::new(
-        session.config.source.api_url.clone(),
-        &ApiKey::new(&settings.api_key)?,
-        &session.config.source.request,
-        Arc::clone(&session.clock),
-    )?);
+    let api = Arc::new(session.api_with(&ApiKey::new(&settings.api_key)?)?);
     let order = BackfillSettings {
         mode: BackfillMode::Full,
         skip_newer_than: None,
         concurrency: session.concurrency(),
     };
-    let report = backfill(&session, api, order, |tables, api| {
-        Progress::new(tables, quiet, wait_view(api))
-    })
-    .await?;
+    let progress = |tables, api: &_| Progress::new(tables, quiet, wait_view(api));
+    let report = backfill(&session, api, order, progress).await?;
     Ok((report, what_next(&args.lake)))
+}
+
+fn twin_settings(args: &DemoArgs) -> TwinSettings {
+    TwinSettings {
+        address: ([127, 0, 0, 1], 0).into(),
+        integrations: INTEGRATIONS,
+        rows: args.rows,
+        seed: args.seed,
+        rate_limit: None,
+        ..TwinSettings::default()
+    }
 }
 
 /// Returns the lines that query what landed, ready to paste.

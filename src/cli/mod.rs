@@ -1,6 +1,6 @@
 //! The command line: words in, work done, an exit code out.
 //!
-//! [`args`] declares the words. Each verb has a file; [`Session`](session::Session) puts the parts together that several
+//! [`args`] declares the words. Each verb has a file; [`Session`] puts the parts together that several
 //! need. What people read while it runs is in `progress`, what is left to say at the end in `report`. Results go to
 //! standard output, everything else to standard error.
 

@@ -1,6 +1,6 @@
 //! Lines that query a lake, ready to paste: the latest version of each row, from snapshot and deltas together.
 
-/// Returns labelled snippets for one table: DuckDB, Polars and ClickHouse.
+/// Returns labelled snippets for one table: `DuckDB`, Polars and `ClickHouse`.
 ///
 /// A delta row older than its integration's snapshot says nothing the snapshot does not say better, so it is left
 /// out; of the rest, the newest observation of each id wins, and deleted rows are dropped.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::failure::{Failure, USAGE};
-use crate::api::HttpApi;
+use crate::api::{ApiKey, HttpApi};
 use crate::catalog::{Catalog, Endpoint};
 use crate::config::Config;
 use crate::ids::IntegrationId;
@@ -40,14 +40,19 @@ impl Session {
         if let Some(warning) = warning {
             warn!("{warning}");
         }
+        Ok(Arc::new(self.api_with(&key)?))
+    }
+
+    /// Makes the client for Kombo with a given key.
+    pub(super) fn api_with(&self, key: &ApiKey) -> Result<HttpApi, Failure> {
         let source = &self.config.source;
-        let api = HttpApi::new(
+        let clock = Arc::clone(&self.clock);
+        Ok(HttpApi::new(
             source.api_url.clone(),
-            &key,
+            key,
             &source.request,
-            Arc::clone(&self.clock),
-        )?;
-        Ok(Arc::new(api))
+            clock,
+        )?)
     }
 
     /// Opens the lake; creates its layout document when the place is empty.

@@ -6,7 +6,7 @@
 //! `document` turns YAML, TOML or JSON into one tree with lines, `reader` reads settings out of it through serde and says
 //! in a `fault` what it could not read, `marks` remembers the lines, `section` takes the one source and the one sink, and
 //! `assemble` puts the [`Overrides`] above them. [`SourceSettings`] and
-//! [`SinkSettings`] are the result; [`Selection`] is what the endpoint patterns mean for a catalog. [`generate`] prints
+//! [`SinkSettings`] are the result; [`Selection`] is what the endpoint patterns mean for a catalog. [`generate()`] prints
 //! the commented default.
 
 mod assemble;

@@ -13,7 +13,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// How far a server's clock may be ahead of ours before its base is capped.
-pub const MAX_SERVER_LEAD: Duration = Duration::from_secs(600);
+pub const MAX_SERVER_LEAD: Duration = Duration::from_mins(10);
 
 /// Reads the wall clock. Passed in, so that tests and the twin bring their own.
 pub trait Clock: Send + Sync {

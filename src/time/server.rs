@@ -24,7 +24,7 @@ impl ServerClock {
             .saturating_sub(micros(headers_at));
         match self.offset_micros {
             Some(offset) if bound > offset || offset - bound > SET_BACK_MICROS => {
-                self.offset_micros = Some(bound)
+                self.offset_micros = Some(bound);
             }
             Some(_) => {}
             None => self.offset_micros = Some(bound),
@@ -79,7 +79,7 @@ mod tests {
         clock.observe(10_000, Duration::from_millis(100));
         clock.observe(11_000, Duration::from_millis(1_900));
         assert_eq!(
-            clock.at(Duration::from_millis(2_000)),
+            clock.at(Duration::from_secs(2)),
             Some(ObservedAt::from_micros(11_900_000))
         );
         clock.observe(12_000, Duration::from_millis(2_050));

@@ -1,5 +1,10 @@
 //! Integration tests.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop where it stands"
+)]
+
 mod architecture;
 mod backfill;
 mod dependencies;

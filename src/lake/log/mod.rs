@@ -1,10 +1,10 @@
 //! The log of a Delta table: which files are live, and up to which base the table is covered.
 //!
-//! An entry is our own JSON, put if absent at the first free version ([`publish`](self::publish)); it makes data and
-//! bases visible at once. The kernel replays checkpoints and writes them; its types stay in [`kernel`](self::kernel).
+//! An entry is our own JSON, put if absent at the first free version ([`publish`](mod@self::publish)); it makes data and
+//! bases visible at once. The kernel replays checkpoints and writes them; its types stay in [`kernel`].
 //! In between, [`DeltaLog`] keeps the state in memory and follows the log by reading its tail.
 //!
-//! [`schema`](self::schema) adds our missing columns to a table's schema; they go out with the next entry.
+//! [`schema`] adds our missing columns to a table's schema; they go out with the next entry.
 
 mod action;
 mod create;

@@ -50,7 +50,7 @@ impl Sink for MemorySink {
             .lock()
             .unwrap()
             .get(&table)
-            .map(|kept| kept.coverage.clone())
+            .map(|kept| kept.coverage)
             .unwrap_or_default())
     }
 
