@@ -6,6 +6,7 @@ import lake as lakes
 from product import backfill_of, running_twin
 from proxy import Exchange, running_proxy
 
+# What the twin grants per minute unless told otherwise.
 LIMIT = 300
 LEAST_SHARE = 0.95
 CLOSED_WINDOWS = 2
@@ -13,7 +14,7 @@ CLOSED_WINDOWS = 2
 
 def test_thirty_integrations_under_a_limit_meet_no_429_and_use_the_windows() -> None:
     with (
-        running_twin("--rate-limit", str(LIMIT), integrations=30, rows=1_500) as twin,
+        running_twin(integrations=30, rows=1_500) as twin,
         running_proxy(twin.url) as proxy,
         lakes.temporary_lake() as lake,
     ):
