@@ -23,7 +23,8 @@ pub trait Sink: Send + Sync {
         integration: &IntegrationId,
     ) -> impl Future<Output = Result<Coverage, LakeError>> + Send;
 
-    /// Takes a fetch. Returns once it is durable and visible as a whole; after any error nothing of it is visible.
+    /// Takes a fetch. Returns once it is durable and visible as a whole; after an error
+    /// nothing of it is visible, unless the error says that the outcome is unknown; then it is visible as a whole or not at all.
     fn write(
         &self,
         fetch: &Fetch,
@@ -88,7 +89,9 @@ impl Sink for Lake {
             match event.map_err(WriteError::Fetch)? {
                 FetchEvent::Page { .. } => {}
                 FetchEvent::Batch(batch) => staging.push(batch).await.map_err(WriteError::Store)?,
-                FetchEvent::Quarantine(rows) => staging.quarantine(rows),
+                FetchEvent::Quarantine(rows) => {
+                    staging.quarantine(rows).await.map_err(WriteError::Store)?;
+                }
                 // Only here may anything become visible: a stream that stops before its end drops the staging.
                 FetchEvent::End(end) => {
                     return staging.commit(end).await.map_err(WriteError::Store);

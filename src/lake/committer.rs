@@ -114,9 +114,11 @@ impl Committer {
     }
 
     async fn work(self: Arc<Self>) {
+        let mut left_over = AnswersLeftOver(Some(&self));
         loop {
             self.window_opens().await;
             let Some(group) = self.take_group() else {
+                left_over.0 = None;
                 return;
             };
             self.commit_group(group).await;
@@ -293,6 +295,19 @@ impl Committer {
         LakeError::Log {
             table: self.table().to_string(),
             source: Arc::new(source),
+        }
+    }
+}
+
+/// A task that ends before its queue is empty (a panic, or the lake is closed) leaves nobody waiting for ever.
+struct AnswersLeftOver<'a>(Option<&'a Committer>);
+
+impl Drop for AnswersLeftOver<'_> {
+    fn drop(&mut self) {
+        if let Some(committer) = self.0 {
+            let mut queue = committer.queue();
+            queue.waiting.clear();
+            queue.worker = None;
         }
     }
 }

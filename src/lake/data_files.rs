@@ -77,7 +77,9 @@ impl DataFiles {
             return Ok(None);
         }
         let (old, form) = (self.read(&written.add.path).await?, self.form.clone());
-        let file = on_cpu(move || encode_without(old, &losers, &form, bytes_per_row)).await??;
+        let rows = usize::try_from(written.rows).unwrap_or(usize::MAX);
+        let encode = move || encode_without(old, rows, &losers, &form, bytes_per_row);
+        let file = on_cpu(encode).await??;
         self.put(file, partition).await
     }
 
@@ -92,8 +94,8 @@ impl DataFiles {
         found.bytes().await.map_err(failed)
     }
 
-    /// Uploads a file under a fresh name. A crash on any line leaves a file that no log entry names: nobody reads it, and
-    /// vacuum deletes it.
+    /// Uploads a file under a fresh name. A crash on any line leaves a file that no log entry names: nobody reads it. Vacuum
+    /// deletes whole files; parts of an unfinished multipart upload are for the bucket's lifecycle rule.
     async fn put(
         &self,
         file: Option<EncodedFile>,

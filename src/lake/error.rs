@@ -263,6 +263,11 @@ pub enum LayoutError {
         "kombo_layout.json is not a layout document: this is not a lake of kombo-source, or the file is damaged"
     )]
     Garbled,
+    /// The store took a put-if-absent although something was there.
+    #[error(
+        "the store overwrites what it should only create: two writers would lose each other's commits"
+    )]
+    NoPutIfAbsent,
     /// The document can be neither read nor created.
     #[error("kombo_layout.json cannot be read or created")]
     Store {

@@ -77,6 +77,9 @@ pub enum LakeError {
         key: String,
     },
     /// The task that commits ended before it answered. Nothing is known of the outcome; the next fetch finds out.
+    #[error("a part of the fetch did not reach the lake; nothing of it is visible")]
+    Torn,
+    /// The lake went away.
     #[error("the lake was closed before the commit was answered")]
     Closed,
 }
@@ -87,7 +90,7 @@ impl LakeError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Log { source, .. } => source.is_retryable(),
-            Self::Closed => true,
+            Self::Closed | Self::Torn => true,
             _ => self.fault().is_some_and(StoreFault::is_retryable),
         }
     }
@@ -117,6 +120,9 @@ impl LakeError {
                 LayoutError::FromTheFuture { .. } => {
                     "install the kombo-source that wrote this lake, or a newer one"
                 }
+                LayoutError::NoPutIfAbsent => {
+                    "use a store that honours put-if-absent: S3, GCS, Azure, a recent MinIO, or a local disk"
+                }
                 LayoutError::Garbled => "point the sink's url at a lake, or at an empty place",
                 _ => self.fault_advice(),
             },
@@ -135,7 +141,7 @@ impl LakeError {
                 "this is a fault of kombo-source: please report it"
             }
             Self::KeyClash { .. } => "use a lake of its own for one of the two integrations",
-            Self::Closed => "run again: the lake is read first",
+            Self::Closed | Self::Torn => "run again: the lake is read first",
         }
     }
 

@@ -183,13 +183,29 @@ pub async fn claim_layout(store: &LakeStore) -> Result<(), LayoutError> {
         }
         Err(error) => return Err(error),
     };
-    let Err(fault) = put else { return Ok(()) };
+    let Err(fault) = put else {
+        return prove_put_if_absent(store).await;
+    };
     // Another process was first, or the answer was lost: what is there decides, whoever wrote it.
     match read_layout(store).await? {
         Some(version) => check_version(version),
         None => Err(LayoutError::Store {
             source: fault.into(),
         }),
+    }
+}
+
+/// Puts the document once more: a store that takes it ignores put-if-absent, and every commit rests on that.
+async fn prove_put_if_absent(store: &LakeStore) -> Result<(), LayoutError> {
+    let (path, options) = (ObjectKey::Layout.path(), PutOptions::from(PutMode::Create));
+    let document = LayoutDocument {
+        layout_version: LAYOUT_VERSION,
+    };
+    let bytes = serde_json::to_vec(&document).expect("a document of one number is JSON");
+    match store.objects().put_opts(&path, bytes.into(), options).await {
+        Ok(_) => Err(LayoutError::NoPutIfAbsent),
+        // Refused, as it should be; or unreachable, which the next call will meet again.
+        Err(_) => Ok(()),
     }
 }
 

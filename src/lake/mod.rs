@@ -125,7 +125,7 @@ impl Lake {
         self.inner.store.probe().await.map_err(LakeError::open)
     }
 
-    /// Returns up to which instants a table is covered, by what this process has read or committed last.
+    /// Returns up to which instants a table is covered, commits of other processes included.
     pub async fn coverage(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -134,7 +134,11 @@ impl Lake {
         let key = integration.key();
         let mut coverage = Coverage::default();
         for part in [Part::Snapshots, Part::Deltas] {
-            let state = self.endpoint_table(endpoint, part).await?.log.state();
+            let state = self
+                .endpoint_table(endpoint, part)
+                .await?
+                .refreshed()
+                .await?;
             let stored = TableTxns::of(&key, |app| state.txn(app));
             for tier in Tier::ALL {
                 if let Some(base) = stored.bases().get(tier) {

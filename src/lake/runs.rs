@@ -199,13 +199,15 @@ impl Contest {
     }
 }
 
-/// Writes a file again without some of its rows, given in ascending order; `None` when none is left.
+/// Writes a file of `rows` rows again without some of them, given in ascending order; `None` when none is left.
 pub(super) fn encode_without(
     file: Bytes,
+    rows: usize,
     losers: &[usize],
     form: &FileForm,
     bytes_per_row: usize,
 ) -> Result<Option<EncodedFile>, LakeError> {
+    let kept_rows = rows.saturating_sub(losers.len());
     let (mut first_row, mut losers) = (0, losers.iter().copied().peekable());
     let mut writer = None;
     for batch in read(file, &[])? {
@@ -217,7 +219,7 @@ pub(super) fn encode_without(
         let kept = filter_record_batch(&batch, &keep).map_err(|_| ENCODING)?;
         if kept.num_rows() > 0 {
             writer
-                .get_or_insert_with(|| form.begin(first_row, bytes_per_row))
+                .get_or_insert_with(|| form.begin(kept_rows, bytes_per_row))
                 .write(&kept)?;
         }
     }

@@ -20,6 +20,9 @@ use crate::fetch::{Fetch, FetchEnd, FetchMode};
 /// Decoded rows of a delta that do not get a file of their own.
 const SHARED_BYTES: usize = 4 << 20;
 
+/// Rows in quarantine that are kept in memory before they are committed there.
+const QUARANTINE_ROWS: usize = 1_000;
+
 /// The rows of a fetch that is running. Dropping it leaves files that nothing names, and no other trace.
 pub struct Staging {
     lake: Lake,
@@ -32,6 +35,8 @@ pub struct Staging {
     waiting_bytes: usize,
     runs: Vec<Run>,
     quarantined: Vec<QuarantinedRow>,
+    /// A run was lost on its way: what is staged is not the whole fetch any more.
+    torn: bool,
 }
 
 /// A sorted part of the rows, in a file.
@@ -60,10 +65,13 @@ impl Staging {
             waiting_bytes: 0,
             runs: Vec::new(),
             quarantined: Vec::new(),
+            torn: false,
         }
     }
 
     /// Takes in rows. What exceeds a run is sorted and uploaded before this returns.
+    ///
+    /// After an error, or when the future is dropped half-way, the fetch cannot be committed any more.
     pub async fn push(&mut self, batch: RecordBatch) -> Result<(), LakeError> {
         self.check(&batch)?;
         if batch.num_rows() == 0 {
@@ -79,8 +87,12 @@ impl Staging {
     }
 
     /// Takes in rows that cannot be stored as rows.
-    pub fn quarantine(&mut self, rows: Vec<QuarantinedRow>) {
+    pub async fn quarantine(&mut self, rows: Vec<QuarantinedRow>) -> Result<(), LakeError> {
         self.quarantined.extend(rows);
+        if self.quarantined.len() < QUARANTINE_ROWS {
+            return Ok(());
+        }
+        self.upload_quarantine().await
     }
 
     /// Makes everything visible in one step, with the bases it moves; or nothing.
@@ -88,6 +100,9 @@ impl Staging {
     /// A crash on any line before the log entry leaves files that nothing names, and rows in quarantine that the next
     /// fetch brings there again. A crash after it is a finished commit whose answer nobody heard.
     pub async fn commit(mut self, end: FetchEnd) -> Result<Receipt, LakeError> {
+        if self.torn {
+            return Err(LakeError::Torn);
+        }
         let rows = match self.fetch.mode {
             FetchMode::Delta { .. }
                 if self.runs.is_empty() && self.waiting_bytes <= SHARED_BYTES =>
@@ -98,15 +113,12 @@ impl Staging {
             _ => {
                 self.upload_run().await?;
                 self.drop_older_observations().await?;
-                Rows::Files(self.runs.into_iter().map(|run| run.written).collect())
+                let runs = std::mem::take(&mut self.runs);
+                Rows::Files(runs.into_iter().map(|run| run.written).collect())
             }
         };
-        if !self.quarantined.is_empty() {
-            // Before the bases move: afterwards nobody would ask Kombo for these rows again.
-            self.lake
-                .commit_quarantine(&self.fetch, self.quarantined)
-                .await?;
-        }
+        // Before the bases move: afterwards nobody would ask Kombo for these rows again.
+        self.upload_quarantine().await?;
         let fence = Fence {
             start: self.start,
             base: end.base,
@@ -149,12 +161,24 @@ impl Staging {
         }
     }
 
+    async fn upload_quarantine(&mut self) -> Result<(), LakeError> {
+        let rows = std::mem::take(&mut self.quarantined);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.torn = true;
+        self.lake.commit_quarantine(&self.fetch, rows).await?;
+        self.torn = false;
+        Ok(())
+    }
+
     async fn upload_run(&mut self) -> Result<(), LakeError> {
         let (batches, bytes) = (std::mem::take(&mut self.waiting), self.waiting_bytes);
         self.waiting_bytes = 0;
         if batches.is_empty() {
             return Ok(());
         }
+        self.torn = true;
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         let (sorted, hashes) = on_cpu(move || {
             let sorted = Sorted::new(batches);
@@ -168,6 +192,7 @@ impl Staging {
             hashes,
             bytes_per_row: bytes / rows.max(1),
         }));
+        self.torn = false;
         Ok(())
     }
 

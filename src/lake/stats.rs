@@ -5,21 +5,16 @@
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{max, max_string, min, min_string};
-use arrow::datatypes::{
-    DataType, Date32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
-};
+use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use serde_json::{Map, Value, json};
 
-use crate::time::{format_date, format_timestamp};
+use crate::time::format_timestamp;
 
 /// How many characters of a text a bound keeps.
 const BOUND_CHARS: usize = 64;
 
 /// Microseconds of 0001-01-01 and of the end of 9999-12-31: outside, a timestamp has no form every reader knows.
 const WRITABLE_MICROS: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_300_799_999_001;
-
-/// Days of 0001-01-01 to 9999-12-31.
-const WRITABLE_DAYS: std::ops::RangeInclusive<i32> = -719_162..=2_932_896;
 
 /// What is gathered over the rows of one file.
 #[derive(Debug, Default)]
@@ -42,10 +37,7 @@ enum Bounds {
     Nothing,
     Unknown,
     Text(String, String),
-    Whole(i64, i64),
-    Float(f64, f64),
     Micros(i64, i64),
-    Days(i32, i32),
 }
 
 impl FileStats {
@@ -112,34 +104,11 @@ impl Bounds {
                     .zip(max_string(text))
                     .map(|(least, most)| Self::Text(least.to_owned(), most.to_owned()))
             }
-            DataType::Int64 => {
-                let whole = column.as_primitive::<Int64Type>();
-                min(whole)
-                    .zip(max(whole))
-                    .map(|(least, most)| Self::Whole(least, most))
-            }
-            DataType::Float64 => {
-                let floats = column.as_primitive::<Float64Type>();
-                // Arrow orders NaN outermost, so it shows in one of the two.
-                min(floats).zip(max(floats)).map(|(least, most)| {
-                    if least.is_finite() && most.is_finite() {
-                        Self::Float(least, most)
-                    } else {
-                        Self::Unknown
-                    }
-                })
-            }
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
                 let micros = column.as_primitive::<TimestampMicrosecondType>();
                 min(micros)
                     .zip(max(micros))
                     .map(|(least, most)| Self::Micros(least, most))
-            }
-            DataType::Date32 => {
-                let days = column.as_primitive::<Date32Type>();
-                min(days)
-                    .zip(max(days))
-                    .map(|(least, most)| Self::Days(least, most))
             }
             _ => Some(Self::Unknown),
         };
@@ -151,10 +120,7 @@ impl Bounds {
             (Self::Nothing, other) => other,
             (known, Self::Nothing) => known,
             (Self::Text(a, b), Self::Text(c, d)) => Self::Text(a.min(c), b.max(d)),
-            (Self::Whole(a, b), Self::Whole(c, d)) => Self::Whole(a.min(c), b.max(d)),
-            (Self::Float(a, b), Self::Float(c, d)) => Self::Float(a.min(c), b.max(d)),
             (Self::Micros(a, b), Self::Micros(c, d)) => Self::Micros(a.min(c), b.max(d)),
-            (Self::Days(a, b), Self::Days(c, d)) => Self::Days(a.min(c), b.max(d)),
             _ => Self::Unknown,
         }
     }
@@ -165,16 +131,9 @@ impl Bounds {
             Self::Text(least, _) => {
                 Some(least.chars().take(BOUND_CHARS).collect::<String>().into())
             }
-            Self::Whole(least, _) => Some((*least).into()),
-            // Engines that tell the zeros apart put -0.0 first.
-            Self::Float(least, _) if *least == 0.0 => Some((-0.0).into()),
-            Self::Float(least, _) => Some((*least).into()),
             Self::Micros(least, _) => WRITABLE_MICROS
                 .contains(least)
                 .then(|| format_timestamp(least.div_euclid(1000) * 1000).into()),
-            Self::Days(least, _) => WRITABLE_DAYS
-                .contains(least)
-                .then(|| format_date(*least).into()),
         }
     }
 
@@ -182,23 +141,19 @@ impl Bounds {
         match self {
             Self::Nothing | Self::Unknown => None,
             Self::Text(_, most) => raised_prefix(most).map(Value::from),
-            Self::Whole(_, most) => Some((*most).into()),
-            Self::Float(_, most) if *most == 0.0 => Some(0.0.into()),
-            Self::Float(_, most) => Some((*most).into()),
             Self::Micros(_, most) => WRITABLE_MICROS
                 .contains(most)
                 .then(|| format_timestamp((most + 999).div_euclid(1000) * 1000).into()),
-            Self::Days(_, most) => WRITABLE_DAYS
-                .contains(most)
-                .then(|| format_date(*most).into()),
         }
     }
 }
 
-/// Ids get text bounds: files are sorted by them and joins prune by them. Names, addresses and free text do not: no query
-/// prunes by them, and personal data has no business in a log that outlives the files it describes.
+/// Kombo's ids get text bounds: files are sorted by them and joins prune by them. Nothing else does: a file of one row has
+/// its values as bounds, and personal data (names, dates of birth, pay, ids that a tool or a state gave to a person) has
+/// no business in a log that outlives the files it describes.
 fn has_text_bounds(name: &str) -> bool {
-    name == "id" || name == "integration_key" || name == "_op" || name.ends_with("_id")
+    let is_reference = name.ends_with("_id") && !matches!(name, "remote_id" | "tax_id");
+    matches!(name, "id" | "integration_key" | "_op") || is_reference
 }
 
 /// Returns a text of at most [`BOUND_CHARS`] characters that is not below `text`; `None` when there is none.
@@ -254,34 +209,6 @@ mod tests {
     }
 
     #[test]
-    fn nan_and_infinity_take_the_bounds_away_and_not_the_count() {
-        for bad in [f64::NAN, -f64::NAN, f64::INFINITY] {
-            let stats = stats_of(vec![(
-                "amount",
-                Arc::new(Float64Array::from(vec![
-                    Some(1.0),
-                    None,
-                    Some(bad),
-                    Some(2.0),
-                ])),
-            )]);
-            assert_eq!(stats["minValues"].get("amount"), None);
-            assert_eq!(stats["maxValues"].get("amount"), None);
-            assert_eq!(stats["nullCount"]["amount"], 1);
-        }
-    }
-
-    #[test]
-    fn zeros_cover_both_signs() {
-        let stats = stats_of(vec![(
-            "amount",
-            Arc::new(Float64Array::from(vec![0.0, -0.0])),
-        )]);
-        assert_eq!(stats["minValues"]["amount"].to_string(), "-0.0");
-        assert_eq!(stats["maxValues"]["amount"].to_string(), "0.0");
-    }
-
-    #[test]
     fn a_long_greatest_text_is_cut_and_raised_or_left_out() {
         let long = format!("{}b{}", "a".repeat(63), "z".repeat(10));
         let top: String = std::iter::repeat_n(char::MAX, 70).collect();
@@ -305,19 +232,21 @@ mod tests {
     }
 
     #[test]
-    fn names_stay_out_of_the_log_and_nulls_are_counted() {
+    fn what_describes_a_person_stays_out_of_the_log_and_nulls_are_counted() {
         let stats = stats_of(vec![
             (
                 "first_name",
                 Arc::new(StringArray::from(vec![Some("Jane"), None])) as ArrayRef,
             ),
+            ("tax_id", Arc::new(StringArray::from(vec!["DE1", "DE1"]))),
+            ("remote_id", Arc::new(StringArray::from(vec!["jd", "jd"]))),
+            ("date_of_birth", Arc::new(Date32Array::from(vec![0, 10]))),
+            ("pay_rate", Arc::new(Float64Array::from(vec![1.5, 1.5]))),
             ("index", Arc::new(Int64Array::from(vec![None::<i64>, None]))),
-            ("birth_date", Arc::new(Date32Array::from(vec![0, 10]))),
         ]);
-        assert!(!stats.to_string().contains("Jane"));
+        assert_eq!(stats["minValues"], json!({}));
+        assert_eq!(stats["maxValues"], json!({}));
         assert_eq!(stats["nullCount"]["first_name"], 1);
         assert_eq!(stats["nullCount"]["index"], 2);
-        assert_eq!(stats["minValues"].get("index"), None);
-        assert_eq!(stats["maxValues"]["birth_date"], "1970-01-11");
     }
 }

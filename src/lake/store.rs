@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
@@ -17,7 +18,7 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, RetryConfig};
 use url::Url;
 use uuid::Uuid;
 
@@ -194,8 +195,19 @@ fn built<S: ObjectStore>(
     }
 }
 
+/// Retries within one call of the store. Few: whoever calls retries as well, and reads back whose commit it is.
+fn short_retries() -> RetryConfig {
+    RetryConfig {
+        max_retries: 3,
+        retry_timeout: Duration::from_secs(30),
+        ..RetryConfig::default()
+    }
+}
+
 fn s3(url: &Url, options: &BTreeMap<String, String>) -> Result<Arc<dyn ObjectStore>, StoreError> {
-    let mut builder = AmazonS3Builder::from_env().with_url(url.as_str());
+    let mut builder = AmazonS3Builder::from_env()
+        .with_url(url.as_str())
+        .with_retry(short_retries());
     for (key, value) in options {
         builder = builder.with_config(known_key::<AmazonS3ConfigKey>(key, url)?, value);
     }
@@ -203,7 +215,9 @@ fn s3(url: &Url, options: &BTreeMap<String, String>) -> Result<Arc<dyn ObjectSto
 }
 
 fn gcs(url: &Url, options: &BTreeMap<String, String>) -> Result<Arc<dyn ObjectStore>, StoreError> {
-    let mut builder = GoogleCloudStorageBuilder::from_env().with_url(url.as_str());
+    let mut builder = GoogleCloudStorageBuilder::from_env()
+        .with_url(url.as_str())
+        .with_retry(short_retries());
     for (key, value) in options {
         builder = builder.with_config(known_key::<GoogleConfigKey>(key, url)?, value);
     }
@@ -214,7 +228,9 @@ fn azure(
     url: &Url,
     options: &BTreeMap<String, String>,
 ) -> Result<Arc<dyn ObjectStore>, StoreError> {
-    let mut builder = MicrosoftAzureBuilder::from_env().with_url(url.as_str());
+    let mut builder = MicrosoftAzureBuilder::from_env()
+        .with_url(url.as_str())
+        .with_retry(short_retries());
     for (key, value) in options {
         builder = builder.with_config(known_key::<AzureConfigKey>(key, url)?, value);
     }

@@ -195,11 +195,17 @@ impl Bases {
         *slot = (*slot).max(Some(base));
     }
 
-    /// Picks what the next delta asks for: the widest tier whose period has passed since its base, by the newest base
-    /// as the clock. `None` when a tier has no base, so that only a snapshot can cover the table.
+    /// Picks what the next delta asks for: the widest tier whose period has passed since its base.
+    ///
+    /// `None` when a tier has no base, or when a base lies more than ten minutes ahead of the server: no delta from there
+    /// would bring what happened meanwhile, so only a snapshot can cover the table.
     #[must_use]
     pub fn next_delta(&self, server_now_ms: i64) -> Option<(Tier, UpdatedAfter)> {
         let (ordinary, hourly, daily) = (self.ordinary?, self.hourly?, self.daily?);
+        let lead_ms = i64::try_from(MAX_SERVER_LEAD.as_millis()).unwrap_or(i64::MAX);
+        if ordinary.max(hourly).max(daily).as_millis() > server_now_ms.saturating_add(lead_ms) {
+            return None;
+        }
         let passed = |base: Base, tier: Tier| {
             server_now_ms.saturating_sub(base.as_millis())
                 >= i64::try_from(tier.overlap().as_millis()).unwrap_or(i64::MAX)
@@ -269,6 +275,16 @@ mod tests {
             (tier, after.as_millis()),
             (Tier::Ordinary, NOON - 60_000 - 300_000)
         );
+    }
+
+    #[test]
+    fn a_base_far_ahead_of_the_server_leaves_only_a_snapshot() {
+        let mut bases = Bases::default();
+        for tier in Tier::ALL {
+            bases.raise(tier, Base::from_millis(NOON + 600_001));
+        }
+        assert_eq!(bases.next_delta(NOON), None);
+        assert!(bases.next_delta(NOON + 1).is_some());
     }
 
     #[test]

@@ -27,13 +27,18 @@ pub(super) struct Line {
     pub(super) add: Option<Add>,
 }
 
-/// Who committed what, and when. Other writers may leave out anything.
+/// Who committed what, and when. The protocol leaves its content to each writer (Spark puts booleans, numbers and nulls
+/// into it), so of another's only the commit id is looked for.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct CommitInfo {
+    #[serde(skip_deserializing)]
     pub(super) timestamp: i64,
+    #[serde(skip_deserializing)]
     pub(super) operation: String,
+    #[serde(skip_deserializing)]
     pub(super) operation_parameters: BTreeMap<String, String>,
+    #[serde(skip_deserializing)]
     pub(super) engine_info: String,
     /// Ours alone: tells our entry from another's after an unclear answer.
     #[serde(rename = "commit_id", skip_serializing_if = "Option::is_none")]
@@ -287,7 +292,7 @@ mod tests {
 
     #[test]
     fn actions_of_other_writers_are_read_and_unknown_ones_passed_over() {
-        let text = br#"{"commitInfo":{"operation":"WRITE","operationMetrics":{"numFiles":"1"}}}
+        let text = br#"{"commitInfo":{"operation":null,"engineInfo":4,"operationParameters":{"a":false,"b":null,"c":1}}}
 
 {"domainMetadata":{"domain":"x","configuration":"","removed":false}}
 {"txn":{"appId":"a","version":-3}}

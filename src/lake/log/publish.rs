@@ -28,7 +28,7 @@ pub(super) struct Patience {
 }
 
 impl Default for Patience {
-    /// About 20 s of outage are waited out.
+    /// About 20 s between attempts, on top of the few seconds within which the store client retries each.
     fn default() -> Self {
         Self {
             attempts: 9,

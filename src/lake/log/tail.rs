@@ -22,7 +22,11 @@ pub(super) async fn exists(store: &LakeStore, table: &DeltaTable) -> Result<bool
     }
 }
 
-/// Reads the entries after a version, in order. `None` when the next one was cleaned up.
+/// Entries that are read one by one; each may have megabytes.
+const LONGEST_TAIL: usize = 100;
+
+/// Reads the entries after a version, in order. `None` when the next one was cleaned up, or when there are so many that
+/// the newest checkpoint is the shorter way.
 pub(super) async fn read(
     store: &LakeStore,
     table: &DeltaTable,
@@ -39,6 +43,9 @@ pub(super) async fn read(
         .await?;
     versions.retain(|version| *version > after);
     versions.sort_unstable();
+    if versions.len() > LONGEST_TAIL {
+        return Ok(None);
+    }
     // A local disk may list an entry that was made while it listed, and not the one made just before: what follows a
     // hole is left to the next reading.
     let next = after + 1;

@@ -35,11 +35,13 @@ async fn script(store: &LakeStore) -> Result<(), LakeError> {
         let fetch = delta("a");
         let mut staging = lake.begin(&fetch, &tags()).await?;
         staging.push(batch(&tags(), &fetch, &CHANGED)).await?;
-        staging.quarantine(vec![QuarantinedRow {
-            reason: "id is null",
-            raw: "{}".to_owned(),
-            observed_at: ObservedAt::from_micros(40),
-        }]);
+        staging
+            .quarantine(vec![QuarantinedRow {
+                reason: "id is null",
+                raw: "{}".to_owned(),
+                observed_at: ObservedAt::from_micros(40),
+            }])
+            .await?;
         let receipt = staging.commit(end(400, 40)).await?;
         assert!(matches!(receipt, Receipt::Committed { .. }), "{receipt:?}");
     }

@@ -231,11 +231,14 @@ async fn a_row_without_an_id_is_kept_in_quarantine() {
     let store = LakeStore::memory();
     let lake = lake(&store, &settings()).await;
     let mut staging = lake.begin(&delta("a"), &tags()).await.expect("begins");
-    staging.quarantine(vec![QuarantinedRow {
-        reason: "id is null",
-        raw: r#"{"id":null}"#.to_owned(),
-        observed_at: ObservedAt::from_micros(10),
-    }]);
+    staging
+        .quarantine(vec![QuarantinedRow {
+            reason: "id is null",
+            raw: r#"{"id":null}"#.to_owned(),
+            observed_at: ObservedAt::from_micros(10),
+        }])
+        .await
+        .expect("quarantined");
     staging.commit(end(1, 10)).await.expect("committed");
     let rows = quarantined(&store).await;
     assert_eq!(
