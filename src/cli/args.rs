@@ -366,6 +366,9 @@ pub struct TwinArgs {
     /// Wait this long before each answer
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub latency_ms: u64,
+    /// Send what is legal but breaks careless clients: enum values and fields that no schema lists
+    #[arg(long)]
+    pub oddities: bool,
     /// Write every row it holds into this folder first, as NDJSON per integration and endpoint
     #[arg(long, value_name = "DIR")]
     pub truth: Option<PathBuf>,

@@ -90,6 +90,8 @@ fn twin_settings(args: &DemoArgs) -> TwinSettings {
 
 /// Returns the lines that query what landed, ready to paste.
 fn what_next(lake: &Path) -> String {
+    // Without a working directory there is no other name for it than the one given.
+    let lake = std::path::absolute(lake).unwrap_or_else(|_| lake.to_owned());
     let lake = lake.display().to_string();
     let mut text = String::from("\nRead it, the latest version of each row:\n");
     for (engine, lines) in snippets(

@@ -3,12 +3,16 @@
 /// Returns labelled snippets for one table: `DuckDB`, Polars and `ClickHouse`.
 ///
 /// A delta row older than its integration's snapshot says nothing the snapshot does not say better, so it is left
-/// out; of the rest, the newest observation of each id wins, and deleted rows are dropped.
+/// out; of the rest, the newest observation of each id wins, and deleted rows are dropped. `lake` is an absolute path:
+/// ClickHouse reads no other.
 pub(super) fn snippets(lake: &str, table: &str, columns: &[&str]) -> [(&'static str, String); 3] {
     [
         ("DuckDB", duckdb(lake, table, columns)),
         ("Polars", polars(lake, table, columns)),
-        ("ClickHouse (chdb)", clickhouse(lake, table, columns)),
+        (
+            "ClickHouse (chdb reads below the folder it was started in)",
+            clickhouse(lake, table, columns),
+        ),
     ]
 }
 
@@ -24,7 +28,7 @@ WITH snapshots AS (FROM delta_scan('{lake}/{table}/snapshots')),
               WHERE since IS NULL OR _fetched_at >= since)
 SELECT {columns} FROM rows
 QUALIFY row_number() OVER (PARTITION BY integration_key, id ORDER BY _fetched_at DESC) = 1 AND _op = 'upsert'
-LIMIT 5;"
+ORDER BY id LIMIT 5;"
     )
 }
 
@@ -42,21 +46,24 @@ deltas = (deltas.join(since, on=\"integration_key\", how=\"left\")
           .filter(pl.col(\"since\").is_null() | (pl.col(\"_fetched_at\") >= pl.col(\"since\"))).drop(\"since\"))
 rows = (pl.concat([snapshots, deltas], how=\"diagonal_relaxed\").sort(\"_fetched_at\")
         .unique([\"integration_key\", \"id\"], keep=\"last\").filter(pl.col(\"_op\") == \"upsert\"))
-print(rows.select({columns}).head(5).collect())"
+print(rows.select({columns}).sort(\"id\").head(5).collect())"
     )
 }
 
+/// Structs are taken whole in the inner queries: of a partitioned table, ClickHouse cannot read `struct.member`.
 fn clickhouse(lake: &str, table: &str, columns: &[&str]) -> String {
     let wanted = columns.join(", ");
     format!(
         "SELECT {wanted} FROM (
-    SELECT integration_key, _fetched_at, _op, {wanted} FROM deltaLakeLocal('{lake}/{table}/snapshots')
-    UNION ALL
-    SELECT integration_key, _fetched_at, _op, {wanted} FROM deltaLakeLocal('{lake}/{table}/deltas') AS deltas
-    LEFT JOIN (SELECT integration_key, min(_fetched_at) AS since
-               FROM deltaLakeLocal('{lake}/{table}/snapshots') GROUP BY integration_key) AS since USING (integration_key)
-    WHERE _fetched_at >= since)
-ORDER BY _fetched_at DESC LIMIT 1 BY integration_key, id
-HAVING _op = 'upsert' LIMIT 5"
+    SELECT * FROM (
+        SELECT integration_key, _fetched_at, _op, {wanted} FROM deltaLakeLocal('{lake}/{table}/snapshots')
+        UNION ALL
+        SELECT integration_key, _fetched_at, _op, {wanted} FROM deltaLakeLocal('{lake}/{table}/deltas') AS deltas
+        LEFT JOIN (SELECT integration_key, min(_fetched_at) AS since
+                   FROM deltaLakeLocal('{lake}/{table}/snapshots') GROUP BY integration_key) AS since
+        USING (integration_key)
+        WHERE _fetched_at >= since)
+    ORDER BY _fetched_at DESC LIMIT 1 BY integration_key, id)
+WHERE _op = 'upsert' ORDER BY id LIMIT 5"
     )
 }

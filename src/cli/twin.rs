@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use super::args::TwinArgs;
 use super::failure::{FAILED, Failure};
 use crate::catalog::Catalog;
-use crate::company::World;
+use crate::company::{Oddities, World};
 use crate::twin::{SharedWorld, Twin, TwinSettings, dump_world};
 
 /// Serves until the shutdown comes. Says on standard output where, with which key, and whose data it has.
@@ -49,6 +49,11 @@ fn settings(args: &TwinArgs) -> TwinSettings {
         seed: args.seed,
         rate_limit: (!args.no_rate_limit).then_some(args.rate_limit),
         latency_ms: args.latency_ms,
+        oddities: if args.oddities {
+            Oddities::ALL
+        } else {
+            Oddities::default()
+        },
         ..TwinSettings::default()
     }
 }

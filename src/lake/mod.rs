@@ -163,6 +163,10 @@ impl Lake {
             FetchMode::Snapshot => Part::Snapshots,
             FetchMode::Delta { .. } => Part::Deltas,
         };
+        // Both exist from the first fetch on: readers take them together.
+        for both in [Part::Snapshots, Part::Deltas] {
+            self.endpoint_table(endpoint, both).await?;
+        }
         let committer = self.endpoint_table(endpoint, part).await?;
         // Bases as of now, not as of the last commit seen: else a commit of another process that was finished before this
         // fetch began would supersede it.

@@ -36,8 +36,8 @@ class Outcome:
         return f"{self.stdout}\n{self.stderr}"
 
     def summary(self) -> dict[str, Any]:
-        """Returns what `--json` printed: the last line of the output."""
-        summary = json.loads(self.stdout.strip().splitlines()[-1])
+        """Returns what `--json` printed."""
+        summary = json.loads(self.stdout)
         assert isinstance(summary, dict)
         return summary
 
@@ -137,14 +137,11 @@ def running_twin(
 ) -> Iterator[Twin]:
     """Starts a twin with these customers; it is ended with the block."""
     with tempfile.TemporaryDirectory() as folder:
-        address = f"127.0.0.1:{free_port()}"
-        command = [BINARY, "twin", "--address", address, "--truth", folder]
+        command = [BINARY, "twin", "--address", "127.0.0.1:0", "--truth", folder]
         command += ["--integrations", str(integrations), "--rows", str(rows), "--seed", str(seed)]
         with running([*command, *arguments], output=subprocess.PIPE) as process:
-            line = _first_line(process, address)
-            found = re.search(r"KOMBO_API_KEY=(\S+)|key[ :=]+(\S+)", line)
-            key = (found.group(1) or found.group(2)).strip("'\",;.") if found else "twin-key"
-            yield Twin(f"http://{address}/v1", key, Truth(Path(folder)))
+            exports = _exports(process)
+            yield Twin(exports["KOMBO_API_URL"], exports["KOMBO_API_KEY"], Truth(Path(folder)))
 
 
 @contextmanager
@@ -190,8 +187,8 @@ def wait_until_listening(process: "subprocess.Popen[str]", port: int) -> None:
     raise AssertionError(f"nothing listens on port {port} after {START_SECONDS} s")
 
 
-def _first_line(process: "subprocess.Popen[str]", address: str) -> str:
-    """Waits for the line with the twin's address, then goes on reading so that its output never blocks it."""
+def _exports(process: "subprocess.Popen[str]") -> dict[str, str]:
+    """Reads what the twin says it serves; goes on reading so that its output never blocks it."""
     lines: queue.Queue[str] = queue.Queue()
 
     def read() -> None:
@@ -201,10 +198,13 @@ def _first_line(process: "subprocess.Popen[str]", address: str) -> str:
         lines.put("")
 
     threading.Thread(target=read, daemon=True).start()
-    seen = []
+    seen: list[str] = []
+    exports: dict[str, str] = {}
     deadline = time.monotonic() + START_SECONDS
     while line := lines.get(timeout=max(0.01, deadline - time.monotonic())):
         seen.append(line)
-        if address in line:
-            return line
+        if found := re.fullmatch(r"export (\w+)=(\S+)\n", line):
+            exports[found.group(1)] = found.group(2)
+        elif {"KOMBO_API_URL", "KOMBO_API_KEY", "KOMBO_INTEGRATIONS"} <= exports.keys():
+            return exports
     raise AssertionError(f"the twin ended early: {''.join(seen)[-2000:]}")

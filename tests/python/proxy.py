@@ -1,13 +1,14 @@
 """A loopback server between the product and the twin: it notes each exchange, and answers some requests itself."""
 
 import http.client
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 ANSWER_SECONDS = 60
 DROPPED_HEADERS = {"connection", "transfer-encoding", "content-length", "host", "accept-encoding"}
@@ -47,14 +48,19 @@ class Proxy:
 
 @contextmanager
 def running_proxy(
-    upstream: str, script: Script = lambda _path, _integration: None
+    upstream: str,
+    script: Script = lambda _path, _integration: None,
+    updated_after: str | None = None,
 ) -> Iterator[Proxy]:
-    """Starts a proxy to an API's base URL; it is closed with the block."""
+    """Starts a proxy to an API's base URL; it is closed with the block.
+
+    With `updated_after` it asks for changes since then, whatever the product asks for.
+    """
     target = urlsplit(upstream)
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     server.daemon_threads = True
     proxy = Proxy(f"http://127.0.0.1:{server.server_address[1]}{target.path}")
-    server.RequestHandlerClass = _handler(proxy, str(target.netloc), target.path, script)
+    server.RequestHandlerClass = _handler(proxy, target, script, updated_after)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -66,7 +72,7 @@ def running_proxy(
 
 
 def _handler(
-    proxy: Proxy, upstream: str, base: str, script: Script
+    proxy: Proxy, upstream: SplitResult, script: Script, updated_after: str | None
 ) -> type[BaseHTTPRequestHandler]:
     lock = threading.Lock()
 
@@ -76,7 +82,7 @@ def _handler(
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:  # noqa: N802, the base class names it
-            path = urlsplit(self.path).path.removeprefix(base)
+            path = urlsplit(self.path).path.removeprefix(upstream.path)
             integration = self.headers.get("X-Integration-Id", "")
             own = script(path, integration)
             # The twin counts in the order requests reach it, so they reach it in the order noted here.
@@ -98,9 +104,12 @@ def _handler(
                 self.close_connection = True
 
         def _passed_on(self) -> tuple[int, list[tuple[str, str]], bytes]:
-            connection = http.client.HTTPConnection(upstream, timeout=ANSWER_SECONDS)
+            connection = http.client.HTTPConnection(upstream.netloc, timeout=ANSWER_SECONDS)
             kept = {k: v for k, v in self.headers.items() if k.lower() not in DROPPED_HEADERS}
-            connection.request("GET", self.path, headers=kept)
+            path = self.path
+            if updated_after:
+                path = re.sub(r"(?<=[?&]updated_after=)[^&]*", updated_after, path)
+            connection.request("GET", path, headers=kept)
             response = connection.getresponse()
             body = response.read()
             connection.close()

@@ -45,6 +45,18 @@ class Reader:
     """Whether its structs and lists can be null."""
 
 
+@cache
+def duckdb_with_extensions() -> duckdb.DuckDBPyConnection:
+    """Returns the one connection, with Delta tables and S3 to be read."""
+    connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+    # The wheels carry the extensions, so that no test needs DuckDB's own download site.
+    for package in (duckdb_extension_httpfs, duckdb_extension_delta):
+        (extension,) = Path(package.__path__[0]).rglob("*.duckdb_extension")
+        connection.execute(f"LOAD {_quoted(str(extension))}")
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
 def read_duckdb(
     table_uri: str,
     columns: list[str] | None = None,
@@ -52,7 +64,7 @@ def read_duckdb(
     storage_options: StorageOptions | None = None,
 ) -> list[Row]:
     """Reads through DuckDB's `delta_scan`."""
-    connection = _duckdb()
+    connection = duckdb_with_extensions()
     if storage_options:
         connection.execute(_duckdb_secret(storage_options))
     query = f"SELECT {_select(columns)} FROM delta_scan({_quoted(table_uri)})"
@@ -136,17 +148,6 @@ READERS = (
     # ClickHouse reads Delta structs as Tuple and lists as Array, and neither can be null there.
     Reader("clickhouse", read_clickhouse, nested_nulls=False),
 )
-
-
-@cache
-def _duckdb() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
-    # The wheels carry the extensions, so that no test needs DuckDB's own download site.
-    for package in (duckdb_extension_httpfs, duckdb_extension_delta):
-        (extension,) = Path(package.__path__[0]).rglob("*.duckdb_extension")
-        connection.execute(f"LOAD {_quoted(str(extension))}")
-    connection.execute("SET TimeZone = 'UTC'")
-    return connection
 
 
 def _duckdb_secret(options: StorageOptions) -> str:

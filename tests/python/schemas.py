@@ -40,6 +40,7 @@ class Endpoint:
     category: str
     name: str
     deprecated: bool
+    updated_after: bool
     include_deleted: bool
     fields: tuple[Field, ...]
 
@@ -79,6 +80,7 @@ def _endpoint(raw: dict[str, Any]) -> Endpoint:
         category=raw["category"],
         name=raw["endpoint"],
         deprecated=raw["deprecated"],
+        updated_after=raw["updated_after"],
         include_deleted=raw["include_deleted"],
         fields=tuple(Field.read(field) for field in raw["fields"]),
     )

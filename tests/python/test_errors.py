@@ -125,7 +125,8 @@ def test_an_integration_id_that_climbs_stays_below_its_table() -> None:
     climbing = "tool:../../../x"
     with _twin() as twin, lakes.temporary_lake() as lake:
         known = twin.of("ats")[0]
-        category = _ok_answer(f'{{"id": "{climbing}", "category": "ATS", "status": "ACTIVE"}}')
+        details = '"tool": {"id": "tool"}, "category": "ATS", "status": "ACTIVE"'
+        category = _ok_answer(f'{{"id": "{climbing}", {details}}}')
         page = _page('{"id": "../../x", "name": "climbs"}')
 
         def script(path: str, integration: str) -> Answer | None:

@@ -196,6 +196,10 @@ fn files_demo_and_twin_have_their_defaults() {
         (twin.rate_limit.get(), twin.no_rate_limit, twin.truth),
         (300, false, None)
     );
+    assert!(
+        !twin.oddities,
+        "the vendor's own client reads the twin's rows unless asked otherwise"
+    );
 }
 
 #[test]

@@ -42,6 +42,21 @@ async fn a_snapshot_replaces_its_integrations_rows_and_no_others() {
 }
 
 #[tokio::test]
+async fn a_fetch_creates_both_tables_so_that_readers_can_union_them() {
+    for fetch in [snapshot("a"), delta("a")] {
+        let store = LakeStore::memory();
+        let lake = lake(&store, &settings()).await;
+        drop(lake.begin(&fetch, &tags()).await.expect("begins"));
+        for part in [Part::Snapshots, Part::Deltas] {
+            let folder = part.of(tags().name()).folder();
+            let first = format!("{folder}/_delta_log/{:020}.json", 0);
+            let found = store.objects().head(&first.clone().into()).await;
+            assert!(found.is_ok(), "{first} is not there");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_snapshot_of_no_rows_is_a_commit() {
     let store = LakeStore::memory();
     let lake = lake(&store, &settings()).await;

@@ -1,0 +1,101 @@
+"""A loopback server between the product and S3 that loses the answers to commits."""
+
+import http.client
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+ANSWER_SECONDS = 60
+COMMIT = re.compile(r"[^?]*/_delta_log/\d{20}\.json")
+
+
+class Loss(Enum):
+    """Which half of an exchange gets lost."""
+
+    BEFORE = "the request, so that the commit takes no effect"
+    AFTER = "the answer, after the commit took effect"
+
+
+@dataclass
+class LossyS3:
+    """A running proxy, and the commits it lost."""
+
+    url: str
+    loss: Loss
+    times: int
+    """How often the same commit is lost, where it is tried again."""
+    lost: dict[str, int] = field(default_factory=dict)
+
+    def loses(self, method: str, path: str) -> bool:
+        """Decides over one request: the first puts of each log entry get lost."""
+        if method != "PUT" or not COMMIT.fullmatch(path) or self.lost.get(path, 0) >= self.times:
+            return False
+        self.lost[path] = self.lost.get(path, 0) + 1
+        return True
+
+
+@contextmanager
+def running_lossy_s3(endpoint: str, loss: Loss, times: int) -> Iterator[LossyS3]:
+    """Starts a proxy to an S3 endpoint; it is closed with the block."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    server.daemon_threads = True
+    proxy = LossyS3(f"http://127.0.0.1:{server.server_address[1]}", loss, times)
+    server.RequestHandlerClass = _handler(proxy, str(urlsplit(endpoint).netloc))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=10)
+
+
+def _handler(proxy: LossyS3, upstream: str) -> type[BaseHTTPRequestHandler]:
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def _answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            with lock:
+                loses = proxy.loses(self.command, self.path)
+            if not (loses and proxy.loss is Loss.BEFORE):
+                response, content = self._passed_on(body)
+            if loses:
+                # The client sees its connection end without a word.
+                self.close_connection = True
+                return
+            self.send_response_only(response.status)
+            for name, value in response.getheaders():
+                if name.lower() not in ("connection", "transfer-encoding", "content-length"):
+                    self.send_header(name, value)
+            # The answer to HEAD tells the length of a body it does not have.
+            length = response.getheader("Content-Length") if self.command == "HEAD" else None
+            self.send_header("Content-Length", length or str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _answer  # noqa: N815
+
+        def _passed_on(self, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
+            connection = http.client.HTTPConnection(upstream, timeout=ANSWER_SECONDS)
+            headers = {k: v for k, v in self.headers.items() if k.lower() != "connection"}
+            connection.request(self.command, self.path, body=body, headers=headers)
+            response = connection.getresponse()
+            content = response.read()
+            connection.close()
+            return response, content
+
+        def log_message(self, *_arguments: Any) -> None:
+            """Stays silent: suites print verdicts only."""
+
+    return Handler
