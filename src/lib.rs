@@ -1,4 +1,4 @@
-//! From Kombo's API to Delta tables.
+#![doc = include_str!("../README.md")]
 
 pub mod api;
 pub mod backfill;

@@ -243,7 +243,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "DIR", default_value = "./demo-lake")]
     pub lake: PathBuf,
     /// Rows of the largest table of each integration
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 50_000)]
     pub rows: u64,
     /// Another seed makes other companies
     #[arg(long, value_name = "N", default_value_t = 1)]

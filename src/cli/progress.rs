@@ -227,7 +227,13 @@ fn table_style(wait: WaitView) -> ProgressStyle {
         out.write_str(&count(state.pos())).unwrap_or_default();
     })
     .with_key("rate", |state: &ProgressState, out: Out<'_>| {
-        write!(out, "{:.0} rows/s", state.per_sec()).unwrap_or_default();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "shown whole"
+        )]
+        let rate = state.per_sec() as u64;
+        write!(out, "{} rows/s", count(rate)).unwrap_or_default();
     })
     .with_key("wait", move |_: &ProgressState, out: Out<'_>| {
         if let Some(left) = wait() {

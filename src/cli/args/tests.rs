@@ -177,7 +177,7 @@ fn files_demo_and_twin_have_their_defaults() {
     };
     assert_eq!(
         (demo.lake, demo.rows, demo.seed),
-        (PathBuf::from("./demo-lake"), 10_000, 1)
+        (PathBuf::from("./demo-lake"), 50_000, 1)
     );
     let Verb::Twin(twin) = parse("kombo-source twin").expect("valid").verb else {
         panic!("not twin");
