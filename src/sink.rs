@@ -3,7 +3,6 @@
 //! A sink takes a whole fetch and answers once it is durable, all or nothing; it also answers what it covers already.
 //! The lake is one implementation, the in-memory sink of the tests another.
 
-use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
@@ -23,7 +22,8 @@ pub trait Sink: Send + Sync {
         integration: &IntegrationId,
     ) -> impl Future<Output = Result<Coverage, LakeError>> + Send;
 
-    /// Takes a fetch. Returns once it is durable and visible as a whole; after an error
+    /// Takes a fetch. Drops the events once it needs them no more and holds no more than what a commit needs, so that the
+    /// next fetch may begin while this one waits for company. Returns once it is durable and visible as a whole; after an error
     /// nothing of it is visible, unless the error says that the outcome is unknown; then it is visible as a whole or not at all.
     fn write(
         &self,
@@ -84,7 +84,7 @@ impl Sink for Lake {
             .begin(fetch, endpoint)
             .await
             .map_err(WriteError::Store)?;
-        let mut events = pin!(events);
+        let mut events = Box::pin(events);
         while let Some(event) = events.next().await {
             match event.map_err(WriteError::Fetch)? {
                 FetchEvent::Page { .. } => {}
@@ -94,7 +94,9 @@ impl Sink for Lake {
                 }
                 // Only here may anything become visible: a stream that stops before its end drops the staging.
                 FetchEvent::End(end) => {
-                    return staging.commit(end).await.map_err(WriteError::Store);
+                    let sealed = staging.seal(end).await.map_err(WriteError::Store)?;
+                    drop(events);
+                    return sealed.commit().await.map_err(WriteError::Store);
                 }
             }
         }

@@ -123,7 +123,9 @@ impl FetchError {
     #[must_use]
     pub fn restarts(&self) -> bool {
         match self {
-            Self::Page { page, source } => *page > 1 && source.is_dead_cursor(),
+            Self::Page { page, source } => {
+                matches!(source, ApiError::NotJson) || (*page > 1 && source.is_dead_cursor())
+            }
             Self::Decode { source, .. } => source.is_retryable(),
             Self::CursorLoop { .. } | Self::TooOld { .. } => true,
             Self::Stopped { .. } => false,
@@ -135,6 +137,10 @@ impl FetchError {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Page { source, .. } => source.advice(),
+            Self::Decode {
+                source: DecodeError::PageTooBig { .. },
+                ..
+            } => "raise request.max_page_bytes, or lower request.page_size",
             Self::Decode { .. } => {
                 "check that the address is Kombo's and no proxy answers for it; if it is, report the endpoint to Kombo"
             }

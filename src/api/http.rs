@@ -4,7 +4,6 @@
 //! again here and nowhere else. Neither the key nor an address with its query reaches an error or a log.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CACHE_CONTROL, DATE, HeaderMap, HeaderName, HeaderValue,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::debug;
 use url::Url;
 
@@ -20,9 +19,10 @@ use super::answers::{KeyAnswer, read_answer};
 use super::error::LostAnswer;
 use super::retry::Retries;
 use super::throttle::{RateHeaders, Throttle};
+use super::traffic::{Counters, Outage};
 use super::{
     ApiError, ApiKey, ApiSettings, BaseUrl, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest,
-    SetupError, ThrottleView,
+    SetupError, ThrottleView, Traffic,
 };
 use crate::fetch::Lane;
 use crate::ids::IntegrationId;
@@ -33,19 +33,8 @@ const INTEGRATION_HEADER: HeaderName = HeaderName::from_static("x-integration-id
 /// Error envelopes have a few hundred bytes. A longer one is cut, and then its status decides.
 const MAX_ERROR_BYTES: u64 = 64 << 10;
 
-/// A success below this size may be an error envelope in disguise, which is looked into.
+/// A success below this size may be an error envelope in disguise.
 const MAX_DISGUISED_BYTES: usize = 16 << 10;
-
-/// What a client has sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Traffic {
-    /// Requests, retries included.
-    pub requests: u64,
-    /// Answers with status 429.
-    pub rate_limited: u64,
-    /// Requests that were retries.
-    pub retries: u64,
-}
 
 /// Kombo's API behind one key. Clones share connections, budget and clock.
 #[derive(Clone)]
@@ -58,8 +47,8 @@ struct Shared {
     max_page_bytes: u64,
     throttle: Throttle,
     retries: Retries,
-    requests: AtomicU64,
-    rate_limited: AtomicU64,
+    counters: Counters,
+    outage: Outage,
     clock: Arc<dyn Clock>,
     server_clock: Mutex<ServerClock>,
     started: Instant,
@@ -69,7 +58,7 @@ struct Shared {
 struct Call<'a> {
     url: Url,
     integration: Option<&'a IntegrationId>,
-    /// Sent in the header that Kombo's data endpoints want.
+    /// In the header that data endpoints want.
     names_integration: bool,
     lane: Lane,
     with_cursor: bool,
@@ -86,6 +75,8 @@ struct Answer {
 struct Failed {
     error: ApiError,
     asked: Option<Duration>,
+    /// The throttle holds everybody already.
+    held: bool,
 }
 
 impl HttpApi {
@@ -104,8 +95,8 @@ impl HttpApi {
             max_page_bytes: settings.max_page_bytes.get(),
             throttle: Throttle::new(settings),
             retries: Retries::new(settings),
-            requests: AtomicU64::new(0),
-            rate_limited: AtomicU64::new(0),
+            counters: Counters::default(),
+            outage: Outage::default(),
             clock,
             server_clock: Mutex::default(),
             started: Instant::now(),
@@ -118,14 +109,10 @@ impl HttpApi {
         self.0.throttle.view()
     }
 
-    /// Returns what was sent so far.
+    /// Returns what was sent.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
-        Traffic {
-            requests: self.0.requests.load(Ordering::Relaxed),
-            rate_limited: self.0.rate_limited.load(Ordering::Relaxed),
-            retries: self.0.retries.made(),
-        }
+        self.0.counters.traffic(self.0.retries.made())
     }
 
     async fn call(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
@@ -133,10 +120,17 @@ impl HttpApi {
         retries.earn();
         let mut failed = 0;
         loop {
-            let Failed { error, asked } = match self.attempt(call).await {
-                Ok(answer) => return Ok(answer),
+            if let Some(until) = self.0.outage.pause() {
+                sleep_until(until).await;
+            }
+            let Failed { error, asked, held } = match self.attempt(call).await {
+                Ok(answer) => {
+                    self.0.outage.answered();
+                    return Ok(answer);
+                }
                 Err(failure) => failure,
             };
+            self.0.outage.learn(&error);
             failed += 1;
             if !error.is_retryable() || !retries.spend(failed) {
                 return Err(error);
@@ -147,8 +141,7 @@ impl HttpApi {
                 failed,
                 "trying a request again"
             );
-            // The throttle holds everybody after a 429; no other wait is needed.
-            if !matches!(error, ApiError::RateLimited { .. }) {
+            if !held {
                 sleep(retries.backoff(failed, asked)).await;
             }
         }
@@ -164,22 +157,21 @@ impl HttpApi {
         let mut permit = shared.throttle.admit(call.lane, call.integration).await;
         let sent = Instant::now();
         permit.leaves();
-        shared.requests.fetch_add(1, Ordering::Relaxed);
+        shared.counters.sent();
         let mut response = request.send().await.map_err(lost_before_headers)?;
         let received = Instant::now();
         let status = response.status().as_u16();
         let headers = response.headers();
         let rate = RateHeaders::read(|name| headers.get(name)?.to_str().ok());
         permit.answered(rate, status);
-        if status == 429 {
-            shared.rate_limited.fetch_add(1, Ordering::Relaxed);
-        }
+        shared.counters.answered(status);
         let (base, observed_at) = self.instants(headers, sent, received);
         if status != 200 {
             let body = read_error(&mut response).await;
             return Err(Failed {
                 error: ApiError::from_answer(status, &body, call.with_cursor),
                 asked: rate.retry_after,
+                held: status == 429,
             });
         }
         let body = read_body(&mut response, shared.max_page_bytes).await?;
@@ -277,7 +269,11 @@ impl std::fmt::Debug for HttpApi {
 
 impl From<ApiError> for Failed {
     fn from(error: ApiError) -> Self {
-        Self { error, asked: None }
+        Self {
+            error,
+            asked: None,
+            held: false,
+        }
     }
 }
 

@@ -12,11 +12,13 @@ mod query;
 mod retry;
 mod settings;
 mod throttle;
+mod traffic;
 
 pub use error::{ApiError, ErrorCode, ErrorReach, LostAnswer, ParkReason, SkipReason};
-pub use http::{HttpApi, Traffic};
+pub use http::HttpApi;
 pub use settings::{ApiKey, ApiSettings, BaseUrl, Region, SetupError};
 pub use throttle::ThrottleView;
+pub use traffic::Traffic;
 
 use bytes::Bytes;
 

@@ -58,8 +58,11 @@ pub enum Ending {
         /// What to do.
         advice: &'static str,
     },
-    /// Not tried, because the API key was rejected.
-    NotTried,
+    /// Not tried, because another table failed in a way that this one would have, too.
+    NotTried {
+        /// How that one failed.
+        reason: String,
+    },
     /// Nothing was committed.
     Failed(Failure),
 }
@@ -73,7 +76,7 @@ impl Ending {
             Self::Superseded => "superseded",
             Self::Skipped => "skipped",
             Self::LeftOut { .. } => "left out",
-            Self::NotTried => "not tried",
+            Self::NotTried { .. } => "not tried",
             Self::Failed(_) => "failed",
         }
     }
@@ -81,7 +84,7 @@ impl Ending {
     /// Returns whether the backfill did for this table what it was asked to.
     #[must_use]
     pub fn is_success(&self) -> bool {
-        !matches!(self, Self::NotTried | Self::Failed(_))
+        !matches!(self, Self::NotTried { .. } | Self::Failed(_))
     }
 }
 
@@ -123,7 +126,9 @@ impl Outcome {
             json_bytes: 0,
             end: None,
             elapsed: Duration::ZERO,
-            ending: Ending::NotTried,
+            ending: Ending::NotTried {
+                reason: String::new(),
+            },
         }
     }
 
@@ -147,6 +152,7 @@ impl Outcome {
         let (error, advice) = match &self.ending {
             Ending::Failed(failure) => (Some(failure.message.clone()), Some(failure.advice)),
             Ending::LeftOut { reason, advice } => (Some(reason.to_string()), Some(*advice)),
+            Ending::NotTried { reason } => (Some(reason.clone()), None),
             _ => (None, None),
         };
         OutcomeSummary {

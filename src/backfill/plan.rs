@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 
 use super::targets::Target;
-use crate::api::{KomboApi, PageRequest};
+use crate::api::{ApiError, KomboApi, PageRequest};
 use crate::decode::{DecodeLimits, PageDecoder};
 use crate::fetch::{Fetch, FetchMode, Lane};
 use crate::stream::FetchError;
@@ -47,6 +47,15 @@ impl Estimate {
         }
     }
 
+    /// Returns why the first page could not be had, unless the tool only lacks the model.
+    #[must_use]
+    pub fn failure(&self) -> Option<&FetchError> {
+        self.first_page.as_ref().err().filter(|error| {
+            let left_out = |source: &ApiError| matches!(source, ApiError::SkipEndpoint { .. });
+            !matches!(error, FetchError::Page { source, .. } if left_out(source))
+        })
+    }
+
     /// Returns the requests to expect with pages of `page_size` rows.
     #[must_use]
     pub fn requests(&self, page_size: u32) -> u64 {
@@ -62,10 +71,11 @@ impl Estimate {
 pub async fn first_pages<A: KomboApi>(
     api: &A,
     targets: Vec<Target>,
+    limits: DecodeLimits,
     concurrency: usize,
 ) -> Vec<Estimate> {
     let asked = targets.into_iter().map(|target| async {
-        let first_page = first_page(api, &target).await;
+        let first_page = first_page(api, &target, limits).await;
         Estimate {
             target,
             first_page,
@@ -89,7 +99,11 @@ pub fn least_time(requests: u64, limit: Option<(u32, Duration)>) -> Duration {
     window.saturating_mul(u32::try_from(waits).unwrap_or(u32::MAX))
 }
 
-async fn first_page<A: KomboApi>(api: &A, target: &Target) -> Result<FirstPage, FetchError> {
+async fn first_page<A: KomboApi>(
+    api: &A,
+    target: &Target,
+    limits: DecodeLimits,
+) -> Result<FirstPage, FetchError> {
     let request = PageRequest {
         integration: &target.table.integration,
         endpoint: &target.endpoint,
@@ -103,11 +117,7 @@ async fn first_page<A: KomboApi>(api: &A, target: &Target) -> Result<FirstPage, 
         .await
         .map_err(|source| FetchError::Page { page: 1, source })?;
     let fetch = Fetch::new(target.table.clone(), FetchMode::Snapshot);
-    let mut decoder = PageDecoder::new(
-        Arc::clone(&target.endpoint),
-        &fetch,
-        DecodeLimits::default(),
-    );
+    let mut decoder = PageDecoder::new(Arc::clone(&target.endpoint), &fetch, limits);
     let summary = decoder
         .page(&page.body, page.observed_at, |_| {})
         .map_err(|source| FetchError::Decode { page: 1, source })?;

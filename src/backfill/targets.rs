@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
 
 use crate::api::{ApiError, ErrorReach, IntegrationInfo, KomboApi};
 use crate::catalog::Endpoint;
@@ -19,6 +20,17 @@ pub struct Target {
     pub endpoint: Arc<Endpoint>,
     /// The server's time when Kombo was asked for the integration: what ages are measured against.
     pub asked_at: ObservedAt,
+    /// The same instant on the monotonic clock.
+    pub asked: Instant,
+}
+
+impl Target {
+    /// Returns the server's time now, in milliseconds since the epoch.
+    #[must_use]
+    pub fn server_now_ms(&self) -> i64 {
+        let since = i64::try_from(self.asked.elapsed().as_millis()).unwrap_or(i64::MAX);
+        (self.asked_at.as_micros() / 1000).saturating_add(since)
+    }
 }
 
 /// An integration that Kombo knows, and its tables.
@@ -50,6 +62,9 @@ pub enum UnknownReason {
     /// Kombo did not answer for it.
     #[error("asking Kombo for the integration failed")]
     Api(#[source] ApiError),
+    /// Another integration failed in a way that this one would have, too.
+    #[error("it was not asked for: the API key failed for another integration")]
+    NotAsked,
     /// A category this build has no endpoints for.
     #[error("its category is none of ATS, HRIS, LMS and ASSESSMENT")]
     Category,
@@ -61,6 +76,7 @@ impl UnknownReason {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Api(error) => error.advice(),
+            Self::NotAsked => "mend what the other integration's error says, then run again",
             Self::Category => "leave it out, or use a newer version that knows the category",
         }
     }
@@ -80,27 +96,31 @@ pub async fn resolve(
         .iter()
         .map(|id| async move { (id, api.integration(id).await) });
     let mut answers = pin!(stream::iter(asked).buffered(concurrency.max(1)));
-    while let Some((id, answer)) = answers.next().await {
-        match answer {
+    let mut stopped = false;
+    while !stopped && let Some((id, answer)) = answers.next().await {
+        let reason = match answer {
             Ok(info) => match Category::from_name(&info.category) {
-                Some(category) => known.push(with_targets(id, category, info, endpoints)),
-                None => unknown.push(Unknown {
-                    id: id.clone(),
-                    reason: UnknownReason::Category,
-                }),
+                Some(category) => {
+                    known.push(with_targets(id, category, info, endpoints));
+                    continue;
+                }
+                None => UnknownReason::Category,
             },
             Err(error) => {
-                let stops = error.reach() == ErrorReach::Key;
-                unknown.push(Unknown {
-                    id: id.clone(),
-                    reason: UnknownReason::Api(error),
-                });
-                if stops {
-                    break;
-                }
+                stopped = error.reach() == ErrorReach::Key;
+                UnknownReason::Api(error)
             }
-        }
+        };
+        unknown.push(Unknown {
+            id: id.clone(),
+            reason,
+        });
     }
+    let asked = known.len() + unknown.len();
+    unknown.extend(integrations.iter().skip(asked).map(|id| Unknown {
+        id: id.clone(),
+        reason: UnknownReason::NotAsked,
+    }));
     (known, unknown)
 }
 
@@ -137,6 +157,7 @@ fn with_targets(
             },
             endpoint: Arc::clone(endpoint),
             asked_at: info.observed_at,
+            asked: Instant::now(),
         })
         .collect();
     Known {

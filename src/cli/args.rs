@@ -79,10 +79,10 @@ pub struct GlobalArgs {
         global = true
     )]
     pub log_format: LogFormat,
-    /// Say more; twice for every page
+    /// Log what happens; twice for every page
     #[arg(short, long, action = ArgAction::Count, global = true)]
     pub verbose: u8,
-    /// Say less: warnings and errors; twice for errors alone
+    /// Show no progress
     #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "verbose")]
     pub quiet: u8,
     /// Take the endpoints and columns from this folder instead of those built in

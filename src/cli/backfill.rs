@@ -13,6 +13,9 @@ use crate::backfill::targets::{Known, Unknown, resolve, take_turns};
 use crate::backfill::{Backfill, BackfillSettings};
 use crate::lake::Lake;
 
+/// Integrations from which on asking for them is worth a line: it may take minutes.
+const MANY: usize = 50;
+
 /// Runs a backfill and returns what it did.
 pub(super) async fn backfill(
     session: &Session,
@@ -45,7 +48,10 @@ async fn known(
     api: &HttpApi,
     lake: &Lake,
 ) -> Result<(Vec<Known>, Vec<Unknown>), Failure> {
-    let integrations = session.integrations(lake).await?;
+    let integrations = session.integrations(Some(lake)).await?;
+    if integrations.len() > MANY {
+        eprintln!("asking Kombo for {} integrations", integrations.len());
+    }
     let (known, unknown) = resolve(
         api,
         &integrations,

@@ -2,17 +2,18 @@
 
 use std::fmt::Display;
 
-use super::failure::Failure;
+use super::failure::{FAILED, Failure};
 use super::session::Session;
 use crate::api::{IntegrationInfo, KomboApi};
 use crate::backfill::outcome::with_causes;
+use crate::backfill::targets::UnknownReason;
 use crate::config::Config;
 use crate::ids::Category;
 use crate::lake::Lake;
 
-/// Prints a line per check and returns whether all are ok.
-pub(super) async fn run(session: &Session) -> Result<bool, Failure> {
-    let mut checks = Checks { ok: true };
+/// Prints a line per check and returns the exit code.
+pub(super) async fn run(session: &Session) -> Result<u8, Failure> {
+    let mut checks = Checks { exit_code: 0 };
     let lake = check_lake(session, &mut checks).await;
     let api = session.api()?;
     match api.check_key().await {
@@ -22,11 +23,11 @@ pub(super) async fn run(session: &Session) -> Result<bool, Failure> {
         ),
         Err(error) => {
             checks.failed("API key", with_causes(&error), error.advice());
-            return Ok(false);
+            return Ok(checks.exit_code);
         }
     }
     let integrations = match &lake {
-        Some(lake) => session.integrations(lake).await?,
+        Some(lake) => session.integrations(Some(lake)).await?,
         None => session.config.source.integrations.clone(),
     };
     for id in &integrations {
@@ -35,11 +36,12 @@ pub(super) async fn run(session: &Session) -> Result<bool, Failure> {
             Err(error) => checks.failed(id.as_str(), with_causes(&error), error.advice()),
         }
     }
-    Ok(checks.ok)
+    Ok(checks.exit_code)
 }
 
+/// The worst that was found: 0 when all is well.
 struct Checks {
-    ok: bool,
+    exit_code: u8,
 }
 
 impl Checks {
@@ -52,7 +54,7 @@ impl Checks {
     }
 
     fn failed(&mut self, what: &str, problem: impl Display, advice: &str) {
-        self.ok = false;
+        self.exit_code = self.exit_code.max(FAILED);
         println!("failed  {what}: {problem}\n        {advice}");
     }
 }
@@ -62,8 +64,8 @@ async fn check_lake(session: &Session, checks: &mut Checks) -> Option<Lake> {
     let lake = match session.lake().await {
         Ok(lake) => lake,
         Err(failure) => {
-            checks.ok = false;
-            println!("failed  lake {}: {failure}", sink.lake.url);
+            checks.exit_code = checks.exit_code.max(failure.exit_code);
+            println!("failed  lake {}: {}", sink.lake.url, failure.line());
             return None;
         }
     };
@@ -78,6 +80,11 @@ async fn check_lake(session: &Session, checks: &mut Checks) -> Option<Lake> {
 }
 
 fn check_integration(session: &Session, checks: &mut Checks, id: &str, info: &IntegrationInfo) {
+    let Some(category) = Category::from_name(&info.category) else {
+        let advice = UnknownReason::Category.advice();
+        checks.failed(id, UnknownReason::Category, advice);
+        return;
+    };
     if info.status != "ACTIVE" {
         let advice = "reconnect or resume the integration in Kombo's dashboard";
         checks.failed(id, format!("its status is {}", info.status), advice);
@@ -92,10 +99,7 @@ fn check_integration(session: &Session, checks: &mut Checks, id: &str, info: &In
         checks.failed(id, format!("its setup is {setup}"), advice);
         return;
     }
-    let endpoints = session
-        .endpoints
-        .iter()
-        .filter(|e| Some(e.category) == Category::from_name(&info.category));
+    let endpoints = session.endpoints.iter().filter(|e| e.category == category);
     let mut readable = Vec::new();
     for endpoint in endpoints {
         let own = endpoint.models.first().map(|model| model.name.as_str());

@@ -71,6 +71,7 @@ pub(super) async fn run(
         mode: BackfillMode::Full,
         skip_newer_than: None,
         concurrency: session.concurrency(),
+        limits: session.limits(),
     };
     let progress = |tables, api: &_| Progress::new(tables, quiet, wait_view(api));
     let report = backfill(&session, api, order, progress).await?;

@@ -38,6 +38,16 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Returns the error and its advice without the word in front.
+    pub(super) fn line(&self) -> String {
+        match &self.advice {
+            Some(advice) => format!("{}\n        {advice}", self.message),
+            None => self.message.clone(),
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}", self.message)?;

@@ -1,10 +1,15 @@
 //! `files`: the live Parquet files of a table, for tools that do not read Delta.
 
-use serde::Serialize;
+use std::sync::Arc;
 
+use serde::Serialize;
+use url::Url;
+
+use super::args::FilesArgs;
 use super::failure::{Failure, USAGE};
 use super::session::Session;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Endpoint};
+use crate::ids::IntegrationId;
 use crate::lake::Part;
 
 /// One live file.
@@ -21,35 +26,12 @@ struct FileLine {
 pub(super) async fn run(
     session: &Session,
     catalog: &Catalog,
-    table: &str,
+    args: &FilesArgs,
     parts: &[(Part, &'static str)],
-    json: bool,
 ) -> Result<(), Failure> {
-    let endpoint = catalog
-        .find_table(table)
-        .or_else(|| catalog.find(table))
-        .ok_or_else(|| {
-            let names = catalog
-                .endpoints()
-                .iter()
-                .map(|endpoint| endpoint.name().table_name());
-            let near = names
-                .max_by(|a, b| strsim::jaro(a, table).total_cmp(&strsim::jaro(b, table)))
-                .unwrap_or_default();
-            Failure::new(
-                USAGE,
-                format!("there is no table {table:?}"),
-                format!("did you mean {near:?}?"),
-            )
-        })?;
-    let lake = session.lake().await?;
-    let wanted: Vec<_> = session
-        .config
-        .source
-        .integrations
-        .iter()
-        .map(|id| id.key().to_string())
-        .collect();
+    let endpoint = find(catalog, &args.table)?;
+    let wanted = args.integration.as_deref().map(key_of).transpose()?;
+    let lake = session.existing_lake().await?;
     let mut lines = Vec::new();
     for &(part, name) in parts {
         let folder = lake.table_url(endpoint.name(), part);
@@ -59,10 +41,8 @@ pub(super) async fn run(
                 .get("integration_key")
                 .cloned()
                 .flatten();
-            if key
-                .as_ref()
-                .is_some_and(|key| !wanted.is_empty() && !wanted.contains(key))
-            {
+            // A file of deltas holds rows of many integrations.
+            if wanted.is_some() && key.is_some() && key != wanted {
                 continue;
             }
             let url = format!("{}/{}", folder.as_str().trim_end_matches('/'), file.path);
@@ -75,15 +55,43 @@ pub(super) async fn run(
             });
         }
     }
-    if json {
+    if args.json {
         println!(
             "{}",
             serde_json::to_string_pretty(&lines).expect("lines hold only strings and numbers")
         );
     } else {
         for line in lines {
-            println!("{}", line.url.strip_prefix("file://").unwrap_or(&line.url));
+            println!("{}", shown(&line.url));
         }
     }
     Ok(())
+}
+
+fn find<'a>(catalog: &'a Catalog, table: &str) -> Result<&'a Arc<Endpoint>, Failure> {
+    let found = catalog.find_table(table).or_else(|| catalog.find(table));
+    found.ok_or_else(|| {
+        let names = catalog
+            .endpoints()
+            .iter()
+            .map(|endpoint| endpoint.name().table_name());
+        let near = names.max_by(|a, b| strsim::jaro(a, table).total_cmp(&strsim::jaro(b, table)));
+        let advice = format!("did you mean {:?}?", near.unwrap_or_default());
+        Failure::new(USAGE, format!("there is no table {table:?}"), advice)
+    })
+}
+
+fn key_of(integration: &str) -> Result<String, Failure> {
+    let id = IntegrationId::new(integration).map_err(|error| {
+        let message = format!("--integration cannot be used: {error}");
+        Failure::new(USAGE, message, "Kombo's dashboard shows the ids")
+    })?;
+    Ok(id.key().to_string())
+}
+
+/// A local file as a path that other tools open, everything else as its URL.
+fn shown(url: &str) -> String {
+    let local = Url::parse(url).ok().filter(|url| url.scheme() == "file");
+    let path = local.and_then(|url| url.to_file_path().ok());
+    path.map_or_else(|| url.to_owned(), |path| path.display().to_string())
 }

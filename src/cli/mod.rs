@@ -78,7 +78,7 @@ async fn run(args: Args) -> Result<u8, Failure> {
             validate(&session(&global, settings.overrides(), &catalog)?, &catalog)
         }
         Verb::Check(settings) => {
-            check::run(&session(&global, settings.overrides(), &catalog)?).await?
+            return check::run(&session(&global, settings.overrides(), &catalog)?).await;
         }
         Verb::Backfill(args) => {
             let session = session(&global, args.settings.overrides(), &catalog)?;
@@ -135,6 +135,7 @@ async fn backfill_verb(
         mode: args.mode.into(),
         skip_newer_than: args.skip_newer_than,
         concurrency: session.concurrency(),
+        limits: session.limits(),
     };
     let api = session.api()?;
     let report = backfill::backfill(session, api, settings, |tables, api| {
@@ -155,7 +156,6 @@ async fn files_verb(
     catalog: &Catalog,
 ) -> Result<(), Failure> {
     let settings = SettingsArgs {
-        integrations: args.integration.iter().cloned().collect(),
         lake_url: args.lake_url.clone(),
         ..SettingsArgs::default()
     };
@@ -165,7 +165,7 @@ async fn files_verb(
         Some(FilesPart::Deltas) => &[(Part::Deltas, "deltas")],
         None => &[(Part::Snapshots, "snapshots"), (Part::Deltas, "deltas")],
     };
-    files::run(&session, catalog, &args.table, parts, args.json).await
+    files::run(&session, catalog, args, parts).await
 }
 
 /// Runs work until it is done or the person at the terminal has had enough. Dropping it is safe: what is not committed

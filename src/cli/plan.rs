@@ -7,37 +7,48 @@ use super::session::Session;
 use super::words::{count, seconds};
 use crate::backfill::outcome::with_causes;
 use crate::backfill::plan::{Estimate, first_pages, least_time};
-use crate::backfill::targets::{resolve, take_turns};
+use crate::backfill::targets::{Unknown, resolve, take_turns};
 use crate::lake::{Lake, Part};
 
 /// Asks for first pages and returns the estimate as text.
 pub(super) async fn run(session: &Session) -> Result<(String, bool), Failure> {
     let api = session.api()?;
-    let lake = session.lake().await?;
-    let integrations = session.integrations(&lake).await?;
-    let (known, unknown) = resolve(
-        &*api,
-        &integrations,
-        &session.endpoints,
-        session.concurrency(),
-    )
-    .await;
+    // Only for better guesses: a first backfill has no lake yet.
+    let lake = session.existing_lake().await.ok();
+    let integrations = session.integrations(lake.as_ref()).await?;
     let concurrency = session.concurrency();
-    let mut estimates = first_pages(&*api, take_turns(&known), concurrency).await;
-    for estimate in &mut estimates {
-        estimate.known_rows = known_rows(&lake, estimate).await?;
+    let (known, unknown) = resolve(&*api, &integrations, &session.endpoints, concurrency).await;
+    let targets = take_turns(&known);
+    let mut estimates = first_pages(&*api, targets, session.limits(), concurrency).await;
+    if let Some(lake) = &lake {
+        for estimate in &mut estimates {
+            estimate.known_rows = known_rows(lake, estimate).await?;
+        }
     }
     let mut text = table(&estimates, session);
-    for unknown in &unknown {
-        writeln!(
-            text,
-            "failed  {}: {}",
-            unknown.id,
-            with_causes(&unknown.reason)
-        )
-        .expect("a string takes all text");
+    for Unknown { id, reason } in &unknown {
+        let line = format!(
+            "failed  {id}: {}\n        {}\n",
+            with_causes(reason),
+            reason.advice()
+        );
+        text.push_str(&line);
     }
-    Ok((text, unknown.is_empty()))
+    let failed = estimates
+        .iter()
+        .filter_map(|estimate| Some((estimate, estimate.failure()?)));
+    let mut complete = unknown.is_empty();
+    for (estimate, error) in failed {
+        complete = false;
+        let table = &estimate.target.table;
+        let line = format!(
+            "failed  {table}: {}\n        {}\n",
+            with_causes(error),
+            error.advice()
+        );
+        text.push_str(&line);
+    }
+    Ok((text, complete))
 }
 
 async fn known_rows(lake: &Lake, estimate: &Estimate) -> Result<Option<u64>, Failure> {
@@ -70,7 +81,7 @@ fn table(estimates: &[Estimate], session: &Session) -> String {
                 format!("{} or more", count(rows)),
                 count(requests)
             ),
-            Err(error) => format!("{name:<62}  {}", with_causes(error)),
+            Err(_) => format!("{name:<62}{:>14}{:>12}", "-", "-"),
         };
         rows_total += rows;
         requests_total += requests;

@@ -95,7 +95,6 @@ impl Progress {
                 let bar = all.insert_before(total, ProgressBar::new_spinner());
                 bar.set_style(table_style(Arc::clone(wait)));
                 bar.set_prefix(target.table.to_string());
-                bar.enable_steady_tick(Duration::from_millis(250));
                 Some(bar)
             }
             Display::Lines | Display::Silent => None,
@@ -171,13 +170,10 @@ impl Observer for Progress {
         match step {
             Step::Started(_) => self.start(target),
             Step::Page { rows } => self.page(target, rows),
+            // Those that wait for their commit could be hundreds: the total counts them when it is there.
             Step::Fetched => {
-                if let Some(bar) = self
-                    .running()
-                    .get(&target.table)
-                    .and_then(|running| running.bar.as_ref())
-                {
-                    bar.set_message("waiting for its commit");
+                if let Some(running) = self.running().get(&target.table) {
+                    running.clear();
                 }
             }
             Step::Restarted(error) => {
@@ -204,7 +200,7 @@ fn ended_line(outcome: &Outcome) -> String {
         Ending::Skipped => format!("skipped    {table}: its snapshot is young enough"),
         Ending::Superseded => format!("superseded {table}: another writer committed it meanwhile"),
         Ending::LeftOut { reason, .. } => format!("left out   {table}: {reason}"),
-        Ending::NotTried => format!("not tried  {table}"),
+        Ending::NotTried { reason } => format!("not tried  {table}: {reason}"),
         Ending::Failed(failure) => format!("failed     {table}: {failure}"),
     }
 }

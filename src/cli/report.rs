@@ -69,16 +69,10 @@ impl Report {
                 );
             }
         }
-        let not_tried = self
-            .outcomes
-            .iter()
-            .filter(|outcome| matches!(outcome.ending, Ending::NotTried))
-            .count();
-        if not_tried > 0 {
-            line(
-                &mut text,
-                &format!("not tried {not_tried} tables, because Kombo rejected the API key"),
-            );
+        for outcome in &self.outcomes {
+            if let Ending::NotTried { reason } = &outcome.ending {
+                line(&mut text, &format!("not tried {}: {reason}", outcome.table));
+            }
         }
         line(&mut text, &self.total());
         text

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::warn;
-
 use super::failure::{Failure, USAGE};
 use crate::api::{ApiKey, HttpApi};
 use crate::catalog::{Catalog, Endpoint};
 use crate::config::Config;
+use crate::decode::DecodeLimits;
 use crate::ids::IntegrationId;
 use crate::lake::{Lake, Registration};
 use crate::time::{Clock, SystemClock};
@@ -38,7 +37,7 @@ impl Session {
     pub(super) fn api(&self) -> Result<Arc<HttpApi>, Failure> {
         let (key, warning) = self.config.api_key()?;
         if let Some(warning) = warning {
-            warn!("{warning}");
+            eprintln!("warning: {warning}");
         }
         Ok(Arc::new(self.api_with(&key)?))
     }
@@ -60,12 +59,33 @@ impl Session {
         Ok(Lake::open(&self.config.sink.lake, Arc::clone(&self.clock)).await?)
     }
 
+    /// Opens a lake that is only read.
+    pub(super) async fn existing_lake(&self) -> Result<Lake, Failure> {
+        let lake = Lake::open_existing(&self.config.sink.lake, Arc::clone(&self.clock)).await;
+        Ok(lake?)
+    }
+
+    /// Returns the bounds on what a page may hold.
+    pub(super) fn limits(&self) -> DecodeLimits {
+        let page_bytes = self.config.source.request.max_page_bytes.get();
+        DecodeLimits {
+            page_bytes: usize::try_from(page_bytes).unwrap_or(usize::MAX),
+            ..DecodeLimits::default()
+        }
+    }
+
     /// Returns the configured integrations, or else those the lake knows.
-    pub(super) async fn integrations(&self, lake: &Lake) -> Result<Vec<IntegrationId>, Failure> {
+    pub(super) async fn integrations(
+        &self,
+        lake: Option<&Lake>,
+    ) -> Result<Vec<IntegrationId>, Failure> {
         if !self.config.source.integrations.is_empty() {
             return Ok(self.config.source.integrations.clone());
         }
-        let registered = lake.registered().await?;
+        let registered = match lake {
+            Some(lake) => lake.registered().await?,
+            None => Vec::new(),
+        };
         let active = registered.into_iter().filter(|known| known.state == ACTIVE);
         let ids: Vec<_> = active.map(|known| known.integration).collect();
         if ids.is_empty() {

@@ -195,6 +195,14 @@ pub async fn claim_layout(store: &LakeStore) -> Result<(), LayoutError> {
     }
 }
 
+/// Checks the layout document of a lake that is only read.
+pub async fn check_layout(store: &LakeStore) -> Result<(), LayoutError> {
+    match read_layout(store).await? {
+        Some(version) => check_version(version),
+        None => Err(LayoutError::Absent),
+    }
+}
+
 /// Puts the document once more: a store that takes it ignores put-if-absent, and every commit rests on that.
 async fn prove_put_if_absent(store: &LakeStore) -> Result<(), LayoutError> {
     let (path, options) = (ObjectKey::Layout.path(), PutOptions::from(PutMode::Create));

@@ -34,7 +34,7 @@ pub use lake_error::LakeError;
 pub use log::LiveFile;
 pub use registry::Registration;
 pub use settings::LakeSettings;
-pub use staging::Staging;
+pub use staging::{Sealed, Staging};
 
 use std::collections::HashMap;
 use std::fmt;
@@ -42,13 +42,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use futures_util::StreamExt;
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use url::Url;
 
 use self::committer::{Committer, Tasks};
 use self::data_files::DataFiles;
-use self::layout::{DeltaTable, Partition, claim_layout};
+use self::layout::{DeltaTable, ObjectKey, Partition, check_layout, claim_layout};
 use self::log::{DeltaLog, LogSettings, TableShape};
 use self::store::LakeStore;
 use self::txns::TableTxns;
@@ -102,6 +103,16 @@ impl Lake {
         Self::over(store, settings, clock).await
     }
 
+    /// Opens a lake that must be there already. Creates nothing.
+    pub async fn open_existing(
+        settings: &LakeSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, LakeError> {
+        let store = LakeStore::open(&settings.url, &settings.options).map_err(LakeError::open)?;
+        check_layout(&store).await.map_err(LakeError::layout)?;
+        Ok(Self::with_layout(store, settings, clock))
+    }
+
     /// Opens a lake on a store that is open already.
     pub(crate) async fn over(
         store: LakeStore,
@@ -109,7 +120,11 @@ impl Lake {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LakeError> {
         claim_layout(&store).await.map_err(LakeError::layout)?;
-        Ok(Self {
+        Ok(Self::with_layout(store, settings, clock))
+    }
+
+    fn with_layout(store: LakeStore, settings: &LakeSettings, clock: Arc<dyn Clock>) -> Self {
+        Self {
             inner: Arc::new(Inner {
                 store,
                 settings: settings.clone(),
@@ -117,7 +132,7 @@ impl Lake {
                 tables: Mutex::default(),
                 tasks: Mutex::new(JoinSet::new()),
             }),
-        })
+        }
     }
 
     /// Tries what a lake needs of its store: writes, creates if absent, reads back, deletes.
@@ -181,12 +196,15 @@ impl Lake {
         ))
     }
 
-    /// Returns the live data files of one of an endpoint's Delta tables.
+    /// Returns the live data files of one of an endpoint's Delta tables; none of one that was never written to.
     pub async fn files(
         &self,
         endpoint: &Arc<Endpoint>,
         part: Part,
     ) -> Result<Vec<Arc<LiveFile>>, LakeError> {
+        if !self.is_there(&part.of(endpoint.name())).await? {
+            return Ok(Vec::new());
+        }
         let committer = self.endpoint_table(endpoint, part).await?;
         let state = committer.refreshed().await?;
         committer.live(&state).await
@@ -230,6 +248,17 @@ impl Lake {
             Part::Deltas => with_commit_date(&endpoint.schema()),
         };
         self.committer(part.of(endpoint.name()), &schema).await
+    }
+
+    /// Returns whether a Delta table has a log. Opening one would create it.
+    async fn is_there(&self, table: &DeltaTable) -> Result<bool, LakeError> {
+        let log = ObjectKey::Log(table).path();
+        let first = self.inner.store.objects().list(Some(&log)).next().await;
+        let first = first.transpose().map_err(|source| LakeError::Download {
+            table: table.to_string(),
+            source: source.into(),
+        })?;
+        Ok(first.is_some())
     }
 
     /// Opens a Delta table, once.

@@ -39,6 +39,22 @@ pub struct Staging {
     torn: bool,
 }
 
+/// A whole fetch that only waits for its log entry, and holds next to no memory.
+pub struct Sealed {
+    lake: Lake,
+    committer: Arc<Committer>,
+    finished: Finished,
+}
+
+impl Sealed {
+    /// Makes the fetch visible, with others of its time.
+    pub async fn commit(self) -> Result<Receipt, LakeError> {
+        self.committer
+            .commit(self.lake.tasks(), self.finished)
+            .await
+    }
+}
+
 /// A sorted part of the rows, in a file.
 struct Run {
     written: Written,
@@ -95,11 +111,8 @@ impl Staging {
         self.upload_quarantine().await
     }
 
-    /// Makes everything visible in one step, with the bases it moves; or nothing.
-    ///
-    /// A crash on any line before the log entry leaves files that nothing names, and rows in quarantine that the next
-    /// fetch brings there again. A crash after it is a finished commit whose answer nobody heard.
-    pub async fn commit(mut self, end: FetchEnd) -> Result<Receipt, LakeError> {
+    /// Uploads what is still held, and leaves one row per id. Nothing is visible yet.
+    pub async fn seal(mut self, end: FetchEnd) -> Result<Sealed, LakeError> {
         if self.torn {
             return Err(LakeError::Torn);
         }
@@ -130,7 +143,19 @@ impl Staging {
             rows,
             urgent: false,
         };
-        self.committer.commit(self.lake.tasks(), finished).await
+        Ok(Sealed {
+            lake: self.lake,
+            committer: self.committer,
+            finished,
+        })
+    }
+
+    /// Makes everything visible in one step, with the bases it moves; or nothing.
+    ///
+    /// A crash on any line before the log entry leaves files that nothing names, and rows in quarantine that the next
+    /// fetch brings there again. A crash after it is a finished commit whose answer nobody heard.
+    pub async fn commit(self, end: FetchEnd) -> Result<Receipt, LakeError> {
+        self.seal(end).await?.commit().await
     }
 
     /// Rows of another integration must not get under this one's key, whoever mixed them up.

@@ -8,7 +8,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 use kombo_source::backfill::outcome::{Ending, Outcome};
 use kombo_source::backfill::targets::Target;
 use kombo_source::backfill::{Backfill, BackfillMode, BackfillSettings};
-use kombo_source::decode::rebuild;
+use kombo_source::decode::{DecodeLimits, rebuild};
 use kombo_source::sink::Sink;
 use kombo_source::twin::TwinApi;
 use serde_json::Value;
@@ -21,6 +21,7 @@ fn settings(mode: BackfillMode) -> BackfillSettings {
         mode,
         skip_newer_than: None,
         concurrency: 4,
+        limits: DecodeLimits::default(),
     }
 }
 

@@ -198,6 +198,15 @@ fn values_that_cannot_be_used_say_what_could() {
             source("integrations: [\"a b:1\"]"),
             "kombo.yaml:4: sources.kombo.integrations[0] is wrong: an integration id holds a character that is not visible ASCII",
         ),
+    ];
+    for (said, expected) in cases {
+        assert_eq!(said, expected);
+    }
+}
+
+#[test]
+fn values_that_are_missing_or_malformed_say_what_belongs_there() {
+    let cases = [
         (
             source("webhook: {address: localhost}"),
             "kombo.yaml:4: sources.kombo.webhook.address is wrong: it must be an address with a port, such as 127.0.0.1:8080",
