@@ -45,7 +45,7 @@ async fn known(
     api: &HttpApi,
     lake: &Lake,
 ) -> Result<(Vec<Known>, Vec<Unknown>), Failure> {
-    let integrations = session.integrations(lake).await?;
+    let integrations = session.integrations(Some(lake)).await?;
     let (known, unknown) = resolve(
         api,
         &integrations,

@@ -26,7 +26,7 @@ pub(super) async fn run(session: &Session) -> Result<bool, Failure> {
         }
     }
     let integrations = match &lake {
-        Some(lake) => session.integrations(lake).await?,
+        Some(lake) => session.integrations(Some(lake)).await?,
         None => session.config.source.integrations.clone(),
     };
     for id in &integrations {

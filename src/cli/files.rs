@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::failure::{Failure, USAGE};
+use super::failure::{FAILED, Failure, USAGE};
 use super::session::Session;
 use crate::catalog::Catalog;
 use crate::lake::Part;
@@ -42,7 +42,14 @@ pub(super) async fn run(
                 format!("did you mean {near:?}?"),
             )
         })?;
-    let lake = session.lake().await?;
+    let Some(lake) = session.existing_lake().await? else {
+        let url = &session.config.sink.lake.url;
+        return Err(Failure::new(
+            FAILED,
+            format!("there is no lake at {url}"),
+            "give --lake-url, or run it where kombo.yaml is",
+        ));
+    };
     let wanted: Vec<_> = session
         .config
         .source

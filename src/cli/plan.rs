@@ -13,8 +13,8 @@ use crate::lake::{Lake, Part};
 /// Asks for first pages and returns the estimate as text.
 pub(super) async fn run(session: &Session) -> Result<(String, bool), Failure> {
     let api = session.api()?;
-    let lake = session.lake().await?;
-    let integrations = session.integrations(&lake).await?;
+    let lake = session.existing_lake().await?;
+    let integrations = session.integrations(lake.as_ref()).await?;
     let (known, unknown) = resolve(
         &*api,
         &integrations,
@@ -24,8 +24,10 @@ pub(super) async fn run(session: &Session) -> Result<(String, bool), Failure> {
     .await;
     let concurrency = session.concurrency();
     let mut estimates = first_pages(&*api, take_turns(&known), concurrency).await;
-    for estimate in &mut estimates {
-        estimate.known_rows = known_rows(&lake, estimate).await?;
+    if let Some(lake) = &lake {
+        for estimate in &mut estimates {
+            estimate.known_rows = known_rows(lake, estimate).await?;
+        }
     }
     let mut text = table(&estimates, session);
     for unknown in &unknown {

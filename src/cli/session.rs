@@ -60,12 +60,24 @@ impl Session {
         Ok(Lake::open(&self.config.sink.lake, Arc::clone(&self.clock)).await?)
     }
 
+    /// Opens the lake if there is one; writes nothing.
+    pub(super) async fn existing_lake(&self) -> Result<Option<Lake>, Failure> {
+        let clock = Arc::clone(&self.clock);
+        Ok(Lake::open_existing(&self.config.sink.lake, clock).await?)
+    }
+
     /// Returns the configured integrations, or else those the lake knows.
-    pub(super) async fn integrations(&self, lake: &Lake) -> Result<Vec<IntegrationId>, Failure> {
+    pub(super) async fn integrations(
+        &self,
+        lake: Option<&Lake>,
+    ) -> Result<Vec<IntegrationId>, Failure> {
         if !self.config.source.integrations.is_empty() {
             return Ok(self.config.source.integrations.clone());
         }
-        let registered = lake.registered().await?;
+        let registered = match lake {
+            Some(lake) => lake.registered().await?,
+            None => Vec::new(),
+        };
         let active = registered.into_iter().filter(|known| known.state == ACTIVE);
         let ids: Vec<_> = active.map(|known| known.integration).collect();
         if ids.is_empty() {

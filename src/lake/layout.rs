@@ -193,6 +193,14 @@ pub async fn claim_layout(store: &LakeStore) -> Result<(), LayoutError> {
     }
 }
 
+/// Checks the layout document that is there; `false` when there is none, and so no lake.
+pub async fn find_layout(store: &LakeStore) -> Result<bool, LayoutError> {
+    match read_layout(store).await? {
+        Some(version) => check_version(version).map(|()| true),
+        None => Ok(false),
+    }
+}
+
 fn check_version(found: u64) -> Result<(), LayoutError> {
     if found > LAYOUT_VERSION {
         return Err(LayoutError::FromTheFuture {

@@ -48,8 +48,8 @@ use url::Url;
 
 use self::committer::{Committer, Tasks};
 use self::data_files::DataFiles;
-use self::layout::{DeltaTable, Partition, claim_layout};
-use self::log::{DeltaLog, LogSettings, TableShape};
+use self::layout::{DeltaTable, Partition, claim_layout, find_layout};
+use self::log::{DeltaLog, LogError, LogSettings, TableShape};
 use self::store::LakeStore;
 use self::txns::TableTxns;
 use self::writer::FileForm;
@@ -109,7 +109,29 @@ impl Lake {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LakeError> {
         claim_layout(&store).await.map_err(LakeError::layout)?;
-        Ok(Self {
+        Ok(Self::with(store, settings, clock))
+    }
+
+    /// Opens the lake that is there; `None` when there is none. Writes nothing.
+    pub async fn open_existing(
+        settings: &LakeSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Option<Self>, LakeError> {
+        let store = LakeStore::open(&settings.url, &settings.options).map_err(LakeError::open)?;
+        Self::over_existing(store, settings, clock).await
+    }
+
+    pub(crate) async fn over_existing(
+        store: LakeStore,
+        settings: &LakeSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Option<Self>, LakeError> {
+        let found = find_layout(&store).await.map_err(LakeError::layout)?;
+        Ok(found.then(|| Self::with(store, settings, clock)))
+    }
+
+    fn with(store: LakeStore, settings: &LakeSettings, clock: Arc<dyn Clock>) -> Self {
+        Self {
             inner: Arc::new(Inner {
                 store,
                 settings: settings.clone(),
@@ -117,7 +139,7 @@ impl Lake {
                 tables: Mutex::default(),
                 tasks: Mutex::new(JoinSet::new()),
             }),
-        })
+        }
     }
 
     /// Tries what a lake needs of its store: writes, creates if absent, reads back, deletes.
@@ -177,12 +199,17 @@ impl Lake {
         ))
     }
 
-    /// Returns the live data files of one of an endpoint's Delta tables.
+    /// Returns the live data files of one of an endpoint's Delta tables; none where there is no table.
     pub async fn files(
         &self,
         endpoint: &Arc<Endpoint>,
         part: Part,
     ) -> Result<Vec<Arc<LiveFile>>, LakeError> {
+        let table = part.of(endpoint.name());
+        let found = DeltaLog::exists(&self.inner.store, &table).await;
+        if !found.map_err(|source| log_error(&table, source))? {
+            return Ok(Vec::new());
+        }
         let committer = self.endpoint_table(endpoint, part).await?;
         let state = committer.refreshed().await?;
         committer.live(&state).await
@@ -267,10 +294,7 @@ impl Lake {
         };
         let log = DeltaLog::open_with(store, table.clone(), shape, log_settings)
             .await
-            .map_err(|source| LakeError::Log {
-                table: table.to_string(),
-                source: Arc::new(source),
-            })?;
+            .map_err(|source| log_error(&table, source))?;
         let files = DataFiles {
             store: store.clone(),
             table,
@@ -294,6 +318,13 @@ impl Part {
             Self::Snapshots => DeltaTable::Snapshots(endpoint.clone()),
             Self::Deltas => DeltaTable::Deltas(endpoint.clone()),
         }
+    }
+}
+
+fn log_error(table: &DeltaTable, source: LogError) -> LakeError {
+    LakeError::Log {
+        table: table.to_string(),
+        source: Arc::new(source),
     }
 }
 
