@@ -14,7 +14,7 @@ use crate::lake::{Lake, Part};
 pub(super) async fn run(session: &Session) -> Result<(String, bool), Failure> {
     let api = session.api()?;
     // Only for better guesses: a first backfill has no lake yet.
-    let lake = session.existing_lake().await.ok();
+    let lake = session.existing_lake().await?;
     let integrations = session.integrations(lake.as_ref()).await?;
     let concurrency = session.concurrency();
     let (known, unknown) = resolve(&*api, &integrations, &session.endpoints, concurrency).await;

@@ -4,7 +4,7 @@
 ///
 /// A delta row older than its integration's snapshot says nothing the snapshot does not say better, so it is left
 /// out; of the rest, the newest observation of each id wins, and deleted rows are dropped. `lake` is an absolute path:
-/// ClickHouse reads no other.
+/// `ClickHouse` reads no other.
 pub(super) fn snippets(lake: &str, table: &str, columns: &[&str]) -> [(&'static str, String); 3] {
     [
         ("DuckDB", duckdb(lake, table, columns)),
@@ -50,7 +50,7 @@ print(rows.select({columns}).sort(\"id\").head(5).collect())"
     )
 }
 
-/// Structs are taken whole in the inner queries: of a partitioned table, ClickHouse cannot read `struct.member`.
+/// Structs are taken whole in the inner queries: of a partitioned table, `ClickHouse` cannot read `struct.member`.
 fn clickhouse(lake: &str, table: &str, columns: &[&str]) -> String {
     let wanted = columns.join(", ");
     format!(

@@ -59,10 +59,10 @@ impl Session {
         Ok(Lake::open(&self.config.sink.lake, Arc::clone(&self.clock)).await?)
     }
 
-    /// Opens a lake that is only read.
-    pub(super) async fn existing_lake(&self) -> Result<Lake, Failure> {
-        let lake = Lake::open_existing(&self.config.sink.lake, Arc::clone(&self.clock)).await;
-        Ok(lake?)
+    /// Opens the lake if there is one; writes nothing.
+    pub(super) async fn existing_lake(&self) -> Result<Option<Lake>, Failure> {
+        let clock = Arc::clone(&self.clock);
+        Ok(Lake::open_existing(&self.config.sink.lake, clock).await?)
     }
 
     /// Returns the bounds on what a page may hold.

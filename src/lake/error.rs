@@ -258,9 +258,6 @@ pub enum LayoutError {
         /// Ours.
         known: u64,
     },
-    /// There is no layout document, and none was to be created.
-    #[error("there is no lake here")]
-    Absent,
     /// The document is there and is no layout.
     #[error(
         "kombo_layout.json is not a layout document: this is not a lake of kombo-source, or the file is damaged"

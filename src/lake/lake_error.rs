@@ -120,9 +120,6 @@ impl LakeError {
                 LayoutError::FromTheFuture { .. } => {
                     "install the kombo-source that wrote this lake, or a newer one"
                 }
-                LayoutError::Absent => {
-                    "give the url of a lake that a backfill has written to, or run a backfill first"
-                }
                 LayoutError::NoPutIfAbsent => {
                     "use a store that honours put-if-absent: S3, GCS, Azure, a recent MinIO, or a local disk"
                 }

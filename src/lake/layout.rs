@@ -195,11 +195,11 @@ pub async fn claim_layout(store: &LakeStore) -> Result<(), LayoutError> {
     }
 }
 
-/// Checks the layout document of a lake that is only read.
-pub async fn check_layout(store: &LakeStore) -> Result<(), LayoutError> {
+/// Checks the layout document that is there; `false` when there is none, and so no lake.
+pub async fn find_layout(store: &LakeStore) -> Result<bool, LayoutError> {
     match read_layout(store).await? {
-        Some(version) => check_version(version),
-        None => Err(LayoutError::Absent),
+        Some(version) => check_version(version).map(|()| true),
+        None => Ok(false),
     }
 }
 

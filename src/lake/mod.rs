@@ -42,15 +42,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use futures_util::StreamExt;
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use url::Url;
 
 use self::committer::{Committer, Tasks};
 use self::data_files::DataFiles;
-use self::layout::{DeltaTable, ObjectKey, Partition, check_layout, claim_layout};
-use self::log::{DeltaLog, LogSettings, TableShape};
+use self::layout::{DeltaTable, Partition, claim_layout, find_layout};
+use self::log::{DeltaLog, LogError, LogSettings, TableShape};
 use self::store::LakeStore;
 use self::txns::TableTxns;
 use self::writer::FileForm;
@@ -103,16 +102,6 @@ impl Lake {
         Self::over(store, settings, clock).await
     }
 
-    /// Opens a lake that must be there already. Creates nothing.
-    pub async fn open_existing(
-        settings: &LakeSettings,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, LakeError> {
-        let store = LakeStore::open(&settings.url, &settings.options).map_err(LakeError::open)?;
-        check_layout(&store).await.map_err(LakeError::layout)?;
-        Ok(Self::with_layout(store, settings, clock))
-    }
-
     /// Opens a lake on a store that is open already.
     pub(crate) async fn over(
         store: LakeStore,
@@ -120,10 +109,28 @@ impl Lake {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LakeError> {
         claim_layout(&store).await.map_err(LakeError::layout)?;
-        Ok(Self::with_layout(store, settings, clock))
+        Ok(Self::with(store, settings, clock))
     }
 
-    fn with_layout(store: LakeStore, settings: &LakeSettings, clock: Arc<dyn Clock>) -> Self {
+    /// Opens the lake that is there; `None` when there is none. Writes nothing.
+    pub async fn open_existing(
+        settings: &LakeSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Option<Self>, LakeError> {
+        let store = LakeStore::open(&settings.url, &settings.options).map_err(LakeError::open)?;
+        Self::over_existing(store, settings, clock).await
+    }
+
+    pub(crate) async fn over_existing(
+        store: LakeStore,
+        settings: &LakeSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Option<Self>, LakeError> {
+        let found = find_layout(&store).await.map_err(LakeError::layout)?;
+        Ok(found.then(|| Self::with(store, settings, clock)))
+    }
+
+    fn with(store: LakeStore, settings: &LakeSettings, clock: Arc<dyn Clock>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 store,
@@ -196,13 +203,15 @@ impl Lake {
         ))
     }
 
-    /// Returns the live data files of one of an endpoint's Delta tables; none of one that was never written to.
+    /// Returns the live data files of one of an endpoint's Delta tables; none where there is no table.
     pub async fn files(
         &self,
         endpoint: &Arc<Endpoint>,
         part: Part,
     ) -> Result<Vec<Arc<LiveFile>>, LakeError> {
-        if !self.is_there(&part.of(endpoint.name())).await? {
+        let table = part.of(endpoint.name());
+        let found = DeltaLog::exists(&self.inner.store, &table).await;
+        if !found.map_err(|source| log_error(&table, source))? {
             return Ok(Vec::new());
         }
         let committer = self.endpoint_table(endpoint, part).await?;
@@ -250,17 +259,6 @@ impl Lake {
         self.committer(part.of(endpoint.name()), &schema).await
     }
 
-    /// Returns whether a Delta table has a log. Opening one would create it.
-    async fn is_there(&self, table: &DeltaTable) -> Result<bool, LakeError> {
-        let log = ObjectKey::Log(table).path();
-        let first = self.inner.store.objects().list(Some(&log)).next().await;
-        let first = first.transpose().map_err(|source| LakeError::Download {
-            table: table.to_string(),
-            source: source.into(),
-        })?;
-        Ok(first.is_some())
-    }
-
     /// Opens a Delta table, once.
     async fn committer(
         &self,
@@ -300,10 +298,7 @@ impl Lake {
         };
         let log = DeltaLog::open_with(store, table.clone(), shape, log_settings)
             .await
-            .map_err(|source| LakeError::Log {
-                table: table.to_string(),
-                source: Arc::new(source),
-            })?;
+            .map_err(|source| log_error(&table, source))?;
         let files = DataFiles {
             store: store.clone(),
             table,
@@ -327,6 +322,13 @@ impl Part {
             Self::Snapshots => DeltaTable::Snapshots(endpoint.clone()),
             Self::Deltas => DeltaTable::Deltas(endpoint.clone()),
         }
+    }
+}
+
+fn log_error(table: &DeltaTable, source: LogError) -> LakeError {
+    LakeError::Log {
+        table: table.to_string(),
+        source: Arc::new(source),
     }
 }
 

@@ -90,12 +90,14 @@ def read_reference(uri: str, **options: Any) -> list[Row]:
 
 
 def hashes(lake: Path | str, truth: Truth) -> dict[tuple[str, str, str], int]:
-    """Returns the `_hash` of every row of every snapshot."""
+    """Returns the `_hash` of every row of every snapshot; no row may stand twice."""
     found = {}
     for endpoint in expected_endpoints(truth.integrations):
         rows = read_reference(snapshots(lake, endpoint), columns=["integration_key", "id", "_hash"])
         for row in rows:
-            found[endpoint.path, row["integration_key"], row["id"]] = row["_hash"]
+            key = (endpoint.path, row["integration_key"], row["id"])
+            assert key not in found, f"a row of {endpoint.path} stands twice"
+            found[key] = row["_hash"]
     return found
 
 

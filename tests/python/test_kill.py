@@ -4,7 +4,9 @@ import os
 import random
 import signal
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 import lake as lakes
 from product import backfill_of, running_twin
@@ -21,25 +23,40 @@ def test_fifty_kills_at_random_moments_change_nothing_in_the_end() -> None:
     with (
         running_twin("--no-rate-limit", rows=20) as twin,
         lakes.temporary_lake() as undisturbed,
-        lakes.temporary_lake() as lake,
+        tempfile.TemporaryDirectory() as name,
     ):
+        folder = Path(name)
         began = time.monotonic()
         backfill_of(twin, undisturbed).must_succeed()
         whole_run = time.monotonic() - began
+        wanted = lakes.hashes(undisturbed, twin.truth)
 
-        kills = runs = 0
-        start_over = True
+        kills = runs = after_commits = 0
+        lake, ended = folder / "lake-0", True
         while kills < KILLS and runs < MAX_RUNS:
             runs += 1
-            # A run that got to its end is followed by one that fetches everything anew, so that there is work to kill.
-            process = backfill_of(twin, lake, *(() if start_over else SKIP)).start()
-            start_over = not _killed(process, chance.uniform(0, whole_run))
-            kills += not start_over
+            commits = _commits(lake)
+            # What was killed goes on where it stopped. What got to its end is right, and begins anew: with an empty
+            # lake, or with one whose snapshots are all replaced.
+            process = backfill_of(twin, lake, *(() if ended else SKIP)).start()
+            ended = not _killed(process, chance.uniform(0, whole_run))
+            if ended:
+                assert lakes.hashes(lake, twin.truth) == wanted, f"run {runs} ended wrong"
+                lake = chance.choice((lake, folder / f"lake-{runs}"))
+            else:
+                kills += 1
+                after_commits += _commits(lake) > commits
+        print(f"    {kills} kills in {runs} runs, {after_commits} after a commit", flush=True)
         assert kills == KILLS, f"only {kills} of {runs} runs could be killed"
+        assert after_commits, "every kill came before the first commit: nothing was proven"
 
         backfill_of(twin, lake, *SKIP).must_succeed()
         lakes.assert_equals_truth(lake, twin.truth)
-        assert lakes.hashes(lake, twin.truth) == lakes.hashes(undisturbed, twin.truth)
+        assert lakes.hashes(lake, twin.truth) == wanted
+
+
+def _commits(lake: Path) -> int:
+    return len(list(lake.glob("*/*/_delta_log/*.json")))
 
 
 def _killed(process: "subprocess.Popen[bytes]", after: float) -> bool:

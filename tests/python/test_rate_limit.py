@@ -8,6 +8,7 @@ from proxy import Exchange, running_proxy
 
 # What the twin grants per minute unless told otherwise.
 LIMIT = 300
+WINDOW_SECONDS = 60
 LEAST_SHARE = 0.95
 CLOSED_WINDOWS = 2
 
@@ -24,12 +25,19 @@ def test_thirty_integrations_under_a_limit_meet_no_429_and_use_the_windows() -> 
         backfill.must_succeed()
         limited = [one for one in proxy.exchanges if one.status == 429]
         assert not limited, f"{len(limited)} requests met 429"
+        windows = _windows(proxy.exchanges)
         # The last window is cut short by the end of the work.
-        used = [len(window) for window in _windows(proxy.exchanges)[:-1]]
-        print(f"    requests in closed windows: {used}, of {LIMIT}", flush=True)
+        used = [len(window) for window in windows[:-1]]
+        begins = [window[0].at for window in windows]
+        lasted = [later - earlier for earlier, later in zip(begins, begins[1:], strict=False)]
+        told = ", ".join(f"{one:.1f}" for one in lasted)
+        print(f"    {used} of {LIMIT} requests, a new window after {told} s", flush=True)
         assert len(used) >= CLOSED_WINDOWS, f"only {len(used)} windows were closed: too little work"
-        for count in used:
+        for count, seconds in zip(used, lasted, strict=True):
             assert LEAST_SHARE * LIMIT <= count <= LIMIT, f"a window had {count} requests"
+            # A window begins with its first request, so time can be lost between two as well.
+            least = LEAST_SHARE * LIMIT * seconds / WINDOW_SECONDS
+            assert count >= least, f"{count} requests in {seconds:.1f} s"
 
 
 def _windows(exchanges: list[Exchange]) -> list[list[Exchange]]:

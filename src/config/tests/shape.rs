@@ -52,6 +52,15 @@ fn one_source_and_one_sink_of_known_types_must_be_joined() {
             document(&SHORT.replace("type: delta_lake", "type: 3")),
             "kombo.yaml:2: sinks.lake.type is a number, but must be delta_lake",
         ),
+    ];
+    for (said, expected) in cases {
+        assert_eq!(said, expected);
+    }
+}
+
+#[test]
+fn a_sink_needs_inputs_that_are_there_and_a_place() {
+    let cases = [
         (
             document(&SHORT.replace("[kombo]", "[kombu]")),
             "kombo.yaml:2: sinks.lake.inputs[0] is \"kombu\", which names no source; did you mean \"kombo\"?",

@@ -131,6 +131,11 @@ impl DeltaLog {
         Self::open_patiently(store, table, shape, settings, Patience::default()).await
     }
 
+    /// Returns whether a table is there to be opened without being created.
+    pub async fn exists(store: &LakeStore, table: &DeltaTable) -> Result<bool, LogError> {
+        tail::exists(store, table).await
+    }
+
     async fn open_patiently(
         store: &LakeStore,
         table: DeltaTable,

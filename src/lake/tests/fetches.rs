@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::TryStreamExt;
 use object_store::ObjectStoreExt;
 
 use super::support::*;
@@ -10,7 +11,7 @@ use crate::decode::QuarantinedRow;
 use crate::fetch::FetchEnd;
 use crate::ids::Category;
 use crate::lake::store::LakeStore;
-use crate::lake::{LakeError, Part, Receipt, Registration};
+use crate::lake::{Lake, LakeError, Part, Receipt, Registration};
 use crate::time::{Base, ObservedAt, Tier};
 
 #[tokio::test]
@@ -54,6 +55,31 @@ async fn a_fetch_creates_both_tables_so_that_readers_can_union_them() {
             assert!(found.is_ok(), "{first} is not there");
         }
     }
+}
+
+#[tokio::test]
+async fn asking_what_is_there_writes_nothing() {
+    let store = LakeStore::memory();
+    let found = Lake::over_existing(store.clone(), &settings(), TestClock::new()).await;
+    assert!(found.expect("readable").is_none(), "nobody made a lake");
+    drop(lake(&store, &settings()).await);
+    let found = Lake::over_existing(store.clone(), &settings(), TestClock::new()).await;
+    let lake = found.expect("readable").expect("somebody made a lake");
+    for part in [Part::Snapshots, Part::Deltas] {
+        let files = lake.files(&tags(), part).await.expect("files");
+        assert!(files.is_empty());
+    }
+    let listed: Vec<_> = store
+        .objects()
+        .list(None)
+        .try_collect()
+        .await
+        .expect("listed");
+    let names: Vec<_> = listed
+        .iter()
+        .map(|object| object.location.as_ref())
+        .collect();
+    assert_eq!(names, ["kombo_layout.json"]);
 }
 
 #[tokio::test]
