@@ -14,3 +14,4 @@ pub mod sink;
 pub mod stream;
 pub mod time;
 pub mod twin;
+pub mod webhook;
