@@ -10,6 +10,7 @@ pub mod decode;
 pub mod fetch;
 pub mod ids;
 pub mod lake;
+pub mod plan;
 pub mod sink;
 pub mod stream;
 pub mod time;
