@@ -56,18 +56,18 @@ impl Schedule {
     fn regular_snapshot(&self, key: &IntegrationKey, last: i64, now: i64) -> i64 {
         let interval = millis(self.full_interval).max(1);
         let phase = phase(key, interval);
-        let since_slot = (last - phase).rem_euclid(interval);
+        let since_slot = last.saturating_sub(phase).rem_euclid(interval);
         let slot = last.saturating_sub(since_slot).saturating_add(interval);
         if slot >= now {
             return slot;
         }
         let between = (interval / CHANCES).max(1);
         let open = (between / OPEN_PART).max(1);
-        let since_chance = (now - slot).rem_euclid(between);
+        let since_chance = now.saturating_sub(slot).rem_euclid(between);
         if since_chance < open {
             now
         } else {
-            now - since_chance + between
+            now.saturating_add(between - since_chance)
         }
     }
 }

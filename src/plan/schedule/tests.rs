@@ -166,4 +166,12 @@ proptest! {
         let between = now + (at - now) / 2;
         prop_assert_eq!(next(&key, last, between), if at == now { now } else { at });
     }
+
+    #[test]
+    fn a_base_from_nowhere_is_answered_with_some_instant(last: i64, now: i64, stale: Option<i64>) {
+        let schedule = Schedule { nested_refresh: Some(Duration::MAX), ..SCHEDULE };
+        let base = Some(Base::from_millis(last));
+        prop_assert!(schedule.next_snapshot(&key(1), base, stale, now) >= now);
+        prop_assert!(next_snapshot_instead(base, now) >= now);
+    }
 }
