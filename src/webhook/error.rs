@@ -7,7 +7,7 @@ use super::parse::{MAX_BODY_BYTES, MAX_MODELS, MAX_TEXT_BYTES};
 #[non_exhaustive]
 pub enum WebhookError {
     /// Longer than any webhook.
-    #[error("a body of {bytes} bytes is longer than {MAX_BODY_BYTES}")]
+    #[error("the body is longer than {MAX_BODY_BYTES} bytes")]
     TooLong {
         /// Its length.
         bytes: usize,
