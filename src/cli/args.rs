@@ -2,6 +2,7 @@
 //!
 //! The API key is no flag: arguments show in process lists and shell histories. It comes from `$KOMBO_API_KEY` or a file.
 
+mod explain;
 mod values;
 
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use crate::api::Region;
 use crate::config::Overrides;
 
+pub use explain::ExplainArgs;
 use values::{address, duration, positive, region};
 
 const SETTINGS: &str = "Settings (they win over the configuration file)";
@@ -138,6 +140,8 @@ Examples:
     Check(SettingsArgs),
     /// Fetch integrations into the lake: every row, or what changed since the last time
     Backfill(BackfillArgs),
+    /// Say which requests a webhook causes, which it saves, and why: offline
+    Explain(ExplainArgs),
     /// List the live Parquet files of a table, for tools that do not know Delta
     Files(FilesArgs),
     /// Serve a stand-in for Kombo on this machine, with made-up companies

@@ -8,6 +8,7 @@ pub mod args;
 mod backfill;
 mod check;
 mod demo;
+mod explain;
 mod failure;
 mod files;
 mod logs;
@@ -83,6 +84,11 @@ async fn run(args: Args) -> Result<u8, Failure> {
         Verb::Backfill(args) => {
             let session = session(&global, args.settings.overrides(), &catalog)?;
             interruptible(backfill_verb(&args, &session, quiet)).await?
+        }
+        Verb::Explain(args) => {
+            let session = session(&global, explain::overrides(&args), &catalog)?;
+            print!("{}", explain::run(&args, &session, &catalog)?);
+            true
         }
         Verb::Files(args) => {
             files_verb(&args, &global, &catalog).await?;

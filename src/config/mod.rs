@@ -29,7 +29,7 @@ pub use generate::generate;
 pub use overrides::Overrides;
 pub use secret::API_KEY_VARIABLE;
 pub use sink::SinkSettings;
-pub use source::{PlanMode, ScheduleSettings, SourceSettings, WebhookSettings};
+pub use source::{ScheduleSettings, SourceSettings, WebhookSettings};
 
 use std::path::{Path, PathBuf};
 

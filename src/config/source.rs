@@ -9,6 +9,7 @@ use serde::de::{Deserializer, Error};
 
 use crate::api::{ApiSettings, BaseUrl, Region, SetupError};
 use crate::ids::IntegrationId;
+use crate::plan::PlanMode;
 
 /// What a source of type `kombo` is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,17 +32,6 @@ pub struct SourceSettings {
     pub schedule: ScheduleSettings,
     /// How Kombo is called.
     pub request: ApiSettings,
-}
-
-/// Which requests a notification causes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PlanMode {
-    /// Those whose answer can hold a changed row.
-    #[default]
-    Changed,
-    /// One for every configured endpoint.
-    All,
 }
 
 /// Where notifications come in.

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use crate::api::Region;
 use crate::catalog::Catalog;
 use crate::ids::IntegrationId;
+use crate::plan::PlanMode;
 
-use super::{Config, ConfigError, Overrides, PlanMode};
+use super::{Config, ConfigError, Overrides};
 
 /// The example of the design.
 const YAML: &str = r#"

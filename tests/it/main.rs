@@ -12,3 +12,4 @@ mod rebuild;
 mod schema_files;
 mod source_text;
 mod support;
+mod webhook;

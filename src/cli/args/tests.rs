@@ -51,7 +51,7 @@ fn every_verb_is_there_and_says_what_it_does() {
     assert_eq!(
         verbs,
         [
-            "demo", "generate", "validate", "check", "backfill", "files", "twin"
+            "demo", "generate", "validate", "check", "backfill", "explain", "files", "twin"
         ]
     );
     for verb in command.get_subcommands() {

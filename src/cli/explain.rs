@@ -1,0 +1,359 @@
+//! `explain`: what a webhook says, and which requests it causes and saves. Offline.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::args::ExplainArgs;
+use super::failure::{FAILED, Failure, USAGE};
+use super::session::Session;
+use crate::catalog::Catalog;
+use crate::config::Overrides;
+use crate::plan::{Plan, Planner, Step};
+use crate::webhook::{
+    IntegrationChange, IntegrationEvent, IntegrationState, MAX_BODY_BYTES, Notification,
+    SignatureError, Verifier, Webhook, WebhookError, WebhookSecret, parse, preview,
+};
+
+/// The environment variable with the webhook secret.
+const SECRET_VARIABLE: &str = "KOMBO_WEBHOOK_SECRET";
+
+/// Returns the settings of the session: the file's, but for the endpoints, and without the need for a lake.
+pub(super) fn overrides(args: &ExplainArgs) -> Overrides {
+    Overrides {
+        endpoints: args.endpoints.clone(),
+        // A configuration without a lake is refused; here none is opened.
+        lake_url: Some(".".to_owned()),
+        ..Overrides::default()
+    }
+}
+
+/// Reads the payload and returns the explanation as text or JSON.
+pub(super) fn run(
+    args: &ExplainArgs,
+    session: &Session,
+    catalog: &Catalog,
+) -> Result<String, Failure> {
+    let body = read(&args.payload)?;
+    let secret = std::env::var(SECRET_VARIABLE).ok();
+    let webhook = understood(&body, args.signature.as_deref(), secret.as_deref())?;
+    let mode = args.plan.unwrap_or(session.config.source.plan);
+    let planner = Planner::new(catalog, session.endpoints.clone(), mode);
+    let explanation = Explanation::of(&webhook, &planner, args.signature.is_some());
+    Ok(if args.json {
+        explanation.json()
+    } else {
+        explanation.text()
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let from_stdin = path == Path::new("-");
+    let reader: io::Result<Box<dyn Read>> = if from_stdin {
+        let stdin = io::stdin();
+        // Whoever typed the bare verb would wait for ever.
+        if stdin.is_terminal() {
+            return Err(no_payload("there is no payload".to_owned()));
+        }
+        Ok(Box::new(stdin))
+    } else {
+        File::open(path).map(|file| Box::new(file) as Box<dyn Read>)
+    };
+    let mut body = Vec::new();
+    // One byte more than is allowed tells that there is more.
+    let limit = MAX_BODY_BYTES as u64 + 1;
+    reader
+        .and_then(|reader| reader.take(limit).read_to_end(&mut body))
+        .map_err(|error| {
+            no_payload(format!(
+                "cannot read the payload {}: {error}",
+                path.display()
+            ))
+        })?;
+    Ok(body)
+}
+
+fn no_payload(message: String) -> Failure {
+    let advice = "give --payload FILE, or write the body of a webhook to standard input";
+    Failure::new(USAGE, message, advice)
+}
+
+/// Checks the signature where one is given, and reads the body.
+fn understood(
+    body: &[u8],
+    signature: Option<&str>,
+    secret: Option<&str>,
+) -> Result<Webhook, Failure> {
+    let Some(signature) = signature else {
+        return preview(body).map_err(Failure::from);
+    };
+    let secret = secret.and_then(WebhookSecret::new).ok_or_else(|| {
+        Failure::new(
+            USAGE,
+            format!("--signature is given, but ${SECRET_VARIABLE} is not set"),
+            "Kombo's dashboard shows the secret beside the webhook",
+        )
+    })?;
+    let body = Verifier::new(secret).verify(body, signature)?;
+    parse(body).map_err(Failure::from)
+}
+
+impl From<WebhookError> for Failure {
+    fn from(error: WebhookError) -> Self {
+        let advice =
+            "it must be the body of a webhook as Kombo posts it: {\"id\", \"type\", \"data\"}";
+        Self::new(FAILED, error.to_string(), advice)
+    }
+}
+
+impl From<SignatureError> for Failure {
+    fn from(error: SignatureError) -> Self {
+        let advice =
+            "it covers the very bytes that were posted: no newline at the end, no other spacing";
+        Self::new(FAILED, error.to_string(), advice)
+    }
+}
+
+/// What is printed.
+#[derive(Debug, Serialize)]
+struct Explanation {
+    #[serde(rename = "type")]
+    kind: String,
+    signature: &'static str,
+    integration: Option<String>,
+    category: Option<String>,
+    models: Vec<String>,
+    effect: Option<&'static str>,
+    endpoints: Vec<Line>,
+    requests: usize,
+    instead_of: usize,
+}
+
+/// One endpoint.
+#[derive(Debug, Serialize)]
+struct Line {
+    endpoint: String,
+    action: &'static str,
+    reason: String,
+    stale: Vec<String>,
+}
+
+impl Explanation {
+    fn of(webhook: &Webhook, planner: &Planner, is_signed: bool) -> Self {
+        let mut explanation = Self {
+            kind: webhook.label().to_owned(),
+            signature: if is_signed { "right" } else { "not checked" },
+            integration: None,
+            category: None,
+            models: Vec::new(),
+            effect: None,
+            endpoints: Vec::new(),
+            requests: 0,
+            instead_of: 0,
+        };
+        match webhook {
+            Webhook::DataChanged(notification) | Webhook::SyncFinished(notification) => {
+                explanation.planned(notification, &planner.plan(notification));
+            }
+            Webhook::Integration(event) => explanation.registered(event),
+            Webhook::Other(kind) => {
+                kind.as_str().clone_into(&mut explanation.kind);
+                explanation.effect = Some("counted; causes no request");
+            }
+        }
+        explanation
+    }
+
+    fn planned(&mut self, notification: &Notification, plan: &Plan) {
+        self.integration = Some(notification.integration.to_string());
+        self.category = notification.category.map(|category| category.to_string());
+        self.models = notification
+            .models
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        self.endpoints = plan.steps.iter().map(Line::of).collect();
+        self.requests = plan.fetched().count();
+        self.instead_of = plan.steps.len();
+        if plan.steps.is_empty() {
+            self.effect = Some("no endpoint of its category is configured");
+        }
+    }
+
+    fn registered(&mut self, event: &IntegrationEvent) {
+        self.integration = Some(event.integration.to_string());
+        self.category = event.category.map(|category| category.to_string());
+        self.effect = Some(match event.change {
+            IntegrationChange::Created => "registered; every table is fetched",
+            IntegrationChange::Deleted => "stopped; Kombo removes its data 14 days later",
+            IntegrationChange::State(state) => match state {
+                IntegrationState::Readable => "readable; every table is fetched",
+                IntegrationState::SetupPending => "parked until its setup is done",
+                IntegrationState::QaFailed => "parked: Kombo's check of the setup failed",
+                IntegrationState::AuthenticationInvalid => {
+                    "parked until the customer connects again"
+                }
+                IntegrationState::Inactive => "parked: switched off",
+                IntegrationState::Unknown => "asked for: its state is new to this version",
+            },
+        });
+    }
+
+    fn json(&self) -> String {
+        let text = serde_json::to_string_pretty(self);
+        text.expect("an explanation holds only strings and numbers") + "\n"
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        let category = self.category.as_deref().unwrap_or("of an unknown category");
+        let integration = self.integration.as_ref();
+        let integration = integration.map(|id| format!("{id}, {category}"));
+        let models = (!self.models.is_empty()).then(|| self.models.join(", "));
+        for (name, value) in [
+            ("type", Some(&*self.kind)),
+            ("signature", Some(self.signature)),
+            ("integration", integration.as_deref()),
+            ("changed", models.as_deref()),
+            ("effect", self.effect),
+        ] {
+            if let Some(value) = value {
+                line(&mut text, &format!("{name:<13}{value}"));
+            }
+        }
+        if self.endpoints.is_empty() {
+            return text;
+        }
+        text.push('\n');
+        let widest = self.endpoints.iter().map(|line| line.endpoint.len()).max();
+        let widest = widest.unwrap_or_default();
+        for Line {
+            endpoint,
+            action,
+            reason,
+            ..
+        } in &self.endpoints
+        {
+            line(
+                &mut text,
+                &format!("{action:<10}{endpoint:<widest$}  {reason}"),
+            );
+        }
+        let plural = if self.requests == 1 { "" } else { "s" };
+        line(
+            &mut text,
+            &format!(
+                "\n{} request{plural} instead of {}",
+                self.requests, self.instead_of
+            ),
+        );
+        text
+    }
+}
+
+impl Line {
+    fn of(step: &Step) -> Self {
+        Self {
+            endpoint: step.endpoint.name().to_string(),
+            action: step.action.as_str(),
+            reason: step.reason(),
+            stale: step.stale.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+fn line(text: &mut String, line: &str) {
+    writeln!(text, "{line}").expect("a string takes all text");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Action, PlanMode};
+
+    const BODY: &str = include_str!("../../fixtures/webhooks/data-changed.hris.json");
+
+    fn explain(body: &str, mode: PlanMode) -> Explanation {
+        let catalog = Catalog::embedded();
+        let planner = Planner::new(catalog, catalog.endpoints().to_vec(), mode);
+        Explanation::of(&preview(body.as_bytes()).expect(body), &planner, false)
+    }
+
+    #[test]
+    fn an_explanation_has_a_line_for_each_endpoint_and_the_sum() {
+        let text = explain(BODY, PlanMode::Changed).text();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "type         data-changed");
+        assert_eq!(
+            lines[2],
+            "integration  personio:CBNMt7dSNCzBdnRTx87dev4E, hris"
+        );
+        assert_eq!(lines[3], "changed      hris_skills, hris_teams");
+        let groups =
+            "delta     hris/groups                        updated_after surfaces hris_teams";
+        assert!(lines.contains(&groups), "{text}");
+        let employees = "saved     hris/employees                     updated_after does not surface hris_teams: \
+                         nested copies are stale until the next snapshot";
+        assert!(lines.contains(&employees), "{text}");
+        assert_eq!(lines.last(), Some(&"5 requests instead of 18"));
+    }
+
+    #[test]
+    fn requests_are_what_is_not_saved() {
+        for mode in [PlanMode::Changed, PlanMode::All] {
+            let found = explain(BODY, mode);
+            let saved = found
+                .endpoints
+                .iter()
+                .filter(|line| line.action == Action::Save.as_str());
+            assert_eq!(found.requests + saved.count(), found.instead_of);
+            assert_eq!(found.requests == found.instead_of, mode == PlanMode::All);
+            let value: serde_json::Value = serde_json::from_str(&found.json()).expect("JSON");
+            assert_eq!(value["requests"], found.requests);
+        }
+    }
+
+    #[test]
+    fn webhooks_without_a_plan_say_what_they_cause() {
+        for (body, effect) in [
+            (
+                include_str!("../../fixtures/webhooks/integration-created.json"),
+                "registered",
+            ),
+            (
+                include_str!("../../fixtures/webhooks/integration-deleted.json"),
+                "stopped",
+            ),
+            (
+                include_str!("../../fixtures/webhooks/integration-state-changed.json"),
+                "readable",
+            ),
+            (
+                include_str!("../../fixtures/webhooks/issue-status-changed.json"),
+                "counted",
+            ),
+        ] {
+            let text = explain(body, PlanMode::Changed).text();
+            assert!(text.contains(&format!("effect       {effect}")), "{text}");
+            assert!(!text.contains("instead of"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_signature_is_checked_when_it_is_given() {
+        let code = |signature, secret| {
+            understood(BODY.as_bytes(), signature, secret).map_err(|failure| failure.exit_code)
+        };
+        let signature = WebhookSecret::new("s")
+            .expect("a secret")
+            .sign(BODY.as_bytes());
+        assert!(code(Some(&signature), Some("s")).is_ok());
+        assert_eq!(code(Some(&signature), Some("t")), Err(FAILED));
+        assert_eq!(code(Some(&signature), None), Err(USAGE));
+        assert_eq!(code(Some(&signature), Some(" ")), Err(USAGE));
+        assert!(code(None, Some("t")).is_ok());
+    }
+}

@@ -1,0 +1,21 @@
+//! What is fetched, when, and why: rules over plain values.
+//!
+//! A notification is no work item. It sets a bit per table it may concern ([`DirtyBits`]); which those are, and what the
+//! others are spared, is worked out from the catalog by the [`Planner`], reason by reason. [`Schedule`] adds what nobody
+//! announces: heartbeats and full fetches, spread by hash. [`Queue`] holds what all of them asked for, once per table,
+//! and says which is next.
+//!
+//! Nothing here reads a clock, waits or sends: instants come in as arguments, answers go out as values. So a crash has
+//! nothing to save, and every rule can be held against a simpler one in a test.
+
+mod causes;
+mod dirty;
+mod mode;
+mod queue;
+mod schedule;
+
+pub use causes::{Action, Cause, Plan, Planner, Step};
+pub use dirty::{Captured, DirtyBits};
+pub use mode::PlanMode;
+pub use queue::{Kind, Queue, Work};
+pub use schedule::{Heartbeats, SNAPSHOT_INSTEAD_EVERY, Schedule, next_snapshot_instead};

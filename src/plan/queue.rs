@@ -1,0 +1,255 @@
+//! What waits to be fetched, and what is next.
+//!
+//! A table is in here once, however often it is asked for: the queue is as long as the lake has tables. Within a lane
+//! whoever was served longest ago goes first, among integrations and then among the tables of one; of those never
+//! served, the one asked for last. So the newest notification is first as long as nobody is kept waiting for it.
+
+mod turns;
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use super::dirty::{Captured, DirtyBits};
+use crate::fetch::Lane;
+use crate::ids::{IntegrationId, TableId};
+use turns::{Rank, Turns};
+
+/// Every fifth fetch is a snapshot or a backfill while one waits: 20 %.
+const FULL_EVERY: u32 = 5;
+
+/// Those for everything, the more urgent first.
+const FULL: [Lane; 2] = [Lane::Snapshot, Lane::Backfill];
+
+/// All of them, the most urgent first.
+const LANES: [Lane; 4] = [
+    Lane::Notified,
+    Lane::CatchUp,
+    Lane::Snapshot,
+    Lane::Backfill,
+];
+
+/// How a table is fetched, before its base is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// What changed.
+    Delta,
+    /// Every row.
+    Snapshot,
+}
+
+/// A fetch to run, and to give back to [`Queue::committed`] or [`Queue::failed`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Work {
+    /// Which table.
+    pub table: TableId,
+    /// How.
+    pub kind: Kind,
+    /// Which share of the budget pays for it.
+    pub lane: Lane,
+    pick: u64,
+    captured: Captured,
+    /// What a snapshot covers of the signs for a delta.
+    delta: Option<Captured>,
+}
+
+/// The tables that have to be fetched, each at most once as a delta and once as a snapshot at a time.
+#[derive(Debug, Default)]
+pub struct Queue {
+    slots: HashMap<(TableId, Kind), Slot>,
+    lanes: [Turns; LANES.len()],
+    arrivals: u64,
+    picks: u64,
+    since_full: u32,
+}
+
+/// One table as a delta, or as a snapshot.
+#[derive(Debug)]
+struct Slot {
+    bits: DirtyBits,
+    lane: Lane,
+    served: u64,
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Idle,
+    Waiting(Rank),
+    Running { pick: u64 },
+}
+
+impl Queue {
+    /// Asks for a table: for a notification, at a start, by heartbeat or by schedule. Asked for while it is fetched, it
+    /// is fetched again.
+    pub fn want(&mut self, table: &TableId, kind: Kind, lane: Lane) {
+        let slot = self.slots.entry((table.clone(), kind)).or_insert(Slot {
+            bits: DirtyBits::clean(),
+            lane,
+            served: 0,
+            place: Place::Idle,
+        });
+        let lane = if slot.bits.is_dirty() {
+            lane.min(slot.lane)
+        } else {
+            lane
+        };
+        slot.bits.mark();
+        self.wait(table, kind, lane);
+    }
+
+    /// Asks again, without a new sign, for a table whose fetch failed. Returns whether there is anything to fetch.
+    pub fn retry(&mut self, table: &TableId, kind: Kind) -> bool {
+        let slot = self.slots.get(&(table.clone(), kind));
+        let Some(lane) = slot.filter(|s| s.bits.is_dirty()).map(|s| s.lane) else {
+            return false;
+        };
+        self.wait(table, kind, lane);
+        true
+    }
+
+    /// Asks for the tables of a hint file, known dirty before a stop: as if notified, the first one first.
+    pub fn hint<'a>(&mut self, tables: impl DoubleEndedIterator<Item = &'a TableId>) {
+        for table in tables.rev() {
+            self.want(table, Kind::Delta, Lane::Notified);
+        }
+    }
+
+    /// Takes out the next fetch, from a lane for which the caller has room.
+    ///
+    /// Lanes go by urgency, but every fifth fetch is a snapshot or a backfill while one waits.
+    pub fn next(&mut self, room: impl Fn(Lane) -> bool) -> Option<Work> {
+        let open = |lane: &Lane| room(*lane) && !self.lanes[position(*lane)].is_empty();
+        let full = FULL.into_iter().find(open);
+        let lane = full
+            .filter(|_| self.since_full + 1 >= FULL_EVERY)
+            .or_else(|| LANES.into_iter().find(open))?;
+        self.since_full = if FULL.contains(&lane) {
+            0
+        } else {
+            (self.since_full + 1).min(FULL_EVERY)
+        };
+        self.picks += 1;
+        let pick = self.picks;
+        let (table, kind) = self.lanes[position(lane)].take(pick)?;
+        let delta = (kind == Kind::Snapshot)
+            .then(|| self.slots.get(&(table.clone(), Kind::Delta)))
+            .flatten()
+            .map(|slot| slot.bits.begin_fetch());
+        let slot = self.slots.get_mut(&(table.clone(), kind));
+        let slot = slot.expect("what waits has a slot");
+        (slot.place, slot.served) = (Place::Running { pick }, pick);
+        Some(Work {
+            captured: slot.bits.begin_fetch(),
+            table,
+            kind,
+            lane,
+            pick,
+            delta,
+        })
+    }
+
+    /// Notes that a fetch was committed. A sign that came meanwhile puts the table back.
+    pub fn committed(&mut self, work: &Work) {
+        let Some(slot) = self.running(work) else {
+            return;
+        };
+        slot.bits.committed(work.captured);
+        slot.place = Place::Idle;
+        self.retry(&work.table, work.kind);
+        let delta = self.slots.get_mut(&(work.table.clone(), Kind::Delta));
+        if let Some((slot, captured)) = delta.zip(work.delta) {
+            slot.bits.committed(captured);
+            if !slot.bits.is_dirty() {
+                self.leave(&work.table, Kind::Delta);
+            }
+        }
+    }
+
+    /// Notes that a fetch failed. Its table stays dirty, and out of turn until [`Self::retry`] or the next sign.
+    pub fn failed(&mut self, work: &Work) {
+        if let Some(slot) = self.running(work) {
+            slot.place = Place::Idle;
+        }
+    }
+
+    /// Forgets an integration that is gone or parked. What is still given back for it changes nothing.
+    pub fn remove(&mut self, integration: &IntegrationId) {
+        let own = |(table, _): &&(TableId, Kind)| table.integration == *integration;
+        let slots: Vec<_> = self.slots.keys().filter(own).cloned().collect();
+        for (table, kind) in slots {
+            self.leave(&table, kind);
+            self.slots.remove(&(table, kind));
+        }
+        for lane in &mut self.lanes {
+            lane.forget(integration);
+        }
+    }
+
+    /// Returns whether there was a sign for a table that no committed fetch covers.
+    #[must_use]
+    pub fn is_dirty(&self, table: &TableId) -> bool {
+        let slot = |kind| self.slots.get(&(table.clone(), kind));
+        [Kind::Delta, Kind::Snapshot]
+            .into_iter()
+            .filter_map(slot)
+            .any(|slot| slot.bits.is_dirty())
+    }
+
+    /// Returns how many fetches wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.lanes.iter().map(Turns::len).sum()
+    }
+
+    /// Lets a table wait in a lane, moved up where it waits already. What runs has its turn when it is given back.
+    fn wait(&mut self, table: &TableId, kind: Kind, lane: Lane) {
+        self.arrivals += 1;
+        let arrival = Reverse(self.arrivals);
+        let key = (table.clone(), kind);
+        let Some(slot) = self.slots.get(&key) else {
+            return;
+        };
+        let rank = Rank {
+            served: slot.served,
+            arrival,
+        };
+        if !matches!(slot.place, Place::Running { .. }) {
+            self.leave(table, kind);
+            self.lanes[position(lane)].join(table, kind, rank);
+        }
+        if let Some(slot) = self.slots.get_mut(&key) {
+            slot.lane = lane;
+            if slot.place == Place::Idle {
+                slot.place = Place::Waiting(rank);
+            }
+        }
+    }
+
+    fn leave(&mut self, table: &TableId, kind: Kind) {
+        let slot = self.slots.get_mut(&(table.clone(), kind));
+        if let Some(slot) = slot
+            && let Place::Waiting(rank) = slot.place
+        {
+            slot.place = Place::Idle;
+            self.lanes[position(slot.lane)].leave(table, kind, rank);
+        }
+    }
+
+    /// Returns the slot of a fetch, unless it was forgotten since.
+    fn running(&mut self, work: &Work) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(&(work.table.clone(), work.kind));
+        slot.filter(|slot| slot.place == Place::Running { pick: work.pick })
+    }
+}
+
+fn position(lane: Lane) -> usize {
+    match lane {
+        Lane::Notified => 0,
+        Lane::CatchUp => 1,
+        Lane::Snapshot => 2,
+        Lane::Backfill => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests;

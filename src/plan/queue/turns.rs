@@ -1,0 +1,97 @@
+//! Whose turn it is within a lane: integrations among each other, then the tables of one.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+
+use super::Kind;
+use crate::ids::{EndpointName, IntegrationId, TableId};
+
+/// A place in the order: when last served, and when asked for. The least goes first: served longest ago, or never; then
+/// asked for last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    pub(super) served: u64,
+    pub(super) arrival: Reverse<u64>,
+}
+
+/// Those who wait in one lane.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    order: BTreeSet<(Rank, IntegrationId)>,
+    waiting: HashMap<IntegrationId, Waiting>,
+    /// When each integration was last served in this lane; kept while it does not wait, or asking often would pay.
+    served: HashMap<IntegrationId, u64>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    rank: Rank,
+    tables: BTreeSet<(Rank, EndpointName, Kind)>,
+}
+
+impl Turns {
+    /// Lets a table wait; its integration moves up with it.
+    pub(super) fn join(&mut self, table: &TableId, kind: Kind, rank: Rank) {
+        let id = &table.integration;
+        let served = self.served.get(id).copied().unwrap_or_default();
+        let own = Rank { served, ..rank };
+        let waiting = self.waiting.entry(id.clone()).or_insert(Waiting {
+            rank: own,
+            tables: BTreeSet::new(),
+        });
+        self.order.remove(&(waiting.rank, id.clone()));
+        waiting.rank = own;
+        waiting.tables.insert((rank, table.endpoint.clone(), kind));
+        self.order.insert((own, id.clone()));
+    }
+
+    /// Takes out a table that need not wait any more.
+    pub(super) fn leave(&mut self, table: &TableId, kind: Kind, rank: Rank) {
+        let Some(waiting) = self.waiting.get_mut(&table.integration) else {
+            return;
+        };
+        waiting.tables.remove(&(rank, table.endpoint.clone(), kind));
+        if waiting.tables.is_empty() {
+            self.order
+                .remove(&(waiting.rank, table.integration.clone()));
+            self.waiting.remove(&table.integration);
+        }
+    }
+
+    /// Takes out the table whose turn it is, and puts its integration behind all others.
+    pub(super) fn take(&mut self, now: u64) -> Option<(TableId, Kind)> {
+        let (_, integration) = self.order.pop_first()?;
+        self.served.insert(integration.clone(), now);
+        let waiting = self.waiting.get_mut(&integration);
+        let waiting = waiting.expect("whoever has a turn waits");
+        let (_, endpoint, kind) = waiting.tables.pop_first().expect("with a table");
+        if waiting.tables.is_empty() {
+            self.waiting.remove(&integration);
+        } else {
+            waiting.rank.served = now;
+            self.order.insert((waiting.rank, integration.clone()));
+        }
+        let table = TableId {
+            integration,
+            endpoint,
+        };
+        Some((table, kind))
+    }
+
+    /// Forgets when an integration was served.
+    pub(super) fn forget(&mut self, integration: &IntegrationId) {
+        self.served.remove(integration);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// Returns how many tables wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting
+            .values()
+            .map(|waiting| waiting.tables.len())
+            .sum()
+    }
+}

@@ -1,0 +1,139 @@
+//! When tables are fetched without a notification: full fetches, heartbeats, and snapshots in place of deltas.
+//!
+//! All instants are milliseconds on Kombo's clock. Every answer is an instant at or after `now`, worked out from what
+//! the lake says and from `now` alone, so restarts lose nothing and repeat nothing.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::ids::IntegrationKey;
+use crate::time::Base;
+
+/// How often a table without `updated_after` is fetched at most because of notifications: each time costs all its rows.
+pub const SNAPSHOT_INSTEAD_EVERY: Duration = Duration::from_hours(6);
+
+/// A missed full fetch has this many further chances in an interval: one a day for the usual week.
+const CHANCES: i64 = 7;
+
+/// The part of the time between two chances in which one is open: one in 24 is an hour of a day.
+const OPEN_PART: i64 = 24;
+
+/// When full fetches happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// From one snapshot of a table to the next, at most.
+    pub full_interval: Duration,
+    /// How long a table may hold stale nested copies before its snapshot is brought forward; `None` for ever.
+    pub nested_refresh: Option<Duration>,
+}
+
+impl Schedule {
+    /// Returns when a table's next snapshot starts. `last` is the base of the one before, `stale_since` when nested
+    /// copies became stale.
+    ///
+    /// Each integration has its own instant within the interval, from the hash in its key, so thousands that started
+    /// together part ways with their second snapshot. A snapshot that was missed while the service was down opens again
+    /// every seventh of the interval, for a 24th of that time: after minutes, those just missed start at once; after
+    /// months, every table gets its turn within a seventh of the interval, and never more than a 24th at one time.
+    #[must_use]
+    pub fn next_snapshot(
+        &self,
+        key: &IntegrationKey,
+        last: Option<Base>,
+        stale_since: Option<i64>,
+        now: i64,
+    ) -> i64 {
+        // Without rows, being early matters more than being even; the request budget spreads them.
+        let Some(last) = last else {
+            return now;
+        };
+        let refresh = self.nested_refresh.zip(stale_since);
+        let refresh = refresh.map(|(patience, since)| since.saturating_add(millis(patience)));
+        let regular = self.regular_snapshot(key, last.as_millis(), now);
+        refresh.map_or(regular, |refresh| regular.min(refresh.max(now)))
+    }
+
+    fn regular_snapshot(&self, key: &IntegrationKey, last: i64, now: i64) -> i64 {
+        let interval = millis(self.full_interval).max(1);
+        let phase = phase(key, interval);
+        let since_slot = last.saturating_sub(phase).rem_euclid(interval);
+        let slot = last.saturating_sub(since_slot).saturating_add(interval);
+        if slot >= now {
+            return slot;
+        }
+        let between = (interval / CHANCES).max(1);
+        let open = (between / OPEN_PART).max(1);
+        let since_chance = now.saturating_sub(slot).rem_euclid(between);
+        if since_chance < open {
+            now
+        } else {
+            now.saturating_add(between - since_chance)
+        }
+    }
+}
+
+/// Returns when a table without `updated_after` may be fetched because of a notification.
+#[must_use]
+pub fn next_snapshot_instead(last: Option<Base>, now: i64) -> i64 {
+    let pause = millis(SNAPSHOT_INSTEAD_EVERY);
+    last.map_or(now, |last| last.as_millis().saturating_add(pause).max(now))
+}
+
+/// When tables are asked for changes that no notification announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeats {
+    period: Duration,
+}
+
+impl Heartbeats {
+    /// Works out the period for a number of tables and a request budget:
+    ///
+    /// `period = max(interval, tables * window / (0.75 * requests))`
+    ///
+    /// since heartbeats and catch-up may use three quarters of the budget, and an empty delta is one request. With 300
+    /// requests a minute, six hours are enough for 81,000 tables. Tables without `updated_after` have no heartbeat.
+    #[must_use]
+    pub fn new(interval: Duration, tables: u32, requests: NonZeroU32, window: Duration) -> Self {
+        let needed = window
+            .saturating_mul(tables)
+            .saturating_mul(4)
+            .checked_div(requests.get().saturating_mul(3))
+            .unwrap_or(interval);
+        Self {
+            period: interval.max(needed),
+        }
+    }
+
+    /// Returns the period achieved.
+    #[must_use]
+    pub fn period(self) -> Duration {
+        self.period
+    }
+
+    /// Returns when a table's next heartbeat is due, given the base of its last fetch.
+    ///
+    /// Up to an eighth early, by the hash in the integration's key: tables that were fetched together at a start drift
+    /// apart. A notification in between moves the base, and so the heartbeat.
+    #[must_use]
+    pub fn next(self, key: &IntegrationKey, last: Option<Base>, now: i64) -> i64 {
+        let period = millis(self.period);
+        let early = phase(key, (period / 8).max(1));
+        let due = |last: Base| last.as_millis().saturating_add(period - early).max(now);
+        last.map_or(now, due)
+    }
+}
+
+/// Returns an instant below `span` that is the integration's own: its key ends with 16 hex digits of SHA-256.
+fn phase(key: &IntegrationKey, span: i64) -> i64 {
+    let digits = key.as_str().rsplit('-').next().unwrap_or_default();
+    let hash = u64::from_str_radix(digits, 16).unwrap_or_default();
+    let span = u64::try_from(span).expect("spans are positive");
+    i64::try_from(hash % span).expect("below a positive i64")
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

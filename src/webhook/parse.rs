@@ -1,0 +1,185 @@
+//! From a body to what it says, within bounds.
+//!
+//! The body is read in two steps: the frame that all types share, then `data` by its type, so that a type we do not
+//! know may have any `data`. Nesting needs no bound of its own: `serde_json` skips unknown values without recursion.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::error::WebhookError;
+use super::notification::{
+    IntegrationChange, IntegrationEvent, IntegrationState, ModelName, Notification, Webhook,
+    WebhookType,
+};
+use super::signature::VerifiedBody;
+use crate::ids::{Category, IdError, IntegrationId};
+
+/// The longest body read. Kombo's are below one kilobyte, with 55 models named about three.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// The most models in one notification. Kombo has 55.
+pub const MAX_MODELS: usize = 256;
+
+/// The longest id, type or model name.
+pub const MAX_TEXT_BYTES: usize = 256;
+
+/// Reads a body that Kombo signed.
+pub fn parse(body: VerifiedBody<'_>) -> Result<Webhook, WebhookError> {
+    preview(body.0)
+}
+
+/// Reads a body that nobody vouches for, to show what it says. Nothing may be fetched or stored because of it.
+pub fn preview(body: &[u8]) -> Result<Webhook, WebhookError> {
+    if body.len() > MAX_BODY_BYTES {
+        return Err(WebhookError::TooLong { bytes: body.len() });
+    }
+    // Bodies come from an operator's file, too, and editors end it with a newline; JSON allows both.
+    let frame: Frame<'_> = serde_json::from_slice(body).map_err(|error| {
+        if error.is_data() {
+            return WebhookError::Shape { part: "the body" };
+        }
+        WebhookError::NotJson {
+            line: error.line(),
+            column: error.column(),
+        }
+    })?;
+    let kind = text("type", frame.kind)?;
+    let id = text("id", frame.id)?;
+    let data = frame.data.map_or("null", RawValue::get);
+    let event = |origin: Origin, change| event(id.clone(), origin, change);
+    match &*kind {
+        "data-changed" => {
+            let Changed { changed_models } = read(data)?;
+            notification(id, read(data)?, changed_models).map(Webhook::DataChanged)
+        }
+        "sync-finished" => notification(id, read(data)?, Vec::new()).map(Webhook::SyncFinished),
+        "integration-created" => event(read::<Renamed>(data)?.into(), IntegrationChange::Created),
+        "integration-deleted" => event(read::<Renamed>(data)?.into(), IntegrationChange::Deleted),
+        "integration-state-changed" => {
+            let words: StateWords = read(data)?;
+            let state =
+                IntegrationState::from_words(&words.state, &words.setup_status, &words.qa_status);
+            event(read(data)?, IntegrationChange::State(state))
+        }
+        _ => Ok(Webhook::Other(WebhookType(kind))),
+    }
+}
+
+/// What all types share.
+#[derive(Deserialize)]
+struct Frame<'a> {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
+/// Whom a webhook is about.
+#[derive(Deserialize)]
+struct Origin {
+    #[serde(rename = "integration_id")]
+    id: String,
+    #[serde(rename = "integration_tool")]
+    tool: Option<String>,
+    #[serde(rename = "integration_category")]
+    category: Option<String>,
+}
+
+/// The same under the names that `integration-created` and `integration-deleted` use.
+#[derive(Deserialize)]
+struct Renamed {
+    id: String,
+    tool: Option<String>,
+    category: Option<String>,
+}
+
+impl From<Renamed> for Origin {
+    fn from(Renamed { id, tool, category }: Renamed) -> Self {
+        Self { id, tool, category }
+    }
+}
+
+#[derive(Deserialize)]
+struct Changed {
+    changed_models: Vec<Model>,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct StateWords {
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    setup_status: String,
+    #[serde(default)]
+    qa_status: String,
+}
+
+/// Reads one part of `data`. The reader's own message may quote a value, so it ends here.
+fn read<'a, T: Deserialize<'a>>(data: &'a str) -> Result<T, WebhookError> {
+    serde_json::from_str(data).map_err(|_| WebhookError::Shape { part: "data" })
+}
+
+fn notification(
+    id: Box<str>,
+    origin: Origin,
+    models: Vec<Model>,
+) -> Result<Notification, WebhookError> {
+    if models.len() > MAX_MODELS {
+        let count = models.len();
+        return Err(WebhookError::TooManyModels { count });
+    }
+    let (integration, tool, category) = identified(origin)?;
+    let named = |model: Model| text("the name of a changed model", model.name).map(ModelName);
+    Ok(Notification {
+        id,
+        integration,
+        tool,
+        category,
+        models: models.into_iter().map(named).collect::<Result<_, _>>()?,
+    })
+}
+
+fn event(id: Box<str>, origin: Origin, change: IntegrationChange) -> Result<Webhook, WebhookError> {
+    let (integration, tool, category) = identified(origin)?;
+    Ok(Webhook::Integration(IntegrationEvent {
+        id,
+        integration,
+        tool,
+        category,
+        change,
+    }))
+}
+
+fn identified(origin: Origin) -> Result<(IntegrationId, Box<str>, Option<Category>), WebhookError> {
+    let field = "the integration's id";
+    let integration = IntegrationId::new(&origin.id).map_err(|error| match error {
+        // That error quotes the id; ours does not.
+        IdError::NoTool { .. } => WebhookError::IntegrationId,
+        _ => WebhookError::Text { field },
+    })?;
+    let tool = match origin.tool {
+        Some(tool) => text("the integration's tool", tool)?,
+        None => integration.tool().into(),
+    };
+    let category = origin.category.as_deref().and_then(Category::from_name);
+    Ok((integration, tool, category))
+}
+
+/// Bounds a name: it becomes a label, a log field or a header.
+fn text(field: &'static str, text: String) -> Result<Box<str>, WebhookError> {
+    let fits = (1..=MAX_TEXT_BYTES).contains(&text.len());
+    if fits && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(text.into())
+    } else {
+        Err(WebhookError::Text { field })
+    }
+}
+
+#[cfg(test)]
+mod tests;

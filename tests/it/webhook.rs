@@ -1,0 +1,194 @@
+//! Who is believed: Kombo's signatures as facts, and everything that is nearly one.
+
+use std::fs;
+use std::path::Path;
+
+use kombo_source::webhook::{SignatureError, Verifier, Webhook, WebhookSecret, parse, preview};
+use proptest::prelude::*;
+use serde::Deserialize;
+
+use crate::source_text::{root, sources};
+
+#[derive(Deserialize)]
+struct Vector {
+    case: String,
+    secret: String,
+    signature: String,
+    valid: bool,
+    body: String,
+}
+
+fn vectors() -> Vec<Vector> {
+    let text = fs::read_to_string(folder().join("signatures.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn folder() -> std::path::PathBuf {
+    root().join("fixtures/webhooks")
+}
+
+fn secret(text: &str) -> WebhookSecret {
+    WebhookSecret::new(text).unwrap()
+}
+
+#[test]
+fn every_known_signature_is_judged_right() {
+    for Vector {
+        case,
+        secret: key,
+        signature,
+        valid,
+        body,
+    } in vectors()
+    {
+        let verifier = Verifier::new(secret(&key));
+        let believed = verifier.verify(body.as_bytes(), &signature);
+        assert_eq!(believed.is_ok(), valid, "{case}: {believed:?}");
+        if valid {
+            assert_eq!(secret(&key).sign(body.as_bytes()), signature, "{case}");
+            parse(believed.unwrap()).expect(&case);
+        }
+    }
+}
+
+#[test]
+fn signatures_in_other_spellings_are_refused() {
+    let special = &vectors()[3];
+    let verifier = Verifier::new(secret(&special.secret));
+    let good = &special.signature;
+    assert!(good.contains('-') && good.contains('_'), "{}", special.case);
+    // The last character carries two bits that no byte uses: another one in its place decodes to the same bytes.
+    let mut spare_bits = good.clone();
+    let last = spare_bits.pop().unwrap();
+    spare_bits.push(char::from(u8::try_from(last).unwrap() + 1));
+    for (case, signature, expected) in [
+        ("missing", String::new(), SignatureError::Missing),
+        ("short", good[..42].to_owned(), SignatureError::Malformed),
+        ("padded", format!("{good}="), SignatureError::Malformed),
+        (
+            "standard alphabet",
+            good.replace('-', "+").replace('_', "/"),
+            SignatureError::Malformed,
+        ),
+        ("white space", format!(" {good}"), SignatureError::Malformed),
+        (
+            "as long, not base64",
+            "é".repeat(21) + "a",
+            SignatureError::Malformed,
+        ),
+        ("spare bits set", spare_bits, SignatureError::Malformed),
+        (
+            "ten kilobytes",
+            "A".repeat(10_000),
+            SignatureError::Malformed,
+        ),
+        ("zeros", "A".repeat(43), SignatureError::Wrong),
+    ] {
+        let answer = verifier.verify(special.body.as_bytes(), &signature);
+        assert_eq!(answer, Err(expected), "{case}");
+    }
+}
+
+#[test]
+fn the_same_json_written_anew_has_another_signature() {
+    let pretty = &vectors()[1];
+    let value: serde_json::Value = serde_json::from_str(&pretty.body).unwrap();
+    let verifier = Verifier::new(secret(&pretty.secret));
+    let again = serde_json::to_vec(&value).unwrap();
+    let answer = verifier.verify(&again, &pretty.signature);
+    assert_eq!(answer, Err(SignatureError::Wrong));
+}
+
+#[test]
+fn two_secrets_hold_at_once_and_no_third() {
+    let verifier = Verifier::new(secret("new")).with_other(secret("old"));
+    for key in ["new", "old"] {
+        let signature = secret(key).sign(b"body");
+        assert!(verifier.verify(b"body", &signature).is_ok(), "{key}");
+    }
+    let signature = secret("older").sign(b"body");
+    assert_eq!(
+        verifier.verify(b"body", &signature),
+        Err(SignatureError::Wrong)
+    );
+}
+
+#[test]
+fn a_blank_secret_is_none_and_a_secret_shows_nowhere() {
+    assert!(WebhookSecret::new("").is_none() && WebhookSecret::new(" \n").is_none());
+    let shown = format!(
+        "{:?}",
+        Verifier::new(secret("whsec_1")).with_other(secret("whsec_2"))
+    );
+    assert!(!shown.contains("whsec"), "{shown}");
+    let verifier = Verifier::new(secret("k"));
+    let body = verifier
+        .verify(b"jane", &secret("k").sign(b"jane"))
+        .unwrap();
+    assert_eq!(format!("{body:?}"), "VerifiedBody(4 bytes)");
+}
+
+#[test]
+fn every_type_of_the_fixtures_is_understood() {
+    let mut labels = Vec::new();
+    for entry in fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if name == "signatures" {
+            continue;
+        }
+        let webhook = preview(&fs::read(&path).unwrap()).expect(&name);
+        assert!(
+            name.starts_with(webhook.label()),
+            "{name}: {}",
+            webhook.label()
+        );
+        if let Webhook::Other(kind) = &webhook {
+            assert_eq!(kind.label(), kind.as_str());
+        }
+        labels.push(webhook.label());
+    }
+    assert_eq!(labels.len(), 8, "{labels:?}");
+}
+
+#[test]
+fn only_explain_reads_bodies_that_nobody_signed() {
+    let wrong: Vec<_> = sources("src")
+        .into_iter()
+        .filter(|source| !Path::new(&source.path).starts_with("src/webhook"))
+        .filter(|source| {
+            source
+                .code()
+                .iter()
+                .any(|(_, line)| line.contains("preview("))
+        })
+        .map(|source| source.path)
+        .collect();
+    assert_eq!(wrong, ["src/cli/explain.rs"]);
+}
+
+proptest! {
+    #[test]
+    fn any_flipped_bit_is_refused(
+        body in prop::collection::vec(any::<u8>(), 1..400),
+        key in "[ -~]{0,20}[a-z]",
+        place in any::<prop::sample::Index>(),
+        bit in 0..8_u8,
+    ) {
+        let signature = secret(&key).sign(&body);
+        let verifier = Verifier::new(secret(&key));
+        prop_assert!(verifier.verify(&body, &signature).is_ok());
+
+        let mut other = body.clone();
+        other[place.index(body.len())] ^= 1 << bit;
+        prop_assert_eq!(verifier.verify(&other, &signature), Err(SignatureError::Wrong));
+
+        let mut header = signature.into_bytes();
+        let at = place.index(header.len());
+        header[at] ^= 1 << bit;
+        // A header with a byte beyond ASCII is no text, and never gets this far.
+        if let Ok(header) = String::from_utf8(header) {
+            prop_assert!(verifier.verify(&body, &header).is_err());
+        }
+    }
+}
