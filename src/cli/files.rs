@@ -1,10 +1,12 @@
 //! `files`: the live Parquet files of a table, for tools that do not read Delta.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::failure::{FAILED, Failure, USAGE};
 use super::session::Session;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Endpoint};
 use crate::lake::Part;
 
 /// One live file.
@@ -25,23 +27,7 @@ pub(super) async fn run(
     parts: &[(Part, &'static str)],
     json: bool,
 ) -> Result<(), Failure> {
-    let endpoint = catalog
-        .find_table(table)
-        .or_else(|| catalog.find(table))
-        .ok_or_else(|| {
-            let names = catalog
-                .endpoints()
-                .iter()
-                .map(|endpoint| endpoint.name().table_name());
-            let near = names
-                .max_by(|a, b| strsim::jaro(a, table).total_cmp(&strsim::jaro(b, table)))
-                .unwrap_or_default();
-            Failure::new(
-                USAGE,
-                format!("there is no table {table:?}"),
-                format!("did you mean {near:?}?"),
-            )
-        })?;
+    let endpoint = find(catalog, table)?;
     let Some(lake) = session.existing_lake().await? else {
         let url = &session.config.sink.lake.url;
         return Err(Failure::new(
@@ -93,4 +79,24 @@ pub(super) async fn run(
         }
     }
     Ok(())
+}
+
+fn find<'a>(catalog: &'a Catalog, table: &str) -> Result<&'a Arc<Endpoint>, Failure> {
+    catalog
+        .find_table(table)
+        .or_else(|| catalog.find(table))
+        .ok_or_else(|| {
+            let names = catalog
+                .endpoints()
+                .iter()
+                .map(|endpoint| endpoint.name().table_name());
+            let near = names
+                .max_by(|a, b| strsim::jaro(a, table).total_cmp(&strsim::jaro(b, table)))
+                .unwrap_or_default();
+            Failure::new(
+                USAGE,
+                format!("there is no table {table:?}"),
+                format!("did you mean {near:?}?"),
+            )
+        })
 }

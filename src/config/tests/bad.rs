@@ -206,6 +206,15 @@ fn values_that_cannot_be_used_say_what_could() {
             source("webhook: {path: hooks}"),
             "kombo.yaml:4: sources.kombo.webhook.path is wrong: it must begin with /, such as /webhooks/kombo",
         ),
+    ];
+    for (said, expected) in cases {
+        assert_eq!(said, expected);
+    }
+}
+
+#[test]
+fn values_that_are_empty_or_hold_a_variable_say_so() {
+    let cases = [
         (
             source("plan:"),
             "kombo.yaml:4: sources.kombo.plan has no value; give it one or remove the line",

@@ -4,9 +4,7 @@ use super::bad::{document, sink};
 use super::{SHORT, load, message};
 
 #[test]
-fn one_source_and_one_sink_of_known_types_must_be_joined() {
-    let two = "sources:\n  a: {type: kombo}\n  b: {type: kombo}\nsinks: {}";
-    let no_type = "sources:\n  a: {}\nsinks: {}";
+fn sources_and_sinks_must_be_there_and_be_maps() {
     let cases = [
         (
             document("data_dir: x"),
@@ -36,6 +34,17 @@ fn one_source_and_one_sink_of_known_types_must_be_joined() {
             document("sources: {kombo: eu}"),
             "kombo.yaml:1: sources.kombo is text, but must be a map of options",
         ),
+    ];
+    for (said, expected) in cases {
+        assert_eq!(said, expected);
+    }
+}
+
+#[test]
+fn one_source_and_one_sink_of_known_types_must_be_joined() {
+    let two = "sources:\n  a: {type: kombo}\n  b: {type: kombo}\nsinks: {}";
+    let no_type = "sources:\n  a: {}\nsinks: {}";
+    let cases = [
         (
             document(two),
             "kombo.yaml:3: sources.b is one source too many: this version takes exactly one, and there is \"a\" already",
