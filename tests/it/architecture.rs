@@ -37,6 +37,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["twin", "listener"]),
     ("clap", &["cli", "main.rs"]),
     ("indicatif", &["cli"]),
+    ("hmac", &["webhook/signature"]),
+    ("base64", &["webhook/signature"]),
 ];
 
 /// Names that say nothing about what a file holds.

@@ -10,6 +10,7 @@ mod backfill;
 mod dependencies;
 mod rebuild;
 mod schema_files;
+mod sink;
 mod source_text;
 mod support;
 mod webhook;
