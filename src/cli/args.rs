@@ -3,6 +3,7 @@
 //! The API key is no flag: arguments show in process lists and shell histories. It comes from `$KOMBO_API_KEY` or a file.
 
 mod explain;
+mod settings;
 mod values;
 
 use std::ffi::OsString;
@@ -11,17 +12,12 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
-use crate::api::Region;
-use crate::config::Overrides;
-
 pub use explain::ExplainArgs;
-use values::{address, duration, positive, region};
-
-const SETTINGS: &str = "Settings (they win over the configuration file)";
+pub use settings::SettingsArgs;
+use values::{address, duration, positive};
 
 /// From Kombo's API to Delta tables: snapshots and deltas of HRIS, ATS, LMS and assessment data.
 #[derive(Clone, Debug, Parser)]
@@ -146,94 +142,6 @@ Examples:
     Files(FilesArgs),
     /// Serve a stand-in for Kombo on this machine, with made-up companies
     Twin(TwinArgs),
-}
-
-/// Settings that can stand in the configuration file as well; here they win.
-#[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = SETTINGS)]
-pub struct SettingsArgs {
-    /// Whose rows; several times or with commas for several
-    #[arg(
-        short,
-        long = "integration",
-        value_name = "ID",
-        env = "KOMBO_INTEGRATIONS",
-        hide_env_values = true,
-        value_delimiter = ','
-    )]
-    pub integrations: Vec<String>,
-    /// Which endpoints: a name such as hris/employees or a pattern such as 'ats/*'; several times or with commas
-    #[arg(
-        short,
-        long = "endpoint",
-        value_name = "PATTERN",
-        env = "KOMBO_ENDPOINTS",
-        hide_env_values = true,
-        value_delimiter = ','
-    )]
-    pub endpoints: Vec<String>,
-    /// Where the lake is.
-    #[arg(
-        short,
-        long,
-        value_name = "URL",
-        env = "KOMBO_LAKE_URL",
-        hide_env_values = true,
-        help = "Where the lake is: a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
-    )]
-    pub lake_url: Option<String>,
-    /// Where your Kombo environment lives; a key works in its own region only
-    #[arg(
-        long,
-        env = "KOMBO_REGION", hide_env_values = true,
-        value_parser = PossibleValuesParser::new(["eu", "us", "ca"]).try_map(|name| region(&name))
-    )]
-    pub region: Option<Region>,
-    /// The API's address in place of a region.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "KOMBO_API_URL",
-        hide_env_values = true,
-        conflicts_with = "region",
-        help = "The API's address in place of a region, such as http://127.0.0.1:8484/v1 for the twin"
-    )]
-    pub api_url: Option<String>,
-    /// Requests in flight at most
-    #[arg(long, value_name = "N", env = "KOMBO_CONCURRENCY", hide_env_values = true, value_parser = positive)]
-    pub concurrency: Option<NonZeroU32>,
-    /// Requests a minute, for the whole API key
-    #[arg(long, value_name = "N", env = "KOMBO_RATE_LIMIT", hide_env_values = true, value_parser = positive)]
-    pub rate_limit: Option<NonZeroU32>,
-    /// Keep to no budget; only against a server of your own
-    #[arg(long, conflicts_with = "rate_limit")]
-    pub no_rate_limit: bool,
-    /// Small files of the program's own
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "KOMBO_DATA_DIR",
-        hide_env_values = true
-    )]
-    pub data_dir: Option<PathBuf>,
-}
-
-impl SettingsArgs {
-    /// Returns the settings as the configuration takes them.
-    #[must_use]
-    pub fn overrides(&self) -> Overrides {
-        Overrides {
-            integrations: self.integrations.clone(),
-            endpoints: self.endpoints.clone(),
-            lake_url: self.lake_url.clone(),
-            region: self.region,
-            api_url: self.api_url.clone(),
-            concurrency: self.concurrency,
-            rate_limit: self.rate_limit,
-            no_rate_limit: self.no_rate_limit,
-            data_dir: self.data_dir.clone(),
-        }
-    }
 }
 
 /// What `demo` takes.

@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 
 use clap::CommandFactory;
 
+use crate::api::Region;
+use crate::config::Overrides;
+
 use super::*;
 
 fn parse(line: &str) -> Result<Args, clap::Error> {
