@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio::time::Instant;
 
-use super::words::{count, seconds};
+use super::words::{count, counted, seconds};
 use crate::api::HttpApi;
 use crate::backfill::outcome::{Ending, Outcome};
 use crate::backfill::targets::Target;
@@ -121,20 +121,17 @@ impl Progress {
         running.pages += 1;
         if let Some(bar) = &running.bar {
             bar.set_position(running.rows);
-            bar.set_message(format!("{} pages", count(running.pages)));
+            bar.set_message(counted(running.pages, "page"));
         } else if matches!(self.display, Display::Lines)
             && running.last_line.elapsed() >= LINE_EVERY
         {
             running.last_line = Instant::now();
             let (rows, pages, elapsed) = (
-                count(running.rows),
-                count(running.pages),
+                counted(running.rows, "row"),
+                counted(running.pages, "page"),
                 seconds(running.started.elapsed()),
             );
-            eprintln!(
-                "fetching   {}: {rows} rows, {pages} pages, {elapsed}",
-                target.table
-            );
+            eprintln!("fetching   {}: {rows}, {pages}, {elapsed}", target.table);
         }
     }
 
@@ -191,13 +188,13 @@ fn ended_line(outcome: &Outcome) -> String {
     match &outcome.ending {
         Ending::Committed(_) => {
             let (rows, pages, elapsed) = (
-                count(outcome.rows),
-                count(outcome.pages),
+                counted(outcome.rows, "row"),
+                counted(outcome.pages, "page"),
                 seconds(outcome.elapsed),
             );
-            format!("committed  {table}: {rows} rows, {pages} pages, {elapsed}")
+            format!("committed  {table}: {rows}, {pages}, {elapsed}")
         }
-        Ending::Skipped => format!("skipped    {table}: its snapshot is young enough"),
+        Ending::Skipped => format!("skipped    {table}: fetched not long ago"),
         Ending::Superseded => format!("superseded {table}: another writer committed it meanwhile"),
         Ending::LeftOut { reason, .. } => format!("left out   {table}: {reason}"),
         Ending::NotTried { reason } => format!("not tried  {table}: {reason}"),

@@ -1,12 +1,11 @@
 //! What is left to say when a backfill is over: a table of what landed, what failed and what to do, or JSON.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::words::{bytes, count, seconds};
+use super::words::{bytes, count, counted, seconds};
 use crate::backfill::outcome::{Commit, Ending, Outcome, OutcomeSummary, with_causes};
 use crate::backfill::targets::Unknown;
 
@@ -100,60 +99,36 @@ impl Report {
     }
 
     fn total(&self) -> String {
-        let (tables, rows) = (committed(&self.outcomes).count(), self.rows());
+        let ends = || self.outcomes.iter().filter_map(|outcome| outcome.end);
+        let tables = counted(committed(&self.outcomes).count() as u64, "table");
         let mut text = format!(
-            "{} rows in {tables} tables, {}",
-            count(rows),
-            seconds(self.elapsed)
+            "{} in {tables}, {}, {}",
+            counted(self.rows(), "row"),
+            seconds(self.elapsed),
+            counted(self.requests, "request"),
         );
-        write!(text, ", {} requests", count(self.requests)).expect("a string takes all text");
         if self.waited >= Duration::from_secs(1) {
-            write!(
-                text,
-                ", {} of waiting for the rate limit",
-                seconds(self.waited)
-            )
-            .expect("a string takes all text");
+            text += &format!(", {} of waiting for the rate limit", seconds(self.waited));
         }
-        let skipped = self
-            .outcomes
-            .iter()
-            .filter(|outcome| matches!(outcome.ending, Ending::Skipped))
-            .count();
+        let is_skipped = |outcome: &&Outcome| matches!(outcome.ending, Ending::Skipped);
+        let skipped = self.outcomes.iter().filter(is_skipped).count() as u64;
         if skipped > 0 {
-            write!(
-                text,
-                "; {skipped} tables skipped, their snapshots are young enough"
-            )
-            .expect("a string takes all text");
+            text += &format!(
+                "; {} skipped, fetched not long ago",
+                counted(skipped, "table")
+            );
         }
-        let rest: u64 = self
-            .outcomes
-            .iter()
-            .filter_map(|outcome| outcome.end)
-            .map(|end| end.rest_values)
-            .sum();
+        let rest: u64 = ends().map(|end| end.rest_values).sum();
         if rest > 0 {
-            write!(
-                text,
-                "; {} values fit no column and are in _rest",
-                count(rest)
-            )
-            .expect("a string takes all text");
+            text += &format!(
+                "; without a column and so in _rest: {}",
+                counted(rest, "value")
+            );
         }
-        let quarantined: u64 = self
-            .outcomes
-            .iter()
-            .filter_map(|outcome| outcome.end)
-            .map(|end| end.quarantined)
-            .sum();
+        let quarantined: u64 = ends().map(|end| end.quarantined).sum();
         if quarantined > 0 {
-            write!(
-                text,
-                "; {} rows without an id are in kombo_quarantine",
-                count(quarantined)
-            )
-            .expect("a string takes all text");
+            let rows = counted(quarantined, "row");
+            text += &format!("; without an id and so in kombo_quarantine: {rows}");
         }
         text
     }

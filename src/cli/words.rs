@@ -15,6 +15,12 @@ pub(super) fn count(number: u64) -> String {
     text
 }
 
+/// Writes a number and what it counts: `1 row`, `1,234 rows`.
+pub(super) fn counted(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", count(number))
+}
+
 /// Writes a duration in the unit that suits it: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
 pub(super) fn seconds(duration: Duration) -> String {
     let whole = duration.as_secs();
@@ -51,6 +57,10 @@ mod tests {
         assert_eq!(
             [count(7), count(1_000), count(1_234_567)],
             ["7", "1,000", "1,234,567"]
+        );
+        assert_eq!(
+            [counted(1, "row"), counted(0, "page")],
+            ["1 row", "0 pages"]
         );
         assert_eq!([bytes(999), bytes(4_230_000)], ["999 B", "4.2 MB"]);
         let durations =

@@ -24,7 +24,7 @@ pub enum FaultReason {
     #[error("the object exists already")]
     AlreadyExists,
     /// The credentials are not accepted.
-    #[error("the store does not accept the credentials")]
+    #[error("there are no credentials that the store accepts")]
     Unauthenticated,
     /// The credentials are good, but not for this.
     #[error("the credentials do not allow this")]
@@ -104,11 +104,15 @@ impl From<&io::Error> for StoreFault {
     }
 }
 
+/// Where machines of AWS, Azure and Google hand out credentials.
+const METADATA_HOSTS: [&str; 2] = ["169.254.169.254", "metadata.google.internal"];
+
 /// What the chain of causes says in words that cannot be secret: kinds of the system, and a store's error code.
 #[derive(Default)]
 struct Causes {
     io: Option<io::ErrorKind>,
     unreachable: bool,
+    no_credentials: bool,
     code: Option<String>,
 }
 
@@ -127,6 +131,11 @@ impl Causes {
             if let Some(http) = cause.downcast_ref::<HttpError>() {
                 causes.unreachable |= !matches!(http.kind(), HttpErrorKind::Decode);
             }
+            let text = cause.to_string();
+            // The retry loop wraps the HTTP error transparently: its text is there and its type is not.
+            causes.unreachable |= text.starts_with("HTTP error: ");
+            // Without credentials of their own, clients ask the cloud's machine for some. Here there is none.
+            causes.no_credentials |= METADATA_HOSTS.iter().any(|host| text.contains(host));
             next = cause.source();
         }
         causes
@@ -134,6 +143,7 @@ impl Causes {
 
     fn reason(&self) -> FaultReason {
         match self.io {
+            _ if self.unreachable && self.no_credentials => FaultReason::Unauthenticated,
             _ if self.unreachable => FaultReason::Unreachable,
             Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
                 FaultReason::StorageFull
@@ -286,6 +296,17 @@ mod tests {
             store: "S3",
             source: text.to_owned().into(),
         }
+    }
+
+    #[test]
+    fn a_store_out_of_reach_and_one_without_credentials_are_told_apart() {
+        let refused = generic("HTTP error: connection refused");
+        assert_eq!(StoreFault::from(refused).reason(), FaultReason::Unreachable);
+        let asked = generic("HTTP error: no route to http://169.254.169.254/latest/api/token");
+        assert_eq!(
+            StoreFault::from(asked).reason(),
+            FaultReason::Unauthenticated
+        );
     }
 
     #[test]

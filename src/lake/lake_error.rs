@@ -17,7 +17,7 @@ pub enum LakeError {
         source: Arc<StoreError>,
     },
     /// The lake's layout is not one this build may write to.
-    #[error("the lake's layout does not fit this build")]
+    #[error("the lake cannot be used")]
     Layout {
         /// Why.
         #[source]
@@ -186,7 +186,9 @@ impl LakeError {
             Some(FaultReason::PermissionDenied) => {
                 "allow this user or these credentials to read and write the lake"
             }
-            Some(FaultReason::Unauthenticated) => "correct the store's credentials",
+            Some(FaultReason::Unauthenticated) => {
+                "give the store's credentials in the environment (AWS_*, GOOGLE_*, AZURE_*) or in the sink's options"
+            }
             Some(FaultReason::Unsupported) => "use a store that supports put-if-absent",
             Some(FaultReason::NotFound) => {
                 "check that the bucket exists and that nothing else deletes files of the lake"

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
+/// How Cargo's ids of registries begin; those of git repositories begin otherwise, and paths have none.
+const REGISTRY: &str = "registry+";
 
 /// Licences that ask for no more than a notice.
 const LICENCES: &[&str] = &[
@@ -39,9 +40,9 @@ const NEVER: &[&str] = &[
 #[test]
 fn every_dependency_comes_from_the_registry() {
     for package in dependencies() {
-        assert_eq!(
-            package["source"],
-            REGISTRY,
+        let source = package["source"].as_str().unwrap_or_default();
+        assert!(
+            source.starts_with(REGISTRY),
             "{} is not from the registry",
             name(&package)
         );
