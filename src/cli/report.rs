@@ -101,36 +101,35 @@ impl Report {
     fn total(&self) -> String {
         let ends = || self.outcomes.iter().filter_map(|outcome| outcome.end);
         let tables = counted(committed(&self.outcomes).count() as u64, "table");
-        let mut text = format!(
-            "{} in {tables}, {}, {}",
-            counted(self.rows(), "row"),
+        let rows = counted(self.rows(), "row");
+        let mut parts = vec![
+            format!("{rows} in {tables}"),
             seconds(self.elapsed),
             counted(self.requests, "request"),
-        );
+        ];
         if self.waited >= Duration::from_secs(1) {
-            text += &format!(", {} of waiting for the rate limit", seconds(self.waited));
+            let waited = seconds(self.waited);
+            parts.push(format!("{waited} of waiting for the rate limit"));
         }
         let is_skipped = |outcome: &&Outcome| matches!(outcome.ending, Ending::Skipped);
         let skipped = self.outcomes.iter().filter(is_skipped).count() as u64;
         if skipped > 0 {
-            text += &format!(
-                "; {} skipped, fetched not long ago",
-                counted(skipped, "table")
-            );
+            let skipped = counted(skipped, "table");
+            parts.push(format!("{skipped} skipped, fetched not long ago"));
         }
         let rest: u64 = ends().map(|end| end.rest_values).sum();
         if rest > 0 {
-            text += &format!(
-                "; without a column and so in _rest: {}",
+            parts.push(format!(
+                "{} without a column, in _rest",
                 counted(rest, "value")
-            );
+            ));
         }
         let quarantined: u64 = ends().map(|end| end.quarantined).sum();
         if quarantined > 0 {
             let rows = counted(quarantined, "row");
-            text += &format!("; without an id and so in kombo_quarantine: {rows}");
+            parts.push(format!("{rows} without an id, in kombo_quarantine"));
         }
-        text
+        parts.join(", ")
     }
 }
 
