@@ -65,7 +65,7 @@ impl Overrides {
         }
         if let Some(requests) = self.rate_limit {
             request.rate_limit_num = requests;
-            request.rate_limit_duration_secs = const { NonZeroU64::new(60).unwrap() };
+            request.rate_limit_duration_secs = const { NonZeroU64::new(60).expect("not zero") };
             request.rate_limit_enabled = true;
         }
         if self.no_rate_limit {

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use kombo_source::backfill::outcome::{Ending, Outcome};
 use kombo_source::backfill::targets::Target;
 use kombo_source::backfill::{Backfill, BackfillMode, BackfillSettings};
+use kombo_source::company::Refusal;
 use kombo_source::decode::{DecodeLimits, rebuild};
+use kombo_source::ids::IntegrationId;
 use kombo_source::sink::Sink;
 use kombo_source::twin::TwinApi;
 use serde_json::Value;
@@ -141,7 +144,7 @@ async fn a_delta_after_changes_brings_exactly_the_newest_versions() {
     let (targets, _) = run(&api, &sink, settings(BackfillMode::Full)).await;
     {
         let mut world = api.world().lock();
-        world.advance(std::time::Duration::from_mins(20));
+        world.advance(Duration::from_mins(20));
         for target in targets
             .iter()
             .filter(|target| target.endpoint.updated_after)
@@ -149,7 +152,7 @@ async fn a_delta_after_changes_brings_exactly_the_newest_versions() {
             world.edit(&target.table.integration, &target.endpoint, 3);
             world.delete(&target.table.integration, &target.endpoint, 5);
         }
-        world.advance(std::time::Duration::from_mins(1));
+        world.advance(Duration::from_mins(1));
     }
     let (_, outcomes) = run(&api, &sink, settings(BackfillMode::Delta)).await;
     for outcome in &outcomes {
@@ -173,7 +176,7 @@ async fn tables_with_a_young_snapshot_are_skipped() {
     let (api, sink) = (odd_world(50), MemorySink::default());
     run(&api, &sink, settings(BackfillMode::Full)).await;
     let skipping = BackfillSettings {
-        skip_newer_than: Some(std::time::Duration::from_hours(12)),
+        skip_newer_than: Some(Duration::from_hours(12)),
         ..settings(BackfillMode::Full)
     };
     let (_, outcomes) = run(&api, &sink, skipping.clone()).await;
@@ -182,9 +185,7 @@ async fn tables_with_a_young_snapshot_are_skipped() {
             .iter()
             .all(|outcome| matches!(outcome.ending, Ending::Skipped))
     );
-    api.world()
-        .lock()
-        .advance(std::time::Duration::from_hours(13));
+    api.world().lock().advance(Duration::from_hours(13));
     let (_, outcomes) = run(&api, &sink, skipping).await;
     assert!(
         outcomes
@@ -220,4 +221,75 @@ async fn observations_of_a_table_are_strictly_later_from_fetch_to_fetch() {
             last = seen.value(row);
         }
     }
+}
+
+/// What became of the tables of one integration: committed, failed, not tried.
+fn counts(outcomes: &[Outcome], id: &IntegrationId) -> [usize; 3] {
+    let own = || {
+        outcomes
+            .iter()
+            .filter(|outcome| outcome.table.integration == *id)
+    };
+    let count = |ends: fn(&Ending) -> bool| own().filter(|outcome| ends(&outcome.ending)).count();
+    [
+        count(|ending| matches!(ending, Ending::Committed(_))),
+        count(|ending| matches!(ending, Ending::Failed(_))),
+        count(|ending| matches!(ending, Ending::NotTried { .. })),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_reaches_a_whole_integration_is_met_once_and_stops_no_other() {
+    let (api, sink) = (odd_world(50), MemorySink::default());
+    let ids = ids(&api);
+    let inactive = Refusal::with_code("INTEGRATION.INACTIVE");
+    assert!(api.world().lock().refuse(&ids[1], None, inactive));
+    let one_by_one = BackfillSettings {
+        concurrency: 1,
+        ..settings(BackfillMode::Full)
+    };
+    let (_, outcomes) = run(&api, &sink, one_by_one).await;
+    assert_eq!(counts(&outcomes, &ids[1]), [0, 1, 17]);
+    assert_eq!(counts(&outcomes, &ids[0]), [13, 0, 0]);
+    assert_eq!(counts(&outcomes, &ids[2]), [4, 0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_is_switched_off_is_left_out_and_its_rows_stay() {
+    let (api, sink) = (odd_world(50), MemorySink::default());
+    let (targets, _) = run(&api, &sink, settings(BackfillMode::Full)).await;
+    let target = &targets[0];
+    let before = sink.batches(&target.table);
+    let table = &target.table;
+    let disabled = Refusal::with_code("INTEGRATION.MODEL_DISABLED");
+    let mut world = api.world().lock();
+    assert!(world.refuse(&table.integration, Some(&table.endpoint), disabled));
+    drop(world);
+    let (_, outcomes) = run(&api, &sink, settings(BackfillMode::Full)).await;
+    let outcome = outcomes.iter().find(|outcome| outcome.table == *table);
+    assert!(matches!(outcome.unwrap().ending, Ending::LeftOut { .. }));
+    assert!(outcomes.iter().all(|outcome| outcome.ending.is_success()));
+    assert_eq!(sink.batches(table), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delta_that_ran_lately_is_skipped_and_an_older_one_is_not() {
+    let (api, sink) = (odd_world(50), MemorySink::default());
+    run(&api, &sink, settings(BackfillMode::Full)).await;
+    api.world().lock().advance(Duration::from_hours(2));
+    run(&api, &sink, settings(BackfillMode::Delta)).await;
+    let lately = BackfillSettings {
+        skip_newer_than: Some(Duration::from_hours(1)),
+        ..settings(BackfillMode::Delta)
+    };
+    let (targets, outcomes) = run(&api, &sink, lately.clone()).await;
+    let skipped = |outcomes: &[Outcome]| {
+        let ends = outcomes.iter().map(|outcome| &outcome.ending);
+        ends.filter(|ending| matches!(ending, Ending::Skipped))
+            .count()
+    };
+    assert_eq!(skipped(&outcomes), targets.len());
+    api.world().lock().advance(Duration::from_mins(61));
+    let (_, outcomes) = run(&api, &sink, lately).await;
+    assert_eq!(skipped(&outcomes), 0);
 }
