@@ -143,7 +143,7 @@ impl Causes {
 
     fn reason(&self) -> FaultReason {
         match self.io {
-            _ if self.unreachable && self.no_credentials => FaultReason::Unauthenticated,
+            _ if self.no_credentials => FaultReason::Unauthenticated,
             _ if self.unreachable => FaultReason::Unreachable,
             Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
                 FaultReason::StorageFull
@@ -302,11 +302,13 @@ mod tests {
     fn a_store_out_of_reach_and_one_without_credentials_are_told_apart() {
         let refused = generic("HTTP error: connection refused");
         assert_eq!(StoreFault::from(refused).reason(), FaultReason::Unreachable);
-        let asked = generic("HTTP error: no route to http://169.254.169.254/latest/api/token");
-        assert_eq!(
-            StoreFault::from(asked).reason(),
-            FaultReason::Unauthenticated
-        );
+        for text in [
+            "HTTP error: no route to http://169.254.169.254/latest/api/token",
+            "Error performing PUT http://169.254.169.254/latest/api/token - 403 Forbidden",
+        ] {
+            let fault = StoreFault::from(generic(text));
+            assert_eq!(fault.reason(), FaultReason::Unauthenticated);
+        }
     }
 
     #[test]

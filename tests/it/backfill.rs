@@ -9,7 +9,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 use kombo_source::backfill::outcome::{Ending, Outcome};
 use kombo_source::backfill::targets::Target;
 use kombo_source::backfill::{Backfill, BackfillMode, BackfillSettings};
-use kombo_source::company::Refusal;
+use kombo_source::company::{Refusal, World};
 use kombo_source::decode::{DecodeLimits, rebuild};
 use kombo_source::ids::IntegrationId;
 use kombo_source::sink::Sink;
@@ -262,9 +262,10 @@ async fn a_model_that_is_switched_off_is_left_out_and_its_rows_stay() {
     let before = sink.batches(&target.table);
     let table = &target.table;
     let disabled = Refusal::with_code("INTEGRATION.MODEL_DISABLED");
-    let mut world = api.world().lock();
-    assert!(world.refuse(&table.integration, Some(&table.endpoint), disabled));
-    drop(world);
+    let off = |world: &mut World| {
+        world.refuse(&table.integration, Some(&table.endpoint), disabled.clone())
+    };
+    assert!(off(&mut api.world().lock()));
     let (_, outcomes) = run(&api, &sink, settings(BackfillMode::Full)).await;
     let outcome = outcomes.iter().find(|outcome| outcome.table == *table);
     assert!(matches!(outcome.unwrap().ending, Ending::LeftOut { .. }));
