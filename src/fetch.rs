@@ -89,3 +89,11 @@ pub enum Lane {
     /// A batch backfill.
     Backfill,
 }
+
+impl Lane {
+    /// Returns its place among the lanes, 0 for the most urgent.
+    #[must_use]
+    pub fn position(self) -> usize {
+        self as usize
+    }
+}

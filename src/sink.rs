@@ -22,9 +22,11 @@ pub trait Sink: Send + Sync {
         integration: &IntegrationId,
     ) -> impl Future<Output = Result<Coverage, LakeError>> + Send;
 
-    /// Takes a fetch. Drops the events once it needs them no more and holds no more than what a commit needs, so that the
-    /// next fetch may begin while this one waits for company. Returns once it is durable and visible as a whole; after an error
-    /// nothing of it is visible, unless the error says that the outcome is unknown; then it is visible as a whole or not at all.
+    /// Takes a fetch. Drops the events once it holds no more than what a commit needs, so that the next fetch may begin
+    /// while this one waits for company.
+    ///
+    /// Returns once it is durable and visible as a whole. After an error nothing of it is visible, unless the error says
+    /// that the outcome is unknown: then it is visible as a whole or not at all.
     fn write(
         &self,
         fetch: &Fetch,
@@ -49,12 +51,6 @@ pub enum WriteError {
 }
 
 impl WriteError {
-    /// Returns whether a fresh fetch may succeed at once.
-    #[must_use]
-    pub fn restarts(&self) -> bool {
-        matches!(self, Self::Fetch(error) if error.restarts())
-    }
-
     /// Returns one sentence that tells the operator what to do.
     #[must_use]
     pub fn advice(&self) -> &'static str {

@@ -118,7 +118,7 @@ impl Queue {
     ///
     /// Lanes go by urgency, but every fifth fetch is a snapshot or a backfill while one waits.
     pub fn next(&mut self, room: impl Fn(Lane) -> bool) -> Option<Work> {
-        let open = |lane: &Lane| room(*lane) && !self.lanes[position(*lane)].is_empty();
+        let open = |lane: &Lane| room(*lane) && !self.lanes[lane.position()].is_empty();
         let full = FULL.into_iter().find(open);
         let lane = full
             .filter(|_| self.since_full + 1 >= FULL_EVERY)
@@ -130,7 +130,7 @@ impl Queue {
         };
         self.picks += 1;
         let pick = self.picks;
-        let (table, kind) = self.lanes[position(lane)].take(pick)?;
+        let (table, kind) = self.lanes[lane.position()].take(pick)?;
         let delta = (kind == Kind::Snapshot)
             .then(|| self.slots.get(&(table.clone(), Kind::Delta)))
             .flatten()
@@ -215,7 +215,7 @@ impl Queue {
         };
         if !matches!(slot.place, Place::Running { .. }) {
             self.leave(table, kind);
-            self.lanes[position(lane)].join(table, kind, rank);
+            self.lanes[lane.position()].join(table, kind, rank);
         }
         if let Some(slot) = self.slots.get_mut(&key) {
             slot.lane = lane;
@@ -231,7 +231,7 @@ impl Queue {
             && let Place::Waiting(rank) = slot.place
         {
             slot.place = Place::Idle;
-            self.lanes[position(slot.lane)].leave(table, kind, rank);
+            self.lanes[slot.lane.position()].leave(table, kind, rank);
         }
     }
 
@@ -239,15 +239,6 @@ impl Queue {
     fn running(&mut self, work: &Work) -> Option<&mut Slot> {
         let slot = self.slots.get_mut(&(work.table.clone(), work.kind));
         slot.filter(|slot| slot.place == Place::Running { pick: work.pick })
-    }
-}
-
-fn position(lane: Lane) -> usize {
-    match lane {
-        Lane::Notified => 0,
-        Lane::CatchUp => 1,
-        Lane::Snapshot => 2,
-        Lane::Backfill => 3,
     }
 }
 

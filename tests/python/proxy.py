@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import SplitResult, urlsplit
 
+from loopback import serving
+
 ANSWER_SECONDS = 60
 DROPPED_HEADERS = {"connection", "transfer-encoding", "content-length", "host", "accept-encoding"}
 
@@ -58,17 +60,10 @@ def running_proxy(
     """
     target = urlsplit(upstream)
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    server.daemon_threads = True
     proxy = Proxy(f"http://127.0.0.1:{server.server_address[1]}{target.path}")
     server.RequestHandlerClass = _handler(proxy, target, script, updated_after)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield proxy
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=10)
 
 
 def _handler(

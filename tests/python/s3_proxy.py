@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+from loopback import serving
+
 ANSWER_SECONDS = 60
 COMMIT = re.compile(r"[^?]*/_delta_log/\d{20}\.json")
 
@@ -44,17 +46,10 @@ class LossyS3:
 def running_lossy_s3(endpoint: str, loss: Loss, times: int) -> Iterator[LossyS3]:
     """Starts a proxy to an S3 endpoint; it is closed with the block."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    server.daemon_threads = True
     proxy = LossyS3(f"http://127.0.0.1:{server.server_address[1]}", loss, times)
     server.RequestHandlerClass = _handler(proxy, str(urlsplit(endpoint).netloc))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield proxy
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=10)
 
 
 def _handler(proxy: LossyS3, upstream: str) -> type[BaseHTTPRequestHandler]:

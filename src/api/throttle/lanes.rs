@@ -47,13 +47,13 @@ impl Lanes {
     pub(super) fn join(&mut self, lane: Lane, owner: Owner, now: Duration) -> Ticket {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
-        self.queues[position(lane)].push(ticket, owner, now);
+        self.queues[lane.position()].push(ticket, owner, now);
         ticket
     }
 
     /// Takes out a request that gave up. Returns whether it was still waiting.
     pub(super) fn leave(&mut self, lane: Lane, owner: &Owner, ticket: Ticket) -> bool {
-        self.queues[position(lane)].remove(owner, ticket)
+        self.queues[lane.position()].remove(owner, ticket)
     }
 
     /// Takes out the request that is served next, and since when it waits.
@@ -70,7 +70,7 @@ impl Lanes {
         } else {
             0
         };
-        self.queues[position(lane)].pop()
+        self.queues[lane.position()].pop()
     }
 
     /// Returns how many wait in each lane, the most urgent first.
@@ -84,7 +84,7 @@ impl Lanes {
     }
 
     fn next_lane(&self, now: Duration) -> Option<Lane> {
-        let waits = |lane: Lane| self.queues[position(lane)].len > 0;
+        let waits = |lane: Lane| self.queues[lane.position()].len > 0;
         let snapshot_is_late = self
             .last_snapshot
             .is_none_or(|last| now.saturating_sub(last) >= SNAPSHOT_WITHIN);
@@ -144,15 +144,6 @@ impl Queue {
             self.turns.retain(|other| other != owner);
         }
         true
-    }
-}
-
-fn position(lane: Lane) -> usize {
-    match lane {
-        Lane::Notified => 0,
-        Lane::CatchUp => 1,
-        Lane::Snapshot => 2,
-        Lane::Backfill => 3,
     }
 }
 
