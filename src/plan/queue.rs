@@ -185,6 +185,14 @@ impl Queue {
         }
     }
 
+    /// Forgets a table that is fetched no longer. What is still given back for it changes nothing.
+    pub fn forget(&mut self, table: &TableId) {
+        for kind in [Kind::Delta, Kind::Snapshot] {
+            self.leave(table, kind);
+            self.slots.remove(&(table.clone(), kind));
+        }
+    }
+
     /// Returns whether there was a sign for a table that no committed fetch covers.
     #[must_use]
     pub fn is_dirty(&self, table: &TableId) -> bool {
@@ -199,6 +207,12 @@ impl Queue {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.lanes.iter().map(Turns::len).sum()
+    }
+
+    /// Returns how many fetches wait in each lane, the most urgent first.
+    #[must_use]
+    pub fn waiting_by_lane(&self) -> [usize; LANES.len()] {
+        LANES.map(|lane| self.lanes[lane.position()].len())
     }
 
     /// Lets a table wait in a lane, moved up where it waits already. What runs has its turn when it is given back.

@@ -104,6 +104,12 @@ impl Heartbeats {
         }
     }
 
+    /// Takes a period that was worked out elsewhere: an integration that is polled more often has its own.
+    #[must_use]
+    pub fn of_period(period: Duration) -> Self {
+        Self { period }
+    }
+
     /// Returns the period achieved.
     #[must_use]
     pub fn period(self) -> Duration {

@@ -1,0 +1,330 @@
+//! What the service knows, and what it decides: webhooks, ended fetches and passing time in; fetches and questions out.
+//!
+//! Nothing here waits, sends or reads a clock, so that a simulator can drive it through years in a second. All instants are
+//! milliseconds on Kombo's clock. The rules themselves are in [`plan`](crate::plan); this room holds who they apply to.
+
+mod account;
+mod ended;
+mod standings;
+mod table;
+mod timers;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use account::Account;
+pub(super) use ended::{Ended, Failed, Fetching};
+pub(super) use standings::{Found, LookFailed};
+pub(super) use table::Table;
+pub(super) use timers::Ask;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::catalog::Endpoint;
+use crate::ids::{Category, IntegrationId, TableId};
+use crate::lake::{Coverage, Registration};
+use crate::plan::{
+    Action, Agenda, Kind, Planner, Queue, Schedule, Standing, Step, Suspicion, next_snapshot_instead,
+};
+use crate::fetch::Lane;
+use crate::webhook::{IntegrationChange, IntegrationEvent, Notification, Webhook};
+
+use account::Origin;
+use standings::KeyPause;
+use timers::Due;
+
+/// What the configuration says; another one may take its place while the service runs.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    pub(super) planner: Planner,
+    /// The endpoints that are fetched, over all categories.
+    pub(super) endpoints: Vec<Arc<Endpoint>>,
+    /// Whose rows; `None` for everybody's whom a webhook or the registry names.
+    pub(super) only: Option<HashSet<IntegrationId>>,
+    pub(super) schedule: Schedule,
+    /// From one delta of a table to the next when nothing was announced, if the budget allows.
+    pub(super) heartbeat: Duration,
+    /// Requests per window; `None` without a limit.
+    pub(super) budget: Option<(NonZeroU32, Duration)>,
+}
+
+/// Who is known, what is due, and what waits.
+pub(super) struct Dispatch {
+    rules: Rules,
+    accounts: HashMap<IntegrationId, Account>,
+    tables: HashMap<TableId, Table>,
+    queue: Queue,
+    agenda: Agenda<Due>,
+    key: Option<KeyPause>,
+    /// Tables that have heartbeats.
+    with_heartbeat: usize,
+    /// Integrations whose row in the registry is out of date.
+    unsaved: BTreeSet<IntegrationId>,
+    /// Suspicions that came up or ended, to be told to the operator.
+    alarms: Vec<(IntegrationId, Option<Suspicion>, Option<Suspicion>)>,
+}
+
+/// What a webhook is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reaction {
+    /// Its bits are set, or it concerns nobody here: the label says which.
+    Acknowledge(&'static str),
+    /// The integration has to be in the registry first.
+    Register(IntegrationId),
+}
+
+/// A webhook that was taken in.
+const ACCEPTED: Reaction = Reaction::Acknowledge("accepted");
+
+impl Dispatch {
+    /// Starts with what the registry and the logs of the lake say. Every table is dirty: whatever was announced before is
+    /// gone, and a crash, a deploy and webhooks missed meanwhile are one case.
+    pub(super) fn new(
+        rules: Rules,
+        registered: &[Registration],
+        covered: impl Fn(&TableId) -> Option<Coverage>,
+        now_ms: i64,
+    ) -> Self {
+        let mut dispatch = Self {
+            rules,
+            accounts: HashMap::new(),
+            tables: HashMap::new(),
+            queue: Queue::default(),
+            agenda: Agenda::default(),
+            key: None,
+            with_heartbeat: 0,
+            unsaved: BTreeSet::new(),
+            alarms: Vec::new(),
+        };
+        for known in registered {
+            let account = Account::stored(known, now_ms);
+            dispatch.accounts.insert(known.integration.clone(), account);
+        }
+        dispatch.adopt(dispatch.rules.clone(), covered, now_ms);
+        dispatch
+    }
+
+    /// Takes other rules over, and what they change: who is fetched, which tables, and when.
+    pub(super) fn adopt(
+        &mut self,
+        rules: Rules,
+        covered: impl Fn(&TableId) -> Option<Coverage>,
+        now_ms: i64,
+    ) {
+        self.rules = rules;
+        for id in self.rules.only.clone().into_iter().flatten() {
+            let new = || Account::new(None, Origin::Configuration, now_ms);
+            self.accounts.entry(id).or_insert_with(new);
+        }
+        let endpoints: HashSet<_> = self.rules.endpoints.iter().map(|e| e.name()).collect();
+        let gone: Vec<TableId> = (self.tables.keys())
+            .filter(|table| {
+                !endpoints.contains(&table.endpoint) || !self.is_configured(&table.integration)
+            })
+            .cloned()
+            .collect();
+        for table in gone {
+            self.close_table(&table);
+        }
+        for id in self.accounts.keys().cloned().collect::<Vec<_>>() {
+            if !self.is_configured(&id) {
+                self.accounts.remove(&id);
+                self.agenda.cancel(&Due::Look(id.clone()));
+            } else if self.accounts[&id].is_fetched() {
+                self.open_tables(&id, &covered, now_ms);
+            } else if self.accounts[&id].standing != Standing::Deleted {
+                self.agenda.set(Due::Look(id), now_ms);
+            }
+        }
+    }
+
+    /// Asks for tables that were known dirty before a stop, the first one first.
+    pub(super) fn hint(&mut self, tables: &[TableId]) {
+        let known = tables.iter().filter(|table| {
+            let known = self.tables.get(*table);
+            known.is_some_and(|table| table.endpoint.updated_after && table.base.is_some())
+        });
+        self.queue.hint(known);
+    }
+
+    /// Takes in a webhook.
+    pub(super) fn webhook(&mut self, webhook: &Webhook, now_ms: i64) -> Reaction {
+        match webhook {
+            Webhook::DataChanged(notification) | Webhook::SyncFinished(notification) => {
+                self.notification(notification, now_ms)
+            }
+            Webhook::Integration(event) => self.event(event, now_ms),
+            Webhook::Other(_) => Reaction::Acknowledge("counted"),
+        }
+    }
+
+    fn notification(&mut self, notification: &Notification, now_ms: i64) -> Reaction {
+        let id = &notification.integration;
+        let by_models = || notification.models.iter().find_map(|model| model.category());
+        let category = notification.category.or_else(by_models);
+        if let Some(refused) = self.introduce(id, category, Standing::Active, now_ms) {
+            return refused;
+        }
+        let account = self.accounts.get_mut(id).expect("introduced above");
+        account.rhythm.notified(now_ms);
+        // Before anything is planned: an integration that is heard again has its usual heartbeats.
+        self.time_silence(id, now_ms);
+        let account = self.accounts.get_mut(id).expect("introduced above");
+        if !account.is_fetched() {
+            // Kombo has news of it: perhaps it can be read again.
+            self.look_soon(id, now_ms);
+            return self.when_registered(id);
+        }
+        for step in self.rules.planner.plan(notification).steps {
+            self.mark(id, &step, now_ms);
+        }
+        self.when_registered(id)
+    }
+
+    fn event(&mut self, event: &IntegrationEvent, now_ms: i64) -> Reaction {
+        let id = &event.integration;
+        let gone = event.change == IntegrationChange::Deleted;
+        if gone && !self.accounts.contains_key(id) {
+            return Reaction::Acknowledge("not_known");
+        }
+        let known = self.accounts.get(id).filter(|known| known.category.is_some());
+        let standing = Standing::after(known.map(|known| known.standing), event.change);
+        if let Some(refused) = self.introduce(id, event.category, standing, now_ms) {
+            return refused;
+        }
+        self.stands(id, standing, now_ms);
+        self.when_registered(id)
+    }
+
+    /// Makes an integration known that is seen for the first time. Returns why it is not.
+    fn introduce(
+        &mut self,
+        id: &IntegrationId,
+        category: Option<Category>,
+        standing: Standing,
+        now_ms: i64,
+    ) -> Option<Reaction> {
+        if !self.is_configured(id) {
+            return Some(Reaction::Acknowledge("not_configured"));
+        }
+        let is_known = self.accounts.get(id).is_some_and(|known| known.category.is_some());
+        if is_known {
+            return None;
+        }
+        let Some(category) = category else {
+            return Some(Reaction::Acknowledge("unknown_category"));
+        };
+        let new = || Account::new(None, Origin::Webhook, now_ms);
+        let account = self.accounts.entry(id.clone()).or_insert_with(new);
+        (account.category, account.standing) = (Some(category), standing);
+        self.unsaved.insert(id.clone());
+        if account.is_fetched() {
+            self.open_tables(id, |_| None, now_ms);
+        }
+        None
+    }
+
+    fn when_registered(&self, id: &IntegrationId) -> Reaction {
+        match self.accounts.get(id) {
+            Some(account) if !account.registered => Reaction::Register(id.clone()),
+            _ => ACCEPTED,
+        }
+    }
+
+    /// Does for one endpoint what a notification causes.
+    fn mark(&mut self, id: &IntegrationId, step: &Step, now_ms: i64) {
+        let id = TableId {
+            integration: id.clone(),
+            endpoint: step.endpoint.name().clone(),
+        };
+        let Some(table) = self.tables.get_mut(&id) else {
+            return;
+        };
+        if table.off.is_some() {
+            return;
+        }
+        if !step.stale.is_empty() && table.stale_since.is_none() {
+            table.stale_since = Some(now_ms);
+            self.time_snapshot(&id, now_ms);
+        }
+        let table = self.tables.get_mut(&id).expect("found above");
+        if step.action == Action::Save {
+            return;
+        }
+        table.notified_at.get_or_insert(now_ms);
+        if step.action == Action::Delta && table.base.is_some() {
+            self.queue.want(&id, Kind::Delta, Lane::Notified);
+            return;
+        }
+        // A first snapshot is wanted already, and covers what is announced before it begins.
+        let due_ms = next_snapshot_instead(table.snapshot_base, now_ms);
+        if due_ms <= now_ms {
+            table.snapshot_wanted = true;
+            self.queue.want(&id, Kind::Snapshot, Lane::Notified);
+        } else {
+            self.agenda.set(Due::Instead(id), due_ms);
+        }
+    }
+
+    /// Adds the tables of an integration that are missing, and asks for all of them.
+    fn open_tables(
+        &mut self,
+        id: &IntegrationId,
+        covered: impl Fn(&TableId) -> Option<Coverage>,
+        now_ms: i64,
+    ) {
+        let Some(category) = self.accounts.get(id).and_then(|account| account.category) else {
+            return;
+        };
+        let own = self.rules.endpoints.iter().filter(|e| e.category == category);
+        for endpoint in own.cloned().collect::<Vec<_>>() {
+            let table_id = TableId {
+                integration: id.clone(),
+                endpoint: endpoint.name().clone(),
+            };
+            if !self.tables.contains_key(&table_id) {
+                let coverage = covered(&table_id).unwrap_or_default();
+                self.with_heartbeat += usize::from(endpoint.updated_after);
+                let table = Table::covered(endpoint, &coverage);
+                self.tables.insert(table_id.clone(), table);
+                self.want_all(&table_id, now_ms);
+            }
+            self.time_table(&table_id, now_ms);
+        }
+        self.time_silence(id, now_ms);
+    }
+
+    fn close_table(&mut self, id: &TableId) {
+        if let Some(table) = self.tables.remove(id) {
+            self.with_heartbeat -= usize::from(table.endpoint.updated_after);
+        }
+        self.queue.forget(id);
+        self.forget_timers(id);
+    }
+
+    /// Asks for what brings a table up to date: a delta, or a snapshot where no delta can.
+    fn want_all(&mut self, id: &TableId, now_ms: i64) {
+        let Some(table) = self.tables.get_mut(id) else {
+            return;
+        };
+        if table.endpoint.updated_after && table.base.is_some() {
+            self.queue.want(id, Kind::Delta, Lane::CatchUp);
+            return;
+        }
+        let due_ms = next_snapshot_instead(table.snapshot_base, now_ms);
+        if due_ms > now_ms {
+            self.agenda.set(Due::Instead(id.clone()), due_ms);
+        } else if !table.snapshot_wanted {
+            table.snapshot_wanted = true;
+            self.queue.want(id, Kind::Snapshot, Lane::Snapshot);
+        }
+    }
+
+    fn is_configured(&self, id: &IntegrationId) -> bool {
+        self.rules.only.as_ref().is_none_or(|only| only.contains(id))
+    }
+}

@@ -1,0 +1,86 @@
+//! One integration, as the dispatcher knows it.
+
+use crate::ids::{Category, IntegrationId};
+use crate::lake::Registration;
+use crate::plan::{Rhythm, Standing, Suspicion};
+
+/// What is known of an integration.
+#[derive(Debug)]
+pub(in crate::source) struct Account {
+    /// `None` until Kombo was asked.
+    pub(in crate::source) category: Option<Category>,
+    pub(in crate::source) standing: Standing,
+    /// Since when, in milliseconds on Kombo's clock.
+    pub(in crate::source) since_ms: i64,
+    /// How it became known: `configuration`, `webhook`.
+    origin: &'static str,
+    /// When it became known.
+    known_ms: i64,
+    /// Looks at it in a row that found it no better.
+    pub(in crate::source) tries: u32,
+    /// Kombo is being asked for it.
+    pub(in crate::source) asking: bool,
+    /// The registry has it: its webhooks may be acknowledged.
+    pub(in crate::source) registered: bool,
+    pub(in crate::source) rhythm: Rhythm,
+    /// Why its notifications are suspected not to come.
+    pub(in crate::source) suspicion: Option<Suspicion>,
+}
+
+/// How an integration became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::source) enum Origin {
+    Configuration,
+    Webhook,
+}
+
+impl Account {
+    pub(super) fn new(category: Option<Category>, origin: Origin, now_ms: i64) -> Self {
+        Self {
+            category,
+            standing: Standing::Active,
+            since_ms: now_ms,
+            origin: match origin {
+                Origin::Configuration => "configuration",
+                Origin::Webhook => "webhook",
+            },
+            known_ms: now_ms,
+            tries: 0,
+            asking: false,
+            registered: false,
+            rhythm: Rhythm::default(),
+            suspicion: None,
+        }
+    }
+
+    /// Takes over what the registry says of an integration.
+    pub(super) fn stored(registration: &Registration, now_ms: i64) -> Self {
+        let origin = match registration.origin.as_str() {
+            "webhook" => Origin::Webhook,
+            _ => Origin::Configuration,
+        };
+        Self {
+            // A word of a newer build: what it means is found out by fetching.
+            standing: Standing::from_name(&registration.state).unwrap_or(Standing::Active),
+            registered: true,
+            known_ms: registration.since_ms,
+            ..Self::new(Some(registration.category), origin, now_ms)
+        }
+    }
+
+    /// Returns whether its tables are fetched.
+    pub(super) fn is_fetched(&self) -> bool {
+        self.category.is_some() && self.standing.is_fetched()
+    }
+
+    /// Returns the row for the registry; `None` while its category is not known.
+    pub(super) fn registration(&self, id: &IntegrationId) -> Option<Registration> {
+        Some(Registration {
+            integration: id.clone(),
+            category: self.category?,
+            origin: self.origin.to_owned(),
+            state: self.standing.as_str().to_owned(),
+            since_ms: self.known_ms,
+        })
+    }
+}

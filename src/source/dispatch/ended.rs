@@ -1,0 +1,219 @@
+//! Fetches: which is next, and what an ended one means for its table and its integration.
+
+use std::sync::Arc;
+
+use super::standings::millis;
+use super::{Account, Dispatch, Due, KeyPause};
+use crate::catalog::Endpoint;
+use crate::fetch::Lane;
+use crate::ids::TableId;
+use crate::lake::Coverage;
+use crate::plan::{Kind, ModelOff, Standing, Work};
+use crate::time::Base;
+
+/// How soon a table is fetched again whose fetch another writer overtook.
+const AFTER_LOST_RACE_MS: i64 = 5_000;
+
+/// A fetch that runs.
+#[derive(Debug)]
+pub(in crate::source) struct Fetching {
+    pub(in crate::source) work: Work,
+    pub(in crate::source) endpoint: Arc<Endpoint>,
+    pub(in crate::source) started_ms: i64,
+    /// A notification asked for it.
+    announced: bool,
+}
+
+/// How a fetch ended.
+#[derive(Debug)]
+pub(in crate::source) enum Ended {
+    /// Its rows are in the lake, or were already.
+    Covered {
+        snapshot: bool,
+        base: Option<Base>,
+        /// Rows that changed since the fetch before; `None` when that cannot be told.
+        changed_rows: Option<u64>,
+        rest_values: u64,
+    },
+    /// Another writer moved the table's bases meanwhile, to these.
+    Overtaken(Coverage),
+    /// Nothing was committed.
+    Failed(Failed),
+}
+
+/// How far a failure reaches.
+#[derive(Debug)]
+pub(in crate::source) enum Failed {
+    /// Every request with this key would fail.
+    Key,
+    /// Every table of the integration would.
+    Integration(Standing),
+    /// The integration does not offer this table.
+    Off(ModelOff),
+    /// This fetch; the next one may succeed.
+    Once(String),
+}
+
+impl Dispatch {
+    /// Takes out the fetch that is next, from a lane with room.
+    pub(in crate::source) fn next(
+        &mut self,
+        now_ms: i64,
+        room: impl Fn(Lane) -> bool,
+    ) -> Option<Fetching> {
+        if self.key.is_some() {
+            return None;
+        }
+        let work = self.queue.next(room)?;
+        let table = self.tables.get(&work.table);
+        let table = table.expect("what waits is a table of ours: both are forgotten together");
+        Some(Fetching {
+            announced: table.notified_at.is_some(),
+            endpoint: Arc::clone(&table.endpoint),
+            started_ms: now_ms,
+            work,
+        })
+    }
+
+    /// Takes in how a fetch ended. Returns how long ago the notification came that it answers, in milliseconds.
+    pub(in crate::source) fn ended(
+        &mut self,
+        fetching: &Fetching,
+        ended: Ended,
+        now_ms: i64,
+    ) -> Option<i64> {
+        let work = &fetching.work;
+        match ended {
+            Ended::Covered {
+                snapshot,
+                base,
+                changed_rows,
+                rest_values,
+            } => {
+                self.queue.committed(work);
+                if let Some(rows) = changed_rows.filter(|rows| *rows > 0) {
+                    self.judge(fetching, rows, now_ms);
+                }
+                let answered = self.covered(fetching, snapshot, base, rest_values);
+                self.time_table(&work.table, now_ms);
+                return answered.map(|notified_at| now_ms.saturating_sub(notified_at));
+            }
+            Ended::Overtaken(coverage) => self.overtaken(fetching, &coverage, now_ms),
+            Ended::Failed(failed) => self.failed(fetching, failed, now_ms),
+        }
+        None
+    }
+
+    /// Returns when the notification came that the fetch answers.
+    fn covered(
+        &mut self,
+        fetching: &Fetching,
+        snapshot: bool,
+        base: Option<Base>,
+        rest_values: u64,
+    ) -> Option<i64> {
+        if let Some(account) = self.accounts.get_mut(&fetching.work.table.integration) {
+            account.tries = 0;
+        }
+        let table = self.tables.get_mut(&fetching.work.table)?;
+        table.recovered();
+        table.rest_values = rest_values;
+        table.base = table.base.max(base);
+        if snapshot {
+            table.snapshot_base = table.snapshot_base.max(base);
+            // What went stale while it ran may have been read before.
+            table.stale_since = table.stale_since.filter(|since| *since >= fetching.started_ms);
+        }
+        if fetching.work.kind == Kind::Snapshot {
+            table.snapshot_wanted = false;
+        }
+        table.notified_at.take_if(|at| *at <= fetching.started_ms)
+    }
+
+    /// Another writer was faster. Its snapshot serves the schedule as well as ours; what was announced stays dirty, since
+    /// nobody knows when the other fetch began.
+    fn overtaken(&mut self, fetching: &Fetching, coverage: &Coverage, now_ms: i64) {
+        let work = &fetching.work;
+        self.queue.failed(work);
+        let newer = self.tables.get_mut(&work.table).is_some_and(|table| {
+            let newer = coverage.snapshot_base > table.snapshot_base;
+            table.take_over(coverage);
+            newer
+        });
+        if work.kind == Kind::Snapshot && newer {
+            if let Some(table) = self.tables.get_mut(&work.table) {
+                table.snapshot_wanted = false;
+            }
+            self.queue.retry(&work.table, Kind::Delta);
+            self.time_table(&work.table, now_ms);
+        } else {
+            let again = Due::Retry(work.table.clone(), work.kind);
+            self.agenda.set(again, now_ms.saturating_add(AFTER_LOST_RACE_MS));
+        }
+    }
+
+    /// Holds rows that a heartbeat found against the integration's notifications.
+    fn judge(&mut self, fetching: &Fetching, rows: u64, now_ms: i64) {
+        let work = &fetching.work;
+        let heartbeat = work.lane == Lane::CatchUp && work.kind == Kind::Delta;
+        if !heartbeat || fetching.announced {
+            return;
+        }
+        // Announced while it ran: the notification was only slower.
+        let table = self.tables.get(&work.table);
+        if table.is_some_and(|table| table.notified_at.is_some()) {
+            return;
+        }
+        let id = work.table.integration.clone();
+        if let Some(account) = self.accounts.get_mut(&id) {
+            account.rhythm.unannounced(now_ms, rows);
+            self.time_silence(&id, now_ms);
+        }
+    }
+
+    fn failed(&mut self, fetching: &Fetching, failed: Failed, now_ms: i64) {
+        let Fetching { work, .. } = fetching;
+        self.queue.failed(work);
+        let retry = Due::Retry(work.table.clone(), work.kind);
+        match failed {
+            Failed::Key => {
+                self.queue.retry(&work.table, work.kind);
+                self.key_refused(now_ms);
+            }
+            Failed::Integration(standing) => {
+                let id = &work.table.integration;
+                // Other fetches that were under way say the same.
+                if self.accounts.get(id).is_some_and(Account::is_fetched) {
+                    self.stands(id, standing, now_ms);
+                }
+            }
+            Failed::Off(reason) => self.switched_off(&work.table, reason, now_ms),
+            Failed::Once(message) => {
+                if let Some(table) = self.tables.get_mut(&work.table) {
+                    let wait = table.failed(message, now_ms);
+                    self.agenda.set(retry, now_ms.saturating_add(millis(wait)));
+                }
+            }
+        }
+    }
+
+    /// Takes a table out of turn until it is looked at again.
+    fn switched_off(&mut self, id: &TableId, reason: ModelOff, now_ms: i64) {
+        let Some(table) = self.tables.get_mut(id) else {
+            return;
+        };
+        let wait = table.switched_off(reason);
+        self.queue.forget(id);
+        self.forget_timers(id);
+        let again_ms = now_ms.saturating_add(millis(wait));
+        self.agenda.set(Due::TryOff(id.clone()), again_ms);
+    }
+
+    fn key_refused(&mut self, now_ms: i64) {
+        if self.key.is_none() {
+            let pause = KeyPause::default();
+            self.agenda.set(Due::Key, now_ms.saturating_add(pause.wait_ms()));
+            self.key = Some(pause);
+        }
+    }
+}

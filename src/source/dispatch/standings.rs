@@ -1,0 +1,207 @@
+//! Whether integrations can be read, and what becomes of those that cannot for now.
+//!
+//! Parked means out of turn, with an interval of its own until Kombo is asked again; it never means that rows are gone.
+
+use std::time::Duration;
+
+use super::{Dispatch, Due};
+use crate::ids::{Category, IntegrationId, TableId};
+use crate::lake::{Coverage, Registration};
+use crate::plan::Standing;
+
+/// Kombo is asked for a parked integration at most this often because of its webhooks.
+const SOONEST_LOOK_MS: i64 = 60_000;
+
+/// The wait before a question is asked again that brought no answer; it doubles.
+const FIRST_LOOK: Duration = Duration::from_secs(30);
+const LONGEST_LOOK: Duration = Duration::from_mins(15);
+
+/// The wait before a refused key is tried again; it doubles.
+const FIRST_KEY: Duration = Duration::from_mins(1);
+const LONGEST_KEY: Duration = Duration::from_mins(15);
+
+/// A key that Kombo refuses: nothing is fetched until it is taken.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct KeyPause {
+    looks: u32,
+}
+
+impl KeyPause {
+    pub(super) fn wait_ms(self) -> i64 {
+        doubled_ms(FIRST_KEY, self.looks, LONGEST_KEY)
+    }
+}
+
+/// What Kombo says of an integration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::source) struct Found {
+    /// `None` for one that this build does not know.
+    pub(in crate::source) category: Option<Category>,
+    pub(in crate::source) standing: Standing,
+}
+
+/// Why Kombo does not say what an integration is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::source) enum LookFailed {
+    /// It refuses the key.
+    Key,
+    /// The answer itself says how the integration stands.
+    Stands(Standing),
+    /// No answer; the next one may come.
+    Once,
+}
+
+impl Dispatch {
+    /// Takes in how an integration stands: parks it, wakes it, or lets it go.
+    pub(super) fn stands(&mut self, id: &IntegrationId, standing: Standing, now_ms: i64) {
+        let Some(account) = self.accounts.get_mut(id) else {
+            return;
+        };
+        let was_fetched = account.is_fetched();
+        if account.standing != standing {
+            (account.standing, account.since_ms) = (standing, now_ms);
+            self.unsaved.insert(id.clone());
+        }
+        // Counts until a fetch gets through: Kombo may call an integration readable whose rows it still refuses.
+        account.tries = account.tries.saturating_add(u32::from(!account.is_fetched()));
+        let account = &self.accounts[id];
+        let (is_fetched, look) = (account.is_fetched(), standing.recheck(account.tries.saturating_sub(1)));
+        if is_fetched && !was_fetched {
+            self.wake(id, now_ms);
+        } else if !is_fetched {
+            self.park(id);
+            match look {
+                Some(wait) => self.look_at(id, now_ms.saturating_add(millis(wait))),
+                None => {
+                    self.agenda.cancel(&Due::Look(id.clone()));
+                }
+            }
+        }
+    }
+
+    /// Takes in what Kombo answered when it was asked for an integration.
+    pub(in crate::source) fn looked(
+        &mut self,
+        id: &IntegrationId,
+        answer: Result<Found, LookFailed>,
+        covered: impl Fn(&TableId) -> Option<Coverage>,
+        now_ms: i64,
+    ) {
+        let Some(account) = self.accounts.get_mut(id) else {
+            return;
+        };
+        account.asking = false;
+        match answer {
+            Ok(found) => {
+                if account.category.is_none() && found.category.is_some() {
+                    account.category = found.category;
+                    account.standing = found.standing;
+                    self.unsaved.insert(id.clone());
+                    if self.accounts[id].is_fetched() {
+                        self.open_tables(id, covered, now_ms);
+                        return;
+                    }
+                }
+                self.stands(id, found.standing, now_ms);
+            }
+            Err(LookFailed::Stands(standing)) => self.stands(id, standing, now_ms),
+            Err(LookFailed::Once | LookFailed::Key) => {
+                let wait_ms = doubled_ms(FIRST_LOOK, account.tries, LONGEST_LOOK);
+                account.tries = account.tries.saturating_add(1);
+                self.look_at(id, now_ms.saturating_add(wait_ms));
+            }
+        }
+    }
+
+    /// Takes in whether Kombo takes the key again.
+    pub(in crate::source) fn key_tried(&mut self, taken: bool, now_ms: i64) {
+        let Some(pause) = &mut self.key else {
+            return;
+        };
+        if taken {
+            self.key = None;
+            return;
+        }
+        pause.looks = pause.looks.saturating_add(1);
+        let wait_ms = pause.wait_ms();
+        self.agenda.set(Due::Key, now_ms.saturating_add(wait_ms));
+    }
+
+    /// Returns whether Kombo refuses the key.
+    pub(in crate::source) fn is_key_refused(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// Returns the rows that the registry lacks.
+    pub(in crate::source) fn unsaved(&self) -> Vec<Registration> {
+        let known = self.unsaved.iter().filter_map(|id| {
+            let account = self.accounts.get(id)?;
+            account.registration(id)
+        });
+        known.collect()
+    }
+
+    /// Notes that the registry has these rows.
+    pub(in crate::source) fn saved(&mut self, registrations: &[Registration]) {
+        for saved in registrations {
+            let id = &saved.integration;
+            let Some(account) = self.accounts.get_mut(id) else {
+                continue;
+            };
+            account.registered = true;
+            // What changed while it was written is written next time.
+            if account.registration(id).as_ref() == Some(saved) {
+                self.unsaved.remove(id);
+            }
+        }
+    }
+
+    /// Has Kombo asked for an integration soon, but not more often than its webhooks could make us.
+    pub(super) fn look_soon(&mut self, id: &IntegrationId, now_ms: i64) {
+        let due = Due::Look(id.clone());
+        let soon_ms = now_ms.saturating_add(SOONEST_LOOK_MS);
+        if self.agenda.at(&due).is_some_and(|at| at > soon_ms) {
+            self.agenda.set(due, soon_ms);
+        }
+    }
+
+    fn look_at(&mut self, id: &IntegrationId, at_ms: i64) {
+        self.agenda.set(Due::Look(id.clone()), at_ms);
+    }
+
+    fn wake(&mut self, id: &IntegrationId, now_ms: i64) {
+        self.agenda.cancel(&Due::Look(id.clone()));
+        self.open_tables(id, |_| None, now_ms);
+        for table in self.tables_of(id) {
+            self.want_all(&table, now_ms);
+        }
+    }
+
+    /// Takes an integration's tables out of turn. They are all asked for when it wakes.
+    fn park(&mut self, id: &IntegrationId) {
+        self.queue.remove(id);
+        for table in self.tables_of(id) {
+            self.forget_timers(&table);
+            if let Some(table) = self.tables.get_mut(&table) {
+                (table.notified_at, table.snapshot_wanted) = (None, false);
+            }
+        }
+        self.agenda.cancel(&Due::Silence(id.clone()));
+    }
+
+    pub(super) fn tables_of(&self, id: &IntegrationId) -> Vec<TableId> {
+        let own = self.rules.endpoints.iter().map(|endpoint| TableId {
+            integration: id.clone(),
+            endpoint: endpoint.name().clone(),
+        });
+        own.filter(|table| self.tables.contains_key(table)).collect()
+    }
+}
+
+fn doubled_ms(first: Duration, doublings: u32, longest: Duration) -> i64 {
+    millis(first.saturating_mul(1 << doublings.min(16)).min(longest))
+}
+
+pub(super) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,110 @@
+//! One table, as the dispatcher knows it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::catalog::Endpoint;
+use crate::lake::Coverage;
+use crate::plan::ModelOff;
+use crate::time::{Base, Tier};
+
+/// The wait after a first failure; it doubles with each further one.
+const FIRST_RETRY: Duration = Duration::from_secs(10);
+
+/// The longest wait between two tries of a table that fails.
+const LONGEST_RETRY: Duration = Duration::from_mins(15);
+
+/// What is known of a table.
+#[derive(Debug)]
+pub(in crate::source) struct Table {
+    pub(in crate::source) endpoint: Arc<Endpoint>,
+    /// Up to when its rows are in the lake, or known to be the lake's.
+    pub(in crate::source) base: Option<Base>,
+    pub(in crate::source) snapshot_base: Option<Base>,
+    /// A snapshot waits or runs.
+    pub(in crate::source) snapshot_wanted: bool,
+    /// Since when nested copies may be stale.
+    pub(in crate::source) stale_since: Option<i64>,
+    /// When the first notification came that no committed fetch has covered.
+    pub(in crate::source) notified_at: Option<i64>,
+    pub(in crate::source) failures: u32,
+    pub(in crate::source) error: Option<TableError>,
+    pub(in crate::source) off: Option<Off>,
+    /// Values of the last fetches that fitted no column.
+    pub(in crate::source) rest_values: u64,
+}
+
+/// Why the last fetch of a table failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::source) struct TableError {
+    /// The error with its causes: holds no row values.
+    pub(in crate::source) message: String,
+    /// When the first failure in a row happened.
+    pub(in crate::source) since_ms: i64,
+}
+
+/// A table that the integration does not offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::source) struct Off {
+    pub(in crate::source) reason: ModelOff,
+    /// Looks in a row that changed nothing.
+    looks: u32,
+}
+
+impl Table {
+    /// Makes a table of which the lake holds this much.
+    pub(super) fn covered(endpoint: Arc<Endpoint>, coverage: &Coverage) -> Self {
+        let mut table = Self::unknown(endpoint);
+        table.take_over(coverage);
+        table
+    }
+
+    fn unknown(endpoint: Arc<Endpoint>) -> Self {
+        Self {
+            endpoint,
+            base: None,
+            snapshot_base: None,
+            snapshot_wanted: false,
+            stale_since: None,
+            notified_at: None,
+            failures: 0,
+            error: None,
+            off: None,
+            rest_values: 0,
+        }
+    }
+
+    /// Takes in what the lake holds. A delta needs all bases: where one is missing, only a snapshot covers the table.
+    pub(super) fn take_over(&mut self, coverage: &Coverage) {
+        let bases = Tier::ALL.map(|tier| coverage.bases.get(tier));
+        if bases.iter().all(Option::is_some) {
+            self.base = self.base.max(bases[0]);
+        }
+        self.snapshot_base = self.snapshot_base.max(coverage.snapshot_base);
+    }
+
+    /// Notes a failure and returns how long to wait before the next try.
+    pub(super) fn failed(&mut self, message: String, now_ms: i64) -> Duration {
+        let since_ms = self.error.as_ref().map_or(now_ms, |error| error.since_ms);
+        self.error = Some(TableError { message, since_ms });
+        let doublings = self.failures.min(16);
+        self.failures = self.failures.saturating_add(1);
+        FIRST_RETRY
+            .saturating_mul(1 << doublings)
+            .min(LONGEST_RETRY)
+    }
+
+    /// Notes that the integration does not offer the table, and returns when to look again.
+    pub(super) fn switched_off(&mut self, reason: ModelOff) -> Duration {
+        let looks = self.off.map_or(0, |off| off.looks.saturating_add(1));
+        self.off = Some(Off { reason, looks });
+        (self.failures, self.error, self.notified_at) = (0, None, None);
+        self.snapshot_wanted = false;
+        reason.recheck(looks)
+    }
+
+    /// Notes that a fetch got through.
+    pub(super) fn recovered(&mut self) {
+        (self.failures, self.error, self.off) = (0, None, None);
+    }
+}

@@ -1,0 +1,99 @@
+//! Writing integrations down before their first webhook is acknowledged: many at once, one log entry.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::dispatch::Dispatch;
+use super::intake::overloaded;
+use super::registry::Registry;
+use crate::ids::IntegrationId;
+use crate::lake::{LakeError, Registration};
+use crate::listener::Overloaded;
+use crate::metrics::Metrics;
+
+/// Webhooks that wait for the registry. More are answered 503.
+const WAITING: usize = 1_024;
+
+/// The wait after a failure.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+type Answer = oneshot::Sender<Result<(), Overloaded>>;
+
+/// Who waits for the registry, and whether it is being written.
+#[derive(Debug, Default)]
+pub(super) struct Registrar {
+    waiting: Vec<(IntegrationId, &'static str, Answer)>,
+    busy: bool,
+    not_before: Option<Instant>,
+}
+
+/// A write that ended.
+pub(super) struct Saved {
+    rows: Vec<Registration>,
+    result: Result<(), LakeError>,
+}
+
+impl Registrar {
+    /// Returns whether the registry may be written now.
+    pub(super) fn is_free(&self) -> bool {
+        !self.busy && self.not_before.is_none_or(|at| at <= Instant::now())
+    }
+
+    /// Lets a webhook wait until its integration is written down; gives it back when too many wait.
+    pub(super) fn wait(
+        &mut self,
+        id: IntegrationId,
+        label: &'static str,
+        answer: Answer,
+    ) -> Result<(), Answer> {
+        if self.waiting.len() >= WAITING {
+            return Err(answer);
+        }
+        self.waiting.push((id, label, answer));
+        Ok(())
+    }
+
+    /// Begins to write rows.
+    pub(super) fn save<S: Registry>(
+        &mut self,
+        sink: S,
+        rows: Vec<Registration>,
+    ) -> impl Future<Output = Saved> + Send + use<S> {
+        self.busy = true;
+        async move {
+            let result = sink.register(&rows).await;
+            Saved { rows, result }
+        }
+    }
+
+    /// Takes in how a write ended, and answers those it was for.
+    pub(super) fn saved(&mut self, saved: Saved, dispatch: &mut Dispatch, metrics: &Metrics) {
+        self.busy = false;
+        let Saved { rows, result } = saved;
+        match result {
+            Ok(()) => {
+                dispatch.saved(&rows);
+                self.not_before = None;
+            }
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, advice = error.advice(), "integrations cannot be written down");
+                self.not_before = Some(Instant::now() + RETRY_AFTER);
+            }
+        }
+        let failed = self.not_before.is_some();
+        for (id, label, answer) in std::mem::take(&mut self.waiting) {
+            if dispatch.is_registered(&id) {
+                metrics.notification(label, "accepted");
+                drop(answer.send(Ok(())));
+            } else if failed {
+                metrics.notification(label, "overloaded");
+                drop(answer.send(Err(overloaded())));
+            } else {
+                self.waiting.push((id, label, answer));
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What the service keeps beside its rows: which integrations there are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::catalog::Endpoint;
+use crate::ids::IntegrationKey;
+use crate::lake::{Coverage, Lake, LakeError, Registration};
+
+/// Remembers integrations, and knows at a start what is held of their tables.
+pub trait Registry: Send + Sync {
+    /// Returns every integration that was ever written down.
+    fn registered(&self) -> impl Future<Output = Result<Vec<Registration>, LakeError>> + Send;
+
+    /// Writes integrations down, new ones and changes. Returns once they are durable.
+    fn register(
+        &self,
+        integrations: &[Registration],
+    ) -> impl Future<Output = Result<(), LakeError>> + Send;
+
+    /// Returns what is held of all tables of an endpoint, in one pass.
+    fn held(
+        &self,
+        endpoint: &Arc<Endpoint>,
+    ) -> impl Future<Output = Result<HashMap<IntegrationKey, Coverage>, LakeError>> + Send;
+}
+
+impl Registry for Lake {
+    async fn registered(&self) -> Result<Vec<Registration>, LakeError> {
+        Lake::registered(self).await
+    }
+
+    async fn register(&self, integrations: &[Registration]) -> Result<(), LakeError> {
+        Lake::register(self, integrations).await
+    }
+
+    async fn held(
+        &self,
+        endpoint: &Arc<Endpoint>,
+    ) -> Result<HashMap<IntegrationKey, Coverage>, LakeError> {
+        let overview = self.overview(endpoint).await?;
+        let integrations = overview.into_iter().flat_map(|overview| overview.integrations);
+        Ok(integrations
+            .map(|(key, held)| (key, held.coverage))
+            .collect())
+    }
+}

@@ -1,0 +1,291 @@
+//! The loop: webhooks, ended fetches, signals and time in; fetches and questions out.
+//!
+//! Everything that waits runs in one `JoinSet`, every channel has a bound, and the loop itself never waits for the network
+//! or the disk. Cancelling is safe at any `.await`: what is not committed is not visible, and what was announced is dirty
+//! again after a start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout_at};
+use tracing::{info, warn};
+
+use super::dispatch::{Ask, Dispatch, Fetching, Reaction};
+use super::fetches::{Carried, FetchTask, Watched};
+use super::hints::Hints;
+use super::intake::{Received, overloaded};
+use super::looks::{KeyLook, Look, look_at, try_key};
+use super::registrar::{Registrar, Saved};
+use super::registry::Registry;
+use super::slots::Slots;
+use super::{Command, Parts, SourceError};
+use crate::api::KomboApi;
+use crate::ids::TableId;
+use crate::ingest::Ingest;
+use crate::lake::LakeError;
+use crate::metrics::Metrics;
+use crate::sink::Sink;
+use crate::status::Notes;
+use crate::time::Clock;
+
+/// Fetches that run or wait for their commit; more would only hold memory.
+const MAX_TASKS: usize = 1_000;
+
+/// How often gauges, notes and hints are brought up to date.
+const TICK: Duration = Duration::from_secs(5);
+
+/// How often bases that empty deltas moved are written down.
+const FLUSH_EVERY: Duration = Duration::from_hours(1);
+
+/// How often the sink is told during a shutdown that nothing is left to wait for.
+const LAST_FLUSH_EVERY: Duration = Duration::from_millis(100);
+
+/// The running service.
+pub(super) struct Service<A, S> {
+    pub(super) dispatch: Dispatch,
+    pub(super) ingest: Ingest<A, S>,
+    pub(super) api: Arc<A>,
+    pub(super) sink: S,
+    pub(super) slots: Slots,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Metrics,
+    pub(super) hints: Hints,
+    pub(super) notes: watch::Sender<Notes>,
+    pub(super) inbox: mpsc::Receiver<Received>,
+    pub(super) commands: mpsc::Receiver<Command<A>>,
+    pub(super) drain_limit: Duration,
+    pub(super) registrar: Registrar,
+    pub(super) tasks: JoinSet<Report>,
+    pub(super) running: std::collections::HashSet<TableId>,
+    pub(super) hinted: Vec<TableId>,
+    pub(super) last_flush: Instant,
+    pub(super) flushing: bool,
+}
+
+/// What a task brings back.
+pub(super) enum Report {
+    Fetched(Box<Carried>),
+    Looked(Look),
+    KeyTried(KeyLook),
+    Saved(Saved),
+    Flushed(Result<(), LakeError>),
+}
+
+impl<A, S> Service<A, S>
+where
+    A: KomboApi + 'static,
+    S: Sink + Registry + Clone + 'static,
+{
+    /// Runs until the shutdown comes, and then until what is under way has ended, within a limit.
+    pub(super) async fn run(
+        mut self,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), SourceError> {
+        let mut shutdown = Box::pin(shutdown);
+        let mut ticks = ticks();
+        info!(tables = self.dispatch.table_count(), "started");
+        loop {
+            self.pass();
+            let next_due = self.next_due();
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                Some(command) = self.commands.recv() => self.command(command),
+                Some(report) = self.tasks.join_next() => self.report(report),
+                Some(received) = self.inbox.recv() => self.receive(received),
+                () = self.slots.freed() => {}
+                () = sleep_until(next_due) => {}
+                _ = ticks.tick() => self.tick(),
+            }
+        }
+        self.drain().await;
+        Ok(())
+    }
+
+    /// Does what is due and starts what there is room for.
+    fn pass(&mut self) {
+        let now_ms = self.now_ms();
+        for question in self.dispatch.pass(now_ms) {
+            let api = Arc::clone(&self.api);
+            match question {
+                Ask::Integration(id) => {
+                    let look = look_at(api, self.sink.clone(), self.dispatch.endpoints(), id);
+                    self.tasks.spawn(async move { Report::Looked(look.await) });
+                }
+                Ask::Key => {
+                    self.tasks.spawn(async move { Report::KeyTried(try_key(api).await) });
+                }
+            }
+        }
+        while self.tasks.len() < MAX_TASKS {
+            let slots = self.slots.clone();
+            let Some(fetching) = self.dispatch.next(now_ms, |lane| slots.has_room(lane)) else {
+                break;
+            };
+            self.start(fetching, now_ms);
+        }
+        self.save();
+    }
+
+    fn start(&mut self, fetching: Fetching, now_ms: i64) {
+        let slot = self.slots.take(fetching.work.lane);
+        self.running.insert(fetching.work.table.clone());
+        let task = FetchTask {
+            ingest: self.ingest.clone(),
+            watched: Watched::new(self.metrics.clone()),
+            fetching,
+            now_ms,
+        };
+        self.tasks.spawn(async move { Report::Fetched(Box::new(task.run(slot).await)) });
+    }
+
+    /// Has the registry write what it lacks, one entry for all.
+    fn save(&mut self) {
+        if !self.registrar.is_free() {
+            return;
+        }
+        let unsaved = self.dispatch.unsaved();
+        if unsaved.is_empty() {
+            return;
+        }
+        let save = self.registrar.save(self.sink.clone(), unsaved);
+        self.tasks.spawn(async move { Report::Saved(save.await) });
+    }
+
+    fn receive(&mut self, received: Received) {
+        let Received { webhook, answer } = received;
+        let label = webhook.label();
+        match self.dispatch.webhook(&webhook, self.now_ms()) {
+            Reaction::Acknowledge(outcome) => {
+                self.metrics.notification(label, outcome);
+                // Whoever waited may be gone; the bits are set all the same.
+                drop(answer.send(Ok(())));
+            }
+            Reaction::Register(id) => {
+                if let Err(answer) = self.registrar.wait(id, label, answer) {
+                    self.metrics.notification(label, "overloaded");
+                    drop(answer.send(Err(overloaded())));
+                }
+            }
+        }
+    }
+
+    fn report(&mut self, report: Result<Report, JoinError>) {
+        let now_ms = self.now_ms();
+        match report {
+            Ok(Report::Fetched(carried)) => self.fetched(*carried, now_ms),
+            Ok(Report::Looked(look)) => look.tell(&mut self.dispatch, now_ms),
+            Ok(Report::KeyTried(look)) => self.dispatch.key_tried(look.is_taken(), now_ms),
+            Ok(Report::Saved(saved)) => {
+                self.registrar.saved(saved, &mut self.dispatch, &self.metrics);
+            }
+            Ok(Report::Flushed(result)) => {
+                self.flushing = false;
+                if let Err(error) = result {
+                    let error: &dyn std::error::Error = &error;
+                    warn!(error, "bases of empty deltas were not written down; the next try is in an hour");
+                }
+            }
+            // A bug must not go on as if nothing had happened: what it left behind nobody knows.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => {}
+        }
+    }
+
+    fn fetched(&mut self, carried: Carried, now_ms: i64) {
+        self.running.remove(carried.table());
+        carried.record(&self.metrics);
+        carried.log();
+        let (fetching, ended) = carried.ended();
+        if let Some(latency_ms) = self.dispatch.ended(&fetching, ended, now_ms) {
+            let latency = Duration::from_millis(u64::try_from(latency_ms).unwrap_or(0));
+            self.metrics.notification_answered(latency);
+        }
+    }
+
+    fn command(&mut self, command: Command<A>) {
+        let Command { rules, held, parts } = command;
+        if let Some(Parts { api, ingest_settings, concurrency }) = parts {
+            self.api = Arc::clone(&api);
+            self.ingest = Ingest::new(api, self.sink.clone(), ingest_settings);
+            self.slots = Slots::new(concurrency);
+        }
+        let now_ms = self.now_ms();
+        self.dispatch.adopt(rules, |table| held.of(table), now_ms);
+        self.metrics.reloaded();
+        info!(tables = self.dispatch.table_count(), "configuration reloaded");
+    }
+
+    fn tick(&mut self) {
+        let now_ms = self.now_ms();
+        self.dispatch.gauge(&self.metrics, self.running.len(), now_ms);
+        self.notes.send_replace(self.dispatch.notes(now_ms));
+        self.write_hints();
+        if !self.flushing && self.last_flush.elapsed() >= FLUSH_EVERY {
+            (self.flushing, self.last_flush) = (true, Instant::now());
+            let (ingest, running) = (self.ingest.clone(), self.running.clone());
+            self.tasks.spawn(async move {
+                // A table that is being fetched would be overtaken by its own base.
+                let flushed = ingest.flush_bases(|table| running.contains(table)).await;
+                Report::Flushed(flushed)
+            });
+        }
+    }
+
+    fn write_hints(&mut self) {
+        let hinted = self.dispatch.announced();
+        if hinted == self.hinted {
+            return;
+        }
+        // Best effort: without hints every table is dirty at a start all the same.
+        if let Err(error) = self.hints.write(&hinted) {
+            warn!(%error, "the hint file cannot be written; set data_dir to a folder that can");
+        }
+        self.hinted = hinted;
+    }
+
+    /// Lets what is under way end, within the limit, and writes down what would else be found out again.
+    async fn drain(mut self) {
+        self.inbox.close();
+        self.write_hints();
+        let until = Instant::now() + self.drain_limit;
+        info!(fetches = self.running.len(), "shutting down");
+        while !self.tasks.is_empty() && Instant::now() < until {
+            self.sink.flush();
+            let soon = until.min(Instant::now() + LAST_FLUSH_EVERY);
+            if let Ok(Some(report)) = timeout_at(soon, self.tasks.join_next()).await {
+                self.report(report);
+            }
+        }
+        let left = self.running.len();
+        self.tasks.shutdown().await;
+        let flushed = timeout_at(until.max(Instant::now() + TICK), self.ingest.flush_bases(|_| false));
+        if !matches!(flushed.await, Ok(Ok(()))) {
+            warn!("bases of empty deltas were not written down: the next start asks for a little more");
+        }
+        self.write_hints();
+        self.notes.send_replace(self.dispatch.notes(self.now_ms()));
+        info!(left, "shut down");
+    }
+
+    fn next_due(&mut self) -> Instant {
+        let now = Instant::now();
+        let wait_ms = (self.dispatch.next_due()).map_or(i64::MAX, |due| due - self.now_ms());
+        let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0)).min(TICK);
+        now + wait
+    }
+
+    /// Returns the time on Kombo's clock; before its first answer, on ours.
+    fn now_ms(&self) -> i64 {
+        let server = self.api.server_now().map(|now| now.as_micros() / 1000);
+        server.unwrap_or_else(|| self.clock.wall_ms())
+    }
+}
+
+fn ticks() -> Interval {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
