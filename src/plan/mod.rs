@@ -5,17 +5,32 @@
 //! announces: heartbeats and full fetches, spread by hash. [`Queue`] holds what all of them asked for, once per table,
 //! and says which is next.
 //!
+//! Around that: [`Standing`] and [`ModelOff`] say what is not fetched for now and when to look again, [`Rhythm`] whether
+//! an integration's webhooks still come, and an [`Agenda`] holds all those instants.
+//!
 //! Nothing here reads a clock, waits or sends: instants come in as arguments, answers go out as values. So a crash has
 //! nothing to save, and every rule can be held against a simpler one in a test.
 
+mod agenda;
 mod causes;
 mod dirty;
 mod mode;
+mod model_off;
 mod queue;
+mod recheck;
+mod rhythm;
 mod schedule;
+mod standing;
 
+pub use agenda::Agenda;
 pub use causes::{Action, Cause, Plan, Planner, Step};
 pub use dirty::{Captured, DirtyBits};
 pub use mode::PlanMode;
+pub use model_off::ModelOff;
 pub use queue::{Kind, Queue, Work};
+pub use rhythm::{
+    ANNOUNCED_WITHIN, Rhythm, SILENCE_AT_LEAST, SILENCE_WHILE_LEARNING, Suspicion,
+    suspicious_period,
+};
 pub use schedule::{Heartbeats, SNAPSHOT_INSTEAD_EVERY, Schedule, next_snapshot_instead};
+pub use standing::Standing;

@@ -1,0 +1,76 @@
+//! Why one table of an integration cannot be fetched while the others can, and when to look again.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::recheck::Recheck;
+
+/// Why a model is off. Its rows stay as they are: nobody said that they were deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ModelOff {
+    /// The scope configuration switched it off.
+    Disabled,
+    /// The connected tool has no such model.
+    NotAvailable,
+    /// The connected account lacks a permission.
+    PermissionMissing,
+}
+
+impl ModelOff {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Disabled, Self::NotAvailable, Self::PermissionMissing];
+
+    /// Returns the word in `status` and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::NotAvailable => "not_available",
+            Self::PermissionMissing => "permission_missing",
+        }
+    }
+
+    /// Reads such a word. `None` for that of another build.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|off| off.as_str() == name)
+    }
+
+    /// Returns how long to wait before asking for the table again, after `tries` times that changed nothing.
+    ///
+    /// No webhook says that a scope was switched on, so a table is asked for once a day at least.
+    #[must_use]
+    pub fn recheck(self, tries: u32) -> Duration {
+        let recheck = Recheck {
+            first: Duration::from_hours(6),
+            longest: Duration::from_hours(24),
+        };
+        recheck.pause(tries)
+    }
+}
+
+impl fmt::Display for ModelOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_read_back() {
+        for off in ModelOff::ALL {
+            assert_eq!(ModelOff::from_name(off.as_str()), Some(off));
+        }
+        assert_eq!(ModelOff::from_name("off"), None);
+    }
+
+    #[test]
+    fn a_model_that_is_off_is_asked_for_after_six_hours_and_then_daily() {
+        let hours =
+            [0, 1, 2, 3, 90].map(|tries| ModelOff::Disabled.recheck(tries).as_secs() / 3600);
+        assert_eq!(hours, [6, 12, 24, 24, 24]);
+    }
+}

@@ -1,0 +1,226 @@
+//! Weeks of customers, single rules, and any history beside one that is kept whole.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SECOND: i64 = 1000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+/// A Monday, at midnight.
+const START: i64 = 1_790_553_600_000;
+
+/// Notified every `every` from `from` until `until`.
+fn notify(rhythm: &mut Rhythm, from: i64, until: i64, every: i64) {
+    let mut now = from;
+    while now < until {
+        rhythm.notified(now);
+        now += every;
+    }
+}
+
+/// Weeks of a customer who works from nine to six, Monday to Friday, and of whom it is said every ten minutes.
+fn office(weeks: i64) -> Vec<i64> {
+    let days = (0..7 * weeks).filter(|day| day % 7 < 5);
+    days.flat_map(|day| (9 * 6..18 * 6).map(move |tens| START + day * DAY + tens * 10 * MINUTE))
+        .collect()
+}
+
+#[test]
+fn nights_and_weekends_are_no_silence() {
+    let mut rhythm = Rhythm::default();
+    for now in office(8) {
+        assert_eq!(rhythm.suspicion(now), None, "at {} h", (now - START) / HOUR);
+        assert_eq!(rhythm.notified(now), None);
+    }
+}
+
+#[test]
+fn webhooks_that_die_are_missed_within_a_week() {
+    let mut rhythm = Rhythm::default();
+    let notified = office(3);
+    for now in &notified {
+        rhythm.notified(*now);
+    }
+    let last = *notified.last().expect("some");
+    assert_eq!(rhythm.suspicion(last + 63 * HOUR), None, "a weekend");
+    assert_eq!(
+        rhythm.suspicion(last + 7 * DAY),
+        Some(Suspicion::Silent { since_ms: last })
+    );
+}
+
+#[test]
+fn a_customer_who_is_heard_all_day_and_night_is_missed_after_six_hours() {
+    let mut rhythm = Rhythm::default();
+    notify(&mut rhythm, START, START + 8 * DAY, 5 * MINUTE);
+    let last = START + 8 * DAY - 5 * MINUTE;
+    assert_eq!(rhythm.suspicion(last + 6 * HOUR), None);
+    let look = rhythm.next_look(last).expect("silence comes up");
+    assert_eq!(look, last + 6 * HOUR + 1);
+    assert_eq!(
+        rhythm.suspicion(look),
+        Some(Suspicion::Silent { since_ms: last })
+    );
+    assert_eq!(rhythm.next_look(look), None);
+}
+
+#[test]
+fn the_first_weekend_is_no_silence() {
+    let mut rhythm = Rhythm::default();
+    notify(&mut rhythm, START, START + DAY, 5 * MINUTE);
+    let last = START + DAY - 5 * MINUTE;
+    assert_eq!(rhythm.suspicion(last + 72 * HOUR), None);
+    assert!(rhythm.suspicion(last + 72 * HOUR + 1).is_some());
+}
+
+#[test]
+fn an_integration_never_heard_is_not_silent() {
+    let mut rhythm = Rhythm::default();
+    assert_eq!(rhythm.suspicion(START + 400 * DAY), None);
+    assert_eq!(rhythm.next_look(START), None);
+    notify(&mut rhythm, START, START + 7 * MINUTE, MINUTE);
+    assert_eq!(rhythm.usual_gap(), None, "seven show no rhythm");
+    assert_eq!(rhythm.suspicion(START + 400 * DAY), None);
+}
+
+#[test]
+fn changes_that_nobody_announces_within_the_grace_are_suspicious() {
+    let mut rhythm = Rhythm::default();
+    rhythm.unannounced(START, 3);
+    rhythm.unannounced(START + 4 * MINUTE, 1);
+    assert_eq!(rhythm.suspicion(START + 5 * MINUTE - 1), None);
+    assert_eq!(rhythm.next_look(START), Some(START + 5 * MINUTE));
+    let suspicion = Some(Suspicion::Unannounced { since_ms: START });
+    assert_eq!(rhythm.suspicion(START + 5 * MINUTE), suspicion);
+    assert_eq!(rhythm.notified(START + HOUR), suspicion, "heard again");
+    assert_eq!(rhythm.suspicion(START + HOUR), None);
+}
+
+#[test]
+fn changes_announced_soon_after_a_heartbeat_found_them_are_not_suspicious() {
+    let mut rhythm = Rhythm::default();
+    rhythm.unannounced(START, 3);
+    assert_eq!(rhythm.notified(START + 4 * MINUTE), None);
+    assert_eq!(rhythm.suspicion(START + DAY), None);
+}
+
+#[test]
+fn a_heartbeat_that_finds_nothing_is_no_sign() {
+    let mut rhythm = Rhythm::default();
+    rhythm.unannounced(START, 0);
+    assert_eq!(rhythm.suspicion(START + DAY), None);
+    assert_eq!(rhythm.next_look(START), None);
+}
+
+#[test]
+fn one_outage_does_not_become_the_rhythm() {
+    let mut rhythm = Rhythm::default();
+    notify(&mut rhythm, START, START + 14 * DAY, 5 * MINUTE);
+    let usual = rhythm.usual_gap();
+    let back = START + 40 * DAY;
+    assert!(matches!(
+        rhythm.notified(back),
+        Some(Suspicion::Silent { .. })
+    ));
+    notify(&mut rhythm, back, back + DAY, 5 * MINUTE);
+    assert_eq!(rhythm.usual_gap(), usual);
+}
+
+#[test]
+fn a_customer_who_slows_down_is_followed_within_weeks() {
+    let mut rhythm = Rhythm::default();
+    notify(&mut rhythm, START, START + 28 * DAY, 5 * MINUTE);
+    notify(&mut rhythm, START + 28 * DAY, START + 70 * DAY, 5 * HOUR);
+    assert!(rhythm.usual_gap() >= Some(Duration::from_hours(5)));
+    assert!(rhythm.silence() >= Some(Duration::from_hours(40)));
+}
+
+#[test]
+fn suspects_are_asked_twelve_times_as_often_but_not_all_the_time() {
+    let hours = Duration::from_hours;
+    assert_eq!(suspicious_period(hours(6)), Duration::from_mins(30));
+    assert_eq!(suspicious_period(hours(1)), Duration::from_mins(15));
+    assert_eq!(
+        suspicious_period(Duration::from_mins(1)),
+        Duration::from_mins(1)
+    );
+}
+
+/// A history kept whole, with weights that are not rounded.
+#[derive(Default)]
+struct Whole {
+    gaps: Vec<(i64, i64)>,
+    first: i64,
+    last: i64,
+}
+
+impl Whole {
+    fn weights(&self) -> impl Iterator<Item = (i64, f64)> {
+        let age = |at: i64| (at - self.first) / HALF_LIFE_MS;
+        let now = age(self.last);
+        self.gaps.iter().map(move |(gap, at)| {
+            let halvings = i32::try_from(now - age(*at)).expect("few");
+            let gap_ms = i32::try_from(*gap / 1000).expect("short");
+            (*gap, f64::from(gap_ms) * 0.5_f64.powi(halvings))
+        })
+    }
+
+    /// The part of the time that lies in gaps of at most this length.
+    fn part_below(&self, limit: i64) -> f64 {
+        let all: f64 = self.weights().map(|(_, weight)| weight).sum();
+        let below = self.weights().filter(|(gap, _)| *gap <= limit);
+        below.map(|(_, weight)| weight).sum::<f64>() / all
+    }
+}
+
+proptest! {
+    #[test]
+    fn half_of_the_time_lies_in_gaps_up_to_the_usual_one(
+        gaps in prop::collection::vec((1..600_i64, prop_oneof![Just(10 * SECOND), Just(MINUTE), Just(HOUR / 4)]), 8..150),
+    ) {
+        let (mut rhythm, mut whole) = (Rhythm::default(), Whole { first: START, last: START, ..Whole::default() });
+        rhythm.notified(START);
+        for (many, unit) in gaps {
+            // What is beyond suspicious counts as just suspicious, by the rule of the rhythm itself.
+            let gap = many * unit;
+            let limit = rhythm.silence().map_or(i64::MAX, millis);
+            whole.last += gap;
+            rhythm.notified(whole.last);
+            whole.gaps.push((gap.min(limit), whole.last));
+        }
+        let usual = millis(rhythm.usual_gap().expect("enough heard"));
+        prop_assert!(whole.part_below(usual) >= 0.499);
+        prop_assert!(usual == MINUTE || whole.part_below(usual / 2) <= 0.501);
+    }
+
+    #[test]
+    fn a_suspicion_comes_up_when_it_was_said_to(
+        steps in prop::collection::vec((0..3_u8, 0..20 * HOUR), 1..80), wait in 0..400 * DAY,
+    ) {
+        let (mut rhythm, mut now) = (Rhythm::default(), START);
+        for (what, after) in steps {
+            now += after;
+            if what == 0 { rhythm.unannounced(now, 1); } else { rhythm.notified(now); }
+        }
+        let until = now + wait;
+        match rhythm.next_look(now) {
+            Some(at) if at <= until => {
+                prop_assert_eq!(rhythm.suspicion(at - 1), rhythm.suspicion(now));
+                prop_assert!(rhythm.suspicion(at).is_some());
+            }
+            _ => prop_assert_eq!(rhythm.suspicion(until), rhythm.suspicion(now)),
+        }
+    }
+
+    #[test]
+    fn instants_from_nowhere_are_taken(instants in prop::collection::vec(any::<i64>(), 0..40), now: i64) {
+        let mut rhythm = Rhythm::default();
+        for at in instants {
+            rhythm.unannounced(at, 1);
+            rhythm.notified(at);
+        }
+        let _known = (rhythm.suspicion(now), rhythm.next_look(now), rhythm.usual_gap());
+    }
+}
