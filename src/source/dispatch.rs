@@ -25,12 +25,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::catalog::Endpoint;
+use crate::fetch::Lane;
 use crate::ids::{Category, IntegrationId, TableId};
 use crate::lake::{Coverage, Registration};
 use crate::plan::{
-    Action, Agenda, Kind, Planner, Queue, Schedule, Standing, Step, Suspicion, next_snapshot_instead,
+    Action, Agenda, Kind, Planner, Queue, Schedule, Standing, Step, Suspicion,
+    next_snapshot_instead,
 };
-use crate::fetch::Lane;
 use crate::webhook::{IntegrationChange, IntegrationEvent, Notification, Webhook};
 
 use account::Origin;
@@ -164,7 +165,12 @@ impl Dispatch {
 
     fn notification(&mut self, notification: &Notification, now_ms: i64) -> Reaction {
         let id = &notification.integration;
-        let by_models = || notification.models.iter().find_map(|model| model.category());
+        let by_models = || {
+            notification
+                .models
+                .iter()
+                .find_map(|model| model.category())
+        };
         let category = notification.category.or_else(by_models);
         if let Some(refused) = self.introduce(id, category, Standing::Active, now_ms) {
             return refused;
@@ -191,7 +197,10 @@ impl Dispatch {
         if gone && !self.accounts.contains_key(id) {
             return Reaction::Acknowledge("not_known");
         }
-        let known = self.accounts.get(id).filter(|known| known.category.is_some());
+        let known = self
+            .accounts
+            .get(id)
+            .filter(|known| known.category.is_some());
         let standing = Standing::after(known.map(|known| known.standing), event.change);
         if let Some(refused) = self.introduce(id, event.category, standing, now_ms) {
             return refused;
@@ -211,7 +220,10 @@ impl Dispatch {
         if !self.is_configured(id) {
             return Some(Reaction::Acknowledge("not_configured"));
         }
-        let is_known = self.accounts.get(id).is_some_and(|known| known.category.is_some());
+        let is_known = self
+            .accounts
+            .get(id)
+            .is_some_and(|known| known.category.is_some());
         if is_known {
             return None;
         }
@@ -280,7 +292,11 @@ impl Dispatch {
         let Some(category) = self.accounts.get(id).and_then(|account| account.category) else {
             return;
         };
-        let own = self.rules.endpoints.iter().filter(|e| e.category == category);
+        let own = self
+            .rules
+            .endpoints
+            .iter()
+            .filter(|e| e.category == category);
         for endpoint in own.cloned().collect::<Vec<_>>() {
             let table_id = TableId {
                 integration: id.clone(),
@@ -325,6 +341,9 @@ impl Dispatch {
     }
 
     fn is_configured(&self, id: &IntegrationId) -> bool {
-        self.rules.only.as_ref().is_none_or(|only| only.contains(id))
+        self.rules
+            .only
+            .as_ref()
+            .is_none_or(|only| only.contains(id))
     }
 }

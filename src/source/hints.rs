@@ -57,7 +57,10 @@ impl Hints {
             })
             .collect();
         std::fs::create_dir_all(&self.folder)?;
-        let (file, beside) = (self.folder.join(NAME), self.folder.join("announced.json.new"));
+        let (file, beside) = (
+            self.folder.join(NAME),
+            self.folder.join("announced.json.new"),
+        );
         std::fs::write(&beside, serde_json::to_vec(&noted)?)?;
         std::fs::rename(beside, file)
     }

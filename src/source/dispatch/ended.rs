@@ -122,7 +122,9 @@ impl Dispatch {
         if snapshot {
             table.snapshot_base = table.snapshot_base.max(base);
             // What went stale while it ran may have been read before.
-            table.stale_since = table.stale_since.filter(|since| *since >= fetching.started_ms);
+            table.stale_since = table
+                .stale_since
+                .filter(|since| *since >= fetching.started_ms);
         }
         if fetching.work.kind == Kind::Snapshot {
             table.snapshot_wanted = false;
@@ -148,7 +150,8 @@ impl Dispatch {
             self.time_table(&work.table, now_ms);
         } else {
             let again = Due::Retry(work.table.clone(), work.kind);
-            self.agenda.set(again, now_ms.saturating_add(AFTER_LOST_RACE_MS));
+            self.agenda
+                .set(again, now_ms.saturating_add(AFTER_LOST_RACE_MS));
         }
     }
 
@@ -212,7 +215,8 @@ impl Dispatch {
     fn key_refused(&mut self, now_ms: i64) {
         if self.key.is_none() {
             let pause = KeyPause::default();
-            self.agenda.set(Due::Key, now_ms.saturating_add(pause.wait_ms()));
+            self.agenda
+                .set(Due::Key, now_ms.saturating_add(pause.wait_ms()));
             self.key = Some(pause);
         }
     }

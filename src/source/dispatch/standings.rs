@@ -63,9 +63,14 @@ impl Dispatch {
             self.unsaved.insert(id.clone());
         }
         // Counts until a fetch gets through: Kombo may call an integration readable whose rows it still refuses.
-        account.tries = account.tries.saturating_add(u32::from(!account.is_fetched()));
+        account.tries = account
+            .tries
+            .saturating_add(u32::from(!account.is_fetched()));
         let account = &self.accounts[id];
-        let (is_fetched, look) = (account.is_fetched(), standing.recheck(account.tries.saturating_sub(1)));
+        let (is_fetched, look) = (
+            account.is_fetched(),
+            standing.recheck(account.tries.saturating_sub(1)),
+        );
         if is_fetched && !was_fetched {
             self.wake(id, now_ms);
         } else if !is_fetched {
@@ -194,7 +199,8 @@ impl Dispatch {
             integration: id.clone(),
             endpoint: endpoint.name().clone(),
         });
-        own.filter(|table| self.tables.contains_key(table)).collect()
+        own.filter(|table| self.tables.contains_key(table))
+            .collect()
     }
 }
 

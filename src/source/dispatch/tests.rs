@@ -1,0 +1,407 @@
+//! What the dispatcher makes of webhooks, of ended fetches and of time.
+
+use super::*;
+use crate::catalog::Catalog;
+use crate::plan::PlanMode;
+use crate::time::{Base, Tier};
+use crate::webhook::preview;
+
+mod alarm;
+mod parking;
+
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+const NOON: i64 = 1_767_600_000_000;
+
+/// A dispatcher with a clock, and a sink that takes everything.
+struct Desk {
+    dispatch: Dispatch,
+    now_ms: i64,
+}
+
+fn rules(endpoints: &[&str]) -> Rules {
+    let catalog = Catalog::embedded();
+    let endpoints: Vec<_> = endpoints
+        .iter()
+        .map(|name| Arc::clone(catalog.find(name).expect("an endpoint")))
+        .collect();
+    Rules {
+        planner: Planner::new(catalog, endpoints.clone(), PlanMode::Changed),
+        endpoints,
+        only: None,
+        schedule: Schedule {
+            full_interval: Duration::from_hours(7 * 24),
+            nested_refresh: None,
+        },
+        heartbeat: Duration::from_hours(6),
+        budget: None,
+    }
+}
+
+fn id(name: &str) -> IntegrationId {
+    IntegrationId::new(&format!("tool:{name}")).expect("an id")
+}
+
+fn table(integration: &str, endpoint: &str) -> TableId {
+    let endpoint = Catalog::embedded().find(endpoint).expect("an endpoint");
+    TableId {
+        integration: id(integration),
+        endpoint: endpoint.name().clone(),
+    }
+}
+
+fn registration(name: &str, state: &str) -> Registration {
+    Registration {
+        integration: id(name),
+        category: Category::Ats,
+        origin: "webhook".to_owned(),
+        state: state.to_owned(),
+        since_ms: 0,
+    }
+}
+
+fn covered_until(base_ms: i64) -> Coverage {
+    let mut coverage = Coverage::default();
+    for tier in Tier::ALL {
+        coverage.bases.raise(tier, Base::from_millis(base_ms));
+    }
+    coverage.snapshot_base = Some(Base::from_millis(base_ms));
+    coverage
+}
+
+fn changed(integration: &str, models: &[&str]) -> Webhook {
+    let models: Vec<_> = models
+        .iter()
+        .map(|name| format!(r#"{{"name":"{name}"}}"#))
+        .collect();
+    let body = format!(
+        r#"{{"id":"e","type":"data-changed","data":{{"integration_id":"tool:{integration}","integration_category":"ATS",
+            "changed_models":[{}]}}}}"#,
+        models.join(",")
+    );
+    preview(body.as_bytes()).expect("a webhook")
+}
+
+fn lifecycle(kind: &str, integration: &str, more: &str) -> Webhook {
+    let body = format!(
+        r#"{{"id":"e","type":"{kind}","data":{{"id":"tool:{integration}","integration_id":"tool:{integration}",
+            "category":"ATS","integration_category":"ATS"{more}}}}}"#
+    );
+    preview(body.as_bytes()).expect("a webhook")
+}
+
+impl Desk {
+    /// Two tables of one known integration, fetched an hour ago.
+    fn known(endpoints: &[&str]) -> Self {
+        Self::starting(
+            rules(endpoints),
+            &[registration("a", "active")],
+            NOON - HOUR,
+        )
+    }
+
+    fn starting(rules: Rules, registered: &[Registration], base_ms: i64) -> Self {
+        let covered = |_: &TableId| Some(covered_until(base_ms));
+        Self {
+            dispatch: Dispatch::new(rules, registered, covered, NOON),
+            now_ms: NOON,
+        }
+    }
+
+    fn empty(rules: Rules) -> Self {
+        Self {
+            dispatch: Dispatch::new(rules, &[], |_| None, NOON),
+            now_ms: NOON,
+        }
+    }
+
+    fn webhook(&mut self, webhook: &Webhook) -> Reaction {
+        self.dispatch.webhook(webhook, self.now_ms)
+    }
+
+    fn next(&mut self) -> Option<Fetching> {
+        assert_eq!(self.dispatch.pass(self.now_ms), [], "nothing to ask");
+        self.dispatch.next(self.now_ms, |_| true)
+    }
+
+    fn ended(&mut self, fetching: &Fetching, ended: Ended) -> Option<i64> {
+        self.dispatch.ended(fetching, ended, self.now_ms)
+    }
+
+    /// Ends a fetch well; its base is the instant it started.
+    fn covered(&mut self, fetching: &Fetching, changed_rows: Option<u64>) -> Option<i64> {
+        let ended = Ended::Covered {
+            snapshot: fetching.work.kind == Kind::Snapshot,
+            base: Some(Base::from_millis(fetching.started_ms)),
+            changed_rows,
+            rest_values: 0,
+        };
+        self.ended(fetching, ended)
+    }
+
+    /// Runs what waits, and returns what it was: table, kind, lane.
+    fn run(&mut self) -> Vec<(String, Kind, Lane)> {
+        let mut ran = Vec::new();
+        while let Some(fetching) = self.next() {
+            let work = &fetching.work;
+            ran.push((work.table.endpoint.to_string(), work.kind, work.lane));
+            self.covered(&fetching, Some(0));
+        }
+        ran
+    }
+
+    fn passes(&mut self, by_ms: i64) {
+        self.now_ms += by_ms;
+    }
+
+    /// Lets time pass until something is due, and returns how long that took.
+    fn until_due(&mut self) -> i64 {
+        let due_ms = self.dispatch.next_due().expect("something is due");
+        let passed = due_ms - self.now_ms;
+        self.now_ms = due_ms.max(self.now_ms);
+        passed
+    }
+}
+
+#[test]
+fn after_a_start_every_table_is_fetched_and_the_announced_ones_first() {
+    let mut desk = Desk::known(&["ats/tags", "ats/jobs", "ats/offers"]);
+    let foreign = table("b", "ats/tags");
+    desk.dispatch.hint(&[table("a", "ats/offers"), foreign]);
+    let ran = desk.run();
+    assert_eq!(
+        ran[0],
+        ("ats/offers".to_owned(), Kind::Delta, Lane::Notified)
+    );
+    let rest: BTreeSet<_> = ran[1..].iter().map(|(name, ..)| name.as_str()).collect();
+    assert_eq!(rest, BTreeSet::from(["ats/jobs", "ats/tags"]));
+    assert!(
+        ran[1..]
+            .iter()
+            .all(|(_, kind, lane)| (*kind, *lane) == (Kind::Delta, Lane::CatchUp))
+    );
+}
+
+#[test]
+fn a_table_that_was_never_fetched_begins_with_a_snapshot() {
+    let rules = rules(&["ats/tags"]);
+    let registered = [registration("a", "active")];
+    let mut dispatch = Dispatch::new(rules, &registered, |_| None, NOON);
+    let work = dispatch.next(NOON, |_| true).expect("one waits").work;
+    assert_eq!((work.kind, work.lane), (Kind::Snapshot, Lane::Snapshot));
+    assert!(dispatch.next(NOON, |_| true).is_none(), "and no delta");
+}
+
+#[test]
+fn a_notification_marks_the_tables_it_concerns_and_the_answer_tells_how_long_it_took() {
+    let mut desk = Desk::known(&["ats/tags", "ats/offers"]);
+    desk.run();
+    assert_eq!(desk.webhook(&changed("a", &["ats_offers"])), ACCEPTED);
+    let fetching = desk.next().expect("marked");
+    assert_eq!(fetching.work.table, table("a", "ats/offers"));
+    assert_eq!(fetching.work.lane, Lane::Notified);
+    assert!(desk.next().is_none(), "tags are spared");
+    desk.passes(1_500);
+    assert_eq!(desk.covered(&fetching, Some(1)), Some(1_500));
+}
+
+#[test]
+fn a_notification_during_a_fetch_brings_another_one() {
+    let mut desk = Desk::known(&["ats/offers"]);
+    desk.run();
+    desk.webhook(&changed("a", &["ats_offers"]));
+    let first = desk.next().expect("marked");
+    desk.passes(10);
+    desk.webhook(&changed("a", &["ats_offers"]));
+    desk.passes(10);
+    assert_eq!(desk.covered(&first, Some(1)), Some(20));
+    let second = desk.next().expect("marked again");
+    desk.passes(5);
+    assert_eq!(
+        desk.covered(&second, Some(1)),
+        None,
+        "the first of the two was answered"
+    );
+    assert!(desk.next().is_none());
+}
+
+#[test]
+fn a_million_replays_cost_one_fetch() {
+    let mut desk = Desk::known(&["ats/offers"]);
+    desk.run();
+    let webhook = changed("a", &["ats_offers"]);
+    for _ in 0..1_000_000 {
+        desk.webhook(&webhook);
+    }
+    assert_eq!(desk.run().len(), 1);
+}
+
+#[test]
+fn an_integration_seen_for_the_first_time_waits_for_the_registry() {
+    let mut desk = Desk::empty(rules(&["ats/tags"]));
+    let webhook = changed("new", &["ats_tags"]);
+    assert_eq!(desk.webhook(&webhook), Reaction::Register(id("new")));
+    assert_eq!(
+        desk.webhook(&webhook),
+        Reaction::Register(id("new")),
+        "still not there"
+    );
+    let rows = desk.dispatch.unsaved();
+    assert_eq!((rows.len(), rows[0].state.as_str()), (1, "active"));
+    desk.dispatch.saved(&rows);
+    assert!(desk.dispatch.unsaved().is_empty() && desk.dispatch.is_registered(&id("new")));
+    assert_eq!(desk.webhook(&webhook), ACCEPTED);
+    assert_eq!(
+        desk.run(),
+        [("ats/tags".to_owned(), Kind::Snapshot, Lane::Notified)]
+    );
+}
+
+#[test]
+fn integrations_that_are_not_configured_are_acknowledged_and_left_alone() {
+    let mut rules = rules(&["ats/tags"]);
+    rules.only = Some(HashSet::from([id("a")]));
+    let mut desk = Desk::starting(
+        rules,
+        &[registration("a", "active"), registration("b", "active")],
+        NOON,
+    );
+    assert_eq!(desk.dispatch.table_count(), 1);
+    let ignored = Reaction::Acknowledge("not_configured");
+    assert_eq!(desk.webhook(&changed("b", &["ats_tags"])), ignored);
+    assert_eq!(
+        desk.webhook(&lifecycle("integration-created", "c", "")),
+        ignored
+    );
+    assert!(desk.dispatch.unsaved().is_empty());
+}
+
+#[test]
+fn a_category_is_found_in_the_models_where_the_webhook_has_a_new_word() {
+    let mut desk = Desk::empty(rules(&["ats/tags"]));
+    let body = |model: &str| {
+        let body = format!(
+            r#"{{"id":"e","type":"data-changed","data":{{"integration_id":"tool:x","integration_category":"CRM",
+                "changed_models":[{{"name":"{model}"}}]}}}}"#
+        );
+        preview(body.as_bytes()).expect("a webhook")
+    };
+    let unknown = Reaction::Acknowledge("unknown_category");
+    assert_eq!(desk.webhook(&body("crm_deals")), unknown);
+    assert_eq!(desk.webhook(&body("ats_tags")), Reaction::Register(id("x")));
+}
+
+#[test]
+fn nested_copies_are_noted_as_stale_until_the_next_snapshot() {
+    let mut desk = Desk::known(&["hris/employees", "ats/applications"]);
+    desk.run();
+    // A job's own change is not surfaced by applications.
+    desk.webhook(&changed("a", &["ats_jobs"]));
+    assert!(desk.next().is_none(), "a delta would bring nothing");
+    let stale = |desk: &Desk| desk.dispatch.tables[&table("a", "ats/applications")].stale_since;
+    assert_eq!(stale(&desk), Some(NOON));
+    let week = 7 * 24 * HOUR;
+    while stale(&desk).is_some() {
+        desk.until_due();
+        desk.run();
+        assert!(desk.now_ms <= NOON + week, "the weekly snapshot ends it");
+    }
+}
+
+#[test]
+fn without_updated_after_there_is_a_snapshot_at_most_every_six_hours() {
+    let mut desk = Desk::known(&["hris/skills"]);
+    let mut hris = registration("h", "active");
+    hris.category = Category::Hris;
+    desk = Desk::starting(desk.dispatch.rules, &[hris], NOON - HOUR);
+    assert_eq!(desk.run(), [], "it was fetched an hour ago");
+    let body = r#"{"id":"e","type":"data-changed","data":{"integration_id":"tool:h","integration_category":"HRIS",
+        "changed_models":[{"name":"hris_skills"}]}}"#;
+    desk.webhook(&preview(body.as_bytes()).expect("a webhook"));
+    assert_eq!(desk.run(), []);
+    assert_eq!(desk.until_due(), 5 * HOUR);
+    assert_eq!(
+        desk.run(),
+        [("hris/skills".to_owned(), Kind::Snapshot, Lane::Notified)]
+    );
+}
+
+#[test]
+fn heartbeats_and_full_fetches_come_at_their_intervals() {
+    let mut desk = Desk::known(&["ats/tags"]);
+    desk.run();
+    let (mut deltas, mut snapshots) = (0, 0);
+    while desk.now_ms < NOON + 28 * 24 * HOUR {
+        desk.until_due();
+        for (_, kind, lane) in desk.run() {
+            match kind {
+                Kind::Delta => deltas += i32::from(lane == Lane::CatchUp),
+                Kind::Snapshot => snapshots += i32::from(lane == Lane::Snapshot),
+            }
+        }
+    }
+    assert!(
+        (110..=130).contains(&deltas),
+        "{deltas} in four weeks, one every six hours less an eighth"
+    );
+    assert_eq!(snapshots, 4);
+}
+
+#[test]
+fn a_snapshot_that_is_overdue_is_asked_for_once_while_deltas_go_on() {
+    let mut rules = rules(&["ats/tags"]);
+    rules.schedule.full_interval = Duration::from_hours(2);
+    let mut desk = Desk::starting(rules, &[registration("a", "active")], NOON - HOUR);
+    desk.run();
+    desk.until_due();
+    let snapshot = desk.next().expect("due");
+    assert_eq!(snapshot.work.kind, Kind::Snapshot);
+    for _ in 0..5 {
+        desk.passes(10 * MINUTE);
+        desk.webhook(&changed("a", &["ats_tags"]));
+        let delta = desk.next().expect("announced");
+        assert_eq!(delta.work.kind, Kind::Delta);
+        desk.covered(&delta, Some(1));
+        assert!(desk.next().is_none(), "one snapshot runs already");
+    }
+    desk.covered(&snapshot, None);
+    assert!(desk.next().is_none(), "and none is left over");
+}
+
+#[test]
+fn other_rules_close_tables_and_open_others() {
+    let mut desk = Desk::known(&["ats/tags", "ats/jobs"]);
+    let running = desk.next().expect("one runs");
+    desk.dispatch
+        .adopt(rules(&["ats/tags", "ats/offers"]), |_| None, desk.now_ms);
+    assert_eq!(desk.dispatch.table_count(), 2);
+    desk.covered(&running, Some(0));
+    let ran: BTreeSet<_> = desk.run().into_iter().map(|(name, ..)| name).collect();
+    assert!(
+        ran.contains("ats/offers") && !ran.contains("ats/jobs"),
+        "{ran:?}"
+    );
+    desk.dispatch.adopt(
+        Rules {
+            only: Some(HashSet::new()),
+            ..rules(&["ats/tags"])
+        },
+        |_| None,
+        NOON,
+    );
+    assert_eq!(
+        (desk.dispatch.table_count(), desk.dispatch.next_due()),
+        (0, None)
+    );
+}
+
+#[test]
+fn the_heartbeat_is_stretched_when_the_budget_is_small() {
+    let mut rules = rules(&["ats/tags", "ats/jobs"]);
+    rules.budget = NonZeroU32::new(1).map(|one| (one, Duration::from_hours(12)));
+    let desk = Desk::starting(rules, &[registration("a", "active")], NOON);
+    assert_eq!(
+        desk.dispatch.heartbeats().period(),
+        Duration::from_hours(32)
+    );
+}

@@ -1,0 +1,44 @@
+//! What there is to see: for the loop, the metrics and `status`.
+
+use std::sync::Arc;
+
+use super::{Dispatch, Suspicion};
+use crate::catalog::Endpoint;
+use crate::ids::{IntegrationId, TableId};
+
+impl Dispatch {
+    /// Returns how many tables there are.
+    pub(in crate::source) fn table_count(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// Returns the endpoints that are fetched.
+    pub(in crate::source) fn endpoints(&self) -> Vec<Arc<Endpoint>> {
+        self.rules.endpoints.clone()
+    }
+
+    /// Returns whether the registry has an integration.
+    pub(in crate::source) fn is_registered(&self, id: &IntegrationId) -> bool {
+        self.accounts
+            .get(id)
+            .is_some_and(|account| account.registered)
+    }
+
+    /// Returns the tables that were announced and not fetched yet, in a stable order.
+    pub(in crate::source) fn announced(&self) -> Vec<TableId> {
+        let announced = self
+            .tables
+            .iter()
+            .filter(|(_, table)| table.notified_at.is_some());
+        let mut announced: Vec<_> = announced.map(|(id, _)| id.clone()).collect();
+        announced.sort_unstable();
+        announced
+    }
+
+    /// Takes out the suspicions that came up or ended, with what was before and what is.
+    pub(in crate::source) fn take_alarms(
+        &mut self,
+    ) -> Vec<(IntegrationId, Option<Suspicion>, Option<Suspicion>)> {
+        std::mem::take(&mut self.alarms)
+    }
+}

@@ -1,0 +1,6 @@
+//! The service.
+mod dispatch;
+
+mod hints;
+
+mod slots;
