@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{ApiError, IntegrationInfo, ReadModel};
+use crate::plan::Standing;
 use crate::time::ObservedAt;
 
 /// Reads `data` out of a success. Errors keep no part of the text.
@@ -72,5 +73,60 @@ impl<'de> Deserialize<'de> for IntegrationInfo {
             // Not in the body: the client knows when the answer came.
             observed_at: ObservedAt::from_micros(0),
         })
+    }
+}
+
+impl IntegrationInfo {
+    /// Returns how the integration stands. The answer does not tell of Kombo's quality check: one that failed it
+    /// looks active here, and the first request for rows says otherwise.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        match (self.status.as_str(), self.setup_status.as_deref()) {
+            ("INACTIVE", _) => Standing::Inactive,
+            ("INVALID", _) => Standing::AuthenticationInvalid,
+            ("ACTIVE", Some("INCOMPLETE")) => Standing::SetupIncomplete,
+            ("ACTIVE", Some("FINAL_SYNC_PENDING")) => Standing::SetupPending,
+            ("ACTIVE", Some("COMPLETED") | None) => Standing::Active,
+            _ => Standing::Unstated,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_integration_is_fetched_only_when_it_is_active_and_set_up() {
+        let standing = |status: &str, setup: Option<&str>| {
+            let info = IntegrationInfo {
+                tool: "personio".to_owned(),
+                category: "HRIS".to_owned(),
+                status: status.to_owned(),
+                setup_status: setup.map(str::to_owned),
+                data_expired_at: None,
+                read_models: Vec::new(),
+                observed_at: ObservedAt::from_micros(0),
+            };
+            info.standing()
+        };
+        let completed = Some("COMPLETED");
+        assert_eq!(standing("ACTIVE", completed), Standing::Active);
+        assert_eq!(standing("ACTIVE", None), Standing::Active);
+        assert_eq!(
+            standing("INVALID", completed),
+            Standing::AuthenticationInvalid
+        );
+        assert_eq!(standing("INACTIVE", Some("INCOMPLETE")), Standing::Inactive);
+        assert_eq!(
+            standing("ACTIVE", Some("FINAL_SYNC_PENDING")),
+            Standing::SetupPending
+        );
+        assert_eq!(
+            standing("ACTIVE", Some("INCOMPLETE")),
+            Standing::SetupIncomplete
+        );
+        assert_eq!(standing("PAUSED", completed), Standing::Unstated);
+        assert_eq!(standing("ACTIVE", Some("NEW")), Standing::Unstated);
     }
 }

@@ -5,6 +5,7 @@
 
 mod advice;
 mod codes;
+mod standing;
 
 use std::error::Error;
 use std::fmt;

@@ -10,6 +10,7 @@ mod error;
 mod http;
 mod query;
 mod retry;
+mod server_time;
 mod settings;
 mod throttle;
 mod traffic;
@@ -41,6 +42,9 @@ pub trait KomboApi: Send + Sync {
 
     /// Asks which environment the key belongs to (`GET /check-api-key`).
     fn check_key(&self) -> impl Future<Output = Result<KeyInfo, ApiError>> + Send;
+
+    /// Returns the server's time now, by the answers so far; `None` before the first that bore a `Date`.
+    fn server_now(&self) -> Option<ObservedAt>;
 }
 
 /// One page to ask for. Filters are repeated on every page: the cursor does not carry them.

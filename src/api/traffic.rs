@@ -1,5 +1,6 @@
 //! What a client has sent, and what an outage of the server does to everybody.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,8 +15,11 @@ const BAD_LUCK: u32 = 4;
 /// The longest pause between two tries during an outage.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// What a client has sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The classes of HTTP status that answers are counted by.
+const STATUS_CLASSES: [&str; 5] = ["2xx", "3xx", "4xx", "5xx", "other"];
+
+/// What a client has sent, and what came of it. All counts grow from its start.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traffic {
     /// Requests, retries included.
     pub requests: u64,
@@ -23,6 +27,10 @@ pub struct Traffic {
     pub rate_limited: u64,
     /// Requests that were retries.
     pub retries: u64,
+    /// Answers by class of status, from `2xx` to `5xx` and `other`. A request without an answer is in none.
+    pub responses: BTreeMap<&'static str, u64>,
+    /// Requests that failed, retried or not, by [`ApiError::label`].
+    pub errors: BTreeMap<&'static str, u64>,
 }
 
 /// Counts requests.
@@ -30,6 +38,8 @@ pub struct Traffic {
 pub(super) struct Counters {
     requests: AtomicU64,
     rate_limited: AtomicU64,
+    responses: [AtomicU64; STATUS_CLASSES.len()],
+    errors: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Counters {
@@ -43,6 +53,14 @@ impl Counters {
         if status == 429 {
             self.rate_limited.fetch_add(1, Ordering::Relaxed);
         }
+        let other = STATUS_CLASSES.len() - 1;
+        let class = usize::from(status / 100).checked_sub(2).unwrap_or(other);
+        self.responses[class.min(other)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a request that failed.
+    pub(super) fn failed(&self, error: &ApiError) {
+        *self.errors().entry(error.label()).or_default() += 1;
     }
 
     /// Returns the counts, with the retries that someone else counts.
@@ -51,7 +69,21 @@ impl Counters {
             requests: self.requests.load(Ordering::Relaxed),
             rate_limited: self.rate_limited.load(Ordering::Relaxed),
             retries,
+            responses: STATUS_CLASSES
+                .into_iter()
+                .zip(
+                    self.responses
+                        .iter()
+                        .map(|count| count.load(Ordering::Relaxed)),
+                )
+                .collect(),
+            errors: self.errors().clone(),
         }
+    }
+
+    fn errors(&self) -> MutexGuard<'_, BTreeMap<&'static str, u64>> {
+        // Counts only, so a panic elsewhere leaves them right.
+        self.errors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -109,6 +141,21 @@ impl Outage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_are_counted_by_class_and_every_status_has_one() {
+        let counters = Counters::default();
+        for status in [0, 101, 200, 204, 302, 404, 429, 429, 503, 600, 65_535] {
+            counters.answered(status);
+        }
+        let traffic = counters.traffic(0);
+        let counts: Vec<_> = traffic.responses.into_iter().collect();
+        assert_eq!(
+            counts,
+            [("2xx", 2), ("3xx", 1), ("4xx", 3), ("5xx", 1), ("other", 4)]
+        );
+        assert_eq!(traffic.rate_limited, 2);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn pauses_double_up_to_a_minute_and_end_with_an_answer() {

@@ -122,6 +122,11 @@ impl KomboApi for TwinApi {
             environment_id: self.world.lock().environment_id(),
         })
     }
+
+    fn server_now(&self) -> Option<ObservedAt> {
+        let now_ms = self.world.lock().now_ms();
+        Some(ObservedAt::from_micros(now_ms.saturating_mul(1000)))
+    }
 }
 
 /// Writes the query as a client of ours does: the largest pages, deleted rows included, all filters on every page.

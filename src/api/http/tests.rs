@@ -1,8 +1,10 @@
+mod figures;
 mod server;
 
 use std::error::Error;
 
 use super::*;
+use crate::api::LostAnswer;
 use crate::catalog::Catalog;
 use crate::ids::Cursor;
 use server::{Reply, Server, head};

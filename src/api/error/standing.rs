@@ -1,0 +1,64 @@
+//! What an error says about an integration as a whole, or about one table of it.
+
+use super::{ApiError, ParkReason, SkipReason};
+use crate::plan::{ModelOff, Standing};
+
+impl ApiError {
+    /// Returns how the integration stands if this error is about all of it; `None` if it says nothing of that.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        match self {
+            Self::Parked { reason, .. } => Some(match reason {
+                ParkReason::FirstSyncRunning => Standing::SetupPending,
+                ParkReason::SetupIncomplete => Standing::SetupIncomplete,
+                ParkReason::QaFailed => Standing::QaFailed,
+                ParkReason::Inactive => Standing::Inactive,
+                ParkReason::Unstated => Standing::Unstated,
+            }),
+            Self::IntegrationGone { .. } => Some(Standing::Gone),
+            Self::IntegrationUnauthorized { .. } => Some(Standing::AuthenticationInvalid),
+            _ => None,
+        }
+    }
+
+    /// Returns why a table is off if this error is about it alone; `None` if it says nothing of that.
+    #[must_use]
+    pub fn model_off(&self) -> Option<ModelOff> {
+        match self {
+            Self::SkipEndpoint { reason, .. } => Some(match reason {
+                SkipReason::NotAvailable => ModelOff::NotAvailable,
+                SkipReason::Disabled => ModelOff::Disabled,
+            }),
+            Self::PermissionMissing { .. } => Some(ModelOff::PermissionMissing),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ErrorReach;
+    use super::super::codes::MEANINGS;
+    use super::*;
+
+    #[test]
+    fn a_code_that_reaches_an_integration_parks_it_and_one_that_reaches_a_table_turns_that_off() {
+        for (code, _) in MEANINGS {
+            let body = format!(r#"{{"status":"error","error":{{"code":"{code}"}}}}"#);
+            let error = ApiError::from_answer(409, body.as_bytes(), false);
+            let reach = error.reach();
+            assert_eq!(
+                error
+                    .standing()
+                    .is_some_and(|standing| !standing.is_fetched()),
+                reach == ErrorReach::Integration,
+                "{code}"
+            );
+            assert_eq!(
+                error.model_off().is_some(),
+                reach == ErrorReach::Table,
+                "{code}"
+            );
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The bodies of answers, read within bounds, and what is said of those that break off.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::api::ApiError;
+use crate::api::error::LostAnswer;
+
+/// Error envelopes have a few hundred bytes. A longer one is cut, and then its status decides.
+const MAX_ERROR_BYTES: u64 = 64 << 10;
+
+/// A success below this size may be an error envelope in disguise.
+const MAX_DISGUISED_BYTES: usize = 16 << 10;
+
+/// Reads a body to its end. The bound is on what comes out of decompression: a few kilobytes may unpack to gigabytes.
+pub(super) async fn read_body(
+    response: &mut reqwest::Response,
+    limit: u64,
+) -> Result<Bytes, ApiError> {
+    let too_large = ApiError::TooLarge { limit_bytes: limit };
+    if response
+        .content_length()
+        .is_some_and(|length| length > limit)
+    {
+        return Err(too_large);
+    }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let announced = response.content_length().unwrap_or(0);
+    let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0).min(limit));
+    while let Some(chunk) = response.chunk().await.map_err(lost_within_body)? {
+        if chunk.len() > limit - body.len() {
+            return Err(too_large);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// Reads the body of an error as far as it is of use. A broken one leaves the status to decide.
+pub(super) async fn read_error(response: &mut reqwest::Response) -> Bytes {
+    read_body(response, MAX_ERROR_BYTES)
+        .await
+        .unwrap_or_default()
+}
+
+/// Sees that a success holds a JSON object that is no error in disguise. The decoder reads the rest.
+pub(super) fn check_body(body: &[u8], with_cursor: bool) -> Result<(), ApiError> {
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(ApiError::NotJson);
+    }
+    if body.len() <= MAX_DISGUISED_BYTES
+        && let Some(error) = ApiError::from_error_envelope(200, body, with_cursor)
+    {
+        return Err(error);
+    }
+    Ok(())
+}
+
+/// Says how far a request came that got no answer.
+pub(super) fn lost_before_headers(error: reqwest::Error) -> ApiError {
+    let reason = if error.is_timeout() && !error.is_connect() {
+        LostAnswer::TimedOut
+    } else if error.is_connect() {
+        LostAnswer::Connect
+    } else {
+        LostAnswer::BeforeHeaders
+    };
+    lost(reason, error)
+}
+
+fn lost_within_body(error: reqwest::Error) -> ApiError {
+    let reason = if error.is_timeout() {
+        LostAnswer::TimedOut
+    } else {
+        LostAnswer::WithinBody
+    };
+    lost(reason, error)
+}
+
+fn lost(reason: LostAnswer, error: reqwest::Error) -> ApiError {
+    ApiError::Unreachable {
+        reason,
+        // The address holds ids and cursors.
+        source: Arc::new(error.without_url()),
+    }
+}
