@@ -12,6 +12,7 @@ pub mod ids;
 pub mod lake;
 pub mod plan;
 pub mod sink;
+pub mod status;
 pub mod stream;
 pub mod time;
 pub mod twin;
