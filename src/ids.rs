@@ -123,6 +123,16 @@ pub enum IdError {
 pub struct IntegrationKey(Arc<str>);
 
 impl IntegrationKey {
+    /// Reads a key that the lake holds. `None` when the text is none: only what [`IntegrationId::key`] makes is one.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Option<Self> {
+        let (prefix, digest) = text.rsplit_once('-')?;
+        let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        let hex = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
+        let is_key = prefix.bytes().all(plain) && digest.len() == 16 && digest.bytes().all(hex);
+        is_key.then(|| Self(text.into()))
+    }
+
     /// Returns the text: `[a-z0-9-]+`.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -288,6 +298,21 @@ mod tests {
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
             "{key}"
         );
+    }
+
+    #[test]
+    fn only_what_is_made_of_an_id_is_read_as_a_key() {
+        let key = IntegrationId::new("a:../../x").expect("id").key();
+        assert_eq!(IntegrationKey::from_stored(key.as_str()), Some(key));
+        for other in [
+            "",
+            "a/../b-0123456789abcdef",
+            "A-0123456789abcdef",
+            "a-012345",
+            "a-0123456789abcdeg",
+        ] {
+            assert_eq!(IntegrationKey::from_stored(other), None, "{other:?}");
+        }
     }
 
     #[test]

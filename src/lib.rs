@@ -13,6 +13,7 @@ pub mod lake;
 pub mod plan;
 pub mod sink;
 pub mod source;
+pub mod status;
 pub mod stream;
 pub mod time;
 pub mod twin;

@@ -134,7 +134,9 @@ impl Pending {
 pub(super) fn still_valid(group: Vec<Pending>, state: &LogState) -> Vec<Pending> {
     let (valid, superseded): (Vec<_>, Vec<_>) = group.into_iter().partition(|pending| {
         pending.finished.fence.as_ref().is_none_or(|fence| {
-            TableTxns::of(fence.start.key(), |app| state.txn(app)) == fence.start
+            // Every commit of rows moves `seen`. Bases alone are raised by whoever found nothing new: that contradicts nobody.
+            let stored = TableTxns::of(fence.start.key(), |app| state.txn(app));
+            stored.seen() == fence.start.seen()
         })
     });
     for pending in superseded {

@@ -50,6 +50,13 @@ pub enum LakeError {
         #[source]
         source: StoreFault,
     },
+    /// The service's notes could not be put or read. Rows and bases are not concerned.
+    #[error("the notes of the service at kombo_status.json cannot be put or read")]
+    Notes {
+        /// Why.
+        #[source]
+        source: StoreFault,
+    },
     /// Rows could not be written as Parquet, or Parquet not read. The library's text is left out: it may quote values.
     #[error("{doing} failed inside the Parquet library")]
     Parquet {
@@ -136,7 +143,7 @@ impl LakeError {
                 LogError::Damaged { .. } => "restore the table's _delta_log from a copy",
                 _ => self.fault_advice(),
             },
-            Self::Upload { .. } | Self::Download { .. } => self.fault_advice(),
+            Self::Upload { .. } | Self::Download { .. } | Self::Notes { .. } => self.fault_advice(),
             Self::Parquet { .. } | Self::Columns { .. } | Self::ForeignRows { .. } => {
                 "this is a fault of kombo-source: please report it"
             }
@@ -159,7 +166,9 @@ impl LakeError {
 
     fn fault(&self) -> Option<&StoreFault> {
         match self {
-            Self::Upload { source, .. } | Self::Download { source, .. } => Some(source),
+            Self::Upload { source, .. }
+            | Self::Download { source, .. }
+            | Self::Notes { source } => Some(source),
             Self::Open { source } => match &**source {
                 StoreError::Folder { source } => Some(source),
                 StoreError::Probe { source, .. } => source.as_ref(),

@@ -120,6 +120,8 @@ impl DataFile {
 pub enum ObjectKey<'a> {
     /// `kombo_layout.json`
     Layout,
+    /// `kombo_status.json`: what a running service says of itself.
+    Status,
     /// `kombo_probe/<uuid>`: written and deleted by `check`.
     Probe(Uuid),
     /// `<table>/_delta_log`
@@ -148,6 +150,7 @@ impl fmt::Display for ObjectKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Layout => f.write_str("kombo_layout.json"),
+            Self::Status => f.write_str("kombo_status.json"),
             Self::Probe(id) => write!(f, "kombo_probe/{id}"),
             Self::Log(table) => write!(f, "{table}/_delta_log"),
             Self::LogEntry(table, version) => write!(f, "{table}/_delta_log/{version:020}.json"),

@@ -13,10 +13,15 @@ pub mod layout;
 pub mod log;
 pub mod store;
 
+mod advance;
 mod committer;
+mod coverage;
 mod data_files;
+mod form;
 mod group;
 mod lake_error;
+mod notes;
+mod overview;
 mod quarantine;
 mod registry;
 mod runs;
@@ -29,9 +34,11 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use coverage::Coverage;
 pub use group::Receipt;
 pub use lake_error::LakeError;
 pub use log::LiveFile;
+pub use overview::{Overview, TableOverview};
 pub use registry::Registration;
 pub use settings::LakeSettings;
 pub use staging::{Sealed, Staging};
@@ -41,22 +48,22 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use url::Url;
 
 use self::committer::{Committer, Tasks};
 use self::data_files::DataFiles;
-use self::layout::{DeltaTable, Partition, claim_layout, find_layout};
+use self::form::{description, file_form, partition_column, with_commit_date};
+use self::layout::{DeltaTable, claim_layout, find_layout};
 use self::log::{DeltaLog, LogError, LogSettings, TableShape};
 use self::store::LakeStore;
 use self::txns::TableTxns;
-use self::writer::FileForm;
 use crate::catalog::Endpoint;
 use crate::fetch::{Fetch, FetchMode};
-use crate::ids::{EndpointName, IntegrationId};
-use crate::time::{Base, Bases, Clock, ObservedAt, Tier};
+use crate::ids::EndpointName;
+use crate::time::Clock;
 
 /// The lake. Cheap to clone; the tasks that commit end with its last clone.
 #[derive(Clone)]
@@ -82,17 +89,6 @@ pub enum Part {
     Snapshots,
     /// What changed, append-only.
     Deltas,
-}
-
-/// Up to which instants a table is covered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Coverage {
-    /// One base per tier: the maximum over snapshots and deltas.
-    pub bases: Bases,
-    /// The base of the last snapshot.
-    pub snapshot_base: Option<Base>,
-    /// The last `_fetched_at`: the next observation has to be later.
-    pub seen: Option<ObservedAt>,
 }
 
 impl Lake {
@@ -147,34 +143,6 @@ impl Lake {
         self.inner.store.probe().await.map_err(LakeError::open)
     }
 
-    /// Returns up to which instants a table is covered, commits of other processes included.
-    pub async fn coverage(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        integration: &IntegrationId,
-    ) -> Result<Coverage, LakeError> {
-        let key = integration.key();
-        let mut coverage = Coverage::default();
-        for part in [Part::Snapshots, Part::Deltas] {
-            let state = self
-                .endpoint_table(endpoint, part)
-                .await?
-                .refreshed()
-                .await?;
-            let stored = TableTxns::of(&key, |app| state.txn(app));
-            for tier in Tier::ALL {
-                if let Some(base) = stored.bases().get(tier) {
-                    coverage.bases.raise(tier, base);
-                }
-            }
-            if part == Part::Snapshots {
-                coverage.snapshot_base = stored.bases().get(Tier::Daily);
-            }
-            coverage.seen = coverage.seen.max(stored.seen());
-        }
-        Ok(coverage)
-    }
-
     /// Begins to take in a fetch: into `snapshots` or `deltas`, by its mode.
     pub async fn begin(
         &self,
@@ -209,12 +177,9 @@ impl Lake {
         endpoint: &Arc<Endpoint>,
         part: Part,
     ) -> Result<Vec<Arc<LiveFile>>, LakeError> {
-        let table = part.of(endpoint.name());
-        let found = DeltaLog::exists(&self.inner.store, &table).await;
-        if !found.map_err(|source| log_error(&table, source))? {
+        let Some(committer) = self.existing_table(endpoint, part).await? else {
             return Ok(Vec::new());
-        }
-        let committer = self.endpoint_table(endpoint, part).await?;
+        };
         let state = committer.refreshed().await?;
         committer.live(&state).await
     }
@@ -257,6 +222,20 @@ impl Lake {
             Part::Deltas => with_commit_date(&endpoint.schema()),
         };
         self.committer(part.of(endpoint.name()), &schema).await
+    }
+
+    /// Opens one of an endpoint's Delta tables; `None`, and nothing created, where there is none.
+    async fn existing_table(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        part: Part,
+    ) -> Result<Option<Arc<Committer>>, LakeError> {
+        let table = part.of(endpoint.name());
+        let found = DeltaLog::exists(&self.inner.store, &table).await;
+        if !found.map_err(|source| log_error(&table, source))? {
+            return Ok(None);
+        }
+        self.endpoint_table(endpoint, part).await.map(Some)
     }
 
     /// Opens a Delta table, once.
@@ -330,45 +309,4 @@ fn log_error(table: &DeltaTable, source: LogError) -> LakeError {
         table: table.to_string(),
         source: Arc::new(source),
     }
-}
-
-fn partition_column(table: &DeltaTable) -> Option<&'static str> {
-    match table {
-        DeltaTable::Snapshots(_) => Some(Partition::INTEGRATION_KEY),
-        DeltaTable::Deltas(_) => Some(Partition::COMMIT_DATE),
-        _ => None,
-    }
-}
-
-fn file_form(table: &DeltaTable, settings: &LakeSettings) -> FileForm {
-    FileForm {
-        table: table.to_string(),
-        left_out: partition_column(table),
-        sorted_by: match table {
-            // The key is not in these files; the id is the same in all of their rows.
-            DeltaTable::Snapshots(_) => &["_integration_id", "id"],
-            DeltaTable::Deltas(_) => &[Partition::INTEGRATION_KEY, "id"],
-            _ => &[],
-        },
-        row_group_bytes: settings.row_group_bytes.get(),
-    }
-}
-
-fn description(table: &DeltaTable) -> String {
-    match table {
-        DeltaTable::Integrations => "integrations the lake has rows of".to_owned(),
-        DeltaTable::Drift => "what full fetches found".to_owned(),
-        DeltaTable::Quarantine => "rows without a usable id".to_owned(),
-        DeltaTable::Snapshots(endpoint) => {
-            format!("{endpoint}: the last full fetch of each integration")
-        }
-        DeltaTable::Deltas(endpoint) => format!("{endpoint}: what changed"),
-    }
-}
-
-/// The day in front: `deltas` grows by the day, and readers prune by it.
-fn with_commit_date(schema: &Schema) -> SchemaRef {
-    let day = Field::new(Partition::COMMIT_DATE, DataType::Date32, false);
-    let fields = std::iter::once(Arc::new(day)).chain(schema.fields().iter().cloned());
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }

@@ -1,5 +1,6 @@
 //! The lake as its callers see it. What is in it is read back from the Parquet files its log names, never assumed.
 
+mod bases;
 mod concurrency;
 mod crash;
 mod fetches;

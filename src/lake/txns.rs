@@ -70,12 +70,32 @@ impl TableTxns {
         moved.push((app_id(&self.key, SEEN), seen.as_micros().max(next)));
         moved
     }
+
+    /// Returns what to write for bases that move without rows: those above what is stored here and `elsewhere`.
+    pub(super) fn raised(&self, bases: &Bases, elsewhere: &Bases) -> Vec<(String, i64)> {
+        let above = |tier: &Tier| {
+            let stored = self.bases.get(*tier).max(elsewhere.get(*tier));
+            bases.get(*tier).filter(|base| Some(*base) > stored)
+        };
+        let raised = Tier::ALL.into_iter().filter_map(|tier| {
+            let base = above(&tier)?;
+            Some((app_id(&self.key, tier.as_str()), base.as_millis()))
+        });
+        raised.collect()
+    }
 }
 
+const PREFIX: &str = "kombo/";
 const SEEN: &str = "seen";
 
+/// Returns whose a transaction identifier is; `None` for those of other programs.
+pub(super) fn key_of(app_id: &str) -> Option<IntegrationKey> {
+    let (key, _) = app_id.strip_prefix(PREFIX)?.split_once('/')?;
+    IntegrationKey::from_stored(key)
+}
+
 fn app_id(key: &IntegrationKey, name: &str) -> String {
-    format!("kombo/{key}/{name}")
+    format!("{PREFIX}{key}/{name}")
 }
 
 #[cfg(test)]

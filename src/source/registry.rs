@@ -39,9 +39,7 @@ impl Registry for Lake {
         endpoint: &Arc<Endpoint>,
     ) -> Result<HashMap<IntegrationKey, Coverage>, LakeError> {
         let overview = self.overview(endpoint).await?;
-        let integrations = overview.into_iter().flat_map(|overview| overview.integrations);
-        Ok(integrations
-            .map(|(key, held)| (key, held.coverage))
-            .collect())
+        let tables = overview.into_iter().flat_map(|overview| overview.tables);
+        Ok(tables.map(|(key, table)| (key, table.coverage)).collect())
     }
 }

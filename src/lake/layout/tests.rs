@@ -37,6 +37,7 @@ fn every_key_is_exactly_this_text() {
     let id = whole.id;
     let keys = [
         ObjectKey::Layout,
+        ObjectKey::Status,
         ObjectKey::Probe(id),
         ObjectKey::Log(&snapshots),
         ObjectKey::LogEntry(&snapshots, 0),
@@ -50,6 +51,7 @@ fn every_key_is_exactly_this_text() {
     ];
     let expected = [
         "kombo_layout.json",
+        "kombo_status.json",
         "kombo_probe/01234567-89ab-4def-8123-456789abcdef",
         "ats_applications/snapshots/_delta_log",
         "ats_applications/snapshots/_delta_log/00000000000000000000.json",

@@ -1,0 +1,53 @@
+//! Up to which instants a table is covered: what both of its logs say, taken together.
+
+use std::sync::Arc;
+
+use super::txns::TableTxns;
+use super::{Lake, LakeError, Part};
+use crate::catalog::Endpoint;
+use crate::ids::IntegrationId;
+use crate::time::{Base, Bases, ObservedAt, Tier};
+
+/// Up to which instants a table is covered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// One base per tier: the maximum over snapshots and deltas.
+    pub bases: Bases,
+    /// The base of the last snapshot.
+    pub snapshot_base: Option<Base>,
+    /// The last `_fetched_at`: the next observation has to be later.
+    pub seen: Option<ObservedAt>,
+}
+
+impl Coverage {
+    /// Takes in what one of the table's logs says.
+    pub(super) fn add(&mut self, part: Part, stored: &TableTxns) {
+        for tier in Tier::ALL {
+            if let Some(base) = stored.bases().get(tier) {
+                self.bases.raise(tier, base);
+            }
+        }
+        if part == Part::Snapshots {
+            self.snapshot_base = stored.bases().get(Tier::Daily);
+        }
+        self.seen = self.seen.max(stored.seen());
+    }
+}
+
+impl Lake {
+    /// Returns up to which instants a table is covered, commits of other processes included.
+    pub async fn coverage(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        integration: &IntegrationId,
+    ) -> Result<Coverage, LakeError> {
+        let key = integration.key();
+        let mut coverage = Coverage::default();
+        for part in [Part::Snapshots, Part::Deltas] {
+            let table = self.endpoint_table(endpoint, part).await?;
+            let state = table.refreshed().await?;
+            coverage.add(part, &TableTxns::of(&key, |app| state.txn(app)));
+        }
+        Ok(coverage)
+    }
+}

@@ -1,0 +1,53 @@
+//! The form of each Delta table: how it is partitioned, how its files are sorted, what it says of itself.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use super::LakeSettings;
+use super::layout::{DeltaTable, Partition};
+use super::writer::FileForm;
+
+/// Returns the column that partitions a table.
+pub(super) fn partition_column(table: &DeltaTable) -> Option<&'static str> {
+    match table {
+        DeltaTable::Snapshots(_) => Some(Partition::INTEGRATION_KEY),
+        DeltaTable::Deltas(_) => Some(Partition::COMMIT_DATE),
+        _ => None,
+    }
+}
+
+/// Returns how a table's data files are written.
+pub(super) fn file_form(table: &DeltaTable, settings: &LakeSettings) -> FileForm {
+    FileForm {
+        table: table.to_string(),
+        left_out: partition_column(table),
+        sorted_by: match table {
+            // The key is not in these files; the id is the same in all of their rows.
+            DeltaTable::Snapshots(_) => &["_integration_id", "id"],
+            DeltaTable::Deltas(_) => &[Partition::INTEGRATION_KEY, "id"],
+            _ => &[],
+        },
+        row_group_bytes: settings.row_group_bytes.get(),
+    }
+}
+
+/// Returns what people who list tables read of one.
+pub(super) fn description(table: &DeltaTable) -> String {
+    match table {
+        DeltaTable::Integrations => "integrations the lake has rows of".to_owned(),
+        DeltaTable::Drift => "what full fetches found".to_owned(),
+        DeltaTable::Quarantine => "rows without a usable id".to_owned(),
+        DeltaTable::Snapshots(endpoint) => {
+            format!("{endpoint}: the last full fetch of each integration")
+        }
+        DeltaTable::Deltas(endpoint) => format!("{endpoint}: what changed"),
+    }
+}
+
+/// Puts the day in front: `deltas` grows by the day, and readers prune by it.
+pub(super) fn with_commit_date(schema: &Schema) -> SchemaRef {
+    let day = Field::new(Partition::COMMIT_DATE, DataType::Date32, false);
+    let fields = std::iter::once(Arc::new(day)).chain(schema.fields().iter().cloned());
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
