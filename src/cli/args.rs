@@ -3,6 +3,7 @@
 //! The API key is no flag: arguments show in process lists and shell histories. It comes from `$KOMBO_API_KEY` or a file.
 
 mod explain;
+mod run;
 mod settings;
 mod values;
 
@@ -16,6 +17,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 pub use explain::ExplainArgs;
+pub use run::RunArgs;
 pub use settings::SettingsArgs;
 use values::{address, duration, positive};
 
@@ -136,6 +138,8 @@ Examples:
     Check(SettingsArgs),
     /// Fetch integrations into the lake: every row, or what changed since the last time
     Backfill(BackfillArgs),
+    /// Keep the lake in step: take Kombo's webhooks, fetch what changed, fetch everything on schedule
+    Run(RunArgs),
     /// Say which requests a webhook causes, which it saves, and why: offline
     Explain(ExplainArgs),
     /// List the live Parquet files of a table, for tools that do not know Delta

@@ -16,6 +16,7 @@ mod plan;
 mod progress;
 mod queries;
 mod report;
+mod run;
 mod session;
 mod twin;
 mod words;
@@ -85,6 +86,7 @@ async fn run(args: Args) -> Result<u8, Failure> {
             let session = session(&global, args.settings.overrides(), &catalog)?;
             interruptible(backfill_verb(&args, &session, quiet)).await?
         }
+        Verb::Run(args) => return run::run(&args, &global, &catalog).await,
         Verb::Explain(args) => {
             let session = session(&global, explain::overrides(&args), &catalog)?;
             print!("{}", explain::run(&args, &session, &catalog)?);

@@ -5,6 +5,7 @@
 
 mod account;
 mod ended;
+mod notes;
 mod standings;
 mod table;
 mod timers;

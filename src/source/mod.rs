@@ -1,6 +1,79 @@
-//! The service.
+//! The source: what a company leaves running. Notifications and schedules in, fetches into a sink.
+//!
+//! `dispatch` knows what is due and decides, without a clock; `run` is the loop around it: it takes webhooks from
+//! the listener through `intake`, starts `fetches` in `slots`, asks Kombo about parked integrations (`looks`), and has the
+//! `registry` written before a new integration's webhook is acknowledged (`registrar`). [`Control`] changes the rules
+//! while it runs.
+//!
+//! # How it maps to Vector
+//!
+//! No crate of Vector's is published, so this is the contract, not the trait.
+//!
+//! | Vector | Here |
+//! | --- | --- |
+//! | `SourceConfig::outputs` | [`KomboSourceConfig::outputs`]: one named output per endpoint, with its Arrow schema |
+//! | `SourceConfig::resources` | [`KomboSourceConfig::resources`]: the webhook listener's port |
+//! | `SourceConfig::can_acknowledge` | [`KomboSourceConfig::can_acknowledge`]: always; a base moves only with its commit |
+//! | `SourceConfig::build(SourceContext)` | [`KomboSourceConfig::build`]: checks, binds, and returns the future that runs |
+//! | `SourceContext::{out, shutdown, globals.data_dir}` | [`SourceContext::sink`], [`shutdown`](SourceContext::shutdown), [`data_dir`](SourceContext::data_dir) |
+//! | `SourceSender::send_batch` | [`Sink::stage`](crate::sink::Sink::stage): a whole fetch, not an event |
+//! | `BatchNotifier`, `OrderedFinalizer` | [`Staged::commit`](crate::sink::Staged::commit): durable as a whole, or not at all |
+//! | `ShutdownSignal`, its deadline | [`shutdown`](SourceContext::shutdown), [`drain_limit`](SourceContext::drain_limit) |
+//! | a checkpoint (Vector has none) | the bases, one per tier, in the sink's own commits |
+//! | reload: changed components only | [`Control::reload`]: rules, key, budget and secrets change; dirty bits stay |
+
+mod build;
+mod config;
+mod control;
 mod dispatch;
-
+mod fetches;
+mod held;
 mod hints;
-
+mod intake;
+mod looks;
+mod registrar;
+mod registry;
+mod run;
 mod slots;
+
+pub use build::Built;
+pub use config::{KomboSourceConfig, Resource, Secrets, SourceContext, SourceOutput};
+pub use control::{Control, ReloadError};
+pub use intake::Door;
+pub use registry::Registry;
+
+use std::pin::Pin;
+
+use crate::lake::LakeError;
+use crate::listener::ListenError;
+use crate::api::SetupError;
+
+/// What runs until its shutdown comes.
+pub type Source = Pin<Box<dyn Future<Output = Result<(), SourceError>> + Send>>;
+
+/// Why a source does not start, or ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The client for Kombo cannot be made.
+    #[error("the client for kombo cannot be made")]
+    Setup(#[source] SetupError),
+    /// The sink cannot be asked what it holds.
+    #[error("the sink cannot be read")]
+    Sink(#[source] LakeError),
+    /// Webhooks cannot be received.
+    #[error("webhooks cannot be received")]
+    Listen(#[source] ListenError),
+}
+
+impl SourceError {
+    /// Returns one sentence that tells the operator what to do.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Setup(_) => "correct the source's options",
+            Self::Sink(error) => error.advice(),
+            Self::Listen(error) => error.advice(),
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! or the disk. Cancelling is safe at any `.await`: what is not committed is not visible, and what was announced is dirty
 //! again after a start.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +14,15 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, 
 use tracing::{info, warn};
 
 use super::dispatch::{Ask, Dispatch, Fetching, Reaction};
-use super::fetches::{Carried, FetchTask, Watched};
+use super::control::{Command, Parts};
+use super::fetches::{Carried, FetchTask};
 use super::hints::Hints;
 use super::intake::{Received, overloaded};
 use super::looks::{KeyLook, Look, look_at, try_key};
 use super::registrar::{Registrar, Saved};
 use super::registry::Registry;
 use super::slots::Slots;
-use super::{Command, Parts, SourceError};
+use super::SourceError;
 use crate::api::KomboApi;
 use crate::ids::TableId;
 use crate::ingest::Ingest;
@@ -58,7 +60,7 @@ pub(super) struct Service<A, S> {
     pub(super) drain_limit: Duration,
     pub(super) registrar: Registrar,
     pub(super) tasks: JoinSet<Report>,
-    pub(super) running: std::collections::HashSet<TableId>,
+    pub(super) running: HashSet<TableId>,
     pub(super) hinted: Vec<TableId>,
     pub(super) last_flush: Instant,
     pub(super) flushing: bool,
@@ -134,7 +136,7 @@ where
         self.running.insert(fetching.work.table.clone());
         let task = FetchTask {
             ingest: self.ingest.clone(),
-            watched: Watched::new(self.metrics.clone()),
+            metrics: self.metrics.clone(),
             fetching,
             now_ms,
         };
@@ -196,9 +198,9 @@ where
 
     fn fetched(&mut self, carried: Carried, now_ms: i64) {
         self.running.remove(carried.table());
-        carried.record(&self.metrics);
+        carried.count(&self.metrics);
         carried.log();
-        let (fetching, ended) = carried.ended();
+        let (fetching, ended) = carried.into_ended();
         if let Some(latency_ms) = self.dispatch.ended(&fetching, ended, now_ms) {
             let latency = Duration::from_millis(u64::try_from(latency_ms).unwrap_or(0));
             self.metrics.notification_answered(latency);
@@ -207,9 +209,9 @@ where
 
     fn command(&mut self, command: Command<A>) {
         let Command { rules, held, parts } = command;
-        if let Some(Parts { api, ingest_settings, concurrency }) = parts {
+        if let Some(Parts { api, ingest, concurrency }) = parts {
             self.api = Arc::clone(&api);
-            self.ingest = Ingest::new(api, self.sink.clone(), ingest_settings);
+            self.ingest = Ingest::new(api, self.sink.clone(), ingest);
             self.slots = Slots::new(concurrency);
         }
         let now_ms = self.now_ms();
@@ -222,6 +224,7 @@ where
         let now_ms = self.now_ms();
         self.dispatch.gauge(&self.metrics, self.running.len(), now_ms);
         self.notes.send_replace(self.dispatch.notes(now_ms));
+        self.tell_alarms();
         self.write_hints();
         if !self.flushing && self.last_flush.elapsed() >= FLUSH_EVERY {
             (self.flushing, self.last_flush) = (true, Instant::now());
@@ -231,6 +234,22 @@ where
                 let flushed = ingest.flush_bases(|table| running.contains(table)).await;
                 Report::Flushed(flushed)
             });
+        }
+    }
+
+    fn tell_alarms(&mut self) {
+        for (id, before, is) in self.dispatch.take_alarms() {
+            match is {
+                Some(suspicion) => {
+                    let reason = suspicion.as_str();
+                    warn!(integration.id = %id, reason, "webhooks of {id} seem not to arrive; it is polled more often until they do: check the webhook's address and state at Kombo");
+                    self.metrics.alarm_raised(reason);
+                }
+                None => {
+                    let reason = before.map(|before| before.as_str());
+                    info!(integration.id = %id, reason, "webhooks of {id} arrive again");
+                }
+            }
         }
     }
 

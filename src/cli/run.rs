@@ -1,0 +1,203 @@
+//! `run`: the service, until a signal ends it.
+//!
+//! SIGTERM and Ctrl-C let what is under way end, within a limit; the second one leaves at once, which is as safe and
+//! only throws requests away. SIGHUP reads the configuration again and keeps the old one when the new one is wrong.
+
+mod housekeeping;
+mod signals;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+use super::args::{GlobalArgs, RunArgs};
+use super::failure::{CONFIG, FAILED, Failure};
+use super::session::Session;
+use crate::backfill::outcome::with_causes;
+use crate::catalog::Catalog;
+use crate::config::Config;
+use crate::lake::Lake;
+use crate::listener::{Telemetry, TelemetrySettings};
+use crate::metrics::Metrics;
+use crate::source::{Control, KomboSourceConfig, Secrets, SourceContext, SourceError};
+
+use housekeeping::Housekeeping;
+use signals::{Asked, Signals};
+
+/// What a shell expects of a process that a second signal ended.
+const LEFT_AT_ONCE: u8 = 130;
+
+/// Runs the service. Returns the exit code.
+pub(super) async fn run(
+    args: &RunArgs,
+    global: &GlobalArgs,
+    catalog: &Catalog,
+) -> Result<u8, Failure> {
+    let mut signals = Signals::new().map_err(|error| {
+        Failure::new(FAILED, format!("signals cannot be received: {error}"), "start it from a shell or a service manager")
+    })?;
+    let session = session(args, global, catalog)?;
+    let secrets = secrets(&session)?;
+    let lake = session.lake().await?;
+    let (source, sink) = (&session.config.source, &session.config.sink);
+    let metrics = Metrics::new(&source.name, &sink.name, env!("CARGO_PKG_VERSION"));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let context = SourceContext {
+        sink: lake.clone(),
+        catalog: catalog.clone(),
+        clock: Arc::clone(&session.clock),
+        metrics: metrics.clone(),
+        data_dir: session.config.data_dir.clone(),
+        shutdown: Box::pin(async { drop(stopped.await) }),
+        drain_limit: Duration::from_secs(args.graceful_shutdown_limit_secs),
+    };
+    let built = source_config(&session).build(secrets, context).await?;
+    let healthy = Arc::new(AtomicBool::new(true));
+    let mut beside = JoinSet::new();
+    serve_telemetry(&session, &metrics, &healthy, &mut beside).await?;
+    if let Some(address) = built.webhook_address {
+        info!(%address, "webhooks are taken at {address}");
+    }
+    let housekeeping = Housekeeping::new(lake, &session, built.notes);
+    beside.spawn(housekeeping.run());
+    let mut running = JoinSet::new();
+    running.spawn(built.source);
+    let mut service = Service {
+        args,
+        global,
+        catalog,
+        config: session.config.clone(),
+        control: built.control,
+        metrics,
+        stop: Some(stop),
+        healthy,
+    };
+    loop {
+        tokio::select! {
+            ended = running.join_next() => return service.ended(ended),
+            asked = signals.next() => match asked {
+                Asked::Reload => service.reload().await,
+                Asked::Stop if !service.stop() => {
+                    warn!("left at once; what was under way is not committed");
+                    return Ok(LEFT_AT_ONCE);
+                }
+                Asked::Stop => {}
+            },
+        }
+    }
+}
+
+/// The service from outside.
+struct Service<'a> {
+    args: &'a RunArgs,
+    global: &'a GlobalArgs,
+    catalog: &'a Catalog,
+    config: Config,
+    control: Control<Lake>,
+    metrics: Metrics,
+    stop: Option<oneshot::Sender<()>>,
+    healthy: Arc<AtomicBool>,
+}
+
+impl Service<'_> {
+    /// Asks it to end. Returns whether nobody had asked before.
+    fn stop(&mut self) -> bool {
+        self.healthy.store(false, Ordering::Relaxed);
+        self.stop.take().is_some()
+    }
+
+    /// Reads the configuration again. Whatever is wrong with it, the service goes on as it was.
+    async fn reload(&mut self) {
+        if let Err(failure) = self.try_reload().await {
+            self.metrics.reload_failed();
+            error!(reason = failure.line(), "the configuration was not reloaded; the service goes on with the one before");
+        }
+    }
+
+    async fn try_reload(&mut self) -> Result<(), Failure> {
+        let session = session(self.args, self.global, self.catalog)?;
+        let (old, new) = (&self.config, &session.config);
+        let needs_restart = [
+            ("sinks", old.sink != new.sink),
+            ("data_dir", old.data_dir != new.data_dir),
+            ("api", old.api != new.api),
+        ];
+        if let Some((option, _)) = needs_restart.into_iter().find(|(_, changed)| *changed) {
+            let message = format!("{option} cannot change while the service runs");
+            return Err(Failure::new(CONFIG, message, "set it back, or restart the service"));
+        }
+        let secrets = secrets(&session)?;
+        let reloaded = self.control.reload(source_config(&session), secrets).await;
+        reloaded.map_err(|error| Failure::new(CONFIG, with_causes(&error), error.advice()))?;
+        self.config = session.config;
+        Ok(())
+    }
+
+    fn ended(
+        &self,
+        ended: Option<Result<Result<(), SourceError>, tokio::task::JoinError>>,
+    ) -> Result<u8, Failure> {
+        match ended {
+            Some(Ok(Ok(()))) | None => Ok(0),
+            Some(Ok(Err(error))) => Err(error.into()),
+            Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Some(Err(_)) => Ok(FAILED),
+        }
+    }
+}
+
+fn session(args: &RunArgs, global: &GlobalArgs, catalog: &Catalog) -> Result<Session, Failure> {
+    let overrides = args.settings.overrides();
+    Session::new(Config::load(global.config.as_deref(), overrides)?, catalog)
+}
+
+fn secrets(session: &Session) -> Result<Secrets, Failure> {
+    let (api_key, warning) = session.config.api_key()?;
+    let (verifier, more) = session.config.webhook_verifier()?;
+    for warning in warning.into_iter().chain(more) {
+        warn!("{warning}");
+    }
+    Ok(Secrets { api_key, verifier })
+}
+
+fn source_config(session: &Session) -> KomboSourceConfig {
+    KomboSourceConfig::new(session.config.source.clone(), session.endpoints.clone())
+}
+
+async fn serve_telemetry(
+    session: &Session,
+    metrics: &Metrics,
+    healthy: &Arc<AtomicBool>,
+    tasks: &mut JoinSet<()>,
+) -> Result<(), Failure> {
+    let api = &session.config.api;
+    if !api.enabled {
+        return Ok(());
+    }
+    let bound = Telemetry::bind(TelemetrySettings { address: api.address }).await;
+    let bound = bound.map_err(|error| Failure::new(FAILED, with_causes(&error), error.advice()))?;
+    let address = bound.local_addr();
+    info!(%address, "health and metrics are at http://{address}/health and /metrics");
+    let (metrics, healthy) = (metrics.clone(), Arc::clone(healthy));
+    let serve = bound.serve(
+        move || healthy.load(Ordering::Relaxed),
+        move || metrics.encode(),
+        std::future::pending(),
+    );
+    tasks.spawn(serve);
+    Ok(())
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        let code = match &error {
+            SourceError::Setup(_) => CONFIG,
+            _ => FAILED,
+        };
+        Self::new(code, with_causes(&error), error.advice())
+    }
+}

@@ -1,0 +1,195 @@
+//! Putting the parts together.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use super::config::{KomboSourceConfig, Secrets, SourceContext};
+use super::control::{Command, Control};
+use super::dispatch::Dispatch;
+use super::held::Held;
+use super::hints::Hints;
+use super::intake::{Door, door};
+use super::registrar::Registrar;
+use super::registry::Registry;
+use super::run::Service;
+use super::slots::Slots;
+use super::{Source, SourceError};
+use crate::api::{HttpApi, KomboApi};
+use crate::config::{SourceSettings, WebhookSettings};
+use crate::decode::DecodeLimits;
+use crate::ingest::{Ingest, IngestSettings};
+use crate::listener::{Limits, Listener, ListenerSettings, SharedVerifier, TlsFiles};
+use crate::metrics::Metrics;
+use crate::sink::Sink;
+use crate::status::Notes;
+
+/// Configurations that may wait for the loop.
+const COMMANDS: usize = 4;
+
+/// How long the listener may take to answer what it has begun, once nothing is fetched any more.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// A source that only needs to be polled.
+pub struct Built<S> {
+    /// Runs until the shutdown.
+    pub source: Source,
+    /// Changes it while it runs.
+    pub control: Control<S>,
+    /// What it would leave for `status`.
+    pub notes: watch::Receiver<Notes>,
+    /// Where webhooks are taken, with the port that was given.
+    pub webhook_address: Option<SocketAddr>,
+}
+
+/// The loop with the ends of its channels.
+pub(super) struct Assembled<A, S> {
+    pub(super) service: Service<A, S>,
+    pub(super) door: Door,
+    pub(super) commands: mpsc::Sender<Command<A>>,
+    pub(super) notes: watch::Receiver<Notes>,
+}
+
+impl KomboSourceConfig {
+    /// Checks the options, binds the listener, asks the sink what it holds, and returns what has to be polled.
+    pub async fn build<S>(
+        &self,
+        secrets: Secrets,
+        cx: SourceContext<S>,
+    ) -> Result<Built<S>, SourceError>
+    where
+        S: Sink + Registry + Clone + 'static,
+    {
+        let settings = &self.settings;
+        let clock = Arc::clone(&cx.clock);
+        let api = HttpApi::new(settings.api_url.clone(), &secrets.api_key, &settings.request, clock);
+        let api = Arc::new(api.map_err(SourceError::Setup)?);
+        let bound = match &settings.webhook {
+            Some(webhook) => {
+                let bound = Listener::bind(listener_settings(webhook)).await;
+                Some(bound.map_err(SourceError::Listen)?)
+            }
+            None => None,
+        };
+        let assembled = self.assemble(Arc::clone(&api), &cx).await?;
+        let verifier = secrets.verifier.clone().map(SharedVerifier::new);
+        let control = Control {
+            config: self.clone(),
+            secrets,
+            catalog: cx.catalog,
+            sink: cx.sink,
+            clock: cx.clock,
+            commands: assembled.commands,
+            verifier: verifier.clone(),
+            tls: bound.as_ref().and_then(Listener::tls),
+        };
+        let webhook_address = bound.as_ref().map(Listener::local_addr);
+        let listening = bound.zip(verifier);
+        let (service, door, metrics) = (assembled.service, assembled.door, cx.metrics);
+        let source = async move {
+            // Dropping the sender ends the listener, dropping the set ends it at once.
+            let (stop, stopped) = oneshot::channel::<()>();
+            let mut listener = JoinSet::new();
+            if let Some((bound, verifier)) = listening {
+                let stopped = async { drop(stopped.await) };
+                listener.spawn(bound.serve(verifier, Arc::new(door), metrics, stopped));
+            }
+            let ended = service.run(cx.shutdown).await;
+            // Until here webhooks were answered that the service is going down.
+            drop(stop);
+            drop(timeout(LAST_ANSWERS, listener.join_all()).await);
+            ended
+        };
+        Ok(Built {
+            source: Box::pin(source),
+            control,
+            notes: assembled.notes,
+            webhook_address,
+        })
+    }
+
+    /// Puts the loop together over any implementation of the API.
+    pub(super) async fn assemble<A, S>(
+        &self,
+        api: Arc<A>,
+        cx: &SourceContext<S>,
+    ) -> Result<Assembled<A, S>, SourceError>
+    where
+        A: KomboApi + 'static,
+        S: Sink + Registry + Clone + 'static,
+    {
+        let registered = cx.sink.registered().await.map_err(SourceError::Sink)?;
+        let held = Held::read(&cx.sink, self.endpoints.clone());
+        let held = held.await.map_err(SourceError::Sink)?;
+        let rules = self.rules(&cx.catalog);
+        let now_ms = cx.clock.wall_ms();
+        let mut dispatch = Dispatch::new(rules, &registered, |table| held.of(table), now_ms);
+        let hints = Hints::new(&cx.data_dir);
+        dispatch.hint(&hints.read(&cx.catalog));
+        let ingest = Ingest::new(Arc::clone(&api), cx.sink.clone(), ingest_settings(&self.settings));
+        let (door, inbox) = door();
+        let (commands, orders) = mpsc::channel(COMMANDS);
+        let (told, notes) = watch::channel(Notes::default());
+        let concurrency = self.settings.request.concurrency.get() as usize;
+        let service = Service {
+            dispatch,
+            ingest,
+            api,
+            sink: cx.sink.clone(),
+            slots: Slots::new(concurrency),
+            clock: Arc::clone(&cx.clock),
+            metrics: cx.metrics.clone(),
+            hints,
+            notes: told,
+            inbox,
+            commands: orders,
+            drain_limit: cx.drain_limit,
+            registrar: Registrar::default(),
+            tasks: JoinSet::new(),
+            running: HashSet::new(),
+            hinted: Vec::new(),
+            last_flush: Instant::now(),
+            flushing: false,
+        };
+        Ok(Assembled {
+            service,
+            door,
+            commands,
+            notes,
+        })
+    }
+}
+
+/// Returns what the listener is told by the options of a webhook.
+pub(super) fn listener_settings(webhook: &WebhookSettings) -> ListenerSettings {
+    ListenerSettings {
+        address: webhook.address,
+        path: webhook.path.clone(),
+        behind_proxy: webhook.behind_proxy,
+        tls: webhook.tls.as_ref().map(|tls| TlsFiles {
+            crt_file: tls.crt_file.clone(),
+            key_file: tls.key_file.clone(),
+        }),
+        limits: Limits {
+            connections: webhook.max_connections.get() as usize,
+            ..Limits::default()
+        },
+    }
+}
+
+/// Returns what fetches are told by the options of a source.
+pub(super) fn ingest_settings(settings: &SourceSettings) -> IngestSettings {
+    let page_bytes = settings.request.max_page_bytes.get();
+    IngestSettings {
+        limits: DecodeLimits {
+            page_bytes: usize::try_from(page_bytes).unwrap_or(usize::MAX),
+            ..DecodeLimits::default()
+        },
+        ..IngestSettings::default()
+    }
+}

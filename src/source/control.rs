@@ -1,0 +1,148 @@
+//! Changing the rules of a source that runs.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::config::{KomboSourceConfig, Secrets};
+use super::dispatch::Rules;
+use super::held::Held;
+use super::registry::Registry;
+use crate::api::{HttpApi, SetupError};
+use crate::catalog::Catalog;
+use crate::ingest::IngestSettings;
+use crate::lake::LakeError;
+use crate::listener::{ListenError, SharedVerifier, TlsReloader};
+use crate::time::Clock;
+
+/// What a source that runs is told.
+pub(super) struct Command<A> {
+    pub(super) rules: Rules,
+    /// What the sink holds of the tables that are new.
+    pub(super) held: Held,
+    /// How Kombo is called from now on, where that changed.
+    pub(super) parts: Option<Parts<A>>,
+}
+
+/// The client for Kombo and what goes with it.
+pub(super) struct Parts<A> {
+    pub(super) api: Arc<A>,
+    pub(super) ingest: IngestSettings,
+    pub(super) concurrency: usize,
+}
+
+/// Changes a source that runs.
+pub struct Control<S> {
+    pub(super) config: KomboSourceConfig,
+    pub(super) secrets: Secrets,
+    pub(super) catalog: Catalog,
+    pub(super) sink: S,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) commands: mpsc::Sender<Command<HttpApi>>,
+    pub(super) verifier: Option<SharedVerifier>,
+    pub(super) tls: Option<TlsReloader>,
+}
+
+/// Why a configuration did not take the place of the one before, which goes on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReloadError {
+    /// An option that cannot change while the source runs.
+    #[error("{option} cannot change while the service runs")]
+    NeedsRestart {
+        /// Its dotted path.
+        option: &'static str,
+    },
+    /// The client for Kombo cannot be made.
+    #[error("the client for kombo cannot be made")]
+    Setup(#[source] SetupError),
+    /// The certificate cannot be used.
+    #[error("the certificate cannot be used")]
+    Tls(#[source] ListenError),
+    /// The sink cannot be asked what it holds.
+    #[error("the sink cannot be read")]
+    Sink(#[source] LakeError),
+    /// The source has ended.
+    #[error("the source has ended")]
+    Ended,
+}
+
+impl ReloadError {
+    /// Returns one sentence that tells the operator what to do.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::NeedsRestart { .. } => "set it back, or restart the service",
+            Self::Setup(_) => "correct the source's options",
+            Self::Tls(error) => error.advice(),
+            Self::Sink(error) => error.advice(),
+            Self::Ended => "start the service again",
+        }
+    }
+}
+
+impl<S: Registry> Control<S> {
+    /// Puts another configuration in the place of the one that runs. Whatever is wrong with it, nothing has changed then.
+    ///
+    /// What was announced stays dirty, and fetches under way end as they began.
+    pub async fn reload(
+        &mut self,
+        config: KomboSourceConfig,
+        secrets: Secrets,
+    ) -> Result<(), ReloadError> {
+        self.check(&config, &secrets)?;
+        let parts = self.parts(&config, &secrets)?;
+        let held = Held::read(&self.sink, config.endpoints.clone())
+            .await
+            .map_err(ReloadError::Sink)?;
+        if let Some(tls) = &self.tls {
+            tls.reload().map_err(ReloadError::Tls)?;
+        }
+        if let Some((shared, verifier)) = self.verifier.as_ref().zip(secrets.verifier.clone()) {
+            shared.swap(verifier);
+        }
+        let command = Command {
+            rules: config.rules(&self.catalog),
+            held,
+            parts,
+        };
+        let sent = self.commands.send(command).await;
+        sent.map_err(|_| ReloadError::Ended)?;
+        (self.config, self.secrets) = (config, secrets);
+        Ok(())
+    }
+
+    fn check(&self, config: &KomboSourceConfig, secrets: &Secrets) -> Result<(), ReloadError> {
+        let (old, new) = (&self.config.settings, &config.settings);
+        let listens = |settings: &crate::config::SourceSettings| {
+            settings.webhook.as_ref().map(super::build::listener_settings)
+        };
+        if old.name != new.name {
+            return Err(ReloadError::NeedsRestart { option: "the name of the source" });
+        }
+        if listens(old) != listens(new) || self.verifier.is_some() != secrets.verifier.is_some() {
+            return Err(ReloadError::NeedsRestart { option: "webhook" });
+        }
+        Ok(())
+    }
+
+    fn parts(
+        &self,
+        config: &KomboSourceConfig,
+        secrets: &Secrets,
+    ) -> Result<Option<Parts<HttpApi>>, ReloadError> {
+        let (old, new) = (&self.config.settings, &config.settings);
+        let same = (&old.api_url, &old.request) == (&new.api_url, &new.request)
+            && self.secrets.api_key == secrets.api_key;
+        if same {
+            return Ok(None);
+        }
+        let clock = Arc::clone(&self.clock);
+        let api = HttpApi::new(new.api_url.clone(), &secrets.api_key, &new.request, clock);
+        Ok(Some(Parts {
+            api: Arc::new(api.map_err(ReloadError::Setup)?),
+            ingest: super::build::ingest_settings(new),
+            concurrency: new.request.concurrency.get() as usize,
+        }))
+    }
+}

@@ -1,0 +1,48 @@
+//! What the service leaves in the lake for `status`.
+
+use super::{Account, Dispatch, Table};
+use crate::ids::TableId;
+use crate::plan::Suspicion;
+use crate::status::{IntegrationNote, Notes, TableNote};
+
+impl Dispatch {
+    /// Returns what `status` shows beside the logs.
+    pub(in crate::source) fn notes(&self, now_ms: i64) -> Notes {
+        let accounts = self.accounts.iter();
+        let mut tables: Vec<_> = self.tables.iter().collect();
+        tables.sort_unstable_by_key(|(id, _)| *id);
+        Notes {
+            written_ms: now_ms,
+            service_version: env!("CARGO_PKG_VERSION").to_owned(),
+            heartbeat_period_secs: self.heartbeats().period().as_secs(),
+            integrations: accounts
+                .map(|(id, account)| (id.to_string(), integration_note(account)))
+                .collect(),
+            tables: tables.into_iter().map(|(id, table)| table_note(id, table)).collect(),
+        }
+    }
+}
+
+fn integration_note(account: &Account) -> IntegrationNote {
+    let suspicion = account.suspicion;
+    IntegrationNote {
+        state: account.standing.as_str().to_owned(),
+        reason: None,
+        since_ms: Some(account.since_ms),
+        silent: matches!(suspicion, Some(Suspicion::Silent { .. })),
+        unannounced: matches!(suspicion, Some(Suspicion::Unannounced { .. })),
+    }
+}
+
+fn table_note(id: &TableId, table: &Table) -> TableNote {
+    TableNote {
+        integration: id.integration.to_string(),
+        endpoint: id.endpoint.to_string(),
+        base_ms: table.base.map(crate::time::Base::as_millis),
+        last_error: table.error.as_ref().map(|error| error.message.clone()),
+        error_since_ms: table.error.as_ref().map(|error| error.since_ms),
+        stale_since_ms: table.stale_since,
+        off: table.off.map(|off| off.reason.as_str().to_owned()),
+        rest_values: table.rest_values,
+    }
+}

@@ -1,0 +1,257 @@
+//! One fetch as a task: what the table's bases allow, the walk, and what became of it.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::dispatch::{Ended, Failed, Fetching};
+use super::looks::standing_of;
+use super::slots::Slot;
+use crate::api::{ApiError, ErrorReach, KomboApi, SkipReason};
+use crate::backfill::outcome::with_causes;
+use crate::fetch::FetchMode;
+use crate::ids::TableId;
+use crate::ingest::{Counts, Done, Ending, Ingest, IngestError, Order, Progress, Watch, next_mode};
+use crate::lake::{Coverage, LakeError};
+use crate::metrics::{ErrorType, FetchKind, FetchResult, Metrics, RowResult, Stage};
+use crate::plan::{Kind, ModelOff};
+use crate::sink::{Sink, WriteError};
+
+/// A fetch that is about to run.
+pub(super) struct FetchTask<A, S> {
+    pub(super) ingest: Ingest<A, S>,
+    pub(super) metrics: Metrics,
+    pub(super) fetching: Fetching,
+    /// The time on Kombo's clock.
+    pub(super) now_ms: i64,
+}
+
+/// A fetch that ended.
+pub(super) struct Carried {
+    fetching: Fetching,
+    result: Result<Done, NotDone>,
+    /// What the sink holds; after a lost race, what the winner left.
+    coverage: Coverage,
+    elapsed_ms: u64,
+}
+
+enum NotDone {
+    /// The sink could not be asked what it holds.
+    NotAsked(LakeError),
+    Failed(IngestError),
+}
+
+impl<A, S> FetchTask<A, S>
+where
+    A: KomboApi + 'static,
+    S: Sink + Clone + 'static,
+{
+    /// Runs it. The slot goes back once all is uploaded.
+    pub(super) async fn run(self, slot: Option<Slot>) -> Carried {
+        let started = Instant::now();
+        let mut coverage = Coverage::default();
+        let result = self.carry(slot, &mut coverage).await;
+        if let Ok(Done { ending: Ending::Superseded, .. }) = &result {
+            // Without it the table is only fetched again a little sooner than need be.
+            coverage = self.covered().await.unwrap_or(coverage);
+        }
+        Carried {
+            fetching: self.fetching,
+            result,
+            coverage,
+            elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    async fn carry(&self, slot: Option<Slot>, coverage: &mut Coverage) -> Result<Done, NotDone> {
+        let Fetching { work, endpoint, .. } = &self.fetching;
+        *coverage = self.covered().await.map_err(NotDone::NotAsked)?;
+        let order = Order {
+            table: work.table.clone(),
+            endpoint: Arc::clone(endpoint),
+            mode: next_mode(coverage, endpoint, self.now_ms, work.kind),
+            lane: work.lane,
+            coverage: *coverage,
+        };
+        self.ingest.run(order, slot, self).await.map_err(NotDone::Failed)
+    }
+
+    async fn covered(&self) -> Result<Coverage, LakeError> {
+        let Fetching { work, endpoint, .. } = &self.fetching;
+        self.ingest.covered(endpoint, &work.table.integration).await
+    }
+}
+
+impl<A: Send + Sync, S: Send + Sync> Watch for FetchTask<A, S> {
+    fn step(&self, step: Progress<'_>) {
+        match step {
+            Progress::Page { rows, bytes } => self.metrics.page_received(rows, bytes),
+            Progress::Restarted(_) => self.metrics.error(ErrorType::RequestFailed, Stage::Receiving),
+            Progress::Started(mode) => {
+                debug!(table = %self.fetching.work.table, mode = mode.as_str(), "fetching");
+            }
+            Progress::Fetched => {}
+        }
+    }
+}
+
+impl Carried {
+    pub(super) fn table(&self) -> &TableId {
+        &self.fetching.work.table
+    }
+
+    /// Returns what it means for the dispatcher.
+    pub(super) fn into_ended(self) -> (Fetching, Ended) {
+        let ended = match &self.result {
+            Ok(done) => match done.ending {
+                Ending::Superseded => Ended::Overtaken(self.coverage),
+                Ending::Committed { .. } | Ending::Empty => Ended::Covered {
+                    snapshot: done.mode == FetchMode::Snapshot,
+                    base: done.base,
+                    changed_rows: done.unannounced_rows,
+                    rest_values: done.rest_values,
+                },
+            },
+            Err(error) => Ended::Failed(error.reach()),
+        };
+        (self.fetching, ended)
+    }
+
+    /// Counts it.
+    pub(super) fn count(&self, metrics: &Metrics) {
+        let kind = match &self.result {
+            Ok(done) if done.mode == FetchMode::Snapshot => FetchKind::Snapshot,
+            Ok(_) => FetchKind::Delta,
+            Err(_) if self.fetching.work.kind == Kind::Snapshot => FetchKind::Snapshot,
+            Err(_) => FetchKind::Delta,
+        };
+        let (result, counts) = match &self.result {
+            Ok(done) => (result_of(done.ending), done.counts),
+            Err(error) => {
+                let result = error.count(metrics);
+                (result, error.counts())
+            }
+        };
+        metrics.fetch_ended(kind, result);
+        count_rows(metrics, &self.fetching.endpoint.name().table_name(), &counts);
+        if let Ok(Done { ending: Ending::Committed { bytes, .. }, .. }) = &self.result {
+            metrics.bytes_stored(*bytes);
+        }
+    }
+
+    /// Logs it, once.
+    pub(super) fn log(&self) {
+        let (table, elapsed_ms) = (self.table(), self.elapsed_ms);
+        match &self.result {
+            Ok(done) => {
+                let (rows, ending) = (done.counts.committed, done.ending.as_str());
+                let (mode, pages) = (done.mode.as_str(), done.counts.pages);
+                info!(integration.id = %table.integration, endpoint = %table.endpoint, mode, rows, pages, elapsed_ms, "{mode} of {table}: {ending}");
+                if done.unconfirmed_missing > 0 {
+                    let missing = done.unconfirmed_missing;
+                    warn!(integration.id = %table.integration, endpoint = %table.endpoint, missing, "rows of the snapshot before are not in this one, and Kombo could not be asked for them");
+                }
+            }
+            Err(error) => {
+                let (message, advice) = (error.message(), error.advice());
+                warn!(integration.id = %table.integration, endpoint = %table.endpoint, elapsed_ms, error = message, advice, "{table} failed");
+            }
+        }
+    }
+}
+
+impl NotDone {
+    fn reach(&self) -> Failed {
+        let Some(error) = self.api() else {
+            return Failed::Once(self.message());
+        };
+        match error {
+            ApiError::SkipEndpoint { reason, .. } => Failed::Off(match reason {
+                SkipReason::Disabled => ModelOff::Disabled,
+                SkipReason::NotAvailable => ModelOff::NotAvailable,
+            }),
+            ApiError::PermissionMissing { .. } => Failed::Off(ModelOff::PermissionMissing),
+            _ if error.reach() == ErrorReach::Key => Failed::Key,
+            _ => match standing_of(error) {
+                Some(standing) => Failed::Integration(standing),
+                None => Failed::Once(self.message()),
+            },
+        }
+    }
+
+    fn api(&self) -> Option<&ApiError> {
+        match self {
+            Self::NotAsked(_) => None,
+            Self::Failed(error) => error.api(),
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        match self {
+            Self::NotAsked(_) => Counts::default(),
+            Self::Failed(error) => error.counts,
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::NotAsked(error) => with_causes(error),
+            Self::Failed(error) => {
+                // The outer sentences say only which side failed; the causes say the rest.
+                let source = std::error::Error::source(&error.source);
+                source.map_or_else(|| error.to_string(), with_causes)
+            }
+        }
+    }
+
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::NotAsked(error) => error.advice(),
+            Self::Failed(error) => error.advice(),
+        }
+    }
+
+    /// Counts the error by its side, and returns how the fetch ended.
+    fn count(&self, metrics: &Metrics) -> FetchResult {
+        let stored = match self {
+            Self::NotAsked(_) => true,
+            Self::Failed(error) => matches!(error.source, WriteError::Store(_)),
+        };
+        let (error_type, stage, result) = match (stored, self.reach()) {
+            (true, _) => (ErrorType::WriterFailed, Stage::Sending, FetchResult::Failed),
+            (_, Failed::Off(_)) => return FetchResult::LeftOut,
+            (_, Failed::Integration(_)) => return FetchResult::Parked,
+            (_, Failed::Key) => (
+                ErrorType::AuthenticationFailed,
+                Stage::Receiving,
+                FetchResult::Failed,
+            ),
+            (_, Failed::Once(_)) => {
+                (ErrorType::RequestFailed, Stage::Receiving, FetchResult::Failed)
+            }
+        };
+        metrics.error(error_type, stage);
+        result
+    }
+}
+
+fn result_of(ending: Ending) -> FetchResult {
+    match ending {
+        Ending::Committed { .. } => FetchResult::Committed,
+        Ending::Empty => FetchResult::Empty,
+        Ending::Superseded => FetchResult::Superseded,
+    }
+}
+
+fn count_rows(metrics: &Metrics, table: &str, counts: &Counts) {
+    for (result, rows) in [
+        (RowResult::Committed, counts.committed),
+        (RowResult::Unchanged, counts.unchanged),
+        (RowResult::Repeated, counts.repeated),
+        (RowResult::Quarantined, counts.quarantined),
+        (RowResult::Abandoned, counts.abandoned),
+    ] {
+        metrics.rows(table, result, rows);
+    }
+}
