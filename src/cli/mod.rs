@@ -19,6 +19,7 @@ mod report;
 mod run;
 mod session;
 mod twin;
+mod validate;
 mod words;
 
 use std::process::ExitCode;
@@ -77,7 +78,8 @@ async fn run(args: Args) -> Result<u8, Failure> {
             true
         }
         Verb::Validate(settings) => {
-            validate(&session(&global, settings.overrides(), &catalog)?, &catalog)
+            validate::run(&session(&global, settings.overrides(), &catalog)?, &catalog)?;
+            true
         }
         Verb::Check(settings) => {
             return check::run(&session(&global, settings.overrides(), &catalog)?).await;
@@ -115,18 +117,6 @@ fn session(
     catalog: &Catalog,
 ) -> Result<Session, Failure> {
     Session::new(Config::load(global.config.as_deref(), overrides)?, catalog)
-}
-
-fn validate(session: &Session, catalog: &Catalog) -> bool {
-    let Config { source, sink, .. } = &session.config;
-    let (selected, all) = (session.endpoints.len(), catalog.endpoints().len());
-    println!(
-        "ok      source {}: {} integrations, {selected} of {all} endpoints",
-        source.name,
-        source.integrations.len()
-    );
-    println!("ok      sink {}: {}", sink.name, sink.lake.url);
-    true
 }
 
 async fn backfill_verb(

@@ -10,13 +10,17 @@ use crate::lake::LakeSettings;
 
 use super::document::{Node, Value};
 use super::error::{ConfigError, nearest};
+use super::listening::check_addresses;
 use super::marks::Marks;
-use super::overrides::{Overrides, each_once};
+use super::overrides::Overrides;
 use super::reader::join;
 use super::section::{SINKS, SOURCES};
 use super::sink::{Inputs, check_lake_url};
 use super::source::SourceOptions;
-use super::{Config, DEFAULT_FILE, SinkSettings, SourceSettings};
+use super::upkeep::check_upkeep;
+use super::{
+    Config, DEFAULT_FILE, SinkSettings, SourceSettings, TelemetrySettings, UpkeepSettings,
+};
 
 /// The names used where no file gives any.
 const SOURCE_NAME: &str = "kombo";
@@ -27,6 +31,8 @@ const SINK_NAME: &str = "lake";
 #[serde(default, deny_unknown_fields)]
 pub(super) struct DocumentOptions {
     pub(super) data_dir: PathBuf,
+    #[serde(rename = "api")]
+    pub(super) telemetry: TelemetrySettings,
     #[serde(rename = "sources")]
     _sources: IgnoredAny,
     #[serde(rename = "sinks")]
@@ -37,6 +43,7 @@ impl Default for DocumentOptions {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("./kombo-data"),
+            telemetry: TelemetrySettings::default(),
             _sources: IgnoredAny,
             _sinks: IgnoredAny,
         }
@@ -48,19 +55,14 @@ pub(super) fn from_overrides(overrides: Overrides) -> Result<Config, ConfigError
     if overrides.lake_url.is_none() {
         return Err(ConfigError::NoLake { file: DEFAULT_FILE });
     }
-    let source = source_settings(SOURCE_NAME.to_owned(), SourceOptions::default());
+    let source = SourceOptions::default().settings(SOURCE_NAME.to_owned());
     let sink = SinkSettings {
         name: SINK_NAME.to_owned(),
         lake: LakeSettings::default(),
+        upkeep: UpkeepSettings::default(),
     };
     let marks = Marks::of(DEFAULT_FILE.to_owned(), &Node::empty());
-    finish(
-        DocumentOptions::default().data_dir,
-        source,
-        sink,
-        marks,
-        overrides,
-    )
+    finish(DocumentOptions::default(), source, sink, marks, overrides)
 }
 
 /// Makes a configuration of a document, with the overrides above it.
@@ -79,11 +81,11 @@ pub(super) fn from_document(
     let source = read_source(source_name, &source_node, &marks)?;
     let (sink_name, sink_node) = SINKS.only_component(&mut root, &marks)?;
     let sink = read_sink(sink_name, sink_node, &source.name, &marks, &overrides)?;
-    finish(document.data_dir, source, sink, marks, overrides)
+    finish(document, source, sink, marks, overrides)
 }
 
 fn finish(
-    data_dir: PathBuf,
+    document: DocumentOptions,
     mut source: SourceSettings,
     mut sink: SinkSettings,
     mut marks: Marks,
@@ -91,11 +93,14 @@ fn finish(
 ) -> Result<Config, ConfigError> {
     overrides.apply_to_source(&mut source)?;
     overrides.apply_to_sink(&mut sink)?;
+    check_addresses(&source, &document.telemetry, &marks)?;
+    check_upkeep(&sink, &source.schedule, &marks)?;
     marks.endpoints_flag = !overrides.endpoints.is_empty();
     Ok(Config {
-        data_dir: overrides.data_dir.unwrap_or(data_dir),
+        data_dir: overrides.data_dir.unwrap_or(document.data_dir),
         source,
         sink,
+        telemetry: document.telemetry,
         marks,
     })
 }
@@ -122,23 +127,7 @@ fn read_source(name: String, node: &Node, marks: &Marks) -> Result<SourceSetting
         };
         return Err(marks.invalid(&join(&path, &option), &format!("is wrong: {reason}")));
     }
-    Ok(source_settings(name, options))
-}
-
-fn source_settings(name: String, options: SourceOptions) -> SourceSettings {
-    SourceSettings {
-        name,
-        api_url: options
-            .endpoint
-            .unwrap_or_else(|| options.region.unwrap_or_default().base_url()),
-        api_key_file: options.api_key_file,
-        plan: options.plan,
-        integrations: each_once(options.integrations.into_iter().map(|id| id.0).collect()),
-        endpoints: options.endpoints,
-        webhook: options.webhook,
-        schedule: options.schedule,
-        request: options.request,
-    }
+    Ok(options.settings(name))
 }
 
 fn read_sink(
@@ -151,6 +140,7 @@ fn read_sink(
     let path = join(SINKS.key, &name);
     store_options_as_text(&mut node);
     let inputs = node.take("inputs");
+    let upkeep = node.take("upkeep");
     let lake: LakeSettings = marks.read_component(&node, &path)?;
     let inputs = match inputs {
         Some(entry) => marks.read(&entry.node, &join(&path, "inputs"))?,
@@ -167,7 +157,11 @@ fn read_sink(
             advice: "add url: ./kombo-lake, or a bucket such as s3://bucket/prefix".to_owned(),
         });
     }
-    Ok(SinkSettings { name, lake })
+    let upkeep = match upkeep {
+        Some(entry) => marks.read(&entry.node, &join(&path, "upkeep"))?,
+        None => UpkeepSettings::default(),
+    };
+    Ok(SinkSettings { name, lake, upkeep })
 }
 
 fn check_inputs(

@@ -112,9 +112,17 @@ pub enum ConfigError {
         /// The source that needs it.
         source_name: String,
     },
-    /// The file that should hold a secret.
+    /// Webhooks are to come in, and nothing says how Kombo signs them.
+    #[error(
+        "there is no webhook secret: set KOMBO_WEBHOOK_SECRET, or name a file with secret_file in sources.{source_name}.webhook"
+    )]
+    NoWebhookSecret {
+        /// The source that needs it.
+        source_name: String,
+    },
+    /// A file that an option names, with a secret or a certificate.
     #[error("{place}: cannot read {path}")]
-    SecretUnreadable {
+    FileUnreadable {
         /// The option that names the file.
         place: Place,
         /// Its dotted path.

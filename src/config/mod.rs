@@ -5,9 +5,9 @@
 //!
 //! `document` turns YAML, TOML or JSON into one tree with lines, `reader` reads settings out of it through serde and says
 //! in a `fault` what it could not read, `marks` remembers the lines, `section` takes the one source and the one sink, and
-//! `assemble` puts the [`Overrides`] above them. [`SourceSettings`] and
-//! [`SinkSettings`] are the result; [`Selection`] is what the endpoint patterns mean for a catalog. [`generate()`] prints
-//! the commented default.
+//! `assemble` puts the [`Overrides`] above them. [`SourceSettings`], [`SinkSettings`] and [`TelemetrySettings`] are the
+//! result, with what only goes together checked in `listening` and `upkeep`; [`Selection`] is what the endpoint patterns
+//! mean for a catalog. [`generate()`] prints the commented default.
 
 mod assemble;
 mod document;
@@ -15,6 +15,7 @@ mod endpoints;
 mod error;
 mod fault;
 mod generate;
+mod listening;
 mod marks;
 mod overrides;
 mod reader;
@@ -22,19 +23,26 @@ mod secret;
 mod section;
 mod sink;
 mod source;
+mod telemetry;
+mod upkeep;
+mod webhook;
 
 pub use endpoints::Selection;
 pub use error::{ConfigError, ConfigWarning, Place};
 pub use generate::generate;
 pub use overrides::Overrides;
-pub use secret::API_KEY_VARIABLE;
+pub use secret::{API_KEY_VARIABLE, WEBHOOK_OTHER_SECRET_VARIABLE, WEBHOOK_SECRET_VARIABLE};
 pub use sink::SinkSettings;
-pub use source::{ScheduleSettings, SourceSettings, WebhookSettings};
+pub use source::{ScheduleSettings, SourceSettings};
+pub use telemetry::TelemetrySettings;
+pub use upkeep::UpkeepSettings;
+pub use webhook::{TlsSettings, WebhookSettings};
 
 use std::path::{Path, PathBuf};
 
 use crate::api::ApiKey;
 use crate::catalog::Catalog;
+use crate::webhook::{Verifier, WebhookSecret};
 
 use document::{Format, Node};
 use marks::Marks;
@@ -51,6 +59,8 @@ pub struct Config {
     pub source: SourceSettings,
     /// Where rows go.
     pub sink: SinkSettings,
+    /// Where the service says how it is.
+    pub telemetry: TelemetrySettings,
     marks: Marks,
 }
 
@@ -98,35 +108,65 @@ impl Config {
 
     /// Returns the API key: from `$KOMBO_API_KEY`, or else from the file that `api_key_file` names.
     pub fn api_key(&self) -> Result<(ApiKey, Option<ConfigWarning>), ConfigError> {
-        let variable = std::env::var_os(API_KEY_VARIABLE).map(|value| {
-            value
-                .into_string()
-                .unwrap_or_else(|_| "\u{fffd}".to_owned())
-        });
-        self.api_key_from(variable.as_deref())
+        self.api_key_from(secret::variable(API_KEY_VARIABLE).as_deref())
     }
 
     fn api_key_from(
         &self,
         variable: Option<&str>,
     ) -> Result<(ApiKey, Option<ConfigWarning>), ConfigError> {
-        let path = format!("sources.{}.api_key_file", self.source.name);
-        let key = |text: &str| ApiKey::new(text).expect("a checked secret is visible ASCII");
-        // An empty variable is how a container says that there is none.
-        if let Some(text) = variable.filter(|text| !text.trim().is_empty()) {
-            let text = secret::checked(text).map_err(|problem| ConfigError::Flag {
-                flag: API_KEY_VARIABLE,
-                problem: problem.to_owned(),
-            })?;
-            return Ok((key(&text), None));
-        }
-        let Some(file) = &self.source.api_key_file else {
-            return Err(ConfigError::NoApiKey {
-                source_name: self.source.name.clone(),
-            });
+        let sources = secret::Sources {
+            variable: (API_KEY_VARIABLE, variable),
+            file: self.source.api_key_file.as_deref(),
+            path: &format!("sources.{}.api_key_file", self.source.name),
         };
-        let secret = secret::read_secret(file, &self.marks.place(&path), &path)?;
-        Ok((key(&secret.text), secret.warning))
+        let secret = secret::find(&sources, &self.marks)?;
+        let secret = secret.ok_or_else(|| ConfigError::NoApiKey {
+            source_name: self.source.name.clone(),
+        })?;
+        let key = ApiKey::new(&secret.text).expect("a checked secret is visible ASCII");
+        Ok((key, secret.warning))
+    }
+
+    /// Returns what tells Kombo's webhooks from everybody else's, and what should be looked at: from
+    /// `$KOMBO_WEBHOOK_SECRET` and `$KOMBO_WEBHOOK_OTHER_SECRET`, or else from the files that `secret_file` and
+    /// `other_secret_file` name. `None` when no webhooks are to come in.
+    pub fn webhook_verifier(&self) -> Result<Option<(Verifier, Vec<ConfigWarning>)>, ConfigError> {
+        let variables = [WEBHOOK_SECRET_VARIABLE, WEBHOOK_OTHER_SECRET_VARIABLE];
+        let values = variables.map(secret::variable);
+        self.webhook_verifier_from(values.each_ref().map(Option::as_deref))
+    }
+
+    fn webhook_verifier_from(
+        &self,
+        [variable, other_variable]: [Option<&str>; 2],
+    ) -> Result<Option<(Verifier, Vec<ConfigWarning>)>, ConfigError> {
+        let Some(webhook) = &self.source.webhook else {
+            return Ok(None);
+        };
+        let find = |variable, file: &Option<PathBuf>, option| {
+            let sources = secret::Sources {
+                variable,
+                file: file.as_deref(),
+                path: &format!("sources.{}.webhook.{option}", self.source.name),
+            };
+            secret::find(&sources, &self.marks)
+        };
+        let first = (WEBHOOK_SECRET_VARIABLE, variable);
+        let other = (WEBHOOK_OTHER_SECRET_VARIABLE, other_variable);
+        let secret = find(first, &webhook.secret_file, "secret_file")?;
+        let secret = secret.ok_or_else(|| ConfigError::NoWebhookSecret {
+            source_name: self.source.name.clone(),
+        })?;
+        let other = find(other, &webhook.other_secret_file, "other_secret_file")?;
+        let key = |text: &str| WebhookSecret::new(text).expect("a checked secret is not blank");
+        let mut verifier = Verifier::new(key(&secret.text));
+        let mut warnings = Vec::from_iter(secret.warning);
+        if let Some(other) = other {
+            verifier = verifier.with_other(key(&other.text));
+            warnings.extend(other.warning);
+        }
+        Ok(Some((verifier, warnings)))
     }
 
     /// Works out which endpoints of a catalog the source fetches.

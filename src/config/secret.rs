@@ -3,24 +3,64 @@
 use std::path::Path;
 
 use super::error::{ConfigError, ConfigWarning, Place};
+use super::marks::Marks;
 
 /// The environment variable with the API key.
 pub const API_KEY_VARIABLE: &str = "KOMBO_API_KEY";
 
-/// What a secret's file says, and what should be looked at.
-pub(super) struct SecretFile {
+/// The environment variable with the webhook secret.
+pub const WEBHOOK_SECRET_VARIABLE: &str = "KOMBO_WEBHOOK_SECRET";
+
+/// The environment variable with a second webhook secret, while Kombo's is changed.
+pub const WEBHOOK_OTHER_SECRET_VARIABLE: &str = "KOMBO_WEBHOOK_OTHER_SECRET";
+
+/// Reads an environment variable. What is not text becomes something no check lets pass.
+pub(super) fn variable(name: &str) -> Option<String> {
+    let value = std::env::var_os(name)?;
+    Some(
+        value
+            .into_string()
+            .unwrap_or_else(|_| "\u{fffd}".to_owned()),
+    )
+}
+
+/// A secret's text, and what should be looked at.
+pub(super) struct Secret {
     pub(super) text: String,
     pub(super) warning: Option<ConfigWarning>,
 }
 
+/// Where a secret may come from.
+pub(super) struct Sources<'a> {
+    /// The name of the environment variable, and its value.
+    pub(super) variable: (&'static str, Option<&'a str>),
+    /// The file, where one is named.
+    pub(super) file: Option<&'a Path>,
+    /// The dotted path of the option that names it.
+    pub(super) path: &'a str,
+}
+
+/// Takes a secret from its environment variable, or else from its file; `None` where there is neither.
+pub(super) fn find(sources: &Sources<'_>, marks: &Marks) -> Result<Option<Secret>, ConfigError> {
+    let (name, value) = sources.variable;
+    // An empty variable is how a container says that there is none.
+    if let Some(text) = value.filter(|text| !text.trim().is_empty()) {
+        let text = checked(text).map_err(|problem| ConfigError::Flag {
+            flag: name,
+            problem: problem.to_owned(),
+        })?;
+        let warning = None;
+        return Ok(Some(Secret { text, warning }));
+    }
+    let path = sources.path;
+    let read = |file| read_secret(file, &marks.place(path), path);
+    sources.file.map(read).transpose()
+}
+
 /// Reads a secret from its file: its text without the white space around it.
-pub(super) fn read_secret(
-    file: &Path,
-    place: &Place,
-    path: &str,
-) -> Result<SecretFile, ConfigError> {
+pub(super) fn read_secret(file: &Path, place: &Place, path: &str) -> Result<Secret, ConfigError> {
     let shown = file.display().to_string();
-    let unreadable = |source| ConfigError::SecretUnreadable {
+    let unreadable = |source| ConfigError::FileUnreadable {
         place: place.clone(),
         path: format!("{path} {shown:?}"),
         source,
@@ -33,11 +73,11 @@ pub(super) fn read_secret(
     })?;
     let warning =
         readable_by_others(file).then_some(ConfigWarning::SecretReadableByOthers { file: shown });
-    Ok(SecretFile { text, warning })
+    Ok(Secret { text, warning })
 }
 
 /// Trims a secret; answers what is wrong with it, without the text.
-pub(super) fn checked(text: &str) -> Result<String, &'static str> {
+fn checked(text: &str) -> Result<String, &'static str> {
     let text = text.trim();
     if text.is_empty() {
         return Err("is empty");
@@ -48,13 +88,15 @@ pub(super) fn checked(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
+/// Returns whether other users of the machine can read a file.
 #[cfg(unix)]
-fn readable_by_others(file: &Path) -> bool {
+pub(super) fn readable_by_others(file: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o077 != 0)
 }
 
+/// Returns whether other users of the machine can read a file; not known here.
 #[cfg(not(unix))]
-fn readable_by_others(_file: &Path) -> bool {
+pub(super) fn readable_by_others(_file: &Path) -> bool {
     false
 }

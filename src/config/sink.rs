@@ -5,6 +5,8 @@ use url::Url;
 
 use crate::lake::LakeSettings;
 
+use super::upkeep::UpkeepSettings;
+
 /// What a sink of type `delta_lake` is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SinkSettings {
@@ -12,6 +14,8 @@ pub struct SinkSettings {
     pub name: String,
     /// Where the lake is, and how it is written to.
     pub lake: LakeSettings,
+    /// How the lake is kept tidy.
+    pub upkeep: UpkeepSettings,
 }
 
 /// The names of the sources whose rows a sink takes.

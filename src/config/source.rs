@@ -1,8 +1,8 @@
 //! The options of a source of type `kombo`.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
@@ -10,6 +10,12 @@ use serde::de::{Deserializer, Error};
 use crate::api::{ApiSettings, BaseUrl, Region, SetupError};
 use crate::ids::IntegrationId;
 use crate::plan::PlanMode;
+
+use super::overrides::each_once;
+use super::webhook::WebhookSettings;
+
+/// Rows remembered where nothing else is said: some 40 MB.
+const MEMORY_ROWS: usize = 1_000_000;
 
 /// What a source of type `kombo` is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,31 +38,8 @@ pub struct SourceSettings {
     pub schedule: ScheduleSettings,
     /// How Kombo is called.
     pub request: ApiSettings,
-}
-
-/// Where notifications come in.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct WebhookSettings {
-    /// The address to listen on.
-    #[serde(deserialize_with = "address")]
-    pub address: SocketAddr,
-    /// The path Kombo posts to.
-    #[serde(deserialize_with = "path")]
-    pub path: String,
-    /// The file with the webhook secret, for those who do not set `$KOMBO_WEBHOOK_SECRET`.
-    pub secret_file: Option<PathBuf>,
-}
-
-impl Default for WebhookSettings {
-    fn default() -> Self {
-        Self {
-            // Loopback: what terminates TLS in front decides who else may come.
-            address: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            path: "/webhooks/kombo".to_owned(),
-            secret_file: None,
-        }
-    }
+    /// How many committed rows are remembered, over all tables, so that reading them again writes nothing.
+    pub memory_rows: usize,
 }
 
 /// When tables are fetched without a notification.
@@ -69,6 +52,19 @@ pub struct ScheduleSettings {
     pub heartbeat_interval_secs: NonZeroU64,
     /// How long a table may hold stale nested copies before its snapshot is brought forward; `None` for ever.
     pub nested_refresh_secs: Option<NonZeroU64>,
+    /// How old the base of a table may be before it counts as late; `None` for twice the heartbeat.
+    pub freshness_objective_secs: Option<NonZeroU64>,
+}
+
+impl ScheduleSettings {
+    /// Returns how old the base of a table may be before it counts as late. The heartbeat is the one achieved, which
+    /// a small budget stretches: a table is late when a heartbeat was missed, not when there are many tables.
+    #[must_use]
+    pub fn freshness_objective(&self, heartbeat: Duration) -> Duration {
+        let told = |secs: NonZeroU64| Duration::from_secs(secs.get());
+        self.freshness_objective_secs
+            .map_or_else(|| heartbeat.saturating_mul(2), told)
+    }
 }
 
 impl Default for ScheduleSettings {
@@ -77,6 +73,7 @@ impl Default for ScheduleSettings {
             full_interval_secs: nonzero_u64(7 * 24 * 3600),
             heartbeat_interval_secs: nonzero_u64(6 * 3600),
             nested_refresh_secs: None,
+            freshness_objective_secs: None,
         }
     }
 }
@@ -95,6 +92,27 @@ pub(super) struct SourceOptions {
     pub(super) webhook: Option<WebhookSettings>,
     pub(super) schedule: ScheduleSettings,
     pub(super) request: ApiSettings,
+    pub(super) memory_rows: Option<usize>,
+}
+
+impl SourceOptions {
+    /// Puts defaults where nothing is said.
+    pub(super) fn settings(self, name: String) -> SourceSettings {
+        SourceSettings {
+            name,
+            api_url: self
+                .endpoint
+                .unwrap_or_else(|| self.region.unwrap_or_default().base_url()),
+            api_key_file: self.api_key_file,
+            plan: self.plan,
+            integrations: each_once(self.integrations.into_iter().map(|id| id.0).collect()),
+            endpoints: self.endpoints,
+            webhook: self.webhook,
+            schedule: self.schedule,
+            request: self.request,
+            memory_rows: self.memory_rows.unwrap_or(MEMORY_ROWS),
+        }
+    }
 }
 
 /// An integration id, checked while its line is known.
@@ -122,23 +140,6 @@ fn api_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BaseUrl>
     let text = String::deserialize(deserializer)?;
     let url = BaseUrl::parse(&text).map_err(|error| D::Error::custom(api_url_problem(&error)))?;
     Ok(Some(url))
-}
-
-fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
-    String::deserialize(deserializer)?
-        .parse()
-        .map_err(|_| D::Error::custom("it must be an address with a port, such as 127.0.0.1:8080"))
-}
-
-fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    if text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Ok(text)
-    } else {
-        Err(D::Error::custom(
-            "it must begin with /, such as /webhooks/kombo",
-        ))
-    }
 }
 
 fn nonzero_u64(number: u64) -> NonZeroU64 {

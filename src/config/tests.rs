@@ -2,6 +2,7 @@
 
 mod bad;
 mod secrets;
+mod service;
 mod shape;
 mod template;
 
@@ -18,6 +19,7 @@ use super::{Config, ConfigError, Overrides};
 /// The example of the design.
 const YAML: &str = r#"
 data_dir: ./data
+api: {address: "127.0.0.1:9001"}
 sources:
   kombo:
     type: kombo
@@ -35,10 +37,12 @@ sinks:
     url: s3://bucket/lake
     options: {aws_allow_http: true, aws_endpoint: "http://127.0.0.1:9000"}
     run_bytes: 1048576
+    upkeep: {enabled: false}
 "#;
 
 const TOML: &str = r#"
 data_dir = "./data"
+api = {address = "127.0.0.1:9001"}
 [sources.kombo]
 type = "kombo"
 region = "us"
@@ -56,13 +60,14 @@ type = "delta_lake"
 inputs = ["kombo"]
 url = "s3://bucket/lake"
 run_bytes = 1_048_576
+upkeep = {enabled = false}
 [sinks.lake.options]
 aws_allow_http = true
 aws_endpoint = "http://127.0.0.1:9000"
 "#;
 
 const JSON: &str = r#"{
-	"data_dir": "./data",
+	"data_dir": "./data", "api": {"address": "127.0.0.1:9001"},
 	"sources": {"kombo": {"type": "kombo", "region": "us", "plan": "all",
 		"integrations": ["personio:CBNMt7dSNCzBdnRTx87dev4E"],
 		"endpoints": ["ats/*", "hris\/employees"],
@@ -71,7 +76,7 @@ const JSON: &str = r#"{
 		"request": {"rate_limit_num": 30, "retry_initial_backoff_secs": 2, "concurrency": 8}}},
 	"sinks": {"lake": {"type": "delta_lake", "inputs": ["kombo"], "url": "s3://bucket/lake",
 		"options": {"aws_allow_http": true, "aws_endpoint": "http://127.0.0.1:9000"},
-		"run_bytes": 1048576}}
+		"run_bytes": 1048576, "upkeep": {"enabled": false}}}
 }"#;
 
 /// The shortest file there is.
@@ -105,6 +110,7 @@ fn the_three_formats_say_the_same() {
         assert_eq!(other.data_dir, yaml.data_dir, "{file}");
         assert_eq!(other.source, yaml.source, "{file}");
         assert_eq!(other.sink, yaml.sink, "{file}");
+        assert_eq!(other.telemetry, yaml.telemetry, "{file}");
     }
 }
 
@@ -132,6 +138,8 @@ fn what_the_file_says_arrives() {
     assert_eq!(lake.options["aws_allow_http"], "true");
     assert_eq!(lake.run_bytes.get(), 1 << 20);
     assert_eq!(lake.checkpoint_interval.get(), 100);
+    assert!(!config.sink.upkeep.enabled);
+    assert_eq!(config.telemetry.address.to_string(), "127.0.0.1:9001");
 }
 
 #[test]
@@ -278,7 +286,7 @@ fn patterns_select_from_the_catalog_and_know_where_they_came_from() {
         .expect_err("one matches nothing");
     assert_eq!(
         error.to_string(),
-        "kombo.yaml:9: sources.kombo.endpoints[1] \"hris/employes\" matches no endpoint; did you mean \"hris/employees\"?"
+        "kombo.yaml:10: sources.kombo.endpoints[1] \"hris/employes\" matches no endpoint; did you mean \"hris/employees\"?"
     );
     assert_eq!(error.exit_code(), 78);
 

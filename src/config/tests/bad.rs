@@ -5,7 +5,7 @@ use super::{Overrides, SHORT, load, load_over, message};
 use crate::api::Region;
 
 /// Loads a file with these options of the source, each on a line of its own from line 4 on.
-fn source(options: &str) -> String {
+pub(super) fn source(options: &str) -> String {
     let options = indented(options);
     let text = format!(
         "sources:\n  kombo:\n    type: kombo\n{options}sinks:\n  lake: {{type: delta_lake, inputs: [kombo], url: ./lake}}\n"
@@ -49,7 +49,7 @@ fn unknown_options_get_the_nearest_name_or_all() {
         ),
         (
             source("schedule: {xyz: 1}"),
-            "kombo.yaml:4: unknown option \"xyz\" in sources.kombo.schedule; valid are full_interval_secs, heartbeat_interval_secs, nested_refresh_secs",
+            "kombo.yaml:4: unknown option \"xyz\" in sources.kombo.schedule; valid are full_interval_secs, heartbeat_interval_secs, nested_refresh_secs, freshness_objective_secs",
         ),
         (
             sink("input: [kombo]\nurl: ./lake"),

@@ -9,7 +9,7 @@ use super::{SHORT, load};
 const KEY: &str = "sk-THE-KEY";
 
 /// A file with a text and a mode.
-fn file(folder: &Path, text: &str, mode: u32) -> std::path::PathBuf {
+pub(super) fn file(folder: &Path, text: &str, mode: u32) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let path = folder.join("key");
     std::fs::write(&path, text).expect("written");
@@ -129,6 +129,9 @@ fn a_secret_in_a_wrong_place_of_a_source_is_not_shown() {
         "request: {concurrency: sk-THE-KEY}",
         "endpoint: 'https://u:sk-THE-KEY@host/v1'",
         "webhook: {address: sk-THE-KEY}",
+        "webhook: {secret: sk-THE-KEY}",
+        "webhook: {tls: sk-THE-KEY}",
+        "memory_rows: sk-THE-KEY",
     ] {
         let source = format!("type: kombo, {options}");
         assert_not_shown("kombo.yaml", &SHORT.replace("type: kombo", &source));

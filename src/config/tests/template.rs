@@ -9,7 +9,9 @@ use super::super::fault::FaultKind;
 use super::super::generate;
 use super::super::reader::read;
 use super::super::source::SourceOptions;
-use super::super::{ScheduleSettings, WebhookSettings};
+use super::super::{
+    ScheduleSettings, TelemetrySettings, TlsSettings, UpkeepSettings, WebhookSettings,
+};
 use super::{Config, Overrides, SHORT, load};
 
 /// The same text with every option that is off switched on.
@@ -33,6 +35,7 @@ fn the_printed_file_holds_exactly_the_defaults() {
     assert_eq!(printed.data_dir, defaults.data_dir);
     assert_eq!(printed.source, defaults.source);
     assert_eq!(printed.sink, defaults.sink);
+    assert_eq!(printed.telemetry, defaults.telemetry);
 }
 
 #[test]
@@ -51,6 +54,9 @@ fn every_option_of_the_structs_is_in_the_printed_file_and_says_why() {
         names::<DocumentOptions>(),
         names::<SourceOptions>(),
         names::<WebhookSettings>(),
+        names::<TlsSettings>(),
+        names::<TelemetrySettings>(),
+        names::<UpkeepSettings>(),
         names::<ScheduleSettings>(),
         names::<ApiSettings>(),
         names::<LakeSettings>(),
@@ -79,15 +85,24 @@ fn options_that_are_off_work_when_switched_on() {
         "http://127.0.0.1:8484/v1"
     );
     assert!(config.source.api_key_file.is_some());
-    assert!(config.source.schedule.nested_refresh_secs.is_some());
+    let schedule = &config.source.schedule;
+    assert!(schedule.nested_refresh_secs.is_some() && schedule.freshness_objective_secs.is_some());
+    assert!(config.sink.upkeep.vacuum_grace_secs.is_some());
     let webhook = config.source.webhook.expect("switched on");
-    let secret_file = webhook.secret_file.clone();
+    let WebhookSettings {
+        secret_file,
+        other_secret_file,
+        tls,
+        ..
+    } = webhook.clone();
+    assert!(secret_file.is_some() && other_secret_file.is_some() && tls.is_some());
     let defaults = WebhookSettings {
         secret_file,
+        other_secret_file,
+        tls,
         ..WebhookSettings::default()
     };
     assert_eq!(webhook, defaults);
-    assert!(webhook.secret_file.is_some());
 }
 
 #[test]
@@ -100,5 +115,6 @@ fn the_printed_file_differs_from_flags_alone_in_nothing_but_the_lake() {
     let printed = load("kombo.yaml", generate()).expect("valid");
     assert_eq!(flags.source, printed.source);
     assert_eq!(flags.sink, printed.sink);
+    assert_eq!(flags.telemetry, printed.telemetry);
     assert_eq!(flags.data_dir, printed.data_dir);
 }

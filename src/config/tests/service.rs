@@ -1,0 +1,248 @@
+//! What the running service needs: addresses, TLS, the webhook secret, upkeep, and what goes together with what.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::bad::{document, sink, source};
+use super::secrets::file;
+use super::{SHORT, load};
+use crate::webhook::{SignatureError, WebhookSecret};
+
+const SECRET: &str = "whsec-THE-KEY";
+const BODY: &[u8] = b"{}";
+
+fn with_webhook(options: &str) -> super::Config {
+    let text = SHORT.replace(
+        "type: kombo",
+        &format!("type: kombo, webhook: {{{options}}}"),
+    );
+    load("kombo.yaml", &text).expect("valid")
+}
+
+fn sign(secret: &str) -> String {
+    WebhookSecret::new(secret).expect("a secret").sign(BODY)
+}
+
+#[test]
+fn an_address_in_the_open_needs_tls_or_a_proxy() {
+    let problem = "where webhooks would come unencrypted; add tls with crt_file and key_file, or behind_proxy: true if a proxy in front ends TLS";
+    for address in [
+        "0.0.0.0:443",
+        "[::]:443",
+        "10.0.0.7:443",
+        "[::ffff:10.0.0.7]:443",
+    ] {
+        assert_eq!(
+            source(&format!("webhook:\n  address: '{address}'")),
+            format!("kombo.yaml:5: sources.kombo.webhook.address is {address}, {problem}")
+        );
+        let tls = "tls: {crt_file: a.crt, key_file: a.key}";
+        for mended in [tls, "behind_proxy: true"] {
+            with_webhook(&format!("address: '{address}', {mended}"));
+        }
+    }
+    for address in [
+        "127.0.0.1:80",
+        "127.8.8.8:80",
+        "[::1]:80",
+        "[::ffff:127.0.0.1]:80",
+    ] {
+        with_webhook(&format!("address: '{address}'"));
+    }
+}
+
+#[test]
+fn metrics_are_for_this_machine_unless_told_otherwise() {
+    assert_eq!(
+        document(&format!("{SHORT}api: {{address: '0.0.0.0:8686'}}")),
+        "kombo.yaml:3: api.address is 0.0.0.0:8686, where other machines can read metrics; use a loopback address, or add exposed: true if they may"
+    );
+    for mended in ["exposed: true", "enabled: false"] {
+        let text = format!("{SHORT}api: {{address: '0.0.0.0:8686', {mended}}}");
+        load("kombo.yaml", &text).expect(mended);
+    }
+}
+
+#[test]
+fn two_listeners_cannot_share_a_port() {
+    assert_eq!(
+        source("webhook: {address: '127.0.0.1:8686'}"),
+        "kombo.yaml:4: sources.kombo.webhook.address is 127.0.0.1:8686, but 127.0.0.1:8686 is taken by api, for health and metrics; give one of them another port"
+    );
+    let all = source("webhook: {address: '0.0.0.0:8686', behind_proxy: true}");
+    assert!(
+        all.contains("is 0.0.0.0:8686, but 127.0.0.1:8686 is taken by api"),
+        "{all}"
+    );
+    with_webhook("address: '127.0.0.2:8686'");
+    let both_free = "api: {address: '127.0.0.1:0'}";
+    let text = SHORT.replace(
+        "type: kombo",
+        "type: kombo, webhook: {address: '127.0.0.1:0'}",
+    );
+    load("kombo.yaml", &format!("{text}{both_free}")).expect("any two free ports");
+    let text = SHORT.replace(
+        "type: kombo",
+        "type: kombo, webhook: {address: '127.0.0.1:8686'}",
+    );
+    load("kombo.yaml", &format!("{text}api: {{enabled: false}}")).expect("nobody else is there");
+}
+
+#[test]
+fn a_webhook_without_a_secret_is_an_error_and_no_webhook_needs_none() {
+    let none = load("kombo.yaml", SHORT).expect("valid");
+    assert!(
+        none.webhook_verifier_from([None, None])
+            .expect("no webhook")
+            .is_none()
+    );
+    let config = with_webhook("path: /hook");
+    for variables in [[None, None], [Some(" "), None], [None, Some(SECRET)]] {
+        let error = config
+            .webhook_verifier_from(variables)
+            .expect_err("no secret");
+        assert_eq!(
+            error.to_string(),
+            "there is no webhook secret: set KOMBO_WEBHOOK_SECRET, or name a file with secret_file in sources.kombo.webhook"
+        );
+        assert_eq!(error.exit_code(), 78);
+    }
+    let error = config.webhook_verifier_from([Some("whsec THE-KEY"), None]);
+    let error = error.expect_err("a space");
+    assert_eq!(
+        error.to_string(),
+        "KOMBO_WEBHOOK_SECRET holds a space or a character that is not visible ASCII"
+    );
+    assert!(!format!("{error:?}").contains("THE-KEY"));
+}
+
+#[test]
+fn webhooks_signed_with_either_secret_are_taken_while_one_is_changed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = file(folder.path(), &format!("{SECRET}\n"), 0o644);
+    let config = with_webhook(&format!("secret_file: '{}'", path.display()));
+    let verifier = |variables| {
+        let found = config.webhook_verifier_from(variables);
+        found.expect("a secret").expect("a webhook")
+    };
+    let (one, warnings) = verifier([None, None]);
+    assert_eq!(warnings.len(), 1, "others can read the file");
+    assert!(one.verify(BODY, &sign(SECRET)).is_ok());
+    assert_eq!(one.verify(BODY, &sign("new")), Err(SignatureError::Wrong));
+    let (both, warnings) = verifier([Some("new"), Some(SECRET)]);
+    assert!(warnings.is_empty(), "the file is not asked");
+    for secret in ["new", SECRET] {
+        assert!(both.verify(BODY, &sign(secret)).is_ok(), "{secret}");
+    }
+    assert_eq!(
+        both.verify(BODY, &sign("other")),
+        Err(SignatureError::Wrong)
+    );
+}
+
+#[test]
+fn a_second_secret_that_cannot_be_read_is_an_error_too() {
+    let config = with_webhook("other_secret_file: /nowhere/secret");
+    let error = config.webhook_verifier_from([Some(SECRET), None]);
+    assert_eq!(
+        error.expect_err("no file").to_string(),
+        "kombo.yaml:1: cannot read sources.kombo.webhook.other_secret_file \"/nowhere/secret\""
+    );
+}
+
+#[test]
+fn tls_needs_both_files_and_each_of_its_kind() {
+    assert_eq!(
+        source("webhook:\n  tls: {crt_file: a.crt}"),
+        "kombo.yaml:5: sources.kombo.webhook.tls.key_file is missing; add key_file there"
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let pem = |name: &str, text: &str, mode| {
+        let from = file(folder.path(), text, mode);
+        let to = folder.path().join(name);
+        std::fs::rename(from, &to).expect("renamed");
+        to
+    };
+    let checked = |crt: &Path, key: &Path| {
+        let (crt, key) = (crt.display(), key.display());
+        with_webhook(&format!("tls: {{crt_file: '{crt}', key_file: '{key}'}}")).check_tls_files()
+    };
+    let crt = pem(
+        "a.crt",
+        "# mine\n-----BEGIN CERTIFICATE-----\nTHE-KEY",
+        0o644,
+    );
+    let key = pem("a.key", "-----BEGIN EC PRIVATE KEY-----\r\nTHE-KEY", 0o600);
+    assert_eq!(checked(&crt, &key).expect("both are there"), None);
+    let error = checked(&key, &crt).expect_err("the wrong way round");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "kombo.yaml:1: sources.kombo.webhook.tls.crt_file names the file {:?}, which holds no certificate; it must be in PEM",
+            key.display().to_string()
+        )
+    );
+    assert_eq!(
+        checked(&crt, Path::new("/nowhere/key"))
+            .expect_err("no file")
+            .to_string(),
+        "kombo.yaml:1: cannot read sources.kombo.webhook.tls.key_file \"/nowhere/key\""
+    );
+    let open = pem("b.key", "-----BEGIN PRIVATE KEY-----", 0o640);
+    assert!(checked(&crt, &open).expect("both are there").is_some());
+    let none = load("kombo.yaml", SHORT).expect("valid");
+    assert_eq!(none.check_tls_files().expect("no TLS"), None);
+}
+
+#[test]
+fn nothing_is_vacuumed_that_somebody_may_still_read() {
+    let upkeep = |options: &str| {
+        sink(&format!(
+            "inputs: [kombo]\nurl: ./lake\nupkeep: {{{options}}}"
+        ))
+    };
+    assert_eq!(
+        upkeep("vacuum_grace_secs: 86400"),
+        "kombo.yaml:7: sinks.lake.upkeep.vacuum_grace_secs is 86400, but must be at least 1209600: two weeks, and twice schedule.full_interval_secs, so that readers of a snapshot keep its files"
+    );
+    assert_eq!(
+        upkeep("log_retention_secs: 3600"),
+        "kombo.yaml:7: sinks.lake.upkeep.log_retention_secs is 3600, but must be at least 86400: a fetch may run for a day, and its commit reads the log from where it began"
+    );
+    assert_eq!(
+        upkeep("interval: 5"),
+        "kombo.yaml:7: unknown option \"interval\" in sinks.lake.upkeep; did you mean \"interval_secs\"?"
+    );
+    let monthly = "type: kombo, schedule: {full_interval_secs: 2592000}";
+    let config = load("kombo.yaml", &SHORT.replace("type: kombo", monthly)).expect("valid");
+    let grace = config.sink.upkeep.vacuum_grace(&config.source.schedule);
+    assert_eq!(grace, Duration::from_hours(60 * 24));
+    let daily = load("kombo.yaml", SHORT).expect("valid");
+    let grace = daily.sink.upkeep.vacuum_grace(&daily.source.schedule);
+    assert_eq!(grace, Duration::from_hours(14 * 24));
+}
+
+#[test]
+fn a_table_is_late_after_two_heartbeats_or_when_told() {
+    let hours = Duration::from_hours;
+    let schedule = |options: &str| {
+        let text = SHORT.replace("type: kombo", &format!("type: kombo{options}"));
+        load("kombo.yaml", &text).expect("valid").source.schedule
+    };
+    assert_eq!(schedule("").freshness_objective(hours(9)), hours(18));
+    let told = schedule(", schedule: {freshness_objective_secs: 3600}");
+    assert_eq!(told.freshness_objective(hours(9)), hours(1));
+}
+
+#[test]
+fn how_many_rows_are_remembered_is_a_setting_and_may_be_none() {
+    let rows = |options: &str| {
+        let text = SHORT.replace("type: kombo", &format!("type: kombo{options}"));
+        load("kombo.yaml", &text).expect("valid").source.memory_rows
+    };
+    assert_eq!((rows(""), rows(", memory_rows: 0")), (1_000_000, 0));
+    assert_eq!(
+        source("memory_rows: -1"),
+        "kombo.yaml:4: sources.kombo.memory_rows is -1, but must be a whole number"
+    );
+}
