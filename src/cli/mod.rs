@@ -31,6 +31,7 @@ use crate::lake::Part;
 
 use args::{Args, BackfillArgs, FilesArgs, FilesPart, GlobalArgs, SettingsArgs, Verb};
 use failure::{FAILED, Failure};
+use logs::RateLimit;
 use progress::{Progress, wait_view};
 use session::Session;
 
@@ -45,7 +46,7 @@ pub fn main() -> ExitCode {
             return args::exit_code(&error).into();
         }
     };
-    logs::start(args.global.log_format, args.global.verbosity());
+    let limit = logs::start(args.global.log_format, args.global.verbosity(), &args.verb);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -56,7 +57,7 @@ pub fn main() -> ExitCode {
             return FAILED.into();
         }
     };
-    match runtime.block_on(run(args)) {
+    match runtime.block_on(run(args, &limit)) {
         Ok(code) => code.into(),
         Err(failure) => {
             eprintln!("{failure}");
@@ -65,7 +66,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(args: Args) -> Result<u8, Failure> {
+async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
     let Args { global, verb } = args;
     let catalog = match &global.schemas {
         Some(folder) => Catalog::from_dir(folder)?,
@@ -88,7 +89,7 @@ async fn run(args: Args) -> Result<u8, Failure> {
             let session = session(&global, args.settings.overrides(), &catalog)?;
             interruptible(backfill_verb(&args, &session, quiet)).await?
         }
-        Verb::Run(args) => return run::run(&args, &global, &catalog).await,
+        Verb::Run(args) => return run::run(&args, &global, &catalog, limit).await,
         Verb::Explain(args) => {
             let session = session(&global, explain::overrides(&args), &catalog)?;
             print!("{}", explain::run(&args, &session, &catalog)?);

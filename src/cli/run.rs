@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 
 use super::args::{GlobalArgs, RunArgs};
 use super::failure::{CONFIG, FAILED, Failure};
+use super::logs::RateLimit;
 use super::session::Session;
 use crate::backfill::outcome::with_causes;
 use crate::catalog::Catalog;
@@ -36,6 +37,7 @@ pub(super) async fn run(
     args: &RunArgs,
     global: &GlobalArgs,
     catalog: &Catalog,
+    limit: &RateLimit,
 ) -> Result<u8, Failure> {
     let mut signals = Signals::new().map_err(|error| {
         Failure::new(FAILED, format!("signals cannot be received: {error}"), "start it from a shell or a service manager")
@@ -62,7 +64,7 @@ pub(super) async fn run(
     if let Some(address) = built.webhook_address {
         info!(%address, "webhooks are taken at {address}");
     }
-    let housekeeping = Housekeeping::new(lake, &session, built.notes);
+    let housekeeping = Housekeeping::new(lake, &session, built.notes, limit.clone());
     beside.spawn(housekeeping.run());
     let mut running = JoinSet::new();
     running.spawn(built.source);
