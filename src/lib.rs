@@ -9,6 +9,7 @@ pub mod config;
 pub mod decode;
 pub mod fetch;
 pub mod ids;
+pub mod ingest;
 pub mod lake;
 pub mod plan;
 pub mod sink;

@@ -13,10 +13,12 @@ pub mod layout;
 pub mod log;
 pub mod store;
 
+mod advance;
 mod committer;
 mod data_files;
 mod group;
 mod lake_error;
+mod missing;
 mod quarantine;
 mod registry;
 mod runs;
@@ -29,9 +31,11 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use advance::{Advance, Marks};
 pub use group::Receipt;
 pub use lake_error::LakeError;
 pub use log::LiveFile;
+pub use missing::Missing;
 pub use registry::Registration;
 pub use settings::LakeSettings;
 pub use staging::{Sealed, Staging};
@@ -93,6 +97,8 @@ pub struct Coverage {
     pub snapshot_base: Option<Base>,
     /// The last `_fetched_at`: the next observation has to be later.
     pub seen: Option<ObservedAt>,
+    /// The same by part: tells whether anybody has committed since.
+    pub marks: Marks,
 }
 
 impl Lake {
@@ -167,8 +173,12 @@ impl Lake {
                     coverage.bases.raise(tier, base);
                 }
             }
-            if part == Part::Snapshots {
-                coverage.snapshot_base = stored.bases().get(Tier::Daily);
+            match part {
+                Part::Snapshots => {
+                    coverage.snapshot_base = stored.bases().get(Tier::Daily);
+                    coverage.marks.snapshots = stored.seen();
+                }
+                Part::Deltas => coverage.marks.deltas = stored.seen(),
             }
             coverage.seen = coverage.seen.max(stored.seen());
         }
