@@ -18,7 +18,7 @@ const FLOORS: &[(usize, &[&str])] = &[
         &["catalog", "webhook", "plan", "decode", "fold", "company"],
     ),
     (2, &["api", "lake", "listener"]),
-    (3, &["sink", "stream"]),
+    (3, &["sink", "stream", "ingest"]),
     (4, &["source", "backfill", "status", "twin", "config"]),
     (5, &["main", "cli"]),
 ];
