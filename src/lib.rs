@@ -10,6 +10,8 @@ pub mod decode;
 pub mod fetch;
 pub mod ids;
 pub mod lake;
+pub mod listener;
+pub mod metrics;
 pub mod plan;
 pub mod sink;
 pub mod stream;
