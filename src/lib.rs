@@ -11,6 +11,8 @@ pub mod fetch;
 pub mod ids;
 pub mod ingest;
 pub mod lake;
+pub mod listener;
+pub mod metrics;
 pub mod plan;
 pub mod sink;
 pub mod status;
