@@ -15,6 +15,7 @@ pub mod listener;
 pub mod metrics;
 pub mod plan;
 pub mod sink;
+pub mod source;
 pub mod status;
 pub mod stream;
 pub mod time;

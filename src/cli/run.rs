@@ -22,7 +22,7 @@ use crate::backfill::outcome::with_causes;
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::lake::Lake;
-use crate::listener::{Telemetry, TelemetrySettings};
+use crate::listener::Telemetry;
 use crate::metrics::{ErrorType, Metrics, Stage};
 use crate::source::{Control, KomboSourceConfig, Secrets, SourceContext, SourceError};
 
@@ -197,11 +197,7 @@ async fn serve_telemetry(
     if !telemetry.enabled {
         return Ok(());
     }
-    let bound = Telemetry::bind(TelemetrySettings {
-        address: telemetry.address,
-        exposed: telemetry.exposed,
-    })
-    .await;
+    let bound = Telemetry::bind(telemetry.address, telemetry.exposed).await;
     let bound = bound.map_err(|error| Failure::new(FAILED, with_causes(&error), error.advice()))?;
     let address = bound.local_addr();
     info!(%address, "health and metrics are at http://{address}/health and /metrics");

@@ -61,3 +61,19 @@ pub enum ListenError {
         reason: String,
     },
 }
+
+impl ListenError {
+    /// Returns one sentence that tells the operator what to do.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Plaintext { .. } => "end TLS here or in front, or listen on a loopback address",
+            Self::Public { .. } => "listen on a loopback address, or say that others may ask",
+            Self::Path { .. } => "give a path such as /webhooks/kombo",
+            Self::Bind { .. } => "free the port, or give another address",
+            Self::Pem { .. } | Self::Pair { .. } => {
+                "give a certificate chain and its private key, both in PEM"
+            }
+        }
+    }
+}

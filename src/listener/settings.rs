@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::webhook::MAX_BODY_BYTES;
 
 /// Where and how to listen.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerSettings {
     /// Where.
     pub address: SocketAddr,

@@ -98,10 +98,7 @@ async fn a_lake_that_loses_the_race_does_not_lower_what_the_other_raised() {
     run(&slow, &delta("x"), &[], end(1, 10)).await;
     let (high, low) = ([("a", bases(900, 900))], [("a", bases(800, 950))]);
     let tags = tags();
-    let (first, second) = tokio::join!(
-        advance(&fast, &high),
-        advance(&slow, &low)
-    );
+    let (first, second) = tokio::join!(advance(&fast, &high), advance(&slow, &low));
     first.and(second).expect("both");
     let coverage = slow.coverage(&tags, &integration("a")).await.expect("a");
     let both = [Tier::Ordinary, Tier::Daily].map(|tier| coverage.bases.get(tier));
