@@ -8,6 +8,7 @@
 mod architecture;
 mod backfill;
 mod dependencies;
+mod ingest;
 mod rebuild;
 mod schema_files;
 mod sink;
