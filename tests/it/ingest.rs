@@ -53,7 +53,10 @@ pub(crate) async fn run(writer: &Writer, want: Kind) -> Result<Done, IngestError
 async fn run_tier(writer: &Writer, tier: Tier) -> Result<Done, IngestError> {
     let coverage = covered(writer).await;
     let all = Tier::ALL.map(|tier| coverage.bases.get(tier));
-    let base = coverage.bases.get(tier).filter(|_| all.iter().all(Option::is_some));
+    let base = coverage
+        .bases
+        .get(tier)
+        .filter(|_| all.iter().all(Option::is_some));
     let mode = base.map_or(FetchMode::Snapshot, |base| FetchMode::Delta {
         tier,
         updated_after: base.updated_after(tier),

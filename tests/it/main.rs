@@ -8,6 +8,7 @@
 mod architecture;
 mod backfill;
 mod dependencies;
+mod guide;
 mod ingest;
 mod rebuild;
 mod schema_files;

@@ -20,8 +20,10 @@ use tokio::time::sleep;
 #[derive(Clone, Default)]
 pub(crate) struct MemorySink {
     tables: Arc<Mutex<HashMap<TableId, Kept>>>,
-    /// Draws how long a commit waits for company, as the lake's do.
-    waits: Option<Arc<Mutex<fastrand::Rng>>>,
+    /// Draws how long everything takes.
+    random: Option<Arc<Mutex<fastrand::Rng>>>,
+    snapshot_wait: Duration,
+    delta_wait: Duration,
 }
 
 #[derive(Clone, Default)]
@@ -46,18 +48,37 @@ pub(crate) struct MemoryStaged {
 type Start = (Option<ObservedAt>, Bases);
 
 impl MemorySink {
-    /// Makes commits wait up to a minute each.
+    /// Makes a sink that takes up to five seconds to begin a fetch, and whose commits wait up to a minute for company.
     pub(crate) fn slow(seed: u64) -> Self {
         Self {
-            waits: Some(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)))),
+            random: Some(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)))),
             ..Self::default()
         }
     }
 
-    async fn wait(&self) {
-        if let Some(waits) = &self.waits {
-            let millis = waits.lock().unwrap().u64(0..60_000);
-            sleep(Duration::from_millis(millis)).await;
+    /// Returns the same sink as a process sees it whose snapshots wait so long for their commit.
+    pub(crate) fn with_snapshots_that_wait(&self, snapshot_wait: Duration) -> Self {
+        Self {
+            snapshot_wait,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the same sink as a process sees it whose deltas wait so long for their commit.
+    pub(crate) fn with_deltas_that_wait(&self, delta_wait: Duration) -> Self {
+        Self {
+            delta_wait,
+            ..self.clone()
+        }
+    }
+
+    async fn up_to(&self, secs: u64) {
+        let drawn = self.random.as_ref().map(|random| {
+            let millis = random.lock().unwrap().u64(0..secs * 1_000);
+            Duration::from_millis(millis)
+        });
+        if let Some(wait) = drawn {
+            sleep(wait).await;
         }
     }
 
@@ -110,6 +131,7 @@ impl Sink for MemorySink {
         _endpoint: &Arc<Endpoint>,
         events: impl Stream<Item = Result<FetchEvent, FetchError>> + Send,
     ) -> Result<MemoryStaged, WriteError> {
+        self.up_to(5).await;
         let start = self.start(fetch);
         let (mut events, mut batches) = (pin!(events), Vec::new());
         while let Some(event) = events.next().await {
@@ -177,7 +199,12 @@ impl Staged for MemoryStaged {
     }
 
     async fn commit(self) -> Result<Receipt, LakeError> {
-        self.sink.wait().await;
+        self.sink.up_to(60).await;
+        sleep(match self.fetch.mode {
+            FetchMode::Snapshot => self.sink.snapshot_wait,
+            FetchMode::Delta { .. } => self.sink.delta_wait,
+        })
+        .await;
         if self.sink.start(&self.fetch) != self.start {
             return Ok(Receipt::Superseded);
         }

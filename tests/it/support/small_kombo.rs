@@ -39,8 +39,12 @@ struct State {
     delay_ms: u64,
     random: fastrand::Rng,
     asked: Vec<Asked>,
-    /// Answers to come instead of pages, the next one last.
-    refusals: Vec<(u16, &'static str)>,
+    /// Answered once, after so many pages.
+    refusal: Option<(usize, u16, &'static str)>,
+    /// Answered to every request for ids.
+    ids_refusal: Option<(u16, &'static str)>,
+    /// The last page points back to the first.
+    circle: bool,
     /// What is done to the rows right after the n-th page from now.
     after_page: Option<(usize, Change)>,
 }
@@ -89,7 +93,9 @@ impl SmallKombo {
                 delay_ms: 0,
                 random: fastrand::Rng::with_seed(1),
                 asked: Vec::new(),
-                refusals: Vec::new(),
+                refusal: None,
+                ids_refusal: None,
+                circle: false,
                 after_page: None,
             })),
             started: Instant::now(),
@@ -136,9 +142,25 @@ impl SmallKombo {
         self.state().after_page = Some((page, Box::new(change)));
     }
 
-    /// Answers the next request with an error.
-    pub(crate) fn refuse_next(&self, status: u16, code: &'static str) {
-        self.state().refusals.push((status, code));
+    /// Answers one request with an error, after so many pages.
+    pub(crate) fn refuse_after(&self, pages: usize, status: u16, code: &'static str) {
+        self.state().refusal = Some((pages, status, code));
+    }
+
+    /// Answers requests for ids with an error.
+    pub(crate) fn refuse_ids(&self, status: u16, code: &'static str) {
+        self.state().ids_refusal = Some((status, code));
+    }
+
+    /// Has the last page point back to the first.
+    pub(crate) fn with_cursors_in_a_circle(self) -> Self {
+        self.state().circle = true;
+        self
+    }
+
+    /// Lets time pass.
+    pub(crate) async fn pass(&self, secs: u64) {
+        sleep(Duration::from_secs(secs)).await;
     }
 
     /// Returns what a full fetch would show now.
@@ -146,6 +168,20 @@ impl SmallKombo {
         let state = self.state();
         let rows = state.rows.iter();
         rows.map(|(id, row)| (id.clone(), row.shown())).collect()
+    }
+
+    /// Returns what a request for changes would show, all pages at once.
+    pub(crate) fn changed_after(&self, after_ms: Option<i64>) -> BTreeMap<String, String> {
+        let state = self.state();
+        let rows = state.rows.iter();
+        let rows = rows.filter(|(_, row)| after_ms.is_none_or(|after| row.changed_ms > after));
+        rows.map(|(id, row)| (id.clone(), row.shown())).collect()
+    }
+
+    /// Returns the cursor that follows one, of a walk over everything.
+    pub(crate) fn cursor_after(&self, cursor: Option<usize>) -> Option<usize> {
+        let state = self.state();
+        state.next_page(cursor.unwrap_or(0), state.rows.len())
     }
 
     /// Returns the requests since this was asked last.
@@ -171,9 +207,14 @@ impl SmallKombo {
 
 impl Rows<'_> {
     pub(crate) fn set(&mut self, id: &str, value: u64) {
+        self.set_ago(id, value, 0);
+    }
+
+    /// Gives a row a value that is visible from now on and says that it is older.
+    pub(crate) fn set_ago(&mut self, id: &str, value: u64, ago_ms: i64) {
         let row = Row {
             value,
-            changed_ms: self.now_ms,
+            changed_ms: self.now_ms - ago_ms,
             deleted: false,
         };
         self.rows.insert(id.to_owned(), row);
@@ -194,7 +235,11 @@ impl Rows<'_> {
 
 impl Row {
     fn shown(&self) -> String {
-        format!("v{}{}", self.value, if self.deleted { " deleted" } else { "" })
+        format!(
+            "v{}{}",
+            self.value,
+            if self.deleted { " deleted" } else { "" }
+        )
     }
 
     fn json(&self, id: &str) -> String {
@@ -209,13 +254,31 @@ impl Row {
 }
 
 impl State {
+    fn next_page(&self, from: usize, rows: usize) -> Option<usize> {
+        let to = from + self.page_size;
+        let back = self.circle.then_some(0);
+        Some(to).filter(|to| *to < rows).or(back)
+    }
+
+    fn refusal_of(&mut self, request: &PageRequest<'_>) -> Option<(u16, &'static str)> {
+        if let Some(refusal) = self.ids_refusal.filter(|_| !request.ids.is_empty()) {
+            return Some(refusal);
+        }
+        let (pages, status, code) = self.refusal.take()?;
+        if pages == 0 {
+            return Some((status, code));
+        }
+        self.refusal = Some((pages - 1, status, code));
+        None
+    }
+
     fn answer(&mut self, request: PageRequest<'_>, now_ms: i64) -> Result<String, ApiError> {
         self.asked.push(Asked {
             updated_after: request.updated_after.map(|after| after.as_millis()),
             ids: request.ids.len(),
             first_page: request.cursor.is_none(),
         });
-        if let Some((status, code)) = self.refusals.pop() {
+        if let Some((status, code)) = self.refusal_of(&request) {
             let body = format!(r#"{{"status":"error","error":{{"code":"{code}","message":""}}}}"#);
             let error = ApiError::from_answer(status, body.as_bytes(), request.cursor.is_some());
             return Err(error);
@@ -235,18 +298,15 @@ impl State {
         let from: usize = request
             .cursor
             .map_or(0, |cursor| cursor.as_str().parse().unwrap());
-        let to = from + self.page_size;
         let rows: Vec<String> = listed
             .iter()
             .skip(from)
             .take(self.page_size)
             .map(|(id, row)| row.json(id))
             .collect();
-        let next = if listed.len() > to {
-            format!("\"{to}\"")
-        } else {
-            "null".to_owned()
-        };
+        let next = self
+            .next_page(from, listed.len())
+            .map_or("null".to_owned(), |next| format!("\"{next}\""));
         if let Some((pages, change)) = self.after_page.take() {
             if pages > 1 {
                 self.after_page = Some((pages - 1, change));
