@@ -54,7 +54,7 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         6 => (0..IDS.len(), 0..2_u64).prop_map(|(id, value)| Step::Change { id, value }),
-        4 => (0..400_u64).prop_map(|secs| Step::Pass { secs }),
+        4 => (0..1_500_u64).prop_map(|secs| Step::Pass { secs }),
         6 => (writer.clone(), tier).prop_map(|(writer, tier)| Step::Delta { writer, tier }),
         2 => writer.clone().prop_map(|writer| Step::Snapshot { writer }),
         1 => writer.clone().prop_map(|writer| Step::Flush { writer }),
@@ -78,7 +78,7 @@ fn paused<T>(test: impl Future<Output = T>) -> T {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn after_each_fetch_the_sink_shows_what_kombo_showed(
@@ -95,7 +95,7 @@ proptest! {
         memory_rows in memories(),
         page_size in 1..4_usize,
         by_change in any::<bool>(),
-        delay_ms in prop_oneof![Just(2_000_u64), Just(60_000)],
+        delay_ms in prop_oneof![Just(2_000_u64), Just(60_000), Just(200_000)],
         seed in any::<u64>(),
         last in 0..2_usize,
     ) {
