@@ -5,4 +5,5 @@ mod concurrency;
 mod crash;
 mod fetches;
 mod files;
+mod staged;
 mod support;
