@@ -6,3 +6,4 @@ mod crash;
 mod fetches;
 mod files;
 mod support;
+mod upkeep;
