@@ -3,6 +3,7 @@
 //! The API key is no flag: arguments show in process lists and shell histories. It comes from `$KOMBO_API_KEY` or a file.
 
 mod explain;
+mod lake;
 mod run;
 mod settings;
 mod values;
@@ -17,6 +18,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 pub use explain::ExplainArgs;
+pub use lake::{StatusArgs, UpkeepArgs};
 pub use run::RunArgs;
 pub use settings::SettingsArgs;
 use values::{address, duration, positive};
@@ -144,6 +146,10 @@ Examples:
     Explain(ExplainArgs),
     /// List the live Parquet files of a table, for tools that do not know Delta
     Files(FilesArgs),
+    /// Say how fresh each table is, and which are late
+    Status(StatusArgs),
+    /// Merge small files, delete what nothing names any more, cut the logs short
+    Upkeep(UpkeepArgs),
     /// Serve a stand-in for Kombo on this machine, with made-up companies
     Twin(TwinArgs),
 }

@@ -7,3 +7,4 @@ mod fetches;
 mod files;
 mod staged;
 mod support;
+mod upkeep;

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::api::Region;
+use crate::lake::UpkeepSettings;
 
 /// Reads a number with a unit: `90s`, `30m`, `12h`, `7d`, `2w`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -27,6 +28,22 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .and_then(|number| number.checked_mul(seconds))
         .map(Duration::from_secs)
         .ok_or_else(|| "that is longer than time can be counted".to_owned())
+}
+
+/// Reads how long files that nothing names are kept.
+pub(super) fn grace(text: &str) -> Result<Duration, String> {
+    let (shortest, longest) = (
+        UpkeepSettings::SHORTEST_GRACE,
+        UpkeepSettings::LONGEST_GRACE,
+    );
+    let grace = duration(text)?;
+    if grace < shortest {
+        return Err("less than 14d could delete what a reader or a fetch still needs".to_owned());
+    }
+    if grace > longest {
+        return Err("the lake remembers for 30d which files were removed".to_owned());
+    }
+    Ok(grace)
 }
 
 /// Reads a whole number of at least 1.
