@@ -3,6 +3,7 @@
 mod conformance;
 mod contract;
 mod links;
+mod living;
 mod reach;
 mod refusals;
 
