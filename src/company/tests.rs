@@ -6,6 +6,7 @@ mod links;
 mod living;
 mod reach;
 mod refusals;
+mod telling;
 
 use std::collections::HashMap;
 use std::sync::Arc;
