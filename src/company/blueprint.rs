@@ -205,8 +205,8 @@ fn listing(endpoint: &Arc<Endpoint>, names: &Names, compiler: &Compiler<'_>) -> 
     let scope = compiler.scope_of(endpoint);
     let ties = |counts: fn(&NestedReach) -> Option<bool>| {
         let nested = endpoint.nested.iter();
-        let named = nested.filter(|nested| counts(nested) == Some(true));
-        let ties = named.filter_map(|nested| {
+        let counted = nested.filter(|nested| counts(nested) == Some(true));
+        let ties = counted.filter_map(|nested| {
             let renamed = REACH_FIELDS.iter().find(|(path, _)| *path == nested.path);
             names.tie(&scope, renamed.map_or(&*nested.path, |(_, field)| field))
         });

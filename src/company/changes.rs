@@ -98,6 +98,7 @@ impl World {
     }
 
     /// Returns the latest changes, the oldest first.
+    #[must_use]
     pub fn journal(&self) -> impl DoubleEndedIterator<Item = &Change> {
         self.life.journal.iter()
     }

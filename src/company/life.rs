@@ -89,8 +89,8 @@ impl Life {
     fn next_change_ms(&self, seed: u64) -> Option<i64> {
         let (pace, since_ms) = self.pace?;
         let roll = mix(mix(seed, salt("beat")), self.rolled);
-        let place = u128::from(self.lived) * 60_000 + u128::from(below(60_000, roll));
-        let after = place / u128::from(pace.changes_per_minute.get());
+        let beats = u128::from(self.lived) * 60_000 + u128::from(below(60_000, roll));
+        let after = beats / u128::from(pace.changes_per_minute.get());
         i64::try_from(after).ok()?.checked_add(since_ms)
     }
 }
@@ -197,15 +197,13 @@ impl World {
             1 => whole(ChangeKind::IntegrationCreated),
             2 => whole(ChangeKind::IntegrationDeleted),
             _ => {
-                let (kind, listing) = match integration.closed().first() {
-                    Some(listing) => (ChangeKind::ScopeOn, *listing),
-                    None => {
-                        let open = integration.changing();
-                        (
-                            ChangeKind::ScopeOff,
-                            *open.get(at(open.len(), mix(roll, 8)))?,
-                        )
-                    }
+                let open = integration.changing();
+                let closed = integration.closed().into_iter().next();
+                let (kind, listing) = if let Some(listing) = closed {
+                    (ChangeKind::ScopeOn, listing)
+                } else {
+                    let nth = at(open.len(), mix(roll, 8));
+                    (ChangeKind::ScopeOff, *open.get(nth)?)
                 };
                 let endpoint = listing.endpoint.name().clone();
                 Some((kind, integration.id.clone(), Some(endpoint), None))

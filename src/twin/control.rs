@@ -20,7 +20,7 @@ use crate::company::{Change, ChangeKind, Pace, Refusal};
 use crate::ids::{Category, EndpointName, IntegrationId};
 
 /// Everything that is due by then happens at once, so there is an end to it.
-const MOST_SKIPPED: Duration = Duration::from_secs(366 * 86_400);
+const MOST_SKIPPED: Duration = Duration::from_hours(366 * 24);
 
 const JSON: [(HeaderName, &str); 1] = [(CONTENT_TYPE, "application/json")];
 

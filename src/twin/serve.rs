@@ -139,7 +139,7 @@ impl Twin {
         });
         let server = axum::serve(listener, router).with_graceful_shutdown(shutdown);
         tokio::select! {
-            served = server.into_future() => served,
+            ended = server.into_future() => ended,
             never = herald => match never {},
         }
     }

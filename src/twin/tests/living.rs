@@ -193,11 +193,13 @@ async fn the_control_pauses_resumes_and_dumps_the_truth_of_the_moment() {
         assert_eq!(changes().await, before);
         let order = json!({"folder": folder.path()}).to_string();
         assert_eq!(post("/twin/truth", &order).await.0, 200);
-        let world = world.lock();
-        let id = world.integrations()[0].id().clone();
         let endpoint = Catalog::embedded().find("ats/jobs").expect("known");
-        let lines: String = world.truth(&id, endpoint).map(|line| line + "\n").collect();
-        drop(world);
+        let (id, lines) = {
+            let world = world.lock();
+            let id = world.integrations()[0].id().clone();
+            let lines: String = world.truth(&id, endpoint).map(|line| line + "\n").collect();
+            (id, lines)
+        };
         let file = folder.path().join(format!("ats_jobs/{}.ndjson", id.key()));
         assert!(std::fs::read_to_string(file).expect("a table") == lines);
         let (_, resumed) = post("/twin/resume", "").await;
