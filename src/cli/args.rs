@@ -6,6 +6,7 @@ mod explain;
 mod lake;
 mod run;
 mod settings;
+mod twin_life;
 mod values;
 
 use std::ffi::OsString;
@@ -21,6 +22,7 @@ pub use explain::ExplainArgs;
 pub use lake::{StatusArgs, UpkeepArgs};
 pub use run::RunArgs;
 pub use settings::SettingsArgs;
+pub use twin_life::TwinLifeArgs;
 use values::{address, duration, positive};
 
 /// From Kombo's API to Delta tables: snapshots and deltas of HRIS, ATS, LMS and assessment data.
@@ -268,7 +270,8 @@ pub enum FilesPart {
 Examples:
   kombo-source twin
   kombo-source twin --address 127.0.0.1:9000 --integrations 30 --rows 1000 --seed 7
-  kombo-source twin --no-rate-limit --latency-ms 40 --truth ./truth")]
+  kombo-source twin --no-rate-limit --latency-ms 40 --truth ./truth
+  kombo-source twin --changes-per-minute 60 --webhook-url http://127.0.0.1:8080/webhooks/kombo")]
 pub struct TwinArgs {
     /// Where to listen
     #[arg(short, long, value_name = "ADDRESS", default_value = "127.0.0.1:8484", value_parser = address)]
@@ -297,6 +300,9 @@ pub struct TwinArgs {
     /// Write every row it holds into this folder first, as NDJSON per integration and endpoint
     #[arg(long, value_name = "DIR")]
     pub truth: Option<PathBuf>,
+    /// How it lives.
+    #[command(flatten)]
+    pub life: TwinLifeArgs,
 }
 
 impl Args {

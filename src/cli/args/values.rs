@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::api::Region;
 use crate::lake::UpkeepSettings;
+use crate::twin::{TargetError, WebhookTarget};
 
 /// Reads a number with a unit: `90s`, `30m`, `12h`, `7d`, `2w`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -56,6 +57,11 @@ pub(super) fn positive(text: &str) -> Result<NonZeroU32, String> {
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| "it must be an address with a port, such as 127.0.0.1:8484".to_owned())
+}
+
+/// Reads where webhooks go.
+pub(super) fn webhook_url(text: &str) -> Result<WebhookTarget, String> {
+    text.parse().map_err(|error: TargetError| error.to_string())
 }
 
 /// Reads the name of a region.

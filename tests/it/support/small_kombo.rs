@@ -344,4 +344,8 @@ impl KomboApi for SmallKombo {
     async fn check_key(&self) -> Result<KeyInfo, ApiError> {
         Err(ApiError::from_answer(404, b"", false))
     }
+
+    fn server_now(&self) -> Option<ObservedAt> {
+        Some(ObservedAt::from_micros(self.now_ms() * 1000))
+    }
 }
