@@ -161,14 +161,31 @@ Examples:
 #[command(after_help = "\
 Examples:
   kombo-source demo
+  kombo-source demo --live                 see changes arrive: webhook, delta, commit, row
   kombo-source demo --lake /tmp/lake --rows 100000")]
 pub struct DemoArgs {
-    /// The folder of the lake
-    #[arg(long, value_name = "DIR", default_value = "./demo-lake")]
+    /// The folder of the lake; ./demo-live-lake with --live
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "./demo-lake",
+        default_value_if("live", "true", "./demo-live-lake")
+    )]
     pub lake: PathBuf,
-    /// Rows of the largest table of each integration
-    #[arg(long, value_name = "N", default_value_t = 50_000)]
+    /// Rows of the largest table of each integration; 2000 with --live
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 50_000,
+        default_value_if("live", "true", "2000")
+    )]
     pub rows: u64,
+    /// Then start the service, change rows of the customers, and show each on its way into the lake
+    #[arg(long)]
+    pub live: bool,
+    /// End after so many changes; Ctrl-C ends it sooner
+    #[arg(long, value_name = "N", default_value = "5", value_parser = positive, requires = "live")]
+    pub changes: NonZeroU32,
     /// Another seed makes other companies
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

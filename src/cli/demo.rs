@@ -1,9 +1,22 @@
 //! `demo`: a fake customer base travels from a Kombo API into a lake on this machine. No key, no network.
 
+mod changes;
+mod duckdb;
+mod lines;
+pub(super) mod live;
+mod story;
+mod watched;
+mod watching;
+
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write as _;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -17,7 +30,7 @@ use super::session::Session;
 use crate::api::ApiKey;
 use crate::backfill::{BackfillMode, BackfillSettings};
 use crate::catalog::Catalog;
-use crate::company::World;
+use crate::company::{World, WorldSettings};
 use crate::config::{Config, Overrides};
 use crate::twin::{SharedWorld, Twin, TwinSettings};
 
@@ -31,52 +44,84 @@ pub(super) async fn run(
     quiet: bool,
 ) -> Result<(Report, String), Failure> {
     let settings = twin_settings(args);
-    let world = World::with_catalog(settings.world(), catalog);
-    let integrations = world
-        .integrations()
-        .iter()
-        .map(|known| known.id().to_string())
-        .collect();
-    let no_twin = |error: std::io::Error| {
-        let message = format!("the demo's twin cannot be served: {error}");
-        Failure::new(FAILED, message, "free a port of the loopback address")
-    };
-    let listener = Twin::bind(&settings).await.map_err(no_twin)?;
-    let address = listener.local_addr().map_err(no_twin)?;
-    eprintln!(
-        "A stand-in for Kombo serves {INTEGRATIONS} made-up customers at http://{address}/v1"
-    );
-    // Dropping the sender ends the twin, dropping the set ends it at once.
-    let (_stop, stopped) = oneshot::channel::<()>();
-    let mut twin = JoinSet::new();
-    let latency = settings.latency();
-    twin.spawn(Twin::serve_world(
-        listener,
-        SharedWorld::new(world),
-        latency,
-        async {
-            drop(stopped.await);
-        },
-    ));
-    let overrides = Overrides {
-        integrations,
-        lake_url: Some(args.lake.display().to_string()),
-        api_url: Some(format!("http://{address}/v1")),
-        no_rate_limit: true,
-        ..Overrides::default()
-    };
-    let session = Session::new(Config::from_overrides(overrides)?, catalog)?;
-    let api = Arc::new(session.api_with(&ApiKey::new(&settings.api_key)?)?);
-    let order = BackfillSettings {
-        mode: BackfillMode::Full,
-        skip_newer_than: None,
-        confirm: false,
-        concurrency: session.concurrency(),
-        limits: session.limits(),
-    };
-    let progress = |tables, api: &_| Progress::new(tables, quiet, wait_view(api));
-    let report = backfill(&session, api, order, progress).await?;
+    let world = settings.world();
+    let stage = Stage::set(args, settings, world, catalog).await?;
+    let report = stage.first_load(quiet).await?;
     Ok((report, what_next(&args.lake)))
+}
+
+/// A world, where it is served, and a lake to bring it into.
+struct Stage {
+    settings: TwinSettings,
+    world: SharedWorld,
+    /// Stays bound, so that the twin can be served once more at the same address.
+    listener: std::net::TcpListener,
+    session: Session,
+}
+
+impl Stage {
+    async fn set(
+        args: &DemoArgs,
+        settings: TwinSettings,
+        world: WorldSettings,
+        catalog: &Catalog,
+    ) -> Result<Self, Failure> {
+        let world = World::with_catalog(world, catalog);
+        let integrations = world
+            .integrations()
+            .iter()
+            .map(|known| known.id().to_string())
+            .collect();
+        let listener = Twin::bind(&settings).await.map_err(no_twin)?;
+        let address = listener.local_addr().map_err(no_twin)?;
+        eprintln!(
+            "A stand-in for Kombo serves {INTEGRATIONS} made-up customers at http://{address}/v1"
+        );
+        let overrides = Overrides {
+            integrations,
+            lake_url: Some(args.lake.display().to_string()),
+            api_url: Some(format!("http://{address}/v1")),
+            no_rate_limit: true,
+            ..Overrides::default()
+        };
+        Ok(Self {
+            settings,
+            world: SharedWorld::new(world),
+            listener: listener.into_std().map_err(no_twin)?,
+            session: Session::new(Config::from_overrides(overrides)?, catalog)?,
+        })
+    }
+
+    /// Returns the twin's door for one more server.
+    fn listener(&self) -> Result<TcpListener, Failure> {
+        let another = self.listener.try_clone().map_err(no_twin)?;
+        TcpListener::from_std(another).map_err(no_twin)
+    }
+
+    fn api_key(&self) -> Result<ApiKey, Failure> {
+        Ok(ApiKey::new(&self.settings.api_key)?)
+    }
+
+    /// Serves the twin for as long as it takes to bring everything into the lake.
+    async fn first_load(&self, quiet: bool) -> Result<Report, Failure> {
+        // Dropping the sender ends the twin, dropping the set ends it at once.
+        let (_stop, stopped) = oneshot::channel::<()>();
+        let mut twin = JoinSet::new();
+        let latency = self.settings.latency();
+        let world = self.world.clone();
+        let stopped = async { drop(stopped.await) };
+        twin.spawn(Twin::serve_world(self.listener()?, world, latency, stopped));
+        let api = Arc::new(self.session.api_with(&self.api_key()?)?);
+        let order = BackfillSettings {
+            mode: BackfillMode::Full,
+            skip_newer_than: None,
+            confirm: false,
+            concurrency: self.session.concurrency(),
+            limits: self.session.limits(),
+        };
+        let progress = |tables, api: &_| Progress::new(tables, quiet, wait_view(api));
+        backfill(&self.session, api, order, progress).await
+    }
 }
 
 fn twin_settings(args: &DemoArgs) -> TwinSettings {
@@ -90,11 +135,14 @@ fn twin_settings(args: &DemoArgs) -> TwinSettings {
     }
 }
 
+fn no_twin(error: io::Error) -> Failure {
+    let message = format!("the demo's twin cannot be served: {error}");
+    Failure::new(FAILED, message, "free a port of the loopback address")
+}
+
 /// Returns the lines that query what landed, ready to paste.
 fn what_next(lake: &Path) -> String {
-    // Without a working directory there is no other name for it than the one given.
-    let lake = std::path::absolute(lake).unwrap_or_else(|_| lake.to_owned());
-    let lake = lake.display().to_string();
+    let lake = absolute(lake).display().to_string();
     let mut text = String::from("\nRead it, the latest version of each row:\n");
     for (engine, lines) in snippets(
         &lake,
@@ -104,4 +152,9 @@ fn what_next(lake: &Path) -> String {
         writeln!(text, "\n-- {engine}\n{lines}").expect("a string takes all text");
     }
     text
+}
+
+/// Without a working directory there is no other name for it than the one given.
+fn absolute(lake: &Path) -> PathBuf {
+    std::path::absolute(lake).unwrap_or_else(|_| lake.to_owned())
 }

@@ -114,6 +114,10 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
             twin::run(&args, &catalog, interrupted()).await?;
             true
         }
+        Verb::Demo(args) if args.live => {
+            let live = interruptible(demo::live::prepare(&args, &catalog, quiet)).await?;
+            live.run(interrupted()).await?
+        }
         Verb::Demo(args) => {
             let (report, next) = interruptible(demo::run(&args, &catalog, quiet)).await?;
             println!("{}{next}", report.text());

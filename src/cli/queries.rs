@@ -67,3 +67,13 @@ fn clickhouse(lake: &str, table: &str, columns: &[&str]) -> String {
 WHERE _op = 'upsert' ORDER BY id LIMIT 5"
     )
 }
+
+/// Returns a `DuckDB` query for one row as it was last seen to change, on one line.
+pub(super) fn one_row(lake: &str, table: &str, id: &str) -> String {
+    let quoted = |text: &str| text.replace('\'', "''");
+    let (lake, id) = (quoted(lake), quoted(id));
+    format!(
+        "SELECT id, _op, changed_at, _fetched_at FROM delta_scan('{lake}/{table}/deltas') \
+         WHERE id = '{id}' ORDER BY _fetched_at DESC LIMIT 1;"
+    )
+}

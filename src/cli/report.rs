@@ -98,7 +98,8 @@ impl Report {
             .sum()
     }
 
-    fn total(&self) -> String {
+    /// Writes the last line of it: rows, tables, time, requests.
+    pub(super) fn total(&self) -> String {
         let done = || {
             self.outcomes
                 .iter()

@@ -5,6 +5,7 @@ mod concurrency;
 mod crash;
 mod fetches;
 mod files;
+mod newest;
 mod staged;
 mod support;
 mod upkeep;

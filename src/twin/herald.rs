@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -53,13 +54,21 @@ pub enum Fate {
 
 /// The latest deliveries, shared with whoever asks for them.
 #[derive(Clone, Debug, Default)]
-pub struct Deliveries(Arc<Mutex<VecDeque<Delivery>>>);
+pub struct Deliveries {
+    all: Arc<Mutex<VecDeque<Delivery>>>,
+    noted: Arc<Notify>,
+}
 
 impl Deliveries {
     /// Returns the deliveries, those that ended first first.
     #[must_use]
     pub fn all(&self) -> Vec<Delivery> {
         self.lock().iter().cloned().collect()
+    }
+
+    /// Waits until another one has ended; at once when that happened since the last wait. For one who waits.
+    pub async fn noted(&self) {
+        self.noted.notified().await;
     }
 
     fn note(&self, webhook: TwinWebhook, fate: Fate) {
@@ -75,10 +84,11 @@ impl Deliveries {
             at_ms: webhook.at_ms,
             fate,
         });
+        self.noted.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Delivery>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -101,6 +101,21 @@ impl Twin {
         settings: &TwinSettings,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
+        let deliveries = Deliveries::default();
+        Self::serve_noting(listener, world, settings, deliveries, shutdown).await
+    }
+
+    /// Does the same, and notes what becomes of the webhooks where someone else can see it.
+    ///
+    /// # Errors
+    /// Refuses a listener that is not on loopback, and a blank webhook secret.
+    pub async fn serve_noting(
+        listener: TcpListener,
+        world: SharedWorld,
+        settings: &TwinSettings,
+        deliveries: Deliveries,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
         refuse_public(listener.local_addr()?)?;
         let secret = WebhookSecret::new(&settings.webhook_secret).ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "the webhook secret is blank")
@@ -109,7 +124,7 @@ impl Twin {
             clock: WorldClock::start(&world),
             world,
             latency: settings.latency(),
-            deliveries: Deliveries::default(),
+            deliveries,
             pace: settings.pace,
         };
         if let Some(pace) = settings.pace {

@@ -182,6 +182,7 @@ fn files_demo_and_twin_have_their_defaults() {
         (demo.lake, demo.rows, demo.seed),
         (PathBuf::from("./demo-lake"), 50_000, 1)
     );
+    assert!(!demo.live);
     let Verb::Twin(twin) = parse("kombo-source twin").expect("valid").verb else {
         panic!("not twin");
     };
@@ -203,6 +204,28 @@ fn files_demo_and_twin_have_their_defaults() {
         !twin.oddities,
         "the vendor's own client reads the twin's rows unless asked otherwise"
     );
+}
+
+#[test]
+fn the_live_demo_is_small_and_has_a_lake_of_its_own() {
+    let demo = |words: &str| match parse(words).expect("valid").verb {
+        Verb::Demo(demo) => (demo.lake, demo.rows, demo.changes.get()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        demo("kombo-source demo --live"),
+        (PathBuf::from("./demo-live-lake"), 2_000, 5)
+    );
+    assert_eq!(
+        demo("kombo-source demo --live --lake x --rows 7 --changes 1"),
+        (PathBuf::from("x"), 7, 1)
+    );
+    for wrong in [
+        "kombo-source demo --changes 3",
+        "kombo-source demo --live --changes 0",
+    ] {
+        assert!(parse(wrong).is_err(), "{wrong}");
+    }
 }
 
 #[test]

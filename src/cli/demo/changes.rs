@@ -1,0 +1,49 @@
+//! Which rows the live demo changes: one kind after the other, one customer after the other.
+
+use crate::company::{Change, ChangeKind, World};
+use crate::ids::{EndpointName, IntegrationId};
+
+/// The kinds take turns.
+const KINDS: [ChangeKind; 4] = [
+    ChangeKind::Edit,
+    ChangeKind::Hire,
+    ChangeKind::Delete,
+    ChangeKind::Rename,
+];
+
+/// Makes the n-th change of the demo. Returns the row that changed, and how many others had to change with it.
+pub(super) fn change(world: &mut World, nth: usize) -> Option<(Change, usize)> {
+    let (integration, endpoint) = target(world, nth)?;
+    // A small table may have run out of rows that can change; there is always room for one more.
+    for kind in [KINDS[nth % KINDS.len()], ChangeKind::Hire] {
+        let Ok(changes) = world.change(kind, &integration, Some(&endpoint), None) else {
+            continue;
+        };
+        let others = changes.len().saturating_sub(1);
+        let own = changes.into_iter().find(|change| {
+            change.record.is_some() && change.endpoint.as_ref() == Some(&endpoint)
+        })?;
+        return Some((own, others));
+    }
+    None
+}
+
+/// The customers take turns, and of each its tables, the largest first.
+fn target(world: &World, nth: usize) -> Option<(IntegrationId, EndpointName)> {
+    let mut customers = Vec::new();
+    for integration in world.integrations() {
+        let told = integration.endpoints().filter(|(endpoint, rows)| {
+            *rows > 0 && endpoint.updated_after && !endpoint.models.is_empty()
+        });
+        let mut told: Vec<_> = told.collect();
+        told.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
+        // Assessments have no models: nothing would tell that their rows changed.
+        if !told.is_empty() {
+            customers.push((integration.id(), told));
+        }
+    }
+    let turn = nth.checked_div(customers.len())?;
+    let (id, tables) = customers.get(nth % customers.len())?;
+    let (endpoint, _) = tables.get(turn % tables.len())?;
+    Some(((*id).clone(), endpoint.name().clone()))
+}

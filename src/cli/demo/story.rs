@@ -1,0 +1,227 @@
+//! What has become of each change: pure, told with instants since the first change could come.
+
+use std::time::Duration;
+
+use super::super::words::{count, counted};
+use super::lines::{Line, Totals};
+use super::watched::{Step, Walk};
+use crate::company::Change;
+use crate::ids::TableId;
+use crate::lake::{Part, Sighting};
+use crate::time::format_timestamp;
+use crate::twin::{Delivery, Fate};
+
+/// A change, and when each step of its way was done, since the start.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) change: Change,
+    pub(super) at: Duration,
+    webhook: Option<Duration>,
+    committed: Option<Duration>,
+    visible: Option<Duration>,
+}
+
+/// All changes so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Story {
+    changes: Vec<Told>,
+    webhooks: u64,
+    everything: u64,
+}
+
+impl Told {
+    /// Returns the table and the id of the row, where the change concerns one.
+    pub(super) fn row(&self) -> Option<(TableId, &str)> {
+        let table = TableId {
+            integration: self.change.integration.clone(),
+            endpoint: self.change.endpoint.clone()?,
+        };
+        Some((table, self.change.record.as_deref()?))
+    }
+
+    fn is_in(&self, table: &TableId) -> bool {
+        self.change.integration == table.integration
+            && self.change.endpoint.as_ref() == Some(&table.endpoint)
+    }
+}
+
+impl Story {
+    /// Returns whether every change has been read back.
+    pub(super) fn is_told(&self) -> bool {
+        self.changes.iter().all(|told| told.visible.is_some())
+    }
+
+    /// Returns the latest row that was read back.
+    pub(super) fn last_visible(&self) -> Option<&Told> {
+        let mut backwards = self.changes.iter().rev();
+        backwards.find(|told| told.visible.is_some())
+    }
+
+    /// A row changed at the twin, and so many others with it.
+    pub(super) fn changed(&mut self, change: Change, others: usize, at: Duration) -> Line {
+        let (kind, id) = (
+            change.kind.as_str(),
+            change.record.as_deref().unwrap_or_default(),
+        );
+        let endpoint = change.endpoint.as_ref().map_or("", |name| name.as_str());
+        let mut detail = format!("{kind} in {endpoint}: {id} of {}", change.integration);
+        if others > 0 {
+            let others = counted(others as u64, "row");
+            detail.push_str(&format!(", and {others} it refers to"));
+        }
+        self.changes.push(Told {
+            change,
+            at,
+            webhook: None,
+            committed: None,
+            visible: None,
+        });
+        Line {
+            at,
+            after: None,
+            what: "change",
+            detail,
+        }
+    }
+
+    /// A webhook is over; the integration has so many endpoints.
+    pub(super) fn delivered(&mut self, delivery: &Delivery, endpoints: u64, at: Duration) -> Line {
+        let answered = matches!(delivery.fate, Fate::Answered(200..300));
+        if answered {
+            self.webhooks += 1;
+            self.everything += endpoints;
+        }
+        for told in &mut self.changes {
+            let change = &told.change;
+            let concerns = change.integration.as_str() == delivery.integration
+                && change.at_ms <= delivery.at_ms
+                && change
+                    .models
+                    .iter()
+                    .any(|model| delivery.models.contains(model));
+            if concerns && answered && told.webhook.is_none() {
+                told.webhook = Some(at);
+            }
+        }
+        let fate = match &delivery.fate {
+            Fate::Answered(status) => format!("answered {status}"),
+            Fate::Unanswered(reason) => format!("not answered: {reason}"),
+            Fate::Lost => "lost".to_owned(),
+        };
+        let models = delivery.models.join(", ");
+        Line {
+            at,
+            after: self.since(at, |told| {
+                told.change.integration.as_str() == delivery.integration
+            }),
+            what: "webhook",
+            detail: format!("{} {models}: {fate}", delivery.kind),
+        }
+    }
+
+    /// A fetch or a commit reached the lake.
+    pub(super) fn step(&mut self, table: &TableId, step: &Step, at: Duration) -> Line {
+        let after = self.since(at, |told| told.change.integration == table.integration);
+        let (what, detail) = match step {
+            Step::Fetched(walk) => ("fetched", fetched(table, *walk)),
+            Step::Committed {
+                part,
+                version,
+                rows,
+            } => {
+                for told in &mut self.changes {
+                    if told.is_in(table) && told.visible.is_none() {
+                        told.committed = Some(at);
+                    }
+                }
+                let (name, rows) = (table.endpoint.table_name(), counted(*rows, "row"));
+                let part = folder(*part);
+                (
+                    "committed",
+                    format!("version {version} of {name}/{part}, {rows}"),
+                )
+            }
+        };
+        Line {
+            at,
+            after,
+            what,
+            detail,
+        }
+    }
+
+    /// Returns the changes in a table whose rows have been committed, perhaps, and not read back: by their places.
+    pub(super) fn awaited(&self, table: &TableId) -> Vec<usize> {
+        let all = self.changes.iter().enumerate();
+        let open = all.filter(|(_, told)| told.is_in(table) && told.visible.is_none());
+        open.map(|(place, _)| place).collect()
+    }
+
+    /// Returns one of the changes.
+    pub(super) fn told(&self, place: usize) -> Option<&Told> {
+        self.changes.get(place)
+    }
+
+    /// A row was read back. No line when it is still what it was before the change.
+    pub(super) fn sighted(
+        &mut self,
+        place: usize,
+        sighting: &Sighting,
+        at: Duration,
+    ) -> Option<Line> {
+        let told = self.changes.get_mut(place)?;
+        let changed_at_us = sighting.changed_at_us?;
+        if changed_at_us < told.change.at_ms.saturating_mul(1_000) {
+            return None;
+        }
+        told.visible = Some(at);
+        let op = if sighting.is_deleted {
+            "delete"
+        } else {
+            "upsert"
+        };
+        let changed_at = format_timestamp(changed_at_us);
+        Some(Line {
+            at,
+            after: Some(at.saturating_sub(told.at)),
+            what: "row visible",
+            detail: format!("{op}, changed_at {changed_at}"),
+        })
+    }
+
+    /// Adds it all up; so many requests were sent meanwhile.
+    pub(super) fn totals(&self, requests: u64) -> Totals {
+        let took = |done: fn(&Told) -> Option<Duration>| -> Vec<Duration> {
+            let took = |told: &Told| Some(done(told)?.saturating_sub(told.at));
+            self.changes.iter().filter_map(took).collect()
+        };
+        Totals {
+            changes: self.changes.len() as u64,
+            webhooks: self.webhooks,
+            requests,
+            everything: self.everything,
+            webhook: took(|told| told.webhook),
+            committed: took(|told| told.committed.filter(|_| told.visible.is_some())),
+            visible: took(|told| told.visible),
+        }
+    }
+
+    /// Returns how long ago the latest change was that may have caused something.
+    fn since(&self, at: Duration, causes: impl Fn(&Told) -> bool) -> Option<Duration> {
+        let cause = self.changes.iter().rev().find(|told| causes(told))?;
+        Some(at.saturating_sub(cause.at))
+    }
+}
+
+fn fetched(table: &TableId, walk: Walk) -> String {
+    let (pages, rows) = (counted(walk.pages, "page"), counted(walk.rows, "row"));
+    let new = count(walk.new);
+    format!("{}: {pages}, {rows}, {new} new", table.endpoint)
+}
+
+fn folder(part: Part) -> &'static str {
+    match part {
+        Part::Snapshots => "snapshots",
+        Part::Deltas => "deltas",
+    }
+}

@@ -1,0 +1,163 @@
+//! The lake with somebody who watches: the service writes into it as into any sink, and each fetch and commit is told.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::catalog::Endpoint;
+use crate::fetch::{Fetch, FetchMode};
+use crate::ids::{IntegrationId, IntegrationKey, TableId};
+use crate::lake::{
+    Advance, Coverage, Lake, LakeError, Missing, Part, Receipt, Registration, Sealed,
+};
+use crate::sink::{Sink, Staged, WriteError};
+use crate::source::Registry;
+use crate::stream::{FetchError, FetchEvent};
+
+/// A lake that tells what reaches it.
+#[derive(Clone)]
+pub(super) struct Watched {
+    pub(super) lake: Lake,
+    pub(super) tell: mpsc::Sender<Seen>,
+}
+
+/// What the lake saw, and when.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) at: Instant,
+    pub(super) table: TableId,
+    pub(super) step: Step,
+}
+
+/// A step of a fetch on its way in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Its last page is there, and nothing of it is visible.
+    Fetched(Walk),
+    /// It is visible.
+    Committed { part: Part, version: u64, rows: u64 },
+}
+
+/// What a walk brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Walk {
+    pub(super) pages: u64,
+    /// Rows on the pages.
+    pub(super) rows: u64,
+    /// Rows that the lake does not have yet.
+    pub(super) new: u64,
+}
+
+/// A fetch that is whole and not visible, and who is told when it is.
+pub(super) struct WatchedFetch {
+    sealed: Sealed,
+    fetch: Fetch,
+    tell: mpsc::Sender<Seen>,
+}
+
+impl Walk {
+    fn add(&mut self, event: &Result<FetchEvent, FetchError>) {
+        match event {
+            Ok(FetchEvent::Page { rows, .. }) => {
+                self.pages += 1;
+                self.rows += rows;
+            }
+            Ok(FetchEvent::Batch(batch)) => self.new += batch.num_rows() as u64,
+            _ => {}
+        }
+    }
+}
+
+impl Sink for Watched {
+    type Staged = WatchedFetch;
+
+    async fn covered(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        integration: &IntegrationId,
+    ) -> Result<Coverage, LakeError> {
+        self.lake.covered(endpoint, integration).await
+    }
+
+    async fn stage(
+        &self,
+        fetch: &Fetch,
+        endpoint: &Arc<Endpoint>,
+        events: impl Stream<Item = Result<FetchEvent, FetchError>> + Send,
+    ) -> Result<WatchedFetch, WriteError> {
+        let mut walk = Walk::default();
+        let events = events.inspect(|event| walk.add(event));
+        let sealed = self.lake.stage(fetch, endpoint, events).await?;
+        tell(&self.tell, fetch, Step::Fetched(walk)).await;
+        Ok(WatchedFetch {
+            sealed,
+            fetch: fetch.clone(),
+            tell: self.tell.clone(),
+        })
+    }
+
+    async fn advance(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        advances: &[Advance],
+    ) -> Result<(), LakeError> {
+        Sink::advance(&self.lake, endpoint, advances).await
+    }
+
+    fn flush(&self) {
+        Sink::flush(&self.lake);
+    }
+}
+
+impl Staged for WatchedFetch {
+    async fn missing(&mut self, limit: usize) -> Result<Missing, LakeError> {
+        Staged::missing(&mut self.sealed, limit).await
+    }
+
+    async fn commit(self) -> Result<Receipt, LakeError> {
+        let receipt = Staged::commit(self.sealed).await?;
+        if let Receipt::Committed { version, rows, .. } = receipt {
+            let part = match self.fetch.mode {
+                FetchMode::Snapshot => Part::Snapshots,
+                FetchMode::Delta { .. } => Part::Deltas,
+            };
+            let step = Step::Committed {
+                part,
+                version,
+                rows,
+            };
+            tell(&self.tell, &self.fetch, step).await;
+        }
+        Ok(receipt)
+    }
+}
+
+impl Registry for Watched {
+    async fn registered(&self) -> Result<Vec<Registration>, LakeError> {
+        self.lake.registered().await
+    }
+
+    async fn register(&self, integrations: &[Registration]) -> Result<(), LakeError> {
+        self.lake.register(integrations).await
+    }
+
+    async fn held(
+        &self,
+        endpoint: &Arc<Endpoint>,
+    ) -> Result<HashMap<IntegrationKey, Coverage>, LakeError> {
+        self.lake.held(endpoint).await
+    }
+}
+
+async fn tell(to: &mpsc::Sender<Seen>, fetch: &Fetch, step: Step) {
+    let seen = Seen {
+        at: Instant::now(),
+        table: fetch.table.clone(),
+        step,
+    };
+    // Whoever watched has left; the fetch goes on.
+    drop(to.send(seen).await);
+}

@@ -1,0 +1,237 @@
+//! What a person sees of the service at work: changes are made, and each step on their way is shown.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::task::JoinError;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
+
+use super::super::failure::{FAILED, Failure};
+use super::super::words::counted;
+use super::changes::change;
+use super::lines::query_line;
+use super::live::{DEBOUNCE, DRAIN_LIMIT, Live, Running};
+use super::story::{Story, Told};
+use super::watched::{Seen, Step};
+use super::{duckdb, no_twin};
+use crate::source::SourceError;
+
+/// From one change to the next.
+const EVERY: Duration = Duration::from_secs(3);
+
+/// Without a request or a commit for so long, the service has nothing left to catch up with.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// How long the start may take.
+const START_LIMIT: Duration = Duration::from_mins(1);
+
+/// The last change has this long to arrive.
+const LAST_WAIT: Duration = Duration::from_secs(30);
+
+/// What is shown of the service.
+pub(super) struct Watching<'a> {
+    live: &'a Live,
+    running: Running,
+    story: Story,
+    started: Instant,
+    /// Deliveries that were shown.
+    heard: usize,
+    /// Changes that were tried.
+    tried: usize,
+}
+
+impl<'a> Watching<'a> {
+    pub(super) fn new(live: &'a Live, running: Running) -> Self {
+        Self {
+            live,
+            running,
+            story: Story::default(),
+            started: Instant::now(),
+            heard: 0,
+            tried: 0,
+        }
+    }
+
+    /// Shows changes until there were enough, or the person has seen enough. Returns whether each arrived.
+    pub(super) async fn watch(
+        &mut self,
+        enough: impl Future<Output = ()>,
+    ) -> Result<bool, Failure> {
+        let mut enough = pin!(enough);
+        let before = self.live.requests();
+        tokio::select! {
+            () = &mut enough => return Ok(true),
+            settled = self.settle() => settled?,
+        }
+        let at_start = self.live.requests();
+        self.introduce(at_start - before);
+        let mut beat = interval(EVERY);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut left_at = None;
+        self.started = Instant::now();
+        let complete = loop {
+            let all_made = self.tried == self.live.changes;
+            if all_made && self.story.is_told() {
+                break true;
+            }
+            let late = left_at.unwrap_or_else(|| Instant::now() + LAST_WAIT);
+            tokio::select! {
+                biased;
+                () = &mut enough => break true,
+                Some(ended) = self.running.source.join_next() => return Err(failed(ended)),
+                Some(ended) = self.running.twin.join_next() => return Err(twin_ended(ended)),
+                () = self.running.deliveries.noted() => self.hear(),
+                Some(seen) = self.running.seen.recv() => self.see(seen).await?,
+                _ = beat.tick(), if !all_made => {
+                    self.change();
+                    left_at = Some(Instant::now() + LAST_WAIT);
+                }
+                () = sleep_until(late), if all_made => break false,
+            }
+        };
+        self.conclude(self.live.requests() - at_start).await;
+        Ok(complete)
+    }
+
+    /// Waits until the service has caught up.
+    async fn settle(&mut self) -> Result<(), Failure> {
+        let until = Instant::now() + START_LIMIT;
+        let (mut requests, mut since) = (self.live.requests(), Instant::now());
+        while since.elapsed() < QUIET && Instant::now() < until {
+            tokio::select! {
+                Some(ended) = self.running.source.join_next() => return Err(failed(ended)),
+                Some(_) = self.running.seen.recv() => since = Instant::now(),
+                () = sleep(QUIET / 10) => {}
+            }
+            let now = self.live.requests();
+            if now != requests {
+                (requests, since) = (now, Instant::now());
+            }
+        }
+        Ok(())
+    }
+
+    fn introduce(&self, requests: u64) {
+        println!(
+            "The service has started, and asked once for the changes of each table: {}.\n",
+            counted(requests, "request")
+        );
+        println!(
+            "Now {}, one every {} s; Ctrl-C ends it sooner. The second time in a line is since the change.",
+            counted(self.live.changes as u64, "change"),
+            EVERY.as_secs()
+        );
+        println!(
+            "Kombo leaves 30 s between two webhooks of an integration; this stand-in leaves {} s. By default commits of a\n\
+             table are 30 s apart, too; here each is made at once. The first after a quiet time comes at once in any case.\n\
+             Before the first query in DuckDB: INSTALL delta; LOAD delta;\n",
+            DEBOUNCE.as_secs_f64()
+        );
+    }
+
+    fn change(&mut self) {
+        let nth = self.tried;
+        self.tried += 1;
+        let made = change(&mut self.live.stage.world.lock(), nth);
+        if let Some((made, others)) = made {
+            let line = self.story.changed(made, others, self.started.elapsed());
+            if nth > 0 {
+                println!();
+            }
+            println!("{line}");
+        }
+    }
+
+    /// Shows the webhooks that ended.
+    fn hear(&mut self) {
+        let at = self.started.elapsed();
+        let new: Vec<_> = self
+            .running
+            .deliveries
+            .all()
+            .into_iter()
+            .skip(self.heard)
+            .collect();
+        for delivery in new {
+            self.heard += 1;
+            let endpoints = {
+                let world = self.live.stage.world.lock();
+                let mut all = world.integrations().iter();
+                let found = all.find(|one| one.id().as_str() == delivery.integration);
+                found.map_or(0, |one| one.endpoints().count() as u64)
+            };
+            println!("{}", self.story.delivered(&delivery, endpoints, at));
+        }
+    }
+
+    /// Shows a step, and reads back what a commit may have brought.
+    async fn see(&mut self, seen: Seen) -> Result<(), Failure> {
+        self.hear();
+        let Seen { at, table, step } = seen;
+        let at = at.saturating_duration_since(self.started);
+        println!("{}", self.story.step(&table, &step, at));
+        let (Step::Committed { .. }, Some(endpoint)) = (step, self.live.endpoint(&table.endpoint))
+        else {
+            return Ok(());
+        };
+        for place in self.story.awaited(&table) {
+            let Some((_, id)) = self.story.told(place).and_then(Told::row) else {
+                continue;
+            };
+            let found = self.running.lake.newest(endpoint, &table.integration, id);
+            let Some(sighting) = found.await? else {
+                continue;
+            };
+            let at = self.started.elapsed();
+            if let Some(line) = self.story.sighted(place, &sighting, at) {
+                println!("{line}");
+                self.show_query(place);
+            }
+        }
+        Ok(())
+    }
+
+    fn show_query(&self, place: usize) {
+        let told = self.story.told(place);
+        if let Some(query) = told.and_then(|told| self.live.query(told)) {
+            println!("{}", query_line(&query));
+        }
+    }
+
+    async fn conclude(&self, requests: u64) {
+        print!("\n{}", self.story.totals(requests));
+        let Some(told) = self.story.last_visible() else {
+            return;
+        };
+        if let Some(query) = self.live.query(told)
+            && let Some(answer) = duckdb::ask(&format!("INSTALL delta; LOAD delta; {query}")).await
+        {
+            println!("\nThe last row, as the duckdb on this machine reads it:\n{answer}");
+        }
+    }
+
+    /// Ends the service as SIGTERM would; what it says then nobody needs to hear.
+    pub(super) async fn end(self) {
+        let mut running = self.running;
+        running.seen.close();
+        drop(running.stop);
+        let ended = timeout(DRAIN_LIMIT * 2, running.source.join_next());
+        drop(ended.await);
+    }
+}
+
+fn failed(ended: Result<Result<(), SourceError>, JoinError>) -> Failure {
+    match ended {
+        Ok(Err(error)) => error.into(),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Ok(Ok(())) | Err(_) => Failure::new(FAILED, "the service ended", "run it again with -v"),
+    }
+}
+
+fn twin_ended(ended: Result<std::io::Result<()>, JoinError>) -> Failure {
+    match ended {
+        Ok(Err(error)) => no_twin(error),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Ok(Ok(())) | Err(_) => no_twin(std::io::Error::other("it ended")),
+    }
+}
