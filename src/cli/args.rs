@@ -140,6 +140,11 @@ Examples:
     Explain(ExplainArgs),
     /// List the live Parquet files of a table, for tools that do not know Delta
     Files(FilesArgs),
+    /// Print a Grafana dashboard of what the service measures
+    #[command(after_help = "\
+Example:
+  kombo-source dashboard > kombo-source.json")]
+    Dashboard,
     /// Serve a stand-in for Kombo on this machine, with made-up companies
     Twin(TwinArgs),
 }

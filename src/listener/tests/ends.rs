@@ -67,9 +67,7 @@ async fn a_shutdown_finishes_what_has_begun_and_takes_nothing_new() {
     let mut resting = stand.connect().await;
     let mut stream = stand.connect().await;
     stream.write_all(&signed(BODY)).await.expect("sent");
-    while !stand.metrics.encode().contains("\"} 1\nhttp_server") && waiting(&stand) {
-        tokio::task::yield_now().await;
-    }
+    stand.notebook.reached(1).await;
     stand.stop();
     assert_eq!(rest(&mut resting).await, "", "closed");
     stand.notebook.gate.add_permits(1);
@@ -77,14 +75,6 @@ async fn a_shutdown_finishes_what_has_begun_and_takes_nothing_new() {
     assert!(stand.tasks.join_next().await.expect("one task").is_ok());
     let refused = tokio::net::TcpStream::connect(stand.address).await;
     assert!(refused.is_err());
-}
-
-/// Whether the request is still on its way.
-fn waiting(stand: &Stand) -> bool {
-    let text = stand.metrics.encode();
-    let mut lines = text.lines();
-    let received = lines.find(|line| line.starts_with("http_server_requests_received_total{"));
-    received.is_some_and(|line| line.ends_with(" 0"))
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A listener on a port of its own, and a client that writes bytes as it likes.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,6 +21,8 @@ pub(super) const BODY: &str = r#"{"id":"e1","type":"data-changed","data":{"integ
 /// Takes everything in, as long as it is let.
 pub(super) struct Notebook {
     pub(super) taken: Mutex<Vec<Webhook>>,
+    /// How often it was asked to.
+    pub(super) asked: AtomicUsize,
     /// One permit for each webhook that may be taken.
     pub(super) gate: Semaphore,
     pub(super) overloaded: Option<Overloaded>,
@@ -29,8 +32,16 @@ impl Notebook {
     pub(super) fn open() -> Self {
         Self {
             taken: Mutex::default(),
+            asked: AtomicUsize::new(0),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
             overloaded: None,
+        }
+    }
+
+    /// Waits until so many webhooks wait at the gate, or have passed it.
+    pub(super) async fn reached(&self, count: usize) {
+        while self.asked.load(Ordering::Relaxed) < count {
+            tokio::task::yield_now().await;
         }
     }
 
@@ -41,6 +52,7 @@ impl Notebook {
 
 impl Intake for Notebook {
     async fn take(&self, webhook: Webhook) -> Result<(), Overloaded> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         self.gate.acquire().await.expect("never closed").forget();
         if let Some(overloaded) = self.overloaded {
             return Err(overloaded);
