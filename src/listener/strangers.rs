@@ -100,7 +100,7 @@ mod tests {
         let (strangers, now) = (Strangers::new(5), Instant::now());
         assert_eq!(allowed(&strangers, 1, now), 5);
         assert_eq!(allowed(&strangers, 1, now + Duration::from_millis(400)), 2);
-        assert_eq!(allowed(&strangers, 1, now + Duration::from_secs(3600)), 5);
+        assert_eq!(allowed(&strangers, 1, now + Duration::from_hours(1)), 5);
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use super::support::{
 };
 
 fn crowded(connections: usize, connections_per_address: usize) -> Limits {
-    let for_ever = Duration::from_secs(3600);
+    let for_ever = Duration::from_hours(1);
     Limits {
         connections,
         connections_per_address,

@@ -104,7 +104,7 @@ async fn a_shutdown_does_not_wait_for_ever() {
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
         limits: Limits {
             request_time: Duration::from_millis(50),
-            header_time: Duration::from_secs(3600),
+            header_time: Duration::from_hours(1),
             ..Limits::default()
         },
         ..settings()

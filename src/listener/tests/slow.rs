@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 const MOMENT: Duration = Duration::from_millis(50);
 
 /// Patience that no test outlasts.
-const FOR_EVER: Duration = Duration::from_secs(3600);
+const FOR_EVER: Duration = Duration::from_hours(1);
 
 fn patient() -> Limits {
     Limits {
