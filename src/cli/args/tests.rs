@@ -54,7 +54,15 @@ fn every_verb_is_there_and_says_what_it_does() {
     assert_eq!(
         verbs,
         [
-            "demo", "generate", "validate", "check", "backfill", "explain", "files", "twin"
+            "demo",
+            "generate",
+            "validate",
+            "check",
+            "backfill",
+            "explain",
+            "files",
+            "dashboard",
+            "twin"
         ]
     );
     for verb in command.get_subcommands() {
