@@ -14,7 +14,6 @@ use kombo_source::fetch::{FetchMode, Lane};
 use kombo_source::ingest::{Counts, Done, Ingest, IngestError, IngestSettings, Order, next_mode};
 use kombo_source::lake::Coverage;
 use kombo_source::plan::Kind;
-use kombo_source::sink::Sink;
 use kombo_source::time::Tier;
 
 use crate::support::memory_sink::MemorySink;

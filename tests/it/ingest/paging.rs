@@ -1,5 +1,7 @@
 //! Rows that shift between pages while they are walked, and walks that break.
 
+use std::time::Duration;
+
 use kombo_source::api::ErrorReach;
 use kombo_source::ingest::Ending;
 use kombo_source::plan::Kind;
@@ -177,4 +179,28 @@ async fn a_cursor_that_leads_back_ends_the_walk_with_an_error() {
         "{source}"
     );
     assert!(kombo.asked().len() <= 12, "three walks of four pages");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closing_delta_that_another_overtakes_is_walked_again() {
+    let kombo = kombo(Listing::ById, 5).await;
+    let sink = MemorySink::default();
+    run(&writer(&kombo, &sink), Kind::Snapshot).await.unwrap();
+    let slow = sink.with_deltas_that_wait(Duration::from_secs(30));
+    let (busy, writer) = (writer(&kombo, &sink), writer(&kombo, &slow));
+    kombo.pass(600).await;
+    let deltas = async {
+        for value in 1..4 {
+            kombo.set("0001", value);
+            kombo.pass(10).await;
+            run(&busy, Kind::Delta).await.unwrap();
+            kombo.pass(15).await;
+        }
+    };
+    kombo.set("0000", 1);
+    let (snapshot, ()) = tokio::join!(run(&writer, Kind::Snapshot), deltas);
+    let done = snapshot.unwrap();
+    assert!(matches!(done.ending, Ending::Committed { .. }), "{done:?}");
+    assert!(done.counts.abandoned > 0, "{:?}", done.counts);
+    assert_eq!(newest(&sink), kombo.truth());
 }

@@ -210,7 +210,7 @@ async fn the_base_of_an_empty_delta_is_kept_in_memory_until_it_is_flushed() {
 #[tokio::test(start_paused = true)]
 async fn the_base_of_an_empty_delta_falls_with_the_commit_of_another_process() {
     for flushed in [false, true] {
-        falls(flushed).await;
+        Box::pin(falls(flushed)).await;
     }
 }
 
