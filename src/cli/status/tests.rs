@@ -18,6 +18,7 @@ fn table(endpoint: &str, minutes: i64, verdict: Verdict) -> TableStatus {
                 bases,
                 snapshot_base: Some(Base::from_millis(NOW - 4_000 * MINUTE)),
                 seen: None,
+                ..Coverage::default()
             },
             snapshot_rows: 1_234,
             ..TableOverview::default()
