@@ -20,10 +20,13 @@ const LATE_NAMED: usize = 3;
 pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, Failure> {
     let lake = session.lake_there().await?;
     let schedule = &session.config.source.schedule;
+    let secs = |setting: std::num::NonZeroU64| Duration::from_secs(setting.get());
     let objective = Objective {
-        delta: args.objective,
-        heartbeat: Duration::from_secs(schedule.heartbeat_interval_secs.get()),
-        snapshot: Duration::from_secs(schedule.full_interval_secs.get()).saturating_mul(2),
+        delta: args
+            .objective
+            .or(schedule.freshness_objective_secs.map(secs)),
+        heartbeat: secs(schedule.heartbeat_interval_secs),
+        snapshot: secs(schedule.full_interval_secs).saturating_mul(2),
     };
     let now_ms = session.clock.wall_ms();
     let mut status = Status::read(&lake, &session.endpoints, objective, now_ms).await?;

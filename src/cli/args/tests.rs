@@ -59,10 +59,13 @@ fn every_verb_is_there_and_says_what_it_does() {
             "validate",
             "check",
             "backfill",
+            "run",
             "explain",
             "files",
+            "status",
+            "upkeep",
             "dashboard",
-            "twin"
+            "twin",
         ]
     );
     for verb in command.get_subcommands() {
@@ -336,4 +339,12 @@ fn the_api_key_is_no_flag_and_every_setting_has_its_variable() {
             .0
             .contains("unexpected argument")
     );
+}
+
+#[test]
+fn files_that_nothing_names_are_kept_for_14_to_30_days() {
+    for (grace, taken) in [("13d", false), ("14d", true), ("30d", true), ("31d", false)] {
+        let words = ["kombo-source", "upkeep", "--grace", grace];
+        assert_eq!(Args::from_command_line(words).is_ok(), taken, "{grace}");
+    }
 }
