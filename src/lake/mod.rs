@@ -13,11 +13,11 @@ pub mod layout;
 pub mod log;
 pub mod store;
 
-mod advance;
 mod committer;
 mod data_files;
 mod group;
 mod lake_error;
+mod marks;
 mod missing;
 mod quarantine;
 mod registry;
@@ -31,10 +31,10 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use advance::{Advance, Marks};
 pub use group::Receipt;
 pub use lake_error::LakeError;
 pub use log::LiveFile;
+pub use marks::{Advance, Marks};
 pub use missing::Missing;
 pub use registry::Registration;
 pub use settings::LakeSettings;
