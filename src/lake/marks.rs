@@ -54,12 +54,14 @@ impl Lake {
             for advance in advances {
                 let key = advance.integration.key();
                 let stored = TableTxns::of(&key, |app| state.txn(app));
+                let elsewhere = TableTxns::of(&key, |app| full.txn(app));
                 let marks = Marks {
-                    snapshots: TableTxns::of(&key, |app| full.txn(app)).seen(),
+                    snapshots: elsewhere.seen(),
                     deltas: stored.seen(),
                 };
                 if marks == advance.marks {
-                    entry.txns.extend(stored.raised(&advance.bases));
+                    let raised = stored.raised(&advance.bases, elsewhere.bases());
+                    entry.txns.extend(raised);
                 }
             }
             if entry.txns.is_empty() {

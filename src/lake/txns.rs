@@ -77,18 +77,17 @@ impl TableTxns {
         ObservedAt::from_micros(seen.as_micros().max(next))
     }
 
-    /// Returns what to write so that no base is lower than these; nothing where none is.
-    pub(super) fn raised(&self, bases: &Bases) -> Vec<(String, i64)> {
-        let higher = |tier: &Tier| bases.get(*tier) > self.bases.get(*tier);
-        let tiers = Tier::ALL.into_iter().filter(higher);
-        tiers
-            .filter_map(|tier| {
-                Some((
-                    app_id(&self.key, tier.as_str()),
-                    bases.get(tier)?.as_millis(),
-                ))
-            })
-            .collect()
+    /// Returns what to write for bases that move without rows: those above what is stored here and `elsewhere`.
+    pub(super) fn raised(&self, bases: &Bases, elsewhere: &Bases) -> Vec<(String, i64)> {
+        let above = |tier: &Tier| {
+            let stored = self.bases.get(*tier).max(elsewhere.get(*tier));
+            bases.get(*tier).filter(|base| Some(*base) > stored)
+        };
+        let raised = Tier::ALL.into_iter().filter_map(|tier| {
+            let base = above(&tier)?;
+            Some((app_id(&self.key, tier.as_str()), base.as_millis()))
+        });
+        raised.collect()
     }
 }
 
