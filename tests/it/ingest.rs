@@ -109,7 +109,8 @@ fn newest_of(batches: &[RecordBatch]) -> BTreeMap<String, String> {
         for row in 0..batch.num_rows() {
             let entry = (seen.value(row), names.value(row).to_owned());
             let newest = rows.entry(ids.value(row).to_owned()).or_default();
-            if entry.0 >= newest.0 {
+            // Strictly later: two observations of a row never bear the same instant.
+            if entry.0 > newest.0 {
                 *newest = entry;
             }
         }
