@@ -28,6 +28,7 @@ use crate::ids::TableId;
 use crate::ingest::Ingest;
 use crate::lake::LakeError;
 use crate::metrics::Metrics;
+use crate::plan::Suspicion;
 use crate::sink::Sink;
 use crate::status::Notes;
 use crate::time::Clock;
@@ -266,15 +267,12 @@ where
 
     fn tell_alarms(&mut self) {
         for (id, before, is) in self.dispatch.take_alarms() {
-            match is {
-                Some(suspicion) => {
-                    let reason = suspicion.as_str();
-                    warn!(integration.id = %id, reason, "webhooks of {id} seem not to arrive; it is polled more often until they do: check the webhook's address and state at Kombo");
-                }
-                None => {
-                    let reason = before.map(|before| before.as_str());
-                    info!(integration.id = %id, reason, "webhooks of {id} arrive again");
-                }
+            if let Some(suspicion) = is {
+                let reason = suspicion.as_str();
+                warn!(integration.id = %id, reason, "webhooks of {id} seem not to arrive; it is polled more often until they do: check the webhook's address and state at Kombo");
+            } else {
+                let reason = before.map(Suspicion::as_str);
+                info!(integration.id = %id, reason, "webhooks of {id} arrive again");
             }
         }
     }
