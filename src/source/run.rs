@@ -253,9 +253,12 @@ where
         self.write_hints();
         if !self.flushing && self.last_flush.elapsed() >= FLUSH_EVERY {
             (self.flushing, self.last_flush) = (true, Instant::now());
-            let ingest = self.ingest.clone();
-            self.tasks
-                .spawn(async move { Report::Flushed(ingest.flush_bases(|_| false).await) });
+            let (ingest, running) = (self.ingest.clone(), self.running.clone());
+            self.tasks.spawn(async move {
+                // A fetch under way would be overtaken by its own table's base.
+                let flushed = ingest.flush_bases(|table| running.contains(table)).await;
+                Report::Flushed(flushed)
+            });
         }
     }
 

@@ -195,3 +195,15 @@ async fn two_processes_that_move_bases_at_once_both_get_through() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_delta_under_way_is_superseded_by_bases_that_move() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    let fetch = delta("a");
+    let staging = lake.begin(&fetch, &tags()).await.expect("begins");
+    let advance = advance("a", &[(Tier::Ordinary, 60)], Marks::default());
+    lake.advance(&tags(), &[advance]).await.expect("written");
+    let receipt = staging.commit(end(50, 10)).await.expect("an answer");
+    assert_eq!(receipt, Receipt::Superseded);
+}
