@@ -30,6 +30,7 @@ use crate::backfill::BackfillSettings;
 use crate::catalog::Catalog;
 use crate::config::{Config, Overrides, generate};
 use crate::lake::Part;
+use crate::metrics::dashboard;
 
 use args::{Args, BackfillArgs, FilesArgs, FilesPart, GlobalArgs, SettingsArgs, Verb};
 use failure::{FAILED, Failure};
@@ -59,7 +60,10 @@ pub fn main() -> ExitCode {
             return FAILED.into();
         }
     };
-    match runtime.block_on(run(args, &limit)) {
+    let ended = runtime.block_on(run(args, &limit));
+    // Whoever asked a second time does not wait for a file that is being compressed.
+    runtime.shutdown_background();
+    match ended {
         Ok(code) => code.into(),
         Err(failure) => {
             eprintln!("{failure}");
@@ -78,6 +82,10 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
     let success = match verb {
         Verb::Generate => {
             print!("{}", generate());
+            true
+        }
+        Verb::Dashboard => {
+            print!("{}", dashboard());
             true
         }
         Verb::Validate(settings) => {
