@@ -70,6 +70,8 @@ pub(super) struct Dispatch {
     unsaved: BTreeSet<IntegrationId>,
     /// Suspicions that came up or ended, to be told to the operator.
     alarms: Vec<(IntegrationId, Option<Suspicion>, Option<Suspicion>)>,
+    /// Integrations that stand otherwise than before, to be told as well.
+    changed: Vec<(IntegrationId, Standing)>,
 }
 
 /// What a webhook is answered.
@@ -107,6 +109,7 @@ impl Dispatch {
             with_heartbeat: 0,
             unsaved: BTreeSet::new(),
             alarms: Vec::new(),
+            changed: Vec::new(),
         };
         for known in registered {
             let account = Account::stored(known, now_ms);

@@ -269,6 +269,14 @@ where
     }
 
     fn tell_alarms(&mut self) {
+        for (id, standing) in self.dispatch.take_changed() {
+            if standing.is_fetched() {
+                info!(integration.id = %id, "{id} can be read");
+            } else {
+                let state = standing.as_str();
+                warn!(integration.id = %id, state, "{id} is parked: {state}; its rows stay as they are, and Kombo is asked again");
+            }
+        }
         for (id, before, is) in self.dispatch.take_alarms() {
             if let Some(suspicion) = is {
                 let reason = suspicion.as_str();

@@ -61,6 +61,7 @@ impl Dispatch {
         if account.standing != standing {
             (account.standing, account.since_ms) = (standing, now_ms);
             self.unsaved.insert(id.clone());
+            self.changed.push((id.clone(), standing));
         }
         // Counts until a fetch gets through: Kombo may call an integration readable whose rows it still refuses.
         account.tries = account

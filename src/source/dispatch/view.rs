@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Account, Dispatch, Suspicion, Table};
 use crate::catalog::Endpoint;
 use crate::ids::{IntegrationId, TableId};
+use crate::plan::Standing;
 
 impl Dispatch {
     /// Returns how many tables there are.
@@ -48,6 +49,11 @@ impl Dispatch {
         let mut announced: Vec<_> = announced.map(|(id, _)| id.clone()).collect();
         announced.sort_unstable();
         announced
+    }
+
+    /// Takes out the integrations that stand otherwise than before.
+    pub(in crate::source) fn take_changed(&mut self) -> Vec<(IntegrationId, Standing)> {
+        std::mem::take(&mut self.changed)
     }
 
     /// Takes out the suspicions that came up or ended, with what was before and what is.
