@@ -83,7 +83,7 @@ pub(super) enum Reaction {
     Register(IntegrationId),
 }
 
-/// From the beginning of one delta of a table to that of the next which a notification asks for. Kombo announces an
+/// From the beginning of one delta that a notification asked for to that of the table's next one. Kombo announces an
 /// integration's changes every 30 s at most; whoever sends the same webhook a million times gets this many requests.
 const NOTIFIED_GAP_MS: i64 = 10_000;
 
@@ -275,7 +275,7 @@ impl Dispatch {
         table.notified_at.get_or_insert(now_ms);
         if step.action == Action::Delta && table.base.is_some() {
             let next = table
-                .delta_began_ms
+                .answer_began_ms
                 .map(|began| began.saturating_add(NOTIFIED_GAP_MS));
             match next.filter(|next| *next > now_ms) {
                 Some(next) => self.agenda.set(Due::Again(id), next),

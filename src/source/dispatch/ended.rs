@@ -74,8 +74,8 @@ impl Dispatch {
         let work = self.queue.next(room)?;
         let table = self.tables.get_mut(&work.table);
         let table = table.expect("what waits is a table of ours: both are forgotten together");
-        if work.kind == Kind::Delta {
-            table.delta_began_ms = Some(now_ms);
+        if work.kind == Kind::Delta && work.lane == Lane::Notified {
+            table.answer_began_ms = Some(now_ms);
         }
         Some(Fetching {
             announced: table.notified_at.is_some(),
