@@ -49,6 +49,8 @@ class Twin:
     url: str
     key: str
     truth: Truth
+    webhook_secret: str = ""
+    """What it signs its webhooks with, where it posts any."""
 
     def of(self, category: str) -> list[Integration]:
         """Returns its integrations of a category."""
@@ -140,8 +142,16 @@ def running_twin(
         command = [BINARY, "twin", "--address", "127.0.0.1:0", "--truth", folder]
         command += ["--integrations", str(integrations), "--rows", str(rows), "--seed", str(seed)]
         with running([*command, *arguments], output=subprocess.PIPE) as process:
-            exports = _exports(process)
-            yield Twin(exports["KOMBO_API_URL"], exports["KOMBO_API_KEY"], Truth(Path(folder)))
+            wanted = {"KOMBO_API_URL", "KOMBO_API_KEY", "KOMBO_INTEGRATIONS"}
+            if "--webhook-url" in arguments:
+                wanted.add("KOMBO_WEBHOOK_SECRET")
+            exports = _exports(process, wanted)
+            yield Twin(
+                exports["KOMBO_API_URL"],
+                exports["KOMBO_API_KEY"],
+                Truth(Path(folder)),
+                exports.get("KOMBO_WEBHOOK_SECRET", ""),
+            )
 
 
 @contextmanager
@@ -187,8 +197,8 @@ def wait_until_listening(process: "subprocess.Popen[str]", port: int) -> None:
     raise AssertionError(f"nothing listens on port {port} after {START_SECONDS} s")
 
 
-def _exports(process: "subprocess.Popen[str]") -> dict[str, str]:
-    """Reads what the twin says it serves; goes on reading so that its output never blocks it."""
+def _exports(process: "subprocess.Popen[str]", wanted: set[str]) -> dict[str, str]:
+    """Reads what the twin says it serves, until all is said that is wanted; goes on reading so that its output never blocks it."""
     lines: queue.Queue[str] = queue.Queue()
 
     def read() -> None:
@@ -205,6 +215,6 @@ def _exports(process: "subprocess.Popen[str]") -> dict[str, str]:
         seen.append(line)
         if found := re.fullmatch(r"export (\w+)=(\S+)\n", line):
             exports[found.group(1)] = found.group(2)
-        elif {"KOMBO_API_URL", "KOMBO_API_KEY", "KOMBO_INTEGRATIONS"} <= exports.keys():
+        if wanted <= exports.keys():
             return exports
     raise AssertionError(f"the twin ended early: {''.join(seen)[-2000:]}")
