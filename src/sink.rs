@@ -1,6 +1,7 @@
 //! Where fetches go: the seam for other pipelines.
 //!
 //! A sink takes a whole fetch and answers once it is durable, all or nothing; it also answers what it covers already.
+//! Between the two stands a [`Staged`] fetch: all of it is there, nothing of it is visible.
 //! The lake is one implementation, the in-memory sink of the tests another.
 
 use std::sync::Arc;
@@ -10,32 +11,64 @@ use futures_util::{Stream, StreamExt};
 use crate::catalog::Endpoint;
 use crate::fetch::Fetch;
 use crate::ids::IntegrationId;
-use crate::lake::{Coverage, Lake, LakeError, Receipt};
+use crate::lake::{Advance, Coverage, Lake, LakeError, Missing, Receipt, Sealed};
 use crate::stream::{FetchError, FetchEvent};
 
 /// Takes whole fetches.
 pub trait Sink: Send + Sync {
-    /// Returns what the sink holds of a table: its bases and the newest observation.
+    /// A fetch that it holds and that is not visible.
+    type Staged: Staged;
+
+    /// Returns what the sink holds of a table: its bases and the newest observation, other writers' included.
     fn covered(
         &self,
         endpoint: &Arc<Endpoint>,
         integration: &IntegrationId,
     ) -> impl Future<Output = Result<Coverage, LakeError>> + Send;
 
-    /// Takes a fetch. Drops the events once it holds no more than what a commit needs, so that the next fetch may begin
-    /// while this one waits for company.
-    ///
-    /// Returns once it is durable and visible as a whole. After an error nothing of it is visible, unless the error says
-    /// that the outcome is unknown: then it is visible as a whole or not at all.
+    /// Takes a fetch up to its end. Drops the events once it holds no more than what a commit needs, so that the next
+    /// fetch may begin while this one waits for company. Asks nothing of the events before it knows what they may be
+    /// overtaken by: whatever is committed to this part of the table from then on supersedes the fetch.
+    fn stage(
+        &self,
+        fetch: &Fetch,
+        endpoint: &Arc<Endpoint>,
+        events: impl Stream<Item = Result<FetchEvent, FetchError>> + Send,
+    ) -> impl Future<Output = Result<Self::Staged, WriteError>> + Send;
+
+    /// Stages a fetch and commits it.
     fn write(
         &self,
         fetch: &Fetch,
         endpoint: &Arc<Endpoint>,
         events: impl Stream<Item = Result<FetchEvent, FetchError>> + Send,
-    ) -> impl Future<Output = Result<Receipt, WriteError>> + Send;
+    ) -> impl Future<Output = Result<Receipt, WriteError>> + Send {
+        async move {
+            let staged = self.stage(fetch, endpoint, events).await?;
+            staged.commit().await.map_err(WriteError::Store)
+        }
+    }
+
+    /// Raises bases of an endpoint's tables without rows, of those tables whose marks are as given.
+    fn advance(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        advances: &[Advance],
+    ) -> impl Future<Output = Result<(), LakeError>> + Send;
 
     /// Says that no fetch is running any more, so that nothing waits for company before it is committed.
     fn flush(&self);
+}
+
+/// A whole fetch that is not visible yet. Dropping it leaves nothing that anybody sees.
+pub trait Staged: Send {
+    /// Returns the ids that the snapshot it is about to replace holds and it lacks: `limit` of them, and how many there
+    /// are. None for a delta.
+    fn missing(&mut self, limit: usize) -> impl Future<Output = Result<Missing, LakeError>> + Send;
+
+    /// Returns once the fetch is durable and visible as a whole. After an error nothing of it is visible, unless the
+    /// error says that the outcome is unknown: then it is visible as a whole or not at all.
+    fn commit(self) -> impl Future<Output = Result<Receipt, LakeError>> + Send;
 }
 
 /// Why a fetch was not taken.
@@ -62,6 +95,8 @@ impl WriteError {
 }
 
 impl Sink for Lake {
+    type Staged = Sealed;
+
     async fn covered(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -70,12 +105,12 @@ impl Sink for Lake {
         self.coverage(endpoint, integration).await
     }
 
-    async fn write(
+    async fn stage(
         &self,
         fetch: &Fetch,
         endpoint: &Arc<Endpoint>,
         events: impl Stream<Item = Result<FetchEvent, FetchError>> + Send,
-    ) -> Result<Receipt, WriteError> {
+    ) -> Result<Sealed, WriteError> {
         let mut staging = self
             .begin(fetch, endpoint)
             .await
@@ -83,23 +118,39 @@ impl Sink for Lake {
         let mut events = Box::pin(events);
         while let Some(event) = events.next().await {
             match event.map_err(WriteError::Fetch)? {
-                FetchEvent::Page { .. } => {}
+                FetchEvent::Page { .. } | FetchEvent::Asked { .. } => {}
                 FetchEvent::Batch(batch) => staging.push(batch).await.map_err(WriteError::Store)?,
                 FetchEvent::Quarantine(rows) => {
                     staging.quarantine(rows).await.map_err(WriteError::Store)?;
                 }
                 // Only here may anything become visible: a stream that stops before its end drops the staging.
                 FetchEvent::End(end) => {
-                    let sealed = staging.seal(end).await.map_err(WriteError::Store)?;
-                    drop(events);
-                    return sealed.commit().await.map_err(WriteError::Store);
+                    return staging.seal(end).await.map_err(WriteError::Store);
                 }
             }
         }
         Err(WriteError::Fetch(FetchError::Stopped { page: 0 }))
     }
 
+    async fn advance(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        advances: &[Advance],
+    ) -> Result<(), LakeError> {
+        Lake::advance(self, endpoint, advances).await
+    }
+
     fn flush(&self) {
         Lake::flush(self);
+    }
+}
+
+impl Staged for Sealed {
+    async fn missing(&mut self, limit: usize) -> Result<Missing, LakeError> {
+        Sealed::missing(self, limit).await
+    }
+
+    async fn commit(self) -> Result<Receipt, LakeError> {
+        Sealed::commit(self).await
     }
 }

@@ -171,7 +171,7 @@ impl fmt::Display for BaseUrl {
 }
 
 /// A Kombo API key. Shown nowhere.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
 impl ApiKey {

@@ -16,10 +16,12 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tracing::warn;
 
 use crate::api::KomboApi;
 use crate::decode::DecodeLimits;
 use crate::fetch::FetchMode;
+use crate::ingest::{Ingest, IngestSettings};
 use crate::sink::Sink;
 use crate::stream::FetchError;
 
@@ -49,6 +51,8 @@ pub struct BackfillSettings {
     pub mode: BackfillMode,
     /// Leaves tables alone whose last snapshot is younger, so that a killed backfill goes on where it stopped.
     pub skip_newer_than: Option<Duration>,
+    /// Takes every snapshot twice: what the second one finds gone is gone.
+    pub confirm: bool,
     /// Tables fetched at once.
     pub concurrency: usize,
     /// Bounds on what a page may hold.
@@ -81,8 +85,7 @@ pub enum Step<'a> {
 
 /// Runs fetches from an API into a sink.
 pub struct Backfill<A, S, O> {
-    api: Arc<A>,
-    sink: S,
+    ingest: Ingest<A, S>,
     observer: Arc<O>,
     settings: BackfillSettings,
     blocked: Arc<Blocked>,
@@ -91,8 +94,7 @@ pub struct Backfill<A, S, O> {
 impl<A, S: Clone, O> Clone for Backfill<A, S, O> {
     fn clone(&self) -> Self {
         Self {
-            api: Arc::clone(&self.api),
-            sink: self.sink.clone(),
+            ingest: self.ingest.clone(),
             observer: Arc::clone(&self.observer),
             settings: self.settings.clone(),
             blocked: Arc::clone(&self.blocked),
@@ -108,9 +110,12 @@ where
 {
     /// Joins the parts.
     pub fn new(api: Arc<A>, sink: S, observer: Arc<O>, settings: BackfillSettings) -> Self {
+        let ingest = IngestSettings {
+            limits: settings.limits,
+            ..IngestSettings::default()
+        };
         Self {
-            api,
-            sink,
+            ingest: Ingest::new(api, sink, ingest),
             observer,
             settings,
             blocked: Arc::default(),
@@ -141,13 +146,21 @@ where
         drop(slots.acquire_many(all).await);
         // A table may reach its commit after one flush, so there are more until the last has answered.
         loop {
-            self.sink.flush();
+            self.ingest.sink().flush();
             match timeout(FLUSH_EVERY, tables.join_next()).await {
                 Ok(Some(outcome)) => outcomes.push(ended(outcome)),
-                Ok(None) => return outcomes,
+                Ok(None) => break,
                 Err(_) => {}
             }
         }
+        // Without them the next deltas ask for what these have found nothing in; no row depends on it.
+        if let Err(error) = self.ingest.flush_bases(|_| false).await {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "bases of deltas that found nothing were not written"
+            );
+        }
+        outcomes
     }
 }
 

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::targets::Target;
 use crate::api::SkipReason;
-use crate::fetch::{FetchEnd, FetchMode};
+use crate::fetch::FetchMode;
 use crate::ids::TableId;
+use crate::ingest::{self, Done};
 use crate::sink::WriteError;
 
 /// What became of one table.
@@ -23,8 +24,8 @@ pub struct Outcome {
     pub pages: u64,
     /// Bytes of JSON of the last walk.
     pub json_bytes: u64,
-    /// What the last page said; `None` when it was not reached.
-    pub end: Option<FetchEnd>,
+    /// What the fetch brought; `None` when it failed.
+    pub done: Option<Done>,
     /// From the first request to the answer of the sink.
     pub elapsed: Duration,
     /// How it ended.
@@ -47,6 +48,8 @@ pub struct Commit {
 pub enum Ending {
     /// Its rows are durable and visible.
     Committed(Commit),
+    /// A delta found nothing that was not there already.
+    Unchanged,
     /// Another writer committed the same table meanwhile; its rows stand.
     Superseded,
     /// Its snapshot was young enough.
@@ -68,11 +71,28 @@ pub enum Ending {
 }
 
 impl Ending {
+    pub(super) fn of(done: &Done) -> Self {
+        match done.ending {
+            ingest::Ending::Committed {
+                version,
+                files,
+                bytes,
+            } => Self::Committed(Commit {
+                version,
+                files,
+                bytes,
+            }),
+            ingest::Ending::Empty => Self::Unchanged,
+            ingest::Ending::Superseded => Self::Superseded,
+        }
+    }
+
     /// Returns the word for it in logs and summaries.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Committed(_) => "committed",
+            Self::Unchanged => "unchanged",
             Self::Superseded => "superseded",
             Self::Skipped => "skipped",
             Self::LeftOut { .. } => "left out",
@@ -124,7 +144,7 @@ impl Outcome {
             rows: 0,
             pages: 0,
             json_bytes: 0,
-            end: None,
+            done: None,
             elapsed: Duration::ZERO,
             ending: Ending::NotTried {
                 reason: String::new(),
@@ -133,13 +153,21 @@ impl Outcome {
     }
 
     pub(super) fn begin(&mut self, mode: FetchMode) {
-        (self.mode, self.rows, self.pages, self.json_bytes, self.end) = (Some(mode), 0, 0, 0, None);
+        (self.mode, self.rows, self.pages, self.json_bytes, self.done) =
+            (Some(mode), 0, 0, 0, None);
     }
 
     pub(super) fn count_page(&mut self, rows: u64, bytes: u64) {
         self.rows += rows;
         self.pages += 1;
         self.json_bytes += bytes;
+    }
+
+    /// Takes in what a fetch that was not cut short has brought. Of rows that came several times, one counts.
+    pub(super) fn finish(&mut self, done: &Done) {
+        let counts = &done.counts;
+        self.rows = (counts.committed + counts.unchanged).saturating_sub(done.closing_rows);
+        self.done = Some(done.clone());
     }
 
     /// Returns the row of a machine-readable summary.
@@ -162,11 +190,12 @@ impl Outcome {
             mode: self.mode.map(FetchMode::as_str),
             rows: self.rows,
             pages: self.pages,
-            quarantined: self.end.map_or(0, |end| end.quarantined),
-            rest_values: self.end.map_or(0, |end| end.rest_values),
+            quarantined: self.done.as_ref().map_or(0, |done| done.counts.quarantined),
+            rest_values: self.done.as_ref().map_or(0, |done| done.rest_values),
             base: self
-                .end
-                .and_then(|end| end.base)
+                .done
+                .as_ref()
+                .and_then(|done| done.base)
                 .map(|base| base.to_string()),
             version: commit.map(|commit| commit.version),
             files: commit.map(|commit| commit.files),

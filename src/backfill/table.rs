@@ -1,25 +1,24 @@
-//! One table of a backfill: how it is fetched, when it is walked again, what becomes of it.
+//! One table of a backfill: how it is fetched, when it is fetched again, what becomes of it.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::{Stream, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::outcome::{Commit, Ending, Outcome};
+use super::outcome::{Ending, Outcome};
 use super::targets::Target;
 use super::{Backfill, BackfillMode, Observer, Step};
 use crate::api::{ApiError, KomboApi};
-use crate::fetch::{Fetch, FetchMode, Lane};
-use crate::lake::{Coverage, Receipt};
+use crate::fetch::{FetchMode, Lane};
+use crate::ingest::{IngestError, Order, Progress, Watch, next_mode};
+use crate::lake::Coverage;
+use crate::plan::Kind;
 use crate::sink::{Sink, WriteError};
-use crate::stream::{FetchError, FetchEvent, FetchOptions, fetch};
 use crate::time::{MAX_SERVER_LEAD, Tier};
 
-/// Walks of one table, the first included, when walks break or lose a race.
-const MAX_WALKS: u32 = 3;
+/// Fetches of one table, the first included, when deltas lose a race.
+const MAX_FETCHES: u32 = 3;
 
 impl<A, S, O> Backfill<A, S, O>
 where
@@ -36,15 +35,15 @@ where
     ) -> Outcome {
         let started = Instant::now();
         let mut outcome = Outcome::new(&target);
-        outcome.ending = self.walks(&target, &mut outcome, slot, slots).await;
+        outcome.ending = self.fetches(&target, &mut outcome, slot, slots).await;
         outcome.elapsed = started.elapsed();
         self.observer.step(&target, Step::Ended(&outcome));
         log_outcome(&outcome);
         outcome
     }
 
-    /// Walks the table, again when a walk breaks or loses a race, a few times at most.
-    async fn walks(
+    /// Fetches the table, again when a delta lost a race, a few times at most.
+    async fn fetches(
         &self,
         target: &Target,
         outcome: &mut Outcome,
@@ -52,23 +51,23 @@ where
         slots: &Arc<Semaphore>,
     ) -> Ending {
         let mut slot = Some(slot);
-        let mut walk = 0;
+        // The second of the two fetches that confirm each other is made whatever the first one has covered.
+        let mut again = self.settings.confirm;
+        let mut left = MAX_FETCHES;
+        let mut confirming = false;
         loop {
-            walk += 1;
+            left = left.saturating_sub(1_u32);
             if let Some(reason) = self.blocked.reason(&target.table.integration) {
                 return Ending::NotTried { reason };
             }
-            let coverage = match self
-                .sink
-                .covered(&target.endpoint, &target.table.integration)
-                .await
-            {
+            let (endpoint, integration) = (&target.endpoint, &target.table.integration);
+            let coverage = match self.ingest.covered(endpoint, integration).await {
                 Ok(coverage) => coverage,
                 Err(error) => return Ending::Failed(WriteError::Store(error).into()),
             };
-            let Some(mode) = self.mode(target, &coverage) else {
+            if !confirming && self.is_young(target, &coverage) {
                 return Ending::Skipped;
-            };
+            }
             let permit = match slot.take() {
                 Some(permit) => permit,
                 None => Arc::clone(slots)
@@ -76,122 +75,106 @@ where
                     .await
                     .expect("nobody closes the slots"),
             };
-            match self.walk(target, outcome, mode, &coverage, permit).await {
-                Ok(Receipt::Committed {
-                    version,
-                    files,
-                    bytes,
-                    ..
-                }) => {
-                    return Ending::Committed(Commit {
-                        version,
-                        files,
-                        bytes,
-                    });
-                }
-                Ok(Receipt::Superseded) if mode == FetchMode::Snapshot => {
-                    return Ending::Superseded;
-                }
-                Ok(Receipt::Superseded) if walk < MAX_WALKS => {}
-                Ok(Receipt::Superseded) => return Ending::Superseded,
-                Err(WriteError::Fetch(error)) if error.restarts() && walk < MAX_WALKS => {
-                    warn!(table = %target.table, walk, error = &error as &dyn std::error::Error, "walk broke, starting again");
-                    self.observer.step(target, Step::Restarted(&error));
+            let mode = self.mode(target, &coverage);
+            let order = Order {
+                table: target.table.clone(),
+                endpoint: Arc::clone(&target.endpoint),
+                mode,
+                lane: Lane::Backfill,
+                coverage,
+            };
+            let watched = Watched::new(target, &*self.observer, outcome);
+            let done = self.ingest.run(order, permit, &watched).await;
+            match done {
+                Ok(done) => {
+                    outcome.finish(&done);
+                    let snapshot = mode == FetchMode::Snapshot;
+                    let ending = Ending::of(&done);
+                    match ending {
+                        Ending::Superseded if !snapshot && left > 0 => {}
+                        Ending::Committed(_) if snapshot && again => {
+                            (again, confirming) = (false, true);
+                        }
+                        ending => return ending,
+                    }
                 }
                 Err(error) => return self.failed(target, error),
             }
         }
     }
 
-    async fn walk(
-        &self,
-        target: &Target,
-        outcome: &mut Outcome,
-        mode: FetchMode,
-        coverage: &Coverage,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<Receipt, WriteError> {
-        let request = Fetch::new(target.table.clone(), mode);
-        let options = FetchOptions {
-            limits: self.settings.limits,
-            last_seen: coverage.seen,
-            ..FetchOptions::new(Lane::Backfill)
-        };
-        self.observer.step(target, Step::Started(mode));
-        outcome.begin(mode);
-        let walk = fetch(
-            Arc::clone(&self.api),
-            Arc::clone(&target.endpoint),
-            request.clone(),
-            options,
-        );
-        let events = walk.inspect(|event| match event {
-            Ok(FetchEvent::Page { rows, bytes }) => {
-                outcome.count_page(*rows, *bytes);
-                self.observer.step(target, Step::Page { rows: *rows });
-            }
-            Ok(FetchEvent::End(end)) => {
-                outcome.end = Some(*end);
-                self.observer.step(target, Step::Fetched);
-            }
-            Ok(_) | Err(_) => {}
-        });
-        // The slot goes back when the sink needs the stream no more.
-        let events = holding(events, permit);
-        self.sink.write(&request, &target.endpoint, events).await
-    }
-
-    /// Decides how to fetch a table; `None` when what is covered is young enough to leave it alone.
-    fn mode(&self, target: &Target, coverage: &Coverage) -> Option<FetchMode> {
-        let now_ms = target.server_now_ms();
+    /// Decides whether what is covered is young enough to leave the table alone.
+    fn is_young(&self, target: &Target, coverage: &Coverage) -> bool {
         let covered = match self.settings.mode {
             BackfillMode::Full => coverage.snapshot_base,
             BackfillMode::Delta => coverage.bases.get(Tier::Ordinary),
         };
+        let (Some(limit), Some(base)) = (self.settings.skip_newer_than, covered) else {
+            return false;
+        };
+        let age_ms = i128::from(target.server_now_ms().saturating_sub(base.as_millis()));
+        let (limit, lead) = (limit.as_millis(), MAX_SERVER_LEAD.as_millis());
         // A base far ahead of the server covers nothing.
-        let young = |limit: Duration| {
-            covered.is_some_and(|base| {
-                let age_ms = now_ms.saturating_sub(base.as_millis());
-                let (limit, lead) = (limit.as_millis(), MAX_SERVER_LEAD.as_millis());
-                i128::from(age_ms) < i128::try_from(limit).unwrap_or(i128::MAX)
-                    && i128::from(age_ms) > -i128::try_from(lead).unwrap_or(i128::MAX)
-            })
-        };
-        if self.settings.skip_newer_than.is_some_and(young) {
-            return None;
-        }
-        let delta = match self.settings.mode {
-            BackfillMode::Delta if target.endpoint.updated_after => {
-                coverage.bases.next_delta(now_ms)
-            }
-            BackfillMode::Delta | BackfillMode::Full => None,
-        };
-        Some(delta.map_or(FetchMode::Snapshot, |(tier, updated_after)| {
-            FetchMode::Delta {
-                tier,
-                updated_after,
-            }
-        }))
+        age_ms < i128::try_from(limit).unwrap_or(i128::MAX)
+            && age_ms > -i128::try_from(lead).unwrap_or(i128::MAX)
     }
 
-    fn failed(&self, target: &Target, error: WriteError) -> Ending {
-        if let WriteError::Fetch(FetchError::Page { source, .. }) = &error {
+    fn mode(&self, target: &Target, coverage: &Coverage) -> FetchMode {
+        let want = match self.settings.mode {
+            BackfillMode::Full => Kind::Snapshot,
+            BackfillMode::Delta => Kind::Delta,
+        };
+        next_mode(coverage, &target.endpoint, target.server_now_ms(), want)
+    }
+
+    fn failed(&self, target: &Target, error: IngestError) -> Ending {
+        if let Some(source) = error.api() {
             if let ApiError::SkipEndpoint { reason, .. } = source {
                 let (reason, advice) = (*reason, source.advice());
                 return Ending::LeftOut { reason, advice };
             }
             self.blocked.learn(&target.table.integration, source);
         }
-        Ending::Failed(error.into())
+        Ending::Failed(error.source.into())
     }
 }
 
-/// Keeps something for as long as a stream is there.
-fn holding<S: Stream, T>(events: S, kept: T) -> impl Stream<Item = S::Item> {
-    events.map(move |event| {
-        let _kept = &kept;
-        event
-    })
+/// Passes on what happens, and counts it: of a table that fails nothing else is known.
+struct Watched<'a, O> {
+    target: &'a Target,
+    observer: &'a O,
+    outcome: Mutex<&'a mut Outcome>,
+}
+
+impl<'a, O> Watched<'a, O> {
+    fn new(target: &'a Target, observer: &'a O, outcome: &'a mut Outcome) -> Self {
+        Self {
+            target,
+            observer,
+            outcome: Mutex::new(outcome),
+        }
+    }
+}
+
+impl<O: Observer> Watch for Watched<'_, O> {
+    fn step(&self, step: Progress<'_>) {
+        // Counters survive a panic elsewhere.
+        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        let step = match step {
+            Progress::Started(mode) => {
+                outcome.begin(mode);
+                Step::Started(mode)
+            }
+            Progress::Page { rows, bytes } => {
+                outcome.count_page(rows, bytes);
+                Step::Page { rows }
+            }
+            Progress::Restarted(error) => Step::Restarted(error),
+            Progress::Fetched => Step::Fetched,
+        };
+        drop(outcome);
+        self.observer.step(self.target, step);
+    }
 }
 
 fn log_outcome(outcome: &Outcome) {

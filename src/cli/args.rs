@@ -185,6 +185,9 @@ pub struct BackfillArgs {
     /// Leave out tables fetched less than this ago, such as 90s, 30m, 12h, 7d or 2w
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub skip_newer_than: Option<Duration>,
+    /// Take every snapshot twice: rows that the second one finds gone are gone
+    #[arg(long)]
+    pub confirm: bool,
     /// Ask for first pages only, and say which rows, requests and time to expect
     #[arg(long)]
     pub plan: bool,

@@ -70,6 +70,7 @@ pub(super) async fn run(
     let order = BackfillSettings {
         mode: BackfillMode::Full,
         skip_newer_than: None,
+        confirm: false,
         concurrency: session.concurrency(),
         limits: session.limits(),
     };

@@ -133,6 +133,7 @@ async fn backfill_verb(
     let settings = BackfillSettings {
         mode: args.mode.into(),
         skip_newer_than: args.skip_newer_than,
+        confirm: args.confirm,
         concurrency: session.concurrency(),
         limits: session.limits(),
     };

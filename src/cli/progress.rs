@@ -143,7 +143,10 @@ impl Progress {
         match &self.display {
             Display::Bars { all, total, .. } => {
                 total.inc(1);
-                if !matches!(outcome.ending, Ending::Committed(_) | Ending::Skipped) {
+                if !matches!(
+                    outcome.ending,
+                    Ending::Committed(_) | Ending::Unchanged | Ending::Skipped
+                ) {
                     // Lost when the terminal is gone; the summary says it again.
                     drop(all.println(line));
                 }
@@ -194,6 +197,7 @@ fn ended_line(outcome: &Outcome) -> String {
             );
             format!("committed  {table}: {rows}, {pages}, {elapsed}")
         }
+        Ending::Unchanged => format!("unchanged  {table}"),
         Ending::Skipped => format!("skipped    {table}: fetched not long ago"),
         Ending::Superseded => format!("superseded {table}: another writer committed it meanwhile"),
         Ending::LeftOut { reason, .. } => format!("left out   {table}: {reason}"),

@@ -99,7 +99,11 @@ impl Report {
     }
 
     fn total(&self) -> String {
-        let ends = || self.outcomes.iter().filter_map(|outcome| outcome.end);
+        let done = || {
+            self.outcomes
+                .iter()
+                .filter_map(|outcome| outcome.done.as_ref())
+        };
         let tables = counted(committed(&self.outcomes).count() as u64, "table");
         let rows = counted(self.rows(), "row");
         let mut parts = vec![
@@ -117,14 +121,19 @@ impl Report {
             let skipped = counted(skipped, "table");
             parts.push(format!("{skipped} skipped, fetched not long ago"));
         }
-        let rest: u64 = ends().map(|end| end.rest_values).sum();
+        let is_unchanged = |outcome: &&Outcome| matches!(outcome.ending, Ending::Unchanged);
+        let unchanged = self.outcomes.iter().filter(is_unchanged).count() as u64;
+        if unchanged > 0 {
+            parts.push(format!("{} without a change", counted(unchanged, "table")));
+        }
+        let rest: u64 = done().map(|done| done.rest_values).sum();
         if rest > 0 {
             parts.push(format!(
                 "{} without a column, in _rest",
                 counted(rest, "value")
             ));
         }
-        let quarantined: u64 = ends().map(|end| end.quarantined).sum();
+        let quarantined: u64 = done().map(|done| done.counts.quarantined).sum();
         if quarantined > 0 {
             let rows = counted(quarantined, "row");
             parts.push(format!("{rows} without an id, in kombo_quarantine"));

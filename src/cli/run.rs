@@ -22,8 +22,8 @@ use crate::backfill::outcome::with_causes;
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::lake::Lake;
-use crate::listener::{Telemetry, TelemetrySettings};
-use crate::metrics::Metrics;
+use crate::listener::Telemetry;
+use crate::metrics::{ErrorType, Metrics, Stage};
 use crate::source::{Control, KomboSourceConfig, Secrets, SourceContext, SourceError};
 
 use housekeeping::Housekeeping;
@@ -40,7 +40,11 @@ pub(super) async fn run(
     limit: &RateLimit,
 ) -> Result<u8, Failure> {
     let mut signals = Signals::new().map_err(|error| {
-        Failure::new(FAILED, format!("signals cannot be received: {error}"), "start it from a shell or a service manager")
+        Failure::new(
+            FAILED,
+            format!("signals cannot be received: {error}"),
+            "start it from a shell or a service manager",
+        )
     })?;
     let session = session(args, global, catalog)?;
     let secrets = secrets(&session)?;
@@ -115,8 +119,12 @@ impl Service<'_> {
     /// Reads the configuration again. Whatever is wrong with it, the service goes on as it was.
     async fn reload(&mut self) {
         if let Err(failure) = self.try_reload().await {
-            self.metrics.reload_failed();
-            error!(reason = failure.line(), "the configuration was not reloaded; the service goes on with the one before");
+            self.metrics
+                .error(ErrorType::ConfigurationFailed, Stage::Initializing);
+            error!(
+                reason = failure.line(),
+                "the configuration was not reloaded; the service goes on with the one before"
+            );
         }
     }
 
@@ -126,11 +134,15 @@ impl Service<'_> {
         let needs_restart = [
             ("sinks", old.sink != new.sink),
             ("data_dir", old.data_dir != new.data_dir),
-            ("api", old.api != new.api),
+            ("api", old.telemetry != new.telemetry),
         ];
         if let Some((option, _)) = needs_restart.into_iter().find(|(_, changed)| *changed) {
             let message = format!("{option} cannot change while the service runs");
-            return Err(Failure::new(CONFIG, message, "set it back, or restart the service"));
+            return Err(Failure::new(
+                CONFIG,
+                message,
+                "set it back, or restart the service",
+            ));
         }
         let secrets = secrets(&session)?;
         let reloaded = self.control.reload(source_config(&session), secrets).await;
@@ -159,8 +171,13 @@ fn session(args: &RunArgs, global: &GlobalArgs, catalog: &Catalog) -> Result<Ses
 
 fn secrets(session: &Session) -> Result<Secrets, Failure> {
     let (api_key, warning) = session.config.api_key()?;
-    let (verifier, more) = session.config.webhook_verifier()?;
-    for warning in warning.into_iter().chain(more) {
+    let mut warnings: Vec<_> = warning.into_iter().collect();
+    let verifier = session.config.webhook_verifier()?.map(|(verifier, more)| {
+        warnings.extend(more);
+        verifier
+    });
+    warnings.extend(session.config.check_tls_files()?);
+    for warning in warnings {
         warn!("{warning}");
     }
     Ok(Secrets { api_key, verifier })
@@ -176,11 +193,11 @@ async fn serve_telemetry(
     healthy: &Arc<AtomicBool>,
     tasks: &mut JoinSet<()>,
 ) -> Result<(), Failure> {
-    let api = &session.config.api;
-    if !api.enabled {
+    let telemetry = &session.config.telemetry;
+    if !telemetry.enabled {
         return Ok(());
     }
-    let bound = Telemetry::bind(TelemetrySettings { address: api.address }).await;
+    let bound = Telemetry::bind(telemetry.address, telemetry.exposed).await;
     let bound = bound.map_err(|error| Failure::new(FAILED, with_causes(&error), error.advice()))?;
     let address = bound.local_addr();
     info!(%address, "health and metrics are at http://{address}/health and /metrics");

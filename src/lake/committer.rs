@@ -104,6 +104,11 @@ impl Committer {
         self.queue().waiting.len()
     }
 
+    /// Returns whether a fetch replaces what its table had before.
+    pub(super) fn replaces(&self) -> bool {
+        matches!(self.table(), DeltaTable::Snapshots(_))
+    }
+
     fn table(&self) -> &DeltaTable {
         &self.files.table
     }

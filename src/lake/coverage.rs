@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::txns::TableTxns;
-use super::{Lake, LakeError, Part};
+use super::{Lake, LakeError, Marks, Part};
 use crate::catalog::Endpoint;
 use crate::ids::IntegrationId;
 use crate::time::{Base, Bases, ObservedAt, Tier};
@@ -17,6 +17,8 @@ pub struct Coverage {
     pub snapshot_base: Option<Base>,
     /// The last `_fetched_at`: the next observation has to be later.
     pub seen: Option<ObservedAt>,
+    /// The same by part: tells whether anybody has committed since.
+    pub marks: Marks,
 }
 
 impl Coverage {
@@ -27,8 +29,12 @@ impl Coverage {
                 self.bases.raise(tier, base);
             }
         }
-        if part == Part::Snapshots {
-            self.snapshot_base = stored.bases().get(Tier::Daily);
+        match part {
+            Part::Snapshots => {
+                self.snapshot_base = stored.bases().get(Tier::Daily);
+                self.marks.snapshots = stored.seen();
+            }
+            Part::Deltas => self.marks.deltas = stored.seen(),
         }
         self.seen = self.seen.max(stored.seen());
     }

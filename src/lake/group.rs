@@ -54,6 +54,8 @@ pub enum Receipt {
         files: u64,
         /// The size of those files; of a shared one, its part.
         bytes: u64,
+        /// The mark of the part it went to, from now on.
+        seen: ObservedAt,
     },
     /// Another writer moved this table's bases while it ran. Nothing of it is visible: fetch again.
     Superseded,
@@ -115,11 +117,17 @@ impl Pending {
                 }
             }
         };
+        // Nobody waits for the mark of rows that belong to no table of an endpoint.
+        let none = ObservedAt::from_micros(i64::MIN);
+        let fence = self.finished.fence.as_ref();
+        // The fetch was compared with the table it is committed to: what it started from is what was there.
+        let seen = fence.map_or(none, |fence| fence.start.next_seen(fence.seen));
         Receipt::Committed {
             version,
             rows,
             files,
             bytes,
+            seen,
         }
     }
 

@@ -20,6 +20,7 @@ mod data_files;
 mod form;
 mod group;
 mod lake_error;
+mod missing;
 mod notes;
 mod overview;
 mod quarantine;
@@ -34,10 +35,12 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use advance::{Advance, Marks};
 pub use coverage::Coverage;
 pub use group::Receipt;
 pub use lake_error::LakeError;
 pub use log::LiveFile;
+pub use missing::Missing;
 pub use overview::{Overview, TableOverview};
 pub use registry::Registration;
 pub use settings::LakeSettings;

@@ -265,7 +265,7 @@ fn observed(batch: &RecordBatch) -> &[i64] {
         .values()
 }
 
-fn hash(id: &str) -> u64 {
+pub(super) fn hash(id: &str) -> u64 {
     xxh3_64(id.as_bytes())
 }
 

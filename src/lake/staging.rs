@@ -10,6 +10,7 @@ use super::committer::Committer;
 use super::data_files::{Written, on_cpu};
 use super::group::{Fence, Finished, Receipt, Rows};
 use super::layout::Partition;
+use super::missing::{Missing, missing};
 use super::runs::{CONTEST_IDS, Contest, Sorted, decoded_bytes, repeated};
 use super::txns::TableTxns;
 use super::{Lake, LakeError};
@@ -44,14 +45,32 @@ pub struct Sealed {
     lake: Lake,
     committer: Arc<Committer>,
     finished: Finished,
+    /// Of the ids of a snapshot, ascending within each run: 8 bytes a row, until it is committed.
+    ids: Arc<Vec<Vec<u64>>>,
 }
 
 impl Sealed {
+    /// Returns the ids that the snapshot to be replaced holds and this one lacks: `limit` of them, and how many there are.
+    /// None for a delta.
+    pub async fn missing(&self, limit: usize) -> Result<Missing, LakeError> {
+        match (&self.finished.fence, self.committer.replaces()) {
+            (Some(fence), true) => {
+                missing(&self.committer, fence.start.key(), &self.ids, limit).await
+            }
+            _ => Ok(Missing::default()),
+        }
+    }
+
     /// Makes the fetch visible, with others of its time.
     pub async fn commit(self) -> Result<Receipt, LakeError> {
-        self.committer
-            .commit(self.lake.tasks(), self.finished)
-            .await
+        let Self {
+            lake,
+            committer,
+            finished,
+            ids,
+        } = self;
+        drop(ids);
+        committer.commit(lake.tasks(), finished).await
     }
 }
 
@@ -116,6 +135,7 @@ impl Staging {
         if self.torn {
             return Err(LakeError::Torn);
         }
+        let mut ids = Vec::new();
         let rows = match self.fetch.mode {
             FetchMode::Delta { .. }
                 if self.runs.is_empty() && self.waiting_bytes <= SHARED_BYTES =>
@@ -127,7 +147,12 @@ impl Staging {
                 self.upload_run().await?;
                 self.drop_older_observations().await?;
                 let runs = std::mem::take(&mut self.runs);
-                Rows::Files(runs.into_iter().map(|run| run.written).collect())
+                let (files, hashes) = runs
+                    .into_iter()
+                    .map(|run| (run.written, run.hashes))
+                    .unzip();
+                ids = hashes;
+                Rows::Files(files)
             }
         };
         // Before the bases move: afterwards nobody would ask Kombo for these rows again.
@@ -147,6 +172,7 @@ impl Staging {
             lake: self.lake,
             committer: self.committer,
             finished,
+            ids: Arc::new(ids),
         })
     }
 

@@ -66,9 +66,15 @@ impl TableTxns {
                 moved.push((app_id(&self.key, tier.as_str()), base.as_millis()));
             }
         }
-        let next = self.seen.map_or(i64::MIN, |stored| stored.as_micros() + 1);
-        moved.push((app_id(&self.key, SEEN), seen.as_micros().max(next)));
+        let seen = self.next_seen(seen).as_micros();
+        moved.push((app_id(&self.key, SEEN), seen));
         moved
+    }
+
+    /// Returns what is stored as the last `_fetched_at` once a fetch that observed rows up to `seen` is committed.
+    pub(super) fn next_seen(&self, seen: ObservedAt) -> ObservedAt {
+        let next = self.seen.map_or(i64::MIN, |stored| stored.as_micros() + 1);
+        ObservedAt::from_micros(seen.as_micros().max(next))
     }
 
     /// Returns what to write for bases that move without rows: those above what is stored here and `elsewhere`.

@@ -84,9 +84,9 @@ impl Rhythm {
         }
         // A clock that was set back makes a gap of nothing.
         let gap = now_ms.saturating_sub(self.last_ms).max(0);
-        self.forget(now_ms);
         // An outage is no rhythm: beyond what was suspicious, its length says nothing about the customer.
         let gap = self.silence_ms().map_or(gap, |limit| gap.min(limit));
+        self.forget(now_ms);
         let time_in = &mut self.time_in[class(gap)];
         *time_in = time_in.saturating_add(gap);
         self.heard = self.heard.saturating_add(1);

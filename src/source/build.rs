@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::config::{KomboSourceConfig, Secrets, SourceContext};
 use super::control::{Command, Control};
 use super::dispatch::Dispatch;
+use super::gauges::gauge_traffic;
 use super::held::Held;
 use super::hints::Hints;
 use super::intake::{Door, door};
@@ -67,7 +68,12 @@ impl KomboSourceConfig {
     {
         let settings = &self.settings;
         let clock = Arc::clone(&cx.clock);
-        let api = HttpApi::new(settings.api_url.clone(), &secrets.api_key, &settings.request, clock);
+        let api = HttpApi::new(
+            settings.api_url.clone(),
+            &secrets.api_key,
+            &settings.request,
+            clock,
+        );
         let api = Arc::new(api.map_err(SourceError::Setup)?);
         let bound = match &settings.webhook {
             Some(webhook) => {
@@ -76,7 +82,7 @@ impl KomboSourceConfig {
             }
             None => None,
         };
-        let assembled = self.assemble(Arc::clone(&api), &cx).await?;
+        let assembled = self.assemble(Arc::clone(&api), &cx, gauge_traffic).await?;
         let verifier = secrets.verifier.clone().map(SharedVerifier::new);
         let control = Control {
             config: self.clone(),
@@ -86,9 +92,9 @@ impl KomboSourceConfig {
             clock: cx.clock,
             commands: assembled.commands,
             verifier: verifier.clone(),
-            tls: bound.as_ref().and_then(Listener::tls),
+            tls: bound.as_ref().and_then(|bound| bound.tls()),
         };
-        let webhook_address = bound.as_ref().map(Listener::local_addr);
+        let webhook_address = bound.as_ref().map(|bound| bound.local_addr());
         let listening = bound.zip(verifier);
         let (service, door, metrics) = (assembled.service, assembled.door, cx.metrics);
         let source = async move {
@@ -118,6 +124,7 @@ impl KomboSourceConfig {
         &self,
         api: Arc<A>,
         cx: &SourceContext<S>,
+        traffic: fn(&A, &Metrics),
     ) -> Result<Assembled<A, S>, SourceError>
     where
         A: KomboApi + 'static,
@@ -131,7 +138,11 @@ impl KomboSourceConfig {
         let mut dispatch = Dispatch::new(rules, &registered, |table| held.of(table), now_ms);
         let hints = Hints::new(&cx.data_dir);
         dispatch.hint(&hints.read(&cx.catalog));
-        let ingest = Ingest::new(Arc::clone(&api), cx.sink.clone(), ingest_settings(&self.settings));
+        let ingest = Ingest::new(
+            Arc::clone(&api),
+            cx.sink.clone(),
+            ingest_settings(&self.settings),
+        );
         let (door, inbox) = door();
         let (commands, orders) = mpsc::channel(COMMANDS);
         let (told, notes) = watch::channel(Notes::default());
@@ -149,6 +160,8 @@ impl KomboSourceConfig {
             inbox,
             commands: orders,
             drain_limit: cx.drain_limit,
+            objective: freshness_objective(&self.settings),
+            traffic,
             registrar: Registrar::default(),
             tasks: JoinSet::new(),
             running: HashSet::new(),
@@ -190,6 +203,11 @@ pub(super) fn ingest_settings(settings: &SourceSettings) -> IngestSettings {
             page_bytes: usize::try_from(page_bytes).unwrap_or(usize::MAX),
             ..DecodeLimits::default()
         },
-        ..IngestSettings::default()
+        memory_rows: settings.memory_rows,
     }
+}
+
+fn freshness_objective(settings: &SourceSettings) -> Option<Duration> {
+    let objective = settings.schedule.freshness_objective_secs;
+    objective.map(|secs| Duration::from_secs(secs.get()))
 }

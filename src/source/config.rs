@@ -100,7 +100,10 @@ impl KomboSourceConfig {
     #[must_use]
     pub fn resources(&self) -> Vec<Resource> {
         let webhook = self.settings.webhook.as_ref();
-        webhook.map(|webhook| Resource::Port(webhook.address)).into_iter().collect()
+        webhook
+            .map(|webhook| Resource::Port(webhook.address))
+            .into_iter()
+            .collect()
     }
 
     /// Returns whether a fetch counts as done only once the sink has made it durable. Always.
@@ -113,8 +116,10 @@ impl KomboSourceConfig {
         let settings = &self.settings;
         let (schedule, request) = (&settings.schedule, &settings.request);
         let seconds = |setting: std::num::NonZeroU64| Duration::from_secs(setting.get());
-        let budget: (NonZeroU32, Duration) =
-            (request.rate_limit_num, seconds(request.rate_limit_duration_secs));
+        let budget: (NonZeroU32, Duration) = (
+            request.rate_limit_num,
+            seconds(request.rate_limit_duration_secs),
+        );
         let only: HashSet<_> = settings.integrations.iter().cloned().collect();
         Rules {
             planner: Planner::new(catalog, self.endpoints.clone(), settings.plan),

@@ -115,10 +115,15 @@ impl<S: Registry> Control<S> {
     fn check(&self, config: &KomboSourceConfig, secrets: &Secrets) -> Result<(), ReloadError> {
         let (old, new) = (&self.config.settings, &config.settings);
         let listens = |settings: &crate::config::SourceSettings| {
-            settings.webhook.as_ref().map(super::build::listener_settings)
+            settings
+                .webhook
+                .as_ref()
+                .map(super::build::listener_settings)
         };
         if old.name != new.name {
-            return Err(ReloadError::NeedsRestart { option: "the name of the source" });
+            return Err(ReloadError::NeedsRestart {
+                option: "the name of the source",
+            });
         }
         if listens(old) != listens(new) || self.verifier.is_some() != secrets.verifier.is_some() {
             return Err(ReloadError::NeedsRestart { option: "webhook" });

@@ -6,16 +6,15 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::dispatch::{Ended, Failed, Fetching};
-use super::looks::standing_of;
 use super::slots::Slot;
-use crate::api::{ApiError, ErrorReach, KomboApi, SkipReason};
+use crate::api::{ApiError, ErrorReach, KomboApi};
 use crate::backfill::outcome::with_causes;
 use crate::fetch::FetchMode;
 use crate::ids::TableId;
 use crate::ingest::{Counts, Done, Ending, Ingest, IngestError, Order, Progress, Watch, next_mode};
 use crate::lake::{Coverage, LakeError};
-use crate::metrics::{ErrorType, FetchKind, FetchResult, Metrics, RowResult, Stage};
-use crate::plan::{Kind, ModelOff};
+use crate::metrics::{ErrorType, FetchKind, FetchResult, FetchedRows, Metrics, Stage};
+use crate::plan::Kind;
 use crate::sink::{Sink, WriteError};
 
 /// A fetch that is about to run.
@@ -52,7 +51,11 @@ where
         let started = Instant::now();
         let mut coverage = Coverage::default();
         let result = self.carry(slot, &mut coverage).await;
-        if let Ok(Done { ending: Ending::Superseded, .. }) = &result {
+        if let Ok(Done {
+            ending: Ending::Superseded,
+            ..
+        }) = &result
+        {
             // Without it the table is only fetched again a little sooner than need be.
             coverage = self.covered().await.unwrap_or(coverage);
         }
@@ -74,7 +77,10 @@ where
             lane: work.lane,
             coverage: *coverage,
         };
-        self.ingest.run(order, slot, self).await.map_err(NotDone::Failed)
+        self.ingest
+            .run(order, slot, self)
+            .await
+            .map_err(NotDone::Failed)
     }
 
     async fn covered(&self) -> Result<Coverage, LakeError> {
@@ -86,12 +92,13 @@ where
 impl<A: Send + Sync, S: Send + Sync> Watch for FetchTask<A, S> {
     fn step(&self, step: Progress<'_>) {
         match step {
-            Progress::Page { rows, bytes } => self.metrics.page_received(rows, bytes),
-            Progress::Restarted(_) => self.metrics.error(ErrorType::RequestFailed, Stage::Receiving),
+            Progress::Restarted(_) => self
+                .metrics
+                .error(ErrorType::RequestFailed, Stage::Receiving),
             Progress::Started(mode) => {
                 debug!(table = %self.fetching.work.table, mode = mode.as_str(), "fetching");
             }
-            Progress::Fetched => {}
+            Progress::Page { .. } | Progress::Fetched => {}
         }
     }
 }
@@ -133,10 +140,15 @@ impl Carried {
                 (result, error.counts())
             }
         };
-        metrics.fetch_ended(kind, result);
-        count_rows(metrics, &self.fetching.endpoint.name().table_name(), &counts);
-        if let Ok(Done { ending: Ending::Committed { bytes, .. }, .. }) = &self.result {
-            metrics.bytes_stored(*bytes);
+        let endpoint = self.fetching.endpoint.name().table_name();
+        metrics.fetched(&endpoint, kind, result, &rows_of(&counts));
+        if let Ok(Done {
+            unannounced_rows: Some(rows),
+            ..
+        }) = &self.result
+            && self.fetching.is_heartbeat()
+        {
+            metrics.unannounced_changes(*rows);
         }
     }
 
@@ -166,17 +178,11 @@ impl NotDone {
         let Some(error) = self.api() else {
             return Failed::Once(self.message());
         };
-        match error {
-            ApiError::SkipEndpoint { reason, .. } => Failed::Off(match reason {
-                SkipReason::Disabled => ModelOff::Disabled,
-                SkipReason::NotAvailable => ModelOff::NotAvailable,
-            }),
-            ApiError::PermissionMissing { .. } => Failed::Off(ModelOff::PermissionMissing),
+        match (error.model_off(), error.standing()) {
+            (Some(off), _) => Failed::Off(off),
+            (_, Some(standing)) => Failed::Integration(standing),
             _ if error.reach() == ErrorReach::Key => Failed::Key,
-            _ => match standing_of(error) {
-                Some(standing) => Failed::Integration(standing),
-                None => Failed::Once(self.message()),
-            },
+            _ => Failed::Once(self.message()),
         }
     }
 
@@ -227,9 +233,11 @@ impl NotDone {
                 Stage::Receiving,
                 FetchResult::Failed,
             ),
-            (_, Failed::Once(_)) => {
-                (ErrorType::RequestFailed, Stage::Receiving, FetchResult::Failed)
-            }
+            (_, Failed::Once(_)) => (
+                ErrorType::RequestFailed,
+                Stage::Receiving,
+                FetchResult::Failed,
+            ),
         };
         metrics.error(error_type, stage);
         result
@@ -244,14 +252,15 @@ fn result_of(ending: Ending) -> FetchResult {
     }
 }
 
-fn count_rows(metrics: &Metrics, table: &str, counts: &Counts) {
-    for (result, rows) in [
-        (RowResult::Committed, counts.committed),
-        (RowResult::Unchanged, counts.unchanged),
-        (RowResult::Repeated, counts.repeated),
-        (RowResult::Quarantined, counts.quarantined),
-        (RowResult::Abandoned, counts.abandoned),
-    ] {
-        metrics.rows(table, result, rows);
+fn rows_of(counts: &Counts) -> FetchedRows {
+    FetchedRows {
+        pages: counts.pages,
+        bytes: counts.bytes,
+        received: counts.received,
+        committed: counts.committed,
+        unchanged: counts.unchanged,
+        repeated: counts.repeated,
+        quarantined: counts.quarantined,
+        abandoned: counts.abandoned,
     }
 }

@@ -27,6 +27,9 @@ impl Held {
 
     /// Returns what is held of a table.
     pub(super) fn of(&self, table: &TableId) -> Option<Coverage> {
-        self.0.get(&table.endpoint)?.get(&table.integration.key()).copied()
+        self.0
+            .get(&table.endpoint)?
+            .get(&table.integration.key())
+            .copied()
     }
 }

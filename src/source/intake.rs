@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tracing::debug;
 
 use crate::listener::{Intake, Overloaded};
 use crate::webhook::Webhook;
@@ -17,7 +18,19 @@ const RETRY_AFTER: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) webhook: Webhook,
-    pub(super) answer: oneshot::Sender<Result<(), Overloaded>>,
+    pub(super) answer: Answer,
+}
+
+/// How a webhook is answered.
+pub(super) type Answer = oneshot::Sender<Result<(), Overloaded>>;
+
+impl Received {
+    /// Answers whoever waits. If nobody does any more, what was decided stands all the same.
+    pub(super) fn reply(answer: Answer, result: Result<(), Overloaded>) {
+        if answer.send(result).is_err() {
+            debug!("whoever sent a webhook did not wait for the answer");
+        }
+    }
 }
 
 /// The listener's end.

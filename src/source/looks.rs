@@ -7,10 +7,9 @@ use tracing::{info, warn};
 use super::dispatch::{Dispatch, Found, LookFailed};
 use super::held::Held;
 use super::registry::Registry;
-use crate::api::{ApiError, ErrorReach, IntegrationInfo, KomboApi, ParkReason};
+use crate::api::{ApiError, ErrorReach, IntegrationInfo, KomboApi};
 use crate::catalog::Endpoint;
 use crate::ids::{Category, IntegrationId};
-use crate::plan::Standing;
 
 /// What was found out about an integration.
 pub(super) struct Look {
@@ -34,7 +33,10 @@ pub(super) async fn look_at<A: KomboApi, S: Registry>(
         }
     };
     let held = match &answer {
-        Ok(Found { category: Some(category), .. }) => {
+        Ok(Found {
+            category: Some(category),
+            ..
+        }) => {
             let own = endpoints.into_iter().filter(|e| e.category == *category);
             // Without it the tables begin with snapshots.
             Held::read(&sink, own.collect()).await.unwrap_or_default()
@@ -79,42 +81,17 @@ impl KeyLook {
     }
 }
 
-/// Reads Kombo's words for how an integration stands.
 fn found(info: &IntegrationInfo) -> Found {
-    let standing = match (info.status.as_str(), info.setup_status.as_deref()) {
-        ("INACTIVE", _) => Standing::Inactive,
-        ("INVALID", _) => Standing::AuthenticationInvalid,
-        (_, Some("INCOMPLETE")) => Standing::SetupIncomplete,
-        (_, Some("FINAL_SYNC_PENDING")) => Standing::SetupPending,
-        // A word of the future: the rows themselves tell.
-        _ => Standing::Active,
-    };
     Found {
         category: Category::from_name(&info.category),
-        standing,
+        standing: info.standing(),
     }
 }
 
 fn failed(error: &ApiError) -> LookFailed {
-    match (error.reach(), standing_of(error)) {
+    match (error.reach(), error.standing()) {
         (ErrorReach::Key, _) => LookFailed::Key,
         (_, Some(standing)) => LookFailed::Stands(standing),
         _ => LookFailed::Once,
-    }
-}
-
-/// Returns how an integration stands whose rows are refused with this error.
-pub(super) fn standing_of(error: &ApiError) -> Option<Standing> {
-    match error {
-        ApiError::Parked { reason, .. } => Some(match reason {
-            ParkReason::FirstSyncRunning => Standing::SetupPending,
-            ParkReason::SetupIncomplete => Standing::SetupIncomplete,
-            ParkReason::QaFailed => Standing::QaFailed,
-            ParkReason::Inactive => Standing::Inactive,
-            _ => Standing::Unstated,
-        }),
-        ApiError::IntegrationUnauthorized { .. } => Some(Standing::AuthenticationInvalid),
-        ApiError::IntegrationGone { .. } => Some(Standing::Gone),
-        _ => None,
     }
 }

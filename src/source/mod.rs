@@ -27,6 +27,7 @@ mod config;
 mod control;
 mod dispatch;
 mod fetches;
+mod gauges;
 mod held;
 mod hints;
 mod intake;
@@ -36,6 +37,9 @@ mod registry;
 mod run;
 mod slots;
 
+#[cfg(test)]
+mod tests;
+
 pub use build::Built;
 pub use config::{KomboSourceConfig, Resource, Secrets, SourceContext, SourceOutput};
 pub use control::{Control, ReloadError};
@@ -44,9 +48,9 @@ pub use registry::Registry;
 
 use std::pin::Pin;
 
+use crate::api::SetupError;
 use crate::lake::LakeError;
 use crate::listener::ListenError;
-use crate::api::SetupError;
 
 /// What runs until its shutdown comes.
 pub type Source = Pin<Box<dyn Future<Output = Result<(), SourceError>> + Send>>;

@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::dispatch::Dispatch;
-use super::intake::overloaded;
+use super::intake::{Answer, Received, overloaded};
 use super::registry::Registry;
 use crate::ids::IntegrationId;
 use crate::lake::{LakeError, Registration};
-use crate::listener::Overloaded;
-use crate::metrics::Metrics;
 
 /// Webhooks that wait for the registry. More are answered 503.
 const WAITING: usize = 1_024;
@@ -20,12 +17,10 @@ const WAITING: usize = 1_024;
 /// The wait after a failure.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
-type Answer = oneshot::Sender<Result<(), Overloaded>>;
-
 /// Who waits for the registry, and whether it is being written.
 #[derive(Debug, Default)]
 pub(super) struct Registrar {
-    waiting: Vec<(IntegrationId, &'static str, Answer)>,
+    waiting: Vec<(IntegrationId, Answer)>,
     busy: bool,
     not_before: Option<Instant>,
 }
@@ -43,16 +38,11 @@ impl Registrar {
     }
 
     /// Lets a webhook wait until its integration is written down; gives it back when too many wait.
-    pub(super) fn wait(
-        &mut self,
-        id: IntegrationId,
-        label: &'static str,
-        answer: Answer,
-    ) -> Result<(), Answer> {
+    pub(super) fn wait(&mut self, id: IntegrationId, answer: Answer) -> Result<(), Answer> {
         if self.waiting.len() >= WAITING {
             return Err(answer);
         }
-        self.waiting.push((id, label, answer));
+        self.waiting.push((id, answer));
         Ok(())
     }
 
@@ -70,7 +60,7 @@ impl Registrar {
     }
 
     /// Takes in how a write ended, and answers those it was for.
-    pub(super) fn saved(&mut self, saved: Saved, dispatch: &mut Dispatch, metrics: &Metrics) {
+    pub(super) fn saved(&mut self, saved: Saved, dispatch: &mut Dispatch) {
         self.busy = false;
         let Saved { rows, result } = saved;
         match result {
@@ -79,20 +69,22 @@ impl Registrar {
                 self.not_before = None;
             }
             Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, advice = error.advice(), "integrations cannot be written down");
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    advice = error.advice(),
+                    "integrations cannot be written down"
+                );
                 self.not_before = Some(Instant::now() + RETRY_AFTER);
             }
         }
         let failed = self.not_before.is_some();
-        for (id, label, answer) in std::mem::take(&mut self.waiting) {
+        for (id, answer) in std::mem::take(&mut self.waiting) {
             if dispatch.is_registered(&id) {
-                metrics.notification(label, "accepted");
-                drop(answer.send(Ok(())));
+                Received::reply(answer, Ok(()));
             } else if failed {
-                metrics.notification(label, "overloaded");
-                drop(answer.send(Err(overloaded())));
+                Received::reply(answer, Err(overloaded()));
             } else {
-                self.waiting.push((id, label, answer));
+                self.waiting.push((id, answer));
             }
         }
     }

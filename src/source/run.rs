@@ -11,10 +11,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout_at};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
-use super::dispatch::{Ask, Dispatch, Fetching, Reaction};
+use super::SourceError;
 use super::control::{Command, Parts};
+use super::dispatch::{Ask, Dispatch, Fetching, Reaction};
 use super::fetches::{Carried, FetchTask};
 use super::hints::Hints;
 use super::intake::{Received, overloaded};
@@ -22,7 +23,6 @@ use super::looks::{KeyLook, Look, look_at, try_key};
 use super::registrar::{Registrar, Saved};
 use super::registry::Registry;
 use super::slots::Slots;
-use super::SourceError;
 use crate::api::KomboApi;
 use crate::ids::TableId;
 use crate::ingest::Ingest;
@@ -58,6 +58,10 @@ pub(super) struct Service<A, S> {
     pub(super) inbox: mpsc::Receiver<Received>,
     pub(super) commands: mpsc::Receiver<Command<A>>,
     pub(super) drain_limit: Duration,
+    /// The age from which on a table counts as late; twice the heartbeat period when the operator says nothing.
+    pub(super) objective: Option<Duration>,
+    /// Says what the client has sent.
+    pub(super) traffic: fn(&A, &Metrics),
     pub(super) registrar: Registrar,
     pub(super) tasks: JoinSet<Report>,
     pub(super) running: HashSet<TableId>,
@@ -117,7 +121,8 @@ where
                     self.tasks.spawn(async move { Report::Looked(look.await) });
                 }
                 Ask::Key => {
-                    self.tasks.spawn(async move { Report::KeyTried(try_key(api).await) });
+                    self.tasks
+                        .spawn(async move { Report::KeyTried(try_key(api).await) });
                 }
             }
         }
@@ -140,7 +145,8 @@ where
             fetching,
             now_ms,
         };
-        self.tasks.spawn(async move { Report::Fetched(Box::new(task.run(slot).await)) });
+        self.tasks
+            .spawn(async move { Report::Fetched(Box::new(task.run(slot).await)) });
     }
 
     /// Has the registry write what it lacks, one entry for all.
@@ -158,17 +164,14 @@ where
 
     fn receive(&mut self, received: Received) {
         let Received { webhook, answer } = received;
-        let label = webhook.label();
         match self.dispatch.webhook(&webhook, self.now_ms()) {
             Reaction::Acknowledge(outcome) => {
-                self.metrics.notification(label, outcome);
-                // Whoever waited may be gone; the bits are set all the same.
-                drop(answer.send(Ok(())));
+                debug!(kind = webhook.label(), outcome, "webhook");
+                Received::reply(answer, Ok(()));
             }
             Reaction::Register(id) => {
-                if let Err(answer) = self.registrar.wait(id, label, answer) {
-                    self.metrics.notification(label, "overloaded");
-                    drop(answer.send(Err(overloaded())));
+                if let Err(answer) = self.registrar.wait(id, answer) {
+                    Received::reply(answer, Err(overloaded()));
                 }
             }
         }
@@ -181,13 +184,16 @@ where
             Ok(Report::Looked(look)) => look.tell(&mut self.dispatch, now_ms),
             Ok(Report::KeyTried(look)) => self.dispatch.key_tried(look.is_taken(), now_ms),
             Ok(Report::Saved(saved)) => {
-                self.registrar.saved(saved, &mut self.dispatch, &self.metrics);
+                self.registrar.saved(saved, &mut self.dispatch);
             }
             Ok(Report::Flushed(result)) => {
                 self.flushing = false;
                 if let Err(error) = result {
                     let error: &dyn std::error::Error = &error;
-                    warn!(error, "bases of empty deltas were not written down; the next try is in an hour");
+                    warn!(
+                        error,
+                        "bases of empty deltas were not written down; the next try is in an hour"
+                    );
                 }
             }
             // A bug must not go on as if nothing had happened: what it left behind nobody knows.
@@ -203,13 +209,19 @@ where
         let (fetching, ended) = carried.into_ended();
         if let Some(latency_ms) = self.dispatch.ended(&fetching, ended, now_ms) {
             let latency = Duration::from_millis(u64::try_from(latency_ms).unwrap_or(0));
-            self.metrics.notification_answered(latency);
+            self.metrics.notification_committed(latency);
         }
     }
 
     fn command(&mut self, command: Command<A>) {
         let Command { rules, held, parts } = command;
-        if let Some(Parts { api, ingest, concurrency }) = parts {
+        if let Some(Parts {
+            api,
+            ingest,
+            concurrency,
+        }) = parts
+        {
+            // What the old one remembers goes with it: a little is fetched twice.
             self.api = Arc::clone(&api);
             self.ingest = Ingest::new(api, self.sink.clone(), ingest);
             self.slots = Slots::new(concurrency);
@@ -217,24 +229,30 @@ where
         let now_ms = self.now_ms();
         self.dispatch.adopt(rules, |table| held.of(table), now_ms);
         self.metrics.reloaded();
-        info!(tables = self.dispatch.table_count(), "configuration reloaded");
+        info!(
+            tables = self.dispatch.table_count(),
+            "configuration reloaded"
+        );
     }
 
     fn tick(&mut self) {
         let now_ms = self.now_ms();
-        self.dispatch.gauge(&self.metrics, self.running.len(), now_ms);
+        self.gauge(now_ms);
         self.notes.send_replace(self.dispatch.notes(now_ms));
         self.tell_alarms();
         self.write_hints();
         if !self.flushing && self.last_flush.elapsed() >= FLUSH_EVERY {
             (self.flushing, self.last_flush) = (true, Instant::now());
-            let (ingest, running) = (self.ingest.clone(), self.running.clone());
-            self.tasks.spawn(async move {
-                // A table that is being fetched would be overtaken by its own base.
-                let flushed = ingest.flush_bases(|table| running.contains(table)).await;
-                Report::Flushed(flushed)
-            });
+            let ingest = self.ingest.clone();
+            self.tasks
+                .spawn(async move { Report::Flushed(ingest.flush_bases(|_| false).await) });
         }
+    }
+
+    fn gauge(&self, now_ms: i64) {
+        self.dispatch.gauge(&self.metrics, self.objective, now_ms);
+        self.metrics.running_fetches(self.running.len());
+        (self.traffic)(&self.api, &self.metrics);
     }
 
     fn tell_alarms(&mut self) {
@@ -243,7 +261,6 @@ where
                 Some(suspicion) => {
                     let reason = suspicion.as_str();
                     warn!(integration.id = %id, reason, "webhooks of {id} seem not to arrive; it is polled more often until they do: check the webhook's address and state at Kombo");
-                    self.metrics.alarm_raised(reason);
                 }
                 None => {
                     let reason = before.map(|before| before.as_str());
@@ -280,9 +297,14 @@ where
         }
         let left = self.running.len();
         self.tasks.shutdown().await;
-        let flushed = timeout_at(until.max(Instant::now() + TICK), self.ingest.flush_bases(|_| false));
+        let flushed = timeout_at(
+            until.max(Instant::now() + TICK),
+            self.ingest.flush_bases(|_| false),
+        );
         if !matches!(flushed.await, Ok(Ok(()))) {
-            warn!("bases of empty deltas were not written down: the next start asks for a little more");
+            warn!(
+                "bases of empty deltas were not written down: the next start asks for a little more"
+            );
         }
         self.write_hints();
         self.notes.send_replace(self.dispatch.notes(self.now_ms()));

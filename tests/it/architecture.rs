@@ -15,10 +15,12 @@ const FLOORS: &[(usize, &[&str])] = &[
     (0, &["ids", "time", "fetch"]),
     (
         1,
-        &["catalog", "webhook", "plan", "decode", "fold", "company"],
+        &[
+            "catalog", "webhook", "plan", "decode", "fold", "company", "metrics",
+        ],
     ),
     (2, &["api", "lake", "listener"]),
-    (3, &["sink", "stream"]),
+    (3, &["sink", "stream", "ingest"]),
     (4, &["source", "backfill", "status", "twin", "config"]),
     (5, &["main", "cli"]),
 ];
@@ -34,7 +36,12 @@ const HOMES: &[(&str, &[&str])] = &[
     ("delta_kernel", &["lake/log/"]),
     ("delta_kernel_default_engine", &["lake/log/"]),
     ("async_stream", &["stream"]),
-    ("axum", &["twin", "listener"]),
+    ("axum", &["twin"]),
+    ("hyper", &["listener"]),
+    ("hyper_util", &["listener"]),
+    ("http_body_util", &["listener"]),
+    ("tokio_rustls", &["listener"]),
+    ("prometheus_client", &["metrics"]),
     ("clap", &["cli", "main.rs"]),
     ("indicatif", &["cli"]),
     ("hmac", &["webhook/signature"]),

@@ -23,6 +23,7 @@ fn settings(mode: BackfillMode) -> BackfillSettings {
     BackfillSettings {
         mode,
         skip_newer_than: None,
+        confirm: false,
         concurrency: 4,
         limits: DecodeLimits::default(),
     }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::{info, warn};
+use tracing::warn;
 
+use super::super::logs::RateLimit;
 use super::super::session::Session;
-use crate::lake::{Lake, UpkeepSettings};
+use crate::lake::Lake;
 use crate::status::Notes;
 
 /// How often notes are put, if they changed.
@@ -18,11 +19,17 @@ const NOTES_EVERY: Duration = Duration::from_mins(1);
 pub(super) struct Housekeeping {
     lake: Lake,
     notes: watch::Receiver<Notes>,
+    limit: RateLimit,
 }
 
 impl Housekeeping {
-    pub(super) fn new(lake: Lake, _session: &Session, notes: watch::Receiver<Notes>) -> Self {
-        Self { lake, notes }
+    pub(super) fn new(
+        lake: Lake,
+        session: &Session,
+        notes: watch::Receiver<Notes>,
+        limit: RateLimit,
+    ) -> Self {
+        Self { lake, notes, limit }
     }
 
     /// Runs until it is dropped.
@@ -31,6 +38,12 @@ impl Housekeeping {
         put_notes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             put_notes.tick().await;
+            for (place, left_out) in self.limit.take_left_out() {
+                warn!(
+                    place,
+                    left_out, "{left_out} lines like others were left out"
+                );
+            }
             self.put_notes().await;
         }
     }
@@ -41,7 +54,10 @@ impl Housekeeping {
         }
         let bytes = self.notes.borrow_and_update().to_bytes();
         if let Err(error) = self.lake.put_status(bytes.into()).await {
-            warn!(error = &error as &dyn std::error::Error, "the notes for status were not put");
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "the notes for status were not put"
+            );
         }
     }
 }

@@ -46,7 +46,10 @@ pub(super) struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    #[expect(clippy::unnecessary_wraps, reason = "it may fail where there are signals")]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "it may fail where there are signals"
+    )]
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self)
     }

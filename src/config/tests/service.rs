@@ -74,6 +74,14 @@ fn two_listeners_cannot_share_a_port() {
         all.contains("is 0.0.0.0:8686, but 127.0.0.1:8686 is taken by api"),
         "{all}"
     );
+    let hook = SHORT.replace(
+        "type: kombo",
+        "type: kombo, webhook: {address: '127.0.0.1:8686'}",
+    );
+    let all = document(&format!(
+        "{hook}api: {{address: '0.0.0.0:8686', exposed: true}}"
+    ));
+    assert!(all.contains("0.0.0.0:8686 is taken by api"), "{all}");
     with_webhook("address: '127.0.0.2:8686'");
     let both_free = "api: {address: '127.0.0.1:0'}";
     let text = SHORT.replace(
@@ -81,11 +89,7 @@ fn two_listeners_cannot_share_a_port() {
         "type: kombo, webhook: {address: '127.0.0.1:0'}",
     );
     load("kombo.yaml", &format!("{text}{both_free}")).expect("any two free ports");
-    let text = SHORT.replace(
-        "type: kombo",
-        "type: kombo, webhook: {address: '127.0.0.1:8686'}",
-    );
-    load("kombo.yaml", &format!("{text}api: {{enabled: false}}")).expect("nobody else is there");
+    load("kombo.yaml", &format!("{hook}api: {{enabled: false}}")).expect("nobody else is there");
 }
 
 #[test]

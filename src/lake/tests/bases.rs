@@ -6,7 +6,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use super::support::*;
 use crate::ids::IntegrationKey;
 use crate::lake::store::LakeStore;
-use crate::lake::{Lake, Part, Receipt, TableOverview};
+use crate::lake::{Advance, Lake, LakeError, Part, Receipt, TableOverview};
 use crate::time::{Base, Bases, ObservedAt, Tier};
 
 fn bases(ordinary_ms: i64, daily_ms: i64) -> Bases {
@@ -18,6 +18,20 @@ fn bases(ordinary_ms: i64, daily_ms: i64) -> Bases {
 
 fn key(name: &str) -> IntegrationKey {
     integration(name).key()
+}
+
+/// Raises bases of tables as they are now.
+async fn advance(lake: &Lake, moved: &[(&str, Bases)]) -> Result<(), LakeError> {
+    let mut advances = Vec::new();
+    for (name, bases) in moved {
+        let coverage = lake.coverage(&tags(), &integration(name)).await?;
+        advances.push(Advance {
+            integration: integration(name),
+            bases: *bases,
+            marks: coverage.marks,
+        });
+    }
+    lake.advance(&tags(), &advances).await
 }
 
 async fn ordinary_ms(lake: &Lake, name: &str) -> Option<i64> {
@@ -37,8 +51,8 @@ async fn bases_of_many_integrations_move_in_one_entry_without_files_and_seen_sta
     let lake = lake(&store, &settings()).await;
     run(&lake, &delta("a"), &[&[("1", 10, 1)]], end(1, 10)).await;
     let before = version(&lake, Part::Deltas).await;
-    let moved = [(key("a"), bases(500, 400)), (key("b"), bases(700, 600))];
-    lake.advance_bases(&tags(), &moved).await.expect("advanced");
+    let moved = [("a", bases(500, 400)), ("b", bases(700, 600))];
+    advance(&lake, &moved).await.expect("advanced");
 
     assert_eq!(version(&lake, Part::Deltas).await, before + 1);
     assert_eq!(ordinary_ms(&lake, "a").await, Some(500));
@@ -59,14 +73,14 @@ async fn bases_never_go_back_and_nothing_is_written_where_nothing_moves() {
     run(&lake, &snapshot("a"), &[&[("1", 10, 1)]], end(1_000, 10)).await;
     let before = version(&lake, Part::Deltas).await;
     // The snapshot's own log says as much already.
-    let told = [(key("a"), bases(1_000, 1_000))];
-    lake.advance_bases(&tags(), &told).await.expect("nothing");
-    lake.advance_bases(&tags(), &[]).await.expect("nothing");
+    let told = [("a", bases(1_000, 1_000))];
+    advance(&lake, &told).await.expect("nothing");
+    advance(&lake, &[]).await.expect("nothing");
     assert_eq!(version(&lake, Part::Deltas).await, before);
 
-    let mixed = [(key("a"), bases(2_000, 900))];
-    lake.advance_bases(&tags(), &mixed).await.expect("advanced");
-    lake.advance_bases(&tags(), &mixed).await.expect("nothing");
+    let mixed = [("a", bases(2_000, 900))];
+    advance(&lake, &mixed).await.expect("advanced");
+    advance(&lake, &mixed).await.expect("nothing");
     assert_eq!(version(&lake, Part::Deltas).await, before + 1);
     let coverage = lake.coverage(&tags(), &integration("a")).await.expect("a");
     let daily = coverage.bases.get(Tier::Daily);
@@ -82,12 +96,9 @@ async fn a_lake_that_loses_the_race_does_not_lower_what_the_other_raised() {
         lake(&store, &settings()).await,
     );
     run(&slow, &delta("x"), &[], end(1, 10)).await;
-    let (high, low) = ([(key("a"), bases(900, 900))], [(key("a"), bases(800, 950))]);
+    let (high, low) = ([("a", bases(900, 900))], [("a", bases(800, 950))]);
     let tags = tags();
-    let (first, second) = tokio::join!(
-        fast.advance_bases(&tags, &high),
-        slow.advance_bases(&tags, &low)
-    );
+    let (first, second) = tokio::join!(advance(&fast, &high), advance(&slow, &low));
     first.and(second).expect("both");
     let coverage = slow.coverage(&tags, &integration("a")).await.expect("a");
     let both = [Tier::Ordinary, Tier::Daily].map(|tier| coverage.bases.get(tier));
@@ -106,8 +117,8 @@ async fn bases_that_move_supersede_no_running_fetch_and_are_not_lowered_by_it() 
     let mut staging = slow.begin(&fetch, &tags()).await.expect("begins");
     let rows = batch(&tags(), &fetch, &[("1", 20, 2)]);
     staging.push(rows).await.expect("pushed");
-    let moved = [(key("a"), bases(900, 900))];
-    fast.advance_bases(&tags(), &moved).await.expect("advanced");
+    let moved = [("a", bases(900, 900))];
+    advance(&fast, &moved).await.expect("advanced");
     let receipt = staging.commit(end(300, 20)).await.expect("an answer");
     assert!(matches!(receipt, Receipt::Committed { .. }), "{receipt:?}");
     assert_eq!(ordinary_ms(&slow, "a").await, Some(900));

@@ -54,6 +54,13 @@ pub(in crate::source) enum Failed {
     Once(String),
 }
 
+impl Fetching {
+    /// Returns whether nothing announced it.
+    pub(in crate::source) fn is_heartbeat(&self) -> bool {
+        self.work.lane == Lane::CatchUp && self.work.kind == Kind::Delta && !self.announced
+    }
+}
+
 impl Dispatch {
     /// Takes out the fetch that is next, from a lane with room.
     pub(in crate::source) fn next(
@@ -158,8 +165,7 @@ impl Dispatch {
     /// Holds rows that a heartbeat found against the integration's notifications.
     fn judge(&mut self, fetching: &Fetching, rows: u64, now_ms: i64) {
         let work = &fetching.work;
-        let heartbeat = work.lane == Lane::CatchUp && work.kind == Kind::Delta;
-        if !heartbeat || fetching.announced {
+        if !fetching.is_heartbeat() {
             return;
         }
         // Announced while it ran: the notification was only slower.

@@ -18,7 +18,10 @@ impl Dispatch {
             integrations: accounts
                 .map(|(id, account)| (id.to_string(), integration_note(account)))
                 .collect(),
-            tables: tables.into_iter().map(|(id, table)| table_note(id, table)).collect(),
+            tables: tables
+                .into_iter()
+                .map(|(id, table)| table_note(id, table))
+                .collect(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Dispatch, Suspicion};
+use super::{Account, Dispatch, Suspicion, Table};
 use crate::catalog::Endpoint;
 use crate::ids::{IntegrationId, TableId};
 
@@ -10,6 +10,21 @@ impl Dispatch {
     /// Returns how many tables there are.
     pub(in crate::source) fn table_count(&self) -> usize {
         self.tables.len()
+    }
+
+    /// Returns the tables.
+    pub(in crate::source) fn tables(&self) -> impl Iterator<Item = (&TableId, &Table)> {
+        self.tables.iter()
+    }
+
+    /// Returns what is known of each integration.
+    pub(in crate::source) fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values()
+    }
+
+    /// Returns how many fetches wait in each lane, the most urgent first.
+    pub(in crate::source) fn waiting_by_lane(&self) -> [usize; 4] {
+        self.queue.waiting_by_lane()
     }
 
     /// Returns the endpoints that are fetched.

@@ -1,0 +1,104 @@
+//! How far deltas that found nothing have covered their tables, until it is written down.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::catalog::Endpoint;
+use crate::ids::{EndpointName, TableId};
+use crate::lake::{Advance, Coverage, Marks};
+use crate::time::{Base, Bases, Tier};
+
+/// Bases in memory, per table.
+#[derive(Debug, Default)]
+pub(super) struct UnflushedBases(HashMap<TableId, Reached>);
+
+#[derive(Debug)]
+struct Reached {
+    endpoint: Arc<Endpoint>,
+    /// What the sink held when they were reached. On anything else they may not be true.
+    marks: Marks,
+    bases: Bases,
+}
+
+impl UnflushedBases {
+    /// Notes that a delta on a table with these marks brought nothing new up to `base`.
+    pub(super) fn reach(
+        &mut self,
+        table: &TableId,
+        endpoint: &Arc<Endpoint>,
+        marks: Marks,
+        tiers: impl Iterator<Item = Tier>,
+        base: Base,
+    ) {
+        let fresh = || Reached {
+            endpoint: Arc::clone(endpoint),
+            marks,
+            bases: Bases::default(),
+        };
+        let reached = self.0.entry(table.clone()).or_insert_with(fresh);
+        if reached.marks != marks {
+            *reached = fresh();
+        }
+        for tier in tiers {
+            reached.bases.raise(tier, base);
+        }
+    }
+
+    /// Goes along with a commit of our own, which was made onto the table as it was.
+    pub(super) fn moved(&mut self, table: &TableId, before: Marks, after: Marks) {
+        if let Some(reached) = self.0.get_mut(table)
+            && reached.marks == before
+        {
+            reached.marks = after;
+        }
+    }
+
+    /// Raises what the sink covers, if nobody has committed to the table since.
+    pub(super) fn raise(&self, table: &TableId, coverage: &mut Coverage) {
+        let Some(reached) = self.0.get(table) else {
+            return;
+        };
+        if reached.marks != coverage.marks {
+            return;
+        }
+        for tier in Tier::ALL {
+            if let Some(base) = reached.bases.get(tier) {
+                coverage.bases.raise(tier, base);
+            }
+        }
+    }
+
+    /// Returns what is to be written, per endpoint.
+    pub(super) fn waiting(
+        &self,
+        skip: impl Fn(&TableId) -> bool,
+    ) -> Vec<(Arc<Endpoint>, Vec<Advance>)> {
+        let mut waiting: BTreeMap<&EndpointName, (Arc<Endpoint>, Vec<Advance>)> = BTreeMap::new();
+        for (table, reached) in self.0.iter().filter(|(table, _)| !skip(table)) {
+            let (_, advances) = waiting
+                .entry(&table.endpoint)
+                .or_insert_with(|| (Arc::clone(&reached.endpoint), Vec::new()));
+            advances.push(Advance {
+                integration: table.integration.clone(),
+                bases: reached.bases,
+                marks: reached.marks,
+            });
+        }
+        waiting.into_values().collect()
+    }
+
+    /// Forgets what was written, unless more was reached meanwhile.
+    pub(super) fn flushed(&mut self, endpoint: &Endpoint, advances: &[Advance]) {
+        for advance in advances {
+            let table = TableId {
+                integration: advance.integration.clone(),
+                endpoint: endpoint.name().clone(),
+            };
+            if self.0.get(&table).is_some_and(|reached| {
+                reached.bases == advance.bases && reached.marks == advance.marks
+            }) {
+                self.0.remove(&table);
+            }
+        }
+    }
+}

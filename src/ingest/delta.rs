@@ -1,0 +1,237 @@
+//! What changed: walked until nothing new comes, without what the sink has already.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::StreamExt;
+
+use super::done::{Counts, Done, Ending};
+use super::memory::Reader;
+use super::tally::Tally;
+use super::{Ingest, Order, Progress, Watch, restarts};
+use crate::api::KomboApi;
+use crate::fetch::{Fetch, FetchMode};
+use crate::lake::{Coverage, Marks, Receipt};
+use crate::sink::{Sink, Staged, WriteError};
+use crate::stream::{SharedSieve, Sieve, fetch};
+use crate::time::{Tier, UpdatedAfter};
+
+/// What a delta asks for.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    /// Whose base it begins from.
+    pub(super) tier: Tier,
+    /// What is sent with every page.
+    pub(super) updated_after: UpdatedAfter,
+}
+
+/// A delta whose last page is there.
+struct Walked<S> {
+    staged: S,
+    tally: Tally,
+    sieve: SharedSieve,
+    reader: Reader,
+    asked: Asked,
+}
+
+impl<A, S> Ingest<A, S>
+where
+    A: KomboApi + 'static,
+    S: Sink + Clone + 'static,
+{
+    pub(super) async fn delta(
+        &self,
+        order: &Order,
+        asked: Asked,
+        slot: impl Send,
+        watch: &impl Watch,
+        counts: &mut Counts,
+    ) -> Result<Done, WriteError> {
+        let mut walk = 1;
+        let walked = loop {
+            match self.walk_delta(order, asked, watch, counts).await {
+                Ok(walked) => break walked,
+                Err(error) if restarts(order, walk, &error, watch) => walk += 1,
+                Err(error) => return Err(error),
+            }
+        };
+        drop(slot);
+        watch.step(Progress::Fetched);
+        // What was left out, and the base that the walk began from, rest on the table as it was when the order was made.
+        // Whoever commits to `deltas` from now on supersedes this fetch by the sink's own rule; a snapshot that another
+        // process commits from now on shows in the marks before the next delta.
+        match self.marks(order).await {
+            Ok(marks) if marks == order.coverage.marks => {}
+            Ok(_) => {
+                walked.tally.abandon(counts);
+                return Ok(walked.tally.done(walked.asked.mode(), Ending::Superseded));
+            }
+            Err(error) => {
+                walked.tally.abandon(counts);
+                return Err(error);
+            }
+        }
+        if walked.tally.is_empty() {
+            return Ok(self.nothing_new(order, &walked, counts));
+        }
+        self.commit_delta(order, walked, counts).await
+    }
+
+    async fn walk_delta(
+        &self,
+        order: &Order,
+        asked: Asked,
+        watch: &impl Watch,
+        counts: &mut Counts,
+    ) -> Result<Walked<S::Staged>, WriteError> {
+        let reader = self.memory().read(&order.table, order.coverage.marks);
+        let asked = asked.reaching_back(&order.coverage, reader.overtaken);
+        let mode = asked.mode();
+        let (options, request) = (self.options(order), Fetch::new(order.table.clone(), mode));
+        let (memory, reading) = (Arc::clone(&self.memory), reader.clone());
+        let known = move |row| {
+            let memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+            memory.known(&reading, row)
+        };
+        let sieve = Sieve::new(options.remembered_rows, Box::new(known));
+        let sieve = Arc::new(Mutex::new(sieve));
+        watch.step(Progress::Started(mode));
+        let mut tally = Tally::default();
+        let events = fetch(
+            Arc::clone(&self.api),
+            Arc::clone(&order.endpoint),
+            request.clone(),
+            options,
+            Some(Arc::clone(&sieve)),
+        );
+        let events = events.inspect(|event| tally.see(event, watch));
+        match self.sink.stage(&request, &order.endpoint, events).await {
+            Ok(staged) => Ok(Walked {
+                staged,
+                tally,
+                sieve,
+                reader,
+                asked,
+            }),
+            Err(error) => {
+                tally.abandon(counts);
+                Err(error)
+            }
+        }
+    }
+
+    /// Keeps the base in memory: an entry in the log for it alone can wait. What was staged is dropped.
+    fn nothing_new(&self, order: &Order, walked: &Walked<S::Staged>, counts: &mut Counts) -> Done {
+        let marks = order.coverage.marks;
+        walked.tally.commit(0, Some(&walked.sieve), counts);
+        let mut done = walked.tally.done(walked.asked.mode(), Ending::Empty);
+        if let Some(base) = done.base {
+            let tiers = walked.asked.mode().moves();
+            self.bases()
+                .reach(&order.table, &order.endpoint, marks, tiers, base);
+        }
+        done.unannounced_rows = self.learn(walked, marks, 0);
+        done
+    }
+
+    async fn commit_delta(
+        &self,
+        order: &Order,
+        walked: Walked<S::Staged>,
+        counts: &mut Counts,
+    ) -> Result<Done, WriteError> {
+        let (staged, walked) = walked.apart();
+        let (tally, before) = (&walked.tally, order.coverage.marks);
+        match staged.commit().await {
+            Ok(Receipt::Committed {
+                version,
+                rows,
+                files,
+                bytes,
+                seen,
+            }) => {
+                tally.commit(rows, Some(&walked.sieve), counts);
+                let after = Marks {
+                    deltas: Some(seen),
+                    ..before
+                };
+                self.bases().moved(&order.table, before, after);
+                let ending = Ending::Committed {
+                    version,
+                    files,
+                    bytes,
+                };
+                let mut done = tally.done(walked.asked.mode(), ending);
+                done.unannounced_rows = self.learn(&walked, after, rows);
+                Ok(done)
+            }
+            Ok(Receipt::Superseded) => {
+                tally.abandon(counts);
+                Ok(tally.done(walked.asked.mode(), Ending::Superseded))
+            }
+            // It may be visible all the same. Then the marks have moved, and nothing that is remembered counts.
+            Err(error) => {
+                tally.abandon(counts);
+                Err(WriteError::Store(error))
+            }
+        }
+    }
+
+    /// Remembers the rows of a delta, and says how many of them nobody had seen before.
+    fn learn<T>(&self, walked: &Walked<T>, after: Marks, rows: u64) -> Option<u64> {
+        let met = walked
+            .sieve
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take_rows();
+        let learned = self
+            .memory()
+            .learn(&walked.reader, after, walked.asked.updated_after, met);
+        let complete = walked
+            .reader
+            .since
+            .is_some_and(|since| since <= walked.asked.updated_after);
+        (learned && complete).then_some(rows)
+    }
+
+    async fn marks(&self, order: &Order) -> Result<Marks, WriteError> {
+        let covered = self.sink.covered(&order.endpoint, &order.table.integration);
+        let coverage = covered.await.map_err(WriteError::Store)?;
+        Ok(coverage.marks)
+    }
+}
+
+impl<S> Walked<S> {
+    /// Takes out what is to be committed.
+    fn apart(self) -> (S, Walked<()>) {
+        let walked = Walked {
+            staged: (),
+            tally: self.tally,
+            sieve: self.sieve,
+            reader: self.reader,
+            asked: self.asked,
+        };
+        (self.staged, walked)
+    }
+}
+
+impl Asked {
+    /// Begins early enough to say again what another process's snapshot may have set back. Its rows were observed from
+    /// its base on; whatever we left out or covered since then may be older there.
+    fn reaching_back(self, coverage: &Coverage, overtaken: bool) -> Self {
+        let base = coverage.snapshot_base.filter(|_| overtaken);
+        let updated_after = base.map_or(self.updated_after, |base| {
+            self.updated_after.min(base.updated_after(Tier::Ordinary))
+        });
+        Self {
+            updated_after,
+            ..self
+        }
+    }
+
+    fn mode(self) -> FetchMode {
+        FetchMode::Delta {
+            tier: self.tier,
+            updated_after: self.updated_after,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What became of a table, and of every row that was received for it.
+
+use crate::api::{ApiError, ErrorReach};
+use crate::fetch::FetchMode;
+use crate::sink::WriteError;
+use crate::stream::FetchError;
+use crate::time::Base;
+
+/// What became of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// How it was fetched.
+    pub mode: FetchMode,
+    /// Up to which instant it is covered now, for the tiers of its mode. `None` without a usable `Date`.
+    pub base: Option<Base>,
+    /// Pages, and what became of their rows.
+    pub counts: Counts,
+    /// Values that did not fit their column and are in `_rest`.
+    pub rest_values: u64,
+    /// Rows that changed while a snapshot was walked: committed to `deltas` before it.
+    pub closing_rows: u64,
+    /// Ids that the snapshot before had and this one lacked, and that Kombo has all the same: committed to `deltas`.
+    pub found_missing: u64,
+    /// Ids that the snapshot before had and this one lacks, and of which nobody could say whether Kombo has them.
+    pub unconfirmed_missing: u64,
+    /// How it ended.
+    pub ending: Ending,
+    /// Rows that are really new since the last fetch of this process; `None` when it cannot tell.
+    pub unannounced_rows: Option<u64>,
+}
+
+/// How a fetch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Its rows are durable and visible.
+    Committed {
+        /// The version of the Delta table.
+        version: u64,
+        /// Files the rows are in.
+        files: u64,
+        /// The size of those files; of one shared with other tables, this table's part.
+        bytes: u64,
+    },
+    /// A delta brought nothing that the sink does not have. Its base is kept in memory.
+    Empty,
+    /// Somebody else committed to the table meanwhile; those rows stand. To be fetched again.
+    Superseded,
+}
+
+impl Ending {
+    /// Returns the word for it in logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Committed { .. } => "committed",
+            Self::Empty => "empty",
+            Self::Superseded => "superseded",
+        }
+    }
+}
+
+/// Pages, and what became of their rows: `received` is the sum of the five below it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Pages of all walks.
+    pub pages: u64,
+    /// Bytes of JSON on them.
+    pub bytes: u64,
+    /// Rows on them.
+    pub received: u64,
+    /// Rows that are visible now.
+    pub committed: u64,
+    /// Rows left out because the sink has them.
+    pub unchanged: u64,
+    /// Rows left out because another page of the same fetch had them, or had them in a newer version.
+    pub repeated: u64,
+    /// Rows without a usable id.
+    pub quarantined: u64,
+    /// Rows of walks that broke or were superseded: asked for again by the next fetch.
+    pub abandoned: u64,
+}
+
+/// Why a table could not be brought in.
+#[derive(Debug, thiserror::Error)]
+#[error("the table could not be brought in")]
+pub struct IngestError {
+    /// What was received all the same.
+    pub counts: Counts,
+    /// Why.
+    #[source]
+    pub source: WriteError,
+}
+
+impl IngestError {
+    /// Returns what Kombo's API said, when that was the reason.
+    #[must_use]
+    pub fn api(&self) -> Option<&ApiError> {
+        match &self.source {
+            WriteError::Fetch(FetchError::Page { source, .. }) => Some(source),
+            _ => None,
+        }
+    }
+
+    /// Returns what else is certain to fail in the same way.
+    #[must_use]
+    pub fn reach(&self) -> ErrorReach {
+        self.api().map_or(ErrorReach::Request, ApiError::reach)
+    }
+
+    /// Returns whether the same fetch may succeed later without anyone doing anything.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match &self.source {
+            WriteError::Fetch(FetchError::Stopped { .. }) => true,
+            WriteError::Fetch(error) => {
+                error.restarts() || self.api().is_some_and(ApiError::is_retryable)
+            }
+            WriteError::Store(error) => error.is_retryable(),
+        }
+    }
+
+    /// Returns one sentence that tells the operator what to do.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        self.source.advice()
+    }
+}

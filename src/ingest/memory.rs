@@ -1,0 +1,207 @@
+//! Which rows this process committed lately, so that they are left out when they come again unchanged.
+//!
+//! Bounded: whole tables are forgotten, those not fetched for longest first. A row that is forgotten costs a second
+//! observation of it, never a row.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::ids::TableId;
+use crate::lake::Marks;
+use crate::stream::{Known, RowKey};
+use crate::time::UpdatedAfter;
+
+/// What a table without rows costs, counted in rows.
+const TABLE_ROWS: usize = 8;
+
+/// What is remembered of all tables.
+#[derive(Debug)]
+pub(super) struct Memory {
+    bound: usize,
+    rows: usize,
+    tables: HashMap<TableId, Remembered>,
+    /// The instant of use, and whose: the first is forgotten first.
+    by_use: BTreeMap<u64, TableId>,
+    uses: u64,
+    flights: HashMap<TableId, Flights>,
+}
+
+#[derive(Debug)]
+struct Remembered {
+    /// What the sink held after our last commit; with any other marks nothing of this counts.
+    marks: Marks,
+    /// Every row that changed after this instant and that we have fetched is among the rows.
+    since: UpdatedAfter,
+    rows: HashMap<RowKey, i64>,
+    used: u64,
+}
+
+/// Snapshots of one table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Flights {
+    begun: u64,
+    under_way: u32,
+}
+
+/// A delta that leans on the memory.
+#[derive(Clone, Debug)]
+pub(super) struct Reader {
+    table: TableId,
+    marks: Marks,
+    flights: Flights,
+    /// Since when the memory of the table is complete; `None` when nothing is remembered.
+    pub(super) since: Option<UpdatedAfter>,
+    /// A snapshot that is not ours has come since our last commit: rows that we left out meanwhile may be older there.
+    pub(super) overtaken: bool,
+}
+
+/// A snapshot that is under way: as long as it is, no row of its table is left out of a delta.
+pub(super) struct Flight {
+    memory: Arc<Mutex<Memory>>,
+    table: TableId,
+}
+
+impl Memory {
+    /// Makes a memory of so many rows.
+    pub(super) fn new(bound: usize) -> Self {
+        Self {
+            bound,
+            rows: 0,
+            tables: HashMap::new(),
+            by_use: BTreeMap::new(),
+            uses: 0,
+            flights: HashMap::new(),
+        }
+    }
+
+    /// Begins a delta of a table with these marks.
+    pub(super) fn read(&self, table: &TableId, marks: Marks) -> Reader {
+        let remembered = self.tables.get(table);
+        Reader {
+            table: table.clone(),
+            marks,
+            flights: self.flights(table),
+            since: remembered
+                .filter(|remembered| remembered.marks == marks)
+                .map(|remembered| remembered.since),
+            // What is remembered stays until a delta has reached back and is committed.
+            overtaken: remembered
+                .is_some_and(|remembered| remembered.marks.snapshots != marks.snapshots),
+        }
+    }
+
+    /// Returns what is known of a row, for a delta that decides about it now.
+    pub(super) fn known(&self, reader: &Reader, row: RowKey) -> Known {
+        if self.is_disturbed(reader) {
+            return Known::KeepAll;
+        }
+        let remembered = self.tables.get(&reader.table);
+        remembered
+            .filter(|remembered| remembered.marks == reader.marks)
+            .and_then(|remembered| remembered.rows.get(&row))
+            .map_or(Known::Nothing, |hash| Known::Same(*hash))
+    }
+
+    /// Takes in what a delta brought, left out or not, once it is committed or had nothing to commit. `None` are more
+    /// rows than could be counted. Returns whether the delta could lean on the memory from its beginning to its end.
+    pub(super) fn learn(
+        &mut self,
+        reader: &Reader,
+        after: Marks,
+        updated_after: UpdatedAfter,
+        rows: Option<HashMap<RowKey, i64>>,
+    ) -> bool {
+        let disturbed = self.is_disturbed(reader);
+        let Some(rows) = rows.filter(|_| !disturbed) else {
+            self.forget(&reader.table);
+            return false;
+        };
+        let before = self.forget(&reader.table);
+        let mut remembered = before
+            .filter(|remembered| remembered.marks == reader.marks)
+            .unwrap_or_else(|| Remembered {
+                marks: after,
+                since: updated_after,
+                rows: HashMap::new(),
+                used: 0,
+            });
+        remembered.marks = after;
+        remembered.since = remembered.since.min(updated_after);
+        remembered.rows.extend(rows);
+        self.insert(reader.table.clone(), remembered);
+        true
+    }
+
+    /// Forgets a table.
+    fn forget(&mut self, table: &TableId) -> Option<Remembered> {
+        let forgotten = self.tables.remove(table)?;
+        self.by_use.remove(&forgotten.used);
+        self.rows -= forgotten.cost();
+        Some(forgotten)
+    }
+
+    fn insert(&mut self, table: TableId, mut remembered: Remembered) {
+        self.uses += 1;
+        remembered.used = self.uses;
+        self.rows += remembered.cost();
+        self.by_use.insert(self.uses, table.clone());
+        self.tables.insert(table, remembered);
+        while self.rows > self.bound
+            && let Some((_, oldest)) = self.by_use.first_key_value()
+        {
+            let oldest = oldest.clone();
+            self.forget(&oldest);
+        }
+    }
+
+    fn flights(&self, table: &TableId) -> Flights {
+        self.flights.get(table).copied().unwrap_or_default()
+    }
+
+    fn is_disturbed(&self, reader: &Reader) -> bool {
+        let flights = self.flights(&reader.table);
+        flights != reader.flights || flights.under_way > 0
+    }
+}
+
+impl Remembered {
+    fn cost(&self) -> usize {
+        self.rows.len() + TABLE_ROWS
+    }
+}
+
+impl Flight {
+    /// Begins a snapshot.
+    pub(super) fn begin(memory: &Arc<Mutex<Memory>>, table: &TableId) -> Self {
+        let flight = Self {
+            memory: Arc::clone(memory),
+            table: table.clone(),
+        };
+        {
+            let mut memory = flight.memory();
+            let flights = memory.flights.entry(table.clone()).or_default();
+            flights.begun += 1;
+            flights.under_way += 1;
+        }
+        flight
+    }
+
+    /// Notes that it is visible: what was known before it is no longer the newest, and no delta left anything out
+    /// meanwhile that would have to be fetched again.
+    pub(super) fn committed(self) {
+        self.memory().forget(&self.table);
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let mut memory = self.memory();
+        if let Some(flights) = memory.flights.get_mut(&self.table) {
+            flights.under_way -= 1;
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! One table from Kombo into a sink, so that after each fetch the sink's newest observation of a row is what Kombo showed.
+//!
+//! [`Ingest::run`] walks a delta ([`delta`]) or a snapshot ([`snapshot`]) and commits it. Both lean on the sink's
+//! [`Marks`](crate::lake::Marks): what is decided on one state of a table is committed only onto that state.
+//!
+//! - [`memory`] knows the rows this process committed lately, so that re-reads which bring nothing are left out. It counts
+//!   only while the marks are those that our own last commit left, and never while a snapshot of the table is under way:
+//!   its rows were observed earlier than they become visible, so a row that seems unchanged may have to be said again.
+//! - [`bases`] holds how far deltas that found nothing have covered, until [`Ingest::flush_bases`]. Such a base rests on
+//!   rows that were left out, so it falls with the marks, too.
+//!
+//! A crash on any line loses memory and bases, never a row: what is not in the sink is asked for again.
+
+mod bases;
+mod delta;
+mod done;
+mod memory;
+mod snapshot;
+mod tally;
+
+pub use done::{Counts, Done, Ending, IngestError};
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tracing::warn;
+
+use self::bases::UnflushedBases;
+use self::delta::Asked;
+use self::memory::Memory;
+use crate::api::KomboApi;
+use crate::catalog::Endpoint;
+use crate::decode::DecodeLimits;
+use crate::fetch::{FetchMode, Lane};
+use crate::ids::{IntegrationId, TableId};
+use crate::lake::{Coverage, LakeError};
+use crate::plan::Kind;
+use crate::sink::{Sink, WriteError};
+use crate::stream::{FetchError, FetchOptions};
+
+/// Walks of one table, the first included, when walks break.
+const MAX_WALKS: u32 = 3;
+
+/// How rows are brought in.
+#[derive(Clone, Copy, Debug)]
+pub struct IngestSettings {
+    /// Bounds on what a page may hold.
+    pub limits: DecodeLimits,
+    /// Committed rows that are remembered in all, to leave them out when they come again unchanged: 40 bytes each.
+    pub memory_rows: usize,
+}
+
+impl Default for IngestSettings {
+    fn default() -> Self {
+        Self {
+            limits: DecodeLimits::default(),
+            memory_rows: 1_000_000,
+        }
+    }
+}
+
+/// One table to fetch.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Which table.
+    pub table: TableId,
+    /// Its columns and filters.
+    pub endpoint: Arc<Endpoint>,
+    /// Everything, or what changed: as [`next_mode`] picked it from the coverage.
+    pub mode: FetchMode,
+    /// Which share of the request budget pays.
+    pub lane: Lane,
+    /// What [`Ingest::covered`] said. If anybody commits to the table after that, the fetch is superseded.
+    pub coverage: Coverage,
+}
+
+/// Told what happens while a table is fetched.
+pub trait Watch: Send + Sync {
+    /// One step.
+    fn step(&self, step: Progress<'_>);
+}
+
+/// A step of one table.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress<'a> {
+    /// The first request of a walk goes out.
+    Started(FetchMode),
+    /// A page was decoded.
+    Page {
+        /// Rows on it.
+        rows: u64,
+        /// Bytes of JSON.
+        bytes: u64,
+    },
+    /// The walk broke and starts again.
+    Restarted(&'a FetchError),
+    /// The last page is there; the commit is awaited.
+    Fetched,
+}
+
+/// Joins an API and a sink. Clones share what they remember.
+pub struct Ingest<A, S> {
+    api: Arc<A>,
+    sink: S,
+    settings: IngestSettings,
+    memory: Arc<Mutex<Memory>>,
+    bases: Arc<Mutex<UnflushedBases>>,
+}
+
+impl<A, S: Clone> Clone for Ingest<A, S> {
+    fn clone(&self) -> Self {
+        Self {
+            api: Arc::clone(&self.api),
+            sink: self.sink.clone(),
+            settings: self.settings,
+            memory: Arc::clone(&self.memory),
+            bases: Arc::clone(&self.bases),
+        }
+    }
+}
+
+impl<A, S> Ingest<A, S>
+where
+    A: KomboApi + 'static,
+    S: Sink + Clone + 'static,
+{
+    /// Joins the two.
+    pub fn new(api: Arc<A>, sink: S, settings: IngestSettings) -> Self {
+        Self {
+            api,
+            sink,
+            settings,
+            memory: Arc::new(Mutex::new(Memory::new(settings.memory_rows))),
+            bases: Arc::default(),
+        }
+    }
+
+    /// Returns the API.
+    pub fn api(&self) -> &Arc<A> {
+        &self.api
+    }
+
+    /// Returns the sink.
+    pub fn sink(&self) -> &S {
+        &self.sink
+    }
+
+    /// Returns up to which instants a table is covered: what the sink says, raised by deltas that found nothing.
+    pub async fn covered(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        integration: &IntegrationId,
+    ) -> Result<Coverage, LakeError> {
+        let mut coverage = self.sink.covered(endpoint, integration).await?;
+        let table = TableId {
+            integration: integration.clone(),
+            endpoint: endpoint.name().clone(),
+        };
+        self.bases().raise(&table, &mut coverage);
+        Ok(coverage)
+    }
+
+    /// Fetches a table and commits what it brings.
+    ///
+    /// The slot is dropped once all is uploaded: waiting for a group commit keeps nobody from fetching. A walk that breaks
+    /// starts again a few times. Dropping the future is safe at any point: the fetch is committed as a whole or not at
+    /// all, and what is remembered is right in both cases.
+    pub async fn run(
+        &self,
+        order: Order,
+        slot: impl Send,
+        watch: &impl Watch,
+    ) -> Result<Done, IngestError> {
+        let mut counts = Counts::default();
+        let ended = match order.mode {
+            FetchMode::Snapshot => self.snapshot(&order, slot, watch, &mut counts).await,
+            FetchMode::Delta {
+                tier,
+                updated_after,
+            } => {
+                let asked = Asked {
+                    tier,
+                    updated_after,
+                };
+                self.delta(&order, asked, slot, watch, &mut counts).await
+            }
+        };
+        match ended {
+            Ok(mut done) => {
+                done.counts = counts;
+                Ok(done)
+            }
+            Err(source) => Err(IngestError { counts, source }),
+        }
+    }
+
+    /// Commits the bases that deltas without rows have reached: one log entry per endpoint. Tables that `skip` names are
+    /// left for the next time: a fetch of theirs that is under way would be superseded.
+    ///
+    /// Goes on with the other endpoints after an error, and returns the first one.
+    pub async fn flush_bases(&self, skip: impl Fn(&TableId) -> bool) -> Result<(), LakeError> {
+        let waiting = self.bases().waiting(skip);
+        let mut result = Ok(());
+        for (endpoint, advances) in waiting {
+            match self.sink.advance(&endpoint, &advances).await {
+                Ok(()) => self.bases().flushed(&endpoint, &advances),
+                Err(error) => result = result.and(Err(error)),
+            }
+        }
+        result
+    }
+
+    fn options(&self, order: &Order) -> FetchOptions {
+        FetchOptions {
+            limits: self.settings.limits,
+            last_seen: order.coverage.seen,
+            ..FetchOptions::new(order.lane)
+        }
+    }
+
+    /// Every change of it is whole before the lock is given back, so a panic elsewhere leaves it right.
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bases(&self) -> MutexGuard<'_, UnflushedBases> {
+        self.bases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Picks how to fetch a table: a delta where one is wanted and can be asked for, a snapshot otherwise.
+#[must_use]
+pub fn next_mode(
+    coverage: &Coverage,
+    endpoint: &Endpoint,
+    server_now_ms: i64,
+    want: Kind,
+) -> FetchMode {
+    let delta = match want {
+        Kind::Delta if endpoint.updated_after => coverage.bases.next_delta(server_now_ms),
+        Kind::Delta | Kind::Snapshot => None,
+    };
+    delta.map_or(FetchMode::Snapshot, |(tier, updated_after)| {
+        FetchMode::Delta {
+            tier,
+            updated_after,
+        }
+    })
+}
+
+/// Says whether a fresh walk may do, and tells everybody.
+fn restarts(order: &Order, walk: u32, error: &WriteError, watch: &impl Watch) -> bool {
+    match error {
+        WriteError::Fetch(error) if error.restarts() && walk < MAX_WALKS => {
+            let table = &order.table;
+            warn!(integration.id = %table.integration, endpoint = %table.endpoint, walk, error = error as &dyn std::error::Error, "a walk of {table} broke, starting again");
+            watch.step(Progress::Restarted(error));
+            true
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,89 @@
+//! Counts one walk as its events pass.
+
+use super::done::{Counts, Done, Ending};
+use super::{Progress, Watch};
+use crate::fetch::{FetchEnd, FetchMode};
+use crate::stream::{FetchError, FetchEvent, SharedSieve};
+
+/// What one walk brought so far.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pages: u64,
+    bytes: u64,
+    rows: u64,
+    /// Rows handed on.
+    pub(super) kept: u64,
+    /// Rows without a usable id.
+    pub(super) quarantined: u64,
+    /// Single rows that were found, and those nobody could tell of.
+    pub(super) asked: (u64, u64),
+    /// What the last page said.
+    pub(super) end: Option<FetchEnd>,
+}
+
+impl Tally {
+    /// Takes in an event.
+    pub(super) fn see(&mut self, event: &Result<FetchEvent, FetchError>, watch: &impl Watch) {
+        match event {
+            Ok(FetchEvent::Page { rows, bytes }) => {
+                self.pages += 1;
+                self.bytes += bytes;
+                self.rows += rows;
+                let (rows, bytes) = (*rows, *bytes);
+                watch.step(Progress::Page { rows, bytes });
+            }
+            Ok(FetchEvent::Batch(batch)) => self.kept += batch.num_rows() as u64,
+            Ok(FetchEvent::Quarantine(rows)) => self.quarantined += rows.len() as u64,
+            Ok(FetchEvent::Asked { found, unconfirmed }) => self.asked = (*found, *unconfirmed),
+            Ok(FetchEvent::End(end)) => self.end = Some(*end),
+            Err(_) => {}
+        }
+    }
+
+    /// Returns whether there is nothing to commit.
+    pub(super) fn is_empty(&self) -> bool {
+        self.kept == 0 && self.quarantined == 0
+    }
+
+    /// Counts the walk as one of which nothing became visible.
+    pub(super) fn abandon(&self, counts: &mut Counts) {
+        self.receive(counts);
+        counts.abandoned += self.rows + self.quarantined;
+    }
+
+    /// Counts the walk as one of which `committed` rows became visible; the others that were handed on had the same ids.
+    pub(super) fn commit(&self, committed: u64, sieve: Option<&SharedSieve>, counts: &mut Counts) {
+        self.receive(counts);
+        counts.committed += committed;
+        counts.repeated += self.kept.saturating_sub(committed);
+        counts.quarantined += self.quarantined;
+        if let Some(sieve) = sieve {
+            let sieve = sieve
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            counts.unchanged += sieve.unchanged();
+            counts.repeated += sieve.repeated();
+        }
+    }
+
+    /// Says what became of the table; the counts are filled in at the end.
+    pub(super) fn done(&self, mode: FetchMode, ending: Ending) -> Done {
+        Done {
+            mode,
+            base: self.end.and_then(|end| end.base),
+            counts: Counts::default(),
+            rest_values: self.end.map_or(0, |end| end.rest_values),
+            closing_rows: 0,
+            found_missing: 0,
+            unconfirmed_missing: 0,
+            ending,
+            unannounced_rows: None,
+        }
+    }
+
+    fn receive(&self, counts: &mut Counts) {
+        counts.pages += self.pages;
+        counts.bytes += self.bytes;
+        counts.received += self.rows + self.quarantined;
+    }
+}

@@ -1,0 +1,58 @@
+//! What is answered: a status and a few fixed words. Nothing that came in goes out again.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode, Version};
+
+use super::server::Answer;
+
+/// Answers with a status and words for people.
+pub(super) fn answer(status: StatusCode, words: &'static str) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from_static(words.as_bytes())));
+    *answer.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    answer.headers_mut().insert(CONTENT_TYPE, plain);
+    answer
+}
+
+/// Answers that the method is not the one.
+pub(super) fn wrong_method(allowed: &'static str) -> Answer {
+    let mut answer = answer(StatusCode::METHOD_NOT_ALLOWED, "another method\n");
+    let allowed = HeaderValue::from_static(allowed);
+    answer.headers_mut().insert(ALLOW, allowed);
+    answer
+}
+
+/// Says when to come again, in whole seconds.
+pub(super) fn later(mut answer: Answer, after: Duration) -> Answer {
+    let secs = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+    let value = HeaderValue::from(secs.max(1));
+    answer.headers_mut().insert(RETRY_AFTER, value);
+    answer
+}
+
+/// Ends the connection with the answer; HTTP/2 has other means, and forbids the header.
+pub(super) fn and_close(mut answer: Answer, version: Version) -> Answer {
+    if version < Version::HTTP_2 {
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(CONNECTION, close);
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_second_is_a_second_to_wait() {
+        for (millis, header) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (30_000, "30")] {
+            let answer = answer(StatusCode::SERVICE_UNAVAILABLE, "later\n");
+            let answer = later(answer, Duration::from_millis(millis));
+            assert_eq!(answer.headers()[RETRY_AFTER], header);
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! How long a connection may take: hyper has timers for some phases of some protocols, this one for all of them.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, sleep_until};
+
+use super::settings::Limits;
+
+/// What a connection is doing.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    state: Mutex<State>,
+    limits: Limits,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    since: Instant,
+    /// Requests that are being answered; they have time limits of their own.
+    answering: u32,
+    /// Bytes that arrive say nothing about a request: HTTP/2 has pings and window updates.
+    http2: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// A request's headers are due, or on their way.
+    Headers,
+    /// The last request is answered.
+    Idle,
+}
+
+/// Held while a request is being answered.
+#[derive(Debug)]
+pub(super) struct Beat(Arc<Pulse>);
+
+impl Pulse {
+    pub(super) fn new(limits: Limits) -> Arc<Self> {
+        let state = State {
+            phase: Phase::Headers,
+            since: Instant::now(),
+            answering: 0,
+            http2: false,
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            limits,
+        })
+    }
+
+    /// Takes in that a request's headers are complete.
+    pub(super) fn request(self: &Arc<Self>, http2: bool) -> Beat {
+        let mut state = self.state();
+        state.answering += 1;
+        state.http2 = http2;
+        drop(state);
+        Beat(Arc::clone(self))
+    }
+
+    /// Waits until the connection has taken too long over something.
+    ///
+    /// It wakes up by itself only at the end of the time it knew of, so it has to be polled after each turn of the
+    /// connection, in the same task.
+    pub(super) async fn expired(&self) {
+        let mut armed = Instant::now() + self.limits.header_time;
+        let mut sleep = pin!(sleep_until(armed));
+        poll_fn(|cx| {
+            loop {
+                let deadline = self.deadline();
+                if let Some(sooner) = deadline.filter(|deadline| *deadline < armed) {
+                    armed = sooner;
+                    sleep.as_mut().reset(armed);
+                }
+                if sleep.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                let now = Instant::now();
+                if deadline.is_some_and(|deadline| deadline <= now) {
+                    return Poll::Ready(());
+                }
+                armed = deadline.unwrap_or(now + self.limits.request_time);
+                sleep.as_mut().reset(armed);
+            }
+        })
+        .await;
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let state = self.state();
+        let allowed = match state.phase {
+            _ if state.answering > 0 => return None,
+            Phase::Headers => self.limits.header_time,
+            Phase::Idle => self.limits.idle_time,
+        };
+        Some(state.since + allowed)
+    }
+
+    /// Takes in that bytes came.
+    fn heard(&self) {
+        let mut state = self.state();
+        if state.phase == Phase::Idle && state.answering == 0 && !state.http2 {
+            (state.phase, state.since) = (Phase::Headers, Instant::now());
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Whole values only, so a panic elsewhere leaves them right.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Beat {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.answering -= 1;
+        (state.phase, state.since) = (Phase::Idle, Instant::now());
+    }
+}
+
+/// A stream whose bytes are noticed.
+#[derive(Debug)]
+pub(super) struct Heard<S> {
+    pub(super) stream: S,
+    pub(super) pulse: Arc<Pulse>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.pulse.heard();
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits::default()
+    }
+
+    async fn lasts(pulse: &Pulse) -> Duration {
+        let start = Instant::now();
+        pulse.expired().await;
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_sends_no_request_ends_with_the_time_for_headers() {
+        let pulse = Pulse::new(limits());
+        pulse.heard();
+        assert_eq!(lasts(&pulse).await, limits().header_time);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_being_answered_has_its_own_limits() {
+        let pulse = Pulse::new(limits());
+        let beat = pulse.request(false);
+        let hour = Duration::from_secs(3600);
+        assert!(tokio::time::timeout(hour, lasts(&pulse)).await.is_err());
+        drop(beat);
+        assert_eq!(lasts(&pulse).await, limits().idle_time);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_byte_of_the_next_request_starts_the_time_for_headers() {
+        let pulse = Pulse::new(limits());
+        drop(pulse.request(false));
+        let begun = async {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            pulse.heard();
+        };
+        // As bytes do, the end of the sleep wakes the task that watches.
+        let ((), lasted) = tokio::join!(begun, lasts(&pulse));
+        assert_eq!(lasted, Duration::from_secs(20) + limits().header_time);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pings_do_not_keep_an_idle_http2_connection() {
+        let pulse = Pulse::new(limits());
+        drop(pulse.request(true));
+        let pings = async {
+            for _ in 0..59 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                pulse.heard();
+            }
+        };
+        let ((), lasted) = tokio::join!(pings, lasts(&pulse));
+        assert_eq!(lasted, limits().idle_time);
+    }
+}

@@ -1,0 +1,109 @@
+//! How many unsigned requests an address may send.
+//!
+//! Only what is not signed counts, so Kombo is never told to wait because of somebody behind the same proxy.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use super::address::Neighbour;
+
+/// Addresses remembered. Beyond it, unknown ones share one allowance.
+const REMEMBERED: usize = 4096;
+
+/// A second's worth of requests for each address, filled up as time passes.
+#[derive(Debug)]
+pub(super) struct Strangers {
+    per_second: f64,
+    buckets: Mutex<HashMap<Option<Neighbour>, Bucket>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    left: f64,
+    at: Instant,
+}
+
+impl Strangers {
+    pub(super) fn new(per_second: u32) -> Self {
+        Self {
+            per_second: f64::from(per_second.max(1)),
+            buckets: Mutex::default(),
+        }
+    }
+
+    /// Takes in an unsigned request. `false` when the address has sent too many.
+    pub(super) fn allow(&self, who: Neighbour, now: Instant) -> bool {
+        // Whole values only, so a panic elsewhere leaves them right.
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut key = Some(who);
+        if buckets.len() >= REMEMBERED && !buckets.contains_key(&key) {
+            // Whoever has a full allowance again is as good as unknown.
+            buckets.retain(|_, bucket| self.filled(*bucket, now) < self.per_second);
+            if buckets.len() >= REMEMBERED {
+                key = None;
+            }
+        }
+        let full = Bucket {
+            left: self.per_second,
+            at: now,
+        };
+        let bucket = buckets.entry(key).or_insert(full);
+        bucket.left = self.filled(*bucket, now);
+        bucket.at = now;
+        let allowed = bucket.left >= 1.0;
+        if allowed {
+            bucket.left -= 1.0;
+        }
+        allowed
+    }
+
+    fn filled(&self, bucket: Bucket, now: Instant) -> f64 {
+        let passed = now.saturating_duration_since(bucket.at).as_secs_f64();
+        (bucket.left + passed * self.per_second).min(self.per_second)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
+
+    use super::*;
+
+    fn who(number: u32) -> Neighbour {
+        Neighbour::of(IpAddr::V4(Ipv4Addr::from_bits(number)))
+    }
+
+    fn allowed(strangers: &Strangers, number: u32, now: Instant) -> usize {
+        let asked = (0..100).filter(|_| strangers.allow(who(number), now));
+        asked.count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_brings_a_seconds_worth_and_no_more() {
+        let (strangers, now) = (Strangers::new(5), Instant::now());
+        assert_eq!(allowed(&strangers, 1, now), 5);
+        assert_eq!(allowed(&strangers, 1, now + Duration::from_millis(400)), 2);
+        assert_eq!(allowed(&strangers, 1, now + Duration::from_secs(3600)), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_address_does_not_use_up_what_another_may_send() {
+        let (strangers, now) = (Strangers::new(5), Instant::now());
+        assert_eq!(allowed(&strangers, 1, now), 5);
+        assert_eq!(allowed(&strangers, 2, now), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_from_everywhere_fills_no_memory() {
+        let (strangers, now) = (Strangers::new(5), Instant::now());
+        let admitted = (0..100_000).filter(|n| strangers.allow(who(*n), now));
+        assert_eq!(admitted.count(), REMEMBERED + 5);
+        let remembered = || strangers.buckets.lock().expect("no panic").len();
+        assert_eq!(remembered(), REMEMBERED + 1);
+        assert!(strangers.allow(who(7_000_000), now + Duration::from_secs(2)));
+        assert_eq!(remembered(), 1);
+    }
+}

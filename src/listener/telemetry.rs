@@ -1,0 +1,104 @@
+//! Health and metrics, on an address of their own: strangers reach the other one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::net::TcpListener;
+
+use super::answers::{answer, wrong_method};
+use super::error::ListenError;
+use super::server::{Answer, Server, Site, Visitor};
+use super::settings::Limits;
+use crate::metrics::CONTENT_TYPE as METRICS_TYPE;
+
+/// More than a few monitors are a mistake.
+const CONNECTIONS: usize = 64;
+
+/// Where `/health` and `/metrics` are answered.
+#[derive(Debug)]
+pub struct Telemetry {
+    socket: TcpListener,
+    address: SocketAddr,
+}
+
+impl Telemetry {
+    /// Listens. Refuses an address that other machines reach, unless told that this is meant.
+    pub async fn bind(address: SocketAddr, public: bool) -> Result<Self, ListenError> {
+        if !public && !address.ip().is_loopback() {
+            return Err(ListenError::Public { address });
+        }
+        let socket = super::bind_socket(address).await?;
+        Ok(Self {
+            address: socket.local_addr().unwrap_or(address),
+            socket,
+        })
+    }
+
+    /// Returns the address, with the port that was chosen for port 0.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until the shutdown comes: what `healthy` says under `/health`, what `metrics` writes under `/metrics`.
+    pub async fn serve(
+        self,
+        healthy: impl Fn() -> bool + Send + Sync + 'static,
+        metrics: impl Fn() -> String + Send + Sync + 'static,
+        shutdown: impl Future<Output = ()> + Send,
+    ) {
+        let limits = Limits {
+            connections: CONNECTIONS,
+            body_bytes: 0,
+            ..Limits::default()
+        };
+        let server = Server {
+            socket: self.socket,
+            tls: None,
+            limits,
+            behind_proxy: true,
+        };
+        let pages = Pages { healthy, metrics };
+        server.serve(Arc::new(pages), shutdown).await;
+    }
+}
+
+struct Pages<H, M> {
+    healthy: H,
+    metrics: M,
+}
+
+impl<H, M> Site for Pages<H, M>
+where
+    H: Fn() -> bool + Send + Sync + 'static,
+    M: Fn() -> String + Send + Sync + 'static,
+{
+    async fn answer(&self, _: &Visitor, request: Request<Incoming>) -> Answer {
+        let known = ["/health", "/metrics"].contains(&request.uri().path());
+        if known && ![Method::GET, Method::HEAD].contains(request.method()) {
+            return wrong_method("GET, HEAD");
+        }
+        match request.uri().path() {
+            "/health" if (self.healthy)() => page(StatusCode::OK, "application/json", HEALTHY),
+            "/health" => page(StatusCode::SERVICE_UNAVAILABLE, "application/json", ILL),
+            "/metrics" => page(StatusCode::OK, METRICS_TYPE, (self.metrics)()),
+            _ => answer(StatusCode::NOT_FOUND, "/health or /metrics\n"),
+        }
+    }
+}
+
+const HEALTHY: &str = "{\"ok\":true}";
+const ILL: &str = "{\"ok\":false}";
+
+fn page(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut page = Response::new(Full::new(body.into()));
+    *page.status_mut() = status;
+    let kind = HeaderValue::from_static(kind);
+    page.headers_mut().insert(CONTENT_TYPE, kind);
+    page
+}

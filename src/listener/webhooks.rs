@@ -1,0 +1,216 @@
+//! From a request to an answer: who sent it is known before a byte of its body is understood.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use hyper::{Method, Request, StatusCode, Version};
+use tokio::time::{Instant, timeout};
+
+use super::answers::{and_close, answer, later, wrong_method};
+use super::seldom::Seldom;
+use super::server::{Answer, Site, Visitor};
+use super::settings::Limits;
+use super::strangers::Strangers;
+use super::verifier::SharedVerifier;
+use super::{Intake, Overloaded};
+use crate::metrics::{Metrics, WebhookOutcome};
+use crate::webhook::{SignatureError, Webhook, WebhookError, parse};
+
+/// Where Kombo puts the signature.
+const SIGNATURE: &str = "x-kombo-signature";
+
+/// The type of what nobody has read.
+const UNREAD: &str = "unread";
+
+/// How often complaints of one kind are logged.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// When to come again after a shutdown: another process may have the port by then.
+const AFTER_SHUTDOWN: Duration = Duration::from_secs(5);
+
+/// The one path that takes webhooks.
+pub(super) struct Webhooks<I> {
+    path: String,
+    limits: Limits,
+    verifier: SharedVerifier,
+    intake: Arc<I>,
+    metrics: Metrics,
+    strangers: Strangers,
+    unsigned: Seldom,
+    puzzling: Seldom,
+}
+
+impl<I: Intake> Webhooks<I> {
+    pub(super) fn new(
+        path: String,
+        limits: Limits,
+        verifier: SharedVerifier,
+        intake: Arc<I>,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            path,
+            limits,
+            verifier,
+            intake,
+            metrics,
+            strangers: Strangers::new(limits.strangers_per_second),
+            unsigned: Seldom::new(COMPLAIN_EVERY),
+            puzzling: Seldom::new(COMPLAIN_EVERY),
+        }
+    }
+
+    async fn judge(&self, visitor: &Visitor, request: Request<Incoming>) -> Answer {
+        let version = request.version();
+        if visitor.is_draining() {
+            let closed = answer(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
+            return and_close(later(closed, AFTER_SHUTDOWN), version);
+        }
+        if let Err(refusal) = self.welcome(&request) {
+            return refusal;
+        }
+        let (head, body) = request.into_parts();
+        let signature = match self.signature(&head.headers) {
+            Ok(signature) => signature,
+            Err(error) => return self.stranger(visitor, error, version),
+        };
+        let body = match timeout(self.limits.body_time, self.read(body)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(refusal)) => return and_close(refusal, version),
+            Err(_) => {
+                let slow = answer(StatusCode::REQUEST_TIMEOUT, "the body took too long\n");
+                return and_close(slow, version);
+            }
+        };
+        let verifier = self.verifier.current();
+        let verified = match verifier.verify(&body, signature) {
+            Ok(verified) => verified,
+            Err(error) => return self.stranger(visitor, error, version),
+        };
+        // From here on somebody else's newcomers cannot take the place.
+        let _answering = visitor.place.answering();
+        match parse(verified) {
+            Ok(webhook) => self.hand_on(webhook).await,
+            Err(error) => self.not_understood(error),
+        }
+    }
+
+    /// Turns away what cannot be a webhook, by its headers alone.
+    fn welcome(&self, request: &Request<Incoming>) -> Result<(), Answer> {
+        let headers = request.headers();
+        if request.uri().path() != self.path {
+            return Err(answer(StatusCode::NOT_FOUND, "nothing here\n"));
+        }
+        if request.method() != Method::POST {
+            return Err(wrong_method("POST"));
+        }
+        // hyper counts them in HTTP/1.1 only.
+        if headers.len() > self.limits.headers {
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return Err(answer(status, "too many headers\n"));
+        }
+        let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
+        if encodings.any(|name| !name.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Err(answer(status, "send the body as it was signed\n"));
+        }
+        // Two lengths, and a proxy that believes the other one, would let a stranger finish somebody's request.
+        if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
+            let refusal = answer(StatusCode::BAD_REQUEST, "two lengths\n");
+            return Err(and_close(refusal, request.version()));
+        }
+        Ok(())
+    }
+
+    /// Finds the signature. One that no body could have is refused before the body is read.
+    fn signature<'a>(&self, headers: &'a HeaderMap) -> Result<&'a str, SignatureError> {
+        let mut values = headers.get_all(SIGNATURE).iter();
+        let only = values.next().ok_or(SignatureError::Missing)?;
+        if values.next().is_some() {
+            return Err(SignatureError::Malformed);
+        }
+        let text = only.to_str().map_err(|_| SignatureError::Malformed)?;
+        match self.verifier.current().verify(&[], text) {
+            Err(error @ (SignatureError::Missing | SignatureError::Malformed)) => Err(error),
+            _ => Ok(text),
+        }
+    }
+
+    async fn read(&self, body: Incoming) -> Result<Bytes, Answer> {
+        let too_long = || answer(StatusCode::PAYLOAD_TOO_LARGE, "too long\n");
+        let limit = self.limits.body_bytes;
+        if body.size_hint().lower() > limit as u64 {
+            return Err(too_long());
+        }
+        match Limited::new(body, limit).collect().await {
+            Ok(whole) => Ok(whole.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => Err(too_long()),
+            Err(_) => Err(answer(StatusCode::BAD_REQUEST, "the body broke off\n")),
+        }
+    }
+
+    async fn hand_on(&self, webhook: Webhook) -> Answer {
+        let kind = webhook.label();
+        match self.intake.take(webhook).await {
+            Ok(()) => {
+                self.metrics.notification(kind, WebhookOutcome::Accepted);
+                answer(StatusCode::OK, "ok\n")
+            }
+            Err(Overloaded { retry_after }) => {
+                self.metrics.notification(kind, WebhookOutcome::Overloaded);
+                let busy = answer(StatusCode::SERVICE_UNAVAILABLE, "overloaded\n");
+                later(busy, retry_after)
+            }
+        }
+    }
+
+    fn not_understood(&self, error: WebhookError) -> Answer {
+        let outcome = WebhookOutcome::NotUnderstood(error);
+        self.metrics.notification(UNREAD, outcome);
+        if let Some(untold) = self.puzzling.speak() {
+            tracing::warn!(%error, untold, "a webhook of Kombo's is not understood");
+        }
+        answer(StatusCode::BAD_REQUEST, "not understood\n")
+    }
+
+    /// Answers somebody who is not Kombo, or has another secret.
+    fn stranger(&self, visitor: &Visitor, error: SignatureError, version: Version) -> Answer {
+        self.metrics
+            .notification(UNREAD, WebhookOutcome::Unsigned(error));
+        if let Some(untold) = self.unsigned.speak() {
+            tracing::warn!(
+                %error,
+                untold,
+                "refused a webhook; where Kombo sent it, compare its secret with KOMBO_WEBHOOK_SECRET"
+            );
+        }
+        if self.strangers.allow(visitor.who, Instant::now()) {
+            return answer(StatusCode::UNAUTHORIZED, "signature missing or wrong\n");
+        }
+        let enough = answer(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many unsigned requests\n",
+        );
+        and_close(later(enough, Duration::from_secs(1)), version)
+    }
+}
+
+impl<I: Intake> Site for Webhooks<I> {
+    async fn answer(&self, visitor: &Visitor, request: Request<Incoming>) -> Answer {
+        let start = Instant::now();
+        self.metrics.request_received();
+        let judged = timeout(self.limits.request_time, self.judge(visitor, request)).await;
+        // Only the intake takes this long, and it may be told again.
+        let answer = judged.unwrap_or_else(|_| {
+            let busy = answer(StatusCode::SERVICE_UNAVAILABLE, "overloaded\n");
+            later(busy, Duration::from_secs(1))
+        });
+        let status = answer.status().as_u16();
+        self.metrics.response_sent(status, start.elapsed());
+        answer
+    }
+}

@@ -1,0 +1,135 @@
+//! What every source and sink of Vector's counts, under the same names, so that its dashboards and alerts fit.
+
+use prometheus_client::metrics::counter::Counter;
+
+use super::families::{Component, Counters, Shelf};
+use super::labels::{ErrorType, Stage};
+
+/// The port of rows that have an id nobody can use.
+const QUARANTINE: &str = "quarantine";
+
+/// The counters that sources and sinks share.
+#[derive(Debug)]
+pub(super) struct ComponentMetrics {
+    source: Component,
+    sink: Component,
+    pub(super) received_bytes: Counter,
+    received_events: Counter,
+    received_event_bytes: Counter,
+    sent_events: Counters,
+    sent_event_bytes: Counters,
+    errors: Counters,
+    discarded: Counter,
+    sink_received: Counter,
+    sink_sent: Counter,
+    sent_bytes: Counters,
+}
+
+/// What a fetch brought, and what became of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FetchedRows {
+    /// Pages that came in.
+    pub pages: u64,
+    /// Their bytes, unpacked.
+    pub bytes: u64,
+    /// Rows on them, those of walks that broke included.
+    pub received: u64,
+    /// Rows that are in the lake now.
+    pub committed: u64,
+    /// Rows that the lake had, word for word.
+    pub unchanged: u64,
+    /// Rows that an earlier walk of the same fetch had brought.
+    pub repeated: u64,
+    /// Rows without a usable id, put aside in the lake.
+    pub quarantined: u64,
+    /// Rows of walks that broke: they are fetched again.
+    pub abandoned: u64,
+}
+
+impl ComponentMetrics {
+    pub(super) fn new(shelf: &mut Shelf<'_>, source: &Component, sink: &Component) -> Self {
+        let mut family = |name, help| -> Counters { shelf.plain(name, help) };
+        let received_events = family(
+            "component_received_events",
+            "Rows that came in, from Kombo or from the source",
+        );
+        let sent_events = family(
+            "component_sent_events",
+            "Rows that were handed on and arrived",
+        );
+        let discarded = family(
+            "component_discarded_events",
+            "Rows not handed on; intentional ones are known, or are fetched again",
+        );
+        let received_bytes = family("component_received_bytes", "Bytes of pages, unpacked");
+        let received_event_bytes = family(
+            "component_received_event_bytes",
+            "Estimated JSON bytes of the rows that came in",
+        );
+        let sent_event_bytes = family(
+            "component_sent_event_bytes",
+            "Estimated JSON bytes of the rows handed on",
+        );
+        let errors = family("component_errors", "What went wrong, by kind and place");
+        let sent_bytes = family("component_sent_bytes", "Bytes of data files written");
+        let own = |family: &Counters, component: &Component, more: &[(&'static str, &str)]| {
+            family.get_or_create_owned(&component.labels(more))
+        };
+        // Nothing is ever lost, and the series says so from the first scrape on.
+        own(&discarded, source, &[("intentional", "false")]);
+        own(&discarded, sink, &[("intentional", "false")]);
+        Self {
+            received_bytes: own(&received_bytes, source, &[("protocol", "http")]),
+            received_events: own(&received_events, source, &[]),
+            received_event_bytes: own(&received_event_bytes, source, &[]),
+            discarded: own(&discarded, source, &[("intentional", "true")]),
+            sink_received: own(&received_events, sink, &[]),
+            sink_sent: own(&sent_events, sink, &[]),
+            source: source.clone(),
+            sink: sink.clone(),
+            sent_events,
+            sent_event_bytes,
+            errors,
+            sent_bytes,
+        }
+    }
+
+    /// Counts a fetch in one go, so that every scrape adds up.
+    pub(super) fn fetched(&self, endpoint: &str, rows: &FetchedRows) {
+        self.received_bytes.inc_by(rows.bytes);
+        self.received_events.inc_by(rows.received);
+        self.received_event_bytes.inc_by(rows.bytes);
+        self.sent(endpoint, rows.committed, rows);
+        self.sent(QUARANTINE, rows.quarantined, rows);
+        self.discarded
+            .inc_by(rows.unchanged + rows.repeated + rows.abandoned);
+    }
+
+    fn sent(&self, output: &str, count: u64, rows: &FetchedRows) {
+        if count == 0 {
+            return;
+        }
+        let labels = self.source.labels(&[("output", output)]);
+        self.sent_events.get_or_create(&labels).inc_by(count);
+        // Rows of a page are alike; weighing each would mean to write its JSON again.
+        let share = u128::from(rows.bytes) * u128::from(count) / u128::from(rows.received.max(1));
+        let bytes = u64::try_from(share).unwrap_or(u64::MAX);
+        self.sent_event_bytes.get_or_create(&labels).inc_by(bytes);
+        self.sink_received.inc_by(count);
+        self.sink_sent.inc_by(count);
+    }
+
+    pub(super) fn stored(&self, protocol: &'static str, bytes: u64) {
+        let labels = self.sink.labels(&[("protocol", protocol)]);
+        self.sent_bytes.get_or_create(&labels).inc_by(bytes);
+    }
+
+    pub(super) fn error(&self, error: ErrorType, stage: Stage) {
+        let component = match error {
+            ErrorType::WriterFailed => &self.sink,
+            _ => &self.source,
+        };
+        let more = [("error_type", error.as_str()), ("stage", stage.as_str())];
+        self.errors.get_or_create(&component.labels(&more)).inc();
+    }
+}

@@ -1,0 +1,97 @@
+//! Names, descriptions and labels: what a registry is made of.
+
+use std::borrow::Cow;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Metric, Registry};
+
+/// Label values, in the order of the family.
+pub(super) type Labels = Vec<(&'static str, String)>;
+/// Counters of one name.
+pub(super) type Counters = Family<Labels, Counter>;
+/// Gauges of one name.
+pub(super) type Gauges = Family<Labels, Float>;
+/// A gauge that holds fractions.
+pub(super) type Float = Gauge<f64, AtomicU64>;
+/// A counter of fractions.
+pub(super) type FloatCounter = Counter<f64, AtomicU64>;
+
+/// Who measures: what Vector writes beside every metric of a component.
+#[derive(Clone, Debug)]
+pub(super) struct Component {
+    pub(super) id: String,
+    pub(super) kind: &'static str,
+    pub(super) sort: &'static str,
+}
+
+impl Component {
+    /// Returns its labels, and more.
+    pub(super) fn labels(&self, more: &[(&'static str, &str)]) -> Labels {
+        let own = [
+            ("component_id", self.id.as_str()),
+            ("component_kind", self.kind),
+            ("component_type", self.sort),
+        ];
+        labels(own.iter().chain(more))
+    }
+}
+
+/// Owns labels.
+pub(super) fn labels<'a>(pairs: impl IntoIterator<Item = &'a (&'static str, &'a str)>) -> Labels {
+    let own = |&(name, value): &(&'static str, &str)| (name, value.to_owned());
+    pairs.into_iter().map(own).collect()
+}
+
+/// Registers metrics as they are made.
+pub(super) struct Shelf<'a>(pub(super) &'a mut Registry);
+
+impl Shelf<'_> {
+    /// Returns the shelf below, whose metrics all bear a component's labels.
+    pub(super) fn of(&mut self, component: &Component) -> Shelf<'_> {
+        let owned = component.labels(&[]).into_iter();
+        let labels = owned.map(|(name, value)| (Cow::Borrowed(name), Cow::Owned(value)));
+        Shelf(self.0.sub_registry_with_labels(labels))
+    }
+
+    /// Registers a metric. Counters get their `_total` when they are written.
+    pub(super) fn put<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+
+    /// Registers a metric without labels of its own.
+    pub(super) fn plain<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+        self.put(name, help, M::default())
+    }
+
+    /// Registers a histogram of seconds.
+    pub(super) fn seconds(&mut self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
+        self.put(name, help, Histogram::new(buckets.iter().copied()))
+    }
+}
+
+/// Raises a counter to a total that is counted elsewhere; a lower total, as after a reload, moves nothing.
+pub(super) fn raise(counter: &Counter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
+}
+
+/// Makes a family say exactly this, without a moment in which a scrape would see nothing.
+pub(super) fn replace(family: &Gauges, last: &mut Vec<Labels>, values: Vec<(Labels, f64)>) {
+    for (labels, value) in &values {
+        family.get_or_create(labels).set(*value);
+    }
+    let now: Vec<Labels> = values.into_iter().map(|(labels, _)| labels).collect();
+    for gone in last.iter().filter(|labels| !now.contains(labels)) {
+        family.remove(gone);
+    }
+    *last = now;
+}
+
+/// The same for fractions.
+pub(super) fn raise_float(counter: &FloatCounter, total: f64) {
+    counter.inc_by((total - counter.get()).max(0.0));
+}

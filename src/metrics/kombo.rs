@@ -1,0 +1,118 @@
+//! What only this source has: notifications, fetches, budgets and freshness.
+
+use std::sync::Mutex;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::histogram::Histogram;
+
+use super::component::FetchedRows;
+use super::families::{Counters, Float, FloatCounter, Gauges, Labels, Shelf, labels};
+use super::labels::{FetchKind, FetchResult, lane};
+use crate::fetch::Lane;
+
+/// From a webhook's answer to its rows in the lake: a group commit waits 30 s, an outage for hours.
+const COMMIT_BUCKETS: [f64; 14] = [
+    0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 120.0, 300.0, 900.0, 3600.0,
+];
+
+/// The metrics named `kombo_*`.
+#[derive(Debug)]
+pub(super) struct KomboMetrics {
+    pub(super) notifications: Counters,
+    pub(super) pending_tables: Gauges,
+    pub(super) running_fetches: Float,
+    fetches: Counters,
+    pages: Counter,
+    rows: Counters,
+    pub(super) rate_limit_wait: FloatCounter,
+    pub(super) rate_limit_remaining: Float,
+    pub(super) rate_limit_limit: Float,
+    pub(super) freshness_lag: Gauges,
+    pub(super) lagging: Mutex<Vec<Labels>>,
+    pub(super) late_tables: Float,
+    pub(super) notification_to_commit: Histogram,
+    pub(super) clock_skew: Float,
+    pub(super) unannounced_changes: Counter,
+    pub(super) integrations: Gauges,
+    pub(super) standings: Mutex<Vec<Labels>>,
+    pub(super) silent_integrations: Float,
+    pub(super) heartbeat_period: Float,
+    pub(super) stale_tables: Float,
+}
+
+impl KomboMetrics {
+    #[rustfmt::skip]
+    pub(super) fn new(shelf: &mut Shelf<'_>) -> Self {
+        let metrics = Self {
+            notifications: shelf.plain("kombo_notifications", "Webhooks, by type and what became of them"),
+            pending_tables: shelf.plain("kombo_pending_tables", "Tables that wait to be fetched"),
+            running_fetches: shelf.plain("kombo_running_fetches", "Fetches under way"),
+            fetches: shelf.plain("kombo_fetches", "Fetches that ended, by kind and result"),
+            pages: shelf.plain("kombo_pages", "Pages that came in"),
+            rows: shelf.plain("kombo_rows", "Rows that came in, by what became of them"),
+            rate_limit_wait: shelf.plain("kombo_rate_limit_wait_seconds", "Time that requests waited for the budget"),
+            rate_limit_remaining: shelf.plain("kombo_rate_limit_remaining", "Requests left in the window, as Kombo says"),
+            rate_limit_limit: shelf.plain("kombo_rate_limit_limit", "Requests in a window, as Kombo says"),
+            freshness_lag: shelf.plain("kombo_freshness_lag_seconds", "Age of the oldest base of an endpoint's tables"),
+            lagging: Mutex::default(),
+            late_tables: shelf.plain("kombo_late_tables", "Tables older than the freshness objective"),
+            notification_to_commit: shelf.seconds("kombo_notification_to_commit_seconds", "From a notification to its rows in the lake", &COMMIT_BUCKETS),
+            clock_skew: shelf.plain("kombo_clock_skew_seconds", "Kombo's clock less this machine's"),
+            unannounced_changes: shelf.plain("kombo_unannounced_changes", "Changed rows that no notification had announced"),
+            integrations: shelf.plain("kombo_integrations", "Integrations, by state"),
+            standings: Mutex::default(),
+            silent_integrations: shelf.plain("kombo_silent_integrations", "Integrations whose notifications seem lost"),
+            heartbeat_period: shelf.plain("kombo_heartbeat_period_seconds", "How often each table is asked for changes"),
+            stale_tables: shelf.plain("kombo_stale_tables", "Tables whose nested copies may be old until their next snapshot"),
+        };
+        metrics.begin();
+        metrics
+    }
+
+    /// Makes the series whose labels are known: a rate needs a zero to start from.
+    fn begin(&self) {
+        for kind in FetchKind::ALL {
+            for result in FetchResult::ALL {
+                drop(self.fetches.get_or_create(&fetch_labels(kind, result)));
+            }
+        }
+        for lane in [
+            Lane::Notified,
+            Lane::CatchUp,
+            Lane::Snapshot,
+            Lane::Backfill,
+        ] {
+            self.pending(lane, 0.0);
+        }
+        self.rows(&FetchedRows::default());
+    }
+
+    pub(super) fn pending(&self, of: Lane, tables: f64) {
+        let labels = labels(&[("lane", lane(of))]);
+        self.pending_tables.get_or_create(&labels).set(tables);
+    }
+
+    pub(super) fn ended(&self, kind: FetchKind, result: FetchResult) {
+        self.fetches
+            .get_or_create(&fetch_labels(kind, result))
+            .inc();
+    }
+
+    pub(super) fn rows(&self, rows: &FetchedRows) {
+        self.pages.inc_by(rows.pages);
+        for (result, count) in [
+            ("committed", rows.committed),
+            ("unchanged", rows.unchanged),
+            ("repeated", rows.repeated),
+            ("quarantined", rows.quarantined),
+            ("abandoned", rows.abandoned),
+        ] {
+            let labels = labels(&[("result", result)]);
+            self.rows.get_or_create(&labels).inc_by(count);
+        }
+    }
+}
+
+fn fetch_labels(kind: FetchKind, result: FetchResult) -> Labels {
+    labels(&[("kind", kind.as_str()), ("result", result.as_str())])
+}

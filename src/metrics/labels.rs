@@ -1,0 +1,180 @@
+//! The words that may stand in labels. Each list is closed, so nothing that a stranger sends can make a series.
+
+use crate::fetch::Lane;
+use crate::webhook::{SignatureError, WebhookError};
+
+/// What went wrong, in Vector's words for `error_type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorType {
+    /// A key or a connection that Kombo refuses.
+    AuthenticationFailed,
+    /// A server out of reach, or gone in mid-answer.
+    ConnectionFailed,
+    /// An answer that is no answer of Kombo's.
+    ParserFailed,
+    /// A request that Kombo refuses.
+    RequestFailed,
+    /// No answer in time.
+    TimedOut,
+    /// Rows that did not reach the lake.
+    WriterFailed,
+    /// Certificates, files or sockets of this machine.
+    IoFailed,
+    /// A configuration that was not taken.
+    ConfigurationFailed,
+}
+
+impl ErrorType {
+    /// Returns Vector's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthenticationFailed => "authentication_failed",
+            Self::ConnectionFailed => "connection_failed",
+            Self::ParserFailed => "parser_failed",
+            Self::RequestFailed => "request_failed",
+            Self::TimedOut => "timed_out",
+            Self::WriterFailed => "writer_failed",
+            Self::IoFailed => "io_failed",
+            Self::ConfigurationFailed => "configuration_failed",
+        }
+    }
+}
+
+/// Where it went wrong, in Vector's words for `stage`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Before anything was received.
+    Initializing,
+    /// Between Kombo and us.
+    Receiving,
+    /// In decoding and planning.
+    Processing,
+    /// Between us and the lake.
+    Sending,
+}
+
+impl Stage {
+    /// Returns Vector's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Initializing => "initializing",
+            Self::Receiving => "receiving",
+            Self::Processing => "processing",
+            Self::Sending => "sending",
+        }
+    }
+}
+
+/// What became of a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookOutcome {
+    /// Answered with 200.
+    Accepted,
+    /// Answered with 503: come again.
+    Overloaded,
+    /// Not from Kombo.
+    Unsigned(SignatureError),
+    /// From Kombo, and not understood.
+    NotUnderstood(WebhookError),
+}
+
+impl WebhookOutcome {
+    /// Returns a label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Overloaded => "overloaded",
+            Self::Unsigned(error) => error.as_str(),
+            Self::NotUnderstood(error) => error.as_str(),
+        }
+    }
+}
+
+/// Whether a fetch asked for changes or for everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FetchKind {
+    /// Changes.
+    Delta,
+    /// Everything.
+    Snapshot,
+}
+
+impl FetchKind {
+    pub(super) const ALL: [Self; 2] = [Self::Delta, Self::Snapshot];
+
+    /// Returns a label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delta => "delta",
+            Self::Snapshot => "snapshot",
+        }
+    }
+}
+
+/// How a fetch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FetchResult {
+    /// Its rows are in the lake.
+    Committed,
+    /// It brought nothing new.
+    Empty,
+    /// Another writer was there first.
+    Superseded,
+    /// The integration cannot be read now.
+    Parked,
+    /// The table cannot be read now: its model is off.
+    LeftOut,
+    /// It will be tried again.
+    Failed,
+}
+
+impl FetchResult {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Committed,
+        Self::Empty,
+        Self::Superseded,
+        Self::Parked,
+        Self::LeftOut,
+        Self::Failed,
+    ];
+
+    /// Returns a label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Committed => "committed",
+            Self::Empty => "empty",
+            Self::Superseded => "superseded",
+            Self::Parked => "parked",
+            Self::LeftOut => "left_out",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Returns the label of a lane.
+pub(super) fn lane(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Notified => "notified",
+        Lane::CatchUp => "catch_up",
+        Lane::Snapshot => "snapshot",
+        Lane::Backfill => "backfill",
+    }
+}
+
+/// Returns the class of a status: there are too many statuses for a series each.
+pub(super) fn status_class(status: u16) -> &'static str {
+    match status / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        5 => "5xx",
+        _ => "other",
+    }
+}

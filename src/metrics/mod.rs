@@ -1,0 +1,244 @@
+//! What the service counts, in the text form Prometheus reads. The one place that knows `prometheus-client`.
+//!
+//! Names and labels follow Vector's component specification where it has any (`component`, `process`), so that an
+//! operator's dashboards and alerts fit; what only this source has is named `kombo_*` (`kombo`). Labels come from closed
+//! lists (`labels`) or from the catalog, never from a body: a stranger cannot make a series.
+//!
+//! Rows add up in every scrape: received = sent + discarded, and what is discarded is known already or fetched again.
+
+mod component;
+mod dashboard;
+mod families;
+mod kombo;
+mod labels;
+mod process;
+
+#[cfg(test)]
+mod tests;
+
+pub use component::FetchedRows;
+pub use dashboard::dashboard;
+pub use labels::{ErrorType, FetchKind, FetchResult, Stage, WebhookOutcome};
+pub use process::ClientTotals;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::encoding::prometheus_text;
+use prometheus_client::registry::Registry;
+use tokio::time::Instant;
+
+use crate::fetch::Lane;
+use component::ComponentMetrics;
+use families::{Component, Gauges, Labels, Shelf, labels, raise_float, replace};
+use kombo::KomboMetrics;
+use process::{HttpMetrics, ProcessMetrics};
+
+/// The `Content-Type` of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
+
+/// All counters, gauges and histograms of a process. Cheap to clone; clones count together.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    /// Held while a fetch is counted and while all is written, so that no scrape sees half a fetch.
+    whole: Mutex<()>,
+    started: Instant,
+    component: ComponentMetrics,
+    kombo: KomboMetrics,
+    process: ProcessMetrics,
+    http: HttpMetrics,
+}
+
+impl Metrics {
+    /// Makes them, all at zero, for a source and a sink of these names.
+    #[must_use]
+    pub fn new(source_id: &str, sink_id: &str, version: &str) -> Self {
+        let component = |id: &str, kind, sort| {
+            let id = id.to_owned();
+            Component { id, kind, sort }
+        };
+        let source = component(source_id, "source", "kombo");
+        let sink = component(sink_id, "sink", "delta_lake");
+        let mut registry = Registry::default();
+        let mut shelf = Shelf(&mut registry);
+        let inner = Inner {
+            component: ComponentMetrics::new(&mut shelf, &source, &sink),
+            process: ProcessMetrics::new(&mut shelf, version),
+            kombo: KomboMetrics::new(&mut shelf.of(&source)),
+            http: HttpMetrics::new(&mut shelf.of(&source)),
+            whole: Mutex::default(),
+            started: Instant::now(),
+            registry,
+        };
+        Self(Arc::new(inner))
+    }
+
+    /// Writes them in Prometheus's text format, version 0.0.4.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let uptime = self.0.started.elapsed().as_secs_f64();
+        self.0.process.uptime.set(uptime);
+        let _whole = self.0.whole();
+        let mut text = String::with_capacity(16 * 1024);
+        prometheus_text::encode(&mut text, &self.0.registry).expect("a String takes every text");
+        text
+    }
+
+    /// Counts a fetch that ended: what it brought, and what became of it.
+    pub fn fetched(
+        &self,
+        endpoint: &str,
+        kind: FetchKind,
+        result: FetchResult,
+        rows: &FetchedRows,
+    ) {
+        let _whole = self.0.whole();
+        self.0.component.fetched(endpoint, rows);
+        self.0.kombo.rows(rows);
+        self.0.kombo.ended(kind, result);
+    }
+
+    /// Counts bytes of data files that a commit made part of the lake. The protocol is the scheme of the lake's URL.
+    pub fn stored(&self, protocol: &'static str, bytes: u64) {
+        self.0.component.stored(protocol, bytes);
+    }
+
+    /// Counts an error.
+    pub fn error(&self, error: ErrorType, stage: Stage) {
+        self.0.component.error(error, stage);
+    }
+
+    /// Counts a webhook. The type is [`crate::webhook::Webhook::label`], or `unread` where nothing vouches for a body.
+    pub fn notification(&self, kind: &'static str, outcome: WebhookOutcome) {
+        let labels = labels(&[("type", kind), ("outcome", outcome.as_str())]);
+        self.0.kombo.notifications.get_or_create(&labels).inc();
+    }
+
+    /// Says how many tables wait in a lane.
+    pub fn pending_tables(&self, lane: Lane, tables: usize) {
+        self.0.kombo.pending(lane, float(tables));
+    }
+
+    /// Says how many fetches are under way.
+    pub fn running_fetches(&self, fetches: usize) {
+        self.0.kombo.running_fetches.set(float(fetches));
+    }
+
+    /// Says how much of the rate limit's window is left, as Kombo's headers say.
+    pub fn rate_limit(&self, remaining: u64, limit: u64) {
+        self.0.kombo.rate_limit_remaining.set(wide(remaining));
+        self.0.kombo.rate_limit_limit.set(wide(limit));
+    }
+
+    /// Says how long requests have waited for the budget since the start, all together.
+    pub fn rate_limit_waited(&self, total: Duration) {
+        raise_float(&self.0.kombo.rate_limit_wait, total.as_secs_f64());
+    }
+
+    /// Says how old the oldest base of each endpoint is. Endpoints that are not named have none.
+    pub fn freshness<'a>(&self, lags: impl IntoIterator<Item = (&'a str, Duration)>) {
+        let kombo = &self.0.kombo;
+        let lags = lags.into_iter();
+        let values = lags.map(|(name, lag)| (labels(&[("endpoint", name)]), lag.as_secs_f64()));
+        say(&kombo.freshness_lag, &kombo.lagging, values.collect());
+    }
+
+    /// Says how many integrations are in each state. States that are not named have none.
+    pub fn integrations(&self, states: impl IntoIterator<Item = (&'static str, usize)>) {
+        let kombo = &self.0.kombo;
+        let states = states.into_iter();
+        let values = states.map(|(name, count)| (labels(&[("state", name)]), float(count)));
+        say(&kombo.integrations, &kombo.standings, values.collect());
+    }
+
+    /// Says how many tables are older than the freshness objective.
+    pub fn late_tables(&self, tables: usize) {
+        self.0.kombo.late_tables.set(float(tables));
+    }
+
+    /// Says how many tables hold nested copies that may be old.
+    pub fn stale_tables(&self, tables: usize) {
+        self.0.kombo.stale_tables.set(float(tables));
+    }
+
+    /// Says how many integrations' notifications seem lost.
+    pub fn silent_integrations(&self, integrations: usize) {
+        self.0.kombo.silent_integrations.set(float(integrations));
+    }
+
+    /// Says how often each table is asked for changes.
+    pub fn heartbeat_period(&self, period: Duration) {
+        self.0.kombo.heartbeat_period.set(period.as_secs_f64());
+    }
+
+    /// Says how far Kombo's clock is ahead of this machine's.
+    pub fn clock_skew_ms(&self, skew_ms: i64) {
+        let magnitude = Duration::from_millis(skew_ms.unsigned_abs()).as_secs_f64();
+        let sign = if skew_ms < 0 { -1.0 } else { 1.0 };
+        self.0.kombo.clock_skew.set(sign * magnitude);
+    }
+
+    /// Counts changed rows that no notification had announced.
+    pub fn unannounced_changes(&self, rows: u64) {
+        self.0.kombo.unannounced_changes.inc_by(rows);
+    }
+
+    /// Counts a notification whose rows are in the lake.
+    pub fn notification_committed(&self, after: Duration) {
+        self.0
+            .kombo
+            .notification_to_commit
+            .observe(after.as_secs_f64());
+    }
+
+    /// Counts a configuration taken while running.
+    pub fn reloaded(&self) {
+        self.0.process.reloaded.inc();
+    }
+
+    /// Counts a shutdown begun.
+    pub fn quit(&self) {
+        self.0.process.quit.inc();
+    }
+
+    /// Takes over what the client has counted since the start.
+    pub fn client(&self, totals: &ClientTotals<'_>) {
+        self.0.http.client(totals);
+    }
+
+    /// Counts a request to the listener.
+    pub fn request_received(&self) {
+        self.0.http.requests_received.inc();
+    }
+
+    /// Counts an answer of the listener.
+    pub fn response_sent(&self, status: u16, after: Duration) {
+        self.0.http.answered(status);
+        self.0.http.answer_seconds.observe(after.as_secs_f64());
+    }
+}
+
+impl Inner {
+    fn whole(&self) -> MutexGuard<'_, ()> {
+        self.whole.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn say(family: &Gauges, last: &Mutex<Vec<Labels>>, values: Vec<(Labels, f64)>) {
+    // Whole values only, so a panic elsewhere leaves them right.
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    replace(family, &mut last, values);
+}
+
+fn float(count: usize) -> f64 {
+    wide(count as u64)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
+fn wide(count: u64) -> f64 {
+    count as f64
+}

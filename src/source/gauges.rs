@@ -1,0 +1,89 @@
+//! What the metrics say of the service as it is now.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::dispatch::Dispatch;
+use crate::api::HttpApi;
+use crate::fetch::Lane;
+use crate::metrics::{ClientTotals, Metrics};
+use crate::plan::Standing;
+
+/// Lanes, the most urgent first.
+const LANES: [Lane; 4] = [
+    Lane::Notified,
+    Lane::CatchUp,
+    Lane::Snapshot,
+    Lane::Backfill,
+];
+
+impl Dispatch {
+    /// Says what waits, how fresh tables are, and how integrations stand.
+    pub(super) fn gauge(&self, metrics: &Metrics, objective: Option<Duration>, now_ms: i64) {
+        for (lane, waiting) in LANES.into_iter().zip(self.waiting_by_lane()) {
+            metrics.pending_tables(lane, waiting);
+        }
+        let period = self.heartbeats().period();
+        let objective = objective.unwrap_or(period.saturating_mul(2));
+        let (mut lags, mut late, mut stale) = (BTreeMap::<&str, Duration>::new(), 0, 0);
+        for (id, table) in self.tables() {
+            stale += usize::from(table.stale_since.is_some());
+            if table.off.is_some() {
+                continue;
+            }
+            let age = table.base.map(|base| age(base.as_millis(), now_ms));
+            // A table that was never fetched is as late as it gets.
+            late += usize::from(age.is_none_or(|age| age > objective));
+            if let Some(age) = age {
+                let lag = lags.entry(id.endpoint.as_str()).or_default();
+                *lag = age.max(*lag);
+            }
+        }
+        metrics.freshness(lags);
+        metrics.late_tables(late);
+        metrics.stale_tables(stale);
+        metrics.heartbeat_period(period);
+        let mut states: BTreeMap<Standing, usize> = BTreeMap::new();
+        let mut silent = 0;
+        for account in self.accounts() {
+            *states.entry(account.standing).or_default() += 1;
+            silent += usize::from(account.suspicion.is_some());
+        }
+        metrics.integrations(
+            states
+                .into_iter()
+                .map(|(state, count)| (state.as_str(), count)),
+        );
+        metrics.silent_integrations(silent);
+    }
+}
+
+/// Says what the client for Kombo has sent, and what is left of its budget.
+pub(super) fn gauge_traffic(api: &HttpApi, metrics: &Metrics) {
+    let (traffic, view) = (api.traffic(), api.throttle_view());
+    let classes = [("2xx", 200), ("3xx", 300), ("4xx", 400), ("5xx", 500)];
+    let responses = classes.map(|(class, status)| {
+        (
+            status,
+            traffic.responses.get(class).copied().unwrap_or_default(),
+        )
+    });
+    let errors = traffic.errors.values().sum();
+    metrics.client(&ClientTotals {
+        requests: traffic.requests,
+        responses: &responses,
+        errors,
+    });
+    if let Some((remaining, limit)) = view.remaining.zip(view.limit) {
+        metrics.rate_limit(remaining, limit);
+    }
+    metrics.rate_limit_waited(view.total_wait);
+    if let Some(skew_ms) = api.skew() {
+        metrics.clock_skew_ms(skew_ms);
+    }
+}
+
+fn age(base_ms: i64, now_ms: i64) -> Duration {
+    let age = u64::try_from(now_ms.saturating_sub(base_ms)).unwrap_or_default();
+    Duration::from_millis(age)
+}

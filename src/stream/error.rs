@@ -1,0 +1,83 @@
+//! Why a fetch stops short, by what the caller can do about it.
+
+use crate::api::ApiError;
+use crate::decode::DecodeError;
+
+/// Why a fetch did not reach its last page.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// Kombo did not give the page.
+    #[error("fetching page {page} failed")]
+    Page {
+        /// Counted from 1.
+        page: u64,
+        /// Why.
+        #[source]
+        source: ApiError,
+    },
+    /// The page could not be read.
+    #[error("decoding page {page} failed")]
+    Decode {
+        /// Counted from 1.
+        page: u64,
+        /// Why.
+        #[source]
+        source: DecodeError,
+    },
+    /// A cursor came a second time, so the walk would never end.
+    #[error("page {page} points back to a page this walk has already seen")]
+    CursorLoop {
+        /// Counted from 1.
+        page: u64,
+    },
+    /// The walk took too long for its base.
+    #[error("the walk is older than {max_age_secs} s at page {page}")]
+    TooOld {
+        /// Counted from 1.
+        page: u64,
+        /// The bound.
+        max_age_secs: u64,
+    },
+    /// A task of the fetch was stopped: the program is shutting down.
+    #[error("the fetch was stopped at page {page}")]
+    Stopped {
+        /// Counted from 1.
+        page: u64,
+    },
+}
+
+impl FetchError {
+    /// Returns whether a fresh walk from the first page may succeed at once.
+    #[must_use]
+    pub fn restarts(&self) -> bool {
+        match self {
+            Self::Page { page, source } => {
+                matches!(source, ApiError::NotJson) || (*page > 1 && source.is_dead_cursor())
+            }
+            Self::Decode { source, .. } => source.is_retryable(),
+            Self::CursorLoop { .. } | Self::TooOld { .. } => true,
+            Self::Stopped { .. } => false,
+        }
+    }
+
+    /// Returns one sentence that tells the operator what to do.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Page { source, .. } => source.advice(),
+            Self::Decode {
+                source: DecodeError::PageTooBig { .. },
+                ..
+            } => "raise request.max_page_bytes, or lower request.page_size",
+            Self::Decode { .. } => {
+                "check that the address is Kombo's and no proxy answers for it; if it is, report the endpoint to Kombo"
+            }
+            Self::CursorLoop { .. } => {
+                "run it again; if it stays, report the endpoint to Kombo: its paging does not end"
+            }
+            Self::TooOld { .. } => "raise the rate limit or fetch fewer tables at once",
+            Self::Stopped { .. } => "run it again: nothing of this fetch was committed",
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! One walk over the pages of one table: the next page is under way while the one before it is decoded.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::{FetchError, FetchOptions};
+use crate::api::{ApiError, KomboApi, Page, PageRequest};
+use crate::catalog::Endpoint;
+use crate::decode::{PageDecoder, PageSummary};
+use crate::fetch::{Fetch, FetchMode, Lane};
+use crate::ids::Cursor;
+
+/// The requests of one walk: at most one under way.
+pub(super) struct Walk<A> {
+    api: Arc<A>,
+    endpoint: Arc<Endpoint>,
+    fetch: Fetch,
+    ids: Vec<String>,
+    lane: Lane,
+    max_age: Duration,
+    started: Instant,
+    page: u64,
+    seen: HashSet<Cursor>,
+    under_way: JoinSet<Result<Page, ApiError>>,
+}
+
+impl<A: KomboApi + 'static> Walk<A> {
+    pub(super) fn new(
+        api: Arc<A>,
+        endpoint: Arc<Endpoint>,
+        fetch: &Fetch,
+        options: &FetchOptions,
+    ) -> Self {
+        Self {
+            api,
+            endpoint,
+            fetch: fetch.clone(),
+            ids: Vec::new(),
+            lane: options.lane,
+            max_age: options.max_age,
+            started: Instant::now(),
+            page: 0,
+            seen: HashSet::new(),
+            under_way: JoinSet::new(),
+        }
+    }
+
+    /// Asks for these rows alone, whenever they changed.
+    pub(super) fn of_ids(mut self, ids: Vec<String>) -> Self {
+        self.ids = ids;
+        self
+    }
+
+    /// Returns how many pages it has asked for.
+    pub(super) fn pages(&self) -> u64 {
+        self.page
+    }
+
+    /// Sends off the request for a page. Its task ends with the walk.
+    pub(super) fn ask(&mut self, cursor: Option<Cursor>) {
+        let (api, endpoint, table, lane) = (
+            Arc::clone(&self.api),
+            Arc::clone(&self.endpoint),
+            self.fetch.table.clone(),
+            self.lane,
+        );
+        let ids = self.ids.clone();
+        let updated_after = match self.fetch.mode {
+            FetchMode::Delta { updated_after, .. } if ids.is_empty() => Some(updated_after),
+            _ => None,
+        };
+        self.under_way.spawn(async move {
+            let (integration, endpoint, cursor) = (&table.integration, &*endpoint, cursor.as_ref());
+            api.page(PageRequest {
+                integration,
+                endpoint,
+                updated_after,
+                ids: &ids,
+                cursor,
+                lane,
+            })
+            .await
+        });
+    }
+
+    pub(super) async fn next_page(&mut self) -> Result<Page, FetchError> {
+        self.page += 1;
+        let page = self.page;
+        let answer = self
+            .under_way
+            .join_next()
+            .await
+            .ok_or(FetchError::Stopped { page })?;
+        answer
+            .map_err(|error| stopped(page, error))?
+            .map_err(|source| FetchError::Page { page, source })
+    }
+
+    /// Decodes a page on a blocking thread, and asks for the next one as soon as the decoder has met its cursor.
+    pub(super) async fn decode(
+        &mut self,
+        mut decoder: PageDecoder,
+        page: Page,
+    ) -> Result<(PageSummary, PageDecoder), FetchError> {
+        let number = self.page;
+        let (cursor_found, cursor) = oneshot::channel();
+        let decoding = tokio::task::spawn_blocking(move || {
+            let summary = decoder.page(&page.body, page.observed_at, |next| {
+                // The walk may be gone already; then nobody needs the cursor.
+                drop(cursor_found.send(next));
+            });
+            (summary, decoder)
+        });
+        if let Ok(Some(next)) = cursor.await {
+            self.check(&next)?;
+            self.ask(Some(next));
+        }
+        let (summary, decoder) = decoding.await.map_err(|error| stopped(number, error))?;
+        Ok((
+            summary.map_err(|source| FetchError::Decode {
+                page: number,
+                source,
+            })?,
+            decoder,
+        ))
+    }
+
+    fn check(&mut self, next: &Cursor) -> Result<(), FetchError> {
+        if !self.seen.insert(next.clone()) {
+            return Err(FetchError::CursorLoop { page: self.page });
+        }
+        if self.started.elapsed() > self.max_age {
+            return Err(FetchError::TooOld {
+                page: self.page,
+                max_age_secs: self.max_age.as_secs(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A panic goes on where it can be seen; a task that was only stopped is an error.
+fn stopped(page: u64, error: JoinError) -> FetchError {
+    match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => FetchError::Stopped { page },
+    }
+}
