@@ -60,11 +60,11 @@ class Living:
 
     def journal(self) -> list[dict[str, Any]]:
         """Returns what changed, in order."""
-        return self._list("journal")
+        return self._list("journal", "changes")
 
     def deliveries(self) -> list[dict[str, Any]]:
         """Returns the webhooks it posted, and how each was answered."""
-        return self._list("deliveries")
+        return self._list("deliveries", "deliveries")
 
     def requests(self) -> Any:
         """Returns how often it was asked, by path and kind."""
@@ -109,9 +109,9 @@ class Living:
             time.sleep(0.25)
         raise AssertionError("the twin goes on posting webhooks after its changes were paused")
 
-    def _list(self, what: str) -> list[dict[str, Any]]:
-        found = self._ask("GET", f"/twin/{what}")
-        assert isinstance(found, list), f"/twin/{what} is a list"
+    def _list(self, what: str, member: str) -> list[dict[str, Any]]:
+        found = self._ask("GET", f"/twin/{what}")[member]
+        assert isinstance(found, list), f"/twin/{what} has a list"
         return found
 
     def _post(self, what: str, body: Any = None) -> Any:

@@ -20,6 +20,7 @@ from truth import Integration, Truth
 BINARY = os.environ.get("KOMBO_SOURCE", "kombo-source")
 START_SECONDS = 60
 RUN_SECONDS = 300
+EXPORTS = {"KOMBO_API_URL", "KOMBO_API_KEY", "KOMBO_INTEGRATIONS", "KOMBO_WEBHOOK_SECRET"}
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ class Twin:
     url: str
     key: str
     truth: Truth
-    webhook_secret: str = ""
-    """What it signs its webhooks with, where it posts any."""
+    webhook_secret: str
+    """What it signs its webhooks with."""
 
     def of(self, category: str) -> list[Integration]:
         """Returns its integrations of a category."""
@@ -142,16 +143,9 @@ def running_twin(
         command = [BINARY, "twin", "--address", "127.0.0.1:0", "--truth", folder]
         command += ["--integrations", str(integrations), "--rows", str(rows), "--seed", str(seed)]
         with running([*command, *arguments], output=subprocess.PIPE) as process:
-            wanted = {"KOMBO_API_URL", "KOMBO_API_KEY", "KOMBO_INTEGRATIONS"}
-            if "--webhook-url" in arguments:
-                wanted.add("KOMBO_WEBHOOK_SECRET")
-            exports = _exports(process, wanted)
-            yield Twin(
-                exports["KOMBO_API_URL"],
-                exports["KOMBO_API_KEY"],
-                Truth(Path(folder)),
-                exports.get("KOMBO_WEBHOOK_SECRET", ""),
-            )
+            exports = _exports(process)
+            url, key = exports["KOMBO_API_URL"], exports["KOMBO_API_KEY"]
+            yield Twin(url, key, Truth(Path(folder)), exports["KOMBO_WEBHOOK_SECRET"])
 
 
 @contextmanager
@@ -197,8 +191,8 @@ def wait_until_listening(process: "subprocess.Popen[str]", port: int) -> None:
     raise AssertionError(f"nothing listens on port {port} after {START_SECONDS} s")
 
 
-def _exports(process: "subprocess.Popen[str]", wanted: set[str]) -> dict[str, str]:
-    """Reads what the twin says it serves, until all is said that is wanted; goes on reading so that its output never blocks it."""
+def _exports(process: "subprocess.Popen[str]") -> dict[str, str]:
+    """Reads what the twin says it serves; goes on reading so that its output never blocks it."""
     lines: queue.Queue[str] = queue.Queue()
 
     def read() -> None:
@@ -215,6 +209,6 @@ def _exports(process: "subprocess.Popen[str]", wanted: set[str]) -> dict[str, st
         seen.append(line)
         if found := re.fullmatch(r"export (\w+)=(\S+)\n", line):
             exports[found.group(1)] = found.group(2)
-        if wanted <= exports.keys():
+        if exports.keys() >= EXPORTS:
             return exports
     raise AssertionError(f"the twin ended early: {''.join(seen)[-2000:]}")

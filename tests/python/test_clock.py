@@ -119,7 +119,7 @@ def _no_row_is_lost(apart_ms: int, step: Step, *arguments: str) -> None:
 def _one_round(beside: Beside, number: int, step: Step) -> None:
     """Changes a row, tells both of it, and waits until both have done what they do."""
     kind = "delete" if number % 3 == 2 else "edit"
-    beside.living.change(kind, beside.integration, APPLICATIONS.path, 7 * number)
+    beside.living.change(kind, beside.integration, APPLICATIONS.path)
     beside.service.accepts(data_changed(beside.integration, ["ats_applications"]))
     step(beside)
     beside.guide.order("webhook")

@@ -91,7 +91,7 @@ def test_a_model_that_is_switched_off_parks_its_table_alone() -> None:
         service.accepts(data_changed(one.id, ["ats_tags"]))
         service.until_quiet()
         assert_newest_equal_truth(service.lake, truth, only=[TAGS])
-        living.change("edit", one.id, USERS.path, 0)
+        living.change("edit", one.id, USERS.path)
         service.accepts(data_changed(one.id, ["ats_users"]))
         service.until_quiet()
         truth = living.truth(service.folder / "truth")
@@ -140,8 +140,8 @@ def test_a_lake_out_of_reach_for_a_while_costs_time_and_no_row() -> None:
         )
         (one,) = living.twin.truth.integrations
         gate.unreachable = True
-        for number in range(4):
-            living.change("edit", one.id, TAGS.path, number)
+        for _ in range(4):
+            living.change("edit", one.id, TAGS.path)
             service.accepts(data_changed(one.id, ["ats_tags"]))
             time.sleep(OUTAGE_SECONDS / 4)
         gate.unreachable = False

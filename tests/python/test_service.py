@@ -79,6 +79,7 @@ def _twin(port: int):  # type: ignore[no-untyped-def]  # noqa: ANN202, a context
         *("--webhook-url", f"http://127.0.0.1:{port}{PATH}"),
         *("--changes-per-minute", str(CHANGES_PER_MINUTE)),
         *("--debounce-ms", "1000"),
+        "--turnover",
         integrations=INTEGRATIONS,
         rows=30,
     )

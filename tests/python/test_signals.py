@@ -93,7 +93,7 @@ def _change_and_tell(living: Living, service: Service) -> None:
     """Changes a row, tells of it, and waits until its fetch is under way."""
     (one,) = living.twin.truth.integrations
     fetches = service.metrics().total("kombo_fetches_total")
-    living.change("edit", one.id, TAGS.path, 0)
+    living.change("edit", one.id, TAGS.path)
     service.accepts(data_changed(one.id, ["ats_tags"]))
 
     def begun() -> bool:
