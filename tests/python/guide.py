@@ -74,12 +74,13 @@ def main(api_url: str, key: str, integration: str) -> None:
     """Answers orders until there are no more."""
     guide = Guide(api_url, key, integration)
     for line in sys.stdin:
-        answer: Any = {"last_fetched_at": guide.last_fetched_at}
         match line.strip():
             case "webhook":
                 guide.handle_data_changed_webhook()
+                answer: Any = guide.last_fetched_at
             case "cron":
                 guide.handle_cron_job()
+                answer = guide.last_fetched_at
             case "rows":
                 answer = guide.rows
             case other:
