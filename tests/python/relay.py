@@ -40,7 +40,7 @@ def _handler(relay: Relay) -> type[BaseHTTPRequestHandler]:
             # One after the other, so that all targets see the same order.
             with relay.lock:
                 statuses = [_pass_on(target, body, sign) for target in relay.targets]
-                relay.passed_on += 1
+                relay.passed_on += bool(statuses)
             self.send_response_only(max(statuses, default=503))
             self.send_header("Content-Length", "0")
             self.end_headers()
