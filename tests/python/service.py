@@ -20,6 +20,8 @@ SECRET = "whsec-canary-of-the-suites"
 HEALTHY_SECONDS = 60
 QUIET_SECONDS = 120
 STOP_SECONDS = 75
+# Counters count at once; how much is pending and running is said every five seconds.
+GAUGES_ARE_OLD_SECONDS = 6
 PATH = "/webhooks/kombo"
 
 
@@ -142,16 +144,27 @@ class Service:
         answer = self.post(body)
         assert answer.status == 200, f"a webhook was answered with {answer.status}"
 
+    def fetches(self) -> float:
+        """Returns how many fetches have ended since its start."""
+        return self.metrics().total("kombo_fetches_total")
+
+    def until_fetched(self, count: float, seconds: float = QUIET_SECONDS) -> None:
+        """Waits until so many fetches have ended since its start."""
+        self.until(lambda: self.fetches() >= count, f"{count:.0f} fetches have ended", seconds)
+
     def until_quiet(self, seconds: float = QUIET_SECONDS) -> None:
-        """Waits until nothing is pending and nothing runs, seen twice."""
-        seen = 0
+        """Waits until nothing is pending, nothing runs and nothing ends, for longer than gauges can be old."""
+        seen, since = -1.0, time.monotonic()
 
         def quiet() -> bool:
-            nonlocal seen
+            nonlocal seen, since
             now = self.metrics()
-            busy = now.total("kombo_pending_tables") + now.total("kombo_running_fetches")
-            seen = 0 if busy else seen + 1
-            return seen >= 2
+            ended = now.total("kombo_fetches_total")
+            if now.total("kombo_pending_tables") or now.total("kombo_running_fetches"):
+                ended = -1.0
+            if ended != seen or ended < 0:
+                seen, since = ended, time.monotonic()
+            return time.monotonic() - since > GAUGES_ARE_OLD_SECONDS
 
         self.until(quiet, "is quiet", seconds)
 

@@ -265,5 +265,6 @@ def _service(
         )
         if start:
             service.start_and_wait()
+            service.until_fetched(integrations)
             service.until_quiet()
         yield living, service

@@ -29,7 +29,6 @@ def test_webhooks_come_in_over_tls_by_both_versions_of_http() -> None:
                 )
                 assert (answer.status_code, answer.http_version) == (200, version)
                 assert client.post(service.url, content=body).status_code == 401
-        service.until_quiet()
 
 
 def test_sighup_brings_a_renewed_certificate_and_a_wrong_one_changes_nothing() -> None:
@@ -100,5 +99,5 @@ def _service() -> Iterator[Service]:
             "key_file": str(service.folder / "key.pem"),
         }
         service.start_and_wait()
-        service.until_quiet()
+        service.until_fetched(1)
         yield service
