@@ -3,8 +3,10 @@
 //! The API key is no flag: arguments show in process lists and shell histories. It comes from `$KOMBO_API_KEY` or a file.
 
 mod explain;
+mod lake;
 mod run;
 mod settings;
+mod twin_life;
 mod values;
 
 use std::ffi::OsString;
@@ -17,8 +19,10 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 pub use explain::ExplainArgs;
+pub use lake::{StatusArgs, UpkeepArgs};
 pub use run::RunArgs;
 pub use settings::SettingsArgs;
+pub use twin_life::TwinLifeArgs;
 use values::{address, duration, positive};
 
 /// From Kombo's API to Delta tables: snapshots and deltas of HRIS, ATS, LMS and assessment data.
@@ -144,6 +148,10 @@ Examples:
     Explain(ExplainArgs),
     /// List the live Parquet files of a table, for tools that do not know Delta
     Files(FilesArgs),
+    /// Say how fresh each table is, and which are late
+    Status(StatusArgs),
+    /// Merge small files, delete what nothing names any more, cut the logs short
+    Upkeep(UpkeepArgs),
     /// Serve a stand-in for Kombo on this machine, with made-up companies
     Twin(TwinArgs),
 }
@@ -262,7 +270,8 @@ pub enum FilesPart {
 Examples:
   kombo-source twin
   kombo-source twin --address 127.0.0.1:9000 --integrations 30 --rows 1000 --seed 7
-  kombo-source twin --no-rate-limit --latency-ms 40 --truth ./truth")]
+  kombo-source twin --no-rate-limit --latency-ms 40 --truth ./truth
+  kombo-source twin --changes-per-minute 60 --webhook-url http://127.0.0.1:8080/webhooks/kombo")]
 pub struct TwinArgs {
     /// Where to listen
     #[arg(short, long, value_name = "ADDRESS", default_value = "127.0.0.1:8484", value_parser = address)]
@@ -291,6 +300,9 @@ pub struct TwinArgs {
     /// Write every row it holds into this folder first, as NDJSON per integration and endpoint
     #[arg(long, value_name = "DIR")]
     pub truth: Option<PathBuf>,
+    /// How it lives.
+    #[command(flatten)]
+    pub life: TwinLifeArgs,
 }
 
 impl Args {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::args::FilesArgs;
-use super::failure::{FAILED, Failure, USAGE};
+use super::failure::{Failure, USAGE};
 use super::session::Session;
 use crate::catalog::{Catalog, Endpoint};
 use crate::ids::IntegrationId;
@@ -31,15 +31,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let endpoint = find(catalog, &args.table)?;
     let wanted = args.integration.as_deref().map(key_of).transpose()?;
-    let Some(lake) = session.existing_lake().await? else {
-        let url = &session.config.sink.lake.url;
-        let advice = "give --lake-url, or run it where kombo.yaml is";
-        return Err(Failure::new(
-            FAILED,
-            format!("there is no lake at {url}"),
-            advice,
-        ));
-    };
+    let lake = session.lake_there().await?;
     let mut lines = Vec::new();
     for &(part, name) in parts {
         let folder = lake.table_url(endpoint.name(), part);

@@ -2,6 +2,8 @@
 
 mod limit;
 
+use std::io::IsTerminal as _;
+
 use tracing::Level;
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets};
 use tracing_subscriber::fmt;
@@ -29,7 +31,9 @@ pub(super) fn start(format: LogFormat, verbosity: i16, verb: &Verb) -> RateLimit
     let ours = Targets::new()
         .with_default(LevelFilter::ERROR)
         .with_target("kombo_source", level);
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     let limit = RateLimit::default();
     let limited = ours.and(limit.clone());
     let registry = tracing_subscriber::registry();

@@ -18,7 +18,9 @@ mod queries;
 mod report;
 mod run;
 mod session;
+mod status;
 mod twin;
+mod upkeep;
 mod validate;
 mod words;
 
@@ -99,6 +101,15 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
             files_verb(&args, &global, &catalog).await?;
             true
         }
+        Verb::Status(args) => {
+            let settings = SettingsArgs::of_lake(args.lake_url.as_deref());
+            status::run(&args, &session(&global, settings.overrides(), &catalog)?).await?
+        }
+        Verb::Upkeep(args) => {
+            let settings = SettingsArgs::of_lake(args.lake_url.as_deref());
+            let session = session(&global, settings.overrides(), &catalog)?;
+            interruptible(upkeep::run(&args, &session, &catalog)).await?
+        }
         Verb::Twin(args) => {
             twin::run(&args, &catalog, interrupted()).await?;
             true
@@ -155,10 +166,7 @@ async fn files_verb(
     global: &GlobalArgs,
     catalog: &Catalog,
 ) -> Result<(), Failure> {
-    let settings = SettingsArgs {
-        lake_url: args.lake_url.clone(),
-        ..SettingsArgs::default()
-    };
+    let settings = SettingsArgs::of_lake(args.lake_url.as_deref());
     let session = session(global, settings.overrides(), catalog)?;
     let parts: &[_] = match args.part {
         Some(FilesPart::Snapshots) => &[(Part::Snapshots, "snapshots")],

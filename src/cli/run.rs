@@ -68,7 +68,7 @@ pub(super) async fn run(
     if let Some(address) = built.webhook_address {
         info!(%address, "webhooks are taken at {address}");
     }
-    let housekeeping = Housekeeping::new(lake, &session, built.notes, limit.clone());
+    let housekeeping = Housekeeping::new(lake, &session, catalog, built.notes, limit.clone());
     beside.spawn(housekeeping.run());
     let mut running = JoinSet::new();
     running.spawn(built.source);

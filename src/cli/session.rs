@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::failure::{Failure, USAGE};
+use super::failure::{FAILED, Failure, USAGE};
 use crate::api::{ApiKey, HttpApi};
 use crate::catalog::{Catalog, Endpoint};
 use crate::config::Config;
@@ -63,6 +63,16 @@ impl Session {
     pub(super) async fn existing_lake(&self) -> Result<Option<Lake>, Failure> {
         let clock = Arc::clone(&self.clock);
         Ok(Lake::open_existing(&self.config.sink.lake, clock).await?)
+    }
+
+    /// Opens the lake that has to be there; writes nothing.
+    pub(super) async fn lake_there(&self) -> Result<Lake, Failure> {
+        let there = self.existing_lake().await?;
+        there.ok_or_else(|| {
+            let message = format!("there is no lake at {}", self.config.sink.lake.url);
+            let advice = "give --lake-url, or run it where kombo.yaml is";
+            Failure::new(FAILED, message, advice)
+        })
     }
 
     /// Returns the bounds on what a page may hold.

@@ -1,14 +1,15 @@
 //! `twin`: the stand-in for Kombo, served until it is interrupted.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
 use super::args::TwinArgs;
 use super::failure::{FAILED, Failure};
 use crate::catalog::Catalog;
-use crate::company::{Oddities, World};
-use crate::twin::{SharedWorld, Twin, TwinSettings, dump_world};
+use crate::company::{Oddities, Pace, World};
+use crate::twin::{SharedWorld, Twin, TwinSettings, WebhookSettings, dump_world};
 
 /// Serves until the shutdown comes. Says on standard output where, with which key, and whose data it has.
 pub(super) async fn run(
@@ -31,18 +32,26 @@ pub(super) async fn run(
         })?;
     }
     announce(&listener, &settings, &world, args.address)?;
-    Twin::serve_world(
-        listener,
-        SharedWorld::new(world),
-        settings.latency(),
-        shutdown,
-    )
-    .await
-    .map_err(|error| cannot_listen(args.address, &error))
+    Twin::serve_with(listener, SharedWorld::new(world), &settings, shutdown)
+        .await
+        .map_err(|error| cannot_listen(args.address, &error))
 }
 
 fn settings(args: &TwinArgs) -> TwinSettings {
+    let life = &args.life;
+    let webhooks = life.webhook_url.clone().map(|target| WebhookSettings {
+        target,
+        debounce: Duration::from_millis(life.debounce_ms),
+        lost_percent: life.lose_webhooks,
+    });
+    let pace = life.changes_per_minute.map(|changes_per_minute| Pace {
+        changes_per_minute,
+        turnover: life.turnover,
+    });
     TwinSettings {
+        webhooks,
+        pace,
+        control: life.control,
         address: args.address,
         integrations: args.integrations.get(),
         rows: args.rows,
@@ -75,6 +84,7 @@ fn announce(
         .map(|integration| integration.id().as_str())
         .collect();
     println!("export KOMBO_INTEGRATIONS={}", ids.join(","));
+    println!("export KOMBO_WEBHOOK_SECRET={}", settings.webhook_secret);
     println!("# serving; the lines above tell kombo-source where. Ctrl-C ends it");
     Ok(())
 }

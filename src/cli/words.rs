@@ -32,6 +32,21 @@ pub(super) fn seconds(duration: Duration) -> String {
     }
 }
 
+/// Writes how long something has been so, roughly: `12 s`, `3 min`, `2 h 5 min`, `3 d 4 h`.
+pub(super) fn age(duration: Duration) -> String {
+    let whole = duration.as_secs();
+    let two = |large: u64, unit: &str, small: u64, part: &str| match small {
+        0 => format!("{large} {unit}"),
+        _ => format!("{large} {unit} {small} {part}"),
+    };
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min", whole / 60),
+        3600..86_400 => two(whole / 3600, "h", whole / 60 % 60, "min"),
+        _ => two(whole / 86_400, "d", whole / 3600 % 24, "h"),
+    }
+}
+
 /// Writes bytes in the unit that suits them: `812 B`, `4.2 MB`.
 pub(super) fn bytes(number: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
@@ -66,5 +81,7 @@ mod tests {
         let durations =
             [400, 12_000, 200_000, 7_500_000].map(|ms| seconds(Duration::from_millis(ms)));
         assert_eq!(durations, ["0.4 s", "12 s", "3 min 20 s", "2 h 5 min"]);
+        let ages = [9, 200, 7_500, 43_200, 273_600].map(|secs| age(Duration::from_secs(secs)));
+        assert_eq!(ages, ["9 s", "3 min", "2 h 5 min", "12 h", "3 d 4 h"]);
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::hash::{below, mix, salt};
 use super::identity::{push_id, push_loose_id};
+use super::news::Event;
 use super::refusal::Refusal;
 use super::text::push_timestamp;
 use super::words;
@@ -113,11 +114,7 @@ pub(super) fn details(integration: &Integration) -> String {
         "category": described.category,
         "status": described.status,
         "setup_status": described.setup_status,
-        "end_user": {
-            "organization_name": unescaped(words::word(words::COMPANIES, seed)),
-            "creator_email": null,
-            "origin_id": format!("tenant-{}", below(10_000, seed)),
-        },
+        "end_user": end_user(integration),
         "scope_config": {"id": loose_id(seed), "name": null},
         "data_expired_at": null,
         "created_at": timestamp(integration.customer.start_ms() - 40 * 86_400_000),
@@ -125,6 +122,41 @@ pub(super) fn details(integration: &Integration) -> String {
         "read_models": models,
         "write_actions": [],
     }))
+}
+
+/// The `data` of a webhook about an integration.
+pub(super) fn event(integration: &Integration, event: Event, now_ms: i64) -> Value {
+    let described = describe(integration);
+    let mut data = match event {
+        Event::StateChanged => json!({
+            "integration_id": integration.id.as_str(),
+            "integration_tool": described.tool,
+            "integration_category": described.category,
+            "qa_status": if described.setup_status == "COMPLETED" { "PASSED" } else { "PENDING" },
+            "setup_status": described.setup_status,
+            "state": described.status,
+            "updated_at": timestamp(now_ms),
+        }),
+        Event::Created | Event::Deleted => json!({
+            "id": integration.id.as_str(),
+            "tool": described.tool,
+            "category": described.category,
+        }),
+    };
+    data["end_user"] = end_user(integration);
+    if event == Event::Deleted {
+        data["deleted_at"] = timestamp(now_ms).into();
+    }
+    data
+}
+
+fn end_user(integration: &Integration) -> Value {
+    let seed = salt(integration.id.as_str());
+    json!({
+        "organization_name": unescaped(words::word(words::COMPANIES, seed)),
+        "creator_email": null,
+        "origin_id": format!("tenant-{}", below(10_000, seed)),
+    })
 }
 
 /// The body of `GET /check-api-key`.

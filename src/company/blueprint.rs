@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::hash::salt;
 use super::relation::{self, Link, Pattern, REACH_FIELDS, RELATIONS};
 use super::shape::{Compiler, Shape};
-use crate::catalog::{Catalog, Endpoint};
-use crate::ids::Category;
+use crate::catalog::{Catalog, Endpoint, NestedReach};
+use crate::ids::{Category, EndpointName};
 
 /// The endpoints that have as many rows as the settings say; all others have fewer.
 const BIGGEST: [&str; 4] = [
@@ -50,9 +50,12 @@ pub(super) struct Model {
     pub id_salt: u64,
     /// What its remote ids begin with.
     pub remote_prefix: &'static str,
+    /// Records at the start.
     pub count: u64,
     /// Its endpoint knows `include_deleted`.
     pub deletable: bool,
+    /// The model whose records have these as children, and how many each has.
+    pub parents: Option<(Pattern, usize)>,
 }
 
 /// A relation whose names are resolved.
@@ -88,8 +91,10 @@ pub(super) struct Listing {
     pub endpoint: Arc<Endpoint>,
     pub model: usize,
     pub shape: Shape,
-    /// The relations whose change brings a record back under `updated_after`.
+    /// The relations whose records bring this one back under `updated_after` when they change.
     pub reach: Vec<usize>,
+    /// Those whose records do so when they come or go.
+    pub linked: Vec<usize>,
 }
 
 /// Everything compiled for one category.
@@ -159,6 +164,13 @@ impl Blueprint {
             }
         }
         let ties = resolve(&relations, &mut names);
+        for relation in &relations {
+            if let Link::Parent(pattern) = relation.link
+                && let (Some(of), Some(to)) = (names.model(relation.of), names.model(relation.to))
+            {
+                models[of].parents = Some((pattern, to));
+            }
+        }
         let mut compiler = Compiler::new(catalog, &names, &ties);
         for endpoint in &endpoints {
             compiler.learn(endpoint);
@@ -181,25 +193,33 @@ impl Blueprint {
             .iter()
             .find(|listing| listing.endpoint.path == path)
     }
+
+    /// Finds what an endpoint shows.
+    pub(super) fn listing_of(&self, endpoint: &EndpointName) -> Option<&Listing> {
+        let mut listings = self.listings.iter();
+        listings.find(|listing| listing.endpoint.name() == endpoint)
+    }
 }
 
 fn listing(endpoint: &Arc<Endpoint>, names: &Names, compiler: &Compiler<'_>) -> Listing {
     let scope = compiler.scope_of(endpoint);
-    let reach = endpoint
-        .nested
-        .iter()
-        .filter(|nested| nested.changed == Some(true))
-        .filter_map(|nested| {
+    let ties = |counts: fn(&NestedReach) -> Option<bool>| {
+        let nested = endpoint.nested.iter();
+        let counted = nested.filter(|nested| counts(nested) == Some(true));
+        let ties = counted.filter_map(|nested| {
             let renamed = REACH_FIELDS.iter().find(|(path, _)| *path == nested.path);
             names.tie(&scope, renamed.map_or(&*nested.path, |(_, field)| field))
         });
+        ties.collect()
+    };
     Listing {
         endpoint: Arc::clone(endpoint),
         model: names
             .model(endpoint.name().as_str())
             .expect("every endpoint has a model"),
         shape: compiler.compile(endpoint),
-        reach: reach.collect(),
+        reach: ties(|nested| nested.changed),
+        linked: ties(|nested| nested.linked),
     }
 }
 
@@ -212,6 +232,7 @@ fn model(name: &str, rows: u64, deletable: bool) -> Model {
         remote_prefix: remote_prefix(id_name),
         count: count(name, rows),
         deletable,
+        parents: None,
     }
 }
 

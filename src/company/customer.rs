@@ -1,13 +1,14 @@
 //! One customer's data: which records there are, who belongs to whom, when each changed and whether it is gone. All of
 //! it is computed from the seed when asked; only records changed later take memory.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::blueprint::{Blueprint, Bond, Model};
 use super::hash::{at, below, choose, mix, percent};
+use super::history::{History, Past, Scope};
 use super::relation;
 use super::shape::Shape;
+use super::targets::Targets;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -16,9 +17,6 @@ pub(super) const ANONYMISED_AFTER_MS: i64 = 14 * DAY_MS;
 
 /// Of so many records one is deleted from the start.
 const DELETED_ONE_IN: u64 = 32;
-
-/// The most records a list of related ones has.
-const MOST: usize = 8;
 
 /// One customer's connection, as far as its data goes.
 #[derive(Debug)]
@@ -29,15 +27,7 @@ pub(super) struct Customer {
     start_ms: i64,
     /// Deleted rows lose their values after 14 days.
     anonymises: bool,
-    changes: HashMap<(usize, u64), Change>,
-}
-
-/// What happened to a record after the start.
-#[derive(Clone, Copy, Debug)]
-struct Change {
-    edition: u64,
-    at_ms: i64,
-    deleted: bool,
+    pub history: History,
 }
 
 /// One record, or a part of one, while its values are made.
@@ -81,37 +71,6 @@ pub(super) enum State {
     Anonymised(i64),
 }
 
-/// A few related records.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Targets {
-    items: [u64; MOST],
-    count: usize,
-}
-
-impl Targets {
-    fn push(&mut self, index: u64) {
-        if self.count < MOST && !self.as_slice().contains(&index) {
-            self.items[self.count] = index;
-            self.count += 1;
-        }
-    }
-
-    fn keep(&mut self, wanted: impl Fn(u64) -> bool) {
-        let all = *self;
-        *self = Self::default();
-        for index in all.as_slice() {
-            if wanted(*index) {
-                self.push(*index);
-            }
-        }
-    }
-
-    /// Returns their indexes.
-    pub(super) fn as_slice(&self) -> &[u64] {
-        &self.items[..self.count]
-    }
-}
-
 impl Customer {
     pub(super) fn new(
         blueprint: Arc<Blueprint>,
@@ -124,7 +83,7 @@ impl Customer {
             seed,
             start_ms,
             anonymises,
-            changes: HashMap::new(),
+            history: History::default(),
         }
     }
 
@@ -146,7 +105,7 @@ impl Customer {
     /// Returns a record.
     pub(super) fn subject(&self, model: usize, index: u64) -> Subject {
         let root = mix(mix(self.seed, self.model(model).salt), index);
-        let edition = self.change(model, index).map_or(0, |change| change.edition);
+        let edition = self.history.of(model, index).map_or(0, |past| past.edition);
         let owner = if edition == 0 {
             root
         } else {
@@ -161,40 +120,58 @@ impl Customer {
         }
     }
 
+    /// Returns how many records a model has by now. Relations that choose among all records choose among those of the
+    /// start, so that a record made later moves no other's links.
+    pub(super) fn count(&self, model: usize) -> u64 {
+        self.model(model).count + self.history.births(model)
+    }
+
+    /// Adds a record to a model, and before it the parents it needs. Returns the models of all that were made, and
+    /// their indexes, parents first.
+    pub(super) fn hire(&mut self, model: usize, now_ms: i64) -> Vec<(usize, u64)> {
+        let index = self.count(model);
+        let mut made = Vec::new();
+        if let Some((pattern, parents)) = self.model(model).parents {
+            while self.count(parents) <= relation::parent(pattern, index) {
+                made.extend(self.hire(parents, now_ms));
+            }
+        }
+        self.history.birth(model, now_ms);
+        made.push((model, index));
+        made
+    }
+
     /// Gives a record new values. Links, ids and creation stay.
     pub(super) fn edit(&mut self, model: usize, index: u64, now_ms: i64) {
-        let change = self.changes.entry((model, index)).or_insert(Change {
-            edition: 0,
-            at_ms: now_ms,
-            deleted: false,
-        });
-        change.edition += 1;
-        change.at_ms = now_ms;
+        let happen = |past: &mut Past| past.edition += 1;
+        self.history.happen(model, index, now_ms, happen);
+    }
+
+    /// Gives a record other names. All other values stay.
+    pub(super) fn rename(&mut self, model: usize, index: u64, now_ms: i64) {
+        let happen = |past: &mut Past| past.names += 1;
+        self.history.happen(model, index, now_ms, happen);
     }
 
     /// Marks a record deleted.
     pub(super) fn delete(&mut self, model: usize, index: u64, now_ms: i64) {
-        let edition = self.change(model, index).map_or(0, |change| change.edition);
-        self.changes.insert(
-            (model, index),
-            Change {
-                edition,
-                at_ms: now_ms,
-                deleted: true,
-            },
-        );
+        let happen = |past: &mut Past| past.deleted_ms = Some(now_ms);
+        self.history.happen(model, index, now_ms, happen);
     }
 
     /// Returns whether any record changed after the start.
     pub(super) fn has_changes(&self) -> bool {
-        !self.changes.is_empty()
+        !self.history.is_empty()
     }
 
-    fn change(&self, model: usize, index: u64) -> Option<&Change> {
-        if self.changes.is_empty() {
-            return None;
-        }
-        self.changes.get(&(model, index))
+    /// Returns when the customer last switched a model off or on.
+    pub(super) fn switched_ms(&self, model: usize) -> Option<i64> {
+        self.history.scope(model).map(Scope::since_ms)
+    }
+
+    /// Returns whether the customer does not let a model be read.
+    pub(super) fn is_off(&self, model: usize) -> bool {
+        matches!(self.history.scope(model), Some(Scope::Off(_)))
     }
 
     /// Returns whether a record is there at an instant.
@@ -208,12 +185,23 @@ impl Customer {
         }
     }
 
-    /// Returns when a record was deleted.
+    /// Returns when a record was deleted, by itself or because its model may no longer be read.
     pub(super) fn deleted_ms(&self, subject: Subject) -> Option<i64> {
-        let change = self.change(subject.model, subject.index);
-        if let Some(change) = change.filter(|change| change.deleted) {
-            return Some(change.at_ms);
-        }
+        let own = self.own_deleted_ms(subject);
+        own.or_else(|| match self.history.scope(subject.model) {
+            Some(Scope::Off(at)) => Some(at),
+            _ => None,
+        })
+    }
+
+    fn own_deleted_ms(&self, subject: Subject) -> Option<i64> {
+        let past = self.history.of(subject.model, subject.index);
+        past.and_then(|past| past.deleted_ms)
+            .or_else(|| self.first_deleted_ms(subject))
+    }
+
+    /// Returns when a record that was never there alive was deleted.
+    fn first_deleted_ms(&self, subject: Subject) -> Option<i64> {
         let model = self.model(subject.model);
         // One of each block, so that even a short table has some.
         let (block, slot) = (
@@ -221,7 +209,7 @@ impl Customer {
             subject.index % DELETED_ONE_IN,
         );
         let roll = mix(mix(self.seed, model.salt), !block);
-        if !model.deletable || slot != below(DELETED_ONE_IN, roll) {
+        if !model.deletable || subject.index >= model.count || slot != below(DELETED_ONE_IN, roll) {
             return None;
         }
         let roll = mix(subject.root, 11);
@@ -238,16 +226,35 @@ impl Customer {
 
     /// Returns when a record was made.
     pub(super) fn created_ms(&self, subject: Subject) -> i64 {
-        self.start_ms - 220 * DAY_MS - signed(below(1_000 * 86_400_000, mix(subject.root, 12)))
+        self.born_ms(subject).unwrap_or_else(|| {
+            self.start_ms - 220 * DAY_MS - signed(below(1_000 * 86_400_000, mix(subject.root, 12)))
+        })
+    }
+
+    /// Returns when a record was made that was not there at the start.
+    pub(super) fn born_ms(&self, subject: Subject) -> Option<i64> {
+        let nth = subject.index.checked_sub(self.model(subject.model).count)?;
+        self.history.born_ms(subject.model, nth)
     }
 
     /// Returns when a record's own values last changed.
     pub(super) fn changed_ms(&self, subject: Subject) -> i64 {
-        if let Some(change) = self.change(subject.model, subject.index) {
-            return change.at_ms;
+        let own = self.own_changed_ms(subject);
+        match self.history.scope(subject.model) {
+            Some(scope) if self.own_deleted_ms(subject).is_none() => own.max(scope.since_ms()),
+            _ => own,
         }
-        if let Some(deleted) = self.deleted_ms(subject) {
-            return deleted;
+    }
+
+    fn own_changed_ms(&self, subject: Subject) -> i64 {
+        if let Some(past) = self.history.of(subject.model, subject.index) {
+            return past.at_ms;
+        }
+        if let Some(at) = self
+            .first_deleted_ms(subject)
+            .or_else(|| self.born_ms(subject))
+        {
+            return at;
         }
         let roll = mix(subject.root, 13);
         let before = if percent(25, mix(roll, 1)) {
@@ -273,7 +280,10 @@ impl Customer {
                 let first = below(count, roll);
                 (0..count.min(4))
                     .map(|step| (first + step) % count)
-                    .find(|index| self.deleted_ms(self.subject(tie.to, *index)).is_none())
+                    .find(|index| {
+                        self.first_deleted_ms(self.subject(tie.to, *index))
+                            .is_none()
+                    })
                     .or(Some(first))
             }
             Bond::Tree(children) => subject.index.checked_sub(1).map(|above| above / children),
@@ -305,7 +315,7 @@ impl Customer {
         match tie.bond {
             Bond::Child(pattern) => {
                 for child in relation::children(pattern, subject.index) {
-                    if child < count {
+                    if child < self.count(tie.to) {
                         targets.push(child);
                     }
                 }

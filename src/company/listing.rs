@@ -29,7 +29,7 @@ pub(super) fn page(
 ) -> Result<String, Refusal> {
     check(listing, query)?;
     let customer = writer.customer;
-    let count = customer.model(listing.model).count;
+    let count = customer.count(listing.model);
     let start = match &query.cursor {
         None => 0,
         Some(cursor) => identity::find(cursor, cursor_space(customer, listing), count)
@@ -58,7 +58,7 @@ pub(super) fn all<'a>(
     writer: Writer<'a>,
     listing: &'a Listing,
 ) -> impl Iterator<Item = String> + 'a {
-    let count = writer.customer.model(listing.model).count;
+    let count = writer.customer.count(listing.model);
     (0..count).map(move |index| {
         let mut line = String::new();
         let subject = writer.customer.subject(listing.model, index);
@@ -101,6 +101,11 @@ impl Filter<'_> {
                         .reach
                         .iter()
                         .any(|tie| self.related_changed_since(*tie, subject, after))
+                    || self
+                        .listing
+                        .linked
+                        .iter()
+                        .any(|tie| self.link_changed_since(*tie, subject, after))
             }
         }
     }
@@ -111,6 +116,22 @@ impl Filter<'_> {
         let many = self.customer.many(tie, subject);
         many.as_slice().iter().any(|index| changed(*index))
             || (many.as_slice().is_empty() && self.customer.one(tie, subject).is_some_and(changed))
+    }
+
+    /// A link comes with a record made after the start and goes with its deletion; no record moves to another.
+    fn link_changed_since(&self, tie: usize, subject: Subject, after: i64) -> bool {
+        if !self.customer.has_changes() {
+            return false;
+        }
+        let to = self.customer.blueprint.ties[tie].to;
+        let many = self.customer.many(tie, subject);
+        many.as_slice().iter().any(|index| {
+            let other = self.customer.subject(to, *index);
+            let came = self.customer.born_ms(other);
+            let gone = self.customer.deleted_ms(other);
+            let latest = came.max(gone).max(self.customer.switched_ms(to));
+            latest.is_some_and(|at| at.saturating_mul(1000) > after)
+        })
     }
 
     fn changed_since(&self, subject: Subject, after: i64) -> bool {
@@ -167,11 +188,11 @@ fn chosen(
     unknown_ids_fail: bool,
 ) -> Result<Option<Vec<u64>>, Refusal> {
     let customer = writer.customer;
-    let model = customer.model(listing.model);
+    let count = customer.count(listing.model);
     let by_id = query.ids.as_ref().map(|ids| {
         let space = customer.id_space(listing.model);
         ids.iter()
-            .map(|id| identity::find(id, space, model.count))
+            .map(|id| identity::find(id, space, count))
             .collect::<Vec<_>>()
     });
     if unknown_ids_fail && by_id.iter().flatten().any(Option::is_none) {
@@ -202,7 +223,7 @@ fn with_remote_id(writer: &Writer<'_>, listing: &Listing, text: &str) -> Option<
     let number: u64 = text.strip_prefix(model.remote_prefix)?.parse().ok()?;
     let index = number
         .checked_sub(1000)
-        .filter(|index| *index < model.count)?;
+        .filter(|index| *index < writer.customer.count(listing.model))?;
     let subject = writer.customer.subject(listing.model, index);
     let column = listing
         .shape

@@ -9,22 +9,33 @@
 //! [`render`] writes a record's JSON when a page asks for it. A nested copy is written from the same record as the row
 //! it copies, so the two agree. Only records changed later take memory.
 //!
+//! A world stands still until something is changed by hand ([`World::change`]) or it is told to live ([`World::live`]):
+//! then records are hired, edited, renamed and deleted as its clock moves. [`changes`] writes each into the [`journal`] and
+//! into the [`news`], which become webhooks.
+//!
 //! Where the API is not documented: an unknown query parameter is refused; a filter on an unknown id finds nothing; a
 //! row that turns null 14 days after its deletion is not returned for that by `updated_after`.
 
 mod account;
 mod blueprint;
+mod changes;
 mod customer;
 mod hash;
+mod history;
 mod identity;
+mod journal;
+mod life;
 mod listing;
+mod news;
 mod recipe;
 mod refusal;
 mod relation;
 mod render;
 mod request;
+mod requests;
 mod settings;
 mod shape;
+mod targets;
 mod text;
 mod value;
 mod window;
@@ -35,7 +46,12 @@ mod world;
 mod tests;
 
 pub use account::Description;
+pub use changes::ChangeError;
+pub use journal::{Change, ChangeKind};
+pub use life::Pace;
+pub use news::TwinWebhook;
 pub use refusal::Refusal;
 pub use request::{TwinAnswer, TwinRequest};
+pub use requests::Requests;
 pub use settings::{Oddities, RateLimit, WorldSettings};
 pub use world::{Integration, World};

@@ -13,6 +13,15 @@ const NULL: u64 = 21;
 const ABSENT: u64 = 22;
 const LENGTH: u64 = 23;
 
+/// The fields that a new name changes.
+const NAMES: &[&str] = &[
+    "name",
+    "title",
+    "first_name",
+    "last_name",
+    "display_full_name",
+];
+
 /// Writes the records of a company as they are at one instant.
 #[derive(Clone, Copy)]
 pub(super) struct Writer<'a> {
@@ -117,9 +126,23 @@ impl Writer<'_> {
             },
             Recipe::Many(tie, element) => self.many(out, column, *tie, element, subject),
             Recipe::Value(made) => {
+                let subject = self.named(column, subject);
                 value::push(out, made, self, column.salt, subject);
             }
             own => self.part(out, own, subject.part(column.salt, 0)),
+        }
+    }
+
+    /// Returns the record as the source of its names: those go by how often it was renamed.
+    fn named(&self, column: &Column, subject: Subject) -> Subject {
+        let past = self.customer.history.of(subject.model, subject.index);
+        match past.map(|past| past.names) {
+            Some(names) if names > 0 && NAMES.contains(&&*column.name) => Subject {
+                salt: mix(subject.salt, names),
+                owner: mix(subject.owner, names),
+                ..subject
+            },
+            _ => subject,
         }
     }
 

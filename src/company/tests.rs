@@ -3,8 +3,10 @@
 mod conformance;
 mod contract;
 mod links;
+mod living;
 mod reach;
 mod refusals;
+mod telling;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -8,10 +8,13 @@ use super::blueprint::Blueprint;
 use super::customer::Customer;
 use super::hash::{mix, salt};
 use super::identity::push_id;
+use super::life::Life;
 use super::listing;
+use super::news::Event;
 use super::refusal::Refusal;
 use super::render::Writer;
 use super::request::{ListQuery, TwinAnswer, TwinRequest};
+use super::requests::Requests;
 use super::settings::WorldSettings;
 use super::window::{Allowance, Window};
 use super::words::word;
@@ -25,6 +28,11 @@ pub struct World {
     now_ms: i64,
     integrations: Vec<Integration>,
     window: Option<Window>,
+    blueprints: [Arc<Blueprint>; 4],
+    /// Integrations made so far, those gone included.
+    made: u32,
+    requests: Requests,
+    pub(super) life: Life,
 }
 
 /// One connected customer.
@@ -53,7 +61,7 @@ impl Integration {
     /// Returns its endpoints, and how many records each has, deleted ones included.
     pub fn endpoints(&self) -> impl Iterator<Item = (&Arc<Endpoint>, u64)> {
         self.customer.blueprint.listings.iter().map(|listing| {
-            let count = self.customer.model(listing.model).count;
+            let count = self.customer.count(listing.model);
             (&listing.endpoint, count)
         })
     }
@@ -72,28 +80,17 @@ impl World {
         let blueprints = Category::ALL
             .map(|category| Arc::new(Blueprint::new(catalog, category, settings.rows)));
         let integrations = (0..settings.integrations)
-            .zip(blueprints.iter().zip(TOOLS).cycle())
-            .map(|(nth, (blueprint, tools))| {
-                let seed = mix(mix(settings.seed, salt("integration")), u64::from(nth));
-                let mut id = format!("{}:", word(tools, seed));
-                push_id(&mut id, seed, u64::from(nth));
-                Integration {
-                    id: IntegrationId::new(&id).expect("a slug, a colon and base58"),
-                    customer: Customer::new(
-                        Arc::clone(blueprint),
-                        seed,
-                        settings.start_ms,
-                        settings.oddities.anonymised_rows,
-                    ),
-                    refusals: Vec::new(),
-                }
-            })
+            .map(|nth| integration(nth, &blueprints, &settings))
             .collect();
         Self {
             now_ms: settings.start_ms,
             window: settings.rate_limit.map(Window::new),
+            blueprints,
+            made: settings.integrations,
             settings,
             integrations,
+            requests: Requests::default(),
+            life: Life::default(),
         }
     }
 
@@ -115,18 +112,25 @@ impl World {
         self.now_ms
     }
 
-    /// Lets time pass.
+    /// Returns how often the API was asked what.
+    #[must_use]
+    pub fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
+    /// Lets time pass, and everything happen that is due by then.
     pub fn advance(&mut self, by: Duration) {
         let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-        self.now_ms = self.now_ms.saturating_add(by);
+        self.live_until(self.now_ms.saturating_add(by));
     }
 
     /// Moves the clock forward to this long after the start. An earlier instant changes nothing.
     pub fn advance_to(&mut self, since_start: Duration) {
         let since = i64::try_from(since_start.as_millis()).unwrap_or(i64::MAX);
-        self.now_ms = self
-            .now_ms
-            .max(self.settings.start_ms.saturating_add(since));
+        let then = self.settings.start_ms.saturating_add(since);
+        if then > self.now_ms {
+            self.live_until(then);
+        }
     }
 
     /// From now on answers this instead of rows, at one endpoint or at all of an integration. `None` ends it. Returns
@@ -146,22 +150,6 @@ impl World {
             found.refusals.push((endpoint.cloned(), refusal));
         }
         true
-    }
-
-    /// Gives one record new values, now. Returns whether there is such a record.
-    pub fn edit(&mut self, integration: &IntegrationId, endpoint: &Endpoint, index: u64) -> bool {
-        let now_ms = self.now_ms;
-        self.change(integration, endpoint, index, |customer, model| {
-            customer.edit(model, index, now_ms);
-        })
-    }
-
-    /// Marks one record deleted, now. Returns whether there is such a record.
-    pub fn delete(&mut self, integration: &IntegrationId, endpoint: &Endpoint, index: u64) -> bool {
-        let now_ms = self.now_ms;
-        self.change(integration, endpoint, index, |customer, model| {
-            customer.delete(model, index, now_ms);
-        })
     }
 
     /// Returns every record of an endpoint, one line of JSON each: what a full fetch with `include_deleted` shows now.
@@ -191,6 +179,14 @@ impl World {
 
     /// Answers a request, at the world's time.
     pub fn answer(&mut self, request: TwinRequest<'_>) -> TwinAnswer {
+        let answer = self.answer_uncounted(request);
+        let mut blueprints = self.blueprints.iter();
+        let is_list = blueprints.any(|blueprint| blueprint.listing(request.path).is_some());
+        self.requests.count(request, is_list, answer.status);
+        answer
+    }
+
+    fn answer_uncounted(&mut self, request: TwinRequest<'_>) -> TwinAnswer {
         if request.bearer != Some(self.settings.api_key.as_str()) {
             let refusal = Refusal::coded(
                 "PLATFORM.AUTHENTICATION_INVALID",
@@ -302,26 +298,48 @@ impl World {
         }
     }
 
-    fn change(
+    /// Finds an integration.
+    pub(super) fn integration(&self, id: &IntegrationId) -> Option<&Integration> {
+        self.find(id.as_str())
+    }
+
+    /// Works on an integration, where there is one.
+    pub(super) fn with<T>(
         &mut self,
-        integration: &IntegrationId,
-        endpoint: &Endpoint,
-        index: u64,
-        apply: impl FnOnce(&mut Customer, usize),
-    ) -> bool {
+        id: &IntegrationId,
+        work: impl FnOnce(&mut Integration) -> T,
+    ) -> Option<T> {
         let mut all = self.integrations.iter_mut();
-        let Some(found) = all.find(|known| known.id == *integration) else {
-            return false;
-        };
-        let customer = &mut found.customer;
-        let listing = customer.blueprint.listing(&endpoint.path);
-        match listing.map(|listing| listing.model) {
-            Some(model) if index < customer.model(model).count => {
-                apply(customer, model);
-                true
-            }
-            _ => false,
+        all.find(|known| known.id == *id).map(work)
+    }
+
+    /// Makes the next integration.
+    pub(super) fn another(&mut self, refusal: Option<Refusal>) -> IntegrationId {
+        let mut made = integration(self.made, &self.blueprints, &self.settings);
+        made.refusals.extend(refusal.map(|refusal| (None, refusal)));
+        self.made += 1;
+        let id = made.id.clone();
+        self.integrations.push(made);
+        id
+    }
+
+    /// Forgets an integration.
+    pub(super) fn remove(&mut self, id: &IntegrationId) {
+        self.integrations.retain(|known| known.id != *id);
+    }
+
+    /// Puts what happened to an integration into the news.
+    pub(super) fn announce(&mut self, event: Event, id: &IntegrationId) {
+        let mut all = self.integrations.iter();
+        if let Some(found) = all.find(|known| known.id == *id) {
+            let news = &mut self.life.news;
+            news.happened(event, found, self.settings.seed, self.now_ms);
         }
+    }
+
+    /// Moves the clock forward.
+    pub(super) fn set_now(&mut self, now_ms: i64) {
+        self.now_ms = self.now_ms.max(now_ms);
     }
 
     fn find(&self, id: &str) -> Option<&Integration> {
@@ -336,6 +354,30 @@ impl World {
             now_ms: self.now_ms,
             oddities: self.settings.oddities,
         }
+    }
+}
+
+/// Makes the n-th integration. The categories take turns.
+fn integration(
+    nth: u32,
+    blueprints: &[Arc<Blueprint>; 4],
+    settings: &WorldSettings,
+) -> Integration {
+    let seed = mix(mix(settings.seed, salt("integration")), u64::from(nth));
+    let mut turns = blueprints.iter().zip(TOOLS).cycle();
+    let turn = turns.nth(nth as usize % TOOLS.len());
+    let (blueprint, tools) = turn.expect("it never ends");
+    let mut id = format!("{}:", word(tools, seed));
+    push_id(&mut id, seed, u64::from(nth));
+    Integration {
+        id: IntegrationId::new(&id).expect("a slug, a colon and base58"),
+        customer: Customer::new(
+            Arc::clone(blueprint),
+            seed,
+            settings.start_ms,
+            settings.oddities.anonymised_rows,
+        ),
+        refusals: Vec::new(),
     }
 }
 

@@ -205,3 +205,114 @@ impl Drop for Flight {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{Category, EndpointName, IntegrationId};
+    use crate::time::ObservedAt;
+
+    fn table(name: &str) -> TableId {
+        TableId {
+            integration: IntegrationId::new(&format!("tool:{name}")).expect("an id"),
+            endpoint: EndpointName::new(Category::Ats, "tags"),
+        }
+    }
+
+    fn marks(snapshots: i64, deltas: i64) -> Marks {
+        Marks {
+            snapshots: Some(ObservedAt::from_micros(snapshots)),
+            deltas: Some(ObservedAt::from_micros(deltas)),
+        }
+    }
+
+    fn learn(memory: &mut Memory, name: &str, after: Marks, ids: &[&str]) -> bool {
+        let reader = memory.read(&table(name), marks(1, 1));
+        let rows = ids.iter().map(|id| (RowKey::of(id), 7)).collect();
+        memory.learn(&reader, after, UpdatedAfter::from_millis(5), Some(rows))
+    }
+
+    fn knows(memory: &Memory, name: &str, marks: Marks) -> bool {
+        let reader = memory.read(&table(name), marks);
+        memory.known(&reader, RowKey::of("r")) == Known::Same(7)
+    }
+
+    #[test]
+    fn what_is_known_counts_for_the_marks_of_our_last_commit_only() {
+        let mut memory = Memory::new(100);
+        assert!(learn(&mut memory, "a", marks(1, 2), &["r"]));
+        assert!(knows(&memory, "a", marks(1, 2)));
+        assert!(!knows(&memory, "a", marks(1, 3)));
+        assert!(!knows(&memory, "a", marks(2, 2)));
+        assert!(!knows(&memory, "b", marks(1, 2)), "another table");
+    }
+
+    #[test]
+    fn only_a_snapshot_of_another_process_is_reached_back_to() {
+        let mut memory = Memory::new(100);
+        let overtaken = |memory: &Memory, marks| memory.read(&table("a"), marks).overtaken;
+        assert!(!overtaken(&memory, marks(9, 9)), "nothing was left out yet");
+        learn(&mut memory, "a", marks(1, 2), &["r"]);
+        assert!(!overtaken(&memory, marks(1, 9)));
+        assert!(overtaken(&memory, marks(9, 2)));
+        assert!(overtaken(&memory, marks(9, 2)), "until a delta has done it");
+        let reader = memory.read(&table("a"), marks(9, 2));
+        memory.learn(
+            &reader,
+            marks(9, 3),
+            UpdatedAfter::from_millis(1),
+            Some(HashMap::new()),
+        );
+        assert!(!overtaken(&memory, marks(9, 3)));
+    }
+
+    #[test]
+    fn the_table_that_was_not_used_for_longest_is_forgotten_first() {
+        let mut memory = Memory::new(3 * (1 + TABLE_ROWS));
+        for name in ["a", "b", "c"] {
+            learn(&mut memory, name, marks(1, 1), &["r"]);
+        }
+        learn(&mut memory, "a", marks(1, 1), &["r"]);
+        learn(&mut memory, "d", marks(1, 1), &["r"]);
+        let known = ["a", "b", "c", "d"].map(|name| knows(&memory, name, marks(1, 1)));
+        assert_eq!(known, [true, false, true, true]);
+        assert_eq!(memory.rows, 3 * (1 + TABLE_ROWS));
+        learn(&mut memory, "e", marks(1, 1), &["r", "s", "t"]);
+        assert!(memory.rows <= memory.bound && memory.tables.len() == memory.by_use.len());
+    }
+
+    #[test]
+    fn a_table_larger_than_the_memory_is_not_remembered() {
+        let mut memory = Memory::new(TABLE_ROWS + 1);
+        learn(&mut memory, "a", marks(1, 1), &["r", "s"]);
+        assert!(memory.tables.is_empty() && memory.by_use.is_empty() && memory.rows == 0);
+    }
+
+    #[test]
+    fn a_delta_beside_a_snapshot_keeps_every_row_and_is_not_remembered() {
+        let memory = Arc::new(Mutex::new(Memory::new(100)));
+        let held = || memory.lock().expect("no panic");
+        learn(&mut held(), "a", marks(1, 1), &["r"]);
+        let before = held().read(&table("a"), marks(1, 1));
+        let flight = Flight::begin(&memory, &table("a"));
+        let beside = held().read(&table("a"), marks(1, 1));
+        let row = RowKey::of("r");
+        for reader in [&before, &beside] {
+            assert_eq!(held().known(reader, row), Known::KeepAll);
+        }
+        drop(flight);
+        for reader in [&before, &beside] {
+            assert_eq!(
+                held().known(reader, row),
+                Known::KeepAll,
+                "it was there in between"
+            );
+        }
+        assert!(knows(&held(), "a", marks(1, 1)), "it came to nothing");
+        let after = UpdatedAfter::from_millis(5);
+        assert!(!held().learn(&beside, marks(1, 2), after, Some(HashMap::new())));
+        assert!(!knows(&held(), "a", marks(1, 2)));
+        Flight::begin(&memory, &table("a")).committed();
+        assert!(!knows(&held(), "a", marks(1, 1)));
+    }
+}

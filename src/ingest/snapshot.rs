@@ -38,51 +38,46 @@ where
         counts: &mut Counts,
     ) -> Result<Done, WriteError> {
         let flight = Flight::begin(&self.memory, &order.table);
-        let mut walk = 1;
-        let (mut staged, tally) = loop {
-            match self.walk_snapshot(order, watch, counts).await {
-                Ok(walked) => break walked,
-                Err(error) if restarts(order, walk, &error, watch) => walk += 1,
-                Err(error) => return Err(error),
-            }
-        };
-        let closed = match self
+        let (mut staged, tally) = self.walk_whole(order, watch, counts).await?;
+        let closed = self
             .close(order, &mut staged, &tally, slot, watch, counts)
-            .await
-        {
-            Ok(Some(closed)) => closed,
-            Ok(None) => {
+            .await;
+        let ended = match closed {
+            Ok(Some(closed)) => self
+                .commit_snapshot(staged, flight)
+                .await
+                .map(|receipt| (receipt, closed)),
+            Ok(None) => Ok((Receipt::Superseded, Closed::default())),
+            Err(error) => Err(error),
+        };
+        let (ending, closed) = match ended {
+            Ok((
+                Receipt::Committed {
+                    version,
+                    rows,
+                    files,
+                    bytes,
+                    ..
+                },
+                closed,
+            )) => {
+                tally.commit(rows, None, counts);
+                (
+                    Ending::Committed {
+                        version,
+                        files,
+                        bytes,
+                    },
+                    closed,
+                )
+            }
+            Ok((Receipt::Superseded, closed)) => {
                 tally.abandon(counts);
-                return Ok(tally.done(FetchMode::Snapshot, Ending::Superseded));
+                (Ending::Superseded, closed)
             }
             Err(error) => {
                 tally.abandon(counts);
                 return Err(error);
-            }
-        };
-        let ending = match staged.commit().await {
-            Ok(Receipt::Committed {
-                version,
-                rows,
-                files,
-                bytes,
-                ..
-            }) => {
-                flight.committed();
-                tally.commit(rows, None, counts);
-                Ending::Committed {
-                    version,
-                    files,
-                    bytes,
-                }
-            }
-            Ok(Receipt::Superseded) => {
-                tally.abandon(counts);
-                Ending::Superseded
-            }
-            Err(error) => {
-                tally.abandon(counts);
-                return Err(WriteError::Store(error));
             }
         };
         Ok(Done {
@@ -91,6 +86,34 @@ where
             unconfirmed_missing: closed.unconfirmed,
             ..tally.done(FetchMode::Snapshot, ending)
         })
+    }
+
+    /// Until this has answered nothing is left out of the table's deltas.
+    async fn commit_snapshot(
+        &self,
+        staged: S::Staged,
+        flight: Flight,
+    ) -> Result<Receipt, WriteError> {
+        let receipt = staged.commit().await.map_err(WriteError::Store)?;
+        if matches!(receipt, Receipt::Committed { .. }) {
+            flight.committed();
+        }
+        Ok(receipt)
+    }
+
+    async fn walk_whole(
+        &self,
+        order: &Order,
+        watch: &impl Watch,
+        counts: &mut Counts,
+    ) -> Result<(S::Staged, Tally), WriteError> {
+        let mut walk = 1;
+        loop {
+            match self.walk_snapshot(order, watch, counts).await {
+                Err(error) if restarts(order, walk, &error, watch) => walk += 1,
+                walked => return walked,
+            }
+        }
     }
 
     async fn walk_snapshot(

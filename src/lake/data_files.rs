@@ -96,7 +96,7 @@ impl DataFiles {
 
     /// Uploads a file under a fresh name. A crash on any line leaves a file that no log entry names: nobody reads it. Vacuum
     /// deletes whole files; parts of an unfinished multipart upload are for the bucket's lifecycle rule.
-    async fn put(
+    pub(super) async fn put(
         &self,
         file: Option<EncodedFile>,
         partition: Partition,

@@ -50,6 +50,22 @@ pub enum LakeError {
         #[source]
         source: StoreFault,
     },
+    /// Files that nothing names could not be listed or deleted.
+    #[error("files of {table} that nothing names could not be listed or deleted")]
+    Vacuum {
+        /// The table's folder.
+        table: String,
+        /// Why.
+        #[source]
+        source: StoreFault,
+    },
+    /// The store's clock could not be read, and without it nothing is known to be old.
+    #[error("the store's clock could not be read, and without it nothing is known to be old")]
+    Clock {
+        /// Why.
+        #[source]
+        source: StoreFault,
+    },
     /// The service's notes could not be put or read. Rows and bases are not concerned.
     #[error("the notes of the service at kombo_status.json cannot be put or read")]
     Notes {
@@ -143,7 +159,11 @@ impl LakeError {
                 LogError::Damaged { .. } => "restore the table's _delta_log from a copy",
                 _ => self.fault_advice(),
             },
-            Self::Upload { .. } | Self::Download { .. } | Self::Notes { .. } => self.fault_advice(),
+            Self::Upload { .. }
+            | Self::Download { .. }
+            | Self::Vacuum { .. }
+            | Self::Clock { .. }
+            | Self::Notes { .. } => self.fault_advice(),
             Self::Parquet { .. } | Self::Columns { .. } | Self::ForeignRows { .. } => {
                 "this is a fault of kombo-source: please report it"
             }
@@ -168,6 +188,8 @@ impl LakeError {
         match self {
             Self::Upload { source, .. }
             | Self::Download { source, .. }
+            | Self::Vacuum { source, .. }
+            | Self::Clock { source }
             | Self::Notes { source } => Some(source),
             Self::Open { source } => match &**source {
                 StoreError::Folder { source } => Some(source),

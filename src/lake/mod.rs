@@ -30,6 +30,7 @@ mod settings;
 mod staging;
 mod stats;
 mod txns;
+mod upkeep;
 mod writer;
 
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub use overview::{Overview, TableOverview};
 pub use registry::Registration;
 pub use settings::LakeSettings;
 pub use staging::{Sealed, Staging};
+pub use upkeep::{TableUpkeep, UpkeepReport, UpkeepSettings};
 
 use std::collections::HashMap;
 use std::fmt;
@@ -233,12 +235,15 @@ impl Lake {
         endpoint: &Arc<Endpoint>,
         part: Part,
     ) -> Result<Option<Arc<Committer>>, LakeError> {
-        let table = part.of(endpoint.name());
-        let found = DeltaLog::exists(&self.inner.store, &table).await;
-        if !found.map_err(|source| log_error(&table, source))? {
-            return Ok(None);
+        if self.exists(&part.of(endpoint.name())).await? {
+            return self.endpoint_table(endpoint, part).await.map(Some);
         }
-        self.endpoint_table(endpoint, part).await.map(Some)
+        Ok(None)
+    }
+
+    async fn exists(&self, table: &DeltaTable) -> Result<bool, LakeError> {
+        let found = DeltaLog::exists(&self.inner.store, table).await;
+        found.map_err(|source| log_error(table, source))
     }
 
     /// Opens a Delta table, once.

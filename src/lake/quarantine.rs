@@ -32,7 +32,8 @@ impl Lake {
     }
 }
 
-fn schema() -> SchemaRef {
+/// Returns the columns of `kombo_quarantine`.
+pub(super) fn schema() -> SchemaRef {
     let text = |name: &str| Field::new(name, DataType::Utf8, false);
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     Arc::new(Schema::new(vec![

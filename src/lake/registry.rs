@@ -58,7 +58,7 @@ impl Lake {
                 operation: "REGISTER",
                 adds: written.into_iter().map(|file| file.add).collect(),
                 removes: live.iter().map(|file| RemoveFile::from(&**file)).collect(),
-                txns: Vec::new(),
+                ..Entry::default()
             };
             // Lost: another process registered something. Both its rows and ours have to be in the next attempt.
             match committer.log.commit(&state, entry).await {
@@ -69,8 +69,11 @@ impl Lake {
         }
     }
 
-    /// Returns every integration the lake knows, by key.
+    /// Returns every integration the lake knows, by key. Creates nothing.
     pub async fn registered(&self) -> Result<Vec<Registration>, LakeError> {
+        if !self.exists(&DeltaTable::Integrations).await? {
+            return Ok(Vec::new());
+        }
         let committer = self.committer(DeltaTable::Integrations, &schema()).await?;
         let state = committer.refreshed().await?;
         let stored = read_all(&committer, &state).await?;
@@ -163,7 +166,8 @@ fn aligned(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, LakeE
     RecordBatch::try_new(Arc::clone(schema), columns.collect()).map_err(|_| ENCODING)
 }
 
-fn schema() -> SchemaRef {
+/// Returns the columns of `kombo_integrations`.
+pub(super) fn schema() -> SchemaRef {
     let text = |name: &str| Field::new(name, DataType::Utf8, false);
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     Arc::new(Schema::new(vec![

@@ -5,4 +5,6 @@ mod concurrency;
 mod crash;
 mod fetches;
 mod files;
+mod staged;
 mod support;
+mod upkeep;

@@ -163,6 +163,15 @@ pub(super) fn read(
     file: Bytes,
     columns: &[&str],
 ) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + use<>, LakeError> {
+    read_by(READ_ROWS, file, columns)
+}
+
+/// Reads as [`read`] does, in batches of so many rows.
+pub(super) fn read_by(
+    rows: usize,
+    file: Bytes,
+    columns: &[&str],
+) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + Send + use<>, LakeError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|_| DECODING)?;
     let mask = if columns.is_empty() {
         ProjectionMask::all()
@@ -171,7 +180,7 @@ pub(super) fn read(
     };
     let reader = builder
         .with_projection(mask)
-        .with_batch_size(READ_ROWS)
+        .with_batch_size(rows)
         .build()
         .map_err(|_| DECODING)?;
     Ok(reader.map(|batch| batch.map_err(|_| DECODING)))

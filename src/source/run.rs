@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout_at};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::SourceError;
 use super::control::{Command, Parts};
@@ -207,7 +207,14 @@ where
         carried.count(&self.metrics);
         carried.log();
         let (fetching, ended) = carried.into_ended();
-        if let Some(latency_ms) = self.dispatch.ended(&fetching, ended, now_ms) {
+        let was_refused = self.dispatch.is_key_refused();
+        let answered = self.dispatch.ended(&fetching, ended, now_ms);
+        if self.dispatch.is_key_refused() && !was_refused {
+            error!(
+                "kombo refuses the api key: nothing is fetched until it is taken; put the right one in place and send SIGHUP"
+            );
+        }
+        if let Some(latency_ms) = answered {
             let latency = Duration::from_millis(u64::try_from(latency_ms).unwrap_or(0));
             self.metrics.notification_committed(latency);
         }
@@ -227,6 +234,8 @@ where
             self.slots = Slots::new(concurrency);
         }
         let now_ms = self.now_ms();
+        // It may be another key.
+        self.dispatch.key_tried(true, now_ms);
         self.dispatch.adopt(rules, |table| held.of(table), now_ms);
         self.metrics.reloaded();
         info!(

@@ -92,7 +92,6 @@ impl Clock for TwinClock {
 struct Running {
     door: Door,
     lake: Lake,
-    metrics: Metrics,
     stop: Option<oneshot::Sender<()>>,
     tasks: JoinSet<Result<(), SourceError>>,
     _data_dir: tempfile::TempDir,
@@ -136,12 +135,11 @@ async fn start_for(
     let config = KomboSourceConfig::new(config.source, endpoints.collect());
     let data_dir = tempfile::tempdir().expect("a folder");
     let (stop, stopped) = oneshot::channel::<()>();
-    let metrics = Metrics::new("kombo", "lake", "test");
     let context = SourceContext {
         sink: lake.clone(),
         catalog,
         clock: Arc::new(TwinClock(twin.clone())),
-        metrics: metrics.clone(),
+        metrics: Metrics::new("kombo", "lake", "test"),
         data_dir: data_dir.path().to_owned(),
         shutdown: Box::pin(async { drop(stopped.await) }),
         drain_limit: Duration::from_secs(60),
@@ -155,7 +153,6 @@ async fn start_for(
     Running {
         door,
         lake: lake.clone(),
-        metrics,
         stop: Some(stop),
         tasks,
         _data_dir: data_dir,

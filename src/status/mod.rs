@@ -1,5 +1,220 @@
 //! How fresh each table is: what the lake says, with the notes of a running service beside it.
+//!
+//! [`Status::read`] needs nothing but the lake, so it works beside a service, after one, and without any. Bases, rows and
+//! the registry come from the lake and decide what is late ([`judge`]). [`Notes`] are shown; the one thing taken from
+//! them is that a table is switched off on Kombo's side, which nobody has to be woken for.
 
+mod judge;
 mod notes;
 
+pub use judge::{Objective, Verdict};
 pub use notes::{IntegrationNote, Notes, TableNote};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::catalog::Endpoint;
+use crate::ids::{EndpointName, IntegrationId, IntegrationKey};
+use crate::lake::{Lake, LakeError, Overview, Registration, TableOverview};
+use crate::time::{Base, Tier};
+
+/// Endpoints whose logs are read at the same time.
+const READAHEAD: usize = 8;
+
+/// How fresh a lake is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The instant ages are measured at, in milliseconds since the epoch.
+    pub now_ms: i64,
+    /// What a service left, when one has run.
+    pub notes: Option<Notes>,
+    /// Every integration that is registered or has rows, by name.
+    pub integrations: Vec<IntegrationStatus>,
+}
+
+/// How fresh one integration's tables are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IntegrationStatus {
+    /// Its id, or its key when the registry does not know it.
+    pub name: String,
+    /// What the registry says: `active`, `setup_pending`, `deleted`; `unregistered` when it says nothing.
+    pub state: String,
+    /// What a service says of it.
+    pub note: IntegrationNote,
+    /// Its tables: those that were fetched, and those that a service has something to say of.
+    pub tables: Vec<TableStatus>,
+}
+
+/// How fresh one table is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableStatus {
+    /// Its endpoint.
+    pub endpoint: EndpointName,
+    /// What the logs say.
+    pub stored: TableOverview,
+    /// What a service says of it.
+    pub note: TableNote,
+    /// Whether it is as fresh as it has to be.
+    pub verdict: Verdict,
+}
+
+/// The state of an integration whose tables are fetched.
+const ACTIVE: &str = "active";
+
+impl Status {
+    /// Reads a lake's logs, its registry and the notes. Writes nothing and creates nothing.
+    pub async fn read(
+        lake: &Lake,
+        endpoints: &[Arc<Endpoint>],
+        objective: Objective,
+        now_ms: i64,
+    ) -> Result<Self, LakeError> {
+        let overviews: Vec<(Arc<Endpoint>, Overview)> = stream::iter(endpoints)
+            .map(async |endpoint| {
+                let overview = lake.overview(endpoint).await?;
+                Ok::<_, LakeError>(overview.map(|overview| (Arc::clone(endpoint), overview)))
+            })
+            .buffered(READAHEAD)
+            .try_filter_map(async |read| Ok(read))
+            .try_collect()
+            .await?;
+        let registered = lake.registered().await?;
+        let notes = lake.read_status().await?;
+        let notes = notes.and_then(|bytes| Notes::from_bytes(&bytes));
+        Ok(Self::of(&overviews, registered, notes, objective, now_ms))
+    }
+
+    /// Puts together what was read.
+    fn of(
+        overviews: &[(Arc<Endpoint>, Overview)],
+        registered: Vec<Registration>,
+        notes: Option<Notes>,
+        objective: Objective,
+        now_ms: i64,
+    ) -> Self {
+        let objective = objective.with(notes.as_ref());
+        let mut by_key = Gathered::new(registered, notes.as_ref());
+        for (endpoint, overview) in overviews {
+            for (key, stored) in &overview.tables {
+                by_key.add(key, endpoint, *stored);
+            }
+            by_key.add_noted(endpoint);
+        }
+        let recent = notes
+            .as_ref()
+            .is_some_and(|notes| objective.is_recent(notes, now_ms));
+        let mut integrations: Vec<_> = by_key
+            .integrations
+            .into_values()
+            .map(|(mut integration, endpoints)| {
+                let parked = integration.state != ACTIVE;
+                for (table, endpoint) in integration.tables.iter_mut().zip(endpoints) {
+                    table.verdict = objective.judge(table, &endpoint, parked, recent, now_ms);
+                }
+                integration
+            })
+            .collect();
+        integrations.sort_by(|a, b| a.name.cmp(&b.name));
+        Self {
+            now_ms,
+            notes,
+            integrations,
+        }
+    }
+
+    /// Returns the tables that are older than they may be.
+    pub fn late(&self) -> impl Iterator<Item = (&IntegrationStatus, &TableStatus)> {
+        let all = self.integrations.iter();
+        let all = all.flat_map(|one| one.tables.iter().map(move |table| (one, table)));
+        all.filter(|(_, table)| matches!(table.verdict, Verdict::Late { .. }))
+    }
+}
+
+impl TableStatus {
+    /// Returns the instant up to which the lake has everything of the table.
+    #[must_use]
+    pub fn base(&self) -> Option<Base> {
+        self.stored.coverage.bases.get(Tier::Ordinary)
+    }
+}
+
+/// Integrations by key while their tables are gathered, each table with its endpoint.
+struct Gathered<'a> {
+    integrations: BTreeMap<IntegrationKey, (IntegrationStatus, Vec<Arc<Endpoint>>)>,
+    notes: Option<&'a Notes>,
+    tables: BTreeMap<(IntegrationKey, &'a str), &'a TableNote>,
+}
+
+impl<'a> Gathered<'a> {
+    fn new(registered: Vec<Registration>, notes: Option<&'a Notes>) -> Self {
+        let tables = notes.into_iter().flat_map(|notes| &notes.tables);
+        let tables = tables.filter_map(|note| {
+            let integration = IntegrationId::new(&note.integration).ok()?;
+            Some(((integration.key(), note.endpoint.as_str()), note))
+        });
+        let mut gathered = Self {
+            integrations: BTreeMap::new(),
+            notes,
+            tables: tables.collect(),
+        };
+        for known in registered {
+            let key = known.integration.key();
+            let one = gathered.named(known.integration.to_string(), known.state);
+            gathered.integrations.insert(key, (one, Vec::new()));
+        }
+        gathered
+    }
+
+    fn named(&self, name: String, state: String) -> IntegrationStatus {
+        let note = self.notes.and_then(|notes| notes.integrations.get(&name));
+        IntegrationStatus {
+            note: note.cloned().unwrap_or_default(),
+            tables: Vec::new(),
+            name,
+            state,
+        }
+    }
+
+    fn add(&mut self, key: &IntegrationKey, endpoint: &Arc<Endpoint>, stored: TableOverview) {
+        let note = self.tables.get(&(key.clone(), endpoint.name().as_str()));
+        let note = note.map(|note| TableNote::clone(note)).unwrap_or_default();
+        let unknown = self.named(key.to_string(), "unregistered".to_owned());
+        let known = self.integrations.entry(key.clone());
+        let (one, endpoints) = known.or_insert((unknown, Vec::new()));
+        endpoints.push(Arc::clone(endpoint));
+        one.tables.push(TableStatus {
+            endpoint: endpoint.name().clone(),
+            stored,
+            note,
+            verdict: Verdict::Unfetched,
+        });
+    }
+
+    /// Adds the tables of an endpoint that a service speaks of and that have nothing committed yet.
+    fn add_noted(&mut self, endpoint: &Arc<Endpoint>) {
+        let noted = self
+            .tables
+            .keys()
+            .filter(|(_, name)| *name == endpoint.name().as_str());
+        let noted: BTreeSet<IntegrationKey> = noted.map(|(key, _)| key.clone()).collect();
+        for key in noted {
+            let is_there = |(one, _): &(IntegrationStatus, _)| {
+                one.tables
+                    .iter()
+                    .any(|table| table.endpoint == *endpoint.name())
+            };
+            if self
+                .integrations
+                .get(&key)
+                .is_some_and(|known| !is_there(known))
+            {
+                self.add(&key, endpoint, TableOverview::default());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

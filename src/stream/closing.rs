@@ -23,11 +23,11 @@ use crate::time::ObservedAt;
 /// Ids in one request: an address stays below 3 KB.
 const IDS_PER_REQUEST: usize = 100;
 
-/// Walks `delta` and asks for the ids it does not bring, of those that are missing; `delta` is `None` where the endpoint
-/// cannot be asked for changes.
+/// Asks for the ids that are missing, then walks `delta`, where the endpoint can be asked for changes.
 ///
-/// Every row is kept: it was observed after the snapshot's. The end carries no base, since a snapshot that is not
-/// committed may yet leave a gap before it.
+/// In this order, since the walk is what the snapshot's age is counted from: the less passes between it and the commit,
+/// the less another process can say meanwhile that the snapshot sets back. Every row is kept: it was observed after the
+/// snapshot's. The end carries no base, since a snapshot that is not committed may yet leave a gap before it.
 pub fn closing<A: KomboApi + 'static>(
     api: Arc<A>,
     endpoint: Arc<Endpoint>,
@@ -40,30 +40,30 @@ pub fn closing<A: KomboApi + 'static>(
         let mut options = options;
         let seen = options.last_seen.unwrap_or(ObservedAt::from_micros(i64::MIN));
         let mut end = FetchEnd { base: None, seen, pages: 0, rows: 0, quarantined: 0, rest_values: 0 };
-        let mut missing: HashSet<String> = missing.into_iter().collect();
-        if walked {
-            let sieve = Arc::new(Mutex::new(Sieve::keeping(options.remembered_rows)));
-            let (api, endpoint) = (Arc::clone(&api), Arc::clone(&endpoint));
-            for await event in fetch(api, endpoint, delta.clone(), options.clone(), Some(sieve)) {
-                match event? {
-                    FetchEvent::End(walked) => end = FetchEnd { base: None, ..walked },
-                    event => {
-                        if let FetchEvent::Batch(batch) = &event {
-                            found(&mut missing, batch);
-                        }
-                        yield event;
-                    }
-                }
-            }
-        }
-        options.last_seen = Some(end.seen);
-        let mut reads = Reads::new(api, endpoint, delta, options, missing);
+        let (for_reads, columns) = (Arc::clone(&api), Arc::clone(&endpoint));
+        let mut reads = Reads::new(for_reads, columns, delta.clone(), options.clone(), missing);
         while let Some(events) = reads.next(&mut end).await? {
             for event in events {
                 yield event;
             }
         }
         yield FetchEvent::Asked { found: reads.found, unconfirmed: reads.unconfirmed };
+        if walked {
+            options.last_seen = Some(end.seen);
+            let sieve = Arc::new(Mutex::new(Sieve::keeping(options.remembered_rows)));
+            for await event in fetch(api, endpoint, delta, options, Some(sieve)) {
+                match event? {
+                    FetchEvent::End(walk) => {
+                        end.seen = walk.seen;
+                        end.pages += walk.pages;
+                        end.rows += walk.rows;
+                        end.quarantined += walk.quarantined;
+                        end.rest_values += walk.rest_values;
+                    }
+                    event => yield event,
+                }
+            }
+        }
         yield FetchEvent::End(end);
     }
 }
@@ -99,10 +99,8 @@ impl<A: KomboApi + 'static> Reads<A> {
         endpoint: Arc<Endpoint>,
         fetch: Fetch,
         options: FetchOptions,
-        missing: HashSet<String>,
+        ids: Vec<String>,
     ) -> Self {
-        let mut ids: Vec<String> = missing.into_iter().collect();
-        ids.sort_unstable();
         let mut decoder = PageDecoder::new(Arc::clone(&endpoint), &fetch, options.limits);
         if let Some(last) = options.last_seen {
             decoder = decoder.with_last_seen(last);

@@ -1,14 +1,15 @@
 //! The twin as an implementation of the API trait: no network, no waiting, and a clock that only the test moves.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use url::form_urlencoded::Serializer;
 
+use super::clock::WorldClock;
 use super::serve::SharedWorld;
 use crate::api::{ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest, ReadModel};
-use crate::company::{TwinAnswer, TwinRequest, World};
+use crate::company::{TwinAnswer, TwinRequest, TwinWebhook, World};
 use crate::ids::IntegrationId;
 use crate::time::{Base, ObservedAt, ServerClock, parse_http_date};
 
@@ -17,6 +18,8 @@ use crate::time::{Base, ObservedAt, ServerClock, parse_http_date};
 pub struct TwinApi {
     world: SharedWorld,
     clock: Arc<Mutex<ServerClock>>,
+    /// What moves the world; nothing but the test where there is none.
+    time: Option<WorldClock>,
 }
 
 impl TwinApi {
@@ -32,7 +35,30 @@ impl TwinApi {
         Self {
             world,
             clock: Arc::default(),
+            time: None,
         }
+    }
+
+    /// From now on the world's time passes as Tokio's does, paused or not, and what is due happens before each answer.
+    #[must_use]
+    pub fn keeping_time(mut self) -> Self {
+        self.time = Some(WorldClock::start(&self.world));
+        self
+    }
+
+    /// Takes the webhooks that are due, as [`World::webhooks`] does, at the time it is now.
+    #[must_use]
+    pub fn webhooks(&self, pause: Duration) -> Vec<TwinWebhook> {
+        self.now().webhooks(pause)
+    }
+
+    /// Waits for the world, at the time it is now.
+    fn now(&self) -> MutexGuard<'_, World> {
+        let mut world = self.world.lock();
+        if let Some(time) = &self.time {
+            time.keep(&mut world);
+        }
+        world
     }
 
     /// Returns the world, to look at it, change it, or let its time pass.
@@ -49,7 +75,7 @@ impl TwinApi {
         integration: Option<&IntegrationId>,
         with_cursor: bool,
     ) -> Result<(TwinAnswer, Duration), ApiError> {
-        let mut world = self.world.lock();
+        let mut world = self.now();
         let key = world.settings().api_key.clone();
         let answer = world.answer(TwinRequest {
             path,

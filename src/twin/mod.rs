@@ -2,17 +2,24 @@
 //!
 //! `company` has the data and the contract; this room gives it a clock and a door. [`Twin`] serves a world over HTTP on
 //! loopback, its clock driven by real time. [`TwinApi`] answers through the trait of the API client, without a network
-//! and with a clock that the test moves. [`dump_truth`] writes what a right fetch brings, for tests to compare with.
+//! and with a clock that the test moves. A served world can live: then the [`herald`] signs its
+//! webhooks and sends them to a [`WebhookTarget`], and [`control`] lets a test look and meddle. [`dump_truth`] writes what a right fetch brings, for tests to compare with.
 
 mod api;
+mod clock;
+mod control;
+mod herald;
 mod serve;
 mod settings;
+mod target;
 mod truth;
 
 #[cfg(test)]
 mod tests;
 
 pub use api::TwinApi;
+pub use herald::{Deliveries, Delivery, Fate};
 pub use serve::{SharedWorld, Twin};
-pub use settings::TwinSettings;
+pub use settings::{TwinSettings, WebhookSettings};
+pub use target::{TargetError, WebhookTarget};
 pub use truth::{dump_truth, dump_world};

@@ -11,10 +11,13 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
-use tokio::time::Instant;
 
+use super::clock::WorldClock;
+use super::control;
+use super::herald::{Deliveries, proclaim};
 use super::settings::TwinSettings;
-use crate::company::{TwinAnswer, TwinRequest, World};
+use crate::company::{Pace, TwinAnswer, TwinRequest, World};
+use crate::webhook::WebhookSecret;
 
 /// Where the API lives, as in `http://127.0.0.1:8484/v1`.
 const BASE_PATH: &str = "/v1";
@@ -42,7 +45,9 @@ impl SharedWorld {
 pub struct Twin {
     world: SharedWorld,
     latency: Duration,
-    started: Instant,
+    clock: WorldClock,
+    deliveries: Deliveries,
+    pace: Option<Pace>,
 }
 
 impl Twin {
@@ -65,10 +70,11 @@ impl Twin {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         let world = SharedWorld::new(World::new(settings.world()));
-        Self::serve_world(listener, world, settings.latency(), shutdown).await
+        Self::serve_with(listener, world, settings, shutdown).await
     }
 
-    /// Serves a world that someone else holds, too. Its clock follows real time from now on.
+    /// Serves a world that someone else holds, too, and that changes only by hand. Its clock follows real time from now
+    /// on.
     ///
     /// # Errors
     /// Refuses a listener that is not on loopback.
@@ -78,21 +84,86 @@ impl Twin {
         latency: Duration,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        refuse_public(listener.local_addr()?)?;
-        let twin = Self {
-            world,
-            latency,
-            started: Instant::now(),
+        let settings = TwinSettings {
+            latency_ms: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
+            ..TwinSettings::default()
         };
-        let router = Router::new().fallback(answer).with_state(twin);
+        Self::serve_with(listener, world, &settings, shutdown).await
+    }
+
+    /// Serves a world that someone else holds, too, lets it live as the settings say, and sends its webhooks.
+    ///
+    /// # Errors
+    /// Refuses a listener that is not on loopback, and a blank webhook secret.
+    pub async fn serve_with(
+        listener: TcpListener,
+        world: SharedWorld,
+        settings: &TwinSettings,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        refuse_public(listener.local_addr()?)?;
+        let secret = WebhookSecret::new(&settings.webhook_secret).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, "the webhook secret is blank")
+        })?;
+        let twin = Self {
+            clock: WorldClock::start(&world),
+            world,
+            latency: settings.latency(),
+            deliveries: Deliveries::default(),
+            pace: settings.pace,
+        };
+        if let Some(pace) = settings.pace {
+            twin.world().live(pace);
+        }
+        let herald = {
+            let (twin, webhooks) = (twin.clone(), settings.webhooks.clone());
+            async move {
+                match &webhooks {
+                    None => std::future::pending().await,
+                    Some(to) => {
+                        proclaim(to, &secret, &twin.world, &twin.clock, &twin.deliveries).await
+                    }
+                }
+            }
+        };
+        let control = if settings.control {
+            control::routes()
+        } else {
+            Router::new()
+        };
+        let router = control.fallback(answer).with_state(twin);
         let listener = listener.tap_io(|stream| {
             if stream.set_nodelay(true).is_err() {
                 tracing::debug!("a connection waits for full packets");
             }
         });
-        axum::serve(listener, router)
-            .with_graceful_shutdown(shutdown)
-            .await
+        let server = axum::serve(listener, router).with_graceful_shutdown(shutdown);
+        tokio::select! {
+            ended = server.into_future() => ended,
+            never = herald => match never {},
+        }
+    }
+
+    /// Waits for the world, at the time it is now.
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
+        let mut world = self.world.lock();
+        self.clock.keep(&mut world);
+        world
+    }
+
+    /// Returns the pace it was started with.
+    pub(super) fn pace(&self) -> Option<Pace> {
+        self.pace
+    }
+
+    /// Returns what its world follows.
+    pub(super) fn clock(&self) -> &WorldClock {
+        &self.clock
+    }
+
+    /// Returns what became of its webhooks.
+    pub(super) fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
     }
 }
 
@@ -122,9 +193,7 @@ async fn answer(State(twin): State<Twin>, request: Request<Body>) -> Response<Bo
             .and_then(|value| value.strip_prefix("Bearer ")),
         integration: text(headers, "x-integration-id"),
     };
-    let mut world = twin.world.lock();
-    world.advance_to(twin.started.elapsed());
-    respond(world.answer(question))
+    respond(twin.world().answer(question))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::company::{Oddities, RateLimit, WorldSettings};
+use super::target::WebhookTarget;
+use crate::company::{Oddities, Pace, RateLimit, WorldSettings};
 
 /// Where the twin listens, whose data it has, and how it treats callers.
 #[derive(Clone)]
@@ -26,6 +27,25 @@ pub struct TwinSettings {
     pub api_key: String,
     /// Legal things that the vendor's own client cannot read.
     pub oddities: Oddities,
+    /// What its webhooks are signed with.
+    pub webhook_secret: String,
+    /// Where webhooks go, and when; `None` for nowhere.
+    pub webhooks: Option<WebhookSettings>,
+    /// How much changes by itself; `None` for nothing.
+    pub pace: Option<Pace>,
+    /// Answers below `/twin`, for tests.
+    pub control: bool,
+}
+
+/// Where webhooks go, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookSettings {
+    /// Where they go.
+    pub target: WebhookTarget,
+    /// An integration's changes that follow faster are told together.
+    pub debounce: Duration,
+    /// How many percent are never sent.
+    pub lost_percent: u8,
 }
 
 impl Default for TwinSettings {
@@ -40,6 +60,10 @@ impl Default for TwinSettings {
             latency_ms: 0,
             api_key: world.api_key,
             oddities: world.oddities,
+            webhook_secret: "twin-webhook-secret".to_owned(),
+            webhooks: None,
+            pace: None,
+            control: false,
         }
     }
 }
@@ -72,6 +96,9 @@ impl fmt::Debug for TwinSettings {
             .field("address", &self.address)
             .field("world", &self.world())
             .field("latency_ms", &self.latency_ms)
+            .field("webhooks", &self.webhooks)
+            .field("pace", &self.pace)
+            .field("control", &self.control)
             .finish_non_exhaustive()
     }
 }

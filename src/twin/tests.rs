@@ -1,3 +1,5 @@
+mod living;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -43,13 +45,25 @@ async fn get(address: SocketAddr, target: &str, key: &str, id: &str) -> (String,
 
 /// Runs a test against a served world and sees the server end.
 async fn served<T>(world: SharedWorld, test: impl AsyncFnOnce(SocketAddr) -> T) -> T {
+    served_with(world, TwinSettings::default(), test).await
+}
+
+/// The same, for a world that lives.
+async fn served_with<T>(
+    world: SharedWorld,
+    settings: TwinSettings,
+    test: impl AsyncFnOnce(SocketAddr) -> T,
+) -> T {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let (stop, stopped) = oneshot::channel::<()>();
     let mut tasks = JoinSet::new();
-    tasks.spawn(Twin::serve_world(listener, world, Duration::ZERO, async {
-        stopped.await.unwrap_or_default();
-    }));
+    tasks.spawn(async move {
+        let shutdown = async {
+            stopped.await.unwrap_or_default();
+        };
+        Twin::serve_with(listener, world, &settings, shutdown).await
+    });
     let result = test(address).await;
     drop(stop);
     let ended = tasks.join_next().await.expect("one task");
@@ -182,6 +196,7 @@ async fn a_public_address_is_refused() {
 fn settings_do_not_show_the_key() {
     let secret = TwinSettings {
         api_key: "do-not-show".to_owned(),
+        webhook_secret: "do-not-show".to_owned(),
         ..settings(5)
     };
     assert!(!format!("{secret:?} {:?}", secret.world()).contains("do-not-show"));

@@ -8,6 +8,8 @@
 mod architecture;
 mod backfill;
 mod dependencies;
+mod guide;
+mod ingest;
 mod rebuild;
 mod schema_files;
 mod sink;

@@ -9,10 +9,10 @@ use kombo_source::catalog::{Catalog, Endpoint};
 use kombo_source::decode::{DecodeLimits, PageDecoder};
 use kombo_source::fetch::{Fetch, FetchEnd, FetchMode};
 use kombo_source::ids::{IntegrationId, TableId};
-use kombo_source::lake::{Lake, LakeSettings, Part};
-use kombo_source::sink::{Sink, WriteError};
+use kombo_source::lake::{Advance, Lake, LakeSettings, Marks, Part, Receipt};
+use kombo_source::sink::{Sink, Staged, WriteError};
 use kombo_source::stream::{FetchError, FetchEvent};
-use kombo_source::time::{Base, ObservedAt, SystemClock, Tier};
+use kombo_source::time::{Base, ObservedAt, SystemClock, Tier, UpdatedAfter};
 
 use crate::support::memory_sink::MemorySink;
 
@@ -89,10 +89,21 @@ async fn conforms<S: Sink>(sink: S, visible: impl AsyncFn() -> u64) {
             .is_err()
     );
     assert_eq!((visible().await, covered().await), (0, untouched));
+    replaces_snapshots(&sink, &visible).await;
+    bases_move_on_the_table_as_it_was(&sink).await;
+    whoever_is_later_is_superseded(&sink).await;
+    assert_eq!(visible().await, 0, "deltas leave the snapshot alone");
+}
 
+/// Leaves a snapshot without rows.
+async fn replaces_snapshots<S: Sink>(sink: &S, visible: &impl AsyncFn() -> u64) {
+    let covered = async || {
+        let integration = table().integration;
+        sink.covered(endpoint(), &integration).await.unwrap()
+    };
     let full = async |ids: &[&str], base, seen| {
         write(
-            &sink,
+            sink,
             FetchMode::Snapshot,
             ids,
             seen,
@@ -117,6 +128,8 @@ async fn conforms<S: Sink>(sink: S, visible: impl AsyncFn() -> u64) {
         "a snapshot takes the place of the one before"
     );
 
+    lacks_what_it_replaces(sink).await;
+
     full(&[], 4_000, 300).await;
     assert_eq!(visible().await, 0, "a snapshot without rows is one, too");
     let last = covered().await;
@@ -126,13 +139,77 @@ async fn conforms<S: Sink>(sink: S, visible: impl AsyncFn() -> u64) {
         "bases never go back"
     );
     assert!(last.seen >= Some(ObservedAt::from_micros(300)));
+    assert_ne!(last.marks.snapshots, first.marks.snapshots);
+}
+
+/// The sink holds a snapshot of the row "2" alone.
+async fn lacks_what_it_replaces<S: Sink>(sink: &S) {
+    for (ids, missing) in [
+        (&["2", "4"][..], vec![]),
+        (&["3"][..], vec!["2".to_owned()]),
+    ] {
+        let fetch = Fetch::new(table(), FetchMode::Snapshot);
+        let rows = batch(&fetch, ids, 250).map(|batch| Ok(FetchEvent::Batch(batch)));
+        let events = stream::iter(rows.into_iter().chain([Ok(end(7_000, 250))]));
+        let mut staged = sink.stage(&fetch, endpoint(), events).await.unwrap();
+        assert_eq!(staged.missing(9).await.unwrap().ids, missing);
+        assert_eq!(staged.missing(0).await.unwrap().total, missing.len() as u64);
+        // Dropped: nobody sees it.
+    }
+}
+
+async fn bases_move_on_the_table_as_it_was<S: Sink>(sink: &S) {
+    let integration = table().integration;
+    let before = sink.covered(endpoint(), &integration).await.unwrap();
+    let mut bases = before.bases;
+    bases.raise(Tier::Hourly, Base::from_millis(9_000));
+    for (marks, hourly) in [(Marks::default(), 6_000), (before.marks, 9_000)] {
+        let integration = integration.clone();
+        let advance = Advance {
+            integration,
+            bases,
+            marks,
+        };
+        sink.advance(endpoint(), &[advance]).await.unwrap();
+        let after = sink
+            .covered(endpoint(), &table().integration)
+            .await
+            .unwrap();
+        let hourly = Some(Base::from_millis(hourly));
+        assert_eq!(after.bases.get(Tier::Hourly), hourly);
+        assert_eq!(after.marks, before.marks);
+    }
+}
+
+async fn whoever_is_later_is_superseded<S: Sink>(sink: &S) {
+    let mode = FetchMode::Delta {
+        tier: Tier::Ordinary,
+        updated_after: UpdatedAfter::from_millis(0),
+    };
+    let stage = async |seen| {
+        let fetch = Fetch::new(table(), mode);
+        let rows = batch(&fetch, &["1"], seen).map(|batch| Ok(FetchEvent::Batch(batch)));
+        let events = stream::iter(rows.into_iter().chain([Ok(end(7_000, seen))]));
+        sink.stage(&fetch, endpoint(), events).await.unwrap()
+    };
+    let (first, second) = (stage(400).await, stage(500).await);
+    let receipt = first.commit().await.unwrap();
+    let Receipt::Committed { seen, .. } = receipt else {
+        panic!("superseded");
+    };
+    let covered = sink
+        .covered(endpoint(), &table().integration)
+        .await
+        .unwrap();
+    assert_eq!(covered.marks.deltas, Some(seen));
+    assert_eq!(second.commit().await.unwrap(), Receipt::Superseded);
 }
 
 #[tokio::test]
 async fn the_sink_in_memory_conforms() {
     let sink = MemorySink::default();
     let rows = async || {
-        let batches = sink.batches(&table());
+        let batches = sink.snapshot(&table());
         batches.iter().map(|batch| batch.num_rows() as u64).sum()
     };
     conforms(sink.clone(), rows).await;

@@ -206,6 +206,39 @@ fn files_demo_and_twin_have_their_defaults() {
 }
 
 #[test]
+fn a_twin_stands_still_and_tells_nobody_unless_asked_to() {
+    let life = |words: &str| match parse(words).expect("valid").verb {
+        Verb::Twin(twin) => twin.life,
+        other => panic!("{other:?}"),
+    };
+    let still = life("kombo-source twin");
+    assert_eq!((still.webhook_url, still.changes_per_minute), (None, None));
+    assert!(!still.turnover && !still.control);
+    assert_eq!((still.debounce_ms, still.lose_webhooks), (30_000, 0));
+    let lively = life(
+        "kombo-source twin --changes-per-minute 60 --turnover --control --lose-webhooks 30 --debounce-ms 5 \
+         --webhook-url http://127.0.0.1:8080/webhooks/kombo",
+    );
+    let target = "http://127.0.0.1:8080/webhooks/kombo".parse();
+    assert_eq!(lively.webhook_url, target.ok());
+    assert_eq!(
+        lively.changes_per_minute.map(std::num::NonZeroU32::get),
+        Some(60)
+    );
+    assert!(lively.turnover && lively.control);
+    assert_eq!((lively.debounce_ms, lively.lose_webhooks), (5, 30));
+    for wrong in [
+        "kombo-source twin --turnover",
+        "kombo-source twin --changes-per-minute 0",
+        "kombo-source twin --lose-webhooks 101",
+        "kombo-source twin --webhook-url http://example.com/x",
+    ] {
+        let error = parse(wrong).expect_err(wrong);
+        assert_eq!(exit_code(&error), 64, "{wrong}");
+    }
+}
+
+#[test]
 fn wrong_usage_is_told_in_one_line_and_exits_64() {
     let cases = [
         (

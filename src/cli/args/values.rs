@@ -5,6 +5,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::api::Region;
+use crate::lake::UpkeepSettings;
+use crate::twin::{TargetError, WebhookTarget};
 
 /// Reads a number with a unit: `90s`, `30m`, `12h`, `7d`, `2w`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -29,6 +31,22 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "that is longer than time can be counted".to_owned())
 }
 
+/// Reads how long files that nothing names are kept.
+pub(super) fn grace(text: &str) -> Result<Duration, String> {
+    let (shortest, longest) = (
+        UpkeepSettings::SHORTEST_GRACE,
+        UpkeepSettings::LONGEST_GRACE,
+    );
+    let grace = duration(text)?;
+    if grace < shortest {
+        return Err("less than 14d could delete what a reader or a fetch still needs".to_owned());
+    }
+    if grace > longest {
+        return Err("the lake remembers for 30d which files were removed".to_owned());
+    }
+    Ok(grace)
+}
+
 /// Reads a whole number of at least 1.
 pub(super) fn positive(text: &str) -> Result<NonZeroU32, String> {
     text.parse()
@@ -39,6 +57,11 @@ pub(super) fn positive(text: &str) -> Result<NonZeroU32, String> {
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| "it must be an address with a port, such as 127.0.0.1:8484".to_owned())
+}
+
+/// Reads where webhooks go.
+pub(super) fn webhook_url(text: &str) -> Result<WebhookTarget, String> {
+    text.parse().map_err(|error: TargetError| error.to_string())
 }
 
 /// Reads the name of a region.

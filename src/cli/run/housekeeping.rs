@@ -1,43 +1,72 @@
 //! What a lake needs beside the fetches: notes for `status`, and upkeep once a day. Neither holds up a fetch, and a
 //! failure of either costs nothing but itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
-use tracing::warn;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at};
+use tracing::{info, warn};
 
 use super::super::logs::RateLimit;
 use super::super::session::Session;
-use crate::lake::Lake;
+use crate::catalog::{Catalog, Endpoint};
+use crate::lake::{Lake, UpkeepReport, UpkeepSettings};
 use crate::status::Notes;
 
-/// How often notes are put, if they changed.
+/// How often notes are put, if they changed, and lines told that were left out.
 const NOTES_EVERY: Duration = Duration::from_mins(1);
+
+/// The first upkeep is this long after a start: not while everything is caught up with, and not after a day, which a
+/// service that is restarted daily would never reach.
+const FIRST_UPKEEP: Duration = Duration::from_mins(10);
 
 /// Looks after a lake while the service runs.
 pub(super) struct Housekeeping {
     lake: Lake,
     notes: watch::Receiver<Notes>,
     limit: RateLimit,
+    /// All there are: tables that are not fetched any more are kept up all the same.
+    endpoints: Vec<Arc<Endpoint>>,
+    upkeep: Option<(Duration, UpkeepSettings)>,
 }
 
 impl Housekeeping {
     pub(super) fn new(
         lake: Lake,
         session: &Session,
+        catalog: &Catalog,
         notes: watch::Receiver<Notes>,
         limit: RateLimit,
     ) -> Self {
-        Self { lake, notes, limit }
+        let (schedule, upkeep) = (&session.config.source.schedule, &session.config.sink.upkeep);
+        let settings = UpkeepSettings {
+            log_retention: Duration::from_secs(upkeep.log_retention_secs.get()),
+            vacuum_grace: upkeep.vacuum_grace(schedule),
+            compact_files: upkeep.compact_files.get() as usize,
+            ..UpkeepSettings::default()
+        };
+        let every = Duration::from_secs(upkeep.interval_secs.get());
+        Self {
+            lake,
+            notes,
+            limit,
+            endpoints: catalog.endpoints().to_vec(),
+            upkeep: upkeep.enabled.then_some((every, settings)),
+        }
     }
 
     /// Runs until it is dropped.
     pub(super) async fn run(mut self) {
-        let mut put_notes = interval(NOTES_EVERY);
-        put_notes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (lake, endpoints) = (self.lake.clone(), std::mem::take(&mut self.endpoints));
+        let upkeep = self.upkeep.take();
+        tokio::join!(self.tell(), keep_up(lake, endpoints, upkeep));
+    }
+
+    async fn tell(mut self) {
+        let mut ticks = unhurried(interval(NOTES_EVERY));
         loop {
-            put_notes.tick().await;
+            ticks.tick().await;
             for (place, left_out) in self.limit.take_left_out() {
                 warn!(
                     place,
@@ -60,4 +89,59 @@ impl Housekeeping {
             );
         }
     }
+}
+
+async fn keep_up(
+    lake: Lake,
+    endpoints: Vec<Arc<Endpoint>>,
+    upkeep: Option<(Duration, UpkeepSettings)>,
+) {
+    let Some((every, settings)) = upkeep else {
+        return;
+    };
+    let mut ticks = unhurried(interval_at(Instant::now() + FIRST_UPKEEP.min(every), every));
+    loop {
+        ticks.tick().await;
+        match lake.upkeep(&endpoints, &settings).await {
+            Ok(report) => log_upkeep(&report),
+            Err(error) => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "upkeep failed; the next one is in {} h",
+                    every.as_secs() / 3600
+                );
+            }
+        }
+    }
+}
+
+fn log_upkeep(report: &UpkeepReport) {
+    let sum = |of: fn(&crate::lake::TableUpkeep) -> u64| report.tables.iter().map(of).sum::<u64>();
+    let (merged, deleted) = (
+        sum(|done| done.merged_files),
+        sum(|done| done.deleted_files),
+    );
+    let (bytes, entries) = (
+        sum(|done| done.deleted_bytes),
+        sum(|done| done.deleted_log_entries),
+    );
+    info!(
+        merged,
+        deleted,
+        bytes,
+        entries,
+        "upkeep: {merged} files merged, {deleted} deleted, {entries} log entries cut"
+    );
+    for (table, error) in &report.failed {
+        warn!(
+            table,
+            error = error as &dyn std::error::Error,
+            "upkeep of {table} failed"
+        );
+    }
+}
+
+fn unhurried(mut ticks: Interval) -> Interval {
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

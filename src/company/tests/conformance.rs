@@ -155,7 +155,7 @@ fn a_field_and_an_endpoint_added_to_the_schemas_get_values_without_rust() {
 }
 
 /// Says where a value is not what its fields declare.
-fn object(fields: &[Field], value: &Value, at: &str) -> Result<(), String> {
+pub(super) fn object(fields: &[Field], value: &Value, at: &str) -> Result<(), String> {
     let Some(object) = value.as_object() else {
         return Err(format!("{at} is no object"));
     };

@@ -183,12 +183,12 @@ impl Line {
         }
     }
 
-    pub(super) fn remove(file: RemoveFile, now_ms: i64) -> Self {
+    pub(super) fn remove(file: RemoveFile, data_change: bool, now_ms: i64) -> Self {
         Self {
             remove: Some(Remove {
                 path: file.logged_path,
                 deletion_timestamp: Some(now_ms),
-                data_change: true,
+                data_change,
                 extended_file_metadata: Some(true),
                 partition_values: Some(file.partition_values),
                 size: Some(file.size),
@@ -197,7 +197,7 @@ impl Line {
         }
     }
 
-    pub(super) fn add(file: AddFile) -> Self {
+    pub(super) fn add(file: AddFile, data_change: bool) -> Self {
         let optional = |map: BTreeMap<String, String>| -> BTreeMap<String, Option<String>> {
             map.into_iter()
                 .map(|(key, value)| (key, Some(value)))
@@ -209,7 +209,7 @@ impl Line {
                 partition_values: optional(file.partition_values),
                 size: file.size,
                 modification_time: file.modification_time_ms,
-                data_change: true,
+                data_change,
                 stats: Some(file.stats),
                 tags: (!file.tags.is_empty()).then(|| optional(file.tags)),
             }),

@@ -13,6 +13,8 @@ pub struct Entry {
     pub adds: Vec<AddFile>,
     /// Files that stop being visible.
     pub removes: Vec<RemoveFile>,
+    /// Rows only change files: whoever follows the table's changes passes the entry over.
+    pub rearranges: bool,
     /// Application transactions: `appId` and version. Each replaces the one before it.
     pub txns: Vec<(String, i64)>,
 }

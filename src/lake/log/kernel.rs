@@ -45,6 +45,8 @@ pub(super) enum Replay {
     State,
     /// Live files.
     Files,
+    /// Files removed not long ago: as long as `delta.deletedFileRetentionDuration` says.
+    Removed,
 }
 
 impl Replay {
@@ -52,6 +54,7 @@ impl Replay {
         match self {
             Self::State => &["protocol", "metaData", "txn"],
             Self::Files => &["add"],
+            Self::Removed => &["remove"],
         }
     }
 }

@@ -7,6 +7,7 @@
 //! [`schema`] adds our missing columns to a table's schema; they go out with the next entry.
 
 mod action;
+mod clean_up;
 mod create;
 mod entry;
 mod error;
@@ -331,13 +332,11 @@ impl DeltaLog {
             txns.into_iter()
                 .map(|(id, version)| Line::txn(id, version, now_ms)),
         );
-        lines.extend(
-            entry
-                .removes
-                .into_iter()
-                .map(|file| Line::remove(file, now_ms)),
-        );
-        lines.extend(entry.adds.into_iter().map(Line::add));
+        let data_change = !entry.rearranges;
+        let removes = entry.removes.into_iter();
+        lines.extend(removes.map(|file| Line::remove(file, data_change, now_ms)));
+        let adds = entry.adds.into_iter();
+        lines.extend(adds.map(|file| Line::add(file, data_change)));
         Ok(lines)
     }
 }

@@ -164,6 +164,8 @@ pub(super) fn configuration() -> std::collections::BTreeMap<String, Option<Strin
     [
         ("delta.checkpointInterval", "100"),
         ("delta.logRetentionDuration", "interval 7 days"),
+        // Vacuum's grace ends before this: a file whose removal a checkpoint has forgotten was removed long ago.
+        ("delta.deletedFileRetentionDuration", "interval 30 days"),
     ]
     .into_iter()
     .map(|(key, value)| (key.to_owned(), Some(value.to_owned())))

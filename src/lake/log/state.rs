@@ -78,7 +78,7 @@ impl LogState {
         Ok(())
     }
 
-    /// Returns the metadata the table must get to have our columns; `None` when it has them.
+    /// Returns the metadata the table must get to have our columns and settings; `None` when it has them.
     pub(super) fn merged_metadata(
         &self,
         ours: &Value,
@@ -91,8 +91,13 @@ impl LogState {
                 table: table.to_owned(),
                 source,
             })?;
+        // What the table's owner has set stays.
+        let mut configuration = super::schema::configuration();
+        configuration.extend(self.metadata.configuration.clone());
+        let changed = changed || configuration != self.metadata.configuration;
         Ok(changed.then(|| Metadata {
             schema_string: merged.to_string(),
+            configuration,
             ..Metadata::clone(&self.metadata)
         }))
     }

@@ -75,6 +75,7 @@ fn entry(name: &str, version: i64) -> Entry {
         operation: "TEST",
         adds: vec![file(name)],
         removes: vec![],
+        rearranges: false,
         txns: vec![(name.to_owned(), version)],
     }
 }
@@ -128,7 +129,7 @@ async fn a_new_table_asks_no_more_than_reader_1_and_writer_2() {
     );
     assert_eq!(
         metadata["configuration"].to_string(),
-        r#"{"delta.checkpointInterval":"100","delta.logRetentionDuration":"interval 7 days"}"#
+        r#"{"delta.checkpointInterval":"100","delta.deletedFileRetentionDuration":"interval 30 days","delta.logRetentionDuration":"interval 7 days"}"#
     );
     open(&store).await;
     assert_eq!(

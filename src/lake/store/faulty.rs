@@ -1,9 +1,11 @@
 //! A store that fails where a test says, before the work or after it with the answer lost.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
@@ -51,6 +53,39 @@ impl Failure {
     }
 }
 
+/// How long before their time objects are said to have been put. Shared by stores over the same objects.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ages(Arc<Mutex<AgesNow>>);
+
+#[derive(Debug, Default)]
+struct AgesNow {
+    put: HashMap<Path, Duration>,
+    next: Duration,
+}
+
+impl Ages {
+    /// The store's clock is this much behind.
+    pub(crate) fn behind(next: Duration) -> Self {
+        let put = HashMap::new();
+        Self(Arc::new(Mutex::new(AgesNow { put, next })))
+    }
+
+    /// Lets time pass since these objects were put; those that have an age keep it.
+    pub(crate) fn pass(&self, time: Duration, objects: Vec<Path>) {
+        let mut now = self.0.lock().expect("no panic while it is held");
+        let next = now.next;
+        for path in objects {
+            now.put.entry(path).or_insert(next);
+        }
+        now.next = next.saturating_sub(time);
+    }
+
+    fn stamp(&self, object: &mut ObjectMeta) {
+        let now = self.0.lock().expect("no panic while it is held");
+        object.last_modified -= *now.put.get(&object.location).unwrap_or(&now.next);
+    }
+}
+
 /// Passes calls on, but for those it fails.
 #[derive(Debug)]
 pub(crate) struct FaultyStore {
@@ -59,6 +94,7 @@ pub(crate) struct FaultyStore {
     failing: std::ops::Range<usize>,
     failure: Failure,
     overwrites: bool,
+    ages: Ages,
 }
 
 /// Takes every put, as a store does that does not know put-if-absent.
@@ -69,6 +105,7 @@ pub(crate) fn overwriting(inner: &Arc<dyn ObjectStore>) -> Arc<FaultyStore> {
         failing: 0..0,
         failure: Failure::Before,
         overwrites: true,
+        ages: Ages::default(),
     })
 }
 
@@ -85,6 +122,28 @@ impl FaultyStore {
             failing,
             failure,
             overwrites: false,
+            ages: Ages::default(),
+        })
+    }
+
+    /// Fails nothing at first, and lists objects with the age they are given.
+    pub(crate) fn aged(inner: &Arc<dyn ObjectStore>, ages: &Ages) -> Self {
+        Self {
+            inner: Arc::clone(inner),
+            calls: AtomicUsize::new(0),
+            failing: 0..0,
+            failure: Failure::Before,
+            overwrites: false,
+            ages: ages.clone(),
+        }
+    }
+
+    /// Fails the calls whose numbers, from 0, are in the range.
+    pub(crate) fn failing(self, failing: std::ops::Range<usize>, failure: Failure) -> Arc<Self> {
+        Arc::new(Self {
+            failing,
+            failure,
+            ..self
         })
     }
 
@@ -126,8 +185,13 @@ impl FaultyStore {
         &self,
         found: BoxStream<'static, Result<ObjectMeta>>,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let ages = self.ages.clone();
+        let aged = move |mut object: ObjectMeta| {
+            ages.stamp(&mut object);
+            object
+        };
         match self.plain_fault() {
-            None => found,
+            None => found.map(move |object| object.map(&aged)).boxed(),
             Some(failure) => stream::iter([Err(failure.error(&Path::default()))]).boxed(),
         }
     }
@@ -186,7 +250,12 @@ impl ObjectStore for FaultyStore {
         Self: 'a,
     {
         let work = self.inner.get_opts(location, options);
-        Self::call(self.plain_fault(), location, work).boxed()
+        let aged = async move {
+            let mut found = work.await?;
+            self.ages.stamp(&mut found.meta);
+            Ok(found)
+        };
+        Self::call(self.plain_fault(), location, aged).boxed()
     }
 
     fn delete_stream(

@@ -32,6 +32,18 @@ impl TestClock {
     }
 }
 
+impl TestClock {
+    /// Stands where the store's own clock is, so many milliseconds off.
+    pub(super) fn off_the_stores_by(millis: i64) -> Arc<Self> {
+        use crate::time::SystemClock;
+        Arc::new(Self(AtomicI64::new(SystemClock.wall_ms() + millis)))
+    }
+
+    pub(super) fn pass(&self, millis: i64) {
+        self.0.fetch_add(millis, Ordering::Relaxed);
+    }
+}
+
 impl Clock for TestClock {
     fn wall_ms(&self) -> i64 {
         self.0.load(Ordering::Relaxed)

@@ -1,41 +1,118 @@
 //! A sink that keeps committed rows in memory: the second implementation of the trait.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
 use futures_util::{Stream, StreamExt};
 use kombo_source::catalog::Endpoint;
-use kombo_source::fetch::{Fetch, FetchMode};
+use kombo_source::fetch::{Fetch, FetchEnd, FetchMode};
 use kombo_source::ids::{IntegrationId, TableId};
-use kombo_source::lake::{Coverage, LakeError, Receipt};
-use kombo_source::sink::{Sink, WriteError};
+use kombo_source::lake::{Advance, Coverage, LakeError, Marks, Missing, Receipt};
+use kombo_source::sink::{Sink, Staged, WriteError};
 use kombo_source::stream::{FetchError, FetchEvent};
+use kombo_source::time::{Bases, ObservedAt, Tier};
+use tokio::time::sleep;
 
 /// Keeps each table's committed batches.
 #[derive(Clone, Default)]
-pub(crate) struct MemorySink(Arc<Mutex<HashMap<TableId, Kept>>>);
+pub(crate) struct MemorySink {
+    tables: Arc<Mutex<HashMap<TableId, Kept>>>,
+    /// Draws how long everything takes.
+    random: Option<Arc<Mutex<fastrand::Rng>>>,
+    snapshot_wait: Duration,
+    delta_wait: Duration,
+}
 
 #[derive(Clone, Default)]
 struct Kept {
     coverage: Coverage,
-    batches: Vec<RecordBatch>,
+    /// Those written with deltas: what fences them.
+    delta_bases: Bases,
+    snapshot: Vec<RecordBatch>,
+    deltas: Vec<RecordBatch>,
 }
 
+/// A fetch that is whole and not visible.
+pub(crate) struct MemoryStaged {
+    sink: MemorySink,
+    fetch: Fetch,
+    /// What may not have moved when it is committed.
+    start: Start,
+    batches: Vec<RecordBatch>,
+    end: FetchEnd,
+}
+
+type Start = (Option<ObservedAt>, Bases);
+
 impl MemorySink {
-    /// Returns a table's visible batches.
+    /// Makes a sink that takes up to five seconds to begin a fetch, and whose commits wait up to a minute for company.
+    pub(crate) fn slow(seed: u64) -> Self {
+        Self {
+            random: Some(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)))),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the same sink as a process sees it whose snapshots wait so long for their commit.
+    pub(crate) fn with_snapshots_that_wait(&self, snapshot_wait: Duration) -> Self {
+        Self {
+            snapshot_wait,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the same sink as a process sees it whose deltas wait so long for their commit.
+    pub(crate) fn with_deltas_that_wait(&self, delta_wait: Duration) -> Self {
+        Self {
+            delta_wait,
+            ..self.clone()
+        }
+    }
+
+    async fn up_to(&self, secs: u64) {
+        let drawn = self.random.as_ref().map(|random| {
+            let millis = random.lock().unwrap().u64(0..secs * 1_000);
+            Duration::from_millis(millis)
+        });
+        if let Some(wait) = drawn {
+            sleep(wait).await;
+        }
+    }
+
+    /// Returns a table's visible batches: the snapshot's, then those of deltas.
     pub(crate) fn batches(&self, table: &TableId) -> Vec<RecordBatch> {
-        self.0
-            .lock()
-            .unwrap()
-            .get(table)
-            .map(|kept| kept.batches.clone())
-            .unwrap_or_default()
+        let kept = self.kept(table);
+        kept.snapshot.into_iter().chain(kept.deltas).collect()
+    }
+
+    /// Returns the batches of the snapshot alone.
+    pub(crate) fn snapshot(&self, table: &TableId) -> Vec<RecordBatch> {
+        self.kept(table).snapshot
+    }
+
+    fn tables(&self) -> MutexGuard<'_, HashMap<TableId, Kept>> {
+        self.tables.lock().unwrap()
+    }
+
+    fn kept(&self, table: &TableId) -> Kept {
+        self.tables().get(table).cloned().unwrap_or_default()
+    }
+
+    fn start(&self, fetch: &Fetch) -> Start {
+        let kept = self.kept(&fetch.table);
+        match fetch.mode {
+            FetchMode::Snapshot => (kept.coverage.marks.snapshots, Bases::default()),
+            FetchMode::Delta { .. } => (kept.coverage.marks.deltas, kept.delta_bases),
+        }
     }
 }
 
 impl Sink for MemorySink {
+    type Staged = MemoryStaged;
+
     async fn covered(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -45,44 +122,28 @@ impl Sink for MemorySink {
             integration: integration.clone(),
             endpoint: endpoint.name().clone(),
         };
-        Ok(self
-            .0
-            .lock()
-            .unwrap()
-            .get(&table)
-            .map(|kept| kept.coverage)
-            .unwrap_or_default())
+        Ok(self.kept(&table).coverage)
     }
 
-    async fn write(
+    async fn stage(
         &self,
         fetch: &Fetch,
         _endpoint: &Arc<Endpoint>,
         events: impl Stream<Item = Result<FetchEvent, FetchError>> + Send,
-    ) -> Result<Receipt, WriteError> {
+    ) -> Result<MemoryStaged, WriteError> {
+        self.up_to(5).await;
+        let start = self.start(fetch);
         let (mut events, mut batches) = (pin!(events), Vec::new());
         while let Some(event) = events.next().await {
             match event.map_err(WriteError::Fetch)? {
                 FetchEvent::Batch(batch) => batches.push(batch),
                 FetchEvent::End(end) => {
-                    let mut tables = self.0.lock().unwrap();
-                    let kept = tables.entry(fetch.table.clone()).or_default();
-                    if fetch.mode == FetchMode::Snapshot {
-                        kept.batches.clear();
-                        kept.coverage.snapshot_base = kept.coverage.snapshot_base.max(end.base);
-                    }
-                    kept.batches.append(&mut batches);
-                    kept.coverage.seen = kept.coverage.seen.max(Some(end.seen));
-                    for tier in fetch.mode.moves() {
-                        if let Some(base) = end.base {
-                            kept.coverage.bases.raise(tier, base);
-                        }
-                    }
-                    return Ok(Receipt::Committed {
-                        version: 0,
-                        rows: end.rows,
-                        files: 0,
-                        bytes: 0,
+                    return Ok(MemoryStaged {
+                        sink: self.clone(),
+                        fetch: fetch.clone(),
+                        start,
+                        batches,
+                        end,
                     });
                 }
                 _ => {}
@@ -91,5 +152,111 @@ impl Sink for MemorySink {
         Err(WriteError::Fetch(FetchError::Stopped { page: 0 }))
     }
 
+    async fn advance(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        advances: &[Advance],
+    ) -> Result<(), LakeError> {
+        let mut tables = self.tables();
+        for advance in advances {
+            let table = TableId {
+                integration: advance.integration.clone(),
+                endpoint: endpoint.name().clone(),
+            };
+            let Kept {
+                coverage,
+                delta_bases,
+                ..
+            } = tables.entry(table).or_default();
+            if coverage.marks != advance.marks {
+                continue;
+            }
+            for tier in Tier::ALL {
+                if let Some(base) = advance.bases.get(tier) {
+                    coverage.bases.raise(tier, base);
+                    delta_bases.raise(tier, base);
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn flush(&self) {}
+}
+
+impl Staged for MemoryStaged {
+    async fn missing(&mut self, limit: usize) -> Result<Missing, LakeError> {
+        if self.fetch.mode != FetchMode::Snapshot {
+            return Ok(Missing::default());
+        }
+        let before = ids(&self.sink.kept(&self.fetch.table).snapshot);
+        let present = ids(&self.batches);
+        let missing: Vec<String> = before.difference(&present).cloned().collect();
+        Ok(Missing {
+            total: missing.len() as u64,
+            ids: missing.into_iter().take(limit).collect(),
+        })
+    }
+
+    async fn commit(self) -> Result<Receipt, LakeError> {
+        self.sink.up_to(60).await;
+        sleep(match self.fetch.mode {
+            FetchMode::Snapshot => self.sink.snapshot_wait,
+            FetchMode::Delta { .. } => self.sink.delta_wait,
+        })
+        .await;
+        if self.sink.start(&self.fetch) != self.start {
+            return Ok(Receipt::Superseded);
+        }
+        let rows = ids(&self.batches).len() as u64;
+        let (mode, end) = (self.fetch.mode, self.end);
+        let mut tables = self.sink.tables();
+        let kept = tables.entry(self.fetch.table).or_default();
+        let Coverage {
+            marks: Marks { snapshots, deltas },
+            bases,
+            seen,
+            snapshot_base,
+        } = &mut kept.coverage;
+        let mark = match mode {
+            FetchMode::Snapshot => {
+                kept.snapshot = self.batches;
+                *snapshot_base = (*snapshot_base).max(end.base);
+                snapshots
+            }
+            FetchMode::Delta { .. } => {
+                kept.deltas.extend(self.batches);
+                deltas
+            }
+        };
+        let next = mark.map_or(i64::MIN, |mark| mark.as_micros() + 1);
+        let moved = ObservedAt::from_micros(end.seen.as_micros().max(next));
+        *mark = Some(moved);
+        *seen = (*seen).max(Some(moved));
+        for tier in mode.moves() {
+            if let Some(base) = end.base {
+                bases.raise(tier, base);
+                if mode != FetchMode::Snapshot {
+                    kept.delta_bases.raise(tier, base);
+                }
+            }
+        }
+        Ok(Receipt::Committed {
+            version: 0,
+            rows,
+            files: 0,
+            bytes: 0,
+            seen: moved,
+        })
+    }
+}
+
+fn ids(batches: &[RecordBatch]) -> BTreeSet<String> {
+    batches
+        .iter()
+        .flat_map(|batch| {
+            let ids = batch.column_by_name("id").unwrap().as_string::<i32>();
+            ids.iter().flatten().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect()
 }

@@ -8,6 +8,7 @@ use kombo_source::backfill::{Observer, Step};
 use kombo_source::catalog::Catalog;
 use kombo_source::company::{Oddities, World, WorldSettings};
 use kombo_source::ids::IntegrationId;
+use kombo_source::ingest::{Progress, Watch};
 use kombo_source::twin::TwinApi;
 
 /// Makes a small world with every oddity the API may show.
@@ -51,4 +52,8 @@ pub(crate) struct Unwatched;
 
 impl Observer for Unwatched {
     fn step(&self, _target: &Target, _step: Step<'_>) {}
+}
+
+impl Watch for Unwatched {
+    fn step(&self, _step: Progress<'_>) {}
 }

@@ -2,3 +2,4 @@
 
 pub(crate) mod memory_sink;
 pub(crate) mod memory_world;
+pub(crate) mod small_kombo;

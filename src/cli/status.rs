@@ -1,0 +1,337 @@
+//! `status`: how fresh each customer's data is, at a glance or table by table.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::args::StatusArgs;
+use super::failure::{Failure, USAGE};
+use super::session::Session;
+use super::words::{age, count, counted};
+use crate::ids::IntegrationId;
+use crate::status::{IntegrationStatus, Objective, Status, TableStatus, Verdict};
+
+/// Prints how fresh the lake is. `false` when a table is older than it may be.
+pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, Failure> {
+    let lake = session.lake_there().await?;
+    let schedule = &session.config.source.schedule;
+    let objective = Objective {
+        delta: args.objective,
+        heartbeat: Duration::from_secs(schedule.heartbeat_interval_secs.get()),
+        snapshot: Duration::from_secs(schedule.full_interval_secs.get()).saturating_mul(2),
+    };
+    let now_ms = session.clock.wall_ms();
+    let mut status = Status::read(&lake, &session.endpoints, objective, now_ms).await?;
+    if let Some(wanted) = &args.integration {
+        keep(&mut status, wanted)?;
+    }
+    let text = if args.json {
+        let document = json(&status);
+        serde_json::to_string_pretty(&document).expect("a document of strings and numbers") + "\n"
+    } else {
+        text(&status, args.all || args.integration.is_some())
+    };
+    print!("{text}");
+    Ok(status.late().next().is_none())
+}
+
+/// Leaves one integration, named by its id or by its key.
+fn keep(status: &mut Status, wanted: &str) -> Result<(), Failure> {
+    let key = IntegrationId::new(wanted).map(|id| id.key().to_string());
+    let is_wanted = |name: &str| name == wanted || key.as_ref().is_ok_and(|key| key == name);
+    status.integrations.retain(|one| is_wanted(&one.name));
+    if status.integrations.is_empty() {
+        let message = format!("the lake has no integration {wanted:?}");
+        let advice = "`kombo-source status` lists those it has";
+        return Err(Failure::new(USAGE, message, advice));
+    }
+    Ok(())
+}
+
+fn text(status: &Status, by_table: bool) -> String {
+    let mut text = String::new();
+    if by_table {
+        for one in &status.integrations {
+            tables(&mut text, status, one);
+        }
+    } else {
+        integrations(&mut text, status);
+    }
+    troubles(&mut text, status);
+    line(&mut text, &total(status));
+    line(&mut text, &service(status));
+    text
+}
+
+/// One line per integration: the worst age stands for all.
+fn integrations(text: &mut String, status: &Status) {
+    let names = status.integrations.iter().map(|one| one.name.len());
+    let states = status.integrations.iter().map(|one| one.state.len());
+    let (wide, state) = (
+        names.max().unwrap_or(0).max(11),
+        states.max().unwrap_or(0).max(5),
+    );
+    let (columns, last) = (["tables", "late", "rows", "base age"], "last snapshot");
+    let [tables, late, rows, base] = columns;
+    line(
+        text,
+        &format!(
+            "{:<wide$}  {:<state$}{tables:>8}{late:>6}{rows:>13}{base:>13}{last:>16}",
+            "integration", "state"
+        ),
+    );
+    for one in &status.integrations {
+        let fetched = || {
+            one.tables
+                .iter()
+                .filter(|table| table.verdict != Verdict::Unfetched)
+        };
+        let late = fetched().filter(|table| matches!(table.verdict, Verdict::Late { .. }));
+        let rows: u64 = fetched().map(|table| table.stored.snapshot_rows).sum();
+        let base = fetched().filter_map(|table| table.base()).min();
+        let snapshot = fetched()
+            .filter_map(|table| table.stored.coverage.snapshot_base)
+            .min();
+        let ages = [base, snapshot].map(|base| since(status, base.map(|base| base.as_millis())));
+        line(
+            text,
+            &format!(
+                "{:<wide$}  {:<state$}{:>8}{:>6}{:>13}{:>13}{:>16}",
+                one.name,
+                one.state,
+                count(fetched().count() as u64),
+                count(late.count() as u64),
+                count(rows),
+                ages[0],
+                ages[1],
+            ),
+        );
+    }
+}
+
+/// One line per table of an integration.
+fn tables(text: &mut String, status: &Status, one: &IntegrationStatus) {
+    line(text, &format!("{}  {}", one.name, one.state));
+    let header = ["table", "state", "rows", "base age", "last snapshot"];
+    let row = |columns: [&str; 5]| {
+        let [table, state, rows, base, snapshot] = columns;
+        format!("  {table:<38}{state:<12}{rows:>11}{base:>13}{snapshot:>16}")
+    };
+    line(text, &row(header));
+    for table in &one.tables {
+        let (coverage, name) = (&table.stored.coverage, table.endpoint.table_name());
+        let rows = count(table.stored.snapshot_rows);
+        let base = since(status, table.base().map(|base| base.as_millis()));
+        let snapshot = since(status, coverage.snapshot_base.map(|base| base.as_millis()));
+        line(text, &row([&name, word(table), &rows, &base, &snapshot]));
+    }
+    text.push('\n');
+}
+
+/// What somebody should look at, a line each.
+fn troubles(text: &mut String, status: &Status) {
+    for (one, table) in status.late() {
+        if let Verdict::Late { objective } = table.verdict {
+            let base = since(status, table.base().map(|base| base.as_millis()));
+            let (table, objective) = (table.endpoint.table_name(), age(objective));
+            line(
+                text,
+                &format!(
+                    "late    {table} of {}: {base} old, at most {objective} wanted",
+                    one.name
+                ),
+            );
+        }
+    }
+    for one in &status.integrations {
+        for table in &one.tables {
+            table_notes(text, status, one, table);
+        }
+        let note = &one.note;
+        if note.silent {
+            line(
+                text,
+                &format!(
+                    "silent  {}: no notification for longer than usual; it is polled more often",
+                    one.name
+                ),
+            );
+        }
+        if note.unannounced {
+            line(
+                text,
+                &format!(
+                    "silent  {}: changes came that no notification announced; it is polled more often",
+                    one.name
+                ),
+            );
+        }
+        if let Some(reason) = &note.reason {
+            let for_how_long = held(status, note.since_ms);
+            line(
+                text,
+                &format!("parked  {}: {reason}{for_how_long}", one.name),
+            );
+        }
+    }
+}
+
+fn table_notes(text: &mut String, status: &Status, one: &IntegrationStatus, table: &TableStatus) {
+    let note = &table.note;
+    let name = format!("{} of {}", table.endpoint.table_name(), one.name);
+    if let Some(error) = &note.last_error {
+        line(
+            text,
+            &format!(
+                "failed  {name}: {error}{}",
+                held(status, note.error_since_ms)
+            ),
+        );
+    }
+    if let Some(reason) = &note.off {
+        line(
+            text,
+            &format!("off     {name}: {}", reason.replace('_', " ")),
+        );
+    }
+    if note.stale_since_ms.is_some() {
+        let held = held(status, note.stale_since_ms);
+        line(
+            text,
+            &format!("stale   {name}: nested copies of other models may be old{held}"),
+        );
+    }
+    if note.rest_values > 0 {
+        let values = counted(note.rest_values, "value");
+        line(
+            text,
+            &format!("rest    {name}: {values} without a column, kept in _rest"),
+        );
+    }
+}
+
+fn total(status: &Status) -> String {
+    let tables = || status.integrations.iter().flat_map(|one| &one.tables);
+    let of = |verdict: fn(&Verdict) -> bool| {
+        tables().filter(|table| verdict(&table.verdict)).count() as u64
+    };
+    let late = of(|verdict| matches!(verdict, Verdict::Late { .. }));
+    let parked = of(|verdict| *verdict == Verdict::Parked);
+    let fresh = of(|verdict| *verdict == Verdict::Fresh);
+    let rows: u64 = tables().map(|table| table.stored.snapshot_rows).sum();
+    let mut parts = vec![
+        counted(status.integrations.len() as u64, "integration"),
+        format!("{} fresh", counted(fresh, "table")),
+    ];
+    parts.extend((late > 0).then(|| format!("{} late", count(late))));
+    parts.extend((parked > 0).then(|| format!("{} parked", count(parked))));
+    parts.push(format!("{} in snapshots", counted(rows, "row")));
+    parts.join(", ")
+}
+
+fn service(status: &Status) -> String {
+    let Some(notes) = &status.notes else {
+        return "no service has left notes here".to_owned();
+    };
+    let heartbeat = age(Duration::from_secs(notes.heartbeat_period_secs));
+    format!(
+        "service {}: notes of {} ago, a heartbeat every {heartbeat}",
+        notes.service_version,
+        since(status, Some(notes.written_ms)),
+    )
+}
+
+fn word(table: &TableStatus) -> &'static str {
+    match table.verdict {
+        Verdict::Fresh => "fresh",
+        Verdict::Late { .. } => "late",
+        Verdict::Parked if table.note.off.is_some() => "off",
+        Verdict::Parked => "parked",
+        Verdict::Unfetched => "unfetched",
+    }
+}
+
+/// Writes how long ago an instant was. One that is still to come, by a clock that differs, was just now.
+fn since(status: &Status, instant_ms: Option<i64>) -> String {
+    instant_ms.map_or_else(
+        || "-".to_owned(),
+        |instant| age(Duration::from_secs(age_secs(status, instant))),
+    )
+}
+
+fn held(status: &Status, since_ms: Option<i64>) -> String {
+    since_ms.map_or_else(String::new, |_| {
+        format!(", for {}", since(status, since_ms))
+    })
+}
+
+fn age_secs(status: &Status, instant_ms: i64) -> u64 {
+    u64::try_from(status.now_ms.saturating_sub(instant_ms) / 1000).unwrap_or_default()
+}
+
+fn json(status: &Status) -> Value {
+    let of_integration = |one: &IntegrationStatus| {
+        let tables: Vec<Value> = one
+            .tables
+            .iter()
+            .map(|table| of_table(status, table))
+            .collect();
+        json!({
+            "integration": one.name,
+            "state": one.state,
+            "reason": one.note.reason,
+            "since_ms": one.note.since_ms,
+            "silent": one.note.silent,
+            "unannounced": one.note.unannounced,
+            "tables": tables,
+        })
+    };
+    let service = status.notes.as_ref().map(|notes| {
+        json!({
+            "version": notes.service_version,
+            "written_ms": notes.written_ms,
+            "heartbeat_period_secs": notes.heartbeat_period_secs,
+        })
+    });
+    let integrations: Vec<Value> = status.integrations.iter().map(of_integration).collect();
+    json!({
+        "success": status.late().next().is_none(),
+        "now_ms": status.now_ms,
+        "late_tables": status.late().count(),
+        "service": service,
+        "integrations": integrations,
+    })
+}
+
+fn of_table(status: &Status, table: &TableStatus) -> Value {
+    let (stored, note) = (&table.stored, &table.note);
+    let base_ms = table.base().map(|base| base.as_millis());
+    let snapshot_ms = stored.coverage.snapshot_base.map(|base| base.as_millis());
+    let objective = match table.verdict {
+        Verdict::Late { objective } => Some(objective.as_secs()),
+        _ => None,
+    };
+    json!({
+        "table": table.endpoint.table_name(),
+        "state": word(table),
+        "rows": stored.snapshot_rows,
+        "bytes": stored.snapshot_bytes,
+        "files": stored.snapshot_files,
+        "base_ms": base_ms,
+        "base_age_secs": base_ms.map(|at| age_secs(status, at)),
+        "missed_objective_secs": objective,
+        "snapshot_ms": snapshot_ms,
+        "snapshot_age_secs": snapshot_ms.map(|at| age_secs(status, at)),
+        "service_base_ms": note.base_ms,
+        "last_error": note.last_error,
+        "error_since_ms": note.error_since_ms,
+        "stale_since_ms": note.stale_since_ms,
+        "off": note.off,
+        "rest_values": note.rest_values,
+    })
+}
+
+fn line(text: &mut String, line: &str) {
+    writeln!(text, "{line}").expect("a string takes all text");
+}

@@ -1,0 +1,126 @@
+//! `upkeep`: small files merged, files that nothing names deleted, logs cut short; or what of it there is to do.
+
+use super::args::UpkeepArgs;
+use super::failure::Failure;
+use super::session::Session;
+use super::words::{bytes, counted};
+use crate::backfill::outcome::with_causes;
+use crate::catalog::Catalog;
+use crate::lake::{TableUpkeep, UpkeepReport, UpkeepSettings};
+
+/// Keeps the lake up and says what was done. `false` when some tables could not be kept up.
+pub(super) async fn run(
+    args: &UpkeepArgs,
+    session: &Session,
+    catalog: &Catalog,
+) -> Result<bool, Failure> {
+    let lake = session.lake_there().await?;
+    let settings = UpkeepSettings {
+        vacuum_grace: args.grace,
+        dry_run: args.dry_run,
+        ..UpkeepSettings::default()
+    };
+    // Tables of endpoints that are not fetched any more are kept up all the same.
+    let report = lake.upkeep(catalog.endpoints(), &settings).await?;
+    print!("{}", text(&report, args.dry_run));
+    Ok(report.failed.is_empty())
+}
+
+fn text(report: &UpkeepReport, dry_run: bool) -> String {
+    let mut lines = Vec::new();
+    for done in &report.tables {
+        lines.push(format!(
+            "{:<36}{}",
+            done.table,
+            parts(done, dry_run).join(", ")
+        ));
+        lines.extend(done.listed.iter().map(|key| format!("  {key}")));
+    }
+    for (table, error) in &report.failed {
+        lines.push(format!(
+            "failed  {table}: {}\n        {}",
+            with_causes(error),
+            error.advice()
+        ));
+    }
+    let sum = |of: fn(&TableUpkeep) -> u64| report.tables.iter().map(of).sum();
+    let total = TableUpkeep {
+        merged_files: sum(|done| done.merged_files),
+        merged_into: sum(|done| done.merged_into),
+        deleted_files: sum(|done| done.deleted_files),
+        deleted_bytes: sum(|done| done.deleted_bytes),
+        deleted_log_entries: sum(|done| done.deleted_log_entries),
+        ..TableUpkeep::default()
+    };
+    let total = parts(&total, dry_run);
+    lines.push(match (total.is_empty(), dry_run) {
+        (true, _) => "nothing to do".to_owned(),
+        (false, true) => format!("to do: {}", total.join(", ")),
+        (false, false) => format!("done: {}", total.join(", ")),
+    });
+    lines.join("\n") + "\n"
+}
+
+fn parts(done: &TableUpkeep, dry_run: bool) -> Vec<String> {
+    let mut parts = Vec::new();
+    if done.merged_files > 0 {
+        let small = counted(done.merged_files, "small file");
+        parts.push(if dry_run {
+            format!("{small} to merge")
+        } else {
+            format!("{small} merged into {}", done.merged_into)
+        });
+    }
+    if done.deleted_files > 0 {
+        let (files, size) = (
+            counted(done.deleted_files, "file"),
+            bytes(done.deleted_bytes),
+        );
+        let what = if dry_run { "to delete" } else { "deleted" };
+        parts.push(format!("{files} ({size}) {what}"));
+    }
+    if done.deleted_log_entries > 0 {
+        let entries = count_entries(done.deleted_log_entries);
+        let what = if dry_run { "to cut off" } else { "cut off" };
+        parts.push(format!("{entries} {what}"));
+    }
+    parts
+}
+
+fn count_entries(number: u64) -> String {
+    let text = counted(number, "log entrie");
+    if number == 1 {
+        text.replace("entrie", "entry")
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dry_run_says_what_there_is_to_do_and_names_each_file() {
+        let table = TableUpkeep {
+            table: "ats_tags/deltas".to_owned(),
+            merged_files: 40,
+            deleted_files: 1,
+            deleted_bytes: 2_000,
+            listed: vec!["ats_tags/deltas/commit_date=2026-01-01/part-x.zstd.parquet".to_owned()],
+            deleted_log_entries: 1,
+            ..TableUpkeep::default()
+        };
+        let report = UpkeepReport {
+            tables: vec![table],
+            failed: Vec::new(),
+        };
+        let expected = "\
+ats_tags/deltas                     40 small files to merge, 1 file (2.0 kB) to delete, 1 log entry to cut off
+  ats_tags/deltas/commit_date=2026-01-01/part-x.zstd.parquet
+to do: 40 small files to merge, 1 file (2.0 kB) to delete, 1 log entry to cut off
+";
+        assert_eq!(text(&report, true), expected);
+        assert_eq!(text(&UpkeepReport::default(), false), "nothing to do\n");
+    }
+}

@@ -1,0 +1,174 @@
+//! What changed, in order: what a test compares a lake with, and what the webhooks are about.
+
+use std::collections::VecDeque;
+
+use crate::ids::{EndpointName, IntegrationId};
+
+/// The journal forgets its oldest entries beyond so many.
+const MOST_ENTRIES: usize = 100_000;
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The world's time, in milliseconds since the epoch.
+    pub at_ms: i64,
+    /// Whose.
+    pub integration: IntegrationId,
+    /// Where; `None` when it concerns the whole integration.
+    pub endpoint: Option<EndpointName>,
+    /// The models whose own rows changed, as webhooks name them.
+    pub models: Vec<String>,
+    /// The id of the record; `None` when it concerns more than one.
+    pub record: Option<String>,
+    /// The position of the record in its table.
+    pub index: Option<u64>,
+    /// What happened.
+    pub kind: ChangeKind,
+}
+
+/// What can happen in a living world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChangeKind {
+    /// A record appears.
+    Hire,
+    /// A record gets new values.
+    Edit,
+    /// A record gets another name and keeps all other values.
+    Rename,
+    /// A record is marked deleted.
+    Delete,
+    /// A record loses its values, 14 days after its deletion. Nobody is told.
+    Anonymise,
+    /// A model may no longer be read: all its rows are marked deleted.
+    ScopeOff,
+    /// A while after that the model is refused. Nobody is told.
+    ScopeRefused,
+    /// A model may be read again: its rows are back.
+    ScopeOn,
+    /// An integration is switched off.
+    IntegrationPaused,
+    /// An integration is switched on again.
+    IntegrationWoken,
+    /// A customer connects a tool; its first sync is pending.
+    IntegrationCreated,
+    /// The first sync is done.
+    IntegrationReady,
+    /// An integration is gone, with all its rows.
+    IntegrationDeleted,
+}
+
+impl ChangeKind {
+    const ALL: [Self; 13] = [
+        Self::Hire,
+        Self::Edit,
+        Self::Rename,
+        Self::Delete,
+        Self::Anonymise,
+        Self::ScopeOff,
+        Self::ScopeRefused,
+        Self::ScopeOn,
+        Self::IntegrationPaused,
+        Self::IntegrationWoken,
+        Self::IntegrationCreated,
+        Self::IntegrationReady,
+        Self::IntegrationDeleted,
+    ];
+
+    /// Returns its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hire => "hire",
+            Self::Edit => "edit",
+            Self::Rename => "rename",
+            Self::Delete => "delete",
+            Self::Anonymise => "anonymise",
+            Self::ScopeOff => "scope_off",
+            Self::ScopeRefused => "scope_refused",
+            Self::ScopeOn => "scope_on",
+            Self::IntegrationPaused => "integration_paused",
+            Self::IntegrationWoken => "integration_woken",
+            Self::IntegrationCreated => "integration_created",
+            Self::IntegrationReady => "integration_ready",
+            Self::IntegrationDeleted => "integration_deleted",
+        }
+    }
+
+    /// Finds a kind by its name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// The latest changes.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    entries: VecDeque<Change>,
+    written: u64,
+}
+
+impl Journal {
+    pub(super) fn push(&mut self, change: Change) {
+        if self.entries.len() == MOST_ENTRIES {
+            self.entries.pop_front();
+        }
+        self.entries.push_back(change);
+        self.written += 1;
+    }
+
+    /// Returns how many changes there were, forgotten ones included.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Returns the changes that are remembered, the oldest first.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Change> {
+        self.entries.iter()
+    }
+
+    /// Returns the changes written since there were so many.
+    pub(super) fn since(&self, written: u64) -> Vec<Change> {
+        let new = usize::try_from(self.written - written).unwrap_or(usize::MAX);
+        let skipped = self.entries.len().saturating_sub(new);
+        self.entries.iter().skip(skipped).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_found_by_its_name() {
+        for kind in ChangeKind::ALL {
+            assert_eq!(ChangeKind::from_name(kind.as_str()), Some(kind));
+        }
+        assert_eq!(ChangeKind::from_name("explode"), None);
+    }
+
+    #[test]
+    fn the_journal_forgets_its_oldest_entries_and_counts_all() {
+        let mut journal = Journal::default();
+        let change = |at_ms| Change {
+            at_ms,
+            integration: IntegrationId::new("lever:a").expect("an id"),
+            endpoint: None,
+            models: Vec::new(),
+            record: None,
+            index: None,
+            kind: ChangeKind::IntegrationPaused,
+        };
+        for at_ms in 0..=MOST_ENTRIES {
+            journal.push(change(i64::try_from(at_ms).expect("small")));
+        }
+        assert_eq!(journal.written(), 100_001);
+        assert_eq!(journal.iter().count(), MOST_ENTRIES);
+        assert_eq!(journal.iter().next().map(|first| first.at_ms), Some(1));
+        let last = journal.since(100_000);
+        assert_eq!(
+            last.iter().map(|one| one.at_ms).collect::<Vec<_>>(),
+            [100_000]
+        );
+    }
+}

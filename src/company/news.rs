@@ -1,0 +1,160 @@
+//! What Kombo would tell by webhook: merged per integration, so that a flood of changes is one message.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::account;
+use super::hash::{mix, percent, salt};
+use super::identity::push_loose_id;
+use super::world::Integration;
+use crate::ids::IntegrationId;
+
+/// Messages about integrations that nobody asks for are forgotten beyond so many, the oldest first.
+const MOST_EVENTS: usize = 10_000;
+
+/// One webhook, unsigned.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TwinWebhook {
+    /// Unique in its world.
+    pub id: String,
+    /// `data-changed`, `integration-created`, `integration-state-changed` or `integration-deleted`.
+    pub kind: &'static str,
+    /// Whom it is about.
+    pub integration: IntegrationId,
+    /// The models it names.
+    pub models: Vec<String>,
+    /// The world's time when it was written, in milliseconds since the epoch.
+    pub at_ms: i64,
+    /// The bytes to sign and send.
+    pub body: String,
+    roll: u64,
+}
+
+impl TwinWebhook {
+    /// Returns whether this one is lost where so many percent are. The same seed loses the same ones.
+    #[must_use]
+    pub fn is_lost(&self, percentage: u8) -> bool {
+        percent(u64::from(percentage), self.roll)
+    }
+}
+
+impl fmt::Debug for TwinWebhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "TwinWebhook({} {}, {} bytes)",
+            self.kind,
+            self.id,
+            self.body.len()
+        )
+    }
+}
+
+/// What happened to an integration as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    Created,
+    StateChanged,
+    Deleted,
+}
+
+/// What is yet to be told.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    changed: BTreeMap<IntegrationId, Changed>,
+    events: VecDeque<TwinWebhook>,
+    written: u64,
+}
+
+#[derive(Debug, Default)]
+struct Changed {
+    models: BTreeSet<String>,
+    told_ms: Option<i64>,
+}
+
+impl News {
+    /// Notes that rows of models changed.
+    pub(super) fn changed(&mut self, integration: &IntegrationId, models: &[String]) {
+        if models.is_empty() {
+            return;
+        }
+        let changed = self.changed.entry(integration.clone()).or_default();
+        changed.models.extend(models.iter().cloned());
+    }
+
+    /// Notes what happened to an integration, as it is now.
+    pub(super) fn happened(&mut self, event: Event, of: &Integration, seed: u64, now_ms: i64) {
+        if event == Event::Deleted {
+            self.changed.remove(&of.id);
+        }
+        let kind = match event {
+            Event::Created => "integration-created",
+            Event::StateChanged => "integration-state-changed",
+            Event::Deleted => "integration-deleted",
+        };
+        let data = account::event(of, event, now_ms);
+        let webhook = self.webhook(kind, &of.id, Vec::new(), &data, seed, now_ms);
+        if self.events.len() == MOST_EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back(webhook);
+    }
+
+    /// Takes what is due: all about integrations, and what changed where nothing was told for a while. The first
+    /// change after a quiet time is told at once, those after it together.
+    pub(super) fn take(&mut self, pause: Duration, seed: u64, now_ms: i64) -> Vec<TwinWebhook> {
+        let mut due: Vec<_> = self.events.drain(..).collect();
+        let pause_ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+        let mut changed = std::mem::take(&mut self.changed);
+        for (id, changed) in &mut changed {
+            let is_due = changed
+                .told_ms
+                .is_none_or(|told| now_ms.saturating_sub(told) >= pause_ms);
+            if changed.models.is_empty() || !is_due {
+                continue;
+            }
+            changed.told_ms = Some(now_ms);
+            let models: Vec<_> = std::mem::take(&mut changed.models).into_iter().collect();
+            let names: Vec<_> = models.iter().map(|name| json!({"name": name})).collect();
+            let category = models[0]
+                .split_once('_')
+                .map_or("", |(category, _)| category);
+            let data = json!({
+                "integration_id": id.as_str(),
+                "integration_tool": id.tool(),
+                "integration_category": category.to_uppercase(),
+                "changed_models": names,
+            });
+            due.push(self.webhook("data-changed", id, models, &data, seed, now_ms));
+        }
+        self.changed = changed;
+        due
+    }
+
+    fn webhook(
+        &mut self,
+        kind: &'static str,
+        integration: &IntegrationId,
+        models: Vec<String>,
+        data: &serde_json::Value,
+        seed: u64,
+        at_ms: i64,
+    ) -> TwinWebhook {
+        self.written += 1;
+        let roll = mix(mix(seed, salt("webhook")), self.written);
+        let mut id = String::new();
+        push_loose_id(&mut id, roll);
+        TwinWebhook {
+            body: json!({"id": id, "type": kind, "data": data}).to_string(),
+            id,
+            kind,
+            integration: integration.clone(),
+            models,
+            at_ms,
+            roll: mix(roll, 1),
+        }
+    }
+}

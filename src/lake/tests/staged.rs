@@ -1,0 +1,209 @@
+//! What is asked between staging and commit, and bases that move without rows.
+
+use super::support::*;
+use crate::lake::store::LakeStore;
+use crate::lake::{Advance, Lake, Marks, Missing, Part, Receipt};
+use crate::time::{Base, Bases, ObservedAt, Tier};
+
+async fn staged_without_commit(lake: &Lake, rows: &[&[Row]], limit: usize) -> Missing {
+    let fetch = snapshot("a");
+    let mut staging = lake.begin(&fetch, &tags()).await.expect("begins");
+    for rows in rows {
+        let rows = batch(&tags(), &fetch, rows);
+        staging.push(rows).await.expect("pushed");
+    }
+    let sealed = staging.seal(end(2, 30)).await.expect("sealed");
+    sealed.missing(limit).await.expect("compared")
+}
+
+#[tokio::test]
+async fn the_ids_that_a_new_snapshot_lacks_are_named_before_it_is_committed() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &tiny_runs()).await;
+    let pages: [&[Row]; 3] = [
+        &[("1", 10, 1), ("2", 11, 1)],
+        &[("3", 12, 1)],
+        &[("4", 13, 1)],
+    ];
+    assert_eq!(
+        staged_without_commit(&lake, &pages, 9).await,
+        Missing::default()
+    );
+    run(&lake, &snapshot("a"), &pages, end(1, 13)).await;
+    run(&lake, &snapshot("b"), &[&[("9", 10, 1)]], end(1, 10)).await;
+    let newer: [&[Row]; 2] = [&[("3", 20, 2)], &[("1", 21, 2), ("5", 22, 2)]];
+    let mut missing = staged_without_commit(&lake, &newer, 9).await;
+    missing.ids.sort();
+    assert_eq!(
+        (missing.ids, missing.total),
+        (vec!["2".to_owned(), "4".to_owned()], 2)
+    );
+    let bounded = staged_without_commit(&lake, &newer, 1).await;
+    assert_eq!((bounded.ids.len(), bounded.total), (1, 2));
+    assert_eq!(
+        format!("{bounded:?}"),
+        "Missing(1 of 2)",
+        "ids stay out of logs"
+    );
+    let all = staged_without_commit(&lake, &[], 9).await;
+    assert_eq!(all.total, 4);
+}
+
+#[tokio::test]
+async fn a_delta_lacks_nothing() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    run(&lake, &snapshot("a"), &[&[("1", 10, 1)]], end(1, 10)).await;
+    let staging = lake.begin(&delta("a"), &tags()).await.expect("begins");
+    let sealed = staging.seal(end(2, 20)).await.expect("sealed");
+    assert_eq!(
+        sealed.missing(9).await.expect("compared"),
+        Missing::default()
+    );
+}
+
+#[tokio::test]
+async fn a_receipt_names_the_mark_that_coverage_shows() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    for (fetch, seen) in [(snapshot("a"), 10), (delta("a"), 12), (delta("a"), 5)] {
+        let receipt = run(&lake, &fetch, &[], end(1, seen)).await;
+        let Receipt::Committed { seen, .. } = receipt else {
+            panic!("superseded");
+        };
+        let coverage = lake
+            .coverage(&tags(), &integration("a"))
+            .await
+            .expect("read");
+        let Marks { snapshots, deltas } = coverage.marks;
+        assert!(
+            [snapshots, deltas].contains(&Some(seen)),
+            "{seen:?}: {coverage:?}"
+        );
+    }
+    let marks = lake
+        .coverage(&tags(), &integration("a"))
+        .await
+        .expect("read")
+        .marks;
+    let deltas = Some(ObservedAt::from_micros(13));
+    assert_eq!(
+        marks.deltas, deltas,
+        "it moved, though nothing later was observed"
+    );
+}
+
+fn advance(name: &str, tiers: &[(Tier, i64)], marks: Marks) -> Advance {
+    let mut bases = Bases::default();
+    for (tier, base) in tiers {
+        bases.raise(*tier, Base::from_millis(*base));
+    }
+    Advance {
+        integration: integration(name),
+        bases,
+        marks,
+    }
+}
+
+#[tokio::test]
+async fn bases_of_many_tables_move_in_one_entry_and_only_upwards() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    let coverage = async |name: &str| {
+        lake.coverage(&tags(), &integration(name))
+            .await
+            .expect("read")
+    };
+    run(&lake, &delta("a"), &[&[("1", 10, 1)]], end(50, 10)).await;
+    run(&lake, &delta("b"), &[&[("1", 10, 1)]], end(50, 10)).await;
+    let (a, b) = (coverage("a").await, coverage("b").await);
+    let advances = [
+        advance("a", &[(Tier::Ordinary, 40), (Tier::Hourly, 70)], a.marks),
+        advance("b", &[(Tier::Ordinary, 60)], b.marks),
+    ];
+    lake.advance(&tags(), &advances).await.expect("written");
+    for _ in 0..2 {
+        assert_eq!(
+            coverage("a").await.bases.get(Tier::Ordinary),
+            Some(Base::from_millis(50))
+        );
+        assert_eq!(
+            coverage("a").await.bases.get(Tier::Hourly),
+            Some(Base::from_millis(70))
+        );
+        assert_eq!(
+            coverage("b").await.bases.get(Tier::Ordinary),
+            Some(Base::from_millis(60))
+        );
+        assert_eq!(coverage("a").await.marks, a.marks);
+        // The second time there is nothing to write.
+        lake.advance(&tags(), &advances).await.expect("nothing");
+    }
+    let receipt = run(&lake, &delta("c"), &[], end(1, 10)).await;
+    assert!(
+        matches!(receipt, Receipt::Committed { version: 4, .. }),
+        "{receipt:?}"
+    );
+    assert_eq!(stored(&store, Part::Deltas).await.len(), 2);
+}
+
+#[tokio::test]
+async fn bases_do_not_move_on_a_table_that_somebody_committed_to_meanwhile() {
+    let store = LakeStore::memory();
+    let (one, other) = (
+        lake(&store, &settings()).await,
+        lake(&store, &settings()).await,
+    );
+    let coverage = async || {
+        one.coverage(&tags(), &integration("a"))
+            .await
+            .expect("read")
+    };
+    for overtaking in [delta("a"), snapshot("a")] {
+        run(&one, &delta("a"), &[&[("1", 10, 1)]], end(50, 10)).await;
+        let advance = advance("a", &[(Tier::Ordinary, 90)], coverage().await.marks);
+        run(&other, &overtaking, &[&[("1", 5, 2)]], end(40, 5)).await;
+        one.advance(&tags(), &[advance]).await.expect("left out");
+        assert_eq!(
+            coverage().await.bases.get(Tier::Ordinary),
+            Some(Base::from_millis(50))
+        );
+    }
+}
+
+#[tokio::test]
+async fn two_processes_that_move_bases_at_once_both_get_through() {
+    let store = LakeStore::memory();
+    let (one, other) = (
+        lake(&store, &settings()).await,
+        lake(&store, &settings()).await,
+    );
+    run(&one, &delta("x"), &[], end(1, 10)).await;
+    let none = Marks::default();
+    let (a, b) = (
+        [advance("a", &[(Tier::Ordinary, 60)], none)],
+        [advance("b", &[(Tier::Ordinary, 70)], none)],
+    );
+    let tags = tags();
+    let (a, b) = tokio::join!(one.advance(&tags, &a), other.advance(&tags, &b));
+    a.and(b).expect("both are written");
+    for (name, base) in [("a", 60), ("b", 70)] {
+        let coverage = one.coverage(&tags, &integration(name)).await.expect("read");
+        assert_eq!(
+            coverage.bases.get(Tier::Ordinary),
+            Some(Base::from_millis(base))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_delta_under_way_is_superseded_by_bases_that_move() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    let fetch = delta("a");
+    let staging = lake.begin(&fetch, &tags()).await.expect("begins");
+    let advance = advance("a", &[(Tier::Ordinary, 60)], Marks::default());
+    lake.advance(&tags(), &[advance]).await.expect("written");
+    let receipt = staging.commit(end(50, 10)).await.expect("an answer");
+    assert_eq!(receipt, Receipt::Superseded);
+}

@@ -1,0 +1,148 @@
+//! Many small files of one day of `deltas` become one, and no row changes.
+//!
+//! A commit window makes thousands of files a day. A merge reads some of them, writes their rows sorted to a fresh file
+//! and exchanges them in one log entry whose actions say that no data changed. A crash before the entry leaves a file
+//! that nothing names; after it the old files are vacuum's.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::merge::merge;
+use super::{TableUpkeep, UpkeepSettings};
+use crate::lake::LakeError;
+use crate::lake::committer::Committer;
+use crate::lake::data_files::{Written, on_cpu};
+use crate::lake::layout::Partition;
+use crate::lake::log::{CommitOutcome, Entry, LiveFile, RemoveFile};
+use crate::time::parse_date;
+
+/// Files in one merge.
+const FAN_IN: usize = 32;
+
+/// Their size: all are held in memory, and so is the file they become.
+const MERGE_BYTES: u64 = 64 << 20;
+
+/// Merges what is worth it.
+pub(super) async fn run(
+    table: &Committer,
+    settings: &UpkeepSettings,
+    done: &mut TableUpkeep,
+) -> Result<(), LakeError> {
+    let state = table.refreshed().await?;
+    for (day, files) in worth_merging(table.live(&state).await?, settings) {
+        if settings.dry_run {
+            done.merged_files += files.len() as u64;
+            continue;
+        }
+        let mut contents = Vec::new();
+        for file in &files {
+            contents.push(table.files.read(&file.path).await?);
+        }
+        if let Some(merged) = merged_file(table, day, &files, contents).await?
+            && exchange(table, &merged).await?
+        {
+            done.merged_files += merged.inputs.len() as u64;
+            done.merged_into += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Files, and the one that holds their rows.
+struct MergedFile {
+    inputs: Vec<Arc<LiveFile>>,
+    written: Written,
+}
+
+/// Groups small files by day, the smallest first. Each group is one merge.
+fn worth_merging(
+    live: Vec<Arc<LiveFile>>,
+    settings: &UpkeepSettings,
+) -> Vec<(i32, Vec<Arc<LiveFile>>)> {
+    if settings.compact_files == 0 {
+        return Vec::new();
+    }
+    let mut days: BTreeMap<i32, Vec<Arc<LiveFile>>> = BTreeMap::new();
+    for file in live {
+        let day = file.partition_values.get(Partition::COMMIT_DATE);
+        let day = day.and_then(|day| parse_date(day.as_deref()?));
+        if let Some(day) = day.filter(|_| file.size < settings.small_file_bytes) {
+            days.entry(day).or_default().push(file);
+        }
+    }
+    let mut groups = Vec::new();
+    for (day, mut files) in days {
+        files.sort_by_key(|file| file.size);
+        let (mut group, mut bytes) = (Vec::new(), 0);
+        for file in files {
+            if group.len() == FAN_IN || bytes + file.size > MERGE_BYTES {
+                groups.push((day, std::mem::take(&mut group)));
+                bytes = 0;
+            }
+            bytes += file.size;
+            group.push(file);
+        }
+        groups.push((day, group));
+    }
+    // One file is none the better for being written again.
+    let least = settings.compact_files.clamp(2, FAN_IN);
+    groups.retain(|(_, group)| group.len() >= least);
+    groups
+}
+
+/// Writes the rows of those files that have the same columns; `None` when that is not worth it.
+async fn merged_file(
+    table: &Committer,
+    day: i32,
+    files: &[Arc<LiveFile>],
+    contents: Vec<Bytes>,
+) -> Result<Option<MergedFile>, LakeError> {
+    let form = table.files.form.clone();
+    let rows = files.iter().filter_map(|file| file.num_records).sum();
+    let Some(merged) = on_cpu(move || merge(contents, rows, &form)).await?? else {
+        return Ok(None);
+    };
+    let inputs: Vec<_> = merged
+        .inputs
+        .iter()
+        .map(|input| Arc::clone(&files[*input]))
+        .collect();
+    let partition = Partition::CommitDate(day);
+    let written = table.files.put(Some(merged.file), partition).await?;
+    Ok(written.map(|written| MergedFile { inputs, written }))
+}
+
+/// Puts the one file in the place of the many, in one entry. `false` when some of the many are gone: another process has
+/// merged or deleted them, and their rows must not come back.
+async fn exchange(table: &Committer, merged: &MergedFile) -> Result<bool, LakeError> {
+    let mut state = table.refreshed().await?;
+    loop {
+        let live = table.live(&state).await?;
+        let live: HashSet<&str> = live.iter().map(|file| file.path.as_str()).collect();
+        if !merged
+            .inputs
+            .iter()
+            .all(|file| live.contains(file.path.as_str()))
+        {
+            return Ok(false);
+        }
+        let entry = Entry {
+            operation: "OPTIMIZE",
+            adds: vec![merged.written.add.clone()],
+            removes: merged
+                .inputs
+                .iter()
+                .map(|file| RemoveFile::from(&**file))
+                .collect(),
+            rearranges: true,
+            txns: Vec::new(),
+        };
+        match table.log.commit(&state, entry).await {
+            Ok(CommitOutcome::Committed { .. }) => return Ok(true),
+            Ok(CommitOutcome::Lost { state: newer }) => state = newer,
+            Err(error) => return Err(table.log_error(error)),
+        }
+    }
+}

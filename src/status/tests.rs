@@ -1,0 +1,166 @@
+use std::time::Duration;
+
+use super::*;
+use crate::catalog::Catalog;
+use crate::ids::Category;
+use crate::lake::Coverage;
+use crate::time::Bases;
+
+const NOW: i64 = 1_800_000_000_000;
+const HOUR: i64 = 3_600_000;
+
+fn endpoint(updated_after: bool) -> Arc<Endpoint> {
+    let all = Catalog::embedded().endpoints();
+    let found = all
+        .iter()
+        .find(|endpoint| endpoint.updated_after == updated_after);
+    Arc::clone(found.expect("the catalog has both kinds"))
+}
+
+fn objective() -> Objective {
+    Objective {
+        delta: None,
+        heartbeat: Duration::from_hours(6),
+        snapshot: Duration::from_hours(14 * 24),
+    }
+}
+
+fn stored(age_ms: i64) -> TableOverview {
+    let mut bases = Bases::default();
+    bases.raise(Tier::Ordinary, Base::from_millis(NOW - age_ms));
+    TableOverview {
+        coverage: Coverage {
+            bases,
+            ..Coverage::default()
+        },
+        snapshot_rows: 7,
+        ..TableOverview::default()
+    }
+}
+
+fn registration(state: &str) -> Registration {
+    Registration {
+        integration: IntegrationId::new("tool:a").expect("an id"),
+        category: Category::Ats,
+        origin: "configuration".to_owned(),
+        state: state.to_owned(),
+        since_ms: 0,
+    }
+}
+
+fn status(endpoint: &Arc<Endpoint>, age_ms: i64, state: &str, notes: Option<Notes>) -> Status {
+    let registered = registration(state);
+    let tables = BTreeMap::from([(registered.integration.key(), stored(age_ms))]);
+    let overview = Overview {
+        tables,
+        ..Overview::default()
+    };
+    let overviews = [(Arc::clone(endpoint), overview)];
+    Status::of(&overviews, vec![registered], notes, objective(), NOW)
+}
+
+fn verdict(status: &Status) -> Verdict {
+    status.integrations[0].tables[0].verdict
+}
+
+fn noted(endpoint: &Endpoint, written_ms: i64) -> Notes {
+    Notes {
+        written_ms,
+        tables: vec![TableNote {
+            integration: "tool:a".to_owned(),
+            endpoint: endpoint.name().to_string(),
+            off: Some("disabled".to_owned()),
+            base_ms: Some(NOW),
+            ..TableNote::default()
+        }],
+        ..Notes::default()
+    }
+}
+
+#[test]
+fn a_base_of_two_heartbeats_is_late_and_one_of_less_is_not() {
+    let deltas = endpoint(true);
+    let fresh = status(&deltas, 12 * HOUR, "active", None);
+    assert_eq!((verdict(&fresh), fresh.late().count()), (Verdict::Fresh, 0));
+    let late = status(&deltas, 12 * HOUR + 1, "active", None);
+    let objective = Duration::from_hours(12);
+    assert_eq!(verdict(&late), Verdict::Late { objective });
+    assert_eq!(late.late().count(), 1);
+}
+
+#[test]
+fn a_service_whose_heartbeat_is_stretched_is_given_that_time() {
+    let deltas = endpoint(true);
+    let notes = Notes {
+        heartbeat_period_secs: 10 * 3600,
+        written_ms: NOW,
+        ..Notes::default()
+    };
+    let fresh = status(&deltas, 19 * HOUR, "active", Some(notes));
+    assert_eq!(verdict(&fresh), Verdict::Fresh);
+}
+
+#[test]
+fn a_table_that_only_snapshots_refresh_may_be_as_old_as_they() {
+    let snapshots = endpoint(false);
+    let fresh = status(&snapshots, 13 * 24 * HOUR, "active", None);
+    assert_eq!(verdict(&fresh), Verdict::Fresh);
+    let late = status(&snapshots, 15 * 24 * HOUR, "active", None);
+    assert!(matches!(verdict(&late), Verdict::Late { .. }));
+}
+
+#[test]
+fn a_parked_integration_is_not_late_however_old_its_tables_are() {
+    let old = status(&endpoint(true), 1_000 * HOUR, "setup_pending", None);
+    assert_eq!((verdict(&old), old.late().count()), (Verdict::Parked, 0));
+}
+
+#[test]
+fn a_recent_note_that_a_table_is_off_excuses_it_and_an_old_one_does_not() {
+    let deltas = endpoint(true);
+    let excused = status(
+        &deltas,
+        100 * HOUR,
+        "active",
+        Some(noted(&deltas, NOW - HOUR)),
+    );
+    assert_eq!(verdict(&excused), Verdict::Parked);
+    let stale = status(
+        &deltas,
+        100 * HOUR,
+        "active",
+        Some(noted(&deltas, NOW - 13 * HOUR)),
+    );
+    assert!(
+        matches!(verdict(&stale), Verdict::Late { .. }),
+        "its base in memory proves nothing"
+    );
+}
+
+#[test]
+fn a_table_that_only_a_note_knows_is_listed_as_unfetched() {
+    let deltas = endpoint(true);
+    let overviews = [(Arc::clone(&deltas), Overview::default())];
+    let mut notes = noted(&deltas, NOW);
+    notes.tables[0].off = None;
+    let registered = vec![registration("active")];
+    let status = Status::of(&overviews, registered, Some(notes), objective(), NOW);
+    assert_eq!(status.integrations[0].tables.len(), 1);
+    assert_eq!(verdict(&status), Verdict::Unfetched);
+}
+
+#[test]
+fn rows_of_an_integration_that_is_not_registered_are_shown_by_their_key() {
+    let key = registration("active").integration.key();
+    let tables = BTreeMap::from([(key.clone(), stored(HOUR))]);
+    let overviews = [(
+        endpoint(true),
+        Overview {
+            tables,
+            ..Overview::default()
+        },
+    )];
+    let status = Status::of(&overviews, Vec::new(), None, objective(), NOW);
+    assert_eq!(status.integrations[0].name, key.to_string());
+    assert_eq!(status.integrations[0].state, "unregistered");
+}

@@ -1,0 +1,296 @@
+//! The eleven defects of the vendor's guide, each as its sample code has it and as this crate does it.
+//!
+//! `Guide` is that sample: one timestamp of the local clock, rows put over each other by id, one loop over the cursor.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kombo_source::catalog::Catalog;
+use kombo_source::fetch::Lane;
+use kombo_source::ids::TableId;
+use kombo_source::ingest::{Order, next_mode};
+use kombo_source::plan::{Kind, PlanMode, Planner, Queue};
+use kombo_source::sink::Sink;
+use kombo_source::webhook::{Verifier, Webhook, WebhookSecret, parse};
+use tokio::time::{Instant, sleep};
+
+use crate::ingest::{Writer, covered, newest, run, writer};
+use crate::support::memory_sink::MemorySink;
+use crate::support::memory_world::Unwatched;
+use crate::support::small_kombo::{Listing, SmallKombo, table, tags};
+
+/// What follows the guide keeps of one integration.
+#[derive(Default)]
+struct Guide {
+    local_ahead_ms: i64,
+    last_fetched_at: Option<i64>,
+    rows: BTreeMap<String, String>,
+}
+
+impl Guide {
+    /// `fetchApplications`, between the two lines that take the time and store it.
+    fn fetch(&mut self, kombo: &SmallKombo) {
+        let fetch_start = self.now_ms(kombo);
+        self.rows.extend(shown(kombo, self.last_fetched_at));
+        self.last_fetched_at = Some(fetch_start);
+    }
+
+    /// `handleCronJob`.
+    fn fetch_all(&mut self, kombo: &SmallKombo) {
+        self.last_fetched_at = None;
+        self.fetch(kombo);
+    }
+
+    fn now_ms(&self, kombo: &SmallKombo) -> i64 {
+        kombo.now_ms() + self.local_ahead_ms
+    }
+}
+
+/// What a request without `include_deleted` brings.
+fn shown(kombo: &SmallKombo, updated_after: Option<i64>) -> BTreeMap<String, String> {
+    let mut rows = kombo.changed_after(updated_after);
+    rows.retain(|_, value| !value.ends_with("deleted"));
+    rows
+}
+
+/// A table that both have fetched in full ten minutes ago.
+async fn both() -> (SmallKombo, Guide, MemorySink, Writer) {
+    with_guide(Guide::default()).await
+}
+
+async fn with_guide(mut guide: Guide) -> (SmallKombo, Guide, MemorySink, Writer) {
+    let kombo = SmallKombo::new(Listing::ById, 2);
+    kombo.change(|rows| ["a", "b", "c"].iter().for_each(|id| rows.set(id, 0)));
+    kombo.pass(600).await;
+    let sink = MemorySink::default();
+    let ours = writer(&kombo, &sink);
+    guide.fetch_all(&kombo);
+    run(&ours, Kind::Snapshot).await.unwrap();
+    (kombo, guide, sink, ours)
+}
+
+#[tokio::test(start_paused = true)]
+async fn guide_1_a_local_clock_ahead_of_the_server_skips_no_change() {
+    let ahead = Guide {
+        local_ahead_ms: 45_000,
+        ..Guide::default()
+    };
+    let (kombo, mut guide, sink, ours) = with_guide(ahead).await;
+    kombo.pass(20).await;
+    kombo.set("a", 1);
+    kombo.pass(10).await;
+    guide.fetch(&kombo);
+    run(&ours, Kind::Delta).await.unwrap();
+    kombo.pass(600).await;
+    guide.fetch(&kombo);
+    run(&ours, Kind::Delta).await.unwrap();
+    assert_ne!(guide.rows, kombo.truth());
+    assert_eq!(newest(&sink), kombo.truth());
+}
+
+#[tokio::test(start_paused = true)]
+async fn guide_2_a_row_that_becomes_visible_late_is_within_the_overlap() {
+    let (kombo, mut guide, sink, ours) = both().await;
+    kombo.pass(60).await;
+    guide.fetch(&kombo);
+    run(&ours, Kind::Delta).await.unwrap();
+    kombo.change(|rows| rows.set_ago("a", 1, 30_000));
+    kombo.pass(60).await;
+    guide.fetch(&kombo);
+    run(&ours, Kind::Delta).await.unwrap();
+    assert_ne!(guide.rows, kombo.truth());
+    assert_eq!(newest(&sink), kombo.truth());
+}
+
+#[tokio::test(start_paused = true)]
+async fn guide_3_a_table_that_was_not_fetched_keeps_its_base() {
+    let (kombo, mut guide, sink, ours) = both().await;
+    kombo.pass(60).await;
+    kombo.set("a", 1);
+    kombo.pass(60).await;
+    // A webhook names another model: that endpoint is fetched, this one is not, and the one timestamp moves.
+    guide.last_fetched_at = Some(kombo.now_ms());
+    let before = covered(&ours).await;
+    another_endpoint(&kombo, &ours).await;
+    assert_eq!(covered(&ours).await, before);
+    kombo.pass(600).await;
+    guide.fetch(&kombo);
+    run(&ours, Kind::Delta).await.unwrap();
+    assert_ne!(guide.rows, kombo.truth());
+    assert_eq!(newest(&sink), kombo.truth());
+}
+
+/// Fetches another table of the same integration.
+async fn another_endpoint(kombo: &SmallKombo, ours: &Writer) {
+    let endpoint = Arc::clone(Catalog::embedded().find("ats/roles").unwrap());
+    let table = TableId {
+        endpoint: endpoint.name().clone(),
+        ..table()
+    };
+    let coverage = ours.covered(&endpoint, &table.integration).await.unwrap();
+    let order = Order {
+        mode: next_mode(&coverage, &endpoint, kombo.now_ms(), Kind::Delta),
+        table,
+        endpoint,
+        lane: Lane::Notified,
+        coverage,
+    };
+    ours.run(order, (), &Unwatched).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn guide_4_deleted_rows_are_asked_for() {
+    let (kombo, mut guide, sink, ours) = both().await;
+    kombo.pass(60).await;
+    kombo.change(|rows| rows.delete("a"));
+    guide.fetch(&kombo);
+    run(&ours, Kind::Delta).await.unwrap();
+    assert_eq!(guide.rows["a"], "v0", "as if nothing had happened");
+    assert_eq!(newest(&sink)["a"], "v0 deleted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn guide_5_a_full_fetch_replaces_what_was_there() {
+    let (kombo, mut guide, sink, ours) = both().await;
+    kombo.change(|rows| rows.remove("a"));
+    guide.fetch_all(&kombo);
+    run(&ours, Kind::Snapshot).await.unwrap();
+    assert!(guide.rows.contains_key("a"));
+    assert!(!newest(&sink).contains_key("a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn guide_6_a_base_moves_with_its_rows_or_not_at_all() {
+    let (kombo, mut guide, sink, ours) = both().await;
+    kombo.pass(60).await;
+    kombo.set("a", 1);
+    // Two stores, one for rows and one for the timestamp: the crash comes between the rows' buffer and their disk.
+    let rows_on_disk = guide.rows.clone();
+    guide.fetch(&kombo);
+    guide.rows = rows_on_disk;
+    let cut_off = writer(&kombo, &sink.with_deltas_that_wait(Duration::from_secs(9)));
+    let before = covered(&ours).await;
+    tokio::select! {
+        biased;
+        _ = run(&cut_off, Kind::Delta) => panic!("the commit waits"),
+        () = sleep(Duration::from_secs(5)) => {}
+    }
+    assert_eq!(covered(&ours).await, before);
+    kombo.pass(600).await;
+    guide.fetch(&kombo);
+    run(&ours, Kind::Delta).await.unwrap();
+    assert_ne!(guide.rows, kombo.truth());
+    assert_eq!(newest(&sink), kombo.truth());
+}
+
+#[tokio::test(start_paused = true)]
+async fn guide_7_of_two_fetches_at_once_the_older_is_not_the_last_word() {
+    let (kombo, mut guide, sink, ours) = both().await;
+    kombo.pass(60).await;
+    kombo.set("a", 1);
+    let older = shown(&kombo, guide.last_fetched_at);
+    let slow = writer(&kombo, &sink.with_deltas_that_wait(Duration::from_secs(30)));
+    let newer = async {
+        kombo.pass(10).await;
+        kombo.set("a", 2);
+        run(&ours, Kind::Delta).await.unwrap();
+        guide.fetch(&kombo);
+    };
+    let (late, ()) = tokio::join!(run(&slow, Kind::Delta), newer);
+    late.unwrap();
+    guide.rows.extend(older);
+    assert_eq!(guide.rows["a"], "v1");
+    assert_eq!(newest(&sink), kombo.truth());
+}
+
+#[tokio::test(start_paused = true)]
+async fn guide_8_a_webhook_is_taken_before_anything_is_fetched() {
+    let (kombo, _, _, ours) = both().await;
+    let kombo = kombo.with_delays(10_000, 1);
+    kombo.asked();
+    let webhook = Instant::now();
+    run(&ours, Kind::Delta).await.unwrap();
+    assert!(
+        webhook.elapsed() > Duration::ZERO,
+        "who fetches first answers late"
+    );
+    kombo.asked();
+    let (mut queue, webhook) = (Queue::default(), Instant::now());
+    queue.want(&table(), Kind::Delta, Lane::Notified);
+    assert_eq!(webhook.elapsed(), Duration::ZERO);
+    assert_eq!(kombo.asked().len(), 0);
+    // Notified again while it is fetched: it is dirty still, so that fetch is not the last.
+    let work = queue.next(|_| true).unwrap();
+    queue.want(&table(), Kind::Delta, Lane::Notified);
+    queue.committed(&work);
+    assert!(queue.is_dirty(&table()));
+}
+
+fn body(integration: &str) -> String {
+    format!(
+        r#"{{"id":"1","type":"data-changed","data":{{"integration_id":"{integration}","integration_tool":"tool","integration_category":"ATS","changed_models":[{{"name":"ats_tags"}}]}}}}"#
+    )
+}
+
+#[test]
+fn guide_9_a_sender_without_the_secret_is_not_believed() {
+    let secret = |text: &str| WebhookSecret::new(text).unwrap();
+    let body = body("tool:a");
+    let verifier = Verifier::new(secret("ours"));
+    let forged = secret("a guess").sign(body.as_bytes());
+    assert!(verifier.verify(body.as_bytes(), &forged).is_err());
+    assert!(verifier.verify(body.as_bytes(), "").is_err());
+    // Parsing needs the value that only a signature gives; the guide parses whatever comes.
+    let signed = secret("ours").sign(body.as_bytes());
+    assert!(parse(verifier.verify(body.as_bytes(), &signed).unwrap()).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn guide_10_a_cursor_that_leads_back_ends_the_walk() {
+    let (kombo, _, sink, _) = both().await;
+    let kombo = kombo.with_cursors_in_a_circle();
+    let before = newest(&sink);
+    // The guide's loop ends when there is no cursor: here there is always one.
+    let mut pages = 0;
+    let mut cursor = kombo.cursor_after(None);
+    while cursor.is_some() && pages < 1_000 {
+        cursor = kombo.cursor_after(cursor);
+        pages += 1;
+    }
+    assert_eq!(pages, 1_000);
+    kombo.asked();
+    run(&writer(&kombo, &sink), Kind::Snapshot)
+        .await
+        .unwrap_err();
+    assert!(kombo.asked().len() < 10);
+    assert_eq!(newest(&sink), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn guide_11_an_integration_nobody_knows_is_planned_for_and_no_error() {
+    // `findUniqueOrThrow`: the sender gets no 200, and sends it for ever.
+    let known = BTreeMap::from([("tool:a", ())]);
+    assert!(!known.contains_key("tool:new"));
+    let secret = WebhookSecret::new("ours").unwrap();
+    let (body, verifier) = (
+        body("tool:new"),
+        Verifier::new(WebhookSecret::new("ours").unwrap()),
+    );
+    let signature = secret.sign(body.as_bytes());
+    let webhook = parse(verifier.verify(body.as_bytes(), &signature).unwrap()).unwrap();
+    let Webhook::DataChanged(notification) = webhook else {
+        panic!("another webhook");
+    };
+    let planner = Planner::new(Catalog::embedded(), vec![tags()], PlanMode::Changed);
+    let plan = planner.plan(&notification);
+    assert_eq!(plan.fetched().count(), 1);
+    // Nothing is held of it yet, so its first fetch is everything.
+    let sink = MemorySink::default();
+    let coverage = sink
+        .covered(&tags(), &notification.integration)
+        .await
+        .unwrap();
+    let mode = next_mode(&coverage, &tags(), 0, Kind::Delta);
+    assert_eq!(mode, kombo_source::fetch::FetchMode::Snapshot);
+}

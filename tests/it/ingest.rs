@@ -1,0 +1,125 @@
+//! Tables brought into a sink in memory from a Kombo of a handful of rows, in paused time.
+
+mod interleavings;
+mod paging;
+mod suppression;
+mod together;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
+use kombo_source::fetch::{FetchMode, Lane};
+use kombo_source::ingest::{Counts, Done, Ingest, IngestError, IngestSettings, Order, next_mode};
+use kombo_source::lake::Coverage;
+use kombo_source::plan::Kind;
+use kombo_source::sink::Sink;
+use kombo_source::time::Tier;
+
+use crate::support::memory_sink::MemorySink;
+use crate::support::memory_world::Unwatched;
+use crate::support::small_kombo::{SmallKombo, table, tags};
+
+pub(crate) type Writer = Ingest<SmallKombo, MemorySink>;
+
+pub(crate) fn writer(kombo: &SmallKombo, sink: &MemorySink) -> Writer {
+    remembering(kombo, sink, 1_000)
+}
+
+/// Makes a process that remembers so many rows.
+fn remembering(kombo: &SmallKombo, sink: &MemorySink, memory_rows: usize) -> Writer {
+    let settings = IngestSettings {
+        memory_rows,
+        ..IngestSettings::default()
+    };
+    Ingest::new(Arc::new(kombo.clone()), sink.clone(), settings)
+}
+
+pub(crate) async fn covered(writer: &Writer) -> Coverage {
+    let integration = table().integration;
+    writer.covered(&tags(), &integration).await.unwrap()
+}
+
+/// Fetches as the loop does.
+pub(crate) async fn run(writer: &Writer, want: Kind) -> Result<Done, IngestError> {
+    let coverage = covered(writer).await;
+    let now_ms = writer.api().now_ms();
+    let mode = next_mode(&coverage, &tags(), now_ms, want);
+    fetch(writer, mode, coverage).await
+}
+
+/// Fetches from the base of a tier, due or not; a snapshot when there is none.
+async fn run_tier(writer: &Writer, tier: Tier) -> Result<Done, IngestError> {
+    let coverage = covered(writer).await;
+    let all = Tier::ALL.map(|tier| coverage.bases.get(tier));
+    let base = coverage
+        .bases
+        .get(tier)
+        .filter(|_| all.iter().all(Option::is_some));
+    let mode = base.map_or(FetchMode::Snapshot, |base| FetchMode::Delta {
+        tier,
+        updated_after: base.updated_after(tier),
+    });
+    fetch(writer, mode, coverage).await
+}
+
+async fn fetch(writer: &Writer, mode: FetchMode, coverage: Coverage) -> Result<Done, IngestError> {
+    let order = Order {
+        table: table(),
+        endpoint: tags(),
+        mode,
+        lane: Lane::Notified,
+        coverage,
+    };
+    let result = writer.run(order, (), &Unwatched).await;
+    let counts = match &result {
+        Ok(done) => &done.counts,
+        Err(error) => &error.counts,
+    };
+    assert_adds_up(counts);
+    result
+}
+
+fn assert_adds_up(counts: &Counts) {
+    let Counts {
+        received,
+        committed,
+        unchanged,
+        repeated,
+        quarantined,
+        abandoned,
+        ..
+    } = *counts;
+    let sum = committed + unchanged + repeated + quarantined + abandoned;
+    assert_eq!(received, sum, "{counts:?}");
+}
+
+/// Returns every id's newest value in the sink: what a reader of the live view sees.
+pub(crate) fn newest(sink: &MemorySink) -> BTreeMap<String, String> {
+    newest_of(&sink.batches(&table()))
+}
+
+fn newest_of(batches: &[RecordBatch]) -> BTreeMap<String, String> {
+    let mut rows: BTreeMap<String, (i64, String)> = BTreeMap::new();
+    for batch in batches {
+        let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>();
+        let (ids, names) = (text("id"), text("name"));
+        let seen = batch.column_by_name("_fetched_at").unwrap();
+        let seen = seen.as_primitive::<TimestampMicrosecondType>();
+        for row in 0..batch.num_rows() {
+            let entry = (seen.value(row), names.value(row).to_owned());
+            let newest = rows.entry(ids.value(row).to_owned()).or_default();
+            if entry.0 >= newest.0 {
+                *newest = entry;
+            }
+        }
+    }
+    rows.into_iter().map(|(id, (_, name))| (id, name)).collect()
+}
+
+/// Counts the observations that the sink holds.
+fn observations(sink: &MemorySink) -> usize {
+    let batches = sink.batches(&table());
+    batches.iter().map(RecordBatch::num_rows).sum()
+}

@@ -1,0 +1,180 @@
+//! Rows that shift between pages while they are walked, and walks that break.
+
+use kombo_source::api::ErrorReach;
+use kombo_source::ingest::Ending;
+use kombo_source::plan::Kind;
+use kombo_source::stream::FetchError;
+
+use super::{newest, newest_of, run, writer};
+use crate::support::memory_sink::MemorySink;
+use crate::support::small_kombo::{Listing, Rows, SmallKombo, table};
+
+/// Rows that changed ten minutes ago, two on a page.
+async fn kombo(listing: Listing, rows: usize) -> SmallKombo {
+    let kombo = SmallKombo::new(listing, 2);
+    kombo.change(|all| (0..rows).for_each(|row| all.set(&format!("{row:04}"), 0)));
+    kombo.pass(600).await;
+    kombo
+}
+
+/// Puts a row of the first page at the end, so that one of the second page moves to the first.
+fn shift(rows: &mut Rows<'_>) {
+    rows.set("0000", 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_shifts_out_of_a_delta_is_found_by_walking_again() {
+    let kombo = kombo(Listing::ByChange, 5).await;
+    let sink = MemorySink::default();
+    let writer = writer(&kombo, &sink);
+    run(&writer, Kind::Snapshot).await.unwrap();
+    kombo.pass(600).await;
+    kombo.change(|rows| (0..5).for_each(|row| rows.set(&format!("{row:04}"), 7)));
+    kombo.change_after_page(1, shift);
+    kombo.asked();
+    let done = run(&writer, Kind::Delta).await.unwrap();
+    assert_eq!(newest(&sink), kombo.truth());
+    let walks: Vec<_> = kombo
+        .asked()
+        .into_iter()
+        .filter(|asked| asked.first_page)
+        .collect();
+    assert_eq!(walks.len(), 3, "the second brought news, the third none");
+    assert!(
+        walks
+            .iter()
+            .all(|walk| walk.updated_after == walks[0].updated_after)
+    );
+    assert!(done.counts.repeated > 0, "{:?}", done.counts);
+    assert_eq!(done.base.unwrap().as_millis(), kombo.now_ms() / 1000 * 1000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delta_of_one_page_is_walked_once() {
+    let kombo = kombo(Listing::ById, 5).await;
+    let sink = MemorySink::default();
+    let writer = writer(&kombo, &sink);
+    run(&writer, Kind::Snapshot).await.unwrap();
+    kombo.pass(600).await;
+    kombo.set("0000", 1);
+    kombo.asked();
+    run(&writer, Kind::Delta).await.unwrap();
+    assert_eq!(kombo.asked().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changed_while_a_snapshot_was_walked_is_in_the_deltas_before_it_is_visible() {
+    let kombo = kombo(Listing::ById, 5).await;
+    let sink = MemorySink::default();
+    kombo.change_after_page(1, |rows| rows.set("0000", 1));
+    let done = run(&writer(&kombo, &sink), Kind::Snapshot).await.unwrap();
+    assert_eq!(done.closing_rows, 1);
+    assert_eq!(newest_of(&sink.snapshot(&table()))["0000"], "v0");
+    assert_eq!(
+        newest(&sink),
+        kombo.truth(),
+        "the closing row counts as the later one"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_shifts_out_of_a_snapshot_unchanged_is_asked_for() {
+    for unknown_ids_fail in [false, true] {
+        let mut kombo = kombo(Listing::ByChange, 7).await;
+        if unknown_ids_fail {
+            kombo = kombo.with_unknown_ids_failing();
+        }
+        let sink = MemorySink::default();
+        let writer = writer(&kombo, &sink);
+        run(&writer, Kind::Snapshot).await.unwrap();
+        kombo.pass(600).await;
+        kombo.change(|rows| rows.remove("0006"));
+        kombo.change_after_page(1, shift);
+        let done = run(&writer, Kind::Snapshot).await.unwrap();
+        assert!(
+            !newest_of(&sink.snapshot(&table())).contains_key("0002"),
+            "it shifted"
+        );
+        assert_eq!((done.found_missing, done.unconfirmed_missing), (1, 0));
+        assert_eq!(newest(&sink), kombo.truth(), "0006 is gone");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_says_nothing_of_the_ids_that_were_asked_for() {
+    let kombo = kombo(Listing::ById, 5).await;
+    let sink = MemorySink::default();
+    let writer = writer(&kombo, &sink);
+    run(&writer, Kind::Snapshot).await.unwrap();
+    kombo.change(|rows| rows.remove("0004"));
+    kombo.refuse_ids(403, "INTEGRATION.PERMISSION_MISSING");
+    let done = run(&writer, Kind::Snapshot).await.unwrap();
+    assert!(matches!(done.ending, Ending::Committed { .. }));
+    assert_eq!((done.found_missing, done.unconfirmed_missing), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_missing_ids_than_paging_can_explain_are_not_asked_for() {
+    let kombo = kombo(Listing::ById, 1_004).await;
+    let sink = MemorySink::default();
+    let writer = writer(&kombo, &sink);
+    run(&writer, Kind::Snapshot).await.unwrap();
+    kombo.change(|rows| (3..1_004).for_each(|row| rows.remove(&format!("{row:04}"))));
+    kombo.asked();
+    let done = run(&writer, Kind::Snapshot).await.unwrap();
+    assert_eq!((done.found_missing, done.unconfirmed_missing), (0, 1_001));
+    assert!(kombo.asked().iter().all(|asked| asked.ids == 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_walk_whose_cursor_died_starts_again_and_its_rows_count_as_abandoned() {
+    let kombo = kombo(Listing::ById, 5).await;
+    let sink = MemorySink::default();
+    kombo.refuse_after(1, 400, "PLATFORM.INPUT_INVALID");
+    let done = run(&writer(&kombo, &sink), Kind::Snapshot).await.unwrap();
+    assert_eq!(newest(&sink), kombo.truth());
+    assert_eq!(done.counts.abandoned, 2, "{:?}", done.counts);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_keeps_what_kombo_said_and_nothing_is_visible() {
+    let kombo = kombo(Listing::ById, 5).await;
+    let sink = MemorySink::default();
+    kombo.refuse_after(1, 409, "INTEGRATION.INACTIVE");
+    let error = run(&writer(&kombo, &sink), Kind::Snapshot)
+        .await
+        .unwrap_err();
+    assert_eq!(error.reach(), ErrorReach::Integration);
+    assert_eq!(error.api().unwrap().code(), Some("INTEGRATION.INACTIVE"));
+    assert_eq!(error.counts.abandoned, 2);
+    assert!(!error.is_retryable());
+    assert_eq!(newest(&sink).len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_whose_closing_delta_fails_is_not_committed() {
+    let kombo = kombo(Listing::ById, 5).await;
+    let sink = MemorySink::default();
+    kombo.refuse_after(3, 409, "INTEGRATION.INACTIVE");
+    let error = run(&writer(&kombo, &sink), Kind::Snapshot)
+        .await
+        .unwrap_err();
+    assert_eq!(error.reach(), ErrorReach::Integration);
+    assert_eq!(newest(&sink).len(), 0);
+    assert_eq!(error.counts.abandoned, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cursor_that_leads_back_ends_the_walk_with_an_error() {
+    let kombo = kombo(Listing::ById, 5).await.with_cursors_in_a_circle();
+    let sink = MemorySink::default();
+    let error = run(&writer(&kombo, &sink), Kind::Snapshot)
+        .await
+        .unwrap_err();
+    let source = std::error::Error::source(&error.source).unwrap();
+    assert!(
+        matches!(source.downcast_ref(), Some(FetchError::CursorLoop { .. })),
+        "{source}"
+    );
+    assert!(kombo.asked().len() <= 12, "three walks of four pages");
+}

@@ -1,0 +1,120 @@
+//! The same with a real lake behind it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kombo_source::fetch::Lane;
+use kombo_source::ingest::{Done, Ending, Ingest, IngestSettings, Order, next_mode};
+use kombo_source::lake::{Lake, LakeSettings, Part};
+use kombo_source::plan::Kind;
+use kombo_source::time::{SystemClock, Tier};
+
+use crate::support::memory_world::Unwatched;
+use crate::support::small_kombo::{Listing, SmallKombo, table, tags};
+
+struct Setup {
+    kombo: SmallKombo,
+    lake: Lake,
+    ingest: Ingest<SmallKombo, Lake>,
+}
+
+async fn setup() -> Setup {
+    let settings = LakeSettings {
+        url: "memory:".to_owned(),
+        options: BTreeMap::new(),
+        commit_window_secs: 0,
+        ..LakeSettings::default()
+    };
+    let lake = Lake::open(&settings, Arc::new(SystemClock)).await.unwrap();
+    let kombo = SmallKombo::new(Listing::ByChange, 2);
+    let ingest = Ingest::new(
+        Arc::new(kombo.clone()),
+        lake.clone(),
+        IngestSettings::default(),
+    );
+    Setup {
+        kombo,
+        lake,
+        ingest,
+    }
+}
+
+impl Setup {
+    async fn run(&self, want: Kind) -> Done {
+        let integration = table().integration;
+        let coverage = self.ingest.covered(&tags(), &integration).await.unwrap();
+        let order = Order {
+            mode: next_mode(&coverage, &tags(), self.kombo.now_ms(), want),
+            table: table(),
+            endpoint: tags(),
+            lane: Lane::Snapshot,
+            coverage,
+        };
+        self.ingest.run(order, (), &Unwatched).await.unwrap()
+    }
+
+    /// Counts the rows of a part's live files.
+    async fn rows(&self, part: Part) -> u64 {
+        let files = self.lake.files(&tags(), part).await.unwrap();
+        files.iter().map(|file| file.num_records.unwrap()).sum()
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_shifts_out_of_a_snapshot_is_in_the_lake_all_the_same() {
+    let setup = setup().await;
+    let kombo = &setup.kombo;
+    kombo.change(|rows| (0..7).for_each(|row| rows.set_ago(&format!("{row}"), 0, 600_000)));
+    setup.run(Kind::Snapshot).await;
+    assert_eq!(
+        (
+            setup.rows(Part::Snapshots).await,
+            setup.rows(Part::Deltas).await
+        ),
+        (7, 0)
+    );
+    kombo.change_after_page(1, |rows| rows.set("0", 1));
+    let done = setup.run(Kind::Snapshot).await;
+    assert_eq!(
+        (
+            done.closing_rows,
+            done.found_missing,
+            done.unconfirmed_missing
+        ),
+        (1, 1, 0)
+    );
+    assert_eq!(
+        (
+            setup.rows(Part::Snapshots).await,
+            setup.rows(Part::Deltas).await
+        ),
+        (6, 2)
+    );
+}
+
+#[tokio::test]
+async fn an_empty_delta_writes_nothing_and_its_base_one_entry() {
+    let setup = setup().await;
+    setup.kombo.change(|rows| rows.set_ago("a", 0, 7_200_000));
+    setup.run(Kind::Snapshot).await;
+    let integration = table().integration;
+    let stored = async || setup.lake.coverage(&tags(), &integration).await.unwrap();
+    let before = stored().await;
+    let done = loop {
+        let done = setup.run(Kind::Delta).await;
+        assert_eq!(done.ending, Ending::Empty);
+        // `Date` has whole seconds: until the next one there is nothing to raise.
+        if done.base > before.bases.get(Tier::Ordinary) {
+            break done;
+        }
+    };
+    assert_eq!(stored().await, before);
+    setup.ingest.flush_bases(|_| false).await.unwrap();
+    let after = stored().await;
+    assert_eq!(after.bases.get(Tier::Ordinary), done.base);
+    assert_eq!(after.bases.get(Tier::Daily), before.bases.get(Tier::Daily));
+    assert_eq!(after.marks, before.marks, "no row came");
+    setup.kombo.set("a", 1);
+    let done = setup.run(Kind::Delta).await;
+    assert_eq!((done.counts.committed, done.unannounced_rows), (1, Some(1)));
+}
