@@ -154,19 +154,8 @@ class Service:
 
     def until_quiet(self, seconds: float = QUIET_SECONDS) -> None:
         """Waits until nothing is pending, nothing runs and nothing ends, for longer than gauges can be old."""
-        seen, since = -1.0, time.monotonic()
-
-        def quiet() -> bool:
-            nonlocal seen, since
-            now = self.metrics()
-            ended = now.total("kombo_fetches_total")
-            if now.total("kombo_pending_tables") or now.total("kombo_running_fetches"):
-                ended = -1.0
-            if ended != seen or ended < 0:
-                seen, since = ended, time.monotonic()
-            return time.monotonic() - since > GAUGES_ARE_OLD_SECONDS
-
-        self.until(quiet, "is quiet", seconds)
+        quiet = Quiet(self)
+        self.until(quiet.is_proven, "is quiet", seconds)
 
     def until(self, holds: Callable[[], bool], what: str, seconds: float) -> None:
         """Waits until something holds of the running service."""
@@ -196,6 +185,35 @@ class Service:
             self.process.kill()
             self.process.wait(timeout=10)
             self.process = None
+
+
+class Quiet:
+    """For how long a service has been seen with nothing to do."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.ended = -1.0
+        self.since = time.monotonic()
+
+    def is_proven(self) -> bool:
+        """Looks again, and returns whether it has been quiet for longer than gauges can be old."""
+        now = self.service.metrics()
+        busy = now.total("kombo_pending_tables") + now.total("kombo_running_fetches")
+        ended = now.total("kombo_fetches_total")
+        if busy or ended != self.ended:
+            self.ended, self.since = ended, time.monotonic()
+        return time.monotonic() - self.since > GAUGES_ARE_OLD_SECONDS
+
+
+def until_all_quiet(services: Sequence[Service], seconds: float = QUIET_SECONDS) -> None:
+    """Waits until several services are quiet at the same time."""
+    quiet = [Quiet(service) for service in services]
+    services[0].until(
+        # All are looked at each time, the first to be busy or not.
+        lambda: all([one.is_proven() for one in quiet]),  # noqa: C419
+        "all are quiet",
+        seconds,
+    )
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from pathlib import Path
 from living import Living, living_twin
 from newest import assert_newest_equal_truth
 from relay import Relay, running_relay
-from service import Service, service_of
+from service import Service, service_of, until_all_quiet
 
-SECONDS = float(os.environ.get("KOMBO_TEST_SAVINGS_SECONDS") or 20)
+SECONDS = float(os.environ.get("KOMBO_TEST_SAVINGS_SECONDS") or 15)
 INTEGRATIONS = int(os.environ.get("KOMBO_TEST_SAVINGS_INTEGRATIONS") or 8)
 LEAST_WEBHOOKS = 10
 REQUESTS = "http_client_requests_sent_total"
@@ -32,8 +32,7 @@ def test_what_changed_costs_fewer_requests_than_everything_and_gives_the_same_ro
             # The twin's webhooks are signed with the twin's secret.
             service.environment["KOMBO_WEBHOOK_SECRET"] = living.twin.webhook_secret
             service.start_and_wait()
-        for service in both:
-            service.until_quiet()
+        until_all_quiet(both)
         before = [service.metrics().total(REQUESTS) for service in both]
         relay.targets = [service.url for service in both]
         _live(living, both)
@@ -61,8 +60,7 @@ def _live(living: Living, services: tuple[Service, ...]) -> None:
     time.sleep(SECONDS)
     living.pause()
     living.until_told()
-    for service in services:
-        service.until_quiet()
+    until_all_quiet(services)
 
 
 def _report(webhooks: int, few: int, many: int) -> None:
