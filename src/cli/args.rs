@@ -152,6 +152,11 @@ Examples:
     Status(StatusArgs),
     /// Merge small files, delete what nothing names any more, cut the logs short
     Upkeep(UpkeepArgs),
+    /// Print a Grafana dashboard of what the service measures
+    #[command(after_help = "\
+Example:
+  kombo-source dashboard > kombo-source.json")]
+    Dashboard,
     /// Serve a stand-in for Kombo on this machine, with made-up companies
     Twin(TwinArgs),
 }

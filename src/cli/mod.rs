@@ -30,6 +30,7 @@ use crate::backfill::BackfillSettings;
 use crate::catalog::Catalog;
 use crate::config::{Config, Overrides, generate};
 use crate::lake::Part;
+use crate::metrics::dashboard;
 
 use args::{Args, BackfillArgs, FilesArgs, FilesPart, GlobalArgs, SettingsArgs, Verb};
 use failure::{FAILED, Failure};
@@ -78,6 +79,10 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
     let success = match verb {
         Verb::Generate => {
             print!("{}", generate());
+            true
+        }
+        Verb::Dashboard => {
+            print!("{}", dashboard());
             true
         }
         Verb::Validate(settings) => {

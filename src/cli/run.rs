@@ -84,7 +84,7 @@ pub(super) async fn run(
     };
     loop {
         tokio::select! {
-            ended = running.join_next() => return service.ended(ended),
+            ended = running.join_next() => return exit_code(ended),
             asked = signals.next() => match asked {
                 Asked::Reload => service.reload().await,
                 Asked::Stop if !service.stop() => {
@@ -150,17 +150,17 @@ impl Service<'_> {
         self.config = session.config;
         Ok(())
     }
+}
 
-    fn ended(
-        &self,
-        ended: Option<Result<Result<(), SourceError>, tokio::task::JoinError>>,
-    ) -> Result<u8, Failure> {
-        match ended {
-            Some(Ok(Ok(()))) | None => Ok(0),
-            Some(Ok(Err(error))) => Err(error.into()),
-            Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Some(Err(_)) => Ok(FAILED),
-        }
+/// Returns what the process answers when the service has ended.
+fn exit_code(
+    ended: Option<Result<Result<(), SourceError>, tokio::task::JoinError>>,
+) -> Result<u8, Failure> {
+    match ended {
+        Some(Ok(Ok(()))) | None => Ok(0),
+        Some(Ok(Err(error))) => Err(error.into()),
+        Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Some(Err(_)) => Ok(FAILED),
     }
 }
 

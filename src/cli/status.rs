@@ -11,15 +11,22 @@ use super::session::Session;
 use super::words::{age, count, counted};
 use crate::ids::IntegrationId;
 use crate::status::{IntegrationStatus, Objective, Status, TableStatus, Verdict};
+use crate::time::Base;
+
+/// Late tables that are named for each integration, where the list is of integrations.
+const LATE_NAMED: usize = 3;
 
 /// Prints how fresh the lake is. `false` when a table is older than it may be.
 pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, Failure> {
     let lake = session.lake_there().await?;
     let schedule = &session.config.source.schedule;
+    let secs = |setting: std::num::NonZeroU64| Duration::from_secs(setting.get());
     let objective = Objective {
-        delta: args.objective,
-        heartbeat: Duration::from_secs(schedule.heartbeat_interval_secs.get()),
-        snapshot: Duration::from_secs(schedule.full_interval_secs.get()).saturating_mul(2),
+        delta: args
+            .objective
+            .or(schedule.freshness_objective_secs.map(secs)),
+        heartbeat: secs(schedule.heartbeat_interval_secs),
+        snapshot: secs(schedule.full_interval_secs).saturating_mul(2),
     };
     let now_ms = session.clock.wall_ms();
     let mut status = Status::read(&lake, &session.endpoints, objective, now_ms).await?;
@@ -58,6 +65,7 @@ fn text(status: &Status, by_table: bool) -> String {
     } else {
         integrations(&mut text, status);
     }
+    late(&mut text, status, by_table);
     troubles(&mut text, status);
     line(&mut text, &total(status));
     line(&mut text, &service(status));
@@ -67,10 +75,10 @@ fn text(status: &Status, by_table: bool) -> String {
 /// One line per integration: the worst age stands for all.
 fn integrations(text: &mut String, status: &Status) {
     let names = status.integrations.iter().map(|one| one.name.len());
-    let states = status.integrations.iter().map(|one| one.state.len());
+    let widths = status.integrations.iter().map(|one| one.state.len());
     let (wide, state) = (
         names.max().unwrap_or(0).max(11),
-        states.max().unwrap_or(0).max(5),
+        widths.max().unwrap_or(0).max(5),
     );
     let (columns, last) = (["tables", "late", "rows", "base age"], "last snapshot");
     let [tables, late, rows, base] = columns;
@@ -89,11 +97,11 @@ fn integrations(text: &mut String, status: &Status) {
         };
         let late = fetched().filter(|table| matches!(table.verdict, Verdict::Late { .. }));
         let rows: u64 = fetched().map(|table| table.stored.snapshot_rows).sum();
-        let base = fetched().filter_map(|table| table.base()).min();
+        let base = fetched().filter_map(TableStatus::base).min();
         let snapshot = fetched()
             .filter_map(|table| table.stored.coverage.snapshot_base)
             .min();
-        let ages = [base, snapshot].map(|base| since(status, base.map(|base| base.as_millis())));
+        let ages = [base, snapshot].map(|base| since(status, base.map(Base::as_millis)));
         line(
             text,
             &format!(
@@ -122,28 +130,56 @@ fn tables(text: &mut String, status: &Status, one: &IntegrationStatus) {
     for table in &one.tables {
         let (coverage, name) = (&table.stored.coverage, table.endpoint.table_name());
         let rows = count(table.stored.snapshot_rows);
-        let base = since(status, table.base().map(|base| base.as_millis()));
-        let snapshot = since(status, coverage.snapshot_base.map(|base| base.as_millis()));
+        let base = since(status, table.base().map(Base::as_millis));
+        let snapshot = since(status, coverage.snapshot_base.map(Base::as_millis));
         line(text, &row([&name, word(table), &rows, &base, &snapshot]));
     }
     text.push('\n');
 }
 
-/// What somebody should look at, a line each.
-fn troubles(text: &mut String, status: &Status) {
-    for (one, table) in status.late() {
-        if let Verdict::Late { objective } = table.verdict {
-            let base = since(status, table.base().map(|base| base.as_millis()));
-            let (table, objective) = (table.endpoint.table_name(), age(objective));
+/// Names each late table; a few of each integration where the list is of integrations.
+fn late(text: &mut String, status: &Status, by_table: bool) {
+    for one in &status.integrations {
+        let late = one.tables.iter().filter_map(|table| match table.verdict {
+            Verdict::Late { objective } => Some((table, objective)),
+            _ => None,
+        });
+        let late: Vec<_> = late.collect();
+        let of = |table: &TableStatus| since(status, table.base().map(Base::as_millis));
+        if by_table {
+            for (table, objective) in late {
+                let (table, base) = (table.endpoint.table_name(), of(table));
+                let wanted = age(objective);
+                let what = format!(
+                    "{table} of {}: {base} old, at most {wanted} wanted",
+                    one.name
+                );
+                line(text, &format!("late    {what}"));
+            }
+        } else if let Some((oldest, _)) = late.iter().min_by_key(|(table, _)| table.base()) {
+            let (tables, oldest) = (counted(late.len() as u64, "table"), of(oldest));
+            let few = late
+                .iter()
+                .take(LATE_NAMED)
+                .map(|(table, _)| table.endpoint.table_name());
+            let mut names = few.collect::<Vec<_>>().join(", ");
+            if late.len() > LATE_NAMED {
+                let more = late.len() - LATE_NAMED;
+                write!(names, " and {more} more; see --integration").expect("a string takes it");
+            }
             line(
                 text,
                 &format!(
-                    "late    {table} of {}: {base} old, at most {objective} wanted",
+                    "late    {}: {tables}, up to {oldest} old: {names}",
                     one.name
                 ),
             );
         }
     }
+}
+
+/// What somebody should look at, a line each.
+fn troubles(text: &mut String, status: &Status) {
     for one in &status.integrations {
         for table in &one.tables {
             table_notes(text, status, one, table);
@@ -306,8 +342,8 @@ fn json(status: &Status) -> Value {
 
 fn of_table(status: &Status, table: &TableStatus) -> Value {
     let (stored, note) = (&table.stored, &table.note);
-    let base_ms = table.base().map(|base| base.as_millis());
-    let snapshot_ms = stored.coverage.snapshot_base.map(|base| base.as_millis());
+    let base_ms = table.base().map(Base::as_millis);
+    let snapshot_ms = stored.coverage.snapshot_base.map(Base::as_millis);
     let objective = match table.verdict {
         Verdict::Late { objective } => Some(objective.as_secs()),
         _ => None,
@@ -335,3 +371,6 @@ fn of_table(status: &Status, table: &TableStatus) -> Value {
 fn line(text: &mut String, line: &str) {
     writeln!(text, "{line}").expect("a string takes all text");
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use super::args::TwinArgs;
 use super::failure::{FAILED, Failure};
 use crate::catalog::Catalog;
 use crate::company::{Oddities, Pace, World};
+use crate::time::{Clock as _, SystemClock};
 use crate::twin::{SharedWorld, Twin, TwinSettings, WebhookSettings, dump_world};
 
 /// Serves until the shutdown comes. Says on standard output where, with which key, and whose data it has.
@@ -52,6 +53,7 @@ fn settings(args: &TwinArgs) -> TwinSettings {
         webhooks,
         pace,
         control: life.control,
+        start_ms: life.now.then(|| SystemClock.wall_ms()),
         address: args.address,
         integrations: args.integrations.get(),
         rows: args.rows,

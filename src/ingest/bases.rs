@@ -102,3 +102,79 @@ impl UnflushedBases {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::ids::IntegrationId;
+    use crate::time::ObservedAt;
+
+    fn marks(deltas: i64) -> Marks {
+        Marks {
+            snapshots: None,
+            deltas: Some(ObservedAt::from_micros(deltas)),
+        }
+    }
+
+    fn reached() -> (UnflushedBases, TableId, Arc<Endpoint>) {
+        let endpoint = Arc::clone(Catalog::embedded().find("ats/tags").expect("known"));
+        let table = TableId {
+            integration: IntegrationId::new("tool:a").expect("an id"),
+            endpoint: endpoint.name().clone(),
+        };
+        let mut bases = UnflushedBases::default();
+        let tiers = Tier::Hourly.moves();
+        bases.reach(&table, &endpoint, marks(1), tiers, Base::from_millis(7));
+        (bases, table, endpoint)
+    }
+
+    fn covers(bases: &UnflushedBases, table: &TableId, marks: Marks) -> Option<Base> {
+        let mut coverage = Coverage {
+            marks,
+            ..Coverage::default()
+        };
+        bases.raise(table, &mut coverage);
+        coverage.bases.get(Tier::Hourly)
+    }
+
+    #[test]
+    fn a_base_goes_along_with_our_own_commit_and_with_no_other() {
+        let (mut bases, table, _) = reached();
+        bases.moved(&table, marks(2), marks(3));
+        assert_eq!(
+            covers(&bases, &table, marks(3)),
+            None,
+            "1 to 2 was another's"
+        );
+        bases.moved(&table, marks(1), marks(2));
+        assert_eq!(covers(&bases, &table, marks(2)), Some(Base::from_millis(7)));
+        assert_eq!(covers(&bases, &table, marks(1)), None);
+    }
+
+    #[test]
+    fn what_is_reached_on_another_state_does_not_mix_with_what_was_before() {
+        let (mut bases, table, endpoint) = reached();
+        let tiers = Tier::Ordinary.moves();
+        bases.reach(&table, &endpoint, marks(2), tiers, Base::from_millis(9));
+        assert_eq!(
+            covers(&bases, &table, marks(2)),
+            None,
+            "only the ordinary one"
+        );
+    }
+
+    #[test]
+    fn what_was_written_is_forgotten_unless_more_was_reached_meanwhile() {
+        let (mut bases, table, endpoint) = reached();
+        let waiting = bases.waiting(|_| false);
+        assert_eq!(bases.waiting(|skipped| *skipped == table).len(), 0);
+        let tiers = Tier::Ordinary.moves();
+        bases.reach(&table, &endpoint, marks(1), tiers, Base::from_millis(9));
+        bases.flushed(&endpoint, &waiting[0].1);
+        assert_eq!(covers(&bases, &table, marks(1)), Some(Base::from_millis(7)));
+        let waiting = bases.waiting(|_| false);
+        bases.flushed(&endpoint, &waiting[0].1);
+        assert_eq!(covers(&bases, &table, marks(1)), None);
+    }
+}

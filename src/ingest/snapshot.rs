@@ -6,7 +6,7 @@ use tracing::warn;
 use super::done::{Counts, Done, Ending};
 use super::memory::Flight;
 use super::tally::Tally;
-use super::{Ingest, MAX_WALKS, Order, Progress, Watch, restarts};
+use super::{Ingest, Order, Progress, Watch, restarts};
 use crate::api::KomboApi;
 use crate::fetch::{Fetch, FetchEnd, FetchMode};
 use crate::lake::{LakeError, Missing, Receipt};
@@ -16,6 +16,10 @@ use crate::time::{Tier, UpdatedAfter};
 
 /// Ids that are asked for one by one. More are missing for another reason than paging.
 const MISSING_IDS: usize = 1_000;
+
+/// Closing deltas of one snapshot, the first included, when others of the table are faster. They are short, and what is at
+/// stake is not.
+const MAX_CLOSINGS: u32 = 10;
 
 /// What a closing delta brought.
 #[derive(Clone, Copy, Default)]
@@ -160,8 +164,8 @@ where
         };
         let missing = missing(order, staged).await.map_err(WriteError::Store)?;
         let asks = order.endpoint.ids && missing.total <= MISSING_IDS as u64;
-        let mut slot = Some(slot);
-        for walk in 1..=MAX_WALKS {
+        let (mut slot, mut walk) = (Some(slot), 1);
+        for _ in 0..MAX_CLOSINGS {
             let ids = if asks {
                 missing.ids.clone()
             } else {
@@ -170,7 +174,10 @@ where
             let walked = self.walk_closing(order, &end, ids, watch, counts).await;
             let (delta, tally) = match walked {
                 Ok(walked) => walked,
-                Err(error) if restarts(order, walk, &error, watch) => continue,
+                Err(error) if restarts(order, walk, &error, watch) => {
+                    walk += 1;
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             if slot.take().is_some() {

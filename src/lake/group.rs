@@ -142,9 +142,9 @@ impl Pending {
 pub(super) fn still_valid(group: Vec<Pending>, state: &LogState) -> Vec<Pending> {
     let (valid, superseded): (Vec<_>, Vec<_>) = group.into_iter().partition(|pending| {
         pending.finished.fence.as_ref().is_none_or(|fence| {
-            // Every commit of rows moves `seen`. Bases alone are raised by whoever found nothing new: that contradicts nobody.
-            let stored = TableTxns::of(fence.start.key(), |app| state.txn(app));
-            stored.seen() == fence.start.seen()
+            // Bases, too: whoever raised them may have left out a row because it had not changed, and this fetch may hold an
+            // older observation of it.
+            TableTxns::of(fence.start.key(), |app| state.txn(app)) == fence.start
         })
     });
     for pending in superseded {

@@ -13,13 +13,13 @@ pub mod layout;
 pub mod log;
 pub mod store;
 
-mod advance;
 mod committer;
 mod coverage;
 mod data_files;
 mod form;
 mod group;
 mod lake_error;
+mod marks;
 mod missing;
 mod notes;
 mod overview;
@@ -36,11 +36,11 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use advance::{Advance, Marks};
 pub use coverage::Coverage;
 pub use group::Receipt;
 pub use lake_error::LakeError;
 pub use log::LiveFile;
+pub use marks::{Advance, Marks};
 pub use missing::Missing;
 pub use overview::{Overview, TableOverview};
 pub use registry::Registration;

@@ -202,7 +202,7 @@ mod tests {
     async fn a_request_that_is_being_answered_has_its_own_limits() {
         let pulse = Pulse::new(limits());
         let beat = pulse.request(false);
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         assert!(tokio::time::timeout(hour, lasts(&pulse)).await.is_err());
         drop(beat);
         assert_eq!(lasts(&pulse).await, limits().idle_time);

@@ -78,9 +78,10 @@ impl Server {
         shutdown: impl Future<Output = ()> + Send,
     ) {
         let Limits { connections, .. } = self.limits;
-        let per_address = match self.behind_proxy {
-            true => connections,
-            false => self.limits.connections_per_address,
+        let per_address = if self.behind_proxy {
+            connections
+        } else {
+            self.limits.connections_per_address
         };
         let places = Connections::new(connections, per_address);
         let (drain, draining) = watch::channel(false);

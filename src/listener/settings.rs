@@ -69,7 +69,7 @@ impl Default for Limits {
             body_time: Duration::from_secs(10),
             request_time: Duration::from_secs(15),
             handshake_time: Duration::from_secs(10),
-            idle_time: Duration::from_secs(60),
+            idle_time: Duration::from_mins(1),
             connections: 1024,
             connections_per_address: 64,
             streams: 64,

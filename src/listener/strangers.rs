@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -12,11 +13,20 @@ use super::address::Neighbour;
 /// Addresses remembered. Beyond it, unknown ones share one allowance.
 const REMEMBERED: usize = 4096;
 
+/// How often those are forgotten who have sent nothing for a while.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
 /// A second's worth of requests for each address, filled up as time passes.
 #[derive(Debug)]
 pub(super) struct Strangers {
     per_second: f64,
-    buckets: Mutex<HashMap<Option<Neighbour>, Bucket>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    buckets: HashMap<Option<Neighbour>, Bucket>,
+    swept: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -29,18 +39,23 @@ impl Strangers {
     pub(super) fn new(per_second: u32) -> Self {
         Self {
             per_second: f64::from(per_second.max(1)),
-            buckets: Mutex::default(),
+            known: Mutex::default(),
         }
     }
 
     /// Takes in an unsigned request. `false` when the address has sent too many.
     pub(super) fn allow(&self, who: Neighbour, now: Instant) -> bool {
         // Whole values only, so a panic elsewhere leaves them right.
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Known { buckets, swept } = &mut *known;
         let mut key = Some(who);
         if buckets.len() >= REMEMBERED && !buckets.contains_key(&key) {
-            // Whoever has a full allowance again is as good as unknown.
-            buckets.retain(|_, bucket| self.filled(*bucket, now) < self.per_second);
+            // Once a second, or a flood from everywhere would cost a look at all of them for each request.
+            if swept.is_none_or(|at| now >= at + SWEEP_EVERY) {
+                // Whoever has a full allowance again is as good as unknown.
+                buckets.retain(|_, bucket| self.filled(*bucket, now) < self.per_second);
+                *swept = Some(now);
+            }
             if buckets.len() >= REMEMBERED {
                 key = None;
             }
@@ -68,7 +83,6 @@ impl Strangers {
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
-    use std::time::Duration;
 
     use super::*;
 
@@ -86,7 +100,7 @@ mod tests {
         let (strangers, now) = (Strangers::new(5), Instant::now());
         assert_eq!(allowed(&strangers, 1, now), 5);
         assert_eq!(allowed(&strangers, 1, now + Duration::from_millis(400)), 2);
-        assert_eq!(allowed(&strangers, 1, now + Duration::from_secs(3600)), 5);
+        assert_eq!(allowed(&strangers, 1, now + Duration::from_hours(1)), 5);
     }
 
     #[tokio::test(start_paused = true)]
@@ -101,7 +115,7 @@ mod tests {
         let (strangers, now) = (Strangers::new(5), Instant::now());
         let admitted = (0..100_000).filter(|n| strangers.allow(who(*n), now));
         assert_eq!(admitted.count(), REMEMBERED + 5);
-        let remembered = || strangers.buckets.lock().expect("no panic").len();
+        let remembered = || strangers.known.lock().expect("no panic").buckets.len();
         assert_eq!(remembered(), REMEMBERED + 1);
         assert!(strangers.allow(who(7_000_000), now + Duration::from_secs(2)));
         assert_eq!(remembered(), 1);

@@ -70,7 +70,7 @@ impl<I: Intake> Webhooks<I> {
             let closed = answer(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
             return and_close(later(closed, AFTER_SHUTDOWN), version);
         }
-        if let Err(refusal) = self.welcome(&request) {
+        if let Some(refusal) = self.refusal(&request) {
             return refusal;
         }
         let (head, body) = request.into_parts();
@@ -86,44 +86,44 @@ impl<I: Intake> Webhooks<I> {
                 return and_close(slow, version);
             }
         };
-        let verifier = self.verifier.current();
-        let verified = match verifier.verify(&body, signature) {
-            Ok(verified) => verified,
+        let secrets = self.verifier.current();
+        let believed = match secrets.verify(&body, signature) {
+            Ok(believed) => believed,
             Err(error) => return self.stranger(visitor, error, version),
         };
         // From here on somebody else's newcomers cannot take the place.
         let _answering = visitor.place.answering();
-        match parse(verified) {
+        match parse(believed) {
             Ok(webhook) => self.hand_on(webhook).await,
             Err(error) => self.not_understood(error),
         }
     }
 
     /// Turns away what cannot be a webhook, by its headers alone.
-    fn welcome(&self, request: &Request<Incoming>) -> Result<(), Answer> {
+    fn refusal(&self, request: &Request<Incoming>) -> Option<Answer> {
         let headers = request.headers();
         if request.uri().path() != self.path {
-            return Err(answer(StatusCode::NOT_FOUND, "nothing here\n"));
+            return Some(answer(StatusCode::NOT_FOUND, "nothing here\n"));
         }
         if request.method() != Method::POST {
-            return Err(wrong_method("POST"));
+            return Some(wrong_method("POST"));
         }
         // hyper counts them in HTTP/1.1 only.
         if headers.len() > self.limits.headers {
             let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-            return Err(answer(status, "too many headers\n"));
+            return Some(answer(status, "too many headers\n"));
         }
         let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
         if encodings.any(|name| !name.as_bytes().eq_ignore_ascii_case(b"identity")) {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Err(answer(status, "send the body as it was signed\n"));
+            return Some(answer(status, "send the body as it was signed\n"));
         }
         // Two lengths, and a proxy that believes the other one, would let a stranger finish somebody's request.
         if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
             let refusal = answer(StatusCode::BAD_REQUEST, "two lengths\n");
-            return Err(and_close(refusal, request.version()));
+            return Some(and_close(refusal, request.version()));
         }
-        Ok(())
+        None
     }
 
     /// Finds the signature. One that no body could have is refused before the body is read.

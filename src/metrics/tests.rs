@@ -1,1 +1,163 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
 
+use super::*;
+
+fn metrics() -> Metrics {
+    Metrics::new("kombo", "lake", "1.2.3")
+}
+
+/// Adds up all series that begin with this and hold that.
+fn sum(text: &str, name: &str, label: &str) -> f64 {
+    let of_name = |line: &&str| line.starts_with(&format!("{name}{{")) && line.contains(label);
+    let value = |line: &str| {
+        line.rsplit(' ')
+            .next()
+            .and_then(|word| word.parse::<f64>().ok())
+    };
+    text.lines().filter(of_name).filter_map(value).sum()
+}
+
+/// The names that are described, without what a histogram adds.
+fn described(text: &str) -> BTreeSet<&str> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    lines.filter_map(|line| line.split(' ').next()).collect()
+}
+
+#[test]
+fn rows_add_up_from_the_source_to_the_lake() {
+    let metrics = metrics();
+    let rows = FetchedRows {
+        pages: 3,
+        bytes: 10_000,
+        received: 100,
+        committed: 60,
+        unchanged: 20,
+        repeated: 5,
+        quarantined: 1,
+        abandoned: 14,
+    };
+    metrics.fetched(
+        "hris_employees",
+        FetchKind::Delta,
+        FetchResult::Committed,
+        &rows,
+    );
+    let text = metrics.encode();
+    let of = |name, label| sum(&text, name, label);
+    let received = of("component_received_events_total", "source");
+    let sent = of("component_sent_events_total", "source");
+    let discarded = of("component_discarded_events_total", "source");
+    assert!((received - 100.0).abs() < 0.5, "{text}");
+    assert!((received - sent - discarded).abs() < 0.5, "{text}");
+    assert!((sent - of("component_received_events_total", "sink")).abs() < 0.5);
+    assert!((sent - of("component_sent_events_total", "sink")).abs() < 0.5);
+    assert!(of("component_discarded_events_total", "intentional=\"false\"") < 0.5);
+    assert!((of("kombo_rows_total", "") - received).abs() < 0.5);
+}
+
+#[test]
+fn series_with_known_labels_begin_at_zero() {
+    let text = metrics().encode();
+    for name in [
+        "kombo_fetches_total",
+        "kombo_rows_total",
+        "kombo_pending_tables",
+    ] {
+        assert!(
+            described(&text).contains(name) && text.contains(&format!("{name}{{")),
+            "{name}"
+        );
+    }
+    assert!(text.contains("build_info{version=\"1.2.3\"} 1"), "{text}");
+    let names = text
+        .lines()
+        .filter(|line| line.starts_with("# TYPE "))
+        .count();
+    assert_eq!(described(&text).len(), names, "a name is described once");
+}
+
+#[test]
+fn totals_of_the_client_are_taken_over_and_never_fall() {
+    let metrics = metrics();
+    for requests in [5, 9, 2] {
+        let totals = ClientTotals {
+            requests,
+            responses: &[(200, requests), (429, 1), (404, 1)],
+            errors: 1,
+        };
+        metrics.client(&totals);
+        metrics.rate_limit_waited(Duration::from_secs(requests));
+    }
+    let text = metrics.encode();
+    assert!(
+        (sum(&text, "http_client_requests_sent_total", "GET") - 9.0).abs() < 0.5,
+        "{text}"
+    );
+    assert!((sum(&text, "http_client_responses_total", "4xx") - 2.0).abs() < 0.5);
+    assert!((sum(&text, "kombo_rate_limit_wait_seconds_total", "") - 9.0).abs() < 0.5);
+}
+
+#[test]
+fn an_endpoint_that_is_gone_leaves_no_lag_behind() {
+    let metrics = metrics();
+    let minute = Duration::from_mins(1);
+    metrics.freshness([("hris_employees", minute), ("ats_jobs", minute)]);
+    metrics.freshness([("ats_jobs", minute)]);
+    let text = metrics.encode();
+    assert!(!text.contains("hris_employees") && text.contains("endpoint=\"ats_jobs\"} 60"));
+}
+
+#[test]
+fn the_dashboard_shows_every_metric_of_ours_and_no_other() {
+    let value: serde_json::Value = serde_json::from_str(dashboard()).expect("JSON");
+    assert!(
+        value["schemaVersion"]
+            .as_u64()
+            .is_some_and(|version| version >= 39)
+    );
+    assert_eq!(value["templating"]["list"][0]["query"], "prometheus");
+    let metrics = metrics();
+    // Series whose labels are not known beforehand begin with the first event.
+    metrics.freshness([("ats_jobs", Duration::ZERO)]);
+    metrics.integrations([("active", 1)]);
+    metrics.notification("data-changed", WebhookOutcome::Accepted);
+    metrics.error(ErrorType::WriterFailed, Stage::Sending);
+    metrics.stored("file", 1);
+    metrics.client(&ClientTotals::default());
+    metrics.response_sent(200, Duration::ZERO);
+    let rows = FetchedRows {
+        committed: 1,
+        received: 1,
+        ..FetchedRows::default()
+    };
+    metrics.fetched("ats_jobs", FetchKind::Delta, FetchResult::Committed, &rows);
+    let text = metrics.encode();
+    let known = described(&text);
+    let mut shown = BTreeSet::new();
+    let panels = value["panels"].as_array().expect("panels");
+    for target in panels
+        .iter()
+        .filter_map(|panel| panel["targets"].as_array())
+        .flatten()
+    {
+        let expression = target["expr"].as_str().expect("an expression");
+        let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for word in words.filter(|word| {
+            ["kombo_", "component_", "http_"]
+                .iter()
+                .any(|start| word.starts_with(start))
+        }) {
+            let labels = ["component_id", "component_kind", "component_type"];
+            if labels.contains(&word) {
+                continue;
+            }
+            let name = word.strip_suffix("_bucket").unwrap_or(word);
+            assert!(known.contains(name), "{name} is not measured");
+            shown.insert(name);
+        }
+    }
+    let ours = known.iter().filter(|name| name.starts_with("kombo_"));
+    let hidden: Vec<&&str> = ours.filter(|name| !shown.contains(**name)).collect();
+    assert!(hidden.is_empty(), "{hidden:?}");
+}

@@ -25,7 +25,7 @@ use crate::api::{HttpApi, KomboApi};
 use crate::config::{SourceSettings, WebhookSettings};
 use crate::decode::DecodeLimits;
 use crate::ingest::{Ingest, IngestSettings};
-use crate::listener::{Limits, Listener, ListenerSettings, SharedVerifier, TlsFiles};
+use crate::listener::{Bound, Limits, Listener, ListenerSettings, SharedVerifier, TlsFiles};
 use crate::metrics::Metrics;
 use crate::sink::Sink;
 use crate::status::Notes;
@@ -92,9 +92,9 @@ impl KomboSourceConfig {
             clock: cx.clock,
             commands: assembled.commands,
             verifier: verifier.clone(),
-            tls: bound.as_ref().and_then(|bound| bound.tls()),
+            tls: bound.as_ref().and_then(Bound::tls),
         };
-        let webhook_address = bound.as_ref().map(|bound| bound.local_addr());
+        let webhook_address = bound.as_ref().map(Bound::local_addr);
         let listening = bound.zip(verifier);
         let (service, door, metrics) = (assembled.service, assembled.door, cx.metrics);
         let source = async move {

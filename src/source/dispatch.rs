@@ -33,7 +33,7 @@ use crate::plan::{
     Action, Agenda, Kind, Planner, Queue, Schedule, Standing, Step, Suspicion,
     next_snapshot_instead,
 };
-use crate::webhook::{IntegrationChange, IntegrationEvent, Notification, Webhook};
+use crate::webhook::{IntegrationChange, IntegrationEvent, ModelName, Notification, Webhook};
 
 use account::Origin;
 use standings::KeyPause;
@@ -166,12 +166,7 @@ impl Dispatch {
 
     fn notification(&mut self, notification: &Notification, now_ms: i64) -> Reaction {
         let id = &notification.integration;
-        let by_models = || {
-            notification
-                .models
-                .iter()
-                .find_map(|model| model.category())
-        };
+        let by_models = || notification.models.iter().find_map(ModelName::category);
         let category = notification.category.or_else(by_models);
         if let Some(refused) = self.introduce(id, category, Standing::Active, now_ms) {
             return refused;

@@ -127,11 +127,14 @@ impl Carried {
 
     /// Counts it.
     pub(super) fn count(&self, metrics: &Metrics) {
-        let kind = match &self.result {
-            Ok(done) if done.mode == FetchMode::Snapshot => FetchKind::Snapshot,
-            Ok(_) => FetchKind::Delta,
-            Err(_) if self.fetching.work.kind == Kind::Snapshot => FetchKind::Snapshot,
-            Err(_) => FetchKind::Delta,
+        let snapshot = match &self.result {
+            Ok(done) => done.mode == FetchMode::Snapshot,
+            Err(_) => self.fetching.work.kind == Kind::Snapshot,
+        };
+        let kind = if snapshot {
+            FetchKind::Snapshot
+        } else {
+            FetchKind::Delta
         };
         let (result, counts) = match &self.result {
             Ok(done) => (result_of(done.ending), done.counts),

@@ -28,6 +28,7 @@ use crate::ids::TableId;
 use crate::ingest::Ingest;
 use crate::lake::LakeError;
 use crate::metrics::Metrics;
+use crate::plan::Suspicion;
 use crate::sink::Sink;
 use crate::status::Notes;
 use crate::time::Clock;
@@ -252,9 +253,12 @@ where
         self.write_hints();
         if !self.flushing && self.last_flush.elapsed() >= FLUSH_EVERY {
             (self.flushing, self.last_flush) = (true, Instant::now());
-            let ingest = self.ingest.clone();
-            self.tasks
-                .spawn(async move { Report::Flushed(ingest.flush_bases(|_| false).await) });
+            let (ingest, running) = (self.ingest.clone(), self.running.clone());
+            self.tasks.spawn(async move {
+                // A fetch under way would be overtaken by its own table's base.
+                let flushed = ingest.flush_bases(|table| running.contains(table)).await;
+                Report::Flushed(flushed)
+            });
         }
     }
 
@@ -266,15 +270,12 @@ where
 
     fn tell_alarms(&mut self) {
         for (id, before, is) in self.dispatch.take_alarms() {
-            match is {
-                Some(suspicion) => {
-                    let reason = suspicion.as_str();
-                    warn!(integration.id = %id, reason, "webhooks of {id} seem not to arrive; it is polled more often until they do: check the webhook's address and state at Kombo");
-                }
-                None => {
-                    let reason = before.map(|before| before.as_str());
-                    info!(integration.id = %id, reason, "webhooks of {id} arrive again");
-                }
+            if let Some(suspicion) = is {
+                let reason = suspicion.as_str();
+                warn!(integration.id = %id, reason, "webhooks of {id} seem not to arrive; it is polled more often until they do: check the webhook's address and state at Kombo");
+            } else {
+                let reason = before.map(Suspicion::as_str);
+                info!(integration.id = %id, reason, "webhooks of {id} arrive again");
             }
         }
     }

@@ -142,7 +142,7 @@ async fn start_for(
         metrics: Metrics::new("kombo", "lake", "test"),
         data_dir: data_dir.path().to_owned(),
         shutdown: Box::pin(async { drop(stopped.await) }),
-        drain_limit: Duration::from_secs(60),
+        drain_limit: Duration::from_mins(1),
     };
     let assembled = config
         .assemble(Arc::new(twin.clone()), &context, |_, _| {})

@@ -41,7 +41,7 @@ pub fn closing<A: KomboApi + 'static>(
         let seen = options.last_seen.unwrap_or(ObservedAt::from_micros(i64::MIN));
         let mut end = FetchEnd { base: None, seen, pages: 0, rows: 0, quarantined: 0, rest_values: 0 };
         let (for_reads, columns) = (Arc::clone(&api), Arc::clone(&endpoint));
-        let mut reads = Reads::new(for_reads, columns, delta.clone(), options.clone(), missing);
+        let mut reads = Reads::new(for_reads, columns, delta.clone(), options.clone(), &missing);
         while let Some(events) = reads.next(&mut end).await? {
             for event in events {
                 yield event;
@@ -99,7 +99,7 @@ impl<A: KomboApi + 'static> Reads<A> {
         endpoint: Arc<Endpoint>,
         fetch: Fetch,
         options: FetchOptions,
-        ids: Vec<String>,
+        ids: &[String],
     ) -> Self {
         let mut decoder = PageDecoder::new(Arc::clone(&endpoint), &fetch, options.limits);
         if let Some(last) = options.last_seen {

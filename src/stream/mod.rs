@@ -5,7 +5,7 @@
 //! consumer writes; at most one page is in flight ahead of the consumer ([`walk`]).
 //!
 //! Rows may shift between pages while they are walked. So a delta of several pages is walked again until a walk brings
-//! nothing new ([`sieve`]), and a snapshot of several pages is followed by what it may have missed ([`closing`]).
+//! nothing new ([`sieve`]), and a snapshot of several pages is followed by what it may have missed ([`closing()`]).
 //!
 //! A walk that breaks half-way (a dead cursor, a body that is not JSON) is not patched up here: rows of two walks must
 //! not end in one snapshot. The error says that a fresh walk may do ([`FetchError::restarts`]), and the caller begins

@@ -19,6 +19,8 @@ pub struct TwinSettings {
     pub rows: u64,
     /// The same seed gives the same bytes.
     pub seed: u64,
+    /// The world's clock at the start, in milliseconds since the epoch; `None` for the same day each time.
+    pub start_ms: Option<i64>,
     /// Requests per minute for the whole key; `None` for no limit and no headers about it.
     pub rate_limit: Option<NonZeroU32>,
     /// How long every answer takes at least.
@@ -56,6 +58,7 @@ impl Default for TwinSettings {
             integrations: world.integrations,
             rows: world.rows,
             seed: world.seed,
+            start_ms: None,
             rate_limit: NonZeroU32::new(300),
             latency_ms: 0,
             api_key: world.api_key,
@@ -76,6 +79,7 @@ impl TwinSettings {
             integrations: self.integrations,
             rows: self.rows,
             seed: self.seed,
+            start_ms: self.start_ms.unwrap_or(WorldSettings::default().start_ms),
             api_key: self.api_key.clone(),
             rate_limit: self.rate_limit.map(RateLimit::per_minute),
             oddities: self.oddities,

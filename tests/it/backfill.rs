@@ -13,11 +13,14 @@ use kombo_source::company::{Refusal, World};
 use kombo_source::decode::{DecodeLimits, rebuild};
 use kombo_source::ids::IntegrationId;
 use kombo_source::sink::Sink;
+use kombo_source::time::{ObservedAt, Tier};
 use kombo_source::twin::TwinApi;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::support::memory_sink::MemorySink;
 use crate::support::memory_world::{Unwatched, all_targets, ids, odd_world};
+use crate::support::small_kombo::{Listing, SmallKombo, table, tags};
 
 fn settings(mode: BackfillMode) -> BackfillSettings {
     BackfillSettings {
@@ -222,6 +225,63 @@ async fn observations_of_a_table_are_strictly_later_from_fetch_to_fetch() {
             last = seen.value(row);
         }
     }
+}
+
+/// A table of three rows that changed ten minutes ago, as a target.
+async fn three_rows() -> (SmallKombo, Target) {
+    let kombo = SmallKombo::new(Listing::ById, 10);
+    kombo.change(|rows| ["a", "b", "c"].iter().for_each(|id| rows.set(id, 0)));
+    kombo.pass(600).await;
+    let target = Target {
+        table: table(),
+        endpoint: tags(),
+        asked_at: ObservedAt::from_micros(kombo.now_ms() * 1_000),
+        asked: Instant::now(),
+    };
+    (kombo, target)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backfill_that_confirms_takes_every_snapshot_twice() {
+    let (kombo, target) = three_rows().await;
+    let settings = BackfillSettings {
+        confirm: true,
+        skip_newer_than: Some(Duration::from_hours(1)),
+        ..settings(BackfillMode::Full)
+    };
+    let backfill = Backfill::new(
+        Arc::new(kombo.clone()),
+        MemorySink::default(),
+        Arc::new(Unwatched),
+        settings,
+    );
+    let outcomes = backfill.run(vec![target.clone()]).await;
+    assert!(matches!(outcomes[0].ending, Ending::Committed(_)));
+    assert_eq!((outcomes[0].rows, kombo.asked().len()), (3, 2));
+    let outcomes = backfill.run(vec![target]).await;
+    assert!(matches!(outcomes[0].ending, Ending::Skipped));
+    assert_eq!(kombo.asked().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delta_that_finds_nothing_commits_nothing_and_its_base_is_written_at_the_end() {
+    let (kombo, target) = three_rows().await;
+    let sink = MemorySink::default();
+    let run = async |mode| {
+        let api = Arc::new(kombo.clone());
+        let backfill = Backfill::new(api, sink.clone(), Arc::new(Unwatched), settings(mode));
+        backfill.run(vec![target.clone()]).await.remove(0)
+    };
+    run(BackfillMode::Full).await;
+    kombo.pass(600).await;
+    let before = sink.batches(&target.table);
+    let outcome = run(BackfillMode::Delta).await;
+    assert!(matches!(outcome.ending, Ending::Unchanged));
+    assert!(outcome.ending.is_success());
+    assert_eq!(sink.batches(&target.table), before);
+    let covered = sink.covered(&target.endpoint, &target.table.integration);
+    let bases = covered.await.unwrap().bases;
+    assert_eq!(bases.get(Tier::Ordinary), outcome.done.unwrap().base);
 }
 
 /// What became of the tables of one integration: committed, failed, not tried.

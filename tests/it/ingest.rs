@@ -14,7 +14,6 @@ use kombo_source::fetch::{FetchMode, Lane};
 use kombo_source::ingest::{Counts, Done, Ingest, IngestError, IngestSettings, Order, next_mode};
 use kombo_source::lake::Coverage;
 use kombo_source::plan::Kind;
-use kombo_source::sink::Sink;
 use kombo_source::time::Tier;
 
 use crate::support::memory_sink::MemorySink;
@@ -110,7 +109,8 @@ fn newest_of(batches: &[RecordBatch]) -> BTreeMap<String, String> {
         for row in 0..batch.num_rows() {
             let entry = (seen.value(row), names.value(row).to_owned());
             let newest = rows.entry(ids.value(row).to_owned()).or_default();
-            if entry.0 >= newest.0 {
+            // Strictly later: two observations of a row never bear the same instant.
+            if entry.0 > newest.0 {
                 *newest = entry;
             }
         }

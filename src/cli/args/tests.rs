@@ -54,7 +54,18 @@ fn every_verb_is_there_and_says_what_it_does() {
     assert_eq!(
         verbs,
         [
-            "demo", "generate", "validate", "check", "backfill", "explain", "files", "twin"
+            "demo",
+            "generate",
+            "validate",
+            "check",
+            "backfill",
+            "run",
+            "explain",
+            "files",
+            "status",
+            "upkeep",
+            "dashboard",
+            "twin",
         ]
     );
     for verb in command.get_subcommands() {
@@ -100,11 +111,11 @@ fn every_example_of_the_help_is_understood() {
 fn a_backfill_takes_all_its_settings() {
     let args = backfill(
         "--mode delta --integration a:1 --integration b:2,c:3 --endpoint ats/* --endpoint hris/employees \
-         --skip-newer-than 12h --plan --json --lake-url ./lake --region us --concurrency 8 --rate-limit 100 --data-dir d",
+         --skip-newer-than 12h --plan --json --confirm --lake-url ./lake --region us --concurrency 8 --rate-limit 100 --data-dir d",
     );
     assert_eq!(args.mode, BackfillMode::Delta);
     assert_eq!(args.skip_newer_than, Some(Duration::from_hours(12)));
-    assert!(args.plan && args.json);
+    assert!(args.plan && args.json && args.confirm);
     let overrides = args.settings.overrides();
     assert_eq!(overrides.integrations, ["a:1", "b:2", "c:3"]);
     assert_eq!(overrides.endpoints, ["ats/*", "hris/employees"]);
@@ -128,7 +139,7 @@ fn a_bare_backfill_is_full_and_leaves_all_to_the_file() {
     let args = backfill("");
     assert_eq!(args.mode, BackfillMode::Full);
     assert_eq!(args.skip_newer_than, None);
-    assert!(!args.plan && !args.json);
+    assert!(!args.plan && !args.json && !args.confirm);
     assert_eq!(
         format!("{:?}", args.settings.overrides()),
         format!("{:?}", Overrides::default())
@@ -328,4 +339,12 @@ fn the_api_key_is_no_flag_and_every_setting_has_its_variable() {
             .0
             .contains("unexpected argument")
     );
+}
+
+#[test]
+fn files_that_nothing_names_are_kept_for_14_to_30_days() {
+    for (grace, taken) in [("13d", false), ("14d", true), ("30d", true), ("31d", false)] {
+        let words = ["kombo-source", "upkeep", "--grace", grace];
+        assert_eq!(Args::from_command_line(words).is_ok(), taken, "{grace}");
+    }
 }

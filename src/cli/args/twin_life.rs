@@ -24,6 +24,9 @@ pub struct TwinLifeArgs {
     /// Never send so many percent of the webhooks
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub lose_webhooks: u8,
+    /// Let its clock show the time of this machine instead of January 2026; other days make other records
+    #[arg(long)]
+    pub now: bool,
     /// Answer below /twin, where a test can look and meddle
     #[arg(long)]
     pub control: bool,

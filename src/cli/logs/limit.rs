@@ -104,8 +104,8 @@ mod tests {
     async fn what_one_place_says_too_often_is_left_out_and_counted() {
         let limit = RateLimit::default();
         let passes = || limit.passes(CALLSITE.metadata(), Instant::now());
-        let passed = (0..LINES + 7).filter(|_| passes()).count();
-        assert_eq!(passed, LINES as usize);
+        let written = (0..LINES + 7).filter(|_| passes()).count();
+        assert_eq!(written, LINES as usize);
         assert_eq!(limit.take_left_out()[0].1, 7);
         assert!(limit.take_left_out().is_empty(), "told once");
         tokio::time::advance(WINDOW).await;

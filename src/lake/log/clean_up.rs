@@ -98,9 +98,11 @@ impl DeltaLog {
 /// Reads the version in front of the name of an entry, a checkpoint in one or several parts, or a checksum.
 fn version_of(name: &str) -> Option<u64> {
     let (digits, kind) = name.split_once('.')?;
-    let known = matches!(kind, "json" | "crc")
-        || kind.starts_with("checkpoint.")
-            && (kind.ends_with(".parquet") || kind.ends_with(".json"));
+    let in_parts = || {
+        kind.starts_with("checkpoint.")
+            && matches!(kind.rsplit('.').next(), Some("parquet" | "json"))
+    };
+    let known = matches!(kind, "json" | "crc") || in_parts();
     (known && digits.len() == 20).then(|| digits.parse().ok())?
 }
 

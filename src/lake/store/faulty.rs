@@ -186,12 +186,12 @@ impl FaultyStore {
         found: BoxStream<'static, Result<ObjectMeta>>,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
         let ages = self.ages.clone();
-        let aged = move |mut object: ObjectMeta| {
+        let stamped = move |mut object: ObjectMeta| {
             ages.stamp(&mut object);
             object
         };
         match self.plain_fault() {
-            None => found.map(move |object| object.map(&aged)).boxed(),
+            None => found.map(move |object| object.map(&stamped)).boxed(),
             Some(failure) => stream::iter([Err(failure.error(&Path::default()))]).boxed(),
         }
     }

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use super::support::*;
 use crate::ids::IntegrationKey;
 use crate::lake::store::LakeStore;
-use crate::lake::{Advance, Lake, LakeError, Part, Receipt, TableOverview};
+use crate::lake::{Advance, Lake, LakeError, Part, TableOverview};
 use crate::time::{Base, Bases, ObservedAt, Tier};
 
 fn bases(ordinary_ms: i64, daily_ms: i64) -> Bases {
@@ -103,25 +103,6 @@ async fn a_lake_that_loses_the_race_does_not_lower_what_the_other_raised() {
     let coverage = slow.coverage(&tags, &integration("a")).await.expect("a");
     let both = [Tier::Ordinary, Tier::Daily].map(|tier| coverage.bases.get(tier));
     assert_eq!(both, [900, 950].map(|ms| Some(Base::from_millis(ms))));
-}
-
-#[tokio::test]
-async fn bases_that_move_supersede_no_running_fetch_and_are_not_lowered_by_it() {
-    let store = LakeStore::memory();
-    let (slow, fast) = (
-        lake(&store, &settings()).await,
-        lake(&store, &settings()).await,
-    );
-    run(&slow, &delta("a"), &[&[("1", 10, 1)]], end(1, 10)).await;
-    let fetch = delta("a");
-    let mut staging = slow.begin(&fetch, &tags()).await.expect("begins");
-    let rows = batch(&tags(), &fetch, &[("1", 20, 2)]);
-    staging.push(rows).await.expect("pushed");
-    let moved = [("a", bases(900, 900))];
-    advance(&fast, &moved).await.expect("advanced");
-    let receipt = staging.commit(end(300, 20)).await.expect("an answer");
-    assert!(matches!(receipt, Receipt::Committed { .. }), "{receipt:?}");
-    assert_eq!(ordinary_ms(&slow, "a").await, Some(900));
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use super::support::*;
 use crate::lake::store::LakeStore;
 use crate::lake::store::faulty::{Ages, Failure, FaultyStore};
+use crate::lake::upkeep::compact;
 use crate::lake::{Lake, LakeSettings, Part, TableUpkeep, UpkeepReport, UpkeepSettings};
 use crate::time::Clock;
 
@@ -183,17 +184,21 @@ async fn a_merge_says_that_no_data_changed_and_moves_no_base() {
 #[tokio::test]
 async fn a_merge_of_files_that_another_merge_took_is_given_up() {
     let aging = Aging::new();
-    let (one, two) = (aging.lake().await, aging.lake().await);
-    years_of_work(&one, &aging.store).await;
+    let (slow, fast) = (aging.lake().await, aging.lake().await);
+    years_of_work(&slow, &aging.store).await;
     let before = view(&aging.store).await;
     let settings = UpkeepSettings::default();
-    let (first, second) = tokio::join!(keep_up(&one, &settings), keep_up(&two, &settings));
-    let merged = [&first, &second]
-        .iter()
-        .filter_map(|report| of(report, "ats_tags/deltas"))
-        .map(|done| done.merged_into)
-        .sum::<u64>();
-    assert_eq!(merged, 1);
+    let table = slow.endpoint_table(&tags(), Part::Deltas).await;
+    let table = table.expect("open");
+    let live = table.live(&table.log.state()).await.expect("files");
+    let groups = compact::worth_merging(live, &settings);
+    let (day, files) = groups.first().expect("small files");
+    let merged = compact::merged_file(&table, *day, files).await;
+    let merged = merged.expect("written").expect("worth it");
+
+    keep_up(&fast, &settings).await;
+    let exchanged = compact::exchange(&table, &merged).await;
+    assert!(!exchanged.expect("an answer"));
     assert_eq!(view(&aging.store).await, before, "no row came twice");
 }
 

@@ -7,8 +7,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::merge::merge;
 use super::{TableUpkeep, UpkeepSettings};
 use crate::lake::LakeError;
@@ -36,11 +34,7 @@ pub(super) async fn run(
             done.merged_files += files.len() as u64;
             continue;
         }
-        let mut contents = Vec::new();
-        for file in &files {
-            contents.push(table.files.read(&file.path).await?);
-        }
-        if let Some(merged) = merged_file(table, day, &files, contents).await?
+        if let Some(merged) = merged_file(table, day, &files).await?
             && exchange(table, &merged).await?
         {
             done.merged_files += merged.inputs.len() as u64;
@@ -51,13 +45,13 @@ pub(super) async fn run(
 }
 
 /// Files, and the one that holds their rows.
-struct MergedFile {
+pub(in crate::lake) struct MergedFile {
     inputs: Vec<Arc<LiveFile>>,
     written: Written,
 }
 
 /// Groups small files by day, the smallest first. Each group is one merge.
-fn worth_merging(
+pub(in crate::lake) fn worth_merging(
     live: Vec<Arc<LiveFile>>,
     settings: &UpkeepSettings,
 ) -> Vec<(i32, Vec<Arc<LiveFile>>)> {
@@ -93,12 +87,15 @@ fn worth_merging(
 }
 
 /// Writes the rows of those files that have the same columns; `None` when that is not worth it.
-async fn merged_file(
+pub(in crate::lake) async fn merged_file(
     table: &Committer,
     day: i32,
     files: &[Arc<LiveFile>],
-    contents: Vec<Bytes>,
 ) -> Result<Option<MergedFile>, LakeError> {
+    let mut contents = Vec::new();
+    for file in files {
+        contents.push(table.files.read(&file.path).await?);
+    }
     let form = table.files.form.clone();
     let rows = files.iter().filter_map(|file| file.num_records).sum();
     let Some(merged) = on_cpu(move || merge(contents, rows, &form)).await?? else {
@@ -116,7 +113,10 @@ async fn merged_file(
 
 /// Puts the one file in the place of the many, in one entry. `false` when some of the many are gone: another process has
 /// merged or deleted them, and their rows must not come back.
-async fn exchange(table: &Committer, merged: &MergedFile) -> Result<bool, LakeError> {
+pub(in crate::lake) async fn exchange(
+    table: &Committer,
+    merged: &MergedFile,
+) -> Result<bool, LakeError> {
     let mut state = table.refreshed().await?;
     loop {
         let live = table.live(&state).await?;

@@ -5,7 +5,7 @@
 //! readers of every version within the grace. All of it may run beside readers, other writers, another upkeep and
 //! fetches of up to a day, and may be stopped on any line.
 
-mod compact;
+pub(super) mod compact;
 mod merge;
 mod vacuum;
 

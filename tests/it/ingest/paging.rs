@@ -1,5 +1,7 @@
 //! Rows that shift between pages while they are walked, and walks that break.
 
+use std::time::Duration;
+
 use kombo_source::api::ErrorReach;
 use kombo_source::ingest::Ending;
 use kombo_source::plan::Kind;
@@ -31,7 +33,9 @@ async fn a_row_that_shifts_out_of_a_delta_is_found_by_walking_again() {
     kombo.pass(600).await;
     kombo.change(|rows| (0..5).for_each(|row| rows.set(&format!("{row:04}"), 7)));
     kombo.change_after_page(1, shift);
+    let kombo = kombo.with_delays(1_000, 1);
     kombo.asked();
+    let begun_ms = kombo.now_ms();
     let done = run(&writer, Kind::Delta).await.unwrap();
     assert_eq!(newest(&sink), kombo.truth());
     let walks: Vec<_> = kombo
@@ -46,7 +50,8 @@ async fn a_row_that_shifts_out_of_a_delta_is_found_by_walking_again() {
             .all(|walk| walk.updated_after == walks[0].updated_after)
     );
     assert!(done.counts.repeated > 0, "{:?}", done.counts);
-    assert_eq!(done.base.unwrap().as_millis(), kombo.now_ms() / 1000 * 1000);
+    let base_ms = done.base.unwrap().as_millis();
+    assert!(base_ms <= begun_ms, "it is that of the first walk");
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,4 +182,28 @@ async fn a_cursor_that_leads_back_ends_the_walk_with_an_error() {
         "{source}"
     );
     assert!(kombo.asked().len() <= 12, "three walks of four pages");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closing_delta_that_another_overtakes_is_walked_again() {
+    let kombo = kombo(Listing::ById, 5).await;
+    let sink = MemorySink::default();
+    run(&writer(&kombo, &sink), Kind::Snapshot).await.unwrap();
+    let slow = sink.with_deltas_that_wait(Duration::from_secs(30));
+    let (busy, writer) = (writer(&kombo, &sink), writer(&kombo, &slow));
+    kombo.pass(600).await;
+    let deltas = async {
+        for value in 1..4 {
+            kombo.set("0001", value);
+            kombo.pass(10).await;
+            run(&busy, Kind::Delta).await.unwrap();
+            kombo.pass(15).await;
+        }
+    };
+    kombo.set("0000", 1);
+    let (snapshot, ()) = tokio::join!(run(&writer, Kind::Snapshot), deltas);
+    let done = snapshot.unwrap();
+    assert!(matches!(done.ending, Ending::Committed { .. }), "{done:?}");
+    assert!(done.counts.abandoned > 0, "{:?}", done.counts);
+    assert_eq!(newest(&sink), kombo.truth());
 }

@@ -210,7 +210,7 @@ async fn the_base_of_an_empty_delta_is_kept_in_memory_until_it_is_flushed() {
 #[tokio::test(start_paused = true)]
 async fn the_base_of_an_empty_delta_falls_with_the_commit_of_another_process() {
     for flushed in [false, true] {
-        falls(flushed).await;
+        Box::pin(falls(flushed)).await;
     }
 }
 
@@ -262,4 +262,27 @@ async fn bases_are_raised_on_the_table_they_were_reached_on_and_on_no_other() {
     let after = sink.covered(&tags(), &integration).await.unwrap();
     assert_eq!(after.bases.get(Tier::Hourly), Some(later));
     assert_eq!(after.marks, before.marks);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_delta_of_another_process_is_superseded_by_bases_that_were_flushed_meanwhile() {
+    let (kombo, sink, writer) = known().await;
+    let slow = sink.with_deltas_that_wait(Duration::from_mins(55));
+    let other = super::writer(&kombo, &slow);
+    kombo.pass(60).await;
+    kombo.set("a", 2);
+    // The other one has seen 2. This one sees 1 again, leaves it out, and writes down that it has: were the 2 committed
+    // after that, nobody would ask for the 1 any more.
+    let flushed = async {
+        kombo.pass(60).await;
+        kombo.set("a", 1);
+        kombo.pass(1_000).await;
+        let done = run(&writer, Kind::Delta).await.unwrap();
+        assert_eq!(done.ending, Ending::Empty);
+        writer.flush_bases(|_| false).await.unwrap();
+    };
+    let (late, ()) = tokio::join!(run(&other, Kind::Delta), flushed);
+    assert_eq!(late.unwrap().ending, Ending::Superseded);
+    run_tier(&writer, Tier::Ordinary).await.unwrap();
+    assert_eq!(newest(&sink), kombo.truth());
 }

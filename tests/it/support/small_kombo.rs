@@ -9,7 +9,7 @@ use bytes::Bytes;
 use kombo_source::api::{ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest};
 use kombo_source::catalog::{Catalog, Endpoint};
 use kombo_source::ids::{IntegrationId, TableId};
-use kombo_source::time::{Base, ObservedAt};
+use kombo_source::time::{Base, ObservedAt, UpdatedAfter};
 use tokio::time::{Instant, sleep};
 
 /// Its clock at the start: a whole second.
@@ -274,7 +274,7 @@ impl State {
 
     fn answer(&mut self, request: PageRequest<'_>, now_ms: i64) -> Result<String, ApiError> {
         self.asked.push(Asked {
-            updated_after: request.updated_after.map(|after| after.as_millis()),
+            updated_after: request.updated_after.map(UpdatedAfter::as_millis),
             ids: request.ids.len(),
             first_page: request.cursor.is_none(),
         });

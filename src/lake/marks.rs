@@ -54,13 +54,13 @@ impl Lake {
             for advance in advances {
                 let key = advance.integration.key();
                 let stored = TableTxns::of(&key, |app| state.txn(app));
-                let snapshot = TableTxns::of(&key, |app| full.txn(app));
+                let elsewhere = TableTxns::of(&key, |app| full.txn(app));
                 let marks = Marks {
-                    snapshots: snapshot.seen(),
+                    snapshots: elsewhere.seen(),
                     deltas: stored.seen(),
                 };
                 if marks == advance.marks {
-                    let raised = stored.raised(&advance.bases, snapshot.bases());
+                    let raised = stored.raised(&advance.bases, elsewhere.bases());
                     entry.txns.extend(raised);
                 }
             }

@@ -1,0 +1,113 @@
+use super::*;
+use crate::ids::{Category, EndpointName};
+use crate::lake::{Coverage, TableOverview};
+use crate::status::{IntegrationNote, Notes, TableNote};
+use crate::time::{Bases, Tier};
+
+const NOW: i64 = 1_800_000_000_000;
+const MINUTE: i64 = 60_000;
+
+fn table(endpoint: &str, minutes: i64, verdict: Verdict) -> TableStatus {
+    let base = Base::from_millis(NOW - minutes * MINUTE);
+    let mut bases = Bases::default();
+    bases.raise(Tier::Ordinary, base);
+    TableStatus {
+        endpoint: EndpointName::new(Category::Ats, endpoint),
+        stored: TableOverview {
+            coverage: Coverage {
+                bases,
+                snapshot_base: Some(Base::from_millis(NOW - 4_000 * MINUTE)),
+                seen: None,
+                ..Coverage::default()
+            },
+            snapshot_rows: 1_234,
+            ..TableOverview::default()
+        },
+        note: TableNote::default(),
+        verdict,
+    }
+}
+
+fn status() -> Status {
+    let objective = Duration::from_hours(12);
+    let mut failing = table("jobs", 800, Verdict::Late { objective });
+    failing.note.last_error = Some("the store cannot be reached".to_owned());
+    failing.note.error_since_ms = Some(NOW - 90 * MINUTE);
+    Status {
+        now_ms: NOW,
+        notes: Some(Notes {
+            written_ms: NOW - 20_000,
+            service_version: "0.1.0".to_owned(),
+            heartbeat_period_secs: 21_600,
+            ..Notes::default()
+        }),
+        integrations: vec![IntegrationStatus {
+            name: "tool:a".to_owned(),
+            state: "active".to_owned(),
+            note: IntegrationNote {
+                silent: true,
+                ..IntegrationNote::default()
+            },
+            tables: vec![table("applications", 3, Verdict::Fresh), failing],
+        }],
+    }
+}
+
+#[test]
+fn a_person_sees_a_line_per_integration_and_what_needs_a_look() {
+    let expected = "\
+integration  state   tables  late         rows     base age   last snapshot
+tool:a       active       2     1        2,468  13 h 20 min        2 d 18 h
+late    tool:a: 1 table, up to 13 h 20 min old: ats_jobs
+failed  ats_jobs of tool:a: the store cannot be reached, for 1 h 30 min
+silent  tool:a: no notification for longer than usual; it is polled more often
+1 integration, 1 table fresh, 1 late, 2,468 rows in snapshots
+service 0.1.0: notes of 20 s ago, a heartbeat every 6 h
+";
+    assert_eq!(text(&status(), false), expected);
+}
+
+#[test]
+fn table_by_table_each_has_its_ages() {
+    let text = text(&status(), true);
+    let lines: Vec<&str> = text.lines().collect();
+    let columns = |line: &str| {
+        line.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let expected = [
+        "ats_applications",
+        "fresh",
+        "1,234",
+        "3",
+        "min",
+        "2",
+        "d",
+        "18",
+        "h",
+    ];
+    assert_eq!(columns(lines[2]), expected);
+    assert!(text.contains("late    ats_jobs of tool:a: 13 h 20 min old, at most 12 h wanted\n"));
+}
+
+#[test]
+fn the_json_says_the_same_in_numbers() {
+    let document = json(&status());
+    assert_eq!(document["success"], false);
+    assert_eq!(document["late_tables"], 1);
+    let table = &document["integrations"][0]["tables"][1];
+    assert_eq!(table["table"], "ats_jobs");
+    assert_eq!(table["base_age_secs"], 48_000);
+    assert_eq!(table["missed_objective_secs"], 43_200);
+    assert_eq!(table["last_error"], "the store cannot be reached");
+}
+
+#[test]
+fn an_integration_the_lake_does_not_have_is_wrong_usage() {
+    let refused = keep(&mut status(), "tool:b").expect_err("there is none");
+    assert_eq!(refused.exit_code, USAGE);
+    let mut kept = status();
+    keep(&mut kept, "tool:a").expect("there");
+    assert_eq!(kept.integrations.len(), 1);
+}

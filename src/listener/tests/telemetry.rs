@@ -1,0 +1,66 @@
+//! Health and metrics over HTTP.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::super::{ListenError, Telemetry};
+use super::support::{request, rest, status};
+
+async fn ask(address: std::net::SocketAddr, line: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    let request = request(line, &[("connection", "close")], b"");
+    stream.write_all(&request).await.expect("sent");
+    rest(&mut stream).await
+}
+
+#[tokio::test]
+async fn health_and_metrics_are_answered_and_nothing_else() {
+    let address = "127.0.0.1:0".parse().expect("an address");
+    let telemetry = Telemetry::bind(address, false).await.expect("a port");
+    let (address, healthy) = (telemetry.local_addr(), Arc::new(AtomicBool::new(true)));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut tasks = JoinSet::new();
+    let asked = Arc::clone(&healthy);
+    tasks.spawn(telemetry.serve(
+        move || asked.load(Ordering::Relaxed),
+        || "kombo_pages_total 7\n".to_owned(),
+        async { drop(stopped.await) },
+    ));
+    let text = ask(address, "GET /health").await;
+    assert!(
+        status(&text) == 200 && text.ends_with("{\"ok\":true}"),
+        "{text}"
+    );
+    healthy.store(false, Ordering::Relaxed);
+    let text = ask(address, "GET /health").await;
+    assert!(
+        status(&text) == 503 && text.ends_with("{\"ok\":false}"),
+        "{text}"
+    );
+    let text = ask(address, "GET /metrics").await;
+    assert!(
+        text.contains("content-type: text/plain; version=0.0.4"),
+        "{text}"
+    );
+    assert!(
+        status(&text) == 200 && text.ends_with("\r\n\r\nkombo_pages_total 7\n"),
+        "{text}"
+    );
+    assert_eq!(status(&ask(address, "HEAD /metrics").await), 200);
+    assert_eq!(status(&ask(address, "GET /").await), 404);
+    assert_eq!(status(&ask(address, "POST /health").await), 405);
+    drop(stop);
+    assert!(tasks.join_next().await.expect("one task").is_ok());
+}
+
+#[tokio::test]
+async fn a_public_address_has_to_be_meant() {
+    let public = "0.0.0.0:0".parse().expect("an address");
+    let refused = Telemetry::bind(public, false).await;
+    assert!(matches!(refused, Err(ListenError::Public { .. })));
+}
