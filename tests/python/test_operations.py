@@ -105,7 +105,7 @@ def test_a_model_that_is_switched_off_parks_its_table_alone() -> None:
         fetches = service.fetches()
         service.accepts(data_changed(one.id, ["ats_tags"]))
         service.until_fetched(fetches + 1)
-        assert service.metrics().total("kombo_fetches_total", result="parked") == 1
+        assert service.metrics().total("kombo_fetches_total", result="left_out") == 1
         assert_newest_equal_truth(service.lake, truth, only=[TAGS])
         living.change("edit", one.id, USERS.path)
         service.accepts(data_changed(one.id, ["ats_users"]))
