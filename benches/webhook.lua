@@ -7,8 +7,10 @@
 -- wrk's Lua has no HMAC, so openssl signs the one body that is sent. More than 64 connections from one address need
 -- `behind_proxy: true`. What counts: at least 2,000 requests a second, 99 % within 50 ms, no answer but 200.
 
-local body = '{"id":"bench","type":"data-changed","data":{"integration_id":"personio:CBNMt7dSNCzBdnRTx87dev4E",'
-  .. '"integration_tool":"personio","integration_category":"HRIS","changed_models":[{"name":"hris_employees"}]}}'
+-- An integration of the twin, so that what is announced is fetched, too: see KOMBO_INTEGRATIONS in its output.
+local integration = os.getenv("KOMBO_BENCH_INTEGRATION") or "personio:CBNMt7dSNCzBdnRTx87dev4E"
+local body = '{"id":"bench","type":"data-changed","data":{"integration_id":"' .. integration .. '",'
+  .. '"integration_category":"HRIS","changed_models":[{"name":"hris_employees"}]}}'
 
 local function signature()
   local path = os.tmpname()

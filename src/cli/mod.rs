@@ -60,7 +60,10 @@ pub fn main() -> ExitCode {
             return FAILED.into();
         }
     };
-    match runtime.block_on(run(args, &limit)) {
+    let ended = runtime.block_on(run(args, &limit));
+    // Whoever asked a second time does not wait for a file that is being compressed.
+    runtime.shutdown_background();
+    match ended {
         Ok(code) => code.into(),
         Err(failure) => {
             eprintln!("{failure}");

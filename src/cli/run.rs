@@ -39,13 +39,7 @@ pub(super) async fn run(
     catalog: &Catalog,
     limit: &RateLimit,
 ) -> Result<u8, Failure> {
-    let mut signals = Signals::new().map_err(|error| {
-        Failure::new(
-            FAILED,
-            format!("signals cannot be received: {error}"),
-            "start it from a shell or a service manager",
-        )
-    })?;
+    let signals = signals()?;
     let session = session(args, global, catalog)?;
     let secrets = secrets(&session)?;
     let lake = session.lake().await?;
@@ -72,7 +66,7 @@ pub(super) async fn run(
     beside.spawn(housekeeping.run());
     let mut running = JoinSet::new();
     running.spawn(built.source);
-    let mut service = Service {
+    let service = Service {
         args,
         global,
         catalog,
@@ -82,19 +76,17 @@ pub(super) async fn run(
         stop: Some(stop),
         healthy,
     };
-    loop {
-        tokio::select! {
-            ended = running.join_next() => return exit_code(ended),
-            asked = signals.next() => match asked {
-                Asked::Reload => service.reload().await,
-                Asked::Stop if !service.stop() => {
-                    warn!("left at once; what was under way is not committed");
-                    return Ok(LEFT_AT_ONCE);
-                }
-                Asked::Stop => {}
-            },
-        }
-    }
+    service.until_ended(running, signals).await
+}
+
+fn signals() -> Result<Signals, Failure> {
+    Signals::new().map_err(|error| {
+        Failure::new(
+            FAILED,
+            format!("signals cannot be received: {error}"),
+            "start it from a shell or a service manager",
+        )
+    })
 }
 
 /// The service from outside.
@@ -110,6 +102,27 @@ struct Service<'a> {
 }
 
 impl Service<'_> {
+    /// Does what signals ask for until the source has ended, and returns the exit code.
+    async fn until_ended(
+        mut self,
+        mut running: JoinSet<Result<(), SourceError>>,
+        mut signals: Signals,
+    ) -> Result<u8, Failure> {
+        loop {
+            tokio::select! {
+                ended = running.join_next() => return exit_code(ended),
+                asked = signals.next() => match asked {
+                    Asked::Reload => self.reload().await,
+                    Asked::Stop if !self.stop() => {
+                        warn!("left at once; what was under way is not committed");
+                        return Ok(LEFT_AT_ONCE);
+                    }
+                    Asked::Stop => self.metrics.quit(),
+                },
+            }
+        }
+    }
+
     /// Asks it to end. Returns whether nobody had asked before.
     fn stop(&mut self) -> bool {
         self.healthy.store(false, Ordering::Relaxed);

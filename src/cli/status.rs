@@ -1,5 +1,7 @@
 //! `status`: how fresh each customer's data is, at a glance or table by table.
 
+mod troubles;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use super::words::{age, count, counted};
 use crate::ids::IntegrationId;
 use crate::status::{IntegrationStatus, Objective, Status, TableStatus, Verdict};
 use crate::time::Base;
+
+use troubles::troubles;
 
 /// Late tables that are named for each integration, where the list is of integrations.
 const LATE_NAMED: usize = 3;
@@ -66,7 +70,7 @@ fn text(status: &Status, by_table: bool) -> String {
         integrations(&mut text, status);
     }
     late(&mut text, status, by_table);
-    troubles(&mut text, status);
+    troubles(&mut text, status, by_table);
     line(&mut text, &total(status));
     line(&mut text, &service(status));
     text
@@ -175,75 +179,6 @@ fn late(text: &mut String, status: &Status, by_table: bool) {
                 ),
             );
         }
-    }
-}
-
-/// What somebody should look at, a line each.
-fn troubles(text: &mut String, status: &Status) {
-    for one in &status.integrations {
-        for table in &one.tables {
-            table_notes(text, status, one, table);
-        }
-        let note = &one.note;
-        if note.silent {
-            line(
-                text,
-                &format!(
-                    "silent  {}: no notification for longer than usual; it is polled more often",
-                    one.name
-                ),
-            );
-        }
-        if note.unannounced {
-            line(
-                text,
-                &format!(
-                    "silent  {}: changes came that no notification announced; it is polled more often",
-                    one.name
-                ),
-            );
-        }
-        if let Some(reason) = &note.reason {
-            let for_how_long = held(status, note.since_ms);
-            line(
-                text,
-                &format!("parked  {}: {reason}{for_how_long}", one.name),
-            );
-        }
-    }
-}
-
-fn table_notes(text: &mut String, status: &Status, one: &IntegrationStatus, table: &TableStatus) {
-    let note = &table.note;
-    let name = format!("{} of {}", table.endpoint.table_name(), one.name);
-    if let Some(error) = &note.last_error {
-        line(
-            text,
-            &format!(
-                "failed  {name}: {error}{}",
-                held(status, note.error_since_ms)
-            ),
-        );
-    }
-    if let Some(reason) = &note.off {
-        line(
-            text,
-            &format!("off     {name}: {}", reason.replace('_', " ")),
-        );
-    }
-    if note.stale_since_ms.is_some() {
-        let held = held(status, note.stale_since_ms);
-        line(
-            text,
-            &format!("stale   {name}: nested copies of other models may be old{held}"),
-        );
-    }
-    if note.rest_values > 0 {
-        let values = counted(note.rest_values, "value");
-        line(
-            text,
-            &format!("rest    {name}: {values} without a column, kept in _rest"),
-        );
     }
 }
 

@@ -130,6 +130,7 @@ impl KomboSourceConfig {
                 nested_refresh: schedule.nested_refresh_secs.map(seconds),
             },
             heartbeat: seconds(schedule.heartbeat_interval_secs),
+            expects_webhooks: settings.webhook.is_some(),
             budget: request.rate_limit_enabled.then_some(budget),
         }
     }

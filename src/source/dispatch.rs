@@ -50,6 +50,8 @@ pub(super) struct Rules {
     pub(super) schedule: Schedule,
     /// From one delta of a table to the next when nothing was announced, if the budget allows.
     pub(super) heartbeat: Duration,
+    /// Notifications are received at all: without them, that nothing announced a change means nothing.
+    pub(super) expects_webhooks: bool,
     /// Requests per window; `None` without a limit.
     pub(super) budget: Option<(NonZeroU32, Duration)>,
 }
@@ -78,6 +80,10 @@ pub(super) enum Reaction {
     /// The integration has to be in the registry first.
     Register(IntegrationId),
 }
+
+/// From the beginning of one delta of a table to that of the next which a notification asks for. Kombo announces an
+/// integration's changes every 30 s at most; whoever sends the same webhook a million times gets this many requests.
+const NOTIFIED_GAP_MS: i64 = 10_000;
 
 /// A webhook that was taken in.
 const ACCEPTED: Reaction = Reaction::Acknowledge("accepted");
@@ -265,7 +271,13 @@ impl Dispatch {
         }
         table.notified_at.get_or_insert(now_ms);
         if step.action == Action::Delta && table.base.is_some() {
-            self.queue.want(&id, Kind::Delta, Lane::Notified);
+            let next = table
+                .delta_began_ms
+                .map(|began| began.saturating_add(NOTIFIED_GAP_MS));
+            match next.filter(|next| *next > now_ms) {
+                Some(next) => self.agenda.set(Due::Again(id), next),
+                None => self.queue.want(&id, Kind::Delta, Lane::Notified),
+            }
             return;
         }
         // A first snapshot is wanted already, and covers what is announced before it begins.

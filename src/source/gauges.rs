@@ -31,10 +31,10 @@ impl Dispatch {
             if table.off.is_some() {
                 continue;
             }
-            let age = table.base.map(|base| age(base.as_millis(), now_ms));
-            // A table that was never fetched is as late as it gets.
-            late += usize::from(age.is_none_or(|age| age > objective));
-            if let Some(age) = age {
+            // A table that was never fetched has no age; it waits in a lane.
+            if let Some(base) = table.base {
+                let age = age(base.as_millis(), now_ms);
+                late += usize::from(age > objective);
                 let lag = lags.entry(id.endpoint.as_str()).or_default();
                 *lag = age.max(*lag);
             }

@@ -72,8 +72,11 @@ impl Dispatch {
             return None;
         }
         let work = self.queue.next(room)?;
-        let table = self.tables.get(&work.table);
+        let table = self.tables.get_mut(&work.table);
         let table = table.expect("what waits is a table of ours: both are forgotten together");
+        if work.kind == Kind::Delta {
+            table.delta_began_ms = Some(now_ms);
+        }
         Some(Fetching {
             announced: table.notified_at.is_some(),
             endpoint: Arc::clone(&table.endpoint),
@@ -165,7 +168,7 @@ impl Dispatch {
     /// Holds rows that a heartbeat found against the integration's notifications.
     fn judge(&mut self, fetching: &Fetching, rows: u64, now_ms: i64) {
         let work = &fetching.work;
-        if !fetching.is_heartbeat() {
+        if !fetching.is_heartbeat() || !self.rules.expects_webhooks {
             return;
         }
         // Announced while it ran: the notification was only slower.

@@ -4,6 +4,10 @@ use super::{Account, Dispatch, Table};
 use crate::ids::TableId;
 use crate::plan::Suspicion;
 use crate::status::{IntegrationNote, Notes, TableNote};
+use crate::time::Base;
+
+/// Bases are written down at least this often.
+const FLUSHED_WITHIN_MS: i64 = 3_600_000;
 
 impl Dispatch {
     /// Returns what `status` shows beside the logs.
@@ -20,10 +24,21 @@ impl Dispatch {
                 .collect(),
             tables: tables
                 .into_iter()
+                .filter(|(_, table)| has_news(table, now_ms))
                 .map(|(id, table)| table_note(id, table))
                 .collect(),
         }
     }
+}
+
+/// Ten thousand quiet tables make no notes: their bases are in the lake's logs since the last flush.
+fn has_news(table: &Table, now_ms: i64) -> bool {
+    let recent = |base: Base| now_ms.saturating_sub(base.as_millis()) < 2 * FLUSHED_WITHIN_MS;
+    let trouble = table.error.is_some() || table.off.is_some();
+    trouble
+        || table.stale_since.is_some()
+        || table.rest_values > 0
+        || table.base.is_some_and(recent)
 }
 
 fn integration_note(account: &Account) -> IntegrationNote {
@@ -41,7 +56,7 @@ fn table_note(id: &TableId, table: &Table) -> TableNote {
     TableNote {
         integration: id.integration.to_string(),
         endpoint: id.endpoint.to_string(),
-        base_ms: table.base.map(crate::time::Base::as_millis),
+        base_ms: table.base.map(Base::as_millis),
         last_error: table.error.as_ref().map(|error| error.message.clone()),
         error_since_ms: table.error.as_ref().map(|error| error.since_ms),
         stale_since_ms: table.stale_since,

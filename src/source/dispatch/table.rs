@@ -23,6 +23,8 @@ pub(in crate::source) struct Table {
     pub(in crate::source) snapshot_base: Option<Base>,
     /// A snapshot waits or runs.
     pub(in crate::source) snapshot_wanted: bool,
+    /// When the last delta began.
+    pub(in crate::source) delta_began_ms: Option<i64>,
     /// Since when nested copies may be stale.
     pub(in crate::source) stale_since: Option<i64>,
     /// When the first notification came that no committed fetch has covered.
@@ -65,6 +67,7 @@ impl Table {
             base: None,
             snapshot_base: None,
             snapshot_wanted: false,
+            delta_began_ms: None,
             stale_since: None,
             notified_at: None,
             failures: 0,

@@ -7,6 +7,7 @@ use crate::time::{Base, Tier};
 use crate::webhook::preview;
 
 mod alarm;
+mod intervals;
 mod parking;
 
 const MINUTE: i64 = 60_000;
@@ -34,6 +35,7 @@ fn rules(endpoints: &[&str]) -> Rules {
             nested_refresh: None,
         },
         heartbeat: Duration::from_hours(6),
+        expects_webhooks: true,
         budget: None,
     }
 }
@@ -196,6 +198,7 @@ fn a_table_that_was_never_fetched_begins_with_a_snapshot() {
 fn a_notification_marks_the_tables_it_concerns_and_the_answer_tells_how_long_it_took() {
     let mut desk = Desk::known(&["ats/tags", "ats/offers"]);
     desk.run();
+    desk.passes(MINUTE);
     assert_eq!(desk.webhook(&changed("a", &["ats_offers"])), ACCEPTED);
     let fetching = desk.next().expect("marked");
     assert_eq!(fetching.work.table, table("a", "ats/offers"));
@@ -209,12 +212,15 @@ fn a_notification_marks_the_tables_it_concerns_and_the_answer_tells_how_long_it_
 fn a_notification_during_a_fetch_brings_another_one() {
     let mut desk = Desk::known(&["ats/offers"]);
     desk.run();
+    desk.passes(MINUTE);
     desk.webhook(&changed("a", &["ats_offers"]));
     let first = desk.next().expect("marked");
     desk.passes(10);
     desk.webhook(&changed("a", &["ats_offers"]));
     desk.passes(10);
     assert_eq!(desk.covered(&first, Some(1)), Some(20));
+    assert!(desk.next().is_none(), "not at once");
+    assert_eq!(desk.until_due(), NOTIFIED_GAP_MS - 20);
     let second = desk.next().expect("marked again");
     desk.passes(5);
     assert_eq!(
@@ -226,14 +232,20 @@ fn a_notification_during_a_fetch_brings_another_one() {
 }
 
 #[test]
-fn a_million_replays_cost_one_fetch() {
+fn a_million_replays_cost_a_fetch_every_ten_seconds() {
     let mut desk = Desk::known(&["ats/offers"]);
     desk.run();
+    desk.passes(HOUR);
     let webhook = changed("a", &["ats_offers"]);
-    for _ in 0..1_000_000 {
-        desk.webhook(&webhook);
+    let mut fetches = 0;
+    for _ in 0..1_000 {
+        for _ in 0..1_000 {
+            desk.webhook(&webhook);
+        }
+        fetches += desk.run().len();
+        desk.passes(100);
     }
-    assert_eq!(desk.run().len(), 1);
+    assert_eq!(fetches, 10, "in a hundred seconds");
 }
 
 #[test]
@@ -309,66 +321,6 @@ fn nested_copies_are_noted_as_stale_until_the_next_snapshot() {
 }
 
 #[test]
-fn without_updated_after_there_is_a_snapshot_at_most_every_six_hours() {
-    let mut desk = Desk::known(&["hris/skills"]);
-    let mut hris = registration("h", "active");
-    hris.category = Category::Hris;
-    desk = Desk::starting(desk.dispatch.rules, &[hris], NOON - HOUR);
-    assert_eq!(desk.run(), [], "it was fetched an hour ago");
-    let body = r#"{"id":"e","type":"data-changed","data":{"integration_id":"tool:h","integration_category":"HRIS",
-        "changed_models":[{"name":"hris_skills"}]}}"#;
-    desk.webhook(&preview(body.as_bytes()).expect("a webhook"));
-    assert_eq!(desk.run(), []);
-    assert_eq!(desk.until_due(), 5 * HOUR);
-    assert_eq!(
-        desk.run(),
-        [("hris/skills".to_owned(), Kind::Snapshot, Lane::Notified)]
-    );
-}
-
-#[test]
-fn heartbeats_and_full_fetches_come_at_their_intervals() {
-    let mut desk = Desk::known(&["ats/tags"]);
-    desk.run();
-    let (mut deltas, mut snapshots) = (0, 0);
-    while desk.now_ms < NOON + 28 * 24 * HOUR {
-        desk.until_due();
-        for (_, kind, lane) in desk.run() {
-            match kind {
-                Kind::Delta => deltas += i32::from(lane == Lane::CatchUp),
-                Kind::Snapshot => snapshots += i32::from(lane == Lane::Snapshot),
-            }
-        }
-    }
-    assert!(
-        (110..=130).contains(&deltas),
-        "{deltas} in four weeks, one every six hours less an eighth"
-    );
-    assert_eq!(snapshots, 4);
-}
-
-#[test]
-fn a_snapshot_that_is_overdue_is_asked_for_once_while_deltas_go_on() {
-    let mut rules = rules(&["ats/tags"]);
-    rules.schedule.full_interval = Duration::from_hours(2);
-    let mut desk = Desk::starting(rules, &[registration("a", "active")], NOON - HOUR);
-    desk.run();
-    desk.until_due();
-    let snapshot = desk.next().expect("due");
-    assert_eq!(snapshot.work.kind, Kind::Snapshot);
-    for _ in 0..5 {
-        desk.passes(10 * MINUTE);
-        desk.webhook(&changed("a", &["ats_tags"]));
-        let delta = desk.next().expect("announced");
-        assert_eq!(delta.work.kind, Kind::Delta);
-        desk.covered(&delta, Some(1));
-        assert!(desk.next().is_none(), "one snapshot runs already");
-    }
-    desk.covered(&snapshot, None);
-    assert!(desk.next().is_none(), "and none is left over");
-}
-
-#[test]
 fn other_rules_close_tables_and_open_others() {
     let mut desk = Desk::known(&["ats/tags", "ats/jobs"]);
     let running = desk.next().expect("one runs");
@@ -392,16 +344,5 @@ fn other_rules_close_tables_and_open_others() {
     assert_eq!(
         (desk.dispatch.table_count(), desk.dispatch.next_due()),
         (0, None)
-    );
-}
-
-#[test]
-fn the_heartbeat_is_stretched_when_the_budget_is_small() {
-    let mut rules = rules(&["ats/tags", "ats/jobs"]);
-    rules.budget = NonZeroU32::new(1).map(|one| (one, Duration::from_hours(12)));
-    let desk = Desk::starting(rules, &[registration("a", "active")], NOON);
-    assert_eq!(
-        desk.dispatch.heartbeats().period(),
-        Duration::from_hours(32)
     );
 }

@@ -15,6 +15,8 @@ pub(super) enum Due {
     Heartbeat(TableId),
     /// A full fetch on schedule.
     Snapshot(TableId),
+    /// A delta that a notification asked for soon after the one before.
+    Again(TableId),
     /// A snapshot in place of the delta that a notification asked for.
     Instead(TableId),
     /// A fetch that failed.
@@ -45,6 +47,7 @@ impl Dispatch {
         while let Some(due) = self.agenda.pop_due(now_ms) {
             match due {
                 Due::Heartbeat(table) => self.queue.want(&table, Kind::Delta, Lane::CatchUp),
+                Due::Again(table) => self.queue.want(&table, Kind::Delta, Lane::Notified),
                 Due::Snapshot(table) => self.want_snapshot(&table, Lane::Snapshot),
                 Due::Instead(table) => self.want_snapshot(&table, Lane::Notified),
                 Due::Retry(table, kind) => {
@@ -148,6 +151,7 @@ impl Dispatch {
         for due in [
             Due::Heartbeat(table()),
             Due::Snapshot(table()),
+            Due::Again(table()),
             Due::Instead(table()),
             Due::Retry(table(), Kind::Delta),
             Due::Retry(table(), Kind::Snapshot),

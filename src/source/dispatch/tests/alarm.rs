@@ -34,6 +34,7 @@ fn a_change_that_no_notification_announced_raises_an_alarm_and_has_the_integrati
         "polled twelve times as often"
     );
 
+    desk.passes(MINUTE);
     desk.webhook(&changed("a", &["ats_tags"]));
     assert_eq!(suspicion(&desk), None);
     assert!(matches!(

@@ -210,11 +210,17 @@ fn a_table_that_fails_is_tried_again_with_growing_waits_and_stays_dirty() {
 #[test]
 fn a_notification_does_not_wait_for_the_retry_of_a_failed_table() {
     let mut desk = Desk::known(&["ats/tags"]);
+    for _ in 0..5 {
+        let fetching = desk.next().expect("a try");
+        let failed = Failed::Once("no answer".to_owned());
+        desk.ended(&fetching, Ended::Failed(failed));
+        desk.until_due();
+    }
     let fetching = desk.next().expect("a try");
-    desk.ended(
-        &fetching,
-        Ended::Failed(Failed::Once("no answer".to_owned())),
-    );
+    let failed = Failed::Once("no answer".to_owned());
+    desk.ended(&fetching, Ended::Failed(failed));
+    desk.passes(MINUTE);
+    assert!(desk.next().is_none(), "the retry is in five minutes");
     desk.webhook(&changed("a", &["ats_tags"]));
     assert_eq!(desk.run().len(), 1);
     desk.passes(HOUR);

@@ -1,0 +1,105 @@
+//! What somebody should look at.
+
+use super::super::words::counted;
+use super::{held, line};
+use crate::status::{IntegrationStatus, Status, TableStatus};
+
+/// What somebody should look at, a line each.
+pub(super) fn troubles(text: &mut String, status: &Status, by_table: bool) {
+    for one in &status.integrations {
+        for table in &one.tables {
+            table_notes(text, status, one, table);
+            if by_table {
+                stale_notes(text, status, one, table);
+            }
+        }
+        let note = &one.note;
+        if note.silent {
+            line(
+                text,
+                &format!(
+                    "silent  {}: no notification for longer than usual; it is polled more often",
+                    one.name
+                ),
+            );
+        }
+        if note.unannounced {
+            line(
+                text,
+                &format!(
+                    "silent  {}: changes came that no notification announced; it is polled more often",
+                    one.name
+                ),
+            );
+        }
+        if let Some(reason) = &note.reason {
+            let for_how_long = held(status, note.since_ms);
+            line(
+                text,
+                &format!("parked  {}: {reason}{for_how_long}", one.name),
+            );
+        }
+    }
+    if !by_table {
+        stale_total(text, status);
+    }
+}
+
+/// One line for all of them: it is how Kombo works, and nothing is wrong.
+fn stale_total(text: &mut String, status: &Status) {
+    let tables = status.integrations.iter().flat_map(|one| &one.tables);
+    let since = tables.filter_map(|table| table.note.stale_since_ms);
+    let (count, oldest) = since.fold((0, None::<i64>), |(count, oldest), since| {
+        (
+            count + 1,
+            Some(oldest.map_or(since, |oldest| oldest.min(since))),
+        )
+    });
+    if count > 0 {
+        let (tables, held) = (counted(count, "table"), held(status, oldest));
+        line(
+            text,
+            &format!(
+                "stale   {tables}: nested copies of other models may be old{held}, until the next full fetch"
+            ),
+        );
+    }
+}
+
+fn stale_notes(text: &mut String, status: &Status, one: &IntegrationStatus, table: &TableStatus) {
+    if table.note.stale_since_ms.is_some() {
+        let held = held(status, table.note.stale_since_ms);
+        let name = format!("{} of {}", table.endpoint.table_name(), one.name);
+        line(
+            text,
+            &format!("stale   {name}: nested copies of other models may be old{held}"),
+        );
+    }
+}
+
+fn table_notes(text: &mut String, status: &Status, one: &IntegrationStatus, table: &TableStatus) {
+    let note = &table.note;
+    let name = format!("{} of {}", table.endpoint.table_name(), one.name);
+    if let Some(error) = &note.last_error {
+        line(
+            text,
+            &format!(
+                "failed  {name}: {error}{}",
+                held(status, note.error_since_ms)
+            ),
+        );
+    }
+    if let Some(reason) = &note.off {
+        line(
+            text,
+            &format!("off     {name}: {}", reason.replace('_', " ")),
+        );
+    }
+    if note.rest_values > 0 {
+        let values = counted(note.rest_values, "value");
+        line(
+            text,
+            &format!("rest    {name}: {values} without a column, kept in _rest"),
+        );
+    }
+}
