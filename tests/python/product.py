@@ -20,6 +20,7 @@ from truth import Integration, Truth
 BINARY = os.environ.get("KOMBO_SOURCE", "kombo-source")
 START_SECONDS = 60
 RUN_SECONDS = 300
+EXPORTS = {"KOMBO_API_URL", "KOMBO_API_KEY", "KOMBO_INTEGRATIONS", "KOMBO_WEBHOOK_SECRET"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Twin:
     url: str
     key: str
     truth: Truth
+    webhook_secret: str
+    """What it signs its webhooks with."""
 
     def of(self, category: str) -> list[Integration]:
         """Returns its integrations of a category."""
@@ -141,7 +144,8 @@ def running_twin(
         command += ["--integrations", str(integrations), "--rows", str(rows), "--seed", str(seed)]
         with running([*command, *arguments], output=subprocess.PIPE) as process:
             exports = _exports(process)
-            yield Twin(exports["KOMBO_API_URL"], exports["KOMBO_API_KEY"], Truth(Path(folder)))
+            url, key = exports["KOMBO_API_URL"], exports["KOMBO_API_KEY"]
+            yield Twin(url, key, Truth(Path(folder)), exports["KOMBO_WEBHOOK_SECRET"])
 
 
 @contextmanager
@@ -205,6 +209,6 @@ def _exports(process: "subprocess.Popen[str]") -> dict[str, str]:
         seen.append(line)
         if found := re.fullmatch(r"export (\w+)=(\S+)\n", line):
             exports[found.group(1)] = found.group(2)
-        elif {"KOMBO_API_URL", "KOMBO_API_KEY", "KOMBO_INTEGRATIONS"} <= exports.keys():
+        if exports.keys() >= EXPORTS:
             return exports
     raise AssertionError(f"the twin ended early: {''.join(seen)[-2000:]}")

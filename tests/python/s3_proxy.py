@@ -1,4 +1,4 @@
-"""A loopback server between the product and S3 that loses the answers to commits."""
+"""A loopback server between the product and S3 that loses the answers to commits, or everything for a while."""
 
 import http.client
 import re
@@ -33,9 +33,13 @@ class LossyS3:
     times: int
     """How often the same commit is lost, where it is tried again."""
     lost: dict[str, int] = field(default_factory=dict)
+    unreachable: bool = False
+    """Loses whatever comes, while it is set."""
 
     def loses(self, method: str, path: str) -> bool:
         """Decides over one request: the first puts of each log entry get lost."""
+        if self.unreachable:
+            return True
         if method != "PUT" or not COMMIT.fullmatch(path) or self.lost.get(path, 0) >= self.times:
             return False
         self.lost[path] = self.lost.get(path, 0) + 1

@@ -43,6 +43,8 @@ class Endpoint:
     updated_after: bool
     include_deleted: bool
     fields: tuple[Field, ...]
+    models: tuple[tuple[str, bool | None], ...]
+    """The models that concern it, and whether `updated_after` surfaces a change of each; `None` where nobody says."""
 
     @property
     def table(self) -> str:
@@ -83,4 +85,5 @@ def _endpoint(raw: dict[str, Any]) -> Endpoint:
         updated_after=raw["updated_after"],
         include_deleted=raw["include_deleted"],
         fields=tuple(Field.read(field) for field in raw["fields"]),
+        models=tuple((model["name"], model["surfaced"]) for model in raw["models"]),
     )

@@ -1,0 +1,194 @@
+"""A service that is killed again and again forgets no webhook, and its lake ends as the twin's truth."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lake as lakes
+from living import Living, living_twin
+from newest import assert_newest_equal_truth, assert_no_id_twice_in_a_snapshot, bases
+from product import free_port
+from schemas import Endpoint
+from service import PATH, Service, service_of
+from truth import Integration, Truth
+from webhooks import integration_created, post, signature
+
+SECONDS = float(os.environ.get("KOMBO_TEST_SERVICE_SECONDS") or 40)
+INTEGRATIONS = int(os.environ.get("KOMBO_TEST_SERVICE_INTEGRATIONS") or 12)
+CHANGES_PER_MINUTE = int(os.environ.get("KOMBO_TEST_SERVICE_CHANGES") or 600)
+# With everything at its full size, one look at everything takes minutes.
+PATIENCE_SECONDS = max(120.0, 3 * INTEGRATIONS)
+LIFE_SECONDS = (0.5, 6.0)
+FULL_INTERVAL_SECONDS = 5
+LEAST_ACCEPTED = 20
+LEAST_KILLS = 5
+# A base is floored to the second that the server's Date is in, and reckoned before the answer came.
+BASE_SLACK_MS = 2_000
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A `data-changed` webhook that was answered with 200."""
+
+    at_ms: int
+    integration: str
+    models: tuple[str, ...]
+
+
+def test_a_service_killed_every_few_seconds_forgets_nothing_and_ends_as_the_truth() -> None:
+    seed = int(os.environ.get("KOMBO_TEST_SEED") or time.time_ns() % 1_000_000)
+    print(f"    seed {seed}: repeat with KOMBO_TEST_SEED={seed}", flush=True)
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder, port = Path(name), free_port()
+        living = stack.enter_context(_twin(port))
+        service = stack.enter_context(service_of(living.twin, folder, integrations=()))
+        service.source["webhook"]["address"] = f"127.0.0.1:{port}"
+        service.environment["KOMBO_WEBHOOK_SECRET"] = living.twin.webhook_secret
+
+        service.start_and_wait()
+        _introduce(living, service)
+        kills = _live(living, service, random.Random(seed))
+        living.until_told()
+        service.until_quiet(PATIENCE_SECONDS)
+        assert service.stop() == 0, service.printed()[-2000:]
+
+        truth = living.truth(folder / "truth")
+        accepted = list(_accepted(living))
+        print(f"    {kills} kills, {len(accepted)} webhooks answered with 200", flush=True)
+        assert kills >= LEAST_KILLS, f"only {kills} kills"
+        assert len(accepted) >= LEAST_ACCEPTED, f"only {len(accepted)} webhooks were accepted"
+        _assert_none_forgotten(living, service.lake, truth, accepted)
+
+        _fetch_everything_again(living, service, truth)
+        compared = assert_newest_equal_truth(service.lake, truth, living.is_readable)
+        assert compared >= 5 * INTEGRATIONS, f"only {compared} tables could be compared"
+        assert_no_id_twice_in_a_snapshot(service.lake, truth)
+
+
+def _twin(port: int):  # type: ignore[no-untyped-def]  # noqa: ANN202, a context manager's type is long
+    return living_twin(
+        *("--webhook-url", f"http://127.0.0.1:{port}{PATH}"),
+        *("--changes-per-minute", str(CHANGES_PER_MINUTE)),
+        *("--debounce-ms", "1000"),
+        "--turnover",
+        integrations=INTEGRATIONS,
+        rows=30,
+    )
+
+
+def _introduce(living: Living, service: Service) -> None:
+    """Connects every customer by webhook: the configuration names none."""
+    living.pause()
+    for one in living.twin.truth.integrations:
+        body = integration_created(one.id, one.category)
+        answer = post(service.url, body, signature(living.twin.webhook_secret, body))
+        assert answer.status == 200, f"integration-created was answered with {answer.status}"
+
+
+def _live(living: Living, service: Service, chance: random.Random) -> int:
+    """Lets the companies change while the service is killed at random; returns how often it was."""
+    kills = 0
+    living.resume()
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        assert service.process is not None, "it runs"
+        # What it does not survive alone would show here as an end without a kill.
+        try:
+            code = service.process.wait(timeout=chance.uniform(*LIFE_SECONDS))
+        except subprocess.TimeoutExpired:
+            service.kill()
+            assert service.codes[-1] == -signal.SIGKILL
+            kills += 1
+        else:
+            raise AssertionError(f"the service ended by itself with {code}:\n{service.printed()[-3000:]}")
+        service.start()
+    living.pause()
+    service.until(service.is_healthy, "is healthy", 60)
+    return kills
+
+
+def _accepted(living: Living) -> Iterator[Delivered]:
+    for one in living.deliveries():
+        if one.get("status") == 200 and one.get("models"):
+            yield Delivered(_at_ms(one), str(one["integration"]), tuple(one["models"]))
+
+
+def _at_ms(delivery: dict[str, Any]) -> int:
+    at = delivery["at_ms"]
+    assert isinstance(at, int), json.dumps(delivery)[:200]
+    return at
+
+
+def _assert_none_forgotten(
+    living: Living, lake: str, truth: Truth, accepted: list[Delivered]
+) -> None:
+    """Fails unless the base of every table that a webhook concerns is later than its delivery."""
+    by_id = {one.id: one for one in truth.integrations}
+    judged = 0
+    late: list[str] = []
+    for endpoint in lakes.expected_endpoints(truth.integrations):
+        known = bases(lake, endpoint, [one.key for one in truth.integrations])
+        for one, at_ms in _latest(endpoint, by_id, accepted).items():
+            # Who refuses at the end may have refused every fetch since.
+            if not living.is_readable(endpoint, one):
+                continue
+            judged += 1
+            if known[one.key] + BASE_SLACK_MS < at_ms:
+                behind = (at_ms - known[one.key]) / 1000
+                late.append(f"{endpoint.path} of {one.id}: base {behind:.1f} s before the webhook")
+    assert not late, "\n".join(late[:40])
+    assert judged >= INTEGRATIONS, f"only {judged} tables could be judged"
+    print(f"    {judged} tables have a base later than their last webhook", flush=True)
+
+
+def _latest(
+    endpoint: Endpoint, by_id: dict[str, Integration], accepted: list[Delivered]
+) -> dict[Integration, int]:
+    """Returns when each integration was last told of a change that a delta of this endpoint brings."""
+    latest: dict[Integration, int] = {}
+    if not endpoint.updated_after:
+        # A snapshot stands in for its delta, at most every six hours.
+        return latest
+    surfaced = {name for name, told in endpoint.models if told is not False}
+    for one in accepted:
+        found = by_id.get(one.integration)
+        if found and found.category == endpoint.category and surfaced & set(one.models):
+            latest[found] = max(latest.get(found, 0), one.at_ms)
+    return latest
+
+
+def _fetch_everything_again(living: Living, service: Service, truth: Truth) -> None:
+    """Runs the service with a short full interval until each table has a snapshot that began after its start."""
+    service.source["schedule"]["full_interval_secs"] = FULL_INTERVAL_SECONDS
+    began_ms = living.now_ms()
+    service.start_and_wait()
+    waiting = {
+        (endpoint, one)
+        for endpoint in lakes.expected_endpoints(truth.integrations)
+        for one in truth.integrations
+        if one.category == endpoint.category and living.is_readable(endpoint, one)
+    }
+
+    def all_are_new() -> bool:
+        for endpoint in {endpoint for endpoint, _ in waiting}:
+            keys = [one.key for table, one in waiting if table == endpoint]
+            known = bases(service.lake, endpoint, keys, "snapshots")
+            fresh = {(endpoint, one) for table, one in waiting if table == endpoint and known[one.key] > began_ms}
+            waiting.difference_update(fresh)
+        return not waiting
+
+    try:
+        service.until(all_are_new, "every table has a new snapshot", PATIENCE_SECONDS)
+    except AssertionError:
+        print(f"    {len(waiting)} tables got no new snapshot", flush=True)
+        raise
+    assert service.stop() == 0, service.printed()[-2000:]
