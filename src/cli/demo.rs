@@ -72,8 +72,10 @@ impl Stage {
             .iter()
             .map(|known| known.id().to_string())
             .collect();
-        let listener = Twin::bind(&settings).await.map_err(no_twin)?;
-        let address = listener.local_addr().map_err(no_twin)?;
+        let listener = Twin::bind(&settings)
+            .await
+            .map_err(|error| no_twin(&error))?;
+        let address = listener.local_addr().map_err(|error| no_twin(&error))?;
         eprintln!(
             "A stand-in for Kombo serves {INTEGRATIONS} made-up customers at http://{address}/v1"
         );
@@ -87,15 +89,15 @@ impl Stage {
         Ok(Self {
             settings,
             world: SharedWorld::new(world),
-            listener: listener.into_std().map_err(no_twin)?,
+            listener: listener.into_std().map_err(|error| no_twin(&error))?,
             session: Session::new(Config::from_overrides(overrides)?, catalog)?,
         })
     }
 
     /// Returns the twin's door for one more server.
     fn listener(&self) -> Result<TcpListener, Failure> {
-        let another = self.listener.try_clone().map_err(no_twin)?;
-        TcpListener::from_std(another).map_err(no_twin)
+        let another = self.listener.try_clone().map_err(|error| no_twin(&error))?;
+        TcpListener::from_std(another).map_err(|error| no_twin(&error))
     }
 
     fn api_key(&self) -> Result<ApiKey, Failure> {
@@ -135,7 +137,7 @@ fn twin_settings(args: &DemoArgs) -> TwinSettings {
     }
 }
 
-fn no_twin(error: io::Error) -> Failure {
+fn no_twin(error: &io::Error) -> Failure {
     let message = format!("the demo's twin cannot be served: {error}");
     Failure::new(FAILED, message, "free a port of the loopback address")
 }

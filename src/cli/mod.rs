@@ -32,7 +32,7 @@ use crate::config::{Config, Overrides, generate};
 use crate::lake::Part;
 use crate::metrics::dashboard;
 
-use args::{Args, BackfillArgs, FilesArgs, FilesPart, GlobalArgs, SettingsArgs, Verb};
+use args::{Args, BackfillArgs, DemoArgs, FilesArgs, FilesPart, GlobalArgs, SettingsArgs, Verb};
 use failure::{FAILED, Failure};
 use logs::RateLimit;
 use progress::{Progress, wait_view};
@@ -122,15 +122,7 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
             twin::run(&args, &catalog, interrupted()).await?;
             true
         }
-        Verb::Demo(args) if args.live => {
-            let live = interruptible(demo::live::prepare(&args, &catalog, quiet)).await?;
-            live.run(interrupted()).await?
-        }
-        Verb::Demo(args) => {
-            let (report, next) = interruptible(demo::run(&args, &catalog, quiet)).await?;
-            println!("{}{next}", report.text());
-            report.is_success()
-        }
+        Verb::Demo(args) => demo_verb(&args, &catalog, quiet).await?,
     };
     Ok(if success { 0 } else { FAILED })
 }
@@ -170,6 +162,16 @@ async fn backfill_verb(
     } else {
         println!("{}", report.text());
     }
+    Ok(report.is_success())
+}
+
+async fn demo_verb(args: &DemoArgs, catalog: &Catalog, quiet: bool) -> Result<bool, Failure> {
+    if args.live {
+        let live = interruptible(demo::live::prepare(args, catalog, quiet)).await?;
+        return live.run(interrupted()).await;
+    }
+    let (report, next) = interruptible(demo::run(args, catalog, quiet)).await?;
+    println!("{}{next}", report.text());
     Ok(report.is_success())
 }
 

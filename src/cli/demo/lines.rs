@@ -53,10 +53,10 @@ impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{}, {}, {} of them in the lake.",
+            "{}, {} of them in the lake; {}.",
             counted(self.changes, "change"),
-            counted(self.webhooks, "webhook"),
-            count(self.visible.len() as u64)
+            count(self.visible.len() as u64),
+            counted(self.webhooks, "webhook")
         )?;
         if self.webhooks > 0 {
             writeln!(

@@ -64,11 +64,14 @@ impl Story {
             change.record.as_deref().unwrap_or_default(),
         );
         let endpoint = change.endpoint.as_ref().map_or("", |name| name.as_str());
-        let mut detail = format!("{kind} in {endpoint}: {id} of {}", change.integration);
-        if others > 0 {
-            let others = counted(others as u64, "row");
-            detail.push_str(&format!(", and {others} it refers to"));
-        }
+        let others = match others {
+            0 => String::new(),
+            _ => format!(", and {} it refers to", counted(others as u64, "row")),
+        };
+        let detail = format!(
+            "{kind} in {endpoint}: {id} of {}{others}",
+            change.integration
+        );
         self.changes.push(Told {
             change,
             at,

@@ -99,7 +99,7 @@ fn a_change_is_told_from_the_twin_to_the_row() {
     assert_eq!(
         story.totals(4).to_string(),
         "\
-1 change, 1 webhook, 1 of them in the lake.
+1 change, 1 of them in the lake; 1 webhook.
 4 requests to Kombo for them; every endpoint on each webhook would have been at least 13.
 
 from the change                 median   longest
@@ -169,7 +169,7 @@ fn the_median_is_the_middle_one_and_no_table_is_shown_without_times() {
     assert!(text.contains(row), "{text}");
     assert!(!text.contains("webhook  "), "none came: {text}");
     let nothing = Story::default().totals(0).to_string();
-    assert_eq!(nothing, "0 changes, 0 webhooks, 0 of them in the lake.\n");
+    assert_eq!(nothing, "0 changes, 0 of them in the lake; 0 webhooks.\n");
 }
 
 #[test]

@@ -16,8 +16,11 @@ use super::watched::{Seen, Step};
 use super::{duckdb, no_twin};
 use crate::source::SourceError;
 
-/// From one change to the next.
-const EVERY: Duration = Duration::from_secs(3);
+/// From one change to the next. Three customers take turns, so each has [`GAP`] to itself.
+const EVERY: Duration = Duration::from_millis(3_500);
+
+/// The service asks no table again within ten seconds, whatever is announced.
+const GAP: Duration = Duration::from_secs(10);
 
 /// Without a request or a commit for so long, the service has nothing left to catch up with.
 const QUIET: Duration = Duration::from_secs(1);
@@ -61,20 +64,22 @@ impl<'a> Watching<'a> {
         let before = self.live.requests();
         tokio::select! {
             () = &mut enough => return Ok(true),
-            settled = self.settle() => settled?,
+            settled = self.settle(before) => settled?,
         }
         let at_start = self.live.requests();
-        self.introduce(at_start - before);
         let mut beat = interval(EVERY);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut left_at = None;
+        let (mut left_at, mut told_at) = (None, None);
         self.started = Instant::now();
         let complete = loop {
             let all_made = self.tried == self.live.changes;
-            if all_made && self.story.is_told() {
-                break true;
+            let told = all_made && self.story.is_told();
+            if told && told_at.is_none() {
+                // What else the last webhook asked for belongs to it, too.
+                told_at = Some(Instant::now() + QUIET);
             }
-            let late = left_at.unwrap_or_else(|| Instant::now() + LAST_WAIT);
+            let until = told_at.or(left_at);
+            let until = until.unwrap_or_else(|| Instant::now() + LAST_WAIT);
             tokio::select! {
                 biased;
                 () = &mut enough => break true,
@@ -86,15 +91,15 @@ impl<'a> Watching<'a> {
                     self.change();
                     left_at = Some(Instant::now() + LAST_WAIT);
                 }
-                () = sleep_until(late), if all_made => break false,
+                () = sleep_until(until), if all_made => break told,
             }
         };
         self.conclude(self.live.requests() - at_start).await;
         Ok(complete)
     }
 
-    /// Waits until the service has caught up.
-    async fn settle(&mut self) -> Result<(), Failure> {
+    /// Waits until the service has caught up, and asks again for what is announced. The twin had so many requests before.
+    async fn settle(&mut self, before: u64) -> Result<(), Failure> {
         let until = Instant::now() + START_LIMIT;
         let (mut requests, mut since) = (self.live.requests(), Instant::now());
         while since.elapsed() < QUIET && Instant::now() < until {
@@ -108,18 +113,23 @@ impl<'a> Watching<'a> {
                 (requests, since) = (now, Instant::now());
             }
         }
+        self.introduce(requests - before);
+        sleep_until(since + GAP).await;
         Ok(())
     }
 
     fn introduce(&self, requests: u64) {
         println!(
-            "The service has started, and asked once for the changes of each table: {}.\n",
-            counted(requests, "request")
+            "The service has started, and asked for what changed meanwhile: {}. It asks no table again within\n\
+             {} s, so the changes begin in {} s.\n",
+            counted(requests, "request"),
+            GAP.as_secs(),
+            GAP.saturating_sub(QUIET).as_secs()
         );
         println!(
-            "Now {}, one every {} s; Ctrl-C ends it sooner. The second time in a line is since the change.",
+            "Then {}, one every {} s; Ctrl-C ends it sooner. The second time in a line is since the change.",
             counted(self.live.changes as u64, "change"),
-            EVERY.as_secs()
+            EVERY.as_secs_f64()
         );
         println!(
             "Kombo leaves 30 s between two webhooks of an integration; this stand-in leaves {} s. By default commits of a\n\
@@ -230,8 +240,8 @@ fn failed(ended: Result<Result<(), SourceError>, JoinError>) -> Failure {
 
 fn twin_ended(ended: Result<std::io::Result<()>, JoinError>) -> Failure {
     match ended {
-        Ok(Err(error)) => no_twin(error),
+        Ok(Err(error)) => no_twin(&error),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Ok(Ok(())) | Err(_) => no_twin(std::io::Error::other("it ended")),
+        Ok(Ok(())) | Err(_) => no_twin(&std::io::Error::other("it ended")),
     }
 }
