@@ -214,7 +214,7 @@ impl KomboApi for HttpApi {
             url: self.0.base_url.join(["integrations", id.as_str()]),
             integration: Some(id),
             names_integration: false,
-            lane: Lane::Notified,
+            lane: Lane::CatchUp,
             with_cursor: false,
         };
         let answer = self.call(&call).await?;

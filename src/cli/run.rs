@@ -62,6 +62,7 @@ pub(super) async fn run(
     if let Some(address) = built.webhook_address {
         info!(%address, "webhooks are taken at {address}");
     }
+    let (last_notes, last_lake) = (built.notes.clone(), lake.clone());
     let housekeeping = Housekeeping::new(lake, &session, catalog, built.notes, limit.clone());
     beside.spawn(housekeeping.run());
     let mut running = JoinSet::new();
@@ -76,7 +77,9 @@ pub(super) async fn run(
         stop: Some(stop),
         healthy,
     };
-    service.until_ended(running, signals).await
+    let ended = service.until_ended(running, signals).await;
+    housekeeping::put_last(&last_lake, &last_notes).await;
+    ended
 }
 
 fn signals() -> Result<Signals, Failure> {
@@ -108,17 +111,26 @@ impl Service<'_> {
         mut running: JoinSet<Result<(), SourceError>>,
         mut signals: Signals,
     ) -> Result<u8, Failure> {
+        let mut asked_before = None;
         loop {
-            tokio::select! {
-                ended = running.join_next() => return exit_code(ended),
-                asked = signals.next() => match asked {
-                    Asked::Reload => self.reload().await,
-                    Asked::Stop if !self.stop() => {
-                        warn!("left at once; what was under way is not committed");
-                        return Ok(LEFT_AT_ONCE);
-                    }
-                    Asked::Stop => self.metrics.quit(),
+            let asked = match asked_before.take() {
+                Some(asked) => asked,
+                None => tokio::select! {
+                    ended = running.join_next() => return exit_code(ended),
+                    asked = signals.next() => asked,
                 },
+            };
+            match asked {
+                // A store that hangs must not keep a signal waiting.
+                Asked::Reload => tokio::select! {
+                    () = self.reload() => {}
+                    asked = signals.next() => asked_before = Some(asked),
+                },
+                Asked::Stop if !self.stop() => {
+                    warn!("left at once; what was under way is not committed");
+                    return Ok(LEFT_AT_ONCE);
+                }
+                Asked::Stop => self.metrics.quit(),
             }
         }
     }

@@ -74,11 +74,6 @@ impl Shelf<'_> {
     }
 }
 
-/// Raises a counter to a total that is counted elsewhere; a lower total, as after a reload, moves nothing.
-pub(super) fn raise(counter: &Counter, total: u64) {
-    counter.inc_by(total.saturating_sub(counter.get()));
-}
-
 /// Makes a family say exactly this, without a moment in which a scrape would see nothing.
 pub(super) fn replace(family: &Gauges, last: &mut Vec<Labels>, values: Vec<(Labels, f64)>) {
     for (labels, value) in &values {
@@ -89,9 +84,4 @@ pub(super) fn replace(family: &Gauges, last: &mut Vec<Labels>, values: Vec<(Labe
         family.remove(gone);
     }
     *last = now;
-}
-
-/// The same for fractions.
-pub(super) fn raise_float(counter: &FloatCounter, total: f64) {
-    counter.inc_by((total - counter.get()).max(0.0));
 }

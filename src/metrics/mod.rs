@@ -30,7 +30,7 @@ use tokio::time::Instant;
 
 use crate::fetch::Lane;
 use component::ComponentMetrics;
-use families::{Component, Gauges, Labels, Shelf, labels, raise_float, replace};
+use families::{Component, Gauges, Labels, Shelf, labels, replace};
 use kombo::KomboMetrics;
 use process::{HttpMetrics, ProcessMetrics};
 
@@ -136,7 +136,9 @@ impl Metrics {
 
     /// Says how long requests have waited for the budget since the start, all together.
     pub fn rate_limit_waited(&self, total: Duration) {
-        raise_float(&self.0.kombo.rate_limit_wait, total.as_secs_f64());
+        let millis = u64::try_from(total.as_millis()).unwrap_or(u64::MAX);
+        let waited = Duration::from_millis(self.0.http.risen("wait", millis));
+        self.0.kombo.rate_limit_wait.inc_by(waited.as_secs_f64());
     }
 
     /// Says how old the oldest base of each endpoint is. Endpoints that are not named have none.

@@ -1,10 +1,13 @@
 //! The process, and what it sends and answers over HTTP, under Vector's names.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 
-use super::families::{Counters, Float, Shelf, labels, raise};
+use super::families::{Counters, Float, Shelf, labels};
 use super::labels::status_class;
 
 /// A webhook is answered within a few milliseconds, and given up after 15 s.
@@ -44,6 +47,8 @@ pub(super) struct HttpMetrics {
     requests_sent: Counters,
     responses: Counters,
     errors: Counter,
+    /// What the client had counted when it was last asked.
+    totals: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 /// What the client has sent since the start, as it counts itself.
@@ -67,6 +72,7 @@ impl HttpMetrics {
             requests_sent: shelf.plain("http_client_requests_sent", "Requests to Kombo, retries included"),
             responses: shelf.plain("http_client_responses", "Kombo's answers, by class of status"),
             errors: shelf.plain("http_client_errors", "Requests to Kombo without an answer"),
+            totals: Mutex::default(),
         }
     }
 
@@ -79,14 +85,25 @@ impl HttpMetrics {
 
     pub(super) fn client(&self, totals: &ClientTotals<'_>) {
         let get = labels(&[("method", "GET")]);
-        raise(&self.requests_sent.get_or_create(&get), totals.requests);
+        let requests = self.risen("requests", totals.requests);
+        self.requests_sent.get_or_create(&get).inc_by(requests);
         for class in ["1xx", "2xx", "3xx", "4xx", "5xx", "other"] {
             let of_class = totals.responses.iter();
             let counted = of_class.filter(|(status, _)| status_class(*status) == class);
             let total: u64 = counted.map(|(_, count)| count).sum();
             let labels = labels(&[("status", class)]);
-            raise(&self.responses.get_or_create(&labels), total);
+            let responses = self.risen(class, total);
+            self.responses.get_or_create(&labels).inc_by(responses);
         }
-        raise(&self.errors, totals.errors);
+        self.errors.inc_by(self.risen("errors", totals.errors));
+    }
+
+    /// Returns by how much a total has grown that is counted elsewhere. A lower one is that of another client, which began
+    /// at zero.
+    pub(super) fn risen(&self, name: &'static str, total: u64) -> u64 {
+        // Whole values only, so a panic elsewhere leaves them right.
+        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = totals.insert(name, total).unwrap_or(0);
+        total.checked_sub(before).unwrap_or(total)
     }
 }

@@ -168,6 +168,7 @@ impl KomboSourceConfig {
             hinted: Vec::new(),
             last_flush: Instant::now(),
             flushing: false,
+            hinting: false,
         };
         Ok(Assembled {
             service,
@@ -207,7 +208,8 @@ pub(super) fn ingest_settings(settings: &SourceSettings) -> IngestSettings {
     }
 }
 
-fn freshness_objective(settings: &SourceSettings) -> Option<Duration> {
+/// Returns the age from which on a table counts as late, where the options say so.
+pub(super) fn freshness_objective(settings: &SourceSettings) -> Option<Duration> {
     let objective = settings.schedule.freshness_objective_secs;
     objective.map(|secs| Duration::from_secs(secs.get()))
 }

@@ -1,6 +1,7 @@
 //! Changing the rules of a source that runs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -20,6 +21,8 @@ pub(super) struct Command<A> {
     pub(super) rules: Rules,
     /// What the sink holds of the tables that are new.
     pub(super) held: Held,
+    /// The age from which on a table counts as late.
+    pub(super) objective: Option<Duration>,
     /// How Kombo is called from now on, where that changed.
     pub(super) parts: Option<Parts<A>>,
 }
@@ -104,6 +107,7 @@ impl<S: Registry> Control<S> {
         let command = Command {
             rules: config.rules(&self.catalog),
             held,
+            objective: super::build::freshness_objective(&config.settings),
             parts,
         };
         let sent = self.commands.send(command).await;
@@ -137,7 +141,8 @@ impl<S: Registry> Control<S> {
         secrets: &Secrets,
     ) -> Result<Option<Parts<HttpApi>>, ReloadError> {
         let (old, new) = (&self.config.settings, &config.settings);
-        let same = (&old.api_url, &old.request) == (&new.api_url, &new.request)
+        let same = (&old.api_url, &old.request, old.memory_rows)
+            == (&new.api_url, &new.request, new.memory_rows)
             && self.secrets.api_key == secrets.api_key;
         if same {
             return Ok(None);

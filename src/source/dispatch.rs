@@ -20,7 +20,7 @@ pub(super) use standings::{Found, LookFailed};
 pub(super) use table::Table;
 pub(super) use timers::Ask;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,8 +64,15 @@ pub(super) struct Dispatch {
     queue: Queue,
     agenda: Agenda<Due>,
     key: Option<KeyPause>,
-    /// Tables that have heartbeats.
+    /// When Kombo was last found to take the key, after it had refused it.
+    key_good_since: Option<i64>,
+    /// Tables that have heartbeats: not those of parked integrations.
     with_heartbeat: usize,
+    /// Integrations that Kombo has to be asked for, and how many it is being asked for.
+    looks: VecDeque<IntegrationId>,
+    asking: usize,
+    /// The last instant that was told.
+    now_ms: i64,
     /// Integrations whose row in the registry is out of date.
     unsaved: BTreeSet<IntegrationId>,
     /// Suspicions that came up or ended, to be told to the operator.
@@ -106,7 +113,11 @@ impl Dispatch {
             queue: Queue::default(),
             agenda: Agenda::default(),
             key: None,
+            key_good_since: None,
             with_heartbeat: 0,
+            looks: VecDeque::new(),
+            asking: 0,
+            now_ms,
             unsaved: BTreeSet::new(),
             alarms: Vec::new(),
             changed: Vec::new(),
@@ -145,12 +156,17 @@ impl Dispatch {
             if !self.is_configured(&id) {
                 self.accounts.remove(&id);
                 self.agenda.cancel(&Due::Look(id.clone()));
-            } else if self.accounts[&id].is_fetched() {
-                self.open_tables(&id, &covered, now_ms);
-            } else if self.accounts[&id].standing != Standing::Deleted {
+                continue;
+            }
+            // Those of a parked integration, too: it goes on from its bases when it wakes.
+            self.open_tables(&id, &covered, now_ms);
+            let account = &self.accounts[&id];
+            if !account.is_fetched() && account.standing != Standing::Deleted {
                 self.agenda.set(Due::Look(id), now_ms);
             }
         }
+        let accounts = &self.accounts;
+        self.unsaved.retain(|id| accounts.contains_key(id));
     }
 
     /// Asks for tables that were known dirty before a stop, the first one first.
@@ -211,7 +227,12 @@ impl Dispatch {
             return refused;
         }
         self.stands(id, standing, now_ms);
-        self.when_registered(id)
+        // How it stands has to be written down, too: a deletion is told once.
+        if self.is_registered(id) {
+            ACCEPTED
+        } else {
+            Reaction::Register(id.clone())
+        }
     }
 
     /// Makes an integration known that is seen for the first time. Returns why it is not.
@@ -272,7 +293,7 @@ impl Dispatch {
         if step.action == Action::Save {
             return;
         }
-        table.notified_at.get_or_insert(now_ms);
+        table.notified(now_ms);
         if step.action == Action::Delta && table.base.is_some() {
             let next = table
                 .answer_began_ms
@@ -284,10 +305,9 @@ impl Dispatch {
             return;
         }
         // A first snapshot is wanted already, and covers what is announced before it begins.
-        let due_ms = next_snapshot_instead(table.snapshot_base, now_ms);
+        let due_ms = next_snapshot_instead(table.last_snapshot(), now_ms);
         if due_ms <= now_ms {
-            table.snapshot_wanted = true;
-            self.queue.want(&id, Kind::Snapshot, Lane::Notified);
+            self.want_snapshot_again(&id);
         } else {
             self.agenda.set(Due::Instead(id), due_ms);
         }
@@ -300,7 +320,10 @@ impl Dispatch {
         covered: impl Fn(&TableId) -> Option<Coverage>,
         now_ms: i64,
     ) {
-        let Some(category) = self.accounts.get(id).and_then(|account| account.category) else {
+        let Some(account) = self.accounts.get(id) else {
+            return;
+        };
+        let (Some(category), is_fetched) = (account.category, account.is_fetched()) else {
             return;
         };
         let own = self
@@ -315,19 +338,27 @@ impl Dispatch {
             };
             if !self.tables.contains_key(&table_id) {
                 let coverage = covered(&table_id).unwrap_or_default();
-                self.with_heartbeat += usize::from(endpoint.updated_after);
+                self.with_heartbeat += usize::from(endpoint.updated_after && is_fetched);
                 let table = Table::covered(endpoint, &coverage);
                 self.tables.insert(table_id.clone(), table);
-                self.want_all(&table_id, now_ms);
+                if is_fetched {
+                    self.want_all(&table_id, now_ms);
+                }
             }
-            self.time_table(&table_id, now_ms);
+            if is_fetched {
+                self.time_table(&table_id, now_ms);
+            }
         }
-        self.time_silence(id, now_ms);
+        if is_fetched {
+            self.time_silence(id, now_ms);
+        }
     }
 
     fn close_table(&mut self, id: &TableId) {
+        let account = self.accounts.get(&id.integration);
+        let is_fetched = account.is_some_and(Account::is_fetched);
         if let Some(table) = self.tables.remove(id) {
-            self.with_heartbeat -= usize::from(table.endpoint.updated_after);
+            self.with_heartbeat -= usize::from(table.endpoint.updated_after && is_fetched);
         }
         self.queue.forget(id);
         self.forget_timers(id);
@@ -342,7 +373,7 @@ impl Dispatch {
             self.queue.want(id, Kind::Delta, Lane::CatchUp);
             return;
         }
-        let due_ms = next_snapshot_instead(table.snapshot_base, now_ms);
+        let due_ms = next_snapshot_instead(table.last_snapshot(), now_ms);
         if due_ms > now_ms {
             self.agenda.set(Due::Instead(id.clone()), due_ms);
         } else if !table.snapshot_wanted {

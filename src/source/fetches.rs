@@ -104,8 +104,13 @@ impl<A: Send + Sync, S: Send + Sync> Watch for FetchTask<A, S> {
 }
 
 impl Carried {
-    pub(super) fn table(&self) -> &TableId {
+    fn table(&self) -> &TableId {
         &self.fetching.work.table
+    }
+
+    /// Returns what was fetched.
+    pub(super) fn what(&self) -> (TableId, Kind) {
+        (self.table().clone(), self.fetching.work.kind)
     }
 
     /// Returns what it means for the dispatcher.
@@ -184,7 +189,7 @@ impl NotDone {
         match (error.model_off(), error.standing()) {
             (Some(off), _) => Failed::Off(off),
             (_, Some(standing)) => Failed::Integration(standing),
-            _ if error.reach() == ErrorReach::Key => Failed::Key,
+            _ if error.reach() == ErrorReach::Key => Failed::Key(self.message()),
             _ => Failed::Once(self.message()),
         }
     }
@@ -231,7 +236,7 @@ impl NotDone {
             (true, _) => (ErrorType::WriterFailed, Stage::Sending, FetchResult::Failed),
             (_, Failed::Off(_)) => return FetchResult::LeftOut,
             (_, Failed::Integration(_)) => return FetchResult::Parked,
-            (_, Failed::Key) => (
+            (_, Failed::Key(_)) => (
                 ErrorType::AuthenticationFailed,
                 Stage::Receiving,
                 FetchResult::Failed,

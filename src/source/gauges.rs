@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::dispatch::Dispatch;
+use super::dispatch::{Account, Dispatch};
 use crate::api::HttpApi;
 use crate::fetch::Lane;
 use crate::metrics::{ClientTotals, Metrics};
@@ -27,10 +27,14 @@ impl Dispatch {
         let objective = objective.unwrap_or(period.saturating_mul(2));
         let (mut lags, mut late, mut stale) = (BTreeMap::<&str, Duration>::new(), 0, 0);
         for (id, table) in self.tables() {
-            stale += usize::from(table.stale_since.is_some());
-            if table.off.is_some() {
+            let account = self.account(&id.integration);
+            // What is parked or off is not late, however old.
+            if table.off.is_some() || !account.is_some_and(Account::is_fetched) {
                 continue;
             }
+            stale += usize::from(table.stale_since.is_some());
+            // Fetched, and without a usable `Date`.
+            late += usize::from(table.base.is_none() && table.last_fetch().is_some());
             // A table that was never fetched has no age; it waits in a lane.
             if let Some(base) = table.base {
                 let age = age(base.as_millis(), now_ms);

@@ -24,6 +24,7 @@ pub(super) async fn look_at<A: KomboApi, S: Registry>(
     sink: S,
     endpoints: Vec<Arc<Endpoint>>,
     id: IntegrationId,
+    is_new: bool,
 ) -> Look {
     let answer = match api.integration(&id).await {
         Ok(info) => Ok(found(&info)),
@@ -36,7 +37,7 @@ pub(super) async fn look_at<A: KomboApi, S: Registry>(
         Ok(Found {
             category: Some(category),
             ..
-        }) => {
+        }) if is_new => {
             let own = endpoints.into_iter().filter(|e| e.category == *category);
             // Without it the tables begin with snapshots.
             Held::read(&sink, own.collect()).await.unwrap_or_default()
@@ -51,6 +52,9 @@ impl Look {
     pub(super) fn tell(self, dispatch: &mut Dispatch, now_ms: i64) {
         let Self { id, answer, held } = self;
         if let Ok(found) = answer {
+            if found.category.is_none() {
+                warn!(integration.id = %id, "{id} is of a category that this version does not know; a newer one may");
+            }
             info!(integration.id = %id, state = found.standing.as_str(), "asked for the integration");
         }
         dispatch.looked(&id, answer, |table| held.of(table), now_ms);

@@ -79,7 +79,8 @@ impl Registrar {
         }
         let failed = self.not_before.is_some();
         for (id, answer) in std::mem::take(&mut self.waiting) {
-            if dispatch.is_registered(&id) {
+            // One that is not fetched any more since a reload has nothing to wait for.
+            if dispatch.is_registered(&id) || !dispatch.knows(&id) {
                 Received::reply(answer, Ok(()));
             } else if failed {
                 Received::reply(answer, Err(overloaded()));

@@ -28,13 +28,13 @@ use crate::ids::TableId;
 use crate::ingest::Ingest;
 use crate::lake::LakeError;
 use crate::metrics::Metrics;
-use crate::plan::Suspicion;
+use crate::plan::{Kind, Suspicion};
 use crate::sink::Sink;
 use crate::status::Notes;
 use crate::time::Clock;
 
 /// Fetches that run or wait for their commit; more would only hold memory.
-const MAX_TASKS: usize = 1_000;
+const MAX_RUNNING: usize = 1_000;
 
 /// How often gauges, notes and hints are brought up to date.
 const TICK: Duration = Duration::from_secs(5);
@@ -65,10 +65,11 @@ pub(super) struct Service<A, S> {
     pub(super) traffic: fn(&A, &Metrics),
     pub(super) registrar: Registrar,
     pub(super) tasks: JoinSet<Report>,
-    pub(super) running: HashSet<TableId>,
+    pub(super) running: HashSet<(TableId, Kind)>,
     pub(super) hinted: Vec<TableId>,
     pub(super) last_flush: Instant,
     pub(super) flushing: bool,
+    pub(super) hinting: bool,
 }
 
 /// What a task brings back.
@@ -78,6 +79,7 @@ pub(super) enum Report {
     KeyTried(KeyLook),
     Saved(Saved),
     Flushed(Result<(), LakeError>),
+    Hinted(std::io::Result<()>),
 }
 
 impl<A, S> Service<A, S>
@@ -117,8 +119,9 @@ where
         for question in self.dispatch.pass(now_ms) {
             let api = Arc::clone(&self.api);
             match question {
-                Ask::Integration(id) => {
-                    let look = look_at(api, self.sink.clone(), self.dispatch.endpoints(), id);
+                Ask::Integration { id, is_new } => {
+                    let endpoints = self.dispatch.endpoints();
+                    let look = look_at(api, self.sink.clone(), endpoints, id, is_new);
                     self.tasks.spawn(async move { Report::Looked(look.await) });
                 }
                 Ask::Key => {
@@ -127,7 +130,7 @@ where
                 }
             }
         }
-        while self.tasks.len() < MAX_TASKS {
+        while self.running.len() < MAX_RUNNING {
             let slots = self.slots.clone();
             let Some(fetching) = self.dispatch.next(now_ms, |lane| slots.has_room(lane)) else {
                 break;
@@ -139,7 +142,8 @@ where
 
     fn start(&mut self, fetching: Fetching, now_ms: i64) {
         let slot = self.slots.take(fetching.work.lane);
-        self.running.insert(fetching.work.table.clone());
+        let work = &fetching.work;
+        self.running.insert((work.table.clone(), work.kind));
         let task = FetchTask {
             ingest: self.ingest.clone(),
             metrics: self.metrics.clone(),
@@ -197,6 +201,13 @@ where
                     );
                 }
             }
+            Ok(Report::Hinted(result)) => {
+                self.hinting = false;
+                // Best effort: without hints every table is dirty at a start all the same.
+                if let Err(error) = result {
+                    warn!(%error, "the hint file cannot be written; set data_dir to a folder that can");
+                }
+            }
             // A bug must not go on as if nothing had happened: what it left behind nobody knows.
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => {}
@@ -204,7 +215,7 @@ where
     }
 
     fn fetched(&mut self, carried: Carried, now_ms: i64) {
-        self.running.remove(carried.table());
+        self.running.remove(&carried.what());
         carried.count(&self.metrics);
         carried.log();
         let (fetching, ended) = carried.into_ended();
@@ -222,7 +233,13 @@ where
     }
 
     fn command(&mut self, command: Command<A>) {
-        let Command { rules, held, parts } = command;
+        let Command {
+            rules,
+            held,
+            objective,
+            parts,
+        } = command;
+        self.objective = objective;
         if let Some(Parts {
             api,
             ingest,
@@ -256,7 +273,9 @@ where
             let (ingest, running) = (self.ingest.clone(), self.running.clone());
             self.tasks.spawn(async move {
                 // A fetch under way would be overtaken by its own table's base.
-                let flushed = ingest.flush_bases(|table| running.contains(table)).await;
+                let flushed = ingest
+                    .flush_bases(|table| running.contains(&(table.clone(), Kind::Delta)))
+                    .await;
                 Report::Flushed(flushed)
             });
         }
@@ -290,28 +309,30 @@ where
 
     fn write_hints(&mut self) {
         let hinted = self.dispatch.announced();
-        if hinted == self.hinted {
+        if hinted == self.hinted || self.hinting {
             return;
         }
-        // Best effort: without hints every table is dirty at a start all the same.
-        if let Err(error) = self.hints.write(&hinted) {
-            warn!(%error, "the hint file cannot be written; set data_dir to a folder that can");
-        }
+        self.hinting = true;
+        let (hints, tables) = (self.hints.clone(), hinted.clone());
         self.hinted = hinted;
+        self.tasks
+            .spawn_blocking(move || Report::Hinted(hints.write(&tables)));
     }
 
     /// Lets what is under way end, within the limit, and writes down what would else be found out again.
     async fn drain(mut self) {
         self.inbox.close();
-        self.write_hints();
         let until = Instant::now() + self.drain_limit;
         info!(fetches = self.running.len(), "shutting down");
+        // What is new of an integration first: its webhook waits for it.
+        self.save();
         while !self.tasks.is_empty() && Instant::now() < until {
             self.sink.flush();
             let soon = until.min(Instant::now() + LAST_FLUSH_EVERY);
             if let Ok(Some(report)) = timeout_at(soon, self.tasks.join_next()).await {
                 self.report(report);
             }
+            self.save();
         }
         let left = self.running.len();
         self.tasks.shutdown().await;
@@ -324,7 +345,10 @@ where
                 "bases of empty deltas were not written down: the next start asks for a little more"
             );
         }
-        self.write_hints();
+        let announced = self.dispatch.announced();
+        if let Err(error) = self.hints.write(&announced) {
+            warn!(%error, "the hint file cannot be written; set data_dir to a folder that can");
+        }
         self.notes.send_replace(self.dispatch.notes(self.now_ms()));
         info!(left, "shut down");
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at, timeout};
 use tracing::{info, warn};
 
 use super::super::logs::RateLimit;
@@ -14,12 +14,15 @@ use crate::catalog::{Catalog, Endpoint};
 use crate::lake::{Lake, UpkeepReport, UpkeepSettings};
 use crate::status::Notes;
 
-/// How often notes are put, if they changed, and lines told that were left out.
+/// How often notes are put, and lines told that were left out.
 const NOTES_EVERY: Duration = Duration::from_mins(1);
 
 /// The first upkeep is this long after a start: not while everything is caught up with, and not after a day, which a
 /// service that is restarted daily would never reach.
 const FIRST_UPKEEP: Duration = Duration::from_mins(10);
+
+/// How long the last notes may take.
+const LAST_NOTES: Duration = Duration::from_secs(5);
 
 /// Looks after a lake while the service runs.
 pub(super) struct Housekeeping {
@@ -88,6 +91,18 @@ impl Housekeeping {
                 "the notes for status were not put"
             );
         }
+    }
+}
+
+/// Puts what the service has to say at its end, unless the lake does not take it soon.
+pub(super) async fn put_last(lake: &Lake, notes: &watch::Receiver<Notes>) {
+    let bytes = notes.borrow().to_bytes();
+    // Notes are for display; the logs of the lake have what counts.
+    if !matches!(
+        timeout(LAST_NOTES, lake.put_status(bytes.into())).await,
+        Ok(Ok(()))
+    ) {
+        warn!("the last notes for status were not put");
     }
 }
 

@@ -69,7 +69,7 @@ impl Account {
     }
 
     /// Returns whether its tables are fetched.
-    pub(super) fn is_fetched(&self) -> bool {
+    pub(in crate::source) fn is_fetched(&self) -> bool {
         self.category.is_some() && self.standing.is_fetched()
     }
 

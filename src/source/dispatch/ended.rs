@@ -8,7 +8,7 @@ use crate::catalog::Endpoint;
 use crate::fetch::Lane;
 use crate::ids::TableId;
 use crate::lake::Coverage;
-use crate::plan::{Kind, ModelOff, Standing, Work};
+use crate::plan::{Kind, ModelOff, Standing, Work, next_snapshot_instead};
 use crate::time::Base;
 
 /// How soon a table is fetched again whose fetch another writer overtook.
@@ -44,8 +44,8 @@ pub(in crate::source) enum Ended {
 /// How far a failure reaches.
 #[derive(Debug)]
 pub(in crate::source) enum Failed {
-    /// Every request with this key would fail.
-    Key,
+    /// Every request with this key would fail, as this one says.
+    Key(String),
     /// Every table of the integration would.
     Integration(Standing),
     /// The integration does not offer this table.
@@ -129,17 +129,22 @@ impl Dispatch {
         table.recovered();
         table.rest_values = rest_values;
         table.base = table.base.max(base);
+        let began = Some(fetching.started_ms);
         if snapshot {
             table.snapshot_base = table.snapshot_base.max(base);
+            table.snapshot_began_ms = began;
             // What went stale while it ran may have been read before.
-            table.stale_since = table
-                .stale_since
-                .filter(|since| *since >= fetching.started_ms);
+            table.stale_since = (table.stale_since).filter(|since| *since >= fetching.started_ms);
+        } else {
+            table.delta_began_ms = began;
         }
         if fetching.work.kind == Kind::Snapshot {
             table.snapshot_wanted = false;
         }
-        table.notified_at.take_if(|at| *at <= fetching.started_ms)
+        let answered = (table.notified_at).filter(|at| *at <= fetching.started_ms)?;
+        // What came while it ran waits for the next one.
+        table.notified_at = (table.last_notified_at).filter(|at| *at > fetching.started_ms);
+        Some(answered)
     }
 
     /// Another writer was faster. Its snapshot serves the schedule as well as ours; what was announced stays dirty, since
@@ -153,15 +158,30 @@ impl Dispatch {
             newer
         });
         if work.kind == Kind::Snapshot && newer {
-            if let Some(table) = self.tables.get_mut(&work.table) {
-                table.snapshot_wanted = false;
-            }
-            self.queue.retry(&work.table, Kind::Delta);
+            self.catch_up_after(&work.table, now_ms);
             self.time_table(&work.table, now_ms);
         } else {
             let again = Due::Retry(work.table.clone(), work.kind);
             self.agenda
                 .set(again, now_ms.saturating_add(AFTER_LOST_RACE_MS));
+        }
+    }
+
+    /// Asks for what the winner of a race may not have seen.
+    fn catch_up_after(&mut self, id: &TableId, now_ms: i64) {
+        let Some(table) = self.tables.get_mut(id) else {
+            return;
+        };
+        table.snapshot_wanted = false;
+        if table.endpoint.updated_after && table.base.is_some() {
+            let lane = match table.notified_at {
+                Some(_) => Lane::Notified,
+                None => Lane::CatchUp,
+            };
+            self.queue.want(id, Kind::Delta, lane);
+        } else {
+            let due_ms = next_snapshot_instead(table.last_snapshot(), now_ms);
+            self.agenda.set(Due::Instead(id.clone()), due_ms);
         }
     }
 
@@ -188,7 +208,10 @@ impl Dispatch {
         self.queue.failed(work);
         let retry = Due::Retry(work.table.clone(), work.kind);
         match failed {
-            Failed::Key => {
+            Failed::Key(message) if self.key_is_good(now_ms) => {
+                self.failed_once(&work.table, retry, message, now_ms);
+            }
+            Failed::Key(_) => {
                 self.queue.retry(&work.table, work.kind);
                 self.key_refused(now_ms);
             }
@@ -200,12 +223,14 @@ impl Dispatch {
                 }
             }
             Failed::Off(reason) => self.switched_off(&work.table, reason, now_ms),
-            Failed::Once(message) => {
-                if let Some(table) = self.tables.get_mut(&work.table) {
-                    let wait = table.failed(message, now_ms);
-                    self.agenda.set(retry, now_ms.saturating_add(millis(wait)));
-                }
-            }
+            Failed::Once(message) => self.failed_once(&work.table, retry, message, now_ms),
+        }
+    }
+
+    fn failed_once(&mut self, id: &TableId, retry: Due, message: String, now_ms: i64) {
+        if let Some(table) = self.tables.get_mut(id) {
+            let wait = table.failed(message, now_ms);
+            self.agenda.set(retry, now_ms.saturating_add(millis(wait)));
         }
     }
 

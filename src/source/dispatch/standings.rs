@@ -73,8 +73,12 @@ impl Dispatch {
             standing.recheck(account.tries.saturating_sub(1)),
         );
         if is_fetched && !was_fetched {
+            self.with_heartbeat += self.heartbeats_of(id);
             self.wake(id, now_ms);
         } else if !is_fetched {
+            if was_fetched {
+                self.with_heartbeat -= self.heartbeats_of(id);
+            }
             self.park(id);
             match look {
                 Some(wait) => self.look_at(id, now_ms.saturating_add(millis(wait))),
@@ -97,6 +101,7 @@ impl Dispatch {
             return;
         };
         account.asking = false;
+        self.asking = self.asking.saturating_sub(1);
         match answer {
             Ok(found) => {
                 if account.category.is_none() && found.category.is_some() {
@@ -126,11 +131,20 @@ impl Dispatch {
         };
         if taken {
             self.key = None;
+            self.key_good_since = Some(now_ms);
             return;
         }
         pause.looks = pause.looks.saturating_add(1);
         let wait_ms = pause.wait_ms();
         self.agenda.set(Due::Key, now_ms.saturating_add(wait_ms));
+    }
+
+    /// Returns whether Kombo took the key a short while ago. One table that is refused for it is then that table's matter.
+    pub(super) fn key_is_good(&self, now_ms: i64) -> bool {
+        let since = self
+            .key_good_since
+            .map(|since| now_ms.saturating_sub(since));
+        since.is_some_and(|since| (0..millis(LONGEST_KEY)).contains(&since))
     }
 
     /// Returns whether Kombo refuses the key.
@@ -160,6 +174,13 @@ impl Dispatch {
                 self.unsaved.remove(id);
             }
         }
+    }
+
+    /// Counts an integration's tables that have heartbeats.
+    fn heartbeats_of(&self, id: &IntegrationId) -> usize {
+        let own = self.tables_of(id).into_iter();
+        own.filter(|table| self.tables[table].endpoint.updated_after)
+            .count()
     }
 
     /// Has Kombo asked for an integration soon, but not more often than its webhooks could make us.

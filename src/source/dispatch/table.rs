@@ -23,6 +23,11 @@ pub(in crate::source) struct Table {
     pub(in crate::source) snapshot_base: Option<Base>,
     /// A snapshot waits or runs.
     pub(in crate::source) snapshot_wanted: bool,
+    /// When the last delta began, and the last snapshot, that got through.
+    pub(in crate::source) delta_began_ms: Option<i64>,
+    pub(in crate::source) snapshot_began_ms: Option<i64>,
+    /// When the last notification came.
+    pub(in crate::source) last_notified_at: Option<i64>,
     /// When the last delta began that a notification had asked for.
     pub(in crate::source) answer_began_ms: Option<i64>,
     /// Since when nested copies may be stale.
@@ -67,6 +72,9 @@ impl Table {
             base: None,
             snapshot_base: None,
             snapshot_wanted: false,
+            delta_began_ms: None,
+            snapshot_began_ms: None,
+            last_notified_at: None,
             answer_began_ms: None,
             stale_since: None,
             notified_at: None,
@@ -84,6 +92,34 @@ impl Table {
             self.base = self.base.max(bases[0]);
         }
         self.snapshot_base = self.snapshot_base.max(coverage.snapshot_base);
+    }
+
+    /// Returns from when on the next heartbeat is counted: a fetch that moved no base, for want of a usable `Date`, is not
+    /// followed by another one at once.
+    pub(in crate::source) fn last_fetch(&self) -> Option<Base> {
+        let began = self.delta_began_ms.max(self.snapshot_began_ms);
+        self.base.max(began.map(Base::from_millis))
+    }
+
+    /// Returns the same for the next snapshot.
+    pub(super) fn last_snapshot(&self) -> Option<Base> {
+        self.snapshot_base
+            .max(self.snapshot_began_ms.map(Base::from_millis))
+    }
+
+    /// Forgets instants that came from another clock.
+    pub(super) fn forget_when(&mut self) {
+        (
+            self.answer_began_ms,
+            self.delta_began_ms,
+            self.snapshot_began_ms,
+        ) = (None, None, None);
+    }
+
+    /// Notes a notification.
+    pub(super) fn notified(&mut self, now_ms: i64) {
+        self.notified_at.get_or_insert(now_ms);
+        self.last_notified_at = Some(now_ms);
     }
 
     /// Notes a failure and returns how long to wait before the next try.

@@ -3,7 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::{Dispatch, Kind};
+use super::standings::millis;
+use super::{Account, Dispatch, Kind};
 use crate::fetch::Lane;
 use crate::ids::{IntegrationId, TableId};
 use crate::plan::{Heartbeats, suspicious_period};
@@ -34,39 +35,89 @@ pub(super) enum Due {
 /// A question for Kombo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::source) enum Ask {
-    /// How does it stand?
-    Integration(IntegrationId),
+    /// How does it stand? And what is it, when it is new here.
+    Integration { id: IntegrationId, is_new: bool },
     /// Is the key taken again?
     Key,
 }
 
+/// Questions about integrations under way at one time: thousands may be due at a start, and fetches come first.
+const LOOKS: usize = 4;
+
+/// A clock that goes back by more than this was another one: ours, before Kombo's was known.
+const SET_BACK_MS: i64 = 5_000;
+
 impl Dispatch {
     /// Does what is due, and returns what Kombo has to be asked.
     pub(in crate::source) fn pass(&mut self, now_ms: i64) -> Vec<Ask> {
+        if now_ms < self.now_ms - SET_BACK_MS {
+            self.set_back(now_ms);
+        }
+        self.now_ms = now_ms;
         let mut questions = Vec::new();
         while let Some(due) = self.agenda.pop_due(now_ms) {
             match due {
                 Due::Heartbeat(table) => self.queue.want(&table, Kind::Delta, Lane::CatchUp),
                 Due::Again(table) => self.queue.want(&table, Kind::Delta, Lane::Notified),
-                Due::Snapshot(table) => self.want_snapshot(&table, Lane::Snapshot),
-                Due::Instead(table) => self.want_snapshot(&table, Lane::Notified),
+                Due::Snapshot(table) => self.want_snapshot(&table),
+                Due::Instead(table) => self.want_snapshot_again(&table),
                 Due::Retry(table, kind) => {
                     self.queue.retry(&table, kind);
                 }
                 Due::TryOff(table) => self.want_all(&table, now_ms),
-                Due::Look(id) => {
-                    if let Some(account) = self.accounts.get_mut(&id)
-                        && !account.asking
-                    {
-                        account.asking = true;
-                        questions.push(Ask::Integration(id));
-                    }
-                }
+                Due::Look(id) => self.looks.push_back(id),
                 Due::Silence(id) => self.time_silence(&id, now_ms),
                 Due::Key => questions.push(Ask::Key),
             }
         }
+        while self.asking < LOOKS
+            && let Some(id) = self.looks.pop_front()
+        {
+            questions.extend(self.look(id));
+        }
         questions
+    }
+
+    fn look(&mut self, id: IntegrationId) -> Option<Ask> {
+        let account = self.accounts.get_mut(&id)?;
+        if std::mem::replace(&mut account.asking, true) {
+            return None;
+        }
+        self.asking += 1;
+        let is_new = account.category.is_none();
+        Some(Ask::Integration { id, is_new })
+    }
+
+    /// Makes what was put off by another clock due by this one.
+    fn set_back(&mut self, now_ms: i64) {
+        let tables: Vec<TableId> = self.tables.keys().cloned().collect();
+        for id in tables {
+            let later = [
+                Due::Again(id.clone()),
+                Due::Retry(id.clone(), Kind::Delta),
+                Due::Retry(id.clone(), Kind::Snapshot),
+                Due::TryOff(id.clone()),
+            ];
+            self.make_due(later, now_ms);
+            if let Some(table) = self.tables.get_mut(&id) {
+                table.forget_when();
+            }
+            let account = self.accounts.get(&id.integration);
+            if account.is_some_and(Account::is_fetched) {
+                self.time_table(&id, now_ms);
+            }
+        }
+        let looks = self.accounts.keys().map(|id| Due::Look(id.clone()));
+        let looks: Vec<Due> = looks.chain([Due::Key]).collect();
+        self.make_due(looks, now_ms);
+    }
+
+    fn make_due(&mut self, due: impl IntoIterator<Item = Due>, now_ms: i64) {
+        for due in due {
+            if self.agenda.at(&due).is_some() {
+                self.agenda.set(due, now_ms);
+            }
+        }
     }
 
     /// Returns when something is due next.
@@ -74,12 +125,20 @@ impl Dispatch {
         self.agenda.next_at()
     }
 
-    fn want_snapshot(&mut self, id: &TableId, lane: Lane) {
-        if let Some(table) = self.tables.get_mut(id)
-            && !table.snapshot_wanted
-        {
+    /// Asks for a snapshot, unless one waits or runs.
+    fn want_snapshot(&mut self, id: &TableId) {
+        let table = self.tables.get(id);
+        if table.is_some_and(|table| !table.snapshot_wanted) {
+            self.want_snapshot_again(id);
+        }
+    }
+
+    /// Asks for a snapshot, and for another one after that which runs: it began too early for what was announced.
+    pub(super) fn want_snapshot_again(&mut self, id: &TableId) {
+        if let Some(table) = self.tables.get_mut(id) {
             table.snapshot_wanted = true;
-            self.queue.want(id, Kind::Snapshot, lane);
+            // Never in a lane for deltas: a notification of somebody else's must not wait for all rows of a table.
+            self.queue.want(id, Kind::Snapshot, Lane::Snapshot);
         }
     }
 
@@ -91,14 +150,24 @@ impl Dispatch {
         else {
             return;
         };
-        if !table.endpoint.updated_after || table.base.is_none() || table.off.is_some() {
+        if table.off.is_some() || table.snapshot_wanted && table.base.is_none() {
+            return;
+        }
+        let last = table.last_fetch();
+        if table.base.is_none() && last.is_some() {
+            // Fetched, and without a usable `Date`: no delta can be asked for.
+            let next = now_ms.saturating_add(millis(heartbeats.period()));
+            self.agenda.set(Due::Snapshot(id.clone()), next);
+            return;
+        }
+        if !table.endpoint.updated_after || table.base.is_none() {
             return;
         }
         let period = match account.suspicion {
             Some(_) => suspicious_period(heartbeats.period()),
             None => heartbeats.period(),
         };
-        let next = Heartbeats::of_period(period).next(&id.integration.key(), table.base, now_ms);
+        let next = Heartbeats::of_period(period).next(&id.integration.key(), last, now_ms);
         self.agenda.set(Due::Heartbeat(id.clone()), next);
     }
 
@@ -107,11 +176,12 @@ impl Dispatch {
             return;
         };
         // One that waits or runs sets the next when it ends.
-        if table.snapshot_wanted || table.snapshot_base.is_none() || table.off.is_some() {
+        let last = table.last_snapshot();
+        if table.snapshot_wanted || last.is_none() || table.off.is_some() {
             return;
         }
         let (key, schedule) = (id.integration.key(), self.rules.schedule);
-        let next = schedule.next_snapshot(&key, table.snapshot_base, table.stale_since, now_ms);
+        let next = schedule.next_snapshot(&key, last, table.stale_since, now_ms);
         self.agenda.set(Due::Snapshot(id.clone()), next);
     }
 

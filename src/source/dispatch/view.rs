@@ -18,6 +18,11 @@ impl Dispatch {
         self.tables.iter()
     }
 
+    /// Returns what is known of an integration.
+    pub(in crate::source) fn account(&self, id: &IntegrationId) -> Option<&Account> {
+        self.accounts.get(id)
+    }
+
     /// Returns what is known of each integration.
     pub(in crate::source) fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.accounts.values()
@@ -33,11 +38,15 @@ impl Dispatch {
         self.rules.endpoints.clone()
     }
 
-    /// Returns whether the registry has an integration.
+    /// Returns whether anything is known of an integration.
+    pub(in crate::source) fn knows(&self, id: &IntegrationId) -> bool {
+        self.accounts.contains_key(id)
+    }
+
+    /// Returns whether the registry has an integration, as it stands now.
     pub(in crate::source) fn is_registered(&self, id: &IntegrationId) -> bool {
-        self.accounts
-            .get(id)
-            .is_some_and(|account| account.registered)
+        let known = self.accounts.get(id);
+        known.is_some_and(|account| account.registered) && !self.unsaved.contains(id)
     }
 
     /// Returns the tables that were announced and not fetched yet, in a stable order.

@@ -16,7 +16,7 @@ fn without_updated_after_there_is_a_snapshot_at_most_every_six_hours() {
     assert_eq!(desk.until_due(), 5 * HOUR);
     assert_eq!(
         desk.run(),
-        [("hris/skills".to_owned(), Kind::Snapshot, Lane::Notified)]
+        [("hris/skills".to_owned(), Kind::Snapshot, Lane::Snapshot)]
     );
 }
 

@@ -14,7 +14,13 @@ fn parked(desk: &mut Desk, standing: Standing) {
 }
 
 fn look(desk: &mut Desk) {
-    assert_eq!(desk.dispatch.pass(desk.now_ms), [Ask::Integration(id("a"))]);
+    assert_eq!(
+        desk.dispatch.pass(desk.now_ms),
+        [Ask::Integration {
+            id: id("a"),
+            is_new: false
+        }]
+    );
 }
 
 #[test]
@@ -90,7 +96,11 @@ fn a_webhook_parks_and_another_wakes() {
         let more = format!(r#","state":"{state}","setup_status":"COMPLETED","qa_status":"PASSED""#);
         lifecycle("integration-state-changed", "a", &more)
     };
-    assert_eq!(desk.webhook(&stated("INVALID")), ACCEPTED);
+    // Acknowledged once the registry says so.
+    assert_eq!(
+        desk.webhook(&stated("INVALID")),
+        Reaction::Register(id("a"))
+    );
     desk.webhook(&changed("a", &["ats_tags"]));
     assert!(desk.next().is_none());
     desk.webhook(&stated("ACTIVE"));
@@ -139,7 +149,7 @@ fn a_question_without_an_answer_is_asked_again() {
 fn a_refused_key_stops_everything_until_it_is_taken() {
     let mut desk = Desk::known(&["ats/tags", "ats/jobs"]);
     let fetching = desk.next().expect("a fetch");
-    desk.ended(&fetching, Ended::Failed(Failed::Key));
+    desk.ended(&fetching, Ended::Failed(Failed::Key("refused".to_owned())));
     assert!(desk.next().is_none() && desk.dispatch.is_key_refused());
     assert_eq!(
         desk.webhook(&changed("a", &["ats_tags"])),
@@ -237,7 +247,13 @@ fn a_snapshot_that_another_writer_committed_first_serves_the_schedule() {
     let snapshot = desk.next().expect("due");
     let theirs = covered_until(desk.now_ms);
     desk.ended(&snapshot, Ended::Overtaken(theirs));
-    assert!(desk.next().is_none() && desk.until_due() > HOUR);
+    let ran = desk.run();
+    assert_eq!(
+        ran,
+        [("ats/tags".to_owned(), Kind::Delta, Lane::CatchUp)],
+        "what came since"
+    );
+    assert!(desk.until_due() > HOUR);
 }
 
 #[test]
