@@ -16,11 +16,9 @@ use super::watched::{Seen, Step};
 use super::{duckdb, no_twin};
 use crate::source::SourceError;
 
-/// From one change to the next. Three customers take turns, so each has [`GAP`] to itself.
+/// From one change to the next. Three customers take turns, so none has two within the ten seconds in which the service
+/// answers a table's notifications once.
 const EVERY: Duration = Duration::from_millis(3_500);
-
-/// The service asks no table again within ten seconds, whatever is announced.
-const GAP: Duration = Duration::from_secs(10);
 
 /// Without a request or a commit for so long, the service has nothing left to catch up with.
 const QUIET: Duration = Duration::from_secs(1);
@@ -98,7 +96,7 @@ impl<'a> Watching<'a> {
         Ok(complete)
     }
 
-    /// Waits until the service has caught up, and asks again for what is announced. The twin had so many requests before.
+    /// Waits until the service has caught up. The twin had so many requests before.
     async fn settle(&mut self, before: u64) -> Result<(), Failure> {
         let until = Instant::now() + START_LIMIT;
         let (mut requests, mut since) = (self.live.requests(), Instant::now());
@@ -114,20 +112,16 @@ impl<'a> Watching<'a> {
             }
         }
         self.introduce(requests - before);
-        sleep_until(since + GAP).await;
         Ok(())
     }
 
     fn introduce(&self, requests: u64) {
         println!(
-            "The service has started, and asked for what changed meanwhile: {}. It asks no table again within\n\
-             {} s, so the changes begin in {} s.\n",
-            counted(requests, "request"),
-            GAP.as_secs(),
-            GAP.saturating_sub(QUIET).as_secs()
+            "The service has started, and asked for what changed meanwhile: {}.\n",
+            counted(requests, "request")
         );
         println!(
-            "Then {}, one every {} s; Ctrl-C ends it sooner. The second time in a line is since the change.",
+            "Now {}, one every {} s; Ctrl-C ends it sooner. The second time in a line is since the change.",
             counted(self.live.changes as u64, "change"),
             EVERY.as_secs_f64()
         );
