@@ -113,12 +113,13 @@ impl Service<'_> {
     ) -> Result<u8, Failure> {
         let mut asked_before = None;
         loop {
-            let asked = match asked_before.take() {
-                Some(asked) => asked,
-                None => tokio::select! {
+            let asked = if let Some(asked) = asked_before.take() {
+                asked
+            } else {
+                tokio::select! {
                     ended = running.join_next() => return exit_code(ended),
                     asked = signals.next() => asked,
-                },
+                }
             };
             match asked {
                 // A store that hangs must not keep a signal waiting.
