@@ -15,6 +15,8 @@ use crate::catalog::{Catalog, Endpoint};
 use crate::company::{Refusal, World, WorldSettings};
 use crate::config::{Config, Overrides};
 use crate::ids::IntegrationId;
+use crate::lake::store::LakeStore;
+use crate::lake::store::faulty::{Failure, FaultyStore};
 use crate::lake::{Lake, LakeSettings, Part};
 use crate::listener::Intake;
 use crate::metrics::Metrics;
@@ -97,14 +99,17 @@ struct Running {
     _data_dir: tempfile::TempDir,
 }
 
-async fn memory_lake(twin: &TimedTwin) -> Lake {
-    let settings = LakeSettings {
+fn lake_settings() -> LakeSettings {
+    LakeSettings {
         url: "memory:".to_owned(),
         commit_window_secs: 0,
         ..LakeSettings::default()
-    };
+    }
+}
+
+async fn memory_lake(twin: &TimedTwin) -> Lake {
     let clock = Arc::new(TwinClock(twin.clone()));
-    Lake::open(&settings, clock)
+    Lake::open(&lake_settings(), clock)
         .await
         .expect("a lake in memory")
 }
@@ -338,5 +343,34 @@ async fn an_unknown_integration_is_written_down_before_its_webhook_is_acknowledg
         ("webhook", "active")
     );
     service.until_covered(&id, endpoint("ats/tags"), 0).await;
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lake_that_is_out_of_reach_for_an_hour_costs_time_and_no_row() {
+    let twin = TimedTwin::new(1, 40);
+    let memory = LakeStore::memory();
+    let store = FaultyStore::new(Arc::clone(memory.objects()), 0..0, Failure::Before);
+    let objects: Arc<dyn object_store::ObjectStore> = Arc::clone(&store) as _;
+    let clock = Arc::new(TwinClock(twin.clone()));
+    let faulty = LakeStore::over(objects, memory.url().clone());
+    let lake = Lake::over(faulty, &lake_settings(), clock).await;
+    let lake = lake.expect("a lake in memory");
+    let service = start(&twin, &lake, &["ats/tags"]).await;
+    let (id, tags) = (twin.ids()[0].clone(), endpoint("ats/tags"));
+    service.until_covered(&id, tags, 0).await;
+
+    store.set_away(true);
+    for index in 0..6 {
+        sleep(Duration::from_mins(10)).await;
+        twin.edit(&id, tags, index);
+        let taken = service.door.take(changed(&id, "ats_tags")).await;
+        taken.expect("acknowledged: its bits need no lake");
+    }
+    let changed_ms = server_ms(&twin);
+    store.set_away(false);
+    sleep(Duration::from_mins(16)).await;
+    service.until_covered(&id, tags, changed_ms - 1_000).await;
+    assert_eq!(service.delta_rows(tags).await, 6);
     service.stop().await;
 }

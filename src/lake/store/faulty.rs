@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -95,6 +95,7 @@ pub(crate) struct FaultyStore {
     failure: Failure,
     overwrites: bool,
     ages: Ages,
+    away: AtomicBool,
 }
 
 /// Takes every put, as a store does that does not know put-if-absent.
@@ -106,6 +107,7 @@ pub(crate) fn overwriting(inner: &Arc<dyn ObjectStore>) -> Arc<FaultyStore> {
         failure: Failure::Before,
         overwrites: true,
         ages: Ages::default(),
+        away: AtomicBool::new(false),
     })
 }
 
@@ -123,6 +125,7 @@ impl FaultyStore {
             failure,
             overwrites: false,
             ages: Ages::default(),
+            away: AtomicBool::new(false),
         })
     }
 
@@ -135,6 +138,7 @@ impl FaultyStore {
             failure: Failure::Before,
             overwrites: false,
             ages: ages.clone(),
+            away: AtomicBool::new(false),
         }
     }
 
@@ -147,6 +151,11 @@ impl FaultyStore {
         })
     }
 
+    /// Fails every call as long as it is away.
+    pub(crate) fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
     /// Returns how many calls came.
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
@@ -154,7 +163,8 @@ impl FaultyStore {
 
     fn fault(&self) -> Option<Failure> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
-        self.failing.contains(&call).then_some(self.failure)
+        let away = self.away.load(Ordering::SeqCst);
+        (away || self.failing.contains(&call)).then_some(self.failure)
     }
 
     /// A conflict is an answer to a put; other calls fail plainly.
