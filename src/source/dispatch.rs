@@ -5,6 +5,7 @@
 
 mod account;
 mod ended;
+mod marks;
 mod notes;
 mod standings;
 mod table;
@@ -30,8 +31,7 @@ use crate::fetch::Lane;
 use crate::ids::{Category, IntegrationId, TableId};
 use crate::lake::{Coverage, Registration};
 use crate::plan::{
-    Action, Agenda, Kind, Planner, Queue, Schedule, Standing, Step, Suspicion,
-    next_snapshot_instead,
+    Agenda, Kind, Planner, Queue, Schedule, Standing, Suspicion, next_snapshot_instead,
 };
 use crate::webhook::{IntegrationChange, IntegrationEvent, ModelName, Notification, Webhook};
 
@@ -89,10 +89,6 @@ pub(super) enum Reaction {
     /// The integration has to be in the registry first.
     Register(IntegrationId),
 }
-
-/// From the beginning of one delta that a notification asked for to that of the table's next one. Kombo announces an
-/// integration's changes every 30 s at most; whoever sends the same webhook a million times gets this many requests.
-const NOTIFIED_GAP_MS: i64 = 10_000;
 
 /// A webhook that was taken in.
 const ACCEPTED: Reaction = Reaction::Acknowledge("accepted");
@@ -270,46 +266,6 @@ impl Dispatch {
         match self.accounts.get(id) {
             Some(account) if !account.registered => Reaction::Register(id.clone()),
             _ => ACCEPTED,
-        }
-    }
-
-    /// Does for one endpoint what a notification causes.
-    fn mark(&mut self, id: &IntegrationId, step: &Step, now_ms: i64) {
-        let id = TableId {
-            integration: id.clone(),
-            endpoint: step.endpoint.name().clone(),
-        };
-        let Some(table) = self.tables.get_mut(&id) else {
-            return;
-        };
-        if table.off.is_some() {
-            return;
-        }
-        if !step.stale.is_empty() && table.stale_since.is_none() {
-            table.stale_since = Some(now_ms);
-            self.time_snapshot(&id, now_ms);
-        }
-        let table = self.tables.get_mut(&id).expect("found above");
-        if step.action == Action::Save {
-            return;
-        }
-        table.notified(now_ms);
-        if step.action == Action::Delta && table.base.is_some() {
-            let next = table
-                .answer_began_ms
-                .map(|began| began.saturating_add(NOTIFIED_GAP_MS));
-            match next.filter(|next| *next > now_ms) {
-                Some(next) => self.agenda.set(Due::Again(id), next),
-                None => self.queue.want(&id, Kind::Delta, Lane::Notified),
-            }
-            return;
-        }
-        // A first snapshot is wanted already, and covers what is announced before it begins.
-        let due_ms = next_snapshot_instead(table.last_snapshot(), now_ms);
-        if due_ms <= now_ms {
-            self.want_snapshot_again(&id);
-        } else {
-            self.agenda.set(Due::Instead(id), due_ms);
         }
     }
 

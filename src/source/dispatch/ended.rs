@@ -239,7 +239,7 @@ impl Dispatch {
         let Some(table) = self.tables.get_mut(id) else {
             return;
         };
-        let wait = table.switched_off(reason);
+        let wait = table.switched_off(reason, now_ms);
         self.queue.forget(id);
         self.forget_timers(id);
         let again_ms = now_ms.saturating_add(millis(wait));

@@ -54,6 +54,8 @@ pub(in crate::source) struct TableError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::source) struct Off {
     pub(in crate::source) reason: ModelOff,
+    /// When it was tried last.
+    pub(in crate::source) tried_ms: i64,
     /// Looks in a row that changed nothing.
     looks: u32,
 }
@@ -134,9 +136,14 @@ impl Table {
     }
 
     /// Notes that the integration does not offer the table, and returns when to look again.
-    pub(super) fn switched_off(&mut self, reason: ModelOff) -> Duration {
+    pub(super) fn switched_off(&mut self, reason: ModelOff, now_ms: i64) -> Duration {
         let looks = self.off.map_or(0, |off| off.looks.saturating_add(1));
-        self.off = Some(Off { reason, looks });
+        let tried_ms = now_ms;
+        self.off = Some(Off {
+            reason,
+            tried_ms,
+            looks,
+        });
         (self.failures, self.error, self.notified_at) = (0, None, None);
         self.snapshot_wanted = false;
         reason.recheck(looks)

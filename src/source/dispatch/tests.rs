@@ -1,5 +1,6 @@
 //! What the dispatcher makes of webhooks, of ended fetches and of time.
 
+use super::marks::NOTIFIED_GAP_MS;
 use super::*;
 use crate::catalog::Catalog;
 use crate::plan::PlanMode;

@@ -172,7 +172,11 @@ fn a_model_that_is_off_is_left_alone_and_tried_again_while_its_sisters_go_on() {
     let off = fetching.work.table.clone();
     desk.ended(&fetching, Ended::Failed(Failed::Off(ModelOff::Disabled)));
     assert_eq!(desk.run().len(), 1);
-    desk.webhook(&changed("a", &["ats_tags", "ats_jobs"]));
+    let sister = match off.endpoint.as_str() {
+        "ats/tags" => "ats_jobs",
+        _ => "ats_tags",
+    };
+    desk.webhook(&changed("a", &[sister]));
     assert!(
         desk.run()
             .iter()
@@ -191,6 +195,20 @@ fn a_model_that_is_off_is_left_alone_and_tried_again_while_its_sisters_go_on() {
         desk.dispatch.tables[&off].off.is_none(),
         "it could be fetched"
     );
+}
+
+#[test]
+fn a_model_that_is_off_is_tried_soon_when_its_rows_are_said_to_change() {
+    let mut desk = Desk::known(&["ats/tags"]);
+    let fetching = desk.next().expect("a fetch");
+    desk.ended(&fetching, Ended::Failed(Failed::Off(ModelOff::Disabled)));
+    for _ in 0..1_000 {
+        desk.webhook(&changed("a", &["ats_tags"]));
+    }
+    assert_eq!(desk.until_due(), 10 * MINUTE);
+    assert_eq!(desk.run().len(), 1);
+    let table = &desk.dispatch.tables[&table("a", "ats/tags")];
+    assert!(table.off.is_none());
 }
 
 #[test]

@@ -1,0 +1,63 @@
+//! What a notification does to a table.
+
+use super::{Dispatch, Due};
+use crate::fetch::Lane;
+use crate::ids::{IntegrationId, TableId};
+use crate::plan::{Action, Kind, Step, next_snapshot_instead};
+
+/// From the beginning of one delta that a notification asked for to that of the table's next one. Kombo announces an
+/// integration's changes every 30 s at most; whoever sends the same webhook a million times gets this many requests.
+pub(super) const NOTIFIED_GAP_MS: i64 = 10_000;
+
+/// A model that is off is tried at most this often because of notifications: other tables' models are named in them, too.
+const OFF_TRIED_EVERY_MS: i64 = 10 * 60_000;
+
+impl Dispatch {
+    /// Does for one endpoint what a notification causes.
+    pub(super) fn mark(&mut self, id: &IntegrationId, step: &Step, now_ms: i64) {
+        let id = TableId {
+            integration: id.clone(),
+            endpoint: step.endpoint.name().clone(),
+        };
+        let Some(table) = self.tables.get_mut(&id) else {
+            return;
+        };
+        if let Some(off) = table.off {
+            if step.action != Action::Save {
+                // Its rows are said to change: perhaps it was switched on again.
+                let soon_ms = now_ms.max(off.tried_ms.saturating_add(OFF_TRIED_EVERY_MS));
+                let due = Due::TryOff(id);
+                if self.agenda.at(&due).is_some_and(|at| at > soon_ms) {
+                    self.agenda.set(due, soon_ms);
+                }
+            }
+            return;
+        }
+        if !step.stale.is_empty() && table.stale_since.is_none() {
+            table.stale_since = Some(now_ms);
+            self.time_snapshot(&id, now_ms);
+        }
+        let table = self.tables.get_mut(&id).expect("found above");
+        if step.action == Action::Save {
+            return;
+        }
+        table.notified(now_ms);
+        if step.action == Action::Delta && table.base.is_some() {
+            let next = table
+                .answer_began_ms
+                .map(|began| began.saturating_add(NOTIFIED_GAP_MS));
+            match next.filter(|next| *next > now_ms) {
+                Some(next) => self.agenda.set(Due::Again(id), next),
+                None => self.queue.want(&id, Kind::Delta, Lane::Notified),
+            }
+            return;
+        }
+        // A first snapshot is wanted already, and covers what is announced before it begins.
+        let due_ms = next_snapshot_instead(table.last_snapshot(), now_ms);
+        if due_ms <= now_ms {
+            self.want_snapshot_again(&id);
+        } else {
+            self.agenda.set(Due::Instead(id), due_ms);
+        }
+    }
+}
