@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,8 +68,13 @@ def test_a_service_killed_every_few_seconds_forgets_nothing_and_ends_as_the_trut
         assert len(accepted) >= LEAST_ACCEPTED, f"only {len(accepted)} webhooks were accepted"
         _assert_none_forgotten(living, service.lake, truth, accepted)
 
-        _fetch_everything_again(living, service, truth)
-        compared = assert_newest_equal_truth(service.lake, truth, living.is_readable)
+        known = _known(living, truth)
+
+        def is_known(endpoint: Endpoint, one: Integration) -> bool:
+            return one.id in known and living.is_readable(endpoint, one)
+
+        _fetch_everything_again(living, service, truth, is_known)
+        compared = assert_newest_equal_truth(service.lake, truth, is_known)
         assert compared >= 5 * INTEGRATIONS, f"only {compared} tables could be compared"
         assert_no_id_twice_in_a_snapshot(service.lake, truth)
 
@@ -114,6 +119,16 @@ def _live(living: Living, service: Service, chance: random.Random) -> int:
     living.pause()
     service.until(service.is_healthy, "is healthy", 60)
     return kills
+
+
+def _known(living: Living, truth: Truth) -> set[str]:
+    """Returns the integrations that a webhook answered with 200 has named. Kombo lists them nowhere: one that came while
+    the service was down, and of which nothing was heard since, nobody can know."""
+    heard = {str(one["integration"]) for one in living.deliveries() if one.get("status") == 200}
+    introduced = {one.id for one in living.twin.truth.integrations}
+    known = (heard | introduced) & {one.id for one in truth.integrations}
+    print(f"    {len(known)} of {len(truth.integrations)} integrations were heard of", flush=True)
+    return known
 
 
 def _accepted(living: Living) -> Iterator[Delivered]:
@@ -166,7 +181,12 @@ def _latest(
     return latest
 
 
-def _fetch_everything_again(living: Living, service: Service, truth: Truth) -> None:
+def _fetch_everything_again(
+    living: Living,
+    service: Service,
+    truth: Truth,
+    is_known: Callable[[Endpoint, Integration], bool],
+) -> None:
     """Runs the service with a short full interval until each table has a snapshot that began after its start."""
     service.source["schedule"]["full_interval_secs"] = FULL_INTERVAL_SECONDS
     began_ms = living.now_ms()
@@ -175,7 +195,7 @@ def _fetch_everything_again(living: Living, service: Service, truth: Truth) -> N
         (endpoint, one)
         for endpoint in lakes.expected_endpoints(truth.integrations)
         for one in truth.integrations
-        if one.category == endpoint.category and living.is_readable(endpoint, one)
+        if one.category == endpoint.category and is_known(endpoint, one)
     }
 
     def all_are_new() -> bool:
@@ -189,6 +209,7 @@ def _fetch_everything_again(living: Living, service: Service, truth: Truth) -> N
     try:
         service.until(all_are_new, "every table has a new snapshot", PATIENCE_SECONDS)
     except AssertionError:
-        print(f"    {len(waiting)} tables got no new snapshot", flush=True)
+        some = [f"{endpoint.path} of {one.id}" for endpoint, one in waiting]
+        print(f"    {len(waiting)} tables got no new snapshot: {some[:20]}", flush=True)
         raise
     assert service.stop() == 0, service.printed()[-2000:]
