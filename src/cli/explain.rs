@@ -187,7 +187,7 @@ impl Explanation {
         self.integration = Some(event.integration.to_string());
         self.category = event.category.map(|category| category.to_string());
         self.effect = Some(match event.change {
-            IntegrationChange::Created => "registered; every table is fetched",
+            IntegrationChange::Created => "registered; every table is fetched once it can be read",
             IntegrationChange::Deleted => "stopped; Kombo removes its data 14 days later",
             IntegrationChange::State(state) => match state {
                 IntegrationState::Readable => "readable; every table is fetched",
