@@ -24,7 +24,7 @@ SECOND_MS = 1_000
 HOUR_MS = 3_600 * SECOND_MS
 ROWS = 120
 PAGE_SIZE = 25
-ROUNDS = 6
+ROUNDS = 3
 LATENCY_MS = 400
 
 Step = Callable[["Beside"], None]
