@@ -19,7 +19,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 pub use explain::ExplainArgs;
-pub use lake::{StatusArgs, UpkeepArgs};
+pub use lake::{FilesArgs, FilesPart, StatusArgs, UpkeepArgs};
 pub use run::RunArgs;
 pub use settings::SettingsArgs;
 pub use twin_life::TwinLifeArgs;
@@ -237,53 +237,6 @@ pub enum BackfillMode {
     Full,
     /// What changed since the last committed fetch; a snapshot where there is none yet
     Delta,
-}
-
-/// What `files` takes.
-#[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  kombo-source files --table ats_applications
-  kombo-source files --table hris_employees --part snapshots --integration personio:CBNMt7dSNCzBdnRTx87dev4E
-  kombo-source files --table ats_jobs --lake-url ./demo-lake --json
-
-A bare glob over the folder reads files that were replaced long ago. This list does not hold them.")]
-pub struct FilesArgs {
-    /// The table.
-    #[arg(
-        short,
-        long,
-        value_name = "TABLE",
-        help = "The table: category and endpoint, such as ats_applications"
-    )]
-    pub table: String,
-    /// Only snapshots, or only deltas
-    #[arg(short, long, value_enum)]
-    pub part: Option<FilesPart>,
-    /// Only files with rows of this integration
-    #[arg(short, long, value_name = "ID")]
-    pub integration: Option<String>,
-    /// Print one JSON object per file, with its rows and bytes
-    #[arg(long)]
-    pub json: bool,
-    /// Where the lake is, in place of the configuration file
-    #[arg(
-        short,
-        long,
-        value_name = "URL",
-        env = "KOMBO_LAKE_URL",
-        hide_env_values = true
-    )]
-    pub lake_url: Option<String>,
-}
-
-/// One of the two Delta tables of an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FilesPart {
-    /// The live snapshot of each integration
-    Snapshots,
-    /// What was observed to change
-    Deltas,
 }
 
 /// What `twin` takes.

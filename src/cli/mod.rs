@@ -32,7 +32,7 @@ use crate::config::{Config, Overrides, generate};
 use crate::lake::Part;
 use crate::metrics::dashboard;
 
-use args::{Args, BackfillArgs, DemoArgs, FilesArgs, FilesPart, GlobalArgs, SettingsArgs, Verb};
+use args::{Args, BackfillArgs, DemoArgs, FilesArgs, FilesPart, GlobalArgs, Verb};
 use failure::{FAILED, Failure};
 use logs::RateLimit;
 use progress::{Progress, wait_view};
@@ -110,12 +110,11 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
             true
         }
         Verb::Status(args) => {
-            let settings = SettingsArgs::of_lake(args.lake_url.as_deref());
-            status::run(&args, &session(&global, settings.overrides(), &catalog)?).await?
+            let session = session(&global, args.lake.overrides(), &catalog)?;
+            status::run(&args, &session).await?
         }
         Verb::Upkeep(args) => {
-            let settings = SettingsArgs::of_lake(args.lake_url.as_deref());
-            let session = session(&global, settings.overrides(), &catalog)?;
+            let session = session(&global, args.lake.overrides(), &catalog)?;
             interruptible(upkeep::run(&args, &session, &catalog)).await?
         }
         Verb::Twin(args) => {
@@ -180,8 +179,7 @@ async fn files_verb(
     global: &GlobalArgs,
     catalog: &Catalog,
 ) -> Result<(), Failure> {
-    let settings = SettingsArgs::of_lake(args.lake_url.as_deref());
-    let session = session(global, settings.overrides(), catalog)?;
+    let session = session(global, args.lake.overrides(), catalog)?;
     let parts: &[_] = match args.part {
         Some(FilesPart::Snapshots) => &[(Part::Snapshots, "snapshots")],
         Some(FilesPart::Deltas) => &[(Part::Deltas, "deltas")],

@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
 
-use super::done::{Counts, Done, Ending};
+use super::done::{Done, Ending};
 use super::memory::Reader;
 use super::tally::Tally;
 use super::{Ingest, Order, Progress, Watch, restarts};
 use crate::api::KomboApi;
-use crate::fetch::{Fetch, FetchMode};
+use crate::fetch::{Counts, Fetch, FetchMode};
 use crate::lake::{Coverage, Marks, Receipt};
 use crate::sink::{Sink, Staged, WriteError};
 use crate::stream::{SharedSieve, Sieve, fetch};

@@ -1,7 +1,7 @@
 //! What became of a table, and of every row that was received for it.
 
 use crate::api::{ApiError, ErrorReach};
-use crate::fetch::FetchMode;
+use crate::fetch::{Counts, FetchMode};
 use crate::sink::WriteError;
 use crate::stream::FetchError;
 use crate::time::Base;
@@ -57,27 +57,6 @@ impl Ending {
             Self::Superseded => "superseded",
         }
     }
-}
-
-/// Pages, and what became of their rows: `received` is the sum of the five below it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Pages of all walks.
-    pub pages: u64,
-    /// Bytes of JSON on them.
-    pub bytes: u64,
-    /// Rows on them.
-    pub received: u64,
-    /// Rows that are visible now.
-    pub committed: u64,
-    /// Rows left out because the sink has them.
-    pub unchanged: u64,
-    /// Rows left out because another page of the same fetch had them, or had them in a newer version.
-    pub repeated: u64,
-    /// Rows without a usable id.
-    pub quarantined: u64,
-    /// Rows of walks that broke or were superseded: asked for again by the next fetch.
-    pub abandoned: u64,
 }
 
 /// Why a table could not be brought in.

@@ -18,7 +18,7 @@ mod memory;
 mod snapshot;
 mod tally;
 
-pub use done::{Counts, Done, Ending, IngestError};
+pub use done::{Done, Ending, IngestError};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -30,7 +30,7 @@ use self::memory::Memory;
 use crate::api::KomboApi;
 use crate::catalog::Endpoint;
 use crate::decode::DecodeLimits;
-use crate::fetch::{FetchMode, Lane};
+use crate::fetch::{Counts, FetchMode, Lane};
 use crate::ids::{IntegrationId, TableId};
 use crate::lake::{Coverage, LakeError};
 use crate::plan::Kind;

@@ -3,12 +3,12 @@
 use futures_util::StreamExt;
 use tracing::warn;
 
-use super::done::{Counts, Done, Ending};
+use super::done::{Done, Ending};
 use super::memory::Flight;
 use super::tally::Tally;
 use super::{Ingest, Order, Progress, Watch, restarts};
 use crate::api::KomboApi;
-use crate::fetch::{Fetch, FetchEnd, FetchMode};
+use crate::fetch::{Counts, Fetch, FetchEnd, FetchMode};
 use crate::lake::{LakeError, Missing, Receipt};
 use crate::sink::{Sink, Staged, WriteError};
 use crate::stream::{FetchOptions, closing, fetch};

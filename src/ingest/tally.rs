@@ -1,8 +1,8 @@
 //! Counts one walk as its events pass.
 
-use super::done::{Counts, Done, Ending};
+use super::done::{Done, Ending};
 use super::{Progress, Watch};
-use crate::fetch::{FetchEnd, FetchMode};
+use crate::fetch::{Counts, FetchEnd, FetchMode};
 use crate::stream::{FetchError, FetchEvent, SharedSieve};
 
 /// What one walk brought so far.

@@ -4,6 +4,7 @@ use prometheus_client::metrics::counter::Counter;
 
 use super::families::{Component, Counters, Shelf};
 use super::labels::{ErrorType, Stage};
+use crate::fetch::Counts;
 
 /// The port of rows that have an id nobody can use.
 const QUARANTINE: &str = "quarantine";
@@ -23,27 +24,6 @@ pub(super) struct ComponentMetrics {
     sink_received: Counter,
     sink_sent: Counter,
     sent_bytes: Counters,
-}
-
-/// What a fetch brought, and what became of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FetchedRows {
-    /// Pages that came in.
-    pub pages: u64,
-    /// Their bytes, unpacked.
-    pub bytes: u64,
-    /// Rows on them, those of walks that broke included.
-    pub received: u64,
-    /// Rows that are in the lake now.
-    pub committed: u64,
-    /// Rows that the lake had, word for word.
-    pub unchanged: u64,
-    /// Rows that an earlier walk of the same fetch had brought.
-    pub repeated: u64,
-    /// Rows without a usable id, put aside in the lake.
-    pub quarantined: u64,
-    /// Rows of walks that broke: they are fetched again.
-    pub abandoned: u64,
 }
 
 impl ComponentMetrics {
@@ -95,7 +75,7 @@ impl ComponentMetrics {
     }
 
     /// Counts a fetch in one go, so that every scrape adds up.
-    pub(super) fn fetched(&self, endpoint: &str, rows: &FetchedRows) {
+    pub(super) fn fetched(&self, endpoint: &str, rows: &Counts) {
         self.received_bytes.inc_by(rows.bytes);
         self.received_events.inc_by(rows.received);
         self.received_event_bytes.inc_by(rows.bytes);
@@ -105,7 +85,7 @@ impl ComponentMetrics {
             .inc_by(rows.unchanged + rows.repeated + rows.abandoned);
     }
 
-    fn sent(&self, output: &str, count: u64, rows: &FetchedRows) {
+    fn sent(&self, output: &str, count: u64, rows: &Counts) {
         if count == 0 {
             return;
         }

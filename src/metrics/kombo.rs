@@ -5,10 +5,9 @@ use std::sync::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
-use super::component::FetchedRows;
 use super::families::{Counters, Float, FloatCounter, Gauges, Labels, Shelf, labels};
 use super::labels::{FetchKind, FetchResult, lane};
-use crate::fetch::Lane;
+use crate::fetch::{Counts, Lane};
 
 /// From a webhook's answer to its rows in the lake: a group commit waits 30 s, an outage for hours.
 const COMMIT_BUCKETS: [f64; 14] = [
@@ -30,6 +29,7 @@ pub(super) struct KomboMetrics {
     pub(super) freshness_lag: Gauges,
     pub(super) lagging: Mutex<Vec<Labels>>,
     pub(super) late_tables: Float,
+    pub(super) failing_tables: Float,
     pub(super) notification_to_commit: Histogram,
     pub(super) clock_skew: Float,
     pub(super) unannounced_changes: Counter,
@@ -56,6 +56,7 @@ impl KomboMetrics {
             freshness_lag: shelf.plain("kombo_freshness_lag_seconds", "Age of the oldest base of an endpoint's tables"),
             lagging: Mutex::default(),
             late_tables: shelf.plain("kombo_late_tables", "Tables older than the freshness objective"),
+            failing_tables: shelf.plain("kombo_failing_tables", "Tables whose last fetch failed, to be tried again"),
             notification_to_commit: shelf.seconds("kombo_notification_to_commit_seconds", "From a notification to its rows in the lake", &COMMIT_BUCKETS),
             clock_skew: shelf.plain("kombo_clock_skew_seconds", "Kombo's clock less this machine's"),
             unannounced_changes: shelf.plain("kombo_unannounced_changes", "Changed rows that no notification had announced"),
@@ -84,7 +85,7 @@ impl KomboMetrics {
         ] {
             self.pending(lane, 0.0);
         }
-        self.rows(&FetchedRows::default());
+        self.rows(&Counts::default());
     }
 
     pub(super) fn pending(&self, of: Lane, tables: f64) {
@@ -98,7 +99,7 @@ impl KomboMetrics {
             .inc();
     }
 
-    pub(super) fn rows(&self, rows: &FetchedRows) {
+    pub(super) fn rows(&self, rows: &Counts) {
         self.pages.inc_by(rows.pages);
         for (result, count) in [
             ("committed", rows.committed),

@@ -16,7 +16,6 @@ mod process;
 #[cfg(test)]
 mod tests;
 
-pub use component::FetchedRows;
 pub use dashboard::dashboard;
 pub use labels::{ErrorType, FetchKind, FetchResult, Stage, WebhookOutcome};
 pub use process::ClientTotals;
@@ -28,7 +27,7 @@ use prometheus_client::encoding::prometheus_text;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
-use crate::fetch::Lane;
+use crate::fetch::{Counts, Lane};
 use component::ComponentMetrics;
 use families::{Component, Gauges, Labels, Shelf, labels, replace};
 use kombo::KomboMetrics;
@@ -89,13 +88,7 @@ impl Metrics {
     }
 
     /// Counts a fetch that ended: what it brought, and what became of it.
-    pub fn fetched(
-        &self,
-        endpoint: &str,
-        kind: FetchKind,
-        result: FetchResult,
-        rows: &FetchedRows,
-    ) {
+    pub fn fetched(&self, endpoint: &str, kind: FetchKind, result: FetchResult, rows: &Counts) {
         let _whole = self.0.whole();
         self.0.component.fetched(endpoint, rows);
         self.0.kombo.rows(rows);
@@ -160,6 +153,11 @@ impl Metrics {
     /// Says how many tables are older than the freshness objective.
     pub fn late_tables(&self, tables: usize) {
         self.0.kombo.late_tables.set(float(tables));
+    }
+
+    /// Says how many tables' last fetch failed.
+    pub fn failing_tables(&self, tables: usize) {
+        self.0.kombo.failing_tables.set(float(tables));
     }
 
     /// Says how many tables hold nested copies that may be old.

@@ -27,7 +27,7 @@ fn described(text: &str) -> BTreeSet<&str> {
 #[test]
 fn rows_add_up_from_the_source_to_the_lake() {
     let metrics = metrics();
-    let rows = FetchedRows {
+    let rows = Counts {
         pages: 3,
         bytes: 10_000,
         received: 100,
@@ -126,10 +126,10 @@ fn the_dashboard_shows_every_metric_of_ours_and_no_other() {
     metrics.stored("file", 1);
     metrics.client(&ClientTotals::default());
     metrics.response_sent(200, Duration::ZERO);
-    let rows = FetchedRows {
+    let rows = Counts {
         committed: 1,
         received: 1,
-        ..FetchedRows::default()
+        ..Counts::default()
     };
     metrics.fetched("ats_jobs", FetchKind::Delta, FetchResult::Committed, &rows);
     let text = metrics.encode();

@@ -9,11 +9,11 @@ use super::dispatch::{Ended, Failed, Fetching};
 use super::slots::Slot;
 use crate::api::{ApiError, ErrorReach, KomboApi};
 use crate::backfill::outcome::with_causes;
-use crate::fetch::FetchMode;
+use crate::fetch::{Counts, FetchMode};
 use crate::ids::TableId;
-use crate::ingest::{Counts, Done, Ending, Ingest, IngestError, Order, Progress, Watch, next_mode};
+use crate::ingest::{Done, Ending, Ingest, IngestError, Order, Progress, Watch, next_mode};
 use crate::lake::{Coverage, LakeError};
-use crate::metrics::{ErrorType, FetchKind, FetchResult, FetchedRows, Metrics, Stage};
+use crate::metrics::{ErrorType, FetchKind, FetchResult, Metrics, Stage};
 use crate::plan::Kind;
 use crate::sink::{Sink, WriteError};
 
@@ -149,7 +149,7 @@ impl Carried {
             }
         };
         let endpoint = self.fetching.endpoint.name().table_name();
-        metrics.fetched(&endpoint, kind, result, &rows_of(&counts));
+        metrics.fetched(&endpoint, kind, result, &counts);
         if let Ok(Done {
             unannounced_rows: Some(rows),
             ..
@@ -257,18 +257,5 @@ fn result_of(ending: Ending) -> FetchResult {
         Ending::Committed { .. } => FetchResult::Committed,
         Ending::Empty => FetchResult::Empty,
         Ending::Superseded => FetchResult::Superseded,
-    }
-}
-
-fn rows_of(counts: &Counts) -> FetchedRows {
-    FetchedRows {
-        pages: counts.pages,
-        bytes: counts.bytes,
-        received: counts.received,
-        committed: counts.committed,
-        unchanged: counts.unchanged,
-        repeated: counts.repeated,
-        quarantined: counts.quarantined,
-        abandoned: counts.abandoned,
     }
 }

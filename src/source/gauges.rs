@@ -26,12 +26,14 @@ impl Dispatch {
         let period = self.heartbeats().period();
         let objective = objective.unwrap_or(period.saturating_mul(2));
         let (mut lags, mut late, mut stale) = (BTreeMap::<&str, Duration>::new(), 0, 0);
+        let mut failing = 0;
         for (id, table) in self.tables() {
             let account = self.account(&id.integration);
             // What is parked or off is not late, however old.
             if table.off.is_some() || !account.is_some_and(Account::is_fetched) {
                 continue;
             }
+            failing += usize::from(table.error.is_some());
             stale += usize::from(table.stale_since.is_some());
             // Fetched, and without a usable `Date`.
             late += usize::from(table.base.is_none() && table.last_fetch().is_some());
@@ -44,6 +46,7 @@ impl Dispatch {
             }
         }
         metrics.freshness(lags);
+        metrics.failing_tables(failing);
         metrics.late_tables(late);
         metrics.stale_tables(stale);
         metrics.heartbeat_period(period);

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
-use kombo_source::fetch::{FetchMode, Lane};
-use kombo_source::ingest::{Counts, Done, Ingest, IngestError, IngestSettings, Order, next_mode};
+use kombo_source::fetch::{Counts, FetchMode, Lane};
+use kombo_source::ingest::{Done, Ingest, IngestError, IngestSettings, Order, next_mode};
 use kombo_source::lake::Coverage;
 use kombo_source::plan::Kind;
 use kombo_source::time::Tier;

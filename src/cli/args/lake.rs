@@ -2,7 +2,36 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
+
+use crate::config::Overrides;
+
 use super::values::{duration, grace};
+
+/// Which lake.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LakeArgs {
+    /// Where the lake is, in place of the configuration file
+    #[arg(
+        short,
+        long,
+        value_name = "URL",
+        env = "KOMBO_LAKE_URL",
+        hide_env_values = true
+    )]
+    pub lake_url: Option<String>,
+}
+
+impl LakeArgs {
+    /// Returns the settings of a verb that needs only a lake.
+    #[must_use]
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            lake_url: self.lake_url.clone(),
+            ..Overrides::default()
+        }
+    }
+}
 
 /// What `status` takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,15 +56,9 @@ pub struct StatusArgs {
     /// Print everything as one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Where the lake is, in place of the configuration file
-    #[arg(
-        short,
-        long,
-        value_name = "URL",
-        env = "KOMBO_LAKE_URL",
-        hide_env_values = true
-    )]
-    pub lake_url: Option<String>,
+    /// Where the lake is.
+    #[command(flatten)]
+    pub lake: LakeArgs,
 }
 
 /// What `upkeep` takes.
@@ -54,13 +77,48 @@ pub struct UpkeepArgs {
     /// Keep files that nothing names any more this long: 14d to 30d
     #[arg(long, value_name = "DURATION", default_value = "14d", value_parser = grace)]
     pub grace: Duration,
-    /// Where the lake is, in place of the configuration file
+    /// Where the lake is.
+    #[command(flatten)]
+    pub lake: LakeArgs,
+}
+
+/// What `files` takes.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kombo-source files --table ats_applications
+  kombo-source files --table hris_employees --part snapshots --integration personio:CBNMt7dSNCzBdnRTx87dev4E
+  kombo-source files --table ats_jobs --lake-url ./demo-lake --json
+
+A bare glob over the folder reads files that were replaced long ago. This list does not hold them.")]
+pub struct FilesArgs {
+    /// The table.
     #[arg(
         short,
         long,
-        value_name = "URL",
-        env = "KOMBO_LAKE_URL",
-        hide_env_values = true
+        value_name = "TABLE",
+        help = "The table: category and endpoint, such as ats_applications"
     )]
-    pub lake_url: Option<String>,
+    pub table: String,
+    /// Only snapshots, or only deltas
+    #[arg(short, long, value_enum)]
+    pub part: Option<FilesPart>,
+    /// Only files with rows of this integration
+    #[arg(short, long, value_name = "ID")]
+    pub integration: Option<String>,
+    /// Print one JSON object per file, with its rows and bytes
+    #[arg(long)]
+    pub json: bool,
+    /// Where the lake is.
+    #[command(flatten)]
+    pub lake: LakeArgs,
+}
+
+/// One of the two Delta tables of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FilesPart {
+    /// The live snapshot of each integration
+    Snapshots,
+    /// What was observed to change
+    Deltas,
 }

@@ -82,15 +82,6 @@ pub struct SettingsArgs {
 }
 
 impl SettingsArgs {
-    /// Makes the settings of a verb that needs only a lake.
-    #[must_use]
-    pub fn of_lake(lake_url: Option<&str>) -> Self {
-        Self {
-            lake_url: lake_url.map(str::to_owned),
-            ..Self::default()
-        }
-    }
-
     /// Returns the settings as the configuration takes them.
     #[must_use]
     pub fn overrides(&self) -> Overrides {

@@ -228,9 +228,15 @@ impl Dispatch {
     }
 
     fn failed_once(&mut self, id: &TableId, retry: Due, message: String, now_ms: i64) {
-        if let Some(table) = self.tables.get_mut(id) {
-            let wait = table.failed(message, now_ms);
-            self.agenda.set(retry, now_ms.saturating_add(millis(wait)));
+        let Some(table) = self.tables.get_mut(id) else {
+            return;
+        };
+        let is_first = table.failed(message, now_ms);
+        // A notification's try between two others does not put off the next one.
+        let is_due_later = self.agenda.at(&retry).is_some_and(|at_ms| at_ms > now_ms);
+        if is_first || !is_due_later {
+            let again_ms = now_ms.saturating_add(millis(table.next_wait()));
+            self.agenda.set(retry, again_ms);
         }
     }
 

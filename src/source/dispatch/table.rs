@@ -124,10 +124,18 @@ impl Table {
         self.last_notified_at = Some(now_ms);
     }
 
-    /// Notes a failure and returns how long to wait before the next try.
-    pub(super) fn failed(&mut self, message: String, now_ms: i64) -> Duration {
-        let since_ms = self.error.as_ref().map_or(now_ms, |error| error.since_ms);
-        self.error = Some(TableError { message, since_ms });
+    /// Notes a failure and returns whether it is the first since a fetch got through.
+    pub(super) fn failed(&mut self, message: String, now_ms: i64) -> bool {
+        let since_ms = self.error.as_ref().map(|error| error.since_ms);
+        self.error = Some(TableError {
+            message,
+            since_ms: since_ms.unwrap_or(now_ms),
+        });
+        since_ms.is_none()
+    }
+
+    /// Returns how long to wait before the next try, longer from time to time.
+    pub(super) fn next_wait(&mut self) -> Duration {
         let doublings = self.failures.min(16);
         self.failures = self.failures.saturating_add(1);
         FIRST_RETRY

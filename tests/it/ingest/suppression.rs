@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use kombo_source::fetch::FetchMode;
-use kombo_source::ingest::{Counts, Ending};
+use kombo_source::fetch::{Counts, FetchMode};
+use kombo_source::ingest::Ending;
 use kombo_source::lake::{Advance, Marks};
 use kombo_source::plan::Kind;
 use kombo_source::sink::Sink;

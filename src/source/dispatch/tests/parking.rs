@@ -256,6 +256,27 @@ fn a_notification_does_not_wait_for_the_retry_of_a_failed_table() {
 }
 
 #[test]
+fn notifications_in_an_outage_do_not_put_off_the_next_try() {
+    let mut desk = Desk::known(&["ats/tags"]);
+    let failed = || Ended::Failed(Failed::Once("no lake".to_owned()));
+    for _ in 0..4 {
+        let fetching = desk.next().expect("a try");
+        desk.ended(&fetching, failed());
+        desk.until_due();
+    }
+    let fetching = desk.next().expect("a try");
+    desk.ended(&fetching, failed());
+    for _ in 0..5 {
+        desk.passes(20_000);
+        desk.webhook(&changed("a", &["ats_tags"]));
+        let fetching = desk.next().expect("an announced one");
+        desk.ended(&fetching, failed());
+    }
+    assert_eq!(desk.until_due() / 1000, 160 - 100, "as if nothing had come");
+    assert_eq!(desk.run().len(), 1);
+}
+
+#[test]
 fn a_snapshot_that_another_writer_committed_first_serves_the_schedule() {
     let mut rules = rules(&["ats/tags"]);
     rules.schedule.full_interval = Duration::from_hours(2);
