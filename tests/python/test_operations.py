@@ -112,6 +112,10 @@ def test_a_model_that_is_switched_off_parks_its_table_alone() -> None:
         service.until_fetched(fetches + 2)
         truth = living.truth(service.folder / "truth")
         assert_newest_equal_truth(service.lake, truth, only=[USERS])
+        # The last thing it does is to put its notes.
+        assert service.stop() == 0, service.printed()[-2000:]
+        tables = [table for one in _status(service)["integrations"] for table in one["tables"]]
+        assert {table["table"]: table["state"] for table in tables}["ats_tags"] == "off", tables
 
 
 def test_two_services_on_one_lake_give_right_data() -> None:
@@ -156,16 +160,17 @@ def test_a_lake_out_of_reach_for_a_while_costs_time_and_no_row() -> None:
         )
         (one,) = living.twin.truth.integrations
         gate.unreachable = True
-        # Each try that fails doubles the wait for the next one.
         for _ in range(2):
             living.change("edit", one.id, TAGS.path)
             service.accepts(data_changed(one.id, ["ats_tags"]))
             time.sleep(OUTAGE_SECONDS / 2)
+        service.until(lambda: _failing(service) >= 1, "tells of it", RECOVERY_SECONDS)
         assert service.is_healthy(), "it is ill, and can be mended by no restart"
         assert _deltas(service, "failed") >= 1, "no fetch met the outage: nothing was proven"
         assert service.metrics().total("component_errors_total", stage="sending") >= 1
         gate.unreachable = False
         service.until(lambda: _deltas(service, "committed") >= 1, "recovers", RECOVERY_SECONDS)
+        service.until(lambda: _failing(service) == 0, "tells of it", RECOVERY_SECONDS)
         assert service.stop() == 0, service.printed()[-2000:]
         truth = living.truth(service.folder / "truth")
         assert_newest_equal_truth(uri, truth, only=[TAGS, USERS], options=options)
@@ -226,6 +231,10 @@ def _became_active(integration: str, category: str) -> bytes:
         "updated_at": "2026-01-05T09:00:00.000Z",
     }
     return event("integration-state-changed", data)
+
+
+def _failing(service: Service) -> float:
+    return service.metrics().total("kombo_failing_tables")
 
 
 def _status(service: Service) -> Any:
