@@ -25,6 +25,8 @@ from webhooks import integration_created, post, signature
 SECONDS = float(os.environ.get("KOMBO_TEST_SERVICE_SECONDS") or 40)
 INTEGRATIONS = int(os.environ.get("KOMBO_TEST_SERVICE_INTEGRATIONS") or 12)
 CHANGES_PER_MINUTE = int(os.environ.get("KOMBO_TEST_SERVICE_CHANGES") or 600)
+# Whether customers come and go meanwhile. One that comes while the service is down may never be heard of.
+TURNOVER = os.environ.get("KOMBO_TEST_SERVICE_TURNOVER") != "0"
 # With everything at its full size, one look at everything takes minutes.
 PATIENCE_SECONDS = max(120.0, 3 * INTEGRATIONS)
 LIFE_SECONDS = (0.5, 6.0)
@@ -84,7 +86,7 @@ def _twin(port: int):  # type: ignore[no-untyped-def]  # noqa: ANN202, a context
         *("--webhook-url", f"http://127.0.0.1:{port}{PATH}"),
         *("--changes-per-minute", str(CHANGES_PER_MINUTE)),
         *("--debounce-ms", "1000"),
-        "--turnover",
+        *(("--turnover",) if TURNOVER else ()),
         integrations=INTEGRATIONS,
         rows=30,
     )
