@@ -8,6 +8,7 @@ pub mod company;
 pub mod config;
 pub mod decode;
 pub mod fetch;
+pub mod fold;
 pub mod ids;
 pub mod ingest;
 pub mod lake;

@@ -35,6 +35,8 @@ impl Coverage {
                 self.marks.snapshots = stored.seen();
             }
             Part::Deltas => self.marks.deltas = stored.seen(),
+            // It is made of the two others.
+            Part::Current => return,
         }
         self.seen = self.seen.max(stored.seen());
     }

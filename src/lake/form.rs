@@ -11,8 +11,8 @@ use super::writer::FileForm;
 /// Returns the column that partitions a table.
 pub(super) fn partition_column(table: &DeltaTable) -> Option<&'static str> {
     match table {
-        DeltaTable::Snapshots(_) => Some(Partition::INTEGRATION_KEY),
-        DeltaTable::Deltas(_) => Some(Partition::COMMIT_DATE),
+        DeltaTable::Snapshots(_) | DeltaTable::Current(_) => Some(Partition::INTEGRATION_KEY),
+        DeltaTable::Deltas(_) | DeltaTable::Drift => Some(Partition::COMMIT_DATE),
         _ => None,
     }
 }
@@ -24,8 +24,8 @@ pub(super) fn file_form(table: &DeltaTable, settings: &LakeSettings) -> FileForm
         left_out: partition_column(table),
         sorted_by: match table {
             // The key is not in these files; the id is the same in all of their rows.
-            DeltaTable::Snapshots(_) => &["_integration_id", "id"],
-            DeltaTable::Deltas(_) => &[Partition::INTEGRATION_KEY, "id"],
+            DeltaTable::Snapshots(_) | DeltaTable::Current(_) => &["_integration_id", "id"],
+            DeltaTable::Deltas(_) | DeltaTable::Drift => &[Partition::INTEGRATION_KEY, "id"],
             _ => &[],
         },
         row_group_bytes: settings.row_group_bytes.get(),
@@ -38,10 +38,14 @@ pub(super) fn description(table: &DeltaTable) -> String {
         DeltaTable::Integrations => "integrations the lake has rows of".to_owned(),
         DeltaTable::Drift => "what full fetches found".to_owned(),
         DeltaTable::Quarantine => "rows without a usable id".to_owned(),
+        DeltaTable::Holds => {
+            "what the guard holds back, until it is accepted or confirmed".to_owned()
+        }
         DeltaTable::Snapshots(endpoint) => {
             format!("{endpoint}: the last full fetch of each integration")
         }
         DeltaTable::Deltas(endpoint) => format!("{endpoint}: what changed"),
+        DeltaTable::Current(endpoint) => format!("{endpoint}: one row per record, as it is now"),
     }
 }
 

@@ -27,10 +27,14 @@ pub enum DeltaTable {
     Drift,
     /// `kombo_quarantine`: rows without a usable id.
     Quarantine,
+    /// `kombo_holds`: what the guard holds back.
+    Holds,
     /// `<category>_<endpoint>/snapshots`: one live snapshot per integration.
     Snapshots(EndpointName),
     /// `<category>_<endpoint>/deltas`: what changed, append-only.
     Deltas(EndpointName),
+    /// `<category>_<endpoint>/current`: one row per record, folded from the two others.
+    Current(EndpointName),
 }
 
 impl DeltaTable {
@@ -41,8 +45,10 @@ impl DeltaTable {
             Self::Integrations => "kombo_integrations".to_owned(),
             Self::Drift => "kombo_drift".to_owned(),
             Self::Quarantine => "kombo_quarantine".to_owned(),
+            Self::Holds => "kombo_holds".to_owned(),
             Self::Snapshots(endpoint) => format!("{}/snapshots", endpoint.table_name()),
             Self::Deltas(endpoint) => format!("{}/deltas", endpoint.table_name()),
+            Self::Current(endpoint) => format!("{}/current", endpoint.table_name()),
         }
     }
 }

@@ -96,6 +96,8 @@ pub enum Part {
     Snapshots,
     /// What changed, append-only.
     Deltas,
+    /// One row per record, folded from the two others. Derived: can be rebuilt.
+    Current,
 }
 
 impl Lake {
@@ -225,7 +227,7 @@ impl Lake {
         part: Part,
     ) -> Result<Arc<Committer>, LakeError> {
         let schema = match part {
-            Part::Snapshots => endpoint.schema(),
+            Part::Snapshots | Part::Current => endpoint.schema(),
             Part::Deltas => with_commit_date(&endpoint.schema()),
         };
         self.committer(part.of(endpoint.name()), &schema).await
@@ -310,6 +312,7 @@ impl Part {
         match self {
             Self::Snapshots => DeltaTable::Snapshots(endpoint.clone()),
             Self::Deltas => DeltaTable::Deltas(endpoint.clone()),
+            Self::Current => DeltaTable::Current(endpoint.clone()),
         }
     }
 }

@@ -226,5 +226,6 @@ fn folder(part: Part) -> &'static str {
     match part {
         Part::Snapshots => "snapshots",
         Part::Deltas => "deltas",
+        Part::Current => "current",
     }
 }

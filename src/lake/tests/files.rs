@@ -35,7 +35,7 @@ async fn written(part: Part) -> (SerializedFileReader<Bytes>, String) {
     let lake = lake(&store, &settings).await;
     let fetch = match part {
         Part::Snapshots => snapshot("a"),
-        Part::Deltas => delta("a"),
+        Part::Deltas | Part::Current => delta("a"),
     };
     let ids: Vec<String> = (0..2_000).rev().map(|id| format!("id-{id:05}")).collect();
     let rows: Vec<(&str, i64, i64)> = ids
