@@ -3,8 +3,10 @@
 mod bases;
 mod concurrency;
 mod crash;
+mod drift;
 mod fetches;
 mod files;
+mod holds;
 mod newest;
 mod staged;
 mod support;

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::committer::Committer;
 use super::error::StoreFault;
 use super::layout::{DeltaTable, ObjectKey};
-use super::{Lake, LakeError, Part, quarantine, registry};
+use super::{Lake, LakeError, Part, drift, holds, quarantine, registry};
 use crate::catalog::Endpoint;
 
 /// How much is kept, and what is worth merging.
@@ -118,6 +118,8 @@ impl Lake {
         for (name, schema) in [
             (DeltaTable::Integrations, registry::schema()),
             (DeltaTable::Quarantine, quarantine::schema()),
+            (DeltaTable::Drift, drift::schema()),
+            (DeltaTable::Holds, holds::schema()),
         ] {
             let opened = match self.exists(&name).await {
                 Ok(true) => self.committer(name.clone(), &schema).await.map(Some),
@@ -210,7 +212,7 @@ async fn one_table(
         table: table.files.table.to_string(),
         ..TableUpkeep::default()
     };
-    if matches!(table.files.table, DeltaTable::Deltas(_)) {
+    if matches!(table.files.table, DeltaTable::Deltas(_) | DeltaTable::Drift) {
         compact::run(table, settings, &mut done).await?;
     }
     vacuum::run(table, limits.files_ms, settings.dry_run, &mut done).await?;
