@@ -15,9 +15,12 @@ pub mod store;
 
 mod committer;
 mod completeness;
+mod conform;
 mod coverage;
 mod data_files;
 mod drift;
+mod facts;
+mod fold;
 mod form;
 mod found_drift;
 mod group;
@@ -30,6 +33,7 @@ mod notes;
 mod overview;
 mod own_columns;
 mod quarantine;
+mod reader;
 mod registry;
 mod runs;
 mod settings;
@@ -46,11 +50,13 @@ mod tests;
 pub use completeness::{ComparedTable, Completeness};
 pub use coverage::Coverage;
 pub use drift::DriftRow;
+pub use facts::{Circumstances, SnapshotFacts};
+pub use fold::{FoldReport, FoldSettings, FoldedTable, Unfolded};
 pub use found_drift::{DriftFilter, DriftGroup, FoundDrift};
 pub use group::Receipt;
 pub use holds::Hold;
 pub use lake_error::LakeError;
-pub use log::LiveFile;
+pub use log::{FileBounds, LiveFile};
 pub use marks::{Advance, Marks};
 pub use missing::Missing;
 pub use newest::Sighting;
@@ -72,6 +78,7 @@ use url::Url;
 
 use self::committer::{Committer, Tasks};
 use self::data_files::DataFiles;
+use self::fold::WaitingRows;
 use self::form::{description, file_form, partition_column, with_commit_date};
 use self::layout::{DeltaTable, claim_layout, find_layout};
 use self::log::{DeltaLog, LogError, LogSettings, TableShape};
@@ -93,6 +100,7 @@ struct Inner {
     settings: LakeSettings,
     clock: Arc<dyn Clock>,
     tables: Mutex<HashMap<DeltaTable, Slot>>,
+    waiting: WaitingRows,
     tasks: Tasks,
 }
 
@@ -152,6 +160,7 @@ impl Lake {
                 settings: settings.clone(),
                 clock,
                 tables: Mutex::default(),
+                waiting: WaitingRows::default(),
                 tasks: Mutex::new(JoinSet::new()),
             }),
         }
@@ -222,6 +231,10 @@ impl Lake {
         &self.inner.settings
     }
 
+    fn waiting_rows(&self) -> &WaitingRows {
+        &self.inner.waiting
+    }
+
     fn tasks(&self) -> &Tasks {
         &self.inner.tasks
     }
@@ -241,6 +254,12 @@ impl Lake {
             Part::Deltas => with_commit_date(&endpoint.schema()),
         };
         self.committer(part.of(endpoint.name()), &schema).await
+    }
+
+    /// Returns one of an endpoint's Delta tables if this process has opened it.
+    fn opened_table(&self, endpoint: &Endpoint, part: Part) -> Option<Arc<Committer>> {
+        let slot = self.tables().get(&part.of(endpoint.name())).cloned()?;
+        slot.get().cloned()
     }
 
     /// Opens one of an endpoint's Delta tables; `None`, and nothing created, where there is none.

@@ -6,6 +6,7 @@ mod crash;
 mod drift;
 mod fetches;
 mod files;
+mod fold;
 mod holds;
 mod newest;
 mod staged;
