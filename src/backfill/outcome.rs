@@ -166,7 +166,8 @@ impl Outcome {
     /// Takes in what a fetch that was not cut short has brought. Of rows that came several times, one counts.
     pub(super) fn finish(&mut self, done: &Done) {
         let counts = &done.counts;
-        self.rows = (counts.committed + counts.unchanged).saturating_sub(done.closing_rows);
+        self.rows = (counts.committed + counts.unchanged)
+            .saturating_sub(done.closing_rows + done.gone_missing);
         self.done = Some(done.clone());
     }
 

@@ -19,6 +19,7 @@ mod data_files;
 mod facts;
 mod form;
 mod group;
+mod known;
 mod lake_error;
 mod marks;
 mod missing;
@@ -44,7 +45,7 @@ pub use group::Receipt;
 pub use lake_error::LakeError;
 pub use log::LiveFile;
 pub use marks::{Advance, Marks};
-pub use missing::Missing;
+pub use missing::{Missing, MissingId};
 pub use newest::Sighting;
 pub use overview::{Overview, TableOverview};
 pub use registry::Registration;
@@ -177,7 +178,7 @@ impl Lake {
             self.clone(),
             committer,
             fetch.clone(),
-            endpoint.schema(),
+            Arc::clone(endpoint),
             start,
         ))
     }

@@ -5,6 +5,7 @@ mod concurrency;
 mod crash;
 mod fetches;
 mod files;
+mod missing;
 mod newest;
 mod staged;
 mod support;

@@ -169,10 +169,7 @@ impl Carried {
                 let (rows, ending) = (done.counts.committed, done.ending.as_str());
                 let (mode, pages) = (done.mode.as_str(), done.counts.pages);
                 info!(integration.id = %table.integration, endpoint = %table.endpoint, mode, rows, pages, elapsed_ms, "{mode} of {table}: {ending}");
-                if done.unconfirmed_missing > 0 {
-                    let missing = done.unconfirmed_missing;
-                    warn!(integration.id = %table.integration, endpoint = %table.endpoint, missing, "rows of the snapshot before are not in this one, and Kombo could not be asked for them");
-                }
+                log_missing(table, done);
             }
             Err(error) => {
                 let (message, advice) = (error.message(), error.advice());
@@ -250,6 +247,17 @@ impl NotDone {
         };
         metrics.error(error_type, stage);
         result
+    }
+}
+
+/// Logs rows that were known and that a snapshot lacks.
+fn log_missing(table: &TableId, done: &Done) {
+    let (gone, missing) = (done.gone_missing, done.unconfirmed_missing);
+    if gone > 0 {
+        info!(integration.id = %table.integration, endpoint = %table.endpoint, rows = gone, "rows of {table} are gone without a trace");
+    }
+    if missing > 0 {
+        warn!(integration.id = %table.integration, endpoint = %table.endpoint, missing, "rows that were known are not in the snapshot of {table}, and Kombo could not be asked for them; they stay until a second snapshot lacks them");
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::action::{Add, Line, Metadata};
 use super::error::LogError;
+use crate::time::{ObservedAt, parse_timestamp};
 
 /// A table as of one version.
 ///
@@ -154,6 +155,10 @@ pub struct LiveFile {
     pub partition_values: BTreeMap<String, Option<String>>,
     /// Rows, when its statistics say.
     pub num_records: Option<u64>,
+    /// The first and the last of its integrations, when its statistics say.
+    pub keys: Option<(String, String)>,
+    /// No row of it was observed later, when its statistics say.
+    pub observed_until: Option<ObservedAt>,
     /// When it was written, in milliseconds since the epoch.
     pub modification_time_ms: i64,
     /// Free notes about the file.
@@ -161,21 +166,52 @@ pub struct LiveFile {
     pub(super) logged_path: String,
 }
 
+impl LiveFile {
+    /// Returns whether it may hold rows of an integration that were observed after an instant.
+    #[must_use]
+    pub fn may_hold(&self, key: &str, after: Option<ObservedAt>) -> bool {
+        let in_range = |(least, most): &(String, String)| (&**least..=&**most).contains(&key);
+        self.keys.as_ref().is_none_or(in_range)
+            && self.observed_until.is_none_or(|until| Some(until) > after)
+    }
+}
+
+/// What is read of a file's statistics.
+#[derive(Default, serde::Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Stats {
+    num_records: Option<u64>,
+    min_values: StatsBounds,
+    max_values: StatsBounds,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct StatsBounds {
+    integration_key: Option<String>,
+    #[serde(rename = "_fetched_at")]
+    fetched_at: Option<String>,
+}
+
 impl From<Add> for LiveFile {
     fn from(add: Add) -> Self {
-        #[derive(serde::Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Stats {
-            num_records: Option<u64>,
-        }
         let stats = add
             .stats
-            .and_then(|stats| serde_json::from_str::<Stats>(&stats).ok());
+            .and_then(|stats| serde_json::from_str::<Stats>(&stats).ok())
+            .unwrap_or_default();
+        let Stats {
+            num_records,
+            min_values: least,
+            max_values: most,
+        } = stats;
+        let until = most.fetched_at.as_deref().and_then(parse_timestamp);
         Self {
             path: super::action::decode_path(&add.path),
             size: add.size,
             partition_values: add.partition_values,
-            num_records: stats.and_then(|stats| stats.num_records),
+            num_records,
+            keys: least.integration_key.zip(most.integration_key),
+            observed_until: until.map(ObservedAt::from_micros),
             modification_time_ms: add.modification_time,
             tags: add
                 .tags
