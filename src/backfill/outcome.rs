@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use tracing::{info, warn};
 
 use super::targets::Target;
 use crate::api::SkipReason;
@@ -134,6 +135,17 @@ impl From<WriteError> for Failure {
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// Logs rows that were known and that a snapshot lacks.
+pub fn log_missing(table: &TableId, done: &Done) {
+    let (gone, missing) = (done.gone_missing, done.unconfirmed_missing);
+    if gone > 0 {
+        info!(integration.id = %table.integration, endpoint = %table.endpoint, rows = gone, "rows of {table} are gone without a trace");
+    }
+    if missing > 0 {
+        warn!(integration.id = %table.integration, endpoint = %table.endpoint, missing, "rows that were known are not in the snapshot of {table}, and Kombo could not be asked for them; they stay until a second snapshot lacks them");
+    }
 }
 
 impl Outcome {

@@ -41,7 +41,8 @@ where
     ) -> Result<Done, WriteError> {
         let flight = Flight::begin(&self.memory, &order.table);
         let mut whole = self.walk_whole(order, watch, counts).await?;
-        let closed = self.close(order, &mut whole, slot, watch, counts).await;
+        // Boxed: it would make the future of every fetch larger.
+        let closed = Box::pin(self.close(order, &mut whole, slot, watch, counts)).await;
         let Whole { staged, walk } = whole;
         let tally = walk.tally;
         let ended = match closed {

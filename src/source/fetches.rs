@@ -8,7 +8,7 @@ use tracing::{debug, info, warn};
 use super::dispatch::{Ended, Failed, Fetching};
 use super::slots::Slot;
 use crate::api::{ApiError, ErrorReach, KomboApi};
-use crate::backfill::outcome::with_causes;
+use crate::backfill::outcome::{log_missing, with_causes};
 use crate::fetch::{Counts, FetchMode};
 use crate::ids::TableId;
 use crate::ingest::{Done, Ending, Ingest, IngestError, Order, Progress, Watch, next_mode};
@@ -247,17 +247,6 @@ impl NotDone {
         };
         metrics.error(error_type, stage);
         result
-    }
-}
-
-/// Logs rows that were known and that a snapshot lacks.
-fn log_missing(table: &TableId, done: &Done) {
-    let (gone, missing) = (done.gone_missing, done.unconfirmed_missing);
-    if gone > 0 {
-        info!(integration.id = %table.integration, endpoint = %table.endpoint, rows = gone, "rows of {table} are gone without a trace");
-    }
-    if missing > 0 {
-        warn!(integration.id = %table.integration, endpoint = %table.endpoint, missing, "rows that were known are not in the snapshot of {table}, and Kombo could not be asked for them; they stay until a second snapshot lacks them");
     }
 }
 

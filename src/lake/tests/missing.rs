@@ -265,12 +265,14 @@ async fn a_removal_that_is_folded_counts_against_a_snapshot_that_is_not() {
 #[tokio::test]
 async fn files_of_deltas_that_can_say_nothing_new_are_not_read() {
     let (store, lake) = setup(&settings()).await;
+    run(&lake, &snapshot("a"), &[&[("1", 900, 1)]], end(1, 900)).await;
     run(&lake, &delta("a"), &[&[("1", 1_000, 1)]], end(1, 1_000)).await;
     run(&lake, &delta("b"), &[&[("1", 9_000, 1)]], end(1, 9_000)).await;
     run(&lake, &delta("a"), &[&[("2", 9_000, 1)]], end(1, 9_000)).await;
-    fold(&lake, &[("1", 1_000, 1)], 0, 5_000).await;
+    fold(&lake, &[("1", 1_000, 1)], 900, 5_000).await;
     let files = lake.files(&tags(), Part::Deltas).await.expect("files");
     let folder = Part::Deltas.of(tags().name()).folder();
+    let mut deleted = 0;
     for file in files {
         let (key, position) = (integration("a").key(), ObservedAt::from_micros(5_000));
         if !file.may_hold(key.as_str(), Some(position)) {
@@ -279,8 +281,10 @@ async fn files_of_deltas_that_can_say_nothing_new_are_not_read() {
             object_store::ObjectStoreExt::delete(&**objects, &path.into())
                 .await
                 .expect("deleted");
+            deleted += 1;
         }
     }
+    assert_eq!(deleted, 2, "what is folded, and what is another's");
     assert_eq!(
         missing(&lake, &[]).await,
         lacks(&[("1", 1_000, false), ("2", 9_000, false)])

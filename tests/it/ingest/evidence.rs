@@ -244,7 +244,7 @@ async fn a_row_that_another_process_brings_back_meanwhile_is_not_called_gone() {
     kombo.pass(600).await;
     run(&writer, Kind::Snapshot).await.unwrap();
     kombo.pass(600).await;
-    let slow = sink.with_deltas_that_wait(Duration::from_secs(60));
+    let slow = sink.with_deltas_that_wait(Duration::from_mins(1));
     let (late, other) = (super::writer(&kombo, &slow), super::writer(&kombo, &sink));
     let back = async {
         // The walk is over, and its closing delta waits for company.
@@ -257,5 +257,29 @@ async fn a_row_that_another_process_brings_back_meanwhile_is_not_called_gone() {
     let done = done.unwrap();
     assert!(matches!(done.ending, Ending::Committed { .. }), "{done:?}");
     assert_eq!(missing(&done).1, 0, "{done:?}");
+    assert_eq!(newest(&sink), kombo.truth());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_comparison_that_another_process_has_overtaken_is_made_again() {
+    // One page, so that no closing delta would put it right.
+    let kombo = kombo(2).await;
+    let sink = MemorySink::default().folding();
+    run(&writer(&kombo, &sink), Kind::Snapshot).await.unwrap();
+    kombo.refuse_ids(403, "INTEGRATION.PERMISSION_MISSING");
+    kombo.change(|rows| rows.remove("0001"));
+    kombo.pass(600).await;
+    run(&writer(&kombo, &sink), Kind::Snapshot).await.unwrap();
+    kombo.pass(600).await;
+    let slow = sink.with_comparisons_that_wait(Duration::from_mins(1));
+    let (late, other) = (writer(&kombo, &slow), writer(&kombo, &sink));
+    let back = async {
+        kombo.pass(20).await;
+        kombo.set("0001", 9);
+        kombo.pass(1).await;
+        run(&other, Kind::Delta).await.unwrap();
+    };
+    let (done, ()) = tokio::join!(run(&late, Kind::Snapshot), back);
+    assert_eq!(missing(&done.unwrap()), (0, 0, 1));
     assert_eq!(newest(&sink), kombo.truth());
 }

@@ -28,6 +28,7 @@ pub(crate) struct MemorySink {
     random: Option<Arc<Mutex<fastrand::Rng>>>,
     snapshot_wait: Duration,
     delta_wait: Duration,
+    compare_wait: Duration,
     /// Knows what older snapshots had, until it is said to be gone.
     folds: bool,
 }
@@ -89,6 +90,14 @@ impl MemorySink {
     pub(crate) fn with_deltas_that_wait(&self, delta_wait: Duration) -> Self {
         Self {
             delta_wait,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the same sink as a process sees it that stops so long once it has compared a snapshot with what is known.
+    pub(crate) fn with_comparisons_that_wait(&self, compare_wait: Duration) -> Self {
+        Self {
+            compare_wait,
             ..self.clone()
         }
     }
@@ -223,6 +232,7 @@ impl Staged for MemoryStaged {
         }
         let kept = self.sink.kept(&self.fetch.table);
         let missing = self.lacks(&kept);
+        sleep(self.sink.compare_wait).await;
         Ok(Missing {
             total: missing.len() as u64,
             lacked_before: missing.iter().filter(|id| id.lacked_before).count() as u64,
