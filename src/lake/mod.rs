@@ -242,7 +242,12 @@ impl Lake {
         endpoint: &Arc<Endpoint>,
         part: Part,
     ) -> Result<Option<Arc<Committer>>, LakeError> {
-        if self.exists(&part.of(endpoint.name())).await? {
+        let table = part.of(endpoint.name());
+        let is_open = self
+            .tables()
+            .get(&table)
+            .is_some_and(|slot| slot.initialized());
+        if is_open || self.exists(&table).await? {
             return self.endpoint_table(endpoint, part).await.map(Some);
         }
         Ok(None)
