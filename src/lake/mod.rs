@@ -25,6 +25,7 @@ mod form;
 mod found_drift;
 mod group;
 mod holds;
+mod known;
 mod lake_error;
 mod marks;
 mod missing;
@@ -58,7 +59,7 @@ pub use holds::Hold;
 pub use lake_error::LakeError;
 pub use log::{FileBounds, LiveFile};
 pub use marks::{Advance, Marks};
-pub use missing::Missing;
+pub use missing::{Missing, MissingId};
 pub use newest::Sighting;
 pub use overview::{Overview, TableOverview};
 pub use registry::Registration;
@@ -194,7 +195,7 @@ impl Lake {
             self.clone(),
             committer,
             fetch.clone(),
-            endpoint.schema(),
+            Arc::clone(endpoint),
             start,
         ))
     }
@@ -268,7 +269,12 @@ impl Lake {
         endpoint: &Arc<Endpoint>,
         part: Part,
     ) -> Result<Option<Arc<Committer>>, LakeError> {
-        if self.exists(&part.of(endpoint.name())).await? {
+        let table = part.of(endpoint.name());
+        let is_open = self
+            .tables()
+            .get(&table)
+            .is_some_and(|slot| slot.initialized());
+        if is_open || self.exists(&table).await? {
             return self.endpoint_table(endpoint, part).await.map(Some);
         }
         Ok(None)
