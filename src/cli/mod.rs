@@ -4,14 +4,18 @@
 //! need. What people read while it runs is in `progress`, what is left to say at the end in `report`. Results go to
 //! standard output, everything else to standard error.
 
+mod accept;
 pub mod args;
 mod backfill;
 mod check;
 mod demo;
+mod drift;
 mod explain;
 mod failure;
 mod files;
+mod held;
 mod logs;
+mod named;
 mod plan;
 mod progress;
 mod queries;
@@ -112,6 +116,15 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
         Verb::Status(args) => {
             let session = session(&global, args.lake.overrides(), &catalog)?;
             status::run(&args, &session).await?
+        }
+        Verb::Drift(args) => {
+            let session = session(&global, args.lake.overrides(), &catalog)?;
+            drift::run(&args, &session, &catalog).await?;
+            true
+        }
+        Verb::Accept(args) => {
+            let session = session(&global, args.lake.overrides(), &catalog)?;
+            accept::run(&args, &session, &catalog).await?
         }
         Verb::Upkeep(args) => {
             let session = session(&global, args.lake.overrides(), &catalog)?;

@@ -28,6 +28,16 @@ pub struct Completeness {
 pub type ComparedTable = (IntegrationKey, String);
 
 impl Completeness {
+    /// Takes tables together: their rows, and the oldest of their comparisons. `None` without any.
+    #[must_use]
+    pub fn of_all(all: impl IntoIterator<Item = Self>) -> Option<Self> {
+        all.into_iter().reduce(|together, one| Self {
+            compared: together.compared.min(one.compared),
+            rows: together.rows.saturating_add(one.rows),
+            drifted: together.drifted.saturating_add(one.drifted),
+        })
+    }
+
     /// Returns the share of rows that were right, from 0 to 1; 1 without rows.
     #[must_use]
     pub fn share(&self) -> f64 {
@@ -135,6 +145,18 @@ mod tests {
         };
         assert_eq!([share(0, 0), share(4, 1), share(0, 3)], [1.0, 0.75, 0.0]);
         assert_eq!(share(2, 5), 0.0, "rows that were gone are not compared");
+    }
+
+    #[test]
+    fn tables_together_are_as_old_as_the_oldest() {
+        let one = |compared, rows, drifted| Completeness {
+            compared: ObservedAt::from_micros(compared),
+            rows,
+            drifted,
+        };
+        let together = Completeness::of_all([one(9, 10, 1), one(7, 30, 0)]);
+        assert_eq!(together, Some(one(7, 40, 1)));
+        assert_eq!(Completeness::of_all([]), None);
     }
 
     #[test]
