@@ -9,7 +9,7 @@ use super::words::counted;
 use crate::catalog::Catalog;
 use crate::fold::guard::HoldState;
 use crate::ids::{EndpointName, IntegrationId};
-use crate::lake::Hold;
+use crate::lake::{Hold, Lake};
 
 /// Which held tables are meant.
 struct Chosen {
@@ -23,38 +23,53 @@ pub(super) async fn run(
     session: &Session,
     catalog: &Catalog,
 ) -> Result<bool, Failure> {
-    let table = args.table.as_deref();
-    let table = table.map(|table| endpoint(catalog, table)).transpose()?;
-    let chosen = Chosen {
-        integration: args.integration.as_deref().map(integration).transpose()?,
-        endpoint: table.map(|endpoint| endpoint.name().clone()),
-    };
+    let chosen = Chosen::of(args, catalog)?;
     let lake = session.lake_there().await?;
     let now_ms = session.clock.wall_ms();
+    let (text, seen) = decide(args, &lake, &chosen, now_ms).await?;
+    print!("{text}");
+    Ok(seen)
+}
+
+async fn decide(
+    args: &AcceptArgs,
+    lake: &Lake,
+    chosen: &Chosen,
+    now_ms: i64,
+) -> Result<(String, bool), Failure> {
     let mut held = lake.holds().await?;
     held.retain(|hold| hold.state == HoldState::Held);
-    let elsewhere = held.len();
+    let all = held.len();
     held.retain(|hold| chosen.has(hold));
-    print!("{}", list(&held, elsewhere - held.len(), now_ms));
+    let list = list(&held, all - held.len(), now_ms);
     if held.is_empty() {
-        return Ok(true);
+        return Ok((list, true));
     }
     if !args.all && chosen.is_everything() {
-        println!("\nnothing was accepted: name a table, an integration, or --all");
-        return Ok(true);
+        let advice = "nothing was accepted: name a table, an integration, or --all";
+        return Ok((format!("{list}\n{advice}\n"), true));
     }
     if args.dry_run {
         let tables = counted(held.len() as u64, "table");
-        println!("\n{tables} would be accepted");
-        return Ok(true);
+        return Ok((format!("{list}\n{tables} would be accepted\n"), true));
     }
-    let accepted: Vec<Hold> = held.iter().map(|hold| accepted(hold, now_ms)).collect();
-    let stored = lake.put_holds(&accepted).await?;
-    print!("\n{}", outcome(&accepted, &stored));
-    Ok(stored.iter().all(|hold| accepted.contains(hold)))
+    // As they were seen: what is held meanwhile is not accepted with it.
+    let asked: Vec<Hold> = held.iter().map(|hold| accepted(hold, now_ms)).collect();
+    let stored = lake.put_holds(&asked).await?;
+    let seen = stored.iter().all(|hold| asked.contains(hold));
+    Ok((format!("{list}\n{}", outcome(&asked, &stored)), seen))
 }
 
 impl Chosen {
+    fn of(args: &AcceptArgs, catalog: &Catalog) -> Result<Self, Failure> {
+        let table = args.table.as_deref();
+        let table = table.map(|table| endpoint(catalog, table)).transpose()?;
+        Ok(Self {
+            integration: args.integration.as_deref().map(integration).transpose()?,
+            endpoint: table.map(|endpoint| endpoint.name().clone()),
+        })
+    }
+
     fn has(&self, hold: &Hold) -> bool {
         let integration = self.integration.as_ref();
         let endpoint = self.endpoint.as_ref();

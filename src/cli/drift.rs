@@ -28,33 +28,43 @@ pub(super) async fn run(
     let now_ms = session.clock.wall_ms();
     let filter = filter(args, catalog, now_ms)?;
     let lake = session.lake_there().await?;
+    print!("{}", report(args, &lake, filter, now_ms).await?);
+    Ok(())
+}
+
+async fn report(
+    args: &DriftArgs,
+    lake: &Lake,
+    filter: DriftFilter,
+    now_ms: i64,
+) -> Result<String, Failure> {
     if args.summary {
-        print!("{}", summary::read(&lake, &filter, args.json).await?);
-        return Ok(());
+        return summary::read(lake, &filter, args.json).await;
     }
     // One more than is shown says whether there are more.
     let one_more = DriftFilter {
         limit: args.limit.saturating_add(1),
-        ..filter.clone()
+        ..filter
     };
     let mut rows = lake.drift(&one_more).await?;
     let more = rows.len() > args.limit;
     rows.truncate(args.limit);
     if args.json {
-        rows.iter().for_each(|row| println!("{}", json(row)));
-    } else if rows.is_empty() {
-        println!("{}", none(&lake, &filter).await?);
-    } else {
-        print!("{}", text(&rows, now_ms));
-        let shown = counted(rows.len() as u64, "row");
-        let rest = if more {
-            ", the newest; --limit shows more"
-        } else {
-            ""
-        };
-        println!("{shown}{rest}");
+        return Ok(rows
+            .iter()
+            .map(|row| json(row).to_string() + "\n")
+            .collect());
     }
-    Ok(())
+    if rows.is_empty() {
+        return Ok(none(lake, &one_more).await? + "\n");
+    }
+    let shown = counted(rows.len() as u64, "row");
+    let rest = if more {
+        ", the newest; --limit shows more"
+    } else {
+        ""
+    };
+    Ok(format!("{}{shown}{rest}\n", text(&rows, now_ms)))
 }
 
 fn filter(args: &DriftArgs, catalog: &Catalog, now_ms: i64) -> Result<DriftFilter, Failure> {

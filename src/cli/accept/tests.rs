@@ -1,6 +1,11 @@
+use std::sync::Arc;
+
+use super::super::args::{Args, Verb};
 use super::*;
 use crate::fold::guard::HoldCause;
 use crate::ids::Category;
+use crate::lake::LakeSettings;
+use crate::time::SystemClock;
 
 const NOW: i64 = 1_800_000_000_000;
 
@@ -67,4 +72,53 @@ fn only_what_is_named_is_meant() {
     assert!(chosen(Some("tool:a"), Some("jobs")).has(&hold()));
     assert!(!chosen(Some("tool:b"), Some("jobs")).has(&hold()));
     assert!(!chosen(Some("tool:a"), Some("tags")).has(&hold()));
+}
+
+/// Types a command and returns what it says and whether all of it was done.
+async fn typed(lake: &Lake, line: &str) -> (String, bool) {
+    let args = Args::from_command_line(line.split(' ')).expect("understood");
+    let Verb::Accept(args) = args.verb else {
+        panic!("{:?}", args.verb)
+    };
+    let chosen = Chosen::of(&args, Catalog::embedded()).expect("understood");
+    decide(&args, lake, &chosen, NOW).await.expect("done")
+}
+
+#[tokio::test]
+async fn what_is_named_is_accepted_and_the_rest_stays_held() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = url::Url::from_directory_path(folder.path()).expect("a URL");
+    let settings = LakeSettings {
+        url: url.to_string(),
+        ..LakeSettings::default()
+    };
+    let lake = Lake::open(&settings, Arc::new(SystemClock)).await;
+    let lake = lake.expect("opens");
+    let nothing = ("nothing is held\n".to_owned(), true);
+    assert_eq!(typed(&lake, "kombo-source accept --all").await, nothing);
+    assert!(!folder.path().join("kombo_holds").exists());
+
+    let tags = Hold {
+        endpoint: EndpointName::new(Category::Ats, "tags"),
+        ..hold()
+    };
+    let both = [hold(), tags.clone()];
+    lake.put_holds(&both).await.expect("put");
+    for line in [
+        "kombo-source accept",
+        "kombo-source accept --all --dry-run",
+        "kombo-source accept --table ats_offers",
+    ] {
+        let (text, done) = typed(&lake, line).await;
+        assert!(done && !text.contains("accepted  "), "{line}: {text}");
+        assert_eq!(lake.holds().await.expect("read"), both, "{line}");
+    }
+    let line = "kombo-source accept --table ats_jobs --integration tool:a";
+    let (text, done) = typed(&lake, line).await;
+    assert!(
+        done && text.ends_with("the next fold takes it in\n"),
+        "{text}"
+    );
+    let expected = [accepted(&hold(), NOW), tags];
+    assert_eq!(lake.holds().await.expect("read"), expected);
 }

@@ -1,5 +1,9 @@
+use std::sync::Arc;
+
 use super::super::args::{Args, Verb};
 use super::*;
+use crate::lake::LakeSettings;
+use crate::time::SystemClock;
 
 const NOW: i64 = 1_800_000_000_000;
 
@@ -29,9 +33,9 @@ fn people_read_what_was_wrong_why_and_for_how_long() {
         ..row()
     };
     let expected = "\
-found    table             integration  id            kind    cause            wrong for  columns
+found    table             integration  id           kind    cause            wrong for  columns
 2 h ago  ats_applications  tool:a       1\\u{1b}[31m  update  no_notification  30 min     a, b, c, d and 1 more
-2 h ago  ats_applications  tool:a       2             update  no_notification  -          -
+2 h ago  ats_applications  tool:a       2            update  no_notification  -          -
 ";
     assert_eq!(text(&[row(), unknown], NOW), expected);
 }
@@ -45,14 +49,46 @@ fn programs_read_instants_and_every_column() {
     assert_eq!(value["known_fetched_at"], Value::Null);
 }
 
+fn typed(line: &str) -> DriftArgs {
+    let args = Args::from_command_line(line.split(' ')).expect("understood");
+    match args.verb {
+        Verb::Drift(args) => args,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_lake_without_drift_says_so_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = url::Url::from_directory_path(folder.path()).expect("a URL");
+    let settings = LakeSettings {
+        url: url.to_string(),
+        ..LakeSettings::default()
+    };
+    let lake = Lake::open(&settings, Arc::new(SystemClock)).await;
+    let lake = lake.expect("opens");
+    let said = async |line| {
+        let args = typed(line);
+        let filter = filter(&args, Catalog::embedded(), NOW).expect("understood");
+        report(&args, &lake, filter, NOW).await.expect("read")
+    };
+    let expected =
+        "no drift is known: no full fetch was compared with what the lake knew before it\n";
+    assert_eq!(said("kombo-source drift").await, expected);
+    assert_eq!(said("kombo-source drift --json").await, "");
+    assert!(
+        said("kombo-source drift --summary")
+            .await
+            .starts_with("no drift\n")
+    );
+    assert!(!folder.path().join("kombo_drift").exists());
+}
+
 #[test]
 fn what_is_asked_for_is_what_was_typed() {
-    let line =
-        "kombo-source drift -t ats_jobs -i tool:a --kind delete --cause guard --since 1h --limit 3";
-    let args = Args::from_command_line(line.split(' ')).expect("understood");
-    let Verb::Drift(args) = args.verb else {
-        panic!("{:?}", args.verb)
-    };
+    let args = typed(
+        "kombo-source drift -t ats_jobs -i tool:a --kind delete --cause guard --since 1h --limit 3",
+    );
     let filter = filter(&args, Catalog::embedded(), NOW).expect("a table");
     assert_eq!(filter.endpoint.expect("a table").as_str(), "ats/jobs");
     assert_eq!(filter.integration.expect("one").as_str(), "tool:a");
