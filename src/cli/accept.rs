@@ -83,11 +83,11 @@ impl Chosen {
 }
 
 fn accepted(hold: &Hold, now_ms: i64) -> Hold {
-    let now_us = now_ms.saturating_mul(1000);
+    let decided_at_us = now_ms.saturating_mul(1000);
     Hold {
         state: HoldState::Accepted,
-        decided_at_us: Some(now_us),
-        updated_at_us: now_us,
+        decided_at_us: Some(decided_at_us),
+        updated_at_us: decided_at_us,
         ..hold.clone()
     }
 }

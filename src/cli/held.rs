@@ -7,12 +7,12 @@ use crate::lake::Hold;
 
 /// Writes which table it is, for how long and why: `ats_jobs of tool:a, for 3 h: 600 of 2,000 rows would vanish`.
 pub(super) fn what(hold: &Hold, now_ms: i64) -> String {
-    let held_ms = now_ms.saturating_sub(hold.since_us / 1000);
-    let held = Duration::from_millis(u64::try_from(held_ms).unwrap_or_default());
+    let passed = now_ms.saturating_sub(hold.since_us / 1000);
+    let passed = Duration::from_millis(u64::try_from(passed).unwrap_or_default());
     format!(
         "{}, for {}: {} ({})",
         name(hold),
-        age(held),
+        age(passed),
         hold.detail.trim_end_matches('.'),
         hold.cause.as_str()
     )

@@ -147,17 +147,17 @@ mod tests {
 
     #[test]
     fn a_share_is_never_below_nothing() {
-        let share = |rows, drifted| {
+        // Rows that were gone are not compared, so more may have drifted than that.
+        for (rows, drifted, expected) in [(0, 0, 1.0), (4, 1, 0.75), (0, 3, 0.0), (2, 5, 0.0)] {
             let compared = ObservedAt::from_micros(1);
-            Completeness {
+            let one = Completeness {
                 compared,
                 rows,
                 drifted,
-            }
-            .share()
-        };
-        assert_eq!([share(0, 0), share(4, 1), share(0, 3)], [1.0, 0.75, 0.0]);
-        assert_eq!(share(2, 5), 0.0, "rows that were gone are not compared");
+            };
+            let off = (one.share() - expected).abs();
+            assert!(off < 1e-9, "{one:?}: {}", one.share());
+        }
     }
 
     #[test]
