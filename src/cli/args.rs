@@ -2,6 +2,7 @@
 //!
 //! The API key is no flag: arguments show in process lists and shell histories. It comes from `$KOMBO_API_KEY` or a file.
 
+mod drift;
 mod explain;
 mod fold;
 mod lake;
@@ -19,12 +20,14 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
+pub use drift::{AcceptArgs, DriftArgs};
 pub use explain::ExplainArgs;
 pub use fold::FoldArgs;
 pub use lake::{FilesArgs, FilesPart, LakeArgs, StatusArgs, UpkeepArgs};
 pub use run::RunArgs;
 pub use settings::SettingsArgs;
 pub use twin_life::TwinLifeArgs;
+pub use values::Since;
 use values::{address, duration, positive};
 
 /// From Kombo's API to Delta tables: snapshots and deltas of HRIS, ATS, LMS and assessment data.
@@ -154,6 +157,10 @@ Examples:
     Status(StatusArgs),
     /// Fold snapshots and deltas into current: one row per record
     Fold(FoldArgs),
+    /// List rows that full fetches found other than the lake had them, and why
+    Drift(DriftArgs),
+    /// List what is held back because much would vanish at once, or let it through
+    Accept(AcceptArgs),
     /// Merge small files, delete what nothing names any more, cut the logs short
     Upkeep(UpkeepArgs),
     /// Print a Grafana dashboard of what the service measures

@@ -1,15 +1,13 @@
 //! `files`: the live Parquet files of a table, for tools that do not read Delta.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 use url::Url;
 
 use super::args::FilesArgs;
-use super::failure::{Failure, USAGE};
+use super::failure::Failure;
+use super::named::{endpoint, integration};
 use super::session::Session;
-use crate::catalog::{Catalog, Endpoint};
-use crate::ids::IntegrationId;
+use crate::catalog::Catalog;
 use crate::lake::Part;
 
 /// One live file.
@@ -29,8 +27,9 @@ pub(super) async fn run(
     args: &FilesArgs,
     parts: &[(Part, &'static str)],
 ) -> Result<(), Failure> {
-    let endpoint = find(catalog, &args.table)?;
-    let wanted = args.integration.as_deref().map(key_of).transpose()?;
+    let endpoint = endpoint(catalog, &args.table)?;
+    let wanted = args.integration.as_deref().map(integration).transpose()?;
+    let wanted = wanted.map(|id| id.key().to_string());
     let lake = session.lake_there().await?;
     let mut lines = Vec::new();
     for &(part, name) in parts {
@@ -66,29 +65,6 @@ pub(super) async fn run(
         }
     }
     Ok(())
-}
-
-/// Finds a table's endpoint, or says which name is near.
-pub(super) fn find<'a>(catalog: &'a Catalog, table: &str) -> Result<&'a Arc<Endpoint>, Failure> {
-    let found = catalog.find_table(table).or_else(|| catalog.find(table));
-    found.ok_or_else(|| {
-        let names = catalog
-            .endpoints()
-            .iter()
-            .map(|endpoint| endpoint.name().table_name());
-        let near = names.max_by(|a, b| strsim::jaro(a, table).total_cmp(&strsim::jaro(b, table)));
-        let advice = format!("did you mean {:?}?", near.unwrap_or_default());
-        Failure::new(USAGE, format!("there is no table {table:?}"), advice)
-    })
-}
-
-/// Returns the key of an integration that was named on the command line.
-pub(super) fn key_of(integration: &str) -> Result<String, Failure> {
-    let id = IntegrationId::new(integration).map_err(|error| {
-        let message = format!("--integration cannot be used: {error}");
-        Failure::new(USAGE, message, "Kombo's dashboard shows the ids")
-    })?;
-    Ok(id.key().to_string())
 }
 
 /// A local file as a path that other tools open, everything else as its URL.

@@ -6,12 +6,11 @@ use serde_json::json;
 
 use super::args::FoldArgs;
 use super::failure::Failure;
-use super::files::{find, key_of};
 use super::folding::{Folded, fold};
+use super::named;
 use super::session::Session;
 use super::words::{bytes, counted};
 use crate::catalog::Catalog;
-use crate::ids::IntegrationKey;
 use crate::lake::{FoldSettings, FoldedTable};
 
 /// Folds and says what was folded. `false` when some tables could not be.
@@ -21,13 +20,14 @@ pub(super) async fn run(
     catalog: &Catalog,
 ) -> Result<bool, Failure> {
     let endpoints = match &args.table {
-        Some(table) => vec![find(catalog, table)?.clone()],
+        Some(table) => vec![named::endpoint(catalog, table)?.clone()],
         // Tables of endpoints that are not fetched any more are folded all the same.
         None => catalog.endpoints().to_vec(),
     };
-    let only = args.integration.as_deref().map(key_of).transpose()?;
-    let only = only.and_then(|key| IntegrationKey::from_stored(&key));
-    let only = only.map(|key| BTreeSet::from([key]));
+    let only = match &args.integration {
+        Some(id) => Some(BTreeSet::from([named::integration(id)?.key()])),
+        None => None,
+    };
     let lake = session.lake_there().await?;
     let settings = FoldSettings {
         cpu_percent: args.cpu,

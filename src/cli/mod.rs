@@ -4,16 +4,20 @@
 //! need. What people read while it runs is in `progress`, what is left to say at the end in `report`. Results go to
 //! standard output, everything else to standard error.
 
+mod accept;
 pub mod args;
 mod backfill;
 mod check;
 mod demo;
+mod drift;
 mod explain;
 mod failure;
 mod files;
 mod fold;
 mod folding;
+mod held;
 mod logs;
+mod named;
 mod plan;
 mod progress;
 mod queries;
@@ -118,6 +122,15 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
         Verb::Fold(args) => {
             let session = session(&global, args.lake.overrides(), &catalog)?;
             interruptible(fold::run(&args, &session, &catalog)).await?
+        }
+        Verb::Drift(args) => {
+            let session = session(&global, args.lake.overrides(), &catalog)?;
+            drift::run(&args, &session, &catalog).await?;
+            true
+        }
+        Verb::Accept(args) => {
+            let session = session(&global, args.lake.overrides(), &catalog)?;
+            accept::run(&args, &session, &catalog).await?
         }
         Verb::Upkeep(args) => {
             let session = session(&global, args.lake.overrides(), &catalog)?;

@@ -1,20 +1,21 @@
 //! `status`: how fresh each customer's data is, at a glance or table by table.
 
+mod json;
 mod troubles;
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
 use super::args::StatusArgs;
 use super::failure::{Failure, USAGE};
 use super::session::Session;
-use super::words::{age, count, counted};
+use super::words::{age, count, counted, percent};
 use crate::ids::IntegrationId;
+use crate::lake::Completeness;
 use crate::status::{IntegrationStatus, Objective, Status, TableStatus, Verdict};
 use crate::time::Base;
 
+use json::json;
 use troubles::troubles;
 
 /// Late tables that are named for each integration, where the list is of integrations.
@@ -89,8 +90,8 @@ fn integrations(text: &mut String, status: &Status) {
     line(
         text,
         &format!(
-            "{:<wide$}  {:<state$}{tables:>8}{late:>6}{rows:>13}{base:>13}{last:>16}",
-            "integration", "state"
+            "{:<wide$}  {:<state$}{tables:>8}{late:>6}{rows:>13}{base:>13}{last:>16}{:>11}",
+            "integration", "state", "complete"
         ),
     );
     for one in &status.integrations {
@@ -109,7 +110,7 @@ fn integrations(text: &mut String, status: &Status) {
         line(
             text,
             &format!(
-                "{:<wide$}  {:<state$}{:>8}{:>6}{:>13}{:>13}{:>16}",
+                "{:<wide$}  {:<state$}{:>8}{:>6}{:>13}{:>13}{:>16}{:>11}",
                 one.name,
                 one.state,
                 count(fetched().count() as u64),
@@ -117,6 +118,7 @@ fn integrations(text: &mut String, status: &Status) {
                 count(rows),
                 ages[0],
                 ages[1],
+                complete(one.completeness()),
             ),
         );
     }
@@ -125,10 +127,17 @@ fn integrations(text: &mut String, status: &Status) {
 /// One line per table of an integration.
 fn tables(text: &mut String, status: &Status, one: &IntegrationStatus) {
     line(text, &format!("{}  {}", one.name, one.state));
-    let header = ["table", "state", "rows", "base age", "last snapshot"];
-    let row = |columns: [&str; 5]| {
-        let [table, state, rows, base, snapshot] = columns;
-        format!("  {table:<38}{state:<12}{rows:>11}{base:>13}{snapshot:>16}")
+    let header = [
+        "table",
+        "state",
+        "rows",
+        "base age",
+        "last snapshot",
+        "complete",
+    ];
+    let row = |columns: [&str; 6]| {
+        let [table, state, rows, base, snapshot, complete] = columns;
+        format!("  {table:<38}{state:<12}{rows:>11}{base:>13}{snapshot:>16}{complete:>11}")
     };
     line(text, &row(header));
     for table in &one.tables {
@@ -136,7 +145,9 @@ fn tables(text: &mut String, status: &Status, one: &IntegrationStatus) {
         let rows = count(table.stored.snapshot_rows);
         let base = since(status, table.base().map(Base::as_millis));
         let snapshot = since(status, coverage.snapshot_base.map(Base::as_millis));
-        line(text, &row([&name, word(table), &rows, &base, &snapshot]));
+        let complete = complete(table.completeness);
+        let columns = [&name, word(table), &rows, &base, &snapshot, &complete];
+        line(text, &row(columns));
     }
     text.push('\n');
 }
@@ -197,8 +208,17 @@ fn total(status: &Status) -> String {
     ];
     parts.extend((late > 0).then(|| format!("{} late", count(late))));
     parts.extend((parked > 0).then(|| format!("{} parked", count(parked))));
+    let held = status.held_tables();
+    parts.extend((held > 0).then(|| format!("{} held", count(held))));
     parts.push(format!("{} in snapshots", counted(rows, "row")));
+    let complete = status.completeness().map(|all| percent(all.share()));
+    parts.extend(complete.map(|share| format!("{share} complete at the last full fetch")));
     parts.join(", ")
+}
+
+/// Writes how much was right when it was last compared with a full fetch.
+fn complete(completeness: Option<Completeness>) -> String {
+    completeness.map_or_else(|| "-".to_owned(), |one| percent(one.share()))
 }
 
 fn service(status: &Status) -> String {
@@ -239,68 +259,6 @@ fn held(status: &Status, since_ms: Option<i64>) -> String {
 
 fn age_secs(status: &Status, instant_ms: i64) -> u64 {
     u64::try_from(status.now_ms.saturating_sub(instant_ms) / 1000).unwrap_or_default()
-}
-
-fn json(status: &Status) -> Value {
-    let of_integration = |one: &IntegrationStatus| {
-        let tables: Vec<Value> = one
-            .tables
-            .iter()
-            .map(|table| of_table(status, table))
-            .collect();
-        json!({
-            "integration": one.name,
-            "state": one.state,
-            "reason": one.note.reason,
-            "since_ms": one.note.since_ms,
-            "silent": one.note.silent,
-            "unannounced": one.note.unannounced,
-            "tables": tables,
-        })
-    };
-    let service = status.notes.as_ref().map(|notes| {
-        json!({
-            "version": notes.service_version,
-            "written_ms": notes.written_ms,
-            "heartbeat_period_secs": notes.heartbeat_period_secs,
-        })
-    });
-    let integrations: Vec<Value> = status.integrations.iter().map(of_integration).collect();
-    json!({
-        "success": status.late().next().is_none(),
-        "now_ms": status.now_ms,
-        "late_tables": status.late().count(),
-        "service": service,
-        "integrations": integrations,
-    })
-}
-
-fn of_table(status: &Status, table: &TableStatus) -> Value {
-    let (stored, note) = (&table.stored, &table.note);
-    let base_ms = table.base().map(Base::as_millis);
-    let snapshot_ms = stored.coverage.snapshot_base.map(Base::as_millis);
-    let objective = match table.verdict {
-        Verdict::Late { objective } => Some(objective.as_secs()),
-        _ => None,
-    };
-    json!({
-        "table": table.endpoint.table_name(),
-        "state": word(table),
-        "rows": stored.snapshot_rows,
-        "bytes": stored.snapshot_bytes,
-        "files": stored.snapshot_files,
-        "base_ms": base_ms,
-        "base_age_secs": base_ms.map(|at| age_secs(status, at)),
-        "missed_objective_secs": objective,
-        "snapshot_ms": snapshot_ms,
-        "snapshot_age_secs": snapshot_ms.map(|at| age_secs(status, at)),
-        "service_base_ms": note.base_ms,
-        "last_error": note.last_error,
-        "error_since_ms": note.error_since_ms,
-        "stale_since_ms": note.stale_since_ms,
-        "off": note.off,
-        "rest_values": note.rest_values,
-    })
 }
 
 fn line(text: &mut String, line: &str) {

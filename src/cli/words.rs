@@ -47,6 +47,14 @@ pub(super) fn age(duration: Duration) -> String {
     }
 }
 
+/// Writes a share: `100 %`, `99.98 %`. What is not all is never written as all.
+pub(super) fn percent(share: f64) -> String {
+    if share >= 1.0 {
+        return "100 %".to_owned();
+    }
+    format!("{:.2} %", (share * 10_000.0).floor() / 100.0)
+}
+
 /// Writes bytes in the unit that suits them: `812 B`, `4.2 MB`.
 pub(super) fn bytes(number: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
@@ -78,6 +86,8 @@ mod tests {
             ["1 row", "0 pages"]
         );
         assert_eq!([bytes(999), bytes(4_230_000)], ["999 B", "4.2 MB"]);
+        let shares = [percent(1.0), percent(0.999_999), percent(0.5), percent(0.0)];
+        assert_eq!(shares, ["100 %", "99.99 %", "50.00 %", "0.00 %"]);
         let durations =
             [400, 12_000, 200_000, 7_500_000].map(|ms| seconds(Duration::from_millis(ms)));
         assert_eq!(durations, ["0.4 s", "12 s", "3 min 20 s", "2 h 5 min"]);

@@ -4,7 +4,7 @@
 //! `seen` of the snapshot compared, in microseconds; `…/rows` and `…/drifted` are its counts. They are committed in the
 //! entry that adds the drifted rows. `compared` only grows; the counts are those of that comparison, and go with it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::drift::Compared;
 use super::layout::DeltaTable;
@@ -28,6 +28,29 @@ pub struct Completeness {
 pub type ComparedTable = (IntegrationKey, String);
 
 impl Completeness {
+    /// Takes tables together: their rows, and the oldest of their comparisons. `None` without any.
+    #[must_use]
+    pub fn of_all(all: impl IntoIterator<Item = Self>) -> Option<Self> {
+        all.into_iter().reduce(|together, one| Self {
+            compared: together.compared.min(one.compared),
+            rows: together.rows.saturating_add(one.rows),
+            drifted: together.drifted.saturating_add(one.drifted),
+        })
+    }
+
+    /// Takes the tables of all integrations together, by the name of their folder.
+    #[must_use]
+    pub fn by_table(all: &HashMap<ComparedTable, Self>) -> BTreeMap<&str, Self> {
+        let mut by_table = BTreeMap::new();
+        for ((_, table), one) in all {
+            let known = by_table.remove(table.as_str());
+            by_table.extend(
+                Self::of_all(known.into_iter().chain([*one])).map(|all| (table.as_str(), all)),
+            );
+        }
+        by_table
+    }
+
     /// Returns the share of rows that were right, from 0 to 1; 1 without rows.
     #[must_use]
     pub fn share(&self) -> f64 {
@@ -124,17 +147,39 @@ mod tests {
 
     #[test]
     fn a_share_is_never_below_nothing() {
-        let share = |rows, drifted| {
+        // Rows that were gone are not compared, so more may have drifted than that.
+        for (rows, drifted, expected) in [(0, 0, 1.0), (4, 1, 0.75), (0, 3, 0.0), (2, 5, 0.0)] {
             let compared = ObservedAt::from_micros(1);
-            Completeness {
+            let one = Completeness {
                 compared,
                 rows,
                 drifted,
-            }
-            .share()
+            };
+            let off = (one.share() - expected).abs();
+            assert!(off < 1e-9, "{one:?}: {}", one.share());
+        }
+    }
+
+    #[test]
+    fn tables_together_are_as_old_as_the_oldest() {
+        let one = |compared, rows, drifted| Completeness {
+            compared: ObservedAt::from_micros(compared),
+            rows,
+            drifted,
         };
-        assert_eq!([share(0, 0), share(4, 1), share(0, 3)], [1.0, 0.75, 0.0]);
-        assert_eq!(share(2, 5), 0.0, "rows that were gone are not compared");
+        let together = Completeness::of_all([one(9, 10, 1), one(7, 30, 0)]);
+        assert_eq!(together, Some(one(7, 40, 1)));
+        assert_eq!(Completeness::of_all([]), None);
+
+        let key = |id| crate::ids::IntegrationId::new(id).expect("an id").key();
+        let table = |id, name: &str| (key(id), name.to_owned());
+        let all = HashMap::from([
+            (table("tool:a", "ats_jobs"), one(9, 10, 1)),
+            (table("tool:b", "ats_jobs"), one(7, 30, 0)),
+            (table("tool:b", "ats_tags"), one(8, 1, 1)),
+        ]);
+        let expected = [("ats_jobs", one(7, 40, 1)), ("ats_tags", one(8, 1, 1))];
+        assert_eq!(Completeness::by_table(&all), BTreeMap::from(expected));
     }
 
     #[test]

@@ -6,12 +6,18 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::families::{Counters, Float, FloatCounter, Gauges, Labels, Shelf, labels};
-use super::labels::{FetchKind, FetchResult, lane};
+use super::labels::{FetchKind, FetchResult, FoldResult, lane};
 use crate::fetch::{Counts, Lane};
+use crate::fold::drift::{DriftCause, DriftKind};
 
 /// From a webhook's answer to its rows in the lake: a group commit waits 30 s, an outage for hours.
 const COMMIT_BUCKETS: [f64; 14] = [
     0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 120.0, 300.0, 900.0, 3600.0,
+];
+
+/// From one integration's few deltas to a million rows that are written again.
+const FOLD_BUCKETS: [f64; 13] = [
+    0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0,
 ];
 
 /// The metrics named `kombo_*`.
@@ -38,6 +44,13 @@ pub(super) struct KomboMetrics {
     pub(super) silent_integrations: Float,
     pub(super) heartbeat_period: Float,
     pub(super) stale_tables: Float,
+    pub(super) completeness: Gauges,
+    pub(super) compared: Mutex<Vec<Labels>>,
+    drift_rows: Counters,
+    pub(super) held_tables: Float,
+    folds: Counters,
+    pub(super) fold_seconds: Histogram,
+    pub(super) fold_lag: Float,
 }
 
 impl KomboMetrics {
@@ -65,6 +78,13 @@ impl KomboMetrics {
             silent_integrations: shelf.plain("kombo_silent_integrations", "Integrations whose notifications seem lost"),
             heartbeat_period: shelf.plain("kombo_heartbeat_period_seconds", "How often each table is asked for changes"),
             stale_tables: shelf.plain("kombo_stale_tables", "Tables whose nested copies may be old until their next snapshot"),
+            completeness: shelf.plain("kombo_completeness_ratio", "Share of an endpoint's rows that were right at its tables' last full fetches"),
+            compared: Mutex::default(),
+            drift_rows: shelf.plain("kombo_drift_rows", "Rows that full fetches found otherwise than the lake had them"),
+            held_tables: shelf.plain("kombo_held_tables", "Tables of which something is held back until it is accepted or confirmed"),
+            folds: shelf.plain("kombo_folds", "Folds of an endpoint's tables into current, by result"),
+            fold_seconds: shelf.seconds("kombo_fold_seconds", "Time of a fold that found something to do", &FOLD_BUCKETS),
+            fold_lag: shelf.plain("kombo_fold_lag_seconds", "Age of the oldest observation that is not in current yet"),
         };
         metrics.begin();
         metrics
@@ -75,6 +95,14 @@ impl KomboMetrics {
         for kind in FetchKind::ALL {
             for result in FetchResult::ALL {
                 drop(self.fetches.get_or_create(&fetch_labels(kind, result)));
+            }
+        }
+        for result in FoldResult::ALL {
+            drop(self.folds.get_or_create(&fold_labels(result)));
+        }
+        for kind in DriftKind::ALL {
+            for cause in DriftCause::ALL {
+                self.drifted(kind, cause, 0);
             }
         }
         for lane in [
@@ -99,6 +127,15 @@ impl KomboMetrics {
             .inc();
     }
 
+    pub(super) fn drifted(&self, kind: DriftKind, cause: DriftCause, rows: u64) {
+        let labels = labels(&[("kind", kind.as_str()), ("cause", cause.as_str())]);
+        self.drift_rows.get_or_create(&labels).inc_by(rows);
+    }
+
+    pub(super) fn folded(&self, result: FoldResult) {
+        self.folds.get_or_create(&fold_labels(result)).inc();
+    }
+
     pub(super) fn rows(&self, rows: &Counts) {
         self.pages.inc_by(rows.pages);
         for (result, count) in [
@@ -112,6 +149,10 @@ impl KomboMetrics {
             self.rows.get_or_create(&labels).inc_by(count);
         }
     }
+}
+
+fn fold_labels(result: FoldResult) -> Labels {
+    labels(&[("result", result.as_str())])
 }
 
 fn fetch_labels(kind: FetchKind, result: FetchResult) -> Labels {

@@ -157,6 +157,34 @@ impl FetchResult {
     }
 }
 
+/// How a fold ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FoldResult {
+    /// Everything due is in `current`.
+    Folded,
+    /// Some of it is held back; the rest is in `current`.
+    Held,
+    /// It will be tried again.
+    Failed,
+    /// Nothing was due.
+    Nothing,
+}
+
+impl FoldResult {
+    pub(super) const ALL: [Self; 4] = [Self::Folded, Self::Held, Self::Failed, Self::Nothing];
+
+    /// Returns a label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Folded => "folded",
+            Self::Held => "held",
+            Self::Failed => "failed",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
 /// Returns the label of a lane.
 pub(super) fn lane(lane: Lane) -> &'static str {
     match lane {

@@ -9,6 +9,7 @@
 mod component;
 mod dashboard;
 mod families;
+mod folds;
 mod kombo;
 mod labels;
 mod process;
@@ -17,7 +18,7 @@ mod process;
 mod tests;
 
 pub use dashboard::dashboard;
-pub use labels::{ErrorType, FetchKind, FetchResult, Stage, WebhookOutcome};
+pub use labels::{ErrorType, FetchKind, FetchResult, FoldResult, Stage, WebhookOutcome};
 pub use process::ClientTotals;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
+use crate::fold::drift::{DriftCause, DriftKind};
 
 fn metrics() -> Metrics {
     Metrics::new("kombo", "lake", "1.2.3")
@@ -63,6 +64,8 @@ fn series_with_known_labels_begin_at_zero() {
         "kombo_fetches_total",
         "kombo_rows_total",
         "kombo_pending_tables",
+        "kombo_folds_total",
+        "kombo_drift_rows_total",
     ] {
         assert!(
             described(&text).contains(name) && text.contains(&format!("{name}{{")),
@@ -109,6 +112,31 @@ fn an_endpoint_that_is_gone_leaves_no_lag_behind() {
 }
 
 #[test]
+fn folds_are_counted_and_those_with_something_to_do_are_timed() {
+    let metrics = metrics();
+    metrics.folded(FoldResult::Nothing, Duration::from_secs(1));
+    metrics.folded(FoldResult::Held, Duration::from_secs(2));
+    metrics.drifted(DriftKind::Update, DriftCause::SeenLate, 7);
+    metrics.held_tables(1);
+    metrics.fold_lag(Duration::from_secs(90));
+    metrics.completeness([("ats_jobs", 0.5), ("ats_tags", 1.0)]);
+    metrics.completeness([("ats_jobs", 0.75)]);
+    let text = metrics.encode();
+    let of = |name, label| sum(&text, name, label);
+    assert!((of("kombo_folds_total", "") - 2.0).abs() < 0.1, "{text}");
+    assert!((of("kombo_folds_total", "\"held\"") - 1.0).abs() < 0.1);
+    assert!((of("kombo_fold_seconds_count", "") - 1.0).abs() < 0.1);
+    assert!((of("kombo_drift_rows_total", "seen_late") - 7.0).abs() < 0.1);
+    assert!((of("kombo_held_tables", "") - 1.0).abs() < 0.1);
+    assert!((of("kombo_fold_lag_seconds", "") - 90.0).abs() < 0.1);
+    let right = of("kombo_completeness_ratio", "");
+    assert!(
+        (right - 0.75).abs() < 0.01,
+        "an endpoint that is gone leaves no share"
+    );
+}
+
+#[test]
 fn the_dashboard_shows_every_metric_of_ours_and_no_other() {
     let value: serde_json::Value = serde_json::from_str(dashboard()).expect("JSON");
     assert!(
@@ -121,6 +149,7 @@ fn the_dashboard_shows_every_metric_of_ours_and_no_other() {
     // Series whose labels are not known beforehand begin with the first event.
     metrics.freshness([("ats_jobs", Duration::ZERO)]);
     metrics.integrations([("active", 1)]);
+    metrics.completeness([("ats_jobs", 1.0)]);
     metrics.notification("data-changed", WebhookOutcome::Accepted);
     metrics.error(ErrorType::WriterFailed, Stage::Sending);
     metrics.stored("file", 1);

@@ -2,11 +2,14 @@
 //!
 //! [`Status::read`] needs nothing but the lake, so it works beside a service, after one, and without any. Bases, rows and
 //! the registry come from the lake and decide what is late ([`judge`]). [`Notes`] are shown; the one thing taken from
-//! them is that a table is switched off on Kombo's side, which nobody has to be woken for.
+//! them is that a table is switched off on Kombo's side, which nobody has to be woken for. Beside it stands what full
+//! fetches found ([`Findings`]): how complete a table was, and what is held back.
 
+mod findings;
 mod judge;
 mod notes;
 
+pub use findings::Findings;
 pub use judge::{Objective, Verdict};
 pub use notes::{IntegrationNote, Notes, TableNote};
 
@@ -16,8 +19,9 @@ use std::sync::Arc;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::catalog::Endpoint;
+use crate::fold::guard::HoldState;
 use crate::ids::{EndpointName, IntegrationId, IntegrationKey};
-use crate::lake::{Lake, LakeError, Overview, Registration, TableOverview};
+use crate::lake::{Completeness, Hold, Lake, LakeError, Overview, Registration, TableOverview};
 use crate::time::{Base, Tier};
 
 /// Endpoints whose logs are read at the same time.
@@ -58,6 +62,10 @@ pub struct TableStatus {
     pub note: TableNote,
     /// Whether it is as fresh as it has to be.
     pub verdict: Verdict,
+    /// How much of it was right when it was last compared with a full fetch.
+    pub completeness: Option<Completeness>,
+    /// What is held back of it, or accepted and not folded yet.
+    pub hold: Option<Hold>,
 }
 
 /// The state of an integration whose tables are fetched.
@@ -83,7 +91,10 @@ impl Status {
         let registered = lake.registered().await?;
         let notes = lake.read_status().await?;
         let notes = notes.and_then(|bytes| Notes::from_bytes(&bytes));
-        Ok(Self::of(&overviews, registered, notes, objective, now_ms))
+        let findings = Findings::read(lake).await?;
+        let mut status = Self::of(&overviews, registered, notes, objective, now_ms);
+        findings.add_to(&mut status);
+        Ok(status)
     }
 
     /// Puts together what was read.
@@ -129,6 +140,43 @@ impl Status {
         let all = self.integrations.iter();
         let all = all.flat_map(|one| one.tables.iter().map(move |table| (one, table)));
         all.filter(|(_, table)| matches!(table.verdict, Verdict::Late { .. }))
+    }
+
+    /// Returns how much was right when tables were last compared with full fetches, all taken together.
+    #[must_use]
+    pub fn completeness(&self) -> Option<Completeness> {
+        let all = self.integrations.iter().flat_map(|one| &one.tables);
+        Completeness::of_all(all.filter_map(|table| table.completeness))
+    }
+
+    /// Returns of how many tables something is held back.
+    #[must_use]
+    pub fn held_tables(&self) -> u64 {
+        let held = self.holds().filter(|hold| hold.state == HoldState::Held);
+        held.count() as u64
+    }
+
+    /// Returns what is held back, or accepted and not folded yet.
+    pub fn holds(&self) -> impl Iterator<Item = &Hold> {
+        let tables = self.integrations.iter().flat_map(|one| &one.tables);
+        tables.filter_map(|table| table.hold.as_ref())
+    }
+}
+
+impl IntegrationStatus {
+    /// Returns how much was right when its tables were last compared with full fetches, all taken together.
+    #[must_use]
+    pub fn completeness(&self) -> Option<Completeness> {
+        Completeness::of_all(self.tables.iter().filter_map(|table| table.completeness))
+    }
+
+    /// Returns the key of its rows.
+    fn key(&self) -> Option<IntegrationKey> {
+        match IntegrationId::new(&self.name) {
+            Ok(id) => Some(id.key()),
+            // The registry does not know it.
+            Err(_) => IntegrationKey::from_stored(&self.name),
+        }
     }
 }
 
@@ -189,6 +237,8 @@ impl<'a> Gathered<'a> {
             stored,
             note,
             verdict: Verdict::Unfetched,
+            completeness: None,
+            hold: None,
         });
     }
 

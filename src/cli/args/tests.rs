@@ -63,6 +63,8 @@ fn every_verb_is_there_and_says_what_it_does() {
             "explain",
             "files",
             "status",
+            "drift",
+            "accept",
             "upkeep",
             "dashboard",
             "twin",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::api::Region;
 use crate::lake::UpkeepSettings;
+use crate::time::parse_date;
 use crate::twin::{TargetError, WebhookTarget};
 
 /// Reads a number with a unit: `90s`, `30m`, `12h`, `7d`, `2w`.
@@ -47,6 +48,46 @@ pub(super) fn grace(text: &str) -> Result<Duration, String> {
     Ok(grace)
 }
 
+/// The earliest instant that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// So long ago.
+    Ago(Duration),
+    /// Then, in microseconds since the epoch.
+    At(i64),
+}
+
+impl Since {
+    /// Returns the instant, in microseconds since the epoch.
+    #[must_use]
+    pub fn micros(self, now_ms: i64) -> i64 {
+        match self {
+            Self::Ago(ago) => {
+                let ago = i64::try_from(ago.as_micros()).unwrap_or(i64::MAX);
+                now_ms.saturating_mul(1000).saturating_sub(ago)
+            }
+            Self::At(micros) => micros,
+        }
+    }
+}
+
+/// Reads how long ago, a day, or an instant.
+pub(super) fn since(text: &str) -> Result<Since, String> {
+    if let Ok(ago) = duration(text) {
+        return Ok(Since::Ago(ago));
+    }
+    if let Some(days) = parse_date(text) {
+        return Ok(Since::At(i64::from(days) * MICROS_PER_DAY));
+    }
+    let instant = chrono::DateTime::parse_from_rfc3339(text);
+    let instant = instant.map(|instant| Since::At(instant.timestamp_micros()));
+    instant.map_err(|_| {
+        "it is a duration such as 12h or 7d, a day such as 2026-01-05, or an instant such as 2026-01-05T08:00:00Z".to_owned()
+    })
+}
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
 /// Reads a whole number of at least 1.
 pub(super) fn positive(text: &str) -> Result<NonZeroU32, String> {
     text.parse()
@@ -77,6 +118,24 @@ pub(super) fn region(name: &str) -> Result<Region, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn since_is_a_while_ago_a_day_or_an_instant() {
+        let micros = |text| since(text).map(|since| since.micros(NOW_MS));
+        assert_eq!(micros("7d"), Ok(NOW_MS * 1000 - 7 * MICROS_PER_DAY));
+        assert_eq!(micros("1970-01-02"), Ok(MICROS_PER_DAY));
+        assert_eq!(micros("1970-01-02T00:00:00Z"), Ok(MICROS_PER_DAY));
+        assert_eq!(
+            micros("1970-01-02T01:00:00.5+01:00"),
+            Ok(MICROS_PER_DAY + 500_000)
+        );
+        for text in ["", "yesterday", "2026-02-30", "2026-01-05T08:00:00", "-7d"] {
+            let error = since(text).expect_err(text);
+            assert!(error.starts_with("it is a duration"), "{text}: {error}");
+        }
+    }
+
+    const NOW_MS: i64 = 1_800_000_000_000;
 
     #[test]
     fn durations_have_a_unit() {

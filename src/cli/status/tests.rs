@@ -1,8 +1,9 @@
 use super::*;
+use crate::fold::guard::{HoldCause, HoldState};
 use crate::ids::{Category, EndpointName};
-use crate::lake::{Coverage, TableOverview};
+use crate::lake::{Coverage, Hold, TableOverview};
 use crate::status::{IntegrationNote, Notes, TableNote};
-use crate::time::{Bases, Tier};
+use crate::time::{Bases, ObservedAt, Tier};
 
 const NOW: i64 = 1_800_000_000_000;
 const MINUTE: i64 = 60_000;
@@ -25,7 +26,40 @@ fn table(endpoint: &str, minutes: i64, verdict: Verdict) -> TableStatus {
         },
         note: TableNote::default(),
         verdict,
+        completeness: None,
+        hold: None,
     }
+}
+
+/// The same tables after full fetches that were compared, one of them held.
+fn compared() -> Status {
+    let mut status = status();
+    let tables = &mut status.integrations[0].tables;
+    for (table, drifted) in tables.iter_mut().zip([0, 1]) {
+        table.completeness = Some(Completeness {
+            compared: ObservedAt::from_micros((NOW - 60 * MINUTE) * 1000),
+            rows: 5_000,
+            drifted,
+        });
+    }
+    tables[0].hold = Some(Hold {
+        integration: IntegrationId::new("tool:a").expect("an id"),
+        endpoint: tables[0].endpoint.clone(),
+        state: HoldState::Held,
+        since_us: (NOW - 30 * MINUTE) * 1000,
+        until_us: NOW * 1000,
+        held_rows: 600,
+        removed: 600,
+        nulled: 0,
+        unconfirmed: 0,
+        table_rows: 1_234,
+        columns: Vec::new(),
+        cause: HoldCause::MassDelete,
+        detail: "600 of 1,234 rows would vanish".to_owned(),
+        decided_at_us: None,
+        updated_at_us: NOW * 1000,
+    });
+    status
 }
 
 fn status() -> Status {
@@ -56,8 +90,8 @@ fn status() -> Status {
 #[test]
 fn a_person_sees_a_line_per_integration_and_what_needs_a_look() {
     let expected = "\
-integration  state   tables  late         rows     base age   last snapshot
-tool:a       active       2     1        2,468  13 h 20 min        2 d 18 h
+integration  state   tables  late         rows     base age   last snapshot   complete
+tool:a       active       2     1        2,468  13 h 20 min        2 d 18 h          -
 late    tool:a: 1 table, up to 13 h 20 min old: ats_jobs
 failed  ats_jobs of tool:a: the store cannot be reached, for 1 h 30 min
 silent  tool:a: no notification for longer than usual; it is polled more often
@@ -65,6 +99,28 @@ silent  tool:a: no notification for longer than usual; it is polled more often
 service 0.1.0: notes of 20 s ago, a heartbeat every 6 h
 ";
     assert_eq!(text(&status(), false), expected);
+}
+
+#[test]
+fn a_person_sees_how_complete_it_is_and_what_to_do_about_what_is_held() {
+    let expected = "\
+integration  state   tables  late         rows     base age   last snapshot   complete
+tool:a       active       2     1        2,468  13 h 20 min        2 d 18 h    99.99 %
+late    tool:a: 1 table, up to 13 h 20 min old: ats_jobs
+held    ats_applications of tool:a, for 30 min: 600 of 1,234 rows would vanish (mass_delete)
+        if that is right: kombo-source accept --table ats_applications --integration tool:a
+failed  ats_jobs of tool:a: the store cannot be reached, for 1 h 30 min
+silent  tool:a: no notification for longer than usual; it is polled more often
+1 integration, 1 table fresh, 1 late, 1 held, 2,468 rows in snapshots, 99.99 % complete at the last full fetch
+service 0.1.0: notes of 20 s ago, a heartbeat every 6 h
+";
+    assert_eq!(text(&compared(), false), expected);
+    let mut accepted = compared();
+    let hold = accepted.integrations[0].tables[0].hold.as_mut();
+    hold.expect("held").state = HoldState::Accepted;
+    let text = text(&accepted, false);
+    let expected = "held    ats_applications of tool:a: accepted, the next fold takes it in\n";
+    assert!(text.contains(expected), "{text}");
 }
 
 #[test]
@@ -86,6 +142,7 @@ fn table_by_table_each_has_its_ages() {
         "d",
         "18",
         "h",
+        "-",
     ];
     assert_eq!(columns(lines[2]), expected);
     assert!(text.contains("late    ats_jobs of tool:a: 13 h 20 min old, at most 12 h wanted\n"));
@@ -101,6 +158,15 @@ fn the_json_says_the_same_in_numbers() {
     assert_eq!(table["base_age_secs"], 48_000);
     assert_eq!(table["missed_objective_secs"], 43_200);
     assert_eq!(table["last_error"], "the store cannot be reached");
+    assert_eq!(table["completeness"], serde_json::Value::Null);
+
+    let document = json(&compared());
+    assert_eq!(document["held_tables"], 1);
+    let tables = &document["integrations"][0]["tables"];
+    assert_eq!(tables[0]["hold"]["cause"], "mass_delete");
+    assert_eq!(tables[1]["hold"], serde_json::Value::Null);
+    assert_eq!(tables[1]["completeness"]["drifted"], 1);
+    assert_eq!(document["completeness"], 0.9999);
 }
 
 #[test]

@@ -174,7 +174,7 @@ async fn of_two_writers_only_one_commits_the_same_comparison() {
     let second = both.pop().expect("two");
     let first = both.pop().expect("two");
     let (one, other) = tokio::join!(left.commit_drift(first), right.commit_drift(second));
-    (one.expect("committed"), other.expect("committed"));
+    one.and(other).expect("committed");
     let expected = [of("a", &["1"]), of("l", &["9"]), of("r", &["9"])].concat();
     assert_eq!(found(&store).await, expected);
 }

@@ -1,0 +1,124 @@
+use std::sync::Arc;
+
+use super::super::args::{Args, Verb};
+use super::*;
+use crate::fold::guard::HoldCause;
+use crate::ids::Category;
+use crate::lake::LakeSettings;
+use crate::time::SystemClock;
+
+const NOW: i64 = 1_800_000_000_000;
+
+fn hold() -> Hold {
+    Hold {
+        integration: IntegrationId::new("tool:a").expect("an id"),
+        endpoint: EndpointName::new(Category::Ats, "jobs"),
+        state: HoldState::Held,
+        since_us: (NOW - 7_200_000) * 1000,
+        until_us: NOW * 1000,
+        held_rows: 700,
+        removed: 600,
+        nulled: 100,
+        unconfirmed: 0,
+        table_rows: 2_000,
+        columns: vec!["name".to_owned()],
+        cause: HoldCause::MassDelete,
+        detail: "600 of 2,000 rows would vanish.".to_owned(),
+        decided_at_us: None,
+        updated_at_us: NOW * 1000,
+    }
+}
+
+#[test]
+fn a_held_table_is_listed_with_its_cause_and_what_to_do() {
+    let expected = "\
+held    ats_jobs of tool:a, for 2 h: 600 of 2,000 rows would vanish (mass_delete)
+        700 changes held, 600 rows would vanish, 100 rows would lose values (in name); the table has 2,000 rows
+        kombo-source accept --table ats_jobs --integration tool:a
+";
+    assert_eq!(list(&[hold()], 0, NOW), expected);
+    assert_eq!(list(&[], 0, NOW), "nothing is held\n");
+    assert!(list(&[], 2, NOW).contains("2 other tables"));
+}
+
+#[test]
+fn what_came_meanwhile_is_not_accepted_unseen() {
+    let asked = accepted(&hold(), NOW);
+    assert_eq!(asked.state, HoldState::Accepted);
+    assert_eq!(asked.until_us, hold().until_us, "as it was seen");
+    let expected = "accepted  ats_jobs of tool:a: the next fold takes it in\n";
+    let asked = [asked];
+    assert_eq!(outcome(&asked, &asked), expected);
+    let text = outcome(&asked, &[hold()]);
+    assert!(
+        text.starts_with("held      ats_jobs of tool:a: more came"),
+        "{text}"
+    );
+    let decided = Hold {
+        state: HoldState::Confirmed,
+        ..hold()
+    };
+    let text = outcome(&asked, &[decided]);
+    assert_eq!(text, "confirmed ats_jobs of tool:a: decided meanwhile\n");
+}
+
+#[test]
+fn only_what_is_named_is_meant() {
+    let chosen = |id: Option<&str>, endpoint: Option<&str>| Chosen {
+        integration: id.map(|id| IntegrationId::new(id).expect("an id")),
+        endpoint: endpoint.map(|name| EndpointName::new(Category::Ats, name)),
+    };
+    assert!(chosen(None, None).has(&hold()) && chosen(None, None).is_everything());
+    assert!(chosen(Some("tool:a"), Some("jobs")).has(&hold()));
+    assert!(!chosen(Some("tool:b"), Some("jobs")).has(&hold()));
+    assert!(!chosen(Some("tool:a"), Some("tags")).has(&hold()));
+}
+
+/// Types a command and returns what it says and whether all of it was done.
+async fn typed(lake: &Lake, line: &str) -> (String, bool) {
+    let args = Args::from_command_line(line.split(' ')).expect("understood");
+    let Verb::Accept(args) = args.verb else {
+        panic!("{:?}", args.verb)
+    };
+    let chosen = Chosen::of(&args, Catalog::embedded()).expect("understood");
+    decide(&args, lake, &chosen, NOW).await.expect("done")
+}
+
+#[tokio::test]
+async fn what_is_named_is_accepted_and_the_rest_stays_held() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = url::Url::from_directory_path(folder.path()).expect("a URL");
+    let settings = LakeSettings {
+        url: url.to_string(),
+        ..LakeSettings::default()
+    };
+    let lake = Lake::open(&settings, Arc::new(SystemClock)).await;
+    let lake = lake.expect("opens");
+    let nothing = ("nothing is held\n".to_owned(), true);
+    assert_eq!(typed(&lake, "kombo-source accept --all").await, nothing);
+    assert!(!folder.path().join("kombo_holds").exists());
+
+    let tags = Hold {
+        endpoint: EndpointName::new(Category::Ats, "tags"),
+        ..hold()
+    };
+    let both = [hold(), tags.clone()];
+    lake.put_holds(&both).await.expect("put");
+    for line in [
+        "kombo-source accept",
+        "kombo-source accept --all --dry-run",
+        "kombo-source accept --table ats_offers",
+    ] {
+        let (text, done) = typed(&lake, line).await;
+        assert!(done && !text.contains("accepted  "), "{line}: {text}");
+        assert_eq!(lake.holds().await.expect("read"), both, "{line}");
+    }
+    let line = "kombo-source accept --table ats_jobs --integration tool:a";
+    let (text, done) = typed(&lake, line).await;
+    assert!(
+        done && text.ends_with("the next fold takes it in\n"),
+        "{text}"
+    );
+    let expected = [accepted(&hold(), NOW), tags];
+    assert_eq!(lake.holds().await.expect("read"), expected);
+}

@@ -1,0 +1,188 @@
+//! `drift`: what full fetches found, row by row or in numbers.
+
+mod summary;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::args::DriftArgs;
+use super::failure::Failure;
+use super::named::{endpoint, integration};
+use super::session::Session;
+use super::words::{age, counted};
+use crate::catalog::Catalog;
+use crate::ids::EndpointName;
+use crate::lake::{DriftFilter, FoundDrift, Lake};
+use crate::time::format_timestamp;
+
+/// Columns that are named for each row.
+const COLUMNS_NAMED: usize = 4;
+
+/// Prints what was found.
+pub(super) async fn run(
+    args: &DriftArgs,
+    session: &Session,
+    catalog: &Catalog,
+) -> Result<(), Failure> {
+    let now_ms = session.clock.wall_ms();
+    let filter = filter(args, catalog, now_ms)?;
+    let lake = session.lake_there().await?;
+    print!("{}", report(args, &lake, filter, now_ms).await?);
+    Ok(())
+}
+
+async fn report(
+    args: &DriftArgs,
+    lake: &Lake,
+    filter: DriftFilter,
+    now_ms: i64,
+) -> Result<String, Failure> {
+    if args.summary {
+        return summary::read(lake, &filter, args.json).await;
+    }
+    // One more than is shown says whether there are more.
+    let one_more = DriftFilter {
+        limit: args.limit.saturating_add(1),
+        ..filter
+    };
+    let mut rows = lake.drift(&one_more).await?;
+    let more = rows.len() > args.limit;
+    rows.truncate(args.limit);
+    if args.json {
+        return Ok(rows
+            .iter()
+            .map(|row| json(row).to_string() + "\n")
+            .collect());
+    }
+    if rows.is_empty() {
+        return Ok(none(lake, &one_more).await? + "\n");
+    }
+    let shown = counted(rows.len() as u64, "row");
+    let rest = if more {
+        ", the newest; --limit shows more"
+    } else {
+        ""
+    };
+    Ok(format!("{}{shown}{rest}\n", text(&rows, now_ms)))
+}
+
+fn filter(args: &DriftArgs, catalog: &Catalog, now_ms: i64) -> Result<DriftFilter, Failure> {
+    let table = args.table.as_deref();
+    let table = table.map(|table| endpoint(catalog, table)).transpose()?;
+    Ok(DriftFilter {
+        integration: args.integration.as_deref().map(integration).transpose()?,
+        endpoint: table.map(|endpoint| endpoint.name().clone()),
+        kind: args.kind,
+        cause: args.cause,
+        since_us: args.since.map(|since| since.micros(now_ms)),
+        limit: args.limit,
+    })
+}
+
+/// Says why there is nothing to show.
+async fn none(lake: &Lake, filter: &DriftFilter) -> Result<String, Failure> {
+    let compared = lake.completeness().await?.len() as u64;
+    let everything = DriftFilter {
+        limit: filter.limit,
+        ..DriftFilter::default()
+    };
+    Ok(if compared == 0 {
+        "no drift is known: no full fetch was compared with what the lake knew before it".to_owned()
+    } else if *filter == everything {
+        let tables = counted(compared, "table");
+        format!("no drift: full fetches of {tables} found nothing that the lake did not know")
+    } else {
+        "no drift of that sort".to_owned()
+    })
+}
+
+fn text(rows: &[FoundDrift], now_ms: i64) -> String {
+    let header = [
+        "found",
+        "table",
+        "integration",
+        "id",
+        "kind",
+        "cause",
+        "wrong for",
+        "columns",
+    ];
+    let mut lines = vec![header.map(str::to_owned)];
+    lines.extend(rows.iter().map(|row| {
+        [
+            format!(
+                "{} ago",
+                since(now_ms.saturating_sub(row.fetched_at_us / 1000) / 1000)
+            ),
+            table(&row.endpoint),
+            row.integration.clone(),
+            // Kombo's, and about to reach a terminal.
+            row.id.escape_debug().to_string(),
+            row.kind.clone(),
+            row.cause.clone(),
+            row.wrong_secs.map_or_else(|| "-".to_owned(), since),
+            columns(&row.columns),
+        ]
+    }));
+    let mut widths = [0; 8];
+    for line in &lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let aligned = |line: &[String; 8]| {
+        let cells = line.iter().zip(widths);
+        let cells: Vec<_> = cells
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        cells.join("  ").trim_end().to_owned() + "\n"
+    };
+    lines.iter().map(aligned).collect()
+}
+
+/// Names the table of an endpoint, as people name it elsewhere.
+fn table(endpoint: &str) -> String {
+    EndpointName::from_stored(endpoint)
+        .map_or_else(|| endpoint.to_owned(), |endpoint| endpoint.table_name())
+}
+
+fn columns(names: &[String]) -> String {
+    if names.is_empty() {
+        return "-".to_owned();
+    }
+    let few: Vec<&str> = names
+        .iter()
+        .take(COLUMNS_NAMED)
+        .map(String::as_str)
+        .collect();
+    let few = few.join(", ");
+    match names.len().saturating_sub(COLUMNS_NAMED) {
+        0 => few,
+        more => format!("{few} and {more} more"),
+    }
+}
+
+fn since(secs: i64) -> String {
+    age(Duration::from_secs(u64::try_from(secs).unwrap_or_default()))
+}
+
+fn json(row: &FoundDrift) -> Value {
+    json!({
+        "integration": row.integration,
+        "table": table(&row.endpoint),
+        "id": row.id,
+        "kind": row.kind,
+        "cause": row.cause,
+        "columns": row.columns,
+        "fetched_at": format_timestamp(row.fetched_at_us),
+        "known_fetched_at": row.known_fetched_at_us.map(format_timestamp),
+        "changed_at": row.changed_at_us.map(format_timestamp),
+        "wrong_since": row.wrong_since_us.map(format_timestamp),
+        "wrong_secs": row.wrong_secs,
+        "fetch_id": row.fetch_id,
+    })
+}
+
+#[cfg(test)]
+mod tests;

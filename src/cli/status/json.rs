@@ -1,0 +1,100 @@
+//! `status` for programs.
+
+use serde_json::{Value, json};
+
+use super::{age_secs, word};
+use crate::lake::{Completeness, Hold};
+use crate::status::{IntegrationStatus, Status, TableStatus, Verdict};
+use crate::time::Base;
+
+/// Writes everything as one document.
+pub(super) fn json(status: &Status) -> Value {
+    let of_integration = |one: &IntegrationStatus| {
+        let tables: Vec<Value> = one
+            .tables
+            .iter()
+            .map(|table| of_table(status, table))
+            .collect();
+        json!({
+            "integration": one.name,
+            "state": one.state,
+            "reason": one.note.reason,
+            "since_ms": one.note.since_ms,
+            "silent": one.note.silent,
+            "unannounced": one.note.unannounced,
+            "completeness": one.completeness().map(|all| all.share()),
+            "tables": tables,
+        })
+    };
+    let service = status.notes.as_ref().map(|notes| {
+        json!({
+            "version": notes.service_version,
+            "written_ms": notes.written_ms,
+            "heartbeat_period_secs": notes.heartbeat_period_secs,
+        })
+    });
+    let integrations: Vec<Value> = status.integrations.iter().map(of_integration).collect();
+    json!({
+        "success": status.late().next().is_none(),
+        "now_ms": status.now_ms,
+        "late_tables": status.late().count(),
+        "held_tables": status.held_tables(),
+        "completeness": status.completeness().map(|all| all.share()),
+        "service": service,
+        "integrations": integrations,
+    })
+}
+
+fn of_table(status: &Status, table: &TableStatus) -> Value {
+    let (stored, note) = (&table.stored, &table.note);
+    let base_ms = table.base().map(Base::as_millis);
+    let snapshot_ms = stored.coverage.snapshot_base.map(Base::as_millis);
+    let objective = match table.verdict {
+        Verdict::Late { objective } => Some(objective.as_secs()),
+        _ => None,
+    };
+    json!({
+        "table": table.endpoint.table_name(),
+        "state": word(table),
+        "rows": stored.snapshot_rows,
+        "bytes": stored.snapshot_bytes,
+        "files": stored.snapshot_files,
+        "base_ms": base_ms,
+        "base_age_secs": base_ms.map(|at| age_secs(status, at)),
+        "missed_objective_secs": objective,
+        "snapshot_ms": snapshot_ms,
+        "snapshot_age_secs": snapshot_ms.map(|at| age_secs(status, at)),
+        "service_base_ms": note.base_ms,
+        "last_error": note.last_error,
+        "error_since_ms": note.error_since_ms,
+        "stale_since_ms": note.stale_since_ms,
+        "off": note.off,
+        "rest_values": note.rest_values,
+        "completeness": table.completeness.map(of_completeness),
+        "hold": table.hold.as_ref().map(of_hold),
+    })
+}
+
+fn of_completeness(one: Completeness) -> Value {
+    json!({
+        "share": one.share(),
+        "rows_compared": one.rows,
+        "drifted": one.drifted,
+        "compared_ms": one.compared.as_micros() / 1000,
+    })
+}
+
+fn of_hold(hold: &Hold) -> Value {
+    json!({
+        "state": hold.state.as_str(),
+        "cause": hold.cause.as_str(),
+        "detail": hold.detail,
+        "since_ms": hold.since_us / 1000,
+        "held_rows": hold.held_rows,
+        "removed": hold.removed,
+        "nulled": hold.nulled,
+        "unconfirmed": hold.unconfirmed,
+        "table_rows": hold.table_rows,
+        "columns": hold.columns,
+    })
+}

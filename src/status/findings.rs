@@ -1,0 +1,129 @@
+//! What full fetches found: how complete each table was, and what is held back of it.
+
+use std::collections::HashMap;
+
+use super::Status;
+use crate::fold::guard::HoldState;
+use crate::ids::{EndpointName, IntegrationKey};
+use crate::lake::{ComparedTable, Completeness, Hold, Lake, LakeError};
+
+/// What full fetches found, by table.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    completeness: HashMap<ComparedTable, Completeness>,
+    holds: HashMap<(IntegrationKey, EndpointName), Hold>,
+}
+
+impl Findings {
+    /// Reads it. Creates nothing.
+    pub async fn read(lake: &Lake) -> Result<Self, LakeError> {
+        Ok(Self::of(lake.completeness().await?, lake.holds().await?))
+    }
+
+    /// Keeps of the holds those that somebody has to know of.
+    #[must_use]
+    pub fn of(completeness: HashMap<ComparedTable, Completeness>, holds: Vec<Hold>) -> Self {
+        let open = |hold: &Hold| matches!(hold.state, HoldState::Held | HoldState::Accepted);
+        let open = holds.into_iter().filter(open);
+        let keyed = open.map(|hold| ((hold.integration.key(), hold.endpoint.clone()), hold));
+        Self {
+            completeness,
+            holds: keyed.collect(),
+        }
+    }
+
+    /// Writes it to each table.
+    pub(super) fn add_to(mut self, status: &mut Status) {
+        for one in &mut status.integrations {
+            let Some(key) = one.key() else { continue };
+            for table in &mut one.tables {
+                let compared = (key.clone(), table.endpoint.table_name());
+                table.completeness = self.completeness.get(&compared).copied();
+                table.hold = self.holds.remove(&(key.clone(), table.endpoint.clone()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fold::guard::HoldCause;
+    use crate::ids::{Category, IntegrationId};
+    use crate::lake::TableOverview;
+    use crate::status::{IntegrationNote, IntegrationStatus, TableNote, TableStatus, Verdict};
+    use crate::time::ObservedAt;
+
+    fn table(endpoint: &str) -> TableStatus {
+        TableStatus {
+            endpoint: EndpointName::new(Category::Ats, endpoint),
+            stored: TableOverview::default(),
+            note: TableNote::default(),
+            verdict: Verdict::Fresh,
+            completeness: None,
+            hold: None,
+        }
+    }
+
+    fn integration(name: &str) -> IntegrationStatus {
+        IntegrationStatus {
+            name: name.to_owned(),
+            state: "active".to_owned(),
+            note: IntegrationNote::default(),
+            tables: vec![table("jobs"), table("tags")],
+        }
+    }
+
+    fn hold(id: &IntegrationId, endpoint: &str, state: HoldState) -> Hold {
+        Hold {
+            integration: id.clone(),
+            endpoint: EndpointName::new(Category::Ats, endpoint),
+            state,
+            since_us: 1,
+            until_us: 2,
+            held_rows: 3,
+            removed: 3,
+            nulled: 0,
+            unconfirmed: 0,
+            table_rows: 3,
+            columns: Vec::new(),
+            cause: HoldCause::MassDelete,
+            detail: String::new(),
+            decided_at_us: None,
+            updated_at_us: 2,
+        }
+    }
+
+    #[test]
+    fn each_table_gets_its_own_and_what_is_over_is_left_out() {
+        let id = IntegrationId::new("tool:a").expect("an id");
+        let unregistered = IntegrationId::new("tool:b").expect("an id").key();
+        let one = |rows, drifted| Completeness {
+            compared: ObservedAt::from_micros(1),
+            rows,
+            drifted,
+        };
+        let completeness = HashMap::from([
+            ((id.key(), "ats_jobs".to_owned()), one(10, 1)),
+            ((unregistered.clone(), "ats_tags".to_owned()), one(30, 0)),
+        ]);
+        let holds = vec![
+            hold(&id, "jobs", HoldState::Resolved),
+            hold(&id, "tags", HoldState::Accepted),
+        ];
+        let mut status = Status {
+            now_ms: 0,
+            notes: None,
+            integrations: vec![integration("tool:a"), integration(unregistered.as_str())],
+        };
+        Findings::of(completeness, holds).add_to(&mut status);
+        let [registered, by_key] = &status.integrations[..] else {
+            panic!("two integrations")
+        };
+        assert_eq!(registered.completeness(), Some(one(10, 1)));
+        assert_eq!(by_key.tables[1].completeness, Some(one(30, 0)));
+        assert_eq!(status.completeness(), Some(one(40, 1)));
+        assert_eq!(registered.tables[0].hold, None);
+        assert_eq!(status.holds().count(), 1);
+    }
+}
