@@ -100,7 +100,8 @@ pub(super) fn key_of(app_id: &str) -> Option<IntegrationKey> {
     IntegrationKey::from_stored(key)
 }
 
-fn app_id(key: &IntegrationKey, name: &str) -> String {
+/// Returns the name under which a value of an integration is kept.
+pub(super) fn app_id(key: &IntegrationKey, name: &str) -> String {
     format!("{PREFIX}{key}/{name}")
 }
 

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use crate::config::Overrides;
 
-use super::values::{duration, grace};
+use super::values::{delta_retention, duration, grace};
 
 /// Which lake.
 #[derive(Clone, Debug, clap::Args)]
@@ -66,17 +66,24 @@ pub struct StatusArgs {
 #[command(after_help = "\
 Examples:
   kombo-source upkeep --dry-run
-  kombo-source upkeep --grace 21d
+  kombo-source upkeep --grace 21d --delta-retention 90d
 
-A running service does the same on its own. Both may run at once, beside readers and other writers: no row changes.
+A running service does the same on its own. Both may run at once, beside readers and other writers. A row leaves deltas
+when it is old and a complete snapshot begun after it is folded into current; what is true now stays as it is.
 Exit codes: 0 all is done, 1 some tables could not be kept up (each is named), 64 wrong usage, 78 wrong configuration.")]
 pub struct UpkeepArgs {
-    /// Say what would be done, and list the files that would be deleted
+    /// Say what would be done, and list the files that rows would leave or that would be deleted
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// Keep files that nothing names any more this long: 14d to 30d
     #[arg(long, value_name = "DURATION", default_value = "14d", value_parser = grace)]
     pub grace: Duration,
+    /// Keep rows of deltas this long at least: 35d or more
+    #[arg(long, value_name = "DURATION", default_value = "35d", value_parser = delta_retention)]
+    pub delta_retention: Duration,
+    /// Keep what full fetches found (kombo_drift) this long, and as long as deltas
+    #[arg(long, value_name = "DURATION", default_value = "400d", value_parser = duration)]
+    pub drift_retention: Duration,
     /// Where the lake is.
     #[command(flatten)]
     pub lake: LakeArgs,

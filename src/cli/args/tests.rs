@@ -371,3 +371,11 @@ fn files_that_nothing_names_are_kept_for_14_to_30_days() {
         assert_eq!(Args::from_command_line(words).is_ok(), taken, "{grace}");
     }
 }
+
+#[test]
+fn changes_are_kept_for_35_days_at_least() {
+    for (retention, taken) in [("34d", false), ("35d", true), ("900d", true)] {
+        let words = ["kombo-source", "upkeep", "--delta-retention", retention];
+        assert_eq!(Args::from_command_line(words).is_ok(), taken, "{retention}");
+    }
+}

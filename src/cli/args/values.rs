@@ -47,6 +47,17 @@ pub(super) fn grace(text: &str) -> Result<Duration, String> {
     Ok(grace)
 }
 
+/// Reads how long rows of deltas are kept.
+pub(super) fn delta_retention(text: &str) -> Result<Duration, String> {
+    let retention = duration(text)?;
+    if retention < UpkeepSettings::SHORTEST_DELTA_RETENTION {
+        return Err(
+            "changes are kept for 35d at least, for those who read them monthly".to_owned(),
+        );
+    }
+    Ok(retention)
+}
+
 /// Reads a whole number of at least 1.
 pub(super) fn positive(text: &str) -> Result<NonZeroU32, String> {
     text.parse()

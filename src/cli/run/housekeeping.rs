@@ -46,6 +46,8 @@ impl Housekeeping {
         let settings = UpkeepSettings {
             log_retention: Duration::from_secs(upkeep.log_retention_secs.get()),
             vacuum_grace: upkeep.vacuum_grace(schedule),
+            delta_retention: Duration::from_secs(upkeep.delta_retention_secs.get()),
+            drift_retention: Duration::from_secs(upkeep.drift_retention_secs.get()),
             compact_files: upkeep.compact_files.get() as usize,
             ..UpkeepSettings::default()
         };
@@ -140,12 +142,14 @@ fn log_upkeep(report: &UpkeepReport) {
         sum(|done| done.deleted_bytes),
         sum(|done| done.deleted_log_entries),
     );
+    let left = sum(|done| done.left_rows);
     info!(
+        left,
         merged,
         deleted,
         bytes,
         entries,
-        "upkeep: {merged} files merged, {deleted} deleted, {entries} log entries cut"
+        "upkeep: {left} old rows gone, {merged} files merged, {deleted} deleted, {entries} log entries cut"
     );
     for (table, error) in &report.failed {
         warn!(

@@ -7,6 +7,7 @@
 //! [`schema`] adds our missing columns to a table's schema; they go out with the next entry.
 
 mod action;
+mod bounds;
 mod clean_up;
 mod create;
 mod entry;
@@ -17,6 +18,7 @@ mod schema;
 mod state;
 mod tail;
 
+pub use bounds::FileBounds;
 pub use entry::{AddFile, Entry, RemoveFile};
 pub use error::{LogError, SchemaError};
 pub use state::{LiveFile, LogState};

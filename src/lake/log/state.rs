@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use serde_json::Value;
 
 use super::action::{Add, Line, Metadata};
+use super::bounds::{FileBounds, Stats};
 use super::error::LogError;
 
 /// A table as of one version.
@@ -154,6 +155,8 @@ pub struct LiveFile {
     pub partition_values: BTreeMap<String, Option<String>>,
     /// Rows, when its statistics say.
     pub num_records: Option<u64>,
+    /// What its statistics say of its rows.
+    pub bounds: FileBounds,
     /// When it was written, in milliseconds since the epoch.
     pub modification_time_ms: i64,
     /// Free notes about the file.
@@ -163,19 +166,13 @@ pub struct LiveFile {
 
 impl From<Add> for LiveFile {
     fn from(add: Add) -> Self {
-        #[derive(serde::Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Stats {
-            num_records: Option<u64>,
-        }
-        let stats = add
-            .stats
-            .and_then(|stats| serde_json::from_str::<Stats>(&stats).ok());
+        let stats = Stats::read(add.stats.as_deref());
         Self {
             path: super::action::decode_path(&add.path),
             size: add.size,
             partition_values: add.partition_values,
-            num_records: stats.and_then(|stats| stats.num_records),
+            num_records: stats.num_records,
+            bounds: stats.bounds(),
             modification_time_ms: add.modification_time,
             tags: add
                 .tags
