@@ -11,7 +11,7 @@ use futures_util::{Stream, StreamExt};
 use crate::catalog::Endpoint;
 use crate::fetch::Fetch;
 use crate::ids::IntegrationId;
-use crate::lake::{Advance, Coverage, Lake, LakeError, Missing, Receipt, Sealed};
+use crate::lake::{Advance, Circumstances, Coverage, Lake, LakeError, Missing, Receipt, Sealed};
 use crate::stream::{FetchError, FetchEvent};
 
 /// Takes whole fetches.
@@ -65,6 +65,9 @@ pub trait Staged: Send {
     /// Returns the ids that the snapshot it is about to replace holds and it lacks: `limit` of them, and how many there
     /// are. None for a delta.
     fn missing(&mut self, limit: usize) -> impl Future<Output = Result<Missing, LakeError>> + Send;
+
+    /// Takes note of what is kept beside a snapshot. Means nothing for a delta; untold, nothing is known.
+    fn note(&mut self, circumstances: Circumstances);
 
     /// Returns once the fetch is durable and visible as a whole. After an error nothing of it is visible, unless the
     /// error says that the outcome is unknown: then it is visible as a whole or not at all.
@@ -148,6 +151,10 @@ impl Sink for Lake {
 impl Staged for Sealed {
     async fn missing(&mut self, limit: usize) -> Result<Missing, LakeError> {
         Sealed::missing(self, limit).await
+    }
+
+    fn note(&mut self, circumstances: Circumstances) {
+        Sealed::note(self, circumstances);
     }
 
     async fn commit(self) -> Result<Receipt, LakeError> {

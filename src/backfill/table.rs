@@ -13,7 +13,7 @@ use crate::api::{ApiError, KomboApi};
 use crate::fetch::{FetchMode, Lane};
 use crate::ingest::{IngestError, Order, Progress, Watch, next_mode};
 use crate::lake::Coverage;
-use crate::plan::Kind;
+use crate::plan::{Announced, Kind};
 use crate::sink::{Sink, WriteError};
 use crate::time::{MAX_SERVER_LEAD, Tier};
 
@@ -82,6 +82,7 @@ where
                 mode,
                 lane: Lane::Backfill,
                 coverage,
+                announced: Announced::default(),
             };
             let watched = Watched::new(target, &*self.observer, outcome);
             let done = self.ingest.run(order, permit, &watched).await;

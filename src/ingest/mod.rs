@@ -33,7 +33,7 @@ use crate::decode::DecodeLimits;
 use crate::fetch::{Counts, FetchMode, Lane};
 use crate::ids::{IntegrationId, TableId};
 use crate::lake::{Coverage, LakeError};
-use crate::plan::Kind;
+use crate::plan::{Announced, Kind};
 use crate::sink::{Sink, WriteError};
 use crate::stream::{FetchError, FetchOptions};
 
@@ -71,6 +71,8 @@ pub struct Order {
     pub lane: Lane,
     /// What [`Ingest::covered`] said. If anybody commits to the table after that, the fetch is superseded.
     pub coverage: Coverage,
+    /// Which notification waits for an answer, while it runs; never one where nobody listens.
+    pub announced: Announced,
 }
 
 /// Told what happens while a table is fetched.

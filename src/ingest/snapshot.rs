@@ -9,7 +9,7 @@ use super::tally::Tally;
 use super::{Ingest, Order, Progress, Watch, restarts};
 use crate::api::KomboApi;
 use crate::fetch::{Counts, Fetch, FetchEnd, FetchMode};
-use crate::lake::{LakeError, Missing, Receipt};
+use crate::lake::{Circumstances, LakeError, Missing, Receipt};
 use crate::sink::{Sink, Staged, WriteError};
 use crate::stream::{FetchOptions, closing, fetch};
 use crate::time::{Tier, UpdatedAfter};
@@ -20,6 +20,19 @@ const MISSING_IDS: usize = 1_000;
 /// Closing deltas of one snapshot, the first included, when others of the table are faster. They are short, and what is at
 /// stake is not.
 const MAX_CLOSINGS: u32 = 10;
+
+/// A snapshot whose last page is there.
+struct Whole<S> {
+    staged: S,
+    walk: Walked,
+}
+
+/// How it was walked.
+struct Walked {
+    fetch: Fetch,
+    tally: Tally,
+    end: FetchEnd,
+}
 
 /// What a closing delta brought.
 #[derive(Clone, Copy, Default)]
@@ -42,13 +55,13 @@ where
         counts: &mut Counts,
     ) -> Result<Done, WriteError> {
         let flight = Flight::begin(&self.memory, &order.table);
-        let (mut staged, tally) = self.walk_whole(order, watch, counts).await?;
-        let closed = self
-            .close(order, &mut staged, &tally, slot, watch, counts)
-            .await;
+        let mut whole = self.walk_whole(order, watch, counts).await?;
+        let closed = self.close(order, &mut whole, slot, watch, counts).await;
+        let Whole { staged, walk } = whole;
+        let tally = walk.tally;
         let ended = match closed {
             Ok(Some(closed)) => self
-                .commit_snapshot(staged, flight)
+                .commit_snapshot(order, staged, flight)
                 .await
                 .map(|receipt| (receipt, closed)),
             Ok(None) => Ok((Receipt::Superseded, Closed::default())),
@@ -95,9 +108,14 @@ where
     /// Until this has answered nothing is left out of the table's deltas.
     async fn commit_snapshot(
         &self,
-        staged: S::Staged,
+        order: &Order,
+        mut staged: S::Staged,
         flight: Flight,
     ) -> Result<Receipt, WriteError> {
+        staged.note(Circumstances {
+            prior: order.coverage.bases.get(Tier::Ordinary),
+            announced_ms: order.announced.get(),
+        });
         let receipt = staged.commit().await.map_err(WriteError::Store)?;
         if matches!(receipt, Receipt::Committed { .. }) {
             flight.committed();
@@ -110,7 +128,7 @@ where
         order: &Order,
         watch: &impl Watch,
         counts: &mut Counts,
-    ) -> Result<(S::Staged, Tally), WriteError> {
+    ) -> Result<Whole<S::Staged>, WriteError> {
         let mut walk = 1;
         loop {
             match self.walk_snapshot(order, watch, counts).await {
@@ -125,7 +143,7 @@ where
         order: &Order,
         watch: &impl Watch,
         counts: &mut Counts,
-    ) -> Result<(S::Staged, Tally), WriteError> {
+    ) -> Result<Whole<S::Staged>, WriteError> {
         let request = Fetch::new(order.table.clone(), FetchMode::Snapshot);
         watch.step(Progress::Started(FetchMode::Snapshot));
         let mut tally = Tally::default();
@@ -138,7 +156,15 @@ where
         );
         let events = events.inspect(|event| tally.see(event, watch));
         match self.sink.stage(&request, &order.endpoint, events).await {
-            Ok(staged) => Ok((staged, tally)),
+            Ok(staged) => {
+                let end = tally.end.expect("a sink stages what has reached its end");
+                let walk = Walked {
+                    fetch: request,
+                    tally,
+                    end,
+                };
+                Ok(Whole { staged, walk })
+            }
             Err(error) => {
                 tally.abandon(counts);
                 Err(error)
@@ -151,27 +177,25 @@ where
     async fn close(
         &self,
         order: &Order,
-        staged: &mut S::Staged,
-        snapshot: &Tally,
+        whole: &mut Whole<S::Staged>,
         slot: impl Send,
         watch: &impl Watch,
         counts: &mut Counts,
     ) -> Result<Option<Closed>, WriteError> {
-        let end = snapshot.end.filter(|end| end.pages > 1);
-        let Some(end) = end else {
+        if whole.walk.end.pages <= 1 {
             watch.step(Progress::Fetched);
             return Ok(Some(Closed::default()));
-        };
-        let missing = missing(order, staged).await.map_err(WriteError::Store)?;
+        }
+        let missing = missing(order, &mut whole.staged)
+            .await
+            .map_err(WriteError::Store)?;
         let asks = order.endpoint.ids && missing.total <= MISSING_IDS as u64;
+        let ids = if asks { missing.ids } else { Vec::new() };
         let (mut slot, mut walk) = (Some(slot), 1);
         for _ in 0..MAX_CLOSINGS {
-            let ids = if asks {
-                missing.ids.clone()
-            } else {
-                Vec::new()
-            };
-            let walked = self.walk_closing(order, &end, ids, watch, counts).await;
+            let walked = self
+                .walk_closing(order, &whole.walk, ids.clone(), watch, counts)
+                .await;
             let (delta, tally) = match walked {
                 Ok(walked) => walked,
                 Err(error) if restarts(order, walk, &error, watch) => {
@@ -212,11 +236,12 @@ where
     async fn walk_closing(
         &self,
         order: &Order,
-        end: &FetchEnd,
+        whole: &Walked,
         missing: Vec<String>,
         watch: &impl Watch,
         counts: &mut Counts,
     ) -> Result<(S::Staged, Tally), WriteError> {
+        let end = &whole.end;
         let covered = self.sink.covered(&order.endpoint, &order.table.integration);
         let seen = covered.await.map_err(WriteError::Store)?.seen;
         let options = FetchOptions {
@@ -231,7 +256,11 @@ where
             // Not sent when there is no delta to walk.
             updated_after: updated_after.unwrap_or(UpdatedAfter::from_millis(0)),
         };
-        let request = Fetch::new(order.table.clone(), mode);
+        // Under the snapshot's own id: whoever compares the two later has to know which rows belong together.
+        let request = Fetch {
+            mode,
+            ..whole.fetch.clone()
+        };
         let mut tally = Tally::default();
         let events = closing(
             self.api.clone(),

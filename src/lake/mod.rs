@@ -16,6 +16,7 @@ pub mod store;
 mod committer;
 mod coverage;
 mod data_files;
+mod facts;
 mod form;
 mod group;
 mod lake_error;
@@ -39,6 +40,7 @@ mod writer;
 mod tests;
 
 pub use coverage::Coverage;
+pub use facts::{Circumstances, SnapshotFacts};
 pub use group::Receipt;
 pub use lake_error::LakeError;
 pub use log::{FileBounds, LiveFile};

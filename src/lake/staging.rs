@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::compute::{max, min};
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 
 use super::committer::Committer;
 use super::data_files::{Written, on_cpu};
@@ -13,10 +14,11 @@ use super::layout::Partition;
 use super::missing::{Missing, missing};
 use super::runs::{CONTEST_IDS, Contest, Sorted, decoded_bytes, repeated};
 use super::txns::TableTxns;
-use super::{Lake, LakeError};
+use super::{Circumstances, Lake, LakeError, SnapshotFacts};
 use crate::catalog::SystemColumn;
 use crate::decode::QuarantinedRow;
 use crate::fetch::{Fetch, FetchEnd, FetchMode};
+use crate::time::ObservedAt;
 
 /// Decoded rows of a delta that do not get a file of their own.
 const SHARED_BYTES: usize = 4 << 20;
@@ -32,6 +34,8 @@ pub struct Staging {
     schema: SchemaRef,
     /// As the fetch began: whoever moves them meanwhile supersedes it.
     start: TableTxns,
+    /// The first and the last observation so far.
+    observed: Option<(ObservedAt, ObservedAt)>,
     waiting: Vec<RecordBatch>,
     waiting_bytes: usize,
     runs: Vec<Run>,
@@ -58,6 +62,14 @@ impl Sealed {
                 missing(&self.committer, fence.start.key(), &self.ids, limit).await
             }
             _ => Ok(Missing::default()),
+        }
+    }
+
+    /// Takes note of what is written beside a snapshot. Means nothing for a delta.
+    pub fn note(&mut self, circumstances: Circumstances) {
+        let fence = self.finished.fence.as_mut();
+        if let Some(facts) = fence.and_then(|fence| fence.facts.as_mut()) {
+            *facts = facts.with(circumstances);
         }
     }
 
@@ -96,6 +108,7 @@ impl Staging {
             fetch,
             schema,
             start,
+            observed: None,
             waiting: Vec::new(),
             waiting_bytes: 0,
             runs: Vec::new(),
@@ -116,6 +129,7 @@ impl Staging {
         if self.waiting_bytes + bytes > self.lake.settings().run_bytes.get() {
             self.upload_run().await?;
         }
+        self.observe(&batch);
         self.waiting_bytes += bytes;
         self.waiting.push(batch);
         Ok(())
@@ -157,11 +171,15 @@ impl Staging {
         };
         // Before the bases move: afterwards nobody would ask Kombo for these rows again.
         self.upload_quarantine().await?;
+        let (first, last) = self.observed.unzip();
+        let replaces = self.committer.replaces();
         let fence = Fence {
             start: self.start,
             base: end.base,
             tiers: self.fetch.mode.moves().collect(),
-            seen: end.seen,
+            seen: last.map_or(end.seen, |last| last.max(end.seen)),
+            first: first.filter(|_| !replaces),
+            facts: replaces.then(|| SnapshotFacts::new(first.unwrap_or(end.seen))),
         };
         let finished = Finished {
             fence: Some(fence),
@@ -182,6 +200,22 @@ impl Staging {
     /// fetch brings there again. A crash after it is a finished commit whose answer nobody heard.
     pub async fn commit(self, end: FetchEnd) -> Result<Receipt, LakeError> {
         self.seal(end).await?.commit().await
+    }
+
+    fn observe(&mut self, batch: &RecordBatch) {
+        let times = batch.column(SystemColumn::FetchedAt.position());
+        let times = times.as_primitive::<TimestampMicrosecondType>();
+        let range = min(times).zip(max(times));
+        let Some((first, last)) = range.map(|(first, last)| {
+            (
+                ObservedAt::from_micros(first),
+                ObservedAt::from_micros(last),
+            )
+        }) else {
+            return;
+        };
+        let (before_first, before_last) = self.observed.unwrap_or((first, last));
+        self.observed = Some((first.min(before_first), last.max(before_last)));
     }
 
     /// Rows of another integration must not get under this one's key, whoever mixed them up.

@@ -76,6 +76,7 @@ where
             mode: next_mode(coverage, endpoint, self.now_ms, work.kind),
             lane: work.lane,
             coverage: *coverage,
+            announced: self.fetching.notified_at.clone(),
         };
         self.ingest
             .run(order, slot, self)

@@ -1,5 +1,6 @@
 //! Tables brought into a sink in memory from a Kombo of a handful of rows, in paused time.
 
+mod evidence;
 mod interleavings;
 mod paging;
 mod suppression;
@@ -13,7 +14,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 use kombo_source::fetch::{Counts, FetchMode, Lane};
 use kombo_source::ingest::{Done, Ingest, IngestError, IngestSettings, Order, next_mode};
 use kombo_source::lake::Coverage;
-use kombo_source::plan::Kind;
+use kombo_source::plan::{Announced, Kind};
 use kombo_source::time::Tier;
 
 use crate::support::memory_sink::MemorySink;
@@ -64,12 +65,22 @@ async fn run_tier(writer: &Writer, tier: Tier) -> Result<Done, IngestError> {
 }
 
 async fn fetch(writer: &Writer, mode: FetchMode, coverage: Coverage) -> Result<Done, IngestError> {
+    fetch_announced(writer, mode, coverage, Announced::default()).await
+}
+
+async fn fetch_announced(
+    writer: &Writer,
+    mode: FetchMode,
+    coverage: Coverage,
+    announced: Announced,
+) -> Result<Done, IngestError> {
     let order = Order {
         table: table(),
         endpoint: tags(),
         mode,
         lane: Lane::Notified,
         coverage,
+        announced,
     };
     let result = writer.run(order, (), &Unwatched).await;
     let counts = match &result {

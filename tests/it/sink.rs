@@ -203,6 +203,10 @@ async fn whoever_is_later_is_superseded<S: Sink>(sink: &S) {
         .unwrap();
     assert_eq!(covered.marks.deltas, Some(seen));
     assert_eq!(second.commit().await.unwrap(), Receipt::Superseded);
+    let not_later = stage(seen.as_micros()).await;
+    assert_eq!(not_later.commit().await.unwrap(), Receipt::Superseded);
+    let after = sink.covered(endpoint(), &table().integration).await;
+    assert_eq!(after.unwrap(), covered, "nothing of it is there");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::support::*;
 use crate::lake::store::LakeStore;
-use crate::lake::{Advance, Lake, Marks, Missing, Part, Receipt};
+use crate::lake::{Advance, Circumstances, Lake, Marks, Missing, Part, Receipt, SnapshotFacts};
 use crate::time::{Base, Bases, ObservedAt, Tier};
 
 async fn staged_without_commit(lake: &Lake, rows: &[&[Row]], limit: usize) -> Missing {
@@ -159,10 +159,10 @@ async fn bases_do_not_move_on_a_table_that_somebody_committed_to_meanwhile() {
             .await
             .expect("read")
     };
-    for overtaking in [delta("a"), snapshot("a")] {
-        run(&one, &delta("a"), &[&[("1", 10, 1)]], end(50, 10)).await;
+    for (overtaking, at) in [(delta("a"), 10), (snapshot("a"), 20)] {
+        run(&one, &delta("a"), &[&[("1", at, 1)]], end(50, at)).await;
         let advance = advance("a", &[(Tier::Ordinary, 90)], coverage().await.marks);
-        run(&other, &overtaking, &[&[("1", 5, 2)]], end(40, 5)).await;
+        run(&other, &overtaking, &[&[("1", at + 5, 2)]], end(40, at + 5)).await;
         one.advance(&tags(), &[advance]).await.expect("left out");
         assert_eq!(
             coverage().await.bases.get(Tier::Ordinary),
@@ -206,4 +206,86 @@ async fn a_delta_under_way_is_superseded_by_bases_that_move() {
     lake.advance(&tags(), &[advance]).await.expect("written");
     let receipt = staging.commit(end(50, 10)).await.expect("an answer");
     assert_eq!(receipt, Receipt::Superseded);
+}
+
+async fn facts(store: &LakeStore, name: &str) -> Option<SnapshotFacts> {
+    let lake = lake(store, &settings()).await;
+    let table = lake.endpoint_table(&tags(), Part::Snapshots).await;
+    let state = table.expect("open").refreshed().await.expect("read");
+    SnapshotFacts::of(&integration(name).key(), |app| state.txn(app))
+}
+
+#[tokio::test]
+async fn a_snapshot_says_since_when_it_was_observed_and_on_what_it_was_ordered() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &tiny_runs()).await;
+    assert_eq!(facts(&store, "a").await, None);
+    let pages: [&[Row]; 2] = [&[("1", 12, 1), ("2", 10, 1)], &[("3", 13, 1)]];
+    let circumstances = Circumstances {
+        prior: Some(Base::from_millis(7)),
+        announced_ms: Some(8),
+    };
+    let fetch = snapshot("a");
+    let mut staging = lake.begin(&fetch, &tags()).await.expect("begins");
+    for rows in pages {
+        let rows = batch(&tags(), &fetch, rows);
+        staging.push(rows).await.expect("pushed");
+    }
+    let mut sealed = staging.seal(end(9, 13)).await.expect("sealed");
+    sealed.note(circumstances);
+    sealed.commit().await.expect("committed");
+    let told = SnapshotFacts {
+        since: ObservedAt::from_micros(10),
+        prior: circumstances.prior,
+        announced_ms: circumstances.announced_ms,
+    };
+    assert_eq!(facts(&store, "a").await, Some(told));
+
+    run(&lake, &snapshot("a"), &[], end(10, 20)).await;
+    let untold = SnapshotFacts {
+        since: ObservedAt::from_micros(20),
+        prior: None,
+        announced_ms: None,
+    };
+    assert_eq!(facts(&store, "a").await, Some(untold), "it has no rows");
+    run(&lake, &delta("a"), &[&[("1", 30, 1)]], end(11, 30)).await;
+    assert_eq!(facts(&store, "a").await, Some(untold));
+    assert_eq!(facts(&store, "b").await, None);
+}
+
+#[tokio::test]
+async fn a_delta_of_which_a_row_is_not_later_than_what_the_table_has_is_superseded() {
+    for rows in [&[("1", 20, 2)][..], &[("1", 21, 2), ("2", 19, 2)]] {
+        for settings in [settings(), tiny_runs()] {
+            let store = LakeStore::memory();
+            let lake = lake(&store, &settings).await;
+            run(&lake, &delta("a"), &[&[("1", 10, 1)]], end(1, 20)).await;
+            let pages: Vec<&[Row]> = rows.chunks(1).collect();
+            let receipt = run(&lake, &delta("a"), &pages, end(2, 21)).await;
+            assert_eq!(receipt, Receipt::Superseded, "{rows:?}");
+            let kept = rows_of("a", &[("1", 10, 1)]);
+            assert_eq!(stored(&store, Part::Deltas).await, kept);
+            let receipt = run(&lake, &delta("a"), &[&[("1", 21, 2)]], end(2, 21)).await;
+            assert!(matches!(receipt, Receipt::Committed { .. }), "{receipt:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_may_hold_older_observations_than_the_one_before() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    run(&lake, &snapshot("a"), &[&[("1", 20, 1)]], end(1, 20)).await;
+    let receipt = run(&lake, &snapshot("a"), &[&[("1", 10, 2)]], end(2, 10)).await;
+    assert!(matches!(receipt, Receipt::Committed { .. }), "{receipt:?}");
+}
+
+#[tokio::test]
+async fn what_is_stored_as_seen_is_never_before_a_row() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    run(&lake, &delta("a"), &[&[("1", 30, 1)]], end(1, 20)).await;
+    let coverage = lake.coverage(&tags(), &integration("a")).await;
+    let seen = coverage.expect("read").marks.deltas;
+    assert_eq!(seen, Some(ObservedAt::from_micros(30)));
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kombo_source::fetch::Lane;
 use kombo_source::ingest::{Done, Ending, Ingest, IngestSettings, Order, next_mode};
 use kombo_source::lake::{Lake, LakeSettings, Part};
-use kombo_source::plan::Kind;
+use kombo_source::plan::{Announced, Kind};
 use kombo_source::time::{SystemClock, Tier};
 
 use crate::support::memory_world::Unwatched;
@@ -49,6 +49,7 @@ impl Setup {
             endpoint: tags(),
             lane: Lane::Snapshot,
             coverage,
+            announced: Announced::default(),
         };
         self.ingest.run(order, (), &Unwatched).await.unwrap()
     }

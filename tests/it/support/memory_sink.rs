@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
 use futures_util::{Stream, StreamExt};
 use kombo_source::catalog::Endpoint;
 use kombo_source::fetch::{Fetch, FetchEnd, FetchMode};
 use kombo_source::ids::{IntegrationId, TableId};
-use kombo_source::lake::{Advance, Coverage, LakeError, Marks, Missing, Receipt};
+use kombo_source::lake::{Advance, Circumstances, Coverage, LakeError, Marks, Missing, Receipt};
 use kombo_source::sink::{Sink, Staged, WriteError};
 use kombo_source::stream::{FetchError, FetchEvent};
 use kombo_source::time::{Bases, ObservedAt, Tier};
@@ -32,6 +33,8 @@ struct Kept {
     /// Those written with deltas: what fences them.
     delta_bases: Bases,
     snapshot: Vec<RecordBatch>,
+    /// Of the snapshot.
+    circumstances: Circumstances,
     deltas: Vec<RecordBatch>,
 }
 
@@ -43,6 +46,7 @@ pub(crate) struct MemoryStaged {
     start: Start,
     batches: Vec<RecordBatch>,
     end: FetchEnd,
+    circumstances: Circumstances,
 }
 
 type Start = (Option<ObservedAt>, Bases);
@@ -91,6 +95,11 @@ impl MemorySink {
     /// Returns the batches of the snapshot alone.
     pub(crate) fn snapshot(&self, table: &TableId) -> Vec<RecordBatch> {
         self.kept(table).snapshot
+    }
+
+    /// Returns what the snapshot was ordered on.
+    pub(crate) fn circumstances(&self, table: &TableId) -> Circumstances {
+        self.kept(table).circumstances
     }
 
     fn tables(&self) -> MutexGuard<'_, HashMap<TableId, Kept>> {
@@ -144,6 +153,7 @@ impl Sink for MemorySink {
                         start,
                         batches,
                         end,
+                        circumstances: Circumstances::default(),
                     });
                 }
                 _ => {}
@@ -198,6 +208,10 @@ impl Staged for MemoryStaged {
         })
     }
 
+    fn note(&mut self, circumstances: Circumstances) {
+        self.circumstances = circumstances;
+    }
+
     async fn commit(self) -> Result<Receipt, LakeError> {
         self.sink.up_to(60).await;
         sleep(match self.fetch.mode {
@@ -205,7 +219,7 @@ impl Staged for MemoryStaged {
             FetchMode::Delta { .. } => self.sink.delta_wait,
         })
         .await;
-        if self.sink.start(&self.fetch) != self.start {
+        if self.sink.start(&self.fetch) != self.start || !self.is_later() {
             return Ok(Receipt::Superseded);
         }
         let rows = ids(&self.batches).len() as u64;
@@ -221,6 +235,7 @@ impl Staged for MemoryStaged {
         let mark = match mode {
             FetchMode::Snapshot => {
                 kept.snapshot = self.batches;
+                kept.circumstances = self.circumstances;
                 *snapshot_base = (*snapshot_base).max(end.base);
                 snapshots
             }
@@ -249,6 +264,23 @@ impl Staged for MemoryStaged {
             seen: moved,
         })
     }
+}
+
+impl MemoryStaged {
+    /// Rows of a delta are later than all that came before.
+    fn is_later(&self) -> bool {
+        let (seen, _) = self.start;
+        let first = observations(&self.batches).min();
+        self.fetch.mode == FetchMode::Snapshot || first.is_none_or(|first| Some(first) > seen)
+    }
+}
+
+fn observations(batches: &[RecordBatch]) -> impl Iterator<Item = ObservedAt> {
+    batches.iter().flat_map(|batch| {
+        let times = batch.column_by_name("_fetched_at").unwrap();
+        let times = times.as_primitive::<TimestampMicrosecondType>();
+        times.values().iter().map(|at| ObservedAt::from_micros(*at))
+    })
 }
 
 fn ids(batches: &[RecordBatch]) -> BTreeSet<String> {
