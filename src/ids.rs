@@ -201,6 +201,14 @@ impl EndpointName {
         Self(format!("{category}/{endpoint}").into())
     }
 
+    /// Reads a name that the lake holds. `None` for a text without a category and a name.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Option<Self> {
+        let (category, endpoint) = text.split_once('/')?;
+        let category = Category::from_name(category)?;
+        (!endpoint.is_empty()).then(|| Self::new(category, endpoint))
+    }
+
     /// Returns `category/endpoint`.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -312,6 +320,15 @@ mod tests {
             "a-0123456789abcdeg",
         ] {
             assert_eq!(IntegrationKey::from_stored(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_has_a_category_and_a_name() {
+        let name = EndpointName::from_stored("ats/applications").expect("a name");
+        assert_eq!(name.table_name(), "ats_applications");
+        for other in ["", "ats", "ats/", "/applications", "crm/contacts"] {
+            assert_eq!(EndpointName::from_stored(other), None, "{other:?}");
         }
     }
 

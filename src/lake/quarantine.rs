@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
 
 use super::group::{Finished, Rows};
 use super::layout::{DeltaTable, Partition};
+use super::own_columns::{text_field, texts, time_field, times};
 use super::{Lake, LakeError};
 use crate::decode::QuarantinedRow;
 use crate::fetch::Fetch;
@@ -34,38 +35,28 @@ impl Lake {
 
 /// Returns the columns of `kombo_quarantine`.
 pub(super) fn schema() -> SchemaRef {
-    let text = |name: &str| Field::new(name, DataType::Utf8, false);
-    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     Arc::new(Schema::new(vec![
-        text("integration_key"),
-        text("_integration_id"),
-        text("endpoint"),
-        Field::new("_fetched_at", time, false),
-        text("_fetch_id"),
-        text("reason"),
-        text("row"),
+        text_field("integration_key"),
+        text_field("_integration_id"),
+        text_field("endpoint"),
+        time_field("_fetched_at", false),
+        text_field("_fetch_id"),
+        text_field("reason"),
+        text_field("row"),
     ]))
 }
 
 fn batch(fetch: &Fetch, rows: &[QuarantinedRow]) -> RecordBatch {
-    let text = |value: &dyn Fn(&QuarantinedRow) -> String| -> ArrayRef {
-        Arc::new(
-            rows.iter()
-                .map(|row| Some(value(row)))
-                .collect::<StringArray>(),
-        )
-    };
-    let times = rows.iter().map(|row| row.observed_at.as_micros());
-    let times = TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC");
     let table = &fetch.table;
+    let same = |value: &str| texts(rows.iter().map(|_| value));
     let columns = vec![
-        text(&|_| table.integration.key().to_string()),
-        text(&|_| table.integration.to_string()),
-        text(&|_| table.endpoint.to_string()),
-        Arc::new(times),
-        text(&|_| fetch.id.to_string()),
-        text(&|row| row.reason.to_owned()),
-        text(&|row| row.raw.clone()),
+        same(table.integration.key().as_str()),
+        same(table.integration.as_str()),
+        same(table.endpoint.as_str()),
+        times(rows.iter().map(|row| Some(row.observed_at.as_micros()))),
+        same(fetch.id.as_str()),
+        texts(rows.iter().map(|row| row.reason)),
+        texts(rows.iter().map(|row| &row.raw)),
     ];
     RecordBatch::try_new(schema(), columns).expect("the columns are those of the schema")
 }

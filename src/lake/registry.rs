@@ -1,24 +1,16 @@
 //! `kombo_integrations`: which integrations the lake has rows of. Analysts join on it, a restarted service starts from it.
 //!
-//! It is small, so a change writes it whole: one file, one row per integration, whoever changes it.
+//! One row per integration, in a [`SmallTable`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray,
-    new_null_array,
-};
-use arrow::compute::{concat_batches, filter_record_batch};
-use arrow::datatypes::{
-    DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
-};
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{Schema, SchemaRef};
 
-use super::committer::Committer;
-use super::lake_error::{DECODING, ENCODING};
-use super::layout::{DeltaTable, Partition};
-use super::log::{CommitOutcome, Entry, LogState, RemoveFile};
-use super::writer::read;
+use super::layout::DeltaTable;
+use super::own_columns::{text_column, text_field, texts, time_column, time_field, times};
+use super::small_table::SmallTable;
 use super::{Lake, LakeError};
 use crate::ids::{Category, IntegrationId};
 
@@ -37,36 +29,21 @@ pub struct Registration {
     pub since_ms: i64,
 }
 
+/// The column that tells rows apart.
+const KEY: [&str; 1] = ["integration_key"];
+
 /// By key, as the column has it.
 type Registered = BTreeMap<String, Registration>;
 
 impl Lake {
     /// Writes down integrations, new ones and changes. A key that exists with another id is refused.
     pub async fn register(&self, integrations: &[Registration]) -> Result<(), LakeError> {
-        let committer = self.committer(DeltaTable::Integrations, &schema()).await?;
-        let mut state = committer.refreshed().await?;
-        loop {
-            let stored = read_all(&committer, &state).await?;
-            let changed = changed(&stored, integrations)?;
-            if changed.is_empty() {
-                return Ok(());
-            }
-            let batch = rewritten(&stored, &changed)?;
-            let written = committer.files.write_batch(batch, Partition::Whole).await?;
-            let live = committer.live(&state).await?;
-            let entry = Entry {
-                operation: "REGISTER",
-                adds: written.into_iter().map(|file| file.add).collect(),
-                removes: live.iter().map(|file| RemoveFile::from(&**file)).collect(),
-                ..Entry::default()
-            };
-            // Lost: another process registered something. Both its rows and ours have to be in the next attempt.
-            match committer.log.commit(&state, entry).await {
-                Ok(CommitOutcome::Committed { .. }) => return Ok(()),
-                Ok(CommitOutcome::Lost { state: newer }) => state = newer,
-                Err(error) => return Err(committer.log_error(error)),
-            }
-        }
+        let table = self.registry().await?;
+        let change = |stored: &[RecordBatch]| {
+            let changed = changed(stored, integrations)?;
+            Ok((!changed.is_empty()).then(|| batch(&changed)))
+        };
+        table.rewrite(change).await
     }
 
     /// Returns every integration the lake knows, by key. Creates nothing.
@@ -74,29 +51,18 @@ impl Lake {
         if !self.exists(&DeltaTable::Integrations).await? {
             return Ok(Vec::new());
         }
-        let committer = self.committer(DeltaTable::Integrations, &schema()).await?;
-        let state = committer.refreshed().await?;
-        let stored = read_all(&committer, &state).await?;
+        let stored = self.registry().await?.rows().await?;
         Ok(stored
             .iter()
             .flat_map(registrations)
             .map(|(_, row)| row)
             .collect())
     }
-}
 
-async fn read_all(
-    committer: &Committer,
-    state: &Arc<LogState>,
-) -> Result<Vec<RecordBatch>, LakeError> {
-    let mut batches = Vec::new();
-    for file in committer.live(state).await? {
-        let bytes = committer.files.read(&file.path).await?;
-        for batch in read(bytes, &[])? {
-            batches.push(batch?);
-        }
+    async fn registry(&self) -> Result<SmallTable, LakeError> {
+        let table = DeltaTable::Integrations;
+        self.small_table(table, &schema(), &KEY, "REGISTER").await
     }
-    Ok(batches)
 }
 
 /// Picks out what is new or differs from what is stored.
@@ -124,88 +90,37 @@ fn changed(stored: &[RecordBatch], integrations: &[Registration]) -> Result<Regi
     Ok(changed)
 }
 
-/// Puts changed rows in the place of the stored ones. Rows and columns of a newer build pass through as they are.
-fn rewritten(stored: &[RecordBatch], changed: &Registered) -> Result<RecordBatch, LakeError> {
-    let ours = batch(changed);
-    let mut kept = Vec::new();
-    for batch in stored {
-        let keys = batch
-            .column_by_name("integration_key")
-            .ok_or(DECODING)?
-            .as_string::<i32>();
-        let stays: BooleanArray = (0..keys.len())
-            .map(|row| Some(!changed.contains_key(keys.value(row))))
-            .collect();
-        kept.push(filter_record_batch(batch, &stays).map_err(|_| ENCODING)?);
-    }
-    kept.push(ours);
-    let mut fields: Vec<FieldRef> = schema().fields().to_vec();
-    for field in kept
-        .iter()
-        .flat_map(|batch| batch.schema().fields().to_vec())
-    {
-        if !fields.iter().any(|known| known.name() == field.name()) {
-            fields.push(Arc::new(field.as_ref().clone().with_nullable(true)));
-        }
-    }
-    let schema = Arc::new(Schema::new(fields));
-    let aligned: Vec<RecordBatch> = kept
-        .iter()
-        .map(|batch| aligned(batch, &schema))
-        .collect::<Result<_, _>>()?;
-    concat_batches(&schema, &aligned).map_err(|_| ENCODING)
-}
-
-fn aligned(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, LakeError> {
-    let columns = schema.fields().iter().map(|field| {
-        batch
-            .column_by_name(field.name())
-            .cloned()
-            .unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
-    });
-    RecordBatch::try_new(Arc::clone(schema), columns.collect()).map_err(|_| ENCODING)
-}
-
 /// Returns the columns of `kombo_integrations`.
 pub(super) fn schema() -> SchemaRef {
-    let text = |name: &str| Field::new(name, DataType::Utf8, false);
-    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     Arc::new(Schema::new(vec![
-        text("integration_key"),
-        text("_integration_id"),
-        text("tool"),
-        text("category"),
-        text("origin"),
-        text("state"),
-        Field::new("since", time, false),
+        text_field("integration_key"),
+        text_field("_integration_id"),
+        text_field("tool"),
+        text_field("category"),
+        text_field("origin"),
+        text_field("state"),
+        time_field("since", false),
     ]))
 }
 
 fn batch(registered: &Registered) -> RecordBatch {
     let rows = || registered.values();
-    let text = |value: &dyn Fn(&Registration) -> String| -> ArrayRef {
-        Arc::new(rows().map(|row| Some(value(row))).collect::<StringArray>())
-    };
-    let since = TimestampMicrosecondArray::from_iter_values(rows().map(|row| row.since_ms * 1000));
-    let keys: StringArray = registered.keys().map(Some).collect();
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(keys),
-        text(&|row| row.integration.to_string()),
-        text(&|row| row.integration.tool().to_owned()),
-        text(&|row| row.category.to_string()),
-        text(&|row| row.origin.clone()),
-        text(&|row| row.state.clone()),
-        Arc::new(since.with_timezone("UTC")),
+        texts(registered.keys()),
+        texts(rows().map(|row| row.integration.as_str())),
+        texts(rows().map(|row| row.integration.tool())),
+        texts(rows().map(|row| row.category.as_str())),
+        texts(rows().map(|row| &row.origin)),
+        texts(rows().map(|row| &row.state)),
+        times(rows().map(|row| Some(row.since_ms * 1000))),
     ];
     RecordBatch::try_new(schema(), columns).expect("the columns are those of the schema")
 }
 
 /// Reads rows by name. A row of a category that this build does not know is none of ours.
 fn registrations(batch: &RecordBatch) -> Registered {
-    let text = |name: &str| batch.column_by_name(name).map(AsArray::as_string::<i32>);
-    let since = batch
-        .column_by_name("since")
-        .map(AsArray::as_primitive::<TimestampMicrosecondType>);
+    let text = |name: &str| text_column(batch, name);
+    let since = time_column(batch, "since");
     let (Some(keys), Some(ids), Some(categories), Some(origins), Some(states), Some(since)) = (
         text("integration_key"),
         text("_integration_id"),
@@ -232,6 +147,10 @@ fn registrations(batch: &RecordBatch) -> Registered {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::{AsArray, StringArray};
+    use arrow::datatypes::{DataType, Field, FieldRef};
+
+    use super::super::small_table::rewritten;
     use super::*;
 
     fn registration(id: &str) -> Registration {
@@ -275,7 +194,8 @@ mod tests {
         let newer = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("rows");
 
         let changed = changed(std::slice::from_ref(&newer), &[registration("tool:b")]);
-        let written = rewritten(&[newer], &changed.expect("no clash")).expect("rows");
+        let changed = batch(&changed.expect("no clash"));
+        let written = rewritten(&[newer], changed, &KEY).expect("rows");
         assert_eq!(written.num_rows(), 2);
         let text = |name: &str, row: usize| {
             let column = written.column_by_name(name).expect("kept");

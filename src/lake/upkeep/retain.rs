@@ -8,20 +8,18 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::AsArray;
-
 use super::exchange::{EntryForm, Exchange, exchange};
 use super::sift::{Leaving, Sifted, sift};
 use super::{Left, TableUpkeep};
 use crate::catalog::Endpoint;
+use crate::fold::guard::HoldState;
 use crate::ids::IntegrationKey;
 use crate::lake::committer::Committer;
 use crate::lake::data_files::on_cpu;
-use crate::lake::layout::{DeltaTable, ObjectKey, Partition};
+use crate::lake::layout::{ObjectKey, Partition};
 use crate::lake::log::{LiveFile, LogState};
 use crate::lake::txns::{app_id, key_of};
-use crate::lake::writer::read;
-use crate::lake::{Lake, LakeError, Part, own};
+use crate::lake::{Lake, LakeError, Part, SnapshotFacts};
 use crate::time::parse_date;
 
 /// A file is written again when at least one in so many of its rows leaves it.
@@ -52,11 +50,11 @@ struct Facts {
 
 impl Facts {
     fn read(key: &IntegrationKey, snapshots: &LogState, current: &LogState) -> Option<Self> {
-        let full = |name| snapshots.txn(&app_id(key, name));
+        let facts = SnapshotFacts::of(key, |app| snapshots.txn(app))?;
         let folded = |name| current.txn(&app_id(key, name));
         Some(Self {
-            since_us: full("since")?,
-            seen_us: full("seen")?,
+            since_us: facts.since.as_micros(),
+            seen_us: snapshots.txn(&app_id(key, "seen"))?,
             snapshot_us: folded("snapshot")?,
             folded_us: folded("folded")?,
         })
@@ -77,7 +75,7 @@ impl Facts {
 pub(super) async fn leaving(
     lake: &Lake,
     endpoint: &Arc<Endpoint>,
-    held: &HashSet<String>,
+    held: &HashSet<IntegrationKey>,
     before_ms: i64,
 ) -> Result<Leaving, LakeError> {
     let mut leaving = Leaving::default();
@@ -89,7 +87,7 @@ pub(super) async fn leaving(
     let (snapshots, current) = (snapshots.refreshed().await?, current.refreshed().await?);
     let before_us = before_ms.saturating_mul(1000);
     for (app, _) in current.txns() {
-        let Some(key) = key_of(app).filter(|key| !held.contains(key.as_str())) else {
+        let Some(key) = key_of(app).filter(|key| !held.contains(key)) else {
             continue;
         };
         let facts = Facts::read(&key, &snapshots, &current);
@@ -101,28 +99,10 @@ pub(super) async fn leaving(
 }
 
 /// Returns the keys of integrations of which something is held back.
-pub(super) async fn held(lake: &Lake) -> Result<HashSet<String>, LakeError> {
-    let mut held = HashSet::new();
-    let Some(table) = lake.own_table(&DeltaTable::Holds).await? else {
-        return Ok(held);
-    };
-    let state = table.refreshed().await?;
-    for file in table.live(&state).await? {
-        let bytes = table.files.read(&file.path).await?;
-        for batch in read(bytes, &[own::KEY, own::STATE])? {
-            let batch = batch?;
-            let text = |name: &str| batch.column_by_name(name)?.as_string_opt::<i32>();
-            let (Some(keys), Some(states)) = (text(own::KEY), text(own::STATE)) else {
-                continue;
-            };
-            let held_rows = keys
-                .iter()
-                .zip(states)
-                .filter(|row| row.1 == Some(own::HELD));
-            held.extend(held_rows.filter_map(|(key, _)| Some(key?.to_owned())));
-        }
-    }
-    Ok(held)
+pub(super) async fn held(lake: &Lake) -> Result<HashSet<IntegrationKey>, LakeError> {
+    let holds = lake.holds().await?.into_iter();
+    let held = holds.filter(|hold| hold.state == HoldState::Held);
+    Ok(held.map(|hold| hold.integration.key()).collect())
 }
 
 /// Lets rows leave a table of `deltas`. Files of days that are not over since long are not looked at: no row in them is

@@ -13,7 +13,7 @@ use super::super::support::*;
 use crate::lake::data_files::Written;
 use crate::lake::layout::{DeltaTable, Partition};
 use crate::lake::log::{CommitOutcome, Entry};
-use crate::lake::{Lake, LiveFile, Part, own};
+use crate::lake::{Lake, LiveFile, Part, drift, holds, quarantine};
 
 /// Says what a fold says: the live snapshot of an integration, begun at an instant, is folded, and deltas up to another.
 pub(super) async fn say_folded(lake: &Lake, name: &str, since_us: i64, folded_us: i64) {
@@ -48,9 +48,9 @@ async fn commit(lake: &Lake, part: Part, txns: Vec<(String, i64)>) {
 /// Puts a file into one of the lake's own tables, with a row for each of these integrations.
 pub(super) async fn put_own(lake: &Lake, table: &DeltaTable, names: &[&str], day: i32) {
     let schema = match table {
-        DeltaTable::Drift => own::drift_schema(),
-        DeltaTable::Holds => own::holds_schema(),
-        _ => crate::lake::quarantine::schema(),
+        DeltaTable::Drift => drift::schema(),
+        DeltaTable::Holds => holds::schema(),
+        _ => quarantine::schema(),
     };
     let columns = schema
         .fields()
@@ -81,8 +81,10 @@ fn values(field: &Field, names: &[&str], day: i32) -> ArrayRef {
     match field.data_type() {
         DataType::Utf8 => Arc::new(StringArray::from_iter_values(names.iter().map(|name| {
             match field.name().as_str() {
-                own::KEY => integration(name).key().to_string(),
-                own::STATE => own::HELD.to_owned(),
+                "integration_key" => integration(name).key().to_string(),
+                "state" => "held".to_owned(),
+                "cause" => "mass_delete".to_owned(),
+                "endpoint" => tags().name().to_string(),
                 _ => integration(name).to_string(),
             }
         }))),

@@ -1,0 +1,155 @@
+//! How much of a table was right when it was last compared with a full fetch.
+//!
+//! The log of `kombo_drift` says it, without a row being read: `kombo/<integration_key>/<table name>/compared` is the
+//! `seen` of the snapshot compared, in microseconds; `…/rows` and `…/drifted` are its counts. They are committed in the
+//! entry that adds the drifted rows. `compared` only grows; the counts are those of that comparison, and go with it.
+
+use std::collections::HashMap;
+
+use super::drift::Compared;
+use super::layout::DeltaTable;
+use super::log::LogState;
+use super::{Lake, LakeError};
+use crate::ids::IntegrationKey;
+use crate::time::ObservedAt;
+
+/// How much of a table was right when it was last compared with a full fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Completeness {
+    /// The snapshot it was compared with: the `seen` of its commit.
+    pub compared: ObservedAt,
+    /// Rows compared.
+    pub rows: u64,
+    /// Rows that drifted.
+    pub drifted: u64,
+}
+
+/// A table, as the transactions name it: whose, and the name of its folder.
+pub type ComparedTable = (IntegrationKey, String);
+
+impl Completeness {
+    /// Returns the share of rows that were right, from 0 to 1; 1 without rows.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a share of rows, for people")]
+        let share = |part: u64, all: u64| part as f64 / all as f64;
+        match self.drifted {
+            0 => 1.0,
+            // Rows that were gone are not among those compared.
+            drifted => 1.0 - share(drifted, self.rows.max(drifted)),
+        }
+    }
+}
+
+impl Lake {
+    /// Returns, for each table that was ever compared, its last comparison. Reads no rows and creates nothing.
+    pub async fn completeness(&self) -> Result<HashMap<ComparedTable, Completeness>, LakeError> {
+        if !self.exists(&DeltaTable::Drift).await? {
+            return Ok(HashMap::new());
+        }
+        let state = self.drift_table().await?.refreshed().await?;
+        let compared = state.txns().filter_map(|(app_id, seen)| {
+            let (key, table) = table_of(app_id)?;
+            let count = |what| {
+                let count = state
+                    .txn(&app_id_of(&key, &table, what))
+                    .unwrap_or_default();
+                u64::try_from(count).unwrap_or_default()
+            };
+            let completeness = Completeness {
+                compared: ObservedAt::from_micros(seen),
+                rows: count(ROWS),
+                drifted: count(DRIFTED),
+            };
+            Some(((key, table), completeness))
+        });
+        Ok(compared.collect())
+    }
+}
+
+/// Up to which snapshot each table is compared, as of a state and then with what is about to be committed.
+pub(super) struct Standings<'a> {
+    state: &'a LogState,
+    moved: HashMap<String, i64>,
+}
+
+impl<'a> Standings<'a> {
+    /// Begins with what the log says.
+    pub(super) fn of(state: &'a LogState) -> Self {
+        Self {
+            state,
+            moved: HashMap::new(),
+        }
+    }
+
+    /// Returns what to write for a comparison; nothing when the table is compared up to that snapshot already.
+    pub(super) fn advance(&mut self, one: &Compared) -> Vec<(String, i64)> {
+        let (key, table) = (one.integration.key(), one.endpoint.table_name());
+        let app_id = |what| app_id_of(&key, &table, what);
+        let (compared, snapshot) = (app_id(COMPARED), one.snapshot.as_micros());
+        let moved = self.moved.get(&compared).copied();
+        let stands = moved.or_else(|| self.state.txn(&compared));
+        if stands.is_some_and(|stands| stands >= snapshot) {
+            return Vec::new();
+        }
+        self.moved.insert(compared.clone(), snapshot);
+        let count = |count| i64::try_from(count).unwrap_or(i64::MAX);
+        vec![
+            (compared, snapshot),
+            (app_id(ROWS), count(one.rows)),
+            (app_id(DRIFTED), count(one.drifted)),
+        ]
+    }
+}
+
+const COMPARED: &str = "compared";
+const ROWS: &str = "rows";
+const DRIFTED: &str = "drifted";
+
+fn app_id_of(key: &IntegrationKey, table: &str, what: &str) -> String {
+    format!("kombo/{key}/{table}/{what}")
+}
+
+/// Returns the table that a comparison is of; `None` for other transactions.
+fn table_of(app_id: &str) -> Option<ComparedTable> {
+    let (key, rest) = app_id.strip_prefix("kombo/")?.split_once('/')?;
+    let (table, what) = rest.split_once('/')?;
+    let key = IntegrationKey::from_stored(key)?;
+    (what == COMPARED).then(|| (key, table.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_never_below_nothing() {
+        let share = |rows, drifted| {
+            let compared = ObservedAt::from_micros(1);
+            Completeness {
+                compared,
+                rows,
+                drifted,
+            }
+            .share()
+        };
+        assert_eq!([share(0, 0), share(4, 1), share(0, 3)], [1.0, 0.75, 0.0]);
+        assert_eq!(share(2, 5), 0.0, "rows that were gone are not compared");
+    }
+
+    #[test]
+    fn only_a_comparison_names_a_table() {
+        let key = crate::ids::IntegrationId::new("tool:a")
+            .expect("an id")
+            .key();
+        let app_id = app_id_of(&key, "ats_tags", COMPARED);
+        assert_eq!(app_id, format!("kombo/{key}/ats_tags/compared"));
+        assert_eq!(
+            table_of(&app_id),
+            Some((key.clone(), "ats_tags".to_owned()))
+        );
+        assert_eq!(table_of(&app_id_of(&key, "ats_tags", ROWS)), None);
+        assert_eq!(table_of(&format!("kombo/{key}/seen")), None);
+        assert_eq!(table_of("other/app"), None);
+    }
+}
