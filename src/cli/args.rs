@@ -19,7 +19,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 pub use explain::ExplainArgs;
-pub use lake::{FilesArgs, FilesPart, StatusArgs, UpkeepArgs};
+pub use lake::{FilesArgs, FilesPart, PurgeArgs, StatusArgs, UpkeepArgs};
 pub use run::RunArgs;
 pub use settings::SettingsArgs;
 pub use twin_life::TwinLifeArgs;
@@ -150,8 +150,10 @@ Examples:
     Files(FilesArgs),
     /// Say how fresh each table is, and which are late
     Status(StatusArgs),
-    /// Merge small files, delete what nothing names any more, cut the logs short
+    /// Let old changes go, merge small files, delete what nothing names any more, cut the logs short
     Upkeep(UpkeepArgs),
+    /// Take the rows of deleted integrations out of the lake
+    Purge(PurgeArgs),
     /// Print a Grafana dashboard of what the service measures
     #[command(after_help = "\
 Example:

@@ -14,6 +14,7 @@ mod files;
 mod logs;
 mod plan;
 mod progress;
+mod purge;
 mod queries;
 mod report;
 mod run;
@@ -116,6 +117,10 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
         Verb::Upkeep(args) => {
             let session = session(&global, args.lake.overrides(), &catalog)?;
             interruptible(upkeep::run(&args, &session, &catalog)).await?
+        }
+        Verb::Purge(args) => {
+            let session = session(&global, args.lake.overrides(), &catalog)?;
+            interruptible(purge::run(&args, &session, &catalog)).await?
         }
         Verb::Twin(args) => {
             twin::run(&args, &catalog, interrupted()).await?;

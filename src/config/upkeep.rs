@@ -36,6 +36,8 @@ pub struct UpkeepSettings {
     pub drift_retention_secs: NonZeroU64,
     /// From how many delta files of one day on they are rewritten as one.
     pub compact_files: NonZeroU32,
+    /// Whether rows of an integration leave 14 days after its deletion.
+    pub purge_deleted: bool,
 }
 
 impl Default for UpkeepSettings {
@@ -48,6 +50,7 @@ impl Default for UpkeepSettings {
             delta_retention_secs: const { NonZeroU64::new(LEAST_DELTAS_SECS).expect("not zero") },
             drift_retention_secs: const { NonZeroU64::new(400 * DAY_SECS).expect("not zero") },
             compact_files: const { NonZeroU32::new(16).expect("not zero") },
+            purge_deleted: true,
         }
     }
 }

@@ -61,7 +61,9 @@ pub use overview::{Overview, TableOverview};
 pub use registry::Registration;
 pub use settings::LakeSettings;
 pub use staging::{Sealed, Staging};
-pub use upkeep::{Left, TableUpkeep, UpkeepReport, UpkeepSettings};
+pub use upkeep::{
+    Left, PurgeReport, PurgeSettings, TablePurge, TableUpkeep, UpkeepReport, UpkeepSettings,
+};
 
 use std::collections::HashMap;
 use std::fmt;

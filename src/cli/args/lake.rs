@@ -89,6 +89,35 @@ pub struct UpkeepArgs {
     pub lake: LakeArgs,
 }
 
+/// What `purge` takes.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kombo-source purge
+  kombo-source purge --yes
+  kombo-source purge --integration personio:CBNMt7dSNCzBdnRTx87dev4E --after 0d --yes
+
+Only integrations that Kombo has said to be deleted. Without --yes it says what would leave, and changes nothing.
+A running service does the same on its own, 14 days after each deletion. It may be stopped and run again at any time.
+Exit codes: 0 all is done, 1 some tables could not be purged (each is named), 64 wrong usage, 78 wrong configuration.")]
+pub struct PurgeArgs {
+    /// Only this integration
+    #[arg(short, long, value_name = "ID")]
+    pub integration: Option<String>,
+    /// How long after the deletion rows leave
+    #[arg(long, value_name = "DURATION", default_value = "14d", value_parser = duration)]
+    pub after: Duration,
+    /// Say what would leave, and change nothing: the same as without --yes
+    #[arg(short = 'n', long, conflicts_with = "yes")]
+    pub dry_run: bool,
+    /// Purge
+    #[arg(long)]
+    pub yes: bool,
+    /// Where the lake is.
+    #[command(flatten)]
+    pub lake: LakeArgs,
+}
+
 /// What `files` takes.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\

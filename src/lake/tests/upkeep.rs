@@ -2,6 +2,7 @@
 
 mod crash;
 mod fixtures;
+mod purge;
 mod retain;
 
 use std::num::NonZeroU64;

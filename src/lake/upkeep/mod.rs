@@ -3,16 +3,19 @@
 //!
 //! [`retain`] lets old rows leave `deltas` ([`sift`]), [`compact`] rewrites a day's small files ([`merge`]); both put files
 //! in the place of others ([`exchange`](mod@exchange)). [`vacuum`] deletes data files that neither the log nor its recent
-//! past names, and the log drops what is below an old checkpoint. What is true now is the same before and after, for
+//! past names, and the log drops what is below an old checkpoint. [`purge`] empties every table of deleted integrations. What is true now is the same before and after, for
 //! readers of every version within the grace. All of it may run beside readers, other writers, another upkeep and fetches
 //! of up to a day, and may be stopped on any line.
 
 pub(super) mod compact;
 mod exchange;
 mod merge;
+mod purge;
 mod retain;
 mod sift;
 mod vacuum;
+
+pub use purge::{PurgeReport, PurgeSettings, TablePurge};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,7 +10,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
 
 use super::super::support::*;
-use crate::lake::data_files::Written;
+use crate::lake::committer::Committer;
 use crate::lake::layout::{DeltaTable, Partition};
 use crate::lake::log::{CommitOutcome, Entry};
 use crate::lake::{Lake, LiveFile, Part, drift, holds, quarantine};
@@ -45,6 +45,30 @@ async fn commit(lake: &Lake, part: Part, txns: Vec<(String, i64)>) {
     assert!(matches!(outcome, CommitOutcome::Committed { .. }));
 }
 
+/// Puts a file of an integration into `current`.
+pub(super) async fn put_current(lake: &Lake, name: &str, rows: &[Row]) {
+    let table = lake.endpoint_table(&tags(), Part::Current).await;
+    let table = table.expect("open");
+    let rows = batch(&tags(), &delta(name), rows);
+    let partition = Partition::Integration(integration(name).key());
+    put(&table, rows, partition).await;
+}
+
+async fn put(table: &Committer, rows: RecordBatch, partition: Partition) {
+    let written = table.files.write_batch(rows, partition).await;
+    let state = table.refreshed().await.expect("read");
+    let entry = Entry {
+        operation: "TEST",
+        adds: written
+            .expect("written")
+            .into_iter()
+            .map(|file| file.add)
+            .collect(),
+        ..Entry::default()
+    };
+    table.log.commit(&state, entry).await.expect("committed");
+}
+
 /// Puts a file into one of the lake's own tables, with a row for each of these integrations.
 pub(super) async fn put_own(lake: &Lake, table: &DeltaTable, names: &[&str], day: i32) {
     let schema = match table {
@@ -62,18 +86,7 @@ pub(super) async fn put_own(lake: &Lake, table: &DeltaTable, names: &[&str], day
         DeltaTable::Drift => Partition::CommitDate(day),
         _ => Partition::Whole,
     };
-    let written: Option<Written> = table
-        .files
-        .write_batch(batch, partition)
-        .await
-        .expect("written");
-    let state = table.refreshed().await.expect("read");
-    let entry = Entry {
-        operation: "TEST",
-        adds: written.into_iter().map(|file| file.add).collect(),
-        ..Entry::default()
-    };
-    table.log.commit(&state, entry).await.expect("committed");
+    put(&table, batch, partition).await;
 }
 
 fn values(field: &Field, names: &[&str], day: i32) -> ArrayRef {
