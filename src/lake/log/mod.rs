@@ -7,7 +7,6 @@
 //! [`schema`] adds our missing columns to a table's schema; they go out with the next entry.
 
 mod action;
-mod bounds;
 mod clean_up;
 mod create;
 mod entry;
@@ -18,10 +17,9 @@ mod schema;
 mod state;
 mod tail;
 
-pub use bounds::FileBounds;
 pub use entry::{AddFile, Entry, RemoveFile};
 pub use error::{LogError, SchemaError};
-pub use state::{LiveFile, LogState};
+pub use state::{FileBounds, LiveFile, LogState};
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

@@ -46,9 +46,13 @@ impl Leaving {
 
     /// Returns whether a row of the file may leave, by what the log says of it.
     pub(super) fn touches(&self, file: &LiveFile) -> bool {
-        let earliest = file.bounds.fetched_at_us.map_or(i64::MIN, |(at, _)| at);
+        let earliest = file.bounds.observed_us.map_or(i64::MIN, |(at, _)| at);
+        let may_hold = |key: &str| {
+            let keys = file.bounds.keys.as_ref();
+            keys.is_none_or(|(least, most)| (least.as_str()..=most.as_str()).contains(&key))
+        };
         let mut all = self.0.iter();
-        all.any(|(key, until_us)| *until_us >= earliest && file.bounds.may_hold(key))
+        all.any(|(key, until_us)| *until_us >= earliest && may_hold(key))
     }
 
     /// Returns which rows stay; `None` for rows of no integration.

@@ -5,7 +5,7 @@ use super::*;
 use crate::catalog::Endpoint;
 use crate::ids::{Category, IntegrationId};
 use crate::lake::layout::DeltaTable;
-use crate::lake::{PurgeReport, PurgeSettings, Registration};
+use crate::lake::{LiveFile, PurgeReport, PurgeSettings, Registration};
 use crate::time::Bases;
 
 const OWN: [DeltaTable; 3] = [DeltaTable::Drift, DeltaTable::Quarantine, DeltaTable::Holds];
@@ -74,9 +74,11 @@ async fn rows_of_all(aging: &Aging, name: &str) -> [usize; 6] {
     for (at, table) in OWN.iter().enumerate() {
         let files = own_files(&lake, table).await;
         let key = integration(name).key();
-        let held = files
-            .iter()
-            .filter(|file| file.bounds.may_hold(key.as_str()));
+        let may_hold = |file: &&Arc<LiveFile>| {
+            let (least, most) = file.bounds.keys.as_ref().expect("known");
+            (least.as_str()..=most.as_str()).contains(&key.as_str())
+        };
+        let held = files.iter().filter(may_hold);
         rows[3 + at] = held.count();
     }
     rows
