@@ -19,7 +19,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 pub use explain::ExplainArgs;
-pub use lake::{FilesArgs, FilesPart, PurgeArgs, StatusArgs, UpkeepArgs};
+pub use lake::{FilesArgs, FilesPart, LintArgs, PurgeArgs, StatusArgs, UpkeepArgs};
 pub use run::RunArgs;
 pub use settings::SettingsArgs;
 pub use twin_life::TwinLifeArgs;
@@ -152,6 +152,8 @@ Examples:
     Status(StatusArgs),
     /// Let old changes go, merge small files, delete what nothing names any more, cut the logs short
     Upkeep(UpkeepArgs),
+    /// Say how well the lake can be read: files, their descriptions, bytes that typical queries read
+    Lint(LintArgs),
     /// Take the rows of deleted integrations out of the lake
     Purge(PurgeArgs),
     /// Print a Grafana dashboard of what the service measures

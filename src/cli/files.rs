@@ -68,7 +68,8 @@ pub(super) async fn run(
     Ok(())
 }
 
-fn find<'a>(catalog: &'a Catalog, table: &str) -> Result<&'a Arc<Endpoint>, Failure> {
+/// Finds the endpoint that somebody has named.
+pub(super) fn find<'a>(catalog: &'a Catalog, table: &str) -> Result<&'a Arc<Endpoint>, Failure> {
     let found = catalog.find_table(table).or_else(|| catalog.find(table));
     found.ok_or_else(|| {
         let names = catalog

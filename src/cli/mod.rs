@@ -11,6 +11,7 @@ mod demo;
 mod explain;
 mod failure;
 mod files;
+mod lint;
 mod logs;
 mod plan;
 mod progress;
@@ -117,6 +118,10 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
         Verb::Upkeep(args) => {
             let session = session(&global, args.lake.overrides(), &catalog)?;
             interruptible(upkeep::run(&args, &session, &catalog)).await?
+        }
+        Verb::Lint(args) => {
+            let session = session(&global, args.lake.overrides(), &catalog)?;
+            lint::run(&args, &session, &catalog).await?
         }
         Verb::Purge(args) => {
             let session = session(&global, args.lake.overrides(), &catalog)?;

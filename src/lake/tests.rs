@@ -5,6 +5,7 @@ mod concurrency;
 mod crash;
 mod fetches;
 mod files;
+mod lint;
 mod newest;
 mod staged;
 mod support;

@@ -1,12 +1,13 @@
 //! The words of the verbs that need only a lake.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
 use crate::config::Overrides;
 
-use super::values::{delta_retention, duration, grace};
+use super::values::{delta_retention, duration, grace, positive};
 
 /// Which lake.
 #[derive(Clone, Debug, clap::Args)]
@@ -113,6 +114,32 @@ pub struct PurgeArgs {
     /// Purge
     #[arg(long)]
     pub yes: bool,
+    /// Where the lake is.
+    #[command(flatten)]
+    pub lake: LakeArgs,
+}
+
+/// What `lint` takes.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kombo-source lint
+  kombo-source lint --table ats_applications --json
+
+It reads logs, the ends of files and bloom filters, no row, and changes nothing. For typical queries it adds up the bytes
+that an engine reads which prunes by log statistics, footers, bloom filters and page indexes: one record by its id and one
+integration of middling size, all columns, in snapshots and current; the newest day of changes in deltas.
+Exit codes: 0 nothing to mend, 1 something is (each is named, with what to do), 64 wrong usage, 78 wrong configuration.")]
+pub struct LintArgs {
+    /// Only this table: category and endpoint, such as ats_applications
+    #[arg(short, long, value_name = "TABLE")]
+    pub table: Option<String>,
+    /// Read the ends of so many files of each Delta table, evenly spread
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = positive)]
+    pub footers: NonZeroU32,
+    /// Print everything as one JSON document
+    #[arg(long)]
+    pub json: bool,
     /// Where the lake is.
     #[command(flatten)]
     pub lake: LakeArgs,

@@ -64,6 +64,7 @@ fn every_verb_is_there_and_says_what_it_does() {
             "files",
             "status",
             "upkeep",
+            "lint",
             "purge",
             "dashboard",
             "twin",
