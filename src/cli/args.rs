@@ -3,6 +3,7 @@
 //! The API key is no flag: arguments show in process lists and shell histories. It comes from `$KOMBO_API_KEY` or a file.
 
 mod explain;
+mod fold;
 mod lake;
 mod run;
 mod settings;
@@ -19,7 +20,8 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 pub use explain::ExplainArgs;
-pub use lake::{FilesArgs, FilesPart, LintArgs, PurgeArgs, StatusArgs, UpkeepArgs};
+pub use fold::FoldArgs;
+pub use lake::{FilesArgs, FilesPart, LakeArgs, LintArgs, PurgeArgs, StatusArgs, UpkeepArgs};
 pub use run::RunArgs;
 pub use settings::SettingsArgs;
 pub use twin_life::TwinLifeArgs;
@@ -150,6 +152,8 @@ Examples:
     Files(FilesArgs),
     /// Say how fresh each table is, and which are late
     Status(StatusArgs),
+    /// Fold snapshots and deltas into current: one row per record
+    Fold(FoldArgs),
     /// Let old changes go, merge small files, delete what nothing names any more, cut the logs short
     Upkeep(UpkeepArgs),
     /// Say how well the lake can be read: files, their descriptions, bytes that typical queries read
@@ -222,6 +226,9 @@ pub struct BackfillArgs {
     /// Take every snapshot twice: rows that the second one finds gone are gone
     #[arg(long)]
     pub confirm: bool,
+    /// Leave current as it is; `kombo-source fold` or a service folds later
+    #[arg(long)]
+    pub no_fold: bool,
     /// Ask for first pages only, and say which rows, requests and time to expect
     #[arg(long)]
     pub plan: bool,

@@ -68,7 +68,7 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// Finds the endpoint that somebody has named.
+/// Finds a table's endpoint, or says which name is near.
 pub(super) fn find<'a>(catalog: &'a Catalog, table: &str) -> Result<&'a Arc<Endpoint>, Failure> {
     let found = catalog.find_table(table).or_else(|| catalog.find(table));
     found.ok_or_else(|| {
@@ -82,7 +82,8 @@ pub(super) fn find<'a>(catalog: &'a Catalog, table: &str) -> Result<&'a Arc<Endp
     })
 }
 
-fn key_of(integration: &str) -> Result<String, Failure> {
+/// Returns the key of an integration that was named on the command line.
+pub(super) fn key_of(integration: &str) -> Result<String, Failure> {
     let id = IntegrationId::new(integration).map_err(|error| {
         let message = format!("--integration cannot be used: {error}");
         Failure::new(USAGE, message, "Kombo's dashboard shows the ids")

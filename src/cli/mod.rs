@@ -11,6 +11,8 @@ mod demo;
 mod explain;
 mod failure;
 mod files;
+mod fold;
+mod folding;
 mod lint;
 mod logs;
 mod plan;
@@ -115,6 +117,10 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
             let session = session(&global, args.lake.overrides(), &catalog)?;
             status::run(&args, &session).await?
         }
+        Verb::Fold(args) => {
+            let session = session(&global, args.lake.overrides(), &catalog)?;
+            interruptible(fold::run(&args, &session, &catalog)).await?
+        }
         Verb::Upkeep(args) => {
             let session = session(&global, args.lake.overrides(), &catalog)?;
             interruptible(upkeep::run(&args, &session, &catalog)).await?
@@ -162,7 +168,7 @@ async fn backfill_verb(
         limits: session.limits(),
     };
     let api = session.api()?;
-    let report = backfill::backfill(session, api, settings, |tables, api| {
+    let report = backfill::backfill(session, api, settings, !args.no_fold, |tables, api| {
         Progress::new(tables, quiet, wait_view(api))
     })
     .await?;
@@ -193,6 +199,7 @@ async fn files_verb(
     let parts: &[_] = match args.part {
         Some(FilesPart::Snapshots) => &[(Part::Snapshots, "snapshots")],
         Some(FilesPart::Deltas) => &[(Part::Deltas, "deltas")],
+        Some(FilesPart::Current) => &[(Part::Current, "current")],
         None => &[(Part::Snapshots, "snapshots"), (Part::Deltas, "deltas")],
     };
     files::run(&session, catalog, args, parts).await

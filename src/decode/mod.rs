@@ -26,6 +26,7 @@ mod text;
 mod values;
 
 pub use error::DecodeError;
+pub use hash::hash_of_id;
 pub use rebuild::{RebuildError, rebuild};
 
 use std::fmt;

@@ -15,10 +15,12 @@ pub mod store;
 
 mod committer;
 mod completeness;
+mod conform;
 mod coverage;
 mod data_files;
 mod drift;
 mod facts;
+mod fold;
 mod footer;
 mod form;
 mod found_drift;
@@ -34,6 +36,7 @@ mod overview;
 mod own;
 mod own_columns;
 mod quarantine;
+mod reader;
 mod registry;
 mod runs;
 mod settings;
@@ -51,6 +54,7 @@ pub use completeness::{ComparedTable, Completeness};
 pub use coverage::Coverage;
 pub use drift::DriftRow;
 pub use facts::{Circumstances, SnapshotFacts};
+pub use fold::{FoldReport, FoldSettings, FoldedTable, Unfolded};
 pub use found_drift::{DriftFilter, DriftGroup, FoundDrift};
 pub use group::Receipt;
 pub use holds::Hold;
@@ -80,6 +84,7 @@ use url::Url;
 
 use self::committer::{Committer, Tasks};
 use self::data_files::DataFiles;
+use self::fold::WaitingRows;
 use self::form::{description, file_form, partition_column, with_commit_date};
 use self::layout::{DeltaTable, claim_layout, find_layout};
 use self::log::{DeltaLog, LogError, LogSettings, TableShape};
@@ -101,6 +106,7 @@ struct Inner {
     settings: LakeSettings,
     clock: Arc<dyn Clock>,
     tables: Mutex<HashMap<DeltaTable, Slot>>,
+    waiting: WaitingRows,
     tasks: Tasks,
 }
 
@@ -160,6 +166,7 @@ impl Lake {
                 settings: settings.clone(),
                 clock,
                 tables: Mutex::default(),
+                waiting: WaitingRows::default(),
                 tasks: Mutex::new(JoinSet::new()),
             }),
         }
@@ -230,6 +237,10 @@ impl Lake {
         &self.inner.settings
     }
 
+    fn waiting_rows(&self) -> &WaitingRows {
+        &self.inner.waiting
+    }
+
     fn tasks(&self) -> &Tasks {
         &self.inner.tasks
     }
@@ -249,6 +260,12 @@ impl Lake {
             Part::Deltas => with_commit_date(&endpoint.schema()),
         };
         self.committer(part.of(endpoint.name()), &schema).await
+    }
+
+    /// Returns one of an endpoint's Delta tables if this process has opened it.
+    fn opened_table(&self, endpoint: &Endpoint, part: Part) -> Option<Arc<Committer>> {
+        let slot = self.tables().get(&part.of(endpoint.name())).cloned()?;
+        slot.get().cloned()
     }
 
     /// Opens one of an endpoint's Delta tables; `None`, and nothing created, where there is none.

@@ -10,7 +10,7 @@ use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use super::committer::Committer;
 use super::data_files::{Written, on_cpu};
 use super::group::{Fence, Finished, Receipt, Rows};
-use super::layout::Partition;
+use super::layout::{DeltaTable, Partition};
 use super::missing::{Missing, missing};
 use super::runs::{CONTEST_IDS, Contest, Sorted, decoded_bytes, repeated};
 use super::txns::TableTxns;
@@ -82,7 +82,17 @@ impl Sealed {
             ids,
         } = self;
         drop(ids);
-        committer.commit(lake.tasks(), finished).await
+        let key = finished
+            .fence
+            .as_ref()
+            .map(|fence| fence.start.key().clone());
+        let receipt = committer.commit(lake.tasks(), finished).await?;
+        if let (DeltaTable::Deltas(endpoint), Some(key), Receipt::Committed { rows, .. }) =
+            (&committer.files.table, key, &receipt)
+        {
+            lake.waiting_rows().add(endpoint, &key, *rows);
+        }
+        Ok(receipt)
     }
 }
 

@@ -3,8 +3,11 @@
 mod bases;
 mod concurrency;
 mod crash;
+mod drift;
 mod fetches;
 mod files;
+mod fold;
+mod holds;
 mod lint;
 mod newest;
 mod staged;
