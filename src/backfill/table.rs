@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::outcome::{Ending, Outcome};
+use super::outcome::{Ending, Outcome, log_missing};
 use super::targets::Target;
 use super::{Backfill, BackfillMode, Observer, Step};
 use crate::api::{ApiError, KomboApi};
@@ -188,6 +188,9 @@ fn log_outcome(outcome: &Outcome) {
         ending => {
             let ending = ending.as_str();
             info!(integration.id = %table.integration, endpoint = %table.endpoint, rows, pages, elapsed_ms, "{table}: {ending}");
+            if let Some(done) = &outcome.done {
+                log_missing(table, done);
+            }
         }
     }
 }

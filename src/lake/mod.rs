@@ -26,6 +26,7 @@ mod form;
 mod found_drift;
 mod group;
 mod holds;
+mod known;
 mod lake_error;
 mod lint;
 mod marks;
@@ -62,7 +63,7 @@ pub use lake_error::LakeError;
 pub use lint::{Finding, LintReport, LintSettings, Query, QueryCost, TableLint};
 pub use log::{FileBounds, LiveFile};
 pub use marks::{Advance, Marks};
-pub use missing::Missing;
+pub use missing::{Missing, MissingId};
 pub use newest::Sighting;
 pub use overview::{Overview, TableOverview};
 pub use registry::Registration;
@@ -200,7 +201,7 @@ impl Lake {
             self.clone(),
             committer,
             fetch.clone(),
-            endpoint.schema(),
+            Arc::clone(endpoint),
             start,
         ))
     }
@@ -274,7 +275,12 @@ impl Lake {
         endpoint: &Arc<Endpoint>,
         part: Part,
     ) -> Result<Option<Arc<Committer>>, LakeError> {
-        if self.exists(&part.of(endpoint.name())).await? {
+        let table = part.of(endpoint.name());
+        let is_open = self
+            .tables()
+            .get(&table)
+            .is_some_and(|slot| slot.initialized());
+        if is_open || self.exists(&table).await? {
             return self.endpoint_table(endpoint, part).await.map(Some);
         }
         Ok(None)

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{max, min};
-use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::TimestampMicrosecondType;
 
 use super::committer::Committer;
 use super::data_files::{Written, on_cpu};
 use super::group::{Fence, Finished, Receipt, Rows};
+use super::known::Known;
 use super::layout::{DeltaTable, Partition};
-use super::missing::{Missing, missing};
 use super::runs::{CONTEST_IDS, Contest, Sorted, decoded_bytes, repeated};
 use super::txns::TableTxns;
 use super::{Circumstances, Lake, LakeError, SnapshotFacts};
-use crate::catalog::SystemColumn;
+use crate::catalog::{Endpoint, SystemColumn};
 use crate::decode::QuarantinedRow;
 use crate::fetch::{Fetch, FetchEnd, FetchMode};
 use crate::time::ObservedAt;
@@ -31,7 +31,7 @@ pub struct Staging {
     lake: Lake,
     committer: Arc<Committer>,
     fetch: Fetch,
-    schema: SchemaRef,
+    endpoint: Arc<Endpoint>,
     /// As the fetch began: whoever moves them meanwhile supersedes it.
     start: TableTxns,
     /// The first and the last observation so far.
@@ -48,21 +48,26 @@ pub struct Staging {
 pub struct Sealed {
     lake: Lake,
     committer: Arc<Committer>,
+    endpoint: Arc<Endpoint>,
     finished: Finished,
     /// Of the ids of a snapshot, ascending within each run: 8 bytes a row, until it is committed.
     ids: Arc<Vec<Vec<u64>>>,
 }
 
 impl Sealed {
-    /// Returns the ids that the snapshot to be replaced holds and this one lacks: `limit` of them, and how many there are.
-    /// None for a delta.
-    pub async fn missing(&self, limit: usize) -> Result<Missing, LakeError> {
+    /// Returns what the lake knows of the table that it replaces; `None` for a delta.
+    pub(super) async fn known(&self) -> Result<Option<Known>, LakeError> {
         match (&self.finished.fence, self.committer.replaces()) {
-            (Some(fence), true) => {
-                missing(&self.committer, fence.start.key(), &self.ids, limit).await
-            }
-            _ => Ok(Missing::default()),
+            (Some(fence), true) => Known::of(&self.lake, &self.endpoint, fence.start.key())
+                .await
+                .map(Some),
+            _ => Ok(None),
         }
+    }
+
+    /// Returns the hashes of its ids, ascending within each run.
+    pub(super) fn ids(&self) -> Arc<Vec<Vec<u64>>> {
+        Arc::clone(&self.ids)
     }
 
     /// Takes note of what is written beside a snapshot. Means nothing for a delta.
@@ -80,6 +85,7 @@ impl Sealed {
             committer,
             finished,
             ids,
+            ..
         } = self;
         drop(ids);
         let key = finished
@@ -109,14 +115,14 @@ impl Staging {
         lake: Lake,
         committer: Arc<Committer>,
         fetch: Fetch,
-        schema: SchemaRef,
+        endpoint: Arc<Endpoint>,
         start: TableTxns,
     ) -> Self {
         Self {
             lake,
             committer,
             fetch,
-            schema,
+            endpoint,
             start,
             observed: None,
             waiting: Vec::new(),
@@ -199,6 +205,7 @@ impl Staging {
         Ok(Sealed {
             lake: self.lake,
             committer: self.committer,
+            endpoint: self.endpoint,
             finished,
             ids: Arc::new(ids),
         })
@@ -231,7 +238,7 @@ impl Staging {
     /// Rows of another integration must not get under this one's key, whoever mixed them up.
     fn check(&self, batch: &RecordBatch) -> Result<(), LakeError> {
         let table = || self.committer.files.table.to_string();
-        if batch.schema().fields() != self.schema.fields() {
+        if batch.schema().fields() != self.endpoint.schema().fields() {
             return Err(LakeError::Columns { table: table() });
         }
         let integration = &self.fetch.table.integration;

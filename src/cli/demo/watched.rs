@@ -117,6 +117,10 @@ impl Staged for WatchedFetch {
         Staged::missing(&mut self.sealed, limit).await
     }
 
+    async fn lacked_twice(&mut self, ids: mpsc::Sender<Vec<String>>) -> Result<(), LakeError> {
+        Staged::lacked_twice(&mut self.sealed, ids).await
+    }
+
     fn note(&mut self, circumstances: Circumstances) {
         Staged::note(&mut self.sealed, circumstances);
     }

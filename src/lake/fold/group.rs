@@ -1,22 +1,21 @@
 //! Tables that are folded together: one pass over the deltas that wait for them, one log entry.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use tracing::debug;
 
 use super::hold::{Guarded, guarded};
 use super::pace::Pace;
-use super::pending::{Loaded, PendingRows, Wanted};
 use super::plan::Plan;
 use super::porter::{Porter, with_porter};
 use super::positions::Positions;
 use super::report::{FoldReport, FoldSettings, FoldedTable};
 use super::sequence::FileRef;
-use super::table::{Folded, Order, Pending, Shelves, fold};
+use super::table::{Folded, Order, Shelves};
 use super::task::Columns;
+use super::work::GroupWork;
 use crate::catalog::Endpoint;
 use crate::lake::committer::Committer;
 use crate::lake::conform::union;
@@ -36,7 +35,7 @@ pub(super) struct FoldTables {
 /// One table that is about to be folded.
 pub(super) struct Planned {
     pub(super) plan: Plan,
-    order: Order,
+    pub(super) order: Order,
 }
 
 /// One table that is folded and not visible.
@@ -250,83 +249,6 @@ type DriftCounts = Vec<(
     crate::fold::drift::DriftCause,
     u64,
 )>;
-
-/// The work of a group that keeps a core busy.
-struct GroupWork<'a> {
-    porter: &'a Porter,
-    deltas: Option<&'a Arc<DataFiles>>,
-    shelves: &'a Shelves,
-    live: Arc<[Arc<LiveFile>]>,
-    settings: FoldSettings,
-    pace: Pace,
-}
-
-impl GroupWork<'_> {
-    fn run(mut self, group: Vec<Planned>) -> Result<Vec<(Plan, Folded)>, LakeError> {
-        let mut folded = Vec::with_capacity(group.len());
-        let mut waiting = vec![group];
-        while let Some(mut group) = waiting.pop() {
-            match self.load(&group)? {
-                Loaded::All(mut rows) => {
-                    for planned in group {
-                        let rows = rows.remove(planned.plan.key.as_str());
-                        folded.push(self.one(planned, &Pending::Held(rows))?);
-                    }
-                }
-                // Half of the tables at a time, and at last one table in parts.
-                Loaded::TooMany { .. } if group.len() > 1 => {
-                    let second = group.split_off(group.len() / 2);
-                    waiting.extend([second, group]);
-                }
-                Loaded::TooMany { bytes_per_row } => {
-                    for planned in group {
-                        let pending = self.in_parts(&planned, bytes_per_row)?;
-                        folded.push(self.one(planned, &pending)?);
-                    }
-                }
-            }
-        }
-        Ok(folded)
-    }
-
-    fn one(&mut self, planned: Planned, pending: &Pending) -> Result<(Plan, Folded), LakeError> {
-        let Planned { plan, order } = planned;
-        let folded = fold(self.porter, &mut self.pace, self.shelves, order, pending)?;
-        self.pace.rest();
-        Ok((plan, folded))
-    }
-
-    fn load(&self, group: &[Planned]) -> Result<Loaded, LakeError> {
-        let Some(rows) = self.rows() else {
-            return Ok(Loaded::All(HashMap::<String, RecordBatch>::new()));
-        };
-        let wanted: BTreeMap<String, Wanted> = group
-            .iter()
-            .map(|planned| (planned.plan.key.to_string(), planned.order.wanted))
-            .collect();
-        rows.load(&wanted, self.settings.pending_bytes)
-    }
-
-    fn in_parts(&self, planned: &Planned, bytes_per_row: usize) -> Result<Pending, LakeError> {
-        let rows = self.rows().ok_or(LakeError::Closed)?;
-        let rows_per_part = self.settings.pending_bytes / bytes_per_row;
-        let cuts = rows.cuts(
-            planned.plan.key.as_str(),
-            planned.order.wanted,
-            rows_per_part,
-        )?;
-        Ok(Pending::InParts { rows, cuts })
-    }
-
-    fn rows(&self) -> Option<PendingRows> {
-        Some(PendingRows {
-            porter: self.porter.clone(),
-            files: Arc::clone(self.deltas?),
-            live: Arc::clone(&self.live),
-            schema: Arc::clone(&self.shelves.columns.schema),
-        })
-    }
-}
 
 /// Nobody has folded the table since it was planned, and the files it replaces are still there.
 fn is_valid(member: &Member, state: &LogState, live: &HashSet<&str>) -> bool {

@@ -26,6 +26,7 @@ mod table;
 mod task;
 mod view;
 mod waiting;
+mod work;
 
 pub(in crate::lake) use waiting::WaitingRows;
 

@@ -170,8 +170,8 @@ impl TableFold<'_> {
                 sources.push((Origin::Current, self.sequence(&self.shelves.current, files)));
             }
             for files in snapshot {
-                let shelf = self.shelf_of(snapshot);
-                sources.push((Origin::Snapshot, self.sequence(shelf, files.clone())));
+                let rows = self.sequence(self.shelf(), files.clone());
+                sources.push((Origin::Snapshot, rows));
             }
             sources.extend(self.deltas(segment).map(|rows| (Origin::Deltas, rows)));
             let mut cursors = Vec::with_capacity(sources.len());
@@ -191,35 +191,38 @@ impl TableFold<'_> {
         Ok((tally, written))
     }
 
-    /// A snapshot of many files becomes one of few sorted sequences.
+    /// A snapshot of many files becomes one of few sorted sequences, in as many rounds as it takes.
     fn snapshot_sources(&mut self) -> Result<Vec<Vec<FileRef>>, LakeError> {
         let Some((files, _)) = &self.order.snapshot else {
             return Ok(Vec::new());
         };
-        if files.len() <= FAN_IN {
-            return Ok(files.iter().map(|file| vec![file.clone()]).collect());
-        }
-        let task = self.task(&[])?;
-        let parts = files.len().div_ceil(FAN_IN).max(files.len().isqrt());
-        let mut sequences = Vec::new();
-        for part in files.clone().chunks(files.len().div_ceil(parts)) {
-            let snapshots = self.shelves.snapshots.as_ref().ok_or(LakeError::Closed)?;
-            let mut cursors = Vec::new();
-            for file in part {
-                let rows = self.sequence(snapshots, vec![file.clone()]);
-                cursors.extend(Cursor::new(Origin::Snapshot, rows)?);
+        let mut sources: Vec<Vec<FileRef>> = files.iter().map(|file| vec![file.clone()]).collect();
+        while sources.len() > FAN_IN {
+            let task = self.task(&[])?;
+            let (shelf, used) = (Arc::clone(self.shelf()), std::mem::take(&mut self.merged));
+            let mut merged = Vec::new();
+            for part in sources.chunks(FAN_IN) {
+                let mut cursors = Vec::new();
+                for files in part {
+                    let rows = self.sequence(&shelf, files.clone());
+                    cursors.extend(Cursor::new(Origin::Snapshot, rows)?);
+                }
+                let output = self.output(part.iter().flatten().map(|file| file.rows).sum());
+                let merge = Merge::new(&task, None, cursors, output, self.pace);
+                let written = merge.copy()?.finish()?;
+                merged.push(written.iter().map(FileRef::from).collect());
+                self.merged.extend(written);
             }
-            let output = self.output(part.iter().map(|file| file.rows).sum());
-            let merge = Merge::new(&task, None, cursors, output, self.pace);
-            let written = merge.copy()?.finish()?;
-            sequences.push(written.iter().map(FileRef::from).collect());
-            self.merged.extend(written);
+            for written in &used {
+                self.porter.discard(&self.shelves.current, written);
+            }
+            sources = merged;
         }
-        Ok(sequences)
+        Ok(sources)
     }
 
-    /// Files that were merged first lie with `current`'s.
-    fn shelf_of(&self, _snapshot: &[Vec<FileRef>]) -> &Arc<DataFiles> {
+    /// Returns where the snapshot's files are: those that were merged first lie with `current`'s.
+    fn shelf(&self) -> &Arc<DataFiles> {
         match &self.shelves.snapshots {
             Some(snapshots) if self.merged.is_empty() => snapshots,
             _ => &self.shelves.current,
@@ -229,7 +232,7 @@ impl TableFold<'_> {
     fn task(&self, snapshot: &[Vec<FileRef>]) -> Result<Task, LakeError> {
         let mut fetch_id = None;
         if let Some(file) = snapshot.iter().flatten().next() {
-            let rows = self.sequence(self.shelf_of(snapshot), vec![file.clone()]);
+            let rows = self.sequence(self.shelf(), vec![file.clone()]);
             let first = Cursor::new(Origin::Snapshot, rows)?;
             fetch_id = first.map(|first| first.batch.fetch_id(0).to_owned());
         }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::action::{Add, Line, Metadata};
 use super::error::LogError;
-use crate::time::parse_timestamp;
+use crate::time::{ObservedAt, parse_timestamp};
 
 /// A table as of one version.
 ///
@@ -162,6 +162,19 @@ pub struct LiveFile {
     /// Free notes about the file.
     pub tags: BTreeMap<String, String>,
     pub(super) logged_path: String,
+}
+
+impl LiveFile {
+    /// Returns whether it may hold rows of an integration that were observed after an instant.
+    #[must_use]
+    pub fn may_hold(&self, key: &str, after: Option<ObservedAt>) -> bool {
+        let in_range = |(least, most): &(String, String)| (&**least..=&**most).contains(&key);
+        let after_us = after.map_or(i64::MIN, ObservedAt::as_micros);
+        let FileBounds {
+            keys, observed_us, ..
+        } = &self.bounds;
+        keys.as_ref().is_none_or(in_range) && observed_us.is_none_or(|(_, until)| until > after_us)
+    }
 }
 
 #[cfg(test)]

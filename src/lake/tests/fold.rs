@@ -1,5 +1,6 @@
 //! `current` is what snapshots and deltas say together, whatever comes in whichever order.
 
+mod crash;
 mod guard;
 mod model;
 

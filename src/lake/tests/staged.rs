@@ -1,66 +1,9 @@
-//! What is asked between staging and commit, and bases that move without rows.
+//! What is written beside a fetch, and bases that move without rows.
 
 use super::support::*;
 use crate::lake::store::LakeStore;
-use crate::lake::{Advance, Circumstances, Lake, Marks, Missing, Part, Receipt, SnapshotFacts};
+use crate::lake::{Advance, Circumstances, Marks, Part, Receipt, SnapshotFacts};
 use crate::time::{Base, Bases, ObservedAt, Tier};
-
-async fn staged_without_commit(lake: &Lake, rows: &[&[Row]], limit: usize) -> Missing {
-    let fetch = snapshot("a");
-    let mut staging = lake.begin(&fetch, &tags()).await.expect("begins");
-    for rows in rows {
-        let rows = batch(&tags(), &fetch, rows);
-        staging.push(rows).await.expect("pushed");
-    }
-    let sealed = staging.seal(end(2, 30)).await.expect("sealed");
-    sealed.missing(limit).await.expect("compared")
-}
-
-#[tokio::test]
-async fn the_ids_that_a_new_snapshot_lacks_are_named_before_it_is_committed() {
-    let store = LakeStore::memory();
-    let lake = lake(&store, &tiny_runs()).await;
-    let pages: [&[Row]; 3] = [
-        &[("1", 10, 1), ("2", 11, 1)],
-        &[("3", 12, 1)],
-        &[("4", 13, 1)],
-    ];
-    assert_eq!(
-        staged_without_commit(&lake, &pages, 9).await,
-        Missing::default()
-    );
-    run(&lake, &snapshot("a"), &pages, end(1, 13)).await;
-    run(&lake, &snapshot("b"), &[&[("9", 10, 1)]], end(1, 10)).await;
-    let newer: [&[Row]; 2] = [&[("3", 20, 2)], &[("1", 21, 2), ("5", 22, 2)]];
-    let mut missing = staged_without_commit(&lake, &newer, 9).await;
-    missing.ids.sort();
-    assert_eq!(
-        (missing.ids, missing.total),
-        (vec!["2".to_owned(), "4".to_owned()], 2)
-    );
-    let bounded = staged_without_commit(&lake, &newer, 1).await;
-    assert_eq!((bounded.ids.len(), bounded.total), (1, 2));
-    assert_eq!(
-        format!("{bounded:?}"),
-        "Missing(1 of 2)",
-        "ids stay out of logs"
-    );
-    let all = staged_without_commit(&lake, &[], 9).await;
-    assert_eq!(all.total, 4);
-}
-
-#[tokio::test]
-async fn a_delta_lacks_nothing() {
-    let store = LakeStore::memory();
-    let lake = lake(&store, &settings()).await;
-    run(&lake, &snapshot("a"), &[&[("1", 10, 1)]], end(1, 10)).await;
-    let staging = lake.begin(&delta("a"), &tags()).await.expect("begins");
-    let sealed = staging.seal(end(2, 20)).await.expect("sealed");
-    assert_eq!(
-        sealed.missing(9).await.expect("compared"),
-        Missing::default()
-    );
-}
 
 #[tokio::test]
 async fn a_receipt_names_the_mark_that_coverage_shows() {

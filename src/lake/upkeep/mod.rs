@@ -1,11 +1,11 @@
 //! What a lake needs that is written to for years: small files merged, rows that nothing needs let go, files that nothing
 //! names deleted, logs cut short.
 //!
-//! [`retain`] lets old rows leave `deltas` ([`sift`]), [`compact`] rewrites a day's small files ([`merge`]); both put files
-//! in the place of others ([`exchange`](mod@exchange)). [`vacuum`] deletes data files that neither the log nor its recent
-//! past names, and the log drops what is below an old checkpoint. [`purge`] empties every table of deleted integrations. What is true now is the same before and after, for
-//! readers of every version within the grace. All of it may run beside readers, other writers, another upkeep and fetches
-//! of up to a day, and may be stopped on any line.
+//! [`retain`] lets old rows leave `deltas`, and [`purge`] those of deleted integrations every table ([`sift`]); [`compact`]
+//! rewrites a day's small files ([`merge`]); all put files in the place of others ([`exchange`](mod@exchange)). [`vacuum`]
+//! deletes data files that neither the log nor its recent past names, and the log drops what is below an old checkpoint.
+//! What is true now is the same before and after, for readers of every version within the grace. All of it may run beside
+//! readers, other writers, another upkeep and fetches of up to a day, and may be stopped on any line.
 
 pub(super) mod compact;
 mod exchange;

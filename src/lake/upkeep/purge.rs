@@ -19,7 +19,7 @@ use crate::lake::committer::Committer;
 use crate::lake::data_files::on_cpu;
 use crate::lake::layout::{DeltaTable, Partition};
 use crate::lake::log::{LiveFile, LogState};
-use crate::lake::txns::{key_of, voided};
+use crate::lake::txns::{app_id, key_of, voided};
 use crate::lake::{Lake, LakeError, Part, Registration};
 use crate::time::parse_date;
 
@@ -90,17 +90,19 @@ impl Lake {
         if report.integrations.is_empty() {
             return Ok(report);
         }
-        let mut leaving = Leaving::default();
-        for integration in &report.integrations {
-            leaving.add_all(&integration.key());
-        }
+        let purging = Purging::new(&report.integrations, settings.dry_run);
         // `current` comes after what it is made of, and once more at the end: a fold that had read its rows before they
         // went may have brought them back.
         for part in [Part::Snapshots, Part::Deltas, Part::Current, Part::Current] {
             for endpoint in endpoints {
                 let name = part.of(endpoint.name());
                 let opened = self.existing_table(endpoint, part).await;
-                report.purge(&name, opened, &leaving, settings).await;
+                let settled = match part {
+                    Part::Current => purging.settled(self, endpoint).await,
+                    Part::Snapshots | Part::Deltas => Ok(Vec::new()),
+                };
+                let opened = opened.and_then(|table| Ok((table, settled?)));
+                report.purge(&name, opened, &purging).await;
             }
             if part == Part::Current && settings.dry_run {
                 break;
@@ -108,7 +110,8 @@ impl Lake {
         }
         for name in [DeltaTable::Drift, DeltaTable::Quarantine, DeltaTable::Holds] {
             let opened = self.own_table(&name).await;
-            report.purge(&name, opened, &leaving, settings).await;
+            let opened = opened.map(|table| (table, Vec::new()));
+            report.purge(&name, opened, &purging).await;
         }
         if report.failed.is_empty() && !settings.dry_run {
             self.register_purged(&report.integrations, report.now_ms)
@@ -160,20 +163,98 @@ impl Lake {
     }
 }
 
+/// Whose rows leave.
+struct Purging {
+    keys: BTreeSet<IntegrationKey>,
+    leaving: Leaving,
+    dry_run: bool,
+}
+
+impl Purging {
+    fn new(integrations: &[IntegrationId], dry_run: bool) -> Self {
+        let keys: BTreeSet<_> = integrations.iter().map(IntegrationId::key).collect();
+        let mut leaving = Leaving::default();
+        for key in &keys {
+            leaving.add_all(key);
+        }
+        Self {
+            keys,
+            leaving,
+            dry_run,
+        }
+    }
+
+    /// Returns what the log of an endpoint's `current` has to say so that everything there is counts as folded: else the
+    /// next fold would take tables without rows for tables whose rows have all vanished.
+    async fn settled(
+        &self,
+        lake: &Lake,
+        endpoint: &Arc<Endpoint>,
+    ) -> Result<Vec<(String, i64)>, LakeError> {
+        let mut settled = Vec::new();
+        for (part, names) in [
+            (Part::Snapshots, &["snapshot"][..]),
+            (Part::Deltas, &["folded", "considered"]),
+        ] {
+            let Some(table) = lake.existing_table(endpoint, part).await? else {
+                continue;
+            };
+            let state = table.refreshed().await?;
+            for key in &self.keys {
+                let Some(seen) = state.txn(&app_id(key, "seen")) else {
+                    continue;
+                };
+                settled.extend(names.iter().map(|name| (app_id(key, name), seen)));
+                settled.extend(["rows", "held"].map(|name| (app_id(key, name), 0)));
+            }
+        }
+        Ok(settled)
+    }
+
+    /// Returns what a table's log has to say of integrations without rows. What `kombo_drift` says of how far they were
+    /// compared stays: it is true, and nothing would be compared again.
+    fn void(&self, table: &DeltaTable, state: &LogState) -> Vec<(String, i64)> {
+        match table {
+            DeltaTable::Snapshots(_) | DeltaTable::Deltas(_) => {
+                let keys = self.keys.iter();
+                keys.flat_map(|key| voided(key, |app| state.txn(app)))
+                    .collect()
+            }
+            DeltaTable::Drift => state
+                .txns()
+                .filter(|(app, count)| {
+                    let counts = app.ends_with("/rows") || app.ends_with("/drifted");
+                    let ours = || key_of(app).is_some_and(|key| self.keys.contains(&key));
+                    counts && *count != 0 && ours()
+                })
+                .map(|(app, _)| (app.to_owned(), 0))
+                .collect(),
+            DeltaTable::Current(_)
+            | DeltaTable::Integrations
+            | DeltaTable::Quarantine
+            | DeltaTable::Holds => Vec::new(),
+        }
+    }
+}
+
 impl PurgeReport {
     /// Purges one table. That it fails is told, and the others are purged all the same.
     async fn purge(
         &mut self,
         name: &DeltaTable,
-        opened: Result<Option<Arc<Committer>>, LakeError>,
-        leaving: &Leaving,
-        settings: &PurgeSettings,
+        opened: Result<(Option<Arc<Committer>>, Vec<(String, i64)>), LakeError>,
+        purging: &Purging,
     ) {
-        let keys: BTreeSet<IntegrationKey> =
-            self.integrations.iter().map(IntegrationId::key).collect();
         let done = match opened {
-            Ok(None) => return,
-            Ok(Some(table)) => purge_table(&table, leaving, &keys, settings.dry_run).await,
+            Ok((None, _)) => return,
+            Ok((Some(table), settled)) => {
+                let table = TablePurging {
+                    table: &table,
+                    purging,
+                    settled,
+                };
+                table.run().await
+            }
             Err(error) => Err(error),
         };
         match done {
@@ -187,129 +268,96 @@ impl PurgeReport {
     }
 }
 
-/// Takes the rows out of a table, file by file, until none is left that others have not exchanged meanwhile.
-async fn purge_table(
-    table: &Committer,
-    leaving: &Leaving,
-    keys: &BTreeSet<IntegrationKey>,
-    dry_run: bool,
-) -> Result<TablePurge, LakeError> {
-    let mut done = TablePurge {
-        table: table.files.table.to_string(),
-        ..TablePurge::default()
-    };
-    for _ in 0..ATTEMPTS {
-        if purge_once(table, leaving, keys, dry_run, &mut done).await? {
-            return Ok(done);
+/// The purge of one table.
+struct TablePurging<'a> {
+    table: &'a Committer,
+    purging: &'a Purging,
+    /// What its log has to say besides.
+    settled: Vec<(String, i64)>,
+}
+
+impl TablePurging<'_> {
+    /// Takes the rows out of the table, file by file, until none is left that others have not exchanged meanwhile.
+    async fn run(&self) -> Result<TablePurge, LakeError> {
+        let mut done = TablePurge {
+            table: self.table.files.table.to_string(),
+            ..TablePurge::default()
+        };
+        for _ in 0..ATTEMPTS {
+            if self.once(&mut done).await? {
+                return Ok(done);
+            }
         }
+        Err(LakeError::Contended { table: done.table })
     }
-    Err(LakeError::Contended { table: done.table })
-}
 
-/// Returns whether nothing came in between.
-async fn purge_once(
-    table: &Committer,
-    leaving: &Leaving,
-    keys: &BTreeSet<IntegrationKey>,
-    dry_run: bool,
-    done: &mut TablePurge,
-) -> Result<bool, LakeError> {
-    let state = table.refreshed().await?;
-    let (mut batch, mut all_stood) = (Vec::new(), true);
-    let live = table.live(&state).await?;
-    let files = live.len();
-    for (at, file) in live.into_iter().enumerate() {
-        batch.extend(without(table, &file, leaving, keys, dry_run).await?);
-        if batch.len() >= BATCH_FILES || at + 1 == files {
-            all_stood &= commit(table, std::mem::take(&mut batch), keys, dry_run, done).await?;
+    /// Returns whether nothing came in between.
+    async fn once(&self, done: &mut TablePurge) -> Result<bool, LakeError> {
+        let state = self.table.refreshed().await?;
+        let (mut batch, mut all_stood) = (Vec::new(), true);
+        for file in self.table.live(&state).await? {
+            batch.extend(self.without(&file).await?);
+            if batch.len() >= BATCH_FILES {
+                all_stood &= self.commit(std::mem::take(&mut batch), done).await?;
+            }
         }
+        // Without a file there are bases.
+        Ok(self.commit(batch, done).await? && all_stood)
     }
-    // Without a file there are bases.
-    if files == 0 {
-        all_stood &= commit(table, Vec::new(), keys, dry_run, done).await?;
-    }
-    Ok(all_stood)
-}
 
-/// Returns what takes a file's place, and how many rows leave it; `None` when it has none of them.
-async fn without(
-    table: &Committer,
-    file: &Arc<LiveFile>,
-    leaving: &Leaving,
-    keys: &BTreeSet<IntegrationKey>,
-    dry_run: bool,
-) -> Result<Option<(u64, Exchange)>, LakeError> {
-    let inputs = vec![Arc::clone(file)];
-    if let Some(key) = file.partition_values.get(Partition::INTEGRATION_KEY) {
-        let key = key.as_deref().and_then(IntegrationKey::from_stored);
-        let rows = file.num_records.unwrap_or_default();
-        let output = None;
-        return Ok(key
-            .filter(|key| keys.contains(key))
-            .map(|_| (rows, Exchange { inputs, output })));
+    /// Returns what takes a file's place, and how many rows leave it; `None` when it has none of them.
+    async fn without(&self, file: &Arc<LiveFile>) -> Result<Option<(u64, Exchange)>, LakeError> {
+        let (table, purging) = (self.table, self.purging);
+        let inputs = vec![Arc::clone(file)];
+        if let Some(key) = file.partition_values.get(Partition::INTEGRATION_KEY) {
+            let key = key.as_deref().and_then(IntegrationKey::from_stored);
+            let rows = file.num_records.unwrap_or_default();
+            let output = None;
+            return Ok(key
+                .filter(|key| purging.keys.contains(key))
+                .map(|_| (rows, Exchange { inputs, output })));
+        }
+        if !purging.leaving.touches(file) {
+            return Ok(None);
+        }
+        let bytes = table.files.read(&file.path).await?;
+        let leaving = purging.leaving.clone();
+        let form = (!purging.dry_run).then(|| table.files.form.clone());
+        let sifted = on_cpu(move || sift(bytes, &leaving, WORTH, form.as_ref())).await??;
+        let (rows, written) = match sifted {
+            Sifted::Stays => return Ok(None),
+            Sifted::Empty(rows) => (rows, None),
+            Sifted::Smaller(rows, written) => (rows, written),
+        };
+        let day = file.partition_values.get(Partition::COMMIT_DATE);
+        let day = day.and_then(|day| parse_date(day.as_deref()?));
+        let partition = day.map_or(Partition::Whole, Partition::CommitDate);
+        let written = table.files.put(written, partition).await?;
+        let output = written.map(|written| written.add);
+        Ok(Some((rows, Exchange { inputs, output })))
     }
-    if !leaving.touches(file) {
-        return Ok(None);
-    }
-    let bytes = table.files.read(&file.path).await?;
-    let (leaving, form) = (
-        leaving.clone(),
-        (!dry_run).then(|| table.files.form.clone()),
-    );
-    let sifted = on_cpu(move || sift(bytes, &leaving, WORTH, form.as_ref())).await??;
-    let (rows, written) = match sifted {
-        Sifted::Stays => return Ok(None),
-        Sifted::Empty(rows) => (rows, None),
-        Sifted::Smaller(rows, written) => (rows, written),
-    };
-    let day = file.partition_values.get(Partition::COMMIT_DATE);
-    let day = day.and_then(|day| parse_date(day.as_deref()?));
-    let partition = day.map_or(Partition::Whole, Partition::CommitDate);
-    let written = table.files.put(written, partition).await?;
-    let output = written.map(|written| written.add);
-    Ok(Some((rows, Exchange { inputs, output })))
-}
 
-/// Returns whether every file was still there.
-async fn commit(
-    table: &Committer,
-    batch: Vec<(u64, Exchange)>,
-    keys: &BTreeSet<IntegrationKey>,
-    dry_run: bool,
-    done: &mut TablePurge,
-) -> Result<bool, LakeError> {
-    let (rows, exchanges): (Vec<u64>, Vec<Exchange>) = batch.into_iter().unzip();
-    let stood = if dry_run {
-        (0..rows.len()).collect()
-    } else {
-        let txns = |state: &LogState| void(&table.files.table, state, keys);
-        exchange(table, PURGE, &exchanges, txns).await?
-    };
-    done.rows += stood.iter().map(|at| rows[*at]).sum::<u64>();
-    done.files += stood.len() as u64;
-    Ok(stood.len() == rows.len())
-}
-
-/// Returns what a table's log has to say of integrations without rows. What it says of how far they were folded and
-/// compared stays: it is true, and nothing would be folded again.
-fn void(
-    table: &DeltaTable,
-    state: &LogState,
-    keys: &BTreeSet<IntegrationKey>,
-) -> Vec<(String, i64)> {
-    match table {
-        DeltaTable::Snapshots(_) | DeltaTable::Deltas(_) => keys
-            .iter()
-            .flat_map(|key| voided(key, |app| state.txn(app)))
-            .collect(),
-        DeltaTable::Current(_) | DeltaTable::Drift => state
-            .txns()
-            .filter(|(app, count)| {
-                let counts = app.ends_with("/rows") || app.ends_with("/drifted");
-                counts && *count != 0 && key_of(app).is_some_and(|key| keys.contains(&key))
-            })
-            .map(|(app, _)| (app.to_owned(), 0))
-            .collect(),
-        DeltaTable::Integrations | DeltaTable::Quarantine | DeltaTable::Holds => Vec::new(),
+    /// Returns whether every file was still there.
+    async fn commit(
+        &self,
+        batch: Vec<(u64, Exchange)>,
+        done: &mut TablePurge,
+    ) -> Result<bool, LakeError> {
+        let (rows, exchanges): (Vec<u64>, Vec<Exchange>) = batch.into_iter().unzip();
+        let stood = if self.purging.dry_run {
+            (0..rows.len()).collect()
+        } else {
+            let txns = |state: &LogState| {
+                let settled = self.settled.iter();
+                let settled = settled.filter(|(app, value)| state.txn(app) != Some(*value));
+                let mut txns = self.purging.void(&self.table.files.table, state);
+                txns.extend(settled.cloned());
+                txns
+            };
+            exchange(self.table, PURGE, &exchanges, txns).await?
+        };
+        done.rows += stood.iter().map(|at| rows[*at]).sum::<u64>();
+        done.files += stood.len() as u64;
+        Ok(stood.len() == rows.len())
     }
 }

@@ -46,6 +46,8 @@ struct Facts {
     snapshot_us: i64,
     /// Every delta up to this observation is, too.
     folded_us: i64,
+    /// Something of it is held back, or rows stay that a full fetch lacked.
+    is_held: bool,
 }
 
 impl Facts {
@@ -57,13 +59,14 @@ impl Facts {
             seen_us: snapshots.txn(&app_id(key, "seen"))?,
             snapshot_us: folded("snapshot")?,
             folded_us: folded("folded")?,
+            is_held: folded("held").is_some_and(|held| held != 0),
         })
     }
 
     /// Returns the last observation that may leave, of those up to `before_us`; `None` when none may.
     fn until_us(self, before_us: i64) -> Option<i64> {
         let begun_later = self.since_us.saturating_sub(1);
-        let is_folded = self.snapshot_us >= self.seen_us;
+        let is_folded = self.snapshot_us >= self.seen_us && !self.is_held;
         is_folded.then(|| begun_later.min(self.folded_us).min(before_us))
     }
 }
@@ -248,6 +251,7 @@ mod tests {
         seen_us: 120,
         snapshot_us: 120,
         folded_us: 110,
+        is_held: false,
     };
 
     #[test]
@@ -268,6 +272,11 @@ mod tests {
             ..FOLDED
         };
         assert_eq!(newer.until_us(1_000), None);
+        let held = Facts {
+            is_held: true,
+            ..FOLDED
+        };
+        assert_eq!(held.until_us(1_000), None);
     }
 
     #[test]

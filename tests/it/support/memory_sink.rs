@@ -1,6 +1,6 @@
 //! A sink that keeps committed rows in memory: the second implementation of the trait.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -11,10 +11,13 @@ use futures_util::{Stream, StreamExt};
 use kombo_source::catalog::Endpoint;
 use kombo_source::fetch::{Fetch, FetchEnd, FetchMode};
 use kombo_source::ids::{IntegrationId, TableId};
-use kombo_source::lake::{Advance, Circumstances, Coverage, LakeError, Marks, Missing, Receipt};
+use kombo_source::lake::{
+    Advance, Circumstances, Coverage, LakeError, Marks, Missing, MissingId, Receipt,
+};
 use kombo_source::sink::{Sink, Staged, WriteError};
 use kombo_source::stream::{FetchError, FetchEvent};
 use kombo_source::time::{Bases, ObservedAt, Tier};
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 /// Keeps each table's committed batches.
@@ -25,6 +28,9 @@ pub(crate) struct MemorySink {
     random: Option<Arc<Mutex<fastrand::Rng>>>,
     snapshot_wait: Duration,
     delta_wait: Duration,
+    compare_wait: Duration,
+    /// Knows what older snapshots had, until it is said to be gone.
+    folds: bool,
 }
 
 #[derive(Clone, Default)]
@@ -33,6 +39,10 @@ struct Kept {
     /// Those written with deltas: what fences them.
     delta_bases: Bases,
     snapshot: Vec<RecordBatch>,
+    /// The snapshots before it.
+    replaced: Vec<RecordBatch>,
+    /// The first observation of the snapshot.
+    since: Option<ObservedAt>,
     /// Of the snapshot.
     circumstances: Circumstances,
     deltas: Vec<RecordBatch>,
@@ -60,6 +70,14 @@ impl MemorySink {
         }
     }
 
+    /// Makes of it a sink that knows every row until that is said to be gone, as the lake does with `current`.
+    pub(crate) fn folding(self) -> Self {
+        Self {
+            folds: true,
+            ..self
+        }
+    }
+
     /// Returns the same sink as a process sees it whose snapshots wait so long for their commit.
     pub(crate) fn with_snapshots_that_wait(&self, snapshot_wait: Duration) -> Self {
         Self {
@@ -72,6 +90,14 @@ impl MemorySink {
     pub(crate) fn with_deltas_that_wait(&self, delta_wait: Duration) -> Self {
         Self {
             delta_wait,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the same sink as a process sees it that stops so long once it has compared a snapshot with what is known.
+    pub(crate) fn with_comparisons_that_wait(&self, compare_wait: Duration) -> Self {
+        Self {
+            compare_wait,
             ..self.clone()
         }
     }
@@ -90,6 +116,11 @@ impl MemorySink {
     pub(crate) fn batches(&self, table: &TableId) -> Vec<RecordBatch> {
         let kept = self.kept(table);
         kept.snapshot.into_iter().chain(kept.deltas).collect()
+    }
+
+    /// Returns the batches of deltas alone.
+    pub(crate) fn deltas(&self, table: &TableId) -> Vec<RecordBatch> {
+        self.kept(table).deltas
     }
 
     /// Returns the batches of the snapshot alone.
@@ -199,13 +230,25 @@ impl Staged for MemoryStaged {
         if self.fetch.mode != FetchMode::Snapshot {
             return Ok(Missing::default());
         }
-        let before = ids(&self.sink.kept(&self.fetch.table).snapshot);
-        let present = ids(&self.batches);
-        let missing: Vec<String> = before.difference(&present).cloned().collect();
+        let kept = self.sink.kept(&self.fetch.table);
+        let missing = self.lacks(&kept);
+        sleep(self.sink.compare_wait).await;
         Ok(Missing {
             total: missing.len() as u64,
+            lacked_before: missing.iter().filter(|id| id.lacked_before).count() as u64,
             ids: missing.into_iter().take(limit).collect(),
+            as_of: kept.coverage.marks.deltas,
         })
+    }
+
+    async fn lacked_twice(&mut self, ids: mpsc::Sender<Vec<String>>) -> Result<(), LakeError> {
+        let missing = self.lacks(&self.sink.kept(&self.fetch.table));
+        for id in missing.into_iter().filter(|id| id.lacked_before) {
+            if ids.send(vec![id.id]).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn note(&mut self, circumstances: Circumstances) {
@@ -234,7 +277,9 @@ impl Staged for MemoryStaged {
         } = &mut kept.coverage;
         let mark = match mode {
             FetchMode::Snapshot => {
-                kept.snapshot = self.batches;
+                kept.since = observations(&self.batches).min().or(Some(end.seen));
+                let before = std::mem::replace(&mut kept.snapshot, self.batches);
+                kept.replaced.extend(before);
                 kept.circumstances = self.circumstances;
                 *snapshot_base = (*snapshot_base).max(end.base);
                 snapshots
@@ -267,6 +312,34 @@ impl Staged for MemoryStaged {
 }
 
 impl MemoryStaged {
+    /// Returns what the sink knows of as present and this snapshot lacks.
+    fn lacks(&self, kept: &Kept) -> Vec<MissingId> {
+        let folds = self.sink.folds;
+        let replaced = kept.replaced.iter().filter(|_| folds);
+        let mut newest: BTreeMap<String, (ObservedAt, bool)> = BTreeMap::new();
+        for batch in replaced.chain(&kept.snapshot).chain(&kept.deltas) {
+            let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>();
+            let (ids, ops) = (text("id"), text("_op"));
+            for (row, at) in observations(std::slice::from_ref(batch)).enumerate() {
+                let id = ids.value(row).to_owned();
+                let known = newest.entry(id).or_insert((at, false));
+                if at >= known.0 && (folds || Some(at) >= kept.since) {
+                    *known = (at, ops.value(row) == "upsert");
+                }
+            }
+        }
+        let present = ids(&self.batches);
+        let there = newest.into_iter().filter(|(_, (_, there))| *there);
+        let missing = there.filter(|(id, _)| !present.contains(id));
+        missing
+            .map(|(id, (last_seen, _))| MissingId {
+                id,
+                last_seen,
+                lacked_before: Some(last_seen) < kept.since,
+            })
+            .collect()
+    }
+
     /// Rows of a delta are later than all that came before.
     fn is_later(&self) -> bool {
         let (seen, _) = self.start;
