@@ -27,11 +27,12 @@ use crate::catalog::Endpoint;
 /// Footers read at the same time.
 const READAHEAD: usize = 16;
 
-/// Row groups larger than four of ours, decoded: a reader takes much for little.
+/// Row groups larger than four of ours before compression: a reader takes much for little.
 const LARGE_GROUP: u64 = 64 << 20;
 
-/// Row groups smaller than this, decoded, in a file that has several.
-const SMALL_GROUP: u64 = 256 << 10;
+/// Row groups smaller than this before compression, and of so few rows, in a file that has several.
+const SMALL_GROUP: u64 = 64 << 10;
+const FEW_ROWS: u64 = 1_000;
 
 /// What is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -293,7 +294,8 @@ impl TableLint {
         self.large_groups += large.count() as u64;
         // The last one has what is left.
         let others = groups.iter().rev().skip(1);
-        let small = others.filter(|group| group.decoded_bytes < SMALL_GROUP);
+        let small =
+            others.filter(|group| group.decoded_bytes < SMALL_GROUP && group.rows < FEW_ROWS);
         self.small_groups += small.count() as u64;
         let has_records = !matches!(
             table,

@@ -5,7 +5,7 @@ use super::*;
 use crate::catalog::Endpoint;
 use crate::ids::{Category, IntegrationId};
 use crate::lake::layout::DeltaTable;
-use crate::lake::{LiveFile, PurgeReport, PurgeSettings, Registration};
+use crate::lake::{FoldSettings, FoldedTable, LiveFile, PurgeReport, PurgeSettings, Registration};
 use crate::time::Bases;
 
 const OWN: [DeltaTable; 3] = [DeltaTable::Drift, DeltaTable::Quarantine, DeltaTable::Holds];
@@ -32,8 +32,9 @@ async fn deleted_beside_another() -> Aging {
             run(&lake, &delta(name), &[&rows], end(at, at)).await;
         }
         put_current(&lake, name, &[("1", 303, 303), ("2", 303, 303)]).await;
-        say_folded(&lake, name, 100, 303).await;
     }
+    // Nothing of `a` was folded yet.
+    say_folded(&lake, "b", 100, 303).await;
     keep_up(&lake, &UpkeepSettings::default()).await;
     let today = i32::try_from(aging.clock.wall_ms() / DAY_MS).expect("a day");
     for table in &OWN {
@@ -123,6 +124,11 @@ async fn after_14_days_everything_of_a_deleted_integration_leaves_and_nothing_of
     assert_eq!(state_of(&lake, &integration("a")).await, "purged");
     let again = purge(&lake, &at_once()).await;
     assert!(again.integrations.is_empty() && again.tables.is_empty());
+
+    let fold = lake.fold(&tags(), None, &FoldSettings::default()).await;
+    let of_a = |table: &&FoldedTable| table.key == integration("a").key();
+    let fold = fold.expect("folded");
+    assert_eq!(fold.tables.iter().filter(of_a).count(), 0, "nothing waits");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::fixtures::{own_files, put_own, say_folded};
 use super::*;
+use crate::lake::FoldSettings;
 use crate::lake::layout::DeltaTable;
 
 /// When the folded snapshot of `a` was begun: after every delta in the lake.
@@ -83,6 +84,46 @@ async fn old_rows_leave_and_those_of_others_are_carried_over_in_their_order() {
     let after = lake.overview(&tags()).await.expect("read").expect("there");
     assert_eq!(after.tables, overview.tables, "no base moves");
     assert_eq!(left(&lake, &only_letting_go()).await, (0, 0));
+}
+
+#[tokio::test]
+async fn what_was_folded_leaves_and_current_made_anew_is_the_same() {
+    let aging = Aging::new();
+    let lake = aging.lake().await;
+    let now = aging.clock.wall_ms() * 1000;
+    let fold = async |rebuild| {
+        let settings = FoldSettings {
+            rebuild,
+            ..FoldSettings::default()
+        };
+        let folded = lake.fold(&tags(), None, &settings).await;
+        folded.expect("folded");
+        stored(&aging.store, Part::Current).await
+    };
+    let step = |at: i64| (now + at, end(at, now + at));
+    for at in 1..5 {
+        let (observed, base) = step(at);
+        run(
+            &lake,
+            &delta("a"),
+            &[&[("1", observed, at), ("2", observed, at)]],
+            base,
+        )
+        .await;
+    }
+    let (observed, base) = step(10);
+    let rows: [Row; 3] = [("1", observed, 9), ("2", observed, 4), ("3", observed, 9)];
+    run(&lake, &snapshot("a"), &[&rows], base).await;
+    let (observed, base) = step(20);
+    run(&lake, &delta("a"), &[&[("3", observed, 20)]], base).await;
+    let current = fold(false).await;
+    assert_eq!(current.len(), 3, "{current:?}");
+
+    aging.pass(37).await;
+    assert_eq!(left(&lake, &only_letting_go()).await, (8, 4));
+    let rows = stored(&aging.store, Part::Deltas).await;
+    assert_eq!(rows.len(), 1, "observed after the snapshot was begun");
+    assert_eq!(fold(true).await, current);
 }
 
 #[tokio::test]
