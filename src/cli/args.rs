@@ -23,7 +23,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 pub use drift::{AcceptArgs, DriftArgs};
 pub use explain::ExplainArgs;
 pub use fold::FoldArgs;
-pub use lake::{FilesArgs, FilesPart, LakeArgs, StatusArgs, UpkeepArgs};
+pub use lake::{FilesArgs, FilesPart, LakeArgs, LintArgs, PurgeArgs, StatusArgs, UpkeepArgs};
 pub use run::RunArgs;
 pub use settings::SettingsArgs;
 pub use twin_life::TwinLifeArgs;
@@ -161,8 +161,12 @@ Examples:
     Drift(DriftArgs),
     /// List what is held back because much would vanish at once, or let it through
     Accept(AcceptArgs),
-    /// Merge small files, delete what nothing names any more, cut the logs short
+    /// Let old changes go, merge small files, delete what nothing names any more, cut the logs short
     Upkeep(UpkeepArgs),
+    /// Say how well the lake can be read: files, their descriptions, bytes that typical queries read
+    Lint(LintArgs),
+    /// Take the rows of deleted integrations out of the lake
+    Purge(PurgeArgs),
     /// Print a Grafana dashboard of what the service measures
     #[command(after_help = "\
 Example:

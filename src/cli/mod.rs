@@ -16,10 +16,12 @@ mod files;
 mod fold;
 mod folding;
 mod held;
+mod lint;
 mod logs;
 mod named;
 mod plan;
 mod progress;
+mod purge;
 mod queries;
 mod report;
 mod run;
@@ -135,6 +137,14 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
         Verb::Upkeep(args) => {
             let session = session(&global, args.lake.overrides(), &catalog)?;
             interruptible(upkeep::run(&args, &session, &catalog)).await?
+        }
+        Verb::Lint(args) => {
+            let session = session(&global, args.lake.overrides(), &catalog)?;
+            lint::run(&args, &session, &catalog).await?
+        }
+        Verb::Purge(args) => {
+            let session = session(&global, args.lake.overrides(), &catalog)?;
+            interruptible(purge::run(&args, &session, &catalog)).await?
         }
         Verb::Twin(args) => {
             twin::run(&args, &catalog, interrupted()).await?;

@@ -63,9 +63,12 @@ fn every_verb_is_there_and_says_what_it_does() {
             "explain",
             "files",
             "status",
+            "fold",
             "drift",
             "accept",
             "upkeep",
+            "lint",
+            "purge",
             "dashboard",
             "twin",
         ]
@@ -371,5 +374,13 @@ fn files_that_nothing_names_are_kept_for_14_to_30_days() {
     for (grace, taken) in [("13d", false), ("14d", true), ("30d", true), ("31d", false)] {
         let words = ["kombo-source", "upkeep", "--grace", grace];
         assert_eq!(Args::from_command_line(words).is_ok(), taken, "{grace}");
+    }
+}
+
+#[test]
+fn changes_are_kept_for_35_days_at_least() {
+    for (retention, taken) in [("34d", false), ("35d", true), ("900d", true)] {
+        let words = ["kombo-source", "upkeep", "--delta-retention", retention];
+        assert_eq!(Args::from_command_line(words).is_ok(), taken, "{retention}");
     }
 }

@@ -88,6 +88,17 @@ pub(super) fn since(text: &str) -> Result<Since, String> {
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
+/// Reads how long rows of deltas are kept.
+pub(super) fn delta_retention(text: &str) -> Result<Duration, String> {
+    let retention = duration(text)?;
+    if retention < UpkeepSettings::SHORTEST_DELTA_RETENTION {
+        return Err(
+            "changes are kept for 35d at least, for those who read them monthly".to_owned(),
+        );
+    }
+    Ok(retention)
+}
+
 /// Reads a whole number of at least 1.
 pub(super) fn positive(text: &str) -> Result<NonZeroU32, String> {
     text.parse()
