@@ -24,6 +24,7 @@ mod queries;
 mod report;
 mod run;
 mod session;
+mod sql;
 mod status;
 mod twin;
 mod upkeep;
@@ -113,6 +114,11 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
         }
         Verb::Files(args) => {
             files_verb(&args, &global, &catalog).await?;
+            true
+        }
+        Verb::Sql(args) => {
+            let session = session(&global, args.lake.overrides(), &catalog)?;
+            print!("{}", sql::run(&args, &session, &catalog)?);
             true
         }
         Verb::Status(args) => {
