@@ -8,12 +8,11 @@ import io
 import json
 import os
 import re
-import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import datafusion
@@ -51,11 +50,11 @@ def printed(engine: str, *arguments: str) -> str:
 
 def statements(text: str) -> list[str]:
     """Splits SQL into its statements, without comments."""
-    lines = (line for line in text.splitlines() if not line.startswith("--"))
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith("--"))
     return [part.strip() for part in re.split(r";\s*(?:\n|$)", "\n".join(lines)) if part.strip()]
 
 
-def _last(text: str, execute: Callable[[str], Any]) -> Any:
+def last(text: str, execute: Callable[[str], Any]) -> Any:
     """Executes every statement; returns the answer of the last, which for a view is its rows."""
     answer = None
     for statement in statements(text):
@@ -68,7 +67,11 @@ def _last(text: str, execute: Callable[[str], Any]) -> Any:
 def _duckdb(text: str) -> list[Row]:
     install = "INSTALL delta; LOAD delta;"
     assert install in text
-    result = _last(text.replace(install, ""), duckdb_with_extensions().execute)
+    return duckdb_rows(last(text.replace(install, ""), duckdb_with_extensions().execute))
+
+
+def duckdb_rows(result: Any) -> list[Row]:
+    """Returns what DuckDB answered."""
     names = [column[0] for column in result.description]
     return plain_rows(dict(zip(names, row, strict=True)) for row in result.fetchall())
 
@@ -88,7 +91,7 @@ def _clickhouse_session() -> Any:
 
 
 def _clickhouse(text: str) -> list[Row]:
-    answer = _last(text, lambda sql: _clickhouse_session().query(sql, "Arrow")).bytes()
+    answer = last(text, lambda sql: _clickhouse_session().query(sql, "Arrow")).bytes()
     if not answer:
         return []
     return plain_rows(pyarrow.ipc.open_file(io.BytesIO(answer)).read_all().to_pylist())
@@ -106,36 +109,19 @@ def _datafusion(text: str) -> list[Row]:
             return context.register_table(name, deltalake.DeltaTable(location))
         return context.sql(statement)
 
-    return plain_rows(_last(text, execute).to_arrow_table().to_pylist())
-
-
-@cache
-def _sail() -> Any:
-    from pysail.spark import SparkConnectServer
-    from pyspark.sql.connect.session import SparkSession
-
-    server = SparkConnectServer(ip="127.0.0.1", port=0)
-    server.start()
-    _, port = server.listening_address
-    session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
-    session.conf.set("spark.sql.session.timeZone", "UTC")
-    # The server lives as long as what holds it.
-    session._kombo_server = server
-    return session
-
-
-def _sail_rows(text: str) -> list[Row]:
-    return plain_rows(_last(text, _sail().sql).toArrow().to_pylist())
+    return plain_rows(last(text, execute).to_arrow_table().to_pylist())
 
 
 @cache
 def _spark() -> Any:
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
     from pyspark.sql import SparkSession
 
     settings = {
         "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.sql.session.timeZone": "UTC",
@@ -156,7 +142,10 @@ def _spark_rows(text: str) -> list[Row]:
             _spark_files(location).createOrReplaceTempView(views[location])
         return views[location]
 
-    return plain_rows(_last(SPARK_PATH.sub(as_view, text), _spark().sql).toArrow().to_pylist())
+    def execute(statement: str) -> Any:
+        return _spark().sql(SPARK_PATH.sub(as_view, statement))
+
+    return plain_rows(last(text, execute).toArrow().to_pylist())
 
 
 def _spark_files(location: str) -> Any:
@@ -168,3 +157,35 @@ def _spark_files(location: str) -> Any:
     if not files:
         return _spark().createDataFrame([], schema)
     return _spark().read.schema(schema).option("basePath", location).parquet(*files)
+
+
+@cache
+def _sail() -> Any:
+    os.environ["RUST_LOG"] = "error"
+    from pysail.spark import SparkConnectServer
+    from pyspark.sql.connect.session import SparkSession
+
+    server = SparkConnectServer(ip="127.0.0.1", port=0)
+    server.start()
+    _, port = server.listening_address
+    session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
+    session.conf.set("spark.sql.session.timeZone", "UTC")
+    # The server lives as long as what holds it.
+    session._kombo_server = server
+    return session
+
+
+def _sail_rows(text: str) -> list[Row]:
+    return plain_rows(last(text, _sail().sql).toArrow().to_pylist())
+
+
+ENGINES = (
+    Engine("duckdb", "DuckDB", _duckdb),
+    Engine("polars", "Polars", _polars),
+    # ClickHouse reads Delta structs as Tuple and lists as Array, and neither can be null there.
+    Engine("clickhouse", "ClickHouse", _clickhouse, nested_nulls=False),
+    Engine("datafusion", "DataFusion", _datafusion),
+    # Java is forked before anything speaks gRPC in this process.
+    Engine("spark", "Spark", _spark_rows),
+    Engine("spark", "Sail", _sail_rows),
+)
