@@ -8,6 +8,7 @@ mod fold;
 mod lake;
 mod run;
 mod settings;
+mod sql;
 mod twin_life;
 mod values;
 
@@ -26,6 +27,7 @@ pub use fold::FoldArgs;
 pub use lake::{FilesArgs, FilesPart, LakeArgs, LintArgs, PurgeArgs, StatusArgs, UpkeepArgs};
 pub use run::RunArgs;
 pub use settings::SettingsArgs;
+pub use sql::{SqlArgs, SqlEngine, SqlView};
 pub use twin_life::TwinLifeArgs;
 pub use values::Since;
 use values::{address, duration, positive};
@@ -153,6 +155,8 @@ Examples:
     Explain(ExplainArgs),
     /// List the live Parquet files of a table, for tools that do not know Delta
     Files(FilesArgs),
+    /// Print SQL that reads the lake: what is now, what was, what changed, who left, for nine engines
+    Sql(SqlArgs),
     /// Say how fresh each table is, and which are late
     Status(StatusArgs),
     /// Fold snapshots and deltas into current: one row per record

@@ -26,6 +26,7 @@ mod queries;
 mod report;
 mod run;
 mod session;
+mod sql;
 mod status;
 mod twin;
 mod upkeep;
@@ -115,6 +116,11 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
         }
         Verb::Files(args) => {
             files_verb(&args, &global, &catalog).await?;
+            true
+        }
+        Verb::Sql(args) => {
+            let session = session(&global, args.lake.overrides(), &catalog)?;
+            print!("{}", sql::run(&args, &session, &catalog)?);
             true
         }
         Verb::Status(args) => {
