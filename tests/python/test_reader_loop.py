@@ -23,9 +23,9 @@ from living import Living, living_twin
 from loops import COLUMNS, Expected, Loop, Pair, reading
 from product import free_port
 from readers import Row, duckdb_with_extensions
-from schemas import Endpoint
+from schemas import Endpoint, endpoint
 from service import PATH, Service, service_of
-from truth import Truth
+from truth import Integration, Truth
 from verbs import must
 
 COMMITS = int(os.environ.get("KOMBO_TEST_READER_COMMITS") or 150)
@@ -38,6 +38,37 @@ FULL_INTERVAL_SECONDS = 90
 UPKEEP_EVERY = 4
 LEAST_READS = 50
 OLD_SECONDS = 40 * 86_400
+
+
+def test_a_read_that_is_torn_or_not_whole_is_caught() -> None:
+    table = endpoint("ats/tags"), Integration("greenhouse:a", "ats", "greenhouse-a-0")
+    instants = [dt.datetime(2026, 1, 1, hour, tzinfo=dt.UTC) for hour in range(6)]
+    edits = {("ats/tags", "a"): [instants[1], instants[3]], ("ats/tags", "b"): [instants[2], instants[4]]}
+    expected = Expected({table: frozenset(("a", "b"))}, {table: Pair("a", "b")}, edits)
+
+    def rows(first: int, second: int) -> list[Row]:
+        pair = {"a": instants[first], "b": instants[second]}
+        return [
+            {"integration_key": table[1].key, "id": key, "changed_at": at, "_fetched_at": at, "_op": "upsert"}
+            for key, at in pair.items()
+        ]
+
+    def wrong(*reads: list[Row]) -> int:
+        left = list(reads)
+        loop = Loop("a reader", lambda _: left.pop(0), expected)
+        for _ in reads:
+            loop.once(table[0])
+        loop.judge_pairs()
+        return len(loop.wrong)
+
+    assert not wrong(rows(0, 0), rows(1, 0), rows(1, 2), rows(3, 2), rows(3, 4))
+    assert wrong(rows(1, 0), rows(1, 4)), "the second row is ahead"
+    assert wrong(rows(3, 0)), "the first row is two ahead"
+    assert wrong(rows(3, 4), rows(3, 2)), "a row is older than before"
+    assert wrong(rows(0, 0)[:1]), "a row is missing"
+    assert wrong(rows(0, 0) * 2), "rows stand twice"
+    assert wrong([*rows(0, 0), rows(0, 0)[0] | {"id": "c"}]), "a row is too many"
+    assert wrong([rows(0, 0)[0], rows(0, 0)[1] | {"_op": "delete"}]), "a row is no upsert"
 
 
 def test_every_read_of_current_and_of_the_live_view_is_whole_while_they_are_written() -> None:
@@ -80,12 +111,12 @@ def test_every_read_of_current_and_of_the_live_view_is_whole_while_they_are_writ
 
 def _expected(living: Living) -> Expected:
     ids, pairs = {}, {}
-    for endpoint, integration in tables_of(truth := living.twin.truth):
-        live = _live(truth, (endpoint, integration))
-        ids[endpoint, integration] = frozenset(live)
-        told = endpoint.models and endpoint.models[0][1] is not False and endpoint.updated_after
-        if told and len(live) > 1 and any(one.name == "changed_at" for one in endpoint.fields):
-            pairs[endpoint, integration] = Pair(live[0], live[-1])
+    for table in tables_of(truth := living.twin.truth):
+        live, own = _live(truth, table), table[0]
+        ids[table] = frozenset(live)
+        told = own.models and own.models[0][1] is not False and own.updated_after
+        if told and len(live) > 1 and any(one.name == "changed_at" for one in own.fields):
+            pairs[table] = Pair(live[0], live[-1])
     return Expected(ids, pairs)
 
 
@@ -97,14 +128,14 @@ def _live(truth: Truth, table: Table) -> list[str]:
 def _loops(lake: str, expected: Expected) -> list[Loop]:
     cursor = duckdb_with_extensions().cursor()
 
-    def by_delta_rs(endpoint: Endpoint) -> list[Row]:
-        return read_current(lake, endpoint, COLUMNS)
+    def by_delta_rs(one: Endpoint) -> list[Row]:
+        return read_current(lake, one, COLUMNS)
 
-    def by_duckdb(endpoint: Endpoint) -> list[Row]:
-        return _read_duckdb(cursor, current(lake, endpoint))
+    def by_duckdb(one: Endpoint) -> list[Row]:
+        return _read_duckdb(cursor, current(lake, one))
 
-    def live(endpoint: Endpoint) -> list[Row]:
-        return live_view(lake, endpoint, COLUMNS)
+    def live(one: Endpoint) -> list[Row]:
+        return live_view(lake, one, COLUMNS)
 
     readers = {"current by delta-rs": by_delta_rs, "current by DuckDB": by_duckdb, "the live view": live}
     with_changed_at = [table for table in expected.ids if any(one.name == "changed_at" for one in table[0].fields)]
@@ -132,13 +163,13 @@ def _write(
     while _commits(service.lake, expected)["current"] - began["current"] < COMMITS:
         assert time.monotonic() < deadline, f"too few commits in {PATIENCE_SECONDS} s"
         assert service.process and service.process.poll() is None, service.printed()[-3000:]
-        for (endpoint, integration), pair in expected.pairs.items():
+        for (own, integration), pair in expected.pairs.items():
             for record in (pair.first, pair.second):
-                index = positions[endpoint.path, record]
-                (entry, *_) = living.change("edit", integration.id, endpoint.path, index)["changes"]
+                index = positions[own.path, record]
+                (entry, *_) = living.change("edit", integration.id, own.path, index)["changes"]
                 assert entry["record"] == record, "another record was edited"
                 at = dt.datetime.fromtimestamp(entry["at_ms"] / 1000, dt.UTC)
-                expected.edits.setdefault((endpoint.path, record), []).append(at)
+                expected.edits.setdefault((own.path, record), []).append(at)
         living.advance(ROUND_SECONDS)
         rounds += 1
         if rounds % UPKEEP_EVERY == 0:
@@ -149,25 +180,24 @@ def _write(
 
 def _positions(truth: Truth, expected: Expected) -> dict[tuple[str, str], int]:
     return {
-        (endpoint.path, record["id"]): index
-        for endpoint, integration in expected.pairs
-        for index, record in enumerate(truth.records(endpoint, integration))
+        (own.path, record["id"]): index
+        for own, integration in expected.pairs
+        for index, record in enumerate(truth.records(own, integration))
     }
 
 
 def _is_there(lake: str, expected: Expected) -> bool:
-    rows = {endpoint: read_current(lake, endpoint, ["id"]) for endpoint in expected.endpoints}
-    wanted = {endpoint: 0 for endpoint in rows}
-    for (endpoint, _), ids in expected.ids.items():
-        wanted[endpoint] += len(ids)
-    return all(len(rows[endpoint]) == wanted[endpoint] for endpoint in rows)
+    wanted = dict.fromkeys(expected.endpoints, 0)
+    for (own, _), ids in expected.ids.items():
+        wanted[own] += len(ids)
+    return all(len(read_current(lake, own, ["id"])) == count for own, count in wanted.items())
 
 
 def _commits(lake: str, expected: Expected) -> dict[str, int]:
     """Returns how many commits all tables have, by part."""
     places = {"current": current, "deltas": lakes.deltas, "snapshots": lakes.snapshots}
     return {
-        part: sum(last_version(place(lake, endpoint)) + 1 for endpoint in expected.endpoints)
+        part: sum(last_version(place(lake, own)) + 1 for own in expected.endpoints)
         for part, place in places.items()
     }
 
@@ -175,9 +205,9 @@ def _commits(lake: str, expected: Expected) -> dict[str, int]:
 def _plant_orphans(lake: str, expected: Expected) -> list[Path]:
     """Puts files there that nothing names and that are old enough for upkeep to delete."""
     orphans = []
-    for endpoint in expected.endpoints[:5]:
+    for own in expected.endpoints[:5]:
         for part in ("current", "deltas", "snapshots"):
-            orphan = Path(lake) / endpoint.table / part / "orphan.parquet"
+            orphan = Path(lake) / own.table / part / "orphan.parquet"
             orphan.write_bytes(b"left by a fold that was killed")
             os.utime(orphan, (time.time() - OLD_SECONDS,) * 2)
             orphans.append(orphan)

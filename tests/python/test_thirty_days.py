@@ -1,20 +1,25 @@
 """Thirty days with half of the webhooks lost: each weekly full fetch makes `current` the truth, and names what was missed."""
 
+import datetime as dt
 import os
 import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from current import Table, assert_current_equals_truth, assert_well_formed, current
 from deltalog import txn
-from drifts import Verdict, World, drift_of
-from fulls import Full, Fulls
+from drifts import Changed, Told, Verdict, World, drift_of
+from fulls import Full, Fulls, micros
 from living import Living, living_twin
 from month import DAY, HOUR, MINUTE, Bell, Days, start_of, until_still
 from product import free_port
+from readers import Row
+from schemas import endpoint
 from service import PATH, Service, service_of
+from truth import Integration
 from verbs import must, shown, verb
 
 DAYS = int(os.environ.get("KOMBO_TEST_MONTH_DAYS") or 30)
@@ -27,6 +32,62 @@ TURNS, TURN = 2, 20 * MINUTE
 FOLD_SECONDS = 60
 # An integration's own instant of the week comes four times, and once more in some.
 LEAST_FULLS = 3
+
+
+def test_drift_too_many_too_few_or_for_another_reason_is_caught() -> None:
+    table = endpoint("ats/tags"), Integration("greenhouse:a", "ats", "greenhouse-a-0")
+    morning, noon = (dt.datetime(2026, 1, 5, hour, tzinfo=dt.UTC) for hour in (8, 12))
+    known = {key: _tag(table, key, morning, 1) for key in ("same", "lost", "told", "gone")}
+    found = {key: _tag(table, key, noon, 1) for key in ("same", "told")}
+    found["lost"] = _tag(table, "lost", noon, 2, name="new", changed_at=morning + dt.timedelta(hours=1))
+    found["gone"] = _tag(table, "gone", noon, 2, _op="delete", changed_at=morning + dt.timedelta(hours=2))
+    full = Full(table, micros(noon), micros(noon), found, known)
+    at = micros(morning)
+    changes = [
+        Changed(at + HOUR * 1_000_000 * nth, table[1].id, key, frozenset(["ats_tags"]), "edit")
+        for nth, key in ((1, "lost"), (2, "gone"))
+    ]
+
+    def wrong(drift: list[Row], told: tuple[Told, ...] = ()) -> int:
+        verdict = Verdict()
+        verdict.judge(full, drift, World(changes, list(told)), at)
+        return len(verdict.wrong)
+
+    lost = _drift(full, "lost", "update", ["changed_at", "name"])
+    gone = _drift(full, "gone", "delete", ["changed_at"])
+    assert not wrong([lost, gone])
+    assert wrong([lost]), "a row is not named"
+    assert wrong([lost, gone, _drift(full, "same", "update", ["name"])]), "a row is named that is the same"
+    assert wrong([lost, gone, gone]), "a row is named twice"
+    for other in ({"kind": "nested"}, {"cause": "not_surfaced"}, {"columns": ["name"]}, {"changed_at": noon}):
+        assert wrong([lost | other, gone]), f"{other} is wrong"
+    late = Told(at + 3 * HOUR * 1_000_000, table[1].id, frozenset(["ats_tags"]))
+    assert wrong([lost, gone], (late,)), "a webhook told of it, and no delta brought it"
+    early = Told(at + HOUR * 500_000, table[1].id, frozenset(["ats_tags"]))
+    assert not wrong([lost, gone], (early,)), "the webhook came before the change"
+
+
+def _tag(table: Table, key: str, at: dt.datetime, version: int, **changes: Any) -> Row:
+    columns = {one.name: None for one in table[0].fields}
+    system = {"_op": "upsert", "_hash": version, "_fetched_at": at, "_fetch_id": "f", "_rest": None}
+    return {**columns, "id": key, "name": "old", "changed_at": at, **system, **changes}
+
+
+def _drift(full: Full, key: str, kind: str, columns: list[str]) -> Row:
+    assert full.known is not None
+    new, fetched = full.found[key], full.found[key]["_fetched_at"]
+    return {
+        "id": key,
+        "kind": kind,
+        "cause": "no_notification",
+        "columns": columns,
+        "_integration_id": full.table[1].id,
+        "_fetched_at": fetched,
+        "known_fetched_at": full.known[key]["_fetched_at"],
+        "changed_at": new["changed_at"],
+        "wrong_since": new["changed_at"],
+        "wrong_secs": (micros(fetched) - micros(new["changed_at"])) // 1_000_000,
+    }
 
 
 def test_after_each_full_fetch_of_a_month_current_is_the_truth_and_drift_is_what_was_lost() -> None:
@@ -127,14 +188,14 @@ class Month:
 
     def _until_folded(self, full: Full) -> None:
         """Waits until a full fetch, or a later one, is in `current` and compared."""
-        endpoint, integration = full.table
-        folded = current(self.service.lake, endpoint)
+        own, integration = full.table
+        folded = current(self.service.lake, own)
         drift = f"{self.service.lake}/kombo_drift"
         app = f"kombo/{integration.key}"
         deadline = time.monotonic() + FOLD_SECONDS
         while True:
             snapshot = txn(folded, f"{app}/snapshot") or 0
-            compared = txn(drift, f"{app}/{endpoint.table}/compared") or 0
+            compared = txn(drift, f"{app}/{own.table}/compared") or 0
             if snapshot >= full.seen_us and (full.known is None or compared >= full.seen_us):
                 return
             state = f"current has {snapshot}, kombo_drift {compared}, snapshots {full.seen_us}"
