@@ -9,7 +9,7 @@ import deltalake
 import lake as lakes
 import pyarrow.dataset
 import pyarrow.parquet
-from comparison import differences
+from comparison import SYSTEM_COLUMNS, differences
 from deltalog import is_table, txn
 from readers import Row, read_deltalake
 from schemas import Endpoint
@@ -111,6 +111,10 @@ def assert_well_formed(lake: Path | str, truth: Truth) -> None:
         others = sum(row["_op"] != "upsert" for row in rows)
         assert not others, f"{others} rows of {endpoint.path} are no upserts"
         _assert_files_in_order(lake, endpoint)
+        for integration in truth.integrations:
+            count = sum(row["integration_key"] == integration.key for row in rows)
+            said = txn(current(lake, endpoint), f"kombo/{integration.key}/rows") or 0
+            assert count == said, f"current of {endpoint.path} has {count} rows, its log says {said}"
 
 
 def _assert_files_in_order(lake: Path | str, endpoint: Endpoint) -> None:
@@ -148,6 +152,11 @@ def live_view(lake: Path | str, endpoint: Endpoint, columns: list[str]) -> list[
         if hold["state"] == "held" and hold["endpoint"] == endpoint.path
     ]
     return newest_of(folded, observed, held)
+
+
+def whole_live_view(lake: Path | str, endpoint: Endpoint) -> list[Row]:
+    """Reads every column of the live view."""
+    return live_view(lake, endpoint, [*SYSTEM_COLUMNS, *(one.name for one in endpoint.fields)])
 
 
 def newest_of(folded: list[Row], observed: list[Row], held: list[Row]) -> list[Row]:

@@ -8,7 +8,7 @@ from typing import Any
 import deltalake
 import lake as lakes
 import pyarrow.dataset
-from current import Table, tables_of
+from current import Table, read_current, tables_of
 from deltalog import Commit, commits, is_table
 from readers import Row
 from truth import Truth
@@ -48,6 +48,8 @@ class Fulls:
         self.tables = tables_of(truth)
         self.read: dict[str, int] = {}
         self.before: dict[Table, dict[str, Row]] = {}
+        self.ever: dict[Table, set[str]] = {table: set() for table in self.tables}
+        """Every id that was there in a full fetch or in a delta before one."""
 
     def new(self) -> Iterator[Full]:
         """Yields those committed since the last call."""
@@ -73,6 +75,8 @@ class Fulls:
             earliest = since
         known = self._known(table, earliest) if table in self.before else None
         self.before[table] = found
+        rows = [*found.values(), *(known or {}).values()]
+        self.ever[table] |= {row["id"] for row in rows if row["_op"] == "upsert"}
         return Full(table, earliest, seen, found, known)
 
     def _known(self, table: Table, before_us: int) -> dict[str, Row]:
@@ -86,6 +90,18 @@ class Fulls:
             if held is None or held["_fetched_at"] < row["_fetched_at"]:
                 known[row["id"]] = row
         return known
+
+
+def without_tombstone(lake: str, ever: dict[Table, set[str]]) -> list[str]:
+    """Returns a line for each table from which a row went without an observation in `deltas` that says so."""
+    lines = []
+    for (endpoint, integration), ids in ever.items():
+        rows = read_current(lake, endpoint, ["integration_key", "id"])
+        gone = ids - {row["id"] for row in rows if row["integration_key"] == integration.key}
+        told = {row["id"] for row in delta_rows(lake, (endpoint, integration)) if row["_op"] != "upsert"}
+        if silent := gone - told:
+            lines.append(f"{endpoint.path} of {integration.id}: {len(silent)} of {len(gone)} rows that went")
+    return lines
 
 
 def rows_of(uri: str, key: str, version: int | None = None) -> dict[str, Row]:

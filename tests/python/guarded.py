@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from current import Table, assert_current_equals_truth, assert_well_formed, live_view, read_current, read_holds
 from deltalog import is_table
-from fulls import delta_rows
+from fulls import delta_rows, without_tombstone
 from living import Living, living_twin
 from month import start_of
 from readers import Row
@@ -164,10 +164,10 @@ class Guarded:
         ]
         rows = assert_current_equals_truth(self.service.lake, truth, tables)
         assert_well_formed(self.service.lake, truth)
-        gone = self.ever - self.ids()
-        tombs = {row["id"] for row in delta_rows(self.service.lake, self.table) if row["_op"] != "upsert"}
-        assert gone <= tombs, f"{len(gone - tombs)} of {len(gone)} rows left current without a tombstone in deltas"
-        print(f"    in the end {rows} rows are the truth, {len(gone)} removals each have a tombstone", flush=True)
+        gone = len(self.ever - self.ids())
+        silent = without_tombstone(self.service.lake, {self.table: self.ever})
+        assert not silent, f"no tombstone in deltas: {silent}"
+        print(f"    in the end {rows} rows are the truth, {gone} removals each have a tombstone", flush=True)
 
 
 def _configured(service: Service) -> list[Endpoint]:

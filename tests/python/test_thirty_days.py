@@ -9,10 +9,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from current import Table, assert_current_equals_truth, assert_well_formed, current
+from current import (
+    Table,
+    assert_current_equals_truth,
+    assert_well_formed,
+    current,
+    whole_live_view,
+)
 from deltalog import txn
 from drifts import Changed, Told, Verdict, World, drift_of
-from fulls import Full, Fulls, micros
+from fulls import Full, Fulls, micros, without_tombstone
 from living import Living, living_twin
 from month import DAY, HOUR, MINUTE, Bell, Days, start_of, until_still
 from product import free_port
@@ -156,6 +162,8 @@ class Month:
         self._look(0)
         assert_well_formed(self.service.lake, self.living.twin.truth)
         self._report()
+        silent = without_tombstone(self.service.lake, self.fulls.ever)
+        assert not silent, "no tombstone in deltas:\n" + "\n".join(silent[:40])
         assert not self.verdict.wrong, "\n".join(self.verdict.wrong[:60])
         tables = len(self.fulls.tables)
         assert self.compared >= LEAST_FULLS * tables, f"only {self.compared} full fetches of {tables} tables"
@@ -175,6 +183,7 @@ class Month:
         last = {full.table: full for full in new}
         calm = [table for table, full in last.items() if full.since_us >= rested_us]
         self.rows += assert_current_equals_truth(self.service.lake, truth, calm)
+        assert_current_equals_truth(self.service.lake, truth, calm, whole_live_view, "the live view")
         self.compared += len(calm)
         self.overtaken += len(new) - len(calm)
         for full in new:
@@ -184,7 +193,19 @@ class Month:
             else:
                 self.told[full.table] += 1
                 self.verdict.judge(full, drift, world, self.began[full.table])
+                if last[full.table] is full:
+                    self._completeness(full, len(drift))
             self.began[full.table] = full.since_us
+
+    def _completeness(self, full: Full, drifted: int) -> None:
+        """Fails unless the log of `kombo_drift` says how many rows of a full fetch drifted, of how many."""
+        app = f"kombo/{full.table[1].key}/{full.table[0].table}"
+        uri = f"{self.service.lake}/kombo_drift"
+        rows, said = txn(uri, f"{app}/rows") or 0, txn(uri, f"{app}/drifted") or 0
+        assert said == drifted, f"{full.name}: {drifted} rows drifted, the log says {said}"
+        # Those that are gone from either count as well.
+        most = len(full.found.keys() | (full.known or {}).keys())
+        assert drifted <= rows <= most, f"{full.name}: the log says {rows} rows of at most {most}"
 
     def _until_folded(self, full: Full) -> None:
         """Waits until a full fetch, or a later one, is in `current` and compared."""
