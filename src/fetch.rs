@@ -84,7 +84,7 @@ pub struct Counts {
     pub pages: u64,
     /// Bytes of JSON on them.
     pub bytes: u64,
-    /// Rows on them.
+    /// Rows on them, and rows that are gone, of which no page tells.
     pub received: u64,
     /// Rows that are visible now.
     pub committed: u64,

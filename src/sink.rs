@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
+use tokio::sync::mpsc;
 
 use crate::catalog::Endpoint;
 use crate::fetch::Fetch;
 use crate::ids::IntegrationId;
-use crate::lake::{Advance, Coverage, Lake, LakeError, Missing, Receipt, Sealed};
+use crate::lake::{Advance, Circumstances, Coverage, Lake, LakeError, Missing, Receipt, Sealed};
 use crate::stream::{FetchError, FetchEvent};
 
 /// Takes whole fetches.
@@ -62,9 +63,21 @@ pub trait Sink: Send + Sync {
 
 /// A whole fetch that is not visible yet. Dropping it leaves nothing that anybody sees.
 pub trait Staged: Send {
-    /// Returns the ids that the snapshot it is about to replace holds and it lacks: `limit` of them, and how many there
-    /// are. None for a delta.
+    /// Returns the ids that the sink knows of and it lacks: `limit` of them, and how many there are. None for a delta.
+    ///
+    /// Known is what the newest observation says is there, of the snapshot it is about to replace, of deltas, and of what
+    /// older snapshots had where the sink keeps it.
     fn missing(&mut self, limit: usize) -> impl Future<Output = Result<Missing, LakeError>> + Send;
+
+    /// Sends, some at a time, those of these ids that the snapshot it is about to replace lacks, too. Ends without an error
+    /// once nobody listens.
+    fn lacked_twice(
+        &mut self,
+        ids: mpsc::Sender<Vec<String>>,
+    ) -> impl Future<Output = Result<(), LakeError>> + Send;
+
+    /// Takes note of what is kept beside a snapshot. Means nothing for a delta; untold, nothing is known.
+    fn note(&mut self, circumstances: Circumstances);
 
     /// Returns once the fetch is durable and visible as a whole. After an error nothing of it is visible, unless the
     /// error says that the outcome is unknown: then it is visible as a whole or not at all.
@@ -148,6 +161,14 @@ impl Sink for Lake {
 impl Staged for Sealed {
     async fn missing(&mut self, limit: usize) -> Result<Missing, LakeError> {
         Sealed::missing(self, limit).await
+    }
+
+    async fn lacked_twice(&mut self, ids: mpsc::Sender<Vec<String>>) -> Result<(), LakeError> {
+        Sealed::lacked_twice(self, ids).await
+    }
+
+    fn note(&mut self, circumstances: Circumstances) {
+        Sealed::note(self, circumstances);
     }
 
     async fn commit(self) -> Result<Receipt, LakeError> {

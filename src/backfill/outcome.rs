@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use tracing::{info, warn};
 
 use super::targets::Target;
 use crate::api::SkipReason;
@@ -136,6 +137,17 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
+/// Logs rows that were known and that a snapshot lacks.
+pub fn log_missing(table: &TableId, done: &Done) {
+    let (gone, missing) = (done.gone_missing, done.unconfirmed_missing);
+    if gone > 0 {
+        info!(integration.id = %table.integration, endpoint = %table.endpoint, rows = gone, "rows of {table} are gone without a trace");
+    }
+    if missing > 0 {
+        warn!(integration.id = %table.integration, endpoint = %table.endpoint, missing, "rows that were known are not in the snapshot of {table}, and Kombo could not be asked for them; they stay until a second snapshot lacks them");
+    }
+}
+
 impl Outcome {
     pub(super) fn new(target: &Target) -> Self {
         Self {
@@ -166,7 +178,8 @@ impl Outcome {
     /// Takes in what a fetch that was not cut short has brought. Of rows that came several times, one counts.
     pub(super) fn finish(&mut self, done: &Done) {
         let counts = &done.counts;
-        self.rows = (counts.committed + counts.unchanged).saturating_sub(done.closing_rows);
+        self.rows = (counts.committed + counts.unchanged)
+            .saturating_sub(done.closing_rows + done.gone_missing);
         self.done = Some(done.clone());
     }
 

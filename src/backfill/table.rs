@@ -6,14 +6,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::outcome::{Ending, Outcome};
+use super::outcome::{Ending, Outcome, log_missing};
 use super::targets::Target;
 use super::{Backfill, BackfillMode, Observer, Step};
 use crate::api::{ApiError, KomboApi};
 use crate::fetch::{FetchMode, Lane};
 use crate::ingest::{IngestError, Order, Progress, Watch, next_mode};
 use crate::lake::Coverage;
-use crate::plan::Kind;
+use crate::plan::{Announced, Kind};
 use crate::sink::{Sink, WriteError};
 use crate::time::{MAX_SERVER_LEAD, Tier};
 
@@ -82,6 +82,7 @@ where
                 mode,
                 lane: Lane::Backfill,
                 coverage,
+                announced: Announced::default(),
             };
             let watched = Watched::new(target, &*self.observer, outcome);
             let done = self.ingest.run(order, permit, &watched).await;
@@ -187,6 +188,9 @@ fn log_outcome(outcome: &Outcome) {
         ending => {
             let ending = ending.as_str();
             info!(integration.id = %table.integration, endpoint = %table.endpoint, rows, pages, elapsed_ms, "{table}: {ending}");
+            if let Some(done) = &outcome.done {
+                log_missing(table, done);
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod drift;
 mod explain;
+mod fold;
 mod lake;
 mod run;
 mod settings;
@@ -21,7 +22,8 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 pub use drift::{AcceptArgs, DriftArgs};
 pub use explain::ExplainArgs;
-pub use lake::{FilesArgs, FilesPart, StatusArgs, UpkeepArgs};
+pub use fold::FoldArgs;
+pub use lake::{FilesArgs, FilesPart, LakeArgs, StatusArgs, UpkeepArgs};
 pub use run::RunArgs;
 pub use settings::SettingsArgs;
 pub use twin_life::TwinLifeArgs;
@@ -153,6 +155,8 @@ Examples:
     Files(FilesArgs),
     /// Say how fresh each table is, and which are late
     Status(StatusArgs),
+    /// Fold snapshots and deltas into current: one row per record
+    Fold(FoldArgs),
     /// List rows that full fetches found other than the lake had them, and why
     Drift(DriftArgs),
     /// List what is held back because much would vanish at once, or let it through
@@ -225,6 +229,9 @@ pub struct BackfillArgs {
     /// Take every snapshot twice: rows that the second one finds gone are gone
     #[arg(long)]
     pub confirm: bool,
+    /// Leave current as it is; `kombo-source fold` or a service folds later
+    #[arg(long)]
+    pub no_fold: bool,
     /// Ask for first pages only, and say which rows, requests and time to expect
     #[arg(long)]
     pub plan: bool,

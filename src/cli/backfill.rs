@@ -5,13 +5,14 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::failure::{FAILED, Failure};
+use super::folding::{Folded, fold};
 use super::progress::Progress;
 use super::report::Report;
 use super::session::Session;
 use crate::api::HttpApi;
 use crate::backfill::targets::{Known, Unknown, resolve, take_turns};
 use crate::backfill::{Backfill, BackfillSettings};
-use crate::lake::Lake;
+use crate::lake::{FoldSettings, Lake};
 
 /// Integrations from which on asking for them is worth a line: it may take minutes.
 const MANY: usize = 50;
@@ -21,6 +22,7 @@ pub(super) async fn backfill(
     session: &Session,
     api: Arc<HttpApi>,
     settings: BackfillSettings,
+    folds: bool,
     progress: impl FnOnce(usize, &Arc<HttpApi>) -> Progress,
 ) -> Result<Report, Failure> {
     let started = Instant::now();
@@ -28,14 +30,26 @@ pub(super) async fn backfill(
     let (known, unknown) = known(session, &api, &lake).await?;
     let targets = take_turns(&known);
     let progress = Arc::new(progress(targets.len(), &api));
-    let backfill = Backfill::new(Arc::clone(&api), lake, Arc::clone(&progress), settings);
+    let backfill = Backfill::new(
+        Arc::clone(&api),
+        lake.clone(),
+        Arc::clone(&progress),
+        settings,
+    );
     let outcomes = backfill.run(targets).await;
     progress.finish();
+    let elapsed = started.elapsed();
+    let folded = if folds {
+        fold(&lake, &session.endpoints, None, &FoldSettings::default()).await
+    } else {
+        Folded::default()
+    };
     let traffic = api.traffic();
     Ok(Report {
         outcomes,
         unknown,
-        elapsed: started.elapsed(),
+        elapsed,
+        folded,
         requests: traffic.requests,
         rate_limited: traffic.rate_limited,
         waited: api.throttle_view().total_wait,

@@ -122,7 +122,7 @@ impl Stage {
             limits: self.session.limits(),
         };
         let progress = |tables, api: &_| Progress::new(tables, quiet, wait_view(api));
-        backfill(&self.session, api, order, progress).await
+        backfill(&self.session, api, order, true, progress).await
     }
 }
 

@@ -13,6 +13,8 @@ mod drift;
 mod explain;
 mod failure;
 mod files;
+mod fold;
+mod folding;
 mod held;
 mod logs;
 mod named;
@@ -119,6 +121,10 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
             let session = session(&global, args.lake.overrides(), &catalog)?;
             status::run(&args, &session).await?
         }
+        Verb::Fold(args) => {
+            let session = session(&global, args.lake.overrides(), &catalog)?;
+            interruptible(fold::run(&args, &session, &catalog)).await?
+        }
         Verb::Drift(args) => drift_verb(&args, &global, &catalog).await?,
         Verb::Accept(args) => accept_verb(&args, &global, &catalog).await?,
         Verb::Upkeep(args) => {
@@ -160,7 +166,7 @@ async fn backfill_verb(
         limits: session.limits(),
     };
     let api = session.api()?;
-    let report = backfill::backfill(session, api, settings, |tables, api| {
+    let report = backfill::backfill(session, api, settings, !args.no_fold, |tables, api| {
         Progress::new(tables, quiet, wait_view(api))
     })
     .await?;
@@ -210,6 +216,7 @@ async fn files_verb(
     let parts: &[_] = match args.part {
         Some(FilesPart::Snapshots) => &[(Part::Snapshots, "snapshots")],
         Some(FilesPart::Deltas) => &[(Part::Deltas, "deltas")],
+        Some(FilesPart::Current) => &[(Part::Current, "current")],
         None => &[(Part::Snapshots, "snapshots"), (Part::Deltas, "deltas")],
     };
     files::run(&session, catalog, args, parts).await

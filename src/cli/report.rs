@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::folding::Folded;
 use super::words::{bytes, count, counted, seconds};
 use crate::backfill::outcome::{Commit, Ending, Outcome, OutcomeSummary, with_causes};
 use crate::backfill::targets::Unknown;
@@ -23,12 +24,15 @@ pub(super) struct Report {
     pub(super) rate_limited: u64,
     /// Time requests waited for the rate limit, all added up.
     pub(super) waited: Duration,
+    /// What was folded into `current` afterwards.
+    pub(super) folded: Folded,
 }
 
 impl Report {
     /// Returns whether everything asked for was done.
     pub(super) fn is_success(&self) -> bool {
         self.unknown.is_empty()
+            && self.folded.failed.is_empty()
             && self
                 .outcomes
                 .iter()
@@ -73,7 +77,11 @@ impl Report {
                 line(&mut text, &format!("not tried {}: {reason}", outcome.table));
             }
         }
+        text.push_str(&self.folded.troubles());
         line(&mut text, &self.total());
+        if let Some(folded) = self.folded.total() {
+            line(&mut text, &folded);
+        }
         text
     }
 

@@ -3,6 +3,7 @@
 //! SIGTERM and Ctrl-C let what is under way end, within a limit; the second one leaves at once, which is as safe and
 //! only throws requests away. SIGHUP reads the configuration again and keeps the old one when the new one is wrong.
 
+mod folds;
 mod housekeeping;
 mod signals;
 
@@ -26,6 +27,7 @@ use crate::listener::Telemetry;
 use crate::metrics::{ErrorType, Metrics, Stage};
 use crate::source::{Control, KomboSourceConfig, Secrets, SourceContext, SourceError};
 
+use folds::Folds;
 use housekeeping::Housekeeping;
 use signals::{Asked, Signals};
 
@@ -63,6 +65,9 @@ pub(super) async fn run(
         info!(%address, "webhooks are taken at {address}");
     }
     let (last_notes, last_lake) = (built.notes.clone(), lake.clone());
+    if let Some(folds) = Folds::new(lake.clone(), &session, catalog, built.client) {
+        beside.spawn(folds.run());
+    }
     let housekeeping = Housekeeping::new(lake, &session, catalog, built.notes, limit.clone());
     beside.spawn(housekeeping.run());
     let mut running = JoinSet::new();

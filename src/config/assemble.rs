@@ -10,6 +10,7 @@ use crate::lake::LakeSettings;
 
 use super::document::{Node, Value};
 use super::error::{ConfigError, nearest};
+use super::fold::check_fold;
 use super::listening::check_addresses;
 use super::marks::Marks;
 use super::overrides::Overrides;
@@ -19,7 +20,8 @@ use super::sink::{Inputs, check_lake_url};
 use super::source::SourceOptions;
 use super::upkeep::check_upkeep;
 use super::{
-    Config, DEFAULT_FILE, SinkSettings, SourceSettings, TelemetrySettings, UpkeepSettings,
+    Config, DEFAULT_FILE, FoldOptions, SinkSettings, SourceSettings, TelemetrySettings,
+    UpkeepSettings,
 };
 
 /// The names used where no file gives any.
@@ -60,6 +62,7 @@ pub(super) fn from_overrides(overrides: Overrides) -> Result<Config, ConfigError
         name: SINK_NAME.to_owned(),
         lake: LakeSettings::default(),
         upkeep: UpkeepSettings::default(),
+        fold: FoldOptions::default(),
     };
     let marks = Marks::of(DEFAULT_FILE.to_owned(), &Node::empty());
     finish(DocumentOptions::default(), source, sink, marks, overrides)
@@ -95,6 +98,7 @@ fn finish(
     overrides.apply_to_sink(&mut sink)?;
     check_addresses(&source, &document.telemetry, &marks)?;
     check_upkeep(&sink, &source.schedule, &marks)?;
+    check_fold(&sink, &marks)?;
     marks.endpoints_flag = !overrides.endpoints.is_empty();
     Ok(Config {
         data_dir: overrides.data_dir.unwrap_or(document.data_dir),
@@ -141,6 +145,7 @@ fn read_sink(
     store_options_as_text(&mut node);
     let inputs = node.take("inputs");
     let upkeep = node.take("upkeep");
+    let fold = node.take("fold");
     let lake: LakeSettings = marks.read_component(&node, &path)?;
     let inputs = match inputs {
         Some(entry) => marks.read(&entry.node, &join(&path, "inputs"))?,
@@ -161,7 +166,16 @@ fn read_sink(
         Some(entry) => marks.read(&entry.node, &join(&path, "upkeep"))?,
         None => UpkeepSettings::default(),
     };
-    Ok(SinkSettings { name, lake, upkeep })
+    let fold = match fold {
+        Some(entry) => marks.read(&entry.node, &join(&path, "fold"))?,
+        None => FoldOptions::default(),
+    };
+    Ok(SinkSettings {
+        name,
+        lake,
+        upkeep,
+        fold,
+    })
 }
 
 fn check_inputs(

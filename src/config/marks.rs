@@ -63,7 +63,7 @@ impl Marks {
             {
                 valid.push("type");
                 if path.starts_with("sinks.") {
-                    valid.extend(["inputs", "upkeep"]);
+                    valid.extend(["inputs", "upkeep", "fold"]);
                 }
             }
             ConfigError::from_fault(&self.origin, fault)

@@ -14,6 +14,7 @@ mod document;
 mod endpoints;
 mod error;
 mod fault;
+mod fold;
 mod generate;
 mod listening;
 mod marks;
@@ -29,6 +30,7 @@ mod webhook;
 
 pub use endpoints::Selection;
 pub use error::{ConfigError, ConfigWarning, Place};
+pub use fold::FoldOptions;
 pub use generate::generate;
 pub use overrides::Overrides;
 pub use secret::{API_KEY_VARIABLE, WEBHOOK_OTHER_SECRET_VARIABLE, WEBHOOK_SECRET_VARIABLE};

@@ -5,6 +5,7 @@ use url::Url;
 
 use crate::lake::LakeSettings;
 
+use super::fold::FoldOptions;
 use super::upkeep::UpkeepSettings;
 
 /// What a sink of type `delta_lake` is told.
@@ -16,6 +17,8 @@ pub struct SinkSettings {
     pub lake: LakeSettings,
     /// How the lake is kept tidy.
     pub upkeep: UpkeepSettings,
+    /// When and how fast `current` is folded.
+    pub fold: FoldOptions,
 }
 
 /// The names of the sources whose rows a sink takes.

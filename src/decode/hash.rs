@@ -24,6 +24,14 @@ const ARRAY: u64 = 5;
 const MEMBER: u64 = 6;
 const OBJECT: u64 = 7;
 
+/// Returns the `_hash` of a record that has an id and no other value.
+#[must_use]
+pub fn hash_of_id(id: &str) -> i64 {
+    let mut record = ObjectHash::default();
+    record.member(string(b"id"), string(id.as_bytes()));
+    record.finish().cast_signed()
+}
+
 /// Hashes the content of a string, or of a key.
 pub(super) fn string(content: &[u8]) -> u64 {
     xxh3_64_with_seed(content, STRING)

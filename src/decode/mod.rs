@@ -6,11 +6,13 @@
 //!
 //! `scan` pulls tokens out of the text, `envelope` finds the rows and the cursor, `row` fills one row's columns and the
 //! system columns. `read` brings a value into its `column` (flat ones in `values`, objects and lists in `nested`) by the
-//! rules of `number` and `text`, or into `rest`, and takes its `hash` on the way. `rebuild` is the inverse.
+//! rules of `number` and `text`, or into `rest`, and takes its `hash` on the way. `rebuild` is the inverse. `absent` makes
+//! the rows of records that Kombo does not send any more.
 //!
 //! The parser is our own because no parser at hand gives, in one pass and without a tree: the text of numbers, slices of
 //! free JSON, duplicate keys, lone surrogates (JavaScript may send `"\ud800"`), and a bound on depth.
 
+mod absent;
 mod column;
 mod envelope;
 mod error;
@@ -25,7 +27,9 @@ mod scan;
 mod text;
 mod values;
 
+pub use absent::absent_rows;
 pub use error::DecodeError;
+pub use hash::hash_of_id;
 pub use rebuild::{RebuildError, rebuild};
 
 use std::fmt;

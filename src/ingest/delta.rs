@@ -193,7 +193,7 @@ where
         (learned && complete).then_some(rows)
     }
 
-    async fn marks(&self, order: &Order) -> Result<Marks, WriteError> {
+    pub(super) async fn marks(&self, order: &Order) -> Result<Marks, WriteError> {
         let covered = self.sink.covered(&order.endpoint, &order.table.integration);
         let coverage = covered.await.map_err(WriteError::Store)?;
         Ok(coverage.marks)

@@ -19,9 +19,11 @@ pub struct Done {
     pub rest_values: u64,
     /// Rows that changed while a snapshot was walked: committed to `deltas` before it.
     pub closing_rows: u64,
-    /// Ids that the snapshot before had and this one lacked, and that Kombo has all the same: committed to `deltas`.
+    /// Ids that were known and that a snapshot lacked, and that Kombo has all the same: committed to `deltas`.
     pub found_missing: u64,
-    /// Ids that the snapshot before had and this one lacks, and of which nobody could say whether Kombo has them.
+    /// Ids that were known and that a snapshot lacks, and that are gone: committed to `deltas` as `absent`.
+    pub gone_missing: u64,
+    /// Ids that were known and that a snapshot lacks, and of which nobody could say whether Kombo has them.
     pub unconfirmed_missing: u64,
     /// How it ended.
     pub ending: Ending,

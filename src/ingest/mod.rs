@@ -1,6 +1,6 @@
 //! One table from Kombo into a sink, so that after each fetch the sink's newest observation of a row is what Kombo showed.
 //!
-//! [`Ingest::run`] walks a delta ([`delta`]) or a snapshot ([`snapshot`]) and commits it. Both lean on the sink's
+//! [`Ingest::run`] walks a delta ([`delta`]) or a snapshot ([`snapshot`], [`close`]) and commits it. Both lean on the sink's
 //! [`Marks`](crate::lake::Marks): what is decided on one state of a table is committed only onto that state.
 //!
 //! - [`memory`] knows the rows this process committed lately, so that re-reads which bring nothing are left out. It counts
@@ -12,6 +12,7 @@
 //! A crash on any line loses memory and bases, never a row: what is not in the sink is asked for again.
 
 mod bases;
+mod close;
 mod delta;
 mod done;
 mod memory;
@@ -33,7 +34,7 @@ use crate::decode::DecodeLimits;
 use crate::fetch::{Counts, FetchMode, Lane};
 use crate::ids::{IntegrationId, TableId};
 use crate::lake::{Coverage, LakeError};
-use crate::plan::Kind;
+use crate::plan::{Announced, Kind};
 use crate::sink::{Sink, WriteError};
 use crate::stream::{FetchError, FetchOptions};
 
@@ -71,6 +72,8 @@ pub struct Order {
     pub lane: Lane,
     /// What [`Ingest::covered`] said. If anybody commits to the table after that, the fetch is superseded.
     pub coverage: Coverage,
+    /// Which notification waits for an answer, while it runs; never one where nobody listens.
+    pub announced: Announced,
 }
 
 /// Told what happens while a table is fetched.

@@ -15,8 +15,12 @@ pub(super) struct Tally {
     pub(super) kept: u64,
     /// Rows without a usable id.
     pub(super) quarantined: u64,
-    /// Single rows that were found, and those nobody could tell of.
-    pub(super) asked: (u64, u64),
+    /// Single rows that were found.
+    pub(super) found: u64,
+    /// Rows that are gone.
+    pub(super) gone: u64,
+    /// Single rows that nobody could tell of.
+    pub(super) unconfirmed: u64,
     /// What the last page said.
     pub(super) end: Option<FetchEnd>,
 }
@@ -34,7 +38,15 @@ impl Tally {
             }
             Ok(FetchEvent::Batch(batch)) => self.kept += batch.num_rows() as u64,
             Ok(FetchEvent::Quarantine(rows)) => self.quarantined += rows.len() as u64,
-            Ok(FetchEvent::Asked { found, unconfirmed }) => self.asked = (*found, *unconfirmed),
+            Ok(FetchEvent::Asked {
+                found,
+                gone,
+                unconfirmed,
+            }) => {
+                (self.found, self.gone, self.unconfirmed) = (*found, *gone, *unconfirmed);
+                // No page has them, and they are received all the same.
+                self.rows += gone;
+            }
             Ok(FetchEvent::End(end)) => self.end = Some(*end),
             Err(_) => {}
         }
@@ -75,6 +87,7 @@ impl Tally {
             rest_values: self.end.map_or(0, |end| end.rest_values),
             closing_rows: 0,
             found_missing: 0,
+            gone_missing: 0,
             unconfirmed_missing: 0,
             ending,
             unannounced_rows: None,

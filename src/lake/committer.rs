@@ -230,6 +230,10 @@ impl Committer {
                 entry
                     .txns
                     .extend(stored.moved(fence.base, &fence.tiers, fence.seen));
+                let facts = fence.facts.iter();
+                entry
+                    .txns
+                    .extend(facts.flat_map(|facts| facts.txns(fence.start.key())));
             }
         }
         if matches!(self.table(), DeltaTable::Snapshots(_)) {

@@ -1,6 +1,7 @@
 //! The data files of one Delta table on their way to and from the store.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -92,6 +93,20 @@ impl DataFiles {
         let key = ObjectKey::Listed(&self.table, path).path();
         let found = self.store.objects().get(&key).await.map_err(failed)?;
         found.bytes().await.map_err(failed)
+    }
+
+    /// Reads a part of a file, by its path below the table's folder.
+    pub(super) async fn read_range(
+        &self,
+        path: &str,
+        range: Range<u64>,
+    ) -> Result<Bytes, LakeError> {
+        let key = ObjectKey::Listed(&self.table, path).path();
+        let read = self.store.objects().get_range(&key, range).await;
+        read.map_err(|source| LakeError::Download {
+            table: self.table.to_string(),
+            source: source.into(),
+        })
     }
 
     /// Uploads a file under a fresh name. A crash on any line leaves a file that no log entry names: nobody reads it. Vacuum

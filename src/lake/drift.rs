@@ -83,7 +83,6 @@ impl fmt::Debug for DriftRow {
     }
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for the fold"))]
 impl Lake {
     /// Writes the rows of one comparison to a file of their own, by id; `None` without rows. Nothing is visible.
     pub(in crate::lake) async fn stage_drift(

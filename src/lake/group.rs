@@ -3,11 +3,11 @@
 use arrow::array::RecordBatch;
 use tokio::sync::oneshot;
 
-use super::LakeError;
 use super::data_files::Written;
 use super::log::{AddFile, LogState};
 use super::runs::decoded_bytes;
 use super::txns::TableTxns;
+use super::{LakeError, SnapshotFacts};
 use crate::ids::IntegrationKey;
 use crate::time::{Base, ObservedAt, Tier};
 
@@ -31,6 +31,21 @@ pub(super) struct Fence {
     pub(super) tiers: Vec<Tier>,
     /// Its last observation.
     pub(super) seen: ObservedAt,
+    /// Its first observation, where rows have to be later than all that the table has: in `deltas`.
+    pub(super) first: Option<ObservedAt>,
+    /// What is written beside it: of a snapshot.
+    pub(super) facts: Option<SnapshotFacts>,
+}
+
+impl Fence {
+    /// Returns whether the fetch may still be committed onto a table of which this is stored.
+    ///
+    /// The bases, too, have to be what they were: whoever raised them may have left out a row because it had not changed,
+    /// and this fetch may hold an older observation of it. And observations come into `deltas` in their order, so that
+    /// whoever has read the table up to one of them has read all before it.
+    fn holds(&self, stored: &TableTxns) -> bool {
+        *stored == self.start && self.first.is_none_or(|first| Some(first) > stored.seen())
+    }
 }
 
 /// The rows of a finished fetch.
@@ -142,9 +157,7 @@ impl Pending {
 pub(super) fn still_valid(group: Vec<Pending>, state: &LogState) -> Vec<Pending> {
     let (valid, superseded): (Vec<_>, Vec<_>) = group.into_iter().partition(|pending| {
         pending.finished.fence.as_ref().is_none_or(|fence| {
-            // Bases, too: whoever raised them may have left out a row because it had not changed, and this fetch may hold an
-            // older observation of it.
-            TableTxns::of(fence.start.key(), |app| state.txn(app)) == fence.start
+            fence.holds(&TableTxns::of(fence.start.key(), |app| state.txn(app)))
         })
     });
     for pending in superseded {

@@ -1,69 +1,100 @@
-//! What a new snapshot lacks of the one it is about to replace.
+//! What a new snapshot lacks of what the lake knows.
 
 use std::fmt;
-use std::sync::Arc;
 
-use arrow::array::AsArray;
+use tokio::sync::mpsc;
 
-use super::LakeError;
-use super::committer::Committer;
-use super::data_files::on_cpu;
-use super::layout::Partition;
-use super::runs::hash;
-use super::writer::read;
-use crate::ids::IntegrationKey;
+use super::known::{Comparison, Keep, Known};
+use super::staging::Sealed;
+use super::{LakeError, SnapshotFacts};
+use crate::time::ObservedAt;
 
-/// Ids that a table's last snapshot holds and a staged one lacks.
+/// Ids that the lake knows of, as present, and that a staged snapshot lacks.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Missing {
     /// As many of them as were asked for.
-    pub ids: Vec<String>,
+    pub ids: Vec<MissingId>,
     /// How many there are.
     pub total: u64,
+    /// How many of those the snapshot before lacked, too.
+    pub lacked_before: u64,
+    /// The last `_fetched_at` in `deltas` when they were compared: whoever commits there later may bring one back.
+    pub as_of: Option<ObservedAt>,
+}
+
+/// One of them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MissingId {
+    /// Kombo's id.
+    pub id: String,
+    /// When it was observed last.
+    pub last_seen: ObservedAt,
+    /// That was before the live snapshot began: two in a row lack it.
+    pub lacked_before: bool,
 }
 
 impl fmt::Debug for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Missing({} of {})", self.ids.len(), self.total)
+        let Self {
+            ids,
+            total,
+            lacked_before,
+            ..
+        } = self;
+        let ids = ids.len();
+        write!(f, "Missing({ids} of {total}, {lacked_before} twice)")
     }
 }
 
-/// Compares the live files of an integration with the hashes of the ids that a new snapshot has: one file at a time, so
-/// memory holds one file, the hashes, and `limit` ids. Ids whose hash is shared with another are taken as present; of 64
-/// bits that is one in billions of tables.
-pub(super) async fn missing(
-    committer: &Committer,
-    key: &IntegrationKey,
-    present: &Arc<Vec<Vec<u64>>>,
-    limit: usize,
-) -> Result<Missing, LakeError> {
-    let state = committer.refreshed().await?;
-    let mut missing = Missing::default();
-    for file in committer.live(&state).await? {
-        let partition = file.partition_values.get(Partition::INTEGRATION_KEY);
-        if partition.and_then(Option::as_deref) != Some(key.as_str()) {
-            continue;
-        }
-        let bytes = committer.files.read(&file.path).await?;
-        let present = Arc::clone(present);
-        missing = on_cpu(move || -> Result<Missing, LakeError> {
-            for batch in read(bytes, &["id"])? {
-                let batch = batch?;
-                // The first column is the only one that was read.
-                for id in batch.column(0).as_string::<i32>().iter().flatten() {
-                    let hash = hash(id);
-                    if present.iter().any(|run| run.binary_search(&hash).is_ok()) {
-                        continue;
-                    }
-                    missing.total += 1;
-                    if missing.ids.len() < limit {
-                        missing.ids.push(id.to_owned());
-                    }
-                }
-            }
-            Ok(missing)
-        })
-        .await??;
+impl fmt::Debug for MissingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MissingId({:?})", self.last_seen)
     }
-    Ok(missing)
+}
+
+impl Sealed {
+    /// Returns the ids that the lake knows of and this snapshot lacks: `limit` of them, and how many there are. None for a
+    /// delta.
+    pub async fn missing(&self, limit: usize) -> Result<Missing, LakeError> {
+        let missing = Missing::default();
+        let Some(known) = self.known().await? else {
+            return Ok(missing);
+        };
+        let keep = Keep::First { limit, missing };
+        let mut comparison = self.compare(&known, keep).await?;
+        for file in known.files() {
+            comparison = comparison.read(&file).await?;
+        }
+        let missing = comparison.end().into_missing();
+        Ok(Missing {
+            as_of: known.deltas_seen,
+            ..missing
+        })
+    }
+
+    /// Sends those of these ids that the live snapshot lacks, too: those of one file at a time. Ends once nobody listens.
+    pub async fn lacked_twice(&self, ids: mpsc::Sender<Vec<String>>) -> Result<(), LakeError> {
+        let Some(known) = self.known().await? else {
+            return Ok(());
+        };
+        let mut comparison = self.compare(&known, Keep::Twice(Vec::new())).await?;
+        for file in known.files() {
+            comparison = comparison.read(&file).await?;
+            if ids.send(comparison.take_twice()).await.is_err() {
+                return Ok(());
+            }
+        }
+        // Nobody listens: nobody needs them.
+        drop(ids.send(comparison.end().take_twice()).await);
+        Ok(())
+    }
+
+    async fn compare(&self, known: &Known, keep: Keep) -> Result<Comparison, LakeError> {
+        let since = known.facts.map(|SnapshotFacts { since, .. }| since);
+        let mut comparison = Comparison::with(self.ids(), since, keep);
+        for file in known.pending() {
+            comparison = comparison.read_pending(known, file).await?;
+        }
+        Ok(comparison)
+    }
 }

@@ -15,13 +15,17 @@ pub mod store;
 
 mod committer;
 mod completeness;
+mod conform;
 mod coverage;
 mod data_files;
 mod drift;
+mod facts;
+mod fold;
 mod form;
 mod found_drift;
 mod group;
 mod holds;
+mod known;
 mod lake_error;
 mod marks;
 mod missing;
@@ -30,6 +34,7 @@ mod notes;
 mod overview;
 mod own_columns;
 mod quarantine;
+mod reader;
 mod registry;
 mod runs;
 mod settings;
@@ -46,13 +51,15 @@ mod tests;
 pub use completeness::{ComparedTable, Completeness};
 pub use coverage::Coverage;
 pub use drift::DriftRow;
+pub use facts::{Circumstances, SnapshotFacts};
+pub use fold::{FoldReport, FoldSettings, FoldedTable, Unfolded};
 pub use found_drift::{DriftFilter, DriftGroup, FoundDrift};
 pub use group::Receipt;
 pub use holds::Hold;
 pub use lake_error::LakeError;
-pub use log::LiveFile;
+pub use log::{FileBounds, LiveFile};
 pub use marks::{Advance, Marks};
-pub use missing::Missing;
+pub use missing::{Missing, MissingId};
 pub use newest::Sighting;
 pub use overview::{Overview, TableOverview};
 pub use registry::Registration;
@@ -72,6 +79,7 @@ use url::Url;
 
 use self::committer::{Committer, Tasks};
 use self::data_files::DataFiles;
+use self::fold::WaitingRows;
 use self::form::{description, file_form, partition_column, with_commit_date};
 use self::layout::{DeltaTable, claim_layout, find_layout};
 use self::log::{DeltaLog, LogError, LogSettings, TableShape};
@@ -93,6 +101,7 @@ struct Inner {
     settings: LakeSettings,
     clock: Arc<dyn Clock>,
     tables: Mutex<HashMap<DeltaTable, Slot>>,
+    waiting: WaitingRows,
     tasks: Tasks,
 }
 
@@ -152,6 +161,7 @@ impl Lake {
                 settings: settings.clone(),
                 clock,
                 tables: Mutex::default(),
+                waiting: WaitingRows::default(),
                 tasks: Mutex::new(JoinSet::new()),
             }),
         }
@@ -185,7 +195,7 @@ impl Lake {
             self.clone(),
             committer,
             fetch.clone(),
-            endpoint.schema(),
+            Arc::clone(endpoint),
             start,
         ))
     }
@@ -222,6 +232,10 @@ impl Lake {
         &self.inner.settings
     }
 
+    fn waiting_rows(&self) -> &WaitingRows {
+        &self.inner.waiting
+    }
+
     fn tasks(&self) -> &Tasks {
         &self.inner.tasks
     }
@@ -243,13 +257,24 @@ impl Lake {
         self.committer(part.of(endpoint.name()), &schema).await
     }
 
+    /// Returns one of an endpoint's Delta tables if this process has opened it.
+    fn opened_table(&self, endpoint: &Endpoint, part: Part) -> Option<Arc<Committer>> {
+        let slot = self.tables().get(&part.of(endpoint.name())).cloned()?;
+        slot.get().cloned()
+    }
+
     /// Opens one of an endpoint's Delta tables; `None`, and nothing created, where there is none.
     async fn existing_table(
         &self,
         endpoint: &Arc<Endpoint>,
         part: Part,
     ) -> Result<Option<Arc<Committer>>, LakeError> {
-        if self.exists(&part.of(endpoint.name())).await? {
+        let table = part.of(endpoint.name());
+        let is_open = self
+            .tables()
+            .get(&table)
+            .is_some_and(|slot| slot.initialized());
+        if is_open || self.exists(&table).await? {
             return self.endpoint_table(endpoint, part).await.map(Some);
         }
         Ok(None)

@@ -4,19 +4,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::compute::{max, min};
+use arrow::datatypes::TimestampMicrosecondType;
 
 use super::committer::Committer;
 use super::data_files::{Written, on_cpu};
 use super::group::{Fence, Finished, Receipt, Rows};
-use super::layout::Partition;
-use super::missing::{Missing, missing};
+use super::known::Known;
+use super::layout::{DeltaTable, Partition};
 use super::runs::{CONTEST_IDS, Contest, Sorted, decoded_bytes, repeated};
 use super::txns::TableTxns;
-use super::{Lake, LakeError};
-use crate::catalog::SystemColumn;
+use super::{Circumstances, Lake, LakeError, SnapshotFacts};
+use crate::catalog::{Endpoint, SystemColumn};
 use crate::decode::QuarantinedRow;
 use crate::fetch::{Fetch, FetchEnd, FetchMode};
+use crate::time::ObservedAt;
 
 /// Decoded rows of a delta that do not get a file of their own.
 const SHARED_BYTES: usize = 4 << 20;
@@ -29,9 +31,11 @@ pub struct Staging {
     lake: Lake,
     committer: Arc<Committer>,
     fetch: Fetch,
-    schema: SchemaRef,
+    endpoint: Arc<Endpoint>,
     /// As the fetch began: whoever moves them meanwhile supersedes it.
     start: TableTxns,
+    /// The first and the last observation so far.
+    observed: Option<(ObservedAt, ObservedAt)>,
     waiting: Vec<RecordBatch>,
     waiting_bytes: usize,
     runs: Vec<Run>,
@@ -44,20 +48,33 @@ pub struct Staging {
 pub struct Sealed {
     lake: Lake,
     committer: Arc<Committer>,
+    endpoint: Arc<Endpoint>,
     finished: Finished,
     /// Of the ids of a snapshot, ascending within each run: 8 bytes a row, until it is committed.
     ids: Arc<Vec<Vec<u64>>>,
 }
 
 impl Sealed {
-    /// Returns the ids that the snapshot to be replaced holds and this one lacks: `limit` of them, and how many there are.
-    /// None for a delta.
-    pub async fn missing(&self, limit: usize) -> Result<Missing, LakeError> {
+    /// Returns what the lake knows of the table that it replaces; `None` for a delta.
+    pub(super) async fn known(&self) -> Result<Option<Known>, LakeError> {
         match (&self.finished.fence, self.committer.replaces()) {
-            (Some(fence), true) => {
-                missing(&self.committer, fence.start.key(), &self.ids, limit).await
-            }
-            _ => Ok(Missing::default()),
+            (Some(fence), true) => Known::of(&self.lake, &self.endpoint, fence.start.key())
+                .await
+                .map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns the hashes of its ids, ascending within each run.
+    pub(super) fn ids(&self) -> Arc<Vec<Vec<u64>>> {
+        Arc::clone(&self.ids)
+    }
+
+    /// Takes note of what is written beside a snapshot. Means nothing for a delta.
+    pub fn note(&mut self, circumstances: Circumstances) {
+        let fence = self.finished.fence.as_mut();
+        if let Some(facts) = fence.and_then(|fence| fence.facts.as_mut()) {
+            *facts = facts.with(circumstances);
         }
     }
 
@@ -68,9 +85,20 @@ impl Sealed {
             committer,
             finished,
             ids,
+            ..
         } = self;
         drop(ids);
-        committer.commit(lake.tasks(), finished).await
+        let key = finished
+            .fence
+            .as_ref()
+            .map(|fence| fence.start.key().clone());
+        let receipt = committer.commit(lake.tasks(), finished).await?;
+        if let (DeltaTable::Deltas(endpoint), Some(key), Receipt::Committed { rows, .. }) =
+            (&committer.files.table, key, &receipt)
+        {
+            lake.waiting_rows().add(endpoint, &key, *rows);
+        }
+        Ok(receipt)
     }
 }
 
@@ -87,15 +115,16 @@ impl Staging {
         lake: Lake,
         committer: Arc<Committer>,
         fetch: Fetch,
-        schema: SchemaRef,
+        endpoint: Arc<Endpoint>,
         start: TableTxns,
     ) -> Self {
         Self {
             lake,
             committer,
             fetch,
-            schema,
+            endpoint,
             start,
+            observed: None,
             waiting: Vec::new(),
             waiting_bytes: 0,
             runs: Vec::new(),
@@ -116,6 +145,7 @@ impl Staging {
         if self.waiting_bytes + bytes > self.lake.settings().run_bytes.get() {
             self.upload_run().await?;
         }
+        self.observe(&batch);
         self.waiting_bytes += bytes;
         self.waiting.push(batch);
         Ok(())
@@ -157,11 +187,15 @@ impl Staging {
         };
         // Before the bases move: afterwards nobody would ask Kombo for these rows again.
         self.upload_quarantine().await?;
+        let (first, last) = self.observed.unzip();
+        let replaces = self.committer.replaces();
         let fence = Fence {
             start: self.start,
             base: end.base,
             tiers: self.fetch.mode.moves().collect(),
-            seen: end.seen,
+            seen: last.map_or(end.seen, |last| last.max(end.seen)),
+            first: first.filter(|_| !replaces),
+            facts: replaces.then(|| SnapshotFacts::new(first.unwrap_or(end.seen))),
         };
         let finished = Finished {
             fence: Some(fence),
@@ -171,6 +205,7 @@ impl Staging {
         Ok(Sealed {
             lake: self.lake,
             committer: self.committer,
+            endpoint: self.endpoint,
             finished,
             ids: Arc::new(ids),
         })
@@ -184,10 +219,26 @@ impl Staging {
         self.seal(end).await?.commit().await
     }
 
+    fn observe(&mut self, batch: &RecordBatch) {
+        let times = batch.column(SystemColumn::FetchedAt.position());
+        let times = times.as_primitive::<TimestampMicrosecondType>();
+        let range = min(times).zip(max(times));
+        let Some((first, last)) = range.map(|(first, last)| {
+            (
+                ObservedAt::from_micros(first),
+                ObservedAt::from_micros(last),
+            )
+        }) else {
+            return;
+        };
+        let (before_first, before_last) = self.observed.unwrap_or((first, last));
+        self.observed = Some((first.min(before_first), last.max(before_last)));
+    }
+
     /// Rows of another integration must not get under this one's key, whoever mixed them up.
     fn check(&self, batch: &RecordBatch) -> Result<(), LakeError> {
         let table = || self.committer.files.table.to_string();
-        if batch.schema().fields() != self.schema.fields() {
+        if batch.schema().fields() != self.endpoint.schema().fields() {
             return Err(LakeError::Columns { table: table() });
         }
         let integration = &self.fetch.table.integration;

@@ -1,7 +1,8 @@
 //! What a Delta table's transaction identifiers say about the tables in it.
 //!
 //! `kombo/<integration_key>/<tier>` holds a base in milliseconds, `kombo/<integration_key>/seen` the last `_fetched_at`
-//! in microseconds. They are committed in the entry that adds the rows they cover.
+//! in microseconds. They are committed in the entry that adds the rows they cover. What else stands beside a snapshot is
+//! in [`facts`](super::facts).
 
 use crate::ids::IntegrationKey;
 use crate::time::{Base, Bases, ObservedAt, Tier};
@@ -100,7 +101,8 @@ pub(super) fn key_of(app_id: &str) -> Option<IntegrationKey> {
     IntegrationKey::from_stored(key)
 }
 
-fn app_id(key: &IntegrationKey, name: &str) -> String {
+/// Returns the identifier under which something of an integration is stored.
+pub(super) fn app_id(key: &IntegrationKey, name: &str) -> String {
     format!("{PREFIX}{key}/{name}")
 }
 

@@ -1,4 +1,5 @@
-//! The one home of Parquet: rows in, the bytes of a data file out, and back.
+//! The home of Parquet: rows in, the bytes of a data file out, and back. Files that are read in parts are
+//! [`reader`](super::reader)'s.
 //!
 //! A file is built in memory. That is bounded: callers hand in at most one run of rows (32 MiB decoded), and what waits
 //! for a shared file is bounded too. All of this is CPU work: callers put it on `spawn_blocking`.

@@ -12,6 +12,7 @@
 //! nothing to save, and every rule can be held against a simpler one in a test.
 
 mod agenda;
+mod announced;
 mod causes;
 mod dirty;
 mod mode;
@@ -23,6 +24,7 @@ mod schedule;
 mod standing;
 
 pub use agenda::Agenda;
+pub use announced::Announced;
 pub use causes::{Action, Cause, Plan, Planner, Step};
 pub use dirty::{Captured, DirtyBits};
 pub use mode::PlanMode;

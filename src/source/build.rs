@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+use super::client::SharedClient;
 use super::config::{KomboSourceConfig, Secrets, SourceContext};
 use super::control::{Command, Control};
 use super::dispatch::Dispatch;
@@ -44,6 +45,8 @@ pub struct Built<S> {
     pub control: Control<S>,
     /// What it would leave for `status`.
     pub notes: watch::Receiver<Notes>,
+    /// The client for Kombo, for questions beside the loop.
+    pub client: SharedClient,
     /// Where webhooks are taken, with the port that was given.
     pub webhook_address: Option<SocketAddr>,
 }
@@ -84,6 +87,7 @@ impl KomboSourceConfig {
         };
         let assembled = self.assemble(Arc::clone(&api), &cx, gauge_traffic).await?;
         let verifier = secrets.verifier.clone().map(SharedVerifier::new);
+        let client = SharedClient::new(api);
         let control = Control {
             config: self.clone(),
             secrets,
@@ -91,6 +95,7 @@ impl KomboSourceConfig {
             sink: cx.sink,
             clock: cx.clock,
             commands: assembled.commands,
+            client: client.clone(),
             verifier: verifier.clone(),
             tls: bound.as_ref().and_then(Bound::tls),
         };
@@ -115,6 +120,7 @@ impl KomboSourceConfig {
             source: Box::pin(source),
             control,
             notes: assembled.notes,
+            client,
             webhook_address,
         })
     }

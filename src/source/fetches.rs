@@ -8,7 +8,7 @@ use tracing::{debug, info, warn};
 use super::dispatch::{Ended, Failed, Fetching};
 use super::slots::Slot;
 use crate::api::{ApiError, ErrorReach, KomboApi};
-use crate::backfill::outcome::with_causes;
+use crate::backfill::outcome::{log_missing, with_causes};
 use crate::fetch::{Counts, FetchMode};
 use crate::ids::TableId;
 use crate::ingest::{Done, Ending, Ingest, IngestError, Order, Progress, Watch, next_mode};
@@ -76,6 +76,7 @@ where
             mode: next_mode(coverage, endpoint, self.now_ms, work.kind),
             lane: work.lane,
             coverage: *coverage,
+            announced: self.fetching.notified_at.clone(),
         };
         self.ingest
             .run(order, slot, self)
@@ -168,10 +169,7 @@ impl Carried {
                 let (rows, ending) = (done.counts.committed, done.ending.as_str());
                 let (mode, pages) = (done.mode.as_str(), done.counts.pages);
                 info!(integration.id = %table.integration, endpoint = %table.endpoint, mode, rows, pages, elapsed_ms, "{mode} of {table}: {ending}");
-                if done.unconfirmed_missing > 0 {
-                    let missing = done.unconfirmed_missing;
-                    warn!(integration.id = %table.integration, endpoint = %table.endpoint, missing, "rows of the snapshot before are not in this one, and Kombo could not be asked for them");
-                }
+                log_missing(table, done);
             }
             Err(error) => {
                 let (message, advice) = (error.message(), error.advice());

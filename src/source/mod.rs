@@ -23,6 +23,7 @@
 //! | reload: changed components only | [`Control::reload`]: rules, key, budget and secrets change; dirty bits stay |
 
 mod build;
+mod client;
 mod config;
 mod control;
 mod dispatch;
@@ -41,6 +42,7 @@ mod slots;
 mod tests;
 
 pub use build::Built;
+pub use client::SharedClient;
 pub use config::{KomboSourceConfig, Resource, Secrets, SourceContext, SourceOutput};
 pub use control::{Control, ReloadError};
 pub use intake::Door;

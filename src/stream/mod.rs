@@ -13,10 +13,11 @@
 
 mod closing;
 mod error;
+mod reads;
 mod sieve;
 mod walk;
 
-pub use closing::closing;
+pub use closing::{Lacking, closing};
 pub use error::FetchError;
 pub use sieve::{Known, KnownRows, RowKey, SharedSieve, Sieve};
 
@@ -52,10 +53,12 @@ pub enum FetchEvent {
     Batch(RecordBatch),
     /// Rows without a usable id.
     Quarantine(Vec<QuarantinedRow>),
-    /// Single rows were asked for. Those that are neither found nor unconfirmed are gone.
+    /// Single rows were asked for.
     Asked {
         /// Rows that are there.
         found: u64,
+        /// Rows that are not; each batch before holds some, with `absent` in `_op`.
+        gone: u64,
         /// Rows of which no answer was to be had.
         unconfirmed: u64,
     },

@@ -10,7 +10,7 @@ use kombo_source::catalog::Catalog;
 use kombo_source::fetch::Lane;
 use kombo_source::ids::TableId;
 use kombo_source::ingest::{Order, next_mode};
-use kombo_source::plan::{Kind, PlanMode, Planner, Queue};
+use kombo_source::plan::{Announced, Kind, PlanMode, Planner, Queue};
 use kombo_source::sink::Sink;
 use kombo_source::webhook::{Verifier, Webhook, WebhookSecret, parse};
 use tokio::time::{Instant, sleep};
@@ -135,6 +135,7 @@ async fn another_endpoint(kombo: &SmallKombo, ours: &Writer) {
         endpoint,
         lane: Lane::Notified,
         coverage,
+        announced: Announced::default(),
     };
     ours.run(order, (), &Unwatched).await.unwrap();
 }

@@ -1,5 +1,6 @@
 //! Tables brought into a sink in memory from a Kombo of a handful of rows, in paused time.
 
+mod evidence;
 mod interleavings;
 mod paging;
 mod suppression;
@@ -13,7 +14,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 use kombo_source::fetch::{Counts, FetchMode, Lane};
 use kombo_source::ingest::{Done, Ingest, IngestError, IngestSettings, Order, next_mode};
 use kombo_source::lake::Coverage;
-use kombo_source::plan::Kind;
+use kombo_source::plan::{Announced, Kind};
 use kombo_source::time::Tier;
 
 use crate::support::memory_sink::MemorySink;
@@ -64,12 +65,22 @@ async fn run_tier(writer: &Writer, tier: Tier) -> Result<Done, IngestError> {
 }
 
 async fn fetch(writer: &Writer, mode: FetchMode, coverage: Coverage) -> Result<Done, IngestError> {
+    fetch_announced(writer, mode, coverage, Announced::default()).await
+}
+
+async fn fetch_announced(
+    writer: &Writer,
+    mode: FetchMode,
+    coverage: Coverage,
+    announced: Announced,
+) -> Result<Done, IngestError> {
     let order = Order {
         table: table(),
         endpoint: tags(),
         mode,
         lane: Lane::Notified,
         coverage,
+        announced,
     };
     let result = writer.run(order, (), &Unwatched).await;
     let counts = match &result {
@@ -100,22 +111,26 @@ pub(crate) fn newest(sink: &MemorySink) -> BTreeMap<String, String> {
 }
 
 fn newest_of(batches: &[RecordBatch]) -> BTreeMap<String, String> {
-    let mut rows: BTreeMap<String, (i64, String)> = BTreeMap::new();
+    let mut rows: BTreeMap<String, (i64, Option<String>)> = BTreeMap::new();
     for batch in batches {
         let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>();
-        let (ids, names) = (text("id"), text("name"));
+        let (ids, names, ops) = (text("id"), text("name"), text("_op"));
         let seen = batch.column_by_name("_fetched_at").unwrap();
         let seen = seen.as_primitive::<TimestampMicrosecondType>();
         for row in 0..batch.num_rows() {
-            let entry = (seen.value(row), names.value(row).to_owned());
+            let is_there = ops.value(row) != "absent";
+            let name = is_there.then(|| names.value(row).to_owned());
             let newest = rows.entry(ids.value(row).to_owned()).or_default();
             // Strictly later: two observations of a row never bear the same instant.
-            if entry.0 > newest.0 {
-                *newest = entry;
+            if seen.value(row) > newest.0 {
+                *newest = (seen.value(row), name);
             }
         }
     }
-    rows.into_iter().map(|(id, (_, name))| (id, name)).collect()
+    let there = rows.into_iter();
+    there
+        .filter_map(|(id, (_, name))| Some((id, name?)))
+        .collect()
 }
 
 /// Counts the observations that the sink holds.

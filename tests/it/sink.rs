@@ -13,6 +13,7 @@ use kombo_source::lake::{Advance, Lake, LakeSettings, Marks, Part, Receipt};
 use kombo_source::sink::{Sink, Staged, WriteError};
 use kombo_source::stream::{FetchError, FetchEvent};
 use kombo_source::time::{Base, ObservedAt, SystemClock, Tier, UpdatedAfter};
+use tokio::sync::mpsc;
 
 use crate::support::memory_sink::MemorySink;
 
@@ -152,8 +153,20 @@ async fn lacks_what_it_replaces<S: Sink>(sink: &S) {
         let rows = batch(&fetch, ids, 250).map(|batch| Ok(FetchEvent::Batch(batch)));
         let events = stream::iter(rows.into_iter().chain([Ok(end(7_000, 250))]));
         let mut staged = sink.stage(&fetch, endpoint(), events).await.unwrap();
-        assert_eq!(staged.missing(9).await.unwrap().ids, missing);
+        let found = staged.missing(9).await.unwrap();
+        let ids: Vec<_> = found.ids.iter().map(|missing| &missing.id).collect();
+        assert_eq!(ids, missing.iter().collect::<Vec<_>>());
+        let seen = found
+            .ids
+            .iter()
+            .map(|missing| missing.last_seen.as_micros());
+        assert!(seen.eq(missing.iter().map(|_| 200)));
         assert_eq!(staged.missing(0).await.unwrap().total, missing.len() as u64);
+        assert_eq!(found.lacked_before, 0, "the live one has it");
+        let (sender, mut twice) = mpsc::channel(9);
+        staged.lacked_twice(sender).await.unwrap();
+        let twice = std::iter::from_fn(|| twice.try_recv().ok());
+        assert_eq!(twice.flatten().count(), 0);
         // Dropped: nobody sees it.
     }
 }
@@ -203,6 +216,10 @@ async fn whoever_is_later_is_superseded<S: Sink>(sink: &S) {
         .unwrap();
     assert_eq!(covered.marks.deltas, Some(seen));
     assert_eq!(second.commit().await.unwrap(), Receipt::Superseded);
+    let not_later = stage(seen.as_micros()).await;
+    assert_eq!(not_later.commit().await.unwrap(), Receipt::Superseded);
+    let after = sink.covered(endpoint(), &table().integration).await;
+    assert_eq!(after.unwrap(), covered, "nothing of it is there");
 }
 
 #[tokio::test]

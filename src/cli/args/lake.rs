@@ -86,7 +86,7 @@ pub struct UpkeepArgs {
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  kombo-source files --table ats_applications
+  kombo-source files --table ats_applications --part current
   kombo-source files --table hris_employees --part snapshots --integration personio:CBNMt7dSNCzBdnRTx87dev4E
   kombo-source files --table ats_jobs --lake-url ./demo-lake --json
 
@@ -100,7 +100,7 @@ pub struct FilesArgs {
         help = "The table: category and endpoint, such as ats_applications"
     )]
     pub table: String,
-    /// Only snapshots, or only deltas
+    /// Only one part of it; snapshots and deltas if not given
     #[arg(short, long, value_enum)]
     pub part: Option<FilesPart>,
     /// Only files with rows of this integration
@@ -114,11 +114,13 @@ pub struct FilesArgs {
     pub lake: LakeArgs,
 }
 
-/// One of the two Delta tables of an endpoint.
+/// One of the Delta tables of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FilesPart {
     /// The live snapshot of each integration
     Snapshots,
     /// What was observed to change
     Deltas,
+    /// One row per record, as it is now
+    Current,
 }

@@ -11,7 +11,7 @@ use crate::catalog::Endpoint;
 use crate::fetch::{Fetch, FetchMode};
 use crate::ids::{IntegrationId, IntegrationKey, TableId};
 use crate::lake::{
-    Advance, Coverage, Lake, LakeError, Missing, Part, Receipt, Registration, Sealed,
+    Advance, Circumstances, Coverage, Lake, LakeError, Missing, Part, Receipt, Registration, Sealed,
 };
 use crate::sink::{Sink, Staged, WriteError};
 use crate::source::Registry;
@@ -115,6 +115,14 @@ impl Sink for Watched {
 impl Staged for WatchedFetch {
     async fn missing(&mut self, limit: usize) -> Result<Missing, LakeError> {
         Staged::missing(&mut self.sealed, limit).await
+    }
+
+    async fn lacked_twice(&mut self, ids: mpsc::Sender<Vec<String>>) -> Result<(), LakeError> {
+        Staged::lacked_twice(&mut self.sealed, ids).await
+    }
+
+    fn note(&mut self, circumstances: Circumstances) {
+        Staged::note(&mut self.sealed, circumstances);
     }
 
     async fn commit(self) -> Result<Receipt, LakeError> {

@@ -19,7 +19,7 @@ mod tail;
 
 pub use entry::{AddFile, Entry, RemoveFile};
 pub use error::{LogError, SchemaError};
-pub use state::{LiveFile, LogState};
+pub use state::{FileBounds, LiveFile, LogState};
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

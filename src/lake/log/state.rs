@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::action::{Add, Line, Metadata};
 use super::error::LogError;
+use crate::time::{ObservedAt, parse_timestamp};
 
 /// A table as of one version.
 ///
@@ -154,6 +155,8 @@ pub struct LiveFile {
     pub partition_values: BTreeMap<String, Option<String>>,
     /// Rows, when its statistics say.
     pub num_records: Option<u64>,
+    /// What its statistics say of the columns it is sorted and pruned by.
+    pub bounds: FileBounds,
     /// When it was written, in milliseconds since the epoch.
     pub modification_time_ms: i64,
     /// Free notes about the file.
@@ -161,21 +164,100 @@ pub struct LiveFile {
     pub(super) logged_path: String,
 }
 
+impl LiveFile {
+    /// Returns whether it may hold rows of an integration that were observed after an instant.
+    #[must_use]
+    pub fn may_hold(&self, key: &str, after: Option<ObservedAt>) -> bool {
+        let in_range = |(least, most): &(String, String)| (&**least..=&**most).contains(&key);
+        let after_us = after.map_or(i64::MIN, ObservedAt::as_micros);
+        let FileBounds {
+            keys, observed_us, ..
+        } = &self.bounds;
+        keys.as_ref().is_none_or(in_range) && observed_us.is_none_or(|(_, until)| until > after_us)
+    }
+}
+
+#[cfg(test)]
+impl LiveFile {
+    /// Makes a file that is nowhere.
+    pub(in crate::lake) fn with_bounds(
+        size: u64,
+        bounds: FileBounds,
+        partition_values: BTreeMap<String, Option<String>>,
+    ) -> Self {
+        Self {
+            path: "part.parquet".to_owned(),
+            size,
+            partition_values,
+            num_records: Some(1),
+            bounds,
+            modification_time_ms: 0,
+            tags: BTreeMap::new(),
+            logged_path: "part.parquet".to_owned(),
+        }
+    }
+}
+
+/// Bounds of a file's values. A text may be cut: the least below its value, the greatest above.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct FileBounds {
+    /// Of `integration_key`.
+    pub keys: Option<(String, String)>,
+    /// Of `id`.
+    pub ids: Option<(String, String)>,
+    /// Of `_fetched_at`, in microseconds since the epoch.
+    pub observed_us: Option<(i64, i64)>,
+}
+
+impl std::fmt::Debug for FileBounds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Bounds of ids are ids.
+        f.write_str("FileBounds")
+    }
+}
+
+/// `add.stats`, as far as it is read.
+#[derive(Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Stats {
+    num_records: Option<u64>,
+    min_values: Bound,
+    max_values: Bound,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Bound {
+    integration_key: Option<String>,
+    id: Option<String>,
+    #[serde(rename = "_fetched_at")]
+    fetched_at: Option<String>,
+}
+
+impl From<Stats> for FileBounds {
+    fn from(stats: Stats) -> Self {
+        let (least, most) = (stats.min_values, stats.max_values);
+        let micros = |text: Option<String>| parse_timestamp(&text?);
+        Self {
+            keys: least.integration_key.zip(most.integration_key),
+            ids: least.id.zip(most.id),
+            observed_us: micros(least.fetched_at).zip(micros(most.fetched_at)),
+        }
+    }
+}
+
 impl From<Add> for LiveFile {
     fn from(add: Add) -> Self {
-        #[derive(serde::Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Stats {
-            num_records: Option<u64>,
-        }
         let stats = add
             .stats
-            .and_then(|stats| serde_json::from_str::<Stats>(&stats).ok());
+            .and_then(|stats| serde_json::from_str::<Stats>(&stats).ok())
+            .unwrap_or_default();
         Self {
             path: super::action::decode_path(&add.path),
             size: add.size,
             partition_values: add.partition_values,
-            num_records: stats.and_then(|stats| stats.num_records),
+            num_records: stats.num_records,
+            bounds: FileBounds::from(stats),
             modification_time_ms: add.modification_time,
             tags: add
                 .tags

@@ -1,66 +1,9 @@
-//! What is asked between staging and commit, and bases that move without rows.
+//! What is written beside a fetch, and bases that move without rows.
 
 use super::support::*;
 use crate::lake::store::LakeStore;
-use crate::lake::{Advance, Lake, Marks, Missing, Part, Receipt};
+use crate::lake::{Advance, Circumstances, Marks, Part, Receipt, SnapshotFacts};
 use crate::time::{Base, Bases, ObservedAt, Tier};
-
-async fn staged_without_commit(lake: &Lake, rows: &[&[Row]], limit: usize) -> Missing {
-    let fetch = snapshot("a");
-    let mut staging = lake.begin(&fetch, &tags()).await.expect("begins");
-    for rows in rows {
-        let rows = batch(&tags(), &fetch, rows);
-        staging.push(rows).await.expect("pushed");
-    }
-    let sealed = staging.seal(end(2, 30)).await.expect("sealed");
-    sealed.missing(limit).await.expect("compared")
-}
-
-#[tokio::test]
-async fn the_ids_that_a_new_snapshot_lacks_are_named_before_it_is_committed() {
-    let store = LakeStore::memory();
-    let lake = lake(&store, &tiny_runs()).await;
-    let pages: [&[Row]; 3] = [
-        &[("1", 10, 1), ("2", 11, 1)],
-        &[("3", 12, 1)],
-        &[("4", 13, 1)],
-    ];
-    assert_eq!(
-        staged_without_commit(&lake, &pages, 9).await,
-        Missing::default()
-    );
-    run(&lake, &snapshot("a"), &pages, end(1, 13)).await;
-    run(&lake, &snapshot("b"), &[&[("9", 10, 1)]], end(1, 10)).await;
-    let newer: [&[Row]; 2] = [&[("3", 20, 2)], &[("1", 21, 2), ("5", 22, 2)]];
-    let mut missing = staged_without_commit(&lake, &newer, 9).await;
-    missing.ids.sort();
-    assert_eq!(
-        (missing.ids, missing.total),
-        (vec!["2".to_owned(), "4".to_owned()], 2)
-    );
-    let bounded = staged_without_commit(&lake, &newer, 1).await;
-    assert_eq!((bounded.ids.len(), bounded.total), (1, 2));
-    assert_eq!(
-        format!("{bounded:?}"),
-        "Missing(1 of 2)",
-        "ids stay out of logs"
-    );
-    let all = staged_without_commit(&lake, &[], 9).await;
-    assert_eq!(all.total, 4);
-}
-
-#[tokio::test]
-async fn a_delta_lacks_nothing() {
-    let store = LakeStore::memory();
-    let lake = lake(&store, &settings()).await;
-    run(&lake, &snapshot("a"), &[&[("1", 10, 1)]], end(1, 10)).await;
-    let staging = lake.begin(&delta("a"), &tags()).await.expect("begins");
-    let sealed = staging.seal(end(2, 20)).await.expect("sealed");
-    assert_eq!(
-        sealed.missing(9).await.expect("compared"),
-        Missing::default()
-    );
-}
 
 #[tokio::test]
 async fn a_receipt_names_the_mark_that_coverage_shows() {
@@ -159,10 +102,10 @@ async fn bases_do_not_move_on_a_table_that_somebody_committed_to_meanwhile() {
             .await
             .expect("read")
     };
-    for overtaking in [delta("a"), snapshot("a")] {
-        run(&one, &delta("a"), &[&[("1", 10, 1)]], end(50, 10)).await;
+    for (overtaking, at) in [(delta("a"), 10), (snapshot("a"), 20)] {
+        run(&one, &delta("a"), &[&[("1", at, 1)]], end(50, at)).await;
         let advance = advance("a", &[(Tier::Ordinary, 90)], coverage().await.marks);
-        run(&other, &overtaking, &[&[("1", 5, 2)]], end(40, 5)).await;
+        run(&other, &overtaking, &[&[("1", at + 5, 2)]], end(40, at + 5)).await;
         one.advance(&tags(), &[advance]).await.expect("left out");
         assert_eq!(
             coverage().await.bases.get(Tier::Ordinary),
@@ -206,4 +149,86 @@ async fn a_delta_under_way_is_superseded_by_bases_that_move() {
     lake.advance(&tags(), &[advance]).await.expect("written");
     let receipt = staging.commit(end(50, 10)).await.expect("an answer");
     assert_eq!(receipt, Receipt::Superseded);
+}
+
+async fn facts(store: &LakeStore, name: &str) -> Option<SnapshotFacts> {
+    let lake = lake(store, &settings()).await;
+    let table = lake.endpoint_table(&tags(), Part::Snapshots).await;
+    let state = table.expect("open").refreshed().await.expect("read");
+    SnapshotFacts::of(&integration(name).key(), |app| state.txn(app))
+}
+
+#[tokio::test]
+async fn a_snapshot_says_since_when_it_was_observed_and_on_what_it_was_ordered() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &tiny_runs()).await;
+    assert_eq!(facts(&store, "a").await, None);
+    let pages: [&[Row]; 2] = [&[("1", 12, 1), ("2", 10, 1)], &[("3", 13, 1)]];
+    let circumstances = Circumstances {
+        prior: Some(Base::from_millis(7)),
+        announced_ms: Some(8),
+    };
+    let fetch = snapshot("a");
+    let mut staging = lake.begin(&fetch, &tags()).await.expect("begins");
+    for rows in pages {
+        let rows = batch(&tags(), &fetch, rows);
+        staging.push(rows).await.expect("pushed");
+    }
+    let mut sealed = staging.seal(end(9, 13)).await.expect("sealed");
+    sealed.note(circumstances);
+    sealed.commit().await.expect("committed");
+    let told = SnapshotFacts {
+        since: ObservedAt::from_micros(10),
+        prior: circumstances.prior,
+        announced_ms: circumstances.announced_ms,
+    };
+    assert_eq!(facts(&store, "a").await, Some(told));
+
+    run(&lake, &snapshot("a"), &[], end(10, 20)).await;
+    let untold = SnapshotFacts {
+        since: ObservedAt::from_micros(20),
+        prior: None,
+        announced_ms: None,
+    };
+    assert_eq!(facts(&store, "a").await, Some(untold), "it has no rows");
+    run(&lake, &delta("a"), &[&[("1", 30, 1)]], end(11, 30)).await;
+    assert_eq!(facts(&store, "a").await, Some(untold));
+    assert_eq!(facts(&store, "b").await, None);
+}
+
+#[tokio::test]
+async fn a_delta_of_which_a_row_is_not_later_than_what_the_table_has_is_superseded() {
+    for rows in [&[("1", 20, 2)][..], &[("1", 21, 2), ("2", 19, 2)]] {
+        for settings in [settings(), tiny_runs()] {
+            let store = LakeStore::memory();
+            let lake = lake(&store, &settings).await;
+            run(&lake, &delta("a"), &[&[("1", 10, 1)]], end(1, 20)).await;
+            let pages: Vec<&[Row]> = rows.chunks(1).collect();
+            let receipt = run(&lake, &delta("a"), &pages, end(2, 21)).await;
+            assert_eq!(receipt, Receipt::Superseded, "{rows:?}");
+            let kept = rows_of("a", &[("1", 10, 1)]);
+            assert_eq!(stored(&store, Part::Deltas).await, kept);
+            let receipt = run(&lake, &delta("a"), &[&[("1", 21, 2)]], end(2, 21)).await;
+            assert!(matches!(receipt, Receipt::Committed { .. }), "{receipt:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_may_hold_older_observations_than_the_one_before() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    run(&lake, &snapshot("a"), &[&[("1", 20, 1)]], end(1, 20)).await;
+    let receipt = run(&lake, &snapshot("a"), &[&[("1", 10, 2)]], end(2, 10)).await;
+    assert!(matches!(receipt, Receipt::Committed { .. }), "{receipt:?}");
+}
+
+#[tokio::test]
+async fn what_is_stored_as_seen_is_never_before_a_row() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    run(&lake, &delta("a"), &[&[("1", 30, 1)]], end(1, 20)).await;
+    let coverage = lake.coverage(&tags(), &integration("a")).await;
+    let seen = coverage.expect("read").marks.deltas;
+    assert_eq!(seen, Some(ObservedAt::from_micros(30)));
 }

@@ -8,7 +8,7 @@ use crate::catalog::Endpoint;
 use crate::fetch::Lane;
 use crate::ids::TableId;
 use crate::lake::Coverage;
-use crate::plan::{Kind, ModelOff, Standing, Work, next_snapshot_instead};
+use crate::plan::{Announced, Kind, ModelOff, Standing, Work, next_snapshot_instead};
 use crate::time::Base;
 
 /// How soon a table is fetched again whose fetch another writer overtook.
@@ -22,6 +22,8 @@ pub(in crate::source) struct Fetching {
     pub(in crate::source) started_ms: i64,
     /// A notification asked for it.
     announced: bool,
+    /// As the table has it at any time, while it runs, too.
+    pub(in crate::source) notified_at: Announced,
 }
 
 /// How a fetch ended.
@@ -78,7 +80,8 @@ impl Dispatch {
             table.answer_began_ms = Some(now_ms);
         }
         Some(Fetching {
-            announced: table.notified_at.is_some(),
+            announced: table.notified_at.get().is_some(),
+            notified_at: table.notified_at.clone(),
             endpoint: Arc::clone(&table.endpoint),
             started_ms: now_ms,
             work,
@@ -141,9 +144,10 @@ impl Dispatch {
         if fetching.work.kind == Kind::Snapshot {
             table.snapshot_wanted = false;
         }
-        let answered = (table.notified_at).filter(|at| *at <= fetching.started_ms)?;
+        let answered = (table.notified_at.get()).filter(|at| *at <= fetching.started_ms)?;
         // What came while it ran waits for the next one.
-        table.notified_at = (table.last_notified_at).filter(|at| *at > fetching.started_ms);
+        let later = (table.last_notified_at).filter(|at| *at > fetching.started_ms);
+        table.notified_at.set(later);
         Some(answered)
     }
 
@@ -174,7 +178,7 @@ impl Dispatch {
         };
         table.snapshot_wanted = false;
         if table.endpoint.updated_after && table.base.is_some() {
-            let lane = match table.notified_at {
+            let lane = match table.notified_at.get() {
                 Some(_) => Lane::Notified,
                 None => Lane::CatchUp,
             };
@@ -193,7 +197,7 @@ impl Dispatch {
         }
         // Announced while it ran: the notification was only slower.
         let table = self.tables.get(&work.table);
-        if table.is_some_and(|table| table.notified_at.is_some()) {
+        if table.is_some_and(|table| table.notified_at.get().is_some()) {
             return;
         }
         let id = work.table.integration.clone();

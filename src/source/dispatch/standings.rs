@@ -210,7 +210,8 @@ impl Dispatch {
         for table in self.tables_of(id) {
             self.forget_timers(&table);
             if let Some(table) = self.tables.get_mut(&table) {
-                (table.notified_at, table.snapshot_wanted) = (None, false);
+                table.notified_at.set(None);
+                table.snapshot_wanted = false;
             }
         }
         self.agenda.cancel(&Due::Silence(id.clone()));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::catalog::Endpoint;
 use crate::lake::Coverage;
-use crate::plan::ModelOff;
+use crate::plan::{Announced, ModelOff};
 use crate::time::{Base, Tier};
 
 /// The wait after a first failure; it doubles with each further one.
@@ -33,7 +33,7 @@ pub(in crate::source) struct Table {
     /// Since when nested copies may be stale.
     pub(in crate::source) stale_since: Option<i64>,
     /// When the first notification came that no committed fetch has covered.
-    pub(in crate::source) notified_at: Option<i64>,
+    pub(in crate::source) notified_at: Announced,
     pub(in crate::source) failures: u32,
     pub(in crate::source) error: Option<TableError>,
     pub(in crate::source) off: Option<Off>,
@@ -79,7 +79,7 @@ impl Table {
             last_notified_at: None,
             answer_began_ms: None,
             stale_since: None,
-            notified_at: None,
+            notified_at: Announced::default(),
             failures: 0,
             error: None,
             off: None,
@@ -120,7 +120,8 @@ impl Table {
 
     /// Notes a notification.
     pub(super) fn notified(&mut self, now_ms: i64) {
-        self.notified_at.get_or_insert(now_ms);
+        let first_ms = self.notified_at.get().unwrap_or(now_ms);
+        self.notified_at.set(Some(first_ms));
         self.last_notified_at = Some(now_ms);
     }
 
@@ -152,7 +153,8 @@ impl Table {
             tried_ms,
             looks,
         });
-        (self.failures, self.error, self.notified_at) = (0, None, None);
+        (self.failures, self.error) = (0, None);
+        self.notified_at.set(None);
         self.snapshot_wanted = false;
         reason.recheck(looks)
     }

@@ -54,7 +54,7 @@ impl Dispatch {
         let announced = self
             .tables
             .iter()
-            .filter(|(_, table)| table.notified_at.is_some());
+            .filter(|(_, table)| table.notified_at.get().is_some());
         let mut announced: Vec<_> = announced.map(|(id, _)| id.clone()).collect();
         announced.sort_unstable();
         announced

@@ -1,8 +1,10 @@
 //! Everything at once, in any order: rows that change and change back, deltas of all tiers, snapshots, two processes on
 //! one sink, memories that overflow, restarts and fetches that are cut off.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use kombo_source::fetch::FetchMode;
 use kombo_source::ingest::{Done, Ending, IngestError};
 use kombo_source::plan::Kind;
 use kombo_source::time::Tier;
@@ -22,6 +24,14 @@ enum Step {
     Change {
         id: usize,
         value: u64,
+    },
+    /// A row goes without a trace.
+    Remove {
+        id: usize,
+    },
+    /// From now on single rows may be asked for, or may not.
+    Refuse {
+        ids: bool,
     },
     Pass {
         secs: u64,
@@ -54,6 +64,8 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         6 => (0..IDS.len(), 0..2_u64).prop_map(|(id, value)| Step::Change { id, value }),
+        2 => (0..IDS.len()).prop_map(|id| Step::Remove { id }),
+        1 => any::<bool>().prop_map(|ids| Step::Refuse { ids }),
         4 => (0..1_500_u64).prop_map(|secs| Step::Pass { secs }),
         6 => (writer.clone(), tier).prop_map(|(writer, tier)| Step::Delta { writer, tier }),
         2 => writer.clone().prop_map(|writer| Step::Snapshot { writer }),
@@ -98,27 +110,29 @@ proptest! {
         delay_ms in prop_oneof![Just(2_000_u64), Just(60_000), Just(200_000)],
         seed in any::<u64>(),
         last in 0..2_usize,
+        removes in any::<bool>(),
     ) {
         let listing = if by_change { Listing::ByChange } else { Listing::ById };
         paused(async {
             let kombo = SmallKombo::new(listing, page_size).with_delays(delay_ms, seed);
-            let sink = MemorySink::slow(seed);
+            let sink = MemorySink::slow(seed).folding();
             for id in IDS {
                 kombo.set(id, 0);
             }
-            if by_change {
+            if by_change || removes {
                 // A row that shifts out of the very first snapshot is found by the next one at the earliest.
                 let first = remembering(&kombo, &sink, memory_rows);
                 run(&first, Kind::Snapshot).await.unwrap();
             }
-            side_by_side(&kombo, &sink, &steps, memory_rows, last).await;
+            side_by_side(&kombo, &sink, &steps, memory_rows, last, removes).await;
         });
     }
 }
 
 async fn one_after_the_other(steps: &[Step], memory_rows: usize, page_size: usize) {
     let kombo = SmallKombo::new(Listing::ById, page_size);
-    let sink = MemorySink::default();
+    let sink = MemorySink::default().folding();
+    let mut unseen = Unseen::default();
     let fresh = || remembering(&kombo, &sink, memory_rows);
     let mut writers = [fresh(), fresh()];
     for id in IDS {
@@ -128,6 +142,22 @@ async fn one_after_the_other(steps: &[Step], memory_rows: usize, page_size: usiz
         let done = match *step {
             Step::Change { id, value } => {
                 kombo.set(IDS[id], value);
+                unseen.rows.remove(IDS[id]);
+                continue;
+            }
+            Step::Remove { id } => {
+                if kombo.truth().contains_key(IDS[id]) {
+                    kombo.change(|rows| rows.remove(IDS[id]));
+                    unseen.rows.insert(IDS[id], false);
+                }
+                continue;
+            }
+            Step::Refuse { ids } => {
+                kombo.answer_ids();
+                if ids {
+                    kombo.refuse_ids(403, "INTEGRATION.PERMISSION_MISSING");
+                }
+                unseen.refused = ids;
                 continue;
             }
             Step::Pass { secs } => {
@@ -145,10 +175,32 @@ async fn one_after_the_other(steps: &[Step], memory_rows: usize, page_size: usiz
             Step::Delta { writer, tier } => run_tier(&writers[writer], tier).await,
             Step::Snapshot { writer } => run(&writers[writer], Kind::Snapshot).await,
         };
+        let done = done.unwrap();
+        if done.mode == FetchMode::Snapshot {
+            unseen.walked_whole();
+        }
         // The millisecond of a change is over before the next one.
         sleep(Duration::from_millis(1)).await;
-        assert_ne!(done.unwrap().ending, Ending::Superseded);
-        assert_eq!(newest(&sink), kombo.truth());
+        assert_ne!(done.ending, Ending::Superseded);
+        let mut shown = newest(&sink);
+        shown.retain(|id, _| !unseen.rows.contains_key(&**id));
+        assert_eq!(shown, kombo.truth(), "{done:?}");
+    }
+}
+
+/// Rows that went without a trace and that the sink may show all the same; of those that a snapshot has lacked already,
+/// the next one says that they are gone, whoever may be asked.
+#[derive(Default)]
+struct Unseen {
+    rows: BTreeMap<&'static str, bool>,
+    refused: bool,
+}
+
+impl Unseen {
+    fn walked_whole(&mut self) {
+        let refused = self.refused;
+        self.rows
+            .retain(|_, lacked| refused && !std::mem::replace(lacked, true));
     }
 }
 
@@ -178,7 +230,7 @@ impl Process {
                 Kind::Delta => run_tier(&writer, tier).await,
                 Kind::Snapshot => {
                     let coverage = covered(&writer).await;
-                    fetch(&writer, kombo_source::fetch::FetchMode::Snapshot, coverage).await
+                    fetch(&writer, FetchMode::Snapshot, coverage).await
                 }
             }
         });
@@ -191,12 +243,16 @@ async fn side_by_side(
     steps: &[Step],
     memory_rows: usize,
     last: usize,
+    removes: bool,
 ) {
     let fresh = || Process::new(remembering(kombo, sink, memory_rows));
     let mut processes = [fresh(), fresh()];
     for step in steps {
         match *step {
             Step::Change { id, value } => kombo.set(IDS[id], value),
+            Step::Remove { id } if removes => kombo.change(|rows| rows.remove(IDS[id])),
+            // A row that shifts out of two snapshots in a row is taken for gone, if nobody may be asked.
+            Step::Remove { .. } | Step::Refuse { .. } => {}
             Step::Pass { secs } => sleep(Duration::from_secs(secs)).await,
             Step::Flush { writer } => {
                 processes[writer]
@@ -230,5 +286,13 @@ async fn side_by_side(
     let writer = &processes[last].writer;
     let done = run_tier(writer, Tier::Ordinary).await.unwrap();
     assert_ne!(done.ending, Ending::Superseded);
-    assert_eq!(newest(sink), kombo.truth(), "{done:?}");
+    let truth = kombo.truth();
+    let mut shown = newest(sink);
+    shown.retain(|id, _| !removes || truth.contains_key(id));
+    assert_eq!(shown, truth, "{done:?}");
+    if removes {
+        let done = run(writer, Kind::Snapshot).await.unwrap();
+        assert_ne!(done.ending, Ending::Superseded);
+        assert_eq!(newest(sink), truth, "{done:?}");
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kombo_source::fetch::Lane;
 use kombo_source::ingest::{Done, Ending, Ingest, IngestSettings, Order, next_mode};
 use kombo_source::lake::{Lake, LakeSettings, Part};
-use kombo_source::plan::Kind;
+use kombo_source::plan::{Announced, Kind};
 use kombo_source::time::{SystemClock, Tier};
 
 use crate::support::memory_world::Unwatched;
@@ -49,6 +49,7 @@ impl Setup {
             endpoint: tags(),
             lane: Lane::Snapshot,
             coverage,
+            announced: Announced::default(),
         };
         self.ingest.run(order, (), &Unwatched).await.unwrap()
     }
@@ -117,4 +118,32 @@ async fn an_empty_delta_writes_nothing_and_its_base_one_entry() {
     setup.kombo.set("a", 1);
     let done = setup.run(Kind::Delta).await;
     assert_eq!((done.counts.committed, done.unannounced_rows), (1, Some(1)));
+}
+
+#[tokio::test]
+async fn a_row_that_is_gone_without_a_trace_has_one_in_the_lake() {
+    let setup = setup().await;
+    let kombo = &setup.kombo;
+    for row in ["0", "1", "2"] {
+        kombo.change(|rows| rows.set_ago(row, 0, 600_000));
+    }
+    setup.run(Kind::Snapshot).await;
+    kombo.change(|rows| rows.remove("1"));
+    for gone in [1, 0] {
+        let done = setup.run(Kind::Snapshot).await;
+        assert!(matches!(done.ending, Ending::Committed { .. }));
+        assert_eq!((done.gone_missing, done.unconfirmed_missing), (gone, 0));
+        assert_eq!(done.counts.committed, 2 + gone);
+        assert_eq!(setup.rows(Part::Deltas).await, 1);
+    }
+    // Its last trace went with the snapshot before; it is back, and goes again.
+    let integration = table().integration;
+    let look = async || setup.lake.newest(&tags(), &integration, "1").await.unwrap();
+    kombo.set("1", 2);
+    setup.run(Kind::Delta).await;
+    assert!(!look().await.unwrap().is_deleted);
+    kombo.change(|rows| rows.remove("1"));
+    let done = setup.run(Kind::Snapshot).await;
+    assert_eq!(done.gone_missing, 1, "deltas know of it");
+    assert!(look().await.unwrap().is_deleted);
 }

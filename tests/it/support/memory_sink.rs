@@ -1,19 +1,23 @@
 //! A sink that keeps committed rows in memory: the second implementation of the trait.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
 use futures_util::{Stream, StreamExt};
 use kombo_source::catalog::Endpoint;
 use kombo_source::fetch::{Fetch, FetchEnd, FetchMode};
 use kombo_source::ids::{IntegrationId, TableId};
-use kombo_source::lake::{Advance, Coverage, LakeError, Marks, Missing, Receipt};
+use kombo_source::lake::{
+    Advance, Circumstances, Coverage, LakeError, Marks, Missing, MissingId, Receipt,
+};
 use kombo_source::sink::{Sink, Staged, WriteError};
 use kombo_source::stream::{FetchError, FetchEvent};
 use kombo_source::time::{Bases, ObservedAt, Tier};
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 /// Keeps each table's committed batches.
@@ -24,6 +28,9 @@ pub(crate) struct MemorySink {
     random: Option<Arc<Mutex<fastrand::Rng>>>,
     snapshot_wait: Duration,
     delta_wait: Duration,
+    compare_wait: Duration,
+    /// Knows what older snapshots had, until it is said to be gone.
+    folds: bool,
 }
 
 #[derive(Clone, Default)]
@@ -32,6 +39,12 @@ struct Kept {
     /// Those written with deltas: what fences them.
     delta_bases: Bases,
     snapshot: Vec<RecordBatch>,
+    /// The snapshots before it.
+    replaced: Vec<RecordBatch>,
+    /// The first observation of the snapshot.
+    since: Option<ObservedAt>,
+    /// Of the snapshot.
+    circumstances: Circumstances,
     deltas: Vec<RecordBatch>,
 }
 
@@ -43,6 +56,7 @@ pub(crate) struct MemoryStaged {
     start: Start,
     batches: Vec<RecordBatch>,
     end: FetchEnd,
+    circumstances: Circumstances,
 }
 
 type Start = (Option<ObservedAt>, Bases);
@@ -53,6 +67,14 @@ impl MemorySink {
         Self {
             random: Some(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)))),
             ..Self::default()
+        }
+    }
+
+    /// Makes of it a sink that knows every row until that is said to be gone, as the lake does with `current`.
+    pub(crate) fn folding(self) -> Self {
+        Self {
+            folds: true,
+            ..self
         }
     }
 
@@ -68,6 +90,14 @@ impl MemorySink {
     pub(crate) fn with_deltas_that_wait(&self, delta_wait: Duration) -> Self {
         Self {
             delta_wait,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the same sink as a process sees it that stops so long once it has compared a snapshot with what is known.
+    pub(crate) fn with_comparisons_that_wait(&self, compare_wait: Duration) -> Self {
+        Self {
+            compare_wait,
             ..self.clone()
         }
     }
@@ -88,9 +118,19 @@ impl MemorySink {
         kept.snapshot.into_iter().chain(kept.deltas).collect()
     }
 
+    /// Returns the batches of deltas alone.
+    pub(crate) fn deltas(&self, table: &TableId) -> Vec<RecordBatch> {
+        self.kept(table).deltas
+    }
+
     /// Returns the batches of the snapshot alone.
     pub(crate) fn snapshot(&self, table: &TableId) -> Vec<RecordBatch> {
         self.kept(table).snapshot
+    }
+
+    /// Returns what the snapshot was ordered on.
+    pub(crate) fn circumstances(&self, table: &TableId) -> Circumstances {
+        self.kept(table).circumstances
     }
 
     fn tables(&self) -> MutexGuard<'_, HashMap<TableId, Kept>> {
@@ -144,6 +184,7 @@ impl Sink for MemorySink {
                         start,
                         batches,
                         end,
+                        circumstances: Circumstances::default(),
                     });
                 }
                 _ => {}
@@ -189,13 +230,29 @@ impl Staged for MemoryStaged {
         if self.fetch.mode != FetchMode::Snapshot {
             return Ok(Missing::default());
         }
-        let before = ids(&self.sink.kept(&self.fetch.table).snapshot);
-        let present = ids(&self.batches);
-        let missing: Vec<String> = before.difference(&present).cloned().collect();
+        let kept = self.sink.kept(&self.fetch.table);
+        let missing = self.lacks(&kept);
+        sleep(self.sink.compare_wait).await;
         Ok(Missing {
             total: missing.len() as u64,
+            lacked_before: missing.iter().filter(|id| id.lacked_before).count() as u64,
             ids: missing.into_iter().take(limit).collect(),
+            as_of: kept.coverage.marks.deltas,
         })
+    }
+
+    async fn lacked_twice(&mut self, ids: mpsc::Sender<Vec<String>>) -> Result<(), LakeError> {
+        let missing = self.lacks(&self.sink.kept(&self.fetch.table));
+        for id in missing.into_iter().filter(|id| id.lacked_before) {
+            if ids.send(vec![id.id]).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, circumstances: Circumstances) {
+        self.circumstances = circumstances;
     }
 
     async fn commit(self) -> Result<Receipt, LakeError> {
@@ -205,7 +262,7 @@ impl Staged for MemoryStaged {
             FetchMode::Delta { .. } => self.sink.delta_wait,
         })
         .await;
-        if self.sink.start(&self.fetch) != self.start {
+        if self.sink.start(&self.fetch) != self.start || !self.is_later() {
             return Ok(Receipt::Superseded);
         }
         let rows = ids(&self.batches).len() as u64;
@@ -220,7 +277,10 @@ impl Staged for MemoryStaged {
         } = &mut kept.coverage;
         let mark = match mode {
             FetchMode::Snapshot => {
-                kept.snapshot = self.batches;
+                kept.since = observations(&self.batches).min().or(Some(end.seen));
+                let before = std::mem::replace(&mut kept.snapshot, self.batches);
+                kept.replaced.extend(before);
+                kept.circumstances = self.circumstances;
                 *snapshot_base = (*snapshot_base).max(end.base);
                 snapshots
             }
@@ -249,6 +309,51 @@ impl Staged for MemoryStaged {
             seen: moved,
         })
     }
+}
+
+impl MemoryStaged {
+    /// Returns what the sink knows of as present and this snapshot lacks.
+    fn lacks(&self, kept: &Kept) -> Vec<MissingId> {
+        let folds = self.sink.folds;
+        let replaced = kept.replaced.iter().filter(|_| folds);
+        let mut newest: BTreeMap<String, (ObservedAt, bool)> = BTreeMap::new();
+        for batch in replaced.chain(&kept.snapshot).chain(&kept.deltas) {
+            let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>();
+            let (ids, ops) = (text("id"), text("_op"));
+            for (row, at) in observations(std::slice::from_ref(batch)).enumerate() {
+                let id = ids.value(row).to_owned();
+                let known = newest.entry(id).or_insert((at, false));
+                if at >= known.0 && (folds || Some(at) >= kept.since) {
+                    *known = (at, ops.value(row) == "upsert");
+                }
+            }
+        }
+        let present = ids(&self.batches);
+        let there = newest.into_iter().filter(|(_, (_, there))| *there);
+        let missing = there.filter(|(id, _)| !present.contains(id));
+        missing
+            .map(|(id, (last_seen, _))| MissingId {
+                id,
+                last_seen,
+                lacked_before: Some(last_seen) < kept.since,
+            })
+            .collect()
+    }
+
+    /// Rows of a delta are later than all that came before.
+    fn is_later(&self) -> bool {
+        let (seen, _) = self.start;
+        let first = observations(&self.batches).min();
+        self.fetch.mode == FetchMode::Snapshot || first.is_none_or(|first| Some(first) > seen)
+    }
+}
+
+fn observations(batches: &[RecordBatch]) -> impl Iterator<Item = ObservedAt> {
+    batches.iter().flat_map(|batch| {
+        let times = batch.column_by_name("_fetched_at").unwrap();
+        let times = times.as_primitive::<TimestampMicrosecondType>();
+        times.values().iter().map(|at| ObservedAt::from_micros(*at))
+    })
 }
 
 fn ids(batches: &[RecordBatch]) -> BTreeSet<String> {

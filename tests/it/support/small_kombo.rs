@@ -43,6 +43,7 @@ struct State {
     refusal: Option<(usize, u16, &'static str)>,
     /// Answered to every request for ids.
     ids_refusal: Option<(u16, &'static str)>,
+    ids_ignored: bool,
     /// The last page points back to the first.
     circle: bool,
     /// What is done to the rows right after the n-th page from now.
@@ -95,6 +96,7 @@ impl SmallKombo {
                 asked: Vec::new(),
                 refusal: None,
                 ids_refusal: None,
+                ids_ignored: false,
                 circle: false,
                 after_page: None,
             })),
@@ -150,6 +152,16 @@ impl SmallKombo {
     /// Answers requests for ids with an error.
     pub(crate) fn refuse_ids(&self, status: u16, code: &'static str) {
         self.state().ids_refusal = Some((status, code));
+    }
+
+    /// Answers requests for ids again.
+    pub(crate) fn answer_ids(&self) {
+        self.state().ids_refusal = None;
+    }
+
+    /// Answers a request for ids as one for everything.
+    pub(crate) fn ignore_ids(&self) {
+        self.state().ids_ignored = true;
     }
 
     /// Has the last page point back to the first.
@@ -287,7 +299,7 @@ impl State {
             return Err(ApiError::from_answer(404, b"", false));
         }
         let shows = |(id, row): &(&String, &Row)| {
-            let wanted = request.ids.is_empty() || request.ids.contains(*id);
+            let wanted = self.ids_ignored || request.ids.is_empty() || request.ids.contains(*id);
             let after = request.updated_after;
             wanted && after.is_none_or(|after| row.changed_ms > after.as_millis())
         };

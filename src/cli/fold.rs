@@ -1,0 +1,100 @@
+//! `fold`: what waits of snapshots and deltas into `current`.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::args::FoldArgs;
+use super::failure::Failure;
+use super::folding::{Folded, fold};
+use super::named;
+use super::session::Session;
+use super::words::{bytes, counted};
+use crate::catalog::Catalog;
+use crate::lake::{FoldSettings, FoldedTable};
+
+/// Folds and says what was folded. `false` when some tables could not be.
+pub(super) async fn run(
+    args: &FoldArgs,
+    session: &Session,
+    catalog: &Catalog,
+) -> Result<bool, Failure> {
+    let endpoints = match &args.table {
+        Some(table) => vec![named::endpoint(catalog, table)?.clone()],
+        // Tables of endpoints that are not fetched any more are folded all the same.
+        None => catalog.endpoints().to_vec(),
+    };
+    let only = match &args.integration {
+        Some(id) => Some(BTreeSet::from([named::integration(id)?.key()])),
+        None => None,
+    };
+    let lake = session.lake_there().await?;
+    let settings = FoldSettings {
+        cpu_percent: args.cpu,
+        rebuild: args.rebuild,
+        ..FoldSettings::default()
+    };
+    let folded = fold(&lake, &endpoints, only.as_ref(), &settings).await;
+    if args.json {
+        for (name, table) in folded.tables() {
+            println!("{}", as_json(name, table));
+        }
+        eprint!("{}", folded.troubles());
+    } else {
+        print!("{}", text(&folded));
+    }
+    Ok(folded.failed.is_empty())
+}
+
+fn text(folded: &Folded) -> String {
+    let mut lines = Vec::new();
+    for (name, report) in &folded.endpoints {
+        if report.tables.is_empty() {
+            continue;
+        }
+        let sum = |of: fn(&FoldedTable) -> u64| report.tables.iter().map(of).sum::<u64>();
+        let mut parts = vec![
+            counted(report.tables.len() as u64, "integration"),
+            counted(sum(|table| table.rows), "row"),
+            format!("{} changed", sum(|table| table.changed)),
+            format!("{} removed", sum(|table| table.removed)),
+            format!(
+                "{} in {}",
+                bytes(sum(|table| table.bytes)),
+                counted(sum(|table| table.files), "file")
+            ),
+        ];
+        let held = sum(|table| table.held);
+        if held > 0 {
+            parts.push(format!("{held} held"));
+        }
+        lines.push(format!("{name:<36}{}", parts.join(", ")));
+    }
+    lines.push(
+        folded
+            .total()
+            .unwrap_or_else(|| "nothing to fold".to_owned()),
+    );
+    let troubles = folded.troubles();
+    format!("{}\n{troubles}", lines.join("\n"))
+}
+
+fn as_json(name: &str, table: &FoldedTable) -> serde_json::Value {
+    let drift = table.drift.iter().map(
+        |(kind, cause, rows)| json!({"kind": kind.as_str(), "cause": cause.as_str(), "rows": rows}),
+    );
+    json!({
+        "table": name,
+        "integration_key": table.key.as_str(),
+        "snapshot": table.snapshot,
+        "rows": table.rows,
+        "changed": table.changed,
+        "removed": table.removed,
+        "held": table.held,
+        "files": table.files,
+        "bytes": table.bytes,
+        "compared": table.compared,
+        "drift": drift.collect::<Vec<_>>(),
+        "hold": table.hold.as_ref().map(|hold| hold.state.as_str()),
+    })
+}

@@ -1,0 +1,126 @@
+//! Folding the tables of many endpoints, and what there is to say of it.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::words::{bytes, counted, seconds};
+use crate::backfill::outcome::with_causes;
+use crate::catalog::Endpoint;
+use crate::fold::guard::HoldState;
+use crate::ids::IntegrationKey;
+use crate::lake::{FoldReport, FoldSettings, FoldedTable, Hold, Lake, LakeError};
+
+/// What was folded.
+#[derive(Default)]
+pub(super) struct Folded {
+    /// By table.
+    pub(super) endpoints: Vec<(String, FoldReport)>,
+    /// Tables that could not be folded, and why.
+    pub(super) failed: Vec<(String, LakeError)>,
+    /// How long it took.
+    pub(super) elapsed: Duration,
+}
+
+/// Folds what waits of these endpoints, one after the other.
+pub(super) async fn fold(
+    lake: &Lake,
+    endpoints: &[Arc<Endpoint>],
+    only: Option<&BTreeSet<IntegrationKey>>,
+    settings: &FoldSettings,
+) -> Folded {
+    let started = Instant::now();
+    let mut folded = Folded::default();
+    for endpoint in endpoints {
+        let name = endpoint.name().table_name();
+        match lake.fold(endpoint, only, settings).await {
+            Ok(report) => folded.endpoints.push((name, report)),
+            Err(error) => folded.failed.push((name, error)),
+        }
+    }
+    folded.elapsed = started.elapsed();
+    folded
+}
+
+impl Folded {
+    /// Returns every table that was folded.
+    pub(super) fn tables(&self) -> impl Iterator<Item = (&str, &FoldedTable)> {
+        self.endpoints.iter().flat_map(|(name, report)| {
+            report
+                .tables
+                .iter()
+                .map(move |table| (name.as_str(), table))
+        })
+    }
+
+    /// Returns what is held since.
+    pub(super) fn held(&self) -> impl Iterator<Item = (&str, &Hold)> {
+        self.tables().filter_map(|(name, table)| {
+            let hold = table.hold.as_ref()?;
+            (hold.state == HoldState::Held).then_some((name, hold))
+        })
+    }
+
+    /// Says in one line what was folded; `None` when nothing was.
+    pub(super) fn total(&self) -> Option<String> {
+        let sum = |of: fn(&FoldedTable) -> u64| self.tables().map(|(_, table)| of(table)).sum();
+        let tables = self.tables().count() as u64;
+        if tables == 0 {
+            return None;
+        }
+        let (rows, size): (u64, u64) = (sum(|table| table.rows), sum(|table| table.bytes));
+        let mut parts = vec![
+            format!(
+                "current: {} in {} folded",
+                counted(rows, "row"),
+                counted(tables, "table")
+            ),
+            format!("{} written", bytes(size)),
+            seconds(self.elapsed),
+        ];
+        let drifted: u64 = self
+            .tables()
+            .flat_map(|(_, table)| &table.drift)
+            .map(|(_, _, rows)| rows)
+            .sum();
+        if drifted > 0 {
+            let rows = counted(drifted, "row");
+            parts.push(format!("{rows} drifted (`kombo-source drift` shows them)"));
+        }
+        Some(parts.join(", "))
+    }
+
+    /// Says what is held and what failed, a line each, with what to do.
+    pub(super) fn troubles(&self) -> String {
+        let mut text = String::new();
+        for (name, hold) in self.held() {
+            writeln!(
+                text,
+                "held      {name} of {}: {}\n          to let it pass: kombo-source accept --table {name} --integration {}",
+                hold.integration, hold.detail, hold.integration
+            )
+            .expect("a string takes all text");
+        }
+        for (name, report) in &self.endpoints {
+            for key in &report.left_held {
+                writeln!(
+                    text,
+                    "left      {name} of {key}: something of it is held, which only the present current has; accept it or wait first"
+                )
+                .expect("a string takes all text");
+            }
+        }
+        for (name, error) in &self.failed {
+            let (reason, advice) = (with_causes(error), error.advice());
+            writeln!(
+                text,
+                "failed    {name}/current: {reason}\n          {advice}"
+            )
+            .expect("a string takes all text");
+        }
+        text
+    }
+}

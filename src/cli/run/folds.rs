@@ -1,0 +1,238 @@
+//! Folds while the service runs: what is due, at a pace that leaves the fetches alone, one endpoint after the other.
+//!
+//! Stopping it on any line is safe: what is not committed is folded again. When something is held Kombo is asked why.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tracing::{info, warn};
+
+use super::super::session::Session;
+use crate::api::KomboApi;
+use crate::catalog::{Catalog, Endpoint};
+use crate::fold::guard::{HoldCause, HoldState};
+use crate::fold::trigger::{Trigger, Waiting};
+use crate::ids::{EndpointName, IntegrationKey};
+use crate::lake::{FoldReport, FoldSettings, FoldedTable, Hold, Lake, LakeError, Unfolded};
+use crate::source::SharedClient;
+
+/// How often it is looked whether something is due. Nothing is read for that.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// How often the logs are read for what other processes have committed, and holds for what was accepted.
+const READ_EVERY: Duration = Duration::from_mins(1);
+
+/// How long an endpoint is left alone after its fold failed.
+const AFTER_FAILURE: Duration = Duration::from_mins(1);
+
+/// Folds while the service runs.
+pub(super) struct Folds {
+    lake: Lake,
+    endpoints: Vec<Arc<Endpoint>>,
+    trigger: Trigger,
+    settings: FoldSettings,
+    client: SharedClient,
+    /// When each table was first seen to wait.
+    since: HashMap<(EndpointName, IntegrationKey), Instant>,
+    accepted: HashSet<(EndpointName, IntegrationKey)>,
+    not_before: HashMap<EndpointName, Instant>,
+}
+
+impl Folds {
+    /// Puts it together; `None` when the configuration switches it off.
+    pub(super) fn new(
+        lake: Lake,
+        session: &Session,
+        catalog: &Catalog,
+        client: SharedClient,
+    ) -> Option<Self> {
+        let options = &session.config.sink.fold;
+        let settings = FoldSettings {
+            cpu_percent: options.cpu_percent.get(),
+            ..FoldSettings::default()
+        };
+        options.enabled.then(|| Self {
+            lake,
+            // Tables of endpoints that are not fetched any more are folded all the same.
+            endpoints: catalog.endpoints().to_vec(),
+            trigger: options.trigger(),
+            settings,
+            client,
+            since: HashMap::new(),
+            accepted: HashSet::new(),
+            not_before: HashMap::new(),
+        })
+    }
+
+    /// Runs until it is dropped.
+    pub(super) async fn run(mut self) {
+        let mut ticks = interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut read_at: Option<Instant> = None;
+        loop {
+            ticks.tick().await;
+            if read_at.is_none_or(|at| at.elapsed() >= READ_EVERY) {
+                self.read().await;
+                read_at = Some(Instant::now());
+            }
+            for endpoint in self.endpoints.clone() {
+                let due = self.due(&endpoint);
+                if !due.is_empty() {
+                    self.fold(&endpoint, &due).await;
+                }
+            }
+        }
+    }
+
+    /// Reads what others have committed and decided. What cannot be read now is read next time.
+    async fn read(&mut self) {
+        for endpoint in &self.endpoints {
+            if let Err(error) = self.lake.look_for_unfolded(endpoint).await {
+                let error: &dyn std::error::Error = &error;
+                warn!(endpoint = %endpoint.name(), error, "what waits to be folded cannot be read");
+            }
+        }
+        if let Ok(holds) = self.lake.holds().await {
+            let accepted = holds
+                .into_iter()
+                .filter(|hold| hold.state == HoldState::Accepted);
+            self.accepted = accepted
+                .map(|hold| (hold.endpoint, hold.integration.key()))
+                .collect();
+        }
+    }
+
+    fn due(&mut self, endpoint: &Endpoint) -> BTreeSet<IntegrationKey> {
+        let now = Instant::now();
+        if self
+            .not_before
+            .get(endpoint.name())
+            .is_some_and(|at| *at > now)
+        {
+            return BTreeSet::new();
+        }
+        let unfolded = self.lake.unfolded(endpoint);
+        let waits: HashSet<&IntegrationKey> = unfolded.iter().map(|one| &one.key).collect();
+        self.since
+            .retain(|(name, key), _| name != endpoint.name() || waits.contains(key));
+        let mut due: BTreeSet<_> = unfolded
+            .iter()
+            .filter(|one| self.is_due(endpoint, one, now))
+            .map(|one| one.key.clone())
+            .collect();
+        let accepted = self
+            .accepted
+            .iter()
+            .filter(|(name, _)| name == endpoint.name());
+        due.extend(accepted.map(|(_, key)| key.clone()));
+        due
+    }
+
+    fn is_due(&mut self, endpoint: &Endpoint, one: &Unfolded, now: Instant) -> bool {
+        let table = (endpoint.name().clone(), one.key.clone());
+        let since = *self.since.entry(table).or_insert(now);
+        self.trigger.is_due(&Waiting {
+            at_once: one.at_once,
+            age: Some(now.saturating_duration_since(since)),
+            rows: one.waiting_rows,
+            table_rows: one.rows,
+        })
+    }
+
+    async fn fold(&mut self, endpoint: &Arc<Endpoint>, due: &BTreeSet<IntegrationKey>) {
+        let began = Instant::now();
+        let folded = self.lake.fold(endpoint, Some(due), &self.settings).await;
+        self.accepted
+            .retain(|(name, key)| name != endpoint.name() || !due.contains(key));
+        match folded {
+            Ok(report) => {
+                for key in due {
+                    self.since.remove(&(endpoint.name().clone(), key.clone()));
+                }
+                log(endpoint, &report, began.elapsed());
+                for table in &report.tables {
+                    self.tell_hold(endpoint, table).await;
+                }
+            }
+            Err(error) => {
+                let until = Instant::now() + AFTER_FAILURE;
+                self.not_before.insert(endpoint.name().clone(), until);
+                let (advice, error): (_, &dyn std::error::Error) = (error.advice(), &error);
+                warn!(endpoint = %endpoint.name(), error, advice, "{} could not be folded; readers see it as it was", endpoint.name());
+            }
+        }
+    }
+
+    async fn tell_hold(&self, endpoint: &Endpoint, table: &FoldedTable) {
+        let Some(hold) = &table.hold else {
+            return;
+        };
+        let id = &hold.integration;
+        if hold.state != HoldState::Held {
+            let state = hold.state.as_str();
+            info!(integration.id = %id, endpoint = %hold.endpoint, state, "nothing is held of {} of {id} any more: {state}", hold.endpoint);
+            return;
+        }
+        let hold = match self.explained(endpoint, hold).await {
+            Ok(hold) => hold,
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                warn!(integration.id = %id, error, "why it is held was not written down");
+                hold.clone()
+            }
+        };
+        let (cause, detail) = (hold.cause.as_str(), &hold.detail);
+        let name = endpoint.name().table_name();
+        warn!(integration.id = %id, endpoint = %hold.endpoint, rows = hold.held_rows, cause, "{name} of {id} is held: {detail}; `kombo-source accept --table {name} --integration {id}` lets it pass");
+    }
+
+    /// Asks Kombo for the integration: a scope that was switched off, or data that expired, explains what is held.
+    async fn explained(&self, endpoint: &Endpoint, hold: &Hold) -> Result<Hold, LakeError> {
+        let Ok(info) = self.client.get().integration(&hold.integration).await else {
+            return Ok(hold.clone());
+        };
+        let name = endpoint.name().table_name();
+        let is_off = |model: &crate::api::ReadModel| model.id == name && !model.is_available;
+        let (cause, why) = if info.read_models.iter().any(is_off) {
+            let why = "Kombo says that the model is switched off or not available any more";
+            (HoldCause::ScopeOff, why)
+        } else if info.data_expired_at.is_some() {
+            let why =
+                "Kombo says that scopes or filters were changed, and that it is fetching anew";
+            (HoldCause::DataExpired, why)
+        } else {
+            return Ok(hold.clone());
+        };
+        if hold.cause == cause {
+            return Ok(hold.clone());
+        }
+        let explained = Hold {
+            cause,
+            detail: format!("{}; {why}", hold.detail),
+            ..hold.clone()
+        };
+        let put = self
+            .lake
+            .put_holds(std::slice::from_ref(&explained))
+            .await?;
+        Ok(put.into_iter().next().unwrap_or(explained))
+    }
+}
+
+fn log(endpoint: &Endpoint, report: &FoldReport, elapsed: Duration) {
+    let sum = |of: fn(&FoldedTable) -> u64| report.tables.iter().map(of).sum::<u64>();
+    let (tables, rows) = (
+        report.tables.len(),
+        sum(|table| table.changed + table.removed),
+    );
+    if tables == 0 {
+        return;
+    }
+    let drift = report.tables.iter().flat_map(|table| &table.drift);
+    let drifted: u64 = drift.map(|(_, _, rows)| rows).sum();
+    let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    let name = endpoint.name();
+    info!(endpoint = %name, tables, rows, drifted, elapsed_ms, "folded {name}: {rows} rows in {tables} tables");
+}

@@ -1,0 +1,129 @@
+//! Rows that say that a record is gone without a trace. Kombo sends none, so they are made here.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
+};
+
+use super::hash::{self, ObjectHash};
+use crate::catalog::{Endpoint, SystemColumn};
+use crate::fetch::Fetch;
+use crate::time::ObservedAt;
+
+/// Makes one row per id: `_op` is `absent`, and of Kombo's columns none has a value but the id. The first is observed at
+/// `first`, each further one a microsecond later.
+#[must_use]
+pub fn absent_rows(
+    endpoint: &Endpoint,
+    fetch: &Fetch,
+    ids: &[String],
+    first: ObservedAt,
+) -> RecordBatch {
+    let (schema, rows) = (endpoint.schema(), ids.len());
+    let integration = &fetch.table.integration;
+    let repeated = |text: &str| -> ArrayRef { Arc::new(StringArray::new_repeated(text, rows)) };
+    let times = (0..)
+        .take(rows)
+        .map(|row| first.as_micros().saturating_add(row));
+    let times = TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC");
+    let hashes = ids
+        .iter()
+        .map(|id| hash_of(&endpoint.key, id).cast_signed());
+    let system = SystemColumn::ALL.map(|column| match column {
+        SystemColumn::IntegrationKey => repeated(integration.key().as_str()),
+        SystemColumn::IntegrationId => repeated(integration.as_str()),
+        SystemColumn::Op => repeated("absent"),
+        SystemColumn::FetchedAt => Arc::new(times.clone()),
+        SystemColumn::FetchId => repeated(fetch.id.as_str()),
+        SystemColumn::Hash => Arc::new(Int64Array::from_iter_values(hashes.clone())),
+        SystemColumn::Rest => Arc::new(StringArray::new_null(rows)),
+    });
+    let fields = schema.fields().iter().skip(SystemColumn::ALL.len());
+    let kombo = fields.map(|field| {
+        if *field.name() == endpoint.key {
+            Arc::new(StringArray::from_iter_values(ids)) as ArrayRef
+        } else {
+            new_null_array(field.data_type(), rows)
+        }
+    });
+    let columns = system.into_iter().chain(kombo).collect();
+    RecordBatch::try_new(Arc::clone(&schema), columns).expect(
+        "the columns were made from this schema, and all of Kombo's but the key may be null",
+    )
+}
+
+/// The hash of a record that has nothing but its id.
+fn hash_of(key: &str, id: &str) -> u64 {
+    let mut object = ObjectHash::default();
+    object.member(hash::string(key.as_bytes()), hash::string(id.as_bytes()));
+    object.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Array, AsArray};
+    use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::decode::{DecodeLimits, PageDecoder};
+    use crate::fetch::FetchMode;
+    use crate::ids::{IntegrationId, TableId};
+
+    fn fetch(endpoint: &Endpoint) -> Fetch {
+        let table = TableId {
+            integration: IntegrationId::new("tool:a").expect("an id"),
+            endpoint: endpoint.name().clone(),
+        };
+        Fetch::new(table, FetchMode::Snapshot)
+    }
+
+    #[test]
+    fn of_every_endpoint_the_row_is_that_of_a_record_with_nothing_but_its_id() {
+        for endpoint in Catalog::embedded().endpoints() {
+            let fetch = fetch(endpoint);
+            let key = &endpoint.key;
+            let page = format!(
+                r#"{{"data":{{"{}":[{{"{key}":"ö1"}},{{"{key}":"2"}}]}}}}"#,
+                endpoint.results
+            );
+            let mut decoder =
+                PageDecoder::new(Arc::clone(endpoint), &fetch, DecodeLimits::default());
+            let first = ObservedAt::from_micros(7);
+            let read = decoder.page(page.as_bytes(), first, |_| {});
+            read.expect("a page");
+            let read = decoder.take_batch().expect("two rows");
+            let ids = ["ö1".to_owned(), "2".to_owned()];
+            let made = absent_rows(endpoint, &fetch, &ids, first);
+            for (column, field) in read.schema().fields().iter().enumerate() {
+                if field.name() == SystemColumn::Op.name() {
+                    let ops = made.column(column).as_string::<i32>();
+                    assert!(ops.iter().all(|op| op == Some("absent")));
+                } else {
+                    let (made, read) = (made.column(column), read.column(column));
+                    assert_eq!(made, read, "{}: {}", endpoint.name(), field.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn without_ids_there_are_no_rows() {
+        let endpoint = Catalog::embedded().find("ats/tags").expect("known");
+        let none = absent_rows(endpoint, &fetch(endpoint), &[], ObservedAt::from_micros(7));
+        assert_eq!(none.num_rows(), 0);
+    }
+
+    #[test]
+    fn each_row_is_observed_after_the_one_before() {
+        let endpoint = Catalog::embedded().find("ats/tags").expect("known");
+        let ids = ["1", "2", "3"].map(str::to_owned);
+        let rows = absent_rows(endpoint, &fetch(endpoint), &ids, ObservedAt::from_micros(7));
+        let times = rows.column(SystemColumn::FetchedAt.position());
+        let times = times.as_primitive::<TimestampMicrosecondType>();
+        assert_eq!(times.values(), &[7, 8, 9]);
+        let hashes = rows.column(SystemColumn::Hash.position());
+        assert_eq!(hashes.as_primitive::<Int64Type>().null_count(), 0);
+    }
+}

@@ -1,0 +1,259 @@
+//! Whether a row that a full fetch found otherwise is drift, and which.
+//!
+//! What was known is the newest observation that notifications brought; what is true is what the full fetch saw, with the
+//! rows of its own closing delta. A change of the last minutes before it was seen is not judged: its notification may
+//! be on its way. Nor is one that a notification had announced and no delta had fetched yet.
+
+use super::drift::{DriftCause, DriftKind};
+use super::winner::{Known, Observation};
+
+/// Changes younger than this are not judged, in microseconds: their notification may be on its way.
+pub const GRACE_US: i64 = 5 * 60 * 1_000_000;
+
+/// What holds for all rows of one full fetch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Background {
+    /// Up to which change deltas had covered the table before, in microseconds since the epoch.
+    pub covered_us: Option<i64>,
+    /// A notification was not answered yet when the snapshot was committed.
+    pub announced: bool,
+}
+
+/// A row that the lake knew otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suspect {
+    /// What the lake knew.
+    pub known: Option<Observation>,
+    /// What the full fetch saw.
+    pub seen: Observation,
+}
+
+/// What is read of a suspect's rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// `changed_at` of the row that was known, in microseconds since the epoch.
+    pub known_changed_us: Option<i64>,
+    /// `changed_at` of the row that was seen.
+    pub seen_changed_us: Option<i64>,
+    /// The row that was seen has lost its values.
+    pub is_emptied: bool,
+    /// The columns that differ, `changed_at` aside.
+    pub columns: Vec<String>,
+    /// All of those hold structs or lists.
+    pub only_nested: bool,
+    /// The guard kept the row as it was.
+    pub is_guarded: bool,
+}
+
+/// What was wrong, why, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What was wrong.
+    pub kind: DriftKind,
+    /// Why.
+    pub cause: DriftCause,
+    /// Since when, as far as known, in microseconds since the epoch.
+    pub wrong_since_us: Option<i64>,
+}
+
+/// Compares what was known of a row with what a full fetch saw. `closing` tells the rows of its own closing delta.
+/// `None` when both say the same, or when nothing can be said.
+pub fn suspect(known: &Known, closing: impl Fn(&Observation) -> bool) -> Option<Suspect> {
+    let (of_fetch, of_deltas): (Vec<_>, Vec<_>) = known.deltas.iter().partition(|one| closing(one));
+    let newest =
+        |all: &mut dyn Iterator<Item = Observation>| all.max_by_key(|one| one.fetched_at_us);
+    let seen = newest(
+        &mut known
+            .snapshot
+            .into_iter()
+            .chain(of_fetch.into_iter().copied()),
+    )?;
+    let before = newest(
+        &mut known
+            .current
+            .into_iter()
+            .chain(of_deltas.into_iter().copied()),
+    );
+    let is_newer = before.is_none_or(|before| before.fetched_at_us < seen.fetched_at_us);
+    let was_there = before.is_some_and(|before| before.presence.is_there());
+    let differs = match (was_there, seen.presence.is_there()) {
+        (false, false) => false,
+        (true, true) => before.is_some_and(|before| before.hash != seen.hash),
+        _ => true,
+    };
+    (is_newer && differs).then_some(Suspect {
+        known: before,
+        seen,
+    })
+}
+
+impl Suspect {
+    /// Judges it. `None` when its notification may be on its way.
+    #[must_use]
+    pub fn judge(&self, evidence: &Evidence, background: Background) -> Option<Verdict> {
+        let was_there = self.known.is_some_and(|known| known.presence.is_there());
+        let known_at = self.known.map(|known| known.fetched_at_us);
+        let kind = match (was_there, self.seen.presence.is_there()) {
+            (false, _) => DriftKind::Insert,
+            (true, false) if evidence.is_emptied => DriftKind::Anonymised,
+            (true, false) => DriftKind::Delete,
+            (true, true) if evidence.only_nested && !evidence.columns.is_empty() => {
+                DriftKind::Nested
+            }
+            (true, true) => DriftKind::Update,
+        };
+        if evidence.is_guarded {
+            return Some(Verdict {
+                kind,
+                cause: DriftCause::Guard,
+                wrong_since_us: known_at,
+            });
+        }
+        let moved = evidence
+            .seen_changed_us
+            .filter(|changed| Some(*changed) != evidence.known_changed_us);
+        let Some(changed) = moved else {
+            // Nothing that a delta is asked by has changed. An absent row has no `changed_at` at all.
+            let cause = if self.seen.presence.is_there() {
+                DriftCause::NotSurfaced
+            } else {
+                DriftCause::NoNotification
+            };
+            return Some(Verdict {
+                kind,
+                cause,
+                wrong_since_us: known_at,
+            });
+        };
+        if changed > self.seen.fetched_at_us.saturating_sub(GRACE_US) {
+            return None;
+        }
+        let covered = background.covered_us.is_some_and(|until| changed < until);
+        if background.announced && !covered {
+            return None;
+        }
+        let cause = if covered {
+            DriftCause::SeenLate
+        } else {
+            DriftCause::NoNotification
+        };
+        Some(Verdict {
+            kind,
+            cause,
+            wrong_since_us: Some(changed),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::winner::Presence;
+    use super::*;
+
+    const HOUR: i64 = 3_600_000_000;
+
+    fn row(fetched_at_us: i64, hash: i64) -> Observation {
+        Observation {
+            fetched_at_us,
+            hash,
+            presence: Presence::There,
+            place: 0,
+        }
+    }
+
+    fn known(current: Option<Observation>, snapshot: Option<Observation>) -> Known {
+        Known {
+            current,
+            snapshot,
+            deltas: Vec::new(),
+        }
+    }
+
+    fn changed(known: i64, seen: i64) -> Evidence {
+        Evidence {
+            known_changed_us: Some(known),
+            seen_changed_us: Some(seen),
+            columns: vec!["name".to_owned()],
+            ..Evidence::default()
+        }
+    }
+
+    #[test]
+    fn what_a_notification_brought_is_no_drift_even_if_it_came_while_the_fetch_ran() {
+        let never = |_: &Observation| false;
+        let same = known(Some(row(1, 7)), Some(row(9, 7)));
+        assert_eq!(suspect(&same, never), None);
+        let mut beside = known(Some(row(1, 7)), Some(row(9, 8)));
+        assert!(suspect(&beside, never).is_some());
+        beside.deltas.push(row(10, 8));
+        assert_eq!(suspect(&beside, never), None);
+        let closing = |one: &Observation| one.fetched_at_us == 10;
+        assert!(suspect(&beside, closing).is_some(), "its own closing delta");
+    }
+
+    #[test]
+    fn the_cause_follows_from_when_the_row_changed() {
+        let one = suspect(&known(Some(row(HOUR, 7)), Some(row(9 * HOUR, 8))), |_| {
+            false
+        });
+        let one = one.expect("a suspect");
+        let covered = Background {
+            covered_us: Some(4 * HOUR),
+            announced: false,
+        };
+        let cause = |at| one.judge(&changed(0, at), covered).map(|found| found.cause);
+        assert_eq!(cause(5 * HOUR), Some(DriftCause::NoNotification));
+        assert_eq!(cause(3 * HOUR), Some(DriftCause::SeenLate));
+        assert_eq!(
+            cause(0),
+            Some(DriftCause::NotSurfaced),
+            "changed_at stood still"
+        );
+        assert_eq!(cause(9 * HOUR - 60_000_000), None, "a minute ago");
+        let announced = Background {
+            announced: true,
+            ..covered
+        };
+        assert_eq!(one.judge(&changed(0, 5 * HOUR), announced), None);
+    }
+
+    #[test]
+    fn kinds_tell_what_was_wrong() {
+        let gone = Observation {
+            presence: Presence::Deleted,
+            ..row(9 * HOUR, 8)
+        };
+        let evidence = changed(0, HOUR);
+        let kind = |known: &Known, evidence: &Evidence| {
+            let one = suspect(known, |_| false)?;
+            one.judge(evidence, Background::default())
+                .map(|found| found.kind)
+        };
+        let here = Some(row(1, 7));
+        assert_eq!(
+            kind(&known(here, Some(gone)), &evidence),
+            Some(DriftKind::Delete)
+        );
+        let emptied = Evidence {
+            is_emptied: true,
+            ..evidence.clone()
+        };
+        assert_eq!(
+            kind(&known(here, Some(gone)), &emptied),
+            Some(DriftKind::Anonymised)
+        );
+        assert_eq!(
+            kind(&known(None, Some(row(9 * HOUR, 8))), &evidence),
+            Some(DriftKind::Insert)
+        );
+        assert_eq!(kind(&known(None, Some(gone)), &evidence), None);
+        let nested = Evidence {
+            only_nested: true,
+            ..evidence
+        };
+        assert_eq!(
+            kind(&known(here, Some(row(9 * HOUR, 8))), &nested),
+            Some(DriftKind::Nested)
+        );
+    }
+}

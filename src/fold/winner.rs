@@ -1,0 +1,186 @@
+//! Which observation of a row stands.
+//!
+//! Newer means observed later, never changed later: `changed_at` is data. A row is in `current` when its newest
+//! observation says that it is there.
+
+/// One observation of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// `_fetched_at`, in microseconds since the epoch.
+    pub fetched_at_us: i64,
+    /// `_hash`: the same for the same record.
+    pub hash: i64,
+    /// Whether the row was there.
+    pub presence: Presence,
+    /// Where it stands among all observations of its row, in the order they were handed in.
+    pub place: usize,
+}
+
+/// What an observation says of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is there.
+    There,
+    /// Kombo marked it deleted.
+    Deleted,
+    /// A full fetch lacked it, and nobody found it.
+    Absent,
+    /// It is there without any of its values. Kombo takes them 14 days after a deletion.
+    Emptied,
+}
+
+impl Presence {
+    /// Reads `_op`. `emptied` says that all of Kombo's columns but the id are null.
+    #[must_use]
+    pub fn of(op: &str, emptied: bool) -> Self {
+        match op {
+            "upsert" if emptied => Self::Emptied,
+            "upsert" => Self::There,
+            "absent" => Self::Absent,
+            _ => Self::Deleted,
+        }
+    }
+
+    /// Returns whether the row counts as there.
+    #[must_use]
+    pub fn is_there(self) -> bool {
+        self == Self::There
+    }
+}
+
+/// All that is known of one row: what `current` has, what the new snapshot says, what deltas brought.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The row of `current`: always one that is there.
+    pub current: Option<Observation>,
+    /// The row of a snapshot that is not folded yet.
+    pub snapshot: Option<Observation>,
+    /// Rows of `deltas`, in any order.
+    pub deltas: Vec<Observation>,
+}
+
+/// What becomes of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// This observation is the row from now on.
+    Stands(Observation),
+    /// `current` had it, and this later observation says that it is gone.
+    Lost(Observation),
+    /// It is not there, and was not.
+    Nothing,
+}
+
+impl Known {
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        (self.current, self.snapshot) = (None, None);
+        self.deltas.clear();
+    }
+
+    /// Returns all observations. Of two at the same instant the later one here was made later.
+    pub fn all(&self) -> impl Iterator<Item = Observation> + '_ {
+        let rest = self.deltas.iter().copied();
+        self.current.into_iter().chain(self.snapshot).chain(rest)
+    }
+
+    /// Decides what becomes of the row.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        let newest = self.all().max_by_key(|one| one.fetched_at_us);
+        match newest {
+            Some(newest) if newest.presence.is_there() => Outcome::Stands(newest),
+            Some(newest) if self.current.is_some() => Outcome::Lost(newest),
+            _ => Outcome::Nothing,
+        }
+    }
+
+    /// Returns the newest observation with values: what stays up while a loss is held.
+    #[must_use]
+    pub fn last_there(&self) -> Option<Observation> {
+        self.all()
+            .filter(|one| one.presence.is_there())
+            .max_by_key(|one| one.fetched_at_us)
+    }
+
+    /// Returns the earliest observation that says the row is gone, of those after the one that `current` has.
+    #[must_use]
+    pub fn gone_since_us(&self) -> Option<i64> {
+        let since = self.current.map_or(i64::MIN, |row| row.fetched_at_us);
+        let gone = self.all().filter(|one| !one.presence.is_there());
+        gone.map(|one| one.fetched_at_us)
+            .filter(|at| *at >= since)
+            .min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(fetched_at_us: i64, presence: Presence) -> Observation {
+        Observation {
+            fetched_at_us,
+            hash: fetched_at_us,
+            presence,
+            place: 0,
+        }
+    }
+
+    fn there(at: i64) -> Observation {
+        seen(at, Presence::There)
+    }
+
+    #[test]
+    fn the_observation_that_was_made_last_stands_wherever_it_comes_from() {
+        let known = Known {
+            current: Some(there(5)),
+            snapshot: Some(there(7)),
+            deltas: vec![there(9), there(6)],
+        };
+        assert_eq!(known.outcome(), Outcome::Stands(there(9)));
+        let folded_before = Known {
+            current: Some(there(9)),
+            snapshot: Some(there(7)),
+            deltas: vec![],
+        };
+        assert_eq!(folded_before.outcome(), Outcome::Stands(there(9)));
+    }
+
+    #[test]
+    fn a_row_is_lost_only_when_it_was_there() {
+        let gone = seen(9, Presence::Deleted);
+        let mut known = Known {
+            current: Some(there(5)),
+            snapshot: None,
+            deltas: vec![gone],
+        };
+        assert_eq!(known.outcome(), Outcome::Lost(gone));
+        assert_eq!(known.last_there(), Some(there(5)));
+        known.current = None;
+        assert_eq!(known.outcome(), Outcome::Nothing);
+        known.deltas.push(there(10));
+        assert_eq!(known.outcome(), Outcome::Stands(there(10)), "it came back");
+    }
+
+    #[test]
+    fn a_tombstone_folded_before_keeps_an_older_row_of_a_snapshot_away() {
+        let known = Known {
+            current: None,
+            snapshot: Some(there(5)),
+            deltas: vec![seen(7, Presence::Deleted)],
+        };
+        assert_eq!(known.outcome(), Outcome::Nothing);
+    }
+
+    #[test]
+    fn a_row_without_values_is_no_change_of_values() {
+        let emptied = seen(9, Presence::of("upsert", true));
+        let known = Known {
+            current: Some(there(5)),
+            snapshot: Some(emptied),
+            deltas: vec![],
+        };
+        assert_eq!(known.outcome(), Outcome::Lost(emptied));
+        assert_eq!(known.gone_since_us(), Some(9));
+    }
+}

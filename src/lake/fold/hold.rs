@@ -1,0 +1,170 @@
+//! What a fold says to the guard: what is held from now on, and what is no longer.
+
+use super::plan::Plan;
+use super::positions::{HELD_OF_DELTAS, HELD_OF_SNAPSHOT, HELD_UNCONFIRMED};
+use super::table::Folded;
+use crate::fold::guard::{HoldCause, HoldState};
+use crate::ids::{EndpointName, IntegrationId};
+use crate::lake::Hold;
+
+/// How it stands with one table's hold after a fold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Guarded {
+    /// What is held, as `held` says it in the log.
+    pub(super) held: i64,
+    /// To be written down before the fold is visible: readers must not see what is to be held.
+    pub(super) before: Option<Hold>,
+    /// To be written down afterwards.
+    pub(super) after: Option<Hold>,
+}
+
+/// Says how it stands with a table.
+pub(super) fn guarded(
+    plan: &Plan,
+    folded: &Folded,
+    integration: Option<&IntegrationId>,
+    endpoint: &EndpointName,
+    now_us: i64,
+) -> Guarded {
+    let losses = &folded.tally.losses;
+    let with_snapshot = plan.since_us.is_some();
+    let stands = plan
+        .hold
+        .clone()
+        .filter(|hold| hold.state == HoldState::Held);
+    let mut held = 0;
+    if folded.withheld.is_some() {
+        held |= if losses.by_snapshot {
+            HELD_OF_SNAPSHOT
+        } else {
+            0
+        };
+        held |= if losses.by_deltas { HELD_OF_DELTAS } else { 0 };
+    }
+    if losses.unconfirmed > 0 {
+        held |= HELD_UNCONFIRMED;
+    }
+    if !with_snapshot && stands.is_some() {
+        // Only a snapshot can say more of what a snapshot has said.
+        held |= plan.positions.held & (HELD_OF_SNAPSHOT | HELD_UNCONFIRMED);
+    }
+    let Some(integration) = integration else {
+        return Guarded {
+            held,
+            ..Guarded::default()
+        };
+    };
+    let is_new = folded.withheld.is_some() || losses.unconfirmed > 0;
+    if is_new {
+        let hold = new_hold(plan, folded, integration, endpoint, now_us);
+        return Guarded {
+            held,
+            before: Some(hold),
+            after: None,
+        };
+    }
+    let ended = stands.filter(|_| held == 0).map(|hold| {
+        let agreed = plan.agrees().is_some() && losses.removed + losses.most_nulled() > 0;
+        Hold {
+            state: if agreed {
+                HoldState::Confirmed
+            } else {
+                HoldState::Resolved
+            },
+            decided_at_us: Some(now_us),
+            updated_at_us: now_us,
+            ..hold
+        }
+    });
+    Guarded {
+        held,
+        before: None,
+        after: ended,
+    }
+}
+
+fn new_hold(
+    plan: &Plan,
+    folded: &Folded,
+    integration: &IntegrationId,
+    endpoint: &EndpointName,
+    now_us: i64,
+) -> Hold {
+    let losses = &folded.tally.losses;
+    let stands = plan
+        .hold
+        .as_ref()
+        .filter(|hold| hold.state == HoldState::Held);
+    let withheld = folded.withheld.clone().unwrap_or_default();
+    let (first_us, last_us) = losses.span_us.unwrap_or((now_us, now_us));
+    let first_us = plan
+        .since_us
+        .filter(|_| losses.span_us.is_none())
+        .unwrap_or(first_us);
+    let until_us = plan.offered.deltas_us.max(plan.offered.snapshot_us);
+    let nulled = if withheld.columns.is_empty() {
+        0
+    } else {
+        losses.most_nulled()
+    };
+    let removed = if withheld.removals { losses.removed } else { 0 };
+    let cause = if removed > 0 {
+        HoldCause::MassDelete
+    } else if nulled > 0 {
+        HoldCause::ColumnsNulled
+    } else {
+        HoldCause::Unconfirmed
+    };
+    let hold = Hold {
+        integration: integration.clone(),
+        endpoint: endpoint.clone(),
+        state: HoldState::Held,
+        since_us: stands.map_or(first_us, |stands| stands.since_us.min(first_us)),
+        until_us: until_us.unwrap_or(last_us).max(last_us),
+        held_rows: removed.max(nulled),
+        removed,
+        nulled,
+        unconfirmed: losses.unconfirmed,
+        table_rows: folded.rows_before,
+        columns: withheld.columns,
+        cause,
+        detail: String::new(),
+        decided_at_us: None,
+        updated_at_us: now_us,
+    };
+    let detail = detail(&hold);
+    match stands {
+        // What was found out about it stays.
+        Some(stands) if matches!(stands.cause, HoldCause::ScopeOff | HoldCause::DataExpired) => {
+            Hold {
+                cause: stands.cause,
+                detail: stands.detail.clone(),
+                ..hold
+            }
+        }
+        _ => Hold { detail, ..hold },
+    }
+}
+
+/// Says in a sentence what is held: counts and names of columns, never values.
+fn detail(hold: &Hold) -> String {
+    let of = hold.table_rows;
+    match hold.cause {
+        HoldCause::MassDelete => {
+            let removed = hold.removed;
+            format!("{removed} of {of} rows would be gone at once; they are kept as they were")
+        }
+        HoldCause::ColumnsNulled => {
+            let (nulled, columns) = (hold.nulled, hold.columns.join(", "));
+            format!(
+                "{nulled} of {of} rows would lose their values in {columns}; they are kept as they were"
+            )
+        }
+        _ => {
+            let missing = hold.unconfirmed;
+            format!(
+                "{missing} of {of} rows are missing from the last full fetch, and Kombo could not be asked for them; they are kept until the next one agrees"
+            )
+        }
+    }
+}

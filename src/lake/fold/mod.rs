@@ -1,0 +1,108 @@
+//! `current`: one row per record, folded from the live snapshot and the deltas of each integration.
+//!
+//! [`view`] reads the three logs and [`plan`] says what waits ([`positions`] tells how far each table is), [`pending`] reads the rows of
+//! `deltas` that are due for many tables in one pass, and [`table`] merges them with sorted files of `current` and of the
+//! snapshot ([`merge`] over [`cursor`]s over [`sequence`]s of files) into new files ([`output`]). Of deltas alone only
+//! the files whose rows change are rewritten ([`segment`]). [`group`] makes the result visible: what a new snapshot found
+//! drifted, what the guard holds ([`hold`]), then the fold itself with its positions, in one log entry for all tables of a
+//! group. A crash on any line leaves files that nothing names, and the same fold is done again.
+//!
+//! Merging keeps a core busy: it runs on a thread of its own, at a [`pace`], and a [`porter`] brings it what it reads.
+
+mod cursor;
+mod group;
+mod hold;
+mod merge;
+mod output;
+mod pace;
+mod pending;
+mod plan;
+mod porter;
+mod positions;
+mod report;
+mod segment;
+mod sequence;
+mod table;
+mod task;
+mod view;
+mod waiting;
+mod work;
+
+pub(in crate::lake) use waiting::WaitingRows;
+
+pub use report::{FoldReport, FoldSettings, FoldedTable, Unfolded};
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use self::view::View;
+use super::{Hold, Lake, LakeError};
+use crate::catalog::Endpoint;
+use crate::ids::IntegrationKey;
+
+impl Lake {
+    /// Folds what waits of an endpoint's tables: of these integrations, or of all. May run beside fetches, readers and
+    /// another fold, which then does what this one does not.
+    pub async fn fold(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        only: Option<&BTreeSet<IntegrationKey>>,
+        settings: &FoldSettings,
+    ) -> Result<FoldReport, LakeError> {
+        let mut report = FoldReport::default();
+        let mut done = BTreeSet::new();
+        loop {
+            let mut view = View::read(self, endpoint).await?;
+            let holds = self.holds_of(endpoint).await?;
+            let is_asked = |key: &IntegrationKey| {
+                !done.contains(key) && only.is_none_or(|only| only.contains(key))
+            };
+            let due = view.due(endpoint, &holds, settings.rebuild, is_asked);
+            if settings.rebuild {
+                report.left_held = view.held(only);
+            }
+            if due.is_empty() {
+                return Ok(report);
+            }
+            let tables = view.open_tables(self, endpoint, settings).await?;
+            let group = view.first_group(&tables, due).await?;
+            done.extend(group.iter().map(|planned| planned.plan.key.clone()));
+            let live = view.live_deltas(&tables).await?;
+            tables
+                .fold(self, endpoint, group, live, settings, &mut report)
+                .await?;
+        }
+    }
+
+    /// Returns which tables of an endpoint wait to be folded, as far as this process knows: what it has committed itself,
+    /// and what it read last. [`Lake::look_for_unfolded`] reads again.
+    #[must_use]
+    pub fn unfolded(&self, endpoint: &Endpoint) -> Vec<Unfolded> {
+        let view = View::known(self, endpoint);
+        let waiting = view.keys().into_iter().filter_map(|key| {
+            let (positions, offered) = view.of(&key);
+            let at_once = positions.lacks_snapshot(offered);
+            (at_once || positions.lacks_deltas(offered)).then(|| Unfolded {
+                at_once,
+                waiting_rows: self.inner.waiting.of(endpoint.name(), &key),
+                rows: u64::try_from(positions.rows).unwrap_or_default(),
+                key,
+            })
+        });
+        waiting.collect()
+    }
+
+    /// Reads the logs of an endpoint again, so that [`Lake::unfolded`] knows what others have committed.
+    pub async fn look_for_unfolded(&self, endpoint: &Arc<Endpoint>) -> Result<(), LakeError> {
+        View::read(self, endpoint).await.map(|_| ())
+    }
+
+    async fn holds_of(
+        &self,
+        endpoint: &Endpoint,
+    ) -> Result<HashMap<IntegrationKey, Hold>, LakeError> {
+        let holds = self.holds().await?.into_iter();
+        let own = holds.filter(|hold| hold.endpoint == *endpoint.name());
+        Ok(own.map(|hold| (hold.integration.key(), hold)).collect())
+    }
+}

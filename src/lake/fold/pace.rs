@@ -1,0 +1,48 @@
+//! How much of a core a fold takes.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Rests after work, so that work is no more than a share of the time.
+pub(super) struct Pace {
+    /// Between 0 and 1.
+    share: f64,
+    since: Instant,
+}
+
+impl Pace {
+    /// Works for a share of the time, in percent; from 100 on all the time.
+    pub(super) fn new(percent: u8) -> Self {
+        Self {
+            share: f64::from(percent.clamp(1, 100)) / 100.0,
+            since: Instant::now(),
+        }
+    }
+
+    /// Rests for the work done since the last rest. The thread sleeps: it is the fold's own.
+    pub(super) fn rest(&mut self) {
+        let rest = rest_after(self.since.elapsed(), self.share);
+        if !rest.is_zero() {
+            std::thread::sleep(rest);
+        }
+        self.since = Instant::now();
+    }
+}
+
+fn rest_after(busy: Duration, share: f64) -> Duration {
+    busy.mul_f64((1.0 - share) / share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_time_is_as_much_rest_as_work() {
+        let second = Duration::from_secs(1);
+        assert_eq!(rest_after(second, 0.5), second);
+        assert_eq!(rest_after(second, 1.0), Duration::ZERO);
+        assert_eq!(rest_after(second, 0.25), second * 3);
+    }
+}

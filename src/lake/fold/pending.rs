@@ -1,0 +1,275 @@
+//! Rows of `deltas` that wait to be folded: read in one pass for all tables that are due, and kept in memory as far as
+//! they go into a budget.
+//!
+//! Files are passed over by their bounds in the log, row groups by those in the footer, rows by the position of their
+//! integration.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
+use arrow::compute::{filter_record_batch, interleave_record_batch};
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+
+use super::porter::Porter;
+use super::sequence::{FileRef, batch_rows, group_bytes, open};
+use crate::catalog::SystemColumn;
+use crate::lake::LakeError;
+use crate::lake::conform::conform;
+use crate::lake::data_files::DataFiles;
+use crate::lake::lake_error::{DECODING, ENCODING};
+use crate::lake::log::LiveFile;
+use crate::lake::runs::decoded_bytes;
+
+/// Which observations of an integration are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// Those after this one, which is folded.
+    pub(super) after_us: i64,
+    /// And those from this one on, folded or not: a snapshot began then.
+    pub(super) since_us: Option<i64>,
+}
+
+/// Where rows of `deltas` are, and how they are to look.
+#[derive(Clone)]
+pub(super) struct PendingRows {
+    pub(super) porter: Porter,
+    pub(super) files: Arc<DataFiles>,
+    pub(super) live: Arc<[Arc<LiveFile>]>,
+    pub(super) schema: SchemaRef,
+}
+
+/// What was read.
+pub(super) enum Loaded {
+    /// The rows of each integration, in the order of id and observation.
+    All(HashMap<String, RecordBatch>),
+    /// They are more than the budget; one has about this size.
+    TooMany { bytes_per_row: usize },
+}
+
+impl Wanted {
+    fn wants(self, observed_us: i64) -> bool {
+        observed_us > self.after_us || self.since_us.is_some_and(|since| observed_us >= since)
+    }
+
+    /// The earliest that is wanted.
+    fn from_us(self) -> i64 {
+        let after = self.after_us.saturating_add(1);
+        self.since_us.map_or(after, |since| since.min(after))
+    }
+}
+
+impl PendingRows {
+    /// Reads what is wanted, unless it takes more than so many bytes.
+    pub(super) fn load(
+        &self,
+        wanted: &BTreeMap<String, Wanted>,
+        budget: usize,
+    ) -> Result<Loaded, LakeError> {
+        let mut found: HashMap<String, Vec<RecordBatch>> = HashMap::new();
+        let (mut bytes, mut rows) = (0, 0);
+        let each = self.each(wanted, &mut |key, batch| {
+            bytes += decoded_bytes(&batch);
+            rows += batch.num_rows();
+            found.entry(key.to_owned()).or_default().push(batch);
+            Ok(bytes <= budget)
+        })?;
+        if !each {
+            return Ok(Loaded::TooMany {
+                bytes_per_row: (bytes / rows.max(1)).max(1),
+            });
+        }
+        let sorted = found
+            .into_iter()
+            .map(|(key, batches)| Ok((key, sorted(&batches)?)));
+        Ok(Loaded::All(sorted.collect::<Result<_, LakeError>>()?))
+    }
+
+    /// Returns ids that cut one integration's rows into parts of about so many rows each, in ascending order.
+    pub(super) fn cuts(
+        &self,
+        key: &str,
+        wanted: Wanted,
+        rows_per_part: usize,
+    ) -> Result<Vec<String>, LakeError> {
+        let mut ids: Vec<String> = Vec::new();
+        self.each(
+            &BTreeMap::from([(key.to_owned(), wanted)]),
+            &mut |_, batch| {
+                ids.extend(text(&batch, "id")?.iter().flatten().map(str::to_owned));
+                Ok(true)
+            },
+        )?;
+        ids.sort_unstable();
+        let mut cuts: Vec<String> = ids
+            .into_iter()
+            .step_by(rows_per_part.max(1))
+            .skip(1)
+            .collect();
+        cuts.dedup();
+        Ok(cuts)
+    }
+
+    /// Reads one integration's rows with ids from `least` on and below `end`, sorted.
+    pub(super) fn part(
+        &self,
+        key: &str,
+        wanted: Wanted,
+        least: Option<&str>,
+        end: Option<&str>,
+    ) -> Result<Option<RecordBatch>, LakeError> {
+        let mut found = Vec::new();
+        self.each(
+            &BTreeMap::from([(key.to_owned(), wanted)]),
+            &mut |_, batch| {
+                let ids = text(&batch, "id")?;
+                let within: BooleanArray = ids
+                    .iter()
+                    .map(|id| {
+                        let id = id.unwrap_or_default();
+                        Some(
+                            least.is_none_or(|least| id >= least) && end.is_none_or(|end| id < end),
+                        )
+                    })
+                    .collect();
+                found.push(filter_record_batch(&batch, &within).map_err(|_| DECODING)?);
+                Ok(true)
+            },
+        )?;
+        found.retain(|batch| batch.num_rows() > 0);
+        if found.is_empty() {
+            return Ok(None);
+        }
+        sorted(&found).map(Some)
+    }
+
+    /// Hands on the wanted rows, each time those of one integration, until the receiver has enough. Returns whether it
+    /// never had.
+    fn each(
+        &self,
+        wanted: &BTreeMap<String, Wanted>,
+        receive: &mut dyn FnMut(&str, RecordBatch) -> Result<bool, LakeError>,
+    ) -> Result<bool, LakeError> {
+        let Some(range) = Range::of(wanted) else {
+            return Ok(true);
+        };
+        for live in self.live.iter().filter(|file| range.meets(file)) {
+            let file = FileRef::from(&**live);
+            let opened = open(&self.porter, &self.files, &file)?;
+            for group in 0..opened.groups() {
+                let key = SystemColumn::IntegrationKey.name();
+                if !opened.may_hold(group, key, range.least, range.most) {
+                    continue;
+                }
+                let bytes = group_bytes(&self.porter, &self.files, &file, &opened, group)?;
+                for batch in opened.rows(group, bytes, batch_rows(&file))? {
+                    if !self.of_batch(&batch?, wanted, receive)? {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Rows are sorted by their integration: each run of one is looked at together.
+    fn of_batch(
+        &self,
+        batch: &RecordBatch,
+        wanted: &BTreeMap<String, Wanted>,
+        receive: &mut dyn FnMut(&str, RecordBatch) -> Result<bool, LakeError>,
+    ) -> Result<bool, LakeError> {
+        let keys = text(batch, SystemColumn::IntegrationKey.name())?.clone();
+        let mut from = 0;
+        while from < keys.len() {
+            let key = keys.value(from);
+            let same = (from..keys.len()).take_while(|row| keys.value(*row) == key);
+            let run = batch.slice(from, same.count());
+            from += run.num_rows();
+            let Some(wanted) = wanted.get(key) else {
+                continue;
+            };
+            let observed = observed(&run)?;
+            let keep: BooleanArray = observed.iter().map(|at| Some(wanted.wants(*at))).collect();
+            if keep.true_count() == 0 {
+                continue;
+            }
+            let kept = filter_record_batch(&run, &keep).map_err(|_| DECODING)?;
+            if !receive(key, conform(&kept, &self.schema, key)?)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// What all that is wanted lies within.
+struct Range<'a> {
+    least: &'a str,
+    most: &'a str,
+    from_us: i64,
+}
+
+impl<'a> Range<'a> {
+    fn of(wanted: &'a BTreeMap<String, Wanted>) -> Option<Self> {
+        let (least, _) = wanted.first_key_value()?;
+        let (most, _) = wanted.last_key_value()?;
+        let from_us = wanted.values().map(|wanted| wanted.from_us()).min()?;
+        Some(Self {
+            least,
+            most,
+            from_us,
+        })
+    }
+
+    fn meets(&self, file: &LiveFile) -> bool {
+        let keys = file.bounds.keys.as_ref();
+        let within = keys
+            .is_none_or(|(least, most)| least.as_str() <= self.most && most.as_str() >= self.least);
+        let observed = file.bounds.observed_us;
+        within && observed.is_none_or(|(_, last)| last >= self.from_us)
+    }
+}
+
+impl From<&LiveFile> for FileRef {
+    fn from(file: &LiveFile) -> Self {
+        Self {
+            path: file.path.clone(),
+            size: file.size,
+            rows: file.num_records.unwrap_or(1),
+        }
+    }
+}
+
+/// Sorts rows by id and observation.
+fn sorted(batches: &[RecordBatch]) -> Result<RecordBatch, LakeError> {
+    let columns = batches
+        .iter()
+        .map(|batch| Ok((text(batch, "id")?, observed(batch)?)))
+        .collect::<Result<Vec<_>, LakeError>>()?;
+    let mut order: Vec<(usize, usize)> = batches
+        .iter()
+        .enumerate()
+        .flat_map(|(batch, rows)| (0..rows.num_rows()).map(move |row| (batch, row)))
+        .collect();
+    let key = |&(batch, row): &(usize, usize)| {
+        let (ids, observed): &(&StringArray, &[i64]) = &columns[batch];
+        (ids.value(row), observed[row])
+    };
+    order.sort_by(|a, b| key(a).cmp(&key(b)));
+    let batches: Vec<&RecordBatch> = batches.iter().collect();
+    interleave_record_batch(&batches, &order).map_err(|_| ENCODING)
+}
+
+fn text<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, LakeError> {
+    let column = batch.column_by_name(name);
+    column
+        .and_then(|column| column.as_string_opt::<i32>())
+        .ok_or(DECODING)
+}
+
+fn observed(batch: &RecordBatch) -> Result<&[i64], LakeError> {
+    let column = batch.column_by_name(SystemColumn::FetchedAt.name());
+    let times = column.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+    Ok(times.ok_or(DECODING)?.values())
+}

@@ -1,0 +1,90 @@
+//! How far each table is folded: what `current`'s log says, beside what the two others have to offer.
+//!
+//! `kombo/<integration_key>/folded` is the position: every observation of `deltas` up to it is in `current`. While
+//! something is held `considered` is ahead of it: so far deltas were looked at. `snapshot` names the snapshot that is
+//! folded in by its last observation, `held` says what is held back (1 of a snapshot, 2 of deltas, 4 rows that a full fetch
+//! lacked), `rows` counts the rows.
+
+use crate::ids::IntegrationKey;
+use crate::lake::log::LogState;
+use crate::lake::txns::app_id;
+
+/// Something that a snapshot says is held.
+pub(super) const HELD_OF_SNAPSHOT: i64 = 1;
+/// Something that deltas say is held.
+pub(super) const HELD_OF_DELTAS: i64 = 2;
+/// Rows stay that a full fetch lacked and nobody could say more of.
+pub(super) const HELD_UNCONFIRMED: i64 = 4;
+
+/// How far one table is folded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::lake) struct Positions {
+    pub(in crate::lake) folded_us: Option<i64>,
+    pub(in crate::lake) considered_us: Option<i64>,
+    pub(in crate::lake) snapshot_us: Option<i64>,
+    pub(in crate::lake) held: i64,
+    pub(in crate::lake) rows: i64,
+}
+
+/// What the two tables that are folded from have of one integration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::lake) struct Offered {
+    /// The last observation of the live snapshot.
+    pub(in crate::lake) snapshot_us: Option<i64>,
+    /// The last observation of `deltas`.
+    pub(in crate::lake) deltas_us: Option<i64>,
+}
+
+impl Positions {
+    pub(in crate::lake) fn of(key: &IntegrationKey, current: &LogState) -> Self {
+        let stored = |name| current.txn(&app_id(key, name));
+        Self {
+            folded_us: stored("folded"),
+            considered_us: stored("considered"),
+            snapshot_us: stored("snapshot"),
+            held: stored("held").unwrap_or_default(),
+            rows: stored("rows").unwrap_or_default(),
+        }
+    }
+
+    /// Returns what to write.
+    pub(super) fn txns(&self, key: &IntegrationKey) -> Vec<(String, i64)> {
+        let named = [
+            ("folded", self.folded_us),
+            ("considered", self.considered_us),
+            ("snapshot", self.snapshot_us),
+            ("held", Some(self.held)),
+            ("rows", Some(self.rows)),
+        ];
+        let known = named
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        known
+            .map(|(name, value)| (app_id(key, name), value))
+            .collect()
+    }
+
+    /// Returns whether there is a snapshot that is not folded.
+    pub(in crate::lake) fn lacks_snapshot(&self, offered: Offered) -> bool {
+        offered.snapshot_us.is_some() && offered.snapshot_us != self.snapshot_us
+    }
+
+    /// Returns whether there are deltas that were not looked at.
+    pub(in crate::lake) fn lacks_deltas(&self, offered: Offered) -> bool {
+        offered.deltas_us > self.considered_us
+    }
+}
+
+impl Offered {
+    pub(in crate::lake) fn of(
+        key: &IntegrationKey,
+        snapshots: Option<&LogState>,
+        deltas: Option<&LogState>,
+    ) -> Self {
+        let seen = |state: Option<&LogState>| state?.txn(&app_id(key, "seen"));
+        Self {
+            snapshot_us: seen(snapshots),
+            deltas_us: seen(deltas),
+        }
+    }
+}

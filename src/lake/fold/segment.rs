@@ -1,0 +1,188 @@
+//! Which files of `current` a fold of deltas rewrites: those whose rows change, and no others.
+//!
+//! The files of one integration do not overlap in their ids, so each owns the ids from its own least one up to the next
+//! file's.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, StringArray};
+
+use crate::lake::log::LiveFile;
+
+/// Bounds of this length may be cut, so that they do not say where ids begin.
+const BOUND_CHARS: usize = 64;
+
+/// Neighbouring files, and the pending rows that belong into them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub(super) files: Range<usize>,
+    pub(super) rows: Range<usize>,
+}
+
+/// Sorts an integration's files by their ids. `false` when it is not known where each begins: then all go together.
+pub(super) fn sort_by_ids(files: &mut [Arc<LiveFile>]) -> bool {
+    let is_known = |file: &Arc<LiveFile>| {
+        let ids = file.bounds.ids.as_ref();
+        ids.is_some_and(|(least, most)| {
+            least.chars().count() < BOUND_CHARS && most.chars().count() < BOUND_CHARS
+        })
+    };
+    let all = files.iter().all(is_known);
+    files.sort_by(|a, b| least(a).cmp(least(b)));
+    let apart = files
+        .windows(2)
+        .all(|pair| most(&pair[0]) < least(&pair[1]));
+    all && apart
+}
+
+/// Returns the parts of a table that rows with these ids, in ascending order, change.
+/// A file of less than `small_bytes`, as it is stored, is taken along by a small neighbour.
+pub(super) fn segments(
+    files: &[Arc<LiveFile>],
+    ids: &StringArray,
+    small_bytes: u64,
+) -> Vec<Segment> {
+    if files.is_empty() {
+        let whole = Segment {
+            files: 0..0,
+            rows: 0..ids.len(),
+        };
+        return if ids.is_empty() {
+            Vec::new()
+        } else {
+            vec![whole]
+        };
+    }
+    let owner = |id: &str| {
+        let behind = files.partition_point(|file| least(file) <= id);
+        behind.saturating_sub(1)
+    };
+    let mut touched: Vec<Range<usize>> = Vec::new();
+    for id in ids.iter().flatten() {
+        let owner = owner(id);
+        match touched.last_mut() {
+            Some(last) if owner <= last.end => last.end = last.end.max(owner + 1),
+            _ => touched.push(owner..owner + 1),
+        }
+    }
+    take_small_along(files, &mut touched, small_bytes);
+    let first_row = |file: usize| match files.get(file) {
+        Some(_) if file == 0 => 0,
+        Some(file) => first_at_or_behind(ids, least(file)),
+        None => ids.len(),
+    };
+    let segment = |files: Range<usize>| Segment {
+        rows: first_row(files.start)..first_row(files.end),
+        files,
+    };
+    touched.into_iter().map(segment).collect()
+}
+
+/// Small files next to one that is rewritten go into it, so that they do not become many.
+fn take_small_along(files: &[Arc<LiveFile>], touched: &mut Vec<Range<usize>>, small_bytes: u64) {
+    let mut grown: Vec<Range<usize>> = Vec::new();
+    for mut range in touched.drain(..) {
+        let small = |file: usize| files.get(file).is_some_and(|file| file.size < small_bytes);
+        let all_small = range.clone().all(small);
+        while all_small && small(range.end) && range.len() < 32 {
+            range.end += 1;
+        }
+        match grown.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => grown.push(range),
+        }
+    }
+    *touched = grown;
+}
+
+fn first_at_or_behind(ids: &StringArray, id: &str) -> usize {
+    let (mut from, mut to) = (0, ids.len());
+    while from < to {
+        let middle = usize::midpoint(from, to);
+        if ids.value(middle) < id {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    from
+}
+
+fn least(file: &LiveFile) -> &str {
+    file.bounds.ids.as_ref().map_or("", |(least, _)| least)
+}
+
+fn most(file: &LiveFile) -> &str {
+    file.bounds.ids.as_ref().map_or("", |(_, most)| most)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::lake::log::FileBounds;
+
+    const SMALL_BYTES: u64 = 1_000;
+
+    fn file(least: &str, most: &str, size: u64) -> Arc<LiveFile> {
+        Arc::new(LiveFile::with_bounds(
+            size,
+            FileBounds {
+                ids: Some((least.to_owned(), most.to_owned())),
+                ..FileBounds::default()
+            },
+            BTreeMap::new(),
+        ))
+    }
+
+    fn large() -> Vec<Arc<LiveFile>> {
+        let names = [("b", "d"), ("f", "h"), ("k", "m"), ("p", "t")];
+        let large = names.map(|(least, most)| file(least, most, SMALL_BYTES * 10));
+        large.to_vec()
+    }
+
+    fn found(files: &[Arc<LiveFile>], ids: &[&str]) -> Vec<(Range<usize>, Range<usize>)> {
+        let ids = StringArray::from(ids.to_vec());
+        let all = segments(files, &ids, SMALL_BYTES).into_iter();
+        all.map(|one| (one.files, one.rows)).collect()
+    }
+
+    #[test]
+    fn only_files_whose_ids_are_touched_are_rewritten() {
+        let files = large();
+        assert_eq!(found(&files, &["l"]), [(2..3, 0..1)]);
+        assert_eq!(
+            found(&files, &["a", "e", "z"]),
+            [(0..1, 0..2), (3..4, 2..3)]
+        );
+        assert_eq!(
+            found(&files, &["c", "g", "q"]),
+            [(0..2, 0..2), (3..4, 2..3)]
+        );
+        assert!(found(&files, &[]).is_empty());
+        assert_eq!(found(&[], &["a", "b"]), [(0..0, 0..2)]);
+    }
+
+    #[test]
+    fn small_neighbours_are_taken_along() {
+        let mut files = large();
+        files[1] = file("f", "h", 10);
+        files[2] = file("k", "m", 10);
+        assert_eq!(found(&files, &["g"]), [(1..3, 0..1)]);
+        assert_eq!(
+            found(&files, &["c"]),
+            [(0..1, 0..1)],
+            "a large one takes none"
+        );
+    }
+
+    #[test]
+    fn files_that_overlap_or_do_not_say_where_they_begin_go_together() {
+        assert!(sort_by_ids(&mut large()));
+        assert!(!sort_by_ids(&mut [file("b", "g", 1), file("f", "h", 1)]));
+        let long = "x".repeat(BOUND_CHARS);
+        assert!(!sort_by_ids(&mut [file("b", &long, 1)]));
+    }
+}

@@ -1,0 +1,151 @@
+//! Sorted files one after the other: rows of one integration in the order of their ids.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use super::porter::Porter;
+use crate::lake::LakeError;
+use crate::lake::conform::conform;
+use crate::lake::data_files::DataFiles;
+use crate::lake::reader::{OpenedFile, Opening};
+
+/// The largest batch.
+const BATCH_ROWS: u64 = 1_024;
+
+/// About how many decoded bytes a batch has.
+const BATCH_BYTES: u64 = 2 << 20;
+
+/// How much larger rows are in memory than in a file, at most times.
+const EXPANSION: u64 = 6;
+
+/// A file to be read.
+#[derive(Clone, Debug)]
+pub(super) struct FileRef {
+    pub(super) path: String,
+    pub(super) size: u64,
+    pub(super) rows: u64,
+}
+
+/// Batches out of a file, decoded as they are asked for.
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch, LakeError>> + Send>;
+
+/// Reads files one after the other, one row group of one file at a time.
+pub(super) struct Sequence {
+    porter: Porter,
+    files: Arc<DataFiles>,
+    waiting: VecDeque<FileRef>,
+    schema: SchemaRef,
+    key: String,
+    open: Option<Open>,
+}
+
+struct Open {
+    file: FileRef,
+    opened: OpenedFile,
+    next_group: usize,
+    batches: Option<Batches>,
+}
+
+impl Sequence {
+    /// Reads files of one integration, whose rows get the columns of `schema`.
+    pub(super) fn new(
+        porter: &Porter,
+        files: &Arc<DataFiles>,
+        waiting: Vec<FileRef>,
+        schema: &SchemaRef,
+        key: &str,
+    ) -> Self {
+        Self {
+            porter: porter.clone(),
+            files: Arc::clone(files),
+            waiting: waiting.into(),
+            schema: Arc::clone(schema),
+            key: key.to_owned(),
+            open: None,
+        }
+    }
+
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>, LakeError> {
+        loop {
+            let Some(open) = &mut self.open else {
+                let Some(file) = self.waiting.pop_front() else {
+                    return Ok(None);
+                };
+                let opened = open(&self.porter, &self.files, &file)?;
+                self.open = Some(Open {
+                    file,
+                    opened,
+                    next_group: 0,
+                    batches: None,
+                });
+                continue;
+            };
+            if let Some(batches) = &mut open.batches {
+                if let Some(batch) = batches.next() {
+                    return conform(&batch?, &self.schema, &self.key).map(Some);
+                }
+                // Its bytes go before those of the next come.
+                open.batches = None;
+            }
+            if open.next_group == open.opened.groups() {
+                self.open = None;
+                continue;
+            }
+            let rows = batch_rows(&open.file);
+            let group = open.next_group;
+            open.next_group += 1;
+            let bytes = group_bytes(&self.porter, &self.files, &open.file, &open.opened, group)?;
+            open.batches = Some(Box::new(open.opened.rows(group, bytes, rows)?));
+        }
+    }
+}
+
+impl Iterator for Sequence {
+    type Item = Result<RecordBatch, LakeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_batch().transpose()
+    }
+}
+
+/// Reads a file's footer.
+pub(super) fn open(
+    porter: &Porter,
+    files: &Arc<DataFiles>,
+    file: &FileRef,
+) -> Result<OpenedFile, LakeError> {
+    let mut end = OpenedFile::first_read(file.size);
+    loop {
+        let range = file.size - end..file.size;
+        let bytes = porter.read(files, &file.path, range)?;
+        match OpenedFile::parse(file.size, bytes)? {
+            Opening::Opened(opened) => return Ok(opened),
+            Opening::NeedsEnd(needed) => end = needed,
+        }
+    }
+}
+
+/// Reads a row group's bytes, unless they came with the footer.
+pub(super) fn group_bytes(
+    porter: &Porter,
+    files: &Arc<DataFiles>,
+    file: &FileRef,
+    opened: &OpenedFile,
+    group: usize,
+) -> Result<bytes::Bytes, LakeError> {
+    let range = opened.range(group);
+    match opened.held(&range) {
+        Some(bytes) => Ok(bytes),
+        None => porter.read(files, &file.path, range),
+    }
+}
+
+/// Returns how many rows of a file to decode at a time.
+pub(super) fn batch_rows(file: &FileRef) -> usize {
+    let row_bytes = (file.size.saturating_mul(EXPANSION) / file.rows.max(1)).max(1);
+    let rows = (BATCH_BYTES / row_bytes).clamp(16, BATCH_ROWS);
+    usize::try_from(rows).unwrap_or(16)
+}

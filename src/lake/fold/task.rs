@@ -1,0 +1,100 @@
+//! What a fold of one table is told, and what it brings.
+
+use arrow::datatypes::{DataType, SchemaRef};
+
+use crate::catalog::SystemColumn;
+use crate::fold::judge::Background;
+use crate::fold::losses::{Losses, Withheld};
+use crate::lake::DriftRow;
+
+/// What holds for every row of one table's fold.
+#[derive(Clone, Debug)]
+pub(super) struct Task {
+    pub(super) columns: Columns,
+    /// The earliest observation of the snapshot that is folded; `None` when only deltas are.
+    pub(super) since_us: Option<i64>,
+    /// Whether the snapshot is compared with what was known, and what was known of the time before it.
+    pub(super) compared: Option<Background>,
+    /// The fetch that brought the snapshot; `None` when it has no rows.
+    pub(super) fetch_id: Option<String>,
+    /// Losses that were observed up to here pass: the operator accepted them. In microseconds since the epoch.
+    pub(super) accepted_us: Option<i64>,
+    /// A hold stands while this is folded.
+    pub(super) is_held: bool,
+}
+
+/// The columns of a fold's rows.
+#[derive(Clone, Debug)]
+pub(super) struct Columns {
+    pub(super) schema: SchemaRef,
+    /// Positions of Kombo's columns that hold values: without the id, `changed_at` and `remote_deleted_at`.
+    pub(super) values: Vec<usize>,
+    /// The position of `_rest`.
+    pub(super) rest: usize,
+}
+
+/// What became of a table's rows.
+#[derive(Default)]
+pub(super) struct Tally {
+    /// Rows written.
+    pub(super) rows: u64,
+    /// Of those, rows that `current` did not have, or had otherwise.
+    pub(super) changed: u64,
+    /// Rows that `current` had and has no longer.
+    pub(super) removed: u64,
+    /// What would be lost, held or not.
+    pub(super) losses: Losses,
+    /// Rows that stayed as they were for that.
+    pub(super) held: u64,
+    /// Rows that a snapshot was compared for.
+    pub(super) compared: u64,
+    pub(super) drift: Vec<DriftRow>,
+}
+
+impl Columns {
+    /// Sorts the columns of a schema.
+    pub(super) fn of(schema: &SchemaRef) -> Self {
+        let system = |name: &str| SystemColumn::ALL.iter().any(|column| column.name() == name);
+        let is_value = |name: &str| {
+            !system(name) && !matches!(name, "id" | "changed_at" | "remote_deleted_at")
+        };
+        let named = schema.fields().iter().enumerate();
+        let values = named.filter(|(_, field)| is_value(field.name()));
+        Self {
+            values: values.map(|(position, _)| position).collect(),
+            rest: SystemColumn::Rest.position(),
+            schema: SchemaRef::clone(schema),
+        }
+    }
+
+    pub(super) fn name(&self, position: usize) -> &str {
+        self.schema.field(position).name()
+    }
+
+    pub(super) fn is_nested(&self, position: usize) -> bool {
+        let of = self.schema.field(position).data_type();
+        matches!(of, DataType::Struct(_) | DataType::List(_))
+    }
+}
+
+impl Tally {
+    /// Takes in what became of another part of the same table.
+    pub(super) fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.changed += other.changed;
+        self.removed += other.removed;
+        self.losses.add(&other.losses);
+        self.held += other.held;
+        self.compared += other.compared;
+        self.drift.extend(other.drift);
+    }
+}
+
+/// Returns whether a row that would lose these columns stays as it was.
+pub(super) fn keeps(withheld: Option<&Withheld>, nulled: &[&str]) -> bool {
+    withheld.is_some_and(|withheld| {
+        nulled
+            .iter()
+            .any(|column| withheld.columns.iter().any(|held| held == column))
+    })
+}

@@ -1,0 +1,205 @@
+//! The three tables of an endpoint as of one look.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::FoldSettings;
+use super::group::{FoldTables, Planned};
+use super::plan::Plan;
+use super::positions::{Offered, Positions};
+use crate::catalog::Endpoint;
+use crate::ids::IntegrationKey;
+use crate::lake::committer::Committer;
+use crate::lake::layout::Partition;
+use crate::lake::log::{LiveFile, LogState};
+use crate::lake::txns::key_of;
+use crate::lake::{Hold, Lake, LakeError, Part, SnapshotFacts};
+
+/// Tables that become visible together, and their rows: what a crash throws away stays small.
+const GROUP_TABLES: usize = 64;
+const GROUP_ROWS: u64 = 250_000;
+
+/// The three tables as of one look. What is folded from is read first: what comes meanwhile waits for the next fold.
+pub(super) struct View {
+    snapshots: Option<(Arc<Committer>, Arc<LogState>)>,
+    deltas: Option<(Arc<Committer>, Arc<LogState>)>,
+    current: Option<(Arc<Committer>, Arc<LogState>)>,
+}
+
+impl View {
+    /// Reads all three.
+    pub(super) async fn read(lake: &Lake, endpoint: &Arc<Endpoint>) -> Result<Self, LakeError> {
+        // Rows of a snapshot's closing delta are committed before it: whoever reads `deltas` later has them.
+        let snapshots = refreshed(lake, endpoint, Part::Snapshots).await?;
+        let deltas = refreshed(lake, endpoint, Part::Deltas).await?;
+        Ok(Self {
+            snapshots,
+            deltas,
+            current: refreshed(lake, endpoint, Part::Current).await?,
+        })
+    }
+
+    /// Takes what this process knows already.
+    pub(super) fn known(lake: &Lake, endpoint: &Endpoint) -> Self {
+        let known = |part| {
+            let table = lake.opened_table(endpoint, part)?;
+            let state = table.log.state();
+            Some((table, state))
+        };
+        Self {
+            snapshots: known(Part::Snapshots),
+            deltas: known(Part::Deltas),
+            current: known(Part::Current),
+        }
+    }
+
+    /// Returns the integrations that have rows.
+    pub(super) fn keys(&self) -> BTreeSet<IntegrationKey> {
+        let states = self.snapshots.iter().chain(&self.deltas);
+        let txns = states.flat_map(|(_, state)| state.txns());
+        txns.filter_map(|(app_id, _)| key_of(app_id)).collect()
+    }
+
+    /// Returns how far one is folded, and what there is.
+    pub(super) fn of(&self, key: &IntegrationKey) -> (Positions, Offered) {
+        let state =
+            |table: &Option<(_, Arc<LogState>)>| table.as_ref().map(|(_, state)| Arc::clone(state));
+        let (snapshots, deltas) = (state(&self.snapshots), state(&self.deltas));
+        let offered = Offered::of(key, snapshots.as_deref(), deltas.as_deref());
+        let positions = state(&self.current).map(|current| Positions::of(key, &current));
+        (positions.unwrap_or_default(), offered)
+    }
+
+    /// Returns the tables that something of is held.
+    pub(super) fn held(&self, only: Option<&BTreeSet<IntegrationKey>>) -> Vec<IntegrationKey> {
+        let mut keys = self.keys();
+        keys.retain(|key| self.of(key).0.held != 0 && only.is_none_or(|only| only.contains(key)));
+        keys.into_iter().collect()
+    }
+
+    /// Returns what is to be done, of those that are asked for.
+    pub(super) fn due(
+        &self,
+        endpoint: &Endpoint,
+        holds: &HashMap<IntegrationKey, Hold>,
+        rebuild: bool,
+        is_asked: impl Fn(&IntegrationKey) -> bool,
+    ) -> Vec<Plan> {
+        let keys = self.keys().into_iter().filter(is_asked);
+        let plans = keys.filter_map(|key| {
+            let (positions, offered) = self.of(&key);
+            let facts = self
+                .snapshots
+                .as_ref()
+                .and_then(|(_, state)| SnapshotFacts::of(&key, |app| state.txn(app)));
+            let since_us = facts
+                .map(|facts| facts.since.as_micros())
+                .or(offered.snapshot_us);
+            let hold = holds.get(&key).cloned();
+            if rebuild {
+                return Plan::anew(&key, positions, offered, since_us, hold);
+            }
+            let has_deltas = endpoint.updated_after;
+            Plan::of(
+                &key,
+                positions,
+                offered,
+                (facts, since_us),
+                hold,
+                has_deltas,
+            )
+        });
+        plans.collect()
+    }
+
+    /// Opens the three tables for a fold, creating `current` where it is not.
+    pub(super) async fn open_tables(
+        &mut self,
+        lake: &Lake,
+        endpoint: &Arc<Endpoint>,
+        settings: &FoldSettings,
+    ) -> Result<FoldTables, LakeError> {
+        if self.current.is_none() {
+            let table = lake.endpoint_table(endpoint, Part::Current).await?;
+            let state = table.refreshed().await?;
+            self.current = Some((table, state));
+            lake.create_drift_and_holds().await?;
+        }
+        let states = [&self.snapshots, &self.deltas, &self.current];
+        let schemas = states
+            .into_iter()
+            .flatten()
+            .map(|(_, state)| state.schema());
+        let table = |table: &Option<(Arc<Committer>, _)>| {
+            table.as_ref().map(|(table, _)| Arc::clone(table))
+        };
+        let current = table(&self.current).ok_or(LakeError::Closed)?;
+        FoldTables::new(
+            endpoint,
+            (table(&self.snapshots), table(&self.deltas), current),
+            schemas.map(|schema| &**schema),
+            settings.file_bytes,
+        )
+    }
+
+    /// Takes as many tables as are folded together, with their files.
+    pub(super) async fn first_group(
+        &self,
+        tables: &FoldTables,
+        due: Vec<Plan>,
+    ) -> Result<Vec<Planned>, LakeError> {
+        let snapshots = files_by_key(self.snapshots.as_ref()).await?;
+        let current = files_by_key(self.current.as_ref()).await?;
+        let (mut group, mut rows) = (Vec::new(), 0);
+        for plan in due {
+            if group.len() == GROUP_TABLES || rows > GROUP_ROWS {
+                break;
+            }
+            let of = |files: &BTreeMap<String, Vec<Arc<LiveFile>>>| {
+                files.get(plan.key.as_str()).cloned().unwrap_or_default()
+            };
+            let planned = tables.planned(plan.clone(), of(&snapshots), of(&current));
+            rows += planned.rows();
+            group.push(planned);
+        }
+        Ok(group)
+    }
+
+    /// Lists the files of `deltas`.
+    pub(super) async fn live_deltas(
+        &self,
+        tables: &FoldTables,
+    ) -> Result<Arc<[Arc<LiveFile>]>, LakeError> {
+        match (&self.deltas, tables.deltas()) {
+            (Some((table, state)), Some(_)) => Ok(table.live(state).await?.into()),
+            _ => Ok(Arc::new([])),
+        }
+    }
+}
+
+async fn refreshed(
+    lake: &Lake,
+    endpoint: &Arc<Endpoint>,
+    part: Part,
+) -> Result<Option<(Arc<Committer>, Arc<LogState>)>, LakeError> {
+    let Some(table) = lake.existing_table(endpoint, part).await? else {
+        return Ok(None);
+    };
+    let state = table.refreshed().await?;
+    Ok(Some((table, state)))
+}
+
+async fn files_by_key(
+    table: Option<&(Arc<Committer>, Arc<LogState>)>,
+) -> Result<BTreeMap<String, Vec<Arc<LiveFile>>>, LakeError> {
+    let mut files: BTreeMap<String, Vec<Arc<LiveFile>>> = BTreeMap::new();
+    if let Some((table, state)) = table {
+        for file in table.live(state).await? {
+            let key = file.partition_values.get(Partition::INTEGRATION_KEY);
+            if let Some(key) = key.cloned().flatten() {
+                files.entry(key).or_default().push(file);
+            }
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,165 @@
+//! What would take away much at once is held until somebody accepts it, a later snapshot agrees, or it comes back.
+
+use super::*;
+use crate::fold::guard::HoldState;
+use crate::lake::Hold;
+
+const ROWS: i64 = 300;
+
+fn everybody(at: i64) -> Vec<Seen> {
+    let row = |row: i64| seen(&format!("{row:03}"), at + row, &format!("{row:08}"));
+    (0..ROWS).map(row).collect()
+}
+
+fn nobody(at: i64, rows: i64) -> Vec<Seen> {
+    let row = |row: i64| gone(&format!("{row:03}"), at + row, "delete");
+    (0..rows).map(row).collect()
+}
+
+async fn filled(store: &LakeStore) -> Lake {
+    let lake = lake(store, &settings()).await;
+    bring(&lake, &snapshot("a"), &everybody(1_000), 1_500).await;
+    fold(&lake).await;
+    lake
+}
+
+async fn hold(lake: &Lake) -> Hold {
+    let mut holds = lake.holds().await.expect("read");
+    assert_eq!(holds.len(), 1);
+    holds.remove(0)
+}
+
+#[tokio::test]
+async fn a_mass_deletion_is_held_while_other_changes_go_on() {
+    let store = LakeStore::memory();
+    let lake = filled(&store).await;
+    bring(&lake, &delta("a"), &nobody(2_000, 150), 2_500).await;
+    let done = fold_one(&lake).await;
+    assert_eq!((done.rows, done.removed, done.held), (300, 0, 150));
+    let held = hold(&lake).await;
+    assert_eq!(
+        (held.state, held.removed, held.table_rows),
+        (HoldState::Held, 150, 300)
+    );
+    assert_eq!(held.since_us, 2_000);
+    bring(
+        &lake,
+        &delta("a"),
+        &[seen("200", 3_000, "changed"), seen("900", 3_001, "new")],
+        3_001,
+    )
+    .await;
+    fold(&lake).await;
+    let rows = current(&store, "a").await;
+    assert_eq!((rows.len(), rows[200].2.as_deref()), (301, Some("changed")));
+    assert_eq!(hold(&lake).await.state, HoldState::Held);
+}
+
+#[tokio::test]
+async fn what_is_accepted_goes_and_what_comes_later_is_judged_anew() {
+    let store = LakeStore::memory();
+    let lake = filled(&store).await;
+    bring(&lake, &delta("a"), &nobody(2_000, 150), 2_500).await;
+    fold(&lake).await;
+    let accepted = Hold {
+        state: HoldState::Accepted,
+        ..hold(&lake).await
+    };
+    lake.put_holds(&[accepted]).await.expect("accepted");
+    // Another lake: nothing is kept in memory.
+    let lake = super::super::support::lake(&store, &settings()).await;
+    let done = fold_one(&lake).await;
+    assert_eq!((done.rows, done.removed, done.held), (150, 150, 0));
+    assert!(fold(&lake).await.tables.is_empty());
+    let rest: Vec<Seen> = (150..ROWS)
+        .map(|row| gone(&format!("{row:03}"), 4_000 + row, "delete"))
+        .collect();
+    bring(&lake, &delta("a"), &rest, 5_000).await;
+    fold(&lake).await;
+    assert_eq!(current(&store, "a").await.len(), 150);
+    assert_eq!(hold(&lake).await.state, HoldState::Held);
+}
+
+#[tokio::test]
+async fn rows_that_come_back_end_the_hold() {
+    let store = LakeStore::memory();
+    let lake = filled(&store).await;
+    bring(&lake, &delta("a"), &nobody(2_000, ROWS), 2_500).await;
+    fold(&lake).await;
+    bring(&lake, &delta("a"), &everybody(3_000), 3_500).await;
+    let done = fold_one(&lake).await;
+    assert_eq!(
+        (done.rows, done.held, done.changed),
+        (300, 0, 0),
+        "the same values"
+    );
+    assert_eq!(hold(&lake).await.state, HoldState::Resolved);
+    let rows = current(&store, "a").await;
+    assert!(rows.iter().all(|row| row.1 >= 3_000), "observed anew");
+}
+
+#[tokio::test]
+async fn a_later_snapshot_that_agrees_confirms_what_a_delta_said() {
+    let store = LakeStore::memory();
+    let lake = filled(&store).await;
+    bring(&lake, &delta("a"), &nobody(2_000, 200), 2_500).await;
+    fold(&lake).await;
+    let mut rows = nobody(9_000, 200);
+    rows.extend(everybody(9_300).into_iter().skip(200));
+    bring(&lake, &snapshot("a"), &rows, 9_900).await;
+    let done = fold_one(&lake).await;
+    assert_eq!((done.rows, done.removed, done.held), (100, 200, 0));
+    assert_eq!(hold(&lake).await.state, HoldState::Confirmed);
+}
+
+#[tokio::test]
+async fn what_a_snapshot_takes_away_waits_for_the_second_one() {
+    let store = LakeStore::memory();
+    let lake = filled(&store).await;
+    bring(&lake, &snapshot("a"), &nobody(5_000, ROWS), 5_900).await;
+    let done = fold_one(&lake).await;
+    assert_eq!((done.rows, done.held), (300, 300));
+    // A small delta in between is folded and says nothing of it.
+    bring(&lake, &delta("a"), &[seen("900", 6_000, "new")], 6_000).await;
+    assert_eq!(fold_one(&lake).await.rows, 301);
+    assert_eq!(hold(&lake).await.state, HoldState::Held);
+    let mut rows = nobody(9_000, ROWS);
+    rows.push(seen("900", 9_800, "new"));
+    bring(&lake, &snapshot("a"), &rows, 9_900).await;
+    let done = fold_one(&lake).await;
+    assert_eq!((done.rows, done.removed), (1, 300));
+    assert_eq!(hold(&lake).await.state, HoldState::Confirmed);
+}
+
+#[tokio::test]
+async fn what_a_snapshot_takes_away_can_be_accepted() {
+    let store = LakeStore::memory();
+    let lake = filled(&store).await;
+    bring(&lake, &snapshot("a"), &nobody(5_000, ROWS), 5_900).await;
+    fold(&lake).await;
+    let accepted = Hold {
+        state: HoldState::Accepted,
+        ..hold(&lake).await
+    };
+    lake.put_holds(&[accepted]).await.expect("accepted");
+    let done = fold_one(&lake).await;
+    assert_eq!((done.rows, done.removed), (0, 300));
+    assert!(current(&store, "a").await.is_empty());
+    assert!(fold(&lake).await.tables.is_empty());
+}
+
+#[tokio::test]
+async fn a_column_that_turns_null_everywhere_is_held_and_other_columns_are_not_lost() {
+    let store = LakeStore::memory();
+    let lake = filled(&store).await;
+    let nameless: Vec<Seen> = everybody(2_000)
+        .into_iter()
+        .map(|row| Seen { name: None, ..row })
+        .collect();
+    // Rows of which nothing but the id is left count as gone.
+    bring(&lake, &delta("a"), &nameless, 2_500).await;
+    fold(&lake).await;
+    let rows = current(&store, "a").await;
+    assert!(rows.iter().all(|row| row.2.is_some()), "the names stay up");
+    assert_eq!(hold(&lake).await.held_rows, 300);
+}

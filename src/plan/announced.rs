@@ -1,0 +1,37 @@
+//! When a table was announced, told to whoever fetches it: a notification may come while the fetch runs.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// What stands for no notification.
+const NONE: i64 = i64::MIN;
+
+/// When the earliest notification of a table came that no fetch has answered. Clones share it.
+#[derive(Clone)]
+pub struct Announced(Arc<AtomicI64>);
+
+impl Announced {
+    /// Returns the instant, in milliseconds on Kombo's clock; `None` when every notification is answered.
+    #[must_use]
+    pub fn get(&self) -> Option<i64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|at_ms| *at_ms != NONE)
+    }
+
+    /// Sets it.
+    pub fn set(&self, at_ms: Option<i64>) {
+        self.0.store(at_ms.unwrap_or(NONE), Ordering::Relaxed);
+    }
+}
+
+impl Default for Announced {
+    fn default() -> Self {
+        Self(Arc::new(AtomicI64::new(NONE)))
+    }
+}
+
+impl fmt::Debug for Announced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
