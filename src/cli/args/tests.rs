@@ -63,6 +63,7 @@ fn every_verb_is_there_and_says_what_it_does() {
             "explain",
             "files",
             "status",
+            "fold",
             "drift",
             "accept",
             "upkeep",
