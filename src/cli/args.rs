@@ -8,6 +8,7 @@ mod fold;
 mod lake;
 mod run;
 mod settings;
+mod sql;
 mod twin_life;
 mod values;
 
@@ -23,9 +24,10 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 pub use drift::{AcceptArgs, DriftArgs};
 pub use explain::ExplainArgs;
 pub use fold::FoldArgs;
-pub use lake::{FilesArgs, FilesPart, LakeArgs, StatusArgs, UpkeepArgs};
+pub use lake::{FilesArgs, FilesPart, LakeArgs, LintArgs, PurgeArgs, StatusArgs, UpkeepArgs};
 pub use run::RunArgs;
 pub use settings::SettingsArgs;
+pub use sql::{SqlArgs, SqlEngine, SqlView};
 pub use twin_life::TwinLifeArgs;
 pub use values::Since;
 use values::{address, duration, positive};
@@ -153,6 +155,8 @@ Examples:
     Explain(ExplainArgs),
     /// List the live Parquet files of a table, for tools that do not know Delta
     Files(FilesArgs),
+    /// Print SQL that reads the lake: what is now, what was, what changed, who left, for nine engines
+    Sql(SqlArgs),
     /// Say how fresh each table is, and which are late
     Status(StatusArgs),
     /// Fold snapshots and deltas into current: one row per record
@@ -161,8 +165,12 @@ Examples:
     Drift(DriftArgs),
     /// List what is held back because much would vanish at once, or let it through
     Accept(AcceptArgs),
-    /// Merge small files, delete what nothing names any more, cut the logs short
+    /// Let old changes go, merge small files, delete what nothing names any more, cut the logs short
     Upkeep(UpkeepArgs),
+    /// Say how well the lake can be read: files, their descriptions, bytes that typical queries read
+    Lint(LintArgs),
+    /// Take the rows of deleted integrations out of the lake
+    Purge(PurgeArgs),
     /// Print a Grafana dashboard of what the service measures
     #[command(after_help = "\
 Example:

@@ -188,7 +188,9 @@ impl Explanation {
         self.category = event.category.map(|category| category.to_string());
         self.effect = Some(match event.change {
             IntegrationChange::Created => "registered; every table is fetched once it can be read",
-            IntegrationChange::Deleted => "stopped; Kombo removes its data 14 days later",
+            IntegrationChange::Deleted => {
+                "stopped; its rows leave Kombo and the lake 14 days later"
+            }
             IntegrationChange::State(state) => match state {
                 IntegrationState::Readable => "readable; every table is fetched",
                 IntegrationState::SetupPending => "parked until its setup is done",

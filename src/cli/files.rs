@@ -67,8 +67,8 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// A local file as a path that other tools open, everything else as its URL.
-fn shown(url: &str) -> String {
+/// Returns a local file as a path that other tools open, everything else as its URL.
+pub(super) fn shown(url: &str) -> String {
     let local = Url::parse(url).ok().filter(|url| url.scheme() == "file");
     let path = local.and_then(|url| url.to_file_path().ok());
     path.map_or_else(|| url.to_owned(), |path| path.display().to_string())

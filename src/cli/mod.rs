@@ -16,14 +16,17 @@ mod files;
 mod fold;
 mod folding;
 mod held;
+mod lint;
 mod logs;
 mod named;
 mod plan;
 mod progress;
+mod purge;
 mod queries;
 mod report;
 mod run;
 mod session;
+mod sql;
 mod status;
 mod twin;
 mod upkeep;
@@ -117,6 +120,11 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
             files_verb(&args, &global, &catalog).await?;
             true
         }
+        Verb::Sql(args) => {
+            let session = session(&global, args.lake.overrides(), &catalog)?;
+            print!("{}", sql::run(&args, &session, &catalog)?);
+            true
+        }
         Verb::Status(args) => {
             let session = session(&global, args.lake.overrides(), &catalog)?;
             status::run(&args, &session).await?
@@ -130,6 +138,14 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
         Verb::Upkeep(args) => {
             let session = session(&global, args.lake.overrides(), &catalog)?;
             interruptible(upkeep::run(&args, &session, &catalog)).await?
+        }
+        Verb::Lint(args) => {
+            let session = session(&global, args.lake.overrides(), &catalog)?;
+            lint::run(&args, &session, &catalog).await?
+        }
+        Verb::Purge(args) => {
+            let session = session(&global, args.lake.overrides(), &catalog)?;
+            interruptible(purge::run(&args, &session, &catalog)).await?
         }
         Verb::Twin(args) => {
             twin::run(&args, &catalog, interrupted()).await?;

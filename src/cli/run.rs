@@ -65,7 +65,13 @@ pub(super) async fn run(
         info!(%address, "webhooks are taken at {address}");
     }
     let (last_notes, last_lake) = (built.notes.clone(), lake.clone());
-    if let Some(folds) = Folds::new(lake.clone(), &session, catalog, built.client) {
+    if let Some(folds) = Folds::new(
+        lake.clone(),
+        &session,
+        catalog,
+        built.client,
+        metrics.clone(),
+    ) {
         beside.spawn(folds.run());
     }
     let housekeeping = Housekeeping::new(lake, &session, catalog, built.notes, limit.clone());

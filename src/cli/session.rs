@@ -116,6 +116,7 @@ impl Session {
             origin: "configuration".to_owned(),
             state: ACTIVE.to_owned(),
             since_ms: self.clock.wall_ms(),
+            state_since_ms: Some(self.clock.wall_ms()),
         }
     }
 

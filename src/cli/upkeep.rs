@@ -1,9 +1,9 @@
-//! `upkeep`: small files merged, files that nothing names deleted, logs cut short; or what of it there is to do.
+//! `upkeep`: rows let go that nothing needs, small files merged, files that nothing names deleted, logs cut short; or what of it there is to do.
 
 use super::args::UpkeepArgs;
 use super::failure::Failure;
 use super::session::Session;
-use super::words::{bytes, counted};
+use super::words::{bytes, count, counted};
 use crate::backfill::outcome::with_causes;
 use crate::catalog::Catalog;
 use crate::lake::{TableUpkeep, UpkeepReport, UpkeepSettings};
@@ -17,6 +17,8 @@ pub(super) async fn run(
     let lake = session.lake_there().await?;
     let settings = UpkeepSettings {
         vacuum_grace: args.grace,
+        delta_retention: args.delta_retention,
+        drift_retention: args.drift_retention,
         dry_run: args.dry_run,
         ..UpkeepSettings::default()
     };
@@ -34,6 +36,10 @@ fn text(report: &UpkeepReport, dry_run: bool) -> String {
             done.table,
             parts(done, dry_run).join(", ")
         ));
+        lines.extend(done.leaving.iter().map(|left| {
+            let (rows, of) = (count(left.rows), counted(left.of, "row"));
+            format!("  {}  {rows} of {of} leave", left.file)
+        }));
         lines.extend(done.listed.iter().map(|key| format!("  {key}")));
     }
     for (table, error) in &report.failed {
@@ -45,6 +51,8 @@ fn text(report: &UpkeepReport, dry_run: bool) -> String {
     }
     let sum = |of: fn(&TableUpkeep) -> u64| report.tables.iter().map(of).sum();
     let total = TableUpkeep {
+        left_rows: sum(|done| done.left_rows),
+        left_files: sum(|done| done.left_files),
         merged_files: sum(|done| done.merged_files),
         merged_into: sum(|done| done.merged_into),
         deleted_files: sum(|done| done.deleted_files),
@@ -63,6 +71,14 @@ fn text(report: &UpkeepReport, dry_run: bool) -> String {
 
 fn parts(done: &TableUpkeep, dry_run: bool) -> Vec<String> {
     let mut parts = Vec::new();
+    if done.left_files > 0 {
+        let (rows, files) = (
+            counted(done.left_rows, "row"),
+            counted(done.left_files, "file"),
+        );
+        let leave = if dry_run { "to leave" } else { "left" };
+        parts.push(format!("{rows} {leave} {files}"));
+    }
     if done.merged_files > 0 {
         let small = counted(done.merged_files, "small file");
         parts.push(if dry_run {
@@ -99,11 +115,19 @@ fn count_entries(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lake::Left;
 
     #[test]
     fn a_dry_run_says_what_there_is_to_do_and_names_each_file() {
         let table = TableUpkeep {
             table: "ats_tags/deltas".to_owned(),
+            left_rows: 1_200,
+            left_files: 1,
+            leaving: vec![Left {
+                file: "ats_tags/deltas/commit_date=2025-01-01/part-y.zstd.parquet".to_owned(),
+                rows: 1_200,
+                of: 1_300,
+            }],
             merged_files: 40,
             deleted_files: 1,
             deleted_bytes: 2_000,
@@ -116,9 +140,10 @@ mod tests {
             failed: Vec::new(),
         };
         let expected = "\
-ats_tags/deltas                     40 small files to merge, 1 file (2.0 kB) to delete, 1 log entry to cut off
+ats_tags/deltas                     1,200 rows to leave 1 file, 40 small files to merge, 1 file (2.0 kB) to delete, 1 log entry to cut off
+  ats_tags/deltas/commit_date=2025-01-01/part-y.zstd.parquet  1,200 of 1,300 rows leave
   ats_tags/deltas/commit_date=2026-01-01/part-x.zstd.parquet
-to do: 40 small files to merge, 1 file (2.0 kB) to delete, 1 log entry to cut off
+to do: 1,200 rows to leave 1 file, 40 small files to merge, 1 file (2.0 kB) to delete, 1 log entry to cut off
 ";
         assert_eq!(text(&report, true), expected);
         assert_eq!(text(&UpkeepReport::default(), false), "nothing to do\n");

@@ -15,6 +15,9 @@ const DAY_SECS: u64 = 24 * 3600;
 /// Readers that began before a file lost its place need it still, and so does a fetch that runs for a day.
 const LEAST_GRACE_SECS: u64 = 14 * DAY_SECS;
 
+/// Whoever reads changes once a month misses none.
+const LEAST_DELTAS_SECS: u64 = 35 * DAY_SECS;
+
 /// How the lake is kept tidy.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -27,8 +30,14 @@ pub struct UpkeepSettings {
     pub log_retention_secs: NonZeroU64,
     /// How long files are kept that nothing refers to any more; `None` for twice the full interval, at least two weeks.
     pub vacuum_grace_secs: Option<NonZeroU64>,
+    /// How long a row of `deltas` is kept at least.
+    pub delta_retention_secs: NonZeroU64,
+    /// How long what full fetches found is kept.
+    pub drift_retention_secs: NonZeroU64,
     /// From how many delta files of one day on they are rewritten as one.
     pub compact_files: NonZeroU32,
+    /// Whether rows of an integration leave 14 days after its deletion.
+    pub purge_deleted: bool,
 }
 
 impl Default for UpkeepSettings {
@@ -38,7 +47,10 @@ impl Default for UpkeepSettings {
             interval_secs: const { NonZeroU64::new(DAY_SECS).expect("not zero") },
             log_retention_secs: const { NonZeroU64::new(7 * DAY_SECS).expect("not zero") },
             vacuum_grace_secs: None,
+            delta_retention_secs: const { NonZeroU64::new(LEAST_DELTAS_SECS).expect("not zero") },
+            drift_retention_secs: const { NonZeroU64::new(400 * DAY_SECS).expect("not zero") },
             compact_files: const { NonZeroU32::new(16).expect("not zero") },
+            purge_deleted: true,
         }
     }
 }
@@ -65,6 +77,20 @@ pub(super) fn check_upkeep(
             "is {retention}, but must be at least {DAY_SECS}: a fetch may run for a day, and its commit reads the log from where it began"
         );
         return Err(marks.invalid(&path("log_retention_secs"), &problem));
+    }
+    let deltas = sink.upkeep.delta_retention_secs.get();
+    if deltas < LEAST_DELTAS_SECS {
+        let problem = format!(
+            "is {deltas}, but must be at least {LEAST_DELTAS_SECS}: 35 days, so that whoever reads changes once a month misses none"
+        );
+        return Err(marks.invalid(&path("delta_retention_secs"), &problem));
+    }
+    let drift = sink.upkeep.drift_retention_secs.get();
+    if drift < deltas {
+        let problem = format!(
+            "is {drift}, but must be at least {deltas}, as delta_retention_secs is: changes are read from both"
+        );
+        return Err(marks.invalid(&path("drift_retention_secs"), &problem));
     }
     let least = least_grace_secs(schedule);
     match sink.upkeep.vacuum_grace_secs {

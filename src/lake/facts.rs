@@ -12,6 +12,9 @@ const SINCE: &str = "since";
 const PRIOR: &str = "prior";
 const ANNOUNCED: &str = "announced";
 
+/// All of them.
+pub(super) const NAMES: [&str; 3] = [SINCE, PRIOR, ANNOUNCED];
+
 /// What stands for no instant: a transaction's version cannot be left out once there was one.
 const NONE: i64 = -1;
 

@@ -99,6 +99,12 @@ pub enum LakeError {
         /// The key.
         key: String,
     },
+    /// Other processes exchanged a table's files each time they had been read.
+    #[error("other processes kept changing {table}")]
+    Contended {
+        /// The table's folder.
+        table: String,
+    },
     /// The task that commits ended before it answered. Nothing is known of the outcome; the next fetch finds out.
     #[error("a part of the fetch did not reach the lake; nothing of it is visible")]
     Torn,
@@ -113,7 +119,7 @@ impl LakeError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Log { source, .. } => source.is_retryable(),
-            Self::Closed | Self::Torn => true,
+            Self::Closed | Self::Torn | Self::Contended { .. } => true,
             _ => self.fault().is_some_and(StoreFault::is_retryable),
         }
     }
@@ -168,7 +174,9 @@ impl LakeError {
                 "this is a fault of kombo-source: please report it"
             }
             Self::KeyClash { .. } => "use a lake of its own for one of the two integrations",
-            Self::Closed | Self::Torn => "run again: the lake is read first",
+            Self::Closed | Self::Torn | Self::Contended { .. } => {
+                "run again: the lake is read first"
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef};
 
 use super::layout::DeltaTable;
-use super::own_columns::{text_column, text_field, texts, time_column, time_field, times};
+use super::own_columns::{text_column, text_field, texts, time_at, time_column, time_field, times};
 use super::small_table::SmallTable;
 use super::{Lake, LakeError};
 use crate::ids::{Category, IntegrationId};
@@ -23,10 +23,20 @@ pub struct Registration {
     pub category: Category,
     /// How it became known: `configuration`, `webhook`.
     pub origin: String,
-    /// What is known of it: `active`, `deleted`.
+    /// What is known of it: `active`, `deleted`, `purged`.
     pub state: String,
     /// When it became known, in milliseconds since the epoch. What is stored stays.
     pub since_ms: i64,
+    /// Since when it is in that state, in milliseconds since the epoch. What is stored stays while the state does; `None`
+    /// for a state that an older build wrote down.
+    pub state_since_ms: Option<i64>,
+}
+
+impl Registration {
+    /// The state of an integration that Kombo has deleted.
+    pub const DELETED: &'static str = "deleted";
+    /// The state of a deleted one whose rows have left the lake.
+    pub const PURGED: &'static str = "purged";
 }
 
 /// The column that tells rows apart.
@@ -36,12 +46,41 @@ const KEY: [&str; 1] = ["integration_key"];
 type Registered = BTreeMap<String, Registration>;
 
 impl Lake {
-    /// Writes down integrations, new ones and changes. A key that exists with another id is refused.
+    /// Writes down integrations, new ones and changes. A key that exists with another id is refused. What is purged does
+    /// not become deleted again: whoever says so has not heard of it.
     pub async fn register(&self, integrations: &[Registration]) -> Result<(), LakeError> {
         let table = self.registry().await?;
         let change = |stored: &[RecordBatch]| {
             let changed = changed(stored, integrations)?;
             Ok((!changed.is_empty()).then(|| batch(&changed)))
+        };
+        table.rewrite(change).await
+    }
+
+    /// Writes down that deleted integrations are purged; those that are not deleted any more stay as they are.
+    pub(super) async fn register_purged(
+        &self,
+        integrations: &[IntegrationId],
+        now_ms: i64,
+    ) -> Result<(), LakeError> {
+        let table = self.registry().await?;
+        let change = |stored: &[RecordBatch]| {
+            let known = stored.iter().flat_map(registrations);
+            let purged = known
+                .filter(|(_, row)| row.state == Registration::DELETED)
+                .filter(|(_, row)| integrations.contains(&row.integration))
+                .map(|(key, row)| {
+                    let state = Registration::PURGED.to_owned();
+                    let state_since_ms = Some(now_ms);
+                    let row = Registration {
+                        state,
+                        state_since_ms,
+                        ..row
+                    };
+                    (key, row)
+                });
+            let purged: Registered = purged.collect();
+            Ok((!purged.is_empty()).then(|| batch(&purged)))
         };
         table.rewrite(change).await
     }
@@ -65,22 +104,33 @@ impl Lake {
     }
 }
 
+impl Registration {
+    /// Returns what is stored once `new` is written down.
+    fn becoming(self, new: &Self) -> Self {
+        if self.state == Self::PURGED && new.state == Self::DELETED {
+            return self;
+        }
+        let stored = self.state_since_ms.filter(|_| self.state == new.state);
+        Self {
+            since_ms: self.since_ms,
+            state_since_ms: stored.or(new.state_since_ms),
+            ..new.clone()
+        }
+    }
+}
+
 /// Picks out what is new or differs from what is stored.
 fn changed(stored: &[RecordBatch], integrations: &[Registration]) -> Result<Registered, LakeError> {
     let mut known: Registered = stored.iter().flat_map(registrations).collect();
     let mut changed = Registered::new();
     for new in integrations {
         let key = new.integration.key().to_string();
-        let since_ms = match known.get(&key) {
+        let row = match known.get(&key) {
             Some(known) if known.integration != new.integration => {
                 return Err(LakeError::KeyClash { key });
             }
-            Some(known) => known.since_ms,
-            None => new.since_ms,
-        };
-        let row = Registration {
-            since_ms,
-            ..new.clone()
+            Some(known) => known.clone().becoming(new),
+            None => new.clone(),
         };
         if known.get(&key) != Some(&row) {
             known.insert(key.clone(), row.clone());
@@ -100,6 +150,7 @@ pub(super) fn schema() -> SchemaRef {
         text_field("origin"),
         text_field("state"),
         time_field("since", false),
+        time_field("state_since", true),
     ]))
 }
 
@@ -113,6 +164,7 @@ fn batch(registered: &Registered) -> RecordBatch {
         texts(rows().map(|row| &row.origin)),
         texts(rows().map(|row| &row.state)),
         times(rows().map(|row| Some(row.since_ms * 1000))),
+        times(rows().map(|row| Some(row.state_since_ms? * 1000))),
     ];
     RecordBatch::try_new(schema(), columns).expect("the columns are those of the schema")
 }
@@ -121,6 +173,8 @@ fn batch(registered: &Registered) -> RecordBatch {
 fn registrations(batch: &RecordBatch) -> Registered {
     let text = |name: &str| text_column(batch, name);
     let since = time_column(batch, "since");
+    let state_since = time_column(batch, "state_since");
+    let state_since_ms = |row| Some(time_at(state_since?, row)? / 1000);
     let (Some(keys), Some(ids), Some(categories), Some(origins), Some(states), Some(since)) = (
         text("integration_key"),
         text("_integration_id"),
@@ -139,6 +193,7 @@ fn registrations(batch: &RecordBatch) -> Registered {
                 origin: origins.value(row).to_owned(),
                 state: states.value(row).to_owned(),
                 since_ms: since.value(row) / 1000,
+                state_since_ms: state_since_ms(row),
             };
             Some((keys.value(row).to_owned(), registration))
         })
@@ -160,7 +215,29 @@ mod tests {
             origin: "webhook".to_owned(),
             state: "active".to_owned(),
             since_ms: 1,
+            state_since_ms: Some(1),
         }
+    }
+
+    fn stored(state: &str, state_since_ms: Option<i64>) -> Registration {
+        Registration {
+            state: state.to_owned(),
+            state_since_ms,
+            ..registration("tool:a")
+        }
+    }
+
+    #[test]
+    fn a_state_is_as_old_as_its_first_row_and_what_is_purged_stays_purged() {
+        let after = |before: &Registration, new: &Registration| before.clone().becoming(new);
+        let deleted = stored("deleted", Some(7));
+        assert_eq!(after(&deleted, &stored("deleted", Some(9))), deleted);
+        let since = stored("deleted", Some(9));
+        assert_eq!(after(&stored("active", Some(7)), &since), since);
+        assert_eq!(after(&stored("deleted", None), &since), since);
+        let purged = stored("purged", Some(8));
+        assert_eq!(after(&purged, &since), purged);
+        assert_eq!(after(&purged, &stored("active", Some(9))).state, "active");
     }
 
     /// Stores one integration under the key of another.
@@ -188,7 +265,7 @@ mod tests {
         let mut fields: Vec<FieldRef> = newer.schema().fields().to_vec();
         fields.push(Arc::new(Field::new("region", DataType::Utf8, true)));
         let mut columns = newer.columns().to_vec();
-        let category = columns.len() - 4;
+        let category = columns.len() - 5;
         columns[category] = Arc::new(StringArray::from(vec!["unheard-of"]));
         columns.push(Arc::new(StringArray::from(vec!["eu"])));
         let newer = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("rows");

@@ -8,6 +8,7 @@ mod fetches;
 mod files;
 mod fold;
 mod holds;
+mod lint;
 mod missing;
 mod newest;
 mod staged;

@@ -20,7 +20,8 @@ impl TableTxns {
     pub(super) fn of(key: &IntegrationKey, stored: impl Fn(&str) -> Option<i64>) -> Self {
         let mut bases = Bases::default();
         for tier in Tier::ALL {
-            if let Some(millis) = stored(&app_id(key, tier.as_str())) {
+            let stored = stored(&app_id(key, tier.as_str())).filter(|millis| *millis != NONE);
+            if let Some(millis) = stored {
                 bases.raise(tier, Base::from_millis(millis));
             }
         }
@@ -95,6 +96,23 @@ impl TableTxns {
 const PREFIX: &str = "kombo/";
 const SEEN: &str = "seen";
 
+/// What stands for a base that is none any more.
+const NONE: i64 = -1;
+
+/// Returns what to write when all rows of an integration have left a table: its bases are none, and what a snapshot said
+/// of itself is nothing. `seen` stays, so that a later observation is later than all there were.
+pub(super) fn voided(
+    key: &IntegrationKey,
+    stored: impl Fn(&str) -> Option<i64>,
+) -> Vec<(String, i64)> {
+    let tiers = Tier::ALL.iter().map(|tier| tier.as_str());
+    let names = tiers.chain(super::facts::NAMES);
+    let apps = names.map(|name| app_id(key, name));
+    apps.filter(|app| stored(app).is_some_and(|version| version != NONE))
+        .map(|app| (app, NONE))
+        .collect()
+}
+
 /// Returns whose a transaction identifier is; `None` for those of other programs.
 pub(super) fn key_of(app_id: &str) -> Option<IntegrationKey> {
     let (key, _) = app_id.strip_prefix(PREFIX)?.split_once('/')?;
@@ -155,6 +173,24 @@ mod tests {
                 .collect::<Vec<_>>(),
             [100, 51]
         );
+    }
+
+    #[test]
+    fn what_is_voided_covers_nothing_and_is_voided_once() {
+        let stored = [("delta", 100), ("daily", 90), ("seen", 50), ("since", 40)];
+        let stored = stored.map(|(name, version)| (app_id(&key(), name), version));
+        let mut stored = HashMap::from(stored);
+        let voided = super::voided(&key(), |app| stored.get(app).copied());
+        assert_eq!(voided.len(), 3, "{voided:?}");
+        stored.extend(voided);
+        let of =
+            |stored: &HashMap<String, i64>| TableTxns::of(&key(), |app| stored.get(app).copied());
+        assert_eq!(of(&stored).bases(), &Bases::default());
+        assert_eq!(of(&stored).seen(), Some(ObservedAt::from_micros(50)));
+        assert!(super::voided(&key(), |app| stored.get(app).copied()).is_empty());
+        let base = Some(Base::from_millis(3));
+        let moved = of(&stored).moved(base, &[Tier::Ordinary], ObservedAt::from_micros(1));
+        assert_eq!(moved[0].1, 3, "a new fetch begins anew");
     }
 
     #[test]

@@ -31,11 +31,13 @@ pub enum Standing {
     Gone,
     /// Deleted, as a webhook said. Kombo does not give an id twice.
     Deleted,
+    /// Deleted, and its rows have left the lake. Only a person brings it back, by a `backfill` that names it.
+    Purged,
 }
 
 impl Standing {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Active,
         Self::SetupPending,
         Self::SetupIncomplete,
@@ -45,6 +47,7 @@ impl Standing {
         Self::Unstated,
         Self::Gone,
         Self::Deleted,
+        Self::Purged,
     ];
 
     /// Returns the word in the registry, in `status` and in metrics.
@@ -60,6 +63,7 @@ impl Standing {
             Self::Unstated => "unstated",
             Self::Gone => "gone",
             Self::Deleted => "deleted",
+            Self::Purged => "purged",
         }
     }
 
@@ -78,6 +82,7 @@ impl Standing {
     #[must_use]
     pub fn after(before: Option<Self>, change: IntegrationChange) -> Self {
         match (before, change) {
+            (Some(Self::Purged), _) => Self::Purged,
             (Some(Self::Deleted), _) | (_, IntegrationChange::Deleted) => Self::Deleted,
             // A request may have come too early for an integration that was just made.
             (None | Some(Self::Gone), IntegrationChange::Created) => Self::SetupPending,
@@ -93,6 +98,12 @@ impl Standing {
         }
     }
 
+    /// Returns whether Kombo has deleted it: it never comes back, and nobody asks for it again.
+    #[must_use]
+    pub fn is_deleted(self) -> bool {
+        matches!(self, Self::Deleted | Self::Purged)
+    }
+
     /// Returns whether its tables are fetched.
     #[must_use]
     pub fn is_fetched(self) -> bool {
@@ -105,7 +116,7 @@ impl Standing {
     #[must_use]
     pub fn recheck(self, tries: u32) -> Option<Duration> {
         let (first, longest) = match self {
-            Self::Active | Self::Deleted => return None,
+            Self::Active | Self::Deleted | Self::Purged => return None,
             // Ready within minutes or hours, and a new customer waits for it.
             Self::SetupPending => (Duration::from_mins(2), Duration::from_mins(15)),
             Self::SetupIncomplete | Self::QaFailed | Self::AuthenticationInvalid => {
@@ -150,6 +161,8 @@ mod tests {
         assert_eq!(deleted, Standing::Deleted);
         for change in [CREATED, stated(IntegrationState::Readable)] {
             assert_eq!(Standing::after(Some(deleted), change), Standing::Deleted);
+            let purged = Some(Standing::Purged);
+            assert_eq!(Standing::after(purged, change), Standing::Purged);
         }
     }
 
@@ -184,7 +197,7 @@ mod tests {
             let pauses: Vec<_> = (0..40)
                 .filter_map(|tries| standing.recheck(tries))
                 .collect();
-            let parked = !standing.is_fetched() && standing != Standing::Deleted;
+            let parked = !standing.is_fetched() && !standing.is_deleted();
             assert_eq!(pauses.len(), if parked { 40 } else { 0 }, "{standing}");
             assert!(pauses.is_sorted(), "{standing}");
             let within = Duration::from_mins(2)..=Duration::from_hours(24);

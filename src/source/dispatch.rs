@@ -157,7 +157,7 @@ impl Dispatch {
             // Those of a parked integration, too: it goes on from its bases when it wakes.
             self.open_tables(&id, &covered, now_ms);
             let account = &self.accounts[&id];
-            if !account.is_fetched() && account.standing != Standing::Deleted {
+            if !account.is_fetched() && !account.standing.is_deleted() {
                 self.agenda.set(Due::Look(id), now_ms);
             }
         }

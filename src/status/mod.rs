@@ -219,6 +219,10 @@ impl<'a> Gathered<'a> {
     }
 
     fn add(&mut self, key: &IntegrationKey, endpoint: &Arc<Endpoint>, stored: TableOverview) {
+        let known = self.integrations.get(key);
+        if known.is_some_and(|(known, _)| known.state == Registration::PURGED) {
+            return;
+        }
         let note = self.tables.get(&(key.clone(), endpoint.name().as_str()));
         let note = note.map(|note| TableNote::clone(note)).unwrap_or_default();
         let unknown = self.named(key.to_string(), "unregistered".to_owned());

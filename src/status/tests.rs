@@ -45,6 +45,7 @@ fn registration(state: &str) -> Registration {
         origin: "configuration".to_owned(),
         state: state.to_owned(),
         since_ms: 0,
+        state_since_ms: Some(0),
     }
 }
 

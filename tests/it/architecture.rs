@@ -32,7 +32,7 @@ const EDGES: usize = 2;
 const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["api/http"]),
     ("governor", &["api/throttle"]),
-    ("parquet", &["lake/writer", "lake/reader"]),
+    ("parquet", &["lake/writer", "lake/reader", "lake/footer"]),
     ("delta_kernel", &["lake/log/"]),
     ("delta_kernel_default_engine", &["lake/log/"]),
     ("async_stream", &["stream"]),

@@ -6,7 +6,7 @@ text. None of them shares code with what wrote the table.
 
 import datetime as dt
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -78,7 +78,7 @@ def read_duckdb(
         query += f' WHERE "{predicate.column}" {predicate.operator} {literal}'
     result = connection.execute(query)
     names = [column[0] for column in result.description or ()]
-    return [_plain_row(dict(zip(names, row, strict=True))) for row in result.fetchall()]
+    return plain_rows(dict(zip(names, row, strict=True)) for row in result.fetchall())
 
 
 def read_polars(
@@ -95,7 +95,7 @@ def read_polars(
         frame = frame.filter(compared[predicate.operator])
     if columns is not None:
         frame = frame.select(columns)
-    return [_plain_row(row) for row in frame.collect().to_dicts()]
+    return plain_rows(frame.collect().to_dicts())
 
 
 def read_deltalake(
@@ -112,7 +112,7 @@ def read_deltalake(
         compared = {"=": column == value, ">=": column >= value, "<=": column <= value}
         condition = compared[predicate.operator]
     rows = table.to_pyarrow_dataset().to_table(columns=columns, filter=condition)
-    return [_plain_row(row) for row in rows.to_pylist()]
+    return plain_rows(rows.to_pylist())
 
 
 def read_clickhouse(
@@ -138,7 +138,7 @@ def read_clickhouse(
     if not answer:
         return []
     rows = pyarrow.ipc.open_file(io.BytesIO(answer)).read_all()
-    return [_plain_row(row) for row in rows.to_pylist()]
+    return plain_rows(rows.to_pylist())
 
 
 READERS = (
@@ -189,6 +189,11 @@ def _micros(instant: dt.datetime) -> int:
 
 def _plain_row(row: Row) -> Row:
     return {name: _plain(value) for name, value in row.items()}
+
+
+def plain_rows(rows: Iterable[Row]) -> list[Row]:
+    """Returns rows whose instants are all of Python's own UTC."""
+    return [_plain_row(row) for row in rows]
 
 
 def _plain(value: Any) -> Any:

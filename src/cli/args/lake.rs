@@ -1,12 +1,13 @@
 //! The words of the verbs that need only a lake.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
 use crate::config::Overrides;
 
-use super::values::{duration, grace};
+use super::values::{delta_retention, duration, grace, positive};
 
 /// Which lake.
 #[derive(Clone, Debug, clap::Args)]
@@ -66,17 +67,79 @@ pub struct StatusArgs {
 #[command(after_help = "\
 Examples:
   kombo-source upkeep --dry-run
-  kombo-source upkeep --grace 21d
+  kombo-source upkeep --grace 21d --delta-retention 90d
 
-A running service does the same on its own. Both may run at once, beside readers and other writers: no row changes.
+A running service does the same on its own. Both may run at once, beside readers and other writers. A row leaves deltas
+when it is old and a complete snapshot begun after it is folded into current; what is true now stays as it is.
 Exit codes: 0 all is done, 1 some tables could not be kept up (each is named), 64 wrong usage, 78 wrong configuration.")]
 pub struct UpkeepArgs {
-    /// Say what would be done, and list the files that would be deleted
+    /// Say what would be done, and list the files that rows would leave or that would be deleted
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// Keep files that nothing names any more this long: 14d to 30d
     #[arg(long, value_name = "DURATION", default_value = "14d", value_parser = grace)]
     pub grace: Duration,
+    /// Keep rows of deltas this long at least: 35d or more
+    #[arg(long, value_name = "DURATION", default_value = "35d", value_parser = delta_retention)]
+    pub delta_retention: Duration,
+    /// Keep what full fetches found (kombo_drift) this long, and as long as deltas
+    #[arg(long, value_name = "DURATION", default_value = "400d", value_parser = duration)]
+    pub drift_retention: Duration,
+    /// Where the lake is.
+    #[command(flatten)]
+    pub lake: LakeArgs,
+}
+
+/// What `purge` takes.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kombo-source purge
+  kombo-source purge --yes
+  kombo-source purge --integration personio:CBNMt7dSNCzBdnRTx87dev4E --after 0d --yes
+
+Only integrations that Kombo has said to be deleted. Without --yes it says what would leave, and changes nothing.
+A running service does the same on its own, 14 days after each deletion. It may be stopped and run again at any time.
+Exit codes: 0 all is done, 1 some tables could not be purged (each is named), 64 wrong usage, 78 wrong configuration.")]
+pub struct PurgeArgs {
+    /// Only this integration
+    #[arg(short, long, value_name = "ID")]
+    pub integration: Option<String>,
+    /// How long after the deletion rows leave
+    #[arg(long, value_name = "DURATION", default_value = "14d", value_parser = duration)]
+    pub after: Duration,
+    /// Say what would leave, and change nothing: the same as without --yes
+    #[arg(short = 'n', long, conflicts_with = "yes")]
+    pub dry_run: bool,
+    /// Purge
+    #[arg(long)]
+    pub yes: bool,
+    /// Where the lake is.
+    #[command(flatten)]
+    pub lake: LakeArgs,
+}
+
+/// What `lint` takes.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kombo-source lint
+  kombo-source lint --table ats_applications --json
+
+It reads logs, the ends of files and bloom filters, no row, and changes nothing. For typical queries it adds up the bytes
+that an engine reads which prunes by log statistics, footers, bloom filters and page indexes: one record by its id and one
+integration of middling size, all columns, in snapshots and current; the newest day of changes in deltas.
+Exit codes: 0 nothing to mend, 1 something is (each is named, with what to do), 64 wrong usage, 78 wrong configuration.")]
+pub struct LintArgs {
+    /// Only this table: category and endpoint, such as ats_applications
+    #[arg(short, long, value_name = "TABLE")]
+    pub table: Option<String>,
+    /// Read the ends of so many files of each Delta table, evenly spread
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = positive)]
+    pub footers: NonZeroU32,
+    /// Print everything as one JSON document
+    #[arg(long)]
+    pub json: bool,
     /// Where the lake is.
     #[command(flatten)]
     pub lake: LakeArgs,

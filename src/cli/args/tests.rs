@@ -67,6 +67,8 @@ fn every_verb_is_there_and_says_what_it_does() {
             "drift",
             "accept",
             "upkeep",
+            "lint",
+            "purge",
             "dashboard",
             "twin",
         ]
@@ -252,6 +254,9 @@ fn a_twin_stands_still_and_tells_nobody_unless_asked_to() {
     assert_eq!((still.webhook_url, still.changes_per_minute), (None, None));
     assert!(!still.turnover && !still.control);
     assert_eq!((still.debounce_ms, still.lose_webhooks), (30_000, 0));
+    assert_eq!((still.now, still.start), (false, None));
+    let dated = life("kombo-source twin --start 1970-01-02T00:00:00.000Z");
+    assert_eq!(dated.start, Some(86_400_000));
     let lively = life(
         "kombo-source twin --changes-per-minute 60 --turnover --control --lose-webhooks 30 --debounce-ms 5 \
          --webhook-url http://127.0.0.1:8080/webhooks/kombo",
@@ -268,6 +273,8 @@ fn a_twin_stands_still_and_tells_nobody_unless_asked_to() {
         "kombo-source twin --turnover",
         "kombo-source twin --changes-per-minute 0",
         "kombo-source twin --lose-webhooks 101",
+        "kombo-source twin --start yesterday",
+        "kombo-source twin --now --start 2026-01-05T08:00:00.000Z",
         "kombo-source twin --webhook-url http://example.com/x",
     ] {
         let error = parse(wrong).expect_err(wrong);
@@ -372,5 +379,13 @@ fn files_that_nothing_names_are_kept_for_14_to_30_days() {
     for (grace, taken) in [("13d", false), ("14d", true), ("30d", true), ("31d", false)] {
         let words = ["kombo-source", "upkeep", "--grace", grace];
         assert_eq!(Args::from_command_line(words).is_ok(), taken, "{grace}");
+    }
+}
+
+#[test]
+fn changes_are_kept_for_35_days_at_least() {
+    for (retention, taken) in [("34d", false), ("35d", true), ("900d", true)] {
+        let words = ["kombo-source", "upkeep", "--delta-retention", retention];
+        assert_eq!(Args::from_command_line(words).is_ok(), taken, "{retention}");
     }
 }

@@ -15,7 +15,10 @@ use crate::catalog::{Catalog, Endpoint};
 use crate::fold::guard::{HoldCause, HoldState};
 use crate::fold::trigger::{Trigger, Waiting};
 use crate::ids::{EndpointName, IntegrationKey};
-use crate::lake::{FoldReport, FoldSettings, FoldedTable, Hold, Lake, LakeError, Unfolded};
+use crate::lake::{
+    Completeness, FoldReport, FoldSettings, FoldedTable, Hold, Lake, LakeError, Unfolded,
+};
+use crate::metrics::{FoldResult, Metrics};
 use crate::source::SharedClient;
 
 /// How often it is looked whether something is due. Nothing is read for that.
@@ -34,6 +37,7 @@ pub(super) struct Folds {
     trigger: Trigger,
     settings: FoldSettings,
     client: SharedClient,
+    metrics: Metrics,
     /// When each table was first seen to wait.
     since: HashMap<(EndpointName, IntegrationKey), Instant>,
     accepted: HashSet<(EndpointName, IntegrationKey)>,
@@ -47,6 +51,7 @@ impl Folds {
         session: &Session,
         catalog: &Catalog,
         client: SharedClient,
+        metrics: Metrics,
     ) -> Option<Self> {
         let options = &session.config.sink.fold;
         let settings = FoldSettings {
@@ -60,6 +65,7 @@ impl Folds {
             trigger: options.trigger(),
             settings,
             client,
+            metrics,
             since: HashMap::new(),
             accepted: HashSet::new(),
             not_before: HashMap::new(),
@@ -83,6 +89,9 @@ impl Folds {
                     self.fold(&endpoint, &due).await;
                 }
             }
+            let oldest = self.since.values().min();
+            self.metrics
+                .fold_lag(oldest.map_or(Duration::ZERO, Instant::elapsed));
         }
     }
 
@@ -94,7 +103,14 @@ impl Folds {
                 warn!(endpoint = %endpoint.name(), error, "what waits to be folded cannot be read");
             }
         }
+        if let Ok(compared) = self.lake.completeness().await {
+            let by_table = Completeness::by_table(&compared).into_iter();
+            let shares = by_table.map(|(name, complete)| (name, complete.share()));
+            self.metrics.completeness(shares);
+        }
         if let Ok(holds) = self.lake.holds().await {
+            let held = holds.iter().filter(|hold| hold.state == HoldState::Held);
+            self.metrics.held_tables(held.count());
             let accepted = holds
                 .into_iter()
                 .filter(|hold| hold.state == HoldState::Accepted);
@@ -152,16 +168,32 @@ impl Folds {
                     self.since.remove(&(endpoint.name().clone(), key.clone()));
                 }
                 log(endpoint, &report, began.elapsed());
+                self.count(&report, began.elapsed());
                 for table in &report.tables {
                     self.tell_hold(endpoint, table).await;
                 }
             }
             Err(error) => {
+                self.metrics.folded(FoldResult::Failed, began.elapsed());
                 let until = Instant::now() + AFTER_FAILURE;
                 self.not_before.insert(endpoint.name().clone(), until);
                 let (advice, error): (_, &dyn std::error::Error) = (error.advice(), &error);
                 warn!(endpoint = %endpoint.name(), error, advice, "{} could not be folded; readers see it as it was", endpoint.name());
             }
+        }
+    }
+
+    fn count(&self, report: &FoldReport, took: Duration) {
+        let result = if report.tables.iter().any(|table| table.held > 0) {
+            FoldResult::Held
+        } else if report.tables.is_empty() {
+            FoldResult::Nothing
+        } else {
+            FoldResult::Folded
+        };
+        self.metrics.folded(result, took);
+        for (kind, cause, rows) in report.tables.iter().flat_map(|table| &table.drift) {
+            self.metrics.drifted(*kind, *cause, *rows);
         }
     }
 

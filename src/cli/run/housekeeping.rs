@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::super::logs::RateLimit;
 use super::super::session::Session;
 use crate::catalog::{Catalog, Endpoint};
-use crate::lake::{Lake, UpkeepReport, UpkeepSettings};
+use crate::lake::{Lake, LakeError, PurgeSettings, UpkeepReport, UpkeepSettings};
 use crate::status::Notes;
 
 /// How often notes are put, and lines told that were left out.
@@ -31,7 +31,15 @@ pub(super) struct Housekeeping {
     limit: RateLimit,
     /// All there are: tables that are not fetched any more are kept up all the same.
     endpoints: Vec<Arc<Endpoint>>,
-    upkeep: Option<(Duration, UpkeepSettings)>,
+    upkeep: Option<Upkeep>,
+}
+
+/// What is done once a day.
+struct Upkeep {
+    every: Duration,
+    settings: UpkeepSettings,
+    /// Rows of integrations that were deleted long enough ago leave, too.
+    purge: bool,
 }
 
 impl Housekeeping {
@@ -46,6 +54,8 @@ impl Housekeeping {
         let settings = UpkeepSettings {
             log_retention: Duration::from_secs(upkeep.log_retention_secs.get()),
             vacuum_grace: upkeep.vacuum_grace(schedule),
+            delta_retention: Duration::from_secs(upkeep.delta_retention_secs.get()),
+            drift_retention: Duration::from_secs(upkeep.drift_retention_secs.get()),
             compact_files: upkeep.compact_files.get() as usize,
             ..UpkeepSettings::default()
         };
@@ -55,7 +65,11 @@ impl Housekeeping {
             notes,
             limit,
             endpoints: catalog.endpoints().to_vec(),
-            upkeep: upkeep.enabled.then_some((every, settings)),
+            upkeep: upkeep.enabled.then_some(Upkeep {
+                every,
+                settings,
+                purge: upkeep.purge_deleted,
+            }),
         }
     }
 
@@ -106,12 +120,13 @@ pub(super) async fn put_last(lake: &Lake, notes: &watch::Receiver<Notes>) {
     }
 }
 
-async fn keep_up(
-    lake: Lake,
-    endpoints: Vec<Arc<Endpoint>>,
-    upkeep: Option<(Duration, UpkeepSettings)>,
-) {
-    let Some((every, settings)) = upkeep else {
+async fn keep_up(lake: Lake, endpoints: Vec<Arc<Endpoint>>, upkeep: Option<Upkeep>) {
+    let Some(Upkeep {
+        every,
+        settings,
+        purge,
+    }) = upkeep
+    else {
         return;
     };
     let mut ticks = unhurried(interval_at(Instant::now() + FIRST_UPKEEP.min(every), every));
@@ -119,15 +134,32 @@ async fn keep_up(
         ticks.tick().await;
         match lake.upkeep(&endpoints, &settings).await {
             Ok(report) => log_upkeep(&report),
-            Err(error) => {
-                warn!(
-                    error = &error as &dyn std::error::Error,
-                    "upkeep failed; the next one is in {} h",
-                    every.as_secs() / 3600
-                );
-            }
+            Err(error) => put_off("upkeep", &error, every),
+        }
+        if purge {
+            purge_deleted(&lake, &endpoints, every).await;
         }
     }
+}
+
+/// What was purged is logged by the lake, and what failed, too.
+async fn purge_deleted(lake: &Lake, endpoints: &[Arc<Endpoint>], every: Duration) {
+    let settings = PurgeSettings {
+        after: PurgeSettings::AFTER,
+        only: None,
+        dry_run: false,
+    };
+    if let Err(error) = lake.purge(endpoints, &settings).await {
+        put_off("purge", &error, every);
+    }
+}
+
+fn put_off(what: &str, error: &LakeError, every: Duration) {
+    warn!(
+        error = error as &dyn std::error::Error,
+        "{what} failed; the next one is in {} h",
+        every.as_secs() / 3600
+    );
 }
 
 fn log_upkeep(report: &UpkeepReport) {
@@ -140,12 +172,14 @@ fn log_upkeep(report: &UpkeepReport) {
         sum(|done| done.deleted_bytes),
         sum(|done| done.deleted_log_entries),
     );
+    let left = sum(|done| done.left_rows);
     info!(
+        left,
         merged,
         deleted,
         bytes,
         entries,
-        "upkeep: {merged} files merged, {deleted} deleted, {entries} log entries cut"
+        "upkeep: {left} old rows gone, {merged} files merged, {deleted} deleted, {entries} log entries cut"
     );
     for (table, error) in &report.failed {
         warn!(

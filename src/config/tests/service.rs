@@ -214,6 +214,14 @@ fn nothing_is_vacuumed_that_somebody_may_still_read() {
         "kombo.yaml:7: sinks.lake.upkeep.log_retention_secs is 3600, but must be at least 86400: a fetch may run for a day, and its commit reads the log from where it began"
     );
     assert_eq!(
+        upkeep("delta_retention_secs: 86400"),
+        "kombo.yaml:7: sinks.lake.upkeep.delta_retention_secs is 86400, but must be at least 3024000: 35 days, so that whoever reads changes once a month misses none"
+    );
+    assert_eq!(
+        upkeep("drift_retention_secs: 86400"),
+        "kombo.yaml:7: sinks.lake.upkeep.drift_retention_secs is 86400, but must be at least 3024000, as delta_retention_secs is: changes are read from both"
+    );
+    assert_eq!(
         upkeep("interval: 5"),
         "kombo.yaml:7: unknown option \"interval\" in sinks.lake.upkeep; did you mean \"interval_secs\"?"
     );

@@ -353,6 +353,7 @@ fn registration(name: &str, state: &str, since_ms: i64) -> Registration {
         origin: "configuration".to_owned(),
         state: state.to_owned(),
         since_ms,
+        state_since_ms: None,
     }
 }
 

@@ -1,6 +1,9 @@
 //! Upkeep changes files and no row, spares whatever may still be read or committed, and may stop anywhere.
 
 mod crash;
+mod fixtures;
+mod purge;
+mod retain;
 
 use std::num::NonZeroU64;
 use std::sync::Arc;

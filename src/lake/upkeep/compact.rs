@@ -1,19 +1,20 @@
-//! Many small files of one day of `deltas` become one, and no row changes.
+//! Many small files of one day of `deltas` or `kombo_drift` become one, and no row changes.
 //!
 //! A commit window makes thousands of files a day. A merge reads some of them, writes their rows sorted to a fresh file
 //! and exchanges them in one log entry whose actions say that no data changed. A crash before the entry leaves a file
 //! that nothing names; after it the old files are vacuum's.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::exchange::{EntryForm, Exchange};
 use super::merge::merge;
 use super::{TableUpkeep, UpkeepSettings};
 use crate::lake::LakeError;
 use crate::lake::committer::Committer;
 use crate::lake::data_files::{Written, on_cpu};
 use crate::lake::layout::Partition;
-use crate::lake::log::{CommitOutcome, Entry, LiveFile, RemoveFile};
+use crate::lake::log::LiveFile;
 use crate::time::parse_date;
 
 /// Files in one merge.
@@ -21,6 +22,11 @@ const FAN_IN: usize = 32;
 
 /// Their size: all are held in memory, and so is the file they become.
 const MERGE_BYTES: u64 = 64 << 20;
+
+const OPTIMIZE: EntryForm = EntryForm {
+    operation: "OPTIMIZE",
+    rearranges: true,
+};
 
 /// Merges what is worth it.
 pub(super) async fn run(
@@ -117,32 +123,10 @@ pub(in crate::lake) async fn exchange(
     table: &Committer,
     merged: &MergedFile,
 ) -> Result<bool, LakeError> {
-    let mut state = table.refreshed().await?;
-    loop {
-        let live = table.live(&state).await?;
-        let live: HashSet<&str> = live.iter().map(|file| file.path.as_str()).collect();
-        if !merged
-            .inputs
-            .iter()
-            .all(|file| live.contains(file.path.as_str()))
-        {
-            return Ok(false);
-        }
-        let entry = Entry {
-            operation: "OPTIMIZE",
-            adds: vec![merged.written.add.clone()],
-            removes: merged
-                .inputs
-                .iter()
-                .map(|file| RemoveFile::from(&**file))
-                .collect(),
-            rearranges: true,
-            txns: Vec::new(),
-        };
-        match table.log.commit(&state, entry).await {
-            Ok(CommitOutcome::Committed { .. }) => return Ok(true),
-            Ok(CommitOutcome::Lost { state: newer }) => state = newer,
-            Err(error) => return Err(table.log_error(error)),
-        }
-    }
+    let exchanges = [Exchange {
+        inputs: merged.inputs.clone(),
+        output: Some(merged.written.add.clone()),
+    }];
+    let stood = super::exchange::exchange(table, OPTIMIZE, &exchanges, |_| Vec::new()).await?;
+    Ok(!stood.is_empty())
 }

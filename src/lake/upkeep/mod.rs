@@ -1,13 +1,21 @@
-//! What a lake needs that is written to for years: small files merged, files that nothing names deleted, logs cut short.
+//! What a lake needs that is written to for years: small files merged, rows that nothing needs let go, files that nothing
+//! names deleted, logs cut short.
 //!
-//! [`compact`] rewrites a day's small files of `deltas` ([`merge`]), [`vacuum`] deletes data files that neither the log
-//! nor its recent past names, and the log drops what is below an old checkpoint. Rows are the same before and after, for
-//! readers of every version within the grace. All of it may run beside readers, other writers, another upkeep and
-//! fetches of up to a day, and may be stopped on any line.
+//! [`retain`] lets old rows leave `deltas`, and [`purge`] those of deleted integrations every table ([`sift`]); [`compact`]
+//! rewrites a day's small files ([`merge`]); all put files in the place of others ([`exchange`](mod@exchange)). [`vacuum`]
+//! deletes data files that neither the log nor its recent past names, and the log drops what is below an old checkpoint.
+//! What is true now is the same before and after, for readers of every version within the grace. All of it may run beside
+//! readers, other writers, another upkeep and fetches of up to a day, and may be stopped on any line.
 
 pub(super) mod compact;
+mod exchange;
 mod merge;
+mod purge;
+mod retain;
+mod sift;
 mod vacuum;
+
+pub use purge::{PurgeReport, PurgeSettings, TablePurge};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +24,12 @@ use object_store::{ObjectStoreExt, PutPayload};
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use self::sift::Leaving;
 use super::committer::Committer;
 use super::error::StoreFault;
 use super::layout::{DeltaTable, ObjectKey};
-use super::{Lake, LakeError, Part, drift, holds, quarantine, registry};
+use super::own::OWN;
+use super::{Lake, LakeError, Part};
 use crate::catalog::Endpoint;
 
 /// How much is kept, and what is worth merging.
@@ -34,6 +44,10 @@ pub struct UpkeepSettings {
     pub small_file_bytes: u64,
     /// Small files of one day that are worth merging. Zero merges none.
     pub compact_files: usize,
+    /// How old a row of `deltas` has to be before it may leave. Less than 35 days is taken as 35.
+    pub delta_retention: Duration,
+    /// How long `kombo_drift` is kept. Less than `delta_retention` is taken as that.
+    pub drift_retention: Duration,
     /// Only says what would be done.
     pub dry_run: bool,
 }
@@ -45,6 +59,10 @@ impl UpkeepSettings {
     pub const LONGEST_GRACE: Duration = Duration::from_hours(30 * 24);
     /// The shortest time that log entries are kept: the longest fetch.
     pub const SHORTEST_RETENTION: Duration = Duration::from_hours(24);
+    /// The youngest that a row may leave `deltas`: whoever reads its changes once a month misses none.
+    pub const SHORTEST_DELTA_RETENTION: Duration = Duration::from_hours(35 * 24);
+    /// How long `kombo_drift` is kept where nothing else is said.
+    pub const DRIFT_RETENTION: Duration = Duration::from_hours(400 * 24);
 }
 
 impl Default for UpkeepSettings {
@@ -54,6 +72,8 @@ impl Default for UpkeepSettings {
             vacuum_grace: Self::SHORTEST_GRACE,
             small_file_bytes: 8 << 20,
             compact_files: 8,
+            delta_retention: Self::SHORTEST_DELTA_RETENTION,
+            drift_retention: Self::DRIFT_RETENTION,
             dry_run: false,
         }
     }
@@ -73,6 +93,12 @@ pub struct UpkeepReport {
 pub struct TableUpkeep {
     /// The table's folder.
     pub table: String,
+    /// Rows that left the table.
+    pub left_rows: u64,
+    /// The files they left: removed, or written again without them.
+    pub left_files: u64,
+    /// The same file by file; in a dry run only.
+    pub leaving: Vec<Left>,
     /// Small files whose rows are in larger ones now.
     pub merged_files: u64,
     /// The larger ones. Zero in a dry run.
@@ -87,9 +113,25 @@ pub struct TableUpkeep {
     pub deleted_log_entries: u64,
 }
 
+/// Rows that leave a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The file's key below the lake's root.
+    pub file: String,
+    /// How many leave.
+    pub rows: u64,
+    /// How many it has.
+    pub of: u64,
+}
+
 impl TableUpkeep {
     fn is_nothing(&self) -> bool {
-        self.merged_files + self.deleted_files + self.deleted_log_entries == 0
+        self.left_files + self.merged_files + self.deleted_files + self.deleted_log_entries == 0
+    }
+
+    fn leave(&mut self, left: &Left) {
+        self.left_rows += left.rows;
+        self.left_files += 1;
     }
 }
 
@@ -97,6 +139,8 @@ impl TableUpkeep {
 struct Limits {
     log_ms: i64,
     files_ms: i64,
+    deltas_ms: i64,
+    drift_ms: i64,
 }
 
 impl Lake {
@@ -107,25 +151,23 @@ impl Lake {
         settings: &UpkeepSettings,
     ) -> Result<UpkeepReport, LakeError> {
         let limits = Limits::at(self.lower_clock().await?, settings);
+        let held = retain::held(self).await?;
         let mut report = UpkeepReport::default();
         for endpoint in endpoints {
-            for part in [Part::Snapshots, Part::Deltas] {
+            for part in [Part::Snapshots, Part::Deltas, Part::Current] {
                 let name = part.of(endpoint.name());
                 let opened = self.existing_table(endpoint, part).await;
+                let leaving = match part {
+                    Part::Deltas => retain::leaving(self, endpoint, &held, limits.deltas_ms).await,
+                    Part::Snapshots | Part::Current => Ok(Leaving::default()),
+                };
+                let opened = opened.and_then(|table| Ok((table, leaving?)));
                 keep_up(&mut report, &name, opened, settings, &limits).await;
             }
         }
-        for (name, schema) in [
-            (DeltaTable::Integrations, registry::schema()),
-            (DeltaTable::Quarantine, quarantine::schema()),
-            (DeltaTable::Drift, drift::schema()),
-            (DeltaTable::Holds, holds::schema()),
-        ] {
-            let opened = match self.exists(&name).await {
-                Ok(true) => self.committer(name.clone(), &schema).await.map(Some),
-                Ok(false) => Ok(None),
-                Err(error) => Err(error),
-            };
+        for name in OWN {
+            let opened = self.own_table(&name).await;
+            let opened = opened.map(|table| (table, Leaving::default()));
             keep_up(&mut report, &name, opened, settings, &limits).await;
         }
         Ok(report)
@@ -164,9 +206,14 @@ impl Limits {
         let retention = settings
             .log_retention
             .max(UpkeepSettings::SHORTEST_RETENTION);
+        let deltas = settings
+            .delta_retention
+            .max(UpkeepSettings::SHORTEST_DELTA_RETENTION);
         Self {
             log_ms: before(retention),
             files_ms: before(settings.vacuum_grace.clamp(shortest, longest)),
+            deltas_ms: before(deltas),
+            drift_ms: before(settings.drift_retention.max(deltas)),
         }
     }
 }
@@ -175,13 +222,13 @@ impl Limits {
 async fn keep_up(
     report: &mut UpkeepReport,
     name: &DeltaTable,
-    opened: Result<Option<Arc<Committer>>, LakeError>,
+    opened: Result<(Option<Arc<Committer>>, Leaving), LakeError>,
     settings: &UpkeepSettings,
     limits: &Limits,
 ) {
     let done = match opened {
-        Ok(None) => return,
-        Ok(Some(table)) => one_table(&table, settings, limits).await,
+        Ok((None, _)) => return,
+        Ok((Some(table), leaving)) => one_table(&table, &leaving, settings, limits).await,
         Err(error) => Err(error),
     };
     match done {
@@ -189,7 +236,7 @@ async fn keep_up(
         Ok(done) => {
             if !settings.dry_run {
                 info!(
-                    table = %name, merged_files = done.merged_files, deleted_files = done.deleted_files,
+                    table = %name, left_rows = done.left_rows, left_files = done.left_files, merged_files = done.merged_files, deleted_files = done.deleted_files,
                     deleted_bytes = done.deleted_bytes, deleted_log_entries = done.deleted_log_entries,
                     "kept up {name}"
                 );
@@ -205,21 +252,32 @@ async fn keep_up(
 
 async fn one_table(
     table: &Committer,
+    leaving: &Leaving,
     settings: &UpkeepSettings,
     limits: &Limits,
 ) -> Result<TableUpkeep, LakeError> {
+    let dry_run = settings.dry_run;
     let mut done = TableUpkeep {
         table: table.files.table.to_string(),
         ..TableUpkeep::default()
     };
+    match &table.files.table {
+        DeltaTable::Deltas(_) if !leaving.is_empty() => {
+            retain::deltas(table, leaving, limits.deltas_ms, dry_run, &mut done).await?;
+        }
+        DeltaTable::Drift => {
+            retain::drift(table, limits.drift_ms, dry_run, &mut done).await?;
+        }
+        _ => {}
+    }
     if matches!(table.files.table, DeltaTable::Deltas(_) | DeltaTable::Drift) {
         compact::run(table, settings, &mut done).await?;
     }
-    vacuum::run(table, limits.files_ms, settings.dry_run, &mut done).await?;
+    vacuum::run(table, limits.files_ms, dry_run, &mut done).await?;
     let outdated = table.log.outdated(limits.log_ms).await;
     let outdated = outdated.map_err(|error| table.log_error(error))?;
     done.deleted_log_entries = outdated.len() as u64;
-    if !settings.dry_run {
+    if !dry_run {
         let cleaned = table.log.clean_up(&outdated).await;
         cleaned.map_err(|error| table.log_error(error))?;
     }

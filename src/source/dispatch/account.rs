@@ -64,6 +64,7 @@ impl Account {
             standing: Standing::from_name(&registration.state).unwrap_or(Standing::Active),
             registered: true,
             known_ms: registration.since_ms,
+            since_ms: registration.state_since_ms.unwrap_or(now_ms),
             ..Self::new(Some(registration.category), origin, now_ms)
         }
     }
@@ -81,6 +82,7 @@ impl Account {
             origin: self.origin.to_owned(),
             state: self.standing.as_str().to_owned(),
             since_ms: self.known_ms,
+            state_since_ms: Some(self.since_ms),
         })
     }
 }

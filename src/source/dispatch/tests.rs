@@ -61,6 +61,7 @@ fn registration(name: &str, state: &str) -> Registration {
         origin: "webhook".to_owned(),
         state: state.to_owned(),
         since_ms: 0,
+        state_since_ms: Some(0),
     }
 }
 

@@ -116,6 +116,20 @@ fn a_webhook_parks_and_another_wakes() {
 }
 
 #[test]
+fn one_that_the_registry_knows_as_deleted_or_purged_is_never_asked_for() {
+    for state in ["deleted", "purged"] {
+        let known = [registration("a", state)];
+        let mut desk = Desk::starting(rules(&["ats/tags"]), &known, NOON);
+        assert!(desk.next().is_none() && desk.dispatch.next_due().is_none());
+        desk.webhook(&changed("a", &["ats_tags"]));
+        desk.webhook(&lifecycle("integration-created", "a", ""));
+        desk.webhook(&lifecycle("integration-deleted", "a", ""));
+        assert!(desk.next().is_none() && desk.dispatch.next_due().is_none());
+        assert!(desk.dispatch.unsaved().is_empty(), "{state} stays as it is");
+    }
+}
+
+#[test]
 fn a_new_integration_is_registered_and_asked_for_until_it_can_be_read() {
     let mut desk = Desk::empty(rules(&["ats/tags"]));
     let created = lifecycle("integration-created", "a", "");

@@ -1,0 +1,211 @@
+//! `lint`: how well the lake can be read, and what is worth mending.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::args::LintArgs;
+use super::failure::Failure;
+use super::named;
+use super::session::Session;
+use super::words::{bytes, count, counted};
+use crate::backfill::outcome::with_causes;
+use crate::catalog::{Catalog, Endpoint};
+use crate::lake::{Finding, LintReport, LintSettings, Query, QueryCost, TableLint};
+
+/// Looks at the lake and says what it found. `false` when something is worth mending, or could not be looked at.
+pub(super) async fn run(
+    args: &LintArgs,
+    session: &Session,
+    catalog: &Catalog,
+) -> Result<bool, Failure> {
+    let endpoints: Vec<Arc<Endpoint>> = match &args.table {
+        Some(table) => vec![Arc::clone(named::endpoint(catalog, table)?)],
+        None => catalog.endpoints().to_vec(),
+    };
+    let settings = LintSettings {
+        footers: args.footers.get() as usize,
+        ..LintSettings::default()
+    };
+    let lake = session.lake_there().await?;
+    let report = lake
+        .lint(&endpoints, args.table.is_none(), &settings)
+        .await?;
+    let findings = report
+        .tables
+        .iter()
+        .any(|table| !table.findings().is_empty());
+    if args.json {
+        println!("{:#}", document(&report));
+    } else {
+        print!("{}", text(&report));
+    }
+    Ok(!findings && report.failed.is_empty())
+}
+
+fn text(report: &LintReport) -> String {
+    let mut lines = vec![format!(
+        "{:<36}{:>7}{:>11}{:>13}{:>7}{:>24}{:>15}{:>12}",
+        "table", "files", "bytes", "rows", "small", "one record", "integration", "one day"
+    )];
+    lines.extend(report.tables.iter().map(row));
+    let findings: Vec<_> = report
+        .tables
+        .iter()
+        .flat_map(|table| {
+            let findings = table.findings().into_iter();
+            findings.map(move |finding| (table.table.as_str(), finding))
+        })
+        .collect();
+    lines.extend(
+        findings
+            .iter()
+            .map(|(table, finding)| told(table, *finding)),
+    );
+    lines.extend(report.failed.iter().map(|(table, error)| {
+        let (causes, advice) = (with_causes(error), error.advice());
+        format!("failed  {table}: {causes}\n        {advice}")
+    }));
+    let tables = counted(report.tables.len() as u64, "table");
+    lines.push(match findings.len() as u64 {
+        0 => format!("{tables}, nothing to mend"),
+        number => format!("{tables}, {}", counted(number, "finding")),
+    });
+    lines.join("\n") + "\n"
+}
+
+fn row(table: &TableLint) -> String {
+    let cost = |query| table.queries.iter().find(move |cost| cost.query == query);
+    let whole = |query| cost(query).map_or_else(|| "-".to_owned(), |cost| bytes(cost.bytes));
+    let record = cost(Query::OneRecord).map_or_else(|| "-".to_owned(), record);
+    format!(
+        "{:<36}{:>7}{:>11}{:>13}{:>7}{:>24}{:>15}{:>12}",
+        table.table,
+        count(table.files),
+        bytes(table.bytes),
+        count(table.rows),
+        share(table.small_files, table.files),
+        record,
+        whole(Query::OneIntegration),
+        whole(Query::OneDay)
+    )
+}
+
+fn record(cost: &QueryCost) -> String {
+    let files = counted(cost.most_files, "file");
+    format!("{} of {files}", bytes(cost.bytes))
+}
+
+fn share(part: u64, of: u64) -> String {
+    format!("{} %", (part * 100).div_ceil(of.max(1)))
+}
+
+fn told(table: &str, finding: Finding) -> String {
+    let (number, what) = (count(finding.count()), finding.what());
+    format!(
+        "mend    {table}: {number} {what}\n        {}",
+        finding.advice(table)
+    )
+}
+
+fn document(report: &LintReport) -> serde_json::Value {
+    let tables = report.tables.iter().map(|table| {
+        let queries = table.queries.iter().map(|cost| {
+            json!({
+                "query": cost.query.as_str(),
+                "samples": cost.samples,
+                "bytes": cost.bytes,
+                "bytes_by_row_groups": cost.bytes_by_groups,
+                "most_files": cost.most_files,
+            })
+        });
+        let findings = table.findings().into_iter().map(|finding| {
+            json!({
+                "finding": finding.as_str(),
+                "count": finding.count(),
+                "advice": finding.advice(&table.table),
+            })
+        });
+        json!({
+            "table": table.table,
+            "files": table.files,
+            "bytes": table.bytes,
+            "rows": table.rows,
+            "small_files": table.small_files,
+            "mergeable_files": table.mergeable_files,
+            "without_statistics": table.without_statistics,
+            "overlapping_files": table.overlapping_files,
+            "footers": table.footers,
+            "without_page_index": table.without_page_index,
+            "without_bloom_filter": table.without_bloom_filter,
+            "without_sorting": table.without_sorting,
+            "not_ours": table.not_ours,
+            "row_groups": table.groups,
+            "large_row_groups": table.large_groups,
+            "small_row_groups": table.small_groups,
+            "queries": queries.collect::<Vec<_>>(),
+            "findings": findings.collect::<Vec<_>>(),
+        })
+    });
+    let failed = report.failed.iter().map(|(table, error)| {
+        json!({"table": table, "error": with_causes(error), "advice": error.advice()})
+    });
+    json!({
+        "tables": tables.collect::<Vec<_>>(),
+        "failed": failed.collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_a_table_and_then_what_to_mend() {
+        let query = |query, bytes| QueryCost {
+            query,
+            samples: 1,
+            bytes,
+            bytes_by_groups: bytes,
+            most_files: 1,
+        };
+        let current = TableLint {
+            table: "ats_tags/current".to_owned(),
+            files: 3,
+            bytes: 4_200_000,
+            rows: 12_000,
+            small_files: 1,
+            queries: vec![
+                query(Query::OneRecord, 48_000),
+                query(Query::OneIntegration, 2_100_000),
+            ],
+            ..TableLint::default()
+        };
+        let deltas = TableLint {
+            table: "ats_tags/deltas".to_owned(),
+            files: 120,
+            bytes: 90_000,
+            rows: 500,
+            small_files: 120,
+            mergeable_files: 60,
+            queries: vec![query(Query::OneDay, 45_000)],
+            ..TableLint::default()
+        };
+        let report = LintReport {
+            tables: vec![current, deltas],
+            failed: Vec::new(),
+        };
+        let expected = "\
+table                                 files      bytes         rows  small              one record    integration     one day
+ats_tags/current                          3     4.2 MB       12,000   34 %       48.0 kB of 1 file         2.1 MB           -
+ats_tags/deltas                         120    90.0 kB          500  100 %                       -              -     45.0 kB
+mend    ats_tags/deltas: 60 small files that could be larger ones
+        run `kombo-source upkeep`, or leave it to the service, which does so daily
+2 tables, 1 finding
+";
+        assert_eq!(text(&report), expected);
+        let json = document(&report);
+        assert_eq!(json["tables"][0]["queries"][0]["bytes"], 48_000);
+        assert_eq!(json["tables"][1]["findings"][0]["finding"], "small_files");
+    }
+}

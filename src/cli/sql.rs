@@ -1,0 +1,137 @@
+//! `sql`: views of the lake's tables, ready to paste into an engine. Offline.
+//!
+//! What an engine is told lies in a file of its own beside this one, as it is printed, but for the words in braces, which
+//! [`template`] fills in. [`engine`] knows how each engine writes names and texts, [`place`] where the lake is.
+
+mod engine;
+mod place;
+mod template;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use super::args::{Since, SqlArgs, SqlEngine, SqlView};
+use super::failure::{Failure, USAGE};
+use super::named::endpoint;
+use super::session::Session;
+use crate::catalog::{Catalog, Endpoint};
+use crate::time::format_timestamp;
+use place::Place;
+use template::{Section, Values, fill};
+
+/// The time that is taken where none is given.
+const YESTERDAY: Since = Since::Ago(Duration::from_hours(24));
+
+/// Returns the text for the tables and views asked for.
+pub(super) fn run(args: &SqlArgs, session: &Session, catalog: &Catalog) -> Result<String, Failure> {
+    has_a_use("--at", args.at, SqlView::AsOf, args.view)?;
+    has_a_use("--since", args.since, SqlView::Changes, args.view)?;
+    let endpoints = args.tables.iter().map(|table| endpoint(catalog, table));
+    let endpoints: Vec<_> = endpoints.collect::<Result<_, _>>()?;
+    let now_ms = session.clock.wall_ms();
+    let views = Views {
+        engine: args.engine,
+        place: Place::of(&session.config.sink.lake.url),
+        at: args.at.unwrap_or(YESTERDAY).micros(now_ms),
+        since: args.since.unwrap_or(YESTERDAY).micros(now_ms),
+    };
+    let endpoints = endpoints.into_iter().map(AsRef::as_ref);
+    Ok(views.text(endpoints, args.view))
+}
+
+/// Refuses a time that the view asked for does not need.
+fn has_a_use(
+    flag: &str,
+    time: Option<Since>,
+    view: SqlView,
+    asked: Option<SqlView>,
+) -> Result<(), Failure> {
+    let Some(other) = asked.filter(|asked| time.is_some() && *asked != view) else {
+        return Ok(());
+    };
+    let (view, other) = (view.as_str(), other.as_str());
+    Err(Failure::new(
+        USAGE,
+        format!("the view {other} has no use for {flag}"),
+        format!("leave it out, or ask for --view {view}"),
+    ))
+}
+
+/// Views of one lake for one engine.
+struct Views {
+    engine: SqlEngine,
+    place: Place,
+    at: i64,
+    since: i64,
+}
+
+impl Views {
+    /// Returns the sections that set the lake up, and then each table's.
+    fn text<'a>(
+        &self,
+        endpoints: impl IntoIterator<Item = &'a Endpoint>,
+        view: Option<SqlView>,
+    ) -> String {
+        let sections = Section::all(self.engine.template(), self.engine.comment());
+        let named = |name: &str| sections.iter().find(|section| section.name == name);
+        let mut parts = Vec::new();
+        parts.extend(self.remark());
+        parts.extend(named("setup").map(|section| fill(section.text, &self.of_lake())));
+        for endpoint in endpoints {
+            let values = self.of_table(endpoint);
+            let asked = SqlView::ALL
+                .into_iter()
+                .filter(|one| view.is_none_or(|view| view == *one))
+                .map(SqlView::as_str);
+            let names = ["tables"].into_iter().chain(asked);
+            parts.extend(
+                names
+                    .flat_map(named)
+                    .map(|section| fill(section.text, &values)),
+            );
+        }
+        parts.join("\n")
+    }
+
+    fn remark(&self) -> Option<String> {
+        let remark = self.engine.remark(&self.place)?;
+        Some(format!("{} {remark}\n", self.engine.comment()))
+    }
+
+    fn of_lake(&self) -> Values {
+        let at = |folder: &str| self.engine.escaped(&format!("{}{folder}", self.place.text));
+        let mut values = Values::default();
+        for (name, folder) in [
+            ("lake", ""),
+            ("integrations", "/kombo_integrations"),
+            ("holds", "/kombo_holds"),
+            ("drift", "/kombo_drift"),
+        ] {
+            values.set(name, at(folder));
+        }
+        values
+    }
+
+    fn of_table(&self, endpoint: &Endpoint) -> Values {
+        let table = endpoint.name().table_name();
+        let mut values = self.of_lake();
+        for part in ["current", "deltas", "snapshots"] {
+            let location = format!("{}/{table}/{part}", self.place.text);
+            values.set(part, self.engine.escaped(&location));
+        }
+        let since = format_timestamp(self.since);
+        values.set("since_day", since[..10].to_owned());
+        values.set("since", since);
+        values.set("at", format_timestamp(self.at));
+        values.set("endpoint", endpoint.name().to_string());
+        values.set("scan", engine::scan(&self.place).to_owned());
+        values.set("table", table);
+        let schema = endpoint.schema();
+        let columns = schema.fields().iter();
+        values.columns = columns.map(|field| field.name().clone()).collect();
+        values.quote = self.engine.quote();
+        values
+    }
+}

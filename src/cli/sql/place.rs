@@ -1,0 +1,77 @@
+//! Where a lake is, as engines are told.
+
+use url::Url;
+
+use crate::cli::files::shown;
+
+/// Where a lake is.
+pub(super) struct Place {
+    /// An absolute path or a URL, without a slash at its end.
+    pub(super) text: String,
+    /// On what.
+    pub(super) store: Store,
+}
+
+/// What a lake lies on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Store {
+    /// A folder of this machine.
+    Disk,
+    S3,
+    Gcs,
+    Azure,
+}
+
+impl Place {
+    /// Reads a place as the configuration has it: a URL, or a path, which may be relative.
+    pub(super) fn of(location: &str) -> Self {
+        // One letter is a Windows drive.
+        let url = Url::parse(location)
+            .ok()
+            .filter(|url| url.scheme().len() > 1);
+        let store = match url.as_ref().map(Url::scheme) {
+            Some("s3" | "s3a") => Store::S3,
+            Some("gs") => Store::Gcs,
+            Some("az" | "azure" | "abfs" | "abfss") => Store::Azure,
+            _ => Store::Disk,
+        };
+        let text = match url {
+            Some(url) => shown(url.as_str()),
+            // Without a working folder there is no other name for it than the one given.
+            None => std::path::absolute(location)
+                .map_or_else(|_| location.to_owned(), |path| path.display().to_string()),
+        };
+        Self {
+            text: text.trim_end_matches('/').to_owned(),
+            store,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_absolute_and_ends_without_a_slash() {
+        for (location, text, store) in [
+            ("/data/a lake/", "/data/a lake", Store::Disk),
+            ("file:///data/a%20lake", "/data/a lake", Store::Disk),
+            ("s3://bucket/lake/", "s3://bucket/lake", Store::S3),
+            ("gs://bucket", "gs://bucket", Store::Gcs),
+            ("az://container/lake", "az://container/lake", Store::Azure),
+        ] {
+            let place = Place::of(location);
+            assert_eq!(
+                (place.text.as_str(), place.store),
+                (text, store),
+                "{location}"
+            );
+        }
+        let relative = Place::of("./lake").text;
+        assert!(
+            relative.starts_with('/') && relative.ends_with("/lake"),
+            "{relative}"
+        );
+    }
+}

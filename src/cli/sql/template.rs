@@ -1,0 +1,181 @@
+//! Texts with words in braces: `{table}` is a value, `{columns}` every column, a line each as long as it may be, and a line
+//! behind `{if column}` is for tables that have the column.
+
+/// The longest line of columns.
+const WIDTH: usize = 110;
+
+/// The part of a text below a comment such as `-- live: ...`, with the comment.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Section<'a> {
+    pub(super) name: &'a str,
+    pub(super) text: &'a str,
+}
+
+/// What the words stand for.
+#[derive(Default)]
+pub(super) struct Values {
+    named: Vec<(&'static str, String)>,
+    /// The columns of the table.
+    pub(super) columns: Vec<String>,
+    /// What stands around the name of a column.
+    pub(super) quote: char,
+}
+
+impl Values {
+    /// Says what a word stands for.
+    pub(super) fn set(&mut self, name: &'static str, value: String) {
+        self.named.push((name, value));
+    }
+}
+
+impl<'a> Section<'a> {
+    /// Splits a text into its sections, which blank lines part.
+    pub(super) fn all(text: &'a str, comment: &str) -> Vec<Self> {
+        let mut starts: Vec<(usize, &str)> = Vec::new();
+        let mut at = 0;
+        for line in text.split_inclusive('\n') {
+            starts.extend(name(line, comment).map(|name| (at, name)));
+            at += line.len();
+        }
+        let ends = starts
+            .iter()
+            .skip(1)
+            .map(|(start, _)| *start)
+            .chain([text.len()]);
+        let sections = starts.iter().zip(ends);
+        sections
+            .map(|((start, name), end)| Self {
+                name,
+                text: text[*start..end].trim_end_matches('\n'),
+            })
+            .collect()
+    }
+}
+
+/// Returns the name in a comment that begins a section: one word before a colon.
+fn name<'a>(line: &'a str, comment: &str) -> Option<&'a str> {
+    let (name, _) = line
+        .strip_prefix(comment)?
+        .strip_prefix(' ')?
+        .split_once(": ")?;
+    name.chars()
+        .all(|c| c.is_ascii_lowercase() || c == '-')
+        .then_some(name)
+}
+
+/// Returns a text with its words filled in, and a newline at its end.
+pub(super) fn fill(text: &str, values: &Values) -> String {
+    let mut filled = String::new();
+    for line in text.lines() {
+        let Some(line) = kept(line, values) else {
+            continue;
+        };
+        match line.split_once("{columns}") {
+            Some((indent, rest)) => filled.push_str(&(columns(indent, values) + rest)),
+            None => filled.push_str(&with_values(line, values)),
+        }
+        filled.push('\n');
+    }
+    filled
+}
+
+/// Returns a line without its condition; nothing when it does not hold.
+fn kept<'a>(line: &'a str, values: &Values) -> Option<&'a str> {
+    let Some((column, rest)) = line
+        .strip_prefix("{if ")
+        .and_then(|rest| rest.split_once('}'))
+    else {
+        return Some(line);
+    };
+    values
+        .columns
+        .iter()
+        .any(|known| known == column)
+        .then_some(rest)
+}
+
+/// In one pass, so that nothing within a value is taken for a word.
+fn with_values(line: &str, values: &Values) -> String {
+    let mut filled = String::new();
+    let mut rest = line;
+    while let Some((before, behind)) = rest.split_once('{') {
+        filled.push_str(before);
+        let word = behind.split_once('}').and_then(|(word, behind)| {
+            let named = values.named.iter().find(|(name, _)| *name == word)?;
+            Some((named.1.as_str(), behind))
+        });
+        let (value, behind) = word.unwrap_or(("{", behind));
+        filled.push_str(value);
+        rest = behind;
+    }
+    filled + rest
+}
+
+fn columns(indent: &str, values: &Values) -> String {
+    let quote = values.quote;
+    let mut text = indent.to_owned();
+    let mut width = indent.len();
+    for (at, column) in values.columns.iter().enumerate() {
+        let last = at + 1 == values.columns.len();
+        let word = format!("{quote}{column}{quote}{}", if last { "" } else { "," });
+        if at > 0 && width + 1 + word.len() > WIDTH {
+            text = text + "\n" + indent;
+            width = indent.len();
+        } else if at > 0 {
+            text.push(' ');
+            width += 1;
+        }
+        width += word.len();
+        text.push_str(&word);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_split_where_a_comment_names_a_section() {
+        let text = "-- setup: once\nA;\n-- no section\n\n-- as-of: then\nB;\n";
+        let sections = Section::all(text, "--");
+        let named: Vec<_> = sections.iter().map(|one| (one.name, one.text)).collect();
+        let setup = "-- setup: once\nA;\n-- no section";
+        assert_eq!(named, [("setup", setup), ("as-of", "-- as-of: then\nB;")]);
+    }
+
+    #[test]
+    fn words_are_filled_in_once_and_lines_kept_where_the_column_is_there() {
+        let mut values = Values {
+            columns: vec!["id".to_owned(), "end".to_owned()],
+            quote: '`',
+            ..Values::default()
+        };
+        values.set("table", "{endpoint}".to_owned());
+        values.set("endpoint", "x".to_owned());
+        let text =
+            "SELECT\n    {columns},\nFROM {table} {endpoint} {other}\n{if end}  end\n{if day}  day";
+        let filled = "SELECT\n    `id`, `end`,\nFROM {endpoint} x {other}\n  end\n";
+        assert_eq!(fill(text, &values), filled);
+    }
+
+    #[test]
+    fn many_columns_take_many_lines() {
+        let values = Values {
+            columns: (0..40).map(|at| format!("column_{at}")).collect(),
+            quote: '"',
+            ..Values::default()
+        };
+        let filled = fill("    {columns}", &values);
+        assert!(
+            filled
+                .lines()
+                .all(|line| line.len() <= WIDTH && line.starts_with("    \""))
+        );
+        let words: Vec<_> = filled.split_whitespace().collect();
+        assert_eq!(
+            (words.len(), words[0], words[39]),
+            (40, "\"column_0\",", "\"column_39\"")
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! What a fold, the guard and full fetches leave in a lake.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Date32Array, Int64Array, ListArray, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field};
+
+use super::super::support::*;
+use crate::lake::committer::Committer;
+use crate::lake::layout::{DeltaTable, Partition};
+use crate::lake::log::{CommitOutcome, Entry};
+use crate::lake::{Lake, LiveFile, Part, drift, holds, quarantine};
+
+/// Says what a fold says: the live snapshot of an integration, begun at an instant, is folded, and deltas up to another.
+pub(super) async fn say_folded(lake: &Lake, name: &str, since_us: i64, folded_us: i64) {
+    let key = integration(name).key();
+    let app = |what: &str| format!("kombo/{key}/{what}");
+    let snapshots = lake.endpoint_table(&tags(), Part::Snapshots).await;
+    let snapshots = snapshots.expect("open");
+    let seen = snapshots.refreshed().await.expect("read").txn(&app("seen"));
+    let since = vec![(app("since"), since_us)];
+    commit(lake, Part::Snapshots, since).await;
+    let folded = [
+        ("snapshot", seen.expect("a snapshot")),
+        ("folded", folded_us),
+        ("rows", 2),
+    ];
+    let folded = folded.map(|(what, value)| (app(what), value));
+    commit(lake, Part::Current, folded.to_vec()).await;
+}
+
+async fn commit(lake: &Lake, part: Part, txns: Vec<(String, i64)>) {
+    let table = lake.endpoint_table(&tags(), part).await.expect("open");
+    let state = table.refreshed().await.expect("read");
+    let entry = Entry {
+        operation: "TEST",
+        txns,
+        ..Entry::default()
+    };
+    let outcome = table.log.commit(&state, entry).await.expect("committed");
+    assert!(matches!(outcome, CommitOutcome::Committed { .. }));
+}
+
+/// Puts a file of an integration into `current`.
+pub(super) async fn put_current(lake: &Lake, name: &str, rows: &[Row]) {
+    let table = lake.endpoint_table(&tags(), Part::Current).await;
+    let table = table.expect("open");
+    let rows = batch(&tags(), &delta(name), rows);
+    let partition = Partition::Integration(integration(name).key());
+    put(&table, rows, partition).await;
+}
+
+async fn put(table: &Committer, rows: RecordBatch, partition: Partition) {
+    let written = table.files.write_batch(rows, partition).await;
+    let state = table.refreshed().await.expect("read");
+    let entry = Entry {
+        operation: "TEST",
+        adds: written
+            .expect("written")
+            .into_iter()
+            .map(|file| file.add)
+            .collect(),
+        ..Entry::default()
+    };
+    table.log.commit(&state, entry).await.expect("committed");
+}
+
+/// Puts a file into one of the lake's own tables, with a row for each of these integrations.
+pub(super) async fn put_own(lake: &Lake, table: &DeltaTable, names: &[&str], day: i32) {
+    let schema = match table {
+        DeltaTable::Drift => drift::schema(),
+        DeltaTable::Holds => holds::schema(),
+        _ => quarantine::schema(),
+    };
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| values(field, names, day));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect()).expect("rows");
+    let table = lake.committer(table.clone(), &schema).await.expect("open");
+    let partition = match table.files.table {
+        DeltaTable::Drift => Partition::CommitDate(day),
+        _ => Partition::Whole,
+    };
+    put(&table, batch, partition).await;
+}
+
+fn values(field: &Field, names: &[&str], day: i32) -> ArrayRef {
+    let rows = names.len();
+    match field.data_type() {
+        DataType::Utf8 => Arc::new(StringArray::from_iter_values(names.iter().map(|name| {
+            match field.name().as_str() {
+                "integration_key" => integration(name).key().to_string(),
+                "state" => "held".to_owned(),
+                "cause" => "mass_delete".to_owned(),
+                "endpoint" => tags().name().to_string(),
+                _ => integration(name).to_string(),
+            }
+        }))),
+        DataType::Date32 => Arc::new(Date32Array::from(vec![day; rows])),
+        DataType::Int64 => Arc::new(Int64Array::from(vec![1; rows])),
+        DataType::Timestamp(..) => {
+            Arc::new(TimestampMicrosecondArray::from(vec![1; rows]).with_timezone("UTC"))
+        }
+        DataType::List(element) => {
+            let none = OffsetBuffer::<i32>::new_zeroed(rows);
+            let texts = Arc::new(StringArray::from(Vec::<&str>::new()));
+            Arc::new(ListArray::new(Arc::clone(element), none, texts, None))
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// Lists the live files of one of the lake's own tables.
+pub(super) async fn own_files(lake: &Lake, table: &DeltaTable) -> Vec<Arc<LiveFile>> {
+    let Some(table) = lake.own_table(table).await.expect("open") else {
+        return Vec::new();
+    };
+    let state = table.refreshed().await.expect("read");
+    table.live(&state).await.expect("files")
+}

@@ -1,0 +1,245 @@
+//! A deleted integration leaves every table, nobody else's rows do, and a purge may stop anywhere.
+
+use super::fixtures::{own_files, put_current, put_own, say_folded};
+use super::*;
+use crate::catalog::Endpoint;
+use crate::ids::{Category, IntegrationId};
+use crate::lake::layout::DeltaTable;
+use crate::lake::{FoldSettings, FoldedTable, LiveFile, PurgeReport, PurgeSettings, Registration};
+use crate::time::Bases;
+
+const OWN: [DeltaTable; 3] = [DeltaTable::Drift, DeltaTable::Quarantine, DeltaTable::Holds];
+
+fn registration(name: &str, state: &str, state_since_ms: Option<i64>) -> Registration {
+    Registration {
+        integration: integration(name),
+        category: Category::Ats,
+        origin: "webhook".to_owned(),
+        state: state.to_owned(),
+        since_ms: 1,
+        state_since_ms,
+    }
+}
+
+/// Rows of `a`, which is deleted now, and of `b` in every table, in the same files where files are shared.
+async fn deleted_beside_another() -> Aging {
+    let aging = Aging::new();
+    let lake = aging.lake().await;
+    for name in ["a", "b"] {
+        run(&lake, &snapshot(name), &[&[("1", 100, 1)]], end(100, 100)).await;
+        for at in 300..304 {
+            let rows: [Row; 2] = [("1", at, at), ("2", at, at)];
+            run(&lake, &delta(name), &[&rows], end(at, at)).await;
+        }
+        put_current(&lake, name, &[("1", 303, 303), ("2", 303, 303)]).await;
+    }
+    // Nothing of `a` was folded yet.
+    say_folded(&lake, "b", 100, 303).await;
+    keep_up(&lake, &UpkeepSettings::default()).await;
+    let today = i32::try_from(aging.clock.wall_ms() / DAY_MS).expect("a day");
+    for table in &OWN {
+        put_own(&lake, table, &["a", "b"], today).await;
+    }
+    let deleted = registration("a", "deleted", Some(aging.clock.wall_ms()));
+    let registered = [deleted, registration("b", "active", Some(1))];
+    lake.register(&registered).await.expect("registered");
+    aging
+}
+
+fn at_once() -> PurgeSettings {
+    PurgeSettings {
+        after: PurgeSettings::AFTER,
+        only: None,
+        dry_run: false,
+    }
+}
+
+async fn purge(lake: &Lake, settings: &PurgeSettings) -> PurgeReport {
+    let report = lake.purge(&[tags()], settings).await.expect("purged");
+    assert!(report.failed.is_empty(), "{:?}", report.failed);
+    report
+}
+
+/// How many rows each of the six tables has of an integration, or of anybody in the lake's own.
+async fn rows_of_all(aging: &Aging, name: &str) -> [usize; 6] {
+    let id = integration(name).to_string();
+    let mut rows = [0; 6];
+    for (at, part) in [Part::Snapshots, Part::Deltas, Part::Current]
+        .into_iter()
+        .enumerate()
+    {
+        let stored = stored(&aging.store, part).await;
+        rows[at] = stored.iter().filter(|row| row.0 == id).count();
+    }
+    let lake = aging.lake().await;
+    for (at, table) in OWN.iter().enumerate() {
+        let files = own_files(&lake, table).await;
+        let key = integration(name).key();
+        let may_hold = |file: &&Arc<LiveFile>| {
+            let (least, most) = file.bounds.keys.as_ref().expect("known");
+            (least.as_str()..=most.as_str()).contains(&key.as_str())
+        };
+        let held = files.iter().filter(may_hold);
+        rows[3 + at] = held.count();
+    }
+    rows
+}
+
+async fn state_of(lake: &Lake, id: &IntegrationId) -> String {
+    let known = lake.registered().await.expect("read");
+    let known = known.into_iter().find(|known| known.integration == *id);
+    known.expect("registered").state
+}
+
+async fn bases_of(lake: &Lake, endpoint: &Arc<Endpoint>, name: &str) -> Bases {
+    let coverage = lake.coverage(endpoint, &integration(name)).await;
+    coverage.expect("read").bases
+}
+
+#[tokio::test]
+async fn after_14_days_everything_of_a_deleted_integration_leaves_and_nothing_of_another() {
+    let aging = deleted_beside_another().await;
+    let lake = aging.lake().await;
+    let all = [1, 8, 2, 1, 1, 1];
+    aging.pass(13).await;
+    let early = purge(&lake, &at_once()).await;
+    assert_eq!((early.integrations.len(), early.waiting.len()), (0, 1));
+    assert_eq!(rows_of_all(&aging, "a").await, all);
+
+    aging.pass(2).await;
+    let dry = PurgeSettings {
+        dry_run: true,
+        ..at_once()
+    };
+    let keys = paths(&aging.store).await;
+    let planned = purge(&lake, &dry).await;
+    assert_eq!(paths(&aging.store).await, keys, "a dry run changes nothing");
+    let done = purge(&lake, &at_once()).await;
+    assert_eq!(planned.tables, done.tables);
+    let rows: u64 = done.tables.iter().map(|table| table.rows).sum();
+    assert_eq!((rows, done.tables.len()), (14, 6));
+
+    assert_eq!(rows_of_all(&aging, "a").await, [0; 6]);
+    assert_eq!(rows_of_all(&aging, "b").await, all);
+    assert_eq!(state_of(&lake, &integration("a")).await, "purged");
+    let again = purge(&lake, &at_once()).await;
+    assert!(again.integrations.is_empty() && again.tables.is_empty());
+
+    let fold = lake.fold(&tags(), None, &FoldSettings::default()).await;
+    let of_a = |table: &&FoldedTable| table.key == integration("a").key();
+    let fold = fold.expect("folded");
+    assert_eq!(fold.tables.iter().filter(of_a).count(), 0, "nothing waits");
+}
+
+#[tokio::test]
+async fn nothing_that_was_purged_looks_covered_and_a_new_fetch_begins_anew() {
+    let aging = deleted_beside_another().await;
+    aging.pass(15).await;
+    let lake = aging.lake().await;
+    let others = bases_of(&lake, &tags(), "b").await;
+    purge(&lake, &at_once()).await;
+    assert_eq!(bases_of(&lake, &tags(), "a").await, Bases::default());
+    assert_eq!(bases_of(&lake, &tags(), "b").await, others);
+    // A service that has not heard of it says what it knew.
+    let late = registration("a", "deleted", Some(1));
+    lake.register(&[late]).await.expect("registered");
+    assert_eq!(state_of(&lake, &integration("a")).await, "purged");
+
+    let named = registration("a", "active", Some(2));
+    lake.register(&[named]).await.expect("registered");
+    run(&lake, &snapshot("a"), &[&[("9", 900, 1)]], end(900, 900)).await;
+    let fresh = aging.lake().await;
+    let bases = bases_of(&fresh, &tags(), "a").await;
+    let base = bases.get(crate::time::Tier::Daily).expect("a base");
+    assert_eq!(base.as_millis(), 900);
+    assert_eq!(rows_of_all(&aging, "a").await, [1, 0, 0, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn of_a_deletion_without_a_date_the_days_begin_when_it_is_first_seen() {
+    let aging = Aging::new();
+    let lake = aging.lake().await;
+    let undated = registration("a", "deleted", None);
+    lake.register(&[undated]).await.expect("registered");
+    for (days, purged) in [(0, 0), (13, 0), (2, 1)] {
+        aging.pass(days).await;
+        let report = purge(&lake, &at_once()).await;
+        assert_eq!(report.integrations.len(), purged, "after {days} days more");
+    }
+}
+
+#[tokio::test]
+async fn files_are_vacuumed_after_the_grace() {
+    let aging = deleted_beside_another().await;
+    aging.pass(15).await;
+    let lake = aging.lake().await;
+    let of_a = |paths: Vec<Path>| {
+        let folder = format!("integration_key={}", integration("a").key());
+        paths
+            .iter()
+            .filter(|path| path.as_ref().contains(&folder))
+            .count()
+    };
+    purge(&lake, &at_once()).await;
+    keep_up(&lake, &UpkeepSettings::default()).await;
+    assert_eq!(of_a(paths(&aging.store).await), 2, "a snapshot and current");
+    aging.pass(15).await;
+    keep_up(&lake, &UpkeepSettings::default()).await;
+    assert_eq!(of_a(paths(&aging.store).await), 0);
+}
+
+#[tokio::test]
+async fn commits_of_others_meanwhile_are_kept_and_the_purge_goes_on() {
+    let aging = deleted_beside_another().await;
+    aging.pass(15).await;
+    let (one, two, third) = (aging.lake().await, aging.lake().await, aging.lake().await);
+    let (settings, tables) = (at_once(), [tags()]);
+    let fetches = async {
+        for at in 400..410 {
+            run(&third, &delta("b"), &[&[("3", at, at)]], end(at, at)).await;
+        }
+    };
+    let merging = UpkeepSettings {
+        compact_files: 2,
+        ..UpkeepSettings::default()
+    };
+    let ((), first, _) = tokio::join!(
+        fetches,
+        one.purge(&tables, &settings),
+        two.upkeep(&tables, &merging)
+    );
+    assert!(first.expect("purged").failed.is_empty());
+    assert_eq!(rows_of_all(&aging, "a").await, [0; 6]);
+    assert_eq!(rows_of_all(&aging, "b").await, [1, 18, 2, 1, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_call_fails_nobody_elses_rows_leave_and_the_next_purge_finishes() {
+    let deleted = deleted_beside_another().await;
+    deleted.pass(15).await;
+    let all = rows_of_all(&deleted, "b").await;
+    for failure in [Failure::Before, Failure::After] {
+        for call in 0.. {
+            let context = format!("{failure:?} at call {call}");
+            let aging = deleted.fork();
+            let (broken, faulty) = aging.failing(call, failure);
+            let clock = Arc::clone(&aging.clock) as Arc<dyn Clock>;
+            if let Ok(lake) = Lake::over(broken, &settings(), clock).await {
+                drop(lake.purge(&[tags()], &at_once()).await);
+            }
+            if faulty.calls() <= call {
+                break;
+            }
+            let lake = aging.lake().await;
+            if state_of(&lake, &integration("a")).await == "purged" {
+                assert_eq!(rows_of_all(&aging, "a").await, [0; 6], "{context}");
+            }
+            purge(&lake, &at_once()).await;
+            assert_eq!(rows_of_all(&aging, "a").await, [0; 6], "{context}");
+            assert_eq!(rows_of_all(&aging, "b").await, all, "{context}");
+            assert_eq!(state_of(&lake, &integration("a")).await, "purged");
+            let bases = bases_of(&lake, &tags(), "a").await;
+            assert_eq!(bases, Bases::default(), "{context}");
+        }
+    }
+}

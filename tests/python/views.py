@@ -1,0 +1,196 @@
+"""What each view has to say, worked out in plain Python from rows read by one engine; and rows that make it interesting."""
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import deltalake
+import pyarrow
+
+import lake as lakes
+from readers import Row
+from schemas import Endpoint
+from truth import Integration
+
+SECOND = dt.timedelta(seconds=1)
+VIEWS = ("current", "live", "as-of", "changes", "leavers")
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The rows of one endpoint's tables, and of the two that concern all."""
+
+    current: list[Row]
+    snapshots: list[Row]
+    deltas: list[Row]
+    held_since: dict[str, dt.datetime]
+    drift: list[Row]
+
+    @staticmethod
+    def read(lake: Path, endpoint: Endpoint) -> "Lake":
+        """Reads them with delta-rs."""
+
+        def rows(name: str) -> list[Row]:
+            return lakes.read_reference(str(lake / name))
+
+        mine = [row for row in rows("kombo_holds") if row["endpoint"] == endpoint.path]
+        deltas = rows(f"{endpoint.table}/deltas")
+        for row in deltas:
+            row.pop("commit_date")
+        return Lake(
+            current=rows(f"{endpoint.table}/current"),
+            snapshots=rows(f"{endpoint.table}/snapshots"),
+            deltas=deltas,
+            held_since={r["integration_key"]: r["since"] for r in mine if r["state"] == "held"},
+            drift=[row for row in rows("kombo_drift") if row["endpoint"] == endpoint.path],
+        )
+
+    def view(self, name: str, at: dt.datetime) -> list[Row]:
+        """Returns the rows of a view; `at` is the time that two of them are about."""
+        views: dict[str, Callable[[], list[Row]]] = {
+            "current": lambda: self.current,
+            "live": self.live,
+            "as-of": lambda: self.as_of(at),
+            "changes": lambda: self.changes(at),
+            "leavers": self.leavers,
+        }
+        return views[name]()
+
+    def live(self) -> list[Row]:
+        """Returns `current` and what is not folded yet, without removals that are held."""
+        folded: dict[str, dt.datetime] = {}
+        for row in self.current:
+            key = row["integration_key"]
+            folded[key] = max(row["_fetched_at"], folded.get(key, row["_fetched_at"]))
+        newer = [
+            row
+            for row in self._not_held()
+            if row["integration_key"] not in folded
+            or row["_fetched_at"] > folded[row["integration_key"]]
+        ]
+        return _upserts(_newest([*self.current, *newer]))
+
+    def as_of(self, at: dt.datetime) -> list[Row]:
+        """Returns the rows at a time."""
+        observed = [*self.snapshots, *self.deltas]
+        return _upserts(_newest(row for row in observed if row["_fetched_at"] <= at))
+
+    def changes(self, since: dt.datetime) -> list[Row]:
+        """Returns the newest observation of each record that changed since a time."""
+        drifted = {
+            (row["integration_key"], row["id"]) for row in self.drift if row["_fetched_at"] > since
+        }
+        refetched = [r for r in self.current if (r["integration_key"], r["id"]) in drifted]
+        return _newest([*refetched, *(r for r in self.deltas if r["_fetched_at"] > since)])
+
+    def leavers(self) -> list[Row]:
+        """Returns the removals that nothing newer undid, and employees whose last day is over."""
+        today = dt.datetime.now(dt.UTC).date()
+        return [
+            row
+            for row in _newest([*self.current, *self._not_held()])
+            if row["_op"] != "upsert"
+            or (row.get("termination_date") is not None and row["termination_date"] < today)
+        ]
+
+    def _not_held(self) -> list[Row]:
+        return [
+            row
+            for row in self.deltas
+            if row["_op"] == "upsert"
+            or row["integration_key"] not in self.held_since
+            or row["_fetched_at"] < self.held_since[row["integration_key"]]
+        ]
+
+
+def _newest(rows: Iterable[Row]) -> list[Row]:
+    newest: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        key = (row["integration_key"], row["id"])
+        if key not in newest or newest[key]["_fetched_at"] < row["_fetched_at"]:
+            newest[key] = row
+    return list(newest.values())
+
+
+def _upserts(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if row["_op"] == "upsert"]
+
+
+class Story:
+    """Writes what happens after a fold, one second after the other."""
+
+    def __init__(self, lake: Path, endpoint: Endpoint) -> None:
+        self.lake = lake
+        self.endpoint = endpoint
+        self.current = lakes.read_reference(str(lake / endpoint.table / "current"))
+        snapshots = lakes.read_reference(lakes.snapshots(lake, endpoint))
+        self.clock = max(row["_fetched_at"] for row in snapshots)
+        self.observed: list[Row] = []
+
+    def of(self, integration: Integration) -> list[Row]:
+        """Returns an integration's rows of `current`, by id."""
+        mine = [row for row in self.current if row["integration_key"] == integration.key]
+        return sorted(mine, key=lambda row: str(row["id"]))
+
+    def tick(self) -> dt.datetime:
+        """Returns the next instant; no two are of one second, none is a whole millisecond."""
+        self.clock += SECOND + dt.timedelta(microseconds=1)
+        return self.clock
+
+    def upsert(self, row: Row, **values: Any) -> None:
+        """Observes a row with other values."""
+        self._observe(row | values | {"_op": "upsert"})
+
+    def delete(self, row: Row) -> None:
+        """Observes a row that Kombo marked as deleted."""
+        self._observe(row | {"_op": "delete", "remote_deleted_at": self.clock})
+
+    def absent(self, row: Row) -> None:
+        """Observes that a row is gone without a mark."""
+        kept = ("integration_key", "_integration_id", "id", "_hash", "_fetch_id")
+        self._observe(dict.fromkeys(row) | {k: row[k] for k in kept} | {"_op": "absent"})
+
+    def commit(self) -> None:
+        """Appends what was observed to the deltas."""
+        table = deltalake.DeltaTable(self.lake / self.endpoint.table / "deltas")
+        _append(table, self.observed)
+        self.observed = []
+
+    def hold(self, integration: Integration, state: str, since: dt.datetime) -> None:
+        """Has the guard hold back what was removed since."""
+        row = {
+            "integration_key": integration.key,
+            "_integration_id": integration.id,
+            "endpoint": self.endpoint.path,
+            "state": state,
+            "since": since,
+            "cause": "mass_delete",
+        }
+        _append(deltalake.DeltaTable(self.lake / "kombo_holds"), [row])
+
+    def drift(self, row: Row, seen_at: dt.datetime) -> None:
+        """Has a full fetch find a row changed."""
+        found = {
+            "commit_date": seen_at.date(),
+            "integration_key": row["integration_key"],
+            "_integration_id": row["_integration_id"],
+            "endpoint": self.endpoint.path,
+            "id": row["id"],
+            "kind": "update",
+            "cause": "seen_late",
+            "columns": ["changed_at"],
+            "_fetched_at": seen_at,
+            "_fetch_id": row["_fetch_id"],
+        }
+        _append(deltalake.DeltaTable(self.lake / "kombo_drift"), [found])
+
+    def _observe(self, row: Row) -> None:
+        at = self.tick()
+        self.observed.append(row | {"_fetched_at": at, "commit_date": at.date()})
+
+
+def _append(table: deltalake.DeltaTable, rows: list[Row]) -> None:
+    schema = table.to_pyarrow_dataset().schema
+    deltalake.write_deltalake(table, pyarrow.Table.from_pylist(rows, schema), mode="append")
