@@ -41,7 +41,9 @@ use crate::config::{Config, Overrides, generate};
 use crate::lake::Part;
 use crate::metrics::dashboard;
 
-use args::{Args, BackfillArgs, DemoArgs, FilesArgs, FilesPart, GlobalArgs, Verb};
+use args::{
+    AcceptArgs, Args, BackfillArgs, DemoArgs, DriftArgs, FilesArgs, FilesPart, GlobalArgs, Verb,
+};
 use failure::{FAILED, Failure};
 use logs::RateLimit;
 use progress::{Progress, wait_view};
@@ -131,15 +133,8 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
             let session = session(&global, args.lake.overrides(), &catalog)?;
             interruptible(fold::run(&args, &session, &catalog)).await?
         }
-        Verb::Drift(args) => {
-            let session = session(&global, args.lake.overrides(), &catalog)?;
-            drift::run(&args, &session, &catalog).await?;
-            true
-        }
-        Verb::Accept(args) => {
-            let session = session(&global, args.lake.overrides(), &catalog)?;
-            accept::run(&args, &session, &catalog).await?
-        }
+        Verb::Drift(args) => drift_verb(&args, &global, &catalog).await?,
+        Verb::Accept(args) => accept_verb(&args, &global, &catalog).await?,
         Verb::Upkeep(args) => {
             let session = session(&global, args.lake.overrides(), &catalog)?;
             interruptible(upkeep::run(&args, &session, &catalog)).await?
@@ -207,6 +202,25 @@ async fn demo_verb(args: &DemoArgs, catalog: &Catalog, quiet: bool) -> Result<bo
     let (report, next) = interruptible(demo::run(args, catalog, quiet)).await?;
     println!("{}{next}", report.text());
     Ok(report.is_success())
+}
+
+async fn drift_verb(
+    args: &DriftArgs,
+    global: &GlobalArgs,
+    catalog: &Catalog,
+) -> Result<bool, Failure> {
+    let session = session(global, args.lake.overrides(), catalog)?;
+    drift::run(args, &session, catalog).await?;
+    Ok(true)
+}
+
+async fn accept_verb(
+    args: &AcceptArgs,
+    global: &GlobalArgs,
+    catalog: &Catalog,
+) -> Result<bool, Failure> {
+    let session = session(global, args.lake.overrides(), catalog)?;
+    accept::run(args, &session, catalog).await
 }
 
 async fn files_verb(
