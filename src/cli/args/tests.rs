@@ -182,9 +182,10 @@ fn what_holds_for_every_verb_may_stand_before_or_after_it() {
 
 #[test]
 fn files_demo_and_twin_have_their_defaults() {
-    let Verb::Files(files) = parse("kombo-source files --table ats_jobs --part deltas")
-        .expect("valid")
-        .verb
+    let Verb::Lake(LakeVerb::Files(files)) =
+        parse("kombo-source files --table ats_jobs --part deltas")
+            .expect("valid")
+            .verb
     else {
         panic!("not files");
     };
