@@ -64,11 +64,11 @@ def test_current_that_was_dropped_is_folded_again_with_the_same_content() -> Non
         for folder in lake.glob("*/current"):
             shutil.rmtree(folder)
         assert not any(_content(lake, pending.truth).values()), "current is still there"
-        shown("fold of a lake without current", fold(lake))
+        shown("fold of a lake without current", fold(lake), 3)
         _assert_same(pending.after, _content(lake, pending.truth), "after current was dropped")
         assert_well_formed(lake, pending.truth)
 
-        shown("fold --rebuild", fold(lake, "--rebuild"))
+        shown("fold --rebuild", fold(lake, "--rebuild"), 3)
         _assert_same(pending.after, _content(lake, pending.truth), "after --rebuild")
         assert_well_formed(lake, pending.truth)
         # Of the others, nested copies that no delta refreshes are as old as the last full fetch.
