@@ -214,6 +214,10 @@ Examples:
 
 The API key comes from KOMBO_API_KEY, or from the file that api_key_file names.
 Exit codes: 0 every table is committed, 1 some failed (each is named), 64 wrong usage, 78 wrong configuration.")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own; none depends on another"
+)]
 pub struct BackfillArgs {
     /// Every row, or what changed since the last committed fetch
     #[arg(short, long, value_enum, default_value_t)]

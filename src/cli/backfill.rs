@@ -40,7 +40,14 @@ pub(super) async fn backfill(
     progress.finish();
     let elapsed = started.elapsed();
     let folded = if folds {
-        fold(&lake, &session.endpoints, None, &FoldSettings::default()).await
+        // Boxed: it would make the future of every verb larger.
+        Box::pin(fold(
+            &lake,
+            &session.endpoints,
+            None,
+            &FoldSettings::default(),
+        ))
+        .await
     } else {
         Folded::default()
     };

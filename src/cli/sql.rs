@@ -75,10 +75,10 @@ impl Views {
         view: Option<SqlView>,
     ) -> String {
         let sections = Section::all(self.engine.template(), self.engine.comment());
-        let named = |name: &str| sections.iter().find(|section| section.name == name);
+        let section_of = |name: &str| sections.iter().find(|section| section.name == name);
         let mut parts = Vec::new();
         parts.extend(self.remark());
-        parts.extend(named("setup").map(|section| fill(section.text, &self.of_lake())));
+        parts.extend(section_of("setup").map(|section| fill(section.text, &self.of_lake())));
         for endpoint in endpoints {
             let values = self.of_table(endpoint);
             let asked = SqlView::ALL
@@ -88,7 +88,7 @@ impl Views {
             let names = ["tables"].into_iter().chain(asked);
             parts.extend(
                 names
-                    .flat_map(named)
+                    .filter_map(section_of)
                     .map(|section| fill(section.text, &values)),
             );
         }

@@ -87,10 +87,9 @@ impl OpenedFile {
 
     /// Returns where a row group lies in the file.
     pub(super) fn range(&self, group: usize) -> Range<u64> {
-        let columns = self.group(group).columns().iter();
-        let ranges = columns.map(|column| column.byte_range());
         let (mut start, mut end) = (u64::MAX, 0);
-        for (from, length) in ranges {
+        for column in self.group(group).columns() {
+            let (from, length) = column.byte_range();
             start = start.min(from);
             end = end.max(from + length);
         }

@@ -78,13 +78,7 @@ impl KomboSourceConfig {
             clock,
         );
         let api = Arc::new(api.map_err(SourceError::Setup)?);
-        let bound = match &settings.webhook {
-            Some(webhook) => {
-                let bound = Listener::bind(listener_settings(webhook)).await;
-                Some(bound.map_err(SourceError::Listen)?)
-            }
-            None => None,
-        };
+        let bound = bind(settings.webhook.as_ref()).await?;
         let assembled = self.assemble(Arc::clone(&api), &cx, gauge_traffic).await?;
         let verifier = secrets.verifier.clone().map(SharedVerifier::new);
         let client = SharedClient::new(api);
@@ -183,6 +177,14 @@ impl KomboSourceConfig {
             notes,
         })
     }
+}
+
+async fn bind(webhook: Option<&WebhookSettings>) -> Result<Option<Bound>, SourceError> {
+    let Some(webhook) = webhook else {
+        return Ok(None);
+    };
+    let bound = Listener::bind(listener_settings(webhook)).await;
+    bound.map(Some).map_err(SourceError::Listen)
 }
 
 /// Returns what the listener is told by the options of a webhook.

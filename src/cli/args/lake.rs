@@ -82,8 +82,8 @@ pub struct UpkeepArgs {
     /// Keep rows of deltas this long at least: 35d or more
     #[arg(long, value_name = "DURATION", default_value = "35d", value_parser = delta_retention)]
     pub delta_retention: Duration,
-    /// Keep what full fetches found (kombo_drift) this long, and as long as deltas
-    #[arg(long, value_name = "DURATION", default_value = "400d", value_parser = duration)]
+    /// Of drift.
+    #[arg(long, help = "Keep what full fetches found (kombo_drift) this long, and as long as deltas", value_name = "DURATION", default_value = "400d", value_parser = duration)]
     pub drift_retention: Duration,
     /// Where the lake is.
     #[command(flatten)]
@@ -131,8 +131,13 @@ that an engine reads which prunes by log statistics, footers, bloom filters and 
 integration of middling size, all columns, in snapshots and current; the newest day of changes in deltas.
 Exit codes: 0 nothing to mend, 1 something is (each is named, with what to do), 64 wrong usage, 78 wrong configuration.")]
 pub struct LintArgs {
-    /// Only this table: category and endpoint, such as ats_applications
-    #[arg(short, long, value_name = "TABLE")]
+    /// The table.
+    #[arg(
+        short,
+        long,
+        value_name = "TABLE",
+        help = "Only this table: category and endpoint, such as ats_applications"
+    )]
     pub table: Option<String>,
     /// Read the ends of so many files of each Delta table, evenly spread
     #[arg(long, value_name = "N", default_value = "1000", value_parser = positive)]

@@ -20,8 +20,9 @@ pub struct SqlArgs {
     /// For which engine: SQL, or Python for Polars
     #[arg(short, long, value_enum)]
     pub engine: SqlEngine,
-    /// Which table, such as hris_employees; several times or with commas for several
+    /// The tables.
     #[arg(
+        help = "Which table, such as hris_employees; several times or with commas for several",
         short,
         long = "table",
         value_name = "TABLE",
@@ -58,14 +59,14 @@ pub enum SqlEngine {
     Athena,
     /// Snowflake, which takes Delta tables as Iceberg tables
     Snowflake,
-    /// BigQuery with BigLake external tables
-    #[value(name = "bigquery")]
+    /// Google's warehouse.
+    #[value(name = "bigquery", help = "BigQuery with BigLake external tables")]
     BigQuery,
     /// ClickHouse, and chdb
     #[value(name = "clickhouse")]
     ClickHouse,
-    /// DataFusion with delta-rs
-    #[value(name = "datafusion")]
+    /// Apache's engine.
+    #[value(name = "datafusion", help = "DataFusion with delta-rs")]
     DataFusion,
     /// Polars, in Python
     Polars,

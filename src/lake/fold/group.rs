@@ -86,10 +86,10 @@ impl FoldTables {
         self.deltas.as_ref()
     }
 
+    /// Says what is to be done with one table, that has these files.
     pub(super) fn planned(
-        &self,
         plan: Plan,
-        snapshot: Vec<Arc<LiveFile>>,
+        snapshot: &[Arc<LiveFile>],
         current: Vec<Arc<LiveFile>>,
     ) -> Planned {
         let snapshot = plan.since_us.map(|since| {

@@ -26,60 +26,60 @@ pub(super) fn guarded(
     endpoint: &EndpointName,
     now_us: i64,
 ) -> Guarded {
-    let losses = &folded.tally.losses;
-    let with_snapshot = plan.since_us.is_some();
-    let stands = plan
-        .hold
-        .clone()
-        .filter(|hold| hold.state == HoldState::Held);
-    let mut held = 0;
-    if folded.withheld.is_some() {
-        held |= if losses.by_snapshot {
-            HELD_OF_SNAPSHOT
-        } else {
-            0
+    let bits = held(plan, folded);
+    let nothing = Guarded {
+        held: bits,
+        ..Guarded::default()
+    };
+    let Some(integration) = integration else {
+        return nothing;
+    };
+    if folded.withheld.is_some() || folded.tally.losses.unconfirmed > 0 {
+        let begun = new_hold(plan, folded, integration, endpoint, now_us);
+        return Guarded {
+            before: Some(begun),
+            ..nothing
         };
-        held |= if losses.by_deltas { HELD_OF_DELTAS } else { 0 };
     }
-    if losses.unconfirmed > 0 {
-        held |= HELD_UNCONFIRMED;
+    let ended = stands(plan).filter(|_| bits == 0);
+    Guarded {
+        after: ended.map(|hold| Hold {
+            state: ended_as(plan, folded),
+            decided_at_us: Some(now_us),
+            updated_at_us: now_us,
+            ..hold.clone()
+        }),
+        ..nothing
     }
-    if !with_snapshot && stands.is_some() {
+}
+
+/// Returns what is held, as the log has it.
+fn held(plan: &Plan, folded: &Folded) -> i64 {
+    let losses = &folded.tally.losses;
+    let bit = |is_so: bool, bit: i64| if is_so { bit } else { 0 };
+    let is_held = folded.withheld.is_some();
+    let mut held = bit(is_held && losses.by_snapshot, HELD_OF_SNAPSHOT)
+        | bit(is_held && losses.by_deltas, HELD_OF_DELTAS)
+        | bit(losses.unconfirmed > 0, HELD_UNCONFIRMED);
+    if plan.since_us.is_none() && stands(plan).is_some() {
         // Only a snapshot can say more of what a snapshot has said.
         held |= plan.positions.held & (HELD_OF_SNAPSHOT | HELD_UNCONFIRMED);
     }
-    let Some(integration) = integration else {
-        return Guarded {
-            held,
-            ..Guarded::default()
-        };
-    };
-    let is_new = folded.withheld.is_some() || losses.unconfirmed > 0;
-    if is_new {
-        let hold = new_hold(plan, folded, integration, endpoint, now_us);
-        return Guarded {
-            held,
-            before: Some(hold),
-            after: None,
-        };
-    }
-    let ended = stands.filter(|_| held == 0).map(|hold| {
-        let agreed = plan.agrees().is_some() && losses.removed + losses.most_nulled() > 0;
-        Hold {
-            state: if agreed {
-                HoldState::Confirmed
-            } else {
-                HoldState::Resolved
-            },
-            decided_at_us: Some(now_us),
-            updated_at_us: now_us,
-            ..hold
-        }
-    });
-    Guarded {
-        held,
-        before: None,
-        after: ended,
+    held
+}
+
+/// Returns the hold that stood before.
+fn stands(plan: &Plan) -> Option<&Hold> {
+    let hold = plan.hold.as_ref();
+    hold.filter(|hold| hold.state == HoldState::Held)
+}
+
+fn ended_as(plan: &Plan, folded: &Folded) -> HoldState {
+    let losses = &folded.tally.losses;
+    if plan.agrees().is_some() && losses.removed + losses.most_nulled() > 0 {
+        HoldState::Confirmed
+    } else {
+        HoldState::Resolved
     }
 }
 
@@ -91,30 +91,17 @@ fn new_hold(
     now_us: i64,
 ) -> Hold {
     let losses = &folded.tally.losses;
-    let stands = plan
-        .hold
-        .as_ref()
-        .filter(|hold| hold.state == HoldState::Held);
     let withheld = folded.withheld.clone().unwrap_or_default();
-    let (first_us, last_us) = losses.span_us.unwrap_or((now_us, now_us));
-    let first_us = plan
-        .since_us
-        .filter(|_| losses.span_us.is_none())
-        .unwrap_or(first_us);
+    let begun_us = plan.since_us.unwrap_or(now_us);
+    let (first_us, last_us) = losses.span_us.unwrap_or((begun_us, begun_us));
     let until_us = plan.offered.deltas_us.max(plan.offered.snapshot_us);
+    let removed = if withheld.removals { losses.removed } else { 0 };
     let nulled = if withheld.columns.is_empty() {
         0
     } else {
         losses.most_nulled()
     };
-    let removed = if withheld.removals { losses.removed } else { 0 };
-    let cause = if removed > 0 {
-        HoldCause::MassDelete
-    } else if nulled > 0 {
-        HoldCause::ColumnsNulled
-    } else {
-        HoldCause::Unconfirmed
-    };
+    let stands = stands(plan);
     let hold = Hold {
         integration: integration.clone(),
         endpoint: endpoint.clone(),
@@ -127,12 +114,11 @@ fn new_hold(
         unconfirmed: losses.unconfirmed,
         table_rows: folded.rows_before,
         columns: withheld.columns,
-        cause,
+        cause: cause(removed, nulled),
         detail: String::new(),
         decided_at_us: None,
         updated_at_us: now_us,
     };
-    let detail = detail(&hold);
     match stands {
         // What was found out about it stays.
         Some(stands) if matches!(stands.cause, HoldCause::ScopeOff | HoldCause::DataExpired) => {
@@ -142,7 +128,18 @@ fn new_hold(
                 ..hold
             }
         }
-        _ => Hold { detail, ..hold },
+        _ => Hold {
+            detail: detail(&hold),
+            ..hold
+        },
+    }
+}
+
+fn cause(removed: u64, nulled: u64) -> HoldCause {
+    match (removed, nulled) {
+        (0, 0) => HoldCause::Unconfirmed,
+        (0, _) => HoldCause::ColumnsNulled,
+        _ => HoldCause::MassDelete,
     }
 }
 

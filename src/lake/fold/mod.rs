@@ -66,7 +66,7 @@ impl Lake {
                 return Ok(report);
             }
             let tables = view.open_tables(self, endpoint, settings).await?;
-            let group = view.first_group(&tables, due).await?;
+            let group = view.first_group(due).await?;
             done.extend(group.iter().map(|planned| planned.plan.key.clone()));
             let live = view.live_deltas(&tables).await?;
             tables

@@ -53,7 +53,7 @@ impl Wanted {
     }
 
     /// The earliest that is wanted.
-    fn from_us(self) -> i64 {
+    fn earliest_us(self) -> i64 {
         let after = self.after_us.saturating_add(1);
         self.since_us.map_or(after, |since| since.min(after))
     }
@@ -214,7 +214,7 @@ impl<'a> Range<'a> {
     fn of(wanted: &'a BTreeMap<String, Wanted>) -> Option<Self> {
         let (least, _) = wanted.first_key_value()?;
         let (most, _) = wanted.last_key_value()?;
-        let from_us = wanted.values().map(|wanted| wanted.from_us()).min()?;
+        let from_us = wanted.values().map(|wanted| wanted.earliest_us()).min()?;
         Some(Self {
             least,
             most,

@@ -200,12 +200,12 @@ impl TableFold<'_> {
         let mut sources: Vec<Vec<FileRef>> = files.iter().map(|file| vec![file.clone()]).collect();
         while sources.len() > FAN_IN {
             let task = self.task(&[])?;
-            let (shelf, used) = (Arc::clone(self.shelf()), std::mem::take(&mut self.merged));
+            let (place, used) = (Arc::clone(self.shelf()), std::mem::take(&mut self.merged));
             let mut merged = Vec::new();
             for part in sources.chunks(FAN_IN) {
                 let mut cursors = Vec::new();
                 for files in part {
-                    let rows = self.sequence(&shelf, files.clone());
+                    let rows = self.sequence(&place, files.clone());
                     cursors.extend(Cursor::new(Origin::Snapshot, rows)?);
                 }
                 let output = self.output(part.iter().flatten().map(|file| file.rows).sum());
@@ -300,10 +300,10 @@ impl TableFold<'_> {
         current.max(snapshot) + segment.rows.len() as u64
     }
 
-    fn sequence(&self, shelf: &Arc<DataFiles>, files: Vec<FileRef>) -> Rows {
+    fn sequence(&self, place: &Arc<DataFiles>, files: Vec<FileRef>) -> Rows {
         let schema = &self.shelves.columns.schema;
         let key = self.order.key.as_str();
-        Box::new(Sequence::new(self.porter, shelf, files, schema, key))
+        Box::new(Sequence::new(self.porter, place, files, schema, key))
     }
 
     fn output(&self, expected_rows: u64) -> Output {

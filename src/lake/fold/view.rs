@@ -143,11 +143,7 @@ impl View {
     }
 
     /// Takes as many tables as are folded together, with their files.
-    pub(super) async fn first_group(
-        &self,
-        tables: &FoldTables,
-        due: Vec<Plan>,
-    ) -> Result<Vec<Planned>, LakeError> {
+    pub(super) async fn first_group(&self, due: Vec<Plan>) -> Result<Vec<Planned>, LakeError> {
         let snapshots = files_by_key(self.snapshots.as_ref()).await?;
         let current = files_by_key(self.current.as_ref()).await?;
         let (mut group, mut rows) = (Vec::new(), 0);
@@ -158,7 +154,7 @@ impl View {
             let of = |files: &BTreeMap<String, Vec<Arc<LiveFile>>>| {
                 files.get(plan.key.as_str()).cloned().unwrap_or_default()
             };
-            let planned = tables.planned(plan.clone(), of(&snapshots), of(&current));
+            let planned = FoldTables::planned(plan.clone(), &of(&snapshots), of(&current));
             rows += planned.rows();
             group.push(planned);
         }

@@ -81,8 +81,8 @@ mod tests {
     use super::*;
     use crate::lake::footer::Page;
 
-    fn bounds(least: &str, most: &str) -> Option<(Vec<u8>, Vec<u8>)> {
-        Some((least.into(), most.into()))
+    fn bounds(least: &str, most: &str) -> (Vec<u8>, Vec<u8>) {
+        (least.into(), most.into())
     }
 
     fn page(first_row: u64, bytes: u64) -> Page {
@@ -97,13 +97,13 @@ mod tests {
     fn group() -> Group {
         let mut ids = [page(0, 10), page(2, 20), page(4, 30)];
         for (page, (least, most)) in ids.iter_mut().zip([("a", "b"), ("c", "d"), ("e", "f")]) {
-            page.bounds = bounds(least, most);
+            page.bounds = Some(bounds(least, most));
         }
         let id = Column {
             bytes: 60,
             index_bytes: 5,
             pages: ids.to_vec(),
-            bounds: bounds("a", "f"),
+            bounds: Some(bounds("a", "f")),
             ..Column::default()
         };
         let other = Column {

@@ -136,6 +136,7 @@ impl TableUpkeep {
 }
 
 /// What is older than these may go, in milliseconds since the epoch.
+#[expect(clippy::struct_field_names, reason = "units are in names")]
 struct Limits {
     log_ms: i64,
     files_ms: i64,

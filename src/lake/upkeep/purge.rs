@@ -237,12 +237,15 @@ impl Purging {
     }
 }
 
+/// A table, where there is one, and what its log has to say besides.
+type Opened = (Option<Arc<Committer>>, Vec<(String, i64)>);
+
 impl PurgeReport {
     /// Purges one table. That it fails is told, and the others are purged all the same.
     async fn purge(
         &mut self,
         name: &DeltaTable,
-        opened: Result<(Option<Arc<Committer>>, Vec<(String, i64)>), LakeError>,
+        opened: Result<Opened, LakeError>,
         purging: &Purging,
     ) {
         let done = match opened {

@@ -88,13 +88,13 @@ pub(super) async fn leaving(
         return Ok(leaving);
     };
     let (snapshots, current) = (snapshots.refreshed().await?, current.refreshed().await?);
-    let before_us = before_ms.saturating_mul(1000);
+    let limit_us = before_ms.saturating_mul(1000);
     for (app, _) in current.txns() {
         let Some(key) = key_of(app).filter(|key| !held.contains(key)) else {
             continue;
         };
         let facts = Facts::read(&key, &snapshots, &current);
-        if let Some(until_us) = facts.and_then(|facts| facts.until_us(before_us)) {
+        if let Some(until_us) = facts.and_then(|facts| facts.until_us(limit_us)) {
             leaving.add(&key, until_us);
         }
     }

@@ -141,8 +141,8 @@ async fn nothing_that_was_purged_looks_covered_and_a_new_fetch_begins_anew() {
     assert_eq!(bases_of(&lake, &tags(), "a").await, Bases::default());
     assert_eq!(bases_of(&lake, &tags(), "b").await, others);
     // A service that has not heard of it says what it knew.
-    let late = registration("a", "deleted", Some(1));
-    lake.register(&[late]).await.expect("registered");
+    let deleted_late = registration("a", "deleted", Some(1));
+    lake.register(&[deleted_late]).await.expect("registered");
     assert_eq!(state_of(&lake, &integration("a")).await, "purged");
 
     let named = registration("a", "active", Some(2));
