@@ -1,6 +1,7 @@
 //! `current` is what snapshots and deltas say together, whatever comes in whichever order.
 
 mod crash;
+mod drift;
 mod guard;
 mod model;
 
@@ -16,7 +17,6 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::support::*;
 use crate::decode::hash_of_id;
 use crate::fetch::Fetch;
-use crate::fold::drift::{DriftCause, DriftKind};
 use crate::lake::store::LakeStore;
 use crate::lake::{FoldReport, FoldSettings, FoldedTable, Lake, Part};
 
@@ -311,77 +311,4 @@ async fn a_snapshot_of_many_files_is_merged_in_stages() {
     let done = fold_one(&lake).await;
     assert_eq!(done.rows, 300);
     assert_eq!(current(&store, "a").await.len(), 300);
-}
-
-#[tokio::test]
-async fn a_full_fetch_names_what_no_delta_had_brought_and_nothing_else() {
-    let store = LakeStore::memory();
-    let lake = lake(&store, &settings()).await;
-    let hour = 60 * MINUTE_US;
-    let first = ["1", "2", "3", "4"].map(|id| seen(id, 10 * hour, "old name"));
-    bring(&lake, &snapshot("a"), &first, 10 * hour).await;
-    fold(&lake).await;
-    let announced = Seen {
-        changed_at: Some(11 * hour),
-        ..seen("2", 11 * hour + 1, "announced")
-    };
-    bring(
-        &lake,
-        &delta("a"),
-        std::slice::from_ref(&announced),
-        11 * hour + 1,
-    )
-    .await;
-    let changed = |id, name| Seen {
-        changed_at: Some(15 * hour),
-        ..seen(id, 20 * hour, name)
-    };
-    let just_now = Seen {
-        changed_at: Some(20 * hour - MINUTE_US),
-        ..seen("5", 20 * hour, "just now")
-    };
-    let rows = [
-        Seen {
-            at: 20 * hour,
-            changed_at: first[0].changed_at,
-            ..first[0].clone()
-        },
-        Seen {
-            at: 20 * hour,
-            ..announced
-        },
-        changed("3", "missed"),
-        changed("6", "missed, new"),
-        just_now,
-    ];
-    bring(&lake, &snapshot("a"), &rows, 20 * hour).await;
-    let done = fold_one(&lake).await;
-    let missed = DriftCause::NoNotification;
-    assert_eq!(
-        done.drift,
-        [
-            (DriftKind::Insert, missed, 1),
-            (DriftKind::Update, missed, 1)
-        ]
-    );
-    let filter = crate::lake::DriftFilter {
-        limit: 10,
-        ..crate::lake::DriftFilter::default()
-    };
-    let found = lake.drift(&filter).await.expect("read");
-    let mut found: Vec<_> = found
-        .iter()
-        .map(|row| (row.id.as_str(), row.columns.clone(), row.wrong_secs))
-        .collect();
-    found.sort();
-    let five_hours = Some(5 * 3_600);
-    assert_eq!(
-        found,
-        [
-            ("3", vec!["name".to_owned()], five_hours),
-            ("6", vec![], five_hours)
-        ]
-    );
-    let complete = lake.completeness().await.expect("read");
-    assert_eq!(complete.len(), 1);
 }

@@ -1,0 +1,101 @@
+//! What a full fetch found that no delta had brought.
+
+use super::*;
+use crate::fold::drift::{DriftCause, DriftKind};
+use crate::lake::{Circumstances, DriftFilter};
+
+const HOUR: i64 = 60 * MINUTE_US;
+
+/// Four rows at 10 o'clock; at 20 a full fetch finds one as it was, one as a delta had brought it at 11, two that changed
+/// at 15 and one that changed a minute before. One row is not there any more.
+async fn compared(store: &LakeStore) -> (Lake, FoldedTable) {
+    let lake = lake(store, &settings()).await;
+    let first = ["1", "2", "3", "4"].map(|id| seen(id, 10 * HOUR, "old name"));
+    bring(&lake, &snapshot("a"), &first, 10 * HOUR).await;
+    fold(&lake).await;
+    let changed = |id, changed_at, at, name| Seen {
+        changed_at: Some(changed_at),
+        ..seen(id, at, name)
+    };
+    let brought = [changed("2", 11 * HOUR, 11 * HOUR + 1, "announced")];
+    bring(&lake, &delta("a"), &brought, 11 * HOUR + 1).await;
+    let rows = [
+        changed("1", 10 * HOUR - 10 * MINUTE_US, 20 * HOUR, "old name"),
+        changed("2", 11 * HOUR, 20 * HOUR, "announced"),
+        changed("3", 15 * HOUR, 20 * HOUR, "missed"),
+        changed("5", 20 * HOUR - MINUTE_US, 20 * HOUR, "just now"),
+        changed("6", 15 * HOUR, 20 * HOUR, "missed, new"),
+    ];
+    bring(&lake, &snapshot("a"), &rows, 20 * HOUR).await;
+    let done = fold_one(&lake).await;
+    (lake, done)
+}
+
+async fn found(lake: &Lake) -> Vec<(String, Vec<String>, Option<i64>)> {
+    let filter = DriftFilter {
+        limit: 10,
+        ..DriftFilter::default()
+    };
+    let found = lake.drift(&filter).await.expect("read").into_iter();
+    let mut found: Vec<_> = found
+        .map(|row| (row.id, row.columns, row.wrong_secs))
+        .collect();
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn a_full_fetch_names_what_no_delta_had_brought_and_nothing_else() {
+    let store = LakeStore::memory();
+    let (lake, done) = compared(&store).await;
+    let missed = DriftCause::NoNotification;
+    let expected = [
+        (DriftKind::Insert, missed, 1),
+        (DriftKind::Update, missed, 1),
+    ];
+    assert_eq!(done.drift, expected);
+    let five_hours = Some(5 * 3_600);
+    let expected = [
+        ("3".to_owned(), vec!["name".to_owned()], five_hours),
+        ("6".to_owned(), vec![], five_hours),
+    ];
+    assert_eq!(found(&lake).await, expected);
+    let complete = lake.completeness().await.expect("read");
+    let rows: Vec<_> = complete
+        .values()
+        .map(|one| (one.rows, one.drifted))
+        .collect();
+    assert_eq!(rows, [(6, 2)]);
+}
+
+#[tokio::test]
+async fn what_was_announced_and_not_fetched_yet_is_no_drift() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    bring(
+        &lake,
+        &snapshot("a"),
+        &[seen("1", 10 * HOUR, "old")],
+        10 * HOUR,
+    )
+    .await;
+    fold(&lake).await;
+    let full = snapshot("a");
+    let mut staging = lake.begin(&full, &tags()).await.expect("begins");
+    let changed = Seen {
+        changed_at: Some(15 * HOUR),
+        ..seen("1", 20 * HOUR, "new")
+    };
+    let rows = rows_batch(&full, &[changed]);
+    staging.push(rows).await.expect("pushed");
+    let mut sealed = staging
+        .seal(end(20 * HOUR / 1_000, 20 * HOUR))
+        .await
+        .expect("sealed");
+    sealed.note(Circumstances {
+        prior: None,
+        announced_ms: Some(15 * HOUR / 1_000),
+    });
+    sealed.commit().await.expect("committed");
+    assert!(fold_one(&lake).await.drift.is_empty());
+}
