@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::failure::{FAILED, Failure};
 use super::folding::{Folded, fold};
+use super::hold_cause::explained;
 use super::progress::Progress;
 use super::report::Report;
 use super::session::Session;
@@ -39,7 +40,7 @@ pub(super) async fn backfill(
     let outcomes = backfill.run(targets).await;
     progress.finish();
     let elapsed = started.elapsed();
-    let folded = if folds {
+    let mut folded = if folds {
         // Boxed: it would make the future of every verb larger.
         Box::pin(fold(
             &lake,
@@ -51,6 +52,9 @@ pub(super) async fn backfill(
     } else {
         Folded::default()
     };
+    for hold in folded.holds_mut() {
+        *hold = explained(&*api, &lake, hold).await?;
+    }
     let traffic = api.traffic();
     Ok(Report {
         outcomes,

@@ -64,6 +64,14 @@ impl Folded {
         })
     }
 
+    /// Returns the same, to be told more exactly.
+    pub(super) fn holds_mut(&mut self) -> impl Iterator<Item = &mut Hold> {
+        let reports = self.endpoints.iter_mut().map(|(_, report)| report);
+        let tables = reports.flat_map(|report| &mut report.tables);
+        let holds = tables.filter_map(|table| table.hold.as_mut());
+        holds.filter(|hold| hold.state == HoldState::Held)
+    }
+
     /// Says in one line what was folded; `None` when nothing was.
     pub(super) fn total(&self) -> Option<String> {
         let sum = |of: fn(&FoldedTable) -> u64| self.tables().map(|(_, table)| of(table)).sum();

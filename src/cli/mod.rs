@@ -16,6 +16,7 @@ mod files;
 mod fold;
 mod folding;
 mod held;
+mod hold_cause;
 mod lake_verbs;
 mod lint;
 mod logs;

@@ -9,15 +9,13 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+use super::super::hold_cause::explained;
 use super::super::session::Session;
-use crate::api::KomboApi;
 use crate::catalog::{Catalog, Endpoint};
-use crate::fold::guard::{HoldCause, HoldState};
+use crate::fold::guard::HoldState;
 use crate::fold::trigger::{Trigger, Waiting};
 use crate::ids::{EndpointName, IntegrationKey};
-use crate::lake::{
-    Completeness, FoldReport, FoldSettings, FoldedTable, Hold, Lake, LakeError, Unfolded,
-};
+use crate::lake::{Completeness, FoldReport, FoldSettings, FoldedTable, Lake, Unfolded};
 use crate::metrics::{FoldResult, Metrics};
 use crate::source::SharedClient;
 
@@ -207,7 +205,7 @@ impl Folds {
             info!(integration.id = %id, endpoint = %hold.endpoint, state, "nothing is held of {} of {id} any more: {state}", hold.endpoint);
             return;
         }
-        let hold = match self.explained(endpoint, hold).await {
+        let hold = match explained(&*self.client.get(), &self.lake, hold).await {
             Ok(hold) => hold,
             Err(error) => {
                 let error: &dyn std::error::Error = &error;
@@ -218,38 +216,6 @@ impl Folds {
         let (cause, detail) = (hold.cause.as_str(), &hold.detail);
         let name = endpoint.name().table_name();
         warn!(integration.id = %id, endpoint = %hold.endpoint, rows = hold.held_rows, cause, "{name} of {id} is held: {detail}; `kombo-source accept --table {name} --integration {id}` lets it pass");
-    }
-
-    /// Asks Kombo for the integration: a scope that was switched off, or data that expired, explains what is held.
-    async fn explained(&self, endpoint: &Endpoint, hold: &Hold) -> Result<Hold, LakeError> {
-        let Ok(info) = self.client.get().integration(&hold.integration).await else {
-            return Ok(hold.clone());
-        };
-        let name = endpoint.name().table_name();
-        let is_off = |model: &crate::api::ReadModel| model.id == name && !model.is_available;
-        let (cause, why) = if info.read_models.iter().any(is_off) {
-            let why = "Kombo says that the model is switched off or not available any more";
-            (HoldCause::ScopeOff, why)
-        } else if info.data_expired_at.is_some() {
-            let why =
-                "Kombo says that scopes or filters were changed, and that it is fetching anew";
-            (HoldCause::DataExpired, why)
-        } else {
-            return Ok(hold.clone());
-        };
-        if hold.cause == cause {
-            return Ok(hold.clone());
-        }
-        let explained = Hold {
-            cause,
-            detail: format!("{}; {why}", hold.detail),
-            ..hold.clone()
-        };
-        let put = self
-            .lake
-            .put_holds(std::slice::from_ref(&explained))
-            .await?;
-        Ok(put.into_iter().next().unwrap_or(explained))
     }
 }
 
