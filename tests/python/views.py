@@ -193,4 +193,16 @@ class Story:
 
 def _append(table: deltalake.DeltaTable, rows: list[Row]) -> None:
     schema = table.to_pyarrow_dataset().schema
-    deltalake.write_deltalake(table, pyarrow.Table.from_pylist(rows, schema), mode="append")
+    filled = [
+        {one.name: _any(one.type) for one in schema if not one.nullable} | row for row in rows
+    ]
+    deltalake.write_deltalake(table, pyarrow.Table.from_pylist(filled, schema), mode="append")
+
+
+def _any(of: pyarrow.DataType) -> Any:
+    """Returns a value for a column that must have one and that no view asks for."""
+    if pyarrow.types.is_timestamp(of):
+        return dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    if pyarrow.types.is_integer(of):
+        return 0
+    return [] if pyarrow.types.is_list(of) or pyarrow.types.is_large_list(of) else ""
