@@ -20,11 +20,12 @@ pub struct SqlArgs {
     /// For which engine: SQL, or Python for Polars
     #[arg(short, long, value_enum)]
     pub engine: SqlEngine,
-    /// Which table, such as hris_employees; several times or with commas for several
+    /// Of which tables.
     #[arg(
         short,
         long = "table",
         value_name = "TABLE",
+        help = "Which table, such as hris_employees; several times or with commas for several",
         value_delimiter = ',',
         default_value = "ats_applications"
     )]
@@ -46,8 +47,8 @@ pub struct SqlArgs {
 /// What reads the lake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SqlEngine {
-    /// DuckDB with its delta extension
-    #[value(name = "duckdb")]
+    /// With its delta extension.
+    #[value(name = "duckdb", help = "DuckDB with its delta extension")]
     DuckDb,
     /// Spark with Delta Lake; Databricks and Sail take the same
     #[value(alias = "databricks", alias = "sail")]
@@ -58,14 +59,14 @@ pub enum SqlEngine {
     Athena,
     /// Snowflake, which takes Delta tables as Iceberg tables
     Snowflake,
-    /// BigQuery with BigLake external tables
-    #[value(name = "bigquery")]
+    /// With external tables.
+    #[value(name = "bigquery", help = "BigQuery with BigLake external tables")]
     BigQuery,
-    /// ClickHouse, and chdb
-    #[value(name = "clickhouse")]
+    /// And chdb.
+    #[value(name = "clickhouse", help = "ClickHouse, and chdb")]
     ClickHouse,
-    /// DataFusion with delta-rs
-    #[value(name = "datafusion")]
+    /// With delta-rs.
+    #[value(name = "datafusion", help = "DataFusion with delta-rs")]
     DataFusion,
     /// Polars, in Python
     Polars,

@@ -62,6 +62,7 @@ fn every_verb_is_there_and_says_what_it_does() {
             "run",
             "explain",
             "files",
+            "sql",
             "status",
             "fold",
             "drift",
