@@ -130,6 +130,7 @@ def _story(lake: Path, table: Endpoint, twin: Twin) -> dt.datetime:
     story.absent(mine[2])
     story.upsert(mine[3], id="a-new-one")
     story.delete(mine[4])
+    story.upsert(mine[9], remote_id="changed at that very instant")
     in_the_midst = story.clock
     story.upsert(mine[4], remote_id="back again")
     story.upsert(mine[0], remote_id="changed again")
@@ -151,6 +152,8 @@ def _story(lake: Path, table: Endpoint, twin: Twin) -> dt.datetime:
     story.drift(mine[7], in_the_midst - 2 * SECOND)
     story.drift(mine[8], in_the_midst + 2 * SECOND)
     story.drift(others[8], in_the_midst + 2 * SECOND)
+    # Kombo's ids repeat between tables.
+    story.drift(mine[10], in_the_midst + 2 * SECOND, of="ats/offers")
     return in_the_midst
 
 

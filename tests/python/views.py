@@ -170,13 +170,13 @@ class Story:
         }
         _append(deltalake.DeltaTable(self.lake / "kombo_holds"), [row])
 
-    def drift(self, row: Row, seen_at: dt.datetime) -> None:
-        """Has a full fetch find a row changed."""
+    def drift(self, row: Row, seen_at: dt.datetime, of: str | None = None) -> None:
+        """Has a full fetch find a row changed, of another table with the same id if one is named."""
         found = {
             "commit_date": seen_at.date(),
             "integration_key": row["integration_key"],
             "_integration_id": row["_integration_id"],
-            "endpoint": self.endpoint.path,
+            "endpoint": of or self.endpoint.path,
             "id": row["id"],
             "kind": "update",
             "cause": "seen_late",
