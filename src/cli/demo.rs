@@ -145,7 +145,12 @@ fn no_twin(error: &io::Error) -> Failure {
 /// Returns the lines that query what landed, ready to paste.
 fn what_next(lake: &Path) -> String {
     let lake = absolute(lake).display().to_string();
-    let mut text = String::from("\nRead it, the latest version of each row:\n");
+    let mut text = format!(
+        "\nMore to ask of it, in nine engines (live, as of a time, what changed, who left):
+  kombo-source sql --engine duckdb --lake-url {lake}
+
+Read it:\n"
+    );
     for (engine, lines) in snippets(
         &lake,
         "ats_applications",

@@ -75,10 +75,10 @@ impl Views {
         view: Option<SqlView>,
     ) -> String {
         let sections = Section::all(self.engine.template(), self.engine.comment());
-        let section_of = |name: &str| sections.iter().find(|section| section.name == name);
+        let section = |name: &str| sections.iter().find(|one| one.name == name);
         let mut parts = Vec::new();
         parts.extend(self.remark());
-        parts.extend(section_of("setup").map(|section| fill(section.text, &self.of_lake())));
+        parts.extend(section("setup").map(|one| fill(one.text, &self.of_lake())));
         for endpoint in endpoints {
             let values = self.of_table(endpoint);
             let asked = SqlView::ALL
@@ -86,11 +86,8 @@ impl Views {
                 .filter(|one| view.is_none_or(|view| view == *one))
                 .map(SqlView::as_str);
             let names = ["tables"].into_iter().chain(asked);
-            parts.extend(
-                names
-                    .filter_map(section_of)
-                    .map(|section| fill(section.text, &values)),
-            );
+            let asked = names.filter_map(section);
+            parts.extend(asked.map(|one| fill(one.text, &values)));
         }
         parts.join("\n")
     }

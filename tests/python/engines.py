@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import datafusion
@@ -153,10 +154,21 @@ def _spark_files(location: str) -> Any:
 
     table = deltalake.DeltaTable(location)
     schema = StructType.fromJson(json.loads(table.schema().to_json()))
-    files = table.file_uris()
+    files = _live_files(table, Path(location))
     if not files:
         return _spark().createDataFrame([], schema)
     return _spark().read.schema(schema).option("basePath", location).parquet(*files)
+
+
+def _live_files(table: deltalake.DeltaTable, location: Path) -> list[str]:
+    """Returns what `kombo-source files` lists, as a person without Delta would; it lists no table of the lake's own."""
+    if location.name not in ("current", "deltas", "snapshots"):
+        return table.file_uris()
+    lake, name = location.parents[1], location.parent.name
+    where = ["--lake-url", str(lake), "--table", name, "--part", location.name]
+    done = run([BINARY, "files", *where])
+    assert done.code == 0, done.text[-2000:]
+    return done.stdout.splitlines()
 
 
 @cache

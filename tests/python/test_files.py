@@ -21,8 +21,11 @@ def test_files_are_those_another_reader_of_the_log_finds() -> None:
             listed = _listed(lake, one)
             assert listed, f"no file of {one.path}"
             assert sorted(listed) == sorted(_by_deltalake(lake, one)), one.path
-            on_disk = list((lake / one.table).rglob("*.parquet"))
+            parts = (lake / one.table / part for part in ("snapshots", "deltas"))
+            on_disk = [file for part in parts for file in part.rglob("*.parquet")]
             assert len(on_disk) == 2 * len(listed), f"nothing of {one.path} was replaced"
+            current = _listed(lake, one, "--part", "current")
+            assert sorted(current) == sorted(_files_of(f"{lake}/{one.table}/current")), one.path
 
         applications = endpoint("ats/applications")
         files = _listed(lake, applications)
@@ -55,7 +58,9 @@ def _files(lake: Path, one: Endpoint, *arguments: str) -> str:
 
 
 def _by_deltalake(lake: Path, one: Endpoint) -> list[str]:
-    uris = []
-    for table in (lakes.snapshots(lake, one), lakes.deltas(lake, one)):
-        uris += deltalake.DeltaTable(table).file_uris()
+    return _files_of(lakes.snapshots(lake, one)) + _files_of(lakes.deltas(lake, one))
+
+
+def _files_of(table: str) -> list[str]:
+    uris = deltalake.DeltaTable(table).file_uris()
     return [unquote(urlsplit(uri).path) for uri in uris]

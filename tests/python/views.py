@@ -170,13 +170,13 @@ class Story:
         }
         _append(deltalake.DeltaTable(self.lake / "kombo_holds"), [row])
 
-    def drift(self, row: Row, seen_at: dt.datetime) -> None:
-        """Has a full fetch find a row changed."""
+    def drift(self, row: Row, seen_at: dt.datetime, of: str | None = None) -> None:
+        """Has a full fetch find a row changed, of another table with the same id if one is named."""
         found = {
             "commit_date": seen_at.date(),
             "integration_key": row["integration_key"],
             "_integration_id": row["_integration_id"],
-            "endpoint": self.endpoint.path,
+            "endpoint": of or self.endpoint.path,
             "id": row["id"],
             "kind": "update",
             "cause": "seen_late",
@@ -193,4 +193,16 @@ class Story:
 
 def _append(table: deltalake.DeltaTable, rows: list[Row]) -> None:
     schema = table.to_pyarrow_dataset().schema
-    deltalake.write_deltalake(table, pyarrow.Table.from_pylist(rows, schema), mode="append")
+    filled = [
+        {one.name: _any(one.type) for one in schema if not one.nullable} | row for row in rows
+    ]
+    deltalake.write_deltalake(table, pyarrow.Table.from_pylist(filled, schema), mode="append")
+
+
+def _any(of: pyarrow.DataType) -> Any:
+    """Returns a value for a column that must have one and that no view asks for."""
+    if pyarrow.types.is_timestamp(of):
+        return dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    if pyarrow.types.is_integer(of):
+        return 0
+    return [] if pyarrow.types.is_list(of) or pyarrow.types.is_large_list(of) else ""

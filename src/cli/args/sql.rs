@@ -20,12 +20,12 @@ pub struct SqlArgs {
     /// For which engine: SQL, or Python for Polars
     #[arg(short, long, value_enum)]
     pub engine: SqlEngine,
-    /// The tables.
+    /// Of which tables.
     #[arg(
-        help = "Which table, such as hris_employees; several times or with commas for several",
         short,
         long = "table",
         value_name = "TABLE",
+        help = "Which table, such as hris_employees; several times or with commas for several",
         value_delimiter = ',',
         default_value = "ats_applications"
     )]
@@ -47,8 +47,8 @@ pub struct SqlArgs {
 /// What reads the lake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SqlEngine {
-    /// DuckDB with its delta extension
-    #[value(name = "duckdb")]
+    /// With its delta extension.
+    #[value(name = "duckdb", help = "DuckDB with its delta extension")]
     DuckDb,
     /// Spark with Delta Lake; Databricks and Sail take the same
     #[value(alias = "databricks", alias = "sail")]
@@ -59,13 +59,13 @@ pub enum SqlEngine {
     Athena,
     /// Snowflake, which takes Delta tables as Iceberg tables
     Snowflake,
-    /// Google's warehouse.
+    /// With external tables.
     #[value(name = "bigquery", help = "BigQuery with BigLake external tables")]
     BigQuery,
-    /// ClickHouse, and chdb
-    #[value(name = "clickhouse")]
+    /// And chdb.
+    #[value(name = "clickhouse", help = "ClickHouse, and chdb")]
     ClickHouse,
-    /// Apache's engine.
+    /// With delta-rs.
     #[value(name = "datafusion", help = "DataFusion with delta-rs")]
     DataFusion,
     /// Polars, in Python

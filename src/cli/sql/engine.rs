@@ -36,7 +36,7 @@ impl SqlEngine {
     }
 
     /// Returns a place as it stands between the quotes that the engine's file has around it.
-    pub(super) fn escaped(self, text: &str) -> String {
+    pub(in crate::cli) fn escaped(self, text: &str) -> String {
         match self {
             Self::Spark => text.replace('`', "``"),
             Self::Polars => text.replace('\\', "\\\\").replace('"', "\\\""),
