@@ -6,6 +6,7 @@ mod drift;
 mod explain;
 mod fold;
 mod lake;
+mod lake_verb;
 mod run;
 mod settings;
 mod sql;
@@ -25,6 +26,7 @@ pub use drift::{AcceptArgs, DriftArgs};
 pub use explain::ExplainArgs;
 pub use fold::FoldArgs;
 pub use lake::{FilesArgs, FilesPart, LakeArgs, LintArgs, PurgeArgs, StatusArgs, UpkeepArgs};
+pub use lake_verb::LakeVerb;
 pub use run::RunArgs;
 pub use settings::SettingsArgs;
 pub use sql::{SqlArgs, SqlEngine, SqlView};
@@ -153,24 +155,9 @@ Examples:
     Run(RunArgs),
     /// Say which requests a webhook causes, which it saves, and why: offline
     Explain(ExplainArgs),
-    /// List the live Parquet files of a table, for tools that do not know Delta
-    Files(FilesArgs),
-    /// Print SQL that reads the lake: what is now, what was, what changed, who left, for nine engines
-    Sql(SqlArgs),
-    /// Say how fresh each table is, and which are late
-    Status(StatusArgs),
-    /// Fold snapshots and deltas into current: one row per record
-    Fold(FoldArgs),
-    /// List rows that full fetches found other than the lake had them, and why
-    Drift(DriftArgs),
-    /// List what is held back because much would vanish at once, or let it through
-    Accept(AcceptArgs),
-    /// Let old changes go, merge small files, delete what nothing names any more, cut the logs short
-    Upkeep(UpkeepArgs),
-    /// Say how well the lake can be read: files, their descriptions, bytes that typical queries read
-    Lint(LintArgs),
-    /// Take the rows of deleted integrations out of the lake
-    Purge(PurgeArgs),
+    /// Verbs that need only a lake.
+    #[command(flatten)]
+    Lake(LakeVerb),
     /// Print a Grafana dashboard of what the service measures
     #[command(after_help = "\
 Example:

@@ -16,6 +16,7 @@ mod files;
 mod fold;
 mod folding;
 mod held;
+mod lake_verbs;
 mod lint;
 mod logs;
 mod named;
@@ -38,10 +39,9 @@ use std::process::ExitCode;
 use crate::backfill::BackfillSettings;
 use crate::catalog::Catalog;
 use crate::config::{Config, Overrides, generate};
-use crate::lake::Part;
 use crate::metrics::dashboard;
 
-use args::{Args, BackfillArgs, DemoArgs, FilesArgs, FilesPart, GlobalArgs, Verb};
+use args::{Args, BackfillArgs, DemoArgs, GlobalArgs, Verb};
 use failure::{FAILED, Failure};
 use logs::RateLimit;
 use progress::{Progress, wait_view};
@@ -114,44 +114,7 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
             print!("{}", explain::run(&args, &session, &catalog)?);
             true
         }
-        Verb::Files(args) => {
-            files_verb(&args, &global, &catalog).await?;
-            true
-        }
-        Verb::Sql(args) => {
-            let session = session(&global, args.lake.overrides(), &catalog)?;
-            print!("{}", sql::run(&args, &session, &catalog)?);
-            true
-        }
-        Verb::Status(args) => {
-            let session = session(&global, args.lake.overrides(), &catalog)?;
-            status::run(&args, &session).await?
-        }
-        Verb::Fold(args) => {
-            let session = session(&global, args.lake.overrides(), &catalog)?;
-            interruptible(fold::run(&args, &session, &catalog)).await?
-        }
-        Verb::Drift(args) => {
-            let session = session(&global, args.lake.overrides(), &catalog)?;
-            drift::run(&args, &session, &catalog).await?;
-            true
-        }
-        Verb::Accept(args) => {
-            let session = session(&global, args.lake.overrides(), &catalog)?;
-            accept::run(&args, &session, &catalog).await?
-        }
-        Verb::Upkeep(args) => {
-            let session = session(&global, args.lake.overrides(), &catalog)?;
-            interruptible(upkeep::run(&args, &session, &catalog)).await?
-        }
-        Verb::Lint(args) => {
-            let session = session(&global, args.lake.overrides(), &catalog)?;
-            lint::run(&args, &session, &catalog).await?
-        }
-        Verb::Purge(args) => {
-            let session = session(&global, args.lake.overrides(), &catalog)?;
-            interruptible(purge::run(&args, &session, &catalog)).await?
-        }
+        Verb::Lake(verb) => lake_verbs::run(verb, &global, &catalog).await?,
         Verb::Twin(args) => {
             twin::run(&args, &catalog, interrupted()).await?;
             true
@@ -207,21 +170,6 @@ async fn demo_verb(args: &DemoArgs, catalog: &Catalog, quiet: bool) -> Result<bo
     let (report, next) = interruptible(demo::run(args, catalog, quiet)).await?;
     println!("{}{next}", report.text());
     Ok(report.is_success())
-}
-
-async fn files_verb(
-    args: &FilesArgs,
-    global: &GlobalArgs,
-    catalog: &Catalog,
-) -> Result<(), Failure> {
-    let session = session(global, args.lake.overrides(), catalog)?;
-    let parts: &[_] = match args.part {
-        Some(FilesPart::Snapshots) => &[(Part::Snapshots, "snapshots")],
-        Some(FilesPart::Deltas) => &[(Part::Deltas, "deltas")],
-        Some(FilesPart::Current) => &[(Part::Current, "current")],
-        None => &[(Part::Snapshots, "snapshots"), (Part::Deltas, "deltas")],
-    };
-    files::run(&session, catalog, args, parts).await
 }
 
 /// Runs work until it is done or the person at the terminal has had enough. Dropping it is safe: what is not committed

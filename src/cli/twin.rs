@@ -53,7 +53,9 @@ fn settings(args: &TwinArgs) -> TwinSettings {
         webhooks,
         pace,
         control: life.control,
-        start_ms: life.now.then(|| SystemClock.wall_ms()),
+        start_ms: life
+            .start
+            .or_else(|| life.now.then(|| SystemClock.wall_ms())),
         address: args.address,
         integrations: args.integrations.get(),
         rows: args.rows,

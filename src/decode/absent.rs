@@ -6,7 +6,7 @@ use arrow::array::{
     ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
 };
 
-use super::hash::{self, ObjectHash};
+use super::hash::hash_of_id;
 use crate::catalog::{Endpoint, SystemColumn};
 use crate::fetch::Fetch;
 use crate::time::ObservedAt;
@@ -27,9 +27,7 @@ pub fn absent_rows(
         .take(rows)
         .map(|row| first.as_micros().saturating_add(row));
     let times = TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC");
-    let hashes = ids
-        .iter()
-        .map(|id| hash_of(&endpoint.key, id).cast_signed());
+    let hashes = ids.iter().map(|id| hash_of_id(id));
     let system = SystemColumn::ALL.map(|column| match column {
         SystemColumn::IntegrationKey => repeated(integration.key().as_str()),
         SystemColumn::IntegrationId => repeated(integration.as_str()),
@@ -51,13 +49,6 @@ pub fn absent_rows(
     RecordBatch::try_new(Arc::clone(&schema), columns).expect(
         "the columns were made from this schema, and all of Kombo's but the key may be null",
     )
-}
-
-/// The hash of a record that has nothing but its id.
-fn hash_of(key: &str, id: &str) -> u64 {
-    let mut object = ObjectHash::default();
-    object.member(hash::string(key.as_bytes()), hash::string(id.as_bytes()));
-    object.finish()
 }
 
 #[cfg(test)]

@@ -19,7 +19,6 @@ use std::sync::Arc;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::catalog::Endpoint;
-use crate::fold::guard::HoldState;
 use crate::ids::{EndpointName, IntegrationId, IntegrationKey};
 use crate::lake::{Completeness, Hold, Lake, LakeError, Overview, Registration, TableOverview};
 use crate::time::{Base, Tier};
@@ -64,7 +63,7 @@ pub struct TableStatus {
     pub verdict: Verdict,
     /// How much of it was right when it was last compared with a full fetch.
     pub completeness: Option<Completeness>,
-    /// What is held back of it, or accepted and not folded yet.
+    /// What is held back of it until somebody decides.
     pub hold: Option<Hold>,
 }
 
@@ -152,14 +151,8 @@ impl Status {
     /// Returns of how many tables something is held back.
     #[must_use]
     pub fn held_tables(&self) -> u64 {
-        let held = self.holds().filter(|hold| hold.state == HoldState::Held);
-        held.count() as u64
-    }
-
-    /// Returns what is held back, or accepted and not folded yet.
-    pub fn holds(&self) -> impl Iterator<Item = &Hold> {
         let tables = self.integrations.iter().flat_map(|one| &one.tables);
-        tables.filter_map(|table| table.hold.as_ref())
+        tables.filter(|table| table.hold.is_some()).count() as u64
     }
 }
 

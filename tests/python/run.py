@@ -33,6 +33,8 @@ BESIDE = (
     "test_clock",
     "test_listener",
     "test_signals",
+    "test_guard",
+    "test_thirty_days",
 )
 LANES_BESIDE = 2
 

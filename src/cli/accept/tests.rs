@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::super::args::{Args, Verb};
+use super::super::args::{Args, LakeVerb, Verb};
 use super::*;
 use crate::fold::guard::HoldCause;
 use crate::ids::Category;
@@ -77,7 +77,7 @@ fn only_what_is_named_is_meant() {
 /// Types a command and returns what it says and whether all of it was done.
 async fn typed(lake: &Lake, line: &str) -> (String, bool) {
     let args = Args::from_command_line(line.split(' ')).expect("understood");
-    let Verb::Accept(args) = args.verb else {
+    let Verb::Lake(LakeVerb::Accept(args)) = args.verb else {
         panic!("{:?}", args.verb)
     };
     let chosen = Chosen::of(&args, Catalog::embedded()).expect("understood");

@@ -62,6 +62,7 @@ fn every_verb_is_there_and_says_what_it_does() {
             "run",
             "explain",
             "files",
+            "sql",
             "status",
             "fold",
             "drift",
@@ -181,9 +182,10 @@ fn what_holds_for_every_verb_may_stand_before_or_after_it() {
 
 #[test]
 fn files_demo_and_twin_have_their_defaults() {
-    let Verb::Files(files) = parse("kombo-source files --table ats_jobs --part deltas")
-        .expect("valid")
-        .verb
+    let Verb::Lake(LakeVerb::Files(files)) =
+        parse("kombo-source files --table ats_jobs --part deltas")
+            .expect("valid")
+            .verb
     else {
         panic!("not files");
     };
@@ -254,6 +256,9 @@ fn a_twin_stands_still_and_tells_nobody_unless_asked_to() {
     assert_eq!((still.webhook_url, still.changes_per_minute), (None, None));
     assert!(!still.turnover && !still.control);
     assert_eq!((still.debounce_ms, still.lose_webhooks), (30_000, 0));
+    assert_eq!((still.now, still.start), (false, None));
+    let dated = life("kombo-source twin --start 1970-01-02T00:00:00.000Z");
+    assert_eq!(dated.start, Some(86_400_000));
     let lively = life(
         "kombo-source twin --changes-per-minute 60 --turnover --control --lose-webhooks 30 --debounce-ms 5 \
          --webhook-url http://127.0.0.1:8080/webhooks/kombo",
@@ -270,6 +275,8 @@ fn a_twin_stands_still_and_tells_nobody_unless_asked_to() {
         "kombo-source twin --turnover",
         "kombo-source twin --changes-per-minute 0",
         "kombo-source twin --lose-webhooks 101",
+        "kombo-source twin --start yesterday",
+        "kombo-source twin --now --start 2026-01-05T08:00:00.000Z",
         "kombo-source twin --webhook-url http://example.com/x",
     ] {
         let error = parse(wrong).expect_err(wrong);

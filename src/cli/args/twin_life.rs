@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::values::{positive, webhook_url};
+use super::values::{instant, positive, webhook_url};
 use crate::twin::WebhookTarget;
 
 /// What changes by itself, and where its webhooks go.
@@ -27,6 +27,9 @@ pub struct TwinLifeArgs {
     /// Let its clock show the time of this machine instead of January 2026; other days make other records
     #[arg(long)]
     pub now: bool,
+    /// Start its clock at this instant, such as 2026-01-05T08:00:00.000Z; other days make other records
+    #[arg(long, value_name = "INSTANT", value_parser = instant, conflicts_with = "now")]
+    pub start: Option<i64>,
     /// Answer below /twin, where a test can look and meddle
     #[arg(long)]
     pub control: bool,

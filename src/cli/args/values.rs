@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::api::Region;
 use crate::lake::UpkeepSettings;
-use crate::time::parse_date;
+use crate::time::{parse_date, parse_timestamp};
 use crate::twin::{TargetError, WebhookTarget};
 
 /// Reads a number with a unit: `90s`, `30m`, `12h`, `7d`, `2w`.
@@ -99,6 +99,13 @@ pub(super) fn delta_retention(text: &str) -> Result<Duration, String> {
     Ok(retention)
 }
 
+/// Reads an instant as Kombo writes them, in milliseconds since the epoch.
+pub(super) fn instant(text: &str) -> Result<i64, String> {
+    parse_timestamp(text)
+        .map(|micros| micros.div_euclid(1000))
+        .ok_or_else(|| "an instant is written as 2026-01-05T08:00:00.000Z".to_owned())
+}
+
 /// Reads a whole number of at least 1.
 pub(super) fn positive(text: &str) -> Result<NonZeroU32, String> {
     text.parse()
@@ -172,6 +179,14 @@ mod tests {
                 duration(text),
                 Err("that is longer than time can be counted".to_owned())
             );
+        }
+    }
+
+    #[test]
+    fn instants_are_written_as_kombo_writes_them() {
+        assert_eq!(instant("1970-01-02T00:00:00.250Z"), Ok(86_400_250));
+        for text in ["", "2026-01-05", "2026-01-05T08:00:00Z", "1767600000000"] {
+            instant(text).expect_err(text);
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::super::args::{Args, Verb};
+use super::super::args::{Args, LakeVerb, Verb};
 use super::*;
 use crate::lake::LakeSettings;
 use crate::time::SystemClock;
@@ -52,7 +52,7 @@ fn programs_read_instants_and_every_column() {
 fn typed(line: &str) -> DriftArgs {
     let args = Args::from_command_line(line.split(' ')).expect("understood");
     match args.verb {
-        Verb::Drift(args) => args,
+        Verb::Lake(LakeVerb::Drift(args)) => args,
         other => panic!("{other:?}"),
     }
 }

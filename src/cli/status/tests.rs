@@ -115,12 +115,6 @@ silent  tool:a: no notification for longer than usual; it is polled more often
 service 0.1.0: notes of 20 s ago, a heartbeat every 6 h
 ";
     assert_eq!(text(&compared(), false), expected);
-    let mut accepted = compared();
-    let hold = accepted.integrations[0].tables[0].hold.as_mut();
-    hold.expect("held").state = HoldState::Accepted;
-    let text = text(&accepted, false);
-    let expected = "held    ats_applications of tool:a: accepted, the next fold takes it in\n";
-    assert!(text.contains(expected), "{text}");
 }
 
 #[test]

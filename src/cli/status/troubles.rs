@@ -1,9 +1,8 @@
 //! What somebody should look at.
 
-use super::super::held::{command, name, what};
+use super::super::held::{command, what};
 use super::super::words::counted;
 use super::{held, line};
-use crate::fold::guard::HoldState;
 use crate::lake::Hold;
 use crate::status::{IntegrationStatus, Status, TableStatus};
 
@@ -82,20 +81,12 @@ fn stale_notes(text: &mut String, status: &Status, one: &IntegrationStatus, tabl
 
 /// Says what is held back and why; the rows of `current` are as they were.
 fn hold_notes(text: &mut String, status: &Status, hold: &Hold) {
-    if hold.state == HoldState::Held {
-        let what = what(hold, status.now_ms);
-        line(text, &format!("held    {what}"));
-        line(
-            text,
-            &format!("        if that is right: {}", command(hold)),
-        );
-    } else {
-        let name = name(hold);
-        line(
-            text,
-            &format!("held    {name}: accepted, the next fold takes it in"),
-        );
-    }
+    let what = what(hold, status.now_ms);
+    line(text, &format!("held    {what}"));
+    line(
+        text,
+        &format!("        if that is right: {}", command(hold)),
+    );
 }
 
 fn table_notes(text: &mut String, status: &Status, one: &IntegrationStatus, table: &TableStatus) {

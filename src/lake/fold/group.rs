@@ -112,6 +112,7 @@ impl FoldTables {
             is_held: plan.is_held(),
             agrees: plan.agrees(),
             accepted_us: plan.accepted_us(),
+            drops_unconfirmed: plan.drops_unconfirmed(),
         };
         Planned { plan, order }
     }
@@ -120,7 +121,7 @@ impl FoldTables {
     pub(super) async fn fold(
         &self,
         lake: &Lake,
-        endpoint: &Endpoint,
+        endpoint: &Arc<Endpoint>,
         group: Vec<Planned>,
         live: Arc<[Arc<LiveFile>]>,
         settings: &FoldSettings,
@@ -156,16 +157,25 @@ impl FoldTables {
         self.publish(lake, endpoint, members, report).await
     }
 
-    /// In this order: what a snapshot found, which is said once, whoever says it; what is held, before any reader could
+    /// In this order: what a snapshot found, which is said once, whoever says it; which rows go because a person said so, for
+    /// those who follow `deltas`; what is held, before any reader could
     /// see the rows it is about; the fold itself; what is held no longer.
     async fn publish(
         &self,
         lake: &Lake,
-        endpoint: &Endpoint,
+        endpoint: &Arc<Endpoint>,
         mut members: Vec<Member>,
         report: &mut FoldReport,
     ) -> Result<(), LakeError> {
         let drift = self.commit_drift(lake, endpoint, &mut members).await?;
+        for member in &members {
+            if let (Some(integration), [_, ..]) =
+                (&member.folded.integration, &member.folded.tally.dropped[..])
+            {
+                let ids = &member.folded.tally.dropped;
+                lake.commit_absent(endpoint, integration, ids).await?;
+            }
+        }
         let before: Vec<Hold> = holds(&members, |guarded| guarded.before.as_ref());
         if !before.is_empty() {
             lake.put_holds(&before).await?;

@@ -146,6 +146,10 @@ impl<'a> Merge<'a> {
                 .task
                 .since_us
                 .is_some_and(|since| row.fetched_at_us < since);
+        if is_unconfirmed && self.task.drops_unconfirmed {
+            self.tally.removed += 1;
+            return self.tally.dropped.push(self.id.clone());
+        }
         self.tally.losses.unconfirmed += u64::from(is_unconfirmed);
         if before.hash == row.hash {
             return self.write(row);

@@ -9,6 +9,7 @@
 //!
 //! Merging keeps a core busy: it runs on a thread of its own, at a [`pace`], and a [`porter`] brings it what it reads.
 
+mod absent;
 mod cursor;
 mod group;
 mod hold;

@@ -129,6 +129,13 @@ impl Plan {
         Some(hold.until_us)
     }
 
+    /// Returns whether rows go that the snapshot lacks: a person has accepted just that of this very snapshot.
+    pub(super) fn drops_unconfirmed(&self) -> bool {
+        let accepted = self.accepted_us();
+        let is_of_snapshot = self.offered.snapshot_us <= accepted;
+        self.positions.held & HELD_UNCONFIRMED != 0 && accepted.is_some() && is_of_snapshot
+    }
+
     /// Returns how far the table is folded afterwards, when so much of it is held.
     pub(super) fn then(&self, held: i64, rows: u64) -> Positions {
         let deltas_us = self.offered.deltas_us;

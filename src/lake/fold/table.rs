@@ -45,6 +45,7 @@ pub(super) struct Order {
     /// A hold that the snapshot may confirm.
     pub(super) agrees: Option<Standing>,
     pub(super) accepted_us: Option<i64>,
+    pub(super) drops_unconfirmed: bool,
 }
 
 /// The rows of `deltas` for one table.
@@ -243,6 +244,7 @@ impl TableFold<'_> {
             compared: order.compared,
             fetch_id,
             accepted_us: order.accepted_us,
+            drops_unconfirmed: order.drops_unconfirmed,
             is_held: order.is_held,
         })
     }

@@ -19,6 +19,8 @@ pub(super) struct Task {
     pub(super) fetch_id: Option<String>,
     /// Losses that were observed up to here pass: the operator accepted them. In microseconds since the epoch.
     pub(super) accepted_us: Option<i64>,
+    /// Rows that the snapshot lacks, and of which nobody could say more, go: the operator accepted that.
+    pub(super) drops_unconfirmed: bool,
     /// A hold stands while this is folded.
     pub(super) is_held: bool,
 }
@@ -49,6 +51,8 @@ pub(super) struct Tally {
     /// Rows that a snapshot was compared for.
     pub(super) compared: u64,
     pub(super) drift: Vec<DriftRow>,
+    /// Ids of rows that went because the operator said so, and that nothing in `deltas` speaks of yet.
+    pub(super) dropped: Vec<String>,
 }
 
 impl Columns {
@@ -87,6 +91,7 @@ impl Tally {
         self.held += other.held;
         self.compared += other.compared;
         self.drift.extend(other.drift);
+        self.dropped.extend(other.dropped);
     }
 }
 

@@ -224,6 +224,11 @@ async fn whatever_call_fails_a_clean_run_gives_the_same_holds() {
 
             script(&clean).await.expect("nothing fails");
             assert_eq!(stored_holds(&clean).await, expected, "{context}");
+
+            let before = objects_in(&clean).await;
+            script(&clean).await.expect("nothing fails");
+            let after = objects_in(&clean).await;
+            assert_eq!(after, before, "{context}: the second run changed something");
         }
         assert!(failed > 0, "{failure:?}: no call was disturbed");
     }

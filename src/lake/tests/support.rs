@@ -250,3 +250,9 @@ pub(super) async fn quarantined(store: &LakeStore) -> Vec<(String, String)> {
     }
     rows
 }
+
+/// Counts the objects of a store.
+pub(super) async fn objects_in(store: &LakeStore) -> usize {
+    use futures_util::StreamExt;
+    store.objects().list(None).count().await
+}

@@ -56,6 +56,11 @@ async fn whatever_call_fails_each_comparison_is_there_once() {
             script(&clean).await.expect("nothing fails");
             assert_eq!(found(&clean).await, expected, "{context}");
             assert_eq!(counts(&clean, "b").await, Some((200, 50, 2)), "{context}");
+
+            let before = objects_in(&clean).await;
+            script(&clean).await.expect("nothing fails");
+            let after = objects_in(&clean).await;
+            assert_eq!(after, before, "{context}: the second run changed something");
         }
         assert!(failed > 0, "{failure:?}: no call was disturbed");
     }

@@ -163,3 +163,26 @@ async fn a_column_that_turns_null_everywhere_is_held_and_other_columns_are_not_l
     assert!(rows.iter().all(|row| row.2.is_some()), "the names stay up");
     assert_eq!(hold(&lake).await.held_rows, 300);
 }
+
+#[tokio::test]
+async fn rows_that_a_full_fetch_lacks_go_when_somebody_accepts_it_and_deltas_say_so() {
+    let store = LakeStore::memory();
+    let lake = filled(&store).await;
+    let rows: Vec<Seen> = everybody(5_000).into_iter().take(290).collect();
+    bring(&lake, &snapshot("a"), &rows, 5_900).await;
+    assert_eq!(fold_one(&lake).await.rows, 300);
+    let held = hold(&lake).await;
+    assert_eq!((held.state, held.unconfirmed), (HoldState::Held, 10));
+    let accepted = Hold {
+        state: HoldState::Accepted,
+        ..held
+    };
+    lake.put_holds(&[accepted]).await.expect("accepted");
+    let done = fold_one(&lake).await;
+    assert_eq!((done.rows, done.removed), (290, 10));
+    assert_eq!(stored(&store, Part::Deltas).await.len(), 10);
+    // Its own rows in `deltas` change nothing more.
+    fold(&lake).await;
+    assert!(fold(&lake).await.tables.is_empty());
+    assert_eq!(current(&store, "a").await.len(), 290);
+}

@@ -1,0 +1,200 @@
+"""One table under the guard: what is shown at each moment, what is held, and whether anything was lost."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from current import Table, assert_current_equals_truth, assert_well_formed, live_view, read_current, read_holds
+from deltalog import is_table
+from fulls import delta_rows, without_tombstone
+from living import Living, living_twin
+from month import start_of
+from readers import Row
+from schemas import Endpoint, endpoint
+from service import Service, service_of
+from truth import Truth
+from verbs import fold, shown, verb
+from webhooks import data_changed
+
+SECONDS = 60
+MASS = 0.15
+
+
+@dataclass
+class Guarded:
+    """A service of one integration, its table that is looked at, and the twin behind it."""
+
+    living: Living
+    service: Service
+    folder: Path
+    table: Table
+    ever: set[str] = field(default_factory=set)
+    """Every id that `current` ever held."""
+    dumps: int = 0
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Returns the endpoint of the table."""
+        return self.table[0]
+
+    @property
+    def id(self) -> str:
+        """Returns Kombo's name of the integration."""
+        return self.table[1].id
+
+    def ids(self) -> set[str]:
+        """Returns the ids that `current` has of the table."""
+        key = self.table[1].key
+        rows = read_current(self.service.lake, self.endpoint, ["integration_key", "id", "_op"])
+        mine = [row["id"] for row in rows if row["integration_key"] == key]
+        assert len(mine) == len(set(mine)), "an id stands twice in current"
+        self.ever |= {*mine}
+        return set(mine)
+
+    def live_ids(self) -> set[str]:
+        """Returns the ids that the live view has."""
+        return {row["id"] for row in live_view(self.service.lake, self.endpoint, [])}
+
+    def hold(self) -> Row | None:
+        """Returns what `kombo_holds` has of the table."""
+        own = [
+            row
+            for row in read_holds(self.service.lake)
+            if row["endpoint"] == self.endpoint.path and row["_integration_id"] == self.id
+        ]
+        assert len(own) < 2, f"kombo_holds has {len(own)} rows of one table"
+        return own[0] if own else None
+
+    def state(self) -> str:
+        """Returns the state of the hold, an empty text without one."""
+        hold = self.hold()
+        return str(hold["state"]) if hold else ""
+
+    def truth(self) -> Truth:
+        """Writes down what Kombo says now."""
+        self.dumps += 1
+        return self.living.truth(self.folder / f"truth-{self.dumps}")
+
+    def true_ids(self) -> set[str]:
+        """Returns the ids that Kombo shows as there."""
+        return {
+            one["id"]
+            for one in self.truth().records(*self.table)
+            if one.get("remote_deleted_at") is None
+        }
+
+    def delete(self, count: int, after: int = 0) -> set[str]:
+        """Marks so many records deleted, leaving out the first ones; returns their ids."""
+        records = list(self.truth().records(*self.table))
+        there = [at for at, one in enumerate(records) if one.get("remote_deleted_at") is None]
+        for index in there[after : after + count]:
+            self.living.change("delete", self.id, self.endpoint.path, index)
+        return {records[index]["id"] for index in there[after : after + count]}
+
+    def edit(self, record: str) -> None:
+        """Gives one record new values."""
+        records = [one["id"] for one in self.truth().records(*self.table)]
+        self.living.change("edit", self.id, self.endpoint.path, records.index(record))
+
+    def tell(self) -> None:
+        """Posts the webhook that says that rows of the table changed."""
+        model = self.endpoint.models[0][0]
+        self.service.accepts(data_changed(self.id, [model]))
+
+    def full(self) -> None:
+        """Fetches everything in full, beside the service."""
+        outcome = self.service.verb("backfill")
+        assert outcome.code == 0, outcome.text[-3000:]
+
+    def observed(self) -> dict[str, int]:
+        """Returns how many observations `deltas` has, by `_op`."""
+        counts: dict[str, int] = {}
+        for row in delta_rows(self.service.lake, self.table):
+            counts[row["_op"]] = counts.get(row["_op"], 0) + 1
+        return counts
+
+    def until_state(self, *wanted: str) -> Row:
+        """Waits until the hold is in a state, and returns it."""
+        what = f"the hold is {' or '.join(wanted)}; deltas have {self.observed()}, current {len(self.ids())} rows"
+        self.service.until(lambda: self.state() in wanted, what, SECONDS)
+        hold = self.hold()
+        assert hold is not None, "it is there"
+        return hold
+
+    def until_ids(self, wanted: set[str], what: str) -> None:
+        """Waits until `current` has these ids."""
+        self.service.until(lambda: self.ids() == wanted, what, SECONDS)
+
+    def show(self, moment: str) -> None:
+        """Prints what there is at a moment, and what an operator is told of it."""
+        hold = self.hold()
+        told = {name: hold[name] for name in ("state", "cause", "held_rows", "removed", "table_rows")} if hold else None
+        print(
+            f"    === {moment}: current {len(self.ids())} rows, live view {len(self.live_ids())}, hold {told}",
+            flush=True,
+        )
+        if hold:
+            print(f"    | {hold['detail']}", flush=True)
+
+    def show_status(self, title: str) -> str:
+        """Prints what `status` says, and returns it."""
+        outcome = verb("status", self.service.lake)
+        shown(title, outcome)
+        return outcome.text
+
+    def log_lines(self, *words: str) -> list[str]:
+        """Returns the lines of the service's log that have all these words."""
+        lines = self.service.printed().splitlines()
+        return [line for line in lines if all(word in line.lower() for word in words)]
+
+    def restart(self) -> None:
+        """Ends the process and starts another one, which remembers nothing."""
+        assert self.service.stop() == 0, self.service.printed()[-2000:]
+        fold(self.service.lake)
+        self.service.start_and_wait()
+        self.service.until_quiet()
+
+    def assert_nothing_lost(self) -> None:
+        """Fails unless `current` is the truth, and each row that it ever had and has no more has a tombstone."""
+        truth = self.truth()
+        tables = [
+            (one, self.table[1]) for one in _configured(self.service) if one.category == self.table[1].category
+        ]
+        rows = assert_current_equals_truth(self.service.lake, truth, tables)
+        assert_well_formed(self.service.lake, truth)
+        gone = len(self.ever - self.ids())
+        silent = without_tombstone(self.service.lake, {self.table: self.ever})
+        assert not silent, f"no tombstone in deltas: {silent}"
+        print(f"    in the end {rows} rows are the truth, {gone} removals each have a tombstone", flush=True)
+
+
+def _configured(service: Service) -> list[Endpoint]:
+    return [endpoint(path) for path in service.source["endpoints"]]
+
+
+@contextmanager
+def guarded(path: str, *others: str, rows: int = 800) -> Iterator[Guarded]:
+    """Starts a twin and a service of one integration, with a table of so many rows that is folded.
+
+    It is forty days ago there, so that days can pass.
+    """
+    looked_at = endpoint(path)
+    paths: Sequence[str] = (path, *others)
+    with TemporaryDirectory() as name, ExitStack() as stack:
+        living = stack.enter_context(living_twin("--start", start_of(40), integrations=3, rows=rows))
+        (integration,) = living.twin.of(looked_at.category)
+        service = stack.enter_context(service_of(living.twin, Path(name), integrations=[integration.id]))
+        service.source["endpoints"] = list(paths)
+        service.source["schedule"]["heartbeat_interval_secs"] = 100 * 86_400
+        service.source["schedule"]["full_interval_secs"] = 1_000 * 86_400
+        service.settings["sinks"]["lake"]["fold"] = {"enabled": True, "max_age_secs": 1}
+        service.settings["sinks"]["lake"]["upkeep"] = {"enabled": False}
+        service.start_and_wait()
+        one = Guarded(living, service, Path(name), (looked_at, integration))
+        service.until(lambda: is_table(f"{service.lake}/{looked_at.table}/current"), "there is a current", SECONDS)
+        one.until_ids(one.true_ids(), "current has the rows of the first full fetch")
+        service.until_quiet()
+        one.show("at first")
+        yield one

@@ -1,0 +1,185 @@
+"""What would vanish from `current` all at once is held back: until an operator, Kombo itself or a full fetch says so."""
+
+from guarded import MASS, SECONDS, Guarded, guarded
+from product import Outcome
+from verbs import fold, shown, verb
+
+DAY = 86_400
+SMALL = 50
+# Over a hundred rows, and under ten percent of them.
+MANY_BUT_FEW = 120
+
+
+def test_a_mass_delete_is_held_through_a_restart_and_until_it_is_accepted() -> None:
+    with guarded("ats/applications", "ats/notes") as one:
+        before, gone = _mass_delete(one)
+        _assert_held(one, before, gone, "mass_delete")
+
+        # What else happens to the table is not held: readers of the live view have it at once.
+        (edited,) = sorted(before - gone)[:1]
+        one.edit(edited)
+        one.tell()
+        one.service.until_quiet()
+        assert one.ids() == before, "the guard let rows go when another row changed"
+        one.show("after another row was edited")
+
+        one.restart()
+        _assert_held(one, before, gone, "mass_delete")
+        one.show("after a restart")
+
+        outcome = _accept(one)
+        assert outcome.code == 0, outcome.text
+        one.until_ids(before - gone, "the accepted rows are gone")
+        hold = one.until_state("accepted")
+        assert hold["decided_at"] is not None, "it is not said when it was accepted"
+        one.show("after it was accepted")
+        one.show_status("status after it was accepted")
+
+        more = one.delete(SMALL)
+        one.tell()
+        one.until_ids(before - gone - more, "small deletes after it go through")
+        one.full()
+        one.assert_nothing_lost()
+
+
+def test_a_mass_delete_is_confirmed_by_a_later_full_fetch() -> None:
+    with guarded("hris/employees") as one:
+        before, gone = _mass_delete(one)
+        _assert_held(one, before, gone, "mass_delete")
+        one.full()
+        one.until_ids(before - gone, "what a full fetch confirms is gone")
+        one.until_state("confirmed")
+        one.show("after a full fetch that agrees")
+        one.show_status("status after a full fetch that agrees")
+        one.assert_nothing_lost()
+
+
+def test_a_full_fetch_that_lacks_rows_nobody_told_of_is_held_until_the_next_one_agrees() -> None:
+    with guarded("hris/employees") as one:
+        before = one.ids()
+        gone = one.delete(int(len(before) * MASS))
+        one.full()
+        one.until_state("held")
+        one.show("after a full fetch that lacks rows")
+        assert one.ids() == before, "rows vanished with one full fetch"
+        shown("fold", fold(one.service.lake))
+        assert one.ids() == before, "rows vanished with a fold that had nothing new"
+        one.full()
+        one.until_ids(before - gone, "what two full fetches agree on is gone")
+        one.until_state("confirmed")
+        one.show("after the next full fetch")
+        one.assert_nothing_lost()
+
+
+def test_a_scope_switched_off_empties_no_table_and_its_rows_come_back_as_if_nothing_was() -> None:
+    with guarded("lms/course-progressions") as one:
+        before = one.ids()
+        one.living.change("scope_off", one.id, one.endpoint.path)
+        one.tell()
+        hold = one.until_state("held")
+        one.show("after the scope was switched off")
+        assert one.ids() == before == one.live_ids(), "rows vanished with a scope"
+        assert hold["cause"] == "scope_off", f"the cause is {hold['cause']}"
+        assert hold["removed"] == len(before), f"{hold['removed']} rows are said to be removed"
+
+        # A minute later Kombo refuses the model, and goes on for days.
+        one.living.advance(DAY)
+        one.tell()
+        one.service.until_quiet()
+        assert one.ids() == before == one.live_ids(), "rows vanished with a model that is refused"
+        one.restart()
+        assert one.ids() == before == one.live_ids(), "rows vanished with a restart"
+        assert one.state() == "held"
+        one.show("a day later, after a restart")
+        one.show_status("status while the scope is off")
+
+        one.living.change("scope_on", one.id, one.endpoint.path)
+        one.tell()
+        one.until_state("resolved")
+        one.show("after the scope was switched on")
+        assert one.ids() == before, "rows were lost with a scope that is on again"
+        one.service.until_quiet()
+        one.full()
+        assert one.ids() == before
+        one.assert_nothing_lost()
+
+
+def test_an_integration_that_pauses_for_twenty_days_keeps_its_rows() -> None:
+    with guarded("ats/applications", "ats/notes") as one:
+        before = one.ids()
+        one.living.change("integration_paused", one.id)
+        one.tell()
+        one.service.until_quiet()
+        gone = one.delete(SMALL)
+        for day in (1, 5, 14):
+            one.living.advance(day * DAY)
+            one.tell()
+            shown(f"fold {day} days on", fold(one.service.lake), 3)
+            assert one.ids() == before == one.live_ids(), f"rows vanished {day} days on"
+        one.restart()
+        assert one.ids() == before == one.live_ids(), "rows vanished with a restart"
+        one.show("after twenty days")
+        one.show_status("status of an integration that pauses")
+
+        one.living.change("integration_woken", one.id)
+        one.tell()
+        one.service.until_quiet()
+        one.show("awake again")
+        # What was deleted so long ago has lost its values, and no delta shows it: a full fetch does.
+        one.full()
+        one.until_ids(before - gone, "what was deleted meanwhile is gone")
+        assert one.state() != "held"
+        one.assert_nothing_lost()
+
+
+def test_few_deletes_go_through_at_once() -> None:
+    with guarded("hris/employees", rows=1_500) as one:
+        before = one.ids()
+        for count, what in ((1, "one"), (SMALL, "a few"), (MANY_BUT_FEW, "less than ten percent")):
+            gone = one.delete(count)
+            one.tell()
+            before -= gone
+            one.until_ids(before, f"{what} deleted rows are gone")
+            one.service.until_quiet()
+            assert one.state() == "", f"{what} deleted rows were held"
+            one.show(f"after {what} deleted: {count}")
+            one.living.advance(60)
+        one.full()
+        one.assert_nothing_lost()
+
+
+def _mass_delete(one: Guarded) -> tuple[set[str], set[str]]:
+    before = one.ids()
+    count = int(len(before) * MASS)
+    assert count > 100, "too few rows for the guard"
+    gone = one.delete(count)
+    one.tell()
+    one.until_state("held")
+    one.show(f"after {count} rows were deleted")
+    return before, gone
+
+
+def _assert_held(one: Guarded, before: set[str], gone: set[str], cause: str) -> None:
+    assert one.ids() == before, "current lost rows that are held"
+    assert one.live_ids() == before, "the live view lost rows that are held"
+    hold = one.hold()
+    assert hold is not None and hold["state"] == "held"
+    assert hold["cause"] == cause, f"the cause is {hold['cause']}"
+    assert hold["removed"] == len(gone), f"{hold['removed']} rows are said to be removed, not {len(gone)}"
+    assert hold["table_rows"] == len(before), f"the table is said to have {hold['table_rows']} rows"
+    assert hold["decided_at"] is None and hold["since"] <= hold["until"]
+    assert one.observed().get("delete", 0) >= len(gone), "what is held is not in deltas"
+    text = one.show_status("status while rows are held")
+    assert "held" in text.lower() and one.endpoint.table in text, "status does not tell of it"
+    lines = one.log_lines("held")
+    print(f"    log: {lines[:2]}", flush=True)
+    assert lines, "no line of the log tells of it"
+    # Whoever looks later, with nothing new to fold, finds it as it is.
+    shown("fold while rows are held", fold(one.service.lake), 8)
+    assert one.ids() == before, f"a fold let go what is held, after {SECONDS} s at most"
+
+
+def _accept(one: Guarded) -> Outcome:
+    outcome = verb("accept", one.service.lake, "--integration", one.id, "--table", one.endpoint.table)
+    shown("accept", outcome)
+    return outcome
