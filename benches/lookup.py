@@ -145,7 +145,7 @@ def lake_of_days(lake: Path, arguments: argparse.Namespace) -> None:
         living.advance((DAY_MS + DAY_MS // 2 - living.now_ms() % DAY_MS) // 1000)
         clock = Clock(lake.parent / "clock", living.now_ms())
         category = path.partition("/")[0]
-        ours = living.twin.truth.of(category)
+        ours = [one for one in living.twin.truth.integrations if one.category == category]
         fetch = partial(_fetch, living, lake, clock, path, ours)
         fetch("--mode", "full")
         for day in range(arguments.days):
