@@ -8,6 +8,14 @@ use super::LakeSettings;
 use super::layout::{DeltaTable, Partition};
 use super::writer::FileForm;
 
+/// Rows of a page where whole files are read: a page then holds its megabyte, and the index of pages says little.
+const PAGE_ROWS: usize = 20_000;
+
+/// Rows of a page where single records are looked for. An engine that takes pages by their index reads 1.2 MB for one of
+/// 97,000 applications, and 2.8 MB with large pages, which are whole row groups; 1,024 rows make that 0.7 MB. They cost 6 %
+/// in size and 14 % of a fold's time, 1,024 rows 8 % and 21 %. DuckDB takes row groups whole and reads 6 % more.
+const LOOKUP_PAGE_ROWS: usize = 2_048;
+
 /// Returns the column that partitions a table.
 pub(super) fn partition_column(table: &DeltaTable) -> Option<&'static str> {
     match table {
@@ -29,6 +37,10 @@ pub(super) fn file_form(table: &DeltaTable, settings: &LakeSettings) -> FileForm
             _ => &[],
         },
         row_group_bytes: settings.row_group_bytes.get(),
+        page_rows: match table {
+            DeltaTable::Current(_) => LOOKUP_PAGE_ROWS,
+            _ => PAGE_ROWS,
+        },
     }
 }
 

@@ -47,6 +47,8 @@ pub(super) struct FileForm {
     pub(super) sorted_by: &'static [&'static str],
     /// The decoded size of a row group.
     pub(super) row_group_bytes: usize,
+    /// The most rows of a page.
+    pub(super) page_rows: usize,
 }
 
 /// A finished file that is nowhere yet.
@@ -87,6 +89,7 @@ impl FileForm {
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
             .set_max_row_group_row_count(Some(group))
+            .set_data_page_row_count_limit(self.page_rows)
             .set_created_by(concat!("kombo-source ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_key_value_metadata(Some(vec![
                 entry("kombo.layout_version", LAYOUT_VERSION),

@@ -92,6 +92,16 @@ async fn of_our_own_files_there_is_nothing_to_mend_and_one_record_costs_little()
 }
 
 #[tokio::test]
+async fn within_a_row_group_only_the_pages_with_the_id_are_read() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    put_current(&lake, "a", 0..60_000).await;
+    let current = linted(&lake, Part::Current).await;
+    let record = cost(&current, Query::OneRecord);
+    assert!(record.bytes < record.bytes_by_groups / 4, "{record:?}");
+}
+
+#[tokio::test]
 async fn files_whose_ids_overlap_are_told_and_cost_a_look_each() {
     let store = LakeStore::memory();
     let lake = lake(&store, &settings()).await;
