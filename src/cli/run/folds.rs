@@ -22,8 +22,11 @@ use crate::source::SharedClient;
 /// How often it is looked whether something is due. Nothing is read for that.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// How often the logs are read for what other processes have committed, and holds for what was accepted.
-const READ_EVERY: Duration = Duration::from_mins(1);
+/// How often the logs are read for what other processes have committed. Those fold what they commit, at most times.
+const READ_EVERY: Duration = Duration::from_mins(10);
+
+/// How often it is read what was accepted, and how complete tables are.
+const HOLDS_EVERY: Duration = Duration::from_mins(1);
 
 /// How long an endpoint is left alone after its fold failed.
 const AFTER_FAILURE: Duration = Duration::from_mins(1);
@@ -40,6 +43,8 @@ pub(super) struct Folds {
     since: HashMap<(EndpointName, IntegrationKey), Instant>,
     accepted: HashSet<(EndpointName, IntegrationKey)>,
     not_before: HashMap<EndpointName, Instant>,
+    /// What waits of each endpoint, and the versions that say so.
+    unfolded: HashMap<EndpointName, ([Option<u64>; 3], Vec<Unfolded>)>,
 }
 
 impl Folds {
@@ -67,6 +72,7 @@ impl Folds {
             since: HashMap::new(),
             accepted: HashSet::new(),
             not_before: HashMap::new(),
+            unfolded: HashMap::new(),
         })
     }
 
@@ -74,12 +80,17 @@ impl Folds {
     pub(super) async fn run(mut self) {
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut read_at: Option<Instant> = None;
+        let (mut read_at, mut holds_at): (Option<Instant>, Option<Instant>) = (None, None);
+        let is_due = |at: Option<Instant>, every| at.is_none_or(|at| at.elapsed() >= every);
         loop {
             ticks.tick().await;
-            if read_at.is_none_or(|at| at.elapsed() >= READ_EVERY) {
-                self.read().await;
+            if is_due(read_at, READ_EVERY) {
+                self.read_logs().await;
                 read_at = Some(Instant::now());
+            }
+            if is_due(holds_at, HOLDS_EVERY) {
+                self.read_holds().await;
+                holds_at = Some(Instant::now());
             }
             for endpoint in self.endpoints.clone() {
                 let due = self.due(&endpoint);
@@ -93,14 +104,18 @@ impl Folds {
         }
     }
 
-    /// Reads what others have committed and decided. What cannot be read now is read next time.
-    async fn read(&mut self) {
+    /// Reads what others have committed. What cannot be read now is read next time.
+    async fn read_logs(&self) {
         for endpoint in &self.endpoints {
             if let Err(error) = self.lake.look_for_unfolded(endpoint).await {
                 let error: &dyn std::error::Error = &error;
                 warn!(endpoint = %endpoint.name(), error, "what waits to be folded cannot be read");
             }
         }
+    }
+
+    /// Reads what was decided, and how complete tables are.
+    async fn read_holds(&mut self) {
         if let Ok(compared) = self.lake.completeness().await {
             let by_table = Completeness::by_table(&compared).into_iter();
             let shares = by_table.map(|(name, complete)| (name, complete.share()));
@@ -127,7 +142,7 @@ impl Folds {
         {
             return BTreeSet::new();
         }
-        let unfolded = self.lake.unfolded(endpoint);
+        let unfolded = self.unfolded(endpoint);
         let waits: HashSet<&IntegrationKey> = unfolded.iter().map(|one| &one.key).collect();
         self.since
             .retain(|(name, key), _| name != endpoint.name() || waits.contains(key));
@@ -142,6 +157,20 @@ impl Folds {
             .filter(|(name, _)| name == endpoint.name());
         due.extend(accepted.map(|(_, key)| key.clone()));
         due
+    }
+
+    /// With the same versions the same waits: thousands of quiet tables are not gone through every time.
+    fn unfolded(&mut self, endpoint: &Endpoint) -> Vec<Unfolded> {
+        let versions = self.lake.known_versions(endpoint);
+        if let Some((known, unfolded)) = self.unfolded.get(endpoint.name())
+            && *known == versions
+        {
+            return unfolded.clone();
+        }
+        let unfolded = self.lake.unfolded(endpoint);
+        let entry = (versions, unfolded.clone());
+        self.unfolded.insert(endpoint.name().clone(), entry);
+        unfolded
     }
 
     fn is_due(&mut self, endpoint: &Endpoint, one: &Unfolded, now: Instant) -> bool {

@@ -93,6 +93,12 @@ impl Lake {
         waiting.collect()
     }
 
+    /// Returns the versions that [`Lake::unfolded`] goes by: with the same ones it says the same again.
+    #[must_use]
+    pub fn known_versions(&self, endpoint: &Endpoint) -> [Option<u64>; 3] {
+        View::known(self, endpoint).versions()
+    }
+
     /// Reads the logs of an endpoint again, so that [`Lake::unfolded`] knows what others have committed.
     pub async fn look_for_unfolded(&self, endpoint: &Arc<Endpoint>) -> Result<(), LakeError> {
         View::read(self, endpoint).await.map(|_| ())

@@ -53,6 +53,12 @@ impl View {
         }
     }
 
+    /// Returns the version of each.
+    pub(super) fn versions(&self) -> [Option<u64>; 3] {
+        let tables = [&self.snapshots, &self.deltas, &self.current];
+        tables.map(|table| table.as_ref().map(|(_, state)| state.version()))
+    }
+
     /// Returns the integrations that have rows.
     pub(super) fn keys(&self) -> BTreeSet<IntegrationKey> {
         let states = self.snapshots.iter().chain(&self.deltas);
