@@ -10,6 +10,7 @@ use super::positions::{Offered, Positions};
 use crate::catalog::Endpoint;
 use crate::ids::IntegrationKey;
 use crate::lake::committer::Committer;
+use crate::lake::conform::union;
 use crate::lake::layout::Partition;
 use crate::lake::log::{LiveFile, LogState};
 use crate::lake::txns::key_of;
@@ -126,7 +127,7 @@ impl View {
         settings: &FoldSettings,
     ) -> Result<FoldTables, LakeError> {
         if self.current.is_none() {
-            let table = lake.endpoint_table(endpoint, Part::Current).await?;
+            let table = self.create_current(lake, endpoint).await?;
             let state = table.refreshed().await?;
             self.current = Some((table, state));
             lake.create_drift_and_holds().await?;
@@ -146,6 +147,22 @@ impl View {
             schemas.map(|schema| &**schema),
             settings.file_bytes,
         )
+    }
+
+    /// Creates `current` with the columns of `snapshots`, in their order: engines that put the three together match the
+    /// members of structs by place.
+    async fn create_current(
+        &self,
+        lake: &Lake,
+        endpoint: &Arc<Endpoint>,
+    ) -> Result<Arc<Committer>, LakeError> {
+        let ours = endpoint.schema();
+        let schema = match &self.snapshots {
+            Some((_, snapshots)) => union(snapshots.schema(), [&*ours])?,
+            None => ours,
+        };
+        lake.committer(Part::Current.of(endpoint.name()), &schema)
+            .await
     }
 
     /// Takes as many tables as are folded together, with their files.

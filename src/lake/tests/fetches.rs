@@ -1,7 +1,5 @@
 //! What one fetch after another leaves behind.
 
-use std::sync::Arc;
-
 use futures_util::TryStreamExt;
 use object_store::ObjectStoreExt;
 
@@ -290,15 +288,7 @@ async fn a_row_without_an_id_is_kept_in_quarantine() {
 
 #[tokio::test]
 async fn a_wider_schema_and_an_older_one_write_to_the_same_table() {
-    let text = include_str!("../../../schemas/ats/tags.json");
-    let wider = text.replacen(
-        "\"fields\": [",
-        "\"fields\": [{\"name\": \"added\", \"id\": 990, \"type\": \"string\", \"nullable\": true},",
-        1,
-    );
-    let next = with_next_field_id(&wider);
-    let catalog = Catalog::from_texts([("tags.json".to_owned(), next)]).expect("a catalog");
-    let wider = Arc::clone(&catalog.endpoints()[0]);
+    let wider = wider_tags();
     let store = LakeStore::memory();
     let (old, new) = (
         lake(&store, &settings()).await,
@@ -319,13 +309,6 @@ async fn a_wider_schema_and_an_older_one_write_to_the_same_table() {
         .expect("open");
     let state = table.refreshed().await.expect("state");
     assert!(state.schema().field_with_name("added").is_ok());
-}
-
-/// Makes room for field id 990.
-fn with_next_field_id(schema: &str) -> String {
-    let (front, rest) = schema.split_once("\"next_field_id\": ").expect("declared");
-    let (_, back) = rest.split_once(',').expect("not the last key");
-    format!("{front}\"next_field_id\": 991,{back}")
 }
 
 #[tokio::test]

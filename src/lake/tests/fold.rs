@@ -2,6 +2,7 @@
 
 mod crash;
 mod drift;
+mod evolution;
 mod guard;
 mod model;
 

@@ -256,3 +256,23 @@ pub(super) async fn objects_in(store: &LakeStore) -> usize {
     use futures_util::StreamExt;
     store.objects().list(None).count().await
 }
+
+/// `ats/tags` of a build that knows a column more, in front of the others.
+pub(super) fn wider_tags() -> Arc<Endpoint> {
+    let text = include_str!("../../../schemas/ats/tags.json");
+    let wider = text.replacen(
+        "\"fields\": [",
+        "\"fields\": [{\"name\": \"added\", \"id\": 990, \"type\": \"string\", \"nullable\": true},",
+        1,
+    );
+    let next = with_next_field_id(&wider);
+    let catalog = Catalog::from_texts([("tags.json".to_owned(), next)]).expect("a catalog");
+    Arc::clone(&catalog.endpoints()[0])
+}
+
+/// Makes room for field id 990.
+fn with_next_field_id(schema: &str) -> String {
+    let (front, rest) = schema.split_once("\"next_field_id\": ").expect("declared");
+    let (_, back) = rest.split_once(',').expect("not the last key");
+    format!("{front}\"next_field_id\": 991,{back}")
+}
