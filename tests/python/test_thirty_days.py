@@ -18,7 +18,7 @@ from current import (
 )
 from deltalog import txn
 from drifts import Changed, Told, Verdict, World, drift_of
-from fulls import Full, Fulls, micros, without_tombstone
+from fulls import Full, Fulls, delta_rows, micros, without_tombstone
 from living import Living, living_twin
 from month import DAY, HOUR, MINUTE, Bell, Days, start_of, until_still
 from product import free_port
@@ -162,13 +162,13 @@ class Month:
         self._look(0)
         assert_well_formed(self.service.lake, self.living.twin.truth)
         self._report()
-        silent = without_tombstone(self.service.lake, self.fulls.ever)
-        assert not silent, "no tombstone in deltas:\n" + "\n".join(silent[:40])
         assert not self.verdict.wrong, "\n".join(self.verdict.wrong[:60])
         tables = len(self.fulls.tables)
         assert self.compared >= LEAST_FULLS * tables, f"only {self.compared} full fetches of {tables} tables"
         counts = self.verdict.counts
         assert counts["update/no_notification"] and counts["nested/not_surfaced"], dict(counts)
+        silent = without_tombstone(self.service.lake, self.fulls.ever)
+        assert not silent, "no tombstone in deltas:\n" + "\n".join(silent[:40])
 
     def _look(self, rested_us: int) -> None:
         """Judges the full fetches since the last look. Those that began after the rest did saw all there is to see."""
@@ -207,8 +207,9 @@ class Month:
         uri = f"{self.service.lake}/kombo_drift"
         rows, said = txn(uri, f"{app}/rows") or 0, txn(uri, f"{app}/drifted") or 0
         assert said == drifted, f"{full.name}: {drifted} rows drifted, the log says {said}"
-        # Those that are gone from either count as well.
-        most = len(full.found.keys() | (full.known or {}).keys())
+        # Those that are gone from either count as well, and those that deltas brought meanwhile.
+        brought = {row["id"] for row in delta_rows(self.service.lake, full.table)}
+        most = len(full.found.keys() | (full.known or {}).keys() | brought)
         assert drifted <= rows <= most, f"{full.name}: the log says {rows} rows of at most {most}"
 
     def _until_folded(self, full: Full) -> None:
@@ -236,7 +237,8 @@ class Month:
             flush=True,
         )
         print(f"    drift: {dict(sorted(self.verdict.counts.items()))}", flush=True)
-        shown("drift", verb("drift", self.service.lake))
+        shown("drift --summary", verb("drift", self.service.lake, "--summary"))
+        shown("drift", verb("drift", self.service.lake), 12)
         shown("status", verb("status", self.service.lake))
         again = must("fold", self.service.lake)
         shown("fold", again)
