@@ -48,7 +48,9 @@ pub(super) fn describe(integration: &Integration) -> Description {
     for listing in listings {
         for (nth, model) in listing.endpoint.models.iter().enumerate() {
             // The first model is the endpoint's own.
-            let off = nth == 0 && is_off(integration, listing.endpoint.name().as_str());
+            let is_off = integration.customer.is_off(listing.model)
+                || is_off(integration, listing.endpoint.name().as_str());
+            let off = nth == 0 && is_off;
             match read_models.iter_mut().find(|(name, _)| *name == model.name) {
                 Some((_, available)) => *available &= !off,
                 None => read_models.push((model.name.clone(), !off)),

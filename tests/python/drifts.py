@@ -74,13 +74,15 @@ class Difference:
 
     kind: str
     columns: frozenset[str]
+    """Which differ, `changed_at` aside."""
     old: Row | None
     new: Row | None
 
     @property
     def moved(self) -> bool:
         """Returns whether a delta could have brought it: the record is new, gone, or changed by itself."""
-        return self.kind in ("insert", "delete") or (self.kind == "update" and "changed_at" in self.columns)
+        was, now = ((row or {}).get("changed_at") for row in (self.old, self.new))
+        return self.kind in ("insert", "delete") or was != now
 
 
 def differences_of(full: Full) -> dict[str, Difference]:
@@ -96,19 +98,17 @@ def differences_of(full: Full) -> dict[str, Difference]:
 
 def _difference(endpoint: Endpoint, old: Row | None, new: Row | None) -> Difference | None:
     was, is_there = _is_there(old), _is_there(new)
+    # Gone before and gone now: what it lost since is of no concern to a reader of current.
+    if not was and not is_there:
+        return None
     if old and new and old["_hash"] == new["_hash"] and was == is_there:
         return None
-    names = {one.name for one in endpoint.fields} | {"_rest"}
+    names = {one.name for one in endpoint.fields} - {"id", "changed_at"} | {"_rest"}
     columns = frozenset(name for name in names if (old or {}).get(name) != (new or {}).get(name))
     if was and is_there:
         nested = {one.name for one in endpoint.fields if one.type in ("struct", "list")}
-        return Difference("nested" if columns <= nested else "update", columns, old, new)
-    if is_there:
-        return Difference("insert", columns, old, new)
-    if was:
-        return Difference("delete", columns, old, new)
-    # Gone before and gone now: what it lost since is of no concern to a reader of current.
-    return Difference("anonymised", columns, old, new)
+        return Difference("nested" if columns and columns <= nested else "update", columns, old, new)
+    return Difference("insert" if is_there else "delete", columns, old, new)
 
 
 def _is_there(row: Row | None) -> bool:
@@ -125,11 +125,11 @@ class Verdict:
     def judge(self, full: Full, drift: list[Row], world: World, since_us: int) -> None:
         """Judges one full fetch; `since_us` is when the one before it began."""
         differing = differences_of(full)
-        unsure = _unsure(full, differing, world, since_us)
+        unsure = _unsure(full, differing, world)
         named = {row["id"]: row for row in drift}
         if len(named) != len(drift):
             self._say(full, f"{len(drift) - len(named)} rows stand twice in kombo_drift")
-        must = {key for key, one in differing.items() if one.kind != "anonymised"} - unsure
+        must = differing.keys() - unsure
         self._count(full, "rows that drifted are not named", must - named.keys(), differing)
         self._count(full, "rows are named that did not differ", named.keys() - differing.keys(), differing)
         for key in named.keys() & differing.keys():
@@ -144,13 +144,12 @@ class Verdict:
         if row["kind"] != difference.kind:
             self._say(full, f"a row is {row['kind']} and should be {difference.kind}")
         cause = "no_notification" if difference.moved else "not_surfaced"
-        # Where there are no deltas, nothing tells the two apart.
-        either = {"no_notification", "not_surfaced"} if not full.table[0].updated_after else {cause}
-        if row["cause"] not in either:
+        if row["cause"] != cause:
             self._say(full, f"the cause of a row ({row['kind']}) is {row['cause']} and should be {cause}")
         if difference.kind in ("update", "nested"):
             # What fits no column may be told or not.
-            named, differing = ({*one} - {"_rest"} for one in (row["columns"] or (), difference.columns))
+            both = (row["columns"] or (), difference.columns)
+            named, differing = ({*one} - {"_rest", "changed_at"} for one in both)
             if named != differing:
                 self._say(full, f"{row['kind']}: columns {sorted(named ^ differing)} are named or differ, not both")
         if SYSTEM_COLUMNS[0] in (row["columns"] or ()):
@@ -178,7 +177,7 @@ class Verdict:
             for one in since
             if own_model(endpoint) in one.models and not was_told(endpoint, one, full, world)
         }
-        lost = {key for key in untold if key in differing and differing[key].kind != "anonymised"}
+        lost = untold & differing.keys()
         self.counts["changed and untold"] += len(untold)
         self.counts["of them brought by another delta"] += len(untold - differing.keys())
         self._count(full, "rows whose webhooks were lost are not named", lost - unsure - {*named}, differing)
@@ -198,7 +197,7 @@ class Verdict:
         nameless = COPIES_WITHOUT_ID.get(full.table[0].path, set())
         for difference in named.values():
             texts = set(_texts(difference.old)) | set(_texts(difference.new))
-            if texts & changed or difference.kind == "anonymised":
+            if texts & changed:
                 continue
             if any(one.models & nameless for one in before):
                 self.counts["copies without an id"] += 1
@@ -233,14 +232,10 @@ def _times(verdict: Verdict, full: Full, row: Row, difference: Difference) -> No
             verdict.counts["updates wrong since another instant than changed_at"] += 1
 
 
-def _unsure(full: Full, differing: dict[str, Difference], world: World, since_us: int) -> set[str]:
-    """Returns the rows that may be named or not: a webhook came with the full fetch, or the change was too young.
-
-    Without `updated_after` a full fetch is what a webhook causes, hours later if need be: what is new was announced.
-    """
+def _unsure(full: Full, differing: dict[str, Difference], world: World) -> set[str]:
+    """Returns the rows that may be named or not: a webhook came with the full fetch, or the change was too young."""
     endpoint, integration = full.table
     early, late = full.since_us - SAME_TIME_US, full.seen_us + SAME_TIME_US
-    early = early if endpoint.updated_after else since_us
     concerned = concerning(endpoint)
     for one in world.told:
         if one.integration == integration.id and early <= one.at_us <= late and one.models & concerned:
@@ -252,8 +247,7 @@ def _unsure(full: Full, differing: dict[str, Difference], world: World, since_us
     }
     unsure = set()
     for key, one in differing.items():
-        never_there = one.old is None and not _is_there(one.new)
-        if never_there or young & (set(_texts(one.old)) | set(_texts(one.new))):
+        if young & (set(_texts(one.old)) | set(_texts(one.new))):
             unsure.add(key)
     return unsure
 
@@ -271,7 +265,7 @@ def was_told(endpoint: Endpoint, change: Changed, full: Full, world: World) -> b
 
 def concerning(endpoint: Endpoint) -> set[str]:
     """Returns the models whose webhooks cause a fetch of an endpoint."""
-    return {name for name, surfaced in endpoint.models if surfaced is not False or not endpoint.updated_after}
+    return {name for name, surfaced in endpoint.models if surfaced is not False}
 
 
 def own_model(endpoint: Endpoint) -> str:
@@ -284,10 +278,10 @@ def drift_of(lake: str, full: Full) -> list[Row]:
     if not is_table(uri := f"{lake}/kombo_drift"):
         return []
     endpoint, integration = full.table
-    mine = (pyarrow.dataset.field("integration_key") == integration.key) & (
-        pyarrow.dataset.field("endpoint") == endpoint.path
-    )
-    rows: list[Row] = deltalake.DeltaTable(uri).to_pyarrow_dataset().to_table(filter=mine).to_pylist()
+    mine = pyarrow.dataset.field("integration_key") == integration.key
+    read: list[Row] = deltalake.DeltaTable(uri).to_pyarrow_dataset().to_table(filter=mine).to_pylist()
+    # Not by a filter: delta-rs finds no row by a column that has no bounds in the log beside columns that have.
+    rows = [row for row in read if row["endpoint"] == endpoint.path]
     if ids := full.fetch_ids:
         return [row for row in rows if row["_fetch_id"] in ids]
     return [row for row in rows if full.since_us <= micros(row["_fetched_at"]) <= full.seen_us]

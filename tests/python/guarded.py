@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from current import Table, assert_current_equals_truth, assert_well_formed, live_view, read_current, read_holds
 from deltalog import is_table
@@ -85,13 +86,14 @@ class Guarded:
             if one.get("remote_deleted_at") is None
         }
 
-    def delete(self, count: int, after: int = 0) -> set[str]:
-        """Marks so many records deleted, leaving out the first ones; returns their ids."""
+    def delete(self, count: int, *, first: bool = False) -> set[str]:
+        """Marks so many records deleted, the last ones, to which few others refer, or the first; returns their ids."""
         records = list(self.truth().records(*self.table))
         there = [at for at, one in enumerate(records) if one.get("remote_deleted_at") is None]
-        for index in there[after : after + count]:
+        chosen = there[:count] if first else there[-count:]
+        for index in chosen:
             self.living.change("delete", self.id, self.endpoint.path, index)
-        return {records[index]["id"] for index in there[after : after + count]}
+        return {records[index]["id"] for index in chosen}
 
     def edit(self, record: str) -> None:
         """Gives one record new values."""
@@ -102,6 +104,11 @@ class Guarded:
         """Posts the webhook that says that rows of the table changed."""
         model = self.endpoint.models[0][0]
         self.service.accepts(data_changed(self.id, [model]))
+
+    def pass_time(self, seconds: int, beside: str) -> None:
+        """Lets time pass at Kombo. The service learns of it with its next answer: it is told of another table's rows."""
+        self.living.advance(seconds)
+        self.service.accepts(data_changed(self.id, [endpoint(beside).models[0][0]]))
 
     def full(self) -> None:
         """Fetches everything in full, beside the service."""
@@ -122,6 +129,16 @@ class Guarded:
         hold = self.hold()
         assert hold is not None, "it is there"
         return hold
+
+    def until_cause(self, wanted: str) -> None:
+        """Waits until the hold says this cause: Kombo is asked for it after the rows are held."""
+        self.service.until(lambda: (self.hold() or {}).get("cause") == wanted, f"the cause is {wanted}", SECONDS)
+
+    def values(self, column: str) -> dict[str, Any]:
+        """Returns a column of `current`, by id."""
+        names = ["integration_key", "id", column]
+        rows = read_current(self.service.lake, self.endpoint, names)
+        return {row["id"]: row[column] for row in rows if row["integration_key"] == self.table[1].key}
 
     def until_ids(self, wanted: set[str], what: str) -> None:
         """Waits until `current` has these ids."""

@@ -1,13 +1,16 @@
 """What would vanish from `current` all at once is held back: until an operator, Kombo itself or a full fetch says so."""
 
+from typing import Any
+
 from guarded import MASS, SECONDS, Guarded, guarded
+from month import DAY, MINUTE
 from product import Outcome
 from verbs import fold, shown, verb
 
-DAY = 86_400
 SMALL = 50
 # Over a hundred rows, and under ten percent of them.
 MANY_BUT_FEW = 120
+MANAGERS = 40
 
 
 def test_a_mass_delete_is_held_through_a_restart_and_until_it_is_accepted() -> None:
@@ -71,15 +74,29 @@ def test_a_full_fetch_that_lacks_rows_nobody_told_of_is_held_until_the_next_one_
         one.assert_nothing_lost()
 
 
+def test_what_was_accepted_is_not_held_again_by_a_full_fetch_that_agrees() -> None:
+    with guarded("hris/employees") as one:
+        before, gone = _mass_delete(one)
+        # Nobody folds between the word of the operator and the full fetch, which folds at its end.
+        assert one.service.stop() == 0, one.service.printed()[-2000:]
+        assert _accept(one).code == 0
+        one.full()
+        one.show("after it was accepted, and fetched in full")
+        assert one.ids() == before - gone, f"the accepted rows are still there, the hold is {one.state()}"
+        assert one.state() != "held"
+        one.assert_nothing_lost()
+
+
 def test_a_scope_switched_off_empties_no_table_and_its_rows_come_back_as_if_nothing_was() -> None:
-    with guarded("lms/course-progressions") as one:
+    with guarded("lms/course-progressions", "lms/skills") as one:
         before = one.ids()
         one.living.change("scope_off", one.id, one.endpoint.path)
         one.tell()
         hold = one.until_state("held")
         one.show("after the scope was switched off")
         assert one.ids() == before == one.live_ids(), "rows vanished with a scope"
-        assert hold["cause"] == "scope_off", f"the cause is {hold['cause']}"
+        one.until_cause("scope_off")
+        one.show("after Kombo was asked why")
         assert hold["removed"] == len(before), f"{hold['removed']} rows are said to be removed"
 
         # A minute later Kombo refuses the model, and goes on for days.
@@ -95,12 +112,37 @@ def test_a_scope_switched_off_empties_no_table_and_its_rows_come_back_as_if_noth
 
         one.living.change("scope_on", one.id, one.endpoint.path)
         one.tell()
+        # A model that was switched off is tried again ten minutes later when its rows are said to change.
+        one.pass_time(11 * MINUTE, "lms/skills")
         one.until_state("resolved")
         one.show("after the scope was switched on")
         assert one.ids() == before, "rows were lost with a scope that is on again"
         one.service.until_quiet()
         one.full()
         assert one.ids() == before
+        one.assert_nothing_lost()
+
+
+def test_a_column_that_turns_null_in_many_rows_is_held_and_deletes_beside_it_are_not() -> None:
+    with guarded("hris/employees") as one:
+        before, managers = one.ids(), one.values("manager")
+        # Those at the top: all who report to them have no manager any more.
+        gone = one.delete(MANAGERS, first=True)
+        one.tell()
+        hold = one.until_state("held")
+        one.show(f"after {len(gone)} managers were deleted")
+        assert hold["cause"] == "columns_nulled" and hold["columns"] == ["manager"], hold["columns"]
+        one.until_ids(before - gone, "few deleted rows are gone, whatever is held beside them")
+        kept = one.values("manager")
+        emptied = sum(kept[record] is None and managers[record] is not None for record in kept)
+        assert not emptied, f"{emptied} managers turned null"
+        one.show_status("status while a column is held")
+        assert _accept(one).code == 0
+        one.until_state("accepted")
+        one.service.until(lambda: _without(one, "manager") > _nulls(managers), "what was accepted is taken in", SECONDS)
+        one.show("after it was accepted")
+        one.full()
+        one.show("after a full fetch")
         one.assert_nothing_lost()
 
 
@@ -177,6 +219,14 @@ def _assert_held(one: Guarded, before: set[str], gone: set[str], cause: str) -> 
     # Whoever looks later, with nothing new to fold, finds it as it is.
     shown("fold while rows are held", fold(one.service.lake), 8)
     assert one.ids() == before, f"a fold let go what is held, after {SECONDS} s at most"
+
+
+def _without(one: Guarded, column: str) -> int:
+    return _nulls(one.values(column))
+
+
+def _nulls(values: dict[str, Any]) -> int:
+    return sum(value is None for value in values.values())
 
 
 def _accept(one: Guarded) -> Outcome:
