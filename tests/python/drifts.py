@@ -16,13 +16,13 @@ from comparison import SYSTEM_COLUMNS
 from deltalog import is_table
 from fulls import Full, micros
 from readers import Row
-from schemas import Endpoint
+from schemas import Endpoint, walk
 
 # A notification may come this long after its change: nothing younger is judged. And `Date` has whole seconds.
 NOT_JUDGED_US = (5 * 60 + 5) * 1_000_000
 SAME_TIME_US = 60 * 1_000_000
 # Copies that do not say whose they are: a name alone, or an id of the tool's.
-COPIES_WITHOUT_ID = {"ats/applications": {"ats_rejection_reasons"}, "ats/users": {"ats_roles"}}
+COPIES_WITHOUT_ID = {"rejection_reason_name": "ats_rejection_reasons", "system_roles": "ats_roles"}
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class Verdict:
         """Judges whether something happened to each row, or to a record that it holds a copy of."""
         before = [one for one in mine if one.at_us < full.since_us]
         changed = {one.record for one in before}
-        nameless = COPIES_WITHOUT_ID.get(full.table[0].path, set())
+        nameless = {COPIES_WITHOUT_ID.get(one.name, "") for _, one in walk(full.table[0].fields)}
         for difference in named.values():
             texts = set(_texts(difference.old)) | set(_texts(difference.new))
             if texts & changed:
