@@ -68,12 +68,11 @@ pub fn suspect(known: &Known, closing: impl Fn(&Observation) -> bool) -> Option<
             .into_iter()
             .chain(of_fetch.into_iter().copied()),
     )?;
-    let before = newest(
-        &mut known
-            .current
-            .into_iter()
-            .chain(of_deltas.into_iter().copied()),
-    );
+    // What came much later says nothing of what was known: the fetch was only compared late.
+    let in_time =
+        |one: &Observation| one.fetched_at_us <= seen.fetched_at_us.saturating_add(GRACE_US);
+    let of_deltas = of_deltas.into_iter().copied().filter(in_time);
+    let before = newest(&mut known.current.into_iter().chain(of_deltas));
     let is_newer = before.is_none_or(|before| before.fetched_at_us < seen.fetched_at_us);
     let was_there = before.is_some_and(|before| before.presence.is_there());
     let differs = match (was_there, seen.presence.is_there()) {
@@ -189,6 +188,14 @@ mod tests {
         assert_eq!(suspect(&beside, never), None);
         let closing = |one: &Observation| one.fetched_at_us == 10;
         assert!(suspect(&beside, closing).is_some(), "its own closing delta");
+    }
+
+    #[test]
+    fn a_delta_that_came_much_later_does_not_hide_what_the_fetch_found() {
+        let mut late = known(Some(row(HOUR, 7)), Some(row(9 * HOUR, 8)));
+        late.deltas.push(row(10 * HOUR, 8));
+        let found = suspect(&late, |_| false).expect("a suspect");
+        assert_eq!(found.known, Some(row(HOUR, 7)));
     }
 
     #[test]

@@ -19,7 +19,8 @@ pub struct Done {
     pub rest_values: u64,
     /// Rows that changed while a snapshot was walked: committed to `deltas` before it.
     pub closing_rows: u64,
-    /// Ids that were known and that a snapshot lacked, and that Kombo has all the same: committed to `deltas`.
+    /// Ids that were known and that a snapshot lacked or showed as deleted, and of which Kombo has a row when it is asked for
+    /// just them: committed to `deltas`.
     pub found_missing: u64,
     /// Ids that were known and that a snapshot lacks, and that are gone: committed to `deltas` as `absent`.
     pub gone_missing: u64,

@@ -81,6 +81,24 @@ impl Sorted {
         hashes
     }
 
+    /// Returns the hashes of the ids of rows that say that they are gone, in ascending order.
+    pub(super) fn gone_hashes(&self) -> Vec<u64> {
+        let texts = |name| -> Vec<&StringArray> {
+            let batches = self.batches.iter();
+            batches.map(|batch| text(batch, name)).collect()
+        };
+        let (ids, ops) = (texts("id"), texts(SystemColumn::Op.name()));
+        let gone = self
+            .order
+            .iter()
+            .filter(|(batch, row)| ops[*batch].value(*row) != "upsert");
+        let mut hashes: Vec<u64> = gone
+            .map(|&(batch, row)| hash(ids[batch].value(row)))
+            .collect();
+        hashes.sort_unstable();
+        hashes
+    }
+
     /// Copies the rows into their order.
     pub(super) fn into_batches(self) -> Result<Vec<RecordBatch>, LakeError> {
         self.chunks().collect()

@@ -65,7 +65,8 @@ impl Sealed {
         }
     }
 
-    /// Returns the hashes of its ids, ascending within each run.
+    /// Returns the hashes of the ids of rows that are there, ascending within each run. One that the snapshot shows as
+    /// deleted is looked into like one that it lacks: those who follow `deltas` have to hear of it.
     pub(super) fn ids(&self) -> Arc<Vec<Vec<u64>>> {
         Arc::clone(&self.ids)
     }
@@ -107,6 +108,8 @@ struct Run {
     written: Written,
     /// Of its ids, ascending.
     hashes: Vec<u64>,
+    /// Of those, the ids of rows that say that they are gone, ascending.
+    gone: Vec<u64>,
     bytes_per_row: usize,
 }
 
@@ -179,7 +182,7 @@ impl Staging {
                 let runs = std::mem::take(&mut self.runs);
                 let (files, hashes) = runs
                     .into_iter()
-                    .map(|run| (run.written, run.hashes))
+                    .map(|run| (run.written, without(run.hashes, &run.gone)))
                     .unzip();
                 ids = hashes;
                 Rows::Files(files)
@@ -282,16 +285,18 @@ impl Staging {
         }
         self.torn = true;
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        let (sorted, hashes) = on_cpu(move || {
+        let (sorted, hashes, gone) = on_cpu(move || {
             let sorted = Sorted::new(batches);
             let hashes = sorted.id_hashes();
-            (Arc::new(sorted), hashes)
+            let gone = sorted.gone_hashes();
+            (Arc::new(sorted), hashes, gone)
         })
         .await?;
         let written = self.committer.files.write(sorted, self.partition()).await?;
         self.runs.extend(written.map(|written| Run {
             written,
             hashes,
+            gone,
             bytes_per_row: bytes / rows.max(1),
         }));
         self.torn = false;
@@ -344,6 +349,14 @@ impl Staging {
         }
         Ok(())
     }
+}
+
+/// Leaves out those that are gone; both ascending.
+fn without(mut hashes: Vec<u64>, gone: &[u64]) -> Vec<u64> {
+    if !gone.is_empty() {
+        hashes.retain(|hash| gone.binary_search(hash).is_err());
+    }
+    hashes
 }
 
 /// Both ascending.

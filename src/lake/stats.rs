@@ -153,7 +153,12 @@ impl Bounds {
 /// no business in a log that outlives the files it describes.
 fn has_text_bounds(name: &str) -> bool {
     let is_reference = name.ends_with("_id") && !matches!(name, "remote_id" | "tax_id");
-    matches!(name, "id" | "integration_key" | "_op") || is_reference
+    // And the words of our own tables, none of which a table of Kombo's has.
+    let is_own = matches!(
+        name,
+        "integration_key" | "_op" | "endpoint" | "kind" | "cause"
+    );
+    name == "id" || is_own || is_reference
 }
 
 /// Returns a text of at most [`BOUND_CHARS`] characters that is not below `text`; `None` when there is none.

@@ -155,7 +155,7 @@ impl<'a> Merge<'a> {
             return self.write(row);
         }
         let nulled = self.nulled(before, row);
-        if !self.is_accepted(row.fetched_at_us) {
+        if !self.is_accepted(self.first_of(row)) {
             let by_snapshot = self.is_of_snapshot(row);
             for column in &nulled {
                 self.tally
@@ -172,8 +172,8 @@ impl<'a> Merge<'a> {
     }
 
     fn lost(&mut self, row: Observation) {
-        if !self.is_accepted(row.fetched_at_us) {
-            let first_us = self.known.gone_since_us().unwrap_or(row.fetched_at_us);
+        let first_us = self.known.gone_since_us().unwrap_or(row.fetched_at_us);
+        if !self.is_accepted(first_us) {
             let by_snapshot = self.is_of_snapshot(row);
             self.tally
                 .losses
@@ -190,6 +190,13 @@ impl<'a> Merge<'a> {
     fn write(&mut self, row: Observation) {
         self.tally.rows += 1;
         self.order.push(self.places[row.place]);
+    }
+
+    /// Returns when the same record was observed first: what was accepted then need not be accepted again.
+    fn first_of(&self, row: Observation) -> i64 {
+        let same = self.known.all().filter(|one| one.hash == row.hash);
+        let first = same.map(|one| one.fetched_at_us).min();
+        first.unwrap_or(row.fetched_at_us)
     }
 
     fn is_accepted(&self, at_us: i64) -> bool {

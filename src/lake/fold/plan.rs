@@ -101,7 +101,13 @@ impl Plan {
 
     /// Returns the hold that the snapshot may confirm: one that stood before the snapshot was begun.
     pub(super) fn agrees(&self) -> Option<Standing> {
-        let hold = self.hold_in(HoldState::Held)?;
+        // One that was accepted and is not folded yet stands as well: the snapshot may say the same before that.
+        let stands = |hold: &&Hold| match hold.state {
+            HoldState::Held => true,
+            HoldState::Accepted => self.positions.held != 0,
+            HoldState::Confirmed | HoldState::Resolved => false,
+        };
+        let hold = self.hold.as_ref().filter(stands)?;
         let is_new = self.positions.lacks_snapshot(self.offered);
         let since_us = self.since_us.filter(|_| is_new)?;
         (since_us > hold.since_us).then_some(Standing {

@@ -186,3 +186,40 @@ async fn rows_that_a_full_fetch_lacks_go_when_somebody_accepts_it_and_deltas_say
     assert!(fold(&lake).await.tables.is_empty());
     assert_eq!(current(&store, "a").await.len(), 290);
 }
+
+#[tokio::test]
+async fn what_was_accepted_goes_even_if_a_full_fetch_says_the_same_before_the_next_fold() {
+    let store = LakeStore::memory();
+    let lake = filled(&store).await;
+    bring(&lake, &delta("a"), &nobody(2_000, 150), 2_500).await;
+    fold(&lake).await;
+    let accepted = Hold {
+        state: HoldState::Accepted,
+        ..hold(&lake).await
+    };
+    lake.put_holds(&[accepted]).await.expect("accepted");
+    let mut rows = nobody(9_000, 150);
+    rows.extend(everybody(9_300).into_iter().skip(150));
+    bring(&lake, &snapshot("a"), &rows, 9_900).await;
+    let done = fold_one(&lake).await;
+    assert_eq!((done.rows, done.removed, done.held), (150, 150, 0));
+    assert_eq!(hold(&lake).await.state, HoldState::Accepted);
+}
+
+#[tokio::test]
+async fn a_row_that_a_full_fetch_shows_as_deleted_is_looked_into_like_one_that_it_lacks() {
+    let store = LakeStore::memory();
+    let lake = filled(&store).await;
+    let full = snapshot("a");
+    let mut staging = lake.begin(&full, &tags()).await.expect("begins");
+    let mut rows = nobody(9_000, 2);
+    rows.extend(everybody(9_100).into_iter().skip(3));
+    staging
+        .push(rows_batch(&full, &rows))
+        .await
+        .expect("pushed");
+    let sealed = staging.seal(end(9, 9_900)).await.expect("sealed");
+    let missing = sealed.missing(10).await.expect("compared");
+    let ids: Vec<&str> = missing.ids.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(ids, ["000", "001", "002"]);
+}
