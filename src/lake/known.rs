@@ -14,20 +14,17 @@ use bytes::Bytes;
 
 use super::committer::Committer;
 use super::data_files::on_cpu;
+use super::fold::Positions;
 use super::layout::Partition;
 use super::log::{LiveFile, LogState};
 use super::missing::{Missing, MissingId};
 use super::runs::hash;
-use super::txns::{TableTxns, app_id};
+use super::txns::TableTxns;
 use super::writer::read;
 use super::{Lake, LakeError, Part, SnapshotFacts};
 use crate::catalog::{Endpoint, SystemColumn};
 use crate::ids::IntegrationKey;
 use crate::time::ObservedAt;
-
-/// What `current` says of itself: the `seen` of the snapshot that is folded in, and up to which observation deltas are.
-const SNAPSHOT: &str = "snapshot";
-const FOLDED: &str = "folded";
 
 /// Where the lake keeps what it knows of one integration.
 pub(super) struct Known {
@@ -150,14 +147,14 @@ async fn folded(
         return Ok(None);
     };
     let state = table.refreshed().await?;
-    let stored = |name| state.txn(&app_id(key, name)).map(ObservedAt::from_micros);
-    let Some(snapshot) = stored(SNAPSHOT) else {
+    let positions = Positions::of(key, &state);
+    let Some(snapshot) = positions.snapshot_us else {
         return Ok(None);
     };
     Ok(Some(Folded {
         source: Source::of(&table, &state, key).await?,
-        snapshot,
-        position: stored(FOLDED),
+        snapshot: ObservedAt::from_micros(snapshot),
+        position: positions.folded_us.map(ObservedAt::from_micros),
     }))
 }
 

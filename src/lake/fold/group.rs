@@ -157,9 +157,9 @@ impl FoldTables {
         self.publish(lake, endpoint, members, report).await
     }
 
-    /// In this order: what a snapshot found, which is said once, whoever says it; which rows go because a person said so, for
-    /// those who follow `deltas`; what is held, before any reader could
-    /// see the rows it is about; the fold itself; what is held no longer.
+    /// In this order: what a snapshot found, which is said once, whoever says it; which rows go because a person said so,
+    /// for those who follow `deltas`; what is held, before any reader could see the rows it is about; the fold itself; what
+    /// is held no longer.
     async fn publish(
         &self,
         lake: &Lake,

@@ -29,6 +29,7 @@ mod view;
 mod waiting;
 mod work;
 
+pub(in crate::lake) use positions::Positions;
 pub(in crate::lake) use waiting::WaitingRows;
 
 pub use report::{FoldReport, FoldSettings, FoldedTable, Unfolded};

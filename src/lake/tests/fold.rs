@@ -161,18 +161,18 @@ fn named(rows: &[(String, i64, Option<String>)]) -> Vec<(&str, &str)> {
     names.collect()
 }
 
+/// A full fetch of two rows.
+async fn bring_two(lake: &Lake) {
+    let rows = [seen("1", 10, "one"), seen("2", 11, "two")];
+    bring(lake, &snapshot("a"), &rows, 11).await;
+}
+
 #[tokio::test]
 async fn snapshot_and_deltas_become_one_row_per_record_and_a_second_fold_does_nothing() {
     let store = LakeStore::memory();
     let lake = lake(&store, &settings()).await;
     assert!(fold(&lake).await.tables.is_empty(), "nothing there");
-    bring(
-        &lake,
-        &snapshot("a"),
-        &[seen("1", 10, "one"), seen("2", 11, "two")],
-        11,
-    )
-    .await;
+    bring_two(&lake).await;
     bring(&lake, &snapshot("b"), &[seen("1", 10, "other")], 10).await;
     let delta_rows = [seen("2", 20, "deux"), seen("3", 21, "three")];
     bring(&lake, &delta("a"), &delta_rows, 21).await;
@@ -206,13 +206,7 @@ async fn snapshot_and_deltas_become_one_row_per_record_and_a_second_fold_does_no
 async fn a_row_that_a_full_fetch_lacks_goes_only_when_something_says_so() {
     let store = LakeStore::memory();
     let lake = lake(&store, &settings()).await;
-    bring(
-        &lake,
-        &snapshot("a"),
-        &[seen("1", 10, "one"), seen("2", 11, "two")],
-        11,
-    )
-    .await;
+    bring_two(&lake).await;
     fold(&lake).await;
     bring(&lake, &snapshot("a"), &[seen("1", 100, "one")], 100).await;
     let done = fold_one(&lake).await;
@@ -230,13 +224,7 @@ async fn a_row_that_a_full_fetch_lacks_goes_only_when_something_says_so() {
 async fn a_deletion_that_was_folded_is_not_undone_by_an_older_row_of_a_snapshot() {
     let store = LakeStore::memory();
     let lake = lake(&store, &settings()).await;
-    bring(
-        &lake,
-        &snapshot("a"),
-        &[seen("1", 10, "one"), seen("2", 11, "two")],
-        11,
-    )
-    .await;
+    bring_two(&lake).await;
     fold(&lake).await;
     bring(&lake, &delta("a"), &[gone("2", 105, "delete")], 105).await;
     fold(&lake).await;

@@ -16,6 +16,7 @@ use crate::fold::guard::HoldState;
 use crate::ids::IntegrationKey;
 use crate::lake::committer::Committer;
 use crate::lake::data_files::on_cpu;
+use crate::lake::fold::Positions;
 use crate::lake::layout::{ObjectKey, Partition};
 use crate::lake::log::{LiveFile, LogState};
 use crate::lake::txns::{app_id, key_of};
@@ -53,13 +54,13 @@ struct Facts {
 impl Facts {
     fn read(key: &IntegrationKey, snapshots: &LogState, current: &LogState) -> Option<Self> {
         let facts = SnapshotFacts::of(key, |app| snapshots.txn(app))?;
-        let folded = |name| current.txn(&app_id(key, name));
+        let positions = Positions::of(key, current);
         Some(Self {
             since_us: facts.since.as_micros(),
             seen_us: snapshots.txn(&app_id(key, "seen"))?,
-            snapshot_us: folded("snapshot")?,
-            folded_us: folded("folded")?,
-            is_held: folded("held").is_some_and(|held| held != 0),
+            snapshot_us: positions.snapshot_us?,
+            folded_us: positions.folded_us?,
+            is_held: positions.held != 0,
         })
     }
 

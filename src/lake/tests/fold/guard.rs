@@ -29,6 +29,23 @@ async fn hold(lake: &Lake) -> Hold {
     holds.remove(0)
 }
 
+/// Accepts what is held.
+async fn accept(lake: &Lake) {
+    let accepted = Hold {
+        state: HoldState::Accepted,
+        ..hold(lake).await
+    };
+    lake.put_holds(&[accepted]).await.expect("accepted");
+}
+
+/// Everybody again, the first so many as deleted.
+fn all_but(rows: i64, at: i64) -> Vec<Seen> {
+    let mut all = nobody(at, rows);
+    let left = usize::try_from(rows).expect("not negative");
+    all.extend(everybody(at + ROWS).into_iter().skip(left));
+    all
+}
+
 #[tokio::test]
 async fn a_mass_deletion_is_held_while_other_changes_go_on() {
     let store = LakeStore::memory();
@@ -61,11 +78,7 @@ async fn what_is_accepted_goes_and_what_comes_later_is_judged_anew() {
     let lake = filled(&store).await;
     bring(&lake, &delta("a"), &nobody(2_000, 150), 2_500).await;
     fold(&lake).await;
-    let accepted = Hold {
-        state: HoldState::Accepted,
-        ..hold(&lake).await
-    };
-    lake.put_holds(&[accepted]).await.expect("accepted");
+    accept(&lake).await;
     // Another lake: nothing is kept in memory.
     let lake = super::super::support::lake(&store, &settings()).await;
     let done = fold_one(&lake).await;
@@ -104,9 +117,7 @@ async fn a_later_snapshot_that_agrees_confirms_what_a_delta_said() {
     let lake = filled(&store).await;
     bring(&lake, &delta("a"), &nobody(2_000, 200), 2_500).await;
     fold(&lake).await;
-    let mut rows = nobody(9_000, 200);
-    rows.extend(everybody(9_300).into_iter().skip(200));
-    bring(&lake, &snapshot("a"), &rows, 9_900).await;
+    bring(&lake, &snapshot("a"), &all_but(200, 9_000), 9_900).await;
     let done = fold_one(&lake).await;
     assert_eq!((done.rows, done.removed, done.held), (100, 200, 0));
     assert_eq!(hold(&lake).await.state, HoldState::Confirmed);
@@ -137,11 +148,7 @@ async fn what_a_snapshot_takes_away_can_be_accepted() {
     let lake = filled(&store).await;
     bring(&lake, &snapshot("a"), &nobody(5_000, ROWS), 5_900).await;
     fold(&lake).await;
-    let accepted = Hold {
-        state: HoldState::Accepted,
-        ..hold(&lake).await
-    };
-    lake.put_holds(&[accepted]).await.expect("accepted");
+    accept(&lake).await;
     let done = fold_one(&lake).await;
     assert_eq!((done.rows, done.removed), (0, 300));
     assert!(current(&store, "a").await.is_empty());
@@ -173,11 +180,7 @@ async fn rows_that_a_full_fetch_lacks_go_when_somebody_accepts_it_and_deltas_say
     assert_eq!(fold_one(&lake).await.rows, 300);
     let held = hold(&lake).await;
     assert_eq!((held.state, held.unconfirmed), (HoldState::Held, 10));
-    let accepted = Hold {
-        state: HoldState::Accepted,
-        ..held
-    };
-    lake.put_holds(&[accepted]).await.expect("accepted");
+    accept(&lake).await;
     let done = fold_one(&lake).await;
     assert_eq!((done.rows, done.removed), (290, 10));
     assert_eq!(stored(&store, Part::Deltas).await.len(), 10);
@@ -193,14 +196,8 @@ async fn what_was_accepted_goes_even_if_a_full_fetch_says_the_same_before_the_ne
     let lake = filled(&store).await;
     bring(&lake, &delta("a"), &nobody(2_000, 150), 2_500).await;
     fold(&lake).await;
-    let accepted = Hold {
-        state: HoldState::Accepted,
-        ..hold(&lake).await
-    };
-    lake.put_holds(&[accepted]).await.expect("accepted");
-    let mut rows = nobody(9_000, 150);
-    rows.extend(everybody(9_300).into_iter().skip(150));
-    bring(&lake, &snapshot("a"), &rows, 9_900).await;
+    accept(&lake).await;
+    bring(&lake, &snapshot("a"), &all_but(150, 9_000), 9_900).await;
     let done = fold_one(&lake).await;
     assert_eq!((done.rows, done.removed, done.held), (150, 150, 0));
     assert_eq!(hold(&lake).await.state, HoldState::Accepted);
