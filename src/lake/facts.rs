@@ -3,17 +3,22 @@
 //! `kombo/<integration_key>/since` holds the earliest `_fetched_at` of the snapshot in microseconds, `.../prior` the
 //! ordinary base on which it was ordered and `.../announced` the notification that nothing had answered, both in
 //! milliseconds. They say how it came about and fence nothing: bases and `seen` do ([`TableTxns`](super::txns::TableTxns)).
+//!
+//! `.../first_look` and `.../next_look` remember when earlier full fetches began, in microseconds: a row that nobody has seen
+//! since `first_look` was lacking in two of them that began a day apart ([`SecondLook`]).
 
 use super::txns::app_id;
 use crate::ids::IntegrationKey;
-use crate::time::{Base, ObservedAt};
+use crate::time::{Base, ObservedAt, SecondLook};
 
 const SINCE: &str = "since";
 const PRIOR: &str = "prior";
 const ANNOUNCED: &str = "announced";
+const FIRST_LOOK: &str = "first_look";
+const NEXT_LOOK: &str = "next_look";
 
 /// All of them.
-pub(super) const NAMES: [&str; 3] = [SINCE, PRIOR, ANNOUNCED];
+pub(super) const NAMES: [&str; 5] = [SINCE, PRIOR, ANNOUNCED, FIRST_LOOK, NEXT_LOOK];
 
 /// What stands for no instant: a transaction's version cannot be left out once there was one.
 const NONE: i64 = -1;
@@ -36,6 +41,11 @@ pub struct SnapshotFacts {
     pub prior: Option<Base>,
     /// When the earliest notification came that no fetch had answered when it was committed, in milliseconds.
     pub announced_ms: Option<i64>,
+    /// When an earlier full fetch began, at least a [`SecondLook`] before this one. A row that was seen last before it was
+    /// lacking in both. `None` while no earlier one is old enough.
+    pub first_look: Option<ObservedAt>,
+    /// When the full fetch began that becomes the first look once it is old enough: an earlier one, or this one.
+    pub next_look: ObservedAt,
 }
 
 impl SnapshotFacts {
@@ -44,10 +54,14 @@ impl SnapshotFacts {
     #[must_use]
     pub fn of(key: &IntegrationKey, stored: impl Fn(&str) -> Option<i64>) -> Option<Self> {
         let known = |name| stored(&app_id(key, name)).filter(|version| *version != NONE);
+        let since = ObservedAt::from_micros(known(SINCE)?);
+        let look = |name| known(name).map(ObservedAt::from_micros);
         Some(Self {
-            since: ObservedAt::from_micros(known(SINCE)?),
+            since,
             prior: known(PRIOR).map(Base::from_millis),
             announced_ms: known(ANNOUNCED),
+            first_look: look(FIRST_LOOK),
+            next_look: look(NEXT_LOOK).unwrap_or(since),
         })
     }
 
@@ -57,6 +71,27 @@ impl SnapshotFacts {
             since,
             prior: None,
             announced_ms: None,
+            first_look: None,
+            next_look: since,
+        }
+    }
+
+    /// Takes over what the snapshot that this one replaces remembers of earlier looks. `None` when there was none, or when
+    /// what it saw was not taken over: then this one is the first.
+    pub(super) fn following(self, replaced: Option<&Self>, second_look: SecondLook) -> Self {
+        let Some(replaced) = replaced else {
+            return self;
+        };
+        if second_look.confirms(replaced.next_look, self.since) {
+            return Self {
+                first_look: Some(replaced.next_look),
+                ..self
+            };
+        }
+        Self {
+            first_look: replaced.first_look,
+            next_look: replaced.next_look,
+            ..self
         }
     }
 
@@ -74,11 +109,14 @@ impl SnapshotFacts {
     }
 
     /// Returns what to write for them.
-    pub(super) fn txns(&self, key: &IntegrationKey) -> [(String, i64); 3] {
+    pub(super) fn txns(&self, key: &IntegrationKey) -> [(String, i64); 5] {
+        let first_look = self.first_look.map_or(NONE, ObservedAt::as_micros);
         [
             (app_id(key, SINCE), self.since.as_micros()),
             (app_id(key, PRIOR), self.prior.map_or(NONE, Base::as_millis)),
             (app_id(key, ANNOUNCED), self.announced_ms.unwrap_or(NONE)),
+            (app_id(key, FIRST_LOOK), first_look),
+            (app_id(key, NEXT_LOOK), self.next_look.as_micros()),
         ]
     }
 }
@@ -99,15 +137,42 @@ mod tests {
                 since: ObservedAt::from_micros(6),
                 prior: prior.map(Base::from_millis),
                 announced_ms,
+                first_look: prior.map(ObservedAt::from_micros),
+                next_look: ObservedAt::from_micros(5),
             };
             let written = facts.txns(&key);
-            let texts = ["since", "prior", "announced"].map(|name| format!("kombo/{key}/{name}"));
+            let texts = NAMES.map(|name| format!("kombo/{key}/{name}"));
+            assert_eq!(
+                NAMES,
+                ["since", "prior", "announced", "first_look", "next_look"]
+            );
             assert_eq!(written.clone().map(|(app, _)| app), texts);
-            let expected = [6, prior.unwrap_or(-1), announced_ms.unwrap_or(-1)];
+            let prior = prior.unwrap_or(-1);
+            let expected = [6, prior, announced_ms.unwrap_or(-1), prior, 5];
             assert_eq!(written.clone().map(|(_, version)| version), expected);
             let written: HashMap<String, i64> = written.into_iter().collect();
             let read = SnapshotFacts::of(&key, |app| written.get(app).copied());
             assert_eq!(read, Some(facts));
         }
+    }
+    #[test]
+    fn the_first_look_is_at_least_a_day_older_however_often_one_looks() {
+        const HOUR: i64 = 3_600_000_000;
+        let second_look = SecondLook::default();
+        let begun = |hour: i64| SnapshotFacts::new(ObservedAt::from_micros(hour * HOUR));
+        let mut before = begun(0).following(None, second_look);
+        for hour in 1..200 {
+            let after = begun(hour).following(Some(&before), second_look);
+            let age = after
+                .first_look
+                .map(|first| hour - first.as_micros() / HOUR);
+            let expected = (hour >= 24).then(|| 24 + hour % 24);
+            assert_eq!(age, expected, "at hour {hour}");
+            before = after;
+        }
+        let weekly = begun(24 * 7).following(Some(&begun(0)), second_look);
+        assert_eq!(weekly.first_look, Some(ObservedAt::from_micros(0)));
+        let rerun = begun(24 * 7 + 1).following(Some(&weekly), second_look);
+        assert_eq!(rerun.first_look, weekly.first_look);
     }
 }

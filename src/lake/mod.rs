@@ -196,13 +196,15 @@ impl Lake {
         // Bases as of now, not as of the last commit seen: else a commit of another process that was finished before this
         // fetch began would supersede it.
         let state = committer.refreshed().await?;
-        let start = TableTxns::of(&fetch.table.integration.key(), |app| state.txn(app));
+        let key = fetch.table.integration.key();
+        let start = TableTxns::of(&key, |app| state.txn(app));
+        let replaced = SnapshotFacts::of(&key, |app| state.txn(app));
         Ok(Staging::new(
             self.clone(),
             committer,
             fetch.clone(),
             Arc::clone(endpoint),
-            start,
+            (start, replaced),
         ))
     }
 

@@ -6,6 +6,8 @@ use std::num::{NonZeroU64, NonZeroUsize};
 
 use serde::Deserialize;
 
+use crate::time::SecondLook;
+
 /// Where the lake is and how it is written to.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -22,6 +24,9 @@ pub struct LakeSettings {
     pub row_group_bytes: NonZeroUsize,
     /// Log entries of a Delta table between two checkpoints.
     pub checkpoint_interval: NonZeroU64,
+    /// How far two looks have to be apart before the second may confirm that rows are gone.
+    #[serde(skip)]
+    pub second_look: SecondLook,
 }
 
 impl Default for LakeSettings {
@@ -33,6 +38,7 @@ impl Default for LakeSettings {
             run_bytes: NonZeroUsize::new(32 << 20).expect("not zero"),
             row_group_bytes: NonZeroUsize::new(16 << 20).expect("not zero"),
             checkpoint_interval: NonZeroU64::new(100).expect("not zero"),
+            second_look: SecondLook::default(),
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct Staging {
     endpoint: Arc<Endpoint>,
     /// As the fetch began: whoever moves them meanwhile supersedes it.
     start: TableTxns,
+    /// What the snapshot says that a snapshot replaces. Nobody else replaces it unseen: that would move `start`.
+    replaced: Option<SnapshotFacts>,
     /// The first and the last observation so far.
     observed: Option<(ObservedAt, ObservedAt)>,
     waiting: Vec<RecordBatch>,
@@ -119,7 +121,7 @@ impl Staging {
         committer: Arc<Committer>,
         fetch: Fetch,
         endpoint: Arc<Endpoint>,
-        start: TableTxns,
+        (start, replaced): (TableTxns, Option<SnapshotFacts>),
     ) -> Self {
         Self {
             lake,
@@ -127,6 +129,7 @@ impl Staging {
             fetch,
             endpoint,
             start,
+            replaced,
             observed: None,
             waiting: Vec::new(),
             waiting_bytes: 0,
@@ -192,13 +195,15 @@ impl Staging {
         self.upload_quarantine().await?;
         let (first, last) = self.observed.unzip();
         let replaces = self.committer.replaces();
+        let facts = SnapshotFacts::new(first.unwrap_or(end.seen));
+        let facts = facts.following(self.replaced.as_ref(), self.lake.settings().second_look);
         let fence = Fence {
             start: self.start,
             base: end.base,
             tiers: self.fetch.mode.moves().collect(),
             seen: last.map_or(end.seen, |last| last.max(end.seen)),
             first: first.filter(|_| !replaces),
-            facts: replaces.then(|| SnapshotFacts::new(first.unwrap_or(end.seen))),
+            facts: replaces.then_some(facts),
         };
         let finished = Finished {
             fence: Some(fence),

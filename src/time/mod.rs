@@ -4,9 +4,11 @@
 //! Here a [`Base`] comes from the server's `Date` and a monotonic interval, so the local wall clock only caps it.
 
 mod civil;
+mod second_look;
 mod server;
 
 pub use civil::{format_date, format_timestamp, parse_date, parse_timestamp};
+pub use second_look::SecondLook;
 pub use server::{ServerClock, parse_http_date};
 
 use std::fmt;

@@ -181,6 +181,8 @@ async fn a_snapshot_says_since_when_it_was_observed_and_on_what_it_was_ordered()
         since: ObservedAt::from_micros(10),
         prior: circumstances.prior,
         announced_ms: circumstances.announced_ms,
+        first_look: None,
+        next_look: ObservedAt::from_micros(10),
     };
     assert_eq!(facts(&store, "a").await, Some(told));
 
@@ -189,6 +191,8 @@ async fn a_snapshot_says_since_when_it_was_observed_and_on_what_it_was_ordered()
         since: ObservedAt::from_micros(20),
         prior: None,
         announced_ms: None,
+        first_look: None,
+        next_look: ObservedAt::from_micros(10),
     };
     assert_eq!(facts(&store, "a").await, Some(untold), "it has no rows");
     run(&lake, &delta("a"), &[&[("1", 30, 1)]], end(11, 30)).await;
