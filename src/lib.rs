@@ -15,6 +15,7 @@ pub mod lake;
 pub mod listener;
 pub mod metrics;
 pub mod plan;
+pub mod sample;
 pub mod sink;
 pub mod source;
 pub mod status;

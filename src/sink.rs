@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use fastrand::Rng;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
@@ -63,18 +65,34 @@ pub trait Sink: Send + Sync {
 
 /// A whole fetch that is not visible yet. Dropping it leaves nothing that anybody sees.
 pub trait Staged: Send {
-    /// Returns the ids that the sink knows of and it lacks: `limit` of them, and how many there are. None for a delta.
+    /// Compares it with what the sink knows: which ids it lacks, how many there are and a random sample of `limit`, and how
+    /// many it shows as deleted. None for a delta.
     ///
     /// Known is what the newest observation says is there, of the snapshot it is about to replace, of deltas, and of what
     /// older snapshots had where the sink keeps it.
-    fn missing(&mut self, limit: usize) -> impl Future<Output = Result<Missing, LakeError>> + Send;
+    fn missing(
+        &mut self,
+        limit: usize,
+        random: Rng,
+    ) -> impl Future<Output = Result<Missing, LakeError>> + Send;
 
-    /// Sends, some at a time, those of these ids that the snapshot it is about to replace lacks, too. Ends without an error
-    /// once nobody listens.
+    /// Sends, some at a time, those of the ids it lacks that an earlier snapshot lacks, too, which began a
+    /// [`SecondLook`](crate::time::SecondLook) before it. Ends without an error once nobody listens.
     fn lacked_twice(
         &mut self,
         ids: mpsc::Sender<Vec<String>>,
     ) -> impl Future<Output = Result<(), LakeError>> + Send;
+
+    /// Sends, some at a time, its own rows that the last comparison found known as present and that it shows as deleted. Ends
+    /// without an error once nobody listens.
+    fn tombstones(
+        &mut self,
+        rows: mpsc::Sender<RecordBatch>,
+    ) -> impl Future<Output = Result<(), LakeError>> + Send;
+
+    /// Sees to it that what the sink knows stays known once this snapshot is committed, also what it lacks. Called before the
+    /// commit when rows are missing that are not confirmed to be gone.
+    fn take_over(&mut self) -> impl Future<Output = Result<(), LakeError>> + Send;
 
     /// Takes note of what is kept beside a snapshot. Means nothing for a delta; untold, nothing is known.
     fn note(&mut self, circumstances: Circumstances);
@@ -97,6 +115,12 @@ pub enum WriteError {
 }
 
 impl WriteError {
+    /// Returns whether a snapshot is known to have ended early.
+    #[must_use]
+    pub fn is_cut_short(&self) -> bool {
+        matches!(self, Self::Fetch(FetchError::CutShort { .. }))
+    }
+
     /// Returns one sentence that tells the operator what to do.
     #[must_use]
     pub fn advice(&self) -> &'static str {
@@ -159,12 +183,20 @@ impl Sink for Lake {
 }
 
 impl Staged for Sealed {
-    async fn missing(&mut self, limit: usize) -> Result<Missing, LakeError> {
-        Sealed::missing(self, limit).await
+    async fn missing(&mut self, limit: usize, random: Rng) -> Result<Missing, LakeError> {
+        Sealed::missing(self, limit, random).await
     }
 
     async fn lacked_twice(&mut self, ids: mpsc::Sender<Vec<String>>) -> Result<(), LakeError> {
         Sealed::lacked_twice(self, ids).await
+    }
+
+    async fn tombstones(&mut self, rows: mpsc::Sender<RecordBatch>) -> Result<(), LakeError> {
+        Sealed::tombstones(self, rows).await
+    }
+
+    async fn take_over(&mut self) -> Result<(), LakeError> {
+        Sealed::take_over(self).await
     }
 
     fn note(&mut self, circumstances: Circumstances) {

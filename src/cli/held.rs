@@ -31,7 +31,7 @@ pub(super) fn rows(hold: &Hold) -> String {
     };
     some(hold.removed, "would vanish");
     some(hold.nulled, "would lose values");
-    some(hold.unconfirmed, "could not be asked for");
+    some(hold.unconfirmed, "not confirmed to be gone");
     let mut text = parts.join(", ");
     if !hold.columns.is_empty() {
         text = format!("{text} (in {})", hold.columns.join(", "));

@@ -27,7 +27,7 @@ mod scan;
 mod text;
 mod values;
 
-pub use absent::absent_rows;
+pub use absent::{absent_rows, seen_again};
 pub use error::DecodeError;
 pub use hash::hash_of_id;
 pub use rebuild::{RebuildError, rebuild};

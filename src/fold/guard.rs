@@ -20,7 +20,7 @@ pub enum HoldCause {
     MassDelete,
     /// Columns would turn null in many rows at once.
     ColumnsNulled,
-    /// Many rows are missing, and Kombo could not be asked for them one by one.
+    /// Rows are missing from a full fetch, and Kombo has not confirmed that they are gone.
     Unconfirmed,
     /// The integration is not allowed to read them any more.
     ScopeOff,

@@ -23,6 +23,7 @@ pub use done::{Done, Ending, IngestError};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fastrand::Rng;
 use tracing::warn;
 
 use self::bases::UnflushedBases;
@@ -107,6 +108,7 @@ pub struct Ingest<A, S> {
     settings: IngestSettings,
     memory: Arc<Mutex<Memory>>,
     bases: Arc<Mutex<UnflushedBases>>,
+    random: Arc<Mutex<Rng>>,
 }
 
 impl<A, S: Clone> Clone for Ingest<A, S> {
@@ -117,6 +119,7 @@ impl<A, S: Clone> Clone for Ingest<A, S> {
             settings: self.settings,
             memory: Arc::clone(&self.memory),
             bases: Arc::clone(&self.bases),
+            random: Arc::clone(&self.random),
         }
     }
 }
@@ -134,6 +137,16 @@ where
             settings,
             memory: Arc::new(Mutex::new(Memory::new(settings.memory_rows))),
             bases: Arc::default(),
+            random: Arc::default(),
+        }
+    }
+
+    /// Draws samples with this, so that a run can be repeated.
+    #[must_use]
+    pub fn with_random(self, random: Rng) -> Self {
+        Self {
+            random: Arc::new(Mutex::new(random)),
+            ..self
         }
     }
 
@@ -223,6 +236,12 @@ where
     /// Every change of it is whole before the lock is given back, so a panic elsewhere leaves it right.
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns a source of randomness of one's own.
+    fn random(&self) -> Rng {
+        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        random.fork()
     }
 
     fn bases(&self) -> MutexGuard<'_, UnflushedBases> {

@@ -11,7 +11,7 @@ use crate::api::KomboApi;
 use crate::fetch::{Counts, Fetch, FetchEnd, FetchMode};
 use crate::lake::{Circumstances, Receipt};
 use crate::sink::{Sink, Staged, WriteError};
-use crate::stream::fetch;
+use crate::stream::{Canaries, Caught, FetchEvent, fetch};
 use crate::time::Tier;
 
 /// A snapshot whose last page is there.
@@ -25,6 +25,8 @@ pub(super) struct Walked {
     pub(super) fetch: Fetch,
     tally: Tally,
     pub(super) end: FetchEnd,
+    /// Rows of it that have to come back when they are asked for.
+    pub(super) canaries: Caught,
 }
 
 impl<A, S> Ingest<A, S>
@@ -40,14 +42,24 @@ where
         counts: &mut Counts,
     ) -> Result<Done, WriteError> {
         let flight = Flight::begin(&self.memory, &order.table);
-        let mut whole = self.walk_whole(order, watch, counts).await?;
-        // Boxed: it would make the future of every fetch larger.
-        let closed = Box::pin(self.close(order, &mut whole, slot, watch, counts)).await;
+        let (mut slot, mut walk) = (Some(slot), 1);
+        let (whole, closed) = loop {
+            let mut whole = self.walk_whole(order, &mut walk, watch, counts).await?;
+            // Boxed: it would make the future of every fetch larger.
+            let closing = Box::pin(self.close(order, &mut whole, &mut slot, watch, counts));
+            match closing.await {
+                Err(error) if error.is_cut_short() && restarts(order, walk, &error, watch) => {
+                    whole.walk.tally.abandon(counts);
+                    walk += 1;
+                }
+                closed => break (whole, closed),
+            }
+        };
         let Whole { staged, walk } = whole;
         let tally = walk.tally;
         let ended = match closed {
             Ok(Some(closed)) => self
-                .commit_snapshot(order, staged, flight)
+                .commit_snapshot(order, staged, closed, flight)
                 .await
                 .map(|receipt| (receipt, closed)),
             Ok(None) => Ok((Receipt::Superseded, Closed::default())),
@@ -85,9 +97,7 @@ where
         };
         Ok(Done {
             closing_rows: closed.rows,
-            found_missing: closed.found,
-            gone_missing: closed.gone,
-            unconfirmed_missing: closed.unconfirmed,
+            missing: closed.verdicts,
             ..tally.done(FetchMode::Snapshot, ending)
         })
     }
@@ -97,8 +107,12 @@ where
         &self,
         order: &Order,
         mut staged: S::Staged,
+        closed: Closed,
         flight: Flight,
     ) -> Result<Receipt, WriteError> {
+        if closed.verdicts.unconfirmed > 0 {
+            staged.take_over().await.map_err(WriteError::Store)?;
+        }
         staged.note(Circumstances {
             prior: order.coverage.bases.get(Tier::Ordinary),
             announced_ms: order.announced.get(),
@@ -113,13 +127,13 @@ where
     async fn walk_whole(
         &self,
         order: &Order,
+        walk: &mut u32,
         watch: &impl Watch,
         counts: &mut Counts,
     ) -> Result<Whole<S::Staged>, WriteError> {
-        let mut walk = 1;
         loop {
             match self.walk_snapshot(order, watch, counts).await {
-                Err(error) if restarts(order, walk, &error, watch) => walk += 1,
+                Err(error) if restarts(order, *walk, &error, watch) => *walk += 1,
                 walked => return walked,
             }
         }
@@ -133,7 +147,7 @@ where
     ) -> Result<Whole<S::Staged>, WriteError> {
         let request = Fetch::new(order.table.clone(), FetchMode::Snapshot);
         watch.step(Progress::Started(FetchMode::Snapshot));
-        let mut tally = Tally::default();
+        let (mut tally, mut canaries) = (Tally::default(), Canaries::new(self.random()));
         let events = fetch(
             self.api.clone(),
             order.endpoint.clone(),
@@ -141,7 +155,12 @@ where
             self.options(order),
             None,
         );
-        let events = events.inspect(|event| tally.see(event, watch));
+        let events = events.inspect(|event| {
+            tally.see(event, watch);
+            if let Ok(FetchEvent::Batch(rows)) = event {
+                canaries.meet(rows);
+            }
+        });
         match self.sink.stage(&request, &order.endpoint, events).await {
             Ok(staged) => {
                 let end = tally.end.expect("a sink stages what has reached its end");
@@ -149,6 +168,7 @@ where
                     fetch: request,
                     tally,
                     end,
+                    canaries: canaries.caught(),
                 };
                 Ok(Whole { staged, walk })
             }

@@ -14,6 +14,7 @@ pub mod log;
 pub mod store;
 
 mod committer;
+mod comparison;
 mod completeness;
 mod conform;
 mod coverage;
@@ -40,6 +41,7 @@ mod quarantine;
 mod reader;
 mod registry;
 mod runs;
+mod sealed;
 mod settings;
 mod small_table;
 mod staging;
@@ -67,8 +69,9 @@ pub use missing::{Missing, MissingId};
 pub use newest::Sighting;
 pub use overview::{Overview, TableOverview};
 pub use registry::Registration;
+pub use sealed::Sealed;
 pub use settings::LakeSettings;
-pub use staging::{Sealed, Staging};
+pub use staging::Staging;
 pub use upkeep::{
     Left, PurgeReport, PurgeSettings, TablePurge, TableUpkeep, UpkeepReport, UpkeepSettings,
 };

@@ -9,6 +9,7 @@ mod files;
 mod fold;
 mod holds;
 mod lint;
+mod looks;
 mod missing;
 mod newest;
 mod staged;

@@ -160,7 +160,7 @@ fn detail(hold: &Hold) -> String {
         _ => {
             let missing = hold.unconfirmed;
             format!(
-                "{missing} of {of} rows are missing from the last full fetch, and Kombo could not be asked for them; they are kept until the next one agrees"
+                "{missing} of {of} rows are missing from the last full fetch, and Kombo has not confirmed that they are gone; they are kept until it does, or until full fetches that begin a day apart agree"
             )
         }
     }

@@ -8,6 +8,7 @@
 use crate::ids::IntegrationKey;
 use crate::lake::log::LogState;
 use crate::lake::txns::app_id;
+use crate::time::ObservedAt;
 
 /// Something that a snapshot says is held.
 pub(super) const HELD_OF_SNAPSHOT: i64 = 1;
@@ -67,6 +68,13 @@ impl Positions {
     /// Returns whether there is a snapshot that is not folded.
     pub(in crate::lake) fn lacks_snapshot(&self, offered: Offered) -> bool {
         offered.snapshot_us.is_some() && offered.snapshot_us != self.snapshot_us
+    }
+
+    /// Returns whether `current` has what a snapshot saw whose last observation was `seen`. While something of it is held,
+    /// `current` has an older observation instead.
+    pub(in crate::lake) fn has_all_of(&self, seen: Option<ObservedAt>) -> bool {
+        let is_folded = seen.is_some() && seen.map(ObservedAt::as_micros) == self.snapshot_us;
+        is_folded && self.held & HELD_OF_SNAPSHOT == 0
     }
 
     /// Returns whether there are deltas that were not looked at.

@@ -1,12 +1,13 @@
 //! A sink that keeps committed rows in memory: the second implementation of the trait.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use fastrand::Rng;
 use futures_util::{Stream, StreamExt};
 use kombo_source::catalog::Endpoint;
 use kombo_source::fetch::{Fetch, FetchEnd, FetchMode};
@@ -14,11 +15,14 @@ use kombo_source::ids::{IntegrationId, TableId};
 use kombo_source::lake::{
     Advance, Circumstances, Coverage, LakeError, Marks, Missing, MissingId, Receipt,
 };
+use kombo_source::sample::Sample;
 use kombo_source::sink::{Sink, Staged, WriteError};
 use kombo_source::stream::{FetchError, FetchEvent};
 use kombo_source::time::{Bases, ObservedAt, Tier};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
+
+use super::memory_known::{Looks, lacks, newest, observations};
 
 /// Keeps each table's committed batches.
 #[derive(Clone, Default)]
@@ -41,8 +45,10 @@ struct Kept {
     snapshot: Vec<RecordBatch>,
     /// The snapshots before it.
     replaced: Vec<RecordBatch>,
-    /// The first observation of the snapshot.
-    since: Option<ObservedAt>,
+    /// What snapshots before it have left when they were taken over.
+    taken_over: Vec<RecordBatch>,
+    /// Since which observation the snapshot is the live one, and which looks were before it.
+    looks: Option<Looks>,
     /// Of the snapshot.
     circumstances: Circumstances,
     deltas: Vec<RecordBatch>,
@@ -57,6 +63,8 @@ pub(crate) struct MemoryStaged {
     batches: Vec<RecordBatch>,
     end: FetchEnd,
     circumstances: Circumstances,
+    /// Ids that it shows as deleted and that were known as present.
+    shown: BTreeSet<String>,
 }
 
 type Start = (Option<ObservedAt>, Bases);
@@ -185,6 +193,7 @@ impl Sink for MemorySink {
                         batches,
                         end,
                         circumstances: Circumstances::default(),
+                        shown: BTreeSet::new(),
                     });
                 }
                 _ => {}
@@ -226,28 +235,56 @@ impl Sink for MemorySink {
 }
 
 impl Staged for MemoryStaged {
-    async fn missing(&mut self, limit: usize) -> Result<Missing, LakeError> {
+    async fn missing(&mut self, limit: usize, random: Rng) -> Result<Missing, LakeError> {
         if self.fetch.mode != FetchMode::Snapshot {
             return Ok(Missing::default());
         }
         let kept = self.sink.kept(&self.fetch.table);
-        let missing = self.lacks(&kept);
+        let (missing, shown) = self.lacks(&kept);
+        self.shown = shown;
         sleep(self.sink.compare_wait).await;
+        let lacked_twice = missing.iter().filter(|id| id.lacked_twice).count() as u64;
+        let mut sample = Sample::new(limit, random);
+        missing.into_iter().for_each(|id| sample.offer(|| id));
         Ok(Missing {
-            total: missing.len() as u64,
-            lacked_before: missing.iter().filter(|id| id.lacked_before).count() as u64,
-            ids: missing.into_iter().take(limit).collect(),
+            total: sample.met(),
+            lacked_twice,
+            shown: self.shown.len() as u64,
+            ids: sample.into_kept(),
             as_of: kept.coverage.marks.deltas,
         })
     }
 
     async fn lacked_twice(&mut self, ids: mpsc::Sender<Vec<String>>) -> Result<(), LakeError> {
-        let missing = self.lacks(&self.sink.kept(&self.fetch.table));
-        for id in missing.into_iter().filter(|id| id.lacked_before) {
+        let (missing, _) = self.lacks(&self.sink.kept(&self.fetch.table));
+        for id in missing.into_iter().filter(|id| id.lacked_twice) {
             if ids.send(vec![id.id]).await.is_err() {
                 break;
             }
         }
+        Ok(())
+    }
+
+    async fn tombstones(&mut self, rows: mpsc::Sender<RecordBatch>) -> Result<(), LakeError> {
+        for batch in &self.batches {
+            let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>();
+            let (ids, ops) = (text("id"), text("_op"));
+            let wanted: BooleanArray = (0..batch.num_rows())
+                .map(|row| Some(ops.value(row) != "upsert" && self.shown.contains(ids.value(row))))
+                .collect();
+            let found = filter_record_batch(batch, &wanted).unwrap();
+            if found.num_rows() > 0 && rows.send(found).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_over(&mut self) -> Result<(), LakeError> {
+        let mut tables = self.sink.tables();
+        let kept = tables.entry(self.fetch.table.clone()).or_default();
+        let replaced = kept.snapshot.clone();
+        kept.taken_over.extend(replaced);
         Ok(())
     }
 
@@ -277,7 +314,9 @@ impl Staged for MemoryStaged {
         } = &mut kept.coverage;
         let mark = match mode {
             FetchMode::Snapshot => {
-                kept.since = observations(&self.batches).min().or(Some(end.seen));
+                let since = observations(&self.batches).min().unwrap_or(end.seen);
+                let is_known = self.sink.folds || !kept.taken_over.is_empty();
+                kept.looks = Some(Looks::following(since, kept.looks.filter(|_| is_known)));
                 let before = std::mem::replace(&mut kept.snapshot, self.batches);
                 kept.replaced.extend(before);
                 kept.circumstances = self.circumstances;
@@ -312,32 +351,15 @@ impl Staged for MemoryStaged {
 }
 
 impl MemoryStaged {
-    /// Returns what the sink knows of as present and this snapshot lacks.
-    fn lacks(&self, kept: &Kept) -> Vec<MissingId> {
-        let folds = self.sink.folds;
-        let replaced = kept.replaced.iter().filter(|_| folds);
-        let mut newest: BTreeMap<String, (ObservedAt, bool)> = BTreeMap::new();
-        for batch in replaced.chain(&kept.snapshot).chain(&kept.deltas) {
-            let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>();
-            let (ids, ops) = (text("id"), text("_op"));
-            for (row, at) in observations(std::slice::from_ref(batch)).enumerate() {
-                let id = ids.value(row).to_owned();
-                let known = newest.entry(id).or_insert((at, false));
-                if at >= known.0 && (folds || Some(at) >= kept.since) {
-                    *known = (at, ops.value(row) == "upsert");
-                }
-            }
-        }
-        let present = ids(&self.batches);
-        let there = newest.into_iter().filter(|(_, (_, there))| *there);
-        let missing = there.filter(|(id, _)| !present.contains(id));
-        missing
-            .map(|(id, (last_seen, _))| MissingId {
-                id,
-                last_seen,
-                lacked_before: Some(last_seen) < kept.since,
-            })
-            .collect()
+    /// Returns what the sink knows of as present and this snapshot lacks, and what it shows as deleted.
+    fn lacks(&self, kept: &Kept) -> (Vec<MissingId>, BTreeSet<String>) {
+        let since = observations(&self.batches).min().unwrap_or(self.end.seen);
+        let sees_all = self.sink.folds || !kept.taken_over.is_empty();
+        let replaced = kept.replaced.iter().filter(|_| self.sink.folds);
+        let replaced = replaced.chain(&kept.taken_over).chain(&kept.snapshot);
+        let live = kept.looks.filter(|_| !sees_all).map(|looks| looks.since);
+        let known = newest(replaced, &kept.deltas, live);
+        lacks(known, &self.batches, since, kept.looks)
     }
 
     /// Rows of a delta are later than all that came before.
@@ -346,14 +368,6 @@ impl MemoryStaged {
         let first = observations(&self.batches).min();
         self.fetch.mode == FetchMode::Snapshot || first.is_none_or(|first| Some(first) > seen)
     }
-}
-
-fn observations(batches: &[RecordBatch]) -> impl Iterator<Item = ObservedAt> {
-    batches.iter().flat_map(|batch| {
-        let times = batch.column_by_name("_fetched_at").unwrap();
-        let times = times.as_primitive::<TimestampMicrosecondType>();
-        times.values().iter().map(|at| ObservedAt::from_micros(*at))
-    })
 }
 
 fn ids(batches: &[RecordBatch]) -> BTreeSet<String> {
