@@ -228,6 +228,8 @@ impl Outcome {
             pages: self.pages,
             quarantined: self.done.as_ref().map_or(0, |done| done.counts.quarantined),
             rest_values: self.done.as_ref().map_or(0, |done| done.rest_values),
+            missing: (self.done.as_ref().map(|done| done.missing))
+                .filter(|missing| *missing != Verdicts::default()),
             base: self
                 .done
                 .as_ref()
@@ -254,6 +256,8 @@ pub struct OutcomeSummary<'a> {
     pages: u64,
     quarantined: u64,
     rest_values: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<Verdicts>,
     base: Option<String>,
     version: Option<u64>,
     files: Option<u64>,

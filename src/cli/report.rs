@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::folding::Folded;
+use super::missing;
 use super::words::{bytes, count, counted, seconds};
 use crate::backfill::outcome::{Commit, Ending, Outcome, OutcomeSummary, with_causes};
 use crate::backfill::targets::Unknown;
@@ -42,6 +43,9 @@ impl Report {
     /// Writes the report for people.
     pub(super) fn text(&self) -> String {
         let mut text = landed(&self.outcomes);
+        for said in self.outcomes.iter().filter_map(missing::said) {
+            line(&mut text, &said);
+        }
         for outcome in &self.outcomes {
             if let Ending::LeftOut { reason, advice } = &outcome.ending {
                 line(

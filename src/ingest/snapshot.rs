@@ -20,6 +20,9 @@ pub(super) struct Whole<S> {
     pub(super) walk: Walked,
 }
 
+/// A snapshot, and what was found out about the rows that it lacks: `None` when others were always faster.
+type WalkedAndClosed<S> = (Whole<S>, Result<Option<Closed>, WriteError>);
+
 /// How it was walked.
 pub(super) struct Walked {
     pub(super) fetch: Fetch,
@@ -42,19 +45,7 @@ where
         counts: &mut Counts,
     ) -> Result<Done, WriteError> {
         let flight = Flight::begin(&self.memory, &order.table);
-        let (mut slot, mut walk) = (Some(slot), 1);
-        let (whole, closed) = loop {
-            let mut whole = self.walk_whole(order, &mut walk, watch, counts).await?;
-            // Boxed: it would make the future of every fetch larger.
-            let closing = Box::pin(self.close(order, &mut whole, &mut slot, watch, counts));
-            match closing.await {
-                Err(error) if error.is_cut_short() && restarts(order, walk, &error, watch) => {
-                    whole.walk.tally.abandon(counts);
-                    walk += 1;
-                }
-                closed => break (whole, closed),
-            }
-        };
+        let (whole, closed) = self.walk_and_close(order, slot, watch, counts).await?;
         let Whole { staged, walk } = whole;
         let tally = walk.tally;
         let ended = match closed {
@@ -100,6 +91,29 @@ where
             missing: closed.verdicts,
             ..tally.done(FetchMode::Snapshot, ending)
         })
+    }
+
+    /// Walks it, and walks it again when it is known to have ended early. Fails with the walk itself.
+    async fn walk_and_close(
+        &self,
+        order: &Order,
+        slot: impl Send,
+        watch: &impl Watch,
+        counts: &mut Counts,
+    ) -> Result<WalkedAndClosed<S::Staged>, WriteError> {
+        let (mut slot, mut walk) = (Some(slot), 1);
+        loop {
+            let mut whole = self.walk_whole(order, &mut walk, watch, counts).await?;
+            // Boxed: it would make the future of every fetch larger.
+            let closing = Box::pin(self.close(order, &mut whole, &mut slot, watch, counts));
+            match closing.await {
+                Err(error) if error.is_cut_short() && restarts(order, walk, &error, watch) => {
+                    whole.walk.tally.abandon(counts);
+                    walk += 1;
+                }
+                closed => return Ok((whole, closed)),
+            }
+        }
     }
 
     /// Until this has answered nothing is left out of the table's deltas.

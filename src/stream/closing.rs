@@ -28,7 +28,6 @@ use crate::time::ObservedAt;
 const UNASKED_ROWS: usize = 10_000;
 
 /// What was known before a snapshot, and what it lacks of that or shows as deleted.
-#[derive(Debug)]
 pub struct Lacking {
     /// How many rows it lacks.
     pub total: u64,
@@ -69,11 +68,10 @@ pub fn closing<A: KomboApi + 'static>(
     options: FetchOptions,
 ) -> impl Stream<Item = Result<FetchEvent, FetchError>> + Send {
     try_stream! {
-        let mut options = options;
-        let Lacking { total, ids, twice, canaries, rest, mut shown } = lacking;
+        let (mut options, mut shown_rows, mut gone) = (options, 0, 0);
+        let Lacking { total, ids, twice, canaries, rest: Rest { wanted, ids: mut rest }, mut shown } = lacking;
         let seen = options.last_seen.unwrap_or(ObservedAt::from_micros(i64::MIN));
         let mut end = FetchEnd { base: None, seen, pages: 0, rows: 0, quarantined: 0, rest_values: 0 };
-        let mut shown_rows = 0;
         while let Some(rows) = shown.recv().await {
             shown_rows += rows.num_rows() as u64;
             let again = seen_again(&rows, after(end.seen));
@@ -81,18 +79,16 @@ pub fn closing<A: KomboApi + 'static>(
             yield FetchEvent::Batch(again);
         }
         options.last_seen = Some(end.seen);
-        let edge = (Arc::clone(&api), Arc::clone(&endpoint));
-        let mut reads = Reads::new(edge, delta.clone(), options.clone(), (&ids, total), twice, canaries);
+        let from = (Arc::clone(&api), Arc::clone(&endpoint));
+        let mut reads = Reads::new(from, delta.clone(), options.clone(), (&ids, total), twice, canaries);
         while let Some(events) = reads.next(&mut end).await? {
             for event in events {
                 yield event;
             }
         }
-        let Reads { mut verdicts, settled, proven, .. } = reads;
+        let Reads { verdicts, settled, proven, .. } = reads;
         let unasked = total.saturating_sub(settled.len() as u64);
         let is_cut_short = is_cut_short(verdicts.found, unasked);
-        let Rest { wanted, ids: mut rest } = rest;
-        let mut gone = 0;
         let is_wanted = !is_cut_short && rest_rests_on_looks(endpoint.ids, verdicts.asked, proven);
         // Dropped when it is not wanted.
         let wanted = (unasked > 0 && is_wanted).then_some(wanted);
@@ -107,28 +103,31 @@ pub fn closing<A: KomboApi + 'static>(
                 }
             }
         }
-        verdicts.shown = shown_rows;
-        verdicts.gone += shown_rows + gone;
-        verdicts.unasked += unasked.saturating_sub(gone);
-        verdicts.unconfirmed += unasked.saturating_sub(gone);
+        let verdicts = verdicts.with_rest(unasked, gone).with_shown(shown_rows);
         yield FetchEvent::Asked { verdicts, is_cut_short };
         if walked && !is_cut_short {
             options.last_seen = Some(end.seen);
             let sieve = Arc::new(Mutex::new(Sieve::keeping(options.remembered_rows)));
             for await event in fetch(api, endpoint, delta, options, Some(sieve)) {
                 match event? {
-                    FetchEvent::End(walk) => {
-                        end.seen = walk.seen;
-                        end.pages += walk.pages;
-                        end.rows += walk.rows;
-                        end.quarantined += walk.quarantined;
-                        end.rest_values += walk.rest_values;
-                    }
+                    FetchEvent::End(walk) => end = followed_by(end, walk),
                     event => yield event,
                 }
             }
         }
         yield FetchEvent::End(end);
+    }
+}
+
+/// Returns the end of two walks, the second of which observed its rows later. Without a base.
+fn followed_by(end: FetchEnd, walk: FetchEnd) -> FetchEnd {
+    FetchEnd {
+        base: None,
+        seen: walk.seen,
+        pages: end.pages + walk.pages,
+        rows: end.rows + walk.rows,
+        quarantined: end.quarantined + walk.quarantined,
+        rest_values: end.rest_values + walk.rest_values,
     }
 }
 

@@ -20,6 +20,7 @@ use std::collections::HashSet;
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use fastrand::Rng;
+use serde::Serialize;
 
 use crate::sample::Sample;
 
@@ -41,7 +42,7 @@ const CANARIES_PER_QUESTION: usize = 2;
 const CANARIES_KEPT: usize = 16;
 
 /// What became of the rows that a full fetch lacks or shows as deleted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verdicts {
     /// Rows that Kombo was asked for by their ids and that were answered, provably or not.
     pub asked: u64,
@@ -55,6 +56,28 @@ pub struct Verdicts {
     pub unconfirmed: u64,
     /// Of those, the ones that Kombo was not asked for.
     pub unasked: u64,
+}
+
+impl Verdicts {
+    /// Takes in rows that nobody asked for, so many of which are gone all the same.
+    pub(super) fn with_rest(self, unasked: u64, gone: u64) -> Self {
+        let left = unasked.saturating_sub(gone);
+        Self {
+            gone: self.gone + gone,
+            unconfirmed: self.unconfirmed + left,
+            unasked: self.unasked + left,
+            ..self
+        }
+    }
+
+    /// Takes in rows that the full fetch itself shows as deleted.
+    pub(super) fn with_shown(self, shown: u64) -> Self {
+        Self {
+            gone: self.gone + shown,
+            shown: self.shown + shown,
+            ..self
+        }
+    }
 }
 
 /// Says whether Kombo is asked for more of `missing` rows, so many of which were asked for and found.
@@ -142,7 +165,7 @@ impl std::fmt::Debug for Caught {
 }
 
 /// One question for rows by their ids, and what was answered so far.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Question {
     ids: Vec<String>,
     asked: HashSet<String>,

@@ -136,6 +136,16 @@ impl MemorySink {
         self.kept(table).snapshot
     }
 
+    /// Returns the ids that the sink knows of as present, in older snapshots, too: what `current` would show.
+    pub(crate) fn known(&self, table: &TableId) -> BTreeSet<String> {
+        let kept = self.kept(table);
+        let snapshots = kept.replaced.iter().chain(&kept.snapshot);
+        let known = newest(snapshots, &kept.deltas, None).into_iter();
+        known
+            .filter_map(|(id, (_, there))| there.then_some(id))
+            .collect()
+    }
+
     /// Returns what the snapshot was ordered on.
     pub(crate) fn circumstances(&self, table: &TableId) -> Circumstances {
         self.kept(table).circumstances
@@ -245,7 +255,9 @@ impl Staged for MemoryStaged {
         sleep(self.sink.compare_wait).await;
         let lacked_twice = missing.iter().filter(|id| id.lacked_twice).count() as u64;
         let mut sample = Sample::new(limit, random);
-        missing.into_iter().for_each(|id| sample.offer(|| id));
+        for id in missing {
+            sample.offer(|| id);
+        }
         Ok(Missing {
             total: sample.met(),
             lacked_twice,

@@ -12,7 +12,7 @@ use kombo_source::ids::{IntegrationId, TableId};
 use kombo_source::time::{Base, ObservedAt, UpdatedAfter};
 use tokio::time::{Instant, sleep};
 
-/// Its clock at the start: a whole second.
+/// Its clock at the start.
 pub(crate) const NOON: i64 = 1_700_000_000_000;
 
 /// In which order rows are listed.
@@ -199,7 +199,6 @@ impl SmallKombo {
         self
     }
 
-    /// Lets time pass.
     pub(crate) async fn pass(&self, secs: u64) {
         sleep(Duration::from_secs(secs)).await;
     }
@@ -333,12 +332,8 @@ impl State {
         }
         let asked: HashSet<&String> = request.ids.iter().collect();
         let shows = |(id, row): &(&String, &Row)| {
-            let wanted = match self.ids {
-                _ if !for_ids => true,
-                IdsFilter::Ignored => true,
-                IdsFilter::Heeded | IdsFilter::NotFound => asked.contains(*id),
-                IdsFilter::Empty => false,
-            };
+            let all = !for_ids || self.ids == IdsFilter::Ignored;
+            let wanted = all || (self.ids == IdsFilter::Heeded && asked.contains(*id));
             let after = request.updated_after;
             wanted && after.is_none_or(|after| row.changed_ms > after.as_millis())
         };
