@@ -1,6 +1,6 @@
 //! Rows that were known and that a full fetch lacked, as people read of them: how many, who was asked, what came of it.
 
-use super::words::count;
+use super::words::{count, counted};
 use crate::backfill::outcome::Outcome;
 use crate::stream::Verdicts;
 
@@ -25,18 +25,18 @@ fn parts(missing: Verdicts) -> Vec<String> {
     let lacked = found + gone + unconfirmed - shown;
     let mut parts = Vec::new();
     if lacked > 0 {
-        let (lacked, asked) = (count(lacked), count(asked));
+        let (lacked, asked) = (counted(lacked, "known row"), count(asked));
         parts.push(format!(
-            "the full fetch lacked {lacked} rows that were known; Kombo was asked for {asked} of them"
+            "the full fetch lacked {lacked}, Kombo was asked for {asked} of them"
         ));
     }
     let mut some = |number: u64, text: &str| {
         parts.extend((number > 0).then(|| format!("{} {text}", count(number))));
     };
-    some(found, "exist and were fetched");
-    some(gone - shown, "are gone");
-    some(unconfirmed, "are not confirmed to be gone and are kept");
-    some(shown, "are shown as deleted");
+    some(found, "found and fetched");
+    some(gone - shown, "gone");
+    some(unconfirmed, "not confirmed to be gone and kept");
+    some(shown, "shown as deleted");
     parts
 }
 
@@ -56,14 +56,14 @@ mod tests {
         };
         assert_eq!(
             parts(mixed).join(", "),
-            "the full fetch lacked 10,000 rows that were known; Kombo was asked for 1,000 of them, 3 exist and were fetched, \
-             997 are gone, 9,000 are not confirmed to be gone and are kept, 300 are shown as deleted"
+            "the full fetch lacked 10,000 known rows, Kombo was asked for 1,000 of them, 3 found and fetched, 997 gone, \
+             9,000 not confirmed to be gone and kept, 300 shown as deleted"
         );
         let shown = Verdicts {
             gone: 2,
             shown: 2,
             ..Verdicts::default()
         };
-        assert_eq!(parts(shown), ["2 are shown as deleted"]);
+        assert_eq!(parts(shown), ["2 shown as deleted"]);
     }
 }

@@ -19,7 +19,7 @@ def test_a_walk_that_ends_early_loses_nothing_however_often_it_is_made() -> None
         api.cut_after = 1_999
         first = _backfill(api, lake).must_succeed()
         shown("the first backfill after the pages end early", first)
-        said = "lacked 1,001 rows that were known; Kombo was asked for 1,001 of them, 1,001 exist"
+        said = "lacked 1,001 known rows, Kombo was asked for 1,001 of them, 1,001 found and fetched"
         assert said in first.text, "nobody says how many were found"
         assert sum(api.questions) >= 1_001, "nobody was asked"
         _assert_current(lake, set(api.ids()))
