@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::held::{command, log_released, released, until, what};
 use super::words::{bytes, counted, seconds};
 use crate::backfill::outcome::with_causes;
 use crate::catalog::Endpoint;
-use crate::fold::guard::HoldState;
 use crate::ids::IntegrationKey;
-use crate::lake::{FoldReport, FoldSettings, FoldedTable, Hold, Lake, LakeError};
+use crate::lake::{FoldReport, FoldSettings, FoldedTable, Hold, Lake, LakeError, Release};
 
 /// What was folded.
 #[derive(Default)]
@@ -37,7 +37,14 @@ pub(super) async fn fold(
     for endpoint in endpoints {
         let name = endpoint.name().table_name();
         match lake.fold(endpoint, only, settings).await {
-            Ok(report) => folded.endpoints.push((name, report)),
+            Ok(report) => {
+                let released = report
+                    .tables
+                    .iter()
+                    .filter_map(|table| table.released.as_ref());
+                released.for_each(|release| log_released(&name, release));
+                folded.endpoints.push((name, report));
+            }
             Err(error) => folded.failed.push((name, error)),
         }
     }
@@ -58,18 +65,21 @@ impl Folded {
 
     /// Returns what is held since.
     pub(super) fn held(&self) -> impl Iterator<Item = (&str, &Hold)> {
-        self.tables().filter_map(|(name, table)| {
-            let hold = table.hold.as_ref()?;
-            (hold.state == HoldState::Held).then_some((name, hold))
-        })
+        self.tables()
+            .filter_map(|(name, table)| Some((name, table.hold.as_ref()?)))
+    }
+
+    /// Returns what is held no longer.
+    pub(super) fn released(&self) -> impl Iterator<Item = (&str, &Release)> {
+        self.tables()
+            .filter_map(|(name, table)| Some((name, table.released.as_ref()?)))
     }
 
     /// Returns the same, to be told more exactly.
     pub(super) fn holds_mut(&mut self) -> impl Iterator<Item = &mut Hold> {
         let reports = self.endpoints.iter_mut().map(|(_, report)| report);
         let tables = reports.flat_map(|report| &mut report.tables);
-        let holds = tables.filter_map(|table| table.hold.as_mut());
-        holds.filter(|hold| hold.state == HoldState::Held)
+        tables.filter_map(|table| table.hold.as_mut())
     }
 
     /// Says in one line what was folded; `None` when nothing was.
@@ -101,14 +111,18 @@ impl Folded {
         Some(parts.join(", "))
     }
 
-    /// Says what is held and what failed, a line each, with what to do.
+    /// Says what is held no longer, what is held and what failed, with what to do.
     pub(super) fn troubles(&self) -> String {
         let mut text = String::new();
-        for (name, hold) in self.held() {
+        for (name, release) in self.released() {
+            writeln!(text, "released  {}", released(name, release))
+                .expect("a string takes all text");
+        }
+        for (_, hold) in self.held() {
+            let (what, until, command) = (what(hold), until(hold), command(hold));
             writeln!(
                 text,
-                "held      {name} of {}: {}\n          to let it pass: kombo-source accept --table {name} --integration {}",
-                hold.integration, hold.detail, hold.integration
+                "held      {what}\n          {until}\n          to let it pass now: {command}"
             )
             .expect("a string takes all text");
         }

@@ -9,6 +9,8 @@ use super::folding::Folded;
 use super::words::{bytes, count, counted, seconds};
 use crate::backfill::outcome::{Commit, Ending, Outcome, OutcomeSummary, with_causes};
 use crate::backfill::targets::Unknown;
+use crate::lake::{Hold, Release};
+use crate::time::format_timestamp;
 
 /// Everything one backfill did.
 pub(super) struct Report {
@@ -94,6 +96,8 @@ impl Report {
             rate_limited: self.rate_limited,
             waited_ms: u64::try_from(self.waited.as_millis()).unwrap_or(u64::MAX),
             rows: self.rows(),
+            released: self.folded.released().map(ReleasedTable::new).collect(),
+            held: self.folded.held().map(HeldTable::new).collect(),
             integrations_failed: self.unknown.iter().map(FailedIntegration::new).collect(),
             tables: self.outcomes.iter().map(Outcome::summary).collect(),
         };
@@ -159,8 +163,54 @@ struct Summary<'a> {
     rate_limited: u64,
     waited_ms: u64,
     rows: u64,
+    released: Vec<ReleasedTable<'a>>,
+    held: Vec<HeldTable<'a>>,
     integrations_failed: Vec<FailedIntegration<'a>>,
     tables: Vec<OutcomeSummary<'a>>,
+}
+
+#[derive(Serialize)]
+struct ReleasedTable<'a> {
+    table: &'a str,
+    integration: &'a str,
+    state: &'static str,
+    rows: u64,
+    in_part: bool,
+}
+
+impl<'a> ReleasedTable<'a> {
+    fn new((table, release): (&'a str, &'a Release)) -> Self {
+        Self {
+            table,
+            integration: release.integration.as_str(),
+            state: release.state.as_str(),
+            rows: release.rows,
+            in_part: release.in_part,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct HeldTable<'a> {
+    table: &'a str,
+    integration: &'a str,
+    cause: &'static str,
+    detail: &'a str,
+    since: String,
+    confirmable: Option<String>,
+}
+
+impl<'a> HeldTable<'a> {
+    fn new((table, hold): (&'a str, &'a Hold)) -> Self {
+        Self {
+            table,
+            integration: hold.integration.as_str(),
+            cause: hold.cause.as_str(),
+            detail: &hold.detail,
+            since: format_timestamp(hold.since_us),
+            confirmable: hold.confirmable_us.map(format_timestamp),
+        }
+    }
 }
 
 #[derive(Serialize)]

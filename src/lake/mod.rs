@@ -55,7 +55,7 @@ pub use completeness::{ComparedTable, Completeness};
 pub use coverage::Coverage;
 pub use drift::DriftRow;
 pub use facts::{Circumstances, SnapshotFacts};
-pub use fold::{FoldReport, FoldSettings, FoldedTable, Unfolded};
+pub use fold::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};
 pub use found_drift::{DriftFilter, DriftGroup, FoundDrift};
 pub use group::Receipt;
 pub use holds::Hold;

@@ -90,6 +90,7 @@ mod tests {
             columns: Vec::new(),
             cause: HoldCause::MassDelete,
             detail: String::new(),
+            confirmable_us: None,
             decided_at_us: None,
             updated_at_us: 2,
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+use super::super::held::{command, log_released, until};
 use super::super::hold_cause::explained;
 use super::super::session::Session;
 use crate::catalog::{Catalog, Endpoint};
@@ -198,6 +199,9 @@ impl Folds {
                 self.count(&report, began.elapsed());
                 for table in &report.tables {
                     self.tell_hold(endpoint, table).await;
+                    if let Some(release) = &table.released {
+                        log_released(&endpoint.name().table_name(), release);
+                    }
                 }
             }
             Err(error) => {
@@ -222,6 +226,9 @@ impl Folds {
         for (kind, cause, rows) in report.tables.iter().flat_map(|table| &table.drift) {
             self.metrics.drifted(*kind, *cause, *rows);
         }
+        for release in report.tables.iter().flat_map(|table| &table.released) {
+            self.metrics.hold_released(release.state);
+        }
     }
 
     async fn tell_hold(&self, endpoint: &Endpoint, table: &FoldedTable) {
@@ -229,11 +236,6 @@ impl Folds {
             return;
         };
         let id = &hold.integration;
-        if hold.state != HoldState::Held {
-            let state = hold.state.as_str();
-            info!(integration.id = %id, endpoint = %hold.endpoint, state, "nothing is held of {} of {id} any more: {state}", hold.endpoint);
-            return;
-        }
         let hold = match explained(&*self.client.get(), &self.lake, hold).await {
             Ok(hold) => hold,
             Err(error) => {
@@ -244,7 +246,8 @@ impl Folds {
         };
         let (cause, detail) = (hold.cause.as_str(), &hold.detail);
         let name = endpoint.name().table_name();
-        warn!(integration.id = %id, endpoint = %hold.endpoint, rows = hold.held_rows, cause, "{name} of {id} is held: {detail}; `kombo-source accept --table {name} --integration {id}` lets it pass");
+        let (until, command) = (until(&hold), command(&hold));
+        warn!(integration.id = %id, endpoint = %hold.endpoint, rows = hold.held_rows, cause, "{name} of {id} is held: {detail}; {until}; `{command}` lets it pass now");
     }
 }
 

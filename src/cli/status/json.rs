@@ -90,6 +90,7 @@ fn of_hold(hold: &Hold) -> Value {
         "cause": hold.cause.as_str(),
         "detail": hold.detail,
         "since_ms": hold.since_us / 1000,
+        "confirmable_ms": hold.confirmable_us.map(|us| us / 1000),
         "held_rows": hold.held_rows,
         "removed": hold.removed,
         "nulled": hold.nulled,

@@ -1,6 +1,6 @@
 //! What somebody should look at.
 
-use super::super::held::{command, what};
+use super::super::held::{command, until, what};
 use super::super::words::counted;
 use super::{held, line};
 use crate::lake::Hold;
@@ -80,9 +80,9 @@ fn stale_notes(text: &mut String, status: &Status, one: &IntegrationStatus, tabl
 }
 
 /// Says what is held back and why; the rows of `current` are as they were.
-fn hold_notes(text: &mut String, status: &Status, hold: &Hold) {
-    let what = what(hold, status.now_ms);
-    line(text, &format!("held    {what}"));
+fn hold_notes(text: &mut String, hold: &Hold) {
+    line(text, &format!("held    {}", what(hold)));
+    line(text, &format!("        {}", until(hold)));
     line(
         text,
         &format!("        if that is right: {}", command(hold)),
@@ -91,7 +91,7 @@ fn hold_notes(text: &mut String, status: &Status, hold: &Hold) {
 
 fn table_notes(text: &mut String, status: &Status, one: &IntegrationStatus, table: &TableStatus) {
     if let Some(hold) = &table.hold {
-        hold_notes(text, status, hold);
+        hold_notes(text, hold);
     }
     let note = &table.note;
     let name = format!("{} of {}", table.endpoint.table_name(), one.name);

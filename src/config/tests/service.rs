@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::bad::{document, sink, source};
 use super::secrets::file;
 use super::{SHORT, load};
+use crate::time::SecondLook;
 use crate::webhook::{SignatureError, WebhookSecret};
 
 const SECRET: &str = "whsec-THE-KEY";
@@ -232,6 +233,30 @@ fn nothing_is_vacuumed_that_somebody_may_still_read() {
     let daily = load("kombo.yaml", SHORT).expect("valid");
     let grace = daily.sink.upkeep.vacuum_grace(&daily.source.schedule);
     assert_eq!(grace, Duration::from_hours(14 * 24));
+}
+
+#[test]
+fn a_second_look_has_to_be_a_second_one() {
+    assert_eq!(
+        sink("inputs: [kombo]\nurl: ./lake\nguard: {confirm_after_secs: 60}"),
+        "kombo.yaml:7: sinks.lake.guard.confirm_after_secs is 60, but must be at least 3600: two fetches within an hour may fail alike, and `kombo-source accept` lets pass at once what is right"
+    );
+    assert_eq!(
+        sink("inputs: [kombo]\nurl: ./lake\nguard: {confirm_after: 60}"),
+        "kombo.yaml:7: unknown option \"confirm_after\" in sinks.lake.guard; did you mean \"confirm_after_secs\"?"
+    );
+    let second_look = |options: &str| {
+        let text = SHORT.replace("url: ./lake", &format!("url: ./lake{options}"));
+        load("kombo.yaml", &text)
+            .expect("valid")
+            .sink
+            .lake
+            .second_look
+    };
+    assert_eq!(second_look(""), SecondLook::default());
+    let hours = SecondLook::after(Duration::from_hours(3));
+    let told = second_look(", guard: {confirm_after_secs: 10800}");
+    assert_eq!(told, hours);
 }
 
 #[test]

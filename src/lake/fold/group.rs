@@ -110,7 +110,8 @@ impl FoldTables {
             dropped,
             withheld: plan.withheld(),
             is_held: plan.is_held(),
-            agrees: plan.agrees(),
+            looks: plan.looks,
+            gone_today: plan.gone_today(),
             accepted_us: plan.accepted_us(),
             drops_unconfirmed: plan.drops_unconfirmed(),
         };
@@ -142,11 +143,14 @@ impl FoldTables {
         };
         let folded = with_porter(work).await??;
         let now_us = lake.inner.clock.wall_ms().saturating_mul(1_000);
+        let second_look = lake.settings().second_look;
         let members: Vec<Member> = folded
             .into_iter()
             .map(|(plan, folded)| {
-                let integration = folded.integration.as_ref();
-                let guarded = guarded(&plan, &folded, integration, endpoint.name(), now_us);
+                let held = plan.hold.as_ref().map(|hold| &hold.integration);
+                let integration = folded.integration.as_ref().or(held);
+                let table = (integration, endpoint.name());
+                let guarded = guarded(&plan, &folded, table, (now_us, second_look));
                 Member {
                     plan,
                     folded,
@@ -286,7 +290,7 @@ fn entry(members: &[Member]) -> Entry {
             .extend(written.iter().map(|file| file.add.clone()));
         let removes = replaced.iter().map(|file| RemoveFile::from(&**file));
         entry.removes.extend(removes);
-        let then = member.plan.then(member.guarded.held, *rows);
+        let then = member.plan.then(&member.guarded.state, *rows);
         entry.txns.extend(then.txns(&member.plan.key));
     }
     entry
@@ -316,7 +320,8 @@ fn told(member: &Member, drift: DriftCounts) -> FoldedTable {
         bytes: folded.written.iter().map(|file| file.add.size).sum(),
         compared: folded.tally.compared,
         drift,
-        hold: guarded.before.clone().or_else(|| guarded.after.clone()),
+        hold: guarded.before.clone(),
+        released: guarded.released.clone(),
     }
 }
 

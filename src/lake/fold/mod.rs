@@ -32,7 +32,7 @@ mod work;
 pub(in crate::lake) use positions::Positions;
 pub(in crate::lake) use waiting::WaitingRows;
 
-pub use report::{FoldReport, FoldSettings, FoldedTable, Unfolded};
+pub use report::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -59,7 +59,8 @@ impl Lake {
             let is_asked = |key: &IntegrationKey| {
                 !done.contains(key) && only.is_none_or(|only| only.contains(key))
             };
-            let due = view.due(endpoint, &holds, settings.rebuild, is_asked);
+            let how = (settings.rebuild, self.settings().second_look);
+            let due = view.due(endpoint, &holds, how, is_asked);
             if settings.rebuild {
                 report.left_held = view.held(only);
             }

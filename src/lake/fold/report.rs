@@ -1,7 +1,8 @@
 //! How tables are folded, and what became of each.
 
 use crate::fold::drift::{DriftCause, DriftKind};
-use crate::ids::IntegrationKey;
+use crate::fold::guard::HoldState;
+use crate::ids::{IntegrationId, IntegrationKey};
 use crate::lake::Hold;
 
 /// How tables are folded.
@@ -63,8 +64,23 @@ pub struct FoldedTable {
     pub compared: u64,
     /// What that found, by kind and cause.
     pub drift: Vec<(DriftKind, DriftCause, u64)>,
-    /// The guard's hold, when it began, changed or ended.
+    /// What the guard holds of it, when the fold had to do with that.
     pub hold: Option<Hold>,
+    /// What it holds no longer. Whoever folds has to tell of it.
+    pub released: Option<Release>,
+}
+
+/// The end of a hold, or of a part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// Whose table.
+    pub integration: IntegrationId,
+    /// Why it is held no longer: accepted, confirmed or resolved.
+    pub state: HoldState,
+    /// Rows that went, or lost values, for that.
+    pub rows: u64,
+    /// Other rows of the table stay held.
+    pub in_part: bool,
 }
 
 /// A table that waits to be folded.

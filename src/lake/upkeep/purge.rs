@@ -17,6 +17,7 @@ use crate::catalog::Endpoint;
 use crate::ids::{IntegrationId, IntegrationKey};
 use crate::lake::committer::Committer;
 use crate::lake::data_files::on_cpu;
+use crate::lake::fold::Positions;
 use crate::lake::layout::{DeltaTable, Partition};
 use crate::lake::log::{LiveFile, LogState};
 use crate::lake::txns::{app_id, key_of, voided};
@@ -205,7 +206,6 @@ impl Purging {
                     continue;
                 };
                 settled.extend(names.iter().map(|name| (app_id(key, name), seen)));
-                settled.extend(["rows", "held"].map(|name| (app_id(key, name), 0)));
             }
         }
         Ok(settled)
@@ -229,10 +229,15 @@ impl Purging {
                 })
                 .map(|(app, _)| (app.to_owned(), 0))
                 .collect(),
-            DeltaTable::Current(_)
-            | DeltaTable::Integrations
-            | DeltaTable::Quarantine
-            | DeltaTable::Holds => Vec::new(),
+            DeltaTable::Current(_) => {
+                let keys = self.keys.iter();
+                let emptied = keys.flat_map(|key| Positions::of(key, state).emptied(key));
+                let differs = |(app, value): &(String, i64)| {
+                    state.txn(app).is_some_and(|stored| stored != *value)
+                };
+                emptied.filter(differs).collect()
+            }
+            DeltaTable::Integrations | DeltaTable::Quarantine | DeltaTable::Holds => Vec::new(),
         }
     }
 }

@@ -7,6 +7,7 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
 use super::*;
+use crate::lake::fold::Positions;
 use crate::lake::store::faulty::{Ages, Failure, FaultyStore};
 
 fn over(store: Arc<dyn ObjectStore>) -> LakeStore {
@@ -61,6 +62,16 @@ async fn read(objects: &InMemory) -> Vec<Vec<(String, i64, Option<String>)>> {
     vec![current(&store, "a").await, current(&store, "b").await]
 }
 
+/// How many rows count as gone within a day.
+async fn lost(objects: &InMemory) -> u64 {
+    let lake = lake(&over(Arc::new(objects.clone())), &settings()).await;
+    let current = lake.existing_table(&tags(), Part::Current).await;
+    let current = current.expect("opens").expect("there");
+    let state = current.refreshed().await.expect("read");
+    let positions = Positions::of(&integration("a").key(), &state);
+    positions.lost.rows(10 * 60 * MINUTE_US)
+}
+
 async fn drifted(objects: &InMemory) -> Vec<String> {
     let store = over(Arc::new(objects.clone()));
     let lake = lake(&store, &settings()).await;
@@ -81,6 +92,7 @@ async fn whatever_call_fails_readers_see_one_state_and_a_clean_run_finishes_the_
     let (after, found) = (read(&done).await, drifted(&done).await);
     assert_ne!(before, after);
     assert_eq!(found, ["1"]);
+    assert_eq!(lost(&done).await, 1);
     for failure in [Failure::Before, Failure::After] {
         for call in 0.. {
             let context = format!("{failure:?} at call {call}");
@@ -101,6 +113,7 @@ async fn whatever_call_fails_readers_see_one_state_and_a_clean_run_finishes_the_
             fold(&lake(&over(Arc::new(objects.clone())), &settings()).await).await;
             assert_eq!(read(&objects).await, after, "{context}");
             assert_eq!(drifted(&objects).await, found, "{context}");
+            assert_eq!(lost(&objects).await, 1, "{context}");
         }
     }
 }
@@ -117,4 +130,5 @@ async fn two_folds_at_once_give_what_one_gives() {
     let rows = read(&objects).await;
     assert_eq!(named(&rows[0]), [("1", "uno"), ("3", "three")]);
     assert_eq!(drifted(&objects).await, ["1"], "said once");
+    assert_eq!(lost(&objects).await, 1, "counted once");
 }

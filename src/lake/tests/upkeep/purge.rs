@@ -1,9 +1,10 @@
 //! A deleted integration leaves every table, nobody else's rows do, and a purge may stop anywhere.
 
-use super::fixtures::{own_files, put_current, put_own, say_folded};
+use super::fixtures::{own_files, put_current, put_own, say_folded, say_held};
 use super::*;
 use crate::catalog::Endpoint;
 use crate::ids::{Category, IntegrationId};
+use crate::lake::fold::Positions;
 use crate::lake::layout::DeltaTable;
 use crate::lake::{FoldSettings, FoldedTable, LiveFile, PurgeReport, PurgeSettings, Registration};
 use crate::time::Bases;
@@ -153,6 +154,26 @@ async fn nothing_that_was_purged_looks_covered_and_a_new_fetch_begins_anew() {
     let base = bases.get(crate::time::Tier::Daily).expect("a base");
     assert_eq!(base.as_millis(), 900);
     assert_eq!(rows_of_all(&aging, "a").await, [1, 0, 0, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn of_what_was_purged_nothing_is_held_and_nothing_counts_as_lost() {
+    let aging = deleted_beside_another().await;
+    let lake = aging.lake().await;
+    for name in ["a", "b"] {
+        say_folded(&lake, name, 100, 303).await;
+        say_held(&lake, name, 300, 7).await;
+    }
+    aging.pass(15).await;
+    purge(&lake, &at_once()).await;
+    let current = lake.endpoint_table(&tags(), Part::Current).await;
+    let state = current.expect("open").refreshed().await.expect("read");
+    let of = |name: &str| {
+        let positions = Positions::of(&integration(name).key(), &state);
+        let lost = positions.lost.rows(300_000_000);
+        (positions.rows, positions.held, lost)
+    };
+    assert_eq!((of("a"), of("b")), ((0, 0, 0), (2, 2, 7)));
 }
 
 #[tokio::test]
