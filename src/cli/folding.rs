@@ -37,7 +37,11 @@ pub(super) async fn fold(
     for endpoint in endpoints {
         let name = endpoint.name().table_name();
         match lake.fold(endpoint, only, settings).await {
-            Ok(report) => {
+            Ok(mut report) => {
+                let stopped = report.stopped.take();
+                folded
+                    .failed
+                    .extend(stopped.map(|error| (name.clone(), error)));
                 let released = report
                     .tables
                     .iter()

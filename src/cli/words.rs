@@ -104,7 +104,7 @@ mod tests {
         let expected = [
             "1970-01-01 00:00 UTC",
             "1970-01-01 00:00 UTC",
-            "2026-12-02 23:02 UTC",
+            "2026-12-02 22:22 UTC",
         ];
         assert_eq!(minutes, expected);
         let ages = [9, 200, 7_500, 43_200, 273_600].map(|secs| age(Duration::from_secs(secs)));

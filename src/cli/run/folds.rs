@@ -190,27 +190,34 @@ impl Folds {
         let folded = self.lake.fold(endpoint, Some(due), &self.settings).await;
         self.accepted
             .retain(|(name, key)| name != endpoint.name() || !due.contains(key));
-        match folded {
+        let stopped = match folded {
             Ok(report) => {
                 for key in due {
                     self.since.remove(&(endpoint.name().clone(), key.clone()));
                 }
-                log(endpoint, &report, began.elapsed());
-                self.count(&report, began.elapsed());
-                for table in &report.tables {
-                    self.tell_hold(endpoint, table).await;
-                    if let Some(release) = &table.released {
-                        log_released(&endpoint.name().table_name(), release);
-                    }
-                }
+                self.tell(endpoint, &report, began.elapsed()).await;
+                report.stopped
             }
-            Err(error) => {
-                self.metrics.folded(FoldResult::Failed, began.elapsed());
-                let until = Instant::now() + AFTER_FAILURE;
-                self.not_before.insert(endpoint.name().clone(), until);
-                let (advice, error): (_, &dyn std::error::Error) = (error.advice(), &error);
-                warn!(endpoint = %endpoint.name(), error, advice, "{} could not be folded; readers see it as it was", endpoint.name());
-            }
+            Err(error) => Some(error),
+        };
+        if let Some(error) = stopped {
+            self.metrics.folded(FoldResult::Failed, began.elapsed());
+            let until = Instant::now() + AFTER_FAILURE;
+            self.not_before.insert(endpoint.name().clone(), until);
+            let (advice, error): (_, &dyn std::error::Error) = (error.advice(), &error);
+            warn!(endpoint = %endpoint.name(), error, advice, "{} could not be folded; readers see it as it was", endpoint.name());
+        }
+    }
+
+    async fn tell(&self, endpoint: &Endpoint, report: &FoldReport, took: Duration) {
+        log(endpoint, report, took);
+        self.count(report, took);
+        let name = endpoint.name().table_name();
+        let released = report.tables.iter().flat_map(|table| &table.released);
+        released.for_each(|release| log_released(&name, release));
+        // Kombo is asked why, which may take long.
+        for table in &report.tables {
+            self.tell_hold(endpoint, table).await;
         }
     }
 

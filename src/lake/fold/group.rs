@@ -187,18 +187,20 @@ impl FoldTables {
         let number = members.len();
         let visible = self.commit(members).await?;
         report.overtaken += (number - visible.len()) as u64;
-        let after: Vec<Hold> = holds(&visible, |guarded| guarded.after.as_ref());
-        if !after.is_empty() {
-            lake.put_holds(&after).await?;
-        }
         for member in &visible {
             lake.inner.waiting.folded(endpoint.name(), &member.plan.key);
         }
+        // Whatever fails from here on: what is visible is told.
         let tables = visible.iter().map(|member| {
             let found = drift.get(member.plan.key.as_str());
             told(member, found.cloned().unwrap_or_default())
         });
         report.tables.extend(tables);
+        let after: Vec<Hold> = holds(&visible, |guarded| guarded.after.as_ref());
+        if !after.is_empty() {
+            // A hold whose end is not written down ends with the next fold.
+            lake.put_holds(&after).await?;
+        }
         Ok(())
     }
 

@@ -208,11 +208,14 @@ impl<'a> Merge<'a> {
         } else {
             let says_gone =
                 |one: &Observation| !one.presence.is_there() && one.fetched_at_us >= first_us;
+            let of_deltas = self.known.deltas.iter().filter(|one| says_gone(one));
+            let of_deltas = of_deltas.map(|one| one.fetched_at_us).min();
             self.tally.losses.remove(&Loss {
                 span_us: (first_us, row.fetched_at_us),
-                found_us: first_us,
+                // A snapshot is forgotten with the next one, which remembers when it began.
+                found_us: of_deltas.unwrap_or(first_us),
                 by_snapshot: self.known.snapshot.is_some_and(|one| says_gone(&one)),
-                by_deltas: self.known.deltas.iter().any(says_gone),
+                by_deltas: of_deltas.is_some(),
             });
             let held = self.withheld.is_some_and(|withheld| withheld.removals);
             if let Some(kept) = there.filter(|_| held) {

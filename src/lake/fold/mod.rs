@@ -44,7 +44,8 @@ use crate::ids::IntegrationKey;
 
 impl Lake {
     /// Folds what waits of an endpoint's tables: of these integrations, or of all. May run beside fetches, readers and
-    /// another fold, which then does what this one does not.
+    /// another fold, which then does what this one does not. What was visible before it failed is in the report all the
+    /// same.
     pub async fn fold(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -52,6 +53,23 @@ impl Lake {
         settings: &FoldSettings,
     ) -> Result<FoldReport, LakeError> {
         let mut report = FoldReport::default();
+        let folded = self.fold_groups(endpoint, only, settings, &mut report);
+        match folded.await {
+            Err(error) if report.tables.is_empty() => Err(error),
+            folded => {
+                report.stopped = folded.err();
+                Ok(report)
+            }
+        }
+    }
+
+    async fn fold_groups(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        only: Option<&BTreeSet<IntegrationKey>>,
+        settings: &FoldSettings,
+        report: &mut FoldReport,
+    ) -> Result<(), LakeError> {
         let mut done = BTreeSet::new();
         loop {
             let mut view = View::read(self, endpoint).await?;
@@ -65,14 +83,14 @@ impl Lake {
                 report.left_held = view.held(only);
             }
             if due.is_empty() {
-                return Ok(report);
+                return Ok(());
             }
             let tables = view.open_tables(self, endpoint, settings).await?;
             let group = view.first_group(due).await?;
             done.extend(group.iter().map(|planned| planned.plan.key.clone()));
             let live = view.live_deltas(&tables).await?;
             tables
-                .fold(self, endpoint, group, live, settings, &mut report)
+                .fold(self, endpoint, group, live, settings, report)
                 .await?;
         }
     }

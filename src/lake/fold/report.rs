@@ -3,7 +3,7 @@
 use crate::fold::drift::{DriftCause, DriftKind};
 use crate::fold::guard::HoldState;
 use crate::ids::{IntegrationId, IntegrationKey};
-use crate::lake::Hold;
+use crate::lake::{Hold, LakeError};
 
 /// How tables are folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct FoldReport {
     pub overtaken: u64,
     /// Tables that were not made anew, because something of them is held.
     pub left_held: Vec<IntegrationKey>,
+    /// What kept it from folding the others. They wait for the next fold.
+    pub stopped: Option<LakeError>,
 }
 
 /// What was folded of one table.

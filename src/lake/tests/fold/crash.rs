@@ -6,6 +6,7 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
+use super::guard::{accept, everybody, nobody};
 use super::*;
 use crate::lake::fold::Positions;
 use crate::lake::store::faulty::{Ages, Failure, FaultyStore};
@@ -114,6 +115,43 @@ async fn whatever_call_fails_readers_see_one_state_and_a_clean_run_finishes_the_
             assert_eq!(read(&objects).await, after, "{context}");
             assert_eq!(drifted(&objects).await, found, "{context}");
             assert_eq!(lost(&objects).await, 1, "{context}");
+        }
+    }
+}
+
+/// A table of which much is held, and accepted.
+async fn accepted() -> InMemory {
+    let objects = InMemory::new();
+    let lake = lake(&over(Arc::new(objects.clone())), &settings()).await;
+    bring(&lake, &snapshot("a"), &everybody(1_000), 1_500).await;
+    fold(&lake).await;
+    bring(&lake, &delta("a"), &nobody(2_000, 150), 2_500).await;
+    fold(&lake).await;
+    accept(&lake).await;
+    objects
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_readers_see_is_told_whatever_call_fails() {
+    let old = accepted().await;
+    for failure in [Failure::Before, Failure::After] {
+        for call in 0.. {
+            let objects = old.fork();
+            let shared: Arc<dyn ObjectStore> = Arc::new(objects.clone());
+            let faulty =
+                FaultyStore::aged(&shared, &Ages::default()).failing(call..call + 1, failure);
+            let broken = over(Arc::clone(&faulty) as Arc<dyn ObjectStore>);
+            let mut told = false;
+            if let Ok(lake) = Lake::over(broken, &settings(), TestClock::new()).await
+                && let Ok(report) = lake.fold(&tags(), None, &small_files()).await
+            {
+                told = report.tables.iter().any(|table| table.released.is_some());
+            }
+            if faulty.calls() <= call {
+                break;
+            }
+            let seen = read(&objects).await[0].len() == 150;
+            assert_eq!(told, seen, "{failure:?} at call {call}");
         }
     }
 }
