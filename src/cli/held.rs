@@ -45,7 +45,7 @@ pub(super) fn until(hold: &Hold) -> String {
             // The next whole minute: one that begins within this one may be too early.
             let from = minute(us.saturating_add(59_999_999));
             format!(
-                "a full fetch that begins at {from} or later can confirm it; an earlier one leaves it held"
+                "a full fetch that begins at {from} or later can confirm it; one before that cannot"
             )
         }
         None => "no full fetch can confirm it; it stays held until you accept it, or until what is held comes back"

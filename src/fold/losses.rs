@@ -96,11 +96,11 @@ impl Losses {
 
     /// Counts a value that would be gone.
     pub fn null(&mut self, column: &str, loss: &Loss) {
-        if let Some(lost) = self.nulled.get_mut(column) {
-            lost.add(1, loss.found_us);
-        } else {
-            let lost = self.nulled.entry(column.to_owned()).or_default();
-            lost.add(1, loss.found_us);
+        if !self.nulled.contains_key(column) {
+            self.nulled.insert(column.to_owned(), LostRows::default());
+        }
+        if let Some(rows) = self.nulled.get_mut(column) {
+            rows.add(1, loss.found_us);
         }
         self.say(loss);
     }

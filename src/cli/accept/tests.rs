@@ -35,7 +35,7 @@ fn a_held_table_is_listed_with_its_cause_and_what_to_do() {
     let expected = "\
 held    ats_jobs of tool:a, since 2027-01-15 06:00 UTC: 600 of 2,000 rows would vanish (mass_delete)
         700 changes held, 600 rows would vanish, 100 rows would lose values (in name); the table has 2,000 rows
-        a full fetch that begins at 2027-01-16 06:01 UTC or later can confirm it; an earlier one leaves it held
+        a full fetch that begins at 2027-01-16 06:01 UTC or later can confirm it; one before that cannot
         kombo-source accept --table ats_jobs --integration tool:a
 ";
     assert_eq!(list(&[hold()], 0), expected);
