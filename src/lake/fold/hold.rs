@@ -5,6 +5,7 @@ use super::positions::{HELD_OF_DELTAS, HELD_OF_SNAPSHOT, HELD_UNCONFIRMED};
 use super::report::Release;
 use super::table::Folded;
 use crate::fold::guard::{HoldCause, HoldState};
+use crate::fold::losses::{Losses, Withheld};
 use crate::ids::{EndpointName, IntegrationId};
 use crate::lake::Hold;
 use crate::time::{ObservedAt, SecondLook};
@@ -149,17 +150,7 @@ fn new_hold(
         losses.most_nulled()
     };
     let stands = stands(plan);
-    let confirmable = losses.confirmable(&withheld, second_look);
-    let confirmable_us = confirmable.map(ObservedAt::as_micros);
-    // Only a snapshot can say more of what a snapshot lacked.
-    let is_lacking = plan.since_us.is_none() && plan.positions.held & HELD_UNCONFIRMED != 0;
-    let (unconfirmed, confirmable_us) = match stands.filter(|_| is_lacking) {
-        Some(stands) => {
-            let both = confirmable_us.zip(stands.confirmable_us);
-            (stands.unconfirmed, both.map(|(one, other)| one.max(other)))
-        }
-        None => (losses.unconfirmed.rows, confirmable_us),
-    };
+    let (unconfirmed, confirmable_us) = waiting(plan, losses, &withheld, second_look);
     let hold = Hold {
         integration: integration.clone(),
         endpoint: endpoint.clone(),
@@ -191,6 +182,26 @@ fn new_hold(
             detail: detail(&hold, plan.gone_today()),
             ..hold
         },
+    }
+}
+
+/// Returns the rows that a full fetch lacked, and from when on all that is held can be confirmed. Only a snapshot can say
+/// more of what a snapshot lacked.
+fn waiting(
+    plan: &Plan,
+    losses: &Losses,
+    withheld: &Withheld,
+    second_look: SecondLook,
+) -> (u64, Option<i64>) {
+    let confirmable = losses.confirmable(withheld, second_look);
+    let confirmable_us = confirmable.map(ObservedAt::as_micros);
+    let is_lacking = plan.since_us.is_none() && plan.positions.held & HELD_UNCONFIRMED != 0;
+    match stands(plan).filter(|_| is_lacking) {
+        Some(stands) => {
+            let both = confirmable_us.zip(stands.confirmable_us);
+            (stands.unconfirmed, both.map(|(one, other)| one.max(other)))
+        }
+        None => (losses.unconfirmed.rows, confirmable_us),
     }
 }
 
