@@ -3,6 +3,10 @@
 //! Integration ids come from webhook bodies and configuration. They are opaque to us, so they are checked once, here,
 //! and reach a path only as an [`IntegrationKey`].
 
+mod environment;
+
+pub use environment::EnvironmentId;
+
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 

@@ -8,6 +8,7 @@
 mod answers;
 mod error;
 mod http;
+mod look;
 mod query;
 mod retry;
 mod server_time;
@@ -17,6 +18,7 @@ mod traffic;
 
 pub use error::{ApiError, ErrorCode, ErrorReach, LostAnswer, ParkReason, SkipReason};
 pub use http::HttpApi;
+pub use look::{Looked, look};
 pub use settings::{ApiKey, ApiSettings, BaseUrl, Region, SetupError};
 pub use throttle::ThrottleView;
 pub use traffic::Traffic;
@@ -25,7 +27,7 @@ use bytes::Bytes;
 
 use crate::catalog::Endpoint;
 use crate::fetch::Lane;
-use crate::ids::{Cursor, IntegrationId};
+use crate::ids::{Cursor, EnvironmentId, IntegrationId};
 use crate::time::{Base, ObservedAt, UpdatedAfter};
 
 /// What the rest of the program asks of Kombo.
@@ -113,5 +115,5 @@ pub struct ReadModel {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyInfo {
     /// The environment the key belongs to.
-    pub environment_id: String,
+    pub environment_id: EnvironmentId,
 }

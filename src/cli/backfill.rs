@@ -10,7 +10,8 @@ use super::hold_cause::explained;
 use super::progress::Progress;
 use super::report::Report;
 use super::session::Session;
-use crate::api::HttpApi;
+use crate::api::{HttpApi, KomboApi};
+use crate::backfill::missing::{Round, begun_ms};
 use crate::backfill::targets::{Known, Unknown, resolve, take_turns};
 use crate::backfill::{Backfill, BackfillSettings};
 use crate::lake::{FoldSettings, Lake};
@@ -77,18 +78,30 @@ async fn known(
     if integrations.len() > MANY {
         eprintln!("asking Kombo for {} integrations", integrations.len());
     }
-    let (known, unknown) = resolve(
+    let (wall_ms, asked) = (session.clock.wall_ms(), Instant::now());
+    let (known, mut unknown) = resolve(
         api,
         &integrations,
         &session.endpoints,
         session.concurrency(),
     )
     .await;
+    // Right after, and with the same key: without it that Kombo finds none says nothing.
+    let key_of = api.check_key().await.ok().map(|key| key.environment_id);
     let registrations: Vec<_> = known
         .iter()
-        .map(|known| session.registration(known))
+        .map(|known| session.registration(known, key_of.as_ref()))
         .collect();
-    lake.register(&registrations).await?;
+    lake.register_named(&registrations).await?;
+    if let Some(key_of) = key_of
+        .as_ref()
+        .filter(|_| unknown.iter().any(Unknown::is_missing))
+    {
+        let begun_ms = begun_ms(api, wall_ms, asked.elapsed());
+        let round = Round { begun_ms, key_of };
+        let told = round.missing(&lake.registered().await?, &known, &mut unknown);
+        lake.register(&told).await?;
+    }
     if unknown.is_empty()
         && known
             .iter()

@@ -187,19 +187,25 @@ impl Explanation {
         self.integration = Some(event.integration.to_string());
         self.category = event.category.map(|category| category.to_string());
         self.effect = Some(match event.change {
-            IntegrationChange::Created => "registered; every table is fetched once it can be read",
+            IntegrationChange::Created => {
+                "registered; Kombo is asked how it stands, and every table is fetched once it can be read"
+            }
             IntegrationChange::Deleted => {
-                "stopped; its rows leave Kombo and the lake 14 days later"
+                "Kombo is asked; it counts as deleted once Kombo itself finds it no more, twice, a day apart"
             }
             IntegrationChange::State(state) => match state {
-                IntegrationState::Readable => "readable; every table is fetched",
-                IntegrationState::SetupPending => "parked until its setup is done",
-                IntegrationState::QaFailed => "parked: Kombo's check of the setup failed",
-                IntegrationState::AuthenticationInvalid => {
-                    "parked until the customer connects again"
+                IntegrationState::Readable => "Kombo is asked: this says that it can be read",
+                IntegrationState::SetupPending => {
+                    "Kombo is asked: this says that its setup is not done"
                 }
-                IntegrationState::Inactive => "parked: switched off",
-                IntegrationState::Unknown => "asked for: its state is new to this version",
+                IntegrationState::QaFailed => {
+                    "Kombo is asked: this says that its check of the setup failed"
+                }
+                IntegrationState::AuthenticationInvalid => {
+                    "Kombo is asked: this says that the customer has to connect again"
+                }
+                IntegrationState::Inactive => "Kombo is asked: this says that it is switched off",
+                IntegrationState::Unknown => "Kombo is asked: its state is new to this version",
             },
         });
     }
@@ -327,11 +333,11 @@ mod tests {
             ),
             (
                 include_str!("../../fixtures/webhooks/integration-deleted.json"),
-                "stopped",
+                "Kombo is asked; it counts as deleted",
             ),
             (
                 include_str!("../../fixtures/webhooks/integration-state-changed.json"),
-                "readable",
+                "Kombo is asked: this says that it can be read",
             ),
             (
                 include_str!("../../fixtures/webhooks/issue-status-changed.json"),

@@ -41,7 +41,7 @@ pub(super) async fn run(
         }
         LakeVerb::Lint(args) => lint::run(&args, &session(args.lake.overrides())?, catalog).await,
         LakeVerb::Purge(args) => {
-            let session = session(args.lake.overrides())?;
+            let session = session(args.overrides())?;
             interruptible(purge::run(&args, &session, catalog)).await
         }
     }

@@ -24,6 +24,7 @@ mod named;
 mod plan;
 mod progress;
 mod purge;
+mod purging;
 mod queries;
 mod report;
 mod run;

@@ -70,7 +70,8 @@ pub use registry::Registration;
 pub use settings::LakeSettings;
 pub use staging::{Sealed, Staging};
 pub use upkeep::{
-    Left, PurgeReport, PurgeSettings, TablePurge, TableUpkeep, UpkeepReport, UpkeepSettings,
+    Left, PurgeDue, PurgeReport, PurgeSettings, TablePurge, TableUpkeep, UpkeepReport,
+    UpkeepSettings,
 };
 
 use std::collections::HashMap;

@@ -149,6 +149,7 @@ fn the_dashboard_shows_every_metric_of_ours_and_no_other() {
     // Series whose labels are not known beforehand begin with the first event.
     metrics.freshness([("ats_jobs", Duration::ZERO)]);
     metrics.integrations([("active", 1)]);
+    metrics.integration_changed("deleting", "fetch");
     metrics.completeness([("ats_jobs", 1.0)]);
     metrics.notification("data-changed", WebhookOutcome::Accepted);
     metrics.error(ErrorType::WriterFailed, Stage::Sending);

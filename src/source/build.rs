@@ -169,6 +169,7 @@ impl KomboSourceConfig {
             last_flush: Instant::now(),
             flushing: false,
             hinting: false,
+            key: 0,
         };
         Ok(Assembled {
             service,

@@ -6,6 +6,7 @@
 mod account;
 mod ended;
 mod marks;
+mod missing;
 mod notes;
 mod standings;
 mod table;
@@ -17,7 +18,7 @@ mod tests;
 
 pub(super) use account::Account;
 pub(super) use ended::{Ended, Failed, Fetching};
-pub(super) use standings::{Found, LookFailed};
+pub(super) use standings::{Found, LookFailed, News};
 pub(super) use table::Table;
 pub(super) use timers::Ask;
 
@@ -28,7 +29,7 @@ use std::time::Duration;
 
 use crate::catalog::Endpoint;
 use crate::fetch::Lane;
-use crate::ids::{Category, IntegrationId, TableId};
+use crate::ids::{Category, EnvironmentId, IntegrationId, TableId};
 use crate::lake::{Coverage, Registration};
 use crate::plan::{
     Agenda, Kind, Planner, Queue, Schedule, Standing, Suspicion, next_snapshot_instead,
@@ -66,6 +67,8 @@ pub(super) struct Dispatch {
     key: Option<KeyPause>,
     /// When Kombo was last found to take the key, after it had refused it.
     key_good_since: Option<i64>,
+    /// The environment that the key belongs to; `None` until Kombo has said it.
+    environment: Option<EnvironmentId>,
     /// Tables that have heartbeats: not those of parked integrations.
     with_heartbeat: usize,
     /// Integrations that Kombo has to be asked for, and how many it is being asked for.
@@ -75,10 +78,12 @@ pub(super) struct Dispatch {
     now_ms: i64,
     /// Integrations whose row in the registry is out of date.
     unsaved: BTreeSet<IntegrationId>,
+    /// Integrations of which the registry does not know yet where they were read. That can wait a little.
+    unnoted: BTreeSet<IntegrationId>,
     /// Suspicions that came up or ended, to be told to the operator.
     alarms: Vec<(IntegrationId, Option<Suspicion>, Option<Suspicion>)>,
-    /// Integrations that stand otherwise than before, to be told as well.
-    changed: Vec<(IntegrationId, Standing)>,
+    /// What is new about integrations, to be told as well.
+    news: Vec<News>,
 }
 
 /// What a webhook is answered.
@@ -110,13 +115,15 @@ impl Dispatch {
             agenda: Agenda::default(),
             key: None,
             key_good_since: None,
+            environment: None,
             with_heartbeat: 0,
             looks: VecDeque::new(),
             asking: 0,
             now_ms,
             unsaved: BTreeSet::new(),
+            unnoted: BTreeSet::new(),
             alarms: Vec::new(),
-            changed: Vec::new(),
+            news: Vec::new(),
         };
         for known in registered {
             let account = Account::stored(known, now_ms);
@@ -157,12 +164,13 @@ impl Dispatch {
             // Those of a parked integration, too: it goes on from its bases when it wakes.
             self.open_tables(&id, &covered, now_ms);
             let account = &self.accounts[&id];
-            if !account.is_fetched() && !account.standing.is_deleted() {
+            if !account.is_fetched() && account.standing != Standing::Purged {
                 self.agenda.set(Due::Look(id), now_ms);
             }
         }
         let accounts = &self.accounts;
         self.unsaved.retain(|id| accounts.contains_key(id));
+        self.unnoted.retain(|id| accounts.contains_key(id));
     }
 
     /// Asks for tables that were known dirty before a stop, the first one first.
@@ -199,7 +207,11 @@ impl Dispatch {
         let account = self.accounts.get_mut(id).expect("introduced above");
         if !account.is_fetched() {
             // Kombo has news of it: perhaps it can be read again.
+            let purged = account.standing == Standing::Purged;
             self.look_soon(id, now_ms);
+            if purged {
+                return Reaction::Acknowledge("purged");
+            }
             return self.when_registered(id);
         }
         for step in self.rules.planner.plan(notification).steps {
@@ -208,27 +220,20 @@ impl Dispatch {
         self.when_registered(id)
     }
 
+    /// Takes in that an integration came, went, or is in another state. Whatever it says, Kombo is asked and decides: a
+    /// webhook may be forged, sent again, or late. What it says is lost in a crash before the answer, and found out by the
+    /// first fetches after it.
     fn event(&mut self, event: &IntegrationEvent, now_ms: i64) -> Reaction {
         let id = &event.integration;
         let gone = event.change == IntegrationChange::Deleted;
         if gone && !self.accounts.contains_key(id) {
             return Reaction::Acknowledge("not_known");
         }
-        let known = self
-            .accounts
-            .get(id)
-            .filter(|known| known.category.is_some());
-        let standing = Standing::after(known.map(|known| known.standing), event.change);
-        if let Some(refused) = self.introduce(id, event.category, standing, now_ms) {
+        if let Some(refused) = self.introduce(id, event.category, Standing::SetupPending, now_ms) {
             return refused;
         }
-        self.stands(id, standing, now_ms);
-        // How it stands has to be written down, too: a deletion is told once.
-        if self.is_registered(id) {
-            ACCEPTED
-        } else {
-            Reaction::Register(id.clone())
-        }
+        self.look_soon(id, now_ms);
+        self.when_registered(id)
     }
 
     /// Makes an integration known that is seen for the first time. Returns why it is not.

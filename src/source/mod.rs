@@ -1,7 +1,7 @@
 //! The source: what a company leaves running. Notifications and schedules in, fetches into a sink.
 //!
 //! `dispatch` knows what is due and decides, without a clock; `run` is the loop around it: it takes webhooks from
-//! the listener through `intake`, starts `fetches` in `slots`, asks Kombo about parked integrations (`looks`), and has the
+//! the listener through `intake`, starts `fetches` in `slots`, asks Kombo about integrations (`looks`), tells what is new (`news`), and has the
 //! `registry` written before a new integration's webhook is acknowledged (`registrar`). [`Control`] changes the rules
 //! while it runs.
 //!
@@ -33,6 +33,7 @@ mod held;
 mod hints;
 mod intake;
 mod looks;
+mod news;
 mod registrar;
 mod registry;
 mod run;

@@ -28,7 +28,7 @@ pub(super) struct Registrar {
 /// A write that ended.
 pub(super) struct Saved {
     rows: Vec<Registration>,
-    result: Result<(), LakeError>,
+    result: Result<Vec<Registration>, LakeError>,
 }
 
 impl Registrar {
@@ -60,12 +60,12 @@ impl Registrar {
     }
 
     /// Takes in how a write ended, and answers those it was for.
-    pub(super) fn saved(&mut self, saved: Saved, dispatch: &mut Dispatch) {
+    pub(super) fn saved(&mut self, saved: Saved, dispatch: &mut Dispatch, now_ms: i64) {
         self.busy = false;
         let Saved { rows, result } = saved;
         match result {
-            Ok(()) => {
-                dispatch.saved(&rows);
+            Ok(stand) => {
+                dispatch.saved(&rows, &stand, now_ms);
                 self.not_before = None;
             }
             Err(error) => {

@@ -12,11 +12,12 @@ pub trait Registry: Send + Sync {
     /// Returns every integration that was ever written down.
     fn registered(&self) -> impl Future<Output = Result<Vec<Registration>, LakeError>> + Send;
 
-    /// Writes integrations down, new ones and changes. Returns once they are durable.
+    /// Writes integrations down, new ones and changes. Returns what is written of them once it is durable: other
+    /// processes write, too, and what they know may stand above what this one says.
     fn register(
         &self,
         integrations: &[Registration],
-    ) -> impl Future<Output = Result<(), LakeError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Registration>, LakeError>> + Send;
 
     /// Returns what is held of all tables of an endpoint, in one pass.
     fn held(
@@ -30,7 +31,10 @@ impl Registry for Lake {
         Lake::registered(self).await
     }
 
-    async fn register(&self, integrations: &[Registration]) -> Result<(), LakeError> {
+    async fn register(
+        &self,
+        integrations: &[Registration],
+    ) -> Result<Vec<Registration>, LakeError> {
         Lake::register(self, integrations).await
     }
 

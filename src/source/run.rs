@@ -19,7 +19,8 @@ use super::dispatch::{Ask, Dispatch, Fetching, Reaction};
 use super::fetches::{Carried, FetchTask};
 use super::hints::Hints;
 use super::intake::{Received, overloaded};
-use super::looks::{KeyLook, Look, look_at, try_key};
+use super::looks::{KeyLook, Look, LookOrder, look_at, try_key};
+use super::news;
 use super::registrar::{Registrar, Saved};
 use super::registry::Registry;
 use super::slots::Slots;
@@ -70,6 +71,8 @@ pub(super) struct Service<A, S> {
     pub(super) last_flush: Instant,
     pub(super) flushing: bool,
     pub(super) hinting: bool,
+    /// Which key is in use, counted from the start.
+    pub(super) key: u32,
 }
 
 /// What a task brings back.
@@ -95,6 +98,7 @@ where
         let mut shutdown = Box::pin(shutdown);
         let mut ticks = ticks();
         info!(tables = self.dispatch.table_count(), "started");
+        self.ask_for_key();
         loop {
             self.pass();
             let next_due = self.next_due();
@@ -121,13 +125,16 @@ where
             match question {
                 Ask::Integration { id, is_new } => {
                     let endpoints = self.dispatch.endpoints();
-                    let look = look_at(api, self.sink.clone(), endpoints, id, is_new);
+                    let order = LookOrder {
+                        is_deleted: self.dispatch.is_deleted(&id),
+                        begun_ms: now_ms,
+                        id,
+                        is_new,
+                    };
+                    let look = look_at(api, self.sink.clone(), endpoints, order);
                     self.tasks.spawn(async move { Report::Looked(look.await) });
                 }
-                Ask::Key => {
-                    self.tasks
-                        .spawn(async move { Report::KeyTried(try_key(api).await) });
-                }
+                Ask::Key => self.ask_for_key(),
             }
         }
         while self.running.len() < MAX_RUNNING {
@@ -138,6 +145,12 @@ where
             self.start(fetching, now_ms);
         }
         self.save();
+    }
+
+    fn ask_for_key(&mut self) {
+        let (api, nth) = (Arc::clone(&self.api), self.key);
+        self.tasks
+            .spawn(async move { Report::KeyTried(try_key(api, nth).await) });
     }
 
     fn start(&mut self, fetching: Fetching, now_ms: i64) {
@@ -187,9 +200,9 @@ where
         match report {
             Ok(Report::Fetched(carried)) => self.fetched(*carried, now_ms),
             Ok(Report::Looked(look)) => look.tell(&mut self.dispatch, now_ms),
-            Ok(Report::KeyTried(look)) => self.dispatch.key_tried(look.is_taken(), now_ms),
+            Ok(Report::KeyTried(look)) => look.tell(&mut self.dispatch, self.key, now_ms),
             Ok(Report::Saved(saved)) => {
-                self.registrar.saved(saved, &mut self.dispatch);
+                self.registrar.saved(saved, &mut self.dispatch, now_ms);
             }
             Ok(Report::Flushed(result)) => {
                 self.flushing = false;
@@ -250,6 +263,9 @@ where
             self.api = Arc::clone(&api);
             self.ingest = Ingest::new(api, self.sink.clone(), ingest);
             self.slots = Slots::new(concurrency);
+            self.key = self.key.wrapping_add(1);
+            self.dispatch.key_changed();
+            self.ask_for_key();
         }
         let now_ms = self.now_ms();
         // It may be another key.
@@ -288,13 +304,8 @@ where
     }
 
     fn tell_alarms(&mut self) {
-        for (id, standing) in self.dispatch.take_changed() {
-            if standing.is_fetched() {
-                info!(integration.id = %id, "{id} can be read");
-            } else {
-                let state = standing.as_str();
-                warn!(integration.id = %id, state, "{id} is parked: {state}; its rows stay as they are, and Kombo is asked again");
-            }
+        for news in self.dispatch.take_news() {
+            news::tell(&news, &self.metrics);
         }
         for (id, before, is) in self.dispatch.take_alarms() {
             if let Some(suspicion) = is {

@@ -24,6 +24,8 @@ use crate::time::{Clock, ObservedAt, Tier};
 use crate::twin::TwinApi;
 use crate::webhook::{Webhook, preview};
 
+mod deletion;
+
 /// A twin whose clock follows Tokio's, which the tests pause.
 #[derive(Clone)]
 struct TimedTwin {

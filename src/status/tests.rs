@@ -46,6 +46,8 @@ fn registration(state: &str) -> Registration {
         state: state.to_owned(),
         since_ms: 0,
         state_since_ms: Some(0),
+        not_found_since_ms: None,
+        environment: None,
     }
 }
 

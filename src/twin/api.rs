@@ -10,7 +10,7 @@ use super::clock::WorldClock;
 use super::serve::SharedWorld;
 use crate::api::{ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest, ReadModel};
 use crate::company::{TwinAnswer, TwinRequest, TwinWebhook, World};
-use crate::ids::IntegrationId;
+use crate::ids::{EnvironmentId, IntegrationId};
 use crate::time::{Base, ObservedAt, ServerClock, parse_http_date};
 
 /// Answers from a world, in process.
@@ -145,7 +145,8 @@ impl KomboApi for TwinApi {
     async fn check_key(&self) -> Result<KeyInfo, ApiError> {
         self.ask("/check-api-key", "", None, false)?;
         Ok(KeyInfo {
-            environment_id: self.world.lock().environment_id(),
+            environment_id: EnvironmentId::new(&self.world.lock().environment_id())
+                .expect("the twin's ids are base58"),
         })
     }
 

@@ -4,10 +4,12 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use crate::api::Region;
 use crate::config::Overrides;
 
-use super::values::{delta_retention, duration, grace, positive};
+use super::values::{delta_retention, duration, grace, positive, region};
 
 /// Which lake.
 #[derive(Clone, Debug, clap::Args)]
@@ -98,14 +100,15 @@ Examples:
   kombo-source purge --yes
   kombo-source purge --integration personio:CBNMt7dSNCzBdnRTx87dev4E --after 0d --yes
 
-Only integrations that Kombo has said to be deleted. Without --yes it says what would leave, and changes nothing.
+Only integrations that Kombo has found no more twice, a day apart. Kombo is asked once more for each, right before: that
+takes the API key. Those it answers for stay. Without --yes it says what would leave, and changes nothing.
 A running service does the same on its own, 14 days after each deletion. It may be stopped and run again at any time.
-Exit codes: 0 all is done, 1 some tables could not be purged (each is named), 64 wrong usage, 78 wrong configuration.")]
+Exit codes: 0 all is done, 1 some could not be purged (each is named), 64 wrong usage, 78 wrong configuration.")]
 pub struct PurgeArgs {
     /// Only this integration
     #[arg(short, long, value_name = "ID")]
     pub integration: Option<String>,
-    /// How long after the deletion rows leave
+    /// How long after Kombo first did not find an integration its rows leave
     #[arg(long, value_name = "DURATION", default_value = "14d", value_parser = duration)]
     pub after: Duration,
     /// Say what would leave, and change nothing: the same as without --yes
@@ -114,9 +117,37 @@ pub struct PurgeArgs {
     /// Purge
     #[arg(long)]
     pub yes: bool,
+    /// Where your Kombo environment lives, in place of the configuration file
+    #[arg(
+        long,
+        env = "KOMBO_REGION", hide_env_values = true,
+        value_parser = PossibleValuesParser::new(["eu", "us", "ca"]).try_map(|name| region(&name))
+    )]
+    pub region: Option<Region>,
+    /// The API's address in place of a region
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "KOMBO_API_URL",
+        hide_env_values = true,
+        conflicts_with = "region"
+    )]
+    pub api_url: Option<String>,
     /// Where the lake is.
     #[command(flatten)]
     pub lake: LakeArgs,
+}
+
+impl PurgeArgs {
+    /// Returns the settings of a verb that needs the lake and Kombo.
+    #[must_use]
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            region: self.region,
+            api_url: self.api_url.clone(),
+            ..self.lake.overrides()
+        }
+    }
 }
 
 /// What `lint` takes.

@@ -148,7 +148,10 @@ impl Registry for Watched {
         self.lake.registered().await
     }
 
-    async fn register(&self, integrations: &[Registration]) -> Result<(), LakeError> {
+    async fn register(
+        &self,
+        integrations: &[Registration],
+    ) -> Result<Vec<Registration>, LakeError> {
         self.lake.register(integrations).await
     }
 

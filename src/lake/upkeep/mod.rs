@@ -1,7 +1,7 @@
 //! What a lake needs that is written to for years: small files merged, rows that nothing needs let go, files that nothing
 //! names deleted, logs cut short.
 //!
-//! [`retain`] lets old rows leave `deltas`, and [`purge`] those of deleted integrations every table ([`sift`]); [`compact`]
+//! [`retain`] lets old rows leave `deltas`, and [`purge`] those of deleted integrations every table ([`sift`]), once [`leavers`] calls their time come; [`compact`]
 //! rewrites a day's small files ([`merge`]); all put files in the place of others ([`exchange`](mod@exchange)). [`vacuum`]
 //! deletes data files that neither the log nor its recent past names, and the log drops what is below an old checkpoint.
 //! What is true now is the same before and after, for readers of every version within the grace. All of it may run beside
@@ -9,13 +9,15 @@
 
 pub(super) mod compact;
 mod exchange;
+mod leavers;
 mod merge;
 mod purge;
 mod retain;
 mod sift;
 mod vacuum;
 
-pub use purge::{PurgeReport, PurgeSettings, TablePurge};
+pub use leavers::{PurgeDue, PurgeSettings};
+pub use purge::{PurgeReport, TablePurge};
 
 use std::sync::Arc;
 use std::time::Duration;
