@@ -27,7 +27,7 @@ use super::{
 };
 use crate::fetch::Lane;
 use crate::ids::IntegrationId;
-use crate::time::{Base, Clock, ObservedAt};
+use crate::time::{Base, Clock, ObservedAt, ServerNow};
 use answer_body::{check_body, lost_before_headers, read_body, read_error};
 use client::client;
 
@@ -236,7 +236,7 @@ impl KomboApi for HttpApi {
         Ok(KeyInfo { environment_id })
     }
 
-    fn server_now(&self) -> Option<ObservedAt> {
+    fn server_now(&self) -> Option<ServerNow> {
         self.0.time.now()
     }
 }

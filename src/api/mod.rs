@@ -26,7 +26,7 @@ use bytes::Bytes;
 use crate::catalog::Endpoint;
 use crate::fetch::Lane;
 use crate::ids::{Cursor, IntegrationId};
-use crate::time::{Base, ObservedAt, UpdatedAfter};
+use crate::time::{Base, ObservedAt, ServerNow, UpdatedAfter};
 
 /// What the rest of the program asks of Kombo.
 pub trait KomboApi: Send + Sync {
@@ -43,8 +43,8 @@ pub trait KomboApi: Send + Sync {
     /// Asks which environment the key belongs to (`GET /check-api-key`).
     fn check_key(&self) -> impl Future<Output = Result<KeyInfo, ApiError>> + Send;
 
-    /// Returns the server's time now, by the answers so far; `None` before the first that bore a `Date`.
-    fn server_now(&self) -> Option<ObservedAt>;
+    /// Returns the server's time now, by the answers so far; `None` before the first that bore a usable `Date`.
+    fn server_now(&self) -> Option<ServerNow>;
 }
 
 /// One page to ask for. Filters are repeated on every page: the cursor does not carry them.

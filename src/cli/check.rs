@@ -4,12 +4,14 @@ use std::fmt::Display;
 
 use super::failure::{FAILED, Failure};
 use super::session::Session;
+use super::status::{ahead, objective};
 use crate::api::{IntegrationInfo, KomboApi};
 use crate::backfill::outcome::with_causes;
 use crate::backfill::targets::UnknownReason;
 use crate::config::Config;
 use crate::ids::Category;
 use crate::lake::Lake;
+use crate::status::Status;
 
 /// Prints a line per check and returns the exit code.
 pub(super) async fn run(session: &Session) -> Result<u8, Failure> {
@@ -76,7 +78,21 @@ async fn check_lake(session: &Session, checks: &mut Checks) -> Option<Lake> {
         ),
         Err(error) => checks.failed("lake", with_causes(&error), error.advice()),
     }
+    check_clocks(session, checks, &lake).await;
     Some(lake)
+}
+
+/// Says which tables lie in the future, as `status` does.
+async fn check_clocks(session: &Session, checks: &mut Checks, lake: &Lake) {
+    let (objective, now_ms) = (objective(session, None), session.clock.wall_ms());
+    match Status::read(lake, &session.endpoints, objective, now_ms).await {
+        Ok(status) => {
+            for table in ahead::said(&status) {
+                checks.failed("lake", table, ahead::ADVICE);
+            }
+        }
+        Err(error) => checks.failed("lake", with_causes(&error), error.advice()),
+    }
 }
 
 fn check_integration(session: &Session, checks: &mut Checks, id: &str, info: &IntegrationInfo) {

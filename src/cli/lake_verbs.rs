@@ -2,7 +2,9 @@
 
 use super::args::{FilesArgs, FilesPart, GlobalArgs, LakeVerb};
 use super::failure::Failure;
-use super::{accept, drift, files, fold, interruptible, lint, purge, session, sql, status, upkeep};
+use super::{
+    accept, drift, files, fold, interruptible, lint, purge, repair, session, sql, status, upkeep,
+};
 use crate::catalog::Catalog;
 use crate::lake::Part;
 
@@ -43,6 +45,10 @@ pub(super) async fn run(
         LakeVerb::Purge(args) => {
             let session = session(args.lake.overrides())?;
             interruptible(purge::run(&args, &session, catalog)).await
+        }
+        LakeVerb::Repair(args) => {
+            let session = session(args.lake.overrides())?;
+            interruptible(repair::run(&args, &session, catalog)).await
         }
     }
 }

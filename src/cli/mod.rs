@@ -25,6 +25,7 @@ mod plan;
 mod progress;
 mod purge;
 mod queries;
+mod repair;
 mod report;
 mod run;
 mod session;

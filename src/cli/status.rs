@@ -1,5 +1,6 @@
 //! `status`: how fresh each customer's data is, at a glance or table by table.
 
+pub(super) mod ahead;
 mod json;
 mod troubles;
 
@@ -15,6 +16,7 @@ use crate::lake::Completeness;
 use crate::status::{IntegrationStatus, Objective, Status, TableStatus, Verdict};
 use crate::time::Base;
 
+use ahead::ahead;
 use json::json;
 use troubles::troubles;
 
@@ -24,15 +26,7 @@ const LATE_NAMED: usize = 3;
 /// Prints how fresh the lake is. `false` when a table is older than it may be.
 pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, Failure> {
     let lake = session.lake_there().await?;
-    let schedule = &session.config.source.schedule;
-    let secs = |setting: std::num::NonZeroU64| Duration::from_secs(setting.get());
-    let objective = Objective {
-        delta: args
-            .objective
-            .or(schedule.freshness_objective_secs.map(secs)),
-        heartbeat: secs(schedule.heartbeat_interval_secs),
-        snapshot: secs(schedule.full_interval_secs).saturating_mul(2),
-    };
+    let objective = objective(session, args.objective);
     let now_ms = session.clock.wall_ms();
     let mut status = Status::read(&lake, &session.endpoints, objective, now_ms).await?;
     if let Some(wanted) = &args.integration {
@@ -45,7 +39,18 @@ pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, Fa
         text(&status, args.all || args.integration.is_some())
     };
     print!("{text}");
-    Ok(status.late().next().is_none())
+    Ok(status.is_well())
+}
+
+/// Returns how old tables may be: as asked for, else as configured.
+pub(super) fn objective(session: &Session, asked: Option<Duration>) -> Objective {
+    let schedule = &session.config.source.schedule;
+    let secs = |setting: std::num::NonZeroU64| Duration::from_secs(setting.get());
+    Objective {
+        delta: asked.or(schedule.freshness_objective_secs.map(secs)),
+        heartbeat: secs(schedule.heartbeat_interval_secs),
+        snapshot: secs(schedule.full_interval_secs).saturating_mul(2),
+    }
 }
 
 /// Leaves one integration, named by its id or by its key.
@@ -71,6 +76,7 @@ fn text(status: &Status, by_table: bool) -> String {
         integrations(&mut text, status);
     }
     late(&mut text, status, by_table);
+    ahead(&mut text, status);
     troubles(&mut text, status, by_table);
     line(&mut text, &total(status));
     line(&mut text, &service(status));
@@ -208,6 +214,8 @@ fn total(status: &Status) -> String {
     ];
     parts.extend((late > 0).then(|| format!("{} late", count(late))));
     parts.extend((parked > 0).then(|| format!("{} parked", count(parked))));
+    let ahead = status.ahead().len() as u64;
+    parts.extend((ahead > 0).then(|| format!("{} in the future", count(ahead))));
     let held = status.held_tables();
     parts.extend((held > 0).then(|| format!("{} held", count(held))));
     parts.push(format!("{} in snapshots", counted(rows, "row")));

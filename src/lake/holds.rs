@@ -95,6 +95,22 @@ impl Lake {
         Ok(settled.into_values().collect())
     }
 
+    /// Writes down other instants of holds, whatever the rules of this module say of who has seen more. Creates nothing.
+    pub(super) async fn amend_holds(
+        &self,
+        amended: impl Fn(&Hold) -> Option<Hold> + Send + Sync,
+    ) -> Result<(), LakeError> {
+        if !self.exists(&DeltaTable::Holds).await? {
+            return Ok(());
+        }
+        let change = |stored: &[RecordBatch]| {
+            let before = by_table(stored);
+            let changed: Vec<Hold> = before.values().filter_map(&amended).collect();
+            Ok((!changed.is_empty()).then(|| batch(&changed.iter().collect::<Vec<_>>())))
+        };
+        self.holds_table().await?.rewrite(change).await
+    }
+
     pub(super) async fn holds_table(&self) -> Result<SmallTable, LakeError> {
         self.small_table(DeltaTable::Holds, &schema(), &KEY, "HOLD")
             .await

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::error::{FaultReason, LayoutError, StoreError, StoreFault};
 use super::log::LogError;
+use crate::time::ObservedAt;
 
 /// Why the lake did not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -99,6 +100,25 @@ pub enum LakeError {
         /// The key.
         key: String,
     },
+    /// A table's last observation is years ahead of this machine's clock. Nothing was fetched, and nothing was written.
+    #[error(
+        "the last observation of {table} is of {until}, which this machine's clock puts in the future; nothing was fetched"
+    )]
+    Ahead {
+        /// The table.
+        table: String,
+        /// Its last observation.
+        until: ObservedAt,
+    },
+    /// The notes of a repair that is under way could not be read or put. What they are about is as it was.
+    #[error("the notes of a repair at {key} cannot be read or put")]
+    Repair {
+        /// Their key.
+        key: String,
+        /// Why.
+        #[source]
+        source: StoreFault,
+    },
     /// Other processes exchanged a table's files each time they had been read.
     #[error("other processes kept changing {table}")]
     Contended {
@@ -169,9 +189,13 @@ impl LakeError {
             | Self::Download { .. }
             | Self::Vacuum { .. }
             | Self::Clock { .. }
+            | Self::Repair { .. }
             | Self::Notes { .. } => self.fault_advice(),
             Self::Parquet { .. } | Self::Columns { .. } | Self::ForeignRows { .. } => {
                 "this is a fault of kombo-source: please report it"
+            }
+            Self::Ahead { .. } => {
+                "check this machine's clock; if it is right, `kombo-source repair` says what it would mend, and with --yes mends it"
             }
             Self::KeyClash { .. } => "use a lake of its own for one of the two integrations",
             Self::Closed | Self::Torn | Self::Contended { .. } => {
@@ -198,6 +222,7 @@ impl LakeError {
             | Self::Download { source, .. }
             | Self::Vacuum { source, .. }
             | Self::Clock { source }
+            | Self::Repair { source, .. }
             | Self::Notes { source } => Some(source),
             Self::Open { source } => match &**source {
                 StoreError::Folder { source } => Some(source),

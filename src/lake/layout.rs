@@ -128,6 +128,8 @@ pub enum ObjectKey<'a> {
     Layout,
     /// `kombo_status.json`: what a running service says of itself.
     Status,
+    /// `<category>_<endpoint>/kombo_repair.json`: what a repair that is under way moves, and to where.
+    Repair(&'a EndpointName),
     /// `kombo_probe/<uuid>`: written and deleted by `check`.
     Probe(Uuid),
     /// `<table>/_delta_log`
@@ -157,6 +159,7 @@ impl fmt::Display for ObjectKey<'_> {
         match self {
             Self::Layout => f.write_str("kombo_layout.json"),
             Self::Status => f.write_str("kombo_status.json"),
+            Self::Repair(endpoint) => write!(f, "{}/kombo_repair.json", endpoint.table_name()),
             Self::Probe(id) => write!(f, "kombo_probe/{id}"),
             Self::Log(table) => write!(f, "{table}/_delta_log"),
             Self::LogEntry(table, version) => write!(f, "{table}/_delta_log/{version:020}.json"),

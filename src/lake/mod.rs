@@ -13,6 +13,7 @@ pub mod layout;
 pub mod log;
 pub mod store;
 
+mod ahead;
 mod committer;
 mod completeness;
 mod conform;
@@ -51,6 +52,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use ahead::Ahead;
 pub use completeness::{ComparedTable, Completeness};
 pub use coverage::Coverage;
 pub use drift::DriftRow;
@@ -70,7 +72,8 @@ pub use registry::Registration;
 pub use settings::LakeSettings;
 pub use staging::{Sealed, Staging};
 pub use upkeep::{
-    Left, PurgeReport, PurgeSettings, TablePurge, TableUpkeep, UpkeepReport, UpkeepSettings,
+    Left, PurgeReport, PurgeSettings, Repair, RepairReport, RepairedTable, TablePurge, TableUpkeep,
+    UpkeepReport, UpkeepSettings,
 };
 
 use std::collections::HashMap;

@@ -31,7 +31,7 @@ use crate::metrics::Metrics;
 use crate::plan::{Kind, Suspicion};
 use crate::sink::Sink;
 use crate::status::Notes;
-use crate::time::Clock;
+use crate::time::{Clock, ServerNow};
 
 /// Fetches that run or wait for their commit; more would only hold memory.
 const MAX_RUNNING: usize = 1_000;
@@ -362,7 +362,7 @@ where
 
     /// Returns the time on Kombo's clock; before its first answer, on ours.
     fn now_ms(&self) -> i64 {
-        let server = self.api.server_now().map(|now| now.as_micros() / 1000);
+        let server = self.api.server_now().map(ServerNow::as_millis);
         server.unwrap_or_else(|| self.clock.wall_ms())
     }
 }

@@ -20,7 +20,7 @@ use crate::lake::store::faulty::{Failure, FaultyStore};
 use crate::lake::{Lake, LakeSettings, Part};
 use crate::listener::Intake;
 use crate::metrics::Metrics;
-use crate::time::{Clock, ObservedAt, Tier};
+use crate::time::{Clock, ServerNow, Tier};
 use crate::twin::TwinApi;
 use crate::webhook::{Webhook, preview};
 
@@ -76,7 +76,7 @@ impl KomboApi for TimedTwin {
         self.now().check_key().await
     }
 
-    fn server_now(&self) -> Option<ObservedAt> {
+    fn server_now(&self) -> Option<ServerNow> {
         self.now().server_now()
     }
 }

@@ -20,8 +20,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::catalog::Endpoint;
 use crate::ids::{EndpointName, IntegrationId, IntegrationKey};
-use crate::lake::{Completeness, Hold, Lake, LakeError, Overview, Registration, TableOverview};
-use crate::time::{Base, Tier};
+use crate::lake::{
+    Ahead, Completeness, Hold, Lake, LakeError, Overview, Registration, TableOverview,
+};
+use crate::time::{Base, Horizon, ObservedAt, Tier};
 
 /// Endpoints whose logs are read at the same time.
 const READAHEAD: usize = 8;
@@ -141,6 +143,25 @@ impl Status {
         all.filter(|(_, table)| matches!(table.verdict, Verdict::Late { .. }))
     }
 
+    /// Returns the tables that lie in the future, each with the part that does so most.
+    #[must_use]
+    pub fn ahead(&self) -> Vec<(&IntegrationStatus, &TableStatus, Ahead)> {
+        let horizon = Horizon::at(self.now_ms);
+        let all = self.integrations.iter();
+        let all = all.flat_map(|one| one.tables.iter().map(move |table| (one, table)));
+        let ahead = all.filter_map(|(one, table)| {
+            let parts = table.ahead(horizon).into_iter();
+            Some((one, table, parts.max_by_key(|ahead| ahead.until)?))
+        });
+        ahead.collect()
+    }
+
+    /// Returns whether nobody has to do anything: no table is late, and none lies in the future.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.late().next().is_none() && self.ahead().is_empty()
+    }
+
     /// Returns how much was right when tables were last compared with full fetches, all taken together.
     #[must_use]
     pub fn completeness(&self) -> Option<Completeness> {
@@ -178,6 +199,22 @@ impl TableStatus {
     #[must_use]
     pub fn base(&self) -> Option<Base> {
         self.stored.coverage.bases.get(Tier::Ordinary)
+    }
+
+    /// Returns the parts that lie in the future.
+    #[must_use]
+    pub fn ahead(&self, horizon: Horizon) -> Vec<Ahead> {
+        let held_us = self
+            .hold
+            .as_ref()
+            .map(|hold| hold.until_us.max(hold.since_us));
+        let compared = self.completeness.map(|one| one.compared);
+        let found = [
+            Ahead::of("kombo_drift", compared, horizon),
+            Ahead::of("kombo_holds", held_us.map(ObservedAt::from_micros), horizon),
+        ];
+        let stored = self.stored.ahead(horizon).into_iter();
+        stored.chain(found.into_iter().flatten()).collect()
     }
 }
 

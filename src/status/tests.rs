@@ -165,3 +165,14 @@ fn rows_of_an_integration_that_is_not_registered_are_shown_by_their_key() {
     assert_eq!(status.integrations[0].name, key.to_string());
     assert_eq!(status.integrations[0].state, "unregistered");
 }
+
+#[test]
+fn a_note_from_the_future_excuses_nothing() {
+    let deltas = endpoint(true);
+    let later = NOW + 20 * 60_000;
+    let not_excused = status(&deltas, 100 * HOUR, "active", Some(noted(&deltas, later)));
+    assert!(matches!(verdict(&not_excused), Verdict::Late { .. }));
+    let soon = NOW + 60_000;
+    let excused = status(&deltas, 100 * HOUR, "active", Some(noted(&deltas, soon)));
+    assert_eq!(verdict(&excused), Verdict::Parked, "clocks differ a little");
+}

@@ -15,7 +15,7 @@ use crate::api::{ApiError, KomboApi};
 use crate::catalog::Endpoint;
 use crate::decode::{PageDecoder, absent_rows};
 use crate::fetch::{Fetch, FetchEnd};
-use crate::time::ObservedAt;
+use crate::time::{ObservedAt, ServerNow};
 
 /// Ids in one request: an address stays below 3 KB.
 const IDS_PER_REQUEST: usize = 100;
@@ -97,7 +97,8 @@ impl<A: KomboApi + 'static> Reads<A> {
                     self.chunks.push_front(left.to_vec());
                 } else {
                     // Such an answer bears no instant.
-                    let now = self.api.server_now().unwrap_or(end.seen);
+                    let now = self.api.server_now();
+                    let now = now.map_or(end.seen, ServerNow::observed);
                     self.are_gone(&mut question, end, now.max(after(end.seen)));
                 }
             }

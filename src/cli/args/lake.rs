@@ -43,7 +43,7 @@ Examples:
   kombo-source status --objective 2h --json
 
 It reads the lake, beside a running service or without one. Tables of parked integrations are never late.
-Exit codes: 0 every table is as fresh as it has to be, 1 some are late (each is named), 64 wrong usage, 78 wrong configuration.")]
+Exit codes: 0 every table is as fresh as it has to be, 1 some are late or lie in the future (each is named), 64 wrong usage, 78 wrong configuration.")]
 pub struct StatusArgs {
     /// How old a table may be, such as 90m, 12h or 2d; twice the heartbeat if not given
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -112,6 +112,31 @@ pub struct PurgeArgs {
     #[arg(short = 'n', long, conflicts_with = "yes")]
     pub dry_run: bool,
     /// Purge
+    #[arg(long)]
+    pub yes: bool,
+    /// Where the lake is.
+    #[command(flatten)]
+    pub lake: LakeArgs,
+}
+
+/// What `repair` takes.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kombo-source repair
+  kombo-source repair --yes
+
+Rows that were stamped while a clock was wrong lie in the future: nothing old leaves their tables, and what was at an
+instant cannot be told. Each such row is observed at the time of the repair instead, in the order in which the rows came.
+Without --yes it says what lies in the future, and changes nothing. Look at this machine's clock first: what it says
+is taken for the present, unless the lake's store says that it is later.
+It may be stopped and run again at any time, beside readers and a running service.
+Exit codes: 0 all is done, 1 some tables could not be repaired (each is named), 64 wrong usage, 78 wrong configuration.")]
+pub struct RepairArgs {
+    /// Say what would be repaired, and change nothing: the same as without --yes
+    #[arg(short = 'n', long, conflicts_with = "yes")]
+    pub dry_run: bool,
+    /// Repair
     #[arg(long)]
     pub yes: bool,
     /// Where the lake is.

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{age_secs, word};
-use crate::lake::{Completeness, Hold};
+use crate::lake::{Ahead, Completeness, Hold};
 use crate::status::{IntegrationStatus, Status, TableStatus, Verdict};
-use crate::time::Base;
+use crate::time::{Base, Horizon};
 
 /// Writes everything as one document.
 pub(super) fn json(status: &Status) -> Value {
@@ -35,10 +35,11 @@ pub(super) fn json(status: &Status) -> Value {
     });
     let integrations: Vec<Value> = status.integrations.iter().map(of_integration).collect();
     json!({
-        "success": status.late().next().is_none(),
+        "success": status.is_well(),
         "now_ms": status.now_ms,
         "late_tables": status.late().count(),
         "held_tables": status.held_tables(),
+        "future_tables": status.ahead().len(),
         "completeness": status.completeness().map(|all| all.share()),
         "service": service,
         "integrations": integrations,
@@ -53,6 +54,8 @@ fn of_table(status: &Status, table: &TableStatus) -> Value {
         Verdict::Late { objective } => Some(objective.as_secs()),
         _ => None,
     };
+    let ahead = table.ahead(Horizon::at(status.now_ms)).into_iter();
+    let ahead: Vec<Value> = ahead.map(of_ahead).collect();
     json!({
         "table": table.endpoint.table_name(),
         "state": word(table),
@@ -72,6 +75,15 @@ fn of_table(status: &Status, table: &TableStatus) -> Value {
         "rest_values": note.rest_values,
         "completeness": table.completeness.map(of_completeness),
         "hold": table.hold.as_ref().map(of_hold),
+        "future": ahead,
+    })
+}
+
+fn of_ahead(ahead: Ahead) -> Value {
+    json!({
+        "part": ahead.part,
+        "until": ahead.until.to_string(),
+        "ahead_secs": ahead.by.as_secs(),
     })
 }
 

@@ -164,6 +164,49 @@ fn the_json_says_the_same_in_numbers() {
 }
 
 #[test]
+fn a_table_that_lies_in_the_future_is_named_with_the_cure_and_nothing_is_well() {
+    let mut status = status();
+    let tables = &mut status.integrations[0].tables;
+    tables.truncate(1);
+    assert!(status.is_well());
+    let year_9999 = ObservedAt::from_micros(253_402_300_799_000_001);
+    status.integrations[0].tables[0]
+        .stored
+        .coverage
+        .marks
+        .deltas = Some(year_9999);
+    assert!(!status.is_well());
+    let told = text(&status, false);
+    let expected = "\
+future  ats_applications of tool:a: deltas reaches to 9999-12-31T23:59:59.000001Z, 7972 years ahead of this machine's clock
+        check this machine's clock; if it is right, run `kombo-source repair`, which says what it would mend
+";
+    assert!(told.contains(expected), "{told}");
+    assert!(
+        told.contains("1 table fresh, 1 in the future, 1,234 rows"),
+        "{told}"
+    );
+    let document = json(&status);
+    assert_eq!(document["success"], false);
+    assert_eq!(document["future_tables"], 1);
+    let part = &document["integrations"][0]["tables"][0]["future"][0];
+    assert_eq!(part["part"], "deltas");
+    assert_eq!(part["until"], "9999-12-31T23:59:59.000001Z");
+}
+
+#[test]
+fn of_many_tables_in_the_future_a_few_are_named() {
+    let mut status = status();
+    let mut one = table("jobs", -1_000, Verdict::Fresh);
+    one.stored.folded = Some(ObservedAt::from_micros((NOW + 900 * MINUTE) * 1000));
+    status.integrations[0].tables = vec![one; 12];
+    let said = ahead::said(&status);
+    assert_eq!(said.len(), 11);
+    let first = "ats_jobs of tool:a: bases reaches to 2027-01-16T00:40:00.000Z, 16 h ahead of this machine's clock";
+    assert_eq!((&*said[0], &*said[10]), (first, "2 tables more"));
+}
+
+#[test]
 fn an_integration_the_lake_does_not_have_is_wrong_usage() {
     let refused = keep(&mut status(), "tool:b").expect_err("there is none");
     assert_eq!(refused.exit_code, USAGE);

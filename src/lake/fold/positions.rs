@@ -47,6 +47,11 @@ impl Positions {
         }
     }
 
+    /// Returns the last instant that they name.
+    pub(in crate::lake) fn last_us(&self) -> Option<i64> {
+        self.folded_us.max(self.considered_us).max(self.snapshot_us)
+    }
+
     /// Returns what to write.
     pub(super) fn txns(&self, key: &IntegrationKey) -> Vec<(String, i64)> {
         let named = [

@@ -3,6 +3,7 @@
 mod crash;
 mod fixtures;
 mod purge;
+mod repair;
 mod retain;
 
 use std::num::NonZeroU64;

@@ -4,6 +4,7 @@
 //! [`retain`] lets old rows leave `deltas`, and [`purge`] those of deleted integrations every table ([`sift`]); [`compact`]
 //! rewrites a day's small files ([`merge`]); all put files in the place of others ([`exchange`](mod@exchange)). [`vacuum`]
 //! deletes data files that neither the log nor its recent past names, and the log drops what is below an old checkpoint.
+//! [`repair`] is asked for by people alone: it brings tables back that lie in the future.
 //! What is true now is the same before and after, for readers of every version within the grace. All of it may run beside
 //! readers, other writers, another upkeep and fetches of up to a day, and may be stopped on any line.
 
@@ -11,11 +12,13 @@ pub(super) mod compact;
 mod exchange;
 mod merge;
 mod purge;
+mod repair;
 mod retain;
 mod sift;
 mod vacuum;
 
 pub use purge::{PurgeReport, PurgeSettings, TablePurge};
+pub use repair::{Repair, RepairReport, RepairedTable};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -177,6 +180,12 @@ impl Lake {
     /// Returns what the store's clock and ours agree has passed: the earlier of the two. A clock that runs ahead would
     /// make the files of a running fetch look old.
     async fn lower_clock(&self) -> Result<i64, LakeError> {
+        let (store_ms, local_ms) = self.clocks().await?;
+        Ok(store_ms.min(local_ms))
+    }
+
+    /// Returns what the store's clock says and what ours does.
+    async fn clocks(&self) -> Result<(i64, i64), LakeError> {
         let failed = |error: object_store::Error| LakeError::Clock {
             source: StoreFault::from(error),
         };
@@ -188,10 +197,8 @@ impl Lake {
         put.await.map_err(failed)?;
         let stamped = objects.head(&probe).await.map_err(failed)?;
         objects.delete(&probe).await.map_err(failed)?;
-        Ok(stamped
-            .last_modified
-            .timestamp_millis()
-            .min(self.inner.clock.wall_ms()))
+        let store_ms = stamped.last_modified.timestamp_millis();
+        Ok((store_ms, self.inner.clock.wall_ms()))
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use kombo_source::api::{ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest};
 use kombo_source::catalog::{Catalog, Endpoint};
 use kombo_source::ids::{IntegrationId, TableId};
-use kombo_source::time::{Base, ObservedAt, UpdatedAfter};
+use kombo_source::time::{Base, Horizon, ObservedAt, ServerNow, UpdatedAfter};
 use tokio::time::{Instant, sleep};
 
 /// Its clock at the start: a whole second.
@@ -342,9 +342,10 @@ impl KomboApi for SmallKombo {
         let date_ms = self.now_ms().div_euclid(1000) * 1000;
         self.delay().await;
         let now_ms = self.now_ms();
+        let date = Horizon::at(now_ms).admit(date_ms, None);
         Ok(Page {
             body: Bytes::from(answer?),
-            base: Some(Base::from_first_page(date_ms, sent.elapsed(), now_ms)),
+            base: date.map(|date| Base::from_first_page(date, sent.elapsed())),
             observed_at: ObservedAt::from_micros(now_ms * 1000),
         })
     }
@@ -357,7 +358,8 @@ impl KomboApi for SmallKombo {
         Err(ApiError::from_answer(404, b"", false))
     }
 
-    fn server_now(&self) -> Option<ObservedAt> {
-        Some(ObservedAt::from_micros(self.now_ms() * 1000))
+    fn server_now(&self) -> Option<ServerNow> {
+        let now_ms = self.now_ms();
+        Some(Horizon::at(now_ms).server_now(now_ms * 1000))
     }
 }
