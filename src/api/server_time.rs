@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::error;
 
 use crate::time::{
     Base, Clock, Horizon, ObservedAt, ServerClock, ServerNow, format_timestamp, parse_http_date,
@@ -18,7 +18,7 @@ pub(super) struct ServerTime {
     server: Mutex<ServerClock>,
     started: Instant,
     /// Said once: every answer would say it again.
-    warned: AtomicBool,
+    is_told: AtomicBool,
 }
 
 impl ServerTime {
@@ -28,7 +28,7 @@ impl ServerTime {
             local,
             server: Mutex::default(),
             started: Instant::now(),
-            warned: AtomicBool::new(false),
+            is_told: AtomicBool::new(false),
         }
     }
 
@@ -45,7 +45,7 @@ impl ServerTime {
         let mut server = self.server();
         let date = date_ms.and_then(|date_ms| server.observe(date_ms, headers_at, horizon));
         if let (Some(date_ms), None) = (date_ms, date) {
-            self.warn(date_ms, horizon);
+            self.tell(date_ms, horizon);
         }
         let now = server.at(headers_at, horizon);
         let observed_at = now.map_or(horizon.unstamped(), ServerNow::observed);
@@ -64,14 +64,14 @@ impl ServerTime {
         Some(server_ms.saturating_sub(self.local.wall_ms()))
     }
 
-    /// Tells of a `Date` that cannot be true.
-    fn warn(&self, date_ms: i64, horizon: Horizon) {
-        if self.warned.swap(true, Ordering::Relaxed) {
+    /// Tells of a `Date` that cannot be true, once: somebody has to look at a clock.
+    fn tell(&self, date_ms: i64, horizon: Horizon) {
+        if self.is_told.swap(true, Ordering::Relaxed) {
             return;
         }
         let says = format_timestamp(date_ms.saturating_mul(1_000));
         let clock = horizon.unstamped();
-        warn!(
+        error!(
             date = says,
             %clock,
             "an answer of Kombo's is dated {says}, which cannot be true at {clock} by this machine's clock; rows of such answers are kept, and no base moves: check this machine's clock, then the proxies between it and Kombo"
@@ -164,7 +164,7 @@ mod tests {
             assert_eq!(time.now(), None, "{absurd} is no time of Kombo's");
             let (base, _) = time.answered(Some(NOON), now, now);
             assert_eq!(base, Some(Base::from_millis(NOON_MS)));
-            advance(Duration::from_secs(60)).await;
+            advance(Duration::from_mins(1)).await;
             let later = Instant::now();
             let (base, middle) = time.answered(Some(absurd), later, later);
             assert_eq!(
@@ -173,7 +173,7 @@ mod tests {
                 "{absurd}: by the estimate"
             );
             assert_eq!(time.skew_ms(), Some(55_000), "the local clock stands still");
-            assert!(time.warned.load(Ordering::Relaxed));
+            assert!(time.is_told.load(Ordering::Relaxed));
         }
     }
 
@@ -188,6 +188,6 @@ mod tests {
         assert_eq!(observed_at.as_micros(), latest_ms * 1_000);
         let says = time.now().map(ServerNow::as_millis);
         assert_eq!(says, Some(NOON_MS), "what stored bases are compared with");
-        assert!(!time.warned.load(Ordering::Relaxed));
+        assert!(!time.is_told.load(Ordering::Relaxed));
     }
 }

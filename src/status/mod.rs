@@ -143,15 +143,15 @@ impl Status {
         all.filter(|(_, table)| matches!(table.verdict, Verdict::Late { .. }))
     }
 
-    /// Returns the tables that lie in the future, each with the part that does so most.
+    /// Returns the tables that lie in the future, each with the parts that do.
     #[must_use]
-    pub fn ahead(&self) -> Vec<(&IntegrationStatus, &TableStatus, Ahead)> {
+    pub fn ahead(&self) -> Vec<(&IntegrationStatus, &TableStatus, Vec<Ahead>)> {
         let horizon = Horizon::at(self.now_ms);
         let all = self.integrations.iter();
         let all = all.flat_map(|one| one.tables.iter().map(move |table| (one, table)));
         let ahead = all.filter_map(|(one, table)| {
-            let parts = table.ahead(horizon).into_iter();
-            Some((one, table, parts.max_by_key(|ahead| ahead.until)?))
+            let parts = table.ahead(horizon);
+            (!parts.is_empty()).then_some((one, table, parts))
         });
         ahead.collect()
     }

@@ -27,7 +27,7 @@ pub(in crate::cli) fn said(status: &Status) -> Vec<String> {
     let all = status.ahead();
     let few = all.iter().take(NAMED);
     let mut said: Vec<String> = few
-        .map(|(one, table, ahead)| of(one, table, *ahead))
+        .map(|(one, table, parts)| of(one, table, parts))
         .collect();
     if all.len() > NAMED {
         let more = (all.len() - NAMED) as u64;
@@ -36,13 +36,18 @@ pub(in crate::cli) fn said(status: &Status) -> Vec<String> {
     said
 }
 
-fn of(one: &IntegrationStatus, table: &TableStatus, ahead: Ahead) -> String {
+fn of(one: &IntegrationStatus, table: &TableStatus, parts: &[Ahead]) -> String {
     let name = table.endpoint.table_name();
-    let Ahead { part, until, by } = ahead;
-    let by = far(by.as_secs());
+    let names: Vec<&str> = parts.iter().map(|ahead| ahead.part).collect();
+    let reach = if names.len() == 1 { "reaches" } else { "reach" };
+    let last = parts.iter().max_by_key(|ahead| ahead.until);
+    let until = last.map(|ahead| ahead.until.to_string());
+    let by = far(last.map_or(0, |ahead| ahead.by.as_secs()));
     format!(
-        "{name} of {}: {part} reaches to {until}, {by} ahead of this machine's clock",
-        one.name
+        "{name} of {}: {} {reach} to {}, {by} ahead of this machine's clock",
+        one.name,
+        names.join(", "),
+        until.unwrap_or_default()
     )
 }
 

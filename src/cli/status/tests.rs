@@ -202,7 +202,7 @@ fn of_many_tables_in_the_future_a_few_are_named() {
     status.integrations[0].tables = vec![one; 12];
     let said = ahead::said(&status);
     assert_eq!(said.len(), 11);
-    let first = "ats_jobs of tool:a: bases reaches to 2027-01-16T00:40:00.000Z, 16 h ahead of this machine's clock";
+    let first = "ats_jobs of tool:a: current, bases reach to 2027-01-16T00:40:00.000Z, 16 h ahead of this machine's clock";
     assert_eq!((&*said[0], &*said[10]), (first, "2 tables more"));
 }
 

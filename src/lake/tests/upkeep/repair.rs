@@ -1,7 +1,8 @@
 //! What a wrong clock has put into the future is told, is not gone on from, and is brought back in its order.
 
+mod crash;
+
 use super::*;
-use crate::catalog::SystemColumn;
 use crate::fold::drift::{DriftCause, DriftKind};
 use crate::fold::guard::{HoldCause, HoldState};
 use crate::ids::IntegrationKey;
@@ -25,28 +26,18 @@ async fn poisoned() -> Aging {
     run(&lake, &snapshot("a"), &[&full], end(1, 102)).await;
     run(&lake, &delta("b"), &[&[("1", 150, 1)]], end(1, 150)).await;
     run(&lake, &delta("a"), &[&[("1", 200, 2)]], end(1, 200)).await;
-    let (early, late) = (YEAR_2099, YEAR_9999);
+    let (soon, far) = (YEAR_2099, YEAR_9999);
     for (name, row) in [
-        ("a", ("2", early + 5, 9)),
-        ("b", ("1", early + 7, 2)),
-        ("a", ("1", late + 11, 5)),
-        ("a", ("3", late + 20, 4)),
-        ("b", ("2", late + 20, 3)),
+        ("a", ("2", soon + 5, 9)),
+        ("b", ("1", soon + 7, 2)),
+        ("a", ("1", far + 11, 5)),
+        ("a", ("3", far + 20, 4)),
+        ("b", ("2", far + 20, 3)),
     ] {
-        run(&lake, &delta(name), &[&[row]], end(late / 1_000, row.1)).await;
+        run(&lake, &delta(name), &[&[row]], end(far / 1_000, row.1)).await;
     }
-    let full: [Row; 3] = [
-        ("1", early + 6, 3),
-        ("2", early + 8, 3),
-        ("3", late + 12, 3),
-    ];
-    run(
-        &lake,
-        &snapshot("a"),
-        &[&full],
-        end(late / 1_000, late + 12),
-    )
-    .await;
+    let full: [Row; 3] = [("1", soon + 6, 3), ("2", soon + 8, 3), ("3", far + 12, 3)];
+    run(&lake, &snapshot("a"), &[&full], end(far / 1_000, far + 12)).await;
     let merged = UpkeepSettings {
         compact_files: 2,
         ..UpkeepSettings::default()
@@ -279,11 +270,9 @@ async fn what_was_brought_back_leaves_deltas_in_time() {
     assert_eq!(deltas().await, 0);
 }
 
-#[tokio::test]
-async fn comparisons_drift_and_holds_come_back_along() {
-    let aging = poisoned().await;
-    let lake = aging.lake().await;
-    let drifted = DriftRow {
+/// What a full fetch found in 2099 of what the lake knew before.
+fn drifted() -> DriftRow {
+    DriftRow {
         id: "1".to_owned(),
         kind: DriftKind::Update,
         cause: DriftCause::NoNotification,
@@ -292,21 +281,14 @@ async fn comparisons_drift_and_holds_come_back_along() {
         known_fetched_at_us: Some(200),
         changed_at_us: None,
         wrong_since_us: Some(200),
-    };
-    let (whose, name) = (integration("a"), tags().name().clone());
-    let file = lake.stage_drift(&whose, &name, "f", vec![drifted]).await;
-    let compared = Compared {
-        integration: whose.clone(),
-        endpoint: name.clone(),
-        snapshot: ObservedAt::from_micros(YEAR_9999 + 12),
-        rows: 3,
-        drifted: 1,
-        files: file.expect("staged").into_iter().collect(),
-    };
-    lake.commit_drift(vec![compared]).await.expect("committed");
-    let hold = Hold {
-        integration: whose,
-        endpoint: name,
+    }
+}
+
+/// What a person has let through of `a`.
+fn accepted() -> Hold {
+    Hold {
+        integration: integration("a"),
+        endpoint: tags().name().clone(),
         state: HoldState::Accepted,
         since_us: YEAR_2099 + 6,
         until_us: YEAR_9999 + 20,
@@ -320,7 +302,25 @@ async fn comparisons_drift_and_holds_come_back_along() {
         detail: String::new(),
         decided_at_us: None,
         updated_at_us: 1,
+    }
+}
+
+#[tokio::test]
+async fn comparisons_drift_and_holds_come_back_along() {
+    let aging = poisoned().await;
+    let lake = aging.lake().await;
+    let (whose, name) = (integration("a"), tags().name().clone());
+    let file = lake.stage_drift(&whose, &name, "f", vec![drifted()]).await;
+    let compared = Compared {
+        integration: whose,
+        endpoint: name,
+        snapshot: ObservedAt::from_micros(YEAR_9999 + 12),
+        rows: 3,
+        drifted: 1,
+        files: file.expect("staged").into_iter().collect(),
     };
+    lake.commit_drift(vec![compared]).await.expect("committed");
+    let hold = accepted();
     lake.put_holds(std::slice::from_ref(&hold))
         .await
         .expect("put");
@@ -349,21 +349,6 @@ async fn comparisons_drift_and_holds_come_back_along() {
         ..hold
     };
     assert_eq!(lake.holds().await.expect("read"), [expected]);
-}
-
-#[tokio::test]
-async fn two_repairs_at_once_make_the_same_moves() {
-    let aging = poisoned().await;
-    fold(&aging.lake().await).await;
-    let before = order(&aging.store).await;
-    let (one, two) = (aging.lake().await, aging.lake().await);
-    let tags = [tags()];
-    let (first, second) = tokio::join!(one.repair(&tags, false), two.repair(&tags, false));
-    for report in [first, second] {
-        let report = report.expect("repaired");
-        assert!(report.failed.is_empty(), "{:?}", report.failed);
-    }
-    is_right(&aging, &before, "two at once").await;
 }
 
 #[tokio::test]
@@ -402,50 +387,4 @@ async fn the_first_instant_of_the_year_10000_is_brought_back_too() {
         stored(&aging.store, Part::Deltas).await,
         rows_of("a", &[("1", now_us, 1)])
     );
-    assert_eq!(
-        SystemColumn::FetchedAt.name(),
-        "_fetched_at",
-        "what is moved"
-    );
-}
-
-/// Repairs as far as the store lets it, and returns whether something failed.
-async fn disturbed(aging: &Aging, store: &LakeStore) -> bool {
-    let clock = Arc::clone(&aging.clock) as Arc<dyn Clock>;
-    let Ok(lake) = Lake::over(store.clone(), &settings(), clock).await else {
-        return true;
-    };
-    match lake.repair(&[tags()], false).await {
-        Ok(report) => !report.failed.is_empty(),
-        Err(_) => true,
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn whatever_call_fails_the_next_repair_ends_right_also_when_a_fold_comes_between() {
-    let old = poisoned().await;
-    fold(&old.lake().await).await;
-    let before = order(&old.store).await;
-    for (failure, folds) in [(Failure::Before, true), (Failure::After, false)] {
-        let mut failed = 0;
-        for call in 0.. {
-            let context = format!("{failure:?} at call {call}, a fold between: {folds}");
-            let aging = old.fork();
-            let (broken, faulty) = aging.failing(call, failure);
-            failed += usize::from(disturbed(&aging, &broken).await);
-            if faulty.calls() <= call {
-                break;
-            }
-            assert_eq!(order(&aging.store).await.len(), before.len(), "{context}");
-            if folds {
-                fold(&aging.lake().await).await;
-            }
-            // As if it were an hour later: what was moved before stays where it is.
-            aging.clock.pass(3_600_000);
-            repair(&aging.lake().await).await;
-            is_right(&aging, &before, &context).await;
-            aging.clock.pass(-3_600_000);
-        }
-        assert!(failed > 0, "{failure:?}: no call was disturbed");
-    }
 }

@@ -217,12 +217,12 @@ impl Repairing<'_> {
         self.lake.amend_holds(amended).await
     }
 
-    fn count(&mut self, shelf: &Shelf, extent: Extent) {
-        if extent.rows > 0 {
+    fn count(&mut self, place: &Shelf, Extent { rows, files }: Extent) {
+        if rows > 0 {
             self.report.tables.push(Repair {
-                table: shelf.table.files.table.to_string(),
-                rows: extent.rows,
-                files: extent.files,
+                table: place.table.files.table.to_string(),
+                rows,
+                files,
             });
         }
     }

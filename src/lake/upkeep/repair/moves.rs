@@ -30,6 +30,7 @@ pub(super) struct Moves(BTreeMap<String, Vec<Move>>);
 
 /// Instants that follow each other microsecond by microsecond, and where the first one goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "units are in names")]
 struct Move {
     first_us: i64,
     last_us: i64,

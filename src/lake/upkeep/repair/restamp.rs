@@ -84,45 +84,45 @@ impl Stamps {
         rows: usize,
         form: &FileForm,
     ) -> Result<Option<(u64, EncodedFile)>, LakeError> {
-        let (mut moved, mut read_rows) = (0, 0);
+        let (mut changed, mut read_rows) = (0, 0);
         let mut writer: Option<FileWriter> = None;
         for batch in read(file, &[])? {
             let batch = batch?;
             read_rows += batch.num_rows() as u64;
-            let (number, batch) = self.moved(&batch, moves)?;
-            moved += number;
+            let (number, batch) = self.changed(&batch, moves)?;
+            changed += number;
             let bytes_per_row = decoded_bytes(&batch) / batch.num_rows().max(1);
             writer
                 .get_or_insert_with(|| form.begin(rows, bytes_per_row))
                 .write(&batch)?;
         }
-        let Some(writer) = writer.filter(|_| moved > 0) else {
+        let Some(writer) = writer.filter(|_| changed > 0) else {
             return Ok(None);
         };
         // Rows that were read and not written would be lost.
         let file = writer.finish()?.filter(|file| file.rows == read_rows);
-        Ok(Some((moved, file.ok_or(ENCODING)?)))
+        Ok(Some((changed, file.ok_or(ENCODING)?)))
     }
 
-    fn moved(&self, batch: &RecordBatch, moves: &Moves) -> Result<(u64, RecordBatch), LakeError> {
+    fn changed(&self, batch: &RecordBatch, moves: &Moves) -> Result<(u64, RecordBatch), LakeError> {
         let owners = Owners::of(self, batch);
-        let mut is_moved = vec![false; batch.num_rows()];
+        let mut is_changed = vec![false; batch.num_rows()];
         let mut columns = batch.columns().to_vec();
         for (position, times) in self.times(batch) {
-            let moved: TimestampMicrosecondArray = (0..times.len())
+            let stamps: TimestampMicrosecondArray = (0..times.len())
                 .map(|row| {
                     let at_us = Some(times.value(row)).filter(|_| times.is_valid(row))?;
                     let to_us = owners.key(row).and_then(|key| moves.to_us(key, at_us));
-                    is_moved[row] |= to_us.is_some();
+                    is_changed[row] |= to_us.is_some();
                     Some(to_us.unwrap_or(at_us))
                 })
                 .collect();
-            columns[position] = Arc::new(moved.with_data_type(times.data_type().clone()));
+            columns[position] = Arc::new(stamps.with_data_type(times.data_type().clone()));
         }
-        with_spans(batch, &mut columns, &is_moved);
+        with_spans(batch, &mut columns, &is_changed);
         let batch = RecordBatch::try_new(batch.schema(), columns).map_err(|_| ENCODING)?;
-        let moved = is_moved.into_iter().filter(|is_moved| *is_moved).count();
-        Ok((moved as u64, batch))
+        let changed = is_changed.into_iter().filter(|is_changed| *is_changed);
+        Ok((changed.count() as u64, batch))
     }
 
     /// Returns the columns of instants that a batch has, and their positions.
@@ -176,7 +176,7 @@ impl<'a> Owners<'a> {
 }
 
 /// Counts anew for how long a row was wrong, where an instant of it was moved.
-fn with_spans(batch: &RecordBatch, columns: &mut [ArrayRef], is_moved: &[bool]) {
+fn with_spans(batch: &RecordBatch, columns: &mut [ArrayRef], is_changed: &[bool]) {
     let position = |name| batch.schema().index_of(name).ok();
     let (Some(at), Some(since), Some(secs)) = (
         position("_fetched_at"),
@@ -196,13 +196,13 @@ fn with_spans(batch: &RecordBatch, columns: &mut [ArrayRef], is_moved: &[bool]) 
             return;
         };
         let span = |row: usize| {
-            if is_moved[row] && since.is_valid(row) {
+            if is_changed[row] && since.is_valid(row) {
                 let micros = at.value(row).saturating_sub(since.value(row));
                 return Some(micros.max(0) / 1_000_000);
             }
             before.is_valid(row).then(|| before.value(row))
         };
-        (0..is_moved.len()).map(span).collect::<Int64Array>()
+        (0..is_changed.len()).map(span).collect::<Int64Array>()
     };
     columns[secs] = Arc::new(spans);
 }

@@ -148,7 +148,7 @@ impl Shelf {
         let (stamps, moves, form) = (self.stamps(file), moves.clone(), files.form.clone());
         let rows = usize::try_from(file.num_records.unwrap_or(1)).unwrap_or(usize::MAX);
         let mended = on_cpu(move || stamps.restamp(bytes, &moves, rows, &form)).await??;
-        let Some((moved, encoded)) = mended else {
+        let Some((changed, encoded)) = mended else {
             return Ok(None);
         };
         let written = files.put(Some(encoded), partition_of(file)).await?;
@@ -157,7 +157,7 @@ impl Shelf {
             written.add
         });
         let inputs = vec![Arc::clone(file)];
-        Ok(Some((moved, Exchange { inputs, output })))
+        Ok(Some((changed, Exchange { inputs, output })))
     }
 
     async fn commit(
@@ -174,7 +174,7 @@ impl Shelf {
 
     /// Returns what the log has to say instead.
     fn moved_txns(&self, state: &LogState, moves: &Moves, horizon: Horizon) -> Vec<(String, i64)> {
-        let mut moved: Vec<(String, i64)> = self
+        let mut txns: Vec<(String, i64)> = self
             .txns(state)
             .filter_map(|(app, value)| {
                 let key = key_of(app).filter(|key| moves.concern(key.as_str()))?;
@@ -188,10 +188,10 @@ impl Shelf {
             .collect();
         if matches!(self.table.files.table, DeltaTable::Current(_)) {
             for (key, _) in moves.by_key() {
-                moved.extend(fence(&key, state, moves));
+                txns.extend(fence(&key, state, moves));
             }
         }
-        moved
+        txns
     }
 
     /// Returns the transactions that speak of the endpoint's tables.
