@@ -26,7 +26,8 @@ async fn put_layout(store: &LakeStore, text: &'static str) {
 
 #[test]
 fn every_key_is_exactly_this_text() {
-    let snapshots = DeltaTable::Snapshots(applications());
+    let applications = applications();
+    let snapshots = DeltaTable::Snapshots(applications.clone());
     let deltas = DeltaTable::Deltas(EndpointName::new(Category::Hris, "time-off-balances"));
     let key = IntegrationId::new("personio:CBNMt7dSNCzBdnRTx87dev4E")
         .expect("an id")
@@ -38,6 +39,7 @@ fn every_key_is_exactly_this_text() {
     let keys = [
         ObjectKey::Layout,
         ObjectKey::Status,
+        ObjectKey::Repair(&applications),
         ObjectKey::Probe(id),
         ObjectKey::Log(&snapshots),
         ObjectKey::LogEntry(&snapshots, 0),
@@ -52,6 +54,7 @@ fn every_key_is_exactly_this_text() {
     let expected = [
         "kombo_layout.json",
         "kombo_status.json",
+        "ats_applications/kombo_repair.json",
         "kombo_probe/01234567-89ab-4def-8123-456789abcdef",
         "ats_applications/snapshots/_delta_log",
         "ats_applications/snapshots/_delta_log/00000000000000000000.json",

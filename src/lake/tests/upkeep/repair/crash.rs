@@ -1,6 +1,7 @@
 //! A repair that is stopped anywhere, or runs beside another, ends as if it had run alone.
 
 use super::*;
+use crate::lake::fold::Positions;
 
 #[tokio::test]
 async fn two_repairs_at_once_make_the_same_moves() {
@@ -56,4 +57,27 @@ async fn whatever_call_fails_the_next_repair_ends_right_also_when_a_fold_comes_b
         }
         assert!(failed > 0, "{failure:?}: no call was disturbed");
     }
+}
+
+#[tokio::test]
+async fn a_fold_begun_before_a_repair_is_overtaken_by_it_also_where_current_was_right() {
+    let aging = Aging::new();
+    let lake = aging.lake().await;
+    run(&lake, &snapshot("a"), &[&[("1", 100, 1)]], end(1, 100)).await;
+    fold(&lake).await;
+    let at_us = YEAR_9999;
+    run(&lake, &delta("a"), &[&[("1", at_us, 2)]], end(1, at_us)).await;
+    later_than_the_store(&aging);
+    // A fold becomes visible only where these are what it began from.
+    let positions = async || {
+        let table = lake.endpoint_table(&tags(), Part::Current).await;
+        let state = table.expect("open").refreshed().await.expect("read");
+        Positions::of(&integration("a").key(), &state)
+    };
+    let before = positions().await;
+    repair(&lake).await;
+    assert_ne!(positions().await, before);
+    fold(&lake).await;
+    assert_eq!(current(&aging.store).await, [("1".to_owned(), 2)]);
+    assert_eq!(ahead(&aging).await, []);
 }
