@@ -14,6 +14,9 @@ pub const MAX_INTEGRATION_ID_BYTES: usize = 256;
 /// How many characters of the id a key repeats, for people who read paths.
 const KEY_PREFIX_CHARS: usize = 40;
 
+/// How many bytes of SHA-256 a key ends with: 128 bits, so that nobody finds two ids with the same key.
+const KEY_DIGEST_BYTES: usize = 16;
+
 /// Kombo's name of one customer's connection, such as `personio:CBNMt7dSNCzBdnRTx87dev4E`.
 ///
 /// Opaque but for the tool before the first colon. Visible ASCII, because it travels in the `X-Integration-Id` header.
@@ -71,7 +74,7 @@ impl IntegrationId {
             .collect();
         let digest = Sha256::digest(self.0.as_bytes());
         let mut key = prefix + "-";
-        for byte in digest.iter().take(8) {
+        for byte in digest.iter().take(KEY_DIGEST_BYTES) {
             write!(key, "{byte:02x}").expect("a string takes all text");
         }
         IntegrationKey(key.into())
@@ -118,7 +121,7 @@ pub enum IdError {
 
 /// The safe, stable name of an integration in paths and partitions.
 ///
-/// A lower-case prefix of the id for people, then 16 hex digits of SHA-256 over the id's exact bytes.
+/// A lower-case prefix of the id for people, then 32 hex digits of SHA-256 over the id's exact bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IntegrationKey(Arc<str>);
 
@@ -129,7 +132,7 @@ impl IntegrationKey {
         let (prefix, digest) = text.rsplit_once('-')?;
         let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
         let hex = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
-        let is_key = prefix.bytes().all(plain) && digest.len() == 16 && digest.bytes().all(hex);
+        let is_key = prefix.bytes().all(plain) && digest.len() == 2 * KEY_DIGEST_BYTES && digest.bytes().all(hex);
         is_key.then(|| Self(text.into()))
     }
 
@@ -314,10 +317,11 @@ mod tests {
         assert_eq!(IntegrationKey::from_stored(key.as_str()), Some(key));
         for other in [
             "",
-            "a/../b-0123456789abcdef",
-            "A-0123456789abcdef",
-            "a-012345",
-            "a-0123456789abcdeg",
+            "a/../b-0123456789abcdef0123456789abcdef",
+            "A-0123456789abcdef0123456789abcdef",
+            "a-0123456789abcdef",
+            "a-0123456789abcdef0123456789abcdef0",
+            "a-0123456789abcdef0123456789abcdeg",
         ] {
             assert_eq!(IntegrationKey::from_stored(other), None, "{other:?}");
         }
@@ -345,7 +349,7 @@ mod tests {
         assert_eq!(id.tool(), "personio");
         assert_eq!(
             id.key().as_str(),
-            "personio-cbnmt7dsnczbdnrtx87dev4e-9a0b4e49c2967792"
+            "personio-cbnmt7dsnczbdnrtx87dev4e-9a0b4e49c2967792aee3db4a261630e4"
         );
     }
 

@@ -146,8 +146,8 @@ impl LakeError {
                 _ => self.fault_advice(),
             },
             Self::Layout { source } => match **source {
-                LayoutError::FromTheFuture { .. } => {
-                    "install the kombo-source that wrote this lake, or a newer one"
+                LayoutError::Other { .. } => {
+                    "set the sink's url (or --lake-url) to a new folder and run `kombo-source backfill`, which fetches everything into it; this lake is left as it is for the build that wrote it"
                 }
                 LayoutError::NoPutIfAbsent => {
                     "use a store that honours put-if-absent: S3, GCS, Azure, a recent MinIO, or a local disk"

@@ -15,8 +15,8 @@ use super::store::LakeStore;
 use crate::ids::{EndpointName, IntegrationKey};
 use crate::time::format_date;
 
-/// The layout this build writes, and the newest it understands.
-pub const LAYOUT_VERSION: u64 = 1;
+/// The layout this build writes, and the only one it understands.
+pub const LAYOUT_VERSION: u64 = 2;
 
 /// A Delta table of the lake.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -227,13 +227,13 @@ async fn prove_put_if_absent(store: &LakeStore) -> Result<(), LayoutError> {
 }
 
 fn check_version(found: u64) -> Result<(), LayoutError> {
-    if found > LAYOUT_VERSION {
-        return Err(LayoutError::FromTheFuture {
-            found,
-            known: LAYOUT_VERSION,
-        });
+    if found == LAYOUT_VERSION {
+        return Ok(());
     }
-    Ok(())
+    Err(LayoutError::Other {
+        found,
+        ours: LAYOUT_VERSION,
+    })
 }
 
 async fn read_layout(store: &LakeStore) -> Result<Option<u64>, LayoutError> {

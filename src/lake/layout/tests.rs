@@ -58,7 +58,7 @@ fn every_key_is_exactly_this_text() {
         "hris_time_off_balances/deltas/_delta_log/00000000000000001234.json",
         "kombo_drift/_delta_log/00000000000000000100.checkpoint.parquet",
         "kombo_quarantine/_delta_log/_last_checkpoint",
-        "ats_applications/snapshots/integration_key=personio-cbnmt7dsnczbdnrtx87dev4e-9a0b4e49c2967792/part-01234567-89ab-4def-8123-456789abcdef.zstd.parquet",
+        "ats_applications/snapshots/integration_key=personio-cbnmt7dsnczbdnrtx87dev4e-9a0b4e49c2967792aee3db4a261630e4/part-01234567-89ab-4def-8123-456789abcdef.zstd.parquet",
         "hris_time_off_balances/deltas/commit_date=2026-11-23/part-01234567-89ab-4def-8123-456789abcdef.zstd.parquet",
         "kombo_integrations/part-01234567-89ab-4def-8123-456789abcdef.zstd.parquet",
         "hris_time_off_balances/deltas/commit_date=2026-11-23/x.parquet",
@@ -93,21 +93,28 @@ async fn a_layout_is_created_once_and_then_left_alone() {
             .bytes()
             .await
     };
-    assert_eq!(read().await.expect("bytes"), r#"{"layout_version":1}"#);
-    put_layout(&store, r#"{"layout_version":1,"note":"later"}"#).await;
+    assert_eq!(read().await.expect("bytes"), r#"{"layout_version":2}"#);
+    put_layout(&store, r#"{"layout_version":2,"note":"later"}"#).await;
     claim_layout(&store).await.expect("a known version");
     assert!(read().await.expect("bytes").ends_with(b"later\"}"));
 }
 
 #[tokio::test]
-async fn a_layout_from_the_future_is_refused() {
-    let store = LakeStore::memory();
-    put_layout(&store, r#"{"layout_version":2,"more":{}}"#).await;
-    let error = claim_layout(&store).await.expect_err("too new");
-    assert!(
-        matches!(error, LayoutError::FromTheFuture { found: 2, known: 1 }),
-        "{error}"
-    );
+async fn every_other_layout_is_refused() {
+    for version in [1, 3] {
+        let store = LakeStore::memory();
+        let other = format!(r#"{{"layout_version":{version},"more":{{}}}}"#);
+        put_layout(&store, &other).await;
+        for refused in [
+            claim_layout(&store).await.expect_err("another layout"),
+            find_layout(&store).await.expect_err("another layout"),
+        ] {
+            assert!(
+                matches!(refused, LayoutError::Other { found, ours: 2 } if found == version),
+                "{refused}"
+            );
+        }
+    }
 }
 
 #[tokio::test]
