@@ -132,7 +132,9 @@ impl IntegrationKey {
         let (prefix, digest) = text.rsplit_once('-')?;
         let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
         let hex = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
-        let is_key = prefix.bytes().all(plain) && digest.len() == 2 * KEY_DIGEST_BYTES && digest.bytes().all(hex);
+        let is_key = prefix.bytes().all(plain)
+            && digest.len() == 2 * KEY_DIGEST_BYTES
+            && digest.bytes().all(hex);
         is_key.then(|| Self(text.into()))
     }
 
@@ -140,6 +142,15 @@ impl IntegrationKey {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns a number that is this key's own, the same in every process: the first half of its digest. The numbers of many
+    /// keys lie evenly over all there are.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        let digest = self.0.len().saturating_sub(2 * KEY_DIGEST_BYTES);
+        let half = &self.0[digest..digest + KEY_DIGEST_BYTES];
+        u64::from_str_radix(half, 16).expect("a key ends with hex digits")
     }
 }
 
@@ -351,6 +362,12 @@ mod tests {
             id.key().as_str(),
             "personio-cbnmt7dsnczbdnrtx87dev4e-9a0b4e49c2967792aee3db4a261630e4"
         );
+    }
+
+    #[test]
+    fn a_key_has_a_number_of_its_own() {
+        let id = IntegrationId::new("personio:CBNMt7dSNCzBdnRTx87dev4E").expect("id");
+        assert_eq!(id.key().number(), 0x9a0b_4e49_c296_7792);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::api::{ApiError, ErrorReach, IntegrationInfo, KomboApi};
 use crate::catalog::Endpoint;
 use crate::ids::{Category, IntegrationId, TableId};
+use crate::lake::LakeError;
 use crate::time::ObservedAt;
 
 /// One table to fetch.
@@ -65,6 +66,9 @@ pub enum UnknownReason {
     /// Another integration failed in a way that this one would have, too.
     #[error("it was not asked for: the API key failed for another integration")]
     NotAsked,
+    /// The lake does not take it.
+    #[error("it cannot be kept in this lake")]
+    Refused(#[source] LakeError),
     /// A category this build has no endpoints for.
     #[error("its category is none of ATS, HRIS, LMS and ASSESSMENT")]
     Category,
@@ -76,6 +80,7 @@ impl UnknownReason {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Api(error) => error.advice(),
+            Self::Refused(error) => error.advice(),
             Self::NotAsked => "mend what the other integration's error says, then run again",
             Self::Category => "leave it out, or use a newer version that knows the category",
         }

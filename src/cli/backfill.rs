@@ -11,9 +11,9 @@ use super::progress::Progress;
 use super::report::Report;
 use super::session::Session;
 use crate::api::HttpApi;
-use crate::backfill::targets::{Known, Unknown, resolve, take_turns};
+use crate::backfill::targets::{Known, Unknown, UnknownReason, resolve, take_turns};
 use crate::backfill::{Backfill, BackfillSettings};
-use crate::lake::{FoldSettings, Lake};
+use crate::lake::{FoldSettings, Lake, SetAside};
 
 /// Integrations from which on asking for them is worth a line: it may take minutes.
 const MANY: usize = 50;
@@ -28,7 +28,11 @@ pub(super) async fn backfill(
 ) -> Result<Report, Failure> {
     let started = Instant::now();
     let lake = session.lake().await?;
-    let (known, unknown) = known(session, &api, &lake).await?;
+    let Asked {
+        known,
+        unknown,
+        mut aside,
+    } = known(session, &api, &lake).await?;
     let targets = take_turns(&known);
     let progress = Arc::new(progress(targets.len(), &api));
     let backfill = Backfill::new(
@@ -53,12 +57,19 @@ pub(super) async fn backfill(
         Folded::default()
     };
     for hold in folded.holds_mut() {
-        *hold = explained(&*api, &lake, hold).await?;
+        match explained(&*api, &lake, hold).await {
+            Ok(told) => *hold = told,
+            Err(error) => aside.push(SetAside {
+                member: "kombo_holds".to_owned(),
+                error,
+            }),
+        }
     }
     let traffic = api.traffic();
     Ok(Report {
         outcomes,
         unknown,
+        aside,
         elapsed,
         folded,
         requests: traffic.requests,
@@ -67,17 +78,22 @@ pub(super) async fn backfill(
     })
 }
 
-/// Asks Kombo for the integrations and writes down those it knows, before any of their rows arrive.
-async fn known(
-    session: &Session,
-    api: &HttpApi,
-    lake: &Lake,
-) -> Result<(Vec<Known>, Vec<Unknown>), Failure> {
+/// Which integrations are fetched.
+struct Asked {
+    known: Vec<Known>,
+    unknown: Vec<Unknown>,
+    /// The registry, where they could not be written down.
+    aside: Vec<SetAside<String>>,
+}
+
+/// Asks Kombo for the integrations and writes down those it knows, before any of their rows arrive. They are fetched
+/// although the registry cannot be written: their rows say whose they are. One that the registry refuses is not.
+async fn known(session: &Session, api: &HttpApi, lake: &Lake) -> Result<Asked, Failure> {
     let integrations = session.integrations(Some(lake)).await?;
     if integrations.len() > MANY {
         eprintln!("asking Kombo for {} integrations", integrations.len());
     }
-    let (known, unknown) = resolve(
+    let (mut known, mut unknown) = resolve(
         api,
         &integrations,
         &session.endpoints,
@@ -88,7 +104,24 @@ async fn known(
         .iter()
         .map(|known| session.registration(known))
         .collect();
-    lake.register(&registrations).await?;
+    let mut aside = Vec::new();
+    match lake.register(&registrations).await {
+        Ok(refused) => {
+            known.retain(|one| {
+                refused
+                    .iter()
+                    .all(|aside| aside.member.integration != one.id)
+            });
+            unknown.extend(refused.into_iter().map(|aside| Unknown {
+                id: aside.member.integration,
+                reason: UnknownReason::Refused(aside.error),
+            }));
+        }
+        Err(error) => aside.push(SetAside {
+            member: "kombo_integrations".to_owned(),
+            error,
+        }),
+    }
     if unknown.is_empty()
         && known
             .iter()
@@ -100,5 +133,9 @@ async fn known(
             "select endpoints of the integrations' categories, such as --endpoint 'hris/*'; `kombo-source check` shows them",
         ));
     }
-    Ok((known, unknown))
+    Ok(Asked {
+        known,
+        unknown,
+        aside,
+    })
 }

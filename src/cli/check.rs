@@ -8,7 +8,7 @@ use crate::api::{IntegrationInfo, KomboApi};
 use crate::backfill::outcome::with_causes;
 use crate::backfill::targets::UnknownReason;
 use crate::config::Config;
-use crate::ids::Category;
+use crate::ids::{Category, IntegrationId};
 use crate::lake::Lake;
 
 /// Prints a line per check and returns the exit code.
@@ -27,7 +27,7 @@ pub(super) async fn run(session: &Session) -> Result<u8, Failure> {
         }
     }
     let integrations = match &lake {
-        Some(lake) => session.integrations(Some(lake)).await?,
+        Some(lake) => checks.integrations(session, lake).await?,
         None => session.config.source.integrations.clone(),
     };
     for id in &integrations {
@@ -51,6 +51,21 @@ impl Checks {
 
     fn note(what: &str, found: impl Display) {
         println!("note    {what}: {found}");
+    }
+
+    /// Returns the integrations to look at. A registry that cannot be read is one finding of several.
+    async fn integrations(
+        &mut self,
+        session: &Session,
+        lake: &Lake,
+    ) -> Result<Vec<IntegrationId>, Failure> {
+        match lake.registered().await {
+            Ok(_) => session.integrations(Some(lake)).await,
+            Err(error) => {
+                self.failed("kombo_integrations", with_causes(&error), error.advice());
+                Ok(session.config.source.integrations.clone())
+            }
+        }
     }
 
     fn failed(&mut self, what: &str, problem: impl Display, advice: &str) {

@@ -43,7 +43,7 @@ pub(super) async fn run(
     } else {
         print!("{}", text(&folded));
     }
-    Ok(folded.failed.is_empty())
+    Ok(folded.is_success())
 }
 
 fn text(folded: &Folded) -> String {

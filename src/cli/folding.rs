@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::aside::aside;
 use super::words::{bytes, counted, seconds};
-use crate::backfill::outcome::with_causes;
 use crate::catalog::Endpoint;
 use crate::fold::guard::HoldState;
 use crate::ids::IntegrationKey;
-use crate::lake::{FoldReport, FoldSettings, FoldedTable, Hold, Lake, LakeError};
+use crate::lake::{FoldReport, FoldSettings, FoldedTable, Hold, Lake, SetAside};
 
 /// What was folded.
 #[derive(Default)]
 pub(super) struct Folded {
     /// By table.
     pub(super) endpoints: Vec<(String, FoldReport)>,
-    /// Tables that could not be folded, and why.
-    pub(super) failed: Vec<(String, LakeError)>,
+    /// Endpoints of which nothing could be folded, and why.
+    pub(super) failed: Vec<SetAside<String>>,
     /// How long it took.
     pub(super) elapsed: Duration,
 }
@@ -38,7 +38,10 @@ pub(super) async fn fold(
         let name = endpoint.name().table_name();
         match lake.fold(endpoint, only, settings).await {
             Ok(report) => folded.endpoints.push((name, report)),
-            Err(error) => folded.failed.push((name, error)),
+            Err(error) => folded.failed.push(SetAside {
+                member: format!("{name}/current"),
+                error,
+            }),
         }
     }
     folded.elapsed = started.elapsed();
@@ -54,6 +57,12 @@ impl Folded {
                 .iter()
                 .map(move |table| (name.as_str(), table))
         })
+    }
+
+    /// Returns whether nothing could not be folded.
+    pub(super) fn is_success(&self) -> bool {
+        let mut reports = self.endpoints.iter().map(|(_, report)| report);
+        self.failed.is_empty() && reports.all(|report| report.aside.is_empty())
     }
 
     /// Returns what is held since.
@@ -121,14 +130,13 @@ impl Folded {
                 .expect("a string takes all text");
             }
         }
-        for (name, error) in &self.failed {
-            let (reason, advice) = (with_causes(error), error.advice());
-            writeln!(
-                text,
-                "failed    {name}/current: {reason}\n          {advice}"
-            )
-            .expect("a string takes all text");
+        for (name, report) in &self.endpoints {
+            let named = report.aside.iter().map(|one| SetAside {
+                member: format!("{name}/current of {}", one.member),
+                error: one.error.clone(),
+            });
+            text += &aside(&named.collect::<Vec<_>>());
         }
-        text
+        text + &aside(&self.failed)
     }
 }

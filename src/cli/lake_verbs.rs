@@ -14,10 +14,7 @@ pub(super) async fn run(
 ) -> Result<bool, Failure> {
     let session = |overrides| session(global, overrides, catalog);
     match verb {
-        LakeVerb::Files(args) => {
-            files_verb(&args, global, catalog).await?;
-            Ok(true)
-        }
+        LakeVerb::Files(args) => files_verb(&args, global, catalog).await,
         LakeVerb::Sql(args) => {
             let session = session(args.lake.overrides())?;
             print!("{}", sql::run(&args, &session, catalog)?);
@@ -28,10 +25,7 @@ pub(super) async fn run(
             let session = session(args.lake.overrides())?;
             interruptible(fold::run(&args, &session, catalog)).await
         }
-        LakeVerb::Drift(args) => {
-            drift::run(&args, &session(args.lake.overrides())?, catalog).await?;
-            Ok(true)
-        }
+        LakeVerb::Drift(args) => drift::run(&args, &session(args.lake.overrides())?, catalog).await,
         LakeVerb::Accept(args) => {
             accept::run(&args, &session(args.lake.overrides())?, catalog).await
         }
@@ -51,7 +45,7 @@ async fn files_verb(
     args: &FilesArgs,
     global: &GlobalArgs,
     catalog: &Catalog,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let session = session(global, args.lake.overrides(), catalog)?;
     let parts: &[_] = match args.part {
         Some(FilesPart::Snapshots) => &[(Part::Snapshots, "snapshots")],

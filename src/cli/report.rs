@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::aside::aside;
 use super::folding::Folded;
 use super::words::{bytes, count, counted, seconds};
 use crate::backfill::outcome::{Commit, Ending, Outcome, OutcomeSummary, with_causes};
 use crate::backfill::targets::Unknown;
+use crate::lake::SetAside;
 
 /// Everything one backfill did.
 pub(super) struct Report {
@@ -24,6 +26,8 @@ pub(super) struct Report {
     pub(super) rate_limited: u64,
     /// Time requests waited for the rate limit, all added up.
     pub(super) waited: Duration,
+    /// Tables of the lake itself that could not be read or written.
+    pub(super) aside: Vec<SetAside<String>>,
     /// What was folded into `current` afterwards.
     pub(super) folded: Folded,
 }
@@ -32,7 +36,8 @@ impl Report {
     /// Returns whether everything asked for was done.
     pub(super) fn is_success(&self) -> bool {
         self.unknown.is_empty()
-            && self.folded.failed.is_empty()
+            && self.aside.is_empty()
+            && self.folded.is_success()
             && self
                 .outcomes
                 .iter()
@@ -77,6 +82,7 @@ impl Report {
                 line(&mut text, &format!("not tried {}: {reason}", outcome.table));
             }
         }
+        text.push_str(&aside(&self.aside));
         text.push_str(&self.folded.troubles());
         line(&mut text, &self.total());
         if let Some(folded) = self.folded.total() {
@@ -96,6 +102,7 @@ impl Report {
             rows: self.rows(),
             integrations_failed: self.unknown.iter().map(FailedIntegration::new).collect(),
             tables: self.outcomes.iter().map(Outcome::summary).collect(),
+            tables_failed: self.aside.iter().map(FailedTable::new).collect(),
         };
         serde_json::to_string_pretty(&summary).expect("a summary holds only strings and numbers")
     }
@@ -161,6 +168,25 @@ struct Summary<'a> {
     rows: u64,
     integrations_failed: Vec<FailedIntegration<'a>>,
     tables: Vec<OutcomeSummary<'a>>,
+    tables_failed: Vec<FailedTable<'a>>,
+}
+
+/// A table of the lake itself.
+#[derive(Serialize)]
+struct FailedTable<'a> {
+    table: &'a str,
+    error: String,
+    advice: &'static str,
+}
+
+impl<'a> FailedTable<'a> {
+    fn new(aside: &'a SetAside<String>) -> Self {
+        Self {
+            table: &aside.member,
+            error: with_causes(&aside.error),
+            advice: aside.error.advice(),
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -21,7 +21,7 @@ use troubles::troubles;
 /// Late tables that are named for each integration, where the list is of integrations.
 const LATE_NAMED: usize = 3;
 
-/// Prints how fresh the lake is. `false` when a table is older than it may be.
+/// Prints how fresh the lake is. `false` when a table is older than it may be, or could not be read.
 pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, Failure> {
     let lake = session.lake_there().await?;
     let schedule = &session.config.source.schedule;
@@ -34,7 +34,7 @@ pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, Fa
         snapshot: secs(schedule.full_interval_secs).saturating_mul(2),
     };
     let now_ms = session.clock.wall_ms();
-    let mut status = Status::read(&lake, &session.endpoints, objective, now_ms).await?;
+    let mut status = Status::read(&lake, &session.endpoints, objective, now_ms).await;
     if let Some(wanted) = &args.integration {
         keep(&mut status, wanted)?;
     }
@@ -45,7 +45,7 @@ pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, Fa
         text(&status, args.all || args.integration.is_some())
     };
     print!("{text}");
-    Ok(status.late().next().is_none())
+    Ok(status.is_well())
 }
 
 /// Leaves one integration, named by its id or by its key.
@@ -53,7 +53,8 @@ fn keep(status: &mut Status, wanted: &str) -> Result<(), Failure> {
     let key = IntegrationId::new(wanted).map(|id| id.key().to_string());
     let is_wanted = |name: &str| name == wanted || key.as_ref().is_ok_and(|key| key == name);
     status.integrations.retain(|one| is_wanted(&one.name));
-    if status.integrations.is_empty() {
+    // What could not be read may be its own.
+    if status.integrations.is_empty() && status.unread.is_empty() {
         let message = format!("the lake has no integration {wanted:?}");
         let advice = "`kombo-source status` lists those it has";
         return Err(Failure::new(USAGE, message, advice));
@@ -210,6 +211,8 @@ fn total(status: &Status) -> String {
     parts.extend((parked > 0).then(|| format!("{} parked", count(parked))));
     let held = status.held_tables();
     parts.extend((held > 0).then(|| format!("{} held", count(held))));
+    let unread = status.unread.len() as u64;
+    parts.extend((unread > 0).then(|| format!("{} unreadable", count(unread))));
     parts.push(format!("{} in snapshots", counted(rows, "row")));
     let complete = status.completeness().map(|all| percent(all.share()));
     parts.extend(complete.map(|share| format!("{share} complete at the last full fetch")));

@@ -5,6 +5,9 @@
 //! files to the Delta table's [`committer`], which makes those of many integrations visible in one log entry ([`log`])
 //! together with the bases they move ([`txns`]). Nothing is visible before that entry, and everything after it.
 //!
+//! Where many share an entry, a file or a reading, one that fails is set aside and the others go on ([`set_aside`]); what
+//! cannot be read is never taken for empty or new, and is told with its cure ([`remedy`]).
+//!
 //! Several lakes, in one process or in many, may write to the same place: the log entry is put only where none is, and
 //! whoever loses compares bases before trying again.
 
@@ -39,7 +42,9 @@ mod own_columns;
 mod quarantine;
 mod reader;
 mod registry;
+mod remedy;
 mod runs;
+mod set_aside;
 mod settings;
 mod small_table;
 mod staging;
@@ -67,6 +72,7 @@ pub use missing::{Missing, MissingId};
 pub use newest::Sighting;
 pub use overview::{Overview, TableOverview};
 pub use registry::Registration;
+pub use set_aside::{Members, SetAside};
 pub use settings::LakeSettings;
 pub use staging::{Sealed, Staging};
 pub use upkeep::{

@@ -11,7 +11,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use super::layout::DeltaTable;
 use super::own_columns::{text_column, text_field, texts, time_at, time_column, time_field, times};
 use super::small_table::SmallTable;
-use super::{Lake, LakeError};
+use super::{Lake, LakeError, Members, SetAside};
 use crate::ids::{Category, IntegrationId};
 
 /// What the lake knows of an integration.
@@ -46,15 +46,22 @@ const KEY: [&str; 1] = ["integration_key"];
 type Registered = BTreeMap<String, Registration>;
 
 impl Lake {
-    /// Writes down integrations, new ones and changes. A key that exists with another id is refused. What is purged does
-    /// not become deleted again: whoever says so has not heard of it.
-    pub async fn register(&self, integrations: &[Registration]) -> Result<(), LakeError> {
+    /// Writes down integrations, new ones and changes, and returns those that were refused: their key exists with another
+    /// id. What is purged does not become deleted again: whoever says so has not heard of it.
+    pub async fn register(
+        &self,
+        integrations: &[Registration],
+    ) -> Result<Vec<SetAside<Registration>>, LakeError> {
         let table = self.registry().await?;
+        let mut refused = Vec::new();
         let change = |stored: &[RecordBatch]| {
-            let changed = changed(stored, integrations)?;
+            let changed = changed(stored, integrations);
+            refused = changed.aside;
+            let changed: Registered = changed.going.into_iter().collect();
             Ok((!changed.is_empty()).then(|| batch(&changed)))
         };
-        table.rewrite(change).await
+        table.rewrite(change).await?;
+        Ok(refused)
     }
 
     /// Writes down that deleted integrations are purged; those that are not deleted any more stay as they are.
@@ -119,25 +126,30 @@ impl Registration {
     }
 }
 
-/// Picks out what is new or differs from what is stored.
-fn changed(stored: &[RecordBatch], integrations: &[Registration]) -> Result<Registered, LakeError> {
+/// Picks out what is new or differs from what is stored; refuses an integration whose key another one has.
+fn changed(
+    stored: &[RecordBatch],
+    integrations: &[Registration],
+) -> Members<(String, Registration), Registration> {
     let mut known: Registered = stored.iter().flat_map(registrations).collect();
-    let mut changed = Registered::new();
+    let mut changed = Members::default();
     for new in integrations {
         let key = new.integration.key().to_string();
         let row = match known.get(&key) {
             Some(known) if known.integration != new.integration => {
-                return Err(LakeError::KeyClash { key });
+                let holder = known.integration.clone();
+                changed.add(new.clone(), Err(LakeError::KeyClash { key, holder }));
+                continue;
             }
             Some(known) => known.clone().becoming(new),
             None => new.clone(),
         };
         if known.get(&key) != Some(&row) {
             known.insert(key.clone(), row.clone());
-            changed.insert(key, row);
+            changed.add(new.clone(), Ok((key, row)));
         }
     }
-    Ok(changed)
+    changed
 }
 
 /// Returns the columns of `kombo_integrations`.
@@ -247,13 +259,36 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_another_integration_is_refused() {
+    fn a_key_of_another_integration_is_refused_and_the_others_of_the_batch_are_written_down() {
         let stored = [clashing("tool:a", "tool:b")];
-        let refused = changed(&stored, &[registration("tool:b")]);
+        let batch = ["tool:c", "tool:b", "tool:d"].map(registration);
+        let changed = changed(&stored, &batch);
+        let written = changed
+            .going
+            .iter()
+            .map(|(_, row)| row.integration.as_str());
+        assert_eq!(written.collect::<Vec<_>>(), ["tool:c", "tool:d"]);
+        let [refused] = &changed.aside[..] else {
+            panic!("one is refused: {changed:?}");
+        };
+        assert_eq!(refused.member, registration("tool:b"));
+        let told = refused.error.to_string();
         assert!(
-            matches!(refused, Err(LakeError::KeyClash { .. })),
-            "{refused:?}"
+            told.contains("tool:a") && told.contains("tool-b-"),
+            "{told}"
         );
+    }
+
+    #[test]
+    fn of_two_new_ones_with_one_key_the_first_is_written_down_each_time() {
+        // No two ids with the same key are known, so the second one stands where the first one was written.
+        let first = changed(&[], &[registration("tool:b")]);
+        assert_eq!((first.going.len(), first.aside.len()), (1, 0));
+        let stored = [clashing("tool:a", "tool:b")];
+        for _ in 0..2 {
+            let again = changed(&stored, &[registration("tool:b")]);
+            assert_eq!((again.going.len(), again.aside.len()), (0, 1));
+        }
     }
 
     #[test]
@@ -271,7 +306,8 @@ mod tests {
         let newer = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("rows");
 
         let changed = changed(std::slice::from_ref(&newer), &[registration("tool:b")]);
-        let changed = batch(&changed.expect("no clash"));
+        assert!(changed.aside.is_empty(), "no clash");
+        let changed = batch(&changed.going.into_iter().collect());
         let written = rewritten(&[newer], changed, &KEY).expect("rows");
         assert_eq!(written.num_rows(), 2);
         let text = |name: &str, row: usize| {

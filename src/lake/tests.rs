@@ -3,11 +3,13 @@
 mod bases;
 mod concurrency;
 mod crash;
+mod damage;
 mod drift;
 mod fetches;
 mod files;
 mod fold;
 mod holds;
+mod isolation;
 mod lint;
 mod missing;
 mod newest;

@@ -7,6 +7,7 @@ mod account;
 mod ended;
 mod marks;
 mod notes;
+mod registered;
 mod standings;
 mod table;
 mod timers;
@@ -29,12 +30,13 @@ use std::time::Duration;
 use crate::catalog::Endpoint;
 use crate::fetch::Lane;
 use crate::ids::{Category, IntegrationId, TableId};
-use crate::lake::{Coverage, Registration};
+use crate::lake::Registration;
 use crate::plan::{
     Agenda, Kind, Planner, Queue, Schedule, Standing, Suspicion, next_snapshot_instead,
 };
 use crate::webhook::{IntegrationChange, IntegrationEvent, ModelName, Notification, Webhook};
 
+use super::held::Holding;
 use account::Origin;
 use standings::KeyPause;
 use timers::Due;
@@ -88,7 +90,12 @@ pub(super) enum Reaction {
     Acknowledge(&'static str),
     /// The integration has to be in the registry first.
     Register(IntegrationId),
+    /// The registry has refused the integration: nothing of it can be kept here.
+    Refuse,
 }
+
+/// What is held of the tables of an integration that nobody has heard of before.
+const NEW: Holding = Holding::Known(None);
 
 /// A webhook that was taken in.
 const ACCEPTED: Reaction = Reaction::Acknowledge("accepted");
@@ -96,10 +103,10 @@ const ACCEPTED: Reaction = Reaction::Acknowledge("accepted");
 impl Dispatch {
     /// Starts with what the registry and the logs of the lake say. Every table is dirty: whatever was announced before is
     /// gone, and a crash, a deploy and webhooks missed meanwhile are one case.
-    pub(super) fn new(
+    pub(super) fn new<H: Into<Holding>>(
         rules: Rules,
         registered: &[Registration],
-        covered: impl Fn(&TableId) -> Option<Coverage>,
+        covered: impl Fn(&TableId) -> H,
         now_ms: i64,
     ) -> Self {
         let mut dispatch = Self {
@@ -127,10 +134,10 @@ impl Dispatch {
     }
 
     /// Takes other rules over, and what they change: who is fetched, which tables, and when.
-    pub(super) fn adopt(
+    pub(super) fn adopt<H: Into<Holding>>(
         &mut self,
         rules: Rules,
-        covered: impl Fn(&TableId) -> Option<Coverage>,
+        covered: impl Fn(&TableId) -> H,
         now_ms: i64,
     ) {
         self.rules = rules;
@@ -169,7 +176,7 @@ impl Dispatch {
     pub(super) fn hint(&mut self, tables: &[TableId]) {
         let known = tables.iter().filter(|table| {
             let known = self.tables.get(*table);
-            known.is_some_and(|table| table.endpoint.updated_after && table.base.is_some())
+            known.is_some_and(Table::takes_deltas)
         });
         self.queue.hint(known);
     }
@@ -187,6 +194,9 @@ impl Dispatch {
 
     fn notification(&mut self, notification: &Notification, now_ms: i64) -> Reaction {
         let id = &notification.integration;
+        if self.is_refused(id) {
+            return Reaction::Refuse;
+        }
         let by_models = || notification.models.iter().find_map(ModelName::category);
         let category = notification.category.or_else(by_models);
         if let Some(refused) = self.introduce(id, category, Standing::Active, now_ms) {
@@ -210,6 +220,9 @@ impl Dispatch {
 
     fn event(&mut self, event: &IntegrationEvent, now_ms: i64) -> Reaction {
         let id = &event.integration;
+        if self.is_refused(id) {
+            return Reaction::Refuse;
+        }
         let gone = event.change == IntegrationChange::Deleted;
         if gone && !self.accounts.contains_key(id) {
             return Reaction::Acknowledge("not_known");
@@ -257,23 +270,26 @@ impl Dispatch {
         (account.category, account.standing) = (Some(category), standing);
         self.unsaved.insert(id.clone());
         if account.is_fetched() {
-            self.open_tables(id, |_| None, now_ms);
+            self.open_tables(id, |_| NEW, now_ms);
         }
         None
     }
 
+    /// One that the configuration names needs no registry for this: with it a start finds every table dirty.
     fn when_registered(&self, id: &IntegrationId) -> Reaction {
+        let only = self.rules.only.as_ref();
+        let is_named = only.is_some_and(|only| only.contains(id));
         match self.accounts.get(id) {
-            Some(account) if !account.registered => Reaction::Register(id.clone()),
+            Some(account) if !account.registered && !is_named => Reaction::Register(id.clone()),
             _ => ACCEPTED,
         }
     }
 
     /// Adds the tables of an integration that are missing, and asks for all of them.
-    fn open_tables(
+    fn open_tables<H: Into<Holding>>(
         &mut self,
         id: &IntegrationId,
-        covered: impl Fn(&TableId) -> Option<Coverage>,
+        covered: impl Fn(&TableId) -> H,
         now_ms: i64,
     ) {
         let Some(account) = self.accounts.get(id) else {
@@ -293,9 +309,9 @@ impl Dispatch {
                 endpoint: endpoint.name().clone(),
             };
             if !self.tables.contains_key(&table_id) {
-                let coverage = covered(&table_id).unwrap_or_default();
+                let held = covered(&table_id).into();
                 self.with_heartbeat += usize::from(endpoint.updated_after && is_fetched);
-                let table = Table::covered(endpoint, &coverage);
+                let table = Table::held(endpoint, held, now_ms);
                 self.tables.insert(table_id.clone(), table);
                 if is_fetched {
                     self.want_all(&table_id, now_ms);
@@ -325,7 +341,7 @@ impl Dispatch {
         let Some(table) = self.tables.get_mut(id) else {
             return;
         };
-        if table.endpoint.updated_after && table.base.is_some() {
+        if table.takes_deltas() {
             self.queue.want(id, Kind::Delta, Lane::CatchUp);
             return;
         }

@@ -39,8 +39,7 @@ pub(super) async fn look_at<A: KomboApi, S: Registry>(
             ..
         }) if is_new => {
             let own = endpoints.into_iter().filter(|e| e.category == *category);
-            // Without it the tables begin with snapshots.
-            Held::read(&sink, own.collect()).await.unwrap_or_default()
+            Held::read(&sink, own.collect()).await
         }
         _ => Held::default(),
     };

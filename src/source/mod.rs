@@ -51,7 +51,6 @@ pub use registry::Registry;
 use std::pin::Pin;
 
 use crate::api::SetupError;
-use crate::lake::LakeError;
 use crate::listener::ListenError;
 
 /// What runs until its shutdown comes.
@@ -64,9 +63,6 @@ pub enum SourceError {
     /// The client for Kombo cannot be made.
     #[error("the client for kombo cannot be made")]
     Setup(#[source] SetupError),
-    /// The sink cannot be asked what it holds.
-    #[error("the sink cannot be read")]
-    Sink(#[source] LakeError),
     /// Webhooks cannot be received.
     #[error("webhooks cannot be received")]
     Listen(#[source] ListenError),
@@ -78,7 +74,6 @@ impl SourceError {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Setup(_) => "correct the source's options",
-            Self::Sink(error) => error.advice(),
             Self::Listen(error) => error.advice(),
         }
     }

@@ -20,14 +20,14 @@ use super::fetches::{Carried, FetchTask};
 use super::hints::Hints;
 use super::intake::{Received, overloaded};
 use super::looks::{KeyLook, Look, look_at, try_key};
-use super::registrar::{Registrar, Saved};
+use super::registrar::{Registered, Registrar, Saved};
 use super::registry::Registry;
 use super::slots::Slots;
 use crate::api::KomboApi;
 use crate::ids::TableId;
 use crate::ingest::Ingest;
 use crate::lake::LakeError;
-use crate::metrics::Metrics;
+use crate::metrics::{ErrorType, Metrics, Stage};
 use crate::plan::{Kind, Suspicion};
 use crate::sink::Sink;
 use crate::status::Notes;
@@ -77,6 +77,7 @@ pub(super) enum Report {
     Fetched(Box<Carried>),
     Looked(Look),
     KeyTried(KeyLook),
+    Registered(Registered),
     Saved(Saved),
     Flushed(Result<(), LakeError>),
     Hinted(std::io::Result<()>),
@@ -154,9 +155,16 @@ where
             .spawn(async move { Report::Fetched(Box::new(task.run(slot).await)) });
     }
 
-    /// Has the registry write what it lacks, one entry for all.
+    /// Has the registry write what it lacks, one entry for all; reads it first where that failed at the start.
     fn save(&mut self) {
         if !self.registrar.is_free() {
+            return;
+        }
+        if self.registrar.is_unread() {
+            let endpoints = self.dispatch.endpoints();
+            let read = self.registrar.read(self.sink.clone(), endpoints);
+            self.tasks
+                .spawn(async move { Report::Registered(read.await) });
             return;
         }
         let unsaved = self.dispatch.unsaved();
@@ -174,6 +182,10 @@ where
                 debug!(kind = webhook.label(), outcome, "webhook");
                 Received::reply(answer, Ok(()));
             }
+            Reaction::Refuse => {
+                debug!(kind = webhook.label(), "webhook of a refused integration");
+                Received::reply(answer, Err(overloaded()));
+            }
             Reaction::Register(id) => {
                 if let Err(answer) = self.registrar.wait(id, answer) {
                     Received::reply(answer, Err(overloaded()));
@@ -188,8 +200,14 @@ where
             Ok(Report::Fetched(carried)) => self.fetched(*carried, now_ms),
             Ok(Report::Looked(look)) => look.tell(&mut self.dispatch, now_ms),
             Ok(Report::KeyTried(look)) => self.dispatch.key_tried(look.is_taken(), now_ms),
+            Ok(Report::Registered(read)) => {
+                self.registrar.registered(read, &mut self.dispatch, now_ms);
+            }
             Ok(Report::Saved(saved)) => {
-                self.registrar.saved(saved, &mut self.dispatch);
+                for _ in 0..self.registrar.saved(saved, &mut self.dispatch) {
+                    self.metrics
+                        .error(ErrorType::WriterFailed, Stage::Processing);
+                }
             }
             Ok(Report::Flushed(result)) => {
                 self.flushing = false;
@@ -218,6 +236,9 @@ where
         self.running.remove(&carried.what());
         carried.count(&self.metrics);
         carried.log();
+        if let Some(coverage) = carried.held() {
+            self.dispatch.read(&carried.what().0, coverage);
+        }
         let (fetching, ended) = carried.into_ended();
         let was_refused = self.dispatch.is_key_refused();
         let answered = self.dispatch.ended(&fetching, ended, now_ms);

@@ -1,5 +1,7 @@
 //! The loop over a twin in process and a lake in memory, in virtual time.
 
+mod isolation;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -8,19 +8,21 @@
 mod findings;
 mod judge;
 mod notes;
+mod unread;
 
 pub use findings::Findings;
 pub use judge::{Objective, Verdict};
 pub use notes::{IntegrationNote, Notes, TableNote};
+pub use unread::Unread;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 
 use crate::catalog::Endpoint;
 use crate::ids::{EndpointName, IntegrationId, IntegrationKey};
-use crate::lake::{Completeness, Hold, Lake, LakeError, Overview, Registration, TableOverview};
+use crate::lake::{Completeness, Hold, Lake, Overview, Registration, TableOverview};
 use crate::time::{Base, Tier};
 
 /// Endpoints whose logs are read at the same time.
@@ -35,6 +37,8 @@ pub struct Status {
     pub notes: Option<Notes>,
     /// Every integration that is registered or has rows, by name.
     pub integrations: Vec<IntegrationStatus>,
+    /// What could not be read: all else is as the rest of the lake says.
+    pub unread: Vec<Unread>,
 }
 
 /// How fresh one integration's tables are.
@@ -70,36 +74,51 @@ pub struct TableStatus {
 /// The state of an integration whose tables are fetched.
 const ACTIVE: &str = "active";
 
+/// The state of every integration while the registry cannot be read.
+const UNKNOWN: &str = "unknown";
+
 impl Status {
-    /// Reads a lake's logs, its registry and the notes. Writes nothing and creates nothing.
+    /// Reads a lake's logs, its registry and the notes, each by itself. Writes nothing and creates nothing.
     pub async fn read(
         lake: &Lake,
         endpoints: &[Arc<Endpoint>],
         objective: Objective,
         now_ms: i64,
-    ) -> Result<Self, LakeError> {
-        let overviews: Vec<(Arc<Endpoint>, Overview)> = stream::iter(endpoints)
-            .map(async |endpoint| {
-                let overview = lake.overview(endpoint).await?;
-                Ok::<_, LakeError>(overview.map(|overview| (Arc::clone(endpoint), overview)))
-            })
+    ) -> Self {
+        let mut unread = Vec::new();
+        let overviews: Vec<_> = stream::iter(endpoints)
+            .map(async |endpoint| (endpoint, lake.overview(endpoint).await))
             .buffered(READAHEAD)
-            .try_filter_map(async |read| Ok(read))
-            .try_collect()
-            .await?;
-        let registered = lake.registered().await?;
-        let notes = lake.read_status().await?;
+            .collect()
+            .await;
+        let overviews = overviews.into_iter().filter_map(|(endpoint, overview)| {
+            let name = endpoint.name().table_name();
+            let overview = Unread::or(&mut unread, &name, overview)??;
+            Some((Arc::clone(endpoint), overview))
+        });
+        let overviews: Vec<(Arc<Endpoint>, Overview)> = overviews.collect();
+        let registered = lake.registered().await;
+        let registered = Unread::or(&mut unread, "kombo_integrations", registered);
+        let notes = lake.read_status().await;
+        let notes = Unread::or(&mut unread, "kombo_status.json", notes).flatten();
         let notes = notes.and_then(|bytes| Notes::from_bytes(&bytes));
-        let findings = Findings::read(lake).await?;
+        let findings = Findings::read(lake, &mut unread).await;
         let mut status = Self::of(&overviews, registered, notes, objective, now_ms);
         findings.add_to(&mut status);
-        Ok(status)
+        status.unread = unread;
+        status
     }
 
-    /// Puts together what was read.
+    /// Returns whether nothing is late and nothing is unknown.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.late().next().is_none() && self.unread.is_empty()
+    }
+
+    /// Puts together what was read. Without a registry integrations are named by a service's notes, as far as they go.
     fn of(
         overviews: &[(Arc<Endpoint>, Overview)],
-        registered: Vec<Registration>,
+        registered: Option<Vec<Registration>>,
         notes: Option<Notes>,
         objective: Objective,
         now_ms: i64,
@@ -119,7 +138,8 @@ impl Status {
             .integrations
             .into_values()
             .map(|(mut integration, endpoints)| {
-                let parked = integration.state != ACTIVE;
+                // What nobody can say excuses nothing.
+                let parked = ![ACTIVE, UNKNOWN].contains(&integration.state.as_str());
                 for (table, endpoint) in integration.tables.iter_mut().zip(endpoints) {
                     table.verdict = objective.judge(table, &endpoint, parked, recent, now_ms);
                 }
@@ -131,6 +151,7 @@ impl Status {
             now_ms,
             notes,
             integrations,
+            unread: Vec::new(),
         }
     }
 
@@ -183,27 +204,40 @@ impl TableStatus {
 
 /// Integrations by key while their tables are gathered, each table with its endpoint.
 struct Gathered<'a> {
+    /// The state of one that the registry does not name.
+    unnamed: &'static str,
     integrations: BTreeMap<IntegrationKey, (IntegrationStatus, Vec<Arc<Endpoint>>)>,
     notes: Option<&'a Notes>,
     tables: BTreeMap<(IntegrationKey, &'a str), &'a TableNote>,
 }
 
 impl<'a> Gathered<'a> {
-    fn new(registered: Vec<Registration>, notes: Option<&'a Notes>) -> Self {
+    fn new(registered: Option<Vec<Registration>>, notes: Option<&'a Notes>) -> Self {
         let tables = notes.into_iter().flat_map(|notes| &notes.tables);
         let tables = tables.filter_map(|note| {
             let integration = IntegrationId::new(&note.integration).ok()?;
             Some(((integration.key(), note.endpoint.as_str()), note))
         });
+        let ids = notes
+            .into_iter()
+            .flat_map(|notes| notes.integrations.keys());
+        let ids = ids.filter_map(|name| IntegrationId::new(name).ok());
+        let named: Vec<(IntegrationId, String)> = match &registered {
+            Some(registered) => registered
+                .iter()
+                .map(|known| (known.integration.clone(), known.state.clone()))
+                .collect(),
+            None => ids.map(|id| (id, UNKNOWN.to_owned())).collect(),
+        };
         let mut gathered = Self {
+            unnamed: registered.map_or(UNKNOWN, |_| "unregistered"),
             integrations: BTreeMap::new(),
             notes,
             tables: tables.collect(),
         };
-        for known in registered {
-            let key = known.integration.key();
-            let one = gathered.named(known.integration.to_string(), known.state);
-            gathered.integrations.insert(key, (one, Vec::new()));
+        for (id, state) in named {
+            let one = gathered.named(id.to_string(), state);
+            gathered.integrations.insert(id.key(), (one, Vec::new()));
         }
         gathered
     }
@@ -225,7 +259,7 @@ impl<'a> Gathered<'a> {
         }
         let note = self.tables.get(&(key.clone(), endpoint.name().as_str()));
         let note = note.map(|note| TableNote::clone(note)).unwrap_or_default();
-        let unknown = self.named(key.to_string(), "unregistered".to_owned());
+        let unknown = self.named(key.to_string(), self.unnamed.to_owned());
         let known = self.integrations.entry(key.clone());
         let (one, endpoints) = known.or_insert((unknown, Vec::new()));
         endpoints.push(Arc::clone(endpoint));

@@ -41,6 +41,11 @@ pub struct IntegrationNote {
     pub unannounced: bool,
 }
 
+impl IntegrationNote {
+    /// The state of an integration that the registry does not take.
+    pub const REFUSED: &str = "refused";
+}
+
 /// What a service knows of a table beyond what is committed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -11,7 +11,8 @@ use crate::catalog::Endpoint;
 use crate::fetch::{Fetch, FetchMode};
 use crate::ids::{IntegrationId, IntegrationKey, TableId};
 use crate::lake::{
-    Advance, Circumstances, Coverage, Lake, LakeError, Missing, Part, Receipt, Registration, Sealed,
+    Advance, Circumstances, Coverage, Lake, LakeError, Missing, Part, Receipt, Registration,
+    Sealed, SetAside,
 };
 use crate::sink::{Sink, Staged, WriteError};
 use crate::source::Registry;
@@ -148,7 +149,10 @@ impl Registry for Watched {
         self.lake.registered().await
     }
 
-    async fn register(&self, integrations: &[Registration]) -> Result<(), LakeError> {
+    async fn register(
+        &self,
+        integrations: &[Registration],
+    ) -> Result<Vec<SetAside<Registration>>, LakeError> {
         self.lake.register(integrations).await
     }
 

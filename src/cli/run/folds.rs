@@ -15,7 +15,9 @@ use crate::catalog::{Catalog, Endpoint};
 use crate::fold::guard::HoldState;
 use crate::fold::trigger::{Trigger, Waiting};
 use crate::ids::{EndpointName, IntegrationKey};
-use crate::lake::{Completeness, FoldReport, FoldSettings, FoldedTable, Lake, Unfolded};
+use crate::lake::{
+    Completeness, FoldReport, FoldSettings, FoldedTable, Lake, LakeError, SetAside, Unfolded,
+};
 use crate::metrics::{FoldResult, Metrics};
 use crate::source::SharedClient;
 
@@ -28,8 +30,11 @@ const READ_EVERY: Duration = Duration::from_mins(10);
 /// How often it is read what was accepted, and how complete tables are.
 const HOLDS_EVERY: Duration = Duration::from_mins(1);
 
-/// How long an endpoint is left alone after its fold failed.
+/// How long an endpoint, or a table, is left alone after its fold failed.
 const AFTER_FAILURE: Duration = Duration::from_mins(1);
+
+/// The longest that a table is left alone: the wait doubles while it fails.
+const LONGEST_ASIDE: Duration = Duration::from_hours(1);
 
 /// Folds while the service runs.
 pub(super) struct Folds {
@@ -43,6 +48,8 @@ pub(super) struct Folds {
     since: HashMap<(EndpointName, IntegrationKey), Instant>,
     accepted: HashSet<(EndpointName, IntegrationKey)>,
     not_before: HashMap<EndpointName, Instant>,
+    /// Tables that were set aside, until when they are left alone, and how often in a row they were.
+    aside: HashMap<(EndpointName, IntegrationKey), (Instant, u32)>,
     /// What waits of each endpoint, and the versions that say so.
     unfolded: HashMap<EndpointName, ([Option<u64>; 3], Vec<Unfolded>)>,
 }
@@ -72,6 +79,7 @@ impl Folds {
             since: HashMap::new(),
             accepted: HashSet::new(),
             not_before: HashMap::new(),
+            aside: HashMap::new(),
             unfolded: HashMap::new(),
         })
     }
@@ -116,12 +124,12 @@ impl Folds {
 
     /// Reads what was decided, and how complete tables are.
     async fn read_holds(&mut self) {
-        if let Ok(compared) = self.lake.completeness().await {
+        if let Some(compared) = told("kombo_drift", self.lake.completeness().await) {
             let by_table = Completeness::by_table(&compared).into_iter();
             let shares = by_table.map(|(name, complete)| (name, complete.share()));
             self.metrics.completeness(shares);
         }
-        if let Ok(holds) = self.lake.holds().await {
+        if let Some(holds) = told("kombo_holds", self.lake.holds().await) {
             let held = holds.iter().filter(|hold| hold.state == HoldState::Held);
             self.metrics.held_tables(held.count());
             let accepted = holds
@@ -156,6 +164,10 @@ impl Folds {
             .iter()
             .filter(|(name, _)| name == endpoint.name());
         due.extend(accepted.map(|(_, key)| key.clone()));
+        due.retain(|key| {
+            let aside = self.aside.get(&(endpoint.name().clone(), key.clone()));
+            aside.is_none_or(|(until, _)| *until <= now)
+        });
         due
     }
 
@@ -194,6 +206,7 @@ impl Folds {
                 for key in due {
                     self.since.remove(&(endpoint.name().clone(), key.clone()));
                 }
+                self.set_aside(endpoint, due, &report.aside);
                 log(endpoint, &report, began.elapsed());
                 self.count(&report, began.elapsed());
                 for table in &report.tables {
@@ -210,7 +223,37 @@ impl Folds {
         }
     }
 
+    /// Leaves tables alone for a while that could not be folded, the longer the more often they could not.
+    fn set_aside(
+        &mut self,
+        endpoint: &Endpoint,
+        due: &BTreeSet<IntegrationKey>,
+        aside: &[SetAside<IntegrationKey>],
+    ) {
+        let name = endpoint.name();
+        let failed: BTreeSet<&IntegrationKey> = aside.iter().map(|one| &one.member).collect();
+        for key in due {
+            let table = (name.clone(), key.clone());
+            if !failed.contains(key) {
+                self.aside.remove(&table);
+                continue;
+            }
+            let times = self.aside.get(&table).map_or(0, |(_, times)| *times);
+            let wait = AFTER_FAILURE.saturating_mul(1 << times.min(16));
+            let until = Instant::now() + wait.min(LONGEST_ASIDE);
+            self.aside.insert(table, (until, times + 1));
+        }
+        for SetAside { member: key, error } in aside {
+            let advice = error.advice();
+            let error: &dyn std::error::Error = error;
+            warn!(endpoint = %name, key = %key, error, advice, "{name} of {key} could not be folded; readers see it as it was, and the others are folded");
+        }
+    }
+
     fn count(&self, report: &FoldReport, took: Duration) {
+        if !report.aside.is_empty() {
+            self.metrics.folded(FoldResult::Failed, took);
+        }
         let result = if report.tables.iter().any(|table| table.held > 0) {
             FoldResult::Held
         } else if report.tables.is_empty() {
@@ -246,6 +289,21 @@ impl Folds {
         let name = endpoint.name().table_name();
         warn!(integration.id = %id, endpoint = %hold.endpoint, rows = hold.held_rows, cause, "{name} of {id} is held: {detail}; `kombo-source accept --table {name} --integration {id}` lets it pass");
     }
+}
+
+/// Returns what was read, or says that it could not be.
+fn told<T>(table: &str, read: Result<T, LakeError>) -> Option<T> {
+    let told = read.map_err(|error| {
+        let advice = error.advice();
+        let error: &dyn std::error::Error = &error;
+        warn!(
+            table,
+            error,
+            advice,
+            "{table} cannot be read; tables without it are folded, the others stay as they are"
+        );
+    });
+    told.ok()
 }
 
 fn log(endpoint: &Endpoint, report: &FoldReport, elapsed: Duration) {

@@ -162,6 +162,7 @@ fn put_off(what: &str, error: &LakeError, every: Duration) {
     );
 }
 
+/// What failed is logged by the lake.
 fn log_upkeep(report: &UpkeepReport) {
     let sum = |of: fn(&crate::lake::TableUpkeep) -> u64| report.tables.iter().map(of).sum::<u64>();
     let (merged, deleted) = (
@@ -181,13 +182,6 @@ fn log_upkeep(report: &UpkeepReport) {
         entries,
         "upkeep: {left} old rows gone, {merged} files merged, {deleted} deleted, {entries} log entries cut"
     );
-    for (table, error) in &report.failed {
-        warn!(
-            table,
-            error = error as &dyn std::error::Error,
-            "upkeep of {table} failed"
-        );
-    }
 }
 
 fn unhurried(mut ticks: Interval) -> Interval {

@@ -33,14 +33,19 @@ pub(super) fn json(status: &Status) -> Value {
             "heartbeat_period_secs": notes.heartbeat_period_secs,
         })
     });
+    let unreadable = status.unread.iter().map(
+        |unread| json!({"table": unread.name, "error": unread.error, "advice": unread.advice}),
+    );
+    let unreadable: Vec<Value> = unreadable.collect();
     let integrations: Vec<Value> = status.integrations.iter().map(of_integration).collect();
     json!({
-        "success": status.late().next().is_none(),
+        "success": status.is_well(),
         "now_ms": status.now_ms,
         "late_tables": status.late().count(),
         "held_tables": status.held_tables(),
         "completeness": status.completeness().map(|all| all.share()),
         "service": service,
+        "unreadable": unreadable,
         "integrations": integrations,
     })
 }

@@ -69,6 +69,7 @@ fn status() -> Status {
     failing.note.error_since_ms = Some(NOW - 90 * MINUTE);
     Status {
         now_ms: NOW,
+        unread: Vec::new(),
         notes: Some(Notes {
             written_ms: NOW - 20_000,
             service_version: "0.1.0".to_owned(),

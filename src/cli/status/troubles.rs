@@ -4,10 +4,19 @@ use super::super::held::{command, what};
 use super::super::words::counted;
 use super::{held, line};
 use crate::lake::Hold;
-use crate::status::{IntegrationStatus, Status, TableStatus};
+use crate::status::{IntegrationNote, IntegrationStatus, Status, TableStatus, Unread};
 
 /// What somebody should look at, a line each.
 pub(super) fn troubles(text: &mut String, status: &Status, by_table: bool) {
+    for unread in &status.unread {
+        let Unread {
+            name,
+            error,
+            advice,
+        } = unread;
+        line(text, &format!("unread  {name}: {error}\n        {advice}"));
+    }
+    refused_notes(text, status);
     for one in &status.integrations {
         for table in &one.tables {
             table_notes(text, status, one, table);
@@ -44,6 +53,15 @@ pub(super) fn troubles(text: &mut String, status: &Status, by_table: bool) {
     }
     if !by_table {
         stale_total(text, status);
+    }
+}
+
+/// The registry does not name those that it does not take.
+fn refused_notes(text: &mut String, status: &Status) {
+    let noted = status.notes.iter().flat_map(|notes| &notes.integrations);
+    for (id, note) in noted.filter(|(_, note)| note.state == IntegrationNote::REFUSED) {
+        let reason = note.reason.as_deref().unwrap_or_default();
+        line(text, &format!("refused {id}: {reason}"));
     }
 }
 

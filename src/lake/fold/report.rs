@@ -2,7 +2,7 @@
 
 use crate::fold::drift::{DriftCause, DriftKind};
 use crate::ids::IntegrationKey;
-use crate::lake::Hold;
+use crate::lake::{Hold, SetAside};
 
 /// How tables are folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,9 @@ pub struct FoldReport {
     pub overtaken: u64,
     /// Tables that were not made anew, because something of them is held.
     pub left_held: Vec<IntegrationKey>,
+    /// Tables that could not be folded and are as they were. One may be among the folded as well: then only what is no
+    /// longer held of it could not be written down.
+    pub aside: Vec<SetAside<IntegrationKey>>,
 }
 
 /// What was folded of one table.

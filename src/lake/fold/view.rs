@@ -54,6 +54,11 @@ impl View {
         }
     }
 
+    /// Returns whether `current` is there.
+    pub(super) fn has_current(&self) -> bool {
+        self.current.is_some()
+    }
+
     /// Returns the version of each.
     pub(super) fn versions(&self) -> [Option<u64>; 3] {
         let tables = [&self.snapshots, &self.deltas, &self.current];
@@ -130,7 +135,7 @@ impl View {
             let table = self.create_current(lake, endpoint).await?;
             let state = table.refreshed().await?;
             self.current = Some((table, state));
-            lake.create_drift_and_holds().await?;
+            lake.create_drift_and_holds().await;
         }
         let states = [&self.snapshots, &self.deltas, &self.current];
         let schemas = states

@@ -15,11 +15,11 @@ fn file(partition: Partition) -> DataFile {
     }
 }
 
-async fn put_layout(store: &LakeStore, text: &'static str) {
+async fn put_layout(store: &LakeStore, text: &str) {
     let path = ObjectKey::Layout.path();
     store
         .objects()
-        .put(&path, text.into())
+        .put(&path, text.to_owned().into())
         .await
         .expect("memory takes it");
 }

@@ -4,6 +4,7 @@ mod crash;
 mod drift;
 mod evolution;
 mod guard;
+mod isolation;
 mod model;
 
 use std::sync::Arc;

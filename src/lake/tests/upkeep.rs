@@ -2,6 +2,7 @@
 
 mod crash;
 mod fixtures;
+mod isolation;
 mod purge;
 mod retain;
 

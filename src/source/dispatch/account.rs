@@ -22,6 +22,8 @@ pub(in crate::source) struct Account {
     pub(in crate::source) asking: bool,
     /// The registry has it: its webhooks may be acknowledged.
     pub(in crate::source) registered: bool,
+    /// Why the registry does not take it.
+    pub(in crate::source) refused: Option<String>,
     pub(in crate::source) rhythm: Rhythm,
     /// Why its notifications are suspected not to come.
     pub(in crate::source) suspicion: Option<Suspicion>,
@@ -48,6 +50,7 @@ impl Account {
             tries: 0,
             asking: false,
             registered: false,
+            refused: None,
             rhythm: Rhythm::default(),
             suspicion: None,
         }
@@ -71,7 +74,7 @@ impl Account {
 
     /// Returns whether its tables are fetched.
     pub(in crate::source) fn is_fetched(&self) -> bool {
-        self.category.is_some() && self.standing.is_fetched()
+        self.category.is_some() && self.standing.is_fetched() && self.refused.is_none()
     }
 
     /// Returns the row for the registry; `None` while its category is not known.

@@ -177,7 +177,7 @@ impl Dispatch {
             return;
         };
         table.snapshot_wanted = false;
-        if table.endpoint.updated_after && table.base.is_some() {
+        if table.takes_deltas() {
             let lane = match table.notified_at.get() {
                 Some(_) => Lane::Notified,
                 None => Lane::CatchUp,

@@ -43,9 +43,13 @@ fn has_news(table: &Table, now_ms: i64) -> bool {
 
 fn integration_note(account: &Account) -> IntegrationNote {
     let suspicion = account.suspicion;
+    let state = match account.refused {
+        Some(_) => IntegrationNote::REFUSED,
+        None => account.standing.as_str(),
+    };
     IntegrationNote {
-        state: account.standing.as_str().to_owned(),
-        reason: None,
+        state: state.to_owned(),
+        reason: account.refused.clone(),
         since_ms: Some(account.since_ms),
         silent: matches!(suspicion, Some(Suspicion::Silent { .. })),
         unannounced: matches!(suspicion, Some(Suspicion::Unannounced { .. })),

@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
-use super::{Dispatch, Due};
+use super::super::held::Holding;
+use super::{Dispatch, Due, NEW};
 use crate::ids::{Category, IntegrationId, TableId};
-use crate::lake::{Coverage, Registration};
+use crate::lake::Registration;
 use crate::plan::Standing;
 
 /// Kombo is asked for a parked integration at most this often because of its webhooks.
@@ -54,7 +55,8 @@ pub(in crate::source) enum LookFailed {
 impl Dispatch {
     /// Takes in how an integration stands: parks it, wakes it, or lets it go.
     pub(super) fn stands(&mut self, id: &IntegrationId, standing: Standing, now_ms: i64) {
-        let Some(account) = self.accounts.get_mut(id) else {
+        let known = self.accounts.get_mut(id);
+        let Some(account) = known.filter(|account| account.refused.is_none()) else {
             return;
         };
         let was_fetched = account.is_fetched();
@@ -90,11 +92,11 @@ impl Dispatch {
     }
 
     /// Takes in what Kombo answered when it was asked for an integration.
-    pub(in crate::source) fn looked(
+    pub(in crate::source) fn looked<H: Into<Holding>>(
         &mut self,
         id: &IntegrationId,
         answer: Result<Found, LookFailed>,
-        covered: impl Fn(&TableId) -> Option<Coverage>,
+        covered: impl Fn(&TableId) -> H,
         now_ms: i64,
     ) {
         let Some(account) = self.accounts.get_mut(id) else {
@@ -198,7 +200,7 @@ impl Dispatch {
 
     fn wake(&mut self, id: &IntegrationId, now_ms: i64) {
         self.agenda.cancel(&Due::Look(id.clone()));
-        self.open_tables(id, |_| None, now_ms);
+        self.open_tables(id, |_| NEW, now_ms);
         for table in self.tables_of(id) {
             self.want_all(&table, now_ms);
         }

@@ -3,6 +3,7 @@
 use super::marks::NOTIFIED_GAP_MS;
 use super::*;
 use crate::catalog::Catalog;
+use crate::lake::Coverage;
 use crate::plan::PlanMode;
 use crate::time::{Base, Tier};
 use crate::webhook::preview;
@@ -10,6 +11,7 @@ use crate::webhook::preview;
 mod alarm;
 mod forgotten;
 mod intervals;
+mod isolation;
 mod parking;
 
 const MINUTE: i64 = 60_000;

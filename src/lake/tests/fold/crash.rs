@@ -68,7 +68,7 @@ async fn drifted(objects: &InMemory) -> Vec<String> {
         limit: 100,
         ..crate::lake::DriftFilter::default()
     };
-    let found = lake.drift(&filter).await.expect("read");
+    let found = lake.drift(&filter).await.expect("read").going;
     found.into_iter().map(|row| row.id).collect()
 }
 
