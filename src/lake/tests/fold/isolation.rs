@@ -190,6 +190,28 @@ async fn without_the_holds_only_tables_are_folded_of_which_nothing_is_and_nothin
 }
 
 #[tokio::test]
+async fn without_the_holds_a_table_whose_snapshot_is_held_back_keeps_its_mark() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    let row = |at: i64| move |row: i64| seen(&format!("{row:03}"), at + row, "here");
+    let rows: Vec<Seen> = (0..300).map(row(1_000)).collect();
+    bring(&lake, &snapshot("a"), &rows, 1_500).await;
+    fold(&lake).await;
+    let lost = |row: i64| gone(&format!("{row:03}"), 2_000 + row, "delete");
+    let mut rows: Vec<Seen> = (0..150).map(lost).collect();
+    rows.extend((150..300).map(row(2_000)));
+    bring(&lake, &snapshot("a"), &rows, 2_500).await;
+    assert_eq!(fold_one(&lake).await.held, 150);
+
+    let gone = delete_file(&store, "kombo_holds", "part-").await;
+    let change = [seen("200", 3_000, "changed")];
+    bring(&lake, &delta("a"), &change, 3_000).await;
+    let report = fold(&lake).await;
+    assert_eq!(folded(&report), keys_of(&[]));
+    assert_eq!(aside(&report, &gone), keys_of(&["a"]));
+}
+
+#[tokio::test]
 async fn without_kombo_drift_only_new_snapshots_wait() {
     let store = LakeStore::memory();
     let lake = three(&store).await;
