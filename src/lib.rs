@@ -11,6 +11,7 @@ pub mod fetch;
 pub mod fold;
 pub mod ids;
 pub mod ingest;
+mod json;
 pub mod lake;
 pub mod listener;
 pub mod metrics;

@@ -15,6 +15,7 @@ use crate::lake::Lake;
 pub(super) async fn run(session: &Session) -> Result<u8, Failure> {
     let mut checks = Checks { exit_code: 0 };
     let lake = check_lake(session, &mut checks).await;
+    check_webhook_secrets(session, &mut checks);
     let api = session.api()?;
     match api.check_key().await {
         Ok(key) => Checks::ok(
@@ -77,6 +78,13 @@ async fn check_lake(session: &Session, checks: &mut Checks) -> Option<Lake> {
         Err(error) => checks.failed("lake", with_causes(&error), error.advice()),
     }
     Some(lake)
+}
+
+fn check_webhook_secrets(session: &Session, checks: &mut Checks) {
+    if let Err(error) = session.config.check_webhook_secrets() {
+        let advice = "run does not start until that is mended";
+        checks.failed("webhook", with_causes(&error), advice);
+    }
 }
 
 fn check_integration(session: &Session, checks: &mut Checks, id: &str, info: &IntegrationInfo) {

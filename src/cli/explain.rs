@@ -90,13 +90,15 @@ fn understood(
     let Some(signature) = signature else {
         return preview(body).map_err(Failure::from);
     };
-    let secret = secret.and_then(WebhookSecret::new).ok_or_else(|| {
-        Failure::new(
-            USAGE,
-            format!("--signature is given, but ${SECRET_VARIABLE} is not set"),
-            "Kombo's dashboard shows the secret beside the webhook",
-        )
+    let advice = "Kombo's dashboard shows the secret beside the webhook";
+    let refused = |problem: String| Failure::new(USAGE, problem, advice);
+    let secret = secret.ok_or_else(|| {
+        refused(format!(
+            "--signature is given, but ${SECRET_VARIABLE} is not set"
+        ))
     })?;
+    let secret = WebhookSecret::new(secret)
+        .map_err(|problem| refused(format!("${SECRET_VARIABLE} {problem}")))?;
     let body = Verifier::new(secret).verify(body, signature)?;
     parse(body).map_err(Failure::from)
 }
@@ -349,11 +351,12 @@ mod tests {
         let code = |signature, secret| {
             understood(BODY.as_bytes(), signature, secret).map_err(|failure| failure.exit_code)
         };
-        let signature = WebhookSecret::new("s")
-            .expect("a secret")
-            .sign(BODY.as_bytes());
-        assert!(code(Some(&signature), Some("s")).is_ok());
-        assert_eq!(code(Some(&signature), Some("t")), Err(FAILED));
+        let (ours, theirs) = ("whsec-ours-12345678", "whsec-theirs-12345678");
+        let secret = WebhookSecret::new(ours).expect("a secret");
+        let signature = secret.sign(BODY.as_bytes());
+        assert!(code(Some(&signature), Some(ours)).is_ok());
+        assert_eq!(code(Some(&signature), Some(theirs)), Err(FAILED));
+        assert_eq!(code(Some(&signature), Some("short")), Err(USAGE));
         assert_eq!(code(Some(&signature), None), Err(USAGE));
         assert_eq!(code(Some(&signature), Some(" ")), Err(USAGE));
         assert!(code(None, Some("t")).is_ok());

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::error::{FaultReason, LayoutError, StoreFault};
 use super::store::LakeStore;
 use crate::ids::{EndpointName, IntegrationKey};
+use crate::json;
 use crate::time::format_date;
 
 /// The layout this build writes, and the newest it understands.
@@ -247,7 +248,7 @@ async fn read_layout(store: &LakeStore) -> Result<Option<u64>, LayoutError> {
         }
         Err(error) => return Err(failed(error)),
     };
-    match serde_json::from_slice::<LayoutDocument>(&bytes) {
+    match json::from_slice::<LayoutDocument>(&bytes) {
         // Versions start at 1.
         Ok(document) if document.layout_version > 0 => Ok(Some(document.layout_version)),
         _ => Err(LayoutError::Garbled),

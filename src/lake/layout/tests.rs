@@ -116,6 +116,7 @@ async fn a_layout_that_is_none_is_told_as_such() {
         "",
         "hello",
         "[]",
+        "[1]",
         r#"{"layout_version":"1"}"#,
         r#"{"layout_version":0}"#,
     ] {
