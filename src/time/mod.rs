@@ -7,7 +7,7 @@ mod civil;
 mod second_look;
 mod server;
 
-pub use civil::{format_date, format_timestamp, parse_date, parse_timestamp};
+pub use civil::{format_date, format_timestamp, parse_date, parse_instant, parse_timestamp};
 pub use second_look::SecondLook;
 pub use server::{ServerClock, parse_http_date};
 

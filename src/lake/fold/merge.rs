@@ -3,13 +3,15 @@
 //! Each source is sorted, so that the observations of one row come together. Rows are copied into order a few thousand
 //! at a time; of each source one batch is decoded.
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::interleave_record_batch;
 
 use super::cursor::{Cursor, Origin};
 use super::output::Output;
 use super::pace::Pace;
 use super::task::{Tally, Task, keeps};
+use crate::catalog::SystemColumn;
+use crate::decode::same_but_for_forms;
 use crate::fold::judge::{Evidence, Suspect, suspect};
 use crate::fold::losses::Withheld;
 use crate::fold::winner::{Known, Observation, Outcome};
@@ -151,7 +153,7 @@ impl<'a> Merge<'a> {
             return self.tally.dropped.push(self.id.clone());
         }
         self.tally.losses.unconfirmed += u64::from(is_unconfirmed);
-        if before.hash == row.hash {
+        if before.hash == row.hash || self.differs_in_form_alone(before, row) {
             return self.write(row);
         }
         let nulled = self.nulled(before, row);
@@ -231,6 +233,12 @@ impl<'a> Merge<'a> {
         let Some(found) = found else {
             return;
         };
+        let known = found.known.filter(|known| known.presence.is_there());
+        if known.is_some_and(|known| {
+            found.seen.presence.is_there() && self.differs_in_form_alone(known, found.seen)
+        }) {
+            return;
+        }
         let evidence = self.evidence(found);
         let Some(verdict) = found.judge(&evidence, circumstances) else {
             return;
@@ -301,6 +309,25 @@ impl<'a> Merge<'a> {
             evidence.columns = names.map(str::to_owned).collect();
         }
         evidence
+    }
+
+    /// Returns whether two rows have the same values, and other texts of the same instants.
+    fn differs_in_form_alone(&self, before: Observation, after: Observation) -> bool {
+        let ((old, old_row), (new, new_row)) = (self.place(before), self.place(after));
+        let columns = &self.task.columns;
+        let rest = |rows: &RecordBatch, row| {
+            let rest = rows.column(columns.rest).as_string_opt::<i32>()?;
+            rest.is_valid(row).then(|| rest.value(row).to_owned())
+        };
+        let (old_rest, new_rest) = (rest(old, old_row), rest(new, new_row));
+        let mut values = SystemColumn::ALL.len()..old.num_columns();
+        old_rest != new_rest
+            && same_but_for_forms(
+                columns.schema.fields(),
+                old_rest.as_deref(),
+                new_rest.as_deref(),
+            )
+            && values.all(|at| old.column(at).slice(old_row, 1) == new.column(at).slice(new_row, 1))
     }
 
     fn place(&self, row: Observation) -> (&RecordBatch, usize) {

@@ -3,6 +3,7 @@
 mod crash;
 mod drift;
 mod evolution;
+mod forms;
 mod guard;
 mod model;
 
