@@ -12,7 +12,10 @@ use tokio::sync::mpsc;
 use crate::catalog::Endpoint;
 use crate::fetch::Fetch;
 use crate::ids::IntegrationId;
-use crate::lake::{Advance, Circumstances, Coverage, Lake, LakeError, Missing, Receipt, Sealed};
+use crate::lake::{
+    Advance, BroughtRows, Circumstances, Coverage, Lake, LakeError, Missing, NewestHashes, Receipt,
+    Sealed,
+};
 use crate::stream::{FetchError, FetchEvent};
 
 /// Takes whole fetches.
@@ -26,6 +29,19 @@ pub trait Sink: Send + Sync {
         endpoint: &Arc<Endpoint>,
         integration: &IntegrationId,
     ) -> impl Future<Output = Result<Coverage, LakeError>> + Send;
+
+    /// Returns what the newest observation of rows is that a delta has brought, as far as reading `most_bytes` tells: other
+    /// writers' observations included, and none that may yet be taken out. A row that is not in the answer is written again,
+    /// which costs an observation; a row that is in it with a hash that is not the newest's would be lost.
+    fn newest_hashes(
+        &self,
+        _endpoint: &Arc<Endpoint>,
+        _integration: &IntegrationId,
+        _rows: &BroughtRows,
+        _most_bytes: u64,
+    ) -> impl Future<Output = Result<NewestHashes, LakeError>> + Send {
+        async { Ok(NewestHashes::default()) }
+    }
 
     /// Takes a fetch up to its end. Drops the events once it holds no more than what a commit needs, so that the next
     /// fetch may begin while this one waits for company. Asks nothing of the events before it knows what they may be
@@ -116,6 +132,16 @@ impl Sink for Lake {
         integration: &IntegrationId,
     ) -> Result<Coverage, LakeError> {
         self.coverage(endpoint, integration).await
+    }
+
+    async fn newest_hashes(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        integration: &IntegrationId,
+        rows: &BroughtRows,
+        most_bytes: u64,
+    ) -> Result<NewestHashes, LakeError> {
+        Lake::newest_hashes(self, endpoint, integration, rows, most_bytes).await
     }
 
     async fn stage(

@@ -114,6 +114,22 @@ impl Known {
         files.collect()
     }
 
+    /// Returns the source that says what is newer: its table, and its files.
+    pub(super) fn first_source(&self) -> (&Committer, &[Arc<LiveFile>]) {
+        let Source { table, files } = &self.sources[0];
+        (table, files)
+    }
+
+    /// Returns the table of [`Known::pending`].
+    pub(super) fn deltas(&self) -> &Committer {
+        &self.deltas
+    }
+
+    /// Returns the instant up to which observations are in a source.
+    pub(super) fn position(&self) -> Option<ObservedAt> {
+        self.position
+    }
+
     /// Returns the files of `deltas` that may say something newer.
     pub(super) fn pending(&self) -> &[Arc<LiveFile>] {
         &self.pending

@@ -213,6 +213,7 @@ pub(super) fn ingest_settings(settings: &SourceSettings) -> IngestSettings {
             ..DecodeLimits::default()
         },
         memory_rows: settings.memory_rows,
+        ..IngestSettings::default()
     }
 }
 

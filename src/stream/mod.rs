@@ -19,7 +19,7 @@ mod walk;
 
 pub use closing::{Lacking, closing};
 pub use error::FetchError;
-pub use sieve::{Known, KnownRows, RowKey, SharedSieve, Sieve};
+pub use sieve::{AskSink, Known, KnownRows, RowKey, SharedSieve, Sieve};
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -141,7 +141,7 @@ pub fn fetch<A: KomboApi + 'static>(
                 let last = summary.next.is_none();
                 if (last || decoder.pending_bytes() >= options.batch_bytes)
                     && let Some(batch) = decoder.take_batch()
-                    && let Some(batch) = sifted(sieve.as_ref(), batch)
+                    && let Some(batch) = sifted(sieve.as_ref(), batch).await
                 {
                     yield FetchEvent::Batch(batch);
                 }
@@ -170,11 +170,16 @@ fn walks_again(fetch: &Fetch, sieve: Option<&SharedSieve>, walk: u32, pages: u64
     }
 }
 
-fn sifted(sieve: Option<&SharedSieve>, batch: RecordBatch) -> Option<RecordBatch> {
-    match sieve {
-        Some(sieve) => held(sieve).sift(batch),
-        None => Some(batch),
+async fn sifted(sieve: Option<&SharedSieve>, batch: RecordBatch) -> Option<RecordBatch> {
+    let Some(sieve) = sieve else {
+        return Some(batch);
+    };
+    let question = held(sieve).question(&batch);
+    if let Some(question) = question {
+        let answer = question.await;
+        held(sieve).answered(answer);
     }
+    held(sieve).sift(batch)
 }
 
 /// Every row is decided as a whole, so a panic elsewhere leaves it right.

@@ -32,7 +32,10 @@ const EDGES: usize = 2;
 const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["api/http"]),
     ("governor", &["api/throttle"]),
-    ("parquet", &["lake/writer", "lake/reader", "lake/footer"]),
+    (
+        "parquet",
+        &["lake/writer", "lake/reader", "lake/footer", "lake/lookup"],
+    ),
     ("delta_kernel", &["lake/log/"]),
     ("delta_kernel_default_engine", &["lake/log/"]),
     ("async_stream", &["stream"]),

@@ -6,6 +6,7 @@ mod evolution;
 mod forms;
 mod guard;
 mod model;
+mod newest_hashes;
 
 use std::sync::Arc;
 

@@ -97,8 +97,9 @@ proptest! {
         steps in prop::collection::vec(step(), 1..60),
         memory_rows in memories(),
         page_size in 1..4_usize,
+        tells in any::<bool>(),
     ) {
-        paused(one_after_the_other(&steps, memory_rows, page_size));
+        paused(one_after_the_other(&steps, memory_rows, page_size, tells));
     }
 
     #[test]
@@ -111,11 +112,12 @@ proptest! {
         seed in any::<u64>(),
         last in 0..2_usize,
         removes in any::<bool>(),
+        tells in any::<bool>(),
     ) {
         let listing = if by_change { Listing::ByChange } else { Listing::ById };
         paused(async {
             let kombo = SmallKombo::new(listing, page_size).with_delays(delay_ms, seed);
-            let sink = MemorySink::slow(seed).folding();
+            let sink = told(MemorySink::slow(seed).folding(), tells);
             for id in IDS {
                 kombo.set(id, 0);
             }
@@ -129,9 +131,14 @@ proptest! {
     }
 }
 
-async fn one_after_the_other(steps: &[Step], memory_rows: usize, page_size: usize) {
+/// Lets the sink say what it has, or not.
+fn told(sink: MemorySink, tells: bool) -> MemorySink {
+    if tells { sink.telling() } else { sink }
+}
+
+async fn one_after_the_other(steps: &[Step], memory_rows: usize, page_size: usize, tells: bool) {
     let kombo = SmallKombo::new(Listing::ById, page_size);
-    let sink = MemorySink::default().folding();
+    let sink = told(MemorySink::default().folding(), tells);
     let mut unseen = Unseen::default();
     let fresh = || remembering(&kombo, &sink, memory_rows);
     let mut writers = [fresh(), fresh()];

@@ -1,5 +1,7 @@
 //! A sink that keeps committed rows in memory: the second implementation of the trait.
 
+mod told;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,7 +14,8 @@ use kombo_source::catalog::Endpoint;
 use kombo_source::fetch::{Fetch, FetchEnd, FetchMode};
 use kombo_source::ids::{IntegrationId, TableId};
 use kombo_source::lake::{
-    Advance, Circumstances, Coverage, LakeError, Marks, Missing, MissingId, Receipt,
+    Advance, BroughtRows, Circumstances, Coverage, LakeError, Marks, Missing, MissingId,
+    NewestHashes, Receipt,
 };
 use kombo_source::sink::{Sink, Staged, WriteError};
 use kombo_source::stream::{FetchError, FetchEvent};
@@ -31,6 +34,8 @@ pub(crate) struct MemorySink {
     compare_wait: Duration,
     /// Knows what older snapshots had, until it is said to be gone.
     folds: bool,
+    /// Says what its newest observations are.
+    tells: bool,
 }
 
 #[derive(Clone, Default)]
@@ -74,6 +79,14 @@ impl MemorySink {
     pub(crate) fn folding(self) -> Self {
         Self {
             folds: true,
+            ..self
+        }
+    }
+
+    /// Makes of it a sink that says what its newest observations are, as the lake does.
+    pub(crate) fn telling(self) -> Self {
+        Self {
+            tells: true,
             ..self
         }
     }
@@ -163,6 +176,25 @@ impl Sink for MemorySink {
             endpoint: endpoint.name().clone(),
         };
         Ok(self.kept(&table).coverage)
+    }
+
+    async fn newest_hashes(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        integration: &IntegrationId,
+        rows: &BroughtRows,
+        _most_bytes: u64,
+    ) -> Result<NewestHashes, LakeError> {
+        self.up_to(5).await;
+        let table = TableId {
+            integration: integration.clone(),
+            endpoint: endpoint.name().clone(),
+        };
+        let mut told = NewestHashes::default();
+        if self.tells {
+            told.hashes = self.kept(&table).newest_hashes(&rows.ids);
+        }
+        Ok(told)
     }
 
     async fn stage(
