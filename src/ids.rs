@@ -3,6 +3,10 @@
 //! Integration ids come from webhook bodies and configuration. They are opaque to us, so they are checked once, here,
 //! and reach a path only as an [`IntegrationKey`].
 
+mod environment;
+
+pub use environment::EnvironmentId;
+
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
@@ -13,6 +17,9 @@ pub const MAX_INTEGRATION_ID_BYTES: usize = 256;
 
 /// How many characters of the id a key repeats, for people who read paths.
 const KEY_PREFIX_CHARS: usize = 40;
+
+/// How many bytes of SHA-256 a key ends with: 128 bits, so that nobody finds two ids with the same key.
+const KEY_DIGEST_BYTES: usize = 16;
 
 /// Kombo's name of one customer's connection, such as `personio:CBNMt7dSNCzBdnRTx87dev4E`.
 ///
@@ -71,7 +78,7 @@ impl IntegrationId {
             .collect();
         let digest = Sha256::digest(self.0.as_bytes());
         let mut key = prefix + "-";
-        for byte in digest.iter().take(8) {
+        for byte in digest.iter().take(KEY_DIGEST_BYTES) {
             write!(key, "{byte:02x}").expect("a string takes all text");
         }
         IntegrationKey(key.into())
@@ -118,7 +125,7 @@ pub enum IdError {
 
 /// The safe, stable name of an integration in paths and partitions.
 ///
-/// A lower-case prefix of the id for people, then 16 hex digits of SHA-256 over the id's exact bytes.
+/// A lower-case prefix of the id for people, then 32 hex digits of SHA-256 over the id's exact bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IntegrationKey(Arc<str>);
 
@@ -129,7 +136,9 @@ impl IntegrationKey {
         let (prefix, digest) = text.rsplit_once('-')?;
         let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
         let hex = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
-        let is_key = prefix.bytes().all(plain) && digest.len() == 16 && digest.bytes().all(hex);
+        let is_key = prefix.bytes().all(plain)
+            && digest.len() == 2 * KEY_DIGEST_BYTES
+            && digest.bytes().all(hex);
         is_key.then(|| Self(text.into()))
     }
 
@@ -137,6 +146,15 @@ impl IntegrationKey {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns a number that is this key's own, the same in every process: the first half of its digest. The numbers of many
+    /// keys lie evenly over all there are.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        let digest = self.0.len().saturating_sub(2 * KEY_DIGEST_BYTES);
+        let half = &self.0[digest..digest + KEY_DIGEST_BYTES];
+        u64::from_str_radix(half, 16).expect("a key ends with hex digits")
     }
 }
 
@@ -293,84 +311,4 @@ impl fmt::Debug for Cursor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_is_safe_in_a_path_whatever_the_id() {
-        let id = IntegrationId::new("a:../../x/%2e%2e\\Y").expect("visible ASCII with a tool");
-        let key = id.key();
-        assert!(
-            key.as_str()
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
-            "{key}"
-        );
-    }
-
-    #[test]
-    fn only_what_is_made_of_an_id_is_read_as_a_key() {
-        let key = IntegrationId::new("a:../../x").expect("id").key();
-        assert_eq!(IntegrationKey::from_stored(key.as_str()), Some(key));
-        for other in [
-            "",
-            "a/../b-0123456789abcdef",
-            "A-0123456789abcdef",
-            "a-012345",
-            "a-0123456789abcdeg",
-        ] {
-            assert_eq!(IntegrationKey::from_stored(other), None, "{other:?}");
-        }
-    }
-
-    #[test]
-    fn an_endpoint_has_a_category_and_a_name() {
-        let name = EndpointName::from_stored("ats/applications").expect("a name");
-        assert_eq!(name.table_name(), "ats_applications");
-        for other in ["", "ats", "ats/", "/applications", "crm/contacts"] {
-            assert_eq!(EndpointName::from_stored(other), None, "{other:?}");
-        }
-    }
-
-    #[test]
-    fn a_key_tells_case_twins_apart() {
-        let upper = IntegrationId::new("tool:AB").expect("id").key();
-        let lower = IntegrationId::new("tool:ab").expect("id").key();
-        assert_ne!(upper, lower);
-    }
-
-    #[test]
-    fn a_key_never_changes() {
-        let id = IntegrationId::new("personio:CBNMt7dSNCzBdnRTx87dev4E").expect("id");
-        assert_eq!(id.tool(), "personio");
-        assert_eq!(
-            id.key().as_str(),
-            "personio-cbnmt7dsnczbdnrtx87dev4e-9a0b4e49c2967792"
-        );
-    }
-
-    #[test]
-    fn texts_that_are_no_ids_say_why() {
-        assert_eq!(IntegrationId::new(""), Err(IdError::Empty));
-        assert_eq!(IntegrationId::new("a b:c"), Err(IdError::NotVisibleAscii));
-        assert_eq!(IntegrationId::new("a:\u{1}"), Err(IdError::NotVisibleAscii));
-        assert!(matches!(
-            IntegrationId::new("../../x"),
-            Err(IdError::NoTool { .. })
-        ));
-        let long = format!("a:{}", "x".repeat(255));
-        assert_eq!(
-            IntegrationId::new(&long),
-            Err(IdError::TooLong { bytes: 257 })
-        );
-    }
-
-    #[test]
-    fn a_blank_next_is_the_last_page() {
-        assert_eq!(Cursor::from_next("  "), None);
-        assert_eq!(
-            Cursor::from_next("abc").map(|c| c.as_str().to_owned()),
-            Some("abc".to_owned())
-        );
-    }
-}
+mod tests;

@@ -6,13 +6,18 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use fastrand::Rng;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
 use crate::catalog::Endpoint;
 use crate::fetch::Fetch;
 use crate::ids::IntegrationId;
-use crate::lake::{Advance, Circumstances, Coverage, Lake, LakeError, Missing, Receipt, Sealed};
+use crate::lake::{
+    Advance, BroughtRows, Circumstances, Coverage, Lake, LakeError, Missing, NewestHashes, Receipt,
+    Sealed,
+};
 use crate::stream::{FetchError, FetchEvent};
 
 /// Takes whole fetches.
@@ -26,6 +31,19 @@ pub trait Sink: Send + Sync {
         endpoint: &Arc<Endpoint>,
         integration: &IntegrationId,
     ) -> impl Future<Output = Result<Coverage, LakeError>> + Send;
+
+    /// Returns what the newest observation of rows is that a delta has brought, as far as reading `most_bytes` tells: other
+    /// writers' observations included, and none that may yet be taken out. A row that is not in the answer is written again,
+    /// which costs an observation; a row that is in it with a hash that is not the newest's would be lost.
+    fn newest_hashes(
+        &self,
+        _endpoint: &Arc<Endpoint>,
+        _integration: &IntegrationId,
+        _rows: &BroughtRows,
+        _most_bytes: u64,
+    ) -> impl Future<Output = Result<NewestHashes, LakeError>> + Send {
+        async { Ok(NewestHashes::default()) }
+    }
 
     /// Takes a fetch up to its end. Drops the events once it holds no more than what a commit needs, so that the next
     /// fetch may begin while this one waits for company. Asks nothing of the events before it knows what they may be
@@ -63,18 +81,34 @@ pub trait Sink: Send + Sync {
 
 /// A whole fetch that is not visible yet. Dropping it leaves nothing that anybody sees.
 pub trait Staged: Send {
-    /// Returns the ids that the sink knows of and it lacks: `limit` of them, and how many there are. None for a delta.
+    /// Compares it with what the sink knows: which ids it lacks, how many there are and a random sample of `limit`, and how
+    /// many it shows as deleted. None for a delta.
     ///
     /// Known is what the newest observation says is there, of the snapshot it is about to replace, of deltas, and of what
     /// older snapshots had where the sink keeps it.
-    fn missing(&mut self, limit: usize) -> impl Future<Output = Result<Missing, LakeError>> + Send;
+    fn missing(
+        &mut self,
+        limit: usize,
+        random: Rng,
+    ) -> impl Future<Output = Result<Missing, LakeError>> + Send;
 
-    /// Sends, some at a time, those of these ids that the snapshot it is about to replace lacks, too. Ends without an error
-    /// once nobody listens.
+    /// Sends, some at a time, those of the ids it lacks that an earlier snapshot lacks, too, which began a
+    /// [`SecondLook`](crate::time::SecondLook) before it. Ends without an error once nobody listens.
     fn lacked_twice(
         &mut self,
         ids: mpsc::Sender<Vec<String>>,
     ) -> impl Future<Output = Result<(), LakeError>> + Send;
+
+    /// Sends, some at a time, its own rows that the last comparison found known as present and that it shows as deleted. Ends
+    /// without an error once nobody listens.
+    fn tombstones(
+        &mut self,
+        rows: mpsc::Sender<RecordBatch>,
+    ) -> impl Future<Output = Result<(), LakeError>> + Send;
+
+    /// Sees to it that what the sink knows stays known once this snapshot is committed, also what it lacks. Called before the
+    /// commit when rows are missing that are not confirmed to be gone.
+    fn take_over(&mut self) -> impl Future<Output = Result<(), LakeError>> + Send;
 
     /// Takes note of what is kept beside a snapshot. Means nothing for a delta; untold, nothing is known.
     fn note(&mut self, circumstances: Circumstances);
@@ -97,6 +131,12 @@ pub enum WriteError {
 }
 
 impl WriteError {
+    /// Returns whether a snapshot is known to have ended early.
+    #[must_use]
+    pub fn is_cut_short(&self) -> bool {
+        matches!(self, Self::Fetch(FetchError::CutShort { .. }))
+    }
+
     /// Returns one sentence that tells the operator what to do.
     #[must_use]
     pub fn advice(&self) -> &'static str {
@@ -116,6 +156,16 @@ impl Sink for Lake {
         integration: &IntegrationId,
     ) -> Result<Coverage, LakeError> {
         self.coverage(endpoint, integration).await
+    }
+
+    async fn newest_hashes(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        integration: &IntegrationId,
+        rows: &BroughtRows,
+        most_bytes: u64,
+    ) -> Result<NewestHashes, LakeError> {
+        Lake::newest_hashes(self, endpoint, integration, rows, most_bytes).await
     }
 
     async fn stage(
@@ -159,12 +209,20 @@ impl Sink for Lake {
 }
 
 impl Staged for Sealed {
-    async fn missing(&mut self, limit: usize) -> Result<Missing, LakeError> {
-        Sealed::missing(self, limit).await
+    async fn missing(&mut self, limit: usize, random: Rng) -> Result<Missing, LakeError> {
+        Sealed::missing(self, limit, random).await
     }
 
     async fn lacked_twice(&mut self, ids: mpsc::Sender<Vec<String>>) -> Result<(), LakeError> {
         Sealed::lacked_twice(self, ids).await
+    }
+
+    async fn tombstones(&mut self, rows: mpsc::Sender<RecordBatch>) -> Result<(), LakeError> {
+        Sealed::tombstones(self, rows).await
+    }
+
+    async fn take_over(&mut self) -> Result<(), LakeError> {
+        Sealed::take_over(self).await
     }
 
     fn note(&mut self, circumstances: Circumstances) {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{ApiError, IntegrationInfo, ReadModel};
+use crate::json;
 use crate::plan::Standing;
 use crate::time::ObservedAt;
 
@@ -12,7 +13,7 @@ pub(super) fn read_answer<T: DeserializeOwned>(
     body: &[u8],
     expected: &'static str,
 ) -> Result<T, ApiError> {
-    serde_json::from_slice::<Success<T>>(body)
+    json::from_slice::<Success<T>>(body)
         .map(|success| success.data)
         .map_err(|_| ApiError::Unexpected { expected })
 }
@@ -95,6 +96,35 @@ impl IntegrationInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_array_is_no_answer() {
+        let unexpected = |body: &str| {
+            let key = read_answer::<KeyAnswer>(body.as_bytes(), "a key");
+            matches!(key, Err(ApiError::Unexpected { .. }))
+        };
+        assert!(!unexpected(r#"{"data":{"environment_id":"e"}}"#));
+        for body in [
+            r#"[{"environment_id":"e"}]"#,
+            r#"[["e"]]"#,
+            r#"{"data":["e"]}"#,
+        ] {
+            assert!(unexpected(body), "{body}");
+        }
+        let tool = r#"{"id":"personio"}"#;
+        let model = r#"{"id":"hris_teams","is_available":true}"#;
+        let read = |tool: &str, model: &str| {
+            let body = format!(
+                r#"{{"data":{{"tool":{tool},"category":"HRIS","status":"ACTIVE","read_models":[{model}]}}}}"#
+            );
+            read_answer::<IntegrationInfo>(body.as_bytes(), "an integration")
+        };
+        assert_eq!(read(tool, model).expect("an answer").read_models.len(), 1);
+        assert!(read(r#"["personio"]"#, model).is_err());
+        assert!(read(tool, r#"["hris_teams",true,null,false]"#).is_err());
+        let whole = r#"{"data":[{"id":"personio"},"HRIS","ACTIVE",null,null,[]]}"#;
+        assert!(read_answer::<IntegrationInfo>(whole.as_bytes(), "an integration").is_err());
+    }
 
     #[test]
     fn an_integration_is_fetched_only_when_it_is_active_and_set_up() {

@@ -15,6 +15,8 @@ use serde::Deserialize;
 
 use codes::Meaning;
 
+use crate::json;
+
 /// The longest code kept. Kombo's longest has 41 characters.
 const MAX_CODE_BYTES: usize = 64;
 
@@ -296,7 +298,7 @@ impl ApiError {
     /// Classifies a success status whose body is Kombo's error envelope all the same; `None` for any other body.
     #[must_use]
     pub fn from_error_envelope(status: u16, body: &[u8], with_cursor: bool) -> Option<Self> {
-        let envelope: Envelope = serde_json::from_slice(body).ok()?;
+        let envelope: Envelope = json::from_slice(body).ok()?;
         (envelope.status.as_deref() == Some("error"))
             .then(|| Self::from_answer(status, body, with_cursor))
     }
@@ -370,7 +372,7 @@ struct EnvelopeError {
 }
 
 fn code_in(body: &[u8]) -> Option<ErrorCode> {
-    let envelope: Envelope = serde_json::from_slice(body).ok()?;
+    let envelope: Envelope = json::from_slice(body).ok()?;
     ErrorCode::new(&envelope.error?.code?)
 }
 

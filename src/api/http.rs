@@ -26,8 +26,8 @@ use super::{
     SetupError, ThrottleView, Traffic,
 };
 use crate::fetch::Lane;
-use crate::ids::IntegrationId;
-use crate::time::{Base, Clock, ObservedAt};
+use crate::ids::{EnvironmentId, IntegrationId};
+use crate::time::{Base, Clock, ObservedAt, ServerNow};
 use answer_body::{check_body, lost_before_headers, read_body, read_error};
 use client::client;
 
@@ -233,10 +233,14 @@ impl KomboApi for HttpApi {
         };
         let answer = self.call(&call).await?;
         let KeyAnswer { environment_id } = read_answer(&answer.body, "a checked key")?;
+        let unexpected = || ApiError::Unexpected {
+            expected: "a checked key",
+        };
+        let environment_id = EnvironmentId::new(&environment_id).ok_or_else(unexpected)?;
         Ok(KeyInfo { environment_id })
     }
 
-    fn server_now(&self) -> Option<ObservedAt> {
+    fn server_now(&self) -> Option<ServerNow> {
         self.0.time.now()
     }
 }

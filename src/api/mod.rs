@@ -8,6 +8,7 @@
 mod answers;
 mod error;
 mod http;
+mod look;
 mod query;
 mod retry;
 mod server_time;
@@ -17,6 +18,7 @@ mod traffic;
 
 pub use error::{ApiError, ErrorCode, ErrorReach, LostAnswer, ParkReason, SkipReason};
 pub use http::HttpApi;
+pub use look::{Looked, look};
 pub use settings::{ApiKey, ApiSettings, BaseUrl, Region, SetupError};
 pub use throttle::ThrottleView;
 pub use traffic::Traffic;
@@ -25,8 +27,8 @@ use bytes::Bytes;
 
 use crate::catalog::Endpoint;
 use crate::fetch::Lane;
-use crate::ids::{Cursor, IntegrationId};
-use crate::time::{Base, ObservedAt, UpdatedAfter};
+use crate::ids::{Cursor, EnvironmentId, IntegrationId};
+use crate::time::{Base, ObservedAt, ServerNow, UpdatedAfter};
 
 /// What the rest of the program asks of Kombo.
 pub trait KomboApi: Send + Sync {
@@ -43,8 +45,8 @@ pub trait KomboApi: Send + Sync {
     /// Asks which environment the key belongs to (`GET /check-api-key`).
     fn check_key(&self) -> impl Future<Output = Result<KeyInfo, ApiError>> + Send;
 
-    /// Returns the server's time now, by the answers so far; `None` before the first that bore a `Date`.
-    fn server_now(&self) -> Option<ObservedAt>;
+    /// Returns the server's time now, by the answers so far; `None` before the first that bore a usable `Date`.
+    fn server_now(&self) -> Option<ServerNow>;
 }
 
 /// One page to ask for. Filters are repeated on every page: the cursor does not carry them.
@@ -113,5 +115,5 @@ pub struct ReadModel {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyInfo {
     /// The environment the key belongs to.
-    pub environment_id: String,
+    pub environment_id: EnvironmentId,
 }

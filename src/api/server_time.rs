@@ -1,16 +1,24 @@
 //! What time it is at Kombo, by the answers so far.
+//!
+//! A `Date` counts only as far as [`Horizon`] lets it: one that is years off neither moves the estimate nor makes a base.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
+use tracing::error;
 
-use crate::time::{Base, Clock, ObservedAt, ServerClock, parse_http_date};
+use crate::time::{
+    Base, Clock, Horizon, ObservedAt, ServerClock, ServerNow, format_timestamp, parse_http_date,
+};
 
 /// The server's clock beside this machine's.
 pub(super) struct ServerTime {
     local: Arc<dyn Clock>,
     server: Mutex<ServerClock>,
     started: Instant,
+    /// Said once: every answer would say it again.
+    is_told: AtomicBool,
 }
 
 impl ServerTime {
@@ -20,6 +28,7 @@ impl ServerTime {
             local,
             server: Mutex::default(),
             started: Instant::now(),
+            is_told: AtomicBool::new(false),
         }
     }
 
@@ -30,29 +39,47 @@ impl ServerTime {
         sent: Instant,
         received: Instant,
     ) -> (Option<Base>, ObservedAt) {
-        let date_ms = date.and_then(parse_http_date);
-        let local_ms = self.local.wall_ms();
+        let horizon = self.horizon();
         let headers_at = received - self.started;
+        let date_ms = date.and_then(parse_http_date);
         let mut server = self.server();
-        if let Some(date_ms) = date_ms {
-            server.observe(date_ms, headers_at);
+        let date = date_ms.and_then(|date_ms| server.observe(date_ms, headers_at, horizon));
+        if let (Some(date_ms), None) = (date_ms, date) {
+            self.tell(date_ms, horizon);
         }
-        let observed_at = server
-            .at(headers_at)
-            .unwrap_or_else(|| ObservedAt::from_micros(local_ms.saturating_mul(1000)));
-        let base = date_ms.map(|date_ms| Base::from_first_page(date_ms, received - sent, local_ms));
+        let now = server.at(headers_at, horizon);
+        let observed_at = now.map_or(horizon.unstamped(), ServerNow::observed);
+        let base = date.map(|date| Base::from_first_page(date, received - sent));
         (base, observed_at)
     }
 
-    /// Returns the server's time now; `None` before the first `Date`.
-    pub(super) fn now(&self) -> Option<ObservedAt> {
-        self.server().at(self.started.elapsed())
+    /// Returns the server's time now; `None` before the first usable `Date`.
+    pub(super) fn now(&self) -> Option<ServerNow> {
+        self.server().at(self.started.elapsed(), self.horizon())
     }
 
     /// Returns how far the server's clock is ahead of the local one.
     pub(super) fn skew_ms(&self) -> Option<i64> {
-        let server_ms = self.now()?.as_micros().div_euclid(1000);
+        let server_ms = self.now()?.as_millis();
         Some(server_ms.saturating_sub(self.local.wall_ms()))
+    }
+
+    /// Tells of a `Date` that cannot be true, once: somebody has to look at a clock.
+    fn tell(&self, date_ms: i64, horizon: Horizon) {
+        if self.is_told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let says = format_timestamp(date_ms.saturating_mul(1_000));
+        let clock = horizon.unstamped();
+        error!(
+            date = says,
+            %clock,
+            "an answer of Kombo's is dated {says}, which cannot be true at {clock} by this machine's clock; rows of such answers are kept, and no base moves: check this machine's clock, then the proxies between it and Kombo"
+        );
+    }
+
+    fn horizon(&self) -> Horizon {
+        Horizon::at(self.local.wall_ms())
     }
 
     fn server(&self) -> MutexGuard<'_, ServerClock> {
@@ -63,7 +90,7 @@ impl ServerTime {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::sync::atomic::AtomicI64;
     use std::time::Duration;
 
     use tokio::time::advance;
@@ -108,11 +135,59 @@ mod tests {
         time.answered(Some(NOON), sent, sent);
         assert_eq!(time.skew_ms(), Some(-45_000));
         advance(Duration::from_millis(90_250)).await;
-        assert_eq!(
-            time.now(),
-            Some(ObservedAt::from_micros((NOON_MS + 90_250) * 1000))
-        );
+        let now_ms = || time.now().map(ServerNow::as_millis);
+        assert_eq!(now_ms(), Some(NOON_MS + 90_250));
         local.0.store(NOON_MS - 3_600_000, Ordering::Relaxed);
         assert_eq!(time.skew_ms(), Some(3_600_000 + 90_250));
+        assert_eq!(now_ms(), Some(NOON_MS + 90_250));
+    }
+
+    const ABSURD: [&str; 4] = [
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Thu, 01 Jan 2099 00:00:00 GMT",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Wed, 01 Jan 2020 00:00:00 GMT",
+    ];
+
+    #[tokio::test(start_paused = true)]
+    async fn an_absurd_date_makes_no_base_and_its_page_is_observed_by_what_was_known_before() {
+        for absurd in ABSURD {
+            let (time, _) = time(NOON_MS + 5_000);
+            let now = Instant::now();
+            // The first answer of all: nothing but the local clock is known.
+            let (base, first) = time.answered(Some(absurd), now, now);
+            assert_eq!(
+                (base, first.as_micros()),
+                (None, (NOON_MS + 5_000) * 1_000),
+                "{absurd}"
+            );
+            assert_eq!(time.now(), None, "{absurd} is no time of Kombo's");
+            let (base, _) = time.answered(Some(NOON), now, now);
+            assert_eq!(base, Some(Base::from_millis(NOON_MS)));
+            advance(Duration::from_mins(1)).await;
+            let later = Instant::now();
+            let (base, middle) = time.answered(Some(absurd), later, later);
+            assert_eq!(
+                (base, middle.as_micros()),
+                (None, (NOON_MS + 60_000) * 1_000),
+                "{absurd}: by the estimate"
+            );
+            assert_eq!(time.skew_ms(), Some(55_000), "the local clock stands still");
+            assert!(time.is_told.load(Ordering::Relaxed));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_local_clock_a_day_behind_still_moves_bases_and_writes_nothing_far_ahead_of_itself() {
+        let day_ms = 86_400_000;
+        let (time, _) = time(NOON_MS - day_ms);
+        let now = Instant::now();
+        let (base, observed_at) = time.answered(Some(NOON), now, now);
+        let latest_ms = NOON_MS - day_ms + 600_000;
+        assert_eq!(base, Some(Base::from_millis(latest_ms)));
+        assert_eq!(observed_at.as_micros(), latest_ms * 1_000);
+        let says = time.now().map(ServerNow::as_millis);
+        assert_eq!(says, Some(NOON_MS), "what stored bases are compared with");
+        assert!(!time.is_told.load(Ordering::Relaxed));
     }
 }

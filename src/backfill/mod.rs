@@ -5,6 +5,7 @@
 //! keeps nobody from fetching.
 
 mod blocked;
+pub mod missing;
 pub mod outcome;
 pub mod plan;
 mod table;

@@ -11,6 +11,7 @@ use crate::fetch::FetchMode;
 use crate::ids::TableId;
 use crate::ingest::{self, Done};
 use crate::sink::WriteError;
+use crate::stream::Verdicts;
 
 /// What became of one table.
 #[derive(Debug)]
@@ -137,15 +138,37 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-/// Logs rows that were known and that a snapshot lacks.
+/// Logs rows that were known and that a snapshot lacks or shows as deleted: how many Kombo was asked for, and with what result.
 pub fn log_missing(table: &TableId, done: &Done) {
-    let (gone, missing) = (done.gone_missing, done.unconfirmed_missing);
-    if gone > 0 {
-        info!(integration.id = %table.integration, endpoint = %table.endpoint, rows = gone, "rows of {table} are gone without a trace");
+    let Verdicts {
+        asked,
+        found,
+        gone,
+        shown,
+        unconfirmed,
+        unasked,
+    } = done.missing;
+    if found > 0 {
+        info!(integration.id = %table.integration, endpoint = %table.endpoint, asked, found, "the full fetch of {table} lacked {found} rows that exist at Kombo; they were asked for by their ids and fetched");
     }
-    if missing > 0 {
-        warn!(integration.id = %table.integration, endpoint = %table.endpoint, missing, "rows that were known are not in the snapshot of {table}, and Kombo could not be asked for them; they stay until a second snapshot lacks them");
+    if gone > shown {
+        let gone = gone - shown;
+        info!(integration.id = %table.integration, endpoint = %table.endpoint, asked, gone, "{gone} rows of {table} are gone without a trace");
     }
+    if shown > 0 {
+        info!(integration.id = %table.integration, endpoint = %table.endpoint, shown, "the full fetch of {table} showed {shown} rows as deleted that nobody had announced");
+    }
+    if unconfirmed == 0 {
+        return;
+    }
+    let why = if asked == 0 {
+        "this endpoint's rows cannot be asked for by their ids"
+    } else if unasked == 0 {
+        "Kombo was asked for them by their ids, and no answer proved that they are gone"
+    } else {
+        "Kombo was asked for a sample of the missing rows only"
+    };
+    warn!(integration.id = %table.integration, endpoint = %table.endpoint, asked, found, gone, unconfirmed, unasked, "the full fetch of {table} lacks {unconfirmed} rows that are not confirmed to be gone: {why}; they are kept until Kombo's answers prove it, or until a full fetch that begins a day or more after this one lacks them, too");
 }
 
 impl Outcome {
@@ -179,7 +202,7 @@ impl Outcome {
     pub(super) fn finish(&mut self, done: &Done) {
         let counts = &done.counts;
         self.rows = (counts.committed + counts.unchanged)
-            .saturating_sub(done.closing_rows + done.gone_missing);
+            .saturating_sub(done.closing_rows + done.missing.gone);
         self.done = Some(done.clone());
     }
 
@@ -205,6 +228,8 @@ impl Outcome {
             pages: self.pages,
             quarantined: self.done.as_ref().map_or(0, |done| done.counts.quarantined),
             rest_values: self.done.as_ref().map_or(0, |done| done.rest_values),
+            missing: (self.done.as_ref().map(|done| done.missing))
+                .filter(|missing| *missing != Verdicts::default()),
             base: self
                 .done
                 .as_ref()
@@ -231,6 +256,8 @@ pub struct OutcomeSummary<'a> {
     pages: u64,
     quarantined: u64,
     rest_values: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<Verdicts>,
     base: Option<String>,
     version: Option<u64>,
     files: Option<u64>,

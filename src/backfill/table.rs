@@ -15,7 +15,7 @@ use crate::ingest::{IngestError, Order, Progress, Watch, next_mode};
 use crate::lake::Coverage;
 use crate::plan::{Announced, Kind};
 use crate::sink::{Sink, WriteError};
-use crate::time::{MAX_SERVER_LEAD, Tier};
+use crate::time::{MAX_SERVER_LEAD, ServerNow, Tier};
 
 /// Fetches of one table, the first included, when deltas lose a race.
 const MAX_FETCHES: u32 = 3;
@@ -113,7 +113,7 @@ where
         let (Some(limit), Some(base)) = (self.settings.skip_newer_than, covered) else {
             return false;
         };
-        let age_ms = i128::from(target.server_now_ms().saturating_sub(base.as_millis()));
+        let age_ms = i128::from(self.server_now_ms(target).saturating_sub(base.as_millis()));
         let (limit, lead) = (limit.as_millis(), MAX_SERVER_LEAD.as_millis());
         // A base far ahead of the server covers nothing.
         age_ms < i128::try_from(limit).unwrap_or(i128::MAX)
@@ -125,7 +125,13 @@ where
             BackfillMode::Full => Kind::Snapshot,
             BackfillMode::Delta => Kind::Delta,
         };
-        next_mode(coverage, &target.endpoint, target.server_now_ms(), want)
+        next_mode(coverage, &target.endpoint, self.server_now_ms(target), want)
+    }
+
+    /// Returns the time on Kombo's clock. Where no answer has told it, the time at which the integration answered serves.
+    fn server_now_ms(&self, target: &Target) -> i64 {
+        let now = self.ingest.api().server_now();
+        now.map_or_else(|| target.server_now_ms(), ServerNow::as_millis)
     }
 
     fn failed(&self, target: &Target, error: IngestError) -> Ending {

@@ -9,6 +9,8 @@ use tokio::time::Instant;
 use crate::api::{ApiError, ErrorReach, IntegrationInfo, KomboApi};
 use crate::catalog::Endpoint;
 use crate::ids::{Category, IntegrationId, TableId};
+use crate::lake::LakeError;
+use crate::plan::Doubt;
 use crate::time::ObservedAt;
 
 /// One table to fetch.
@@ -62,12 +64,54 @@ pub enum UnknownReason {
     /// Kombo did not answer for it.
     #[error("asking Kombo for the integration failed")]
     Api(#[source] ApiError),
+    /// Kombo finds no such integration, and what is made of that.
+    #[error(transparent)]
+    Missing(Missing),
     /// Another integration failed in a way that this one would have, too.
     #[error("it was not asked for: the API key failed for another integration")]
     NotAsked,
+    /// The lake does not take it.
+    #[error("it cannot be kept in this lake")]
+    Refused(#[source] LakeError),
     /// A category this build has no endpoints for.
     #[error("its category is none of ATS, HRIS, LMS and ASSESSMENT")]
     Category,
+}
+
+/// What is made of an integration that Kombo does not find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Missing {
+    /// It waits for a second look.
+    #[error(
+        "kombo finds no such integration; its rows stay, and it counts as deleted when kombo says the same a day later"
+    )]
+    Deleting,
+    /// It is deleted.
+    #[error(
+        "kombo has found no such integration for a day: it is deleted, and its rows stay until a purge"
+    )]
+    Deleted,
+    /// That counts for nothing.
+    #[error("kombo finds no such integration, and that counts for nothing: {}", .0.as_str())]
+    Doubted(Doubt),
+}
+
+impl Missing {
+    /// Returns one sentence that tells the operator what to do.
+    #[must_use]
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Deleting => {
+                "run it again in a day; if nobody deleted it, check that the key is of its environment and region"
+            }
+            Self::Deleted => {
+                "kombo-source purge shows when its rows leave; take it out of integrations where the configuration names it"
+            }
+            Self::Doubted(_) => {
+                "check that the API key is of the integration's environment, and run it again"
+            }
+        }
+    }
 }
 
 impl UnknownReason {
@@ -76,6 +120,8 @@ impl UnknownReason {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Api(error) => error.advice(),
+            Self::Missing(missing) => missing.advice(),
+            Self::Refused(error) => error.advice(),
             Self::NotAsked => "mend what the other integration's error says, then run again",
             Self::Category => "leave it out, or use a newer version that knows the category",
         }

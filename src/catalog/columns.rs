@@ -43,7 +43,7 @@ impl SystemColumn {
 
     /// Returns the column's name.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::IntegrationKey => "integration_key",
             Self::IntegrationId => "_integration_id",

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::columns::arrow_schema;
 use super::field::{Field, FieldKind};
 use crate::ids::{Category, EndpointName};
+use crate::json;
 
 /// The lowest field id of Kombo's columns; those below are the system columns'.
 pub(super) const FIRST_FIELD_ID: i32 = 100;
@@ -106,7 +107,7 @@ impl Endpoint {
     /// # Errors
     /// Returns what is wrong, for people.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let endpoint: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let endpoint: Self = json::from_str(text).map_err(|error| error.to_string())?;
         let mut ids = HashSet::new();
         check_ids(&endpoint.fields, &mut ids, endpoint.next_field_id)?;
         check_names(&endpoint.fields, &endpoint.path)?;

@@ -2,7 +2,7 @@
 
 use super::args::AcceptArgs;
 use super::failure::Failure;
-use super::held::{command, name, rows, what};
+use super::held::{command, name, rows, until, what};
 use super::named::{endpoint, integration};
 use super::session::Session;
 use super::words::counted;
@@ -41,7 +41,7 @@ async fn decide(
     held.retain(|hold| hold.state == HoldState::Held);
     let all = held.len();
     held.retain(|hold| chosen.has(hold));
-    let list = list(&held, all - held.len(), now_ms);
+    let list = list(&held, all - held.len());
     if held.is_empty() {
         return Ok((list, true));
     }
@@ -92,7 +92,7 @@ fn accepted(hold: &Hold, now_ms: i64) -> Hold {
     }
 }
 
-fn list(held: &[Hold], elsewhere: usize, now_ms: i64) -> String {
+fn list(held: &[Hold], elsewhere: usize) -> String {
     if held.is_empty() {
         return match elsewhere {
             0 => "nothing is held\n".to_owned(),
@@ -102,11 +102,12 @@ fn list(held: &[Hold], elsewhere: usize, now_ms: i64) -> String {
             }
         };
     }
-    let three = |hold: &Hold| {
-        let (what, rows, command) = (what(hold, now_ms), rows(hold), command(hold));
-        format!("held    {what}\n        {rows}\n        {command}\n")
+    let four = |hold: &Hold| {
+        let (what, rows) = (what(hold), rows(hold));
+        let (until, command) = (until(hold), command(hold));
+        format!("held    {what}\n        {rows}\n        {until}\n        {command}\n")
     };
-    held.iter().map(three).collect()
+    held.iter().map(four).collect()
 }
 
 fn outcome(asked: &[Hold], stored: &[Hold]) -> String {

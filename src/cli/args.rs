@@ -25,7 +25,9 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 pub use drift::{AcceptArgs, DriftArgs};
 pub use explain::ExplainArgs;
 pub use fold::FoldArgs;
-pub use lake::{FilesArgs, FilesPart, LakeArgs, LintArgs, PurgeArgs, StatusArgs, UpkeepArgs};
+pub use lake::{
+    FilesArgs, FilesPart, LakeArgs, LintArgs, PurgeArgs, RepairArgs, StatusArgs, UpkeepArgs,
+};
 pub use lake_verb::LakeVerb;
 pub use run::RunArgs;
 pub use settings::SettingsArgs;

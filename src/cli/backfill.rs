@@ -10,10 +10,12 @@ use super::hold_cause::explained;
 use super::progress::Progress;
 use super::report::Report;
 use super::session::Session;
-use crate::api::HttpApi;
-use crate::backfill::targets::{Known, Unknown, resolve, take_turns};
+use crate::api::{HttpApi, KomboApi};
+use crate::backfill::missing::{Round, begun_ms};
+use crate::backfill::targets::{Known, Unknown, UnknownReason, resolve, take_turns};
 use crate::backfill::{Backfill, BackfillSettings};
-use crate::lake::{FoldSettings, Lake};
+use crate::ids::IntegrationId;
+use crate::lake::{FoldSettings, Lake, LakeError, Registration, SetAside};
 
 /// Integrations from which on asking for them is worth a line: it may take minutes.
 const MANY: usize = 50;
@@ -28,7 +30,11 @@ pub(super) async fn backfill(
 ) -> Result<Report, Failure> {
     let started = Instant::now();
     let lake = session.lake().await?;
-    let (known, unknown) = known(session, &api, &lake).await?;
+    let Asked {
+        known,
+        unknown,
+        mut aside,
+    } = known(session, &api, &lake).await?;
     let targets = take_turns(&known);
     let progress = Arc::new(progress(targets.len(), &api));
     let backfill = Backfill::new(
@@ -53,12 +59,19 @@ pub(super) async fn backfill(
         Folded::default()
     };
     for hold in folded.holds_mut() {
-        *hold = explained(&*api, &lake, hold).await?;
+        match explained(&*api, &lake, hold).await {
+            Ok(told) => *hold = told,
+            Err(error) => aside.push(SetAside {
+                member: "kombo_holds".to_owned(),
+                error,
+            }),
+        }
     }
     let traffic = api.traffic();
     Ok(Report {
         outcomes,
         unknown,
+        aside,
         elapsed,
         folded,
         requests: traffic.requests,
@@ -67,28 +80,50 @@ pub(super) async fn backfill(
     })
 }
 
-/// Asks Kombo for the integrations and writes down those it knows, before any of their rows arrive.
-async fn known(
-    session: &Session,
-    api: &HttpApi,
-    lake: &Lake,
-) -> Result<(Vec<Known>, Vec<Unknown>), Failure> {
+/// Which integrations are fetched.
+struct Asked {
+    known: Vec<Known>,
+    unknown: Vec<Unknown>,
+    /// The registry, where they could not be written down.
+    aside: Vec<SetAside<String>>,
+}
+
+/// Asks Kombo for the integrations and writes down those it knows, before any of their rows arrive. They are fetched
+/// although the registry cannot be written: their rows say whose they are. One that the registry refuses is not.
+async fn known(session: &Session, api: &HttpApi, lake: &Lake) -> Result<Asked, Failure> {
     let integrations = session.integrations(Some(lake)).await?;
     if integrations.len() > MANY {
         eprintln!("asking Kombo for {} integrations", integrations.len());
     }
-    let (known, unknown) = resolve(
+    let (wall_ms, asked) = (session.clock.wall_ms(), Instant::now());
+    let (mut known, mut unknown) = resolve(
         api,
         &integrations,
         &session.endpoints,
         session.concurrency(),
     )
     .await;
+    // Right after, and with the same key: without it that Kombo finds none says nothing.
+    let key_of = api.check_key().await.ok().map(|key| key.environment_id);
     let registrations: Vec<_> = known
         .iter()
-        .map(|known| session.registration(known))
+        .map(|known| session.registration(known, key_of.as_ref()))
         .collect();
-    lake.register(&registrations).await?;
+    let mut aside = Vec::new();
+    match lake.register_named(&registrations).await {
+        Ok(written) => leave_out(written.aside, &mut known, &mut unknown),
+        Err(error) => aside.push(registry(error)),
+    }
+    if let Some(key_of) = key_of
+        .as_ref()
+        .filter(|_| unknown.iter().any(Unknown::is_missing))
+    {
+        let begun_ms = begun_ms(api, wall_ms, asked.elapsed());
+        let round = Round { begun_ms, key_of };
+        if let Err(error) = note_missing(lake, &round, &known, &mut unknown).await {
+            aside.push(registry(error));
+        }
+    }
     if unknown.is_empty()
         && known
             .iter()
@@ -100,5 +135,42 @@ async fn known(
             "select endpoints of the integrations' categories, such as --endpoint 'hris/*'; `kombo-source check` shows them",
         ));
     }
-    Ok((known, unknown))
+    Ok(Asked {
+        known,
+        unknown,
+        aside,
+    })
+}
+
+/// Writes down what becomes of integrations that Kombo does not find.
+async fn note_missing(
+    lake: &Lake,
+    round: &Round<'_>,
+    known: &[Known],
+    unknown: &mut [Unknown],
+) -> Result<(), LakeError> {
+    let told = round.missing(&lake.registered().await?, known, unknown);
+    lake.register(&told).await.map(drop)
+}
+
+/// Leaves out those that the registry refuses.
+fn leave_out(
+    refused: Vec<SetAside<Registration>>,
+    known: &mut Vec<Known>,
+    unknown: &mut Vec<Unknown>,
+) {
+    let is_refused = |id: &IntegrationId| refused.iter().any(|one| one.member.integration == *id);
+    known.retain(|one| !is_refused(&one.id));
+    unknown.extend(refused.into_iter().map(|one| Unknown {
+        id: one.member.integration,
+        reason: UnknownReason::Refused(one.error),
+    }));
+}
+
+/// Names the registry as what could not be read or written.
+fn registry(error: LakeError) -> SetAside<String> {
+    SetAside {
+        member: "kombo_integrations".to_owned(),
+        error,
+    }
 }

@@ -4,17 +4,20 @@ use std::fmt::Display;
 
 use super::failure::{FAILED, Failure};
 use super::session::Session;
+use super::status::{ahead, objective};
 use crate::api::{IntegrationInfo, KomboApi};
 use crate::backfill::outcome::with_causes;
 use crate::backfill::targets::UnknownReason;
 use crate::config::Config;
-use crate::ids::Category;
+use crate::ids::{Category, IntegrationId};
 use crate::lake::Lake;
+use crate::status::Status;
 
 /// Prints a line per check and returns the exit code.
 pub(super) async fn run(session: &Session) -> Result<u8, Failure> {
     let mut checks = Checks { exit_code: 0 };
     let lake = check_lake(session, &mut checks).await;
+    check_webhook_secrets(session, &mut checks);
     let api = session.api()?;
     match api.check_key().await {
         Ok(key) => Checks::ok(
@@ -27,7 +30,7 @@ pub(super) async fn run(session: &Session) -> Result<u8, Failure> {
         }
     }
     let integrations = match &lake {
-        Some(lake) => session.integrations(Some(lake)).await?,
+        Some(lake) => checks.integrations(session, lake).await?,
         None => session.config.source.integrations.clone(),
     };
     for id in &integrations {
@@ -53,6 +56,21 @@ impl Checks {
         println!("note    {what}: {found}");
     }
 
+    /// Returns the integrations to look at. A registry that cannot be read is one finding of several.
+    async fn integrations(
+        &mut self,
+        session: &Session,
+        lake: &Lake,
+    ) -> Result<Vec<IntegrationId>, Failure> {
+        match lake.registered().await {
+            Ok(_) => session.integrations(Some(lake)).await,
+            Err(error) => {
+                self.failed("kombo_integrations", with_causes(&error), error.advice());
+                Ok(session.config.source.integrations.clone())
+            }
+        }
+    }
+
     fn failed(&mut self, what: &str, problem: impl Display, advice: &str) {
         self.exit_code = self.exit_code.max(FAILED);
         println!("failed  {what}: {problem}\n        {advice}");
@@ -76,7 +94,28 @@ async fn check_lake(session: &Session, checks: &mut Checks) -> Option<Lake> {
         ),
         Err(error) => checks.failed("lake", with_causes(&error), error.advice()),
     }
+    check_clocks(session, checks, &lake).await;
     Some(lake)
+}
+
+fn check_webhook_secrets(session: &Session, checks: &mut Checks) {
+    if let Err(error) = session.config.check_webhook_secrets() {
+        let advice = "run does not start until that is mended";
+        checks.failed("webhook", with_causes(&error), advice);
+    }
+}
+
+/// Says which tables lie in the future, as `status` does.
+async fn check_clocks(session: &Session, checks: &mut Checks, lake: &Lake) {
+    let (objective, now_ms) = (objective(session, None), session.clock.wall_ms());
+    let status = Status::read(lake, &session.endpoints, objective, now_ms).await;
+    for table in ahead::said(&status) {
+        checks.failed("lake", table, ahead::ADVICE);
+    }
+    for unread in &status.unread {
+        let what = format!("{} cannot be read: {}", unread.name, unread.error);
+        checks.failed("lake", what, unread.advice);
+    }
 }
 
 fn check_integration(session: &Session, checks: &mut Checks, id: &str, info: &IntegrationInfo) {

@@ -7,29 +7,32 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::args::DriftArgs;
+use super::aside::aside;
 use super::failure::Failure;
 use super::named::{endpoint, integration};
 use super::session::Session;
 use super::words::{age, counted};
 use crate::catalog::Catalog;
 use crate::ids::EndpointName;
-use crate::lake::{DriftFilter, FoundDrift, Lake};
+use crate::lake::{DriftFilter, FoundDrift, Lake, Members, SetAside};
 use crate::time::format_timestamp;
 
 /// Columns that are named for each row.
 const COLUMNS_NAMED: usize = 4;
 
-/// Prints what was found.
+/// Prints what was found. `false` when some of it could not be read.
 pub(super) async fn run(
     args: &DriftArgs,
     session: &Session,
     catalog: &Catalog,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let now_ms = session.clock.wall_ms();
     let filter = filter(args, catalog, now_ms)?;
     let lake = session.lake_there().await?;
-    print!("{}", report(args, &lake, filter, now_ms).await?);
-    Ok(())
+    let (text, unread) = report(args, &lake, filter, now_ms).await?;
+    print!("{text}");
+    eprint!("{}", aside(&unread));
+    Ok(unread.is_empty())
 }
 
 async fn report(
@@ -37,7 +40,7 @@ async fn report(
     lake: &Lake,
     filter: DriftFilter,
     now_ms: i64,
-) -> Result<String, Failure> {
+) -> Result<(String, Vec<SetAside<String>>), Failure> {
     if args.summary {
         return summary::read(lake, &filter, args.json).await;
     }
@@ -46,17 +49,21 @@ async fn report(
         limit: args.limit.saturating_add(1),
         ..filter
     };
-    let mut rows = lake.drift(&one_more).await?;
+    let Members {
+        going: mut rows,
+        aside,
+    } = lake.drift(&one_more).await?;
     let more = rows.len() > args.limit;
     rows.truncate(args.limit);
     if args.json {
-        return Ok(rows
-            .iter()
-            .map(|row| json(row).to_string() + "\n")
-            .collect());
+        let lines = rows.iter().map(|row| json(row).to_string() + "\n");
+        return Ok((lines.collect(), aside));
+    }
+    if rows.is_empty() && !aside.is_empty() {
+        return Ok(("no drift in what can be read\n".to_owned(), aside));
     }
     if rows.is_empty() {
-        return Ok(none(lake, &one_more).await? + "\n");
+        return Ok((none(lake, &one_more).await? + "\n", aside));
     }
     let shown = counted(rows.len() as u64, "row");
     let rest = if more {
@@ -64,7 +71,8 @@ async fn report(
     } else {
         ""
     };
-    Ok(format!("{}{shown}{rest}\n", text(&rows, now_ms)))
+    let text = format!("{}{shown}{rest}\n", text(&rows, now_ms));
+    Ok((text, aside))
 }
 
 fn filter(args: &DriftArgs, catalog: &Catalog, now_ms: i64) -> Result<DriftFilter, Failure> {

@@ -90,13 +90,15 @@ fn understood(
     let Some(signature) = signature else {
         return preview(body).map_err(Failure::from);
     };
-    let secret = secret.and_then(WebhookSecret::new).ok_or_else(|| {
-        Failure::new(
-            USAGE,
-            format!("--signature is given, but ${SECRET_VARIABLE} is not set"),
-            "Kombo's dashboard shows the secret beside the webhook",
-        )
+    let advice = "Kombo's dashboard shows the secret beside the webhook";
+    let refused = |problem: String| Failure::new(USAGE, problem, advice);
+    let secret = secret.ok_or_else(|| {
+        refused(format!(
+            "--signature is given, but ${SECRET_VARIABLE} is not set"
+        ))
     })?;
+    let secret = WebhookSecret::new(secret)
+        .map_err(|problem| refused(format!("${SECRET_VARIABLE} {problem}")))?;
     let body = Verifier::new(secret).verify(body, signature)?;
     parse(body).map_err(Failure::from)
 }
@@ -187,19 +189,25 @@ impl Explanation {
         self.integration = Some(event.integration.to_string());
         self.category = event.category.map(|category| category.to_string());
         self.effect = Some(match event.change {
-            IntegrationChange::Created => "registered; every table is fetched once it can be read",
+            IntegrationChange::Created => {
+                "registered; Kombo is asked how it stands, and every table is fetched once it can be read"
+            }
             IntegrationChange::Deleted => {
-                "stopped; its rows leave Kombo and the lake 14 days later"
+                "Kombo is asked; it counts as deleted once Kombo itself finds it no more, twice, a day apart"
             }
             IntegrationChange::State(state) => match state {
-                IntegrationState::Readable => "readable; every table is fetched",
-                IntegrationState::SetupPending => "parked until its setup is done",
-                IntegrationState::QaFailed => "parked: Kombo's check of the setup failed",
-                IntegrationState::AuthenticationInvalid => {
-                    "parked until the customer connects again"
+                IntegrationState::Readable => "Kombo is asked: this says that it can be read",
+                IntegrationState::SetupPending => {
+                    "Kombo is asked: this says that its setup is not done"
                 }
-                IntegrationState::Inactive => "parked: switched off",
-                IntegrationState::Unknown => "asked for: its state is new to this version",
+                IntegrationState::QaFailed => {
+                    "Kombo is asked: this says that its check of the setup failed"
+                }
+                IntegrationState::AuthenticationInvalid => {
+                    "Kombo is asked: this says that the customer has to connect again"
+                }
+                IntegrationState::Inactive => "Kombo is asked: this says that it is switched off",
+                IntegrationState::Unknown => "Kombo is asked: its state is new to this version",
             },
         });
     }
@@ -327,11 +335,11 @@ mod tests {
             ),
             (
                 include_str!("../../fixtures/webhooks/integration-deleted.json"),
-                "stopped",
+                "Kombo is asked; it counts as deleted",
             ),
             (
                 include_str!("../../fixtures/webhooks/integration-state-changed.json"),
-                "readable",
+                "Kombo is asked: this says that it can be read",
             ),
             (
                 include_str!("../../fixtures/webhooks/issue-status-changed.json"),
@@ -349,11 +357,12 @@ mod tests {
         let code = |signature, secret| {
             understood(BODY.as_bytes(), signature, secret).map_err(|failure| failure.exit_code)
         };
-        let signature = WebhookSecret::new("s")
-            .expect("a secret")
-            .sign(BODY.as_bytes());
-        assert!(code(Some(&signature), Some("s")).is_ok());
-        assert_eq!(code(Some(&signature), Some("t")), Err(FAILED));
+        let (ours, theirs) = ("whsec-ours-12345678", "whsec-theirs-12345678");
+        let secret = WebhookSecret::new(ours).expect("a secret");
+        let signature = secret.sign(BODY.as_bytes());
+        assert!(code(Some(&signature), Some(ours)).is_ok());
+        assert_eq!(code(Some(&signature), Some(theirs)), Err(FAILED));
+        assert_eq!(code(Some(&signature), Some("short")), Err(USAGE));
         assert_eq!(code(Some(&signature), None), Err(USAGE));
         assert_eq!(code(Some(&signature), Some(" ")), Err(USAGE));
         assert!(code(None, Some("t")).is_ok());

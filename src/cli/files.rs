@@ -4,11 +4,12 @@ use serde::Serialize;
 use url::Url;
 
 use super::args::FilesArgs;
+use super::aside::aside;
 use super::failure::Failure;
 use super::named::{endpoint, integration};
 use super::session::Session;
 use crate::catalog::Catalog;
-use crate::lake::Part;
+use crate::lake::{Members, Part};
 
 /// One live file.
 #[derive(Serialize)]
@@ -20,21 +21,27 @@ struct FileLine {
     rows: Option<u64>,
 }
 
-/// Prints one URL a line, or JSON with sizes and row counts.
+/// Prints one URL a line, or JSON with sizes and row counts. `false` when a part of the table could not be read.
 pub(super) async fn run(
     session: &Session,
     catalog: &Catalog,
     args: &FilesArgs,
     parts: &[(Part, &'static str)],
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let endpoint = endpoint(catalog, &args.table)?;
     let wanted = args.integration.as_deref().map(integration).transpose()?;
     let wanted = wanted.map(|id| id.key().to_string());
     let lake = session.lake_there().await?;
     let mut lines = Vec::new();
+    let mut read: Members<_, String> = Members::default();
     for &(part, name) in parts {
+        let files = lake.files(endpoint, part).await;
+        let member = format!("{}/{name}", endpoint.name().table_name());
+        read.add(member, files.map(|files| (part, name, files)));
+    }
+    for (part, name, files) in read.going {
         let folder = lake.table_url(endpoint.name(), part);
-        for file in lake.files(endpoint, part).await? {
+        for file in files {
             let key = file
                 .partition_values
                 .get("integration_key")
@@ -64,7 +71,8 @@ pub(super) async fn run(
             println!("{}", shown(&line.url));
         }
     }
-    Ok(())
+    eprint!("{}", aside(&read.aside));
+    Ok(read.aside.is_empty())
 }
 
 /// Returns a local file as a path that other tools open, everything else as its URL.

@@ -43,7 +43,7 @@ pub(super) async fn run(
     } else {
         print!("{}", text(&folded));
     }
-    Ok(folded.failed.is_empty())
+    Ok(folded.is_success())
 }
 
 fn text(folded: &Folded) -> String {
@@ -96,5 +96,10 @@ fn as_json(name: &str, table: &FoldedTable) -> serde_json::Value {
         "compared": table.compared,
         "drift": drift.collect::<Vec<_>>(),
         "hold": table.hold.as_ref().map(|hold| hold.state.as_str()),
+        "released": table.released.as_ref().map(|released| json!({
+            "state": released.state.as_str(),
+            "rows": released.rows,
+            "in_part": released.in_part,
+        })),
     })
 }

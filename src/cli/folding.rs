@@ -7,20 +7,22 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::aside::aside;
+use super::held::{command, log_released, released, until, what};
 use super::words::{bytes, counted, seconds};
-use crate::backfill::outcome::with_causes;
 use crate::catalog::Endpoint;
-use crate::fold::guard::HoldState;
 use crate::ids::IntegrationKey;
-use crate::lake::{FoldReport, FoldSettings, FoldedTable, Hold, Lake, LakeError};
+use crate::lake::{
+    FoldReport, FoldSettings, FoldedTable, Hold, Lake, LakeError, Release, SetAside,
+};
 
 /// What was folded.
 #[derive(Default)]
 pub(super) struct Folded {
     /// By table.
     pub(super) endpoints: Vec<(String, FoldReport)>,
-    /// Tables that could not be folded, and why.
-    pub(super) failed: Vec<(String, LakeError)>,
+    /// Endpoints of which nothing could be folded, and why.
+    pub(super) failed: Vec<SetAside<String>>,
     /// How long it took.
     pub(super) elapsed: Duration,
 }
@@ -37,12 +39,30 @@ pub(super) async fn fold(
     for endpoint in endpoints {
         let name = endpoint.name().table_name();
         match lake.fold(endpoint, only, settings).await {
-            Ok(report) => folded.endpoints.push((name, report)),
-            Err(error) => folded.failed.push((name, error)),
+            Ok(mut report) => {
+                let stopped = report.stopped.take();
+                folded
+                    .failed
+                    .extend(stopped.map(|error| of_endpoint(&name, error)));
+                let released = report
+                    .tables
+                    .iter()
+                    .filter_map(|table| table.released.as_ref());
+                released.for_each(|release| log_released(&name, release));
+                folded.endpoints.push((name, report));
+            }
+            Err(error) => folded.failed.push(of_endpoint(&name, error)),
         }
     }
     folded.elapsed = started.elapsed();
     folded
+}
+
+fn of_endpoint(name: &str, error: LakeError) -> SetAside<String> {
+    SetAside {
+        member: format!("{name}/current"),
+        error,
+    }
 }
 
 impl Folded {
@@ -56,20 +76,29 @@ impl Folded {
         })
     }
 
+    /// Returns whether nothing could not be folded.
+    pub(super) fn is_success(&self) -> bool {
+        let mut reports = self.endpoints.iter().map(|(_, report)| report);
+        self.failed.is_empty() && reports.all(|report| report.aside.is_empty())
+    }
+
     /// Returns what is held since.
     pub(super) fn held(&self) -> impl Iterator<Item = (&str, &Hold)> {
-        self.tables().filter_map(|(name, table)| {
-            let hold = table.hold.as_ref()?;
-            (hold.state == HoldState::Held).then_some((name, hold))
-        })
+        self.tables()
+            .filter_map(|(name, table)| Some((name, table.hold.as_ref()?)))
+    }
+
+    /// Returns what is held no longer.
+    pub(super) fn released(&self) -> impl Iterator<Item = (&str, &Release)> {
+        self.tables()
+            .filter_map(|(name, table)| Some((name, table.released.as_ref()?)))
     }
 
     /// Returns the same, to be told more exactly.
     pub(super) fn holds_mut(&mut self) -> impl Iterator<Item = &mut Hold> {
         let reports = self.endpoints.iter_mut().map(|(_, report)| report);
         let tables = reports.flat_map(|report| &mut report.tables);
-        let holds = tables.filter_map(|table| table.hold.as_mut());
-        holds.filter(|hold| hold.state == HoldState::Held)
+        tables.filter_map(|table| table.hold.as_mut())
     }
 
     /// Says in one line what was folded; `None` when nothing was.
@@ -101,14 +130,18 @@ impl Folded {
         Some(parts.join(", "))
     }
 
-    /// Says what is held and what failed, a line each, with what to do.
+    /// Says what is held no longer, what is held and what failed, with what to do.
     pub(super) fn troubles(&self) -> String {
         let mut text = String::new();
-        for (name, hold) in self.held() {
+        for (name, release) in self.released() {
+            writeln!(text, "released  {}", released(name, release))
+                .expect("a string takes all text");
+        }
+        for (_, hold) in self.held() {
+            let (what, until, command) = (what(hold), until(hold), command(hold));
             writeln!(
                 text,
-                "held      {name} of {}: {}\n          to let it pass: kombo-source accept --table {name} --integration {}",
-                hold.integration, hold.detail, hold.integration
+                "held      {what}\n          {until}\n          to let it pass now: {command}"
             )
             .expect("a string takes all text");
         }
@@ -121,14 +154,13 @@ impl Folded {
                 .expect("a string takes all text");
             }
         }
-        for (name, error) in &self.failed {
-            let (reason, advice) = (with_causes(error), error.advice());
-            writeln!(
-                text,
-                "failed    {name}/current: {reason}\n          {advice}"
-            )
-            .expect("a string takes all text");
+        for (name, report) in &self.endpoints {
+            let named = report.aside.iter().map(|one| SetAside {
+                member: format!("{name}/current of {}", one.member),
+                error: one.error.clone(),
+            });
+            text += &aside(&named.collect::<Vec<_>>());
         }
-        text
+        text + &aside(&self.failed)
     }
 }

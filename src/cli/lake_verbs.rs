@@ -2,7 +2,9 @@
 
 use super::args::{FilesArgs, FilesPart, GlobalArgs, LakeVerb};
 use super::failure::Failure;
-use super::{accept, drift, files, fold, interruptible, lint, purge, session, sql, status, upkeep};
+use super::{
+    accept, drift, files, fold, interruptible, lint, purge, repair, session, sql, status, upkeep,
+};
 use crate::catalog::Catalog;
 use crate::lake::Part;
 
@@ -14,10 +16,7 @@ pub(super) async fn run(
 ) -> Result<bool, Failure> {
     let session = |overrides| session(global, overrides, catalog);
     match verb {
-        LakeVerb::Files(args) => {
-            files_verb(&args, global, catalog).await?;
-            Ok(true)
-        }
+        LakeVerb::Files(args) => files_verb(&args, global, catalog).await,
         LakeVerb::Sql(args) => {
             let session = session(args.lake.overrides())?;
             print!("{}", sql::run(&args, &session, catalog)?);
@@ -28,10 +27,7 @@ pub(super) async fn run(
             let session = session(args.lake.overrides())?;
             interruptible(fold::run(&args, &session, catalog)).await
         }
-        LakeVerb::Drift(args) => {
-            drift::run(&args, &session(args.lake.overrides())?, catalog).await?;
-            Ok(true)
-        }
+        LakeVerb::Drift(args) => drift::run(&args, &session(args.lake.overrides())?, catalog).await,
         LakeVerb::Accept(args) => {
             accept::run(&args, &session(args.lake.overrides())?, catalog).await
         }
@@ -41,8 +37,12 @@ pub(super) async fn run(
         }
         LakeVerb::Lint(args) => lint::run(&args, &session(args.lake.overrides())?, catalog).await,
         LakeVerb::Purge(args) => {
-            let session = session(args.lake.overrides())?;
+            let session = session(args.overrides())?;
             interruptible(purge::run(&args, &session, catalog)).await
+        }
+        LakeVerb::Repair(args) => {
+            let session = session(args.lake.overrides())?;
+            interruptible(repair::run(&args, &session, catalog)).await
         }
     }
 }
@@ -51,7 +51,7 @@ async fn files_verb(
     args: &FilesArgs,
     global: &GlobalArgs,
     catalog: &Catalog,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let session = session(global, args.lake.overrides(), catalog)?;
     let parts: &[_] = match args.part {
         Some(FilesPart::Snapshots) => &[(Part::Snapshots, "snapshots")],

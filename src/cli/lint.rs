@@ -62,7 +62,8 @@ fn text(report: &LintReport) -> String {
             .iter()
             .map(|(table, finding)| told(table, *finding)),
     );
-    lines.extend(report.failed.iter().map(|(table, error)| {
+    lines.extend(report.failed.iter().map(|aside| {
+        let (table, error) = (&aside.member, &aside.error);
         let (causes, advice) = (with_causes(error), error.advice());
         format!("failed  {table}: {causes}\n        {advice}")
     }));
@@ -147,7 +148,8 @@ fn document(report: &LintReport) -> serde_json::Value {
             "findings": findings.collect::<Vec<_>>(),
         })
     });
-    let failed = report.failed.iter().map(|(table, error)| {
+    let failed = report.failed.iter().map(|aside| {
+        let (table, error) = (&aside.member, &aside.error);
         json!({"table": table, "error": with_causes(error), "advice": error.advice()})
     });
     json!({

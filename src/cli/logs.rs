@@ -28,8 +28,10 @@ pub(super) fn start(format: LogFormat, verbosity: i16, verb: &Verb) -> RateLimit
     let wanted = std::env::var(LEVEL_VARIABLE).ok();
     let level = wanted.and_then(|level| level.parse().ok()).unwrap_or(level);
     // Other crates may quote URLs and bodies in their lines below errors, so only ours follow the level.
+    // The Delta kernel's errors reach us, and are told with table, file and cure; its own lines may quote statistics.
     let ours = Targets::new()
         .with_default(LevelFilter::ERROR)
+        .with_target("delta_kernel", LevelFilter::OFF)
         .with_target("kombo_source", level);
     let lines = fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())

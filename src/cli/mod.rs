@@ -6,6 +6,7 @@
 
 mod accept;
 pub mod args;
+mod aside;
 mod backfill;
 mod check;
 mod demo;
@@ -20,11 +21,14 @@ mod hold_cause;
 mod lake_verbs;
 mod lint;
 mod logs;
+mod missing;
 mod named;
 mod plan;
 mod progress;
 mod purge;
+mod purging;
 mod queries;
+mod repair;
 mod report;
 mod run;
 mod session;
@@ -115,7 +119,8 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
             print!("{}", explain::run(&args, &session, &catalog)?);
             true
         }
-        Verb::Lake(verb) => lake_verbs::run(verb, &global, &catalog).await?,
+        // Boxed: it would make the future of every verb larger.
+        Verb::Lake(verb) => Box::pin(lake_verbs::run(verb, &global, &catalog)).await?,
         Verb::Twin(args) => {
             twin::run(&args, &catalog, interrupted()).await?;
             true

@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
+use super::aside::aside;
 use super::failure::Failure;
 use super::session::Session;
 use super::words::{count, seconds};
 use crate::backfill::outcome::with_causes;
 use crate::backfill::plan::{Estimate, first_pages, least_time};
 use crate::backfill::targets::{Unknown, resolve, take_turns};
-use crate::lake::{Lake, Part};
+use crate::lake::{Lake, LakeError, Members, Part};
 
 /// Asks for first pages and returns the estimate as text.
 pub(super) async fn run(session: &Session) -> Result<(String, bool), Failure> {
@@ -20,12 +21,17 @@ pub(super) async fn run(session: &Session) -> Result<(String, bool), Failure> {
     let (known, unknown) = resolve(&*api, &integrations, &session.endpoints, concurrency).await;
     let targets = take_turns(&known);
     let mut estimates = first_pages(&*api, targets, session.limits(), concurrency).await;
+    // What is not known makes the guess worse and nothing else.
+    let mut unread: Members<(), String> = Members::default();
     if let Some(lake) = &lake {
         for estimate in &mut estimates {
-            estimate.known_rows = known_rows(lake, estimate).await?;
+            let known = known_rows(lake, estimate).await;
+            let name = estimate.target.table.to_string();
+            unread.add(name, known.map(|rows| estimate.known_rows = rows));
         }
     }
     let mut text = table(&estimates, session);
+    text.push_str(&aside(&unread.aside));
     for Unknown { id, reason } in &unknown {
         let line = format!(
             "failed  {id}: {}\n        {}\n",
@@ -37,7 +43,7 @@ pub(super) async fn run(session: &Session) -> Result<(String, bool), Failure> {
     let failed = estimates
         .iter()
         .filter_map(|estimate| Some((estimate, estimate.failure()?)));
-    let mut complete = unknown.is_empty();
+    let mut complete = unknown.is_empty() && unread.aside.is_empty();
     for (estimate, error) in failed {
         complete = false;
         let table = &estimate.target.table;
@@ -51,7 +57,7 @@ pub(super) async fn run(session: &Session) -> Result<(String, bool), Failure> {
     Ok((text, complete))
 }
 
-async fn known_rows(lake: &Lake, estimate: &Estimate) -> Result<Option<u64>, Failure> {
+async fn known_rows(lake: &Lake, estimate: &Estimate) -> Result<Option<u64>, LakeError> {
     let key = estimate.target.table.integration.key();
     let files = lake
         .files(&estimate.target.endpoint, Part::Snapshots)

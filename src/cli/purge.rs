@@ -1,18 +1,23 @@
 //! `purge`: the rows of deleted integrations leave the lake; or what of it there is to do.
 
 use super::args::PurgeArgs;
-use super::failure::{Failure, USAGE};
+use super::failure::{FAILED, Failure, USAGE};
+use super::purging::Asked;
 use super::session::Session;
 use super::words::{count, counted};
+use crate::api::KomboApi;
 use crate::backfill::outcome::with_causes;
 use crate::catalog::Catalog;
 use crate::ids::IntegrationId;
-use crate::lake::{Lake, PurgeReport, PurgeSettings, Registration, TablePurge, UpkeepSettings};
+use crate::lake::{
+    Lake, PurgeDue, PurgeReport, PurgeSettings, Registration, TablePurge, UpkeepSettings,
+};
 use crate::time::format_date;
 
 const MS_PER_DAY: i64 = 86_400_000;
 
-/// Purges when it was told to, and else says what it would do. `false` when some tables could not be purged.
+/// Purges when it was told to, and else says what it would do. `false` when some tables could not be purged, or when Kombo
+/// did not say of all integrations whether they are gone.
 pub(super) async fn run(
     args: &PurgeArgs,
     session: &Session,
@@ -26,11 +31,52 @@ pub(super) async fn run(
     let settings = PurgeSettings {
         after: args.after,
         only,
-        dry_run: !args.yes,
     };
-    let report = lake.purge(catalog.endpoints(), &settings).await?;
-    print!("{}", text(&report, settings.dry_run));
-    Ok(report.failed.is_empty())
+    let found = lake.purge_due(&settings).await?;
+    let asked = ask(session, &found).await?;
+    let dry_run = !args.yes;
+    if !dry_run {
+        asked.revive(&lake, &found).await?;
+    }
+    let report = lake.purge(catalog.endpoints(), &asked.gone, dry_run);
+    let report = report.await?;
+    let purge = Purge {
+        found,
+        asked,
+        report,
+        dry_run,
+    };
+    print!("{}", purge.text());
+    Ok(purge.report.failed.is_empty() && !purge.asked.is_open())
+}
+
+/// Asks Kombo for those whose time has come. Without an answer nothing may leave, and nothing can be said either.
+async fn ask(session: &Session, found: &PurgeDue) -> Result<Asked, Failure> {
+    if found.due.is_empty() {
+        return Ok(Asked::default());
+    }
+    let refused = |cause: String, advice: String| {
+        let message = format!(
+            "nothing is purged: Kombo is asked right before whether the integrations are still gone, and it cannot be: {cause}"
+        );
+        Failure::new(FAILED, message, advice)
+    };
+    let api = session.api().map_err(|failure| {
+        let advice = "set KOMBO_API_KEY, or api_key_file in the configuration, and run it again";
+        refused(failure.line(), advice.to_owned())
+    })?;
+    if let Err(error) = api.check_key().await {
+        return Err(refused(with_causes(&error), error.advice().to_owned()));
+    }
+    Ok(Asked::ask(&*api, found).await)
+}
+
+/// What there was to purge, and what became of it.
+struct Purge {
+    found: PurgeDue,
+    asked: Asked,
+    report: PurgeReport,
+    dry_run: bool,
 }
 
 /// Reads the id of an integration that may be purged at all.
@@ -47,56 +93,72 @@ async fn deleted(lake: &Lake, id: &str) -> Result<IntegrationId, Failure> {
         return Ok(id);
     }
     let message = format!("{id} is {state}, not deleted");
-    let advice = "only what Kombo has said to be deleted is purged; kombo-source status shows how each integration stands";
+    let advice = match state.as_str() {
+        Registration::DELETING => {
+            "it counts as deleted when Kombo has found it no more twice, a day apart: a running service asks, and so does each backfill"
+        }
+        _ => {
+            "only what Kombo itself finds no more is purged; kombo-source status shows how each integration stands"
+        }
+    };
     Err(refused(message, advice))
 }
 
-fn text(report: &PurgeReport, dry_run: bool) -> String {
-    let mut lines = Vec::new();
-    let to_do = if dry_run { "to purge" } else { "purged" };
-    let purged = report.integrations.iter();
-    lines.extend(purged.map(|id| format!("{to_do:<9}{id}")));
-    lines.extend(report.waiting.iter().map(|(id, due_ms)| {
-        let (what, day) = ("waits", day(*due_ms));
-        format!("{what:<9}{id}, until {day}")
-    }));
-    lines.extend(report.tables.iter().map(|done| {
-        let (rows, files) = (count(done.rows), count(done.files));
-        format!("{:<36}{rows:>12} rows {files:>6} files", done.table)
-    }));
-    lines.extend(report.failed.iter().map(|(table, error)| {
-        let (causes, advice) = (with_causes(error), error.advice());
-        format!("failed  {table}: {causes}\n        {advice}")
-    }));
-    lines.push(last_line(report, dry_run));
-    lines.join("\n") + "\n"
-}
+impl Purge {
+    fn text(&self) -> String {
+        let mut lines = Vec::new();
+        let report = &self.report;
+        let to_do = if self.dry_run { "to purge" } else { "purged" };
+        let purged = report.integrations.iter();
+        lines.extend(purged.map(|id| format!("{to_do:<9}{id}")));
+        lines.extend(self.asked.kept.iter().map(|(id, kept)| {
+            let (what, advice) = ("stays", kept.advice());
+            format!("{what:<9}{id}: {kept}\n         {advice}")
+        }));
+        lines.extend(self.found.waiting.iter().map(|(id, due_ms)| {
+            let (what, day) = ("waits", day(*due_ms));
+            format!("{what:<9}{id}, until {day}")
+        }));
+        lines.extend(report.tables.iter().map(|done| {
+            let (rows, files) = (count(done.rows), count(done.files));
+            format!("{:<36}{rows:>12} rows {files:>6} files", done.table)
+        }));
+        lines.extend(report.failed.iter().map(|(table, error)| {
+            let (causes, advice) = (with_causes(error), error.advice());
+            format!("failed  {table}: {causes}\n        {advice}")
+        }));
+        lines.push(self.last_line());
+        lines.join("\n") + "\n"
+    }
 
-fn last_line(report: &PurgeReport, dry_run: bool) -> String {
-    if report.integrations.is_empty() {
-        return "nothing to purge".to_owned();
+    fn last_line(&self) -> String {
+        let report = &self.report;
+        if report.integrations.is_empty() {
+            return "nothing to purge".to_owned();
+        }
+        let sum = |of: fn(&TablePurge) -> u64| report.tables.iter().map(of).sum();
+        let (rows, files) = (
+            counted(sum(|done| done.rows), "row"),
+            counted(sum(|done| done.files), "file"),
+        );
+        if self.dry_run {
+            return format!("to do: {rows} leave {files}; nothing is changed without --yes");
+        }
+        if !report.failed.is_empty() {
+            return format!("done: {rows} left {files}; run it again for the rest");
+        }
+        let grace = UpkeepSettings::SHORTEST_GRACE.as_millis();
+        let grace_ms = i64::try_from(grace).unwrap_or(i64::MAX);
+        let from = day(self
+            .found
+            .now_ms
+            .saturating_add(grace_ms)
+            .saturating_add(MS_PER_DAY));
+        format!(
+            "done: {rows} left {files}\n\
+            no reader of the tables sees them from now on; older versions can be read until upkeep deletes the files, from {from} on"
+        )
     }
-    let sum = |of: fn(&TablePurge) -> u64| report.tables.iter().map(of).sum();
-    let (rows, files) = (
-        counted(sum(|done| done.rows), "row"),
-        counted(sum(|done| done.files), "file"),
-    );
-    if dry_run {
-        return format!("to do: {rows} leave {files}; nothing is changed without --yes");
-    }
-    if !report.failed.is_empty() {
-        return format!("done: {rows} left {files}; run it again for the rest");
-    }
-    let grace = UpkeepSettings::SHORTEST_GRACE.as_millis();
-    let grace_ms = i64::try_from(grace).unwrap_or(i64::MAX);
-    let from = day(report
-        .now_ms
-        .saturating_add(grace_ms)
-        .saturating_add(MS_PER_DAY));
-    format!(
-        "done: {rows} left {files}\n\
-        no reader of the tables sees them from now on; older versions can be read until upkeep deletes the files, from {from} on"
-    )
 }
 
 fn day(at_ms: i64) -> String {
@@ -106,35 +168,59 @@ fn day(at_ms: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::purging::Kept;
     use super::*;
+    use crate::plan::Standing;
 
-    fn report() -> PurgeReport {
-        let id = |id: &str| IntegrationId::new(id).expect("an id");
-        PurgeReport {
-            integrations: vec![id("personio:gone")],
-            waiting: vec![(id("lever:later"), 1_700_000_000_000)],
-            tables: vec![TablePurge {
-                table: "ats_tags/deltas".to_owned(),
-                rows: 1_200,
-                files: 3,
-            }],
-            failed: Vec::new(),
-            now_ms: 1_699_000_000_000,
+    fn id(id: &str) -> IntegrationId {
+        IntegrationId::new(id).expect("an id")
+    }
+
+    fn purge(dry_run: bool) -> Purge {
+        let kept = Kept::Alive(Standing::Active);
+        Purge {
+            found: PurgeDue {
+                due: Vec::new(),
+                waiting: vec![(id("lever:later"), 1_700_000_000_000)],
+                now_ms: 1_699_000_000_000,
+            },
+            asked: Asked {
+                gone: Vec::new(),
+                kept: vec![(id("hibob:alive"), kept)],
+            },
+            report: PurgeReport {
+                integrations: vec![id("personio:gone")],
+                tables: vec![TablePurge {
+                    table: "ats_tags/deltas".to_owned(),
+                    rows: 1_200,
+                    files: 3,
+                }],
+                failed: Vec::new(),
+            },
+            dry_run,
         }
     }
 
     #[test]
-    fn it_says_who_is_purged_and_who_waits_and_until_when_files_stay() {
+    fn it_says_who_is_purged_and_who_stays_or_waits_and_until_when_files_stay() {
         let expected = "\
 to purge personio:gone
+stays    hibob:alive: Kombo answers for it: it is active, not deleted
+         a running service fetches it again within a day, a restart does at once
 waits    lever:later, until 2023-11-14
 ats_tags/deltas                            1,200 rows      3 files
 to do: 1,200 rows leave 3 files; nothing is changed without --yes
 ";
-        assert_eq!(text(&report(), true), expected);
-        let done = text(&report(), false);
+        assert_eq!(purge(true).text(), expected);
+        let done = purge(false).text();
         assert!(done.contains("purged   personio:gone"), "{done}");
         assert!(done.ends_with("from 2023-11-18 on\n"), "{done}");
-        assert_eq!(text(&PurgeReport::default(), false), "nothing to purge\n");
+        let nothing = Purge {
+            found: PurgeDue::default(),
+            asked: Asked::default(),
+            report: PurgeReport::default(),
+            dry_run: false,
+        };
+        assert_eq!(nothing.text(), "nothing to purge\n");
     }
 }

@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::aside::aside;
 use super::folding::Folded;
+use super::missing;
 use super::words::{bytes, count, counted, seconds};
 use crate::backfill::outcome::{Commit, Ending, Outcome, OutcomeSummary, with_causes};
 use crate::backfill::targets::Unknown;
+use crate::lake::{Hold, Release, SetAside};
+use crate::time::format_timestamp;
 
 /// Everything one backfill did.
 pub(super) struct Report {
@@ -24,6 +28,8 @@ pub(super) struct Report {
     pub(super) rate_limited: u64,
     /// Time requests waited for the rate limit, all added up.
     pub(super) waited: Duration,
+    /// Tables of the lake itself that could not be read or written.
+    pub(super) aside: Vec<SetAside<String>>,
     /// What was folded into `current` afterwards.
     pub(super) folded: Folded,
 }
@@ -32,7 +38,8 @@ impl Report {
     /// Returns whether everything asked for was done.
     pub(super) fn is_success(&self) -> bool {
         self.unknown.is_empty()
-            && self.folded.failed.is_empty()
+            && self.aside.is_empty()
+            && self.folded.is_success()
             && self
                 .outcomes
                 .iter()
@@ -42,6 +49,9 @@ impl Report {
     /// Writes the report for people.
     pub(super) fn text(&self) -> String {
         let mut text = landed(&self.outcomes);
+        for said in self.outcomes.iter().filter_map(missing::said) {
+            line(&mut text, &said);
+        }
         for outcome in &self.outcomes {
             if let Ending::LeftOut { reason, advice } = &outcome.ending {
                 line(
@@ -77,6 +87,7 @@ impl Report {
                 line(&mut text, &format!("not tried {}: {reason}", outcome.table));
             }
         }
+        text.push_str(&aside(&self.aside));
         text.push_str(&self.folded.troubles());
         line(&mut text, &self.total());
         if let Some(folded) = self.folded.total() {
@@ -94,8 +105,11 @@ impl Report {
             rate_limited: self.rate_limited,
             waited_ms: u64::try_from(self.waited.as_millis()).unwrap_or(u64::MAX),
             rows: self.rows(),
+            released: self.folded.released().map(ReleasedTable::new).collect(),
+            held: self.folded.held().map(HeldTable::new).collect(),
             integrations_failed: self.unknown.iter().map(FailedIntegration::new).collect(),
             tables: self.outcomes.iter().map(Outcome::summary).collect(),
+            tables_failed: self.aside.iter().map(FailedTable::new).collect(),
         };
         serde_json::to_string_pretty(&summary).expect("a summary holds only strings and numbers")
     }
@@ -159,8 +173,73 @@ struct Summary<'a> {
     rate_limited: u64,
     waited_ms: u64,
     rows: u64,
+    released: Vec<ReleasedTable<'a>>,
+    held: Vec<HeldTable<'a>>,
     integrations_failed: Vec<FailedIntegration<'a>>,
     tables: Vec<OutcomeSummary<'a>>,
+    tables_failed: Vec<FailedTable<'a>>,
+}
+
+/// A table of the lake itself.
+#[derive(Serialize)]
+struct FailedTable<'a> {
+    table: &'a str,
+    error: String,
+    advice: &'static str,
+}
+
+impl<'a> FailedTable<'a> {
+    fn new(aside: &'a SetAside<String>) -> Self {
+        Self {
+            table: &aside.member,
+            error: with_causes(&aside.error),
+            advice: aside.error.advice(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ReleasedTable<'a> {
+    table: &'a str,
+    integration: &'a str,
+    state: &'static str,
+    rows: u64,
+    in_part: bool,
+}
+
+impl<'a> ReleasedTable<'a> {
+    fn new((table, release): (&'a str, &'a Release)) -> Self {
+        Self {
+            table,
+            integration: release.integration.as_str(),
+            state: release.state.as_str(),
+            rows: release.rows,
+            in_part: release.in_part,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct HeldTable<'a> {
+    table: &'a str,
+    integration: &'a str,
+    cause: &'static str,
+    detail: &'a str,
+    since: String,
+    confirmable: Option<String>,
+}
+
+impl<'a> HeldTable<'a> {
+    fn new((table, hold): (&'a str, &'a Hold)) -> Self {
+        Self {
+            table,
+            integration: hold.integration.as_str(),
+            cause: hold.cause.as_str(),
+            detail: &hold.detail,
+            since: format_timestamp(hold.since_us),
+            confirmable: hold.confirmable_us.map(format_timestamp),
+        }
+    }
 }
 
 #[derive(Serialize)]

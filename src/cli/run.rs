@@ -69,12 +69,13 @@ pub(super) async fn run(
         lake.clone(),
         &session,
         catalog,
-        built.client,
+        built.client.clone(),
         metrics.clone(),
     ) {
         beside.spawn(folds.run());
     }
-    let housekeeping = Housekeeping::new(lake, &session, catalog, built.notes, limit.clone());
+    let (notes, client) = (built.notes, built.client);
+    let housekeeping = Housekeeping::new(lake, &session, catalog, notes, limit.clone(), client);
     beside.spawn(housekeeping.run());
     let mut running = JoinSet::new();
     running.spawn(built.source);

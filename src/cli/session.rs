@@ -8,7 +8,7 @@ use crate::api::{ApiKey, HttpApi};
 use crate::catalog::{Catalog, Endpoint};
 use crate::config::Config;
 use crate::decode::DecodeLimits;
-use crate::ids::IntegrationId;
+use crate::ids::{EnvironmentId, IntegrationId};
 use crate::lake::{Lake, Registration};
 use crate::time::{Clock, SystemClock};
 
@@ -96,7 +96,11 @@ impl Session {
             Some(lake) => lake.registered().await?,
             None => Vec::new(),
         };
-        let active = registered.into_iter().filter(|known| known.state == ACTIVE);
+        // Those that Kombo did not find are asked for again: a second look a day later decides.
+        let asked = [ACTIVE, Registration::DELETING];
+        let active = registered
+            .into_iter()
+            .filter(|known| asked.contains(&known.state.as_str()));
         let ids: Vec<_> = active.map(|known| known.integration).collect();
         if ids.is_empty() {
             return Err(Failure::new(
@@ -109,7 +113,11 @@ impl Session {
     }
 
     /// Returns what the registry is told of an integration that answered.
-    pub(super) fn registration(&self, known: &crate::backfill::targets::Known) -> Registration {
+    pub(super) fn registration(
+        &self,
+        known: &crate::backfill::targets::Known,
+        environment: Option<&EnvironmentId>,
+    ) -> Registration {
         Registration {
             integration: known.id.clone(),
             category: known.category,
@@ -117,6 +125,8 @@ impl Session {
             state: ACTIVE.to_owned(),
             since_ms: self.clock.wall_ms(),
             state_since_ms: Some(self.clock.wall_ms()),
+            not_found_since_ms: None,
+            environment: environment.cloned(),
         }
     }
 

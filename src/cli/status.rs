@@ -1,5 +1,6 @@
 //! `status`: how fresh each customer's data is, at a glance or table by table.
 
+pub(super) mod ahead;
 mod json;
 mod troubles;
 
@@ -15,26 +16,19 @@ use crate::lake::Completeness;
 use crate::status::{IntegrationStatus, Objective, Status, TableStatus, Verdict};
 use crate::time::Base;
 
+use ahead::ahead;
 use json::json;
 use troubles::troubles;
 
 /// Late tables that are named for each integration, where the list is of integrations.
 const LATE_NAMED: usize = 3;
 
-/// Prints how fresh the lake is. `false` when a table is older than it may be.
+/// Prints how fresh the lake is. `false` when a table is older than it may be, or could not be read.
 pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, Failure> {
     let lake = session.lake_there().await?;
-    let schedule = &session.config.source.schedule;
-    let secs = |setting: std::num::NonZeroU64| Duration::from_secs(setting.get());
-    let objective = Objective {
-        delta: args
-            .objective
-            .or(schedule.freshness_objective_secs.map(secs)),
-        heartbeat: secs(schedule.heartbeat_interval_secs),
-        snapshot: secs(schedule.full_interval_secs).saturating_mul(2),
-    };
+    let objective = objective(session, args.objective);
     let now_ms = session.clock.wall_ms();
-    let mut status = Status::read(&lake, &session.endpoints, objective, now_ms).await?;
+    let mut status = Status::read(&lake, &session.endpoints, objective, now_ms).await;
     if let Some(wanted) = &args.integration {
         keep(&mut status, wanted)?;
     }
@@ -45,7 +39,18 @@ pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, Fa
         text(&status, args.all || args.integration.is_some())
     };
     print!("{text}");
-    Ok(status.late().next().is_none())
+    Ok(status.is_well())
+}
+
+/// Returns how old tables may be: as asked for, else as configured.
+pub(super) fn objective(session: &Session, asked: Option<Duration>) -> Objective {
+    let schedule = &session.config.source.schedule;
+    let secs = |setting: std::num::NonZeroU64| Duration::from_secs(setting.get());
+    Objective {
+        delta: asked.or(schedule.freshness_objective_secs.map(secs)),
+        heartbeat: secs(schedule.heartbeat_interval_secs),
+        snapshot: secs(schedule.full_interval_secs).saturating_mul(2),
+    }
 }
 
 /// Leaves one integration, named by its id or by its key.
@@ -53,7 +58,8 @@ fn keep(status: &mut Status, wanted: &str) -> Result<(), Failure> {
     let key = IntegrationId::new(wanted).map(|id| id.key().to_string());
     let is_wanted = |name: &str| name == wanted || key.as_ref().is_ok_and(|key| key == name);
     status.integrations.retain(|one| is_wanted(&one.name));
-    if status.integrations.is_empty() {
+    // What could not be read may be its own.
+    if status.integrations.is_empty() && status.unread.is_empty() {
         let message = format!("the lake has no integration {wanted:?}");
         let advice = "`kombo-source status` lists those it has";
         return Err(Failure::new(USAGE, message, advice));
@@ -71,6 +77,7 @@ fn text(status: &Status, by_table: bool) -> String {
         integrations(&mut text, status);
     }
     late(&mut text, status, by_table);
+    ahead(&mut text, status);
     troubles(&mut text, status, by_table);
     line(&mut text, &total(status));
     line(&mut text, &service(status));
@@ -208,8 +215,12 @@ fn total(status: &Status) -> String {
     ];
     parts.extend((late > 0).then(|| format!("{} late", count(late))));
     parts.extend((parked > 0).then(|| format!("{} parked", count(parked))));
+    let ahead = status.ahead().len() as u64;
+    parts.extend((ahead > 0).then(|| format!("{} in the future", count(ahead))));
     let held = status.held_tables();
     parts.extend((held > 0).then(|| format!("{} held", count(held))));
+    let unread = status.unread.len() as u64;
+    parts.extend((unread > 0).then(|| format!("{} unreadable", count(unread))));
     parts.push(format!("{} in snapshots", counted(rows, "row")));
     let complete = status.completeness().map(|all| percent(all.share()));
     parts.extend(complete.map(|share| format!("{share} complete at the last full fetch")));

@@ -6,7 +6,7 @@ use super::session::Session;
 use super::words::{bytes, count, counted};
 use crate::backfill::outcome::with_causes;
 use crate::catalog::Catalog;
-use crate::lake::{TableUpkeep, UpkeepReport, UpkeepSettings};
+use crate::lake::{SetAside, TableUpkeep, UpkeepReport, UpkeepSettings};
 
 /// Keeps the lake up and says what was done. `false` when some tables could not be kept up.
 pub(super) async fn run(
@@ -42,7 +42,11 @@ fn text(report: &UpkeepReport, dry_run: bool) -> String {
         }));
         lines.extend(done.listed.iter().map(|key| format!("  {key}")));
     }
-    for (table, error) in &report.failed {
+    for SetAside {
+        member: table,
+        error,
+    } in &report.failed
+    {
         lines.push(format!(
             "failed  {table}: {}\n        {}",
             with_causes(error),

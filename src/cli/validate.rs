@@ -13,7 +13,8 @@ pub(super) fn run(session: &Session, catalog: &Catalog) -> Result<(), Failure> {
         telemetry,
         ..
     } = &session.config;
-    if let Some(warning) = session.config.check_tls_files()? {
+    let warnings = session.config.check_tls_files()?.into_iter();
+    for warning in warnings.chain(session.config.check_webhook_secrets()?) {
         eprintln!("warning: {warning}");
     }
     let (selected, all) = (session.endpoints.len(), catalog.endpoints().len());

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::time::format_timestamp;
+
 /// Writes `1234567` as `1,234,567`.
 pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -45,6 +47,13 @@ pub(super) fn age(duration: Duration) -> String {
         3600..86_400 => two(whole / 3600, "h", whole / 60 % 60, "min"),
         _ => two(whole / 86_400, "d", whole / 3600 % 24, "h"),
     }
+}
+
+/// Writes an instant in microseconds since the epoch as `2026-11-30 22:17 UTC`: the minute that has begun.
+pub(super) fn minute(us: i64) -> String {
+    let text = format_timestamp(us).replace('T', " ");
+    let (minute, _) = text.rsplit_once(':').unwrap_or((&text, ""));
+    format!("{minute} UTC")
 }
 
 /// Writes a share: `100 %`, `99.98 %`. What is not all is never written as all.
@@ -91,6 +100,13 @@ mod tests {
         let durations =
             [400, 12_000, 200_000, 7_500_000].map(|ms| seconds(Duration::from_millis(ms)));
         assert_eq!(durations, ["0.4 s", "12 s", "3 min 20 s", "2 h 5 min"]);
+        let minutes = [0, 59_999_999, 1_796_250_123_000_001].map(minute);
+        let expected = [
+            "1970-01-01 00:00 UTC",
+            "1970-01-01 00:00 UTC",
+            "2026-12-02 22:22 UTC",
+        ];
+        assert_eq!(minutes, expected);
         let ages = [9, 200, 7_500, 43_200, 273_600].map(|secs| age(Duration::from_secs(secs)));
         assert_eq!(ages, ["9 s", "3 min", "2 h 5 min", "12 h", "3 d 4 h"]);
     }

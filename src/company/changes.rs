@@ -349,6 +349,13 @@ impl Integration {
         self.refusals.iter().any(|(of, _)| of.is_none())
     }
 
+    /// Returns whether it is as if there were no such integration.
+    pub(super) fn is_lost(&self) -> bool {
+        let lost = Some("PLATFORM.INTEGRATION_NOT_FOUND");
+        let mut whole = self.refusals.iter().filter(|(of, _)| of.is_none());
+        whole.any(|(_, refusal)| refusal.code == lost)
+    }
+
     /// Ends a refusal of the whole integration. Returns whether there was one.
     fn lift(&mut self, code: &str) -> bool {
         let before = self.refusals.len();

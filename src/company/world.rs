@@ -243,6 +243,9 @@ impl World {
         let (id, part) = rest.split_once('/').unwrap_or((rest, ""));
         let id = id.replace("%3A", ":").replace("%3a", ":");
         let integration = self.find(&id).ok_or_else(not_found)?;
+        if integration.is_lost() {
+            return Err(not_found());
+        }
         let custom = match part {
             "" => return Ok(account::details(integration)),
             "integration-fields" => false,

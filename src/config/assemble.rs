@@ -11,6 +11,7 @@ use crate::lake::LakeSettings;
 use super::document::{Node, Value};
 use super::error::{ConfigError, nearest};
 use super::fold::check_fold;
+use super::guard::check_guard;
 use super::listening::check_addresses;
 use super::marks::Marks;
 use super::overrides::Overrides;
@@ -20,8 +21,8 @@ use super::sink::{Inputs, check_lake_url};
 use super::source::SourceOptions;
 use super::upkeep::check_upkeep;
 use super::{
-    Config, DEFAULT_FILE, FoldOptions, SinkSettings, SourceSettings, TelemetrySettings,
-    UpkeepSettings,
+    Config, DEFAULT_FILE, FoldOptions, GuardOptions, SinkSettings, SourceSettings,
+    TelemetrySettings, UpkeepSettings,
 };
 
 /// The names used where no file gives any.
@@ -63,6 +64,7 @@ pub(super) fn from_overrides(overrides: Overrides) -> Result<Config, ConfigError
         lake: LakeSettings::default(),
         upkeep: UpkeepSettings::default(),
         fold: FoldOptions::default(),
+        guard: GuardOptions::default(),
     };
     let marks = Marks::of(DEFAULT_FILE.to_owned(), &Node::empty());
     finish(DocumentOptions::default(), source, sink, marks, overrides)
@@ -99,6 +101,8 @@ fn finish(
     check_addresses(&source, &document.telemetry, &marks)?;
     check_upkeep(&sink, &source.schedule, &marks)?;
     check_fold(&sink, &marks)?;
+    check_guard(&sink, &marks)?;
+    sink.lake.second_look = sink.guard.second_look();
     marks.endpoints_flag = !overrides.endpoints.is_empty();
     Ok(Config {
         data_dir: overrides.data_dir.unwrap_or(document.data_dir),
@@ -146,6 +150,7 @@ fn read_sink(
     let inputs = node.take("inputs");
     let upkeep = node.take("upkeep");
     let fold = node.take("fold");
+    let guard = node.take("guard");
     let lake: LakeSettings = marks.read_component(&node, &path)?;
     let inputs = match inputs {
         Some(entry) => marks.read(&entry.node, &join(&path, "inputs"))?,
@@ -170,11 +175,16 @@ fn read_sink(
         Some(entry) => marks.read(&entry.node, &join(&path, "fold"))?,
         None => FoldOptions::default(),
     };
+    let guard = match guard {
+        Some(entry) => marks.read(&entry.node, &join(&path, "guard"))?,
+        None => GuardOptions::default(),
+    };
     Ok(SinkSettings {
         name,
         lake,
         upkeep,
         fold,
+        guard,
     })
 }
 

@@ -8,6 +8,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 
+use crate::json;
+
 /// The formats a configuration may have, told by the file's extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
@@ -107,7 +109,7 @@ impl Node {
 }
 
 fn json_syntax(text: &str) -> Result<(), SyntaxError> {
-    serde_json::from_str::<serde::de::IgnoredAny>(text)
+    json::from_str::<serde::de::IgnoredAny>(text)
         .map(|_| ())
         .map_err(|error| {
             let text = error.to_string();

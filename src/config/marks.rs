@@ -50,8 +50,8 @@ impl Marks {
         read(node, path).map_err(|fault| ConfigError::from_fault(&self.origin, fault))
     }
 
-    /// Reads the options of a component, of which some were taken off (`type`, and a sink's `inputs` and
-    /// `upkeep`) but are valid names all the same.
+    /// Reads the options of a component, of which some were taken off (`type`, and a sink's `inputs`,
+    /// `upkeep`, `fold` and `guard`) but are valid names all the same.
     pub(super) fn read_component<'de, T: Deserialize<'de>>(
         &self,
         node: &'de Node,
@@ -63,7 +63,7 @@ impl Marks {
             {
                 valid.push("type");
                 if path.starts_with("sinks.") {
-                    valid.extend(["inputs", "upkeep", "fold"]);
+                    valid.extend(["inputs", "upkeep", "fold", "guard"]);
                 }
             }
             ConfigError::from_fault(&self.origin, fault)

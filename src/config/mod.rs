@@ -16,6 +16,7 @@ mod error;
 mod fault;
 mod fold;
 mod generate;
+mod guard;
 mod listening;
 mod marks;
 mod overrides;
@@ -32,6 +33,7 @@ pub use endpoints::Selection;
 pub use error::{ConfigError, ConfigWarning, Place};
 pub use fold::FoldOptions;
 pub use generate::generate;
+pub use guard::GuardOptions;
 pub use overrides::Overrides;
 pub use secret::{API_KEY_VARIABLE, WEBHOOK_OTHER_SECRET_VARIABLE, WEBHOOK_SECRET_VARIABLE};
 pub use sink::SinkSettings;
@@ -152,23 +154,31 @@ impl Config {
                 file: file.as_deref(),
                 path: &format!("sources.{}.webhook.{option}", self.source.name),
             };
-            secret::find(&sources, &self.marks)
+            secret::find_as(&sources, &self.marks, WebhookSecret::new)
         };
         let first = (WEBHOOK_SECRET_VARIABLE, variable);
         let other = (WEBHOOK_OTHER_SECRET_VARIABLE, other_variable);
         let secret = find(first, &webhook.secret_file, "secret_file")?;
-        let secret = secret.ok_or_else(|| ConfigError::NoWebhookSecret {
+        let (secret, warning) = secret.ok_or_else(|| ConfigError::NoWebhookSecret {
             source_name: self.source.name.clone(),
         })?;
         let other = find(other, &webhook.other_secret_file, "other_secret_file")?;
-        let key = |text: &str| WebhookSecret::new(text).expect("a checked secret is not blank");
-        let mut verifier = Verifier::new(key(&secret.text));
-        let mut warnings = Vec::from_iter(secret.warning);
-        if let Some(other) = other {
-            verifier = verifier.with_other(key(&other.text));
-            warnings.extend(other.warning);
+        let mut verifier = Verifier::new(secret);
+        let mut warnings = Vec::from_iter(warning);
+        if let Some((other, warning)) = other {
+            verifier = verifier.with_other(other);
+            warnings.extend(warning);
         }
         Ok(Some((verifier, warnings)))
+    }
+
+    /// Checks the webhook secrets that there are, for those who do not listen: none at all is fine for them.
+    pub fn check_webhook_secrets(&self) -> Result<Vec<ConfigWarning>, ConfigError> {
+        match self.webhook_verifier() {
+            Ok(found) => Ok(found.map(|(_, warnings)| warnings).unwrap_or_default()),
+            Err(ConfigError::NoWebhookSecret { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Works out which endpoints of a catalog the source fetches.

@@ -1,5 +1,6 @@
 //! Secrets: from the environment or a file, never from the configuration's own text.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use super::error::{ConfigError, ConfigWarning, Place};
@@ -27,6 +28,8 @@ pub(super) fn variable(name: &str) -> Option<String> {
 /// A secret's text, and what should be looked at.
 pub(super) struct Secret {
     pub(super) text: String,
+    /// The file that holds it; `None` where a variable does.
+    file: Option<String>,
     pub(super) warning: Option<ConfigWarning>,
 }
 
@@ -40,17 +43,39 @@ pub(super) struct Sources<'a> {
     pub(super) path: &'a str,
 }
 
+/// Takes a secret as [`find`] does, and makes of it what it is for. What cannot be made of it is told with where it stands.
+pub(super) fn find_as<T, E: Display>(
+    sources: &Sources<'_>,
+    marks: &Marks,
+    make: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<(T, Option<ConfigWarning>)>, ConfigError> {
+    let Some(Secret {
+        text,
+        file,
+        warning,
+    }) = find(sources, marks)?
+    else {
+        return Ok(None);
+    };
+    let secret = make(&text).map_err(|problem| match &file {
+        None => in_variable(sources.variable.0, &problem),
+        Some(shown) => in_file(&marks.place(sources.path), sources.path, shown, &problem),
+    });
+    Ok(Some((secret?, warning)))
+}
+
 /// Takes a secret from its environment variable, or else from its file; `None` where there is neither.
 pub(super) fn find(sources: &Sources<'_>, marks: &Marks) -> Result<Option<Secret>, ConfigError> {
     let (name, value) = sources.variable;
     // An empty variable is how a container says that there is none.
     if let Some(text) = value.filter(|text| !text.trim().is_empty()) {
-        let text = checked(text).map_err(|problem| ConfigError::Flag {
-            flag: name,
-            problem: problem.to_owned(),
-        })?;
-        let warning = None;
-        return Ok(Some(Secret { text, warning }));
+        let text = checked(text).map_err(|problem| in_variable(name, &problem))?;
+        let (file, warning) = (None, None);
+        return Ok(Some(Secret {
+            text,
+            file,
+            warning,
+        }));
     }
     let path = sources.path;
     let read = |file| read_secret(file, &marks.place(path), path);
@@ -66,14 +91,31 @@ pub(super) fn read_secret(file: &Path, place: &Place, path: &str) -> Result<Secr
         source,
     };
     let text = std::fs::read_to_string(file).map_err(unreadable)?;
-    let text = checked(&text).map_err(|problem| ConfigError::Invalid {
+    let text = checked(&text).map_err(|problem| in_file(place, path, &shown, &problem))?;
+    let is_open = readable_by_others(file);
+    let warning = is_open.then(|| ConfigWarning::SecretReadableByOthers {
+        file: shown.clone(),
+    });
+    Ok(Secret {
+        text,
+        file: Some(shown),
+        warning,
+    })
+}
+
+fn in_variable(name: &'static str, problem: &dyn Display) -> ConfigError {
+    ConfigError::Flag {
+        flag: name,
+        problem: problem.to_string(),
+    }
+}
+
+fn in_file(place: &Place, path: &str, shown: &str, problem: &dyn Display) -> ConfigError {
+    ConfigError::Invalid {
         place: place.clone(),
         path: path.to_owned(),
         problem: format!("names the file {shown:?}, which {problem}"),
-    })?;
-    let warning =
-        readable_by_others(file).then_some(ConfigWarning::SecretReadableByOthers { file: shown });
-    Ok(Secret { text, warning })
+    }
 }
 
 /// Trims a secret; answers what is wrong with it, without the text.

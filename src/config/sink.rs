@@ -6,6 +6,7 @@ use url::Url;
 use crate::lake::LakeSettings;
 
 use super::fold::FoldOptions;
+use super::guard::GuardOptions;
 use super::upkeep::UpkeepSettings;
 
 /// What a sink of type `delta_lake` is told.
@@ -19,6 +20,8 @@ pub struct SinkSettings {
     pub upkeep: UpkeepSettings,
     /// When and how fast `current` is folded.
     pub fold: FoldOptions,
+    /// How patient the guard is before it lets rows go.
+    pub guard: GuardOptions,
 }
 
 /// The names of the sources whose rows a sink takes.

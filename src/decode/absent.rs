@@ -1,4 +1,5 @@
-//! Rows that say that a record is gone without a trace. Kombo sends none, so they are made here.
+//! Rows that say that a record is gone. Kombo sends none for one that is gone without a trace, so they are made here; one
+//! that a full fetch shows as deleted is said again.
 
 use std::sync::Arc;
 
@@ -23,10 +24,7 @@ pub fn absent_rows(
     let (schema, rows) = (endpoint.schema(), ids.len());
     let integration = &fetch.table.integration;
     let repeated = |text: &str| -> ArrayRef { Arc::new(StringArray::new_repeated(text, rows)) };
-    let times = (0..)
-        .take(rows)
-        .map(|row| first.as_micros().saturating_add(row));
-    let times = TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC");
+    let times = times(rows, first);
     let hashes = ids.iter().map(|id| hash_of_id(id));
     let system = SystemColumn::ALL.map(|column| match column {
         SystemColumn::IntegrationKey => repeated(integration.key().as_str()),
@@ -49,6 +47,20 @@ pub fn absent_rows(
     RecordBatch::try_new(Arc::clone(&schema), columns).expect(
         "the columns were made from this schema, and all of Kombo's but the key may be null",
     )
+}
+
+/// Returns the same rows as they are seen again: the first at `first`, each further one a microsecond later.
+#[must_use]
+pub fn seen_again(rows: &RecordBatch, first: ObservedAt) -> RecordBatch {
+    let mut columns = rows.columns().to_vec();
+    columns[SystemColumn::FetchedAt.position()] = Arc::new(times(rows.num_rows(), first));
+    RecordBatch::try_new(rows.schema(), columns).expect("a column is replaced by one of its type")
+}
+
+fn times(rows: usize, first: ObservedAt) -> TimestampMicrosecondArray {
+    let times = (0..).take(rows);
+    let times = times.map(|row| first.as_micros().saturating_add(row));
+    TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC")
 }
 
 #[cfg(test)]
@@ -116,5 +128,13 @@ mod tests {
         assert_eq!(times.values(), &[7, 8, 9]);
         let hashes = rows.column(SystemColumn::Hash.position());
         assert_eq!(hashes.as_primitive::<Int64Type>().null_count(), 0);
+        let again = seen_again(&rows, ObservedAt::from_micros(20));
+        let later = again.column(SystemColumn::FetchedAt.position());
+        let later = later.as_primitive::<TimestampMicrosecondType>();
+        assert_eq!(later.values(), &[20, 21, 22]);
+        for column in 0..rows.num_columns() {
+            let is_time = column == SystemColumn::FetchedAt.position();
+            assert!(is_time || rows.column(column) == again.column(column));
+        }
     }
 }

@@ -18,6 +18,17 @@ use super::values::{Fixed, TextColumn};
 use crate::catalog::{Field, FieldKind};
 use crate::time;
 
+/// How a value went into its column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// The column gives it back as it was sent.
+    Exact,
+    /// The column has the same instant, and gives it back in another form: the text has to be kept.
+    OtherForm,
+    /// Not at all: the column has null.
+    None,
+}
+
 /// The values of one column, by the kind of its field.
 pub(super) enum Column {
     Text(TextColumn),
@@ -79,34 +90,50 @@ impl Column {
         }
     }
 
-    /// Appends what a string stands for. Returns false, with null appended, when the column cannot hold it.
-    pub(super) fn push_string(&mut self, text: &Text<'_>) -> Result<bool, DecodeError> {
+    /// Appends what a string stands for, or null when the column cannot hold it.
+    pub(super) fn push_string(&mut self, text: &Text<'_>) -> Result<Fit, DecodeError> {
         let Some(text) = text.as_str() else {
             self.push_null();
-            return Ok(false);
+            return Ok(Fit::None);
         };
         Ok(match self {
-            Self::Text(column) => column.push(text).map(|()| true)?,
-            Self::Timestamp(column) => column.push(time::parse_timestamp(text)),
-            Self::Date(column) => column.push(time::parse_date(text)),
+            Self::Text(column) => column.push(text).map(|()| Fit::Exact)?,
+            Self::Timestamp(column) => {
+                let exact = time::parse_timestamp(text);
+                column.push_either(exact, || time::parse_instant(text))
+            }
+            Self::Date(column) => column.push_either(time::parse_date(text), || None),
             Self::MidnightDate(column) => {
-                column.push(text.strip_suffix(MIDNIGHT).and_then(time::parse_date))
+                let exact = text.strip_suffix(MIDNIGHT).and_then(time::parse_date);
+                column.push_either(exact, || midnight(time::parse_instant(text)?))
             }
             other => {
                 other.push_null();
-                false
+                Fit::None
             }
         })
     }
 
-    /// Appends what a number stands for. Returns false, with null appended, when the column cannot hold it.
-    pub(super) fn push_number(&mut self, text: &str) -> bool {
+    /// Returns the last value as it is written back, where that is an instant.
+    pub(super) fn last_instant(&self) -> Option<String> {
         match self {
-            Self::Int(column) => column.push(number::as_int(text)),
-            Self::Float(column) => column.push(number::as_float(text)),
+            Self::Timestamp(column) => column.last().map(time::format_timestamp),
+            Self::MidnightDate(column) => {
+                let date = column.last().map(time::format_date);
+                date.map(|date| date + MIDNIGHT)
+            }
+            _ => None,
+        }
+    }
+
+    /// Appends what a number stands for, or null when the column cannot hold it.
+    pub(super) fn push_number(&mut self, text: &str) -> Fit {
+        match self {
+            Self::Int(column) => column.push_either(number::as_int(text), || None),
+            Self::Float(column) => column.push_either(number::as_float(text), || None),
             other => {
                 other.push_null();
-                false
+                Fit::None
             }
         }
     }
@@ -167,5 +194,14 @@ impl Column {
     }
 }
 
+/// Returns the day that begins at an instant.
+fn midnight(micros: i64) -> Option<i32> {
+    let days = micros.div_euclid(MICROS_PER_DAY);
+    let begins = micros.rem_euclid(MICROS_PER_DAY) == 0;
+    i32::try_from(days).ok().filter(|_| begins)
+}
+
+pub(super) const MICROS_PER_DAY: i64 = 86_400_000_000;
+
 /// How Kombo writes a calendar date as a timestamp.
-pub(super) const MIDNIGHT: &str = "T00:00:00.000Z";
+const MIDNIGHT: &str = "T00:00:00.000Z";

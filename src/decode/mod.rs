@@ -9,6 +9,9 @@
 //! rules of `number` and `text`, or into `rest`, and takes its `hash` on the way. `rebuild` is the inverse. `absent` makes
 //! the rows of records that Kombo does not send any more.
 //!
+//! An instant in another form than Kombo's usual one is in its column and, as it was sent, in `_rest`: it is no misfit, and
+//! rows that differ in `forms` alone are no change. Their `_hash` differs, since it is that of the text.
+//!
 //! The parser is our own because no parser at hand gives, in one pass and without a tree: the text of numbers, slices of
 //! free JSON, duplicate keys, lone surrogates (JavaScript may send `"\ud800"`), and a bound on depth.
 
@@ -16,6 +19,7 @@ mod absent;
 mod column;
 mod envelope;
 mod error;
+mod forms;
 mod hash;
 mod nested;
 mod number;
@@ -27,8 +31,9 @@ mod scan;
 mod text;
 mod values;
 
-pub use absent::absent_rows;
+pub use absent::{absent_rows, seen_again};
 pub use error::DecodeError;
+pub use forms::same_but_for_forms;
 pub use hash::hash_of_id;
 pub use rebuild::{RebuildError, rebuild};
 

@@ -25,6 +25,8 @@ struct Member {
     name: String,
     key_hash: u64,
     column: Column,
+    /// What the last object had of it is in `_rest` as well, in the form that was sent.
+    kept_form: bool,
 }
 
 impl StructColumn {
@@ -33,6 +35,7 @@ impl StructColumn {
             name: field.name.clone(),
             key_hash: hash::string(field.name.as_bytes()),
             column: Column::new(field, arrow),
+            kept_form: false,
         });
         Self {
             arrow: arrow.clone(),
@@ -72,11 +75,21 @@ impl StructColumn {
         let path = Path::Member(path, key.as_bytes());
         let objects = self.len();
         match self.find(position, key.as_bytes()) {
-            // A column that is ahead of this one has its value from the same key, further in front.
             Some(member) if member.column.len() == objects => {
-                Ok((member.key_hash, reader.value(&mut member.column, &path)?))
+                let hash = reader.value(&mut member.column, &path)?;
+                member.kept_form = reader.kept_form;
+                Ok((member.key_hash, hash))
             }
-            _ => Ok((key.hash(), reader.leave(&path)?)),
+            // A column that is ahead of this one has its value from the same key, further in front.
+            Some(member) => {
+                if !std::mem::replace(&mut member.kept_form, true)
+                    && let Some(first) = member.column.last_instant()
+                {
+                    reader.rest.keep(&path, &format!("\"{first}\""));
+                }
+                Ok((member.key_hash, reader.leave(&path)?))
+            }
+            None => Ok((key.hash(), reader.leave(&path)?)),
         }
     }
 

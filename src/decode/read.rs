@@ -1,6 +1,6 @@
 //! Reads values into their columns, and what does not fit into `_rest`.
 
-use super::column::Column;
+use super::column::{Column, Fit};
 use super::error::DecodeError;
 use super::hash;
 use super::rest::{Path, Rest};
@@ -10,6 +10,8 @@ use super::scan::{Scanner, Token};
 pub(super) struct Reader<'a> {
     pub(super) scan: Scanner<'a>,
     pub(super) rest: Rest,
+    /// The text of the last value is in `_rest`, and its instant in the column.
+    pub(super) kept_form: bool,
     elements_left: usize,
 }
 
@@ -18,6 +20,7 @@ impl<'a> Reader<'a> {
         Self {
             scan,
             rest: Rest::default(),
+            kept_form: false,
             elements_left: elements,
         }
     }
@@ -31,18 +34,19 @@ impl<'a> Reader<'a> {
     ) -> Result<u64, DecodeError> {
         let token = self.scan.token()?;
         let start = self.scan.mark();
-        let (fits, hash) = match (column, token) {
+        self.kept_form = false;
+        let (fit, hash) = match (column, token) {
             (column, Token::Null) => {
                 self.scan.literal("null")?;
                 column.push_null();
-                (true, hash::literal("null"))
+                (Fit::Exact, hash::literal("null"))
             }
             (Column::Struct(column), Token::Object) => return column.read(self, path),
             (Column::List(column), Token::Array) => return column.read(self, path),
             (Column::Json(column), _) => {
                 let (raw, hash) = self.scan.raw()?;
                 column.push(raw)?;
-                (true, hash)
+                (Fit::Exact, hash)
             }
             (column, Token::String) => {
                 let text = self.scan.string()?;
@@ -54,15 +58,20 @@ impl<'a> Reader<'a> {
             }
             (Column::Bool(column), Token::True | Token::False) => {
                 column.push(Some(token == Token::True));
-                (true, self.scan.skip()?)
+                (Fit::Exact, self.scan.skip()?)
             }
             (column, _) => {
                 column.push_null();
-                (false, self.scan.skip()?)
+                (Fit::None, self.scan.skip()?)
             }
         };
-        if !fits {
-            self.rest.add(path, self.scan.since(start));
+        match fit {
+            Fit::Exact => {}
+            Fit::OtherForm => {
+                self.rest.keep(path, self.scan.since(start));
+                self.kept_form = true;
+            }
+            Fit::None => self.rest.add(path, self.scan.since(start)),
         }
         Ok(hash)
     }

@@ -3,16 +3,16 @@
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, FieldRef, Float64Type, Int64Type, TimestampMicrosecondType};
 
-use super::column::MIDNIGHT;
+use super::column::MICROS_PER_DAY;
 use super::error::DecodeError;
 use super::number::float_text;
 use super::scan::{Scanner, Token};
-use super::text::push_json;
+use super::text::{Text, push_json};
 use crate::catalog::{Endpoint, Field, FieldKind, SystemColumn};
-use crate::time::{format_date, format_timestamp};
+use crate::time::{format_date, format_timestamp, parse_instant};
 
 /// `_rest` holds what pages held below their envelope, so it nests no deeper than they may.
-const REST_DEPTH: usize = super::MAX_DEPTH;
+pub(super) const REST_DEPTH: usize = super::MAX_DEPTH;
 
 /// Writes one row of a batch as the JSON that Kombo sent.
 ///
@@ -83,6 +83,8 @@ impl RebuildError {
 /// A value on its way back to text. Keys are JSON strings in their shortest form, quotes included.
 enum Node {
     Text(String),
+    /// An instant, in microseconds since the epoch. `_rest` may have the form in which it was sent.
+    Instant(i64),
     Object(Vec<(String, Node)>),
     List(Vec<Node>),
 }
@@ -91,6 +93,11 @@ impl Node {
     fn write(&self, out: &mut String) {
         match self {
             Self::Text(text) => out.push_str(text),
+            Self::Instant(micros) => {
+                out.push('"');
+                out.push_str(&format_timestamp(*micros));
+                out.push('"');
+            }
             Self::Object(members) => {
                 out.push('{');
                 for (position, (key, value)) in members.iter().enumerate() {
@@ -116,6 +123,17 @@ impl Node {
         }
     }
 
+    /// Returns whether a JSON value is this instant in one of its forms.
+    fn is_instant(&self, raw: &str) -> bool {
+        let Self::Instant(micros) = self else {
+            return false;
+        };
+        let sent = Scanner::new(raw, REST_DEPTH).string();
+        let sent = sent.ok().filter(|_| raw.starts_with('"'));
+        let sent = sent.as_ref().and_then(Text::as_str);
+        sent.and_then(parse_instant) == Some(*micros)
+    }
+
     /// Puts a left-over value where its path says. `None` when the path leads nowhere.
     fn place(&mut self, path: &[u8], raw: &str) -> Option<()> {
         let mut tokens = path
@@ -127,7 +145,14 @@ impl Node {
             let last = tokens.peek().is_none();
             node = match node {
                 Self::Object(members) if last => {
-                    members.push((json_string(&unescape(token)), Self::Text(raw.to_owned())));
+                    let (key, sent) = (json_string(&unescape(token)), Self::Text(raw.to_owned()));
+                    let is_form = |(member, value): &&mut (String, Self)| {
+                        *member == key && value.is_instant(raw)
+                    };
+                    match members.iter_mut().find(is_form) {
+                        Some((_, value)) => *value = sent,
+                        None => members.push((key, sent)),
+                    }
                     return Some(());
                 }
                 Self::Object(members) => {
@@ -138,7 +163,7 @@ impl Node {
                     let index: usize = std::str::from_utf8(token).ok()?.parse().ok()?;
                     elements.get_mut(index)?
                 }
-                Self::Text(_) => return None,
+                Self::Text(_) | Self::Instant(_) => return None,
             };
         }
         *node = Self::Text(raw.to_owned());
@@ -168,13 +193,13 @@ fn value(field: &Field, column: &ArrayRef, row: usize) -> Result<Node, RebuildEr
             .map(|values| Node::Text(values.value(row).to_string())),
         FieldKind::Timestamp => column
             .as_primitive_opt::<TimestampMicrosecondType>()
-            .map(|values| Node::Text(format!("\"{}\"", format_timestamp(values.value(row))))),
+            .map(|values| Node::Instant(values.value(row))),
         FieldKind::Date => column
             .as_primitive_opt::<Date32Type>()
             .map(|values| Node::Text(format!("\"{}\"", format_date(values.value(row))))),
         FieldKind::MidnightDate => column
             .as_primitive_opt::<Date32Type>()
-            .map(|values| Node::Text(format!("\"{}{MIDNIGHT}\"", format_date(values.value(row))))),
+            .map(|values| Node::Instant(i64::from(values.value(row)) * MICROS_PER_DAY)),
         FieldKind::Struct(fields) => match column.as_struct_opt() {
             Some(objects) => {
                 return object(fields, objects.fields().iter().zip(objects.columns()), row);
@@ -253,7 +278,7 @@ fn json_string(content: &[u8]) -> String {
 }
 
 /// Resolves `~1` and `~0` of a JSON Pointer's token.
-fn unescape(token: &[u8]) -> Vec<u8> {
+pub(super) fn unescape(token: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(token.len());
     let mut bytes = token.iter();
     while let Some(byte) = bytes.next() {

@@ -1,4 +1,8 @@
 //! `_rest`: what did not fit the columns, as one JSON object from JSON Pointer (RFC 6901) to the value as sent.
+//!
+//! It also keeps the text of an instant that its column writes in another form. Such a value fits, so it is not counted. A
+//! key that comes twice has a second value there: of an instant the first then stands before it, in whatever form, so that
+//! the second is never taken for the form of the first.
 
 use super::text::push_json;
 
@@ -52,15 +56,20 @@ pub(super) struct RestMark {
 }
 
 impl Rest {
-    /// Adds a value by its text.
+    /// Adds a value that did not fit, by its text.
     pub(super) fn add(&mut self, path: &Path<'_>, raw: &str) {
+        self.keep(path, raw);
+        self.values += 1;
+    }
+
+    /// Keeps the text of a value that is in its column.
+    pub(super) fn keep(&mut self, path: &Path<'_>, raw: &str) {
         self.members
             .push(if self.members.is_empty() { '{' } else { ',' });
         self.members.push('"');
         path.push_pointer(&mut self.members);
         self.members.push_str("\":");
         self.members.push_str(raw);
-        self.values += 1;
     }
 
     pub(super) fn mark(&self) -> RestMark {

@@ -337,5 +337,6 @@ fn list_elements_beyond_the_limit_are_left_over_with_their_whole_list() {
 }
 
 mod envelope;
+mod instants;
 mod oracle;
 mod rebuilding;

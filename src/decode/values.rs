@@ -3,6 +3,7 @@
 use arrow::array::{NullBufferBuilder, StringArray};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
+use super::column::Fit;
 use super::error::DecodeError;
 
 /// Values of one size.
@@ -21,6 +22,28 @@ impl<T: Default + Copy> Fixed<T> {
         self.values.push(value.unwrap_or_default());
         self.nulls.append(value.is_some());
         value.is_some()
+    }
+
+    /// Appends the value that is given back as it was sent, else the same in another form, else null.
+    pub(super) fn push_either(
+        &mut self,
+        exact: Option<T>,
+        other: impl FnOnce() -> Option<T>,
+    ) -> Fit {
+        if exact.is_some() {
+            self.push(exact);
+            Fit::Exact
+        } else if self.push(other()) {
+            Fit::OtherForm
+        } else {
+            Fit::None
+        }
+    }
+
+    /// Returns the last value; `None` for null.
+    pub(super) fn last(&self) -> Option<T> {
+        let last = self.values.len().checked_sub(1)?;
+        self.nulls.is_valid(last).then(|| self.values[last])
     }
 
     pub(super) fn push_null(&mut self) {

@@ -1,4 +1,21 @@
-//! What the guard holds back, and why.
+//! The guard: what a fold may take away from `current`, and what it holds back, in which words.
+//!
+//! A fold takes a row away when its newest observation says that it is gone. One message, one walk that ends early, one
+//! wrong clock and one rerun can make many rows look gone, so this is the rule:
+//!
+//! * **Little goes at once.** Up to 100 rows, or up to a tenth of the table, go without asking ([`losses`](super::losses)).
+//!   Rows that went within the last day count with them ([`day_losses`](super::day_losses)), so many small deletions weigh
+//!   as much as a large one. A column that turns null is judged in the same way, fold by fold.
+//! * **More is held.** The rows of `current` stay as they were, the observations wait in `deltas` and `snapshots`, and
+//!   `kombo_holds` says so before the fold is visible. What else happens to the table goes on.
+//! * **Time and a second look let it pass.** A full fetch that begins at least a day after a loss was found confirms it, row
+//!   by row ([`looks`](super::looks)): a row goes when both looks say that it is gone, and nobody saw it in between. What the
+//!   second look shows beyond that is judged as if it were the first. Any look within the day changes nothing.
+//! * **So does a person.** `accept` lets pass what was seen when it was said, and nothing that comes later.
+//! * **Rows that a full fetch lacks, and of which nothing in `deltas` says that they are gone, stay**, however few they are.
+//!
+//! The sum of a day stands in the fold's own commit, and so does what is held: a crash on any line leaves a fold that is
+//! done again, and two folds at once count no row twice.
 
 /// How it stands with what was held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -7,9 +24,9 @@ pub enum HoldState {
     Held,
     /// Somebody has said that it is right: the next fold takes it in.
     Accepted,
-    /// A later snapshot agreed with it.
+    /// A full fetch begun long enough after it agreed with it.
     Confirmed,
-    /// The rows came back.
+    /// The rows came back, or so few of them are left to go that they may.
     Resolved,
 }
 
@@ -20,7 +37,7 @@ pub enum HoldCause {
     MassDelete,
     /// Columns would turn null in many rows at once.
     ColumnsNulled,
-    /// Many rows are missing, and Kombo could not be asked for them one by one.
+    /// Rows are missing from a full fetch, and Kombo has not confirmed that they are gone.
     Unconfirmed,
     /// The integration is not allowed to read them any more.
     ScopeOff,

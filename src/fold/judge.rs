@@ -15,6 +15,8 @@ pub const GRACE_US: i64 = 5 * 60 * 1_000_000;
 pub struct Background {
     /// Up to which change deltas had covered the table before, in microseconds since the epoch.
     pub covered_us: Option<i64>,
+    /// When the full fetch before it had seen the whole table. Nobody could know of a row before that.
+    pub known_us: Option<i64>,
     /// A notification was not answered yet when the snapshot was committed.
     pub announced: bool,
 }
@@ -139,7 +141,8 @@ impl Suspect {
         Some(Verdict {
             kind,
             cause,
-            wrong_since_us: Some(changed),
+            // The lake cannot have been wrong before it knew of the row, or of the table.
+            wrong_since_us: Some(changed).max(known_at.or(background.known_us)),
         })
     }
 }
@@ -206,7 +209,7 @@ mod tests {
         let one = one.expect("a suspect");
         let covered = Background {
             covered_us: Some(4 * HOUR),
-            announced: false,
+            ..Background::default()
         };
         let cause = |at| one.judge(&changed(0, at), covered).map(|found| found.cause);
         assert_eq!(cause(5 * HOUR), Some(DriftCause::NoNotification));
@@ -222,6 +225,24 @@ mod tests {
             ..covered
         };
         assert_eq!(one.judge(&changed(0, 5 * HOUR), announced), None);
+    }
+
+    #[test]
+    fn nothing_was_wrong_before_the_lake_knew_of_it() {
+        let background = Background {
+            known_us: Some(6 * HOUR),
+            ..Background::default()
+        };
+        let wrong_since = |current: Option<Observation>, changed_us: i64| {
+            let one = suspect(&known(current, Some(row(9 * HOUR, 8))), |_| false)?;
+            let verdict = one.judge(&changed(-1, changed_us), background)?;
+            verdict.wrong_since_us
+        };
+        let here = Some(row(7 * HOUR, 7));
+        assert_eq!(wrong_since(here, HOUR), Some(7 * HOUR), "long changed");
+        assert_eq!(wrong_since(here, 8 * HOUR), Some(8 * HOUR));
+        assert_eq!(wrong_since(None, HOUR), Some(6 * HOUR), "a new row");
+        assert_eq!(wrong_since(None, 8 * HOUR), Some(8 * HOUR));
     }
 
     #[test]

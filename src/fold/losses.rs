@@ -1,30 +1,60 @@
 //! What a fold would take away, and whether that is more than goes without asking.
 //!
 //! A scope that is switched off arrives as a delta in which every row is deleted, or in which a column is null everywhere;
-//! so does a mistake. Both look alike here: over a tenth of a table and over a hundred rows is held.
+//! so does a mistake. Both look alike here: over a tenth of a table and over a hundred rows is held. Rows that went within
+//! the last day count with those that would go now.
 
 use std::collections::BTreeMap;
+
+use crate::time::{ObservedAt, SecondLook};
 
 /// More than so many rows of a table...
 pub const HELD_ROWS: u64 = 100;
 /// ...and more than one in so many of them are held.
 pub const HELD_ONE_IN: u64 = 10;
 
-/// What a fold of one table would take away.
+/// What a fold of one table would take away, of which nobody has said yet that it is right.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
     /// Rows that `current` has and that would be gone.
-    pub removed: u64,
+    pub removed: LostRows,
     /// Rows per column that have a value there now and would have none.
-    pub nulled: BTreeMap<String, u64>,
+    pub nulled: BTreeMap<String, LostRows>,
     /// Rows that a full fetch lacked and of which nobody could say more. They stay.
-    pub unconfirmed: u64,
+    pub unconfirmed: LostRows,
+    /// Rows whose loss a second look confirmed. It is not judged.
+    pub confirmed: u64,
+    /// Rows whose loss somebody accepted. It is not judged.
+    pub accepted: u64,
     /// A snapshot says so of some: it stays, so that it can be asked again.
     pub by_snapshot: bool,
     /// Deltas say so of some: they have to be read again.
     pub by_deltas: bool,
     /// The earliest and the latest observation behind a loss, in microseconds since the epoch.
     pub span_us: Option<(i64, i64)>,
+}
+
+/// Rows that would lose the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LostRows {
+    /// How many.
+    pub rows: u64,
+    /// When the last of them was found to, in microseconds since the epoch: a second look has to be later than that.
+    /// [`Loss::NEVER`] when no later look can know it.
+    found_us: i64,
+}
+
+/// One row that would lose something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The first and the last observation that say so, in microseconds since the epoch.
+    pub span_us: (i64, i64),
+    /// The first of those that will be read again with a later full fetch; [`Loss::NEVER`] when none will.
+    pub found_us: i64,
+    /// The snapshot says so.
+    pub by_snapshot: bool,
+    /// Deltas say so.
+    pub by_deltas: bool,
 }
 
 /// What is held of a table.
@@ -36,80 +66,118 @@ pub struct Withheld {
     pub columns: Vec<String>,
 }
 
-/// A hold that stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// The earliest observation that it holds.
-    pub since_us: i64,
-    /// Rows that it holds.
-    pub rows: u64,
+impl Loss {
+    /// What stands for an instant that no look is later than.
+    pub const NEVER: i64 = i64::MAX;
+}
+
+impl LostRows {
+    fn add(&mut self, rows: u64, found_us: i64) {
+        self.found_us = match self.rows {
+            0 => found_us,
+            _ => self.found_us.max(found_us),
+        };
+        self.rows += rows;
+    }
+
+    fn take_in(&mut self, other: Self) {
+        if other.rows > 0 {
+            self.add(other.rows, other.found_us);
+        }
+    }
 }
 
 impl Losses {
     /// Counts a row that would be gone.
-    pub fn remove(&mut self, first_us: i64, last_us: i64, by_snapshot: bool) {
-        self.removed += 1;
-        self.say(by_snapshot);
-        self.reach(first_us, last_us);
+    pub fn remove(&mut self, loss: &Loss) {
+        self.removed.add(1, loss.found_us);
+        self.say(loss);
     }
 
     /// Counts a value that would be gone.
-    pub fn null(&mut self, column: &str, at_us: i64, by_snapshot: bool) {
-        if let Some(count) = self.nulled.get_mut(column) {
-            *count += 1;
-        } else {
-            self.nulled.insert(column.to_owned(), 1);
+    pub fn null(&mut self, column: &str, loss: &Loss) {
+        if !self.nulled.contains_key(column) {
+            self.nulled.insert(column.to_owned(), LostRows::default());
         }
-        self.say(by_snapshot);
-        self.reach(at_us, at_us);
+        if let Some(rows) = self.nulled.get_mut(column) {
+            rows.add(1, loss.found_us);
+        }
+        self.say(loss);
+    }
+
+    /// Counts a row that a full fetch lacks, found at an instant to be lacking.
+    pub fn lack(&mut self, found_us: i64) {
+        self.unconfirmed.add(1, found_us);
     }
 
     /// Returns the rows that the worst column would lose its values in.
     #[must_use]
     pub fn most_nulled(&self) -> u64 {
-        self.nulled.values().copied().max().unwrap_or_default()
+        let rows = self.nulled.values().map(|lost| lost.rows);
+        rows.max().unwrap_or_default()
     }
 
-    /// Decides what is held of a table of so many rows. `None` when everything may pass.
-    ///
-    /// `agrees` is a hold that stands while a snapshot begun after it is folded: what that snapshot says again is
-    /// confirmed, and only what it takes away beyond that is judged anew.
+    /// Decides what is held of a table of so many rows, of which others went within the last day. `None` when everything
+    /// may pass.
     #[must_use]
-    pub fn withheld(&self, table_rows: u64, agrees: Option<Standing>) -> Option<Withheld> {
-        let confirmed = agrees.map_or(0, |standing| standing.rows);
-        let too_many = |rows: u64| is_too_much(rows.saturating_sub(confirmed), table_rows);
+    pub fn withheld(&self, table_rows: u64, gone_today: u64) -> Option<Withheld> {
+        let removed = self.removed.rows;
+        let is_removal_held = removed > 0
+            && is_too_much(
+                removed.saturating_add(gone_today),
+                table_rows.saturating_add(gone_today),
+            );
+        let nulled = self.nulled.iter();
+        let columns = nulled
+            .filter(|(_, lost)| is_too_much(lost.rows, table_rows))
+            .map(|(column, _)| column.clone());
         let withheld = Withheld {
-            removals: too_many(self.removed),
-            columns: self
-                .nulled
-                .iter()
-                .filter(|(_, rows)| too_many(**rows))
-                .map(|(column, _)| column.clone())
-                .collect(),
+            removals: is_removal_held,
+            columns: columns.collect(),
         };
         (withheld != Withheld::default()).then_some(withheld)
     }
 
+    /// Returns from when on a full fetch has to begin to confirm all of what is withheld and all that it lacked. `None` when
+    /// no full fetch can: then it is for a person to accept.
+    #[must_use]
+    pub fn confirmable(&self, withheld: &Withheld, second_look: SecondLook) -> Option<ObservedAt> {
+        let removed = Some(&self.removed).filter(|_| withheld.removals);
+        let columns = withheld.columns.iter();
+        let nulled = columns.filter_map(|column| self.nulled.get(column));
+        let all = removed.into_iter().chain(nulled).chain([&self.unconfirmed]);
+        let found_us = all
+            .filter(|lost| lost.rows > 0)
+            .map(|lost| lost.found_us)
+            .max();
+        let found = found_us.filter(|found_us| *found_us != Loss::NEVER)?;
+        Some(second_look.due(ObservedAt::from_micros(found)))
+    }
+
     /// Takes in what another part of the same table would lose.
     pub fn add(&mut self, other: &Self) {
-        self.removed += other.removed;
-        self.unconfirmed += other.unconfirmed;
+        self.removed.take_in(other.removed);
+        self.unconfirmed.take_in(other.unconfirmed);
+        self.confirmed += other.confirmed;
+        self.accepted += other.accepted;
         self.by_snapshot |= other.by_snapshot;
         self.by_deltas |= other.by_deltas;
-        for (column, rows) in &other.nulled {
-            *self.nulled.entry(column.clone()).or_default() += rows;
+        for (column, lost) in &other.nulled {
+            let own = self.nulled.entry(column.clone()).or_default();
+            own.take_in(*lost);
         }
-        if let Some((first, last)) = other.span_us {
-            self.reach(first, last);
+        if let Some(span_us) = other.span_us {
+            self.reach(span_us);
         }
     }
 
-    fn say(&mut self, by_snapshot: bool) {
-        self.by_snapshot |= by_snapshot;
-        self.by_deltas |= !by_snapshot;
+    fn say(&mut self, loss: &Loss) {
+        self.by_snapshot |= loss.by_snapshot;
+        self.by_deltas |= loss.by_deltas;
+        self.reach(loss.span_us);
     }
 
-    fn reach(&mut self, first_us: i64, last_us: i64) {
+    fn reach(&mut self, (first_us, last_us): (i64, i64)) {
         let (first, last) = self.span_us.unwrap_or((first_us, last_us));
         self.span_us = Some((first.min(first_us), last.max(last_us)));
     }
@@ -125,11 +193,19 @@ pub fn is_too_much(rows: u64, of: u64) -> bool {
 mod tests {
     use super::*;
 
+    fn loss(at_us: i64) -> Loss {
+        Loss {
+            span_us: (at_us, at_us),
+            found_us: at_us,
+            by_snapshot: false,
+            by_deltas: true,
+        }
+    }
+
     fn removing(rows: u64) -> Losses {
         let mut losses = Losses::default();
         for row in 0..rows {
-            let at = i64::try_from(row).expect("small");
-            losses.remove(at, at, false);
+            losses.remove(&loss(i64::try_from(row).expect("small")));
         }
         losses
     }
@@ -140,19 +216,28 @@ mod tests {
         assert!(is_too_much(101, 200));
         assert!(!is_too_much(1_000, 10_000));
         assert!(is_too_much(1_001, 10_000));
-        assert_eq!(removing(100).withheld(100, None), None);
-        let held = removing(101).withheld(1_000, None).expect("held");
+        assert_eq!(removing(100).withheld(100, 0), None);
+        let held = removing(101).withheld(1_000, 0).expect("held");
         assert!(held.removals && held.columns.is_empty());
+    }
+
+    #[test]
+    fn rows_that_went_within_the_day_count_with_those_that_would_go_now() {
+        assert_eq!(removing(30).withheld(970, 30), None);
+        assert_eq!(removing(30).withheld(930, 70), None, "ten percent of 1000");
+        assert!(removing(31).withheld(930, 70).is_some());
+        assert_eq!(removing(0).withheld(500, 500), None, "nothing would go");
+        assert_eq!(removing(30).withheld(50, 50), None, "eighty rows are few");
     }
 
     #[test]
     fn a_column_that_turns_null_is_held_alone() {
         let mut losses = Losses::default();
         for at in 0..200 {
-            losses.null("first_name", at, false);
+            losses.null("first_name", &loss(at));
         }
-        losses.null("email", 7, false);
-        let held = losses.withheld(1_000, None).expect("held");
+        losses.null("email", &loss(7));
+        let held = losses.withheld(1_000, 0).expect("held");
         assert_eq!(
             (held.removals, held.columns),
             (false, vec!["first_name".to_owned()])
@@ -164,13 +249,32 @@ mod tests {
     }
 
     #[test]
-    fn a_later_snapshot_confirms_what_was_held_and_no_more_than_that() {
-        let standing = Standing {
-            since_us: 5,
-            rows: 500,
+    fn all_of_it_can_be_confirmed_a_day_after_the_last_of_it_was_found() {
+        let second_look = SecondLook::default();
+        let due = |at| Some(second_look.due(ObservedAt::from_micros(at)));
+        let removals = Withheld {
+            removals: true,
+            columns: Vec::new(),
         };
-        assert_eq!(removing(500).withheld(1_000, Some(standing)), None);
-        assert_eq!(removing(590).withheld(1_000, Some(standing)), None);
-        assert!(removing(900).withheld(1_000, Some(standing)).is_some());
+        let mut losses = removing(200);
+        assert_eq!(losses.confirmable(&removals, second_look), due(199));
+        losses.add(&removing(300));
+        assert_eq!(losses.confirmable(&removals, second_look), due(299));
+        let forgotten = Loss {
+            found_us: Loss::NEVER,
+            ..loss(5)
+        };
+        losses.null("email", &forgotten);
+        assert_eq!(losses.confirmable(&removals, second_look), due(299));
+        let both = Withheld {
+            columns: vec!["email".to_owned()],
+            ..removals
+        };
+        assert_eq!(losses.confirmable(&both, second_look), None);
+        losses.lack(500);
+        assert_eq!(
+            losses.confirmable(&Withheld::default(), second_look),
+            due(500)
+        );
     }
 }

@@ -102,10 +102,10 @@ impl Known {
             .max_by_key(|one| one.fetched_at_us)
     }
 
-    /// Returns the earliest observation that says the row is gone, of those after the one that `current` has.
+    /// Returns the earliest observation that says the row is gone, of those after the last that saw it there.
     #[must_use]
     pub fn gone_since_us(&self) -> Option<i64> {
-        let since = self.current.map_or(i64::MIN, |row| row.fetched_at_us);
+        let since = self.last_there().map_or(i64::MIN, |row| row.fetched_at_us);
         let gone = self.all().filter(|one| !one.presence.is_there());
         gone.map(|one| one.fetched_at_us)
             .filter(|at| *at >= since)
@@ -156,6 +156,10 @@ mod tests {
         };
         assert_eq!(known.outcome(), Outcome::Lost(gone));
         assert_eq!(known.last_there(), Some(there(5)));
+        assert_eq!(known.gone_since_us(), Some(9));
+        known.deltas.extend([there(10), seen(11, Presence::Absent)]);
+        assert_eq!(known.gone_since_us(), Some(11), "it came back in between");
+        known.deltas.truncate(1);
         known.current = None;
         assert_eq!(known.outcome(), Outcome::Nothing);
         known.deltas.push(there(10));

@@ -1,11 +1,16 @@
 //! What a snapshot may have missed and what is gone: committed to `deltas` before the snapshot itself.
 //!
-//! Rows that shifted while it was walked are found again, and ids that were known and that it lacks are looked into
-//! ([`stream::closing`](crate::stream::closing())). All of it is compared with the table as it is at that moment: whoever
+//! Rows that shifted while it was walked are found again, ids that were known and that it lacks are looked into, and what it
+//! shows as deleted is said again ([`stream::closing`](crate::stream::closing())). All of it is compared with the table as it is at that moment: whoever
 //! commits to `deltas` meanwhile may have brought back what is about to be called gone, so it is done again.
+//!
+//! When so much of what it lacks lives that it is known to have ended early, what was found is committed and the snapshot
+//! is not.
 
+use arrow::array::RecordBatch;
+use fastrand::Rng;
 use futures_util::StreamExt;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::try_join;
 use tracing::warn;
 
@@ -13,14 +18,13 @@ use super::snapshot::Whole;
 use super::tally::Tally;
 use super::{Ingest, Order, Progress, Watch, restarts};
 use crate::api::KomboApi;
-use crate::fetch::{Counts, Fetch, FetchMode};
+use crate::fetch::{Counts, Fetch, FetchEnd, FetchMode};
 use crate::lake::{LakeError, Missing, Receipt};
 use crate::sink::{Sink, Staged, WriteError};
-use crate::stream::{FetchOptions, Lacking, closing};
+use crate::stream::{
+    Caught, FetchError, FetchOptions, Lacking, MOST_ASKED, Rest, Verdicts, closing,
+};
 use crate::time::{Tier, UpdatedAfter};
-
-/// Ids that are asked for one by one. More are missing for another reason than paging.
-const MISSING_IDS: usize = 1_000;
 
 /// Closing deltas of one snapshot, the first included, when others of the table are faster. They are short, and what is at
 /// stake is not.
@@ -31,12 +35,8 @@ const MAX_CLOSINGS: u32 = 10;
 pub(super) struct Closed {
     /// Rows that changed meanwhile.
     pub(super) rows: u64,
-    /// Rows that the snapshot lacks and that are there.
-    pub(super) found: u64,
-    /// Rows that are not.
-    pub(super) gone: u64,
-    /// Rows of which nobody can tell.
-    pub(super) unconfirmed: u64,
+    /// What became of the rows that the snapshot lacks or shows as deleted.
+    pub(super) verdicts: Verdicts,
 }
 
 impl<A, S> Ingest<A, S>
@@ -45,21 +45,21 @@ where
     S: Sink + Clone + 'static,
 {
     /// Commits to `deltas` what a snapshot lacks; `None` when somebody else kept committing there. Those rows are true
-    /// observations and harm nobody if the snapshot is never committed.
+    /// observations and harm nobody if the snapshot is never committed. Drops the slot once all is uploaded.
     pub(super) async fn close(
         &self,
         order: &Order,
         whole: &mut Whole<S::Staged>,
-        slot: impl Send,
+        slot: &mut Option<impl Send>,
         watch: &impl Watch,
         counts: &mut Counts,
     ) -> Result<Option<Closed>, WriteError> {
-        let (mut slot, mut walk) = (Some(slot), 1);
+        let mut walk = 1;
         for _ in 0..MAX_CLOSINGS {
-            let compared = compared(order, &mut whole.staged).await;
+            let compared = compared(order, &mut whole.staged, self.random()).await;
             let missing = compared.map_err(WriteError::Store)?;
             // Rows of one page cannot shift to another.
-            if whole.walk.end.pages <= 1 && missing.total == 0 {
+            if whole.walk.end.pages <= 1 && missing.is_empty() {
                 if slot.take().is_some() {
                     watch.step(Progress::Fetched);
                 }
@@ -76,14 +76,14 @@ where
                 }
                 Err(error) => return Err(error),
             };
-            if slot.take().is_some() {
+            if !tally.is_cut_short && slot.take().is_some() {
                 watch.step(Progress::Fetched);
             }
             let commit = self.commit_closing(order, delta, &missing, &tally).await;
             match commit {
                 Ok(Some(rows)) => {
                     tally.commit(rows, None, counts);
-                    return Ok(Some(closed(order, &missing, &tally, rows)));
+                    return closed(&whole.walk.end, &tally, rows).map(Some);
                 }
                 // A delta of the same table was faster. What it brought is older than what this one has to say.
                 Ok(None) => tally.abandon(counts),
@@ -108,8 +108,9 @@ where
             return Ok(Some(0));
         }
         // From the beginning of the closing delta on the sink itself sees to it that nobody comes in between; what two
-        // snapshots lack was looked up before.
-        if missing.lacked_before > 0 && self.marks(order).await?.deltas != missing.as_of {
+        // snapshots lack, and what this one shows as deleted, was looked up before.
+        let was_looked_up = missing.lacked_twice > 0 || missing.shown > 0;
+        if was_looked_up && self.marks(order).await?.deltas != missing.as_of {
             return Ok(None);
         }
         match delta.commit().await.map_err(WriteError::Store)? {
@@ -146,27 +147,19 @@ where
             },
             ..walk.fetch.clone()
         };
-        let (chunks, unasked) = mpsc::channel(1);
+        let (lacking, told) = lacking(order, missing, &walk.canaries);
         let events = closing(
             self.api.clone(),
             order.endpoint.clone(),
             request.clone(),
             walked,
-            lacking(order, missing, unasked),
+            lacking,
             options,
         );
         let mut tally = Tally::default();
         let events = events.inspect(|event| tally.see(event, watch));
         let staging = self.sink.stage(&request, &order.endpoint, events);
-        let listing = async {
-            if asks(order, missing) || missing.lacked_before == 0 {
-                drop(chunks);
-                return Ok(());
-            }
-            let listed = staged.lacked_twice(chunks).await;
-            listed.map_err(WriteError::Store)
-        };
-        match try_join!(staging, listing) {
+        match try_join!(staging, told.by(staged, missing)) {
             Ok((staged, ())) => Ok((staged, tally)),
             Err(error) => {
                 tally.abandon(counts);
@@ -176,46 +169,88 @@ where
     }
 }
 
-/// Returns what to look into.
-fn lacking(order: &Order, missing: &Missing, unasked: mpsc::Receiver<Vec<String>>) -> Lacking {
-    let ids = if asks(order, missing) {
+/// Where a staged snapshot tells what the closing delta asks of it.
+struct Told {
+    shown: mpsc::Sender<RecordBatch>,
+    wanted: oneshot::Receiver<()>,
+    rest: mpsc::Sender<Vec<String>>,
+}
+
+impl Told {
+    /// Tells what it shows as deleted, then what two snapshots lack, if that is wanted.
+    async fn by(self, staged: &mut impl Staged, missing: &Missing) -> Result<(), WriteError> {
+        let Self {
+            shown,
+            wanted,
+            rest,
+        } = self;
+        if missing.shown > 0 {
+            let told = staged.tombstones(shown).await;
+            told.map_err(WriteError::Store)?;
+        } else {
+            drop(shown);
+        }
+        if missing.lacked_twice == 0 || wanted.await.is_err() {
+            return Ok(());
+        }
+        let told = staged.lacked_twice(rest).await;
+        told.map_err(WriteError::Store)
+    }
+}
+
+/// Returns what to look into, and where to tell what belongs to it.
+fn lacking(order: &Order, missing: &Missing, canaries: &Caught) -> (Lacking, Told) {
+    let ids = if order.endpoint.ids {
         &missing.ids[..]
     } else {
         &[]
     };
-    let twice = ids.iter().filter(|missing| missing.lacked_before);
-    Lacking {
+    let twice = ids.iter().filter(|missing| missing.lacked_twice);
+    let (shown, shown_to) = mpsc::channel(1);
+    let (wanted_by, wanted) = oneshot::channel();
+    let (rest, rest_to) = mpsc::channel(1);
+    let lacking = Lacking {
+        total: missing.total,
         ids: ids.iter().map(|missing| missing.id.clone()).collect(),
         twice: twice.map(|missing| missing.id.clone()).collect(),
-        unasked,
-    }
-}
-
-/// Returns what became of it, `rows` of which are visible.
-fn closed(order: &Order, missing: &Missing, tally: &Tally, rows: u64) -> Closed {
-    let (found, gone) = (tally.found, tally.gone);
-    let unasked = if asks(order, missing) {
-        0
-    } else {
-        missing.total - missing.lacked_before
+        canaries: canaries.clone(),
+        rest: Rest {
+            wanted: wanted_by,
+            ids: rest_to,
+        },
+        shown: shown_to,
     };
-    Closed {
-        rows: rows.saturating_sub(found + gone),
-        found,
-        gone,
-        unconfirmed: tally.unconfirmed + unasked,
-    }
+    let told = Told {
+        shown,
+        wanted,
+        rest,
+    };
+    (lacking, told)
 }
 
-/// Says whether Kombo is asked for what is missing.
-fn asks(order: &Order, missing: &Missing) -> bool {
-    order.endpoint.ids && missing.total <= MISSING_IDS as u64
+/// Returns what became of it, `rows` of which are visible; an error when the snapshot is known to have ended early.
+fn closed(walked: &FetchEnd, tally: &Tally, rows: u64) -> Result<Closed, WriteError> {
+    let verdicts = tally.verdicts;
+    if tally.is_cut_short {
+        return Err(WriteError::Fetch(FetchError::CutShort {
+            rows: walked.rows,
+            found: verdicts.found,
+        }));
+    }
+    Ok(Closed {
+        rows: rows.saturating_sub(verdicts.found + verdicts.gone),
+        verdicts,
+    })
 }
 
 /// Compares the snapshot with what is known. The one before is about to go: if it is damaged, the new one mends it, and
 /// nothing is compared.
-async fn compared(order: &Order, staged: &mut impl Staged) -> Result<Missing, LakeError> {
-    match staged.missing(MISSING_IDS).await {
+async fn compared(
+    order: &Order,
+    staged: &mut impl Staged,
+    random: Rng,
+) -> Result<Missing, LakeError> {
+    match staged.missing(MOST_ASKED, random).await {
         Err(error) if !error.is_retryable() => {
             let table = &order.table;
             warn!(integration.id = %table.integration, endpoint = %table.endpoint, error = &error as &dyn std::error::Error, "the snapshot of {table} could not be compared with the one before");

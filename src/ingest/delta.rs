@@ -1,8 +1,12 @@
 //! What changed: walked until nothing new comes, without what the sink has already.
 
+use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
+use tracing::warn;
 
 use super::done::{Done, Ending};
 use super::memory::Reader;
@@ -10,9 +14,9 @@ use super::tally::Tally;
 use super::{Ingest, Order, Progress, Watch, restarts};
 use crate::api::KomboApi;
 use crate::fetch::{Counts, Fetch, FetchMode};
-use crate::lake::{Coverage, Marks, Receipt};
+use crate::lake::{BroughtRows, Coverage, Marks, NewestHashes, Receipt};
 use crate::sink::{Sink, Staged, WriteError};
-use crate::stream::{SharedSieve, Sieve, fetch};
+use crate::stream::{AskSink, SharedSieve, Sieve, fetch};
 use crate::time::{Tier, UpdatedAfter};
 
 /// What a delta asks for.
@@ -92,7 +96,10 @@ where
             let memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
             memory.known(&reading, row)
         };
-        let sieve = Sieve::new(options.remembered_rows, Box::new(known));
+        let mut sieve = Sieve::new(options.remembered_rows, Box::new(known));
+        if !reader.reaches(asked.updated_after) {
+            sieve = sieve.asking(self.lookup(order, asked.updated_after));
+        }
         let sieve = Arc::new(Mutex::new(sieve));
         watch.step(Progress::Started(mode));
         let mut tally = Tally::default();
@@ -117,6 +124,34 @@ where
                 Err(error)
             }
         }
+    }
+
+    /// Makes the question for rows that this process does not remember. What the sink cannot tell is kept.
+    fn lookup(&self, order: &Order, changed_after: UpdatedAfter) -> AskSink {
+        let left = Arc::new(AtomicU64::new(self.settings.lookup_bytes));
+        let (sink, endpoint) = (self.sink.clone(), Arc::clone(&order.endpoint));
+        let table = order.table.clone();
+        Box::new(move |ids| {
+            let (sink, endpoint, table) = (sink.clone(), Arc::clone(&endpoint), table.clone());
+            let left = Arc::clone(&left);
+            let ask = async move {
+                let rows = BroughtRows { ids, changed_after };
+                let most = left.load(Relaxed);
+                let asked = sink.newest_hashes(&endpoint, &table.integration, &rows, most);
+                match asked.await {
+                    Ok(NewestHashes { hashes, bytes }) => {
+                        // One batch is asked about at a time.
+                        left.store(most.saturating_sub(bytes), Relaxed);
+                        hashes
+                    }
+                    Err(error) => {
+                        warn!(integration.id = %table.integration, endpoint = %table.endpoint, error = &error as &dyn std::error::Error, "the lake's rows of {table} could not be read, so rows that did not change may be written again");
+                        HashMap::new()
+                    }
+                }
+            };
+            ask.boxed()
+        })
     }
 
     /// Keeps the base in memory: an entry in the log for it alone can wait. What was staged is dropped.
@@ -186,10 +221,7 @@ where
         let learned = self
             .memory()
             .learn(&walked.reader, after, walked.asked.updated_after, met);
-        let complete = walked
-            .reader
-            .since
-            .is_some_and(|since| since <= walked.asked.updated_after);
+        let complete = walked.reader.reaches(walked.asked.updated_after);
         (learned && complete).then_some(rows)
     }
 

@@ -3,7 +3,7 @@
 use crate::api::{ApiError, ErrorReach};
 use crate::fetch::{Counts, FetchMode};
 use crate::sink::WriteError;
-use crate::stream::FetchError;
+use crate::stream::{FetchError, Verdicts};
 use crate::time::Base;
 
 /// What became of a table.
@@ -19,13 +19,9 @@ pub struct Done {
     pub rest_values: u64,
     /// Rows that changed while a snapshot was walked: committed to `deltas` before it.
     pub closing_rows: u64,
-    /// Ids that were known and that a snapshot lacked or showed as deleted, and of which Kombo has a row when it is asked for
-    /// just them: committed to `deltas`.
-    pub found_missing: u64,
-    /// Ids that were known and that a snapshot lacks, and that are gone: committed to `deltas` as `absent`.
-    pub gone_missing: u64,
-    /// Ids that were known and that a snapshot lacks, and of which nobody could say whether Kombo has them.
-    pub unconfirmed_missing: u64,
+    /// What became of rows that were known and that a snapshot lacked or showed as deleted. Those that were found and those
+    /// that are gone were committed to `deltas`.
+    pub missing: Verdicts,
     /// How it ended.
     pub ending: Ending,
     /// Rows that are really new since the last fetch of this process; `None` when it cannot tell.

@@ -50,7 +50,7 @@ pub(super) struct Reader {
     marks: Marks,
     flights: Flights,
     /// Since when the memory of the table is complete; `None` when nothing is remembered.
-    pub(super) since: Option<UpdatedAfter>,
+    since: Option<UpdatedAfter>,
     /// A snapshot that is not ours has come since our last commit: rows that we left out meanwhile may be older there.
     pub(super) overtaken: bool,
 }
@@ -161,6 +161,13 @@ impl Memory {
     fn is_disturbed(&self, reader: &Reader) -> bool {
         let flights = self.flights(&reader.table);
         flights != reader.flights || flights.under_way > 0
+    }
+}
+
+impl Reader {
+    /// Returns whether every row that changed after an instant, and that the sink has, is remembered.
+    pub(super) fn reaches(&self, updated_after: UpdatedAfter) -> bool {
+        self.since.is_some_and(|since| since <= updated_after)
     }
 }
 

@@ -6,6 +6,8 @@
 //! - [`memory`] knows the rows this process committed lately, so that re-reads which bring nothing are left out. It counts
 //!   only while the marks are those that our own last commit left, and never while a snapshot of the table is under way:
 //!   its rows were observed earlier than they become visible, so a row that seems unchanged may have to be said again.
+//!   Of rows that it does not know, and only where it does not reach back as far as the delta asks (after a start, after a
+//!   snapshot, once another process has committed), the sink is asked within a bound. The answer counts for the same marks.
 //! - [`bases`] holds how far deltas that found nothing have covered, until [`Ingest::flush_bases`]. Such a base rests on
 //!   rows that were left out, so it falls with the marks, too.
 //!
@@ -23,6 +25,7 @@ pub use done::{Done, Ending, IngestError};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fastrand::Rng;
 use tracing::warn;
 
 use self::bases::UnflushedBases;
@@ -48,6 +51,9 @@ pub struct IngestSettings {
     pub limits: DecodeLimits,
     /// Committed rows that are remembered in all, to leave them out when they come again unchanged: 40 bytes each.
     pub memory_rows: usize,
+    /// Bytes that a delta may read of the sink, to leave out rows that are unchanged and not remembered: those of a process
+    /// that has just started.
+    pub lookup_bytes: u64,
 }
 
 impl Default for IngestSettings {
@@ -55,6 +61,8 @@ impl Default for IngestSettings {
         Self {
             limits: DecodeLimits::default(),
             memory_rows: 1_000_000,
+            // A hundred reads of small files, or the ids of a few hundred thousand rows: two seconds of a slow store.
+            lookup_bytes: 8 << 20,
         }
     }
 }
@@ -107,6 +115,7 @@ pub struct Ingest<A, S> {
     settings: IngestSettings,
     memory: Arc<Mutex<Memory>>,
     bases: Arc<Mutex<UnflushedBases>>,
+    random: Arc<Mutex<Rng>>,
 }
 
 impl<A, S: Clone> Clone for Ingest<A, S> {
@@ -117,6 +126,7 @@ impl<A, S: Clone> Clone for Ingest<A, S> {
             settings: self.settings,
             memory: Arc::clone(&self.memory),
             bases: Arc::clone(&self.bases),
+            random: Arc::clone(&self.random),
         }
     }
 }
@@ -134,6 +144,16 @@ where
             settings,
             memory: Arc::new(Mutex::new(Memory::new(settings.memory_rows))),
             bases: Arc::default(),
+            random: Arc::default(),
+        }
+    }
+
+    /// Draws samples with this, so that a run can be repeated.
+    #[must_use]
+    pub fn with_random(self, random: Rng) -> Self {
+        Self {
+            random: Arc::new(Mutex::new(random)),
+            ..self
         }
     }
 
@@ -223,6 +243,12 @@ where
     /// Every change of it is whole before the lock is given back, so a panic elsewhere leaves it right.
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns a source of randomness of one's own.
+    fn random(&self) -> Rng {
+        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        random.fork()
     }
 
     fn bases(&self) -> MutexGuard<'_, UnflushedBases> {

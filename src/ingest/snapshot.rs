@@ -11,7 +11,7 @@ use crate::api::KomboApi;
 use crate::fetch::{Counts, Fetch, FetchEnd, FetchMode};
 use crate::lake::{Circumstances, Receipt};
 use crate::sink::{Sink, Staged, WriteError};
-use crate::stream::fetch;
+use crate::stream::{Canaries, Caught, FetchEvent, fetch};
 use crate::time::Tier;
 
 /// A snapshot whose last page is there.
@@ -20,11 +20,16 @@ pub(super) struct Whole<S> {
     pub(super) walk: Walked,
 }
 
+/// A snapshot, and what was found out about the rows that it lacks: `None` when others were always faster.
+type WalkedAndClosed<S> = (Whole<S>, Result<Option<Closed>, WriteError>);
+
 /// How it was walked.
 pub(super) struct Walked {
     pub(super) fetch: Fetch,
     tally: Tally,
     pub(super) end: FetchEnd,
+    /// Rows of it that have to come back when they are asked for.
+    pub(super) canaries: Caught,
 }
 
 impl<A, S> Ingest<A, S>
@@ -40,14 +45,12 @@ where
         counts: &mut Counts,
     ) -> Result<Done, WriteError> {
         let flight = Flight::begin(&self.memory, &order.table);
-        let mut whole = self.walk_whole(order, watch, counts).await?;
-        // Boxed: it would make the future of every fetch larger.
-        let closed = Box::pin(self.close(order, &mut whole, slot, watch, counts)).await;
+        let (whole, closed) = self.walk_and_close(order, slot, watch, counts).await?;
         let Whole { staged, walk } = whole;
         let tally = walk.tally;
         let ended = match closed {
             Ok(Some(closed)) => self
-                .commit_snapshot(order, staged, flight)
+                .commit_snapshot(order, staged, closed, flight)
                 .await
                 .map(|receipt| (receipt, closed)),
             Ok(None) => Ok((Receipt::Superseded, Closed::default())),
@@ -85,11 +88,32 @@ where
         };
         Ok(Done {
             closing_rows: closed.rows,
-            found_missing: closed.found,
-            gone_missing: closed.gone,
-            unconfirmed_missing: closed.unconfirmed,
+            missing: closed.verdicts,
             ..tally.done(FetchMode::Snapshot, ending)
         })
+    }
+
+    /// Walks it, and walks it again when it is known to have ended early. Fails with the walk itself.
+    async fn walk_and_close(
+        &self,
+        order: &Order,
+        slot: impl Send,
+        watch: &impl Watch,
+        counts: &mut Counts,
+    ) -> Result<WalkedAndClosed<S::Staged>, WriteError> {
+        let (mut slot, mut walk) = (Some(slot), 1);
+        loop {
+            let mut whole = self.walk_whole(order, &mut walk, watch, counts).await?;
+            // Boxed: it would make the future of every fetch larger.
+            let closing = Box::pin(self.close(order, &mut whole, &mut slot, watch, counts));
+            match closing.await {
+                Err(error) if error.is_cut_short() && restarts(order, walk, &error, watch) => {
+                    whole.walk.tally.abandon(counts);
+                    walk += 1;
+                }
+                closed => return Ok((whole, closed)),
+            }
+        }
     }
 
     /// Until this has answered nothing is left out of the table's deltas.
@@ -97,8 +121,12 @@ where
         &self,
         order: &Order,
         mut staged: S::Staged,
+        closed: Closed,
         flight: Flight,
     ) -> Result<Receipt, WriteError> {
+        if closed.verdicts.unconfirmed > 0 {
+            staged.take_over().await.map_err(WriteError::Store)?;
+        }
         staged.note(Circumstances {
             prior: order.coverage.bases.get(Tier::Ordinary),
             announced_ms: order.announced.get(),
@@ -113,13 +141,13 @@ where
     async fn walk_whole(
         &self,
         order: &Order,
+        walk: &mut u32,
         watch: &impl Watch,
         counts: &mut Counts,
     ) -> Result<Whole<S::Staged>, WriteError> {
-        let mut walk = 1;
         loop {
             match self.walk_snapshot(order, watch, counts).await {
-                Err(error) if restarts(order, walk, &error, watch) => walk += 1,
+                Err(error) if restarts(order, *walk, &error, watch) => *walk += 1,
                 walked => return walked,
             }
         }
@@ -133,7 +161,7 @@ where
     ) -> Result<Whole<S::Staged>, WriteError> {
         let request = Fetch::new(order.table.clone(), FetchMode::Snapshot);
         watch.step(Progress::Started(FetchMode::Snapshot));
-        let mut tally = Tally::default();
+        let (mut tally, mut canaries) = (Tally::default(), Canaries::new(self.random()));
         let events = fetch(
             self.api.clone(),
             order.endpoint.clone(),
@@ -141,7 +169,12 @@ where
             self.options(order),
             None,
         );
-        let events = events.inspect(|event| tally.see(event, watch));
+        let events = events.inspect(|event| {
+            tally.see(event, watch);
+            if let Ok(FetchEvent::Batch(rows)) = event {
+                canaries.meet(rows);
+            }
+        });
         match self.sink.stage(&request, &order.endpoint, events).await {
             Ok(staged) => {
                 let end = tally.end.expect("a sink stages what has reached its end");
@@ -149,6 +182,7 @@ where
                     fetch: request,
                     tally,
                     end,
+                    canaries: canaries.caught(),
                 };
                 Ok(Whole { staged, walk })
             }

@@ -3,7 +3,7 @@
 use super::done::{Done, Ending};
 use super::{Progress, Watch};
 use crate::fetch::{Counts, FetchEnd, FetchMode};
-use crate::stream::{FetchError, FetchEvent, SharedSieve};
+use crate::stream::{FetchError, FetchEvent, SharedSieve, Verdicts};
 
 /// What one walk brought so far.
 #[derive(Debug, Default)]
@@ -15,12 +15,10 @@ pub(super) struct Tally {
     pub(super) kept: u64,
     /// Rows without a usable id.
     pub(super) quarantined: u64,
-    /// Single rows that were found.
-    pub(super) found: u64,
-    /// Rows that are gone.
-    pub(super) gone: u64,
-    /// Single rows that nobody could tell of.
-    pub(super) unconfirmed: u64,
+    /// What became of the rows that a snapshot lacks.
+    pub(super) verdicts: Verdicts,
+    /// So many of them live that the snapshot is none.
+    pub(super) is_cut_short: bool,
     /// What the last page said.
     pub(super) end: Option<FetchEnd>,
 }
@@ -39,13 +37,12 @@ impl Tally {
             Ok(FetchEvent::Batch(batch)) => self.kept += batch.num_rows() as u64,
             Ok(FetchEvent::Quarantine(rows)) => self.quarantined += rows.len() as u64,
             Ok(FetchEvent::Asked {
-                found,
-                gone,
-                unconfirmed,
+                verdicts,
+                is_cut_short,
             }) => {
-                (self.found, self.gone, self.unconfirmed) = (*found, *gone, *unconfirmed);
+                (self.verdicts, self.is_cut_short) = (*verdicts, *is_cut_short);
                 // No page has them, and they are received all the same.
-                self.rows += gone;
+                self.rows += verdicts.gone;
             }
             Ok(FetchEvent::End(end)) => self.end = Some(*end),
             Err(_) => {}
@@ -86,9 +83,7 @@ impl Tally {
             counts: Counts::default(),
             rest_values: self.end.map_or(0, |end| end.rest_values),
             closing_rows: 0,
-            found_missing: 0,
-            gone_missing: 0,
-            unconfirmed_missing: 0,
+            missing: Verdicts::default(),
             ending,
             unannounced_rows: None,
         }

@@ -171,14 +171,31 @@ impl Committer {
         Some(group)
     }
 
-    async fn commit_group(&self, mut group: Vec<Pending>) {
+    /// Commits a group in one entry. When one member's rows cannot be written, only that one is told so: the group is
+    /// halved until the member is alone.
+    async fn commit_group(&self, group: Vec<Pending>) {
+        let mut groups = vec![group];
+        while let Some(group) = groups.pop() {
+            if let Some((mut group, error)) = self.commit_together(group).await {
+                if group.len() < 2 || !error.is_of_rows() {
+                    answer_all(group, &error);
+                    continue;
+                }
+                let second = group.split_off(group.len() / 2);
+                groups.extend([second, group]);
+            }
+        }
+    }
+
+    /// Commits a group and answers its members; gives those back that were not answered, and why.
+    async fn commit_together(&self, mut group: Vec<Pending>) -> Option<(Vec<Pending>, LakeError)> {
         let mut state = self.log.state();
         let mut shared = SharedFile::None;
         loop {
             let before = group.len();
             group = still_valid(group, &state);
             if group.is_empty() {
-                return;
+                return None;
             }
             if group.len() < before {
                 // The file written for the larger group is left behind: no entry names it.
@@ -186,7 +203,7 @@ impl Committer {
             }
             let outcome = match self.entry(&group, &state, &mut shared).await {
                 Ok(entry) => self.log.commit(&state, entry).await,
-                Err(error) => return answer_all(group, &error),
+                Err(error) => return Some((group, error)),
             };
             match outcome {
                 Ok(CommitOutcome::Committed { version }) => {
@@ -195,10 +212,10 @@ impl Committer {
                         let receipt = pending.receipt(version, &shared);
                         pending.answer(Ok(receipt));
                     }
-                    return;
+                    return None;
                 }
                 Ok(CommitOutcome::Lost { state: newer }) => state = newer,
-                Err(error) => return answer_all(group, &self.log_error(error)),
+                Err(error) => return Some((group, self.log_error(error))),
             }
         }
     }

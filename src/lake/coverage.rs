@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::ahead::not_ahead;
 use super::txns::TableTxns;
 use super::{Lake, LakeError, Marks, Part};
 use crate::catalog::Endpoint;
-use crate::ids::IntegrationId;
-use crate::time::{Base, Bases, ObservedAt, Tier};
+use crate::ids::{IntegrationId, TableId};
+use crate::time::{Base, Bases, Horizon, ObservedAt, Tier};
 
 /// Up to which instants a table is covered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,7 +45,25 @@ impl Coverage {
 
 impl Lake {
     /// Returns up to which instants a table is covered, commits of other processes included.
+    ///
+    /// # Errors
+    /// Where its last observation is years in the future, nobody may go on from there.
     pub async fn coverage(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        integration: &IntegrationId,
+    ) -> Result<Coverage, LakeError> {
+        let coverage = self.stored_coverage(endpoint, integration).await?;
+        let table = TableId {
+            integration: integration.clone(),
+            endpoint: endpoint.name().clone(),
+        };
+        not_ahead(&coverage, &table, Horizon::at(self.inner.clock.wall_ms()))?;
+        Ok(coverage)
+    }
+
+    /// Returns the same wherever the table's last observation is: one table in the future keeps no fold from others.
+    pub(super) async fn stored_coverage(
         &self,
         endpoint: &Arc<Endpoint>,
         integration: &IntegrationId,

@@ -86,10 +86,7 @@ impl DataFiles {
 
     /// Reads a file whole, by its path below the table's folder.
     pub(super) async fn read(&self, path: &str) -> Result<Bytes, LakeError> {
-        let failed = |source: object_store::Error| LakeError::Download {
-            table: self.table.to_string(),
-            source: source.into(),
-        };
+        let failed = |error: object_store::Error| self.unreadable(path, error);
         let key = ObjectKey::Listed(&self.table, path).path();
         let found = self.store.objects().get(&key).await.map_err(failed)?;
         found.bytes().await.map_err(failed)
@@ -103,10 +100,26 @@ impl DataFiles {
     ) -> Result<Bytes, LakeError> {
         let key = ObjectKey::Listed(&self.table, path).path();
         let read = self.store.objects().get_range(&key, range).await;
-        read.map_err(|source| LakeError::Download {
+        read.map_err(|error| self.unreadable(path, error))
+    }
+
+    /// Names the file in an error that met its content.
+    pub(super) fn named(&self, path: &str, error: LakeError) -> LakeError {
+        if !error.is_decoding() {
+            return error;
+        }
+        LakeError::DamagedFile {
             table: self.table.to_string(),
-            source: source.into(),
-        })
+            path: path.to_owned(),
+        }
+    }
+
+    fn unreadable(&self, path: &str, error: object_store::Error) -> LakeError {
+        LakeError::Download {
+            table: self.table.to_string(),
+            path: path.to_owned(),
+            source: error.into(),
+        }
     }
 
     /// Uploads a file under a fresh name. A crash on any line leaves a file that no log entry names: nobody reads it. Vacuum

@@ -258,15 +258,15 @@ impl ProbeStep {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayoutError {
-    /// A newer build made this lake.
+    /// A build with another layout made this lake.
     #[error(
-        "the lake has layout version {found} and this build knows up to {known}: use a newer kombo-source"
+        "the lake has layout version {found} and this build reads and writes version {ours} only"
     )]
-    FromTheFuture {
+    Other {
         /// The lake's.
         found: u64,
         /// Ours.
-        known: u64,
+        ours: u64,
     },
     /// The document is there and is no layout.
     #[error(

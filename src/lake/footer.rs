@@ -17,7 +17,7 @@ use super::LakeError;
 use super::lake_error::DECODING;
 
 /// The column that a record is looked for by.
-const ID: &str = "id";
+pub(super) const ID: &str = "id";
 
 /// A file's description of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,8 +73,8 @@ pub(super) struct Page {
     pub(super) bounds: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-/// The end of a file that is read first: it has the whole footer of most.
-const FIRST_READ: u64 = 64 << 10;
+/// The end of a file that is read first: it has the whole footer of most, and all of a small one.
+pub(super) const FIRST_READ: u64 = 64 << 10;
 
 /// What ends a Parquet file: the length of its metadata, and `PAR1`.
 const LAST_BYTES: u64 = 8;

@@ -20,7 +20,7 @@ use super::layout::{DeltaTable, Partition};
 use super::log::LiveFile;
 use super::own_columns::{long_column, names_at, names_column, text_column, time_at, time_column};
 use super::writer::read;
-use super::{Lake, LakeError};
+use super::{Lake, LakeError, Members, SetAside};
 use crate::fold::drift::{DriftCause, DriftKind};
 use crate::ids::{EndpointName, IntegrationId};
 use crate::time::parse_date;
@@ -95,40 +95,73 @@ impl fmt::Debug for FoundDrift {
 }
 
 impl Lake {
-    /// Returns the newest rows that full fetches found, the newest first. Creates nothing.
-    pub async fn drift(&self, filter: &DriftFilter) -> Result<Vec<FoundDrift>, LakeError> {
-        let mut newest = Newest::of(filter.limit);
+    /// Returns the newest rows that full fetches found, the newest first. A file that is missing or damaged is set aside.
+    /// Creates nothing.
+    pub async fn drift(
+        &self,
+        filter: &DriftFilter,
+    ) -> Result<Members<FoundDrift, String>, LakeError> {
+        let mut found = Found::of(Newest::of(filter.limit));
         for (day, file) in self.drift_files(filter).await? {
-            if newest.are_after(day) {
+            if found.rows.are_after(day) {
                 break;
             }
-            let (bytes, filter) = (self.drift_file(&file).await?, filter.clone());
-            let add = move || {
-                let each = |columns: &Columns<'_>, row| newest.add(columns, row);
-                through(bytes, &filter, each).map(|()| newest)
-            };
-            newest = on_cpu(add).await??;
+            let each = |newest: &mut Newest, columns: &Columns<'_>, row| newest.add(columns, row);
+            found = self.through_drift(&file, filter, found, each).await?;
         }
-        Ok(newest.into_rows())
+        Ok(Members {
+            going: found.rows.into_rows(),
+            aside: found.aside,
+        })
     }
 
-    /// Counts what full fetches found, whatever the filter's limit. Creates nothing.
+    /// Counts what full fetches found, whatever the filter's limit. A file that is missing or damaged is set aside. Creates
+    /// nothing.
     pub async fn drift_counts(
         &self,
         filter: &DriftFilter,
-    ) -> Result<BTreeMap<DriftGroup, u64>, LakeError> {
-        let mut counts = BTreeMap::new();
+    ) -> Result<(BTreeMap<DriftGroup, u64>, Vec<SetAside<String>>), LakeError> {
+        let mut found = Found::of(BTreeMap::new());
         for (_, file) in self.drift_files(filter).await? {
-            let (bytes, filter) = (self.drift_file(&file).await?, filter.clone());
-            let add = move || {
-                let each = |columns: &Columns<'_>, row| {
-                    *counts.entry(columns.group(row)).or_default() += 1;
-                };
-                through(bytes, &filter, each).map(|()| counts)
+            let each = |counts: &mut BTreeMap<_, u64>, columns: &Columns<'_>, row| {
+                *counts.entry(columns.group(row)).or_default() += 1;
             };
-            counts = on_cpu(add).await??;
+            found = self.through_drift(&file, filter, found, each).await?;
         }
-        Ok(counts)
+        Ok((found.rows, found.aside))
+    }
+
+    /// Hands each row of a file on, or sets the file aside when it is missing or damaged.
+    async fn through_drift<T: Send + 'static>(
+        &self,
+        file: &LiveFile,
+        filter: &DriftFilter,
+        mut found: Found<T>,
+        each: impl Fn(&mut T, &Columns<'_>, usize) + Send + 'static,
+    ) -> Result<Found<T>, LakeError> {
+        let table = self.drift_table().await?;
+        let read = match table.files.read(&file.path).await {
+            Ok(bytes) => {
+                let (filter, mut rows) = (filter.clone(), found.rows);
+                let work = move || {
+                    let read =
+                        through(bytes, &filter, |columns, row| each(&mut rows, columns, row));
+                    (rows, read)
+                };
+                let (rows, read) = on_cpu(work).await?;
+                found.rows = rows;
+                read.map_err(|error| table.files.named(&file.path, error))
+            }
+            Err(error) => Err(error),
+        };
+        match read {
+            Err(error) if error.is_damage() => {
+                let member = DeltaTable::Drift.to_string();
+                found.aside.push(SetAside { member, error });
+            }
+            read => read?,
+        }
+        Ok(found)
     }
 
     /// Lists the files that may hold what is asked for, with their days, the latest day first.
@@ -150,9 +183,18 @@ impl Lake {
         files.sort_by_key(|(day, _)| Reverse(*day));
         Ok(files)
     }
+}
 
-    async fn drift_file(&self, file: &LiveFile) -> Result<Bytes, LakeError> {
-        self.drift_table().await?.files.read(&file.path).await
+/// What is found so far, and the files that could not be read.
+struct Found<T> {
+    rows: T,
+    aside: Vec<SetAside<String>>,
+}
+
+impl<T> Found<T> {
+    fn of(rows: T) -> Self {
+        let aside = Vec::new();
+        Self { rows, aside }
     }
 }
 

@@ -54,6 +54,8 @@ pub struct Hold {
     pub cause: HoldCause,
     /// The same as a sentence for whoever has to decide, without values.
     pub detail: String,
+    /// From when on a full fetch has to begin to confirm all of it. `None` when only a person can say that it is right.
+    pub confirmable_us: Option<i64>,
     /// When it was accepted, confirmed or resolved.
     pub decided_at_us: Option<i64>,
     /// When this was written.
@@ -93,6 +95,22 @@ impl Lake {
         };
         table.rewrite(change).await?;
         Ok(settled.into_values().collect())
+    }
+
+    /// Writes down other instants of holds, whatever the rules of this module say of who has seen more. Creates nothing.
+    pub(super) async fn amend_holds(
+        &self,
+        amended: impl Fn(&Hold) -> Option<Hold> + Send + Sync,
+    ) -> Result<(), LakeError> {
+        if !self.exists(&DeltaTable::Holds).await? {
+            return Ok(());
+        }
+        let change = |stored: &[RecordBatch]| {
+            let before = by_table(stored);
+            let changed: Vec<Hold> = before.values().filter_map(&amended).collect();
+            Ok((!changed.is_empty()).then(|| batch(&changed.iter().collect::<Vec<_>>())))
+        };
+        self.holds_table().await?.rewrite(change).await
     }
 
     pub(super) async fn holds_table(&self) -> Result<SmallTable, LakeError> {
@@ -152,6 +170,7 @@ pub(super) fn schema() -> SchemaRef {
         names_field("columns"),
         text_field("cause"),
         text_field("detail"),
+        time_field("confirmable_at", true),
         time_field("decided_at", true),
         time_field("updated_at", false),
     ]))
@@ -174,6 +193,7 @@ fn batch(holds: &[&Hold]) -> RecordBatch {
         names(holds().map(|hold| hold.columns.as_slice())),
         texts(holds().map(|hold| hold.cause.as_str())),
         texts(holds().map(|hold| &hold.detail)),
+        times(holds().map(|hold| hold.confirmable_us)),
         times(holds().map(|hold| hold.decided_at_us)),
         times(holds().map(|hold| Some(hold.updated_at_us))),
     ];
@@ -211,6 +231,7 @@ fn hold(batch: &RecordBatch, row: usize) -> Option<Hold> {
         columns: names_at(names_column(batch, "columns")?, row),
         cause: HoldCause::from_name(text("cause")?)?,
         detail: text("detail")?.to_owned(),
+        confirmable_us: time("confirmable_at"),
         decided_at_us: time("decided_at"),
         updated_at_us: time("updated_at")?,
     })

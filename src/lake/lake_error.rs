@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use super::error::{FaultReason, LayoutError, StoreError, StoreFault};
 use super::log::LogError;
+use super::remedy;
+use crate::ids::IntegrationId;
+use crate::time::ObservedAt;
 
 /// Why the lake did not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -42,13 +45,23 @@ pub enum LakeError {
         source: StoreFault,
     },
     /// A data file could not be read back.
-    #[error("reading a data file of {table} failed")]
+    #[error("the data file {table}/{path} cannot be read")]
     Download {
         /// The table's folder.
         table: String,
+        /// The file, below it.
+        path: String,
         /// Why.
         #[source]
         source: StoreFault,
+    },
+    /// A data file is there and is not what was written.
+    #[error("the data file {table}/{path} is damaged")]
+    DamagedFile {
+        /// The table's folder.
+        table: String,
+        /// The file, below it.
+        path: String,
     },
     /// Files that nothing names could not be listed or deleted.
     #[error("files of {table} that nothing names could not be listed or deleted")]
@@ -93,11 +106,32 @@ pub enum LakeError {
     },
     /// Two integration ids have the same key. Storing both would mix two customers' rows.
     #[error(
-        "the key {key} belongs to another integration id already; rows of both would be mixed, so the new one is refused"
+        "its key {key} belongs to the integration {holder} already; rows of both would be mixed, so this one is refused"
     )]
     KeyClash {
         /// The key.
         key: String,
+        /// Whose it is.
+        holder: IntegrationId,
+    },
+    /// A table's last observation is years ahead of this machine's clock. Nothing was fetched, and nothing was written.
+    #[error(
+        "the last observation of {table} is of {until}, which this machine's clock puts in the future; nothing was fetched"
+    )]
+    Ahead {
+        /// The table.
+        table: String,
+        /// Its last observation.
+        until: ObservedAt,
+    },
+    /// The notes of a repair that is under way could not be read or put. What they are about is as it was.
+    #[error("the notes of a repair at {key} cannot be read or put")]
+    Repair {
+        /// Their key.
+        key: String,
+        /// Why.
+        #[source]
+        source: StoreFault,
     },
     /// Other processes exchanged a table's files each time they had been read.
     #[error("other processes kept changing {table}")]
@@ -146,8 +180,8 @@ impl LakeError {
                 _ => self.fault_advice(),
             },
             Self::Layout { source } => match **source {
-                LayoutError::FromTheFuture { .. } => {
-                    "install the kombo-source that wrote this lake, or a newer one"
+                LayoutError::Other { .. } => {
+                    "set the sink's url (or --lake-url) to a new folder and run `kombo-source backfill`, which fetches everything into it; this lake is left as it is for the build that wrote it"
                 }
                 LayoutError::NoPutIfAbsent => {
                     "use a store that honours put-if-absent: S3, GCS, Azure, a recent MinIO, or a local disk"
@@ -162,22 +196,63 @@ impl LakeError {
                 LogError::Protocol { .. } => {
                     "let no other program write the lake's tables, or use another url"
                 }
-                LogError::Damaged { .. } => "restore the table's _delta_log from a copy",
+                LogError::Damaged { ref table, .. } => remedy::of_table(table),
                 _ => self.fault_advice(),
             },
+            Self::Download { table, source, .. } if source.reason() == FaultReason::NotFound => {
+                remedy::of_table(table)
+            }
+            Self::DamagedFile { table, .. } => remedy::of_table(table),
             Self::Upload { .. }
             | Self::Download { .. }
             | Self::Vacuum { .. }
             | Self::Clock { .. }
+            | Self::Repair { .. }
             | Self::Notes { .. } => self.fault_advice(),
             Self::Parquet { .. } | Self::Columns { .. } | Self::ForeignRows { .. } => {
                 "this is a fault of kombo-source: please report it"
+            }
+            Self::Ahead { .. } => {
+                "check this machine's clock; if it is right, `kombo-source repair` says what it would mend, and with --yes mends it"
             }
             Self::KeyClash { .. } => "use a lake of its own for one of the two integrations",
             Self::Closed | Self::Torn | Self::Contended { .. } => {
                 "run again: the lake is read first"
             }
         }
+    }
+
+    /// Returns whether a log entry or a data file is missing or is not what was written: that does not pass by itself, and
+    /// says nothing of other files.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Log { source, .. } => matches!(**source, LogError::Damaged { .. }),
+            Self::Download { source, .. } => source.reason() == FaultReason::NotFound,
+            Self::DamagedFile { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Returns the data file that cannot be read, below its table's folder.
+    pub(super) fn file(&self) -> Option<&str> {
+        match self {
+            Self::Download { path, .. } | Self::DamagedFile { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Returns whether it is the rows themselves that could not be written: those of one of many that share a file.
+    pub(super) fn is_of_rows(&self) -> bool {
+        matches!(
+            self,
+            Self::Parquet { .. } | Self::Columns { .. } | Self::ForeignRows { .. }
+        )
+    }
+
+    /// Returns whether a file's content was met that is not what was written.
+    pub(super) fn is_decoding(&self) -> bool {
+        matches!(self, Self::Parquet { doing } if *doing == READING_BACK)
     }
 
     pub(super) fn open(source: StoreError) -> Self {
@@ -198,6 +273,7 @@ impl LakeError {
             | Self::Download { source, .. }
             | Self::Vacuum { source, .. }
             | Self::Clock { source }
+            | Self::Repair { source, .. }
             | Self::Notes { source } => Some(source),
             Self::Open { source } => match &**source {
                 StoreError::Folder { source } => Some(source),
@@ -243,7 +319,10 @@ pub(super) const ENCODING: LakeError = LakeError::Parquet {
     doing: "writing rows",
 };
 
-/// Parquet that did not give rows.
+/// Parquet that did not give rows. Whoever knows the file names it
+/// ([`DataFiles::named`](super::data_files::DataFiles::named)).
 pub(super) const DECODING: LakeError = LakeError::Parquet {
-    doing: "reading rows back",
+    doing: READING_BACK,
 };
+
+const READING_BACK: &str = "reading rows back";

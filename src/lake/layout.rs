@@ -13,10 +13,11 @@ use uuid::Uuid;
 use super::error::{FaultReason, LayoutError, StoreFault};
 use super::store::LakeStore;
 use crate::ids::{EndpointName, IntegrationKey};
+use crate::json;
 use crate::time::format_date;
 
-/// The layout this build writes, and the newest it understands.
-pub const LAYOUT_VERSION: u64 = 1;
+/// The layout this build writes, and the only one it understands.
+pub const LAYOUT_VERSION: u64 = 2;
 
 /// A Delta table of the lake.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -128,6 +129,8 @@ pub enum ObjectKey<'a> {
     Layout,
     /// `kombo_status.json`: what a running service says of itself.
     Status,
+    /// `<category>_<endpoint>/kombo_repair.json`: what a repair that is under way moves, and to where.
+    Repair(&'a EndpointName),
     /// `kombo_probe/<uuid>`: written and deleted by `check`.
     Probe(Uuid),
     /// `<table>/_delta_log`
@@ -157,6 +160,7 @@ impl fmt::Display for ObjectKey<'_> {
         match self {
             Self::Layout => f.write_str("kombo_layout.json"),
             Self::Status => f.write_str("kombo_status.json"),
+            Self::Repair(endpoint) => write!(f, "{}/kombo_repair.json", endpoint.table_name()),
             Self::Probe(id) => write!(f, "kombo_probe/{id}"),
             Self::Log(table) => write!(f, "{table}/_delta_log"),
             Self::LogEntry(table, version) => write!(f, "{table}/_delta_log/{version:020}.json"),
@@ -227,13 +231,13 @@ async fn prove_put_if_absent(store: &LakeStore) -> Result<(), LayoutError> {
 }
 
 fn check_version(found: u64) -> Result<(), LayoutError> {
-    if found > LAYOUT_VERSION {
-        return Err(LayoutError::FromTheFuture {
-            found,
-            known: LAYOUT_VERSION,
-        });
+    if found == LAYOUT_VERSION {
+        return Ok(());
     }
-    Ok(())
+    Err(LayoutError::Other {
+        found,
+        ours: LAYOUT_VERSION,
+    })
 }
 
 async fn read_layout(store: &LakeStore) -> Result<Option<u64>, LayoutError> {
@@ -247,7 +251,7 @@ async fn read_layout(store: &LakeStore) -> Result<Option<u64>, LayoutError> {
         }
         Err(error) => return Err(failed(error)),
     };
-    match serde_json::from_slice::<LayoutDocument>(&bytes) {
+    match json::from_slice::<LayoutDocument>(&bytes) {
         // Versions start at 1.
         Ok(document) if document.layout_version > 0 => Ok(Some(document.layout_version)),
         _ => Err(LayoutError::Garbled),

@@ -1,23 +1,38 @@
-//! What a new snapshot lacks of what the lake knows.
+//! What a new snapshot lacks of what the lake knows, and what it shows as deleted.
 
 use std::fmt;
+use std::sync::Arc;
 
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use bytes::Bytes;
+use fastrand::Rng;
 use tokio::sync::mpsc;
 
-use super::known::{Comparison, Keep, Known};
-use super::staging::Sealed;
-use super::{LakeError, SnapshotFacts};
+use super::LakeError;
+use super::comparison::{Comparison, Keep, Sampled};
+use super::conform::conform;
+use super::data_files::on_cpu;
+use super::known::Known;
+use super::lake_error::DECODING;
+use super::runs::hash;
+use super::sealed::Sealed;
+use super::writer::read;
+use crate::catalog::SystemColumn;
+use crate::ids::IntegrationKey;
 use crate::time::ObservedAt;
 
 /// Ids that the lake knows of, as present, and that a staged snapshot lacks.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Missing {
-    /// As many of them as were asked for.
+    /// All of them, or a random sample of as many as were asked for; in a random order.
     pub ids: Vec<MissingId>,
     /// How many there are.
     pub total: u64,
-    /// How many of those the snapshot before lacked, too.
-    pub lacked_before: u64,
+    /// How many of those an earlier snapshot lacks, too, which began long enough before.
+    pub lacked_twice: u64,
+    /// How many more are known as present, and shown as deleted by the snapshot itself.
+    pub shown: u64,
     /// The last `_fetched_at` in `deltas` when they were compared: whoever commits there later may bring one back.
     pub as_of: Option<ObservedAt>,
 }
@@ -29,8 +44,16 @@ pub struct MissingId {
     pub id: String,
     /// When it was observed last.
     pub last_seen: ObservedAt,
-    /// That was before the live snapshot began: two in a row lack it.
-    pub lacked_before: bool,
+    /// That was before an earlier snapshot began, which lacks it, too, and which began long enough before.
+    pub lacked_twice: bool,
+}
+
+impl Missing {
+    /// Returns whether there is nothing to look into and nothing to say again.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.total == 0 && self.shown == 0
+    }
 }
 
 impl fmt::Debug for Missing {
@@ -38,11 +61,15 @@ impl fmt::Debug for Missing {
         let Self {
             ids,
             total,
-            lacked_before,
+            lacked_twice,
+            shown,
             ..
         } = self;
         let ids = ids.len();
-        write!(f, "Missing({ids} of {total}, {lacked_before} twice)")
+        write!(
+            f,
+            "Missing({ids} of {total}, {lacked_twice} twice, {shown} shown)"
+        )
     }
 }
 
@@ -53,26 +80,26 @@ impl fmt::Debug for MissingId {
 }
 
 impl Sealed {
-    /// Returns the ids that the lake knows of and this snapshot lacks: `limit` of them, and how many there are. None for a
-    /// delta.
-    pub async fn missing(&self, limit: usize) -> Result<Missing, LakeError> {
-        let missing = Missing::default();
+    /// Compares it with what the lake knows. None for a delta.
+    pub async fn missing(&mut self, limit: usize, random: Rng) -> Result<Missing, LakeError> {
+        self.compared = Arc::default();
         let Some(known) = self.known().await? else {
-            return Ok(missing);
+            return Ok(Missing::default());
         };
-        let keep = Keep::First { limit, missing };
+        let keep = Keep::Sample(Sampled::new(limit, random));
         let mut comparison = self.compare(&known, keep).await?;
         for file in known.files() {
             comparison = comparison.read(&file).await?;
         }
-        let missing = comparison.end().into_missing();
+        let (missing, deleted) = comparison.end().into_missing();
+        self.compared = Arc::new(deleted);
         Ok(Missing {
             as_of: known.deltas_seen,
             ..missing
         })
     }
 
-    /// Sends those of these ids that the live snapshot lacks, too: those of one file at a time. Ends once nobody listens.
+    /// Sends those of these ids that an earlier snapshot lacks, too: those of one file at a time. Ends once nobody listens.
     pub async fn lacked_twice(&self, ids: mpsc::Sender<Vec<String>>) -> Result<(), LakeError> {
         let Some(known) = self.known().await? else {
             return Ok(());
@@ -89,12 +116,61 @@ impl Sealed {
         Ok(())
     }
 
+    /// Sends its own rows that the last comparison found shown as deleted and known as present: those of one file at a time.
+    /// Ends once nobody listens.
+    pub async fn tombstones(&self, rows: mpsc::Sender<RecordBatch>) -> Result<(), LakeError> {
+        if self.compared.is_empty() {
+            return Ok(());
+        }
+        let (schema, key) = (self.endpoint.schema(), self.key());
+        let key = key.map(IntegrationKey::as_str).unwrap_or_default();
+        for path in self.paths() {
+            let file = self.committer.files.read(path).await?;
+            let deleted = Arc::clone(&self.compared);
+            let found = on_cpu(move || deleted_rows(file, &deleted)).await??;
+            for batch in found {
+                let batch = conform(&batch, &schema, key)?;
+                if rows.send(batch).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn compare(&self, known: &Known, keep: Keep) -> Result<Comparison, LakeError> {
-        let since = known.facts.map(|SnapshotFacts { since, .. }| since);
-        let mut comparison = Comparison::with(self.ids(), since, keep);
+        let mut snapshot = self.shown(known.facts.as_ref());
+        // A look that saw rows which were kept as they were is none that lacked them.
+        snapshot.first_look = snapshot
+            .first_look
+            .filter(|first| known.kept < Some(*first));
+        let mut comparison = Comparison::with(snapshot, keep);
         for file in known.pending() {
             comparison = comparison.read_pending(known, file).await?;
         }
         Ok(comparison)
     }
+}
+
+/// Returns the rows of a file that say that they are gone, of those whose ids have these hashes, ascending.
+fn deleted_rows(file: Bytes, hashes: &[u64]) -> Result<Vec<RecordBatch>, LakeError> {
+    let mut found = Vec::new();
+    for batch in read(file, &[])? {
+        let batch = batch?;
+        let text = |name| {
+            let column = batch.column_by_name(name).expect("every data file has it");
+            column.as_string::<i32>()
+        };
+        let (ids, ops) = (text("id"), text(SystemColumn::Op.name()));
+        let wanted: BooleanArray = (0..batch.num_rows())
+            .map(|row| {
+                let is_gone = ops.value(row) != "upsert";
+                Some(is_gone && hashes.binary_search(&hash(ids.value(row))).is_ok())
+            })
+            .collect();
+        if wanted.true_count() > 0 {
+            found.push(filter_record_batch(&batch, &wanted).map_err(|_| DECODING)?);
+        }
+    }
+    Ok(found)
 }

@@ -5,6 +5,9 @@
 //! files to the Delta table's [`committer`], which makes those of many integrations visible in one log entry ([`log`])
 //! together with the bases they move ([`txns`]). Nothing is visible before that entry, and everything after it.
 //!
+//! Where many share an entry, a file or a reading, one that fails is set aside and the others go on ([`set_aside`]); what
+//! cannot be read is never taken for empty or new, and is told with its cure ([`remedy`]).
+//!
 //! Several lakes, in one process or in many, may write to the same place: the log entry is put only where none is, and
 //! whoever loses compares bases before trying again.
 
@@ -13,7 +16,9 @@ pub mod layout;
 pub mod log;
 pub mod store;
 
+mod ahead;
 mod committer;
+mod comparison;
 mod completeness;
 mod conform;
 mod coverage;
@@ -29,9 +34,11 @@ mod holds;
 mod known;
 mod lake_error;
 mod lint;
+mod lookup;
 mod marks;
 mod missing;
 mod newest;
+mod newest_hashes;
 mod notes;
 mod overview;
 mod own;
@@ -39,7 +46,10 @@ mod own_columns;
 mod quarantine;
 mod reader;
 mod registry;
+mod remedy;
 mod runs;
+mod sealed;
+mod set_aside;
 mod settings;
 mod small_table;
 mod staging;
@@ -51,11 +61,12 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use ahead::Ahead;
 pub use completeness::{ComparedTable, Completeness};
 pub use coverage::Coverage;
 pub use drift::DriftRow;
 pub use facts::{Circumstances, SnapshotFacts};
-pub use fold::{FoldReport, FoldSettings, FoldedTable, Unfolded};
+pub use fold::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};
 pub use found_drift::{DriftFilter, DriftGroup, FoundDrift};
 pub use group::Receipt;
 pub use holds::Hold;
@@ -65,12 +76,16 @@ pub use log::{FileBounds, LiveFile};
 pub use marks::{Advance, Marks};
 pub use missing::{Missing, MissingId};
 pub use newest::Sighting;
+pub use newest_hashes::{BroughtRows, NewestHashes};
 pub use overview::{Overview, TableOverview};
 pub use registry::Registration;
+pub use sealed::Sealed;
+pub use set_aside::{Members, SetAside};
 pub use settings::LakeSettings;
-pub use staging::{Sealed, Staging};
+pub use staging::Staging;
 pub use upkeep::{
-    Left, PurgeReport, PurgeSettings, TablePurge, TableUpkeep, UpkeepReport, UpkeepSettings,
+    Left, PurgeDue, PurgeReport, PurgeSettings, Repair, RepairReport, RepairedTable, TablePurge,
+    TableUpkeep, UpkeepReport, UpkeepSettings,
 };
 
 use std::collections::HashMap;

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::fold::Positions;
 use super::layout::Partition;
 use super::log::LogState;
 use super::txns::{TableTxns, key_of};
 use super::{Coverage, Lake, LakeError, LiveFile, Part};
 use crate::catalog::Endpoint;
 use crate::ids::IntegrationKey;
+use crate::time::ObservedAt;
 
 /// What the logs of an endpoint say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,18 +36,24 @@ pub struct TableOverview {
     pub snapshot_files: u64,
     /// Their size.
     pub snapshot_bytes: u64,
+    /// The last instant that the positions of `current` name.
+    pub folded: Option<ObservedAt>,
 }
 
 impl Lake {
     /// Returns what the logs say of an endpoint; `None`, and nothing created, where it has no tables.
     pub async fn overview(&self, endpoint: &Arc<Endpoint>) -> Result<Option<Overview>, LakeError> {
         let mut overview = None;
-        for part in [Part::Snapshots, Part::Deltas] {
+        for part in [Part::Snapshots, Part::Deltas, Part::Current] {
             let Some(table) = self.existing_table(endpoint, part).await? else {
                 continue;
             };
             let overview = overview.get_or_insert_with(Overview::default);
             let state = table.refreshed().await?;
+            if part == Part::Current {
+                overview.add_positions(&state);
+                continue;
+            }
             overview.add_bases(part, &state);
             for file in table.live(&state).await? {
                 overview.add_file(part, &file);
@@ -64,6 +72,13 @@ impl Overview {
                 let table = self.tables.entry(key).or_default();
                 table.coverage.add(part, &stored);
             }
+        }
+    }
+
+    fn add_positions(&mut self, current: &LogState) {
+        for (key, table) in &mut self.tables {
+            let last_us = Positions::of(key, current).last_us();
+            table.folded = last_us.map(ObservedAt::from_micros);
         }
     }
 

@@ -16,10 +16,8 @@ use parquet::file::metadata::{ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::LakeError;
+use super::footer::FIRST_READ;
 use super::lake_error::DECODING;
-
-/// The end of a file that is read first: the footer of most files, and all of a small one.
-const FIRST_READ: u64 = 64 << 10;
 
 /// What ends a Parquet file: the length of its metadata, and `PAR1`.
 const FOOTER_SIZE: usize = 8;

@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::layout::DeltaTable;
 use super::own_columns::{text_column, text_field, texts, time_at, time_column, time_field, times};
 use super::small_table::SmallTable;
-use super::{Lake, LakeError};
-use crate::ids::{Category, IntegrationId};
+use super::{Lake, LakeError, Members};
+use crate::ids::{Category, EnvironmentId, IntegrationId};
 
 /// What the lake knows of an integration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,17 +23,22 @@ pub struct Registration {
     pub category: Category,
     /// How it became known: `configuration`, `webhook`.
     pub origin: String,
-    /// What is known of it: `active`, `deleted`, `purged`.
+    /// What is known of it: `active`, `deleting`, `deleted`, `purged`.
     pub state: String,
     /// When it became known, in milliseconds since the epoch. What is stored stays.
     pub since_ms: i64,
-    /// Since when it is in that state, in milliseconds since the epoch. What is stored stays while the state does; `None`
-    /// for a state that an older build wrote down.
+    /// Since when it is in that state, in milliseconds since the epoch. What is stored stays while the state does.
     pub state_since_ms: Option<i64>,
+    /// When the first look began that did not find it, in milliseconds since the epoch; `None` while Kombo finds it.
+    pub not_found_since_ms: Option<i64>,
+    /// The environment that it was read in last. What is stored stays until another is known.
+    pub environment: Option<EnvironmentId>,
 }
 
 impl Registration {
-    /// The state of an integration that Kombo has deleted.
+    /// The state of an integration that Kombo does not find.
+    pub const DELETING: &'static str = "deleting";
+    /// The state of one that Kombo has not found twice, far enough apart.
     pub const DELETED: &'static str = "deleted";
     /// The state of a deleted one whose rows have left the lake.
     pub const PURGED: &'static str = "purged";
@@ -46,19 +51,42 @@ const KEY: [&str; 1] = ["integration_key"];
 type Registered = BTreeMap<String, Registration>;
 
 impl Lake {
-    /// Writes down integrations, new ones and changes. A key that exists with another id is refused. What is purged does
-    /// not become deleted again: whoever says so has not heard of it.
-    pub async fn register(&self, integrations: &[Registration]) -> Result<(), LakeError> {
+    /// Writes down integrations, new ones and changes. Returns what stands of them then, and those that were refused: their
+    /// key exists with another id. What is purged stays so, and what is deleted needs a first look written down before:
+    /// [`Registration::not_found_since_ms`].
+    pub async fn register(
+        &self,
+        integrations: &[Registration],
+    ) -> Result<Members<Registration, Registration>, LakeError> {
+        self.write_down(integrations, Wakes::All).await
+    }
+
+    /// Does the same for integrations that a person has named and that Kombo answers for: a purged one is read again.
+    pub async fn register_named(
+        &self,
+        integrations: &[Registration],
+    ) -> Result<Members<Registration, Registration>, LakeError> {
+        self.write_down(integrations, Wakes::PurgedToo).await
+    }
+
+    async fn write_down(
+        &self,
+        integrations: &[Registration],
+        wakes: Wakes,
+    ) -> Result<Members<Registration, Registration>, LakeError> {
         let table = self.registry().await?;
+        let mut written = Members::default();
         let change = |stored: &[RecordBatch]| {
-            let changed = changed(stored, integrations)?;
+            let (changed, stand) = changed(stored, integrations, wakes);
+            written = stand;
             Ok((!changed.is_empty()).then(|| batch(&changed)))
         };
-        table.rewrite(change).await
+        table.rewrite(change).await?;
+        Ok(written)
     }
 
     /// Writes down that deleted integrations are purged; those that are not deleted any more stay as they are.
-    pub(super) async fn register_purged(
+    pub(crate) async fn register_purged(
         &self,
         integrations: &[IntegrationId],
         now_ms: i64,
@@ -104,40 +132,94 @@ impl Lake {
     }
 }
 
+/// Whom an answer of Kombo's brings back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wakes {
+    /// All but the purged.
+    All,
+    PurgedToo,
+}
+
 impl Registration {
-    /// Returns what is stored once `new` is written down.
-    fn becoming(self, new: &Self) -> Self {
-        if self.state == Self::PURGED && new.state == Self::DELETED {
+    /// Returns what is stored of one that is written down for the first time.
+    fn beginning(&self) -> Self {
+        if self.state == Self::DELETED {
+            return self.suspected();
+        }
+        self.clone()
+    }
+
+    /// Returns what is stored once `new` is written down. Two processes may write, one of them late: what rests on two
+    /// looks is taken only when the first of them is the one that is stored, so that no readable answer lies between.
+    fn becoming(self, new: &Self, wakes: Wakes) -> Self {
+        if self.state == Self::PURGED && wakes == Wakes::All {
             return self;
         }
+        let (is_missing, was_missing) = (new.is_missing(), self.is_missing());
+        if self.state == Self::DELETED && is_missing {
+            return self;
+        }
+        let is_confirmed = was_missing
+            && self.not_found_since_ms.is_some()
+            && self.not_found_since_ms == new.not_found_since_ms;
+        let new = match (new.state == Self::DELETED, is_confirmed) {
+            (true, false) => new.suspected(),
+            _ => new.clone(),
+        };
+        let first = self.not_found_since_ms.filter(|_| was_missing);
         let stored = self.state_since_ms.filter(|_| self.state == new.state);
         Self {
             since_ms: self.since_ms,
             state_since_ms: stored.or(new.state_since_ms),
-            ..new.clone()
+            not_found_since_ms: first.or(new.not_found_since_ms).filter(|_| is_missing),
+            environment: new.environment.clone().or(self.environment),
+            ..new
+        }
+    }
+
+    /// Returns whether Kombo does not find it.
+    fn is_missing(&self) -> bool {
+        [Self::DELETING, Self::DELETED].contains(&self.state.as_str())
+    }
+
+    /// Takes the look that would have confirmed another for the first one.
+    fn suspected(&self) -> Self {
+        Self {
+            state: Self::DELETING.to_owned(),
+            not_found_since_ms: self.state_since_ms,
+            ..self.clone()
         }
     }
 }
 
-/// Picks out what is new or differs from what is stored.
-fn changed(stored: &[RecordBatch], integrations: &[Registration]) -> Result<Registered, LakeError> {
+/// Picks out what is new or differs from what is stored, and returns what stands of all of them as well. Refuses an
+/// integration whose key another one has.
+fn changed(
+    stored: &[RecordBatch],
+    integrations: &[Registration],
+    wakes: Wakes,
+) -> (Registered, Members<Registration, Registration>) {
     let mut known: Registered = stored.iter().flat_map(registrations).collect();
     let mut changed = Registered::new();
+    let mut stand = Members::default();
     for new in integrations {
         let key = new.integration.key().to_string();
         let row = match known.get(&key) {
             Some(known) if known.integration != new.integration => {
-                return Err(LakeError::KeyClash { key });
+                let holder = known.integration.clone();
+                stand.add(new.clone(), Err(LakeError::KeyClash { key, holder }));
+                continue;
             }
-            Some(known) => known.clone().becoming(new),
-            None => new.clone(),
+            Some(known) => known.clone().becoming(new, wakes),
+            None => new.beginning(),
         };
+        stand.add(new.clone(), Ok(row.clone()));
         if known.get(&key) != Some(&row) {
             known.insert(key.clone(), row.clone());
             changed.insert(key, row);
         }
     }
-    Ok(changed)
+    (changed, stand)
 }
 
 /// Returns the columns of `kombo_integrations`.
@@ -151,11 +233,14 @@ pub(super) fn schema() -> SchemaRef {
         text_field("state"),
         time_field("since", false),
         time_field("state_since", true),
+        time_field("not_found_since", true),
+        Field::new("environment", DataType::Utf8, true),
     ]))
 }
 
 fn batch(registered: &Registered) -> RecordBatch {
     let rows = || registered.values();
+    let environments = rows().map(|row| Some(row.environment.as_ref()?.as_str()));
     let columns: Vec<ArrayRef> = vec![
         texts(registered.keys()),
         texts(rows().map(|row| row.integration.as_str())),
@@ -165,6 +250,8 @@ fn batch(registered: &Registered) -> RecordBatch {
         texts(rows().map(|row| &row.state)),
         times(rows().map(|row| Some(row.since_ms * 1000))),
         times(rows().map(|row| Some(row.state_since_ms? * 1000))),
+        times(rows().map(|row| Some(row.not_found_since_ms? * 1000))),
+        Arc::new(environments.collect::<StringArray>()),
     ];
     RecordBatch::try_new(schema(), columns).expect("the columns are those of the schema")
 }
@@ -173,8 +260,15 @@ fn batch(registered: &Registered) -> RecordBatch {
 fn registrations(batch: &RecordBatch) -> Registered {
     let text = |name: &str| text_column(batch, name);
     let since = time_column(batch, "since");
+    let optional_ms =
+        |column: Option<&TimestampMicrosecondArray>, row| Some(time_at(column?, row)? / 1000);
     let state_since = time_column(batch, "state_since");
-    let state_since_ms = |row| Some(time_at(state_since?, row)? / 1000);
+    let not_found_since = time_column(batch, "not_found_since");
+    let environments = text("environment");
+    let environment = |row| {
+        let environments = environments.filter(|environments| environments.is_valid(row))?;
+        EnvironmentId::new(environments.value(row))
+    };
     let (Some(keys), Some(ids), Some(categories), Some(origins), Some(states), Some(since)) = (
         text("integration_key"),
         text("_integration_id"),
@@ -193,7 +287,9 @@ fn registrations(batch: &RecordBatch) -> Registered {
                 origin: origins.value(row).to_owned(),
                 state: states.value(row).to_owned(),
                 since_ms: since.value(row) / 1000,
-                state_since_ms: state_since_ms(row),
+                state_since_ms: optional_ms(state_since, row),
+                not_found_since_ms: optional_ms(not_found_since, row),
+                environment: environment(row),
             };
             Some((keys.value(row).to_owned(), registration))
         })
@@ -201,87 +297,4 @@ fn registrations(batch: &RecordBatch) -> Registered {
 }
 
 #[cfg(test)]
-mod tests {
-    use arrow::array::{AsArray, StringArray};
-    use arrow::datatypes::{DataType, Field, FieldRef};
-
-    use super::super::small_table::rewritten;
-    use super::*;
-
-    fn registration(id: &str) -> Registration {
-        Registration {
-            integration: IntegrationId::new(id).expect("an id"),
-            category: Category::Ats,
-            origin: "webhook".to_owned(),
-            state: "active".to_owned(),
-            since_ms: 1,
-            state_since_ms: Some(1),
-        }
-    }
-
-    fn stored(state: &str, state_since_ms: Option<i64>) -> Registration {
-        Registration {
-            state: state.to_owned(),
-            state_since_ms,
-            ..registration("tool:a")
-        }
-    }
-
-    #[test]
-    fn a_state_is_as_old_as_its_first_row_and_what_is_purged_stays_purged() {
-        let after = |before: &Registration, new: &Registration| before.clone().becoming(new);
-        let deleted = stored("deleted", Some(7));
-        assert_eq!(after(&deleted, &stored("deleted", Some(9))), deleted);
-        let since = stored("deleted", Some(9));
-        assert_eq!(after(&stored("active", Some(7)), &since), since);
-        assert_eq!(after(&stored("deleted", None), &since), since);
-        let purged = stored("purged", Some(8));
-        assert_eq!(after(&purged, &since), purged);
-        assert_eq!(after(&purged, &stored("active", Some(9))).state, "active");
-    }
-
-    /// Stores one integration under the key of another.
-    fn clashing(stored: &str, new: &str) -> RecordBatch {
-        let key = registration(new).integration.key().to_string();
-        batch(&Registered::from([(key, registration(stored))]))
-    }
-
-    #[test]
-    fn a_key_of_another_integration_is_refused() {
-        let stored = [clashing("tool:a", "tool:b")];
-        let refused = changed(&stored, &[registration("tool:b")]);
-        assert!(
-            matches!(refused, Err(LakeError::KeyClash { .. })),
-            "{refused:?}"
-        );
-    }
-
-    #[test]
-    fn rows_and_columns_of_a_newer_build_pass_through() {
-        let newer = batch(&Registered::from([(
-            "k".to_owned(),
-            registration("tool:a"),
-        )]));
-        let mut fields: Vec<FieldRef> = newer.schema().fields().to_vec();
-        fields.push(Arc::new(Field::new("region", DataType::Utf8, true)));
-        let mut columns = newer.columns().to_vec();
-        let category = columns.len() - 5;
-        columns[category] = Arc::new(StringArray::from(vec!["unheard-of"]));
-        columns.push(Arc::new(StringArray::from(vec!["eu"])));
-        let newer = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("rows");
-
-        let changed = changed(std::slice::from_ref(&newer), &[registration("tool:b")]);
-        let changed = batch(&changed.expect("no clash"));
-        let written = rewritten(&[newer], changed, &KEY).expect("rows");
-        assert_eq!(written.num_rows(), 2);
-        let text = |name: &str, row: usize| {
-            let column = written.column_by_name(name).expect("kept");
-            column.as_string::<i32>().value(row).to_owned()
-        };
-        assert_eq!(
-            (text("category", 0), text("region", 0)),
-            ("unheard-of".into(), "eu".into())
-        );
-        assert_eq!(text("_integration_id", 1), "tool:b");
-    }
-}
+mod tests;

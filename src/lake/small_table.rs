@@ -90,9 +90,8 @@ impl SmallTable {
         let mut batches = Vec::new();
         for file in self.table.live(state).await? {
             let bytes = self.table.files.read(&file.path).await?;
-            for batch in read(bytes, &[])? {
-                batches.push(batch?);
-            }
+            let rows = read(bytes, &[]).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+            batches.extend(rows.map_err(|error| self.table.files.named(&file.path, error))?);
         }
         Ok(batches)
     }

@@ -10,11 +10,11 @@ use arrow::datatypes::TimestampMicrosecondType;
 use super::committer::Committer;
 use super::data_files::{Written, on_cpu};
 use super::group::{Fence, Finished, Receipt, Rows};
-use super::known::Known;
-use super::layout::{DeltaTable, Partition};
+use super::layout::Partition;
 use super::runs::{CONTEST_IDS, Contest, Sorted, decoded_bytes, repeated};
+use super::sealed::Sealed;
 use super::txns::TableTxns;
-use super::{Circumstances, Lake, LakeError, SnapshotFacts};
+use super::{Lake, LakeError, SnapshotFacts};
 use crate::catalog::{Endpoint, SystemColumn};
 use crate::decode::QuarantinedRow;
 use crate::fetch::{Fetch, FetchEnd, FetchMode};
@@ -44,65 +44,6 @@ pub struct Staging {
     quarantined: Vec<QuarantinedRow>,
     /// A run was lost on its way: what is staged is not the whole fetch any more.
     torn: bool,
-}
-
-/// A whole fetch that only waits for its log entry, and holds next to no memory.
-pub struct Sealed {
-    lake: Lake,
-    committer: Arc<Committer>,
-    endpoint: Arc<Endpoint>,
-    finished: Finished,
-    /// Of the ids of a snapshot, ascending within each run: 8 bytes a row, until it is committed.
-    ids: Arc<Vec<Vec<u64>>>,
-}
-
-impl Sealed {
-    /// Returns what the lake knows of the table that it replaces; `None` for a delta.
-    pub(super) async fn known(&self) -> Result<Option<Known>, LakeError> {
-        match (&self.finished.fence, self.committer.replaces()) {
-            (Some(fence), true) => Known::of(&self.lake, &self.endpoint, fence.start.key())
-                .await
-                .map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    /// Returns the hashes of the ids of rows that are there, ascending within each run. One that the snapshot shows as
-    /// deleted is looked into like one that it lacks: those who follow `deltas` have to hear of it.
-    pub(super) fn ids(&self) -> Arc<Vec<Vec<u64>>> {
-        Arc::clone(&self.ids)
-    }
-
-    /// Takes note of what is written beside a snapshot. Means nothing for a delta.
-    pub fn note(&mut self, circumstances: Circumstances) {
-        let fence = self.finished.fence.as_mut();
-        if let Some(facts) = fence.and_then(|fence| fence.facts.as_mut()) {
-            *facts = facts.with(circumstances);
-        }
-    }
-
-    /// Makes the fetch visible, with others of its time.
-    pub async fn commit(self) -> Result<Receipt, LakeError> {
-        let Self {
-            lake,
-            committer,
-            finished,
-            ids,
-            ..
-        } = self;
-        drop(ids);
-        let key = finished
-            .fence
-            .as_ref()
-            .map(|fence| fence.start.key().clone());
-        let receipt = committer.commit(lake.tasks(), finished).await?;
-        if let (DeltaTable::Deltas(endpoint), Some(key), Receipt::Committed { rows, .. }) =
-            (&committer.files.table, key, &receipt)
-        {
-            lake.waiting_rows().add(endpoint, &key, *rows);
-        }
-        Ok(receipt)
-    }
 }
 
 /// A sorted part of the rows, in a file.
@@ -171,7 +112,7 @@ impl Staging {
         if self.torn {
             return Err(LakeError::Torn);
         }
-        let mut ids = Vec::new();
+        let (mut present, mut deleted) = (Vec::new(), Vec::new());
         let rows = match self.fetch.mode {
             FetchMode::Delta { .. }
                 if self.runs.is_empty() && self.waiting_bytes <= SHARED_BYTES =>
@@ -183,11 +124,12 @@ impl Staging {
                 self.upload_run().await?;
                 self.drop_older_observations().await?;
                 let runs = std::mem::take(&mut self.runs);
-                let (files, hashes) = runs
-                    .into_iter()
-                    .map(|run| (run.written, without(run.hashes, &run.gone)))
-                    .unzip();
-                ids = hashes;
+                let mut files = Vec::new();
+                for run in runs {
+                    present.push(without(run.hashes, &run.gone));
+                    deleted.push(run.gone);
+                    files.push(run.written);
+                }
                 Rows::Files(files)
             }
         };
@@ -196,7 +138,6 @@ impl Staging {
         let (first, last) = self.observed.unzip();
         let replaces = self.committer.replaces();
         let facts = SnapshotFacts::new(first.unwrap_or(end.seen));
-        let facts = facts.following(self.replaced.as_ref(), self.lake.settings().second_look);
         let fence = Fence {
             start: self.start,
             base: end.base,
@@ -215,7 +156,10 @@ impl Staging {
             committer: self.committer,
             endpoint: self.endpoint,
             finished,
-            ids: Arc::new(ids),
+            replaced: self.replaced,
+            present: Arc::new(present),
+            deleted: Arc::new(deleted),
+            compared: Arc::default(),
         })
     }
 

@@ -3,12 +3,15 @@
 mod bases;
 mod concurrency;
 mod crash;
+mod damage;
 mod drift;
 mod fetches;
 mod files;
 mod fold;
 mod holds;
+mod isolation;
 mod lint;
+mod looks;
 mod missing;
 mod newest;
 mod staged;

@@ -75,7 +75,7 @@ impl TableTxns {
 
     /// Returns what is stored as the last `_fetched_at` once a fetch that observed rows up to `seen` is committed.
     pub(super) fn next_seen(&self, seen: ObservedAt) -> ObservedAt {
-        let next = self.seen.map_or(i64::MIN, |stored| stored.as_micros() + 1);
+        let next = (self.seen).map_or(i64::MIN, |stored| stored.as_micros().saturating_add(1));
         ObservedAt::from_micros(seen.as_micros().max(next))
     }
 
@@ -97,7 +97,7 @@ const PREFIX: &str = "kombo/";
 const SEEN: &str = "seen";
 
 /// What stands for a base that is none any more.
-const NONE: i64 = -1;
+pub(super) const NONE: i64 = -1;
 
 /// Returns what to write when all rows of an integration have left a table: its bases are none, and what a snapshot said
 /// of itself is nothing. `seen` stays, so that a later observation is later than all there were.

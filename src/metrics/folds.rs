@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::families::labels;
 use super::{FoldResult, Metrics, float, say};
 use crate::fold::drift::{DriftCause, DriftKind};
+use crate::fold::guard::HoldState;
 
 impl Metrics {
     /// Counts a fold of an endpoint's tables. Only those that found something to do are timed: the others would hide them.
@@ -23,6 +24,11 @@ impl Metrics {
     /// Says of how many tables something is held back.
     pub fn held_tables(&self, tables: usize) {
         self.0.kombo.held_tables.set(float(tables));
+    }
+
+    /// Counts a hold, or a part of one, that ended: by a person, by a second look, or because the rows came back.
+    pub fn hold_released(&self, state: HoldState) {
+        self.0.kombo.hold_released(state);
     }
 
     /// Counts rows that a full fetch found otherwise than the lake had them.

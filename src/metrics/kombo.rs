@@ -9,6 +9,7 @@ use super::families::{Counters, Float, FloatCounter, Gauges, Labels, Shelf, labe
 use super::labels::{FetchKind, FetchResult, FoldResult, lane};
 use crate::fetch::{Counts, Lane};
 use crate::fold::drift::{DriftCause, DriftKind};
+use crate::fold::guard::HoldState;
 
 /// From a webhook's answer to its rows in the lake: a group commit waits 30 s, an outage for hours.
 const COMMIT_BUCKETS: [f64; 14] = [
@@ -41,6 +42,8 @@ pub(super) struct KomboMetrics {
     pub(super) unannounced_changes: Counter,
     pub(super) integrations: Gauges,
     pub(super) standings: Mutex<Vec<Labels>>,
+    pub(super) integration_changes: Counters,
+    pub(super) purged_readable: Counter,
     pub(super) silent_integrations: Float,
     pub(super) heartbeat_period: Float,
     pub(super) stale_tables: Float,
@@ -48,6 +51,7 @@ pub(super) struct KomboMetrics {
     pub(super) compared: Mutex<Vec<Labels>>,
     drift_rows: Counters,
     pub(super) held_tables: Float,
+    holds_released: Counters,
     folds: Counters,
     pub(super) fold_seconds: Histogram,
     pub(super) fold_lag: Float,
@@ -75,6 +79,8 @@ impl KomboMetrics {
             unannounced_changes: shelf.plain("kombo_unannounced_changes", "Changed rows that no notification had announced"),
             integrations: shelf.plain("kombo_integrations", "Integrations, by state"),
             standings: Mutex::default(),
+            integration_changes: shelf.plain("kombo_integration_changes", "Integrations that came to stand otherwise, by state and by what said so"),
+            purged_readable: shelf.plain("kombo_purged_readable", "Times that Kombo answered for an integration whose rows are purged"),
             silent_integrations: shelf.plain("kombo_silent_integrations", "Integrations whose notifications seem lost"),
             heartbeat_period: shelf.plain("kombo_heartbeat_period_seconds", "How often each table is asked for changes"),
             stale_tables: shelf.plain("kombo_stale_tables", "Tables whose nested copies may be old until their next snapshot"),
@@ -82,6 +88,7 @@ impl KomboMetrics {
             compared: Mutex::default(),
             drift_rows: shelf.plain("kombo_drift_rows", "Rows that full fetches found otherwise than the lake had them"),
             held_tables: shelf.plain("kombo_held_tables", "Tables of which something is held back until it is accepted or confirmed"),
+            holds_released: shelf.plain("kombo_holds_released", "Holds that ended, wholly or in part, by what ended them"),
             folds: shelf.plain("kombo_folds", "Folds of an endpoint's tables into current, by result"),
             fold_seconds: shelf.seconds("kombo_fold_seconds", "Time of a fold that found something to do", &FOLD_BUCKETS),
             fold_lag: shelf.plain("kombo_fold_lag_seconds", "Age of the oldest observation that is not in current yet"),
@@ -99,6 +106,12 @@ impl KomboMetrics {
         }
         for result in FoldResult::ALL {
             drop(self.folds.get_or_create(&fold_labels(result)));
+        }
+        for state in HoldState::ALL {
+            // What is held is not released.
+            if state != HoldState::Held {
+                drop(self.holds_released.get_or_create(&state_labels(state)));
+            }
         }
         for kind in DriftKind::ALL {
             for cause in DriftCause::ALL {
@@ -132,6 +145,12 @@ impl KomboMetrics {
         self.drift_rows.get_or_create(&labels).inc_by(rows);
     }
 
+    pub(super) fn hold_released(&self, state: HoldState) {
+        self.holds_released
+            .get_or_create(&state_labels(state))
+            .inc();
+    }
+
     pub(super) fn folded(&self, result: FoldResult) {
         self.folds.get_or_create(&fold_labels(result)).inc();
     }
@@ -153,6 +172,10 @@ impl KomboMetrics {
 
 fn fold_labels(result: FoldResult) -> Labels {
     labels(&[("result", result.as_str())])
+}
+
+fn state_labels(state: HoldState) -> Labels {
+    labels(&[("state", state.as_str())])
 }
 
 fn fetch_labels(kind: FetchKind, result: FetchResult) -> Labels {

@@ -151,6 +151,19 @@ impl Metrics {
         say(&kombo.integrations, &kombo.standings, values.collect());
     }
 
+    /// Counts an integration that stands otherwise than before, by what made it known: `fetch`, `webhook`, `recheck`,
+    /// `registry`.
+    pub fn integration_changed(&self, state: &'static str, cause: &'static str) {
+        let labels = labels(&[("state", state), ("cause", cause)]);
+        let changes = &self.0.kombo.integration_changes;
+        changes.get_or_create(&labels).inc();
+    }
+
+    /// Counts that Kombo answered for an integration whose rows are purged.
+    pub fn purged_readable(&self) {
+        self.0.kombo.purged_readable.inc();
+    }
+
     /// Says how many tables are older than the freshness objective.
     pub fn late_tables(&self, tables: usize) {
         self.0.kombo.late_tables.set(float(tables));

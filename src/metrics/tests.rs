@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::fold::drift::{DriftCause, DriftKind};
+use crate::fold::guard::HoldState;
 
 fn metrics() -> Metrics {
     Metrics::new("kombo", "lake", "1.2.3")
@@ -66,6 +67,7 @@ fn series_with_known_labels_begin_at_zero() {
         "kombo_pending_tables",
         "kombo_folds_total",
         "kombo_drift_rows_total",
+        "kombo_holds_released_total",
     ] {
         assert!(
             described(&text).contains(name) && text.contains(&format!("{name}{{")),
@@ -118,6 +120,7 @@ fn folds_are_counted_and_those_with_something_to_do_are_timed() {
     metrics.folded(FoldResult::Held, Duration::from_secs(2));
     metrics.drifted(DriftKind::Update, DriftCause::SeenLate, 7);
     metrics.held_tables(1);
+    metrics.hold_released(HoldState::Confirmed);
     metrics.fold_lag(Duration::from_secs(90));
     metrics.completeness([("ats_jobs", 0.5), ("ats_tags", 1.0)]);
     metrics.completeness([("ats_jobs", 0.75)]);
@@ -128,6 +131,8 @@ fn folds_are_counted_and_those_with_something_to_do_are_timed() {
     assert!((of("kombo_fold_seconds_count", "") - 1.0).abs() < 0.1);
     assert!((of("kombo_drift_rows_total", "seen_late") - 7.0).abs() < 0.1);
     assert!((of("kombo_held_tables", "") - 1.0).abs() < 0.1);
+    assert!((of("kombo_holds_released_total", "") - 1.0).abs() < 0.1);
+    assert!((of("kombo_holds_released_total", "confirmed") - 1.0).abs() < 0.1);
     assert!((of("kombo_fold_lag_seconds", "") - 90.0).abs() < 0.1);
     let right = of("kombo_completeness_ratio", "");
     assert!(
@@ -149,6 +154,7 @@ fn the_dashboard_shows_every_metric_of_ours_and_no_other() {
     // Series whose labels are not known beforehand begin with the first event.
     metrics.freshness([("ats_jobs", Duration::ZERO)]);
     metrics.integrations([("active", 1)]);
+    metrics.integration_changed("deleting", "fetch");
     metrics.completeness([("ats_jobs", 1.0)]);
     metrics.notification("data-changed", WebhookOutcome::Accepted);
     metrics.error(ErrorType::WriterFailed, Stage::Sending);

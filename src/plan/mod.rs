@@ -5,7 +5,8 @@
 //! announces: heartbeats and full fetches, spread by hash. [`Queue`] holds what all of them asked for, once per table,
 //! and says which is next.
 //!
-//! Around that: [`Standing`] and [`ModelOff`] say what is not fetched for now and when to look again, [`Rhythm`] whether
+//! Around that: [`Standing`] and [`ModelOff`] say what is not fetched for now and when to look again, [`Deletion`] when an
+//! integration that Kombo does not find counts as deleted, [`Rhythm`] whether
 //! an integration's webhooks still come, and an [`Agenda`] holds all those instants.
 //!
 //! Nothing here reads a clock, waits or sends: instants come in as arguments, answers go out as values. So a crash has
@@ -14,6 +15,7 @@
 mod agenda;
 mod announced;
 mod causes;
+mod deletion;
 mod dirty;
 mod mode;
 mod model_off;
@@ -26,6 +28,7 @@ mod standing;
 pub use agenda::Agenda;
 pub use announced::Announced;
 pub use causes::{Action, Cause, Plan, Planner, Step};
+pub use deletion::{ConfirmedGone, Deletion, Doubt, NotFound, Others};
 pub use dirty::{Captured, DirtyBits};
 pub use mode::PlanMode;
 pub use model_off::ModelOff;

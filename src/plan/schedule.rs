@@ -129,12 +129,10 @@ impl Heartbeats {
     }
 }
 
-/// Returns an instant below `span` that is the integration's own: its key ends with 16 hex digits of SHA-256.
+/// Returns an instant below `span` that is the integration's own.
 fn phase(key: &IntegrationKey, span: i64) -> i64 {
-    let digits = key.as_str().rsplit('-').next().unwrap_or_default();
-    let hash = u64::from_str_radix(digits, 16).unwrap_or_default();
     let span = u64::try_from(span).expect("spans are positive");
-    i64::try_from(hash % span).expect("below a positive i64")
+    i64::try_from(key.number() % span).expect("below a positive i64")
 }
 
 fn millis(duration: Duration) -> i64 {

@@ -130,9 +130,8 @@ impl KomboSourceConfig {
         A: KomboApi + 'static,
         S: Sink + Registry + Clone + 'static,
     {
-        let registered = cx.sink.registered().await.map_err(SourceError::Sink)?;
-        let held = Held::read(&cx.sink, self.endpoints.clone());
-        let held = held.await.map_err(SourceError::Sink)?;
+        let (registrar, registered) = Registrar::begin(cx.sink.registered().await);
+        let held = Held::read(&cx.sink, self.endpoints.clone()).await;
         let rules = self.rules(&cx.catalog);
         let now_ms = cx.clock.wall_ms();
         let mut dispatch = Dispatch::new(rules, &registered, |table| held.of(table), now_ms);
@@ -162,13 +161,14 @@ impl KomboSourceConfig {
             drain_limit: cx.drain_limit,
             objective: freshness_objective(&self.settings),
             traffic,
-            registrar: Registrar::default(),
+            registrar,
             tasks: JoinSet::new(),
             running: HashSet::new(),
             hinted: Vec::new(),
             last_flush: Instant::now(),
             flushing: false,
             hinting: false,
+            key: 0,
         };
         Ok(Assembled {
             service,
@@ -213,6 +213,7 @@ pub(super) fn ingest_settings(settings: &SourceSettings) -> IngestSettings {
             ..DecodeLimits::default()
         },
         memory_rows: settings.memory_rows,
+        ..IngestSettings::default()
     }
 }
 

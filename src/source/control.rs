@@ -13,7 +13,6 @@ use super::registry::Registry;
 use crate::api::{HttpApi, SetupError};
 use crate::catalog::Catalog;
 use crate::ingest::IngestSettings;
-use crate::lake::LakeError;
 use crate::listener::{ListenError, SharedVerifier, TlsReloader};
 use crate::time::Clock;
 
@@ -64,9 +63,6 @@ pub enum ReloadError {
     /// The certificate cannot be used.
     #[error("the certificate cannot be used")]
     Tls(#[source] ListenError),
-    /// The sink cannot be asked what it holds.
-    #[error("the sink cannot be read")]
-    Sink(#[source] LakeError),
     /// The source has ended.
     #[error("the source has ended")]
     Ended,
@@ -80,7 +76,6 @@ impl ReloadError {
             Self::NeedsRestart { .. } => "set it back, or restart the service",
             Self::Setup(_) => "correct the source's options",
             Self::Tls(error) => error.advice(),
-            Self::Sink(error) => error.advice(),
             Self::Ended => "start the service again",
         }
     }
@@ -97,9 +92,7 @@ impl<S: Registry> Control<S> {
     ) -> Result<(), ReloadError> {
         self.check(&config, &secrets)?;
         let parts = self.parts(&config, &secrets)?;
-        let held = Held::read(&self.sink, config.endpoints.clone())
-            .await
-            .map_err(ReloadError::Sink)?;
+        let held = Held::read(&self.sink, config.endpoints.clone()).await;
         if let Some(tls) = &self.tls {
             tls.reload().map_err(ReloadError::Tls)?;
         }

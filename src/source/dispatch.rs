@@ -6,7 +6,9 @@
 mod account;
 mod ended;
 mod marks;
+mod missing;
 mod notes;
+mod registered;
 mod standings;
 mod table;
 mod timers;
@@ -17,7 +19,7 @@ mod tests;
 
 pub(super) use account::Account;
 pub(super) use ended::{Ended, Failed, Fetching};
-pub(super) use standings::{Found, LookFailed};
+pub(super) use standings::{Found, LookFailed, News};
 pub(super) use table::Table;
 pub(super) use timers::Ask;
 
@@ -28,13 +30,14 @@ use std::time::Duration;
 
 use crate::catalog::Endpoint;
 use crate::fetch::Lane;
-use crate::ids::{Category, IntegrationId, TableId};
-use crate::lake::{Coverage, Registration};
+use crate::ids::{Category, EnvironmentId, IntegrationId, TableId};
+use crate::lake::Registration;
 use crate::plan::{
     Agenda, Kind, Planner, Queue, Schedule, Standing, Suspicion, next_snapshot_instead,
 };
 use crate::webhook::{IntegrationChange, IntegrationEvent, ModelName, Notification, Webhook};
 
+use super::held::Holding;
 use account::Origin;
 use standings::KeyPause;
 use timers::Due;
@@ -66,6 +69,8 @@ pub(super) struct Dispatch {
     key: Option<KeyPause>,
     /// When Kombo was last found to take the key, after it had refused it.
     key_good_since: Option<i64>,
+    /// The environment that the key belongs to; `None` until Kombo has said it.
+    environment: Option<EnvironmentId>,
     /// Tables that have heartbeats: not those of parked integrations.
     with_heartbeat: usize,
     /// Integrations that Kombo has to be asked for, and how many it is being asked for.
@@ -75,10 +80,12 @@ pub(super) struct Dispatch {
     now_ms: i64,
     /// Integrations whose row in the registry is out of date.
     unsaved: BTreeSet<IntegrationId>,
+    /// Integrations of which the registry does not know yet where they were read. That can wait a little.
+    unnoted: BTreeSet<IntegrationId>,
     /// Suspicions that came up or ended, to be told to the operator.
     alarms: Vec<(IntegrationId, Option<Suspicion>, Option<Suspicion>)>,
-    /// Integrations that stand otherwise than before, to be told as well.
-    changed: Vec<(IntegrationId, Standing)>,
+    /// What is new about integrations, to be told as well.
+    news: Vec<News>,
 }
 
 /// What a webhook is answered.
@@ -88,7 +95,12 @@ pub(super) enum Reaction {
     Acknowledge(&'static str),
     /// The integration has to be in the registry first.
     Register(IntegrationId),
+    /// The registry has refused the integration: nothing of it can be kept here.
+    Refuse,
 }
+
+/// What is held of the tables of an integration that nobody has heard of before.
+const NEW: Holding = Holding::Known(None);
 
 /// A webhook that was taken in.
 const ACCEPTED: Reaction = Reaction::Acknowledge("accepted");
@@ -96,10 +108,10 @@ const ACCEPTED: Reaction = Reaction::Acknowledge("accepted");
 impl Dispatch {
     /// Starts with what the registry and the logs of the lake say. Every table is dirty: whatever was announced before is
     /// gone, and a crash, a deploy and webhooks missed meanwhile are one case.
-    pub(super) fn new(
+    pub(super) fn new<H: Into<Holding>>(
         rules: Rules,
         registered: &[Registration],
-        covered: impl Fn(&TableId) -> Option<Coverage>,
+        covered: impl Fn(&TableId) -> H,
         now_ms: i64,
     ) -> Self {
         let mut dispatch = Self {
@@ -110,13 +122,15 @@ impl Dispatch {
             agenda: Agenda::default(),
             key: None,
             key_good_since: None,
+            environment: None,
             with_heartbeat: 0,
             looks: VecDeque::new(),
             asking: 0,
             now_ms,
             unsaved: BTreeSet::new(),
+            unnoted: BTreeSet::new(),
             alarms: Vec::new(),
-            changed: Vec::new(),
+            news: Vec::new(),
         };
         for known in registered {
             let account = Account::stored(known, now_ms);
@@ -127,10 +141,10 @@ impl Dispatch {
     }
 
     /// Takes other rules over, and what they change: who is fetched, which tables, and when.
-    pub(super) fn adopt(
+    pub(super) fn adopt<H: Into<Holding>>(
         &mut self,
         rules: Rules,
-        covered: impl Fn(&TableId) -> Option<Coverage>,
+        covered: impl Fn(&TableId) -> H,
         now_ms: i64,
     ) {
         self.rules = rules;
@@ -157,19 +171,20 @@ impl Dispatch {
             // Those of a parked integration, too: it goes on from its bases when it wakes.
             self.open_tables(&id, &covered, now_ms);
             let account = &self.accounts[&id];
-            if !account.is_fetched() && !account.standing.is_deleted() {
+            if !account.is_fetched() && account.standing != Standing::Purged {
                 self.agenda.set(Due::Look(id), now_ms);
             }
         }
         let accounts = &self.accounts;
         self.unsaved.retain(|id| accounts.contains_key(id));
+        self.unnoted.retain(|id| accounts.contains_key(id));
     }
 
     /// Asks for tables that were known dirty before a stop, the first one first.
     pub(super) fn hint(&mut self, tables: &[TableId]) {
         let known = tables.iter().filter(|table| {
             let known = self.tables.get(*table);
-            known.is_some_and(|table| table.endpoint.updated_after && table.base.is_some())
+            known.is_some_and(Table::takes_deltas)
         });
         self.queue.hint(known);
     }
@@ -187,6 +202,9 @@ impl Dispatch {
 
     fn notification(&mut self, notification: &Notification, now_ms: i64) -> Reaction {
         let id = &notification.integration;
+        if self.is_refused(id) {
+            return Reaction::Refuse;
+        }
         let by_models = || notification.models.iter().find_map(ModelName::category);
         let category = notification.category.or_else(by_models);
         if let Some(refused) = self.introduce(id, category, Standing::Active, now_ms) {
@@ -199,7 +217,11 @@ impl Dispatch {
         let account = self.accounts.get_mut(id).expect("introduced above");
         if !account.is_fetched() {
             // Kombo has news of it: perhaps it can be read again.
+            let purged = account.standing == Standing::Purged;
             self.look_soon(id, now_ms);
+            if purged {
+                return Reaction::Acknowledge("purged");
+            }
             return self.when_registered(id);
         }
         for step in self.rules.planner.plan(notification).steps {
@@ -208,27 +230,23 @@ impl Dispatch {
         self.when_registered(id)
     }
 
+    /// Takes in that an integration came, went, or is in another state. Whatever it says, Kombo is asked and decides: a
+    /// webhook may be forged, sent again, or late. What it says is lost in a crash before the answer, and found out by the
+    /// first fetches after it.
     fn event(&mut self, event: &IntegrationEvent, now_ms: i64) -> Reaction {
         let id = &event.integration;
+        if self.is_refused(id) {
+            return Reaction::Refuse;
+        }
         let gone = event.change == IntegrationChange::Deleted;
         if gone && !self.accounts.contains_key(id) {
             return Reaction::Acknowledge("not_known");
         }
-        let known = self
-            .accounts
-            .get(id)
-            .filter(|known| known.category.is_some());
-        let standing = Standing::after(known.map(|known| known.standing), event.change);
-        if let Some(refused) = self.introduce(id, event.category, standing, now_ms) {
+        if let Some(refused) = self.introduce(id, event.category, Standing::SetupPending, now_ms) {
             return refused;
         }
-        self.stands(id, standing, now_ms);
-        // How it stands has to be written down, too: a deletion is told once.
-        if self.is_registered(id) {
-            ACCEPTED
-        } else {
-            Reaction::Register(id.clone())
-        }
+        self.look_soon(id, now_ms);
+        self.when_registered(id)
     }
 
     /// Makes an integration known that is seen for the first time. Returns why it is not.
@@ -257,23 +275,26 @@ impl Dispatch {
         (account.category, account.standing) = (Some(category), standing);
         self.unsaved.insert(id.clone());
         if account.is_fetched() {
-            self.open_tables(id, |_| None, now_ms);
+            self.open_tables(id, |_| NEW, now_ms);
         }
         None
     }
 
+    /// One that the configuration names needs no registry for this: with it a start finds every table dirty.
     fn when_registered(&self, id: &IntegrationId) -> Reaction {
+        let only = self.rules.only.as_ref();
+        let is_named = only.is_some_and(|only| only.contains(id));
         match self.accounts.get(id) {
-            Some(account) if !account.registered => Reaction::Register(id.clone()),
+            Some(account) if !account.registered && !is_named => Reaction::Register(id.clone()),
             _ => ACCEPTED,
         }
     }
 
     /// Adds the tables of an integration that are missing, and asks for all of them.
-    fn open_tables(
+    fn open_tables<H: Into<Holding>>(
         &mut self,
         id: &IntegrationId,
-        covered: impl Fn(&TableId) -> Option<Coverage>,
+        covered: impl Fn(&TableId) -> H,
         now_ms: i64,
     ) {
         let Some(account) = self.accounts.get(id) else {
@@ -293,9 +314,9 @@ impl Dispatch {
                 endpoint: endpoint.name().clone(),
             };
             if !self.tables.contains_key(&table_id) {
-                let coverage = covered(&table_id).unwrap_or_default();
+                let held = covered(&table_id).into();
                 self.with_heartbeat += usize::from(endpoint.updated_after && is_fetched);
-                let table = Table::covered(endpoint, &coverage);
+                let table = Table::held(endpoint, held, now_ms);
                 self.tables.insert(table_id.clone(), table);
                 if is_fetched {
                     self.want_all(&table_id, now_ms);
@@ -325,7 +346,7 @@ impl Dispatch {
         let Some(table) = self.tables.get_mut(id) else {
             return;
         };
-        if table.endpoint.updated_after && table.base.is_some() {
+        if table.takes_deltas() {
             self.queue.want(id, Kind::Delta, Lane::CatchUp);
             return;
         }

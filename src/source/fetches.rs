@@ -114,6 +114,12 @@ impl Carried {
         (self.table().clone(), self.fetching.work.kind)
     }
 
+    /// Returns what the sink holds of the table; `None` when it could not be read.
+    pub(super) fn held(&self) -> Option<&Coverage> {
+        let was_read = !matches!(self.result, Err(NotDone::NotAsked(_)));
+        was_read.then_some(&self.coverage)
+    }
+
     /// Returns what it means for the dispatcher.
     pub(super) fn into_ended(self) -> (Fetching, Ended) {
         let ended = match &self.result {

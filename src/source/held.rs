@@ -1,35 +1,60 @@
-//! What a sink holds of many tables, read in one pass per endpoint.
+//! What a sink holds of many tables, read in one pass per endpoint. An endpoint that cannot be read is set aside: its
+//! tables are not new, they are not known.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tracing::warn;
+
 use super::registry::Registry;
 use crate::catalog::Endpoint;
 use crate::ids::{EndpointName, IntegrationKey, TableId};
-use crate::lake::{Coverage, LakeError};
+use crate::lake::{Coverage, Members};
 
 /// Coverage by endpoint and integration.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Held(HashMap<EndpointName, HashMap<IntegrationKey, Coverage>>);
+pub(super) struct Held(HashMap<EndpointName, Option<HashMap<IntegrationKey, Coverage>>>);
+
+/// What is known of one table at a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holding {
+    /// The sink holds this much of it; nothing of a table that is new.
+    Known(Option<Coverage>),
+    /// The sink cannot be read there. What it holds is asked again before each fetch.
+    Unread,
+}
 
 impl Held {
     /// Asks a sink for all tables of these endpoints.
-    pub(super) async fn read(
-        sink: &impl Registry,
-        endpoints: Vec<Arc<Endpoint>>,
-    ) -> Result<Self, LakeError> {
-        let mut held = HashMap::new();
+    pub(super) async fn read(sink: &impl Registry, endpoints: Vec<Arc<Endpoint>>) -> Self {
+        let mut read: Members<_, EndpointName> = Members::default();
         for endpoint in endpoints {
-            held.insert(endpoint.name().clone(), sink.held(&endpoint).await?);
+            let name = endpoint.name().clone();
+            let held = sink.held(&endpoint).await;
+            read.add(name.clone(), held.map(|held| (name, Some(held))));
         }
-        Ok(Self(held))
+        let mut held: HashMap<_, _> = read.going.into_iter().collect();
+        for aside in read.aside {
+            let (name, error) = (aside.member, aside.error);
+            let advice = error.advice();
+            warn!(endpoint = %name, error = &error as &dyn std::error::Error, advice, "{name} cannot be read: its tables are set aside and tried again later; the others are fetched");
+            held.insert(name, None);
+        }
+        Self(held)
     }
 
     /// Returns what is held of a table.
-    pub(super) fn of(&self, table: &TableId) -> Option<Coverage> {
-        self.0
-            .get(&table.endpoint)?
-            .get(&table.integration.key())
-            .copied()
+    pub(super) fn of(&self, table: &TableId) -> Holding {
+        match self.0.get(&table.endpoint) {
+            Some(None) => Holding::Unread,
+            Some(Some(held)) => Holding::Known(held.get(&table.integration.key()).copied()),
+            None => Holding::Known(None),
+        }
+    }
+}
+
+impl From<Option<Coverage>> for Holding {
+    fn from(coverage: Option<Coverage>) -> Self {
+        Self::Known(coverage)
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
 use crate::ids::{IntegrationId, TableId};
+use crate::json;
 
 /// The file's name below `data_dir`.
 const NAME: &str = "announced.json";
@@ -38,7 +39,7 @@ impl Hints {
     /// Reads the hints of the run before. A file that is missing or damaged holds none.
     pub(super) fn read(&self, catalog: &Catalog) -> Vec<TableId> {
         let text = std::fs::read(self.folder.join(NAME)).unwrap_or_default();
-        let noted: Vec<Noted> = serde_json::from_slice(&text).unwrap_or_default();
+        let noted: Vec<Noted> = json::from_slice(&text).unwrap_or_default();
         let tables = noted.into_iter().filter_map(|noted| {
             Some(TableId {
                 integration: IntegrationId::new(&noted.integration).ok()?,
@@ -84,6 +85,8 @@ mod tests {
         assert_eq!(hints.read(catalog), [table]);
         let file = folder.path().join("data").join(NAME);
         let text = std::fs::read(&file).expect("there");
+        std::fs::write(&file, r#"[["tool:a","ats/tags"]]"#).expect("arrays");
+        assert!(hints.read(catalog).is_empty());
         for length in 0..text.len() {
             std::fs::write(&file, &text[..length]).expect("cut short");
             assert!(hints.read(catalog).is_empty());

@@ -7,15 +7,29 @@ use tracing::{info, warn};
 use super::dispatch::{Dispatch, Found, LookFailed};
 use super::held::Held;
 use super::registry::Registry;
-use crate::api::{ApiError, ErrorReach, IntegrationInfo, KomboApi};
+use crate::api::{ApiError, ErrorReach, IntegrationInfo, KeyInfo, KomboApi, Looked, look};
 use crate::catalog::Endpoint;
 use crate::ids::{Category, IntegrationId};
+use crate::lake::Registration;
 
 /// What was found out about an integration.
 pub(super) struct Look {
     id: IntegrationId,
     answer: Result<Found, LookFailed>,
     held: Held,
+    /// Another process has purged its rows.
+    purged: bool,
+}
+
+/// What a look is for.
+pub(super) struct LookOrder {
+    pub(super) id: IntegrationId,
+    /// Nothing is known of it yet: what the sink holds is asked, too.
+    pub(super) is_new: bool,
+    /// It counts as deleted: it may be purged meanwhile.
+    pub(super) is_deleted: bool,
+    /// The time on Kombo's clock.
+    pub(super) begun_ms: i64,
 }
 
 /// Asks Kombo for an integration, and the sink for what it holds of it.
@@ -23,35 +37,68 @@ pub(super) async fn look_at<A: KomboApi, S: Registry>(
     api: Arc<A>,
     sink: S,
     endpoints: Vec<Arc<Endpoint>>,
-    id: IntegrationId,
-    is_new: bool,
+    order: LookOrder,
 ) -> Look {
-    let answer = match api.integration(&id).await {
-        Ok(info) => Ok(found(&info)),
-        Err(error) => {
+    let LookOrder {
+        id,
+        is_new,
+        is_deleted,
+        begun_ms,
+    } = order;
+    let answer = match look(&*api, &id).await {
+        Looked::Found(info) => Ok(found(&info)),
+        Looked::NotFound { key_of } => {
+            info!(integration.id = %id, environment = %key_of, "asked for the integration: kombo finds none, and accepts the key");
+            Err(LookFailed::NotFound { begun_ms, key_of })
+        }
+        Looked::KeyNotAccepted(error) => {
+            warn!(integration.id = %id, error = %error, "kombo finds no integration {id}, and does not accept the key right after: that counts for nothing");
+            Err(unanswered(&error))
+        }
+        Looked::Failed(error) => {
             warn!(integration.id = %id, error = %error, "asking for the integration failed");
             Err(failed(&error))
         }
     };
+    let purged = is_deleted && answer.is_ok() && is_purged(&sink, &id).await;
     let held = match &answer {
         Ok(Found {
             category: Some(category),
             ..
         }) if is_new => {
             let own = endpoints.into_iter().filter(|e| e.category == *category);
-            // Without it the tables begin with snapshots.
-            Held::read(&sink, own.collect()).await.unwrap_or_default()
+            Held::read(&sink, own.collect()).await
         }
         _ => Held::default(),
     };
-    Look { id, answer, held }
+    Look {
+        id,
+        answer,
+        held,
+        purged,
+    }
+}
+
+/// Reads whether the registry calls it purged. What cannot be read says nothing: writing it down tells the same.
+async fn is_purged(sink: &impl Registry, id: &IntegrationId) -> bool {
+    let registered = sink.registered().await.unwrap_or_default();
+    let mut known = registered.iter().filter(|known| known.integration == *id);
+    known.any(|known| known.state == Registration::PURGED)
 }
 
 impl Look {
     /// Hands the answer to the dispatcher.
     pub(super) fn tell(self, dispatch: &mut Dispatch, now_ms: i64) {
-        let Self { id, answer, held } = self;
-        if let Ok(found) = answer {
+        let Self {
+            id,
+            answer,
+            held,
+            purged,
+        } = self;
+        if purged {
+            dispatch.purged_elsewhere(&id, now_ms);
+        }
+        if let Ok(found) = &answer {
             if found.category.is_none() {
                 warn!(integration.id = %id, "{id} is of a category that this version does not know; a newer one may");
             }
@@ -61,19 +108,36 @@ impl Look {
     }
 }
 
-/// Whether Kombo takes the key again.
-pub(super) struct KeyLook(Result<(), ApiError>);
+/// Whether Kombo takes the key, and to which environment it belongs.
+pub(super) struct KeyLook {
+    answer: Result<KeyInfo, ApiError>,
+    /// Which key it was, counted from the start.
+    nth: u32,
+}
 
 /// Asks Kombo whether it takes the key.
-pub(super) async fn try_key<A: KomboApi>(api: Arc<A>) -> KeyLook {
-    KeyLook(api.check_key().await.map(|_| ()))
+pub(super) async fn try_key<A: KomboApi>(api: Arc<A>, nth: u32) -> KeyLook {
+    KeyLook {
+        answer: api.check_key().await,
+        nth,
+    }
 }
 
 impl KeyLook {
+    /// Hands the answer to the dispatcher. One about a key that is not in use any more says nothing.
+    pub(super) fn tell(self, dispatch: &mut Dispatch, nth: u32, now_ms: i64) {
+        if self.nth != nth {
+            return;
+        }
+        dispatch.key_tried(self.is_taken(), now_ms);
+        let environment = self.answer.ok().map(|key| key.environment_id);
+        dispatch.key_belongs(environment, now_ms);
+    }
+
     /// Returns whether fetching may go on. An answer that says nothing of the key does not hold it up.
-    pub(super) fn is_taken(&self) -> bool {
-        match &self.0 {
-            Ok(()) => true,
+    fn is_taken(&self) -> bool {
+        match &self.answer {
+            Ok(_) => true,
             Err(error) => {
                 let refused = error.reach() == ErrorReach::Key;
                 if refused {
@@ -93,9 +157,15 @@ fn found(info: &IntegrationInfo) -> Found {
 }
 
 fn failed(error: &ApiError) -> LookFailed {
-    match (error.reach(), error.standing()) {
-        (ErrorReach::Key, _) => LookFailed::Key,
-        (_, Some(standing)) => LookFailed::Stands(standing),
+    match error.standing() {
+        Some(standing) => LookFailed::Stands(standing),
+        None => unanswered(error),
+    }
+}
+
+fn unanswered(error: &ApiError) -> LookFailed {
+    match error.reach() {
+        ErrorReach::Key => LookFailed::Key,
         _ => LookFailed::Once,
     }
 }

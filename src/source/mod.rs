@@ -1,7 +1,7 @@
 //! The source: what a company leaves running. Notifications and schedules in, fetches into a sink.
 //!
 //! `dispatch` knows what is due and decides, without a clock; `run` is the loop around it: it takes webhooks from
-//! the listener through `intake`, starts `fetches` in `slots`, asks Kombo about parked integrations (`looks`), and has the
+//! the listener through `intake`, starts `fetches` in `slots`, asks Kombo about integrations (`looks`), tells what is new (`news`), and has the
 //! `registry` written before a new integration's webhook is acknowledged (`registrar`). [`Control`] changes the rules
 //! while it runs.
 //!
@@ -33,6 +33,7 @@ mod held;
 mod hints;
 mod intake;
 mod looks;
+mod news;
 mod registrar;
 mod registry;
 mod run;
@@ -51,7 +52,6 @@ pub use registry::Registry;
 use std::pin::Pin;
 
 use crate::api::SetupError;
-use crate::lake::LakeError;
 use crate::listener::ListenError;
 
 /// What runs until its shutdown comes.
@@ -64,9 +64,6 @@ pub enum SourceError {
     /// The client for Kombo cannot be made.
     #[error("the client for kombo cannot be made")]
     Setup(#[source] SetupError),
-    /// The sink cannot be asked what it holds.
-    #[error("the sink cannot be read")]
-    Sink(#[source] LakeError),
     /// Webhooks cannot be received.
     #[error("webhooks cannot be received")]
     Listen(#[source] ListenError),
@@ -78,7 +75,6 @@ impl SourceError {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Setup(_) => "correct the source's options",
-            Self::Sink(error) => error.advice(),
             Self::Listen(error) => error.advice(),
         }
     }

@@ -1,15 +1,23 @@
 //! Writing integrations down before their first webhook is acknowledged: many at once, one log entry.
+//!
+//! One that the registry refuses is let go, and the others of its batch are written down. A registry that cannot be read
+//! at the start is read again until it can be; until then nothing is written down, so no webhook of an integration that
+//! only the registry would know is acknowledged.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{error, info, warn};
 
 use super::dispatch::Dispatch;
+use super::held::Held;
 use super::intake::{Answer, Received, overloaded};
 use super::registry::Registry;
+use crate::backfill::outcome::with_causes;
+use crate::catalog::Endpoint;
 use crate::ids::IntegrationId;
-use crate::lake::{LakeError, Registration};
+use crate::lake::{LakeError, Members, Registration};
 
 /// Webhooks that wait for the registry. More are answered 503.
 const WAITING: usize = 1_024;
@@ -17,24 +25,45 @@ const WAITING: usize = 1_024;
 /// The wait after a failure.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
-/// Who waits for the registry, and whether it is being written.
+/// Who waits for the registry, and whether it is being read or written.
 #[derive(Debug, Default)]
 pub(super) struct Registrar {
     waiting: Vec<(IntegrationId, Answer)>,
     busy: bool,
     not_before: Option<Instant>,
+    /// It could not be read yet.
+    is_unread: bool,
 }
 
 /// A write that ended.
 pub(super) struct Saved {
     rows: Vec<Registration>,
-    result: Result<(), LakeError>,
+    result: Result<Members<Registration, Registration>, LakeError>,
 }
 
+/// A reading that ended: who is registered, and what the sink holds of them.
+pub(super) struct Registered(Result<(Vec<Registration>, Held), LakeError>);
+
 impl Registrar {
-    /// Returns whether the registry may be written now.
+    /// Begins with what came of reading the registry at the start, and returns who is registered.
+    pub(super) fn begin(read: Result<Vec<Registration>, LakeError>) -> (Self, Vec<Registration>) {
+        let mut registrar = Self::default();
+        let registered = read.unwrap_or_else(|error| {
+            registrar.is_unread = true;
+            registrar.put_off(&error, UNREAD);
+            Vec::new()
+        });
+        (registrar, registered)
+    }
+
+    /// Returns whether the registry may be read or written now.
     pub(super) fn is_free(&self) -> bool {
         !self.busy && self.not_before.is_none_or(|at| at <= Instant::now())
+    }
+
+    /// Returns whether it has to be read first.
+    pub(super) fn is_unread(&self) -> bool {
+        self.is_unread
     }
 
     /// Lets a webhook wait until its integration is written down; gives it back when too many wait.
@@ -44,6 +73,38 @@ impl Registrar {
         }
         self.waiting.push((id, answer));
         Ok(())
+    }
+
+    /// Begins to read it again.
+    pub(super) fn read<S: Registry>(
+        &mut self,
+        sink: S,
+        endpoints: Vec<Arc<Endpoint>>,
+    ) -> impl Future<Output = Registered> + Send + use<S> {
+        self.busy = true;
+        async move {
+            Registered(match sink.registered().await {
+                Ok(rows) => Ok((rows, Held::read(&sink, endpoints).await)),
+                Err(error) => Err(error),
+            })
+        }
+    }
+
+    /// Takes in what was read.
+    pub(super) fn registered(&mut self, read: Registered, dispatch: &mut Dispatch, now_ms: i64) {
+        self.busy = false;
+        match read.0 {
+            Ok((rows, held)) => {
+                (self.is_unread, self.not_before) = (false, None);
+                dispatch.registered(&rows, |table| held.of(table), now_ms);
+                info!(
+                    integrations = rows.len(),
+                    "the registry of integrations can be read"
+                );
+            }
+            Err(error) => self.put_off(&error, UNREAD),
+        }
+        self.answer(dispatch);
     }
 
     /// Begins to write rows.
@@ -59,30 +120,54 @@ impl Registrar {
         }
     }
 
-    /// Takes in how a write ended, and answers those it was for.
-    pub(super) fn saved(&mut self, saved: Saved, dispatch: &mut Dispatch) {
+    /// Takes in how a write ended, and answers those it was for. Returns how many integrations were refused.
+    pub(super) fn saved(&mut self, saved: Saved, dispatch: &mut Dispatch, now_ms: i64) -> usize {
         self.busy = false;
-        let Saved { rows, result } = saved;
-        match result {
-            Ok(()) => {
-                dispatch.saved(&rows);
+        let Saved { mut rows, result } = saved;
+        let refused = match result {
+            Ok(Members {
+                going: stand,
+                aside: refused,
+            }) => {
                 self.not_before = None;
+                rows.retain(|row| refused.iter().all(|aside| aside.member != *row));
+                dispatch.saved(&rows, &stand, now_ms);
+                refused
             }
             Err(error) => {
-                warn!(
-                    error = &error as &dyn std::error::Error,
-                    advice = error.advice(),
-                    "integrations cannot be written down"
-                );
-                self.not_before = Some(Instant::now() + RETRY_AFTER);
+                self.put_off(&error, "integrations cannot be written down");
+                Vec::new()
             }
+        };
+        for aside in &refused {
+            let (id, advice) = (&aside.member.integration, aside.error.advice());
+            let reason = with_causes(&aside.error);
+            error!(integration.id = %id, key = %id.key(), reason, advice, "{id} is refused: nothing of it is fetched, and its webhooks are answered 503");
+            dispatch.refuse(id, format!("{reason}; {advice}"));
         }
+        self.answer(dispatch);
+        refused.len()
+    }
+
+    fn put_off(&mut self, error: &LakeError, what: &str) {
+        let advice = error.advice();
+        warn!(
+            error = error as &dyn std::error::Error,
+            advice,
+            "{what}; the next try is in {} s",
+            RETRY_AFTER.as_secs()
+        );
+        self.not_before = Some(Instant::now() + RETRY_AFTER);
+    }
+
+    /// Answers those that need not wait any longer.
+    fn answer(&mut self, dispatch: &Dispatch) {
         let failed = self.not_before.is_some();
         for (id, answer) in std::mem::take(&mut self.waiting) {
             // One that is not fetched any more since a reload has nothing to wait for.
             if dispatch.is_registered(&id) || !dispatch.knows(&id) {
                 Received::reply(answer, Ok(()));
-            } else if failed {
+            } else if failed || dispatch.is_refused(&id) {
                 Received::reply(answer, Err(overloaded()));
             } else {
                 self.waiting.push((id, answer));
@@ -90,3 +175,6 @@ impl Registrar {
         }
     }
 }
+
+/// What it means that the registry cannot be read.
+const UNREAD: &str = "the registry of integrations cannot be read: those that the configuration names are fetched, and webhooks of all others are answered 503";

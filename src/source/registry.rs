@@ -5,18 +5,20 @@ use std::sync::Arc;
 
 use crate::catalog::Endpoint;
 use crate::ids::IntegrationKey;
-use crate::lake::{Coverage, Lake, LakeError, Registration};
+use crate::lake::{Coverage, Lake, LakeError, Members, Registration};
 
 /// Remembers integrations, and knows at a start what is held of their tables.
 pub trait Registry: Send + Sync {
     /// Returns every integration that was ever written down.
     fn registered(&self) -> impl Future<Output = Result<Vec<Registration>, LakeError>> + Send;
 
-    /// Writes integrations down, new ones and changes. Returns once they are durable.
+    /// Writes integrations down, new ones and changes. Returns once they are durable: what stands of them then, since other
+    /// processes write, too, and what they know may stand above what this one says; and those that are refused for what
+    /// they are.
     fn register(
         &self,
         integrations: &[Registration],
-    ) -> impl Future<Output = Result<(), LakeError>> + Send;
+    ) -> impl Future<Output = Result<Members<Registration, Registration>, LakeError>> + Send;
 
     /// Returns what is held of all tables of an endpoint, in one pass.
     fn held(
@@ -30,7 +32,10 @@ impl Registry for Lake {
         Lake::registered(self).await
     }
 
-    async fn register(&self, integrations: &[Registration]) -> Result<(), LakeError> {
+    async fn register(
+        &self,
+        integrations: &[Registration],
+    ) -> Result<Members<Registration, Registration>, LakeError> {
         Lake::register(self, integrations).await
     }
 

@@ -19,19 +19,20 @@ use super::dispatch::{Ask, Dispatch, Fetching, Reaction};
 use super::fetches::{Carried, FetchTask};
 use super::hints::Hints;
 use super::intake::{Received, overloaded};
-use super::looks::{KeyLook, Look, look_at, try_key};
-use super::registrar::{Registrar, Saved};
+use super::looks::{KeyLook, Look, LookOrder, look_at, try_key};
+use super::news;
+use super::registrar::{Registered, Registrar, Saved};
 use super::registry::Registry;
 use super::slots::Slots;
 use crate::api::KomboApi;
 use crate::ids::TableId;
 use crate::ingest::Ingest;
 use crate::lake::LakeError;
-use crate::metrics::Metrics;
-use crate::plan::{Kind, Suspicion};
+use crate::metrics::{ErrorType, Metrics, Stage};
+use crate::plan::Kind;
 use crate::sink::Sink;
 use crate::status::Notes;
-use crate::time::Clock;
+use crate::time::{Clock, ServerNow};
 
 /// Fetches that run or wait for their commit; more would only hold memory.
 const MAX_RUNNING: usize = 1_000;
@@ -70,6 +71,8 @@ pub(super) struct Service<A, S> {
     pub(super) last_flush: Instant,
     pub(super) flushing: bool,
     pub(super) hinting: bool,
+    /// Which key is in use, counted from the start.
+    pub(super) key: u32,
 }
 
 /// What a task brings back.
@@ -77,6 +80,7 @@ pub(super) enum Report {
     Fetched(Box<Carried>),
     Looked(Look),
     KeyTried(KeyLook),
+    Registered(Registered),
     Saved(Saved),
     Flushed(Result<(), LakeError>),
     Hinted(std::io::Result<()>),
@@ -95,6 +99,7 @@ where
         let mut shutdown = Box::pin(shutdown);
         let mut ticks = ticks();
         info!(tables = self.dispatch.table_count(), "started");
+        self.ask_for_key();
         loop {
             self.pass();
             let next_due = self.next_due();
@@ -121,13 +126,16 @@ where
             match question {
                 Ask::Integration { id, is_new } => {
                     let endpoints = self.dispatch.endpoints();
-                    let look = look_at(api, self.sink.clone(), endpoints, id, is_new);
+                    let order = LookOrder {
+                        is_deleted: self.dispatch.is_deleted(&id),
+                        begun_ms: now_ms,
+                        id,
+                        is_new,
+                    };
+                    let look = look_at(api, self.sink.clone(), endpoints, order);
                     self.tasks.spawn(async move { Report::Looked(look.await) });
                 }
-                Ask::Key => {
-                    self.tasks
-                        .spawn(async move { Report::KeyTried(try_key(api).await) });
-                }
+                Ask::Key => self.ask_for_key(),
             }
         }
         while self.running.len() < MAX_RUNNING {
@@ -138,6 +146,12 @@ where
             self.start(fetching, now_ms);
         }
         self.save();
+    }
+
+    fn ask_for_key(&mut self) {
+        let (api, nth) = (Arc::clone(&self.api), self.key);
+        self.tasks
+            .spawn(async move { Report::KeyTried(try_key(api, nth).await) });
     }
 
     fn start(&mut self, fetching: Fetching, now_ms: i64) {
@@ -154,9 +168,16 @@ where
             .spawn(async move { Report::Fetched(Box::new(task.run(slot).await)) });
     }
 
-    /// Has the registry write what it lacks, one entry for all.
+    /// Has the registry write what it lacks, one entry for all; reads it first where that failed at the start.
     fn save(&mut self) {
         if !self.registrar.is_free() {
+            return;
+        }
+        if self.registrar.is_unread() {
+            let endpoints = self.dispatch.endpoints();
+            let read = self.registrar.read(self.sink.clone(), endpoints);
+            self.tasks
+                .spawn(async move { Report::Registered(read.await) });
             return;
         }
         let unsaved = self.dispatch.unsaved();
@@ -174,6 +195,10 @@ where
                 debug!(kind = webhook.label(), outcome, "webhook");
                 Received::reply(answer, Ok(()));
             }
+            Reaction::Refuse => {
+                debug!(kind = webhook.label(), "webhook of a refused integration");
+                Received::reply(answer, Err(overloaded()));
+            }
             Reaction::Register(id) => {
                 if let Err(answer) = self.registrar.wait(id, answer) {
                     Received::reply(answer, Err(overloaded()));
@@ -187,9 +212,15 @@ where
         match report {
             Ok(Report::Fetched(carried)) => self.fetched(*carried, now_ms),
             Ok(Report::Looked(look)) => look.tell(&mut self.dispatch, now_ms),
-            Ok(Report::KeyTried(look)) => self.dispatch.key_tried(look.is_taken(), now_ms),
+            Ok(Report::KeyTried(look)) => look.tell(&mut self.dispatch, self.key, now_ms),
+            Ok(Report::Registered(read)) => {
+                self.registrar.registered(read, &mut self.dispatch, now_ms);
+            }
             Ok(Report::Saved(saved)) => {
-                self.registrar.saved(saved, &mut self.dispatch);
+                for _ in 0..self.registrar.saved(saved, &mut self.dispatch, now_ms) {
+                    self.metrics
+                        .error(ErrorType::WriterFailed, Stage::Processing);
+                }
             }
             Ok(Report::Flushed(result)) => {
                 self.flushing = false;
@@ -218,6 +249,9 @@ where
         self.running.remove(&carried.what());
         carried.count(&self.metrics);
         carried.log();
+        if let Some(coverage) = carried.held() {
+            self.dispatch.read(&carried.what().0, coverage);
+        }
         let (fetching, ended) = carried.into_ended();
         let was_refused = self.dispatch.is_key_refused();
         let answered = self.dispatch.ended(&fetching, ended, now_ms);
@@ -250,6 +284,9 @@ where
             self.api = Arc::clone(&api);
             self.ingest = Ingest::new(api, self.sink.clone(), ingest);
             self.slots = Slots::new(concurrency);
+            self.key = self.key.wrapping_add(1);
+            self.dispatch.key_changed();
+            self.ask_for_key();
         }
         let now_ms = self.now_ms();
         // It may be another key.
@@ -288,22 +325,11 @@ where
     }
 
     fn tell_alarms(&mut self) {
-        for (id, standing) in self.dispatch.take_changed() {
-            if standing.is_fetched() {
-                info!(integration.id = %id, "{id} can be read");
-            } else {
-                let state = standing.as_str();
-                warn!(integration.id = %id, state, "{id} is parked: {state}; its rows stay as they are, and Kombo is asked again");
-            }
+        for news in self.dispatch.take_news() {
+            news::tell(&news, &self.metrics);
         }
         for (id, before, is) in self.dispatch.take_alarms() {
-            if let Some(suspicion) = is {
-                let reason = suspicion.as_str();
-                warn!(integration.id = %id, reason, "webhooks of {id} seem not to arrive; it is polled more often until they do: check the webhook's address and state at Kombo");
-            } else {
-                let reason = before.map(Suspicion::as_str);
-                info!(integration.id = %id, reason, "webhooks of {id} arrive again");
-            }
+            news::tell_alarm(&id, before, is);
         }
     }
 
@@ -362,7 +388,7 @@ where
 
     /// Returns the time on Kombo's clock; before its first answer, on ours.
     fn now_ms(&self) -> i64 {
-        let server = self.api.server_now().map(|now| now.as_micros() / 1000);
+        let server = self.api.server_now().map(ServerNow::as_millis);
         server.unwrap_or_else(|| self.clock.wall_ms())
     }
 }

@@ -1,5 +1,7 @@
 //! The loop over a twin in process and a lake in memory, in virtual time.
 
+mod isolation;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +22,11 @@ use crate::lake::store::faulty::{Failure, FaultyStore};
 use crate::lake::{Lake, LakeSettings, Part};
 use crate::listener::Intake;
 use crate::metrics::Metrics;
-use crate::time::{Clock, ObservedAt, Tier};
+use crate::time::{Clock, ServerNow, Tier};
 use crate::twin::TwinApi;
 use crate::webhook::{Webhook, preview};
+
+mod deletion;
 
 /// A twin whose clock follows Tokio's, which the tests pause.
 #[derive(Clone)]
@@ -76,7 +80,7 @@ impl KomboApi for TimedTwin {
         self.now().check_key().await
     }
 
-    fn server_now(&self) -> Option<ObservedAt> {
+    fn server_now(&self) -> Option<ServerNow> {
         self.now().server_now()
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::Status;
+use super::{Status, Unread};
 use crate::fold::guard::HoldState;
 use crate::ids::{EndpointName, IntegrationKey};
-use crate::lake::{ComparedTable, Completeness, Hold, Lake, LakeError};
+use crate::lake::{ComparedTable, Completeness, Hold, Lake};
 
 /// What full fetches found, by table.
 #[derive(Clone, Debug, Default)]
@@ -15,9 +15,11 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Reads it. Creates nothing.
-    pub async fn read(lake: &Lake) -> Result<Self, LakeError> {
-        Ok(Self::of(lake.completeness().await?, lake.holds().await?))
+    /// Reads it, each of the two by itself. Creates nothing.
+    pub async fn read(lake: &Lake, unread: &mut Vec<Unread>) -> Self {
+        let completeness = Unread::or(unread, "kombo_drift", lake.completeness().await);
+        let holds = Unread::or(unread, "kombo_holds", lake.holds().await);
+        Self::of(completeness.unwrap_or_default(), holds.unwrap_or_default())
     }
 
     /// Keeps of the holds those that somebody has to decide. What is decided waits for nobody.
@@ -90,6 +92,7 @@ mod tests {
             columns: Vec::new(),
             cause: HoldCause::MassDelete,
             detail: String::new(),
+            confirmable_us: None,
             decided_at_us: None,
             updated_at_us: 2,
         }
@@ -115,6 +118,7 @@ mod tests {
         let mut status = Status {
             now_ms: 0,
             notes: None,
+            unread: Vec::new(),
             integrations: vec![integration("tool:a"), integration(unregistered.as_str())],
         };
         Findings::of(completeness, holds).add_to(&mut status);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Notes, TableStatus};
 use crate::catalog::Endpoint;
+use crate::time::Horizon;
 
 /// How old a base may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +52,11 @@ impl Objective {
         delta.max(self.snapshot)
     }
 
-    /// Returns whether notes are young enough to be believed in what they excuse.
+    /// Returns whether notes are young enough to be believed in what they excuse. Those from the future are not.
     pub(super) fn is_recent(&self, notes: &Notes, now_ms: i64) -> bool {
         let delta = self.delta.unwrap_or(self.heartbeat.saturating_mul(2));
-        age(notes.written_ms, now_ms) <= delta
+        let is_past = notes.written_ms <= Horizon::at(now_ms).latest_ms();
+        is_past && age(notes.written_ms, now_ms) <= delta
     }
 
     /// Judges a table. Only `off` is taken from its note, and only from a recent one.

@@ -8,20 +8,22 @@
 mod findings;
 mod judge;
 mod notes;
+mod unread;
 
 pub use findings::Findings;
 pub use judge::{Objective, Verdict};
 pub use notes::{IntegrationNote, Notes, TableNote};
+pub use unread::Unread;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 
 use crate::catalog::Endpoint;
 use crate::ids::{EndpointName, IntegrationId, IntegrationKey};
-use crate::lake::{Completeness, Hold, Lake, LakeError, Overview, Registration, TableOverview};
-use crate::time::{Base, Tier};
+use crate::lake::{Ahead, Completeness, Hold, Lake, Overview, Registration, TableOverview};
+use crate::time::{Base, Horizon, ObservedAt, Tier};
 
 /// Endpoints whose logs are read at the same time.
 const READAHEAD: usize = 8;
@@ -35,6 +37,8 @@ pub struct Status {
     pub notes: Option<Notes>,
     /// Every integration that is registered or has rows, by name.
     pub integrations: Vec<IntegrationStatus>,
+    /// What could not be read: all else is as the rest of the lake says.
+    pub unread: Vec<Unread>,
 }
 
 /// How fresh one integration's tables are.
@@ -70,36 +74,45 @@ pub struct TableStatus {
 /// The state of an integration whose tables are fetched.
 const ACTIVE: &str = "active";
 
+/// The state of every integration while the registry cannot be read.
+const UNKNOWN: &str = "unknown";
+
 impl Status {
-    /// Reads a lake's logs, its registry and the notes. Writes nothing and creates nothing.
+    /// Reads a lake's logs, its registry and the notes, each by itself. Writes nothing and creates nothing.
     pub async fn read(
         lake: &Lake,
         endpoints: &[Arc<Endpoint>],
         objective: Objective,
         now_ms: i64,
-    ) -> Result<Self, LakeError> {
-        let overviews: Vec<(Arc<Endpoint>, Overview)> = stream::iter(endpoints)
-            .map(async |endpoint| {
-                let overview = lake.overview(endpoint).await?;
-                Ok::<_, LakeError>(overview.map(|overview| (Arc::clone(endpoint), overview)))
-            })
+    ) -> Self {
+        let mut unread = Vec::new();
+        let overviews: Vec<_> = stream::iter(endpoints)
+            .map(async |endpoint| (endpoint, lake.overview(endpoint).await))
             .buffered(READAHEAD)
-            .try_filter_map(async |read| Ok(read))
-            .try_collect()
-            .await?;
-        let registered = lake.registered().await?;
-        let notes = lake.read_status().await?;
+            .collect()
+            .await;
+        let overviews = overviews.into_iter().filter_map(|(endpoint, overview)| {
+            let name = endpoint.name().table_name();
+            let overview = Unread::or(&mut unread, &name, overview)??;
+            Some((Arc::clone(endpoint), overview))
+        });
+        let overviews: Vec<(Arc<Endpoint>, Overview)> = overviews.collect();
+        let registered = lake.registered().await;
+        let registered = Unread::or(&mut unread, "kombo_integrations", registered);
+        let notes = lake.read_status().await;
+        let notes = Unread::or(&mut unread, "kombo_status.json", notes).flatten();
         let notes = notes.and_then(|bytes| Notes::from_bytes(&bytes));
-        let findings = Findings::read(lake).await?;
+        let findings = Findings::read(lake, &mut unread).await;
         let mut status = Self::of(&overviews, registered, notes, objective, now_ms);
         findings.add_to(&mut status);
-        Ok(status)
+        status.unread = unread;
+        status
     }
 
-    /// Puts together what was read.
+    /// Puts together what was read. Without a registry integrations are named by a service's notes, as far as they go.
     fn of(
         overviews: &[(Arc<Endpoint>, Overview)],
-        registered: Vec<Registration>,
+        registered: Option<Vec<Registration>>,
         notes: Option<Notes>,
         objective: Objective,
         now_ms: i64,
@@ -119,7 +132,8 @@ impl Status {
             .integrations
             .into_values()
             .map(|(mut integration, endpoints)| {
-                let parked = integration.state != ACTIVE;
+                // What nobody can say excuses nothing.
+                let parked = ![ACTIVE, UNKNOWN].contains(&integration.state.as_str());
                 for (table, endpoint) in integration.tables.iter_mut().zip(endpoints) {
                     table.verdict = objective.judge(table, &endpoint, parked, recent, now_ms);
                 }
@@ -131,6 +145,7 @@ impl Status {
             now_ms,
             notes,
             integrations,
+            unread: Vec::new(),
         }
     }
 
@@ -139,6 +154,25 @@ impl Status {
         let all = self.integrations.iter();
         let all = all.flat_map(|one| one.tables.iter().map(move |table| (one, table)));
         all.filter(|(_, table)| matches!(table.verdict, Verdict::Late { .. }))
+    }
+
+    /// Returns the tables that lie in the future, each with the parts that do.
+    #[must_use]
+    pub fn ahead(&self) -> Vec<(&IntegrationStatus, &TableStatus, Vec<Ahead>)> {
+        let horizon = Horizon::at(self.now_ms);
+        let all = self.integrations.iter();
+        let all = all.flat_map(|one| one.tables.iter().map(move |table| (one, table)));
+        let ahead = all.filter_map(|(one, table)| {
+            let parts = table.ahead(horizon);
+            (!parts.is_empty()).then_some((one, table, parts))
+        });
+        ahead.collect()
+    }
+
+    /// Returns whether nobody has to do anything: no table is late, none lies in the future, and all could be read.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.late().next().is_none() && self.ahead().is_empty() && self.unread.is_empty()
     }
 
     /// Returns how much was right when tables were last compared with full fetches, all taken together.
@@ -179,31 +213,60 @@ impl TableStatus {
     pub fn base(&self) -> Option<Base> {
         self.stored.coverage.bases.get(Tier::Ordinary)
     }
+
+    /// Returns the parts that lie in the future.
+    #[must_use]
+    pub fn ahead(&self, horizon: Horizon) -> Vec<Ahead> {
+        let held_us = self
+            .hold
+            .as_ref()
+            .map(|hold| hold.until_us.max(hold.since_us));
+        let compared = self.completeness.map(|one| one.compared);
+        let found = [
+            Ahead::of("kombo_drift", compared, horizon),
+            Ahead::of("kombo_holds", held_us.map(ObservedAt::from_micros), horizon),
+        ];
+        let stored = self.stored.ahead(horizon).into_iter();
+        stored.chain(found.into_iter().flatten()).collect()
+    }
 }
 
 /// Integrations by key while their tables are gathered, each table with its endpoint.
 struct Gathered<'a> {
+    /// The state of one that the registry does not name.
+    unnamed: &'static str,
     integrations: BTreeMap<IntegrationKey, (IntegrationStatus, Vec<Arc<Endpoint>>)>,
     notes: Option<&'a Notes>,
     tables: BTreeMap<(IntegrationKey, &'a str), &'a TableNote>,
 }
 
 impl<'a> Gathered<'a> {
-    fn new(registered: Vec<Registration>, notes: Option<&'a Notes>) -> Self {
+    fn new(registered: Option<Vec<Registration>>, notes: Option<&'a Notes>) -> Self {
         let tables = notes.into_iter().flat_map(|notes| &notes.tables);
         let tables = tables.filter_map(|note| {
             let integration = IntegrationId::new(&note.integration).ok()?;
             Some(((integration.key(), note.endpoint.as_str()), note))
         });
+        let ids = notes
+            .into_iter()
+            .flat_map(|notes| notes.integrations.keys());
+        let ids = ids.filter_map(|name| IntegrationId::new(name).ok());
+        let named: Vec<(IntegrationId, String)> = match &registered {
+            Some(registered) => registered
+                .iter()
+                .map(|known| (known.integration.clone(), known.state.clone()))
+                .collect(),
+            None => ids.map(|id| (id, UNKNOWN.to_owned())).collect(),
+        };
         let mut gathered = Self {
+            unnamed: registered.map_or(UNKNOWN, |_| "unregistered"),
             integrations: BTreeMap::new(),
             notes,
             tables: tables.collect(),
         };
-        for known in registered {
-            let key = known.integration.key();
-            let one = gathered.named(known.integration.to_string(), known.state);
-            gathered.integrations.insert(key, (one, Vec::new()));
+        for (id, state) in named {
+            let one = gathered.named(id.to_string(), state);
+            gathered.integrations.insert(id.key(), (one, Vec::new()));
         }
         gathered
     }
@@ -225,7 +288,7 @@ impl<'a> Gathered<'a> {
         }
         let note = self.tables.get(&(key.clone(), endpoint.name().as_str()));
         let note = note.map(|note| TableNote::clone(note)).unwrap_or_default();
-        let unknown = self.named(key.to_string(), "unregistered".to_owned());
+        let unknown = self.named(key.to_string(), self.unnamed.to_owned());
         let known = self.integrations.entry(key.clone());
         let (one, endpoints) = known.or_insert((unknown, Vec::new()));
         endpoints.push(Arc::clone(endpoint));

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::json;
+
 /// What a running service says of itself. Only tables with something to say are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -39,6 +41,11 @@ pub struct IntegrationNote {
     pub silent: bool,
     /// A delta found rows that no notification had announced.
     pub unannounced: bool,
+}
+
+impl IntegrationNote {
+    /// The state of an integration that the registry does not take.
+    pub const REFUSED: &str = "refused";
 }
 
 /// What a service knows of a table beyond what is committed.
@@ -79,7 +86,7 @@ impl Notes {
     /// Reads them. `None` when the object is none of ours: it is as if no service had left any.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
+        json::from_slice(bytes).ok()
     }
 }
 
@@ -128,5 +135,9 @@ mod tests {
         assert_eq!((notes.written_ms, notes.heartbeat_period_secs), (7, 0));
         assert_eq!(notes.tables[0].endpoint, "ats/tags");
         assert_eq!(Notes::from_bytes(b"<html>"), None);
+        let other = br#"{"tables":[["tool:a","ats/tags",null,null,null,null,null,0]]}"#;
+        for array in [br#"[7,"1.2.3",21600,{},[]]"#.as_slice(), other] {
+            assert_eq!(Notes::from_bytes(array), None, "an array is no object");
+        }
     }
 }

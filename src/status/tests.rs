@@ -1,9 +1,13 @@
 use std::time::Duration;
 
+use futures_util::TryStreamExt;
+use object_store::ObjectStoreExt;
+
 use super::*;
 use crate::catalog::Catalog;
 use crate::ids::Category;
-use crate::lake::Coverage;
+use crate::lake::store::LakeStore;
+use crate::lake::{Coverage, LakeSettings};
 use crate::time::Bases;
 
 const NOW: i64 = 1_800_000_000_000;
@@ -46,6 +50,8 @@ fn registration(state: &str) -> Registration {
         state: state.to_owned(),
         since_ms: 0,
         state_since_ms: Some(0),
+        not_found_since_ms: None,
+        environment: None,
     }
 }
 
@@ -57,7 +63,7 @@ fn status(endpoint: &Arc<Endpoint>, age_ms: i64, state: &str, notes: Option<Note
         ..Overview::default()
     };
     let overviews = [(Arc::clone(endpoint), overview)];
-    Status::of(&overviews, vec![registered], notes, objective(), NOW)
+    Status::of(&overviews, Some(vec![registered]), notes, objective(), NOW)
 }
 
 fn verdict(status: &Status) -> Verdict {
@@ -144,7 +150,7 @@ fn a_table_that_only_a_note_knows_is_listed_as_unfetched() {
     let overviews = [(Arc::clone(&deltas), Overview::default())];
     let mut notes = noted(&deltas, NOW);
     notes.tables[0].off = None;
-    let registered = vec![registration("active")];
+    let registered = Some(vec![registration("active")]);
     let status = Status::of(&overviews, registered, Some(notes), objective(), NOW);
     assert_eq!(status.integrations[0].tables.len(), 1);
     assert_eq!(verdict(&status), Verdict::Unfetched);
@@ -161,7 +167,94 @@ fn rows_of_an_integration_that_is_not_registered_are_shown_by_their_key() {
             ..Overview::default()
         },
     )];
-    let status = Status::of(&overviews, Vec::new(), None, objective(), NOW);
+    let status = Status::of(&overviews, Some(Vec::new()), None, objective(), NOW);
     assert_eq!(status.integrations[0].name, key.to_string());
     assert_eq!(status.integrations[0].state, "unregistered");
+}
+
+#[test]
+fn a_note_from_the_future_excuses_nothing() {
+    let deltas = endpoint(true);
+    let later = NOW + 20 * 60_000;
+    let not_excused = status(&deltas, 100 * HOUR, "active", Some(noted(&deltas, later)));
+    assert!(matches!(verdict(&not_excused), Verdict::Late { .. }));
+    let soon = NOW + 60_000;
+    let excused = status(&deltas, 100 * HOUR, "active", Some(noted(&deltas, soon)));
+    assert_eq!(verdict(&excused), Verdict::Parked, "clocks differ a little");
+}
+
+#[test]
+fn without_a_registry_integrations_are_named_by_notes_and_nothing_is_excused() {
+    let deltas = endpoint(true);
+    let key = registration("active").integration.key();
+    let tables = BTreeMap::from([(key, stored(100 * HOUR))]);
+    let overview = Overview {
+        tables,
+        ..Overview::default()
+    };
+    let notes = Notes {
+        written_ms: NOW,
+        integrations: BTreeMap::from([("tool:a".to_owned(), IntegrationNote::default())]),
+        ..Notes::default()
+    };
+    let overviews = [(Arc::clone(&deltas), overview)];
+    let status = Status::of(&overviews, None, Some(notes), objective(), NOW);
+    assert_eq!(status.integrations.len(), 1);
+    let one = &status.integrations[0];
+    assert_eq!(
+        (one.name.as_str(), one.state.as_str()),
+        ("tool:a", "unknown")
+    );
+    assert!(matches!(verdict(&status), Verdict::Late { .. }));
+}
+
+/// Opens a lake as a process does that has read nothing of it.
+async fn opened(store: &LakeStore) -> Lake {
+    let clock = Arc::new(crate::time::SystemClock);
+    let lake = Lake::over(store.clone(), &LakeSettings::default(), clock).await;
+    lake.expect("opens")
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_a_line_with_its_remedy_and_all_else_is_shown() {
+    let store = LakeStore::memory();
+    let known = ["ats/tags", "ats/jobs"]
+        .map(|name| Arc::clone(Catalog::embedded().find(name).expect("known")));
+    let (lake, active) = (opened(&store).await, registration("active"));
+    for endpoint in &known {
+        let covered = lake.coverage(endpoint, &active.integration).await;
+        covered.expect("created");
+    }
+    drop(lake.register(&[active]).await.expect("written"));
+    let status = Status::read(&lake, &known, objective(), NOW).await;
+    assert_eq!(status.unread, []);
+    assert!(status.is_well());
+
+    let listed = store.objects().list(None).map_ok(|found| found.location);
+    let listed: Vec<_> = listed.try_collect().await.expect("listed");
+    for path in listed {
+        let text = path.as_ref();
+        if text.starts_with("ats_tags/deltas/_delta_log/") {
+            let put = store.objects().put(&path, "{\"add\":".into()).await;
+            put.expect("put");
+        } else if text.starts_with("kombo_integrations/part-") {
+            store.objects().delete(&path).await.expect("deleted");
+        }
+    }
+    let status = Status::read(&opened(&store).await, &known, objective(), NOW).await;
+    assert!(!status.is_well());
+    let unread = status.unread.iter().map(|unread| unread.name.as_str());
+    assert_eq!(
+        unread.collect::<Vec<_>>(),
+        ["ats_tags", "kombo_integrations"]
+    );
+    let entry = "ats_tags/deltas/_delta_log/00000000000000000000.json";
+    assert!(
+        status.unread[0].error.contains(entry),
+        "{:?}",
+        status.unread
+    );
+    for unread in &status.unread {
+        assert!(unread.advice.contains("from a copy"), "{unread:?}");
+    }
 }

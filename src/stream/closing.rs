@@ -2,37 +2,54 @@
 //!
 //! While it was walked rows may have shifted from a page that was still to come to one that was over. A delta from the
 //! snapshot's own base brings those that shifted because they changed. The others show as ids that were known before and
-//! that this snapshot lacks: they are asked for one by one ([`reads`](super::reads)). What is not there, either, is gone,
-//! and a row says so. Where nobody can be asked, it is gone once two snapshots in a row lack it.
+//! that this snapshot lacks: they are asked for by their ids ([`reads`](super::reads)). What is not there, either, is gone,
+//! and a row says so; [`witness`](super::witness) has the rules. What the snapshot itself shows as deleted needs no
+//! question: its rows are said again, later, for those who follow `deltas`.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
+use arrow::array::RecordBatch;
 use async_stream::try_stream;
 use futures_util::Stream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::reads::Reads;
 use super::sieve::Sieve;
+use super::witness::{Caught, is_cut_short, rest_rests_on_looks};
 use super::{FetchError, FetchEvent, FetchOptions, fetch};
 use crate::api::KomboApi;
 use crate::catalog::Endpoint;
-use crate::decode::absent_rows;
+use crate::decode::{absent_rows, seen_again};
 use crate::fetch::{Fetch, FetchEnd};
 use crate::time::ObservedAt;
 
 /// Rows in a batch of those that nobody was asked for.
 const UNASKED_ROWS: usize = 10_000;
 
-/// What was known before a snapshot and what it lacks.
-#[derive(Debug)]
+/// What was known before a snapshot, and what it lacks of that or shows as deleted.
 pub struct Lacking {
-    /// To be asked for.
+    /// How many rows it lacks.
+    pub total: u64,
+    /// To be asked for: all of them, or a random sample in a random order. None where nobody can be asked.
     pub ids: Vec<String>,
-    /// Those of them that the snapshot before lacked, too: gone, if no answer is to be had.
+    /// Those of them that an earlier full fetch lacks as well, begun long enough before: gone, if no answer proves anything.
     pub twice: HashSet<String>,
-    /// Others of that kind, for which nobody is asked; some at a time, until the sender is dropped.
-    pub unasked: mpsc::Receiver<Vec<String>>,
+    /// Rows that the walk has seen.
+    pub canaries: Caught,
+    /// Further ids of that kind.
+    pub rest: Rest,
+    /// Rows that were known and that the snapshot shows as deleted; some at a time, until the sender is dropped.
+    pub shown: mpsc::Receiver<RecordBatch>,
+}
+
+/// Ids that two full fetches lack, some at a time, until the sender is dropped.
+#[derive(Debug)]
+pub struct Rest {
+    /// Told when they are wanted; dropped when they are not.
+    pub wanted: oneshot::Sender<()>,
+    /// The ids; some may have been asked for.
+    pub ids: mpsc::Receiver<Vec<String>>,
 }
 
 /// Says which rows are gone, asks for the ids that are missing, then walks `delta`, where the endpoint can be asked for
@@ -41,7 +58,7 @@ pub struct Lacking {
 /// In this order, since the walk is what the snapshot's age is counted from: the less passes between it and the commit,
 /// the less another process can say meanwhile that the snapshot sets back. And whoever is back is observed after it was
 /// gone. Every row is kept: it was observed after the snapshot's. The end carries no base, since a snapshot that is not
-/// committed may yet leave a gap before it.
+/// committed may yet leave a gap before it. After a snapshot that is known to be cut short nothing is walked.
 pub fn closing<A: KomboApi + 'static>(
     api: Arc<A>,
     endpoint: Arc<Endpoint>,
@@ -51,45 +68,66 @@ pub fn closing<A: KomboApi + 'static>(
     options: FetchOptions,
 ) -> impl Stream<Item = Result<FetchEvent, FetchError>> + Send {
     try_stream! {
-        let (mut options, mut gone) = (options, 0);
-        let Lacking { ids, twice, mut unasked } = lacking;
+        let (mut options, mut shown_rows, mut gone) = (options, 0, 0);
+        let Lacking { total, ids, twice, canaries, rest: Rest { wanted, ids: mut rest }, mut shown } = lacking;
         let seen = options.last_seen.unwrap_or(ObservedAt::from_micros(i64::MIN));
         let mut end = FetchEnd { base: None, seen, pages: 0, rows: 0, quarantined: 0, rest_values: 0 };
-        while let Some(ids) = unasked.recv().await {
-            for ids in ids.chunks(UNASKED_ROWS) {
-                gone += ids.len() as u64;
-                let rows = absent_rows(&endpoint, &delta, ids, after(end.seen));
-                end.seen = last_of(end.seen, ids);
-                yield FetchEvent::Batch(rows);
-            }
+        while let Some(rows) = shown.recv().await {
+            shown_rows += rows.num_rows() as u64;
+            let again = seen_again(&rows, after(end.seen));
+            end.seen = last_of(end.seen, rows.num_rows());
+            yield FetchEvent::Batch(again);
         }
         options.last_seen = Some(end.seen);
-        let (for_reads, columns) = (Arc::clone(&api), Arc::clone(&endpoint));
-        let mut reads = Reads::new(for_reads, columns, delta.clone(), options.clone(), &ids, twice);
+        let from = (Arc::clone(&api), Arc::clone(&endpoint));
+        let mut reads = Reads::new(from, delta.clone(), options.clone(), (&ids, total), twice, canaries);
         while let Some(events) = reads.next(&mut end).await? {
             for event in events {
                 yield event;
             }
         }
-        let (found, unconfirmed) = (reads.found, reads.unconfirmed);
-        yield FetchEvent::Asked { found, gone: gone + reads.gone, unconfirmed };
-        if walked {
+        let Reads { verdicts, settled, proven, .. } = reads;
+        let unasked = total.saturating_sub(settled.len() as u64);
+        let is_cut_short = is_cut_short(verdicts.found, unasked);
+        let is_wanted = !is_cut_short && rest_rests_on_looks(endpoint.ids, verdicts.asked, proven);
+        // Dropped when it is not wanted.
+        let wanted = (unasked > 0 && is_wanted).then_some(wanted);
+        if wanted.is_some_and(|wanted| wanted.send(()).is_ok()) {
+            while let Some(mut ids) = rest.recv().await {
+                ids.retain(|id| !settled.contains(id));
+                for ids in ids.chunks(UNASKED_ROWS) {
+                    gone += ids.len() as u64;
+                    let rows = absent_rows(&endpoint, &delta, ids, after(end.seen));
+                    end.seen = last_of(end.seen, ids.len());
+                    yield FetchEvent::Batch(rows);
+                }
+            }
+        }
+        let verdicts = verdicts.with_rest(unasked, gone).with_shown(shown_rows);
+        yield FetchEvent::Asked { verdicts, is_cut_short };
+        if walked && !is_cut_short {
             options.last_seen = Some(end.seen);
             let sieve = Arc::new(Mutex::new(Sieve::keeping(options.remembered_rows)));
             for await event in fetch(api, endpoint, delta, options, Some(sieve)) {
                 match event? {
-                    FetchEvent::End(walk) => {
-                        end.seen = walk.seen;
-                        end.pages += walk.pages;
-                        end.rows += walk.rows;
-                        end.quarantined += walk.quarantined;
-                        end.rest_values += walk.rest_values;
-                    }
+                    FetchEvent::End(walk) => end = followed_by(end, walk),
                     event => yield event,
                 }
             }
         }
         yield FetchEvent::End(end);
+    }
+}
+
+/// Returns the end of two walks, the second of which observed its rows later. Without a base.
+fn followed_by(end: FetchEnd, walk: FetchEnd) -> FetchEnd {
+    FetchEnd {
+        base: None,
+        seen: walk.seen,
+        pages: end.pages + walk.pages,
+        rows: end.rows + walk.rows,
+        quarantined: end.quarantined + walk.quarantined,
+        rest_values: end.rest_values + walk.rest_values,
     }
 }
 
@@ -99,7 +137,7 @@ pub(super) fn after(seen: ObservedAt) -> ObservedAt {
 }
 
 /// Returns when the last of some rows is observed, one a microsecond from the first instant after `seen`.
-fn last_of(seen: ObservedAt, ids: &[String]) -> ObservedAt {
-    let rows = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+pub(super) fn last_of(seen: ObservedAt, rows: usize) -> ObservedAt {
+    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
     ObservedAt::from_micros(seen.as_micros().saturating_add(rows))
 }

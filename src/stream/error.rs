@@ -39,6 +39,16 @@ pub enum FetchError {
         /// The bound.
         max_age_secs: u64,
     },
+    /// The pages of a snapshot ended before its rows did.
+    #[error(
+        "the full fetch ended after {rows} rows, and at least {found} rows that it lacks exist at Kombo"
+    )]
+    CutShort {
+        /// Rows that it brought.
+        rows: u64,
+        /// Rows that it lacks and that Kombo has when it is asked for just them.
+        found: u64,
+    },
     /// A task of the fetch was stopped: the program is shutting down.
     #[error("the fetch was stopped at page {page}")]
     Stopped {
@@ -56,7 +66,7 @@ impl FetchError {
                 matches!(source, ApiError::NotJson) || (*page > 1 && source.is_dead_cursor())
             }
             Self::Decode { source, .. } => source.is_retryable(),
-            Self::CursorLoop { .. } | Self::TooOld { .. } => true,
+            Self::CursorLoop { .. } | Self::TooOld { .. } | Self::CutShort { .. } => true,
             Self::Stopped { .. } => false,
         }
     }
@@ -75,6 +85,9 @@ impl FetchError {
             }
             Self::CursorLoop { .. } => {
                 "run it again; if it stays, report the endpoint to Kombo: its paging does not end"
+            }
+            Self::CutShort { .. } => {
+                "run it again: the rows that were found are in deltas, and the full fetch before stays; if it stays, report the endpoint to Kombo: its pages end before its rows do"
             }
             Self::TooOld { .. } => "raise the rate limit or fetch fewer tables at once",
             Self::Stopped { .. } => "run it again: nothing of this fetch was committed",

@@ -5,7 +5,8 @@
 //! consumer writes; at most one page is in flight ahead of the consumer ([`walk`]).
 //!
 //! Rows may shift between pages while they are walked. So a delta of several pages is walked again until a walk brings
-//! nothing new ([`sieve`]), and a snapshot of several pages is followed by what it may have missed ([`closing()`]).
+//! nothing new ([`sieve`]), and a snapshot of several pages is followed by what it may have missed ([`closing()`]); when a
+//! row that it lacks is gone, and when the snapshot itself is not to be believed, says [`witness`].
 //!
 //! A walk that breaks half-way (a dead cursor, a body that is not JSON) is not patched up here: rows of two walks must
 //! not end in one snapshot. The error says that a fresh walk may do ([`FetchError::restarts`]), and the caller begins
@@ -16,10 +17,12 @@ mod error;
 mod reads;
 mod sieve;
 mod walk;
+mod witness;
 
-pub use closing::{Lacking, closing};
+pub use closing::{Lacking, Rest, closing};
 pub use error::FetchError;
-pub use sieve::{Known, KnownRows, RowKey, SharedSieve, Sieve};
+pub use sieve::{AskSink, Known, KnownRows, RowKey, SharedSieve, Sieve};
+pub use witness::{Canaries, Caught, MOST_ASKED, Verdicts};
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -53,14 +56,13 @@ pub enum FetchEvent {
     Batch(RecordBatch),
     /// Rows without a usable id.
     Quarantine(Vec<QuarantinedRow>),
-    /// Single rows were asked for.
+    /// The rows that a snapshot lacks or shows as deleted were looked into; the batches before hold those that are there
+    /// and, with `absent` or `delete` in `_op`, those that are gone.
     Asked {
-        /// Rows that are there.
-        found: u64,
-        /// Rows that are not; each batch before holds some, with `absent` in `_op`.
-        gone: u64,
-        /// Rows of which no answer was to be had.
-        unconfirmed: u64,
+        /// What became of them.
+        verdicts: Verdicts,
+        /// The snapshot is known to have ended early: it must not be committed.
+        is_cut_short: bool,
     },
     /// The last page was reached: everything before may be committed now.
     End(FetchEnd),
@@ -141,7 +143,7 @@ pub fn fetch<A: KomboApi + 'static>(
                 let last = summary.next.is_none();
                 if (last || decoder.pending_bytes() >= options.batch_bytes)
                     && let Some(batch) = decoder.take_batch()
-                    && let Some(batch) = sifted(sieve.as_ref(), batch)
+                    && let Some(batch) = sifted(sieve.as_ref(), batch).await
                 {
                     yield FetchEvent::Batch(batch);
                 }
@@ -170,11 +172,16 @@ fn walks_again(fetch: &Fetch, sieve: Option<&SharedSieve>, walk: u32, pages: u64
     }
 }
 
-fn sifted(sieve: Option<&SharedSieve>, batch: RecordBatch) -> Option<RecordBatch> {
-    match sieve {
-        Some(sieve) => held(sieve).sift(batch),
-        None => Some(batch),
+async fn sifted(sieve: Option<&SharedSieve>, batch: RecordBatch) -> Option<RecordBatch> {
+    let Some(sieve) = sieve else {
+        return Some(batch);
+    };
+    let question = held(sieve).question(&batch);
+    if let Some(question) = question {
+        let answer = question.await;
+        held(sieve).answered(answer);
     }
+    held(sieve).sift(batch)
 }
 
 /// Every row is decided as a whole, so a panic elsewhere leaves it right.

@@ -1,24 +1,18 @@
-//! Requests for single rows, by their ids.
+//! Requests for single rows, by their ids. What an answer is worth is said in [`witness`](super::witness).
 //!
-//! An id is gone when a complete answer to a question that was heeded does not hold it, or when it alone is answered 404.
 //! Errors, answers that go on without an end and rows nobody asked for confirm nothing.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
-
-use super::closing::after;
+use super::closing::{after, last_of};
 use super::walk::Walk;
+use super::witness::{Caught, IDS_PER_QUESTION, Question, Verdicts, goes_on};
 use super::{FetchError, FetchEvent, FetchOptions};
 use crate::api::{ApiError, KomboApi};
 use crate::catalog::Endpoint;
 use crate::decode::{PageDecoder, absent_rows};
 use crate::fetch::{Fetch, FetchEnd};
-use crate::time::ObservedAt;
-
-/// Ids in one request: an address stays below 3 KB.
-const IDS_PER_REQUEST: usize = 100;
 
 /// Requests for single rows.
 pub(super) struct Reads<A> {
@@ -26,33 +20,34 @@ pub(super) struct Reads<A> {
     endpoint: Arc<Endpoint>,
     fetch: Fetch,
     options: FetchOptions,
+    /// How many rows are missing in all.
+    missing: u64,
     chunks: VecDeque<Vec<String>>,
+    canaries: Caught,
+    /// Answered 404 when they alone were asked for; what that is worth is found out at the end.
+    refused: Vec<String>,
     /// Of the ids, those that are gone without an answer, too.
     twice: HashSet<String>,
     decoder: Option<PageDecoder>,
-    pub(super) found: u64,
-    pub(super) gone: u64,
-    pub(super) unconfirmed: u64,
+    /// Ids about which nothing more is to be said.
+    pub(super) settled: HashSet<String>,
+    /// How many an answer has proven to be gone.
+    pub(super) proven: u64,
+    pub(super) verdicts: Verdicts,
 }
 
-/// What one request is about, and what was told.
-struct Question {
-    asked: HashSet<String>,
-    /// Of those, what did not come.
-    left: HashSet<String>,
-    /// Whatever did not come is not there.
-    complete: bool,
-    events: Vec<FetchEvent>,
-}
+/// What is handed on of one question.
+type Events = Vec<FetchEvent>;
 
 impl<A: KomboApi + 'static> Reads<A> {
+    /// Asks for `ids`, which are all of the `missing` or a random sample of them in a random order.
     pub(super) fn new(
-        api: Arc<A>,
-        endpoint: Arc<Endpoint>,
+        (api, endpoint): (Arc<A>, Arc<Endpoint>),
         fetch: Fetch,
         options: FetchOptions,
-        ids: &[String],
+        (ids, missing): (&[String], u64),
         twice: HashSet<String>,
+        canaries: Caught,
     ) -> Self {
         let mut decoder = PageDecoder::new(Arc::clone(&endpoint), &fetch, options.limits);
         if let Some(last) = options.last_seen {
@@ -63,30 +58,35 @@ impl<A: KomboApi + 'static> Reads<A> {
             endpoint,
             fetch,
             options,
-            chunks: ids.chunks(IDS_PER_REQUEST).map(<[_]>::to_vec).collect(),
+            missing,
+            chunks: ids.chunks(IDS_PER_QUESTION).map(<[_]>::to_vec).collect(),
+            canaries,
+            refused: Vec::new(),
             twice,
             decoder: Some(decoder),
-            found: 0,
-            gone: 0,
-            unconfirmed: 0,
+            settled: HashSet::new(),
+            proven: 0,
+            verdicts: Verdicts::default(),
         }
     }
 
-    /// Asks for the next ids; `None` when all have been.
+    /// Asks for the next ids; `None` when all have been, or when more need not be asked.
     ///
     /// Older documentation has one unknown id answered with 404 for the whole request: such a request is halved until
-    /// each half says what it can. Any other error confirms nothing, of these ids or of those that are left.
-    pub(super) async fn next(
-        &mut self,
-        end: &mut FetchEnd,
-    ) -> Result<Option<Vec<FetchEvent>>, FetchError> {
+    /// each half says what it can. Any other error confirms nothing, and nothing more is asked.
+    pub(super) async fn next(&mut self, end: &mut FetchEnd) -> Result<Option<Events>, FetchError> {
+        let asked = self.verdicts.asked + self.refused.len() as u64;
+        if !goes_on(self.missing, asked, self.verdicts.found) {
+            self.chunks.clear();
+        }
         let Some(ids) = self.chunks.pop_front() else {
-            return Ok(None);
+            return self.judge_refused(end).await;
         };
-        let mut question = Question::about(&ids);
-        match self.ask(&ids, &mut question, end).await {
-            Ok(()) if question.complete => self.are_gone(&mut question, end, after(end.seen)),
-            Ok(()) => self.are_unconfirmed(&mut question, end),
+        self.settled.extend(ids.iter().cloned());
+        let mut events = Events::new();
+        let mut question = Question::new(&ids, &self.canaries.draw());
+        match self.ask(&mut question, &mut events, end).await {
+            Ok(()) => self.judge(question, &mut events, end),
             Err(FetchError::Page {
                 source: ApiError::NotFound { .. },
                 ..
@@ -96,51 +96,99 @@ impl<A: KomboApi + 'static> Reads<A> {
                     self.chunks.push_front(right.to_vec());
                     self.chunks.push_front(left.to_vec());
                 } else {
-                    // Such an answer bears no instant.
-                    let now = self.api.server_now().unwrap_or(end.seen);
-                    self.are_gone(&mut question, end, now.max(after(end.seen)));
+                    self.refused.extend(ids);
                 }
             }
             Err(stopped @ FetchError::Stopped { .. }) => return Err(stopped),
             Err(_) => {
-                question.left.extend(self.chunks.drain(..).flatten());
-                self.are_unconfirmed(&mut question, end);
+                question.spoil();
+                self.judge(question, &mut events, end);
+                self.give_up(&mut events, end);
             }
         }
-        Ok(Some(question.events))
+        Ok(Some(events))
     }
 
-    /// Says of what did not come that it is not there.
-    fn are_gone(&mut self, question: &mut Question, end: &mut FetchEnd, first: ObservedAt) {
-        let mut ids: Vec<String> = question.left.drain().collect();
+    /// Says what became of the ids of a question whose answer is over.
+    fn judge(&mut self, question: Question, events: &mut Events, end: &mut FetchEnd) {
+        let (found, proves) = (question.found(), question.proves());
+        let left = question.left();
+        self.verdicts.asked += found + left.len() as u64;
+        self.verdicts.found += found;
+        if proves {
+            self.proven += left.len() as u64;
+            self.are_gone(left, events, end);
+        } else {
+            self.are_unproven(left, events, end);
+        }
+    }
+
+    /// A 404 for one id may be one for every id, and a canary of that question may be gone itself. So all canaries are asked
+    /// for, alone and afterwards.
+    async fn judge_refused(&mut self, end: &mut FetchEnd) -> Result<Option<Events>, FetchError> {
+        if self.refused.is_empty() {
+            return Ok(None);
+        }
+        let mut events = Events::new();
+        let mut question = Question::new(&[], &self.canaries.all());
+        // Without a decoder an answer before could not be read.
+        if question.most_rows() > 0 && self.decoder.is_some() {
+            match self.ask(&mut question, &mut events, end).await {
+                Ok(()) => {}
+                Err(stopped @ FetchError::Stopped { .. }) => return Err(stopped),
+                Err(_) => question.spoil(),
+            }
+        }
+        let refused = std::mem::take(&mut self.refused);
+        self.verdicts.asked += refused.len() as u64;
+        if question.proves() {
+            self.proven += refused.len() as u64;
+            self.are_gone(refused, &mut events, end);
+        } else {
+            self.are_unproven(refused, &mut events, end);
+        }
+        Ok(Some(events))
+    }
+
+    /// Asks no more.
+    fn give_up(&mut self, events: &mut Events, end: &mut FetchEnd) {
+        let left: Vec<String> = self.chunks.drain(..).flatten().collect();
+        self.settled.extend(left.iter().cloned());
+        let before = self.verdicts.unconfirmed;
+        self.are_unproven(left, events, end);
+        self.verdicts.unasked += self.verdicts.unconfirmed - before;
+    }
+
+    /// Says of rows that they are not there.
+    fn are_gone(&mut self, mut ids: Vec<String>, events: &mut Events, end: &mut FetchEnd) {
         if ids.is_empty() {
             return;
         }
         ids.sort_unstable();
-        let rows = absent_rows(&self.endpoint, &self.fetch, &ids, first);
-        let further = i64::try_from(ids.len() - 1).unwrap_or(i64::MAX);
-        end.seen = ObservedAt::from_micros(first.as_micros().saturating_add(further));
+        let rows = absent_rows(&self.endpoint, &self.fetch, &ids, after(end.seen));
+        end.seen = last_of(end.seen, ids.len());
         self.decoder = (self.decoder.take()).map(|decoder| decoder.with_last_seen(end.seen));
-        self.gone += ids.len() as u64;
-        question.events.push(FetchEvent::Batch(rows));
+        self.verdicts.gone += ids.len() as u64;
+        events.push(FetchEvent::Batch(rows));
     }
 
-    /// Nobody said whether what did not come is there: only what two snapshots lack is gone.
-    fn are_unconfirmed(&mut self, question: &mut Question, end: &mut FetchEnd) {
-        let asked = question.left.len();
-        question.left.retain(|id| self.twice.contains(id));
-        self.unconfirmed += (asked - question.left.len()) as u64;
-        self.are_gone(question, end, after(end.seen));
+    /// No answer proves anything: only what two full fetches lack is gone.
+    fn are_unproven(&mut self, mut ids: Vec<String>, events: &mut Events, end: &mut FetchEnd) {
+        let all = ids.len();
+        ids.retain(|id| self.twice.contains(id));
+        self.verdicts.unconfirmed += (all - ids.len()) as u64;
+        self.are_gone(ids, events, end);
     }
 
     async fn ask(
         &mut self,
-        ids: &[String],
         question: &mut Question,
+        events: &mut Events,
         end: &mut FetchEnd,
     ) -> Result<(), FetchError> {
         let (api, endpoint) = (Arc::clone(&self.api), Arc::clone(&self.endpoint));
-        let mut walk = Walk::new(api, endpoint, &self.fetch, &self.options).of_ids(ids.to_vec());
+        let walk = Walk::new(api, endpoint, &self.fetch, &self.options);
+        let mut walk = walk.of_ids(question.ids());
         walk.ask(None);
         let mut rows = 0;
         loop {
@@ -148,63 +196,31 @@ impl<A: KomboApi + 'static> Reads<A> {
             let (bytes, observed_at) = (page.body.len() as u64, page.observed_at);
             let decoder = self.decoder.take().ok_or(FetchError::Stopped { page: 0 })?;
             let (summary, mut decoder) = walk.decode(decoder, page).await?;
-            let batch = decoder.take_batch();
+            let batch = decoder.take_batch().map(|batch| question.meet(&batch));
             end.seen = end.seen.max(observed_at).max(decoder.last_seen());
             self.decoder = Some(decoder);
+            rows += summary.rows;
+            // Canaries are seen and not stored.
+            let kept = batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
             end.pages += 1;
-            end.rows += summary.rows;
+            end.rows += kept;
             end.quarantined += summary.quarantined.len() as u64;
             end.rest_values += summary.rest_values;
-            rows += summary.rows;
-            question.events.push(FetchEvent::Page {
-                rows: summary.rows,
-                bytes,
-            });
+            events.push(FetchEvent::Page { rows: kept, bytes });
             if !summary.quarantined.is_empty() {
                 // It may be one of those that were asked for.
-                question.complete = false;
-                let rows = FetchEvent::Quarantine(summary.quarantined);
-                question.events.push(rows);
+                question.spoil();
+                events.push(FetchEvent::Quarantine(summary.quarantined));
             }
-            if let Some(batch) = batch {
-                self.found += question.meet(&batch);
-                question.events.push(FetchEvent::Batch(batch));
-            }
+            events.extend(batch.filter(|_| kept > 0).map(FetchEvent::Batch));
             if summary.next.is_none() {
                 return Ok(());
             }
             // As many rows as ids: either all are there, or the filter was not heeded and the rest is no answer.
-            if rows >= ids.len() as u64 {
-                question.complete = false;
+            if rows >= question.most_rows() {
+                question.spoil();
                 return Ok(());
             }
         }
-    }
-}
-
-impl Question {
-    fn about(ids: &[String]) -> Self {
-        let asked: HashSet<String> = ids.iter().cloned().collect();
-        Self {
-            left: asked.clone(),
-            asked,
-            complete: true,
-            events: Vec::new(),
-        }
-    }
-
-    /// Takes in the rows of an answer, and returns how many of those that were asked for had not come before.
-    fn meet(&mut self, batch: &RecordBatch) -> u64 {
-        let before = self.left.len();
-        let ids = batch.column_by_name("id");
-        let ids = ids
-            .expect("every endpoint's schema has it")
-            .as_string::<i32>();
-        for id in ids.iter().flatten() {
-            self.left.remove(id);
-            // The filter was not heeded.
-            self.complete &= self.asked.contains(id);
-        }
-        (before - self.left.len()) as u64
     }
 }

@@ -4,15 +4,19 @@
 //! rows may shift between pages. Rows that are the same as what the sink holds already, or as what an earlier walk
 //! brought, are left out. A row is left out only when it equals the newest that is known of it: an id that is met a second
 //! time is compared with what this fetch met first, so A, B, A is never taken for A.
+//!
+//! What is known of a row is in memory, or else the sink is asked for it before a batch is decided about. Either may turn
+//! out to be overtaken until the moment of the decision: then every row is kept.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::array::{AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::Int64Type;
+use futures_util::future::BoxFuture;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::catalog::SystemColumn;
@@ -48,12 +52,18 @@ pub enum Known {
 /// Asks what is known of a row, at the moment at which it is decided about.
 pub type KnownRows = Box<dyn Fn(RowKey) -> Known + Send>;
 
+/// Asks the sink for the newest hashes of rows of which nothing is known; what it cannot tell is not in the answer.
+pub type AskSink = Box<dyn Fn(Vec<String>) -> BoxFuture<'static, HashMap<String, i64>> + Send>;
+
 /// A sieve that whoever reads the events looks into afterwards.
 pub type SharedSieve = Arc<Mutex<Sieve>>;
 
 /// Leaves out the rows of one fetch that bring nothing.
 pub struct Sieve {
     known: KnownRows,
+    ask: Option<AskSink>,
+    /// What the sink said of rows of the batch at hand.
+    told: HashMap<RowKey, i64>,
     bound: usize,
     /// The newest of this fetch.
     met: HashMap<RowKey, i64>,
@@ -69,6 +79,8 @@ impl Sieve {
     pub fn new(bound: usize, known: KnownRows) -> Self {
         Self {
             known,
+            ask: None,
+            told: HashMap::new(),
             bound,
             met: HashMap::new(),
             full: false,
@@ -78,18 +90,45 @@ impl Sieve {
         }
     }
 
+    /// Asks the sink for rows of which nothing is known.
+    #[must_use]
+    pub fn asking(self, ask: AskSink) -> Self {
+        Self {
+            ask: Some(ask),
+            ..self
+        }
+    }
+
     /// Makes a sieve that keeps every row, and still tells whether a walk brought news.
     #[must_use]
     pub fn keeping(bound: usize) -> Self {
         Self::new(bound, Box::new(|_| Known::KeepAll))
     }
 
+    /// Returns the question to the sink that goes before a batch; `None` where there is nothing to ask.
+    pub(super) fn question(
+        &self,
+        batch: &RecordBatch,
+    ) -> Option<BoxFuture<'static, HashMap<String, i64>>> {
+        let ask = self.ask.as_ref()?;
+        let is_doubtful = |id: &&str| {
+            let row = RowKey::of(id);
+            !self.met.contains_key(&row) && (self.known)(row) == Known::Nothing
+        };
+        let ids = ids(batch).iter().flatten().filter(is_doubtful);
+        let ids: Vec<String> = ids.map(str::to_owned).collect();
+        (!ids.is_empty()).then(|| ask(ids))
+    }
+
+    /// Takes in the answer to a question.
+    pub(super) fn answered(&mut self, answer: HashMap<String, i64>) {
+        let rows = answer.into_iter();
+        self.told = rows.map(|(id, hash)| (RowKey::of(&id), hash)).collect();
+    }
+
     /// Takes what is left of a batch; `None` when that is nothing.
     pub fn sift(&mut self, batch: RecordBatch) -> Option<RecordBatch> {
-        let ids = batch
-            .column_by_name("id")
-            .expect("every endpoint's schema has it")
-            .as_string::<i32>();
+        let ids = ids(&batch);
         let hashes = batch
             .column(SystemColumn::Hash.position())
             .as_primitive::<Int64Type>();
@@ -98,6 +137,7 @@ impl Sieve {
             .zip(hashes.values())
             .map(|(id, hash)| Some(self.keeps(RowKey::of(id.unwrap_or_default()), *hash)))
             .collect();
+        self.told.clear();
         match keep.true_count() {
             0 => None,
             rows if rows == batch.num_rows() => Some(batch),
@@ -135,7 +175,14 @@ impl Sieve {
     }
 
     fn keeps(&mut self, row: RowKey, hash: i64) -> bool {
-        let known = (self.known)(row);
+        let known = match (self.known)(row) {
+            Known::Nothing => self
+                .told
+                .get(&row)
+                .copied()
+                .map_or(Known::Nothing, Known::Same),
+            known => known,
+        };
         let room = self.met.len() < self.bound;
         match self.met.entry(row) {
             Entry::Occupied(mut met) => {
@@ -159,6 +206,11 @@ impl Sieve {
             }
         }
     }
+}
+
+fn ids(batch: &RecordBatch) -> &StringArray {
+    let ids = batch.column_by_name("id");
+    ids.expect("every endpoint's schema has it").as_string()
 }
 
 impl fmt::Debug for Sieve {

@@ -1,6 +1,7 @@
-//! Timestamps and dates in the one form Kombo writes, read strictly and written back to the same text.
+//! Timestamps and dates in the one form Kombo writes, read strictly and written back to the same text; and instants in the
+//! other forms that ISO 8601 has for them.
 //!
-//! Strict because a value may enter a typed column only if the column gives back the very same string.
+//! Strict because a typed column gives back that one form alone: of any other the text has to be kept beside it.
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
@@ -38,6 +39,46 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
             + ((hour * 60 + minute) * 60 + second) * MICROS_PER_SECOND
             + micros,
     )
+}
+
+/// Reads an instant in any of its usual forms: a space in place of `T`, a fraction of any length or none, `Z` or an offset
+/// such as `+02:00`, `+0200` or `+02`. Microseconds since the epoch.
+///
+/// `None` for what is no instant (no zone, 24:00, a leap second), for one outside the years 0001 to 9999, and for one
+/// between two microseconds.
+#[must_use]
+pub fn parse_instant(text: &str) -> Option<i64> {
+    let days = parse_date(text.get(..10)?)?;
+    let (clock, rest) = text.as_bytes()[10..].split_at_checked(9)?;
+    let &[b'T' | b't' | b' ', ref clock @ ..] = clock else {
+        return None;
+    };
+    if clock[2] != b':' || clock[5] != b':' {
+        return None;
+    }
+    let (hour, minute, second) = (
+        digits(&clock[..2])?,
+        digits(&clock[3..5])?,
+        digits(&clock[6..])?,
+    );
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let (fraction, zone) = match rest {
+        [b'.', rest @ ..] => {
+            let length = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let (fraction, zone) = rest.split_at(length);
+            (micros_of(fraction)?, zone)
+        }
+        zone => (0, zone),
+    };
+    let minutes = hour * 60 + minute - offset_minutes(zone)?;
+    let micros =
+        i64::from(days) * MICROS_PER_DAY + (minutes * 60 + second) * MICROS_PER_SECOND + fraction;
+    let years = days_from_civil(1, 1, 1)..days_from_civil(10_000, 1, 1);
+    years
+        .contains(&micros.div_euclid(MICROS_PER_DAY))
+        .then_some(micros)
 }
 
 /// Reads `YYYY-MM-DD` as days since the epoch, for the years 0001 to 9999 of the proleptic Gregorian calendar.
@@ -81,6 +122,33 @@ pub fn format_timestamp(micros: i64) -> String {
 pub fn format_date(days: i32) -> String {
     let (year, month, day) = civil_from_days(i64::from(days));
     format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// Reads the digits behind a point. `None` without any, and for parts of a microsecond.
+fn micros_of(fraction: &[u8]) -> Option<i64> {
+    let (micros, beyond) = fraction.split_at(fraction.len().min(6));
+    if micros.is_empty() || beyond.iter().any(|digit| *digit != b'0') {
+        return None;
+    }
+    let missing = u32::try_from(6 - micros.len()).ok()?;
+    Some(digits(micros)? * 10_i64.pow(missing))
+}
+
+/// Reads by how many minutes a clock is ahead of UTC.
+fn offset_minutes(zone: &[u8]) -> Option<i64> {
+    let (sign, hours, minutes) = match *zone {
+        [b'Z' | b'z'] => return Some(0),
+        [sign, h, i, b':', m, n] | [sign, h, i, m, n] => (sign, [h, i], [m, n]),
+        [sign, h, i] => (sign, [h, i], [b'0'; 2]),
+        _ => return None,
+    };
+    let (hours, minutes) = (digits(&hours)?, digits(&minutes)?);
+    let offset = (hours < 24 && minutes < 60).then_some(hours * 60 + minutes)?;
+    match sign {
+        b'+' => Some(offset),
+        b'-' => Some(-offset),
+        _ => None,
+    }
 }
 
 fn digits(bytes: &[u8]) -> Option<i64> {
@@ -165,6 +233,69 @@ mod tests {
             "2022-08-07T14:01:29.19éZ",
         ] {
             assert_eq!(parse_timestamp(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn another_spelling_of_an_instant_is_the_same_instant() {
+        for (text, instant) in [
+            ("2022-08-07T14:01:29.196Z", "2022-08-07T14:01:29.196Z"),
+            ("2022-08-07T14:01:29.196000Z", "2022-08-07T14:01:29.196Z"),
+            (
+                "2022-08-07T14:01:29.1960000000Z",
+                "2022-08-07T14:01:29.196Z",
+            ),
+            (
+                "2022-08-07T14:01:29.123456000Z",
+                "2022-08-07T14:01:29.123456Z",
+            ),
+            ("2022-08-07T14:01:29.5Z", "2022-08-07T14:01:29.500Z"),
+            ("2022-08-07T14:01:00Z", "2022-08-07T14:01:00.000Z"),
+            ("2022-08-07 14:01:29.196Z", "2022-08-07T14:01:29.196Z"),
+            ("2022-08-07t14:01:29z", "2022-08-07T14:01:29.000Z"),
+            ("2022-08-07T14:01:29.196+00:00", "2022-08-07T14:01:29.196Z"),
+            ("2022-08-07T00:30:00+02:00", "2022-08-06T22:30:00.000Z"),
+            ("2022-12-31T23:30:00-0100", "2023-01-01T00:30:00.000Z"),
+            ("2022-08-07 14:01:29.196+05", "2022-08-07T09:01:29.196Z"),
+            ("2022-08-07T14:01:29-05:45", "2022-08-07T19:46:29.000Z"),
+            ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z"),
+            ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
+        ] {
+            let read = parse_instant(text).map(format_timestamp);
+            assert_eq!(read.as_deref(), Some(instant), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_instant_or_none_that_a_column_holds_is_not_read() {
+        for text in [
+            "2022-08-07T14:01:29.1234567Z",
+            "2022-08-07T14:01:29",
+            "2022-08-07 14:01:29.196",
+            "2022-08-07",
+            "2022-08-07T14:01Z",
+            "2022-08-07T14:01:29.Z",
+            "2022-08-07T14:01:29,196Z",
+            "2022-08-07T23:59:60Z",
+            "2022-08-07T24:00:00Z",
+            "2022-08-07T14:61:00Z",
+            "2022-02-30T00:00:00Z",
+            "2022-08-07T14:01:29+24:00",
+            "2022-08-07T14:01:29+02:60",
+            "2022-08-07T14:01:29+2:00",
+            "2022-08-07T14:01:29*02:00",
+            "2022-08-07T14:01:29 +02:00",
+            "2022-08-07T14:01:29ZZ",
+            "2022-08-07_14:01:29Z",
+            "0001-01-01T00:00:00+00:01",
+            "9999-12-31T23:59:59-00:01",
+            "0000-12-31T23:59:59Z",
+            "10000-01-01T00:00:00Z",
+            "2022-08-0é14:01:29Z",
+            "2022-08-07T14:01:é",
+            "",
+        ] {
+            assert_eq!(parse_instant(text), None, "{text}");
         }
     }
 

@@ -4,18 +4,17 @@
 //! Here a [`Base`] comes from the server's `Date` and a monotonic interval, so the local wall clock only caps it.
 
 mod civil;
+mod horizon;
 mod second_look;
 mod server;
 
-pub use civil::{format_date, format_timestamp, parse_date, parse_timestamp};
+pub use civil::{format_date, format_timestamp, parse_date, parse_instant, parse_timestamp};
+pub use horizon::{Horizon, MAX_SERVER_LEAD, ServerDate, ServerNow, TRUSTED};
 pub use second_look::SecondLook;
 pub use server::{ServerClock, parse_http_date};
 
 use std::fmt;
 use std::time::Duration;
-
-/// How far a server's clock may be ahead of ours before its base is capped.
-pub const MAX_SERVER_LEAD: Duration = Duration::from_mins(10);
 
 /// Reads the wall clock. Passed in, so that tests and the twin bring their own.
 pub trait Clock: Send + Sync {
@@ -54,14 +53,10 @@ impl Base {
     /// `Date` has whole seconds and is floored by the server, so the result is at or before the instant at which the
     /// server read its data.
     #[must_use]
-    pub fn from_first_page(date_ms: i64, elapsed: Duration, local_ms: i64) -> Self {
+    pub fn from_first_page(date: ServerDate, elapsed: Duration) -> Self {
         let elapsed_ms = i64::try_from(elapsed.as_micros().div_ceil(1000)).unwrap_or(i64::MAX);
-        let lead_ms = i64::try_from(MAX_SERVER_LEAD.as_millis()).unwrap_or(i64::MAX);
-        Self(
-            date_ms
-                .saturating_sub(elapsed_ms)
-                .min(local_ms.saturating_add(lead_ms)),
-        )
+        let covered_ms = date.as_millis().saturating_sub(elapsed_ms);
+        Self(covered_ms.min(date.horizon().latest_ms()))
     }
 
     /// Returns milliseconds since the epoch.
@@ -123,6 +118,12 @@ impl ObservedAt {
     #[must_use]
     pub fn as_micros(self) -> i64 {
         self.0
+    }
+}
+
+impl fmt::Display for ObservedAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format_timestamp(self.0))
     }
 }
 
@@ -204,8 +205,8 @@ impl Bases {
     #[must_use]
     pub fn next_delta(&self, server_now_ms: i64) -> Option<(Tier, UpdatedAfter)> {
         let (ordinary, hourly, daily) = (self.ordinary?, self.hourly?, self.daily?);
-        let lead_ms = i64::try_from(MAX_SERVER_LEAD.as_millis()).unwrap_or(i64::MAX);
-        if ordinary.max(hourly).max(daily).as_millis() > server_now_ms.saturating_add(lead_ms) {
+        let latest_ms = Horizon::at(server_now_ms).latest_ms();
+        if ordinary.max(hourly).max(daily).as_millis() > latest_ms {
             return None;
         }
         let passed = |base: Base, tier: Tier| {
@@ -231,7 +232,8 @@ mod tests {
 
     #[test]
     fn a_base_is_the_server_date_less_the_time_the_answer_took() {
-        let base = Base::from_first_page(NOON, Duration::from_micros(1_500_001), NOON + 45_000);
+        let date = Horizon::at(NOON + 45_000).admit(NOON, None).expect("near");
+        let base = Base::from_first_page(date, Duration::from_micros(1_500_001));
         assert_eq!(
             base.as_millis(),
             NOON - 1_501,
@@ -241,7 +243,10 @@ mod tests {
 
     #[test]
     fn a_server_far_ahead_is_capped_by_the_local_clock() {
-        let base = Base::from_first_page(NOON + 86_400_000, Duration::ZERO, NOON);
+        let date = Horizon::at(NOON)
+            .admit(NOON + 86_400_000, None)
+            .expect("near");
+        let base = Base::from_first_page(date, Duration::ZERO);
         assert_eq!(base.as_millis(), NOON + 600_000);
     }
 

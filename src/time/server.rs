@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ObservedAt;
+use super::{Horizon, ServerDate, ServerNow};
 
 /// A `Date` this far below the estimate means the server's clock was set back, or another server answers.
 const SET_BACK_MICROS: i64 = 5_000_000;
@@ -10,16 +10,25 @@ const SET_BACK_MICROS: i64 = 5_000_000;
 /// Estimates the server's time from `Date` headers. The monotonic instants are durations since any fixed start.
 ///
 /// `Date` is floored to whole seconds, so each header gives a lower bound of the offset between the two clocks; the
-/// largest bound seen is the estimate. It only grows, so observations stay in order within a process.
+/// largest bound seen is the estimate. It only grows, so observations stay in order within a process; a `Date` that is
+/// clearly below it is followed, and one that cannot be true is not taken in ([`Horizon::admit`]).
 #[derive(Clone, Debug, Default)]
 pub struct ServerClock {
     offset_micros: Option<i64>,
 }
 
 impl ServerClock {
-    /// Takes in one `Date` (milliseconds since the epoch) and the monotonic instant at which its headers arrived.
-    pub fn observe(&mut self, date_ms: i64, headers_at: Duration) {
-        let bound = date_ms
+    /// Takes in one `Date` (milliseconds since the epoch) and the monotonic instant at which its headers arrived. `None`
+    /// when it cannot be true: then nothing has changed.
+    pub fn observe(
+        &mut self,
+        date_ms: i64,
+        headers_at: Duration,
+        horizon: Horizon,
+    ) -> Option<ServerDate> {
+        let date = horizon.admit(date_ms, self.at(headers_at, horizon))?;
+        let bound = date
+            .as_millis()
             .saturating_mul(1000)
             .saturating_sub(micros(headers_at));
         match self.offset_micros {
@@ -29,13 +38,14 @@ impl ServerClock {
             Some(_) => {}
             None => self.offset_micros = Some(bound),
         }
+        Some(date)
     }
 
     /// Returns the server's time at a monotonic instant; `None` before the first `Date`.
     #[must_use]
-    pub fn at(&self, instant: Duration) -> Option<ObservedAt> {
+    pub fn at(&self, instant: Duration, horizon: Horizon) -> Option<ServerNow> {
         self.offset_micros
-            .map(|offset| ObservedAt::from_micros(offset.saturating_add(micros(instant))))
+            .map(|offset| horizon.server_now(offset.saturating_add(micros(instant))))
     }
 }
 
@@ -72,31 +82,58 @@ mod tests {
         assert_eq!(parse_http_date("1994-11-06T08:49:37Z"), None);
     }
 
+    const LOCAL: Horizon = Horizon::at(0);
+
+    fn observe(clock: &mut ServerClock, date_ms: i64, at_ms: u64) {
+        let date = clock.observe(date_ms, Duration::from_millis(at_ms), LOCAL);
+        assert_eq!(date.map(ServerDate::as_millis), Some(date_ms));
+    }
+
+    fn micros_at(clock: &ServerClock, millis: u64) -> Option<i64> {
+        let now = clock.at(Duration::from_millis(millis), LOCAL)?;
+        Some(now.observed().as_micros())
+    }
+
     #[test]
     fn the_estimate_takes_the_largest_bound_and_the_monotonic_clock_between() {
         let mut clock = ServerClock::default();
-        assert_eq!(clock.at(Duration::ZERO), None);
-        clock.observe(10_000, Duration::from_millis(100));
-        clock.observe(11_000, Duration::from_millis(1_900));
-        assert_eq!(
-            clock.at(Duration::from_secs(2)),
-            Some(ObservedAt::from_micros(11_900_000))
-        );
-        clock.observe(12_000, Duration::from_millis(2_050));
-        assert_eq!(
-            clock.at(Duration::from_millis(2_050)),
-            Some(ObservedAt::from_micros(12_000_000))
-        );
+        assert_eq!(micros_at(&clock, 0), None);
+        observe(&mut clock, 10_000, 100);
+        observe(&mut clock, 11_000, 1_900);
+        assert_eq!(micros_at(&clock, 2_000), Some(11_900_000));
+        observe(&mut clock, 12_000, 2_050);
+        assert_eq!(micros_at(&clock, 2_050), Some(12_000_000));
     }
 
     #[test]
     fn a_server_set_back_is_followed() {
         let mut clock = ServerClock::default();
-        clock.observe(100_000, Duration::ZERO);
-        clock.observe(50_000, Duration::ZERO);
-        assert_eq!(
-            clock.at(Duration::ZERO),
-            Some(ObservedAt::from_micros(50_000_000))
-        );
+        observe(&mut clock, 100_000, 0);
+        observe(&mut clock, 50_000, 0);
+        assert_eq!(micros_at(&clock, 0), Some(50_000_000));
+    }
+
+    #[test]
+    fn a_date_a_day_ahead_is_left_again_with_the_next_right_one() {
+        let mut clock = ServerClock::default();
+        observe(&mut clock, 10_000, 0);
+        observe(&mut clock, 86_400_000, 1_000);
+        assert_eq!(micros_at(&clock, 1_000), Some(600_000_000), "bounded");
+        observe(&mut clock, 12_000, 2_000);
+        assert_eq!(micros_at(&clock, 2_000), Some(12_000_000));
+    }
+
+    #[test]
+    fn a_date_that_cannot_be_true_changes_nothing() {
+        let mut clock = ServerClock::default();
+        for absurd in [i64::MIN, 3 * 86_400_000, 253_402_300_799_000, i64::MAX] {
+            assert_eq!(clock.observe(absurd, Duration::ZERO, LOCAL), None);
+            assert_eq!(micros_at(&clock, 0), None);
+        }
+        observe(&mut clock, 10_000, 0);
+        for absurd in [i64::MIN, -3 * 86_400_000, 3 * 86_400_000, i64::MAX] {
+            assert_eq!(clock.observe(absurd, Duration::ZERO, LOCAL), None);
+            assert_eq!(micros_at(&clock, 0), Some(10_000_000));
+        }
     }
 }

@@ -10,8 +10,8 @@ use super::clock::WorldClock;
 use super::serve::SharedWorld;
 use crate::api::{ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest, ReadModel};
 use crate::company::{TwinAnswer, TwinRequest, TwinWebhook, World};
-use crate::ids::IntegrationId;
-use crate::time::{Base, ObservedAt, ServerClock, parse_http_date};
+use crate::ids::{EnvironmentId, IntegrationId};
+use crate::time::{Base, Horizon, ServerClock, ServerNow, parse_http_date};
 
 /// Answers from a world, in process.
 #[derive(Clone, Debug)]
@@ -103,19 +103,17 @@ impl KomboApi for TwinApi {
             Some(request.integration),
             request.cursor.is_some(),
         )?;
-        let date_ms = answer.header("date").and_then(parse_http_date);
-        let now_ms = self.world.lock().now_ms();
+        // Answered at once, and the caller's wall clock is the world's.
+        let horizon = Horizon::at(self.world.lock().now_ms());
+        let date = answer.header("date").and_then(parse_http_date);
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(date_ms) = date_ms {
-            clock.observe(date_ms, since);
-        }
+        let date = date.and_then(|date_ms| clock.observe(date_ms, since, horizon));
         Ok(Page {
             body: Bytes::from(answer.body),
-            // Answered at once, and the caller's wall clock is the world's.
-            base: date_ms.map(|date_ms| Base::from_first_page(date_ms, Duration::ZERO, now_ms)),
+            base: date.map(|date| Base::from_first_page(date, Duration::ZERO)),
             observed_at: clock
-                .at(since)
-                .unwrap_or(ObservedAt::from_micros(now_ms.saturating_mul(1000))),
+                .at(since, horizon)
+                .map_or(horizon.unstamped(), ServerNow::observed),
         })
     }
 
@@ -138,20 +136,21 @@ impl KomboApi for TwinApi {
             read_models: models
                 .map(|(id, is_available)| ReadModel { id, is_available })
                 .collect(),
-            observed_at: ObservedAt::from_micros(now_ms.saturating_mul(1000)),
+            observed_at: Horizon::at(now_ms).unstamped(),
         })
     }
 
     async fn check_key(&self) -> Result<KeyInfo, ApiError> {
         self.ask("/check-api-key", "", None, false)?;
         Ok(KeyInfo {
-            environment_id: self.world.lock().environment_id(),
+            environment_id: EnvironmentId::new(&self.world.lock().environment_id())
+                .expect("the twin's ids are base58"),
         })
     }
 
-    fn server_now(&self) -> Option<ObservedAt> {
+    fn server_now(&self) -> Option<ServerNow> {
         let now_ms = self.world.lock().now_ms();
-        Some(ObservedAt::from_micros(now_ms.saturating_mul(1000)))
+        Some(Horizon::at(now_ms).server_now(now_ms.saturating_mul(1000)))
     }
 }
 

@@ -18,6 +18,7 @@ use super::serve::Twin;
 use super::truth::dump_world;
 use crate::company::{Change, ChangeKind, Pace, Refusal};
 use crate::ids::{Category, EndpointName, IntegrationId};
+use crate::json;
 
 /// Everything that is due by then happens at once, so there is an end to it.
 const MOST_SKIPPED: Duration = Duration::from_hours(366 * 24);
@@ -205,7 +206,7 @@ async fn advance(State(twin): State<Twin>, order: Bytes) -> Answer {
 
 /// Reads an order. What is wrong with it may be told: it comes from a test.
 fn read<T: DeserializeOwned>(order: &[u8]) -> Result<T, Reply> {
-    serde_json::from_slice(order).map_err(|error| {
+    json::from_slice(order).map_err(|error| {
         refused(
             StatusCode::BAD_REQUEST,
             &format!("the body is no order: {error}"),

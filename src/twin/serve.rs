@@ -94,7 +94,7 @@ impl Twin {
     /// Serves a world that someone else holds, too, lets it live as the settings say, and sends its webhooks.
     ///
     /// # Errors
-    /// Refuses a listener that is not on loopback, and a blank webhook secret.
+    /// Refuses a listener that is not on loopback, and a webhook secret that is none.
     pub async fn serve_with(
         listener: TcpListener,
         world: SharedWorld,
@@ -108,7 +108,7 @@ impl Twin {
     /// Does the same, and notes what becomes of the webhooks where someone else can see it.
     ///
     /// # Errors
-    /// Refuses a listener that is not on loopback, and a blank webhook secret.
+    /// Refuses a listener that is not on loopback, and a webhook secret that is none.
     pub async fn serve_noting(
         listener: TcpListener,
         world: SharedWorld,
@@ -117,8 +117,9 @@ impl Twin {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         refuse_public(listener.local_addr()?)?;
-        let secret = WebhookSecret::new(&settings.webhook_secret).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidInput, "the webhook secret is blank")
+        let secret = WebhookSecret::new(&settings.webhook_secret).map_err(|problem| {
+            let message = format!("the webhook secret {problem}");
+            io::Error::new(io::ErrorKind::InvalidInput, message)
         })?;
         let twin = Self {
             clock: WorldClock::start(&world),

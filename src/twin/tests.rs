@@ -290,7 +290,7 @@ async fn in_process_errors_and_descriptions_are_those_of_the_api() {
     );
     assert!(info.read_models.iter().all(|model| model.is_available));
     let key = api.check_key().await.expect("the key is right");
-    assert_eq!(key.environment_id.len(), 24);
+    assert_eq!(key.environment_id.as_str().len(), 24);
     let stranger = IntegrationId::new("greenhouse:nobody").expect("an id");
     assert!(api.integration(&stranger).await.is_err());
     let off = Refusal::with_code("INTEGRATION.INACTIVE");

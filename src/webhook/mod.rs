@@ -18,4 +18,6 @@ pub use notification::{
     WebhookType,
 };
 pub use parse::{MAX_BODY_BYTES, MAX_MODELS, MAX_TEXT_BYTES, parse, preview};
-pub use signature::{SignatureError, VerifiedBody, Verifier, WebhookSecret};
+pub use signature::{
+    MIN_SECRET_BYTES, SecretError, SignatureError, VerifiedBody, Verifier, WebhookSecret,
+};

@@ -13,6 +13,7 @@ use super::notification::{
 };
 use super::signature::VerifiedBody;
 use crate::ids::{Category, IdError, IntegrationId};
+use crate::json;
 
 /// The longest body read. Kombo's are below one kilobyte, with 55 models named about three.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -34,7 +35,7 @@ pub fn preview(body: &[u8]) -> Result<Webhook, WebhookError> {
         return Err(WebhookError::TooLong { bytes: body.len() });
     }
     // Bodies come from an operator's file, too, and editors end it with a newline; JSON allows both.
-    let frame: Frame<'_> = serde_json::from_slice(body).map_err(|error| {
+    let frame: Frame<'_> = json::from_slice(body).map_err(|error| {
         if error.is_data() {
             return WebhookError::Shape { part: "the body" };
         }
@@ -122,7 +123,7 @@ struct StateWords {
 
 /// Reads one part of `data`. The reader's own message may quote a value, so it ends here.
 fn read<'a, T: Deserialize<'a>>(data: &'a str) -> Result<T, WebhookError> {
-    serde_json::from_str(data).map_err(|_| WebhookError::Shape { part: "data" })
+    json::from_str(data).map_err(|_| WebhookError::Shape { part: "data" })
 }
 
 fn notification(

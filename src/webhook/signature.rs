@@ -10,16 +10,29 @@ use sha2::Sha256;
 /// 32 bytes in base64 without padding.
 const SIGNATURE_CHARS: usize = 43;
 
+/// The fewest bytes of a secret. Kombo's are longer; what is shorter was cut on its way here, or can be guessed: whoever has
+/// one signed body can try secrets without asking anybody.
+pub const MIN_SECRET_BYTES: usize = 16;
+
 /// What Kombo's dashboard shows as the webhook secret. The key of the hash, ready for use.
 #[derive(Clone)]
 pub struct WebhookSecret(Hmac<Sha256>);
 
 impl WebhookSecret {
-    /// Takes the secret's text. Blank text is no secret: everybody could sign with it.
-    #[must_use]
-    pub fn new(text: &str) -> Option<Self> {
-        let key = Hmac::new_from_slice(text.as_bytes()).expect("HMAC takes keys of every length");
-        (!text.trim().is_empty()).then_some(Self(key))
+    /// Takes the secret's text.
+    ///
+    /// # Errors
+    /// When it is blank or so short that it can be guessed: then anybody could sign with it. White space at its ends does
+    /// not count.
+    pub fn new(text: &str) -> Result<Self, SecretError> {
+        match text.trim().len() {
+            0 => Err(SecretError::Blank),
+            1..MIN_SECRET_BYTES => Err(SecretError::Short),
+            _ => {
+                let key = Hmac::new_from_slice(text.as_bytes());
+                Ok(Self(key.expect("HMAC takes keys of every length")))
+            }
+        }
     }
 
     /// Signs a body as Kombo does, for those who stand in for it.
@@ -38,6 +51,20 @@ impl fmt::Debug for WebhookSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WebhookSecret(..)")
     }
+}
+
+/// Why a text is no webhook secret. Reads after the name of what holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SecretError {
+    /// Nothing but white space.
+    #[error("is empty")]
+    Blank,
+    /// Fewer bytes than any secret of Kombo's.
+    #[error(
+        "has fewer than {MIN_SECRET_BYTES} bytes, which anybody could guess; copy the whole webhook secret from Kombo's dashboard"
+    )]
+    Short,
 }
 
 /// Tells Kombo's webhooks from everybody else's.

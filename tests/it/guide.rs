@@ -238,12 +238,12 @@ fn body(integration: &str) -> String {
 fn guide_9_a_sender_without_the_secret_is_not_believed() {
     let secret = |text: &str| WebhookSecret::new(text).unwrap();
     let body = body("tool:a");
-    let verifier = Verifier::new(secret("ours"));
-    let forged = secret("a guess").sign(body.as_bytes());
+    let verifier = Verifier::new(secret("ours-1234567890abcdef"));
+    let forged = secret("a-guess-1234567890abcdef").sign(body.as_bytes());
     assert!(verifier.verify(body.as_bytes(), &forged).is_err());
     assert!(verifier.verify(body.as_bytes(), "").is_err());
     // Parsing needs the value that only a signature gives; the guide parses whatever comes.
-    let signed = secret("ours").sign(body.as_bytes());
+    let signed = secret("ours-1234567890abcdef").sign(body.as_bytes());
     assert!(parse(verifier.verify(body.as_bytes(), &signed).unwrap()).is_ok());
 }
 
@@ -271,10 +271,10 @@ async fn guide_10_a_cursor_that_leads_back_ends_the_walk() {
 #[tokio::test(start_paused = true)]
 async fn guide_11_an_integration_nobody_knows_is_planned_for_and_no_error() {
     // `findUniqueOrThrow`: the guide's sender gets no 200, and sends the same for ever.
-    let secret = WebhookSecret::new("ours").unwrap();
+    let secret = WebhookSecret::new("ours-1234567890abcdef").unwrap();
     let (body, verifier) = (
         body("tool:new"),
-        Verifier::new(WebhookSecret::new("ours").unwrap()),
+        Verifier::new(WebhookSecret::new("ours-1234567890abcdef").unwrap()),
     );
     let signature = secret.sign(body.as_bytes());
     let webhook = parse(verifier.verify(body.as_bytes(), &signature).unwrap()).unwrap();

@@ -5,6 +5,7 @@ mod interleavings;
 mod paging;
 mod suppression;
 mod together;
+mod witness;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -75,13 +76,27 @@ async fn fetch_announced(
     announced: Announced,
 ) -> Result<Done, IngestError> {
     let order = Order {
+        mode,
+        announced,
+        ..snapshot_order(coverage)
+    };
+    carry_out(writer, order).await
+}
+
+/// Everything, for nobody in particular.
+fn snapshot_order(coverage: Coverage) -> Order {
+    Order {
         table: table(),
         endpoint: tags(),
-        mode,
+        mode: FetchMode::Snapshot,
         lane: Lane::Notified,
         coverage,
-        announced,
-    };
+        announced: Announced::default(),
+    }
+}
+
+/// Fetches, and sees to it that every row received is counted once.
+async fn carry_out(writer: &Writer, order: Order) -> Result<Done, IngestError> {
     let result = writer.run(order, (), &Unwatched).await;
     let counts = match &result {
         Ok(done) => &done.counts,

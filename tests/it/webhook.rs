@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use kombo_source::webhook::{SignatureError, Verifier, Webhook, WebhookSecret, parse, preview};
+use kombo_source::webhook::{
+    SecretError, SignatureError, Verifier, Webhook, WebhookSecret, parse, preview,
+};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -101,12 +103,13 @@ fn the_same_json_written_anew_has_another_signature() {
 
 #[test]
 fn two_secrets_hold_at_once_and_no_third() {
-    let verifier = Verifier::new(secret("new")).with_other(secret("old"));
-    for key in ["new", "old"] {
+    let (new, old) = ("whsec_new_12345678", "whsec_old_12345678");
+    let verifier = Verifier::new(secret(new)).with_other(secret(old));
+    for key in [new, old] {
         let signature = secret(key).sign(b"body");
         assert!(verifier.verify(b"body", &signature).is_ok(), "{key}");
     }
-    let signature = secret("older").sign(b"body");
+    let signature = secret("whsec_older_12345678").sign(b"body");
     assert_eq!(
         verifier.verify(b"body", &signature),
         Err(SignatureError::Wrong)
@@ -114,17 +117,21 @@ fn two_secrets_hold_at_once_and_no_third() {
 }
 
 #[test]
-fn a_blank_secret_is_none_and_a_secret_shows_nowhere() {
-    assert!(WebhookSecret::new("").is_none() && WebhookSecret::new(" \n").is_none());
+fn a_blank_or_short_secret_is_none_and_a_secret_shows_nowhere() {
+    for blank in ["", " \n"] {
+        assert_eq!(WebhookSecret::new(blank).err(), Some(SecretError::Blank));
+    }
+    for short in ["k", "whsec_123456789", "whsec_123456789 \n"] {
+        assert_eq!(WebhookSecret::new(short).err(), Some(SecretError::Short));
+    }
     let shown = format!(
         "{:?}",
-        Verifier::new(secret("whsec_1")).with_other(secret("whsec_2"))
+        Verifier::new(secret("whsec_1_12345678")).with_other(secret("whsec_2_12345678"))
     );
     assert!(!shown.contains("whsec"), "{shown}");
-    let verifier = Verifier::new(secret("k"));
-    let body = verifier
-        .verify(b"jane", &secret("k").sign(b"jane"))
-        .unwrap();
+    let key = secret("whsec_3_12345678");
+    let verifier = Verifier::new(key.clone());
+    let body = verifier.verify(b"jane", &key.sign(b"jane")).unwrap();
     assert_eq!(format!("{body:?}"), "VerifiedBody(4 bytes)");
 }
 
@@ -171,7 +178,7 @@ proptest! {
     #[test]
     fn any_flipped_bit_is_refused(
         body in prop::collection::vec(any::<u8>(), 1..400),
-        key in "[ -~]{0,20}[a-z]",
+        key in "[a-z][ -~]{14,34}[a-z]",
         place in any::<prop::sample::Index>(),
         bit in 0..8_u8,
     ) {

@@ -110,10 +110,14 @@ class Guarded:
         self.living.advance(seconds)
         self.service.accepts(data_changed(self.id, [endpoint(beside).models[0][0]]))
 
-    def full(self) -> None:
-        """Fetches everything in full, beside the service."""
+    def full(self) -> str:
+        """Fetches everything in full, beside the service, and returns what it says of what is held."""
         outcome = self.service.verb("backfill")
         assert outcome.code == 0, outcome.text[-3000:]
+        lines = outcome.text.splitlines()
+        told = [line for line in lines if line.startswith(("held  ", "released  ", "          "))]
+        print("".join(f"    | {line}\n" for line in told), end="", flush=True)
+        return "\n".join(told)
 
     def observed(self) -> dict[str, int]:
         """Returns how many observations `deltas` has, by `_op`."""

@@ -39,6 +39,9 @@ class Exchange:
 Script = Callable[[str, str], Answer | None]
 """Decides by path and integration id; `None` passes the request on."""
 
+Dates = Callable[[str], str | None]
+"""Decides by the whole request target what `Date` an answer bears; `None` leaves the twin's."""
+
 
 @dataclass
 class Proxy:
@@ -53,6 +56,7 @@ def running_proxy(
     upstream: str,
     script: Script = lambda _path, _integration: None,
     updated_after: str | None = None,
+    dates: Dates = lambda _target: None,
 ) -> Iterator[Proxy]:
     """Starts a proxy to an API's base URL; it is closed with the block.
 
@@ -61,13 +65,17 @@ def running_proxy(
     target = urlsplit(upstream)
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     proxy = Proxy(f"http://127.0.0.1:{server.server_address[1]}{target.path}")
-    server.RequestHandlerClass = _handler(proxy, target, script, updated_after)
+    server.RequestHandlerClass = _handler(proxy, target, script, updated_after, dates)
     with serving(server):
         yield proxy
 
 
 def _handler(
-    proxy: Proxy, upstream: SplitResult, script: Script, updated_after: str | None
+    proxy: Proxy,
+    upstream: SplitResult,
+    script: Script,
+    updated_after: str | None,
+    dates: Dates,
 ) -> type[BaseHTTPRequestHandler]:
     lock = threading.Lock()
 
@@ -88,6 +96,10 @@ def _handler(
                 left = int(remaining) if remaining is not None else None
                 proxy.exchanges.append(Exchange(path, integration, at, status, left))
             self.send_response_only(status)
+            date = dates(self.path)
+            if date:
+                headers = [(name, value) for name, value in headers if name != "date"]
+                headers.append(("date", date))
             for name, value in headers:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))

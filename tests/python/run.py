@@ -34,6 +34,7 @@ BESIDE = (
     "test_listener",
     "test_signals",
     "test_guard",
+    "test_isolation",
     "test_thirty_days",
 )
 LANES_BESIDE = 2

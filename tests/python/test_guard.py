@@ -1,9 +1,10 @@
 """What would vanish from `current` all at once is held back: until an operator, Kombo itself or a full fetch says so."""
 
+import datetime as dt
 from typing import Any
 
 from guarded import MASS, SECONDS, Guarded, guarded
-from month import DAY, MINUTE
+from month import DAY, HOUR, MINUTE
 from product import Outcome
 from verbs import fold, shown, verb
 
@@ -11,6 +12,8 @@ SMALL = 50
 # Over a hundred rows, and under ten percent of them.
 MANY_BUT_FEW = 120
 MANAGERS = 40
+# Three times this is more than a tenth of 1,500 rows, twice is not.
+STEADY = 60
 
 
 def test_a_mass_delete_is_held_through_a_restart_and_until_it_is_accepted() -> None:
@@ -49,15 +52,18 @@ def test_a_mass_delete_is_confirmed_by_a_later_full_fetch() -> None:
     with guarded("hris/employees") as one:
         before, gone = _mass_delete(one)
         _assert_held(one, before, gone, "mass_delete")
-        one.full()
-        one.until_ids(before - gone, "what a full fetch confirms is gone")
+        _assert_a_rerun_changes_nothing(one, before)
+        one.living.advance(DAY)
+        told = one.full()
+        one.until_ids(before - gone, "what a full fetch a day later confirms is gone")
         one.until_state("confirmed")
+        _assert_told(one, told, "a later full fetch confirmed it", len(gone))
         one.show("after a full fetch that agrees")
         one.show_status("status after a full fetch that agrees")
         one.assert_nothing_lost()
 
 
-def test_a_full_fetch_that_lacks_rows_nobody_told_of_is_held_until_the_next_one_agrees() -> None:
+def test_a_full_fetch_that_lacks_rows_nobody_told_of_is_held_until_one_a_day_later_agrees() -> None:
     with guarded("hris/employees") as one:
         before = one.ids()
         gone = one.delete(int(len(before) * MASS))
@@ -67,10 +73,19 @@ def test_a_full_fetch_that_lacks_rows_nobody_told_of_is_held_until_the_next_one_
         assert one.ids() == before, "rows vanished with one full fetch"
         shown("fold", fold(one.service.lake))
         assert one.ids() == before, "rows vanished with a fold that had nothing new"
-        one.full()
-        one.until_ids(before - gone, "what two full fetches agree on is gone")
+        for rerun in range(3):
+            one.living.advance(MINUTE)
+            _assert_a_rerun_changes_nothing(one, before)
+            one.show(f"after rerun {rerun + 1}")
+        one.restart()
+        _assert_a_rerun_changes_nothing(one, before)
+        one.show_status("status after four reruns and a restart")
+        one.living.advance(DAY)
+        told = one.full()
+        one.until_ids(before - gone, "what two full fetches a day apart agree on is gone")
         one.until_state("confirmed")
-        one.show("after the next full fetch")
+        _assert_told(one, told, "a later full fetch confirmed it", len(gone))
+        one.show("after a full fetch a day later")
         one.assert_nothing_lost()
 
 
@@ -185,9 +200,56 @@ def test_few_deletes_go_through_at_once() -> None:
             one.service.until_quiet()
             assert one.state() == "", f"{what} deleted rows were held"
             one.show(f"after {what} deleted: {count}")
-            one.living.advance(60)
+            # What goes within one day is added up.
+            one.living.advance(DAY)
         one.full()
         one.assert_nothing_lost()
+
+
+def test_small_deletes_that_are_much_within_a_day_are_held_like_a_large_one() -> None:
+    with guarded("hris/employees", rows=1_500) as one:
+        before = one.ids()
+        for _ in range(2):
+            before -= one.delete(STEADY)
+            one.tell()
+            one.until_ids(before, "a few deleted rows are gone")
+            one.service.until_quiet()
+            one.living.advance(HOUR)
+        more = one.delete(STEADY)
+        one.tell()
+        hold = one.until_state("held")
+        one.show("after the third small delete")
+        assert hold["removed"] == STEADY, f"{hold['removed']} rows are held"
+        assert f"{2 * STEADY} others went within a day" in hold["detail"]
+        assert one.ids() == before
+        assert _accept(one).code == 0
+        one.until_ids(before - more, "the accepted rows are gone")
+        assert one.log_lines("released", "it was accepted"), "no line of the log tells of the release"
+        less = one.delete(STEADY)
+        one.tell()
+        one.until_ids(before - more - less, "after it the next small delete goes through")
+        one.full()
+        one.assert_nothing_lost()
+
+
+def _assert_a_rerun_changes_nothing(one: Guarded, before: set[str]) -> None:
+    told = one.full()
+    assert one.ids() == before, "rows vanished with a full fetch on the same day"
+    assert one.state() == "held", f"the hold is {one.state()}"
+    hold = one.hold()
+    assert hold is not None and hold["confirmable_at"] is not None
+    from_then = hold["confirmable_at"] + dt.timedelta(minutes=1) - dt.timedelta(microseconds=1)
+    wanted = f"a full fetch that begins at {from_then:%Y-%m-%d %H:%M} UTC or later can confirm it"
+    for text in (told, one.show_status("status after a rerun")):
+        assert wanted in text, f"{wanted!r} is not in {text}"
+        assert f"since {hold['since']:%Y-%m-%d %H:%M} UTC" in text
+        assert f"kombo-source accept --table {one.endpoint.table} --integration {one.id}" in text
+
+
+def _assert_told(one: Guarded, told: str, why: str, rows: int) -> None:
+    logged = "\n".join(one.log_lines("released"))
+    assert why in told + logged, f"nobody says {why!r}: {told}{logged}"
+    assert f"{rows} rows are gone" in told + logged, told + logged
 
 
 def _mass_delete(one: Guarded) -> tuple[set[str], set[str]]:

@@ -1,4 +1,4 @@
-"""The verbs of an operator that need a lake and no more: `fold`, `accept`, `drift`, `status`, `upkeep`."""
+"""The verbs of an operator that need a lake and no more: `fold`, `accept`, `drift`, `status`, `upkeep`, `repair`."""
 
 import os
 import subprocess

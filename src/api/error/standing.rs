@@ -15,7 +15,7 @@ impl ApiError {
                 ParkReason::Inactive => Standing::Inactive,
                 ParkReason::Unstated => Standing::Unstated,
             }),
-            Self::IntegrationGone { .. } => Some(Standing::Gone),
+            Self::IntegrationGone { .. } => Some(Standing::Deleting),
             Self::IntegrationUnauthorized { .. } => Some(Standing::AuthenticationInvalid),
             _ => None,
         }

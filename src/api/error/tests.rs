@@ -44,6 +44,29 @@ fn every_fixture_is_classified_and_keeps_nothing_personal() {
 }
 
 #[test]
+fn an_array_is_no_error_of_kombos() {
+    let code = "PLATFORM.INTEGRATION_NOT_FOUND";
+    let code_in = |body: &str| {
+        let error = ApiError::from_answer(404, body.as_bytes(), false);
+        error.code().map(str::to_owned)
+    };
+    let said = format!(r#"{{"status":"error","error":{{"code":"{code}"}}}}"#);
+    assert_eq!(code_in(&said).as_deref(), Some(code));
+    for body in [
+        format!(r#"["error",{{"code":"{code}"}}]"#),
+        format!(r#"{{"status":"error","error":["{code}"]}}"#),
+    ] {
+        assert_eq!(code_in(&body), None, "{body}");
+        let found = ApiError::from_error_envelope(200, body.as_bytes(), false);
+        assert!(
+            found
+                .and_then(|error| error.code().map(str::to_owned))
+                .is_none()
+        );
+    }
+}
+
+#[test]
 fn all_28_documented_codes_mean_the_same_under_any_status() {
     let mut labels = BTreeMap::<_, Vec<_>>::new();
     for (code, _) in MEANINGS {

@@ -362,7 +362,7 @@ async fn a_key_is_checked() {
     let body = br#"{"status":"success","data":{"environment_id":"env1"}}"#;
     let server = Server::start(vec![Reply::new(200, &[], body)]).await;
     let info = api(&server).check_key().await.expect("a good key");
-    assert_eq!(info.environment_id, "env1");
+    assert_eq!(info.environment_id.as_str(), "env1");
     let request = server.requests().remove(0);
     assert!(request.starts_with("GET /v1/check-api-key HTTP/1.1"));
     let server = Server::start(vec![ok()]).await;

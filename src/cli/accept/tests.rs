@@ -24,6 +24,7 @@ fn hold() -> Hold {
         columns: vec!["name".to_owned()],
         cause: HoldCause::MassDelete,
         detail: "600 of 2,000 rows would vanish.".to_owned(),
+        confirmable_us: Some((NOW + 79_200_000) * 1000 + 1),
         decided_at_us: None,
         updated_at_us: NOW * 1000,
     }
@@ -32,13 +33,20 @@ fn hold() -> Hold {
 #[test]
 fn a_held_table_is_listed_with_its_cause_and_what_to_do() {
     let expected = "\
-held    ats_jobs of tool:a, for 2 h: 600 of 2,000 rows would vanish (mass_delete)
+held    ats_jobs of tool:a, since 2027-01-15 06:00 UTC: 600 of 2,000 rows would vanish (mass_delete)
         700 changes held, 600 rows would vanish, 100 rows would lose values (in name); the table has 2,000 rows
+        a full fetch that begins at 2027-01-16 06:01 UTC or later can confirm it; one before that cannot
         kombo-source accept --table ats_jobs --integration tool:a
 ";
-    assert_eq!(list(&[hold()], 0, NOW), expected);
-    assert_eq!(list(&[], 0, NOW), "nothing is held\n");
-    assert!(list(&[], 2, NOW).contains("2 other tables"));
+    assert_eq!(list(&[hold()], 0), expected);
+    assert_eq!(list(&[], 0), "nothing is held\n");
+    assert!(list(&[], 2).contains("2 other tables"));
+    let forgotten = Hold {
+        confirmable_us: None,
+        ..hold()
+    };
+    let text = list(&[forgotten], 0);
+    assert!(text.contains("no full fetch can confirm it"), "{text}");
 }
 
 #[test]

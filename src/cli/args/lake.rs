@@ -4,10 +4,12 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use crate::api::Region;
 use crate::config::Overrides;
 
-use super::values::{delta_retention, duration, grace, positive};
+use super::values::{delta_retention, duration, grace, positive, region};
 
 /// Which lake.
 #[derive(Clone, Debug, clap::Args)]
@@ -43,7 +45,7 @@ Examples:
   kombo-source status --objective 2h --json
 
 It reads the lake, beside a running service or without one. Tables of parked integrations are never late.
-Exit codes: 0 every table is as fresh as it has to be, 1 some are late (each is named), 64 wrong usage, 78 wrong configuration.")]
+Exit codes: 0 every table is as fresh as it has to be, 1 some are late or lie in the future (each is named), 64 wrong usage, 78 wrong configuration.")]
 pub struct StatusArgs {
     /// How old a table may be, such as 90m, 12h or 2d; twice the heartbeat if not given
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -98,20 +100,74 @@ Examples:
   kombo-source purge --yes
   kombo-source purge --integration personio:CBNMt7dSNCzBdnRTx87dev4E --after 0d --yes
 
-Only integrations that Kombo has said to be deleted. Without --yes it says what would leave, and changes nothing.
+Only integrations that Kombo has found no more twice, a day apart. Kombo is asked once more for each, right before: that
+takes the API key. Those it answers for stay. Without --yes it says what would leave, and changes nothing.
 A running service does the same on its own, 14 days after each deletion. It may be stopped and run again at any time.
-Exit codes: 0 all is done, 1 some tables could not be purged (each is named), 64 wrong usage, 78 wrong configuration.")]
+Exit codes: 0 all is done, 1 some could not be purged (each is named), 64 wrong usage, 78 wrong configuration.")]
 pub struct PurgeArgs {
     /// Only this integration
     #[arg(short, long, value_name = "ID")]
     pub integration: Option<String>,
-    /// How long after the deletion rows leave
+    /// How long after Kombo first did not find an integration its rows leave
     #[arg(long, value_name = "DURATION", default_value = "14d", value_parser = duration)]
     pub after: Duration,
     /// Say what would leave, and change nothing: the same as without --yes
     #[arg(short = 'n', long, conflicts_with = "yes")]
     pub dry_run: bool,
     /// Purge
+    #[arg(long)]
+    pub yes: bool,
+    /// Where your Kombo environment lives, in place of the configuration file
+    #[arg(
+        long,
+        env = "KOMBO_REGION", hide_env_values = true,
+        value_parser = PossibleValuesParser::new(["eu", "us", "ca"]).try_map(|name| region(&name))
+    )]
+    pub region: Option<Region>,
+    /// The API's address in place of a region
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "KOMBO_API_URL",
+        hide_env_values = true,
+        conflicts_with = "region"
+    )]
+    pub api_url: Option<String>,
+    /// Where the lake is.
+    #[command(flatten)]
+    pub lake: LakeArgs,
+}
+
+impl PurgeArgs {
+    /// Returns the settings of a verb that needs the lake and Kombo.
+    #[must_use]
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            region: self.region,
+            api_url: self.api_url.clone(),
+            ..self.lake.overrides()
+        }
+    }
+}
+
+/// What `repair` takes.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kombo-source repair
+  kombo-source repair --yes
+
+Rows that were stamped while a clock was wrong lie in the future: nothing old leaves their tables, and what was at an
+instant cannot be told. Each such row is observed at the time of the repair instead, in the order in which the rows came.
+Without --yes it says what lies in the future, and changes nothing. Look at this machine's clock first: what it says
+is taken for the present, unless the lake's store says that it is later.
+It may be stopped and run again at any time, beside readers and a running service.
+Exit codes: 0 all is done, 1 some tables could not be repaired (each is named), 64 wrong usage, 78 wrong configuration.")]
+pub struct RepairArgs {
+    /// Say what would be repaired, and change nothing: the same as without --yes
+    #[arg(short = 'n', long, conflicts_with = "yes")]
+    pub dry_run: bool,
+    /// Repair
     #[arg(long)]
     pub yes: bool,
     /// Where the lake is.

@@ -3,8 +3,8 @@
 use clap::Subcommand;
 
 use super::{
-    AcceptArgs, DriftArgs, FilesArgs, FoldArgs, LintArgs, PurgeArgs, SqlArgs, StatusArgs,
-    UpkeepArgs,
+    AcceptArgs, DriftArgs, FilesArgs, FoldArgs, LintArgs, PurgeArgs, RepairArgs, SqlArgs,
+    StatusArgs, UpkeepArgs,
 };
 
 /// What to do with a lake.
@@ -28,4 +28,6 @@ pub enum LakeVerb {
     Lint(LintArgs),
     /// Take the rows of deleted integrations out of the lake
     Purge(PurgeArgs),
+    /// Bring rows back that lie in the future, stamped while a clock was wrong
+    Repair(RepairArgs),
 }

@@ -70,6 +70,7 @@ fn every_verb_is_there_and_says_what_it_does() {
             "upkeep",
             "lint",
             "purge",
+            "repair",
             "dashboard",
             "twin",
         ]

@@ -132,7 +132,7 @@ impl Live {
         };
         let secrets = Secrets {
             api_key: self.stage.api_key()?,
-            verifier: WebhookSecret::new(&settings.webhook_secret).map(Verifier::new),
+            verifier: (WebhookSecret::new(&settings.webhook_secret).ok()).map(Verifier::new),
         };
         let config = KomboSourceConfig::new(source, session.endpoints.clone());
         let built = config.build(secrets, context).await?;

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use fastrand::Rng;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -11,7 +13,8 @@ use crate::catalog::Endpoint;
 use crate::fetch::{Fetch, FetchMode};
 use crate::ids::{IntegrationId, IntegrationKey, TableId};
 use crate::lake::{
-    Advance, Circumstances, Coverage, Lake, LakeError, Missing, Part, Receipt, Registration, Sealed,
+    Advance, Circumstances, Coverage, Lake, LakeError, Members, Missing, Part, Receipt,
+    Registration, Sealed,
 };
 use crate::sink::{Sink, Staged, WriteError};
 use crate::source::Registry;
@@ -113,12 +116,20 @@ impl Sink for Watched {
 }
 
 impl Staged for WatchedFetch {
-    async fn missing(&mut self, limit: usize) -> Result<Missing, LakeError> {
-        Staged::missing(&mut self.sealed, limit).await
+    async fn missing(&mut self, limit: usize, random: Rng) -> Result<Missing, LakeError> {
+        Staged::missing(&mut self.sealed, limit, random).await
     }
 
     async fn lacked_twice(&mut self, ids: mpsc::Sender<Vec<String>>) -> Result<(), LakeError> {
         Staged::lacked_twice(&mut self.sealed, ids).await
+    }
+
+    async fn tombstones(&mut self, rows: mpsc::Sender<RecordBatch>) -> Result<(), LakeError> {
+        Staged::tombstones(&mut self.sealed, rows).await
+    }
+
+    async fn take_over(&mut self) -> Result<(), LakeError> {
+        Staged::take_over(&mut self.sealed).await
     }
 
     fn note(&mut self, circumstances: Circumstances) {
@@ -148,7 +159,10 @@ impl Registry for Watched {
         self.lake.registered().await
     }
 
-    async fn register(&self, integrations: &[Registration]) -> Result<(), LakeError> {
+    async fn register(
+        &self,
+        integrations: &[Registration],
+    ) -> Result<Members<Registration, Registration>, LakeError> {
         self.lake.register(integrations).await
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::failure::Failure;
 use super::super::words::{count, percent};
 use super::table;
-use crate::lake::{Completeness, DriftFilter, DriftGroup, Lake};
+use crate::lake::{Completeness, DriftFilter, DriftGroup, Lake, SetAside};
 use crate::time::format_timestamp;
 
 /// The last comparisons of an endpoint's tables, taken together.
@@ -18,8 +18,12 @@ struct Compared {
 }
 
 /// Reads and writes both.
-pub(super) async fn read(lake: &Lake, filter: &DriftFilter, json: bool) -> Result<String, Failure> {
-    let counts = lake.drift_counts(filter).await?;
+pub(super) async fn read(
+    lake: &Lake,
+    filter: &DriftFilter,
+    json: bool,
+) -> Result<(String, Vec<SetAside<String>>), Failure> {
+    let (counts, aside) = lake.drift_counts(filter).await?;
     let key = filter
         .integration
         .as_ref()
@@ -45,11 +49,12 @@ pub(super) async fn read(lake: &Lake, filter: &DriftFilter, json: bool) -> Resul
         })
     });
     let compared: Vec<Compared> = compared.collect();
-    Ok(if json {
+    let text = if json {
         lines(&counts, &compared)
     } else {
         text(&counts, &compared)
-    })
+    };
+    Ok((text, aside))
 }
 
 fn text(counts: &BTreeMap<DriftGroup, u64>, compared: &[Compared]) -> String {

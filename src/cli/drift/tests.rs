@@ -70,7 +70,9 @@ async fn a_lake_without_drift_says_so_and_stays_as_it_is() {
     let said = async |line| {
         let args = typed(line);
         let filter = filter(&args, Catalog::embedded(), NOW).expect("understood");
-        report(&args, &lake, filter, NOW).await.expect("read")
+        let (text, aside) = report(&args, &lake, filter, NOW).await.expect("read");
+        assert!(aside.is_empty(), "{aside:?}");
+        text
     };
     let expected =
         "no drift is known: no full fetch was compared with what the lake knew before it\n";

@@ -9,13 +9,16 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+use super::super::held::{command, log_released, until};
 use super::super::hold_cause::explained;
 use super::super::session::Session;
 use crate::catalog::{Catalog, Endpoint};
 use crate::fold::guard::HoldState;
 use crate::fold::trigger::{Trigger, Waiting};
 use crate::ids::{EndpointName, IntegrationKey};
-use crate::lake::{Completeness, FoldReport, FoldSettings, FoldedTable, Lake, Unfolded};
+use crate::lake::{
+    Completeness, FoldReport, FoldSettings, FoldedTable, Lake, LakeError, SetAside, Unfolded,
+};
 use crate::metrics::{FoldResult, Metrics};
 use crate::source::SharedClient;
 
@@ -28,8 +31,11 @@ const READ_EVERY: Duration = Duration::from_mins(10);
 /// How often it is read what was accepted, and how complete tables are.
 const HOLDS_EVERY: Duration = Duration::from_mins(1);
 
-/// How long an endpoint is left alone after its fold failed.
+/// How long an endpoint, or a table, is left alone after its fold failed.
 const AFTER_FAILURE: Duration = Duration::from_mins(1);
+
+/// The longest that a table is left alone: the wait doubles while it fails.
+const LONGEST_ASIDE: Duration = Duration::from_hours(1);
 
 /// Folds while the service runs.
 pub(super) struct Folds {
@@ -43,6 +49,8 @@ pub(super) struct Folds {
     since: HashMap<(EndpointName, IntegrationKey), Instant>,
     accepted: HashSet<(EndpointName, IntegrationKey)>,
     not_before: HashMap<EndpointName, Instant>,
+    /// Tables that were set aside, until when they are left alone, and how often in a row they were.
+    aside: HashMap<(EndpointName, IntegrationKey), (Instant, u32)>,
     /// What waits of each endpoint, and the versions that say so.
     unfolded: HashMap<EndpointName, ([Option<u64>; 3], Vec<Unfolded>)>,
 }
@@ -72,6 +80,7 @@ impl Folds {
             since: HashMap::new(),
             accepted: HashSet::new(),
             not_before: HashMap::new(),
+            aside: HashMap::new(),
             unfolded: HashMap::new(),
         })
     }
@@ -116,12 +125,12 @@ impl Folds {
 
     /// Reads what was decided, and how complete tables are.
     async fn read_holds(&mut self) {
-        if let Ok(compared) = self.lake.completeness().await {
+        if let Some(compared) = told("kombo_drift", self.lake.completeness().await) {
             let by_table = Completeness::by_table(&compared).into_iter();
             let shares = by_table.map(|(name, complete)| (name, complete.share()));
             self.metrics.completeness(shares);
         }
-        if let Ok(holds) = self.lake.holds().await {
+        if let Some(holds) = told("kombo_holds", self.lake.holds().await) {
             let held = holds.iter().filter(|hold| hold.state == HoldState::Held);
             self.metrics.held_tables(held.count());
             let accepted = holds
@@ -156,6 +165,10 @@ impl Folds {
             .iter()
             .filter(|(name, _)| name == endpoint.name());
         due.extend(accepted.map(|(_, key)| key.clone()));
+        due.retain(|key| {
+            let aside = self.aside.get(&(endpoint.name().clone(), key.clone()));
+            aside.is_none_or(|(until, _)| *until <= now)
+        });
         due
     }
 
@@ -189,28 +202,69 @@ impl Folds {
         let folded = self.lake.fold(endpoint, Some(due), &self.settings).await;
         self.accepted
             .retain(|(name, key)| name != endpoint.name() || !due.contains(key));
-        match folded {
+        let stopped = match folded {
             Ok(report) => {
                 for key in due {
                     self.since.remove(&(endpoint.name().clone(), key.clone()));
                 }
-                log(endpoint, &report, began.elapsed());
-                self.count(&report, began.elapsed());
-                for table in &report.tables {
-                    self.tell_hold(endpoint, table).await;
-                }
+                self.set_aside(endpoint, due, &report.aside);
+                self.tell(endpoint, &report, began.elapsed()).await;
+                report.stopped
             }
-            Err(error) => {
-                self.metrics.folded(FoldResult::Failed, began.elapsed());
-                let until = Instant::now() + AFTER_FAILURE;
-                self.not_before.insert(endpoint.name().clone(), until);
-                let (advice, error): (_, &dyn std::error::Error) = (error.advice(), &error);
-                warn!(endpoint = %endpoint.name(), error, advice, "{} could not be folded; readers see it as it was", endpoint.name());
+            Err(error) => Some(error),
+        };
+        if let Some(error) = stopped {
+            self.metrics.folded(FoldResult::Failed, began.elapsed());
+            let until = Instant::now() + AFTER_FAILURE;
+            self.not_before.insert(endpoint.name().clone(), until);
+            let (advice, error): (_, &dyn std::error::Error) = (error.advice(), &error);
+            warn!(endpoint = %endpoint.name(), error, advice, "{} could not be folded; readers see it as it was", endpoint.name());
+        }
+    }
+
+    async fn tell(&self, endpoint: &Endpoint, report: &FoldReport, took: Duration) {
+        log(endpoint, report, took);
+        self.count(report, took);
+        let name = endpoint.name().table_name();
+        let released = report.tables.iter().flat_map(|table| &table.released);
+        released.for_each(|release| log_released(&name, release));
+        // Kombo is asked why, which may take long.
+        for table in &report.tables {
+            self.tell_hold(endpoint, table).await;
+        }
+    }
+
+    /// Leaves tables alone for a while that could not be folded, the longer the more often they could not.
+    fn set_aside(
+        &mut self,
+        endpoint: &Endpoint,
+        due: &BTreeSet<IntegrationKey>,
+        aside: &[SetAside<IntegrationKey>],
+    ) {
+        let name = endpoint.name();
+        let failed: BTreeSet<&IntegrationKey> = aside.iter().map(|one| &one.member).collect();
+        for key in due {
+            let table = (name.clone(), key.clone());
+            if !failed.contains(key) {
+                self.aside.remove(&table);
+                continue;
             }
+            let times = self.aside.get(&table).map_or(0, |(_, times)| *times);
+            let wait = AFTER_FAILURE.saturating_mul(1 << times.min(16));
+            let until = Instant::now() + wait.min(LONGEST_ASIDE);
+            self.aside.insert(table, (until, times + 1));
+        }
+        for SetAside { member: key, error } in aside {
+            let advice = error.advice();
+            let error: &dyn std::error::Error = error;
+            warn!(endpoint = %name, key = %key, error, advice, "{name} of {key} could not be folded; readers see it as it was, and the others are folded");
         }
     }
 
     fn count(&self, report: &FoldReport, took: Duration) {
+        if !report.aside.is_empty() {
+            self.metrics.folded(FoldResult::Failed, took);
+        }
         let result = if report.tables.iter().any(|table| table.held > 0) {
             FoldResult::Held
         } else if report.tables.is_empty() {
@@ -222,6 +276,9 @@ impl Folds {
         for (kind, cause, rows) in report.tables.iter().flat_map(|table| &table.drift) {
             self.metrics.drifted(*kind, *cause, *rows);
         }
+        for release in report.tables.iter().flat_map(|table| &table.released) {
+            self.metrics.hold_released(release.state);
+        }
     }
 
     async fn tell_hold(&self, endpoint: &Endpoint, table: &FoldedTable) {
@@ -229,11 +286,6 @@ impl Folds {
             return;
         };
         let id = &hold.integration;
-        if hold.state != HoldState::Held {
-            let state = hold.state.as_str();
-            info!(integration.id = %id, endpoint = %hold.endpoint, state, "nothing is held of {} of {id} any more: {state}", hold.endpoint);
-            return;
-        }
         let hold = match explained(&*self.client.get(), &self.lake, hold).await {
             Ok(hold) => hold,
             Err(error) => {
@@ -244,8 +296,24 @@ impl Folds {
         };
         let (cause, detail) = (hold.cause.as_str(), &hold.detail);
         let name = endpoint.name().table_name();
-        warn!(integration.id = %id, endpoint = %hold.endpoint, rows = hold.held_rows, cause, "{name} of {id} is held: {detail}; `kombo-source accept --table {name} --integration {id}` lets it pass");
+        let (until, command) = (until(&hold), command(&hold));
+        warn!(integration.id = %id, endpoint = %hold.endpoint, rows = hold.held_rows, cause, "{name} of {id} is held: {detail}; {until}; `{command}` lets it pass now");
     }
+}
+
+/// Returns what was read, or says that it could not be.
+fn told<T>(table: &str, read: Result<T, LakeError>) -> Option<T> {
+    let told = read.map_err(|error| {
+        let advice = error.advice();
+        let error: &dyn std::error::Error = &error;
+        warn!(
+            table,
+            error,
+            advice,
+            "{table} cannot be read; tables without it are folded, the others stay as they are"
+        );
+    });
+    told.ok()
 }
 
 fn log(endpoint: &Endpoint, report: &FoldReport, elapsed: Duration) {

@@ -9,9 +9,11 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at, 
 use tracing::{info, warn};
 
 use super::super::logs::RateLimit;
+use super::super::purging::Asked;
 use super::super::session::Session;
 use crate::catalog::{Catalog, Endpoint};
 use crate::lake::{Lake, LakeError, PurgeSettings, UpkeepReport, UpkeepSettings};
+use crate::source::SharedClient;
 use crate::status::Notes;
 
 /// How often notes are put, and lines told that were left out.
@@ -32,6 +34,8 @@ pub(super) struct Housekeeping {
     /// All there are: tables that are not fetched any more are kept up all the same.
     endpoints: Vec<Arc<Endpoint>>,
     upkeep: Option<Upkeep>,
+    /// Kombo is asked before anything of an integration leaves.
+    client: SharedClient,
 }
 
 /// What is done once a day.
@@ -49,6 +53,7 @@ impl Housekeeping {
         catalog: &Catalog,
         notes: watch::Receiver<Notes>,
         limit: RateLimit,
+        client: SharedClient,
     ) -> Self {
         let (schedule, upkeep) = (&session.config.source.schedule, &session.config.sink.upkeep);
         let settings = UpkeepSettings {
@@ -70,14 +75,15 @@ impl Housekeeping {
                 settings,
                 purge: upkeep.purge_deleted,
             }),
+            client,
         }
     }
 
     /// Runs until it is dropped.
     pub(super) async fn run(mut self) {
         let (lake, endpoints) = (self.lake.clone(), std::mem::take(&mut self.endpoints));
-        let upkeep = self.upkeep.take();
-        tokio::join!(self.tell(), keep_up(lake, endpoints, upkeep));
+        let (upkeep, client) = (self.upkeep.take(), self.client.clone());
+        tokio::join!(self.tell(), keep_up(lake, endpoints, upkeep, client));
     }
 
     async fn tell(mut self) {
@@ -120,7 +126,12 @@ pub(super) async fn put_last(lake: &Lake, notes: &watch::Receiver<Notes>) {
     }
 }
 
-async fn keep_up(lake: Lake, endpoints: Vec<Arc<Endpoint>>, upkeep: Option<Upkeep>) {
+async fn keep_up(
+    lake: Lake,
+    endpoints: Vec<Arc<Endpoint>>,
+    upkeep: Option<Upkeep>,
+    client: SharedClient,
+) {
     let Some(Upkeep {
         every,
         settings,
@@ -137,21 +148,32 @@ async fn keep_up(lake: Lake, endpoints: Vec<Arc<Endpoint>>, upkeep: Option<Upkee
             Err(error) => put_off("upkeep", &error, every),
         }
         if purge {
-            purge_deleted(&lake, &endpoints, every).await;
+            let purged = purge_deleted(&lake, &endpoints, &client).await;
+            if let Err(error) = purged {
+                put_off("purge", &error, every);
+            }
         }
     }
 }
 
-/// What was purged is logged by the lake, and what failed, too.
-async fn purge_deleted(lake: &Lake, endpoints: &[Arc<Endpoint>], every: Duration) {
+/// Purges what Kombo does not find this time either. What was purged is logged by the lake, and what failed, too.
+async fn purge_deleted(
+    lake: &Lake,
+    endpoints: &[Arc<Endpoint>],
+    client: &SharedClient,
+) -> Result<(), LakeError> {
     let settings = PurgeSettings {
         after: PurgeSettings::AFTER,
         only: None,
-        dry_run: false,
     };
-    if let Err(error) = lake.purge(endpoints, &settings).await {
-        put_off("purge", &error, every);
+    let found = lake.purge_due(&settings).await?;
+    let asked = Asked::ask(&*client.get(), &found).await;
+    for (id, kept) in &asked.kept {
+        let (reason, advice) = (kept.to_string(), kept.advice());
+        warn!(integration.id = %id, reason, advice, "{id} is not purged, though its time has come: {reason}");
     }
+    asked.revive(lake, &found).await?;
+    lake.purge(endpoints, &asked.gone, false).await.map(drop)
 }
 
 fn put_off(what: &str, error: &LakeError, every: Duration) {
@@ -162,6 +184,7 @@ fn put_off(what: &str, error: &LakeError, every: Duration) {
     );
 }
 
+/// What failed is logged by the lake.
 fn log_upkeep(report: &UpkeepReport) {
     let sum = |of: fn(&crate::lake::TableUpkeep) -> u64| report.tables.iter().map(of).sum::<u64>();
     let (merged, deleted) = (
@@ -181,13 +204,6 @@ fn log_upkeep(report: &UpkeepReport) {
         entries,
         "upkeep: {left} old rows gone, {merged} files merged, {deleted} deleted, {entries} log entries cut"
     );
-    for (table, error) in &report.failed {
-        warn!(
-            table,
-            error = error as &dyn std::error::Error,
-            "upkeep of {table} failed"
-        );
-    }
 }
 
 fn unhurried(mut ticks: Interval) -> Interval {

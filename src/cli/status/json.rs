@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{age_secs, word};
-use crate::lake::{Completeness, Hold};
+use crate::lake::{Ahead, Completeness, Hold};
 use crate::status::{IntegrationStatus, Status, TableStatus, Verdict};
-use crate::time::Base;
+use crate::time::{Base, Horizon};
 
 /// Writes everything as one document.
 pub(super) fn json(status: &Status) -> Value {
@@ -33,14 +33,20 @@ pub(super) fn json(status: &Status) -> Value {
             "heartbeat_period_secs": notes.heartbeat_period_secs,
         })
     });
+    let unreadable = status.unread.iter().map(
+        |unread| json!({"table": unread.name, "error": unread.error, "advice": unread.advice}),
+    );
+    let unreadable: Vec<Value> = unreadable.collect();
     let integrations: Vec<Value> = status.integrations.iter().map(of_integration).collect();
     json!({
-        "success": status.late().next().is_none(),
+        "success": status.is_well(),
         "now_ms": status.now_ms,
         "late_tables": status.late().count(),
         "held_tables": status.held_tables(),
+        "future_tables": status.ahead().len(),
         "completeness": status.completeness().map(|all| all.share()),
         "service": service,
+        "unreadable": unreadable,
         "integrations": integrations,
     })
 }
@@ -53,6 +59,8 @@ fn of_table(status: &Status, table: &TableStatus) -> Value {
         Verdict::Late { objective } => Some(objective.as_secs()),
         _ => None,
     };
+    let ahead = table.ahead(Horizon::at(status.now_ms)).into_iter();
+    let ahead: Vec<Value> = ahead.map(of_ahead).collect();
     json!({
         "table": table.endpoint.table_name(),
         "state": word(table),
@@ -72,6 +80,15 @@ fn of_table(status: &Status, table: &TableStatus) -> Value {
         "rest_values": note.rest_values,
         "completeness": table.completeness.map(of_completeness),
         "hold": table.hold.as_ref().map(of_hold),
+        "future": ahead,
+    })
+}
+
+fn of_ahead(ahead: Ahead) -> Value {
+    json!({
+        "part": ahead.part,
+        "until": ahead.until.to_string(),
+        "ahead_secs": ahead.by.as_secs(),
     })
 }
 
@@ -90,6 +107,7 @@ fn of_hold(hold: &Hold) -> Value {
         "cause": hold.cause.as_str(),
         "detail": hold.detail,
         "since_ms": hold.since_us / 1000,
+        "confirmable_ms": hold.confirmable_us.map(|us| us / 1000),
         "held_rows": hold.held_rows,
         "removed": hold.removed,
         "nulled": hold.nulled,

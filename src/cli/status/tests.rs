@@ -56,6 +56,7 @@ fn compared() -> Status {
         columns: Vec::new(),
         cause: HoldCause::MassDelete,
         detail: "600 of 1,234 rows would vanish".to_owned(),
+        confirmable_us: Some((NOW + 1_410 * MINUTE) * 1000),
         decided_at_us: None,
         updated_at_us: NOW * 1000,
     });
@@ -69,6 +70,7 @@ fn status() -> Status {
     failing.note.error_since_ms = Some(NOW - 90 * MINUTE);
     Status {
         now_ms: NOW,
+        unread: Vec::new(),
         notes: Some(Notes {
             written_ms: NOW - 20_000,
             service_version: "0.1.0".to_owned(),
@@ -107,7 +109,8 @@ fn a_person_sees_how_complete_it_is_and_what_to_do_about_what_is_held() {
 integration  state   tables  late         rows     base age   last snapshot   complete
 tool:a       active       2     1        2,468  13 h 20 min        2 d 18 h    99.99 %
 late    tool:a: 1 table, up to 13 h 20 min old: ats_jobs
-held    ats_applications of tool:a, for 30 min: 600 of 1,234 rows would vanish (mass_delete)
+held    ats_applications of tool:a, since 2027-01-15 07:30 UTC: 600 of 1,234 rows would vanish (mass_delete)
+        a full fetch that begins at 2027-01-16 07:30 UTC or later can confirm it; one before that cannot
         if that is right: kombo-source accept --table ats_applications --integration tool:a
 failed  ats_jobs of tool:a: the store cannot be reached, for 1 h 30 min
 silent  tool:a: no notification for longer than usual; it is polled more often
@@ -161,6 +164,49 @@ fn the_json_says_the_same_in_numbers() {
     assert_eq!(tables[1]["hold"], serde_json::Value::Null);
     assert_eq!(tables[1]["completeness"]["drifted"], 1);
     assert_eq!(document["completeness"], 0.9999);
+}
+
+#[test]
+fn a_table_that_lies_in_the_future_is_named_with_the_cure_and_nothing_is_well() {
+    let mut status = status();
+    let tables = &mut status.integrations[0].tables;
+    tables.truncate(1);
+    assert!(status.is_well());
+    let year_9999 = ObservedAt::from_micros(253_402_300_799_000_001);
+    status.integrations[0].tables[0]
+        .stored
+        .coverage
+        .marks
+        .deltas = Some(year_9999);
+    assert!(!status.is_well());
+    let told = text(&status, false);
+    let expected = "\
+future  ats_applications of tool:a: deltas reaches to 9999-12-31T23:59:59.000001Z, 7972 years ahead of this machine's clock
+        check this machine's clock; if it is right, run `kombo-source repair`, which says what it would mend
+";
+    assert!(told.contains(expected), "{told}");
+    assert!(
+        told.contains("1 table fresh, 1 in the future, 1,234 rows"),
+        "{told}"
+    );
+    let document = json(&status);
+    assert_eq!(document["success"], false);
+    assert_eq!(document["future_tables"], 1);
+    let part = &document["integrations"][0]["tables"][0]["future"][0];
+    assert_eq!(part["part"], "deltas");
+    assert_eq!(part["until"], "9999-12-31T23:59:59.000001Z");
+}
+
+#[test]
+fn of_many_tables_in_the_future_a_few_are_named() {
+    let mut status = status();
+    let mut one = table("jobs", -1_000, Verdict::Fresh);
+    one.stored.folded = Some(ObservedAt::from_micros((NOW + 900 * MINUTE) * 1000));
+    status.integrations[0].tables = vec![one; 12];
+    let said = ahead::said(&status);
+    assert_eq!(said.len(), 11);
+    let first = "ats_jobs of tool:a: current, bases reach to 2027-01-16T00:40:00.000Z, 16 h ahead of this machine's clock";
+    assert_eq!((&*said[0], &*said[10]), (first, "2 tables more"));
 }
 
 #[test]

@@ -1,13 +1,22 @@
 //! What somebody should look at.
 
-use super::super::held::{command, what};
+use super::super::held::{command, until, what};
 use super::super::words::counted;
 use super::{held, line};
 use crate::lake::Hold;
-use crate::status::{IntegrationStatus, Status, TableStatus};
+use crate::status::{IntegrationNote, IntegrationStatus, Status, TableStatus, Unread};
 
 /// What somebody should look at, a line each.
 pub(super) fn troubles(text: &mut String, status: &Status, by_table: bool) {
+    for unread in &status.unread {
+        let Unread {
+            name,
+            error,
+            advice,
+        } = unread;
+        line(text, &format!("unread  {name}: {error}\n        {advice}"));
+    }
+    refused_notes(text, status);
     for one in &status.integrations {
         for table in &one.tables {
             table_notes(text, status, one, table);
@@ -47,6 +56,15 @@ pub(super) fn troubles(text: &mut String, status: &Status, by_table: bool) {
     }
 }
 
+/// The registry does not name those that it does not take.
+fn refused_notes(text: &mut String, status: &Status) {
+    let noted = status.notes.iter().flat_map(|notes| &notes.integrations);
+    for (id, note) in noted.filter(|(_, note)| note.state == IntegrationNote::REFUSED) {
+        let reason = note.reason.as_deref().unwrap_or_default();
+        line(text, &format!("refused {id}: {reason}"));
+    }
+}
+
 /// One line for all of them: it is how Kombo works, and nothing is wrong.
 fn stale_total(text: &mut String, status: &Status) {
     let tables = status.integrations.iter().flat_map(|one| &one.tables);
@@ -80,9 +98,9 @@ fn stale_notes(text: &mut String, status: &Status, one: &IntegrationStatus, tabl
 }
 
 /// Says what is held back and why; the rows of `current` are as they were.
-fn hold_notes(text: &mut String, status: &Status, hold: &Hold) {
-    let what = what(hold, status.now_ms);
-    line(text, &format!("held    {what}"));
+fn hold_notes(text: &mut String, hold: &Hold) {
+    line(text, &format!("held    {}", what(hold)));
+    line(text, &format!("        {}", until(hold)));
     line(
         text,
         &format!("        if that is right: {}", command(hold)),
@@ -91,7 +109,7 @@ fn hold_notes(text: &mut String, status: &Status, hold: &Hold) {
 
 fn table_notes(text: &mut String, status: &Status, one: &IntegrationStatus, table: &TableStatus) {
     if let Some(hold) = &table.hold {
-        hold_notes(text, status, hold);
+        hold_notes(text, hold);
     }
     let note = &table.note;
     let name = format!("{} of {}", table.endpoint.table_name(), one.name);

@@ -6,9 +6,11 @@ use std::time::Duration;
 use super::bad::{document, sink, source};
 use super::secrets::file;
 use super::{SHORT, load};
+use crate::time::SecondLook;
 use crate::webhook::{SignatureError, WebhookSecret};
 
-const SECRET: &str = "whsec-THE-KEY";
+const SECRET: &str = "whsec-THE-KEY-1234";
+const NEW: &str = "whsec-new-12345678";
 const BODY: &[u8] = b"{}";
 
 fn with_webhook(options: &str) -> super::Config {
@@ -132,16 +134,73 @@ fn webhooks_signed_with_either_secret_are_taken_while_one_is_changed() {
     let (one, warnings) = verifier([None, None]);
     assert_eq!(warnings.len(), 1, "others can read the file");
     assert!(one.verify(BODY, &sign(SECRET)).is_ok());
-    assert_eq!(one.verify(BODY, &sign("new")), Err(SignatureError::Wrong));
-    let (both, warnings) = verifier([Some("new"), Some(SECRET)]);
+    assert_eq!(one.verify(BODY, &sign(NEW)), Err(SignatureError::Wrong));
+    let (both, warnings) = verifier([Some(NEW), Some(SECRET)]);
     assert!(warnings.is_empty(), "the file is not asked");
-    for secret in ["new", SECRET] {
+    for secret in [NEW, SECRET] {
         assert!(both.verify(BODY, &sign(secret)).is_ok(), "{secret}");
     }
     assert_eq!(
-        both.verify(BODY, &sign("other")),
+        both.verify(BODY, &sign("another-123456789")),
         Err(SignatureError::Wrong)
     );
+}
+
+#[test]
+fn a_secret_that_can_be_guessed_is_refused_wherever_it_comes_from() {
+    const PROBLEM: &str = "has fewer than 16 bytes, which anybody could guess; copy the whole webhook secret from Kombo's dashboard";
+    let config = with_webhook("path: /hook");
+    let refused = |config: &super::Config, variables| {
+        let error = config.webhook_verifier_from(variables);
+        error.expect_err("too short").to_string()
+    };
+    for short in ["x", "whsec-123456789", " whsec-123456789\n"] {
+        assert_eq!(
+            refused(&config, [Some(short), None]),
+            format!("KOMBO_WEBHOOK_SECRET {PROBLEM}")
+        );
+        assert_eq!(
+            refused(&config, [Some(SECRET), Some(short)]),
+            format!("KOMBO_WEBHOOK_OTHER_SECRET {PROBLEM}")
+        );
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = file(folder.path(), short, 0o600);
+        for option in ["secret_file", "other_secret_file"] {
+            let config = with_webhook(&format!("{option}: '{}'", path.display()));
+            let first = (option == "other_secret_file").then_some(SECRET);
+            assert_eq!(
+                refused(&config, [first, None]),
+                format!(
+                    "kombo.yaml:1: sources.kombo.webhook.{option} names the file {:?}, which {PROBLEM}",
+                    path.display().to_string()
+                )
+            );
+        }
+    }
+    let least = "0123456789abcdef";
+    assert!(config.webhook_verifier_from([Some(least), None]).is_ok());
+}
+
+#[test]
+fn a_secret_is_checked_before_the_service_starts_and_its_absence_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = file(folder.path(), "short\n", 0o600);
+    let short = with_webhook(&format!("secret_file: '{}'", path.display()));
+    let error = short.check_webhook_secrets().expect_err("too short");
+    assert_eq!(error.exit_code(), 78);
+    let path = file(folder.path(), SECRET, 0o644);
+    let open = with_webhook(&format!("secret_file: '{}'", path.display()));
+    assert_eq!(open.check_webhook_secrets().expect("a secret").len(), 1);
+    for none in [
+        with_webhook("path: /hook"),
+        load("kombo.yaml", SHORT).expect("valid"),
+    ] {
+        assert!(
+            none.check_webhook_secrets()
+                .expect("none needed")
+                .is_empty()
+        );
+    }
 }
 
 #[test]
@@ -232,6 +291,30 @@ fn nothing_is_vacuumed_that_somebody_may_still_read() {
     let daily = load("kombo.yaml", SHORT).expect("valid");
     let grace = daily.sink.upkeep.vacuum_grace(&daily.source.schedule);
     assert_eq!(grace, Duration::from_hours(14 * 24));
+}
+
+#[test]
+fn a_second_look_has_to_be_a_second_one() {
+    assert_eq!(
+        sink("inputs: [kombo]\nurl: ./lake\nguard: {confirm_after_secs: 60}"),
+        "kombo.yaml:7: sinks.lake.guard.confirm_after_secs is 60, but must be at least 3600: two fetches within an hour may fail alike, and `kombo-source accept` lets pass at once what is right"
+    );
+    assert_eq!(
+        sink("inputs: [kombo]\nurl: ./lake\nguard: {confirm_after: 60}"),
+        "kombo.yaml:7: unknown option \"confirm_after\" in sinks.lake.guard; did you mean \"confirm_after_secs\"?"
+    );
+    let second_look = |options: &str| {
+        let text = SHORT.replace("url: ./lake", &format!("url: ./lake{options}"));
+        load("kombo.yaml", &text)
+            .expect("valid")
+            .sink
+            .lake
+            .second_look
+    };
+    assert_eq!(second_look(""), SecondLook::default());
+    let hours = SecondLook::after(Duration::from_hours(3));
+    let told = second_look(", guard: {confirm_after_secs: 10800}");
+    assert_eq!(told, hours);
 }
 
 #[test]

@@ -10,7 +10,8 @@ use super::super::generate;
 use super::super::reader::read;
 use super::super::source::SourceOptions;
 use super::super::{
-    ScheduleSettings, TelemetrySettings, TlsSettings, UpkeepSettings, WebhookSettings,
+    FoldOptions, GuardOptions, ScheduleSettings, TelemetrySettings, TlsSettings, UpkeepSettings,
+    WebhookSettings,
 };
 use super::{Config, Overrides, SHORT, load};
 
@@ -60,6 +61,8 @@ fn every_option_of_the_structs_is_in_the_printed_file_and_says_why() {
         names::<ScheduleSettings>(),
         names::<ApiSettings>(),
         names::<LakeSettings>(),
+        names::<FoldOptions>(),
+        names::<GuardOptions>(),
         vec!["type", "inputs"],
     ];
     let lines: Vec<_> = generate()

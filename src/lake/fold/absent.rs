@@ -34,7 +34,7 @@ impl Lake {
         };
         let fetch = Fetch::new(table, mode);
         for _ in 0..TRIES {
-            let covered = self.coverage(endpoint, integration).await?.seen;
+            let covered = self.stored_coverage(endpoint, integration).await?.seen;
             let last_us = covered.map_or(i64::MIN, ObservedAt::as_micros);
             let mut next_us = last_us.saturating_add(1);
             let mut staging = self.begin(&fetch, endpoint).await?;

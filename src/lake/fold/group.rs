@@ -1,6 +1,6 @@
 //! Tables that are folded together: one pass over the deltas that wait for them, one log entry.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
@@ -12,18 +12,19 @@ use super::plan::Plan;
 use super::porter::{Porter, with_porter};
 use super::positions::Positions;
 use super::report::{FoldReport, FoldSettings, FoldedTable};
+use super::said::{self, DriftCounts};
 use super::sequence::FileRef;
 use super::table::{Folded, Order, Shelves};
 use super::task::Columns;
 use super::work::GroupWork;
 use crate::catalog::Endpoint;
+use crate::ids::IntegrationKey;
 use crate::lake::committer::Committer;
 use crate::lake::conform::union;
 use crate::lake::data_files::DataFiles;
-use crate::lake::drift::Compared;
 use crate::lake::log::{CommitOutcome, Entry, LiveFile, LogState, RemoveFile};
-use crate::lake::{Hold, Lake, LakeError};
-use crate::time::ObservedAt;
+use crate::lake::set_aside::all_aside;
+use crate::lake::{Lake, LakeError};
 
 /// The tables of one endpoint, opened for a fold.
 pub(super) struct FoldTables {
@@ -39,10 +40,17 @@ pub(super) struct Planned {
 }
 
 /// One table that is folded and not visible.
-struct Member {
-    plan: Plan,
-    folded: Folded,
-    guarded: Guarded,
+pub(super) struct Member {
+    pub(super) plan: Plan,
+    pub(super) folded: Folded,
+    pub(super) guarded: Guarded,
+}
+
+impl Member {
+    /// Returns whose it is.
+    pub(super) fn key(&self) -> IntegrationKey {
+        self.plan.key.clone()
+    }
 }
 
 impl Planned {
@@ -110,14 +118,16 @@ impl FoldTables {
             dropped,
             withheld: plan.withheld(),
             is_held: plan.is_held(),
-            agrees: plan.agrees(),
+            looks: plan.looks,
+            gone_today: plan.gone_today(),
             accepted_us: plan.accepted_us(),
             drops_unconfirmed: plan.drops_unconfirmed(),
         };
         Planned { plan, order }
     }
 
-    /// Folds a group and makes it visible.
+    /// Folds a group and makes it visible. What cannot be folded of it is set aside in the report; fails only when the fold was
+    /// given up from outside.
     pub(super) async fn fold(
         &self,
         lake: &Lake,
@@ -141,12 +151,17 @@ impl FoldTables {
             work.run(group)
         };
         let folded = with_porter(work).await??;
+        report.aside.extend(folded.aside);
         let now_us = lake.inner.clock.wall_ms().saturating_mul(1_000);
+        let second_look = lake.settings().second_look;
         let members: Vec<Member> = folded
+            .going
             .into_iter()
             .map(|(plan, folded)| {
-                let integration = folded.integration.as_ref();
-                let guarded = guarded(&plan, &folded, integration, endpoint.name(), now_us);
+                let held = plan.hold.as_ref().map(|hold| &hold.integration);
+                let integration = folded.integration.as_ref().or(held);
+                let table = (integration, endpoint.name());
+                let guarded = guarded(&plan, &folded, table, (now_us, second_look));
                 Member {
                     plan,
                     folded,
@@ -154,7 +169,8 @@ impl FoldTables {
                 }
             })
             .collect();
-        self.publish(lake, endpoint, members, report).await
+        self.publish(lake, endpoint, members, report).await;
+        Ok(())
     }
 
     /// In this order: what a snapshot found, which is said once, whoever says it; which rows go because a person said so,
@@ -164,70 +180,28 @@ impl FoldTables {
         &self,
         lake: &Lake,
         endpoint: &Arc<Endpoint>,
-        mut members: Vec<Member>,
+        members: Vec<Member>,
         report: &mut FoldReport,
-    ) -> Result<(), LakeError> {
-        let drift = self.commit_drift(lake, endpoint, &mut members).await?;
-        for member in &members {
-            if let (Some(integration), [_, ..]) =
-                (&member.folded.integration, &member.folded.tally.dropped[..])
-            {
-                let ids = &member.folded.tally.dropped;
-                lake.commit_absent(endpoint, integration, ids).await?;
-            }
-        }
-        let before: Vec<Hold> = holds(&members, |guarded| guarded.before.as_ref());
-        if !before.is_empty() {
-            lake.put_holds(&before).await?;
-        }
-        let number = members.len();
-        let visible = self.commit(members).await?;
-        report.overtaken += (number - visible.len()) as u64;
-        let after: Vec<Hold> = holds(&visible, |guarded| guarded.after.as_ref());
-        if !after.is_empty() {
-            lake.put_holds(&after).await?;
-        }
+    ) {
+        let (members, drift) = said::drift(lake, endpoint, members, report).await;
+        let members = said::absent(lake, endpoint, members, report).await;
+        let members = said::held(lake, members, report).await;
+        let keys: Vec<IntegrationKey> = members.iter().map(Member::key).collect();
+        let visible = match self.commit(members).await {
+            Ok(visible) => visible,
+            Err(error) => return report.aside.extend(all_aside(keys, &error)),
+        };
+        report.overtaken += (keys.len() - visible.len()) as u64;
         for member in &visible {
             lake.inner.waiting.folded(endpoint.name(), &member.plan.key);
         }
+        // Whatever fails from here on: what is visible is told.
         let tables = visible.iter().map(|member| {
             let found = drift.get(member.plan.key.as_str());
             told(member, found.cloned().unwrap_or_default())
         });
         report.tables.extend(tables);
-        Ok(())
-    }
-
-    async fn commit_drift(
-        &self,
-        lake: &Lake,
-        endpoint: &Endpoint,
-        members: &mut [Member],
-    ) -> Result<HashMap<String, DriftCounts>, LakeError> {
-        let (mut compared, mut counts) = (Vec::new(), HashMap::new());
-        for member in members {
-            let snapshot = member.plan.offered.snapshot_us;
-            let (Some(integration), Some(_), Some(snapshot)) =
-                (&member.folded.integration, member.plan.compared, snapshot)
-            else {
-                continue;
-            };
-            let rows = std::mem::take(&mut member.folded.tally.drift);
-            let fetch_id = member.folded.fetch_id.clone().unwrap_or_default();
-            counts.insert(member.plan.key.to_string(), count(&rows));
-            let drifted = rows.len() as u64;
-            let file = lake.stage_drift(integration, endpoint.name(), &fetch_id, rows);
-            compared.push(Compared {
-                integration: integration.clone(),
-                endpoint: endpoint.name().clone(),
-                snapshot: ObservedAt::from_micros(snapshot),
-                rows: member.folded.tally.compared,
-                drifted,
-                files: file.await?.into_iter().collect(),
-            });
-        }
-        lake.commit_drift(compared).await?;
-        Ok(counts)
+        said::ended(lake, &visible, report).await;
     }
 
     /// Puts one entry for all. Tables that another fold was faster with are left out: their files are named by nothing.
@@ -252,13 +226,6 @@ impl FoldTables {
         }
     }
 }
-
-/// How many rows drifted, by kind and cause.
-type DriftCounts = Vec<(
-    crate::fold::drift::DriftKind,
-    crate::fold::drift::DriftCause,
-    u64,
-)>;
 
 /// Nobody has folded the table since it was planned, and the files it replaces are still there.
 fn is_valid(member: &Member, state: &LogState, live: &HashSet<&str>) -> bool {
@@ -286,17 +253,10 @@ fn entry(members: &[Member]) -> Entry {
             .extend(written.iter().map(|file| file.add.clone()));
         let removes = replaced.iter().map(|file| RemoveFile::from(&**file));
         entry.removes.extend(removes);
-        let then = member.plan.then(member.guarded.held, *rows);
+        let then = member.plan.then(&member.guarded.state, *rows);
         entry.txns.extend(then.txns(&member.plan.key));
     }
     entry
-}
-
-fn holds(members: &[Member], of: impl Fn(&Guarded) -> Option<&Hold>) -> Vec<Hold> {
-    members
-        .iter()
-        .filter_map(|member| of(&member.guarded).cloned())
-        .collect()
 }
 
 fn told(member: &Member, drift: DriftCounts) -> FoldedTable {
@@ -316,23 +276,9 @@ fn told(member: &Member, drift: DriftCounts) -> FoldedTable {
         bytes: folded.written.iter().map(|file| file.add.size).sum(),
         compared: folded.tally.compared,
         drift,
-        hold: guarded.before.clone().or_else(|| guarded.after.clone()),
+        hold: guarded.before.clone(),
+        released: guarded.released.clone(),
     }
-}
-
-fn count(rows: &[crate::lake::DriftRow]) -> DriftCounts {
-    let mut kinds: BTreeSet<_> = BTreeSet::new();
-    kinds.extend(rows.iter().map(|row| (row.kind, row.cause)));
-    let number = |kind, cause| {
-        let same = rows
-            .iter()
-            .filter(|row| (row.kind, row.cause) == (kind, cause));
-        same.count() as u64
-    };
-    let counted = kinds
-        .into_iter()
-        .map(|(kind, cause)| (kind, cause, number(kind, cause)));
-    counted.collect()
 }
 
 fn without_day(schema: &Schema) -> Schema {

@@ -1,55 +1,84 @@
 //! What a fold says to the guard: what is held from now on, and what is no longer.
 
-use super::plan::Plan;
+use super::plan::{GuardState, Plan};
 use super::positions::{HELD_OF_DELTAS, HELD_OF_SNAPSHOT, HELD_UNCONFIRMED};
+use super::report::Release;
 use super::table::Folded;
 use crate::fold::guard::{HoldCause, HoldState};
+use crate::fold::losses::{Losses, Withheld};
 use crate::ids::{EndpointName, IntegrationId};
 use crate::lake::Hold;
+use crate::time::{ObservedAt, SecondLook};
 
 /// How it stands with one table's hold after a fold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Guarded {
-    /// What is held, as `held` says it in the log.
-    pub(super) held: i64,
+    /// What the log says of it.
+    pub(super) state: GuardState,
     /// To be written down before the fold is visible: readers must not see what is to be held.
     pub(super) before: Option<Hold>,
     /// To be written down afterwards.
     pub(super) after: Option<Hold>,
+    /// What is held no longer.
+    pub(super) released: Option<Release>,
 }
 
 /// Says how it stands with a table.
 pub(super) fn guarded(
     plan: &Plan,
     folded: &Folded,
-    integration: Option<&IntegrationId>,
-    endpoint: &EndpointName,
-    now_us: i64,
+    (integration, endpoint): (Option<&IntegrationId>, &EndpointName),
+    (now_us, second_look): (i64, SecondLook),
 ) -> Guarded {
-    let bits = held(plan, folded);
+    let state = guard_state(plan, folded);
     let nothing = Guarded {
-        held: bits,
+        state,
         ..Guarded::default()
     };
     let Some(integration) = integration else {
         return nothing;
     };
-    if folded.withheld.is_some() || folded.tally.losses.unconfirmed > 0 {
-        let begun = new_hold(plan, folded, integration, endpoint, now_us);
+    let released = released(plan, folded, integration, state.held != 0);
+    if folded.withheld.is_some() || folded.tally.losses.unconfirmed.rows > 0 {
+        let begun = new_hold(plan, folded, (integration, endpoint), (now_us, second_look));
         return Guarded {
             before: Some(begun),
+            released,
             ..nothing
         };
     }
-    let ended = stands(plan).filter(|_| bits == 0);
+    let ended = stands(plan).zip(released.as_ref());
+    let ended = ended.filter(|(_, released)| !released.in_part);
     Guarded {
-        after: ended.map(|hold| Hold {
-            state: ended_as(plan, folded),
+        after: ended.map(|(hold, released)| Hold {
+            state: released.state,
             decided_at_us: Some(now_us),
             updated_at_us: now_us,
             ..hold.clone()
         }),
+        released,
         ..nothing
+    }
+}
+
+/// Returns what the log says: what is held, and what went within the last day. Rows that somebody accepted, or a second look
+/// confirmed, are none of those; whoever accepts knows of those that went before as well.
+fn guard_state(plan: &Plan, folded: &Folded) -> GuardState {
+    let losses = &folded.tally.losses;
+    let withheld = folded.withheld.as_ref();
+    let mut lost = plan.positions.lost;
+    let is_taken_in = |hold: &Hold| hold.state == HoldState::Accepted;
+    if plan.stood().is_some_and(is_taken_in) {
+        lost.clear();
+    }
+    if withheld.is_none_or(|withheld| !withheld.removals) {
+        lost.add(plan.observed_us(), losses.removed.rows);
+    }
+    GuardState {
+        held: held(plan, folded),
+        keeps_columns: losses.by_snapshot
+            && withheld.is_some_and(|withheld| !withheld.columns.is_empty()),
+        lost,
     }
 }
 
@@ -60,7 +89,7 @@ fn held(plan: &Plan, folded: &Folded) -> i64 {
     let is_held = folded.withheld.is_some();
     let mut held = bit(is_held && losses.by_snapshot, HELD_OF_SNAPSHOT)
         | bit(is_held && losses.by_deltas, HELD_OF_DELTAS)
-        | bit(losses.unconfirmed > 0, HELD_UNCONFIRMED);
+        | bit(losses.unconfirmed.rows > 0, HELD_UNCONFIRMED);
     if plan.since_us.is_none() && stands(plan).is_some() {
         // Only a snapshot can say more of what a snapshot has said.
         held |= plan.positions.held & (HELD_OF_SNAPSHOT | HELD_UNCONFIRMED);
@@ -68,40 +97,60 @@ fn held(plan: &Plan, folded: &Folded) -> i64 {
     held
 }
 
-/// Returns the hold that stood before.
+/// Returns the hold that stood before, and that nobody has decided.
 fn stands(plan: &Plan) -> Option<&Hold> {
-    let hold = plan.hold.as_ref();
-    hold.filter(|hold| hold.state == HoldState::Held)
+    plan.stood().filter(|hold| hold.state == HoldState::Held)
 }
 
-fn ended_as(plan: &Plan, folded: &Folded) -> HoldState {
+/// Says what is no longer held of what was: all of it, or the rows that somebody accepted or a second look confirmed while
+/// others stay.
+fn released(
+    plan: &Plan,
+    folded: &Folded,
+    integration: &IntegrationId,
+    in_part: bool,
+) -> Option<Release> {
     let losses = &folded.tally.losses;
-    if plan.agrees().is_some() && losses.removed + losses.most_nulled() > 0 {
-        HoldState::Confirmed
-    } else {
-        HoldState::Resolved
-    }
+    let (state, rows) = match plan.stood()?.state {
+        HoldState::Accepted => (HoldState::Accepted, losses.accepted),
+        _ if losses.confirmed > 0 => (HoldState::Confirmed, losses.confirmed),
+        _ => (
+            HoldState::Resolved,
+            losses.removed.rows + losses.most_nulled(),
+        ),
+    };
+    let is_told = !in_part || (state != HoldState::Resolved && rows > 0);
+    is_told.then(|| Release {
+        integration: integration.clone(),
+        state,
+        rows,
+        in_part,
+    })
 }
 
 fn new_hold(
     plan: &Plan,
     folded: &Folded,
-    integration: &IntegrationId,
-    endpoint: &EndpointName,
-    now_us: i64,
+    (integration, endpoint): (&IntegrationId, &EndpointName),
+    (now_us, second_look): (i64, SecondLook),
 ) -> Hold {
     let losses = &folded.tally.losses;
     let withheld = folded.withheld.clone().unwrap_or_default();
     let begun_us = plan.since_us.unwrap_or(now_us);
     let (first_us, last_us) = losses.span_us.unwrap_or((begun_us, begun_us));
     let until_us = plan.offered.deltas_us.max(plan.offered.snapshot_us);
-    let removed = if withheld.removals { losses.removed } else { 0 };
+    let removed = if withheld.removals {
+        losses.removed.rows
+    } else {
+        0
+    };
     let nulled = if withheld.columns.is_empty() {
         0
     } else {
         losses.most_nulled()
     };
     let stands = stands(plan);
+    let (unconfirmed, confirmable_us) = waiting(plan, losses, &withheld, second_look);
     let hold = Hold {
         integration: integration.clone(),
         endpoint: endpoint.clone(),
@@ -111,11 +160,12 @@ fn new_hold(
         held_rows: removed.max(nulled),
         removed,
         nulled,
-        unconfirmed: losses.unconfirmed,
+        unconfirmed,
         table_rows: folded.rows_before,
-        columns: withheld.columns,
         cause: cause(removed, nulled),
         detail: String::new(),
+        confirmable_us,
+        columns: withheld.columns,
         decided_at_us: None,
         updated_at_us: now_us,
     };
@@ -129,9 +179,29 @@ fn new_hold(
             }
         }
         _ => Hold {
-            detail: detail(&hold),
+            detail: detail(&hold, plan.gone_today()),
             ..hold
         },
+    }
+}
+
+/// Returns the rows that a full fetch lacked, and from when on all that is held can be confirmed. Only a snapshot can say
+/// more of what a snapshot lacked.
+fn waiting(
+    plan: &Plan,
+    losses: &Losses,
+    withheld: &Withheld,
+    second_look: SecondLook,
+) -> (u64, Option<i64>) {
+    let confirmable = losses.confirmable(withheld, second_look);
+    let confirmable_us = confirmable.map(ObservedAt::as_micros);
+    let is_lacking = plan.since_us.is_none() && plan.positions.held & HELD_UNCONFIRMED != 0;
+    match stands(plan).filter(|_| is_lacking) {
+        Some(stands) => {
+            let both = confirmable_us.zip(stands.confirmable_us);
+            (stands.unconfirmed, both.map(|(one, other)| one.max(other)))
+        }
+        None => (losses.unconfirmed.rows, confirmable_us),
     }
 }
 
@@ -144,9 +214,15 @@ fn cause(removed: u64, nulled: u64) -> HoldCause {
 }
 
 /// Says in a sentence what is held: counts and names of columns, never values.
-fn detail(hold: &Hold) -> String {
+fn detail(hold: &Hold, gone_today: u64) -> String {
     let of = hold.table_rows;
     match hold.cause {
+        HoldCause::MassDelete if gone_today > 0 => {
+            let removed = hold.removed;
+            format!(
+                "{removed} of {of} rows would be gone, and {gone_today} others went within a day before them; they are kept as they were"
+            )
+        }
         HoldCause::MassDelete => {
             let removed = hold.removed;
             format!("{removed} of {of} rows would be gone at once; they are kept as they were")
@@ -160,7 +236,7 @@ fn detail(hold: &Hold) -> String {
         _ => {
             let missing = hold.unconfirmed;
             format!(
-                "{missing} of {of} rows are missing from the last full fetch, and Kombo could not be asked for them; they are kept until the next one agrees"
+                "{missing} of {of} rows are missing from the last full fetch, and Kombo has not confirmed that they are gone; they are kept until it does, or until full fetches that begin a day apart agree"
             )
         }
     }

@@ -3,18 +3,22 @@
 //! Each source is sorted, so that the observations of one row come together. Rows are copied into order a few thousand
 //! at a time; of each source one batch is decoded.
 
-use arrow::array::{Array, RecordBatch};
+mod compare;
+
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::interleave_record_batch;
 
 use super::cursor::{Cursor, Origin};
 use super::output::Output;
 use super::pace::Pace;
 use super::task::{Tally, Task, keeps};
-use crate::fold::judge::{Evidence, Suspect, suspect};
-use crate::fold::losses::Withheld;
+use crate::catalog::SystemColumn;
+use crate::decode::same_but_for_forms;
+use crate::fold::looks::Looks;
+use crate::fold::losses::{Loss, Withheld};
 use crate::fold::winner::{Known, Observation, Outcome};
+use crate::lake::LakeError;
 use crate::lake::lake_error::ENCODING;
-use crate::lake::{DriftRow, LakeError};
 
 /// Rows that are copied into order at a time.
 const OUTPUT_ROWS: usize = 4_096;
@@ -148,38 +152,76 @@ impl<'a> Merge<'a> {
                 .is_some_and(|since| row.fetched_at_us < since);
         if is_unconfirmed && self.task.drops_unconfirmed {
             self.tally.removed += 1;
+            self.tally.losses.accepted += 1;
             return self.tally.dropped.push(self.id.clone());
         }
-        self.tally.losses.unconfirmed += u64::from(is_unconfirmed);
-        if before.hash == row.hash {
+        if let Some(looks) = self.task.looks.filter(|_| is_unconfirmed) {
+            let found_us = looks.lacking_since_us(row.fetched_at_us);
+            self.tally.losses.lack(found_us);
+        }
+        if before.hash == row.hash || self.differs_in_form_alone(before, row) {
             return self.write(row);
         }
-        let nulled = self.nulled(before, row);
-        if !self.is_accepted(self.first_of(row)) {
-            let by_snapshot = self.is_of_snapshot(row);
-            for column in &nulled {
-                self.tally
-                    .losses
-                    .null(column, row.fetched_at_us, by_snapshot);
-            }
-            if keeps(self.withheld, &nulled) {
-                self.tally.held += 1;
-                return self.write(before);
-            }
+        if self.keeps(before, row) {
+            self.tally.held += 1;
+            return self.write(before);
         }
         self.tally.changed += 1;
         self.write(row);
     }
 
+    /// Judges the values that a row would lose, and returns whether it stays as it was.
+    fn keeps(&mut self, before: Observation, row: Observation) -> bool {
+        let nulled = self.nulled(before, row);
+        if nulled.is_empty() {
+            return false;
+        }
+        if self.is_accepted(self.first_of(row)) {
+            self.tally.losses.accepted += 1;
+            return false;
+        }
+        let columns = &self.task.columns;
+        let mut is_kept = false;
+        let mut is_confirmed = false;
+        for column in nulled {
+            let (loss, first_us) = self.loss_of(column, row);
+            let confirms = |looks: Looks| loss.by_snapshot && looks.confirms(first_us);
+            if self.task.looks.is_some_and(confirms) {
+                is_confirmed = true;
+                continue;
+            }
+            self.tally.losses.null(columns.name(column), &loss);
+            is_kept |= keeps(self.withheld, columns.name(column));
+        }
+        self.tally.losses.confirmed += u64::from(is_confirmed && !is_kept);
+        is_kept
+    }
+
     fn lost(&mut self, row: Observation) {
         let first_us = self.known.gone_since_us().unwrap_or(row.fetched_at_us);
-        if !self.is_accepted(first_us) {
-            let by_snapshot = self.is_of_snapshot(row);
-            self.tally
-                .losses
-                .remove(first_us, row.fetched_at_us, by_snapshot);
+        let there = self.known.last_there();
+        let is_confirmed = || {
+            let (looks, there) = self.task.looks.zip(there)?;
+            Some(looks.confirms_gone(first_us, there.fetched_at_us))
+        };
+        if self.is_accepted(first_us) {
+            self.tally.losses.accepted += 1;
+        } else if is_confirmed() == Some(true) {
+            self.tally.losses.confirmed += 1;
+        } else {
+            let says_gone =
+                |one: &Observation| !one.presence.is_there() && one.fetched_at_us >= first_us;
+            let of_deltas = self.known.deltas.iter().filter(|one| says_gone(one));
+            let of_deltas = of_deltas.map(|one| one.fetched_at_us).min();
+            self.tally.losses.remove(&Loss {
+                span_us: (first_us, row.fetched_at_us),
+                // A snapshot is forgotten with the next one, which remembers when it began.
+                found_us: of_deltas.unwrap_or(first_us),
+                by_snapshot: self.known.snapshot.is_some_and(|one| says_gone(&one)),
+                by_deltas: of_deltas.is_some(),
+            });
             let held = self.withheld.is_some_and(|withheld| withheld.removals);
-            if let Some(kept) = self.known.last_there().filter(|_| held) {
+            if let Some(kept) = there.filter(|_| held) {
                 self.tally.held += 1;
                 return self.write(kept);
             }
@@ -203,104 +245,60 @@ impl<'a> Merge<'a> {
         self.task.accepted_us.is_some_and(|until| at_us <= until)
     }
 
-    fn is_of_snapshot(&self, row: Observation) -> bool {
-        let (cursor, _) = self.places[row.place];
-        self.cursors[cursor].origin == Origin::Snapshot
+    /// Says what of a row's value in a column would be lost, and since when all observations have none there. What only a
+    /// snapshot says is forgotten with the next one: then no later look can know since when it is so.
+    fn loss_of(&self, column: usize, row: Observation) -> (Loss, i64) {
+        let has_value = |one: &Observation| {
+            let (rows, at) = self.place(*one);
+            rows.column(column).is_valid(at)
+        };
+        let there = || self.known.all().filter(|one| one.presence.is_there());
+        let last_value = there().filter(has_value).map(|one| one.fetched_at_us).max();
+        let is_null =
+            |one: &&Observation| one.presence.is_there() && Some(one.fetched_at_us) > last_value;
+        let of_deltas = self.known.deltas.iter().filter(is_null);
+        let of_deltas = of_deltas.map(|one| one.fetched_at_us).min();
+        let of_snapshot = self.known.snapshot.as_ref().filter(is_null);
+        let of_snapshot = of_snapshot.map(|one| one.fetched_at_us);
+        let first_us = of_deltas.into_iter().chain(of_snapshot).min();
+        let first_us = first_us.unwrap_or(row.fetched_at_us);
+        let loss = Loss {
+            span_us: (first_us, row.fetched_at_us),
+            found_us: of_deltas.unwrap_or(Loss::NEVER),
+            by_snapshot: of_snapshot.is_some(),
+            by_deltas: of_deltas.is_some(),
+        };
+        (loss, first_us)
     }
 
     /// Returns the columns that have a value in one row and none in the other.
-    fn nulled(&self, before: Observation, after: Observation) -> Vec<&'a str> {
+    fn nulled(&self, before: Observation, after: Observation) -> Vec<usize> {
         let (old, old_row) = self.place(before);
         let (new, new_row) = self.place(after);
-        let columns = &self.task.columns;
-        let lost = columns.values.iter().filter(|column| {
-            old.column(**column).is_valid(old_row) && new.column(**column).is_null(new_row)
+        let columns = self.task.columns.values.iter().copied();
+        let lost = columns.filter(|column| {
+            old.column(*column).is_valid(old_row) && new.column(*column).is_null(new_row)
         });
-        lost.map(|column| columns.name(*column)).collect()
+        lost.collect()
     }
 
-    /// Holds what a full fetch saw against what was known.
-    fn compare(&mut self) {
-        let Some(circumstances) = self.task.compared else {
-            return;
-        };
-        self.tally.compared += 1;
-        let since_us = self.task.since_us.unwrap_or(i64::MAX);
-        let found = suspect(&self.known, |one| self.is_closing(one, since_us));
-        let found = found.or_else(|| self.guarded());
-        let Some(found) = found else {
-            return;
-        };
-        let evidence = self.evidence(found);
-        let Some(verdict) = found.judge(&evidence, circumstances) else {
-            return;
-        };
-        self.tally.drift.push(DriftRow {
-            id: self.id.clone(),
-            kind: verdict.kind,
-            cause: verdict.cause,
-            columns: evidence.columns,
-            fetched_at_us: found.seen.fetched_at_us,
-            known_fetched_at_us: found.known.map(|known| known.fetched_at_us),
-            changed_at_us: evidence.seen_changed_us,
-            wrong_since_us: verdict.wrong_since_us,
-        });
-    }
-
-    /// Returns whether a row of `deltas` came with the snapshot's own closing delta.
-    fn is_closing(&self, row: &Observation, since_us: i64) -> bool {
-        let (cursor, at) = self.places[row.place];
-        match &self.task.fetch_id {
-            Some(fetch) => self.cursors[cursor].batch.fetch_id(at) == fetch,
-            // A snapshot without rows does not tell its name; what came after it began can only be its own.
-            None => row.fetched_at_us >= since_us,
-        }
-    }
-
-    /// A row that `current` still shows, because the guard held what deltas said of it, and that is gone for the
-    /// snapshot as well.
-    fn guarded(&self) -> Option<Suspect> {
-        let current = self.known.current.filter(|_| self.task.is_held)?;
-        let newest = self.known.all().max_by_key(|one| one.fetched_at_us)?;
-        (!newest.presence.is_there()).then_some(Suspect {
-            known: Some(current),
-            seen: newest,
-        })
-    }
-
-    fn evidence(&self, found: Suspect) -> Evidence {
-        let (seen, seen_row) = self.place(found.seen);
-        let changed = |row: Observation| {
-            let (cursor, at) = self.places[row.place];
-            self.cursors[cursor].batch.changed_at_us(at)
-        };
+    /// Returns whether two rows have the same values, and other texts of the same instants.
+    fn differs_in_form_alone(&self, before: Observation, after: Observation) -> bool {
+        let ((old, old_row), (new, new_row)) = (self.place(before), self.place(after));
         let columns = &self.task.columns;
-        let mut values = columns.values.iter();
-        let mut evidence = Evidence {
-            known_changed_us: found.known.and_then(changed),
-            seen_changed_us: changed(found.seen),
-            is_emptied: values.all(|column| seen.column(*column).is_null(seen_row)),
-            is_guarded: self.task.is_held
-                && found.known == self.known.current
-                && !found.seen.presence.is_there(),
-            ..Evidence::default()
+        let rest = |rows: &RecordBatch, row| {
+            let rest = rows.column(columns.rest).as_string_opt::<i32>()?;
+            rest.is_valid(row).then(|| rest.value(row).to_owned())
         };
-        let both_there =
-            |known: &Observation| known.presence.is_there() && found.seen.presence.is_there();
-        if let Some(known) = found.known.filter(both_there) {
-            let (old, old_row) = self.place(known);
-            let compared = columns.values.iter().copied().chain([columns.rest]);
-            let differing: Vec<usize> = compared
-                .filter(|column| {
-                    let (old, new) = (old.column(*column), seen.column(*column));
-                    old.slice(old_row, 1) != new.slice(seen_row, 1)
-                })
-                .collect();
-            evidence.only_nested = differing.iter().all(|column| columns.is_nested(*column));
-            let names = differing.iter().map(|column| columns.name(*column));
-            evidence.columns = names.map(str::to_owned).collect();
-        }
-        evidence
+        let (old_rest, new_rest) = (rest(old, old_row), rest(new, new_row));
+        let mut values = SystemColumn::ALL.len()..old.num_columns();
+        old_rest != new_rest
+            && same_but_for_forms(
+                columns.schema.fields(),
+                old_rest.as_deref(),
+                new_rest.as_deref(),
+            )
+            && values.all(|at| old.column(at).slice(old_row, 1) == new.column(at).slice(new_row, 1))
     }
 
     fn place(&self, row: Observation) -> (&RecordBatch, usize) {

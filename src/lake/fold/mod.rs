@@ -4,7 +4,7 @@
 //! `deltas` that are due for many tables in one pass, and [`table`] merges them with sorted files of `current` and of the
 //! snapshot ([`merge`] over [`cursor`]s over [`sequence`]s of files) into new files ([`output`]). Of deltas alone only
 //! the files whose rows change are rewritten ([`segment`]). [`group`] makes the result visible: what a new snapshot found
-//! drifted, what the guard holds ([`hold`]), then the fold itself with its positions, in one log entry for all tables of a
+//! drifted, what the guard holds ([`hold`], [`said`]), then the fold itself with its positions, in one log entry for all tables of a
 //! group. A crash on any line leaves files that nothing names, and the same fold is done again.
 //!
 //! Merging keeps a core busy: it runs on a thread of its own, at a [`pace`], and a [`porter`] brings it what it reads.
@@ -21,6 +21,7 @@ mod plan;
 mod porter;
 mod positions;
 mod report;
+mod said;
 mod segment;
 mod sequence;
 mod table;
@@ -32,12 +33,14 @@ mod work;
 pub(in crate::lake) use positions::Positions;
 pub(in crate::lake) use waiting::WaitingRows;
 
-pub use report::{FoldReport, FoldSettings, FoldedTable, Unfolded};
+pub use report::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use self::plan::Plan;
 use self::view::View;
+use super::set_aside::all_aside;
 use super::{Hold, Lake, LakeError};
 use crate::catalog::Endpoint;
 use crate::ids::IntegrationKey;
@@ -45,6 +48,9 @@ use crate::ids::IntegrationKey;
 impl Lake {
     /// Folds what waits of an endpoint's tables: of these integrations, or of all. May run beside fetches, readers and
     /// another fold, which then does what this one does not.
+    ///
+    /// A table that cannot be folded is set aside in the report, and the others are folded. What was visible before it
+    /// had to stop is in the report all the same. Fails when nothing of the endpoint can be folded.
     pub async fn fold(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -52,28 +58,75 @@ impl Lake {
         settings: &FoldSettings,
     ) -> Result<FoldReport, LakeError> {
         let mut report = FoldReport::default();
+        let folded = self.fold_groups(endpoint, only, settings, &mut report);
+        match folded.await {
+            Err(error) if report.tables.is_empty() && report.aside.is_empty() => Err(error),
+            folded => {
+                report.stopped = folded.err();
+                Ok(report)
+            }
+        }
+    }
+
+    async fn fold_groups(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        only: Option<&BTreeSet<IntegrationKey>>,
+        settings: &FoldSettings,
+        report: &mut FoldReport,
+    ) -> Result<(), LakeError> {
         let mut done = BTreeSet::new();
         loop {
-            let mut view = View::read(self, endpoint).await?;
-            let holds = self.holds_of(endpoint).await?;
             let is_asked = |key: &IntegrationKey| {
                 !done.contains(key) && only.is_none_or(|only| only.contains(key))
             };
-            let due = view.due(endpoint, &holds, settings.rebuild, is_asked);
+            let planned = self.planned(endpoint, is_asked, settings, report);
+            let (mut view, due) = planned.await?;
             if settings.rebuild {
                 report.left_held = view.held(only);
             }
+            done.extend(report.aside.iter().map(|aside| aside.member.clone()));
             if due.is_empty() {
-                return Ok(report);
+                return Ok(());
             }
             let tables = view.open_tables(self, endpoint, settings).await?;
             let group = view.first_group(due).await?;
             done.extend(group.iter().map(|planned| planned.plan.key.clone()));
             let live = view.live_deltas(&tables).await?;
-            tables
-                .fold(self, endpoint, group, live, settings, &mut report)
-                .await?;
+            // Boxed: it would make the future of every fold larger.
+            Box::pin(tables.fold(self, endpoint, group, live, settings, report)).await?;
         }
+    }
+
+    /// Looks what waits, and sets aside what nobody can say whether it is held.
+    async fn planned(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        is_asked: impl Fn(&IntegrationKey) -> bool,
+        settings: &FoldSettings,
+        report: &mut FoldReport,
+    ) -> Result<(View, Vec<Plan>), LakeError> {
+        let view = View::read(self, endpoint).await?;
+        if view.has_current() {
+            // They may have been moved away, as their cure says.
+            self.create_drift_and_holds().await;
+        }
+        let (holds, unread) = match self.holds_of(endpoint).await {
+            Ok(holds) => (holds, None),
+            Err(error) => (HashMap::new(), Some(error)),
+        };
+        let how = (settings.rebuild, self.settings().second_look);
+        let mut due = view.due(endpoint, &holds, how, is_asked);
+        if let Some(error) = unread {
+            // The log of `current` says of which tables something is held. Of the others nothing is: without the holds
+            // they are judged as for the first time, and what that would hold cannot be written down and is set aside.
+            let (held, free): (Vec<_>, _) =
+                due.into_iter().partition(|plan| plan.positions.held != 0);
+            let keys = held.into_iter().map(|plan| plan.key);
+            report.aside.extend(all_aside(keys, &error));
+            due = free;
+        }
+        Ok((view, due))
     }
 
     /// Returns which tables of an endpoint wait to be folded, as far as this process knows: what it has committed itself,

@@ -155,17 +155,31 @@ impl PendingRows {
         };
         for live in self.live.iter().filter(|file| range.meets(file)) {
             let file = FileRef::from(&**live);
-            let opened = open(&self.porter, &self.files, &file)?;
-            for group in 0..opened.groups() {
-                let key = SystemColumn::IntegrationKey.name();
-                if !opened.may_hold(group, key, range.least, range.most) {
-                    continue;
-                }
-                let bytes = group_bytes(&self.porter, &self.files, &file, &opened, group)?;
-                for batch in opened.rows(group, bytes, batch_rows(&file))? {
-                    if !self.of_batch(&batch?, wanted, receive)? {
-                        return Ok(false);
-                    }
+            let read = self.each_of(&file, &range, wanted, receive);
+            if !read.map_err(|error| self.files.named(&file.path, error))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn each_of(
+        &self,
+        file: &FileRef,
+        range: &Range<'_>,
+        wanted: &BTreeMap<String, Wanted>,
+        receive: &mut dyn FnMut(&str, RecordBatch) -> Result<bool, LakeError>,
+    ) -> Result<bool, LakeError> {
+        let opened = open(&self.porter, &self.files, file)?;
+        for group in 0..opened.groups() {
+            let key = SystemColumn::IntegrationKey.name();
+            if !opened.may_hold(group, key, range.least, range.most) {
+                continue;
+            }
+            let bytes = group_bytes(&self.porter, &self.files, file, &opened, group)?;
+            for batch in opened.rows(group, bytes, batch_rows(file))? {
+                if !self.of_batch(&batch?, wanted, receive)? {
+                    return Ok(false);
                 }
             }
         }

@@ -2,12 +2,14 @@
 
 use super::pending::Wanted;
 use super::positions::{HELD_OF_DELTAS, HELD_OF_SNAPSHOT, HELD_UNCONFIRMED, Offered, Positions};
+use crate::fold::day_losses::DayLosses;
 use crate::fold::guard::HoldState;
 use crate::fold::judge::Background;
-use crate::fold::losses::{Standing, Withheld};
+use crate::fold::looks::Looks;
+use crate::fold::losses::Withheld;
 use crate::ids::IntegrationKey;
 use crate::lake::{Hold, SnapshotFacts};
-use crate::time::Base;
+use crate::time::{Base, ObservedAt};
 
 /// What is to be done with one table.
 #[derive(Clone, Debug)]
@@ -17,21 +19,34 @@ pub(super) struct Plan {
     pub(super) offered: Offered,
     /// The earliest observation of the live snapshot, when it is folded.
     pub(super) since_us: Option<i64>,
+    /// When that snapshot began, and earlier ones did.
+    pub(super) looks: Option<Looks>,
     pub(super) compared: Option<Background>,
     pub(super) hold: Option<Hold>,
     /// The table is made anew.
     pub(super) is_rebuilt: bool,
 }
 
+/// What a fold leaves in the log for the guard of the next one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct GuardState {
+    /// What is held, as `held` says it.
+    pub(super) held: i64,
+    /// Rows of the snapshot are kept as they were, because columns of theirs are held.
+    pub(super) keeps_columns: bool,
+    /// What went within the last day.
+    pub(super) lost: DayLosses,
+}
+
 impl Plan {
-    /// Returns what is to be done; `None` when nothing waits. `since_us` is the earliest observation of the live
-    /// snapshot, `has_deltas` whether the endpoint can be asked for changes at all: only then is there anything that
-    /// notifications could have brought.
+    /// Returns what is to be done; `None` when nothing waits. `looks` are those of the live snapshot, `has_deltas` says
+    /// whether the endpoint can be asked for changes at all: only then is there anything that notifications could have
+    /// brought.
     pub(super) fn of(
         key: &IntegrationKey,
         positions: Positions,
         offered: Offered,
-        (facts, since_us): (Option<SnapshotFacts>, Option<i64>),
+        (facts, looks): (Option<SnapshotFacts>, Option<Looks>),
         hold: Option<Hold>,
         has_deltas: bool,
     ) -> Option<Self> {
@@ -40,19 +55,27 @@ impl Plan {
             && hold
                 .as_ref()
                 .is_some_and(|hold| hold.state == HoldState::Accepted);
-        if !lacks_snapshot && !positions.lacks_deltas(offered) && !is_accepted {
+        // A fold was visible, and what it ended was not written down any more.
+        let is_left_over = positions.held == 0
+            && hold
+                .as_ref()
+                .is_some_and(|hold| hold.state == HoldState::Held);
+        let waits = lacks_snapshot || positions.lacks_deltas(offered);
+        if !waits && !is_accepted && !is_left_over {
             return None;
         }
         let is_asked_again =
             is_accepted && positions.held & (HELD_OF_SNAPSHOT | HELD_UNCONFIRMED) != 0;
         let with_snapshot = offered.snapshot_us.is_some() && (lacks_snapshot || is_asked_again);
         let is_compared = lacks_snapshot && positions.snapshot_us.is_some() && has_deltas;
+        let looks = looks.filter(|_| with_snapshot);
         Some(Self {
             key: key.clone(),
             positions,
             offered,
-            since_us: since_us.filter(|_| with_snapshot),
-            compared: is_compared.then(|| background(facts)),
+            since_us: looks.map(|looks| looks.since.as_micros()),
+            looks: looks.map(|looks| remembered(looks, &positions)),
+            compared: is_compared.then(|| background(facts, &positions)),
             hold,
             is_rebuilt: false,
         })
@@ -71,6 +94,7 @@ impl Plan {
             positions,
             offered,
             since_us: since_us.filter(|_| offered.snapshot_us.is_some()),
+            looks: None,
             compared: None,
             hold,
             is_rebuilt: true,
@@ -99,21 +123,25 @@ impl Plan {
         self.positions.held != 0 && self.hold_in(HoldState::Held).is_some()
     }
 
-    /// Returns the hold that the snapshot may confirm: one that stood before the snapshot was begun.
-    pub(super) fn agrees(&self) -> Option<Standing> {
-        // One that was accepted and is not folded yet stands as well: the snapshot may say the same before that.
-        let stands = |hold: &&Hold| match hold.state {
+    /// Returns the hold that stood before, if something is held of the table or waits to be taken in.
+    pub(super) fn stood(&self) -> Option<&Hold> {
+        let hold = self.hold.as_ref();
+        hold.filter(|hold| match hold.state {
             HoldState::Held => true,
             HoldState::Accepted => self.positions.held != 0,
             HoldState::Confirmed | HoldState::Resolved => false,
-        };
-        let hold = self.hold.as_ref().filter(stands)?;
-        let is_new = self.positions.lacks_snapshot(self.offered);
-        let since_us = self.since_us.filter(|_| is_new)?;
-        (since_us > hold.since_us).then_some(Standing {
-            since_us: hold.since_us,
-            rows: hold.held_rows.max(hold.unconfirmed),
         })
+    }
+
+    /// Returns the time of the table: when the last of what is known was observed.
+    pub(super) fn observed_us(&self) -> i64 {
+        let observed_us = self.offered.deltas_us.max(self.offered.snapshot_us);
+        observed_us.unwrap_or_default()
+    }
+
+    /// Returns how many rows went within the last day, unasked.
+    pub(super) fn gone_today(&self) -> u64 {
+        self.positions.lost.rows(self.observed_us())
     }
 
     /// Returns what is held as long as nothing else is found out.
@@ -125,7 +153,7 @@ impl Plan {
             removals: hold.removed > 0,
             columns: hold.columns.clone(),
         };
-        let concerns = is_asked && self.agrees().is_none() && withheld != Withheld::default();
+        let concerns = is_asked && withheld != Withheld::default();
         concerns.then_some(withheld)
     }
 
@@ -142,8 +170,13 @@ impl Plan {
         self.positions.held & HELD_UNCONFIRMED != 0 && accepted.is_some() && is_of_snapshot
     }
 
-    /// Returns how far the table is folded afterwards, when so much of it is held.
-    pub(super) fn then(&self, held: i64, rows: u64) -> Positions {
+    /// Returns how far the table is folded afterwards.
+    pub(super) fn then(&self, guard: &GuardState, rows: u64) -> Positions {
+        let GuardState {
+            held,
+            keeps_columns,
+            lost,
+        } = *guard;
         let deltas_us = self.offered.deltas_us;
         let folded_us = if held & HELD_OF_DELTAS == 0 {
             deltas_us.max(self.positions.folded_us)
@@ -161,6 +194,11 @@ impl Plan {
             },
             held,
             rows: i64::try_from(rows).unwrap_or(i64::MAX),
+            kept_us: self
+                .since_us
+                .filter(|_| keeps_columns)
+                .max(self.positions.kept_us),
+            lost,
         }
     }
 
@@ -169,10 +207,20 @@ impl Plan {
     }
 }
 
-fn background(facts: Option<SnapshotFacts>) -> Background {
+/// Leaves out an earlier look of which rows were kept as they were: it may have seen them, and nothing says so.
+fn remembered(looks: Looks, positions: &Positions) -> Looks {
+    let is_known = |first: &ObservedAt| Some(first.as_micros()) > positions.kept_us;
+    Looks {
+        first: looks.first.filter(is_known),
+        ..looks
+    }
+}
+
+fn background(facts: Option<SnapshotFacts>, positions: &Positions) -> Background {
     let prior = facts.and_then(|facts| facts.prior).map(Base::as_millis);
     Background {
         covered_us: prior.map(|millis| millis.saturating_mul(1_000)),
+        known_us: positions.snapshot_us,
         announced: facts.is_some_and(|facts| facts.announced_ms.is_some()),
     }
 }

@@ -1,8 +1,9 @@
 //! How tables are folded, and what became of each.
 
 use crate::fold::drift::{DriftCause, DriftKind};
-use crate::ids::IntegrationKey;
-use crate::lake::Hold;
+use crate::fold::guard::HoldState;
+use crate::ids::{IntegrationId, IntegrationKey};
+use crate::lake::{Hold, LakeError, SetAside};
 
 /// How tables are folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,11 @@ pub struct FoldReport {
     pub overtaken: u64,
     /// Tables that were not made anew, because something of them is held.
     pub left_held: Vec<IntegrationKey>,
+    /// Tables that could not be folded and are as they were. One may be among the folded as well: then only what is no
+    /// longer held of it could not be written down.
+    pub aside: Vec<SetAside<IntegrationKey>>,
+    /// What kept it from going on with the others. They wait for the next fold.
+    pub stopped: Option<LakeError>,
 }
 
 /// What was folded of one table.
@@ -63,8 +69,23 @@ pub struct FoldedTable {
     pub compared: u64,
     /// What that found, by kind and cause.
     pub drift: Vec<(DriftKind, DriftCause, u64)>,
-    /// The guard's hold, when it began, changed or ended.
+    /// What the guard holds of it, when the fold had to do with that.
     pub hold: Option<Hold>,
+    /// What it holds no longer. Whoever folds has to tell of it.
+    pub released: Option<Release>,
+}
+
+/// The end of a hold, or of a part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// Whose table.
+    pub integration: IntegrationId,
+    /// Why it is held no longer: accepted, confirmed or resolved.
+    pub state: HoldState,
+    /// Rows that went, or lost values, for that.
+    pub rows: u64,
+    /// Other rows of the table stay held.
+    pub in_part: bool,
 }
 
 /// A table that waits to be folded.

@@ -68,6 +68,14 @@ impl Sequence {
         }
     }
 
+    /// Names the file that is read in an error of its content.
+    fn next_named(&mut self) -> Result<Option<RecordBatch>, LakeError> {
+        self.next_batch().map_err(|error| match &self.open {
+            Some(open) => self.files.named(&open.file.path, error),
+            None => error,
+        })
+    }
+
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, LakeError> {
         loop {
             let Some(open) = &mut self.open else {
@@ -107,7 +115,7 @@ impl Iterator for Sequence {
     type Item = Result<RecordBatch, LakeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_batch().transpose()
+        self.next_named().transpose()
     }
 }
 
@@ -121,7 +129,8 @@ pub(super) fn open(
     loop {
         let range = file.size - end..file.size;
         let bytes = porter.read(files, &file.path, range)?;
-        match OpenedFile::parse(file.size, bytes)? {
+        let parsed = OpenedFile::parse(file.size, bytes);
+        match parsed.map_err(|error| files.named(&file.path, error))? {
             Opening::Opened(opened) => return Ok(opened),
             Opening::NeedsEnd(needed) => end = needed,
         }

@@ -14,7 +14,8 @@ use super::segment::{Segment, segments, sort_by_ids};
 use super::sequence::{FileRef, Sequence};
 use super::task::{Columns, Tally, Task};
 use crate::fold::judge::Background;
-use crate::fold::losses::{Standing, Withheld};
+use crate::fold::looks::Looks;
+use crate::fold::losses::Withheld;
 use crate::ids::{IntegrationId, IntegrationKey};
 use crate::lake::LakeError;
 use crate::lake::data_files::{DataFiles, Written};
@@ -42,8 +43,10 @@ pub(super) struct Order {
     /// What is held when it begins.
     pub(super) withheld: Option<Withheld>,
     pub(super) is_held: bool,
-    /// A hold that the snapshot may confirm.
-    pub(super) agrees: Option<Standing>,
+    /// When the snapshot began, and earlier ones did.
+    pub(super) looks: Option<Looks>,
+    /// Rows that went within the last day, unasked.
+    pub(super) gone_today: u64,
     pub(super) accepted_us: Option<i64>,
     pub(super) drops_unconfirmed: bool,
 }
@@ -126,7 +129,7 @@ impl TableFold<'_> {
         let mut withheld = self.order.withheld.clone();
         loop {
             let (tally, written) = self.pass(&task, withheld.as_ref(), &snapshot, &segments)?;
-            let due = tally.losses.withheld(rows_before, self.order.agrees);
+            let due = tally.losses.withheld(rows_before, self.order.gone_today);
             // What is held changes which rows stand: all is done again, once or twice.
             if due != withheld {
                 for written in &written {
@@ -241,6 +244,7 @@ impl TableFold<'_> {
         Ok(Task {
             columns: self.shelves.columns.clone(),
             since_us: order.snapshot.as_ref().map(|(_, since)| *since),
+            looks: order.looks,
             compared: order.compared,
             fetch_id,
             accepted_us: order.accepted_us,

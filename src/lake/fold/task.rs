@@ -4,6 +4,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 
 use crate::catalog::SystemColumn;
 use crate::fold::judge::Background;
+use crate::fold::looks::Looks;
 use crate::fold::losses::{Losses, Withheld};
 use crate::lake::DriftRow;
 
@@ -13,6 +14,8 @@ pub(super) struct Task {
     pub(super) columns: Columns,
     /// The earliest observation of the snapshot that is folded; `None` when only deltas are.
     pub(super) since_us: Option<i64>,
+    /// When it began, and earlier ones did.
+    pub(super) looks: Option<Looks>,
     /// Whether the snapshot is compared with what was known, and what was known of the time before it.
     pub(super) compared: Option<Background>,
     /// The fetch that brought the snapshot; `None` when it has no rows.
@@ -95,11 +98,7 @@ impl Tally {
     }
 }
 
-/// Returns whether a row that would lose these columns stays as it was.
-pub(super) fn keeps(withheld: Option<&Withheld>, nulled: &[&str]) -> bool {
-    withheld.is_some_and(|withheld| {
-        nulled
-            .iter()
-            .any(|column| withheld.columns.iter().any(|held| held == column))
-    })
+/// Returns whether a row that would lose its value in a column stays as it was.
+pub(super) fn keeps(withheld: Option<&Withheld>, column: &str) -> bool {
+    withheld.is_some_and(|withheld| withheld.columns.iter().any(|held| held == column))
 }

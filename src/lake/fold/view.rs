@@ -8,6 +8,7 @@ use super::group::{FoldTables, Planned};
 use super::plan::Plan;
 use super::positions::{Offered, Positions};
 use crate::catalog::Endpoint;
+use crate::fold::looks::Looks;
 use crate::ids::IntegrationKey;
 use crate::lake::committer::Committer;
 use crate::lake::conform::union;
@@ -15,6 +16,7 @@ use crate::lake::layout::Partition;
 use crate::lake::log::{LiveFile, LogState};
 use crate::lake::txns::key_of;
 use crate::lake::{Hold, Lake, LakeError, Part, SnapshotFacts};
+use crate::time::{ObservedAt, SecondLook};
 
 /// Tables that become visible together, and their rows: what a crash throws away stays small.
 const GROUP_TABLES: usize = 64;
@@ -54,6 +56,11 @@ impl View {
         }
     }
 
+    /// Returns whether `current` is there.
+    pub(super) fn has_current(&self) -> bool {
+        self.current.is_some()
+    }
+
     /// Returns the version of each.
     pub(super) fn versions(&self) -> [Option<u64>; 3] {
         let tables = [&self.snapshots, &self.deltas, &self.current];
@@ -89,7 +96,7 @@ impl View {
         &self,
         endpoint: &Endpoint,
         holds: &HashMap<IntegrationKey, Hold>,
-        rebuild: bool,
+        (rebuild, second_look): (bool, SecondLook),
         is_asked: impl Fn(&IntegrationKey) -> bool,
     ) -> Vec<Plan> {
         let keys = self.keys().into_iter().filter(is_asked);
@@ -99,22 +106,14 @@ impl View {
                 .snapshots
                 .as_ref()
                 .and_then(|(_, state)| SnapshotFacts::of(&key, |app| state.txn(app)));
-            let since_us = facts
-                .map(|facts| facts.since.as_micros())
-                .or(offered.snapshot_us);
+            let looks = looks(facts, offered, second_look);
             let hold = holds.get(&key).cloned();
             if rebuild {
+                let since_us = looks.map(|looks| looks.since.as_micros());
                 return Plan::anew(&key, positions, offered, since_us, hold);
             }
             let has_deltas = endpoint.updated_after;
-            Plan::of(
-                &key,
-                positions,
-                offered,
-                (facts, since_us),
-                hold,
-                has_deltas,
-            )
+            Plan::of(&key, positions, offered, (facts, looks), hold, has_deltas)
         });
         plans.collect()
     }
@@ -130,7 +129,7 @@ impl View {
             let table = self.create_current(lake, endpoint).await?;
             let state = table.refreshed().await?;
             self.current = Some((table, state));
-            lake.create_drift_and_holds().await?;
+            lake.create_drift_and_holds().await;
         }
         let states = [&self.snapshots, &self.deltas, &self.current];
         let schemas = states
@@ -194,6 +193,18 @@ impl View {
             _ => Ok(Arc::new([])),
         }
     }
+}
+
+/// Returns when the live snapshot began, and earlier ones did; `None` without one.
+fn looks(facts: Option<SnapshotFacts>, offered: Offered, second_look: SecondLook) -> Option<Looks> {
+    let seen = offered.snapshot_us.map(ObservedAt::from_micros);
+    let since = facts.map(|facts| facts.since).or(seen)?;
+    let alone = Looks::of_one(since, second_look);
+    Some(facts.map_or(alone, |facts| Looks {
+        first: facts.first_look,
+        next: facts.next_look,
+        ..alone
+    }))
 }
 
 async fn refreshed(

@@ -12,9 +12,10 @@ use super::plan::Plan;
 use super::porter::Porter;
 use super::report::FoldSettings;
 use super::table::{Folded, Pending, Shelves, fold};
-use crate::lake::LakeError;
+use crate::ids::IntegrationKey;
 use crate::lake::data_files::DataFiles;
 use crate::lake::log::LiveFile;
+use crate::lake::{LakeError, Members};
 
 /// The work of a group that keeps a core busy.
 pub(super) struct GroupWork<'a> {
@@ -27,32 +28,60 @@ pub(super) struct GroupWork<'a> {
 }
 
 impl GroupWork<'_> {
-    /// Folds every table of the group.
-    pub(super) fn run(mut self, group: Vec<Planned>) -> Result<Vec<(Plan, Folded)>, LakeError> {
-        let mut folded = Vec::with_capacity(group.len());
+    /// Folds every table of the group. One that cannot be read is set aside. Fails as a whole only when the fold was
+    /// given up from outside.
+    pub(super) fn run(
+        mut self,
+        group: Vec<Planned>,
+    ) -> Result<Members<(Plan, Folded), IntegrationKey>, LakeError> {
+        let mut folded = Members::default();
         let mut waiting = vec![group];
         while let Some(mut group) = waiting.pop() {
-            match self.load(&group)? {
-                Loaded::All(mut rows) => {
+            match self.load(&group) {
+                Ok(Loaded::All(mut rows)) => {
                     for planned in group {
                         let rows = rows.remove(planned.plan.key.as_str());
-                        folded.push(self.one(planned, &Pending::Held(rows))?);
+                        self.add(&mut folded, planned, Ok(Pending::Held(rows)))?;
                     }
                 }
-                // Half of the tables at a time, and at last one table in parts.
-                Loaded::TooMany { .. } if group.len() > 1 => {
+                Err(LakeError::Closed) => return Err(LakeError::Closed),
+                // Half of the tables at a time, and at last one table in parts. The same finds the tables whose rows lie in
+                // a file that cannot be read: only they need it.
+                Ok(Loaded::TooMany { .. }) | Err(_) if group.len() > 1 => {
                     let second = group.split_off(group.len() / 2);
                     waiting.extend([second, group]);
                 }
-                Loaded::TooMany { bytes_per_row } => {
+                Ok(Loaded::TooMany { bytes_per_row }) => {
                     for planned in group {
-                        let pending = self.in_parts(&planned, bytes_per_row)?;
-                        folded.push(self.one(planned, &pending)?);
+                        let pending = self.in_parts(&planned, bytes_per_row);
+                        self.add(&mut folded, planned, pending)?;
+                    }
+                }
+                Err(error) => {
+                    for planned in group {
+                        self.add(&mut folded, planned, Err(error.clone()))?;
                     }
                 }
             }
         }
         Ok(folded)
+    }
+
+    /// Folds one table, or sets it aside.
+    fn add(
+        &mut self,
+        folded: &mut Members<(Plan, Folded), IntegrationKey>,
+        planned: Planned,
+        pending: Result<Pending, LakeError>,
+    ) -> Result<(), LakeError> {
+        let key = planned.plan.key.clone();
+        match pending.and_then(|pending| self.one(planned, &pending)) {
+            Err(LakeError::Closed) => Err(LakeError::Closed),
+            result => {
+                folded.add(key, result);
+                Ok(())
+            }
+        }
     }
 
     fn one(&mut self, planned: Planned, pending: &Pending) -> Result<(Plan, Folded), LakeError> {

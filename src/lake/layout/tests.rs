@@ -15,18 +15,19 @@ fn file(partition: Partition) -> DataFile {
     }
 }
 
-async fn put_layout(store: &LakeStore, text: &'static str) {
+async fn put_layout(store: &LakeStore, text: &str) {
     let path = ObjectKey::Layout.path();
     store
         .objects()
-        .put(&path, text.into())
+        .put(&path, text.to_owned().into())
         .await
         .expect("memory takes it");
 }
 
 #[test]
 fn every_key_is_exactly_this_text() {
-    let snapshots = DeltaTable::Snapshots(applications());
+    let applications = applications();
+    let snapshots = DeltaTable::Snapshots(applications.clone());
     let deltas = DeltaTable::Deltas(EndpointName::new(Category::Hris, "time-off-balances"));
     let key = IntegrationId::new("personio:CBNMt7dSNCzBdnRTx87dev4E")
         .expect("an id")
@@ -38,6 +39,7 @@ fn every_key_is_exactly_this_text() {
     let keys = [
         ObjectKey::Layout,
         ObjectKey::Status,
+        ObjectKey::Repair(&applications),
         ObjectKey::Probe(id),
         ObjectKey::Log(&snapshots),
         ObjectKey::LogEntry(&snapshots, 0),
@@ -52,13 +54,14 @@ fn every_key_is_exactly_this_text() {
     let expected = [
         "kombo_layout.json",
         "kombo_status.json",
+        "ats_applications/kombo_repair.json",
         "kombo_probe/01234567-89ab-4def-8123-456789abcdef",
         "ats_applications/snapshots/_delta_log",
         "ats_applications/snapshots/_delta_log/00000000000000000000.json",
         "hris_time_off_balances/deltas/_delta_log/00000000000000001234.json",
         "kombo_drift/_delta_log/00000000000000000100.checkpoint.parquet",
         "kombo_quarantine/_delta_log/_last_checkpoint",
-        "ats_applications/snapshots/integration_key=personio-cbnmt7dsnczbdnrtx87dev4e-9a0b4e49c2967792/part-01234567-89ab-4def-8123-456789abcdef.zstd.parquet",
+        "ats_applications/snapshots/integration_key=personio-cbnmt7dsnczbdnrtx87dev4e-9a0b4e49c2967792aee3db4a261630e4/part-01234567-89ab-4def-8123-456789abcdef.zstd.parquet",
         "hris_time_off_balances/deltas/commit_date=2026-11-23/part-01234567-89ab-4def-8123-456789abcdef.zstd.parquet",
         "kombo_integrations/part-01234567-89ab-4def-8123-456789abcdef.zstd.parquet",
         "hris_time_off_balances/deltas/commit_date=2026-11-23/x.parquet",
@@ -93,21 +96,28 @@ async fn a_layout_is_created_once_and_then_left_alone() {
             .bytes()
             .await
     };
-    assert_eq!(read().await.expect("bytes"), r#"{"layout_version":1}"#);
-    put_layout(&store, r#"{"layout_version":1,"note":"later"}"#).await;
+    assert_eq!(read().await.expect("bytes"), r#"{"layout_version":2}"#);
+    put_layout(&store, r#"{"layout_version":2,"note":"later"}"#).await;
     claim_layout(&store).await.expect("a known version");
     assert!(read().await.expect("bytes").ends_with(b"later\"}"));
 }
 
 #[tokio::test]
-async fn a_layout_from_the_future_is_refused() {
-    let store = LakeStore::memory();
-    put_layout(&store, r#"{"layout_version":2,"more":{}}"#).await;
-    let error = claim_layout(&store).await.expect_err("too new");
-    assert!(
-        matches!(error, LayoutError::FromTheFuture { found: 2, known: 1 }),
-        "{error}"
-    );
+async fn every_other_layout_is_refused() {
+    for version in [1, 3] {
+        let store = LakeStore::memory();
+        let other = format!(r#"{{"layout_version":{version},"more":{{}}}}"#);
+        put_layout(&store, &other).await;
+        for refused in [
+            claim_layout(&store).await.expect_err("another layout"),
+            find_layout(&store).await.expect_err("another layout"),
+        ] {
+            assert!(
+                matches!(refused, LayoutError::Other { found, ours: 2 } if found == version),
+                "{refused}"
+            );
+        }
+    }
 }
 
 #[tokio::test]
@@ -116,6 +126,7 @@ async fn a_layout_that_is_none_is_told_as_such() {
         "",
         "hello",
         "[]",
+        "[1]",
         r#"{"layout_version":"1"}"#,
         r#"{"layout_version":0}"#,
     ] {

@@ -15,13 +15,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 
 use super::committer::Committer;
 use super::footer::{Footer, FooterReader, Reading};
 use super::layout::{DeltaTable, Partition};
 use super::own::OWN;
-use super::{Lake, LakeError, LiveFile, Part};
+use super::{Lake, LakeError, LiveFile, Part, SetAside};
 use crate::catalog::Endpoint;
 
 /// Footers read at the same time.
@@ -57,8 +57,8 @@ impl Default for LintSettings {
 pub struct LintReport {
     /// The Delta tables that have files.
     pub tables: Vec<TableLint>,
-    /// Those that could not be looked at, and why.
-    pub failed: Vec<(String, LakeError)>,
+    /// Those that could not be looked at, or not wholly, and why.
+    pub failed: Vec<SetAside<String>>,
 }
 
 /// How well one Delta table can be read.
@@ -175,20 +175,30 @@ impl LintReport {
         opened: Result<Option<Arc<Committer>>, LakeError>,
         settings: &LintSettings,
     ) {
+        let mut failed = Vec::new();
         let looked = match opened {
             Ok(None) => return,
-            Ok(Some(table)) => look_at(&table, settings).await,
+            Ok(Some(table)) => look_at(&table, settings, &mut failed).await,
             Err(error) => Err(error),
         };
         match looked {
             Ok(lint) if lint.files == 0 => {}
             Ok(lint) => self.tables.push(lint),
-            Err(error) => self.failed.push((name.to_string(), error)),
+            Err(error) => failed.push(error),
         }
+        self.failed.extend(failed.into_iter().map(|error| SetAside {
+            member: name.to_string(),
+            error,
+        }));
     }
 }
 
-async fn look_at(table: &Committer, settings: &LintSettings) -> Result<TableLint, LakeError> {
+/// A file that cannot be read is put into `failed`, and the others are looked at.
+async fn look_at(
+    table: &Committer,
+    settings: &LintSettings,
+    failed: &mut Vec<LakeError>,
+) -> Result<TableLint, LakeError> {
     let state = table.refreshed().await?;
     let files = table.live(&state).await?;
     let mut lint = TableLint {
@@ -204,11 +214,19 @@ async fn look_at(table: &Committer, settings: &LintSettings) -> Result<TableLint
     if matches!(table.files.table, DeltaTable::Current(_)) {
         lint.overlapping_files = overlapping(&files);
     }
-    let known: Vec<Known> = stream::iter(spread(&files, settings.footers))
+    let footers: Vec<_> = stream::iter(spread(&files, settings.footers))
         .map(|file| read_footer(table, file))
         .buffered(READAHEAD)
-        .try_collect()
-        .await?;
+        .collect()
+        .await;
+    let mut known: Vec<Known> = Vec::with_capacity(footers.len());
+    for footer in footers {
+        match footer {
+            Ok(footer) => known.push(footer),
+            Err(error) if error.is_damage() => failed.push(error),
+            Err(error) => return Err(error),
+        }
+    }
     for known in &known {
         lint.add_footer(&table.files.table, &known.footer);
     }
@@ -223,10 +241,11 @@ fn spread(files: &[Arc<LiveFile>], wanted: usize) -> Vec<Arc<LiveFile>> {
 }
 
 async fn read_footer(table: &Committer, file: Arc<LiveFile>) -> Result<Known, LakeError> {
-    let (mut reader, mut needed) = FooterReader::new(file.size)?;
+    let named = |error| table.files.named(&file.path, error);
+    let (mut reader, mut needed) = FooterReader::new(file.size).map_err(named)?;
     loop {
         let bytes = read_ranges(table, &file, &needed).await?;
-        match reader.go_on(bytes)? {
+        match reader.go_on(bytes).map_err(named)? {
             Reading::Needs(ranges) => needed = ranges,
             Reading::Done(footer) => return Ok(Known { file, footer }),
         }

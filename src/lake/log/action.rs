@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{AddFile, RemoveFile};
+use crate::json;
 
 /// One line of a log entry: exactly one field is set in what we write.
 #[derive(Default, Serialize, Deserialize)]
@@ -233,7 +234,7 @@ pub(super) fn from_json_lines(bytes: &[u8]) -> Option<Vec<Line>> {
     bytes
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.trim_ascii().is_empty())
-        .map(|line| serde_json::from_slice(line).ok())
+        .map(|line| json::from_slice(line).ok())
         .collect()
 }
 
@@ -302,5 +303,8 @@ mod tests {
         let txn = lines[2].txn.as_ref().expect("a txn");
         assert_eq!((txn.app_id.as_str(), txn.version), ("a", -3));
         assert!(from_json_lines(b"{\"txn\":3}\n").is_none());
+        for array in ["[]", r#"{"txn":["a",-3]}"#, r#"{"add":["x",{},1,2,true]}"#] {
+            assert!(from_json_lines(array.as_bytes()).is_none(), "{array}");
+        }
     }
 }

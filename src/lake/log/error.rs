@@ -1,6 +1,7 @@
 //! What can go wrong with one Delta table's log.
 
 use crate::lake::error::StoreFault;
+use crate::lake::layout::{DeltaTable, ObjectKey};
 
 /// Why a table's log could not be read or written.
 ///
@@ -91,6 +92,15 @@ pub enum LogError {
 }
 
 impl LogError {
+    /// Names an entry that holds something else than actions, as its file is called.
+    pub(super) fn damaged_entry(table: &DeltaTable, version: u64) -> Self {
+        let file = ObjectKey::LogEntry(table, version);
+        Self::Damaged {
+            table: table.to_string(),
+            what: format!("{file} holds a line that is no action"),
+        }
+    }
+
     /// Returns whether the same call may succeed later without anyone doing anything.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

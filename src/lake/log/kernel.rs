@@ -17,6 +17,7 @@ use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
 
 use super::action::{Line, from_json_lines};
 use super::error::LogError;
+use crate::json;
 use crate::lake::error::{FaultReason, StoreFault};
 use crate::lake::layout::DeltaTable;
 use crate::lake::store::LakeStore;
@@ -129,7 +130,7 @@ impl Kernel {
 
 /// Reads a `schemaString` as Arrow sees it. `None` when it is none.
 pub(super) fn arrow_schema(schema_string: &str) -> Option<SchemaRef> {
-    let schema: StructType = serde_json::from_str(schema_string).ok()?;
+    let schema: StructType = json::from_str(schema_string).ok()?;
     let schema: Schema = (&schema).try_into_arrow().ok()?;
     Some(Arc::new(schema))
 }

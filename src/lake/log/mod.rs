@@ -12,6 +12,7 @@ mod create;
 mod entry;
 mod error;
 mod kernel;
+mod load;
 mod publish;
 mod schema;
 mod state;
@@ -37,6 +38,7 @@ use uuid::Uuid;
 use self::action::{CommitInfo, Line, to_json_lines};
 use self::create::{create, new_table};
 use self::kernel::{Kernel, Replay};
+use self::load::load;
 use self::publish::{Patience, PublishError, Published, publish};
 use super::layout::{DeltaTable, ObjectKey};
 use super::store::LakeStore;
@@ -155,7 +157,7 @@ impl DeltaLog {
             create(store, &table, metadata, &patience).await?;
         }
         let confirmed = Instant::now();
-        let state = load(&kernel, &name).await?;
+        let state = load(&kernel, store, &table).await?;
         if state.metadata.partition_columns != shape.partition_columns {
             return Err(LogError::Partitioning {
                 table: name,
@@ -210,7 +212,15 @@ impl DeltaLog {
                 Arc::new(state)
             }
             // Entries after the version known were cleaned up: only a checkpoint has what they said.
-            None => Arc::new(load(&self.inner.kernel, &name).await?),
+            None => {
+                let Inner {
+                    kernel,
+                    store,
+                    table,
+                    ..
+                } = &*self.inner;
+                Arc::new(load(kernel, store, table).await?)
+            }
         };
         Ok(self.adopt(state, asked))
     }
@@ -360,20 +370,6 @@ fn commit_info(operation: &str, commit_id: &str, now_ms: i64) -> Line {
         commit_id: Some(commit_id.to_owned()),
         ..CommitInfo::default()
     })
-}
-
-/// Reads a whole table. Three times if need be: a local disk may list an entry that was made while it listed, and not
-/// the one made just before, which the kernel takes for a hole.
-async fn load(kernel: &Kernel, table: &str) -> Result<LogState, LogError> {
-    let mut tries = 0;
-    let (version, lines) = loop {
-        tries += 1;
-        match kernel.replay(None, Replay::State).await {
-            Err(error) if error.is_retryable() && tries < 3 => {}
-            read => break read?,
-        }
-    };
-    LogState::from_replay(version, lines, table)
 }
 
 fn publish_error(error: PublishError, table: &DeltaTable, version: u64) -> LogError {

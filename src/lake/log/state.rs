@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::action::{Add, Line, Metadata};
 use super::error::LogError;
+use crate::json;
 use crate::time::{ObservedAt, parse_timestamp};
 
 /// A table as of one version.
@@ -85,7 +86,7 @@ impl LogState {
         ours: &Value,
         table: &str,
     ) -> Result<Option<Metadata>, LogError> {
-        let mut merged: Value = serde_json::from_str(&self.metadata.schema_string)
+        let mut merged: Value = json::from_str(&self.metadata.schema_string)
             .map_err(|_| damaged(table, "its schema is not JSON"))?;
         let changed =
             super::schema::merge(&mut merged, ours).map_err(|source| LogError::Schema {
@@ -250,7 +251,7 @@ impl From<Add> for LiveFile {
     fn from(add: Add) -> Self {
         let stats = add
             .stats
-            .and_then(|stats| serde_json::from_str::<Stats>(&stats).ok())
+            .and_then(|stats| json::from_str::<Stats>(&stats).ok())
             .unwrap_or_default();
         Self {
             path: super::action::decode_path(&add.path),

@@ -2,6 +2,7 @@
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStoreExt;
+use object_store::path::Path;
 
 use super::action::{Line, from_json_lines};
 use super::error::LogError;
@@ -15,7 +16,29 @@ const READAHEAD: usize = 16;
 /// Returns whether a table has a log at all. Not whether it has version 0, which clean-up takes away.
 pub(super) async fn exists(store: &LakeStore, table: &DeltaTable) -> Result<bool, LogError> {
     let log = ObjectKey::Log(table).path();
-    match store.objects().list(Some(&log)).next().await {
+    if has_objects(store, table, &log).await? {
+        return Ok(true);
+    }
+    // A table begins with its log: data files without one are a table whose log is gone, and never a new one.
+    if has_objects(store, table, &table.folder().into()).await? {
+        // Another process may have created the table between the two looks. Its log came before its files.
+        if has_objects(store, table, &log).await? {
+            return Ok(true);
+        }
+        return Err(LogError::Damaged {
+            table: table.to_string(),
+            what: format!("the folder {table}/_delta_log is gone, and data files are there"),
+        });
+    }
+    Ok(false)
+}
+
+async fn has_objects(
+    store: &LakeStore,
+    table: &DeltaTable,
+    below: &Path,
+) -> Result<bool, LogError> {
+    match store.objects().list(Some(below)).next().await {
         None => Ok(false),
         Some(Ok(_)) => Ok(true),
         Some(Err(error)) => Err(unreadable(table, error.into())),
@@ -76,10 +99,7 @@ impl EntryError {
     fn of(self, table: &DeltaTable) -> LogError {
         match self {
             Self::Store(fault) => unreadable(table, fault),
-            Self::Damaged { version } => LogError::Damaged {
-                table: table.to_string(),
-                what: format!("version {version} holds a line that is no action"),
-            },
+            Self::Damaged { version } => LogError::damaged_entry(table, version),
         }
     }
 }
@@ -98,7 +118,7 @@ async fn entry(
 }
 
 /// Reads the version in the name of a log entry; `None` for checkpoints and whatever else lies there.
-fn entry_version(name: &str) -> Option<u64> {
+pub(super) fn entry_version(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".json")?;
     (digits.len() == 20).then(|| digits.parse().ok())?
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -91,6 +91,7 @@ impl Ages {
 pub(crate) struct FaultyStore {
     inner: Arc<dyn ObjectStore>,
     calls: AtomicUsize,
+    bytes_read: AtomicU64,
     failing: std::ops::Range<usize>,
     failure: Failure,
     overwrites: bool,
@@ -103,6 +104,7 @@ pub(crate) fn overwriting(inner: &Arc<dyn ObjectStore>) -> Arc<FaultyStore> {
     Arc::new(FaultyStore {
         inner: Arc::clone(inner),
         calls: AtomicUsize::new(0),
+        bytes_read: AtomicU64::new(0),
         failing: 0..0,
         failure: Failure::Before,
         overwrites: true,
@@ -121,6 +123,7 @@ impl FaultyStore {
         Arc::new(Self {
             inner,
             calls: AtomicUsize::new(0),
+            bytes_read: AtomicU64::new(0),
             failing,
             failure,
             overwrites: false,
@@ -134,6 +137,7 @@ impl FaultyStore {
         Self {
             inner: Arc::clone(inner),
             calls: AtomicUsize::new(0),
+            bytes_read: AtomicU64::new(0),
             failing: 0..0,
             failure: Failure::Before,
             overwrites: false,
@@ -154,6 +158,11 @@ impl FaultyStore {
     /// Fails every call as long as it is away.
     pub(crate) fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
+    }
+
+    /// Returns how many bytes of objects were asked for.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Ordering::SeqCst)
     }
 
     /// Returns how many calls came.
@@ -263,6 +272,8 @@ impl ObjectStore for FaultyStore {
         let aged = async move {
             let mut found = work.await?;
             self.ages.stamp(&mut found.meta);
+            let bytes = found.range.end - found.range.start;
+            self.bytes_read.fetch_add(bytes, Ordering::SeqCst);
             Ok(found)
         };
         Self::call(self.plain_fault(), location, aged).boxed()

@@ -336,7 +336,9 @@ fn registration(name: &str, state: &str, since_ms: i64) -> Registration {
         origin: "configuration".to_owned(),
         state: state.to_owned(),
         since_ms,
-        state_since_ms: None,
+        state_since_ms: Some(since_ms),
+        not_found_since_ms: None,
+        environment: None,
     }
 }
 
@@ -348,18 +350,50 @@ async fn what_two_processes_register_is_all_there_once() {
         lake(&store, &settings()).await,
     );
     one.registered().await.expect("empty");
-    two.register(&[registration("b", "active", 1)])
-        .await
-        .expect("registered");
-    one.register(&[registration("a", "active", 2)])
-        .await
-        .expect("registered");
-    two.register(&[registration("a", "deleted", 9)])
-        .await
-        .expect("registered");
+    drop(
+        two.register(&[registration("b", "active", 1)])
+            .await
+            .expect("registered"),
+    );
+    drop(
+        one.register(&[registration("a", "active", 2)])
+            .await
+            .expect("registered"),
+    );
+    drop(
+        two.register(&[registration("a", "inactive", 9)])
+            .await
+            .expect("registered"),
+    );
     let expected = [
-        registration("a", "deleted", 2),
+        Registration {
+            state_since_ms: Some(9),
+            ..registration("a", "inactive", 2)
+        },
         registration("b", "active", 1),
     ];
     assert_eq!(one.registered().await.expect("registered"), expected);
+}
+
+#[tokio::test]
+async fn a_deletion_that_another_process_has_seen_refuted_is_written_down_as_a_suspicion() {
+    let store = LakeStore::memory();
+    let (service, backfill) = (
+        lake(&store, &settings()).await,
+        lake(&store, &settings()).await,
+    );
+    let missing = |state: &str, since_ms| Registration {
+        not_found_since_ms: Some(5),
+        ..registration("a", state, since_ms)
+    };
+    let told = [missing("deleting", 5)];
+    let stands = service.register(&told).await.expect("registered");
+    assert_eq!(stands.going, told);
+    let active = [registration("a", "active", 7)];
+    drop(backfill.register_named(&active).await.expect("registered"));
+    let stands = service.register(&[missing("deleted", 90)]).await;
+    let stands = stands.expect("registered").going;
+    assert_eq!(stands[0].state, "deleting");
+    assert_eq!(stands[0].not_found_since_ms, Some(90));
+    assert_eq!(backfill.registered().await.expect("read"), stands);
 }

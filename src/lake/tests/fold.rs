@@ -1,10 +1,15 @@
 //! `current` is what snapshots and deltas say together, whatever comes in whichever order.
 
 mod crash;
+mod day_losses;
 mod drift;
 mod evolution;
+mod forms;
 mod guard;
+mod isolation;
 mod model;
+mod newest_hashes;
+mod second_look;
 
 use std::sync::Arc;
 
@@ -31,6 +36,7 @@ struct Seen {
     name: Option<String>,
     op: &'static str,
     changed_at: Option<i64>,
+    remote_id: Option<&'static str>,
 }
 
 fn seen(id: &str, at: i64, name: &str) -> Seen {
@@ -40,6 +46,7 @@ fn seen(id: &str, at: i64, name: &str) -> Seen {
         name: Some(name.to_owned()),
         op: "upsert",
         changed_at: Some(at - 10 * MINUTE_US),
+        remote_id: None,
     }
 }
 
@@ -65,6 +72,7 @@ fn rows_batch(fetch: &Fetch, rows: &[Seen]) -> RecordBatch {
         Some(name) => name
             .bytes()
             .fold(17_i64, |hash, byte| hash.wrapping_mul(31) + i64::from(byte)),
+        None if row.remote_id.is_some() => 17,
         None => hash_of_id(&row.id),
     };
     let column = |name: &str, len: usize, of: &arrow::datatypes::DataType| match name {
@@ -76,6 +84,7 @@ fn rows_batch(fetch: &Fetch, rows: &[Seen]) -> RecordBatch {
         "_hash" => Arc::new(Int64Array::from_iter_values(rows.iter().map(hash))),
         "id" => text(&|row| Some(row.id.clone())),
         "name" => text(&|row| row.name.clone()),
+        "remote_id" => text(&|row| row.remote_id.map(str::to_owned)),
         "changed_at" => time(&|row| row.name.as_ref().and(row.changed_at)),
         _ => new_null_array(of, len),
     };

@@ -31,6 +31,7 @@ fn held(name: &str, until_us: i64) -> Hold {
         columns: vec!["name".to_owned()],
         cause: HoldCause::MassDelete,
         detail: "600 of 2,000 rows would vanish".to_owned(),
+        confirmable_us: None,
         decided_at_us: None,
         updated_at_us: until_us,
     }

@@ -118,6 +118,8 @@ async fn files_whose_ids_overlap_are_told_and_cost_a_look_each() {
 async fn a_file_of_another_program_is_told() {
     let store = LakeStore::memory();
     let lake = lake(&store, &settings()).await;
+    let table = lake.endpoint_table(&tags(), Part::Current).await;
+    table.expect("created: a file beside no log would be a table whose log is gone");
     let rows = batch(&tags(), &delta("a"), &[("1", 1, 1)]);
     let properties = WriterProperties::builder()
         .set_statistics_enabled(EnabledStatistics::None)

@@ -1,7 +1,10 @@
 //! What a new snapshot lacks of what the lake knows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use arrow::array::AsArray;
+use fastrand::Rng;
 use tokio::sync::mpsc;
 
 use super::support::*;
@@ -12,11 +15,16 @@ use crate::lake::log::{CommitOutcome, Entry};
 use crate::lake::runs::Sorted;
 use crate::lake::store::LakeStore;
 use crate::lake::{Lake, LakeSettings, Missing, Part, Sealed};
-use crate::time::ObservedAt;
+use crate::time::{ObservedAt, SecondLook};
 
 async fn setup(settings: &LakeSettings) -> (LakeStore, Lake) {
     let store = LakeStore::memory();
-    let lake = lake(&store, settings).await;
+    // Any two looks count as two here.
+    let settings = LakeSettings {
+        second_look: SecondLook::after(Duration::ZERO),
+        ..settings.clone()
+    };
+    let lake = lake(&store, &settings).await;
     (store, lake)
 }
 
@@ -32,33 +40,39 @@ async fn sealed(lake: &Lake, ids: &[&'static str]) -> Sealed {
 }
 
 async fn compared(lake: &Lake, ids: &[&'static str], limit: usize) -> Missing {
-    let sealed = sealed(lake, ids).await;
-    sealed.missing(limit).await.expect("compared")
+    let mut sealed = sealed(lake, ids).await;
+    sealed
+        .missing(limit, Rng::with_seed(1))
+        .await
+        .expect("compared")
 }
 
 /// Every missing id, when it was seen last, and whether two snapshots in a row lack it.
 async fn missing(lake: &Lake, ids: &[&'static str]) -> Vec<(String, i64, bool)> {
-    let sealed = sealed(lake, ids).await;
+    let mut sealed = sealed(lake, ids).await;
     let Missing {
         ids,
         total,
-        lacked_before,
+        lacked_twice,
         ..
-    } = sealed.missing(99).await.expect("compared");
+    } = sealed
+        .missing(99, Rng::with_seed(1))
+        .await
+        .expect("compared");
     let mut missing: Vec<_> = ids
         .into_iter()
         .map(|missing| {
             (
                 missing.id,
                 missing.last_seen.as_micros(),
-                missing.lacked_before,
+                missing.lacked_twice,
             )
         })
         .collect();
     missing.sort();
     assert_eq!(total, missing.len() as u64);
     let twice: Vec<_> = missing.iter().filter(|(_, _, twice)| *twice).collect();
-    assert_eq!(lacked_before, twice.len() as u64);
+    assert_eq!(lacked_twice, twice.len() as u64);
     let (sender, mut listed) = mpsc::channel(99);
     sealed.lacked_twice(sender).await.expect("listed");
     let mut chunks = Vec::new();
@@ -135,7 +149,7 @@ async fn the_ids_that_a_new_snapshot_lacks_are_named_before_it_is_committed() {
     assert_eq!((bounded.ids.len(), bounded.total), (1, 2));
     assert_eq!(
         format!("{bounded:?}"),
-        "Missing(1 of 2, 0 twice)",
+        "Missing(1 of 2, 0 twice, 0 shown)",
         "ids stay out of logs"
     );
     assert_eq!(compared(&lake, &[], 9).await.total, 4);
@@ -146,9 +160,12 @@ async fn a_delta_lacks_nothing() {
     let (_, lake) = setup(&settings()).await;
     run(&lake, &snapshot("a"), &[&[("1", 10, 1)]], end(1, 10)).await;
     let staging = lake.begin(&delta("a"), &tags()).await.expect("begins");
-    let sealed = staging.seal(end(2, 20)).await.expect("sealed");
+    let mut sealed = staging.seal(end(2, 20)).await.expect("sealed");
     assert_eq!(
-        sealed.missing(9).await.expect("compared"),
+        sealed
+            .missing(9, Rng::with_seed(1))
+            .await
+            .expect("compared"),
         Missing::default()
     );
 }
@@ -289,4 +306,57 @@ async fn files_of_deltas_that_can_say_nothing_new_are_not_read() {
         missing(&lake, &[]).await,
         lacks(&[("1", 1_000, false), ("2", 9_000, false)])
     );
+}
+
+#[tokio::test]
+async fn what_a_snapshot_shows_as_deleted_is_said_again_with_its_values_if_it_was_known() {
+    let (_, lake) = setup(&tiny_runs()).await;
+    let rows: [Row; 4] = [("1", 10, 1), ("2", 11, 1), ("3", 12, 1), ("4", 13, 1)];
+    run(&lake, &snapshot("a"), &[&rows], end(1, 13)).await;
+    run(&lake, &delta("a"), &[&[("3", 20, 2)]], end(1, 20)).await;
+    absent(&lake, &["4"], 30).await;
+    // Seen again after the new snapshot began.
+    run(&lake, &delta("a"), &[&[("2", 1_100, 2)]], end(1, 1_100)).await;
+    let fetch = snapshot("a");
+    let mut staging = lake.begin(&fetch, &tags()).await.expect("begins");
+    for (id, at) in [
+        ("1", 1_000),
+        ("2", 1_001),
+        ("3", 1_002),
+        ("4", 1_003),
+        ("5", 1_004),
+    ] {
+        let gone = absent_rows(
+            &tags(),
+            &fetch,
+            &[id.to_owned()],
+            ObservedAt::from_micros(at),
+        );
+        staging.push(gone).await.expect("pushed");
+    }
+    let there = batch(&tags(), &fetch, &[("6", 1_005, 1)]);
+    staging.push(there).await.expect("pushed");
+    let mut sealed = staging.seal(end(2, 1_005)).await.expect("sealed");
+    for _ in 0..2 {
+        let compared = sealed
+            .missing(9, Rng::with_seed(1))
+            .await
+            .expect("compared");
+        assert_eq!((compared.total, compared.shown), (1, 2), "2 is looked into");
+        let (sender, mut told) = mpsc::channel(9);
+        sealed.tombstones(sender).await.expect("told");
+        let mut ids = Vec::new();
+        while let Some(rows) = told.recv().await {
+            assert_eq!(rows.schema(), tags().schema());
+            let text = |name: &str| rows.column_by_name(name).expect("there").as_string::<i32>();
+            assert_eq!(
+                text("integration_key").value(0),
+                integration("a").key().as_str()
+            );
+            assert_eq!(text("_fetch_id").value(0), fetch.id.to_string());
+            ids.extend(text("id").iter().flatten().map(str::to_owned));
+        }
+        ids.sort();
+        assert_eq!(ids, ["1", "3"]);
+    }
 }

@@ -192,7 +192,8 @@ async fn a_snapshot_says_since_when_it_was_observed_and_on_what_it_was_ordered()
         prior: None,
         announced_ms: None,
         first_look: None,
-        next_look: ObservedAt::from_micros(10),
+        // Nobody has folded what it replaces.
+        next_look: ObservedAt::from_micros(20),
     };
     assert_eq!(facts(&store, "a").await, Some(untold), "it has no rows");
     run(&lake, &delta("a"), &[&[("1", 30, 1)]], end(11, 30)).await;

@@ -2,7 +2,9 @@
 
 mod crash;
 mod fixtures;
+mod isolation;
 mod purge;
+mod repair;
 mod retain;
 
 use std::num::NonZeroU64;

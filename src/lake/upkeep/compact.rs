@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::exchange::{EntryForm, Exchange};
 use super::merge::merge;
 use super::{TableUpkeep, UpkeepSettings};
@@ -15,6 +17,7 @@ use crate::lake::committer::Committer;
 use crate::lake::data_files::{Written, on_cpu};
 use crate::lake::layout::Partition;
 use crate::lake::log::LiveFile;
+use crate::lake::writer::read;
 use crate::time::parse_date;
 
 /// Files in one merge.
@@ -28,11 +31,12 @@ const OPTIMIZE: EntryForm = EntryForm {
     rearranges: true,
 };
 
-/// Merges what is worth it.
+/// Merges what is worth it. A file that cannot be read stays as it is and is told; the others of its day are merged.
 pub(super) async fn run(
     table: &Committer,
     settings: &UpkeepSettings,
     done: &mut TableUpkeep,
+    failed: &mut Vec<LakeError>,
 ) -> Result<(), LakeError> {
     let state = table.refreshed().await?;
     for (day, files) in worth_merging(table.live(&state).await?, settings) {
@@ -40,7 +44,7 @@ pub(super) async fn run(
             done.merged_files += files.len() as u64;
             continue;
         }
-        if let Some(merged) = merged_file(table, day, &files).await?
+        if let Some(merged) = readable_merged(table, day, files, failed).await?
             && exchange(table, &merged).await?
         {
             done.merged_files += merged.inputs.len() as u64;
@@ -48,6 +52,25 @@ pub(super) async fn run(
         }
     }
     Ok(())
+}
+
+/// Merges those files of a group that can be read.
+async fn readable_merged(
+    table: &Committer,
+    day: i32,
+    mut files: Vec<Arc<LiveFile>>,
+    failed: &mut Vec<LakeError>,
+) -> Result<Option<MergedFile>, LakeError> {
+    while files.len() > 1 {
+        match merged_file(table, day, &files).await {
+            Err(error) if error.is_damage() => {
+                files.retain(|file| error.file() != Some(file.path.as_str()));
+                failed.push(error);
+            }
+            merged => return merged,
+        }
+    }
+    Ok(None)
 }
 
 /// Files, and the one that holds their rows.
@@ -104,7 +127,17 @@ pub(in crate::lake) async fn merged_file(
     }
     let form = table.files.form.clone();
     let rows = files.iter().filter_map(|file| file.num_records).sum();
-    let Some(merged) = on_cpu(move || merge(contents, rows, &form)).await?? else {
+    let work = move || {
+        let merged = merge(contents.clone(), rows, &form);
+        merged.map_err(|error| (contents.iter().position(is_damaged), error))
+    };
+    let merged = on_cpu(work)
+        .await?
+        .map_err(|(damaged, error)| match damaged {
+            Some(at) => table.files.named(&files[at].path, error),
+            None => error,
+        })?;
+    let Some(merged) = merged else {
         return Ok(None);
     };
     let inputs: Vec<_> = merged
@@ -115,6 +148,14 @@ pub(in crate::lake) async fn merged_file(
     let partition = Partition::CommitDate(day);
     let written = table.files.put(Some(merged.file), partition).await?;
     Ok(written.map(|written| MergedFile { inputs, written }))
+}
+
+fn is_damaged(file: &Bytes) -> bool {
+    let mut rows = match read(file.clone(), &[]) {
+        Ok(rows) => rows,
+        Err(error) => return error.is_decoding(),
+    };
+    rows.any(|batch| batch.is_err())
 }
 
 /// Puts the one file in the place of the many, in one entry. `false` when some of the many are gone: another process has

@@ -1,21 +1,26 @@
 //! What a lake needs that is written to for years: small files merged, rows that nothing needs let go, files that nothing
 //! names deleted, logs cut short.
 //!
-//! [`retain`] lets old rows leave `deltas`, and [`purge`] those of deleted integrations every table ([`sift`]); [`compact`]
+//! [`retain`] lets old rows leave `deltas`, and [`purge`] those of deleted integrations every table ([`sift`]), once [`leavers`] calls their time come; [`compact`]
 //! rewrites a day's small files ([`merge`]); all put files in the place of others ([`exchange`](mod@exchange)). [`vacuum`]
 //! deletes data files that neither the log nor its recent past names, and the log drops what is below an old checkpoint.
+//! [`repair`] is asked for by people alone: it brings tables back that lie in the future.
 //! What is true now is the same before and after, for readers of every version within the grace. All of it may run beside
 //! readers, other writers, another upkeep and fetches of up to a day, and may be stopped on any line.
 
 pub(super) mod compact;
 mod exchange;
+mod leavers;
 mod merge;
 mod purge;
+mod repair;
 mod retain;
 mod sift;
 mod vacuum;
 
-pub use purge::{PurgeReport, PurgeSettings, TablePurge};
+pub use leavers::{PurgeDue, PurgeSettings};
+pub use purge::{PurgeReport, TablePurge};
+pub use repair::{Repair, RepairReport, RepairedTable};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +34,7 @@ use super::committer::Committer;
 use super::error::StoreFault;
 use super::layout::{DeltaTable, ObjectKey};
 use super::own::OWN;
-use super::{Lake, LakeError, Part};
+use super::{Lake, LakeError, Part, SetAside};
 use crate::catalog::Endpoint;
 
 /// How much is kept, and what is worth merging.
@@ -84,8 +89,8 @@ impl Default for UpkeepSettings {
 pub struct UpkeepReport {
     /// Tables with something to do.
     pub tables: Vec<TableUpkeep>,
-    /// Tables that could not be kept up, and why; the others were.
-    pub failed: Vec<(String, LakeError)>,
+    /// Tables that could not be kept up, or not wholly, and why; the others were.
+    pub failed: Vec<SetAside<String>>,
 }
 
 /// What was done at one Delta table.
@@ -152,24 +157,27 @@ impl Lake {
         settings: &UpkeepSettings,
     ) -> Result<UpkeepReport, LakeError> {
         let limits = Limits::at(self.lower_clock().await?, settings);
-        let held = retain::held(self).await?;
         let mut report = UpkeepReport::default();
+        let held = report.read(&DeltaTable::Holds, retain::held(self).await);
         for endpoint in endpoints {
             for part in [Part::Snapshots, Part::Deltas, Part::Current] {
                 let name = part.of(endpoint.name());
                 let opened = self.existing_table(endpoint, part).await;
-                let leaving = match part {
-                    Part::Deltas => retain::leaving(self, endpoint, &held, limits.deltas_ms).await,
-                    Part::Snapshots | Part::Current => Ok(Leaving::default()),
+                let leaving = match (part, &held) {
+                    (Part::Deltas, Some(held)) => {
+                        let leaving = retain::leaving(self, endpoint, held, limits.deltas_ms);
+                        // What cannot be read is told where its own turn is; until then no row leaves.
+                        leaving.await.unwrap_or_default()
+                    }
+                    _ => Leaving::default(),
                 };
-                let opened = opened.and_then(|table| Ok((table, leaving?)));
-                keep_up(&mut report, &name, opened, settings, &limits).await;
+                keep_up(&mut report, &name, opened, &leaving, settings, &limits).await;
             }
         }
         for name in OWN {
             let opened = self.own_table(&name).await;
-            let opened = opened.map(|table| (table, Leaving::default()));
-            keep_up(&mut report, &name, opened, settings, &limits).await;
+            let nothing = Leaving::default();
+            keep_up(&mut report, &name, opened, &nothing, settings, &limits).await;
         }
         Ok(report)
     }
@@ -177,6 +185,12 @@ impl Lake {
     /// Returns what the store's clock and ours agree has passed: the earlier of the two. A clock that runs ahead would
     /// make the files of a running fetch look old.
     async fn lower_clock(&self) -> Result<i64, LakeError> {
+        let (store_ms, local_ms) = self.clocks().await?;
+        Ok(store_ms.min(local_ms))
+    }
+
+    /// Returns what the store's clock says and what ours does.
+    async fn clocks(&self) -> Result<(i64, i64), LakeError> {
         let failed = |error: object_store::Error| LakeError::Clock {
             source: StoreFault::from(error),
         };
@@ -188,10 +202,8 @@ impl Lake {
         put.await.map_err(failed)?;
         let stamped = objects.head(&probe).await.map_err(failed)?;
         objects.delete(&probe).await.map_err(failed)?;
-        Ok(stamped
-            .last_modified
-            .timestamp_millis()
-            .min(self.inner.clock.wall_ms()))
+        let store_ms = stamped.last_modified.timestamp_millis();
+        Ok((store_ms, self.inner.clock.wall_ms()))
     }
 }
 
@@ -219,62 +231,84 @@ impl Limits {
     }
 }
 
+impl UpkeepReport {
+    /// Sets a table aside that could not be kept up, once for one reason.
+    fn set_aside(&mut self, name: &DeltaTable, error: LakeError) {
+        let mut known = self
+            .failed
+            .iter()
+            .filter(|aside| aside.member == name.to_string());
+        if known.any(|aside| aside.error.to_string() == error.to_string()) {
+            return;
+        }
+        warn!(table = %name, error = &error as &dyn std::error::Error, advice = error.advice(), "{name} could not be kept up; its rows are as they were");
+        let member = name.to_string();
+        self.failed.push(SetAside { member, error });
+    }
+
+    /// Takes in what was read of a table that others are judged by; `None` when it could not be.
+    fn read<T>(&mut self, name: &DeltaTable, read: Result<T, LakeError>) -> Option<T> {
+        read.map_err(|error| self.set_aside(name, error)).ok()
+    }
+}
+
 /// Keeps up one table. That it fails is told, and the others are kept up all the same.
 async fn keep_up(
     report: &mut UpkeepReport,
     name: &DeltaTable,
-    opened: Result<(Option<Arc<Committer>>, Leaving), LakeError>,
+    opened: Result<Option<Arc<Committer>>, LakeError>,
+    leaving: &Leaving,
     settings: &UpkeepSettings,
     limits: &Limits,
 ) {
-    let done = match opened {
-        Ok((None, _)) => return,
-        Ok((Some(table), leaving)) => one_table(&table, &leaving, settings, limits).await,
-        Err(error) => Err(error),
+    let Some(Some(table)) = report.read(name, opened) else {
+        return;
     };
-    match done {
-        Ok(done) if done.is_nothing() => {}
-        Ok(done) => {
-            if !settings.dry_run {
-                info!(
-                    table = %name, left_rows = done.left_rows, left_files = done.left_files, merged_files = done.merged_files, deleted_files = done.deleted_files,
-                    deleted_bytes = done.deleted_bytes, deleted_log_entries = done.deleted_log_entries,
-                    "kept up {name}"
-                );
-            }
-            report.tables.push(done);
-        }
-        Err(error) => {
-            warn!(table = %name, %error, "{name} could not be kept up; its rows are as they were");
-            report.failed.push((name.to_string(), error));
-        }
+    let mut done = TableUpkeep {
+        table: name.to_string(),
+        ..TableUpkeep::default()
+    };
+    let mut failed = Vec::new();
+    let ended = one_table(&table, leaving, settings, limits, &mut done, &mut failed).await;
+    for error in failed.into_iter().chain(ended.err()) {
+        report.set_aside(name, error);
     }
+    if done.is_nothing() {
+        return;
+    }
+    if !settings.dry_run {
+        info!(
+            table = %name, left_rows = done.left_rows, left_files = done.left_files, merged_files = done.merged_files, deleted_files = done.deleted_files,
+            deleted_bytes = done.deleted_bytes, deleted_log_entries = done.deleted_log_entries,
+            "kept up {name}"
+        );
+    }
+    report.tables.push(done);
 }
 
+/// A data file that cannot be read is put into `failed` and stays as it is; what needs no data file goes on.
 async fn one_table(
     table: &Committer,
     leaving: &Leaving,
     settings: &UpkeepSettings,
     limits: &Limits,
-) -> Result<TableUpkeep, LakeError> {
+    done: &mut TableUpkeep,
+    failed: &mut Vec<LakeError>,
+) -> Result<(), LakeError> {
     let dry_run = settings.dry_run;
-    let mut done = TableUpkeep {
-        table: table.files.table.to_string(),
-        ..TableUpkeep::default()
-    };
     match &table.files.table {
         DeltaTable::Deltas(_) if !leaving.is_empty() => {
-            retain::deltas(table, leaving, limits.deltas_ms, dry_run, &mut done).await?;
+            retain::deltas(table, leaving, limits.deltas_ms, dry_run, done, failed).await?;
         }
         DeltaTable::Drift => {
-            retain::drift(table, limits.drift_ms, dry_run, &mut done).await?;
+            retain::drift(table, limits.drift_ms, dry_run, done).await?;
         }
         _ => {}
     }
     if matches!(table.files.table, DeltaTable::Deltas(_) | DeltaTable::Drift) {
-        compact::run(table, settings, &mut done).await?;
+        compact::run(table, settings, done, failed).await?;
     }
-    vacuum::run(table, limits.files_ms, dry_run, &mut done).await?;
+    vacuum::run(table, limits.files_ms, dry_run, done).await?;
     let outdated = table.log.outdated(limits.log_ms).await;
     let outdated = outdated.map_err(|error| table.log_error(error))?;
     done.deleted_log_entries = outdated.len() as u64;
@@ -282,5 +316,5 @@ async fn one_table(
         let cleaned = table.log.clean_up(&outdated).await;
         cleaned.map_err(|error| table.log_error(error))?;
     }
-    Ok(done)
+    Ok(())
 }

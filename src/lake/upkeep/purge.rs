@@ -1,5 +1,8 @@
 //! What a deleted integration leaves behind leaves the lake, 14 days after, as it leaves Kombo.
 //!
+//! It takes a [`ConfirmedGone`] for each: the answers of Kombo, the last one asked for right before. So no caller can take
+//! away the rows of an integration that only a webhook or the registry calls deleted.
+//!
 //! Its rows go from every table, and rows of others in the same files are carried over. Its bases become none in the same
 //! entries, so that nothing that is gone looks covered: Kombo gives no id twice, but a person may fetch it again. In the
 //! registry it stays as `purged`, which is written last: a purge that was stopped is taken up by the next one. Its data
@@ -7,7 +10,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tracing::{info, warn};
 
@@ -17,10 +19,12 @@ use crate::catalog::Endpoint;
 use crate::ids::{IntegrationId, IntegrationKey};
 use crate::lake::committer::Committer;
 use crate::lake::data_files::on_cpu;
+use crate::lake::fold::Positions;
 use crate::lake::layout::{DeltaTable, Partition};
 use crate::lake::log::{LiveFile, LogState};
 use crate::lake::txns::{app_id, key_of, voided};
-use crate::lake::{Lake, LakeError, Part, Registration};
+use crate::lake::{Lake, LakeError, Part};
+use crate::plan::ConfirmedGone;
 use crate::time::parse_date;
 
 /// Files in one log entry.
@@ -37,35 +41,15 @@ const PURGE: EntryForm = EntryForm {
     rearranges: false,
 };
 
-/// What is purged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PurgeSettings {
-    /// How long after its deletion an integration is purged.
-    pub after: Duration,
-    /// Only this one.
-    pub only: Option<IntegrationId>,
-    /// Only says what would be done.
-    pub dry_run: bool,
-}
-
-impl PurgeSettings {
-    /// How long Kombo itself keeps the data of a deleted integration.
-    pub const AFTER: Duration = Duration::from_hours(14 * 24);
-}
-
 /// What was purged, or would be.
 #[derive(Clone, Debug, Default)]
 pub struct PurgeReport {
-    /// Integrations whose time has come.
+    /// Integrations that were purged, or would be.
     pub integrations: Vec<IntegrationId>,
-    /// Deleted ones whose time is still to come, and when that is, in milliseconds since the epoch.
-    pub waiting: Vec<(IntegrationId, i64)>,
     /// Tables that had rows of them.
     pub tables: Vec<TablePurge>,
     /// Tables that could not be purged, and why. The integrations stay `deleted`, and the next purge goes on.
     pub failed: Vec<(String, LakeError)>,
-    /// When all this was, by the earlier of the store's clock and ours.
-    pub now_ms: i64,
 }
 
 /// What was purged at one Delta table.
@@ -80,86 +64,63 @@ pub struct TablePurge {
 }
 
 impl Lake {
-    /// Purges integrations that were deleted long enough ago. Several may run at once, beside everything else.
+    /// Purges integrations that Kombo has confirmed to be gone, each by an answer asked for right before; a dry run only
+    /// says what would leave. Those that somebody has found alive meanwhile stay. Several may run at once, beside
+    /// everything else.
     pub async fn purge(
         &self,
         endpoints: &[Arc<Endpoint>],
-        settings: &PurgeSettings,
+        gone: &[ConfirmedGone],
+        dry_run: bool,
     ) -> Result<PurgeReport, LakeError> {
-        let mut report = self.due(settings).await?;
-        if report.integrations.is_empty() {
-            return Ok(report);
-        }
-        let purging = Purging::new(&report.integrations, settings.dry_run);
+        let mut report = PurgeReport::default();
         // `current` comes after what it is made of, and once more at the end: a fold that had read its rows before they
         // went may have brought them back.
         for part in [Part::Snapshots, Part::Deltas, Part::Current, Part::Current] {
-            for endpoint in endpoints {
-                let name = part.of(endpoint.name());
-                let opened = self.existing_table(endpoint, part).await;
-                let settled = match part {
-                    Part::Current => purging.settled(self, endpoint).await,
-                    Part::Snapshots | Part::Deltas => Ok(Vec::new()),
-                };
-                let opened = opened.and_then(|table| Ok((table, settled?)));
-                report.purge(&name, opened, &purging).await;
+            // A backfill that names one of them may begin at any time.
+            report.integrations = self.still_gone(gone).await?;
+            if report.integrations.is_empty() {
+                return Ok(report);
             }
-            if part == Part::Current && settings.dry_run {
+            let purging = Purging::new(&report.integrations, dry_run);
+            self.purge_part(endpoints, part, &purging, &mut report)
+                .await;
+            if part == Part::Current && dry_run {
                 break;
             }
         }
+        let purging = Purging::new(&report.integrations, dry_run);
         for name in [DeltaTable::Drift, DeltaTable::Quarantine, DeltaTable::Holds] {
             let opened = self.own_table(&name).await;
             let opened = opened.map(|table| (table, Vec::new()));
             report.purge(&name, opened, &purging).await;
         }
-        if report.failed.is_empty() && !settings.dry_run {
-            self.register_purged(&report.integrations, report.now_ms)
-                .await?;
+        if report.failed.is_empty() && !dry_run {
+            let now_ms = self.lower_clock().await?;
+            self.register_purged(&report.integrations, now_ms).await?;
             let count = report.integrations.len();
             info!(count, "{count} deleted integrations are purged");
         }
         Ok(report)
     }
 
-    /// Finds the integrations whose time has come. Of one that an older build wrote down it is not known when it was
-    /// deleted: its time begins now.
-    async fn due(&self, settings: &PurgeSettings) -> Result<PurgeReport, LakeError> {
-        let deleted = self.registered().await?.into_iter().filter(|known| {
-            let asked_for = settings.only.as_ref();
-            known.state == Registration::DELETED
-                && asked_for.is_none_or(|only| *only == known.integration)
-        });
-        let deleted: Vec<Registration> = deleted.collect();
-        if deleted.is_empty() {
-            return Ok(PurgeReport::default());
+    async fn purge_part(
+        &self,
+        endpoints: &[Arc<Endpoint>],
+        part: Part,
+        purging: &Purging,
+        report: &mut PurgeReport,
+    ) {
+        for endpoint in endpoints {
+            let name = part.of(endpoint.name());
+            let opened = self.existing_table(endpoint, part).await;
+            let settled = match part {
+                Part::Current => purging.settled(self, endpoint).await,
+                Part::Snapshots | Part::Deltas => Ok(Vec::new()),
+            };
+            let opened = opened.and_then(|table| Ok((table, settled?)));
+            report.purge(&name, opened, purging).await;
         }
-        let now_ms = self.lower_clock().await?;
-        let after_ms = i64::try_from(settings.after.as_millis()).unwrap_or(i64::MAX);
-        let mut report = PurgeReport {
-            now_ms,
-            ..PurgeReport::default()
-        };
-        let mut undated = Vec::new();
-        for known in deleted {
-            let since_ms = known.state_since_ms.unwrap_or(now_ms);
-            let due_ms = since_ms.saturating_add(after_ms);
-            if known.state_since_ms.is_none() {
-                undated.push(Registration {
-                    state_since_ms: Some(now_ms),
-                    ..known.clone()
-                });
-            }
-            if due_ms <= now_ms {
-                report.integrations.push(known.integration);
-            } else {
-                report.waiting.push((known.integration, due_ms));
-            }
-        }
-        if !undated.is_empty() && !settings.dry_run {
-            self.register(&undated).await?;
-        }
-        Ok(report)
     }
 }
 
@@ -205,7 +166,6 @@ impl Purging {
                     continue;
                 };
                 settled.extend(names.iter().map(|name| (app_id(key, name), seen)));
-                settled.extend(["rows", "held"].map(|name| (app_id(key, name), 0)));
             }
         }
         Ok(settled)
@@ -229,10 +189,15 @@ impl Purging {
                 })
                 .map(|(app, _)| (app.to_owned(), 0))
                 .collect(),
-            DeltaTable::Current(_)
-            | DeltaTable::Integrations
-            | DeltaTable::Quarantine
-            | DeltaTable::Holds => Vec::new(),
+            DeltaTable::Current(_) => {
+                let keys = self.keys.iter();
+                let emptied = keys.flat_map(|key| Positions::of(key, state).emptied(key));
+                let differs = |(app, value): &(String, i64)| {
+                    state.txn(app).is_some_and(|stored| stored != *value)
+                };
+                emptied.filter(differs).collect()
+            }
+            DeltaTable::Integrations | DeltaTable::Quarantine | DeltaTable::Holds => Vec::new(),
         }
     }
 }

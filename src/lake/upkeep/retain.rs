@@ -2,7 +2,7 @@
 //!
 //! A row leaves when it is old, and when a complete snapshot that was begun after it is folded into `current`: then it is
 //! in neither what is now nor in what `current` can be made of again. Nothing of an integration leaves while the guard
-//! holds something of it back. It is a delete, as Delta has it: who follows the table as a stream sets `ignoreDeletes`
+//! holds something of it back; while the holds cannot be read, nothing leaves at all. It is a delete, as Delta has it: who follows the table as a stream sets `ignoreDeletes`
 //! or `skipChangeCommits`.
 
 use std::collections::HashSet;
@@ -117,6 +117,7 @@ pub(super) async fn deltas(
     before_ms: i64,
     dry_run: bool,
     done: &mut TableUpkeep,
+    failed: &mut Vec<LakeError>,
 ) -> Result<(), LakeError> {
     let state = table.refreshed().await?;
     let old = table.live(&state).await?.into_iter().filter(|file| {
@@ -125,8 +126,11 @@ pub(super) async fn deltas(
     });
     let mut batch = Batch::default();
     for file in old {
-        if let Some(exchange) = sifted(table, &file, leaving, dry_run, &mut batch.left).await? {
-            batch.exchanges.push(exchange);
+        match sifted(table, &file, leaving, dry_run, &mut batch.left).await {
+            Ok(exchange) => batch.exchanges.extend(exchange),
+            // It stays as it is; rows leave the others.
+            Err(error) if error.is_damage() => failed.push(error),
+            Err(error) => return Err(error),
         }
         if batch.exchanges.len() >= BATCH_FILES {
             std::mem::take(&mut batch)
@@ -210,8 +214,8 @@ async fn sifted(
         leaving.clone(),
         (!dry_run).then(|| table.files.form.clone()),
     );
-    let sifted = on_cpu(move || sift(bytes, &leaving, WORTH, form.as_ref())).await??;
-    let (rows, written) = match sifted {
+    let sifted = on_cpu(move || sift(bytes, &leaving, WORTH, form.as_ref())).await?;
+    let (rows, written) = match sifted.map_err(|error| table.files.named(&file.path, error))? {
         Sifted::Stays => return Ok(None),
         Sifted::Empty(rows) => (rows, None),
         Sifted::Smaller(rows, written) => (rows, written),

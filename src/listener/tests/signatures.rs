@@ -36,7 +36,7 @@ async fn nothing_that_is_nearly_a_signature_is_believed() {
     let good = secret().sign(body.as_bytes());
     let value: serde_json::Value = serde_json::from_str(&body).expect("JSON");
     let rewritten = serde_json::to_string_pretty(&value).expect("JSON");
-    let other = WebhookSecret::new("whsec_other").expect("a secret");
+    let other = WebhookSecret::new("whsec_other_12345678").expect("a secret");
     for (case, body, signature) in [
         ("empty", &body, String::new()),
         ("short", &body, good[..42].to_owned()),
@@ -69,7 +69,7 @@ async fn nothing_that_is_nearly_a_signature_is_believed() {
 #[tokio::test]
 async fn a_secret_can_be_changed_while_webhooks_come_in() {
     let stand = Stand::new().await;
-    let new = WebhookSecret::new("whsec_new").expect("a secret");
+    let new = WebhookSecret::new("whsec_new_12345678").expect("a secret");
     let signature = new.sign(BODY.as_bytes());
     assert_eq!(send(&stand, BODY, &signature).await, 401);
     let both = Verifier::new(new.clone()).with_other(secret());
@@ -160,4 +160,16 @@ async fn what_kombo_may_add_is_taken_and_what_is_no_webhook_is_refused() {
     let text = stand.metrics.encode();
     assert!(text.contains("outcome=\"not_json\"} "), "{text}");
     assert!(!text.contains("something-new"), "{text}");
+}
+
+#[tokio::test]
+async fn a_signed_array_is_answered_as_what_is_not_understood() {
+    let stand = Stand::new().await;
+    let value: serde_json::Value = serde_json::from_str(BODY).expect("JSON");
+    let array = serde_json::json!([value["id"], value["type"], value["data"]]).to_string();
+    let signature = secret().sign(array.as_bytes());
+    assert_eq!(send(&stand, &array, &signature).await, 400);
+    assert_eq!(stand.notebook.count(), 0);
+    let text = stand.metrics.encode();
+    assert!(text.contains("\"shape\""), "{text}");
 }

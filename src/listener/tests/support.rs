@@ -74,7 +74,7 @@ pub(super) struct Stand {
 }
 
 pub(super) fn secret() -> WebhookSecret {
-    WebhookSecret::new("whsec_test").expect("a secret")
+    WebhookSecret::new("whsec_test_12345678").expect("a secret")
 }
 
 pub(super) fn settings() -> ListenerSettings {

@@ -1,8 +1,8 @@
 //! One integration, as the dispatcher knows it.
 
-use crate::ids::{Category, IntegrationId};
+use crate::ids::{Category, EnvironmentId, IntegrationId};
 use crate::lake::Registration;
-use crate::plan::{Rhythm, Standing, Suspicion};
+use crate::plan::{Doubt, Rhythm, Standing, Suspicion};
 
 /// What is known of an integration.
 #[derive(Debug)]
@@ -18,10 +18,24 @@ pub(in crate::source) struct Account {
     known_ms: i64,
     /// Looks at it in a row that found it no better.
     pub(in crate::source) tries: u32,
-    /// Kombo is being asked for it.
-    pub(in crate::source) asking: bool,
+    /// Whether Kombo is being asked for it.
+    pub(super) look: Look,
+    /// When Kombo was last asked for it, or refused its rows.
+    pub(super) asked_ms: Option<i64>,
+    /// A webhook asks for the next look.
+    pub(super) announced: bool,
+    /// When the first look began that did not find it, with no readable answer since.
+    pub(super) not_found_since_ms: Option<i64>,
+    /// Why that Kombo does not find it counts for nothing.
+    pub(super) doubt: Option<Doubt>,
+    /// Kombo does not find the others of its environment either.
+    pub(super) among_many: bool,
+    /// The environment that it was read in last.
+    pub(super) environment: Option<EnvironmentId>,
     /// The registry has it: its webhooks may be acknowledged.
     pub(in crate::source) registered: bool,
+    /// Why the registry does not take it.
+    pub(in crate::source) refused: Option<String>,
     pub(in crate::source) rhythm: Rhythm,
     /// Why its notifications are suspected not to come.
     pub(in crate::source) suspicion: Option<Suspicion>,
@@ -32,6 +46,15 @@ pub(in crate::source) struct Account {
 pub(in crate::source) enum Origin {
     Configuration,
     Webhook,
+}
+
+/// Whether Kombo is being asked for an integration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    No,
+    /// Others are asked for first.
+    Waiting,
+    UnderWay,
 }
 
 impl Account {
@@ -46,8 +69,15 @@ impl Account {
             },
             known_ms: now_ms,
             tries: 0,
-            asking: false,
+            look: Look::No,
+            asked_ms: None,
+            announced: false,
+            not_found_since_ms: None,
+            doubt: None,
+            among_many: false,
+            environment: None,
             registered: false,
+            refused: None,
             rhythm: Rhythm::default(),
             suspicion: None,
         }
@@ -65,13 +95,15 @@ impl Account {
             registered: true,
             known_ms: registration.since_ms,
             since_ms: registration.state_since_ms.unwrap_or(now_ms),
+            not_found_since_ms: registration.not_found_since_ms,
+            environment: registration.environment.clone(),
             ..Self::new(Some(registration.category), origin, now_ms)
         }
     }
 
     /// Returns whether its tables are fetched.
     pub(in crate::source) fn is_fetched(&self) -> bool {
-        self.category.is_some() && self.standing.is_fetched()
+        self.category.is_some() && self.standing.is_fetched() && self.refused.is_none()
     }
 
     /// Returns the row for the registry; `None` while its category is not known.
@@ -83,6 +115,8 @@ impl Account {
             state: self.standing.as_str().to_owned(),
             since_ms: self.known_ms,
             state_since_ms: Some(self.since_ms),
+            not_found_since_ms: self.not_found_since_ms,
+            environment: self.environment.clone(),
         })
     }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::standings::Cause;
 use super::standings::millis;
-use super::{Account, Dispatch, Due, KeyPause};
+use super::{Dispatch, Due, KeyPause};
 use crate::catalog::Endpoint;
 use crate::fetch::Lane;
-use crate::ids::TableId;
+use crate::ids::{EnvironmentId, TableId};
 use crate::lake::Coverage;
 use crate::plan::{Announced, Kind, ModelOff, Standing, Work, next_snapshot_instead};
 use crate::time::Base;
@@ -14,12 +15,18 @@ use crate::time::Base;
 /// How soon a table is fetched again whose fetch another writer overtook.
 const AFTER_LOST_RACE_MS: i64 = 5_000;
 
+/// How soon the registry is told in which environments integrations were read. A crash before costs nothing: the next
+/// fetch says it again.
+const NOTED_AFTER_MS: i64 = 60_000;
+
 /// A fetch that runs.
 #[derive(Debug)]
 pub(in crate::source) struct Fetching {
     pub(in crate::source) work: Work,
     pub(in crate::source) endpoint: Arc<Endpoint>,
     pub(in crate::source) started_ms: i64,
+    /// The environment of the key that it runs with, where that is known.
+    environment: Option<EnvironmentId>,
     /// A notification asked for it.
     announced: bool,
     /// As the table has it at any time, while it runs, too.
@@ -80,6 +87,7 @@ impl Dispatch {
             table.answer_began_ms = Some(now_ms);
         }
         Some(Fetching {
+            environment: self.environment.clone(),
             announced: table.notified_at.get().is_some(),
             notified_at: table.notified_at.clone(),
             endpoint: Arc::clone(&table.endpoint),
@@ -108,6 +116,7 @@ impl Dispatch {
                     self.judge(fetching, rows, now_ms);
                 }
                 let answered = self.covered(fetching, snapshot, base, rest_values);
+                self.read_in(fetching, now_ms);
                 self.time_table(&work.table, now_ms);
                 return answered.map(|notified_at| now_ms.saturating_sub(notified_at));
             }
@@ -151,6 +160,25 @@ impl Dispatch {
         Some(answered)
     }
 
+    /// Remembers in which environment an integration was read: a key finds nothing of others.
+    fn read_in(&mut self, fetching: &Fetching, now_ms: i64) {
+        let id = &fetching.work.table.integration;
+        let account = self.accounts.get_mut(id);
+        let Some((account, read_in)) = account.zip(fetching.environment.clone()) else {
+            return;
+        };
+        if account.environment.as_ref() == Some(&read_in) {
+            return;
+        }
+        account.environment = Some(read_in);
+        self.unnoted.insert(id.clone());
+        // All at once: the first fetches of thousands of integrations must not write the registry as many times.
+        if self.agenda.at(&Due::Note).is_none() {
+            let at_ms = now_ms.saturating_add(NOTED_AFTER_MS);
+            self.agenda.set(Due::Note, at_ms);
+        }
+    }
+
     /// Another writer was faster. Its snapshot serves the schedule as well as ours; what was announced stays dirty, since
     /// nobody knows when the other fetch began.
     fn overtaken(&mut self, fetching: &Fetching, coverage: &Coverage, now_ms: i64) {
@@ -177,7 +205,7 @@ impl Dispatch {
             return;
         };
         table.snapshot_wanted = false;
-        if table.endpoint.updated_after && table.base.is_some() {
+        if table.takes_deltas() {
             let lane = match table.notified_at.get() {
                 Some(_) => Lane::Notified,
                 None => Lane::CatchUp,
@@ -222,8 +250,10 @@ impl Dispatch {
             Failed::Integration(standing) => {
                 let id = &work.table.integration;
                 // Other fetches that were under way say the same.
-                if self.accounts.get(id).is_some_and(Account::is_fetched) {
-                    self.stands(id, standing, now_ms);
+                let account = self.accounts.get_mut(id);
+                if let Some(account) = account.filter(|account| account.is_fetched()) {
+                    account.asked_ms = Some(now_ms);
+                    self.stands(id, standing, Cause::Fetch, now_ms);
                 }
             }
             Failed::Off(reason) => self.switched_off(&work.table, reason, now_ms),

@@ -42,7 +42,7 @@ impl Dispatch {
             return;
         }
         table.notified(now_ms);
-        if step.action == Action::Delta && table.base.is_some() {
+        if step.action == Action::Delta && table.takes_deltas() {
             let next = table
                 .answer_began_ms
                 .map(|began| began.saturating_add(NOTIFIED_GAP_MS));

@@ -2,7 +2,7 @@
 
 use super::{Account, Dispatch, Table};
 use crate::ids::TableId;
-use crate::plan::Suspicion;
+use crate::plan::{Standing, Suspicion};
 use crate::status::{IntegrationNote, Notes, TableNote};
 use crate::time::Base;
 
@@ -43,12 +43,37 @@ fn has_news(table: &Table, now_ms: i64) -> bool {
 
 fn integration_note(account: &Account) -> IntegrationNote {
     let suspicion = account.suspicion;
+    let state = match account.refused {
+        Some(_) => IntegrationNote::REFUSED,
+        None => account.standing.as_str(),
+    };
     IntegrationNote {
-        state: account.standing.as_str().to_owned(),
-        reason: None,
+        state: state.to_owned(),
+        reason: account.refused.clone().or_else(|| reason(account)),
         since_ms: Some(account.since_ms),
         silent: matches!(suspicion, Some(Suspicion::Silent { .. })),
         unannounced: matches!(suspicion, Some(Suspicion::Unannounced { .. })),
+    }
+}
+
+/// Says what is to come of an integration that Kombo does not find.
+fn reason(account: &Account) -> Option<String> {
+    let not_found = "Kombo finds no such integration";
+    match (account.standing, account.doubt) {
+        (Standing::Deleting, Some(doubt)) => Some(format!(
+            "{not_found}, and that counts for nothing: {}",
+            doubt.as_str()
+        )),
+        (Standing::Deleting, None) if account.among_many => Some(format!(
+            "{not_found}, and no other of its environment; it counts as deleted when that lasts for a week"
+        )),
+        (Standing::Deleting, None) => Some(format!(
+            "{not_found}; it counts as deleted when Kombo says the same a day later"
+        )),
+        (Standing::Deleted, _) => Some(format!(
+            "{not_found} any more; its rows stay until the purge"
+        )),
+        _ => None,
     }
 }
 

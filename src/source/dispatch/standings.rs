@@ -4,13 +4,11 @@
 
 use std::time::Duration;
 
-use super::{Dispatch, Due};
-use crate::ids::{Category, IntegrationId, TableId};
-use crate::lake::{Coverage, Registration};
-use crate::plan::Standing;
-
-/// Kombo is asked for a parked integration at most this often because of its webhooks.
-const SOONEST_LOOK_MS: i64 = 60_000;
+use super::super::held::Holding;
+use super::account::Look;
+use super::{Dispatch, Due, NEW};
+use crate::ids::{Category, EnvironmentId, IntegrationId, TableId};
+use crate::plan::{Doubt, Standing};
 
 /// The wait before a question is asked again that brought no answer; it doubles.
 const FIRST_LOOK: Duration = Duration::from_secs(30);
@@ -41,37 +39,110 @@ pub(in crate::source) struct Found {
 }
 
 /// Why Kombo does not say what an integration is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::source) enum LookFailed {
     /// It refuses the key.
     Key,
     /// The answer itself says how the integration stands.
     Stands(Standing),
+    /// It finds none, and accepted the key right after it said so.
+    NotFound {
+        /// When the look began.
+        begun_ms: i64,
+        /// The environment that the key belongs to.
+        key_of: EnvironmentId,
+    },
     /// No answer; the next one may come.
     Once,
 }
 
+/// What made Kombo, or the registry, say how an integration stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::source) enum Cause {
+    /// A request for its rows.
+    Fetch,
+    /// A look that a webhook asked for.
+    Webhook,
+    /// A look that was due.
+    Recheck,
+    /// Another process has written it down.
+    Registry,
+}
+
+/// What is new about an integration, for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::source) enum News {
+    /// It stands otherwise than before.
+    Stands {
+        id: IntegrationId,
+        before: Standing,
+        standing: Standing,
+        cause: Cause,
+    },
+    /// Kombo does not find it, and that counts for nothing.
+    Doubted { id: IntegrationId, doubt: Doubt },
+    /// Kombo finds no other integration of its environment either.
+    AmongMany { id: IntegrationId },
+    /// Kombo answers for one whose rows are purged.
+    PurgedAnswers { id: IntegrationId },
+}
+
+impl Cause {
+    /// Returns the word in logs and metrics.
+    pub(in crate::source) fn as_str(self) -> &'static str {
+        match self {
+            Self::Fetch => "fetch",
+            Self::Webhook => "webhook",
+            Self::Recheck => "recheck",
+            Self::Registry => "registry",
+        }
+    }
+}
+
 impl Dispatch {
     /// Takes in how an integration stands: parks it, wakes it, or lets it go.
-    pub(super) fn stands(&mut self, id: &IntegrationId, standing: Standing, now_ms: i64) {
-        let Some(account) = self.accounts.get_mut(id) else {
+    pub(super) fn stands(
+        &mut self,
+        id: &IntegrationId,
+        standing: Standing,
+        cause: Cause,
+        now_ms: i64,
+    ) {
+        let known = self.accounts.get_mut(id);
+        let Some(account) = known.filter(|account| account.refused.is_none()) else {
             return;
         };
         let was_fetched = account.is_fetched();
-        if account.standing != standing {
+        let before = account.standing;
+        if standing != Standing::Deleting && !standing.is_deleted() {
+            account.is_found();
+        }
+        if before != standing {
             (account.standing, account.since_ms) = (standing, now_ms);
             self.unsaved.insert(id.clone());
-            self.changed.push((id.clone(), standing));
+            self.news.push(News::Stands {
+                id: id.clone(),
+                before,
+                standing,
+                cause,
+            });
         }
         // Counts until a fetch gets through: Kombo may call an integration readable whose rows it still refuses.
         account.tries = account
             .tries
             .saturating_add(u32::from(!account.is_fetched()));
         let account = &self.accounts[id];
-        let (is_fetched, look) = (
-            account.is_fetched(),
-            standing.recheck(account.tries.saturating_sub(1)),
-        );
+        // A fetch that was refused brings no proof that the key is right: a look does, and it is asked for soon.
+        let unproven = standing == Standing::Deleting
+            && account.not_found_since_ms.is_none()
+            && account.doubt.is_none();
+        let recheck = standing.recheck(account.tries.saturating_sub(1));
+        let look = if unproven {
+            Some(standing.soonest_look())
+        } else {
+            recheck
+        };
+        let is_fetched = account.is_fetched();
         if is_fetched && !was_fetched {
             self.with_heartbeat += self.heartbeats_of(id);
             self.wake(id, now_ms);
@@ -90,18 +161,30 @@ impl Dispatch {
     }
 
     /// Takes in what Kombo answered when it was asked for an integration.
-    pub(in crate::source) fn looked(
+    pub(in crate::source) fn looked<H: Into<Holding>>(
         &mut self,
         id: &IntegrationId,
         answer: Result<Found, LookFailed>,
-        covered: impl Fn(&TableId) -> Option<Coverage>,
+        covered: impl Fn(&TableId) -> H,
         now_ms: i64,
     ) {
+        self.asking = self.asking.saturating_sub(1);
         let Some(account) = self.accounts.get_mut(id) else {
             return;
         };
-        account.asking = false;
-        self.asking = self.asking.saturating_sub(1);
+        account.look = Look::No;
+        let cause = if std::mem::take(&mut account.announced) {
+            Cause::Webhook
+        } else {
+            Cause::Recheck
+        };
+        if account.standing == Standing::Purged {
+            // Only a person brings it back, by a backfill that names it.
+            if answer.is_ok() {
+                self.news.push(News::PurgedAnswers { id: id.clone() });
+            }
+            return;
+        }
         match answer {
             Ok(found) => {
                 if account.category.is_none() && found.category.is_some() {
@@ -113,15 +196,34 @@ impl Dispatch {
                         return;
                     }
                 }
-                self.stands(id, found.standing, now_ms);
+                self.stands(id, found.standing, cause, now_ms);
             }
-            Err(LookFailed::Stands(standing)) => self.stands(id, standing, now_ms),
+            Err(LookFailed::Stands(standing)) => self.stands(id, standing, cause, now_ms),
+            Err(LookFailed::NotFound { begun_ms, key_of }) => {
+                let standing = self.missed(id, begun_ms, &key_of);
+                self.stands(id, standing, cause, now_ms);
+            }
             Err(LookFailed::Once | LookFailed::Key) => {
                 let wait_ms = doubled_ms(FIRST_LOOK, account.tries, LONGEST_LOOK);
                 account.tries = account.tries.saturating_add(1);
                 self.look_at(id, now_ms.saturating_add(wait_ms));
             }
         }
+    }
+
+    /// Takes in to which environment the key belongs, where Kombo has said it.
+    pub(in crate::source) fn key_belongs(&mut self, to: Option<EnvironmentId>, now_ms: i64) {
+        let is_known = to.is_some();
+        self.environment = to.or(self.environment.take());
+        if !is_known && self.environment.is_none() && self.key.is_none() {
+            let again_ms = now_ms.saturating_add(millis(LONGEST_KEY));
+            self.agenda.set(Due::Key, again_ms);
+        }
+    }
+
+    /// Forgets to which environment the key belongs: there is another one.
+    pub(in crate::source) fn key_changed(&mut self) {
+        self.environment = None;
     }
 
     /// Takes in whether Kombo takes the key again.
@@ -152,30 +254,6 @@ impl Dispatch {
         self.key.is_some()
     }
 
-    /// Returns the rows that the registry lacks.
-    pub(in crate::source) fn unsaved(&self) -> Vec<Registration> {
-        let known = self.unsaved.iter().filter_map(|id| {
-            let account = self.accounts.get(id)?;
-            account.registration(id)
-        });
-        known.collect()
-    }
-
-    /// Notes that the registry has these rows.
-    pub(in crate::source) fn saved(&mut self, registrations: &[Registration]) {
-        for saved in registrations {
-            let id = &saved.integration;
-            let Some(account) = self.accounts.get_mut(id) else {
-                continue;
-            };
-            account.registered = true;
-            // What changed while it was written is written next time.
-            if account.registration(id).as_ref() == Some(saved) {
-                self.unsaved.remove(id);
-            }
-        }
-    }
-
     /// Counts an integration's tables that have heartbeats.
     fn heartbeats_of(&self, id: &IntegrationId) -> usize {
         let own = self.tables_of(id).into_iter();
@@ -183,12 +261,18 @@ impl Dispatch {
             .count()
     }
 
-    /// Has Kombo asked for an integration soon, but not more often than its webhooks could make us.
+    /// Has Kombo asked for an integration because of a webhook: at once, unless it was asked a short while ago.
     pub(super) fn look_soon(&mut self, id: &IntegrationId, now_ms: i64) {
+        let Some(account) = self.accounts.get_mut(id) else {
+            return;
+        };
+        account.announced = true;
+        let soonest_ms = millis(account.standing.soonest_look());
+        let asked_ms = account.asked_ms;
+        let at_ms = asked_ms.map_or(now_ms, |asked| now_ms.max(asked.saturating_add(soonest_ms)));
         let due = Due::Look(id.clone());
-        let soon_ms = now_ms.saturating_add(SOONEST_LOOK_MS);
-        if self.agenda.at(&due).is_some_and(|at| at > soon_ms) {
-            self.agenda.set(due, soon_ms);
+        if self.agenda.at(&due).is_none_or(|set_ms| set_ms > at_ms) {
+            self.agenda.set(due, at_ms);
         }
     }
 
@@ -198,7 +282,7 @@ impl Dispatch {
 
     fn wake(&mut self, id: &IntegrationId, now_ms: i64) {
         self.agenda.cancel(&Due::Look(id.clone()));
-        self.open_tables(id, |_| None, now_ms);
+        self.open_tables(id, |_| NEW, now_ms);
         for table in self.tables_of(id) {
             self.want_all(&table, now_ms);
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::held::Holding;
 use crate::catalog::Endpoint;
 use crate::lake::Coverage;
 use crate::plan::{Announced, ModelOff};
@@ -14,10 +15,15 @@ const FIRST_RETRY: Duration = Duration::from_secs(10);
 /// The longest wait between two tries of a table that fails.
 const LONGEST_RETRY: Duration = Duration::from_mins(15);
 
+/// What is said of a table until it was tried for the first time.
+const UNREAD: &str = "what the lake holds of it cannot be read";
+
 /// What is known of a table.
 #[derive(Debug)]
 pub(in crate::source) struct Table {
     pub(in crate::source) endpoint: Arc<Endpoint>,
+    /// What the lake holds of it could not be read yet.
+    is_unread: bool,
     /// Up to when its rows are in the lake, or known to be the lake's.
     pub(in crate::source) base: Option<Base>,
     pub(in crate::source) snapshot_base: Option<Base>,
@@ -61,16 +67,36 @@ pub(in crate::source) struct Off {
 }
 
 impl Table {
-    /// Makes a table of which the lake holds this much.
-    pub(super) fn covered(endpoint: Arc<Endpoint>, coverage: &Coverage) -> Self {
+    /// Makes a table of which this is known.
+    pub(super) fn held(endpoint: Arc<Endpoint>, held: Holding, now_ms: i64) -> Self {
         let mut table = Self::unknown(endpoint);
-        table.take_over(coverage);
+        match held {
+            Holding::Known(coverage) => table.take_over(&coverage.unwrap_or_default()),
+            Holding::Unread => {
+                table.is_unread = true;
+                table.failed(UNREAD.to_owned(), now_ms);
+            }
+        }
         table
+    }
+
+    /// Returns whether changes may be asked for. A table that could not be read is not a new one: what the lake holds is
+    /// read again before the fetch, and decides.
+    pub(super) fn takes_deltas(&self) -> bool {
+        self.endpoint.updated_after && (self.base.is_some() || self.is_unread)
+    }
+
+    /// Takes in what was read of a table that could not be read before.
+    pub(super) fn read(&mut self, coverage: &Coverage) {
+        if std::mem::take(&mut self.is_unread) {
+            self.take_over(coverage);
+        }
     }
 
     fn unknown(endpoint: Arc<Endpoint>) -> Self {
         Self {
             endpoint,
+            is_unread: false,
             base: None,
             snapshot_base: None,
             snapshot_wanted: false,

@@ -3,13 +3,18 @@
 use super::marks::NOTIFIED_GAP_MS;
 use super::*;
 use crate::catalog::Catalog;
+use crate::lake::Coverage;
 use crate::plan::PlanMode;
 use crate::time::{Base, Tier};
 use crate::webhook::preview;
 
 mod alarm;
+mod deleted;
+mod deletion;
 mod forgotten;
+mod hearsay;
 mod intervals;
+mod isolation;
 mod parking;
 
 const MINUTE: i64 = 60_000;
@@ -62,6 +67,8 @@ fn registration(name: &str, state: &str) -> Registration {
         state: state.to_owned(),
         since_ms: 0,
         state_since_ms: Some(0),
+        not_found_since_ms: None,
+        environment: None,
     }
 }
 
@@ -259,7 +266,7 @@ fn an_integration_seen_for_the_first_time_waits_for_the_registry() {
     );
     let rows = desk.dispatch.unsaved();
     assert_eq!((rows.len(), rows[0].state.as_str()), (1, "active"));
-    desk.dispatch.saved(&rows);
+    desk.dispatch.saved(&rows, &rows, desk.now_ms);
     assert!(desk.dispatch.unsaved().is_empty() && desk.dispatch.is_registered(&id("new")));
     assert_eq!(desk.webhook(&webhook), ACCEPTED);
     assert_eq!(

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::account::Look;
 use super::standings::millis;
 use super::{Account, Dispatch, Kind};
 use crate::fetch::Lane;
@@ -24,11 +25,13 @@ pub(super) enum Due {
     Retry(TableId, Kind),
     /// A table that was switched off.
     TryOff(TableId),
-    /// A parked integration.
+    /// An integration that is parked, or that a webhook speaks of.
     Look(IntegrationId),
     /// An integration whose notifications may have stopped.
     Silence(IntegrationId),
-    /// A refused key.
+    /// What the registry lacks of where integrations were read.
+    Note,
+    /// A refused key, or one whose environment is not known yet.
     Key,
 }
 
@@ -37,7 +40,7 @@ pub(super) enum Due {
 pub(in crate::source) enum Ask {
     /// How does it stand? And what is it, when it is new here.
     Integration { id: IntegrationId, is_new: bool },
-    /// Is the key taken again?
+    /// Is the key taken? And to which environment does it belong?
     Key,
 }
 
@@ -65,24 +68,41 @@ impl Dispatch {
                     self.queue.retry(&table, kind);
                 }
                 Due::TryOff(table) => self.want_all(&table, now_ms),
-                Due::Look(id) => self.looks.push_back(id),
+                Due::Look(id) => self.line_up(id, now_ms),
                 Due::Silence(id) => self.time_silence(&id, now_ms),
+                Due::Note => self.unsaved.append(&mut self.unnoted),
                 Due::Key => questions.push(Ask::Key),
             }
         }
         while self.asking < LOOKS
             && let Some(id) = self.looks.pop_front()
         {
-            questions.extend(self.look(id));
+            questions.extend(self.look(id, now_ms));
         }
         questions
     }
 
-    fn look(&mut self, id: IntegrationId) -> Option<Ask> {
-        let account = self.accounts.get_mut(&id)?;
-        if std::mem::replace(&mut account.asking, true) {
-            return None;
+    /// Lines a question up. One that is under way may have begun before what asks for this one: it is asked again.
+    fn line_up(&mut self, id: IntegrationId, now_ms: i64) {
+        let Some(account) = self.accounts.get_mut(&id) else {
+            return;
+        };
+        match account.look {
+            Look::No => {
+                account.look = Look::Waiting;
+                self.looks.push_back(id);
+            }
+            Look::Waiting => {}
+            Look::UnderWay => {
+                let again_ms = now_ms.saturating_add(millis(account.standing.soonest_look()));
+                self.agenda.set(Due::Look(id), again_ms);
+            }
         }
+    }
+
+    fn look(&mut self, id: IntegrationId, now_ms: i64) -> Option<Ask> {
+        let account = self.accounts.get_mut(&id)?;
+        (account.look, account.asked_ms) = (Look::UnderWay, Some(now_ms));
         self.asking += 1;
         let is_new = account.category.is_none();
         Some(Ask::Integration { id, is_new })
@@ -106,6 +126,9 @@ impl Dispatch {
             if account.is_some_and(Account::is_fetched) {
                 self.time_table(&id, now_ms);
             }
+        }
+        for account in self.accounts.values_mut() {
+            account.asked_ms = None;
         }
         let looks = self.accounts.keys().map(|id| Due::Look(id.clone()));
         let looks: Vec<Due> = looks.chain([Due::Key]).collect();

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Account, Dispatch, Suspicion, Table};
+use super::{Account, Dispatch, News, Suspicion, Table};
 use crate::catalog::Endpoint;
 use crate::ids::{IntegrationId, TableId};
-use crate::plan::Standing;
 
 impl Dispatch {
     /// Returns how many tables there are.
@@ -60,9 +59,9 @@ impl Dispatch {
         announced
     }
 
-    /// Takes out the integrations that stand otherwise than before.
-    pub(in crate::source) fn take_changed(&mut self) -> Vec<(IntegrationId, Standing)> {
-        std::mem::take(&mut self.changed)
+    /// Takes out what is new about integrations.
+    pub(in crate::source) fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
     }
 
     /// Takes out the suspicions that came up or ended, with what was before and what is.

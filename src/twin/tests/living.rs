@@ -242,6 +242,7 @@ async fn the_control_refuses_counts_and_says_what_is_wrong_with_an_order() {
             ("/twin/advance", json!({"secs": -1}), 400),
             ("/twin/advance", json!({"secs": 40_000_000}), 400),
             ("/twin/advance", json!({"seconds": 1}), 400),
+            ("/twin/advance", json!([1]), 400),
             ("/twin/truth", json!({"folder": "/proc/nothing"}), 400),
             ("/twin/resume", json!({}), 409),
         ] {

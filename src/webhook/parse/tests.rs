@@ -42,6 +42,46 @@ fn a_notification_names_its_integration_and_each_model_once() {
 }
 
 #[test]
+fn an_array_is_no_webhook_and_none_of_its_parts() {
+    let data = json!([ID, "greenhouse", "ATS"]);
+    for (part, body) in [
+        (
+            "the body",
+            json!(["1", "data-changed", changed(&["ats_jobs"])["data"]]),
+        ),
+        ("the body", json!([])),
+        ("data", with(changed(&[]), "/data", data.clone())),
+        (
+            "data",
+            with(
+                changed(&["ats_jobs"]),
+                "/data/changed_models/0",
+                json!(["ats_jobs"]),
+            ),
+        ),
+    ] {
+        assert_eq!(
+            read_value(&body),
+            Err(WebhookError::Shape { part }),
+            "{body}"
+        );
+    }
+    for kind in [
+        "sync-finished",
+        "integration-created",
+        "integration-deleted",
+        "integration-state-changed",
+    ] {
+        let body = json!({"id": "1", "type": kind, "data": data});
+        assert_eq!(
+            read_value(&body),
+            Err(WebhookError::Shape { part: "data" }),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
 fn what_kombo_adds_later_does_no_harm() {
     let mut body = changed(&["ats_jobs"]);
     body["sent_at"] = json!(1);

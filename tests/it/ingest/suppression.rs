@@ -161,6 +161,84 @@ async fn a_process_that_has_just_started_knows_nothing_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_process_that_has_just_started_asks_the_sink_and_writes_no_row_again() {
+    let (kombo, sink, _) = known().await;
+    let sink = sink.telling();
+    let before = observations(&sink);
+    for _ in 0..3 {
+        kombo.pass(60).await;
+        let fresh = super::writer(&kombo, &sink);
+        for _ in 0..2 {
+            let done = run(&fresh, Kind::Delta).await.unwrap();
+            assert_eq!(done.ending, Ending::Empty);
+            let Counts {
+                received,
+                unchanged,
+                ..
+            } = done.counts;
+            assert_eq!((received, unchanged), (1, 1));
+            assert!(done.base.is_some(), "and covers what it saw");
+        }
+    }
+    assert_eq!(observations(&sink), before);
+    assert_eq!(newest(&sink), kombo.truth());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_changed_back_before_a_start_is_committed_again() {
+    let (kombo, sink, _) = known().await;
+    let sink = sink.telling();
+    for value in [2, 1, 2, 1] {
+        kombo.pass(60).await;
+        kombo.set("a", value);
+        let fresh = super::writer(&kombo, &sink);
+        let done = run(&fresh, Kind::Delta).await.unwrap();
+        assert_eq!(done.counts.committed, 1, "to {value}");
+        assert_eq!(newest(&sink), kombo.truth());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_back_after_it_was_gone_is_committed_though_it_is_the_same() {
+    let (kombo, sink, writer) = known().await;
+    let sink = sink.telling();
+    // Others that come back when they are asked for: else no answer proves that one is gone.
+    kombo.change(|rows| ["b", "c", "d"].iter().for_each(|id| rows.set(id, 1)));
+    run(&writer, Kind::Snapshot).await.unwrap();
+    kombo.pass(600).await;
+    kombo.change(|rows| rows.remove("a"));
+    run(&writer, Kind::Snapshot).await.unwrap();
+    kombo.pass(600).await;
+    assert_eq!(newest(&sink), kombo.truth());
+    kombo.set("a", 1);
+    let fresh = super::writer(&kombo, &sink);
+    run(&fresh, Kind::Delta).await.unwrap();
+    assert_eq!(newest(&sink), kombo.truth());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_sink_said_does_not_count_once_somebody_else_has_committed() {
+    let (kombo, sink, _) = known().await;
+    let sink = sink.telling();
+    kombo.pass(60).await;
+    let fresh = super::writer(&kombo, &sink);
+    let coverage = covered(&fresh).await;
+    let other = super::writer(&kombo, &sink);
+    kombo.set("a", 2);
+    run(&other, Kind::Delta).await.unwrap();
+    kombo.set("a", 1);
+    let (tier, updated_after) = coverage.bases.next_delta(kombo.now_ms()).unwrap();
+    let mode = FetchMode::Delta {
+        tier,
+        updated_after,
+    };
+    let done = fetch(&fresh, mode, coverage).await.unwrap();
+    assert_eq!(done.ending, Ending::Superseded);
+    run(&fresh, Kind::Delta).await.unwrap();
+    assert_eq!(newest(&sink), kombo.truth());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wider_delta_than_the_memory_reaches_back_cannot_tell() {
     let (kombo, _, writer) = known().await;
     kombo.pass(60).await;

@@ -79,8 +79,8 @@ async fn a_row_that_shifts_out_of_a_snapshot_is_in_the_lake_all_the_same() {
     assert_eq!(
         (
             done.closing_rows,
-            done.found_missing,
-            done.unconfirmed_missing
+            done.missing.found,
+            done.missing.unconfirmed
         ),
         (1, 1, 0)
     );
@@ -132,7 +132,7 @@ async fn a_row_that_is_gone_without_a_trace_has_one_in_the_lake() {
     for gone in [1, 0] {
         let done = setup.run(Kind::Snapshot).await;
         assert!(matches!(done.ending, Ending::Committed { .. }));
-        assert_eq!((done.gone_missing, done.unconfirmed_missing), (gone, 0));
+        assert_eq!((done.missing.gone, done.missing.unconfirmed), (gone, 0));
         assert_eq!(done.counts.committed, 2 + gone);
         assert_eq!(setup.rows(Part::Deltas).await, 1);
     }
@@ -144,6 +144,6 @@ async fn a_row_that_is_gone_without_a_trace_has_one_in_the_lake() {
     assert!(!look().await.unwrap().is_deleted);
     kombo.change(|rows| rows.remove("1"));
     let done = setup.run(Kind::Snapshot).await;
-    assert_eq!(done.gone_missing, 1, "deltas know of it");
+    assert_eq!(done.missing.gone, 1, "deltas know of it");
     assert!(look().await.unwrap().is_deleted);
 }

@@ -99,9 +99,17 @@ fn fitting(field: &Field) -> BoxedStrategy<Json> {
         FieldKind::String => text().prop_map(Json::Text).boxed(),
         FieldKind::Int | FieldKind::Float => number().prop_map(Json::Number).boxed(),
         FieldKind::Bool => any::<bool>().prop_map(Json::Bool).boxed(),
-        FieldKind::Timestamp => instant("T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]\\.([0-9]{3}|[0-9]{6})Z"),
+        FieldKind::Timestamp => prop_oneof![
+            2 => instant("T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]\\.([0-9]{3}|[0-9]{6})Z"),
+            1 => instant(
+                "[T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.([0-9]{1,7}|[0-9]{3}000))?(Z|[+-][0-2][0-9]:?[0-6][0-9])",
+            ),
+        ]
+        .boxed(),
         FieldKind::Date => instant("(T00:00:00.000Z)?"),
-        FieldKind::MidnightDate => instant("(T0[01]:00:00\\.000Z)?"),
+        FieldKind::MidnightDate => {
+            instant("(T0[01]:00:00\\.000Z|[T ]0[01]:00:00(\\.0{1,6})?(Z|\\+0[01]:00))?")
+        }
         FieldKind::Json => anything(),
         FieldKind::Struct(fields) => members(fields).prop_map(Json::Object).boxed(),
         FieldKind::List(item) => prop::collection::vec(value(item), 0..4)

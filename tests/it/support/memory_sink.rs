@@ -1,24 +1,32 @@
 //! A sink that keeps committed rows in memory: the second implementation of the trait.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod staged;
+mod told;
+
+use std::collections::{BTreeSet, HashMap};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use fastrand::Rng;
 use futures_util::{Stream, StreamExt};
 use kombo_source::catalog::Endpoint;
 use kombo_source::fetch::{Fetch, FetchEnd, FetchMode};
 use kombo_source::ids::{IntegrationId, TableId};
 use kombo_source::lake::{
-    Advance, Circumstances, Coverage, LakeError, Marks, Missing, MissingId, Receipt,
+    Advance, BroughtRows, Circumstances, Coverage, LakeError, Marks, Missing, MissingId,
+    NewestHashes, Receipt,
 };
+use kombo_source::sample::Sample;
 use kombo_source::sink::{Sink, Staged, WriteError};
 use kombo_source::stream::{FetchError, FetchEvent};
 use kombo_source::time::{Bases, ObservedAt, Tier};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
+
+use super::memory_known::{Looks, lacks, newest, observations};
 
 /// Keeps each table's committed batches.
 #[derive(Clone, Default)]
@@ -31,6 +39,8 @@ pub(crate) struct MemorySink {
     compare_wait: Duration,
     /// Knows what older snapshots had, until it is said to be gone.
     folds: bool,
+    /// Says what its newest observations are.
+    tells: bool,
 }
 
 #[derive(Clone, Default)]
@@ -41,8 +51,10 @@ struct Kept {
     snapshot: Vec<RecordBatch>,
     /// The snapshots before it.
     replaced: Vec<RecordBatch>,
-    /// The first observation of the snapshot.
-    since: Option<ObservedAt>,
+    /// What snapshots before it have left when they were taken over.
+    taken_over: Vec<RecordBatch>,
+    /// Since which observation the snapshot is the live one, and which looks were before it.
+    looks: Option<Looks>,
     /// Of the snapshot.
     circumstances: Circumstances,
     deltas: Vec<RecordBatch>,
@@ -57,6 +69,8 @@ pub(crate) struct MemoryStaged {
     batches: Vec<RecordBatch>,
     end: FetchEnd,
     circumstances: Circumstances,
+    /// Ids that it shows as deleted and that were known as present.
+    shown: BTreeSet<String>,
 }
 
 type Start = (Option<ObservedAt>, Bases);
@@ -74,6 +88,14 @@ impl MemorySink {
     pub(crate) fn folding(self) -> Self {
         Self {
             folds: true,
+            ..self
+        }
+    }
+
+    /// Makes of it a sink that says what its newest observations are, as the lake does.
+    pub(crate) fn telling(self) -> Self {
+        Self {
+            tells: true,
             ..self
         }
     }
@@ -128,6 +150,16 @@ impl MemorySink {
         self.kept(table).snapshot
     }
 
+    /// Returns the ids that the sink knows of as present, in older snapshots, too: what `current` would show.
+    pub(crate) fn known(&self, table: &TableId) -> BTreeSet<String> {
+        let kept = self.kept(table);
+        let snapshots = kept.replaced.iter().chain(&kept.snapshot);
+        let known = newest(snapshots, &kept.deltas, None).into_iter();
+        known
+            .filter_map(|(id, (_, there))| there.then_some(id))
+            .collect()
+    }
+
     /// Returns what the snapshot was ordered on.
     pub(crate) fn circumstances(&self, table: &TableId) -> Circumstances {
         self.kept(table).circumstances
@@ -165,6 +197,25 @@ impl Sink for MemorySink {
         Ok(self.kept(&table).coverage)
     }
 
+    async fn newest_hashes(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        integration: &IntegrationId,
+        rows: &BroughtRows,
+        _most_bytes: u64,
+    ) -> Result<NewestHashes, LakeError> {
+        self.up_to(5).await;
+        let table = TableId {
+            integration: integration.clone(),
+            endpoint: endpoint.name().clone(),
+        };
+        let mut told = NewestHashes::default();
+        if self.tells {
+            told.hashes = self.kept(&table).newest_hashes(&rows.ids);
+        }
+        Ok(told)
+    }
+
     async fn stage(
         &self,
         fetch: &Fetch,
@@ -185,6 +236,7 @@ impl Sink for MemorySink {
                         batches,
                         end,
                         circumstances: Circumstances::default(),
+                        shown: BTreeSet::new(),
                     });
                 }
                 _ => {}
@@ -223,137 +275,6 @@ impl Sink for MemorySink {
     }
 
     fn flush(&self) {}
-}
-
-impl Staged for MemoryStaged {
-    async fn missing(&mut self, limit: usize) -> Result<Missing, LakeError> {
-        if self.fetch.mode != FetchMode::Snapshot {
-            return Ok(Missing::default());
-        }
-        let kept = self.sink.kept(&self.fetch.table);
-        let missing = self.lacks(&kept);
-        sleep(self.sink.compare_wait).await;
-        Ok(Missing {
-            total: missing.len() as u64,
-            lacked_before: missing.iter().filter(|id| id.lacked_before).count() as u64,
-            ids: missing.into_iter().take(limit).collect(),
-            as_of: kept.coverage.marks.deltas,
-        })
-    }
-
-    async fn lacked_twice(&mut self, ids: mpsc::Sender<Vec<String>>) -> Result<(), LakeError> {
-        let missing = self.lacks(&self.sink.kept(&self.fetch.table));
-        for id in missing.into_iter().filter(|id| id.lacked_before) {
-            if ids.send(vec![id.id]).await.is_err() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn note(&mut self, circumstances: Circumstances) {
-        self.circumstances = circumstances;
-    }
-
-    async fn commit(self) -> Result<Receipt, LakeError> {
-        self.sink.up_to(60).await;
-        sleep(match self.fetch.mode {
-            FetchMode::Snapshot => self.sink.snapshot_wait,
-            FetchMode::Delta { .. } => self.sink.delta_wait,
-        })
-        .await;
-        if self.sink.start(&self.fetch) != self.start || !self.is_later() {
-            return Ok(Receipt::Superseded);
-        }
-        let rows = ids(&self.batches).len() as u64;
-        let (mode, end) = (self.fetch.mode, self.end);
-        let mut tables = self.sink.tables();
-        let kept = tables.entry(self.fetch.table).or_default();
-        let Coverage {
-            marks: Marks { snapshots, deltas },
-            bases,
-            seen,
-            snapshot_base,
-        } = &mut kept.coverage;
-        let mark = match mode {
-            FetchMode::Snapshot => {
-                kept.since = observations(&self.batches).min().or(Some(end.seen));
-                let before = std::mem::replace(&mut kept.snapshot, self.batches);
-                kept.replaced.extend(before);
-                kept.circumstances = self.circumstances;
-                *snapshot_base = (*snapshot_base).max(end.base);
-                snapshots
-            }
-            FetchMode::Delta { .. } => {
-                kept.deltas.extend(self.batches);
-                deltas
-            }
-        };
-        let next = mark.map_or(i64::MIN, |mark| mark.as_micros() + 1);
-        let moved = ObservedAt::from_micros(end.seen.as_micros().max(next));
-        *mark = Some(moved);
-        *seen = (*seen).max(Some(moved));
-        for tier in mode.moves() {
-            if let Some(base) = end.base {
-                bases.raise(tier, base);
-                if mode != FetchMode::Snapshot {
-                    kept.delta_bases.raise(tier, base);
-                }
-            }
-        }
-        Ok(Receipt::Committed {
-            version: 0,
-            rows,
-            files: 0,
-            bytes: 0,
-            seen: moved,
-        })
-    }
-}
-
-impl MemoryStaged {
-    /// Returns what the sink knows of as present and this snapshot lacks.
-    fn lacks(&self, kept: &Kept) -> Vec<MissingId> {
-        let folds = self.sink.folds;
-        let replaced = kept.replaced.iter().filter(|_| folds);
-        let mut newest: BTreeMap<String, (ObservedAt, bool)> = BTreeMap::new();
-        for batch in replaced.chain(&kept.snapshot).chain(&kept.deltas) {
-            let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>();
-            let (ids, ops) = (text("id"), text("_op"));
-            for (row, at) in observations(std::slice::from_ref(batch)).enumerate() {
-                let id = ids.value(row).to_owned();
-                let known = newest.entry(id).or_insert((at, false));
-                if at >= known.0 && (folds || Some(at) >= kept.since) {
-                    *known = (at, ops.value(row) == "upsert");
-                }
-            }
-        }
-        let present = ids(&self.batches);
-        let there = newest.into_iter().filter(|(_, (_, there))| *there);
-        let missing = there.filter(|(id, _)| !present.contains(id));
-        missing
-            .map(|(id, (last_seen, _))| MissingId {
-                id,
-                last_seen,
-                lacked_before: Some(last_seen) < kept.since,
-            })
-            .collect()
-    }
-
-    /// Rows of a delta are later than all that came before.
-    fn is_later(&self) -> bool {
-        let (seen, _) = self.start;
-        let first = observations(&self.batches).min();
-        self.fetch.mode == FetchMode::Snapshot || first.is_none_or(|first| Some(first) > seen)
-    }
-}
-
-fn observations(batches: &[RecordBatch]) -> impl Iterator<Item = ObservedAt> {
-    batches.iter().flat_map(|batch| {
-        let times = batch.column_by_name("_fetched_at").unwrap();
-        let times = times.as_primitive::<TimestampMicrosecondType>();
-        times.values().iter().map(|at| ObservedAt::from_micros(*at))
-    })
 }
 
 fn ids(batches: &[RecordBatch]) -> BTreeSet<String> {

@@ -1,18 +1,19 @@
 //! A Kombo of one table with a handful of rows, in virtual time: every row's history, the order of the pages and the
 //! delays are the test's. Pages are offsets into the list as it is when they are asked for, so rows shift between them.
 
-use std::collections::BTreeMap;
+mod answers;
+
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use bytes::Bytes;
-use kombo_source::api::{ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest};
+use kombo_source::api::{ApiError, PageRequest};
 use kombo_source::catalog::{Catalog, Endpoint};
 use kombo_source::ids::{IntegrationId, TableId};
-use kombo_source::time::{Base, ObservedAt, UpdatedAfter};
+use kombo_source::time::UpdatedAfter;
 use tokio::time::{Instant, sleep};
 
-/// Its clock at the start: a whole second.
+/// Its clock at the start.
 pub(crate) const NOON: i64 = 1_700_000_000_000;
 
 /// In which order rows are listed.
@@ -43,11 +44,26 @@ struct State {
     refusal: Option<(usize, u16, &'static str)>,
     /// Answered to every request for ids.
     ids_refusal: Option<(u16, &'static str)>,
-    ids_ignored: bool,
+    ids: IdsFilter,
+    /// A walk over everything ends after so many rows, as if there were no more.
+    cut_after: Option<usize>,
     /// The last page points back to the first.
     circle: bool,
     /// What is done to the rows right after the n-th page from now.
     after_page: Option<(usize, Change)>,
+}
+
+/// What a request for ids is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IdsFilter {
+    /// The rows asked for.
+    Heeded,
+    /// All rows.
+    Ignored,
+    /// None, with success.
+    Empty,
+    /// 404.
+    NotFound,
 }
 
 type Change = Box<dyn FnOnce(&mut Rows<'_>) + Send>;
@@ -76,6 +92,14 @@ pub(crate) fn tags() -> Arc<Endpoint> {
     Arc::clone(Catalog::embedded().find("ats/tags").unwrap())
 }
 
+/// The same table, whose rows cannot be asked for by their ids.
+pub(crate) fn tags_without_ids() -> Arc<Endpoint> {
+    let text = include_str!("../../../schemas/ats/tags.json");
+    let text = text.replace("\"ids\": true", "\"ids\": false");
+    let catalog = Catalog::from_texts([("tags.json".to_owned(), text)]).unwrap();
+    Arc::clone(&catalog.endpoints()[0])
+}
+
 pub(crate) fn table() -> TableId {
     TableId {
         integration: IntegrationId::new("tool:a").unwrap(),
@@ -96,7 +120,8 @@ impl SmallKombo {
                 asked: Vec::new(),
                 refusal: None,
                 ids_refusal: None,
-                ids_ignored: false,
+                ids: IdsFilter::Heeded,
+                cut_after: None,
                 circle: false,
                 after_page: None,
             })),
@@ -159,9 +184,14 @@ impl SmallKombo {
         self.state().ids_refusal = None;
     }
 
-    /// Answers a request for ids as one for everything.
-    pub(crate) fn ignore_ids(&self) {
-        self.state().ids_ignored = true;
+    /// Answers requests for ids like this from now on.
+    pub(crate) fn filter_ids(&self, filter: IdsFilter) {
+        self.state().ids = filter;
+    }
+
+    /// Ends walks over everything after so many rows from now on.
+    pub(crate) fn cut_after(&self, rows: Option<usize>) {
+        self.state().cut_after = rows;
     }
 
     /// Has the last page point back to the first.
@@ -170,7 +200,6 @@ impl SmallKombo {
         self
     }
 
-    /// Lets time pass.
     pub(crate) async fn pass(&self, secs: u64) {
         sleep(Duration::from_secs(secs)).await;
     }
@@ -298,14 +327,23 @@ impl State {
         if self.unknown_ids_fail && request.ids.iter().any(|id| !self.rows.contains_key(id)) {
             return Err(ApiError::from_answer(404, b"", false));
         }
+        let for_ids = !request.ids.is_empty();
+        if for_ids && self.ids == IdsFilter::NotFound {
+            return Err(ApiError::from_answer(404, b"", false));
+        }
+        let asked: HashSet<&String> = request.ids.iter().collect();
         let shows = |(id, row): &(&String, &Row)| {
-            let wanted = self.ids_ignored || request.ids.is_empty() || request.ids.contains(*id);
+            let all = !for_ids || self.ids == IdsFilter::Ignored;
+            let wanted = all || (self.ids == IdsFilter::Heeded && asked.contains(*id));
             let after = request.updated_after;
             wanted && after.is_none_or(|after| row.changed_ms > after.as_millis())
         };
         let mut listed: Vec<_> = self.rows.iter().filter(shows).collect();
         if self.listing == Listing::ByChange {
             listed.sort_by_key(|(id, row)| (row.changed_ms, (*id).clone()));
+        }
+        if let Some(rows) = self.cut_after.filter(|_| !for_ids) {
+            listed.truncate(rows);
         }
         let from: usize = request
             .cursor
@@ -331,33 +369,5 @@ impl State {
         Ok(format!(
             r#"{{"status":"success","data":{{"next":{next},"results":[{rows}]}}}}"#
         ))
-    }
-}
-
-impl KomboApi for SmallKombo {
-    async fn page(&self, request: PageRequest<'_>) -> Result<Page, ApiError> {
-        let sent = Instant::now();
-        self.delay().await;
-        let answer = self.state().answer(request, self.now_ms());
-        let date_ms = self.now_ms().div_euclid(1000) * 1000;
-        self.delay().await;
-        let now_ms = self.now_ms();
-        Ok(Page {
-            body: Bytes::from(answer?),
-            base: Some(Base::from_first_page(date_ms, sent.elapsed(), now_ms)),
-            observed_at: ObservedAt::from_micros(now_ms * 1000),
-        })
-    }
-
-    async fn integration(&self, _id: &IntegrationId) -> Result<IntegrationInfo, ApiError> {
-        Err(ApiError::from_answer(404, b"", false))
-    }
-
-    async fn check_key(&self) -> Result<KeyInfo, ApiError> {
-        Err(ApiError::from_answer(404, b"", false))
-    }
-
-    fn server_now(&self) -> Option<ObservedAt> {
-        Some(ObservedAt::from_micros(self.now_ms() * 1000))
     }
 }

@@ -9,7 +9,7 @@ use crate::time::Clock;
 const DAY_MS: i64 = 86_400_000;
 
 async fn found_by(lake: &Lake, filter: DriftFilter) -> Vec<String> {
-    let rows = lake.drift(&filter).await.expect("read");
+    let rows = lake.drift(&filter).await.expect("read").going;
     rows.into_iter().map(|row| row.id).collect()
 }
 
@@ -111,14 +111,14 @@ async fn a_row_is_found_as_it_was_written() {
         wrong_secs: Some(2),
         fetch_id: "f2".to_owned(),
     };
-    assert_eq!(lake.drift(&filter).await.expect("read"), [expected]);
+    assert_eq!(lake.drift(&filter).await.expect("read").going, [expected]);
 }
 
 #[tokio::test]
 async fn alike_rows_are_counted_whatever_the_limit() {
     let (_, lake, _) = three_comparisons().await;
     let filter = DriftFilter { limit: 0, ..any() };
-    let counts = lake.drift_counts(&filter).await.expect("read");
+    let (counts, _) = lake.drift_counts(&filter).await.expect("read");
     let group = |endpoint: &str, kind: &str, cause: &str| DriftGroup {
         endpoint: endpoint.to_owned(),
         kind: kind.to_owned(),
@@ -132,13 +132,16 @@ async fn alike_rows_are_counted_whatever_the_limit() {
     assert_eq!(counts.into_iter().collect::<Vec<_>>(), expected);
 }
 
-/// A file that is gone is an error to whoever reads it.
+/// A file that is gone is set aside by whoever reads it.
 #[tokio::test]
 async fn files_that_cannot_hold_what_is_asked_for_are_not_read() {
     let (store, lake, paths) = three_comparisons().await;
     let gone = ObjectKey::Listed(&DeltaTable::Drift, &paths[0]).path();
     store.objects().delete(&gone).await.expect("deleted");
-    lake.drift(&any()).await.expect_err("the old file is gone");
+    let found = lake.drift(&any()).await.expect("the others are read");
+    assert_eq!(found.aside.len(), 1, "the old file is gone");
+    let told = found.aside[0].error.to_string();
+    assert!(told.contains(&paths[0]), "{told}");
 
     let since = DriftFilter {
         since_us: Some(NOON_US + 3 * DAY_MS * 1000),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
+use super::guard::{everybody, nobody};
 use super::*;
+use crate::lake::fold::Positions;
 use crate::lake::store::faulty::{Ages, Failure, FaultyStore};
 
 fn over(store: Arc<dyn ObjectStore>) -> LakeStore {
@@ -61,6 +63,16 @@ async fn read(objects: &InMemory) -> Vec<Vec<(String, i64, Option<String>)>> {
     vec![current(&store, "a").await, current(&store, "b").await]
 }
 
+/// How many rows count as gone within a day.
+async fn lost(objects: &InMemory) -> u64 {
+    let lake = lake(&over(Arc::new(objects.clone())), &settings()).await;
+    let current = lake.existing_table(&tags(), Part::Current).await;
+    let current = current.expect("opens").expect("there");
+    let state = current.refreshed().await.expect("read");
+    let positions = Positions::of(&integration("a").key(), &state);
+    positions.lost.rows(10 * 60 * MINUTE_US)
+}
+
 async fn drifted(objects: &InMemory) -> Vec<String> {
     let store = over(Arc::new(objects.clone()));
     let lake = lake(&store, &settings()).await;
@@ -68,7 +80,7 @@ async fn drifted(objects: &InMemory) -> Vec<String> {
         limit: 100,
         ..crate::lake::DriftFilter::default()
     };
-    let found = lake.drift(&filter).await.expect("read");
+    let found = lake.drift(&filter).await.expect("read").going;
     found.into_iter().map(|row| row.id).collect()
 }
 
@@ -81,6 +93,7 @@ async fn whatever_call_fails_readers_see_one_state_and_a_clean_run_finishes_the_
     let (after, found) = (read(&done).await, drifted(&done).await);
     assert_ne!(before, after);
     assert_eq!(found, ["1"]);
+    assert_eq!(lost(&done).await, 1);
     for failure in [Failure::Before, Failure::After] {
         for call in 0.. {
             let context = format!("{failure:?} at call {call}");
@@ -101,6 +114,44 @@ async fn whatever_call_fails_readers_see_one_state_and_a_clean_run_finishes_the_
             fold(&lake(&over(Arc::new(objects.clone())), &settings()).await).await;
             assert_eq!(read(&objects).await, after, "{context}");
             assert_eq!(drifted(&objects).await, found, "{context}");
+            assert_eq!(lost(&objects).await, 1, "{context}");
+        }
+    }
+}
+
+/// A table of which much was held, and came back.
+async fn come_back() -> InMemory {
+    let objects = InMemory::new();
+    let lake = lake(&over(Arc::new(objects.clone())), &settings()).await;
+    bring(&lake, &snapshot("a"), &everybody(1_000), 1_500).await;
+    fold(&lake).await;
+    bring(&lake, &delta("a"), &nobody(2_000, 150), 2_500).await;
+    fold(&lake).await;
+    bring(&lake, &delta("a"), &everybody(3_000), 3_500).await;
+    objects
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_readers_see_is_told_whatever_call_fails() {
+    let old = come_back().await;
+    for failure in [Failure::Before, Failure::After] {
+        for call in 0.. {
+            let objects = old.fork();
+            let shared: Arc<dyn ObjectStore> = Arc::new(objects.clone());
+            let faulty =
+                FaultyStore::aged(&shared, &Ages::default()).failing(call..call + 1, failure);
+            let broken = over(Arc::clone(&faulty) as Arc<dyn ObjectStore>);
+            let mut told = false;
+            if let Ok(lake) = Lake::over(broken, &settings(), TestClock::new()).await
+                && let Ok(report) = lake.fold(&tags(), None, &small_files()).await
+            {
+                told = report.tables.iter().any(|table| table.released.is_some());
+            }
+            if faulty.calls() <= call {
+                break;
+            }
+            let seen = read(&objects).await[0][0].1 >= 3_000;
+            assert_eq!(told, seen, "{failure:?} at call {call}");
         }
     }
 }
@@ -117,4 +168,5 @@ async fn two_folds_at_once_give_what_one_gives() {
     let rows = read(&objects).await;
     assert_eq!(named(&rows[0]), [("1", "uno"), ("3", "three")]);
     assert_eq!(drifted(&objects).await, ["1"], "said once");
+    assert_eq!(lost(&objects).await, 1, "counted once");
 }

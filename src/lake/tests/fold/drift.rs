@@ -36,7 +36,7 @@ async fn found(lake: &Lake) -> Vec<(String, Vec<String>, Option<i64>)> {
         limit: 10,
         ..DriftFilter::default()
     };
-    let found = lake.drift(&filter).await.expect("read").into_iter();
+    let found = lake.drift(&filter).await.expect("read").going.into_iter();
     let mut found: Vec<_> = found
         .map(|row| (row.id, row.columns, row.wrong_secs))
         .collect();

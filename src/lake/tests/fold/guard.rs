@@ -1,36 +1,36 @@
-//! What would take away much at once is held until somebody accepts it, a later snapshot agrees, or it comes back.
+//! What would take away much at once is held until somebody accepts it, a full fetch a day later agrees, or it comes back.
 
 use super::*;
 use crate::fold::guard::HoldState;
 use crate::lake::Hold;
 
-const ROWS: i64 = 300;
+pub(super) const ROWS: i64 = 300;
 
-fn everybody(at: i64) -> Vec<Seen> {
+pub(super) fn everybody(at: i64) -> Vec<Seen> {
     let row = |row: i64| seen(&format!("{row:03}"), at + row, &format!("{row:08}"));
     (0..ROWS).map(row).collect()
 }
 
-fn nobody(at: i64, rows: i64) -> Vec<Seen> {
+pub(super) fn nobody(at: i64, rows: i64) -> Vec<Seen> {
     let row = |row: i64| gone(&format!("{row:03}"), at + row, "delete");
     (0..rows).map(row).collect()
 }
 
-async fn filled(store: &LakeStore) -> Lake {
+pub(super) async fn filled(store: &LakeStore) -> Lake {
     let lake = lake(store, &settings()).await;
     bring(&lake, &snapshot("a"), &everybody(1_000), 1_500).await;
     fold(&lake).await;
     lake
 }
 
-async fn hold(lake: &Lake) -> Hold {
+pub(super) async fn hold(lake: &Lake) -> Hold {
     let mut holds = lake.holds().await.expect("read");
     assert_eq!(holds.len(), 1);
     holds.remove(0)
 }
 
 /// Accepts what is held.
-async fn accept(lake: &Lake) {
+pub(super) async fn accept(lake: &Lake) {
     let accepted = Hold {
         state: HoldState::Accepted,
         ..hold(lake).await
@@ -39,7 +39,7 @@ async fn accept(lake: &Lake) {
 }
 
 /// Everybody again, the first so many as deleted.
-fn all_but(rows: i64, at: i64) -> Vec<Seen> {
+pub(super) fn all_but(rows: i64, at: i64) -> Vec<Seen> {
     let mut all = nobody(at, rows);
     let left = usize::try_from(rows).expect("not negative");
     all.extend(everybody(at + ROWS).into_iter().skip(left));
@@ -83,6 +83,11 @@ async fn what_is_accepted_goes_and_what_comes_later_is_judged_anew() {
     let lake = super::super::support::lake(&store, &settings()).await;
     let done = fold_one(&lake).await;
     assert_eq!((done.rows, done.removed, done.held), (150, 150, 0));
+    let released = done.released.expect("told");
+    assert_eq!(
+        (released.state, released.rows, released.in_part),
+        (HoldState::Accepted, 150, false)
+    );
     assert!(fold(&lake).await.tables.is_empty());
     let rest: Vec<Seen> = (150..ROWS)
         .map(|row| gone(&format!("{row:03}"), 4_000 + row, "delete"))
@@ -107,39 +112,31 @@ async fn rows_that_come_back_end_the_hold() {
         "the same values"
     );
     assert_eq!(hold(&lake).await.state, HoldState::Resolved);
+    let released = done.released.expect("told");
+    assert_eq!((released.state, released.rows), (HoldState::Resolved, 0));
     let rows = current(&store, "a").await;
     assert!(rows.iter().all(|row| row.1 >= 3_000), "observed anew");
 }
 
 #[tokio::test]
-async fn a_later_snapshot_that_agrees_confirms_what_a_delta_said() {
+async fn a_hold_whose_end_was_not_written_down_ends_with_the_next_fold() {
     let store = LakeStore::memory();
     let lake = filled(&store).await;
-    bring(&lake, &delta("a"), &nobody(2_000, 200), 2_500).await;
+    bring(&lake, &delta("a"), &nobody(2_000, 150), 2_500).await;
     fold(&lake).await;
-    bring(&lake, &snapshot("a"), &all_but(200, 9_000), 9_900).await;
+    accept(&lake).await;
+    fold(&lake).await;
+    let left_over = Hold {
+        state: HoldState::Held,
+        until_us: i64::MAX / 2,
+        ..hold(&lake).await
+    };
+    lake.put_holds(&[left_over]).await.expect("put");
     let done = fold_one(&lake).await;
-    assert_eq!((done.rows, done.removed, done.held), (100, 200, 0));
-    assert_eq!(hold(&lake).await.state, HoldState::Confirmed);
-}
-
-#[tokio::test]
-async fn what_a_snapshot_takes_away_waits_for_the_second_one() {
-    let store = LakeStore::memory();
-    let lake = filled(&store).await;
-    bring(&lake, &snapshot("a"), &nobody(5_000, ROWS), 5_900).await;
-    let done = fold_one(&lake).await;
-    assert_eq!((done.rows, done.held), (300, 300));
-    // A small delta in between is folded and says nothing of it.
-    bring(&lake, &delta("a"), &[seen("900", 6_000, "new")], 6_000).await;
-    assert_eq!(fold_one(&lake).await.rows, 301);
-    assert_eq!(hold(&lake).await.state, HoldState::Held);
-    let mut rows = nobody(9_000, ROWS);
-    rows.push(seen("900", 9_800, "new"));
-    bring(&lake, &snapshot("a"), &rows, 9_900).await;
-    let done = fold_one(&lake).await;
-    assert_eq!((done.rows, done.removed), (1, 300));
-    assert_eq!(hold(&lake).await.state, HoldState::Confirmed);
+    let released = done.released.expect("told");
+    assert_eq!((done.rows, released.state), (150, HoldState::Resolved));
+    assert_eq!(hold(&lake).await.state, HoldState::Resolved);
+    assert!(fold(&lake).await.tables.is_empty());
 }
 
 #[tokio::test]
@@ -183,6 +180,7 @@ async fn rows_that_a_full_fetch_lacks_go_when_somebody_accepts_it_and_deltas_say
     accept(&lake).await;
     let done = fold_one(&lake).await;
     assert_eq!((done.rows, done.removed), (290, 10));
+    assert_eq!(done.released.map(|released| released.rows), Some(10));
     assert_eq!(stored(&store, Part::Deltas).await.len(), 10);
     // Its own rows in `deltas` change nothing more.
     fold(&lake).await;
@@ -201,10 +199,11 @@ async fn what_was_accepted_goes_even_if_a_full_fetch_says_the_same_before_the_ne
     let done = fold_one(&lake).await;
     assert_eq!((done.rows, done.removed, done.held), (150, 150, 0));
     assert_eq!(hold(&lake).await.state, HoldState::Accepted);
+    assert_eq!(done.released.map(|released| released.rows), Some(150));
 }
 
 #[tokio::test]
-async fn a_row_that_a_full_fetch_shows_as_deleted_is_looked_into_like_one_that_it_lacks() {
+async fn a_row_that_a_full_fetch_shows_as_deleted_is_told_from_one_that_it_lacks() {
     let store = LakeStore::memory();
     let lake = filled(&store).await;
     let full = snapshot("a");
@@ -215,8 +214,9 @@ async fn a_row_that_a_full_fetch_shows_as_deleted_is_looked_into_like_one_that_i
         .push(rows_batch(&full, &rows))
         .await
         .expect("pushed");
-    let sealed = staging.seal(end(9, 9_900)).await.expect("sealed");
-    let missing = sealed.missing(10).await.expect("compared");
+    let mut sealed = staging.seal(end(9, 9_900)).await.expect("sealed");
+    let random = fastrand::Rng::with_seed(1);
+    let missing = sealed.missing(10, random).await.expect("compared");
     let ids: Vec<&str> = missing.ids.iter().map(|one| one.id.as_str()).collect();
-    assert_eq!(ids, ["000", "001", "002"]);
+    assert_eq!((&ids[..], missing.shown), (&["002"][..], 2));
 }

@@ -33,6 +33,14 @@ pub(super) async fn say_folded(lake: &Lake, name: &str, since_us: i64, folded_us
     commit(lake, Part::Current, folded.to_vec()).await;
 }
 
+/// Says that rows of an integration are held, and that others went at an instant.
+pub(super) async fn say_held(lake: &Lake, name: &str, at_secs: i64, lost: i64) {
+    let key = integration(name).key();
+    let app = |what: &str| format!("kombo/{key}/{what}");
+    let said = vec![(app("held"), 2), (app("lost/0"), at_secs << 30 | lost)];
+    commit(lake, Part::Current, said).await;
+}
+
 async fn commit(lake: &Lake, part: Part, txns: Vec<(String, i64)>) {
     let table = lake.endpoint_table(&tags(), part).await.expect("open");
     let state = table.refreshed().await.expect("read");

@@ -1,27 +1,52 @@
 //! A deleted integration leaves every table, nobody else's rows do, and a purge may stop anywhere.
 
-use super::fixtures::{own_files, put_current, put_own, say_folded};
+use super::fixtures::{own_files, put_current, put_own, say_folded, say_held};
 use super::*;
 use crate::catalog::Endpoint;
-use crate::ids::{Category, IntegrationId};
+use crate::ids::{Category, EnvironmentId, IntegrationId};
+use crate::lake::fold::Positions;
 use crate::lake::layout::DeltaTable;
-use crate::lake::{FoldSettings, FoldedTable, LiveFile, PurgeReport, PurgeSettings, Registration};
-use crate::time::Bases;
+use crate::lake::{
+    FoldSettings, FoldedTable, LakeError, LiveFile, PurgeReport, PurgeSettings, Registration,
+};
+use crate::plan::{ConfirmedGone, NotFound};
+use crate::time::{Bases, ObservedAt};
 
 const OWN: [DeltaTable; 3] = [DeltaTable::Drift, DeltaTable::Quarantine, DeltaTable::Holds];
 
-fn registration(name: &str, state: &str, state_since_ms: Option<i64>) -> Registration {
+fn registration(name: &str, state: &str, state_since_ms: i64) -> Registration {
     Registration {
         integration: integration(name),
         category: Category::Ats,
         origin: "webhook".to_owned(),
         state: state.to_owned(),
         since_ms: 1,
-        state_since_ms,
+        state_since_ms: Some(state_since_ms),
+        not_found_since_ms: None,
+        environment: Some(environment()),
     }
 }
 
-/// Rows of `a`, which is deleted now, and of `b` in every table, in the same files where files are shared.
+fn environment() -> EnvironmentId {
+    EnvironmentId::new("own").expect("a name")
+}
+
+/// Writes down what two looks a day apart bring.
+async fn delete(lake: &Lake, name: &str, first_ms: i64) {
+    let missing = |state, since_ms| Registration {
+        not_found_since_ms: Some(first_ms),
+        ..registration(name, state, since_ms)
+    };
+    for row in [
+        missing("deleting", first_ms),
+        missing("deleted", first_ms + DAY_MS),
+    ] {
+        drop(lake.register(&[row]).await.expect("registered"));
+    }
+    assert_eq!(state_of(lake, &integration(name)).await, "deleted");
+}
+
+/// Rows of `a`, which is not found since now, and of `b` in every table, in the same files where files are shared.
 async fn deleted_beside_another() -> Aging {
     let aging = Aging::new();
     let lake = aging.lake().await;
@@ -40,9 +65,9 @@ async fn deleted_beside_another() -> Aging {
     for table in &OWN {
         put_own(&lake, table, &["a", "b"], today).await;
     }
-    let deleted = registration("a", "deleted", Some(aging.clock.wall_ms()));
-    let registered = [deleted, registration("b", "active", Some(1))];
-    lake.register(&registered).await.expect("registered");
+    let active = [registration("b", "active", 1)];
+    drop(lake.register(&active).await.expect("registered"));
+    delete(&lake, "a", aging.clock.wall_ms()).await;
     aging
 }
 
@@ -50,12 +75,29 @@ fn at_once() -> PurgeSettings {
     PurgeSettings {
         after: PurgeSettings::AFTER,
         only: None,
-        dry_run: false,
     }
 }
 
-async fn purge(lake: &Lake, settings: &PurgeSettings) -> PurgeReport {
-    let report = lake.purge(&[tags()], settings).await.expect("purged");
+/// What Kombo confirms when it is asked now for those whose time has come.
+async fn confirmed(lake: &Lake, settings: &PurgeSettings) -> Result<Vec<ConfirmedGone>, LakeError> {
+    let found = lake.purge_due(settings).await?;
+    let now = ObservedAt::from_micros(found.now_ms * 1000);
+    let own = environment();
+    let again = NotFound::judge(now, Some(&own), &own).expect("the same environment");
+    let gone = found.due.iter().map(|known| {
+        let first = known.not_found_since().expect("written down");
+        ConfirmedGone::of(&known.integration, first, again).expect("a day apart")
+    });
+    Ok(gone.collect())
+}
+
+async fn try_purge(lake: &Lake, dry_run: bool) -> Result<PurgeReport, LakeError> {
+    let gone = confirmed(lake, &at_once()).await?;
+    lake.purge(&[tags()], &gone, dry_run).await
+}
+
+async fn purge(lake: &Lake) -> PurgeReport {
+    let report = try_purge(lake, false).await.expect("purged");
     assert!(report.failed.is_empty(), "{:?}", report.failed);
     report
 }
@@ -102,19 +144,16 @@ async fn after_14_days_everything_of_a_deleted_integration_leaves_and_nothing_of
     let lake = aging.lake().await;
     let all = [1, 8, 2, 1, 1, 1];
     aging.pass(13).await;
-    let early = purge(&lake, &at_once()).await;
-    assert_eq!((early.integrations.len(), early.waiting.len()), (0, 1));
+    let early = lake.purge_due(&at_once()).await.expect("read");
+    assert_eq!((early.due.len(), early.waiting.len()), (0, 1));
+    assert!(purge(&lake).await.tables.is_empty());
     assert_eq!(rows_of_all(&aging, "a").await, all);
 
     aging.pass(2).await;
-    let dry = PurgeSettings {
-        dry_run: true,
-        ..at_once()
-    };
     let keys = paths(&aging.store).await;
-    let planned = purge(&lake, &dry).await;
+    let planned = try_purge(&lake, true).await.expect("planned");
     assert_eq!(paths(&aging.store).await, keys, "a dry run changes nothing");
-    let done = purge(&lake, &at_once()).await;
+    let done = purge(&lake).await;
     assert_eq!(planned.tables, done.tables);
     let rows: u64 = done.tables.iter().map(|table| table.rows).sum();
     assert_eq!((rows, done.tables.len()), (14, 6));
@@ -122,7 +161,7 @@ async fn after_14_days_everything_of_a_deleted_integration_leaves_and_nothing_of
     assert_eq!(rows_of_all(&aging, "a").await, [0; 6]);
     assert_eq!(rows_of_all(&aging, "b").await, all);
     assert_eq!(state_of(&lake, &integration("a")).await, "purged");
-    let again = purge(&lake, &at_once()).await;
+    let again = purge(&lake).await;
     assert!(again.integrations.is_empty() && again.tables.is_empty());
 
     let fold = lake.fold(&tags(), None, &FoldSettings::default()).await;
@@ -137,16 +176,18 @@ async fn nothing_that_was_purged_looks_covered_and_a_new_fetch_begins_anew() {
     aging.pass(15).await;
     let lake = aging.lake().await;
     let others = bases_of(&lake, &tags(), "b").await;
-    purge(&lake, &at_once()).await;
+    purge(&lake).await;
     assert_eq!(bases_of(&lake, &tags(), "a").await, Bases::default());
     assert_eq!(bases_of(&lake, &tags(), "b").await, others);
     // A service that has not heard of it says what it knew.
-    let deleted_late = registration("a", "deleted", Some(1));
-    lake.register(&[deleted_late]).await.expect("registered");
-    assert_eq!(state_of(&lake, &integration("a")).await, "purged");
+    for late in ["deleted", "active"] {
+        let told = registration("a", late, 1);
+        drop(lake.register(&[told]).await.expect("registered"));
+        assert_eq!(state_of(&lake, &integration("a")).await, "purged");
+    }
 
-    let named = registration("a", "active", Some(2));
-    lake.register(&[named]).await.expect("registered");
+    let named = registration("a", "active", 2);
+    drop(lake.register_named(&[named]).await.expect("registered"));
     run(&lake, &snapshot("a"), &[&[("9", 900, 1)]], end(900, 900)).await;
     let fresh = aging.lake().await;
     let bases = bases_of(&fresh, &tags(), "a").await;
@@ -156,16 +197,63 @@ async fn nothing_that_was_purged_looks_covered_and_a_new_fetch_begins_anew() {
 }
 
 #[tokio::test]
-async fn of_a_deletion_without_a_date_the_days_begin_when_it_is_first_seen() {
+async fn of_what_was_purged_nothing_is_held_and_nothing_counts_as_lost() {
+    let aging = deleted_beside_another().await;
+    let lake = aging.lake().await;
+    for name in ["a", "b"] {
+        say_folded(&lake, name, 100, 303).await;
+        say_held(&lake, name, 300, 7).await;
+    }
+    aging.pass(15).await;
+    purge(&lake).await;
+    let current = lake.endpoint_table(&tags(), Part::Current).await;
+    let state = current.expect("open").refreshed().await.expect("read");
+    let of = |name: &str| {
+        let positions = Positions::of(&integration(name).key(), &state);
+        let lost = positions.lost.rows(300_000_000);
+        (positions.rows, positions.held, lost)
+    };
+    assert_eq!((of("a"), of("b")), ((0, 0, 0), (2, 2, 7)));
+}
+
+#[tokio::test]
+async fn one_that_is_found_alive_after_kombo_was_asked_keeps_its_rows() {
+    let aging = deleted_beside_another().await;
+    aging.pass(15).await;
+    let (lake, backfill) = (aging.lake().await, aging.lake().await);
+    let all = rows_of_all(&aging, "a").await;
+    let gone = confirmed(&lake, &at_once()).await.expect("due");
+    assert_eq!(gone.len(), 1);
+    let alive = registration("a", "active", aging.clock.wall_ms());
+    drop(backfill.register_named(&[alive]).await.expect("registered"));
+    let report = lake.purge(&[tags()], &gone, false).await.expect("done");
+    assert!(report.integrations.is_empty() && report.tables.is_empty());
+    // Deleted once more, it needs an answer of its own: the old one is worth nothing.
+    delete(&lake, "a", aging.clock.wall_ms() - 20 * DAY_MS).await;
+    let report = lake.purge(&[tags()], &gone, false).await.expect("done");
+    assert!(report.integrations.is_empty());
+    assert_eq!(rows_of_all(&aging, "a").await, all);
+    assert_eq!(state_of(&lake, &integration("a")).await, "deleted");
+}
+
+#[tokio::test]
+async fn nothing_but_a_deletion_that_was_confirmed_is_ever_due() {
     let aging = Aging::new();
     let lake = aging.lake().await;
-    let undated = registration("a", "deleted", None);
-    lake.register(&[undated]).await.expect("registered");
-    for (days, purged) in [(0, 0), (13, 0), (2, 1)] {
-        aging.pass(days).await;
-        let report = purge(&lake, &at_once()).await;
-        assert_eq!(report.integrations.len(), purged, "after {days} days more");
+    for state in ["active", "deleting", "deleted", "inactive"] {
+        let row = registration(&format!("only-{state}"), state, 1);
+        drop(lake.register(&[row]).await.expect("registered"));
     }
+    aging.pass(30).await;
+    let now = PurgeSettings {
+        after: Duration::ZERO,
+        only: None,
+    };
+    let found = lake.purge_due(&now).await.expect("read");
+    assert!(
+        found.due.is_empty() && found.waiting.is_empty(),
+        "{found:?}"
+    );
 }
 
 #[tokio::test]
@@ -180,7 +268,7 @@ async fn files_are_vacuumed_after_the_grace() {
             .filter(|path| path.as_ref().contains(&folder))
             .count()
     };
-    purge(&lake, &at_once()).await;
+    purge(&lake).await;
     keep_up(&lake, &UpkeepSettings::default()).await;
     assert_eq!(of_a(paths(&aging.store).await), 2, "a snapshot and current");
     aging.pass(15).await;
@@ -193,7 +281,8 @@ async fn commits_of_others_meanwhile_are_kept_and_the_purge_goes_on() {
     let aging = deleted_beside_another().await;
     aging.pass(15).await;
     let (one, two, third) = (aging.lake().await, aging.lake().await, aging.lake().await);
-    let (settings, tables) = (at_once(), [tags()]);
+    let gone = confirmed(&one, &at_once()).await.expect("due");
+    let tables = [tags()];
     let fetches = async {
         for at in 400..410 {
             run(&third, &delta("b"), &[&[("3", at, at)]], end(at, at)).await;
@@ -205,7 +294,7 @@ async fn commits_of_others_meanwhile_are_kept_and_the_purge_goes_on() {
     };
     let ((), first, _) = tokio::join!(
         fetches,
-        one.purge(&tables, &settings),
+        one.purge(&tables, &gone, false),
         two.upkeep(&tables, &merging)
     );
     assert!(first.expect("purged").failed.is_empty());
@@ -225,7 +314,7 @@ async fn whatever_call_fails_nobody_elses_rows_leave_and_the_next_purge_finishes
             let (broken, faulty) = aging.failing(call, failure);
             let clock = Arc::clone(&aging.clock) as Arc<dyn Clock>;
             if let Ok(lake) = Lake::over(broken, &settings(), clock).await {
-                drop(lake.purge(&[tags()], &at_once()).await);
+                drop(try_purge(&lake, false).await);
             }
             if faulty.calls() <= call {
                 break;
@@ -234,7 +323,7 @@ async fn whatever_call_fails_nobody_elses_rows_leave_and_the_next_purge_finishes
             if state_of(&lake, &integration("a")).await == "purged" {
                 assert_eq!(rows_of_all(&aging, "a").await, [0; 6], "{context}");
             }
-            purge(&lake, &at_once()).await;
+            purge(&lake).await;
             assert_eq!(rows_of_all(&aging, "a").await, [0; 6], "{context}");
             assert_eq!(rows_of_all(&aging, "b").await, all, "{context}");
             assert_eq!(state_of(&lake, &integration("a")).await, "purged");

@@ -155,8 +155,15 @@ fn a_local_clock_that_runs_ahead_delays_no_notification() {
 }
 
 #[test]
-fn a_deletion_is_not_acknowledged_before_it_is_written_down() {
+fn a_deletion_that_a_crash_forgets_is_found_by_the_first_fetch() {
     let mut desk = Desk::known(&["ats/tags"]);
-    let reaction = desk.webhook(&lifecycle("integration-deleted", "a", ""));
-    assert_eq!(reaction, Reaction::Register(id("a")));
+    let deleted = lifecycle("integration-deleted", "a", "");
+    assert_eq!(desk.webhook(&deleted), ACCEPTED);
+    // It crashes before Kombo has answered.
+    let mut desk = Desk::known(&["ats/tags"]);
+    let fetching = desk.next().expect("every table is fetched");
+    let missing = Failed::Integration(Standing::Deleting);
+    desk.ended(&fetching, Ended::Failed(missing));
+    assert_eq!(desk.until_due(), MINUTE);
+    assert_eq!(desk.dispatch.pass(desk.now_ms).len(), 1, "Kombo is asked");
 }

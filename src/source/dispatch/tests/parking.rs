@@ -89,54 +89,20 @@ fn a_notification_of_a_parked_integration_has_kombo_asked_within_a_minute() {
 }
 
 #[test]
-fn a_webhook_parks_and_another_wakes() {
-    let mut desk = Desk::known(&["ats/tags"]);
-    desk.run();
-    let stated = |state: &str| {
-        let more = format!(r#","state":"{state}","setup_status":"COMPLETED","qa_status":"PASSED""#);
-        lifecycle("integration-state-changed", "a", &more)
-    };
-    // Acknowledged once the registry says so.
-    assert_eq!(
-        desk.webhook(&stated("INVALID")),
-        Reaction::Register(id("a"))
-    );
-    desk.webhook(&changed("a", &["ats_tags"]));
-    assert!(desk.next().is_none());
-    desk.webhook(&stated("ACTIVE"));
-    assert_eq!(desk.run().len(), 1);
-    desk.webhook(&lifecycle("integration-deleted", "a", ""));
-    assert!(
-        desk.next().is_none() && desk.dispatch.next_due().is_none(),
-        "never asked again"
-    );
-    assert_eq!(desk.dispatch.unsaved()[0].state, "deleted");
-    desk.webhook(&stated("ACTIVE"));
-    assert!(desk.next().is_none(), "a late webhook brings nothing back");
-}
-
-#[test]
-fn one_that_the_registry_knows_as_deleted_or_purged_is_never_asked_for() {
-    for state in ["deleted", "purged"] {
-        let known = [registration("a", state)];
-        let mut desk = Desk::starting(rules(&["ats/tags"]), &known, NOON);
-        assert!(desk.next().is_none() && desk.dispatch.next_due().is_none());
-        desk.webhook(&changed("a", &["ats_tags"]));
-        desk.webhook(&lifecycle("integration-created", "a", ""));
-        desk.webhook(&lifecycle("integration-deleted", "a", ""));
-        assert!(desk.next().is_none() && desk.dispatch.next_due().is_none());
-        assert!(desk.dispatch.unsaved().is_empty(), "{state} stays as it is");
-    }
-}
-
-#[test]
 fn a_new_integration_is_registered_and_asked_for_until_it_can_be_read() {
     let mut desk = Desk::empty(rules(&["ats/tags"]));
     let created = lifecycle("integration-created", "a", "");
     assert_eq!(desk.webhook(&created), Reaction::Register(id("a")));
-    assert!(desk.next().is_none(), "Kombo has not fetched it yet");
     assert_eq!(desk.dispatch.unsaved()[0].state, "setup_pending");
-    desk.until_due();
+    look(&mut desk);
+    let pending = Found {
+        standing: Standing::SetupPending,
+        ..READABLE
+    };
+    desk.dispatch
+        .looked(&id("a"), Ok(pending), |_| None, desk.now_ms);
+    assert!(desk.next().is_none(), "Kombo has not fetched it yet");
+    assert_eq!(desk.until_due(), 2 * MINUTE);
     look(&mut desk);
     desk.dispatch
         .looked(&id("a"), Ok(READABLE), |_| None, desk.now_ms);

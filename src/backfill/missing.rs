@@ -1,0 +1,96 @@
+//! What is written down of integrations that a backfill does not find. The rule is [`Deletion`], the same as the service's.
+
+use crate::api::{ApiError, KomboApi};
+use crate::ids::EnvironmentId;
+use crate::lake::Registration;
+use crate::plan::{Deletion, NotFound, Others, Standing};
+use crate::time::{ObservedAt, ServerNow};
+
+use super::targets::{Known, Missing, Unknown, UnknownReason};
+
+/// A round of questions for integrations.
+#[derive(Clone, Copy, Debug)]
+pub struct Round<'a> {
+    /// When it began, in milliseconds since the epoch.
+    pub begun_ms: i64,
+    /// The environment that the key belongs to, as Kombo said right after.
+    pub key_of: &'a EnvironmentId,
+}
+
+impl Unknown {
+    /// Returns whether Kombo itself says that it finds no such integration.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        let gone = |error: &ApiError| matches!(error, ApiError::IntegrationGone { .. });
+        matches!(&self.reason, UnknownReason::Api(error) if gone(error))
+    }
+}
+
+impl Round<'_> {
+    /// Works out what the registry is told of those that Kombo does not find, and says it in their reasons. What is purged
+    /// or not registered is left out.
+    #[must_use]
+    pub fn missing(
+        &self,
+        registered: &[Registration],
+        known: &[Known],
+        unknown: &mut [Unknown],
+    ) -> Vec<Registration> {
+        let mut told = Vec::new();
+        let begun = ObservedAt::from_micros(self.begun_ms.saturating_mul(1000));
+        for at in 0..unknown.len() {
+            let missing = &unknown[at];
+            let stored = registered.iter().find(|one| one.integration == missing.id);
+            let stored = stored.filter(|stored| stored.state != Registration::PURGED);
+            let Some(stored) = stored.filter(|_| missing.is_missing()) else {
+                continue;
+            };
+            let judged = NotFound::judge(begun, stored.environment.as_ref(), self.key_of);
+            let becomes = match judged {
+                Ok(not_found) => {
+                    let others = known.iter().map(|_| true);
+                    let others = Others::of(others.chain((1..unknown.len()).map(|_| false)));
+                    let row = self.told(stored, not_found, others);
+                    let deleted = row.state == Registration::DELETED;
+                    told.push(row);
+                    if deleted {
+                        Missing::Deleted
+                    } else {
+                        Missing::Deleting
+                    }
+                }
+                Err(doubt) => Missing::Doubted(doubt),
+            };
+            unknown[at].reason = UnknownReason::Missing(becomes);
+        }
+        told
+    }
+
+    fn told(&self, stored: &Registration, not_found: NotFound, others: Others) -> Registration {
+        let deletion = Deletion::after(
+            &stored.integration,
+            stored.not_found_since(),
+            not_found,
+            others,
+        );
+        let (standing, first) = match &deletion {
+            Deletion::Deleting { first } => (Standing::Deleting, *first),
+            Deletion::Deleted(gone) => (Standing::Deleted, gone.first()),
+        };
+        Registration {
+            state: standing.as_str().to_owned(),
+            state_since_ms: Some(self.begun_ms),
+            not_found_since_ms: Some(first.as_micros() / 1000),
+            ..stored.clone()
+        }
+    }
+}
+
+/// Returns when a round of questions began: by Kombo's clock or ours, whichever is earlier, so that two rounds never seem
+/// further apart than they are.
+#[must_use]
+pub fn begun_ms(api: &impl KomboApi, wall_ms: i64, elapsed: std::time::Duration) -> i64 {
+    let elapsed_ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
+    let server = api.server_now().map(ServerNow::as_millis);
+    server.map_or(wall_ms, |now| now.saturating_sub(elapsed_ms).min(wall_ms))
+}

@@ -1,0 +1,266 @@
+//! Purging, for the verb and for the service: Kombo is asked for each integration right before its rows leave.
+
+use std::fmt;
+
+use crate::api::{ApiError, KomboApi, Looked, look};
+use crate::backfill::outcome::with_causes;
+use crate::ids::IntegrationId;
+use crate::lake::{Lake, LakeError, PurgeDue, Registration};
+use crate::plan::{ConfirmedGone, Doubt, NotFound, Standing};
+use crate::time::ObservedAt;
+
+/// What Kombo says of the integrations whose time has come.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// Those that it has confirmed to be gone, just now.
+    pub(super) gone: Vec<ConfirmedGone>,
+    /// Those that stay, and why.
+    pub(super) kept: Vec<(IntegrationId, Kept)>,
+}
+
+/// Why an integration is not purged, though its time has come.
+#[derive(Debug)]
+pub(super) enum Kept {
+    /// Kombo answers for it.
+    Alive(Standing),
+    /// Kombo does not find it, and that counts for nothing.
+    Doubted(Doubt),
+    /// The first look that did not find it is not a day old.
+    TooEarly,
+    /// Kombo does not find it, and did not accept the key right after.
+    KeyNotAccepted(ApiError),
+    /// No answer.
+    Unanswered(ApiError),
+}
+
+impl Kept {
+    /// Returns whether the question has to be asked again.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self, Self::Alive(_))
+    }
+
+    /// Returns what to do.
+    pub(super) fn advice(&self) -> &'static str {
+        match self {
+            Self::Alive(_) => {
+                "a running service fetches it again within a day, a restart does at once"
+            }
+            Self::Doubted(_) => {
+                "use the API key of the environment that the integration belongs to, and run it again"
+            }
+            Self::TooEarly => "run it again in a day",
+            Self::KeyNotAccepted(error) | Self::Unanswered(error) => error.advice(),
+        }
+    }
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Alive(standing) => {
+                write!(f, "Kombo answers for it: it is {standing}, not deleted")
+            }
+            Self::Doubted(doubt) => write!(
+                f,
+                "Kombo does not find it, and that counts for nothing: {}",
+                doubt.as_str()
+            ),
+            Self::TooEarly => f.write_str("it is not known for a day that Kombo finds it no more"),
+            Self::KeyNotAccepted(error) => write!(
+                f,
+                "Kombo does not find it, and did not accept the API key right after: {}",
+                with_causes(error)
+            ),
+            Self::Unanswered(error) => {
+                write!(f, "Kombo could not be asked for it: {}", with_causes(error))
+            }
+        }
+    }
+}
+
+impl Asked {
+    /// Returns whether a question has to be asked again.
+    pub(super) fn is_open(&self) -> bool {
+        self.kept.iter().any(|(_, kept)| kept.is_open())
+    }
+
+    /// Asks Kombo for each integration whose time has come. Writes nothing.
+    pub(super) async fn ask(api: &impl KomboApi, found: &PurgeDue) -> Self {
+        // The earlier of the store's clock and ours: a look never counts as later than it was.
+        let begun = ObservedAt::from_micros(found.now_ms.saturating_mul(1000));
+        let mut asked = Self::default();
+        for known in &found.due {
+            let id = &known.integration;
+            match answer(known, begun, look(api, id).await) {
+                Ok(gone) => asked.gone.push(gone),
+                Err(kept) => asked.kept.push((id.clone(), kept)),
+            }
+        }
+        asked
+    }
+
+    /// Writes down that those are not deleted for which Kombo answers.
+    pub(super) async fn revive(&self, lake: &Lake, found: &PurgeDue) -> Result<(), LakeError> {
+        let alive = self.kept.iter().filter_map(|(id, kept)| {
+            let Kept::Alive(standing) = kept else {
+                return None;
+            };
+            let known = found.due.iter().find(|known| known.integration == *id)?;
+            Some(Registration {
+                state: standing.as_str().to_owned(),
+                state_since_ms: Some(found.now_ms),
+                not_found_since_ms: None,
+                ..known.clone()
+            })
+        });
+        let alive: Vec<Registration> = alive.collect();
+        if alive.is_empty() {
+            return Ok(());
+        }
+        lake.register(&alive).await.map(drop)
+    }
+}
+
+fn answer(known: &Registration, begun: ObservedAt, looked: Looked) -> Result<ConfirmedGone, Kept> {
+    match looked {
+        Looked::Found(info) => Err(Kept::Alive(info.standing())),
+        Looked::Failed(error) => Err(match error.standing() {
+            Some(standing) => Kept::Alive(standing),
+            None => Kept::Unanswered(error),
+        }),
+        Looked::KeyNotAccepted(error) => Err(Kept::KeyNotAccepted(error)),
+        Looked::NotFound { key_of } => {
+            let again = NotFound::judge(begun, known.environment.as_ref(), &key_of);
+            let again = again.map_err(Kept::Doubted)?;
+            let first = known.not_found_since().ok_or(Kept::TooEarly)?;
+            ConfirmedGone::of(&known.integration, first, again).ok_or(Kept::TooEarly)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::company::{ChangeKind, Refusal, World, WorldSettings};
+    use crate::ids::{Category, EnvironmentId};
+    use crate::lake::LakeSettings;
+    use crate::time::SystemClock;
+    use crate::twin::TwinApi;
+
+    const NOW: i64 = 1_767_600_000_000;
+    const DAY: i64 = 24 * 3_600_000;
+
+    /// A twin with three integrations.
+    fn twin() -> (TwinApi, Vec<IntegrationId>) {
+        let settings = WorldSettings {
+            integrations: 3,
+            rows: 10,
+            ..WorldSettings::default()
+        };
+        let twin = TwinApi::new(World::new(settings));
+        let ids = twin
+            .world()
+            .lock()
+            .integrations()
+            .iter()
+            .map(|one| one.id().clone())
+            .collect();
+        (twin, ids)
+    }
+
+    fn delete(twin: &TwinApi, id: &IntegrationId) {
+        let mut world = twin.world().lock();
+        let gone = world.change(ChangeKind::IntegrationDeleted, id, None, None);
+        gone.expect("it was there");
+    }
+
+    fn due(twin: &TwinApi, ids: &[IntegrationId], not_found_since_ms: Option<i64>) -> PurgeDue {
+        let own = twin.world().lock().environment_id();
+        let due = ids.iter().map(|id| Registration {
+            integration: id.clone(),
+            category: Category::Ats,
+            origin: "webhook".to_owned(),
+            state: Registration::DELETED.to_owned(),
+            since_ms: 1,
+            state_since_ms: Some(NOW - 19 * DAY),
+            not_found_since_ms,
+            environment: EnvironmentId::new(&own),
+        });
+        PurgeDue {
+            due: due.collect(),
+            waiting: Vec::new(),
+            now_ms: NOW,
+        }
+    }
+
+    #[tokio::test]
+    async fn only_what_kombo_does_not_find_now_may_leave_and_what_it_answers_for_lives_again() {
+        let (twin, ids) = twin();
+        delete(&twin, &ids[0]);
+        let inactive = Refusal::with_code("INTEGRATION.INACTIVE");
+        twin.world().lock().refuse(&ids[2], None, inactive);
+        let found = due(&twin, &ids, Some(NOW - 20 * DAY));
+        let asked = Asked::ask(&twin, &found).await;
+        let gone: Vec<_> = asked.gone.iter().map(ConfirmedGone::integration).collect();
+        assert_eq!(gone, [&ids[0]]);
+        let kept: Vec<_> = asked
+            .kept
+            .iter()
+            .map(|(id, kept)| (id, kept.to_string()))
+            .collect();
+        let says = |state: &str| format!("Kombo answers for it: it is {state}, not deleted");
+        assert_eq!(
+            kept,
+            [(&ids[1], says("active")), (&ids[2], says("inactive"))]
+        );
+        assert!(!asked.is_open());
+
+        let settings = LakeSettings {
+            url: "memory:".to_owned(),
+            ..LakeSettings::default()
+        };
+        let lake = Lake::open(&settings, Arc::new(SystemClock))
+            .await
+            .expect("a lake");
+        let deleting = found.due.iter().map(|known| Registration {
+            state: Registration::DELETING.to_owned(),
+            ..known.clone()
+        });
+        let deleting: Vec<_> = deleting.collect();
+        drop(lake.register(&deleting).await.expect("registered"));
+        drop(lake.register(&found.due).await.expect("registered"));
+        asked.revive(&lake, &found).await.expect("written");
+        let states = lake.registered().await.expect("read").into_iter();
+        let mut states: Vec<_> = states.map(|one| (one.integration, one.state)).collect();
+        states.sort();
+        let mut expected = vec![
+            (ids[0].clone(), "deleted".to_owned()),
+            (ids[1].clone(), "active".to_owned()),
+            (ids[2].clone(), "inactive".to_owned()),
+        ];
+        expected.sort();
+        assert_eq!(states, expected);
+    }
+
+    #[tokio::test]
+    async fn without_proof_nothing_leaves() {
+        let (twin, ids) = twin();
+        delete(&twin, &ids[0]);
+        let only = &ids[..1];
+        let kept = async |found: PurgeDue| {
+            let asked = Asked::ask(&twin, &found).await;
+            assert!(asked.gone.is_empty() && asked.is_open());
+            asked.kept[0].1.to_string()
+        };
+        let early = kept(due(&twin, only, Some(NOW - DAY + 1))).await;
+        assert!(early.contains("not known for a day"), "{early}");
+        let undated = kept(due(&twin, only, None)).await;
+        assert!(undated.contains("not known for a day"), "{undated}");
+        let mut elsewhere = due(&twin, only, Some(NOW - 20 * DAY));
+        elsewhere.due[0].environment = EnvironmentId::new("other");
+        let elsewhere = kept(elsewhere).await;
+        assert!(elsewhere.contains("another environment"), "{elsewhere}");
+    }
+}

@@ -1,0 +1,137 @@
+//! `repair`: what a wrong clock has put into the future is brought back; or what of it there is to do.
+
+use super::args::RepairArgs;
+use super::failure::Failure;
+use super::session::Session;
+use super::words::{age, count, counted};
+use crate::backfill::outcome::with_causes;
+use crate::catalog::Catalog;
+use crate::lake::{Repair, RepairReport, RepairedTable};
+
+/// Repairs when it was told to, and else says what it would do. `false` when some tables could not be repaired.
+pub(super) async fn run(
+    args: &RepairArgs,
+    session: &Session,
+    catalog: &Catalog,
+) -> Result<bool, Failure> {
+    let lake = session.lake_there().await?;
+    // Tables of endpoints that are not fetched any more are repaired all the same.
+    let report = lake.repair(catalog.endpoints(), !args.yes).await?;
+    print!("{}", text(&report, !args.yes));
+    Ok(report.failed.is_empty())
+}
+
+fn text(report: &RepairReport, dry_run: bool) -> String {
+    let mut lines = Vec::new();
+    lines.extend(report.behind.map(|behind| {
+        let behind = age(behind);
+        format!(
+            "note    the store's clock is {behind} ahead of this machine's, and is believed: set this machine's clock"
+        )
+    }));
+    lines.extend(report.ahead.iter().map(|one| one_table(one, dry_run)));
+    lines.extend(report.tables.iter().map(|done| {
+        let (rows, files) = (count(done.rows), count(done.files));
+        format!("{:<36}{rows:>12} rows {files:>6} files", done.table)
+    }));
+    lines.extend(report.failed.iter().map(|(table, error)| {
+        let (causes, advice) = (with_causes(error), error.advice());
+        format!("failed  {table}: {causes}\n        {advice}")
+    }));
+    lines.push(last_line(report, dry_run));
+    lines.join("\n") + "\n"
+}
+
+fn one_table(one: &RepairedTable, dry_run: bool) -> String {
+    let RepairedTable {
+        table, integration, ..
+    } = one;
+    let what = if dry_run { "future" } else { "mended" };
+    let until = match (one.until, dry_run) {
+        (Some(until), true) => format!("goes up to {until}"),
+        (Some(until), false) => format!("went up to {until}"),
+        (None, true) => "has a base in the future; the next fetch has to be a full one".to_owned(),
+        (None, false) => "had a base in the future; the next fetch is a full one".to_owned(),
+    };
+    format!("{what:<8}{table} of {integration}: {until}")
+}
+
+fn last_line(report: &RepairReport, dry_run: bool) -> String {
+    if report.ahead.is_empty() && report.failed.is_empty() {
+        return "nothing to repair".to_owned();
+    }
+    let sum = |of: fn(&Repair) -> u64| report.tables.iter().map(of).sum();
+    let (tables, rows, files) = (
+        counted(report.ahead.len() as u64, "table"),
+        counted(sum(|done| done.rows), "row"),
+        counted(sum(|done| done.files), "file"),
+    );
+    let what = format!("{tables}, {rows} in {files}");
+    match (dry_run, report.failed.is_empty()) {
+        (true, _) => format!("to do: {what}; nothing is changed without --yes"),
+        (false, true) => format!("done: {what}"),
+        (false, false) => format!("done: {what}; run it again for the rest"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::time::ObservedAt;
+
+    fn report() -> RepairReport {
+        let one = |table: &str, until: Option<i64>| RepairedTable {
+            table: table.to_owned(),
+            integration: "personio:a".to_owned(),
+            until: until.map(ObservedAt::from_micros),
+        };
+        RepairReport {
+            ahead: vec![
+                one("ats_tags", Some(253_402_300_799_000_001)),
+                one("ats_jobs", None),
+            ],
+            tables: vec![Repair {
+                table: "ats_tags/deltas".to_owned(),
+                rows: 1_200,
+                files: 3,
+            }],
+            ..RepairReport::default()
+        }
+    }
+
+    #[test]
+    fn it_says_what_lies_in_the_future_and_what_was_done() {
+        let expected = "\
+future  ats_tags of personio:a: goes up to 9999-12-31T23:59:59.000001Z
+future  ats_jobs of personio:a: has a base in the future; the next fetch has to be a full one
+ats_tags/deltas                            1,200 rows      3 files
+to do: 2 tables, 1,200 rows in 3 files; nothing is changed without --yes
+";
+        assert_eq!(text(&report(), true), expected);
+        let done = text(&report(), false);
+        assert!(
+            done.contains("mended  ats_tags of personio:a: went up to 9999"),
+            "{done}"
+        );
+        assert!(
+            done.ends_with("done: 2 tables, 1,200 rows in 3 files\n"),
+            "{done}"
+        );
+        assert_eq!(text(&RepairReport::default(), true), "nothing to repair\n");
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_the_stores_is_named() {
+        let behind = RepairReport {
+            behind: Some(Duration::from_hours(1)),
+            ..RepairReport::default()
+        };
+        let expected = "\
+note    the store's clock is 1 h ahead of this machine's, and is believed: set this machine's clock
+nothing to repair
+";
+        assert_eq!(text(&behind, true), expected);
+    }
+}

@@ -1,0 +1,74 @@
+//! Tables that lie in the future, and what to do.
+
+use super::line;
+use crate::cli::words::counted;
+use crate::lake::Ahead;
+use crate::status::{IntegrationStatus, Status, TableStatus};
+
+/// Tables that are named; a clock that was wrong concerns all.
+const NAMED: usize = 10;
+
+/// What helps.
+pub(in crate::cli) const ADVICE: &str = "check this machine's clock; if it is right, run `kombo-source repair`, which says what it would mend";
+
+/// Names each table that lies in the future, a few where they are many, and says what to do.
+pub(super) fn ahead(text: &mut String, status: &Status) {
+    let said = said(status);
+    for one in &said {
+        line(text, &format!("future  {one}"));
+    }
+    if !said.is_empty() {
+        line(text, &format!("        {ADVICE}"));
+    }
+}
+
+/// Says of each table that lies in the future, a few where they are many, which part of it does and how far.
+pub(in crate::cli) fn said(status: &Status) -> Vec<String> {
+    let all = status.ahead();
+    let few = all.iter().take(NAMED);
+    let mut said: Vec<String> = few
+        .map(|(one, table, parts)| of(one, table, parts))
+        .collect();
+    if all.len() > NAMED {
+        let more = (all.len() - NAMED) as u64;
+        said.push(format!("{} more", counted(more, "table")));
+    }
+    said
+}
+
+fn of(one: &IntegrationStatus, table: &TableStatus, parts: &[Ahead]) -> String {
+    let name = table.endpoint.table_name();
+    let names: Vec<&str> = parts.iter().map(|ahead| ahead.part).collect();
+    let reach = if names.len() == 1 { "reaches" } else { "reach" };
+    let last = parts.iter().max_by_key(|ahead| ahead.until);
+    let until = last.map(|ahead| ahead.until.to_string());
+    let by = far(last.map_or(0, |ahead| ahead.by.as_secs()));
+    format!(
+        "{name} of {}: {} {reach} to {}, {by} ahead of this machine's clock",
+        one.name,
+        names.join(", "),
+        until.unwrap_or_default()
+    )
+}
+
+/// Writes how far something is ahead: `15 min`, `3 h`, `40 d`, `7973 years`.
+fn far(secs: u64) -> String {
+    const DAY: u64 = 86_400;
+    match secs {
+        0..7_200 => format!("{} min", secs / 60),
+        7_200..172_800 => format!("{} h", secs / 3_600),
+        172_800..63_072_000 => format!("{} d", secs / DAY),
+        _ => format!("{} years", secs / (365 * DAY + DAY / 4)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_far_ahead_something_is_reads_as_people_say_it() {
+        let told = [900, 10_800, 3_456_000, 251_600_000_000].map(far);
+        assert_eq!(told, ["15 min", "3 h", "40 d", "7972 years"]);
+    }
+}

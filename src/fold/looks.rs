@@ -1,0 +1,102 @@
+//! What a full fetch confirms: losses that an earlier look had found, begun long enough before it.
+//!
+//! How long is [`SecondLook`]'s to say. What cannot be known exactly is not confirmed: it stays held until somebody
+//! accepts it.
+
+use crate::time::{ObservedAt, SecondLook};
+
+/// When the full fetch that is folded began, and when earlier ones did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Looks {
+    /// When the one that is folded began.
+    pub since: ObservedAt,
+    /// When an earlier one began, long enough before it. A row that nobody has seen since is lacking in both.
+    pub first: Option<ObservedAt>,
+    /// When the one began that becomes `first` for a later full fetch: an earlier one, or the one that is folded.
+    pub next: ObservedAt,
+    /// How far two of them have to be apart.
+    pub second_look: SecondLook,
+}
+
+impl Looks {
+    /// Makes those of a full fetch that remembers no earlier one.
+    #[must_use]
+    pub fn of_one(since: ObservedAt, second_look: SecondLook) -> Self {
+        Self {
+            since,
+            first: None,
+            next: since,
+            second_look,
+        }
+    }
+
+    /// Returns whether it confirms that a row is gone, which it shows as gone or lacks. `gone_since_us` is the earliest
+    /// observation that says so since the row was there last, `there_us` the one that saw it there.
+    #[must_use]
+    pub fn confirms_gone(&self, gone_since_us: i64, there_us: i64) -> bool {
+        let there = ObservedAt::from_micros(there_us);
+        let is_lacking_twice = self.first.is_some_and(|first| there < first);
+        is_lacking_twice || self.confirms(gone_since_us)
+    }
+
+    /// Returns whether it confirms what an observation saw first, and what it shows itself.
+    #[must_use]
+    pub fn confirms(&self, first_us: i64) -> bool {
+        let first = ObservedAt::from_micros(first_us);
+        self.second_look.confirms(first, self.since)
+    }
+
+    /// Returns when the look began that found a row lacking for the first time, of those that are remembered. The row was
+    /// there last at `there_us`.
+    #[must_use]
+    pub fn lacking_since_us(&self, there_us: i64) -> i64 {
+        let there = ObservedAt::from_micros(there_us);
+        let since = if there < self.next {
+            self.next
+        } else {
+            self.since
+        };
+        since.as_micros()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000_000;
+
+    fn at(hour: i64) -> ObservedAt {
+        ObservedAt::from_micros(hour * HOUR)
+    }
+
+    #[test]
+    fn a_loss_is_confirmed_by_a_look_begun_a_day_after_it_was_seen_first() {
+        let looks = |hour| Looks::of_one(at(hour), SecondLook::default());
+        assert!(!looks(10).confirms_gone(10 * HOUR, 0), "it says so itself");
+        assert!(!looks(33).confirms_gone(10 * HOUR, 0));
+        assert!(looks(34).confirms_gone(10 * HOUR, 0));
+        assert!(!looks(5).confirms_gone(10 * HOUR, 0), "it is older");
+    }
+
+    #[test]
+    fn a_row_that_two_looks_a_day_apart_lack_is_gone_and_one_that_was_seen_between_is_not() {
+        let looks = Looks {
+            first: Some(at(10)),
+            ..Looks::of_one(at(40), SecondLook::default())
+        };
+        assert!(looks.confirms_gone(41 * HOUR, 9 * HOUR));
+        assert!(!looks.confirms_gone(41 * HOUR, 10 * HOUR));
+        assert!(!looks.confirms_gone(41 * HOUR, 30 * HOUR));
+    }
+
+    #[test]
+    fn a_rerun_does_not_put_off_the_look_that_counts() {
+        let rerun = Looks {
+            next: at(10),
+            ..Looks::of_one(at(11), SecondLook::default())
+        };
+        assert_eq!(rerun.lacking_since_us(9 * HOUR), 10 * HOUR);
+        assert_eq!(rerun.lacking_since_us(10 * HOUR), 11 * HOUR);
+    }
+}

@@ -1,0 +1,231 @@
+//! A table that cannot be folded is named, stays as it was, and keeps no other one from being folded.
+
+use super::super::damage::{delete_file, garble_file, truncate_newest_entry};
+use super::*;
+use crate::fold::guard::HoldState;
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+/// A full fetch of one row for each of three integrations.
+async fn three(store: &LakeStore) -> Lake {
+    let lake = lake(store, &settings()).await;
+    for name in NAMES {
+        bring(&lake, &snapshot(name), &[seen("1", 10, "one")], 10).await;
+    }
+    lake
+}
+
+/// A change of the row, each in a file of its own.
+async fn change(lake: &Lake, names: &[&str], at: i64) {
+    for name in names {
+        bring(lake, &delta(name), &[seen("1", at, "changed")], at).await;
+    }
+}
+
+fn key(name: &str) -> String {
+    integration(name).key().to_string()
+}
+
+fn folded(report: &FoldReport) -> Vec<String> {
+    let mut keys: Vec<_> = report
+        .tables
+        .iter()
+        .map(|one| one.key.to_string())
+        .collect();
+    keys.sort();
+    keys
+}
+
+/// Whose tables were set aside; each error has to name the file.
+fn aside(report: &FoldReport, file: &str) -> Vec<String> {
+    let mut keys = Vec::new();
+    for one in &report.aside {
+        let (told, advice) = (one.error.to_string(), one.error.advice());
+        assert!(told.contains(file), "{file} is not named: {told}");
+        assert!(advice.contains("from a copy"), "{advice}");
+        keys.push(one.member.to_string());
+    }
+    keys.sort();
+    keys
+}
+
+fn keys_of(names: &[&str]) -> Vec<String> {
+    let mut keys: Vec<String> = names.iter().map(|name| key(name)).collect();
+    keys.sort();
+    keys
+}
+
+#[tokio::test]
+async fn a_missing_file_of_a_snapshot_keeps_one_table_of_the_group_as_it_was() {
+    let store = LakeStore::memory();
+    let lake = three(&store).await;
+    let gone = delete_file(&store, "ats_tags/snapshots", &key("b")).await;
+    let report = fold(&lake).await;
+    assert_eq!(folded(&report), keys_of(&["a", "c"]));
+    assert_eq!(aside(&report, &gone), keys_of(&["b"]));
+    assert_eq!(named(&current(&store, "a").await), [("1", "one")]);
+    let again = fold(&lake).await;
+    assert!(again.tables.is_empty(), "{again:?}");
+    assert_eq!(aside(&again, &gone), keys_of(&["b"]), "it is tried again");
+}
+
+#[tokio::test]
+async fn a_missing_or_damaged_file_of_current_keeps_one_table_as_it_was() {
+    for damaged in [false, true] {
+        let store = LakeStore::memory();
+        let lake = three(&store).await;
+        fold(&lake).await;
+        let file = if damaged {
+            garble_file(&store, "ats_tags/current", &key("b")).await
+        } else {
+            delete_file(&store, "ats_tags/current", &key("b")).await
+        };
+        change(&lake, &NAMES, 20).await;
+        let report = fold(&lake).await;
+        assert_eq!(folded(&report), keys_of(&["a", "c"]));
+        assert_eq!(aside(&report, &file), keys_of(&["b"]));
+        let made_anew = FoldSettings {
+            rebuild: true,
+            ..small_files()
+        };
+        let rebuilt = lake.fold(&tags(), None, &made_anew).await.expect("folded");
+        assert_eq!(folded(&rebuilt), keys_of(&NAMES));
+        assert_eq!(named(&current(&store, "b").await), [("1", "changed")]);
+    }
+}
+
+#[tokio::test]
+async fn a_missing_or_damaged_file_of_deltas_keeps_only_those_as_they_were_whose_rows_it_may_hold()
+{
+    for damaged in [false, true] {
+        let store = LakeStore::memory();
+        let lake = three(&store).await;
+        fold(&lake).await;
+        change(&lake, &["b"], 20).await;
+        let file = if damaged {
+            garble_file(&store, "ats_tags/deltas", "part-").await
+        } else {
+            delete_file(&store, "ats_tags/deltas", "part-").await
+        };
+        change(&lake, &["a", "c"], 21).await;
+        let report = fold(&lake).await;
+        assert_eq!(folded(&report), keys_of(&["a", "c"]));
+        assert_eq!(aside(&report, &file), keys_of(&["b"]));
+        assert_eq!(named(&current(&store, "a").await), [("1", "changed")]);
+        assert_eq!(named(&current(&store, "b").await), [("1", "one")]);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_log_names_its_entry_and_fails_its_endpoint_alone() {
+    let store = LakeStore::memory();
+    three(&store).await;
+    let entry = truncate_newest_entry(&store, "ats_tags/deltas").await;
+    let lake = lake(&store, &settings()).await;
+    let error = lake
+        .fold(&tags(), None, &small_files())
+        .await
+        .expect_err("the log cannot be read");
+    let told = crate::backfill::outcome::with_causes(&error);
+    assert!(told.contains(&entry), "{entry} is not named: {told}");
+    assert!(error.is_damage() && error.advice().contains("ends in /snapshots or /deltas"));
+}
+
+/// Everybody of `a`, so many that losing half is held.
+async fn held_one(store: &LakeStore) -> Lake {
+    let lake = lake(store, &settings()).await;
+    let row = |at: i64| move |row: i64| seen(&format!("{row:03}"), at + row, "here");
+    let rows: Vec<Seen> = (0..300).map(row(1_000)).collect();
+    for name in NAMES {
+        bring(&lake, &snapshot(name), &rows, 1_500).await;
+    }
+    fold(&lake).await;
+    lose(&lake, "a", 2_000).await;
+    let report = fold(&lake).await;
+    assert_eq!(report.tables[0].held, 150, "{report:?}");
+    lake
+}
+
+async fn lose(lake: &Lake, name: &str, at: i64) {
+    let lost = |row: i64| gone(&format!("{row:03}"), at + row, "delete");
+    let rows: Vec<Seen> = (0..150).map(lost).collect();
+    bring(lake, &delta(name), &rows, at + 500).await;
+}
+
+#[tokio::test]
+async fn without_the_holds_only_tables_are_folded_of_which_nothing_is_and_nothing_becomes_held() {
+    let store = LakeStore::memory();
+    let lake = held_one(&store).await;
+    let gone = delete_file(&store, "kombo_holds", "part-").await;
+    let change = [seen("200", 3_000, "changed")];
+    for name in ["a", "b"] {
+        bring(&lake, &delta(name), &change, 3_000).await;
+    }
+    lose(&lake, "c", 3_000).await;
+
+    let report = fold(&lake).await;
+    assert_eq!(folded(&report), keys_of(&["b"]));
+    assert_eq!(aside(&report, &gone), keys_of(&["a", "c"]));
+    let at_200 = async |name| current(&store, name).await[200].2.clone();
+    assert_eq!(at_200("b").await.as_deref(), Some("changed"));
+    assert_eq!(at_200("a").await.as_deref(), Some("here"), "as it was");
+    assert_eq!(current(&store, "a").await.len(), 300, "nothing of it went");
+    assert_eq!(current(&store, "c").await.len(), 300, "nothing of it went");
+
+    // Its cure: written anew, everything is judged again.
+    for object in super::super::damage::found(&store, "kombo_holds", "").await {
+        use object_store::ObjectStoreExt;
+        store.objects().delete(&object).await.expect("deleted");
+    }
+    let lake = super::super::support::lake(&store, &settings()).await;
+    let report = fold(&lake).await;
+    assert_eq!(folded(&report), keys_of(&["a", "c"]));
+    assert_eq!(at_200("a").await.as_deref(), Some("changed"));
+    for name in ["a", "c"] {
+        assert_eq!(current(&store, name).await.len(), 300, "held again");
+    }
+    let holds = lake.holds().await.expect("read");
+    let states: Vec<HoldState> = holds.iter().map(|hold| hold.state).collect();
+    assert_eq!(states, [HoldState::Held; 2]);
+}
+
+#[tokio::test]
+async fn without_the_holds_a_table_whose_snapshot_is_held_back_keeps_its_mark() {
+    let store = LakeStore::memory();
+    let lake = lake(&store, &settings()).await;
+    let row = |at: i64| move |row: i64| seen(&format!("{row:03}"), at + row, "here");
+    let rows: Vec<Seen> = (0..300).map(row(1_000)).collect();
+    bring(&lake, &snapshot("a"), &rows, 1_500).await;
+    fold(&lake).await;
+    let lost = |row: i64| gone(&format!("{row:03}"), 2_000 + row, "delete");
+    let mut rows: Vec<Seen> = (0..150).map(lost).collect();
+    rows.extend((150..300).map(row(2_000)));
+    bring(&lake, &snapshot("a"), &rows, 2_500).await;
+    assert_eq!(fold_one(&lake).await.held, 150);
+
+    let gone = delete_file(&store, "kombo_holds", "part-").await;
+    let change = [seen("200", 3_000, "changed")];
+    bring(&lake, &delta("a"), &change, 3_000).await;
+    let report = fold(&lake).await;
+    assert_eq!(folded(&report), keys_of(&[]));
+    assert_eq!(aside(&report, &gone), keys_of(&["a"]));
+}
+
+#[tokio::test]
+async fn without_kombo_drift_only_new_snapshots_wait() {
+    let store = LakeStore::memory();
+    let lake = three(&store).await;
+    fold(&lake).await;
+    change(&lake, &["b"], 20).await;
+    bring(&lake, &snapshot("a"), &[seen("1", 100, "found")], 100).await;
+    let entry = truncate_newest_entry(&store, "kombo_drift").await;
+    let lake = super::super::support::lake(&store, &settings()).await;
+
+    let report = fold(&lake).await;
+    assert_eq!(folded(&report), keys_of(&["b"]));
+    assert_eq!(report.aside.len(), 1, "{report:?}");
+    let told = crate::backfill::outcome::with_causes(&report.aside[0].error);
+    assert!(told.contains(&entry), "{told}");
+    assert_eq!(report.aside[0].member.to_string(), key("a"));
+    assert_eq!(named(&current(&store, "a").await), [("1", "one")]);
+}

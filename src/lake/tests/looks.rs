@@ -1,0 +1,113 @@
+//! Which rows two full fetches lack that began far enough apart, whoever folds in between, or nobody.
+
+use fastrand::Rng;
+
+use super::support::*;
+use crate::lake::store::LakeStore;
+use crate::lake::{FoldSettings, Part, SnapshotFacts};
+
+const HOUR: i64 = 3_600_000_000;
+
+/// What is done besides committing a full fetch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Nothing,
+    Fold,
+    /// Some rows are unconfirmed: what is replaced is taken over before.
+    TakeOver,
+}
+
+/// Commits a full fetch with these ids, by a process of its own; returns what it and an earlier one lack.
+async fn full(store: &LakeStore, hour: i64, ids: &[&'static str], then: Then) -> Vec<String> {
+    let lake = lake(store, &settings()).await;
+    let fetch = snapshot("a");
+    let at = hour * HOUR;
+    let rows: Vec<Row> = ids.iter().map(|id| (*id, at, 1)).collect();
+    let mut staging = lake.begin(&fetch, &tags()).await.expect("begins");
+    staging
+        .push(batch(&tags(), &fetch, &rows))
+        .await
+        .expect("pushed");
+    let mut sealed = staging.seal(end(at / 1_000, at)).await.expect("sealed");
+    let missing = sealed
+        .missing(99, Rng::with_seed(1))
+        .await
+        .expect("compared");
+    if then == Then::TakeOver {
+        sealed.take_over().await.expect("taken over");
+    }
+    sealed.commit().await.expect("committed");
+    if then == Then::Fold {
+        let folded = lake.fold(&tags(), None, &FoldSettings::default()).await;
+        folded.expect("folded");
+    }
+    let twice = missing.ids.into_iter().filter(|id| id.lacked_twice);
+    twice.map(|id| id.id).collect()
+}
+
+async fn facts(store: &LakeStore) -> SnapshotFacts {
+    let lake = lake(store, &settings()).await;
+    let table = lake.endpoint_table(&tags(), Part::Snapshots).await;
+    let state = table.expect("open").refreshed().await.expect("read");
+    SnapshotFacts::of(&integration("a").key(), |app| state.txn(app)).expect("there")
+}
+
+#[tokio::test]
+async fn reruns_confirm_nothing_before_a_day_is_over() {
+    let store = LakeStore::memory();
+    full(&store, 0, &["1", "2"], Then::Fold).await;
+    // The second lacks what the first one has; each hour another agrees, three of them at once.
+    let hours = [1, 1, 1].into_iter().chain(1..=48);
+    for hour in hours {
+        let twice = full(&store, hour, &["1"], Then::Fold).await;
+        // The day is counted from hour 24: until then the look that is remembered is the first, which has the row.
+        let expected: &[&str] = if hour == 48 { &["2"] } else { &[] };
+        assert_eq!(twice, expected, "hour {hour}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_fetch_a_day_after_another_confirms_what_both_lack() {
+    let store = LakeStore::memory();
+    full(&store, 0, &["1", "2", "3"], Then::Fold).await;
+    assert!(full(&store, 24 * 7, &["1"], Then::Fold).await.is_empty());
+    // 3 is back in between.
+    let lake = lake(&store, &settings()).await;
+    let at = 24 * 7 * HOUR + 5;
+    run(&lake, &delta("a"), &[&[("3", at, 2)]], end(at / 1_000, at)).await;
+    assert_eq!(full(&store, 24 * 14, &["1"], Then::Fold).await, ["2"]);
+}
+
+#[tokio::test]
+async fn what_only_an_unfolded_full_fetch_has_seen_makes_the_looks_begin_anew() {
+    let store = LakeStore::memory();
+    full(&store, 0, &["1", "2"], Then::Fold).await;
+    full(&store, 24, &["1", "2"], Then::Nothing).await;
+    assert!(full(&store, 48, &["1"], Then::Nothing).await.is_empty());
+    // That 2 was seen in hour 24 is written nowhere any more.
+    let forgotten = facts(&store).await;
+    assert_eq!(forgotten.first_look, None);
+    assert_eq!(forgotten.next_look.as_micros(), 48 * HOUR);
+    assert!(full(&store, 49, &["1"], Then::Nothing).await.is_empty());
+    assert!(
+        full(&store, 72, &["1"], Then::Fold).await.is_empty(),
+        "hour 49 was folded nowhere"
+    );
+    assert!(full(&store, 95, &["1"], Then::Fold).await.is_empty());
+    assert_eq!(full(&store, 96, &["1"], Then::Fold).await, ["2"]);
+}
+
+#[tokio::test]
+async fn what_a_full_fetch_replaces_stays_known_when_rows_are_unconfirmed() {
+    let store = LakeStore::memory();
+    full(&store, 0, &["1", "2"], Then::Nothing).await;
+    full(&store, 1, &["1"], Then::TakeOver).await;
+    assert!(full(&store, 2, &["1"], Then::TakeOver).await.is_empty());
+    assert!(full(&store, 24, &["1"], Then::TakeOver).await.is_empty());
+    assert_eq!(full(&store, 48, &["1"], Then::Fold).await, ["2"]);
+    assert_eq!(
+        stored(&store, Part::Current).await.len(),
+        2,
+        "nobody has said that it is gone"
+    );
+}

@@ -1,0 +1,139 @@
+//! Integrations that Kombo does not find, and what the registry has to know of them. The rule itself is
+//! [`Deletion`].
+
+use super::standings::{Cause, News};
+use super::{Account, Dispatch};
+use crate::ids::{EnvironmentId, IntegrationId};
+use crate::lake::Registration;
+use crate::plan::{Deletion, NotFound, Others, Standing};
+use crate::time::ObservedAt;
+
+impl Account {
+    /// Takes in that Kombo has answered for it: whatever was suspected begins anew.
+    pub(super) fn is_found(&mut self) {
+        (self.not_found_since_ms, self.doubt, self.among_many) = (None, None, false);
+    }
+}
+
+impl Dispatch {
+    /// Takes in that Kombo does not find an integration, in a look begun at an instant, with the key accepted right after.
+    /// Returns how it stands then.
+    pub(super) fn missed(
+        &mut self,
+        id: &IntegrationId,
+        begun_ms: i64,
+        key_of: &EnvironmentId,
+    ) -> Standing {
+        let others = self.others(id, key_of);
+        let Some(account) = self.accounts.get_mut(id) else {
+            return Standing::Deleting;
+        };
+        // Once deleted, only an answer for it changes that.
+        let stays = account.standing.is_deleted().then_some(account.standing);
+        let judged = NotFound::judge(instant(begun_ms), account.environment.as_ref(), key_of);
+        let not_found = match judged {
+            Ok(not_found) => not_found,
+            Err(doubt) => {
+                if account.doubt.replace(doubt) != Some(doubt) {
+                    let id = id.clone();
+                    self.news.push(News::Doubted { id, doubt });
+                }
+                return stays.unwrap_or(Standing::Deleting);
+            }
+        };
+        account.doubt = None;
+        if stays.is_none() && others == Others::Missing && !account.among_many {
+            self.news.push(News::AmongMany { id: id.clone() });
+        }
+        account.among_many = others == Others::Missing;
+        let first = account.not_found_since_ms.map(instant);
+        let standing = match Deletion::after(id, first, not_found, others) {
+            Deletion::Deleting { first } => {
+                let first_ms = Some(first.as_micros() / 1000);
+                if account.not_found_since_ms != first_ms {
+                    account.not_found_since_ms = first_ms;
+                    self.unsaved.insert(id.clone());
+                }
+                Standing::Deleting
+            }
+            Deletion::Deleted(_) => Standing::Deleted,
+        };
+        stays.unwrap_or(standing)
+    }
+
+    /// Returns whether Kombo finds the others of an environment, as far as they are known here.
+    fn others(&self, id: &IntegrationId, environment: &EnvironmentId) -> Others {
+        let others = self.accounts.iter().filter(|(other, account)| {
+            *other != id
+                && account.environment.as_ref() == Some(environment)
+                && !account.standing.is_deleted()
+        });
+        Others::of(others.map(|(_, account)| account.standing != Standing::Deleting))
+    }
+
+    /// Takes in that the rows of an integration were purged by another process.
+    pub(in crate::source) fn purged_elsewhere(&mut self, id: &IntegrationId, now_ms: i64) {
+        self.stands(id, Standing::Purged, Cause::Registry, now_ms);
+        // It is the registry that says so.
+        self.unsaved.remove(id);
+    }
+
+    /// Returns whether an integration counts as deleted here.
+    pub(in crate::source) fn is_deleted(&self, id: &IntegrationId) -> bool {
+        let known = self.accounts.get(id);
+        known.is_some_and(|account| account.standing == Standing::Deleted)
+    }
+
+    /// Returns the rows that the registry lacks.
+    pub(in crate::source) fn unsaved(&self) -> Vec<Registration> {
+        let known = self.unsaved.iter().filter_map(|id| {
+            let account = self.accounts.get(id)?;
+            account.registration(id)
+        });
+        known.collect()
+    }
+
+    /// Notes that the registry was told these rows, and what stands there: another process may know better.
+    pub(in crate::source) fn saved(
+        &mut self,
+        told: &[Registration],
+        stand: &[Registration],
+        now_ms: i64,
+    ) {
+        for told in told {
+            let id = &told.integration;
+            let Some(account) = self.accounts.get_mut(id) else {
+                continue;
+            };
+            account.registered = true;
+            // What changed while it was written is written next time.
+            if account.registration(id).as_ref() != Some(told) {
+                continue;
+            }
+            self.unsaved.remove(id);
+            let stands = stand.iter().find(|stands| stands.integration == *id);
+            if let Some(stands) = stands {
+                self.adopt_stored(told, stands, now_ms);
+            }
+        }
+    }
+
+    fn adopt_stored(&mut self, told: &Registration, stands: &Registration, now_ms: i64) {
+        let id = &told.integration;
+        let Some(account) = self.accounts.get_mut(id) else {
+            return;
+        };
+        account.not_found_since_ms = stands.not_found_since_ms;
+        if stands.state == told.state {
+            return;
+        }
+        if let Some(standing) = Standing::from_name(&stands.state) {
+            self.stands(id, standing, Cause::Registry, now_ms);
+            self.unsaved.remove(id);
+        }
+    }
+}
+
+fn instant(at_ms: i64) -> ObservedAt {
+    ObservedAt::from_micros(at_ms.saturating_mul(1000))
+}

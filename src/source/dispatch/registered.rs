@@ -1,0 +1,54 @@
+//! What the registry says of integrations, and what becomes of one that it refuses.
+
+use super::{Account, Dispatch, Due};
+use crate::ids::{IntegrationId, TableId};
+use crate::lake::{Coverage, Registration};
+use crate::source::held::Holding;
+
+impl Dispatch {
+    /// Takes in a registry that could not be read at the start. What Kombo has said meanwhile stands.
+    pub(in crate::source) fn registered<H: Into<Holding>>(
+        &mut self,
+        registered: &[Registration],
+        covered: impl Fn(&TableId) -> H,
+        now_ms: i64,
+    ) {
+        for known in registered {
+            let id = &known.integration;
+            let stored = || Account::stored(known, now_ms);
+            self.accounts
+                .entry(id.clone())
+                .or_insert_with(stored)
+                .registered = true;
+        }
+        self.adopt(self.rules.clone(), covered, now_ms);
+    }
+
+    /// Lets an integration go that the registry does not take, for the reason given: nothing of it is fetched, and its
+    /// webhooks are not acknowledged. It is tried again after a restart.
+    pub(in crate::source) fn refuse(&mut self, id: &IntegrationId, reason: String) {
+        self.unsaved.remove(id);
+        for table in self.tables_of(id) {
+            self.close_table(&table);
+        }
+        for due in [Due::Look(id.clone()), Due::Silence(id.clone())] {
+            self.agenda.cancel(&due);
+        }
+        if let Some(account) = self.accounts.get_mut(id) {
+            account.refused = Some(reason);
+        }
+    }
+
+    /// Returns whether the registry does not take an integration.
+    pub(in crate::source) fn is_refused(&self, id: &IntegrationId) -> bool {
+        let known = self.accounts.get(id);
+        known.is_some_and(|account| account.refused.is_some())
+    }
+
+    /// Takes in what the lake holds of a table, when that could not be read before.
+    pub(in crate::source) fn read(&mut self, id: &TableId, coverage: &Coverage) {
+        if let Some(table) = self.tables.get_mut(id) {
+            table.read(coverage);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! A fetch that is whole: compared with what is known, then committed.
+
+use super::*;
+
+impl Staged for MemoryStaged {
+    async fn missing(&mut self, limit: usize, random: Rng) -> Result<Missing, LakeError> {
+        if self.fetch.mode != FetchMode::Snapshot {
+            return Ok(Missing::default());
+        }
+        let kept = self.sink.kept(&self.fetch.table);
+        let (missing, shown) = self.lacks(&kept);
+        self.shown = shown;
+        sleep(self.sink.compare_wait).await;
+        let lacked_twice = missing.iter().filter(|id| id.lacked_twice).count() as u64;
+        let mut sample = Sample::new(limit, random);
+        for id in missing {
+            sample.offer(|| id);
+        }
+        Ok(Missing {
+            total: sample.met(),
+            lacked_twice,
+            shown: self.shown.len() as u64,
+            ids: sample.into_kept(),
+            as_of: kept.coverage.marks.deltas,
+        })
+    }
+
+    async fn lacked_twice(&mut self, ids: mpsc::Sender<Vec<String>>) -> Result<(), LakeError> {
+        let (missing, _) = self.lacks(&self.sink.kept(&self.fetch.table));
+        for id in missing.into_iter().filter(|id| id.lacked_twice) {
+            if ids.send(vec![id.id]).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn tombstones(&mut self, rows: mpsc::Sender<RecordBatch>) -> Result<(), LakeError> {
+        for batch in &self.batches {
+            let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>();
+            let (ids, ops) = (text("id"), text("_op"));
+            let wanted: BooleanArray = (0..batch.num_rows())
+                .map(|row| Some(ops.value(row) != "upsert" && self.shown.contains(ids.value(row))))
+                .collect();
+            let found = filter_record_batch(batch, &wanted).unwrap();
+            if found.num_rows() > 0 && rows.send(found).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_over(&mut self) -> Result<(), LakeError> {
+        let mut tables = self.sink.tables();
+        let kept = tables.entry(self.fetch.table.clone()).or_default();
+        let replaced = kept.snapshot.clone();
+        kept.taken_over.extend(replaced);
+        Ok(())
+    }
+
+    fn note(&mut self, circumstances: Circumstances) {
+        self.circumstances = circumstances;
+    }
+
+    async fn commit(self) -> Result<Receipt, LakeError> {
+        self.sink.up_to(60).await;
+        sleep(match self.fetch.mode {
+            FetchMode::Snapshot => self.sink.snapshot_wait,
+            FetchMode::Delta { .. } => self.sink.delta_wait,
+        })
+        .await;
+        if self.sink.start(&self.fetch) != self.start || !self.is_later() {
+            return Ok(Receipt::Superseded);
+        }
+        let rows = ids(&self.batches).len() as u64;
+        let (mode, end) = (self.fetch.mode, self.end);
+        let mut tables = self.sink.tables();
+        let kept = tables.entry(self.fetch.table).or_default();
+        let Coverage {
+            marks: Marks { snapshots, deltas },
+            bases,
+            seen,
+            snapshot_base,
+        } = &mut kept.coverage;
+        let mark = match mode {
+            FetchMode::Snapshot => {
+                let since = observations(&self.batches).min().unwrap_or(end.seen);
+                let is_known = self.sink.folds || !kept.taken_over.is_empty();
+                kept.looks = Some(Looks::following(since, kept.looks.filter(|_| is_known)));
+                let before = std::mem::replace(&mut kept.snapshot, self.batches);
+                kept.replaced.extend(before);
+                kept.circumstances = self.circumstances;
+                *snapshot_base = (*snapshot_base).max(end.base);
+                snapshots
+            }
+            FetchMode::Delta { .. } => {
+                kept.deltas.extend(self.batches);
+                deltas
+            }
+        };
+        let next = mark.map_or(i64::MIN, |mark| mark.as_micros() + 1);
+        let moved = ObservedAt::from_micros(end.seen.as_micros().max(next));
+        *mark = Some(moved);
+        *seen = (*seen).max(Some(moved));
+        for tier in mode.moves() {
+            if let Some(base) = end.base {
+                bases.raise(tier, base);
+                if mode != FetchMode::Snapshot {
+                    kept.delta_bases.raise(tier, base);
+                }
+            }
+        }
+        Ok(Receipt::Committed {
+            version: 0,
+            rows,
+            files: 0,
+            bytes: 0,
+            seen: moved,
+        })
+    }
+}
+
+impl MemoryStaged {
+    /// Returns what the sink knows of as present and this snapshot lacks, and what it shows as deleted.
+    fn lacks(&self, kept: &Kept) -> (Vec<MissingId>, BTreeSet<String>) {
+        let since = observations(&self.batches).min().unwrap_or(self.end.seen);
+        let sees_all = self.sink.folds || !kept.taken_over.is_empty();
+        let replaced = kept.replaced.iter().filter(|_| self.sink.folds);
+        let replaced = replaced.chain(&kept.taken_over).chain(&kept.snapshot);
+        let live = kept.looks.filter(|_| !sees_all).map(|looks| looks.since);
+        let known = newest(replaced, &kept.deltas, live);
+        lacks(known, &self.batches, since, kept.looks)
+    }
+
+    /// Rows of a delta are later than all that came before.
+    fn is_later(&self) -> bool {
+        let (seen, _) = self.start;
+        let first = observations(&self.batches).min();
+        self.fetch.mode == FetchMode::Snapshot || first.is_none_or(|first| Some(first) > seen)
+    }
+}
