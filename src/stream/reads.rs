@@ -28,6 +28,10 @@ pub(super) struct Reads<A> {
     refused: Vec<String>,
     /// Of the ids, those that are gone without an answer, too.
     twice: HashSet<String>,
+    /// Those of which no answer proves anything; what that is worth is found out at the end, too.
+    doubtful: Vec<String>,
+    /// How many of those nobody asked for.
+    doubtful_unasked: u64,
     decoder: Option<PageDecoder>,
     /// Ids about which nothing more is to be said.
     pub(super) settled: HashSet<String>,
@@ -63,6 +67,8 @@ impl<A: KomboApi + 'static> Reads<A> {
             canaries,
             refused: Vec::new(),
             twice,
+            doubtful: Vec::new(),
+            doubtful_unasked: 0,
             decoder: Some(decoder),
             settled: HashSet::new(),
             proven: 0,
@@ -80,7 +86,11 @@ impl<A: KomboApi + 'static> Reads<A> {
             self.chunks.clear();
         }
         let Some(ids) = self.chunks.pop_front() else {
-            return self.judge_refused(end).await;
+            return if self.refused.is_empty() {
+                Ok(self.judge_doubtful(end))
+            } else {
+                self.judge_refused(end).await.map(Some)
+            };
         };
         self.settled.extend(ids.iter().cloned());
         let mut events = Events::new();
@@ -103,7 +113,7 @@ impl<A: KomboApi + 'static> Reads<A> {
             Err(_) => {
                 question.spoil();
                 self.judge(question, &mut events, end);
-                self.give_up(&mut events, end);
+                self.give_up();
             }
         }
         Ok(Some(events))
@@ -119,16 +129,13 @@ impl<A: KomboApi + 'static> Reads<A> {
             self.proven += left.len() as u64;
             self.are_gone(left, events, end);
         } else {
-            self.are_unproven(left, events, end);
+            self.are_unproven(left);
         }
     }
 
     /// A 404 for one id may be one for every id, and a canary of that question may be gone itself. So all canaries are asked
     /// for, alone and afterwards.
-    async fn judge_refused(&mut self, end: &mut FetchEnd) -> Result<Option<Events>, FetchError> {
-        if self.refused.is_empty() {
-            return Ok(None);
-        }
+    async fn judge_refused(&mut self, end: &mut FetchEnd) -> Result<Events, FetchError> {
         let mut events = Events::new();
         let mut question = Question::new(&[], &self.canaries.all());
         // Without a decoder an answer before could not be read.
@@ -145,18 +152,36 @@ impl<A: KomboApi + 'static> Reads<A> {
             self.proven += refused.len() as u64;
             self.are_gone(refused, &mut events, end);
         } else {
-            self.are_unproven(refused, &mut events, end);
+            self.are_unproven(refused);
         }
-        Ok(Some(events))
+        Ok(events)
+    }
+
+    /// Says what became of those that two full fetches lack and of which no answer proves anything; `None` without any. A
+    /// walk that lacks rows which live, as others have shown meanwhile, is no look that counts.
+    fn judge_doubtful(&mut self, end: &mut FetchEnd) -> Option<Events> {
+        if self.doubtful.is_empty() {
+            return None;
+        }
+        let mut events = Events::new();
+        let doubtful = std::mem::take(&mut self.doubtful);
+        if self.verdicts.found == 0 {
+            self.are_gone(doubtful, &mut events, end);
+        } else {
+            self.verdicts.unconfirmed += doubtful.len() as u64;
+            self.verdicts.unasked += self.doubtful_unasked;
+        }
+        Some(events)
     }
 
     /// Asks no more.
-    fn give_up(&mut self, events: &mut Events, end: &mut FetchEnd) {
+    fn give_up(&mut self) {
         let left: Vec<String> = self.chunks.drain(..).flatten().collect();
         self.settled.extend(left.iter().cloned());
-        let before = self.verdicts.unconfirmed;
-        self.are_unproven(left, events, end);
+        let (before, doubtful) = (self.verdicts.unconfirmed, self.doubtful.len());
+        self.are_unproven(left);
         self.verdicts.unasked += self.verdicts.unconfirmed - before;
+        self.doubtful_unasked += (self.doubtful.len() - doubtful) as u64;
     }
 
     /// Says of rows that they are not there.
@@ -172,12 +197,12 @@ impl<A: KomboApi + 'static> Reads<A> {
         events.push(FetchEvent::Batch(rows));
     }
 
-    /// No answer proves anything: only what two full fetches lack is gone.
-    fn are_unproven(&mut self, mut ids: Vec<String>, events: &mut Events, end: &mut FetchEnd) {
-        let all = ids.len();
-        ids.retain(|id| self.twice.contains(id));
-        self.verdicts.unconfirmed += (all - ids.len()) as u64;
-        self.are_gone(ids, events, end);
+    /// No answer proves anything: only what two full fetches lack may be gone.
+    fn are_unproven(&mut self, ids: Vec<String>) {
+        let all = ids.into_iter();
+        let (twice, once): (Vec<_>, Vec<_>) = all.partition(|id| self.twice.contains(id));
+        self.verdicts.unconfirmed += once.len() as u64;
+        self.doubtful.extend(twice);
     }
 
     async fn ask(

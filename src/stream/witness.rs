@@ -12,7 +12,7 @@
 //!   of it when some of those live ([`goes_on`]). A sample that finds nobody says nothing of the others;
 //! - a walk is known to be cut short when some of the asked live and others were not asked ([`is_cut_short`]);
 //! - where no answer proves anything, two complete full fetches that began at least a day apart have to lack the row
-//!   ([`SecondLook`](crate::time::SecondLook)); of the rows outside a sample only when the sample proved that all of it is
+//!   ([`SecondLook`](crate::time::SecondLook)), and none of the rows that this one lacks may have been found to live; of the rows outside a sample only when the sample proved that all of it is
 //!   gone ([`rest_rests_on_looks`]).
 
 use std::collections::HashSet;

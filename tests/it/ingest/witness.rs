@@ -382,3 +382,19 @@ async fn a_row_that_comes_back_while_it_is_shown_as_deleted_is_not_called_gone()
     assert!(matches!(done.unwrap().ending, Ending::Committed { .. }));
     assert!(is_right(&sink, &kombo));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_walk_of_which_some_live_is_no_second_look_for_those_that_nobody_could_tell() {
+    let kombo = kombo(500, 250).await;
+    let sink = MemorySink::default().folding();
+    run(&writer(&kombo, &sink), Kind::Snapshot).await.unwrap();
+    kombo.cut_after(Some(200));
+    for (filter, found) in [(IdsFilter::Empty, 0), (IdsFilter::Heeded, 100)] {
+        kombo.pass(DAY).await;
+        kombo.filter_ids(filter);
+        kombo.refuse_after(2, 400, "SOME.CODE");
+        let done = run(&writer(&kombo, &sink), Kind::Snapshot).await.unwrap();
+        assert_eq!((done.missing.found, done.missing.gone), (found, 0));
+        assert!(is_right(&sink, &kombo));
+    }
+}
