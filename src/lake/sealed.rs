@@ -63,13 +63,17 @@ impl Sealed {
     }
 
     /// Sees to it that `current` has all that the snapshot saw that this one replaces: rows that this one lacks and that are
-    /// not confirmed to be gone would be nowhere else.
+    /// not confirmed to be gone would be nowhere else. Fails when the table cannot be folded.
     pub async fn take_over(&self) -> Result<(), LakeError> {
         if self.committer.replaces() && !self.is_taken_over().await? {
             let only = self.key().cloned().into_iter().collect();
             let settings = FoldSettings::default();
             // Boxed: it would make the future of every fetch larger.
-            Box::pin(self.lake.fold(&self.endpoint, Some(&only), &settings)).await?;
+            let folded = Box::pin(self.lake.fold(&self.endpoint, Some(&only), &settings)).await?;
+            let aside = folded.aside.into_iter().map(|aside| aside.error).next();
+            if let Some(error) = folded.stopped.or(aside) {
+                return Err(error);
+            }
         }
         Ok(())
     }

@@ -58,14 +58,50 @@ impl Lake {
         settings: &FoldSettings,
     ) -> Result<FoldReport, LakeError> {
         let mut report = FoldReport::default();
-        let folded = self.fold_groups(endpoint, only, settings, &mut report);
-        match folded.await {
+        let folded = match self
+            .fold_before_anew(endpoint, only, settings, &mut report)
+            .await
+        {
+            Ok(()) => {
+                self.fold_groups(endpoint, only, settings, &mut report)
+                    .await
+            }
+            Err(error) => Err(error),
+        };
+        match folded {
             Err(error) if report.tables.is_empty() && report.aside.is_empty() => Err(error),
             folded => {
                 report.stopped = folded.err();
                 Ok(report)
             }
         }
+    }
+
+    /// Folds full fetches that are not folded yet, before their tables are made anew: rows that one lacks and that nobody
+    /// has called gone are in `current` alone. What cannot be read there is made anew all the same, as its cure says.
+    async fn fold_before_anew(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        only: Option<&BTreeSet<IntegrationKey>>,
+        settings: &FoldSettings,
+        report: &mut FoldReport,
+    ) -> Result<(), LakeError> {
+        if !settings.rebuild {
+            return Ok(());
+        }
+        let view = View::read(self, endpoint).await?;
+        let lacking = view.replacing(only);
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let plain = FoldSettings {
+            rebuild: false,
+            ..*settings
+        };
+        self.fold_groups(endpoint, Some(&lacking), &plain, report)
+            .await?;
+        report.aside.retain(|aside| !aside.error.is_damage());
+        Ok(())
     }
 
     async fn fold_groups(

@@ -60,12 +60,17 @@ impl Plan {
             && hold
                 .as_ref()
                 .is_some_and(|hold| hold.state == HoldState::Held);
+        // Nothing says what is held any more: the holds were moved away, as their cure says. It is judged again.
+        let is_untold = positions.held != 0
+            && hold.as_ref().is_none_or(|hold| {
+                matches!(hold.state, HoldState::Confirmed | HoldState::Resolved)
+            });
         let waits = lacks_snapshot || positions.lacks_deltas(offered);
-        if !waits && !is_accepted && !is_left_over {
+        if !waits && !is_accepted && !is_left_over && !is_untold {
             return None;
         }
-        let is_asked_again =
-            is_accepted && positions.held & (HELD_OF_SNAPSHOT | HELD_UNCONFIRMED) != 0;
+        let is_asked_again = (is_accepted || is_untold)
+            && positions.held & (HELD_OF_SNAPSHOT | HELD_UNCONFIRMED) != 0;
         let with_snapshot = offered.snapshot_us.is_some() && (lacks_snapshot || is_asked_again);
         let is_compared = lacks_snapshot && positions.snapshot_us.is_some() && has_deltas;
         let looks = looks.filter(|_| with_snapshot);

@@ -91,6 +91,22 @@ impl View {
         keys.into_iter().collect()
     }
 
+    /// Returns the tables that have a full fetch which is not folded, and rows of before.
+    pub(super) fn replacing(
+        &self,
+        only: Option<&BTreeSet<IntegrationKey>>,
+    ) -> BTreeSet<IntegrationKey> {
+        let mut keys = self.keys();
+        keys.retain(|key| {
+            let (positions, offered) = self.of(key);
+            let is_folded = positions.snapshot_us.max(positions.folded_us).is_some();
+            is_folded
+                && positions.lacks_snapshot(offered)
+                && only.is_none_or(|only| only.contains(key))
+        });
+        keys
+    }
+
     /// Returns what is to be done, of those that are asked for.
     pub(super) fn due(
         &self,

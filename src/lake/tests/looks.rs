@@ -1,7 +1,9 @@
 //! Which rows two full fetches lack that began far enough apart, whoever folds in between, or nobody.
 
 use fastrand::Rng;
+use object_store::ObjectStoreExt;
 
+use super::damage::{found, truncate_newest_entry};
 use super::support::*;
 use crate::lake::store::LakeStore;
 use crate::lake::{FoldSettings, Part, SnapshotFacts};
@@ -110,4 +112,65 @@ async fn what_a_full_fetch_replaces_stays_known_when_rows_are_unconfirmed() {
         2,
         "nobody has said that it is gone"
     );
+}
+
+/// How many rows `current` has once it is made anew.
+async fn made_anew(store: &LakeStore) -> usize {
+    let lake = lake(store, &settings()).await;
+    let anew = FoldSettings {
+        rebuild: true,
+        ..FoldSettings::default()
+    };
+    lake.fold(&tags(), None, &anew).await.expect("folded");
+    stored(store, Part::Current).await.len()
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_over_is_not_replaced() {
+    let store = LakeStore::memory();
+    full(&store, 0, &["1", "2"], Then::Fold).await;
+    full(&store, 1, &["1", "2", "3"], Then::Nothing).await;
+    // The table is set aside by every fold: what it would compare cannot be written down.
+    truncate_newest_entry(&store, "kombo_drift").await;
+    let lake = lake(&store, &settings()).await;
+    let fetch = snapshot("a");
+    let at = 2 * HOUR;
+    let mut staging = lake.begin(&fetch, &tags()).await.expect("begins");
+    let rows = batch(&tags(), &fetch, &[("1", at, 1)]);
+    staging.push(rows).await.expect("pushed");
+    let sealed = staging.seal(end(at / 1_000, at)).await.expect("sealed");
+    let taken_over = sealed.take_over().await;
+    let error = taken_over.expect_err("3 is known to the snapshot alone");
+    assert!(error.to_string().contains("kombo_drift"), "{error}");
+}
+
+#[tokio::test]
+async fn current_is_made_anew_only_without_a_full_fetch_that_is_not_folded() {
+    let store = LakeStore::memory();
+    full(&store, 0, &["1", "2"], Then::Fold).await;
+    full(&store, 1, &["1"], Then::TakeOver).await;
+    assert_eq!(made_anew(&store).await, 2, "nobody has said that 2 is gone");
+    assert_eq!(made_anew(&store).await, 2, "and it is held now");
+}
+
+#[tokio::test]
+async fn rows_that_stay_unconfirmed_stay_when_the_holds_are_moved_away() {
+    let store = LakeStore::memory();
+    full(&store, 0, &["1", "2"], Then::Fold).await;
+    full(&store, 1, &["1"], Then::Fold).await;
+    for path in found(&store, "kombo_holds", "").await {
+        store.objects().delete(&path).await.expect("deleted");
+    }
+    let lake = lake(&store, &settings()).await;
+    let at = 2 * HOUR;
+    run(&lake, &delta("a"), &[&[("4", at, 2)]], end(at / 1_000, at)).await;
+    let folded = lake.fold(&tags(), None, &FoldSettings::default()).await;
+    folded.expect("folded");
+    assert_eq!(stored(&store, Part::Current).await.len(), 3);
+    assert_eq!(
+        lake.holds().await.expect("read").len(),
+        1,
+        "it is held anew"
+    );
+    assert_eq!(made_anew(&store).await, 3, "nobody has said that 2 is gone");
 }
