@@ -3,16 +3,16 @@
 use crate::api::{ApiError, KomboApi};
 use crate::ids::EnvironmentId;
 use crate::lake::Registration;
-use crate::plan::{Deletion, NotFound, Others, Standing};
-use crate::time::{ObservedAt, ServerNow};
+use crate::plan::{Begun, Deletion, NotFound, Others, Standing};
+use crate::time::ServerNow;
 
 use super::targets::{Known, Missing, Unknown, UnknownReason};
 
 /// A round of questions for integrations.
 #[derive(Clone, Copy, Debug)]
 pub struct Round<'a> {
-    /// When it began, in milliseconds since the epoch.
-    pub begun_ms: i64,
+    /// When it began.
+    pub begun: Begun,
     /// The environment that the key belongs to, as Kombo said right after.
     pub key_of: &'a EnvironmentId,
 }
@@ -37,7 +37,6 @@ impl Round<'_> {
         unknown: &mut [Unknown],
     ) -> Vec<Registration> {
         let mut told = Vec::new();
-        let begun = ObservedAt::from_micros(self.begun_ms.saturating_mul(1000));
         for at in 0..unknown.len() {
             let missing = &unknown[at];
             let stored = registered.iter().find(|one| one.integration == missing.id);
@@ -45,7 +44,7 @@ impl Round<'_> {
             let Some(stored) = stored.filter(|_| missing.is_missing()) else {
                 continue;
             };
-            let judged = NotFound::judge(begun, stored.environment.as_ref(), self.key_of);
+            let judged = NotFound::judge(self.begun, stored.environment.as_ref(), self.key_of);
             let becomes = match judged {
                 Ok(not_found) => {
                     let others = known.iter().map(|_| true);
@@ -79,18 +78,19 @@ impl Round<'_> {
         };
         Registration {
             state: standing.as_str().to_owned(),
-            state_since_ms: Some(self.begun_ms),
+            state_since_ms: Some(self.begun.latest_ms()),
             not_found_since_ms: Some(first.as_micros() / 1000),
             ..stored.clone()
         }
     }
 }
 
-/// Returns when a round of questions began: by Kombo's clock or ours, whichever is earlier, so that two rounds never seem
-/// further apart than they are.
+/// Returns when a round of questions began: by Kombo's clock and by ours, so that two rounds never seem further apart than
+/// they are.
 #[must_use]
-pub fn begun_ms(api: &impl KomboApi, wall_ms: i64, elapsed: std::time::Duration) -> i64 {
+pub fn begun(api: &impl KomboApi, wall_ms: i64, elapsed: std::time::Duration) -> Begun {
     let elapsed_ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
     let server = api.server_now().map(ServerNow::as_millis);
-    server.map_or(wall_ms, |now| now.saturating_sub(elapsed_ms).min(wall_ms))
+    let server_ms = server.map_or(wall_ms, |now| now.saturating_sub(elapsed_ms));
+    Begun::by(server_ms, wall_ms)
 }

@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::report::Report;
 use super::session::Session;
 use crate::api::{HttpApi, KomboApi};
-use crate::backfill::missing::{Round, begun_ms};
+use crate::backfill::missing::{Round, begun};
 use crate::backfill::targets::{Known, Unknown, UnknownReason, resolve, take_turns};
 use crate::backfill::{Backfill, BackfillSettings};
 use crate::ids::IntegrationId;
@@ -118,8 +118,8 @@ async fn known(session: &Session, api: &HttpApi, lake: &Lake) -> Result<Asked, F
         .as_ref()
         .filter(|_| unknown.iter().any(Unknown::is_missing))
     {
-        let begun_ms = begun_ms(api, wall_ms, asked.elapsed());
-        let round = Round { begun_ms, key_of };
+        let begun = begun(api, wall_ms, asked.elapsed());
+        let round = Round { begun, key_of };
         if let Err(error) = note_missing(lake, &round, &known, &mut unknown).await {
             aside.push(registry(error));
         }

@@ -16,10 +16,18 @@ use crate::time::{ObservedAt, SecondLook};
 /// failure at Kombo looks, and seldom how customers leave.
 const WHEN_NONE_IS_FOUND: Duration = Duration::from_hours(7 * 24);
 
+/// When a look began, by clocks that may differ. The first of two counts as late as it may have been and the second as
+/// early: no clock that jumps, or is put right in between, makes a day of an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begun {
+    earliest: ObservedAt,
+    latest: ObservedAt,
+}
+
 /// Kombo's answer that there is no such integration, with the right key accepted right after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotFound {
-    begun: ObservedAt,
+    begun: Begun,
 }
 
 /// Why such an answer counts for nothing.
@@ -62,6 +70,33 @@ pub enum Deletion {
     Deleted(ConfirmedGone),
 }
 
+impl Begun {
+    /// Takes what two clocks say, in milliseconds since the epoch.
+    #[must_use]
+    pub fn by(one_ms: i64, other_ms: i64) -> Self {
+        let at = |ms: i64| ObservedAt::from_micros(ms.saturating_mul(1000));
+        Self {
+            earliest: at(one_ms.min(other_ms)),
+            latest: at(one_ms.max(other_ms)),
+        }
+    }
+
+    /// Returns the later of both, in milliseconds since the epoch.
+    #[must_use]
+    pub fn latest_ms(self) -> i64 {
+        self.latest.as_micros().div_euclid(1000)
+    }
+}
+
+impl From<ObservedAt> for Begun {
+    fn from(at: ObservedAt) -> Self {
+        Self {
+            earliest: at,
+            latest: at,
+        }
+    }
+}
+
 impl NotFound {
     /// Judges an answer to a look begun at `begun`. `read_in` is the environment that the integration was read in,
     /// `key_of` the one that Kombo named when it accepted the key right after the answer.
@@ -69,14 +104,16 @@ impl NotFound {
     /// # Errors
     /// Says why the answer counts for nothing.
     pub fn judge(
-        begun: ObservedAt,
+        begun: impl Into<Begun>,
         read_in: Option<&EnvironmentId>,
         key_of: &EnvironmentId,
     ) -> Result<Self, Doubt> {
         match read_in {
             None => Err(Doubt::NeverRead),
             Some(read_in) if read_in != key_of => Err(Doubt::OtherEnvironment),
-            Some(_) => Ok(Self { begun }),
+            Some(_) => Ok(Self {
+                begun: begun.into(),
+            }),
         }
     }
 }
@@ -120,10 +157,10 @@ impl ConfirmedGone {
         first: ObservedAt,
         again: NotFound,
     ) -> Option<Self> {
-        look.confirms(first, again.begun).then(|| Self {
+        look.confirms(first, again.begun.earliest).then(|| Self {
             integration: integration.clone(),
             first,
-            again: again.begun,
+            again: again.begun.earliest,
         })
     }
 
@@ -160,7 +197,7 @@ impl Deletion {
             Others::None | Others::Found => SecondLook::default(),
             Others::Missing => SecondLook::after(WHEN_NONE_IS_FOUND),
         };
-        let first = first.unwrap_or(now.begun);
+        let first = first.unwrap_or(now.begun.latest);
         ConfirmedGone::apart(look, integration, first, now)
             .map_or(Self::Deleting { first }, Self::Deleted)
     }
@@ -236,6 +273,29 @@ mod tests {
         let of = |begun| ConfirmedGone::of(&id(), at(5), not_found(begun));
         assert_eq!(of(DAY + 4), None);
         assert!(of(DAY + 5).is_some());
+    }
+
+    #[test]
+    fn of_two_clocks_the_one_counts_by_which_less_time_has_passed() {
+        const DAY_MS: i64 = DAY / 1_000;
+        let own = environment("own");
+        let judged = |one_ms, other_ms| {
+            let begun = Begun::by(one_ms, other_ms);
+            NotFound::judge(begun, Some(&own), &own).expect("the same environment")
+        };
+        let after = |first, again| Deletion::after(&id(), first, again, Others::Found);
+        // One that was behind, and was put right.
+        let Deletion::Deleting { first } = after(None, judged(5, 5 + DAY_MS)) else {
+            panic!("one answer")
+        };
+        assert_eq!(first, at(5_000 + DAY));
+        let hour_later = after(Some(first), judged(9 + DAY_MS, 9 + DAY_MS));
+        assert_eq!(hour_later, Deletion::Deleting { first });
+        // One that jumps ahead.
+        let jumped = judged(6 + DAY_MS, 6 + 3 * DAY_MS);
+        assert_eq!(after(Some(first), jumped), Deletion::Deleting { first });
+        let later = judged(5 + 2 * DAY_MS, 5 + 3 * DAY_MS);
+        assert!(matches!(after(Some(first), later), Deletion::Deleted(_)));
     }
 
     #[test]

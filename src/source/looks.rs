@@ -11,6 +11,7 @@ use crate::api::{ApiError, ErrorReach, IntegrationInfo, KeyInfo, KomboApi, Looke
 use crate::catalog::Endpoint;
 use crate::ids::{Category, IntegrationId};
 use crate::lake::Registration;
+use crate::plan::Begun;
 
 /// What was found out about an integration.
 pub(super) struct Look {
@@ -28,8 +29,8 @@ pub(super) struct LookOrder {
     pub(super) is_new: bool,
     /// It counts as deleted: it may be purged meanwhile.
     pub(super) is_deleted: bool,
-    /// The time on Kombo's clock.
-    pub(super) begun_ms: i64,
+    /// Now, by Kombo's clock and by ours.
+    pub(super) begun: Begun,
 }
 
 /// Asks Kombo for an integration, and the sink for what it holds of it.
@@ -43,13 +44,13 @@ pub(super) async fn look_at<A: KomboApi, S: Registry>(
         id,
         is_new,
         is_deleted,
-        begun_ms,
+        begun,
     } = order;
     let answer = match look(&*api, &id).await {
         Looked::Found(info) => Ok(found(&info)),
         Looked::NotFound { key_of } => {
             info!(integration.id = %id, environment = %key_of, "asked for the integration: kombo finds none, and accepts the key");
-            Err(LookFailed::NotFound { begun_ms, key_of })
+            Err(LookFailed::NotFound { begun, key_of })
         }
         Looked::KeyNotAccepted(error) => {
             warn!(integration.id = %id, error = %error, "kombo finds no integration {id}, and does not accept the key right after: that counts for nothing");

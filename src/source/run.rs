@@ -29,7 +29,7 @@ use crate::ids::TableId;
 use crate::ingest::Ingest;
 use crate::lake::LakeError;
 use crate::metrics::{ErrorType, Metrics, Stage};
-use crate::plan::Kind;
+use crate::plan::{Begun, Kind};
 use crate::sink::Sink;
 use crate::status::Notes;
 use crate::time::{Clock, ServerNow};
@@ -128,7 +128,7 @@ where
                     let endpoints = self.dispatch.endpoints();
                     let order = LookOrder {
                         is_deleted: self.dispatch.is_deleted(&id),
-                        begun_ms: now_ms,
+                        begun: Begun::by(now_ms, self.clock.wall_ms()),
                         id,
                         is_new,
                     };

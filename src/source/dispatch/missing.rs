@@ -5,7 +5,7 @@ use super::standings::{Cause, News};
 use super::{Account, Dispatch};
 use crate::ids::{EnvironmentId, IntegrationId};
 use crate::lake::Registration;
-use crate::plan::{Deletion, NotFound, Others, Standing};
+use crate::plan::{Begun, Deletion, NotFound, Others, Standing};
 use crate::time::ObservedAt;
 
 impl Account {
@@ -21,7 +21,7 @@ impl Dispatch {
     pub(super) fn missed(
         &mut self,
         id: &IntegrationId,
-        begun_ms: i64,
+        begun: Begun,
         key_of: &EnvironmentId,
     ) -> Standing {
         let others = self.others(id, key_of);
@@ -30,7 +30,7 @@ impl Dispatch {
         };
         // Once deleted, only an answer for it changes that.
         let stays = account.standing.is_deleted().then_some(account.standing);
-        let judged = NotFound::judge(instant(begun_ms), account.environment.as_ref(), key_of);
+        let judged = NotFound::judge(begun, account.environment.as_ref(), key_of);
         let not_found = match judged {
             Ok(not_found) => not_found,
             Err(doubt) => {

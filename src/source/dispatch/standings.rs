@@ -8,7 +8,7 @@ use super::super::held::Holding;
 use super::account::Look;
 use super::{Dispatch, Due, NEW};
 use crate::ids::{Category, EnvironmentId, IntegrationId, TableId};
-use crate::plan::{Doubt, Standing};
+use crate::plan::{Begun, Doubt, Standing};
 
 /// The wait before a question is asked again that brought no answer; it doubles.
 const FIRST_LOOK: Duration = Duration::from_secs(30);
@@ -48,7 +48,7 @@ pub(in crate::source) enum LookFailed {
     /// It finds none, and accepted the key right after it said so.
     NotFound {
         /// When the look began.
-        begun_ms: i64,
+        begun: Begun,
         /// The environment that the key belongs to.
         key_of: EnvironmentId,
     },
@@ -199,8 +199,8 @@ impl Dispatch {
                 self.stands(id, found.standing, cause, now_ms);
             }
             Err(LookFailed::Stands(standing)) => self.stands(id, standing, cause, now_ms),
-            Err(LookFailed::NotFound { begun_ms, key_of }) => {
-                let standing = self.missed(id, begun_ms, &key_of);
+            Err(LookFailed::NotFound { begun, key_of }) => {
+                let standing = self.missed(id, begun, &key_of);
                 self.stands(id, standing, cause, now_ms);
             }
             Err(LookFailed::Once | LookFailed::Key) => {

@@ -133,3 +133,29 @@ async fn one_that_is_purged_beside_the_service_is_not_fetched_again_by_itself() 
     assert!(base.as_millis() < purged_ms, "not fetched since");
     service.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_of_kombos_that_jumps_ahead_makes_no_day_of_an_hour() {
+    let twin = TimedTwin::new(1, 40);
+    let lake = memory_lake(&twin).await;
+    let service = start(&twin, &lake, &["ats/tags"]).await;
+    let (id, tags) = (twin.ids()[0].clone(), endpoint("ats/tags"));
+    service.until_covered(&id, tags, 0).await;
+    sleep(Duration::from_mins(5)).await;
+    lose(&twin, &id, true);
+    let told = event("integration-deleted", &id);
+    service.door.take(told).await.expect("acknowledged");
+    sleep(Duration::from_hours(1)).await;
+    assert_eq!(registered(&lake, &id).await.state, "deleting");
+    // As far as a `Date` may be off.
+    twin.says_ahead_ms.store(47 * 3_600_000, Ordering::Relaxed);
+    for _ in 0..5 {
+        let told = event("integration-deleted", &id);
+        service.door.take(told).await.expect("acknowledged");
+        sleep(Duration::from_hours(2)).await;
+        assert_eq!(registered(&lake, &id).await.state, "deleting");
+    }
+    sleep(Duration::from_hours(24)).await;
+    assert_eq!(registered(&lake, &id).await.state, "deleted");
+    service.stop().await;
+}

@@ -1,7 +1,7 @@
 //! What deletes an integration: Kombo's own word, twice, a day apart, with the right key; and what ends a suspicion.
 
 use super::*;
-use crate::plan::Doubt;
+use crate::plan::{Begun, Doubt};
 
 pub(super) const READABLE: Found = Found {
     category: Some(Category::Ats),
@@ -53,10 +53,11 @@ pub(super) fn answer(desk: &mut Desk, kombo: impl Fn(&IntegrationId) -> Answer) 
 
 /// Kombo finds none, and accepts a key of an environment.
 pub(super) fn missing(desk: &Desk, key_of: &str) -> impl Fn(&IntegrationId) -> Answer + use<> {
-    let (begun_ms, key_of) = (desk.now_ms, environment(key_of));
+    let begun = Begun::by(desk.now_ms, desk.now_ms);
+    let key_of = environment(key_of);
     move |_| {
         Err(LookFailed::NotFound {
-            begun_ms,
+            begun,
             key_of: key_of.clone(),
         })
     }
