@@ -149,7 +149,7 @@ impl Folded {
             for key in &report.left_held {
                 writeln!(
                     text,
-                    "left      {name} of {key}: something of it is held, which only the present current has; accept it or wait first"
+                    "left      {name} of {key}: something of it is held or just accepted, and only the present current has those rows; run `kombo-source fold` without --rebuild first, and `kombo-source accept` for what is still held then"
                 )
                 .expect("a string takes all text");
             }

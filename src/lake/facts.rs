@@ -82,9 +82,12 @@ impl SnapshotFacts {
         let Some(replaced) = replaced else {
             return self;
         };
-        if second_look.confirms(replaced.next_look, self.since) {
+        // The last one that is old enough: the one that is replaced, if it is, else the one that was remembered for that.
+        let looks = [replaced.since, replaced.next_look];
+        let old_enough = |look: &ObservedAt| second_look.confirms(*look, self.since);
+        if let Some(first_look) = looks.into_iter().find(old_enough) {
             return Self {
-                first_look: Some(replaced.next_look),
+                first_look: Some(first_look),
                 ..self
             };
         }
@@ -170,6 +173,12 @@ mod tests {
             assert_eq!(age, expected, "at hour {hour}");
             before = after;
         }
+        // A look that follows another at once is one of its own, as long as no further one follows within the day.
+        let twice = begun(0).following(None, second_look);
+        let twice = begun(1).following(Some(&twice), second_look);
+        assert_eq!((twice.first_look, twice.next_look), (None, begun(0).since));
+        let later = begun(25).following(Some(&twice), second_look);
+        assert_eq!(later.first_look, Some(begun(1).since));
         let weekly = begun(24 * 7).following(Some(&begun(0)), second_look);
         assert_eq!(weekly.first_look, Some(ObservedAt::from_micros(0)));
         let rerun = begun(24 * 7 + 1).following(Some(&weekly), second_look);

@@ -18,7 +18,7 @@ pub(super) fn of_table(table: &str) -> &'static str {
             "restore the file that is named from a copy; without one, stop the service and move the folder kombo_quarantine away: it is written anew with the next row that has no id"
         }
         "current" => {
-            "restore the file that is named from a copy; without one, stop the service, move the table's folder (the one that ends in /current) away and run `kombo-source fold`: it is made anew from snapshots and deltas"
+            "restore the file that is named from a copy; without one, stop the service, move the table's folder (the one that ends in /current) away and run `kombo-source fold`: it is made anew from snapshots and deltas, without rows that were held back and are nowhere else (`kombo-source accept` lists them)"
         }
         _ => {
             "restore the file that is named from a copy; without one, stop the service, move the table's folder (the one that ends in /snapshots or /deltas) away and run `kombo-source backfill` for this endpoint: full fetches write it anew"

@@ -71,6 +71,10 @@ pub(super) struct Dispatch {
     key_good_since: Option<i64>,
     /// The environment that the key belongs to; `None` until Kombo has said it.
     environment: Option<EnvironmentId>,
+    /// Counts the keys of this process.
+    key_number: u64,
+    /// Integrations that were read with the key before Kombo had named its environment.
+    unplaced: BTreeSet<IntegrationId>,
     /// Tables that have heartbeats: not those of parked integrations.
     with_heartbeat: usize,
     /// Integrations that Kombo has to be asked for, and how many it is being asked for.
@@ -123,6 +127,8 @@ impl Dispatch {
             key: None,
             key_good_since: None,
             environment: None,
+            key_number: 0,
+            unplaced: BTreeSet::new(),
             with_heartbeat: 0,
             looks: VecDeque::new(),
             asking: 0,

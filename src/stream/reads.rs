@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::closing::{after, last_of};
 use super::walk::Walk;
-use super::witness::{Caught, IDS_PER_QUESTION, Question, Verdicts, goes_on};
+use super::witness::{Caught, IDS_PER_QUESTION, Question, Verdicts, asked_again, goes_on};
 use super::{FetchError, FetchEvent, FetchOptions};
 use crate::api::{ApiError, KomboApi};
 use crate::catalog::Endpoint;
@@ -24,6 +24,8 @@ pub(super) struct Reads<A> {
     missing: u64,
     chunks: VecDeque<Vec<String>>,
     canaries: Caught,
+    /// Those that did not come with an answer that says what is there; what that is worth is found out at the end.
+    missed: Vec<String>,
     /// Answered 404 when they alone were asked for; what that is worth is found out at the end.
     refused: Vec<String>,
     /// Of the ids, those that are gone without an answer, too.
@@ -65,6 +67,7 @@ impl<A: KomboApi + 'static> Reads<A> {
             missing,
             chunks: ids.chunks(IDS_PER_QUESTION).map(<[_]>::to_vec).collect(),
             canaries,
+            missed: Vec::new(),
             refused: Vec::new(),
             twice,
             doubtful: Vec::new(),
@@ -86,17 +89,19 @@ impl<A: KomboApi + 'static> Reads<A> {
             self.chunks.clear();
         }
         let Some(ids) = self.chunks.pop_front() else {
-            return if self.refused.is_empty() {
-                Ok(self.judge_doubtful(end))
-            } else {
+            return if !self.refused.is_empty() {
                 self.judge_refused(end).await.map(Some)
+            } else if !self.missed.is_empty() {
+                self.judge_missed(end).await.map(Some)
+            } else {
+                Ok(self.judge_doubtful(end))
             };
         };
         self.settled.extend(ids.iter().cloned());
         let mut events = Events::new();
         let mut question = Question::new(&ids, &self.canaries.draw());
         match self.ask(&mut question, &mut events, end).await {
-            Ok(()) => self.judge(question, &mut events, end),
+            Ok(()) => self.judge(question),
             Err(FetchError::Page {
                 source: ApiError::NotFound { .. },
                 ..
@@ -112,7 +117,7 @@ impl<A: KomboApi + 'static> Reads<A> {
             Err(stopped @ FetchError::Stopped { .. }) => return Err(stopped),
             Err(_) => {
                 question.spoil();
-                self.judge(question, &mut events, end);
+                self.judge(question);
                 self.give_up();
             }
         }
@@ -120,17 +125,48 @@ impl<A: KomboApi + 'static> Reads<A> {
     }
 
     /// Says what became of the ids of a question whose answer is over.
-    fn judge(&mut self, question: Question, events: &mut Events, end: &mut FetchEnd) {
+    fn judge(&mut self, question: Question) {
         let (found, proves) = (question.found(), question.proves());
         let left = question.left();
         self.verdicts.asked += found + left.len() as u64;
         self.verdicts.found += found;
         if proves {
-            self.proven += left.len() as u64;
-            self.are_gone(left, events, end);
+            self.missed.extend(left);
         } else {
             self.are_unproven(left);
         }
+    }
+
+    /// An answer that is cut short shows some of the missing rows, canaries among them, and keeps quiet of others. So once
+    /// some of the missing rows live, those that did not come are asked for again, a few at a time. When one of them comes
+    /// then, no answer proves anything.
+    async fn judge_missed(&mut self, end: &mut FetchEnd) -> Result<Events, FetchError> {
+        let (mut events, mut missed) = (Events::new(), std::mem::take(&mut self.missed));
+        let again = asked_again(&missed, self.verdicts.found);
+        let mut proves = self.decoder.is_some() || again.is_empty();
+        for ids in again {
+            if !proves {
+                break;
+            }
+            let mut question = Question::new(&ids, &self.canaries.draw());
+            match self.ask(&mut question, &mut events, end).await {
+                Ok(()) => {}
+                Err(stopped @ FetchError::Stopped { .. }) => return Err(stopped),
+                Err(_) => question.spoil(),
+            }
+            let found = question.found();
+            proves = question.proves() && found == 0;
+            self.verdicts.found += found;
+            let left: HashSet<String> = question.left().into_iter().collect();
+            missed.retain(|id| left.contains(id) || !ids.contains(id));
+        }
+        if proves {
+            self.proven += missed.len() as u64;
+            self.are_gone(missed, &mut events, end);
+        } else {
+            self.are_unproven(missed);
+        }
+        Ok(events)
     }
 
     /// A 404 for one id may be one for every id, and a canary of that question may be gone itself. So all canaries are asked

@@ -35,6 +35,12 @@ pub(super) const FIRST_ASKED: u64 = 1_000;
 /// Missing rows in one question: with the canaries an address stays below 3 KB.
 pub(super) const IDS_PER_QUESTION: usize = 100;
 
+/// Ids in a question that is asked again: so few that an answer which ends early leaves out others than before.
+const IDS_ASKED_AGAIN: usize = 10;
+
+/// Questions that are asked again. What the first hundred do not refute, the others would not.
+const MOST_ASKED_AGAIN: usize = 100;
+
 /// Canaries in one question: with two of them a filter that finds only some rows is caught sooner.
 const CANARIES_PER_QUESTION: usize = 2;
 
@@ -83,6 +89,16 @@ impl Verdicts {
 /// Says whether Kombo is asked for more of `missing` rows, so many of which were asked for and found.
 pub(super) fn goes_on(missing: u64, asked: u64, found: u64) -> bool {
     missing <= MOST_ASKED as u64 || asked < FIRST_ASKED || found > 0
+}
+
+/// Splits what did not come into the questions that are asked again once `found` of the missing rows live. A filter that
+/// keeps quiet of living rows is caught by them.
+pub(super) fn asked_again(missed: &[String], found: u64) -> Vec<Vec<String>> {
+    if found == 0 {
+        return Vec::new();
+    }
+    let some = missed.chunks(IDS_ASKED_AGAIN);
+    some.take(MOST_ASKED_AGAIN).map(<[_]>::to_vec).collect()
 }
 
 /// Says whether a walk is known to have ended early: rows that it lacks live, and so may others that nobody asked for.

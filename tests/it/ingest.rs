@@ -1,5 +1,6 @@
 //! Tables brought into a sink in memory from a Kombo of a handful of rows, in paused time.
 
+mod cut_answers;
 mod evidence;
 mod interleavings;
 mod paging;

@@ -7,7 +7,7 @@ use super::standings::millis;
 use super::{Dispatch, Due, KeyPause};
 use crate::catalog::Endpoint;
 use crate::fetch::Lane;
-use crate::ids::{EnvironmentId, TableId};
+use crate::ids::{EnvironmentId, IntegrationId, TableId};
 use crate::lake::Coverage;
 use crate::plan::{Announced, Kind, ModelOff, Standing, Work, next_snapshot_instead};
 use crate::time::Base;
@@ -27,6 +27,8 @@ pub(in crate::source) struct Fetching {
     pub(in crate::source) started_ms: i64,
     /// The environment of the key that it runs with, where that is known.
     environment: Option<EnvironmentId>,
+    /// Which key of this process that is.
+    key: u64,
     /// A notification asked for it.
     announced: bool,
     /// As the table has it at any time, while it runs, too.
@@ -88,6 +90,7 @@ impl Dispatch {
         }
         Some(Fetching {
             environment: self.environment.clone(),
+            key: self.key_number,
             announced: table.notified_at.get().is_some(),
             notified_at: table.notified_at.clone(),
             endpoint: Arc::clone(&table.endpoint),
@@ -163,8 +166,30 @@ impl Dispatch {
     /// Remembers in which environment an integration was read: a key finds nothing of others.
     fn read_in(&mut self, fetching: &Fetching, now_ms: i64) {
         let id = &fetching.work.table.integration;
-        let account = self.accounts.get_mut(id);
-        let Some((account, read_in)) = account.zip(fetching.environment.clone()) else {
+        // One that began before Kombo had named the key's environment was read in it all the same, if the key is still that.
+        let with_this_key = fetching.key == self.key_number;
+        let known = self.environment.clone().filter(|_| with_this_key);
+        match fetching.environment.clone().or(known) {
+            Some(read_in) => self.note_environment(id, read_in, now_ms),
+            None if with_this_key => {
+                self.unplaced.insert(id.clone());
+            }
+            None => {}
+        }
+    }
+
+    /// Notes to which environment integrations belong that were read before Kombo had named it.
+    pub(super) fn place(&mut self, now_ms: i64) {
+        let Some(read_in) = self.environment.clone() else {
+            return;
+        };
+        for id in std::mem::take(&mut self.unplaced) {
+            self.note_environment(&id, read_in.clone(), now_ms);
+        }
+    }
+
+    fn note_environment(&mut self, id: &IntegrationId, read_in: EnvironmentId, now_ms: i64) {
+        let Some(account) = self.accounts.get_mut(id) else {
             return;
         };
         if account.environment.as_ref() == Some(&read_in) {

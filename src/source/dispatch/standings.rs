@@ -215,6 +215,7 @@ impl Dispatch {
     pub(in crate::source) fn key_belongs(&mut self, to: Option<EnvironmentId>, now_ms: i64) {
         let is_known = to.is_some();
         self.environment = to.or(self.environment.take());
+        self.place(now_ms);
         if !is_known && self.environment.is_none() && self.key.is_none() {
             let again_ms = now_ms.saturating_add(millis(LONGEST_KEY));
             self.agenda.set(Due::Key, again_ms);
@@ -224,6 +225,8 @@ impl Dispatch {
     /// Forgets to which environment the key belongs: there is another one.
     pub(in crate::source) fn key_changed(&mut self) {
         self.environment = None;
+        self.key_number = self.key_number.wrapping_add(1);
+        self.unplaced.clear();
     }
 
     /// Takes in whether Kombo takes the key again.

@@ -22,6 +22,9 @@ impl Looks {
     pub(crate) fn following(since: ObservedAt, before: Option<Self>) -> Self {
         let (first, next) = match before {
             None => (None, since),
+            Some(before) if SecondLook::default().confirms(before.since, since) => {
+                (Some(before.since), since)
+            }
             Some(before) if SecondLook::default().confirms(before.next, since) => {
                 (Some(before.next), since)
             }

@@ -64,6 +64,8 @@ pub(crate) enum IdsFilter {
     Empty,
     /// 404.
     NotFound,
+    /// The first half of them, as if there were no more.
+    Halved,
 }
 
 type Change = Box<dyn FnOnce(&mut Rows<'_>) + Send>;
@@ -313,6 +315,10 @@ impl State {
         None
     }
 
+    fn is_heeded(&self) -> bool {
+        matches!(self.ids, IdsFilter::Heeded | IdsFilter::Halved)
+    }
+
     fn answer(&mut self, request: PageRequest<'_>, now_ms: i64) -> Result<String, ApiError> {
         self.asked.push(Asked {
             updated_after: request.updated_after.map(UpdatedAfter::as_millis),
@@ -334,7 +340,7 @@ impl State {
         let asked: HashSet<&String> = request.ids.iter().collect();
         let shows = |(id, row): &(&String, &Row)| {
             let all = !for_ids || self.ids == IdsFilter::Ignored;
-            let wanted = all || (self.ids == IdsFilter::Heeded && asked.contains(*id));
+            let wanted = all || (self.is_heeded() && asked.contains(*id));
             let after = request.updated_after;
             wanted && after.is_none_or(|after| row.changed_ms > after.as_millis())
         };
@@ -344,6 +350,9 @@ impl State {
         }
         if let Some(rows) = self.cut_after.filter(|_| !for_ids) {
             listed.truncate(rows);
+        }
+        if for_ids && self.ids == IdsFilter::Halved {
+            listed.truncate(listed.len().div_ceil(2));
         }
         let from: usize = request
             .cursor

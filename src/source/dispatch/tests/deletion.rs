@@ -315,3 +315,37 @@ fn a_deletion_told_of_a_parked_integration_has_kombo_asked_and_it_stays_parked()
     answer(&mut desk, kombo);
     assert_eq!(stands(&desk, "a"), Standing::Deleting);
 }
+
+#[test]
+fn one_that_is_read_before_kombo_has_named_the_keys_environment_belongs_to_it() {
+    for named_late in [true, false] {
+        // A restart: all tables are asked for at once, and the key's environment is not known yet.
+        let all = [registration("a", "active")];
+        let mut desk = Desk::starting(rules(&["ats/tags"]), &all, NOON - HOUR);
+        desk.dispatch.environment = None;
+        let fetching = desk.dispatch.next(desk.now_ms, |_| true).expect("due");
+        let own = Some(environment("own"));
+        if !named_late {
+            desk.dispatch.key_belongs(own.clone(), desk.now_ms);
+        }
+        desk.covered(&fetching, Some(0));
+        if named_late {
+            desk.dispatch.key_belongs(own.clone(), desk.now_ms);
+        }
+        let account = &desk.dispatch.accounts[&id("a")];
+        assert_eq!(account.environment, own);
+    }
+}
+
+#[test]
+fn what_was_read_with_a_key_of_before_belongs_to_no_environment_of_the_next() {
+    let all = [registration("a", "active")];
+    let mut desk = Desk::starting(rules(&["ats/tags"]), &all, NOON - HOUR);
+    desk.dispatch.environment = None;
+    let fetching = desk.dispatch.next(desk.now_ms, |_| true).expect("due");
+    desk.dispatch.key_changed();
+    desk.dispatch
+        .key_belongs(Some(environment("other")), desk.now_ms);
+    desk.covered(&fetching, Some(0));
+    assert_eq!(desk.dispatch.accounts[&id("a")].environment, None);
+}
