@@ -8,7 +8,7 @@ import lake as lakes
 from product import backfill_of, running_twin
 from proxy import running_proxy
 from schemas import Endpoint, endpoint, endpoints
-from truth import Truth
+from truth import Row, Truth
 
 INTEGRATIONS = 5
 ROWS = 400
@@ -38,8 +38,14 @@ def test_every_table_equals_the_truth_once_twice_and_after_a_delta() -> None:
             delta = backfill_of(twin, lake, "--mode", "delta")
             dataclasses.replace(delta, api_url=proxy.url).must_succeed()
         lakes.assert_equals_truth(lake, twin.truth)
-        # Another process has read them before: what did not change is not written again.
-        lakes.assert_deltas_equal(lake, {one: [] for one in delta_tables})
+        # Another process has read them before: what did not change is not written again. `current` has no rows that were
+        # deleted before the first full fetch, so those are said once more, in the hash they had.
+        lakes.assert_deltas_equal(lake, {one: _deleted(one, twin.truth) for one in delta_tables})
+        for one in delta_tables:
+            columns = ["integration_key", "id", "_hash"]
+            for row in lakes.read_reference(lakes.deltas(lake, one), columns=columns):
+                key = (one.path, row["integration_key"], row["id"])
+                assert before[key] == row["_hash"], f"{one.path}: the same row has another hash"
 
 
 def test_a_deprecated_endpoint_is_fetched_only_when_named() -> None:
@@ -77,6 +83,12 @@ def _oddities(one: Endpoint, truth: Truth) -> list[str]:
         if UNLISTED in values:
             kinds.append("odd enum")
     return kinds
+
+
+def _deleted(one: Endpoint, truth: Truth) -> list[Row]:
+    """An anonymised row has no `changed_at` that could be later than anything: the twin's filter leaves it out."""
+    rows = truth.rows(one)
+    return [row for row in rows if row["_op"] == "delete" and row["changed_at"] is not None]
 
 
 def _assert_summary(summary: dict[str, object], truth: Truth) -> None:
