@@ -7,9 +7,9 @@ use super::named::{endpoint, integration};
 use super::session::Session;
 use super::words::counted;
 use crate::catalog::Catalog;
-use crate::fold::guard::HoldState;
 use crate::ids::{EndpointName, IntegrationId};
 use crate::lake::{Hold, Lake};
+use crate::versions::guard::HoldState;
 
 /// Which held tables are meant.
 struct Chosen {

@@ -3,8 +3,8 @@
 use tracing::info;
 
 use super::words::{counted, minute};
-use crate::fold::guard::HoldState;
 use crate::lake::{Hold, Release};
+use crate::versions::guard::HoldState;
 
 /// Writes which table it is, since when and why: `ats_jobs of tool:a, since 2026-11-29 22:17 UTC: 600 of 2,000 rows ...`.
 pub(super) fn what(hold: &Hold) -> String {

@@ -2,8 +2,8 @@
 //! explains rows that vanish at once.
 
 use crate::api::{IntegrationInfo, KomboApi, ReadModel};
-use crate::fold::guard::HoldCause;
 use crate::lake::{Hold, Lake, LakeError};
+use crate::versions::guard::HoldCause;
 
 /// Asks Kombo why something is held, and writes the answer down. Returns the hold as it then stands: as it was when Kombo
 /// does not answer or knows no reason.

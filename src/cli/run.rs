@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::lake::Lake;
 use crate::listener::Telemetry;
 use crate::metrics::{ErrorType, Metrics, Stage};
-use crate::source::{Control, KomboSourceConfig, Secrets, SourceContext, SourceError};
+use crate::service::{Control, KomboSourceConfig, Secrets, SourceContext, SourceError};
 
 use folds::Folds;
 use housekeeping::Housekeeping;

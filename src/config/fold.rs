@@ -9,7 +9,7 @@ use super::SinkSettings;
 use super::error::ConfigError;
 use super::marks::Marks;
 use super::reader::join;
-use crate::fold::trigger::Trigger;
+use crate::versions::trigger::Trigger;
 
 /// When and how fast `current` is folded.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

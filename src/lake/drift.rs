@@ -18,9 +18,9 @@ use super::layout::{DeltaTable, Partition};
 use super::log::{CommitOutcome, Entry, LogState};
 use super::own_columns::{longs, names, names_field, text_field, texts, time_field, times};
 use super::{Lake, LakeError};
-use crate::fold::drift::{DriftCause, DriftKind};
 use crate::ids::{EndpointName, IntegrationId};
 use crate::time::ObservedAt;
+use crate::versions::drift::{DriftCause, DriftKind};
 
 /// A row that a full fetch found other than the lake had it.
 #[derive(Clone, PartialEq, Eq)]

@@ -21,9 +21,9 @@ use super::log::LiveFile;
 use super::own_columns::{long_column, names_at, names_column, text_column, time_at, time_column};
 use super::writer::read;
 use super::{Lake, LakeError, Members, SetAside};
-use crate::fold::drift::{DriftCause, DriftKind};
 use crate::ids::{EndpointName, IntegrationId};
 use crate::time::parse_date;
+use crate::versions::drift::{DriftCause, DriftKind};
 
 /// Which rows are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -22,8 +22,8 @@ use super::own_columns::{
 };
 use super::small_table::SmallTable;
 use super::{Lake, LakeError};
-use crate::fold::guard::{HoldCause, HoldState};
 use crate::ids::{EndpointName, IntegrationId};
+use crate::versions::guard::{HoldCause, HoldState};
 
 /// What the guard holds back of one table, or did.
 #[derive(Clone, Debug, PartialEq, Eq)]

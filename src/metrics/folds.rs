@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::families::labels;
 use super::{FoldResult, Metrics, float, say};
-use crate::fold::drift::{DriftCause, DriftKind};
-use crate::fold::guard::HoldState;
+use crate::versions::drift::{DriftCause, DriftKind};
+use crate::versions::guard::HoldState;
 
 impl Metrics {
     /// Counts a fold of an endpoint's tables. Only those that found something to do are timed: the others would hide them.

@@ -8,8 +8,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use super::families::{Counters, Float, FloatCounter, Gauges, Labels, Shelf, labels};
 use super::labels::{FetchKind, FetchResult, FoldResult, lane};
 use crate::fetch::{Counts, Lane};
-use crate::fold::drift::{DriftCause, DriftKind};
-use crate::fold::guard::HoldState;
+use crate::versions::drift::{DriftCause, DriftKind};
+use crate::versions::guard::HoldState;
 
 /// From a webhook's answer to its rows in the lake: a group commit waits 30 s, an outage for hours.
 const COMMIT_BUCKETS: [f64; 14] = [

@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use crate::fold::drift::{DriftCause, DriftKind};
-use crate::fold::guard::HoldState;
+use crate::versions::drift::{DriftCause, DriftKind};
+use crate::versions::guard::HoldState;
 
 fn metrics() -> Metrics {
     Metrics::new("kombo", "lake", "1.2.3")

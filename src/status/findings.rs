@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::{Status, Unread};
-use crate::fold::guard::HoldState;
 use crate::ids::{EndpointName, IntegrationKey};
 use crate::lake::{ComparedTable, Completeness, Hold, Lake};
+use crate::versions::guard::HoldState;
 
 /// What full fetches found, by table.
 #[derive(Clone, Debug, Default)]
@@ -51,11 +51,11 @@ impl Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fold::guard::HoldCause;
     use crate::ids::{Category, IntegrationId};
     use crate::lake::TableOverview;
     use crate::status::{IntegrationNote, IntegrationStatus, TableNote, TableStatus, Verdict};
     use crate::time::ObservedAt;
+    use crate::versions::guard::HoldCause;
 
     fn table(endpoint: &str) -> TableStatus {
         TableStatus {

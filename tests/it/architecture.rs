@@ -16,12 +16,12 @@ const FLOORS: &[(usize, &[&str])] = &[
     (
         1,
         &[
-            "catalog", "webhook", "plan", "decode", "fold", "company", "metrics",
+            "catalog", "webhook", "plan", "decode", "versions", "company", "metrics",
         ],
     ),
     (2, &["api", "lake", "listener"]),
     (3, &["sink", "stream", "ingest"]),
-    (4, &["source", "backfill", "status", "twin", "config"]),
+    (4, &["service", "backfill", "status", "twin", "config"]),
     (5, &["main", "cli"]),
 ];
 

@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use super::super::args::{Args, LakeVerb, Verb};
 use super::*;
-use crate::fold::guard::HoldCause;
 use crate::ids::Category;
 use crate::lake::LakeSettings;
 use crate::time::SystemClock;
+use crate::versions::guard::HoldCause;
 
 const NOW: i64 = 1_800_000_000_000;
 

@@ -2,7 +2,7 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::fold::drift::{DriftCause, DriftKind};
+use crate::versions::drift::{DriftCause, DriftKind};
 
 use super::lake::LakeArgs;
 use super::values::{Since, since};

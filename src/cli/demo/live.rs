@@ -21,7 +21,7 @@ use crate::config::WebhookSettings as DoorSettings;
 use crate::ids::EndpointName;
 use crate::lake::Lake;
 use crate::metrics::Metrics;
-use crate::source::{KomboSourceConfig, Secrets, SourceContext, SourceError};
+use crate::service::{KomboSourceConfig, Secrets, SourceContext, SourceError};
 use crate::time::{Clock as _, SystemClock};
 use crate::twin::{Deliveries, Twin, TwinSettings, WebhookSettings};
 use crate::webhook::{Verifier, WebhookSecret};

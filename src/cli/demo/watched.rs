@@ -16,8 +16,8 @@ use crate::lake::{
     Advance, Circumstances, Coverage, Lake, LakeError, Members, Missing, Part, Receipt,
     Registration, Sealed,
 };
+use crate::service::Registry;
 use crate::sink::{Sink, Staged, WriteError};
-use crate::source::Registry;
 use crate::stream::{FetchError, FetchEvent};
 
 /// A lake that tells what reaches it.

@@ -14,7 +14,7 @@ use super::live::{DEBOUNCE, DRAIN_LIMIT, Live, Running};
 use super::story::{Story, Told};
 use super::watched::{Seen, Step};
 use super::{duckdb, no_twin};
-use crate::source::SourceError;
+use crate::service::SourceError;
 
 /// From one change to the next. Three customers take turns, so none has two within the ten seconds in which the service
 /// answers a table's notifications once.

@@ -13,14 +13,14 @@ use super::super::held::{command, log_released, until};
 use super::super::hold_cause::explained;
 use super::super::session::Session;
 use crate::catalog::{Catalog, Endpoint};
-use crate::fold::guard::HoldState;
-use crate::fold::trigger::{Trigger, Waiting};
 use crate::ids::{EndpointName, IntegrationKey};
 use crate::lake::{
     Completeness, FoldReport, FoldSettings, FoldedTable, Lake, LakeError, SetAside, Unfolded,
 };
 use crate::metrics::{FoldResult, Metrics};
-use crate::source::SharedClient;
+use crate::service::SharedClient;
+use crate::versions::guard::HoldState;
+use crate::versions::trigger::{Trigger, Waiting};
 
 /// How often it is looked whether something is due. Nothing is read for that.
 const LOOK_EVERY: Duration = Duration::from_secs(2);

@@ -13,7 +13,7 @@ use super::super::purging::Asked;
 use super::super::session::Session;
 use crate::catalog::{Catalog, Endpoint};
 use crate::lake::{Lake, LakeError, PurgeSettings, UpkeepReport, UpkeepSettings};
-use crate::source::SharedClient;
+use crate::service::SharedClient;
 use crate::status::Notes;
 
 /// How often notes are put, and lines told that were left out.

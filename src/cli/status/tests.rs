@@ -1,9 +1,9 @@
 use super::*;
-use crate::fold::guard::{HoldCause, HoldState};
 use crate::ids::{Category, EndpointName};
 use crate::lake::{Coverage, Hold, TableOverview};
 use crate::status::{IntegrationNote, Notes, TableNote};
 use crate::time::{Bases, ObservedAt, Tier};
+use crate::versions::guard::{HoldCause, HoldState};
 
 const NOW: i64 = 1_800_000_000_000;
 const MINUTE: i64 = 60_000;

@@ -7,9 +7,9 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 
 use crate::catalog::SystemColumn;
 use crate::decode::hash_of_id;
-use crate::fold::winner::{Observation, Presence};
 use crate::lake::LakeError;
 use crate::lake::lake_error::DECODING;
+use crate::versions::winner::{Observation, Presence};
 
 /// Where rows come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,11 +4,11 @@ use super::plan::{GuardState, Plan};
 use super::positions::{HELD_OF_DELTAS, HELD_OF_SNAPSHOT, HELD_UNCONFIRMED};
 use super::report::Release;
 use super::table::Folded;
-use crate::fold::guard::{HoldCause, HoldState};
-use crate::fold::losses::{Losses, Withheld};
 use crate::ids::{EndpointName, IntegrationId};
 use crate::lake::Hold;
 use crate::time::{ObservedAt, SecondLook};
+use crate::versions::guard::{HoldCause, HoldState};
+use crate::versions::losses::{Losses, Withheld};
 
 /// How it stands with one table's hold after a fold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -14,11 +14,11 @@ use super::pace::Pace;
 use super::task::{Tally, Task, keeps};
 use crate::catalog::SystemColumn;
 use crate::decode::same_but_for_forms;
-use crate::fold::looks::Looks;
-use crate::fold::losses::{Loss, Withheld};
-use crate::fold::winner::{Known, Observation, Outcome};
 use crate::lake::LakeError;
 use crate::lake::lake_error::ENCODING;
+use crate::versions::looks::Looks;
+use crate::versions::losses::{Loss, Withheld};
+use crate::versions::winner::{Known, Observation, Outcome};
 
 /// Rows that are copied into order at a time.
 const OUTPUT_ROWS: usize = 4_096;

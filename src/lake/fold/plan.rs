@@ -2,14 +2,14 @@
 
 use super::pending::Wanted;
 use super::positions::{HELD_OF_DELTAS, HELD_OF_SNAPSHOT, HELD_UNCONFIRMED, Offered, Positions};
-use crate::fold::day_losses::DayLosses;
-use crate::fold::guard::HoldState;
-use crate::fold::judge::Background;
-use crate::fold::looks::Looks;
-use crate::fold::losses::Withheld;
 use crate::ids::IntegrationKey;
 use crate::lake::{Hold, SnapshotFacts};
 use crate::time::{Base, ObservedAt};
+use crate::versions::day_losses::DayLosses;
+use crate::versions::guard::HoldState;
+use crate::versions::judge::Background;
+use crate::versions::looks::Looks;
+use crate::versions::losses::Withheld;
 
 /// What is to be done with one table.
 #[derive(Clone, Debug)]

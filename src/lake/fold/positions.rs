@@ -9,11 +9,11 @@
 //! snapshot of which rows were kept as they were because columns of theirs are held: when that snapshot saw those rows,
 //! nothing remembers.
 
-use crate::fold::day_losses::{DayLosses, SLOTS};
 use crate::ids::IntegrationKey;
 use crate::lake::log::LogState;
 use crate::lake::txns::app_id;
 use crate::time::ObservedAt;
+use crate::versions::day_losses::{DayLosses, SLOTS};
 
 /// Something that a snapshot says is held.
 pub(super) const HELD_OF_SNAPSHOT: i64 = 1;

@@ -1,9 +1,9 @@
 //! How tables are folded, and what became of each.
 
-use crate::fold::drift::{DriftCause, DriftKind};
-use crate::fold::guard::HoldState;
 use crate::ids::{IntegrationId, IntegrationKey};
 use crate::lake::{Hold, LakeError, SetAside};
+use crate::versions::drift::{DriftCause, DriftKind};
+use crate::versions::guard::HoldState;
 
 /// How tables are folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

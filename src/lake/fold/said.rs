@@ -7,12 +7,12 @@ use std::sync::Arc;
 use super::group::Member;
 use super::report::FoldReport;
 use crate::catalog::Endpoint;
-use crate::fold::drift::{DriftCause, DriftKind};
 use crate::ids::IntegrationKey;
 use crate::lake::drift::Compared;
 use crate::lake::set_aside::all_aside;
 use crate::lake::{DriftRow, Hold, Lake, LakeError, Members};
 use crate::time::ObservedAt;
+use crate::versions::drift::{DriftCause, DriftKind};
 
 /// How many rows drifted, by kind and cause.
 pub(super) type DriftCounts = Vec<(DriftKind, DriftCause, u64)>;

@@ -13,14 +13,14 @@ use super::porter::Porter;
 use super::segment::{Segment, segments, sort_by_ids};
 use super::sequence::{FileRef, Sequence};
 use super::task::{Columns, Tally, Task};
-use crate::fold::judge::Background;
-use crate::fold::looks::Looks;
-use crate::fold::losses::Withheld;
 use crate::ids::{IntegrationId, IntegrationKey};
 use crate::lake::LakeError;
 use crate::lake::data_files::{DataFiles, Written};
 use crate::lake::layout::Partition;
 use crate::lake::log::LiveFile;
+use crate::versions::judge::Background;
+use crate::versions::looks::Looks;
+use crate::versions::losses::Withheld;
 
 /// Sources that are merged at once. More snapshot files are merged to fewer first.
 const FAN_IN: usize = 16;

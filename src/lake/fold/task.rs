@@ -3,10 +3,10 @@
 use arrow::datatypes::{DataType, SchemaRef};
 
 use crate::catalog::SystemColumn;
-use crate::fold::judge::Background;
-use crate::fold::looks::Looks;
-use crate::fold::losses::{Losses, Withheld};
 use crate::lake::DriftRow;
+use crate::versions::judge::Background;
+use crate::versions::looks::Looks;
+use crate::versions::losses::{Losses, Withheld};
 
 /// What holds for every row of one table's fold.
 #[derive(Clone, Debug)]

@@ -8,7 +8,6 @@ use super::group::{FoldTables, Planned};
 use super::plan::Plan;
 use super::positions::{Offered, Positions};
 use crate::catalog::Endpoint;
-use crate::fold::looks::Looks;
 use crate::ids::IntegrationKey;
 use crate::lake::committer::Committer;
 use crate::lake::conform::union;
@@ -17,6 +16,7 @@ use crate::lake::log::{LiveFile, LogState};
 use crate::lake::txns::key_of;
 use crate::lake::{Hold, Lake, LakeError, Part, SnapshotFacts};
 use crate::time::{ObservedAt, SecondLook};
+use crate::versions::looks::Looks;
 
 /// Tables that become visible together, and their rows: what a crash throws away stays small.
 const GROUP_TABLES: usize = 64;

@@ -8,7 +8,6 @@ use object_store::ObjectStoreExt;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::support::*;
-use crate::fold::drift::{DriftCause, DriftKind};
 use crate::ids::EndpointName;
 use crate::lake::data_files::Written;
 use crate::lake::drift::Compared;
@@ -16,6 +15,7 @@ use crate::lake::layout::{DeltaTable, ObjectKey};
 use crate::lake::store::LakeStore;
 use crate::lake::{DriftFilter, DriftRow, Lake};
 use crate::time::ObservedAt;
+use crate::versions::drift::{DriftCause, DriftKind};
 
 const NOON_US: i64 = NOON * 1000;
 

@@ -8,13 +8,13 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
 use super::support::*;
-use crate::fold::guard::{HoldCause, HoldState};
 use crate::lake::committer::Committer;
 use crate::lake::layout::{DeltaTable, Partition};
 use crate::lake::log::Entry;
 use crate::lake::store::LakeStore;
 use crate::lake::store::faulty::{Failure, FaultyStore};
 use crate::lake::{Hold, Lake, LakeError};
+use crate::versions::guard::{HoldCause, HoldState};
 
 fn held(name: &str, until_us: i64) -> Hold {
     Hold {

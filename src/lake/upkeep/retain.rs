@@ -12,7 +12,6 @@ use super::exchange::{EntryForm, Exchange, exchange};
 use super::sift::{Leaving, Sifted, sift};
 use super::{Left, TableUpkeep};
 use crate::catalog::Endpoint;
-use crate::fold::guard::HoldState;
 use crate::ids::IntegrationKey;
 use crate::lake::committer::Committer;
 use crate::lake::data_files::on_cpu;
@@ -22,6 +21,7 @@ use crate::lake::log::{LiveFile, LogState};
 use crate::lake::txns::{app_id, key_of};
 use crate::lake::{Lake, LakeError, Part, SnapshotFacts};
 use crate::time::parse_date;
+use crate::versions::guard::HoldState;
 
 /// A file is written again when at least one in so many of its rows leaves it.
 const WORTH: u64 = 4;

@@ -3,9 +3,9 @@
 use arrow::array::Array;
 
 use super::Merge;
-use crate::fold::judge::{Evidence, Suspect, suspect};
-use crate::fold::winner::Observation;
 use crate::lake::DriftRow;
+use crate::versions::judge::{Evidence, Suspect, suspect};
+use crate::versions::winner::Observation;
 
 impl Merge<'_> {
     /// Holds what a full fetch saw against what was known.

@@ -2,9 +2,9 @@
 
 use super::guard::{accept, hold};
 use super::*;
-use crate::fold::guard::HoldState;
 use crate::ids::IntegrationKey;
 use crate::lake::fold::Positions;
+use crate::versions::guard::HoldState;
 
 const HOUR: i64 = 3_600_000_000;
 const START: i64 = 24_000 * HOUR;

@@ -1,8 +1,8 @@
 //! What a full fetch found that no delta had brought.
 
 use super::*;
-use crate::fold::drift::{DriftCause, DriftKind};
 use crate::lake::{Circumstances, DriftFilter};
+use crate::versions::drift::{DriftCause, DriftKind};
 
 const HOUR: i64 = 60 * MINUTE_US;
 

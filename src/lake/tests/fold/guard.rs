@@ -1,8 +1,8 @@
 //! What would take away much at once is held until somebody accepts it, a full fetch a day later agrees, or it comes back.
 
 use super::*;
-use crate::fold::guard::HoldState;
 use crate::lake::Hold;
+use crate::versions::guard::HoldState;
 
 pub(super) const ROWS: i64 = 300;
 

@@ -2,7 +2,7 @@
 
 use super::super::damage::{delete_file, garble_file, truncate_newest_entry};
 use super::*;
-use crate::fold::guard::HoldState;
+use crate::versions::guard::HoldState;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 

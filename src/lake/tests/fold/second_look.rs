@@ -2,8 +2,8 @@
 
 use super::guard::*;
 use super::*;
-use crate::fold::guard::HoldState;
 use crate::time::{ObservedAt, SecondLook};
+use crate::versions::guard::HoldState;
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 24 * 3600 * SECOND;

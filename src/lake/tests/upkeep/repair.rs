@@ -3,14 +3,14 @@
 mod crash;
 
 use super::*;
-use crate::fold::drift::{DriftCause, DriftKind};
-use crate::fold::guard::{HoldCause, HoldState};
 use crate::ids::IntegrationKey;
 use crate::lake::drift::Compared;
 use crate::lake::{
     Ahead, DriftFilter, DriftRow, FoldSettings, Hold, LakeError, Receipt, RepairReport,
 };
 use crate::time::{Horizon, ObservedAt};
+use crate::versions::drift::{DriftCause, DriftKind};
+use crate::versions::guard::{HoldCause, HoldState};
 
 /// The last day of the year 9999, and January 2099.
 const YEAR_9999: i64 = 253_402_214_400_000_000;

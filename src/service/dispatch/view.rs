@@ -8,48 +8,48 @@ use crate::ids::{IntegrationId, TableId};
 
 impl Dispatch {
     /// Returns how many tables there are.
-    pub(in crate::source) fn table_count(&self) -> usize {
+    pub(in crate::service) fn table_count(&self) -> usize {
         self.tables.len()
     }
 
     /// Returns the tables.
-    pub(in crate::source) fn tables(&self) -> impl Iterator<Item = (&TableId, &Table)> {
+    pub(in crate::service) fn tables(&self) -> impl Iterator<Item = (&TableId, &Table)> {
         self.tables.iter()
     }
 
     /// Returns what is known of an integration.
-    pub(in crate::source) fn account(&self, id: &IntegrationId) -> Option<&Account> {
+    pub(in crate::service) fn account(&self, id: &IntegrationId) -> Option<&Account> {
         self.accounts.get(id)
     }
 
     /// Returns what is known of each integration.
-    pub(in crate::source) fn accounts(&self) -> impl Iterator<Item = &Account> {
+    pub(in crate::service) fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.accounts.values()
     }
 
     /// Returns how many fetches wait in each lane, the most urgent first.
-    pub(in crate::source) fn waiting_by_lane(&self) -> [usize; 4] {
+    pub(in crate::service) fn waiting_by_lane(&self) -> [usize; 4] {
         self.queue.waiting_by_lane()
     }
 
     /// Returns the endpoints that are fetched.
-    pub(in crate::source) fn endpoints(&self) -> Vec<Arc<Endpoint>> {
+    pub(in crate::service) fn endpoints(&self) -> Vec<Arc<Endpoint>> {
         self.rules.endpoints.clone()
     }
 
     /// Returns whether anything is known of an integration.
-    pub(in crate::source) fn knows(&self, id: &IntegrationId) -> bool {
+    pub(in crate::service) fn knows(&self, id: &IntegrationId) -> bool {
         self.accounts.contains_key(id)
     }
 
     /// Returns whether the registry has an integration, as it stands now.
-    pub(in crate::source) fn is_registered(&self, id: &IntegrationId) -> bool {
+    pub(in crate::service) fn is_registered(&self, id: &IntegrationId) -> bool {
         let known = self.accounts.get(id);
         known.is_some_and(|account| account.registered) && !self.unsaved.contains(id)
     }
 
     /// Returns the tables that were announced and not fetched yet, in a stable order.
-    pub(in crate::source) fn announced(&self) -> Vec<TableId> {
+    pub(in crate::service) fn announced(&self) -> Vec<TableId> {
         let announced = self
             .tables
             .iter()
@@ -60,12 +60,12 @@ impl Dispatch {
     }
 
     /// Takes out what is new about integrations.
-    pub(in crate::source) fn take_news(&mut self) -> Vec<News> {
+    pub(in crate::service) fn take_news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)
     }
 
     /// Takes out the suspicions that came up or ended, with what was before and what is.
-    pub(in crate::source) fn take_alarms(
+    pub(in crate::service) fn take_alarms(
         &mut self,
     ) -> Vec<(IntegrationId, Option<Suspicion>, Option<Suspicion>)> {
         std::mem::take(&mut self.alarms)

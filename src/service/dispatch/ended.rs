@@ -21,10 +21,10 @@ const NOTED_AFTER_MS: i64 = 60_000;
 
 /// A fetch that runs.
 #[derive(Debug)]
-pub(in crate::source) struct Fetching {
-    pub(in crate::source) work: Work,
-    pub(in crate::source) endpoint: Arc<Endpoint>,
-    pub(in crate::source) started_ms: i64,
+pub(in crate::service) struct Fetching {
+    pub(in crate::service) work: Work,
+    pub(in crate::service) endpoint: Arc<Endpoint>,
+    pub(in crate::service) started_ms: i64,
     /// The environment of the key that it runs with, where that is known.
     environment: Option<EnvironmentId>,
     /// Which key of this process that is.
@@ -32,12 +32,12 @@ pub(in crate::source) struct Fetching {
     /// A notification asked for it.
     announced: bool,
     /// As the table has it at any time, while it runs, too.
-    pub(in crate::source) notified_at: Announced,
+    pub(in crate::service) notified_at: Announced,
 }
 
 /// How a fetch ended.
 #[derive(Debug)]
-pub(in crate::source) enum Ended {
+pub(in crate::service) enum Ended {
     /// Its rows are in the lake, or were already.
     Covered {
         snapshot: bool,
@@ -54,7 +54,7 @@ pub(in crate::source) enum Ended {
 
 /// How far a failure reaches.
 #[derive(Debug)]
-pub(in crate::source) enum Failed {
+pub(in crate::service) enum Failed {
     /// Every request with this key would fail, as this one says.
     Key(String),
     /// Every table of the integration would.
@@ -67,14 +67,14 @@ pub(in crate::source) enum Failed {
 
 impl Fetching {
     /// Returns whether nothing announced it.
-    pub(in crate::source) fn is_heartbeat(&self) -> bool {
+    pub(in crate::service) fn is_heartbeat(&self) -> bool {
         self.work.lane == Lane::CatchUp && self.work.kind == Kind::Delta && !self.announced
     }
 }
 
 impl Dispatch {
     /// Takes out the fetch that is next, from a lane with room.
-    pub(in crate::source) fn next(
+    pub(in crate::service) fn next(
         &mut self,
         now_ms: i64,
         room: impl Fn(Lane) -> bool,
@@ -100,7 +100,7 @@ impl Dispatch {
     }
 
     /// Takes in how a fetch ended. Returns how long ago the notification came that it answers, in milliseconds.
-    pub(in crate::source) fn ended(
+    pub(in crate::service) fn ended(
         &mut self,
         fetching: &Fetching,
         ended: Ended,

@@ -20,48 +20,48 @@ const UNREAD: &str = "what the lake holds of it cannot be read";
 
 /// What is known of a table.
 #[derive(Debug)]
-pub(in crate::source) struct Table {
-    pub(in crate::source) endpoint: Arc<Endpoint>,
+pub(in crate::service) struct Table {
+    pub(in crate::service) endpoint: Arc<Endpoint>,
     /// What the lake holds of it could not be read yet.
     is_unread: bool,
     /// Up to when its rows are in the lake, or known to be the lake's.
-    pub(in crate::source) base: Option<Base>,
-    pub(in crate::source) snapshot_base: Option<Base>,
+    pub(in crate::service) base: Option<Base>,
+    pub(in crate::service) snapshot_base: Option<Base>,
     /// A snapshot waits or runs.
-    pub(in crate::source) snapshot_wanted: bool,
+    pub(in crate::service) snapshot_wanted: bool,
     /// When the last delta began, and the last snapshot, that got through.
-    pub(in crate::source) delta_began_ms: Option<i64>,
-    pub(in crate::source) snapshot_began_ms: Option<i64>,
+    pub(in crate::service) delta_began_ms: Option<i64>,
+    pub(in crate::service) snapshot_began_ms: Option<i64>,
     /// When the last notification came.
-    pub(in crate::source) last_notified_at: Option<i64>,
+    pub(in crate::service) last_notified_at: Option<i64>,
     /// When the last delta began that a notification had asked for.
-    pub(in crate::source) answer_began_ms: Option<i64>,
+    pub(in crate::service) answer_began_ms: Option<i64>,
     /// Since when nested copies may be stale.
-    pub(in crate::source) stale_since: Option<i64>,
+    pub(in crate::service) stale_since: Option<i64>,
     /// When the first notification came that no committed fetch has covered.
-    pub(in crate::source) notified_at: Announced,
-    pub(in crate::source) failures: u32,
-    pub(in crate::source) error: Option<TableError>,
-    pub(in crate::source) off: Option<Off>,
+    pub(in crate::service) notified_at: Announced,
+    pub(in crate::service) failures: u32,
+    pub(in crate::service) error: Option<TableError>,
+    pub(in crate::service) off: Option<Off>,
     /// Values of the last fetches that fitted no column.
-    pub(in crate::source) rest_values: u64,
+    pub(in crate::service) rest_values: u64,
 }
 
 /// Why the last fetch of a table failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::source) struct TableError {
+pub(in crate::service) struct TableError {
     /// The error with its causes: holds no row values.
-    pub(in crate::source) message: String,
+    pub(in crate::service) message: String,
     /// When the first failure in a row happened.
-    pub(in crate::source) since_ms: i64,
+    pub(in crate::service) since_ms: i64,
 }
 
 /// A table that the integration does not offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::source) struct Off {
-    pub(in crate::source) reason: ModelOff,
+pub(in crate::service) struct Off {
+    pub(in crate::service) reason: ModelOff,
     /// When it was tried last.
-    pub(in crate::source) tried_ms: i64,
+    pub(in crate::service) tried_ms: i64,
     /// Looks in a row that changed nothing.
     looks: u32,
 }
@@ -124,7 +124,7 @@ impl Table {
 
     /// Returns from when on the next heartbeat is counted: a fetch that moved no base, for want of a usable `Date`, is not
     /// followed by another one at once.
-    pub(in crate::source) fn last_fetch(&self) -> Option<Base> {
+    pub(in crate::service) fn last_fetch(&self) -> Option<Base> {
         let began = self.delta_began_ms.max(self.snapshot_began_ms);
         self.base.max(began.map(Base::from_millis))
     }

@@ -6,18 +6,18 @@ use crate::plan::{Doubt, Rhythm, Standing, Suspicion};
 
 /// What is known of an integration.
 #[derive(Debug)]
-pub(in crate::source) struct Account {
+pub(in crate::service) struct Account {
     /// `None` until Kombo was asked.
-    pub(in crate::source) category: Option<Category>,
-    pub(in crate::source) standing: Standing,
+    pub(in crate::service) category: Option<Category>,
+    pub(in crate::service) standing: Standing,
     /// Since when, in milliseconds on Kombo's clock.
-    pub(in crate::source) since_ms: i64,
+    pub(in crate::service) since_ms: i64,
     /// How it became known: `configuration`, `webhook`.
     origin: &'static str,
     /// When it became known.
     known_ms: i64,
     /// Looks at it in a row that found it no better.
-    pub(in crate::source) tries: u32,
+    pub(in crate::service) tries: u32,
     /// Whether Kombo is being asked for it.
     pub(super) look: Look,
     /// When Kombo was last asked for it, or refused its rows.
@@ -33,17 +33,17 @@ pub(in crate::source) struct Account {
     /// The environment that it was read in last.
     pub(super) environment: Option<EnvironmentId>,
     /// The registry has it: its webhooks may be acknowledged.
-    pub(in crate::source) registered: bool,
+    pub(in crate::service) registered: bool,
     /// Why the registry does not take it.
-    pub(in crate::source) refused: Option<String>,
-    pub(in crate::source) rhythm: Rhythm,
+    pub(in crate::service) refused: Option<String>,
+    pub(in crate::service) rhythm: Rhythm,
     /// Why its notifications are suspected not to come.
-    pub(in crate::source) suspicion: Option<Suspicion>,
+    pub(in crate::service) suspicion: Option<Suspicion>,
 }
 
 /// How an integration became known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::source) enum Origin {
+pub(in crate::service) enum Origin {
     Configuration,
     Webhook,
 }
@@ -102,7 +102,7 @@ impl Account {
     }
 
     /// Returns whether its tables are fetched.
-    pub(in crate::source) fn is_fetched(&self) -> bool {
+    pub(in crate::service) fn is_fetched(&self) -> bool {
         self.category.is_some() && self.standing.is_fetched() && self.refused.is_none()
     }
 

@@ -72,20 +72,20 @@ impl Dispatch {
     }
 
     /// Takes in that the rows of an integration were purged by another process.
-    pub(in crate::source) fn purged_elsewhere(&mut self, id: &IntegrationId, now_ms: i64) {
+    pub(in crate::service) fn purged_elsewhere(&mut self, id: &IntegrationId, now_ms: i64) {
         self.stands(id, Standing::Purged, Cause::Registry, now_ms);
         // It is the registry that says so.
         self.unsaved.remove(id);
     }
 
     /// Returns whether an integration counts as deleted here.
-    pub(in crate::source) fn is_deleted(&self, id: &IntegrationId) -> bool {
+    pub(in crate::service) fn is_deleted(&self, id: &IntegrationId) -> bool {
         let known = self.accounts.get(id);
         known.is_some_and(|account| account.standing == Standing::Deleted)
     }
 
     /// Returns the rows that the registry lacks.
-    pub(in crate::source) fn unsaved(&self) -> Vec<Registration> {
+    pub(in crate::service) fn unsaved(&self) -> Vec<Registration> {
         let known = self.unsaved.iter().filter_map(|id| {
             let account = self.accounts.get(id)?;
             account.registration(id)
@@ -94,7 +94,7 @@ impl Dispatch {
     }
 
     /// Notes that the registry was told these rows, and what stands there: another process may know better.
-    pub(in crate::source) fn saved(
+    pub(in crate::service) fn saved(
         &mut self,
         told: &[Registration],
         stand: &[Registration],

@@ -3,11 +3,11 @@
 use super::{Account, Dispatch, Due};
 use crate::ids::{IntegrationId, TableId};
 use crate::lake::{Coverage, Registration};
-use crate::source::held::Holding;
+use crate::service::held::Holding;
 
 impl Dispatch {
     /// Takes in a registry that could not be read at the start. What Kombo has said meanwhile stands.
-    pub(in crate::source) fn registered<H: Into<Holding>>(
+    pub(in crate::service) fn registered<H: Into<Holding>>(
         &mut self,
         registered: &[Registration],
         covered: impl Fn(&TableId) -> H,
@@ -26,7 +26,7 @@ impl Dispatch {
 
     /// Lets an integration go that the registry does not take, for the reason given: nothing of it is fetched, and its
     /// webhooks are not acknowledged. It is tried again after a restart.
-    pub(in crate::source) fn refuse(&mut self, id: &IntegrationId, reason: String) {
+    pub(in crate::service) fn refuse(&mut self, id: &IntegrationId, reason: String) {
         self.unsaved.remove(id);
         for table in self.tables_of(id) {
             self.close_table(&table);
@@ -40,13 +40,13 @@ impl Dispatch {
     }
 
     /// Returns whether the registry does not take an integration.
-    pub(in crate::source) fn is_refused(&self, id: &IntegrationId) -> bool {
+    pub(in crate::service) fn is_refused(&self, id: &IntegrationId) -> bool {
         let known = self.accounts.get(id);
         known.is_some_and(|account| account.refused.is_some())
     }
 
     /// Takes in what the lake holds of a table, when that could not be read before.
-    pub(in crate::source) fn read(&mut self, id: &TableId, coverage: &Coverage) {
+    pub(in crate::service) fn read(&mut self, id: &TableId, coverage: &Coverage) {
         if let Some(table) = self.tables.get_mut(id) {
             table.read(coverage);
         }

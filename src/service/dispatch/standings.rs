@@ -32,15 +32,15 @@ impl KeyPause {
 
 /// What Kombo says of an integration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::source) struct Found {
+pub(in crate::service) struct Found {
     /// `None` for one that this build does not know.
-    pub(in crate::source) category: Option<Category>,
-    pub(in crate::source) standing: Standing,
+    pub(in crate::service) category: Option<Category>,
+    pub(in crate::service) standing: Standing,
 }
 
 /// Why Kombo does not say what an integration is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::source) enum LookFailed {
+pub(in crate::service) enum LookFailed {
     /// It refuses the key.
     Key,
     /// The answer itself says how the integration stands.
@@ -58,7 +58,7 @@ pub(in crate::source) enum LookFailed {
 
 /// What made Kombo, or the registry, say how an integration stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::source) enum Cause {
+pub(in crate::service) enum Cause {
     /// A request for its rows.
     Fetch,
     /// A look that a webhook asked for.
@@ -71,7 +71,7 @@ pub(in crate::source) enum Cause {
 
 /// What is new about an integration, for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::source) enum News {
+pub(in crate::service) enum News {
     /// It stands otherwise than before.
     Stands {
         id: IntegrationId,
@@ -89,7 +89,7 @@ pub(in crate::source) enum News {
 
 impl Cause {
     /// Returns the word in logs and metrics.
-    pub(in crate::source) fn as_str(self) -> &'static str {
+    pub(in crate::service) fn as_str(self) -> &'static str {
         match self {
             Self::Fetch => "fetch",
             Self::Webhook => "webhook",
@@ -161,7 +161,7 @@ impl Dispatch {
     }
 
     /// Takes in what Kombo answered when it was asked for an integration.
-    pub(in crate::source) fn looked<H: Into<Holding>>(
+    pub(in crate::service) fn looked<H: Into<Holding>>(
         &mut self,
         id: &IntegrationId,
         answer: Result<Found, LookFailed>,
@@ -212,7 +212,7 @@ impl Dispatch {
     }
 
     /// Takes in to which environment the key belongs, where Kombo has said it.
-    pub(in crate::source) fn key_belongs(&mut self, to: Option<EnvironmentId>, now_ms: i64) {
+    pub(in crate::service) fn key_belongs(&mut self, to: Option<EnvironmentId>, now_ms: i64) {
         let is_known = to.is_some();
         self.environment = to.or(self.environment.take());
         self.place(now_ms);
@@ -223,14 +223,14 @@ impl Dispatch {
     }
 
     /// Forgets to which environment the key belongs: there is another one.
-    pub(in crate::source) fn key_changed(&mut self) {
+    pub(in crate::service) fn key_changed(&mut self) {
         self.environment = None;
         self.key_number = self.key_number.wrapping_add(1);
         self.unplaced.clear();
     }
 
     /// Takes in whether Kombo takes the key again.
-    pub(in crate::source) fn key_tried(&mut self, taken: bool, now_ms: i64) {
+    pub(in crate::service) fn key_tried(&mut self, taken: bool, now_ms: i64) {
         let Some(pause) = &mut self.key else {
             return;
         };
@@ -253,7 +253,7 @@ impl Dispatch {
     }
 
     /// Returns whether Kombo refuses the key.
-    pub(in crate::source) fn is_key_refused(&self) -> bool {
+    pub(in crate::service) fn is_key_refused(&self) -> bool {
         self.key.is_some()
     }
 

@@ -11,7 +11,7 @@ const FLUSHED_WITHIN_MS: i64 = 3_600_000;
 
 impl Dispatch {
     /// Returns what `status` shows beside the logs.
-    pub(in crate::source) fn notes(&self, now_ms: i64) -> Notes {
+    pub(in crate::service) fn notes(&self, now_ms: i64) -> Notes {
         let accounts = self.accounts.iter();
         let mut tables: Vec<_> = self.tables.iter().collect();
         tables.sort_unstable_by_key(|(id, _)| *id);

@@ -37,7 +37,7 @@ pub(super) enum Due {
 
 /// A question for Kombo.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::source) enum Ask {
+pub(in crate::service) enum Ask {
     /// How does it stand? And what is it, when it is new here.
     Integration { id: IntegrationId, is_new: bool },
     /// Is the key taken? And to which environment does it belong?
@@ -52,7 +52,7 @@ const SET_BACK_MS: i64 = 5_000;
 
 impl Dispatch {
     /// Does what is due, and returns what Kombo has to be asked.
-    pub(in crate::source) fn pass(&mut self, now_ms: i64) -> Vec<Ask> {
+    pub(in crate::service) fn pass(&mut self, now_ms: i64) -> Vec<Ask> {
         if now_ms < self.now_ms - SET_BACK_MS {
             self.set_back(now_ms);
         }
@@ -144,7 +144,7 @@ impl Dispatch {
     }
 
     /// Returns when something is due next.
-    pub(in crate::source) fn next_due(&mut self) -> Option<i64> {
+    pub(in crate::service) fn next_due(&mut self) -> Option<i64> {
         self.agenda.next_at()
     }
 
@@ -232,7 +232,7 @@ impl Dispatch {
     }
 
     /// Returns how often each table is asked for changes that nothing announced.
-    pub(in crate::source) fn heartbeats(&self) -> Heartbeats {
+    pub(in crate::service) fn heartbeats(&self) -> Heartbeats {
         let unlimited = (NonZeroU32::MAX, Duration::from_secs(1));
         let (requests, window) = self.rules.budget.unwrap_or(unlimited);
         let tables = u32::try_from(self.with_heartbeat).unwrap_or(u32::MAX);
