@@ -7,6 +7,7 @@ pub mod cli;
 pub mod company;
 pub mod config;
 pub mod decode;
+pub mod delta;
 pub mod fetch;
 pub mod ids;
 pub mod ingest;

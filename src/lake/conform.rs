@@ -10,9 +10,9 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 
-use super::LakeError;
-use super::lake_error::DECODING;
 use crate::catalog::SystemColumn;
+use crate::lake::LakeError;
+use crate::lake::lake_error::DECODING;
 
 /// Puts schemas together: the fields of the first in their order, then what the others have and it has not.
 pub(super) fn union<'a>(

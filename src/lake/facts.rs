@@ -2,13 +2,13 @@
 //!
 //! `kombo/<integration_key>/since` holds the earliest `_fetched_at` of the snapshot in microseconds, `.../prior` the
 //! ordinary base on which it was ordered and `.../announced` the notification that nothing had answered, both in
-//! milliseconds. They say how it came about and fence nothing: bases and `seen` do ([`TableTxns`](super::txns::TableTxns)).
+//! milliseconds. They say how it came about and fence nothing: bases and `seen` do ([`TableTxns`](crate::lake::txns::TableTxns)).
 //!
 //! `.../first_look` and `.../next_look` remember when earlier full fetches began, in microseconds: a row that nobody has seen
 //! since `first_look` was lacking in two of them that began a day apart ([`SecondLook`]).
 
-use super::txns::app_id;
 use crate::ids::IntegrationKey;
+use crate::lake::txns::app_id;
 use crate::time::{Base, ObservedAt, SecondLook};
 
 const SINCE: &str = "since";

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::LakeSettings;
-use super::layout::{DeltaTable, Partition};
-use super::writer::FileForm;
+use crate::delta::file::writer::FileForm;
+use crate::lake::LakeSettings;
+use crate::lake::layout::{DeltaTable, Partition};
 
 /// Rows of a page where whole files are read: a page then holds its megabyte, and the index of pages says little.
 const PAGE_ROWS: usize = 20_000;

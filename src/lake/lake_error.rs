@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::error::{FaultReason, LayoutError, StoreError, StoreFault};
-use super::log::LogError;
-use super::remedy;
+use crate::delta::fault::{FaultReason, LayoutError, StoreError, StoreFault};
+use crate::delta::log::LogError;
 use crate::ids::IntegrationId;
+use crate::lake::remedy;
 use crate::time::ObservedAt;
 
 /// Why the lake did not do what it was asked.
@@ -235,7 +235,7 @@ impl LakeError {
     }
 
     /// Returns the data file that cannot be read, below its table's folder.
-    pub(super) fn file(&self) -> Option<&str> {
+    pub(crate) fn file(&self) -> Option<&str> {
         match self {
             Self::Download { path, .. } | Self::DamagedFile { path, .. } => Some(path),
             _ => None,
@@ -243,7 +243,7 @@ impl LakeError {
     }
 
     /// Returns whether it is the rows themselves that could not be written: those of one of many that share a file.
-    pub(super) fn is_of_rows(&self) -> bool {
+    pub(crate) fn is_of_rows(&self) -> bool {
         matches!(
             self,
             Self::Parquet { .. } | Self::Columns { .. } | Self::ForeignRows { .. }
@@ -251,17 +251,17 @@ impl LakeError {
     }
 
     /// Returns whether a file's content was met that is not what was written.
-    pub(super) fn is_decoding(&self) -> bool {
+    pub(crate) fn is_decoding(&self) -> bool {
         matches!(self, Self::Parquet { doing } if *doing == READING_BACK)
     }
 
-    pub(super) fn open(source: StoreError) -> Self {
+    pub(crate) fn open(source: StoreError) -> Self {
         Self::Open {
             source: Arc::new(source),
         }
     }
 
-    pub(super) fn layout(source: LayoutError) -> Self {
+    pub(crate) fn layout(source: LayoutError) -> Self {
         Self::Layout {
             source: Arc::new(source),
         }
@@ -315,13 +315,13 @@ impl LakeError {
 }
 
 /// Rows that Parquet did not take.
-pub(super) const ENCODING: LakeError = LakeError::Parquet {
+pub(crate) const ENCODING: LakeError = LakeError::Parquet {
     doing: "writing rows",
 };
 
 /// Parquet that did not give rows. Whoever knows the file names it
-/// ([`DataFiles::named`](super::data_files::DataFiles::named)).
-pub(super) const DECODING: LakeError = LakeError::Parquet {
+/// ([`DataFiles::named`](crate::delta::file::data_files::DataFiles::named)).
+pub(crate) const DECODING: LakeError = LakeError::Parquet {
     doing: READING_BACK,
 };
 

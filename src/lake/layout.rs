@@ -10,8 +10,8 @@ use object_store::{ObjectStoreExt, PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::error::{FaultReason, LayoutError, StoreFault};
-use super::store::LakeStore;
+use crate::delta::fault::{FaultReason, LayoutError, StoreFault};
+use crate::delta::store::LakeStore;
 use crate::ids::{EndpointName, IntegrationKey};
 use crate::json;
 use crate::time::format_date;

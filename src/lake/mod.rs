@@ -11,82 +11,46 @@
 //! Several lakes, in one process or in many, may write to the same place: the log entry is put only where none is, and
 //! whoever loses compares bases before trying again.
 
-pub mod error;
 pub mod layout;
-pub mod log;
-pub mod store;
 
-mod ahead;
-mod committer;
-mod comparison;
-mod completeness;
+mod care;
 mod conform;
-mod coverage;
-mod data_files;
-mod drift;
 mod facts;
 mod fold;
-mod footer;
 mod form;
-mod found_drift;
-mod group;
-mod holds;
-mod known;
-mod lake_error;
-mod lint;
-mod lookup;
-mod marks;
-mod missing;
-mod newest;
-mod newest_hashes;
-mod notes;
-mod overview;
+pub(crate) mod intake;
+pub(crate) mod lake_error;
+pub(crate) mod ledgers;
 mod own;
-mod own_columns;
-mod quarantine;
-mod reader;
-mod registry;
 mod remedy;
-mod runs;
-mod sealed;
+mod reports;
 mod set_aside;
 mod settings;
-mod small_table;
-mod staging;
-mod stats;
 mod txns;
-mod upkeep;
-mod writer;
 
 #[cfg(test)]
 mod tests;
 
-pub use ahead::Ahead;
-pub use completeness::{ComparedTable, Completeness};
-pub use coverage::Coverage;
-pub use drift::DriftRow;
-pub use facts::{Circumstances, SnapshotFacts};
-pub use fold::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};
-pub use found_drift::{DriftFilter, DriftGroup, FoundDrift};
-pub use group::Receipt;
-pub use holds::Hold;
-pub use lake_error::LakeError;
-pub use lint::{Finding, LintReport, LintSettings, Query, QueryCost, TableLint};
-pub use log::{FileBounds, LiveFile};
-pub use marks::{Advance, Marks};
-pub use missing::{Missing, MissingId};
-pub use newest::Sighting;
-pub use newest_hashes::{BroughtRows, NewestHashes};
-pub use overview::{Overview, TableOverview};
-pub use registry::Registration;
-pub use sealed::Sealed;
-pub use set_aside::{Members, SetAside};
-pub use settings::LakeSettings;
-pub use staging::Staging;
-pub use upkeep::{
+pub use crate::delta::log::{FileBounds, LiveFile};
+pub use care::{
     Left, PurgeDue, PurgeReport, PurgeSettings, Repair, RepairReport, RepairedTable, TablePurge,
     TableUpkeep, UpkeepReport, UpkeepSettings,
 };
+pub use facts::{Circumstances, SnapshotFacts};
+pub use fold::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};
+pub use intake::{
+    Advance, BroughtRows, Coverage, Marks, Missing, MissingId, NewestHashes, Receipt, Sealed,
+    Sighting, Staging,
+};
+pub use lake_error::LakeError;
+pub use ledgers::{
+    ComparedTable, Completeness, DriftFilter, DriftGroup, DriftRow, FoundDrift, Hold, Registration,
+};
+pub use reports::{
+    Ahead, Finding, LintReport, LintSettings, Overview, Query, QueryCost, TableLint, TableOverview,
+};
+pub use set_aside::{Members, SetAside};
+pub use settings::LakeSettings;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -98,17 +62,17 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use url::Url;
 
-use self::committer::{Committer, Tasks};
-use self::data_files::DataFiles;
-use self::fold::WaitingRows;
-use self::form::{description, file_form, partition_column, with_commit_date};
-use self::layout::{DeltaTable, claim_layout, find_layout};
-use self::log::{DeltaLog, LogError, LogSettings, TableShape};
-use self::store::LakeStore;
-use self::txns::TableTxns;
 use crate::catalog::Endpoint;
+use crate::delta::file::data_files::DataFiles;
+use crate::delta::log::{DeltaLog, LogError, LogSettings, TableShape};
+use crate::delta::store::LakeStore;
 use crate::fetch::{Fetch, FetchMode};
 use crate::ids::EndpointName;
+use crate::lake::fold::WaitingRows;
+use crate::lake::form::{description, file_form, partition_column, with_commit_date};
+use crate::lake::intake::committer::{Committer, Tasks};
+use crate::lake::layout::{DeltaTable, claim_layout, find_layout};
+use crate::lake::txns::TableTxns;
 use crate::time::Clock;
 
 /// The lake. Cheap to clone; the tasks that commit end with its last clone.
@@ -309,7 +273,7 @@ impl Lake {
     }
 
     /// Opens a Delta table, once.
-    async fn committer(
+    pub(crate) async fn committer(
         &self,
         table: DeltaTable,
         schema: &SchemaRef,

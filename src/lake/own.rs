@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::committer::Committer;
-use super::layout::DeltaTable;
-use super::{Lake, LakeError, drift, holds, quarantine, registry};
+use crate::lake::intake::committer::Committer;
+use crate::lake::intake::quarantine;
+use crate::lake::layout::DeltaTable;
+use crate::lake::ledgers::{drift, holds, registry};
+use crate::lake::{Lake, LakeError};
 
 /// The tables that hold rows of many endpoints.
 pub(super) const OWN: [DeltaTable; 4] = [

@@ -4,7 +4,7 @@
 //! [`Members::add`], goes on with [`Members::going`], and names every one of [`Members::aside`] with its error and cure.
 //! What was set aside stays as it was: an error never counts as "empty" or "new".
 
-use super::LakeError;
+use crate::lake::LakeError;
 
 /// A member that was set aside, and why.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 //!
 //! `kombo/<integration_key>/<tier>` holds a base in milliseconds, `kombo/<integration_key>/seen` the last `_fetched_at`
 //! in microseconds. They are committed in the entry that adds the rows they cover. What else stands beside a snapshot is
-//! in [`facts`](super::facts).
+//! in [`facts`](crate::lake::facts).
 
 use crate::ids::IntegrationKey;
 use crate::time::{Base, Bases, ObservedAt, Tier};
@@ -106,7 +106,7 @@ pub(super) fn voided(
     stored: impl Fn(&str) -> Option<i64>,
 ) -> Vec<(String, i64)> {
     let tiers = Tier::ALL.iter().map(|tier| tier.as_str());
-    let names = tiers.chain(super::facts::NAMES);
+    let names = tiers.chain(crate::lake::facts::NAMES);
     let apps = names.map(|name| app_id(key, name));
     apps.filter(|app| stored(app).is_some_and(|version| version != NONE))
         .map(|app| (app, NONE))

@@ -17,9 +17,9 @@ use crate::api::{ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest
 use crate::catalog::{Catalog, Endpoint};
 use crate::company::{Refusal, World, WorldSettings};
 use crate::config::{Config, Overrides};
+use crate::delta::store::LakeStore;
+use crate::delta::store::faulty::{Failure, FaultyStore};
 use crate::ids::IntegrationId;
-use crate::lake::store::LakeStore;
-use crate::lake::store::faulty::{Failure, FaultyStore};
 use crate::lake::{Lake, LakeSettings, Part};
 use crate::listener::Intake;
 use crate::metrics::Metrics;

@@ -5,8 +5,8 @@ use object_store::ObjectStoreExt;
 
 use super::*;
 use crate::catalog::Catalog;
+use crate::delta::store::LakeStore;
 use crate::ids::Category;
-use crate::lake::store::LakeStore;
 use crate::lake::{Coverage, LakeSettings};
 use crate::time::Bases;
 

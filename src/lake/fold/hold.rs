@@ -1,11 +1,11 @@
 //! What a fold says to the guard: what is held from now on, and what is no longer.
 
-use super::plan::{GuardState, Plan};
-use super::positions::{HELD_OF_DELTAS, HELD_OF_SNAPSHOT, HELD_UNCONFIRMED};
-use super::report::Release;
-use super::table::Folded;
 use crate::ids::{EndpointName, IntegrationId};
 use crate::lake::Hold;
+use crate::lake::fold::plan::{GuardState, Plan};
+use crate::lake::fold::positions::{HELD_OF_DELTAS, HELD_OF_SNAPSHOT, HELD_UNCONFIRMED};
+use crate::lake::fold::report::Release;
+use crate::lake::fold::table::Folded;
 use crate::time::{ObservedAt, SecondLook};
 use crate::versions::guard::{HoldCause, HoldState};
 use crate::versions::losses::{Losses, Withheld};

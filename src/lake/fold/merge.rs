@@ -8,13 +8,13 @@ mod compare;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::interleave_record_batch;
 
-use super::cursor::{Cursor, Origin};
-use super::output::Output;
-use super::pace::Pace;
-use super::task::{Tally, Task, keeps};
 use crate::catalog::SystemColumn;
 use crate::decode::same_but_for_forms;
 use crate::lake::LakeError;
+use crate::lake::fold::cursor::{Cursor, Origin};
+use crate::lake::fold::output::Output;
+use crate::lake::fold::pace::Pace;
+use crate::lake::fold::task::{Tally, Task, keeps};
 use crate::lake::lake_error::ENCODING;
 use crate::versions::looks::Looks;
 use crate::versions::losses::{Loss, Withheld};

@@ -38,12 +38,12 @@ pub use report::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use self::plan::Plan;
-use self::view::View;
-use super::set_aside::all_aside;
-use super::{Hold, Lake, LakeError};
 use crate::catalog::Endpoint;
 use crate::ids::IntegrationKey;
+use crate::lake::fold::plan::Plan;
+use crate::lake::fold::view::View;
+use crate::lake::set_aside::all_aside;
+use crate::lake::{Hold, Lake, LakeError};
 
 impl Lake {
     /// Folds what waits of an endpoint's tables: of these integrations, or of all. May run beside fetches, readers and

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use super::porter::Porter;
+use crate::delta::file::data_files::{DataFiles, Written};
+use crate::delta::file::runs::decoded_bytes;
+use crate::delta::file::writer::FileWriter;
 use crate::lake::LakeError;
-use crate::lake::data_files::{DataFiles, Written};
+use crate::lake::fold::porter::Porter;
 use crate::lake::layout::Partition;
-use crate::lake::runs::decoded_bytes;
-use crate::lake::writer::FileWriter;
 
 /// Writes rows to files of about one size.
 pub(super) struct Output {

@@ -11,15 +11,15 @@ use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::{filter_record_batch, interleave_record_batch};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 
-use super::porter::Porter;
-use super::sequence::{FileRef, batch_rows, group_bytes, open};
 use crate::catalog::SystemColumn;
+use crate::delta::file::data_files::DataFiles;
+use crate::delta::file::runs::decoded_bytes;
+use crate::delta::log::LiveFile;
 use crate::lake::LakeError;
 use crate::lake::conform::conform;
-use crate::lake::data_files::DataFiles;
+use crate::lake::fold::porter::Porter;
+use crate::lake::fold::sequence::{FileRef, batch_rows, group_bytes, open};
 use crate::lake::lake_error::{DECODING, ENCODING};
-use crate::lake::log::LiveFile;
-use crate::lake::runs::decoded_bytes;
 
 /// Which observations of an integration are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

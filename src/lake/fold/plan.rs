@@ -1,8 +1,10 @@
 //! What is to be folded of a table, by what the logs and the guard say.
 
-use super::pending::Wanted;
-use super::positions::{HELD_OF_DELTAS, HELD_OF_SNAPSHOT, HELD_UNCONFIRMED, Offered, Positions};
 use crate::ids::IntegrationKey;
+use crate::lake::fold::pending::Wanted;
+use crate::lake::fold::positions::{
+    HELD_OF_DELTAS, HELD_OF_SNAPSHOT, HELD_UNCONFIRMED, Offered, Positions,
+};
 use crate::lake::{Hold, SnapshotFacts};
 use crate::time::{Base, ObservedAt};
 use crate::versions::day_losses::DayLosses;

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use object_store::ObjectStoreExt;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::delta::file::data_files::{DataFiles, Written, on_cpu};
+use crate::delta::file::writer::EncodedFile;
 use crate::lake::LakeError;
-use crate::lake::data_files::{DataFiles, Written, on_cpu};
 use crate::lake::layout::{ObjectKey, Partition};
-use crate::lake::writer::EncodedFile;
 
 /// Fetches and stores files for a thread that must not wait for the store itself.
 #[derive(Clone)]

@@ -9,8 +9,8 @@
 //! snapshot of which rows were kept as they were because columns of theirs are held: when that snapshot saw those rows,
 //! nothing remembers.
 
+use crate::delta::log::LogState;
 use crate::ids::IntegrationKey;
-use crate::lake::log::LogState;
 use crate::lake::txns::app_id;
 use crate::time::ObservedAt;
 use crate::versions::day_losses::{DayLosses, SLOTS};

@@ -4,11 +4,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::group::Member;
-use super::report::FoldReport;
 use crate::catalog::Endpoint;
 use crate::ids::IntegrationKey;
-use crate::lake::drift::Compared;
+use crate::lake::fold::group::Member;
+use crate::lake::fold::report::FoldReport;
+use crate::lake::ledgers::drift::Compared;
 use crate::lake::set_aside::all_aside;
 use crate::lake::{DriftRow, Hold, Lake, LakeError, Members};
 use crate::time::ObservedAt;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, StringArray};
 
-use crate::lake::log::LiveFile;
+use crate::delta::log::LiveFile;
 
 /// Bounds of this length may be cut, so that they do not say where ids begin.
 const BOUND_CHARS: usize = 64;
@@ -122,7 +122,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::lake::log::FileBounds;
+    use crate::delta::log::FileBounds;
 
     const SMALL_BYTES: u64 = 1_000;
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::porter::Porter;
+use crate::delta::file::data_files::DataFiles;
+use crate::delta::file::reader::{OpenedFile, Opening};
 use crate::lake::LakeError;
 use crate::lake::conform::conform;
-use crate::lake::data_files::DataFiles;
-use crate::lake::reader::{OpenedFile, Opening};
+use crate::lake::fold::porter::Porter;
 
 /// The largest batch.
 const BATCH_ROWS: u64 = 1_024;

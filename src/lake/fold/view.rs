@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::FoldSettings;
-use super::group::{FoldTables, Planned};
-use super::plan::Plan;
-use super::positions::{Offered, Positions};
 use crate::catalog::Endpoint;
+use crate::delta::log::{LiveFile, LogState};
 use crate::ids::IntegrationKey;
-use crate::lake::committer::Committer;
 use crate::lake::conform::union;
+use crate::lake::fold::FoldSettings;
+use crate::lake::fold::group::{FoldTables, Planned};
+use crate::lake::fold::plan::Plan;
+use crate::lake::fold::positions::{Offered, Positions};
+use crate::lake::intake::committer::Committer;
 use crate::lake::layout::Partition;
-use crate::lake::log::{LiveFile, LogState};
 use crate::lake::txns::key_of;
 use crate::lake::{Hold, Lake, LakeError, Part, SnapshotFacts};
 use crate::time::{ObservedAt, SecondLook};

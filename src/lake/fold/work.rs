@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use super::group::Planned;
-use super::pace::Pace;
-use super::pending::{Loaded, PendingRows, Wanted};
-use super::plan::Plan;
-use super::porter::Porter;
-use super::report::FoldSettings;
-use super::table::{Folded, Pending, Shelves, fold};
+use crate::delta::file::data_files::DataFiles;
+use crate::delta::log::LiveFile;
 use crate::ids::IntegrationKey;
-use crate::lake::data_files::DataFiles;
-use crate::lake::log::LiveFile;
+use crate::lake::fold::group::Planned;
+use crate::lake::fold::pace::Pace;
+use crate::lake::fold::pending::{Loaded, PendingRows, Wanted};
+use crate::lake::fold::plan::Plan;
+use crate::lake::fold::porter::Porter;
+use crate::lake::fold::report::FoldSettings;
+use crate::lake::fold::table::{Folded, Pending, Shelves, fold};
 use crate::lake::{LakeError, Members};
 
 /// The work of a group that keeps a core busy.

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use super::*;
+use crate::delta::store::faulty::{Failure, FaultyStore};
 use crate::ids::{Category, IntegrationId};
-use crate::lake::store::faulty::{Failure, FaultyStore};
+use crate::lake::layout::*;
 
 fn applications() -> EndpointName {
     EndpointName::new(Category::Ats, "applications")

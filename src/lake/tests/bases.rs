@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 
-use super::support::*;
+use crate::delta::store::LakeStore;
 use crate::ids::IntegrationKey;
-use crate::lake::store::LakeStore;
+use crate::lake::tests::support::*;
 use crate::lake::{Advance, Lake, LakeError, Part, TableOverview};
 use crate::time::{Base, Bases, ObservedAt, Tier};
 

@@ -2,9 +2,9 @@
 
 use futures_util::future::join_all;
 
-use super::support::*;
+use crate::delta::store::LakeStore;
 use crate::fetch::Fetch;
-use crate::lake::store::LakeStore;
+use crate::lake::tests::support::*;
 use crate::lake::{Lake, LakeSettings, Part, Receipt, Staging};
 
 /// A window that no test outlives: what is committed within it was flushed, or was the table's first.

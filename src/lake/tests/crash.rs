@@ -6,10 +6,10 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
-use super::support::*;
 use crate::decode::QuarantinedRow;
-use crate::lake::store::LakeStore;
-use crate::lake::store::faulty::{Failure, FaultyStore};
+use crate::delta::store::LakeStore;
+use crate::delta::store::faulty::{Failure, FaultyStore};
+use crate::lake::tests::support::*;
 use crate::lake::{Lake, LakeError, Part, Receipt};
 use crate::time::{Base, ObservedAt, Tier};
 

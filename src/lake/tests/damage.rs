@@ -4,7 +4,7 @@ use futures_util::TryStreamExt;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
-use crate::lake::store::LakeStore;
+use crate::delta::store::LakeStore;
 
 /// Lists the objects below a folder whose names hold a text, in order.
 pub(super) async fn found(store: &LakeStore, folder: &str, text: &str) -> Vec<Path> {

@@ -7,12 +7,12 @@ use arrow::array::AsArray;
 use object_store::ObjectStoreExt;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::support::*;
+use crate::delta::file::data_files::Written;
+use crate::delta::store::LakeStore;
 use crate::ids::EndpointName;
-use crate::lake::data_files::Written;
-use crate::lake::drift::Compared;
 use crate::lake::layout::{DeltaTable, ObjectKey};
-use crate::lake::store::LakeStore;
+use crate::lake::ledgers::drift::Compared;
+use crate::lake::tests::support::*;
 use crate::lake::{DriftFilter, DriftRow, Lake};
 use crate::time::ObservedAt;
 use crate::versions::drift::{DriftCause, DriftKind};

@@ -3,12 +3,12 @@
 use futures_util::TryStreamExt;
 use object_store::ObjectStoreExt;
 
-use super::support::*;
 use crate::catalog::Catalog;
 use crate::decode::QuarantinedRow;
+use crate::delta::store::LakeStore;
 use crate::fetch::FetchEnd;
 use crate::ids::Category;
-use crate::lake::store::LakeStore;
+use crate::lake::tests::support::*;
 use crate::lake::{Lake, LakeError, Part, Receipt, Registration};
 use crate::time::{Base, ObservedAt, Tier};
 

@@ -10,8 +10,8 @@ use parquet::file::properties::ReaderProperties;
 use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::{ReadOptionsBuilder, SerializedFileReader};
 
-use super::support::*;
-use crate::lake::store::LakeStore;
+use crate::delta::store::LakeStore;
+use crate::lake::tests::support::*;
 use crate::lake::{LakeSettings, Part};
 
 fn reader(file: Bytes) -> SerializedFileReader<Bytes> {

@@ -20,10 +20,10 @@ use arrow::array::{
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::support::*;
 use crate::decode::hash_of_id;
+use crate::delta::store::LakeStore;
 use crate::fetch::Fetch;
-use crate::lake::store::LakeStore;
+use crate::lake::tests::support::*;
 use crate::lake::{FoldReport, FoldSettings, FoldedTable, Lake, Part};
 
 const MINUTE_US: i64 = 60_000_000;

@@ -7,12 +7,12 @@ use arrow::datatypes::{DataType, Field, Schema};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
-use super::support::*;
-use crate::lake::committer::Committer;
+use crate::delta::log::Entry;
+use crate::delta::store::LakeStore;
+use crate::delta::store::faulty::{Failure, FaultyStore};
+use crate::lake::intake::committer::Committer;
 use crate::lake::layout::{DeltaTable, Partition};
-use crate::lake::log::Entry;
-use crate::lake::store::LakeStore;
-use crate::lake::store::faulty::{Failure, FaultyStore};
+use crate::lake::tests::support::*;
 use crate::lake::{Hold, Lake, LakeError};
 use crate::versions::guard::{HoldCause, HoldState};
 
@@ -55,7 +55,7 @@ async fn stored_holds(store: &LakeStore) -> Vec<Hold> {
 }
 
 async fn table(lake: &Lake) -> Arc<Committer> {
-    let schema = crate::lake::holds::schema();
+    let schema = crate::lake::ledgers::holds::schema();
     let table = lake.committer(DeltaTable::Holds, &schema).await;
     table.expect("open")
 }
@@ -163,7 +163,7 @@ async fn rows_and_columns_of_a_newer_build_pass_through() {
         let file = table.live(&state).await.expect("listed").pop();
         let file = file.expect("one file");
         let bytes = table.files.read(&file.path).await.expect("read");
-        let mut batches = crate::lake::writer::read(bytes, &[]).expect("Parquet");
+        let mut batches = crate::delta::file::writer::read(bytes, &[]).expect("Parquet");
         (state, file, batches.next().expect("rows").expect("rows"))
     };
     let (state, file, batch) = read().await;
@@ -186,7 +186,7 @@ async fn rows_and_columns_of_a_newer_build_pass_through() {
     put(&lake, &held("b", 30)).await;
     let (_, _, batch) = read().await;
     let text = |name| {
-        let column = crate::lake::own_columns::text_column(&batch, name);
+        let column = crate::lake::ledgers::own_columns::text_column(&batch, name);
         column.expect("kept").value(0).to_owned()
     };
     assert_eq!(

@@ -8,14 +8,14 @@ use arrow::datatypes::{Field, Schema};
 use futures_util::future::join_all;
 use object_store::ObjectStoreExt;
 
-use super::damage::{delete_file, found, garble_file, truncate_newest_entry};
-use super::support::*;
 use crate::backfill::outcome::with_causes;
 use crate::catalog::Catalog;
 use crate::decode::QuarantinedRow;
+use crate::delta::store::LakeStore;
 use crate::ids::Category;
-use crate::lake::group::{Finished, Rows};
-use crate::lake::store::LakeStore;
+use crate::lake::intake::group::{Finished, Rows};
+use crate::lake::tests::damage::{delete_file, found, garble_file, truncate_newest_entry};
+use crate::lake::tests::support::*;
 use crate::lake::{Lake, LakeError, LakeSettings, LintSettings, Part, Registration};
 use crate::time::ObservedAt;
 

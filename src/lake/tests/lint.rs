@@ -7,10 +7,10 @@ use object_store::ObjectStoreExt;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
-use super::support::*;
+use crate::delta::log::{AddFile, Entry};
+use crate::delta::store::LakeStore;
 use crate::lake::layout::Partition;
-use crate::lake::log::{AddFile, Entry};
-use crate::lake::store::LakeStore;
+use crate::lake::tests::support::*;
 use crate::lake::{Finding, Lake, LakeSettings, LintSettings, Part, Query, TableLint};
 
 /// Row groups of a few hundred rows.

@@ -3,9 +3,9 @@
 use fastrand::Rng;
 use object_store::ObjectStoreExt;
 
-use super::damage::{found, truncate_newest_entry};
-use super::support::*;
-use crate::lake::store::LakeStore;
+use crate::delta::store::LakeStore;
+use crate::lake::tests::damage::{found, truncate_newest_entry};
+use crate::lake::tests::support::*;
 use crate::lake::{FoldSettings, Part, SnapshotFacts};
 
 const HOUR: i64 = 3_600_000_000;

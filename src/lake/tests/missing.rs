@@ -7,13 +7,13 @@ use arrow::array::AsArray;
 use fastrand::Rng;
 use tokio::sync::mpsc;
 
-use super::support::*;
 use crate::decode::absent_rows;
+use crate::delta::file::runs::Sorted;
+use crate::delta::log::{CommitOutcome, Entry};
+use crate::delta::store::LakeStore;
 use crate::fetch::Fetch;
 use crate::lake::layout::Partition;
-use crate::lake::log::{CommitOutcome, Entry};
-use crate::lake::runs::Sorted;
-use crate::lake::store::LakeStore;
+use crate::lake::tests::support::*;
 use crate::lake::{Lake, LakeSettings, Missing, Part, Sealed};
 use crate::time::{ObservedAt, SecondLook};
 
@@ -103,7 +103,7 @@ async fn absent(lake: &Lake, ids: &[&str], at: i64) {
 
 /// Puts rows into `current`, a file each, as if the snapshot and deltas up to these instants were folded.
 async fn fold(lake: &Lake, rows: &[Row], snapshot: i64, folded: i64) {
-    let fetch: Fetch = self::snapshot("a");
+    let fetch: Fetch = crate::lake::tests::missing::snapshot("a");
     let table = lake.endpoint_table(&tags(), Part::Current).await;
     let table = table.expect("open");
     let state = table.refreshed().await.expect("read");

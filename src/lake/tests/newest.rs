@@ -1,8 +1,8 @@
 //! What a look at one row sees.
 
-use super::support::*;
+use crate::delta::store::LakeStore;
 use crate::lake::Part;
-use crate::lake::store::LakeStore;
+use crate::lake::tests::support::*;
 
 #[tokio::test]
 async fn the_newest_observation_of_a_row_is_found_in_either_part() {

@@ -1,7 +1,7 @@
 //! What is written beside a fetch, and bases that move without rows.
 
-use super::support::*;
-use crate::lake::store::LakeStore;
+use crate::delta::store::LakeStore;
+use crate::lake::tests::support::*;
 use crate::lake::{Advance, Circumstances, Marks, Part, Receipt, SnapshotFacts};
 use crate::time::{Base, Bases, ObservedAt, Tier};
 

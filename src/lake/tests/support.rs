@@ -15,9 +15,9 @@ use object_store::ObjectStoreExt;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::catalog::{Catalog, Endpoint};
+use crate::delta::store::LakeStore;
 use crate::fetch::{Fetch, FetchEnd, FetchMode};
 use crate::ids::{IntegrationId, TableId};
-use crate::lake::store::LakeStore;
 use crate::lake::{Lake, LakeSettings, Part, Receipt};
 use crate::time::{Base, Clock, ObservedAt, Tier, UpdatedAfter};
 

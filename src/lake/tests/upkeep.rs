@@ -16,10 +16,10 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use super::support::*;
-use crate::lake::store::LakeStore;
-use crate::lake::store::faulty::{Ages, Failure, FaultyStore};
-use crate::lake::upkeep::compact;
+use crate::delta::store::LakeStore;
+use crate::delta::store::faulty::{Ages, Failure, FaultyStore};
+use crate::lake::care::compact;
+use crate::lake::tests::support::*;
 use crate::lake::{Lake, LakeSettings, Part, TableUpkeep, UpkeepReport, UpkeepSettings};
 use crate::time::Clock;
 

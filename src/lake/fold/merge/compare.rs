@@ -2,8 +2,8 @@
 
 use arrow::array::Array;
 
-use super::Merge;
 use crate::lake::DriftRow;
+use crate::lake::fold::merge::Merge;
 use crate::versions::judge::{Evidence, Suspect, suspect};
 use crate::versions::winner::Observation;
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
-use super::*;
+use crate::delta::store::faulty::{Failure, FaultyStore};
 use crate::lake::LakeError;
-use crate::lake::store::faulty::{Failure, FaultyStore};
+use crate::lake::tests::drift::*;
 
 /// What a fold does after a restart: it compares what the lake does not say is compared.
 async fn script(store: &LakeStore) -> Result<(), LakeError> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::*;
+use crate::lake::tests::drift::*;
 use crate::lake::{DriftGroup, FoundDrift, UpkeepSettings};
 use crate::time::Clock;
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
-use super::guard::{everybody, nobody};
-use super::*;
+use crate::delta::store::faulty::{Ages, Failure, FaultyStore};
 use crate::lake::fold::Positions;
-use crate::lake::store::faulty::{Ages, Failure, FaultyStore};
+use crate::lake::tests::fold::guard::{everybody, nobody};
+use crate::lake::tests::fold::*;
 
 fn over(store: Arc<dyn ObjectStore>) -> LakeStore {
     LakeStore::over(store, "memory:///".parse().expect("a URL"))

@@ -1,9 +1,9 @@
 //! Rows that go in many small deltas within a day weigh as much as those that go at once.
 
-use super::guard::{accept, hold};
-use super::*;
 use crate::ids::IntegrationKey;
 use crate::lake::fold::Positions;
+use crate::lake::tests::fold::guard::{accept, hold};
+use crate::lake::tests::fold::*;
 use crate::versions::guard::HoldState;
 
 const HOUR: i64 = 3_600_000_000;

@@ -1,6 +1,6 @@
 //! What a full fetch found that no delta had brought.
 
-use super::*;
+use crate::lake::tests::fold::*;
 use crate::lake::{Circumstances, DriftFilter};
 use crate::versions::drift::{DriftCause, DriftKind};
 

@@ -1,7 +1,7 @@
 //! Builds that know different columns fold the same table.
 
-use super::*;
 use crate::catalog::Endpoint;
+use crate::lake::tests::fold::*;
 
 /// Commits a row by a build that knows the column `added`.
 async fn bring_wider(lake: &Lake, fetch: &Fetch, row: (&str, i64, i64)) {
@@ -56,7 +56,7 @@ async fn an_older_build_keeps_a_column_that_it_does_not_know() {
         10,
     )
     .await;
-    let newer = super::super::support::lake(&store, &settings()).await;
+    let newer = crate::lake::tests::support::lake(&store, &settings()).await;
     bring_wider(&newer, &delta("a"), ("2", 20, 1)).await;
     fold(&lake).await;
     let expected = [("1", None), ("2", Some("kept")), ("3", None)];

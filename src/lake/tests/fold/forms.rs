@@ -1,7 +1,7 @@
 //! Kombo begins to write its instants in another form.
 
-use super::*;
 use crate::decode::{DecodeLimits, PageDecoder};
+use crate::lake::tests::fold::*;
 use crate::time::ObservedAt;
 
 const HOUR: i64 = 60 * MINUTE_US;

@@ -1,7 +1,7 @@
 //! What would take away much at once is held until somebody accepts it, a full fetch a day later agrees, or it comes back.
 
-use super::*;
 use crate::lake::Hold;
+use crate::lake::tests::fold::*;
 use crate::versions::guard::HoldState;
 
 pub(super) const ROWS: i64 = 300;
@@ -80,7 +80,7 @@ async fn what_is_accepted_goes_and_what_comes_later_is_judged_anew() {
     fold(&lake).await;
     accept(&lake).await;
     // Another lake: nothing is kept in memory.
-    let lake = super::super::support::lake(&store, &settings()).await;
+    let lake = crate::lake::tests::support::lake(&store, &settings()).await;
     let done = fold_one(&lake).await;
     assert_eq!((done.rows, done.removed, done.held), (150, 150, 0));
     let released = done.released.expect("told");

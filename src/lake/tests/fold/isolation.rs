@@ -1,7 +1,7 @@
 //! A table that cannot be folded is named, stays as it was, and keeps no other one from being folded.
 
-use super::super::damage::{delete_file, garble_file, truncate_newest_entry};
-use super::*;
+use crate::lake::tests::damage::{delete_file, garble_file, truncate_newest_entry};
+use crate::lake::tests::fold::*;
 use crate::versions::guard::HoldState;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -173,11 +173,11 @@ async fn without_the_holds_only_tables_are_folded_of_which_nothing_is_and_nothin
     assert_eq!(current(&store, "c").await.len(), 300, "nothing of it went");
 
     // Its cure: written anew, everything is judged again.
-    for object in super::super::damage::found(&store, "kombo_holds", "").await {
+    for object in crate::lake::tests::damage::found(&store, "kombo_holds", "").await {
         use object_store::ObjectStoreExt;
         store.objects().delete(&object).await.expect("deleted");
     }
-    let lake = super::super::support::lake(&store, &settings()).await;
+    let lake = crate::lake::tests::support::lake(&store, &settings()).await;
     let report = fold(&lake).await;
     assert_eq!(folded(&report), keys_of(&["a", "c"]));
     assert_eq!(at_200("a").await.as_deref(), Some("changed"));
@@ -219,7 +219,7 @@ async fn without_kombo_drift_only_new_snapshots_wait() {
     change(&lake, &["b"], 20).await;
     bring(&lake, &snapshot("a"), &[seen("1", 100, "found")], 100).await;
     let entry = truncate_newest_entry(&store, "kombo_drift").await;
-    let lake = super::super::support::lake(&store, &settings()).await;
+    let lake = crate::lake::tests::support::lake(&store, &settings()).await;
 
     let report = fold(&lake).await;
     assert_eq!(folded(&report), keys_of(&["b"]));

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::*;
 use crate::lake::UpkeepSettings;
+use crate::lake::tests::fold::*;
 
 /// What is known of one integration's rows, kept as plainly as can be.
 #[derive(Default)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use object_store::ObjectStoreExt;
 
-use super::*;
-use crate::lake::store::faulty::{Failure, FaultyStore};
+use crate::delta::store::faulty::{Failure, FaultyStore};
+use crate::lake::tests::fold::*;
 use crate::lake::{BroughtRows, NewestHashes};
 use crate::time::UpdatedAfter;
 
@@ -86,7 +86,7 @@ async fn the_newest_observation_is_found_in_snapshot_deltas_and_current() {
         told(&lake, &["1"]).await,
         expected(&[seen("1", 4_000, "AA")])
     );
-    let reopened = super::lake(&store, &settings()).await;
+    let reopened = crate::lake::tests::fold::lake(&store, &settings()).await;
     assert_eq!(
         told(&reopened, &["1", "3"]).await.len(),
         2,

@@ -1,7 +1,7 @@
 //! A second look confirms what a first one took away only when it began a day after it, and row by row.
 
-use super::guard::*;
-use super::*;
+use crate::lake::tests::fold::guard::*;
+use crate::lake::tests::fold::*;
 use crate::time::{ObservedAt, SecondLook};
 use crate::versions::guard::HoldState;
 
@@ -55,7 +55,7 @@ async fn a_rerun_leaves_held_what_a_full_fetch_lacked_and_one_begun_a_day_later_
     let too_early = [4 * SECOND, 8 * SECOND, 12 * SECOND, DAY - SECOND];
     for at in too_early.map(|later| first + later) {
         // Another process: nothing is kept in memory.
-        let lake = super::super::support::lake(&store, &settings()).await;
+        let lake = crate::lake::tests::support::lake(&store, &settings()).await;
         look(&lake, &some(120, ROWS, at), at).await;
         let done = fold_one(&lake).await;
         assert_eq!((done.rows, done.removed, done.held), (300, 0, 120));

@@ -1,6 +1,6 @@
 //! Each call to the store fails once while a lake is kept up; readers see the same rows then, and after a clean run.
 
-use super::*;
+use crate::lake::tests::upkeep::*;
 
 /// Kinds of conflict are for puts of log entries alone; the log's own tests have them.
 const FAILURES: [Failure; 2] = [Failure::Before, Failure::After];

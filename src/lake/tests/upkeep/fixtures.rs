@@ -9,11 +9,13 @@ use arrow::array::{
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
 
-use super::super::support::*;
-use crate::lake::committer::Committer;
+use crate::delta::log::{CommitOutcome, Entry};
+use crate::lake::intake::committer::Committer;
+use crate::lake::intake::quarantine;
 use crate::lake::layout::{DeltaTable, Partition};
-use crate::lake::log::{CommitOutcome, Entry};
-use crate::lake::{Lake, LiveFile, Part, drift, holds, quarantine};
+use crate::lake::ledgers::{drift, holds};
+use crate::lake::tests::support::*;
+use crate::lake::{Lake, LiveFile, Part};
 
 /// Says what a fold says: the live snapshot of an integration, begun at an instant, is folded, and deltas up to another.
 pub(super) async fn say_folded(lake: &Lake, name: &str, since_us: i64, folded_us: i64) {

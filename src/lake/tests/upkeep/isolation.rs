@@ -1,9 +1,9 @@
 //! One file or table that cannot be read keeps nothing else from being kept up.
 
-use super::super::damage::{delete_file, found, truncate_newest_entry};
-use super::fixtures::{put_own, say_folded};
-use super::*;
 use crate::lake::layout::DeltaTable;
+use crate::lake::tests::damage::{delete_file, found, truncate_newest_entry};
+use crate::lake::tests::upkeep::fixtures::{put_own, say_folded};
+use crate::lake::tests::upkeep::*;
 
 /// Old deltas of one integration in small files, and a folded snapshot that was begun after them.
 async fn old_deltas() -> Aging {

@@ -1,11 +1,11 @@
 //! A deleted integration leaves every table, nobody else's rows do, and a purge may stop anywhere.
 
-use super::fixtures::{own_files, put_current, put_own, say_folded, say_held};
-use super::*;
 use crate::catalog::Endpoint;
 use crate::ids::{Category, EnvironmentId, IntegrationId};
 use crate::lake::fold::Positions;
 use crate::lake::layout::DeltaTable;
+use crate::lake::tests::upkeep::fixtures::{own_files, put_current, put_own, say_folded, say_held};
+use crate::lake::tests::upkeep::*;
 use crate::lake::{
     FoldSettings, FoldedTable, LakeError, LiveFile, PurgeReport, PurgeSettings, Registration,
 };

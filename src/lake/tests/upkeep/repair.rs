@@ -2,9 +2,9 @@
 
 mod crash;
 
-use super::*;
 use crate::ids::IntegrationKey;
-use crate::lake::drift::Compared;
+use crate::lake::ledgers::drift::Compared;
+use crate::lake::tests::upkeep::*;
 use crate::lake::{
     Ahead, DriftFilter, DriftRow, FoldSettings, Hold, LakeError, Receipt, RepairReport,
 };

@@ -1,9 +1,9 @@
 //! Rows leave `deltas` when they are old and nothing can need them, and else stay.
 
-use super::fixtures::{own_files, put_own, say_folded};
-use super::*;
 use crate::lake::FoldSettings;
 use crate::lake::layout::DeltaTable;
+use crate::lake::tests::upkeep::fixtures::{own_files, put_own, say_folded};
+use crate::lake::tests::upkeep::*;
 
 /// When the folded snapshot of `a` was begun: after every delta in the lake.
 const SINCE: i64 = 1_000;

@@ -1,7 +1,7 @@
 //! A repair that is stopped anywhere, or runs beside another, ends as if it had run alone.
 
-use super::*;
 use crate::lake::fold::Positions;
+use crate::lake::tests::upkeep::repair::*;
 
 #[tokio::test]
 async fn two_repairs_at_once_make_the_same_moves() {

@@ -1,0 +1,339 @@
+//! What can go wrong with the store itself, told without repeating what it answered.
+
+use std::error::Error as StdError;
+use std::io;
+
+/// A failed call to the object store.
+///
+/// Holds the reason and nothing else: `object_store`'s own texts quote addresses and bodies, and both may hold secrets.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}{}", detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default())]
+pub struct StoreFault {
+    reason: FaultReason,
+    detail: Option<String>,
+}
+
+/// Why a call to the object store failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FaultReason {
+    /// Nothing is at the key.
+    #[error("there is no such object")]
+    NotFound,
+    /// Something is at the key already.
+    #[error("the object exists already")]
+    AlreadyExists,
+    /// The credentials are not accepted.
+    #[error("there are no credentials that the store accepts")]
+    Unauthenticated,
+    /// The credentials are good, but not for this.
+    #[error("the credentials do not allow this")]
+    PermissionDenied,
+    /// The store cannot do this at all.
+    #[error("the store does not support this")]
+    Unsupported,
+    /// The disk is full.
+    #[error("there is no space left on the disk")]
+    StorageFull,
+    /// The store was not reached, or did not answer in time.
+    #[error("the store cannot be reached")]
+    Unreachable,
+    /// Anything else.
+    #[error("the store failed")]
+    Other,
+}
+
+impl StoreFault {
+    /// Returns the reason.
+    #[must_use]
+    pub fn reason(&self) -> FaultReason {
+        self.reason
+    }
+
+    /// Returns whether the same call may succeed later without anyone doing anything.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.reason, FaultReason::Unreachable | FaultReason::Other)
+    }
+
+    /// Makes a fault of a library between us and the store. `label` must be a word of the library's own.
+    pub(crate) fn labelled(reason: FaultReason, label: &str) -> Self {
+        Self {
+            reason,
+            detail: Some(label.to_owned()),
+        }
+    }
+}
+
+impl From<&object_store::Error> for StoreFault {
+    fn from(error: &object_store::Error) -> Self {
+        use object_store::Error;
+        let causes = Causes::of(error);
+        let reason = match error {
+            Error::NotFound { .. } => FaultReason::NotFound,
+            // A failed precondition of a create is an existing object, by another name.
+            Error::AlreadyExists { .. } | Error::Precondition { .. } => FaultReason::AlreadyExists,
+            Error::Unauthenticated { .. } => FaultReason::Unauthenticated,
+            Error::PermissionDenied { .. } => FaultReason::PermissionDenied,
+            Error::NotSupported { .. } | Error::NotImplemented { .. } => FaultReason::Unsupported,
+            _ => causes.reason(),
+        };
+        Self {
+            reason,
+            detail: causes.detail(),
+        }
+    }
+}
+
+impl From<object_store::Error> for StoreFault {
+    fn from(error: object_store::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&io::Error> for StoreFault {
+    fn from(error: &io::Error) -> Self {
+        let causes = Causes {
+            io: Some(error.kind()),
+            ..Causes::default()
+        };
+        Self {
+            reason: causes.reason(),
+            detail: causes.detail(),
+        }
+    }
+}
+
+/// Where machines of AWS, Azure and Google hand out credentials.
+const METADATA_HOSTS: [&str; 2] = ["169.254.169.254", "metadata.google.internal"];
+
+/// What the chain of causes says in words that cannot be secret: kinds of the system, and a store's error code.
+#[derive(Default)]
+struct Causes {
+    io: Option<io::ErrorKind>,
+    unreachable: bool,
+    no_credentials: bool,
+    code: Option<String>,
+}
+
+impl Causes {
+    fn of(error: &(dyn StdError + 'static)) -> Self {
+        use object_store::client::{HttpError, HttpErrorKind};
+        let mut causes = Self {
+            code: error_code(&error.to_string()),
+            ..Self::default()
+        };
+        let mut next = Some(error);
+        while let Some(cause) = next {
+            if let Some(io) = cause.downcast_ref::<io::Error>() {
+                causes.io = Some(io.kind());
+            }
+            if let Some(http) = cause.downcast_ref::<HttpError>() {
+                causes.unreachable |= !matches!(http.kind(), HttpErrorKind::Decode);
+            }
+            let text = cause.to_string();
+            // The retry loop wraps the HTTP error transparently: its text is there and its type is not.
+            causes.unreachable |= text.starts_with("HTTP error: ");
+            // Without credentials of their own, clients ask the cloud's machine for some. Here there is none.
+            causes.no_credentials |= METADATA_HOSTS.iter().any(|host| text.contains(host));
+            next = cause.source();
+        }
+        causes
+    }
+
+    fn reason(&self) -> FaultReason {
+        match self.io {
+            _ if self.no_credentials => FaultReason::Unauthenticated,
+            _ if self.unreachable => FaultReason::Unreachable,
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                FaultReason::StorageFull
+            }
+            Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
+                FaultReason::PermissionDenied
+            }
+            _ => FaultReason::Other,
+        }
+    }
+
+    fn detail(self) -> Option<String> {
+        self.code.or_else(|| self.io.map(|kind| kind.to_string()))
+    }
+}
+
+/// Finds the store's error code, such as `NoSuchBucket`, in the body that `object_store`'s text quotes. Letters only, so
+/// that nothing else of the body comes along.
+fn error_code(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("<Code>")?;
+    let (code, _) = rest.split_once("</Code>")?;
+    let is_code = (1..=64).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphabetic());
+    is_code.then(|| code.to_owned())
+}
+
+/// Why a lake could not be opened or is not fit to be written to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The location is no address of a lake.
+    #[error(
+        "the lake's url is not understood: expected file:///path, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or memory:"
+    )]
+    Location,
+    /// An option that no store of this kind has.
+    #[error("the option {key:?} is not known for {scheme}:// locations")]
+    UnknownOption {
+        /// Its key; never its value.
+        key: String,
+        /// Which kind of store.
+        scheme: String,
+    },
+    /// The options do not make a store.
+    #[error(
+        "the options for {scheme}:// locations are not usable: check credentials, region and endpoint"
+    )]
+    Options {
+        /// Which kind of store.
+        scheme: String,
+    },
+    /// The lake's folder cannot be made or entered.
+    #[error("the lake's folder cannot be created or opened")]
+    Folder {
+        /// Why.
+        #[source]
+        source: StoreFault,
+    },
+    /// A step of [`probe`](crate::delta::store::LakeStore::probe) failed.
+    #[error("{step}: {}", step.advice())]
+    Probe {
+        /// Which.
+        step: ProbeStep,
+        /// Why; `None` when the call succeeded and should not have, or brought other bytes.
+        #[source]
+        source: Option<StoreFault>,
+    },
+}
+
+/// What a store must be able to do, in the order it is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProbeStep {
+    /// An ordinary put.
+    #[error("writing a file failed")]
+    Write,
+    /// A put if absent where nothing is.
+    #[error("creating a file that is not there failed")]
+    Create,
+    /// A put if absent where something is.
+    #[error("creating a file that exists already was not refused")]
+    CreateAgain,
+    /// A get of what was put.
+    #[error("reading a file back failed")]
+    Read,
+    /// A delete of what was put.
+    #[error("deleting a file failed")]
+    Delete,
+}
+
+impl ProbeStep {
+    /// Returns what to do about a failure of this step.
+    #[must_use]
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Write => {
+                "check that the bucket or folder exists and that the credentials may put objects"
+            }
+            Self::Create => {
+                "the store must support put-if-absent (If-None-Match on S3, hard links on a local disk)"
+            }
+            Self::CreateAgain => {
+                "without put-if-absent two writers would overwrite each other: use a store that honours If-None-Match"
+            }
+            Self::Read => "allow the credentials to get and list objects",
+            Self::Delete => {
+                "allow the credentials to delete objects, which vacuum needs; remove kombo_probe/ by hand"
+            }
+        }
+    }
+}
+
+/// Why a lake's layout is not one to write to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// A build with another layout made this lake.
+    #[error(
+        "the lake has layout version {found} and this build reads and writes version {ours} only"
+    )]
+    Other {
+        /// The lake's.
+        found: u64,
+        /// Ours.
+        ours: u64,
+    },
+    /// The document is there and is no layout.
+    #[error(
+        "kombo_layout.json is not a layout document: this is not a lake of kombo-source, or the file is damaged"
+    )]
+    Garbled,
+    /// The store took a put-if-absent although something was there.
+    #[error(
+        "the store overwrites what it should only create: two writers would lose each other's commits"
+    )]
+    NoPutIfAbsent,
+    /// The document can be neither read nor created.
+    #[error("kombo_layout.json cannot be read or created")]
+    Store {
+        /// Why.
+        #[source]
+        source: StoreFault,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generic(text: &str) -> object_store::Error {
+        object_store::Error::Generic {
+            store: "S3",
+            source: text.to_owned().into(),
+        }
+    }
+
+    #[test]
+    fn a_store_out_of_reach_and_one_without_credentials_are_told_apart() {
+        let refused = generic("HTTP error: connection refused");
+        assert_eq!(StoreFault::from(refused).reason(), FaultReason::Unreachable);
+        for text in [
+            "HTTP error: no route to http://169.254.169.254/latest/api/token",
+            "Error performing PUT http://169.254.169.254/latest/api/token - 403 Forbidden",
+        ] {
+            let fault = StoreFault::from(generic(text));
+            assert_eq!(fault.reason(), FaultReason::Unauthenticated);
+        }
+    }
+
+    #[test]
+    fn a_fault_never_repeats_what_the_store_answered() {
+        let fault = StoreFault::from(generic(
+            "PUT https://b/?X-Amz-Signature=abc 403: <Code>SlowDown</Code><Message>jane@example.com</Message>",
+        ));
+        let shown = format!("{fault} {fault:?}");
+        assert_eq!(fault.to_string(), "the store failed (SlowDown)");
+        assert!(!shown.contains("jane") && !shown.contains("abc"), "{shown}");
+    }
+
+    #[test]
+    fn a_code_that_is_no_code_is_left_out() {
+        let fault = StoreFault::from(generic("<Code>jane@example.com</Code>"));
+        assert_eq!(fault.to_string(), "the store failed");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_apart_and_not_retried() {
+        let fault = StoreFault::from(object_store::Error::Generic {
+            store: "LocalFileSystem",
+            source: Box::new(io::Error::from(io::ErrorKind::StorageFull)),
+        });
+        assert_eq!(fault.reason(), FaultReason::StorageFull);
+        assert!(!fault.is_retryable());
+    }
+}

@@ -1,0 +1,178 @@
+//! The data files of one Delta table on their way to and from the store.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use object_store::{ObjectStoreExt, WriteMultipart};
+
+use crate::delta::file::runs::{Sorted, decoded_bytes, encode_without};
+use crate::delta::file::writer::{EncodedFile, FileForm};
+use crate::delta::log::AddFile;
+use crate::delta::store::LakeStore;
+use crate::lake::LakeError;
+use crate::lake::layout::{DataFile, DeltaTable, ObjectKey, Partition};
+use crate::time::Clock;
+
+/// Files above this go up in parts.
+const PART_BYTES: usize = 8 << 20;
+
+/// Writes and reads the data files of one Delta table.
+#[derive(Clone)]
+pub(crate) struct DataFiles {
+    pub(crate) store: LakeStore,
+    pub(crate) table: DeltaTable,
+    pub(crate) form: FileForm,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// A file that is on the store, and in no log entry yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    /// How a log entry adds it.
+    pub(crate) add: AddFile,
+    /// Its rows.
+    pub(crate) rows: u64,
+}
+
+impl DataFiles {
+    /// Writes rows to a file of their own; `None` without rows.
+    pub(crate) async fn write(
+        &self,
+        sorted: Arc<Sorted>,
+        partition: Partition,
+    ) -> Result<Option<Written>, LakeError> {
+        let form = self.form.clone();
+        let file = on_cpu(move || sorted.encode(&form)).await??;
+        self.put(file, partition).await
+    }
+
+    /// Writes a batch as it stands; `None` without rows.
+    pub(crate) async fn write_batch(
+        &self,
+        batch: RecordBatch,
+        partition: Partition,
+    ) -> Result<Option<Written>, LakeError> {
+        let form = self.form.clone();
+        let encode = move || {
+            let rows = batch.num_rows();
+            let mut file = form.begin(rows, decoded_bytes(&batch) / rows.max(1));
+            file.write(&batch)?;
+            file.finish()
+        };
+        let file = on_cpu(encode).await??;
+        self.put(file, partition).await
+    }
+
+    /// Writes a file again without some of its rows; `None` when none is left.
+    pub(crate) async fn write_without(
+        &self,
+        written: &Written,
+        losers: Vec<usize>,
+        bytes_per_row: usize,
+        partition: Partition,
+    ) -> Result<Option<Written>, LakeError> {
+        if losers.len() as u64 == written.rows {
+            return Ok(None);
+        }
+        let (old, form) = (self.read(&written.add.path).await?, self.form.clone());
+        let rows = usize::try_from(written.rows).unwrap_or(usize::MAX);
+        let encode = move || encode_without(old, rows, &losers, &form, bytes_per_row);
+        let file = on_cpu(encode).await??;
+        self.put(file, partition).await
+    }
+
+    /// Reads a file whole, by its path below the table's folder.
+    pub(crate) async fn read(&self, path: &str) -> Result<Bytes, LakeError> {
+        let failed = |error: object_store::Error| self.unreadable(path, error);
+        let key = ObjectKey::Listed(&self.table, path).path();
+        let found = self.store.objects().get(&key).await.map_err(failed)?;
+        found.bytes().await.map_err(failed)
+    }
+
+    /// Reads a part of a file, by its path below the table's folder.
+    pub(crate) async fn read_range(
+        &self,
+        path: &str,
+        range: Range<u64>,
+    ) -> Result<Bytes, LakeError> {
+        let key = ObjectKey::Listed(&self.table, path).path();
+        let read = self.store.objects().get_range(&key, range).await;
+        read.map_err(|error| self.unreadable(path, error))
+    }
+
+    /// Names the file in an error that met its content.
+    pub(crate) fn named(&self, path: &str, error: LakeError) -> LakeError {
+        if !error.is_decoding() {
+            return error;
+        }
+        LakeError::DamagedFile {
+            table: self.table.to_string(),
+            path: path.to_owned(),
+        }
+    }
+
+    fn unreadable(&self, path: &str, error: object_store::Error) -> LakeError {
+        LakeError::Download {
+            table: self.table.to_string(),
+            path: path.to_owned(),
+            source: error.into(),
+        }
+    }
+
+    /// Uploads a file under a fresh name. A crash on any line leaves a file that no log entry names: nobody reads it. Vacuum
+    /// deletes whole files; parts of an unfinished multipart upload are for the bucket's lifecycle rule.
+    pub(crate) async fn put(
+        &self,
+        file: Option<EncodedFile>,
+        partition: Partition,
+    ) -> Result<Option<Written>, LakeError> {
+        let Some(file) = file else { return Ok(None) };
+        let failed = |source: object_store::Error| LakeError::Upload {
+            table: self.table.to_string(),
+            source: source.into(),
+        };
+        let name = DataFile::fresh(partition);
+        let key = ObjectKey::Data(&self.table, &name).path();
+        let (objects, size) = (self.store.objects(), file.bytes.len() as u64);
+        if file.bytes.len() <= PART_BYTES {
+            let put = objects.put(&key, file.bytes.into()).await;
+            put.map_err(failed)?;
+        } else {
+            let upload = objects.put_multipart(&key).await.map_err(failed)?;
+            let mut parts = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
+            parts.put(file.bytes);
+            parts.finish().await.map_err(failed)?;
+        }
+        Ok(Some(Written {
+            add: AddFile {
+                path: name.path(),
+                partition_values: name
+                    .partition()
+                    .value()
+                    .map(|(column, value)| (column.to_owned(), value))
+                    .into_iter()
+                    .collect(),
+                size,
+                modification_time_ms: self.clock.wall_ms(),
+                stats: file.stats,
+                tags: BTreeMap::new(),
+            },
+            rows: file.rows,
+        }))
+    }
+}
+
+/// Runs work that keeps a core busy where it does not hold up the requests.
+pub(crate) async fn on_cpu<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, LakeError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done),
+        Err(stopped) if stopped.is_panic() => std::panic::resume_unwind(stopped.into_panic()),
+        // The runtime is shutting down.
+        Err(_) => Err(LakeError::Closed),
+    }
+}

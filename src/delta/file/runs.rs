@@ -1,0 +1,300 @@
+//! Sorting without holding a table in memory.
+//!
+//! Rows are gathered to runs of bounded size; each is sorted and becomes a final file at once. Of a run only the hashes
+//! of its ids stay in memory, 8 bytes a row. Rows may shift between Kombo's pages, so an id can come twice: within a run
+//! the older observation is dropped while sorting; across runs [`repeated`] finds the hashes that occur twice, a
+//! [`Contest`] over those ids alone says which rows lost, and only the files they are in are written again. A hash that
+//! two ids share costs a look at both and nothing else: the contest compares ids.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
+use arrow::compute::{filter_record_batch, interleave_record_batch};
+use arrow::datatypes::TimestampMicrosecondType;
+use bytes::Bytes;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::catalog::SystemColumn;
+use crate::delta::file::writer::{EncodedFile, FileForm, FileWriter, read};
+use crate::lake::LakeError;
+use crate::lake::lake_error::ENCODING;
+
+/// Decoded bytes that are copied into order at a time.
+const CHUNK_BYTES: usize = 4 << 20;
+
+/// How many ids meet in one contest: about 30 MB.
+pub(crate) const CONTEST_IDS: usize = 262_144;
+
+/// Rows of one or several integrations in the order of (integration, id), one per id.
+pub(crate) struct Sorted {
+    batches: Vec<RecordBatch>,
+    /// Batch and row.
+    order: Vec<(usize, usize)>,
+    bytes_per_row: usize,
+}
+
+impl Sorted {
+    /// Sorts rows and keeps, of those with the same id, the one observed last.
+    pub(crate) fn new(batches: Vec<RecordBatch>) -> Self {
+        let columns: Vec<KeyColumns<'_>> = batches.iter().map(KeyColumns::of).collect();
+        let mut order: Vec<(usize, usize)> = batches
+            .iter()
+            .enumerate()
+            .flat_map(|(batch, rows)| (0..rows.num_rows()).map(move |row| (batch, row)))
+            .collect();
+        let key = |&(batch, row): &(usize, usize)| columns[batch].key(row);
+        // The position breaks ties: what came later was observed later.
+        order.sort_unstable_by(|a, b| {
+            key(a).cmp(&key(b)).then_with(|| {
+                let (left, right) = (&columns[a.0], &columns[b.0]);
+                (left.observed(a.1), a).cmp(&(right.observed(b.1), b))
+            })
+        });
+        // `dedup` keeps the first of equals, so the newest has to come first.
+        order.reverse();
+        order.dedup_by(|a, b| key(a) == key(b));
+        order.reverse();
+        let bytes: usize = batches.iter().map(decoded_bytes).sum();
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        Self {
+            order,
+            bytes_per_row: bytes / rows.max(1),
+            batches,
+        }
+    }
+
+    /// Returns how many rows are left.
+    pub(crate) fn rows(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Returns the hashes of the ids, in ascending order.
+    pub(crate) fn id_hashes(&self) -> Vec<u64> {
+        let ids: Vec<&StringArray> = self.batches.iter().map(|batch| text(batch, "id")).collect();
+        let mut hashes: Vec<u64> = self
+            .order
+            .iter()
+            .map(|&(batch, row)| hash(ids[batch].value(row)))
+            .collect();
+        hashes.sort_unstable();
+        hashes
+    }
+
+    /// Returns the hashes of the ids of rows that say that they are gone, in ascending order.
+    pub(crate) fn gone_hashes(&self) -> Vec<u64> {
+        let texts = |name| -> Vec<&StringArray> {
+            let batches = self.batches.iter();
+            batches.map(|batch| text(batch, name)).collect()
+        };
+        let (ids, ops) = (texts("id"), texts(SystemColumn::Op.name()));
+        let gone = self
+            .order
+            .iter()
+            .filter(|(batch, row)| ops[*batch].value(*row) != "upsert");
+        let mut hashes: Vec<u64> = gone
+            .map(|&(batch, row)| hash(ids[batch].value(row)))
+            .collect();
+        hashes.sort_unstable();
+        hashes
+    }
+
+    /// Copies the rows into their order.
+    pub(crate) fn into_batches(self) -> Result<Vec<RecordBatch>, LakeError> {
+        self.chunks().collect()
+    }
+
+    /// Writes the rows to one file; `None` without rows.
+    pub(crate) fn encode(&self, form: &FileForm) -> Result<Option<EncodedFile>, LakeError> {
+        let mut file = form.begin(self.rows(), self.bytes_per_row);
+        for chunk in self.chunks() {
+            file.write(&chunk?)?;
+        }
+        file.finish()
+    }
+
+    fn chunks(&self) -> impl Iterator<Item = Result<RecordBatch, LakeError>> {
+        let rows = (CHUNK_BYTES / self.bytes_per_row.max(1)).max(1);
+        let batches: Vec<&RecordBatch> = self.batches.iter().collect();
+        self.order
+            .chunks(rows)
+            .map(move |part| interleave_record_batch(&batches, part).map_err(|_| ENCODING))
+    }
+}
+
+/// Returns the size of a batch's values, whatever its buffers were allocated for.
+pub(crate) fn decoded_bytes(batch: &RecordBatch) -> usize {
+    batch
+        .columns()
+        .iter()
+        .map(|column| {
+            column
+                .to_data()
+                .get_slice_memory_size()
+                .unwrap_or_else(|_| column.get_array_memory_size())
+        })
+        .sum()
+}
+
+/// Returns the hashes that occur in more than one run, ascending. Each run's own are sorted.
+pub(crate) fn repeated(runs: &[&[u64]]) -> Vec<u64> {
+    let mut next: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
+    let mut rest: Vec<_> = runs.iter().map(|run| run.iter().copied()).collect();
+    for (run, hashes) in rest.iter_mut().enumerate() {
+        next.extend(hashes.next().map(|hash| Reverse((hash, run))));
+    }
+    let mut repeated = Vec::new();
+    let mut last = None;
+    while let Some(Reverse((hash, run))) = next.pop() {
+        if last.is_some_and(|(seen, in_run)| seen == hash && in_run != run)
+            && repeated.last() != Some(&hash)
+        {
+            repeated.push(hash);
+        }
+        last = Some((hash, run));
+        next.extend(rest[run].next().map(|hash| Reverse((hash, run))));
+    }
+    repeated
+}
+
+/// Decides, among the rows of several files whose ids repeat, which of each id was observed last.
+pub(crate) struct Contest {
+    /// Sorted.
+    hashes: Vec<u64>,
+    best: HashMap<String, Contender>,
+    losers: Vec<(usize, usize)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Contender {
+    observed: i64,
+    run: usize,
+    row: usize,
+}
+
+impl Contest {
+    /// Opens a contest over the ids with these hashes, in ascending order.
+    pub(crate) fn over(hashes: &[u64]) -> Self {
+        Self {
+            hashes: hashes.to_vec(),
+            best: HashMap::new(),
+            losers: Vec::new(),
+        }
+    }
+
+    /// Enters the rows of a run's file.
+    pub(crate) fn enter(mut self, run: usize, file: Bytes) -> Result<Self, LakeError> {
+        let mut first_row = 0;
+        for batch in read(file, &["id", SystemColumn::FetchedAt.name()])? {
+            let batch = batch?;
+            let (ids, observed) = (text(&batch, "id"), observed(&batch));
+            for (row, observed) in observed.iter().enumerate() {
+                let id = ids.value(row);
+                if self.hashes.binary_search(&hash(id)).is_err() {
+                    continue;
+                }
+                let entry = Contender {
+                    observed: *observed,
+                    run,
+                    row: first_row + row,
+                };
+                let Some(best) = self.best.get_mut(id) else {
+                    self.best.insert(id.to_owned(), entry);
+                    continue;
+                };
+                let loser = entry.min(*best);
+                *best = entry.max(*best);
+                self.losers.push((loser.run, loser.row));
+            }
+            first_row += batch.num_rows();
+        }
+        Ok(self)
+    }
+
+    /// Returns the rows that lost, as (run, row in its file).
+    pub(crate) fn losers(self) -> Vec<(usize, usize)> {
+        self.losers
+    }
+}
+
+/// Writes a file of `rows` rows again without some of them, given in ascending order; `None` when none is left.
+pub(crate) fn encode_without(
+    file: Bytes,
+    rows: usize,
+    losers: &[usize],
+    form: &FileForm,
+    bytes_per_row: usize,
+) -> Result<Option<EncodedFile>, LakeError> {
+    let kept_rows = rows.saturating_sub(losers.len());
+    let (mut first_row, mut losers) = (0, losers.iter().copied().peekable());
+    let mut writer = None;
+    for batch in read(file, &[])? {
+        let batch = batch?;
+        let keep: BooleanArray = (first_row..first_row + batch.num_rows())
+            .map(|row| Some(losers.next_if_eq(&row).is_none()))
+            .collect();
+        first_row += batch.num_rows();
+        let kept = filter_record_batch(&batch, &keep).map_err(|_| ENCODING)?;
+        if kept.num_rows() > 0 {
+            writer
+                .get_or_insert_with(|| form.begin(kept_rows, bytes_per_row))
+                .write(&kept)?;
+        }
+    }
+    writer.map_or(Ok(None), FileWriter::finish)
+}
+
+struct KeyColumns<'a> {
+    integration: &'a StringArray,
+    id: &'a StringArray,
+    observed: &'a [i64],
+}
+
+impl<'a> KeyColumns<'a> {
+    fn of(batch: &'a RecordBatch) -> Self {
+        Self {
+            integration: text(batch, SystemColumn::IntegrationKey.name()),
+            id: text(batch, "id"),
+            observed: observed(batch),
+        }
+    }
+
+    fn key(&self, row: usize) -> (&'a str, &'a str) {
+        (self.integration.value(row), self.id.value(row))
+    }
+
+    fn observed(&self, row: usize) -> i64 {
+        self.observed[row]
+    }
+}
+
+fn text<'a>(batch: &'a RecordBatch, name: &str) -> &'a StringArray {
+    batch
+        .column_by_name(name)
+        .expect("staging checked the columns")
+        .as_string::<i32>()
+}
+
+fn observed(batch: &RecordBatch) -> &[i64] {
+    batch
+        .column_by_name(SystemColumn::FetchedAt.name())
+        .expect("staging checked the columns")
+        .as_primitive::<TimestampMicrosecondType>()
+        .values()
+}
+
+pub(crate) fn hash(id: &str) -> u64 {
+    xxh3_64(id.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_repeated_when_two_runs_have_it() {
+        let runs: [&[u64]; 4] = [&[1, 3, 3, 9], &[2, 9], &[], &[1, 9, 10]];
+        assert_eq!(repeated(&runs), [1, 9], "3 is twice in one run only");
+        assert!(repeated(&[]).is_empty());
+    }
+}

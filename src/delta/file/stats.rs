@@ -1,0 +1,257 @@
+//! Statistics of a data file as the Delta protocol wants them in an add action: readers skip files by them.
+//!
+//! A bound may be loose, never tight by mistake: the smallest timestamp is floored to the millisecond and the **largest
+//! raised** to the next, because readers compare with millisecond precision and would else skip a row inside the last one.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::{max, max_string, min, min_string};
+use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use serde_json::{Map, Value, json};
+
+use crate::time::format_timestamp;
+
+/// How many characters of a text a bound keeps.
+const BOUND_CHARS: usize = 64;
+
+/// Microseconds of 0001-01-01 and of the end of 9999-12-31: outside, a timestamp has no form every reader knows.
+const WRITABLE_MICROS: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_300_799_999_001;
+
+/// What is gathered over the rows of one file.
+#[derive(Debug, Default)]
+pub(crate) struct FileStats {
+    rows: u64,
+    columns: Vec<ColumnStats>,
+}
+
+#[derive(Debug)]
+struct ColumnStats {
+    name: String,
+    nulls: u64,
+    bounds: Bounds,
+}
+
+/// The least and greatest value seen. `Unknown` once a value was seen that has no place in an order.
+#[derive(Debug, Default, PartialEq)]
+enum Bounds {
+    #[default]
+    Nothing,
+    Unknown,
+    Text(String, String),
+    Micros(i64, i64),
+}
+
+impl FileStats {
+    /// Takes in the rows of a batch. All batches of a file have the same columns.
+    pub(crate) fn add(&mut self, batch: &RecordBatch) {
+        if self.columns.is_empty() {
+            // Delta keeps statistics of a struct nested and of a list not at all; neither is written here.
+            self.columns = batch
+                .schema()
+                .fields()
+                .iter()
+                .filter(|field| !field.data_type().is_nested())
+                .map(|field| ColumnStats {
+                    name: field.name().clone(),
+                    nulls: 0,
+                    bounds: Bounds::Nothing,
+                })
+                .collect();
+        }
+        self.rows += batch.num_rows() as u64;
+        for stats in &mut self.columns {
+            let column = batch
+                .column_by_name(&stats.name)
+                .expect("all batches of a file have the same columns");
+            stats.nulls += column.null_count() as u64;
+            let seen = Bounds::of(&stats.name, column.as_ref());
+            stats.bounds = std::mem::take(&mut stats.bounds).with(seen);
+        }
+    }
+
+    /// Returns how many rows were taken in.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Writes the JSON text of `add.stats`.
+    pub(crate) fn to_json(&self) -> String {
+        let (mut least, mut greatest, mut nulls) = (Map::new(), Map::new(), Map::new());
+        for column in &self.columns {
+            nulls.insert(column.name.clone(), column.nulls.into());
+            if let Some(value) = column.bounds.least() {
+                least.insert(column.name.clone(), value);
+            }
+            if let Some(value) = column.bounds.greatest() {
+                greatest.insert(column.name.clone(), value);
+            }
+        }
+        json!({
+            "numRecords": self.rows,
+            "minValues": least,
+            "maxValues": greatest,
+            "nullCount": nulls,
+        })
+        .to_string()
+    }
+}
+
+impl Bounds {
+    fn of(name: &str, column: &dyn Array) -> Self {
+        let bounds = match column.data_type() {
+            DataType::Utf8 if has_text_bounds(name) => {
+                let text = column.as_string::<i32>();
+                min_string(text)
+                    .zip(max_string(text))
+                    .map(|(least, most)| Self::Text(least.to_owned(), most.to_owned()))
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                let micros = column.as_primitive::<TimestampMicrosecondType>();
+                min(micros)
+                    .zip(max(micros))
+                    .map(|(least, most)| Self::Micros(least, most))
+            }
+            _ => Some(Self::Unknown),
+        };
+        bounds.unwrap_or(Self::Nothing)
+    }
+
+    fn with(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Nothing, other) => other,
+            (known, Self::Nothing) => known,
+            (Self::Text(a, b), Self::Text(c, d)) => Self::Text(a.min(c), b.max(d)),
+            (Self::Micros(a, b), Self::Micros(c, d)) => Self::Micros(a.min(c), b.max(d)),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn least(&self) -> Option<Value> {
+        match self {
+            Self::Nothing | Self::Unknown => None,
+            Self::Text(least, _) => {
+                Some(least.chars().take(BOUND_CHARS).collect::<String>().into())
+            }
+            Self::Micros(least, _) => WRITABLE_MICROS
+                .contains(least)
+                .then(|| format_timestamp(least.div_euclid(1000) * 1000).into()),
+        }
+    }
+
+    fn greatest(&self) -> Option<Value> {
+        match self {
+            Self::Nothing | Self::Unknown => None,
+            Self::Text(_, most) => raised_prefix(most).map(Value::from),
+            Self::Micros(_, most) => WRITABLE_MICROS
+                .contains(most)
+                .then(|| format_timestamp((most + 999).div_euclid(1000) * 1000).into()),
+        }
+    }
+}
+
+/// Kombo's ids get text bounds: files are sorted by them and joins prune by them. Nothing else does: a file of one row has
+/// its values as bounds, and personal data (names, dates of birth, pay, ids that a tool or a state gave to a person) has
+/// no business in a log that outlives the files it describes.
+fn has_text_bounds(name: &str) -> bool {
+    let is_reference = name.ends_with("_id") && !matches!(name, "remote_id" | "tax_id");
+    // And the words of our own tables, none of which a table of Kombo's has.
+    let is_own = matches!(
+        name,
+        "integration_key" | "_op" | "endpoint" | "kind" | "cause"
+    );
+    name == "id" || is_own || is_reference
+}
+
+/// Returns a text of at most [`BOUND_CHARS`] characters that is not below `text`; `None` when there is none.
+fn raised_prefix(text: &str) -> Option<String> {
+    if text.chars().nth(BOUND_CHARS).is_none() {
+        return Some(text.to_owned());
+    }
+    let mut prefix: Vec<char> = text.chars().take(BOUND_CHARS).collect();
+    while let Some(last) = prefix.pop() {
+        // The range knows the gap of the surrogates; its second element is the next character.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            prefix.push(next);
+            return Some(prefix.into_iter().collect());
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{
+        ArrayRef, Date32Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
+    };
+
+    use super::*;
+
+    fn stats_of(columns: Vec<(&str, ArrayRef)>) -> Value {
+        let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
+        let mut stats = FileStats::default();
+        // Twice, so that merging is part of every case.
+        stats.add(&batch.slice(0, 1));
+        stats.add(&batch.slice(1, batch.num_rows() - 1));
+        serde_json::from_str(&stats.to_json()).expect("JSON")
+    }
+
+    #[test]
+    fn the_greatest_timestamp_is_raised_and_the_least_floored_to_the_millisecond() {
+        let times = TimestampMicrosecondArray::from(vec![1_700_000_000_007_001, -1, 500])
+            .with_timezone("UTC");
+        let stats = stats_of(vec![("changed_at", Arc::new(times))]);
+        assert_eq!(stats["numRecords"], 3);
+        assert_eq!(stats["minValues"]["changed_at"], "1969-12-31T23:59:59.999Z");
+        assert_eq!(stats["maxValues"]["changed_at"], "2023-11-14T22:13:20.008Z");
+    }
+
+    #[test]
+    fn a_greatest_timestamp_on_the_millisecond_stays() {
+        let times = TimestampMicrosecondArray::from(vec![1_700_000_000_007_000, 0]);
+        let stats = stats_of(vec![("changed_at", Arc::new(times))]);
+        assert_eq!(stats["maxValues"]["changed_at"], "2023-11-14T22:13:20.007Z");
+    }
+
+    #[test]
+    fn a_long_greatest_text_is_cut_and_raised_or_left_out() {
+        let long = format!("{}b{}", "a".repeat(63), "z".repeat(10));
+        let top: String = std::iter::repeat_n(char::MAX, 70).collect();
+        let stats = stats_of(vec![
+            (
+                "id",
+                Arc::new(StringArray::from(vec![long.as_str(), "zz"])) as ArrayRef,
+            ),
+            (
+                "job_id",
+                Arc::new(StringArray::from(vec!["a", long.as_str()])),
+            ),
+            (
+                "user_id",
+                Arc::new(StringArray::from(vec!["a", top.as_str()])),
+            ),
+        ]);
+        assert_eq!(stats["minValues"]["id"], format!("{}b", "a".repeat(63)));
+        assert_eq!(stats["maxValues"]["job_id"], format!("{}c", "a".repeat(63)));
+        assert_eq!(stats["maxValues"].get("user_id"), None);
+    }
+
+    #[test]
+    fn what_describes_a_person_stays_out_of_the_log_and_nulls_are_counted() {
+        let stats = stats_of(vec![
+            (
+                "first_name",
+                Arc::new(StringArray::from(vec![Some("Jane"), None])) as ArrayRef,
+            ),
+            ("tax_id", Arc::new(StringArray::from(vec!["DE1", "DE1"]))),
+            ("remote_id", Arc::new(StringArray::from(vec!["jd", "jd"]))),
+            ("date_of_birth", Arc::new(Date32Array::from(vec![0, 10]))),
+            ("pay_rate", Arc::new(Float64Array::from(vec![1.5, 1.5]))),
+            ("index", Arc::new(Int64Array::from(vec![None::<i64>, None]))),
+        ]);
+        assert_eq!(stats["minValues"], json!({}));
+        assert_eq!(stats["maxValues"], json!({}));
+        assert_eq!(stats["nullCount"]["first_name"], 1);
+        assert_eq!(stats["nullCount"]["index"], 2);
+    }
+}

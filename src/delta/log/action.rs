@@ -1,0 +1,310 @@
+//! The actions of the Delta protocol as JSON lines, as far as we write or read them.
+//!
+//! Source: `PROTOCOL.md` of delta-io/delta, section "Actions". Actions and fields not listed here are ignored.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+use crate::delta::log::entry::{AddFile, RemoveFile};
+use crate::json;
+
+/// One line of a log entry: exactly one field is set in what we write.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Line {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) commit_info: Option<CommitInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) protocol: Option<Protocol>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) meta_data: Option<Metadata>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) txn: Option<Txn>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) remove: Option<Remove>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) add: Option<Add>,
+}
+
+/// Who committed what, and when. The protocol leaves its content to each writer (Spark puts booleans, numbers and nulls
+/// into it), so of another's only the commit id is looked for.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct CommitInfo {
+    #[serde(skip_deserializing)]
+    pub(super) timestamp: i64,
+    #[serde(skip_deserializing)]
+    pub(super) operation: String,
+    #[serde(skip_deserializing)]
+    pub(super) operation_parameters: BTreeMap<String, String>,
+    #[serde(skip_deserializing)]
+    pub(super) engine_info: String,
+    /// Ours alone: tells our entry from another's after an unclear answer.
+    #[serde(rename = "commit_id", skip_serializing_if = "Option::is_none")]
+    pub(super) commit_id: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Protocol {
+    pub(super) min_reader_version: i32,
+    pub(super) min_writer_version: i32,
+}
+
+/// The table itself. `format` and `configuration` are carried on as they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Metadata {
+    pub(super) id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) description: Option<String>,
+    pub(super) format: Format,
+    pub(super) schema_string: String,
+    #[serde(default)]
+    pub(super) partition_columns: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) created_time: Option<i64>,
+    #[serde(default)]
+    pub(super) configuration: BTreeMap<String, Option<String>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Format {
+    pub(super) provider: String,
+    #[serde(default)]
+    pub(super) options: BTreeMap<String, Option<String>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Txn {
+    pub(super) app_id: String,
+    pub(super) version: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) last_updated: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Add {
+    pub(super) path: String,
+    #[serde(default)]
+    pub(super) partition_values: BTreeMap<String, Option<String>>,
+    pub(super) size: u64,
+    pub(super) modification_time: i64,
+    pub(super) data_change: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) stats: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) tags: Option<BTreeMap<String, Option<String>>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Remove {
+    pub(super) path: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) deletion_timestamp: Option<i64>,
+    pub(super) data_change: bool,
+    #[serde(default)]
+    pub(super) extended_file_metadata: Option<bool>,
+    #[serde(default)]
+    pub(super) partition_values: Option<BTreeMap<String, Option<String>>>,
+    #[serde(default)]
+    pub(super) size: Option<u64>,
+}
+
+impl Protocol {
+    /// What our tables ask of others: every reader, and writers that know no more than `appendOnly` and invariants.
+    pub(super) const OURS: Self = Self {
+        min_reader_version: 1,
+        min_writer_version: 2,
+    };
+
+    /// Returns whether this build may write a table of this protocol.
+    pub(super) fn is_ours(self) -> bool {
+        self.min_reader_version <= Self::OURS.min_reader_version
+            && self.min_writer_version <= Self::OURS.min_writer_version
+    }
+}
+
+impl Format {
+    pub(super) fn parquet() -> Self {
+        Self {
+            provider: "parquet".to_owned(),
+            options: BTreeMap::new(),
+        }
+    }
+}
+
+impl Line {
+    /// Returns whether it holds nothing we read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.commit_info.is_none()
+            && self.protocol.is_none()
+            && self.meta_data.is_none()
+            && self.txn.is_none()
+            && self.remove.is_none()
+            && self.add.is_none()
+    }
+
+    pub(super) fn commit_info(info: CommitInfo) -> Self {
+        Self {
+            commit_info: Some(info),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn protocol(protocol: Protocol) -> Self {
+        Self {
+            protocol: Some(protocol),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn meta_data(metadata: Metadata) -> Self {
+        Self {
+            meta_data: Some(metadata),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn txn(app_id: String, version: i64, now_ms: i64) -> Self {
+        Self {
+            txn: Some(Txn {
+                app_id,
+                version,
+                last_updated: Some(now_ms),
+            }),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn remove(file: RemoveFile, data_change: bool, now_ms: i64) -> Self {
+        Self {
+            remove: Some(Remove {
+                path: file.logged_path,
+                deletion_timestamp: Some(now_ms),
+                data_change,
+                extended_file_metadata: Some(true),
+                partition_values: Some(file.partition_values),
+                size: Some(file.size),
+            }),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn add(file: AddFile, data_change: bool) -> Self {
+        let optional = |map: BTreeMap<String, String>| -> BTreeMap<String, Option<String>> {
+            map.into_iter()
+                .map(|(key, value)| (key, Some(value)))
+                .collect()
+        };
+        Self {
+            add: Some(Add {
+                path: encode_path(&file.path),
+                partition_values: optional(file.partition_values),
+                size: file.size,
+                modification_time: file.modification_time_ms,
+                data_change,
+                stats: Some(file.stats),
+                tags: (!file.tags.is_empty()).then(|| optional(file.tags)),
+            }),
+            ..Self::default()
+        }
+    }
+}
+
+/// Writes actions as the lines of a log entry.
+pub(super) fn to_json_lines(lines: &[Line]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for line in lines {
+        serde_json::to_writer(&mut bytes, line).expect("actions are JSON, and memory takes it");
+        bytes.push(b'\n');
+    }
+    bytes
+}
+
+/// Reads the lines of a log entry. `None` when one is no action.
+pub(super) fn from_json_lines(bytes: &[u8]) -> Option<Vec<Line>> {
+    bytes
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.trim_ascii().is_empty())
+        .map(|line| json::from_slice(line).ok())
+        .collect()
+}
+
+/// Encodes a path as the protocol wants it: a URI reference of RFC 2396.
+fn encode_path(path: &str) -> String {
+    let mut encoded = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~/=".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            write!(encoded, "%{byte:02X}").expect("a String takes it");
+        }
+    }
+    encoded
+}
+
+/// Decodes a path of an action. What is no valid encoding stays as it is.
+pub(super) fn decode_path(path: &str) -> String {
+    let bytes = path.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        // `from_str_radix` alone would take a sign.
+        let digits = path.get(at + 1..at + 3).filter(|digits| {
+            bytes[at] == b'%' && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        });
+        if let Some(byte) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            decoded.push(byte);
+            at += 3;
+        } else {
+            decoded.push(bytes[at]);
+            at += 1;
+        }
+    }
+    String::from_utf8(decoded).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_paths_stay_as_they_are() {
+        let path = "integration_key=tool-a1-0123456789abcdef/part-3f.zstd.parquet";
+        assert_eq!(encode_path(path), path);
+    }
+
+    #[test]
+    fn other_characters_are_encoded_and_come_back() {
+        let path = "key=a b%3A:ü?#/+\"x";
+        assert_eq!(encode_path(path), "key=a%20b%253A%3A%C3%BC%3F%23/%2B%22x");
+        assert_eq!(decode_path(&encode_path(path)), path);
+        assert_eq!(decode_path("50%/é%zz%4"), "50%/é%zz%4");
+        assert_eq!(decode_path("%+1"), "%+1");
+    }
+
+    #[test]
+    fn actions_of_other_writers_are_read_and_unknown_ones_passed_over() {
+        let text = br#"{"commitInfo":{"operation":null,"engineInfo":4,"operationParameters":{"a":false,"b":null,"c":1}}}
+
+{"domainMetadata":{"domain":"x","configuration":"","removed":false}}
+{"txn":{"appId":"a","version":-3}}
+"#;
+        let lines = from_json_lines(text).expect("three lines");
+        assert_eq!(lines.len(), 3);
+        let txn = lines[2].txn.as_ref().expect("a txn");
+        assert_eq!((txn.app_id.as_str(), txn.version), ("a", -3));
+        assert!(from_json_lines(b"{\"txn\":3}\n").is_none());
+        for array in ["[]", r#"{"txn":["a",-3]}"#, r#"{"add":["x",{},1,2,true]}"#] {
+            assert!(from_json_lines(array.as_bytes()).is_none(), "{array}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Deleting what is below an old checkpoint, and telling which files were removed not long ago.
+
+use std::collections::HashSet;
+
+use futures_util::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStoreExt};
+
+use crate::delta::fault::{FaultReason, StoreFault};
+use crate::delta::log::error::LogError;
+use crate::delta::log::kernel::Replay;
+use crate::delta::log::{DeltaLog, action};
+use crate::lake::layout::ObjectKey;
+
+impl DeltaLog {
+    /// Lists what the log needs no more, in the order it may be deleted in: everything below the newest checkpoint that
+    /// was there before `before_ms`. Versions committed since then can still be read.
+    pub async fn outdated(&self, before_ms: i64) -> Result<Vec<Path>, LogError> {
+        let mut found = self.listed().await?;
+        let anchor = found
+            .iter()
+            .filter(|(_, meta)| meta.last_modified.timestamp_millis() < before_ms)
+            .filter(|(version, meta)| {
+                let checkpoint = ObjectKey::Checkpoint(self.table(), *version).path();
+                meta.location == checkpoint
+            })
+            .map(|(version, _)| *version)
+            .max();
+        let Some(anchor) = anchor.filter(|version| *version > 0) else {
+            return Ok(Vec::new());
+        };
+        // From then on the table rests on this checkpoint: it has to be readable.
+        self.inner
+            .kernel
+            .replay(Some(anchor), Replay::State)
+            .await?;
+        found.retain(|(version, _)| *version < anchor);
+        // Entries before checkpoints of the same version: what is left after a crash is a shorter log, without holes.
+        found.sort_by_key(|(version, meta)| {
+            let is_entry = meta.location.extension() == Some("json");
+            (*version, !is_entry, meta.location.clone())
+        });
+        Ok(found.into_iter().map(|(_, meta)| meta.location).collect())
+    }
+
+    /// Deletes what [`outdated`](Self::outdated) listed, one after the other, and returns how many objects went.
+    pub async fn clean_up(&self, outdated: &[Path]) -> Result<u64, LogError> {
+        for path in outdated {
+            let deleted = self.inner.store.objects().delete(path).await;
+            match deleted.map_err(StoreFault::from) {
+                Ok(()) => {}
+                // Another process cleans up as well.
+                Err(fault) if fault.reason() == FaultReason::NotFound => {}
+                Err(source) => return Err(self.unreadable(source)),
+            }
+        }
+        Ok(outdated.len() as u64)
+    }
+
+    /// Returns the files that were removed after an instant, by path below the table's folder, and those of which the log
+    /// does not say when.
+    pub async fn removed_since(&self, after_ms: i64) -> Result<HashSet<String>, LogError> {
+        let replayed = self.inner.kernel.replay(None, Replay::Removed);
+        let (_, lines) = replayed.await?;
+        let removed = lines.into_iter().filter_map(|line| line.remove);
+        let recent = removed.filter(|file| file.deletion_timestamp.is_none_or(|at| at > after_ms));
+        Ok(recent.map(|file| action::decode_path(&file.path)).collect())
+    }
+
+    /// Lists the objects of the log that bear a version, whoever wrote them.
+    async fn listed(&self) -> Result<Vec<(u64, ObjectMeta)>, LogError> {
+        let log = ObjectKey::Log(self.table()).path();
+        let found: Vec<ObjectMeta> = self
+            .inner
+            .store
+            .objects()
+            .list(Some(&log))
+            .try_collect()
+            .await
+            .map_err(|error| self.unreadable(error.into()))?;
+        let direct = found.into_iter().filter_map(|meta| {
+            let mut below = meta.location.prefix_match(&log)?;
+            let name = below.next()?;
+            let version = version_of(name.as_ref())?;
+            below.next().is_none().then_some((version, meta.clone()))
+        });
+        Ok(direct.collect())
+    }
+
+    fn unreadable(&self, source: StoreFault) -> LogError {
+        LogError::Read {
+            table: self.table().to_string(),
+            source,
+        }
+    }
+}
+
+/// Reads the version in front of the name of an entry, a checkpoint in one or several parts, or a checksum.
+fn version_of(name: &str) -> Option<u64> {
+    let (digits, kind) = name.split_once('.')?;
+    let in_parts = || {
+        kind.starts_with("checkpoint.")
+            && matches!(kind.rsplit('.').next(), Some("parquet" | "json"))
+    };
+    let known = matches!(kind, "json" | "crc") || in_parts();
+    (known && digits.len() == 20).then(|| digits.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_bears_a_version_is_the_logs() {
+        let digits = "00000000000000000042";
+        for kind in [
+            "json",
+            "crc",
+            "checkpoint.parquet",
+            "checkpoint.0000000001.0000000002.parquet",
+        ] {
+            assert_eq!(version_of(&format!("{digits}.{kind}")), Some(42), "{kind}");
+        }
+        for name in [
+            "_last_checkpoint",
+            "42.json",
+            "00000000000000000042.tmp",
+            "0000000000000000004x.json",
+        ] {
+            assert_eq!(version_of(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! A whole log read anew, and which entry it is when it cannot be.
+
+use futures_util::TryStreamExt;
+use object_store::ObjectStoreExt;
+
+use crate::delta::log::action::from_json_lines;
+use crate::delta::log::error::LogError;
+use crate::delta::log::kernel::{Kernel, Replay};
+use crate::delta::log::state::LogState;
+use crate::delta::log::tail::entry_version;
+use crate::delta::store::LakeStore;
+use crate::lake::layout::{DeltaTable, ObjectKey};
+
+/// Entries that are looked at to find the damaged one, the newest first: those that a checkpoint does not stand for.
+const LOOKED_AT: usize = 200;
+
+/// Reads a whole table. Three times if need be: a local disk may list an entry that was made while it listed, and not
+/// the one made just before, which the kernel takes for a hole.
+pub(super) async fn load(
+    kernel: &Kernel,
+    store: &LakeStore,
+    table: &DeltaTable,
+) -> Result<LogState, LogError> {
+    let mut tries = 0;
+    let (version, lines) = loop {
+        tries += 1;
+        match kernel.replay(None, Replay::State).await {
+            Ok(read) => break read,
+            Err(error) if error.is_retryable() && tries < 3 => {}
+            // The kernel does not say which entry it was.
+            Err(error) => return Err(damaged_entry(store, table).await.unwrap_or(error)),
+        }
+    };
+    LogState::from_replay(version, lines, &table.to_string())
+}
+
+/// Finds the newest entry that holds something else than actions. `None` when there is none, or when the store cannot be
+/// asked.
+async fn damaged_entry(store: &LakeStore, table: &DeltaTable) -> Option<LogError> {
+    let log = ObjectKey::Log(table).path();
+    let listed = store.objects().list(Some(&log));
+    let listed: Vec<_> = listed.try_collect().await.ok()?;
+    let names = listed.iter().filter_map(|found| found.location.filename());
+    let mut versions: Vec<u64> = names.filter_map(entry_version).collect();
+    versions.sort_unstable();
+    for version in versions.into_iter().rev().take(LOOKED_AT) {
+        let key = ObjectKey::LogEntry(table, version).path();
+        let entry = store.objects().get(&key).await.ok()?.bytes().await.ok()?;
+        if from_json_lines(&entry).is_none_or(|lines| lines.is_empty()) {
+            return Some(LogError::damaged_entry(table, version));
+        }
+    }
+    None
+}

@@ -1,0 +1,392 @@
+//! The log of a Delta table: which files are live, and up to which base the table is covered.
+//!
+//! An entry is our own JSON, put if absent at the first free version ([`publish`](mod@crate::delta::log::publish)); it makes data and
+//! bases visible at once. The kernel replays checkpoints and writes them; its types stay in [`kernel`].
+//! In between, [`DeltaLog`] keeps the state in memory and follows the log by reading its tail.
+//!
+//! [`schema`] adds our missing columns to a table's schema; they go out with the next entry.
+
+mod action;
+mod clean_up;
+mod create;
+mod entry;
+mod error;
+mod kernel;
+mod load;
+mod publish;
+mod schema;
+mod state;
+mod tail;
+
+pub use entry::{AddFile, Entry, RemoveFile};
+pub use error::{LogError, SchemaError};
+pub use state::{FileBounds, LiveFile, LogState};
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::num::NonZeroU64;
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tracing::warn;
+use uuid::Uuid;
+
+use crate::delta::log::action::{CommitInfo, Line, to_json_lines};
+use crate::delta::log::create::{create, new_table};
+use crate::delta::log::kernel::{Kernel, Replay};
+use crate::delta::log::load::load;
+use crate::delta::log::publish::{Patience, PublishError, Published, publish};
+use crate::delta::store::LakeStore;
+use crate::lake::layout::{DeltaTable, ObjectKey};
+use crate::time::{Clock, SystemClock};
+
+/// What a table must have.
+#[derive(Clone, Debug)]
+pub struct TableShape {
+    /// Its columns, partition columns included.
+    pub schema: SchemaRef,
+    /// Names of the columns that partition it.
+    pub partition_columns: Vec<String>,
+    /// What it holds, for people who list tables.
+    pub description: String,
+}
+
+/// How a log is kept.
+#[derive(Clone)]
+pub struct LogSettings {
+    /// Entries between checkpoints.
+    pub checkpoint_interval: NonZeroU64,
+    /// Stamps entries, for people and for clean-up; no rule of ours reads the stamps.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            checkpoint_interval: NonZeroU64::new(100).expect("not zero"),
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+/// What became of an entry.
+#[derive(Clone, Debug)]
+pub enum CommitOutcome {
+    /// It is visible.
+    Committed {
+        /// The version it made.
+        version: u64,
+    },
+    /// Another writer's entry took the version, and nothing of ours is visible. The caller compares transactions,
+    /// recomputes its removes and commits on the new state.
+    Lost {
+        /// The table as it is now.
+        state: Arc<LogState>,
+    },
+}
+
+/// The log of one Delta table. Cheap to clone; one per table and process is enough.
+#[derive(Clone)]
+pub struct DeltaLog {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: LakeStore,
+    table: DeltaTable,
+    /// The columns of this build, as Delta writes them.
+    ours: Value,
+    settings: LogSettings,
+    patience: Patience,
+    kernel: Kernel,
+    known: RwLock<Known>,
+    /// Held while the log is read, so that many callers share one reading.
+    reading: Mutex<()>,
+}
+
+struct Known {
+    state: Arc<LogState>,
+    /// When the log was last seen to end there.
+    confirmed: Instant,
+}
+
+impl DeltaLog {
+    /// Opens a table's log, with a table of version 0 if there is none.
+    pub async fn open(
+        store: &LakeStore,
+        table: DeltaTable,
+        shape: TableShape,
+    ) -> Result<Self, LogError> {
+        Self::open_with(store, table, shape, LogSettings::default()).await
+    }
+
+    /// Opens a table's log as [`open`](Self::open) does, kept in another way.
+    pub async fn open_with(
+        store: &LakeStore,
+        table: DeltaTable,
+        shape: TableShape,
+        settings: LogSettings,
+    ) -> Result<Self, LogError> {
+        Self::open_patiently(store, table, shape, settings, Patience::default()).await
+    }
+
+    /// Returns whether a table is there to be opened without being created.
+    pub async fn exists(store: &LakeStore, table: &DeltaTable) -> Result<bool, LogError> {
+        tail::exists(store, table).await
+    }
+
+    async fn open_patiently(
+        store: &LakeStore,
+        table: DeltaTable,
+        shape: TableShape,
+        settings: LogSettings,
+        patience: Patience,
+    ) -> Result<Self, LogError> {
+        let name = table.to_string();
+        let ours = schema::to_delta(&shape.schema).map_err(|source| LogError::Schema {
+            table: name.clone(),
+            source,
+        })?;
+        let kernel = Kernel::new(store, &table)?;
+        if !tail::exists(store, &table).await? {
+            let metadata = new_table(&shape, &ours, settings.clock.wall_ms());
+            create(store, &table, metadata, &patience).await?;
+        }
+        let confirmed = Instant::now();
+        let state = load(&kernel, store, &table).await?;
+        if state.metadata.partition_columns != shape.partition_columns {
+            return Err(LogError::Partitioning {
+                table: name,
+                found: state.metadata.partition_columns.clone(),
+                expected: shape.partition_columns,
+            });
+        }
+        state.merged_metadata(&ours, &name)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                store: store.clone(),
+                table,
+                ours,
+                settings,
+                patience,
+                kernel,
+                known: RwLock::new(Known {
+                    state: Arc::new(state),
+                    confirmed,
+                }),
+                reading: Mutex::new(()),
+            }),
+        })
+    }
+
+    /// Returns the table.
+    #[must_use]
+    pub fn table(&self) -> &DeltaTable {
+        &self.inner.table
+    }
+
+    /// Returns the table as last read or committed.
+    #[must_use]
+    pub fn state(&self) -> Arc<LogState> {
+        let known = self.inner.known.read();
+        Arc::clone(&known.unwrap_or_else(PoisonError::into_inner).state)
+    }
+
+    /// Reads what was committed since, and returns the table as it is now.
+    pub async fn refresh(&self) -> Result<Arc<LogState>, LogError> {
+        let _reading = self.inner.reading.lock().await;
+        let name = self.inner.table.to_string();
+        let known = self.state();
+        let asked = Instant::now();
+        let state = match tail::read(&self.inner.store, &self.inner.table, known.version).await? {
+            Some(entries) if entries.is_empty() => known,
+            Some(entries) => {
+                let mut state = LogState::clone(&known);
+                for lines in entries {
+                    state.advance(lines, &name)?;
+                }
+                Arc::new(state)
+            }
+            // Entries after the version known were cleaned up: only a checkpoint has what they said.
+            None => {
+                let Inner {
+                    kernel,
+                    store,
+                    table,
+                    ..
+                } = &*self.inner;
+                Arc::new(load(kernel, store, table).await?)
+            }
+        };
+        Ok(self.adopt(state, asked))
+    }
+
+    /// Puts one entry at the version after `read`.
+    ///
+    /// The table's schema gains our missing columns with it. A checkpoint is written when one is due; that it failed is
+    /// logged and does not concern the entry.
+    pub async fn commit(&self, read: &LogState, entry: Entry) -> Result<CommitOutcome, LogError> {
+        if self.unconfirmed_for() >= self.inner.patience.longest_unconfirmed {
+            self.refresh().await?;
+        }
+        let known = self.state();
+        if known.version > read.version {
+            return Ok(CommitOutcome::Lost { state: known });
+        }
+        let version = read.version + 1;
+        let commit_id = Uuid::new_v4().simple().to_string();
+        let lines = self.lines(read, entry, &commit_id)?;
+        let key = ObjectKey::LogEntry(&self.inner.table, version).path();
+        let bytes = to_json_lines(&lines).into();
+        let asked = Instant::now();
+        let objects = self.inner.store.objects();
+        match publish(objects, &key, bytes, &commit_id, &self.inner.patience).await {
+            Ok(Published::Ours) => {}
+            Ok(Published::Anothers) => {
+                let state = self.refresh().await?;
+                return Ok(CommitOutcome::Lost { state });
+            }
+            Err(error) => return Err(publish_error(error, &self.inner.table, version)),
+        }
+        // The state known may have its files listed, which the one read has not.
+        let mut state = LogState::clone(&self.at_version(read.version).unwrap_or(known));
+        state.advance(lines, &self.inner.table.to_string())?;
+        self.adopt(Arc::new(state), asked);
+        self.checkpoint_if_due(version).await;
+        Ok(CommitOutcome::Committed { version })
+    }
+
+    /// Lists the files of the table as of a state, by path.
+    pub async fn live_files(&self, at: &LogState) -> Result<Vec<Arc<LiveFile>>, LogError> {
+        let known = self.at_version(at.version);
+        let known = known.as_ref().and_then(|known| known.live.as_ref());
+        let mut files: Vec<_> = match at.live.as_ref().or(known) {
+            Some(live) => live.values().cloned().collect(),
+            None => self.list_files(at.version).await?,
+        };
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(files)
+    }
+
+    /// Writes a checkpoint of the version known, so that readers need not read every entry.
+    pub async fn checkpoint(&self) -> Result<(), LogError> {
+        self.inner.kernel.checkpoint(self.state().version).await
+    }
+
+    async fn list_files(&self, version: u64) -> Result<Vec<Arc<LiveFile>>, LogError> {
+        let replayed = self.inner.kernel.replay(Some(version), Replay::Files);
+        let (_, lines) = replayed.await?;
+        let live: HashMap<_, _> = lines
+            .into_iter()
+            .filter_map(|line| line.add)
+            .map(|add| (add.path.as_str().into(), Arc::new(LiveFile::from(add))))
+            .collect();
+        let files = live.values().cloned().collect();
+        let mut known = self.known();
+        if known.state.version == version && known.state.live.is_none() {
+            Arc::make_mut(&mut known.state).live = Some(live);
+        }
+        Ok(files)
+    }
+
+    async fn checkpoint_if_due(&self, version: u64) {
+        let interval = self.inner.settings.checkpoint_interval.get();
+        if version.is_multiple_of(interval)
+            && let Err(error) = self.checkpoint().await
+        {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            let table = &self.inner.table;
+            warn!(%table, version, %error, cause, "no checkpoint was written; the log is complete without it");
+        }
+    }
+
+    /// Whole states are swapped in, so a panic elsewhere leaves it right.
+    fn known(&self) -> RwLockWriteGuard<'_, Known> {
+        let known = self.inner.known.write();
+        known.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn at_version(&self, version: u64) -> Option<Arc<LogState>> {
+        Some(self.state()).filter(|state| state.version == version)
+    }
+
+    fn unconfirmed_for(&self) -> Duration {
+        self.known().confirmed.elapsed()
+    }
+
+    /// Takes a state over unless a newer one is known, and returns the newest.
+    fn adopt(&self, state: Arc<LogState>, confirmed: Instant) -> Arc<LogState> {
+        let mut known = self.known();
+        if state.version > known.state.version {
+            known.state = state;
+        }
+        known.confirmed = known.confirmed.max(confirmed);
+        Arc::clone(&known.state)
+    }
+
+    fn lines(&self, read: &LogState, entry: Entry, commit_id: &str) -> Result<Vec<Line>, LogError> {
+        let now_ms = self.inner.settings.clock.wall_ms();
+        let mut lines = vec![commit_info(entry.operation, commit_id, now_ms)];
+        let name = self.inner.table.to_string();
+        lines.extend(
+            read.merged_metadata(&self.inner.ours, &name)?
+                .map(Line::meta_data),
+        );
+        // The protocol allows one transaction per application and version.
+        let txns: BTreeMap<_, _> = entry.txns.into_iter().collect();
+        lines.extend(
+            txns.into_iter()
+                .map(|(id, version)| Line::txn(id, version, now_ms)),
+        );
+        let data_change = !entry.rearranges;
+        let removes = entry.removes.into_iter();
+        lines.extend(removes.map(|file| Line::remove(file, data_change, now_ms)));
+        let adds = entry.adds.into_iter();
+        lines.extend(adds.map(|file| Line::add(file, data_change)));
+        Ok(lines)
+    }
+}
+
+impl fmt::Debug for DeltaLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "DeltaLog({} at {})",
+            self.inner.table,
+            self.state().version
+        )
+    }
+}
+
+fn commit_info(operation: &str, commit_id: &str, now_ms: i64) -> Line {
+    Line::commit_info(CommitInfo {
+        timestamp: now_ms,
+        operation: operation.to_owned(),
+        engine_info: concat!("kombo-source/", env!("CARGO_PKG_VERSION")).to_owned(),
+        commit_id: Some(commit_id.to_owned()),
+        ..CommitInfo::default()
+    })
+}
+
+fn publish_error(error: PublishError, table: &DeltaTable, version: u64) -> LogError {
+    let table = table.to_string();
+    match error {
+        PublishError::Refused(source) => LogError::Refused {
+            table,
+            version,
+            source,
+        },
+        PublishError::Unknown(source) => LogError::OutcomeUnknown {
+            table,
+            version,
+            source,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

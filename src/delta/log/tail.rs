@@ -1,0 +1,131 @@
+//! The entries that came after a version.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+
+use crate::delta::fault::{FaultReason, StoreFault};
+use crate::delta::log::action::{Line, from_json_lines};
+use crate::delta::log::error::LogError;
+use crate::delta::store::LakeStore;
+use crate::lake::layout::{DeltaTable, ObjectKey};
+
+/// Entries read at the same time.
+const READAHEAD: usize = 16;
+
+/// Returns whether a table has a log at all. Not whether it has version 0, which clean-up takes away.
+pub(super) async fn exists(store: &LakeStore, table: &DeltaTable) -> Result<bool, LogError> {
+    let log = ObjectKey::Log(table).path();
+    if has_objects(store, table, &log).await? {
+        return Ok(true);
+    }
+    // A table begins with its log: data files without one are a table whose log is gone, and never a new one.
+    if has_objects(store, table, &table.folder().into()).await? {
+        // Another process may have created the table between the two looks. Its log came before its files.
+        if has_objects(store, table, &log).await? {
+            return Ok(true);
+        }
+        return Err(LogError::Damaged {
+            table: table.to_string(),
+            what: format!("the folder {table}/_delta_log is gone, and data files are there"),
+        });
+    }
+    Ok(false)
+}
+
+async fn has_objects(
+    store: &LakeStore,
+    table: &DeltaTable,
+    below: &Path,
+) -> Result<bool, LogError> {
+    match store.objects().list(Some(below)).next().await {
+        None => Ok(false),
+        Some(Ok(_)) => Ok(true),
+        Some(Err(error)) => Err(unreadable(table, error.into())),
+    }
+}
+
+/// Entries that are read one by one; each may have megabytes.
+const LONGEST_TAIL: usize = 100;
+
+/// Reads the entries after a version, in order. `None` when the next one was cleaned up, or when there are so many that
+/// the newest checkpoint is the shorter way.
+pub(super) async fn read(
+    store: &LakeStore,
+    table: &DeltaTable,
+    after: u64,
+) -> Result<Option<Vec<Vec<Line>>>, LogError> {
+    let log = ObjectKey::Log(table).path();
+    let known = ObjectKey::LogEntry(table, after).path();
+    let mut versions: Vec<u64> = store
+        .objects()
+        .list_with_offset(Some(&log), &known)
+        .map_err(|error| unreadable(table, error.into()))
+        .try_filter_map(async |found| Ok(found.location.filename().and_then(entry_version)))
+        .try_collect()
+        .await?;
+    versions.retain(|version| *version > after);
+    versions.sort_unstable();
+    if versions.len() > LONGEST_TAIL {
+        return Ok(None);
+    }
+    // A local disk may list an entry that was made while it listed, and not the one made just before: what follows a
+    // hole is left to the next reading.
+    let next = after + 1;
+    let listed = versions.iter().zip(next..).take_while(|(a, b)| **a == *b);
+    let reachable = next..next + listed.count() as u64;
+    if reachable.is_empty() && !versions.is_empty() {
+        return match entry(store, table, next).await {
+            Ok(lines) => Ok(Some(vec![lines])),
+            Err(EntryError::Store(fault)) if fault.reason() == FaultReason::NotFound => Ok(None),
+            Err(error) => Err(error.of(table)),
+        };
+    }
+    stream::iter(reachable)
+        .map(|version| entry(store, table, version))
+        .buffered(READAHEAD)
+        .try_collect()
+        .await
+        .map(Some)
+        .map_err(|error| error.of(table))
+}
+
+enum EntryError {
+    Store(StoreFault),
+    Damaged { version: u64 },
+}
+
+impl EntryError {
+    fn of(self, table: &DeltaTable) -> LogError {
+        match self {
+            Self::Store(fault) => unreadable(table, fault),
+            Self::Damaged { version } => LogError::damaged_entry(table, version),
+        }
+    }
+}
+
+async fn entry(
+    store: &LakeStore,
+    table: &DeltaTable,
+    version: u64,
+) -> Result<Vec<Line>, EntryError> {
+    let key = ObjectKey::LogEntry(table, version).path();
+    let read = async { store.objects().get(&key).await?.bytes().await };
+    let bytes = read
+        .await
+        .map_err(|error| EntryError::Store(error.into()))?;
+    from_json_lines(&bytes).ok_or(EntryError::Damaged { version })
+}
+
+/// Reads the version in the name of a log entry; `None` for checkpoints and whatever else lies there.
+pub(super) fn entry_version(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".json")?;
+    (digits.len() == 20).then(|| digits.parse().ok())?
+}
+
+fn unreadable(table: &DeltaTable, source: StoreFault) -> LogError {
+    LogError::Read {
+        table: table.to_string(),
+        source,
+    }
+}

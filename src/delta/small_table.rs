@@ -1,0 +1,150 @@
+//! A table of a few rows that a change writes whole: one file, whoever changes it.
+//!
+//! Each row has a key. A change puts rows in the place of those with the same key; all others pass through as they are,
+//! columns and words of a newer build included.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, RecordBatch, new_null_array};
+use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+
+use crate::delta::file::writer::read;
+use crate::delta::log::{CommitOutcome, Entry, LogState, RemoveFile};
+use crate::lake::intake::committer::Committer;
+use crate::lake::lake_error::{DECODING, ENCODING};
+use crate::lake::layout::{DeltaTable, Partition};
+use crate::lake::ledgers::own_columns::text_column;
+use crate::lake::{Lake, LakeError};
+
+/// A table that a change writes whole.
+pub(crate) struct SmallTable {
+    table: Arc<Committer>,
+    /// The columns of texts that tell rows apart.
+    key: &'static [&'static str],
+    /// What a change is called in the log.
+    operation: &'static str,
+}
+
+impl Lake {
+    /// Opens a small table, creating it where it is not.
+    pub(crate) async fn small_table(
+        &self,
+        table: DeltaTable,
+        schema: &SchemaRef,
+        key: &'static [&'static str],
+        operation: &'static str,
+    ) -> Result<SmallTable, LakeError> {
+        let table = self.committer(table, schema).await?;
+        Ok(SmallTable {
+            table,
+            key,
+            operation,
+        })
+    }
+}
+
+impl SmallTable {
+    /// Reads every row.
+    pub(crate) async fn rows(&self) -> Result<Vec<RecordBatch>, LakeError> {
+        let state = self.table.refreshed().await?;
+        self.rows_of(&state).await
+    }
+
+    /// Puts the rows that `change` makes of the stored ones in the place of those with the same key; `None` changes
+    /// nothing. When another writer was faster, `change` is asked again with what that one has written.
+    pub(crate) async fn rewrite(
+        &self,
+        mut change: impl FnMut(&[RecordBatch]) -> Result<Option<RecordBatch>, LakeError> + Send,
+    ) -> Result<(), LakeError> {
+        let mut state = self.table.refreshed().await?;
+        loop {
+            let stored = self.rows_of(&state).await?;
+            let Some(changed) = change(&stored)? else {
+                return Ok(());
+            };
+            let batch = rewritten(&stored, changed, self.key)?;
+            let written = self
+                .table
+                .files
+                .write_batch(batch, Partition::Whole)
+                .await?;
+            let live = self.table.live(&state).await?;
+            let entry = Entry {
+                operation: self.operation,
+                adds: written.into_iter().map(|file| file.add).collect(),
+                removes: live.iter().map(|file| RemoveFile::from(&**file)).collect(),
+                ..Entry::default()
+            };
+            // Lost: both the other writer's rows and ours have to be in the next attempt.
+            match self.table.log.commit(&state, entry).await {
+                Ok(CommitOutcome::Committed { .. }) => return Ok(()),
+                Ok(CommitOutcome::Lost { state: newer }) => state = newer,
+                Err(error) => return Err(self.table.log_error(error)),
+            }
+        }
+    }
+
+    async fn rows_of(&self, state: &Arc<LogState>) -> Result<Vec<RecordBatch>, LakeError> {
+        let mut batches = Vec::new();
+        for file in self.table.live(state).await? {
+            let bytes = self.table.files.read(&file.path).await?;
+            let rows = read(bytes, &[]).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+            batches.extend(rows.map_err(|error| self.table.files.named(&file.path, error))?);
+        }
+        Ok(batches)
+    }
+}
+
+/// Puts changed rows in the place of the stored ones with the same key.
+pub(crate) fn rewritten(
+    stored: &[RecordBatch],
+    changed: RecordBatch,
+    key: &[&str],
+) -> Result<RecordBatch, LakeError> {
+    let replaced: HashSet<Vec<&str>> = keys(&changed, key)?.into_iter().collect();
+    let mut kept = Vec::new();
+    for batch in stored {
+        let stays: BooleanArray = keys(batch, key)?
+            .iter()
+            .map(|key| Some(!replaced.contains(key)))
+            .collect();
+        kept.push(filter_record_batch(batch, &stays).map_err(|_| ENCODING)?);
+    }
+    let mut fields: Vec<FieldRef> = changed.schema().fields().to_vec();
+    drop(replaced);
+    kept.push(changed);
+    for field in kept
+        .iter()
+        .flat_map(|batch| batch.schema().fields().to_vec())
+    {
+        if !fields.iter().any(|known| known.name() == field.name()) {
+            fields.push(Arc::new(field.as_ref().clone().with_nullable(true)));
+        }
+    }
+    let schema = Arc::new(Schema::new(fields));
+    let aligned: Vec<RecordBatch> = kept
+        .iter()
+        .map(|batch| aligned(batch, &schema))
+        .collect::<Result<_, _>>()?;
+    concat_batches(&schema, &aligned).map_err(|_| ENCODING)
+}
+
+/// Returns the key of each row.
+fn keys<'a>(batch: &'a RecordBatch, key: &[&str]) -> Result<Vec<Vec<&'a str>>, LakeError> {
+    let columns: Option<Vec<_>> = key.iter().map(|name| text_column(batch, name)).collect();
+    let columns = columns.ok_or(DECODING)?;
+    let key_of = |row| columns.iter().map(|column| column.value(row)).collect();
+    Ok((0..batch.num_rows()).map(key_of).collect())
+}
+
+fn aligned(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, LakeError> {
+    let columns = schema.fields().iter().map(|field| {
+        batch
+            .column_by_name(field.name())
+            .cloned()
+            .unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
+    });
+    RecordBatch::try_new(Arc::clone(schema), columns.collect()).map_err(|_| ENCODING)
+}

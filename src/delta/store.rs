@@ -1,0 +1,241 @@
+//! The object store a lake lies on: local disk, S3, GCS, Azure or memory, rooted at the lake's own prefix.
+//!
+//! Every key handed to [`LakeStore::objects`] is relative to the lake, so that nothing can be written beside it.
+
+#[cfg(test)]
+pub(crate) mod faulty;
+mod local;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, RetryConfig};
+use url::Url;
+use uuid::Uuid;
+
+use crate::delta::fault::{FaultReason, ProbeStep, StoreError, StoreFault};
+use crate::lake::layout::{DeltaTable, ObjectKey};
+
+/// The store of one lake. Cheap to clone.
+#[derive(Clone)]
+pub struct LakeStore {
+    objects: Arc<dyn ObjectStore>,
+    url: Url,
+}
+
+impl LakeStore {
+    /// Opens a lake's store: a plain path, `file:///path`, `s3://bucket/prefix`, `gs://bucket/prefix`,
+    /// `az://container/prefix` (or `abfss://`), or `memory:`, which is new and empty each time.
+    ///
+    /// `options` are `object_store`'s configuration keys, such as `aws_endpoint`, `aws_allow_http` and `aws_region`. They
+    /// win over the environment (`AWS_*`, `GOOGLE_*`, `AZURE_*`). A local folder is created when it is missing.
+    pub fn open(location: &str, options: &BTreeMap<String, String>) -> Result<Self, StoreError> {
+        let url = match Url::parse(location) {
+            // One letter is a Windows drive.
+            Ok(url) if url.scheme().len() > 1 => url,
+            _ => return local::open(location.as_ref(), options),
+        };
+        let objects = match url.scheme() {
+            "file" => {
+                let path = url.to_file_path().map_err(|()| StoreError::Location)?;
+                return local::open(&path, options);
+            }
+            "memory" => {
+                reject_options(url.scheme(), options)?;
+                return Ok(Self::memory());
+            }
+            "s3" | "s3a" => s3(&url, options)?,
+            "gs" => gcs(&url, options)?,
+            "az" | "azure" | "abfs" | "abfss" => azure(&url, options)?,
+            _ => return Err(StoreError::Location),
+        };
+        let prefix = Path::from_url_path(url.path()).map_err(|_| StoreError::Location)?;
+        let shown = shown_url(&url).ok_or(StoreError::Location)?;
+        Ok(Self::over(
+            Arc::new(PrefixStore::new(objects, prefix)),
+            shown,
+        ))
+    }
+
+    /// Makes a lake in memory, empty and unlike any other.
+    #[must_use]
+    pub fn memory() -> Self {
+        let url = Url::parse("memory:///").expect("a constant URL");
+        Self::over(Arc::new(InMemory::new()), url)
+    }
+
+    /// Returns where the lake is, for people: without credentials or query.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Returns where a Delta table is, as readers are given it.
+    #[must_use]
+    pub fn table_url(&self, table: &DeltaTable) -> Url {
+        self.url
+            .join(&table.folder())
+            .expect("a folder name joins any URL that ends with a slash")
+    }
+
+    /// Tries what a lake needs: writes, creates if absent twice (the second must fail), reads back, deletes.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        let refused = |step, source| StoreError::Probe { step, source };
+        let failed =
+            |step| move |error: object_store::Error| refused(step, Some(StoreFault::from(error)));
+        let (plain, created) = (
+            ObjectKey::Probe(Uuid::new_v4()).path(),
+            ObjectKey::Probe(Uuid::new_v4()).path(),
+        );
+        let bytes = |text: &'static str| PutPayload::from_static(text.as_bytes());
+        let create = || PutOptions::from(PutMode::Create);
+
+        self.objects
+            .put(&plain, bytes("kombo"))
+            .await
+            .map_err(failed(ProbeStep::Write))?;
+        self.objects
+            .put_opts(&created, bytes("first"), create())
+            .await
+            .map_err(failed(ProbeStep::Create))?;
+        let again = self
+            .objects
+            .put_opts(&created, bytes("second"), create())
+            .await;
+        let found = self
+            .objects
+            .get(&created)
+            .await
+            .map_err(failed(ProbeStep::Read))?;
+        let found = found.bytes().await.map_err(failed(ProbeStep::Read))?;
+        for path in [&plain, &created] {
+            self.objects
+                .delete(path)
+                .await
+                .map_err(failed(ProbeStep::Delete))?;
+        }
+        let kept = match again.map_err(StoreFault::from) {
+            Err(fault) if fault.reason() == FaultReason::AlreadyExists => found == "first",
+            Err(fault) => return Err(refused(ProbeStep::CreateAgain, Some(fault))),
+            Ok(_) => false,
+        };
+        if !kept {
+            return Err(refused(ProbeStep::CreateAgain, None));
+        }
+        Ok(())
+    }
+
+    /// Returns the objects, with keys relative to the lake.
+    pub(crate) fn objects(&self) -> &Arc<dyn ObjectStore> {
+        &self.objects
+    }
+
+    pub(crate) fn over(objects: Arc<dyn ObjectStore>, url: Url) -> Self {
+        Self { objects, url }
+    }
+}
+
+impl fmt::Debug for LakeStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The store's own text may quote its options.
+        write!(f, "LakeStore({})", self.url)
+    }
+}
+
+/// Strips what may be secret and ends the path with a slash, so that joining goes below it.
+fn shown_url(url: &Url) -> Option<Url> {
+    let mut shown = url.clone();
+    shown.set_query(None);
+    shown.set_fragment(None);
+    shown.set_password(None).ok()?;
+    if !shown.path().ends_with('/') {
+        let path = format!("{}/", shown.path());
+        shown.set_path(&path);
+    }
+    Some(shown)
+}
+
+fn reject_options(scheme: &str, options: &BTreeMap<String, String>) -> Result<(), StoreError> {
+    match options.keys().next() {
+        None => Ok(()),
+        Some(key) => Err(StoreError::UnknownOption {
+            key: key.clone(),
+            scheme: scheme.to_owned(),
+        }),
+    }
+}
+
+fn known_key<K: FromStr>(key: &str, url: &Url) -> Result<K, StoreError> {
+    key.to_ascii_lowercase()
+        .parse()
+        .map_err(|_| StoreError::UnknownOption {
+            key: key.to_owned(),
+            scheme: url.scheme().to_owned(),
+        })
+}
+
+fn built<S: ObjectStore>(
+    store: object_store::Result<S>,
+    url: &Url,
+) -> Result<Arc<dyn ObjectStore>, StoreError> {
+    match store {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(_) => Err(StoreError::Options {
+            scheme: url.scheme().to_owned(),
+        }),
+    }
+}
+
+/// Retries within one call of the store. Few: whoever calls retries as well, and reads back whose commit it is.
+fn short_retries() -> RetryConfig {
+    RetryConfig {
+        max_retries: 3,
+        retry_timeout: Duration::from_secs(30),
+        ..RetryConfig::default()
+    }
+}
+
+fn s3(url: &Url, options: &BTreeMap<String, String>) -> Result<Arc<dyn ObjectStore>, StoreError> {
+    let mut builder = AmazonS3Builder::from_env()
+        .with_url(url.as_str())
+        .with_retry(short_retries());
+    for (key, value) in options {
+        builder = builder.with_config(known_key::<AmazonS3ConfigKey>(key, url)?, value);
+    }
+    built(builder.build(), url)
+}
+
+fn gcs(url: &Url, options: &BTreeMap<String, String>) -> Result<Arc<dyn ObjectStore>, StoreError> {
+    let mut builder = GoogleCloudStorageBuilder::from_env()
+        .with_url(url.as_str())
+        .with_retry(short_retries());
+    for (key, value) in options {
+        builder = builder.with_config(known_key::<GoogleConfigKey>(key, url)?, value);
+    }
+    built(builder.build(), url)
+}
+
+fn azure(
+    url: &Url,
+    options: &BTreeMap<String, String>,
+) -> Result<Arc<dyn ObjectStore>, StoreError> {
+    let mut builder = MicrosoftAzureBuilder::from_env()
+        .with_url(url.as_str())
+        .with_retry(short_retries());
+    for (key, value) in options {
+        builder = builder.with_config(known_key::<AzureConfigKey>(key, url)?, value);
+    }
+    built(builder.build(), url)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+//! A lake on the local disk.
+//!
+//! Files and the folders that name them are fsynced before a put returns, so that a log entry never names a data file
+//! that a power cut takes away.
+
+use std::collections::BTreeMap;
+#[cfg(unix)]
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use object_store::local::LocalFileSystem;
+use url::Url;
+
+use crate::delta::fault::{StoreError, StoreFault};
+use crate::delta::store::{LakeStore, reject_options};
+
+pub(crate) fn open(
+    path: &Path,
+    options: &BTreeMap<String, String>,
+) -> Result<LakeStore, StoreError> {
+    reject_options("file", options)?;
+    let failed = |error: io::Error| StoreError::Folder {
+        source: StoreFault::from(&error),
+    };
+    let path = std::path::absolute(path).map_err(failed)?;
+    create_folders(&path).map_err(failed)?;
+    let path = path.canonicalize().map_err(failed)?;
+    let url = Url::from_directory_path(&path).map_err(|()| StoreError::Location)?;
+    let objects = LocalFileSystem::new_with_prefix(&path)
+        .map_err(|error| StoreError::Folder {
+            source: error.into(),
+        })?
+        .with_fsync(true);
+    Ok(LakeStore::over(Arc::new(objects), url))
+}
+
+/// Creates what is missing of a path and fsyncs each folder that got a new entry: the store does so only below its root.
+fn create_folders(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        create_folders(parent)?;
+        match std::fs::create_dir(path) {
+            // Another process was first.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+            other => other?,
+        }
+        #[cfg(unix)]
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}

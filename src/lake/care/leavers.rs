@@ -1,0 +1,93 @@
+//! Which deleted integrations may be purged, and from when on. Nothing here asks Kombo: whoever purges does, and brings
+//! its answers.
+
+use std::time::Duration;
+
+use crate::ids::IntegrationId;
+use crate::lake::{Lake, LakeError, Registration};
+use crate::plan::ConfirmedGone;
+use crate::time::ObservedAt;
+
+/// Whose rows leave, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurgeSettings {
+    /// How long after the first look that did not find it an integration is purged.
+    pub after: Duration,
+    /// Only this one.
+    pub only: Option<IntegrationId>,
+}
+
+impl PurgeSettings {
+    /// How long Kombo itself keeps the data of a deleted integration.
+    pub const AFTER: Duration = Duration::from_hours(14 * 24);
+}
+
+/// The deleted integrations.
+#[derive(Clone, Debug, Default)]
+pub struct PurgeDue {
+    /// Those whose time has come. Kombo has to be asked for each before it is purged.
+    pub due: Vec<Registration>,
+    /// Those whose time is still to come, and when that is, in milliseconds since the epoch.
+    pub waiting: Vec<(IntegrationId, i64)>,
+    /// When that was found, by the earlier of the store's clock and ours, in milliseconds since the epoch.
+    pub now_ms: i64,
+}
+
+impl Registration {
+    /// Returns when the first look began that did not find it.
+    #[must_use]
+    pub fn not_found_since(&self) -> Option<ObservedAt> {
+        let micros = self.not_found_since_ms?.saturating_mul(1000);
+        Some(ObservedAt::from_micros(micros))
+    }
+}
+
+impl Lake {
+    /// Finds the deleted integrations whose time has come, and those that wait. Writes nothing to any table.
+    pub async fn purge_due(&self, settings: &PurgeSettings) -> Result<PurgeDue, LakeError> {
+        let only = settings.only.as_ref();
+        let deleted = self.registered().await?.into_iter().filter(|known| {
+            known.state == Registration::DELETED
+                && only.is_none_or(|only| *only == known.integration)
+        });
+        let deleted: Vec<Registration> = deleted.collect();
+        if deleted.is_empty() {
+            return Ok(PurgeDue::default());
+        }
+        let now_ms = self.lower_clock().await?;
+        let after_ms = i64::try_from(settings.after.as_millis()).unwrap_or(i64::MAX);
+        let mut found = PurgeDue {
+            now_ms,
+            ..PurgeDue::default()
+        };
+        for known in deleted {
+            // One without a first look is none that this build has written.
+            let since_ms = known.not_found_since_ms.unwrap_or(now_ms);
+            let due_ms = since_ms.saturating_add(after_ms);
+            if due_ms <= now_ms {
+                found.due.push(known);
+            } else {
+                found.waiting.push((known.integration, due_ms));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Keeps those that the registry still calls deleted since the same first look: somebody may have found one alive
+    /// since Kombo was asked.
+    pub(in crate::lake) async fn still_gone(
+        &self,
+        gone: &[ConfirmedGone],
+    ) -> Result<Vec<IntegrationId>, LakeError> {
+        let registered = self.registered().await?;
+        let is_gone = |confirmed: &&ConfirmedGone| {
+            registered.iter().any(|known| {
+                known.integration == *confirmed.integration()
+                    && known.state == Registration::DELETED
+                    && known.not_found_since() == Some(confirmed.first())
+            })
+        };
+        let still = gone.iter().filter(is_gone);
+        Ok(still.map(|gone| gone.integration().clone()).collect())
+    }
+}

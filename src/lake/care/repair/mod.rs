@@ -1,0 +1,256 @@
+//! Tables that lie in the future are brought back to the present.
+//!
+//! A wrong clock once stamped rows with instants that are still to come. [`shelf`] finds them in every table that holds
+//! instants, [`moves`] says where each goes (in their order, a microsecond apart, from the time of the repair on), and
+//! [`restamp`] writes the files anew. What the logs say of the tables moves along: `seen`, `since`, earlier looks, the
+//! positions of `current`, comparisons in `kombo_drift`; holds, too. A base in the future becomes none, so that the next
+//! fetch is a full one.
+//!
+//! The moves are put beside the tables first, and taken away last. `deltas` come before `snapshots`, and what is made of
+//! both after them: a fold that read them before is overtaken. Each table tells by itself that it lies in the future, so
+//! a crash on any line leaves something that `status` names and the next repair finishes, by the same moves. Two repairs at
+//! once make the same moves. The future is what the later of the store's clock and ours says: where only one of them is
+//! behind, nothing is moved.
+
+mod moves;
+mod restamp;
+mod shelf;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use crate::catalog::Endpoint;
+use crate::ids::IntegrationKey;
+use crate::lake::care::repair::moves::{Found, Moves};
+use crate::lake::care::repair::shelf::{Extent, Shelf};
+use crate::lake::layout::DeltaTable;
+use crate::lake::{Hold, Lake, LakeError, Part};
+use crate::time::{Horizon, MAX_SERVER_LEAD, ObservedAt};
+
+/// Looks at an endpoint, when something keeps coming in between.
+const ROUNDS: u32 = 3;
+
+/// What was repaired, or would be.
+#[derive(Clone, Debug, Default)]
+pub struct RepairReport {
+    /// Tables that lie, or lay, in the future.
+    pub ahead: Vec<RepairedTable>,
+    /// Delta tables whose rows are concerned.
+    pub tables: Vec<Repair>,
+    /// What could not be repaired, and why. The rest was; the next repair goes on.
+    pub failed: Vec<(String, LakeError)>,
+    /// How far the store's clock is ahead of ours, where that is much.
+    pub behind: Option<Duration>,
+}
+
+/// A table that lies, or lay, in the future.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepairedTable {
+    /// The table's name: `ats_applications`.
+    pub table: String,
+    /// Whose: the id, or the key where the registry does not know it.
+    pub integration: String,
+    /// Its last instant, as it is or was. `None` where only bases are ahead.
+    pub until: Option<ObservedAt>,
+}
+
+/// Rows of one Delta table that lie, or lay, in the future.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repair {
+    /// The table's folder.
+    pub table: String,
+    /// Rows.
+    pub rows: u64,
+    /// The files they are in.
+    pub files: u64,
+}
+
+/// A repair of the whole lake.
+struct Repairing<'a> {
+    lake: &'a Lake,
+    horizon: Horizon,
+    now_ms: i64,
+    dry_run: bool,
+    names: HashMap<IntegrationKey, String>,
+    report: RepairReport,
+}
+
+impl Lake {
+    /// Brings what lies in the future back to the present, in the tables of these endpoints. Several may run at once, beside
+    /// readers and a service. A dry run only says what there is to do.
+    pub async fn repair(
+        &self,
+        endpoints: &[Arc<Endpoint>],
+        dry_run: bool,
+    ) -> Result<RepairReport, LakeError> {
+        let (store_ms, local_ms) = self.clocks().await?;
+        let now_ms = store_ms.max(local_ms);
+        let behind = u64::try_from(now_ms.saturating_sub(local_ms)).unwrap_or_default();
+        let behind = Some(Duration::from_millis(behind));
+        // Only names are taken from the registry: a damaged one keeps nobody from repairing the rest.
+        let registered = self.registered().await.unwrap_or_default();
+        let names = registered.into_iter().map(|known| {
+            let id = known.integration;
+            (id.key(), id.to_string())
+        });
+        let mut repairing = Repairing {
+            lake: self,
+            horizon: Horizon::at(now_ms),
+            now_ms,
+            dry_run,
+            names: names.collect(),
+            report: RepairReport {
+                behind: behind.filter(|behind| *behind > MAX_SERVER_LEAD),
+                ..RepairReport::default()
+            },
+        };
+        for endpoint in endpoints {
+            if let Err(error) = repairing.endpoint(endpoint).await {
+                repairing.failed(endpoint.name().table_name(), error);
+            }
+        }
+        Ok(repairing.report)
+    }
+}
+
+impl Repairing<'_> {
+    async fn endpoint(&mut self, endpoint: &Arc<Endpoint>) -> Result<(), LakeError> {
+        let lake = self.lake;
+        let shelves = self.shelves(endpoint).await?;
+        if shelves.is_empty() {
+            return Ok(());
+        }
+        for _ in 0..ROUNDS {
+            if self.dry_run || Moves::begun(lake, endpoint.name()).await?.is_none() {
+                let found = self.look(endpoint, &shelves).await?;
+                if found.is_empty() {
+                    return Ok(());
+                }
+                let moves = found.moves(self.now_ms.saturating_mul(1_000));
+                if self.dry_run {
+                    self.tell(endpoint, &moves);
+                    return Ok(());
+                }
+                moves.begin(lake, endpoint.name()).await?;
+            }
+            // Those that are there, whoever has put them.
+            if let Some(moves) = Moves::begun(lake, endpoint.name()).await? {
+                self.mend(endpoint, &shelves, &moves).await?;
+                self.tell(endpoint, &moves);
+            }
+            Moves::end(lake, endpoint.name()).await?;
+        }
+        let table = endpoint.name().table_name();
+        Err(LakeError::Contended { table })
+    }
+
+    /// Opens every table that holds instants of the endpoint's, in the order in which they are mended. One of the lake's
+    /// own that cannot be opened is left out and told.
+    async fn shelves(&mut self, endpoint: &Arc<Endpoint>) -> Result<Vec<Shelf>, LakeError> {
+        let mut shelves = Vec::new();
+        for part in [Part::Deltas, Part::Snapshots, Part::Current] {
+            shelves.extend(self.lake.shelf(endpoint, part).await?);
+        }
+        if shelves.is_empty() {
+            return Ok(shelves);
+        }
+        for table in [DeltaTable::Drift, DeltaTable::Quarantine] {
+            match self.lake.own_table(&table).await {
+                Ok(opened) => shelves.extend(opened.map(|opened| Shelf::of(opened, endpoint))),
+                Err(error) => self.failed(table.to_string(), error),
+            }
+        }
+        Ok(shelves)
+    }
+
+    async fn look(
+        &mut self,
+        endpoint: &Arc<Endpoint>,
+        shelves: &[Shelf],
+    ) -> Result<Found, LakeError> {
+        let mut found = Found::default();
+        for shelf in shelves {
+            let extent = shelf.look(self.horizon, &mut found).await?;
+            if self.dry_run {
+                self.count(shelf, extent);
+            }
+        }
+        let latest_us = self.horizon.latest_us();
+        for hold in self.lake.holds().await? {
+            if hold.endpoint == *endpoint.name() {
+                let mut instants = vec![hold.since_us, hold.until_us];
+                instants.retain(|at_us| *at_us > latest_us);
+                if !instants.is_empty() {
+                    found.add(hold.integration.key().as_str(), instants);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn mend(
+        &mut self,
+        endpoint: &Arc<Endpoint>,
+        shelves: &[Shelf],
+        moves: &Moves,
+    ) -> Result<(), LakeError> {
+        for shelf in shelves {
+            let extent = shelf.mend(moves, self.horizon).await?;
+            self.count(shelf, extent);
+        }
+        let second_look = self.lake.settings().second_look;
+        let amended = |hold: &Hold| {
+            if hold.endpoint != *endpoint.name() {
+                return None;
+            }
+            let to_us = |at_us| moves.to_us(hold.integration.key().as_str(), at_us);
+            let (since_us, until_us) = (to_us(hold.since_us), to_us(hold.until_us));
+            since_us.or(until_us)?;
+            let until_us = until_us.unwrap_or(hold.until_us);
+            // A look that confirms it has to be later than where its observations go.
+            let due = second_look.due(ObservedAt::from_micros(until_us));
+            Some(Hold {
+                since_us: since_us.unwrap_or(hold.since_us),
+                until_us,
+                confirmable_us: hold.confirmable_us.map(|_| due.as_micros()),
+                ..hold.clone()
+            })
+        };
+        self.lake.amend_holds(amended).await
+    }
+
+    fn count(&mut self, place: &Shelf, Extent { rows, files }: Extent) {
+        if rows > 0 {
+            self.report.tables.push(Repair {
+                table: place.table.files.table.to_string(),
+                rows,
+                files,
+            });
+        }
+    }
+
+    fn tell(&mut self, endpoint: &Endpoint, moves: &Moves) {
+        let table = endpoint.name().table_name();
+        for (key, until) in moves.by_key() {
+            let name = self.names.get(&key).cloned();
+            let integration = name.unwrap_or_else(|| key.to_string());
+            if !self.dry_run {
+                let until = until.map(|until| until.to_string());
+                info!(%table, integration.id = integration, until, "{table} of {integration} was in the future and is brought back");
+            }
+            self.report.ahead.push(RepairedTable {
+                table: table.clone(),
+                integration,
+                until,
+            });
+        }
+    }
+
+    fn failed(&mut self, table: String, error: LakeError) {
+        warn!(%table, %error, "{table} could not be repaired; the next repair goes on there");
+        self.report.failed.push((table, error));
+    }
+}

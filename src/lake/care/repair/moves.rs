@@ -1,0 +1,207 @@
+//! Where instants of the future go: for each integration of an endpoint, in their order, to the time of the repair.
+//!
+//! Rows that were observed one after the other are a microsecond apart, so a few runs say it for all of them. The moves are
+//! put beside the tables before any of them is touched: `snapshots` and `deltas` share no commit, and whoever goes on after
+//! a crash has to move the rest to where the first one would have.
+
+use std::collections::BTreeMap;
+
+use object_store::{ObjectStoreExt, PutMode, PutOptions};
+use serde::{Deserialize, Serialize};
+
+use crate::delta::fault::{FaultReason, StoreFault};
+use crate::ids::{EndpointName, IntegrationKey};
+use crate::json;
+use crate::lake::layout::ObjectKey;
+use crate::lake::{Lake, LakeError};
+use crate::time::ObservedAt;
+
+/// What was found of an endpoint's tables that lies in the future.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Runs of such instants, by `integration_key`. Empty where only bases are ahead.
+    ahead: BTreeMap<String, Vec<(i64, i64)>>,
+    /// The last instant that is not in the future, whoever's.
+    past_us: i64,
+}
+
+/// Where instants of an endpoint's tables go, by `integration_key`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Moves(BTreeMap<String, Vec<Move>>);
+
+/// Instants that follow each other microsecond by microsecond, and where the first one goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "units are in names")]
+struct Move {
+    first_us: i64,
+    last_us: i64,
+    to_us: i64,
+}
+
+impl Found {
+    /// Takes in instants of one integration that are in the future.
+    pub(super) fn add(&mut self, key: &str, mut instants: Vec<i64>) {
+        instants.sort_unstable();
+        let runs = self.ahead.entry(key.to_owned()).or_default();
+        runs.extend(joined(instants.into_iter().map(|at| (at, at))));
+    }
+
+    /// Takes in an instant that is not.
+    pub(super) fn add_past(&mut self, at_us: i64) {
+        self.past_us = self.past_us.max(at_us);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ahead.is_empty()
+    }
+
+    /// Works out where all of it goes: from the time of the repair on, and later than all that lies in the past.
+    pub(super) fn moves(self, now_us: i64) -> Moves {
+        let begin_us = now_us.max(self.past_us.saturating_add(1));
+        let moves = self.ahead.into_iter().map(|(key, mut runs)| {
+            runs.sort_unstable();
+            let mut to_us = begin_us;
+            let moves = joined(runs.into_iter()).into_iter();
+            let moves = moves.map(|(first_us, last_us)| {
+                let one = Move {
+                    first_us,
+                    last_us,
+                    to_us,
+                };
+                to_us += last_us - first_us + 1;
+                one
+            });
+            (key, moves.collect())
+        });
+        Moves(moves.collect())
+    }
+}
+
+/// Joins sorted runs that overlap or follow each other.
+fn joined(runs: impl Iterator<Item = (i64, i64)>) -> Vec<(i64, i64)> {
+    let mut all: Vec<(i64, i64)> = Vec::new();
+    for (first, last) in runs {
+        match all.last_mut() {
+            Some(before) if first <= before.1.saturating_add(1) => before.1 = before.1.max(last),
+            _ => all.push((first, last)),
+        }
+    }
+    all
+}
+
+impl Moves {
+    /// Returns where an instant of an integration goes; `None` when it stays.
+    pub(super) fn to_us(&self, key: &str, at_us: i64) -> Option<i64> {
+        let moves = self.0.get(key)?;
+        let after = moves.partition_point(|one| one.first_us <= at_us);
+        let one = moves.get(after.checked_sub(1)?)?;
+        (at_us <= one.last_us).then(|| one.to_us + (at_us - one.first_us))
+    }
+
+    /// Returns whether something of an integration is moved.
+    pub(super) fn concern(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// Returns the first instant that is moved, whoever's.
+    pub(super) fn first_us(&self) -> i64 {
+        let firsts = self.0.values().filter_map(|moves| moves.first());
+        firsts.map(|one| one.first_us).min().unwrap_or(i64::MAX)
+    }
+
+    /// Returns whose instants are moved, and the last of each. `None` where only bases are ahead.
+    pub(super) fn by_key(&self) -> impl Iterator<Item = (IntegrationKey, Option<ObservedAt>)> {
+        self.0.iter().filter_map(|(key, moves)| {
+            let last = moves.last().map(|one| ObservedAt::from_micros(one.last_us));
+            Some((IntegrationKey::from_stored(key)?, last))
+        })
+    }
+
+    /// Reads the moves of a repair that was begun; `None` when none was. What is no such document is taken away.
+    pub(super) async fn begun(
+        lake: &Lake,
+        endpoint: &EndpointName,
+    ) -> Result<Option<Self>, LakeError> {
+        let key = ObjectKey::Repair(endpoint);
+        let bytes = match lake.inner.store.objects().get(&key.path()).await {
+            Ok(found) => found.bytes().await,
+            Err(error) => Err(error),
+        };
+        match bytes {
+            Ok(bytes) => match json::from_slice(&bytes) {
+                Ok(moves) => Ok(Some(moves)),
+                Err(_) => Self::end(lake, endpoint).await.map(|()| None),
+            },
+            Err(error) if StoreFault::from(&error).reason() == FaultReason::NotFound => Ok(None),
+            Err(error) => Err(failed(&key, error)),
+        }
+    }
+
+    /// Puts the moves of a repair that begins, unless another has begun.
+    pub(super) async fn begin(
+        &self,
+        lake: &Lake,
+        endpoint: &EndpointName,
+    ) -> Result<(), LakeError> {
+        let key = ObjectKey::Repair(endpoint);
+        let bytes = serde_json::to_vec(self).expect("a document of texts and numbers is JSON");
+        let options = PutOptions::from(PutMode::Create);
+        let put = lake.inner.store.objects();
+        match put.put_opts(&key.path(), bytes.into(), options).await {
+            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+            Err(error) => Err(failed(&key, error)),
+        }
+    }
+
+    /// Forgets the moves of a repair that is done, by whomever.
+    pub(super) async fn end(lake: &Lake, endpoint: &EndpointName) -> Result<(), LakeError> {
+        let key = ObjectKey::Repair(endpoint);
+        match lake.inner.store.objects().delete(&key.path()).await {
+            Ok(()) => Ok(()),
+            Err(error) if StoreFault::from(&error).reason() == FaultReason::NotFound => Ok(()),
+            Err(error) => Err(failed(&key, error)),
+        }
+    }
+}
+
+fn failed(key: &ObjectKey<'_>, error: object_store::Error) -> LakeError {
+    LakeError::Repair {
+        key: key.to_string(),
+        source: error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const YEAR_9999: i64 = 253_402_300_799_000_000;
+
+    #[test]
+    fn instants_of_the_future_keep_their_order_and_take_a_microsecond_each() {
+        let mut found = Found::default();
+        found.add("a", vec![YEAR_9999 + 2, YEAR_9999, YEAR_9999 + 1]);
+        found.add("a", vec![5_000_000, YEAR_9999 + 3, YEAR_9999]);
+        found.add("b", vec![YEAR_9999]);
+        found.add_past(90);
+        let moves = found.moves(1_000);
+        let to = |at| moves.to_us("a", at);
+        let all = [5_000_000, YEAR_9999, YEAR_9999 + 1, YEAR_9999 + 3].map(to);
+        assert_eq!(all, [Some(1_000), Some(1_001), Some(1_002), Some(1_004)]);
+        assert_eq!(moves.to_us("b", YEAR_9999), Some(1_000));
+        let stay = [90, 4_999_999, 5_000_001, YEAR_9999 - 1, YEAR_9999 + 4].map(to);
+        assert_eq!(stay, [None; 5]);
+        assert_eq!(moves.to_us("c", YEAR_9999), None);
+        assert_eq!(moves.first_us(), 5_000_000);
+        let text = serde_json::to_string(&moves).expect("JSON");
+        assert_eq!(serde_json::from_str::<Moves>(&text).expect("JSON"), moves);
+    }
+
+    #[test]
+    fn nothing_is_moved_before_what_lies_in_the_past() {
+        let mut found = Found::default();
+        found.add("a", vec![9_000]);
+        found.add_past(2_000);
+        assert_eq!(found.moves(1_000).to_us("a", 9_000), Some(2_001));
+    }
+}

@@ -1,0 +1,260 @@
+//! Holds what is known against a new snapshot: what it lacks, and what it shows as deleted.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
+use bytes::Bytes;
+use fastrand::Rng;
+
+use crate::catalog::SystemColumn;
+use crate::delta::file::data_files::on_cpu;
+use crate::delta::file::runs::hash;
+use crate::delta::file::writer::read;
+use crate::delta::log::LiveFile;
+use crate::ids::IntegrationKey;
+use crate::lake::LakeError;
+use crate::lake::intake::known::{Known, SourceFile};
+use crate::lake::intake::missing::{Missing, MissingId};
+use crate::sample::Sample;
+use crate::time::ObservedAt;
+
+/// The newest that is known of a row.
+#[derive(Clone, Copy)]
+struct Sighted {
+    at: ObservedAt,
+    is_there: bool,
+}
+
+/// The rows of a new snapshot, by the hashes of their ids, ascending within each run. Ids whose hash is shared with another
+/// are taken for the same; of 64 bits that is one in billions of tables.
+#[derive(Clone, Debug, Default)]
+pub(in crate::lake) struct Shown {
+    /// Rows that are there.
+    pub(in crate::lake) present: Arc<Vec<Vec<u64>>>,
+    /// Rows that it shows as deleted.
+    pub(in crate::lake) deleted: Arc<Vec<Vec<u64>>>,
+    /// When it began.
+    pub(in crate::lake) since: Option<ObservedAt>,
+    /// What was seen last before this, an earlier snapshot lacked as well, which began long enough before.
+    pub(in crate::lake) first_look: Option<ObservedAt>,
+}
+
+/// Holds what is known against a new snapshot, file by file.
+pub(in crate::lake) struct Comparison {
+    snapshot: Shown,
+    pending: HashMap<String, Sighted>,
+    /// Rows of the first source: what the second says of them is older.
+    met: HashSet<u64>,
+    keep: Keep,
+}
+
+/// What is wanted of the ids that are missing.
+pub(in crate::lake) enum Keep {
+    /// How many there are, and a sample of them.
+    Sample(Sampled),
+    /// Those that an earlier snapshot lacks, too, until they are taken.
+    Twice(Vec<String>),
+}
+
+/// How many ids are missing, and a sample of them.
+pub(in crate::lake) struct Sampled {
+    missing: Sample<MissingId>,
+    lacked_twice: u64,
+    /// Hashes of ids that are known as present and that the snapshot shows as deleted.
+    deleted: Vec<u64>,
+}
+
+impl Sampled {
+    pub(in crate::lake) fn new(limit: usize, random: Rng) -> Self {
+        Self {
+            missing: Sample::new(limit, random),
+            lacked_twice: 0,
+            deleted: Vec::new(),
+        }
+    }
+}
+
+impl Comparison {
+    pub(in crate::lake) fn with(snapshot: Shown, keep: Keep) -> Self {
+        Self {
+            snapshot,
+            pending: HashMap::new(),
+            met: HashSet::new(),
+            keep,
+        }
+    }
+
+    /// Takes in a file of `deltas`; all of them come first.
+    pub(in crate::lake) async fn read_pending(
+        mut self,
+        known: &Known,
+        file: &LiveFile,
+    ) -> Result<Self, LakeError> {
+        let bytes = known.deltas.files.read(&file.path).await?;
+        let (key, position) = (known.key.clone(), known.position);
+        on_cpu(move || {
+            for batch in columns(bytes)? {
+                self.meet_pending(&key, position, &batch?);
+            }
+            Ok(self)
+        })
+        .await?
+    }
+
+    /// Takes in a file that says what is known.
+    pub(in crate::lake) async fn read(mut self, file: &SourceFile<'_>) -> Result<Self, LakeError> {
+        let (bytes, is_first) = (file.table.files.read(&file.file.path).await?, file.is_first);
+        on_cpu(move || {
+            for batch in columns(bytes)? {
+                self.meet(is_first, &batch?);
+            }
+            Ok(self)
+        })
+        .await?
+    }
+
+    /// Counts what only deltas know of.
+    pub(in crate::lake) fn end(mut self) -> Self {
+        for (id, newest) in std::mem::take(&mut self.pending) {
+            self.decide(&id, newest);
+        }
+        self
+    }
+
+    /// Takes out what two snapshots lack and was not taken before.
+    pub(in crate::lake) fn take_twice(&mut self) -> Vec<String> {
+        match &mut self.keep {
+            Keep::Sample(_) => Vec::new(),
+            Keep::Twice(ids) => std::mem::take(ids),
+        }
+    }
+
+    /// Returns what is missing, when that was asked for, and the hashes of what is shown as deleted, ascending.
+    pub(in crate::lake) fn into_missing(self) -> (Missing, Vec<u64>) {
+        let Keep::Sample(sampled) = self.keep else {
+            return (Missing::default(), Vec::new());
+        };
+        let Sampled {
+            missing,
+            lacked_twice,
+            mut deleted,
+        } = sampled;
+        deleted.sort_unstable();
+        let missing = Missing {
+            total: missing.met(),
+            lacked_twice,
+            shown: deleted.len() as u64,
+            ids: missing.into_kept(),
+            as_of: None,
+        };
+        (missing, deleted)
+    }
+
+    fn meet_pending(
+        &mut self,
+        key: &IntegrationKey,
+        position: Option<ObservedAt>,
+        batch: &RecordBatch,
+    ) {
+        let keys = batch
+            .column_by_name(SystemColumn::IntegrationKey.name())
+            .expect("deltas have it")
+            .as_string::<i32>();
+        for (row, (id, newest)) in rows(batch).enumerate() {
+            if keys.value(row) != key.as_str()
+                || Some(newest.at) <= position
+                || self.is_present(hash(id))
+            {
+                continue;
+            }
+            let known = self.pending.entry(id.to_owned()).or_insert(newest);
+            if newest.at > known.at {
+                *known = newest;
+            }
+        }
+    }
+
+    fn meet(&mut self, is_first: bool, batch: &RecordBatch) {
+        for (id, mut newest) in rows(batch) {
+            let hash = hash(id);
+            if self.is_present(hash) || (!is_first && self.met.contains(&hash)) {
+                continue;
+            }
+            if is_first {
+                self.met.insert(hash);
+            }
+            if let Some(pending) = self.pending.remove(id)
+                && pending.at >= newest.at
+            {
+                newest = pending;
+            }
+            self.decide(id, newest);
+        }
+    }
+
+    fn is_present(&self, hash: u64) -> bool {
+        is_in(&self.snapshot.present, hash)
+    }
+
+    fn decide(&mut self, id: &str, newest: Sighted) {
+        if !newest.is_there {
+            return;
+        }
+        let Shown {
+            deleted,
+            since,
+            first_look,
+            ..
+        } = &self.snapshot;
+        // What was seen since the snapshot began may have come back after its page was read.
+        let is_shown = Some(newest.at) < *since && is_in(deleted, hash(id));
+        let lacked_twice = Some(newest.at) < *first_look;
+        match &mut self.keep {
+            Keep::Sample(sampled) if is_shown => sampled.deleted.push(hash(id)),
+            Keep::Twice(_) if is_shown => {}
+            Keep::Sample(sampled) => {
+                sampled.lacked_twice += u64::from(lacked_twice);
+                sampled.missing.offer(|| MissingId {
+                    id: id.to_owned(),
+                    last_seen: newest.at,
+                    lacked_twice,
+                });
+            }
+            Keep::Twice(ids) if lacked_twice => ids.push(id.to_owned()),
+            Keep::Twice(_) => {}
+        }
+    }
+}
+
+/// Each run ascends.
+fn is_in(runs: &[Vec<u64>], hash: u64) -> bool {
+    runs.iter().any(|run| run.binary_search(&hash).is_ok())
+}
+
+fn columns(file: Bytes) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>>, LakeError> {
+    // Those without a column of this name have it in their path.
+    let columns = [
+        SystemColumn::IntegrationKey.name(),
+        SystemColumn::Op.name(),
+        SystemColumn::FetchedAt.name(),
+        "id",
+    ];
+    read(file, &columns)
+}
+
+fn rows(batch: &RecordBatch) -> impl Iterator<Item = (&str, Sighted)> {
+    let column = |name| batch.column_by_name(name).expect("every data file has it");
+    let ids = column("id").as_string::<i32>();
+    let ops = column(SystemColumn::Op.name()).as_string::<i32>();
+    let times = column(SystemColumn::FetchedAt.name());
+    let times = times.as_primitive::<TimestampMicrosecondType>();
+    (0..batch.num_rows()).map(move |row| {
+        let newest = Sighted {
+            at: ObservedAt::from_micros(times.value(row)),
+            is_there: ops.value(row) == "upsert",
+        };
+        (ids.value(row), newest)
+    })
+}

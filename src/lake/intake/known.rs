@@ -1,0 +1,196 @@
+//! What the lake knows of one integration's rows of an endpoint: the newest observation of each, wherever it is.
+//!
+//! `current` knows every row that was not seen to be removed. It knows less than the live snapshot until that is folded,
+//! and less than `deltas` until those are. So a row is looked up in a live snapshot that is not folded yet, else in
+//! `current`, and in what came to `deltas` since. Files are read one at a time; in memory are the ids of those deltas, and
+//! 8 bytes for a row of a live snapshot that is not folded yet.
+
+use std::sync::Arc;
+
+use crate::catalog::Endpoint;
+use crate::delta::log::{LiveFile, LogState};
+use crate::ids::IntegrationKey;
+use crate::lake::fold::Positions;
+use crate::lake::intake::committer::Committer;
+use crate::lake::layout::Partition;
+use crate::lake::txns::TableTxns;
+use crate::lake::{Lake, LakeError, Part, SnapshotFacts};
+use crate::time::ObservedAt;
+
+/// Where the lake keeps what it knows of one integration.
+pub(in crate::lake) struct Known {
+    pub(in crate::lake) key: IntegrationKey,
+    /// Of the live snapshot.
+    pub(in crate::lake) facts: Option<SnapshotFacts>,
+    /// The last `_fetched_at` in `deltas`.
+    pub(in crate::lake) deltas_seen: Option<ObservedAt>,
+    /// The live snapshot, `current`, or one after the other: what the first says of a row is newer.
+    sources: Vec<Source>,
+    pub(in crate::lake) deltas: Arc<Committer>,
+    pending: Vec<Arc<LiveFile>>,
+    /// Observations up to this one are in a source.
+    pub(in crate::lake) position: Option<ObservedAt>,
+    /// When the last snapshot began of which `current` kept rows as they were. It has seen them, and their `_fetched_at` in
+    /// `current` does not say so.
+    pub(in crate::lake) kept: Option<ObservedAt>,
+}
+
+struct Source {
+    table: Arc<Committer>,
+    files: Vec<Arc<LiveFile>>,
+}
+
+/// One file of a source.
+pub(in crate::lake) struct SourceFile<'a> {
+    pub(in crate::lake) table: &'a Committer,
+    pub(in crate::lake) file: &'a LiveFile,
+    /// Another source comes after its own.
+    pub(in crate::lake) is_first: bool,
+}
+
+/// `current`, as far as it has the integration.
+struct Folded {
+    source: Source,
+    positions: Positions,
+}
+
+impl Known {
+    /// Finds what there is now.
+    pub(in crate::lake) async fn of(
+        lake: &Lake,
+        endpoint: &Arc<Endpoint>,
+        key: &IntegrationKey,
+    ) -> Result<Self, LakeError> {
+        let snapshots = lake.endpoint_table(endpoint, Part::Snapshots).await?;
+        let state = snapshots.refreshed().await?;
+        let facts = SnapshotFacts::of(key, |app| state.txn(app));
+        let seen = TableTxns::of(key, |app| state.txn(app)).seen();
+        let live = Source::of(&snapshots, &state, key).await?;
+        let since = facts.map(|facts| before(facts.since));
+        let mut kept = None;
+        let (sources, position) = match folded(lake, endpoint, key).await? {
+            None => (vec![live], since),
+            Some(Folded { source, positions }) => {
+                let position = positions.folded_us.map(ObservedAt::from_micros);
+                kept = positions.kept_us.map(ObservedAt::from_micros);
+                if positions.has_all_of(seen) {
+                    (vec![source], position)
+                } else {
+                    // `None` is the lowest: then all of them count.
+                    (vec![live, source], since.min(position))
+                }
+            }
+        };
+        // After `current`, so that nothing falls between the two.
+        let deltas = lake.endpoint_table(endpoint, Part::Deltas).await?;
+        let state = deltas.refreshed().await?;
+        let deltas_seen = TableTxns::of(key, |app| state.txn(app)).seen();
+        let mut pending = Vec::new();
+        if deltas_seen > position {
+            pending = deltas.live(&state).await?;
+            pending.retain(|file| file.may_hold(key.as_str(), position));
+        }
+        Ok(Self {
+            key: key.clone(),
+            facts,
+            deltas_seen,
+            sources,
+            deltas,
+            pending,
+            position,
+            kept,
+        })
+    }
+
+    /// Returns the files that say what is known, in the order in which they have to be read.
+    pub(in crate::lake) fn files(&self) -> Vec<SourceFile<'_>> {
+        let last = self.sources.len().saturating_sub(1);
+        let sources = self.sources.iter().enumerate();
+        let files = sources.flat_map(|(at, source)| {
+            source.files.iter().map(move |file| SourceFile {
+                table: &source.table,
+                file,
+                is_first: at < last,
+            })
+        });
+        files.collect()
+    }
+
+    /// Returns the source that says what is newer: its table, and its files.
+    pub(in crate::lake) fn first_source(&self) -> (&Committer, &[Arc<LiveFile>]) {
+        let Source { table, files } = &self.sources[0];
+        (table, files)
+    }
+
+    /// Returns the table of [`Known::pending`].
+    pub(in crate::lake) fn deltas(&self) -> &Committer {
+        &self.deltas
+    }
+
+    /// Returns the instant up to which observations are in a source.
+    pub(in crate::lake) fn position(&self) -> Option<ObservedAt> {
+        self.position
+    }
+
+    /// Returns the files of `deltas` that may say something newer.
+    pub(in crate::lake) fn pending(&self) -> &[Arc<LiveFile>] {
+        &self.pending
+    }
+}
+
+impl Source {
+    async fn of(
+        table: &Arc<Committer>,
+        state: &LogState,
+        key: &IntegrationKey,
+    ) -> Result<Self, LakeError> {
+        let mut files = table.live(state).await?;
+        files.retain(|file| {
+            let partition = file.partition_values.get(Partition::INTEGRATION_KEY);
+            partition.and_then(Option::as_deref) == Some(key.as_str())
+        });
+        Ok(Self {
+            table: Arc::clone(table),
+            files,
+        })
+    }
+}
+
+async fn folded(
+    lake: &Lake,
+    endpoint: &Arc<Endpoint>,
+    key: &IntegrationKey,
+) -> Result<Option<Folded>, LakeError> {
+    let Some(table) = lake.existing_table(endpoint, Part::Current).await? else {
+        return Ok(None);
+    };
+    let state = table.refreshed().await?;
+    let positions = Positions::of(key, &state);
+    if positions.snapshot_us.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(Folded {
+        source: Source::of(&table, &state, key).await?,
+        positions,
+    }))
+}
+
+/// Returns whether a snapshot whose last observation was `seen` is folded: once it is replaced, only `current` remembers
+/// when it saw a row.
+pub(in crate::lake) async fn is_taken_over(
+    lake: &Lake,
+    endpoint: &Arc<Endpoint>,
+    key: &IntegrationKey,
+    seen: Option<ObservedAt>,
+) -> Result<bool, LakeError> {
+    let Some(table) = lake.existing_table(endpoint, Part::Current).await? else {
+        return Ok(false);
+    };
+    let state = table.refreshed().await?;
+    Ok(Positions::of(key, &state).has_folded(seen))
+}
+
+/// Returns the last instant before one.
+fn before(at: ObservedAt) -> ObservedAt {
+    ObservedAt::from_micros(at.as_micros().saturating_sub(1))
+}

@@ -1,0 +1,77 @@
+//! Bases that move without rows: what deltas that found nothing have covered.
+
+use std::sync::Arc;
+
+use crate::catalog::Endpoint;
+use crate::delta::log::{CommitOutcome, Entry};
+use crate::ids::IntegrationId;
+use crate::lake::txns::TableTxns;
+use crate::lake::{Lake, LakeError, Part};
+use crate::time::{Bases, ObservedAt};
+
+/// How far observations go in each part of a table. Every commit of rows moves one of the two, so marks that are the
+/// same at two instants mean that nobody committed in between.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// The last `_fetched_at` of `snapshots`.
+    pub snapshots: Option<ObservedAt>,
+    /// The last `_fetched_at` of `deltas`.
+    pub deltas: Option<ObservedAt>,
+}
+
+/// Bases that a table has reached, as long as nobody commits to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advance {
+    /// Whose table.
+    pub integration: IntegrationId,
+    /// The bases; those that are lower than what is stored change nothing.
+    pub bases: Bases,
+    /// The table these bases were reached on. On any other they may not be true: another writer's commit can hold older
+    /// observations of rows that were left out here because they had not changed.
+    pub marks: Marks,
+}
+
+impl Lake {
+    /// Raises bases of an endpoint's tables in one log entry of `deltas`. Never lowers one, adds no rows, and leaves the
+    /// marks where they are; writes nothing where nothing moves. Bases of a table that somebody has committed to since
+    /// are left out.
+    pub async fn advance(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        advances: &[Advance],
+    ) -> Result<(), LakeError> {
+        let committer = self.endpoint_table(endpoint, Part::Deltas).await?;
+        let snapshots = self.endpoint_table(endpoint, Part::Snapshots).await?;
+        let mut state = committer.refreshed().await?;
+        loop {
+            // Asked in every round: the two logs share no commit, so this is as close as it gets. What a snapshot still
+            // brings after it, its own closing delta has put right.
+            let full = snapshots.refreshed().await?;
+            let mut entry = Entry {
+                operation: "ADVANCE BASES",
+                ..Entry::default()
+            };
+            for advance in advances {
+                let key = advance.integration.key();
+                let stored = TableTxns::of(&key, |app| state.txn(app));
+                let elsewhere = TableTxns::of(&key, |app| full.txn(app));
+                let marks = Marks {
+                    snapshots: elsewhere.seen(),
+                    deltas: stored.seen(),
+                };
+                if marks == advance.marks {
+                    let raised = stored.raised(&advance.bases, elsewhere.bases());
+                    entry.txns.extend(raised);
+                }
+            }
+            if entry.txns.is_empty() {
+                return Ok(());
+            }
+            match committer.log.commit(&state, entry).await {
+                Ok(CommitOutcome::Committed { .. }) => return Ok(()),
+                Ok(CommitOutcome::Lost { state: newer }) => state = newer,
+                Err(error) => return Err(committer.log_error(error)),
+            }
+        }
+    }
+}

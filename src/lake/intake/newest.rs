@@ -1,0 +1,139 @@
+//! The newest observation of one row, for somebody who looks.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
+use bytes::Bytes;
+
+use crate::catalog::{Endpoint, SystemColumn};
+use crate::delta::file::data_files::on_cpu;
+use crate::delta::file::writer::read;
+use crate::ids::IntegrationId;
+use crate::lake::layout::Partition;
+use crate::lake::{Lake, LakeError, Part};
+
+/// When Kombo says that a row changed.
+const CHANGED_AT: &str = "changed_at";
+
+/// What a lake says of one row, without its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// Where it was found.
+    pub part: Part,
+    /// It is there to say that the row is gone.
+    pub is_deleted: bool,
+    /// When it was observed, in microseconds since the epoch.
+    pub fetched_at_us: i64,
+    /// When it changed, as Kombo says, in microseconds since the epoch.
+    pub changed_at_us: Option<i64>,
+}
+
+/// A search for one row, file by file, snapshots first.
+struct Search {
+    integration: IntegrationId,
+    id: String,
+    /// The earliest observation of the integration's snapshot: deltas before it say nothing.
+    since_us: Option<i64>,
+    newest: Option<Sighting>,
+}
+
+impl Lake {
+    /// Returns the newest observation of a row, as a reader of both parts sees it; `None` where there is none. Reads every
+    /// file that may hold it: for a look, not for serving.
+    pub async fn newest(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        integration: &IntegrationId,
+        id: &str,
+    ) -> Result<Option<Sighting>, LakeError> {
+        let key = integration.key();
+        let mut search = Search {
+            integration: integration.clone(),
+            id: id.to_owned(),
+            since_us: None,
+            newest: None,
+        };
+        for part in [Part::Snapshots, Part::Deltas] {
+            let Some(table) = self.existing_table(endpoint, part).await? else {
+                continue;
+            };
+            let state = table.refreshed().await?;
+            for file in table.live(&state).await? {
+                let partition = file.partition_values.get(Partition::INTEGRATION_KEY);
+                if partition.is_some_and(|value| value.as_deref() != Some(key.as_str())) {
+                    continue;
+                }
+                let bytes = table.files.read(&file.path).await?;
+                search = on_cpu(move || search.through(part, bytes)).await??;
+            }
+        }
+        Ok(search.newest)
+    }
+}
+
+impl Search {
+    fn through(mut self, part: Part, file: Bytes) -> Result<Self, LakeError> {
+        let columns = [
+            SystemColumn::IntegrationId.name(),
+            SystemColumn::Op.name(),
+            SystemColumn::FetchedAt.name(),
+            "id",
+            CHANGED_AT,
+        ];
+        for batch in read(file, &columns)? {
+            self.look_at(part, &batch?);
+        }
+        Ok(self)
+    }
+
+    fn look_at(&mut self, part: Part, batch: &RecordBatch) {
+        let column = |name: &str| batch.column_by_name(name);
+        let (Some(integrations), Some(ops), Some(times), Some(ids)) = (
+            column(SystemColumn::IntegrationId.name()),
+            column(SystemColumn::Op.name()),
+            column(SystemColumn::FetchedAt.name()),
+            column("id"),
+        ) else {
+            return;
+        };
+        let (integrations, ops) = (integrations.as_string::<i32>(), ops.as_string::<i32>());
+        let times = times.as_primitive::<TimestampMicrosecondType>();
+        let ids = ids.as_string::<i32>();
+        // Not every endpoint has it.
+        let changes = column(CHANGED_AT)
+            .and_then(|changes| changes.as_primitive_opt::<TimestampMicrosecondType>());
+        for row in 0..batch.num_rows() {
+            if integrations.value(row) != self.integration.as_str() {
+                continue;
+            }
+            let fetched_at_us = times.value(row);
+            if part == Part::Snapshots {
+                let since_us = self.since_us.get_or_insert(fetched_at_us);
+                *since_us = fetched_at_us.min(*since_us);
+            }
+            if ids.value(row) == self.id {
+                self.meet(Sighting {
+                    part,
+                    is_deleted: ops.value(row) != "upsert",
+                    fetched_at_us,
+                    changed_at_us: changes
+                        .filter(|changes| changes.is_valid(row))
+                        .map(|changes| changes.value(row)),
+                });
+            }
+        }
+    }
+
+    fn meet(&mut self, sighting: Sighting) {
+        let counts = self
+            .since_us
+            .is_none_or(|since| sighting.fetched_at_us >= since);
+        let wins = self
+            .newest
+            .is_none_or(|newest| sighting.fetched_at_us >= newest.fetched_at_us);
+        if sighting.part == Part::Snapshots || (counts && wins) {
+            self.newest = Some(sighting);
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! What the lake's newest observation of some rows is, for a delta that may bring nothing new.
+//!
+//! A row is looked up in what `deltas` has beyond the fold, and in the live snapshot or, once that is folded, in `current`:
+//! the same places that a full fetch is compared with ([`known`](crate::lake::intake::known)). `current` has no deleted rows: those are
+//! looked up in `deltas`, as far back as the delta asks. Of each file only the pages are read that may hold one of the ids,
+//! up to a bound. Whatever cannot be told within it is left out of the answer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+
+use crate::catalog::{Endpoint, SystemColumn};
+use crate::delta::file::data_files::on_cpu;
+use crate::delta::file::footer::FIRST_READ;
+use crate::delta::file::lookup::{Lookup, Step, WantedIds};
+use crate::ids::{IntegrationId, IntegrationKey};
+use crate::lake::intake::committer::Committer;
+use crate::lake::intake::known::Known;
+use crate::lake::{Lake, LakeError, LiveFile};
+use crate::time::{ObservedAt, UpdatedAfter};
+
+/// What a read is counted as at least: many small ones take as long as a large one.
+const LEAST_READ: u64 = FIRST_READ;
+
+/// The columns that decide. Files whose folder names the integration do not have its key.
+const COLUMNS: &[&str] = &[
+    SystemColumn::IntegrationKey.name(),
+    SystemColumn::Op.name(),
+    SystemColumn::FetchedAt.name(),
+    SystemColumn::Hash.name(),
+    "id",
+];
+
+/// Rows of one table that a delta brought.
+#[derive(Clone)]
+pub struct BroughtRows {
+    /// Their ids.
+    pub ids: Vec<String>,
+    /// The instant that the delta asked for: they changed later.
+    pub changed_after: UpdatedAfter,
+}
+
+/// What the lake has of some rows.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct NewestHashes {
+    /// The `_hash` of the newest observation, by id. Only of rows that Kombo sent, and that were observed since the live
+    /// snapshot began: an older one may yet be taken out, since that snapshot did not have it.
+    pub hashes: HashMap<String, i64>,
+    /// Bytes that were read, a small read counted as 64 KiB.
+    pub bytes: u64,
+}
+
+impl Lake {
+    /// Returns what the newest observation of each of these rows is, as far as reading `most_bytes` tells.
+    ///
+    /// It holds for the marks that the table has while this runs: who decides by it commits only onto those.
+    pub async fn newest_hashes(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        integration: &IntegrationId,
+        rows: &BroughtRows,
+        most_bytes: u64,
+    ) -> Result<NewestHashes, LakeError> {
+        let key = integration.key();
+        let known = Known::of(self, endpoint, &key).await?;
+        let Some(facts) = known.facts else {
+            return Ok(NewestHashes::default());
+        };
+        let mut search = Search {
+            key,
+            wanted: WantedIds::new(rows.ids.iter().cloned()),
+            left: most_bytes,
+            newest: HashMap::new(),
+        };
+        if !search.beyond_the_fold(&known).await? {
+            search.newest.clear();
+        } else if !search.folded(&known).await? {
+            // What was found in `deltas` alone may be older than what was not read.
+            search.newest.retain(|_, row| row.is_folded);
+        } else {
+            search.deleted(&known, rows).await?;
+        }
+        let bytes = most_bytes - search.left;
+        let told = search.newest.into_iter();
+        let told = told.filter(|(_, row)| row.is_sent && row.at >= facts.since);
+        let hashes = told.map(|(id, row)| (id, row.hash)).collect();
+        Ok(NewestHashes { hashes, bytes })
+    }
+}
+
+/// The newest observation of a row.
+struct Newest {
+    at: ObservedAt,
+    hash: i64,
+    /// Kombo sent it. The hash of a row that is absent is none of a record.
+    is_sent: bool,
+    /// Kombo said that it is deleted.
+    is_deleted: bool,
+    /// The row is in the snapshot or in `current`.
+    is_folded: bool,
+}
+
+/// A search through files. Each step returns `false` once the next read would be too much.
+struct Search {
+    key: IntegrationKey,
+    wanted: WantedIds,
+    /// Bytes that may still be read.
+    left: u64,
+    newest: HashMap<String, Newest>,
+}
+
+/// Files of one table.
+#[derive(Clone, Copy)]
+struct Files<'a> {
+    table: &'a Committer,
+    /// Rows observed up to this instant say nothing.
+    after: Option<ObservedAt>,
+    is_folded: bool,
+}
+
+impl Search {
+    /// Looks into what the fold does not have yet.
+    async fn beyond_the_fold(&mut self, known: &Known) -> Result<bool, LakeError> {
+        let deltas = Files {
+            table: known.deltas(),
+            after: known.position(),
+            is_folded: false,
+        };
+        self.look_through(deltas, known.pending()).await
+    }
+
+    /// Looks into the live snapshot, or into `current`, which has its rows.
+    async fn folded(&mut self, known: &Known) -> Result<bool, LakeError> {
+        let (table, files) = known.first_source();
+        let folded = Files {
+            table,
+            after: None,
+            is_folded: true,
+        };
+        self.look_through(folded, files).await
+    }
+
+    /// Looks for rows that are nowhere yet: whatever was said of them is folded, and the last of it is that they are gone.
+    async fn deleted(&mut self, known: &Known, rows: &BroughtRows) -> Result<(), LakeError> {
+        let unseen = rows.ids.iter().filter(|id| !self.newest.contains_key(*id));
+        let mut rest = Self {
+            key: self.key.clone(),
+            wanted: WantedIds::new(unseen.cloned()),
+            left: self.left,
+            newest: HashMap::new(),
+        };
+        let after_us = rows.changed_after.as_millis().saturating_mul(1_000);
+        let after = Some(ObservedAt::from_micros(after_us));
+        if after >= known.position() {
+            return Ok(());
+        }
+        let (table, key) = (known.deltas(), self.key.as_str());
+        let state = table.refreshed().await?;
+        let mut files = table.live(&state).await?;
+        files.retain(|file| file.may_hold(key, after));
+        let deltas = Files {
+            table,
+            after,
+            is_folded: false,
+        };
+        let told = rest.look_through(deltas, &files).await?;
+        self.left = rest.left;
+        if told {
+            // A row that is there would have been found before.
+            rest.newest.retain(|_, row| row.is_deleted);
+            self.newest.extend(rest.newest);
+        }
+        Ok(())
+    }
+
+    async fn look_through(
+        &mut self,
+        of: Files<'_>,
+        files: &[Arc<LiveFile>],
+    ) -> Result<bool, LakeError> {
+        for file in files {
+            let bounds = file.bounds.ids.as_ref();
+            let within = |(least, most): &(String, String)| {
+                let wanted = &self.wanted;
+                wanted.any_within(least.as_bytes(), most.as_bytes())
+            };
+            if bounds.is_none_or(within) && !self.look_into(of, file).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn look_into(&mut self, of: Files<'_>, file: &LiveFile) -> Result<bool, LakeError> {
+        let (mut lookup, mut needed) = Lookup::new(file.size, self.wanted.clone(), COLUMNS)?;
+        loop {
+            let sizes = needed.iter().map(|range| range.end - range.start);
+            let cost: u64 = sizes.map(|bytes| bytes.max(LEAST_READ)).sum();
+            let Some(left) = self.left.checked_sub(cost) else {
+                return Ok(false);
+            };
+            self.left = left;
+            let reads = needed.into_iter();
+            let reads = reads.map(|range| of.table.files.read_range(&file.path, range));
+            let bytes: Vec<Bytes> = try_join_all(reads).await?;
+            let (back, step) = on_cpu(move || {
+                let step = lookup.go_on(bytes);
+                (lookup, step)
+            })
+            .await?;
+            lookup = back;
+            match step? {
+                Step::Needs(ranges) => needed = ranges,
+                Step::Found(batches) => {
+                    for batch in &batches {
+                        self.meet(of, batch);
+                    }
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    fn meet(&mut self, of: Files<'_>, batch: &RecordBatch) {
+        let column = |name| batch.column_by_name(name).expect("every data file has it");
+        let ids = column("id").as_string::<i32>();
+        let ops = column(SystemColumn::Op.name()).as_string::<i32>();
+        let hashes = column(SystemColumn::Hash.name()).as_primitive::<Int64Type>();
+        let times = column(SystemColumn::FetchedAt.name());
+        let times = times.as_primitive::<TimestampMicrosecondType>();
+        let keys = batch.column_by_name(SystemColumn::IntegrationKey.name());
+        let keys = keys.map(AsArray::as_string::<i32>);
+        for row in 0..batch.num_rows() {
+            let at = ObservedAt::from_micros(times.value(row));
+            let is_ours = keys.is_none_or(|keys| keys.value(row) == self.key.as_str());
+            if is_ours && Some(at) > of.after {
+                self.take(
+                    ids.value(row),
+                    Newest {
+                        at,
+                        hash: hashes.value(row),
+                        is_sent: ops.value(row) != "absent",
+                        is_deleted: ops.value(row) == "delete",
+                        is_folded: of.is_folded,
+                    },
+                );
+            }
+        }
+    }
+
+    fn take(&mut self, id: &str, mut seen: Newest) {
+        if let Some(known) = self.newest.get_mut(id) {
+            seen.is_folded |= known.is_folded;
+            if seen.at > known.at {
+                *known = seen;
+            } else {
+                known.is_folded = seen.is_folded;
+            }
+        } else {
+            self.newest.insert(id.to_owned(), seen);
+        }
+    }
+}
+
+impl std::fmt::Debug for BroughtRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BroughtRows({})", self.ids.len())
+    }
+}
+
+impl std::fmt::Debug for NewestHashes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { hashes, bytes } = self;
+        write!(f, "NewestHashes({} rows, {bytes} bytes)", hashes.len())
+    }
+}

@@ -1,0 +1,62 @@
+//! Rows without a usable id. They cannot be stored as rows, and nothing Kombo sends is thrown away.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+
+use crate::decode::QuarantinedRow;
+use crate::fetch::Fetch;
+use crate::lake::intake::group::{Finished, Rows};
+use crate::lake::layout::{DeltaTable, Partition};
+use crate::lake::ledgers::own_columns::{text_field, texts, time_field, times};
+use crate::lake::{Lake, LakeError};
+
+impl Lake {
+    /// Commits rows to the quarantine. A crash before the fetch itself is committed leaves them there, and the next fetch
+    /// brings them again, under its own `_fetch_id`.
+    pub(in crate::lake) async fn commit_quarantine(
+        &self,
+        fetch: &Fetch,
+        rows: Vec<QuarantinedRow>,
+    ) -> Result<(), LakeError> {
+        let committer = self.committer(DeltaTable::Quarantine, &schema()).await?;
+        let batch = batch(fetch, &rows);
+        let written = committer.files.write_batch(batch, Partition::Whole).await?;
+        let finished = Finished {
+            fence: None,
+            rows: Rows::Files(written.into_iter().collect()),
+            urgent: true,
+        };
+        committer.commit(self.tasks(), finished).await?;
+        Ok(())
+    }
+}
+
+/// Returns the columns of `kombo_quarantine`.
+pub(in crate::lake) fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        text_field("integration_key"),
+        text_field("_integration_id"),
+        text_field("endpoint"),
+        time_field("_fetched_at", false),
+        text_field("_fetch_id"),
+        text_field("reason"),
+        text_field("row"),
+    ]))
+}
+
+fn batch(fetch: &Fetch, rows: &[QuarantinedRow]) -> RecordBatch {
+    let table = &fetch.table;
+    let same = |value: &str| texts(rows.iter().map(|_| value));
+    let columns = vec![
+        same(table.integration.key().as_str()),
+        same(table.integration.as_str()),
+        same(table.endpoint.as_str()),
+        times(rows.iter().map(|row| Some(row.observed_at.as_micros()))),
+        same(fetch.id.as_str()),
+        texts(rows.iter().map(|row| row.reason)),
+        texts(rows.iter().map(|row| &row.raw)),
+    ];
+    RecordBatch::try_new(schema(), columns).expect("the columns are those of the schema")
+}

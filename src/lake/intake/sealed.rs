@@ -1,0 +1,139 @@
+//! A whole fetch on its way into the lake: all of it is there, nothing of it is visible.
+
+use std::sync::Arc;
+
+use crate::catalog::Endpoint;
+use crate::ids::IntegrationKey;
+use crate::lake::intake::committer::Committer;
+use crate::lake::intake::comparison::Shown;
+use crate::lake::intake::group::{Finished, Receipt, Rows};
+use crate::lake::intake::known::{Known, is_taken_over};
+use crate::lake::layout::DeltaTable;
+use crate::lake::{Circumstances, FoldSettings, Lake, LakeError, SnapshotFacts};
+
+/// A whole fetch that only waits for its log entry, and holds next to no memory.
+pub struct Sealed {
+    pub(in crate::lake) lake: Lake,
+    pub(in crate::lake) committer: Arc<Committer>,
+    pub(in crate::lake) endpoint: Arc<Endpoint>,
+    pub(in crate::lake) finished: Finished,
+    /// What the snapshot says that a snapshot replaces.
+    pub(in crate::lake) replaced: Option<SnapshotFacts>,
+    /// Hashes of the ids of a snapshot's rows that are there, ascending within each run: 8 bytes a row, until it is
+    /// committed.
+    pub(in crate::lake) present: Arc<Vec<Vec<u64>>>,
+    /// Those of rows that it shows as deleted.
+    pub(in crate::lake) deleted: Arc<Vec<Vec<u64>>>,
+    /// Of those, the ones that the last comparison found known as present, ascending.
+    pub(in crate::lake) compared: Arc<Vec<u64>>,
+}
+
+impl Sealed {
+    /// Returns what the lake knows of the table that it replaces; `None` for a delta.
+    pub(in crate::lake) async fn known(&self) -> Result<Option<Known>, LakeError> {
+        match (&self.finished.fence, self.committer.replaces()) {
+            (Some(fence), true) => Known::of(&self.lake, &self.endpoint, fence.start.key())
+                .await
+                .map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns what a snapshot shows that is committed after one of which these are the facts.
+    pub(in crate::lake) fn shown(&self, replaced: Option<&SnapshotFacts>) -> Shown {
+        let fence = self.finished.fence.as_ref();
+        let facts = fence.and_then(|fence| fence.facts);
+        let second_look = self.lake.settings().second_look;
+        let facts = facts.map(|facts| facts.following(replaced, second_look));
+        Shown {
+            present: Arc::clone(&self.present),
+            deleted: Arc::clone(&self.deleted),
+            since: facts.map(|facts| facts.since),
+            first_look: facts.and_then(|facts| facts.first_look),
+        }
+    }
+
+    /// Returns the paths of the files that it has for itself.
+    pub(in crate::lake) fn paths(&self) -> impl Iterator<Item = &str> {
+        let files = match &self.finished.rows {
+            Rows::Files(files) => &files[..],
+            Rows::Shared(_) => &[],
+        };
+        files.iter().map(|file| file.add.path.as_str())
+    }
+
+    /// Sees to it that `current` has all that the snapshot saw that this one replaces: rows that this one lacks and that are
+    /// not confirmed to be gone would be nowhere else. Fails when the table cannot be folded.
+    pub async fn take_over(&self) -> Result<(), LakeError> {
+        if self.committer.replaces() && !self.is_taken_over().await? {
+            let only = self.key().cloned().into_iter().collect();
+            let settings = FoldSettings::default();
+            // Boxed: it would make the future of every fetch larger.
+            let folded = Box::pin(self.lake.fold(&self.endpoint, Some(&only), &settings)).await?;
+            let aside = folded.aside.into_iter().map(|aside| aside.error).next();
+            if let Some(error) = folded.stopped.or(aside) {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_taken_over(&self) -> Result<bool, LakeError> {
+        let Some(fence) = &self.finished.fence else {
+            return Ok(true);
+        };
+        let (key, seen) = (fence.start.key(), fence.start.seen());
+        is_taken_over(&self.lake, &self.endpoint, key, seen).await
+    }
+
+    pub(in crate::lake) fn key(&self) -> Option<&IntegrationKey> {
+        let fence = self.finished.fence.as_ref();
+        fence.map(|fence| fence.start.key())
+    }
+
+    /// Remembers earlier looks, as long as the snapshots since then are folded into `current`. Else a row may have
+    /// been seen lately, and nobody knows of it any more: the looks begin anew.
+    async fn remember_looks(&mut self) {
+        let Some(replaced) = self.replaced.filter(|_| self.committer.replaces()) else {
+            return;
+        };
+        // What cannot be read is not taken over, as far as anybody knows.
+        let is_taken_over = self.is_taken_over().await.unwrap_or(false);
+        let second_look = self.lake.settings().second_look;
+        let fence = self.finished.fence.as_mut().filter(|_| is_taken_over);
+        if let Some(facts) = fence.and_then(|fence| fence.facts.as_mut()) {
+            *facts = facts.following(Some(&replaced), second_look);
+        }
+    }
+
+    /// Takes note of what is written beside a snapshot. Means nothing for a delta.
+    pub fn note(&mut self, circumstances: Circumstances) {
+        let fence = self.finished.fence.as_mut();
+        if let Some(facts) = fence.and_then(|fence| fence.facts.as_mut()) {
+            *facts = facts.with(circumstances);
+        }
+    }
+
+    /// Makes the fetch visible, with others of its time.
+    pub async fn commit(mut self) -> Result<Receipt, LakeError> {
+        self.remember_looks().await;
+        let key = self.key().cloned();
+        let Self {
+            lake,
+            committer,
+            finished,
+            present,
+            deleted,
+            compared,
+            ..
+        } = self;
+        drop((present, deleted, compared));
+        let receipt = committer.commit(lake.tasks(), finished).await?;
+        if let (DeltaTable::Deltas(endpoint), Some(key), Receipt::Committed { rows, .. }) =
+            (&committer.files.table, key, &receipt)
+        {
+            lake.waiting_rows().add(endpoint, &key, *rows);
+        }
+        Ok(receipt)
+    }
+}

@@ -1,0 +1,319 @@
+//! One fetch on its way into the lake: rows become files as they come, and visible all at once at the end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::{max, min};
+use arrow::datatypes::TimestampMicrosecondType;
+
+use crate::catalog::{Endpoint, SystemColumn};
+use crate::decode::QuarantinedRow;
+use crate::delta::file::data_files::{Written, on_cpu};
+use crate::delta::file::runs::{CONTEST_IDS, Contest, Sorted, decoded_bytes, repeated};
+use crate::fetch::{Fetch, FetchEnd, FetchMode};
+use crate::lake::intake::committer::Committer;
+use crate::lake::intake::group::{Fence, Finished, Receipt, Rows};
+use crate::lake::intake::sealed::Sealed;
+use crate::lake::layout::Partition;
+use crate::lake::txns::TableTxns;
+use crate::lake::{Lake, LakeError, SnapshotFacts};
+use crate::time::ObservedAt;
+
+/// Decoded rows of a delta that do not get a file of their own.
+const SHARED_BYTES: usize = 4 << 20;
+
+/// Rows in quarantine that are kept in memory before they are committed there.
+const QUARANTINE_ROWS: usize = 1_000;
+
+/// The rows of a fetch that is running. Dropping it leaves files that nothing names, and no other trace.
+pub struct Staging {
+    lake: Lake,
+    committer: Arc<Committer>,
+    fetch: Fetch,
+    endpoint: Arc<Endpoint>,
+    /// As the fetch began: whoever moves them meanwhile supersedes it.
+    start: TableTxns,
+    /// What the snapshot says that a snapshot replaces. Nobody else replaces it unseen: that would move `start`.
+    replaced: Option<SnapshotFacts>,
+    /// The first and the last observation so far.
+    observed: Option<(ObservedAt, ObservedAt)>,
+    waiting: Vec<RecordBatch>,
+    waiting_bytes: usize,
+    runs: Vec<Run>,
+    quarantined: Vec<QuarantinedRow>,
+    /// A run was lost on its way: what is staged is not the whole fetch any more.
+    torn: bool,
+}
+
+/// A sorted part of the rows, in a file.
+struct Run {
+    written: Written,
+    /// Of its ids, ascending.
+    hashes: Vec<u64>,
+    /// Of those, the ids of rows that say that they are gone, ascending.
+    gone: Vec<u64>,
+    bytes_per_row: usize,
+}
+
+impl Staging {
+    pub(in crate::lake) fn new(
+        lake: Lake,
+        committer: Arc<Committer>,
+        fetch: Fetch,
+        endpoint: Arc<Endpoint>,
+        (start, replaced): (TableTxns, Option<SnapshotFacts>),
+    ) -> Self {
+        Self {
+            lake,
+            committer,
+            fetch,
+            endpoint,
+            start,
+            replaced,
+            observed: None,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            runs: Vec::new(),
+            quarantined: Vec::new(),
+            torn: false,
+        }
+    }
+
+    /// Takes in rows. What exceeds a run is sorted and uploaded before this returns.
+    ///
+    /// After an error, or when the future is dropped half-way, the fetch cannot be committed any more.
+    pub async fn push(&mut self, batch: RecordBatch) -> Result<(), LakeError> {
+        self.check(&batch)?;
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let bytes = decoded_bytes(&batch);
+        if self.waiting_bytes + bytes > self.lake.settings().run_bytes.get() {
+            self.upload_run().await?;
+        }
+        self.observe(&batch);
+        self.waiting_bytes += bytes;
+        self.waiting.push(batch);
+        Ok(())
+    }
+
+    /// Takes in rows that cannot be stored as rows.
+    pub async fn quarantine(&mut self, rows: Vec<QuarantinedRow>) -> Result<(), LakeError> {
+        self.quarantined.extend(rows);
+        if self.quarantined.len() < QUARANTINE_ROWS {
+            return Ok(());
+        }
+        self.upload_quarantine().await
+    }
+
+    /// Uploads what is still held, and leaves one row per id. Nothing is visible yet.
+    pub async fn seal(mut self, end: FetchEnd) -> Result<Sealed, LakeError> {
+        if self.torn {
+            return Err(LakeError::Torn);
+        }
+        let (mut present, mut deleted) = (Vec::new(), Vec::new());
+        let rows = match self.fetch.mode {
+            FetchMode::Delta { .. }
+                if self.runs.is_empty() && self.waiting_bytes <= SHARED_BYTES =>
+            {
+                let batches = std::mem::take(&mut self.waiting);
+                Rows::Shared(on_cpu(move || Sorted::new(batches).into_batches()).await??)
+            }
+            _ => {
+                self.upload_run().await?;
+                self.drop_older_observations().await?;
+                let runs = std::mem::take(&mut self.runs);
+                let mut files = Vec::new();
+                for run in runs {
+                    present.push(without(run.hashes, &run.gone));
+                    deleted.push(run.gone);
+                    files.push(run.written);
+                }
+                Rows::Files(files)
+            }
+        };
+        // Before the bases move: afterwards nobody would ask Kombo for these rows again.
+        self.upload_quarantine().await?;
+        let (first, last) = self.observed.unzip();
+        let replaces = self.committer.replaces();
+        let facts = SnapshotFacts::new(first.unwrap_or(end.seen));
+        let fence = Fence {
+            start: self.start,
+            base: end.base,
+            tiers: self.fetch.mode.moves().collect(),
+            seen: last.map_or(end.seen, |last| last.max(end.seen)),
+            first: first.filter(|_| !replaces),
+            facts: replaces.then_some(facts),
+        };
+        let finished = Finished {
+            fence: Some(fence),
+            rows,
+            urgent: false,
+        };
+        Ok(Sealed {
+            lake: self.lake,
+            committer: self.committer,
+            endpoint: self.endpoint,
+            finished,
+            replaced: self.replaced,
+            present: Arc::new(present),
+            deleted: Arc::new(deleted),
+            compared: Arc::default(),
+        })
+    }
+
+    /// Makes everything visible in one step, with the bases it moves; or nothing.
+    ///
+    /// A crash on any line before the log entry leaves files that nothing names, and rows in quarantine that the next
+    /// fetch brings there again. A crash after it is a finished commit whose answer nobody heard.
+    pub async fn commit(self, end: FetchEnd) -> Result<Receipt, LakeError> {
+        self.seal(end).await?.commit().await
+    }
+
+    fn observe(&mut self, batch: &RecordBatch) {
+        let times = batch.column(SystemColumn::FetchedAt.position());
+        let times = times.as_primitive::<TimestampMicrosecondType>();
+        let range = min(times).zip(max(times));
+        let Some((first, last)) = range.map(|(first, last)| {
+            (
+                ObservedAt::from_micros(first),
+                ObservedAt::from_micros(last),
+            )
+        }) else {
+            return;
+        };
+        let (before_first, before_last) = self.observed.unwrap_or((first, last));
+        self.observed = Some((first.min(before_first), last.max(before_last)));
+    }
+
+    /// Rows of another integration must not get under this one's key, whoever mixed them up.
+    fn check(&self, batch: &RecordBatch) -> Result<(), LakeError> {
+        let table = || self.committer.files.table.to_string();
+        if batch.schema().fields() != self.endpoint.schema().fields() {
+            return Err(LakeError::Columns { table: table() });
+        }
+        let integration = &self.fetch.table.integration;
+        let all_are = |column: SystemColumn, expected: &str| {
+            let values = batch.column(column.position()).as_string::<i32>();
+            (0..values.len()).all(|row| values.value(row) == expected)
+        };
+        let ours = all_are(SystemColumn::IntegrationKey, self.start.key().as_str())
+            && all_are(SystemColumn::IntegrationId, integration.as_str());
+        if ours {
+            Ok(())
+        } else {
+            Err(LakeError::ForeignRows { table: table() })
+        }
+    }
+
+    /// The day is that of the upload: it says in which folder to look, not when the rows became visible.
+    fn partition(&self) -> Partition {
+        match self.fetch.mode {
+            FetchMode::Snapshot => Partition::Integration(self.start.key().clone()),
+            FetchMode::Delta { .. } => Partition::CommitDate(self.committer.today()),
+        }
+    }
+
+    async fn upload_quarantine(&mut self) -> Result<(), LakeError> {
+        let rows = std::mem::take(&mut self.quarantined);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.torn = true;
+        self.lake.commit_quarantine(&self.fetch, rows).await?;
+        self.torn = false;
+        Ok(())
+    }
+
+    async fn upload_run(&mut self) -> Result<(), LakeError> {
+        let (batches, bytes) = (std::mem::take(&mut self.waiting), self.waiting_bytes);
+        self.waiting_bytes = 0;
+        if batches.is_empty() {
+            return Ok(());
+        }
+        self.torn = true;
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        let (sorted, hashes, gone) = on_cpu(move || {
+            let sorted = Sorted::new(batches);
+            let hashes = sorted.id_hashes();
+            let gone = sorted.gone_hashes();
+            (Arc::new(sorted), hashes, gone)
+        })
+        .await?;
+        let written = self.committer.files.write(sorted, self.partition()).await?;
+        self.runs.extend(written.map(|written| Run {
+            written,
+            hashes,
+            gone,
+            bytes_per_row: bytes / rows.max(1),
+        }));
+        self.torn = false;
+        Ok(())
+    }
+
+    /// Leaves one row per id over all runs: the one observed last.
+    async fn drop_older_observations(&mut self) -> Result<(), LakeError> {
+        let hashes: Vec<&[u64]> = self.runs.iter().map(|run| run.hashes.as_slice()).collect();
+        let repeated = repeated(&hashes);
+        let concerned: Vec<usize> = (0..self.runs.len())
+            .filter(|run| intersects(&self.runs[*run].hashes, &repeated))
+            .collect();
+        let mut losers: HashMap<usize, Vec<usize>> = HashMap::new();
+        for part in repeated.chunks(CONTEST_IDS) {
+            let mut contest = Contest::over(part);
+            for run in &concerned {
+                let run = *run;
+                let file = self.read(run).await?;
+                contest = on_cpu(move || contest.enter(run, file)).await??;
+            }
+            for (run, row) in contest.losers() {
+                losers.entry(run).or_default().push(row);
+            }
+        }
+        for (run, mut rows) in losers {
+            rows.sort_unstable();
+            self.rewrite(run, rows).await?;
+        }
+        self.runs.retain(|run| run.written.rows > 0);
+        Ok(())
+    }
+
+    async fn read(&self, run: usize) -> Result<bytes::Bytes, LakeError> {
+        let path = &self.runs[run].written.add.path;
+        self.committer.files.read(path).await
+    }
+
+    /// The older file is left behind: no entry will name it.
+    async fn rewrite(&mut self, run: usize, losers: Vec<usize>) -> Result<(), LakeError> {
+        let partition = self.partition();
+        let run = &mut self.runs[run];
+        let files = &self.committer.files;
+        let rewritten = files
+            .write_without(&run.written, losers, run.bytes_per_row, partition)
+            .await?;
+        match rewritten {
+            Some(written) => run.written = written,
+            None => run.written.rows = 0,
+        }
+        Ok(())
+    }
+}
+
+/// Leaves out those that are gone; both ascending.
+fn without(mut hashes: Vec<u64>, gone: &[u64]) -> Vec<u64> {
+    if !gone.is_empty() {
+        hashes.retain(|hash| gone.binary_search(hash).is_err());
+    }
+    hashes
+}
+
+/// Both ascending.
+fn intersects(hashes: &[u64], repeated: &[u64]) -> bool {
+    let (few, many) = if hashes.len() < repeated.len() {
+        (hashes, repeated)
+    } else {
+        (repeated, hashes)
+    };
+    few.iter().any(|hash| many.binary_search(hash).is_ok())
+}

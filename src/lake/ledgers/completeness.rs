@@ -1,0 +1,200 @@
+//! How much of a table was right when it was last compared with a full fetch.
+//!
+//! The log of `kombo_drift` says it, without a row being read: `kombo/<integration_key>/<table name>/compared` is the
+//! `seen` of the snapshot compared, in microseconds; `…/rows` and `…/drifted` are its counts. They are committed in the
+//! entry that adds the drifted rows. `compared` only grows; the counts are those of that comparison, and go with it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::delta::log::LogState;
+use crate::ids::IntegrationKey;
+use crate::lake::layout::DeltaTable;
+use crate::lake::ledgers::drift::Compared;
+use crate::lake::{Lake, LakeError};
+use crate::time::ObservedAt;
+
+/// How much of a table was right when it was last compared with a full fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Completeness {
+    /// The snapshot it was compared with: the `seen` of its commit.
+    pub compared: ObservedAt,
+    /// Rows compared.
+    pub rows: u64,
+    /// Rows that drifted.
+    pub drifted: u64,
+}
+
+/// A table, as the transactions name it: whose, and the name of its folder.
+pub type ComparedTable = (IntegrationKey, String);
+
+impl Completeness {
+    /// Takes tables together: their rows, and the oldest of their comparisons. `None` without any.
+    #[must_use]
+    pub fn of_all(all: impl IntoIterator<Item = Self>) -> Option<Self> {
+        all.into_iter().reduce(|together, one| Self {
+            compared: together.compared.min(one.compared),
+            rows: together.rows.saturating_add(one.rows),
+            drifted: together.drifted.saturating_add(one.drifted),
+        })
+    }
+
+    /// Takes the tables of all integrations together, by the name of their folder.
+    #[must_use]
+    pub fn by_table(all: &HashMap<ComparedTable, Self>) -> BTreeMap<&str, Self> {
+        let mut by_table = BTreeMap::new();
+        for ((_, table), one) in all {
+            let known = by_table.remove(table.as_str());
+            by_table.extend(
+                Self::of_all(known.into_iter().chain([*one])).map(|all| (table.as_str(), all)),
+            );
+        }
+        by_table
+    }
+
+    /// Returns the share of rows that were right, from 0 to 1; 1 without rows.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a share of rows, for people")]
+        let share = |part: u64, all: u64| part as f64 / all as f64;
+        match self.drifted {
+            0 => 1.0,
+            // Rows that were gone are not among those compared.
+            drifted => 1.0 - share(drifted, self.rows.max(drifted)),
+        }
+    }
+}
+
+impl Lake {
+    /// Returns, for each table that was ever compared, its last comparison. Reads no rows and creates nothing.
+    pub async fn completeness(&self) -> Result<HashMap<ComparedTable, Completeness>, LakeError> {
+        if !self.exists(&DeltaTable::Drift).await? {
+            return Ok(HashMap::new());
+        }
+        let state = self.drift_table().await?.refreshed().await?;
+        let compared = state.txns().filter_map(|(app_id, seen)| {
+            let (key, table) = table_of(app_id)?;
+            let count = |what| {
+                let count = state
+                    .txn(&app_id_of(&key, &table, what))
+                    .unwrap_or_default();
+                u64::try_from(count).unwrap_or_default()
+            };
+            let completeness = Completeness {
+                compared: ObservedAt::from_micros(seen),
+                rows: count(ROWS),
+                drifted: count(DRIFTED),
+            };
+            Some(((key, table), completeness))
+        });
+        Ok(compared.collect())
+    }
+}
+
+/// Up to which snapshot each table is compared, as of a state and then with what is about to be committed.
+pub(in crate::lake) struct Standings<'a> {
+    state: &'a LogState,
+    moved: HashMap<String, i64>,
+}
+
+impl<'a> Standings<'a> {
+    /// Begins with what the log says.
+    pub(in crate::lake) fn of(state: &'a LogState) -> Self {
+        Self {
+            state,
+            moved: HashMap::new(),
+        }
+    }
+
+    /// Returns what to write for a comparison; nothing when the table is compared up to that snapshot already.
+    pub(in crate::lake) fn advance(&mut self, one: &Compared) -> Vec<(String, i64)> {
+        let (key, table) = (one.integration.key(), one.endpoint.table_name());
+        let app_id = |what| app_id_of(&key, &table, what);
+        let (compared, snapshot) = (app_id(COMPARED), one.snapshot.as_micros());
+        let moved = self.moved.get(&compared).copied();
+        let stands = moved.or_else(|| self.state.txn(&compared));
+        if stands.is_some_and(|stands| stands >= snapshot) {
+            return Vec::new();
+        }
+        self.moved.insert(compared.clone(), snapshot);
+        let count = |count| i64::try_from(count).unwrap_or(i64::MAX);
+        vec![
+            (compared, snapshot),
+            (app_id(ROWS), count(one.rows)),
+            (app_id(DRIFTED), count(one.drifted)),
+        ]
+    }
+}
+
+const COMPARED: &str = "compared";
+const ROWS: &str = "rows";
+const DRIFTED: &str = "drifted";
+
+fn app_id_of(key: &IntegrationKey, table: &str, what: &str) -> String {
+    format!("kombo/{key}/{table}/{what}")
+}
+
+/// Returns the table that a comparison is of; `None` for other transactions.
+fn table_of(app_id: &str) -> Option<ComparedTable> {
+    let (key, rest) = app_id.strip_prefix("kombo/")?.split_once('/')?;
+    let (table, what) = rest.split_once('/')?;
+    let key = IntegrationKey::from_stored(key)?;
+    (what == COMPARED).then(|| (key, table.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_never_below_nothing() {
+        // Rows that were gone are not compared, so more may have drifted than that.
+        for (rows, drifted, expected) in [(0, 0, 1.0), (4, 1, 0.75), (0, 3, 0.0), (2, 5, 0.0)] {
+            let compared = ObservedAt::from_micros(1);
+            let one = Completeness {
+                compared,
+                rows,
+                drifted,
+            };
+            let off = (one.share() - expected).abs();
+            assert!(off < 1e-9, "{one:?}: {}", one.share());
+        }
+    }
+
+    #[test]
+    fn tables_together_are_as_old_as_the_oldest() {
+        let one = |compared, rows, drifted| Completeness {
+            compared: ObservedAt::from_micros(compared),
+            rows,
+            drifted,
+        };
+        let together = Completeness::of_all([one(9, 10, 1), one(7, 30, 0)]);
+        assert_eq!(together, Some(one(7, 40, 1)));
+        assert_eq!(Completeness::of_all([]), None);
+
+        let key = |id| crate::ids::IntegrationId::new(id).expect("an id").key();
+        let table = |id, name: &str| (key(id), name.to_owned());
+        let all = HashMap::from([
+            (table("tool:a", "ats_jobs"), one(9, 10, 1)),
+            (table("tool:b", "ats_jobs"), one(7, 30, 0)),
+            (table("tool:b", "ats_tags"), one(8, 1, 1)),
+        ]);
+        let expected = [("ats_jobs", one(7, 40, 1)), ("ats_tags", one(8, 1, 1))];
+        assert_eq!(Completeness::by_table(&all), BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn only_a_comparison_names_a_table() {
+        let key = crate::ids::IntegrationId::new("tool:a")
+            .expect("an id")
+            .key();
+        let app_id = app_id_of(&key, "ats_tags", COMPARED);
+        assert_eq!(app_id, format!("kombo/{key}/ats_tags/compared"));
+        assert_eq!(
+            table_of(&app_id),
+            Some((key.clone(), "ats_tags".to_owned()))
+        );
+        assert_eq!(table_of(&app_id_of(&key, "ats_tags", ROWS)), None);
+        assert_eq!(table_of(&format!("kombo/{key}/seen")), None);
+        assert_eq!(table_of("other/app"), None);
+    }
+}

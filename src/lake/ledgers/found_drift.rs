@@ -1,0 +1,372 @@
+//! What is read of `kombo_drift`: the newest rows for people, and how many there are of each kind.
+//!
+//! Days and files that cannot hold what is asked for are not read; one file is held at a time, and of its rows only those
+//! asked for.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use bytes::Bytes;
+
+use crate::delta::file::data_files::on_cpu;
+use crate::delta::file::writer::read;
+use crate::delta::log::LiveFile;
+use crate::ids::{EndpointName, IntegrationId};
+use crate::lake::lake_error::DECODING;
+use crate::lake::layout::{DeltaTable, Partition};
+use crate::lake::ledgers::drift::TAGS;
+use crate::lake::ledgers::own_columns::{
+    long_column, names_at, names_column, text_column, time_at, time_column,
+};
+use crate::lake::{Lake, LakeError, Members, SetAside};
+use crate::time::parse_date;
+use crate::versions::drift::{DriftCause, DriftKind};
+
+/// Which rows are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DriftFilter {
+    /// Only this integration's.
+    pub integration: Option<IntegrationId>,
+    /// Only this endpoint's.
+    pub endpoint: Option<EndpointName>,
+    /// Only these.
+    pub kind: Option<DriftKind>,
+    /// Only for this cause.
+    pub cause: Option<DriftCause>,
+    /// Only what a full fetch saw at this instant or later, in microseconds since the epoch.
+    pub since_us: Option<i64>,
+    /// The newest so many.
+    pub limit: usize,
+}
+
+/// A row of `kombo_drift`. Words are as stored: a newer build may have others than this one knows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FoundDrift {
+    /// Whose it is: the integration's id.
+    pub integration: String,
+    /// Its endpoint, such as `ats/applications`.
+    pub endpoint: String,
+    /// Kombo's id of it.
+    pub id: String,
+    /// What was wrong with it.
+    pub kind: String,
+    /// Why.
+    pub cause: String,
+    /// Top-level columns that differed.
+    pub columns: Vec<String>,
+    /// When the full fetch saw it, in microseconds since the epoch, as all instants here.
+    pub fetched_at_us: i64,
+    /// The lake's own newest observation of it before.
+    pub known_fetched_at_us: Option<i64>,
+    /// When it changed, as Kombo says.
+    pub changed_at_us: Option<i64>,
+    /// Since when the lake was wrong, as far as that is known.
+    pub wrong_since_us: Option<i64>,
+    /// For how long, in seconds.
+    pub wrong_secs: Option<i64>,
+    /// The full fetch that found it.
+    pub fetch_id: String,
+}
+
+/// Rows that are alike.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DriftGroup {
+    /// Their endpoint, such as `ats/applications`.
+    pub endpoint: String,
+    /// What was wrong with them.
+    pub kind: String,
+    /// Why.
+    pub cause: String,
+}
+
+impl fmt::Debug for FoundDrift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The id is a value of the row.
+        f.debug_struct("FoundDrift")
+            .field("integration", &self.integration)
+            .field("endpoint", &self.endpoint)
+            .field("kind", &self.kind)
+            .field("cause", &self.cause)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Lake {
+    /// Returns the newest rows that full fetches found, the newest first. A file that is missing or damaged is set aside.
+    /// Creates nothing.
+    pub async fn drift(
+        &self,
+        filter: &DriftFilter,
+    ) -> Result<Members<FoundDrift, String>, LakeError> {
+        let mut found = Found::of(Newest::of(filter.limit));
+        for (day, file) in self.drift_files(filter).await? {
+            if found.rows.are_after(day) {
+                break;
+            }
+            let each = |newest: &mut Newest, columns: &Columns<'_>, row| newest.add(columns, row);
+            found = self.through_drift(&file, filter, found, each).await?;
+        }
+        Ok(Members {
+            going: found.rows.into_rows(),
+            aside: found.aside,
+        })
+    }
+
+    /// Counts what full fetches found, whatever the filter's limit. A file that is missing or damaged is set aside. Creates
+    /// nothing.
+    pub async fn drift_counts(
+        &self,
+        filter: &DriftFilter,
+    ) -> Result<(BTreeMap<DriftGroup, u64>, Vec<SetAside<String>>), LakeError> {
+        let mut found = Found::of(BTreeMap::new());
+        for (_, file) in self.drift_files(filter).await? {
+            let each = |counts: &mut BTreeMap<_, u64>, columns: &Columns<'_>, row| {
+                *counts.entry(columns.group(row)).or_default() += 1;
+            };
+            found = self.through_drift(&file, filter, found, each).await?;
+        }
+        Ok((found.rows, found.aside))
+    }
+
+    /// Hands each row of a file on, or sets the file aside when it is missing or damaged.
+    async fn through_drift<T: Send + 'static>(
+        &self,
+        file: &LiveFile,
+        filter: &DriftFilter,
+        mut found: Found<T>,
+        each: impl Fn(&mut T, &Columns<'_>, usize) + Send + 'static,
+    ) -> Result<Found<T>, LakeError> {
+        let table = self.drift_table().await?;
+        let read = match table.files.read(&file.path).await {
+            Ok(bytes) => {
+                let (filter, mut rows) = (filter.clone(), found.rows);
+                let work = move || {
+                    let read =
+                        through(bytes, &filter, |columns, row| each(&mut rows, columns, row));
+                    (rows, read)
+                };
+                let (rows, read) = on_cpu(work).await?;
+                found.rows = rows;
+                read.map_err(|error| table.files.named(&file.path, error))
+            }
+            Err(error) => Err(error),
+        };
+        match read {
+            Err(error) if error.is_damage() => {
+                let member = DeltaTable::Drift.to_string();
+                found.aside.push(SetAside { member, error });
+            }
+            read => read?,
+        }
+        Ok(found)
+    }
+
+    /// Lists the files that may hold what is asked for, with their days, the latest day first.
+    async fn drift_files(
+        &self,
+        filter: &DriftFilter,
+    ) -> Result<Vec<(i32, Arc<LiveFile>)>, LakeError> {
+        if !self.exists(&DeltaTable::Drift).await? {
+            return Ok(Vec::new());
+        }
+        let table = self.drift_table().await?;
+        let state = table.refreshed().await?;
+        let live = table.live(&state).await?.into_iter();
+        let mut files: Vec<_> = live
+            .filter(|file| filter.concerns(file))
+            .map(|file| (day_of(&file), file))
+            .filter(|(day, _)| filter.since_us.is_none_or(|since| ends_us(*day) >= since))
+            .collect();
+        files.sort_by_key(|(day, _)| Reverse(*day));
+        Ok(files)
+    }
+}
+
+/// What is found so far, and the files that could not be read.
+struct Found<T> {
+    rows: T,
+    aside: Vec<SetAside<String>>,
+}
+
+impl<T> Found<T> {
+    fn of(rows: T) -> Self {
+        let aside = Vec::new();
+        Self { rows, aside }
+    }
+}
+
+impl DriftFilter {
+    /// Returns whether a file may hold what is asked for, by its tags. One without tags may.
+    fn concerns(&self, file: &LiveFile) -> bool {
+        let key = self.integration.as_ref().map(|id| id.key().to_string());
+        let endpoint = self.endpoint.as_ref().map(ToString::to_string);
+        TAGS.into_iter().zip([key, endpoint]).all(|(tag, wanted)| {
+            let tagged = file.tags.get(tag);
+            wanted.is_none_or(|wanted| tagged.is_none_or(|tagged| *tagged == wanted))
+        })
+    }
+
+    fn takes(&self, columns: &Columns<'_>, row: usize) -> bool {
+        let is = |wanted: Option<&str>, column: &StringArray| {
+            wanted.is_none_or(|wanted| column.value(row) == wanted)
+        };
+        is(
+            self.integration.as_ref().map(IntegrationId::as_str),
+            columns.integration,
+        ) && is(
+            self.endpoint.as_ref().map(EndpointName::as_str),
+            columns.endpoint,
+        ) && is(self.kind.map(DriftKind::as_str), columns.kind)
+            && is(self.cause.map(DriftCause::as_str), columns.cause)
+            && self
+                .since_us
+                .is_none_or(|since| columns.fetched_at.value(row) >= since)
+    }
+}
+
+/// The newest rows met so far, and some that are about to be left out.
+struct Newest {
+    limit: usize,
+    rows: Vec<FoundDrift>,
+}
+
+impl Newest {
+    fn of(limit: usize) -> Self {
+        Self {
+            limit,
+            rows: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, columns: &Columns<'_>, row: usize) {
+        self.rows.push(columns.found(row));
+        // Sorting only now and then: each row is compared a few times, whatever the limit.
+        if self.rows.len() > self.limit.saturating_mul(2).saturating_add(1_024) {
+            self.settle();
+        }
+    }
+
+    fn settle(&mut self) {
+        let key = |row: &FoundDrift| Reverse(row.fetched_at_us);
+        self.rows.sort_by(|a, b| {
+            let (left, right) = ((key(a), &a.integration), (key(b), &b.integration));
+            left.cmp(&right)
+                .then_with(|| (&a.endpoint, &a.id).cmp(&(&b.endpoint, &b.id)))
+        });
+        self.rows.truncate(self.limit);
+    }
+
+    /// Returns whether files of a day cannot hold anything newer, and so none of the days before.
+    fn are_after(&mut self, day: i32) -> bool {
+        self.settle();
+        let is_full = self.rows.len() == self.limit;
+        is_full
+            && self
+                .rows
+                .last()
+                .is_none_or(|oldest| oldest.fetched_at_us > ends_us(day))
+    }
+
+    fn into_rows(mut self) -> Vec<FoundDrift> {
+        self.settle();
+        self.rows
+    }
+}
+
+/// The columns of a batch.
+struct Columns<'a> {
+    integration: &'a StringArray,
+    endpoint: &'a StringArray,
+    id: &'a StringArray,
+    kind: &'a StringArray,
+    cause: &'a StringArray,
+    names: &'a ListArray,
+    fetched_at: &'a TimestampMicrosecondArray,
+    known_fetched_at: &'a TimestampMicrosecondArray,
+    changed_at: &'a TimestampMicrosecondArray,
+    wrong_since: &'a TimestampMicrosecondArray,
+    wrong_secs: &'a Int64Array,
+    fetch_id: &'a StringArray,
+}
+
+impl<'a> Columns<'a> {
+    fn of(batch: &'a RecordBatch) -> Option<Self> {
+        Some(Self {
+            integration: text_column(batch, "_integration_id")?,
+            endpoint: text_column(batch, "endpoint")?,
+            id: text_column(batch, "id")?,
+            kind: text_column(batch, "kind")?,
+            cause: text_column(batch, "cause")?,
+            names: names_column(batch, "columns")?,
+            fetched_at: time_column(batch, "_fetched_at")?,
+            known_fetched_at: time_column(batch, "known_fetched_at")?,
+            changed_at: time_column(batch, "changed_at")?,
+            wrong_since: time_column(batch, "wrong_since")?,
+            wrong_secs: long_column(batch, "wrong_secs")?,
+            fetch_id: text_column(batch, "_fetch_id")?,
+        })
+    }
+
+    fn found(&self, row: usize) -> FoundDrift {
+        let text = |column: &StringArray| column.value(row).to_owned();
+        FoundDrift {
+            integration: text(self.integration),
+            endpoint: text(self.endpoint),
+            id: text(self.id),
+            kind: text(self.kind),
+            cause: text(self.cause),
+            columns: names_at(self.names, row),
+            fetched_at_us: self.fetched_at.value(row),
+            known_fetched_at_us: time_at(self.known_fetched_at, row),
+            changed_at_us: time_at(self.changed_at, row),
+            wrong_since_us: time_at(self.wrong_since, row),
+            wrong_secs: self
+                .wrong_secs
+                .is_valid(row)
+                .then(|| self.wrong_secs.value(row)),
+            fetch_id: text(self.fetch_id),
+        }
+    }
+
+    fn group(&self, row: usize) -> DriftGroup {
+        DriftGroup {
+            endpoint: self.endpoint.value(row).to_owned(),
+            kind: self.kind.value(row).to_owned(),
+            cause: self.cause.value(row).to_owned(),
+        }
+    }
+}
+
+fn through(
+    file: Bytes,
+    filter: &DriftFilter,
+    mut each: impl FnMut(&Columns<'_>, usize),
+) -> Result<(), LakeError> {
+    for batch in read(file, &[])? {
+        let batch = batch?;
+        let columns = Columns::of(&batch).ok_or(DECODING)?;
+        for row in 0..batch.num_rows() {
+            if filter.takes(&columns, row) {
+                each(&columns, row);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A file without a day, by another program, may hold anything.
+fn day_of(file: &LiveFile) -> i32 {
+    let day = file.partition_values.get(Partition::COMMIT_DATE);
+    day.and_then(|day| parse_date(day.as_deref()?))
+        .unwrap_or(i32::MAX)
+}
+
+/// Returns an instant that nothing committed on a day was observed after. Kombo's clock and ours may differ by a day.
+fn ends_us(day: i32) -> i64 {
+    (i64::from(day) + 2).saturating_mul(86_400_000_000)
+}

@@ -1,0 +1,145 @@
+//! How many bytes a query reads of a file whose footer is known, by the arithmetic of an engine that prunes.
+
+use crate::delta::file::footer::{Column, Group};
+
+/// What is read of a row group for the rows of one id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct GroupCost {
+    /// By an engine that takes pages by the page index.
+    pub(super) by_pages: u64,
+    /// By one that takes row groups whole.
+    pub(super) whole: u64,
+}
+
+impl Group {
+    /// Returns whether rows of an id may be in it, by the bounds of its column.
+    pub(super) fn may_hold(&self, id: &str) -> bool {
+        let column = self.id.map(|at| &self.columns[at]);
+        let bounds = column.and_then(|column| column.bounds.as_ref());
+        bounds.is_none_or(|bounds| contains(bounds, id))
+    }
+
+    /// Returns what is read of all its columns for the rows of an id.
+    pub(super) fn cost(&self, id: &str) -> GroupCost {
+        let sum = |of: &dyn Fn(&Column) -> u64| self.columns.iter().map(of).sum::<u64>();
+        let whole = sum(&|column| column.bytes);
+        let rows = self.rows_of(id);
+        let by_pages = match &rows {
+            // Without an index of the pages there is nothing to take but the whole.
+            None => whole,
+            Some(rows) => {
+                let index = sum(&|column| column.index_bytes);
+                index + sum(&|column| self.bytes_of(column, rows))
+            }
+        };
+        GroupCost {
+            by_pages: by_pages.min(whole),
+            whole,
+        }
+    }
+
+    /// Returns the rows of the pages that may hold an id, as ranges; `None` without a page index.
+    fn rows_of(&self, id: &str) -> Option<Vec<(u64, u64)>> {
+        let pages = &self.columns[self.id?].pages;
+        if pages.is_empty() {
+            return None;
+        }
+        let ends = pages.iter().skip(1).map(|page| page.first_row);
+        let ends = ends.chain([self.rows]);
+        let ranges = pages.iter().zip(ends).filter(|(page, _)| {
+            let bounds = page.bounds.as_ref();
+            bounds.is_none_or(|bounds| contains(bounds, id))
+        });
+        Some(ranges.map(|(page, end)| (page.first_row, end)).collect())
+    }
+
+    /// Returns the bytes of a column's pages that have some of these rows, with its dictionary.
+    fn bytes_of(&self, column: &Column, rows: &[(u64, u64)]) -> u64 {
+        if column.pages.is_empty() {
+            return column.bytes;
+        }
+        let ends = column.pages.iter().skip(1).map(|page| page.first_row);
+        let ends = ends.chain([self.rows]);
+        let wanted = column.pages.iter().zip(ends).filter(|(page, end)| {
+            let mut rows = rows.iter();
+            rows.any(|(from, to)| page.first_row < *to && *end > *from)
+        });
+        let pages: u64 = wanted.map(|(page, _)| page.bytes).sum();
+        if pages == 0 {
+            return 0;
+        }
+        column.dictionary_bytes + pages
+    }
+}
+
+fn contains((least, most): &(Vec<u8>, Vec<u8>), id: &str) -> bool {
+    (least.as_slice()..=most.as_slice()).contains(&id.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delta::file::footer::Page;
+
+    fn bounds(least: &str, most: &str) -> (Vec<u8>, Vec<u8>) {
+        (least.into(), most.into())
+    }
+
+    fn page(first_row: u64, bytes: u64) -> Page {
+        Page {
+            first_row,
+            bytes,
+            bounds: None,
+        }
+    }
+
+    /// Ids in pages of two rows, another column in pages of three.
+    fn group() -> Group {
+        let mut ids = [page(0, 10), page(2, 20), page(4, 30)];
+        for (page, (least, most)) in ids.iter_mut().zip([("a", "b"), ("c", "d"), ("e", "f")]) {
+            page.bounds = Some(bounds(least, most));
+        }
+        let id = Column {
+            bytes: 60,
+            index_bytes: 5,
+            pages: ids.to_vec(),
+            bounds: Some(bounds("a", "f")),
+            ..Column::default()
+        };
+        let other = Column {
+            bytes: 1_000,
+            dictionary_bytes: 100,
+            index_bytes: 7,
+            pages: vec![page(0, 400), page(3, 500)],
+            ..Column::default()
+        };
+        Group {
+            rows: 6,
+            columns: vec![id, other],
+            id: Some(0),
+            ..Group::default()
+        }
+    }
+
+    #[test]
+    fn only_pages_that_share_rows_with_the_id_are_read_with_their_dictionaries() {
+        let group = group();
+        // Rows 4 and 5: the last page of each.
+        let cost = group.cost("e");
+        assert_eq!((cost.by_pages, cost.whole), (12 + 30 + 600, 1_060));
+        // Rows 2 and 3: both pages of the other column, and then the index is read for nothing.
+        assert_eq!(group.cost("c").by_pages, 12 + 20 + 1_000);
+    }
+
+    #[test]
+    fn what_is_outside_of_the_bounds_is_not_read_and_without_an_index_everything_is() {
+        let mut group = group();
+        assert!(group.may_hold("c") && !group.may_hold("g"));
+        for column in &mut group.columns {
+            column.pages.clear();
+        }
+        assert_eq!(group.cost("c").by_pages, 1_060);
+        group.columns[0].bounds = None;
+        assert!(group.may_hold("g"), "nothing is known");
+    }
+}

@@ -1,0 +1,338 @@
+//! How well a lake can be read: files, their descriptions of themselves, and what typical queries read.
+//!
+//! The log gives files, sizes and bounds; [`footer`](crate::delta::file::footer) gives row groups and pages; [`cost`] adds up what an
+//! engine reads that prunes by all of it ([`queries`]); [`findings`] says what is worth mending. Reads ends of files and
+//! bloom filters, in ranges, and no row.
+
+mod cost;
+mod findings;
+mod queries;
+
+pub use findings::Finding;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+
+use crate::catalog::Endpoint;
+use crate::delta::file::footer::{Footer, FooterReader, Reading};
+use crate::lake::intake::committer::Committer;
+use crate::lake::layout::{DeltaTable, Partition};
+use crate::lake::own::OWN;
+use crate::lake::{Lake, LakeError, LiveFile, Part, SetAside};
+
+/// Footers read at the same time.
+const READAHEAD: usize = 16;
+
+/// Row groups larger than four of ours before compression: a reader takes much for little.
+const LARGE_GROUP: u64 = 64 << 20;
+
+/// Row groups smaller than this before compression, and of so few rows, in a file that has several.
+const SMALL_GROUP: u64 = 64 << 10;
+const FEW_ROWS: u64 = 1_000;
+
+/// What is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LintSettings {
+    /// A file below this size is small.
+    pub small_file_bytes: u64,
+    /// Files of one Delta table whose footers are read: all, or as many, evenly spread.
+    pub footers: usize,
+}
+
+impl Default for LintSettings {
+    fn default() -> Self {
+        Self {
+            small_file_bytes: 1 << 20,
+            footers: 1_000,
+        }
+    }
+}
+
+/// How well a lake can be read.
+#[derive(Clone, Debug, Default)]
+pub struct LintReport {
+    /// The Delta tables that have files.
+    pub tables: Vec<TableLint>,
+    /// Those that could not be looked at, or not wholly, and why.
+    pub failed: Vec<SetAside<String>>,
+}
+
+/// How well one Delta table can be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableLint {
+    /// Its folder.
+    pub table: String,
+    /// Live files.
+    pub files: u64,
+    /// Their size.
+    pub bytes: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// Files below the size that is small.
+    pub small_files: u64,
+    /// Those of them that are not alone in their partition, in the partition that has most.
+    pub mergeable_files: u64,
+    /// Files of which the log has no statistics.
+    pub without_statistics: u64,
+    /// Files of which another of the same integration has ids in between; of `current` alone.
+    pub overlapping_files: u64,
+    /// Files whose footers were read; what follows is of them.
+    pub footers: u64,
+    /// Files without an index of their pages.
+    pub without_page_index: u64,
+    /// Files without a bloom filter on `id`.
+    pub without_bloom_filter: u64,
+    /// Files that do not say what they are sorted by.
+    pub without_sorting: u64,
+    /// Files that another program wrote.
+    pub not_ours: u64,
+    /// Row groups.
+    pub groups: u64,
+    /// Row groups that are too large.
+    pub large_groups: u64,
+    /// Row groups that are too small.
+    pub small_groups: u64,
+    /// What typical queries read.
+    pub queries: Vec<QueryCost>,
+}
+
+/// A query that people ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Query {
+    /// One record of one integration, by its id, all columns.
+    OneRecord,
+    /// One integration, all columns.
+    OneIntegration,
+    /// The changes of the newest day, all columns.
+    OneDay,
+}
+
+/// What a query reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueryCost {
+    /// The query.
+    pub query: Query,
+    /// How many of it were worked out. What follows is their mean.
+    pub samples: u64,
+    /// Bytes, by an engine that prunes by log, footer, bloom filter and page index.
+    pub bytes: u64,
+    /// Bytes, by one that takes row groups whole.
+    pub bytes_by_groups: u64,
+    /// The most files that one of them opens.
+    pub most_files: u64,
+}
+
+/// A file whose footer was read.
+struct Known {
+    file: Arc<LiveFile>,
+    footer: Footer,
+}
+
+impl Query {
+    /// Returns the word for programs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OneRecord => "one_record",
+            Self::OneIntegration => "one_integration",
+            Self::OneDay => "one_day",
+        }
+    }
+}
+
+impl Lake {
+    /// Looks at the tables of these endpoints, and at the lake's own when `own` says so.
+    pub async fn lint(
+        &self,
+        endpoints: &[Arc<Endpoint>],
+        own: bool,
+        settings: &LintSettings,
+    ) -> Result<LintReport, LakeError> {
+        let mut report = LintReport::default();
+        for endpoint in endpoints {
+            for part in [Part::Snapshots, Part::Deltas, Part::Current] {
+                let opened = self.existing_table(endpoint, part).await;
+                let name = part.of(endpoint.name());
+                report.add(&name, opened, settings).await;
+            }
+        }
+        for name in OWN.iter().filter(|_| own) {
+            let opened = self.own_table(name).await;
+            report.add(name, opened, settings).await;
+        }
+        Ok(report)
+    }
+}
+
+impl LintReport {
+    async fn add(
+        &mut self,
+        name: &DeltaTable,
+        opened: Result<Option<Arc<Committer>>, LakeError>,
+        settings: &LintSettings,
+    ) {
+        let mut failed = Vec::new();
+        let looked = match opened {
+            Ok(None) => return,
+            Ok(Some(table)) => look_at(&table, settings, &mut failed).await,
+            Err(error) => Err(error),
+        };
+        match looked {
+            Ok(lint) if lint.files == 0 => {}
+            Ok(lint) => self.tables.push(lint),
+            Err(error) => failed.push(error),
+        }
+        self.failed.extend(failed.into_iter().map(|error| SetAside {
+            member: name.to_string(),
+            error,
+        }));
+    }
+}
+
+/// A file that cannot be read is put into `failed`, and the others are looked at.
+async fn look_at(
+    table: &Committer,
+    settings: &LintSettings,
+    failed: &mut Vec<LakeError>,
+) -> Result<TableLint, LakeError> {
+    let state = table.refreshed().await?;
+    let files = table.live(&state).await?;
+    let mut lint = TableLint {
+        table: table.files.table.to_string(),
+        files: files.len() as u64,
+        bytes: files.iter().map(|file| file.size).sum(),
+        rows: files.iter().filter_map(|file| file.num_records).sum(),
+        ..TableLint::default()
+    };
+    let unknown = files.iter().filter(|file| file.num_records.is_none());
+    lint.without_statistics = unknown.count() as u64;
+    lint.add_sizes(&files, settings);
+    if matches!(table.files.table, DeltaTable::Current(_)) {
+        lint.overlapping_files = overlapping(&files);
+    }
+    let footers: Vec<_> = stream::iter(spread(&files, settings.footers))
+        .map(|file| read_footer(table, file))
+        .buffered(READAHEAD)
+        .collect()
+        .await;
+    let mut known: Vec<Known> = Vec::with_capacity(footers.len());
+    for footer in footers {
+        match footer {
+            Ok(footer) => known.push(footer),
+            Err(error) if error.is_damage() => failed.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    for known in &known {
+        lint.add_footer(&table.files.table, &known.footer);
+    }
+    lint.queries = queries::costs(table, &files, &known).await?;
+    Ok(lint)
+}
+
+/// Takes as many files as are wanted, evenly spread.
+fn spread(files: &[Arc<LiveFile>], wanted: usize) -> Vec<Arc<LiveFile>> {
+    let step = files.len().div_ceil(wanted.max(1)).max(1);
+    files.iter().step_by(step).cloned().collect()
+}
+
+async fn read_footer(table: &Committer, file: Arc<LiveFile>) -> Result<Known, LakeError> {
+    let named = |error| table.files.named(&file.path, error);
+    let (mut reader, mut needed) = FooterReader::new(file.size).map_err(named)?;
+    loop {
+        let bytes = read_ranges(table, &file, &needed).await?;
+        match reader.go_on(bytes).map_err(named)? {
+            Reading::Needs(ranges) => needed = ranges,
+            Reading::Done(footer) => return Ok(Known { file, footer }),
+        }
+    }
+}
+
+async fn read_ranges(
+    table: &Committer,
+    file: &LiveFile,
+    ranges: &[Range<u64>],
+) -> Result<Vec<Bytes>, LakeError> {
+    let mut read = Vec::new();
+    for range in ranges {
+        read.push(table.files.read_range(&file.path, range.clone()).await?);
+    }
+    Ok(read)
+}
+
+/// Counts files whose ids begin before those of a file before them end, integration by integration.
+fn overlapping(files: &[Arc<LiveFile>]) -> u64 {
+    let mut ids: BTreeMap<Option<&str>, Vec<&(String, String)>> = BTreeMap::new();
+    for file in files {
+        if let Some(bounds) = &file.bounds.ids {
+            ids.entry(key_of(file)).or_default().push(bounds);
+        }
+    }
+    let mut overlapping = 0;
+    for mut bounds in ids.into_values() {
+        bounds.sort();
+        let mut end: Option<&str> = None;
+        for (least, most) in bounds {
+            overlapping += u64::from(end.is_some_and(|end| least.as_str() <= end));
+            end = end.max(Some(most.as_str()));
+        }
+    }
+    overlapping
+}
+
+/// The integration whose partition a file lies in.
+fn key_of(file: &LiveFile) -> Option<&str> {
+    let key = file.partition_values.get(Partition::INTEGRATION_KEY)?;
+    key.as_deref()
+}
+
+impl TableLint {
+    fn add_sizes(&mut self, files: &[Arc<LiveFile>], settings: &LintSettings) {
+        let mut small: BTreeMap<_, u64> = BTreeMap::new();
+        let is_small = |file: &&Arc<LiveFile>| file.size < settings.small_file_bytes;
+        for file in files.iter().filter(is_small) {
+            self.small_files += 1;
+            *small.entry(&file.partition_values).or_default() += 1;
+        }
+        let most = small.into_values().max().unwrap_or_default();
+        self.mergeable_files = if most > 1 { most } else { 0 };
+    }
+
+    fn add_footer(&mut self, table: &DeltaTable, footer: &Footer) {
+        self.footers += 1;
+        self.not_ours += u64::from(!footer.is_ours);
+        let groups = footer.groups.as_slice();
+        self.groups += groups.len() as u64;
+        let large = groups
+            .iter()
+            .filter(|group| group.decoded_bytes > LARGE_GROUP);
+        self.large_groups += large.count() as u64;
+        // The last one has what is left.
+        let others = groups.iter().rev().skip(1);
+        let small =
+            others.filter(|group| group.decoded_bytes < SMALL_GROUP && group.rows < FEW_ROWS);
+        self.small_groups += small.count() as u64;
+        let has_records = !matches!(
+            table,
+            DeltaTable::Integrations | DeltaTable::Quarantine | DeltaTable::Holds
+        );
+        if !has_records {
+            return;
+        }
+        let lacks =
+            |has: &dyn Fn(&crate::delta::file::footer::Group) -> bool| !groups.iter().all(has);
+        self.without_sorting += u64::from(lacks(&|group| group.is_sorted));
+        self.without_bloom_filter += u64::from(lacks(&|group| {
+            let id = group.id.map(|at| &group.columns[at]);
+            id.is_some_and(|id| id.filter.is_some())
+        }));
+        self.without_page_index += u64::from(lacks(&|group| {
+            let mut columns = group.columns.iter();
+            columns.all(|column| !column.pages.is_empty())
+        }));
+    }
+}

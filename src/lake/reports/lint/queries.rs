@@ -1,0 +1,147 @@
+//! What typical queries read of one table.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::delta::file::footer::filter_may_hold;
+use crate::lake::intake::committer::Committer;
+use crate::lake::layout::{DeltaTable, Partition};
+use crate::lake::reports::lint::cost::GroupCost;
+use crate::lake::reports::lint::{Known, Query, QueryCost, key_of, read_ranges};
+use crate::lake::{LakeError, LiveFile};
+
+/// Records that are looked for.
+const SAMPLES: usize = 5;
+
+/// Works out what typical queries read: of `deltas` a day of changes, of the tables by integration one record and one
+/// integration.
+pub(super) async fn costs(
+    table: &Committer,
+    files: &[Arc<LiveFile>],
+    known: &[Known],
+) -> Result<Vec<QueryCost>, LakeError> {
+    match table.files.table {
+        DeltaTable::Deltas(_) => Ok(one_day(files).into_iter().collect()),
+        DeltaTable::Snapshots(_) | DeltaTable::Current(_) => {
+            let record = one_record(table, known).await?;
+            Ok(record.into_iter().chain(one_integration(files)).collect())
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The changes of the newest day: its partition, whole.
+fn one_day(files: &[Arc<LiveFile>]) -> Option<QueryCost> {
+    let day = |file: &LiveFile| {
+        let day = file.partition_values.get(Partition::COMMIT_DATE);
+        day.and_then(Clone::clone)
+    };
+    let newest = files.iter().filter_map(|file| day(file)).max()?;
+    let of_day = files
+        .iter()
+        .filter(|file| day(file).as_ref() == Some(&newest));
+    let sizes: Vec<u64> = of_day.map(|file| file.size).collect();
+    Some(whole(Query::OneDay, &sizes))
+}
+
+/// One integration, of middling size: its partition, whole.
+fn one_integration(files: &[Arc<LiveFile>]) -> Option<QueryCost> {
+    let mut sizes: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for file in files {
+        sizes.entry(key_of(file)?).or_default().push(file.size);
+    }
+    let mut sizes: Vec<Vec<u64>> = sizes.into_values().collect();
+    sizes.sort_by_key(|sizes| sizes.iter().sum::<u64>());
+    let middle = sizes.get(sizes.len() / 2)?;
+    Some(whole(Query::OneIntegration, middle))
+}
+
+fn whole(query: Query, sizes: &[u64]) -> QueryCost {
+    QueryCost {
+        query,
+        samples: 1,
+        bytes: sizes.iter().sum(),
+        bytes_by_groups: sizes.iter().sum(),
+        most_files: sizes.len() as u64,
+    }
+}
+
+/// Records spread over the table, each looked for among the files of its integration whose footers are known.
+async fn one_record(table: &Committer, known: &[Known]) -> Result<Option<QueryCost>, LakeError> {
+    let records = records(known);
+    let mut total = GroupCost::default();
+    let mut most_files = 0;
+    for (key, id) in &records {
+        let mut files = 0;
+        for known in known
+            .iter()
+            .filter(|known| key_of(&known.file) == Some(key))
+        {
+            if let Some(cost) = look_for(table, known, id).await? {
+                files += 1;
+                total.by_pages += cost.by_pages;
+                total.whole += cost.whole;
+            }
+        }
+        most_files = most_files.max(files);
+    }
+    let samples = records.len() as u64;
+    Ok((samples > 0).then(|| QueryCost {
+        query: Query::OneRecord,
+        samples,
+        bytes: total.by_pages / samples,
+        bytes_by_groups: total.whole / samples,
+        most_files,
+    }))
+}
+
+/// Picks ids that are in the table, with whose they are: the first of pages, as the page index has them.
+fn records(known: &[Known]) -> Vec<(String, String)> {
+    let groups = known.iter().flat_map(|known| {
+        let groups = known.footer.groups.iter();
+        groups.map(move |group| (&known.file, group))
+    });
+    let firsts = groups.filter_map(|(file, group)| {
+        let pages = &group.columns[group.id?].pages;
+        let (least, _) = pages.get(pages.len() / 2)?.bounds.as_ref()?;
+        let id = String::from_utf8(least.clone()).ok()?;
+        Some((key_of(file)?.to_owned(), id))
+    });
+    let firsts: Vec<_> = firsts.collect();
+    let step = firsts.len().div_ceil(SAMPLES).max(1);
+    firsts.into_iter().step_by(step).collect()
+}
+
+/// Returns what is read of a file for one record; `None` when the log says that it is not in it.
+async fn look_for(
+    table: &Committer,
+    known: &Known,
+    id: &str,
+) -> Result<Option<GroupCost>, LakeError> {
+    let (file, footer) = (&known.file, &known.footer);
+    let ids = file.bounds.ids.as_ref();
+    if ids.is_some_and(|(least, most)| !(least.as_str()..=most.as_str()).contains(&id)) {
+        return Ok(None);
+    }
+    let mut cost = GroupCost {
+        by_pages: footer.bytes,
+        whole: footer.bytes,
+    };
+    for group in footer.groups.iter().filter(|group| group.may_hold(id)) {
+        let filter = group.id.and_then(|at| group.columns[at].filter.clone());
+        let mut may_hold = true;
+        if let Some(range) = filter {
+            let length = range.end - range.start;
+            cost.by_pages += length;
+            cost.whole += length;
+            let read = read_ranges(table, file, &[range]).await?;
+            may_hold = read.iter().all(|bytes| filter_may_hold(bytes, id));
+        }
+        if may_hold {
+            let of_group = group.cost(id);
+            cost.by_pages += of_group.by_pages;
+            cost.whole += of_group.whole;
+        }
+    }
+    Ok(Some(cost))
+}

@@ -1,0 +1,102 @@
+//! What the logs of an endpoint say of all its integrations at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::catalog::Endpoint;
+use crate::delta::log::LogState;
+use crate::ids::IntegrationKey;
+use crate::lake::fold::Positions;
+use crate::lake::layout::Partition;
+use crate::lake::txns::{TableTxns, key_of};
+use crate::lake::{Coverage, Lake, LakeError, LiveFile, Part};
+use crate::time::ObservedAt;
+
+/// What the logs of an endpoint say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overview {
+    /// Each integration that has a base, an observation or a snapshot.
+    pub tables: BTreeMap<IntegrationKey, TableOverview>,
+    /// Live files of `deltas`; each may hold rows of many integrations.
+    pub delta_files: u64,
+    /// Their size.
+    pub delta_bytes: u64,
+    /// Their rows, observations of the same row counted each time.
+    pub delta_rows: u64,
+}
+
+/// What the logs say of one table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableOverview {
+    /// Up to which instants it is covered.
+    pub coverage: Coverage,
+    /// Rows of its live snapshot.
+    pub snapshot_rows: u64,
+    /// Live files of its snapshot.
+    pub snapshot_files: u64,
+    /// Their size.
+    pub snapshot_bytes: u64,
+    /// The last instant that the positions of `current` name.
+    pub folded: Option<ObservedAt>,
+}
+
+impl Lake {
+    /// Returns what the logs say of an endpoint; `None`, and nothing created, where it has no tables.
+    pub async fn overview(&self, endpoint: &Arc<Endpoint>) -> Result<Option<Overview>, LakeError> {
+        let mut overview = None;
+        for part in [Part::Snapshots, Part::Deltas, Part::Current] {
+            let Some(table) = self.existing_table(endpoint, part).await? else {
+                continue;
+            };
+            let overview = overview.get_or_insert_with(Overview::default);
+            let state = table.refreshed().await?;
+            if part == Part::Current {
+                overview.add_positions(&state);
+                continue;
+            }
+            overview.add_bases(part, &state);
+            for file in table.live(&state).await? {
+                overview.add_file(part, &file);
+            }
+        }
+        Ok(overview)
+    }
+}
+
+impl Overview {
+    fn add_bases(&mut self, part: Part, state: &LogState) {
+        for (app_id, _) in state.txns() {
+            // An integration is met once per transaction; adding the same again changes nothing.
+            if let Some(key) = key_of(app_id) {
+                let stored = TableTxns::of(&key, |app| state.txn(app));
+                let table = self.tables.entry(key).or_default();
+                table.coverage.add(part, &stored);
+            }
+        }
+    }
+
+    fn add_positions(&mut self, current: &LogState) {
+        for (key, table) in &mut self.tables {
+            let last_us = Positions::of(key, current).last_us();
+            table.folded = last_us.map(ObservedAt::from_micros);
+        }
+    }
+
+    fn add_file(&mut self, part: Part, file: &LiveFile) {
+        let rows = file.num_records.unwrap_or_default();
+        if part == Part::Deltas {
+            self.delta_files += 1;
+            self.delta_bytes += file.size;
+            self.delta_rows += rows;
+            return;
+        }
+        let value = file.partition_values.get(Partition::INTEGRATION_KEY);
+        let key = value.and_then(|key| IntegrationKey::from_stored(key.as_deref()?));
+        if let Some(key) = key {
+            let table = self.tables.entry(key).or_default();
+            table.snapshot_rows += rows;
+            table.snapshot_files += 1;
+            table.snapshot_bytes += file.size;
+        }
+    }
+}
