@@ -2,10 +2,13 @@
 
 import datetime as dt
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import lake
+from drifts import World, concerning
 from living import Living
 from schemas import Endpoint, endpoints
 from service import Service
@@ -15,6 +18,8 @@ MINUTE, HOUR, DAY = 60, 3_600, 86_400
 # Both are counters that move at once, so a short stillness says enough where a late delta does no harm.
 STILL_SECONDS = 1.2
 WAIT_SECONDS = 120
+# A service that hears of a table it may ask for asks at once.
+RING_SECONDS = 0.5
 
 
 def start_of(days_ago: int) -> str:
@@ -27,8 +32,9 @@ def start_of(days_ago: int) -> str:
 class Bell:
     """Tells a service that time has passed: it learns the twin's time with its next answer, and asks for nothing by itself.
 
-    Each ring is a webhook about another model of one integration, since an announced table is asked for every ten
-    seconds at most. What it announces is as good as announced by the twin, so it is among the deliveries.
+    An announced table is asked for every ten seconds at most, and by the service's clock none may have passed since it
+    was asked. So each ring is webhooks about one model of an integration after the other, until the service asks. What
+    they announce is as good as announced by the twin, so they are among the deliveries.
     """
 
     living: Living
@@ -45,7 +51,16 @@ class Bell:
         return Bell(living, service, integration, turns, [])
 
     def ring(self) -> None:
-        """Posts a webhook that causes a delta."""
+        """Posts webhooks until one causes a request."""
+        before, deadline = _asked(self.living), time.monotonic() + WAIT_SECONDS
+        while _asked(self.living) == before:
+            assert time.monotonic() < deadline, "the service asks for nothing, whatever it is told"
+            self._post()
+            again = time.monotonic() + RING_SECONDS
+            while _asked(self.living) == before and time.monotonic() < again:
+                time.sleep(0.02)
+
+    def _post(self) -> None:
         model = next(self.models)
         body = data_changed(self.integration, [model])
         answer = post(self.service.url, body, signature(self.living.twin.webhook_secret, body))
@@ -70,15 +85,18 @@ class Days:
 
     def live(self, seconds: int) -> int:
         """Lets the world change for a while, and waits until its webhooks are sent or lost; returns how much changed."""
+        told, rung = len(self.living.deliveries()), len(self.bell.rung)
+        before = _by_path(self.living)
         self.living.resume()
         self.living.advance(seconds)
         self.living.pause()
         journal = self.living.journal()
         new, self.written = journal[self.written :], len(journal)
         until_told(self.living, new)
-        # A service that has asked for nothing since time was set forward takes a webhook for one that follows the last
-        # delta of its table at once, and waits for ten seconds. With its next answer it learns that they are over.
+        # By the service's clock their tables may have been asked for a moment ago: then they wait for ten seconds of it.
         self.bell.ring()
+        announced = [*self.living.deliveries()[told:], *self.bell.rung[rung:]]
+        until_asked(self.living, announced, before)
         return len(new)
 
     def rest(self, seconds: int) -> None:
@@ -102,6 +120,35 @@ def until_told(living: Living, changes: list[dict[str, Any]]) -> None:
                 del last[one["integration"]]
         assert time.monotonic() < deadline, f"{len(last)} integrations' changes were not told"
         time.sleep(0.02)
+
+
+def until_asked(living: Living, announced: list[dict[str, Any]], before: Counter[str]) -> None:
+    """Waits until each table that a webhook spoke of was asked for again; `before` counts the pages from before it.
+
+    A delta that is owed must not wait until the day has passed: a full fetch that became due meanwhile may come first.
+    Then nothing is wrong, and the drift of what was announced is rightly not told.
+    """
+    tables = {
+        (endpoint.path, one.integration)
+        for endpoint in lake.expected_endpoints(living.twin.truth.integrations)
+        for one in World.read([], announced).told
+        if endpoint.updated_after and one.models & concerning(endpoint)
+    }
+    needed = before + Counter(path for path, _ in tables)
+    deadline = time.monotonic() + WAIT_SECONDS
+    while owed := needed - _by_path(living):
+        assert time.monotonic() < deadline, f"told of and not asked for: {sorted(owed)}"
+        time.sleep(0.02)
+
+
+def _asked(living: Living) -> int:
+    """Returns how many pages of tables a twin was asked for."""
+    kinds = living.requests()["by_kind"]
+    return int(kinds["delta"]) + int(kinds["snapshot"])
+
+
+def _by_path(living: Living) -> Counter[str]:
+    return Counter({path.lstrip("/"): count for path, count in living.requests()["by_path"].items()})
 
 
 def until_still(living: Living, service: Service, seconds: float = STILL_SECONDS) -> None:
