@@ -201,7 +201,7 @@ pub enum StoreError {
         #[source]
         source: StoreFault,
     },
-    /// A step of [`probe`](crate::delta::store::LakeStore::probe) failed.
+    /// A step of [`probe`](crate::delta::store::TableStore::probe) failed.
     #[error("{step}: {}", step.advice())]
     Probe {
         /// Which.
@@ -252,39 +252,6 @@ impl ProbeStep {
             }
         }
     }
-}
-
-/// Why a lake's layout is not one to write to.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LayoutError {
-    /// A build with another layout made this lake.
-    #[error(
-        "the lake has layout version {found} and this build reads and writes version {ours} only"
-    )]
-    Other {
-        /// The lake's.
-        found: u64,
-        /// Ours.
-        ours: u64,
-    },
-    /// The document is there and is no layout.
-    #[error(
-        "kombo_layout.json is not a layout document: this is not a lake of kombo-source, or the file is damaged"
-    )]
-    Garbled,
-    /// The store took a put-if-absent although something was there.
-    #[error(
-        "the store overwrites what it should only create: two writers would lose each other's commits"
-    )]
-    NoPutIfAbsent,
-    /// The document can be neither read nor created.
-    #[error("kombo_layout.json cannot be read or created")]
-    Store {
-        /// Why.
-        #[source]
-        source: StoreFault,
-    },
 }
 
 #[cfg(test)]

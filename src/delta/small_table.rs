@@ -6,87 +6,63 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, RecordBatch, new_null_array};
+use arrow::array::{AsArray, BooleanArray, RecordBatch, StringArray, new_null_array};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 
+use crate::delta::delta_error::{DECODING, DeltaError, ENCODING};
 use crate::delta::file::writer::read;
-use crate::delta::log::{CommitOutcome, Entry, LogState, RemoveFile};
-use crate::lake::intake::committer::Committer;
-use crate::lake::lake_error::{DECODING, ENCODING};
-use crate::lake::layout::{DeltaTable, Partition};
-use crate::lake::ledgers::own_columns::text_column;
-use crate::lake::{Lake, LakeError};
+use crate::delta::log::{Entry, LogState, RemoveFile};
+use crate::delta::object_key::Partition;
+use crate::delta::table::Table;
+use crate::delta::transact::Proposal;
 
 /// A table that a change writes whole.
 pub(crate) struct SmallTable {
-    table: Arc<Committer>,
+    table: Arc<Table>,
     /// The columns of texts that tell rows apart.
     key: &'static [&'static str],
     /// What a change is called in the log.
     operation: &'static str,
 }
 
-impl Lake {
-    /// Opens a small table, creating it where it is not.
-    pub(crate) async fn small_table(
-        &self,
-        table: DeltaTable,
-        schema: &SchemaRef,
+impl SmallTable {
+    /// Takes an opened table for one.
+    pub(crate) fn new(
+        table: Arc<Table>,
         key: &'static [&'static str],
         operation: &'static str,
-    ) -> Result<SmallTable, LakeError> {
-        let table = self.committer(table, schema).await?;
-        Ok(SmallTable {
+    ) -> Self {
+        Self {
             table,
             key,
             operation,
-        })
+        }
     }
-}
 
-impl SmallTable {
     /// Reads every row.
-    pub(crate) async fn rows(&self) -> Result<Vec<RecordBatch>, LakeError> {
+    pub(crate) async fn rows(&self) -> Result<Vec<RecordBatch>, DeltaError> {
         let state = self.table.refreshed().await?;
         self.rows_of(&state).await
     }
 
     /// Puts the rows that `change` makes of the stored ones in the place of those with the same key; `None` changes
-    /// nothing. When another writer was faster, `change` is asked again with what that one has written.
+    /// nothing. When another writer was faster, `change` is asked again with what that one has written: both its rows and
+    /// ours have to be in the next attempt.
     pub(crate) async fn rewrite(
         &self,
-        mut change: impl FnMut(&[RecordBatch]) -> Result<Option<RecordBatch>, LakeError> + Send,
-    ) -> Result<(), LakeError> {
-        let mut state = self.table.refreshed().await?;
-        loop {
-            let stored = self.rows_of(&state).await?;
-            let Some(changed) = change(&stored)? else {
-                return Ok(());
-            };
-            let batch = rewritten(&stored, changed, self.key)?;
-            let written = self
-                .table
-                .files
-                .write_batch(batch, Partition::Whole)
-                .await?;
-            let live = self.table.live(&state).await?;
-            let entry = Entry {
-                operation: self.operation,
-                adds: written.into_iter().map(|file| file.add).collect(),
-                removes: live.iter().map(|file| RemoveFile::from(&**file)).collect(),
-                ..Entry::default()
-            };
-            // Lost: both the other writer's rows and ours have to be in the next attempt.
-            match self.table.log.commit(&state, entry).await {
-                Ok(CommitOutcome::Committed { .. }) => return Ok(()),
-                Ok(CommitOutcome::Lost { state: newer }) => state = newer,
-                Err(error) => return Err(self.table.log_error(error)),
-            }
-        }
+        change: impl FnMut(&[RecordBatch]) -> Option<RecordBatch> + Send,
+    ) -> Result<(), DeltaError> {
+        let mut rewrite = Rewrite {
+            small: self,
+            change,
+        };
+        let state = self.table.refreshed().await?;
+        self.table.transact(state, &mut rewrite).await?;
+        Ok(())
     }
 
-    async fn rows_of(&self, state: &Arc<LogState>) -> Result<Vec<RecordBatch>, LakeError> {
+    async fn rows_of(&self, state: &Arc<LogState>) -> Result<Vec<RecordBatch>, DeltaError> {
         let mut batches = Vec::new();
         for file in self.table.live(state).await? {
             let bytes = self.table.files.read(&file.path).await?;
@@ -97,12 +73,42 @@ impl SmallTable {
     }
 }
 
+/// The rows of a small table with some of them changed.
+struct Rewrite<'a, F> {
+    small: &'a SmallTable,
+    change: F,
+}
+
+impl<F> Proposal for Rewrite<'_, F>
+where
+    F: FnMut(&[RecordBatch]) -> Option<RecordBatch> + Send,
+{
+    type Error = DeltaError;
+
+    async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
+        let stored = self.small.rows_of(&state).await?;
+        let Some(changed) = (self.change)(&stored) else {
+            return Ok(None);
+        };
+        let batch = rewritten(&stored, changed, self.small.key)?;
+        let table = &self.small.table;
+        let written = table.files.write_batch(batch, Partition::Whole).await?;
+        let live = table.live(&state).await?;
+        Ok(Some(Entry {
+            operation: self.small.operation,
+            adds: written.into_iter().map(|file| file.add).collect(),
+            removes: live.iter().map(|file| RemoveFile::from(&**file)).collect(),
+            ..Entry::default()
+        }))
+    }
+}
+
 /// Puts changed rows in the place of the stored ones with the same key.
 pub(crate) fn rewritten(
     stored: &[RecordBatch],
     changed: RecordBatch,
     key: &[&str],
-) -> Result<RecordBatch, LakeError> {
+) -> Result<RecordBatch, DeltaError> {
     let replaced: HashSet<Vec<&str>> = keys(&changed, key)?.into_iter().collect();
     let mut kept = Vec::new();
     for batch in stored {
@@ -132,14 +138,14 @@ pub(crate) fn rewritten(
 }
 
 /// Returns the key of each row.
-fn keys<'a>(batch: &'a RecordBatch, key: &[&str]) -> Result<Vec<Vec<&'a str>>, LakeError> {
+fn keys<'a>(batch: &'a RecordBatch, key: &[&str]) -> Result<Vec<Vec<&'a str>>, DeltaError> {
     let columns: Option<Vec<_>> = key.iter().map(|name| text_column(batch, name)).collect();
     let columns = columns.ok_or(DECODING)?;
     let key_of = |row| columns.iter().map(|column| column.value(row)).collect();
     Ok((0..batch.num_rows()).map(key_of).collect())
 }
 
-fn aligned(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, LakeError> {
+fn aligned(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, DeltaError> {
     let columns = schema.fields().iter().map(|field| {
         batch
             .column_by_name(field.name())
@@ -147,4 +153,8 @@ fn aligned(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, LakeE
             .unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
     });
     RecordBatch::try_new(Arc::clone(schema), columns.collect()).map_err(|_| ENCODING)
+}
+
+fn text_column<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a StringArray> {
+    batch.column_by_name(name)?.as_string_opt::<i32>()
 }

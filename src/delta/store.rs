@@ -1,6 +1,6 @@
 //! The object store a lake lies on: local disk, S3, GCS, Azure or memory, rooted at the lake's own prefix.
 //!
-//! Every key handed to [`LakeStore::objects`] is relative to the lake, so that nothing can be written beside it.
+//! Every key handed to [`TableStore::objects`] is relative to the lake, so that nothing can be written beside it.
 
 #[cfg(test)]
 pub(crate) mod faulty;
@@ -23,16 +23,16 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::delta::fault::{FaultReason, ProbeStep, StoreError, StoreFault};
-use crate::lake::layout::{DeltaTable, ObjectKey};
+use crate::delta::object_key::TablePath;
 
 /// The store of one lake. Cheap to clone.
 #[derive(Clone)]
-pub struct LakeStore {
+pub struct TableStore {
     objects: Arc<dyn ObjectStore>,
     url: Url,
 }
 
-impl LakeStore {
+impl TableStore {
     /// Opens a lake's store: a plain path, `file:///path`, `s3://bucket/prefix`, `gs://bucket/prefix`,
     /// `az://container/prefix` (or `abfss://`), or `memory:`, which is new and empty each time.
     ///
@@ -81,26 +81,24 @@ impl LakeStore {
 
     /// Returns where a Delta table is, as readers are given it.
     #[must_use]
-    pub fn table_url(&self, table: &DeltaTable) -> Url {
+    pub fn table_url(&self, table: &TablePath) -> Url {
         self.url
-            .join(&table.folder())
+            .join(table.as_str())
             .expect("a folder name joins any URL that ends with a slash")
     }
 
-    /// Tries what a lake needs: writes, creates if absent twice (the second must fail), reads back, deletes.
-    pub async fn probe(&self) -> Result<(), StoreError> {
+    /// Tries what Delta tables need, below a folder: writes, creates if absent twice (the second must fail), reads back,
+    /// deletes.
+    pub async fn probe(&self, folder: &str) -> Result<(), StoreError> {
         let refused = |step, source| StoreError::Probe { step, source };
         let failed =
             |step| move |error: object_store::Error| refused(step, Some(StoreFault::from(error)));
-        let (plain, created) = (
-            ObjectKey::Probe(Uuid::new_v4()).path(),
-            ObjectKey::Probe(Uuid::new_v4()).path(),
-        );
+        let (plain, created) = (probe(folder), probe(folder));
         let bytes = |text: &'static str| PutPayload::from_static(text.as_bytes());
         let create = || PutOptions::from(PutMode::Create);
 
         self.objects
-            .put(&plain, bytes("kombo"))
+            .put(&plain, bytes("probe"))
             .await
             .map_err(failed(ProbeStep::Write))?;
         self.objects
@@ -144,11 +142,16 @@ impl LakeStore {
     }
 }
 
-impl fmt::Debug for LakeStore {
+impl fmt::Debug for TableStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The store's own text may quote its options.
-        write!(f, "LakeStore({})", self.url)
+        write!(f, "TableStore({})", self.url)
     }
+}
+
+/// Returns a fresh key of a file that is written and deleted at once.
+pub(crate) fn probe(folder: &str) -> Path {
+    Path::from(format!("{folder}/{}", Uuid::new_v4()))
 }
 
 /// Strips what may be secret and ends the path with a slash, so that joining goes below it.

@@ -11,14 +11,14 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 
 use crate::catalog::SystemColumn;
-use crate::lake::LakeError;
-use crate::lake::lake_error::DECODING;
+use crate::delta::delta_error::DECODING;
+use crate::delta::delta_error::DeltaError;
 
 /// Puts schemas together: the fields of the first in their order, then what the others have and it has not.
 pub(super) fn union<'a>(
     first: &Schema,
     others: impl IntoIterator<Item = &'a Schema>,
-) -> Result<SchemaRef, LakeError> {
+) -> Result<SchemaRef, DeltaError> {
     let mut fields = first.fields().to_vec();
     for other in others {
         add_fields(&mut fields, other.fields())?;
@@ -32,7 +32,7 @@ pub(super) fn conform(
     batch: &RecordBatch,
     schema: &SchemaRef,
     key: &str,
-) -> Result<RecordBatch, LakeError> {
+) -> Result<RecordBatch, DeltaError> {
     let rows = batch.num_rows();
     let columns = schema.fields().iter().map(|field| {
         if let Some(column) = batch.column_by_name(field.name()) {
@@ -47,7 +47,7 @@ pub(super) fn conform(
     RecordBatch::try_new(Arc::clone(schema), columns).map_err(|_| DECODING)
 }
 
-fn add_fields(fields: &mut Vec<FieldRef>, others: &Fields) -> Result<(), LakeError> {
+fn add_fields(fields: &mut Vec<FieldRef>, others: &Fields) -> Result<(), DeltaError> {
     for other in others {
         let Some(known) = fields.iter_mut().find(|known| known.name() == other.name()) else {
             // Rows written before have no value for it.
@@ -62,7 +62,7 @@ fn add_fields(fields: &mut Vec<FieldRef>, others: &Fields) -> Result<(), LakeErr
     Ok(())
 }
 
-fn union_types(one: &DataType, other: &DataType) -> Result<DataType, LakeError> {
+fn union_types(one: &DataType, other: &DataType) -> Result<DataType, DeltaError> {
     match (one, other) {
         (DataType::Struct(known), DataType::Struct(more)) => {
             let mut fields = known.to_vec();
@@ -79,7 +79,7 @@ fn union_types(one: &DataType, other: &DataType) -> Result<DataType, LakeError> 
     }
 }
 
-fn conform_array(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, LakeError> {
+fn conform_array(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, DeltaError> {
     if array.data_type() == wanted {
         return Ok(Arc::clone(array));
     }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::delta::fault::{FaultReason, LayoutError, StoreError, StoreFault};
+use crate::delta::delta_error::DeltaError;
+use crate::delta::fault::{FaultReason, StoreError, StoreFault};
 use crate::delta::log::LogError;
 use crate::ids::IntegrationId;
+use crate::lake::layout::LayoutError;
 use crate::lake::remedy;
 use crate::time::ObservedAt;
 
@@ -26,71 +28,15 @@ pub enum LakeError {
         #[source]
         source: Arc<LayoutError>,
     },
-    /// A table's log failed.
-    #[error("the Delta log of {table} failed")]
-    Log {
-        /// The table's folder.
-        table: String,
-        /// Why; shared, since one commit may carry several fetches.
-        #[source]
-        source: Arc<LogError>,
-    },
-    /// A data file could not be written. Nothing of the fetch is visible.
-    #[error("writing a data file of {table} failed; nothing of it is visible")]
-    Upload {
-        /// The table's folder.
-        table: String,
-        /// Why.
-        #[source]
-        source: StoreFault,
-    },
-    /// A data file could not be read back.
-    #[error("the data file {table}/{path} cannot be read")]
-    Download {
-        /// The table's folder.
-        table: String,
-        /// The file, below it.
-        path: String,
-        /// Why.
-        #[source]
-        source: StoreFault,
-    },
-    /// A data file is there and is not what was written.
-    #[error("the data file {table}/{path} is damaged")]
-    DamagedFile {
-        /// The table's folder.
-        table: String,
-        /// The file, below it.
-        path: String,
-    },
-    /// Files that nothing names could not be listed or deleted.
-    #[error("files of {table} that nothing names could not be listed or deleted")]
-    Vacuum {
-        /// The table's folder.
-        table: String,
-        /// Why.
-        #[source]
-        source: StoreFault,
-    },
-    /// The store's clock could not be read, and without it nothing is known to be old.
-    #[error("the store's clock could not be read, and without it nothing is known to be old")]
-    Clock {
-        /// Why.
-        #[source]
-        source: StoreFault,
-    },
+    /// A Delta table failed.
+    #[error(transparent)]
+    Delta(#[from] DeltaError),
     /// The service's notes could not be put or read. Rows and bases are not concerned.
     #[error("the notes of the service at kombo_status.json cannot be put or read")]
     Notes {
         /// Why.
         #[source]
         source: StoreFault,
-    },
-    /// Rows could not be written as Parquet, or Parquet not read. The library's text is left out: it may quote values.
-    #[error("{doing} failed inside the Parquet library")]
-    Parquet {
-        /// What it was to do.
-        doing: &'static str,
     },
     /// A batch has other columns than its endpoint's schema.
     #[error("a batch does not have the columns of {table}")]
@@ -133,18 +79,9 @@ pub enum LakeError {
         #[source]
         source: StoreFault,
     },
-    /// Other processes exchanged a table's files each time they had been read.
-    #[error("other processes kept changing {table}")]
-    Contended {
-        /// The table's folder.
-        table: String,
-    },
-    /// The task that commits ended before it answered. Nothing is known of the outcome; the next fetch finds out.
+    /// A batch of the fetch was not taken in, so that the fetch is not whole. Nothing of it is visible.
     #[error("a part of the fetch did not reach the lake; nothing of it is visible")]
     Torn,
-    /// The lake went away.
-    #[error("the lake was closed before the commit was answered")]
-    Closed,
 }
 
 impl LakeError {
@@ -152,8 +89,8 @@ impl LakeError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Log { source, .. } => source.is_retryable(),
-            Self::Closed | Self::Torn | Self::Contended { .. } => true,
+            Self::Delta(error) => error.is_retryable(),
+            Self::Torn => true,
             _ => self.fault().is_some_and(StoreFault::is_retryable),
         }
     }
@@ -189,7 +126,7 @@ impl LakeError {
                 LayoutError::Garbled => "point the sink's url at a lake, or at an empty place",
                 _ => self.fault_advice(),
             },
-            Self::Log { source, .. } => match **source {
+            Self::Delta(DeltaError::Log { source, .. }) => match **source {
                 LogError::Schema { .. } | LogError::Partitioning { .. } => {
                     "the table was not written by this program, or by one whose schemas do not go with these: use another url"
                 }
@@ -199,26 +136,23 @@ impl LakeError {
                 LogError::Damaged { ref table, .. } => remedy::of_table(table),
                 _ => self.fault_advice(),
             },
-            Self::Download { table, source, .. } if source.reason() == FaultReason::NotFound => {
+            Self::Delta(DeltaError::Download { table, source, .. })
+                if source.reason() == FaultReason::NotFound =>
+            {
                 remedy::of_table(table)
             }
-            Self::DamagedFile { table, .. } => remedy::of_table(table),
-            Self::Upload { .. }
-            | Self::Download { .. }
-            | Self::Vacuum { .. }
-            | Self::Clock { .. }
-            | Self::Repair { .. }
-            | Self::Notes { .. } => self.fault_advice(),
-            Self::Parquet { .. } | Self::Columns { .. } | Self::ForeignRows { .. } => {
-                "this is a fault of kombo-source: please report it"
+            Self::Delta(DeltaError::DamagedFile { table, .. }) => remedy::of_table(table),
+            Self::Torn | Self::Delta(DeltaError::Closed | DeltaError::Contended { .. }) => {
+                "run again: the lake is read first"
             }
+            Self::Delta(DeltaError::Parquet { .. })
+            | Self::Columns { .. }
+            | Self::ForeignRows { .. } => "this is a fault of kombo-source: please report it",
             Self::Ahead { .. } => {
                 "check this machine's clock; if it is right, `kombo-source repair` says what it would mend, and with --yes mends it"
             }
             Self::KeyClash { .. } => "use a lake of its own for one of the two integrations",
-            Self::Closed | Self::Torn | Self::Contended { .. } => {
-                "run again: the lake is read first"
-            }
+            Self::Delta(_) | Self::Repair { .. } | Self::Notes { .. } => self.fault_advice(),
         }
     }
 
@@ -226,33 +160,30 @@ impl LakeError {
     /// says nothing of other files.
     #[must_use]
     pub fn is_damage(&self) -> bool {
-        match self {
-            Self::Log { source, .. } => matches!(**source, LogError::Damaged { .. }),
-            Self::Download { source, .. } => source.reason() == FaultReason::NotFound,
-            Self::DamagedFile { .. } => true,
-            _ => false,
-        }
+        matches!(self, Self::Delta(error) if error.is_damage())
     }
 
     /// Returns the data file that cannot be read, below its table's folder.
     pub(crate) fn file(&self) -> Option<&str> {
         match self {
-            Self::Download { path, .. } | Self::DamagedFile { path, .. } => Some(path),
+            Self::Delta(error) => error.file(),
             _ => None,
         }
+    }
+
+    /// Returns whether the work was given up because the process goes down.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self, Self::Delta(DeltaError::Closed))
     }
 
     /// Returns whether it is the rows themselves that could not be written: those of one of many that share a file.
     pub(crate) fn is_of_rows(&self) -> bool {
         matches!(
             self,
-            Self::Parquet { .. } | Self::Columns { .. } | Self::ForeignRows { .. }
+            Self::Delta(DeltaError::Parquet { .. })
+                | Self::Columns { .. }
+                | Self::ForeignRows { .. }
         )
-    }
-
-    /// Returns whether a file's content was met that is not what was written.
-    pub(crate) fn is_decoding(&self) -> bool {
-        matches!(self, Self::Parquet { doing } if *doing == READING_BACK)
     }
 
     pub(crate) fn open(source: StoreError) -> Self {
@@ -269,12 +200,8 @@ impl LakeError {
 
     fn fault(&self) -> Option<&StoreFault> {
         match self {
-            Self::Upload { source, .. }
-            | Self::Download { source, .. }
-            | Self::Vacuum { source, .. }
-            | Self::Clock { source }
-            | Self::Repair { source, .. }
-            | Self::Notes { source } => Some(source),
+            Self::Delta(error) => error.fault(),
+            Self::Repair { source, .. } | Self::Notes { source } => Some(source),
             Self::Open { source } => match &**source {
                 StoreError::Folder { source } => Some(source),
                 StoreError::Probe { source, .. } => source.as_ref(),
@@ -282,13 +209,6 @@ impl LakeError {
             },
             Self::Layout { source } => match &**source {
                 LayoutError::Store { source } => Some(source),
-                _ => None,
-            },
-            Self::Log { source, .. } => match &**source {
-                LogError::Read { source, .. }
-                | LogError::Refused { source, .. }
-                | LogError::OutcomeUnknown { source, .. }
-                | LogError::Kernel { source, .. } => Some(source),
                 _ => None,
             },
             _ => None,
@@ -313,16 +233,3 @@ impl LakeError {
         }
     }
 }
-
-/// Rows that Parquet did not take.
-pub(crate) const ENCODING: LakeError = LakeError::Parquet {
-    doing: "writing rows",
-};
-
-/// Parquet that did not give rows. Whoever knows the file names it
-/// ([`DataFiles::named`](crate::delta::file::data_files::DataFiles::named)).
-pub(crate) const DECODING: LakeError = LakeError::Parquet {
-    doing: READING_BACK,
-};
-
-const READING_BACK: &str = "reading rows back";

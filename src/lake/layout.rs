@@ -8,10 +8,10 @@ use std::fmt;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use crate::delta::fault::{FaultReason, LayoutError, StoreFault};
-use crate::delta::store::LakeStore;
+use crate::delta::fault::{FaultReason, StoreFault};
+use crate::delta::object_key::{Partition, TablePath};
+use crate::delta::store::TableStore;
 use crate::ids::{EndpointName, IntegrationKey};
 use crate::json;
 use crate::time::format_date;
@@ -21,7 +21,7 @@ pub const LAYOUT_VERSION: u64 = 2;
 
 /// A Delta table of the lake.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum DeltaTable {
+pub enum LakeTable {
     /// `kombo_integrations`: which integrations the lake has rows of.
     Integrations,
     /// `kombo_drift`: what full fetches found.
@@ -38,10 +38,14 @@ pub enum DeltaTable {
     Current(EndpointName),
 }
 
-impl DeltaTable {
-    /// Returns the table's folder below the lake's root.
+impl LakeTable {
+    /// Returns where the table is below the lake's root.
     #[must_use]
-    pub fn folder(&self) -> String {
+    pub fn path(&self) -> TablePath {
+        TablePath::new(&self.folder())
+    }
+
+    fn folder(&self) -> String {
         match self {
             Self::Integrations => "kombo_integrations".to_owned(),
             Self::Drift => "kombo_drift".to_owned(),
@@ -54,100 +58,45 @@ impl DeltaTable {
     }
 }
 
-impl fmt::Display for DeltaTable {
+impl fmt::Display for LakeTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.folder())
     }
 }
 
-/// The partition a data file lies in.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Partition {
-    /// The table has none.
-    Whole,
-    /// `integration_key=<key>`.
-    Integration(IntegrationKey),
-    /// `commit_date=YYYY-MM-DD`, in days since the epoch, UTC.
-    CommitDate(i32),
+/// The partition column of `snapshots` and `current`.
+pub const INTEGRATION_KEY: &str = "integration_key";
+
+/// The partition column of `deltas` and `kombo_drift`.
+pub const COMMIT_DATE: &str = "commit_date";
+
+/// Returns the partition of an integration: `integration_key=<key>`.
+#[must_use]
+pub fn of_integration(key: &IntegrationKey) -> Partition {
+    Partition::Of(INTEGRATION_KEY, key.to_string())
 }
 
-impl Partition {
-    /// The partition column of `snapshots` and `current`.
-    pub const INTEGRATION_KEY: &'static str = "integration_key";
-    /// The partition column of `deltas`.
-    pub const COMMIT_DATE: &'static str = "commit_date";
-
-    /// Returns column and value, as an add action holds them.
-    #[must_use]
-    pub fn value(&self) -> Option<(&'static str, String)> {
-        match self {
-            Self::Whole => None,
-            Self::Integration(key) => Some((Self::INTEGRATION_KEY, key.to_string())),
-            Self::CommitDate(days) => Some((Self::COMMIT_DATE, format_date(*days))),
-        }
-    }
+/// Returns the partition of a day, in days since the epoch, UTC: `commit_date=YYYY-MM-DD`.
+#[must_use]
+pub fn of_day(days: i32) -> Partition {
+    Partition::Of(COMMIT_DATE, format_date(days))
 }
 
-/// A data file within its table: `<partition>/part-<uuid>.zstd.parquet`.
+/// The keys below the lake's root that are of no Delta table.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct DataFile {
-    partition: Partition,
-    id: Uuid,
-}
-
-impl DataFile {
-    /// Names a file as no other file is named.
-    #[must_use]
-    pub fn fresh(partition: Partition) -> Self {
-        Self {
-            partition,
-            id: Uuid::new_v4(),
-        }
-    }
-
-    /// Returns the partition it lies in.
-    #[must_use]
-    pub fn partition(&self) -> &Partition {
-        &self.partition
-    }
-
-    /// Returns its path below the table's folder, as an add action names it.
-    #[must_use]
-    pub fn path(&self) -> String {
-        let name = format!("part-{}.zstd.parquet", self.id);
-        match self.partition.value() {
-            None => name,
-            Some((column, value)) => format!("{column}={value}/{name}"),
-        }
-    }
-}
-
-/// Every key below the lake's root.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum ObjectKey<'a> {
+pub enum DocumentKey<'a> {
     /// `kombo_layout.json`
     Layout,
     /// `kombo_status.json`: what a running service says of itself.
     Status,
     /// `<category>_<endpoint>/kombo_repair.json`: what a repair that is under way moves, and to where.
     Repair(&'a EndpointName),
-    /// `kombo_probe/<uuid>`: written and deleted by `check`.
-    Probe(Uuid),
-    /// `<table>/_delta_log`
-    Log(&'a DeltaTable),
-    /// `<table>/_delta_log/<version, 20 digits>.json`
-    LogEntry(&'a DeltaTable, u64),
-    /// `<table>/_delta_log/<version, 20 digits>.checkpoint.parquet`
-    Checkpoint(&'a DeltaTable, u64),
-    /// `<table>/_delta_log/_last_checkpoint`
-    LastCheckpoint(&'a DeltaTable),
-    /// `<table>/<partition>/part-<uuid>.zstd.parquet`
-    Data(&'a DeltaTable, &'a DataFile),
-    /// `<table>/<path>`: a file as a log entry names it, decoded.
-    Listed(&'a DeltaTable, &'a str),
 }
 
-impl ObjectKey<'_> {
+/// The folder in which `check` tries what a lake needs of its store.
+pub const PROBE_FOLDER: &str = "kombo_probe";
+
+impl DocumentKey<'_> {
     /// Returns the key for the store.
     #[must_use]
     pub fn path(&self) -> Path {
@@ -155,21 +104,12 @@ impl ObjectKey<'_> {
     }
 }
 
-impl fmt::Display for ObjectKey<'_> {
+impl fmt::Display for DocumentKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Layout => f.write_str("kombo_layout.json"),
             Self::Status => f.write_str("kombo_status.json"),
             Self::Repair(endpoint) => write!(f, "{}/kombo_repair.json", endpoint.table_name()),
-            Self::Probe(id) => write!(f, "kombo_probe/{id}"),
-            Self::Log(table) => write!(f, "{table}/_delta_log"),
-            Self::LogEntry(table, version) => write!(f, "{table}/_delta_log/{version:020}.json"),
-            Self::Checkpoint(table, version) => {
-                write!(f, "{table}/_delta_log/{version:020}.checkpoint.parquet")
-            }
-            Self::LastCheckpoint(table) => write!(f, "{table}/_delta_log/_last_checkpoint"),
-            Self::Data(table, file) => write!(f, "{table}/{}", file.path()),
-            Self::Listed(table, path) => write!(f, "{table}/{path}"),
         }
     }
 }
@@ -180,9 +120,42 @@ struct LayoutDocument {
     layout_version: u64,
 }
 
+/// Why a lake's layout is not one to write to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// A build with another layout made this lake.
+    #[error(
+        "the lake has layout version {found} and this build reads and writes version {ours} only"
+    )]
+    Other {
+        /// The lake's.
+        found: u64,
+        /// Ours.
+        ours: u64,
+    },
+    /// The document is there and is no layout.
+    #[error(
+        "kombo_layout.json is not a layout document: this is not a lake of kombo-source, or the file is damaged"
+    )]
+    Garbled,
+    /// The store took a put-if-absent although something was there.
+    #[error(
+        "the store overwrites what it should only create: two writers would lose each other's commits"
+    )]
+    NoPutIfAbsent,
+    /// The document can be neither read nor created.
+    #[error("kombo_layout.json cannot be read or created")]
+    Store {
+        /// Why.
+        #[source]
+        source: StoreFault,
+    },
+}
+
 /// Creates the layout document, or checks the one that is there. Called before anything else is written.
-pub async fn claim_layout(store: &LakeStore) -> Result<(), LayoutError> {
-    let path = ObjectKey::Layout.path();
+pub async fn claim_layout(store: &TableStore) -> Result<(), LayoutError> {
+    let path = DocumentKey::Layout.path();
     let objects = store.objects();
     let document = LayoutDocument {
         layout_version: LAYOUT_VERSION,
@@ -209,7 +182,7 @@ pub async fn claim_layout(store: &LakeStore) -> Result<(), LayoutError> {
 }
 
 /// Checks the layout document that is there; `false` when there is none, and so no lake.
-pub async fn find_layout(store: &LakeStore) -> Result<bool, LayoutError> {
+pub async fn find_layout(store: &TableStore) -> Result<bool, LayoutError> {
     match read_layout(store).await? {
         Some(version) => check_version(version).map(|()| true),
         None => Ok(false),
@@ -217,8 +190,11 @@ pub async fn find_layout(store: &LakeStore) -> Result<bool, LayoutError> {
 }
 
 /// Puts the document once more: a store that takes it ignores put-if-absent, and every commit rests on that.
-async fn prove_put_if_absent(store: &LakeStore) -> Result<(), LayoutError> {
-    let (path, options) = (ObjectKey::Layout.path(), PutOptions::from(PutMode::Create));
+async fn prove_put_if_absent(store: &TableStore) -> Result<(), LayoutError> {
+    let (path, options) = (
+        DocumentKey::Layout.path(),
+        PutOptions::from(PutMode::Create),
+    );
     let document = LayoutDocument {
         layout_version: LAYOUT_VERSION,
     };
@@ -240,11 +216,11 @@ fn check_version(found: u64) -> Result<(), LayoutError> {
     })
 }
 
-async fn read_layout(store: &LakeStore) -> Result<Option<u64>, LayoutError> {
+async fn read_layout(store: &TableStore) -> Result<Option<u64>, LayoutError> {
     let failed = |error: object_store::Error| LayoutError::Store {
         source: error.into(),
     };
-    let bytes = match store.objects().get(&ObjectKey::Layout.path()).await {
+    let bytes = match store.objects().get(&DocumentKey::Layout.path()).await {
         Ok(found) => found.bytes().await.map_err(failed)?,
         Err(error) if StoreFault::from(&error).reason() == FaultReason::NotFound => {
             return Ok(None);

@@ -26,6 +26,7 @@ mod remedy;
 mod reports;
 mod set_aside;
 mod settings;
+mod tables;
 mod txns;
 
 #[cfg(test)]
@@ -51,28 +52,25 @@ pub use reports::{
 };
 pub use set_aside::{Members, SetAside};
 pub use settings::LakeSettings;
+pub use tables::Part;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use arrow::datatypes::SchemaRef;
-use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use url::Url;
 
+use self::fold::WaitingRows;
+use self::intake::committer::{Committer, Tasks};
+use self::layout::{LakeTable, PROBE_FOLDER, claim_layout, find_layout};
+use self::tables::Tables;
+use self::txns::TableTxns;
 use crate::catalog::Endpoint;
-use crate::delta::file::data_files::DataFiles;
-use crate::delta::log::{DeltaLog, LogError, LogSettings, TableShape};
-use crate::delta::store::LakeStore;
+use crate::delta::store::TableStore;
 use crate::fetch::{Fetch, FetchMode};
 use crate::ids::EndpointName;
-use crate::lake::fold::WaitingRows;
-use crate::lake::form::{description, file_form, partition_column, with_commit_date};
-use crate::lake::intake::committer::{Committer, Tasks};
-use crate::lake::layout::{DeltaTable, claim_layout, find_layout};
-use crate::lake::txns::TableTxns;
+use crate::lake::tables::OpenTable;
 use crate::time::Clock;
 
 /// The lake. Cheap to clone; the tasks that commit end with its last clone.
@@ -82,38 +80,23 @@ pub struct Lake {
 }
 
 struct Inner {
-    store: LakeStore,
-    settings: LakeSettings,
-    clock: Arc<dyn Clock>,
-    tables: Mutex<HashMap<DeltaTable, Slot>>,
+    tables: Tables,
+    /// Of the tables that fetches are committed to.
+    committers: Mutex<HashMap<LakeTable, Arc<Committer>>>,
     waiting: WaitingRows,
     tasks: Tasks,
-}
-
-/// Opened by whoever needs it first; the others wait for that.
-type Slot = Arc<OnceCell<Arc<Committer>>>;
-
-/// One of the Delta tables of an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Part {
-    /// One live snapshot per integration.
-    Snapshots,
-    /// What changed, append-only.
-    Deltas,
-    /// One row per record, folded from the two others. Derived: can be rebuilt.
-    Current,
 }
 
 impl Lake {
     /// Opens a lake, creating its layout document where nothing is.
     pub async fn open(settings: &LakeSettings, clock: Arc<dyn Clock>) -> Result<Self, LakeError> {
-        let store = LakeStore::open(&settings.url, &settings.options).map_err(LakeError::open)?;
+        let store = TableStore::open(&settings.url, &settings.options).map_err(LakeError::open)?;
         Self::over(store, settings, clock).await
     }
 
     /// Opens a lake on a store that is open already.
     pub(crate) async fn over(
-        store: LakeStore,
+        store: TableStore,
         settings: &LakeSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LakeError> {
@@ -126,12 +109,12 @@ impl Lake {
         settings: &LakeSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Option<Self>, LakeError> {
-        let store = LakeStore::open(&settings.url, &settings.options).map_err(LakeError::open)?;
+        let store = TableStore::open(&settings.url, &settings.options).map_err(LakeError::open)?;
         Self::over_existing(store, settings, clock).await
     }
 
     pub(crate) async fn over_existing(
-        store: LakeStore,
+        store: TableStore,
         settings: &LakeSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Option<Self>, LakeError> {
@@ -139,13 +122,11 @@ impl Lake {
         Ok(found.then(|| Self::with(store, settings, clock)))
     }
 
-    fn with(store: LakeStore, settings: &LakeSettings, clock: Arc<dyn Clock>) -> Self {
+    fn with(store: TableStore, settings: &LakeSettings, clock: Arc<dyn Clock>) -> Self {
         Self {
             inner: Arc::new(Inner {
-                store,
-                settings: settings.clone(),
-                clock,
-                tables: Mutex::default(),
+                tables: Tables::new(store, settings, clock),
+                committers: Mutex::default(),
                 waiting: WaitingRows::default(),
                 tasks: Mutex::new(JoinSet::new()),
             }),
@@ -154,7 +135,11 @@ impl Lake {
 
     /// Tries what a lake needs of its store: writes, creates if absent, reads back, deletes.
     pub async fn probe(&self) -> Result<(), LakeError> {
-        self.inner.store.probe().await.map_err(LakeError::open)
+        self.tables()
+            .store()
+            .probe(PROBE_FOLDER)
+            .await
+            .map_err(LakeError::open)
     }
 
     /// Begins to take in a fetch: into `snapshots` or `deltas`, by its mode.
@@ -169,12 +154,13 @@ impl Lake {
         };
         // Both exist from the first fetch on: readers take them together.
         for both in [Part::Snapshots, Part::Deltas] {
-            self.endpoint_table(endpoint, both).await?;
+            self.tables().of_endpoint(endpoint, both).await?;
         }
-        let committer = self.endpoint_table(endpoint, part).await?;
+        let table = self.tables().of_endpoint(endpoint, part).await?;
+        let committer = self.committer(table);
         // Bases as of now, not as of the last commit seen: else a commit of another process that was finished before this
         // fetch began would supersede it.
-        let state = committer.refreshed().await?;
+        let state = committer.table.refreshed().await?;
         let key = fetch.table.integration.key();
         let start = TableTxns::of(&key, |app| state.txn(app));
         let replaced = SnapshotFacts::of(&key, |app| state.txn(app));
@@ -193,30 +179,32 @@ impl Lake {
         endpoint: &Arc<Endpoint>,
         part: Part,
     ) -> Result<Vec<Arc<LiveFile>>, LakeError> {
-        let Some(committer) = self.existing_table(endpoint, part).await? else {
+        let Some(table) = self.tables().existing(endpoint, part).await? else {
             return Ok(Vec::new());
         };
-        let state = committer.refreshed().await?;
-        committer.live(&state).await
+        let state = table.refreshed().await?;
+        Ok(table.live(&state).await?)
     }
 
     /// Returns where one of an endpoint's Delta tables is, as readers are given it.
     #[must_use]
     pub fn table_url(&self, endpoint: &EndpointName, part: Part) -> Url {
-        self.inner.store.table_url(&part.of(endpoint))
+        self.tables().url(&part.of(endpoint))
     }
 
     /// Commits what waits for its window: no fetch is running any more that could join it.
     pub fn flush(&self) {
-        for slot in self.tables().values() {
-            if let Some(committer) = slot.get() {
-                committer.flush();
-            }
+        for committer in self.committers().values() {
+            committer.flush();
         }
     }
 
+    pub(in crate::lake) fn tables(&self) -> &Tables {
+        &self.inner.tables
+    }
+
     fn settings(&self) -> &LakeSettings {
-        &self.inner.settings
+        self.tables().settings()
     }
 
     fn waiting_rows(&self) -> &WaitingRows {
@@ -227,121 +215,23 @@ impl Lake {
         &self.inner.tasks
     }
 
-    fn tables(&self) -> std::sync::MutexGuard<'_, HashMap<DeltaTable, Slot>> {
-        let tables = self.inner.tables.lock();
-        tables.unwrap_or_else(PoisonError::into_inner)
+    fn committers(&self) -> std::sync::MutexGuard<'_, HashMap<LakeTable, Arc<Committer>>> {
+        let committers = self.inner.committers.lock();
+        committers.unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn endpoint_table(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        part: Part,
-    ) -> Result<Arc<Committer>, LakeError> {
-        let schema = match part {
-            Part::Snapshots | Part::Current => endpoint.schema(),
-            Part::Deltas => with_commit_date(&endpoint.schema()),
-        };
-        self.committer(part.of(endpoint.name()), &schema).await
-    }
-
-    /// Returns one of an endpoint's Delta tables if this process has opened it.
-    fn opened_table(&self, endpoint: &Endpoint, part: Part) -> Option<Arc<Committer>> {
-        let slot = self.tables().get(&part.of(endpoint.name())).cloned()?;
-        slot.get().cloned()
-    }
-
-    /// Opens one of an endpoint's Delta tables; `None`, and nothing created, where there is none.
-    async fn existing_table(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        part: Part,
-    ) -> Result<Option<Arc<Committer>>, LakeError> {
-        let table = part.of(endpoint.name());
-        let is_open = self
-            .tables()
-            .get(&table)
-            .is_some_and(|slot| slot.initialized());
-        if is_open || self.exists(&table).await? {
-            return self.endpoint_table(endpoint, part).await.map(Some);
-        }
-        Ok(None)
-    }
-
-    async fn exists(&self, table: &DeltaTable) -> Result<bool, LakeError> {
-        let found = DeltaLog::exists(&self.inner.store, table).await;
-        found.map_err(|source| log_error(table, source))
-    }
-
-    /// Opens a Delta table, once.
-    pub(crate) async fn committer(
-        &self,
-        table: DeltaTable,
-        schema: &SchemaRef,
-    ) -> Result<Arc<Committer>, LakeError> {
-        let slot = Arc::clone(self.tables().entry(table.clone()).or_default());
-        let opened = slot
-            .get_or_try_init(|| self.open_table(table, Arc::clone(schema)))
-            .await?;
-        Ok(Arc::clone(opened))
-    }
-
-    async fn open_table(
-        &self,
-        table: DeltaTable,
-        schema: SchemaRef,
-    ) -> Result<Arc<Committer>, LakeError> {
-        let Inner {
-            store,
-            settings,
-            clock,
-            ..
-        } = &*self.inner;
-        let form = file_form(&table, settings);
-        let shape = TableShape {
-            schema,
-            partition_columns: partition_column(&table)
-                .map(str::to_owned)
-                .into_iter()
-                .collect(),
-            description: description(&table),
-        };
-        let log_settings = LogSettings {
-            checkpoint_interval: settings.checkpoint_interval,
-            clock: Arc::clone(clock),
-        };
-        let log = DeltaLog::open_with(store, table.clone(), shape, log_settings)
-            .await
-            .map_err(|source| log_error(&table, source))?;
-        let files = DataFiles {
-            store: store.clone(),
-            table,
-            form,
-            clock: Arc::clone(clock),
-        };
-        let window = Duration::from_secs(settings.commit_window_secs);
-        Ok(Arc::new(Committer::new(files, log, window)))
+    fn committer(&self, table: OpenTable) -> Arc<Committer> {
+        let mut committers = self.committers();
+        let made = committers.entry(table.name.clone()).or_insert_with(|| {
+            let window = self.settings().commit_window_secs;
+            Arc::new(Committer::new(table, window))
+        });
+        Arc::clone(made)
     }
 }
 
 impl fmt::Debug for Lake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Lake({:?})", self.inner.store)
-    }
-}
-
-impl Part {
-    fn of(self, endpoint: &EndpointName) -> DeltaTable {
-        match self {
-            Self::Snapshots => DeltaTable::Snapshots(endpoint.clone()),
-            Self::Deltas => DeltaTable::Deltas(endpoint.clone()),
-            Self::Current => DeltaTable::Current(endpoint.clone()),
-        }
-    }
-}
-
-fn log_error(table: &DeltaTable, source: LogError) -> LakeError {
-    LakeError::Log {
-        table: table.to_string(),
-        source: Arc::new(source),
+        write!(f, "Lake({:?})", self.tables().store())
     }
 }

@@ -1,40 +1,35 @@
 //! The lake's own tables, for those who have to do with all of them.
 
-use std::sync::Arc;
-
-use crate::lake::intake::committer::Committer;
 use crate::lake::intake::quarantine;
-use crate::lake::layout::DeltaTable;
+use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::{drift, holds, registry};
+use crate::lake::tables::OpenTable;
 use crate::lake::{Lake, LakeError};
 
 /// The tables that hold rows of many endpoints.
-pub(super) const OWN: [DeltaTable; 4] = [
-    DeltaTable::Integrations,
-    DeltaTable::Quarantine,
-    DeltaTable::Drift,
-    DeltaTable::Holds,
+pub(super) const OWN: [LakeTable; 4] = [
+    LakeTable::Integrations,
+    LakeTable::Quarantine,
+    LakeTable::Drift,
+    LakeTable::Holds,
 ];
 
 impl Lake {
     /// Opens one of the lake's own tables; `None`, and nothing created, where there is none.
     pub(super) async fn own_table(
         &self,
-        table: &DeltaTable,
-    ) -> Result<Option<Arc<Committer>>, LakeError> {
+        table: &LakeTable,
+    ) -> Result<Option<OpenTable>, LakeError> {
         let schema = match table {
-            DeltaTable::Integrations => registry::schema(),
-            DeltaTable::Quarantine => quarantine::schema(),
-            DeltaTable::Drift => drift::schema(),
-            DeltaTable::Holds => holds::schema(),
+            LakeTable::Integrations => registry::schema(),
+            LakeTable::Quarantine => quarantine::schema(),
+            LakeTable::Drift => drift::schema(),
+            LakeTable::Holds => holds::schema(),
             // Tables of endpoints have columns of their own.
-            DeltaTable::Snapshots(_) | DeltaTable::Deltas(_) | DeltaTable::Current(_) => {
+            LakeTable::Snapshots(_) | LakeTable::Deltas(_) | LakeTable::Current(_) => {
                 return Ok(None);
             }
         };
-        if !self.exists(table).await? {
-            return Ok(None);
-        }
-        self.committer(table.clone(), &schema).await.map(Some)
+        self.tables().existing_as(table, &schema).await
     }
 }

@@ -17,7 +17,7 @@ use crate::api::{ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest
 use crate::catalog::{Catalog, Endpoint};
 use crate::company::{Refusal, World, WorldSettings};
 use crate::config::{Config, Overrides};
-use crate::delta::store::LakeStore;
+use crate::delta::store::TableStore;
 use crate::delta::store::faulty::{Failure, FaultyStore};
 use crate::ids::IntegrationId;
 use crate::lake::{Lake, LakeSettings, Part};
@@ -359,11 +359,11 @@ async fn an_unknown_integration_is_written_down_before_its_webhook_is_acknowledg
 #[tokio::test(start_paused = true)]
 async fn a_lake_that_is_out_of_reach_for_an_hour_costs_time_and_no_row() {
     let twin = TimedTwin::new(1, 40);
-    let memory = LakeStore::memory();
+    let memory = TableStore::memory();
     let store = FaultyStore::new(Arc::clone(memory.objects()), 0..0, Failure::Before);
     let objects: Arc<dyn object_store::ObjectStore> = Arc::clone(&store) as _;
     let clock = Arc::new(TwinClock(twin.clone()));
-    let faulty = LakeStore::over(objects, memory.url().clone());
+    let faulty = TableStore::over(objects, memory.url().clone());
     let lake = Lake::over(faulty, &lake_settings(), clock).await;
     let lake = lake.expect("a lake in memory");
     let service = start(&twin, &lake, &["ats/tags"]).await;

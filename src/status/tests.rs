@@ -5,7 +5,7 @@ use object_store::ObjectStoreExt;
 
 use super::*;
 use crate::catalog::Catalog;
-use crate::delta::store::LakeStore;
+use crate::delta::store::TableStore;
 use crate::ids::Category;
 use crate::lake::{Coverage, LakeSettings};
 use crate::time::Bases;
@@ -209,7 +209,7 @@ fn without_a_registry_integrations_are_named_by_notes_and_nothing_is_excused() {
 }
 
 /// Opens a lake as a process does that has read nothing of it.
-async fn opened(store: &LakeStore) -> Lake {
+async fn opened(store: &TableStore) -> Lake {
     let clock = Arc::new(crate::time::SystemClock);
     let lake = Lake::over(store.clone(), &LakeSettings::default(), clock).await;
     lake.expect("opens")
@@ -217,7 +217,7 @@ async fn opened(store: &LakeStore) -> Lake {
 
 #[tokio::test]
 async fn what_cannot_be_read_is_a_line_with_its_remedy_and_all_else_is_shown() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let known = ["ats/tags", "ats/jobs"]
         .map(|name| Arc::clone(Catalog::embedded().find(name).expect("known")));
     let (lake, active) = (opened(&store).await, registration("active"));

@@ -32,10 +32,7 @@ const EDGES: usize = 2;
 const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["api/http"]),
     ("governor", &["api/throttle"]),
-    (
-        "parquet",
-        &["delta/file/"],
-    ),
+    ("parquet", &["delta/file/"]),
     ("delta_kernel", &["delta/log/"]),
     ("delta_kernel_default_engine", &["delta/log/"]),
     ("async_stream", &["stream"]),

@@ -8,12 +8,11 @@ use arrow::array::RecordBatch;
 use bytes::Bytes;
 use object_store::{ObjectStoreExt, WriteMultipart};
 
-use crate::delta::file::runs::{Sorted, decoded_bytes, encode_without};
-use crate::delta::file::writer::{EncodedFile, FileForm};
+use crate::delta::delta_error::DeltaError;
+use crate::delta::file::writer::{EncodedFile, FileForm, decoded_bytes, encode_without};
 use crate::delta::log::AddFile;
-use crate::delta::store::LakeStore;
-use crate::lake::LakeError;
-use crate::lake::layout::{DataFile, DeltaTable, ObjectKey, Partition};
+use crate::delta::object_key::{DataFileName, ObjectKey, Partition, TablePath};
+use crate::delta::store::TableStore;
 use crate::time::Clock;
 
 /// Files above this go up in parts.
@@ -22,8 +21,8 @@ const PART_BYTES: usize = 8 << 20;
 /// Writes and reads the data files of one Delta table.
 #[derive(Clone)]
 pub(crate) struct DataFiles {
-    pub(crate) store: LakeStore,
-    pub(crate) table: DeltaTable,
+    pub(crate) store: TableStore,
+    pub(crate) table: TablePath,
     pub(crate) form: FileForm,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -38,14 +37,17 @@ pub(crate) struct Written {
 }
 
 impl DataFiles {
-    /// Writes rows to a file of their own; `None` without rows.
-    pub(crate) async fn write(
+    /// Writes what is encoded by the table's form to a file of its own; `None` without rows.
+    pub(crate) async fn write<F>(
         &self,
-        sorted: Arc<Sorted>,
+        encode: F,
         partition: Partition,
-    ) -> Result<Option<Written>, LakeError> {
+    ) -> Result<Option<Written>, DeltaError>
+    where
+        F: FnOnce(&FileForm) -> Result<Option<EncodedFile>, DeltaError> + Send + 'static,
+    {
         let form = self.form.clone();
-        let file = on_cpu(move || sorted.encode(&form)).await??;
+        let file = on_cpu(move || encode(&form)).await??;
         self.put(file, partition).await
     }
 
@@ -54,16 +56,14 @@ impl DataFiles {
         &self,
         batch: RecordBatch,
         partition: Partition,
-    ) -> Result<Option<Written>, LakeError> {
-        let form = self.form.clone();
-        let encode = move || {
+    ) -> Result<Option<Written>, DeltaError> {
+        let encode = move |form: &FileForm| {
             let rows = batch.num_rows();
             let mut file = form.begin(rows, decoded_bytes(&batch) / rows.max(1));
             file.write(&batch)?;
             file.finish()
         };
-        let file = on_cpu(encode).await??;
-        self.put(file, partition).await
+        self.write(encode, partition).await
     }
 
     /// Writes a file again without some of its rows; `None` when none is left.
@@ -73,19 +73,18 @@ impl DataFiles {
         losers: Vec<usize>,
         bytes_per_row: usize,
         partition: Partition,
-    ) -> Result<Option<Written>, LakeError> {
+    ) -> Result<Option<Written>, DeltaError> {
         if losers.len() as u64 == written.rows {
             return Ok(None);
         }
-        let (old, form) = (self.read(&written.add.path).await?, self.form.clone());
+        let old = self.read(&written.add.path).await?;
         let rows = usize::try_from(written.rows).unwrap_or(usize::MAX);
-        let encode = move || encode_without(old, rows, &losers, &form, bytes_per_row);
-        let file = on_cpu(encode).await??;
-        self.put(file, partition).await
+        let encode = move |form: &FileForm| encode_without(old, rows, &losers, form, bytes_per_row);
+        self.write(encode, partition).await
     }
 
     /// Reads a file whole, by its path below the table's folder.
-    pub(crate) async fn read(&self, path: &str) -> Result<Bytes, LakeError> {
+    pub(crate) async fn read(&self, path: &str) -> Result<Bytes, DeltaError> {
         let failed = |error: object_store::Error| self.unreadable(path, error);
         let key = ObjectKey::Listed(&self.table, path).path();
         let found = self.store.objects().get(&key).await.map_err(failed)?;
@@ -97,25 +96,25 @@ impl DataFiles {
         &self,
         path: &str,
         range: Range<u64>,
-    ) -> Result<Bytes, LakeError> {
+    ) -> Result<Bytes, DeltaError> {
         let key = ObjectKey::Listed(&self.table, path).path();
         let read = self.store.objects().get_range(&key, range).await;
         read.map_err(|error| self.unreadable(path, error))
     }
 
     /// Names the file in an error that met its content.
-    pub(crate) fn named(&self, path: &str, error: LakeError) -> LakeError {
+    pub(crate) fn named(&self, path: &str, error: DeltaError) -> DeltaError {
         if !error.is_decoding() {
             return error;
         }
-        LakeError::DamagedFile {
+        DeltaError::DamagedFile {
             table: self.table.to_string(),
             path: path.to_owned(),
         }
     }
 
-    fn unreadable(&self, path: &str, error: object_store::Error) -> LakeError {
-        LakeError::Download {
+    fn unreadable(&self, path: &str, error: object_store::Error) -> DeltaError {
+        DeltaError::Download {
             table: self.table.to_string(),
             path: path.to_owned(),
             source: error.into(),
@@ -128,13 +127,13 @@ impl DataFiles {
         &self,
         file: Option<EncodedFile>,
         partition: Partition,
-    ) -> Result<Option<Written>, LakeError> {
+    ) -> Result<Option<Written>, DeltaError> {
         let Some(file) = file else { return Ok(None) };
-        let failed = |source: object_store::Error| LakeError::Upload {
+        let failed = |source: object_store::Error| DeltaError::Upload {
             table: self.table.to_string(),
             source: source.into(),
         };
-        let name = DataFile::fresh(partition);
+        let name = DataFileName::fresh(partition);
         let key = ObjectKey::Data(&self.table, &name).path();
         let (objects, size) = (self.store.objects(), file.bytes.len() as u64);
         if file.bytes.len() <= PART_BYTES {
@@ -150,9 +149,8 @@ impl DataFiles {
             add: AddFile {
                 path: name.path(),
                 partition_values: name
-                    .partition()
-                    .value()
-                    .map(|(column, value)| (column.to_owned(), value))
+                    .partition_value()
+                    .map(|(column, value)| (column.to_owned(), value.to_owned()))
                     .into_iter()
                     .collect(),
                 size,
@@ -168,11 +166,11 @@ impl DataFiles {
 /// Runs work that keeps a core busy where it does not hold up the requests.
 pub(crate) async fn on_cpu<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, LakeError> {
+) -> Result<T, DeltaError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => Ok(done),
         Err(stopped) if stopped.is_panic() => std::panic::resume_unwind(stopped.into_panic()),
         // The runtime is shutting down.
-        Err(_) => Err(LakeError::Closed),
+        Err(_) => Err(DeltaError::Closed),
     }
 }

@@ -13,8 +13,8 @@ use parquet::file::metadata::{
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::page_index::offset_index::OffsetIndexMetaData;
 
-use crate::lake::LakeError;
-use crate::lake::lake_error::DECODING;
+use crate::delta::delta_error::DECODING;
+use crate::delta::delta_error::DeltaError;
 
 /// The column that a record is looked for by.
 pub(crate) const ID: &str = "id";
@@ -26,8 +26,8 @@ pub(crate) struct Footer {
     pub(crate) bytes: u64,
     /// The row groups, in their order.
     pub(crate) groups: Vec<Group>,
-    /// It says which version of our layout it has.
-    pub(crate) is_ours: bool,
+    /// The keys of its metadata.
+    pub(crate) keys: Vec<String>,
 }
 
 /// One row group.
@@ -97,7 +97,7 @@ pub(crate) enum Reading {
 
 impl FooterReader {
     /// Begins with a file of this size: the first of its ranges is needed.
-    pub(crate) fn new(size: u64) -> Result<(Self, Vec<Range<u64>>), LakeError> {
+    pub(crate) fn new(size: u64) -> Result<(Self, Vec<Range<u64>>), DeltaError> {
         let decoder = ParquetMetaDataPushDecoder::try_new(size).map_err(|_| DECODING)?;
         let first = size.saturating_sub(FIRST_READ)..size;
         let reader = Self {
@@ -109,7 +109,7 @@ impl FooterReader {
     }
 
     /// Takes in the bytes of the ranges that were needed.
-    pub(crate) fn go_on(&mut self, bytes: Vec<Bytes>) -> Result<Reading, LakeError> {
+    pub(crate) fn go_on(&mut self, bytes: Vec<Bytes>) -> Result<Reading, DeltaError> {
         if let (0, Some(end)) = (self.bytes, bytes.first()) {
             let last: [u8; 8] = *end.last_chunk().ok_or(DECODING)?;
             let length = u32::from_le_bytes([last[0], last[1], last[2], last[3]]);
@@ -143,9 +143,8 @@ fn described(metadata: &ParquetMetaData) -> Footer {
     Footer {
         bytes: 0,
         groups: groups.collect(),
-        is_ours: pairs.is_some_and(|pairs| {
-            let mut pairs = pairs.iter();
-            pairs.any(|pair| pair.key == "kombo.layout_version")
+        keys: pairs.map_or_else(Vec::new, |pairs| {
+            pairs.iter().map(|pair| pair.key.clone()).collect()
         }),
     }
 }

@@ -17,9 +17,9 @@ use parquet::arrow::push_decoder::{
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 
+use crate::delta::delta_error::DECODING;
+use crate::delta::delta_error::DeltaError;
 use crate::delta::file::footer::{FIRST_READ, ID};
-use crate::lake::LakeError;
-use crate::lake::lake_error::DECODING;
 
 /// Rows that are decoded at a time. Few are found, and those alone are kept.
 const BATCH_ROWS: usize = 1_024;
@@ -85,7 +85,7 @@ impl Lookup {
         size: u64,
         wanted: WantedIds,
         columns: &'static [&'static str],
-    ) -> Result<(Self, Vec<Range<u64>>), LakeError> {
+    ) -> Result<(Self, Vec<Range<u64>>), DeltaError> {
         let footer = ParquetMetaDataPushDecoder::try_new(size).map_err(|_| DECODING)?;
         let footer = footer.with_page_index_policy(PageIndexPolicy::Optional);
         let first = size.saturating_sub(FIRST_READ)..size;
@@ -100,7 +100,7 @@ impl Lookup {
     }
 
     /// Takes in the bytes of the ranges that were needed.
-    pub(crate) fn go_on(&mut self, bytes: Vec<Bytes>) -> Result<Step, LakeError> {
+    pub(crate) fn go_on(&mut self, bytes: Vec<Bytes>) -> Result<Step, DeltaError> {
         let asked = std::mem::take(&mut self.asked);
         let needed = match &mut self.state {
             State::Footer(footer, held) => {
@@ -132,7 +132,7 @@ impl Lookup {
     }
 
     /// Decodes what is there; `None` at the end of the file, else what is needed.
-    fn read(&mut self) -> Result<Option<Vec<Range<u64>>>, LakeError> {
+    fn read(&mut self) -> Result<Option<Vec<Range<u64>>>, DeltaError> {
         let State::Rows(rows) = &mut self.state else {
             return Err(DECODING);
         };
@@ -150,7 +150,7 @@ impl Lookup {
         &mut self,
         metadata: ParquetMetaData,
         held: Vec<(Range<u64>, Bytes)>,
-    ) -> Result<(), LakeError> {
+    ) -> Result<(), DeltaError> {
         let groups = 0..metadata.num_row_groups();
         let selections = groups
             .filter_map(|group| {

@@ -4,6 +4,5 @@ pub(crate) mod data_files;
 pub(crate) mod footer;
 pub(crate) mod lookup;
 pub(crate) mod reader;
-pub(crate) mod runs;
 pub(crate) mod stats;
 pub(crate) mod writer;

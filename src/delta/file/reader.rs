@@ -15,9 +15,9 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 
+use crate::delta::delta_error::DECODING;
+use crate::delta::delta_error::DeltaError;
 use crate::delta::file::footer::FIRST_READ;
-use crate::lake::LakeError;
-use crate::lake::lake_error::DECODING;
 
 /// What ends a Parquet file: the length of its metadata, and `PAR1`.
 const FOOTER_SIZE: usize = 8;
@@ -53,7 +53,7 @@ impl OpenedFile {
     }
 
     /// Reads the footer out of the end of a file of `size` bytes.
-    pub(crate) fn parse(size: u64, end: Bytes) -> Result<Opening, LakeError> {
+    pub(crate) fn parse(size: u64, end: Bytes) -> Result<Opening, DeltaError> {
         let start = size.checked_sub(end.len() as u64).ok_or(DECODING)?;
         let tail = Window {
             size,
@@ -117,7 +117,7 @@ impl OpenedFile {
         group: usize,
         bytes: Bytes,
         batch_rows: usize,
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + Send + use<>, LakeError>
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, DeltaError>> + Send + use<>, DeltaError>
     {
         let window = Window {
             size: self.size,

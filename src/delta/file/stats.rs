@@ -17,8 +17,9 @@ const BOUND_CHARS: usize = 64;
 const WRITABLE_MICROS: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_300_799_999_001;
 
 /// What is gathered over the rows of one file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FileStats {
+    has_text_bounds: fn(&str) -> bool,
     rows: u64,
     columns: Vec<ColumnStats>,
 }
@@ -41,6 +42,16 @@ enum Bounds {
 }
 
 impl FileStats {
+    /// Begins a file's statistics. A file of one row has its values as bounds, so a log, which outlives the files that it
+    /// describes, gets bounds of those texts alone of which `has_text_bounds` says so by the column's name.
+    pub(crate) fn new(has_text_bounds: fn(&str) -> bool) -> Self {
+        Self {
+            has_text_bounds,
+            rows: 0,
+            columns: Vec::new(),
+        }
+    }
+
     /// Takes in the rows of a batch. All batches of a file have the same columns.
     pub(crate) fn add(&mut self, batch: &RecordBatch) {
         if self.columns.is_empty() {
@@ -63,7 +74,7 @@ impl FileStats {
                 .column_by_name(&stats.name)
                 .expect("all batches of a file have the same columns");
             stats.nulls += column.null_count() as u64;
-            let seen = Bounds::of(&stats.name, column.as_ref());
+            let seen = Bounds::of((self.has_text_bounds)(&stats.name), column.as_ref());
             stats.bounds = std::mem::take(&mut stats.bounds).with(seen);
         }
     }
@@ -96,9 +107,9 @@ impl FileStats {
 }
 
 impl Bounds {
-    fn of(name: &str, column: &dyn Array) -> Self {
+    fn of(has_text_bounds: bool, column: &dyn Array) -> Self {
         let bounds = match column.data_type() {
-            DataType::Utf8 if has_text_bounds(name) => {
+            DataType::Utf8 if has_text_bounds => {
                 let text = column.as_string::<i32>();
                 min_string(text)
                     .zip(max_string(text))
@@ -148,19 +159,6 @@ impl Bounds {
     }
 }
 
-/// Kombo's ids get text bounds: files are sorted by them and joins prune by them. Nothing else does: a file of one row has
-/// its values as bounds, and personal data (names, dates of birth, pay, ids that a tool or a state gave to a person) has
-/// no business in a log that outlives the files it describes.
-fn has_text_bounds(name: &str) -> bool {
-    let is_reference = name.ends_with("_id") && !matches!(name, "remote_id" | "tax_id");
-    // And the words of our own tables, none of which a table of Kombo's has.
-    let is_own = matches!(
-        name,
-        "integration_key" | "_op" | "endpoint" | "kind" | "cause"
-    );
-    name == "id" || is_own || is_reference
-}
-
 /// Returns a text of at most [`BOUND_CHARS`] characters that is not below `text`; `None` when there is none.
 fn raised_prefix(text: &str) -> Option<String> {
     if text.chars().nth(BOUND_CHARS).is_none() {
@@ -181,15 +179,13 @@ fn raised_prefix(text: &str) -> Option<String> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{
-        ArrayRef, Date32Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
-    };
+    use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray};
 
     use super::*;
 
     fn stats_of(columns: Vec<(&str, ArrayRef)>) -> Value {
         let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
-        let mut stats = FileStats::default();
+        let mut stats = FileStats::new(|name| name != "first_name");
         // Twice, so that merging is part of every case.
         stats.add(&batch.slice(0, 1));
         stats.add(&batch.slice(1, batch.num_rows() - 1));
@@ -237,18 +233,10 @@ mod tests {
     }
 
     #[test]
-    fn what_describes_a_person_stays_out_of_the_log_and_nulls_are_counted() {
-        let stats = stats_of(vec![
-            (
-                "first_name",
-                Arc::new(StringArray::from(vec![Some("Jane"), None])) as ArrayRef,
-            ),
-            ("tax_id", Arc::new(StringArray::from(vec!["DE1", "DE1"]))),
-            ("remote_id", Arc::new(StringArray::from(vec!["jd", "jd"]))),
-            ("date_of_birth", Arc::new(Date32Array::from(vec![0, 10]))),
-            ("pay_rate", Arc::new(Float64Array::from(vec![1.5, 1.5]))),
-            ("index", Arc::new(Int64Array::from(vec![None::<i64>, None]))),
-        ]);
+    fn a_text_without_leave_has_no_bounds_and_nulls_are_counted() {
+        let names: ArrayRef = Arc::new(StringArray::from(vec![Some("Jane"), None]));
+        let numbers = Int64Array::from(vec![None::<i64>, None]);
+        let stats = stats_of(vec![("first_name", names), ("index", Arc::new(numbers))]);
         assert_eq!(stats["minValues"], json!({}));
         assert_eq!(stats["maxValues"], json!({}));
         assert_eq!(stats["nullCount"]["first_name"], 1);

@@ -7,7 +7,8 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{
     DataType, Date32Type, Float64Type, Int64Type, SchemaRef, TimestampMicrosecondType,
 };
@@ -20,12 +21,9 @@ use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
+use crate::delta::delta_error::DeltaError;
+use crate::delta::delta_error::{DECODING, ENCODING};
 use crate::delta::file::stats::FileStats;
-use crate::lake::LakeError;
-use crate::lake::lake_error::{DECODING, ENCODING};
-
-/// The version of the files' own layout, in their metadata.
-const LAYOUT_VERSION: &str = "1";
 
 /// Level 6 is 1.6 times slower for 6 % less; level 1 is a fifth faster for 2 % more.
 const ZSTD_LEVEL: i32 = 3;
@@ -39,8 +37,12 @@ const READ_ROWS: usize = 4_096;
 /// How the files of a Delta table are written.
 #[derive(Clone, Debug)]
 pub(crate) struct FileForm {
-    /// `ats_applications/snapshots`, in the metadata of every file.
-    pub(crate) table: String,
+    /// Keys and values in the metadata of every file.
+    pub(crate) metadata: Vec<(&'static str, String)>,
+    /// The column that gets a bloom filter.
+    pub(crate) looked_up_by: &'static str,
+    /// The text columns of which the log may hold bounds, by name.
+    pub(crate) has_text_bounds: fn(&str) -> bool,
     /// The partition column, which Delta keeps out of files.
     pub(crate) left_out: Option<&'static str>,
     /// The columns that callers sort rows by, as far as they are in the file.
@@ -78,29 +80,29 @@ impl FileForm {
             form: self.clone(),
             rows,
             bytes_per_row,
-            stats: FileStats::default(),
+            stats: FileStats::new(self.has_text_bounds),
             parquet: None,
         }
     }
 
     fn properties(&self, first: &RecordBatch, rows: usize, group: usize) -> WriterProperties {
-        let entry = |key: &str, value: &str| KeyValue::new(key.to_owned(), value.to_owned());
+        let metadata = self.metadata.iter();
+        let metadata = metadata.map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone()));
         let level = ZstdLevel::try_new(ZSTD_LEVEL).expect("a level zstd has");
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
             .set_max_row_group_row_count(Some(group))
             .set_data_page_row_count_limit(self.page_rows)
-            .set_created_by(concat!("kombo-source ", env!("CARGO_PKG_VERSION")).to_owned())
-            .set_key_value_metadata(Some(vec![
-                entry("kombo.layout_version", LAYOUT_VERSION),
-                entry("kombo.writer_version", env!("CARGO_PKG_VERSION")),
-                entry("kombo.table", &self.table),
-            ]))
+            .set_created_by(
+                concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned(),
+            )
+            .set_key_value_metadata(Some(metadata.collect()))
             .set_sorting_columns(self.sorting_columns(&first.schema()));
-        if first.column_by_name("id").is_some() {
+        if first.column_by_name(self.looked_up_by).is_some() {
             // One filter per row group, so its count is that of the group.
             let count = group.min(rows) as u64;
-            properties = properties.set_column_bloom_filter_max_ndv("id".into(), count);
+            properties =
+                properties.set_column_bloom_filter_max_ndv(self.looked_up_by.into(), count);
         }
         for (field, column) in first.schema().fields().iter().zip(first.columns()) {
             let mut path = vec![field.name().clone()];
@@ -133,7 +135,7 @@ impl FileForm {
 
 impl FileWriter {
     /// Writes rows, in the order they shall stand in.
-    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), DeltaError> {
         let batch = without(batch, self.form.left_out);
         let parquet = if let Some(parquet) = &mut self.parquet {
             parquet
@@ -149,7 +151,7 @@ impl FileWriter {
     }
 
     /// Closes the file. `None` when no row was written.
-    pub(crate) fn finish(self) -> Result<Option<EncodedFile>, LakeError> {
+    pub(crate) fn finish(self) -> Result<Option<EncodedFile>, DeltaError> {
         let Some(parquet) = self.parquet else {
             return Ok(None);
         };
@@ -162,11 +164,38 @@ impl FileWriter {
     }
 }
 
+/// Writes a file of `rows` rows again without some of them, given in ascending order; `None` when none is left.
+pub(crate) fn encode_without(
+    file: Bytes,
+    rows: usize,
+    losers: &[usize],
+    form: &FileForm,
+    bytes_per_row: usize,
+) -> Result<Option<EncodedFile>, DeltaError> {
+    let kept_rows = rows.saturating_sub(losers.len());
+    let (mut first_row, mut losers) = (0, losers.iter().copied().peekable());
+    let mut writer = None;
+    for batch in read(file, &[])? {
+        let batch = batch?;
+        let keep: BooleanArray = (first_row..first_row + batch.num_rows())
+            .map(|row| Some(losers.next_if_eq(&row).is_none()))
+            .collect();
+        first_row += batch.num_rows();
+        let kept = filter_record_batch(&batch, &keep).map_err(|_| ENCODING)?;
+        if kept.num_rows() > 0 {
+            writer
+                .get_or_insert_with(|| form.begin(kept_rows, bytes_per_row))
+                .write(&kept)?;
+        }
+    }
+    writer.map_or(Ok(None), FileWriter::finish)
+}
+
 /// Reads a data file's rows in their order; all columns when `columns` is empty.
 pub(crate) fn read(
     file: Bytes,
     columns: &[&str],
-) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + use<>, LakeError> {
+) -> Result<impl Iterator<Item = Result<RecordBatch, DeltaError>> + use<>, DeltaError> {
     read_by(READ_ROWS, file, columns)
 }
 
@@ -175,7 +204,7 @@ pub(crate) fn read_by(
     rows: usize,
     file: Bytes,
     columns: &[&str],
-) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + Send + use<>, LakeError> {
+) -> Result<impl Iterator<Item = Result<RecordBatch, DeltaError>> + Send + use<>, DeltaError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|_| DECODING)?;
     let mask = if columns.is_empty() {
         ProjectionMask::all()
@@ -188,6 +217,20 @@ pub(crate) fn read_by(
         .build()
         .map_err(|_| DECODING)?;
     Ok(reader.map(|batch| batch.map_err(|_| DECODING)))
+}
+
+/// Returns the size of a batch's values, whatever its buffers were allocated for.
+pub(crate) fn decoded_bytes(batch: &RecordBatch) -> usize {
+    batch
+        .columns()
+        .iter()
+        .map(|column| {
+            column
+                .to_data()
+                .get_slice_memory_size()
+                .unwrap_or_else(|_| column.get_array_memory_size())
+        })
+        .sum()
 }
 
 fn without(batch: &RecordBatch, left_out: Option<&str>) -> RecordBatch {

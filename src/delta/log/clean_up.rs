@@ -10,7 +10,7 @@ use crate::delta::fault::{FaultReason, StoreFault};
 use crate::delta::log::error::LogError;
 use crate::delta::log::kernel::Replay;
 use crate::delta::log::{DeltaLog, action};
-use crate::lake::layout::ObjectKey;
+use crate::delta::object_key::ObjectKey;
 
 impl DeltaLog {
     /// Lists what the log needs no more, in the order it may be deleted in: everything below the newest checkpoint that

@@ -7,8 +7,8 @@ use crate::delta::log::action::{Format, Line, Metadata, Protocol, to_json_lines}
 use crate::delta::log::error::LogError;
 use crate::delta::log::publish::{Patience, publish};
 use crate::delta::log::{TableShape, commit_info, publish_error, schema};
-use crate::delta::store::LakeStore;
-use crate::lake::layout::{DeltaTable, ObjectKey};
+use crate::delta::object_key::{ObjectKey, TablePath};
+use crate::delta::store::TableStore;
 
 /// Describes a table that does not exist yet.
 pub(super) fn new_table(shape: &TableShape, ours: &Value, now_ms: i64) -> Metadata {
@@ -26,8 +26,8 @@ pub(super) fn new_table(shape: &TableShape, ours: &Value, now_ms: i64) -> Metada
 
 /// Puts version 0. That another process was first is as good.
 pub(super) async fn create(
-    store: &LakeStore,
-    table: &DeltaTable,
+    store: &TableStore,
+    table: &TablePath,
     metadata: Metadata,
     patience: &Patience,
 ) -> Result<(), LogError> {

@@ -1,7 +1,7 @@
 //! What can go wrong with one Delta table's log.
 
 use crate::delta::fault::StoreFault;
-use crate::lake::layout::{DeltaTable, ObjectKey};
+use crate::delta::object_key::{ObjectKey, TablePath};
 
 /// Why a table's log could not be read or written.
 ///
@@ -93,7 +93,7 @@ pub enum LogError {
 
 impl LogError {
     /// Names an entry that holds something else than actions, as its file is called.
-    pub(super) fn damaged_entry(table: &DeltaTable, version: u64) -> Self {
+    pub(super) fn damaged_entry(table: &TablePath, version: u64) -> Self {
         let file = ObjectKey::LogEntry(table, version);
         Self::Damaged {
             table: table.to_string(),

@@ -18,9 +18,9 @@ use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
 use crate::delta::fault::{FaultReason, StoreFault};
 use crate::delta::log::action::{Line, from_json_lines};
 use crate::delta::log::error::LogError;
-use crate::delta::store::LakeStore;
+use crate::delta::object_key::TablePath;
+use crate::delta::store::TableStore;
 use crate::json;
-use crate::lake::layout::DeltaTable;
 
 type Engine = DefaultEngine<TokioMultiThreadExecutor>;
 
@@ -61,7 +61,7 @@ impl Replay {
 }
 
 impl Kernel {
-    pub(super) fn new(store: &LakeStore, table: &DeltaTable) -> Result<Self, LogError> {
+    pub(super) fn new(store: &TableStore, table: &TablePath) -> Result<Self, LogError> {
         let name = table.to_string();
         let executor = EXECUTOR.clone().map_err(|source| LogError::Kernel {
             table: name.clone(),

@@ -8,8 +8,8 @@ use crate::delta::log::error::LogError;
 use crate::delta::log::kernel::{Kernel, Replay};
 use crate::delta::log::state::LogState;
 use crate::delta::log::tail::entry_version;
-use crate::delta::store::LakeStore;
-use crate::lake::layout::{DeltaTable, ObjectKey};
+use crate::delta::object_key::{ObjectKey, TablePath};
+use crate::delta::store::TableStore;
 
 /// Entries that are looked at to find the damaged one, the newest first: those that a checkpoint does not stand for.
 const LOOKED_AT: usize = 200;
@@ -18,8 +18,8 @@ const LOOKED_AT: usize = 200;
 /// the one made just before, which the kernel takes for a hole.
 pub(super) async fn load(
     kernel: &Kernel,
-    store: &LakeStore,
-    table: &DeltaTable,
+    store: &TableStore,
+    table: &TablePath,
 ) -> Result<LogState, LogError> {
     let mut tries = 0;
     let (version, lines) = loop {
@@ -36,7 +36,7 @@ pub(super) async fn load(
 
 /// Finds the newest entry that holds something else than actions. `None` when there is none, or when the store cannot be
 /// asked.
-async fn damaged_entry(store: &LakeStore, table: &DeltaTable) -> Option<LogError> {
+async fn damaged_entry(store: &TableStore, table: &TablePath) -> Option<LogError> {
     let log = ObjectKey::Log(table).path();
     let listed = store.objects().list(Some(&log));
     let listed: Vec<_> = listed.try_collect().await.ok()?;

@@ -40,8 +40,8 @@ use crate::delta::log::create::{create, new_table};
 use crate::delta::log::kernel::{Kernel, Replay};
 use crate::delta::log::load::load;
 use crate::delta::log::publish::{Patience, PublishError, Published, publish};
-use crate::delta::store::LakeStore;
-use crate::lake::layout::{DeltaTable, ObjectKey};
+use crate::delta::object_key::{ObjectKey, TablePath};
+use crate::delta::store::TableStore;
 use crate::time::{Clock, SystemClock};
 
 /// What a table must have.
@@ -96,8 +96,8 @@ pub struct DeltaLog {
 }
 
 struct Inner {
-    store: LakeStore,
-    table: DeltaTable,
+    store: TableStore,
+    table: TablePath,
     /// The columns of this build, as Delta writes them.
     ours: Value,
     settings: LogSettings,
@@ -117,8 +117,8 @@ struct Known {
 impl DeltaLog {
     /// Opens a table's log, with a table of version 0 if there is none.
     pub async fn open(
-        store: &LakeStore,
-        table: DeltaTable,
+        store: &TableStore,
+        table: TablePath,
         shape: TableShape,
     ) -> Result<Self, LogError> {
         Self::open_with(store, table, shape, LogSettings::default()).await
@@ -126,8 +126,8 @@ impl DeltaLog {
 
     /// Opens a table's log as [`open`](Self::open) does, kept in another way.
     pub async fn open_with(
-        store: &LakeStore,
-        table: DeltaTable,
+        store: &TableStore,
+        table: TablePath,
         shape: TableShape,
         settings: LogSettings,
     ) -> Result<Self, LogError> {
@@ -135,13 +135,13 @@ impl DeltaLog {
     }
 
     /// Returns whether a table is there to be opened without being created.
-    pub async fn exists(store: &LakeStore, table: &DeltaTable) -> Result<bool, LogError> {
+    pub async fn exists(store: &TableStore, table: &TablePath) -> Result<bool, LogError> {
         tail::exists(store, table).await
     }
 
     async fn open_patiently(
-        store: &LakeStore,
-        table: DeltaTable,
+        store: &TableStore,
+        table: TablePath,
         shape: TableShape,
         settings: LogSettings,
         patience: Patience,
@@ -185,7 +185,7 @@ impl DeltaLog {
 
     /// Returns the table.
     #[must_use]
-    pub fn table(&self) -> &DeltaTable {
+    pub fn table(&self) -> &TablePath {
         &self.inner.table
     }
 
@@ -372,7 +372,7 @@ fn commit_info(operation: &str, commit_id: &str, now_ms: i64) -> Line {
     })
 }
 
-fn publish_error(error: PublishError, table: &DeltaTable, version: u64) -> LogError {
+fn publish_error(error: PublishError, table: &TablePath, version: u64) -> LogError {
     let table = table.to_string();
     match error {
         PublishError::Refused(source) => LogError::Refused {

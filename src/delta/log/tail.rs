@@ -7,14 +7,14 @@ use object_store::path::Path;
 use crate::delta::fault::{FaultReason, StoreFault};
 use crate::delta::log::action::{Line, from_json_lines};
 use crate::delta::log::error::LogError;
-use crate::delta::store::LakeStore;
-use crate::lake::layout::{DeltaTable, ObjectKey};
+use crate::delta::object_key::{ObjectKey, TablePath};
+use crate::delta::store::TableStore;
 
 /// Entries read at the same time.
 const READAHEAD: usize = 16;
 
 /// Returns whether a table has a log at all. Not whether it has version 0, which clean-up takes away.
-pub(super) async fn exists(store: &LakeStore, table: &DeltaTable) -> Result<bool, LogError> {
+pub(super) async fn exists(store: &TableStore, table: &TablePath) -> Result<bool, LogError> {
     let log = ObjectKey::Log(table).path();
     if has_objects(store, table, &log).await? {
         return Ok(true);
@@ -34,8 +34,8 @@ pub(super) async fn exists(store: &LakeStore, table: &DeltaTable) -> Result<bool
 }
 
 async fn has_objects(
-    store: &LakeStore,
-    table: &DeltaTable,
+    store: &TableStore,
+    table: &TablePath,
     below: &Path,
 ) -> Result<bool, LogError> {
     match store.objects().list(Some(below)).next().await {
@@ -51,8 +51,8 @@ const LONGEST_TAIL: usize = 100;
 /// Reads the entries after a version, in order. `None` when the next one was cleaned up, or when there are so many that
 /// the newest checkpoint is the shorter way.
 pub(super) async fn read(
-    store: &LakeStore,
-    table: &DeltaTable,
+    store: &TableStore,
+    table: &TablePath,
     after: u64,
 ) -> Result<Option<Vec<Vec<Line>>>, LogError> {
     let log = ObjectKey::Log(table).path();
@@ -96,7 +96,7 @@ enum EntryError {
 }
 
 impl EntryError {
-    fn of(self, table: &DeltaTable) -> LogError {
+    fn of(self, table: &TablePath) -> LogError {
         match self {
             Self::Store(fault) => unreadable(table, fault),
             Self::Damaged { version } => LogError::damaged_entry(table, version),
@@ -105,8 +105,8 @@ impl EntryError {
 }
 
 async fn entry(
-    store: &LakeStore,
-    table: &DeltaTable,
+    store: &TableStore,
+    table: &TablePath,
     version: u64,
 ) -> Result<Vec<Line>, EntryError> {
     let key = ObjectKey::LogEntry(table, version).path();
@@ -123,7 +123,7 @@ pub(super) fn entry_version(name: &str) -> Option<u64> {
     (digits.len() == 20).then(|| digits.parse().ok())?
 }
 
-fn unreadable(table: &DeltaTable, source: StoreFault) -> LogError {
+fn unreadable(table: &TablePath, source: StoreFault) -> LogError {
     LogError::Read {
         table: table.to_string(),
         source,

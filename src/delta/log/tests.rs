@@ -8,8 +8,9 @@ use arrow::datatypes::{DataType, Field, Schema};
 use object_store::ObjectStoreExt;
 
 use crate::delta::log::*;
+use crate::delta::object_key::ObjectKey;
+use crate::delta::object_key::TablePath;
 use crate::delta::store::faulty::{Failure, FaultyStore};
-use crate::ids::{Category, EndpointName};
 
 /// A wall clock that stands still.
 struct Noon;
@@ -20,8 +21,8 @@ impl Clock for Noon {
     }
 }
 
-fn table() -> DeltaTable {
-    DeltaTable::Snapshots(EndpointName::new(Category::Ats, "applications"))
+fn table() -> TablePath {
+    TablePath::new("ats_applications/snapshots")
 }
 
 fn shape(columns: &[&str]) -> TableShape {
@@ -48,11 +49,11 @@ fn impatience() -> Patience {
     }
 }
 
-async fn open(store: &LakeStore) -> DeltaLog {
+async fn open(store: &TableStore) -> DeltaLog {
     try_open(store, 100).await.expect("opened")
 }
 
-async fn try_open(store: &LakeStore, checkpoint_interval: u64) -> Result<DeltaLog, LogError> {
+async fn try_open(store: &TableStore, checkpoint_interval: u64) -> Result<DeltaLog, LogError> {
     let shape = shape(&["integration_key", "id"]);
     let settings = settings(checkpoint_interval);
     DeltaLog::open_patiently(store, table(), shape, settings, impatience()).await
@@ -93,7 +94,7 @@ async fn live_paths(log: &DeltaLog) -> Vec<String> {
 }
 
 /// Reads the raw log: the actions of each version, in order, by code that knows no state.
-async fn raw_log(store: &LakeStore) -> Vec<Vec<Value>> {
+async fn raw_log(store: &TableStore) -> Vec<Vec<Value>> {
     let mut entries = Vec::new();
     for version in 0.. {
         let key = ObjectKey::LogEntry(&table(), version).path();
@@ -112,7 +113,7 @@ async fn raw_log(store: &LakeStore) -> Vec<Vec<Value>> {
 
 #[tokio::test]
 async fn a_new_table_asks_no_more_than_reader_1_and_writer_2() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let log = open(&store).await;
     assert_eq!(log.state().version(), 0);
     let raw = raw_log(&store).await;
@@ -141,7 +142,7 @@ async fn a_new_table_asks_no_more_than_reader_1_and_writer_2() {
 
 #[tokio::test]
 async fn an_entry_is_these_lines() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let log = open(&store).await;
     assert_eq!(commit(&log, entry("a", 1)).await, 1);
     let files = log.live_files(&log.state()).await.expect("listed");
@@ -171,7 +172,7 @@ async fn an_entry_is_these_lines() {
 
 #[tokio::test]
 async fn a_state_read_through_a_checkpoint_equals_the_one_kept_while_writing() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let log = try_open(&store, 4).await.expect("opened");
     let mut removes = Vec::new();
     for step in 0..11_i64 {
@@ -207,7 +208,7 @@ async fn a_state_read_through_a_checkpoint_equals_the_one_kept_while_writing() {
 
 #[tokio::test]
 async fn a_refresh_reads_what_others_committed_and_nothing_twice() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let (one, two) = (open(&store).await, open(&store).await);
     let before = one.live_files(&one.state()).await.expect("listed");
     assert!(before.is_empty());
@@ -222,10 +223,10 @@ async fn a_refresh_reads_what_others_committed_and_nothing_twice() {
 
 #[tokio::test]
 async fn files_are_listed_from_the_store_once_and_then_followed() {
-    let memory = LakeStore::memory();
+    let memory = TableStore::memory();
     let counter = FaultyStore::new(Arc::clone(memory.objects()), 0..0, Failure::Before);
     let objects = Arc::clone(&counter);
-    let store = LakeStore::over(objects, memory.url().clone());
+    let store = TableStore::over(objects, memory.url().clone());
     let log = open(&store).await;
     let read = log.state();
     assert!(live_paths(&log).await.is_empty());
@@ -244,7 +245,7 @@ async fn files_are_listed_from_the_store_once_and_then_followed() {
 
 #[tokio::test]
 async fn a_lost_race_shows_nothing_of_ours_and_the_winners_transactions() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let (one, two) = (open(&store).await, open(&store).await);
     let read = two.state();
     commit(&one, entry("winner", 1)).await;
@@ -277,7 +278,7 @@ async fn a_lost_race_shows_nothing_of_ours_and_the_winners_transactions() {
 
 #[tokio::test]
 async fn missing_columns_go_out_once_and_an_older_build_writes_on() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let old = open(&store).await;
     let new_shape = shape(&["integration_key", "id", "name"]);
     let new = DeltaLog::open_with(&store, table(), new_shape, settings(100));

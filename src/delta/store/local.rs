@@ -14,12 +14,12 @@ use object_store::local::LocalFileSystem;
 use url::Url;
 
 use crate::delta::fault::{StoreError, StoreFault};
-use crate::delta::store::{LakeStore, reject_options};
+use crate::delta::store::{TableStore, reject_options};
 
 pub(crate) fn open(
     path: &Path,
     options: &BTreeMap<String, String>,
-) -> Result<LakeStore, StoreError> {
+) -> Result<TableStore, StoreError> {
     reject_options("file", options)?;
     let failed = |error: io::Error| StoreError::Folder {
         source: StoreFault::from(&error),
@@ -33,7 +33,7 @@ pub(crate) fn open(
             source: error.into(),
         })?
         .with_fsync(true);
-    Ok(LakeStore::over(Arc::new(objects), url))
+    Ok(TableStore::over(Arc::new(objects), url))
 }
 
 /// Creates what is missing of a path and fsyncs each folder that got a new entry: the store does so only below its root.

@@ -1,3 +1,4 @@
+use crate::delta::object_key::TablePath;
 use crate::delta::store::faulty::{Failure, FaultyStore};
 use crate::delta::store::*;
 
@@ -15,13 +16,18 @@ async fn a_local_lake_may_have_any_name_and_is_made_with_its_folders() {
     let path = folder.path().join("a b%20c#ü").join("lake");
     let as_url = Url::from_file_path(&path).expect("absolute").to_string();
     for location in [path.to_str().expect("unicode"), &as_url] {
-        let store = LakeStore::open(location, &BTreeMap::new()).expect("opened");
-        store.probe().await.expect("a local disk will do");
-        let key = ObjectKey::Layout.path();
+        let store = TableStore::open(location, &BTreeMap::new()).expect("opened");
+        store
+            .probe("kombo_probe")
+            .await
+            .expect("a local disk will do");
+        let key = Path::from("kombo_layout.json");
         store.objects().put(&key, "{}".into()).await.expect("put");
         assert!(path.join("kombo_layout.json").is_file());
         assert_eq!(
-            store.table_url(&DeltaTable::Drift).to_file_path(),
+            store
+                .table_url(&TablePath::new("kombo_drift"))
+                .to_file_path(),
             Ok(path.canonicalize().expect("there").join("kombo_drift"))
         );
     }
@@ -34,7 +40,7 @@ fn a_folder_that_cannot_be_made_says_so() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let below = file.path().join("lake");
     let location = below.to_str().expect("unicode");
-    let error = LakeStore::open(location, &BTreeMap::new()).expect_err("a file is in the way");
+    let error = TableStore::open(location, &BTreeMap::new()).expect_err("a file is in the way");
     assert!(matches!(error, StoreError::Folder { .. }), "{error}");
 }
 
@@ -47,10 +53,10 @@ fn cloud_locations_are_opened_from_options_and_shown_without_secrets() {
         ("aws_secret_access_key", "s3cr3t"),
         ("aws_access_key_id", "me"),
     ]);
-    let store = LakeStore::open("s3://bucket/some/lake?token=s3cr3t", &s3).expect("opened");
+    let store = TableStore::open("s3://bucket/some/lake?token=s3cr3t", &s3).expect("opened");
     assert_eq!(store.url().as_str(), "s3://bucket/some/lake/");
-    assert_eq!(format!("{store:?}"), "LakeStore(s3://bucket/some/lake/)");
-    let table = DeltaTable::Integrations;
+    assert_eq!(format!("{store:?}"), "TableStore(s3://bucket/some/lake/)");
+    let table = TablePath::new("kombo_integrations");
     assert_eq!(
         store.table_url(&table).as_str(),
         "s3://bucket/some/lake/kombo_integrations"
@@ -59,12 +65,12 @@ fn cloud_locations_are_opened_from_options_and_shown_without_secrets() {
         ("azure_storage_account_name", "me"),
         ("azure_skip_signature", "true"),
     ]);
-    let store = LakeStore::open("az://container", &azure).expect("opened");
+    let store = TableStore::open("az://container", &azure).expect("opened");
     assert_eq!(store.url().as_str(), "az://container/");
-    let store = LakeStore::open("abfss://c@me.dfs.core.windows.net/lake", &BTreeMap::new());
+    let store = TableStore::open("abfss://c@me.dfs.core.windows.net/lake", &BTreeMap::new());
     store.expect("the account stands in the location");
     let gcs = options(&[("google_skip_signature", "true")]);
-    let store = LakeStore::open("gs://bucket/lake", &gcs).expect("opened");
+    let store = TableStore::open("gs://bucket/lake", &gcs).expect("opened");
     assert_eq!(store.url().as_str(), "gs://bucket/lake/");
 }
 
@@ -78,7 +84,7 @@ fn an_unknown_option_is_named_and_its_value_is_not() {
         "/tmp",
     ] {
         let wrong = options(&[("aws_regionn", "s3cr3t")]);
-        let error = LakeStore::open(location, &wrong).expect_err("unknown");
+        let error = TableStore::open(location, &wrong).expect_err("unknown");
         let text = error.to_string();
         assert!(
             text.contains("\"aws_regionn\"") && !text.contains("s3cr3t"),
@@ -90,7 +96,7 @@ fn an_unknown_option_is_named_and_its_value_is_not() {
 #[test]
 fn a_location_of_no_known_kind_is_refused() {
     for location in ["ftp://host/lake", "http://host/lake", "mailto:x"] {
-        let error = LakeStore::open(location, &BTreeMap::new()).expect_err("unknown");
+        let error = TableStore::open(location, &BTreeMap::new()).expect_err("unknown");
         assert!(matches!(error, StoreError::Location), "{error}");
     }
 }
@@ -104,12 +110,12 @@ async fn each_step_of_a_probe_names_itself_when_it_fails() {
         ProbeStep::Read,
         ProbeStep::Delete,
     ];
-    let memory = LakeStore::memory();
+    let memory = TableStore::memory();
     for (call, step) in steps.into_iter().enumerate() {
         let inner = Arc::clone(memory.objects());
         let faulty = FaultyStore::new(inner, call..call + 1, Failure::Before);
-        let store = LakeStore::over(faulty, memory.url().clone());
-        match (store.probe().await, step) {
+        let store = TableStore::over(faulty, memory.url().clone());
+        match (store.probe("kombo_probe").await, step) {
             (
                 Err(StoreError::Probe {
                     step: failed,
@@ -126,9 +132,12 @@ async fn each_step_of_a_probe_names_itself_when_it_fails() {
 
 #[tokio::test]
 async fn a_store_that_overwrites_what_exists_fails_the_probe() {
-    let memory = LakeStore::memory();
-    let store = LakeStore::over(faulty::overwriting(memory.objects()), memory.url().clone());
-    let error = store.probe().await.expect_err("no put-if-absent");
+    let memory = TableStore::memory();
+    let store = TableStore::over(faulty::overwriting(memory.objects()), memory.url().clone());
+    let error = store
+        .probe("kombo_probe")
+        .await
+        .expect_err("no put-if-absent");
     assert!(
         matches!(
             error,

@@ -16,8 +16,9 @@ use crate::lake::LakeError;
 use crate::lake::care::exchange::{EntryForm, Exchange};
 use crate::lake::care::merge::merge;
 use crate::lake::care::{TableUpkeep, UpkeepSettings};
-use crate::lake::intake::committer::Committer;
-use crate::lake::layout::Partition;
+use crate::lake::layout::COMMIT_DATE;
+use crate::lake::layout::of_day;
+use crate::lake::tables::OpenTable;
 use crate::time::parse_date;
 
 /// Files in one merge.
@@ -33,7 +34,7 @@ const OPTIMIZE: EntryForm = EntryForm {
 
 /// Merges what is worth it. A file that cannot be read stays as it is and is told; the others of its day are merged.
 pub(in crate::lake) async fn run(
-    table: &Committer,
+    table: &OpenTable,
     settings: &UpkeepSettings,
     done: &mut TableUpkeep,
     failed: &mut Vec<LakeError>,
@@ -56,7 +57,7 @@ pub(in crate::lake) async fn run(
 
 /// Merges those files of a group that can be read.
 async fn readable_merged(
-    table: &Committer,
+    table: &OpenTable,
     day: i32,
     mut files: Vec<Arc<LiveFile>>,
     failed: &mut Vec<LakeError>,
@@ -89,7 +90,7 @@ pub(in crate::lake) fn worth_merging(
     }
     let mut days: BTreeMap<i32, Vec<Arc<LiveFile>>> = BTreeMap::new();
     for file in live {
-        let day = file.partition_values.get(Partition::COMMIT_DATE);
+        let day = file.partition_values.get(COMMIT_DATE);
         let day = day.and_then(|day| parse_date(day.as_deref()?));
         if let Some(day) = day.filter(|_| file.size < settings.small_file_bytes) {
             days.entry(day).or_default().push(file);
@@ -117,7 +118,7 @@ pub(in crate::lake) fn worth_merging(
 
 /// Writes the rows of those files that have the same columns; `None` when that is not worth it.
 pub(in crate::lake) async fn merged_file(
-    table: &Committer,
+    table: &OpenTable,
     day: i32,
     files: &[Arc<LiveFile>],
 ) -> Result<Option<MergedFile>, LakeError> {
@@ -145,7 +146,7 @@ pub(in crate::lake) async fn merged_file(
         .iter()
         .map(|input| Arc::clone(&files[*input]))
         .collect();
-    let partition = Partition::CommitDate(day);
+    let partition = of_day(day);
     let written = table.files.put(Some(merged.file), partition).await?;
     Ok(written.map(|written| MergedFile { inputs, written }))
 }
@@ -161,7 +162,7 @@ fn is_damaged(file: &Bytes) -> bool {
 /// Puts the one file in the place of the many, in one entry. `false` when some of the many are gone: another process has
 /// merged or deleted them, and their rows must not come back.
 pub(in crate::lake) async fn exchange(
-    table: &Committer,
+    table: &OpenTable,
     merged: &MergedFile,
 ) -> Result<bool, LakeError> {
     let exchanges = [Exchange {

@@ -6,9 +6,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::delta::log::{AddFile, CommitOutcome, Entry, LiveFile, LogState, RemoveFile};
-use crate::lake::LakeError;
-use crate::lake::intake::committer::Committer;
+use crate::delta::delta_error::DeltaError;
+use crate::delta::log::{AddFile, Entry, LiveFile, LogState, RemoveFile};
+use crate::delta::transact::Proposal;
+use crate::lake::tables::OpenTable;
 
 /// Files, and what takes their place.
 pub(in crate::lake) struct Exchange {
@@ -22,44 +23,65 @@ pub(in crate::lake) struct Exchange {
 /// `txns` says what to write beside them, by the state that is committed on; an entry that would say nothing is not put.
 /// A crash before the entry leaves files that nothing names, after it the old ones are vacuum's.
 pub(in crate::lake) async fn exchange(
-    table: &Committer,
+    table: &OpenTable,
     form: EntryForm,
     exchanges: &[Exchange],
-    txns: impl Fn(&LogState) -> Vec<(String, i64)>,
-) -> Result<Vec<usize>, LakeError> {
-    let mut state = table.refreshed().await?;
-    loop {
-        let live = table.live(&state).await?;
+    txns: impl Fn(&LogState) -> Vec<(String, i64)> + Send + Sync,
+) -> Result<Vec<usize>, DeltaError> {
+    let mut standing = Standing {
+        table,
+        form,
+        exchanges,
+        txns,
+        at: Vec::new(),
+    };
+    let state = table.refreshed().await?;
+    table.transact(state, &mut standing).await?;
+    Ok(standing.at)
+}
+
+/// Exchanges, as far as they stand.
+struct Standing<'a, F> {
+    table: &'a OpenTable,
+    form: EntryForm,
+    exchanges: &'a [Exchange],
+    txns: F,
+    /// Where those are that stand as of the last state.
+    at: Vec<usize>,
+}
+
+impl<F> Proposal for Standing<'_, F>
+where
+    F: Fn(&LogState) -> Vec<(String, i64)> + Send + Sync,
+{
+    type Error = DeltaError;
+
+    async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
+        let live = self.table.live(&state).await?;
         let live: HashSet<&str> = live.iter().map(|file| file.path.as_str()).collect();
         let stands = |exchange: &Exchange| {
             let mut inputs = exchange.inputs.iter();
             inputs.all(|file| live.contains(file.path.as_str()))
         };
-        let standing: Vec<usize> = (0..exchanges.len())
-            .filter(|at| stands(&exchanges[*at]))
+        self.at = (0..self.exchanges.len())
+            .filter(|at| stands(&self.exchanges[*at]))
             .collect();
+        let standing = self.at.iter().map(|at| &self.exchanges[*at]);
         let entry = Entry {
-            operation: form.operation,
-            rearranges: form.rearranges,
+            operation: self.form.operation,
+            rearranges: self.form.rearranges,
             adds: standing
-                .iter()
-                .filter_map(|at| exchanges[*at].output.clone())
+                .clone()
+                .filter_map(|one| one.output.clone())
                 .collect(),
             removes: standing
-                .iter()
-                .flat_map(|at| &exchanges[*at].inputs)
+                .flat_map(|one| &one.inputs)
                 .map(|file| RemoveFile::from(&**file))
                 .collect(),
-            txns: txns(&state),
+            txns: (self.txns)(&state),
         };
-        if entry.removes.is_empty() && entry.txns.is_empty() {
-            return Ok(standing);
-        }
-        match table.log.commit(&state, entry).await {
-            Ok(CommitOutcome::Committed { .. }) => return Ok(standing),
-            Ok(CommitOutcome::Lost { state: newer }) => state = newer,
-            Err(error) => return Err(table.log_error(error)),
-        }
+        let is_empty = entry.removes.is_empty() && entry.txns.is_empty();
+        Ok((!is_empty).then_some(entry))
     }
 }
 

@@ -8,10 +8,10 @@ use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use bytes::Bytes;
 
 use crate::catalog::SystemColumn;
-use crate::delta::file::runs::decoded_bytes;
+use crate::delta::delta_error::DeltaError;
+use crate::delta::delta_error::ENCODING;
+use crate::delta::file::writer::decoded_bytes;
 use crate::delta::file::writer::{EncodedFile, FileForm, FileWriter, read_by};
-use crate::lake::LakeError;
-use crate::lake::lake_error::ENCODING;
 
 /// Rows of each file that are decoded at a time.
 const INPUT_ROWS: usize = 1_024;
@@ -32,7 +32,7 @@ pub(in crate::lake) fn merge(
     files: Vec<Bytes>,
     rows: u64,
     form: &FileForm,
-) -> Result<Option<Merged>, LakeError> {
+) -> Result<Option<Merged>, DeltaError> {
     let (mut cursors, mut inputs) = (Vec::<Cursor>::new(), Vec::new());
     for (position, file) in files.into_iter().enumerate() {
         let Some(cursor) = Cursor::at_first_row(file)? else {
@@ -64,7 +64,10 @@ pub(in crate::lake) fn merge(
 }
 
 /// Returns how many rows were written; `None` when an input is not sorted.
-fn write_sorted(cursors: &mut [Cursor], writer: &mut FileWriter) -> Result<Option<u64>, LakeError> {
+fn write_sorted(
+    cursors: &mut [Cursor],
+    writer: &mut FileWriter,
+) -> Result<Option<u64>, DeltaError> {
     let (mut order, mut written) = (Vec::new(), 0);
     while let Some(least) = least(cursors) {
         let cursor = &mut cursors[least];
@@ -92,14 +95,14 @@ fn least(cursors: &[Cursor]) -> Option<usize> {
 
 /// Where a file has been read up to.
 struct Cursor {
-    rest: Box<dyn Iterator<Item = Result<RecordBatch, LakeError>> + Send>,
+    rest: Box<dyn Iterator<Item = Result<RecordBatch, DeltaError>> + Send>,
     batch: RecordBatch,
     row: usize,
 }
 
 impl Cursor {
     /// Opens a file. `None` when it has no rows, or not the columns that order them.
-    fn at_first_row(file: Bytes) -> Result<Option<Self>, LakeError> {
+    fn at_first_row(file: Bytes) -> Result<Option<Self>, DeltaError> {
         let mut rest = Box::new(read_by(INPUT_ROWS, file, &[])?);
         let Some(batch) = rest.next().transpose()? else {
             return Ok(None);
@@ -144,7 +147,7 @@ impl Cursor {
     }
 
     /// Goes to the next row, or past the last. `false` when that row comes before this one.
-    fn advance(&mut self) -> Result<bool, LakeError> {
+    fn advance(&mut self) -> Result<bool, DeltaError> {
         let (integration, id, _) = self.key();
         let last = (integration.to_owned(), id.to_owned());
         self.row += 1;

@@ -27,14 +27,16 @@ use std::time::Duration;
 
 use object_store::{ObjectStoreExt, PutPayload};
 use tracing::{info, warn};
-use uuid::Uuid;
 
 use crate::catalog::Endpoint;
+use crate::delta::delta_error::DeltaError;
 use crate::delta::fault::StoreFault;
+use crate::delta::store::probe;
 use crate::lake::care::sift::Leaving;
-use crate::lake::intake::committer::Committer;
-use crate::lake::layout::{DeltaTable, ObjectKey};
+use crate::lake::layout::LakeTable;
+use crate::lake::layout::PROBE_FOLDER;
 use crate::lake::own::OWN;
+use crate::lake::tables::OpenTable;
 use crate::lake::{Lake, LakeError, Part, SetAside};
 
 /// How much is kept, and what is worth merging.
@@ -158,11 +160,11 @@ impl Lake {
     ) -> Result<UpkeepReport, LakeError> {
         let limits = Limits::at(self.lower_clock().await?, settings);
         let mut report = UpkeepReport::default();
-        let held = report.read(&DeltaTable::Holds, retain::held(self).await);
+        let held = report.read(&LakeTable::Holds, retain::held(self).await);
         for endpoint in endpoints {
             for part in [Part::Snapshots, Part::Deltas, Part::Current] {
                 let name = part.of(endpoint.name());
-                let opened = self.existing_table(endpoint, part).await;
+                let opened = self.tables().existing(endpoint, part).await;
                 let leaving = match (part, &held) {
                     (Part::Deltas, Some(held)) => {
                         let leaving = retain::leaving(self, endpoint, held, limits.deltas_ms);
@@ -191,19 +193,16 @@ impl Lake {
 
     /// Returns what the store's clock says and what ours does.
     async fn clocks(&self) -> Result<(i64, i64), LakeError> {
-        let failed = |error: object_store::Error| LakeError::Clock {
+        let failed = |error: object_store::Error| DeltaError::Clock {
             source: StoreFault::from(error),
         };
-        let (objects, probe) = (
-            self.inner.store.objects(),
-            ObjectKey::Probe(Uuid::new_v4()).path(),
-        );
+        let (objects, probe) = (self.tables().store().objects(), probe(PROBE_FOLDER));
         let put = objects.put(&probe, PutPayload::from_static(b"kombo"));
         put.await.map_err(failed)?;
         let stamped = objects.head(&probe).await.map_err(failed)?;
         objects.delete(&probe).await.map_err(failed)?;
         let store_ms = stamped.last_modified.timestamp_millis();
-        Ok((store_ms, self.inner.clock.wall_ms()))
+        Ok((store_ms, self.tables().wall_ms()))
     }
 }
 
@@ -233,7 +232,7 @@ impl Limits {
 
 impl UpkeepReport {
     /// Sets a table aside that could not be kept up, once for one reason.
-    fn set_aside(&mut self, name: &DeltaTable, error: LakeError) {
+    fn set_aside(&mut self, name: &LakeTable, error: LakeError) {
         let mut known = self
             .failed
             .iter()
@@ -247,7 +246,7 @@ impl UpkeepReport {
     }
 
     /// Takes in what was read of a table that others are judged by; `None` when it could not be.
-    fn read<T>(&mut self, name: &DeltaTable, read: Result<T, LakeError>) -> Option<T> {
+    fn read<T>(&mut self, name: &LakeTable, read: Result<T, LakeError>) -> Option<T> {
         read.map_err(|error| self.set_aside(name, error)).ok()
     }
 }
@@ -255,8 +254,8 @@ impl UpkeepReport {
 /// Keeps up one table. That it fails is told, and the others are kept up all the same.
 async fn keep_up(
     report: &mut UpkeepReport,
-    name: &DeltaTable,
-    opened: Result<Option<Arc<Committer>>, LakeError>,
+    name: &LakeTable,
+    opened: Result<Option<OpenTable>, LakeError>,
     leaving: &Leaving,
     settings: &UpkeepSettings,
     limits: &Limits,
@@ -288,7 +287,7 @@ async fn keep_up(
 
 /// A data file that cannot be read is put into `failed` and stays as it is; what needs no data file goes on.
 async fn one_table(
-    table: &Committer,
+    table: &OpenTable,
     leaving: &Leaving,
     settings: &UpkeepSettings,
     limits: &Limits,
@@ -296,16 +295,16 @@ async fn one_table(
     failed: &mut Vec<LakeError>,
 ) -> Result<(), LakeError> {
     let dry_run = settings.dry_run;
-    match &table.files.table {
-        DeltaTable::Deltas(_) if !leaving.is_empty() => {
+    match &table.name {
+        LakeTable::Deltas(_) if !leaving.is_empty() => {
             retain::deltas(table, leaving, limits.deltas_ms, dry_run, done, failed).await?;
         }
-        DeltaTable::Drift => {
+        LakeTable::Drift => {
             retain::drift(table, limits.drift_ms, dry_run, done).await?;
         }
         _ => {}
     }
-    if matches!(table.files.table, DeltaTable::Deltas(_) | DeltaTable::Drift) {
+    if matches!(table.name, LakeTable::Deltas(_) | LakeTable::Drift) {
         compact::run(table, settings, done, failed).await?;
     }
     vacuum::run(table, limits.files_ms, dry_run, done).await?;

@@ -14,14 +14,19 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 use crate::catalog::Endpoint;
+use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::on_cpu;
 use crate::delta::log::{LiveFile, LogState};
+use crate::delta::object_key::Partition;
 use crate::ids::{IntegrationId, IntegrationKey};
 use crate::lake::care::exchange::{EntryForm, Exchange, exchange};
 use crate::lake::care::sift::{Leaving, Sifted, sift};
 use crate::lake::fold::Positions;
-use crate::lake::intake::committer::Committer;
-use crate::lake::layout::{DeltaTable, Partition};
+use crate::lake::layout::COMMIT_DATE;
+use crate::lake::layout::INTEGRATION_KEY;
+use crate::lake::layout::LakeTable;
+use crate::lake::layout::of_day;
+use crate::lake::tables::OpenTable;
 use crate::lake::txns::{app_id, key_of, voided};
 use crate::lake::{Lake, LakeError, Part};
 use crate::plan::ConfirmedGone;
@@ -90,7 +95,7 @@ impl Lake {
             }
         }
         let purging = Purging::new(&report.integrations, dry_run);
-        for name in [DeltaTable::Drift, DeltaTable::Quarantine, DeltaTable::Holds] {
+        for name in [LakeTable::Drift, LakeTable::Quarantine, LakeTable::Holds] {
             let opened = self.own_table(&name).await;
             let opened = opened.map(|table| (table, Vec::new()));
             report.purge(&name, opened, &purging).await;
@@ -113,7 +118,7 @@ impl Lake {
     ) {
         for endpoint in endpoints {
             let name = part.of(endpoint.name());
-            let opened = self.existing_table(endpoint, part).await;
+            let opened = self.tables().existing(endpoint, part).await;
             let settled = match part {
                 Part::Current => purging.settled(self, endpoint).await,
                 Part::Snapshots | Part::Deltas => Ok(Vec::new()),
@@ -157,7 +162,7 @@ impl Purging {
             (Part::Snapshots, &["snapshot"][..]),
             (Part::Deltas, &["folded", "considered"]),
         ] {
-            let Some(table) = lake.existing_table(endpoint, part).await? else {
+            let Some(table) = lake.tables().existing(endpoint, part).await? else {
                 continue;
             };
             let state = table.refreshed().await?;
@@ -173,14 +178,14 @@ impl Purging {
 
     /// Returns what a table's log has to say of integrations without rows. What `kombo_drift` says of how far they were
     /// compared stays: it is true, and nothing would be compared again.
-    fn void(&self, table: &DeltaTable, state: &LogState) -> Vec<(String, i64)> {
+    fn void(&self, table: &LakeTable, state: &LogState) -> Vec<(String, i64)> {
         match table {
-            DeltaTable::Snapshots(_) | DeltaTable::Deltas(_) => {
+            LakeTable::Snapshots(_) | LakeTable::Deltas(_) => {
                 let keys = self.keys.iter();
                 keys.flat_map(|key| voided(key, |app| state.txn(app)))
                     .collect()
             }
-            DeltaTable::Drift => state
+            LakeTable::Drift => state
                 .txns()
                 .filter(|(app, count)| {
                     let counts = app.ends_with("/rows") || app.ends_with("/drifted");
@@ -189,7 +194,7 @@ impl Purging {
                 })
                 .map(|(app, _)| (app.to_owned(), 0))
                 .collect(),
-            DeltaTable::Current(_) => {
+            LakeTable::Current(_) => {
                 let keys = self.keys.iter();
                 let emptied = keys.flat_map(|key| Positions::of(key, state).emptied(key));
                 let differs = |(app, value): &(String, i64)| {
@@ -197,19 +202,19 @@ impl Purging {
                 };
                 emptied.filter(differs).collect()
             }
-            DeltaTable::Integrations | DeltaTable::Quarantine | DeltaTable::Holds => Vec::new(),
+            LakeTable::Integrations | LakeTable::Quarantine | LakeTable::Holds => Vec::new(),
         }
     }
 }
 
 /// A table, where there is one, and what its log has to say besides.
-type Opened = (Option<Arc<Committer>>, Vec<(String, i64)>);
+type Opened = (Option<OpenTable>, Vec<(String, i64)>);
 
 impl PurgeReport {
     /// Purges one table. That it fails is told, and the others are purged all the same.
     async fn purge(
         &mut self,
-        name: &DeltaTable,
+        name: &LakeTable,
         opened: Result<Opened, LakeError>,
         purging: &Purging,
     ) {
@@ -238,7 +243,7 @@ impl PurgeReport {
 
 /// The purge of one table.
 struct TablePurging<'a> {
-    table: &'a Committer,
+    table: &'a OpenTable,
     purging: &'a Purging,
     /// What its log has to say besides.
     settled: Vec<(String, i64)>,
@@ -248,7 +253,7 @@ impl TablePurging<'_> {
     /// Takes the rows out of the table, file by file, until none is left that others have not exchanged meanwhile.
     async fn run(&self) -> Result<TablePurge, LakeError> {
         let mut done = TablePurge {
-            table: self.table.files.table.to_string(),
+            table: self.table.name.to_string(),
             ..TablePurge::default()
         };
         for _ in 0..ATTEMPTS {
@@ -256,7 +261,7 @@ impl TablePurging<'_> {
                 return Ok(done);
             }
         }
-        Err(LakeError::Contended { table: done.table })
+        Err(DeltaError::Contended { table: done.table }.into())
     }
 
     /// Returns whether nothing came in between.
@@ -277,7 +282,7 @@ impl TablePurging<'_> {
     async fn without(&self, file: &Arc<LiveFile>) -> Result<Option<(u64, Exchange)>, LakeError> {
         let (table, purging) = (self.table, self.purging);
         let inputs = vec![Arc::clone(file)];
-        if let Some(key) = file.partition_values.get(Partition::INTEGRATION_KEY) {
+        if let Some(key) = file.partition_values.get(INTEGRATION_KEY) {
             let key = key.as_deref().and_then(IntegrationKey::from_stored);
             let rows = file.num_records.unwrap_or_default();
             let output = None;
@@ -297,9 +302,9 @@ impl TablePurging<'_> {
             Sifted::Empty(rows) => (rows, None),
             Sifted::Smaller(rows, written) => (rows, written),
         };
-        let day = file.partition_values.get(Partition::COMMIT_DATE);
+        let day = file.partition_values.get(COMMIT_DATE);
         let day = day.and_then(|day| parse_date(day.as_deref()?));
-        let partition = day.map_or(Partition::Whole, Partition::CommitDate);
+        let partition = day.map_or(Partition::Whole, of_day);
         let written = table.files.put(written, partition).await?;
         let output = written.map(|written| written.add);
         Ok(Some((rows, Exchange { inputs, output })))
@@ -318,7 +323,7 @@ impl TablePurging<'_> {
             let txns = |state: &LogState| {
                 let settled = self.settled.iter();
                 let settled = settled.filter(|(app, value)| state.txn(app) != Some(*value));
-                let mut txns = self.purging.void(&self.table.files.table, state);
+                let mut txns = self.purging.void(&self.table.name, state);
                 txns.extend(settled.cloned());
                 txns
             };

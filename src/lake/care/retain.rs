@@ -11,13 +11,15 @@ use std::sync::Arc;
 use crate::catalog::Endpoint;
 use crate::delta::file::data_files::on_cpu;
 use crate::delta::log::{LiveFile, LogState};
+use crate::delta::object_key::ObjectKey;
 use crate::ids::IntegrationKey;
 use crate::lake::care::exchange::{EntryForm, Exchange, exchange};
 use crate::lake::care::sift::{Leaving, Sifted, sift};
 use crate::lake::care::{Left, TableUpkeep};
 use crate::lake::fold::Positions;
-use crate::lake::intake::committer::Committer;
-use crate::lake::layout::{ObjectKey, Partition};
+use crate::lake::layout::COMMIT_DATE;
+use crate::lake::layout::of_day;
+use crate::lake::tables::OpenTable;
 use crate::lake::txns::{app_id, key_of};
 use crate::lake::{Lake, LakeError, Part, SnapshotFacts};
 use crate::time::parse_date;
@@ -83,8 +85,8 @@ pub(in crate::lake) async fn leaving(
     before_ms: i64,
 ) -> Result<Leaving, LakeError> {
     let mut leaving = Leaving::default();
-    let snapshots = lake.existing_table(endpoint, Part::Snapshots).await?;
-    let current = lake.existing_table(endpoint, Part::Current).await?;
+    let snapshots = lake.tables().existing(endpoint, Part::Snapshots).await?;
+    let current = lake.tables().existing(endpoint, Part::Current).await?;
     let (Some(snapshots), Some(current)) = (snapshots, current) else {
         return Ok(leaving);
     };
@@ -112,7 +114,7 @@ pub(in crate::lake) async fn held(lake: &Lake) -> Result<HashSet<IntegrationKey>
 /// Lets rows leave a table of `deltas`. Files of days that are not over since long are not looked at: no row in them is
 /// old, whatever Kombo's clock said when it was observed.
 pub(in crate::lake) async fn deltas(
-    table: &Committer,
+    table: &OpenTable,
     leaving: &Leaving,
     before_ms: i64,
     dry_run: bool,
@@ -143,7 +145,7 @@ pub(in crate::lake) async fn deltas(
 
 /// Lets whole days leave `kombo_drift`.
 pub(in crate::lake) async fn drift(
-    table: &Committer,
+    table: &OpenTable,
     before_ms: i64,
     dry_run: bool,
     done: &mut TableUpkeep,
@@ -180,7 +182,7 @@ struct Batch {
 impl Batch {
     async fn commit(
         self,
-        table: &Committer,
+        table: &OpenTable,
         dry_run: bool,
         done: &mut TableUpkeep,
     ) -> Result<(), LakeError> {
@@ -203,7 +205,7 @@ impl Batch {
 
 /// Sifts one file and tells what leaves it. `None` when it stays.
 async fn sifted(
-    table: &Committer,
+    table: &OpenTable,
     file: &Arc<LiveFile>,
     leaving: &Leaving,
     dry_run: bool,
@@ -220,7 +222,7 @@ async fn sifted(
         Sifted::Empty(rows) => (rows, None),
         Sifted::Smaller(rows, written) => (rows, written),
     };
-    let partition = Partition::CommitDate(day_of(file).unwrap_or_default());
+    let partition = of_day(day_of(file).unwrap_or_default());
     let written = table.files.put(written, partition).await?;
     told.push(left(table, file, rows));
     Ok(Some(Exchange {
@@ -229,16 +231,16 @@ async fn sifted(
     }))
 }
 
-fn left(table: &Committer, file: &LiveFile, rows: u64) -> Left {
+fn left(table: &OpenTable, file: &LiveFile, rows: u64) -> Left {
     Left {
-        file: ObjectKey::Listed(&table.files.table, &file.path).to_string(),
+        file: ObjectKey::Listed(table.path(), &file.path).to_string(),
         rows,
         of: file.num_records.unwrap_or(rows),
     }
 }
 
 fn day_of(file: &LiveFile) -> Option<i32> {
-    let day = file.partition_values.get(Partition::COMMIT_DATE)?;
+    let day = file.partition_values.get(COMMIT_DATE)?;
     parse_date(day.as_deref()?)
 }
 

@@ -8,12 +8,12 @@ use arrow::datatypes::TimestampMicrosecondType;
 use bytes::Bytes;
 
 use crate::catalog::SystemColumn;
-use crate::delta::file::runs::decoded_bytes;
+use crate::delta::delta_error::DeltaError;
+use crate::delta::delta_error::ENCODING;
+use crate::delta::file::writer::decoded_bytes;
 use crate::delta::file::writer::{EncodedFile, FileForm, FileWriter, read};
 use crate::delta::log::LiveFile;
 use crate::ids::IntegrationKey;
-use crate::lake::LakeError;
-use crate::lake::lake_error::ENCODING;
 
 /// Which rows leave: those of these integrations, observed up to these instants, in microseconds since the epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub(in crate::lake) fn sift(
     leaving: &Leaving,
     worth: u64,
     form: Option<&FileForm>,
-) -> Result<Sifted, LakeError> {
+) -> Result<Sifted, DeltaError> {
     let (mut rows, mut left) = (0, 0);
     let columns = [
         SystemColumn::IntegrationKey.name(),
@@ -113,7 +113,7 @@ fn without(
     leaving: &Leaving,
     kept: usize,
     form: &FileForm,
-) -> Result<EncodedFile, LakeError> {
+) -> Result<EncodedFile, DeltaError> {
     let mut writer: Option<FileWriter> = None;
     for batch in read(file, &[])? {
         let batch = batch?;

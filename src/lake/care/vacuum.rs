@@ -10,19 +10,19 @@ use futures_util::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
+use crate::delta::delta_error::DeltaError;
 use crate::delta::fault::{FaultReason, StoreFault};
-use crate::lake::LakeError;
+use crate::delta::object_key::ObjectKey;
 use crate::lake::care::TableUpkeep;
-use crate::lake::intake::committer::Committer;
-use crate::lake::layout::ObjectKey;
+use crate::lake::tables::OpenTable;
 
 /// Deletes, or lists, what is older than `before_ms` and named by nothing.
 pub(in crate::lake) async fn run(
-    table: &Committer,
+    table: &OpenTable,
     before_ms: i64,
     dry_run: bool,
     done: &mut TableUpkeep,
-) -> Result<(), LakeError> {
+) -> Result<(), DeltaError> {
     let old = old_files(table, before_ms).await?;
     if old.is_empty() {
         return Ok(());
@@ -43,8 +43,8 @@ pub(in crate::lake) async fn run(
     Ok(())
 }
 
-async fn old_files(table: &Committer, before_ms: i64) -> Result<Vec<ObjectMeta>, LakeError> {
-    let folder = Path::from(table.files.table.folder());
+async fn old_files(table: &OpenTable, before_ms: i64) -> Result<Vec<ObjectMeta>, DeltaError> {
+    let folder = table.path().folder();
     let is_old = |file: &ObjectMeta| file.last_modified.timestamp_millis() < before_ms;
     let listed = table.files.store.objects().list(Some(&folder));
     let files: Vec<ObjectMeta> = listed
@@ -65,18 +65,18 @@ fn is_data(file: &ObjectMeta, folder: &Path) -> bool {
 }
 
 /// Returns the keys of the files that are live, or were until not long ago: a reader may have begun then.
-async fn named(table: &Committer, before_ms: i64) -> Result<HashSet<Path>, LakeError> {
+async fn named(table: &OpenTable, before_ms: i64) -> Result<HashSet<Path>, DeltaError> {
     let state = table.refreshed().await?;
     let live = table.live(&state).await?;
     let removed = table.log.removed_since(before_ms).await;
     let removed = removed.map_err(|error| table.log_error(error))?;
     let live = live.iter().map(|file| file.path.as_str());
     let paths = live.chain(removed.iter().map(String::as_str));
-    let key = |path| ObjectKey::Listed(&table.files.table, path).path();
+    let key = |path| ObjectKey::Listed(table.path(), path).path();
     Ok(paths.map(key).collect())
 }
 
-async fn delete(table: &Committer, file: &Path) -> Result<(), LakeError> {
+async fn delete(table: &OpenTable, file: &Path) -> Result<(), DeltaError> {
     let deleted = table.files.store.objects().delete(file).await;
     match deleted.map_err(StoreFault::from) {
         Ok(()) => Ok(()),
@@ -86,9 +86,9 @@ async fn delete(table: &Committer, file: &Path) -> Result<(), LakeError> {
     }
 }
 
-fn unreadable(table: &Committer, source: StoreFault) -> LakeError {
-    LakeError::Vacuum {
-        table: table.files.table.to_string(),
+fn unreadable(table: &OpenTable, source: StoreFault) -> DeltaError {
+    DeltaError::Vacuum {
+        table: table.name.to_string(),
         source,
     }
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use crate::catalog::Endpoint;
 use crate::decode::absent_rows;
+use crate::delta::delta_error::DeltaError;
 use crate::fetch::{Fetch, FetchEnd, FetchMode};
 use crate::ids::{IntegrationId, TableId};
+use crate::lake::Part;
 use crate::lake::{Lake, LakeError, Receipt};
 use crate::time::{ObservedAt, Tier, UpdatedAfter};
 
@@ -57,6 +59,7 @@ impl Lake {
                 return Ok(());
             }
         }
-        Err(LakeError::Torn)
+        let table = Part::Deltas.of(endpoint.name()).to_string();
+        Err(DeltaError::Contended { table }.into())
     }
 }

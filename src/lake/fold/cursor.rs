@@ -7,8 +7,8 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 
 use crate::catalog::SystemColumn;
 use crate::decode::hash_of_id;
-use crate::lake::LakeError;
-use crate::lake::lake_error::DECODING;
+use crate::delta::delta_error::DECODING;
+use crate::delta::delta_error::DeltaError;
 use crate::versions::winner::{Observation, Presence};
 
 /// Where rows come from.
@@ -20,7 +20,7 @@ pub(super) enum Origin {
 }
 
 /// Rows in the order of their ids.
-pub(super) type Rows = Box<dyn Iterator<Item = Result<RecordBatch, LakeError>> + Send>;
+pub(super) type Rows = Box<dyn Iterator<Item = Result<RecordBatch, DeltaError>> + Send>;
 
 /// One source of a merge.
 pub(super) struct Cursor {
@@ -43,7 +43,7 @@ pub(super) struct Keyed {
 
 impl Cursor {
     /// Stands on the first row; `None` without rows.
-    pub(super) fn new(origin: Origin, mut rest: Rows) -> Result<Option<Self>, LakeError> {
+    pub(super) fn new(origin: Origin, mut rest: Rows) -> Result<Option<Self>, DeltaError> {
         let first = next_rows(&mut rest)?;
         Ok(first.map(|batch| Self {
             origin,
@@ -65,7 +65,7 @@ impl Cursor {
 
     /// Goes on to the next batch; `false` when there is none. Fails when its ids go back: then the rows would be merged
     /// wrongly.
-    pub(super) fn refill(&mut self) -> Result<bool, LakeError> {
+    pub(super) fn refill(&mut self) -> Result<bool, DeltaError> {
         let Some(next) = next_rows(&mut self.rest)? else {
             return Ok(false);
         };
@@ -93,7 +93,7 @@ impl Cursor {
 }
 
 impl Keyed {
-    fn of(rows: RecordBatch) -> Result<Self, LakeError> {
+    fn of(rows: RecordBatch) -> Result<Self, DeltaError> {
         let text = |column: SystemColumn| rows.column_by_name(column.name())?.as_string_opt();
         let fetched_at = rows
             .column_by_name(SystemColumn::FetchedAt.name())
@@ -139,7 +139,7 @@ impl Keyed {
     }
 }
 
-fn next_rows(rest: &mut Rows) -> Result<Option<Keyed>, LakeError> {
+fn next_rows(rest: &mut Rows) -> Result<Option<Keyed>, DeltaError> {
     for batch in rest {
         let batch = batch?;
         if batch.num_rows() > 0 {

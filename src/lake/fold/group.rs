@@ -7,8 +7,10 @@ use arrow::datatypes::Schema;
 use tracing::debug;
 
 use crate::catalog::Endpoint;
+use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::DataFiles;
-use crate::delta::log::{CommitOutcome, Entry, LiveFile, LogState, RemoveFile};
+use crate::delta::log::{Entry, LiveFile, LogState, RemoveFile};
+use crate::delta::transact::Proposal;
 use crate::ids::IntegrationKey;
 use crate::lake::conform::union;
 use crate::lake::fold::hold::{Guarded, guarded};
@@ -22,14 +24,14 @@ use crate::lake::fold::sequence::FileRef;
 use crate::lake::fold::table::{Folded, Order, Shelves};
 use crate::lake::fold::task::Columns;
 use crate::lake::fold::work::GroupWork;
-use crate::lake::intake::committer::Committer;
 use crate::lake::set_aside::all_aside;
+use crate::lake::tables::OpenTable;
 use crate::lake::{Lake, LakeError};
 
 /// The tables of one endpoint, opened for a fold.
 pub(super) struct FoldTables {
     deltas: Option<Arc<DataFiles>>,
-    current: Arc<Committer>,
+    current: OpenTable,
     shelves: Arc<Shelves>,
 }
 
@@ -66,18 +68,14 @@ impl FoldTables {
     /// Puts together what a fold needs: the committers of `snapshots`, `deltas` and `current`, and their schemas.
     pub(super) fn new<'a>(
         endpoint: &Endpoint,
-        (snapshots, deltas, current): (
-            Option<Arc<Committer>>,
-            Option<Arc<Committer>>,
-            Arc<Committer>,
-        ),
+        (snapshots, deltas, current): (Option<OpenTable>, Option<OpenTable>, OpenTable),
         schemas: impl Iterator<Item = &'a Schema>,
         file_bytes: usize,
     ) -> Result<Self, LakeError> {
         let ours = endpoint.schema();
         let without_day: Vec<Schema> = schemas.map(without_day).collect();
         let schema = union(&ours, &without_day)?;
-        let files = |table: &Arc<Committer>| Arc::new(table.files.clone());
+        let files = |table: &OpenTable| Arc::new(table.files.clone());
         Ok(Self {
             deltas: deltas.as_ref().map(files),
             shelves: Arc::new(Shelves {
@@ -152,7 +150,7 @@ impl FoldTables {
         };
         let folded = with_porter(work).await??;
         report.aside.extend(folded.aside);
-        let now_us = lake.inner.clock.wall_ms().saturating_mul(1_000);
+        let now_us = lake.tables().wall_ms().saturating_mul(1_000);
         let second_look = lake.settings().second_look;
         let members: Vec<Member> = folded
             .going
@@ -205,25 +203,34 @@ impl FoldTables {
     }
 
     /// Puts one entry for all. Tables that another fold was faster with are left out: their files are named by nothing.
-    async fn commit(&self, mut members: Vec<Member>) -> Result<Vec<Member>, LakeError> {
+    async fn commit(&self, members: Vec<Member>) -> Result<Vec<Member>, LakeError> {
         let table = &self.current;
-        let mut state = table.refreshed().await?;
-        loop {
-            let live = table.live(&state).await?;
-            let live: HashSet<&str> = live.iter().map(|file| file.path.as_str()).collect();
-            members.retain(|member| is_valid(member, &state, &live));
-            if members.is_empty() {
-                return Ok(members);
-            }
-            match table.log.commit(&state, entry(&members)).await {
-                Ok(CommitOutcome::Committed { version }) => {
-                    debug!(table = %table.files.table, version, tables = members.len(), "folded");
-                    return Ok(members);
-                }
-                Ok(CommitOutcome::Lost { state: newer }) => state = newer,
-                Err(error) => return Err(table.log_error(error)),
-            }
+        let state = table.refreshed().await?;
+        let mut folds = Folds { table, members };
+        let version = table.transact(state, &mut folds).await?;
+        if let Some(version) = version {
+            let tables = folds.members.len();
+            debug!(table = %table.path(), version, tables, "folded");
         }
+        Ok(folds.members)
+    }
+}
+
+/// Folds of tables, as far as nobody was faster.
+struct Folds<'a> {
+    table: &'a OpenTable,
+    members: Vec<Member>,
+}
+
+impl Proposal for Folds<'_> {
+    type Error = DeltaError;
+
+    async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
+        let live = self.table.live(&state).await?;
+        let live: HashSet<&str> = live.iter().map(|file| file.path.as_str()).collect();
+        self.members
+            .retain(|member| is_valid(member, &state, &live));
+        Ok((!self.members.is_empty()).then(|| entry(&self.members)))
     }
 }
 
@@ -282,7 +289,7 @@ fn told(member: &Member, drift: DriftCounts) -> FoldedTable {
 }
 
 fn without_day(schema: &Schema) -> Schema {
-    let day = crate::lake::layout::Partition::COMMIT_DATE;
+    let day = crate::lake::layout::COMMIT_DATE;
     let kept = schema.fields().iter().filter(|field| field.name() != day);
     Schema::new(kept.cloned().collect::<Vec<_>>())
 }

@@ -10,12 +10,12 @@ use arrow::compute::interleave_record_batch;
 
 use crate::catalog::SystemColumn;
 use crate::decode::same_but_for_forms;
-use crate::lake::LakeError;
+use crate::delta::delta_error::DeltaError;
+use crate::delta::delta_error::ENCODING;
 use crate::lake::fold::cursor::{Cursor, Origin};
 use crate::lake::fold::output::Output;
 use crate::lake::fold::pace::Pace;
 use crate::lake::fold::task::{Tally, Task, keeps};
-use crate::lake::lake_error::ENCODING;
 use crate::versions::looks::Looks;
 use crate::versions::losses::{Loss, Withheld};
 use crate::versions::winner::{Known, Observation, Outcome};
@@ -61,7 +61,7 @@ impl<'a> Merge<'a> {
     }
 
     /// Writes what stands, and says what became of the rows.
-    pub(super) fn run(mut self) -> Result<(Tally, Output), LakeError> {
+    pub(super) fn run(mut self) -> Result<(Tally, Output), DeltaError> {
         while self.gather()? {
             self.decide();
             if self.order.len() >= OUTPUT_ROWS {
@@ -79,7 +79,7 @@ impl<'a> Merge<'a> {
     }
 
     /// Copies every row, none of which another has the id of: several sorted sources become one.
-    pub(super) fn copy(mut self) -> Result<Output, LakeError> {
+    pub(super) fn copy(mut self) -> Result<Output, DeltaError> {
         while self.gather()? {
             self.order.extend_from_slice(&self.places);
             if self.order.len() >= OUTPUT_ROWS {
@@ -91,7 +91,7 @@ impl<'a> Merge<'a> {
     }
 
     /// Collects the observations of the next row; `false` when there is none.
-    fn gather(&mut self) -> Result<bool, LakeError> {
+    fn gather(&mut self) -> Result<bool, DeltaError> {
         self.refill()?;
         let least = self.cursors.iter().filter_map(Cursor::id).min();
         let Some(least) = least else {
@@ -117,7 +117,7 @@ impl<'a> Merge<'a> {
     }
 
     /// A batch that is used up may still have rows to be copied.
-    fn refill(&mut self) -> Result<(), LakeError> {
+    fn refill(&mut self) -> Result<(), DeltaError> {
         if self.cursors.iter().any(Cursor::is_exhausted) {
             self.flush()?;
             let mut left = Vec::with_capacity(self.cursors.len());
@@ -306,7 +306,7 @@ impl<'a> Merge<'a> {
         (&self.cursors[cursor].batch.rows, at)
     }
 
-    fn flush(&mut self) -> Result<(), LakeError> {
+    fn flush(&mut self) -> Result<(), DeltaError> {
         if self.order.is_empty() {
             return Ok(());
         }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
+use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::{DataFiles, Written};
-use crate::delta::file::runs::decoded_bytes;
 use crate::delta::file::writer::FileWriter;
-use crate::lake::LakeError;
+use crate::delta::file::writer::decoded_bytes;
+use crate::delta::object_key::Partition;
 use crate::lake::fold::porter::Porter;
-use crate::lake::layout::Partition;
 
 /// Writes rows to files of about one size.
 pub(super) struct Output {
@@ -43,7 +43,7 @@ impl Output {
     }
 
     /// Writes rows behind those before.
-    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), DeltaError> {
         let mut from = 0;
         while from < batch.num_rows() {
             let (mut writer, left) = match self.open.take() {
@@ -63,7 +63,7 @@ impl Output {
     }
 
     /// Closes the last file and returns all.
-    pub(super) fn finish(mut self) -> Result<Vec<Written>, LakeError> {
+    pub(super) fn finish(mut self) -> Result<Vec<Written>, DeltaError> {
         if let Some((writer, _)) = self.open.take() {
             self.close(writer)?;
         }
@@ -81,7 +81,7 @@ impl Output {
         (self.files.form.begin(rows, bytes_per_row), rows)
     }
 
-    fn close(&mut self, writer: FileWriter) -> Result<(), LakeError> {
+    fn close(&mut self, writer: FileWriter) -> Result<(), DeltaError> {
         if let Some(file) = writer.finish()? {
             let written = self.porter.put(&self.files, file, self.partition.clone())?;
             self.written.extend(written);

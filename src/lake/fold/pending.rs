@@ -12,14 +12,14 @@ use arrow::compute::{filter_record_batch, interleave_record_batch};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 
 use crate::catalog::SystemColumn;
+use crate::delta::delta_error::DeltaError;
+use crate::delta::delta_error::{DECODING, ENCODING};
 use crate::delta::file::data_files::DataFiles;
-use crate::delta::file::runs::decoded_bytes;
+use crate::delta::file::writer::decoded_bytes;
 use crate::delta::log::LiveFile;
-use crate::lake::LakeError;
 use crate::lake::conform::conform;
 use crate::lake::fold::porter::Porter;
 use crate::lake::fold::sequence::{FileRef, batch_rows, group_bytes, open};
-use crate::lake::lake_error::{DECODING, ENCODING};
 
 /// Which observations of an integration are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl PendingRows {
         &self,
         wanted: &BTreeMap<String, Wanted>,
         budget: usize,
-    ) -> Result<Loaded, LakeError> {
+    ) -> Result<Loaded, DeltaError> {
         let mut found: HashMap<String, Vec<RecordBatch>> = HashMap::new();
         let (mut bytes, mut rows) = (0, 0);
         let each = self.each(wanted, &mut |key, batch| {
@@ -82,7 +82,7 @@ impl PendingRows {
         let sorted = found
             .into_iter()
             .map(|(key, batches)| Ok((key, sorted(&batches)?)));
-        Ok(Loaded::All(sorted.collect::<Result<_, LakeError>>()?))
+        Ok(Loaded::All(sorted.collect::<Result<_, DeltaError>>()?))
     }
 
     /// Returns ids that cut one integration's rows into parts of about so many rows each, in ascending order.
@@ -91,7 +91,7 @@ impl PendingRows {
         key: &str,
         wanted: Wanted,
         rows_per_part: usize,
-    ) -> Result<Vec<String>, LakeError> {
+    ) -> Result<Vec<String>, DeltaError> {
         let mut ids: Vec<String> = Vec::new();
         self.each(
             &BTreeMap::from([(key.to_owned(), wanted)]),
@@ -117,7 +117,7 @@ impl PendingRows {
         wanted: Wanted,
         least: Option<&str>,
         end: Option<&str>,
-    ) -> Result<Option<RecordBatch>, LakeError> {
+    ) -> Result<Option<RecordBatch>, DeltaError> {
         let mut found = Vec::new();
         self.each(
             &BTreeMap::from([(key.to_owned(), wanted)]),
@@ -148,8 +148,8 @@ impl PendingRows {
     fn each(
         &self,
         wanted: &BTreeMap<String, Wanted>,
-        receive: &mut dyn FnMut(&str, RecordBatch) -> Result<bool, LakeError>,
-    ) -> Result<bool, LakeError> {
+        receive: &mut dyn FnMut(&str, RecordBatch) -> Result<bool, DeltaError>,
+    ) -> Result<bool, DeltaError> {
         let Some(range) = Range::of(wanted) else {
             return Ok(true);
         };
@@ -168,8 +168,8 @@ impl PendingRows {
         file: &FileRef,
         range: &Range<'_>,
         wanted: &BTreeMap<String, Wanted>,
-        receive: &mut dyn FnMut(&str, RecordBatch) -> Result<bool, LakeError>,
-    ) -> Result<bool, LakeError> {
+        receive: &mut dyn FnMut(&str, RecordBatch) -> Result<bool, DeltaError>,
+    ) -> Result<bool, DeltaError> {
         let opened = open(&self.porter, &self.files, file)?;
         for group in 0..opened.groups() {
             let key = SystemColumn::IntegrationKey.name();
@@ -191,8 +191,8 @@ impl PendingRows {
         &self,
         batch: &RecordBatch,
         wanted: &BTreeMap<String, Wanted>,
-        receive: &mut dyn FnMut(&str, RecordBatch) -> Result<bool, LakeError>,
-    ) -> Result<bool, LakeError> {
+        receive: &mut dyn FnMut(&str, RecordBatch) -> Result<bool, DeltaError>,
+    ) -> Result<bool, DeltaError> {
         let keys = text(batch, SystemColumn::IntegrationKey.name())?.clone();
         let mut from = 0;
         while from < keys.len() {
@@ -256,11 +256,11 @@ impl From<&LiveFile> for FileRef {
 }
 
 /// Sorts rows by id and observation.
-fn sorted(batches: &[RecordBatch]) -> Result<RecordBatch, LakeError> {
+fn sorted(batches: &[RecordBatch]) -> Result<RecordBatch, DeltaError> {
     let columns = batches
         .iter()
         .map(|batch| Ok((text(batch, "id")?, observed(batch)?)))
-        .collect::<Result<Vec<_>, LakeError>>()?;
+        .collect::<Result<Vec<_>, DeltaError>>()?;
     let mut order: Vec<(usize, usize)> = batches
         .iter()
         .enumerate()
@@ -275,14 +275,14 @@ fn sorted(batches: &[RecordBatch]) -> Result<RecordBatch, LakeError> {
     interleave_record_batch(&batches, &order).map_err(|_| ENCODING)
 }
 
-fn text<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, LakeError> {
+fn text<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, DeltaError> {
     let column = batch.column_by_name(name);
     column
         .and_then(|column| column.as_string_opt::<i32>())
         .ok_or(DECODING)
 }
 
-fn observed(batch: &RecordBatch) -> Result<&[i64], LakeError> {
+fn observed(batch: &RecordBatch) -> Result<&[i64], DeltaError> {
     let column = batch.column_by_name(SystemColumn::FetchedAt.name());
     let times = column.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
     Ok(times.ok_or(DECODING)?.values())

@@ -8,10 +8,11 @@ use bytes::Bytes;
 use object_store::ObjectStoreExt;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::{DataFiles, Written, on_cpu};
 use crate::delta::file::writer::EncodedFile;
-use crate::lake::LakeError;
-use crate::lake::layout::{ObjectKey, Partition};
+use crate::delta::object_key::ObjectKey;
+use crate::delta::object_key::Partition;
 
 /// Fetches and stores files for a thread that must not wait for the store itself.
 #[derive(Clone)]
@@ -22,13 +23,13 @@ enum Errand {
         files: Arc<DataFiles>,
         path: String,
         range: Range<u64>,
-        answer: oneshot::Sender<Result<Bytes, LakeError>>,
+        answer: oneshot::Sender<Result<Bytes, DeltaError>>,
     },
     Put {
         files: Arc<DataFiles>,
         file: EncodedFile,
         partition: Partition,
-        answer: oneshot::Sender<Result<Option<Written>, LakeError>>,
+        answer: oneshot::Sender<Result<Option<Written>, DeltaError>>,
     },
     Discard {
         files: Arc<DataFiles>,
@@ -40,7 +41,7 @@ enum Errand {
 /// ends.
 pub(super) async fn with_porter<T: Send + 'static>(
     work: impl FnOnce(&Porter) -> T + Send + 'static,
-) -> Result<T, LakeError> {
+) -> Result<T, DeltaError> {
     let (porter, mut errands) = mpsc::channel(1);
     let mut done = pin!(on_cpu(move || work(&Porter(porter))));
     loop {
@@ -58,7 +59,7 @@ impl Porter {
         files: &Arc<DataFiles>,
         path: &str,
         range: Range<u64>,
-    ) -> Result<Bytes, LakeError> {
+    ) -> Result<Bytes, DeltaError> {
         let (answer, answered) = oneshot::channel();
         self.send(Errand::Read {
             files: Arc::clone(files),
@@ -66,7 +67,7 @@ impl Porter {
             range,
             answer,
         })?;
-        answered.blocking_recv().unwrap_or(Err(LakeError::Closed))
+        answered.blocking_recv().unwrap_or(Err(DeltaError::Closed))
     }
 
     /// Puts a file under a fresh name; nobody sees it yet.
@@ -75,7 +76,7 @@ impl Porter {
         files: &Arc<DataFiles>,
         file: EncodedFile,
         partition: Partition,
-    ) -> Result<Option<Written>, LakeError> {
+    ) -> Result<Option<Written>, DeltaError> {
         let (answer, answered) = oneshot::channel();
         self.send(Errand::Put {
             files: Arc::clone(files),
@@ -83,7 +84,7 @@ impl Porter {
             partition,
             answer,
         })?;
-        answered.blocking_recv().unwrap_or(Err(LakeError::Closed))
+        answered.blocking_recv().unwrap_or(Err(DeltaError::Closed))
     }
 
     /// Deletes a file that this very work has put and that no entry names. Vacuum finds it if this does not happen.
@@ -95,8 +96,8 @@ impl Porter {
         }));
     }
 
-    fn send(&self, errand: Errand) -> Result<(), LakeError> {
-        self.0.blocking_send(errand).map_err(|_| LakeError::Closed)
+    fn send(&self, errand: Errand) -> Result<(), DeltaError> {
+        self.0.blocking_send(errand).map_err(|_| DeltaError::Closed)
     }
 }
 

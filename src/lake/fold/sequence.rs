@@ -6,9 +6,9 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
+use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::DataFiles;
 use crate::delta::file::reader::{OpenedFile, Opening};
-use crate::lake::LakeError;
 use crate::lake::conform::conform;
 use crate::lake::fold::porter::Porter;
 
@@ -30,7 +30,7 @@ pub(super) struct FileRef {
 }
 
 /// Batches out of a file, decoded as they are asked for.
-type Batches = Box<dyn Iterator<Item = Result<RecordBatch, LakeError>> + Send>;
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch, DeltaError>> + Send>;
 
 /// Reads files one after the other, one row group of one file at a time.
 pub(super) struct Sequence {
@@ -69,14 +69,14 @@ impl Sequence {
     }
 
     /// Names the file that is read in an error of its content.
-    fn next_named(&mut self) -> Result<Option<RecordBatch>, LakeError> {
+    fn next_named(&mut self) -> Result<Option<RecordBatch>, DeltaError> {
         self.next_batch().map_err(|error| match &self.open {
             Some(open) => self.files.named(&open.file.path, error),
             None => error,
         })
     }
 
-    fn next_batch(&mut self) -> Result<Option<RecordBatch>, LakeError> {
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>, DeltaError> {
         loop {
             let Some(open) = &mut self.open else {
                 let Some(file) = self.waiting.pop_front() else {
@@ -112,7 +112,7 @@ impl Sequence {
 }
 
 impl Iterator for Sequence {
-    type Item = Result<RecordBatch, LakeError>;
+    type Item = Result<RecordBatch, DeltaError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.next_named().transpose()
@@ -124,7 +124,7 @@ pub(super) fn open(
     porter: &Porter,
     files: &Arc<DataFiles>,
     file: &FileRef,
-) -> Result<OpenedFile, LakeError> {
+) -> Result<OpenedFile, DeltaError> {
     let mut end = OpenedFile::first_read(file.size);
     loop {
         let range = file.size - end..file.size;
@@ -144,7 +144,7 @@ pub(super) fn group_bytes(
     file: &FileRef,
     opened: &OpenedFile,
     group: usize,
-) -> Result<bytes::Bytes, LakeError> {
+) -> Result<bytes::Bytes, DeltaError> {
     let range = opened.range(group);
     match opened.held(&range) {
         Some(bytes) => Ok(bytes),

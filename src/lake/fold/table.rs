@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 
+use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::{DataFiles, Written};
 use crate::delta::log::LiveFile;
 use crate::ids::{IntegrationId, IntegrationKey};
-use crate::lake::LakeError;
 use crate::lake::fold::cursor::{Cursor, Origin, Rows};
 use crate::lake::fold::merge::Merge;
 use crate::lake::fold::output::Output;
@@ -17,7 +17,7 @@ use crate::lake::fold::porter::Porter;
 use crate::lake::fold::segment::{Segment, segments, sort_by_ids};
 use crate::lake::fold::sequence::{FileRef, Sequence};
 use crate::lake::fold::task::{Columns, Tally, Task};
-use crate::lake::layout::Partition;
+use crate::lake::layout::of_integration;
 use crate::versions::judge::Background;
 use crate::versions::looks::Looks;
 use crate::versions::losses::Withheld;
@@ -92,7 +92,7 @@ pub(super) fn fold(
     shelves: &Shelves,
     order: Order,
     pending: &Pending,
-) -> Result<Folded, LakeError> {
+) -> Result<Folded, DeltaError> {
     let mut fold = TableFold {
         porter,
         pace,
@@ -121,7 +121,7 @@ struct TableFold<'a> {
 }
 
 impl TableFold<'_> {
-    fn run(&mut self) -> Result<Folded, LakeError> {
+    fn run(&mut self) -> Result<Folded, DeltaError> {
         let snapshot = self.snapshot_sources()?;
         let task = self.task(&snapshot)?;
         let segments = self.segments();
@@ -164,7 +164,7 @@ impl TableFold<'_> {
         withheld: Option<&Withheld>,
         snapshot: &[Vec<FileRef>],
         segments: &[Segment],
-    ) -> Result<(Tally, Vec<Written>), LakeError> {
+    ) -> Result<(Tally, Vec<Written>), DeltaError> {
         let (mut tally, mut written) = (Tally::default(), Vec::new());
         for segment in segments {
             let files = &self.order.files[segment.files.clone()];
@@ -196,7 +196,7 @@ impl TableFold<'_> {
     }
 
     /// A snapshot of many files becomes one of few sorted sequences, in as many rounds as it takes.
-    fn snapshot_sources(&mut self) -> Result<Vec<Vec<FileRef>>, LakeError> {
+    fn snapshot_sources(&mut self) -> Result<Vec<Vec<FileRef>>, DeltaError> {
         let Some((files, _)) = &self.order.snapshot else {
             return Ok(Vec::new());
         };
@@ -233,7 +233,7 @@ impl TableFold<'_> {
         }
     }
 
-    fn task(&self, snapshot: &[Vec<FileRef>]) -> Result<Task, LakeError> {
+    fn task(&self, snapshot: &[Vec<FileRef>]) -> Result<Task, DeltaError> {
         let mut fetch_id = None;
         if let Some(file) = snapshot.iter().flatten().next() {
             let rows = self.sequence(self.shelf(), vec![file.clone()]);
@@ -311,7 +311,7 @@ impl TableFold<'_> {
     }
 
     fn output(&self, expected_rows: u64) -> Output {
-        let partition = Partition::Integration(self.order.key.clone());
+        let partition = of_integration(&self.order.key);
         let size = (expected_rows, self.shelves.file_bytes);
         Output::new(self.porter, &self.shelves.current, partition, size)
     }

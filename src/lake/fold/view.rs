@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::catalog::Endpoint;
+use crate::delta::delta_error::DeltaError;
 use crate::delta::log::{LiveFile, LogState};
 use crate::ids::IntegrationKey;
 use crate::lake::conform::union;
@@ -11,8 +12,8 @@ use crate::lake::fold::FoldSettings;
 use crate::lake::fold::group::{FoldTables, Planned};
 use crate::lake::fold::plan::Plan;
 use crate::lake::fold::positions::{Offered, Positions};
-use crate::lake::intake::committer::Committer;
-use crate::lake::layout::Partition;
+use crate::lake::layout::INTEGRATION_KEY;
+use crate::lake::tables::OpenTable;
 use crate::lake::txns::key_of;
 use crate::lake::{Hold, Lake, LakeError, Part, SnapshotFacts};
 use crate::time::{ObservedAt, SecondLook};
@@ -24,9 +25,9 @@ const GROUP_ROWS: u64 = 250_000;
 
 /// The three tables as of one look. What is folded from is read first: what comes meanwhile waits for the next fold.
 pub(super) struct View {
-    snapshots: Option<(Arc<Committer>, Arc<LogState>)>,
-    deltas: Option<(Arc<Committer>, Arc<LogState>)>,
-    current: Option<(Arc<Committer>, Arc<LogState>)>,
+    snapshots: Option<(OpenTable, Arc<LogState>)>,
+    deltas: Option<(OpenTable, Arc<LogState>)>,
+    current: Option<(OpenTable, Arc<LogState>)>,
 }
 
 impl View {
@@ -45,7 +46,7 @@ impl View {
     /// Takes what this process knows already.
     pub(super) fn known(lake: &Lake, endpoint: &Endpoint) -> Self {
         let known = |part| {
-            let table = lake.opened_table(endpoint, part)?;
+            let table = lake.tables().opened(endpoint, part)?;
             let state = table.log.state();
             Some((table, state))
         };
@@ -152,16 +153,11 @@ impl View {
             .into_iter()
             .flatten()
             .map(|(_, state)| state.schema());
-        let table = |table: &Option<(Arc<Committer>, _)>| {
-            table.as_ref().map(|(table, _)| Arc::clone(table))
-        };
-        let current = table(&self.current).ok_or(LakeError::Closed)?;
-        FoldTables::new(
-            endpoint,
-            (table(&self.snapshots), table(&self.deltas), current),
-            schemas.map(|schema| &**schema),
-            settings.file_bytes,
-        )
+        let table = |table: &Option<(OpenTable, _)>| table.as_ref().map(|(table, _)| table.clone());
+        let current = table(&self.current).ok_or(DeltaError::Closed)?;
+        let tables = (table(&self.snapshots), table(&self.deltas), current);
+        let schemas = schemas.map(|schema| &**schema);
+        FoldTables::new(endpoint, tables, schemas, settings.file_bytes)
     }
 
     /// Creates `current` with the columns of `snapshots`, in their order: engines that put the three together match the
@@ -170,13 +166,14 @@ impl View {
         &self,
         lake: &Lake,
         endpoint: &Arc<Endpoint>,
-    ) -> Result<Arc<Committer>, LakeError> {
+    ) -> Result<OpenTable, LakeError> {
         let ours = endpoint.schema();
         let schema = match &self.snapshots {
             Some((_, snapshots)) => union(snapshots.schema(), [&*ours])?,
             None => ours,
         };
-        lake.committer(Part::Current.of(endpoint.name()), &schema)
+        lake.tables()
+            .open(&Part::Current.of(endpoint.name()), &schema)
             .await
     }
 
@@ -227,8 +224,8 @@ async fn refreshed(
     lake: &Lake,
     endpoint: &Arc<Endpoint>,
     part: Part,
-) -> Result<Option<(Arc<Committer>, Arc<LogState>)>, LakeError> {
-    let Some(table) = lake.existing_table(endpoint, part).await? else {
+) -> Result<Option<(OpenTable, Arc<LogState>)>, LakeError> {
+    let Some(table) = lake.tables().existing(endpoint, part).await? else {
         return Ok(None);
     };
     let state = table.refreshed().await?;
@@ -236,12 +233,12 @@ async fn refreshed(
 }
 
 async fn files_by_key(
-    table: Option<&(Arc<Committer>, Arc<LogState>)>,
+    table: Option<&(OpenTable, Arc<LogState>)>,
 ) -> Result<BTreeMap<String, Vec<Arc<LiveFile>>>, LakeError> {
     let mut files: BTreeMap<String, Vec<Arc<LiveFile>>> = BTreeMap::new();
     if let Some((table, state)) = table {
         for file in table.live(state).await? {
-            let key = file.partition_values.get(Partition::INTEGRATION_KEY);
+            let key = file.partition_values.get(INTEGRATION_KEY);
             if let Some(key) = key.cloned().flatten() {
                 files.entry(key).or_default().push(file);
             }

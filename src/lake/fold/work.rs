@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
+use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::DataFiles;
 use crate::delta::log::LiveFile;
 use crate::ids::IntegrationKey;
@@ -44,7 +45,7 @@ impl GroupWork<'_> {
                         self.add(&mut folded, planned, Ok(Pending::Held(rows)))?;
                     }
                 }
-                Err(LakeError::Closed) => return Err(LakeError::Closed),
+                Err(error) if error.is_closed() => return Err(error),
                 // Half of the tables at a time, and at last one table in parts. The same finds the tables whose rows lie in
                 // a file that cannot be read: only they need it.
                 Ok(Loaded::TooMany { .. }) | Err(_) if group.len() > 1 => {
@@ -76,7 +77,7 @@ impl GroupWork<'_> {
     ) -> Result<(), LakeError> {
         let key = planned.plan.key.clone();
         match pending.and_then(|pending| self.one(planned, &pending)) {
-            Err(LakeError::Closed) => Err(LakeError::Closed),
+            Err(error) if error.is_closed() => Err(error),
             result => {
                 folded.add(key, result);
                 Ok(())
@@ -99,11 +100,11 @@ impl GroupWork<'_> {
             .iter()
             .map(|planned| (planned.plan.key.to_string(), planned.order.wanted))
             .collect();
-        rows.load(&wanted, self.settings.pending_bytes)
+        Ok(rows.load(&wanted, self.settings.pending_bytes)?)
     }
 
     fn in_parts(&self, planned: &Planned, bytes_per_row: usize) -> Result<Pending, LakeError> {
-        let rows = self.rows().ok_or(LakeError::Closed)?;
+        let rows = self.rows().ok_or(DeltaError::Closed)?;
         let rows_per_part = self.settings.pending_bytes / bytes_per_row;
         let cuts = rows.cuts(
             planned.plan.key.as_str(),

@@ -15,16 +15,19 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use crate::delta::file::data_files::{DataFiles, on_cpu};
-use crate::delta::file::runs::Sorted;
-use crate::delta::log::{CommitOutcome, DeltaLog, Entry, LiveFile, LogError, LogState, RemoveFile};
-use crate::ids::IntegrationKey;
+use crate::delta::delta_error::DeltaError;
+use crate::delta::file::data_files::on_cpu;
+use crate::delta::log::{Entry, LogState, RemoveFile};
+use crate::delta::transact::Proposal;
 use crate::lake::LakeError;
 use crate::lake::intake::group::{
     Finished, Pending, Receipt, Rows, SharedFile, answer_all, still_valid,
 };
-use crate::lake::layout::{DeltaTable, Partition};
-use crate::lake::txns::TableTxns;
+use crate::lake::intake::runs::Sorted;
+use crate::lake::layout::INTEGRATION_KEY;
+use crate::lake::layout::LakeTable;
+use crate::lake::layout::of_day;
+use crate::lake::tables::OpenTable;
 
 /// Decoded rows that wait for a shared file are committed before they get more than this.
 const WAITING_BYTES: usize = 32 << 20;
@@ -32,15 +35,12 @@ const WAITING_BYTES: usize = 32 << 20;
 /// Fetches in one log entry. Each adds about 4 KB to it.
 const GROUP_FETCHES: usize = 1_000;
 
-const MS_PER_DAY: i64 = 86_400_000;
-
 /// Tasks that end with the lake.
-pub(crate) type Tasks = Mutex<JoinSet<()>>;
+pub(in crate::lake) type Tasks = Mutex<JoinSet<()>>;
 
 /// Commits to one Delta table.
-pub(crate) struct Committer {
-    pub(crate) files: DataFiles,
-    pub(crate) log: DeltaLog,
+pub(in crate::lake) struct Committer {
+    pub(in crate::lake) table: OpenTable,
     window: Duration,
     queue: Mutex<Queue>,
     wake: Notify,
@@ -55,11 +55,10 @@ struct Queue {
 
 impl Committer {
     /// Makes the committer of an opened table.
-    pub(crate) fn new(files: DataFiles, log: DeltaLog, window: Duration) -> Self {
+    pub(in crate::lake) fn new(table: OpenTable, window_secs: u64) -> Self {
         Self {
-            files,
-            log,
-            window,
+            table,
+            window: Duration::from_secs(window_secs),
             queue: Mutex::new(Queue {
                 waiting: Vec::new(),
                 worker: None,
@@ -72,7 +71,7 @@ impl Committer {
 
     /// Commits a finished fetch with others of its time. Dropping the future leaves the fetch uncommitted, or committed
     /// as a whole.
-    pub(crate) async fn commit(
+    pub(in crate::lake) async fn commit(
         self: &Arc<Self>,
         tasks: &Tasks,
         finished: Finished,
@@ -80,7 +79,6 @@ impl Committer {
         let (answer, answered) = oneshot::channel();
         {
             let mut queue = self.queue();
-            queue.urgent |= finished.urgent;
             queue.waiting.push(Pending { finished, answer });
             if queue.worker.as_ref().is_none_or(AbortHandle::is_finished) {
                 let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,11 +87,11 @@ impl Committer {
             }
         }
         self.wake.notify_one();
-        answered.await.unwrap_or(Err(LakeError::Closed))
+        answered.await.unwrap_or(Err(DeltaError::Closed.into()))
     }
 
     /// Commits what waits, window or not.
-    pub(crate) fn flush(&self) {
+    pub(in crate::lake) fn flush(&self) {
         let mut queue = self.queue();
         queue.urgent = !queue.waiting.is_empty();
         drop(queue);
@@ -102,17 +100,13 @@ impl Committer {
 
     /// Returns how many finished fetches wait.
     #[cfg(test)]
-    pub(crate) fn waiting(&self) -> usize {
+    pub(in crate::lake) fn waiting(&self) -> usize {
         self.queue().waiting.len()
     }
 
     /// Returns whether a fetch replaces what its table had before.
-    pub(crate) fn replaces(&self) -> bool {
-        matches!(self.table(), DeltaTable::Snapshots(_))
-    }
-
-    fn table(&self) -> &DeltaTable {
-        &self.files.table
+    pub(in crate::lake) fn replaces(&self) -> bool {
+        matches!(self.table.name, LakeTable::Snapshots(_))
     }
 
     /// The queue holds whole entries at every step, so a panic elsewhere leaves it right.
@@ -155,10 +149,10 @@ impl Committer {
         let (mut keys, mut bytes) = (HashSet::new(), 0);
         for pending in std::mem::take(&mut queue.waiting) {
             // A second fetch of the same table was not begun from what the first one commits: the next round tells it so.
-            let alone = pending.key().is_none_or(|key| !keys.contains(key));
+            let alone = !keys.contains(pending.key());
             if alone && group.len() < GROUP_FETCHES && bytes <= WAITING_BYTES {
                 bytes += pending.shared_bytes();
-                keys.extend(pending.key().cloned());
+                keys.insert(pending.key().clone());
                 group.push(pending);
             } else {
                 rest.push(pending);
@@ -190,75 +184,26 @@ impl Committer {
     }
 
     /// Commits a group and answers its members; gives those back that were not answered, and why.
-    async fn commit_together(&self, mut group: Vec<Pending>) -> Option<(Vec<Pending>, LakeError)> {
-        let mut state = self.log.state();
-        let mut shared = SharedFile::None;
-        loop {
-            let before = group.len();
-            group = still_valid(group, &state);
-            if group.is_empty() {
-                return None;
-            }
-            if group.len() < before {
-                // The file written for the larger group is left behind: no entry names it.
-                shared = SharedFile::None;
-            }
-            let outcome = match self.entry(&group, &state, &mut shared).await {
-                Ok(entry) => self.log.commit(&state, entry).await,
-                Err(error) => return Some((group, error)),
-            };
-            match outcome {
-                Ok(CommitOutcome::Committed { version }) => {
-                    debug!(table = %self.table(), version, fetches = group.len(), "committed");
-                    for pending in group {
-                        let receipt = pending.receipt(version, &shared);
-                        pending.answer(Ok(receipt));
-                    }
-                    return None;
-                }
-                Ok(CommitOutcome::Lost { state: newer }) => state = newer,
-                Err(error) => return Some((group, self.log_error(error))),
-            }
-        }
-    }
-
-    /// Puts together what the group adds to the table as of `state`.
-    async fn entry(
-        &self,
-        group: &[Pending],
-        state: &LogState,
-        shared: &mut SharedFile,
-    ) -> Result<Entry, LakeError> {
-        if matches!(shared, SharedFile::None) {
-            *shared = self.write_shared(group).await?;
-        }
-        let mut entry = Entry {
-            operation: match self.table() {
-                DeltaTable::Snapshots(_) => "REPLACE SNAPSHOT",
-                _ => "APPEND",
-            },
-            ..Entry::default()
+    async fn commit_together(&self, group: Vec<Pending>) -> Option<(Vec<Pending>, LakeError)> {
+        let mut together = Together {
+            committer: self,
+            group,
+            shared: SharedFile::None,
         };
-        entry.adds.extend(shared.add().cloned());
-        for pending in group {
-            if let Rows::Files(files) = &pending.finished.rows {
-                entry.adds.extend(files.iter().map(|file| file.add.clone()));
+        let committed = self.table.transact(self.table.state(), &mut together).await;
+        let Together { group, shared, .. } = together;
+        match committed {
+            Ok(None) => None,
+            Ok(Some(version)) => {
+                debug!(table = %self.table.name, version, fetches = group.len(), "committed");
+                for pending in group {
+                    let receipt = pending.receipt(version, &shared);
+                    pending.answer(Ok(receipt));
+                }
+                None
             }
-            if let Some(fence) = &pending.finished.fence {
-                let stored = TableTxns::of(fence.start.key(), |app| state.txn(app));
-                entry
-                    .txns
-                    .extend(stored.moved(fence.base, &fence.tiers, fence.seen));
-                let facts = fence.facts.iter();
-                entry
-                    .txns
-                    .extend(facts.flat_map(|facts| facts.txns(fence.start.key())));
-            }
+            Err(error) => Some((group, error.into())),
         }
-        if matches!(self.table(), DeltaTable::Snapshots(_)) {
-            entry.removes = self.replaced(group, state).await?;
-        }
-        Ok(entry)
     }
 
     /// A new snapshot replaces every file its integration has.
@@ -266,21 +211,17 @@ impl Committer {
         &self,
         group: &[Pending],
         state: &LogState,
-    ) -> Result<Vec<RemoveFile>, LakeError> {
-        let keys: HashSet<&str> = group
-            .iter()
-            .filter_map(|pending| pending.key())
-            .map(IntegrationKey::as_str)
-            .collect();
-        let live = self.live(state).await?;
+    ) -> Result<Vec<RemoveFile>, DeltaError> {
+        let keys: HashSet<&str> = group.iter().map(|pending| pending.key().as_str()).collect();
+        let live = self.table.live(state).await?;
         let replaced = live.iter().filter(|file| {
-            let partition = file.partition_values.get(Partition::INTEGRATION_KEY);
+            let partition = file.partition_values.get(INTEGRATION_KEY);
             partition.is_some_and(|key| key.as_deref().is_some_and(|key| keys.contains(key)))
         });
         Ok(replaced.map(|file| RemoveFile::from(&**file)).collect())
     }
 
-    async fn write_shared(&self, group: &[Pending]) -> Result<SharedFile, LakeError> {
+    async fn write_shared(&self, group: &[Pending]) -> Result<SharedFile, DeltaError> {
         let batches: Vec<RecordBatch> = group
             .iter()
             .filter_map(|pending| match &pending.finished.rows {
@@ -292,38 +233,58 @@ impl Committer {
         if batches.is_empty() {
             return Ok(SharedFile::Empty);
         }
-        let partition = match self.table() {
-            DeltaTable::Deltas(_) => Partition::CommitDate(self.today()),
-            _ => Partition::Whole,
-        };
-        let sorted = Arc::new(on_cpu(move || Sorted::new(batches)).await?);
-        let written = self.files.write(sorted, partition).await?;
+        let partition = of_day(self.table.today());
+        let sorted = on_cpu(move || Sorted::new(batches)).await?;
+        let written = self
+            .table
+            .files
+            .write(move |form| sorted.encode(form), partition)
+            .await?;
         Ok(written.map_or(SharedFile::Empty, SharedFile::Written))
     }
+}
 
-    /// Returns the day of a commit made now, in days since the epoch.
-    pub(crate) fn today(&self) -> i32 {
-        let days = self.files.clock.wall_ms().div_euclid(MS_PER_DAY);
-        i32::try_from(days).unwrap_or(i32::MAX)
-    }
+/// Fetches that are committed in one entry.
+struct Together<'a> {
+    committer: &'a Committer,
+    group: Vec<Pending>,
+    shared: SharedFile,
+}
 
-    /// Reads what other writers committed.
-    pub(crate) async fn refreshed(&self) -> Result<Arc<LogState>, LakeError> {
-        let state = self.log.refresh().await;
-        state.map_err(|error| self.log_error(error))
-    }
+impl Proposal for Together<'_> {
+    type Error = DeltaError;
 
-    /// Lists the table's files.
-    pub(crate) async fn live(&self, state: &LogState) -> Result<Vec<Arc<LiveFile>>, LakeError> {
-        let live = self.log.live_files(state).await;
-        live.map_err(|error| self.log_error(error))
-    }
-
-    pub(crate) fn log_error(&self, source: LogError) -> LakeError {
-        LakeError::Log {
-            table: self.table().to_string(),
-            source: Arc::new(source),
+    /// Puts together what the group adds to the table as of `state`. Those who were overtaken are told so and leave.
+    async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
+        let before = self.group.len();
+        self.group = still_valid(std::mem::take(&mut self.group), &state);
+        if self.group.is_empty() {
+            return Ok(None);
         }
+        if self.group.len() < before || matches!(self.shared, SharedFile::None) {
+            // The file written for a larger group is left behind: no entry names it.
+            self.shared = self.committer.write_shared(&self.group).await?;
+        }
+        let replaces = self.committer.replaces();
+        let mut entry = Entry {
+            operation: if replaces {
+                "REPLACE SNAPSHOT"
+            } else {
+                "APPEND"
+            },
+            ..Entry::default()
+        };
+        entry.adds.extend(self.shared.add().cloned());
+        for pending in &self.group {
+            if let Rows::Files(files) = &pending.finished.rows {
+                entry.adds.extend(files.iter().map(|file| file.add.clone()));
+            }
+            entry.txns.extend(pending.finished.fence.txns(&state));
+        }
+        if replaces {
+            entry.removes = self.committer.replaced(&self.group, &state).await?;
+        }
+        Ok(Some(entry))
     }
 }
 
@@ -355,15 +316,27 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::IntegrationId;
+    use crate::lake::intake::group::Fence;
+    use crate::lake::txns::TableTxns;
+    use crate::time::ObservedAt;
 
     const WINDOW: Duration = Duration::from_secs(30);
 
     fn queue(last_commit: Option<Instant>) -> Queue {
         let (answer, _) = oneshot::channel();
         let finished = Finished {
-            fence: None,
+            fence: Fence {
+                start: TableTxns::of(&IntegrationId::new("tool:a").expect("an id").key(), |_| {
+                    None
+                }),
+                base: None,
+                tiers: Vec::new(),
+                seen: ObservedAt::from_micros(0),
+                first: None,
+                facts: None,
+            },
             rows: Rows::Files(Vec::new()),
-            urgent: false,
         };
         Queue {
             waiting: vec![Pending { finished, answer }],

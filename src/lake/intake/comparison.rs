@@ -9,14 +9,15 @@ use bytes::Bytes;
 use fastrand::Rng;
 
 use crate::catalog::SystemColumn;
+use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::on_cpu;
-use crate::delta::file::runs::hash;
 use crate::delta::file::writer::read;
 use crate::delta::log::LiveFile;
 use crate::ids::IntegrationKey;
 use crate::lake::LakeError;
 use crate::lake::intake::known::{Known, SourceFile};
 use crate::lake::intake::missing::{Missing, MissingId};
+use crate::lake::intake::runs::hash;
 use crate::sample::Sample;
 use crate::time::ObservedAt;
 
@@ -233,7 +234,9 @@ fn is_in(runs: &[Vec<u64>], hash: u64) -> bool {
     runs.iter().any(|run| run.binary_search(&hash).is_ok())
 }
 
-fn columns(file: Bytes) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>>, LakeError> {
+fn columns(
+    file: Bytes,
+) -> Result<impl Iterator<Item = Result<RecordBatch, DeltaError>>, DeltaError> {
     // Those without a column of this name have it in their path.
     let columns = [
         SystemColumn::IntegrationKey.name(),

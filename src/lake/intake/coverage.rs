@@ -58,7 +58,7 @@ impl Lake {
             integration: integration.clone(),
             endpoint: endpoint.name().clone(),
         };
-        not_ahead(&coverage, &table, Horizon::at(self.inner.clock.wall_ms()))?;
+        not_ahead(&coverage, &table, Horizon::at(self.tables().wall_ms()))?;
         Ok(coverage)
     }
 
@@ -71,7 +71,7 @@ impl Lake {
         let key = integration.key();
         let mut coverage = Coverage::default();
         for part in [Part::Snapshots, Part::Deltas] {
-            let table = self.endpoint_table(endpoint, part).await?;
+            let table = self.tables().of_endpoint(endpoint, part).await?;
             let state = table.refreshed().await?;
             coverage.add(part, &TableTxns::of(&key, |app| state.txn(app)));
         }

@@ -4,7 +4,7 @@ use arrow::array::RecordBatch;
 use tokio::sync::oneshot;
 
 use crate::delta::file::data_files::Written;
-use crate::delta::file::runs::decoded_bytes;
+use crate::delta::file::writer::decoded_bytes;
 use crate::delta::log::{AddFile, LogState};
 use crate::ids::IntegrationKey;
 use crate::lake::txns::TableTxns;
@@ -12,13 +12,11 @@ use crate::lake::{LakeError, SnapshotFacts};
 use crate::time::{Base, ObservedAt, Tier};
 
 /// A finished fetch, ready to be committed.
-pub(crate) struct Finished {
-    /// What it moves, and what others may not have moved. `None` for rows that no fetch can contradict.
-    pub(in crate::lake) fence: Option<Fence>,
+pub(in crate::lake) struct Finished {
+    /// What it moves, and what others may not have moved.
+    pub(in crate::lake) fence: Fence,
     /// What it adds.
     pub(in crate::lake) rows: Rows,
-    /// Commits it at once, window or not.
-    pub(in crate::lake) urgent: bool,
 }
 
 /// The bases of a table when its fetch began, and how the fetch moves them.
@@ -45,6 +43,17 @@ impl Fence {
     /// whoever has read the table up to one of them has read all before it.
     fn holds(&self, stored: &TableTxns) -> bool {
         *stored == self.start && self.first.is_none_or(|first| Some(first) > stored.seen())
+    }
+}
+
+impl Fence {
+    /// Returns the transactions of a log entry that makes the fetch visible onto `state`.
+    pub(in crate::lake) fn txns(&self, state: &LogState) -> Vec<(String, i64)> {
+        let key = self.start.key();
+        let stored = TableTxns::of(key, |app| state.txn(app));
+        let mut txns = stored.moved(self.base, &self.tiers, self.seen);
+        txns.extend(self.facts.iter().flat_map(|facts| facts.txns(key)));
+        txns
     }
 }
 
@@ -104,8 +113,8 @@ impl SharedFile {
 
 impl Pending {
     /// Returns whose fetch it is.
-    pub(in crate::lake) fn key(&self) -> Option<&IntegrationKey> {
-        self.finished.fence.as_ref().map(|fence| fence.start.key())
+    pub(in crate::lake) fn key(&self) -> &IntegrationKey {
+        self.finished.fence.start.key()
     }
 
     /// Returns the decoded size of the rows that wait for a shared file.
@@ -132,11 +141,9 @@ impl Pending {
                 }
             }
         };
-        // Nobody waits for the mark of rows that belong to no table of an endpoint.
-        let none = ObservedAt::from_micros(i64::MIN);
-        let fence = self.finished.fence.as_ref();
+        let fence = &self.finished.fence;
         // The fetch was compared with the table it is committed to: what it started from is what was there.
-        let seen = fence.map_or(none, |fence| fence.start.next_seen(fence.seen));
+        let seen = fence.start.next_seen(fence.seen);
         Receipt::Committed {
             version,
             rows,
@@ -156,9 +163,8 @@ impl Pending {
 /// Tells those whose table was moved by another writer, and returns the others.
 pub(in crate::lake) fn still_valid(group: Vec<Pending>, state: &LogState) -> Vec<Pending> {
     let (valid, superseded): (Vec<_>, Vec<_>) = group.into_iter().partition(|pending| {
-        pending.finished.fence.as_ref().is_none_or(|fence| {
-            fence.holds(&TableTxns::of(fence.start.key(), |app| state.txn(app)))
-        })
+        let fence = &pending.finished.fence;
+        fence.holds(&TableTxns::of(fence.start.key(), |app| state.txn(app)))
     });
     for pending in superseded {
         pending.answer(Ok(Receipt::Superseded));

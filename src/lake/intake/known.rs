@@ -11,8 +11,8 @@ use crate::catalog::Endpoint;
 use crate::delta::log::{LiveFile, LogState};
 use crate::ids::IntegrationKey;
 use crate::lake::fold::Positions;
-use crate::lake::intake::committer::Committer;
-use crate::lake::layout::Partition;
+use crate::lake::layout::INTEGRATION_KEY;
+use crate::lake::tables::OpenTable;
 use crate::lake::txns::TableTxns;
 use crate::lake::{Lake, LakeError, Part, SnapshotFacts};
 use crate::time::ObservedAt;
@@ -26,7 +26,7 @@ pub(in crate::lake) struct Known {
     pub(in crate::lake) deltas_seen: Option<ObservedAt>,
     /// The live snapshot, `current`, or one after the other: what the first says of a row is newer.
     sources: Vec<Source>,
-    pub(in crate::lake) deltas: Arc<Committer>,
+    pub(in crate::lake) deltas: OpenTable,
     pending: Vec<Arc<LiveFile>>,
     /// Observations up to this one are in a source.
     pub(in crate::lake) position: Option<ObservedAt>,
@@ -36,13 +36,13 @@ pub(in crate::lake) struct Known {
 }
 
 struct Source {
-    table: Arc<Committer>,
+    table: OpenTable,
     files: Vec<Arc<LiveFile>>,
 }
 
 /// One file of a source.
 pub(in crate::lake) struct SourceFile<'a> {
-    pub(in crate::lake) table: &'a Committer,
+    pub(in crate::lake) table: &'a OpenTable,
     pub(in crate::lake) file: &'a LiveFile,
     /// Another source comes after its own.
     pub(in crate::lake) is_first: bool,
@@ -61,7 +61,7 @@ impl Known {
         endpoint: &Arc<Endpoint>,
         key: &IntegrationKey,
     ) -> Result<Self, LakeError> {
-        let snapshots = lake.endpoint_table(endpoint, Part::Snapshots).await?;
+        let snapshots = lake.tables().of_endpoint(endpoint, Part::Snapshots).await?;
         let state = snapshots.refreshed().await?;
         let facts = SnapshotFacts::of(key, |app| state.txn(app));
         let seen = TableTxns::of(key, |app| state.txn(app)).seen();
@@ -82,7 +82,7 @@ impl Known {
             }
         };
         // After `current`, so that nothing falls between the two.
-        let deltas = lake.endpoint_table(endpoint, Part::Deltas).await?;
+        let deltas = lake.tables().of_endpoint(endpoint, Part::Deltas).await?;
         let state = deltas.refreshed().await?;
         let deltas_seen = TableTxns::of(key, |app| state.txn(app)).seen();
         let mut pending = Vec::new();
@@ -117,13 +117,13 @@ impl Known {
     }
 
     /// Returns the source that says what is newer: its table, and its files.
-    pub(in crate::lake) fn first_source(&self) -> (&Committer, &[Arc<LiveFile>]) {
+    pub(in crate::lake) fn first_source(&self) -> (&OpenTable, &[Arc<LiveFile>]) {
         let Source { table, files } = &self.sources[0];
         (table, files)
     }
 
     /// Returns the table of [`Known::pending`].
-    pub(in crate::lake) fn deltas(&self) -> &Committer {
+    pub(in crate::lake) fn deltas(&self) -> &OpenTable {
         &self.deltas
     }
 
@@ -140,17 +140,17 @@ impl Known {
 
 impl Source {
     async fn of(
-        table: &Arc<Committer>,
+        table: &OpenTable,
         state: &LogState,
         key: &IntegrationKey,
     ) -> Result<Self, LakeError> {
         let mut files = table.live(state).await?;
         files.retain(|file| {
-            let partition = file.partition_values.get(Partition::INTEGRATION_KEY);
+            let partition = file.partition_values.get(INTEGRATION_KEY);
             partition.and_then(Option::as_deref) == Some(key.as_str())
         });
         Ok(Self {
-            table: Arc::clone(table),
+            table: table.clone(),
             files,
         })
     }
@@ -161,7 +161,7 @@ async fn folded(
     endpoint: &Arc<Endpoint>,
     key: &IntegrationKey,
 ) -> Result<Option<Folded>, LakeError> {
-    let Some(table) = lake.existing_table(endpoint, Part::Current).await? else {
+    let Some(table) = lake.tables().existing(endpoint, Part::Current).await? else {
         return Ok(None);
     };
     let state = table.refreshed().await?;
@@ -183,7 +183,7 @@ pub(in crate::lake) async fn is_taken_over(
     key: &IntegrationKey,
     seen: Option<ObservedAt>,
 ) -> Result<bool, LakeError> {
-    let Some(table) = lake.existing_table(endpoint, Part::Current).await? else {
+    let Some(table) = lake.tables().existing(endpoint, Part::Current).await? else {
         return Ok(false);
     };
     let state = table.refreshed().await?;

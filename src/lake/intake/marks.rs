@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use crate::catalog::Endpoint;
-use crate::delta::log::{CommitOutcome, Entry};
+use crate::delta::delta_error::DeltaError;
+use crate::delta::log::{Entry, LogState};
+use crate::delta::transact::Proposal;
 use crate::ids::IntegrationId;
+use crate::lake::tables::OpenTable;
 use crate::lake::txns::TableTxns;
 use crate::lake::{Lake, LakeError, Part};
 use crate::time::{Bases, ObservedAt};
@@ -40,38 +43,49 @@ impl Lake {
         endpoint: &Arc<Endpoint>,
         advances: &[Advance],
     ) -> Result<(), LakeError> {
-        let committer = self.endpoint_table(endpoint, Part::Deltas).await?;
-        let snapshots = self.endpoint_table(endpoint, Part::Snapshots).await?;
-        let mut state = committer.refreshed().await?;
-        loop {
-            // Asked in every round: the two logs share no commit, so this is as close as it gets. What a snapshot still
-            // brings after it, its own closing delta has put right.
-            let full = snapshots.refreshed().await?;
-            let mut entry = Entry {
-                operation: "ADVANCE BASES",
-                ..Entry::default()
+        let deltas = self.tables().of_endpoint(endpoint, Part::Deltas).await?;
+        let snapshots = self.tables().of_endpoint(endpoint, Part::Snapshots).await?;
+        let mut raise = Raise {
+            advances,
+            snapshots: &snapshots,
+        };
+        deltas
+            .transact(deltas.refreshed().await?, &mut raise)
+            .await?;
+        Ok(())
+    }
+}
+
+/// Bases that are raised in the log of `deltas`.
+struct Raise<'a> {
+    advances: &'a [Advance],
+    snapshots: &'a OpenTable,
+}
+
+impl Proposal for Raise<'_> {
+    type Error = DeltaError;
+
+    async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
+        // Asked in every round: the two logs share no commit, so this is as close as it gets. What a snapshot still
+        // brings after it, its own closing delta has put right.
+        let full = self.snapshots.refreshed().await?;
+        let mut entry = Entry {
+            operation: "ADVANCE BASES",
+            ..Entry::default()
+        };
+        for advance in self.advances {
+            let key = advance.integration.key();
+            let stored = TableTxns::of(&key, |app| state.txn(app));
+            let elsewhere = TableTxns::of(&key, |app| full.txn(app));
+            let marks = Marks {
+                snapshots: elsewhere.seen(),
+                deltas: stored.seen(),
             };
-            for advance in advances {
-                let key = advance.integration.key();
-                let stored = TableTxns::of(&key, |app| state.txn(app));
-                let elsewhere = TableTxns::of(&key, |app| full.txn(app));
-                let marks = Marks {
-                    snapshots: elsewhere.seen(),
-                    deltas: stored.seen(),
-                };
-                if marks == advance.marks {
-                    let raised = stored.raised(&advance.bases, elsewhere.bases());
-                    entry.txns.extend(raised);
-                }
-            }
-            if entry.txns.is_empty() {
-                return Ok(());
-            }
-            match committer.log.commit(&state, entry).await {
-                Ok(CommitOutcome::Committed { .. }) => return Ok(()),
-                Ok(CommitOutcome::Lost { state: newer }) => state = newer,
-                Err(error) => return Err(committer.log_error(error)),
+            if marks == advance.marks {
+                let raised = stored.raised(&advance.bases, elsewhere.bases());
+                entry.txns.extend(raised);
             }
         }
+        Ok((!entry.txns.is_empty()).then_some(entry))
     }
 }

@@ -10,16 +10,15 @@ use fastrand::Rng;
 use tokio::sync::mpsc;
 
 use crate::catalog::SystemColumn;
+use crate::delta::delta_error::DECODING;
 use crate::delta::file::data_files::on_cpu;
-use crate::delta::file::runs::hash;
 use crate::delta::file::writer::read;
-use crate::ids::IntegrationKey;
 use crate::lake::LakeError;
 use crate::lake::conform::conform;
 use crate::lake::intake::comparison::{Comparison, Keep, Sampled};
 use crate::lake::intake::known::Known;
+use crate::lake::intake::runs::hash;
 use crate::lake::intake::sealed::Sealed;
-use crate::lake::lake_error::DECODING;
 use crate::time::ObservedAt;
 
 /// Ids that the lake knows of, as present, and that a staged snapshot lacks.
@@ -123,13 +122,12 @@ impl Sealed {
             return Ok(());
         }
         let (schema, key) = (self.endpoint.schema(), self.key());
-        let key = key.map(IntegrationKey::as_str).unwrap_or_default();
         for path in self.paths() {
-            let file = self.committer.files.read(path).await?;
+            let file = self.committer.table.files.read(path).await?;
             let deleted = Arc::clone(&self.compared);
             let found = on_cpu(move || deleted_rows(file, &deleted)).await??;
             for batch in found {
-                let batch = conform(&batch, &schema, key)?;
+                let batch = conform(&batch, &schema, key.as_str())?;
                 if rows.send(batch).await.is_err() {
                     return Ok(());
                 }

@@ -10,6 +10,7 @@ pub(in crate::lake) mod missing;
 pub(in crate::lake) mod newest;
 pub(in crate::lake) mod newest_hashes;
 pub(in crate::lake) mod quarantine;
+pub(in crate::lake) mod runs;
 pub(in crate::lake) mod sealed;
 pub(in crate::lake) mod staging;
 

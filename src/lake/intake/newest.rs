@@ -10,7 +10,7 @@ use crate::catalog::{Endpoint, SystemColumn};
 use crate::delta::file::data_files::on_cpu;
 use crate::delta::file::writer::read;
 use crate::ids::IntegrationId;
-use crate::lake::layout::Partition;
+use crate::lake::layout::INTEGRATION_KEY;
 use crate::lake::{Lake, LakeError, Part};
 
 /// When Kombo says that a row changed.
@@ -55,12 +55,12 @@ impl Lake {
             newest: None,
         };
         for part in [Part::Snapshots, Part::Deltas] {
-            let Some(table) = self.existing_table(endpoint, part).await? else {
+            let Some(table) = self.tables().existing(endpoint, part).await? else {
                 continue;
             };
             let state = table.refreshed().await?;
             for file in table.live(&state).await? {
-                let partition = file.partition_values.get(Partition::INTEGRATION_KEY);
+                let partition = file.partition_values.get(INTEGRATION_KEY);
                 if partition.is_some_and(|value| value.as_deref() != Some(key.as_str())) {
                     continue;
                 }

@@ -18,8 +18,8 @@ use crate::delta::file::data_files::on_cpu;
 use crate::delta::file::footer::FIRST_READ;
 use crate::delta::file::lookup::{Lookup, Step, WantedIds};
 use crate::ids::{IntegrationId, IntegrationKey};
-use crate::lake::intake::committer::Committer;
 use crate::lake::intake::known::Known;
+use crate::lake::tables::OpenTable;
 use crate::lake::{Lake, LakeError, LiveFile};
 use crate::time::{ObservedAt, UpdatedAfter};
 
@@ -116,7 +116,7 @@ struct Search {
 /// Files of one table.
 #[derive(Clone, Copy)]
 struct Files<'a> {
-    table: &'a Committer,
+    table: &'a OpenTable,
     /// Rows observed up to this instant say nothing.
     after: Option<ObservedAt>,
     is_folded: bool,

@@ -6,9 +6,12 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 
 use crate::decode::QuarantinedRow;
+use crate::delta::delta_error::DeltaError;
+use crate::delta::log::{Entry, LogState};
+use crate::delta::object_key::Partition;
+use crate::delta::transact::Proposal;
 use crate::fetch::Fetch;
-use crate::lake::intake::group::{Finished, Rows};
-use crate::lake::layout::{DeltaTable, Partition};
+use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::own_columns::{text_field, texts, time_field, times};
 use crate::lake::{Lake, LakeError};
 
@@ -20,16 +23,30 @@ impl Lake {
         fetch: &Fetch,
         rows: Vec<QuarantinedRow>,
     ) -> Result<(), LakeError> {
-        let committer = self.committer(DeltaTable::Quarantine, &schema()).await?;
+        let table = self
+            .tables()
+            .open(&LakeTable::Quarantine, &schema())
+            .await?;
         let batch = batch(fetch, &rows);
-        let written = committer.files.write_batch(batch, Partition::Whole).await?;
-        let finished = Finished {
-            fence: None,
-            rows: Rows::Files(written.into_iter().collect()),
-            urgent: true,
+        let written = table.files.write_batch(batch, Partition::Whole).await?;
+        let entry = Entry {
+            operation: "APPEND",
+            adds: written.into_iter().map(|file| file.add).collect(),
+            ..Entry::default()
         };
-        committer.commit(self.tasks(), finished).await?;
+        table.transact(table.state(), &mut Kept(entry)).await?;
         Ok(())
+    }
+}
+
+/// Rows that no other writer's contradict.
+struct Kept(Entry);
+
+impl Proposal for Kept {
+    type Error = DeltaError;
+
+    async fn entry(&mut self, _: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
+        Ok(Some(self.0.clone()))
     }
 }
 

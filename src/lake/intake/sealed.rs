@@ -8,7 +8,7 @@ use crate::lake::intake::committer::Committer;
 use crate::lake::intake::comparison::Shown;
 use crate::lake::intake::group::{Finished, Receipt, Rows};
 use crate::lake::intake::known::{Known, is_taken_over};
-use crate::lake::layout::DeltaTable;
+use crate::lake::layout::LakeTable;
 use crate::lake::{Circumstances, FoldSettings, Lake, LakeError, SnapshotFacts};
 
 /// A whole fetch that only waits for its log entry, and holds next to no memory.
@@ -31,18 +31,16 @@ pub struct Sealed {
 impl Sealed {
     /// Returns what the lake knows of the table that it replaces; `None` for a delta.
     pub(in crate::lake) async fn known(&self) -> Result<Option<Known>, LakeError> {
-        match (&self.finished.fence, self.committer.replaces()) {
-            (Some(fence), true) => Known::of(&self.lake, &self.endpoint, fence.start.key())
-                .await
-                .map(Some),
-            _ => Ok(None),
+        if !self.committer.replaces() {
+            return Ok(None);
         }
+        let known = Known::of(&self.lake, &self.endpoint, self.key()).await;
+        known.map(Some)
     }
 
     /// Returns what a snapshot shows that is committed after one of which these are the facts.
     pub(in crate::lake) fn shown(&self, replaced: Option<&SnapshotFacts>) -> Shown {
-        let fence = self.finished.fence.as_ref();
-        let facts = fence.and_then(|fence| fence.facts);
+        let facts = self.finished.fence.facts;
         let second_look = self.lake.settings().second_look;
         let facts = facts.map(|facts| facts.following(replaced, second_look));
         Shown {
@@ -66,7 +64,7 @@ impl Sealed {
     /// not confirmed to be gone would be nowhere else. Fails when the table cannot be folded.
     pub async fn take_over(&self) -> Result<(), LakeError> {
         if self.committer.replaces() && !self.is_taken_over().await? {
-            let only = self.key().cloned().into_iter().collect();
+            let only = [self.key().clone()].into_iter().collect();
             let settings = FoldSettings::default();
             // Boxed: it would make the future of every fetch larger.
             let folded = Box::pin(self.lake.fold(&self.endpoint, Some(&only), &settings)).await?;
@@ -79,16 +77,12 @@ impl Sealed {
     }
 
     async fn is_taken_over(&self) -> Result<bool, LakeError> {
-        let Some(fence) = &self.finished.fence else {
-            return Ok(true);
-        };
-        let (key, seen) = (fence.start.key(), fence.start.seen());
-        is_taken_over(&self.lake, &self.endpoint, key, seen).await
+        let start = &self.finished.fence.start;
+        is_taken_over(&self.lake, &self.endpoint, start.key(), start.seen()).await
     }
 
-    pub(in crate::lake) fn key(&self) -> Option<&IntegrationKey> {
-        let fence = self.finished.fence.as_ref();
-        fence.map(|fence| fence.start.key())
+    pub(in crate::lake) fn key(&self) -> &IntegrationKey {
+        self.finished.fence.start.key()
     }
 
     /// Remembers earlier looks, as long as the snapshots since then are folded into `current`. Else a row may have
@@ -100,16 +94,15 @@ impl Sealed {
         // What cannot be read is not taken over, as far as anybody knows.
         let is_taken_over = self.is_taken_over().await.unwrap_or(false);
         let second_look = self.lake.settings().second_look;
-        let fence = self.finished.fence.as_mut().filter(|_| is_taken_over);
-        if let Some(facts) = fence.and_then(|fence| fence.facts.as_mut()) {
+        let facts = self.finished.fence.facts.as_mut();
+        if let Some(facts) = facts.filter(|_| is_taken_over) {
             *facts = facts.following(Some(&replaced), second_look);
         }
     }
 
     /// Takes note of what is written beside a snapshot. Means nothing for a delta.
     pub fn note(&mut self, circumstances: Circumstances) {
-        let fence = self.finished.fence.as_mut();
-        if let Some(facts) = fence.and_then(|fence| fence.facts.as_mut()) {
+        if let Some(facts) = &mut self.finished.fence.facts {
             *facts = facts.with(circumstances);
         }
     }
@@ -117,7 +110,7 @@ impl Sealed {
     /// Makes the fetch visible, with others of its time.
     pub async fn commit(mut self) -> Result<Receipt, LakeError> {
         self.remember_looks().await;
-        let key = self.key().cloned();
+        let key = self.key().clone();
         let Self {
             lake,
             committer,
@@ -129,8 +122,8 @@ impl Sealed {
         } = self;
         drop((present, deleted, compared));
         let receipt = committer.commit(lake.tasks(), finished).await?;
-        if let (DeltaTable::Deltas(endpoint), Some(key), Receipt::Committed { rows, .. }) =
-            (&committer.files.table, key, &receipt)
+        if let (LakeTable::Deltas(endpoint), Receipt::Committed { rows, .. }) =
+            (&committer.table.name, &receipt)
         {
             lake.waiting_rows().add(endpoint, &key, *rows);
         }

@@ -10,12 +10,15 @@ use arrow::datatypes::TimestampMicrosecondType;
 use crate::catalog::{Endpoint, SystemColumn};
 use crate::decode::QuarantinedRow;
 use crate::delta::file::data_files::{Written, on_cpu};
-use crate::delta::file::runs::{CONTEST_IDS, Contest, Sorted, decoded_bytes, repeated};
+use crate::delta::file::writer::decoded_bytes;
+use crate::delta::object_key::Partition;
 use crate::fetch::{Fetch, FetchEnd, FetchMode};
 use crate::lake::intake::committer::Committer;
 use crate::lake::intake::group::{Fence, Finished, Receipt, Rows};
+use crate::lake::intake::runs::{CONTEST_IDS, Contest, Sorted, repeated};
 use crate::lake::intake::sealed::Sealed;
-use crate::lake::layout::Partition;
+use crate::lake::layout::of_day;
+use crate::lake::layout::of_integration;
 use crate::lake::txns::TableTxns;
 use crate::lake::{Lake, LakeError, SnapshotFacts};
 use crate::time::ObservedAt;
@@ -146,11 +149,7 @@ impl Staging {
             first: first.filter(|_| !replaces),
             facts: replaces.then_some(facts),
         };
-        let finished = Finished {
-            fence: Some(fence),
-            rows,
-            urgent: false,
-        };
+        let finished = Finished { fence, rows };
         Ok(Sealed {
             lake: self.lake,
             committer: self.committer,
@@ -189,7 +188,7 @@ impl Staging {
 
     /// Rows of another integration must not get under this one's key, whoever mixed them up.
     fn check(&self, batch: &RecordBatch) -> Result<(), LakeError> {
-        let table = || self.committer.files.table.to_string();
+        let table = || self.committer.table.name.to_string();
         if batch.schema().fields() != self.endpoint.schema().fields() {
             return Err(LakeError::Columns { table: table() });
         }
@@ -210,8 +209,8 @@ impl Staging {
     /// The day is that of the upload: it says in which folder to look, not when the rows became visible.
     fn partition(&self) -> Partition {
         match self.fetch.mode {
-            FetchMode::Snapshot => Partition::Integration(self.start.key().clone()),
-            FetchMode::Delta { .. } => Partition::CommitDate(self.committer.today()),
+            FetchMode::Snapshot => of_integration(&self.start.key()),
+            FetchMode::Delta { .. } => of_day(self.committer.table.today()),
         }
     }
 
@@ -238,10 +237,15 @@ impl Staging {
             let sorted = Sorted::new(batches);
             let hashes = sorted.id_hashes();
             let gone = sorted.gone_hashes();
-            (Arc::new(sorted), hashes, gone)
+            (sorted, hashes, gone)
         })
         .await?;
-        let written = self.committer.files.write(sorted, self.partition()).await?;
+        let written = self
+            .committer
+            .table
+            .files
+            .write(move |form| sorted.encode(form), self.partition())
+            .await?;
         self.runs.extend(written.map(|written| Run {
             written,
             hashes,
@@ -281,14 +285,14 @@ impl Staging {
 
     async fn read(&self, run: usize) -> Result<bytes::Bytes, LakeError> {
         let path = &self.runs[run].written.add.path;
-        self.committer.files.read(path).await
+        Ok(self.committer.table.files.read(path).await?)
     }
 
     /// The older file is left behind: no entry will name it.
     async fn rewrite(&mut self, run: usize, losers: Vec<usize>) -> Result<(), LakeError> {
         let partition = self.partition();
         let run = &mut self.runs[run];
-        let files = &self.committer.files;
+        let files = &self.committer.table.files;
         let rewritten = files
             .write_without(&run.written, losers, run.bytes_per_row, partition)
             .await?;

@@ -1,5 +1,8 @@
 use std::sync::Arc;
 
+use uuid::Uuid;
+
+use crate::delta::object_key::{DataFileName, ObjectKey};
 use crate::delta::store::faulty::{Failure, FaultyStore};
 use crate::ids::{Category, IntegrationId};
 use crate::lake::layout::*;
@@ -8,15 +11,13 @@ fn applications() -> EndpointName {
     EndpointName::new(Category::Ats, "applications")
 }
 
-fn file(partition: Partition) -> DataFile {
-    DataFile {
-        partition,
-        id: Uuid::from_u128(0x0123_4567_89ab_4def_8123_4567_89ab_cdef),
-    }
+fn file(partition: Partition) -> DataFileName {
+    let id = Uuid::from_u128(0x0123_4567_89ab_4def_8123_4567_89ab_cdef);
+    DataFileName::named(partition, id)
 }
 
-async fn put_layout(store: &LakeStore, text: &str) {
-    let path = ObjectKey::Layout.path();
+async fn put_layout(store: &TableStore, text: &str) {
+    let path = DocumentKey::Layout.path();
     store
         .objects()
         .put(&path, text.to_owned().into())
@@ -27,35 +28,47 @@ async fn put_layout(store: &LakeStore, text: &str) {
 #[test]
 fn every_key_is_exactly_this_text() {
     let applications = applications();
-    let snapshots = DeltaTable::Snapshots(applications.clone());
-    let deltas = DeltaTable::Deltas(EndpointName::new(Category::Hris, "time-off-balances"));
+    let snapshots = LakeTable::Snapshots(applications.clone()).path();
+    let deltas = LakeTable::Deltas(EndpointName::new(Category::Hris, "time-off-balances")).path();
+    let [drift, quarantine, integrations] = [
+        LakeTable::Drift,
+        LakeTable::Quarantine,
+        LakeTable::Integrations,
+    ]
+    .map(|table| table.path());
     let key = IntegrationId::new("personio:CBNMt7dSNCzBdnRTx87dev4E")
         .expect("an id")
         .key();
-    let snapshot = file(Partition::Integration(key));
-    let delta = file(Partition::CommitDate(20_780));
+    let snapshot = file(of_integration(&key));
+    let delta = file(of_day(20_780));
     let whole = file(Partition::Whole);
-    let id = whole.id;
-    let keys = [
-        ObjectKey::Layout,
-        ObjectKey::Status,
-        ObjectKey::Repair(&applications),
-        ObjectKey::Probe(id),
-        ObjectKey::Log(&snapshots),
-        ObjectKey::LogEntry(&snapshots, 0),
-        ObjectKey::LogEntry(&deltas, 1234),
-        ObjectKey::Checkpoint(&DeltaTable::Drift, 100),
-        ObjectKey::LastCheckpoint(&DeltaTable::Quarantine),
-        ObjectKey::Data(&snapshots, &snapshot),
-        ObjectKey::Data(&deltas, &delta),
-        ObjectKey::Data(&DeltaTable::Integrations, &whole),
-        ObjectKey::Listed(&deltas, "commit_date=2026-11-23/x.parquet"),
-    ];
+    let keys: Vec<(String, Path)> = [
+        DocumentKey::Layout,
+        DocumentKey::Status,
+        DocumentKey::Repair(&applications),
+    ]
+    .iter()
+    .map(|key| (key.to_string(), key.path()))
+    .chain(
+        [
+            ObjectKey::Log(&snapshots),
+            ObjectKey::LogEntry(&snapshots, 0),
+            ObjectKey::LogEntry(&deltas, 1234),
+            ObjectKey::Checkpoint(&drift, 100),
+            ObjectKey::LastCheckpoint(&quarantine),
+            ObjectKey::Data(&snapshots, &snapshot),
+            ObjectKey::Data(&deltas, &delta),
+            ObjectKey::Data(&integrations, &whole),
+            ObjectKey::Listed(&deltas, "commit_date=2026-11-23/x.parquet"),
+        ]
+        .iter()
+        .map(|key| (key.to_string(), key.path())),
+    )
+    .collect();
     let expected = [
         "kombo_layout.json",
         "kombo_status.json",
         "ats_applications/kombo_repair.json",
-        "kombo_probe/01234567-89ab-4def-8123-456789abcdef",
         "ats_applications/snapshots/_delta_log",
         "ats_applications/snapshots/_delta_log/00000000000000000000.json",
         "hris_time_off_balances/deltas/_delta_log/00000000000000001234.json",
@@ -66,27 +79,24 @@ fn every_key_is_exactly_this_text() {
         "kombo_integrations/part-01234567-89ab-4def-8123-456789abcdef.zstd.parquet",
         "hris_time_off_balances/deltas/commit_date=2026-11-23/x.parquet",
     ];
-    assert_eq!(keys.each_ref().map(ToString::to_string), expected);
-    for (key, expected) in keys.iter().zip(expected) {
-        assert_eq!(
-            key.path().as_ref(),
-            expected,
-            "the store sees the same text"
-        );
+    assert_eq!(keys.len(), expected.len());
+    for ((key, path), expected) in keys.iter().zip(expected) {
+        assert_eq!(key, expected);
+        assert_eq!(path.as_ref(), expected, "the store sees the same text");
     }
 }
 
 #[test]
 fn fresh_files_never_share_a_name() {
-    let fresh = || DataFile::fresh(Partition::Whole).path();
+    let fresh = || DataFileName::fresh(Partition::Whole).path();
     assert_ne!(fresh(), fresh());
 }
 
 #[tokio::test]
 async fn a_layout_is_created_once_and_then_left_alone() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     claim_layout(&store).await.expect("created");
-    let path = ObjectKey::Layout.path();
+    let path = DocumentKey::Layout.path();
     let read = async || {
         store
             .objects()
@@ -105,7 +115,7 @@ async fn a_layout_is_created_once_and_then_left_alone() {
 #[tokio::test]
 async fn every_other_layout_is_refused() {
     for version in [1, 3] {
-        let store = LakeStore::memory();
+        let store = TableStore::memory();
         let other = format!(r#"{{"layout_version":{version},"more":{{}}}}"#);
         put_layout(&store, &other).await;
         for refused in [
@@ -130,7 +140,7 @@ async fn a_layout_that_is_none_is_told_as_such() {
         r#"{"layout_version":"1"}"#,
         r#"{"layout_version":0}"#,
     ] {
-        let store = LakeStore::memory();
+        let store = TableStore::memory();
         put_layout(&store, text).await;
         let error = claim_layout(&store).await.expect_err("garbage");
         assert!(matches!(error, LayoutError::Garbled), "{text}: {error}");
@@ -140,9 +150,9 @@ async fn a_layout_that_is_none_is_told_as_such() {
 #[tokio::test]
 async fn a_layout_is_claimed_although_the_answer_was_lost() {
     for failure in [Failure::After, Failure::ConflictAfter] {
-        let memory = LakeStore::memory();
+        let memory = TableStore::memory();
         let faulty = FaultyStore::new(Arc::clone(memory.objects()), 1..2, failure);
-        let store = LakeStore::over(faulty, memory.url().clone());
+        let store = TableStore::over(faulty, memory.url().clone());
         claim_layout(&store).await.expect("read back");
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::delta::log::LogState;
 use crate::ids::IntegrationKey;
-use crate::lake::layout::DeltaTable;
+use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::drift::Compared;
 use crate::lake::{Lake, LakeError};
 use crate::time::ObservedAt;
@@ -67,7 +67,7 @@ impl Completeness {
 impl Lake {
     /// Returns, for each table that was ever compared, its last comparison. Reads no rows and creates nothing.
     pub async fn completeness(&self) -> Result<HashMap<ComparedTable, Completeness>, LakeError> {
-        if !self.exists(&DeltaTable::Drift).await? {
+        if !self.tables().exists(&LakeTable::Drift).await? {
             return Ok(HashMap::new());
         }
         let state = self.drift_table().await?.refreshed().await?;

@@ -10,16 +10,19 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
+use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::Written;
-use crate::delta::log::{CommitOutcome, Entry, LogState};
+use crate::delta::log::{Entry, LogState};
+use crate::delta::transact::Proposal;
 use crate::ids::{EndpointName, IntegrationId};
 use crate::lake::form::with_commit_date;
-use crate::lake::intake::committer::Committer;
-use crate::lake::layout::{DeltaTable, Partition};
+use crate::lake::layout::LakeTable;
+use crate::lake::layout::of_day;
 use crate::lake::ledgers::completeness::Standings;
 use crate::lake::ledgers::own_columns::{
     longs, names, names_field, text_field, texts, time_field, times,
 };
+use crate::lake::tables::OpenTable;
 use crate::lake::{Lake, LakeError};
 use crate::time::ObservedAt;
 use crate::versions::drift::{DriftCause, DriftKind};
@@ -100,7 +103,7 @@ impl Lake {
         let table = self.drift_table().await?;
         rows.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         let batch = batch(integration, endpoint, fetch_id, &rows);
-        let partition = Partition::CommitDate(table.today());
+        let partition = of_day(table.today());
         let written = table.files.write_batch(batch, partition).await?;
         Ok(written.map(|mut file| {
             let values = [integration.key().to_string(), endpoint.to_string()];
@@ -121,19 +124,9 @@ impl Lake {
         let table = self.drift_table().await?;
         // Should one table be there twice, the later comparison has the last word.
         compared.sort_by_key(|one| one.snapshot);
-        let mut state = table.refreshed().await?;
-        loop {
-            let entry = entry(&compared, &state);
-            if entry.txns.is_empty() {
-                return Ok(());
-            }
-            match table.log.commit(&state, entry).await {
-                Ok(CommitOutcome::Committed { .. }) => return Ok(()),
-                // Lost: the other writer may have compared the same snapshots.
-                Ok(CommitOutcome::Lost { state: newer }) => state = newer,
-                Err(error) => return Err(table.log_error(error)),
-            }
-        }
+        let state = table.refreshed().await?;
+        table.transact(state, &mut Comparisons(compared)).await?;
+        Ok(())
     }
 
     /// Creates `kombo_drift` and `kombo_holds` where they are not, so that views may name both. That one cannot be opened
@@ -145,28 +138,35 @@ impl Lake {
 }
 
 impl Lake {
-    pub(in crate::lake) async fn drift_table(&self) -> Result<Arc<Committer>, LakeError> {
-        self.committer(DeltaTable::Drift, &schema()).await
+    pub(in crate::lake) async fn drift_table(&self) -> Result<OpenTable, LakeError> {
+        self.tables().open(&LakeTable::Drift, &schema()).await
     }
 }
 
-/// Puts together what is new to the table as of `state`. No table goes back to an older comparison.
-fn entry(compared: &[Compared], state: &LogState) -> Entry {
-    let mut entry = Entry {
-        operation: "COMPARE",
-        ..Entry::default()
-    };
-    let mut standings = Standings::of(state);
-    for one in compared {
-        let moved = standings.advance(one);
-        if !moved.is_empty() {
-            entry.txns.extend(moved);
-            entry
-                .adds
-                .extend(one.files.iter().map(|file| file.add.clone()));
+/// Comparisons, those of older snapshots first. Another writer may have compared the same ones.
+struct Comparisons(Vec<Compared>);
+
+impl Proposal for Comparisons {
+    type Error = DeltaError;
+
+    /// Puts together what is new to the table as of `state`. No table goes back to an older comparison.
+    async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
+        let mut entry = Entry {
+            operation: "COMPARE",
+            ..Entry::default()
+        };
+        let mut standings = Standings::of(&state);
+        for one in &self.0 {
+            let moved = standings.advance(one);
+            if !moved.is_empty() {
+                entry.txns.extend(moved);
+                entry
+                    .adds
+                    .extend(one.files.iter().map(|file| file.add.clone()));
+            }
         }
+        Ok((!entry.txns.is_empty()).then_some(entry))
     }
-    entry
 }
 
 /// Returns the columns of `kombo_drift`.

@@ -13,12 +13,13 @@ use arrow::array::{
 };
 use bytes::Bytes;
 
+use crate::delta::delta_error::{DECODING, DeltaError};
 use crate::delta::file::data_files::on_cpu;
 use crate::delta::file::writer::read;
 use crate::delta::log::LiveFile;
 use crate::ids::{EndpointName, IntegrationId};
-use crate::lake::lake_error::DECODING;
-use crate::lake::layout::{DeltaTable, Partition};
+use crate::lake::layout::COMMIT_DATE;
+use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::drift::TAGS;
 use crate::lake::ledgers::own_columns::{
     long_column, names_at, names_column, text_column, time_at, time_column,
@@ -158,7 +159,7 @@ impl Lake {
         };
         match read {
             Err(error) if error.is_damage() => {
-                let member = DeltaTable::Drift.to_string();
+                let (member, error) = (LakeTable::Drift.to_string(), error.into());
                 found.aside.push(SetAside { member, error });
             }
             read => read?,
@@ -171,7 +172,7 @@ impl Lake {
         &self,
         filter: &DriftFilter,
     ) -> Result<Vec<(i32, Arc<LiveFile>)>, LakeError> {
-        if !self.exists(&DeltaTable::Drift).await? {
+        if !self.tables().exists(&LakeTable::Drift).await? {
             return Ok(Vec::new());
         }
         let table = self.drift_table().await?;
@@ -346,7 +347,7 @@ fn through(
     file: Bytes,
     filter: &DriftFilter,
     mut each: impl FnMut(&Columns<'_>, usize),
-) -> Result<(), LakeError> {
+) -> Result<(), DeltaError> {
     for batch in read(file, &[])? {
         let batch = batch?;
         let columns = Columns::of(&batch).ok_or(DECODING)?;
@@ -361,7 +362,7 @@ fn through(
 
 /// A file without a day, by another program, may hold anything.
 fn day_of(file: &LiveFile) -> i32 {
-    let day = file.partition_values.get(Partition::COMMIT_DATE);
+    let day = file.partition_values.get(COMMIT_DATE);
     day.and_then(|day| parse_date(day.as_deref()?))
         .unwrap_or(i32::MAX)
 }

@@ -17,7 +17,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 
 use crate::delta::small_table::SmallTable;
 use crate::ids::{EndpointName, IntegrationId};
-use crate::lake::layout::DeltaTable;
+use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::own_columns::{
     counts, long_column, long_field, names, names_at, names_column, names_field, text_column,
     text_field, texts, time_at, time_column, time_field, times,
@@ -71,7 +71,7 @@ type Holds = BTreeMap<(IntegrationId, EndpointName), Hold>;
 impl Lake {
     /// Returns what is or was held, by table. Creates nothing.
     pub async fn holds(&self) -> Result<Vec<Hold>, LakeError> {
-        if !self.exists(&DeltaTable::Holds).await? {
+        if !self.tables().exists(&LakeTable::Holds).await? {
             return Ok(Vec::new());
         }
         let stored = self.holds_table().await?.rows().await?;
@@ -91,7 +91,7 @@ impl Lake {
                 stored.is_none_or(|stored| !says_the_same(stored, hold))
             });
             let changed: Vec<&Hold> = changed.map(|(_, hold)| hold).collect();
-            Ok((!changed.is_empty()).then(|| batch(&changed)))
+            (!changed.is_empty()).then(|| batch(&changed))
         };
         table.rewrite(change).await?;
         Ok(settled.into_values().collect())
@@ -102,20 +102,21 @@ impl Lake {
         &self,
         amended: impl Fn(&Hold) -> Option<Hold> + Send + Sync,
     ) -> Result<(), LakeError> {
-        if !self.exists(&DeltaTable::Holds).await? {
+        if !self.tables().exists(&LakeTable::Holds).await? {
             return Ok(());
         }
         let change = |stored: &[RecordBatch]| {
             let before = by_table(stored);
             let changed: Vec<Hold> = before.values().filter_map(&amended).collect();
-            Ok((!changed.is_empty()).then(|| batch(&changed.iter().collect::<Vec<_>>())))
+            (!changed.is_empty()).then(|| batch(&changed.iter().collect::<Vec<_>>()))
         };
-        self.holds_table().await?.rewrite(change).await
+        self.holds_table().await?.rewrite(change).await?;
+        Ok(())
     }
 
     pub(in crate::lake) async fn holds_table(&self) -> Result<SmallTable, LakeError> {
-        self.small_table(DeltaTable::Holds, &schema(), &KEY, "HOLD")
-            .await
+        let table = self.tables().open(&LakeTable::Holds, &schema()).await?;
+        Ok(SmallTable::new(table.table, &KEY, "HOLD"))
     }
 }
 

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::delta::small_table::SmallTable;
 use crate::ids::{Category, EnvironmentId, IntegrationId};
-use crate::lake::layout::DeltaTable;
+use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::own_columns::{
     text_column, text_field, texts, time_at, time_column, time_field, times,
 };
@@ -81,7 +81,7 @@ impl Lake {
         let change = |stored: &[RecordBatch]| {
             let (changed, stand) = changed(stored, integrations, wakes);
             written = stand;
-            Ok((!changed.is_empty()).then(|| batch(&changed)))
+            (!changed.is_empty()).then(|| batch(&changed))
         };
         table.rewrite(change).await?;
         Ok(written)
@@ -110,14 +110,15 @@ impl Lake {
                     (key, row)
                 });
             let purged: Registered = purged.collect();
-            Ok((!purged.is_empty()).then(|| batch(&purged)))
+            (!purged.is_empty()).then(|| batch(&purged))
         };
-        table.rewrite(change).await
+        table.rewrite(change).await?;
+        Ok(())
     }
 
     /// Returns every integration the lake knows, by key. Creates nothing.
     pub async fn registered(&self) -> Result<Vec<Registration>, LakeError> {
-        if !self.exists(&DeltaTable::Integrations).await? {
+        if !self.tables().exists(&LakeTable::Integrations).await? {
             return Ok(Vec::new());
         }
         let stored = self.registry().await?.rows().await?;
@@ -129,8 +130,11 @@ impl Lake {
     }
 
     async fn registry(&self) -> Result<SmallTable, LakeError> {
-        let table = DeltaTable::Integrations;
-        self.small_table(table, &schema(), &KEY, "REGISTER").await
+        let table = self
+            .tables()
+            .open(&LakeTable::Integrations, &schema())
+            .await?;
+        Ok(SmallTable::new(table.table, &KEY, "REGISTER"))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::catalog::Endpoint;
 use crate::delta::log::LogState;
 use crate::ids::IntegrationKey;
 use crate::lake::fold::Positions;
-use crate::lake::layout::Partition;
+use crate::lake::layout::INTEGRATION_KEY;
 use crate::lake::txns::{TableTxns, key_of};
 use crate::lake::{Coverage, Lake, LakeError, LiveFile, Part};
 use crate::time::ObservedAt;
@@ -45,7 +45,7 @@ impl Lake {
     pub async fn overview(&self, endpoint: &Arc<Endpoint>) -> Result<Option<Overview>, LakeError> {
         let mut overview = None;
         for part in [Part::Snapshots, Part::Deltas, Part::Current] {
-            let Some(table) = self.existing_table(endpoint, part).await? else {
+            let Some(table) = self.tables().existing(endpoint, part).await? else {
                 continue;
             };
             let overview = overview.get_or_insert_with(Overview::default);
@@ -90,7 +90,7 @@ impl Overview {
             self.delta_rows += rows;
             return;
         }
-        let value = file.partition_values.get(Partition::INTEGRATION_KEY);
+        let value = file.partition_values.get(INTEGRATION_KEY);
         let key = value.and_then(|key| IntegrationKey::from_stored(key.as_deref()?));
         if let Some(key) = key {
             let table = self.tables.entry(key).or_default();

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 
-use crate::delta::store::LakeStore;
+use crate::delta::store::TableStore;
 use crate::ids::IntegrationKey;
 use crate::lake::tests::support::*;
 use crate::lake::{Advance, Lake, LakeError, Part, TableOverview};
@@ -41,13 +41,17 @@ async fn ordinary_ms(lake: &Lake, name: &str) -> Option<i64> {
 }
 
 async fn version(lake: &Lake, part: Part) -> u64 {
-    let table = lake.endpoint_table(&tags(), part).await.expect("open");
+    let table = lake
+        .tables()
+        .of_endpoint(&tags(), part)
+        .await
+        .expect("open");
     table.refreshed().await.expect("read").version()
 }
 
 #[tokio::test]
 async fn bases_of_many_integrations_move_in_one_entry_without_files_and_seen_stays() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     run(&lake, &delta("a"), &[&[("1", 10, 1)]], end(1, 10)).await;
     let before = version(&lake, Part::Deltas).await;
@@ -68,7 +72,7 @@ async fn bases_of_many_integrations_move_in_one_entry_without_files_and_seen_sta
 
 #[tokio::test]
 async fn bases_never_go_back_and_nothing_is_written_where_nothing_moves() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     run(&lake, &snapshot("a"), &[&[("1", 10, 1)]], end(1_000, 10)).await;
     let before = version(&lake, Part::Deltas).await;
@@ -90,7 +94,7 @@ async fn bases_never_go_back_and_nothing_is_written_where_nothing_moves() {
 
 #[tokio::test]
 async fn a_lake_that_loses_the_race_does_not_lower_what_the_other_raised() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let (slow, fast) = (
         lake(&store, &settings()).await,
         lake(&store, &settings()).await,
@@ -107,7 +111,7 @@ async fn a_lake_that_loses_the_race_does_not_lower_what_the_other_raised() {
 
 #[tokio::test]
 async fn an_overview_has_every_integration_and_what_its_snapshot_weighs() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let rows: [Row; 2] = [("1", 10, 1), ("2", 11, 1)];
     run(&lake, &snapshot("a"), &[&rows], end(100, 11)).await;
@@ -138,7 +142,7 @@ async fn an_overview_has_every_integration_and_what_its_snapshot_weighs() {
 
 #[tokio::test]
 async fn an_overview_of_nothing_creates_nothing() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let before = store.objects().list(None).count().await;
     assert_eq!(lake.overview(&tags()).await.expect("read"), None);
@@ -147,7 +151,7 @@ async fn an_overview_of_nothing_creates_nothing() {
 
 #[tokio::test]
 async fn notes_are_put_in_the_place_of_the_last_ones() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     assert_eq!(lake.read_status().await.expect("read"), None);
     for text in ["first", "second"] {

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use crate::delta::store::LakeStore;
+use crate::delta::store::TableStore;
 use crate::fetch::Fetch;
 use crate::lake::tests::support::*;
 use crate::lake::{Lake, LakeSettings, Part, Receipt, Staging};
@@ -17,7 +17,7 @@ fn windowed() -> LakeSettings {
 
 /// Flushes once so many fetches wait for the window.
 async fn flush_when(lake: &Lake, part: Part, waiting: usize) {
-    let committer = lake.endpoint_table(&tags(), part).await.expect("open");
+    let committer = committer(lake, part).await;
     while committer.waiting() < waiting {
         tokio::task::yield_now().await;
     }
@@ -40,7 +40,7 @@ async fn staged(lake: &Lake, fetch: &Fetch, rows: &[Row]) -> Staging {
 
 #[tokio::test]
 async fn deltas_of_one_window_share_an_entry_and_a_file() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &windowed()).await;
     run(&lake, &delta("a"), &[&[("1", 10, 1)]], end(1, 10)).await;
     let (b, c) = (delta("b"), delta("c"));
@@ -64,7 +64,7 @@ async fn deltas_of_one_window_share_an_entry_and_a_file() {
 
 #[tokio::test]
 async fn a_thousand_integrations_are_one_entry_and_one_file() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &windowed()).await;
     run(&lake, &delta("x"), &[], end(1, 10)).await;
     let names: Vec<String> = (0..1_000).map(|number| format!("i{number}")).collect();
@@ -81,14 +81,14 @@ async fn a_thousand_integrations_are_one_entry_and_one_file() {
 
 #[tokio::test]
 async fn whoever_gives_up_waiting_is_not_committed() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &windowed()).await;
     run(&lake, &delta("a"), &[], end(1, 10)).await;
     let fetch = delta("b");
     tokio::select! {
         _ = run(&lake, &fetch, &[&[("1", 10, 1)]], end(1, 10)) => panic!("the window is long"),
         () = async {
-            let committer = lake.endpoint_table(&tags(), Part::Deltas).await.expect("open");
+            let committer = committer(&lake, Part::Deltas).await;
             while committer.waiting() == 0 {
                 tokio::task::yield_now().await;
             }
@@ -107,7 +107,7 @@ async fn whoever_gives_up_waiting_is_not_committed() {
 
 #[tokio::test]
 async fn a_snapshot_overtaken_by_another_process_is_not_visible() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let (slow, fast) = (
         lake(&store, &settings()).await,
         lake(&store, &settings()).await,
@@ -130,7 +130,7 @@ async fn a_snapshot_overtaken_by_another_process_is_not_visible() {
 
 #[tokio::test]
 async fn a_snapshot_is_not_overtaken_by_deltas_or_other_integrations() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let (slow, fast) = (
         lake(&store, &settings()).await,
         lake(&store, &settings()).await,
@@ -146,7 +146,7 @@ async fn a_snapshot_is_not_overtaken_by_deltas_or_other_integrations() {
 
 #[tokio::test]
 async fn a_shared_file_is_written_again_without_the_rows_of_who_lost() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let (slow, fast) = (
         lake(&store, &windowed()).await,
         lake(&store, &settings()).await,
@@ -179,7 +179,7 @@ async fn a_shared_file_is_written_again_without_the_rows_of_who_lost() {
 
 #[tokio::test]
 async fn two_fetches_of_a_table_at_once_leave_one() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &windowed()).await;
     run(&lake, &delta("x"), &[], end(1, 10)).await;
     let one = staged(&lake, &delta("a"), &[("1", 10, 1)]).await;
@@ -202,7 +202,7 @@ async fn two_fetches_of_a_table_at_once_leave_one() {
 async fn lakes_that_race_on_a_disk_hide_nothing_of_each_other() {
     let folder = tempfile::tempdir().expect("a folder");
     let url = folder.path().to_str().expect("UTF-8");
-    let store = LakeStore::open(url, &std::collections::BTreeMap::new()).expect("a store");
+    let store = TableStore::open(url, &std::collections::BTreeMap::new()).expect("a store");
     let lakes = [
         lake(&store, &settings()).await,
         lake(&store, &settings()).await,

@@ -7,7 +7,7 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
 use crate::decode::QuarantinedRow;
-use crate::delta::store::LakeStore;
+use crate::delta::store::TableStore;
 use crate::delta::store::faulty::{Failure, FaultyStore};
 use crate::lake::tests::support::*;
 use crate::lake::{Lake, LakeError, Part, Receipt};
@@ -19,7 +19,7 @@ const CHANGED: [Row; 1] = [("1", 40, 4)];
 
 /// A snapshot of several runs, one of which repeats an id, then a delta with a row in quarantine. Fetches only what the
 /// bases say is missing, as the program does after a restart.
-async fn script(store: &LakeStore) -> Result<(), LakeError> {
+async fn script(store: &TableStore) -> Result<(), LakeError> {
     let lake = Lake::over(store.clone(), &tiny_runs(), TestClock::new()).await?;
     let coverage = lake.coverage(&tags(), &integration("a")).await?;
     if coverage.snapshot_base < Some(Base::from_millis(300)) {
@@ -48,15 +48,15 @@ async fn script(store: &LakeStore) -> Result<(), LakeError> {
     Ok(())
 }
 
-fn over(objects: Arc<dyn ObjectStore>) -> LakeStore {
-    LakeStore::over(objects, "memory:///".parse().expect("a URL"))
+fn over(objects: Arc<dyn ObjectStore>) -> TableStore {
+    TableStore::over(objects, "memory:///".parse().expect("a URL"))
 }
 
 /// A store that holds an older snapshot, and the same one failing.
 async fn stores(
     failing: Range<usize>,
     failure: Failure,
-) -> (LakeStore, LakeStore, Arc<FaultyStore>) {
+) -> (TableStore, TableStore, Arc<FaultyStore>) {
     let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let clean = over(Arc::clone(&objects));
     let before = lake(&clean, &settings()).await;
@@ -66,7 +66,7 @@ async fn stores(
 }
 
 /// What holds at every instant, whatever failed.
-async fn check(store: &LakeStore, context: &str) {
+async fn check(store: &TableStore, context: &str) {
     let lake = lake(store, &settings()).await;
     let coverage = lake
         .coverage(&tags(), &integration("a"))

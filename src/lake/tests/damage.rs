@@ -4,10 +4,10 @@ use futures_util::TryStreamExt;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
-use crate::delta::store::LakeStore;
+use crate::delta::store::TableStore;
 
 /// Lists the objects below a folder whose names hold a text, in order.
-pub(super) async fn found(store: &LakeStore, folder: &str, text: &str) -> Vec<Path> {
+pub(super) async fn found(store: &TableStore, folder: &str, text: &str) -> Vec<Path> {
     let listed = store.objects().list(Some(&folder.into()));
     let listed: Vec<_> = listed.try_collect().await.expect("listed");
     let mut paths: Vec<Path> = listed.into_iter().map(|found| found.location).collect();
@@ -17,7 +17,7 @@ pub(super) async fn found(store: &LakeStore, folder: &str, text: &str) -> Vec<Pa
 }
 
 /// Cuts the newest entry of a table's log in half, and returns its path.
-pub(super) async fn truncate_newest_entry(store: &LakeStore, table: &str) -> String {
+pub(super) async fn truncate_newest_entry(store: &TableStore, table: &str) -> String {
     let entries = found(store, &format!("{table}/_delta_log"), ".json").await;
     let newest = entries.last().expect("entries");
     let bytes = bytes(store, newest).await;
@@ -27,14 +27,14 @@ pub(super) async fn truncate_newest_entry(store: &LakeStore, table: &str) -> Str
 }
 
 /// Deletes the one data file of a table whose path holds a text, and returns its path.
-pub(super) async fn delete_file(store: &LakeStore, table: &str, text: &str) -> String {
+pub(super) async fn delete_file(store: &TableStore, table: &str, text: &str) -> String {
     let path = only_file(store, table, text).await;
     store.objects().delete(&path).await.expect("deleted");
     path.to_string()
 }
 
 /// Overwrites the middle of the one data file of a table whose path holds a text, and returns its path. Its footer stays.
-pub(super) async fn garble_file(store: &LakeStore, table: &str, text: &str) -> String {
+pub(super) async fn garble_file(store: &TableStore, table: &str, text: &str) -> String {
     let path = only_file(store, table, text).await;
     let mut bytes = bytes(store, &path).await.to_vec();
     let (from, until) = (4, bytes.len() / 3);
@@ -43,14 +43,14 @@ pub(super) async fn garble_file(store: &LakeStore, table: &str, text: &str) -> S
     path.to_string()
 }
 
-async fn only_file(store: &LakeStore, table: &str, text: &str) -> Path {
+async fn only_file(store: &TableStore, table: &str, text: &str) -> Path {
     let mut files = found(store, table, text).await;
     files.retain(|path| path.extension() == Some("parquet"));
     assert_eq!(files.len(), 1, "{files:?}");
     files.remove(0)
 }
 
-async fn bytes(store: &LakeStore, path: &Path) -> bytes::Bytes {
+async fn bytes(store: &TableStore, path: &Path) -> bytes::Bytes {
     let found = store.objects().get(path).await.expect("there");
     found.bytes().await.expect("bytes")
 }

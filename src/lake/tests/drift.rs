@@ -8,9 +8,10 @@ use object_store::ObjectStoreExt;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::delta::file::data_files::Written;
-use crate::delta::store::LakeStore;
+use crate::delta::object_key::ObjectKey;
+use crate::delta::store::TableStore;
 use crate::ids::EndpointName;
-use crate::lake::layout::{DeltaTable, ObjectKey};
+use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::drift::Compared;
 use crate::lake::tests::support::*;
 use crate::lake::{DriftFilter, DriftRow, Lake};
@@ -50,7 +51,7 @@ fn compared(name: &str, snapshot: i64, counts: (u64, u64), file: Option<Written>
 }
 
 /// Everything, the newest first: whose, and the id.
-async fn found(store: &LakeStore) -> Vec<(String, String)> {
+async fn found(store: &TableStore) -> Vec<(String, String)> {
     let filter = DriftFilter {
         limit: usize::MAX,
         ..DriftFilter::default()
@@ -73,7 +74,7 @@ async fn version(lake: &Lake) -> u64 {
 }
 
 /// Rows compared and drifted of a table's last comparison.
-async fn counts(store: &LakeStore, name: &str) -> Option<(i64, u64, u64)> {
+async fn counts(store: &TableStore, name: &str) -> Option<(i64, u64, u64)> {
     let all = lake(store, &settings()).await.completeness().await;
     let table = (integration(name).key(), "ats_tags".to_owned());
     let one = all.expect("read").get(&table).copied()?;
@@ -82,7 +83,7 @@ async fn counts(store: &LakeStore, name: &str) -> Option<(i64, u64, u64)> {
 
 #[tokio::test]
 async fn a_comparison_is_invisible_until_it_is_committed() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let file = staged(&lake, "a", vec![row("2", NOON_US), row("1", NOON_US)]).await;
     assert_eq!(found(&store).await, []);
@@ -96,7 +97,7 @@ async fn a_comparison_is_invisible_until_it_is_committed() {
 
 #[tokio::test]
 async fn a_file_is_sorted_and_lies_in_the_day_of_its_commit() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let rows = vec![row("b", NOON_US), row("c", NOON_US), row("a", NOON_US)];
     let file = staged(&lake, "a", rows).await.expect("a file");
@@ -105,7 +106,7 @@ async fn a_file_is_sorted_and_lies_in_the_day_of_its_commit() {
         "{}",
         file.add.path
     );
-    let key = ObjectKey::Listed(&DeltaTable::Drift, &file.add.path).path();
+    let key = ObjectKey::Listed(&LakeTable::Drift.path(), &file.add.path).path();
     let read = store.objects().get(&key).await.expect("is there");
     let reader = ParquetRecordBatchReaderBuilder::try_new(read.bytes().await.expect("bytes"));
     let mut reader = reader.expect("a Parquet file").build().expect("a reader");
@@ -118,7 +119,7 @@ async fn a_file_is_sorted_and_lies_in_the_day_of_its_commit() {
 
 #[tokio::test]
 async fn what_was_compared_is_not_committed_again() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let file = staged(&lake, "a", vec![row("1", NOON_US)]).await;
     let one = compared("a", 100, (50, 1), file);
@@ -138,7 +139,7 @@ async fn what_was_compared_is_not_committed_again() {
 
 #[tokio::test]
 async fn many_tables_are_one_entry_and_the_later_comparison_of_one_stands() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let before = version(&lake).await;
     let first = staged(&lake, "a", vec![row("1", NOON_US)]).await;
@@ -157,7 +158,7 @@ async fn many_tables_are_one_entry_and_the_later_comparison_of_one_stands() {
 
 #[tokio::test]
 async fn of_two_writers_only_one_commits_the_same_comparison() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let (left, right) = (
         lake(&store, &settings()).await,
         lake(&store, &settings()).await,
@@ -181,7 +182,7 @@ async fn of_two_writers_only_one_commits_the_same_comparison() {
 
 #[tokio::test]
 async fn both_tables_are_there_to_be_named() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     assert_eq!(
         lake.drift(&DriftFilter::default())
@@ -192,12 +193,15 @@ async fn both_tables_are_there_to_be_named() {
     );
     assert!(lake.completeness().await.expect("read").is_empty());
     assert_eq!(lake.holds().await.expect("read"), []);
-    for table in [DeltaTable::Drift, DeltaTable::Holds] {
-        assert!(!lake.exists(&table).await.expect("read"), "{table}");
+    for table in [LakeTable::Drift, LakeTable::Holds] {
+        assert!(
+            !lake.tables().exists(&table).await.expect("read"),
+            "{table}"
+        );
     }
     lake.create_drift_and_holds().await;
-    for table in [DeltaTable::Drift, DeltaTable::Holds] {
-        assert!(lake.exists(&table).await.expect("read"), "{table}");
+    for table in [LakeTable::Drift, LakeTable::Holds] {
+        assert!(lake.tables().exists(&table).await.expect("read"), "{table}");
     }
     assert_eq!(lake.holds().await.expect("read"), []);
 }

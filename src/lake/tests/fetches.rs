@@ -5,7 +5,7 @@ use object_store::ObjectStoreExt;
 
 use crate::catalog::Catalog;
 use crate::decode::QuarantinedRow;
-use crate::delta::store::LakeStore;
+use crate::delta::store::TableStore;
 use crate::fetch::FetchEnd;
 use crate::ids::Category;
 use crate::lake::tests::support::*;
@@ -14,7 +14,7 @@ use crate::time::{Base, ObservedAt, Tier};
 
 #[tokio::test]
 async fn a_snapshot_replaces_its_integrations_rows_and_no_others() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     run(
         &lake,
@@ -43,11 +43,11 @@ async fn a_snapshot_replaces_its_integrations_rows_and_no_others() {
 #[tokio::test]
 async fn a_fetch_creates_both_tables_so_that_readers_can_union_them() {
     for fetch in [snapshot("a"), delta("a")] {
-        let store = LakeStore::memory();
+        let store = TableStore::memory();
         let lake = lake(&store, &settings()).await;
         drop(lake.begin(&fetch, &tags()).await.expect("begins"));
         for part in [Part::Snapshots, Part::Deltas] {
-            let folder = part.of(tags().name()).folder();
+            let folder = part.of(tags().name()).path();
             let first = format!("{folder}/_delta_log/{:020}.json", 0);
             let found = store.objects().head(&first.clone().into()).await;
             assert!(found.is_ok(), "{first} is not there");
@@ -57,7 +57,7 @@ async fn a_fetch_creates_both_tables_so_that_readers_can_union_them() {
 
 #[tokio::test]
 async fn asking_what_is_there_writes_nothing() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let found = Lake::over_existing(store.clone(), &settings(), TestClock::new()).await;
     assert!(found.expect("readable").is_none(), "nobody made a lake");
     drop(lake(&store, &settings()).await);
@@ -82,7 +82,7 @@ async fn asking_what_is_there_writes_nothing() {
 
 #[tokio::test]
 async fn a_snapshot_of_no_rows_is_a_commit() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     run(&lake, &snapshot("a"), &[&[("1", 10, 1)]], end(1, 10)).await;
     run(&lake, &snapshot("a"), &[], end(2, 20)).await;
@@ -97,7 +97,7 @@ async fn a_snapshot_of_no_rows_is_a_commit() {
 
 #[tokio::test]
 async fn a_delta_adds_and_its_base_is_there_after_a_restart() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     {
         let lake = lake(&store, &settings()).await;
         run(&lake, &snapshot("a"), &[&[("1", 10, 1)]], end(100, 10)).await;
@@ -119,7 +119,7 @@ async fn a_delta_adds_and_its_base_is_there_after_a_restart() {
 
 #[tokio::test]
 async fn without_a_base_rows_are_kept_and_no_base_moves() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let no_base = FetchEnd {
         base: None,
@@ -139,7 +139,7 @@ async fn without_a_base_rows_are_kept_and_no_base_moves() {
 
 #[tokio::test]
 async fn a_base_never_goes_back() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     run(&lake, &delta("a"), &[], end(300, 30)).await;
     run(&lake, &delta("a"), &[], end(200, 20)).await;
@@ -158,7 +158,7 @@ async fn a_base_never_goes_back() {
 
 #[tokio::test]
 async fn a_dropped_fetch_leaves_nothing_visible() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &tiny_runs()).await;
     let fetch = snapshot("a");
     let mut staging = lake.begin(&fetch, &tags()).await.expect("begins");
@@ -191,7 +191,7 @@ async fn of_an_id_that_comes_twice_the_newest_observation_stays() {
         ("5", 31, 4),
     ];
     for settings in [settings(), tiny_runs()] {
-        let store = LakeStore::memory();
+        let store = TableStore::memory();
         let lake = lake(&store, &settings).await;
         for (fetch, part) in [(snapshot("a"), Part::Snapshots), (delta("a"), Part::Deltas)] {
             let receipt = run(&lake, &fetch, &pages, end(1, 31)).await;
@@ -206,7 +206,7 @@ async fn of_an_id_that_comes_twice_the_newest_observation_stays() {
 
 #[tokio::test]
 async fn a_walk_repeated_as_a_whole_leaves_the_second_one_only() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &tiny_runs()).await;
     let walk = |at: i64| {
         [
@@ -240,7 +240,7 @@ async fn a_walk_repeated_as_a_whole_leaves_the_second_one_only() {
 
 #[tokio::test]
 async fn rows_of_another_integration_are_refused() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let mut staging = lake.begin(&snapshot("a"), &tags()).await.expect("begins");
     let foreign = batch(&tags(), &snapshot("b"), &[("1", 10, 1)]);
@@ -253,7 +253,7 @@ async fn rows_of_another_integration_are_refused() {
 
 #[tokio::test]
 async fn a_batch_with_other_columns_is_refused() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let fetch = snapshot("a");
     let mut staging = lake.begin(&fetch, &tags()).await.expect("begins");
@@ -267,7 +267,7 @@ async fn a_batch_with_other_columns_is_refused() {
 
 #[tokio::test]
 async fn a_row_without_an_id_is_kept_in_quarantine() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let mut staging = lake.begin(&delta("a"), &tags()).await.expect("begins");
     staging
@@ -289,7 +289,7 @@ async fn a_row_without_an_id_is_kept_in_quarantine() {
 #[tokio::test]
 async fn a_wider_schema_and_an_older_one_write_to_the_same_table() {
     let wider = wider_tags();
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let (old, new) = (
         lake(&store, &settings()).await,
         lake(&store, &settings()).await,
@@ -303,17 +303,15 @@ async fn a_wider_schema_and_an_older_one_write_to_the_same_table() {
     run(&old, &delta("a"), &[&[("1", 30, 3)]], end(3, 30)).await;
     let expected = rows_of("a", &[("1", 10, 1), ("1", 20, 2), ("1", 30, 3)]);
     assert_eq!(stored(&store, Part::Deltas).await, expected);
-    let table = new
-        .endpoint_table(&wider, Part::Deltas)
-        .await
-        .expect("open");
+    let table = new.tables().of_endpoint(&wider, Part::Deltas).await;
+    let table = table.expect("open");
     let state = table.refreshed().await.expect("state");
     assert!(state.schema().field_with_name("added").is_ok());
 }
 
 #[tokio::test]
 async fn a_layout_from_the_future_asks_for_another_configuration() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let future = r#"{"layout_version": 99}"#.into();
     let put = store
         .objects()
@@ -344,7 +342,7 @@ fn registration(name: &str, state: &str, since_ms: i64) -> Registration {
 
 #[tokio::test]
 async fn what_two_processes_register_is_all_there_once() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let (one, two) = (
         lake(&store, &settings()).await,
         lake(&store, &settings()).await,
@@ -377,7 +375,7 @@ async fn what_two_processes_register_is_all_there_once() {
 
 #[tokio::test]
 async fn a_deletion_that_another_process_has_seen_refuted_is_written_down_as_a_suspicion() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let (service, backfill) = (
         lake(&store, &settings()).await,
         lake(&store, &settings()).await,

@@ -10,7 +10,7 @@ use parquet::file::properties::ReaderProperties;
 use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::{ReadOptionsBuilder, SerializedFileReader};
 
-use crate::delta::store::LakeStore;
+use crate::delta::store::TableStore;
 use crate::lake::tests::support::*;
 use crate::lake::{LakeSettings, Part};
 
@@ -27,7 +27,7 @@ fn reader(file: Bytes) -> SerializedFileReader<Bytes> {
 
 /// Writes 2,000 rows in row groups of few, and reads the file's own description.
 async fn written(part: Part) -> (SerializedFileReader<Bytes>, String) {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let settings = LakeSettings {
         row_group_bytes: NonZeroUsize::new(64 << 10).expect("not zero"),
         ..settings()
@@ -189,7 +189,7 @@ async fn the_log_raises_the_last_observation_to_the_next_millisecond() {
 
 #[tokio::test]
 async fn a_file_in_parts_is_whole() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let fetch = snapshot("a");
     let ids: Vec<String> = (0..500).map(|id| format!("{id:03}{}", noise(id))).collect();

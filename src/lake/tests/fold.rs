@@ -21,7 +21,7 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::decode::hash_of_id;
-use crate::delta::store::LakeStore;
+use crate::delta::store::TableStore;
 use crate::fetch::Fetch;
 use crate::lake::tests::support::*;
 use crate::lake::{FoldReport, FoldSettings, FoldedTable, Lake, Part};
@@ -129,7 +129,7 @@ async fn fold_one(lake: &Lake) -> FoldedTable {
 }
 
 /// What `current` holds: id, when it was observed, name. Fails when files of one integration overlap, or are not sorted.
-async fn current(store: &LakeStore, name: &str) -> Vec<(String, i64, Option<String>)> {
+async fn current(store: &TableStore, name: &str) -> Vec<(String, i64, Option<String>)> {
     let wanted = integration(name).key();
     let mut files = Vec::new();
     for (path, bytes) in live_files(store, Part::Current).await {
@@ -178,7 +178,7 @@ async fn bring_two(lake: &Lake) {
 
 #[tokio::test]
 async fn snapshot_and_deltas_become_one_row_per_record_and_a_second_fold_does_nothing() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     assert!(fold(&lake).await.tables.is_empty(), "nothing there");
     bring_two(&lake).await;
@@ -213,7 +213,7 @@ async fn snapshot_and_deltas_become_one_row_per_record_and_a_second_fold_does_no
 
 #[tokio::test]
 async fn a_row_that_a_full_fetch_lacks_goes_only_when_something_says_so() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     bring_two(&lake).await;
     fold(&lake).await;
@@ -231,7 +231,7 @@ async fn a_row_that_a_full_fetch_lacks_goes_only_when_something_says_so() {
 
 #[tokio::test]
 async fn a_deletion_that_was_folded_is_not_undone_by_an_older_row_of_a_snapshot() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     bring_two(&lake).await;
     fold(&lake).await;
@@ -246,7 +246,7 @@ async fn a_deletion_that_was_folded_is_not_undone_by_an_older_row_of_a_snapshot(
 
 #[tokio::test]
 async fn one_changed_row_rewrites_one_file() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let name = |row: i64| format!("row {row:05} {}", "x".repeat(60));
     let rows: Vec<Seen> = (0..200)
@@ -269,7 +269,7 @@ async fn one_changed_row_rewrites_one_file() {
 
 #[tokio::test]
 async fn pending_rows_beyond_the_budget_are_folded_part_by_part() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     for name in ["a", "b"] {
         let rows: Vec<Seen> = (0..60)
@@ -298,7 +298,7 @@ async fn pending_rows_beyond_the_budget_are_folded_part_by_part() {
 
 #[tokio::test]
 async fn a_snapshot_of_many_files_is_merged_in_stages() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &tiny_runs()).await;
     // Each page is a run of its own, and the runs lie across each other.
     let rows: Vec<Seen> = (0..300)

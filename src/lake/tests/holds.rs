@@ -8,10 +8,11 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
 use crate::delta::log::Entry;
-use crate::delta::store::LakeStore;
+use crate::delta::object_key::Partition;
+use crate::delta::store::TableStore;
 use crate::delta::store::faulty::{Failure, FaultyStore};
-use crate::lake::intake::committer::Committer;
-use crate::lake::layout::{DeltaTable, Partition};
+use crate::lake::layout::LakeTable;
+use crate::lake::tables::OpenTable;
 use crate::lake::tests::support::*;
 use crate::lake::{Hold, Lake, LakeError};
 use crate::versions::guard::{HoldCause, HoldState};
@@ -50,13 +51,13 @@ async fn put(lake: &Lake, hold: &Hold) -> Hold {
     stored.expect("put").pop().expect("one")
 }
 
-async fn stored_holds(store: &LakeStore) -> Vec<Hold> {
+async fn stored_holds(store: &TableStore) -> Vec<Hold> {
     lake(store, &settings()).await.holds().await.expect("read")
 }
 
-async fn table(lake: &Lake) -> Arc<Committer> {
+async fn table(lake: &Lake) -> OpenTable {
     let schema = crate::lake::ledgers::holds::schema();
-    let table = lake.committer(DeltaTable::Holds, &schema).await;
+    let table = lake.tables().open(&LakeTable::Holds, &schema).await;
     table.expect("open")
 }
 
@@ -67,7 +68,7 @@ async fn version(lake: &Lake) -> u64 {
 
 #[tokio::test]
 async fn a_hold_is_read_as_it_was_put_and_the_others_stay() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let (a, b) = (held("a", 20), in_state(HoldState::Resolved, 30));
     put(&lake, &held("b", 1)).await;
@@ -78,7 +79,7 @@ async fn a_hold_is_read_as_it_was_put_and_the_others_stay() {
 
 #[tokio::test]
 async fn saying_the_same_again_writes_nothing() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     put(&lake, &held("a", 20)).await;
     let before = version(&lake).await;
@@ -112,7 +113,7 @@ async fn what_is_accepted_is_held_again_only_for_something_later() {
         ((Held, 20), (Held, 10), (Held, 10)),
     ];
     for (stored, new, expected) in cases {
-        let store = LakeStore::memory();
+        let store = TableStore::memory();
         let lake = lake(&store, &settings()).await;
         put(&lake, &in_state(stored.0, stored.1)).await;
         let stands = put(&lake, &in_state(new.0, new.1)).await;
@@ -124,7 +125,7 @@ async fn what_is_accepted_is_held_again_only_for_something_later() {
 
 #[tokio::test]
 async fn a_fold_that_knows_nothing_of_a_decision_does_not_undo_it() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let (folding, person) = (
         lake(&store, &settings()).await,
         lake(&store, &settings()).await,
@@ -139,7 +140,7 @@ async fn a_fold_that_knows_nothing_of_a_decision_does_not_undo_it() {
 
 #[tokio::test]
 async fn two_writers_at_once_keep_each_others_rows() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let (left, right) = (
         lake(&store, &settings()).await,
         lake(&store, &settings()).await,
@@ -154,7 +155,7 @@ async fn two_writers_at_once_keep_each_others_rows() {
 /// A build that knows another word and another column.
 #[tokio::test]
 async fn rows_and_columns_of_a_newer_build_pass_through() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     put(&lake, &held("a", 20)).await;
     let table = table(&lake).await;
@@ -196,7 +197,7 @@ async fn rows_and_columns_of_a_newer_build_pass_through() {
     assert_eq!(batch.num_rows(), 2);
 }
 
-async fn script(store: &LakeStore) -> Result<(), LakeError> {
+async fn script(store: &TableStore) -> Result<(), LakeError> {
     let lake = Lake::over(store.clone(), &settings(), TestClock::new()).await?;
     lake.put_holds(&[held("a", 20), held("b", 20)]).await?;
     lake.put_holds(&[in_state(HoldState::Accepted, 20)]).await?;
@@ -212,9 +213,9 @@ async fn whatever_call_fails_a_clean_run_gives_the_same_holds() {
             let context = format!("{failure:?} at call {call}");
             let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
             let url = || "memory:///".parse().expect("a URL");
-            let clean = LakeStore::over(Arc::clone(&objects), url());
+            let clean = TableStore::over(Arc::clone(&objects), url());
             let faulty = FaultyStore::new(objects, call..call + 1, failure);
-            let broken = LakeStore::over(Arc::clone(&faulty) as _, url());
+            let broken = TableStore::over(Arc::clone(&faulty) as _, url());
             let outcome = script(&broken).await;
             if faulty.calls() <= call {
                 break;

@@ -11,11 +11,13 @@ use object_store::ObjectStoreExt;
 use crate::backfill::outcome::with_causes;
 use crate::catalog::Catalog;
 use crate::decode::QuarantinedRow;
-use crate::delta::store::LakeStore;
+use crate::delta::store::TableStore;
 use crate::ids::Category;
+use crate::lake::intake::group::Fence;
 use crate::lake::intake::group::{Finished, Rows};
 use crate::lake::tests::damage::{delete_file, found, garble_file, truncate_newest_entry};
 use crate::lake::tests::support::*;
+use crate::lake::txns::TableTxns;
 use crate::lake::{Lake, LakeError, LakeSettings, LintSettings, Part, Registration};
 use crate::time::ObservedAt;
 
@@ -32,7 +34,7 @@ fn registration(name: &str) -> Registration {
     }
 }
 
-async fn filled(store: &LakeStore) -> Lake {
+async fn filled(store: &TableStore) -> Lake {
     let lake = lake(store, &settings()).await;
     for name in ["a", "b"] {
         run(&lake, &snapshot(name), &[&[("1", 10, 1)]], end(1, 10)).await;
@@ -50,7 +52,7 @@ fn is_named(error: &LakeError, file: &str) {
 
 #[tokio::test]
 async fn a_log_whose_newest_entry_is_cut_short_is_named_and_nothing_is_written_over_it() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     drop(filled(&store).await);
     let entry = truncate_newest_entry(&store, "ats_tags/snapshots").await;
     let before = objects_in(&store).await;
@@ -73,7 +75,7 @@ async fn a_log_whose_newest_entry_is_cut_short_is_named_and_nothing_is_written_o
 
 #[tokio::test]
 async fn data_files_whose_log_is_gone_are_never_a_new_table() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     drop(filled(&store).await);
     for entry in found(&store, "ats_tags/deltas/_delta_log", "").await {
         store.objects().delete(&entry).await.expect("deleted");
@@ -96,7 +98,7 @@ async fn data_files_whose_log_is_gone_are_never_a_new_table() {
 #[tokio::test]
 async fn a_registry_with_a_missing_or_damaged_file_is_named_and_neither_empty_nor_written_over() {
     for damaged in [false, true] {
-        let store = LakeStore::memory();
+        let store = TableStore::memory();
         let lake = lake(&store, &settings()).await;
         drop(lake.register(&[registration("a")]).await.expect("written"));
         let file = if damaged {
@@ -135,15 +137,14 @@ fn unwritable(name: &str) -> RecordBatch {
 
 #[tokio::test]
 async fn a_fetch_whose_rows_cannot_be_written_fails_alone_in_its_group() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let windowed = LakeSettings {
         commit_window_secs: 3_600,
         ..settings()
     };
     let lake = lake(&store, &windowed).await;
     run(&lake, &delta("first"), &[&[("1", 10, 1)]], end(1, 10)).await;
-    let committer = lake.endpoint_table(&tags(), Part::Deltas).await;
-    let committer = committer.expect("open");
+    let committer = committer(&lake, Part::Deltas).await;
     let rows = |name: &str| match name {
         "bad" => unwritable(name),
         good => batch(&tags(), &delta(good), &[("1", 10, 1)]),
@@ -151,9 +152,15 @@ async fn a_fetch_whose_rows_cannot_be_written_fails_alone_in_its_group() {
     let names = ["a", "b", "bad", "c", "d"];
     let commits = names.map(|name| {
         let finished = Finished {
-            fence: None,
+            fence: Fence {
+                start: TableTxns::of(&integration(name).key(), |_| None),
+                base: None,
+                tiers: Vec::new(),
+                seen: ObservedAt::from_micros(10),
+                first: None,
+                facts: None,
+            },
             rows: Rows::Shared(vec![rows(name)]),
-            urgent: false,
         };
         committer.commit(lake.tasks(), finished)
     });
@@ -173,7 +180,7 @@ async fn a_fetch_whose_rows_cannot_be_written_fails_alone_in_its_group() {
 
 #[tokio::test]
 async fn a_file_that_cannot_be_looked_at_is_named_and_the_rest_of_its_table_is() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled(&store).await;
     let key = integration("b").key().to_string();
     let gone = delete_file(&store, "ats_tags/snapshots", &key).await;
@@ -194,7 +201,7 @@ async fn a_file_that_cannot_be_looked_at_is_named_and_the_rest_of_its_table_is()
 
 #[tokio::test]
 async fn a_quarantine_that_cannot_be_read_stops_the_fetch_that_needs_it_and_no_other() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let row = || {
         vec![QuarantinedRow {
             observed_at: ObservedAt::from_micros(1),

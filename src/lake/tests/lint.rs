@@ -8,8 +8,8 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use crate::delta::log::{AddFile, Entry};
-use crate::delta::store::LakeStore;
-use crate::lake::layout::Partition;
+use crate::delta::store::TableStore;
+use crate::lake::layout::of_integration;
 use crate::lake::tests::support::*;
 use crate::lake::{Finding, Lake, LakeSettings, LintSettings, Part, Query, TableLint};
 
@@ -25,14 +25,14 @@ async fn linted(lake: &Lake, part: Part) -> TableLint {
     let report = lake.lint(&[tags()], true, &LintSettings::default()).await;
     let report = report.expect("looked at");
     assert!(report.failed.is_empty(), "{:?}", report.failed);
-    let name = part.of(tags().name()).folder();
+    let name = part.of(tags().name()).to_string();
     let found = report.tables.into_iter().find(|table| table.table == name);
     found.expect("there")
 }
 
 /// Puts a file of so many rows into `current`, ids from a number on.
 async fn put_current(lake: &Lake, name: &str, ids: std::ops::Range<u32>) {
-    let table = lake.endpoint_table(&tags(), Part::Current).await;
+    let table = lake.tables().of_endpoint(&tags(), Part::Current).await;
     let table = table.expect("open");
     let ids: Vec<String> = ids.map(|id| format!("id-{id:07}")).collect();
     let rows: Vec<(&str, i64, i64)> = ids
@@ -41,14 +41,18 @@ async fn put_current(lake: &Lake, name: &str, ids: std::ops::Range<u32>) {
         .map(|(id, at)| (id.as_str(), at, at.wrapping_mul(-0x61c8_8646_80b5_83eb)))
         .collect();
     let rows = batch(&tags(), &delta(name), &rows);
-    let partition = Partition::Integration(integration(name).key());
+    let partition = of_integration(&integration(name).key());
     let written = table.files.write_batch(rows, partition).await;
     let written = written.expect("written").expect("rows");
     commit(lake, Part::Current, written.add).await;
 }
 
 async fn commit(lake: &Lake, part: Part, add: AddFile) {
-    let table = lake.endpoint_table(&tags(), part).await.expect("open");
+    let table = lake
+        .tables()
+        .of_endpoint(&tags(), part)
+        .await
+        .expect("open");
     let state = table.refreshed().await.expect("read");
     let entry = Entry {
         operation: "TEST",
@@ -65,7 +69,7 @@ fn cost(table: &TableLint, query: Query) -> &crate::lake::QueryCost {
 
 #[tokio::test]
 async fn of_our_own_files_there_is_nothing_to_mend_and_one_record_costs_little() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &small_groups()).await;
     put_current(&lake, "a", 0..30_000).await;
     put_current(&lake, "a", 30_000..60_000).await;
@@ -93,7 +97,7 @@ async fn of_our_own_files_there_is_nothing_to_mend_and_one_record_costs_little()
 
 #[tokio::test]
 async fn within_a_row_group_only_the_pages_with_the_id_are_read() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     put_current(&lake, "a", 0..60_000).await;
     let current = linted(&lake, Part::Current).await;
@@ -103,7 +107,7 @@ async fn within_a_row_group_only_the_pages_with_the_id_are_read() {
 
 #[tokio::test]
 async fn files_whose_ids_overlap_are_told_and_cost_a_look_each() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     for from in [0, 500, 600] {
         put_current(&lake, "a", from..from + 1_000).await;
@@ -116,9 +120,9 @@ async fn files_whose_ids_overlap_are_told_and_cost_a_look_each() {
 
 #[tokio::test]
 async fn a_file_of_another_program_is_told() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
-    let table = lake.endpoint_table(&tags(), Part::Current).await;
+    let table = lake.tables().of_endpoint(&tags(), Part::Current).await;
     table.expect("created: a file beside no log would be a table whose log is gone");
     let rows = batch(&tags(), &delta("a"), &[("1", 1, 1)]);
     let properties = WriterProperties::builder()
@@ -157,7 +161,7 @@ async fn a_file_of_another_program_is_told() {
 
 #[tokio::test]
 async fn many_small_files_of_one_day_are_told_until_they_are_merged() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     for at in 1..=16 {
         run(&lake, &delta("a"), &[&[("1", at, at)]], end(at, at)).await;

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use object_store::ObjectStoreExt;
 
-use crate::delta::store::LakeStore;
+use crate::delta::store::TableStore;
 use crate::lake::tests::damage::{found, truncate_newest_entry};
 use crate::lake::tests::support::*;
 use crate::lake::{FoldSettings, Part, SnapshotFacts};
@@ -20,7 +20,7 @@ enum Then {
 }
 
 /// Commits a full fetch with these ids, by a process of its own; returns what it and an earlier one lack.
-async fn full(store: &LakeStore, hour: i64, ids: &[&'static str], then: Then) -> Vec<String> {
+async fn full(store: &TableStore, hour: i64, ids: &[&'static str], then: Then) -> Vec<String> {
     let lake = lake(store, &settings()).await;
     let fetch = snapshot("a");
     let at = hour * HOUR;
@@ -47,16 +47,16 @@ async fn full(store: &LakeStore, hour: i64, ids: &[&'static str], then: Then) ->
     twice.map(|id| id.id).collect()
 }
 
-async fn facts(store: &LakeStore) -> SnapshotFacts {
+async fn facts(store: &TableStore) -> SnapshotFacts {
     let lake = lake(store, &settings()).await;
-    let table = lake.endpoint_table(&tags(), Part::Snapshots).await;
+    let table = lake.tables().of_endpoint(&tags(), Part::Snapshots).await;
     let state = table.expect("open").refreshed().await.expect("read");
     SnapshotFacts::of(&integration("a").key(), |app| state.txn(app)).expect("there")
 }
 
 #[tokio::test]
 async fn reruns_confirm_nothing_before_a_day_is_over() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     full(&store, 0, &["1", "2"], Then::Fold).await;
     // The second lacks what the first one has; each hour another agrees, three of them at once.
     let hours = [1, 1, 1].into_iter().chain(1..=48);
@@ -70,7 +70,7 @@ async fn reruns_confirm_nothing_before_a_day_is_over() {
 
 #[tokio::test]
 async fn a_full_fetch_a_day_after_another_confirms_what_both_lack() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     full(&store, 0, &["1", "2", "3"], Then::Fold).await;
     assert!(full(&store, 24 * 7, &["1"], Then::Fold).await.is_empty());
     // 3 is back in between.
@@ -82,7 +82,7 @@ async fn a_full_fetch_a_day_after_another_confirms_what_both_lack() {
 
 #[tokio::test]
 async fn what_only_an_unfolded_full_fetch_has_seen_makes_the_looks_begin_anew() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     full(&store, 0, &["1", "2"], Then::Fold).await;
     full(&store, 24, &["1", "2"], Then::Nothing).await;
     assert!(full(&store, 48, &["1"], Then::Nothing).await.is_empty());
@@ -101,7 +101,7 @@ async fn what_only_an_unfolded_full_fetch_has_seen_makes_the_looks_begin_anew() 
 
 #[tokio::test]
 async fn what_a_full_fetch_replaces_stays_known_when_rows_are_unconfirmed() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     full(&store, 0, &["1", "2"], Then::Nothing).await;
     full(&store, 1, &["1"], Then::TakeOver).await;
     assert!(full(&store, 2, &["1"], Then::TakeOver).await.is_empty());
@@ -115,7 +115,7 @@ async fn what_a_full_fetch_replaces_stays_known_when_rows_are_unconfirmed() {
 }
 
 /// How many rows `current` has once it is made anew.
-async fn made_anew(store: &LakeStore) -> usize {
+async fn made_anew(store: &TableStore) -> usize {
     let lake = lake(store, &settings()).await;
     let anew = FoldSettings {
         rebuild: true,
@@ -127,7 +127,7 @@ async fn made_anew(store: &LakeStore) -> usize {
 
 #[tokio::test]
 async fn what_cannot_be_taken_over_is_not_replaced() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     full(&store, 0, &["1", "2"], Then::Fold).await;
     full(&store, 1, &["1", "2", "3"], Then::Nothing).await;
     // The table is set aside by every fold: what it would compare cannot be written down.
@@ -146,7 +146,7 @@ async fn what_cannot_be_taken_over_is_not_replaced() {
 
 #[tokio::test]
 async fn current_is_made_anew_only_without_a_full_fetch_that_is_not_folded() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     full(&store, 0, &["1", "2"], Then::Fold).await;
     full(&store, 1, &["1"], Then::TakeOver).await;
     assert_eq!(made_anew(&store).await, 2, "nobody has said that 2 is gone");
@@ -155,7 +155,7 @@ async fn current_is_made_anew_only_without_a_full_fetch_that_is_not_folded() {
 
 #[tokio::test]
 async fn rows_that_stay_unconfirmed_stay_when_the_holds_are_moved_away() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     full(&store, 0, &["1", "2"], Then::Fold).await;
     full(&store, 1, &["1"], Then::Fold).await;
     for path in found(&store, "kombo_holds", "").await {

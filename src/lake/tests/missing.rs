@@ -1,6 +1,5 @@
 //! What a new snapshot lacks of what the lake knows.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::AsArray;
@@ -8,17 +7,17 @@ use fastrand::Rng;
 use tokio::sync::mpsc;
 
 use crate::decode::absent_rows;
-use crate::delta::file::runs::Sorted;
 use crate::delta::log::{CommitOutcome, Entry};
-use crate::delta::store::LakeStore;
+use crate::delta::store::TableStore;
 use crate::fetch::Fetch;
-use crate::lake::layout::Partition;
+use crate::lake::intake::runs::Sorted;
+use crate::lake::layout::of_integration;
 use crate::lake::tests::support::*;
 use crate::lake::{Lake, LakeSettings, Missing, Part, Sealed};
 use crate::time::{ObservedAt, SecondLook};
 
-async fn setup(settings: &LakeSettings) -> (LakeStore, Lake) {
-    let store = LakeStore::memory();
+async fn setup(settings: &LakeSettings) -> (TableStore, Lake) {
+    let store = TableStore::memory();
     // Any two looks count as two here.
     let settings = LakeSettings {
         second_look: SecondLook::after(Duration::ZERO),
@@ -104,7 +103,7 @@ async fn absent(lake: &Lake, ids: &[&str], at: i64) {
 /// Puts rows into `current`, a file each, as if the snapshot and deltas up to these instants were folded.
 async fn fold(lake: &Lake, rows: &[Row], snapshot: i64, folded: i64) {
     let fetch: Fetch = crate::lake::tests::missing::snapshot("a");
-    let table = lake.endpoint_table(&tags(), Part::Current).await;
+    let table = lake.tables().of_endpoint(&tags(), Part::Current).await;
     let table = table.expect("open");
     let state = table.refreshed().await.expect("read");
     let key = integration("a").key();
@@ -117,8 +116,11 @@ async fn fold(lake: &Lake, rows: &[Row], snapshot: i64, folded: i64) {
     }
     for row in rows {
         let sorted = Sorted::new(vec![batch(&tags(), &fetch, &[*row])]);
-        let partition = Partition::Integration(key.clone());
-        let written = table.files.write(Arc::new(sorted), partition).await;
+        let partition = of_integration(&key);
+        let written = table
+            .files
+            .write(move |form| sorted.encode(form), partition)
+            .await;
         entry
             .adds
             .extend(written.expect("written").map(|file| file.add));
@@ -288,7 +290,7 @@ async fn files_of_deltas_that_can_say_nothing_new_are_not_read() {
     run(&lake, &delta("a"), &[&[("2", 9_000, 1)]], end(1, 9_000)).await;
     fold(&lake, &[("1", 1_000, 1)], 900, 5_000).await;
     let files = lake.files(&tags(), Part::Deltas).await.expect("files");
-    let folder = Part::Deltas.of(tags().name()).folder();
+    let folder = Part::Deltas.of(tags().name()).path();
     let mut deleted = 0;
     for file in files {
         let (key, position) = (integration("a").key(), ObservedAt::from_micros(5_000));

@@ -1,12 +1,12 @@
 //! What a look at one row sees.
 
-use crate::delta::store::LakeStore;
+use crate::delta::store::TableStore;
 use crate::lake::Part;
 use crate::lake::tests::support::*;
 
 #[tokio::test]
 async fn the_newest_observation_of_a_row_is_found_in_either_part() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let look = async |name: &str, id: &str| {
         let found = lake.newest(&tags(), &integration(name), id).await;
@@ -29,7 +29,7 @@ async fn the_newest_observation_of_a_row_is_found_in_either_part() {
 
 #[tokio::test]
 async fn a_delta_older_than_the_snapshot_says_nothing() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     run(&lake, &delta("a"), &[&[("one", 200, 2)]], end(2, 200)).await;
     let found = lake.newest(&tags(), &integration("a"), "one").await;

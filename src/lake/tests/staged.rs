@@ -1,13 +1,13 @@
 //! What is written beside a fetch, and bases that move without rows.
 
-use crate::delta::store::LakeStore;
+use crate::delta::store::TableStore;
 use crate::lake::tests::support::*;
 use crate::lake::{Advance, Circumstances, Marks, Part, Receipt, SnapshotFacts};
 use crate::time::{Base, Bases, ObservedAt, Tier};
 
 #[tokio::test]
 async fn a_receipt_names_the_mark_that_coverage_shows() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     for (fetch, seen) in [(snapshot("a"), 10), (delta("a"), 12), (delta("a"), 5)] {
         let receipt = run(&lake, &fetch, &[], end(1, seen)).await;
@@ -50,7 +50,7 @@ fn advance(name: &str, tiers: &[(Tier, i64)], marks: Marks) -> Advance {
 
 #[tokio::test]
 async fn bases_of_many_tables_move_in_one_entry_and_only_upwards() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let coverage = async |name: &str| {
         lake.coverage(&tags(), &integration(name))
@@ -92,7 +92,7 @@ async fn bases_of_many_tables_move_in_one_entry_and_only_upwards() {
 
 #[tokio::test]
 async fn bases_do_not_move_on_a_table_that_somebody_committed_to_meanwhile() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let (one, other) = (
         lake(&store, &settings()).await,
         lake(&store, &settings()).await,
@@ -116,7 +116,7 @@ async fn bases_do_not_move_on_a_table_that_somebody_committed_to_meanwhile() {
 
 #[tokio::test]
 async fn two_processes_that_move_bases_at_once_both_get_through() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let (one, other) = (
         lake(&store, &settings()).await,
         lake(&store, &settings()).await,
@@ -141,7 +141,7 @@ async fn two_processes_that_move_bases_at_once_both_get_through() {
 
 #[tokio::test]
 async fn a_delta_under_way_is_superseded_by_bases_that_move() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let fetch = delta("a");
     let staging = lake.begin(&fetch, &tags()).await.expect("begins");
@@ -151,16 +151,16 @@ async fn a_delta_under_way_is_superseded_by_bases_that_move() {
     assert_eq!(receipt, Receipt::Superseded);
 }
 
-async fn facts(store: &LakeStore, name: &str) -> Option<SnapshotFacts> {
+async fn facts(store: &TableStore, name: &str) -> Option<SnapshotFacts> {
     let lake = lake(store, &settings()).await;
-    let table = lake.endpoint_table(&tags(), Part::Snapshots).await;
+    let table = lake.tables().of_endpoint(&tags(), Part::Snapshots).await;
     let state = table.expect("open").refreshed().await.expect("read");
     SnapshotFacts::of(&integration(name).key(), |app| state.txn(app))
 }
 
 #[tokio::test]
 async fn a_snapshot_says_since_when_it_was_observed_and_on_what_it_was_ordered() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &tiny_runs()).await;
     assert_eq!(facts(&store, "a").await, None);
     let pages: [&[Row]; 2] = [&[("1", 12, 1), ("2", 10, 1)], &[("3", 13, 1)]];
@@ -205,7 +205,7 @@ async fn a_snapshot_says_since_when_it_was_observed_and_on_what_it_was_ordered()
 async fn a_delta_of_which_a_row_is_not_later_than_what_the_table_has_is_superseded() {
     for rows in [&[("1", 20, 2)][..], &[("1", 21, 2), ("2", 19, 2)]] {
         for settings in [settings(), tiny_runs()] {
-            let store = LakeStore::memory();
+            let store = TableStore::memory();
             let lake = lake(&store, &settings).await;
             run(&lake, &delta("a"), &[&[("1", 10, 1)]], end(1, 20)).await;
             let pages: Vec<&[Row]> = rows.chunks(1).collect();
@@ -221,7 +221,7 @@ async fn a_delta_of_which_a_row_is_not_later_than_what_the_table_has_is_supersed
 
 #[tokio::test]
 async fn a_snapshot_may_hold_older_observations_than_the_one_before() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     run(&lake, &snapshot("a"), &[&[("1", 20, 1)]], end(1, 20)).await;
     let receipt = run(&lake, &snapshot("a"), &[&[("1", 10, 2)]], end(2, 10)).await;
@@ -230,7 +230,7 @@ async fn a_snapshot_may_hold_older_observations_than_the_one_before() {
 
 #[tokio::test]
 async fn what_is_stored_as_seen_is_never_before_a_row() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     run(&lake, &delta("a"), &[&[("1", 30, 1)]], end(1, 20)).await;
     let coverage = lake.coverage(&tags(), &integration("a")).await;

@@ -15,9 +15,10 @@ use object_store::ObjectStoreExt;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::catalog::{Catalog, Endpoint};
-use crate::delta::store::LakeStore;
+use crate::delta::store::TableStore;
 use crate::fetch::{Fetch, FetchEnd, FetchMode};
 use crate::ids::{IntegrationId, TableId};
+use crate::lake::intake::committer::Committer;
 use crate::lake::{Lake, LakeSettings, Part, Receipt};
 use crate::time::{Base, Clock, ObservedAt, Tier, UpdatedAfter};
 
@@ -65,7 +66,7 @@ pub(super) fn tiny_runs() -> LakeSettings {
     }
 }
 
-pub(super) async fn lake(store: &LakeStore, settings: &LakeSettings) -> Lake {
+pub(super) async fn lake(store: &TableStore, settings: &LakeSettings) -> Lake {
     Lake::over(store.clone(), settings, TestClock::new())
         .await
         .expect("the lake opens")
@@ -163,7 +164,7 @@ pub(super) async fn run(lake: &Lake, fetch: &Fetch, pages: &[&[Row]], end: Fetch
 pub(super) type Stored = (String, String, i64, i64);
 
 /// Reads every live row through a lake opened for it, sorted.
-pub(super) async fn stored(store: &LakeStore, part: Part) -> Vec<Stored> {
+pub(super) async fn stored(store: &TableStore, part: Part) -> Vec<Stored> {
     let mut rows = Vec::new();
     for (_, bytes) in live_files(store, part).await {
         rows.extend(read(bytes));
@@ -173,9 +174,9 @@ pub(super) async fn stored(store: &LakeStore, part: Part) -> Vec<Stored> {
 }
 
 /// Reads every live file: its path and its bytes.
-pub(super) async fn live_files(store: &LakeStore, part: Part) -> Vec<(String, Bytes)> {
+pub(super) async fn live_files(store: &TableStore, part: Part) -> Vec<(String, Bytes)> {
     let lake = lake(store, &settings()).await;
-    let folder = part.of(tags().name()).folder();
+    let folder = part.of(tags().name()).path();
     let mut files = Vec::new();
     for file in lake.files(&tags(), part).await.expect("files") {
         let path = format!("{folder}/{}", file.path);
@@ -227,7 +228,7 @@ pub(super) fn rows_of(name: &str, rows: &[Row]) -> Vec<Stored> {
 }
 
 /// Reads whose rows are in quarantine, and what they are.
-pub(super) async fn quarantined(store: &LakeStore) -> Vec<(String, String)> {
+pub(super) async fn quarantined(store: &TableStore) -> Vec<(String, String)> {
     let listed = store.objects().list(Some(&"kombo_quarantine".into()));
     let mut rows = Vec::new();
     for file in listed.try_collect::<Vec<_>>().await.expect("listed") {
@@ -252,7 +253,7 @@ pub(super) async fn quarantined(store: &LakeStore) -> Vec<(String, String)> {
 }
 
 /// Counts the objects of a store.
-pub(super) async fn objects_in(store: &LakeStore) -> usize {
+pub(super) async fn objects_in(store: &TableStore) -> usize {
     use futures_util::StreamExt;
     store.objects().list(None).count().await
 }
@@ -275,4 +276,10 @@ fn with_next_field_id(schema: &str) -> String {
     let (front, rest) = schema.split_once("\"next_field_id\": ").expect("declared");
     let (_, back) = rest.split_once(',').expect("not the last key");
     format!("{front}\"next_field_id\": 991,{back}")
+}
+
+/// Returns what commits fetches to one of the tables.
+pub(super) async fn committer(lake: &Lake, part: Part) -> Arc<Committer> {
+    let table = lake.tables().of_endpoint(&tags(), part).await;
+    lake.committer(table.expect("open"))
 }

@@ -16,7 +16,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use crate::delta::store::LakeStore;
+use crate::delta::store::TableStore;
 use crate::delta::store::faulty::{Ages, Failure, FaultyStore};
 use crate::lake::care::compact;
 use crate::lake::tests::support::*;
@@ -31,7 +31,7 @@ struct Aging {
     objects: InMemory,
     ages: Ages,
     clock: Arc<TestClock>,
-    store: LakeStore,
+    store: TableStore,
 }
 
 impl Aging {
@@ -59,7 +59,7 @@ impl Aging {
     }
 
     /// The same objects, through a store that fails.
-    fn failing(&self, call: usize, failure: Failure) -> (LakeStore, Arc<FaultyStore>) {
+    fn failing(&self, call: usize, failure: Failure) -> (TableStore, Arc<FaultyStore>) {
         let shared: Arc<dyn ObjectStore> = Arc::new(self.objects.clone());
         let store = FaultyStore::aged(&shared, &self.ages);
         let store = store.failing(call..call + 1, failure);
@@ -70,7 +70,7 @@ impl Aging {
         self.lake_over(&self.store).await
     }
 
-    async fn lake_over(&self, store: &LakeStore) -> Lake {
+    async fn lake_over(&self, store: &TableStore) -> Lake {
         let settings = LakeSettings {
             checkpoint_interval: NonZeroU64::new(4).expect("not zero"),
             ..settings()
@@ -87,11 +87,11 @@ impl Aging {
     }
 }
 
-fn over(store: Arc<FaultyStore>) -> LakeStore {
-    LakeStore::over(store, "memory:///".parse().expect("a URL"))
+fn over(store: Arc<FaultyStore>) -> TableStore {
+    TableStore::over(store, "memory:///".parse().expect("a URL"))
 }
 
-async fn paths(store: &LakeStore) -> Vec<Path> {
+async fn paths(store: &TableStore) -> Vec<Path> {
     let listed = store.objects().list(None).map_ok(|object| object.location);
     let mut paths: Vec<Path> = listed.try_collect().await.expect("listed");
     paths.sort();
@@ -109,7 +109,7 @@ fn of<'a>(report: &'a UpkeepReport, table: &str) -> Option<&'a TableUpkeep> {
 }
 
 /// Both parts, as a reader sees them.
-async fn view(store: &LakeStore) -> [Vec<Stored>; 2] {
+async fn view(store: &TableStore) -> [Vec<Stored>; 2] {
     [
         stored(store, Part::Snapshots).await,
         stored(store, Part::Deltas).await,
@@ -117,14 +117,14 @@ async fn view(store: &LakeStore) -> [Vec<Stored>; 2] {
 }
 
 /// A file that nothing names.
-async fn put_stray(store: &LakeStore) {
+async fn put_stray(store: &TableStore) {
     let stray = Path::from("ats_tags/deltas/commit_date=2020-01-01/part-stray.zstd.parquet");
     let put = store.objects().put(&stray, "not read by anyone".into());
     put.await.expect("put");
 }
 
 /// Snapshots that replace each other, many small deltas of two integrations, and a file that nothing names.
-async fn years_of_work(lake: &Lake, store: &LakeStore) {
+async fn years_of_work(lake: &Lake, store: &TableStore) {
     let rows: [Row; 2] = [("1", 10, 1), ("2", 11, 1)];
     for at in [100, 200] {
         run(lake, &snapshot("a"), &[&rows], end(at, at + 11)).await;
@@ -193,7 +193,7 @@ async fn a_merge_of_files_that_another_merge_took_is_given_up() {
     years_of_work(&slow, &aging.store).await;
     let before = view(&aging.store).await;
     let settings = UpkeepSettings::default();
-    let table = slow.endpoint_table(&tags(), Part::Deltas).await;
+    let table = slow.tables().of_endpoint(&tags(), Part::Deltas).await;
     let table = table.expect("open");
     let live = table.live(&table.log.state()).await.expect("files");
     let groups = compact::worth_merging(live, &settings);

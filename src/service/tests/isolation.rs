@@ -16,14 +16,14 @@ fn two(twin: &TimedTwin) -> Vec<IntegrationId> {
 }
 
 /// A lake that another process finds, with what this one has opened left behind.
-async fn lake_over(twin: &TimedTwin, store: &LakeStore) -> Lake {
+async fn lake_over(twin: &TimedTwin, store: &TableStore) -> Lake {
     let clock = Arc::new(TwinClock(twin.clone()));
     let lake = Lake::over(store.clone(), &lake_settings(), clock).await;
     lake.expect("a lake in memory")
 }
 
 /// Fetches everything once.
-async fn fetched_once(twin: &TimedTwin, store: &LakeStore, endpoints: &[&str]) {
+async fn fetched_once(twin: &TimedTwin, store: &TableStore, endpoints: &[&str]) {
     let lake = lake_over(twin, store).await;
     let ids = two(twin);
     let service = start_for(twin, &lake, endpoints, &ids).await;
@@ -36,7 +36,7 @@ async fn fetched_once(twin: &TimedTwin, store: &LakeStore, endpoints: &[&str]) {
 }
 
 /// Takes the objects whose paths hold a text out of a folder, and returns them in order.
-async fn take_away(store: &LakeStore, folder: &str, text: &str) -> Vec<(Path, bytes::Bytes)> {
+async fn take_away(store: &TableStore, folder: &str, text: &str) -> Vec<(Path, bytes::Bytes)> {
     let listed = store.objects().list(Some(&folder.into()));
     let listed: Vec<_> = listed.try_collect().await.expect("listed");
     let mut taken = Vec::new();
@@ -51,7 +51,7 @@ async fn take_away(store: &LakeStore, folder: &str, text: &str) -> Vec<(Path, by
     taken
 }
 
-async fn put(store: &LakeStore, path: &Path, bytes: bytes::Bytes) {
+async fn put(store: &TableStore, path: &Path, bytes: bytes::Bytes) {
     store.objects().put(path, bytes.into()).await.expect("put");
 }
 
@@ -59,7 +59,7 @@ async fn put(store: &LakeStore, path: &Path, bytes: bytes::Bytes) {
 async fn an_endpoint_whose_log_is_damaged_is_set_aside_until_it_can_be_read_and_the_others_are_fetched()
  {
     let twin = TimedTwin::new(5, 40);
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let (tags, jobs) = (endpoint("ats/tags"), endpoint("ats/jobs"));
     fetched_once(&twin, &store, &["ats/tags", "ats/jobs"]).await;
     let mut entries = take_away(&store, "ats_tags/snapshots/_delta_log", ".json").await;
@@ -103,7 +103,7 @@ async fn an_endpoint_whose_log_is_damaged_is_set_aside_until_it_can_be_read_and_
 async fn without_the_registry_configured_integrations_are_fetched_and_no_other_webhook_is_acknowledged()
  {
     let twin = TimedTwin::new(5, 40);
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let tags = endpoint("ats/tags");
     fetched_once(&twin, &store, &["ats/tags"]).await;
     let files = take_away(&store, "kombo_integrations", "/part-").await;

@@ -1,11 +1,12 @@
 //! Every call of a sequence fails once in every way; then a clean run ends with every entry exactly once.
 
 use crate::delta::log::tests::*;
+use crate::delta::object_key::ObjectKey;
 
 const ENTRIES: [&str; 4] = ["a", "b", "c", "d"];
 
 /// Commits what is missing, as a process does after a restart: a transaction that is there says its entry is.
-async fn run(store: &LakeStore) -> Result<(), LogError> {
+async fn run(store: &TableStore) -> Result<(), LogError> {
     let log = try_open(store, 2).await?;
     for name in ENTRIES {
         let mut read = log.refresh().await?;
@@ -21,16 +22,16 @@ async fn run(store: &LakeStore) -> Result<(), LogError> {
 }
 
 fn faulty(
-    memory: &LakeStore,
+    memory: &TableStore,
     failing: std::ops::Range<usize>,
     failure: Failure,
-) -> (LakeStore, Arc<FaultyStore>) {
+) -> (TableStore, Arc<FaultyStore>) {
     let faulty = FaultyStore::new(Arc::clone(memory.objects()), failing, failure);
     let objects = Arc::clone(&faulty);
-    (LakeStore::over(objects, memory.url().clone()), faulty)
+    (TableStore::over(objects, memory.url().clone()), faulty)
 }
 
-async fn assert_every_entry_once(store: &LakeStore, case: &str) {
+async fn assert_every_entry_once(store: &TableStore, case: &str) {
     let raw = raw_log(store).await;
     let added = raw
         .iter()
@@ -52,7 +53,7 @@ async fn one_failed_call_of_any_kind_anywhere_leaves_every_entry_once_after_a_re
     for failure in Failure::ALL {
         for call in 0.. {
             let case = format!("call {call} fails {failure:?}");
-            let memory = LakeStore::memory();
+            let memory = TableStore::memory();
             let (store, counter) = faulty(&memory, call..call + 1, failure);
             // Whether this run comes through or stops does not matter.
             drop(run(&store).await);
@@ -71,7 +72,7 @@ async fn an_outage_that_begins_anywhere_leaves_every_entry_once_after_a_rerun() 
     for failure in [Failure::Before, Failure::After] {
         for call in (0..60).step_by(3) {
             let case = format!("calls from {call} on fail {failure:?}");
-            let memory = LakeStore::memory();
+            let memory = TableStore::memory();
             let (store, counter) = faulty(&memory, call..usize::MAX, failure);
             let outcome = run(&store).await;
             assert_eq!(outcome.is_err(), counter.calls() > call, "{case}");
@@ -85,8 +86,8 @@ async fn an_outage_that_begins_anywhere_leaves_every_entry_once_after_a_rerun() 
 async fn commit_under(
     failing: usize,
     failure: Failure,
-) -> (Result<CommitOutcome, LogError>, LakeStore) {
-    let memory = LakeStore::memory();
+) -> (Result<CommitOutcome, LogError>, TableStore) {
+    let memory = TableStore::memory();
     open(&memory).await;
     let (probe, counter) = faulty(&memory, 0..0, failure);
     open(&probe).await;
@@ -143,7 +144,7 @@ async fn an_outage_is_insisted_against_and_then_given_up() {
 
 #[tokio::test]
 async fn a_failed_checkpoint_fails_no_commit() {
-    let memory = LakeStore::memory();
+    let memory = TableStore::memory();
     try_open(&memory, 1).await.expect("opened");
     let (probe, counter) = faulty(&memory, 0..0, Failure::Before);
     try_open(&probe, 1).await.expect("opened");

@@ -7,7 +7,7 @@ use crate::delta::log::tests::*;
 const COMMITTERS: usize = 4;
 const ENTRIES: usize = 12;
 
-async fn commit_all(store: LakeStore, committer: usize) {
+async fn commit_all(store: TableStore, committer: usize) {
     let log = try_open(&store, 7).await.expect("opened");
     for number in 0..ENTRIES {
         let name = format!("{committer}-{number}");
@@ -24,7 +24,7 @@ async fn commit_all(store: LakeStore, committer: usize) {
     }
 }
 
-async fn race(stores: Vec<LakeStore>) {
+async fn race(stores: Vec<TableStore>) {
     let last = stores.last().expect("one at least").clone();
     let mut committers = JoinSet::new();
     for (committer, store) in stores.into_iter().enumerate() {
@@ -53,7 +53,7 @@ async fn race(stores: Vec<LakeStore>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn racing_committers_in_memory_lose_no_entry() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     race(vec![store; COMMITTERS]).await;
 }
 
@@ -61,6 +61,6 @@ async fn racing_committers_in_memory_lose_no_entry() {
 async fn racing_committers_on_disk_lose_no_entry() {
     let folder = tempfile::tempdir().expect("a folder");
     let location = folder.path().to_str().expect("unicode");
-    let open = || LakeStore::open(location, &BTreeMap::new()).expect("opened");
+    let open = || TableStore::open(location, &BTreeMap::new()).expect("opened");
     race((0..COMMITTERS).map(|_| open()).collect()).await;
 }

@@ -1,10 +1,11 @@
 //! What a log does not go along with: other shapes, other protocols, holes, damage.
 
 use crate::delta::log::tests::*;
+use crate::delta::object_key::ObjectKey;
 
 #[tokio::test]
 async fn a_table_that_does_not_fit_is_refused_when_it_is_opened() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     open(&store).await;
     let mut other = shape(&["integration_key", "id"]);
     other.partition_columns.clear();
@@ -23,7 +24,7 @@ async fn a_table_that_does_not_fit_is_refused_when_it_is_opened() {
 
 #[tokio::test]
 async fn a_table_of_a_higher_protocol_is_not_written_to() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let log = open(&store).await;
     let key = ObjectKey::LogEntry(&table(), 1).path();
     let upgrade = r#"{"protocol":{"minReaderVersion":1,"minWriterVersion":4}}"#;
@@ -45,7 +46,7 @@ async fn a_table_of_a_higher_protocol_is_not_written_to() {
 
 #[tokio::test]
 async fn a_log_whose_tail_was_cleaned_up_is_read_from_its_checkpoint() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let (late, busy) = (
         open(&store).await,
         try_open(&store, 3).await.expect("opened"),
@@ -65,7 +66,7 @@ async fn a_log_whose_tail_was_cleaned_up_is_read_from_its_checkpoint() {
 
 #[tokio::test]
 async fn a_state_that_is_too_old_is_confirmed_before_it_is_committed_on() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let distrust = Patience {
         longest_unconfirmed: Duration::ZERO,
         ..impatience()
@@ -94,7 +95,7 @@ async fn a_state_that_is_too_old_is_confirmed_before_it_is_committed_on() {
 
 #[tokio::test]
 async fn a_damaged_entry_is_an_error_without_its_content() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let log = open(&store).await;
     let key = ObjectKey::LogEntry(&table(), 1).path();
     let text = r#"{"add":{"path":"jane@example.com"}}"#;

@@ -23,10 +23,11 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use crate::catalog::Endpoint;
+use crate::delta::delta_error::DeltaError;
 use crate::ids::IntegrationKey;
 use crate::lake::care::repair::moves::{Found, Moves};
 use crate::lake::care::repair::shelf::{Extent, Shelf};
-use crate::lake::layout::DeltaTable;
+use crate::lake::layout::LakeTable;
 use crate::lake::{Hold, Lake, LakeError, Part};
 use crate::time::{Horizon, MAX_SERVER_LEAD, ObservedAt};
 
@@ -144,7 +145,7 @@ impl Repairing<'_> {
             Moves::end(lake, endpoint.name()).await?;
         }
         let table = endpoint.name().table_name();
-        Err(LakeError::Contended { table })
+        Err(DeltaError::Contended { table }.into())
     }
 
     /// Opens every table that holds instants of the endpoint's, in the order in which they are mended. One of the lake's
@@ -157,7 +158,7 @@ impl Repairing<'_> {
         if shelves.is_empty() {
             return Ok(shelves);
         }
-        for table in [DeltaTable::Drift, DeltaTable::Quarantine] {
+        for table in [LakeTable::Drift, LakeTable::Quarantine] {
             match self.lake.own_table(&table).await {
                 Ok(opened) => shelves.extend(opened.map(|opened| Shelf::of(opened, endpoint))),
                 Err(error) => self.failed(table.to_string(), error),
@@ -225,7 +226,7 @@ impl Repairing<'_> {
     fn count(&mut self, place: &Shelf, Extent { rows, files }: Extent) {
         if rows > 0 {
             self.report.tables.push(Repair {
-                table: place.table.files.table.to_string(),
+                table: place.table.name.to_string(),
                 rows,
                 files,
             });

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::delta::fault::{FaultReason, StoreFault};
 use crate::ids::{EndpointName, IntegrationKey};
 use crate::json;
-use crate::lake::layout::ObjectKey;
+use crate::lake::layout::DocumentKey;
 use crate::lake::{Lake, LakeError};
 use crate::time::ObservedAt;
 
@@ -122,8 +122,8 @@ impl Moves {
         lake: &Lake,
         endpoint: &EndpointName,
     ) -> Result<Option<Self>, LakeError> {
-        let key = ObjectKey::Repair(endpoint);
-        let bytes = match lake.inner.store.objects().get(&key.path()).await {
+        let key = DocumentKey::Repair(endpoint);
+        let bytes = match lake.tables().store().objects().get(&key.path()).await {
             Ok(found) => found.bytes().await,
             Err(error) => Err(error),
         };
@@ -143,10 +143,10 @@ impl Moves {
         lake: &Lake,
         endpoint: &EndpointName,
     ) -> Result<(), LakeError> {
-        let key = ObjectKey::Repair(endpoint);
+        let key = DocumentKey::Repair(endpoint);
         let bytes = serde_json::to_vec(self).expect("a document of texts and numbers is JSON");
         let options = PutOptions::from(PutMode::Create);
-        let put = lake.inner.store.objects();
+        let put = lake.tables().store().objects();
         match put.put_opts(&key.path(), bytes.into(), options).await {
             Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
             Err(error) => Err(failed(&key, error)),
@@ -155,8 +155,8 @@ impl Moves {
 
     /// Forgets the moves of a repair that is done, by whomever.
     pub(super) async fn end(lake: &Lake, endpoint: &EndpointName) -> Result<(), LakeError> {
-        let key = ObjectKey::Repair(endpoint);
-        match lake.inner.store.objects().delete(&key.path()).await {
+        let key = DocumentKey::Repair(endpoint);
+        match lake.tables().store().objects().delete(&key.path()).await {
             Ok(()) => Ok(()),
             Err(error) if StoreFault::from(&error).reason() == FaultReason::NotFound => Ok(()),
             Err(error) => Err(failed(&key, error)),
@@ -164,7 +164,7 @@ impl Moves {
     }
 }
 
-fn failed(key: &ObjectKey<'_>, error: object_store::Error) -> LakeError {
+fn failed(key: &DocumentKey<'_>, error: object_store::Error) -> LakeError {
     LakeError::Repair {
         key: key.to_string(),
         source: error.into(),

@@ -10,12 +10,12 @@ use arrow::datatypes::TimestampMicrosecondType;
 use bytes::Bytes;
 
 use crate::catalog::SystemColumn;
-use crate::delta::file::runs::decoded_bytes;
+use crate::delta::delta_error::DeltaError;
+use crate::delta::delta_error::ENCODING;
+use crate::delta::file::writer::decoded_bytes;
 use crate::delta::file::writer::{EncodedFile, FileForm, FileWriter, read};
 use crate::ids::EndpointName;
-use crate::lake::LakeError;
 use crate::lake::care::repair::moves::Moves;
-use crate::lake::lake_error::ENCODING;
 
 /// The columns of instants that a table has. `changed_at` is Kombo's own and stays.
 pub(super) const OF_ROWS: &[&str] = &["_fetched_at"];
@@ -45,7 +45,7 @@ pub(super) struct FileStamps {
 
 impl Stamps {
     /// Finds what of a file is later than an instant.
-    pub(super) fn find(&self, file: Bytes, latest_us: i64) -> Result<FileStamps, LakeError> {
+    pub(super) fn find(&self, file: Bytes, latest_us: i64) -> Result<FileStamps, DeltaError> {
         let mut found = FileStamps::default();
         let own = [SystemColumn::IntegrationKey.name(), "endpoint"];
         let columns: Vec<&str> = own
@@ -83,7 +83,7 @@ impl Stamps {
         moves: &Moves,
         rows: usize,
         form: &FileForm,
-    ) -> Result<Option<(u64, EncodedFile)>, LakeError> {
+    ) -> Result<Option<(u64, EncodedFile)>, DeltaError> {
         let (mut changed, mut read_rows) = (0, 0);
         let mut writer: Option<FileWriter> = None;
         for batch in read(file, &[])? {
@@ -104,7 +104,11 @@ impl Stamps {
         Ok(Some((changed, file.ok_or(ENCODING)?)))
     }
 
-    fn changed(&self, batch: &RecordBatch, moves: &Moves) -> Result<(u64, RecordBatch), LakeError> {
+    fn changed(
+        &self,
+        batch: &RecordBatch,
+        moves: &Moves,
+    ) -> Result<(u64, RecordBatch), DeltaError> {
         let owners = Owners::of(self, batch);
         let mut is_changed = vec![false; batch.num_rows()];
         let mut columns = batch.columns().to_vec();

@@ -4,15 +4,21 @@
 use std::sync::Arc;
 
 use crate::catalog::Endpoint;
+use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::on_cpu;
 use crate::delta::log::{LiveFile, LogState};
+use crate::delta::object_key::Partition;
 use crate::ids::{EndpointName, IntegrationKey};
 use crate::lake::care::exchange::{EntryForm, Exchange, exchange};
 use crate::lake::care::repair::moves::{Found, Moves};
 use crate::lake::care::repair::restamp::{OF_DRIFT, OF_ROWS, Stamps};
 use crate::lake::fold::Positions;
-use crate::lake::intake::committer::Committer;
-use crate::lake::layout::{DeltaTable, Partition};
+use crate::lake::layout::COMMIT_DATE;
+use crate::lake::layout::INTEGRATION_KEY;
+use crate::lake::layout::LakeTable;
+use crate::lake::layout::of_day;
+use crate::lake::layout::of_integration;
+use crate::lake::tables::OpenTable;
 use crate::lake::txns::{NONE, app_id, key_of};
 use crate::lake::{Lake, LakeError, Part};
 use crate::time::{Horizon, Tier, parse_date};
@@ -33,7 +39,7 @@ const IN_MILLIS: [&str; 2] = ["prior", "announced"];
 
 /// One Delta table.
 pub(super) struct Shelf {
-    pub(super) table: Arc<Committer>,
+    pub(super) table: OpenTable,
     endpoint: EndpointName,
 }
 
@@ -51,13 +57,13 @@ impl Lake {
         endpoint: &Arc<Endpoint>,
         part: Part,
     ) -> Result<Option<Shelf>, LakeError> {
-        let table = self.existing_table(endpoint, part).await?;
+        let table = self.tables().existing(endpoint, part).await?;
         Ok(table.map(|table| Shelf::of(table, endpoint)))
     }
 }
 
 impl Shelf {
-    pub(super) fn of(table: Arc<Committer>, endpoint: &Endpoint) -> Self {
+    pub(super) fn of(table: OpenTable, endpoint: &Endpoint) -> Self {
         Self {
             table,
             endpoint: endpoint.name().clone(),
@@ -114,9 +120,8 @@ impl Shelf {
                 return Ok(done);
             }
         }
-        Err(LakeError::Contended {
-            table: self.table.files.table.to_string(),
-        })
+        let table = self.table.name.to_string();
+        Err(DeltaError::Contended { table }.into())
     }
 
     /// Returns whether every file was still there.
@@ -186,7 +191,7 @@ impl Shelf {
                 Some((app.to_owned(), to_us))
             })
             .collect();
-        if matches!(self.table.files.table, DeltaTable::Current(_)) {
+        if matches!(self.table.name, LakeTable::Current(_)) {
             for (key, _) in moves.by_key() {
                 txns.extend(fence(&key, state, moves));
             }
@@ -196,7 +201,7 @@ impl Shelf {
 
     /// Returns the transactions that speak of the endpoint's tables: instants, and counts that are far smaller.
     fn txns<'a>(&self, state: &'a LogState) -> impl Iterator<Item = (&'a str, i64)> + use<'a> {
-        let is_drift = matches!(self.table.files.table, DeltaTable::Drift);
+        let is_drift = matches!(self.table.name, LakeTable::Drift);
         let of_table = format!("/{}/", self.endpoint.table_name());
         let txns = state.txns();
         txns.filter(move |(app, _)| {
@@ -207,20 +212,20 @@ impl Shelf {
     fn is_in_millis(&self, app: &str) -> bool {
         let name = app.rsplit('/').next().unwrap_or_default();
         let is_base = || Tier::ALL.iter().any(|tier| tier.as_str() == name);
-        let table = &self.table.files.table;
-        matches!(table, DeltaTable::Snapshots(_) | DeltaTable::Deltas(_))
+        let table = &self.table.name;
+        matches!(table, LakeTable::Snapshots(_) | LakeTable::Deltas(_))
             && (IN_MILLIS.contains(&name) || is_base())
     }
 
     fn stamps(&self, file: &LiveFile) -> Stamps {
-        let partition = file.partition_values.get(Partition::INTEGRATION_KEY);
-        let table = &self.table.files.table;
-        let is_shared = matches!(table, DeltaTable::Drift | DeltaTable::Quarantine);
+        let partition = file.partition_values.get(INTEGRATION_KEY);
+        let table = &self.table.name;
+        let is_shared = matches!(table, LakeTable::Drift | LakeTable::Quarantine);
         Stamps {
             key: partition.cloned().flatten(),
             endpoint: is_shared.then(|| self.endpoint.clone()),
             columns: match table {
-                DeltaTable::Drift => OF_DRIFT,
+                LakeTable::Drift => OF_DRIFT,
                 _ => OF_ROWS,
             },
         }
@@ -246,10 +251,10 @@ fn fence(key: &IntegrationKey, state: &LogState, moves: &Moves) -> Option<(Strin
 
 fn partition_of(file: &LiveFile) -> Partition {
     let value = |column| file.partition_values.get(column).cloned().flatten();
-    let key = value(Partition::INTEGRATION_KEY).and_then(|key| IntegrationKey::from_stored(&key));
-    let day = || value(Partition::COMMIT_DATE).and_then(|day| parse_date(&day));
+    let key = value(INTEGRATION_KEY).and_then(|key| IntegrationKey::from_stored(&key));
+    let day = || value(COMMIT_DATE).and_then(|day| parse_date(&day));
     match key {
-        Some(key) => Partition::Integration(key),
-        None => day().map_or(Partition::Whole, Partition::CommitDate),
+        Some(key) => of_integration(&key),
+        None => day().map_or(Partition::Whole, of_day),
     }
 }

@@ -18,10 +18,13 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
 use crate::catalog::Endpoint;
+use crate::delta::delta_error::DeltaError;
 use crate::delta::file::footer::{Footer, FooterReader, Reading};
-use crate::lake::intake::committer::Committer;
-use crate::lake::layout::{DeltaTable, Partition};
+use crate::lake::form::LAYOUT_KEY;
+use crate::lake::layout::INTEGRATION_KEY;
+use crate::lake::layout::LakeTable;
 use crate::lake::own::OWN;
+use crate::lake::tables::OpenTable;
 use crate::lake::{Lake, LakeError, LiveFile, Part, SetAside};
 
 /// Footers read at the same time.
@@ -155,7 +158,7 @@ impl Lake {
         let mut report = LintReport::default();
         for endpoint in endpoints {
             for part in [Part::Snapshots, Part::Deltas, Part::Current] {
-                let opened = self.existing_table(endpoint, part).await;
+                let opened = self.tables().existing(endpoint, part).await;
                 let name = part.of(endpoint.name());
                 report.add(&name, opened, settings).await;
             }
@@ -171,8 +174,8 @@ impl Lake {
 impl LintReport {
     async fn add(
         &mut self,
-        name: &DeltaTable,
-        opened: Result<Option<Arc<Committer>>, LakeError>,
+        name: &LakeTable,
+        opened: Result<Option<OpenTable>, LakeError>,
         settings: &LintSettings,
     ) {
         let mut failed = Vec::new();
@@ -195,14 +198,14 @@ impl LintReport {
 
 /// A file that cannot be read is put into `failed`, and the others are looked at.
 async fn look_at(
-    table: &Committer,
+    table: &OpenTable,
     settings: &LintSettings,
     failed: &mut Vec<LakeError>,
 ) -> Result<TableLint, LakeError> {
     let state = table.refreshed().await?;
     let files = table.live(&state).await?;
     let mut lint = TableLint {
-        table: table.files.table.to_string(),
+        table: table.name.to_string(),
         files: files.len() as u64,
         bytes: files.iter().map(|file| file.size).sum(),
         rows: files.iter().filter_map(|file| file.num_records).sum(),
@@ -211,7 +214,7 @@ async fn look_at(
     let unknown = files.iter().filter(|file| file.num_records.is_none());
     lint.without_statistics = unknown.count() as u64;
     lint.add_sizes(&files, settings);
-    if matches!(table.files.table, DeltaTable::Current(_)) {
+    if matches!(table.name, LakeTable::Current(_)) {
         lint.overlapping_files = overlapping(&files);
     }
     let footers: Vec<_> = stream::iter(spread(&files, settings.footers))
@@ -223,12 +226,12 @@ async fn look_at(
     for footer in footers {
         match footer {
             Ok(footer) => known.push(footer),
-            Err(error) if error.is_damage() => failed.push(error),
-            Err(error) => return Err(error),
+            Err(error) if error.is_damage() => failed.push(error.into()),
+            Err(error) => return Err(error.into()),
         }
     }
     for known in &known {
-        lint.add_footer(&table.files.table, &known.footer);
+        lint.add_footer(&table.name, &known.footer);
     }
     lint.queries = queries::costs(table, &files, &known).await?;
     Ok(lint)
@@ -240,7 +243,7 @@ fn spread(files: &[Arc<LiveFile>], wanted: usize) -> Vec<Arc<LiveFile>> {
     files.iter().step_by(step).cloned().collect()
 }
 
-async fn read_footer(table: &Committer, file: Arc<LiveFile>) -> Result<Known, LakeError> {
+async fn read_footer(table: &OpenTable, file: Arc<LiveFile>) -> Result<Known, DeltaError> {
     let named = |error| table.files.named(&file.path, error);
     let (mut reader, mut needed) = FooterReader::new(file.size).map_err(named)?;
     loop {
@@ -253,10 +256,10 @@ async fn read_footer(table: &Committer, file: Arc<LiveFile>) -> Result<Known, La
 }
 
 async fn read_ranges(
-    table: &Committer,
+    table: &OpenTable,
     file: &LiveFile,
     ranges: &[Range<u64>],
-) -> Result<Vec<Bytes>, LakeError> {
+) -> Result<Vec<Bytes>, DeltaError> {
     let mut read = Vec::new();
     for range in ranges {
         read.push(table.files.read_range(&file.path, range.clone()).await?);
@@ -286,7 +289,7 @@ fn overlapping(files: &[Arc<LiveFile>]) -> u64 {
 
 /// The integration whose partition a file lies in.
 fn key_of(file: &LiveFile) -> Option<&str> {
-    let key = file.partition_values.get(Partition::INTEGRATION_KEY)?;
+    let key = file.partition_values.get(INTEGRATION_KEY)?;
     key.as_deref()
 }
 
@@ -302,9 +305,9 @@ impl TableLint {
         self.mergeable_files = if most > 1 { most } else { 0 };
     }
 
-    fn add_footer(&mut self, table: &DeltaTable, footer: &Footer) {
+    fn add_footer(&mut self, table: &LakeTable, footer: &Footer) {
         self.footers += 1;
-        self.not_ours += u64::from(!footer.is_ours);
+        self.not_ours += u64::from(!footer.keys.iter().any(|key| key == LAYOUT_KEY));
         let groups = footer.groups.as_slice();
         self.groups += groups.len() as u64;
         let large = groups
@@ -318,7 +321,7 @@ impl TableLint {
         self.small_groups += small.count() as u64;
         let has_records = !matches!(
             table,
-            DeltaTable::Integrations | DeltaTable::Quarantine | DeltaTable::Holds
+            LakeTable::Integrations | LakeTable::Quarantine | LakeTable::Holds
         );
         if !has_records {
             return;

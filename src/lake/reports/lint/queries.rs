@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::delta::delta_error::DeltaError;
 use crate::delta::file::footer::filter_may_hold;
-use crate::lake::intake::committer::Committer;
-use crate::lake::layout::{DeltaTable, Partition};
+use crate::lake::LiveFile;
+use crate::lake::layout::COMMIT_DATE;
+use crate::lake::layout::LakeTable;
 use crate::lake::reports::lint::cost::GroupCost;
 use crate::lake::reports::lint::{Known, Query, QueryCost, key_of, read_ranges};
-use crate::lake::{LakeError, LiveFile};
+use crate::lake::tables::OpenTable;
 
 /// Records that are looked for.
 const SAMPLES: usize = 5;
@@ -16,13 +18,13 @@ const SAMPLES: usize = 5;
 /// Works out what typical queries read: of `deltas` a day of changes, of the tables by integration one record and one
 /// integration.
 pub(super) async fn costs(
-    table: &Committer,
+    table: &OpenTable,
     files: &[Arc<LiveFile>],
     known: &[Known],
-) -> Result<Vec<QueryCost>, LakeError> {
-    match table.files.table {
-        DeltaTable::Deltas(_) => Ok(one_day(files).into_iter().collect()),
-        DeltaTable::Snapshots(_) | DeltaTable::Current(_) => {
+) -> Result<Vec<QueryCost>, DeltaError> {
+    match table.name {
+        LakeTable::Deltas(_) => Ok(one_day(files).into_iter().collect()),
+        LakeTable::Snapshots(_) | LakeTable::Current(_) => {
             let record = one_record(table, known).await?;
             Ok(record.into_iter().chain(one_integration(files)).collect())
         }
@@ -33,7 +35,7 @@ pub(super) async fn costs(
 /// The changes of the newest day: its partition, whole.
 fn one_day(files: &[Arc<LiveFile>]) -> Option<QueryCost> {
     let day = |file: &LiveFile| {
-        let day = file.partition_values.get(Partition::COMMIT_DATE);
+        let day = file.partition_values.get(COMMIT_DATE);
         day.and_then(Clone::clone)
     };
     let newest = files.iter().filter_map(|file| day(file)).max()?;
@@ -67,7 +69,7 @@ fn whole(query: Query, sizes: &[u64]) -> QueryCost {
 }
 
 /// Records spread over the table, each looked for among the files of its integration whose footers are known.
-async fn one_record(table: &Committer, known: &[Known]) -> Result<Option<QueryCost>, LakeError> {
+async fn one_record(table: &OpenTable, known: &[Known]) -> Result<Option<QueryCost>, DeltaError> {
     let records = records(known);
     let mut total = GroupCost::default();
     let mut most_files = 0;
@@ -114,10 +116,10 @@ fn records(known: &[Known]) -> Vec<(String, String)> {
 
 /// Returns what is read of a file for one record; `None` when the log says that it is not in it.
 async fn look_for(
-    table: &Committer,
+    table: &OpenTable,
     known: &Known,
     id: &str,
-) -> Result<Option<GroupCost>, LakeError> {
+) -> Result<Option<GroupCost>, DeltaError> {
     let (file, footer) = (&known.file, &known.footer);
     let ids = file.bounds.ids.as_ref();
     if ids.is_some_and(|(least, most)| !(least.as_str()..=most.as_str()).contains(&id)) {

@@ -10,7 +10,7 @@ use crate::lake::LakeError;
 use crate::lake::tests::drift::*;
 
 /// What a fold does after a restart: it compares what the lake does not say is compared.
-async fn script(store: &LakeStore) -> Result<(), LakeError> {
+async fn script(store: &TableStore) -> Result<(), LakeError> {
     let lake = Lake::over(store.clone(), &settings(), TestClock::new()).await?;
     let done = lake.completeness().await?;
     let mut all = Vec::new();
@@ -42,9 +42,9 @@ async fn whatever_call_fails_each_comparison_is_there_once() {
             let context = format!("{failure:?} at call {call}");
             let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
             let url = || "memory:///".parse().expect("a URL");
-            let clean = LakeStore::over(Arc::clone(&objects), url());
+            let clean = TableStore::over(Arc::clone(&objects), url());
             let faulty = FaultyStore::new(objects, call..call + 1, failure);
-            let broken = LakeStore::over(Arc::clone(&faulty) as _, url());
+            let broken = TableStore::over(Arc::clone(&faulty) as _, url());
             let outcome = script(&broken).await;
             if faulty.calls() <= call {
                 break;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::delta::object_key::ObjectKey;
+use crate::lake::layout::LakeTable;
 use crate::lake::tests::drift::*;
 use crate::lake::{DriftGroup, FoundDrift, UpkeepSettings};
 use crate::time::Clock;
@@ -21,8 +23,8 @@ fn any() -> DriftFilter {
 }
 
 /// Three comparisons: of `a` twice, four days apart, and of another table of `b`.
-async fn three_comparisons() -> (LakeStore, Lake, Vec<String>) {
-    let (store, clock) = (LakeStore::memory(), TestClock::new());
+async fn three_comparisons() -> (TableStore, Lake, Vec<String>) {
+    let (store, clock) = (TableStore::memory(), TestClock::new());
     let shared = Arc::clone(&clock) as Arc<dyn Clock>;
     let lake = Lake::over(store.clone(), &settings(), shared)
         .await
@@ -136,7 +138,7 @@ async fn alike_rows_are_counted_whatever_the_limit() {
 #[tokio::test]
 async fn files_that_cannot_hold_what_is_asked_for_are_not_read() {
     let (store, lake, paths) = three_comparisons().await;
-    let gone = ObjectKey::Listed(&DeltaTable::Drift, &paths[0]).path();
+    let gone = ObjectKey::Listed(&LakeTable::Drift.path(), &paths[0]).path();
     store.objects().delete(&gone).await.expect("deleted");
     let found = lake.drift(&any()).await.expect("the others are read");
     assert_eq!(found.aside.len(), 1, "the old file is gone");
@@ -184,7 +186,7 @@ async fn merged_files_are_found_again() {
 
 #[tokio::test]
 async fn many_rows_leave_the_newest() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let ids: Vec<String> = (0..3_000).map(|number| format!("{number:04}")).collect();
     let rows = ids.iter().zip(NOON_US..).map(|(id, at)| row(id, at));

@@ -7,12 +7,13 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
 use crate::delta::store::faulty::{Ages, Failure, FaultyStore};
+use crate::lake::Part;
 use crate::lake::fold::Positions;
 use crate::lake::tests::fold::guard::{everybody, nobody};
 use crate::lake::tests::fold::*;
 
-fn over(store: Arc<dyn ObjectStore>) -> LakeStore {
-    LakeStore::over(store, "memory:///".parse().expect("a URL"))
+fn over(store: Arc<dyn ObjectStore>) -> TableStore {
+    TableStore::over(store, "memory:///".parse().expect("a URL"))
 }
 
 /// A table that is folded, and then got a full fetch with drift, deltas, and another table.
@@ -66,7 +67,7 @@ async fn read(objects: &InMemory) -> Vec<Vec<(String, i64, Option<String>)>> {
 /// How many rows count as gone within a day.
 async fn lost(objects: &InMemory) -> u64 {
     let lake = lake(&over(Arc::new(objects.clone())), &settings()).await;
-    let current = lake.existing_table(&tags(), Part::Current).await;
+    let current = lake.tables().existing(&tags(), Part::Current).await;
     let current = current.expect("opens").expect("there");
     let state = current.refreshed().await.expect("read");
     let positions = Positions::of(&integration("a").key(), &state);

@@ -1,6 +1,7 @@
 //! Rows that go in many small deltas within a day weigh as much as those that go at once.
 
 use crate::ids::IntegrationKey;
+use crate::lake::Part;
 use crate::lake::fold::Positions;
 use crate::lake::tests::fold::guard::{accept, hold};
 use crate::lake::tests::fold::*;
@@ -14,7 +15,7 @@ fn key() -> IntegrationKey {
     integration("a").key()
 }
 
-async fn filled(store: &LakeStore) -> Lake {
+async fn filled(store: &TableStore) -> Lake {
     let lake = lake(store, &settings()).await;
     let row = |row: i64| seen(&format!("{row:03}"), START + row, "here");
     let rows: Vec<Seen> = (0..ROWS).map(row).collect();
@@ -34,7 +35,7 @@ async fn delete(lake: &Lake, rows: std::ops::Range<i64>, at: i64) -> FoldedTable
 
 /// How many rows count as gone within a day, in the log.
 async fn lost(lake: &Lake, at: i64) -> u64 {
-    let current = lake.existing_table(&tags(), Part::Current).await;
+    let current = lake.tables().existing(&tags(), Part::Current).await;
     let current = current.expect("opens").expect("there");
     let state = current.refreshed().await.expect("read");
     Positions::of(&key(), &state).lost.rows(at)
@@ -42,7 +43,7 @@ async fn lost(lake: &Lake, at: i64) -> u64 {
 
 #[tokio::test]
 async fn many_small_deletions_within_a_day_are_held_like_a_large_one() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     drop(filled(&store).await);
     let mut rows = 1_000;
     for nth in 0..32 {
@@ -72,7 +73,7 @@ async fn many_small_deletions_within_a_day_are_held_like_a_large_one() {
 
 #[tokio::test]
 async fn the_same_deletions_spread_over_days_go_unasked() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled(&store).await;
     for nth in 0..20 {
         let at = START + HOUR + nth * 24 * HOUR;
@@ -84,7 +85,7 @@ async fn the_same_deletions_spread_over_days_go_unasked() {
 
 #[tokio::test]
 async fn after_an_acceptance_the_next_small_deletion_goes() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled(&store).await;
     for nth in 0..4 {
         delete(&lake, nth * 30..(nth + 1) * 30, START + HOUR + nth * HOUR).await;
@@ -99,7 +100,7 @@ async fn after_an_acceptance_the_next_small_deletion_goes() {
 
 #[tokio::test]
 async fn two_folds_of_the_same_losses_count_them_once() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     drop(filled(&store).await);
     let one = lake(&store, &settings()).await;
     let row = |row: i64| gone(&format!("{row:03}"), START + HOUR + row, "delete");
@@ -112,7 +113,7 @@ async fn two_folds_of_the_same_losses_count_them_once() {
 
 #[tokio::test]
 async fn making_current_anew_changes_nothing_of_what_was_lost() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled(&store).await;
     delete(&lake, 0..30, START + HOUR).await;
     let anew = FoldSettings {

@@ -8,7 +8,7 @@ const HOUR: i64 = 60 * MINUTE_US;
 
 /// Four rows at 10 o'clock; at 20 a full fetch finds one as it was, one as a delta had brought it at 11, two that changed
 /// at 15 and one that changed a minute before. One row is not there any more.
-async fn compared(store: &LakeStore) -> (Lake, FoldedTable) {
+async fn compared(store: &TableStore) -> (Lake, FoldedTable) {
     let lake = lake(store, &settings()).await;
     let first = ["1", "2", "3", "4"].map(|id| seen(id, 10 * HOUR, "old name"));
     bring(&lake, &snapshot("a"), &first, 10 * HOUR).await;
@@ -46,7 +46,7 @@ async fn found(lake: &Lake) -> Vec<(String, Vec<String>, Option<i64>)> {
 
 #[tokio::test]
 async fn a_full_fetch_names_what_no_delta_had_brought_and_nothing_else() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let (lake, done) = compared(&store).await;
     let missed = DriftCause::NoNotification;
     let expected = [
@@ -70,7 +70,7 @@ async fn a_full_fetch_names_what_no_delta_had_brought_and_nothing_else() {
 
 #[tokio::test]
 async fn what_was_announced_and_not_fetched_yet_is_no_drift() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     bring(
         &lake,

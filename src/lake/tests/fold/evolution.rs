@@ -1,6 +1,7 @@
 //! Builds that know different columns fold the same table.
 
 use crate::catalog::Endpoint;
+use crate::lake::Part;
 use crate::lake::tests::fold::*;
 
 /// Commits a row by a build that knows the column `added`.
@@ -16,7 +17,7 @@ async fn bring_wider(lake: &Lake, fetch: &Fetch, row: (&str, i64, i64)) {
     staging.commit(end(row.1, row.1)).await.expect("committed");
 }
 
-async fn added(store: &LakeStore) -> Vec<(String, Option<String>)> {
+async fn added(store: &TableStore) -> Vec<(String, Option<String>)> {
     let mut rows = Vec::new();
     for (_, bytes) in live_files(store, Part::Current).await {
         let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).expect("a Parquet file");
@@ -39,7 +40,7 @@ async fn added(store: &LakeStore) -> Vec<(String, Option<String>)> {
 }
 
 fn names(lake: &Lake, endpoint: &Endpoint, part: Part) -> Vec<String> {
-    let table = lake.opened_table(endpoint, part).expect("opened");
+    let table = lake.tables().opened(endpoint, part).expect("opened");
     let state = table.log.state();
     let fields = state.schema().fields().iter();
     fields.map(|field| field.name().clone()).collect()
@@ -47,7 +48,7 @@ fn names(lake: &Lake, endpoint: &Endpoint, part: Part) -> Vec<String> {
 
 #[tokio::test]
 async fn an_older_build_keeps_a_column_that_it_does_not_know() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     bring(
         &lake,
@@ -70,7 +71,7 @@ async fn an_older_build_keeps_a_column_that_it_does_not_know() {
 
 #[tokio::test]
 async fn current_has_the_columns_of_snapshots_in_their_order() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let older = lake(&store, &settings()).await;
     bring(&older, &snapshot("a"), &[seen("1", 10, "one")], 10).await;
     let newer = lake(&store, &settings()).await;

@@ -30,7 +30,7 @@ async fn fetched(lake: &Lake, at: i64, changed_at: &str, name: &str) -> FoldedTa
 
 #[tokio::test]
 async fn another_form_of_the_same_instants_is_no_change_and_no_drift() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     fetched(&lake, 10 * HOUR, "1970-01-01T08:00:00.000Z", "A").await;
     for (hours, form) in [

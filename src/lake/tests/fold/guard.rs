@@ -1,6 +1,7 @@
 //! What would take away much at once is held until somebody accepts it, a full fetch a day later agrees, or it comes back.
 
 use crate::lake::Hold;
+use crate::lake::Part;
 use crate::lake::tests::fold::*;
 use crate::versions::guard::HoldState;
 
@@ -16,7 +17,7 @@ pub(super) fn nobody(at: i64, rows: i64) -> Vec<Seen> {
     (0..rows).map(row).collect()
 }
 
-pub(super) async fn filled(store: &LakeStore) -> Lake {
+pub(super) async fn filled(store: &TableStore) -> Lake {
     let lake = lake(store, &settings()).await;
     bring(&lake, &snapshot("a"), &everybody(1_000), 1_500).await;
     fold(&lake).await;
@@ -48,7 +49,7 @@ pub(super) fn all_but(rows: i64, at: i64) -> Vec<Seen> {
 
 #[tokio::test]
 async fn a_mass_deletion_is_held_while_other_changes_go_on() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled(&store).await;
     bring(&lake, &delta("a"), &nobody(2_000, 150), 2_500).await;
     let done = fold_one(&lake).await;
@@ -74,7 +75,7 @@ async fn a_mass_deletion_is_held_while_other_changes_go_on() {
 
 #[tokio::test]
 async fn what_is_accepted_goes_and_what_comes_later_is_judged_anew() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled(&store).await;
     bring(&lake, &delta("a"), &nobody(2_000, 150), 2_500).await;
     fold(&lake).await;
@@ -100,7 +101,7 @@ async fn what_is_accepted_goes_and_what_comes_later_is_judged_anew() {
 
 #[tokio::test]
 async fn rows_that_come_back_end_the_hold() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled(&store).await;
     bring(&lake, &delta("a"), &nobody(2_000, ROWS), 2_500).await;
     fold(&lake).await;
@@ -120,7 +121,7 @@ async fn rows_that_come_back_end_the_hold() {
 
 #[tokio::test]
 async fn a_hold_whose_end_was_not_written_down_ends_with_the_next_fold() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled(&store).await;
     bring(&lake, &delta("a"), &nobody(2_000, 150), 2_500).await;
     fold(&lake).await;
@@ -141,7 +142,7 @@ async fn a_hold_whose_end_was_not_written_down_ends_with_the_next_fold() {
 
 #[tokio::test]
 async fn what_a_snapshot_takes_away_can_be_accepted() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled(&store).await;
     bring(&lake, &snapshot("a"), &nobody(5_000, ROWS), 5_900).await;
     fold(&lake).await;
@@ -154,7 +155,7 @@ async fn what_a_snapshot_takes_away_can_be_accepted() {
 
 #[tokio::test]
 async fn a_column_that_turns_null_everywhere_is_held_and_other_columns_are_not_lost() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled(&store).await;
     let nameless: Vec<Seen> = everybody(2_000)
         .into_iter()
@@ -170,7 +171,7 @@ async fn a_column_that_turns_null_everywhere_is_held_and_other_columns_are_not_l
 
 #[tokio::test]
 async fn rows_that_a_full_fetch_lacks_go_when_somebody_accepts_it_and_deltas_say_so() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled(&store).await;
     let rows: Vec<Seen> = everybody(5_000).into_iter().take(290).collect();
     bring(&lake, &snapshot("a"), &rows, 5_900).await;
@@ -190,7 +191,7 @@ async fn rows_that_a_full_fetch_lacks_go_when_somebody_accepts_it_and_deltas_say
 
 #[tokio::test]
 async fn what_was_accepted_goes_even_if_a_full_fetch_says_the_same_before_the_next_fold() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled(&store).await;
     bring(&lake, &delta("a"), &nobody(2_000, 150), 2_500).await;
     fold(&lake).await;
@@ -204,7 +205,7 @@ async fn what_was_accepted_goes_even_if_a_full_fetch_says_the_same_before_the_ne
 
 #[tokio::test]
 async fn a_row_that_a_full_fetch_shows_as_deleted_is_told_from_one_that_it_lacks() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled(&store).await;
     let full = snapshot("a");
     let mut staging = lake.begin(&full, &tags()).await.expect("begins");

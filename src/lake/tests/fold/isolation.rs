@@ -7,7 +7,7 @@ use crate::versions::guard::HoldState;
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
 /// A full fetch of one row for each of three integrations.
-async fn three(store: &LakeStore) -> Lake {
+async fn three(store: &TableStore) -> Lake {
     let lake = lake(store, &settings()).await;
     for name in NAMES {
         bring(&lake, &snapshot(name), &[seen("1", 10, "one")], 10).await;
@@ -57,7 +57,7 @@ fn keys_of(names: &[&str]) -> Vec<String> {
 
 #[tokio::test]
 async fn a_missing_file_of_a_snapshot_keeps_one_table_of_the_group_as_it_was() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = three(&store).await;
     let gone = delete_file(&store, "ats_tags/snapshots", &key("b")).await;
     let report = fold(&lake).await;
@@ -72,7 +72,7 @@ async fn a_missing_file_of_a_snapshot_keeps_one_table_of_the_group_as_it_was() {
 #[tokio::test]
 async fn a_missing_or_damaged_file_of_current_keeps_one_table_as_it_was() {
     for damaged in [false, true] {
-        let store = LakeStore::memory();
+        let store = TableStore::memory();
         let lake = three(&store).await;
         fold(&lake).await;
         let file = if damaged {
@@ -98,7 +98,7 @@ async fn a_missing_or_damaged_file_of_current_keeps_one_table_as_it_was() {
 async fn a_missing_or_damaged_file_of_deltas_keeps_only_those_as_they_were_whose_rows_it_may_hold()
 {
     for damaged in [false, true] {
-        let store = LakeStore::memory();
+        let store = TableStore::memory();
         let lake = three(&store).await;
         fold(&lake).await;
         change(&lake, &["b"], 20).await;
@@ -118,7 +118,7 @@ async fn a_missing_or_damaged_file_of_deltas_keeps_only_those_as_they_were_whose
 
 #[tokio::test]
 async fn a_damaged_log_names_its_entry_and_fails_its_endpoint_alone() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     three(&store).await;
     let entry = truncate_newest_entry(&store, "ats_tags/deltas").await;
     let lake = lake(&store, &settings()).await;
@@ -132,7 +132,7 @@ async fn a_damaged_log_names_its_entry_and_fails_its_endpoint_alone() {
 }
 
 /// Everybody of `a`, so many that losing half is held.
-async fn held_one(store: &LakeStore) -> Lake {
+async fn held_one(store: &TableStore) -> Lake {
     let lake = lake(store, &settings()).await;
     let row = |at: i64| move |row: i64| seen(&format!("{row:03}"), at + row, "here");
     let rows: Vec<Seen> = (0..300).map(row(1_000)).collect();
@@ -154,7 +154,7 @@ async fn lose(lake: &Lake, name: &str, at: i64) {
 
 #[tokio::test]
 async fn without_the_holds_only_tables_are_folded_of_which_nothing_is_and_nothing_becomes_held() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = held_one(&store).await;
     let gone = delete_file(&store, "kombo_holds", "part-").await;
     let change = [seen("200", 3_000, "changed")];
@@ -191,7 +191,7 @@ async fn without_the_holds_only_tables_are_folded_of_which_nothing_is_and_nothin
 
 #[tokio::test]
 async fn without_the_holds_a_table_whose_snapshot_is_held_back_keeps_its_mark() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let row = |at: i64| move |row: i64| seen(&format!("{row:03}"), at + row, "here");
     let rows: Vec<Seen> = (0..300).map(row(1_000)).collect();
@@ -213,7 +213,7 @@ async fn without_the_holds_a_table_whose_snapshot_is_held_back_keeps_its_mark() 
 
 #[tokio::test]
 async fn without_kombo_drift_only_new_snapshots_wait() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = three(&store).await;
     fold(&lake).await;
     change(&lake, &["b"], 20).await;

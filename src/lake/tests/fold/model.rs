@@ -79,7 +79,7 @@ impl Model {
 }
 
 async fn live(seed: u64) {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let mut chance = Chance(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let mut now = 1_000;

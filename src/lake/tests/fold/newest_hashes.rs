@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use object_store::ObjectStoreExt;
 
 use crate::delta::store::faulty::{Failure, FaultyStore};
+use crate::lake::Part;
 use crate::lake::tests::fold::*;
 use crate::lake::{BroughtRows, NewestHashes};
 use crate::time::UpdatedAfter;
@@ -46,7 +47,7 @@ fn expected(rows: &[Seen]) -> BTreeMap<String, i64> {
 
 #[tokio::test]
 async fn the_newest_observation_is_found_in_snapshot_deltas_and_current() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let ids = ["1", "2", "3", "4", "9"];
     assert_eq!(told(&lake, &ids).await, BTreeMap::new(), "nothing is there");
@@ -96,7 +97,7 @@ async fn the_newest_observation_is_found_in_snapshot_deltas_and_current() {
 
 #[tokio::test]
 async fn a_row_that_the_live_snapshot_did_not_have_is_not_told() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     bring(
         &lake,
@@ -120,7 +121,7 @@ async fn a_row_that_the_live_snapshot_did_not_have_is_not_told() {
 
 #[tokio::test]
 async fn a_row_that_is_gone_is_told_as_kombo_sent_it_and_an_absent_one_never() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     let rows = [
         seen("1", 1_000, "A"),
@@ -165,7 +166,7 @@ async fn a_row_that_is_gone_is_told_as_kombo_sent_it_and_an_absent_one_never() {
 
 #[tokio::test]
 async fn what_cannot_be_told_within_the_bound_is_left_out() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     bring(&lake, &snapshot("a"), &[seen("1", 1_000, "A")], 1_000).await;
     bring(
@@ -188,7 +189,7 @@ async fn what_cannot_be_told_within_the_bound_is_left_out() {
 
 #[tokio::test]
 async fn a_file_that_cannot_be_read_is_an_error_and_no_answer() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     bring(&lake, &snapshot("a"), &[seen("1", 1_000, "A")], 1_000).await;
     for file in lake.files(&tags(), Part::Snapshots).await.expect("files") {
@@ -204,9 +205,9 @@ async fn a_file_that_cannot_be_read_is_an_error_and_no_answer() {
 
 /// A table of 20,000 rows with ids as Kombo's, in a store that counts.
 async fn large() -> (Arc<FaultyStore>, Lake, Vec<String>) {
-    let memory = LakeStore::memory();
+    let memory = TableStore::memory();
     let counting = FaultyStore::new(Arc::clone(memory.objects()), 0..0, Failure::Before);
-    let store = LakeStore::over(Arc::clone(&counting) as _, memory.url().clone());
+    let store = TableStore::over(Arc::clone(&counting) as _, memory.url().clone());
     let lake = lake(&store, &settings()).await;
     let mut random = fastrand::Rng::with_seed(7);
     let mut ids: Vec<String> = (0..20_000)
@@ -252,7 +253,7 @@ async fn one_row_of_twenty_thousand_is_found_without_reading_the_table() {
 
 #[tokio::test]
 async fn a_row_of_another_integration_in_the_same_file_says_nothing() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
     for name in ["a", "b"] {
         bring(&lake, &snapshot(name), &[seen("1", 1_000, "A")], 1_000).await;

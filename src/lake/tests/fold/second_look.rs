@@ -21,7 +21,7 @@ fn tombstones(from: i64, to: i64, at: i64) -> Vec<Seen> {
     (from..to).map(row).collect()
 }
 
-async fn filled_at_start(store: &LakeStore) -> Lake {
+async fn filled_at_start(store: &TableStore) -> Lake {
     let lake = lake(store, &settings()).await;
     bring(&lake, &snapshot("a"), &some(0, ROWS, START), START + 1_000).await;
     fold(&lake).await;
@@ -35,7 +35,7 @@ async fn look(lake: &Lake, rows: &[Seen], at: i64) {
 
 #[tokio::test]
 async fn a_rerun_leaves_held_what_a_full_fetch_lacked_and_one_begun_a_day_later_confirms_it() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled_at_start(&store).await;
     let first = START + DAY;
     // Kombo was asked for those that are missing, and did not know them: that is written down before the full fetch.
@@ -79,7 +79,7 @@ async fn a_rerun_leaves_held_what_a_full_fetch_lacked_and_one_begun_a_day_later_
 
 #[tokio::test]
 async fn a_deletion_that_was_announced_is_confirmed_by_a_full_fetch_a_day_later() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled_at_start(&store).await;
     bring(
         &lake,
@@ -100,7 +100,7 @@ async fn a_deletion_that_was_announced_is_confirmed_by_a_full_fetch_a_day_later(
 
 #[tokio::test]
 async fn what_only_full_fetches_show_as_deleted_is_confirmed_by_two_a_day_apart() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled_at_start(&store).await;
     for (at, rows, state) in [
         (DAY, 300, HoldState::Held),
@@ -116,7 +116,7 @@ async fn what_only_full_fetches_show_as_deleted_is_confirmed_by_two_a_day_apart(
 
 #[tokio::test]
 async fn rows_held_at_the_first_look_confirm_no_others_at_the_second() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled_at_start(&store).await;
     let (first, second) = (START + DAY, START + 3 * DAY);
     bring(
@@ -149,7 +149,7 @@ async fn rows_held_at_the_first_look_confirm_no_others_at_the_second() {
 
 #[tokio::test]
 async fn what_is_confirmed_goes_and_what_came_later_stays_held() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled_at_start(&store).await;
     let hour = DAY / 24;
     bring(
@@ -186,7 +186,7 @@ async fn what_is_confirmed_goes_and_what_came_later_stays_held() {
 
 #[tokio::test]
 async fn rows_that_were_seen_between_two_looks_are_not_confirmed() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled_at_start(&store).await;
     let (first, between, second) = (START + DAY, START + DAY + DAY / 2, START + 3 * DAY);
     bring(&lake, &delta("a"), &tombstones(0, 150, first), first + 200).await;
@@ -212,7 +212,7 @@ async fn rows_that_were_seen_between_two_looks_are_not_confirmed() {
 
 #[tokio::test]
 async fn rows_that_nobody_could_be_asked_for_go_when_two_looks_a_day_apart_lack_them() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled_at_start(&store).await;
     let (first, second) = (START + DAY, START + 2 * DAY + SECOND);
     for at in [first, first + 4 * SECOND] {
@@ -248,7 +248,7 @@ fn nameless(at: i64) -> Vec<Seen> {
 
 #[tokio::test]
 async fn a_column_that_a_delta_turned_null_is_confirmed_by_a_full_fetch_a_day_later() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled_at_start(&store).await;
     bring(
         &lake,
@@ -273,7 +273,7 @@ async fn a_column_that_a_delta_turned_null_is_confirmed_by_a_full_fetch_a_day_la
 
 #[tokio::test]
 async fn a_column_that_only_full_fetches_turn_null_waits_for_a_person() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled_at_start(&store).await;
     for day in [1, 3, 7] {
         let at = START + day * DAY;
@@ -290,7 +290,7 @@ async fn a_column_that_only_full_fetches_turn_null_waits_for_a_person() {
 
 #[tokio::test]
 async fn a_look_whose_rows_were_kept_as_they_were_does_not_count_as_one_that_lacked_them() {
-    let store = LakeStore::memory();
+    let store = TableStore::memory();
     let lake = filled_at_start(&store).await;
     let (first, second) = (START + DAY, START + 3 * DAY);
     // It saw everybody, without names: they are kept, and nothing says when they were seen last.

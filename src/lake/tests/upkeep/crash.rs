@@ -28,7 +28,7 @@ fn merging() -> UpkeepSettings {
 }
 
 /// Keeps a lake up as far as the store lets it, and returns whether something failed.
-async fn disturbed(aging: &Aging, store: &LakeStore) -> bool {
+async fn disturbed(aging: &Aging, store: &TableStore) -> bool {
     let clock = Arc::clone(&aging.clock) as Arc<dyn Clock>;
     let Ok(lake) = Lake::over(store.clone(), &settings(), clock).await else {
         return true;

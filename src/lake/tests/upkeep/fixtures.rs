@@ -10,10 +10,13 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
 
 use crate::delta::log::{CommitOutcome, Entry};
-use crate::lake::intake::committer::Committer;
+use crate::delta::object_key::Partition;
 use crate::lake::intake::quarantine;
-use crate::lake::layout::{DeltaTable, Partition};
+use crate::lake::layout::LakeTable;
+use crate::lake::layout::of_day;
+use crate::lake::layout::of_integration;
 use crate::lake::ledgers::{drift, holds};
+use crate::lake::tables::OpenTable;
 use crate::lake::tests::support::*;
 use crate::lake::{Lake, LiveFile, Part};
 
@@ -21,7 +24,7 @@ use crate::lake::{Lake, LiveFile, Part};
 pub(super) async fn say_folded(lake: &Lake, name: &str, since_us: i64, folded_us: i64) {
     let key = integration(name).key();
     let app = |what: &str| format!("kombo/{key}/{what}");
-    let snapshots = lake.endpoint_table(&tags(), Part::Snapshots).await;
+    let snapshots = lake.tables().of_endpoint(&tags(), Part::Snapshots).await;
     let snapshots = snapshots.expect("open");
     let seen = snapshots.refreshed().await.expect("read").txn(&app("seen"));
     let since = vec![(app("since"), since_us)];
@@ -44,7 +47,11 @@ pub(super) async fn say_held(lake: &Lake, name: &str, at_secs: i64, lost: i64) {
 }
 
 async fn commit(lake: &Lake, part: Part, txns: Vec<(String, i64)>) {
-    let table = lake.endpoint_table(&tags(), part).await.expect("open");
+    let table = lake
+        .tables()
+        .of_endpoint(&tags(), part)
+        .await
+        .expect("open");
     let state = table.refreshed().await.expect("read");
     let entry = Entry {
         operation: "TEST",
@@ -57,14 +64,14 @@ async fn commit(lake: &Lake, part: Part, txns: Vec<(String, i64)>) {
 
 /// Puts a file of an integration into `current`.
 pub(super) async fn put_current(lake: &Lake, name: &str, rows: &[Row]) {
-    let table = lake.endpoint_table(&tags(), Part::Current).await;
+    let table = lake.tables().of_endpoint(&tags(), Part::Current).await;
     let table = table.expect("open");
     let rows = batch(&tags(), &delta(name), rows);
-    let partition = Partition::Integration(integration(name).key());
+    let partition = of_integration(&integration(name).key());
     put(&table, rows, partition).await;
 }
 
-async fn put(table: &Committer, rows: RecordBatch, partition: Partition) {
+async fn put(table: &OpenTable, rows: RecordBatch, partition: Partition) {
     let written = table.files.write_batch(rows, partition).await;
     let state = table.refreshed().await.expect("read");
     let entry = Entry {
@@ -80,10 +87,10 @@ async fn put(table: &Committer, rows: RecordBatch, partition: Partition) {
 }
 
 /// Puts a file into one of the lake's own tables, with a row for each of these integrations.
-pub(super) async fn put_own(lake: &Lake, table: &DeltaTable, names: &[&str], day: i32) {
+pub(super) async fn put_own(lake: &Lake, table: &LakeTable, names: &[&str], day: i32) {
     let schema = match table {
-        DeltaTable::Drift => drift::schema(),
-        DeltaTable::Holds => holds::schema(),
+        LakeTable::Drift => drift::schema(),
+        LakeTable::Holds => holds::schema(),
         _ => quarantine::schema(),
     };
     let columns = schema
@@ -91,9 +98,9 @@ pub(super) async fn put_own(lake: &Lake, table: &DeltaTable, names: &[&str], day
         .iter()
         .map(|field| values(field, names, day));
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect()).expect("rows");
-    let table = lake.committer(table.clone(), &schema).await.expect("open");
-    let partition = match table.files.table {
-        DeltaTable::Drift => Partition::CommitDate(day),
+    let table = lake.tables().open(table, &schema).await.expect("open");
+    let partition = match table.name {
+        LakeTable::Drift => of_day(day),
         _ => Partition::Whole,
     };
     put(&table, batch, partition).await;
@@ -126,7 +133,7 @@ fn values(field: &Field, names: &[&str], day: i32) -> ArrayRef {
 }
 
 /// Lists the live files of one of the lake's own tables.
-pub(super) async fn own_files(lake: &Lake, table: &DeltaTable) -> Vec<Arc<LiveFile>> {
+pub(super) async fn own_files(lake: &Lake, table: &LakeTable) -> Vec<Arc<LiveFile>> {
     let Some(table) = lake.own_table(table).await.expect("open") else {
         return Vec::new();
     };

@@ -1,6 +1,6 @@
 //! One file or table that cannot be read keeps nothing else from being kept up.
 
-use crate::lake::layout::DeltaTable;
+use crate::lake::layout::LakeTable;
 use crate::lake::tests::damage::{delete_file, found, truncate_newest_entry};
 use crate::lake::tests::upkeep::fixtures::{put_own, say_folded};
 use crate::lake::tests::upkeep::*;
@@ -74,7 +74,7 @@ async fn a_missing_file_of_deltas_is_named_and_the_others_of_its_day_are_merged_
 async fn without_the_holds_no_row_leaves_and_everything_else_is_kept_up() {
     let aging = old_deltas().await;
     let lake = aging.lake().await;
-    put_own(&lake, &DeltaTable::Holds, &["b"], 1).await;
+    put_own(&lake, &LakeTable::Holds, &["b"], 1).await;
     put_stray(&aging.store).await;
     aging.pass(40).await;
     let gone = delete_file(&aging.store, "kombo_holds", "part-").await;

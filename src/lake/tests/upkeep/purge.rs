@@ -2,8 +2,9 @@
 
 use crate::catalog::Endpoint;
 use crate::ids::{Category, EnvironmentId, IntegrationId};
+use crate::lake::Part;
 use crate::lake::fold::Positions;
-use crate::lake::layout::DeltaTable;
+use crate::lake::layout::LakeTable;
 use crate::lake::tests::upkeep::fixtures::{own_files, put_current, put_own, say_folded, say_held};
 use crate::lake::tests::upkeep::*;
 use crate::lake::{
@@ -12,7 +13,7 @@ use crate::lake::{
 use crate::plan::{ConfirmedGone, NotFound};
 use crate::time::{Bases, ObservedAt};
 
-const OWN: [DeltaTable; 3] = [DeltaTable::Drift, DeltaTable::Quarantine, DeltaTable::Holds];
+const OWN: [LakeTable; 3] = [LakeTable::Drift, LakeTable::Quarantine, LakeTable::Holds];
 
 fn registration(name: &str, state: &str, state_since_ms: i64) -> Registration {
     Registration {
@@ -206,7 +207,7 @@ async fn of_what_was_purged_nothing_is_held_and_nothing_counts_as_lost() {
     }
     aging.pass(15).await;
     purge(&lake).await;
-    let current = lake.endpoint_table(&tags(), Part::Current).await;
+    let current = lake.tables().of_endpoint(&tags(), Part::Current).await;
     let state = current.expect("open").refreshed().await.expect("read");
     let of = |name: &str| {
         let positions = Positions::of(&integration(name).key(), &state);

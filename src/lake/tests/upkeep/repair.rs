@@ -3,6 +3,7 @@
 mod crash;
 
 use crate::ids::IntegrationKey;
+use crate::lake::Part;
 use crate::lake::ledgers::drift::Compared;
 use crate::lake::tests::upkeep::*;
 use crate::lake::{
@@ -57,7 +58,7 @@ fn later_than_the_store(aging: &Aging) {
 type InOrder = (&'static str, String, String, i64);
 
 /// All rows of snapshots and deltas, in the order in which they were observed.
-async fn order(store: &LakeStore) -> Vec<InOrder> {
+async fn order(store: &TableStore) -> Vec<InOrder> {
     let mut rows = Vec::new();
     for (name, part) in [("snapshots", Part::Snapshots), ("deltas", Part::Deltas)] {
         let stored = stored(store, part).await.into_iter();
@@ -75,7 +76,7 @@ async fn fold(lake: &Lake) {
 }
 
 /// What `current` says of `a`: ids and payloads.
-async fn current(store: &LakeStore) -> Vec<(String, i64)> {
+async fn current(store: &TableStore) -> Vec<(String, i64)> {
     let rows = stored(store, Part::Current).await.into_iter();
     let id = integration("a").to_string();
     let own = rows.filter(|row| row.0 == id);
@@ -107,7 +108,7 @@ async fn repair(lake: &Lake) -> RepairReport {
     report
 }
 
-async fn notes_left(store: &LakeStore) -> bool {
+async fn notes_left(store: &TableStore) -> bool {
     let all = paths(store).await;
     all.iter()
         .any(|path| path.as_ref().ends_with("kombo_repair.json"))

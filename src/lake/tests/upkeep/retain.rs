@@ -1,7 +1,8 @@
 //! Rows leave `deltas` when they are old and nothing can need them, and else stay.
 
 use crate::lake::FoldSettings;
-use crate::lake::layout::DeltaTable;
+use crate::lake::Part;
+use crate::lake::layout::LakeTable;
 use crate::lake::tests::upkeep::fixtures::{own_files, put_own, say_folded};
 use crate::lake::tests::upkeep::*;
 
@@ -46,7 +47,7 @@ async fn left(lake: &Lake, settings: &UpkeepSettings) -> (u64, u64) {
 }
 
 /// The text of the last entry of a table's log.
-async fn last_entry(store: &LakeStore, table: &str) -> String {
+async fn last_entry(store: &TableStore, table: &str) -> String {
     let paths = paths(store).await;
     let last = paths.iter().rfind(|path| {
         path.as_ref().starts_with(&format!("{table}/_delta_log"))
@@ -174,11 +175,11 @@ async fn nothing_leaves_that_is_not_in_a_folded_snapshot_or_that_is_held() {
 
     let held = aging.fork();
     let lake = held.lake().await;
-    put_own(&lake, &DeltaTable::Holds, &["a"], 0).await;
+    put_own(&lake, &LakeTable::Holds, &["a"], 0).await;
     assert_eq!(left(&lake, &only_letting_go()).await, (0, 0), "held back");
     let others = aging.fork();
     let lake = others.lake().await;
-    put_own(&lake, &DeltaTable::Holds, &["b"], 0).await;
+    put_own(&lake, &LakeTable::Holds, &["b"], 0).await;
     assert_eq!(left(&lake, &only_letting_go()).await, (10, 1), "of another");
 
     let lake = aging.lake().await;
@@ -214,9 +215,9 @@ async fn old_days_leave_the_drift_and_small_files_of_a_day_are_merged() {
     let aging = Aging::new();
     let lake = aging.lake().await;
     let day = |days: i64| i32::try_from(aging.clock.wall_ms() / DAY_MS - days).expect("a day");
-    put_own(&lake, &DeltaTable::Drift, &["a", "b"], day(402)).await;
+    put_own(&lake, &LakeTable::Drift, &["a", "b"], day(402)).await;
     for name in ["a", "b", "c"] {
-        put_own(&lake, &DeltaTable::Drift, &[name], day(399)).await;
+        put_own(&lake, &LakeTable::Drift, &[name], day(399)).await;
     }
     let settings = UpkeepSettings {
         compact_files: 3,
@@ -226,7 +227,7 @@ async fn old_days_leave_the_drift_and_small_files_of_a_day_are_merged() {
     let done = of(&report, "kombo_drift").expect("kept up");
     assert_eq!((done.left_rows, done.left_files), (2, 1));
     assert_eq!((done.merged_files, done.merged_into), (3, 1));
-    let files = own_files(&lake, &DeltaTable::Drift).await;
+    let files = own_files(&lake, &LakeTable::Drift).await;
     let rows: Vec<_> = files.iter().filter_map(|file| file.num_records).collect();
     assert_eq!(rows, [3]);
     assert!(keep_up(&lake, &settings).await.tables.is_empty());

@@ -1,5 +1,6 @@
 //! A repair that is stopped anywhere, or runs beside another, ends as if it had run alone.
 
+use crate::lake::Part;
 use crate::lake::fold::Positions;
 use crate::lake::tests::upkeep::repair::*;
 
@@ -19,7 +20,7 @@ async fn two_repairs_at_once_make_the_same_moves() {
 }
 
 /// Repairs as far as the store lets it, and returns whether something failed.
-async fn disturbed(aging: &Aging, store: &LakeStore) -> bool {
+async fn disturbed(aging: &Aging, store: &TableStore) -> bool {
     let clock = Arc::clone(&aging.clock) as Arc<dyn Clock>;
     let Ok(lake) = Lake::over(store.clone(), &settings(), clock).await else {
         return true;
@@ -70,7 +71,7 @@ async fn a_fold_begun_before_a_repair_is_overtaken_by_it_also_where_current_was_
     later_than_the_store(&aging);
     // A fold becomes visible only where these are what it began from.
     let positions = async || {
-        let table = lake.endpoint_table(&tags(), Part::Current).await;
+        let table = lake.tables().of_endpoint(&tags(), Part::Current).await;
         let state = table.expect("open").refreshed().await.expect("read");
         Positions::of(&integration("a").key(), &state)
     };

@@ -9,16 +9,16 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
-use arrow::compute::{filter_record_batch, interleave_record_batch};
+use arrow::array::{AsArray, RecordBatch, StringArray};
+use arrow::compute::interleave_record_batch;
 use arrow::datatypes::TimestampMicrosecondType;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::catalog::SystemColumn;
-use crate::delta::file::writer::{EncodedFile, FileForm, FileWriter, read};
-use crate::lake::LakeError;
-use crate::lake::lake_error::ENCODING;
+use crate::delta::delta_error::DeltaError;
+use crate::delta::delta_error::ENCODING;
+use crate::delta::file::writer::{EncodedFile, FileForm, decoded_bytes, read};
 
 /// Decoded bytes that are copied into order at a time.
 const CHUNK_BYTES: usize = 4 << 20;
@@ -100,12 +100,12 @@ impl Sorted {
     }
 
     /// Copies the rows into their order.
-    pub(crate) fn into_batches(self) -> Result<Vec<RecordBatch>, LakeError> {
+    pub(crate) fn into_batches(self) -> Result<Vec<RecordBatch>, DeltaError> {
         self.chunks().collect()
     }
 
     /// Writes the rows to one file; `None` without rows.
-    pub(crate) fn encode(&self, form: &FileForm) -> Result<Option<EncodedFile>, LakeError> {
+    pub(crate) fn encode(&self, form: &FileForm) -> Result<Option<EncodedFile>, DeltaError> {
         let mut file = form.begin(self.rows(), self.bytes_per_row);
         for chunk in self.chunks() {
             file.write(&chunk?)?;
@@ -113,27 +113,13 @@ impl Sorted {
         file.finish()
     }
 
-    fn chunks(&self) -> impl Iterator<Item = Result<RecordBatch, LakeError>> {
+    fn chunks(&self) -> impl Iterator<Item = Result<RecordBatch, DeltaError>> {
         let rows = (CHUNK_BYTES / self.bytes_per_row.max(1)).max(1);
         let batches: Vec<&RecordBatch> = self.batches.iter().collect();
         self.order
             .chunks(rows)
             .map(move |part| interleave_record_batch(&batches, part).map_err(|_| ENCODING))
     }
-}
-
-/// Returns the size of a batch's values, whatever its buffers were allocated for.
-pub(crate) fn decoded_bytes(batch: &RecordBatch) -> usize {
-    batch
-        .columns()
-        .iter()
-        .map(|column| {
-            column
-                .to_data()
-                .get_slice_memory_size()
-                .unwrap_or_else(|_| column.get_array_memory_size())
-        })
-        .sum()
 }
 
 /// Returns the hashes that occur in more than one run, ascending. Each run's own are sorted.
@@ -183,7 +169,7 @@ impl Contest {
     }
 
     /// Enters the rows of a run's file.
-    pub(crate) fn enter(mut self, run: usize, file: Bytes) -> Result<Self, LakeError> {
+    pub(crate) fn enter(mut self, run: usize, file: Bytes) -> Result<Self, DeltaError> {
         let mut first_row = 0;
         for batch in read(file, &["id", SystemColumn::FetchedAt.name()])? {
             let batch = batch?;
@@ -215,33 +201,6 @@ impl Contest {
     pub(crate) fn losers(self) -> Vec<(usize, usize)> {
         self.losers
     }
-}
-
-/// Writes a file of `rows` rows again without some of them, given in ascending order; `None` when none is left.
-pub(crate) fn encode_without(
-    file: Bytes,
-    rows: usize,
-    losers: &[usize],
-    form: &FileForm,
-    bytes_per_row: usize,
-) -> Result<Option<EncodedFile>, LakeError> {
-    let kept_rows = rows.saturating_sub(losers.len());
-    let (mut first_row, mut losers) = (0, losers.iter().copied().peekable());
-    let mut writer = None;
-    for batch in read(file, &[])? {
-        let batch = batch?;
-        let keep: BooleanArray = (first_row..first_row + batch.num_rows())
-            .map(|row| Some(losers.next_if_eq(&row).is_none()))
-            .collect();
-        first_row += batch.num_rows();
-        let kept = filter_record_batch(&batch, &keep).map_err(|_| ENCODING)?;
-        if kept.num_rows() > 0 {
-            writer
-                .get_or_insert_with(|| form.begin(kept_rows, bytes_per_row))
-                .write(&kept)?;
-        }
-    }
-    writer.map_or(Ok(None), FileWriter::finish)
 }
 
 struct KeyColumns<'a> {

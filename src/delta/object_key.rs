@@ -1,0 +1,130 @@
+//! Every key of a Delta table below its store's root, and the names of its folders and files.
+//!
+//! A key is built here or nowhere.
+
+use std::fmt;
+use std::sync::Arc;
+
+use object_store::path::Path;
+use uuid::Uuid;
+
+/// The folder of a Delta table below the store's root: `ats_tags/deltas`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TablePath(Arc<str>);
+
+impl TablePath {
+    /// Takes a folder name whose parts are plain words.
+    #[must_use]
+    pub fn new(folder: &str) -> Self {
+        Self(folder.into())
+    }
+
+    /// Returns the folder's name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the folder as the store takes it.
+    #[must_use]
+    pub fn folder(&self) -> Path {
+        Path::from(self.as_str())
+    }
+}
+
+impl fmt::Display for TablePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The partition a data file lies in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Partition {
+    /// The table has none.
+    Whole,
+    /// `<column>=<value>`: the value is a plain word.
+    Of(&'static str, String),
+}
+
+/// The name of a data file within its table: `<partition>/part-<uuid>.zstd.parquet`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DataFileName {
+    partition: Partition,
+    id: Uuid,
+}
+
+impl DataFileName {
+    /// Names a file as no other file is named.
+    #[must_use]
+    pub fn fresh(partition: Partition) -> Self {
+        Self {
+            partition,
+            id: Uuid::new_v4(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn named(partition: Partition, id: Uuid) -> Self {
+        Self { partition, id }
+    }
+
+    /// Returns column and value of the partition, as an add action holds them.
+    #[must_use]
+    pub fn partition_value(&self) -> Option<(&'static str, &str)> {
+        match &self.partition {
+            Partition::Whole => None,
+            Partition::Of(column, value) => Some((column, value)),
+        }
+    }
+
+    /// Returns its path below the table's folder, as an add action names it.
+    #[must_use]
+    pub fn path(&self) -> String {
+        let name = format!("part-{}.zstd.parquet", self.id);
+        match &self.partition {
+            Partition::Whole => name,
+            Partition::Of(column, value) => format!("{column}={value}/{name}"),
+        }
+    }
+}
+
+/// Every key of a Delta table.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ObjectKey<'a> {
+    /// `<table>/_delta_log`
+    Log(&'a TablePath),
+    /// `<table>/_delta_log/<version, 20 digits>.json`
+    LogEntry(&'a TablePath, u64),
+    /// `<table>/_delta_log/<version, 20 digits>.checkpoint.parquet`
+    Checkpoint(&'a TablePath, u64),
+    /// `<table>/_delta_log/_last_checkpoint`
+    LastCheckpoint(&'a TablePath),
+    /// `<table>/<partition>/part-<uuid>.zstd.parquet`
+    Data(&'a TablePath, &'a DataFileName),
+    /// `<table>/<path>`: a file as a log entry names it, decoded.
+    Listed(&'a TablePath, &'a str),
+}
+
+impl ObjectKey<'_> {
+    /// Returns the key for the store.
+    #[must_use]
+    pub fn path(&self) -> Path {
+        Path::from(self.to_string())
+    }
+}
+
+impl fmt::Display for ObjectKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Log(table) => write!(f, "{table}/_delta_log"),
+            Self::LogEntry(table, version) => write!(f, "{table}/_delta_log/{version:020}.json"),
+            Self::Checkpoint(table, version) => {
+                write!(f, "{table}/_delta_log/{version:020}.checkpoint.parquet")
+            }
+            Self::LastCheckpoint(table) => write!(f, "{table}/_delta_log/_last_checkpoint"),
+            Self::Data(table, file) => write!(f, "{table}/{}", file.path()),
+            Self::Listed(table, path) => write!(f, "{table}/{path}"),
+        }
+    }
+}
