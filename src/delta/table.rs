@@ -27,7 +27,7 @@ impl Table {
         settings: LogSettings,
     ) -> Result<Self, DeltaError> {
         let clock = Arc::clone(&settings.clock);
-        let log = DeltaLog::open_with(store, path.clone(), shape, settings).await;
+        let log = DeltaLog::open(store, path.clone(), shape, settings).await;
         let log = log.map_err(|source| log_error(&path, source))?;
         let files = DataFiles {
             store: store.clone(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::delta::file::writer::FileForm;
+use crate::delta::log::BoundedColumns;
 use crate::lake::LakeSettings;
 use crate::lake::layout::COMMIT_DATE;
 use crate::lake::layout::INTEGRATION_KEY;
@@ -12,6 +13,13 @@ use crate::lake::layout::LakeTable;
 
 /// The key in every file's metadata that says which version of the files' own layout it has.
 pub(super) const LAYOUT_KEY: &str = "kombo.layout_version";
+
+/// The columns that files are found by.
+pub(super) const BOUNDED: BoundedColumns = BoundedColumns {
+    key: INTEGRATION_KEY,
+    id: "id",
+    observed: "_fetched_at",
+};
 
 /// The version of the files' own layout.
 const FILE_LAYOUT: &str = "1";

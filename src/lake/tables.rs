@@ -14,7 +14,7 @@ use crate::delta::log::{LogSettings, TableShape};
 use crate::delta::store::TableStore;
 use crate::delta::table::Table;
 use crate::ids::EndpointName;
-use crate::lake::form::{description, file_form, partition_column, with_commit_date};
+use crate::lake::form::{BOUNDED, description, file_form, partition_column, with_commit_date};
 use crate::lake::layout::LakeTable;
 use crate::lake::{LakeError, LakeSettings};
 use crate::time::Clock;
@@ -201,6 +201,7 @@ impl Tables {
         let log = LogSettings {
             checkpoint_interval: settings.checkpoint_interval,
             clock: self.clock(),
+            bounded: BOUNDED,
         };
         let form = file_form(table, settings);
         let opened = Table::open(self.store(), table.path(), shape, form, log).await?;

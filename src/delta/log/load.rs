@@ -6,7 +6,7 @@ use object_store::ObjectStoreExt;
 use crate::delta::log::action::from_json_lines;
 use crate::delta::log::error::LogError;
 use crate::delta::log::kernel::{Kernel, Replay};
-use crate::delta::log::state::LogState;
+use crate::delta::log::state::{BoundedColumns, LogState};
 use crate::delta::log::tail::entry_version;
 use crate::delta::object_key::{ObjectKey, TablePath};
 use crate::delta::store::TableStore;
@@ -20,6 +20,7 @@ pub(super) async fn load(
     kernel: &Kernel,
     store: &TableStore,
     table: &TablePath,
+    bounded: BoundedColumns,
 ) -> Result<LogState, LogError> {
     let mut tries = 0;
     let (version, lines) = loop {
@@ -31,7 +32,7 @@ pub(super) async fn load(
             Err(error) => return Err(damaged_entry(store, table).await.unwrap_or(error)),
         }
     };
-    LogState::from_replay(version, lines, &table.to_string())
+    LogState::from_replay(version, lines, &table.to_string(), bounded)
 }
 
 /// Finds the newest entry that holds something else than actions. `None` when there is none, or when the store cannot be

@@ -20,7 +20,7 @@ mod tail;
 
 pub use entry::{AddFile, Entry, RemoveFile};
 pub use error::{LogError, SchemaError};
-pub use state::{FileBounds, LiveFile, LogState};
+pub use state::{BoundedColumns, FileBounds, LiveFile, LogState};
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -42,7 +42,7 @@ use crate::delta::log::load::load;
 use crate::delta::log::publish::{Patience, PublishError, Published, publish};
 use crate::delta::object_key::{ObjectKey, TablePath};
 use crate::delta::store::TableStore;
-use crate::time::{Clock, SystemClock};
+use crate::time::Clock;
 
 /// What a table must have.
 #[derive(Clone, Debug)]
@@ -62,15 +62,8 @@ pub struct LogSettings {
     pub checkpoint_interval: NonZeroU64,
     /// Stamps entries, for people and for clean-up; no rule of ours reads the stamps.
     pub clock: Arc<dyn Clock>,
-}
-
-impl Default for LogSettings {
-    fn default() -> Self {
-        Self {
-            checkpoint_interval: NonZeroU64::new(100).expect("not zero"),
-            clock: Arc::new(SystemClock),
-        }
-    }
+    /// The columns that files are found by.
+    pub bounded: BoundedColumns,
 }
 
 /// What became of an entry.
@@ -120,15 +113,6 @@ impl DeltaLog {
         store: &TableStore,
         table: TablePath,
         shape: TableShape,
-    ) -> Result<Self, LogError> {
-        Self::open_with(store, table, shape, LogSettings::default()).await
-    }
-
-    /// Opens a table's log as [`open`](Self::open) does, kept in another way.
-    pub async fn open_with(
-        store: &TableStore,
-        table: TablePath,
-        shape: TableShape,
         settings: LogSettings,
     ) -> Result<Self, LogError> {
         Self::open_patiently(store, table, shape, settings, Patience::default()).await
@@ -157,7 +141,7 @@ impl DeltaLog {
             create(store, &table, metadata, &patience).await?;
         }
         let confirmed = Instant::now();
-        let state = load(&kernel, store, &table).await?;
+        let state = load(&kernel, store, &table, settings.bounded).await?;
         if state.metadata.partition_columns != shape.partition_columns {
             return Err(LogError::Partitioning {
                 table: name,
@@ -217,9 +201,10 @@ impl DeltaLog {
                     kernel,
                     store,
                     table,
+                    settings,
                     ..
                 } = &*self.inner;
-                Arc::new(load(kernel, store, table).await?)
+                Arc::new(load(kernel, store, table, settings.bounded).await?)
             }
         };
         Ok(self.adopt(state, asked))
@@ -283,7 +268,13 @@ impl DeltaLog {
         let live: HashMap<_, _> = lines
             .into_iter()
             .filter_map(|line| line.add)
-            .map(|add| (add.path.as_str().into(), Arc::new(LiveFile::from(add))))
+            .map(|add| {
+                let path = add.path.as_str().into();
+                (
+                    path,
+                    Arc::new(LiveFile::of(add, self.inner.settings.bounded)),
+                )
+            })
             .collect();
         let files = live.values().cloned().collect();
         let mut known = self.known();

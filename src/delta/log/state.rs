@@ -20,6 +20,8 @@ pub struct LogState {
     pub(super) metadata: Arc<Metadata>,
     pub(super) schema: SchemaRef,
     pub(super) txns: HashMap<Arc<str>, i64>,
+    /// The columns of whose bounds a live file knows.
+    pub(super) bounded: BoundedColumns,
     /// Filled when someone asks, then kept current: only tables whose files are replaced need it.
     pub(super) live: Option<HashMap<Arc<str>, Arc<LiveFile>>>,
 }
@@ -55,6 +57,7 @@ impl LogState {
         version: u64,
         lines: Vec<Line>,
         table: &str,
+        bounded: BoundedColumns,
     ) -> Result<Self, LogError> {
         let metadata = lines.iter().find_map(|line| line.meta_data.clone());
         let metadata = metadata.ok_or_else(|| damaged(table, "it has no metaData action"))?;
@@ -63,6 +66,7 @@ impl LogState {
             schema: read_schema(&metadata, table)?,
             metadata: Arc::new(metadata),
             txns: HashMap::new(),
+            bounded,
             live: None,
         };
         for line in lines {
@@ -127,7 +131,10 @@ impl LogState {
                 live.remove(remove.path.as_str());
             }
             if let Some(add) = line.add {
-                live.insert(add.path.as_str().into(), Arc::new(LiveFile::from(add)));
+                live.insert(
+                    add.path.as_str().into(),
+                    Arc::new(LiveFile::of(add, self.bounded)),
+                );
             }
         }
         Ok(())
@@ -167,7 +174,7 @@ pub struct LiveFile {
 }
 
 impl LiveFile {
-    /// Returns whether it may hold rows of an integration that were observed after an instant.
+    /// Returns whether it may hold rows of a key that were observed after an instant.
     #[must_use]
     pub fn may_hold(&self, key: &str, after: Option<ObservedAt>) -> bool {
         let in_range = |(least, most): &(String, String)| (&**least..=&**most).contains(&key);
@@ -200,14 +207,25 @@ impl LiveFile {
     }
 }
 
+/// The names of the columns that a table's files are found by. Of all others the log may say what it likes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoundedColumns {
+    /// A text: whose rows they are.
+    pub key: &'static str,
+    /// A text: which row it is.
+    pub id: &'static str,
+    /// A timestamp: when the row was observed.
+    pub observed: &'static str,
+}
+
 /// Bounds of a file's values. A text may be cut: the least below its value, the greatest above.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct FileBounds {
-    /// Of `integration_key`.
+    /// Of the key.
     pub keys: Option<(String, String)>,
-    /// Of `id`.
+    /// Of the id.
     pub ids: Option<(String, String)>,
-    /// Of `_fetched_at`, in microseconds since the epoch.
+    /// Of the observation, in microseconds since the epoch.
     pub observed_us: Option<(i64, i64)>,
 }
 
@@ -223,33 +241,29 @@ impl std::fmt::Debug for FileBounds {
 #[serde(rename_all = "camelCase", default)]
 struct Stats {
     num_records: Option<u64>,
-    min_values: Bound,
-    max_values: Bound,
+    min_values: HashMap<String, Value>,
+    max_values: HashMap<String, Value>,
 }
 
-#[derive(Default, serde::Deserialize)]
-#[serde(default)]
-struct Bound {
-    integration_key: Option<String>,
-    id: Option<String>,
-    #[serde(rename = "_fetched_at")]
-    fetched_at: Option<String>,
-}
-
-impl From<Stats> for FileBounds {
-    fn from(stats: Stats) -> Self {
-        let (least, most) = (stats.min_values, stats.max_values);
-        let micros = |text: Option<String>| parse_timestamp(&text?);
-        Self {
-            keys: least.integration_key.zip(most.integration_key),
-            ids: least.id.zip(most.id),
-            observed_us: micros(least.fetched_at).zip(micros(most.fetched_at)),
+impl Stats {
+    fn bounds(&self, bounded: BoundedColumns) -> FileBounds {
+        let of = |column: &str| {
+            let least = self.min_values.get(column)?.as_str()?;
+            Some((least, self.max_values.get(column)?.as_str()?))
+        };
+        let owned = |(least, most): (&str, &str)| (least.to_owned(), most.to_owned());
+        let micros = |(least, most)| parse_timestamp(least).zip(parse_timestamp(most));
+        FileBounds {
+            keys: of(bounded.key).map(owned),
+            ids: of(bounded.id).map(owned),
+            observed_us: of(bounded.observed).and_then(micros),
         }
     }
 }
 
-impl From<Add> for LiveFile {
-    fn from(add: Add) -> Self {
+impl LiveFile {
+    /// Takes what an add action says of a file.
+    pub(super) fn of(add: Add, bounded: BoundedColumns) -> Self {
         let stats = add
             .stats
             .and_then(|stats| json::from_str::<Stats>(&stats).ok())
@@ -259,7 +273,7 @@ impl From<Add> for LiveFile {
             size: add.size,
             partition_values: add.partition_values,
             num_records: stats.num_records,
-            bounds: FileBounds::from(stats),
+            bounds: stats.bounds(bounded),
             modification_time_ms: add.modification_time,
             tags: add
                 .tags

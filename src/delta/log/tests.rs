@@ -38,6 +38,11 @@ fn settings(checkpoint_interval: u64) -> LogSettings {
     LogSettings {
         checkpoint_interval: NonZeroU64::new(checkpoint_interval).expect("not zero"),
         clock: Arc::new(Noon),
+        bounded: BoundedColumns {
+            key: "integration_key",
+            id: "id",
+            observed: "_fetched_at",
+        },
     }
 }
 
@@ -281,7 +286,7 @@ async fn missing_columns_go_out_once_and_an_older_build_writes_on() {
     let store = TableStore::memory();
     let old = open(&store).await;
     let new_shape = shape(&["integration_key", "id", "name"]);
-    let new = DeltaLog::open_with(&store, table(), new_shape, settings(100));
+    let new = DeltaLog::open(&store, table(), new_shape, settings(100));
     let new = new.await.expect("opened");
     assert_eq!(
         new.state().schema().fields().len(),

@@ -9,14 +9,14 @@ async fn a_table_that_does_not_fit_is_refused_when_it_is_opened() {
     open(&store).await;
     let mut other = shape(&["integration_key", "id"]);
     other.partition_columns.clear();
-    let error = DeltaLog::open(&store, table(), other)
+    let error = DeltaLog::open(&store, table(), other, settings(100))
         .await
         .expect_err("refused");
     assert!(matches!(error, LogError::Partitioning { .. }), "{error}");
     let id = Field::new("id", DataType::Int64, true);
     let mut other = shape(&[]);
     other.schema = Arc::new(Schema::new(vec![id]));
-    let error = DeltaLog::open(&store, table(), other)
+    let error = DeltaLog::open(&store, table(), other, settings(100))
         .await
         .expect_err("refused");
     assert!(matches!(error, LogError::Schema { .. }), "{error}");
