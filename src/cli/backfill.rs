@@ -6,7 +6,6 @@ use tokio::time::Instant;
 
 use super::failure::{FAILED, Failure};
 use super::folding::{Folded, fold};
-use super::hold_cause::explained;
 use super::progress::Progress;
 use super::report::Report;
 use super::session::Session;
@@ -16,6 +15,7 @@ use crate::backfill::targets::{Known, Unknown, UnknownReason, resolve, take_turn
 use crate::backfill::{Backfill, BackfillSettings};
 use crate::ids::IntegrationId;
 use crate::lake::{FoldSettings, Lake, LakeError, Registration, SetAside};
+use crate::service::ApiQuestions;
 
 /// Integrations from which on asking for them is worth a line: it may take minutes.
 const MANY: usize = 50;
@@ -46,27 +46,25 @@ pub(super) async fn backfill(
     let outcomes = backfill.run(targets).await;
     progress.finish();
     let elapsed = started.elapsed();
-    let mut folded = if folds {
+    let folded = if folds {
+        let kombo = ApiQuestions::new(Arc::clone(&api));
         // Boxed: it would make the future of every verb larger.
         Box::pin(fold(
             &lake,
             &session.endpoints,
             None,
             &FoldSettings::default(),
+            Some(&kombo),
         ))
         .await
     } else {
         Folded::default()
     };
-    for hold in folded.holds_mut() {
-        match explained(&*api, &lake, hold).await {
-            Ok(told) => *hold = told,
-            Err(error) => aside.push(SetAside {
-                member: "kombo_holds".to_owned(),
-                error,
-            }),
-        }
-    }
+    let unexplained = folded.unexplained.iter().map(|error| SetAside {
+        member: "kombo_holds".to_owned(),
+        error: error.clone(),
+    });
+    aside.extend(unexplained);
     let traffic = api.traffic();
     Ok(Report {
         outcomes,

@@ -16,8 +16,6 @@ mod failure;
 mod files;
 mod fold;
 mod folding;
-mod held;
-mod hold_cause;
 mod lake_verbs;
 mod lint;
 mod logs;
@@ -26,7 +24,6 @@ mod named;
 mod plan;
 mod progress;
 mod purge;
-mod purging;
 mod queries;
 mod repair;
 mod report;
@@ -37,7 +34,6 @@ mod status;
 mod twin;
 mod upkeep;
 mod validate;
-mod words;
 
 use std::process::ExitCode;
 

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use super::aside::aside;
 use super::failure::Failure;
 use super::session::Session;
-use super::words::{count, seconds};
 use crate::backfill::outcome::with_causes;
 use crate::backfill::plan::{Estimate, first_pages, least_time};
 use crate::backfill::targets::{Unknown, resolve, take_turns};
 use crate::lake::{Lake, LakeError, Members, Part};
+use crate::words::{count, seconds};
 
 /// Asks for first pages and returns the estimate as text.
 pub(super) async fn run(session: &Session) -> Result<(String, bool), Failure> {

@@ -7,12 +7,12 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio::time::Instant;
 
-use super::words::{count, counted, seconds};
 use crate::api::HttpApi;
 use crate::backfill::outcome::{Ending, Outcome};
 use crate::backfill::targets::Target;
 use crate::backfill::{Observer, Step};
 use crate::ids::TableId;
+use crate::words::{count, counted, seconds};
 
 /// How often a table that is still running writes a plain line.
 const LINE_EVERY: Duration = Duration::from_secs(10);

@@ -14,6 +14,7 @@
 pub mod layout;
 
 mod care;
+mod chores;
 mod conform;
 mod facts;
 mod fold;
@@ -33,6 +34,9 @@ mod txns;
 mod tests;
 
 pub use crate::delta::log::{FileBounds, LiveFile};
+pub use chores::{
+    ChoreSettings, FoldChoreSettings, PurgeAnswers, ToldFold, UpkeepChoreSettings, WhyKept,
+};
 pub use care::{
     Left, PurgeDue, PurgeReport, PurgeSettings, Repair, RepairReport, RepairedTable, TablePurge,
     TableUpkeep, UpkeepReport, UpkeepSettings,
