@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Numbers and errors as people read them.
 
 use std::time::Duration;
 
@@ -78,6 +78,12 @@ pub(crate) fn bytes(number: u64) -> String {
         unit += 1;
     }
     format!("{value:.1} {}", UNITS[unit])
+}
+
+/// Writes an error and its causes on one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

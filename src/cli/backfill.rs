@@ -11,7 +11,7 @@ use super::report::Report;
 use super::session::Session;
 use crate::api::{HttpApi, KomboApi};
 use crate::backfill::missing::{Round, begun};
-use crate::backfill::targets::{Known, Unknown, UnknownReason, resolve, take_turns};
+use crate::backfill::targets::{Known, Unknown, UnknownReason, resolve};
 use crate::backfill::{Backfill, BackfillSettings};
 use crate::ids::IntegrationId;
 use crate::lake::{FoldSettings, Lake, LakeError, Registration, SetAside};
@@ -35,15 +35,17 @@ pub(super) async fn backfill(
         unknown,
         mut aside,
     } = known(session, &api, &lake).await?;
-    let targets = take_turns(&known);
+    let targets: Vec<_> = (known.into_iter())
+        .flat_map(|known| known.targets)
+        .collect();
     let progress = Arc::new(progress(targets.len(), &api));
-    let backfill = Backfill::new(
-        Arc::clone(&api),
-        lake.clone(),
-        Arc::clone(&progress),
-        settings,
+    let backfill = Backfill::new(Arc::clone(&api), lake.clone(), settings);
+    let outcomes = backfill.run(
+        targets,
+        |table| Progress::of(&progress, table),
+        |outcome| progress.end(outcome),
     );
-    let outcomes = backfill.run(targets).await;
+    let outcomes = outcomes.await;
     progress.finish();
     let elapsed = started.elapsed();
     let folded = if folds {

@@ -8,9 +8,9 @@ use super::args::LintArgs;
 use super::failure::Failure;
 use super::named;
 use super::session::Session;
-use crate::backfill::outcome::with_causes;
 use crate::catalog::{Catalog, Endpoint};
 use crate::lake::{Finding, LintReport, LintSettings, Query, QueryCost, TableLint};
+use crate::words::with_causes;
 use crate::words::{bytes, count, counted};
 
 /// Looks at the lake and says what it found. `false` when something is worth mending, or could not be looked at.

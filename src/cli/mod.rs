@@ -145,7 +145,7 @@ async fn backfill_verb(
         return Ok(complete);
     }
     let settings = BackfillSettings {
-        mode: args.mode.into(),
+        want: args.mode,
         skip_newer_than: args.skip_newer_than,
         confirm: args.confirm,
         concurrency: session.concurrency(),
@@ -208,13 +208,4 @@ async fn interrupted() {
         }
     }
     interrupt.await;
-}
-
-impl From<args::BackfillMode> for crate::backfill::BackfillMode {
-    fn from(mode: args::BackfillMode) -> Self {
-        match mode {
-            args::BackfillMode::Full => Self::Full,
-            args::BackfillMode::Delta => Self::Delta,
-        }
-    }
 }

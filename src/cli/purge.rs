@@ -4,7 +4,6 @@ use super::args::PurgeArgs;
 use super::failure::{FAILED, Failure, USAGE};
 use super::session::Session;
 use crate::api::KomboApi;
-use crate::backfill::outcome::with_causes;
 use crate::catalog::Catalog;
 use crate::ids::IntegrationId;
 use crate::lake::{
@@ -13,6 +12,7 @@ use crate::lake::{
 };
 use crate::service::ApiQuestions;
 use crate::time::format_date;
+use crate::words::with_causes;
 use crate::words::{count, counted};
 
 const MS_PER_DAY: i64 = 86_400_000;

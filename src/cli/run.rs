@@ -18,13 +18,13 @@ use super::args::{GlobalArgs, RunArgs};
 use super::failure::{CONFIG, FAILED, Failure};
 use super::logs::RateLimit;
 use super::session::Session;
-use crate::backfill::outcome::with_causes;
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::lake::Lake;
 use crate::listener::Telemetry;
 use crate::metrics::{ErrorType, Metrics, Stage};
 use crate::service::{Control, KomboSourceConfig, Secrets, SourceContext, SourceError};
+use crate::words::with_causes;
 
 use signals::{Asked, Signals};
 

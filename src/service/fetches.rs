@@ -8,7 +8,6 @@ use tracing::{debug, info, warn};
 use super::dispatch::{Ended, Failed, Fetching};
 use super::slots::Slot;
 use crate::api::{ApiError, ErrorReach, KomboApi};
-use crate::backfill::outcome::{log_missing, with_causes};
 use crate::fetch::{Counts, FetchMode};
 use crate::ids::TableId;
 use crate::ingest::{Done, Ending, Ingest, IngestError, Order, Progress, Watch, next_mode};
@@ -16,6 +15,7 @@ use crate::lake::{Coverage, LakeError};
 use crate::metrics::{ErrorType, FetchKind, FetchResult, Metrics, Stage};
 use crate::plan::Kind;
 use crate::sink::{Sink, WriteError};
+use crate::words::with_causes;
 
 /// A fetch that is about to run.
 pub(super) struct FetchTask<A, S> {
@@ -175,7 +175,7 @@ impl Carried {
                 let (rows, ending) = (done.counts.committed, done.ending.as_str());
                 let (mode, pages) = (done.mode.as_str(), done.counts.pages);
                 info!(integration.id = %table.integration, endpoint = %table.endpoint, mode, rows, pages, elapsed_ms, "{mode} of {table}: {ending}");
-                log_missing(table, done);
+                done.log_missing(table);
             }
             Err(error) => {
                 let (message, advice) = (error.message(), error.advice());

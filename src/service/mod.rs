@@ -51,6 +51,7 @@ pub use control::{Control, ReloadError};
 pub use intake::Door;
 pub use questions::ApiQuestions;
 pub use registry::Registry;
+pub(crate) use slots::{Slot, Slots};
 
 use std::pin::Pin;
 

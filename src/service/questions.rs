@@ -6,10 +6,10 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use crate::api::{ApiError, IntegrationInfo, KomboApi, Looked, ReadModel, look};
-use crate::backfill::outcome::with_causes;
 use crate::chore::{NoAnswer, Questions, Stands};
 use crate::ids::{EndpointName, IntegrationId};
 use crate::versions::guard::HoldCause;
+use crate::words::with_causes;
 
 /// Asks over the client in use. A reload puts another in its place, also for a chore that is under way.
 pub struct ApiQuestions<A>(Arc<RwLock<Arc<A>>>);

@@ -250,7 +250,11 @@ mod tests {
         let deleting: Vec<_> = deleting.collect();
         drop(lake.register(&deleting).await.expect("registered"));
         drop(lake.register(&found.due).await.expect("registered"));
-        let purged = lake.purge_answered(&[], &found, &asked, false).await;
+        let alive = PurgeAnswers {
+            gone: Vec::new(),
+            ..asked
+        };
+        let purged = lake.purge_answered(&[], &found, &alive, false).await;
         purged.expect("written");
         let states = lake.registered().await.expect("read").into_iter();
         let mut states: Vec<_> = states.map(|one| (one.integration, one.state)).collect();
