@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tracing::warn;
 
+use super::dispatch::Dispatch;
 use super::registry::Registry;
 use super::run::{Report, Service};
 use crate::api::KomboApi;
@@ -32,18 +33,17 @@ pub(super) struct ChoreRun {
 }
 
 impl Chores {
-    pub(super) fn new(chores: Vec<Box<dyn Chore>>) -> Self {
+    /// Puts each down for the first time, and the notes.
+    pub(super) fn begin(chores: Vec<Box<dyn Chore>>, dispatch: &mut Dispatch, now_ms: i64) -> Self {
+        for chore in &chores {
+            dispatch.time_chore(chore.name(), chore.first_due(), now_ms);
+        }
+        dispatch.time_notes(now_ms);
         Self {
             idle: (chores.into_iter().map(|chore| (chore.name(), chore))).collect(),
             running: 0,
             noting: false,
         }
-    }
-
-    /// Returns when each is due for the first time.
-    pub(super) fn first_due(&self) -> impl Iterator<Item = (&'static str, Duration)> {
-        let chores = self.idle.iter();
-        chores.map(|(name, chore)| (*name, chore.first_due()))
     }
 
     /// Returns how many tasks are of this kind.

@@ -135,11 +135,7 @@ impl KomboSourceConfig {
         );
         let (door, inbox) = door();
         let (commands, orders) = mpsc::channel(COMMANDS);
-        let chores = Chores::new(std::mem::take(&mut cx.chores));
-        for (name, wait) in chores.first_due() {
-            dispatch.time_chore(name, wait, now_ms);
-        }
-        dispatch.time_notes(now_ms);
+        let chores = Chores::begin(std::mem::take(&mut cx.chores), &mut dispatch, now_ms);
         let concurrency = self.settings.request.concurrency.get() as usize;
         let service = Service {
             dispatch,
