@@ -34,12 +34,12 @@ mod txns;
 mod tests;
 
 pub use crate::delta::log::{FileBounds, LiveFile};
-pub use chores::{
-    ChoreSettings, FoldChoreSettings, PurgeAnswers, ToldFold, UpkeepChoreSettings, WhyKept,
-};
 pub use care::{
     Left, PurgeDue, PurgeReport, PurgeSettings, Repair, RepairReport, RepairedTable, TablePurge,
     TableUpkeep, UpkeepReport, UpkeepSettings,
+};
+pub use chores::{
+    ChoreSettings, FoldChoreSettings, PurgeAnswers, ToldFold, UpkeepChoreSettings, WhyKept,
 };
 pub use facts::{Circumstances, SnapshotFacts};
 pub use fold::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};
