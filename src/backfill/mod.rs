@@ -1,7 +1,7 @@
 //! A batch of fetches: every chosen table once, then done.
 //!
 //! [`targets`] turns integrations and endpoint patterns into tables, [`Backfill`] asks for all of them at once and runs what
-//! the dispatcher's own queue says is next (`round`), one fetch after the other of one table (`table`), until nothing
+//! the dispatcher's own queue says is next (`open_tables`), one fetch after the other of one table (`table`), until nothing
 //! waits; [`outcome`] says what became of each. The order of fetching is [`Queue`](crate::plan::Queue)'s and the slots are
 //! the service's: a fetch holds its slot until all of it is uploaded, so waiting for a group commit keeps nobody from
 //! fetching.
@@ -10,13 +10,13 @@
 //! integration that Kombo refuses, and none at all once it refuses the key.
 
 pub mod missing;
+mod open_tables;
 pub mod outcome;
 pub mod plan;
-mod round;
 mod table;
 pub mod targets;
 
-pub use round::in_turns;
+pub use open_tables::in_turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +34,8 @@ use crate::plan::Kind;
 use crate::service::Slots;
 use crate::sink::Sink;
 
+use open_tables::OpenTables;
 use outcome::Outcome;
-use round::Round;
 use targets::Target;
 
 /// Tables whose fetch has ended and that wait for their commit; more would only hold memory.
@@ -103,12 +103,12 @@ where
         ended: impl Fn(&Outcome),
     ) -> Vec<Outcome> {
         let slots = Slots::without_deltas(self.settings.concurrency);
-        let mut round = Round::new(targets, &self.settings, ended);
+        let mut open_tables = OpenTables::new(targets, &self.settings, ended);
         let mut tables = JoinSet::new();
         loop {
             while tables.len() < MAX_WAITING + self.settings.concurrency
                 && slots.has_room(Lane::Backfill)
-                && let Some((work, open)) = round.next()
+                && let Some((work, open)) = open_tables.next()
             {
                 let slot = slots.take(work.lane);
                 let (backfill, watch) = (self.clone(), watch(&work.table));
@@ -116,13 +116,15 @@ where
             }
             // All slots back means that every fetch is uploaded: nothing more will share a commit. A table may reach its
             // commit after one flush, so there are more until the last has answered.
-            let all_wait = slots.are_free() && !round.is_waiting();
+            let all_wait = slots.are_free() && !open_tables.is_waiting();
             if all_wait {
                 self.ingest.sink().flush();
             }
             tokio::select! {
+                // What a fetch has found out counts before the next one begins in its slot.
+                biased;
                 fetched = tables.join_next() => match fetched {
-                    Some(Ok(fetched)) => round.fetched(fetched),
+                    Some(Ok(fetched)) => open_tables.fetched(fetched),
                     Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
                     None => break,
                 },
@@ -137,6 +139,6 @@ where
                 "bases of deltas that found nothing were not written"
             );
         }
-        round.into_outcomes()
+        open_tables.into_outcomes()
     }
 }

@@ -36,11 +36,11 @@ pub(super) struct OpenTable {
 pub(super) struct Fetched {
     pub(super) work: Work,
     pub(super) open: OpenTable,
-    pub(super) then: Then,
+    pub(super) then: AfterFetch,
 }
 
 /// What follows a fetch.
-pub(super) enum Then {
+pub(super) enum AfterFetch {
     /// The table is fetched once more.
     Again,
     Ended(Ending),
@@ -93,15 +93,17 @@ where
         open: &mut OpenTable,
         slot: Option<Slot>,
         watch: &impl Watch,
-    ) -> Then {
+    ) -> AfterFetch {
         let target = &open.target;
         let (endpoint, integration) = (&target.endpoint, &target.table.integration);
         let coverage = match self.ingest.covered(endpoint, integration).await {
             Ok(coverage) => coverage,
-            Err(error) => return Then::Ended(Ending::Failed(WriteError::Store(error).into())),
+            Err(error) => {
+                return AfterFetch::Ended(Ending::Failed(WriteError::Store(error).into()));
+            }
         };
         if !open.confirming && self.is_young(target, &coverage) {
-            return Then::Ended(Ending::Skipped);
+            return AfterFetch::Ended(Ending::Skipped);
         }
         let now_ms = self.server_now_ms(target);
         let mode = next_mode(&coverage, endpoint, now_ms, work.kind);
@@ -113,20 +115,20 @@ where
             coverage,
             announced: Announced::default(),
         };
-        let watched = Watched::new(watch, &mut open.outcome);
-        let done = match self.ingest.run(order, slot, &watched).await {
+        let counted = Counted::new(watch, &mut open.outcome);
+        let done = match self.ingest.run(order, slot, &counted).await {
             Ok(done) => done,
             Err(error) => return failed(error),
         };
         open.outcome.finish(&done);
         let snapshot = mode == FetchMode::Snapshot;
         match Ending::of(&done) {
-            Ending::Superseded if !snapshot && open.left > 0 => Then::Again,
+            Ending::Superseded if !snapshot && open.left > 0 => AfterFetch::Again,
             Ending::Committed(_) if snapshot && open.again => {
                 (open.again, open.confirming) = (false, true);
-                Then::Again
+                AfterFetch::Again
             }
-            ending => Then::Ended(ending),
+            ending => AfterFetch::Ended(ending),
         }
     }
 
@@ -153,25 +155,25 @@ where
     }
 }
 
-fn failed(error: IngestError) -> Then {
+fn failed(error: IngestError) -> AfterFetch {
     let Some(source) = error.api() else {
-        return Then::Ended(Ending::Failed(error.source.into()));
+        return AfterFetch::Ended(Ending::Failed(error.source.into()));
     };
     if let ApiError::SkipEndpoint { reason, .. } = source {
         let (reason, advice) = (*reason, source.advice());
-        return Then::Ended(Ending::LeftOut { reason, advice });
+        return AfterFetch::Ended(Ending::LeftOut { reason, advice });
     }
     let (reach, message) = (source.reach(), with_causes(source));
-    Then::Refused(reach, message, Ending::Failed(error.source.into()))
+    AfterFetch::Refused(reach, message, Ending::Failed(error.source.into()))
 }
 
 /// Passes on what happens, and counts it: of a table that fails nothing else is known.
-struct Watched<'a, W> {
+struct Counted<'a, W> {
     watch: &'a W,
     outcome: Mutex<&'a mut Outcome>,
 }
 
-impl<'a, W> Watched<'a, W> {
+impl<'a, W> Counted<'a, W> {
     fn new(watch: &'a W, outcome: &'a mut Outcome) -> Self {
         Self {
             watch,
@@ -180,7 +182,7 @@ impl<'a, W> Watched<'a, W> {
     }
 }
 
-impl<W: Watch> Watch for Watched<'_, W> {
+impl<W: Watch> Watch for Counted<'_, W> {
     fn step(&self, step: Progress<'_>) {
         // Counters survive a panic elsewhere.
         let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::BackfillSettings;
 use super::outcome::{Ending, Outcome};
-use super::table::{Fetched, OpenTable, Then};
+use super::table::{AfterFetch, Fetched, OpenTable};
 use super::targets::Target;
 use crate::api::ErrorReach;
 use crate::fetch::Lane;
@@ -12,7 +12,7 @@ use crate::ids::{IntegrationId, TableId};
 use crate::plan::{Kind, Queue, Work};
 
 /// The tables of one run.
-pub(super) struct Round<E> {
+pub(super) struct OpenTables<E> {
     queue: Queue,
     /// Those that wait. One that is fetched is with its task.
     open: HashMap<TableId, OpenTable>,
@@ -52,7 +52,7 @@ fn by_table(targets: Vec<Target>) -> HashMap<TableId, Target> {
         .collect()
 }
 
-impl<E: Fn(&Outcome)> Round<E> {
+impl<E: Fn(&Outcome)> OpenTables<E> {
     pub(super) fn new(targets: Vec<Target>, settings: &BackfillSettings, ended: E) -> Self {
         let open = |(table, target)| (table, OpenTable::new(target, settings.confirm));
         Self {
@@ -92,12 +92,12 @@ impl<E: Fn(&Outcome)> Round<E> {
         let Fetched { work, open, then } = fetched;
         self.queue.committed(&work);
         match then {
-            Then::Again => {
+            AfterFetch::Again => {
                 self.queue.want(&work.table, self.want, Lane::Backfill);
                 self.open.insert(work.table, open);
             }
-            Then::Ended(ending) => self.end(open, ending),
-            Then::Refused(reach, reason, ending) => {
+            AfterFetch::Ended(ending) => self.end(open, ending),
+            AfterFetch::Refused(reach, reason, ending) => {
                 match reach {
                     ErrorReach::Key => self.key_refused = Some(reason),
                     ErrorReach::Integration => {
