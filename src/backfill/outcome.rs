@@ -6,10 +6,8 @@ use super::targets::Target;
 use crate::api::SkipReason;
 use crate::fetch::FetchMode;
 use crate::ids::TableId;
-use crate::ingest::{self, Done};
-use crate::sink::WriteError;
+use crate::ingest::{self, Done, IngestError};
 use crate::stream::Verdicts;
-use crate::words::with_causes;
 use serde::Serialize;
 use tracing::{info, warn};
 
@@ -120,12 +118,10 @@ pub struct Failure {
     pub advice: &'static str,
 }
 
-impl From<WriteError> for Failure {
-    fn from(error: WriteError) -> Self {
-        // The outer sentence says only which side failed; the causes say the rest.
-        let source = std::error::Error::source(&error).expect("both variants have a source");
+impl From<IngestError> for Failure {
+    fn from(error: IngestError) -> Self {
         Self {
-            message: with_causes(source),
+            message: error.message(),
             advice: error.advice(),
         }
     }

@@ -13,7 +13,7 @@ use crate::ingest::{IngestError, Order, Progress, Watch, next_mode};
 use crate::lake::Coverage;
 use crate::plan::{Announced, Kind, Work};
 use crate::service::Slot;
-use crate::sink::{Sink, WriteError};
+use crate::sink::Sink;
 use crate::time::{MAX_SERVER_LEAD, ServerNow, Tier};
 use crate::words::with_causes;
 
@@ -98,9 +98,7 @@ where
         let (endpoint, integration) = (&target.endpoint, &target.table.integration);
         let coverage = match self.ingest.covered(endpoint, integration).await {
             Ok(coverage) => coverage,
-            Err(error) => {
-                return AfterFetch::Ended(Ending::Failed(WriteError::Store(error).into()));
-            }
+            Err(error) => return failed(IngestError::unread(error)),
         };
         if !open.confirming && self.is_young(target, &coverage) {
             return AfterFetch::Ended(Ending::Skipped);
@@ -157,14 +155,14 @@ where
 
 fn failed(error: IngestError) -> AfterFetch {
     let Some(source) = error.api() else {
-        return AfterFetch::Ended(Ending::Failed(error.source.into()));
+        return AfterFetch::Ended(Ending::Failed(error.into()));
     };
     if let ApiError::SkipEndpoint { reason, .. } = source {
         let (reason, advice) = (*reason, source.advice());
         return AfterFetch::Ended(Ending::LeftOut { reason, advice });
     }
     let (reach, message) = (source.reach(), with_causes(source));
-    AfterFetch::Refused(reach, message, Ending::Failed(error.source.into()))
+    AfterFetch::Refused(reach, message, Ending::Failed(error.into()))
 }
 
 /// Passes on what happens, and counts it: of a table that fails nothing else is known.

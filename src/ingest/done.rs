@@ -5,9 +5,11 @@ use tracing::{info, warn};
 use crate::api::{ApiError, ErrorReach};
 use crate::fetch::{Counts, FetchMode};
 use crate::ids::TableId;
+use crate::lake::LakeError;
 use crate::sink::WriteError;
 use crate::stream::{FetchError, Verdicts};
 use crate::time::Base;
+use crate::words::with_causes;
 
 /// What became of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +111,21 @@ pub struct IngestError {
 }
 
 impl IngestError {
+    /// Takes that the sink could not be asked what it holds: nothing was fetched.
+    pub(crate) fn unread(error: LakeError) -> Self {
+        Self {
+            counts: Counts::default(),
+            source: WriteError::Store(error),
+        }
+    }
+
+    /// Returns the error with its causes, on one line. The outer sentences say only which side failed; the causes say the
+    /// rest.
+    pub(crate) fn message(&self) -> String {
+        let source = std::error::Error::source(&self.source);
+        source.map_or_else(|| self.to_string(), with_causes)
+    }
+
     /// Returns what Kombo's API said, when that was the reason.
     #[must_use]
     pub fn api(&self) -> Option<&ApiError> {
