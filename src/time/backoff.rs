@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn jitter_shortens_a_wait_by_its_share_at_most() {
-        let backoff = Backoff::new(Duration::from_secs(8), Duration::from_secs(60));
+        let backoff = Backoff::new(Duration::from_secs(8), Duration::from_mins(1));
         for (percent, least) in [(50, 4), (100, 0)] {
             let waits: Vec<_> = (0..500)
                 .map(|_| backoff.with_jitter(percent).wait(0))

@@ -36,11 +36,13 @@ pub enum WhyKept {
 
 impl WhyKept {
     /// Returns whether the question has to be asked again.
+    #[must_use]
     pub fn is_open(&self) -> bool {
         !matches!(self, Self::Alive(_))
     }
 
     /// Returns what to do.
+    #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Alive(_) => {
@@ -81,6 +83,7 @@ impl fmt::Display for WhyKept {
 
 impl PurgeAnswers {
     /// Returns whether a question has to be asked again.
+    #[must_use]
     pub fn is_open(&self) -> bool {
         self.kept.iter().any(|(_, kept)| kept.is_open())
     }
