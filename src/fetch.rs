@@ -112,6 +112,17 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 4] = [
+        Self::Notified,
+        Self::CatchUp,
+        Self::Snapshot,
+        Self::Backfill,
+    ];
+
+    /// Every so many fetches, and requests, one is for full fetches while one of those waits: 20 %.
+    pub const FULL_EVERY: u32 = 5;
+
     /// Returns its place among the lanes, 0 for the most urgent.
     #[must_use]
     pub fn position(self) -> usize {

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod backfill;
 pub mod catalog;
+pub mod chore;
 pub mod cli;
 pub mod company;
 pub mod config;
@@ -25,3 +26,4 @@ pub mod time;
 pub mod twin;
 pub mod versions;
 pub mod webhook;
+mod words;

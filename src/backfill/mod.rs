@@ -1,32 +1,40 @@
 //! A batch of fetches: every chosen table once, then done.
 //!
-//! [`targets`] turns integrations and endpoint patterns into tables, [`Backfill`] runs them with bounded concurrency,
-//! [`outcome`] says what became of each. A fetch holds its slot until all of it is uploaded: waiting for a group commit
-//! keeps nobody from fetching.
+//! [`targets`] turns integrations and endpoint patterns into tables, [`Backfill`] asks for all of them at once and runs what
+//! the dispatcher's own queue says is next (`open_tables`), one fetch after the other of one table (`table`), until nothing
+//! waits; [`outcome`] says what became of each. The order of fetching is [`Queue`](crate::plan::Queue)'s and the slots are
+//! the service's: a fetch holds its slot until all of it is uploaded, so waiting for a group commit keeps nobody from
+//! fetching.
+//!
+//! A table whose fetch fails is not fetched again: a run ends. What is certain to fail is not tried: no table of an
+//! integration that Kombo refuses, and none at all once it refuses the key.
 
-mod blocked;
 pub mod missing;
+mod open_tables;
 pub mod outcome;
 pub mod plan;
 mod table;
 pub mod targets;
 
+pub use open_tables::in_turns;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::sleep;
 use tracing::warn;
 
 use crate::api::KomboApi;
 use crate::decode::DecodeLimits;
-use crate::fetch::FetchMode;
-use crate::ingest::{Ingest, IngestSettings};
+use crate::fetch::Lane;
+use crate::ids::TableId;
+use crate::ingest::{Ingest, IngestSettings, Watch};
+use crate::plan::Kind;
+use crate::service::Slots;
 use crate::sink::Sink;
-use crate::stream::FetchError;
 
-use blocked::Blocked;
+use open_tables::OpenTables;
 use outcome::Outcome;
 use targets::Target;
 
@@ -36,20 +44,11 @@ const MAX_WAITING: usize = 1_000;
 /// How often the sink is told again that nothing is left to wait for.
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
 
-/// What a backfill asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BackfillMode {
-    /// A snapshot of every table.
-    Full,
-    /// A delta from the stored bases; a snapshot where there are none.
-    Delta,
-}
-
 /// How a backfill runs.
 #[derive(Clone, Debug)]
 pub struct BackfillSettings {
-    /// Everything, or what changed.
-    pub mode: BackfillMode,
+    /// A snapshot of every table, or a delta from the stored bases; a snapshot where there are none.
+    pub want: Kind,
     /// Leaves tables alone whose last snapshot is younger, so that a killed backfill goes on where it stopped.
     pub skip_newer_than: Option<Duration>,
     /// Takes every snapshot twice: what the second one finds gone is gone.
@@ -60,98 +59,77 @@ pub struct BackfillSettings {
     pub limits: DecodeLimits,
 }
 
-/// Told what happens, for progress displays.
-pub trait Observer: Send + Sync {
-    /// One step of one table.
-    fn step(&self, target: &Target, step: Step<'_>);
-}
-
-/// A step of one table.
-#[derive(Clone, Copy, Debug)]
-pub enum Step<'a> {
-    /// Its first request goes out.
-    Started(FetchMode),
-    /// A page was decoded.
-    Page {
-        /// Rows on it.
-        rows: u64,
-    },
-    /// The last page is there; the commit is awaited.
-    Fetched,
-    /// The walk broke and starts again.
-    Restarted(&'a FetchError),
-    /// Nothing more will come.
-    Ended(&'a Outcome),
-}
-
 /// Runs fetches from an API into a sink.
-pub struct Backfill<A, S, O> {
+pub struct Backfill<A, S> {
     ingest: Ingest<A, S>,
-    observer: Arc<O>,
     settings: BackfillSettings,
-    blocked: Arc<Blocked>,
 }
 
-impl<A, S: Clone, O> Clone for Backfill<A, S, O> {
+impl<A, S: Clone> Clone for Backfill<A, S> {
     fn clone(&self) -> Self {
         Self {
             ingest: self.ingest.clone(),
-            observer: Arc::clone(&self.observer),
             settings: self.settings.clone(),
-            blocked: Arc::clone(&self.blocked),
         }
     }
 }
 
-impl<A, S, O> Backfill<A, S, O>
+impl<A, S> Backfill<A, S>
 where
     A: KomboApi + 'static,
     S: Sink + Clone + 'static,
-    O: Observer + 'static,
 {
     /// Joins the parts.
-    pub fn new(api: Arc<A>, sink: S, observer: Arc<O>, settings: BackfillSettings) -> Self {
+    pub fn new(api: Arc<A>, sink: S, settings: BackfillSettings) -> Self {
         let ingest = IngestSettings {
             limits: settings.limits,
             ..IngestSettings::default()
         };
         Self {
             ingest: Ingest::new(api, sink, ingest),
-            observer,
             settings,
-            blocked: Arc::default(),
         }
     }
 
-    /// Fetches every target once and returns what became of each, in the order they ended.
+    /// Fetches every target once and returns what became of each, in the order they ended; each is told to `ended` at once.
+    /// What happens while a table is fetched is told to what `watch` makes for it.
     ///
     /// A table that fails does not stop the others; a rejected API key does. Cancelling is safe at any point: what was
     /// not committed is not visible.
-    pub async fn run(&self, targets: Vec<Target>) -> Vec<Outcome> {
-        let slots = Arc::new(Semaphore::new(self.settings.concurrency.max(1)));
+    pub async fn run<W: Watch + 'static>(
+        &self,
+        targets: Vec<Target>,
+        watch: impl Fn(&TableId) -> W,
+        ended: impl Fn(&Outcome),
+    ) -> Vec<Outcome> {
+        let slots = Slots::without_deltas(self.settings.concurrency);
+        let mut open_tables = OpenTables::new(targets, &self.settings, ended);
         let mut tables = JoinSet::new();
-        let mut outcomes = Vec::with_capacity(targets.len());
-        for target in targets {
-            while tables.len() >= MAX_WAITING + self.settings.concurrency {
-                outcomes.extend(tables.join_next().await.map(ended));
-            }
-            let slot = Arc::clone(&slots)
-                .acquire_owned()
-                .await
-                .expect("nobody closes the slots");
-            let (backfill, slots) = (self.clone(), Arc::clone(&slots));
-            tables.spawn(async move { backfill.table(target, slot, &slots).await });
-        }
-        // All slots back means that every fetch is uploaded: nothing more will share a commit.
-        let all = u32::try_from(self.settings.concurrency.max(1)).unwrap_or(u32::MAX);
-        drop(slots.acquire_many(all).await);
-        // A table may reach its commit after one flush, so there are more until the last has answered.
         loop {
-            self.ingest.sink().flush();
-            match timeout(FLUSH_EVERY, tables.join_next()).await {
-                Ok(Some(outcome)) => outcomes.push(ended(outcome)),
-                Ok(None) => break,
-                Err(_) => {}
+            while tables.len() < MAX_WAITING + self.settings.concurrency
+                && slots.has_room(Lane::Backfill)
+                && let Some((work, open)) = open_tables.next()
+            {
+                let slot = slots.take(work.lane);
+                let (backfill, watch) = (self.clone(), watch(&work.table));
+                tables.spawn(async move { backfill.fetch(work, open, slot, watch).await });
+            }
+            // All slots back means that every fetch is uploaded: nothing more will share a commit. A table may reach its
+            // commit after one flush, so there are more until the last has answered.
+            let all_wait = slots.are_free() && !open_tables.is_waiting();
+            if all_wait {
+                self.ingest.sink().flush();
+            }
+            tokio::select! {
+                // What a fetch has found out counts before the next one begins in its slot.
+                biased;
+                fetched = tables.join_next() => match fetched {
+                    Some(Ok(fetched)) => open_tables.fetched(fetched),
+                    Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+                    None => break,
+                },
+                () = slots.freed() => {}
+                () = sleep(FLUSH_EVERY), if all_wait => {}
             }
         }
         // Without them the next deltas ask for what these have found nothing in; no row depends on it.
@@ -161,13 +139,6 @@ where
                 "bases of deltas that found nothing were not written"
             );
         }
-        outcomes
-    }
-}
-
-fn ended(outcome: Result<Outcome, tokio::task::JoinError>) -> Outcome {
-    match outcome {
-        Ok(outcome) => outcome,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+        open_tables.into_outcomes()
     }
 }

@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-use tracing::{info, warn};
-
 use super::targets::Target;
 use crate::api::SkipReason;
 use crate::fetch::FetchMode;
 use crate::ids::TableId;
-use crate::ingest::{self, Done};
-use crate::sink::WriteError;
+use crate::ingest::{self, Done, IngestError};
 use crate::stream::Verdicts;
+use serde::Serialize;
+use tracing::{info, warn};
 
 /// What became of one table.
 #[derive(Debug)]
@@ -28,7 +26,7 @@ pub struct Outcome {
     pub json_bytes: u64,
     /// What the fetch brought; `None` when it failed.
     pub done: Option<Done>,
-    /// From the first request to the answer of the sink.
+    /// From the first request to the answer of the sink, of all its fetches.
     pub elapsed: Duration,
     /// How it ended.
     pub ending: Ending,
@@ -120,55 +118,13 @@ pub struct Failure {
     pub advice: &'static str,
 }
 
-impl From<WriteError> for Failure {
-    fn from(error: WriteError) -> Self {
-        // The outer sentence says only which side failed; the causes say the rest.
-        let source = std::error::Error::source(&error).expect("both variants have a source");
+impl From<IngestError> for Failure {
+    fn from(error: IngestError) -> Self {
         Self {
-            message: with_causes(source),
+            message: error.message(),
             advice: error.advice(),
         }
     }
-}
-
-/// Writes an error and its causes on one line.
-#[must_use]
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
-/// Logs rows that were known and that a snapshot lacks or shows as deleted: how many Kombo was asked for, and with what result.
-pub fn log_missing(table: &TableId, done: &Done) {
-    let Verdicts {
-        asked,
-        found,
-        gone,
-        shown,
-        unconfirmed,
-        unasked,
-    } = done.missing;
-    if found > 0 {
-        info!(integration.id = %table.integration, endpoint = %table.endpoint, asked, found, "the full fetch of {table} lacked {found} rows that exist at Kombo; they were asked for by their ids and fetched");
-    }
-    if gone > shown {
-        let gone = gone - shown;
-        info!(integration.id = %table.integration, endpoint = %table.endpoint, asked, gone, "{gone} rows of {table} are gone without a trace");
-    }
-    if shown > 0 {
-        info!(integration.id = %table.integration, endpoint = %table.endpoint, shown, "the full fetch of {table} showed {shown} rows as deleted that nobody had announced");
-    }
-    if unconfirmed == 0 {
-        return;
-    }
-    let why = if asked == 0 {
-        "this endpoint's rows cannot be asked for by their ids"
-    } else if unasked == 0 {
-        "Kombo was asked for them by their ids, and no answer proved that they are gone"
-    } else {
-        "Kombo was asked for a sample of the missing rows only"
-    };
-    warn!(integration.id = %table.integration, endpoint = %table.endpoint, asked, found, gone, unconfirmed, unasked, "the full fetch of {table} lacks {unconfirmed} rows that are not confirmed to be gone: {why}; they are kept until Kombo's answers prove it, or until a full fetch that begins a day or more after this one lacks them, too");
 }
 
 impl Outcome {
@@ -204,6 +160,24 @@ impl Outcome {
         self.rows = (counts.committed + counts.unchanged)
             .saturating_sub(done.closing_rows + done.missing.gone);
         self.done = Some(done.clone());
+    }
+
+    /// Logs it, once.
+    pub(super) fn log(&self) {
+        let (table, rows, pages) = (&self.table, self.rows, self.pages);
+        let elapsed_ms = u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX);
+        match &self.ending {
+            Ending::Failed(error) => {
+                warn!(integration.id = %table.integration, endpoint = %table.endpoint, error = %error, "{table} failed");
+            }
+            ending => {
+                let ending = ending.as_str();
+                info!(integration.id = %table.integration, endpoint = %table.endpoint, rows, pages, elapsed_ms, "{table}: {ending}");
+                if let Some(done) = &self.done {
+                    done.log_missing(table);
+                }
+            }
+        }
     }
 
     /// Returns the row of a machine-readable summary.

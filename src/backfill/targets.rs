@@ -170,22 +170,6 @@ pub async fn resolve(
     (known, unknown)
 }
 
-/// Orders tables so that integrations take turns, none waiting for all tables of another.
-#[must_use]
-pub fn take_turns(known: &[Known]) -> Vec<Target> {
-    let longest = known
-        .iter()
-        .map(|integration| integration.targets.len())
-        .max()
-        .unwrap_or(0);
-    let turn = |n: usize| {
-        known
-            .iter()
-            .filter_map(move |integration| integration.targets.get(n).cloned())
-    };
-    (0..longest).flat_map(turn).collect()
-}
-
 fn with_targets(
     id: &IntegrationId,
     category: Category,

@@ -2,14 +2,13 @@
 
 use super::args::AcceptArgs;
 use super::failure::Failure;
-use super::held::{command, name, rows, until, what};
 use super::named::{endpoint, integration};
 use super::session::Session;
-use super::words::counted;
 use crate::catalog::Catalog;
 use crate::ids::{EndpointName, IntegrationId};
 use crate::lake::{Hold, Lake};
 use crate::versions::guard::HoldState;
+use crate::words::counted;
 
 /// Which held tables are meant.
 struct Chosen {
@@ -103,8 +102,8 @@ fn list(held: &[Hold], elsewhere: usize) -> String {
         };
     }
     let four = |hold: &Hold| {
-        let (what, rows) = (what(hold), rows(hold));
-        let (until, command) = (until(hold), command(hold));
+        let (what, rows) = (hold.what(), hold.rows());
+        let (until, command) = (hold.until(), hold.accept_command());
         format!("held    {what}\n        {rows}\n        {until}\n        {command}\n")
     };
     held.iter().map(four).collect()
@@ -112,7 +111,7 @@ fn list(held: &[Hold], elsewhere: usize) -> String {
 
 fn outcome(asked: &[Hold], stored: &[Hold]) -> String {
     let one = |hold: &Hold| {
-        let name = name(hold);
+        let name = hold.name();
         if asked.contains(hold) {
             return format!("accepted  {name}: the next fold takes it in\n");
         }

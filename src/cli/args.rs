@@ -34,7 +34,9 @@ pub use settings::SettingsArgs;
 pub use sql::{SqlArgs, SqlEngine, SqlView};
 pub use twin_life::TwinLifeArgs;
 pub use values::Since;
-use values::{address, duration, positive};
+use values::{address, duration, positive, wanted};
+
+use crate::plan::Kind;
 
 /// From Kombo's API to Delta tables: snapshots and deltas of HRIS, ATS, LMS and assessment data.
 #[derive(Clone, Debug, Parser)]
@@ -222,8 +224,8 @@ Exit codes: 0 every table is committed, 1 some failed (each is named), 64 wrong 
 )]
 pub struct BackfillArgs {
     /// Every row, or what changed since the last committed fetch
-    #[arg(short, long, value_enum, default_value_t)]
-    pub mode: BackfillMode,
+    #[arg(short, long, default_value = "full", value_parser = wanted())]
+    pub mode: Kind,
     /// Leave out tables fetched less than this ago, such as 90s, 30m, 12h, 7d or 2w
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub skip_newer_than: Option<Duration>,
@@ -242,16 +244,6 @@ pub struct BackfillArgs {
     /// Settings above the file.
     #[command(flatten)]
     pub settings: SettingsArgs,
-}
-
-/// How much a backfill fetches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum BackfillMode {
-    /// Every row: a snapshot of each table
-    #[default]
-    Full,
-    /// What changed since the last committed fetch; a snapshot where there is none yet
-    Delta,
 }
 
 /// What `twin` takes.

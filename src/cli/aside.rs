@@ -2,8 +2,8 @@
 
 use std::fmt::Display;
 
-use crate::backfill::outcome::with_causes;
 use crate::lake::SetAside;
+use crate::words::with_causes;
 
 /// Writes two lines for each.
 pub(super) fn aside<M: Display>(aside: &[SetAside<M>]) -> String {

@@ -6,16 +6,16 @@ use tokio::time::Instant;
 
 use super::failure::{FAILED, Failure};
 use super::folding::{Folded, fold};
-use super::hold_cause::explained;
 use super::progress::Progress;
 use super::report::Report;
 use super::session::Session;
 use crate::api::{HttpApi, KomboApi};
 use crate::backfill::missing::{Round, begun};
-use crate::backfill::targets::{Known, Unknown, UnknownReason, resolve, take_turns};
+use crate::backfill::targets::{Known, Unknown, UnknownReason, resolve};
 use crate::backfill::{Backfill, BackfillSettings};
 use crate::ids::IntegrationId;
 use crate::lake::{FoldSettings, Lake, LakeError, Registration, SetAside};
+use crate::service::ApiQuestions;
 
 /// Integrations from which on asking for them is worth a line: it may take minutes.
 const MANY: usize = 50;
@@ -35,38 +35,38 @@ pub(super) async fn backfill(
         unknown,
         mut aside,
     } = known(session, &api, &lake).await?;
-    let targets = take_turns(&known);
+    let targets: Vec<_> = (known.into_iter())
+        .flat_map(|known| known.targets)
+        .collect();
     let progress = Arc::new(progress(targets.len(), &api));
-    let backfill = Backfill::new(
-        Arc::clone(&api),
-        lake.clone(),
-        Arc::clone(&progress),
-        settings,
+    let backfill = Backfill::new(Arc::clone(&api), lake.clone(), settings);
+    let outcomes = backfill.run(
+        targets,
+        |table| Progress::of(&progress, table),
+        |outcome| progress.end(outcome),
     );
-    let outcomes = backfill.run(targets).await;
+    let outcomes = outcomes.await;
     progress.finish();
     let elapsed = started.elapsed();
-    let mut folded = if folds {
+    let folded = if folds {
+        let kombo = ApiQuestions::new(Arc::clone(&api));
         // Boxed: it would make the future of every verb larger.
         Box::pin(fold(
             &lake,
             &session.endpoints,
             None,
             &FoldSettings::default(),
+            Some(&kombo),
         ))
         .await
     } else {
         Folded::default()
     };
-    for hold in folded.holds_mut() {
-        match explained(&*api, &lake, hold).await {
-            Ok(told) => *hold = told,
-            Err(error) => aside.push(SetAside {
-                member: "kombo_holds".to_owned(),
-                error,
-            }),
-        }
-    }
+    let unexplained = folded.unexplained.iter().map(|error| SetAside {
+        member: "kombo_holds".to_owned(),
+        error: error.clone(),
+    });
+    aside.extend(unexplained);
     let traffic = api.traffic();
     Ok(Report {
         outcomes,

@@ -6,12 +6,12 @@ use super::failure::{FAILED, Failure};
 use super::session::Session;
 use super::status::{ahead, objective};
 use crate::api::{IntegrationInfo, KomboApi};
-use crate::backfill::outcome::with_causes;
 use crate::backfill::targets::UnknownReason;
 use crate::config::Config;
 use crate::ids::{Category, IntegrationId};
 use crate::lake::Lake;
 use crate::status::Status;
+use crate::words::with_causes;
 
 /// Prints a line per check and returns the exit code.
 pub(super) async fn run(session: &Session) -> Result<u8, Failure> {

@@ -28,10 +28,11 @@ use super::queries::snippets;
 use super::report::Report;
 use super::session::Session;
 use crate::api::ApiKey;
-use crate::backfill::{BackfillMode, BackfillSettings};
+use crate::backfill::BackfillSettings;
 use crate::catalog::Catalog;
 use crate::company::{World, WorldSettings};
 use crate::config::{Config, Overrides};
+use crate::plan::Kind;
 use crate::twin::{SharedWorld, Twin, TwinSettings};
 
 /// One integration of each category.
@@ -115,7 +116,7 @@ impl Stage {
         twin.spawn(Twin::serve_world(self.listener()?, world, latency, stopped));
         let api = Arc::new(self.session.api_with(&self.api_key()?)?);
         let order = BackfillSettings {
-            mode: BackfillMode::Full,
+            want: Kind::Snapshot,
             skip_newer_than: None,
             confirm: false,
             concurrency: self.session.concurrency(),

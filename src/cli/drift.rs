@@ -11,11 +11,11 @@ use super::aside::aside;
 use super::failure::Failure;
 use super::named::{endpoint, integration};
 use super::session::Session;
-use super::words::{age, counted};
 use crate::catalog::Catalog;
 use crate::ids::EndpointName;
 use crate::lake::{DriftFilter, FoundDrift, Lake, Members, SetAside};
 use crate::time::format_timestamp;
+use crate::words::{age, counted};
 
 /// Columns that are named for each row.
 const COLUMNS_NAMED: usize = 4;

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use crate::api::{ApiError, SetupError};
-use crate::backfill::outcome::with_causes;
 use crate::catalog::CatalogError;
 use crate::config::ConfigError;
 use crate::lake::LakeError;
+use crate::words::with_causes;
 
 /// Something asked for was not done (`EX_GENERAL` has no name in `sysexits.h`; 1 is what shells expect).
 pub(super) const FAILED: u8 = 1;

@@ -9,9 +9,9 @@ use super::failure::Failure;
 use super::folding::{Folded, fold};
 use super::named;
 use super::session::Session;
-use super::words::{bytes, counted};
 use crate::catalog::Catalog;
 use crate::lake::{FoldSettings, FoldedTable};
+use crate::words::{bytes, counted};
 
 /// Folds and says what was folded. `false` when some tables could not be.
 pub(super) async fn run(
@@ -34,7 +34,7 @@ pub(super) async fn run(
         rebuild: args.rebuild,
         ..FoldSettings::default()
     };
-    let folded = fold(&lake, &endpoints, only.as_ref(), &settings).await;
+    let folded = fold(&lake, &endpoints, only.as_ref(), &settings, None).await;
     if args.json {
         for (name, table) in folded.tables() {
             println!("{}", as_json(name, table));

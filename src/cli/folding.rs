@@ -8,13 +8,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::aside::aside;
-use super::held::{command, log_released, released, until, what};
-use super::words::{bytes, counted, seconds};
 use crate::catalog::Endpoint;
+use crate::chore::Questions;
 use crate::ids::IntegrationKey;
 use crate::lake::{
-    FoldReport, FoldSettings, FoldedTable, Hold, Lake, LakeError, Release, SetAside,
+    FoldReport, FoldSettings, FoldedTable, Hold, Lake, LakeError, Release, SetAside, ToldFold,
 };
+use crate::words::{bytes, counted, seconds};
 
 /// What was folded.
 #[derive(Default)]
@@ -23,38 +23,44 @@ pub(super) struct Folded {
     pub(super) endpoints: Vec<(String, FoldReport)>,
     /// Endpoints of which nothing could be folded, and why.
     pub(super) failed: Vec<SetAside<String>>,
+    /// Why what Kombo said of holds could not be written down.
+    pub(super) unexplained: Vec<LakeError>,
     /// How long it took.
     pub(super) elapsed: Duration,
 }
 
-/// Folds what waits of these endpoints, one after the other.
+/// Folds what waits of these endpoints, one after the other. Of what is held Kombo is asked why, where it can be.
 pub(super) async fn fold(
     lake: &Lake,
     endpoints: &[Arc<Endpoint>],
     only: Option<&BTreeSet<IntegrationKey>>,
     settings: &FoldSettings,
+    kombo: Option<&dyn Questions>,
 ) -> Folded {
-    let started = Instant::now();
     let mut folded = Folded::default();
     for endpoint in endpoints {
         let name = endpoint.name().table_name();
-        match lake.fold(endpoint, only, settings).await {
-            Ok(mut report) => {
+        let began = Instant::now();
+        match lake.fold_told(endpoint, only, settings, kombo).await {
+            Ok(ToldFold {
+                mut report,
+                took,
+                unexplained,
+            }) => {
                 let stopped = report.stopped.take();
                 folded
                     .failed
                     .extend(stopped.map(|error| of_endpoint(&name, error)));
-                let released = report
-                    .tables
-                    .iter()
-                    .filter_map(|table| table.released.as_ref());
-                released.for_each(|release| log_released(&name, release));
                 folded.endpoints.push((name, report));
+                folded.unexplained.extend(unexplained);
+                folded.elapsed += took;
             }
-            Err(error) => folded.failed.push(of_endpoint(&name, error)),
+            Err(error) => {
+                folded.failed.push(of_endpoint(&name, error));
+                folded.elapsed += began.elapsed();
+            }
         }
     }
-    folded.elapsed = started.elapsed();
     folded
 }
 
@@ -94,13 +100,6 @@ impl Folded {
             .filter_map(|(name, table)| Some((name, table.released.as_ref()?)))
     }
 
-    /// Returns the same, to be told more exactly.
-    pub(super) fn holds_mut(&mut self) -> impl Iterator<Item = &mut Hold> {
-        let reports = self.endpoints.iter_mut().map(|(_, report)| report);
-        let tables = reports.flat_map(|report| &mut report.tables);
-        tables.filter_map(|table| table.hold.as_mut())
-    }
-
     /// Says in one line what was folded; `None` when nothing was.
     pub(super) fn total(&self) -> Option<String> {
         let sum = |of: fn(&FoldedTable) -> u64| self.tables().map(|(_, table)| of(table)).sum();
@@ -134,11 +133,10 @@ impl Folded {
     pub(super) fn troubles(&self) -> String {
         let mut text = String::new();
         for (name, release) in self.released() {
-            writeln!(text, "released  {}", released(name, release))
-                .expect("a string takes all text");
+            writeln!(text, "released  {}", release.text(name)).expect("a string takes all text");
         }
         for (_, hold) in self.held() {
-            let (what, until, command) = (what(hold), until(hold), command(hold));
+            let (what, until, command) = (hold.what(), hold.until(), hold.accept_command());
             writeln!(
                 text,
                 "held      {what}\n          {until}\n          to let it pass now: {command}"

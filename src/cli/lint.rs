@@ -8,10 +8,10 @@ use super::args::LintArgs;
 use super::failure::Failure;
 use super::named;
 use super::session::Session;
-use super::words::{bytes, count, counted};
-use crate::backfill::outcome::with_causes;
 use crate::catalog::{Catalog, Endpoint};
 use crate::lake::{Finding, LintReport, LintSettings, Query, QueryCost, TableLint};
+use crate::words::with_causes;
+use crate::words::{bytes, count, counted};
 
 /// Looks at the lake and says what it found. `false` when something is worth mending, or could not be looked at.
 pub(super) async fn run(

@@ -1,8 +1,8 @@
 //! Rows that were known and that a full fetch lacked, as people read of them: how many, who was asked, what came of it.
 
-use super::words::{count, counted};
 use crate::backfill::outcome::Outcome;
 use crate::stream::Verdicts;
+use crate::words::{count, counted};
 
 /// Writes a line about a table whose full fetch lacked rows or showed deletions; `None` about any other.
 pub(super) fn said(outcome: &Outcome) -> Option<String> {

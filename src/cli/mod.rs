@@ -16,8 +16,6 @@ mod failure;
 mod files;
 mod fold;
 mod folding;
-mod held;
-mod hold_cause;
 mod lake_verbs;
 mod lint;
 mod logs;
@@ -26,7 +24,6 @@ mod named;
 mod plan;
 mod progress;
 mod purge;
-mod purging;
 mod queries;
 mod repair;
 mod report;
@@ -37,7 +34,6 @@ mod status;
 mod twin;
 mod upkeep;
 mod validate;
-mod words;
 
 use std::process::ExitCode;
 
@@ -149,7 +145,7 @@ async fn backfill_verb(
         return Ok(complete);
     }
     let settings = BackfillSettings {
-        mode: args.mode.into(),
+        want: args.mode,
         skip_newer_than: args.skip_newer_than,
         confirm: args.confirm,
         concurrency: session.concurrency(),
@@ -212,13 +208,4 @@ async fn interrupted() {
         }
     }
     interrupt.await;
-}
-
-impl From<args::BackfillMode> for crate::backfill::BackfillMode {
-    fn from(mode: args::BackfillMode) -> Self {
-        match mode {
-            args::BackfillMode::Full => Self::Full,
-            args::BackfillMode::Delta => Self::Delta,
-        }
-    }
 }

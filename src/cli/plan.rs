@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use super::aside::aside;
 use super::failure::Failure;
 use super::session::Session;
-use super::words::{count, seconds};
-use crate::backfill::outcome::with_causes;
+use crate::backfill::in_turns;
 use crate::backfill::plan::{Estimate, first_pages, least_time};
-use crate::backfill::targets::{Unknown, resolve, take_turns};
+use crate::backfill::targets::{Unknown, resolve};
 use crate::lake::{Lake, LakeError, Members, Part};
+use crate::words::with_causes;
+use crate::words::{count, seconds};
 
 /// Asks for first pages and returns the estimate as text.
 pub(super) async fn run(session: &Session) -> Result<(String, bool), Failure> {
@@ -19,7 +20,8 @@ pub(super) async fn run(session: &Session) -> Result<(String, bool), Failure> {
     let integrations = session.integrations(lake.as_ref()).await?;
     let concurrency = session.concurrency();
     let (known, unknown) = resolve(&*api, &integrations, &session.endpoints, concurrency).await;
-    let targets = take_turns(&known);
+    let targets = known.into_iter().flat_map(|known| known.targets);
+    let targets = in_turns(targets.collect());
     let mut estimates = first_pages(&*api, targets, session.limits(), concurrency).await;
     // What is not known makes the guess worse and nothing else.
     let mut unread: Members<(), String> = Members::default();

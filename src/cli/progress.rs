@@ -7,12 +7,11 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio::time::Instant;
 
-use super::words::{count, counted, seconds};
 use crate::api::HttpApi;
 use crate::backfill::outcome::{Ending, Outcome};
-use crate::backfill::targets::Target;
-use crate::backfill::{Observer, Step};
 use crate::ids::TableId;
+use crate::ingest::{self, Watch};
+use crate::words::{count, counted, seconds};
 
 /// How often a table that is still running writes a plain line.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -75,6 +74,14 @@ impl Progress {
         }
     }
 
+    /// Returns what shows one of the tables.
+    pub(super) fn of(all: &Arc<Self>, table: &TableId) -> TableProgress {
+        TableProgress {
+            all: Arc::clone(all),
+            table: table.clone(),
+        }
+    }
+
     /// Takes the bars away, so that what follows stands on clean lines.
     pub(super) fn finish(&self) {
         if let Display::Bars { all, total, .. } = &self.display {
@@ -89,12 +96,12 @@ impl Progress {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start(&self, target: &Target) {
+    fn start(&self, table: &TableId) {
         let bar = match &self.display {
             Display::Bars { all, total, wait } => {
                 let bar = all.insert_before(total, ProgressBar::new_spinner());
                 bar.set_style(table_style(Arc::clone(wait)));
-                bar.set_prefix(target.table.to_string());
+                bar.set_prefix(table.to_string());
                 Some(bar)
             }
             Display::Lines | Display::Silent => None,
@@ -107,14 +114,14 @@ impl Progress {
             started: now,
             last_line: now,
         };
-        if let Some(old) = self.running().insert(target.table.clone(), running) {
+        if let Some(old) = self.running().insert(table.clone(), running) {
             old.clear();
         }
     }
 
-    fn page(&self, target: &Target, rows: u64) {
+    fn page(&self, table: &TableId, rows: u64) {
         let mut tables = self.running();
-        let Some(running) = tables.get_mut(&target.table) else {
+        let Some(running) = tables.get_mut(table) else {
             return;
         };
         running.rows += rows;
@@ -131,12 +138,12 @@ impl Progress {
                 counted(running.pages, "page"),
                 seconds(running.started.elapsed()),
             );
-            eprintln!("fetching   {}: {rows}, {pages}, {elapsed}", target.table);
+            eprintln!("fetching   {table}: {rows}, {pages}, {elapsed}");
         }
     }
 
-    fn end(&self, target: &Target, outcome: &Outcome) {
-        if let Some(running) = self.running().remove(&target.table) {
+    pub(super) fn end(&self, outcome: &Outcome) {
+        if let Some(running) = self.running().remove(&outcome.table) {
             running.clear();
         }
         let line = ended_line(outcome);
@@ -165,23 +172,29 @@ impl Running {
     }
 }
 
-impl Observer for Progress {
-    fn step(&self, target: &Target, step: Step<'_>) {
+/// Shows one table as it goes.
+pub(super) struct TableProgress {
+    all: Arc<Progress>,
+    table: TableId,
+}
+
+impl Watch for TableProgress {
+    fn step(&self, step: ingest::Progress<'_>) {
+        let Self { all, table } = self;
         match step {
-            Step::Started(_) => self.start(target),
-            Step::Page { rows } => self.page(target, rows),
+            ingest::Progress::Started(_) => all.start(table),
+            ingest::Progress::Page { rows, .. } => all.page(table, rows),
             // Those that wait for their commit could be hundreds: the total counts them when it is there.
-            Step::Fetched => {
-                if let Some(running) = self.running().get(&target.table) {
+            ingest::Progress::Fetched => {
+                if let Some(running) = all.running().get(table) {
                     running.clear();
                 }
             }
-            Step::Restarted(error) => {
-                if matches!(self.display, Display::Lines) {
-                    eprintln!("restarting {}: {error}", target.table);
+            ingest::Progress::Restarted(error) => {
+                if matches!(all.display, Display::Lines) {
+                    eprintln!("restarting {table}: {error}");
                 }
             }
-            Step::Ended(outcome) => self.end(target, outcome),
         }
     }
 }

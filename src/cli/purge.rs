@@ -2,17 +2,18 @@
 
 use super::args::PurgeArgs;
 use super::failure::{FAILED, Failure, USAGE};
-use super::purging::Asked;
 use super::session::Session;
-use super::words::{count, counted};
 use crate::api::KomboApi;
-use crate::backfill::outcome::with_causes;
 use crate::catalog::Catalog;
 use crate::ids::IntegrationId;
 use crate::lake::{
-    Lake, PurgeDue, PurgeReport, PurgeSettings, Registration, TablePurge, UpkeepSettings,
+    Lake, PurgeAnswers, PurgeDue, PurgeReport, PurgeSettings, Registration, TablePurge,
+    UpkeepSettings,
 };
+use crate::service::ApiQuestions;
 use crate::time::format_date;
+use crate::words::with_causes;
+use crate::words::{count, counted};
 
 const MS_PER_DAY: i64 = 86_400_000;
 
@@ -33,27 +34,24 @@ pub(super) async fn run(
         only,
     };
     let found = lake.purge_due(&settings).await?;
-    let asked = ask(session, &found).await?;
+    let answers = ask(session, &found).await?;
     let dry_run = !args.yes;
-    if !dry_run {
-        asked.revive(&lake, &found).await?;
-    }
-    let report = lake.purge(catalog.endpoints(), &asked.gone, dry_run);
+    let report = lake.purge_answered(catalog.endpoints(), &found, &answers, dry_run);
     let report = report.await?;
     let purge = Purge {
         found,
-        asked,
+        answers,
         report,
         dry_run,
     };
     print!("{}", purge.text());
-    Ok(purge.report.failed.is_empty() && !purge.asked.is_open())
+    Ok(purge.report.failed.is_empty() && !purge.answers.is_open())
 }
 
 /// Asks Kombo for those whose time has come. Without an answer nothing may leave, and nothing can be said either.
-async fn ask(session: &Session, found: &PurgeDue) -> Result<Asked, Failure> {
+async fn ask(session: &Session, found: &PurgeDue) -> Result<PurgeAnswers, Failure> {
     if found.due.is_empty() {
-        return Ok(Asked::default());
+        return Ok(PurgeAnswers::default());
     }
     let refused = |cause: String, advice: String| {
         let message = format!(
@@ -68,13 +66,13 @@ async fn ask(session: &Session, found: &PurgeDue) -> Result<Asked, Failure> {
     if let Err(error) = api.check_key().await {
         return Err(refused(with_causes(&error), error.advice().to_owned()));
     }
-    Ok(Asked::ask(&*api, found).await)
+    Ok(PurgeAnswers::ask(&ApiQuestions::new(api), found).await)
 }
 
 /// What there was to purge, and what became of it.
 struct Purge {
     found: PurgeDue,
-    asked: Asked,
+    answers: PurgeAnswers,
     report: PurgeReport,
     dry_run: bool,
 }
@@ -111,7 +109,7 @@ impl Purge {
         let to_do = if self.dry_run { "to purge" } else { "purged" };
         let purged = report.integrations.iter();
         lines.extend(purged.map(|id| format!("{to_do:<9}{id}")));
-        lines.extend(self.asked.kept.iter().map(|(id, kept)| {
+        lines.extend(self.answers.kept.iter().map(|(id, kept)| {
             let (what, advice) = ("stays", kept.advice());
             format!("{what:<9}{id}: {kept}\n         {advice}")
         }));
@@ -168,8 +166,8 @@ fn day(at_ms: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::purging::Kept;
     use super::*;
+    use crate::lake::WhyKept;
     use crate::plan::Standing;
 
     fn id(id: &str) -> IntegrationId {
@@ -177,14 +175,14 @@ mod tests {
     }
 
     fn purge(dry_run: bool) -> Purge {
-        let kept = Kept::Alive(Standing::Active);
+        let kept = WhyKept::Alive(Standing::Active);
         Purge {
             found: PurgeDue {
                 due: Vec::new(),
                 waiting: vec![(id("lever:later"), 1_700_000_000_000)],
                 now_ms: 1_699_000_000_000,
             },
-            asked: Asked {
+            answers: PurgeAnswers {
                 gone: Vec::new(),
                 kept: vec![(id("hibob:alive"), kept)],
             },
@@ -217,7 +215,7 @@ to do: 1,200 rows leave 3 files; nothing is changed without --yes
         assert!(done.ends_with("from 2023-11-18 on\n"), "{done}");
         let nothing = Purge {
             found: PurgeDue::default(),
-            asked: Asked::default(),
+            answers: PurgeAnswers::default(),
             report: PurgeReport::default(),
             dry_run: false,
         };

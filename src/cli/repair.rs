@@ -3,10 +3,10 @@
 use super::args::RepairArgs;
 use super::failure::Failure;
 use super::session::Session;
-use super::words::{age, count, counted};
-use crate::backfill::outcome::with_causes;
 use crate::catalog::Catalog;
 use crate::lake::{Repair, RepairReport, RepairedTable};
+use crate::words::with_causes;
+use crate::words::{age, count, counted};
 
 /// Repairs when it was told to, and else says what it would do. `false` when some tables could not be repaired.
 pub(super) async fn run(

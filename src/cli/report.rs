@@ -8,11 +8,11 @@ use serde::Serialize;
 use super::aside::aside;
 use super::folding::Folded;
 use super::missing;
-use super::words::{bytes, count, counted, seconds};
-use crate::backfill::outcome::{Commit, Ending, Outcome, OutcomeSummary, with_causes};
+use crate::backfill::outcome::{Commit, Ending, Outcome, OutcomeSummary};
 use crate::backfill::targets::Unknown;
 use crate::lake::{Hold, Release, SetAside};
 use crate::time::format_timestamp;
+use crate::words::{bytes, count, counted, seconds, with_causes};
 
 /// Everything one backfill did.
 pub(super) struct Report {

@@ -3,8 +3,6 @@
 //! SIGTERM and Ctrl-C let what is under way end, within a limit; the second one leaves at once, which is as safe and
 //! only throws requests away. SIGHUP reads the configuration again and keeps the old one when the new one is wrong.
 
-mod folds;
-mod housekeeping;
 mod signals;
 
 use std::sync::Arc;
@@ -13,23 +11,25 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
 use super::args::{GlobalArgs, RunArgs};
 use super::failure::{CONFIG, FAILED, Failure};
 use super::logs::RateLimit;
 use super::session::Session;
-use crate::backfill::outcome::with_causes;
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::lake::Lake;
 use crate::listener::Telemetry;
 use crate::metrics::{ErrorType, Metrics, Stage};
 use crate::service::{Control, KomboSourceConfig, Secrets, SourceContext, SourceError};
+use crate::words::with_causes;
 
-use folds::Folds;
-use housekeeping::Housekeeping;
 use signals::{Asked, Signals};
+
+/// How often lines are told that were left out.
+const LEFT_OUT_EVERY: Duration = Duration::from_mins(1);
 
 /// What a shell expects of a process that a second signal ended.
 const LEFT_AT_ONCE: u8 = 130;
@@ -49,7 +49,8 @@ pub(super) async fn run(
     let metrics = Metrics::new(&source.name, &sink.name, env!("CARGO_PKG_VERSION"));
     let (stop, stopped) = oneshot::channel::<()>();
     let context = SourceContext {
-        sink: lake.clone(),
+        chores: lake.chores(catalog.endpoints(), sink.chores(&source.schedule)),
+        sink: lake,
         catalog: catalog.clone(),
         clock: Arc::clone(&session.clock),
         metrics: metrics.clone(),
@@ -64,19 +65,7 @@ pub(super) async fn run(
     if let Some(address) = built.webhook_address {
         info!(%address, "webhooks are taken at {address}");
     }
-    let (last_notes, last_lake) = (built.notes.clone(), lake.clone());
-    if let Some(folds) = Folds::new(
-        lake.clone(),
-        &session,
-        catalog,
-        built.client.clone(),
-        metrics.clone(),
-    ) {
-        beside.spawn(folds.run());
-    }
-    let (notes, client) = (built.notes, built.client);
-    let housekeeping = Housekeeping::new(lake, &session, catalog, notes, limit.clone(), client);
-    beside.spawn(housekeeping.run());
+    beside.spawn(tell_left_out(limit.clone()));
     let mut running = JoinSet::new();
     running.spawn(built.source);
     let service = Service {
@@ -89,9 +78,22 @@ pub(super) async fn run(
         stop: Some(stop),
         healthy,
     };
-    let ended = service.until_ended(running, signals).await;
-    housekeeping::put_last(&last_lake, &last_notes).await;
-    ended
+    service.until_ended(running, signals).await
+}
+
+/// Tells now and then how many lines were left out. Runs until it is dropped.
+async fn tell_left_out(limit: RateLimit) {
+    let mut ticks = interval(LEFT_OUT_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        for (place, left_out) in limit.take_left_out() {
+            warn!(
+                place,
+                left_out, "{left_out} lines like others were left out"
+            );
+        }
+    }
 }
 
 fn signals() -> Result<Signals, Failure> {

@@ -10,11 +10,11 @@ use std::time::Duration;
 use super::args::StatusArgs;
 use super::failure::{Failure, USAGE};
 use super::session::Session;
-use super::words::{age, count, counted, percent};
 use crate::ids::IntegrationId;
 use crate::lake::Completeness;
 use crate::status::{IntegrationStatus, Objective, Status, TableStatus, Verdict};
 use crate::time::Base;
+use crate::words::{age, count, counted, percent};
 
 use ahead::ahead;
 use json::json;

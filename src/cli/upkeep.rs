@@ -3,10 +3,10 @@
 use super::args::UpkeepArgs;
 use super::failure::Failure;
 use super::session::Session;
-use super::words::{bytes, count, counted};
-use crate::backfill::outcome::with_causes;
 use crate::catalog::Catalog;
 use crate::lake::{SetAside, TableUpkeep, UpkeepReport, UpkeepSettings};
+use crate::words::with_causes;
+use crate::words::{bytes, count, counted};
 
 /// Keeps the lake up and says what was done. `false` when some tables could not be kept up.
 pub(super) async fn run(

@@ -10,6 +10,7 @@
 //! mean for a catalog. [`generate()`] prints the commented default.
 
 mod assemble;
+mod chores;
 mod document;
 mod endpoints;
 mod error;

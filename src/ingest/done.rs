@@ -1,10 +1,15 @@
 //! What became of a table, and of every row that was received for it.
 
+use tracing::{info, warn};
+
 use crate::api::{ApiError, ErrorReach};
 use crate::fetch::{Counts, FetchMode};
+use crate::ids::TableId;
+use crate::lake::LakeError;
 use crate::sink::WriteError;
 use crate::stream::{FetchError, Verdicts};
 use crate::time::Base;
+use crate::words::with_causes;
 
 /// What became of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +31,42 @@ pub struct Done {
     pub ending: Ending,
     /// Rows that are really new since the last fetch of this process; `None` when it cannot tell.
     pub unannounced_rows: Option<u64>,
+}
+
+impl Done {
+    /// Logs rows that were known and that a snapshot lacks or shows as deleted: how many Kombo was asked for, and with what
+    /// result.
+    pub(crate) fn log_missing(&self, table: &TableId) {
+        let Verdicts {
+            asked,
+            found,
+            gone,
+            shown,
+            unconfirmed,
+            unasked,
+        } = self.missing;
+        if found > 0 {
+            info!(integration.id = %table.integration, endpoint = %table.endpoint, asked, found, "the full fetch of {table} lacked {found} rows that exist at Kombo; they were asked for by their ids and fetched");
+        }
+        if gone > shown {
+            let gone = gone - shown;
+            info!(integration.id = %table.integration, endpoint = %table.endpoint, asked, gone, "{gone} rows of {table} are gone without a trace");
+        }
+        if shown > 0 {
+            info!(integration.id = %table.integration, endpoint = %table.endpoint, shown, "the full fetch of {table} showed {shown} rows as deleted that nobody had announced");
+        }
+        if unconfirmed == 0 {
+            return;
+        }
+        let why = if asked == 0 {
+            "this endpoint's rows cannot be asked for by their ids"
+        } else if unasked == 0 {
+            "Kombo was asked for them by their ids, and no answer proved that they are gone"
+        } else {
+            "Kombo was asked for a sample of the missing rows only"
+        };
+        warn!(integration.id = %table.integration, endpoint = %table.endpoint, asked, found, gone, unconfirmed, unasked, "the full fetch of {table} lacks {unconfirmed} rows that are not confirmed to be gone: {why}; they are kept until Kombo's answers prove it, or until a full fetch that begins a day or more after this one lacks them, too");
+    }
 }
 
 /// How a fetch ended.
@@ -70,6 +111,21 @@ pub struct IngestError {
 }
 
 impl IngestError {
+    /// Takes that the sink could not be asked what it holds: nothing was fetched.
+    pub(crate) fn unread(error: LakeError) -> Self {
+        Self {
+            counts: Counts::default(),
+            source: WriteError::Store(error),
+        }
+    }
+
+    /// Returns the error with its causes, on one line. The outer sentences say only which side failed; the causes say the
+    /// rest.
+    pub(crate) fn message(&self) -> String {
+        let source = std::error::Error::source(&self.source);
+        source.map_or_else(|| self.to_string(), with_causes)
+    }
+
     /// Returns what Kombo's API said, when that was the reason.
     #[must_use]
     pub fn api(&self) -> Option<&ApiError> {

@@ -14,6 +14,7 @@
 pub mod layout;
 
 mod care;
+mod chores;
 mod conform;
 mod facts;
 mod fold;
@@ -36,6 +37,9 @@ pub use crate::delta::log::{FileBounds, LiveFile};
 pub use care::{
     Left, PurgeDue, PurgeReport, PurgeSettings, Repair, RepairReport, RepairedTable, TablePurge,
     TableUpkeep, UpkeepReport, UpkeepSettings,
+};
+pub use chores::{
+    ChoreSettings, FoldChoreSettings, PurgeAnswers, ToldFold, UpkeepChoreSettings, WhyKept,
 };
 pub use facts::{Circumstances, SnapshotFacts};
 pub use fold::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};

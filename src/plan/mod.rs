@@ -20,7 +20,6 @@ mod dirty;
 mod mode;
 mod model_off;
 mod queue;
-mod recheck;
 mod rhythm;
 mod schedule;
 mod standing;

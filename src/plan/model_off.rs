@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::recheck::Recheck;
+use crate::time::Backoff;
 
 /// Why a model is off. Its rows stay as they are: nobody said that they were deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,11 +41,7 @@ impl ModelOff {
     /// No webhook says that a scope was switched on, so a table is asked for once a day at least.
     #[must_use]
     pub fn recheck(self, tries: u32) -> Duration {
-        let recheck = Recheck {
-            first: Duration::from_hours(6),
-            longest: Duration::from_hours(24),
-        };
-        recheck.pause(tries)
+        Backoff::new(Duration::from_hours(6), Duration::from_hours(24)).wait(tries)
     }
 }
 

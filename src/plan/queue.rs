@@ -14,19 +14,8 @@ use crate::fetch::Lane;
 use crate::ids::{IntegrationId, TableId};
 use turns::{Rank, Turns};
 
-/// Every fifth fetch is a snapshot or a backfill while one waits: 20 %.
-const FULL_EVERY: u32 = 5;
-
 /// Those for everything, the more urgent first.
 const FULL: [Lane; 2] = [Lane::Snapshot, Lane::Backfill];
-
-/// All of them, the most urgent first.
-const LANES: [Lane; 4] = [
-    Lane::Notified,
-    Lane::CatchUp,
-    Lane::Snapshot,
-    Lane::Backfill,
-];
 
 /// How a table is fetched, before its base is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,7 +45,7 @@ pub struct Work {
 #[derive(Debug, Default)]
 pub struct Queue {
     slots: HashMap<(TableId, Kind), Slot>,
-    lanes: [Turns; LANES.len()],
+    lanes: [Turns; Lane::ALL.len()],
     arrivals: u64,
     picks: u64,
     since_full: u32,
@@ -121,12 +110,12 @@ impl Queue {
         let open = |lane: &Lane| room(*lane) && !self.lanes[lane.position()].is_empty();
         let full = FULL.into_iter().find(open);
         let lane = full
-            .filter(|_| self.since_full + 1 >= FULL_EVERY)
-            .or_else(|| LANES.into_iter().find(open))?;
+            .filter(|_| self.since_full + 1 >= Lane::FULL_EVERY)
+            .or_else(|| Lane::ALL.into_iter().find(open))?;
         self.since_full = if FULL.contains(&lane) {
             0
         } else {
-            (self.since_full + 1).min(FULL_EVERY)
+            (self.since_full + 1).min(Lane::FULL_EVERY)
         };
         self.picks += 1;
         let pick = self.picks;
@@ -211,8 +200,8 @@ impl Queue {
 
     /// Returns how many fetches wait in each lane, the most urgent first.
     #[must_use]
-    pub fn waiting_by_lane(&self) -> [usize; LANES.len()] {
-        LANES.map(|lane| self.lanes[lane.position()].len())
+    pub fn waiting_by_lane(&self) -> [usize; Lane::ALL.len()] {
+        Lane::ALL.map(|lane| self.lanes[lane.position()].len())
     }
 
     /// Lets a table wait in a lane, moved up where it waits already. What runs has its turn when it is given back.

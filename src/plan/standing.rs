@@ -8,7 +8,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::recheck::Recheck;
+use crate::time::Backoff;
 
 /// How an integration stands with Kombo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -106,7 +106,7 @@ impl Standing {
             // An error of Kombo's or ours costs a day of rows then, and a look costs two requests.
             Self::Deleted => (Duration::from_hours(24), Duration::from_hours(24)),
         };
-        Some(Recheck { first, longest }.pause(tries))
+        Some(Backoff::new(first, longest).wait(tries))
     }
 
     /// Returns how long after one question webhooks may make us ask the next: whoever sends the same one a million times

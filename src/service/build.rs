@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::client::SharedClient;
+use super::beside::Chores;
 use super::config::{KomboSourceConfig, Secrets, SourceContext};
 use super::control::{Command, Control};
 use super::dispatch::Dispatch;
@@ -17,6 +17,7 @@ use super::gauges::gauge_traffic;
 use super::held::Held;
 use super::hints::Hints;
 use super::intake::{Door, door};
+use super::questions::ApiQuestions;
 use super::registrar::Registrar;
 use super::registry::Registry;
 use super::run::Service;
@@ -29,7 +30,6 @@ use crate::ingest::{Ingest, IngestSettings};
 use crate::listener::{Bound, Limits, Listener, ListenerSettings, SharedVerifier, TlsFiles};
 use crate::metrics::Metrics;
 use crate::sink::Sink;
-use crate::status::Notes;
 
 /// Configurations that may wait for the loop.
 const COMMANDS: usize = 4;
@@ -43,10 +43,6 @@ pub struct Built<S> {
     pub source: Source,
     /// Changes it while it runs.
     pub control: Control<S>,
-    /// What it would leave for `status`.
-    pub notes: watch::Receiver<Notes>,
-    /// The client for Kombo, for questions beside the loop.
-    pub client: SharedClient,
     /// Where webhooks are taken, with the port that was given.
     pub webhook_address: Option<SocketAddr>,
 }
@@ -56,7 +52,6 @@ pub(super) struct Assembled<A, S> {
     pub(super) service: Service<A, S>,
     pub(super) door: Door,
     pub(super) commands: mpsc::Sender<Command<A>>,
-    pub(super) notes: watch::Receiver<Notes>,
 }
 
 impl KomboSourceConfig {
@@ -64,7 +59,7 @@ impl KomboSourceConfig {
     pub async fn build<S>(
         &self,
         secrets: Secrets,
-        cx: SourceContext<S>,
+        mut cx: SourceContext<S>,
     ) -> Result<Built<S>, SourceError>
     where
         S: Sink + Registry + Clone + 'static,
@@ -79,9 +74,8 @@ impl KomboSourceConfig {
         );
         let api = Arc::new(api.map_err(SourceError::Setup)?);
         let bound = bind(settings.webhook.as_ref()).await?;
-        let assembled = self.assemble(Arc::clone(&api), &cx, gauge_traffic).await?;
+        let assembled = self.assemble(api, &mut cx, gauge_traffic).await?;
         let verifier = secrets.verifier.clone().map(SharedVerifier::new);
-        let client = SharedClient::new(api);
         let control = Control {
             config: self.clone(),
             secrets,
@@ -89,7 +83,6 @@ impl KomboSourceConfig {
             sink: cx.sink,
             clock: cx.clock,
             commands: assembled.commands,
-            client: client.clone(),
             verifier: verifier.clone(),
             tls: bound.as_ref().and_then(Bound::tls),
         };
@@ -113,8 +106,6 @@ impl KomboSourceConfig {
         Ok(Built {
             source: Box::pin(source),
             control,
-            notes: assembled.notes,
-            client,
             webhook_address,
         })
     }
@@ -123,7 +114,7 @@ impl KomboSourceConfig {
     pub(super) async fn assemble<A, S>(
         &self,
         api: Arc<A>,
-        cx: &SourceContext<S>,
+        cx: &mut SourceContext<S>,
         traffic: fn(&A, &Metrics),
     ) -> Result<Assembled<A, S>, SourceError>
     where
@@ -144,18 +135,19 @@ impl KomboSourceConfig {
         );
         let (door, inbox) = door();
         let (commands, orders) = mpsc::channel(COMMANDS);
-        let (told, notes) = watch::channel(Notes::default());
+        let chores = Chores::begin(std::mem::take(&mut cx.chores), &mut dispatch, now_ms);
         let concurrency = self.settings.request.concurrency.get() as usize;
         let service = Service {
             dispatch,
             ingest,
+            questions: ApiQuestions::new(Arc::clone(&api)),
             api,
             sink: cx.sink.clone(),
             slots: Slots::new(concurrency),
             clock: Arc::clone(&cx.clock),
             metrics: cx.metrics.clone(),
             hints,
-            notes: told,
+            chores,
             inbox,
             commands: orders,
             drain_limit: cx.drain_limit,
@@ -174,7 +166,6 @@ impl KomboSourceConfig {
             service,
             door,
             commands,
-            notes,
         })
     }
 }

@@ -14,6 +14,7 @@ use arrow::datatypes::SchemaRef;
 use super::dispatch::Rules;
 use crate::api::ApiKey;
 use crate::catalog::{Catalog, Endpoint};
+use crate::chore::Chore;
 use crate::config::SourceSettings;
 use crate::metrics::Metrics;
 use crate::plan::{Planner, Schedule};
@@ -47,6 +48,8 @@ pub enum Resource {
 pub struct SourceContext<S> {
     /// Where fetches go.
     pub sink: S,
+    /// What the sink needs besides fetches, as it has handed it over; empty for a sink that needs nothing.
+    pub chores: Vec<Box<dyn Chore>>,
     /// All endpoints there are: a notification names models of any of them.
     pub catalog: Catalog,
     /// The wall clock, used until Kombo's is known.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::client::SharedClient;
 use super::config::{KomboSourceConfig, Secrets};
 use super::dispatch::Rules;
 use super::held::Held;
@@ -42,7 +41,6 @@ pub struct Control<S> {
     pub(super) sink: S,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) commands: mpsc::Sender<Command<HttpApi>>,
-    pub(super) client: SharedClient,
     pub(super) verifier: Option<SharedVerifier>,
     pub(super) tls: Option<TlsReloader>,
 }
@@ -99,7 +97,6 @@ impl<S: Registry> Control<S> {
         if let Some((shared, verifier)) = self.verifier.as_ref().zip(secrets.verifier.clone()) {
             shared.swap(verifier);
         }
-        let client = parts.as_ref().map(|parts| Arc::clone(&parts.api));
         let command = Command {
             rules: config.rules(&self.catalog),
             held,
@@ -108,9 +105,6 @@ impl<S: Registry> Control<S> {
         };
         let sent = self.commands.send(command).await;
         sent.map_err(|_| ReloadError::Ended)?;
-        if let Some(client) = client {
-            self.client.swap(client);
-        }
         (self.config, self.secrets) = (config, secrets);
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! What the service knows, and what it decides: webhooks, ended fetches and passing time in; fetches and questions out.
+//! What the service knows, and what it decides: webhooks, ended fetches and passing time in; fetches, questions and the
+//! sink's chores out.
 //!
 //! Nothing here waits, sends or reads a clock, so that a simulator can drive it through years in a second. All instants are
 //! milliseconds on Kombo's clock. The rules themselves are in [`plan`](crate::plan); this room holds who they apply to.
@@ -86,6 +87,8 @@ pub(super) struct Dispatch {
     unsaved: BTreeSet<IntegrationId>,
     /// Integrations of which the registry does not know yet where they were read. That can wait a little.
     unnoted: BTreeSet<IntegrationId>,
+    /// The sink's chores, by name.
+    chores: BTreeSet<&'static str>,
     /// Suspicions that came up or ended, to be told to the operator.
     alarms: Vec<(IntegrationId, Option<Suspicion>, Option<Suspicion>)>,
     /// What is new about integrations, to be told as well.
@@ -135,6 +138,7 @@ impl Dispatch {
             now_ms,
             unsaved: BTreeSet::new(),
             unnoted: BTreeSet::new(),
+            chores: BTreeSet::new(),
             alarms: Vec::new(),
             news: Vec::new(),
         };

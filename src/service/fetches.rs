@@ -7,9 +7,8 @@ use tracing::{debug, info, warn};
 
 use super::dispatch::{Ended, Failed, Fetching};
 use super::slots::Slot;
-use crate::api::{ApiError, ErrorReach, KomboApi};
-use crate::backfill::outcome::{log_missing, with_causes};
-use crate::fetch::{Counts, FetchMode};
+use crate::api::{ErrorReach, KomboApi};
+use crate::fetch::FetchMode;
 use crate::ids::TableId;
 use crate::ingest::{Done, Ending, Ingest, IngestError, Order, Progress, Watch, next_mode};
 use crate::lake::{Coverage, LakeError};
@@ -29,16 +28,10 @@ pub(super) struct FetchTask<A, S> {
 /// A fetch that ended.
 pub(super) struct Carried {
     fetching: Fetching,
-    result: Result<Done, NotDone>,
-    /// What the sink holds; after a lost race, what the winner left.
-    coverage: Coverage,
+    result: Result<Done, IngestError>,
+    /// What the sink holds, where it could be asked; after a lost race, what the winner left.
+    coverage: Option<Coverage>,
     elapsed_ms: u64,
-}
-
-enum NotDone {
-    /// The sink could not be asked what it holds.
-    NotAsked(LakeError),
-    Failed(IngestError),
 }
 
 impl<A, S> FetchTask<A, S>
@@ -49,7 +42,7 @@ where
     /// Runs it. The slot goes back once all is uploaded.
     pub(super) async fn run(self, slot: Option<Slot>) -> Carried {
         let started = Instant::now();
-        let mut coverage = Coverage::default();
+        let mut coverage = None;
         let result = self.carry(slot, &mut coverage).await;
         if let Ok(Done {
             ending: Ending::Superseded,
@@ -57,7 +50,7 @@ where
         }) = &result
         {
             // Without it the table is only fetched again a little sooner than need be.
-            coverage = self.covered().await.unwrap_or(coverage);
+            coverage = self.covered().await.ok().or(coverage);
         }
         Carried {
             fetching: self.fetching,
@@ -67,21 +60,23 @@ where
         }
     }
 
-    async fn carry(&self, slot: Option<Slot>, coverage: &mut Coverage) -> Result<Done, NotDone> {
+    async fn carry(
+        &self,
+        slot: Option<Slot>,
+        known: &mut Option<Coverage>,
+    ) -> Result<Done, IngestError> {
         let Fetching { work, endpoint, .. } = &self.fetching;
-        *coverage = self.covered().await.map_err(NotDone::NotAsked)?;
+        let coverage = self.covered().await.map_err(IngestError::unread)?;
+        *known = Some(coverage);
         let order = Order {
             table: work.table.clone(),
             endpoint: Arc::clone(endpoint),
-            mode: next_mode(coverage, endpoint, self.now_ms, work.kind),
+            mode: next_mode(&coverage, endpoint, self.now_ms, work.kind),
             lane: work.lane,
-            coverage: *coverage,
+            coverage,
             announced: self.fetching.notified_at.clone(),
         };
-        self.ingest
-            .run(order, slot, self)
-            .await
-            .map_err(NotDone::Failed)
+        self.ingest.run(order, slot, self).await
     }
 
     async fn covered(&self) -> Result<Coverage, LakeError> {
@@ -116,15 +111,14 @@ impl Carried {
 
     /// Returns what the sink holds of the table; `None` when it could not be read.
     pub(super) fn held(&self) -> Option<&Coverage> {
-        let was_read = !matches!(self.result, Err(NotDone::NotAsked(_)));
-        was_read.then_some(&self.coverage)
+        self.coverage.as_ref()
     }
 
     /// Returns what it means for the dispatcher.
     pub(super) fn into_ended(self) -> (Fetching, Ended) {
         let ended = match &self.result {
             Ok(done) => match done.ending {
-                Ending::Superseded => Ended::Overtaken(self.coverage),
+                Ending::Superseded => Ended::Overtaken(self.coverage.unwrap_or_default()),
                 Ending::Committed { .. } | Ending::Empty => Ended::Covered {
                     snapshot: done.mode == FetchMode::Snapshot,
                     base: done.base,
@@ -132,7 +126,7 @@ impl Carried {
                     rest_values: done.rest_values,
                 },
             },
-            Err(error) => Ended::Failed(error.reach()),
+            Err(error) => Ended::Failed(reach(error)),
         };
         (self.fetching, ended)
     }
@@ -151,8 +145,8 @@ impl Carried {
         let (result, counts) = match &self.result {
             Ok(done) => (result_of(done.ending), done.counts),
             Err(error) => {
-                let result = error.count(metrics);
-                (result, error.counts())
+                let result = count_error(error, metrics);
+                (result, error.counts)
             }
         };
         let endpoint = self.fetching.endpoint.name().table_name();
@@ -175,7 +169,7 @@ impl Carried {
                 let (rows, ending) = (done.counts.committed, done.ending.as_str());
                 let (mode, pages) = (done.mode.as_str(), done.counts.pages);
                 info!(integration.id = %table.integration, endpoint = %table.endpoint, mode, rows, pages, elapsed_ms, "{mode} of {table}: {ending}");
-                log_missing(table, done);
+                done.log_missing(table);
             }
             Err(error) => {
                 let (message, advice) = (error.message(), error.advice());
@@ -185,75 +179,30 @@ impl Carried {
     }
 }
 
-impl NotDone {
-    fn reach(&self) -> Failed {
-        let Some(error) = self.api() else {
-            return Failed::Once(self.message());
-        };
-        match (error.model_off(), error.standing()) {
-            (Some(off), _) => Failed::Off(off),
-            (_, Some(standing)) => Failed::Integration(standing),
-            _ if error.reach() == ErrorReach::Key => Failed::Key(self.message()),
-            _ => Failed::Once(self.message()),
-        }
+fn reach(error: &IngestError) -> Failed {
+    let Some(said) = error.api() else {
+        return Failed::Once(error.message());
+    };
+    match (said.model_off(), said.standing()) {
+        (Some(off), _) => Failed::Off(off),
+        (_, Some(standing)) => Failed::Integration(standing),
+        _ if said.reach() == ErrorReach::Key => Failed::Key(error.message()),
+        _ => Failed::Once(error.message()),
     }
+}
 
-    fn api(&self) -> Option<&ApiError> {
-        match self {
-            Self::NotAsked(_) => None,
-            Self::Failed(error) => error.api(),
-        }
-    }
-
-    fn counts(&self) -> Counts {
-        match self {
-            Self::NotAsked(_) => Counts::default(),
-            Self::Failed(error) => error.counts,
-        }
-    }
-
-    fn message(&self) -> String {
-        match self {
-            Self::NotAsked(error) => with_causes(error),
-            Self::Failed(error) => {
-                // The outer sentences say only which side failed; the causes say the rest.
-                let source = std::error::Error::source(&error.source);
-                source.map_or_else(|| error.to_string(), with_causes)
-            }
-        }
-    }
-
-    fn advice(&self) -> &'static str {
-        match self {
-            Self::NotAsked(error) => error.advice(),
-            Self::Failed(error) => error.advice(),
-        }
-    }
-
-    /// Counts the error by its side, and returns how the fetch ended.
-    fn count(&self, metrics: &Metrics) -> FetchResult {
-        let stored = match self {
-            Self::NotAsked(_) => true,
-            Self::Failed(error) => matches!(error.source, WriteError::Store(_)),
-        };
-        let (error_type, stage, result) = match (stored, self.reach()) {
-            (true, _) => (ErrorType::WriterFailed, Stage::Sending, FetchResult::Failed),
-            (_, Failed::Off(_)) => return FetchResult::LeftOut,
-            (_, Failed::Integration(_)) => return FetchResult::Parked,
-            (_, Failed::Key(_)) => (
-                ErrorType::AuthenticationFailed,
-                Stage::Receiving,
-                FetchResult::Failed,
-            ),
-            (_, Failed::Once(_)) => (
-                ErrorType::RequestFailed,
-                Stage::Receiving,
-                FetchResult::Failed,
-            ),
-        };
-        metrics.error(error_type, stage);
-        result
-    }
+/// Counts an error by its side, and returns how the fetch ended.
+fn count_error(error: &IngestError, metrics: &Metrics) -> FetchResult {
+    let stored = matches!(error.source, WriteError::Store(_));
+    let (error_type, stage) = match (stored, reach(error)) {
+        (true, _) => (ErrorType::WriterFailed, Stage::Sending),
+        (_, Failed::Off(_)) => return FetchResult::LeftOut,
+        (_, Failed::Integration(_)) => return FetchResult::Parked,
+        (_, Failed::Key(_)) => (ErrorType::AuthenticationFailed, Stage::Receiving),
+        (_, Failed::Once(_)) => (ErrorType::RequestFailed, Stage::Receiving),
+    };
+    metrics.error(error_type, stage);
+    FetchResult::Failed
 }
 
 fn result_of(ending: Ending) -> FetchResult {

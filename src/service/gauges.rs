@@ -9,18 +9,10 @@ use crate::fetch::Lane;
 use crate::metrics::{ClientTotals, Metrics};
 use crate::plan::Standing;
 
-/// Lanes, the most urgent first.
-const LANES: [Lane; 4] = [
-    Lane::Notified,
-    Lane::CatchUp,
-    Lane::Snapshot,
-    Lane::Backfill,
-];
-
 impl Dispatch {
     /// Says what waits, how fresh tables are, and how integrations stand.
     pub(super) fn gauge(&self, metrics: &Metrics, objective: Option<Duration>, now_ms: i64) {
-        for (lane, waiting) in LANES.into_iter().zip(self.waiting_by_lane()) {
+        for (lane, waiting) in Lane::ALL.into_iter().zip(self.waiting_by_lane()) {
             metrics.pending_tables(lane, waiting);
         }
         let period = self.heartbeats().period();

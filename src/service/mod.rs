@@ -2,8 +2,9 @@
 //!
 //! `dispatch` knows what is due and decides, without a clock; `run` is the loop around it: it takes webhooks from
 //! the listener through `intake`, starts `fetches` in `slots`, asks Kombo about integrations (`looks`), tells what is new (`news`), and has the
-//! `registry` written before a new integration's webhook is acknowledged (`registrar`). [`Control`] changes the rules
-//! while it runs.
+//! `registry` written before a new integration's webhook is acknowledged (`registrar`). The sink's chores and the notes for
+//! `status` are due things of the same agenda and run `beside` the fetches; a chore asks Kombo through `questions`.
+//! [`Control`] changes the rules while it runs, and `shutdown` ends it.
 //!
 //! # How it maps to Vector
 //!
@@ -22,8 +23,8 @@
 //! | a checkpoint (Vector has none) | the bases, one per tier, in the sink's own commits |
 //! | reload: changed components only | [`Control::reload`]: rules, key, budget and secrets change; dirty bits stay |
 
+mod beside;
 mod build;
-mod client;
 mod config;
 mod control;
 mod dispatch;
@@ -34,20 +35,23 @@ mod hints;
 mod intake;
 mod looks;
 mod news;
+mod questions;
 mod registrar;
 mod registry;
 mod run;
+mod shutdown;
 mod slots;
 
 #[cfg(test)]
 mod tests;
 
 pub use build::Built;
-pub use client::SharedClient;
 pub use config::{KomboSourceConfig, Resource, Secrets, SourceContext, SourceOutput};
 pub use control::{Control, ReloadError};
 pub use intake::Door;
+pub use questions::ApiQuestions;
 pub use registry::Registry;
+pub(crate) use slots::{Slot, Slots};
 
 use std::pin::Pin;
 

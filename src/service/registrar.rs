@@ -14,10 +14,10 @@ use super::dispatch::Dispatch;
 use super::held::Held;
 use super::intake::{Answer, Received, overloaded};
 use super::registry::Registry;
-use crate::backfill::outcome::with_causes;
 use crate::catalog::Endpoint;
 use crate::ids::IntegrationId;
 use crate::lake::{LakeError, Members, Registration};
+use crate::words::with_causes;
 
 /// Webhooks that wait for the registry. More are answered 503.
 const WAITING: usize = 1_024;

@@ -1,4 +1,4 @@
-//! What the service keeps beside its rows: which integrations there are.
+//! What the service keeps beside its rows: which integrations there are, and what it leaves for `status`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +25,9 @@ pub trait Registry: Send + Sync {
         &self,
         endpoint: &Arc<Endpoint>,
     ) -> impl Future<Output = Result<HashMap<IntegrationKey, Coverage>, LakeError>> + Send;
+
+    /// Puts the service's notes for `status` in the place of those that are there. No rule reads them.
+    fn put_notes(&self, notes: Vec<u8>) -> impl Future<Output = Result<(), LakeError>> + Send;
 }
 
 impl Registry for Lake {
@@ -46,5 +49,9 @@ impl Registry for Lake {
         let overview = self.overview(endpoint).await?;
         let tables = overview.into_iter().flat_map(|overview| overview.tables);
         Ok(tables.map(|(key, table)| (key, table.coverage)).collect())
+    }
+
+    async fn put_notes(&self, notes: Vec<u8>) -> Result<(), LakeError> {
+        self.put_status(notes.into()).await
     }
 }

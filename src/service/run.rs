@@ -1,4 +1,4 @@
-//! The loop: webhooks, ended fetches, signals and time in; fetches and questions out.
+//! The loop: webhooks, ended fetches, signals and time in; fetches, questions and the sink's chores out.
 //!
 //! Everything that waits runs in one `JoinSet`, every channel has a bound, and the loop itself never waits for the network
 //! or the disk. Cancelling is safe at any `.await`: what is not committed is not visible, and what was announced is dirty
@@ -8,12 +8,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, error, info, warn};
 
 use super::SourceError;
+use super::beside::{ChoreRun, Chores};
 use super::control::{Command, Parts};
 use super::dispatch::{Ask, Dispatch, Fetching, Reaction};
 use super::fetches::{Carried, FetchTask};
@@ -21,6 +22,7 @@ use super::hints::Hints;
 use super::intake::{Received, overloaded};
 use super::looks::{KeyLook, Look, LookOrder, look_at, try_key};
 use super::news;
+use super::questions::ApiQuestions;
 use super::registrar::{Registered, Registrar, Saved};
 use super::registry::Registry;
 use super::slots::Slots;
@@ -31,20 +33,16 @@ use crate::lake::LakeError;
 use crate::metrics::{ErrorType, Metrics, Stage};
 use crate::plan::{Begun, Kind};
 use crate::sink::Sink;
-use crate::status::Notes;
 use crate::time::{Clock, ServerNow};
 
 /// Fetches that run or wait for their commit; more would only hold memory.
 const MAX_RUNNING: usize = 1_000;
 
-/// How often gauges, notes and hints are brought up to date.
-const TICK: Duration = Duration::from_secs(5);
+/// How often gauges and hints are brought up to date.
+pub(super) const TICK: Duration = Duration::from_secs(5);
 
 /// How often bases that empty deltas moved are written down.
 const FLUSH_EVERY: Duration = Duration::from_hours(1);
-
-/// How often the sink is told during a shutdown that nothing is left to wait for.
-const LAST_FLUSH_EVERY: Duration = Duration::from_millis(100);
 
 /// The running service.
 pub(super) struct Service<A, S> {
@@ -56,7 +54,8 @@ pub(super) struct Service<A, S> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Metrics,
     pub(super) hints: Hints,
-    pub(super) notes: watch::Sender<Notes>,
+    pub(super) chores: Chores,
+    pub(super) questions: ApiQuestions<A>,
     pub(super) inbox: mpsc::Receiver<Received>,
     pub(super) commands: mpsc::Receiver<Command<A>>,
     pub(super) drain_limit: Duration,
@@ -84,6 +83,8 @@ pub(super) enum Report {
     Saved(Saved),
     Flushed(Result<(), LakeError>),
     Hinted(std::io::Result<()>),
+    Chore(ChoreRun),
+    Noted(Result<(), LakeError>),
 }
 
 impl<A, S> Service<A, S>
@@ -136,6 +137,8 @@ where
                     self.tasks.spawn(async move { Report::Looked(look.await) });
                 }
                 Ask::Key => self.ask_for_key(),
+                Ask::Chore(name) => self.begin_chore(name),
+                Ask::Notes => self.put_notes(now_ms),
             }
         }
         while self.running.len() < MAX_RUNNING {
@@ -169,7 +172,7 @@ where
     }
 
     /// Has the registry write what it lacks, one entry for all; reads it first where that failed at the start.
-    fn save(&mut self) {
+    pub(super) fn save(&mut self) {
         if !self.registrar.is_free() {
             return;
         }
@@ -207,7 +210,7 @@ where
         }
     }
 
-    fn report(&mut self, report: Result<Report, JoinError>) {
+    pub(super) fn report(&mut self, report: Result<Report, JoinError>) {
         let now_ms = self.now_ms();
         match report {
             Ok(Report::Fetched(carried)) => self.fetched(*carried, now_ms),
@@ -239,6 +242,8 @@ where
                     warn!(%error, "the hint file cannot be written; set data_dir to a folder that can");
                 }
             }
+            Ok(Report::Chore(run)) => self.chore_ended(run, now_ms),
+            Ok(Report::Noted(result)) => self.noted(result),
             // A bug must not go on as if nothing had happened: what it left behind nobody knows.
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => {}
@@ -282,6 +287,7 @@ where
         {
             // What the old one remembers goes with it: a little is fetched twice.
             self.api = Arc::clone(&api);
+            self.questions.swap(Arc::clone(&api));
             self.ingest = Ingest::new(api, self.sink.clone(), ingest);
             self.slots = Slots::new(concurrency);
             self.key = self.key.wrapping_add(1);
@@ -302,7 +308,6 @@ where
     fn tick(&mut self) {
         let now_ms = self.now_ms();
         self.gauge(now_ms);
-        self.notes.send_replace(self.dispatch.notes(now_ms));
         self.tell_alarms();
         self.write_hints();
         if !self.flushing && self.last_flush.elapsed() >= FLUSH_EVERY {
@@ -345,40 +350,6 @@ where
             .spawn_blocking(move || Report::Hinted(hints.write(&tables)));
     }
 
-    /// Lets what is under way end, within the limit, and writes down what would else be found out again.
-    async fn drain(mut self) {
-        self.inbox.close();
-        let until = Instant::now() + self.drain_limit;
-        info!(fetches = self.running.len(), "shutting down");
-        // What is new of an integration first: its webhook waits for it.
-        self.save();
-        while !self.tasks.is_empty() && Instant::now() < until {
-            self.sink.flush();
-            let soon = until.min(Instant::now() + LAST_FLUSH_EVERY);
-            if let Ok(Some(report)) = timeout_at(soon, self.tasks.join_next()).await {
-                self.report(report);
-            }
-            self.save();
-        }
-        let left = self.running.len();
-        self.tasks.shutdown().await;
-        let flushed = timeout_at(
-            until.max(Instant::now() + TICK),
-            self.ingest.flush_bases(|_| false),
-        );
-        if !matches!(flushed.await, Ok(Ok(()))) {
-            warn!(
-                "bases of empty deltas were not written down: the next start asks for a little more"
-            );
-        }
-        let announced = self.dispatch.announced();
-        if let Err(error) = self.hints.write(&announced) {
-            warn!(%error, "the hint file cannot be written; set data_dir to a folder that can");
-        }
-        self.notes.send_replace(self.dispatch.notes(self.now_ms()));
-        info!(left, "shut down");
-    }
-
     fn next_due(&mut self) -> Instant {
         let now = Instant::now();
         let wait_ms = (self.dispatch.next_due()).map_or(i64::MAX, |due| due - self.now_ms());
@@ -387,7 +358,7 @@ where
     }
 
     /// Returns the time on Kombo's clock; before its first answer, on ours.
-    fn now_ms(&self) -> i64 {
+    pub(super) fn now_ms(&self) -> i64 {
         let server = self.api.server_now().map(ServerNow::as_millis);
         server.unwrap_or_else(|| self.clock.wall_ms())
     }

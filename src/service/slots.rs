@@ -11,36 +11,54 @@ use crate::fetch::Lane;
 
 /// The slots, shared with whoever holds one.
 #[derive(Clone, Debug)]
-pub(super) struct Slots {
+pub(crate) struct Slots {
     deltas: Arc<Semaphore>,
     fulls: Arc<Semaphore>,
+    all: usize,
     freed: Arc<Notify>,
 }
 
 /// A place for one fetch; dropping it lets the next one begin.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(crate) struct Slot {
     permit: Option<OwnedSemaphorePermit>,
     freed: Arc<Notify>,
 }
 
 impl Slots {
     /// Makes as many slots for deltas as requests may be in flight, and half as many for full fetches.
-    pub(super) fn new(concurrency: usize) -> Self {
+    pub(crate) fn new(concurrency: usize) -> Self {
+        let concurrency = concurrency.max(1);
+        Self::of_each(concurrency, concurrency / 2)
+    }
+
+    /// Makes as many slots for full fetches as requests may be in flight: nobody waits for a delta.
+    pub(crate) fn without_deltas(concurrency: usize) -> Self {
+        Self::of_each(0, concurrency.max(1))
+    }
+
+    fn of_each(deltas: usize, fulls: usize) -> Self {
+        let fulls = fulls.max(1);
         Self {
-            deltas: Arc::new(Semaphore::new(concurrency.max(1))),
-            fulls: Arc::new(Semaphore::new((concurrency / 2).max(1))),
+            deltas: Arc::new(Semaphore::new(deltas)),
+            fulls: Arc::new(Semaphore::new(fulls)),
+            all: deltas + fulls,
             freed: Arc::default(),
         }
     }
 
+    /// Returns whether nobody holds one: every fetch is uploaded.
+    pub(crate) fn are_free(&self) -> bool {
+        self.deltas.available_permits() + self.fulls.available_permits() == self.all
+    }
+
     /// Returns whether a fetch of a lane could begin now.
-    pub(super) fn has_room(&self, lane: Lane) -> bool {
+    pub(crate) fn has_room(&self, lane: Lane) -> bool {
         self.of(lane).available_permits() > 0
     }
 
     /// Takes a slot, if one is free.
-    pub(super) fn take(&self, lane: Lane) -> Option<Slot> {
+    pub(crate) fn take(&self, lane: Lane) -> Option<Slot> {
         let permit = Arc::clone(self.of(lane)).try_acquire_owned().ok()?;
         Some(Slot {
             permit: Some(permit),
@@ -49,7 +67,7 @@ impl Slots {
     }
 
     /// Waits until a slot was given back.
-    pub(super) async fn freed(&self) {
+    pub(crate) async fn freed(&self) {
         self.freed.notified().await;
     }
 

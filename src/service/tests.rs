@@ -15,6 +15,7 @@ use super::intake::Door;
 use super::{KomboSourceConfig, SourceContext, SourceError};
 use crate::api::{ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest};
 use crate::catalog::{Catalog, Endpoint};
+use crate::chore::Chore;
 use crate::company::{Refusal, World, WorldSettings};
 use crate::config::{Config, Overrides};
 use crate::delta::store::TableStore;
@@ -27,6 +28,7 @@ use crate::time::{Clock, Horizon, ServerNow, Tier};
 use crate::twin::TwinApi;
 use crate::webhook::{Webhook, preview};
 
+mod chores;
 mod deletion;
 
 /// A twin whose clock follows Tokio's, which the tests pause.
@@ -136,6 +138,17 @@ async fn start_for(
     endpoints: &[&str],
     integrations: &[IntegrationId],
 ) -> Running {
+    start_with_chores(twin, lake, endpoints, integrations, Vec::new()).await
+}
+
+/// Starts a service whose sink has chores.
+async fn start_with_chores(
+    twin: &TimedTwin,
+    lake: &Lake,
+    endpoints: &[&str],
+    integrations: &[IntegrationId],
+    chores: Vec<Box<dyn Chore>>,
+) -> Running {
     let overrides = Overrides {
         integrations: integrations.iter().map(ToString::to_string).collect(),
         lake_url: Some("memory:".to_owned()),
@@ -150,8 +163,9 @@ async fn start_for(
     let config = KomboSourceConfig::new(config.source, endpoints.collect());
     let data_dir = tempfile::tempdir().expect("a folder");
     let (stop, stopped) = oneshot::channel::<()>();
-    let context = SourceContext {
+    let mut context = SourceContext {
         sink: lake.clone(),
+        chores,
         catalog,
         clock: Arc::new(TwinClock(twin.clone())),
         metrics: Metrics::new("kombo", "lake", "test"),
@@ -160,7 +174,7 @@ async fn start_for(
         drain_limit: Duration::from_mins(1),
     };
     let assembled = config
-        .assemble(Arc::new(twin.clone()), &context, |_, _| {})
+        .assemble(Arc::new(twin.clone()), &mut context, |_, _| {})
         .await;
     let Assembled { service, door, .. } = assembled.expect("assembled");
     let mut tasks = JoinSet::new();

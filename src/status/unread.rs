@@ -1,7 +1,7 @@
 //! What of a lake could not be read.
 
-use crate::backfill::outcome::with_causes;
 use crate::lake::LakeError;
+use crate::words::with_causes;
 
 /// A table that could not be read: what it holds is not known, which is not the same as nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,11 +3,13 @@
 //! The vendor's guide remembers the local clock at the start of a fetch. That loses rows when the local clock is ahead.
 //! Here a [`Base`] comes from the server's `Date` and a monotonic interval, so the local wall clock only caps it.
 
+mod backoff;
 mod civil;
 mod horizon;
 mod second_look;
 mod server;
 
+pub use backoff::Backoff;
 pub use civil::{format_date, format_timestamp, parse_date, parse_instant, parse_timestamp};
 pub use horizon::{Horizon, MAX_SERVER_LEAD, ServerDate, ServerNow, TRUSTED};
 pub use second_look::SecondLook;

@@ -8,10 +8,11 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use kombo_source::backfill::outcome::{Ending, Outcome};
 use kombo_source::backfill::targets::Target;
-use kombo_source::backfill::{Backfill, BackfillMode, BackfillSettings};
+use kombo_source::backfill::{Backfill, BackfillSettings};
 use kombo_source::company::{Refusal, World};
 use kombo_source::decode::{DecodeLimits, rebuild};
 use kombo_source::ids::IntegrationId;
+use kombo_source::plan::Kind;
 use kombo_source::sink::Sink;
 use kombo_source::time::{ObservedAt, Tier};
 use kombo_source::twin::TwinApi;
@@ -22,9 +23,9 @@ use crate::support::memory_sink::MemorySink;
 use crate::support::memory_world::{Unwatched, all_targets, ids, odd_world};
 use crate::support::small_kombo::{Listing, SmallKombo, table, tags};
 
-fn settings(mode: BackfillMode) -> BackfillSettings {
+fn settings(want: Kind) -> BackfillSettings {
     BackfillSettings {
-        mode,
+        want,
         skip_newer_than: None,
         confirm: false,
         concurrency: 4,
@@ -38,13 +39,8 @@ async fn run(
     settings: BackfillSettings,
 ) -> (Vec<Target>, Vec<Outcome>) {
     let targets = all_targets(api, &ids(api)).await;
-    let backfill = Backfill::new(
-        Arc::new(api.clone()),
-        sink.clone(),
-        Arc::new(Unwatched),
-        settings,
-    );
-    let outcomes = backfill.run(targets.clone()).await;
+    let backfill = Backfill::new(Arc::new(api.clone()), sink.clone(), settings);
+    let outcomes = backfill.run(targets.clone(), |_| Unwatched, |_| {}).await;
     (targets, outcomes)
 }
 
@@ -126,7 +122,7 @@ fn assert_equal(api: &TwinApi, target: &Target, sink: &MemorySink) {
 #[tokio::test(start_paused = true)]
 async fn a_full_backfill_brings_every_value_of_every_endpoint() {
     let (api, sink) = (odd_world(600), MemorySink::default());
-    let (targets, outcomes) = run(&api, &sink, settings(BackfillMode::Full)).await;
+    let (targets, outcomes) = run(&api, &sink, settings(Kind::Snapshot)).await;
     assert_eq!(targets.len(), outcomes.len());
     assert_eq!(targets.len(), 13 + 18 + 4 + 2);
     for outcome in &outcomes {
@@ -145,7 +141,7 @@ async fn a_full_backfill_brings_every_value_of_every_endpoint() {
 #[tokio::test(start_paused = true)]
 async fn a_delta_after_changes_brings_exactly_the_newest_versions() {
     let (api, sink) = (odd_world(300), MemorySink::default());
-    let (targets, _) = run(&api, &sink, settings(BackfillMode::Full)).await;
+    let (targets, _) = run(&api, &sink, settings(Kind::Snapshot)).await;
     {
         let mut world = api.world().lock();
         world.advance(Duration::from_mins(20));
@@ -158,7 +154,7 @@ async fn a_delta_after_changes_brings_exactly_the_newest_versions() {
         }
         world.advance(Duration::from_mins(1));
     }
-    let (_, outcomes) = run(&api, &sink, settings(BackfillMode::Delta)).await;
+    let (_, outcomes) = run(&api, &sink, settings(Kind::Delta)).await;
     for outcome in &outcomes {
         assert!(
             outcome.ending.is_success(),
@@ -178,10 +174,10 @@ async fn a_delta_after_changes_brings_exactly_the_newest_versions() {
 #[tokio::test(start_paused = true)]
 async fn tables_with_a_young_snapshot_are_skipped() {
     let (api, sink) = (odd_world(50), MemorySink::default());
-    run(&api, &sink, settings(BackfillMode::Full)).await;
+    run(&api, &sink, settings(Kind::Snapshot)).await;
     let skipping = BackfillSettings {
         skip_newer_than: Some(Duration::from_hours(12)),
-        ..settings(BackfillMode::Full)
+        ..settings(Kind::Snapshot)
     };
     let (_, outcomes) = run(&api, &sink, skipping.clone()).await;
     assert!(
@@ -201,7 +197,7 @@ async fn tables_with_a_young_snapshot_are_skipped() {
 #[tokio::test(start_paused = true)]
 async fn observations_of_a_table_are_strictly_later_from_fetch_to_fetch() {
     let (api, sink) = (odd_world(300), MemorySink::default());
-    let (targets, _) = run(&api, &sink, settings(BackfillMode::Full)).await;
+    let (targets, _) = run(&api, &sink, settings(Kind::Snapshot)).await;
     let target = targets
         .iter()
         .find(|target| target.endpoint.name().as_str() == "ats/applications")
@@ -212,7 +208,7 @@ async fn observations_of_a_table_are_strictly_later_from_fetch_to_fetch() {
         .unwrap()
         .seen
         .unwrap();
-    run(&api, &sink, settings(BackfillMode::Full)).await;
+    run(&api, &sink, settings(Kind::Snapshot)).await;
     let batches = sink.batches(&target.table);
     let mut last = first.as_micros();
     for batch in &batches {
@@ -247,18 +243,17 @@ async fn a_backfill_that_confirms_takes_every_snapshot_twice() {
     let settings = BackfillSettings {
         confirm: true,
         skip_newer_than: Some(Duration::from_hours(1)),
-        ..settings(BackfillMode::Full)
+        ..settings(Kind::Snapshot)
     };
-    let backfill = Backfill::new(
-        Arc::new(kombo.clone()),
-        MemorySink::default(),
-        Arc::new(Unwatched),
-        settings,
-    );
-    let outcomes = backfill.run(vec![target.clone()]).await;
+    let backfill = Backfill::new(Arc::new(kombo.clone()), MemorySink::default(), settings);
+    let run = async |target: &Target| {
+        let targets = vec![target.clone()];
+        backfill.run(targets, |_| Unwatched, |_| {}).await
+    };
+    let outcomes = run(&target).await;
     assert!(matches!(outcomes[0].ending, Ending::Committed(_)));
     assert_eq!((outcomes[0].rows, kombo.asked().len()), (3, 2));
-    let outcomes = backfill.run(vec![target]).await;
+    let outcomes = run(&target).await;
     assert!(matches!(outcomes[0].ending, Ending::Skipped));
     assert_eq!(kombo.asked().len(), 0);
 }
@@ -269,13 +264,15 @@ async fn a_delta_that_finds_nothing_commits_nothing_and_its_base_is_written_at_t
     let sink = MemorySink::default();
     let run = async |mode| {
         let api = Arc::new(kombo.clone());
-        let backfill = Backfill::new(api, sink.clone(), Arc::new(Unwatched), settings(mode));
-        backfill.run(vec![target.clone()]).await.remove(0)
+        let backfill = Backfill::new(api, sink.clone(), settings(mode));
+        let targets = vec![target.clone()];
+        let mut outcomes = backfill.run(targets, |_| Unwatched, |_| {}).await;
+        outcomes.remove(0)
     };
-    run(BackfillMode::Full).await;
+    run(Kind::Snapshot).await;
     kombo.pass(600).await;
     let before = sink.batches(&target.table);
-    let outcome = run(BackfillMode::Delta).await;
+    let outcome = run(Kind::Delta).await;
     assert!(matches!(outcome.ending, Ending::Unchanged));
     assert!(outcome.ending.is_success());
     assert_eq!(sink.batches(&target.table), before);
@@ -307,7 +304,7 @@ async fn an_error_that_reaches_a_whole_integration_is_met_once_and_stops_no_othe
     assert!(api.world().lock().refuse(&ids[1], None, inactive));
     let one_by_one = BackfillSettings {
         concurrency: 1,
-        ..settings(BackfillMode::Full)
+        ..settings(Kind::Snapshot)
     };
     let (_, outcomes) = run(&api, &sink, one_by_one).await;
     assert_eq!(counts(&outcomes, &ids[1]), [0, 1, 17]);
@@ -318,7 +315,7 @@ async fn an_error_that_reaches_a_whole_integration_is_met_once_and_stops_no_othe
 #[tokio::test(start_paused = true)]
 async fn a_model_that_is_switched_off_is_left_out_and_its_rows_stay() {
     let (api, sink) = (odd_world(50), MemorySink::default());
-    let (targets, _) = run(&api, &sink, settings(BackfillMode::Full)).await;
+    let (targets, _) = run(&api, &sink, settings(Kind::Snapshot)).await;
     let target = &targets[0];
     let before = sink.batches(&target.table);
     let table = &target.table;
@@ -327,7 +324,7 @@ async fn a_model_that_is_switched_off_is_left_out_and_its_rows_stay() {
         world.refuse(&table.integration, Some(&table.endpoint), disabled.clone())
     };
     assert!(off(&mut api.world().lock()));
-    let (_, outcomes) = run(&api, &sink, settings(BackfillMode::Full)).await;
+    let (_, outcomes) = run(&api, &sink, settings(Kind::Snapshot)).await;
     let outcome = outcomes.iter().find(|outcome| outcome.table == *table);
     assert!(matches!(outcome.unwrap().ending, Ending::LeftOut { .. }));
     assert!(outcomes.iter().all(|outcome| outcome.ending.is_success()));
@@ -337,12 +334,12 @@ async fn a_model_that_is_switched_off_is_left_out_and_its_rows_stay() {
 #[tokio::test(start_paused = true)]
 async fn a_delta_that_ran_lately_is_skipped_and_an_older_one_is_not() {
     let (api, sink) = (odd_world(50), MemorySink::default());
-    run(&api, &sink, settings(BackfillMode::Full)).await;
+    run(&api, &sink, settings(Kind::Snapshot)).await;
     api.world().lock().advance(Duration::from_hours(2));
-    run(&api, &sink, settings(BackfillMode::Delta)).await;
+    run(&api, &sink, settings(Kind::Delta)).await;
     let lately = BackfillSettings {
         skip_newer_than: Some(Duration::from_hours(1)),
-        ..settings(BackfillMode::Delta)
+        ..settings(Kind::Delta)
     };
     let (targets, outcomes) = run(&api, &sink, lately.clone()).await;
     let skipped = |outcomes: &[Outcome]| {

@@ -6,16 +6,13 @@ use std::time::Duration;
 use crate::fetch::Lane;
 use crate::ids::IntegrationId;
 
-/// Every fifth request is a snapshot's while one waits: 20 %.
-const SNAPSHOT_EVERY: u32 = 5;
-
 /// However slow the budget, a snapshot that waits gets a page this often.
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(30);
 
 /// After three catch-up requests another lane that waits has one: 75 %.
 const CATCH_UP_RUN: u32 = 3;
 
-const LANES: usize = 4;
+const LANES: usize = Lane::ALL.len();
 
 /// A place in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,7 +86,7 @@ impl Lanes {
             .last_snapshot
             .is_none_or(|last| now.saturating_sub(last) >= SNAPSHOT_WITHIN);
         // Never two late ones in a row: at a page a minute every snapshot is late, and notifications come first.
-        let snapshot_is_due = self.since_snapshot + 1 >= SNAPSHOT_EVERY
+        let snapshot_is_due = self.since_snapshot + 1 >= Lane::FULL_EVERY
             || (snapshot_is_late && self.since_snapshot > 0);
         let catch_up_has_its_share =
             self.catch_up_run >= CATCH_UP_RUN && (waits(Lane::Snapshot) || waits(Lane::Backfill));

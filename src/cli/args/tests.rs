@@ -120,7 +120,7 @@ fn a_backfill_takes_all_its_settings() {
         "--mode delta --integration a:1 --integration b:2,c:3 --endpoint ats/* --endpoint hris/employees \
          --skip-newer-than 12h --plan --json --confirm --lake-url ./lake --region us --concurrency 8 --rate-limit 100 --data-dir d",
     );
-    assert_eq!(args.mode, BackfillMode::Delta);
+    assert_eq!(args.mode, Kind::Delta);
     assert_eq!(args.skip_newer_than, Some(Duration::from_hours(12)));
     assert!(args.plan && args.json && args.confirm);
     let overrides = args.settings.overrides();
@@ -144,7 +144,7 @@ fn a_backfill_takes_all_its_settings() {
 #[test]
 fn a_bare_backfill_is_full_and_leaves_all_to_the_file() {
     let args = backfill("");
-    assert_eq!(args.mode, BackfillMode::Full);
+    assert_eq!(args.mode, Kind::Snapshot);
     assert_eq!(args.skip_newer_than, None);
     assert!(!args.plan && !args.json && !args.confirm);
     assert_eq!(

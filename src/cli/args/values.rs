@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+
 use crate::api::Region;
 use crate::lake::UpkeepSettings;
+use crate::plan::Kind;
 use crate::time::{parse_date, parse_timestamp};
 use crate::twin::{TargetError, WebhookTarget};
 
@@ -30,6 +33,17 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .and_then(|number| number.checked_mul(seconds))
         .map(Duration::from_secs)
         .ok_or_else(|| "that is longer than time can be counted".to_owned())
+}
+
+/// Reads how much a backfill fetches: `full` or `delta`.
+pub(super) fn wanted() -> impl TypedValueParser<Value = Kind> {
+    let full = PossibleValue::new("full").help("Every row: a snapshot of each table");
+    let delta = "What changed since the last committed fetch; a snapshot where there is none yet";
+    let delta = PossibleValue::new("delta").help(delta);
+    PossibleValuesParser::new([full, delta]).map(|text| match text.as_str() {
+        "delta" => Kind::Delta,
+        _ => Kind::Snapshot,
+    })
 }
 
 /// Reads how long files that nothing names are kept.

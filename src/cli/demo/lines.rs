@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::super::words::{count, counted};
+use crate::words::{count, counted};
 
 /// Something that happened on a change's way into the lake.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -123,6 +123,7 @@ impl Live {
                 lake: lake.clone(),
                 tell,
             },
+            chores: Vec::new(),
             catalog: self.catalog.clone(),
             clock: Arc::clone(&session.clock),
             metrics: Metrics::new(&source.name, "demo", env!("CARGO_PKG_VERSION")),

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::super::words::{count, counted};
 use super::lines::{Line, Totals};
 use super::watched::{Step, Walk};
 use crate::company::Change;
@@ -10,6 +9,7 @@ use crate::ids::TableId;
 use crate::lake::{Part, Sighting};
 use crate::time::format_timestamp;
 use crate::twin::{Delivery, Fate};
+use crate::words::{count, counted};
 
 /// A change, and when each step of its way was done, since the start.
 #[derive(Clone, Debug)]

@@ -172,6 +172,10 @@ impl Registry for Watched {
     ) -> Result<HashMap<IntegrationKey, Coverage>, LakeError> {
         self.lake.held(endpoint).await
     }
+
+    async fn put_notes(&self, notes: Vec<u8>) -> Result<(), LakeError> {
+        self.lake.put_notes(notes).await
+    }
 }
 
 async fn tell(to: &mpsc::Sender<Seen>, fetch: &Fetch, step: Step) {

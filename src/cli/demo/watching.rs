@@ -7,7 +7,6 @@ use tokio::task::JoinError;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
 use super::super::failure::{FAILED, Failure};
-use super::super::words::counted;
 use super::changes::change;
 use super::lines::query_line;
 use super::live::{DEBOUNCE, DRAIN_LIMIT, Live, Running};
@@ -15,6 +14,7 @@ use super::story::{Story, Told};
 use super::watched::{Seen, Step};
 use super::{duckdb, no_twin};
 use crate::service::SourceError;
+use crate::words::counted;
 
 /// From one change to the next. Three customers take turns, so none has two within the ten seconds in which the service
 /// answers a table's notifications once.

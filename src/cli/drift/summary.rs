@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::super::failure::Failure;
-use super::super::words::{count, percent};
 use super::table;
 use crate::lake::{Completeness, DriftFilter, DriftGroup, Lake, SetAside};
 use crate::time::format_timestamp;
+use crate::words::{count, percent};
 
 /// The last comparisons of an endpoint's tables, taken together.
 struct Compared {

@@ -1,9 +1,9 @@
 //! Tables that lie in the future, and what to do.
 
 use super::line;
-use crate::cli::words::counted;
 use crate::lake::Ahead;
 use crate::status::{IntegrationStatus, Status, TableStatus};
+use crate::words::counted;
 
 /// Tables that are named; a clock that was wrong concerns all.
 const NAMED: usize = 10;

@@ -1,10 +1,9 @@
 //! What somebody should look at.
 
-use super::super::held::{command, until, what};
-use super::super::words::counted;
 use super::{held, line};
 use crate::lake::Hold;
 use crate::status::{IntegrationNote, IntegrationStatus, Status, TableStatus, Unread};
+use crate::words::counted;
 
 /// What somebody should look at, a line each.
 pub(super) fn troubles(text: &mut String, status: &Status, by_table: bool) {
@@ -99,11 +98,11 @@ fn stale_notes(text: &mut String, status: &Status, one: &IntegrationStatus, tabl
 
 /// Says what is held back and why; the rows of `current` are as they were.
 fn hold_notes(text: &mut String, hold: &Hold) {
-    line(text, &format!("held    {}", what(hold)));
-    line(text, &format!("        {}", until(hold)));
+    line(text, &format!("held    {}", hold.what()));
+    line(text, &format!("        {}", hold.until()));
     line(
         text,
-        &format!("        if that is right: {}", command(hold)),
+        &format!("        if that is right: {}", hold.accept_command()),
     );
 }
 

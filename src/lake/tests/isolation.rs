@@ -8,7 +8,6 @@ use arrow::datatypes::{Field, Schema};
 use futures_util::future::join_all;
 use object_store::ObjectStoreExt;
 
-use crate::backfill::outcome::with_causes;
 use crate::catalog::Catalog;
 use crate::decode::QuarantinedRow;
 use crate::delta::store::TableStore;
@@ -20,6 +19,7 @@ use crate::lake::tests::support::*;
 use crate::lake::txns::TableTxns;
 use crate::lake::{Lake, LakeError, LakeSettings, LintSettings, Part, Registration};
 use crate::time::ObservedAt;
+use crate::words::with_causes;
 
 fn registration(name: &str) -> Registration {
     Registration {

@@ -235,7 +235,7 @@ proptest! {
                 Event::Want(n, full, lane) => {
                     let kind = if full { SNAPSHOT } else { DELTA };
                     let table = table(["a1", "a2", "a3", "b1", "b2", "c1"][usize::from(n)]);
-                    queue.want(&table, kind, LANES[usize::from(lane)]);
+                    queue.want(&table, kind, Lane::ALL[usize::from(lane)]);
                     owed.insert((name(&table), kind), now);
                 }
                 Event::Next => {

@@ -9,13 +9,13 @@ use super::account::Look;
 use super::{Dispatch, Due, NEW};
 use crate::ids::{Category, EnvironmentId, IntegrationId, TableId};
 use crate::plan::{Begun, Doubt, Standing};
+use crate::time::Backoff;
 
-/// The wait before a question is asked again that brought no answer; it doubles.
-const FIRST_LOOK: Duration = Duration::from_secs(30);
-const LONGEST_LOOK: Duration = Duration::from_mins(15);
+/// How long to wait before a question is asked again that brought no answer.
+const LOOK_AGAIN: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_mins(15));
 
-/// The wait before a refused key is tried again; it doubles.
-const FIRST_KEY: Duration = Duration::from_mins(1);
+/// How long to wait before a refused key is tried again.
+const KEY_AGAIN: Backoff = Backoff::new(Duration::from_mins(1), LONGEST_KEY);
 const LONGEST_KEY: Duration = Duration::from_mins(15);
 
 /// A key that Kombo refuses: nothing is fetched until it is taken.
@@ -26,7 +26,7 @@ pub(super) struct KeyPause {
 
 impl KeyPause {
     pub(super) fn wait_ms(self) -> i64 {
-        doubled_ms(FIRST_KEY, self.looks, LONGEST_KEY)
+        millis(KEY_AGAIN.wait(self.looks))
     }
 }
 
@@ -204,7 +204,7 @@ impl Dispatch {
                 self.stands(id, standing, cause, now_ms);
             }
             Err(LookFailed::Once | LookFailed::Key) => {
-                let wait_ms = doubled_ms(FIRST_LOOK, account.tries, LONGEST_LOOK);
+                let wait_ms = millis(LOOK_AGAIN.wait(account.tries));
                 account.tries = account.tries.saturating_add(1);
                 self.look_at(id, now_ms.saturating_add(wait_ms));
             }
@@ -312,10 +312,6 @@ impl Dispatch {
         own.filter(|table| self.tables.contains_key(table))
             .collect()
     }
-}
-
-fn doubled_ms(first: Duration, doublings: u32, longest: Duration) -> i64 {
-    millis(first.saturating_mul(1 << doublings.min(16)).min(longest))
 }
 
 pub(super) fn millis(duration: Duration) -> i64 {

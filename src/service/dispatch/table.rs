@@ -7,13 +7,10 @@ use super::super::held::Holding;
 use crate::catalog::Endpoint;
 use crate::lake::Coverage;
 use crate::plan::{Announced, ModelOff};
-use crate::time::{Base, Tier};
+use crate::time::{Backoff, Base, Tier};
 
-/// The wait after a first failure; it doubles with each further one.
-const FIRST_RETRY: Duration = Duration::from_secs(10);
-
-/// The longest wait between two tries of a table that fails.
-const LONGEST_RETRY: Duration = Duration::from_mins(15);
+/// How long a table waits for its next try after failures in a row.
+const RETRY: Backoff = Backoff::new(Duration::from_secs(10), Duration::from_mins(15));
 
 /// What is said of a table until it was tried for the first time.
 const UNREAD: &str = "what the lake holds of it cannot be read";
@@ -163,11 +160,9 @@ impl Table {
 
     /// Returns how long to wait before the next try, longer from time to time.
     pub(super) fn next_wait(&mut self) -> Duration {
-        let doublings = self.failures.min(16);
+        let wait = RETRY.wait(self.failures);
         self.failures = self.failures.saturating_add(1);
-        FIRST_RETRY
-            .saturating_mul(1 << doublings)
-            .min(LONGEST_RETRY)
+        wait
     }
 
     /// Notes that the integration does not offer the table, and returns when to look again.

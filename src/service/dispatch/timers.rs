@@ -33,25 +33,36 @@ pub(super) enum Due {
     Note,
     /// A refused key, or one whose environment is not known yet.
     Key,
+    /// A chore of the sink, by its name.
+    Chore(&'static str),
+    /// What the service leaves for `status`.
+    Notes,
 }
 
-/// A question for Kombo.
+/// What is to be done besides fetches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::service) enum Ask {
     /// How does it stand? And what is it, when it is new here.
     Integration { id: IntegrationId, is_new: bool },
     /// Is the key taken? And to which environment does it belong?
     Key,
+    /// The sink's chore of this name is due.
+    Chore(&'static str),
+    /// The notes for `status` are due.
+    Notes,
 }
 
 /// Questions about integrations under way at one time: thousands may be due at a start, and fetches come first.
 const LOOKS: usize = 4;
 
+/// How often the notes for `status` are put.
+const NOTES_EVERY: Duration = Duration::from_mins(1);
+
 /// A clock that goes back by more than this was another one: ours, before Kombo's was known.
 const SET_BACK_MS: i64 = 5_000;
 
 impl Dispatch {
-    /// Does what is due, and returns what Kombo has to be asked.
+    /// Does what is due, and returns what has to be done besides fetches.
     pub(in crate::service) fn pass(&mut self, now_ms: i64) -> Vec<Ask> {
         if now_ms < self.now_ms - SET_BACK_MS {
             self.set_back(now_ms);
@@ -72,6 +83,11 @@ impl Dispatch {
                 Due::Silence(id) => self.time_silence(&id, now_ms),
                 Due::Note => self.unsaved.append(&mut self.unnoted),
                 Due::Key => questions.push(Ask::Key),
+                Due::Chore(name) => questions.push(Ask::Chore(name)),
+                Due::Notes => {
+                    questions.push(Ask::Notes);
+                    self.time_notes(now_ms);
+                }
             }
         }
         while self.asking < LOOKS
@@ -133,6 +149,32 @@ impl Dispatch {
         let looks = self.accounts.keys().map(|id| Due::Look(id.clone()));
         let looks: Vec<Due> = looks.chain([Due::Key]).collect();
         self.make_due(looks, now_ms);
+        // A chore waits as long as it would have by the other clock.
+        let by_ms = now_ms.saturating_sub(self.now_ms);
+        let chores = self.chores.iter().map(|name| Due::Chore(name));
+        for due in chores.chain([Due::Notes]) {
+            if let Some(at_ms) = self.agenda.at(&due) {
+                self.agenda.set(due, at_ms.saturating_add(by_ms));
+            }
+        }
+    }
+
+    /// Puts a chore of the sink down.
+    pub(in crate::service) fn time_chore(
+        &mut self,
+        name: &'static str,
+        wait: Duration,
+        now_ms: i64,
+    ) {
+        self.chores.insert(name);
+        let at_ms = now_ms.saturating_add(millis(wait));
+        self.agenda.set(Due::Chore(name), at_ms);
+    }
+
+    /// Puts the next notes for `status` down.
+    pub(in crate::service) fn time_notes(&mut self, now_ms: i64) {
+        let at_ms = now_ms.saturating_add(millis(NOTES_EVERY));
+        self.agenda.set(Due::Notes, at_ms);
     }
 
     fn make_due(&mut self, due: impl IntoIterator<Item = Due>, now_ms: i64) {

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use kombo_source::api::KomboApi;
-use kombo_source::backfill::targets::{Target, resolve, take_turns};
-use kombo_source::backfill::{Observer, Step};
+use kombo_source::backfill::targets::{Target, resolve};
 use kombo_source::catalog::Catalog;
 use kombo_source::company::{Oddities, World, WorldSettings};
 use kombo_source::ids::IntegrationId;
@@ -44,15 +43,11 @@ pub(crate) async fn all_targets(
         .collect();
     let (known, unknown) = resolve(api, ids, &endpoints, 4).await;
     assert!(unknown.is_empty(), "{unknown:?}");
-    take_turns(&known)
+    known.into_iter().flat_map(|known| known.targets).collect()
 }
 
 /// Watches nothing.
 pub(crate) struct Unwatched;
-
-impl Observer for Unwatched {
-    fn step(&self, _target: &Target, _step: Step<'_>) {}
-}
 
 impl Watch for Unwatched {
     fn step(&self, _step: Progress<'_>) {}

@@ -126,7 +126,7 @@ async fn a_damaged_log_names_its_entry_and_fails_its_endpoint_alone() {
         .fold(&tags(), None, &small_files())
         .await
         .expect_err("the log cannot be read");
-    let told = crate::backfill::outcome::with_causes(&error);
+    let told = crate::words::with_causes(&error);
     assert!(told.contains(&entry), "{entry} is not named: {told}");
     assert!(error.is_damage() && error.advice().contains("ends in /snapshots or /deltas"));
 }
@@ -224,7 +224,7 @@ async fn without_kombo_drift_only_new_snapshots_wait() {
     let report = fold(&lake).await;
     assert_eq!(folded(&report), keys_of(&["b"]));
     assert_eq!(report.aside.len(), 1, "{report:?}");
-    let told = crate::backfill::outcome::with_causes(&report.aside[0].error);
+    let told = crate::words::with_causes(&report.aside[0].error);
     assert!(told.contains(&entry), "{told}");
     assert_eq!(report.aside[0].member.to_string(), key("a"));
     assert_eq!(named(&current(&store, "a").await), [("1", "one")]);

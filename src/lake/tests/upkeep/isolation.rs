@@ -33,7 +33,7 @@ fn failed(report: &UpkeepReport) -> Vec<(&str, String)> {
     let failed = report.failed.iter();
     let told = failed.map(|aside| {
         assert!(aside.error.advice().contains("from a copy"));
-        let told = crate::backfill::outcome::with_causes(&aside.error);
+        let told = crate::words::with_causes(&aside.error);
         (aside.member.as_str(), told)
     });
     told.collect()

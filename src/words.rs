@@ -1,11 +1,11 @@
-//! Numbers as people read them.
+//! Numbers and errors as people read them.
 
 use std::time::Duration;
 
 use crate::time::format_timestamp;
 
 /// Writes `1234567` as `1,234,567`.
-pub(super) fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (position, digit) in digits.chars().enumerate() {
@@ -18,13 +18,13 @@ pub(super) fn count(number: u64) -> String {
 }
 
 /// Writes a number and what it counts: `1 row`, `1,234 rows`.
-pub(super) fn counted(number: u64, what: &str) -> String {
+pub(crate) fn counted(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {what}{plural}", count(number))
 }
 
 /// Writes a duration in the unit that suits it: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
-pub(super) fn seconds(duration: Duration) -> String {
+pub(crate) fn seconds(duration: Duration) -> String {
     let whole = duration.as_secs();
     match whole {
         0..10 => format!("{:.1} s", duration.as_secs_f64()),
@@ -35,7 +35,7 @@ pub(super) fn seconds(duration: Duration) -> String {
 }
 
 /// Writes how long something has been so, roughly: `12 s`, `3 min`, `2 h 5 min`, `3 d 4 h`.
-pub(super) fn age(duration: Duration) -> String {
+pub(crate) fn age(duration: Duration) -> String {
     let whole = duration.as_secs();
     let two = |large: u64, unit: &str, small: u64, part: &str| match small {
         0 => format!("{large} {unit}"),
@@ -50,14 +50,14 @@ pub(super) fn age(duration: Duration) -> String {
 }
 
 /// Writes an instant in microseconds since the epoch as `2026-11-30 22:17 UTC`: the minute that has begun.
-pub(super) fn minute(us: i64) -> String {
+pub(crate) fn minute(us: i64) -> String {
     let text = format_timestamp(us).replace('T', " ");
     let (minute, _) = text.rsplit_once(':').unwrap_or((&text, ""));
     format!("{minute} UTC")
 }
 
 /// Writes a share: `100 %`, `99.98 %`. What is not all is never written as all.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     if share >= 1.0 {
         return "100 %".to_owned();
     }
@@ -65,7 +65,7 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// Writes bytes in the unit that suits them: `812 B`, `4.2 MB`.
-pub(super) fn bytes(number: u64) -> String {
+pub(crate) fn bytes(number: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if number < 1000 {
         return format!("{number} B");
@@ -78,6 +78,12 @@ pub(super) fn bytes(number: u64) -> String {
         unit += 1;
     }
     format!("{value:.1} {}", UNITS[unit])
+}
+
+/// Writes an error and its causes on one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

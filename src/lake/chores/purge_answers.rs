@@ -1,26 +1,27 @@
-//! Purging, for the verb and for the service: Kombo is asked for each integration right before its rows leave.
+//! What Kombo says before a purge: it is asked for each integration right before its rows leave.
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::api::{ApiError, KomboApi, Looked, look};
-use crate::backfill::outcome::with_causes;
+use crate::catalog::Endpoint;
+use crate::chore::{NoAnswer, Questions, Stands};
 use crate::ids::IntegrationId;
-use crate::lake::{Lake, LakeError, PurgeDue, Registration};
+use crate::lake::{Lake, LakeError, PurgeDue, PurgeReport, Registration};
 use crate::plan::{ConfirmedGone, Doubt, NotFound, Standing};
 use crate::time::ObservedAt;
 
 /// What Kombo says of the integrations whose time has come.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
+pub struct PurgeAnswers {
     /// Those that it has confirmed to be gone, just now.
-    pub(super) gone: Vec<ConfirmedGone>,
+    pub gone: Vec<ConfirmedGone>,
     /// Those that stay, and why.
-    pub(super) kept: Vec<(IntegrationId, Kept)>,
+    pub kept: Vec<(IntegrationId, WhyKept)>,
 }
 
 /// Why an integration is not purged, though its time has come.
 #[derive(Debug)]
-pub(super) enum Kept {
+pub enum WhyKept {
     /// Kombo answers for it.
     Alive(Standing),
     /// Kombo does not find it, and that counts for nothing.
@@ -28,19 +29,21 @@ pub(super) enum Kept {
     /// The first look that did not find it is not a day old.
     TooEarly,
     /// Kombo does not find it, and did not accept the key right after.
-    KeyNotAccepted(ApiError),
+    KeyNotAccepted(NoAnswer),
     /// No answer.
-    Unanswered(ApiError),
+    Unanswered(NoAnswer),
 }
 
-impl Kept {
+impl WhyKept {
     /// Returns whether the question has to be asked again.
-    pub(super) fn is_open(&self) -> bool {
+    #[must_use]
+    pub fn is_open(&self) -> bool {
         !matches!(self, Self::Alive(_))
     }
 
     /// Returns what to do.
-    pub(super) fn advice(&self) -> &'static str {
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
         match self {
             Self::Alive(_) => {
                 "a running service fetches it again within a day, a restart does at once"
@@ -49,12 +52,12 @@ impl Kept {
                 "use the API key of the environment that the integration belongs to, and run it again"
             }
             Self::TooEarly => "run it again in a day",
-            Self::KeyNotAccepted(error) | Self::Unanswered(error) => error.advice(),
+            Self::KeyNotAccepted(none) | Self::Unanswered(none) => none.advice,
         }
     }
 }
 
-impl fmt::Display for Kept {
+impl fmt::Display for WhyKept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Alive(standing) => {
@@ -66,32 +69,33 @@ impl fmt::Display for Kept {
                 doubt.as_str()
             ),
             Self::TooEarly => f.write_str("it is not known for a day that Kombo finds it no more"),
-            Self::KeyNotAccepted(error) => write!(
+            Self::KeyNotAccepted(none) => write!(
                 f,
                 "Kombo does not find it, and did not accept the API key right after: {}",
-                with_causes(error)
+                none.message
             ),
-            Self::Unanswered(error) => {
-                write!(f, "Kombo could not be asked for it: {}", with_causes(error))
+            Self::Unanswered(none) => {
+                write!(f, "Kombo could not be asked for it: {}", none.message)
             }
         }
     }
 }
 
-impl Asked {
+impl PurgeAnswers {
     /// Returns whether a question has to be asked again.
-    pub(super) fn is_open(&self) -> bool {
+    #[must_use]
+    pub fn is_open(&self) -> bool {
         self.kept.iter().any(|(_, kept)| kept.is_open())
     }
 
     /// Asks Kombo for each integration whose time has come. Writes nothing.
-    pub(super) async fn ask(api: &impl KomboApi, found: &PurgeDue) -> Self {
+    pub async fn ask(kombo: &dyn Questions, found: &PurgeDue) -> Self {
         // The earlier of the store's clock and ours: a look never counts as later than it was.
         let begun = ObservedAt::from_micros(found.now_ms.saturating_mul(1000));
         let mut asked = Self::default();
         for known in &found.due {
             let id = &known.integration;
-            match answer(known, begun, look(api, id).await) {
+            match answer(known, begun, kombo.stands(id).await) {
                 Ok(gone) => asked.gone.push(gone),
                 Err(kept) => asked.kept.push((id.clone(), kept)),
             }
@@ -99,10 +103,10 @@ impl Asked {
         asked
     }
 
-    /// Writes down that those are not deleted for which Kombo answers.
-    pub(super) async fn revive(&self, lake: &Lake, found: &PurgeDue) -> Result<(), LakeError> {
+    /// Returns the rows for the registry of integrations that Kombo answers for: they are not deleted.
+    fn alive(&self, found: &PurgeDue) -> Vec<Registration> {
         let alive = self.kept.iter().filter_map(|(id, kept)| {
-            let Kept::Alive(standing) = kept else {
+            let WhyKept::Alive(standing) = kept else {
                 return None;
             };
             let known = found.due.iter().find(|known| known.integration == *id)?;
@@ -113,39 +117,53 @@ impl Asked {
                 ..known.clone()
             })
         });
-        let alive: Vec<Registration> = alive.collect();
-        if alive.is_empty() {
-            return Ok(());
-        }
-        lake.register(&alive).await.map(drop)
+        alive.collect()
     }
 }
 
-fn answer(known: &Registration, begun: ObservedAt, looked: Looked) -> Result<ConfirmedGone, Kept> {
-    match looked {
-        Looked::Found(info) => Err(Kept::Alive(info.standing())),
-        Looked::Failed(error) => Err(match error.standing() {
-            Some(standing) => Kept::Alive(standing),
-            None => Kept::Unanswered(error),
-        }),
-        Looked::KeyNotAccepted(error) => Err(Kept::KeyNotAccepted(error)),
-        Looked::NotFound { key_of } => {
+impl Lake {
+    /// Purges the integrations that Kombo does not find, and writes down that those are not deleted for which it answers. A
+    /// dry run writes neither and only says what would leave.
+    pub async fn purge_answered(
+        &self,
+        endpoints: &[Arc<Endpoint>],
+        found: &PurgeDue,
+        answers: &PurgeAnswers,
+        dry_run: bool,
+    ) -> Result<PurgeReport, LakeError> {
+        let alive = answers.alive(found);
+        if !dry_run && !alive.is_empty() {
+            drop(self.register(&alive).await?);
+        }
+        self.purge(endpoints, &answers.gone, dry_run).await
+    }
+}
+
+fn answer(
+    known: &Registration,
+    begun: ObservedAt,
+    stands: Stands,
+) -> Result<ConfirmedGone, WhyKept> {
+    match stands {
+        Stands::As(standing) => Err(WhyKept::Alive(standing)),
+        Stands::KeyNotAccepted(none) => Err(WhyKept::KeyNotAccepted(none)),
+        Stands::Unanswered(none) => Err(WhyKept::Unanswered(none)),
+        Stands::NotFound { key_of } => {
             let again = NotFound::judge(begun, known.environment.as_ref(), &key_of);
-            let again = again.map_err(Kept::Doubted)?;
-            let first = known.not_found_since().ok_or(Kept::TooEarly)?;
-            ConfirmedGone::of(&known.integration, first, again).ok_or(Kept::TooEarly)
+            let again = again.map_err(WhyKept::Doubted)?;
+            let first = known.not_found_since().ok_or(WhyKept::TooEarly)?;
+            ConfirmedGone::of(&known.integration, first, again).ok_or(WhyKept::TooEarly)
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::company::{ChangeKind, Refusal, World, WorldSettings};
     use crate::ids::{Category, EnvironmentId};
     use crate::lake::LakeSettings;
+    use crate::service::ApiQuestions;
     use crate::time::SystemClock;
     use crate::twin::TwinApi;
 
@@ -168,6 +186,10 @@ mod tests {
             .map(|one| one.id().clone())
             .collect();
         (twin, ids)
+    }
+
+    fn asking(twin: &TwinApi) -> ApiQuestions<TwinApi> {
+        ApiQuestions::new(Arc::new(twin.clone()))
     }
 
     fn delete(twin: &TwinApi, id: &IntegrationId) {
@@ -202,7 +224,7 @@ mod tests {
         let inactive = Refusal::with_code("INTEGRATION.INACTIVE");
         twin.world().lock().refuse(&ids[2], None, inactive);
         let found = due(&twin, &ids, Some(NOW - 20 * DAY));
-        let asked = Asked::ask(&twin, &found).await;
+        let asked = PurgeAnswers::ask(&asking(&twin), &found).await;
         let gone: Vec<_> = asked.gone.iter().map(ConfirmedGone::integration).collect();
         assert_eq!(gone, [&ids[0]]);
         let kept: Vec<_> = asked
@@ -231,7 +253,12 @@ mod tests {
         let deleting: Vec<_> = deleting.collect();
         drop(lake.register(&deleting).await.expect("registered"));
         drop(lake.register(&found.due).await.expect("registered"));
-        asked.revive(&lake, &found).await.expect("written");
+        let alive = PurgeAnswers {
+            gone: Vec::new(),
+            ..asked
+        };
+        let purged = lake.purge_answered(&[], &found, &alive, false).await;
+        purged.expect("written");
         let states = lake.registered().await.expect("read").into_iter();
         let mut states: Vec<_> = states.map(|one| (one.integration, one.state)).collect();
         states.sort();
@@ -250,7 +277,7 @@ mod tests {
         delete(&twin, &ids[0]);
         let only = &ids[..1];
         let kept = async |found: PurgeDue| {
-            let asked = Asked::ask(&twin, &found).await;
+            let asked = PurgeAnswers::ask(&asking(&twin), &found).await;
             assert!(asked.gone.is_empty() && asked.is_open());
             asked.kept[0].1.to_string()
         };

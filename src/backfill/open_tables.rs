@@ -1,0 +1,123 @@
+//! Which table is next, and what an ended fetch means for its table and for the others.
+
+use std::collections::HashMap;
+
+use super::BackfillSettings;
+use super::outcome::{Ending, Outcome};
+use super::table::{AfterFetch, Fetched, OpenTable};
+use super::targets::Target;
+use crate::api::ErrorReach;
+use crate::fetch::Lane;
+use crate::ids::{IntegrationId, TableId};
+use crate::plan::{Kind, Queue, Work};
+
+/// The tables of one run.
+pub(super) struct OpenTables<E> {
+    queue: Queue,
+    /// Those that wait. One that is fetched is with its task.
+    open: HashMap<TableId, OpenTable>,
+    want: Kind,
+    /// How Kombo refused the key.
+    key_refused: Option<String>,
+    /// How Kombo refused integrations.
+    parked: HashMap<IntegrationId, String>,
+    outcomes: Vec<Outcome>,
+    ended: E,
+}
+
+/// Orders tables as they are fetched: integrations take turns, none waits for all tables of another.
+#[must_use]
+pub fn in_turns(targets: Vec<Target>) -> Vec<Target> {
+    let mut queue = asked_for(&targets, Kind::Snapshot);
+    let mut targets: HashMap<TableId, Target> = by_table(targets);
+    let turns = std::iter::from_fn(|| queue.next(|_| true));
+    turns
+        .filter_map(|work| targets.remove(&work.table))
+        .collect()
+}
+
+/// Asks for all tables at once. Of those never served the one asked for last goes first, so the first is asked for last.
+fn asked_for(targets: &[Target], want: Kind) -> Queue {
+    let mut queue = Queue::default();
+    for target in targets.iter().rev() {
+        queue.want(&target.table, want, Lane::Backfill);
+    }
+    queue
+}
+
+fn by_table(targets: Vec<Target>) -> HashMap<TableId, Target> {
+    let targets = targets.into_iter();
+    targets
+        .map(|target| (target.table.clone(), target))
+        .collect()
+}
+
+impl<E: Fn(&Outcome)> OpenTables<E> {
+    pub(super) fn new(targets: Vec<Target>, settings: &BackfillSettings, ended: E) -> Self {
+        let open = |(table, target)| (table, OpenTable::new(target, settings.confirm));
+        Self {
+            queue: asked_for(&targets, settings.want),
+            open: by_table(targets).into_iter().map(open).collect(),
+            want: settings.want,
+            key_refused: None,
+            parked: HashMap::new(),
+            outcomes: Vec::new(),
+            ended,
+        }
+    }
+
+    /// Takes out the fetch that is next. Those before it that are certain to fail end here, untried.
+    pub(super) fn next(&mut self) -> Option<(Work, OpenTable)> {
+        loop {
+            let work = self.queue.next(|_| true)?;
+            let open = self.open.remove(&work.table);
+            let open = open.expect("what waits is open");
+            let parked = self.parked.get(&work.table.integration);
+            let Some(reason) = self.key_refused.as_ref().or(parked) else {
+                return Some((work, open));
+            };
+            let reason = reason.clone();
+            self.queue.committed(&work);
+            self.end(open, Ending::NotTried { reason });
+        }
+    }
+
+    /// Returns whether a table waits to be fetched.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.queue.waiting() > 0
+    }
+
+    /// Takes in how a fetch ended.
+    pub(super) fn fetched(&mut self, fetched: Fetched) {
+        let Fetched { work, open, then } = fetched;
+        self.queue.committed(&work);
+        match then {
+            AfterFetch::Again => {
+                self.queue.want(&work.table, self.want, Lane::Backfill);
+                self.open.insert(work.table, open);
+            }
+            AfterFetch::Ended(ending) => self.end(open, ending),
+            AfterFetch::Refused(reach, reason, ending) => {
+                match reach {
+                    ErrorReach::Key => self.key_refused = Some(reason),
+                    ErrorReach::Integration => {
+                        self.parked.insert(work.table.integration, reason);
+                    }
+                    ErrorReach::Request | ErrorReach::Table => {}
+                }
+                self.end(open, ending);
+            }
+        }
+    }
+
+    pub(super) fn into_outcomes(self) -> Vec<Outcome> {
+        self.outcomes
+    }
+
+    fn end(&mut self, open: OpenTable, ending: Ending) {
+        let outcome = open.ended(ending);
+        (self.ended)(&outcome);
+        outcome.log();
+        self.outcomes.push(outcome);
+    }
+}

@@ -1,0 +1,291 @@
+//! Folds what is due, at a pace that leaves the fetches alone, one endpoint after the other.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::ToldFold;
+use crate::catalog::Endpoint;
+use crate::chore::{Beside, Chore};
+use crate::ids::{EndpointName, IntegrationKey};
+use crate::lake::{Completeness, FoldReport, FoldSettings, Lake, LakeError, SetAside, Unfolded};
+use crate::metrics::{FoldResult, Metrics};
+use crate::time::Backoff;
+use crate::versions::guard::HoldState;
+use crate::versions::trigger::{Trigger, Waiting};
+
+/// How often it is looked whether something is due. Nothing is read for that.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// How often the logs are read for what other processes have committed. Those fold what they commit, at most times.
+const READ_EVERY: Duration = Duration::from_mins(10);
+
+/// How often it is read what was accepted, and how complete tables are.
+const HOLDS_EVERY: Duration = Duration::from_mins(1);
+
+/// How long an endpoint is left alone after its fold failed.
+const AFTER_FAILURE: Duration = Duration::from_mins(1);
+
+/// How long a table is left alone that could not be folded.
+const ASIDE: Backoff = Backoff::new(AFTER_FAILURE, Duration::from_hours(1));
+
+/// When and how fast `current` is folded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FoldChoreSettings {
+    /// When a table is due.
+    pub trigger: Trigger,
+    /// How much of one core folding takes, in percent.
+    pub cpu_percent: u8,
+}
+
+/// Whose rows of which endpoint.
+type OneTable = (EndpointName, IntegrationKey);
+
+/// The fold of all endpoints, and what is remembered from one run to the next.
+pub(super) struct FoldChore {
+    lake: Lake,
+    endpoints: Vec<Arc<Endpoint>>,
+    trigger: Trigger,
+    settings: FoldSettings,
+    read_at: Option<Instant>,
+    holds_at: Option<Instant>,
+    /// When each table was first seen to wait.
+    since: HashMap<OneTable, Instant>,
+    accepted: HashSet<OneTable>,
+    not_before: HashMap<EndpointName, Instant>,
+    /// Tables that were set aside, until when they are left alone, and how often in a row they were.
+    aside: HashMap<OneTable, (Instant, u32)>,
+    /// What waits of each endpoint, and the versions that say so.
+    unfolded: HashMap<EndpointName, ([Option<u64>; 3], Vec<Unfolded>)>,
+}
+
+impl Chore for FoldChore {
+    fn name(&self) -> &'static str {
+        "fold"
+    }
+
+    fn first_due(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn run<'a>(&'a mut self, beside: Beside<'a>) -> BoxFuture<'a, Duration> {
+        async move {
+            self.fold_due(beside).await;
+            LOOK_EVERY
+        }
+        .boxed()
+    }
+}
+
+impl FoldChore {
+    pub(super) fn new(
+        lake: Lake,
+        endpoints: Vec<Arc<Endpoint>>,
+        settings: FoldChoreSettings,
+    ) -> Self {
+        Self {
+            lake,
+            endpoints,
+            trigger: settings.trigger,
+            settings: FoldSettings {
+                cpu_percent: settings.cpu_percent,
+                ..FoldSettings::default()
+            },
+            read_at: None,
+            holds_at: None,
+            since: HashMap::new(),
+            accepted: HashSet::new(),
+            not_before: HashMap::new(),
+            aside: HashMap::new(),
+            unfolded: HashMap::new(),
+        }
+    }
+
+    async fn fold_due(&mut self, beside: Beside<'_>) {
+        let is_due = |at: Option<Instant>, every| at.is_none_or(|at| at.elapsed() >= every);
+        if is_due(self.read_at, READ_EVERY) {
+            self.read_logs().await;
+            self.read_at = Some(Instant::now());
+        }
+        if is_due(self.holds_at, HOLDS_EVERY) {
+            self.read_holds(beside.metrics).await;
+            self.holds_at = Some(Instant::now());
+        }
+        for endpoint in self.endpoints.clone() {
+            let due = self.due(&endpoint);
+            if !due.is_empty() {
+                self.fold(&endpoint, &due, beside).await;
+            }
+        }
+        let oldest = self.since.values().min();
+        let lag = oldest.map_or(Duration::ZERO, Instant::elapsed);
+        beside.metrics.fold_lag(lag);
+    }
+
+    /// Reads what others have committed. What cannot be read now is read next time.
+    async fn read_logs(&self) {
+        for endpoint in &self.endpoints {
+            if let Err(error) = self.lake.look_for_unfolded(endpoint).await {
+                let error: &dyn std::error::Error = &error;
+                warn!(endpoint = %endpoint.name(), error, "what waits to be folded cannot be read");
+            }
+        }
+    }
+
+    /// Reads what was decided, and how complete tables are.
+    async fn read_holds(&mut self, metrics: &Metrics) {
+        if let Some(compared) = told("kombo_drift", self.lake.completeness().await) {
+            let by_table = Completeness::by_table(&compared).into_iter();
+            let shares = by_table.map(|(name, complete)| (name, complete.share()));
+            metrics.completeness(shares);
+        }
+        if let Some(holds) = told("kombo_holds", self.lake.holds().await) {
+            let held = holds.iter().filter(|hold| hold.state == HoldState::Held);
+            metrics.held_tables(held.count());
+            let accepted = holds
+                .into_iter()
+                .filter(|hold| hold.state == HoldState::Accepted);
+            self.accepted = accepted
+                .map(|hold| (hold.endpoint, hold.integration.key()))
+                .collect();
+        }
+    }
+
+    fn due(&mut self, endpoint: &Endpoint) -> BTreeSet<IntegrationKey> {
+        let (name, now) = (endpoint.name(), Instant::now());
+        if self.not_before.get(name).is_some_and(|at| *at > now) {
+            return BTreeSet::new();
+        }
+        let unfolded = self.unfolded(endpoint);
+        let waits: HashSet<&IntegrationKey> = unfolded.iter().map(|one| &one.key).collect();
+        self.since
+            .retain(|(of, key), _| of != name || waits.contains(key));
+        let mut due: BTreeSet<_> = unfolded
+            .iter()
+            .filter(|one| self.is_due(name, one, now))
+            .map(|one| one.key.clone())
+            .collect();
+        let accepted = self.accepted.iter().filter(|(of, _)| of == name);
+        due.extend(accepted.map(|(_, key)| key.clone()));
+        due.retain(|key| {
+            let aside = self.aside.get(&(name.clone(), key.clone()));
+            aside.is_none_or(|(until, _)| *until <= now)
+        });
+        due
+    }
+
+    /// With the same versions the same waits: thousands of quiet tables are not gone through every time.
+    fn unfolded(&mut self, endpoint: &Endpoint) -> Vec<Unfolded> {
+        let versions = self.lake.known_versions(endpoint);
+        if let Some((known, unfolded)) = self.unfolded.get(endpoint.name())
+            && *known == versions
+        {
+            return unfolded.clone();
+        }
+        let unfolded = self.lake.unfolded(endpoint);
+        let entry = (versions, unfolded.clone());
+        self.unfolded.insert(endpoint.name().clone(), entry);
+        unfolded
+    }
+
+    fn is_due(&mut self, endpoint: &EndpointName, one: &Unfolded, now: Instant) -> bool {
+        let table = (endpoint.clone(), one.key.clone());
+        let since = *self.since.entry(table).or_insert(now);
+        self.trigger.is_due(&Waiting {
+            at_once: one.at_once,
+            age: Some(now.saturating_duration_since(since)),
+            rows: one.waiting_rows,
+            table_rows: one.rows,
+        })
+    }
+
+    async fn fold(
+        &mut self,
+        endpoint: &Arc<Endpoint>,
+        due: &BTreeSet<IntegrationKey>,
+        Beside { kombo, metrics }: Beside<'_>,
+    ) {
+        let (name, began) = (endpoint.name(), Instant::now());
+        let lake = self.lake.clone();
+        let folded = lake.fold_told(endpoint, Some(due), &self.settings, Some(kombo));
+        let folded = folded.await;
+        self.accepted
+            .retain(|(of, key)| of != name || !due.contains(key));
+        let stopped = match folded {
+            Ok(ToldFold { report, took, .. }) => {
+                for key in due {
+                    self.since.remove(&(name.clone(), key.clone()));
+                }
+                self.set_aside(name, due, &report.aside);
+                count(&report, took, metrics);
+                report.stopped.is_some()
+            }
+            Err(_) => true,
+        };
+        if stopped {
+            metrics.folded(FoldResult::Failed, began.elapsed());
+            let until = Instant::now() + AFTER_FAILURE;
+            self.not_before.insert(name.clone(), until);
+        }
+    }
+
+    /// Leaves tables alone for a while that could not be folded, the longer the more often they could not.
+    fn set_aside(
+        &mut self,
+        endpoint: &EndpointName,
+        due: &BTreeSet<IntegrationKey>,
+        aside: &[SetAside<IntegrationKey>],
+    ) {
+        let failed: BTreeSet<&IntegrationKey> = aside.iter().map(|one| &one.member).collect();
+        for key in due {
+            let table = (endpoint.clone(), key.clone());
+            if !failed.contains(key) {
+                self.aside.remove(&table);
+                continue;
+            }
+            let times = self.aside.get(&table).map_or(0, |(_, times)| *times);
+            let until = Instant::now() + ASIDE.wait(times);
+            self.aside.insert(table, (until, times.saturating_add(1)));
+        }
+    }
+}
+
+fn count(report: &FoldReport, took: Duration, metrics: &Metrics) {
+    if !report.aside.is_empty() {
+        metrics.folded(FoldResult::Failed, took);
+    }
+    let result = if report.tables.iter().any(|table| table.held > 0) {
+        FoldResult::Held
+    } else if report.tables.is_empty() {
+        FoldResult::Nothing
+    } else {
+        FoldResult::Folded
+    };
+    metrics.folded(result, took);
+    for (kind, cause, rows) in report.tables.iter().flat_map(|table| &table.drift) {
+        metrics.drifted(*kind, *cause, *rows);
+    }
+    for release in report.tables.iter().flat_map(|table| &table.released) {
+        metrics.hold_released(release.state);
+    }
+}
+
+/// Returns what was read, or says that it could not be.
+fn told<T>(table: &str, read: Result<T, LakeError>) -> Option<T> {
+    let told = read.map_err(|error| {
+        let advice = error.advice();
+        let error: &dyn std::error::Error = &error;
+        warn!(
+            table,
+            error,
+            advice,
+            "{table} cannot be read; tables without it are folded, the others stay as they are"
+        );
+    });
+    told.ok()
+}

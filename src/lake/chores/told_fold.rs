@@ -1,0 +1,123 @@
+//! A fold and what the log is told of it: the same for the service, the verb `fold` and the fold that closes a backfill.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::catalog::Endpoint;
+use crate::chore::Questions;
+use crate::ids::IntegrationKey;
+use crate::lake::{FoldReport, FoldSettings, FoldedTable, Hold, Lake, LakeError, SetAside};
+
+/// What was folded of one endpoint, after the log was told.
+#[derive(Debug)]
+pub struct ToldFold {
+    /// What was folded. What is held says why, as far as Kombo could be asked.
+    pub report: FoldReport,
+    /// How long the fold took, without the questions.
+    pub took: Duration,
+    /// Why what Kombo said of holds could not be written down.
+    pub unexplained: Vec<LakeError>,
+}
+
+impl Lake {
+    /// Folds as [`Lake::fold`] does and tells the log what was folded, what could not be, what is held and what is held no
+    /// longer. Of what is held Kombo is asked why, where it can be: a scope that was switched off, or data that expired,
+    /// explains rows that vanish at once. The answer is written down.
+    ///
+    /// A failed fold is told, too, before its error is returned. Dropping it is safe at any point.
+    pub async fn fold_told(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        only: Option<&BTreeSet<IntegrationKey>>,
+        settings: &FoldSettings,
+        kombo: Option<&dyn Questions>,
+    ) -> Result<ToldFold, LakeError> {
+        let began = Instant::now();
+        let mut report = match self.fold(endpoint, only, settings).await {
+            Ok(report) => report,
+            Err(error) => {
+                tell_stopped(endpoint, &error);
+                return Err(error);
+            }
+        };
+        let took = began.elapsed();
+        tell(endpoint, &report, took);
+        let mut unexplained = Vec::new();
+        for hold in report.tables.iter_mut().flat_map(|table| &mut table.hold) {
+            if let Some(kombo) = kombo
+                && let Err(error) = self.explain(hold, kombo).await
+            {
+                let (id, error_text): (_, &dyn std::error::Error) = (&hold.integration, &error);
+                warn!(integration.id = %id, error = error_text, "why it is held was not written down");
+                unexplained.push(error);
+            }
+            tell_hold(hold);
+        }
+        if let Some(error) = &report.stopped {
+            tell_stopped(endpoint, error);
+        }
+        Ok(ToldFold {
+            report,
+            took,
+            unexplained,
+        })
+    }
+
+    /// Asks Kombo why something is held, and writes the answer down. Leaves the hold as it was when Kombo does not answer,
+    /// knows no reason, or the answer cannot be written.
+    async fn explain(&self, hold: &mut Hold, kombo: &dyn Questions) -> Result<(), LakeError> {
+        let why = kombo.why_gone(&hold.integration, &hold.endpoint).await;
+        let Some((cause, why)) = why.filter(|(cause, _)| hold.cause != *cause) else {
+            return Ok(());
+        };
+        let explained = Hold {
+            cause,
+            detail: format!("{}; {why}", hold.detail),
+            ..hold.clone()
+        };
+        let put = self.put_holds(std::slice::from_ref(&explained)).await?;
+        *hold = put.into_iter().next().unwrap_or(explained);
+        Ok(())
+    }
+}
+
+fn tell(endpoint: &Endpoint, report: &FoldReport, took: Duration) {
+    let name = endpoint.name();
+    for SetAside { member: key, error } in &report.aside {
+        let advice = error.advice();
+        let error: &dyn std::error::Error = error;
+        warn!(endpoint = %name, key = %key, error, advice, "{name} of {key} could not be folded; readers see it as it was, and the others are folded");
+    }
+    if !report.tables.is_empty() {
+        let sum = |of: fn(&FoldedTable) -> u64| report.tables.iter().map(of).sum::<u64>();
+        let tables = report.tables.len();
+        let rows = sum(|table| table.changed + table.removed);
+        let drift = report.tables.iter().flat_map(|table| &table.drift);
+        let drifted: u64 = drift.map(|(_, _, rows)| rows).sum();
+        let elapsed_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        info!(endpoint = %name, tables, rows, drifted, elapsed_ms, "folded {name}: {rows} rows in {tables} tables");
+    }
+    let table = name.table_name();
+    for release in report.tables.iter().flat_map(|table| &table.released) {
+        let (id, state, rows) = (&release.integration, release.state.as_str(), release.rows);
+        let text = release.text(&table);
+        info!(integration.id = %id, table, state, rows, "released {text}");
+    }
+}
+
+fn tell_hold(hold: &Hold) {
+    let (id, endpoint, rows) = (&hold.integration, &hold.endpoint, hold.held_rows);
+    let (name, cause, detail) = (hold.name(), hold.cause.as_str(), &hold.detail);
+    let (until, command) = (hold.until(), hold.accept_command());
+    warn!(integration.id = %id, endpoint = %endpoint, rows, cause, "{name} is held: {detail}; {until}; `{command}` lets it pass now");
+}
+
+fn tell_stopped(endpoint: &Endpoint, error: &LakeError) {
+    let (name, advice) = (endpoint.name(), error.advice());
+    let error: &dyn std::error::Error = error;
+    warn!(endpoint = %name, error, advice, "{name} could not be folded; readers see it as it was");
+}

@@ -1,0 +1,127 @@
+//! Keeps the lake up once a day, and purges what is deleted. A failure of one keeps nothing of the other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tracing::{info, warn};
+
+use super::PurgeAnswers;
+use crate::catalog::Endpoint;
+use crate::chore::{Beside, Chore, Questions};
+use crate::lake::{Lake, LakeError, PurgeSettings, TableUpkeep, UpkeepReport, UpkeepSettings};
+
+/// The first upkeep is this long after a start: not while everything is caught up with, and not after a day, which a
+/// service that is restarted daily would never reach.
+const FIRST_UPKEEP: Duration = Duration::from_mins(10);
+
+/// When a lake is kept up, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpkeepChoreSettings {
+    /// From the beginning of one upkeep to that of the next.
+    pub every: Duration,
+    /// How much is kept, and what is worth merging.
+    pub upkeep: UpkeepSettings,
+    /// Rows of integrations that were deleted long enough ago leave, too.
+    pub purge_deleted: bool,
+}
+
+/// The upkeep of all endpoints.
+pub(super) struct UpkeepChore {
+    lake: Lake,
+    endpoints: Vec<Arc<Endpoint>>,
+    settings: UpkeepChoreSettings,
+}
+
+impl Chore for UpkeepChore {
+    fn name(&self) -> &'static str {
+        "upkeep"
+    }
+
+    fn first_due(&self) -> Duration {
+        FIRST_UPKEEP.min(self.settings.every)
+    }
+
+    fn run<'a>(&'a mut self, beside: Beside<'a>) -> BoxFuture<'a, Duration> {
+        async move {
+            match self
+                .lake
+                .upkeep(&self.endpoints, &self.settings.upkeep)
+                .await
+            {
+                Ok(report) => log_upkeep(&report),
+                Err(error) => self.put_off("upkeep", &error),
+            }
+            if self.settings.purge_deleted
+                && let Err(error) = self.purge(beside.kombo).await
+            {
+                self.put_off("purge", &error);
+            }
+            self.settings.every
+        }
+        .boxed()
+    }
+}
+
+impl UpkeepChore {
+    pub(super) fn new(
+        lake: Lake,
+        endpoints: Vec<Arc<Endpoint>>,
+        settings: UpkeepChoreSettings,
+    ) -> Self {
+        Self {
+            lake,
+            endpoints,
+            settings,
+        }
+    }
+
+    /// Purges what Kombo does not find this time either. What was purged is logged by the purge, and what failed, too.
+    async fn purge(&self, kombo: &dyn Questions) -> Result<(), LakeError> {
+        let settings = PurgeSettings {
+            after: PurgeSettings::AFTER,
+            only: None,
+        };
+        let found = self.lake.purge_due(&settings).await?;
+        let answers = PurgeAnswers::ask(kombo, &found).await;
+        for (id, kept) in &answers.kept {
+            let (reason, advice) = (kept.to_string(), kept.advice());
+            warn!(integration.id = %id, reason, advice, "{id} is not purged, though its time has come: {reason}");
+        }
+        let purged = self
+            .lake
+            .purge_answered(&self.endpoints, &found, &answers, false);
+        purged.await.map(drop)
+    }
+
+    fn put_off(&self, what: &str, error: &LakeError) {
+        warn!(
+            error = error as &dyn std::error::Error,
+            "{what} failed; the next one is in {} h",
+            self.settings.every.as_secs() / 3600
+        );
+    }
+}
+
+/// What failed is logged by the upkeep.
+fn log_upkeep(report: &UpkeepReport) {
+    let sum = |of: fn(&TableUpkeep) -> u64| report.tables.iter().map(of).sum::<u64>();
+    let (merged, deleted) = (
+        sum(|done| done.merged_files),
+        sum(|done| done.deleted_files),
+    );
+    let (bytes, entries) = (
+        sum(|done| done.deleted_bytes),
+        sum(|done| done.deleted_log_entries),
+    );
+    let left = sum(|done| done.left_rows);
+    info!(
+        left,
+        merged,
+        deleted,
+        bytes,
+        entries,
+        "upkeep: {left} old rows gone, {merged} files merged, {deleted} deleted, {entries} log entries cut"
+    );
+}

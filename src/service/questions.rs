@@ -1,0 +1,118 @@
+//! What the chores of a sink ask Kombo, over the client in use: one budget for all.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+
+use crate::api::{ApiError, IntegrationInfo, KomboApi, Looked, ReadModel, look};
+use crate::chore::{NoAnswer, Questions, Stands};
+use crate::ids::{EndpointName, IntegrationId};
+use crate::versions::guard::HoldCause;
+use crate::words::with_causes;
+
+/// Asks over the client in use. A reload puts another in its place, also for a chore that is under way.
+pub struct ApiQuestions<A>(Arc<RwLock<Arc<A>>>);
+
+impl<A> Clone for ApiQuestions<A> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<A> ApiQuestions<A> {
+    /// Asks over this client.
+    pub fn new(api: Arc<A>) -> Self {
+        Self(Arc::new(RwLock::new(api)))
+    }
+
+    pub(super) fn swap(&self, api: Arc<A>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = api;
+    }
+
+    fn api(&self) -> Arc<A> {
+        // Whole clients are swapped in, so a panic elsewhere leaves it right.
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<A: KomboApi> Questions for ApiQuestions<A> {
+    fn stands<'a>(&'a self, integration: &'a IntegrationId) -> BoxFuture<'a, Stands> {
+        async move {
+            match look(&*self.api(), integration).await {
+                Looked::Found(info) => Stands::As(info.standing()),
+                Looked::NotFound { key_of } => Stands::NotFound { key_of },
+                Looked::KeyNotAccepted(error) => Stands::KeyNotAccepted(no_answer(&error)),
+                Looked::Failed(error) => match error.standing() {
+                    Some(standing) => Stands::As(standing),
+                    None => Stands::Unanswered(no_answer(&error)),
+                },
+            }
+        }
+        .boxed()
+    }
+
+    fn why_gone<'a>(
+        &'a self,
+        integration: &'a IntegrationId,
+        endpoint: &'a EndpointName,
+    ) -> BoxFuture<'a, Option<(HoldCause, &'static str)>> {
+        async move {
+            let info = self.api().integration(integration).await.ok()?;
+            reason(&info, &endpoint.table_name())
+        }
+        .boxed()
+    }
+}
+
+fn no_answer(error: &ApiError) -> NoAnswer {
+    NoAnswer {
+        message: with_causes(error),
+        advice: error.advice(),
+    }
+}
+
+/// A model has the name of its table.
+fn reason(info: &IntegrationInfo, model: &str) -> Option<(HoldCause, &'static str)> {
+    let is_off = |known: &ReadModel| known.id == model && !known.is_available;
+    if info.read_models.iter().any(is_off) {
+        let why = "Kombo says that the model is switched off or not available any more";
+        return Some((HoldCause::ScopeOff, why));
+    }
+    let why = "Kombo says that scopes or filters were changed, and that it has yet to fetch anew";
+    info.data_expired_at
+        .as_ref()
+        .map(|_| (HoldCause::DataExpired, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::ObservedAt;
+
+    fn info(model: &str, is_available: bool, expired: bool) -> IntegrationInfo {
+        IntegrationInfo {
+            tool: "lever".to_owned(),
+            category: "ATS".to_owned(),
+            status: "ACTIVE".to_owned(),
+            setup_status: None,
+            data_expired_at: expired.then(|| "2026-01-05T08:00:00.000Z".to_owned()),
+            read_models: vec![ReadModel {
+                id: model.to_owned(),
+                is_available,
+            }],
+            observed_at: ObservedAt::from_micros(0),
+        }
+    }
+
+    #[test]
+    fn a_switched_off_model_explains_its_own_table_and_expired_data_any() {
+        let cause = |info: &IntegrationInfo| reason(info, "ats_tags").map(|(cause, _)| cause);
+        let off = info("ats_tags", false, true);
+        assert_eq!(cause(&off), Some(HoldCause::ScopeOff));
+        assert_eq!(cause(&info("ats_jobs", false, false)), None);
+        assert_eq!(cause(&info("ats_tags", true, false)), None);
+        let expired = info("ats_tags", true, true);
+        assert_eq!(cause(&expired), Some(HoldCause::DataExpired));
+    }
+}
