@@ -5,8 +5,8 @@
 //! `_rest`, so that [`rebuild()`] can give Kombo's JSON back from the columns alone.
 //!
 //! `scan` pulls tokens out of the text, `envelope` finds the rows and the cursor, `row` fills one row's columns and the
-//! system columns. `read` brings a value into its `column` (flat ones in `values`, objects and lists in `nested`) by the
-//! rules of `number` and `text`, or into `rest`, and takes its `hash` on the way. `rebuild` is the inverse. `absent` makes
+//! system columns. `read` brings a value into its `column` (flat ones in `values`, objects and lists in `column::nested`) by
+//! the rules of `number` and `text`, or into `rest`, and takes its `hash` on the way. `rebuild` is the inverse. `absent` makes
 //! the rows of records that Kombo does not send any more.
 //!
 //! An instant in another form than Kombo's usual one is in its column and, as it was sent, in `_rest`: it is no misfit, and
@@ -21,7 +21,6 @@ mod envelope;
 mod error;
 mod forms;
 mod hash;
-mod nested;
 mod number;
 mod read;
 mod rebuild;

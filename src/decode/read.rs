@@ -1,10 +1,13 @@
 //! Reads values into their columns, and what does not fit into `_rest`.
 
-use super::column::{Column, Fit};
+use super::column::Column;
+use super::column::nested::{ListColumn, StructColumn};
 use super::error::DecodeError;
-use super::hash;
+use super::hash::{self, ArrayHash, ObjectHash};
 use super::rest::{Path, Rest};
 use super::scan::{Scanner, Token};
+use super::text::Text;
+use super::values::Fit;
 
 /// A page while it is read, with what the row at hand has left over.
 pub(super) struct Reader<'a> {
@@ -41,8 +44,8 @@ impl<'a> Reader<'a> {
                 column.push_null();
                 (Fit::Exact, hash::literal("null"))
             }
-            (Column::Struct(column), Token::Object) => return column.read(self, path),
-            (Column::List(column), Token::Array) => return column.read(self, path),
+            (Column::Struct(column), Token::Object) => return self.object(column, path),
+            (Column::List(column), Token::Array) => return self.list(column, path),
             (Column::Json(column), _) => {
                 let (raw, hash) = self.scan.raw()?;
                 column.push(raw)?;
@@ -76,6 +79,73 @@ impl<'a> Reader<'a> {
         Ok(hash)
     }
 
+    /// Reads the object that begins here.
+    fn object(&mut self, column: &mut StructColumn, path: &Path<'_>) -> Result<u64, DecodeError> {
+        let (mut object, mut first) = (ObjectHash::default(), true);
+        self.scan.enter()?;
+        for position in 0.. {
+            let Some(key) = self.scan.key(&mut first)? else {
+                break;
+            };
+            let (key, value) = self.member(column, path, position, &key)?;
+            object.member(key, value);
+        }
+        column.close();
+        Ok(object.finish())
+    }
+
+    /// Reads the member whose key was just read. Returns the hashes of key and value.
+    pub(super) fn member(
+        &mut self,
+        column: &mut StructColumn,
+        path: &Path<'_>,
+        position: usize,
+        key: &Text<'_>,
+    ) -> Result<(u64, u64), DecodeError> {
+        let path = Path::Member(path, key.as_bytes());
+        let objects = column.len();
+        match column.find(position, key.as_bytes()) {
+            Some(member) if member.column.len() == objects => {
+                let hash = self.value(&mut member.column, &path)?;
+                member.kept_form = self.kept_form;
+                Ok((member.key_hash, hash))
+            }
+            // A column that is ahead of this one has its value from the same key, further in front.
+            Some(member) => {
+                if !std::mem::replace(&mut member.kept_form, true)
+                    && let Some(first) = member.column.last_instant()
+                {
+                    self.rest.keep(&path, &format!("\"{first}\""));
+                }
+                Ok((member.key_hash, self.leave(&path)?))
+            }
+            None => Ok((key.hash(), self.leave(&path)?)),
+        }
+    }
+
+    /// Reads the array that begins here. When the page has no elements left to spend, the array is left over as a whole.
+    fn list(&mut self, column: &mut ListColumn, path: &Path<'_>) -> Result<u64, DecodeError> {
+        let (start, rest) = (self.scan.mark(), self.rest.mark());
+        let (mut array, mut first) = (ArrayHash::default(), true);
+        let elements = column.elements.len();
+        self.scan.enter()?;
+        for index in 0.. {
+            if !self.scan.element(&mut first)? {
+                break;
+            }
+            if !self.spend_element() {
+                column.elements.truncate(elements);
+                column.push_null();
+                self.scan.rewind(start);
+                self.rest.truncate(rest);
+                return self.leave(path);
+            }
+            array.element(self.value(&mut column.elements, &Path::Element(path, index))?);
+        }
+        column.close()?;
+        Ok(array.finish())
+    }
+
     /// Reads the value that stands next into `_rest`. Returns its hash.
     pub(super) fn leave(&mut self, path: &Path<'_>) -> Result<u64, DecodeError> {
         let (raw, hash) = self.scan.raw()?;
@@ -87,7 +157,7 @@ impl<'a> Reader<'a> {
     ///
     /// `[{},{},...]` takes three bytes of a page for each element, but a value in every column below: without an end to
     /// that, a page could take a hundred times its size in memory.
-    pub(super) fn spend_element(&mut self) -> bool {
+    fn spend_element(&mut self) -> bool {
         let may = self.elements_left > 0;
         self.elements_left = self.elements_left.saturating_sub(1);
         may

@@ -6,9 +6,9 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicr
 use arrow::datatypes::Fields;
 
 use super::column::Column;
+use super::column::nested::StructColumn;
 use super::error::DecodeError;
 use super::hash::ObjectHash;
-use super::nested::StructColumn;
 use super::read::Reader;
 use super::rest::Path;
 use super::scan::Token;
@@ -119,9 +119,7 @@ impl Rows {
                 // As with columns, the first of two keys decides.
                 deleted.get_or_insert(!null);
             }
-            let (key, value) = self
-                .kombo
-                .read_member(reader, &Path::Root, position, &key)?;
+            let (key, value) = reader.member(&mut self.kombo, &Path::Root, position, &key)?;
             if !null {
                 object.member(key, value);
             }
