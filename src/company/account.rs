@@ -4,11 +4,10 @@ use serde_json::{Value, json};
 
 use super::hash::{below, mix, salt};
 use super::identity::{push_id, push_loose_id};
-use super::news::Event;
+use super::integration::Integration;
 use super::refusal::Refusal;
 use super::text::push_timestamp;
 use super::words;
-use super::world::Integration;
 use crate::catalog::FieldKind;
 
 /// What `GET /integrations/{id}` says, as far as it matters.
@@ -26,14 +25,13 @@ pub struct Description {
     pub read_models: Vec<(String, bool)>,
 }
 
-/// Tools of each category that the twin connects.
-#[rustfmt::skip]
-pub(super) const TOOLS: [&[&str]; 4] = [
-    &["greenhouse", "lever", "ashby", "smartrecruiters", "workable"],
-    &["personio", "bamboohr", "hibob", "workday", "sapling"],
-    &["docebo", "cornerstone", "talentlms"],
-    &["icims", "teamtailor", "recruitee"],
-];
+/// What happened to an integration as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    Created,
+    StateChanged,
+    Deleted,
+}
 
 /// Describes an integration.
 pub(super) fn describe(integration: &Integration) -> Description {

@@ -3,19 +3,18 @@
 
 use std::time::Duration;
 
+use super::account::Event;
 use super::customer::State;
 use super::history::Scope;
 use super::identity::push_id;
+use super::integration::Integration;
 use super::journal::{Change, ChangeKind};
 use super::life::Due;
-use super::news::{Event, TwinWebhook};
+use super::news::TwinWebhook;
 use super::refusal::Refusal;
-use super::world::{Integration, World};
+use super::world::World;
 use crate::catalog::Endpoint;
 use crate::ids::{EndpointName, IntegrationId};
-
-/// A model that was switched off shows its rows as deleted for this long, and then it is refused.
-pub(super) const SCOPE_GRACE_MS: i64 = 60_000;
 
 /// Why something did not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -340,51 +339,5 @@ impl World {
             Some(_) => ChangeError::UnknownEndpoint,
             None => ChangeError::UnknownIntegration,
         }
-    }
-}
-
-impl Integration {
-    /// Returns whether nothing of it can be read.
-    pub(super) fn is_refused(&self) -> bool {
-        self.refusals.iter().any(|(of, _)| of.is_none())
-    }
-
-    /// Returns whether it is as if there were no such integration.
-    pub(super) fn is_lost(&self) -> bool {
-        let lost = Some("PLATFORM.INTEGRATION_NOT_FOUND");
-        let mut whole = self.refusals.iter().filter(|(of, _)| of.is_none());
-        whole.any(|(_, refusal)| refusal.code == lost)
-    }
-
-    /// Ends a refusal of the whole integration. Returns whether there was one.
-    fn lift(&mut self, code: &str) -> bool {
-        let before = self.refusals.len();
-        self.refusals
-            .retain(|(of, refusal)| of.is_some() || refusal.code != Some(code));
-        self.refusals.len() < before
-    }
-
-    fn endpoints_of(&self, model: usize) -> Vec<EndpointName> {
-        let listings = self.customer.blueprint.listings.iter();
-        let shown = listings.filter(|listing| listing.model == model);
-        shown
-            .map(|listing| listing.endpoint.name().clone())
-            .collect()
-    }
-
-    fn endpoint_of(&self, model: usize) -> Option<EndpointName> {
-        self.endpoints_of(model).into_iter().next()
-    }
-
-    /// Returns the names that webhooks have for a model: the first of each endpoint that shows it.
-    fn models_of(&self, model: usize) -> Vec<String> {
-        let listings = self.customer.blueprint.listings.iter();
-        let shown = listings.filter(|listing| listing.model == model);
-        let mut names: Vec<_> = shown
-            .filter_map(|listing| listing.endpoint.models.first())
-            .map(|own| own.name.clone())
-            .collect();
-        names.dedup();
-        names
     }
 }

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use super::blueprint::{Blueprint, Bond, Model};
-use super::hash::{at, below, choose, mix, percent};
+use super::blueprint::{Blueprint, Model};
+use super::hash::{below, choose, mix, percent};
 use super::history::{History, Past, Scope};
 use super::relation;
-use super::shape::Shape;
 use super::targets::Targets;
+use super::ties::{Bond, Tie};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -309,7 +309,7 @@ impl Customer {
         self.many_of(&self.blueprint.ties[tie], subject)
     }
 
-    fn many_of(&self, tie: &super::blueprint::Tie, subject: Subject) -> Targets {
+    fn many_of(&self, tie: &Tie, subject: Subject) -> Targets {
         let count = self.model(tie.to).count;
         let mut targets = Targets::default();
         match tie.bond {
@@ -347,21 +347,6 @@ impl Customer {
     fn step(&self, via: usize, subject: Subject) -> Option<Subject> {
         let index = self.one(via, subject)?;
         Some(self.subject(self.blueprint.ties[via].to, index))
-    }
-
-    /// Chooses a variant by its tag. Two tied unions about one record agree as far as both know the tag.
-    pub(super) fn variant(
-        variants: &[(u64, Shape)],
-        subject: Subject,
-        tied: bool,
-    ) -> Option<&Shape> {
-        let chosen = if tied {
-            let weight = |(tag, _): &&(u64, Shape)| mix(subject.root, *tag);
-            variants.iter().max_by_key(weight)
-        } else {
-            variants.get(at(variants.len(), mix(subject.salt, 14)))
-        };
-        chosen.map(|(_, shape)| shape)
     }
 }
 
