@@ -41,7 +41,7 @@ def test_a_service_that_is_restarted_writes_no_row_again(tmp_path: Path) -> None
         service.until_quiet()
         assert _written(service)[TAGS.path] == 4
         assert service.stop() == 0
-        truth = living.truth(Path(name) / "truth")
+        truth = living.truth(tmp_path / "truth")
         assert assert_newest_equal_truth(service.lake, truth, lambda table, _: table == TAGS)
 
 

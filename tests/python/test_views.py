@@ -86,7 +86,7 @@ def test_tables_with_their_columns_in_another_order_are_still_put_together_by_na
             _assert_same(tables.view(view, at), found, f"{view} by {engine.label}", engine)
 
 
-def test_a_table_that_holds_nothing_has_views_too() -> None:
+def test_a_table_that_holds_nothing_has_views_too(eventful: Eventful) -> None:
     lake, instants = eventful
     at = instants[APPLICATIONS]
     for part in ("current", "snapshots", "deltas"):
