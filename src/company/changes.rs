@@ -9,7 +9,7 @@ use super::history::Scope;
 use super::identity::push_id;
 use super::integration::Integration;
 use super::journal::{Change, ChangeKind};
-use super::life::Due;
+use super::life::Sequel;
 use super::news::TwinWebhook;
 use super::refusal::Refusal;
 use super::world::World;
@@ -110,9 +110,9 @@ impl World {
     }
 
     /// Lets happen what was planned.
-    pub(super) fn follow(&mut self, due: Due) {
+    pub(super) fn follow(&mut self, due: Sequel) {
         match due {
-            Due::Anonymise(id, endpoint, index) => {
+            Sequel::Anonymise(id, endpoint, index) => {
                 let Some((found, model)) = self.model(&id, &endpoint) else {
                     return;
                 };
@@ -124,8 +124,8 @@ impl World {
                     self.life.journal.push(change);
                 }
             }
-            Due::Refuse(id, endpoint, since_ms) => self.refuse_model(&id, &endpoint, since_ms),
-            Due::Ready(id) => {
+            Sequel::Refuse(id, endpoint, since_ms) => self.refuse_model(&id, &endpoint, since_ms),
+            Sequel::Ready(id) => {
                 let ready = |found: &mut Integration| found.lift("INTEGRATION.SETUP_SYNC_PENDING");
                 if self.with(&id, ready).unwrap_or(false) {
                     self.tell(ChangeKind::IntegrationReady, &id, Event::StateChanged);

@@ -20,7 +20,7 @@ const SCOPE_GRACE_MS: i64 = 60_000;
 
 /// How much happens in a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
+pub struct ChangeRate {
     /// Changes in the whole world per minute of its time.
     pub changes_per_minute: NonZeroU32,
     /// Two percent of the changes are no rows: integrations come, go and pause, models are switched off and on.
@@ -30,12 +30,12 @@ pub struct Pace {
 /// What a world does by itself.
 #[derive(Debug, Default)]
 pub(super) struct Life {
-    pub pace: Option<(Pace, i64)>,
+    pub pace: Option<(ChangeRate, i64)>,
     /// Changes since the pace was set.
     pub lived: u64,
     /// Changes since the start, so that no two roll the same.
     pub rolled: u64,
-    pub due: BTreeMap<(i64, u64), Due>,
+    pub due: BTreeMap<(i64, u64), Sequel>,
     planned: u64,
     pub journal: Journal,
     pub news: News,
@@ -43,7 +43,7 @@ pub(super) struct Life {
 
 /// What follows from a change.
 #[derive(Clone, Debug)]
-pub(super) enum Due {
+pub(super) enum Sequel {
     /// A deleted record loses its values.
     Anonymise(IntegrationId, EndpointName, u64),
     /// A model whose scope was switched off at this instant is refused.
@@ -54,7 +54,7 @@ pub(super) enum Due {
 
 impl Life {
     /// Plans what follows from a change.
-    pub(super) fn plan(&mut self, at_ms: i64, due: Due) {
+    pub(super) fn plan(&mut self, at_ms: i64, due: Sequel) {
         self.planned += 1;
         self.due.insert((at_ms, self.planned), due);
     }
@@ -67,19 +67,19 @@ impl Life {
         of: &EndpointName,
         index: u64,
     ) {
-        let due = Due::Anonymise(id.clone(), of.clone(), index);
+        let due = Sequel::Anonymise(id.clone(), of.clone(), index);
         self.plan(now_ms.saturating_add(ANONYMISED_AFTER_MS), due);
     }
 
     /// Plans that a model switched off now is refused.
     pub(super) fn refuse_later(&mut self, now_ms: i64, id: &IntegrationId, of: &EndpointName) {
-        let due = Due::Refuse(id.clone(), of.clone(), now_ms);
+        let due = Sequel::Refuse(id.clone(), of.clone(), now_ms);
         self.plan(now_ms.saturating_add(SCOPE_GRACE_MS), due);
     }
 
     /// Plans that an integration made now can be read.
     pub(super) fn ready_later(&mut self, now_ms: i64, id: &IntegrationId) {
-        self.plan(now_ms.saturating_add(SETUP_MS), Due::Ready(id.clone()));
+        self.plan(now_ms.saturating_add(SETUP_MS), Sequel::Ready(id.clone()));
     }
 
     /// Returns when the next change by itself is due. Each has a slot of its own and a place in it by chance.

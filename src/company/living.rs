@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::hash::{at, below, mix, percent, salt};
 use super::journal::ChangeKind;
-use super::life::Pace;
+use super::life::ChangeRate;
 use super::world::World;
 use crate::ids::{EndpointName, IntegrationId};
 
@@ -25,7 +25,7 @@ impl World {
     }
 
     /// From now on things change as time passes.
-    pub fn live(&mut self, pace: Pace) {
+    pub fn live(&mut self, pace: ChangeRate) {
         self.life.pace = Some((pace, self.now_ms()));
         self.life.lived = 0;
     }
@@ -37,7 +37,7 @@ impl World {
 
     /// Returns at which pace things change.
     #[must_use]
-    pub fn pace(&self) -> Option<Pace> {
+    pub fn pace(&self) -> Option<ChangeRate> {
         self.life.pace.map(|(pace, _)| pace)
     }
 

@@ -54,7 +54,7 @@ pub use account::Description;
 pub use changes::ChangeError;
 pub use integration::Integration;
 pub use journal::{Change, ChangeKind};
-pub use life::Pace;
+pub use life::ChangeRate;
 pub use news::TwinWebhook;
 pub use refusal::Refusal;
 pub use request::{TwinAnswer, TwinRequest};

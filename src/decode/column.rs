@@ -15,7 +15,7 @@ use arrow::datatypes::{DataType, FieldRef};
 use self::nested::{ListColumn, StructColumn};
 use super::error::DecodeError;
 use super::number;
-use super::text::Text;
+use super::text::JsonText;
 use super::values::{Fit, Fixed, TextColumn};
 use crate::catalog::{Field, FieldKind};
 use crate::time;
@@ -82,7 +82,7 @@ impl Column {
     }
 
     /// Appends what a string stands for, or null when the column cannot hold it.
-    pub(super) fn push_string(&mut self, text: &Text<'_>) -> Result<Fit, DecodeError> {
+    pub(super) fn push_string(&mut self, text: &JsonText<'_>) -> Result<Fit, DecodeError> {
         let Some(text) = text.as_str() else {
             self.push_null();
             return Ok(Fit::None);

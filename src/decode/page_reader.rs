@@ -6,11 +6,11 @@ use super::error::DecodeError;
 use super::hash::{self, ArrayHash, ObjectHash};
 use super::rest::{Path, Rest};
 use super::scan::{Scanner, Token};
-use super::text::Text;
+use super::text::JsonText;
 use super::values::Fit;
 
 /// A page while it is read, with what the row at hand has left over.
-pub(super) struct Reader<'a> {
+pub(super) struct PageReader<'a> {
     pub(super) scan: Scanner<'a>,
     pub(super) rest: Rest,
     /// The text of the last value is in `_rest`, and its instant in the column.
@@ -18,7 +18,7 @@ pub(super) struct Reader<'a> {
     elements_left: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> PageReader<'a> {
     pub(super) fn new(scan: Scanner<'a>, elements: usize) -> Self {
         Self {
             scan,
@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
         column: &mut StructColumn,
         path: &Path<'_>,
         position: usize,
-        key: &Text<'_>,
+        key: &JsonText<'_>,
     ) -> Result<(u64, u64), DecodeError> {
         let path = Path::Member(path, key.as_bytes());
         let objects = column.len();

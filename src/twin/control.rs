@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::herald::{Delivery, Fate};
 use super::serve::Twin;
 use super::truth::dump_world;
-use crate::company::{Change, ChangeKind, Pace, Refusal};
+use crate::company::{Change, ChangeKind, ChangeRate, Refusal};
 use crate::ids::{Category, EndpointName, IntegrationId};
 use crate::json;
 
@@ -95,7 +95,7 @@ async fn resume(State(twin): State<Twin>) -> Answer {
     Ok(done(&pace_now(world.now_ms(), pace)))
 }
 
-fn pace_now(now_ms: i64, pace: Pace) -> Value {
+fn pace_now(now_ms: i64, pace: ChangeRate) -> Value {
     json!({"at_ms": now_ms, "changes_per_minute": pace.changes_per_minute})
 }
 

@@ -16,7 +16,7 @@ use super::clock::WorldClock;
 use super::control;
 use super::herald::{Deliveries, proclaim};
 use super::settings::TwinSettings;
-use crate::company::{Pace, TwinAnswer, TwinRequest, World};
+use crate::company::{ChangeRate, TwinAnswer, TwinRequest, World};
 use crate::webhook::WebhookSecret;
 
 /// Where the API lives, as in `http://127.0.0.1:8484/v1`.
@@ -47,7 +47,7 @@ pub struct Twin {
     latency: Duration,
     clock: WorldClock,
     deliveries: Deliveries,
-    pace: Option<Pace>,
+    pace: Option<ChangeRate>,
 }
 
 impl Twin {
@@ -168,7 +168,7 @@ impl Twin {
     }
 
     /// Returns the pace it was started with.
-    pub(super) fn pace(&self) -> Option<Pace> {
+    pub(super) fn pace(&self) -> Option<ChangeRate> {
         self.pace
     }
 
