@@ -10,7 +10,7 @@ use super::failure::{FAILED, Failure};
 use crate::catalog::Catalog;
 use crate::company::{ChangeRate, Oddities, World};
 use crate::time::{Clock as _, SystemClock};
-use crate::twin::{HeraldSettings, SharedWorld, Twin, TwinSettings, dump_world};
+use crate::twin::{Deliveries, HeraldSettings, SharedWorld, Twin, TwinSettings, dump_world};
 
 /// Serves until the shutdown comes. Says on standard output where, with which key, and whose data it has.
 pub(super) async fn run(
@@ -33,7 +33,8 @@ pub(super) async fn run(
         })?;
     }
     announce(&listener, &settings, &world, args.address)?;
-    Twin::serve_with(listener, SharedWorld::new(world), &settings, shutdown)
+    let world = SharedWorld::new(world);
+    Twin::serve(listener, world, &settings, Deliveries::default(), shutdown)
         .await
         .map_err(|error| cannot_listen(args.address, &error))
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::hash::{below, mix, salt};
-use super::identity::{push_id, push_loose_id};
+use super::identity::{find, id, loose_id};
 use super::integration::Integration;
 use super::refusal::Refusal;
 use super::text::push_timestamp;
@@ -188,18 +188,14 @@ pub(super) fn fields(
     let space = mix(salt(integration.id.as_str()), u64::from(custom));
     let start = match cursor {
         None => 0,
-        Some(cursor) => super::identity::find(cursor, space, all.len() as u64)
+        Some(cursor) => find(cursor, space, all.len() as u64)
             .ok_or_else(|| Refusal::input_invalid("The cursor is not valid."))?,
     };
     let start = usize::try_from(start).expect("below the length of a list");
     let end = all
         .len()
         .min(start + usize::try_from(size).expect("at most 2000"));
-    let next = (end < all.len()).then(|| {
-        let mut next = String::new();
-        push_id(&mut next, space, end as u64);
-        next
-    });
+    let next = (end < all.len()).then(|| id(space, end as u64));
     Ok(success(&json!({"next": next, "results": all[start..end]})))
 }
 
@@ -239,12 +235,6 @@ fn catalogue(integration: &Integration, custom: bool) -> Vec<Value> {
 
 fn success(data: &Value) -> String {
     json!({"status": "success", "data": data}).to_string()
-}
-
-fn loose_id(roll: u64) -> String {
-    let mut id = String::new();
-    push_loose_id(&mut id, roll);
-    id
 }
 
 fn timestamp(millis: i64) -> String {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::account::Event;
 use super::customer::State;
-use super::history::Scope;
-use super::identity::push_id;
+use super::history::{Past, Scope};
+use super::identity;
 use super::integration::Integration;
 use super::journal::{Change, ChangeKind};
 use super::life::Sequel;
@@ -76,24 +76,16 @@ impl World {
 
     /// Gives one record new values, now. Returns whether there is such a record.
     pub fn edit(&mut self, integration: &IntegrationId, endpoint: &Endpoint, index: u64) -> bool {
-        self.change(
-            ChangeKind::Edit,
-            integration,
-            Some(endpoint.name()),
-            Some(index),
-        )
-        .is_ok()
+        let name = Some(endpoint.name());
+        self.change(ChangeKind::Edit, integration, name, Some(index))
+            .is_ok()
     }
 
     /// Marks one record deleted, now. Returns whether there is such a record.
     pub fn delete(&mut self, integration: &IntegrationId, endpoint: &Endpoint, index: u64) -> bool {
-        self.change(
-            ChangeKind::Delete,
-            integration,
-            Some(endpoint.name()),
-            Some(index),
-        )
-        .is_ok()
+        let name = Some(endpoint.name());
+        self.change(ChangeKind::Delete, integration, name, Some(index))
+            .is_ok()
     }
 
     /// Returns the latest changes, the oldest first.
@@ -157,13 +149,17 @@ impl World {
             vec![(model, index.ok_or(ChangeError::UnknownRecord)?)]
         };
         for (model, index) in made {
-            let apply = |found: &mut Integration| match kind {
-                ChangeKind::Edit => found.customer.edit(model, index, now_ms),
-                ChangeKind::Rename => found.customer.rename(model, index, now_ms),
-                ChangeKind::Delete => found.customer.delete(model, index, now_ms),
-                _ => {}
+            let happen = |past: &mut Past| match kind {
+                ChangeKind::Edit => past.edition += 1,
+                ChangeKind::Rename => past.names += 1,
+                _ => past.deleted_ms = Some(now_ms),
             };
-            self.with(id, apply);
+            if kind != ChangeKind::Hire {
+                let history = |found: &mut Integration| {
+                    found.customer.history.happen(model, index, now_ms, happen);
+                };
+                self.with(id, history);
+            }
             self.note(kind, id, (model, index), endpoint);
         }
         Ok(())
@@ -307,11 +303,9 @@ impl World {
     ) -> Change {
         let found = endpoint.and_then(|endpoint| self.model(id, endpoint));
         let named = |(found, model): (&Integration, usize)| found.models_of(model);
-        let record = found.zip(index).map(|((found, model), index)| {
-            let mut record = String::new();
-            push_id(&mut record, found.customer.id_space(model), index);
-            record
-        });
+        let record = found.zip(index);
+        let record =
+            record.map(|((found, model), at)| identity::id(found.customer.id_space(model), at));
         Change {
             at_ms: self.now_ms(),
             integration: id.clone(),

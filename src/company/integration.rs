@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::blueprint::{Blueprint, Listing};
 use super::customer::Customer;
 use super::hash::{below, mix, salt};
-use super::identity::push_id;
+use super::identity;
 use super::refusal::Refusal;
 use super::settings::WorldSettings;
 use super::words::word;
@@ -65,8 +65,11 @@ impl Integration {
         let mut turns = blueprints.iter().zip(TOOLS).cycle();
         let turn = turns.nth(nth as usize % TOOLS.len());
         let (blueprint, tools) = turn.expect("it never ends");
-        let mut id = format!("{}:", word(tools, seed));
-        push_id(&mut id, seed, u64::from(nth));
+        let id = format!(
+            "{}:{}",
+            word(tools, seed),
+            identity::id(seed, u64::from(nth))
+        );
         Self {
             id: IntegrationId::new(&id).expect("a slug, a colon and base58"),
             customer: Customer::new(

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::account::{self, Event};
 use super::hash::{mix, percent, salt};
-use super::identity::push_loose_id;
+use super::identity::loose_id;
 use super::integration::Integration;
 use crate::ids::IntegrationId;
 
@@ -137,8 +137,7 @@ impl News {
     ) -> TwinWebhook {
         self.written += 1;
         let roll = mix(mix(seed, salt("webhook")), self.written);
-        let mut id = String::new();
-        push_loose_id(&mut id, roll);
+        let id = loose_id(roll);
         TwinWebhook {
             body: json!({"id": id, "type": kind, "data": data}).to_string(),
             id,

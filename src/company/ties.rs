@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::hash::salt;
-use super::relation::{Link, Pattern, Relation};
+use super::relation::{Link, Relation};
 
 /// Endpoints that show another endpoint's records.
 const SAME_RECORDS: &[(&str, &str)] = &[("hris/teams", "hris/groups")];
@@ -12,27 +12,10 @@ const SAME_RECORDS: &[(&str, &str)] = &[("hris/teams", "hris/groups")];
 #[derive(Debug)]
 pub(super) struct Tie {
     pub to: usize,
-    pub bond: Bond,
+    pub link: Link<usize>,
     pub none: u64,
     pub salt: u64,
     pub about: bool,
-}
-
-/// A [`Link`] whose names are resolved to ties.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Bond {
-    Parent(Pattern),
-    Child(Pattern),
-    Pick,
-    PickLive,
-    Several(u64, u64),
-    Every(u64, u64, u64),
-    Tree(u64),
-    Through(usize, usize),
-    First(usize, usize),
-    OneOf(usize, usize),
-    All(usize, usize),
-    Itself,
 }
 
 /// The names of a category's models and relations, while shapes are compiled.
@@ -93,7 +76,7 @@ pub(super) fn resolve(relations: &[&'static Relation], names: &mut Names) -> Vec
         to: names
             .model(relation.to)
             .expect("every relation's model is there"),
-        bond: bond(relation, relations, names),
+        link: resolved(relation, relations, names),
         none: relation.none,
         salt: salt(relation.name),
         about: relation.about,
@@ -101,39 +84,27 @@ pub(super) fn resolve(relations: &[&'static Relation], names: &mut Names) -> Vec
     .collect()
 }
 
-fn bond(relation: &Relation, relations: &[&'static Relation], names: &Names) -> Bond {
-    let pair = |via: &str, then: &str| {
-        let first = names.tie(relation.of, via).expect("the first step exists");
-        let to = relations
-            .iter()
-            .find(|r| r.of == relation.of && r.name == via)
-            .map_or("", |r| r.to);
-        (first, names.tie(to, then).expect("the second step exists"))
-    };
+fn resolved(relation: &Relation, relations: &[&'static Relation], names: &Names) -> Link<usize> {
     match relation.link {
-        Link::Parent(pattern) => Bond::Parent(pattern),
-        Link::Child(pattern) => Bond::Child(pattern),
-        Link::Pick => Bond::Pick,
-        Link::PickLive => Bond::PickLive,
-        Link::Several(least, most) => Bond::Several(least, most),
-        Link::Every(most, step, rest) => Bond::Every(most, step, rest),
-        Link::Tree(children) => Bond::Tree(children),
-        Link::Through(via, then) => {
-            let (via, then) = pair(via, then);
-            Bond::Through(via, then)
+        Link::Parent(pattern) => Link::Parent(pattern),
+        Link::Child(pattern) => Link::Child(pattern),
+        Link::Pick => Link::Pick,
+        Link::PickLive => Link::PickLive,
+        Link::Several(least, most) => Link::Several(least, most),
+        Link::Every(most, step, rest) => Link::Every(most, step, rest),
+        Link::Tree(children) => Link::Tree(children),
+        Link::Via(then, via, last) => {
+            let mut own = relations.iter().filter(|other| other.of == relation.of);
+            let to = own
+                .find(|other| other.name == via)
+                .map_or("", |other| other.to);
+            let first = names.tie(relation.of, via).expect("the first step exists");
+            Link::Via(
+                then,
+                first,
+                names.tie(to, last).expect("the second step exists"),
+            )
         }
-        Link::First(via, then) => {
-            let (via, then) = pair(via, then);
-            Bond::First(via, then)
-        }
-        Link::OneOf(via, then) => {
-            let (via, then) = pair(via, then);
-            Bond::OneOf(via, then)
-        }
-        Link::All(via, then) => {
-            let (via, then) = pair(via, then);
-            Bond::All(via, then)
-        }
-        Link::Same(_) | Link::Itself => Bond::Itself,
+        Link::Same(_) | Link::Itself => Link::Itself,
     }
 }

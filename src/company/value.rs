@@ -2,7 +2,7 @@
 
 use super::customer::{Customer, Subject};
 use super::hash::{at, below, choose, mix, percent};
-use super::identity::push_loose_id;
+use super::identity::push_id;
 use super::plain::{Free, Moment, Plain, Wording};
 use super::settings::Oddities;
 use super::text::{
@@ -106,7 +106,7 @@ fn push_text(out: &mut String, text: Wording, roll: u64, subject: Subject) {
             out.push_str(start);
             push_number(out, below(100_000_000, roll));
         }
-        Wording::LooseId => push_loose_id(out, roll),
+        Wording::LooseId => push_id(out, roll, 0),
     }
 }
 

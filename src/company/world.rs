@@ -89,15 +89,12 @@ impl World {
         endpoint: Option<&EndpointName>,
         refusal: Option<Refusal>,
     ) -> bool {
-        let mut all = self.integrations.iter_mut();
-        let Some(found) = all.find(|known| known.id == *integration) else {
-            return false;
+        let refuse = |found: &mut Integration| {
+            found.refusals.retain(|(of, _)| of.as_ref() != endpoint);
+            let refused = refusal.map(|refusal| (endpoint.cloned(), refusal));
+            found.refusals.extend(refused);
         };
-        found.refusals.retain(|(of, _)| of.as_ref() != endpoint);
-        if let Some(refusal) = refusal {
-            found.refusals.push((endpoint.cloned(), refusal));
-        }
-        true
+        self.with(integration, refuse).is_some()
     }
 
     /// Returns every record of an endpoint, one line of JSON each: what a full fetch with `include_deleted` shows now.
@@ -136,19 +133,13 @@ impl World {
 
     fn answer_uncounted(&mut self, request: TwinRequest<'_>) -> TwinAnswer {
         if request.bearer != Some(self.settings.api_key.as_str()) {
-            let refusal = Refusal::coded(
-                "PLATFORM.AUTHENTICATION_INVALID",
-                "The provided API key is invalid.",
-            );
+            let refusal = Refusal::known("PLATFORM.AUTHENTICATION_INVALID");
             return self.finish(Err(refusal), None);
         }
         let now_ms = self.now_ms;
         let allowance = self.window.as_mut().map(|window| window.take(now_ms));
         let result = if allowance.is_some_and(|allowance| !allowance.granted) {
-            Err(Refusal::coded(
-                "PLATFORM.RATE_LIMIT_EXCEEDED",
-                "Too many requests.",
-            ))
+            Err(Refusal::known("PLATFORM.RATE_LIMIT_EXCEEDED"))
         } else {
             self.route(request)
         };
@@ -216,10 +207,7 @@ impl World {
             .iter()
             .any(|other| other.customer.blueprint.listing(path).is_some());
         if elsewhere {
-            Refusal::coded(
-                "INTEGRATION.MODEL_NOT_AVAILABLE",
-                "The connected tool does not have this model.",
-            )
+            Refusal::known("INTEGRATION.MODEL_NOT_AVAILABLE")
         } else {
             Refusal::no_such_path()
         }
@@ -309,7 +297,7 @@ impl World {
 }
 
 fn not_found() -> Refusal {
-    Refusal::coded("PLATFORM.INTEGRATION_NOT_FOUND", "No such integration.")
+    Refusal::known("PLATFORM.INTEGRATION_NOT_FOUND")
 }
 
 /// Writes an instant as the header `Date` has it: whole seconds, rounded down.

@@ -60,56 +60,12 @@ impl Twin {
         TcpListener::bind(settings.address).await
     }
 
-    /// Serves a fresh world until the shutdown comes.
+    /// Serves a world that someone else may hold, too, until the shutdown comes: lets it live as the settings say, sends
+    /// its webhooks, and notes what becomes of them. The world's clock follows real time from now on.
     ///
     /// # Errors
-    /// Refuses a listener that is not on loopback.
+    /// Refuses a listener that is not on loopback, and a webhook secret that is none.
     pub async fn serve(
-        listener: TcpListener,
-        settings: &TwinSettings,
-        shutdown: impl Future<Output = ()> + Send + 'static,
-    ) -> io::Result<()> {
-        let world = SharedWorld::new(World::new(settings.world()));
-        Self::serve_with(listener, world, settings, shutdown).await
-    }
-
-    /// Serves a world that someone else holds, too, and that changes only by hand. Its clock follows real time from now
-    /// on.
-    ///
-    /// # Errors
-    /// Refuses a listener that is not on loopback.
-    pub async fn serve_world(
-        listener: TcpListener,
-        world: SharedWorld,
-        latency: Duration,
-        shutdown: impl Future<Output = ()> + Send + 'static,
-    ) -> io::Result<()> {
-        let settings = TwinSettings {
-            latency_ms: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
-            ..TwinSettings::default()
-        };
-        Self::serve_with(listener, world, &settings, shutdown).await
-    }
-
-    /// Serves a world that someone else holds, too, lets it live as the settings say, and sends its webhooks.
-    ///
-    /// # Errors
-    /// Refuses a listener that is not on loopback, and a webhook secret that is none.
-    pub async fn serve_with(
-        listener: TcpListener,
-        world: SharedWorld,
-        settings: &TwinSettings,
-        shutdown: impl Future<Output = ()> + Send + 'static,
-    ) -> io::Result<()> {
-        let deliveries = Deliveries::default();
-        Self::serve_noting(listener, world, settings, deliveries, shutdown).await
-    }
-
-    /// Does the same, and notes what becomes of the webhooks where someone else can see it.
-    ///
-    /// # Errors
-    /// Refuses a listener that is not on loopback, and a webhook secret that is none.
-    pub async fn serve_noting(
         listener: TcpListener,
         world: SharedWorld,
         settings: &TwinSettings,

@@ -146,7 +146,7 @@ impl Live {
         let (noted, mut twin) = (deliveries.clone(), JoinSet::new());
         twin.spawn(async move {
             let stopped = async { drop(twin_stopped.await) };
-            Twin::serve_noting(listener, world, &settings, noted, stopped).await
+            Twin::serve(listener, world, &settings, noted, stopped).await
         });
         let mut running = JoinSet::new();
         running.spawn(built.source);
