@@ -92,7 +92,7 @@ impl Throttle {
 
     /// Waits until a request may leave.
     pub(super) async fn admit(&self, lane: Lane, owner: Option<&IntegrationId>) -> Permit {
-        let place = Place::take(Arc::clone(&self.0), lane, owner.cloned());
+        let place = Seat::take(Arc::clone(&self.0), lane, owner.cloned());
         loop {
             let wake_at = match place.look() {
                 Turn::Yours(permit) => return permit,
@@ -123,11 +123,11 @@ impl Throttle {
 pub(super) struct Permit {
     shared: Arc<Shared>,
     sent: Sent,
-    progress: Progress,
+    progress: Sending,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Progress {
+enum Sending {
     Here,
     Sent,
     Answered,
@@ -136,7 +136,7 @@ enum Progress {
 impl Permit {
     /// Notes that the request leaves now. From here on the server may count it.
     pub(super) fn leaves(&mut self) {
-        self.progress = Progress::Sent;
+        self.progress = Sending::Sent;
     }
 
     /// Reads the head of its answer.
@@ -144,7 +144,7 @@ impl Permit {
         let now = self.shared.now();
         let mut room = self.shared.lock();
         room.budget.answer(self.sent, now, headers, status);
-        self.progress = Progress::Answered;
+        self.progress = Sending::Answered;
         room.stir(now);
     }
 }
@@ -154,9 +154,9 @@ impl Drop for Permit {
         let now = self.shared.now();
         let mut room = self.shared.lock();
         match self.progress {
-            Progress::Here => room.budget.unsend(self.sent),
-            Progress::Sent => room.budget.lose(self.sent),
-            Progress::Answered => {}
+            Sending::Here => room.budget.unsend(self.sent),
+            Sending::Sent => room.budget.lose(self.sent),
+            Sending::Answered => {}
         }
         room.budget.finish();
         room.stir(now);
@@ -204,7 +204,7 @@ impl Room {
 }
 
 /// A place in a lane. Dropping it gives up.
-struct Place {
+struct Seat {
     shared: Arc<Shared>,
     lane: Lane,
     owner: Owner,
@@ -217,7 +217,7 @@ enum Turn {
     Wait(Option<Instant>),
 }
 
-impl Place {
+impl Seat {
     fn take(shared: Arc<Shared>, lane: Lane, owner: Owner) -> Self {
         let now = shared.now();
         let wake = Arc::new(Notify::new());
@@ -252,7 +252,7 @@ impl Place {
             return Turn::Yours(Permit {
                 shared: Arc::clone(&self.shared),
                 sent,
-                progress: Progress::Here,
+                progress: Sending::Here,
             });
         }
         let keeper = *room.timekeeper.get_or_insert(self.ticket);
@@ -261,7 +261,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Seat {
     fn drop(&mut self) {
         let now = self.shared.now();
         let mut room = self.shared.lock();

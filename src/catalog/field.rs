@@ -19,7 +19,7 @@ pub struct Field {
     /// Kombo may leave the key out.
     pub optional: bool,
     /// What only the twin needs, to make believable values.
-    pub hints: Hints,
+    pub hints: FieldHints,
 }
 
 /// The type of a column.
@@ -50,7 +50,7 @@ pub enum FieldKind {
 /// Facts about the values of a field. They shape what the twin makes up; no rule of ours reads them.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Hints {
+pub struct FieldHints {
     /// The values an enum is known to take.
     pub values: Vec<String>,
     /// Further values pass through an enum as they are.
@@ -81,7 +81,7 @@ struct RawField {
     fields: Option<Vec<Field>>,
     item: Option<Box<Field>>,
     #[serde(flatten)]
-    hints: Hints,
+    hints: FieldHints,
 }
 
 impl TryFrom<RawField> for Field {

@@ -12,7 +12,7 @@ mod field;
 
 pub use columns::{SystemColumn, system_columns};
 pub use endpoint::{Endpoint, ModelLink, NestedReach, PageSize};
-pub use field::{Field, FieldKind, Hints};
+pub use field::{Field, FieldHints, FieldKind};
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};

@@ -33,7 +33,7 @@ use crate::catalog::Catalog;
 use crate::company::{World, WorldSettings};
 use crate::config::{Config, Overrides};
 use crate::plan::Kind;
-use crate::twin::{SharedWorld, Twin, TwinSettings};
+use crate::twin::{Deliveries, SharedWorld, Twin, TwinSettings};
 
 /// One integration of each category.
 const INTEGRATIONS: u32 = 4;
@@ -110,10 +110,16 @@ impl Stage {
         // Dropping the sender ends the twin, dropping the set ends it at once.
         let (_stop, stopped) = oneshot::channel::<()>();
         let mut twin = JoinSet::new();
-        let latency = self.settings.latency();
-        let world = self.world.clone();
-        let stopped = async { drop(stopped.await) };
-        twin.spawn(Twin::serve_world(self.listener()?, world, latency, stopped));
+        // It stands still meanwhile.
+        let settings = TwinSettings {
+            latency_ms: self.settings.latency_ms,
+            ..TwinSettings::default()
+        };
+        let (listener, world) = (self.listener()?, self.world.clone());
+        twin.spawn(async move {
+            let stopped = async { drop(stopped.await) };
+            Twin::serve(listener, world, &settings, Deliveries::default(), stopped).await
+        });
         let api = Arc::new(self.session.api_with(&self.api_key()?)?);
         let order = BackfillSettings {
             want: Kind::Snapshot,

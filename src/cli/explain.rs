@@ -12,7 +12,7 @@ use super::failure::{FAILED, Failure, USAGE};
 use super::session::Session;
 use crate::catalog::Catalog;
 use crate::config::Overrides;
-use crate::plan::{Plan, Planner, Step};
+use crate::plan::{Plan, PlanStep, Planner};
 use crate::webhook::{
     IntegrationChange, IntegrationEvent, IntegrationState, MAX_BODY_BYTES, Notification,
     SignatureError, Verifier, Webhook, WebhookError, WebhookSecret, parse, preview,
@@ -265,7 +265,7 @@ impl Explanation {
 }
 
 impl Line {
-    fn of(step: &Step) -> Self {
+    fn of(step: &PlanStep) -> Self {
         Self {
             endpoint: step.endpoint.name().to_string(),
             action: step.action.as_str(),

@@ -8,9 +8,9 @@ use tokio::net::TcpListener;
 use super::args::TwinArgs;
 use super::failure::{FAILED, Failure};
 use crate::catalog::Catalog;
-use crate::company::{Oddities, Pace, World};
+use crate::company::{ChangeRate, Oddities, World};
 use crate::time::{Clock as _, SystemClock};
-use crate::twin::{SharedWorld, Twin, TwinSettings, WebhookSettings, dump_world};
+use crate::twin::{Deliveries, HeraldSettings, SharedWorld, Twin, TwinSettings, dump_world};
 
 /// Serves until the shutdown comes. Says on standard output where, with which key, and whose data it has.
 pub(super) async fn run(
@@ -33,22 +33,25 @@ pub(super) async fn run(
         })?;
     }
     announce(&listener, &settings, &world, args.address)?;
-    Twin::serve_with(listener, SharedWorld::new(world), &settings, shutdown)
+    let world = SharedWorld::new(world);
+    Twin::serve(listener, world, &settings, Deliveries::default(), shutdown)
         .await
         .map_err(|error| cannot_listen(args.address, &error))
 }
 
 fn settings(args: &TwinArgs) -> TwinSettings {
     let life = &args.life;
-    let webhooks = life.webhook_url.clone().map(|target| WebhookSettings {
+    let webhooks = life.webhook_url.clone().map(|target| HeraldSettings {
         target,
         debounce: Duration::from_millis(life.debounce_ms),
         lost_percent: life.lose_webhooks,
     });
-    let pace = life.changes_per_minute.map(|changes_per_minute| Pace {
-        changes_per_minute,
-        turnover: life.turnover,
-    });
+    let pace = life
+        .changes_per_minute
+        .map(|changes_per_minute| ChangeRate {
+            changes_per_minute,
+            turnover: life.turnover,
+        });
     TwinSettings {
         webhooks,
         pace,

@@ -3,12 +3,11 @@
 use serde_json::{Value, json};
 
 use super::hash::{below, mix, salt};
-use super::identity::{push_id, push_loose_id};
-use super::news::Event;
+use super::identity::{find, id, loose_id};
+use super::integration::Integration;
 use super::refusal::Refusal;
 use super::text::push_timestamp;
 use super::words;
-use super::world::Integration;
 use crate::catalog::FieldKind;
 
 /// What `GET /integrations/{id}` says, as far as it matters.
@@ -26,14 +25,13 @@ pub struct Description {
     pub read_models: Vec<(String, bool)>,
 }
 
-/// Tools of each category that the twin connects.
-#[rustfmt::skip]
-pub(super) const TOOLS: [&[&str]; 4] = [
-    &["greenhouse", "lever", "ashby", "smartrecruiters", "workable"],
-    &["personio", "bamboohr", "hibob", "workday", "sapling"],
-    &["docebo", "cornerstone", "talentlms"],
-    &["icims", "teamtailor", "recruitee"],
-];
+/// What happened to an integration as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    Created,
+    StateChanged,
+    Deleted,
+}
 
 /// Describes an integration.
 pub(super) fn describe(integration: &Integration) -> Description {
@@ -190,18 +188,14 @@ pub(super) fn fields(
     let space = mix(salt(integration.id.as_str()), u64::from(custom));
     let start = match cursor {
         None => 0,
-        Some(cursor) => super::identity::find(cursor, space, all.len() as u64)
+        Some(cursor) => find(cursor, space, all.len() as u64)
             .ok_or_else(|| Refusal::input_invalid("The cursor is not valid."))?,
     };
     let start = usize::try_from(start).expect("below the length of a list");
     let end = all
         .len()
         .min(start + usize::try_from(size).expect("at most 2000"));
-    let next = (end < all.len()).then(|| {
-        let mut next = String::new();
-        push_id(&mut next, space, end as u64);
-        next
-    });
+    let next = (end < all.len()).then(|| id(space, end as u64));
     Ok(success(&json!({"next": next, "results": all[start..end]})))
 }
 
@@ -241,12 +235,6 @@ fn catalogue(integration: &Integration, custom: bool) -> Vec<Value> {
 
 fn success(data: &Value) -> String {
     json!({"status": "success", "data": data}).to_string()
-}
-
-fn loose_id(roll: u64) -> String {
-    let mut id = String::new();
-    push_loose_id(&mut id, roll);
-    id
 }
 
 fn timestamp(millis: i64) -> String {

@@ -1,12 +1,13 @@
 //! What all companies of one category have in common: their models, how many rows each has, which records belong
 //! together, and the shape of every endpoint. Compiled once from the catalog and shared.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::compiler::Compiler;
 use super::hash::salt;
 use super::relation::{self, Link, Pattern, REACH_FIELDS, RELATIONS};
-use super::shape::{Compiler, Shape};
+use super::shape::Shape;
+use super::ties::{Names, Tie, resolve};
 use crate::catalog::{Catalog, Endpoint, NestedReach};
 use crate::ids::{Category, EndpointName};
 
@@ -39,9 +40,6 @@ const SHARED_IDS: &[(&str, &str)] = &[
     ("lms/skills", "lms/courses"),
 ];
 
-/// Endpoints that show another endpoint's records.
-const SAME_RECORDS: &[(&str, &str)] = &[("hris/teams", "hris/groups")];
-
 /// One model: a numbered run of records.
 #[derive(Debug)]
 pub(super) struct Model {
@@ -56,33 +54,6 @@ pub(super) struct Model {
     pub deletable: bool,
     /// The model whose records have these as children, and how many each has.
     pub parents: Option<(Pattern, usize)>,
-}
-
-/// A relation whose names are resolved.
-#[derive(Debug)]
-pub(super) struct Tie {
-    pub to: usize,
-    pub bond: Bond,
-    pub none: u64,
-    pub salt: u64,
-    pub about: bool,
-}
-
-/// A [`Link`] whose names are resolved to ties.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Bond {
-    Parent(Pattern),
-    Child(Pattern),
-    Pick,
-    PickLive,
-    Several(u64, u64),
-    Every(u64, u64, u64),
-    Tree(u64),
-    Through(usize, usize),
-    First(usize, usize),
-    OneOf(usize, usize),
-    All(usize, usize),
-    Itself,
 }
 
 /// One endpoint: whose records, in what shape.
@@ -106,35 +77,6 @@ pub(super) struct Blueprint {
     pub listings: Vec<Listing>,
 }
 
-/// The names of a category's models and relations, while shapes are compiled.
-#[derive(Debug)]
-pub(super) struct Names {
-    models: Vec<String>,
-    ties: HashMap<(&'static str, &'static str), usize>,
-}
-
-impl Names {
-    /// Finds a model, also by an endpoint that shows another's records.
-    pub(super) fn model(&self, name: &str) -> Option<usize> {
-        let same = SAME_RECORDS.iter().find(|(alias, _)| *alias == name);
-        let real = same.map_or(name, |(_, real)| real);
-        self.models.iter().position(|model| model == real)
-    }
-
-    /// Returns a model's name.
-    pub(super) fn model_name(&self, model: usize) -> String {
-        self.models[model].clone()
-    }
-
-    /// Finds a relation of a model or of a list in it.
-    pub(super) fn tie(&self, of: &str, name: &str) -> Option<usize> {
-        self.ties
-            .iter()
-            .find(|((tie_of, tie_name), _)| *tie_of == of && *tie_name == name)
-            .map(|(_, tie)| *tie)
-    }
-}
-
 impl Blueprint {
     /// Compiles a category.
     pub(super) fn new(catalog: &Catalog, category: Category, rows: u64) -> Self {
@@ -148,16 +90,11 @@ impl Blueprint {
             .filter(|relation| relation.of.starts_with(&format!("{category}/")))
             .collect();
         let mut models: Vec<Model> = Vec::new();
-        let mut names = Names {
-            models: Vec::new(),
-            ties: HashMap::new(),
-        };
+        let mut names = Names::default();
         let listed = endpoints.iter().map(|endpoint| endpoint.name().as_str());
         let hidden = relations.iter().map(|relation| relation.to);
         for name in listed.chain(hidden) {
-            if names.model(name).is_none() && !SAME_RECORDS.iter().any(|(alias, _)| *alias == name)
-            {
-                names.models.push(name.to_owned());
+            if names.add(name) {
                 let home = catalog.find(name);
                 let deletable = home.is_some_and(|endpoint| endpoint.include_deleted);
                 models.push(model(name, rows, deletable));
@@ -275,72 +212,4 @@ fn count(name: &str, rows: u64) -> u64 {
             (*divisor, *least, *most)
         });
     (rows / divisor).max(least).min(most).min(rows)
-}
-
-fn resolve(relations: &[&'static relation::Relation], names: &mut Names) -> Vec<Tie> {
-    let own = relations
-        .iter()
-        .filter(|r| !matches!(r.link, Link::Same(_)));
-    for (at, relation) in own.clone().enumerate() {
-        names.ties.insert((relation.of, relation.name), at);
-    }
-    for relation in relations {
-        if let Link::Same(other) = relation.link {
-            let at = names
-                .tie(relation.of, other)
-                .expect("the relation that is shared exists");
-            names.ties.insert((relation.of, relation.name), at);
-        }
-    }
-    own.map(|relation| Tie {
-        to: names
-            .model(relation.to)
-            .expect("every relation's model is there"),
-        bond: bond(relation, relations, names),
-        none: relation.none,
-        salt: salt(relation.name),
-        about: relation.about,
-    })
-    .collect()
-}
-
-fn bond(
-    relation: &relation::Relation,
-    relations: &[&'static relation::Relation],
-    names: &Names,
-) -> Bond {
-    let pair = |via: &str, then: &str| {
-        let first = names.tie(relation.of, via).expect("the first step exists");
-        let to = relations
-            .iter()
-            .find(|r| r.of == relation.of && r.name == via)
-            .map_or("", |r| r.to);
-        (first, names.tie(to, then).expect("the second step exists"))
-    };
-    match relation.link {
-        Link::Parent(pattern) => Bond::Parent(pattern),
-        Link::Child(pattern) => Bond::Child(pattern),
-        Link::Pick => Bond::Pick,
-        Link::PickLive => Bond::PickLive,
-        Link::Several(least, most) => Bond::Several(least, most),
-        Link::Every(most, step, rest) => Bond::Every(most, step, rest),
-        Link::Tree(children) => Bond::Tree(children),
-        Link::Through(via, then) => {
-            let (via, then) = pair(via, then);
-            Bond::Through(via, then)
-        }
-        Link::First(via, then) => {
-            let (via, then) = pair(via, then);
-            Bond::First(via, then)
-        }
-        Link::OneOf(via, then) => {
-            let (via, then) = pair(via, then);
-            Bond::OneOf(via, then)
-        }
-        Link::All(via, then) => {
-            let (via, then) = pair(via, then);
-            Bond::All(via, then)
-        }
-        Link::Same(_) | Link::Itself => Bond::Itself,
-    }
 }

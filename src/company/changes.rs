@@ -3,19 +3,18 @@
 
 use std::time::Duration;
 
+use super::account::Event;
 use super::customer::State;
-use super::history::Scope;
-use super::identity::push_id;
+use super::history::{Past, Scope};
+use super::identity;
+use super::integration::Integration;
 use super::journal::{Change, ChangeKind};
-use super::life::Due;
-use super::news::{Event, TwinWebhook};
+use super::life::Sequel;
+use super::news::TwinWebhook;
 use super::refusal::Refusal;
-use super::world::{Integration, World};
+use super::world::World;
 use crate::catalog::Endpoint;
 use crate::ids::{EndpointName, IntegrationId};
-
-/// A model that was switched off shows its rows as deleted for this long, and then it is refused.
-pub(super) const SCOPE_GRACE_MS: i64 = 60_000;
 
 /// Why something did not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,24 +76,16 @@ impl World {
 
     /// Gives one record new values, now. Returns whether there is such a record.
     pub fn edit(&mut self, integration: &IntegrationId, endpoint: &Endpoint, index: u64) -> bool {
-        self.change(
-            ChangeKind::Edit,
-            integration,
-            Some(endpoint.name()),
-            Some(index),
-        )
-        .is_ok()
+        let name = Some(endpoint.name());
+        self.change(ChangeKind::Edit, integration, name, Some(index))
+            .is_ok()
     }
 
     /// Marks one record deleted, now. Returns whether there is such a record.
     pub fn delete(&mut self, integration: &IntegrationId, endpoint: &Endpoint, index: u64) -> bool {
-        self.change(
-            ChangeKind::Delete,
-            integration,
-            Some(endpoint.name()),
-            Some(index),
-        )
-        .is_ok()
+        let name = Some(endpoint.name());
+        self.change(ChangeKind::Delete, integration, name, Some(index))
+            .is_ok()
     }
 
     /// Returns the latest changes, the oldest first.
@@ -111,9 +102,9 @@ impl World {
     }
 
     /// Lets happen what was planned.
-    pub(super) fn follow(&mut self, due: Due) {
+    pub(super) fn follow(&mut self, due: Sequel) {
         match due {
-            Due::Anonymise(id, endpoint, index) => {
+            Sequel::Anonymise(id, endpoint, index) => {
                 let Some((found, model)) = self.model(&id, &endpoint) else {
                     return;
                 };
@@ -125,8 +116,8 @@ impl World {
                     self.life.journal.push(change);
                 }
             }
-            Due::Refuse(id, endpoint, since_ms) => self.refuse_model(&id, &endpoint, since_ms),
-            Due::Ready(id) => {
+            Sequel::Refuse(id, endpoint, since_ms) => self.refuse_model(&id, &endpoint, since_ms),
+            Sequel::Ready(id) => {
                 let ready = |found: &mut Integration| found.lift("INTEGRATION.SETUP_SYNC_PENDING");
                 if self.with(&id, ready).unwrap_or(false) {
                     self.tell(ChangeKind::IntegrationReady, &id, Event::StateChanged);
@@ -158,13 +149,17 @@ impl World {
             vec![(model, index.ok_or(ChangeError::UnknownRecord)?)]
         };
         for (model, index) in made {
-            let apply = |found: &mut Integration| match kind {
-                ChangeKind::Edit => found.customer.edit(model, index, now_ms),
-                ChangeKind::Rename => found.customer.rename(model, index, now_ms),
-                ChangeKind::Delete => found.customer.delete(model, index, now_ms),
-                _ => {}
+            let happen = |past: &mut Past| match kind {
+                ChangeKind::Edit => past.edition += 1,
+                ChangeKind::Rename => past.names += 1,
+                _ => past.deleted_ms = Some(now_ms),
             };
-            self.with(id, apply);
+            if kind != ChangeKind::Hire {
+                let history = |found: &mut Integration| {
+                    found.customer.history.happen(model, index, now_ms, happen);
+                };
+                self.with(id, history);
+            }
             self.note(kind, id, (model, index), endpoint);
         }
         Ok(())
@@ -308,11 +303,9 @@ impl World {
     ) -> Change {
         let found = endpoint.and_then(|endpoint| self.model(id, endpoint));
         let named = |(found, model): (&Integration, usize)| found.models_of(model);
-        let record = found.zip(index).map(|((found, model), index)| {
-            let mut record = String::new();
-            push_id(&mut record, found.customer.id_space(model), index);
-            record
-        });
+        let record = found.zip(index);
+        let record =
+            record.map(|((found, model), at)| identity::id(found.customer.id_space(model), at));
         Change {
             at_ms: self.now_ms(),
             integration: id.clone(),
@@ -340,51 +333,5 @@ impl World {
             Some(_) => ChangeError::UnknownEndpoint,
             None => ChangeError::UnknownIntegration,
         }
-    }
-}
-
-impl Integration {
-    /// Returns whether nothing of it can be read.
-    pub(super) fn is_refused(&self) -> bool {
-        self.refusals.iter().any(|(of, _)| of.is_none())
-    }
-
-    /// Returns whether it is as if there were no such integration.
-    pub(super) fn is_lost(&self) -> bool {
-        let lost = Some("PLATFORM.INTEGRATION_NOT_FOUND");
-        let mut whole = self.refusals.iter().filter(|(of, _)| of.is_none());
-        whole.any(|(_, refusal)| refusal.code == lost)
-    }
-
-    /// Ends a refusal of the whole integration. Returns whether there was one.
-    fn lift(&mut self, code: &str) -> bool {
-        let before = self.refusals.len();
-        self.refusals
-            .retain(|(of, refusal)| of.is_some() || refusal.code != Some(code));
-        self.refusals.len() < before
-    }
-
-    fn endpoints_of(&self, model: usize) -> Vec<EndpointName> {
-        let listings = self.customer.blueprint.listings.iter();
-        let shown = listings.filter(|listing| listing.model == model);
-        shown
-            .map(|listing| listing.endpoint.name().clone())
-            .collect()
-    }
-
-    fn endpoint_of(&self, model: usize) -> Option<EndpointName> {
-        self.endpoints_of(model).into_iter().next()
-    }
-
-    /// Returns the names that webhooks have for a model: the first of each endpoint that shows it.
-    fn models_of(&self, model: usize) -> Vec<String> {
-        let listings = self.customer.blueprint.listings.iter();
-        let shown = listings.filter(|listing| listing.model == model);
-        let mut names: Vec<_> = shown
-            .filter_map(|listing| listing.endpoint.models.first())
-            .map(|own| own.name.clone())
-            .collect();
-        names.dedup();
-        names
     }
 }

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use super::blueprint::{Blueprint, Bond, Model};
-use super::hash::{at, below, choose, mix, percent};
-use super::history::{History, Past, Scope};
-use super::relation;
-use super::shape::Shape;
+use super::blueprint::{Blueprint, Model};
+use super::hash::{below, choose, mix, percent};
+use super::history::{History, Scope};
+use super::relation::{self, Link, Then};
 use super::targets::Targets;
+use super::ties::Tie;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -141,24 +141,6 @@ impl Customer {
         made
     }
 
-    /// Gives a record new values. Links, ids and creation stay.
-    pub(super) fn edit(&mut self, model: usize, index: u64, now_ms: i64) {
-        let happen = |past: &mut Past| past.edition += 1;
-        self.history.happen(model, index, now_ms, happen);
-    }
-
-    /// Gives a record other names. All other values stay.
-    pub(super) fn rename(&mut self, model: usize, index: u64, now_ms: i64) {
-        let happen = |past: &mut Past| past.names += 1;
-        self.history.happen(model, index, now_ms, happen);
-    }
-
-    /// Marks a record deleted.
-    pub(super) fn delete(&mut self, model: usize, index: u64, now_ms: i64) {
-        let happen = |past: &mut Past| past.deleted_ms = Some(now_ms);
-        self.history.happen(model, index, now_ms, happen);
-    }
-
     /// Returns whether any record changed after the start.
     pub(super) fn has_changes(&self) -> bool {
         !self.history.is_empty()
@@ -273,10 +255,10 @@ impl Customer {
         if count == 0 || percent(tie.none, mix(roll, 1)) {
             return None;
         }
-        match tie.bond {
-            Bond::Parent(pattern) => Some(relation::parent(pattern, subject.index)),
-            Bond::Pick => Some(below(count, roll)),
-            Bond::PickLive => {
+        match tie.link {
+            Link::Parent(pattern) => Some(relation::parent(pattern, subject.index)),
+            Link::Pick => Some(below(count, roll)),
+            Link::PickLive => {
                 let first = below(count, roll);
                 (0..count.min(4))
                     .map(|step| (first + step) % count)
@@ -286,19 +268,19 @@ impl Customer {
                     })
                     .or(Some(first))
             }
-            Bond::Tree(children) => subject.index.checked_sub(1).map(|above| above / children),
-            Bond::Through(via, then) => self.one(then, self.step(via, subject)?),
-            Bond::First(via, then) => {
+            Link::Tree(children) => subject.index.checked_sub(1).map(|above| above / children),
+            Link::Via(Then::Through, via, then) => self.one(then, self.step(via, subject)?),
+            Link::Via(Then::First, via, then) => {
                 let list = self.many(then, self.step(via, subject)?);
                 list.as_slice().first().copied()
             }
-            Bond::OneOf(via, then) => {
+            Link::Via(Then::OneOf, via, then) => {
                 let list = self.many(then, self.step(via, subject)?);
                 let list = list.as_slice();
                 (!list.is_empty()).then(|| *choose(list, roll))
             }
-            Bond::Itself => Some(subject.index),
-            Bond::Child(_) | Bond::Several(..) | Bond::Every(..) | Bond::All(..) => {
+            Link::Itself | Link::Same(_) => Some(subject.index),
+            Link::Child(_) | Link::Several(..) | Link::Every(..) | Link::Via(Then::All, ..) => {
                 self.many_of(tie, subject).as_slice().first().copied()
             }
         }
@@ -309,32 +291,32 @@ impl Customer {
         self.many_of(&self.blueprint.ties[tie], subject)
     }
 
-    fn many_of(&self, tie: &super::blueprint::Tie, subject: Subject) -> Targets {
+    fn many_of(&self, tie: &Tie, subject: Subject) -> Targets {
         let count = self.model(tie.to).count;
         let mut targets = Targets::default();
-        match tie.bond {
-            Bond::Child(pattern) => {
+        match tie.link {
+            Link::Child(pattern) => {
                 for child in relation::children(pattern, subject.index) {
                     if child < self.count(tie.to) {
                         targets.push(child);
                     }
                 }
             }
-            Bond::Several(least, most) if count > 0 => {
+            Link::Several(least, most) if count > 0 => {
                 let roll = mix(subject.root, tie.salt);
                 let wanted = least + below(most - least + 1, roll);
                 for nth in 0..wanted {
                     targets.push(below(count, mix(roll, nth)));
                 }
             }
-            Bond::Every(most, step, rest) => {
+            Link::Every(most, step, rest) => {
                 let roll = mix(subject.root, tie.salt);
                 for nth in 0..below(most + 1, roll) {
                     targets.push(below(count / step, mix(roll, nth)) * step + rest);
                 }
                 targets.keep(|index| index < count);
             }
-            Bond::All(via, then) => {
+            Link::Via(Then::All, via, then) => {
                 if let Some(other) = self.step(via, subject) {
                     targets = self.many(then, other);
                 }
@@ -347,21 +329,6 @@ impl Customer {
     fn step(&self, via: usize, subject: Subject) -> Option<Subject> {
         let index = self.one(via, subject)?;
         Some(self.subject(self.blueprint.ties[via].to, index))
-    }
-
-    /// Chooses a variant by its tag. Two tied unions about one record agree as far as both know the tag.
-    pub(super) fn variant(
-        variants: &[(u64, Shape)],
-        subject: Subject,
-        tied: bool,
-    ) -> Option<&Shape> {
-        let chosen = if tied {
-            let weight = |(tag, _): &&(u64, Shape)| mix(subject.root, *tag);
-            variants.iter().max_by_key(weight)
-        } else {
-            variants.get(at(variants.len(), mix(subject.salt, 14)))
-        };
-        chosen.map(|(_, shape)| shape)
     }
 }
 

@@ -14,9 +14,9 @@ pub(super) struct History {
 /// What happened to one record.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Past {
-    /// How often it got new values.
+    /// How often it got new values; links, ids and creation stay.
     pub edition: u64,
-    /// How often it got another name.
+    /// How often it got another name; all other values stay.
     pub names: u64,
     /// When anything last happened to it.
     pub at_ms: i64,

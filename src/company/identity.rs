@@ -18,9 +18,16 @@ pub(super) fn push_id(out: &mut String, space: u64, index: u64) {
     push_digits(out, mix(!space, index), ID_CHARS - INDEX_CHARS - 10);
 }
 
-/// Appends an id that nothing is found by.
-pub(super) fn push_loose_id(out: &mut String, roll: u64) {
-    push_id(out, roll, 0);
+/// Returns the id of a record.
+pub(super) fn id(space: u64, index: u64) -> String {
+    let mut id = String::with_capacity(ID_CHARS);
+    push_id(&mut id, space, index);
+    id
+}
+
+/// Returns an id that nothing is found by.
+pub(super) fn loose_id(roll: u64) -> String {
+    id(roll, 0)
 }
 
 /// Returns the index whose id this is, if it is one of this space below the count.
@@ -37,9 +44,7 @@ pub(super) fn find(text: &str, space: u64, count: u64) -> Option<u64> {
             value.checked_mul(58)?.checked_add(digit as u64)
         })?;
     let index = unscramble(scrambled, space);
-    let mut id = String::with_capacity(ID_CHARS);
-    push_id(&mut id, space, index);
-    (index < count && id == text).then_some(index)
+    (index < count && id(space, index) == text).then_some(index)
 }
 
 /// Appends base58 digits, the lowest first.
@@ -54,12 +59,6 @@ fn push_digits(out: &mut String, mut number: u64, count: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn id(space: u64, index: u64) -> String {
-        let mut id = String::new();
-        push_id(&mut id, space, index);
-        id
-    }
 
     #[test]
     fn a_record_is_found_by_its_id_and_by_no_other() {

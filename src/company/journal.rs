@@ -58,46 +58,29 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
-    const ALL: [Self; 13] = [
-        Self::Hire,
-        Self::Edit,
-        Self::Rename,
-        Self::Delete,
-        Self::Anonymise,
-        Self::ScopeOff,
-        Self::ScopeRefused,
-        Self::ScopeOn,
-        Self::IntegrationPaused,
-        Self::IntegrationWoken,
-        Self::IntegrationCreated,
-        Self::IntegrationReady,
-        Self::IntegrationDeleted,
+    #[rustfmt::skip]
+    const NAMES: [(Self, &str); 13] = [
+        (Self::Hire, "hire"), (Self::Edit, "edit"), (Self::Rename, "rename"), (Self::Delete, "delete"),
+        (Self::Anonymise, "anonymise"),
+        (Self::ScopeOff, "scope_off"), (Self::ScopeRefused, "scope_refused"), (Self::ScopeOn, "scope_on"),
+        (Self::IntegrationPaused, "integration_paused"), (Self::IntegrationWoken, "integration_woken"),
+        (Self::IntegrationCreated, "integration_created"), (Self::IntegrationReady, "integration_ready"),
+        (Self::IntegrationDeleted, "integration_deleted"),
     ];
 
     /// Returns its name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hire => "hire",
-            Self::Edit => "edit",
-            Self::Rename => "rename",
-            Self::Delete => "delete",
-            Self::Anonymise => "anonymise",
-            Self::ScopeOff => "scope_off",
-            Self::ScopeRefused => "scope_refused",
-            Self::ScopeOn => "scope_on",
-            Self::IntegrationPaused => "integration_paused",
-            Self::IntegrationWoken => "integration_woken",
-            Self::IntegrationCreated => "integration_created",
-            Self::IntegrationReady => "integration_ready",
-            Self::IntegrationDeleted => "integration_deleted",
-        }
+        let mut all = Self::NAMES.into_iter();
+        let own = all.find(|(kind, _)| *kind == self);
+        own.expect("every kind has a name").1
     }
 
     /// Finds a kind by its name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+        let mut all = Self::NAMES.into_iter();
+        all.find(|(_, own)| *own == name).map(|(kind, _)| kind)
     }
 }
 
@@ -141,7 +124,7 @@ mod tests {
 
     #[test]
     fn every_kind_is_found_by_its_name() {
-        for kind in ChangeKind::ALL {
+        for (kind, _) in ChangeKind::NAMES {
             assert_eq!(ChangeKind::from_name(kind.as_str()), Some(kind));
         }
         assert_eq!(ChangeKind::from_name("explode"), None);

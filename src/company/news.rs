@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::account;
+use super::account::{self, Event};
 use super::hash::{mix, percent, salt};
-use super::identity::push_loose_id;
-use super::world::Integration;
+use super::identity::loose_id;
+use super::integration::Integration;
 use crate::ids::IntegrationId;
 
 /// Messages about integrations that nobody asks for are forgotten beyond so many, the oldest first.
@@ -51,14 +51,6 @@ impl fmt::Debug for TwinWebhook {
             self.body.len()
         )
     }
-}
-
-/// What happened to an integration as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
-    Created,
-    StateChanged,
-    Deleted,
 }
 
 /// What is yet to be told.
@@ -145,8 +137,7 @@ impl News {
     ) -> TwinWebhook {
         self.written += 1;
         let roll = mix(mix(seed, salt("webhook")), self.written);
-        let mut id = String::new();
-        push_loose_id(&mut id, roll);
+        let id = loose_id(roll);
         TwinWebhook {
             body: json!({"id": id, "type": kind, "data": data}).to_string(),
             id,

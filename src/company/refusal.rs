@@ -125,8 +125,13 @@ impl Refusal {
         }
     }
 
-    pub(super) fn coded(code: &'static str, message: impl Into<String>) -> Self {
-        let known = Self::with_code(code).unwrap_or_else(|| Self::without_code(500));
+    /// Returns the error with a code that is in the list.
+    pub(super) fn known(code: &'static str) -> Self {
+        Self::with_code(code).unwrap_or_else(|| Self::without_code(500))
+    }
+
+    fn coded(code: &'static str, message: impl Into<String>) -> Self {
+        let known = Self::known(code);
         let title = match known.body {
             Body::Envelope { title, .. } => title,
             _ => None,

@@ -1,16 +1,15 @@
 //! Which records belong together. The only part of a company that `schemas/` does not tell: a nested struct has no
 //! word for whose copy it is. A struct or list without a line here is made up on its own.
 
-use Link::{
-    All, Child, Every, First, Itself, OneOf, Parent, Pick, PickLive, Same, Several, Through, Tree,
-};
+use Link::{Child, Every, Itself, Parent, Pick, PickLive, Same, Several, Tree, Via};
+use Then::{All, First, OneOf, Through};
 
 /// How many children each parent of a block has; blocks repeat. Both directions are arithmetic, so no table is kept.
 pub(super) type Pattern = &'static [u64];
 
-/// How the related record is found.
+/// How the related record is found. A relation that it goes by is a name, or once resolved an index.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Link {
+pub(super) enum Link<R> {
     /// The parent that has this record as a child.
     Parent(Pattern),
     /// The children of this record.
@@ -26,17 +25,24 @@ pub(super) enum Link {
     /// The parent in a tree in which each has so many children.
     Tree(u64),
     /// A relation of this record, then a relation of the record found.
-    Through(&'static str, &'static str),
-    /// A relation of this record, then the first of a list of the record found.
-    First(&'static str, &'static str),
-    /// A relation of this record, then one of a list of the record found.
-    OneOf(&'static str, &'static str),
-    /// A relation of this record, then the whole list of the record found.
-    All(&'static str, &'static str),
+    Via(Then, R, R),
     /// The same records as another relation's.
-    Same(&'static str),
+    Same(R),
     /// The record that the element of a list is about.
     Itself,
+}
+
+/// What is taken of the record that the first step found.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Then {
+    /// Its related record.
+    Through,
+    /// The first of its list.
+    First,
+    /// One of its list.
+    OneOf,
+    /// Its whole list.
+    All,
 }
 
 /// One relation. `of` is a model, or a model and the path of a list in it, joined by `#`.
@@ -45,7 +51,7 @@ pub(super) struct Relation {
     pub of: &'static str,
     pub name: &'static str,
     pub to: &'static str,
-    pub link: Link,
+    pub link: Link<&'static str>,
     /// How many percent of the records have none.
     pub none: u64,
     /// The list's elements are about the other record, not copies of it.
@@ -71,7 +77,7 @@ const fn relation(
     of: &'static str,
     name: &'static str,
     to: &'static str,
-    link: Link,
+    link: Link<&'static str>,
     none: u64,
 ) -> Relation {
     Relation {
@@ -84,7 +90,12 @@ const fn relation(
     }
 }
 
-const fn about(of: &'static str, name: &'static str, to: &'static str, link: Link) -> Relation {
+const fn about(
+    of: &'static str,
+    name: &'static str,
+    to: &'static str,
+    link: Link<&'static str>,
+) -> Relation {
     Relation {
         of,
         name,
@@ -100,11 +111,11 @@ const fn about(of: &'static str, name: &'static str, to: &'static str, link: Lin
 pub(super) const RELATIONS: &[Relation] = &[
     relation("ats/applications", "candidate", "ats/candidates", Parent(APPLICATIONS_OF_CANDIDATE), 0),
     relation("ats/applications", "job", "ats/jobs", Pick, 2),
-    relation("ats/applications", "current_stage", "ats/application-stages", OneOf("job", "stages"), 10),
+    relation("ats/applications", "current_stage", "ats/application-stages", Via(OneOf, "job", "stages"), 10),
     relation("ats/applications", "rejection_reason", "ats/rejection-reasons", Pick, 0),
     relation("ats/applications", "interviews", "ats/interviews", Child(INTERVIEWS_OF_APPLICATION), 0),
     relation("ats/applications", "offers", "ats/offers", Child(OFFERS_OF_APPLICATION), 0),
-    about("ats/applications", "screening_question_answers", "ats/screening-questions", All("job", "screening_questions")),
+    about("ats/applications", "screening_question_answers", "ats/screening-questions", Via(All, "job", "screening_questions")),
     relation("ats/applications#screening_question_answers", "question", "ats/screening-questions", Itself, 0),
     relation("ats/candidates", "applications", "ats/applications", Child(APPLICATIONS_OF_CANDIDATE), 0),
     relation("ats/candidates", "tags", "ats/tags", Several(0, 3), 0),
@@ -118,18 +129,18 @@ pub(super) const RELATIONS: &[Relation] = &[
     relation("ats/users", "system_roles", "ats/roles", Every(2, 2, 0), 0),
     relation("ats/users", "job_roles", "ats/roles", Every(2, 2, 1), 0),
     relation("ats/interviews", "application", "ats/applications", Parent(INTERVIEWS_OF_APPLICATION), 0),
-    relation("ats/interviews", "stage", "ats/application-stages", Through("application", "current_stage"), 0),
+    relation("ats/interviews", "stage", "ats/application-stages", Via(Through, "application", "current_stage"), 0),
     relation("ats/interviews", "users", "ats/users", Several(1, 3), 0),
     relation("ats/offers", "application", "ats/applications", Parent(OFFERS_OF_APPLICATION), 0),
     relation("ats/notes", "candidate", "ats/candidates", Parent(NOTES_OF_CANDIDATE), 0),
-    relation("ats/notes", "application", "ats/applications", First("candidate", "applications"), 30),
+    relation("ats/notes", "application", "ats/applications", Via(First, "candidate", "applications"), 30),
     relation("ats/notes", "author", "ats/users", Pick, 10),
     relation("ats/scorecards", "interview", "ats/interviews", Parent(SCORECARDS_OF_INTERVIEW), 0),
-    relation("ats/scorecards", "application", "ats/applications", Through("interview", "application"), 0),
-    relation("ats/scorecards", "candidate", "ats/candidates", Through("application", "candidate"), 0),
+    relation("ats/scorecards", "application", "ats/applications", Via(Through, "interview", "application"), 0),
+    relation("ats/scorecards", "candidate", "ats/candidates", Via(Through, "application", "candidate"), 0),
     relation("ats/scorecards", "author", "ats/users", Pick, 10),
     relation("ats/attachments", "candidate", "ats/candidates", Parent(ATTACHMENTS_OF_CANDIDATE), 0),
-    relation("ats/attachments", "application", "ats/applications", First("candidate", "applications"), 30),
+    relation("ats/attachments", "application", "ats/applications", Via(First, "candidate", "applications"), 30),
     relation("hris/employees", "manager", "hris/employees", Tree(8), 3),
     relation("hris/employees", "employments", "hris/employments", Child(EMPLOYMENTS_OF_EMPLOYEE), 0),
     relation("hris/employees", "time_off_balances", "hris/time-off-balances", Child(BALANCES_OF_EMPLOYEE), 0),
@@ -143,10 +154,10 @@ pub(super) const RELATIONS: &[Relation] = &[
     relation("hris/time-off-balances", "type", "hris/absence-types", PickLive, 0),
     relation("hris/absences", "employee", "hris/employees", Parent(ABSENCES_OF_EMPLOYEE), 0),
     relation("hris/absences", "type", "hris/absence-types", Pick, 4),
-    relation("hris/absences", "approver", "hris/employees", Through("employee", "manager"), 20),
+    relation("hris/absences", "approver", "hris/employees", Via(Through, "employee", "manager"), 20),
     relation("hris/timesheets", "employee", "hris/employees", Parent(TIMESHEETS_OF_EMPLOYEE), 0),
     relation("hris/performance-reviews", "reviewee", "hris/employees", PickLive, 0),
-    relation("hris/performance-reviews", "reviewer", "hris/employees", Through("reviewee", "manager"), 10),
+    relation("hris/performance-reviews", "reviewer", "hris/employees", Via(Through, "reviewee", "manager"), 10),
     relation("hris/performance-reviews", "review_cycle", "hris/performance-review-cycles", Pick, 5),
     relation("hris/staffing-entities", "parent", "hris/staffing-entities", Tree(6), 20),
     relation("hris/staffing-entities", "locations", "hris/locations", Several(0, 2), 0),

@@ -1,11 +1,11 @@
 //! Records as JSON: a shape and a subject become text, without a tree of values between.
 
 use super::customer::{Customer, State, Subject};
-use super::hash::{below, mix, percent};
+use super::hash::{at, below, mix, percent};
 use super::identity::push_id;
-use super::recipe::{Recipe, Value};
+use super::plain::Plain;
 use super::settings::Oddities;
-use super::shape::{Column, Shape};
+use super::shape::{Property, Recipe, Shape};
 use super::text::{push_number, push_timestamp};
 use super::value;
 
@@ -90,7 +90,7 @@ impl Writer<'_> {
         close(out, '}');
     }
 
-    fn recipe(&self, out: &mut String, column: &Column, subject: Subject) {
+    fn recipe(&self, out: &mut String, column: &Property, subject: Subject) {
         match &column.recipe {
             Recipe::Id => {
                 out.push('"');
@@ -125,16 +125,16 @@ impl Writer<'_> {
                 _ => out.push_str("null"),
             },
             Recipe::Many(tie, element) => self.many(out, column, *tie, element, subject),
-            Recipe::Value(made) => {
+            Recipe::Plain(made) => {
                 let subject = self.named(column, subject);
-                value::push(out, made, self, column.salt, subject);
+                self.value(out, made, column.salt, subject);
             }
             own => self.part(out, own, subject.part(column.salt, 0)),
         }
     }
 
     /// Returns the record as the source of its names: those go by how often it was renamed.
-    fn named(&self, column: &Column, subject: Subject) -> Subject {
+    fn named(&self, column: &Property, subject: Subject) -> Subject {
         let past = self.customer.history.of(subject.model, subject.index);
         match past.map(|past| past.names) {
             Some(names) if names > 0 && NAMES.contains(&&*column.name) => Subject {
@@ -150,7 +150,7 @@ impl Writer<'_> {
     fn part(&self, out: &mut String, recipe: &Recipe, subject: Subject) {
         match recipe {
             Recipe::Struct(shape) => self.object(out, shape, subject),
-            Recipe::Union { variants, tied } => match Customer::variant(variants, subject, *tied) {
+            Recipe::Union { variants, tied } => match variant(variants, subject, *tied) {
                 Some(shape) => self.object(out, shape, subject),
                 None => out.push_str("null"),
             },
@@ -163,16 +163,20 @@ impl Writer<'_> {
                 }
                 close(out, ']');
             }
-            Recipe::Value(made) => value::push(out, made, self, LENGTH, subject),
+            Recipe::Plain(made) => self.value(out, made, LENGTH, subject),
             // Only copies of records hold these, and those are written by `recipe`.
             _ => out.push_str("null"),
         }
     }
 
+    fn value(&self, out: &mut String, made: &Plain, name: u64, subject: Subject) {
+        value::push(out, made, self.customer, self.oddities, name, subject);
+    }
+
     fn many(
         &self,
         out: &mut String,
-        column: &Column,
+        column: &Property,
         tie: usize,
         element: &Recipe,
         subject: Subject,
@@ -209,7 +213,7 @@ impl Writer<'_> {
 }
 
 /// Returns whether a key's value is null by chance or because another field of the record says so.
-fn is_null(column: &Column, subject: Subject) -> bool {
+fn is_null(column: &Property, subject: Subject) -> bool {
     if let Some((sibling, wanted)) = &column.when
         && (is_null(sibling, subject) || !chose(sibling, *wanted, subject))
     {
@@ -221,17 +225,28 @@ fn is_null(column: &Column, subject: Subject) -> bool {
         && percent(column.nulls, mix(mix(subject.salt, column.salt), NULL))
 }
 
-fn left_out(column: &Column, subject: Subject) -> bool {
+fn left_out(column: &Property, subject: Subject) -> bool {
     percent(30, mix(mix(subject.salt, column.salt), ABSENT))
 }
 
-fn chose(sibling: &Column, wanted: usize, subject: Subject) -> bool {
+fn chose(sibling: &Property, wanted: usize, subject: Subject) -> bool {
     match &sibling.recipe {
-        Recipe::Value(Value::Choice { texts, open }) => {
+        Recipe::Plain(Plain::Choice { texts, open }) => {
             value::choice(texts, *open, mix(subject.salt, sibling.salt)) == Some(wanted)
         }
         _ => false,
     }
+}
+
+/// Chooses a variant by its tag. Two tied unions about one record agree as far as both know the tag.
+fn variant(variants: &[(u64, Shape)], subject: Subject, tied: bool) -> Option<&Shape> {
+    let chosen = if tied {
+        let weight = |(tag, _): &&(u64, Shape)| mix(subject.root, *tag);
+        variants.iter().max_by_key(weight)
+    } else {
+        variants.get(at(variants.len(), mix(subject.salt, 14)))
+    };
+    chosen.map(|(_, shape)| shape)
 }
 
 /// Replaces the comma after the last element, if there is one.

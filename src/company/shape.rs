@@ -1,22 +1,16 @@
-//! The shape of a record, compiled from its declared fields: for each key what to write, by what chance nothing.
+//! The shape of a record: for each key what to write, by what chance nothing.
 
-use std::collections::HashSet;
-
-use super::blueprint::{Names, Tie};
-use super::hash::salt;
-use super::recipe::{self, Recipe, Value};
-use super::relation::TIED_UNIONS;
-use crate::catalog::{Catalog, Endpoint, Field, FieldKind};
+use super::plain::Plain;
 
 /// An object.
 #[derive(Debug, Default)]
 pub(super) struct Shape {
-    pub columns: Vec<Column>,
+    pub columns: Vec<Property>,
 }
 
 /// One key of an object.
 #[derive(Debug)]
-pub(super) struct Column {
+pub(super) struct Property {
     pub name: String,
     /// The key as it is written, colon included.
     pub key: String,
@@ -28,291 +22,38 @@ pub(super) struct Column {
     /// How many percent of the values are null.
     pub nulls: u64,
     /// The value is there only where another enum of the object has this value.
-    pub when: Option<(Box<Column>, usize)>,
+    pub when: Option<(Box<Property>, usize)>,
     pub recipe: Recipe,
 }
 
-/// Where a field stands while it is compiled.
-#[derive(Clone)]
-pub(super) struct Place<'a> {
-    /// The model whose record it belongs to, or a part of it joined by `#`. Values are made by it.
-    pub scope: String,
-    /// Path within the union it belongs to, with dots.
-    path: String,
-    union: Option<&'a Variant<'a>>,
-}
-
-impl Place<'_> {
-    fn top(scope: String) -> Self {
-        Self {
-            scope,
-            path: String::new(),
-            union: None,
-        }
-    }
-}
-
-struct Variant<'a> {
-    tag_path: &'a str,
-    tag: &'a str,
-    paths: &'a [String],
-}
-
-impl Variant<'_> {
-    /// Returns whether the variant has no such field. What is inside a field is listed or, for all of it, not.
-    fn leaves_out(&self, within: &str, path: &str) -> bool {
-        let inside = format!("{within}.");
-        let listed = within.is_empty() || self.paths.iter().any(|path| path.starts_with(&inside));
-        listed && !self.paths.iter().any(|listed| listed == path)
-    }
-}
-
-/// Turns declared fields into shapes.
-pub(super) struct Compiler<'a> {
-    catalog: &'a Catalog,
-    names: &'a Names,
-    ties: &'a [Tie],
-    /// Fields that some endpoint declares to be never null: a copy of a record may not say otherwise.
-    strict: HashSet<(String, String)>,
-}
-
-impl<'a> Compiler<'a> {
-    pub(super) fn new(catalog: &'a Catalog, names: &'a Names, ties: &'a [Tie]) -> Self {
-        Self {
-            catalog,
-            names,
-            ties,
-            strict: HashSet::new(),
-        }
-    }
-
-    /// Notes which fields an endpoint never sends as null.
-    pub(super) fn learn(&mut self, endpoint: &Endpoint) {
-        let mut strict = Vec::new();
-        self.note(&endpoint.fields, &self.scope_of(endpoint), &mut strict);
-        self.strict.extend(strict);
-    }
-
-    /// Compiles an endpoint.
-    pub(super) fn compile(&self, endpoint: &Endpoint) -> Shape {
-        let place = Place::top(self.scope_of(endpoint));
-        self.object(&endpoint.fields, &place)
-    }
-
-    /// Returns the model an endpoint shows.
-    pub(super) fn scope_of(&self, endpoint: &Endpoint) -> String {
-        let name = endpoint.name().as_str();
-        self.names
-            .model(name)
-            .map_or_else(|| name.to_owned(), |model| self.names.model_name(model))
-    }
-
-    fn note(&self, fields: &[Field], scope: &str, strict: &mut Vec<(String, String)>) {
-        for field in fields {
-            if !field.nullable && !field.optional {
-                strict.push((scope.to_owned(), field.name.clone()));
-            }
-            let inner = match &field.kind {
-                FieldKind::Struct(fields) => fields,
-                FieldKind::List(item) => match &item.kind {
-                    FieldKind::Struct(fields) => fields,
-                    _ => continue,
-                },
-                _ => continue,
-            };
-            self.note(inner, &self.inner_scope(scope, &field.name), strict);
-        }
-    }
-
-    /// Returns the scope of the fields inside a struct or a list: another model's when they are copies of its records.
-    fn inner_scope(&self, scope: &str, name: &str) -> String {
-        match self.names.tie(scope, name).map(|tie| &self.ties[tie]) {
-            Some(tie) if !tie.about => self.names.model_name(tie.to),
-            _ => format!("{scope}#{name}"),
-        }
-    }
-
-    fn object(&self, fields: &[Field], place: &Place<'_>) -> Shape {
-        let columns = fields.iter().filter_map(|field| {
-            let path = join(&place.path, &field.name);
-            let left_out = place
-                .union
-                .is_some_and(|variant| variant.leaves_out(&place.path, &path));
-            (!left_out).then(|| self.column(field, place, path))
-        });
-        Shape {
-            columns: columns.collect(),
-        }
-    }
-
-    fn column(&self, field: &Field, place: &Place<'_>, path: String) -> Column {
-        let strict = self
-            .strict
-            .contains(&(place.scope.clone(), field.name.clone()));
-        let tag = place
-            .union
-            .filter(|variant| variant.tag_path == path)
-            .map(|variant| Recipe::Value(Value::Constant(quoted(variant.tag))));
-        let constant = tag.is_some();
-        let nullable = field.nullable && !strict && !constant;
-        Column {
-            key: format!("{}:", quoted(&field.name)),
-            salt: salt(&field.name),
-            nullable: field.nullable && !constant,
-            optional: field.optional
-                && !constant
-                && !recipe::NEVER_LEFT_OUT.contains(&(&*place.scope, &*field.name)),
-            nulls: if nullable {
-                recipe::nulls(&place.scope, &field.name)
-            } else {
-                0
-            },
-            when: self.condition(&place.scope, &field.name),
-            recipe: tag.unwrap_or_else(|| self.recipe(field, place, path)),
-            name: field.name.clone(),
-        }
-    }
-
-    /// Compiles the enum that another field depends on, from the endpoint that lists the record.
-    fn condition(&self, scope: &str, name: &str) -> Option<(Box<Column>, usize)> {
-        let (_, _, sibling, wanted) = recipe::CONDITIONS
-            .iter()
-            .find(|(of, field, ..)| *of == scope && *field == name)?;
-        let home = self.catalog.find(scope)?;
-        let field = home.fields.iter().find(|field| field.name == *sibling)?;
-        let place = Place::top(scope.to_owned());
-        let at = field
-            .hints
-            .values
-            .iter()
-            .position(|value| value == wanted)?;
-        Some((
-            Box::new(self.column(field, &place, (*sibling).to_owned())),
-            at,
-        ))
-    }
-
-    fn recipe(&self, field: &Field, place: &Place<'_>, path: String) -> Recipe {
-        if let Some(recipe) = self.related(field, place, &path) {
-            return recipe;
-        }
-        let inside = Place {
-            scope: format!("{}#{}", place.scope, field.name),
-            path,
-            union: place.union,
-        };
-        match &field.kind {
-            FieldKind::Struct(fields) => self.part(field, fields, &inside),
-            FieldKind::List(item) => {
-                let element = match &item.kind {
-                    FieldKind::Struct(fields) => self.part(item, fields, &inside),
-                    _ => Recipe::Value(recipe::value(item, &place.scope, &field.name)),
-                };
-                let (least, most) = recipe::lengths(&field.name);
-                Recipe::List(Box::new(element), least, most)
-            }
-            _ => {
-                let shape = place
-                    .union
-                    .and_then(|variant| field.hints.shapes.get(variant.tag));
-                match shape {
-                    Some(shape) => recipe::from_shape(shape, &field.name),
-                    None => Recipe::Value(recipe::value(
-                        self.home(field, place),
-                        &place.scope,
-                        &field.name,
-                    )),
-                }
-            }
-        }
-    }
-
-    /// A struct or a list of them that is no other record's copy.
-    fn part(&self, field: &Field, fields: &[Field], inside: &Place<'_>) -> Recipe {
-        let Some(tag_path) = &field.hints.tag else {
-            return Recipe::Struct(self.object(fields, inside));
-        };
-        let variants = field.hints.variants.iter().map(|(tag, paths)| {
-            let union = Variant {
-                tag_path,
-                tag,
-                paths,
-            };
-            let place = Place {
-                scope: inside.scope.clone(),
-                path: String::new(),
-                union: Some(&union),
-            };
-            (salt(tag), self.object(fields, &place))
-        });
-        Recipe::Union {
-            variants: variants.collect(),
-            tied: TIED_UNIONS.contains(&inside.scope.as_str()),
-        }
-    }
-
-    fn related(&self, field: &Field, place: &Place<'_>, path: &str) -> Option<Recipe> {
-        let scope = &place.scope;
-        if let Some(own) = recipe::own(scope, field) {
-            return Some(own);
-        }
-        let tie_of = |suffix| {
-            let of = field.name.strip_suffix(suffix)?;
-            self.names.tie(scope, of)
-        };
-        if let Some(tie) = tie_of("_id") {
-            return Some(Recipe::IdOf(tie));
-        }
-        if let Some(tie) = tie_of("_name") {
-            return self.name_of(tie);
-        }
-        let tie = self.names.tie(scope, &field.name)?;
-        let inside = Place {
-            scope: self.inner_scope(scope, &field.name),
-            path: path.to_owned(),
-            union: place.union,
-        };
-        match &field.kind {
-            FieldKind::Struct(fields) => Some(Recipe::One(tie, self.object(fields, &inside))),
-            FieldKind::List(item) => match &item.kind {
-                FieldKind::Struct(fields) => Some(Recipe::Many(
-                    tie,
-                    Box::new(self.part(item, fields, &inside)),
-                )),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    fn name_of(&self, tie: usize) -> Option<Recipe> {
-        let home = self
-            .catalog
-            .find(&self.names.model_name(self.ties[tie].to))?;
-        let named = home.fields.iter().find(|field| field.name == "name")?;
-        let place = Place::top(home.name().as_str().to_owned());
-        let column = self.column(named, &place, "name".to_owned());
-        Some(Recipe::NameOf(tie, Box::new(column)))
-    }
-
-    /// Returns the field as the endpoint that lists the record declares it, so that copies get the same value.
-    fn home<'f>(&'f self, field: &'f Field, place: &Place<'_>) -> &'f Field {
-        self.catalog
-            .find(&place.scope)
-            .and_then(|home| home.fields.iter().find(|other| other.name == field.name))
-            .filter(|home| home.kind == field.kind)
-            .unwrap_or(field)
-    }
-}
-
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+/// How the value of a key is made.
+#[derive(Debug)]
+pub(super) enum Recipe {
+    /// The record's id.
+    Id,
+    /// The id in the connected tool.
+    RemoteId,
+    /// `changed_at` of the record.
+    ChangedAt,
+    /// `remote_deleted_at` of the record.
+    DeletedAt,
+    /// A copy of a related record.
+    One(usize, Shape),
+    /// The id of a related record.
+    IdOf(usize),
+    /// The name of a related record.
+    NameOf(usize, Box<Property>),
+    /// Copies of related records, or objects about them.
+    Many(usize, Box<Recipe>),
+    /// An object of its own.
+    Struct(Shape),
+    /// A list of its own: its element, and how long it may be.
+    List(Box<Recipe>, u64, u64),
+    /// An object with one shape per tag. A tied one takes its tag from the record it is about.
+    Union {
+        variants: Vec<(u64, Shape)>,
+        tied: bool,
+    },
+    /// A plain value.
+    Plain(Plain),
 }

@@ -1,10 +1,10 @@
 //! Plain values: names, amounts, instants, free JSON.
 
-use super::customer::Subject;
+use super::customer::{Customer, Subject};
 use super::hash::{at, below, choose, mix, percent};
-use super::identity::push_loose_id;
-use super::recipe::{Free, Moment, Text, Value};
-use super::render::Writer;
+use super::identity::push_id;
+use super::plain::{Free, Moment, Plain, Wording};
+use super::settings::Oddities;
 use super::text::{
     push_date, push_decimal, push_midnight, push_number, push_quoted, push_timestamp,
 };
@@ -21,37 +21,38 @@ const UNKNOWN: &str = "SOMETHING_NEW";
 /// Appends a value.
 pub(super) fn push(
     out: &mut String,
-    value: &Value,
-    writer: &Writer<'_>,
+    value: &Plain,
+    customer: &Customer,
+    oddities: Oddities,
     name: u64,
     subject: Subject,
 ) {
     let roll = mix(subject.salt, name);
     match value {
-        Value::Constant(json) => out.push_str(json),
-        Value::Choice { texts, open } => match choice(texts, *open, roll) {
-            Some(_) if writer.oddities.unknown_enum_values && percent(1, mix(roll, 1)) => {
+        Plain::Constant(json) => out.push_str(json),
+        Plain::Choice { texts, open } => match choice(texts, *open, roll) {
+            Some(_) if oddities.unknown_enum_values && percent(1, mix(roll, 1)) => {
                 push_quoted(out, UNKNOWN);
             }
             Some(at) => out.push_str(&texts[at]),
             None => push_quoted(out, word(UNMAPPED, mix(roll, 2))),
         },
-        Value::InTurns(texts) => {
+        Plain::InTurns(texts) => {
             let turn = subject.index % u64::try_from(texts.len()).expect("a short list");
             out.push_str(&texts[usize::try_from(turn).expect("below the length of a list")]);
         }
-        Value::Text(text) => {
+        Plain::Text(text) => {
             out.push('"');
             push_text(out, *text, roll, subject);
             out.push('"');
         }
-        Value::Whole(most) => push_number(out, below(most + 1, roll)),
-        Value::Number(least, most, decimals) => push_measure(out, *least, *most, *decimals, roll),
-        Value::Flag => out.push_str(if percent(50, roll) { "true" } else { "false" }),
-        Value::Instant(moment) => push_timestamp(out, instant(*moment, writer, roll, subject)),
-        Value::Day(moment) => push_date(out, instant(*moment, writer, roll, subject)),
-        Value::Midnight(moment) => push_midnight(out, instant(*moment, writer, roll, subject)),
-        Value::Free(free) => push_free(out, *free, roll, 0),
+        Plain::Whole(most) => push_number(out, below(most + 1, roll)),
+        Plain::Number(least, most, decimals) => push_measure(out, *least, *most, *decimals, roll),
+        Plain::Flag => out.push_str(if percent(50, roll) { "true" } else { "false" }),
+        Plain::Instant(moment) => push_timestamp(out, instant(*moment, customer, roll, subject)),
+        Plain::Day(moment) => push_date(out, instant(*moment, customer, roll, subject)),
+        Plain::Midnight(moment) => push_midnight(out, instant(*moment, customer, roll, subject)),
+        Plain::Free(free) => push_free(out, *free, roll, 0),
     }
 }
 
@@ -73,20 +74,20 @@ fn push_measure(out: &mut String, least: u64, most: u64, decimals: u32, roll: u6
     push_decimal(out, units, decimals);
 }
 
-fn push_text(out: &mut String, text: Text, roll: u64, subject: Subject) {
+fn push_text(out: &mut String, text: Wording, roll: u64, subject: Subject) {
     let (first, last) = (
         choose(FIRST_NAMES, mix(subject.owner, 31)),
         choose(LAST_NAMES, mix(subject.owner, 32)),
     );
     match text {
-        Text::FirstName => out.push_str(first.0),
-        Text::LastName => out.push_str(last.0),
-        Text::FullName => {
+        Wording::FirstName => out.push_str(first.0),
+        Wording::LastName => out.push_str(last.0),
+        Wording::FullName => {
             out.push_str(first.0);
             out.push(' ');
             out.push_str(last.0);
         }
-        Text::Email(domain) => {
+        Wording::Email(domain) => {
             out.push_str(first.1);
             out.push('.');
             out.push_str(last.1);
@@ -94,18 +95,18 @@ fn push_text(out: &mut String, text: Text, roll: u64, subject: Subject) {
             out.push('@');
             out.push_str(domain);
         }
-        Text::OneOf(words) => out.push_str(word(words, roll)),
-        Text::Prose(words, most) => {
+        Wording::OneOf(words) => out.push_str(word(words, roll)),
+        Wording::Prose(words, most) => {
             for nth in 0..=below(most, roll) {
                 out.push_str(word(words, mix(roll, nth)));
             }
         }
-        Text::Pattern(pattern) => push_pattern(out, pattern, roll),
-        Text::Link(start) => {
+        Wording::Pattern(pattern) => push_pattern(out, pattern, roll),
+        Wording::Link(start) => {
             out.push_str(start);
             push_number(out, below(100_000_000, roll));
         }
-        Text::LooseId => push_loose_id(out, roll),
+        Wording::LooseId => push_id(out, roll, 0),
     }
 }
 
@@ -125,8 +126,8 @@ fn push_pattern(out: &mut String, pattern: &str, roll: u64) {
     }
 }
 
-fn instant(moment: Moment, writer: &Writer<'_>, roll: u64, subject: Subject) -> i64 {
-    let created = writer.customer.created_ms(subject);
+fn instant(moment: Moment, customer: &Customer, roll: u64, subject: Subject) -> i64 {
+    let created = customer.created_ms(subject);
     let offset = |limit: i64, roll: u64| {
         let limit = u64::try_from(limit).expect("a positive span");
         i64::try_from(below(limit, roll)).expect("below a positive span")
@@ -134,9 +135,7 @@ fn instant(moment: Moment, writer: &Writer<'_>, roll: u64, subject: Subject) -> 
     let start = || created + offset(1_400 * DAY_MS, mix(subject.salt, 33));
     match moment {
         Moment::Created => created,
-        Moment::Updated => {
-            created + offset((writer.customer.changed_ms(subject) - created).max(1), roll)
-        }
+        Moment::Updated => created + offset((customer.changed_ms(subject) - created).max(1), roll),
         Moment::Start => start(),
         Moment::End => start() + 1_800_000 + offset(40 * DAY_MS, roll),
         Moment::Birth => -15 * 365 * DAY_MS + offset(50 * 365 * DAY_MS, roll),

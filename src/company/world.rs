@@ -1,23 +1,18 @@
 //! All customers of one API key, the clock, and the contract: one request in, one answer out.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::account::{self, Description, TOOLS};
+use super::account::{self, Description, Event};
 use super::blueprint::Blueprint;
-use super::customer::Customer;
-use super::hash::{mix, salt};
-use super::identity::push_id;
+use super::integration::Integration;
 use super::life::Life;
 use super::listing;
-use super::news::Event;
 use super::refusal::Refusal;
 use super::render::Writer;
 use super::request::{ListQuery, TwinAnswer, TwinRequest};
 use super::requests::Requests;
 use super::settings::WorldSettings;
 use super::window::{Allowance, Window};
-use super::words::word;
 use crate::catalog::{Catalog, Endpoint};
 use crate::ids::{Category, EndpointName, IntegrationId};
 
@@ -35,38 +30,6 @@ pub struct World {
     pub(super) life: Life,
 }
 
-/// One connected customer.
-#[derive(Debug)]
-pub struct Integration {
-    /// Kombo's name of it.
-    pub(super) id: IntegrationId,
-    pub(super) customer: Customer,
-    /// What is answered instead of rows: everywhere, or at one endpoint.
-    pub(super) refusals: Vec<(Option<EndpointName>, Refusal)>,
-}
-
-impl Integration {
-    /// Returns Kombo's name of it.
-    #[must_use]
-    pub fn id(&self) -> &IntegrationId {
-        &self.id
-    }
-
-    /// Returns its category.
-    #[must_use]
-    pub fn category(&self) -> Category {
-        self.customer.blueprint.category
-    }
-
-    /// Returns its endpoints, and how many records each has, deleted ones included.
-    pub fn endpoints(&self) -> impl Iterator<Item = (&Arc<Endpoint>, u64)> {
-        self.customer.blueprint.listings.iter().map(|listing| {
-            let count = self.customer.count(listing.model);
-            (&listing.endpoint, count)
-        })
-    }
-}
-
 impl World {
     /// Makes a world of the endpoints that ship with the crate.
     #[must_use]
@@ -80,7 +43,7 @@ impl World {
         let blueprints = Category::ALL
             .map(|category| Arc::new(Blueprint::new(catalog, category, settings.rows)));
         let integrations = (0..settings.integrations)
-            .map(|nth| integration(nth, &blueprints, &settings))
+            .map(|nth| Integration::nth(nth, &blueprints, &settings))
             .collect();
         Self {
             now_ms: settings.start_ms,
@@ -118,21 +81,6 @@ impl World {
         &self.requests
     }
 
-    /// Lets time pass, and everything happen that is due by then.
-    pub fn advance(&mut self, by: Duration) {
-        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-        self.live_until(self.now_ms.saturating_add(by));
-    }
-
-    /// Moves the clock forward to this long after the start. An earlier instant changes nothing.
-    pub fn advance_to(&mut self, since_start: Duration) {
-        let since = i64::try_from(since_start.as_millis()).unwrap_or(i64::MAX);
-        let then = self.settings.start_ms.saturating_add(since);
-        if then > self.now_ms {
-            self.live_until(then);
-        }
-    }
-
     /// From now on answers this instead of rows, at one endpoint or at all of an integration. `None` ends it. Returns
     /// whether there is such an integration.
     pub fn refuse(
@@ -141,15 +89,12 @@ impl World {
         endpoint: Option<&EndpointName>,
         refusal: Option<Refusal>,
     ) -> bool {
-        let mut all = self.integrations.iter_mut();
-        let Some(found) = all.find(|known| known.id == *integration) else {
-            return false;
+        let refuse = |found: &mut Integration| {
+            found.refusals.retain(|(of, _)| of.as_ref() != endpoint);
+            let refused = refusal.map(|refusal| (endpoint.cloned(), refusal));
+            found.refusals.extend(refused);
         };
-        found.refusals.retain(|(of, _)| of.as_ref() != endpoint);
-        if let Some(refusal) = refusal {
-            found.refusals.push((endpoint.cloned(), refusal));
-        }
-        true
+        self.with(integration, refuse).is_some()
     }
 
     /// Returns every record of an endpoint, one line of JSON each: what a full fetch with `include_deleted` shows now.
@@ -188,19 +133,13 @@ impl World {
 
     fn answer_uncounted(&mut self, request: TwinRequest<'_>) -> TwinAnswer {
         if request.bearer != Some(self.settings.api_key.as_str()) {
-            let refusal = Refusal::coded(
-                "PLATFORM.AUTHENTICATION_INVALID",
-                "The provided API key is invalid.",
-            );
+            let refusal = Refusal::known("PLATFORM.AUTHENTICATION_INVALID");
             return self.finish(Err(refusal), None);
         }
         let now_ms = self.now_ms;
         let allowance = self.window.as_mut().map(|window| window.take(now_ms));
         let result = if allowance.is_some_and(|allowance| !allowance.granted) {
-            Err(Refusal::coded(
-                "PLATFORM.RATE_LIMIT_EXCEEDED",
-                "Too many requests.",
-            ))
+            Err(Refusal::known("PLATFORM.RATE_LIMIT_EXCEEDED"))
         } else {
             self.route(request)
         };
@@ -268,10 +207,7 @@ impl World {
             .iter()
             .any(|other| other.customer.blueprint.listing(path).is_some());
         if elsewhere {
-            Refusal::coded(
-                "INTEGRATION.MODEL_NOT_AVAILABLE",
-                "The connected tool does not have this model.",
-            )
+            Refusal::known("INTEGRATION.MODEL_NOT_AVAILABLE")
         } else {
             Refusal::no_such_path()
         }
@@ -318,7 +254,7 @@ impl World {
 
     /// Makes the next integration.
     pub(super) fn another(&mut self, refusal: Option<Refusal>) -> IntegrationId {
-        let mut made = integration(self.made, &self.blueprints, &self.settings);
+        let mut made = Integration::nth(self.made, &self.blueprints, &self.settings);
         made.refusals.extend(refusal.map(|refusal| (None, refusal)));
         self.made += 1;
         let id = made.id.clone();
@@ -360,32 +296,8 @@ impl World {
     }
 }
 
-/// Makes the n-th integration. The categories take turns.
-fn integration(
-    nth: u32,
-    blueprints: &[Arc<Blueprint>; 4],
-    settings: &WorldSettings,
-) -> Integration {
-    let seed = mix(mix(settings.seed, salt("integration")), u64::from(nth));
-    let mut turns = blueprints.iter().zip(TOOLS).cycle();
-    let turn = turns.nth(nth as usize % TOOLS.len());
-    let (blueprint, tools) = turn.expect("it never ends");
-    let mut id = format!("{}:", word(tools, seed));
-    push_id(&mut id, seed, u64::from(nth));
-    Integration {
-        id: IntegrationId::new(&id).expect("a slug, a colon and base58"),
-        customer: Customer::new(
-            Arc::clone(blueprint),
-            seed,
-            settings.start_ms,
-            settings.oddities.anonymised_rows,
-        ),
-        refusals: Vec::new(),
-    }
-}
-
 fn not_found() -> Refusal {
-    Refusal::coded("PLATFORM.INTEGRATION_NOT_FOUND", "No such integration.")
+    Refusal::known("PLATFORM.INTEGRATION_NOT_FOUND")
 }
 
 /// Writes an instant as the header `Date` has it: whole seconds, rounded down.

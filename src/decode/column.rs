@@ -2,6 +2,8 @@
 //!
 //! Arrow's own builders cannot forget a row, and a row without an id is only known as such once its columns are filled.
 
+pub(super) mod nested;
+
 use std::sync::Arc;
 
 use arrow::array::{
@@ -10,24 +12,13 @@ use arrow::array::{
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, FieldRef};
 
+use self::nested::{ListColumn, StructColumn};
 use super::error::DecodeError;
-use super::nested::{ListColumn, StructColumn};
 use super::number;
-use super::text::Text;
-use super::values::{Fixed, TextColumn};
+use super::text::JsonText;
+use super::values::{Fit, Fixed, TextColumn};
 use crate::catalog::{Field, FieldKind};
 use crate::time;
-
-/// How a value went into its column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fit {
-    /// The column gives it back as it was sent.
-    Exact,
-    /// The column has the same instant, and gives it back in another form: the text has to be kept.
-    OtherForm,
-    /// Not at all: the column has null.
-    None,
-}
 
 /// The values of one column, by the kind of its field.
 pub(super) enum Column {
@@ -91,7 +82,7 @@ impl Column {
     }
 
     /// Appends what a string stands for, or null when the column cannot hold it.
-    pub(super) fn push_string(&mut self, text: &Text<'_>) -> Result<Fit, DecodeError> {
+    pub(super) fn push_string(&mut self, text: &JsonText<'_>) -> Result<Fit, DecodeError> {
         let Some(text) = text.as_str() else {
             self.push_null();
             return Ok(Fit::None);

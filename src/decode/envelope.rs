@@ -4,7 +4,7 @@
 //! do is end in silence: without its list of rows, or with two of anything, it is refused.
 
 use super::error::DecodeError;
-use super::read::Reader;
+use super::page_reader::PageReader;
 use super::scan::{Scanner, Token};
 use crate::ids::Cursor;
 
@@ -39,8 +39,8 @@ impl<'e, F: FnOnce(Option<Cursor>)> Envelope<'e, F> {
     /// Walks through the whole page, calling `row` where a row stands next, and returns where the next page starts.
     pub(super) fn read<'a>(
         mut self,
-        reader: &mut Reader<'a>,
-        mut row: impl FnMut(&mut Reader<'a>) -> Result<(), DecodeError>,
+        reader: &mut PageReader<'a>,
+        mut row: impl FnMut(&mut PageReader<'a>) -> Result<(), DecodeError>,
     ) -> Result<Option<Cursor>, DecodeError> {
         if reader.scan.token()? != Token::Object {
             return problem("it is not an object");
@@ -78,8 +78,8 @@ impl<'e, F: FnOnce(Option<Cursor>)> Envelope<'e, F> {
 
     fn read_data<'a>(
         &mut self,
-        reader: &mut Reader<'a>,
-        row: &mut impl FnMut(&mut Reader<'a>) -> Result<(), DecodeError>,
+        reader: &mut PageReader<'a>,
+        row: &mut impl FnMut(&mut PageReader<'a>) -> Result<(), DecodeError>,
     ) -> Result<(), DecodeError> {
         reader.scan.enter()?;
         let mut first = true;

@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Fields};
 
 use super::rebuild::{REST_DEPTH, unescape};
 use super::scan::{Scanner, Token};
-use super::text::Text;
+use super::text::JsonText;
 use crate::time::parse_instant;
 
 /// Returns whether two `_rest` say the same, but for the texts of instants that are in one of these columns as well.
@@ -34,7 +34,7 @@ fn others<'a>(columns: &Fields, rest: &'a str) -> Option<Vec<(Vec<u8>, &'a str)>
 fn is_instant(raw: &str) -> bool {
     let text = Scanner::new(raw, REST_DEPTH).string();
     let text = text.ok().filter(|_| raw.starts_with('"'));
-    let text = text.as_ref().and_then(Text::as_str);
+    let text = text.as_ref().and_then(JsonText::as_str);
     text.and_then(parse_instant).is_some()
 }
 

@@ -5,8 +5,8 @@
 //! `_rest`, so that [`rebuild()`] can give Kombo's JSON back from the columns alone.
 //!
 //! `scan` pulls tokens out of the text, `envelope` finds the rows and the cursor, `row` fills one row's columns and the
-//! system columns. `read` brings a value into its `column` (flat ones in `values`, objects and lists in `nested`) by the
-//! rules of `number` and `text`, or into `rest`, and takes its `hash` on the way. `rebuild` is the inverse. `absent` makes
+//! system columns. `page_reader` brings a value into its `column` (flat ones in `values`, objects and lists in `column::nested`) by
+//! the rules of `number` and `text`, or into `rest`, and takes its `hash` on the way. `rebuild` is the inverse. `absent` makes
 //! the rows of records that Kombo does not send any more.
 //!
 //! An instant in another form than Kombo's usual one is in its column and, as it was sent, in `_rest`: it is no misfit, and
@@ -21,9 +21,8 @@ mod envelope;
 mod error;
 mod forms;
 mod hash;
-mod nested;
 mod number;
-mod read;
+mod page_reader;
 mod rebuild;
 mod rest;
 mod row;
@@ -43,8 +42,8 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use self::envelope::Envelope;
-use self::read::Reader;
-use self::row::{RowOutcome, Rows};
+use self::page_reader::PageReader;
+use self::row::{RowColumns, RowOutcome};
 use self::scan::Scanner;
 use crate::catalog::Endpoint;
 use crate::fetch::Fetch;
@@ -81,20 +80,20 @@ impl Default for DecodeLimits {
     }
 }
 
-/// Decodes the pages of one fetch. Rows gather over pages until a batch is taken.
+/// Decodes the pages of one fetch. RowColumns gather over pages until a batch is taken.
 pub struct PageDecoder {
     endpoint: Arc<Endpoint>,
     limits: DecodeLimits,
-    rows: Rows,
+    rows: RowColumns,
     last_seen: ObservedAt,
 }
 
 /// What a page brought.
 #[derive(Debug)]
 pub struct PageSummary {
-    /// Rows that are on their way into a batch.
+    /// RowColumns that are on their way into a batch.
     pub rows: u64,
-    /// Rows without a usable id, which are not.
+    /// RowColumns without a usable id, which are not.
     pub quarantined: Vec<QuarantinedRow>,
     /// Values that did not fit their column and are in `_rest`.
     pub rest_values: u64,
@@ -118,7 +117,7 @@ impl PageDecoder {
     #[must_use]
     pub fn new(endpoint: Arc<Endpoint>, fetch: &Fetch, limits: DecodeLimits) -> Self {
         Self {
-            rows: Rows::new(Arc::clone(&endpoint), fetch),
+            rows: RowColumns::new(Arc::clone(&endpoint), fetch),
             endpoint,
             limits,
             last_seen: ObservedAt::from_micros(i64::MIN),
@@ -196,7 +195,7 @@ impl PageDecoder {
             at: error.valid_up_to(),
         })?;
         let scan = Scanner::new(text, limits.depth.min(MAX_DEPTH));
-        let mut reader = Reader::new(scan, limits.page_elements);
+        let mut reader = PageReader::new(scan, limits.page_elements);
         let mut summary = PageSummary {
             rows: 0,
             quarantined: Vec::new(),

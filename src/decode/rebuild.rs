@@ -7,7 +7,7 @@ use super::column::MICROS_PER_DAY;
 use super::error::DecodeError;
 use super::number::float_text;
 use super::scan::{Scanner, Token};
-use super::text::{Text, push_json};
+use super::text::{JsonText, push_json};
 use crate::catalog::{Endpoint, Field, FieldKind, SystemColumn};
 use crate::time::{format_date, format_timestamp, parse_instant};
 
@@ -130,7 +130,7 @@ impl Node {
         };
         let sent = Scanner::new(raw, REST_DEPTH).string();
         let sent = sent.ok().filter(|_| raw.starts_with('"'));
-        let sent = sent.as_ref().and_then(Text::as_str);
+        let sent = sent.as_ref().and_then(JsonText::as_str);
         sent.and_then(parse_instant) == Some(*micros)
     }
 

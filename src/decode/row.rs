@@ -6,10 +6,10 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicr
 use arrow::datatypes::Fields;
 
 use super::column::Column;
+use super::column::nested::StructColumn;
 use super::error::DecodeError;
 use super::hash::ObjectHash;
-use super::nested::StructColumn;
-use super::read::Reader;
+use super::page_reader::PageReader;
 use super::rest::Path;
 use super::scan::Token;
 use super::values::TextColumn;
@@ -20,7 +20,7 @@ use crate::fetch::Fetch;
 const DELETED_AT: &str = "remote_deleted_at";
 
 /// The rows of one fetch that are not in a batch yet.
-pub(super) struct Rows {
+pub(super) struct RowColumns {
     endpoint: Arc<Endpoint>,
     integration_key: String,
     integration_id: String,
@@ -43,7 +43,7 @@ pub(super) enum RowOutcome<'a> {
     Quarantined { reason: &'static str, raw: &'a str },
 }
 
-impl Rows {
+impl RowColumns {
     pub(super) fn new(endpoint: Arc<Endpoint>, fetch: &Fetch) -> Self {
         let schema = endpoint.schema();
         let kombo: Fields = schema
@@ -72,7 +72,7 @@ impl Rows {
     /// Reads the row that stands next.
     pub(super) fn read<'a>(
         &mut self,
-        reader: &mut Reader<'a>,
+        reader: &mut PageReader<'a>,
         fetched_at: i64,
     ) -> Result<RowOutcome<'a>, DecodeError> {
         reader.rest.clear();
@@ -106,7 +106,7 @@ impl Rows {
     }
 
     /// Reads the members of a row. Returns its hash, and whether it is deleted.
-    fn read_members(&mut self, reader: &mut Reader<'_>) -> Result<(u64, bool), DecodeError> {
+    fn read_members(&mut self, reader: &mut PageReader<'_>) -> Result<(u64, bool), DecodeError> {
         let (mut object, mut first) = (ObjectHash::default(), true);
         let mut deleted = None;
         reader.scan.enter()?;
@@ -119,9 +119,7 @@ impl Rows {
                 // As with columns, the first of two keys decides.
                 deleted.get_or_insert(!null);
             }
-            let (key, value) = self
-                .kombo
-                .read_member(reader, &Path::Root, position, &key)?;
+            let (key, value) = reader.member(&mut self.kombo, &Path::Root, position, &key)?;
             if !null {
                 object.member(key, value);
             }

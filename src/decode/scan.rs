@@ -5,7 +5,7 @@
 
 use super::error::DecodeError;
 use super::hash::{self, ArrayHash, ObjectHash};
-use super::text::Text;
+use super::text::JsonText;
 
 /// A place to come back to.
 #[derive(Clone, Copy)]
@@ -90,7 +90,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Goes on to the next member of an object and reads its key, or leaves the object.
-    pub(super) fn key(&mut self, first: &mut bool) -> Result<Option<Text<'a>>, DecodeError> {
+    pub(super) fn key(&mut self, first: &mut bool) -> Result<Option<JsonText<'a>>, DecodeError> {
         if !self.separated(b'}', first, "a comma or the end of an object")? {
             return Ok(None);
         }
@@ -112,7 +112,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads the string that begins here.
-    pub(super) fn string(&mut self) -> Result<Text<'a>, DecodeError> {
+    pub(super) fn string(&mut self) -> Result<JsonText<'a>, DecodeError> {
         self.at += 1;
         let start = self.at;
         let mut plain = true;
@@ -131,9 +131,9 @@ impl<'a> Scanner<'a> {
         let inside = &self.text[start..self.at];
         self.at += 1;
         Ok(if plain {
-            Text::Plain(inside)
+            JsonText::Plain(inside)
         } else {
-            Text::resolve(inside)
+            JsonText::resolve(inside)
         })
     }
 

@@ -3,7 +3,7 @@
 use super::hash;
 
 /// A string's content.
-pub(super) enum Text<'a> {
+pub(super) enum JsonText<'a> {
     /// As it stands in the page.
     Plain(&'a str),
     /// With escapes resolved.
@@ -12,7 +12,7 @@ pub(super) enum Text<'a> {
     Lone(Vec<u8>),
 }
 
-impl<'a> Text<'a> {
+impl<'a> JsonText<'a> {
     /// Resolves the escapes of a string that the scanner has found to be well formed.
     pub(super) fn resolve(inside: &'a str) -> Self {
         let mut content = Vec::with_capacity(inside.len());

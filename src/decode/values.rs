@@ -3,8 +3,18 @@
 use arrow::array::{NullBufferBuilder, StringArray};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
-use super::column::Fit;
 use super::error::DecodeError;
+
+/// How a value went into its column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// The column gives it back as it was sent.
+    Exact,
+    /// The column has the same instant, and gives it back in another form: the text has to be kept.
+    OtherForm,
+    /// Not at all: the column has null.
+    None,
+}
 
 /// Values of one size.
 pub(super) struct Fixed<T> {

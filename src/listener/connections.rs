@@ -23,11 +23,11 @@ pub(super) struct Connections {
 #[derive(Debug, Default)]
 struct Table {
     next: u64,
-    entries: HashMap<u64, Entry>,
+    entries: HashMap<u64, Moored>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Moored {
     who: Neighbour,
     /// Whether it has ever delivered a signed webhook.
     proved: bool,
@@ -40,7 +40,7 @@ struct Entry {
 
 /// A connection's place, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Berth {
     connections: Arc<Connections>,
     id: u64,
     evict: Arc<Notify>,
@@ -48,7 +48,7 @@ pub(super) struct Place {
 
 /// Held while a complete request is being answered.
 #[derive(Debug)]
-pub(super) struct Answering(Arc<Place>);
+pub(super) struct Answering(Arc<Berth>);
 
 impl Connections {
     pub(super) fn new(places: usize, places_per_address: usize) -> Arc<Self> {
@@ -60,7 +60,7 @@ impl Connections {
     }
 
     /// Gives a newcomer a place, at somebody else's cost when all are taken. `None` when nobody can go.
-    pub(super) fn admit(self: &Arc<Self>, who: Neighbour, now: Instant) -> Option<Place> {
+    pub(super) fn admit(self: &Arc<Self>, who: Neighbour, now: Instant) -> Option<Berth> {
         let mut table = self.table();
         let own = table.entries.values().filter(|entry| entry.who == who);
         if own.count() >= self.places_per_address {
@@ -70,7 +70,7 @@ impl Connections {
         }
         let (id, evict) = (table.next, Arc::new(Notify::new()));
         table.next += 1;
-        let entry = Entry {
+        let entry = Moored {
             who,
             proved: false,
             answering: 0,
@@ -78,7 +78,7 @@ impl Connections {
             evict: Arc::clone(&evict),
         };
         table.entries.insert(id, entry);
-        Some(Place {
+        Some(Berth {
             connections: Arc::clone(self),
             id,
             evict,
@@ -116,7 +116,7 @@ impl Table {
     }
 }
 
-impl Place {
+impl Berth {
     /// Waits until somebody else got the place.
     pub(super) async fn evicted(&self) {
         self.evict.notified().await;
@@ -131,14 +131,14 @@ impl Place {
         Answering(Arc::clone(self))
     }
 
-    fn change(&self, change: impl FnOnce(&mut Entry)) {
+    fn change(&self, change: impl FnOnce(&mut Moored)) {
         if let Some(entry) = self.connections.table().entries.get_mut(&self.id) {
             change(entry);
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for Berth {
     fn drop(&mut self) {
         self.connections.table().entries.remove(&self.id);
     }
@@ -168,7 +168,7 @@ mod tests {
     }
 
     /// Fills three places, a second apart, from three addresses.
-    fn full() -> (Arc<Connections>, Vec<Arc<Place>>, Instant) {
+    fn full() -> (Arc<Connections>, Vec<Arc<Berth>>, Instant) {
         let (connections, start) = (Connections::new(3, 2), Instant::now());
         let place = |n: u32| {
             let at = start + Duration::from_secs(n.into());
@@ -178,8 +178,8 @@ mod tests {
         (connections, places, start + Duration::from_secs(10))
     }
 
-    fn evicted(places: &[Arc<Place>]) -> Vec<usize> {
-        let gone = |place: &Arc<Place>| place.evicted().now_or_never().is_some();
+    fn evicted(places: &[Arc<Berth>]) -> Vec<usize> {
+        let gone = |place: &Arc<Berth>| place.evicted().now_or_never().is_some();
         (0..places.len()).filter(|at| gone(&places[*at])).collect()
     }
 
@@ -207,7 +207,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_that_is_being_answered_never_goes() {
         let (connections, places, now) = full();
-        let answering: Vec<Answering> = places.iter().map(Place::answering).collect();
+        let answering: Vec<Answering> = places.iter().map(Berth::answering).collect();
         assert!(connections.admit(who(9), now).is_none());
         drop(answering);
         assert!(connections.admit(who(9), now).is_some());

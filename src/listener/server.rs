@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::address::Neighbour;
-use super::connections::{Connections, Place};
+use super::connections::{Berth, Connections};
 use super::pulse::{Heard, Pulse};
 use super::settings::Limits;
 use super::tls::TlsReloader;
@@ -50,7 +50,7 @@ pub(super) struct Visitor {
     /// Whose limits count.
     pub(super) who: Neighbour,
     /// The place of the connection.
-    pub(super) place: Arc<Place>,
+    pub(super) place: Arc<Berth>,
     draining: watch::Receiver<bool>,
 }
 

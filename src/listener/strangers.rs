@@ -20,11 +20,11 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Strangers {
     per_second: f64,
-    known: Mutex<Known>,
+    known: Mutex<Neighbourhood>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct Neighbourhood {
     buckets: HashMap<Option<Neighbour>, Bucket>,
     swept: Option<Instant>,
 }
@@ -47,7 +47,7 @@ impl Strangers {
     pub(super) fn allow(&self, who: Neighbour, now: Instant) -> bool {
         // Whole values only, so a panic elsewhere leaves them right.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let Known { buckets, swept } = &mut *known;
+        let Neighbourhood { buckets, swept } = &mut *known;
         let mut key = Some(who);
         if buckets.len() >= REMEMBERED && !buckets.contains_key(&key) {
             // Once a second, or a flood from everywhere would cost a look at all of them for each request.

@@ -50,7 +50,7 @@ impl Planner {
         }
     }
 
-    fn step(&self, endpoint: &Arc<Endpoint>, notification: &Notification) -> Step {
+    fn step(&self, endpoint: &Arc<Endpoint>, notification: &Notification) -> PlanStep {
         let (mut causes, mut stale) = (Vec::new(), Vec::new());
         if self.mode == PlanMode::All {
             causes.push(Cause::PlanAll);
@@ -70,7 +70,7 @@ impl Planner {
             (false, true) => Action::Delta,
             (false, false) => Action::Snapshot,
         };
-        Step {
+        PlanStep {
             endpoint: Arc::clone(endpoint),
             action,
             causes,
@@ -110,19 +110,19 @@ enum Effect {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// One for each configured endpoint of the integration's category.
-    pub steps: Vec<Step>,
+    pub steps: Vec<PlanStep>,
 }
 
 impl Plan {
     /// Returns the steps that ask Kombo for something.
-    pub fn fetched(&self) -> impl Iterator<Item = &Step> {
+    pub fn fetched(&self) -> impl Iterator<Item = &PlanStep> {
         self.steps.iter().filter(|step| step.action != Action::Save)
     }
 }
 
 /// What happens to one endpoint, and why.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Step {
+pub struct PlanStep {
     /// Which.
     pub endpoint: Arc<Endpoint>,
     /// What happens.
@@ -133,7 +133,7 @@ pub struct Step {
     pub stale: Vec<ModelName>,
 }
 
-impl Step {
+impl PlanStep {
     /// Returns the reason for the action as one phrase.
     #[must_use]
     pub fn reason(&self) -> String {

@@ -26,7 +26,7 @@ mod standing;
 
 pub use agenda::Agenda;
 pub use announced::Announced;
-pub use causes::{Action, Cause, Plan, Planner, Step};
+pub use causes::{Action, Cause, Plan, PlanStep, Planner};
 pub use deletion::{Begun, ConfirmedGone, Deletion, Doubt, NotFound, Others};
 pub use dirty::{Captured, DirtyBits};
 pub use mode::PlanMode;

@@ -57,11 +57,11 @@ struct Slot {
     bits: DirtyBits,
     lane: Lane,
     served: u64,
-    place: Place,
+    place: SlotState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum SlotState {
     Idle,
     Waiting(Rank),
     Running { pick: u64 },
@@ -75,7 +75,7 @@ impl Queue {
             bits: DirtyBits::clean(),
             lane,
             served: 0,
-            place: Place::Idle,
+            place: SlotState::Idle,
         });
         let lane = if slot.bits.is_dirty() {
             lane.min(slot.lane)
@@ -126,7 +126,7 @@ impl Queue {
             .map(|slot| slot.bits.begin_fetch());
         let slot = self.slots.get_mut(&(table.clone(), kind));
         let slot = slot.expect("what waits has a slot");
-        (slot.place, slot.served) = (Place::Running { pick }, pick);
+        (slot.place, slot.served) = (SlotState::Running { pick }, pick);
         Some(Work {
             captured: slot.bits.begin_fetch(),
             table,
@@ -143,7 +143,7 @@ impl Queue {
             return;
         };
         slot.bits.committed(work.captured);
-        slot.place = Place::Idle;
+        slot.place = SlotState::Idle;
         self.retry(&work.table, work.kind);
         let delta = self.slots.get_mut(&(work.table.clone(), Kind::Delta));
         if let Some((slot, captured)) = delta.zip(work.delta) {
@@ -157,7 +157,7 @@ impl Queue {
     /// Notes that a fetch failed. Its table stays dirty, and out of turn until [`Self::retry`] or the next sign.
     pub fn failed(&mut self, work: &Work) {
         if let Some(slot) = self.running(work) {
-            slot.place = Place::Idle;
+            slot.place = SlotState::Idle;
         }
     }
 
@@ -216,14 +216,14 @@ impl Queue {
             served: slot.served,
             arrival,
         };
-        if !matches!(slot.place, Place::Running { .. }) {
+        if !matches!(slot.place, SlotState::Running { .. }) {
             self.leave(table, kind);
             self.lanes[lane.position()].join(table, kind, rank);
         }
         if let Some(slot) = self.slots.get_mut(&key) {
             slot.lane = lane;
-            if slot.place == Place::Idle {
-                slot.place = Place::Waiting(rank);
+            if slot.place == SlotState::Idle {
+                slot.place = SlotState::Waiting(rank);
             }
         }
     }
@@ -231,9 +231,9 @@ impl Queue {
     fn leave(&mut self, table: &TableId, kind: Kind) {
         let slot = self.slots.get_mut(&(table.clone(), kind));
         if let Some(slot) = slot
-            && let Place::Waiting(rank) = slot.place
+            && let SlotState::Waiting(rank) = slot.place
         {
-            slot.place = Place::Idle;
+            slot.place = SlotState::Idle;
             self.lanes[slot.lane.position()].leave(table, kind, rank);
         }
     }
@@ -241,7 +241,7 @@ impl Queue {
     /// Returns the slot of a fetch, unless it was forgotten since.
     fn running(&mut self, work: &Work) -> Option<&mut Slot> {
         let slot = self.slots.get_mut(&(work.table.clone(), work.kind));
-        slot.filter(|slot| slot.place == Place::Running { pick: work.pick })
+        slot.filter(|slot| slot.place == SlotState::Running { pick: work.pick })
     }
 }
 

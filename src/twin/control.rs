@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::herald::{Delivery, Fate};
 use super::serve::Twin;
 use super::truth::dump_world;
-use crate::company::{Change, ChangeKind, Pace, Refusal};
+use crate::company::{Change, ChangeKind, ChangeRate, Refusal};
 use crate::ids::{Category, EndpointName, IntegrationId};
 use crate::json;
 
@@ -85,7 +85,7 @@ async fn pause(State(twin): State<Twin>) -> Answer {
 async fn resume(State(twin): State<Twin>) -> Answer {
     let pace = twin.pace().ok_or_else(|| {
         let message = "this twin has no pace to go back to; start it with --changes-per-minute";
-        refused(StatusCode::CONFLICT, message)
+        conflict(message)
     })?;
     let mut world = twin.world();
     // Twice does not start the minute anew.
@@ -95,7 +95,7 @@ async fn resume(State(twin): State<Twin>) -> Answer {
     Ok(done(&pace_now(world.now_ms(), pace)))
 }
 
-fn pace_now(now_ms: i64, pace: Pace) -> Value {
+fn pace_now(now_ms: i64, pace: ChangeRate) -> Value {
     json!({"at_ms": now_ms, "changes_per_minute": pace.changes_per_minute})
 }
 
@@ -108,10 +108,7 @@ async fn truth(State(twin): State<Twin>, order: Bytes) -> Answer {
     let dumped = tokio::task::spawn_blocking(dump).await;
     match dumped {
         Ok(Ok(at_ms)) => Ok(done(&json!({"at_ms": at_ms}))),
-        Ok(Err(error)) => Err(refused(
-            StatusCode::BAD_REQUEST,
-            &format!("writing failed: {error}"),
-        )),
+        Ok(Err(error)) => Err(bad(&format!("writing failed: {error}"))),
         Err(_) => Err(refused(
             StatusCode::INTERNAL_SERVER_ERROR,
             "writing stopped",
@@ -145,8 +142,8 @@ async fn requests(State(twin): State<Twin>) -> Answer {
 
 async fn change(State(twin): State<Twin>, order: Bytes) -> Answer {
     let order = read::<ChangeOrder>(&order)?;
-    let kind = ChangeKind::from_name(&order.kind)
-        .ok_or_else(|| refused(StatusCode::BAD_REQUEST, "there is no such kind of change"))?;
+    let kind =
+        ChangeKind::from_name(&order.kind).ok_or_else(|| bad("there is no such kind of change"))?;
     let endpoint = order.endpoint.as_deref().map(endpoint).transpose()?;
     let mut world = twin.world();
     // Only what makes an integration needs none.
@@ -157,14 +154,11 @@ async fn change(State(twin): State<Twin>, order: Bytes) -> Answer {
             made
         }
         None => {
-            return Err(refused(
-                StatusCode::BAD_REQUEST,
-                "this kind of change needs an integration",
-            ));
+            return Err(bad("this kind of change needs an integration"));
         }
         Some(text) => world
             .change(kind, &integration(&text)?, endpoint.as_ref(), order.index)
-            .map_err(|error| refused(StatusCode::CONFLICT, &error.to_string()))?,
+            .map_err(|error| conflict(&error.to_string()))?,
     };
     let entries: Vec<_> = changes.iter().map(entry).collect();
     Ok(done(&json!({"at_ms": world.now_ms(), "changes": entries})))
@@ -174,10 +168,7 @@ async fn refuse(State(twin): State<Twin>, order: Bytes) -> Answer {
     let order = read::<RefuseOrder>(&order)?;
     let refusal = match order.code.as_deref() {
         None => None,
-        Some(code) => Some(
-            Refusal::with_code(code)
-                .ok_or_else(|| refused(StatusCode::BAD_REQUEST, "there is no such code"))?,
-        ),
+        Some(code) => Some(Refusal::with_code(code).ok_or_else(|| bad("there is no such code"))?),
     };
     let endpoint = order.endpoint.as_deref().map(endpoint).transpose()?;
     let mut world = twin.world();
@@ -186,10 +177,7 @@ async fn refuse(State(twin): State<Twin>, order: Bytes) -> Answer {
         endpoint.as_ref(),
         refusal,
     ) {
-        return Err(refused(
-            StatusCode::CONFLICT,
-            "there is no such integration",
-        ));
+        return Err(conflict("there is no such integration"));
     }
     Ok(done(&json!({"at_ms": world.now_ms()})))
 }
@@ -197,7 +185,7 @@ async fn refuse(State(twin): State<Twin>, order: Bytes) -> Answer {
 async fn advance(State(twin): State<Twin>, order: Bytes) -> Answer {
     let by = Duration::from_secs(read::<AdvanceOrder>(&order)?.secs);
     if by > MOST_SKIPPED {
-        return Err(refused(StatusCode::BAD_REQUEST, "at most 366 days at once"));
+        return Err(bad("at most 366 days at once"));
     }
     let mut world = twin.world();
     twin.clock().skip(by, &mut world);
@@ -206,17 +194,11 @@ async fn advance(State(twin): State<Twin>, order: Bytes) -> Answer {
 
 /// Reads an order. What is wrong with it may be told: it comes from a test.
 fn read<T: DeserializeOwned>(order: &[u8]) -> Result<T, Reply> {
-    json::from_slice(order).map_err(|error| {
-        refused(
-            StatusCode::BAD_REQUEST,
-            &format!("the body is no order: {error}"),
-        )
-    })
+    json::from_slice(order).map_err(|error| bad(&format!("the body is no order: {error}")))
 }
 
 fn integration(text: &str) -> Result<IntegrationId, Reply> {
-    IntegrationId::new(text)
-        .map_err(|_| refused(StatusCode::BAD_REQUEST, "the integration is not an id"))
+    IntegrationId::new(text).map_err(|_| bad("the integration is not an id"))
 }
 
 /// Reads a name such as `ats/jobs`.
@@ -224,16 +206,19 @@ fn endpoint(text: &str) -> Result<EndpointName, Reply> {
     let parts = text.split_once('/');
     let name = parts
         .and_then(|(category, own)| Some(EndpointName::new(Category::from_name(category)?, own)));
-    name.ok_or_else(|| {
-        refused(
-            StatusCode::BAD_REQUEST,
-            "an endpoint is named category/endpoint, such as ats/jobs",
-        )
-    })
+    name.ok_or_else(|| bad("an endpoint is named category/endpoint, such as ats/jobs"))
 }
 
 fn refused(status: StatusCode, message: &str) -> Reply {
     (status, JSON, json!({"error": message}).to_string())
+}
+
+fn bad(message: &str) -> Reply {
+    refused(StatusCode::BAD_REQUEST, message)
+}
+
+fn conflict(message: &str) -> Reply {
+    refused(StatusCode::CONFLICT, message)
 }
 
 fn done(body: &Value) -> Reply {

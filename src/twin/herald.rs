@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::clock::WorldClock;
 use super::serve::SharedWorld;
-use super::settings::WebhookSettings;
+use super::settings::HeraldSettings;
 use crate::company::TwinWebhook;
 use crate::webhook::WebhookSecret;
 
@@ -94,7 +94,7 @@ impl Deliveries {
 
 /// Sends what the world has to tell for as long as it is polled. Never returns.
 pub(super) async fn proclaim(
-    settings: &WebhookSettings,
+    settings: &HeraldSettings,
     secret: &WebhookSecret,
     world: &SharedWorld,
     clock: &WorldClock,

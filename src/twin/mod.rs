@@ -20,6 +20,6 @@ mod tests;
 pub use api::TwinApi;
 pub use herald::{Deliveries, Delivery, Fate};
 pub use serve::{SharedWorld, Twin};
-pub use settings::{TwinSettings, WebhookSettings};
+pub use settings::{HeraldSettings, TwinSettings};
 pub use target::{TargetError, WebhookTarget};
 pub use truth::{dump_truth, dump_world};

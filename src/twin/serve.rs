@@ -16,7 +16,7 @@ use super::clock::WorldClock;
 use super::control;
 use super::herald::{Deliveries, proclaim};
 use super::settings::TwinSettings;
-use crate::company::{Pace, TwinAnswer, TwinRequest, World};
+use crate::company::{ChangeRate, TwinAnswer, TwinRequest, World};
 use crate::webhook::WebhookSecret;
 
 /// Where the API lives, as in `http://127.0.0.1:8484/v1`.
@@ -47,7 +47,7 @@ pub struct Twin {
     latency: Duration,
     clock: WorldClock,
     deliveries: Deliveries,
-    pace: Option<Pace>,
+    pace: Option<ChangeRate>,
 }
 
 impl Twin {
@@ -60,56 +60,12 @@ impl Twin {
         TcpListener::bind(settings.address).await
     }
 
-    /// Serves a fresh world until the shutdown comes.
+    /// Serves a world that someone else may hold, too, until the shutdown comes: lets it live as the settings say, sends
+    /// its webhooks, and notes what becomes of them. The world's clock follows real time from now on.
     ///
     /// # Errors
-    /// Refuses a listener that is not on loopback.
+    /// Refuses a listener that is not on loopback, and a webhook secret that is none.
     pub async fn serve(
-        listener: TcpListener,
-        settings: &TwinSettings,
-        shutdown: impl Future<Output = ()> + Send + 'static,
-    ) -> io::Result<()> {
-        let world = SharedWorld::new(World::new(settings.world()));
-        Self::serve_with(listener, world, settings, shutdown).await
-    }
-
-    /// Serves a world that someone else holds, too, and that changes only by hand. Its clock follows real time from now
-    /// on.
-    ///
-    /// # Errors
-    /// Refuses a listener that is not on loopback.
-    pub async fn serve_world(
-        listener: TcpListener,
-        world: SharedWorld,
-        latency: Duration,
-        shutdown: impl Future<Output = ()> + Send + 'static,
-    ) -> io::Result<()> {
-        let settings = TwinSettings {
-            latency_ms: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
-            ..TwinSettings::default()
-        };
-        Self::serve_with(listener, world, &settings, shutdown).await
-    }
-
-    /// Serves a world that someone else holds, too, lets it live as the settings say, and sends its webhooks.
-    ///
-    /// # Errors
-    /// Refuses a listener that is not on loopback, and a webhook secret that is none.
-    pub async fn serve_with(
-        listener: TcpListener,
-        world: SharedWorld,
-        settings: &TwinSettings,
-        shutdown: impl Future<Output = ()> + Send + 'static,
-    ) -> io::Result<()> {
-        let deliveries = Deliveries::default();
-        Self::serve_noting(listener, world, settings, deliveries, shutdown).await
-    }
-
-    /// Does the same, and notes what becomes of the webhooks where someone else can see it.
-    ///
-    /// # Errors
-    /// Refuses a listener that is not on loopback, and a webhook secret that is none.
-    pub async fn serve_noting(
         listener: TcpListener,
         world: SharedWorld,
         settings: &TwinSettings,
@@ -168,7 +124,7 @@ impl Twin {
     }
 
     /// Returns the pace it was started with.
-    pub(super) fn pace(&self) -> Option<Pace> {
+    pub(super) fn pace(&self) -> Option<ChangeRate> {
         self.pace
     }
 

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::target::WebhookTarget;
-use crate::company::{Oddities, Pace, RateLimit, WorldSettings};
+use crate::company::{ChangeRate, Oddities, RateLimit, WorldSettings};
 
 /// Where the twin listens, whose data it has, and how it treats callers.
 #[derive(Clone)]
@@ -32,16 +32,16 @@ pub struct TwinSettings {
     /// What its webhooks are signed with.
     pub webhook_secret: String,
     /// Where webhooks go, and when; `None` for nowhere.
-    pub webhooks: Option<WebhookSettings>,
+    pub webhooks: Option<HeraldSettings>,
     /// How much changes by itself; `None` for nothing.
-    pub pace: Option<Pace>,
+    pub pace: Option<ChangeRate>,
     /// Answers below `/twin`, for tests.
     pub control: bool,
 }
 
 /// Where webhooks go, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WebhookSettings {
+pub struct HeraldSettings {
     /// Where they go.
     pub target: WebhookTarget,
     /// An integration's changes that follow faster are told together.

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::{SharedWorld, Twin, TwinApi, TwinSettings, dump_truth};
+use super::{Deliveries, SharedWorld, Twin, TwinApi, TwinSettings, dump_truth};
 use crate::api::{KomboApi, Page, PageRequest};
 use crate::catalog::Catalog;
 use crate::company::{Oddities, Refusal, World, WorldSettings};
@@ -62,7 +62,7 @@ async fn served_with<T>(
         let shutdown = async {
             stopped.await.unwrap_or_default();
         };
-        Twin::serve_with(listener, world, &settings, shutdown).await
+        Twin::serve(listener, world, &settings, Deliveries::default(), shutdown).await
     });
     let result = test(address).await;
     drop(stop);
@@ -182,7 +182,9 @@ async fn the_contract_holds_over_http() {
 #[tokio::test]
 async fn a_public_address_is_refused() {
     let listener = TcpListener::bind("0.0.0.0:0").await.expect("a port");
-    let refused = Twin::serve(listener, &settings(5), std::future::pending()).await;
+    let world = SharedWorld::new(World::new(settings(5).world()));
+    let noted = Deliveries::default();
+    let refused = Twin::serve(listener, world, &settings(5), noted, std::future::pending()).await;
     let kind = refused.map_err(|error| error.kind());
     assert_eq!(kind, Err(std::io::ErrorKind::InvalidInput));
     let public = TwinSettings {

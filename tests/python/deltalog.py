@@ -43,7 +43,7 @@ def txn(uri: str, app: str) -> int | None:
     """Returns the newest version of an application's transaction; `None` without one, or without a table."""
     if not is_table(uri):
         return None
-    return deltalake.DeltaTable(uri, without_files=True).transaction_version(app)
+    return deltalake.DeltaTable(uri).transaction_version(app)
 
 
 def _commit(version: int, actions: list[dict[str, Any]]) -> Commit:

@@ -1,9 +1,7 @@
 """Where a lake has its tables, and whether they say what the truth says."""
 
 import datetime as dt
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +9,6 @@ from comparison import differences
 from readers import READERS, Predicate, Reader, Row, StorageOptions
 from schemas import Endpoint, endpoints
 from truth import Integration, Truth
-
-
-@contextmanager
-def temporary_lake() -> Iterator[Path]:
-    """Yields the place of a lake that is not there yet; removes it with the block."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder) / "lake"
 
 
 def snapshots(lake: Path | str, endpoint: Endpoint) -> str:

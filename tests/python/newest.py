@@ -87,7 +87,7 @@ def bases(lake: Path | str, endpoint: Endpoint, keys: Sequence[str], part: str =
     for name, uri in uris.items():
         if part not in (name, "both") or not deltalake.DeltaTable.is_deltatable(uri):
             continue
-        table = deltalake.DeltaTable(uri, without_files=True)
+        table = deltalake.DeltaTable(uri)
         for key in keys:
             for tier in TIERS:
                 version = table.transaction_version(f"kombo/{key}/{tier}") or 0

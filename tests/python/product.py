@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import random
 import re
 import socket
 import subprocess
@@ -20,6 +21,8 @@ from truth import Integration, Truth
 BINARY = os.environ.get("KOMBO_SOURCE", "kombo-source")
 START_SECONDS = 60
 RUN_SECONDS = 300
+# Held until the process ends: see `free_port`.
+CLAIMS: list[socket.socket] = []
 EXPORTS = {"KOMBO_API_URL", "KOMBO_API_KEY", "KOMBO_INTEGRATIONS", "KOMBO_WEBHOOK_SECRET"}
 
 
@@ -172,10 +175,23 @@ def running(
 
 
 def free_port() -> int:
-    """Returns a loopback port nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Returns a loopback port that nobody listens on, and that no other process is given while this one lives.
+
+    The UDP port of the same number is the claim: it is held until this process ends, and nothing of ours speaks UDP.
+    The ports lie below those that the system gives to outgoing connections.
+    """
+    for port in random.SystemRandom().sample(range(10_000, 32_000), 1_000):
+        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            claim.bind(("127.0.0.1", port))
+            with socket.socket() as listener:
+                listener.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+        else:
+            CLAIMS.append(claim)
+            return port
+    raise AssertionError("no loopback port is free")
 
 
 def wait_until_listening(process: "subprocess.Popen[str]", port: int) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections import Counter
+from pathlib import Path
 
 import lake as lakes
 from product import backfill_of, running_twin
@@ -16,10 +17,9 @@ UNLISTED = "SOMETHING_NEW"
 LONG_AGO = "1990-01-01T00:00:00.000Z"
 
 
-def test_every_table_equals_the_truth_once_twice_and_after_a_delta() -> None:
+def test_every_table_equals_the_truth_once_twice_and_after_a_delta(lake: Path) -> None:
     with (
         running_twin("--no-rate-limit", "--oddities", integrations=INTEGRATIONS, rows=ROWS) as twin,
-        lakes.temporary_lake() as lake,
     ):
         first = backfill_of(twin, lake, "--json").must_succeed()
         lakes.assert_equals_truth(lake, twin.truth)
@@ -48,9 +48,9 @@ def test_every_table_equals_the_truth_once_twice_and_after_a_delta() -> None:
                 assert before[key] == row["_hash"], f"{one.path}: the same row has another hash"
 
 
-def test_a_deprecated_endpoint_is_fetched_only_when_named() -> None:
+def test_a_deprecated_endpoint_is_fetched_only_when_named(lake: Path) -> None:
     teams = endpoint("hris/teams")
-    with running_twin("--no-rate-limit", integrations=2) as twin, lakes.temporary_lake() as lake:
+    with running_twin("--no-rate-limit", integrations=2) as twin:
         backfill_of(twin, lake, "--endpoint", "hris/*").must_succeed()
         assert not lakes.has_table(lake, teams), "hris/teams was fetched without being named"
         backfill_of(twin, lake, "--endpoint", "hris/teams", only=twin.of("hris")).must_succeed()

@@ -169,11 +169,10 @@ def test_backfills_alone_find_a_deletion_and_wait_a_day() -> None:
         assert purge.code == 0 and f"purged   {gone.id}" in purge.stdout, purge.text
 
 
-def test_verbs_for_a_lake_that_is_not_there_say_so() -> None:
-    with lakes.temporary_lake() as lake:
-        for verb in ("lint", "purge", "upkeep"):
-            done = run([BINARY, verb, "--lake-url", str(lake)])
-            assert done.code == 1 and "there is no lake" in done.stderr, done.text
+def test_verbs_for_a_lake_that_is_not_there_say_so(lake: Path) -> None:
+    for verb in ("lint", "purge", "upkeep"):
+        done = run([BINARY, verb, "--lake-url", str(lake)])
+        assert done.code == 1 and "there is no lake" in done.stderr, done.text
 
 
 def _lint_says_what_is_there(lint: Outcome, service: Service) -> None:

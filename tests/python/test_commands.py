@@ -3,6 +3,7 @@
 import re
 import signal
 import time
+from pathlib import Path
 
 import lake as lakes
 from product import BINARY, Backfill, Outcome, backfill_of, run, running_twin
@@ -13,17 +14,16 @@ INTERRUPTED = 130
 TABLES = 36
 
 
-def test_a_generated_configuration_is_valid() -> None:
-    with lakes.temporary_lake() as lake:
-        generated = run([BINARY, "generate"])
-        config = lake.parent / "kombo.yaml"
-        config.write_text(generated.stdout)
-        checked = run([BINARY, "validate", "--config", str(config)])
-        assert (generated.code, checked.code) == (0, 0), checked.text
+def test_a_generated_configuration_is_valid(lake: Path) -> None:
+    generated = run([BINARY, "generate"])
+    config = lake.parent / "kombo.yaml"
+    config.write_text(generated.stdout)
+    checked = run([BINARY, "validate", "--config", str(config)])
+    assert (generated.code, checked.code) == (0, 0), checked.text
 
 
-def test_check_says_ok_of_everything_and_readies_the_lake() -> None:
-    with running_twin("--no-rate-limit") as twin, lakes.temporary_lake() as lake:
+def test_check_says_ok_of_everything_and_readies_the_lake(lake: Path) -> None:
+    with running_twin("--no-rate-limit") as twin:
         done = _like_backfill(backfill_of(twin, lake), "check")
         lines = done.stdout.splitlines()
         assert done.code == 0 and all(line.startswith("ok ") for line in lines), done.text
@@ -31,8 +31,8 @@ def test_check_says_ok_of_everything_and_readies_the_lake() -> None:
             assert one.id in done.stdout, f"nothing is said of {one.id}"
 
 
-def test_a_plan_names_every_table_and_writes_nothing() -> None:
-    with running_twin("--no-rate-limit", rows=600) as twin, lakes.temporary_lake() as lake:
+def test_a_plan_names_every_table_and_writes_nothing(lake: Path) -> None:
+    with running_twin("--no-rate-limit", rows=600) as twin:
         done = backfill_of(twin, lake, "--plan").must_succeed()
         planned = [line for line in done.stdout.splitlines() if re.match(r"\w+/[\w-]+ of ", line)]
         assert len(planned) == TABLES, done.stdout
@@ -45,18 +45,16 @@ def test_a_plan_names_every_table_and_writes_nothing() -> None:
         assert f"{told['rows']:,} rows" in again.stdout, again.stdout[-300:]
 
 
-def test_files_of_a_lake_that_is_not_there_say_so() -> None:
-    with lakes.temporary_lake() as lake:
-        done = run([BINARY, "files", "--table", "ats_jobs", "--lake-url", str(lake)])
-        assert done.code == FAILED and "no lake" in done.text, done.text
-        assert not list(lake.rglob("*")), "asking for files made a lake"
+def test_files_of_a_lake_that_is_not_there_say_so(lake: Path) -> None:
+    done = run([BINARY, "files", "--table", "ats_jobs", "--lake-url", str(lake)])
+    assert done.code == FAILED and "no lake" in done.text, done.text
+    assert not list(lake.rglob("*")), "asking for files made a lake"
 
 
-def test_an_interrupted_backfill_ends_with_130_and_shows_nothing_half_done() -> None:
+def test_an_interrupted_backfill_ends_with_130_and_shows_nothing_half_done(lake: Path) -> None:
     applications = endpoint("ats/applications")
     with (
         running_twin("--no-rate-limit", "--latency-ms", "100", rows=2_000) as twin,
-        lakes.temporary_lake() as lake,
     ):
         process = backfill_of(twin, lake).start()
         deadline = time.monotonic() + 60

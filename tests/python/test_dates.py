@@ -2,12 +2,13 @@
 
 import dataclasses
 import re
-import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import lake as lakes
+import pytest
 import verbs
 from clock import Clock
 from current import read_current
@@ -29,22 +30,24 @@ ROWS = 900
 LEAD_US = 15 * 60 * 1_000_000
 
 
-def test_an_absurd_date_on_any_page_leaves_no_trace_in_the_lake() -> None:
+@pytest.fixture(scope="module")
+def twin() -> Iterator[Twin]:
+    """Serves one integration at the machine's own time."""
     with running_twin("--no-rate-limit", "--now", integrations=1, rows=ROWS) as twin:
-        for year, date in ABSURD.items():
-            for place in ("first", "middle", "last", "every"):
-                with lakes.temporary_lake() as lake:
-                    _absurd_pages(twin, lake, date, place)
-                print(f"    {year}, {place} page: nothing of it in the lake", flush=True)
+        yield twin
 
 
-def test_a_lake_that_lies_in_the_future_is_told_of_refused_and_mended() -> None:
-    with (
-        running_twin("--no-rate-limit", "--now", integrations=2, rows=ROWS) as twin,
-        tempfile.TemporaryDirectory() as name,
-    ):
-        lake = Path(name) / "lake"
-        _written_in_2099(twin, lake, Path(name))
+@pytest.mark.parametrize("place", ["first", "middle", "last", "every"])
+@pytest.mark.parametrize("date", ABSURD.values(), ids=ABSURD)
+def test_an_absurd_date_on_any_page_leaves_no_trace_in_the_lake(
+    twin: Twin, lake: Path, date: str, place: str
+) -> None:
+    _absurd_pages(twin, lake, date, place)
+
+
+def test_a_lake_that_lies_in_the_future_is_told_of_refused_and_mended(lake: Path) -> None:
+    with running_twin("--no-rate-limit", "--now", integrations=2, rows=ROWS) as twin:
+        _written_in_2099(twin, lake, lake.parent)
         before, records = _order(lake), _records(lake)
         assert max(at for at, *_ in before) > YEAR_2099_MS * 1_000
 

@@ -23,8 +23,8 @@ CHANGES = 3
 LONG_AGO = "1990-01-01T00:00:00.000Z"
 
 
-def test_the_printed_queries_return_the_latest_rows_in_every_engine() -> None:
-    with lakes.temporary_lake() as lake, running_twin("--no-rate-limit", rows=ROWS) as twin:
+def test_the_printed_queries_return_the_latest_rows_in_every_engine(lake: Path) -> None:
+    with running_twin("--no-rate-limit", rows=ROWS) as twin:
         done = run([BINARY, "demo", "--lake", str(lake), "--rows", str(ROWS)])
         assert done.code == 0, done.text[-4000:]
         snippets = _snippets(done.stdout)
@@ -49,35 +49,33 @@ def test_the_printed_queries_return_the_latest_rows_in_every_engine() -> None:
         _assert_answers(snippets, live)
 
 
-def test_clickhouse_reads_members_of_the_structs_a_query_returns() -> None:
-    with lakes.temporary_lake() as lake:
-        done = run([BINARY, "demo", "--lake", str(lake), "--rows", "20"])
-        query = _snippets(done.stdout)["ClickHouse"]
-        whole = {row["id"]: row["candidate"]["first_name"] for row in _clickhouse(query)}
-        members = _clickhouse(f"SELECT id, candidate.first_name AS name FROM ({query})")
-        assert {row["id"]: row["name"] for row in members} == whole
+def test_clickhouse_reads_members_of_the_structs_a_query_returns(lake: Path) -> None:
+    done = run([BINARY, "demo", "--lake", str(lake), "--rows", "20"])
+    query = _snippets(done.stdout)["ClickHouse"]
+    whole = {row["id"]: row["candidate"]["first_name"] for row in _clickhouse(query)}
+    members = _clickhouse(f"SELECT id, candidate.first_name AS name FROM ({query})")
+    assert {row["id"]: row["name"] for row in members} == whole
 
 
-def test_the_live_demo_shows_each_change_up_to_its_row_and_ends_by_itself() -> None:
-    with lakes.temporary_lake() as lake:
-        live = ("--live", "--changes", str(CHANGES), "--rows", str(ROWS))
-        done = run([BINARY, "demo", "--lake", str(lake), *live])
-        assert done.code == 0, done.text[-4000:]
-        lines = done.stdout.splitlines()
-        for stage in ("change", "webhook", "fetched", "committed", "row visible", "in DuckDB"):
-            told = [line for line in lines if line[20:].startswith(f"  {stage} ")]
-            assert len(told) >= CHANGES, f"{stage}: {done.stdout}"
-        changes = [line.split(": ")[1].split(" of ")[0] for line in lines if "  change  " in line]
-        found = []
-        for line in lines:
-            if "  in DuckDB  " in line:
-                query = line[line.index("SELECT") :]
-                ((row, op, changed, fetched),) = duckdb_with_extensions().execute(query).fetchall()
-                assert op in ("upsert", "delete")
-                assert changed is not None and fetched is not None
-                found.append(row)
-        assert sorted(found) == sorted(changes), "the queries find other rows than those that changed"
-        assert f"{CHANGES} changes, {CHANGES} of them in the lake; {CHANGES} webhooks." in lines
+def test_the_live_demo_shows_each_change_up_to_its_row_and_ends_by_itself(lake: Path) -> None:
+    live = ("--live", "--changes", str(CHANGES), "--rows", str(ROWS))
+    done = run([BINARY, "demo", "--lake", str(lake), *live])
+    assert done.code == 0, done.text[-4000:]
+    lines = done.stdout.splitlines()
+    for stage in ("change", "webhook", "fetched", "committed", "row visible", "in DuckDB"):
+        told = [line for line in lines if line[20:].startswith(f"  {stage} ")]
+        assert len(told) >= CHANGES, f"{stage}: {done.stdout}"
+    changes = [line.split(": ")[1].split(" of ")[0] for line in lines if "  change  " in line]
+    found = []
+    for line in lines:
+        if "  in DuckDB  " in line:
+            query = line[line.index("SELECT") :]
+            ((row, op, changed, fetched),) = duckdb_with_extensions().execute(query).fetchall()
+            assert op in ("upsert", "delete")
+            assert changed is not None and fetched is not None
+            found.append(row)
+    assert sorted(found) == sorted(changes), "the queries find other rows than those that changed"
+    assert f"{CHANGES} changes, {CHANGES} of them in the lake; {CHANGES} webhooks." in lines
 
 
 def _assert_answers(snippets: dict[str, str], live: list[str]) -> None:

@@ -6,8 +6,10 @@ import resource
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import lake as lakes
+import pytest
 from product import BINARY, Outcome, Twin, backfill_of, run, running_twin
 from proxy import Answer, Script, running_proxy
 from s3_server import BUCKET, environment, running_s3
@@ -27,21 +29,21 @@ Answers = Callable[[], Answer]
 """Another answer at each request."""
 
 
-def test_a_wrong_key_says_so_and_where_it_is_set() -> None:
-    with _twin() as twin, lakes.temporary_lake() as lake:
+def test_a_wrong_key_says_so_and_where_it_is_set(lake: Path) -> None:
+    with _twin() as twin:
         outcome = dataclasses.replace(backfill_of(twin, lake), key="not-the-key").run()
         _assert_says(outcome, FAILED, "key", "KOMBO_API_KEY|api_key_file|region")
         assert not lakes.has_table(lake, TAGS)
 
 
-def test_no_key_at_all_says_where_to_put_it() -> None:
-    with _twin() as twin, lakes.temporary_lake() as lake:
+def test_no_key_at_all_says_where_to_put_it(lake: Path) -> None:
+    with _twin() as twin:
         outcome = dataclasses.replace(backfill_of(twin, lake), key="").run()
         _assert_says(outcome, CONFIGURATION, "KOMBO_API_KEY")
 
 
-def test_an_unknown_integration_fails_alone() -> None:
-    with _twin() as twin, lakes.temporary_lake() as lake:
+def test_an_unknown_integration_fails_alone(lake: Path) -> None:
+    with _twin() as twin:
         backfill = backfill_of(twin, lake, *TWO_ENDPOINTS)
         unknown = "greenhouse:nobodyknowsthisone"
         mixed = dataclasses.replace(backfill, integrations=(unknown, *backfill.integrations))
@@ -49,9 +51,9 @@ def test_an_unknown_integration_fails_alone() -> None:
         lakes.assert_equals_truth(lake, twin.truth, only=[TAGS, USERS])
 
 
-def test_a_switched_off_model_is_named_and_counts_as_nothing_deleted() -> None:
+def test_a_switched_off_model_is_named_and_counts_as_nothing_deleted(lake: Path) -> None:
     off = _error_answer(403, "INTEGRATION.MODEL_DISABLED")
-    with _twin() as twin, lakes.temporary_lake() as lake:
+    with _twin() as twin:
         backfill_of(twin, lake, *TWO_ENDPOINTS).must_succeed()
         with running_proxy(twin.url, _on_tags(off)) as proxy:
             backfill = backfill_of(twin, lake, *TWO_ENDPOINTS)
@@ -70,50 +72,48 @@ def test_a_bucket_that_cannot_be_read_says_which() -> None:
         _assert_says(outcome, outcome.code, f"{BUCKET}-of-nobody|lake", "exist|permission|bucket")
 
 
-def test_a_lake_where_no_folder_can_be_says_so() -> None:
-    with _twin() as twin, lakes.temporary_lake() as lake:
+def test_a_lake_where_no_folder_can_be_says_so(lake: Path) -> None:
+    with _twin() as twin:
         lake.write_text("a file")
         outcome = backfill_of(twin, lake / "below", *TWO_ENDPOINTS).run()
         assert outcome.code in (FAILED, CONFIGURATION), outcome.text
         _assert_says(outcome, outcome.code, "lake|folder|directory")
 
 
-def test_a_disk_that_takes_no_more_leaves_nothing_half_written_visible() -> None:
+def test_a_disk_that_takes_no_more_leaves_nothing_half_written_visible(lake: Path) -> None:
     with running_twin("--no-rate-limit", integrations=1, rows=3_000) as twin:
-        with lakes.temporary_lake() as lake:
-            backfill = backfill_of(
-                twin, lake, "--endpoint", "ats/applications", "--endpoint", "ats/tags"
-            )
-            outcome = _run_with_file_limit(backfill.command(), backfill.environ(), 64 * 1024)
-            _assert_says(outcome, FAILED, "ats/applications", "write|disk|space|large")
-            assert not lakes.row_count(lake, endpoint("ats/applications"), twin.of("ats")[0])
-            lakes.assert_equals_truth(lake, twin.truth, only=[TAGS])
-            # With room again, the same command mends it.
-            backfill.must_succeed()
-            lakes.assert_equals_truth(lake, twin.truth, only=[TAGS, endpoint("ats/applications")])
-
-
-def test_an_unknown_configuration_key_names_the_nearest_valid_one() -> None:
-    with lakes.temporary_lake() as lake:
-        config = lake.parent / "kombo.yaml"
-        config.write_text(
-            "sources:\n  kombo:\n    type: kombo\n    integratoins: []\n"
-            "sinks:\n  lake:\n    type: delta_lake\n    inputs: [kombo]\n    url: ./lake\n"
+        backfill = backfill_of(
+            twin, lake, "--endpoint", "ats/applications", "--endpoint", "ats/tags"
         )
-        outcome = run([BINARY, "validate", "--config", str(config)])
-        _assert_says(outcome, CONFIGURATION, "integratoins", r"\bintegrations\b", "4")
+        outcome = _run_with_file_limit(backfill.command(), backfill.environ(), 64 * 1024)
+        _assert_says(outcome, FAILED, "ats/applications", "write|disk|space|large")
+        assert not lakes.row_count(lake, endpoint("ats/applications"), twin.of("ats")[0])
+        lakes.assert_equals_truth(lake, twin.truth, only=[TAGS])
+        # With room again, the same command mends it.
+        backfill.must_succeed()
+        lakes.assert_equals_truth(lake, twin.truth, only=[TAGS, endpoint("ats/applications")])
 
 
-def test_an_endpoint_that_does_not_exist_is_refused_with_the_nearest() -> None:
-    with _twin() as twin, lakes.temporary_lake() as lake:
+def test_an_unknown_configuration_key_names_the_nearest_valid_one(lake: Path) -> None:
+    config = lake.parent / "kombo.yaml"
+    config.write_text(
+        "sources:\n  kombo:\n    type: kombo\n    integratoins: []\n"
+        "sinks:\n  lake:\n    type: delta_lake\n    inputs: [kombo]\n    url: ./lake\n"
+    )
+    outcome = run([BINARY, "validate", "--config", str(config)])
+    _assert_says(outcome, CONFIGURATION, "integratoins", r"\bintegrations\b", "4")
+
+
+def test_an_endpoint_that_does_not_exist_is_refused_with_the_nearest(lake: Path) -> None:
+    with _twin() as twin:
         outcome = backfill_of(twin, lake, "--endpoint", "ats/aplications").run()
         assert outcome.code in (USAGE, CONFIGURATION), outcome.text
         _assert_says(outcome, outcome.code, "ats/aplications", "ats/applications")
         assert not lake.exists() or not list(lake.rglob("*.parquet"))
 
 
-def test_an_integration_id_that_is_none_is_refused() -> None:
-    with _twin() as twin, lakes.temporary_lake() as lake:
+def test_an_integration_id_that_is_none_is_refused(lake: Path) -> None:
+    with _twin() as twin:
         backfill = dataclasses.replace(backfill_of(twin, lake), integrations=("../../x",))
         outcome = backfill.run()
         assert outcome.code in (USAGE, CONFIGURATION), outcome.text
@@ -121,9 +121,9 @@ def test_an_integration_id_that_is_none_is_refused() -> None:
         assert not list(lake.parent.parent.glob("x*"))
 
 
-def test_an_integration_id_that_climbs_stays_below_its_table() -> None:
+def test_an_integration_id_that_climbs_stays_below_its_table(lake: Path) -> None:
     climbing = "tool:../../../x"
-    with _twin() as twin, lakes.temporary_lake() as lake:
+    with _twin() as twin:
         known = twin.of("ats")[0]
         details = '"tool": {"id": "tool"}, "category": "ATS", "status": "ACTIVE"'
         category = _ok_answer(f'{{"id": "{climbing}", {details}}}')
@@ -143,45 +143,6 @@ def test_an_integration_id_that_climbs_stays_below_its_table() -> None:
         assert row["id"] == "../../x" and re.fullmatch("[a-z0-9-]+", row["integration_key"])
         beside = [path.name for path in lake.parent.iterdir()]
         assert beside == [lake.name], f"written beside the lake: {beside}"
-
-
-def test_a_page_that_is_not_json_fails_its_table_alone() -> None:
-    _assert_tags_fail_alone(Answer(200, b"<html>not what you want</html>"), "JSON")
-
-
-def test_a_page_of_a_hundred_megabytes_fails_its_table_alone() -> None:
-    huge = b'{"status":"success","data":{"next":null,"results":[{"id":"a","name":"%s"}]}}'
-    _assert_tags_fail_alone(Answer(200, huge % (b"x" * 100 * ONE_MEBIBYTE)), "large|bytes")
-
-
-def test_json_of_ten_thousand_levels_fails_its_table_alone() -> None:
-    deep = "[" * 10_000 + "]" * 10_000
-    _assert_tags_fail_alone(_page(f'{{"id": "a", "remote_data": {deep}}}'), "deep|nest|level|depth")
-
-
-def test_a_page_cut_off_in_its_middle_fails_its_table_alone() -> None:
-    cut = b'{"status":"success","data":{"next":null,"results":[{"id":"a","na'
-    _assert_tags_fail_alone(Answer(200, cut), "JSON|end")
-
-
-def test_a_second_page_that_fails_commits_nothing_of_the_first() -> None:
-    first = _page('{"id": "a"}', following='"there-is-more"')
-    gone = _error_answer(500, None)
-    answers: Iterator[Answer] = iter([first])
-    _assert_tags_fail_alone(lambda: next(answers, gone), "ats/tags")
-
-
-def _assert_tags_fail_alone(answer: Answer | Answers, message: str) -> None:
-    """Breaks `ats/tags` of one integration; everything else has to arrive, and nothing of the broken table."""
-    with running_twin("--no-rate-limit", integrations=5) as twin, lakes.temporary_lake() as lake:
-        broken, whole = twin.of("ats")
-        with running_proxy(twin.url, _on_tags(answer, broken.id)) as proxy:
-            backfill = backfill_of(twin, lake, *TWO_ENDPOINTS, only=[broken, whole])
-            outcome = dataclasses.replace(backfill, api_url=proxy.url).run()
-        _assert_says(outcome, FAILED, "ats/tags", re.escape(broken.id), message)
-        lakes.assert_equals_truth(lake, twin.truth, only=[USERS])
-        assert lakes.row_count(lake, TAGS, broken) == 0
-        assert lakes.row_count(lake, TAGS, whole) == _rows_of_tags(twin, whole)
 
 
 def _rows_of_tags(twin: Twin, integration: Integration) -> int:
@@ -244,3 +205,32 @@ def _run_with_file_limit(command: list[str], environ: dict[str, str], size: int)
         check=False,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+CUT_OFF = b'{"status":"success","data":{"next":null,"results":[{"id":"a","na'
+HUGE = b'{"status":"success","data":{"next":null,"results":[{"id":"a","name":"%s"}]}}'
+DEEP = "[" * 10_000 + "]" * 10_000
+SECOND_FAILS = iter([_page('{"id": "a"}', following='"there-is-more"')])
+BAD_PAGES = {
+    "no JSON": (Answer(200, b"<html>not what you want</html>"), "JSON"),
+    "100 MB": (lambda: Answer(200, HUGE % (b"x" * 100 * ONE_MEBIBYTE)), "large|bytes"),
+    "10,000 levels": (_page(f'{{"id": "a", "remote_data": {DEEP}}}'), "deep|nest|level|depth"),
+    "cut off": (Answer(200, CUT_OFF), "JSON|end"),
+    "the second fails": (lambda: next(SECOND_FAILS, _error_answer(500, None)), "ats/tags"),
+}
+
+
+@pytest.mark.parametrize(("answer", "message"), BAD_PAGES.values(), ids=BAD_PAGES)
+def test_a_page_that_cannot_be_taken_fails_its_table_alone(
+    lake: Path, answer: Answer | Answers, message: str
+) -> None:
+    """Breaks `ats/tags` of one integration; everything else has to arrive, and nothing of the broken table."""
+    with running_twin("--no-rate-limit", integrations=5) as twin:
+        broken, whole = twin.of("ats")
+        with running_proxy(twin.url, _on_tags(answer, broken.id)) as proxy:
+            backfill = backfill_of(twin, lake, *TWO_ENDPOINTS, only=[broken, whole])
+            outcome = dataclasses.replace(backfill, api_url=proxy.url).run()
+        _assert_says(outcome, FAILED, "ats/tags", re.escape(broken.id), message)
+        lakes.assert_equals_truth(lake, twin.truth, only=[USERS])
+        assert lakes.row_count(lake, TAGS, broken) == 0
+        assert lakes.row_count(lake, TAGS, whole) == _rows_of_tags(twin, whole)

@@ -3,13 +3,11 @@
 import dataclasses
 import json
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lake as lakes
+import pytest
 from comparison import differences
 from product import Backfill, Twin, backfill_of, running_twin
 from readers import READERS
@@ -23,47 +21,48 @@ REMOVED = {
 }
 
 
-def test_old_and_new_rows_are_right_in_every_engine_while_binaries_of_both_ages_write() -> None:
-    with running_twin("--no-rate-limit", integrations=6) as twin, _older_schemas() as older:
-        with lakes.temporary_lake() as lake:
-            for backfill in _backfills(twin, lake, older):
-                backfill.must_succeed()
-            for path in REMOVED:
-                old, new = endpoint(path, older), endpoint(path)
-                _assert_rest_is_used(old, twin)
-                everybody = twin.of(new.category)
-                ages = dict.fromkeys(everybody, old)
-                # All columns are the older binary's so far.
-                _assert_rows(lake, old, _rows(twin, ages))
+def test_old_and_new_rows_are_right_in_every_engine_while_binaries_of_both_ages_write(
+    lake: Path, older: Path
+) -> None:
+    with running_twin("--no-rate-limit", integrations=6) as twin:
+        for backfill in _backfills(twin, lake, older):
+            backfill.must_succeed()
+        for path in REMOVED:
+            old, new = endpoint(path, older), endpoint(path)
+            _assert_rest_is_used(old, twin)
+            everybody = twin.of(new.category)
+            ages = dict.fromkeys(everybody, old)
+            # All columns are the older binary's so far.
+            _assert_rows(lake, old, _rows(twin, ages))
 
-            newer = backfill_of(twin, lake, *_endpoints(), only=_firsts(twin))
-            newer.must_succeed()
-            for path in REMOVED:
-                old, new = endpoint(path, older), endpoint(path)
-                everybody = twin.of(new.category)
-                ages = dict.fromkeys(everybody, old) | {everybody[0]: new}
-                _assert_rows(lake, new, _rows(twin, ages))
+        newer = backfill_of(twin, lake, *_endpoints(), only=_firsts(twin))
+        newer.must_succeed()
+        for path in REMOVED:
+            old, new = endpoint(path, older), endpoint(path)
+            everybody = twin.of(new.category)
+            ages = dict.fromkeys(everybody, old) | {everybody[0]: new}
+            _assert_rows(lake, new, _rows(twin, ages))
 
-            dataclasses.replace(newer, schemas=older).must_succeed()
-            for path in REMOVED:
-                old, new = endpoint(path, older), endpoint(path)
-                _assert_rows(lake, new, _rows(twin, dict.fromkeys(twin.of(new.category), old)))
+        dataclasses.replace(newer, schemas=older).must_succeed()
+        for path in REMOVED:
+            old, new = endpoint(path, older), endpoint(path)
+            _assert_rows(lake, new, _rows(twin, dict.fromkeys(twin.of(new.category), old)))
 
-            # And forward once more: everything is in its column.
-            backfill_of(twin, lake, *_endpoints()).must_succeed()
-            lakes.assert_equals_truth(lake, twin.truth, only=[endpoint(path) for path in REMOVED])
-
-
-def test_a_row_has_the_same_hash_whatever_the_schema() -> None:
-    with running_twin("--no-rate-limit", integrations=2) as twin, _older_schemas() as older:
-        with lakes.temporary_lake() as lake, lakes.temporary_lake() as other:
-            backfill_of(twin, lake).must_succeed()
-            dataclasses.replace(backfill_of(twin, other), schemas=older).must_succeed()
-            assert lakes.hashes(lake, twin.truth) == lakes.hashes(other, twin.truth)
+        # And forward once more: everything is in its column.
+        backfill_of(twin, lake, *_endpoints()).must_succeed()
+        lakes.assert_equals_truth(lake, twin.truth, only=[endpoint(path) for path in REMOVED])
 
 
-def test_a_layout_from_the_future_is_refused() -> None:
-    with running_twin("--no-rate-limit", integrations=1) as twin, lakes.temporary_lake() as lake:
+def test_a_row_has_the_same_hash_whatever_the_schema(lake: Path, older: Path) -> None:
+    other = lake.with_name("other")
+    with running_twin("--no-rate-limit", integrations=2) as twin:
+        backfill_of(twin, lake).must_succeed()
+        dataclasses.replace(backfill_of(twin, other), schemas=older).must_succeed()
+        assert lakes.hashes(lake, twin.truth) == lakes.hashes(other, twin.truth)
+
+
+def test_a_layout_from_the_future_is_refused(lake: Path) -> None:
+    with running_twin("--no-rate-limit", integrations=1) as twin:
         backfill = backfill_of(twin, lake, "--endpoint", "ats/tags")
         backfill.must_succeed()
         document = lake / "kombo_layout.json"
@@ -78,18 +77,18 @@ def test_a_layout_from_the_future_is_refused() -> None:
         assert sorted(lake.rglob("*")) == files, "a refused lake was written to"
 
 
-@contextmanager
-def _older_schemas() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as folder:
-        older = Path(folder) / "schemas"
-        shutil.copytree(SCHEMAS, older)
-        for name, paths in REMOVED.items():
-            file = older / f"{name}.json"
-            raw = json.loads(file.read_text())
-            for path in paths:
-                _remove(raw["fields"], path.split("."))
-            file.write_text(json.dumps(raw))
-        yield older
+@pytest.fixture
+def older(tmp_path: Path) -> Path:
+    """Returns the schemas of an older binary."""
+    older = tmp_path / "schemas"
+    shutil.copytree(SCHEMAS, older)
+    for name, paths in REMOVED.items():
+        file = older / f"{name}.json"
+        raw = json.loads(file.read_text())
+        for path in paths:
+            _remove(raw["fields"], path.split("."))
+        file.write_text(json.dumps(raw))
+    return older
 
 
 def _remove(fields: list[dict[str, Any]], path: list[str]) -> None:

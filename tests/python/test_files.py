@@ -12,8 +12,8 @@ from product import BINARY, backfill_of, run, running_twin
 from schemas import Endpoint, endpoint
 
 
-def test_files_are_those_another_reader_of_the_log_finds() -> None:
-    with running_twin("--no-rate-limit", integrations=5) as twin, lakes.temporary_lake() as lake:
+def test_files_are_those_another_reader_of_the_log_finds(lake: Path) -> None:
+    with running_twin("--no-rate-limit", integrations=5) as twin:
         # The second snapshot replaces every file: the folder then holds twice as many as are live.
         for _ in range(2):
             backfill_of(twin, lake).must_succeed()
@@ -33,9 +33,9 @@ def test_files_are_those_another_reader_of_the_log_finds() -> None:
         assert rows == len(twin.truth.rows(applications))
 
 
-def test_files_of_one_integration_and_as_json() -> None:
+def test_files_of_one_integration_and_as_json(lake: Path) -> None:
     tags = endpoint("ats/tags")
-    with running_twin("--no-rate-limit", integrations=5) as twin, lakes.temporary_lake() as lake:
+    with running_twin("--no-rate-limit", integrations=5) as twin:
         backfill_of(twin, lake, "--endpoint", tags.path).must_succeed()
         everybody = _listed(lake, tags)
         for one in twin.of("ats"):

@@ -200,10 +200,8 @@ def test_every_other_layout_is_refused_and_a_new_folder_is_the_cure() -> None:
 @contextmanager
 def _filled() -> Iterator[tuple[Twin, Path, list[Integration]]]:
     """A lake of two customers and two endpoints, with a delta each, everything folded."""
-    with (
-        running_twin("--no-rate-limit", integrations=5) as twin,
-        lakes.temporary_lake() as lake,
-    ):
+    with running_twin("--no-rate-limit", integrations=5) as twin, tempfile.TemporaryDirectory() as name:
+        lake = Path(name) / "lake"
         two = twin.of("ats")
         assert len(two) == 2, "two customers with the same kind of tool"
         backfill_of(twin, lake, *ENDPOINTS, only=two).must_succeed()

@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -16,23 +15,19 @@ MAX_RUNS = 150
 SKIP = ("--skip-newer-than", "12h")
 
 
-def test_fifty_kills_at_random_moments_change_nothing_in_the_end() -> None:
+def test_fifty_kills_at_random_moments_change_nothing_in_the_end(tmp_path: Path) -> None:
     seed = int(os.environ.get("KOMBO_TEST_SEED") or time.time_ns() % 1_000_000)
     print(f"    seed {seed}: repeat with KOMBO_TEST_SEED={seed}", flush=True)
     chance = random.Random(seed)
-    with (
-        running_twin("--no-rate-limit", rows=20) as twin,
-        lakes.temporary_lake() as undisturbed,
-        tempfile.TemporaryDirectory() as name,
-    ):
-        folder = Path(name)
+    undisturbed = tmp_path / "undisturbed"
+    with running_twin("--no-rate-limit", rows=20) as twin:
         began = time.monotonic()
         backfill_of(twin, undisturbed).must_succeed()
         whole_run = time.monotonic() - began
         wanted = lakes.hashes(undisturbed, twin.truth)
 
         kills = runs = after_commits = 0
-        lake, ended = folder / "lake-0", True
+        lake, ended = tmp_path / "lake-0", True
         while kills < KILLS and runs < MAX_RUNS:
             runs += 1
             commits = _commits(lake)
@@ -42,7 +37,7 @@ def test_fifty_kills_at_random_moments_change_nothing_in_the_end() -> None:
             ended = not _killed(process, chance.uniform(0, whole_run))
             if ended:
                 assert lakes.hashes(lake, twin.truth) == wanted, f"run {runs} ended wrong"
-                lake = chance.choice((lake, folder / f"lake-{runs}"))
+                lake = chance.choice((lake, tmp_path / f"lake-{runs}"))
             else:
                 kills += 1
                 after_commits += _commits(lake) > commits

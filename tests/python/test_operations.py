@@ -118,9 +118,11 @@ def test_a_model_that_is_switched_off_parks_its_table_alone() -> None:
         assert {table["table"]: table["state"] for table in tables}["ats_tags"] == "off", tables
 
 
-def test_two_services_on_one_lake_give_right_data() -> None:
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
+def test_two_services_on_one_lake_give_right_data(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path
+    with ExitStack() as stack:
         relay = stack.enter_context(running_relay())
         changes = ("--webhook-url", relay.url, "--changes-per-minute", "300", "--debounce-ms", "500")
         living = stack.enter_context(living_twin(*changes, integrations=4, rows=25))

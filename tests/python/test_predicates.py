@@ -12,9 +12,9 @@ COLUMNS = ("_fetched_at", "changed_at")
 MICROSECOND = dt.timedelta(microseconds=1)
 
 
-def test_rows_in_the_last_millisecond_of_a_file_are_found() -> None:
+def test_rows_in_the_last_millisecond_of_a_file_are_found(lake: Path) -> None:
     paths = ("ats/applications", "ats/candidates", "hris/employees", "hris/groups")
-    with running_twin("--no-rate-limit", integrations=6) as twin, lakes.temporary_lake() as lake:
+    with running_twin("--no-rate-limit", integrations=6) as twin:
         backfill_of(twin, lake).must_succeed()
         between = 0
         for path in paths:

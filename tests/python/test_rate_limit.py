@@ -1,8 +1,8 @@
 """The budget of the key is spent, and never overspent."""
 
 import dataclasses
+from pathlib import Path
 
-import lake as lakes
 from product import backfill_of, running_twin
 from proxy import Exchange, running_proxy
 
@@ -13,11 +13,10 @@ LEAST_SHARE = 0.95
 CLOSED_WINDOWS = 2
 
 
-def test_thirty_integrations_under_a_limit_meet_no_429_and_use_the_windows() -> None:
+def test_thirty_integrations_under_a_limit_meet_no_429_and_use_the_windows(lake: Path) -> None:
     with (
         running_twin(integrations=30, rows=1_500) as twin,
         running_proxy(twin.url) as proxy,
-        lakes.temporary_lake() as lake,
     ):
         backfill = dataclasses.replace(
             backfill_of(twin, lake), api_url=proxy.url, arguments=("--json",)

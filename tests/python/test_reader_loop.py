@@ -2,7 +2,6 @@
 
 import datetime as dt
 import os
-import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -71,9 +70,11 @@ def test_a_read_that_is_torn_or_not_whole_is_caught() -> None:
     assert wrong([rows(0, 0)[0], rows(0, 0)[1] | {"_op": "delete"}]), "a row is no upsert"
 
 
-def test_every_read_of_current_and_of_the_live_view_is_whole_while_they_are_written() -> None:
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder, port = Path(name), free_port()
+def test_every_read_of_current_and_of_the_live_view_is_whole_while_they_are_written(
+    tmp_path: Path,
+) -> None:
+    folder, port = tmp_path, free_port()
+    with ExitStack() as stack:
         living = stack.enter_context(
             living_twin(
                 *("--webhook-url", f"http://127.0.0.1:{port}{PATH}", "--debounce-ms", "200"),

@@ -1,14 +1,13 @@
 """Checks that each engine's adapter gives the values that were written, against a table made by delta-rs."""
 
 import datetime as dt
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import deltalake
 import pyarrow
+import pytest
 
-from readers import READERS, Predicate
+from readers import READERS, Predicate, Reader
 
 LATEST = dt.datetime(2022, 1, 2, 3, 4, 5, 123457, dt.UTC)
 INNER = pyarrow.struct([("x", pyarrow.int64()), ("l", pyarrow.list_(pyarrow.float64()))])
@@ -46,33 +45,38 @@ ROWS: list[dict[str, Any]] = [
 WITHOUT_NESTED_NULLS = [ROWS[0], ROWS[1] | {"nested": {"text": None, "inner": []}}]
 
 
-def test_each_engine_gives_plain_values() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        _write(folder)
-        for reader in READERS:
-            rows = sorted(reader.read(folder), key=lambda row: row["id"])
-            assert rows == (ROWS if reader.nested_nulls else WITHOUT_NESTED_NULLS), reader.name
+PREDICATES = {
+    Predicate("at", "=", LATEST): ["1"],
+    Predicate("at", "<=", LATEST): ["1", "2"],
+    Predicate("at", ">=", LATEST + dt.timedelta(microseconds=1)): [],
+    Predicate("key", "=", "bob-1"): ["1", "2"],
+    Predicate("id", "=", "o'clock"): [],
+}
 
 
-def test_each_engine_applies_predicates_and_projections() -> None:
-    predicates = {
-        Predicate("at", "=", LATEST): ["1"],
-        Predicate("at", "<=", LATEST): ["1", "2"],
-        Predicate("at", ">=", LATEST + dt.timedelta(microseconds=1)): [],
-        Predicate("key", "=", "bob-1"): ["1", "2"],
-        Predicate("id", "=", "o'clock"): [],
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        _write(folder)
-        for reader in READERS:
-            for predicate, ids in predicates.items():
-                rows = reader.read(folder, columns=["id"], predicate=predicate)
-                assert sorted(rows, key=lambda row: row["id"]) == [{"id": one} for one in ids], (
-                    reader.name,
-                    predicate,
-                )
+@pytest.fixture(params=READERS, ids=lambda reader: reader.name)
+def reader(request: pytest.FixtureRequest) -> Any:
+    """Returns each engine in turn."""
+    return request.param
 
 
-def _write(folder: str) -> None:
+def test_each_engine_gives_plain_values(reader: Reader, table: str) -> None:
+    rows = sorted(reader.read(table), key=lambda row: row["id"])
+    assert rows == (ROWS if reader.nested_nulls else WITHOUT_NESTED_NULLS)
+
+
+@pytest.mark.parametrize("predicate", PREDICATES)
+def test_each_engine_applies_predicates_and_projections(
+    reader: Reader, table: str, predicate: Predicate
+) -> None:
+    rows = reader.read(table, columns=["id"], predicate=predicate)
+    assert sorted(rows, key=lambda row: row["id"]) == [{"id": one} for one in PREDICATES[predicate]]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Returns where a Delta table has the rows."""
+    folder = tmp_path_factory.mktemp("readers")
     table = pyarrow.Table.from_pylist(ROWS, SCHEMA)
-    deltalake.write_deltalake(Path(folder), table, partition_by=["key"])
+    deltalake.write_deltalake(folder, table, partition_by=["key"])
+    return str(folder)

@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
+import pytest
 from current import (
     Table,
     assert_current_equals_truth,
@@ -38,7 +38,6 @@ END_SECONDS = 120
 # What is fetched in full again before the fold, and what changes after that: rows no other row holds a copy of.
 FETCHED_AGAIN = ["ats/*", "lms/users"]
 COPIED_NOWHERE = ("ats/notes", "ats/attachments")
-FOLDER = tempfile.TemporaryDirectory()
 
 Content = dict[Table, dict[str, Row]]
 
@@ -57,9 +56,8 @@ class Pending:
     """How long that took."""
 
 
-def test_current_that_was_dropped_is_folded_again_with_the_same_content() -> None:
-    with _copy(_pending().lake) as lake:
-        pending = _pending()
+def test_current_that_was_dropped_is_folded_again_with_the_same_content(pending: Pending) -> None:
+    with _copy(pending.lake) as lake:
         fold(lake)
         for folder in lake.glob("*/current"):
             shutil.rmtree(folder)
@@ -77,9 +75,8 @@ def test_current_that_was_dropped_is_folded_again_with_the_same_content() -> Non
         print(f"    {rows} rows of {len(fetched)} tables are the truth", flush=True)
 
 
-def test_one_table_or_one_integration_is_folded_alone() -> None:
-    with _copy(_pending().lake) as lake:
-        pending = _pending()
+def test_one_table_or_one_integration_is_folded_alone(pending: Pending) -> None:
+    with _copy(pending.lake) as lake:
         endpoint, integration = next(
             table for table in pending.after if pending.after[table] != pending.before[table]
         )
@@ -92,9 +89,8 @@ def test_one_table_or_one_integration_is_folded_alone() -> None:
         _assert_same(pending.after, _content(lake, pending.truth), "after the rest was folded")
 
 
-def test_a_second_fold_does_nothing() -> None:
-    with _copy(_pending().lake) as lake:
-        pending = _pending()
+def test_a_second_fold_does_nothing(pending: Pending) -> None:
+    with _copy(pending.lake) as lake:
         fold(lake)
         tables = list(pending.after)
         versions = {table: last_version(current(lake, table[0])) for table in tables}
@@ -106,11 +102,10 @@ def test_a_second_fold_does_nothing() -> None:
         assert files == _data_files(lake), "the second fold wrote files"
 
 
-def test_a_fold_that_is_killed_again_and_again_ends_as_an_undisturbed_one() -> None:
+def test_a_fold_that_is_killed_again_and_again_ends_as_an_undisturbed_one(pending: Pending) -> None:
     seed = int(os.environ.get("KOMBO_TEST_SEED") or time.time_ns() % 1_000_000)
     print(f"    seed {seed}: repeat with KOMBO_TEST_SEED={seed}", flush=True)
     chance = random.Random(seed)
-    pending = _pending()
     kills = halfway = runs = 0
     while kills < KILLS and runs < 5 * KILLS:
         runs += 1
@@ -128,8 +123,7 @@ def test_a_fold_that_is_killed_again_and_again_ends_as_an_undisturbed_one() -> N
     assert kills == KILLS, f"only {kills} of {runs} runs could be killed"
 
 
-def test_two_folds_at_once_are_safe() -> None:
-    pending = _pending()
+def test_two_folds_at_once_are_safe(pending: Pending) -> None:
     for nth in range(PAIRS):
         with _copy(pending.lake) as lake:
             arguments = ((), ("--rebuild",))[nth % 2]
@@ -138,10 +132,10 @@ def test_two_folds_at_once_are_safe() -> None:
             assert_well_formed(lake, pending.truth)
 
 
-@cache
-def _pending() -> Pending:
+@pytest.fixture(scope="module")
+def pending(tmp_path_factory: pytest.TempPathFactory) -> Pending:
     """Makes a lake with a folded full fetch, and then deltas and further full fetches that are not folded."""
-    folder = Path(FOLDER.name)
+    folder = tmp_path_factory.mktemp("pending")
     lake = folder / "lake"
     with living_twin(integrations=4, rows=ROWS) as living:
         backfill_of(living.twin, lake).must_succeed()

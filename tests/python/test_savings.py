@@ -1,7 +1,6 @@
 """What the plan saves: two services see the same webhooks, one fetches what changed, the other everything."""
 
 import os
-import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,9 +16,11 @@ LEAST_WEBHOOKS = 10
 REQUESTS = "http_client_requests_sent_total"
 
 
-def test_what_changed_costs_fewer_requests_than_everything_and_gives_the_same_rows() -> None:
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
+def test_what_changed_costs_fewer_requests_than_everything_and_gives_the_same_rows(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path
+    with ExitStack() as stack:
         relay = stack.enter_context(running_relay())
         living = stack.enter_context(_twin(relay))
         changed, everything = (

@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -46,11 +45,13 @@ class Delivered:
     models: tuple[str, ...]
 
 
-def test_a_service_killed_every_few_seconds_forgets_nothing_and_ends_as_the_truth() -> None:
+def test_a_service_killed_every_few_seconds_forgets_nothing_and_ends_as_the_truth(
+    tmp_path: Path,
+) -> None:
     seed = int(os.environ.get("KOMBO_TEST_SEED") or time.time_ns() % 1_000_000)
     print(f"    seed {seed}: repeat with KOMBO_TEST_SEED={seed}", flush=True)
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder, port = Path(name), free_port()
+    folder, port = tmp_path, free_port()
+    with ExitStack() as stack:
         living = stack.enter_context(_twin(port))
         service = stack.enter_context(service_of(living.twin, folder, integrations=()))
         service.source["webhook"]["address"] = f"127.0.0.1:{port}"

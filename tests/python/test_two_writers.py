@@ -1,13 +1,14 @@
 """Two processes on one lake cannot hide each other's rows."""
 
 import time
+from pathlib import Path
 
 import lake as lakes
 from product import RUN_SECONDS, Backfill, backfill_of, running_twin
 
 
-def test_two_backfills_of_the_same_tables_at_once_leave_every_table_right() -> None:
-    with running_twin("--no-rate-limit", integrations=5) as twin, lakes.temporary_lake() as lake:
+def test_two_backfills_of_the_same_tables_at_once_leave_every_table_right(lake: Path) -> None:
+    with running_twin("--no-rate-limit", integrations=5) as twin:
         backfill = backfill_of(twin, lake)
         # The first pair also races to create the lake; the second, to replace what is there.
         for _ in range(2):
@@ -15,8 +16,8 @@ def test_two_backfills_of_the_same_tables_at_once_leave_every_table_right() -> N
             lakes.assert_equals_truth(lake, twin.truth)
 
 
-def test_two_backfills_of_different_integrations_at_once_leave_both() -> None:
-    with running_twin("--no-rate-limit", integrations=6) as twin, lakes.temporary_lake() as lake:
+def test_two_backfills_of_different_integrations_at_once_leave_both(lake: Path) -> None:
+    with running_twin("--no-rate-limit", integrations=6) as twin:
         everybody = twin.truth.integrations
         halves = everybody[:3], everybody[3:]
         _run_at_once(*(backfill_of(twin, lake, only=half) for half in halves))

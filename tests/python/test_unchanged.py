@@ -1,6 +1,5 @@
 """A row that did not change is written once, however often the service starts or a backfill runs."""
 
-import tempfile
 from pathlib import Path
 
 import lake as lakes
@@ -15,11 +14,10 @@ TAGS = endpoint("ats/tags")
 RESTARTS = 3
 
 
-def test_a_service_that_is_restarted_writes_no_row_again() -> None:
+def test_a_service_that_is_restarted_writes_no_row_again(tmp_path: Path) -> None:
     with (
         living_twin(integrations=3, rows=20) as living,
-        tempfile.TemporaryDirectory() as name,
-        service_of(living.twin, Path(name)) as service,
+        service_of(living.twin, tmp_path) as service,
     ):
         one = living.twin.of("ats")[0]
         service.start_and_wait()
@@ -43,12 +41,12 @@ def test_a_service_that_is_restarted_writes_no_row_again() -> None:
         service.until_quiet()
         assert _written(service)[TAGS.path] == 4
         assert service.stop() == 0
-        truth = living.truth(Path(name) / "truth")
+        truth = living.truth(tmp_path / "truth")
         assert assert_newest_equal_truth(service.lake, truth, lambda table, _: table == TAGS)
 
 
-def test_a_backfill_that_runs_again_writes_no_row_again() -> None:
-    with living_twin(integrations=3, rows=20) as living, lakes.temporary_lake() as lake:
+def test_a_backfill_that_runs_again_writes_no_row_again(lake: Path) -> None:
+    with living_twin(integrations=3, rows=20) as living:
         one = living.twin.of("ats")[0]
         backfill_of(living.twin, lake).must_succeed()
         backfill = backfill_of(living.twin, lake, "--mode", "delta")

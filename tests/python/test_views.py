@@ -2,14 +2,12 @@
 
 import datetime as dt
 import shutil
-from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import deltalake
+import pytest
 
-import lake as lakes
 from comparison import differences
 from engines import ENGINES, Engine, printed
 from product import BINARY, Twin, backfill_of, run, running_twin
@@ -22,9 +20,11 @@ from views import SECOND, VIEWS, Lake, Story
 APPLICATIONS, EMPLOYEES, TAGS = map(endpoint, ("ats/applications", "hris/employees", "ats/tags"))
 STRANGER = Integration("stranger:1", "", "stranger-1")
 
+Eventful = tuple[Path, dict[Endpoint, dt.datetime]]
 
-def test_current_is_the_truth_read_by_every_engine() -> None:
-    with _twin() as twin, lakes.temporary_lake() as lake:
+
+def test_current_is_the_truth_read_by_every_engine(lake: Path) -> None:
+    with _twin() as twin:
         # It folds at its end.
         backfill_of(twin, lake).must_succeed()
         for table in (APPLICATIONS, EMPLOYEES):
@@ -41,8 +41,10 @@ def test_current_is_the_truth_read_by_every_engine() -> None:
                 assert not lines, f"{table.path} read by {engine.label}: {lines[:20]}"
 
 
-def test_every_view_says_what_its_definition_says_in_every_engine() -> None:
-    lake, instants = _eventful_lake()
+def test_every_view_says_what_its_definition_says_in_every_engine(
+    eventful: Eventful,
+) -> None:
+    lake, instants = eventful
     for table, at in instants.items():
         tables = Lake.read(lake, table)
         for view in VIEWS:
@@ -53,8 +55,10 @@ def test_every_view_says_what_its_definition_says_in_every_engine() -> None:
             print(f"    {view} of {table.path}: {len(expected)} rows", flush=True)
 
 
-def test_every_view_says_the_same_after_translation_from_engines_that_cannot_run_here() -> None:
-    lake, instants = _eventful_lake()
+def test_every_view_says_the_same_after_translation_from_engines_that_cannot_run_here(
+    eventful: Eventful,
+) -> None:
+    lake, instants = eventful
     for table, at in instants.items():
         tables = Lake.read(lake, table)
         for view in VIEWS:
@@ -64,25 +68,26 @@ def test_every_view_says_the_same_after_translation_from_engines_that_cannot_run
                 _assert_same(expected, rows, f"{view} of {table.path} for {engine.name}")
 
 
-def test_tables_with_their_columns_in_another_order_are_still_put_together_by_name() -> None:
-    eventful, instants = _eventful_lake()
+def test_tables_with_their_columns_in_another_order_are_still_put_together_by_name(
+    lake: Path, eventful: Eventful
+) -> None:
+    whole, instants = eventful
     at = instants[APPLICATIONS]
-    with lakes.temporary_lake() as lake:
-        shutil.copytree(eventful, lake)
-        uri = lake / APPLICATIONS.table / "deltas"
-        rows = deltalake.DeltaTable(uri).to_pyarrow_table()
-        shutil.rmtree(uri)
-        turned = rows.select(rows.column_names[::-1])
-        deltalake.write_deltalake(uri, turned, partition_by=["commit_date"])
-        tables = Lake.read(lake, APPLICATIONS)
-        for view in ("live", "as-of", "changes", "leavers"):
-            for engine in ENGINES:
-                found = engine.rows(_printed(engine.name, lake, APPLICATIONS, view, at))
-                _assert_same(tables.view(view, at), found, f"{view} by {engine.label}", engine)
+    shutil.copytree(whole, lake)
+    uri = lake / APPLICATIONS.table / "deltas"
+    rows = deltalake.DeltaTable(uri).to_pyarrow_table()
+    shutil.rmtree(uri)
+    turned = rows.select(rows.column_names[::-1])
+    deltalake.write_deltalake(uri, turned, partition_by=["commit_date"])
+    tables = Lake.read(lake, APPLICATIONS)
+    for view in ("live", "as-of", "changes", "leavers"):
+        for engine in ENGINES:
+            found = engine.rows(_printed(engine.name, lake, APPLICATIONS, view, at))
+            _assert_same(tables.view(view, at), found, f"{view} by {engine.label}", engine)
 
 
-def test_a_table_that_holds_nothing_has_views_too() -> None:
-    lake, instants = _eventful_lake()
+def test_a_table_that_holds_nothing_has_views_too(eventful: Eventful) -> None:
+    lake, instants = eventful
     at = instants[APPLICATIONS]
     for part in ("current", "snapshots", "deltas"):
         table = deltalake.DeltaTable(lake / TAGS.table / part)
@@ -110,11 +115,10 @@ def _twin() -> Any:
     return running_twin("--no-rate-limit", integrations=6, rows=60)
 
 
-@cache
-def _eventful_lake() -> tuple[Path, dict[Endpoint, dt.datetime]]:
+@pytest.fixture(scope="module")
+def eventful(tmp_path_factory: pytest.TempPathFactory) -> Eventful:
     """Makes a lake to which much happened after it was folded; returns an instant in the midst for each table."""
-    # The runner removes it with everything that the suite leaves.
-    lake = Path(mkdtemp()) / "lake"
+    lake = tmp_path_factory.mktemp("eventful") / "lake"
     with _twin() as twin:
         # It folds at its end.
         backfill_of(twin, lake).must_succeed()

@@ -13,8 +13,8 @@ from verbs import shown
 TAGS = endpoint("ats/tags")
 
 
-def test_a_walk_that_ends_early_loses_nothing_however_often_it_is_made() -> None:
-    with running_tags(3_000) as api, lakes.temporary_lake() as lake:
+def test_a_walk_that_ends_early_loses_nothing_however_often_it_is_made(lake: Path) -> None:
+    with running_tags(3_000) as api:
         _backfill(api, lake).must_succeed()
         api.cut_after = 1_999
         first = _backfill(api, lake).must_succeed()
@@ -30,8 +30,8 @@ def test_a_walk_that_ends_early_loses_nothing_however_often_it_is_made() -> None
         assert set(_ops(lake)) == {"upsert"}, f"{_ops(lake)}"
 
 
-def test_a_filter_that_finds_nothing_takes_nothing_away() -> None:
-    with running_tags(500) as api, lakes.temporary_lake() as lake:
+def test_a_filter_that_finds_nothing_takes_nothing_away(lake: Path) -> None:
+    with running_tags(500) as api:
         _backfill(api, lake).must_succeed()
         api.cut_after, api.finds_ids = 440, False
         for _ in range(3):
@@ -44,8 +44,8 @@ def test_a_filter_that_finds_nothing_takes_nothing_away() -> None:
         _assert_current(lake, set(api.ids()))
 
 
-def test_more_rows_than_can_be_asked_for_are_not_replaced_by_a_walk_that_ends_early() -> None:
-    with running_tags(12_000) as api, lakes.temporary_lake() as lake:
+def test_more_rows_than_can_be_asked_for_are_not_replaced_by_a_walk_that_ends_early(lake: Path) -> None:
+    with running_tags(12_000) as api:
         _backfill(api, lake).must_succeed()
         api.cut_after = 500
         cut = _backfill(api, lake).run()
@@ -57,8 +57,8 @@ def test_more_rows_than_can_be_asked_for_are_not_replaced_by_a_walk_that_ends_ea
         _assert_current(lake, set(api.ids()))
 
 
-def test_every_deletion_that_only_a_full_fetch_shows_has_a_tombstone() -> None:
-    with running_tags(12_000) as api, lakes.temporary_lake() as lake:
+def test_every_deletion_that_only_a_full_fetch_shows_has_a_tombstone(lake: Path) -> None:
+    with running_tags(12_000) as api:
         _backfill(api, lake).must_succeed()
         api.deleted = 1_100
         outcome = _backfill(api, lake).must_succeed()

@@ -17,13 +17,13 @@ use super::watching::Watching;
 use super::{Stage, absolute, twin_settings};
 use crate::catalog::{Catalog, Endpoint};
 use crate::company::WorldSettings;
-use crate::config::WebhookSettings as DoorSettings;
+use crate::config::WebhookSettings;
 use crate::ids::EndpointName;
 use crate::lake::Lake;
 use crate::metrics::Metrics;
 use crate::service::{KomboSourceConfig, Secrets, SourceContext, SourceError};
 use crate::time::{Clock as _, SystemClock};
-use crate::twin::{Deliveries, Twin, TwinSettings, WebhookSettings};
+use crate::twin::{Deliveries, HeraldSettings, Twin, TwinSettings};
 use crate::webhook::{Verifier, WebhookSecret};
 
 /// The twin's pause between two webhooks of an integration. Kombo's is 30 seconds.
@@ -109,9 +109,9 @@ impl Live {
             session, settings, ..
         } = &self.stage;
         let mut source = session.config.source.clone();
-        let door = DoorSettings {
+        let door = WebhookSettings {
             address: ([127, 0, 0, 1], 0).into(),
-            ..DoorSettings::default()
+            ..WebhookSettings::default()
         };
         let path = door.path.clone();
         source.webhook = Some(door);
@@ -147,7 +147,7 @@ impl Live {
         let (noted, mut twin) = (deliveries.clone(), JoinSet::new());
         twin.spawn(async move {
             let stopped = async { drop(twin_stopped.await) };
-            Twin::serve_noting(listener, world, &settings, noted, stopped).await
+            Twin::serve(listener, world, &settings, noted, stopped).await
         });
         let mut running = JoinSet::new();
         running.spawn(built.source);
@@ -185,7 +185,7 @@ fn with_webhooks(settings: &TwinSettings, url: &str) -> Result<TwinSettings, Fai
         .parse()
         .map_err(|error| no_webhooks(&format!("{error}")))?;
     Ok(TwinSettings {
-        webhooks: Some(WebhookSettings {
+        webhooks: Some(HeraldSettings {
             target,
             debounce: DEBOUNCE,
             lost_percent: 0,

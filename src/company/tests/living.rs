@@ -5,14 +5,14 @@ use serde_json::Value;
 
 use super::{ask, by_id, endpoint, error_code, owner, records, rows, world};
 use crate::catalog::Catalog;
-use crate::company::{Change, ChangeError, ChangeKind, Oddities, Pace, World, WorldSettings};
+use crate::company::{Change, ChangeError, ChangeKind, ChangeRate, Oddities, World, WorldSettings};
 use crate::ids::IntegrationId;
 use crate::time::format_timestamp;
 
 pub(super) const SETTLE: Duration = Duration::from_secs(30);
 
-pub(super) fn pace(changes_per_minute: u32, turnover: bool) -> Pace {
-    Pace {
+pub(super) fn pace(changes_per_minute: u32, turnover: bool) -> ChangeRate {
+    ChangeRate {
         changes_per_minute: NonZeroU32::new(changes_per_minute).expect("not zero"),
         turnover,
     }

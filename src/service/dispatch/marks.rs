@@ -3,7 +3,7 @@
 use super::{Dispatch, Due};
 use crate::fetch::Lane;
 use crate::ids::{IntegrationId, TableId};
-use crate::plan::{Action, Kind, Step, next_snapshot_instead};
+use crate::plan::{Action, Kind, PlanStep, next_snapshot_instead};
 
 /// From the beginning of one delta that a notification asked for to that of the table's next one. Kombo announces an
 /// integration's changes every 30 s at most; whoever sends the same webhook a million times gets this many requests.
@@ -14,7 +14,7 @@ const OFF_TRIED_EVERY_MS: i64 = 10 * 60_000;
 
 impl Dispatch {
     /// Does for one endpoint what a notification causes.
-    pub(super) fn mark(&mut self, id: &IntegrationId, step: &Step, now_ms: i64) {
+    pub(super) fn mark(&mut self, id: &IntegrationId, step: &PlanStep, now_ms: i64) {
         let id = TableId {
             integration: id.clone(),
             endpoint: step.endpoint.name().clone(),

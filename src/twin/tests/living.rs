@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::company::Pace;
-use crate::twin::WebhookSettings;
+use crate::company::ChangeRate;
+use crate::twin::HeraldSettings;
 use crate::webhook::{Verifier, Webhook, WebhookSecret, parse};
 
 fn world() -> SharedWorld {
@@ -97,7 +97,7 @@ async fn hook(lost_percent: u8, debounce: Duration) -> (TcpListener, TwinSetting
     let sink = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/hook", sink.local_addr().expect("an address"));
     let settings = TwinSettings {
-        webhooks: Some(WebhookSettings {
+        webhooks: Some(HeraldSettings {
             target: url.parse().expect("a target"),
             debounce,
             lost_percent,
@@ -168,7 +168,7 @@ async fn lost_webhooks_are_noted_and_never_sent_and_unanswered_ones_say_why() {
 
 #[tokio::test]
 async fn the_control_pauses_resumes_and_dumps_the_truth_of_the_moment() {
-    let pace = Pace {
+    let pace = ChangeRate {
         changes_per_minute: NonZeroU32::new(600).expect("not zero"),
         turnover: false,
     };
@@ -270,7 +270,7 @@ async fn without_the_control_nothing_is_below_twin() {
 async fn in_process_a_living_world_follows_tokios_time() {
     let (api, id) = twin();
     let api = api.keeping_time();
-    let pace = Pace {
+    let pace = ChangeRate {
         changes_per_minute: NonZeroU32::new(60).expect("not zero"),
         turnover: false,
     };

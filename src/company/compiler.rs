@@ -1,0 +1,340 @@
+//! From declared fields to shapes.
+
+use std::collections::HashSet;
+
+use super::hash::salt;
+use super::plain::{Free, Plain};
+use super::recipe;
+use super::relation::TIED_UNIONS;
+use super::shape::{Property, Recipe, Shape};
+use super::ties::{Names, Tie};
+use crate::catalog::{Catalog, Endpoint, Field, FieldKind};
+
+/// Where a field stands while it is compiled.
+#[derive(Clone)]
+pub(super) struct FieldSite<'a> {
+    /// The model whose record it belongs to, or a part of it joined by `#`. Values are made by it.
+    pub scope: String,
+    /// Path within the union it belongs to, with dots.
+    path: String,
+    union: Option<&'a Variant<'a>>,
+}
+
+impl FieldSite<'_> {
+    fn top(scope: String) -> Self {
+        Self {
+            scope,
+            path: String::new(),
+            union: None,
+        }
+    }
+}
+
+struct Variant<'a> {
+    tag_path: &'a str,
+    tag: &'a str,
+    paths: &'a [String],
+}
+
+impl Variant<'_> {
+    /// Returns whether the variant has no such field. What is inside a field is listed or, for all of it, not.
+    fn leaves_out(&self, within: &str, path: &str) -> bool {
+        let inside = format!("{within}.");
+        let listed = within.is_empty() || self.paths.iter().any(|path| path.starts_with(&inside));
+        listed && !self.paths.iter().any(|listed| listed == path)
+    }
+}
+
+/// Turns declared fields into shapes.
+pub(super) struct Compiler<'a> {
+    catalog: &'a Catalog,
+    names: &'a Names,
+    ties: &'a [Tie],
+    /// Fields that some endpoint declares to be never null: a copy of a record may not say otherwise.
+    strict: HashSet<(String, String)>,
+}
+
+impl<'a> Compiler<'a> {
+    pub(super) fn new(catalog: &'a Catalog, names: &'a Names, ties: &'a [Tie]) -> Self {
+        Self {
+            catalog,
+            names,
+            ties,
+            strict: HashSet::new(),
+        }
+    }
+
+    /// Notes which fields an endpoint never sends as null.
+    pub(super) fn learn(&mut self, endpoint: &Endpoint) {
+        let mut strict = Vec::new();
+        self.note(&endpoint.fields, &self.scope_of(endpoint), &mut strict);
+        self.strict.extend(strict);
+    }
+
+    /// Compiles an endpoint.
+    pub(super) fn compile(&self, endpoint: &Endpoint) -> Shape {
+        let place = FieldSite::top(self.scope_of(endpoint));
+        self.object(&endpoint.fields, &place)
+    }
+
+    /// Returns the model an endpoint shows.
+    pub(super) fn scope_of(&self, endpoint: &Endpoint) -> String {
+        let name = endpoint.name().as_str();
+        self.names
+            .model(name)
+            .map_or_else(|| name.to_owned(), |model| self.names.model_name(model))
+    }
+
+    fn note(&self, fields: &[Field], scope: &str, strict: &mut Vec<(String, String)>) {
+        for field in fields {
+            if !field.nullable && !field.optional {
+                strict.push((scope.to_owned(), field.name.clone()));
+            }
+            let inner = match &field.kind {
+                FieldKind::Struct(fields) => fields,
+                FieldKind::List(item) => match &item.kind {
+                    FieldKind::Struct(fields) => fields,
+                    _ => continue,
+                },
+                _ => continue,
+            };
+            self.note(inner, &self.inner_scope(scope, &field.name), strict);
+        }
+    }
+
+    /// Returns the scope of the fields inside a struct or a list: another model's when they are copies of its records.
+    fn inner_scope(&self, scope: &str, name: &str) -> String {
+        match self.names.tie(scope, name).map(|tie| &self.ties[tie]) {
+            Some(tie) if !tie.about => self.names.model_name(tie.to),
+            _ => format!("{scope}#{name}"),
+        }
+    }
+
+    fn object(&self, fields: &[Field], place: &FieldSite<'_>) -> Shape {
+        let columns = fields.iter().filter_map(|field| {
+            let path = join(&place.path, &field.name);
+            let left_out = place
+                .union
+                .is_some_and(|variant| variant.leaves_out(&place.path, &path));
+            (!left_out).then(|| self.column(field, place, path))
+        });
+        Shape {
+            columns: columns.collect(),
+        }
+    }
+
+    fn column(&self, field: &Field, place: &FieldSite<'_>, path: String) -> Property {
+        let strict = self
+            .strict
+            .contains(&(place.scope.clone(), field.name.clone()));
+        let tag = place
+            .union
+            .filter(|variant| variant.tag_path == path)
+            .map(|variant| Recipe::Plain(Plain::Constant(quoted(variant.tag))));
+        let constant = tag.is_some();
+        let nullable = field.nullable && !strict && !constant;
+        Property {
+            key: format!("{}:", quoted(&field.name)),
+            salt: salt(&field.name),
+            nullable: field.nullable && !constant,
+            optional: field.optional
+                && !constant
+                && !recipe::NEVER_LEFT_OUT.contains(&(&*place.scope, &*field.name)),
+            nulls: if nullable {
+                recipe::nulls(&place.scope, &field.name)
+            } else {
+                0
+            },
+            when: self.condition(&place.scope, &field.name),
+            recipe: tag.unwrap_or_else(|| self.recipe(field, place, path)),
+            name: field.name.clone(),
+        }
+    }
+
+    /// Compiles the enum that another field depends on, from the endpoint that lists the record.
+    fn condition(&self, scope: &str, name: &str) -> Option<(Box<Property>, usize)> {
+        let (_, _, sibling, wanted) = recipe::CONDITIONS
+            .iter()
+            .find(|(of, field, ..)| *of == scope && *field == name)?;
+        let home = self.catalog.find(scope)?;
+        let field = home.fields.iter().find(|field| field.name == *sibling)?;
+        let place = FieldSite::top(scope.to_owned());
+        let at = field
+            .hints
+            .values
+            .iter()
+            .position(|value| value == wanted)?;
+        Some((
+            Box::new(self.column(field, &place, (*sibling).to_owned())),
+            at,
+        ))
+    }
+
+    fn recipe(&self, field: &Field, place: &FieldSite<'_>, path: String) -> Recipe {
+        if let Some(recipe) = self.related(field, place, &path) {
+            return recipe;
+        }
+        let inside = FieldSite {
+            scope: format!("{}#{}", place.scope, field.name),
+            path,
+            union: place.union,
+        };
+        match &field.kind {
+            FieldKind::Struct(fields) => self.part(field, fields, &inside),
+            FieldKind::List(item) => {
+                let element = match &item.kind {
+                    FieldKind::Struct(fields) => self.part(item, fields, &inside),
+                    _ => Recipe::Plain(recipe::value(item, &place.scope, &field.name)),
+                };
+                let (least, most) = recipe::lengths(&field.name);
+                Recipe::List(Box::new(element), least, most)
+            }
+            _ => {
+                let shape = place
+                    .union
+                    .and_then(|variant| field.hints.shapes.get(variant.tag));
+                match shape {
+                    Some(shape) => from_shape(shape, &field.name),
+                    None => Recipe::Plain(recipe::value(
+                        self.home(field, place),
+                        &place.scope,
+                        &field.name,
+                    )),
+                }
+            }
+        }
+    }
+
+    /// A struct or a list of them that is no other record's copy.
+    fn part(&self, field: &Field, fields: &[Field], inside: &FieldSite<'_>) -> Recipe {
+        let Some(tag_path) = &field.hints.tag else {
+            return Recipe::Struct(self.object(fields, inside));
+        };
+        let variants = field.hints.variants.iter().map(|(tag, paths)| {
+            let union = Variant {
+                tag_path,
+                tag,
+                paths,
+            };
+            let place = FieldSite {
+                scope: inside.scope.clone(),
+                path: String::new(),
+                union: Some(&union),
+            };
+            (salt(tag), self.object(fields, &place))
+        });
+        Recipe::Union {
+            variants: variants.collect(),
+            tied: TIED_UNIONS.contains(&inside.scope.as_str()),
+        }
+    }
+
+    fn related(&self, field: &Field, place: &FieldSite<'_>, path: &str) -> Option<Recipe> {
+        let scope = &place.scope;
+        if let Some(own) = own(scope, field) {
+            return Some(own);
+        }
+        let tie_of = |suffix| {
+            let of = field.name.strip_suffix(suffix)?;
+            self.names.tie(scope, of)
+        };
+        if let Some(tie) = tie_of("_id") {
+            return Some(Recipe::IdOf(tie));
+        }
+        if let Some(tie) = tie_of("_name") {
+            return self.name_of(tie);
+        }
+        let tie = self.names.tie(scope, &field.name)?;
+        let inside = FieldSite {
+            scope: self.inner_scope(scope, &field.name),
+            path: path.to_owned(),
+            union: place.union,
+        };
+        match &field.kind {
+            FieldKind::Struct(fields) => Some(Recipe::One(tie, self.object(fields, &inside))),
+            FieldKind::List(item) => match &item.kind {
+                FieldKind::Struct(fields) => Some(Recipe::Many(
+                    tie,
+                    Box::new(self.part(item, fields, &inside)),
+                )),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn name_of(&self, tie: usize) -> Option<Recipe> {
+        let home = self
+            .catalog
+            .find(&self.names.model_name(self.ties[tie].to))?;
+        let named = home.fields.iter().find(|field| field.name == "name")?;
+        let place = FieldSite::top(home.name().as_str().to_owned());
+        let column = self.column(named, &place, "name".to_owned());
+        Some(Recipe::NameOf(tie, Box::new(column)))
+    }
+
+    /// Returns the field as the endpoint that lists the record declares it, so that copies get the same value.
+    fn home<'f>(&'f self, field: &'f Field, place: &FieldSite<'_>) -> &'f Field {
+        self.catalog
+            .find(&place.scope)
+            .and_then(|home| home.fields.iter().find(|other| other.name == field.name))
+            .filter(|home| home.kind == field.kind)
+            .unwrap_or(field)
+    }
+}
+
+/// Returns the recipe of a field that every record has.
+fn own(scope: &str, field: &Field) -> Option<Recipe> {
+    let part = scope.contains('#');
+    match (field.name.as_str(), &field.kind) {
+        ("id", FieldKind::String) if !part => Some(Recipe::Id),
+        ("remote_id", FieldKind::String) if !part => Some(Recipe::RemoteId),
+        ("changed_at", FieldKind::Timestamp) if !part => Some(Recipe::ChangedAt),
+        ("remote_deleted_at", FieldKind::Timestamp) if !part => Some(Recipe::DeletedAt),
+        _ => None,
+    }
+}
+
+/// Returns the recipe of a free value whose union says what it is, in the form of a field without an id.
+fn from_shape(shape: &serde_json::Value, name: &str) -> Recipe {
+    let text = |key: &str| shape.get(key).and_then(serde_json::Value::as_str);
+    let name = text("name").unwrap_or(name);
+    match text("type") {
+        Some("struct") => {
+            let fields = shape.get("fields").and_then(serde_json::Value::as_array);
+            let columns = fields.into_iter().flatten().map(|field| Property {
+                name: field["name"].as_str().unwrap_or_default().to_owned(),
+                key: format!("{}:", field["name"]),
+                salt: salt(field["name"].as_str().unwrap_or_default()),
+                nullable: field["nullable"] == true,
+                optional: false,
+                nulls: if field["nullable"] == true { 10 } else { 0 },
+                when: None,
+                recipe: from_shape(field, name),
+            });
+            Recipe::Struct(Shape {
+                columns: columns.collect(),
+            })
+        }
+        Some("list") => {
+            let (least, most) = recipe::lengths(name);
+            Recipe::List(Box::new(from_shape(&shape["item"], name)), least, most)
+        }
+        Some("bool") => Recipe::Plain(Plain::Flag),
+        Some("float" | "int") => Recipe::Plain(Plain::Number(1, 5, 1)),
+        Some("string") => Recipe::Plain(Plain::Text(recipe::text_of(name))),
+        _ => Recipe::Plain(Plain::Free(Free::Any)),
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,161 @@
+//! One connected customer: its data, and what is answered instead of it.
+
+use std::sync::Arc;
+
+use super::blueprint::{Blueprint, Listing};
+use super::customer::Customer;
+use super::hash::{below, mix, salt};
+use super::identity;
+use super::refusal::Refusal;
+use super::settings::WorldSettings;
+use super::words::word;
+use crate::catalog::Endpoint;
+use crate::ids::{Category, EndpointName, IntegrationId};
+
+/// Tools of each category that the twin connects.
+#[rustfmt::skip]
+const TOOLS: [&[&str]; 4] = [
+    &["greenhouse", "lever", "ashby", "smartrecruiters", "workable"],
+    &["personio", "bamboohr", "hibob", "workday", "sapling"],
+    &["docebo", "cornerstone", "talentlms"],
+    &["icims", "teamtailor", "recruitee"],
+];
+
+/// How often a record is drawn anew that is not there any more.
+const DRAWS: u64 = 16;
+
+/// One connected customer.
+#[derive(Debug)]
+pub struct Integration {
+    /// Kombo's name of it.
+    pub(super) id: IntegrationId,
+    pub(super) customer: Customer,
+    /// What is answered instead of rows: everywhere, or at one endpoint.
+    pub(super) refusals: Vec<(Option<EndpointName>, Refusal)>,
+}
+
+impl Integration {
+    /// Returns Kombo's name of it.
+    #[must_use]
+    pub fn id(&self) -> &IntegrationId {
+        &self.id
+    }
+
+    /// Returns its category.
+    #[must_use]
+    pub fn category(&self) -> Category {
+        self.customer.blueprint.category
+    }
+
+    /// Returns its endpoints, and how many records each has, deleted ones included.
+    pub fn endpoints(&self) -> impl Iterator<Item = (&Arc<Endpoint>, u64)> {
+        self.customer.blueprint.listings.iter().map(|listing| {
+            let count = self.customer.count(listing.model);
+            (&listing.endpoint, count)
+        })
+    }
+
+    /// Makes the n-th integration. The categories take turns.
+    pub(super) fn nth(
+        nth: u32,
+        blueprints: &[Arc<Blueprint>; 4],
+        settings: &WorldSettings,
+    ) -> Self {
+        let seed = mix(mix(settings.seed, salt("integration")), u64::from(nth));
+        let mut turns = blueprints.iter().zip(TOOLS).cycle();
+        let turn = turns.nth(nth as usize % TOOLS.len());
+        let (blueprint, tools) = turn.expect("it never ends");
+        let id = format!(
+            "{}:{}",
+            word(tools, seed),
+            identity::id(seed, u64::from(nth))
+        );
+        Self {
+            id: IntegrationId::new(&id).expect("a slug, a colon and base58"),
+            customer: Customer::new(
+                Arc::clone(blueprint),
+                seed,
+                settings.start_ms,
+                settings.oddities.anonymised_rows,
+            ),
+            refusals: Vec::new(),
+        }
+    }
+
+    /// Returns whether nothing of it can be read.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refusals.iter().any(|(of, _)| of.is_none())
+    }
+
+    /// Returns whether it is as if there were no such integration.
+    pub(super) fn is_lost(&self) -> bool {
+        let lost = Some("PLATFORM.INTEGRATION_NOT_FOUND");
+        let mut whole = self.refusals.iter().filter(|(of, _)| of.is_none());
+        whole.any(|(_, refusal)| refusal.code == lost)
+    }
+
+    /// Ends a refusal of the whole integration. Returns whether there was one.
+    pub(super) fn lift(&mut self, code: &str) -> bool {
+        let before = self.refusals.len();
+        self.refusals
+            .retain(|(of, refusal)| of.is_some() || refusal.code != Some(code));
+        self.refusals.len() < before
+    }
+
+    pub(super) fn endpoints_of(&self, model: usize) -> Vec<EndpointName> {
+        let listings = self.customer.blueprint.listings.iter();
+        let shown = listings.filter(|listing| listing.model == model);
+        shown
+            .map(|listing| listing.endpoint.name().clone())
+            .collect()
+    }
+
+    pub(super) fn endpoint_of(&self, model: usize) -> Option<EndpointName> {
+        self.endpoints_of(model).into_iter().next()
+    }
+
+    /// Returns the names that webhooks have for a model: the first of each endpoint that shows it.
+    pub(super) fn models_of(&self, model: usize) -> Vec<String> {
+        let listings = self.customer.blueprint.listings.iter();
+        let shown = listings.filter(|listing| listing.model == model);
+        let mut names: Vec<_> = shown
+            .filter_map(|listing| listing.endpoint.models.first())
+            .map(|own| own.name.clone())
+            .collect();
+        names.dedup();
+        names
+    }
+
+    /// Returns the endpoints whose rows change by themselves: those whose models webhooks name and the customer lets
+    /// be read, once where two show the same records.
+    pub(super) fn changing(&self) -> Vec<&Listing> {
+        let mut chosen: Vec<&Listing> = Vec::new();
+        for listing in &self.customer.blueprint.listings {
+            let is_shown = chosen.iter().any(|other| other.model == listing.model);
+            if !is_shown
+                && !listing.endpoint.models.is_empty()
+                && !self.customer.is_off(listing.model)
+            {
+                chosen.push(listing);
+            }
+        }
+        chosen
+    }
+
+    pub(super) fn closed(&self) -> Vec<&Listing> {
+        let listings = self.customer.blueprint.listings.iter();
+        listings
+            .filter(|listing| self.customer.is_off(listing.model))
+            .collect()
+    }
+
+    /// Draws a record that is not deleted.
+    pub(super) fn some_record(&self, listing: &Listing, roll: u64) -> Option<u64> {
+        let count = self.customer.count(listing.model);
+        let mut drawn = (0..DRAWS).map(|nth| below(count, mix(roll, nth)));
+        drawn.find(|index| {
+            let subject = self.customer.subject(listing.model, *index);
+            *index < count && self.customer.deleted_ms(subject).is_none()
+        })
+    }
+}

@@ -1,0 +1,165 @@
+//! Reads values into their columns, and what does not fit into `_rest`.
+
+use super::column::Column;
+use super::column::nested::{ListColumn, StructColumn};
+use super::error::DecodeError;
+use super::hash::{self, ArrayHash, ObjectHash};
+use super::rest::{Path, Rest};
+use super::scan::{Scanner, Token};
+use super::text::JsonText;
+use super::values::Fit;
+
+/// A page while it is read, with what the row at hand has left over.
+pub(super) struct PageReader<'a> {
+    pub(super) scan: Scanner<'a>,
+    pub(super) rest: Rest,
+    /// The text of the last value is in `_rest`, and its instant in the column.
+    pub(super) kept_form: bool,
+    elements_left: usize,
+}
+
+impl<'a> PageReader<'a> {
+    pub(super) fn new(scan: Scanner<'a>, elements: usize) -> Self {
+        Self {
+            scan,
+            rest: Rest::default(),
+            kept_form: false,
+            elements_left: elements,
+        }
+    }
+
+    /// Reads the value that stands next: into the column, or as null into the column and as it is into `_rest`.
+    /// Returns its hash, which is the same in both cases.
+    pub(super) fn value(
+        &mut self,
+        column: &mut Column,
+        path: &Path<'_>,
+    ) -> Result<u64, DecodeError> {
+        let token = self.scan.token()?;
+        let start = self.scan.mark();
+        self.kept_form = false;
+        let (fit, hash) = match (column, token) {
+            (column, Token::Null) => {
+                self.scan.literal("null")?;
+                column.push_null();
+                (Fit::Exact, hash::literal("null"))
+            }
+            (Column::Struct(column), Token::Object) => return self.object(column, path),
+            (Column::List(column), Token::Array) => return self.list(column, path),
+            (Column::Json(column), _) => {
+                let (raw, hash) = self.scan.raw()?;
+                column.push(raw)?;
+                (Fit::Exact, hash)
+            }
+            (column, Token::String) => {
+                let text = self.scan.string()?;
+                (column.push_string(&text)?, text.hash())
+            }
+            (column, Token::Number) => {
+                let text = self.scan.number()?;
+                (column.push_number(text), hash::number(text))
+            }
+            (Column::Bool(column), Token::True | Token::False) => {
+                column.push(Some(token == Token::True));
+                (Fit::Exact, self.scan.skip()?)
+            }
+            (column, _) => {
+                column.push_null();
+                (Fit::None, self.scan.skip()?)
+            }
+        };
+        match fit {
+            Fit::Exact => {}
+            Fit::OtherForm => {
+                self.rest.keep(path, self.scan.since(start));
+                self.kept_form = true;
+            }
+            Fit::None => self.rest.add(path, self.scan.since(start)),
+        }
+        Ok(hash)
+    }
+
+    /// Reads the object that begins here.
+    fn object(&mut self, column: &mut StructColumn, path: &Path<'_>) -> Result<u64, DecodeError> {
+        let (mut object, mut first) = (ObjectHash::default(), true);
+        self.scan.enter()?;
+        for position in 0.. {
+            let Some(key) = self.scan.key(&mut first)? else {
+                break;
+            };
+            let (key, value) = self.member(column, path, position, &key)?;
+            object.member(key, value);
+        }
+        column.close();
+        Ok(object.finish())
+    }
+
+    /// Reads the member whose key was just read. Returns the hashes of key and value.
+    pub(super) fn member(
+        &mut self,
+        column: &mut StructColumn,
+        path: &Path<'_>,
+        position: usize,
+        key: &JsonText<'_>,
+    ) -> Result<(u64, u64), DecodeError> {
+        let path = Path::Member(path, key.as_bytes());
+        let objects = column.len();
+        match column.find(position, key.as_bytes()) {
+            Some(member) if member.column.len() == objects => {
+                let hash = self.value(&mut member.column, &path)?;
+                member.kept_form = self.kept_form;
+                Ok((member.key_hash, hash))
+            }
+            // A column that is ahead of this one has its value from the same key, further in front.
+            Some(member) => {
+                if !std::mem::replace(&mut member.kept_form, true)
+                    && let Some(first) = member.column.last_instant()
+                {
+                    self.rest.keep(&path, &format!("\"{first}\""));
+                }
+                Ok((member.key_hash, self.leave(&path)?))
+            }
+            None => Ok((key.hash(), self.leave(&path)?)),
+        }
+    }
+
+    /// Reads the array that begins here. When the page has no elements left to spend, the array is left over as a whole.
+    fn list(&mut self, column: &mut ListColumn, path: &Path<'_>) -> Result<u64, DecodeError> {
+        let (start, rest) = (self.scan.mark(), self.rest.mark());
+        let (mut array, mut first) = (ArrayHash::default(), true);
+        let elements = column.elements.len();
+        self.scan.enter()?;
+        for index in 0.. {
+            if !self.scan.element(&mut first)? {
+                break;
+            }
+            if !self.spend_element() {
+                column.elements.truncate(elements);
+                column.push_null();
+                self.scan.rewind(start);
+                self.rest.truncate(rest);
+                return self.leave(path);
+            }
+            array.element(self.value(&mut column.elements, &Path::Element(path, index))?);
+        }
+        column.close()?;
+        Ok(array.finish())
+    }
+
+    /// Reads the value that stands next into `_rest`. Returns its hash.
+    pub(super) fn leave(&mut self, path: &Path<'_>) -> Result<u64, DecodeError> {
+        let (raw, hash) = self.scan.raw()?;
+        self.rest.add(path, raw);
+        Ok(hash)
+    }
+
+    /// Returns whether one more list element may be kept in columns.
+    ///
+    /// `[{},{},...]` takes three bytes of a page for each element, but a value in every column below: without an end to
+    /// that, a page could take a hundred times its size in memory.
+    fn spend_element(&mut self) -> bool {
+        let may = self.elements_left > 0;
+        self.elements_left = self.elements_left.saturating_sub(1);
+        may
+    }
+}
