@@ -1,4 +1,4 @@
-//! RowColumns that say that a record is gone. Kombo sends none for one that is gone without a trace, so they are made here; one
+//! Rows that say that a record is gone. Kombo sends none for one that is gone without a trace, so they are made here; one
 //! that a full fetch shows as deleted is said again.
 
 use std::sync::Arc;

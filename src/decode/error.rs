@@ -67,7 +67,7 @@ pub enum DecodeError {
         "{without_id} of a page's {rows} rows have no usable id, over one in a hundred: report it to Kombo"
     )]
     RowsWithoutId {
-        /// RowColumns of the page.
+        /// Rows of the page.
         rows: u64,
         /// Those without an id.
         without_id: u64,

@@ -80,7 +80,7 @@ impl Default for DecodeLimits {
     }
 }
 
-/// Decodes the pages of one fetch. RowColumns gather over pages until a batch is taken.
+/// Decodes the pages of one fetch. Rows gather over pages until a batch is taken.
 pub struct PageDecoder {
     endpoint: Arc<Endpoint>,
     limits: DecodeLimits,
@@ -91,9 +91,9 @@ pub struct PageDecoder {
 /// What a page brought.
 #[derive(Debug)]
 pub struct PageSummary {
-    /// RowColumns that are on their way into a batch.
+    /// Rows that are on their way into a batch.
     pub rows: u64,
-    /// RowColumns without a usable id, which are not.
+    /// Rows without a usable id, which are not.
     pub quarantined: Vec<QuarantinedRow>,
     /// Values that did not fit their column and are in `_rest`.
     pub rest_values: u64,
