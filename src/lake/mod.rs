@@ -21,6 +21,7 @@ mod fold;
 mod form;
 pub(crate) mod intake;
 pub(crate) mod lake_error;
+mod lake_sink;
 pub(crate) mod ledgers;
 mod own;
 mod remedy;
@@ -41,15 +42,12 @@ pub use care::{
 pub use chores::{
     ChoreSettings, FoldChoreSettings, PurgeAnswers, ToldFold, UpkeepChoreSettings, WhyKept,
 };
-pub use facts::{Circumstances, SnapshotFacts};
+pub use facts::SnapshotFacts;
 pub use fold::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};
-pub use intake::{
-    Advance, BroughtRows, Coverage, Marks, Missing, MissingId, NewestHashes, Receipt, Sealed,
-    Sighting, Staging,
-};
+pub use intake::{Sealed, Sighting, Staging};
 pub use lake_error::LakeError;
 pub use ledgers::{
-    ComparedTable, Completeness, DriftFilter, DriftGroup, DriftRow, FoundDrift, Hold, Registration,
+    ComparedTable, Completeness, DriftFilter, DriftGroup, DriftRow, FoundDrift, Hold,
 };
 pub use reports::{
     Ahead, Finding, LintReport, LintSettings, Overview, Query, QueryCost, TableLint, TableOverview,
