@@ -30,11 +30,10 @@ use kombo_source::ingest::{Ingest, IngestSettings, Order, Progress, Watch, next_
 use kombo_source::plan::{Announced, Kind};
 use kombo_source::sample::Sample;
 use kombo_source::sink::{
-    Advance, Coverage, MissingRow, MissingRows, Receipt, Sink, SinkError, Staged, Watermarks,
-    WriteError,
+    Advance, Coverage, MissingRow, MissingRows, Receipt, Sink, SinkError, Staged, WriteError,
 };
 use kombo_source::stream::{FetchError, FetchEvent};
-use kombo_source::time::{Base, Bases, Clock, ObservedAt, SystemClock, Tier};
+use kombo_source::time::{Clock, ObservedAt, SystemClock, Tier};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
@@ -50,20 +49,14 @@ pub(crate) struct ParquetFolderSink {
 
 /// What is visible of a table, and how far it covers the table.
 #[derive(Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Manifest {
     /// The files of the live snapshot.
     pub(crate) snapshot: Vec<String>,
     /// Files of earlier snapshots, kept for rows that the live one lacks and that nobody knows to be gone.
-    pub(crate) earlier: Vec<String>,
+    earlier: Vec<String>,
     /// The files of deltas, in the order of their commits.
     pub(crate) deltas: Vec<String>,
-    /// One base per tier, in milliseconds since the epoch.
-    bases_ms: [Option<i64>; Tier::ALL.len()],
-    snapshot_base_ms: Option<i64>,
-    /// The watermarks, in microseconds since the epoch.
-    snapshots_seen_us: Option<i64>,
-    deltas_seen_us: Option<i64>,
+    coverage: Coverage,
 }
 
 /// A whole fetch in a file that no manifest names yet.
@@ -71,12 +64,13 @@ pub(crate) struct StagedFile {
     sink: ParquetFolderSink,
     folder: PathBuf,
     mode: FetchMode,
-    /// The manifest when the fetch began: what it may not have been overtaken by.
-    start: Manifest,
+    /// What the table held when the fetch began.
+    start: Coverage,
     /// The file's name; `None` for a fetch without rows.
     file: Option<String>,
     rows: u64,
-    first_seen_us: Option<i64>,
+    /// Its first observation.
+    first: Option<ObservedAt>,
     end: FetchEnd,
     keeps_replaced: bool,
 }
@@ -96,29 +90,24 @@ impl ParquetFolderSink {
         endpoint.join(integration.key().as_str())
     }
 
-    /// Changes a manifest where `change` says so; returns whether it did.
-    fn replace(
-        &self,
-        folder: &Path,
-        change: impl FnOnce(&mut Manifest) -> bool,
-    ) -> io::Result<bool> {
+    /// Changes a manifest where `change` says so.
+    fn replace(&self, folder: &Path, change: impl FnOnce(&mut Manifest) -> bool) -> io::Result<()> {
         let _held = self
             .committing
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let mut manifest = Manifest::read(folder)?;
-        let changes = change(&mut manifest);
-        if changes {
-            fs::create_dir_all(folder)?;
-            let fresh = folder.join("table.json.new");
-            let mut file = File::create(&fresh)?;
-            file.write_all(&serde_json::to_vec_pretty(&manifest)?)?;
-            file.sync_all()?;
-            // This is the commit. A crash before it leaves the manifest as it was, and a file that is overwritten next time.
-            fs::rename(&fresh, folder.join("table.json"))?;
-            File::open(folder)?.sync_all()?;
+        if !change(&mut manifest) {
+            return Ok(());
         }
-        Ok(changes)
+        fs::create_dir_all(folder)?;
+        let fresh = folder.join("table.json.new");
+        let mut file = File::create(&fresh)?;
+        file.write_all(&serde_json::to_vec_pretty(&manifest)?)?;
+        file.sync_all()?;
+        // This is the commit. A crash before it leaves the manifest as it was, and a file that is overwritten next time.
+        fs::rename(&fresh, folder.join("table.json"))?;
+        File::open(folder)?.sync_all()
     }
 }
 
@@ -132,45 +121,17 @@ impl Manifest {
         }
     }
 
-    fn coverage(&self) -> Coverage {
-        let [snapshots, deltas] = [self.snapshots_seen_us, self.deltas_seen_us]
-            .map(|seen_us| seen_us.map(ObservedAt::from_micros));
-        let mut bases = Bases::default();
-        for (tier, base_ms) in Tier::ALL.into_iter().zip(self.bases_ms) {
-            if let Some(base_ms) = base_ms {
-                bases.raise(tier, Base::from_millis(base_ms));
-            }
-        }
-        Coverage {
-            bases,
-            snapshot_base: self.snapshot_base_ms.map(Base::from_millis),
-            seen: snapshots.max(deltas),
-            watermarks: Watermarks { snapshots, deltas },
-        }
-    }
-
-    /// Raises a base; never lowers it.
-    fn raise(&mut self, tier: Tier, base: Base) {
-        for (at, base_ms) in Tier::ALL.into_iter().zip(&mut self.bases_ms) {
-            if at == tier {
-                *base_ms = (*base_ms).max(Some(base.as_millis()));
-            }
-        }
-    }
-
-    /// Returns the newest observation of each row, in microseconds, and whether it says that the row is there.
-    fn newest(&self, folder: &Path) -> Result<HashMap<String, (i64, bool)>, SinkError> {
+    /// Returns when each row was observed last, and whether it was there.
+    fn newest(&self, folder: &Path) -> Result<HashMap<String, (ObservedAt, bool)>, SinkError> {
         let mut newest = HashMap::new();
-        for name in self
-            .earlier
-            .iter()
-            .chain(&self.snapshot)
-            .chain(&self.deltas)
+        for name in [&self.earlier, &self.snapshot, &self.deltas]
+            .into_iter()
+            .flatten()
         {
-            for (id, seen_us, is_there) in rows(&folder.join(name))? {
-                let known = newest.entry(id).or_insert((seen_us, is_there));
-                if seen_us >= known.0 {
-                    *known = (seen_us, is_there);
+            for (id, seen, is_there) in rows(&folder.join(name))? {
+                let known = newest.entry(id).or_insert((seen, is_there));
+                if seen >= known.0 {
+                    *known = (seen, is_there);
                 }
             }
         }
@@ -187,7 +148,7 @@ impl Sink for ParquetFolderSink {
         integration: &IntegrationId,
     ) -> Result<Coverage, SinkError> {
         let manifest = Manifest::read(&self.folder(endpoint, integration)).map_err(failed)?;
-        Ok(manifest.coverage())
+        Ok(manifest.coverage)
     }
 
     async fn stage(
@@ -198,10 +159,10 @@ impl Sink for ParquetFolderSink {
     ) -> Result<StagedFile, WriteError> {
         let folder = self.folder(endpoint, &fetch.table.integration);
         // Before the first event: what is committed from now on supersedes this fetch.
-        let start = Manifest::read(&folder).map_err(failed)?;
+        let start = Manifest::read(&folder).map_err(failed)?.coverage;
         // Fetches may share an id: each needs a name of its own.
         let name = format!("{}.parquet", FetchId::fresh().as_str());
-        let (mut writer, mut rows, mut first_seen_us) = (None, 0, None);
+        let (mut writer, mut rows, mut first) = (None, 0, None);
         let mut events = pin!(events);
         while let Some(event) = events.next().await {
             match event.map_err(WriteError::Fetch)? {
@@ -215,7 +176,7 @@ impl Sink for ParquetFolderSink {
                     let writer = writer.as_mut().expect("opened above");
                     writer.write(&batch).map_err(failed)?;
                     rows += batch.num_rows() as u64;
-                    first_seen_us = first_seen_us.into_iter().chain(times(&batch)).min();
+                    first = first.into_iter().chain(times(&batch)).min();
                 }
                 FetchEvent::End(end) => {
                     let file = writer.map(|writer| close(writer).map(|()| name));
@@ -226,7 +187,7 @@ impl Sink for ParquetFolderSink {
                         start,
                         file: file.transpose().map_err(failed)?,
                         rows,
-                        first_seen_us,
+                        first,
                         end,
                         keeps_replaced: false,
                     });
@@ -247,10 +208,10 @@ impl Sink for ParquetFolderSink {
         for advance in advances {
             let folder = self.folder(endpoint, &advance.integration);
             let raise = |manifest: &mut Manifest| {
-                let is_same = manifest.coverage().watermarks == advance.watermarks;
+                let is_same = manifest.coverage.watermarks == advance.watermarks;
                 for tier in Tier::ALL {
                     if let Some(base) = advance.bases.get(tier).filter(|_| is_same) {
-                        manifest.raise(tier, base);
+                        manifest.coverage.bases.raise(tier, base);
                     }
                 }
                 is_same
@@ -263,49 +224,56 @@ impl Sink for ParquetFolderSink {
 
 impl StagedFile {
     /// Returns whether somebody committed to this part of the table since the fetch began.
-    fn is_overtaken(&self, now: &Manifest) -> bool {
-        let start = &self.start;
+    fn is_overtaken(&self, now: &Coverage) -> bool {
+        let (seen, start) = (now.watermarks, &self.start);
         match self.mode {
-            FetchMode::Snapshot => now.snapshots_seen_us != start.snapshots_seen_us,
+            FetchMode::Snapshot => seen.snapshots != start.watermarks.snapshots,
             FetchMode::Delta { .. } => {
-                let first = self.first_seen_us;
-                let is_later = first.is_none_or(|first| Some(first) > now.deltas_seen_us);
-                now.deltas_seen_us != start.deltas_seen_us
-                    || now.bases_ms != start.bases_ms
-                    || !is_later
+                let is_later = self.first.is_none_or(|first| Some(first) > seen.deltas);
+                seen.deltas != start.watermarks.deltas || now.bases != start.bases || !is_later
             }
         }
     }
 
     /// Puts the fetch into a manifest; returns the new watermark of its part.
-    fn add_to(&self, manifest: &mut Manifest) -> i64 {
-        let seen_us = match self.mode {
+    fn add_to(&self, manifest: &mut Manifest) -> ObservedAt {
+        let Coverage {
+            bases,
+            snapshot_base,
+            seen,
+            watermarks,
+        } = &mut manifest.coverage;
+        let watermark = match self.mode {
             FetchMode::Snapshot => {
-                let replaced = std::mem::take(&mut manifest.snapshot);
+                let replaced = std::mem::replace(&mut manifest.snapshot, self.files());
                 if self.keeps_replaced {
                     manifest.earlier.extend(replaced);
                 } else {
                     manifest.earlier.clear();
                 }
-                manifest.snapshot.extend(self.file.clone());
-                let base_ms = self.end.base.map(Base::as_millis);
-                manifest.snapshot_base_ms = manifest.snapshot_base_ms.max(base_ms);
-                &mut manifest.snapshots_seen_us
+                *snapshot_base = (*snapshot_base).max(self.end.base);
+                &mut watermarks.snapshots
             }
             FetchMode::Delta { .. } => {
-                manifest.deltas.extend(self.file.clone());
-                &mut manifest.deltas_seen_us
+                manifest.deltas.extend(self.files());
+                &mut watermarks.deltas
             }
         };
         // Each commit raises the watermark, also one without a new observation.
-        let least = seen_us.map_or(i64::MIN, |seen_us| seen_us + 1);
-        let seen_us = *seen_us.insert(self.end.seen.as_micros().max(least));
+        let least = watermark.map_or(i64::MIN, |before| before.as_micros() + 1);
+        let raised = ObservedAt::from_micros(self.end.seen.as_micros().max(least));
+        *watermark = Some(raised);
+        *seen = (*seen).max(Some(raised));
         for tier in self.mode.moves() {
             if let Some(base) = self.end.base {
-                manifest.raise(tier, base);
+                bases.raise(tier, base);
             }
         }
-        seen_us
+        raised
+    }
+
+    fn files(&self) -> Vec<String> {
+        self.file.iter().cloned().collect()
     }
 }
 
@@ -322,17 +290,17 @@ impl Staged for StagedFile {
             }
         }
         let mut sample = Sample::new(limit, random);
-        for (id, (seen_us, _)) in known.into_iter().filter(|(_, (_, is_there))| *is_there) {
+        for (id, (last_seen, _)) in known.into_iter().filter(|(_, (_, is_there))| *is_there) {
             sample.offer(|| MissingRow {
                 id,
-                last_seen: ObservedAt::from_micros(seen_us),
+                last_seen,
                 lacked_twice: false,
             });
         }
         Ok(MissingRows {
             total: sample.met(),
             ids: sample.into_kept(),
-            as_of: manifest.coverage().watermarks.deltas,
+            as_of: manifest.coverage.watermarks.deltas,
             ..MissingRows::default()
         })
     }
@@ -347,20 +315,20 @@ impl Staged for StagedFile {
             Some(name) => fs::metadata(self.folder.join(name)).map_err(failed)?.len(),
             None => 0,
         };
-        let mut seen_us = None;
+        let mut raised = None;
         let add = |manifest: &mut Manifest| {
-            let is_overtaken = self.is_overtaken(manifest);
-            seen_us = (!is_overtaken).then(|| self.add_to(manifest));
+            let is_overtaken = self.is_overtaken(&manifest.coverage);
+            raised = (!is_overtaken).then(|| self.add_to(manifest));
             !is_overtaken
         };
         self.sink.replace(&self.folder, add).map_err(failed)?;
         Ok(
-            seen_us.map_or(Receipt::Superseded, |seen_us| Receipt::Committed {
+            raised.map_or(Receipt::Superseded, |seen| Receipt::Committed {
                 version: 0,
                 rows: self.rows,
-                files: self.file.iter().count() as u64,
+                files: self.files().len() as u64,
                 bytes,
-                seen: ObservedAt::from_micros(seen_us),
+                seen,
             }),
         )
     }
@@ -371,8 +339,8 @@ fn close(writer: ArrowWriter<File>) -> io::Result<()> {
     writer.into_inner().map_err(io::Error::other)?.sync_all()
 }
 
-/// Returns each row's id, its observation in microseconds, and whether it says that the row is there.
-pub(crate) fn rows(path: &Path) -> Result<Vec<(String, i64, bool)>, SinkError> {
+/// Returns each row's id, when it was observed, and whether it was there.
+pub(crate) fn rows(path: &Path) -> Result<Vec<(String, ObservedAt, bool)>, SinkError> {
     let file = File::open(path).map_err(failed)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|open| open.build());
     let mut found = Vec::new();
@@ -380,7 +348,7 @@ pub(crate) fn rows(path: &Path) -> Result<Vec<(String, i64, bool)>, SinkError> {
         let batch = batch.map_err(failed)?;
         let (ids, ops) = (text(&batch, "id"), text(&batch, "_op"));
         let rows = ids.into_iter().zip(times(&batch)).zip(ops);
-        found.extend(rows.map(|((id, seen_us), op)| (id, seen_us, op == "upsert")));
+        found.extend(rows.map(|((id, seen), op)| (id, seen, op == "upsert")));
     }
     Ok(found)
 }
@@ -395,14 +363,15 @@ fn text(batch: &RecordBatch, column: &str) -> Vec<String> {
         .collect()
 }
 
-fn times(batch: &RecordBatch) -> Vec<i64> {
+fn times(batch: &RecordBatch) -> Vec<ObservedAt> {
     let column = batch
         .column_by_name("_fetched_at")
         .expect("every table has it");
-    column
-        .as_primitive::<TimestampMicrosecondType>()
-        .values()
-        .to_vec()
+    let times = column.as_primitive::<TimestampMicrosecondType>().values();
+    times
+        .iter()
+        .map(|at| ObservedAt::from_micros(*at))
+        .collect()
 }
 
 /// The causes name files and system errors, never the value of a row.

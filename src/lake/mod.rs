@@ -16,7 +16,6 @@ pub mod layout;
 mod care;
 mod chores;
 mod conform;
-mod facts;
 mod fold;
 mod form;
 pub(crate) mod intake;
@@ -28,6 +27,7 @@ mod remedy;
 mod reports;
 mod set_aside;
 mod settings;
+mod snapshot_facts;
 mod tables;
 mod txns;
 
@@ -42,7 +42,6 @@ pub use care::{
 pub use chores::{
     ChoreSettings, FoldChoreSettings, PurgeAnswers, ToldFold, UpkeepChoreSettings, WhyKept,
 };
-pub use facts::SnapshotFacts;
 pub use fold::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};
 pub use intake::{Sealed, Sighting, Staging};
 pub use lake_error::LakeError;
@@ -54,6 +53,7 @@ pub use reports::{
 };
 pub use set_aside::{Members, SetAside};
 pub use settings::LakeSettings;
+pub use snapshot_facts::SnapshotFacts;
 pub use tables::Part;
 
 use std::collections::HashMap;
