@@ -33,7 +33,11 @@ fn table() -> TableId {
 }
 
 fn batch(fetch: &Fetch, ids: &[&str], seen: i64) -> Option<RecordBatch> {
-    let rows: Vec<_> = ids.iter().map(|id| format!(r#"{{"id":"{id}"}}"#)).collect();
+    // With a value: a row that has nothing but its id is one that Kombo has emptied.
+    let rows = ids
+        .iter()
+        .map(|id| format!(r#"{{"id":"{id}","name":"n"}}"#));
+    let rows: Vec<_> = rows.collect();
     let page = format!(
         r#"{{"status":"success","data":{{"results":[{}]}}}}"#,
         rows.join(",")
