@@ -2,8 +2,8 @@
 
 use crate::api::{ApiError, KomboApi};
 use crate::ids::EnvironmentId;
-use crate::lake::Registration;
 use crate::plan::{Begun, Deletion, NotFound, Others, Standing};
+use crate::sink::Registration;
 use crate::time::ServerNow;
 
 use super::targets::{Known, Missing, Unknown, UnknownReason};

@@ -10,10 +10,9 @@ use super::targets::Target;
 use crate::api::{ApiError, ErrorReach, KomboApi};
 use crate::fetch::FetchMode;
 use crate::ingest::{IngestError, Order, Progress, Watch, next_mode};
-use crate::lake::Coverage;
 use crate::plan::{Announced, Kind, Work};
 use crate::service::Slot;
-use crate::sink::Sink;
+use crate::sink::{Coverage, Sink};
 use crate::time::{MAX_SERVER_LEAD, ServerNow, Tier};
 use crate::words::with_causes;
 

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use crate::api::{ApiError, ErrorReach, IntegrationInfo, KomboApi};
 use crate::catalog::Endpoint;
 use crate::ids::{Category, IntegrationId, TableId};
-use crate::lake::LakeError;
 use crate::plan::Doubt;
+use crate::sink::SinkError;
 use crate::time::ObservedAt;
 
 /// One table to fetch.
@@ -72,7 +72,7 @@ pub enum UnknownReason {
     NotAsked,
     /// The lake does not take it.
     #[error("it cannot be kept in this lake")]
-    Refused(#[source] LakeError),
+    Refused(#[source] SinkError),
     /// A category this build has no endpoints for.
     #[error("its category is none of ATS, HRIS, LMS and ASSESSMENT")]
     Category,

@@ -14,8 +14,9 @@ use crate::backfill::missing::{Round, begun};
 use crate::backfill::targets::{Known, Unknown, UnknownReason, resolve};
 use crate::backfill::{Backfill, BackfillSettings};
 use crate::ids::IntegrationId;
-use crate::lake::{FoldSettings, Lake, LakeError, Registration, SetAside};
+use crate::lake::{FoldSettings, Lake, LakeError, SetAside};
 use crate::service::ApiQuestions;
+use crate::sink::Registration;
 
 /// Integrations from which on asking for them is worth a line: it may take minutes.
 const MANY: usize = 50;
@@ -163,7 +164,7 @@ fn leave_out(
     known.retain(|one| !is_refused(&one.id));
     unknown.extend(refused.into_iter().map(|one| Unknown {
         id: one.member.integration,
-        reason: UnknownReason::Refused(one.error),
+        reason: UnknownReason::Refused(one.error.into()),
     }));
 }
 

@@ -7,10 +7,10 @@ use crate::api::KomboApi;
 use crate::catalog::Catalog;
 use crate::ids::IntegrationId;
 use crate::lake::{
-    Lake, PurgeAnswers, PurgeDue, PurgeReport, PurgeSettings, Registration, TablePurge,
-    UpkeepSettings,
+    Lake, PurgeAnswers, PurgeDue, PurgeReport, PurgeSettings, TablePurge, UpkeepSettings,
 };
 use crate::service::ApiQuestions;
+use crate::sink::Registration;
 use crate::time::format_date;
 use crate::words::with_causes;
 use crate::words::{count, counted};

@@ -9,7 +9,8 @@ use crate::catalog::{Catalog, Endpoint};
 use crate::config::Config;
 use crate::decode::DecodeLimits;
 use crate::ids::{EnvironmentId, IntegrationId};
-use crate::lake::{Lake, Registration};
+use crate::lake::Lake;
+use crate::sink::Registration;
 use crate::time::{Clock, SystemClock};
 
 /// A configuration with its parts.

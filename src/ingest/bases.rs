@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::catalog::Endpoint;
 use crate::ids::{EndpointName, TableId};
-use crate::lake::{Advance, Coverage, Marks};
+use crate::sink::{Advance, Coverage, Watermarks};
 use crate::time::{Base, Bases, Tier};
 
 /// Bases in memory, per table.
@@ -16,27 +16,27 @@ pub(super) struct UnflushedBases(HashMap<TableId, Reached>);
 struct Reached {
     endpoint: Arc<Endpoint>,
     /// What the sink held when they were reached. On anything else they may not be true.
-    marks: Marks,
+    watermarks: Watermarks,
     bases: Bases,
 }
 
 impl UnflushedBases {
-    /// Notes that a delta on a table with these marks brought nothing new up to `base`.
+    /// Notes that a delta on a table with these watermarks brought nothing new up to `base`.
     pub(super) fn reach(
         &mut self,
         table: &TableId,
         endpoint: &Arc<Endpoint>,
-        marks: Marks,
+        watermarks: Watermarks,
         tiers: impl Iterator<Item = Tier>,
         base: Base,
     ) {
         let fresh = || Reached {
             endpoint: Arc::clone(endpoint),
-            marks,
+            watermarks,
             bases: Bases::default(),
         };
         let reached = self.0.entry(table.clone()).or_insert_with(fresh);
-        if reached.marks != marks {
+        if reached.watermarks != watermarks {
             *reached = fresh();
         }
         for tier in tiers {
@@ -45,11 +45,11 @@ impl UnflushedBases {
     }
 
     /// Goes along with a commit of our own, which was made onto the table as it was.
-    pub(super) fn moved(&mut self, table: &TableId, before: Marks, after: Marks) {
+    pub(super) fn moved(&mut self, table: &TableId, before: Watermarks, after: Watermarks) {
         if let Some(reached) = self.0.get_mut(table)
-            && reached.marks == before
+            && reached.watermarks == before
         {
-            reached.marks = after;
+            reached.watermarks = after;
         }
     }
 
@@ -58,7 +58,7 @@ impl UnflushedBases {
         let Some(reached) = self.0.get(table) else {
             return;
         };
-        if reached.marks != coverage.marks {
+        if reached.watermarks != coverage.watermarks {
             return;
         }
         for tier in Tier::ALL {
@@ -81,7 +81,7 @@ impl UnflushedBases {
             advances.push(Advance {
                 integration: table.integration.clone(),
                 bases: reached.bases,
-                marks: reached.marks,
+                watermarks: reached.watermarks,
             });
         }
         waiting.into_values().collect()
@@ -95,7 +95,7 @@ impl UnflushedBases {
                 endpoint: endpoint.name().clone(),
             };
             if self.0.get(&table).is_some_and(|reached| {
-                reached.bases == advance.bases && reached.marks == advance.marks
+                reached.bases == advance.bases && reached.watermarks == advance.watermarks
             }) {
                 self.0.remove(&table);
             }
@@ -110,8 +110,8 @@ mod tests {
     use crate::ids::IntegrationId;
     use crate::time::ObservedAt;
 
-    fn marks(deltas: i64) -> Marks {
-        Marks {
+    fn watermarks(deltas: i64) -> Watermarks {
+        Watermarks {
             snapshots: None,
             deltas: Some(ObservedAt::from_micros(deltas)),
         }
@@ -125,13 +125,19 @@ mod tests {
         };
         let mut bases = UnflushedBases::default();
         let tiers = Tier::Hourly.moves();
-        bases.reach(&table, &endpoint, marks(1), tiers, Base::from_millis(7));
+        bases.reach(
+            &table,
+            &endpoint,
+            watermarks(1),
+            tiers,
+            Base::from_millis(7),
+        );
         (bases, table, endpoint)
     }
 
-    fn covers(bases: &UnflushedBases, table: &TableId, marks: Marks) -> Option<Base> {
+    fn covers(bases: &UnflushedBases, table: &TableId, watermarks: Watermarks) -> Option<Base> {
         let mut coverage = Coverage {
-            marks,
+            watermarks,
             ..Coverage::default()
         };
         bases.raise(table, &mut coverage);
@@ -141,24 +147,33 @@ mod tests {
     #[test]
     fn a_base_goes_along_with_our_own_commit_and_with_no_other() {
         let (mut bases, table, _) = reached();
-        bases.moved(&table, marks(2), marks(3));
+        bases.moved(&table, watermarks(2), watermarks(3));
         assert_eq!(
-            covers(&bases, &table, marks(3)),
+            covers(&bases, &table, watermarks(3)),
             None,
             "1 to 2 was another's"
         );
-        bases.moved(&table, marks(1), marks(2));
-        assert_eq!(covers(&bases, &table, marks(2)), Some(Base::from_millis(7)));
-        assert_eq!(covers(&bases, &table, marks(1)), None);
+        bases.moved(&table, watermarks(1), watermarks(2));
+        assert_eq!(
+            covers(&bases, &table, watermarks(2)),
+            Some(Base::from_millis(7))
+        );
+        assert_eq!(covers(&bases, &table, watermarks(1)), None);
     }
 
     #[test]
     fn what_is_reached_on_another_state_does_not_mix_with_what_was_before() {
         let (mut bases, table, endpoint) = reached();
         let tiers = Tier::Ordinary.moves();
-        bases.reach(&table, &endpoint, marks(2), tiers, Base::from_millis(9));
+        bases.reach(
+            &table,
+            &endpoint,
+            watermarks(2),
+            tiers,
+            Base::from_millis(9),
+        );
         assert_eq!(
-            covers(&bases, &table, marks(2)),
+            covers(&bases, &table, watermarks(2)),
             None,
             "only the ordinary one"
         );
@@ -170,11 +185,20 @@ mod tests {
         let waiting = bases.waiting(|_| false);
         assert_eq!(bases.waiting(|skipped| *skipped == table).len(), 0);
         let tiers = Tier::Ordinary.moves();
-        bases.reach(&table, &endpoint, marks(1), tiers, Base::from_millis(9));
+        bases.reach(
+            &table,
+            &endpoint,
+            watermarks(1),
+            tiers,
+            Base::from_millis(9),
+        );
         bases.flushed(&endpoint, &waiting[0].1);
-        assert_eq!(covers(&bases, &table, marks(1)), Some(Base::from_millis(7)));
+        assert_eq!(
+            covers(&bases, &table, watermarks(1)),
+            Some(Base::from_millis(7))
+        );
         let waiting = bases.waiting(|_| false);
         bases.flushed(&endpoint, &waiting[0].1);
-        assert_eq!(covers(&bases, &table, marks(1)), None);
+        assert_eq!(covers(&bases, &table, watermarks(1)), None);
     }
 }

@@ -19,8 +19,7 @@ use super::tally::Tally;
 use super::{Ingest, Order, Progress, Watch, restarts};
 use crate::api::KomboApi;
 use crate::fetch::{Counts, Fetch, FetchEnd, FetchMode};
-use crate::lake::{LakeError, Missing, Receipt};
-use crate::sink::{Sink, Staged, WriteError};
+use crate::sink::{MissingRows, Receipt, Sink, SinkError, Staged, WriteError};
 use crate::stream::{
     Caught, FetchError, FetchOptions, Lacking, MOST_ASKED, Rest, Verdicts, closing,
 };
@@ -57,7 +56,7 @@ where
         let mut walk = 1;
         for _ in 0..MAX_CLOSINGS {
             let compared = compared(order, &mut whole.staged, self.random()).await;
-            let missing = compared.map_err(WriteError::Store)?;
+            let missing = compared?;
             // Rows of one page cannot shift to another.
             if whole.walk.end.pages <= 1 && missing.is_empty() {
                 if slot.take().is_some() {
@@ -101,7 +100,7 @@ where
         &self,
         order: &Order,
         delta: S::Staged,
-        missing: &Missing,
+        missing: &MissingRows,
         tally: &Tally,
     ) -> Result<Option<u64>, WriteError> {
         if tally.is_empty() {
@@ -110,10 +109,10 @@ where
         // From the beginning of the closing delta on the sink itself sees to it that nobody comes in between; what two
         // snapshots lack, and what this one shows as deleted, was looked up before.
         let was_looked_up = missing.lacked_twice > 0 || missing.shown > 0;
-        if was_looked_up && self.marks(order).await?.deltas != missing.as_of {
+        if was_looked_up && self.watermarks(order).await?.deltas != missing.as_of {
             return Ok(None);
         }
-        match delta.commit().await.map_err(WriteError::Store)? {
+        match delta.commit().await? {
             Receipt::Committed { rows, .. } => Ok(Some(rows)),
             Receipt::Superseded => Ok(None),
         }
@@ -123,13 +122,13 @@ where
         &self,
         order: &Order,
         whole: &mut Whole<S::Staged>,
-        missing: &Missing,
+        missing: &MissingRows,
         watch: &impl Watch,
         counts: &mut Counts,
     ) -> Result<(S::Staged, Tally), WriteError> {
         let Whole { staged, walk } = whole;
         let covered = self.sink.covered(&order.endpoint, &order.table.integration);
-        let seen = covered.await.map_err(WriteError::Store)?.seen;
+        let seen = covered.await?.seen;
         let options = FetchOptions {
             // Later than every row of the snapshot, whatever the clocks say: these are the newer ones.
             last_seen: seen.max(Some(walk.end.seen)),
@@ -178,28 +177,26 @@ struct Told {
 
 impl Told {
     /// Tells what it shows as deleted, then what two snapshots lack, if that is wanted.
-    async fn by(self, staged: &mut impl Staged, missing: &Missing) -> Result<(), WriteError> {
+    async fn by(self, staged: &mut impl Staged, missing: &MissingRows) -> Result<(), WriteError> {
         let Self {
             shown,
             wanted,
             rest,
         } = self;
         if missing.shown > 0 {
-            let told = staged.tombstones(shown).await;
-            told.map_err(WriteError::Store)?;
+            staged.tombstones(shown).await?;
         } else {
             drop(shown);
         }
         if missing.lacked_twice == 0 || wanted.await.is_err() {
             return Ok(());
         }
-        let told = staged.lacked_twice(rest).await;
-        told.map_err(WriteError::Store)
+        Ok(staged.lacked_twice(rest).await?)
     }
 }
 
 /// Returns what to look into, and where to tell what belongs to it.
-fn lacking(order: &Order, missing: &Missing, canaries: &Caught) -> (Lacking, Told) {
+fn lacking(order: &Order, missing: &MissingRows, canaries: &Caught) -> (Lacking, Told) {
     let ids = if order.endpoint.ids {
         &missing.ids[..]
     } else {
@@ -249,12 +246,12 @@ async fn compared(
     order: &Order,
     staged: &mut impl Staged,
     random: Rng,
-) -> Result<Missing, LakeError> {
+) -> Result<MissingRows, SinkError> {
     match staged.missing(MOST_ASKED, random).await {
         Err(error) if !error.is_retryable() => {
             let table = &order.table;
             warn!(integration.id = %table.integration, endpoint = %table.endpoint, error = &error as &dyn std::error::Error, "the snapshot of {table} could not be compared with the one before");
-            Ok(Missing::default())
+            Ok(MissingRows::default())
         }
         compared => compared,
     }

@@ -14,8 +14,9 @@ use super::tally::Tally;
 use super::{Ingest, Order, Progress, Watch, restarts};
 use crate::api::KomboApi;
 use crate::fetch::{Counts, Fetch, FetchMode};
-use crate::lake::{BroughtRows, Coverage, Marks, NewestHashes, Receipt};
-use crate::sink::{Sink, Staged, WriteError};
+use crate::sink::{
+    Coverage, HashLookup, NewestHashes, Receipt, Sink, Staged, Watermarks, WriteError,
+};
 use crate::stream::{AskSink, SharedSieve, Sieve, fetch};
 use crate::time::{Tier, UpdatedAfter};
 
@@ -62,9 +63,9 @@ where
         watch.step(Progress::Fetched);
         // What was left out, and the base that the walk began from, rest on the table as it was when the order was made.
         // Whoever commits to `deltas` from now on supersedes this fetch by the sink's own rule; a snapshot that another
-        // process commits from now on shows in the marks before the next delta.
-        match self.marks(order).await {
-            Ok(marks) if marks == order.coverage.marks => {}
+        // process commits from now on shows in the watermarks before the next delta.
+        match self.watermarks(order).await {
+            Ok(watermarks) if watermarks == order.coverage.watermarks => {}
             Ok(_) => {
                 walked.tally.abandon(counts);
                 return Ok(walked.tally.done(walked.asked.mode(), Ending::Superseded));
@@ -87,7 +88,7 @@ where
         watch: &impl Watch,
         counts: &mut Counts,
     ) -> Result<Walked<S::Staged>, WriteError> {
-        let reader = self.memory().read(&order.table, order.coverage.marks);
+        let reader = self.memory().read(&order.table, order.coverage.watermarks);
         let asked = asked.reaching_back(&order.coverage, reader.overtaken);
         let mode = asked.mode();
         let (options, request) = (self.options(order), Fetch::new(order.table.clone(), mode));
@@ -135,7 +136,7 @@ where
             let (sink, endpoint, table) = (sink.clone(), Arc::clone(&endpoint), table.clone());
             let left = Arc::clone(&left);
             let ask = async move {
-                let rows = BroughtRows { ids, changed_after };
+                let rows = HashLookup { ids, changed_after };
                 let most = left.load(Relaxed);
                 let asked = sink.newest_hashes(&endpoint, &table.integration, &rows, most);
                 match asked.await {
@@ -156,15 +157,15 @@ where
 
     /// Keeps the base in memory: an entry in the log for it alone can wait. What was staged is dropped.
     fn nothing_new(&self, order: &Order, walked: &Walked<S::Staged>, counts: &mut Counts) -> Done {
-        let marks = order.coverage.marks;
+        let watermarks = order.coverage.watermarks;
         walked.tally.commit(0, Some(&walked.sieve), counts);
         let mut done = walked.tally.done(walked.asked.mode(), Ending::Empty);
         if let Some(base) = done.base {
             let tiers = walked.asked.mode().moves();
             self.bases()
-                .reach(&order.table, &order.endpoint, marks, tiers, base);
+                .reach(&order.table, &order.endpoint, watermarks, tiers, base);
         }
-        done.unannounced_rows = self.learn(walked, marks, 0);
+        done.unannounced_rows = self.learn(walked, watermarks, 0);
         done
     }
 
@@ -175,7 +176,7 @@ where
         counts: &mut Counts,
     ) -> Result<Done, WriteError> {
         let (staged, walked) = walked.apart();
-        let (tally, before) = (&walked.tally, order.coverage.marks);
+        let (tally, before) = (&walked.tally, order.coverage.watermarks);
         match staged.commit().await {
             Ok(Receipt::Committed {
                 version,
@@ -185,7 +186,7 @@ where
                 seen,
             }) => {
                 tally.commit(rows, Some(&walked.sieve), counts);
-                let after = Marks {
+                let after = Watermarks {
                     deltas: Some(seen),
                     ..before
                 };
@@ -203,7 +204,7 @@ where
                 tally.abandon(counts);
                 Ok(tally.done(walked.asked.mode(), Ending::Superseded))
             }
-            // It may be visible all the same. Then the marks have moved, and nothing that is remembered counts.
+            // It may be visible all the same. Then the watermarks have moved, and nothing that is remembered counts.
             Err(error) => {
                 tally.abandon(counts);
                 Err(WriteError::Store(error))
@@ -212,7 +213,7 @@ where
     }
 
     /// Remembers the rows of a delta, and says how many of them nobody had seen before.
-    fn learn<T>(&self, walked: &Walked<T>, after: Marks, rows: u64) -> Option<u64> {
+    fn learn<T>(&self, walked: &Walked<T>, after: Watermarks, rows: u64) -> Option<u64> {
         let met = walked
             .sieve
             .lock()
@@ -225,10 +226,10 @@ where
         (learned && complete).then_some(rows)
     }
 
-    pub(super) async fn marks(&self, order: &Order) -> Result<Marks, WriteError> {
+    pub(super) async fn watermarks(&self, order: &Order) -> Result<Watermarks, WriteError> {
         let covered = self.sink.covered(&order.endpoint, &order.table.integration);
-        let coverage = covered.await.map_err(WriteError::Store)?;
-        Ok(coverage.marks)
+        let coverage = covered.await?;
+        Ok(coverage.watermarks)
     }
 }
 

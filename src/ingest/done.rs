@@ -5,8 +5,7 @@ use tracing::{info, warn};
 use crate::api::{ApiError, ErrorReach};
 use crate::fetch::{Counts, FetchMode};
 use crate::ids::TableId;
-use crate::lake::LakeError;
-use crate::sink::WriteError;
+use crate::sink::{SinkError, WriteError};
 use crate::stream::{FetchError, Verdicts};
 use crate::time::Base;
 use crate::words::with_causes;
@@ -112,7 +111,7 @@ pub struct IngestError {
 
 impl IngestError {
     /// Takes that the sink could not be asked what it holds: nothing was fetched.
-    pub(crate) fn unread(error: LakeError) -> Self {
+    pub(crate) fn unread(error: SinkError) -> Self {
         Self {
             counts: Counts::default(),
             source: WriteError::Store(error),

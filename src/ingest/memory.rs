@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::ids::TableId;
-use crate::lake::Marks;
+use crate::sink::Watermarks;
 use crate::stream::{Known, RowKey};
 use crate::time::UpdatedAfter;
 
@@ -28,8 +28,8 @@ pub(super) struct Memory {
 
 #[derive(Debug)]
 struct Remembered {
-    /// What the sink held after our last commit; with any other marks nothing of this counts.
-    marks: Marks,
+    /// What the sink held after our last commit; with any other watermarks nothing of this counts.
+    watermarks: Watermarks,
     /// Every row that changed after this instant and that we have fetched is among the rows.
     since: UpdatedAfter,
     rows: HashMap<RowKey, i64>,
@@ -47,7 +47,7 @@ struct Flights {
 #[derive(Clone, Debug)]
 pub(super) struct Reader {
     table: TableId,
-    marks: Marks,
+    watermarks: Watermarks,
     flights: Flights,
     /// Since when the memory of the table is complete; `None` when nothing is remembered.
     since: Option<UpdatedAfter>,
@@ -74,19 +74,19 @@ impl Memory {
         }
     }
 
-    /// Begins a delta of a table with these marks.
-    pub(super) fn read(&self, table: &TableId, marks: Marks) -> Reader {
+    /// Begins a delta of a table with these watermarks.
+    pub(super) fn read(&self, table: &TableId, watermarks: Watermarks) -> Reader {
         let remembered = self.tables.get(table);
         Reader {
             table: table.clone(),
-            marks,
+            watermarks,
             flights: self.flights(table),
             since: remembered
-                .filter(|remembered| remembered.marks == marks)
+                .filter(|remembered| remembered.watermarks == watermarks)
                 .map(|remembered| remembered.since),
             // What is remembered stays until a delta has reached back and is committed.
             overtaken: remembered
-                .is_some_and(|remembered| remembered.marks.snapshots != marks.snapshots),
+                .is_some_and(|remembered| remembered.watermarks.snapshots != watermarks.snapshots),
         }
     }
 
@@ -97,7 +97,7 @@ impl Memory {
         }
         let remembered = self.tables.get(&reader.table);
         remembered
-            .filter(|remembered| remembered.marks == reader.marks)
+            .filter(|remembered| remembered.watermarks == reader.watermarks)
             .and_then(|remembered| remembered.rows.get(&row))
             .map_or(Known::Nothing, |hash| Known::Same(*hash))
     }
@@ -107,7 +107,7 @@ impl Memory {
     pub(super) fn learn(
         &mut self,
         reader: &Reader,
-        after: Marks,
+        after: Watermarks,
         updated_after: UpdatedAfter,
         rows: Option<HashMap<RowKey, i64>>,
     ) -> bool {
@@ -118,14 +118,14 @@ impl Memory {
         };
         let before = self.forget(&reader.table);
         let mut remembered = before
-            .filter(|remembered| remembered.marks == reader.marks)
+            .filter(|remembered| remembered.watermarks == reader.watermarks)
             .unwrap_or_else(|| Remembered {
-                marks: after,
+                watermarks: after,
                 since: updated_after,
                 rows: HashMap::new(),
                 used: 0,
             });
-        remembered.marks = after;
+        remembered.watermarks = after;
         remembered.since = remembered.since.min(updated_after);
         remembered.rows.extend(rows);
         self.insert(reader.table.clone(), remembered);
@@ -226,72 +226,79 @@ mod tests {
         }
     }
 
-    fn marks(snapshots: i64, deltas: i64) -> Marks {
-        Marks {
+    fn watermarks(snapshots: i64, deltas: i64) -> Watermarks {
+        Watermarks {
             snapshots: Some(ObservedAt::from_micros(snapshots)),
             deltas: Some(ObservedAt::from_micros(deltas)),
         }
     }
 
-    fn learn(memory: &mut Memory, name: &str, after: Marks, ids: &[&str]) -> bool {
-        let reader = memory.read(&table(name), marks(1, 1));
+    fn learn(memory: &mut Memory, name: &str, after: Watermarks, ids: &[&str]) -> bool {
+        let reader = memory.read(&table(name), watermarks(1, 1));
         let rows = ids.iter().map(|id| (RowKey::of(id), 7)).collect();
         memory.learn(&reader, after, UpdatedAfter::from_millis(5), Some(rows))
     }
 
-    fn knows(memory: &Memory, name: &str, marks: Marks) -> bool {
-        let reader = memory.read(&table(name), marks);
+    fn knows(memory: &Memory, name: &str, watermarks: Watermarks) -> bool {
+        let reader = memory.read(&table(name), watermarks);
         memory.known(&reader, RowKey::of("r")) == Known::Same(7)
     }
 
     #[test]
     fn what_is_known_counts_for_the_marks_of_our_last_commit_only() {
         let mut memory = Memory::new(100);
-        assert!(learn(&mut memory, "a", marks(1, 2), &["r"]));
-        assert!(knows(&memory, "a", marks(1, 2)));
-        assert!(!knows(&memory, "a", marks(1, 3)));
-        assert!(!knows(&memory, "a", marks(2, 2)));
-        assert!(!knows(&memory, "b", marks(1, 2)), "another table");
+        assert!(learn(&mut memory, "a", watermarks(1, 2), &["r"]));
+        assert!(knows(&memory, "a", watermarks(1, 2)));
+        assert!(!knows(&memory, "a", watermarks(1, 3)));
+        assert!(!knows(&memory, "a", watermarks(2, 2)));
+        assert!(!knows(&memory, "b", watermarks(1, 2)), "another table");
     }
 
     #[test]
     fn only_a_snapshot_of_another_process_is_reached_back_to() {
         let mut memory = Memory::new(100);
-        let overtaken = |memory: &Memory, marks| memory.read(&table("a"), marks).overtaken;
-        assert!(!overtaken(&memory, marks(9, 9)), "nothing was left out yet");
-        learn(&mut memory, "a", marks(1, 2), &["r"]);
-        assert!(!overtaken(&memory, marks(1, 9)));
-        assert!(overtaken(&memory, marks(9, 2)));
-        assert!(overtaken(&memory, marks(9, 2)), "until a delta has done it");
-        let reader = memory.read(&table("a"), marks(9, 2));
+        let overtaken =
+            |memory: &Memory, watermarks| memory.read(&table("a"), watermarks).overtaken;
+        assert!(
+            !overtaken(&memory, watermarks(9, 9)),
+            "nothing was left out yet"
+        );
+        learn(&mut memory, "a", watermarks(1, 2), &["r"]);
+        assert!(!overtaken(&memory, watermarks(1, 9)));
+        assert!(overtaken(&memory, watermarks(9, 2)));
+        assert!(
+            overtaken(&memory, watermarks(9, 2)),
+            "until a delta has done it"
+        );
+        let reader = memory.read(&table("a"), watermarks(9, 2));
         memory.learn(
             &reader,
-            marks(9, 3),
+            watermarks(9, 3),
             UpdatedAfter::from_millis(1),
             Some(HashMap::new()),
         );
-        assert!(!overtaken(&memory, marks(9, 3)));
+        assert!(!overtaken(&memory, watermarks(9, 3)));
     }
 
     #[test]
     fn the_table_that_was_not_used_for_longest_is_forgotten_first() {
         let mut memory = Memory::new(3 * (1 + TABLE_ROWS));
         for name in ["a", "b", "c"] {
-            learn(&mut memory, name, marks(1, 1), &["r"]);
+            learn(&mut memory, name, watermarks(1, 1), &["r"]);
         }
-        learn(&mut memory, "a", marks(1, 1), &["r"]);
-        learn(&mut memory, "d", marks(1, 1), &["r"]);
-        let known = ["a", "b", "c", "d"].map(|name| knows(&memory, name, marks(1, 1)));
+        learn(&mut memory, "a", watermarks(1, 1), &["r"]);
+        learn(&mut memory, "d", watermarks(1, 1), &["r"]);
+        let known = ["a", "b", "c", "d"].map(|name| knows(&memory, name, watermarks(1, 1)));
         assert_eq!(known, [true, false, true, true]);
         assert_eq!(memory.rows, 3 * (1 + TABLE_ROWS));
-        learn(&mut memory, "e", marks(1, 1), &["r", "s", "t"]);
+        learn(&mut memory, "e", watermarks(1, 1), &["r", "s", "t"]);
         assert!(memory.rows <= memory.bound && memory.tables.len() == memory.by_use.len());
     }
 
     #[test]
     fn a_table_larger_than_the_memory_is_not_remembered() {
         let mut memory = Memory::new(TABLE_ROWS + 1);
-        learn(&mut memory, "a", marks(1, 1), &["r", "s"]);
+        learn(&mut memory, "a", watermarks(1, 1), &["r", "s"]);
         assert!(memory.tables.is_empty() && memory.by_use.is_empty() && memory.rows == 0);
     }
 
@@ -299,10 +306,10 @@ mod tests {
     fn a_delta_beside_a_snapshot_keeps_every_row_and_is_not_remembered() {
         let memory = Arc::new(Mutex::new(Memory::new(100)));
         let held = || memory.lock().expect("no panic");
-        learn(&mut held(), "a", marks(1, 1), &["r"]);
-        let before = held().read(&table("a"), marks(1, 1));
+        learn(&mut held(), "a", watermarks(1, 1), &["r"]);
+        let before = held().read(&table("a"), watermarks(1, 1));
         let flight = Flight::begin(&memory, &table("a"));
-        let beside = held().read(&table("a"), marks(1, 1));
+        let beside = held().read(&table("a"), watermarks(1, 1));
         let row = RowKey::of("r");
         for reader in [&before, &beside] {
             assert_eq!(held().known(reader, row), Known::KeepAll);
@@ -315,11 +322,11 @@ mod tests {
                 "it was there in between"
             );
         }
-        assert!(knows(&held(), "a", marks(1, 1)), "it came to nothing");
+        assert!(knows(&held(), "a", watermarks(1, 1)), "it came to nothing");
         let after = UpdatedAfter::from_millis(5);
-        assert!(!held().learn(&beside, marks(1, 2), after, Some(HashMap::new())));
-        assert!(!knows(&held(), "a", marks(1, 2)));
+        assert!(!held().learn(&beside, watermarks(1, 2), after, Some(HashMap::new())));
+        assert!(!knows(&held(), "a", watermarks(1, 2)));
         Flight::begin(&memory, &table("a")).committed();
-        assert!(!knows(&held(), "a", marks(1, 1)));
+        assert!(!knows(&held(), "a", watermarks(1, 1)));
     }
 }

@@ -1,15 +1,15 @@
 //! One table from Kombo into a sink, so that after each fetch the sink's newest observation of a row is what Kombo showed.
 //!
 //! [`Ingest::run`] walks a delta ([`delta`]) or a snapshot ([`snapshot`], [`close`]) and commits it. Both lean on the sink's
-//! [`Marks`](crate::lake::Marks): what is decided on one state of a table is committed only onto that state.
+//! [`Watermarks`](crate::sink::Watermarks): what is decided on one state of a table is committed only onto that state.
 //!
 //! - [`memory`] knows the rows this process committed lately, so that re-reads which bring nothing are left out. It counts
-//!   only while the marks are those that our own last commit left, and never while a snapshot of the table is under way:
+//!   only while the watermarks are those that our own last commit left, and never while a snapshot of the table is under way:
 //!   its rows were observed earlier than they become visible, so a row that seems unchanged may have to be said again.
 //!   Of rows that it does not know, and only where it does not reach back as far as the delta asks (after a start, after a
-//!   snapshot, once another process has committed), the sink is asked within a bound. The answer counts for the same marks.
+//!   snapshot, once another process has committed), the sink is asked within a bound. The answer counts for the same watermarks.
 //! - [`bases`] holds how far deltas that found nothing have covered, until [`Ingest::flush_bases`]. Such a base rests on
-//!   rows that were left out, so it falls with the marks, too.
+//!   rows that were left out, so it falls with the watermarks, too.
 //!
 //! A crash on any line loses memory and bases, never a row: what is not in the sink is asked for again.
 
@@ -36,9 +36,8 @@ use crate::catalog::Endpoint;
 use crate::decode::DecodeLimits;
 use crate::fetch::{Counts, FetchMode, Lane};
 use crate::ids::{IntegrationId, TableId};
-use crate::lake::{Coverage, LakeError};
 use crate::plan::{Announced, Kind};
-use crate::sink::{Sink, WriteError};
+use crate::sink::{Coverage, Sink, SinkError, WriteError};
 use crate::stream::{FetchError, FetchOptions};
 
 /// Walks of one table, the first included, when walks break.
@@ -172,7 +171,7 @@ where
         &self,
         endpoint: &Arc<Endpoint>,
         integration: &IntegrationId,
-    ) -> Result<Coverage, LakeError> {
+    ) -> Result<Coverage, SinkError> {
         let mut coverage = self.sink.covered(endpoint, integration).await?;
         let table = TableId {
             integration: integration.clone(),
@@ -220,7 +219,7 @@ where
     /// left for the next time: a fetch of theirs that is under way would be superseded.
     ///
     /// Goes on with the other endpoints after an error, and returns the first one.
-    pub async fn flush_bases(&self, skip: impl Fn(&TableId) -> bool) -> Result<(), LakeError> {
+    pub async fn flush_bases(&self, skip: impl Fn(&TableId) -> bool) -> Result<(), SinkError> {
         let waiting = self.bases().waiting(skip);
         let mut result = Ok(());
         for (endpoint, advances) in waiting {

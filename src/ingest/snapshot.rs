@@ -9,8 +9,7 @@ use super::tally::Tally;
 use super::{Ingest, Order, Progress, Watch, restarts};
 use crate::api::KomboApi;
 use crate::fetch::{Counts, Fetch, FetchEnd, FetchMode};
-use crate::lake::{Circumstances, Receipt};
-use crate::sink::{Sink, Staged, WriteError};
+use crate::sink::{Provenance, Receipt, Sink, Staged, WriteError};
 use crate::stream::{Canaries, Caught, FetchEvent, fetch};
 use crate::time::Tier;
 
@@ -125,13 +124,13 @@ where
         flight: Flight,
     ) -> Result<Receipt, WriteError> {
         if closed.verdicts.unconfirmed > 0 {
-            staged.take_over().await.map_err(WriteError::Store)?;
+            staged.take_over().await?;
         }
-        staged.note(Circumstances {
+        staged.note(Provenance {
             prior: order.coverage.bases.get(Tier::Ordinary),
             announced_ms: order.announced.get(),
         });
-        let receipt = staged.commit().await.map_err(WriteError::Store)?;
+        let receipt = staged.commit().await?;
         if matches!(receipt, Receipt::Committed { .. }) {
             flight.committed();
         }

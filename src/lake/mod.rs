@@ -16,17 +16,18 @@ pub mod layout;
 mod care;
 mod chores;
 mod conform;
-mod facts;
 mod fold;
 mod form;
 pub(crate) mod intake;
 pub(crate) mod lake_error;
+mod lake_sink;
 pub(crate) mod ledgers;
 mod own;
 mod remedy;
 mod reports;
 mod set_aside;
 mod settings;
+mod snapshot_facts;
 mod tables;
 mod txns;
 
@@ -41,21 +42,18 @@ pub use care::{
 pub use chores::{
     ChoreSettings, FoldChoreSettings, PurgeAnswers, ToldFold, UpkeepChoreSettings, WhyKept,
 };
-pub use facts::{Circumstances, SnapshotFacts};
 pub use fold::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};
-pub use intake::{
-    Advance, BroughtRows, Coverage, Marks, Missing, MissingId, NewestHashes, Receipt, Sealed,
-    Sighting, Staging,
-};
+pub use intake::{Sealed, Sighting, Staging};
 pub use lake_error::LakeError;
 pub use ledgers::{
-    ComparedTable, Completeness, DriftFilter, DriftGroup, DriftRow, FoundDrift, Hold, Registration,
+    ComparedTable, Completeness, DriftFilter, DriftGroup, DriftRow, FoundDrift, Hold,
 };
 pub use reports::{
     Ahead, Finding, LintReport, LintSettings, Overview, Query, QueryCost, TableLint, TableOverview,
 };
 pub use set_aside::{Members, SetAside};
 pub use settings::LakeSettings;
+pub use snapshot_facts::SnapshotFacts;
 pub use tables::Part;
 
 use std::collections::HashMap;

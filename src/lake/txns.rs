@@ -106,7 +106,7 @@ pub(super) fn voided(
     stored: impl Fn(&str) -> Option<i64>,
 ) -> Vec<(String, i64)> {
     let tiers = Tier::ALL.iter().map(|tier| tier.as_str());
-    let names = tiers.chain(crate::lake::facts::NAMES);
+    let names = tiers.chain(crate::lake::snapshot_facts::NAMES);
     let apps = names.map(|name| app_id(key, name));
     apps.filter(|app| stored(app).is_some_and(|version| version != NONE))
         .map(|app| (app, NONE))

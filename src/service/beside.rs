@@ -8,12 +8,10 @@ use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use super::dispatch::Dispatch;
-use super::registry::Registry;
 use super::run::{Report, Service};
 use crate::api::KomboApi;
 use crate::chore::{Beside, Chore};
-use crate::lake::LakeError;
-use crate::sink::Sink;
+use crate::sink::{Registry, Sink, SinkError};
 
 /// How long the last notes may take.
 const LAST_NOTES: Duration = Duration::from_secs(5);
@@ -90,7 +88,7 @@ where
             .spawn(async move { Report::Noted(sink.put_notes(notes).await) });
     }
 
-    pub(super) fn noted(&mut self, result: Result<(), LakeError>) {
+    pub(super) fn noted(&mut self, result: Result<(), SinkError>) {
         self.chores.noting = false;
         if let Err(error) = result {
             let error: &dyn std::error::Error = &error;

@@ -19,7 +19,6 @@ use super::hints::Hints;
 use super::intake::{Door, door};
 use super::questions::ApiQuestions;
 use super::registrar::Registrar;
-use super::registry::Registry;
 use super::run::Service;
 use super::slots::Slots;
 use super::{Source, SourceError};
@@ -29,7 +28,7 @@ use crate::decode::DecodeLimits;
 use crate::ingest::{Ingest, IngestSettings};
 use crate::listener::{Bound, Limits, Listener, ListenerSettings, SharedVerifier, TlsFiles};
 use crate::metrics::Metrics;
-use crate::sink::Sink;
+use crate::sink::{Registry, Sink};
 
 /// Configurations that may wait for the loop.
 const COMMANDS: usize = 4;

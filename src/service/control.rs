@@ -8,11 +8,11 @@ use tokio::sync::mpsc;
 use super::config::{KomboSourceConfig, Secrets};
 use super::dispatch::Rules;
 use super::held::Held;
-use super::registry::Registry;
 use crate::api::{HttpApi, SetupError};
 use crate::catalog::Catalog;
 use crate::ingest::IngestSettings;
 use crate::listener::{ListenError, SharedVerifier, TlsReloader};
+use crate::sink::Registry;
 use crate::time::Clock;
 
 /// What a source that runs is told.

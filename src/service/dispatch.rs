@@ -32,10 +32,10 @@ use std::time::Duration;
 use crate::catalog::Endpoint;
 use crate::fetch::Lane;
 use crate::ids::{Category, EnvironmentId, IntegrationId, TableId};
-use crate::lake::Registration;
 use crate::plan::{
     Agenda, Kind, Planner, Queue, Schedule, Standing, Suspicion, next_snapshot_instead,
 };
+use crate::sink::Registration;
 use crate::webhook::{IntegrationChange, IntegrationEvent, ModelName, Notification, Webhook};
 
 use super::held::Holding;

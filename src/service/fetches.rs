@@ -11,10 +11,9 @@ use crate::api::{ErrorReach, KomboApi};
 use crate::fetch::FetchMode;
 use crate::ids::TableId;
 use crate::ingest::{Done, Ending, Ingest, IngestError, Order, Progress, Watch, next_mode};
-use crate::lake::{Coverage, LakeError};
 use crate::metrics::{ErrorType, FetchKind, FetchResult, Metrics, Stage};
 use crate::plan::Kind;
-use crate::sink::{Sink, WriteError};
+use crate::sink::{Coverage, Sink, SinkError, WriteError};
 
 /// A fetch that is about to run.
 pub(super) struct FetchTask<A, S> {
@@ -79,7 +78,7 @@ where
         self.ingest.run(order, slot, self).await
     }
 
-    async fn covered(&self) -> Result<Coverage, LakeError> {
+    async fn covered(&self) -> Result<Coverage, SinkError> {
         let Fetching { work, endpoint, .. } = &self.fetching;
         self.ingest.covered(endpoint, &work.table.integration).await
     }

@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use super::registry::Registry;
 use crate::catalog::Endpoint;
 use crate::ids::{EndpointName, IntegrationKey, TableId};
-use crate::lake::{Coverage, Members};
+use crate::sink::{Coverage, Registry};
 
 /// Coverage by endpoint and integration.
 #[derive(Clone, Debug, Default)]
@@ -27,18 +26,15 @@ pub(super) enum Holding {
 impl Held {
     /// Asks a sink for all tables of these endpoints.
     pub(super) async fn read(sink: &impl Registry, endpoints: Vec<Arc<Endpoint>>) -> Self {
-        let mut read: Members<_, EndpointName> = Members::default();
+        let mut held = HashMap::new();
         for endpoint in endpoints {
             let name = endpoint.name().clone();
-            let held = sink.held(&endpoint).await;
-            read.add(name.clone(), held.map(|held| (name, Some(held))));
-        }
-        let mut held: HashMap<_, _> = read.going.into_iter().collect();
-        for aside in read.aside {
-            let (name, error) = (aside.member, aside.error);
-            let advice = error.advice();
-            warn!(endpoint = %name, error = &error as &dyn std::error::Error, advice, "{name} cannot be read: its tables are set aside and tried again later; the others are fetched");
-            held.insert(name, None);
+            let read = sink.held(&endpoint).await;
+            let read = read.inspect_err(|error| {
+                let advice = error.advice();
+                warn!(endpoint = %name, error = error as &dyn std::error::Error, advice, "{name} cannot be read: its tables are set aside and tried again later; the others are fetched");
+            });
+            held.insert(name, read.ok());
         }
         Self(held)
     }

@@ -6,12 +6,11 @@ use tracing::{info, warn};
 
 use super::dispatch::{Dispatch, Found, LookFailed};
 use super::held::Held;
-use super::registry::Registry;
 use crate::api::{ApiError, ErrorReach, IntegrationInfo, KeyInfo, KomboApi, Looked, look};
 use crate::catalog::Endpoint;
 use crate::ids::{Category, IntegrationId};
-use crate::lake::Registration;
 use crate::plan::Begun;
+use crate::sink::{Registration, Registry};
 
 /// What was found out about an integration.
 pub(super) struct Look {

@@ -37,7 +37,6 @@ mod looks;
 mod news;
 mod questions;
 mod registrar;
-mod registry;
 mod run;
 mod shutdown;
 mod slots;
@@ -50,7 +49,6 @@ pub use config::{KomboSourceConfig, Resource, Secrets, SourceContext, SourceOutp
 pub use control::{Control, ReloadError};
 pub use intake::Door;
 pub use questions::ApiQuestions;
-pub use registry::Registry;
 pub(crate) use slots::{Slot, Slots};
 
 use std::pin::Pin;

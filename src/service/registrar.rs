@@ -13,10 +13,9 @@ use tracing::{error, info, warn};
 use super::dispatch::Dispatch;
 use super::held::Held;
 use super::intake::{Answer, Received, overloaded};
-use super::registry::Registry;
 use crate::catalog::Endpoint;
 use crate::ids::IntegrationId;
-use crate::lake::{LakeError, Members, Registration};
+use crate::sink::{Registration, Registrations, Registry, SinkError};
 use crate::words::with_causes;
 
 /// Webhooks that wait for the registry. More are answered 503.
@@ -38,15 +37,15 @@ pub(super) struct Registrar {
 /// A write that ended.
 pub(super) struct Saved {
     rows: Vec<Registration>,
-    result: Result<Members<Registration, Registration>, LakeError>,
+    result: Result<Registrations, SinkError>,
 }
 
 /// A reading that ended: who is registered, and what the sink holds of them.
-pub(super) struct Registered(Result<(Vec<Registration>, Held), LakeError>);
+pub(super) struct Registered(Result<(Vec<Registration>, Held), SinkError>);
 
 impl Registrar {
     /// Begins with what came of reading the registry at the start, and returns who is registered.
-    pub(super) fn begin(read: Result<Vec<Registration>, LakeError>) -> (Self, Vec<Registration>) {
+    pub(super) fn begin(read: Result<Vec<Registration>, SinkError>) -> (Self, Vec<Registration>) {
         let mut registrar = Self::default();
         let registered = read.unwrap_or_else(|error| {
             registrar.is_unread = true;
@@ -125,12 +124,9 @@ impl Registrar {
         self.busy = false;
         let Saved { mut rows, result } = saved;
         let refused = match result {
-            Ok(Members {
-                going: stand,
-                aside: refused,
-            }) => {
+            Ok(Registrations { stand, refused }) => {
                 self.not_before = None;
-                rows.retain(|row| refused.iter().all(|aside| aside.member != *row));
+                rows.retain(|row| refused.iter().all(|(refused, _)| refused != row));
                 dispatch.saved(&rows, &stand, now_ms);
                 refused
             }
@@ -139,9 +135,9 @@ impl Registrar {
                 Vec::new()
             }
         };
-        for aside in &refused {
-            let (id, advice) = (&aside.member.integration, aside.error.advice());
-            let reason = with_causes(&aside.error);
+        for (row, error) in &refused {
+            let (id, advice) = (&row.integration, error.advice());
+            let reason = with_causes(error);
             error!(integration.id = %id, key = %id.key(), reason, advice, "{id} is refused: nothing of it is fetched, and its webhooks are answered 503");
             dispatch.refuse(id, format!("{reason}; {advice}"));
         }
@@ -149,7 +145,7 @@ impl Registrar {
         refused.len()
     }
 
-    fn put_off(&mut self, error: &LakeError, what: &str) {
+    fn put_off(&mut self, error: &SinkError, what: &str) {
         let advice = error.advice();
         warn!(
             error = error as &dyn std::error::Error,

@@ -24,15 +24,13 @@ use super::looks::{KeyLook, Look, LookOrder, look_at, try_key};
 use super::news;
 use super::questions::ApiQuestions;
 use super::registrar::{Registered, Registrar, Saved};
-use super::registry::Registry;
 use super::slots::Slots;
 use crate::api::KomboApi;
 use crate::ids::TableId;
 use crate::ingest::Ingest;
-use crate::lake::LakeError;
 use crate::metrics::{ErrorType, Metrics, Stage};
 use crate::plan::{Begun, Kind};
-use crate::sink::Sink;
+use crate::sink::{Registry, Sink, SinkError};
 use crate::time::{Clock, ServerNow};
 
 /// Fetches that run or wait for their commit; more would only hold memory.
@@ -81,10 +79,10 @@ pub(super) enum Report {
     KeyTried(KeyLook),
     Registered(Registered),
     Saved(Saved),
-    Flushed(Result<(), LakeError>),
+    Flushed(Result<(), SinkError>),
     Hinted(std::io::Result<()>),
     Chore(ChoreRun),
-    Noted(Result<(), LakeError>),
+    Noted(Result<(), SinkError>),
 }
 
 impl<A, S> Service<A, S>

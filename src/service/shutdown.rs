@@ -6,10 +6,9 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use super::beside::put_last_notes;
-use super::registry::Registry;
 use super::run::{Service, TICK};
 use crate::api::KomboApi;
-use crate::sink::Sink;
+use crate::sink::{Registry, Sink};
 
 /// How often the sink is told during a shutdown that nothing is left to wait for.
 const LAST_FLUSH_EVERY: Duration = Duration::from_millis(100);

@@ -286,7 +286,7 @@ async fn a_parked_integration_wakes_when_kombo_has_set_it_up() {
     twin.now().world().lock().refuse(&id, None, pending);
     let service = start(&twin, &lake, &["ats/tags"]).await;
     sleep(Duration::from_hours(2)).await;
-    let state = |registered: Vec<crate::lake::Registration>| registered[0].state.clone();
+    let state = |registered: Vec<crate::sink::Registration>| registered[0].state.clone();
     assert_eq!(
         state(lake.registered().await.expect("rows")),
         "setup_pending"

@@ -22,7 +22,8 @@ use futures_util::{StreamExt, stream};
 
 use crate::catalog::Endpoint;
 use crate::ids::{EndpointName, IntegrationId, IntegrationKey};
-use crate::lake::{Ahead, Completeness, Hold, Lake, Overview, Registration, TableOverview};
+use crate::lake::{Ahead, Completeness, Hold, Lake, Overview, TableOverview};
+use crate::sink::Registration;
 use crate::time::{Base, Horizon, ObservedAt, Tier};
 
 /// Endpoints whose logs are read at the same time.

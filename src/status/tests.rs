@@ -7,7 +7,8 @@ use super::*;
 use crate::catalog::Catalog;
 use crate::delta::store::TableStore;
 use crate::ids::Category;
-use crate::lake::{Coverage, LakeSettings};
+use crate::lake::LakeSettings;
+use crate::sink::Coverage;
 use crate::time::Bases;
 
 const NOW: i64 = 1_800_000_000_000;

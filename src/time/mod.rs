@@ -18,6 +18,8 @@ pub use server::{ServerClock, parse_http_date};
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Reads the wall clock. Passed in, so that tests and the twin bring their own.
 pub trait Clock: Send + Sync {
     /// Returns milliseconds since the epoch.
@@ -39,7 +41,7 @@ impl Clock for SystemClock {
 }
 
 /// The server-clock instant up to which a finished fetch is known to cover its table. Milliseconds since the epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Base(i64);
 
 impl Base {
@@ -106,7 +108,7 @@ impl fmt::Display for UpdatedAfter {
 }
 
 /// When a row was observed: server time of its page in microseconds since the epoch, strictly growing within a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObservedAt(i64);
 
 impl ObservedAt {
@@ -172,7 +174,7 @@ impl Tier {
 }
 
 /// The bases a table holds, one per tier. `None` where no fetch has covered it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bases {
     ordinary: Option<Base>,
     hourly: Option<Base>,

@@ -20,10 +20,11 @@ const FLOORS: &[(usize, &[&str])] = &[
         ],
     ),
     (2, &["api", "delta", "listener"]),
-    (3, &["lake", "stream"]),
-    (4, &["sink", "ingest"]),
-    (5, &["service", "backfill", "status", "twin", "config"]),
-    (6, &["main", "cli"]),
+    (3, &["sink", "stream"]),
+    (4, &["lake"]),
+    (5, &["ingest"]),
+    (6, &["service", "backfill", "status", "config"]),
+    (7, &["twin", "cli", "main"]),
 ];
 
 /// The floor whose modules may not even name each other: each is the one home of an outside crate.

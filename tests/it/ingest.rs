@@ -15,8 +15,8 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use kombo_source::fetch::{Counts, FetchMode, Lane};
 use kombo_source::ingest::{Done, Ingest, IngestError, IngestSettings, Order, next_mode};
-use kombo_source::lake::Coverage;
 use kombo_source::plan::{Announced, Kind};
+use kombo_source::sink::Coverage;
 use kombo_source::time::Tier;
 
 use crate::support::memory_sink::MemorySink;

@@ -10,6 +10,9 @@ mod backfill;
 mod dependencies;
 mod guide;
 mod ingest;
+#[allow(dead_code, reason = "its `main` runs as an example only")]
+#[path = "../../examples/parquet_folder_sink.rs"]
+mod parquet_folder_sink;
 mod rebuild;
 mod schema_files;
 mod sink;

@@ -10,12 +10,13 @@ use kombo_source::catalog::{Catalog, Endpoint};
 use kombo_source::decode::{DecodeLimits, PageDecoder};
 use kombo_source::fetch::{Fetch, FetchEnd, FetchMode};
 use kombo_source::ids::{IntegrationId, TableId};
-use kombo_source::lake::{Advance, Lake, LakeSettings, Marks, Part, Receipt};
-use kombo_source::sink::{Sink, Staged, WriteError};
+use kombo_source::lake::{Lake, LakeSettings, Part};
+use kombo_source::sink::{Advance, Coverage, Receipt, Sink, Staged, Watermarks, WriteError};
 use kombo_source::stream::{FetchError, FetchEvent};
 use kombo_source::time::{Base, ObservedAt, SystemClock, Tier, UpdatedAfter};
 use tokio::sync::mpsc;
 
+use crate::parquet_folder_sink::{Manifest, ParquetFolderSink, rows};
 use crate::support::memory_sink::MemorySink;
 
 type Event = Result<FetchEvent, FetchError>;
@@ -32,7 +33,11 @@ fn table() -> TableId {
 }
 
 fn batch(fetch: &Fetch, ids: &[&str], seen: i64) -> Option<RecordBatch> {
-    let rows: Vec<_> = ids.iter().map(|id| format!(r#"{{"id":"{id}"}}"#)).collect();
+    // With a value: a row that has nothing but its id is one that Kombo has emptied.
+    let rows = ids
+        .iter()
+        .map(|id| format!(r#"{{"id":"{id}","name":"n"}}"#));
+    let rows: Vec<_> = rows.collect();
     let page = format!(
         r#"{{"status":"success","data":{{"results":[{}]}}}}"#,
         rows.join(",")
@@ -69,15 +74,18 @@ async fn write<S: Sink>(
     Ok(())
 }
 
-/// Checks a sink that is empty. `visible` counts the rows of the table's snapshot that a reader sees.
-async fn conforms<S: Sink>(sink: S, visible: impl AsyncFn() -> u64) {
-    let covered = async || {
-        sink.covered(endpoint(), &table().integration)
-            .await
-            .unwrap()
-    };
-    let untouched = covered().await;
-    assert_eq!(untouched.bases.get(Tier::Ordinary), None);
+/// Rows of the table that a reader sees, by part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Visible {
+    snapshot: u64,
+    deltas: u64,
+}
+
+/// Checks a sink that is empty: the contract that stands on [`Sink`]. `open` opens the same place again, as another process
+/// does and as whoever comes after a crash.
+async fn conforms<S: Sink>(open: impl AsyncFn() -> S, visible: impl AsyncFn() -> Visible) {
+    let sink = open().await;
+    assert_eq!(covered(&sink).await, Coverage::default());
 
     let broken = Err(FetchError::Stopped { page: 2 });
     assert!(
@@ -90,19 +98,44 @@ async fn conforms<S: Sink>(sink: S, visible: impl AsyncFn() -> u64) {
             .await
             .is_err()
     );
-    assert_eq!((visible().await, covered().await), (0, untouched));
-    replaces_snapshots(&sink, &visible).await;
+    drop(stage(&sink, FetchMode::Snapshot, &["1"], 5_000, 10).await);
+    assert_eq!(visible().await, Visible::default());
+    assert_eq!(covered(&sink).await, Coverage::default());
+
+    replaces_snapshots(&sink, &async || visible().await.snapshot).await;
     bases_move_on_the_table_as_it_was(&sink).await;
     whoever_is_later_is_superseded(&sink).await;
-    assert_eq!(visible().await, 0, "deltas leave the snapshot alone");
+    let rows = Visible {
+        snapshot: 0,
+        deltas: 1,
+    };
+    assert_eq!(visible().await, rows, "deltas leave the snapshot alone");
+    what_is_taken_over_stays_known(&sink).await;
+    let again = open().await;
+    assert_eq!(covered(&again).await, covered(&sink).await);
+    what_one_process_commits_supersedes_another(&sink, &again).await;
+}
+
+async fn covered<S: Sink>(sink: &S) -> Coverage {
+    let integration = table().integration;
+    sink.covered(endpoint(), &integration).await.unwrap()
+}
+
+async fn stage<S: Sink>(
+    sink: &S,
+    mode: FetchMode,
+    ids: &[&str],
+    base_ms: i64,
+    seen: i64,
+) -> S::Staged {
+    let fetch = Fetch::new(table(), mode);
+    let rows = batch(&fetch, ids, seen).map(|batch| Ok(FetchEvent::Batch(batch)));
+    let events = stream::iter(rows.into_iter().chain([Ok(end(base_ms, seen))]));
+    sink.stage(&fetch, endpoint(), events).await.unwrap()
 }
 
 /// Leaves a snapshot without rows.
 async fn replaces_snapshots<S: Sink>(sink: &S, visible: &impl AsyncFn() -> u64) {
-    let covered = async || {
-        let integration = table().integration;
-        sink.covered(endpoint(), &integration).await.unwrap()
-    };
     let full = async |ids: &[&str], base, seen| {
         write(
             sink,
@@ -116,7 +149,7 @@ async fn replaces_snapshots<S: Sink>(sink: &S, visible: &impl AsyncFn() -> u64) 
     };
     full(&["1", "2", "3"], 5_000, 100).await;
     assert_eq!(visible().await, 3);
-    let first = covered().await;
+    let first = covered(sink).await;
     for tier in Tier::ALL {
         assert_eq!(first.bases.get(tier), Some(Base::from_millis(5_000)));
     }
@@ -134,14 +167,14 @@ async fn replaces_snapshots<S: Sink>(sink: &S, visible: &impl AsyncFn() -> u64) 
 
     full(&[], 4_000, 300).await;
     assert_eq!(visible().await, 0, "a snapshot without rows is one, too");
-    let last = covered().await;
+    let last = covered(sink).await;
     assert_eq!(
         last.bases.get(Tier::Daily),
         Some(Base::from_millis(6_000)),
         "bases never go back"
     );
     assert!(last.seen >= Some(ObservedAt::from_micros(300)));
-    assert_ne!(last.marks.snapshots, first.marks.snapshots);
+    assert_ne!(last.watermarks.snapshots, first.watermarks.snapshots);
 }
 
 /// The sink holds a snapshot of the row "2" alone.
@@ -150,10 +183,7 @@ async fn lacks_what_it_replaces<S: Sink>(sink: &S) {
         (&["2", "4"][..], vec![]),
         (&["3"][..], vec!["2".to_owned()]),
     ] {
-        let fetch = Fetch::new(table(), FetchMode::Snapshot);
-        let rows = batch(&fetch, ids, 250).map(|batch| Ok(FetchEvent::Batch(batch)));
-        let events = stream::iter(rows.into_iter().chain([Ok(end(7_000, 250))]));
-        let mut staged = sink.stage(&fetch, endpoint(), events).await.unwrap();
+        let mut staged = stage(sink, FetchMode::Snapshot, ids, 7_000, 250).await;
         let found = staged.missing(9, Rng::with_seed(1)).await.unwrap();
         let ids: Vec<_> = found.ids.iter().map(|missing| &missing.id).collect();
         assert_eq!(ids, missing.iter().collect::<Vec<_>>());
@@ -177,77 +207,136 @@ async fn lacks_what_it_replaces<S: Sink>(sink: &S) {
 
 async fn bases_move_on_the_table_as_it_was<S: Sink>(sink: &S) {
     let integration = table().integration;
-    let before = sink.covered(endpoint(), &integration).await.unwrap();
+    let before = covered(sink).await;
     let mut bases = before.bases;
     bases.raise(Tier::Hourly, Base::from_millis(9_000));
-    for (marks, hourly) in [(Marks::default(), 6_000), (before.marks, 9_000)] {
+    for (watermarks, hourly) in [(Watermarks::default(), 6_000), (before.watermarks, 9_000)] {
         let integration = integration.clone();
         let advance = Advance {
             integration,
             bases,
-            marks,
+            watermarks,
         };
         sink.advance(endpoint(), &[advance]).await.unwrap();
-        let after = sink
-            .covered(endpoint(), &table().integration)
-            .await
-            .unwrap();
+        let after = covered(sink).await;
         let hourly = Some(Base::from_millis(hourly));
         assert_eq!(after.bases.get(Tier::Hourly), hourly);
-        assert_eq!(after.marks, before.marks);
+        assert_eq!(after.watermarks, before.watermarks);
     }
 }
 
 async fn whoever_is_later_is_superseded<S: Sink>(sink: &S) {
-    let mode = FetchMode::Delta {
-        tier: Tier::Ordinary,
-        updated_after: UpdatedAfter::from_millis(0),
-    };
-    let stage = async |seen| {
-        let fetch = Fetch::new(table(), mode);
-        let rows = batch(&fetch, &["1"], seen).map(|batch| Ok(FetchEvent::Batch(batch)));
-        let events = stream::iter(rows.into_iter().chain([Ok(end(7_000, seen))]));
-        sink.stage(&fetch, endpoint(), events).await.unwrap()
-    };
+    let stage = async |seen| stage(sink, delta(), &["1"], 7_000, seen).await;
     let (first, second) = (stage(400).await, stage(500).await);
     let receipt = first.commit().await.unwrap();
     let Receipt::Committed { seen, .. } = receipt else {
         panic!("superseded");
     };
-    let covered = sink
-        .covered(endpoint(), &table().integration)
-        .await
-        .unwrap();
-    assert_eq!(covered.marks.deltas, Some(seen));
+    let left = covered(sink).await;
+    assert_eq!(left.watermarks.deltas, Some(seen));
     assert_eq!(second.commit().await.unwrap(), Receipt::Superseded);
     let not_later = stage(seen.as_micros()).await;
     assert_eq!(not_later.commit().await.unwrap(), Receipt::Superseded);
-    let after = sink.covered(endpoint(), &table().integration).await;
-    assert_eq!(after.unwrap(), covered, "nothing of it is there");
+    assert_eq!(covered(sink).await, left, "nothing of it is there");
+}
+
+/// A snapshot lacks the row "1" of the deltas, and nobody has confirmed that it is gone.
+async fn what_is_taken_over_stays_known<S: Sink>(sink: &S) {
+    for seen in [1_000, 2_000] {
+        let mut staged = stage(sink, FetchMode::Snapshot, &["5"], 8_000, seen).await;
+        let found = staged.missing(9, Rng::with_seed(1)).await.unwrap();
+        let ids: Vec<_> = found.ids.iter().map(|row| row.id.as_str()).collect();
+        assert_eq!(ids, ["1"], "at {seen}");
+        assert_eq!(found.as_of, covered(sink).await.watermarks.deltas);
+        staged.take_over().await.unwrap();
+        let receipt = staged.commit().await.unwrap();
+        assert!(matches!(receipt, Receipt::Committed { rows: 1, .. }));
+    }
+    // A row of the snapshot that is replaced is kept in the same way.
+    for (ids, missing) in [(["6"], vec!["1", "5"]), (["7"], vec!["1", "5", "6"])] {
+        let seen = covered(sink).await.seen.unwrap().as_micros() + 1;
+        let mut staged = stage(sink, FetchMode::Snapshot, &ids, 8_000, seen).await;
+        let found = staged.missing(9, Rng::with_seed(1)).await.unwrap();
+        let mut ids: Vec<_> = found.ids.iter().map(|row| row.id.as_str()).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, missing);
+        staged.take_over().await.unwrap();
+        staged.commit().await.unwrap();
+    }
+}
+
+async fn what_one_process_commits_supersedes_another<S: Sink>(one: &S, another: &S) {
+    let seen = covered(one).await.seen.unwrap().as_micros() + 1;
+    for mode in [FetchMode::Snapshot, delta()] {
+        let late = stage(another, mode, &["9"], 9_000, seen + 1).await;
+        let first = stage(one, mode, &["8"], 9_000, seen).await;
+        let receipt = first.commit().await.unwrap();
+        assert!(matches!(receipt, Receipt::Committed { .. }));
+        let after = covered(another).await;
+        assert_eq!(covered(one).await, after, "both see the same");
+        assert_eq!(late.commit().await.unwrap(), Receipt::Superseded);
+        assert_eq!(covered(one).await, after);
+    }
+}
+
+fn delta() -> FetchMode {
+    FetchMode::Delta {
+        tier: Tier::Ordinary,
+        updated_after: UpdatedAfter::from_millis(0),
+    }
+}
+
+fn rows_of(batches: &[RecordBatch]) -> u64 {
+    batches.iter().map(|batch| batch.num_rows() as u64).sum()
 }
 
 #[tokio::test]
 async fn the_sink_in_memory_conforms() {
     let sink = MemorySink::default();
-    let rows = async || {
-        let batches = sink.snapshot(&table());
-        batches.iter().map(|batch| batch.num_rows() as u64).sum()
+    let visible = async || Visible {
+        snapshot: rows_of(&sink.snapshot(&table())),
+        deltas: rows_of(&sink.deltas(&table())),
     };
-    conforms(sink.clone(), rows).await;
+    conforms(async || sink.clone(), visible).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_lake_conforms() {
+    let folder = tempfile::tempdir().unwrap();
     let settings = LakeSettings {
-        url: "memory:".to_owned(),
+        url: format!("file://{}", folder.path().display()),
         options: BTreeMap::new(),
         commit_window_secs: 0,
         ..LakeSettings::default()
     };
-    let lake = Lake::open(&settings, Arc::new(SystemClock)).await.unwrap();
-    let rows = async || {
-        let files = lake.files(endpoint(), Part::Snapshots).await.unwrap();
+    let open = async || Lake::open(&settings, Arc::new(SystemClock)).await.unwrap();
+    let reader = open().await;
+    let rows = async |part| {
+        let files = reader.files(endpoint(), part).await.unwrap();
         files.iter().map(|file| file.num_records.unwrap()).sum()
     };
-    conforms(lake.clone(), rows).await;
+    let visible = async || Visible {
+        snapshot: rows(Part::Snapshots).await,
+        deltas: rows(Part::Deltas).await,
+    };
+    conforms(open, visible).await;
+}
+
+#[tokio::test]
+async fn the_folder_of_parquet_files_conforms() {
+    let root = tempfile::tempdir().unwrap();
+    let open = async || ParquetFolderSink::open(root.path());
+    let folder = open().await.folder(endpoint(), &table().integration);
+    let count = |names: &[String]| {
+        let rows = names.iter().map(|name| rows(&folder.join(name)).unwrap());
+        rows.map(|rows| rows.len() as u64).sum()
+    };
+    let visible = async || {
+        let manifest = Manifest::read(&folder).unwrap();
+        Visible {
+            snapshot: count(&manifest.snapshot),
+            deltas: count(&manifest.deltas),
+        }
+    };
+    conforms(open, visible).await;
 }

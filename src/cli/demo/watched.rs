@@ -12,12 +12,11 @@ use tokio::time::Instant;
 use crate::catalog::Endpoint;
 use crate::fetch::{Fetch, FetchMode};
 use crate::ids::{IntegrationId, IntegrationKey, TableId};
-use crate::lake::{
-    Advance, Circumstances, Coverage, Lake, LakeError, Members, Missing, Part, Receipt,
-    Registration, Sealed,
+use crate::lake::{Lake, Part, Sealed};
+use crate::sink::{
+    Advance, Coverage, MissingRows, Provenance, Receipt, Registration, Registrations, Registry,
+    Sink, SinkError, Staged, WriteError,
 };
-use crate::service::Registry;
-use crate::sink::{Sink, Staged, WriteError};
 use crate::stream::{FetchError, FetchEvent};
 
 /// A lake that tells what reaches it.
@@ -81,7 +80,7 @@ impl Sink for Watched {
         &self,
         endpoint: &Arc<Endpoint>,
         integration: &IntegrationId,
-    ) -> Result<Coverage, LakeError> {
+    ) -> Result<Coverage, SinkError> {
         self.lake.covered(endpoint, integration).await
     }
 
@@ -106,7 +105,7 @@ impl Sink for Watched {
         &self,
         endpoint: &Arc<Endpoint>,
         advances: &[Advance],
-    ) -> Result<(), LakeError> {
+    ) -> Result<(), SinkError> {
         Sink::advance(&self.lake, endpoint, advances).await
     }
 
@@ -116,27 +115,27 @@ impl Sink for Watched {
 }
 
 impl Staged for WatchedFetch {
-    async fn missing(&mut self, limit: usize, random: Rng) -> Result<Missing, LakeError> {
+    async fn missing(&mut self, limit: usize, random: Rng) -> Result<MissingRows, SinkError> {
         Staged::missing(&mut self.sealed, limit, random).await
     }
 
-    async fn lacked_twice(&mut self, ids: mpsc::Sender<Vec<String>>) -> Result<(), LakeError> {
+    async fn lacked_twice(&mut self, ids: mpsc::Sender<Vec<String>>) -> Result<(), SinkError> {
         Staged::lacked_twice(&mut self.sealed, ids).await
     }
 
-    async fn tombstones(&mut self, rows: mpsc::Sender<RecordBatch>) -> Result<(), LakeError> {
+    async fn tombstones(&mut self, rows: mpsc::Sender<RecordBatch>) -> Result<(), SinkError> {
         Staged::tombstones(&mut self.sealed, rows).await
     }
 
-    async fn take_over(&mut self) -> Result<(), LakeError> {
+    async fn take_over(&mut self) -> Result<(), SinkError> {
         Staged::take_over(&mut self.sealed).await
     }
 
-    fn note(&mut self, circumstances: Circumstances) {
-        Staged::note(&mut self.sealed, circumstances);
+    fn note(&mut self, provenance: Provenance) {
+        Staged::note(&mut self.sealed, provenance);
     }
 
-    async fn commit(self) -> Result<Receipt, LakeError> {
+    async fn commit(self) -> Result<Receipt, SinkError> {
         let receipt = Staged::commit(self.sealed).await?;
         if let Receipt::Committed { version, rows, .. } = receipt {
             let part = match self.fetch.mode {
@@ -155,25 +154,22 @@ impl Staged for WatchedFetch {
 }
 
 impl Registry for Watched {
-    async fn registered(&self) -> Result<Vec<Registration>, LakeError> {
-        self.lake.registered().await
+    async fn registered(&self) -> Result<Vec<Registration>, SinkError> {
+        Registry::registered(&self.lake).await
     }
 
-    async fn register(
-        &self,
-        integrations: &[Registration],
-    ) -> Result<Members<Registration, Registration>, LakeError> {
-        self.lake.register(integrations).await
+    async fn register(&self, integrations: &[Registration]) -> Result<Registrations, SinkError> {
+        Registry::register(&self.lake, integrations).await
     }
 
     async fn held(
         &self,
         endpoint: &Arc<Endpoint>,
-    ) -> Result<HashMap<IntegrationKey, Coverage>, LakeError> {
+    ) -> Result<HashMap<IntegrationKey, Coverage>, SinkError> {
         self.lake.held(endpoint).await
     }
 
-    async fn put_notes(&self, notes: Vec<u8>) -> Result<(), LakeError> {
+    async fn put_notes(&self, notes: Vec<u8>) -> Result<(), SinkError> {
         self.lake.put_notes(notes).await
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::ids::{Category, EndpointName};
-use crate::lake::{Coverage, Hold, TableOverview};
+use crate::lake::{Hold, TableOverview};
+use crate::sink::Coverage;
 use crate::status::{IntegrationNote, Notes, TableNote};
 use crate::time::{Bases, ObservedAt, Tier};
 use crate::versions::guard::{HoldCause, HoldState};
@@ -176,7 +177,7 @@ fn a_table_that_lies_in_the_future_is_named_with_the_cure_and_nothing_is_well() 
     status.integrations[0].tables[0]
         .stored
         .coverage
-        .marks
+        .watermarks
         .deltas = Some(year_9999);
     assert!(!status.is_well());
     let told = text(&status, false);

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use crate::ids::IntegrationId;
-use crate::lake::{Lake, LakeError, Registration};
+use crate::lake::{Lake, LakeError};
 use crate::plan::ConfirmedGone;
+use crate::sink::Registration;
 use crate::time::ObservedAt;
 
 /// Whose rows leave, and when.

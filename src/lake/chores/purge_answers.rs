@@ -6,8 +6,9 @@ use std::sync::Arc;
 use crate::catalog::Endpoint;
 use crate::chore::{NoAnswer, Questions, Stands};
 use crate::ids::IntegrationId;
-use crate::lake::{Lake, LakeError, PurgeDue, PurgeReport, Registration};
+use crate::lake::{Lake, LakeError, PurgeDue, PurgeReport};
 use crate::plan::{ConfirmedGone, Doubt, NotFound, Standing};
+use crate::sink::Registration;
 use crate::time::ObservedAt;
 
 /// What Kombo says of the integrations whose time has come.

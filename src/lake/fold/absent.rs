@@ -8,7 +8,8 @@ use crate::delta::delta_error::DeltaError;
 use crate::fetch::{Fetch, FetchEnd, FetchMode};
 use crate::ids::{IntegrationId, TableId};
 use crate::lake::Part;
-use crate::lake::{Lake, LakeError, Receipt};
+use crate::lake::{Lake, LakeError};
+use crate::sink::Receipt;
 use crate::time::{ObservedAt, Tier, UpdatedAfter};
 
 /// Rows in one batch.

@@ -20,14 +20,15 @@ use crate::delta::file::data_files::on_cpu;
 use crate::delta::log::{Entry, LogState, RemoveFile};
 use crate::delta::transact::Proposal;
 use crate::lake::LakeError;
-use crate::lake::intake::group::{
-    Finished, Pending, Receipt, Rows, SharedFile, answer_all, still_valid,
+use crate::lake::intake::pending_fetch::{
+    FinishedFetch, PendingFetch, Rows, SharedFile, answer_all, still_valid,
 };
 use crate::lake::intake::runs::Sorted;
 use crate::lake::layout::INTEGRATION_KEY;
 use crate::lake::layout::LakeTable;
 use crate::lake::layout::of_day;
 use crate::lake::tables::OpenTable;
+use crate::sink::Receipt;
 
 /// Decoded rows that wait for a shared file are committed before they get more than this.
 const WAITING_BYTES: usize = 32 << 20;
@@ -47,7 +48,7 @@ pub(in crate::lake) struct Committer {
 }
 
 struct Queue {
-    waiting: Vec<Pending>,
+    waiting: Vec<PendingFetch>,
     worker: Option<AbortHandle>,
     last_commit: Option<Instant>,
     urgent: bool,
@@ -74,12 +75,12 @@ impl Committer {
     pub(in crate::lake) async fn commit(
         self: &Arc<Self>,
         tasks: &Tasks,
-        finished: Finished,
+        finished: FinishedFetch,
     ) -> Result<Receipt, LakeError> {
         let (answer, answered) = oneshot::channel();
         {
             let mut queue = self.queue();
-            queue.waiting.push(Pending { finished, answer });
+            queue.waiting.push(PendingFetch { finished, answer });
             if queue.worker.as_ref().is_none_or(AbortHandle::is_finished) {
                 let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
                 while tasks.try_join_next().is_some() {}
@@ -141,7 +142,7 @@ impl Committer {
     }
 
     /// Takes what one entry can hold. `None` ends the task: under the lock, so that nobody queues behind its back.
-    fn take_group(&self) -> Option<Vec<Pending>> {
+    fn take_group(&self) -> Option<Vec<PendingFetch>> {
         let mut queue = self.queue();
         // Whoever asked for it is gone: it is as if the fetch had not finished.
         queue.waiting.retain(|pending| !pending.answer.is_closed());
@@ -169,7 +170,7 @@ impl Committer {
 
     /// Commits a group in one entry. When one member's rows cannot be written, only that one is told so: the group is
     /// halved until the member is alone.
-    async fn commit_group(&self, group: Vec<Pending>) {
+    async fn commit_group(&self, group: Vec<PendingFetch>) {
         let mut groups = vec![group];
         while let Some(group) = groups.pop() {
             if let Some((mut group, error)) = self.commit_together(group).await {
@@ -184,7 +185,10 @@ impl Committer {
     }
 
     /// Commits a group and answers its members; gives those back that were not answered, and why.
-    async fn commit_together(&self, group: Vec<Pending>) -> Option<(Vec<Pending>, LakeError)> {
+    async fn commit_together(
+        &self,
+        group: Vec<PendingFetch>,
+    ) -> Option<(Vec<PendingFetch>, LakeError)> {
         let mut together = Together {
             committer: self,
             group,
@@ -209,7 +213,7 @@ impl Committer {
     /// A new snapshot replaces every file its integration has.
     async fn replaced(
         &self,
-        group: &[Pending],
+        group: &[PendingFetch],
         state: &LogState,
     ) -> Result<Vec<RemoveFile>, DeltaError> {
         let keys: HashSet<&str> = group.iter().map(|pending| pending.key().as_str()).collect();
@@ -221,7 +225,7 @@ impl Committer {
         Ok(replaced.map(|file| RemoveFile::from(&**file)).collect())
     }
 
-    async fn write_shared(&self, group: &[Pending]) -> Result<SharedFile, DeltaError> {
+    async fn write_shared(&self, group: &[PendingFetch]) -> Result<SharedFile, DeltaError> {
         let batches: Vec<RecordBatch> = group
             .iter()
             .filter_map(|pending| match &pending.finished.rows {
@@ -247,7 +251,7 @@ impl Committer {
 /// Fetches that are committed in one entry.
 struct Together<'a> {
     committer: &'a Committer,
-    group: Vec<Pending>,
+    group: Vec<PendingFetch>,
     shared: SharedFile,
 }
 
@@ -309,7 +313,7 @@ impl Queue {
     }
 
     fn waiting_bytes(&self) -> usize {
-        self.waiting.iter().map(Pending::shared_bytes).sum()
+        self.waiting.iter().map(PendingFetch::shared_bytes).sum()
     }
 }
 
@@ -317,7 +321,7 @@ impl Queue {
 mod tests {
     use super::*;
     use crate::ids::IntegrationId;
-    use crate::lake::intake::group::Fence;
+    use crate::lake::intake::pending_fetch::Fence;
     use crate::lake::txns::TableTxns;
     use crate::time::ObservedAt;
 
@@ -325,7 +329,7 @@ mod tests {
 
     fn queue(last_commit: Option<Instant>) -> Queue {
         let (answer, _) = oneshot::channel();
-        let finished = Finished {
+        let finished = FinishedFetch {
             fence: Fence {
                 start: TableTxns::of(&IntegrationId::new("tool:a").expect("an id").key(), |_| {
                     None
@@ -339,7 +343,7 @@ mod tests {
             rows: Rows::Files(Vec::new()),
         };
         Queue {
-            waiting: vec![Pending { finished, answer }],
+            waiting: vec![PendingFetch { finished, answer }],
             worker: None,
             last_commit,
             urgent: false,

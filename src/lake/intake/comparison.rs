@@ -15,10 +15,10 @@ use crate::delta::file::writer::read;
 use crate::delta::log::LiveFile;
 use crate::ids::IntegrationKey;
 use crate::lake::LakeError;
-use crate::lake::intake::known::{Known, SourceFile};
-use crate::lake::intake::missing::{Missing, MissingId};
+use crate::lake::intake::known_sources::{KnownSources, SourceFile};
 use crate::lake::intake::runs::hash;
 use crate::sample::Sample;
+use crate::sink::{MissingRow, MissingRows};
 use crate::time::ObservedAt;
 
 /// The newest that is known of a row.
@@ -61,7 +61,7 @@ pub(in crate::lake) enum Keep {
 
 /// How many ids are missing, and a sample of them.
 pub(in crate::lake) struct Sampled {
-    missing: Sample<MissingId>,
+    missing: Sample<MissingRow>,
     lacked_twice: u64,
     /// Hashes of ids that are known as present and that the snapshot shows as deleted.
     deleted: Vec<u64>,
@@ -90,7 +90,7 @@ impl Comparison {
     /// Takes in a file of `deltas`; all of them come first.
     pub(in crate::lake) async fn read_pending(
         mut self,
-        known: &Known,
+        known: &KnownSources,
         file: &LiveFile,
     ) -> Result<Self, LakeError> {
         let bytes = known.deltas.files.read(&file.path).await?;
@@ -133,9 +133,9 @@ impl Comparison {
     }
 
     /// Returns what is missing, when that was asked for, and the hashes of what is shown as deleted, ascending.
-    pub(in crate::lake) fn into_missing(self) -> (Missing, Vec<u64>) {
+    pub(in crate::lake) fn into_missing(self) -> (MissingRows, Vec<u64>) {
         let Keep::Sample(sampled) = self.keep else {
-            return (Missing::default(), Vec::new());
+            return (MissingRows::default(), Vec::new());
         };
         let Sampled {
             missing,
@@ -143,7 +143,7 @@ impl Comparison {
             mut deleted,
         } = sampled;
         deleted.sort_unstable();
-        let missing = Missing {
+        let missing = MissingRows {
             total: missing.met(),
             lacked_twice,
             shown: deleted.len() as u64,
@@ -217,7 +217,7 @@ impl Comparison {
             Keep::Twice(_) if is_shown => {}
             Keep::Sample(sampled) => {
                 sampled.lacked_twice += u64::from(lacked_twice);
-                sampled.missing.offer(|| MissingId {
+                sampled.missing.offer(|| MissingRow {
                     id: id.to_owned(),
                     last_seen: newest.at,
                     lacked_twice,

@@ -2,21 +2,33 @@
 
 use std::sync::Arc;
 
-use crate::catalog::Endpoint;
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use bytes::Bytes;
+use fastrand::Rng;
+use tokio::sync::mpsc;
+
+use crate::catalog::{Endpoint, SystemColumn};
+use crate::delta::delta_error::DECODING;
+use crate::delta::file::data_files::on_cpu;
+use crate::delta::file::writer::read;
 use crate::ids::IntegrationKey;
+use crate::lake::conform::conform;
 use crate::lake::intake::committer::Committer;
-use crate::lake::intake::comparison::Shown;
-use crate::lake::intake::group::{Finished, Receipt, Rows};
-use crate::lake::intake::known::{Known, is_taken_over};
+use crate::lake::intake::comparison::{Comparison, Keep, Sampled, Shown};
+use crate::lake::intake::known_sources::{KnownSources, is_taken_over};
+use crate::lake::intake::pending_fetch::{FinishedFetch, Rows};
+use crate::lake::intake::runs::hash;
 use crate::lake::layout::LakeTable;
-use crate::lake::{Circumstances, FoldSettings, Lake, LakeError, SnapshotFacts};
+use crate::lake::{FoldSettings, Lake, LakeError, SnapshotFacts};
+use crate::sink::{MissingRows, Provenance, Receipt};
 
 /// A whole fetch that only waits for its log entry, and holds next to no memory.
 pub struct Sealed {
     pub(in crate::lake) lake: Lake,
     pub(in crate::lake) committer: Arc<Committer>,
     pub(in crate::lake) endpoint: Arc<Endpoint>,
-    pub(in crate::lake) finished: Finished,
+    pub(in crate::lake) finished: FinishedFetch,
     /// What the snapshot says that a snapshot replaces.
     pub(in crate::lake) replaced: Option<SnapshotFacts>,
     /// Hashes of the ids of a snapshot's rows that are there, ascending within each run: 8 bytes a row, until it is
@@ -30,11 +42,11 @@ pub struct Sealed {
 
 impl Sealed {
     /// Returns what the lake knows of the table that it replaces; `None` for a delta.
-    pub(in crate::lake) async fn known(&self) -> Result<Option<Known>, LakeError> {
+    pub(in crate::lake) async fn known(&self) -> Result<Option<KnownSources>, LakeError> {
         if !self.committer.replaces() {
             return Ok(None);
         }
-        let known = Known::of(&self.lake, &self.endpoint, self.key()).await;
+        let known = KnownSources::of(&self.lake, &self.endpoint, self.key()).await;
         known.map(Some)
     }
 
@@ -101,9 +113,9 @@ impl Sealed {
     }
 
     /// Takes note of what is written beside a snapshot. Means nothing for a delta.
-    pub fn note(&mut self, circumstances: Circumstances) {
+    pub fn note(&mut self, provenance: Provenance) {
         if let Some(facts) = &mut self.finished.fence.facts {
-            *facts = facts.with(circumstances);
+            *facts = facts.with(provenance);
         }
     }
 
@@ -129,4 +141,100 @@ impl Sealed {
         }
         Ok(receipt)
     }
+}
+
+/// What it lacks of what the lake knows, and what it shows as deleted.
+impl Sealed {
+    /// Compares it with what the lake knows. None for a delta.
+    pub async fn missing(&mut self, limit: usize, random: Rng) -> Result<MissingRows, LakeError> {
+        self.compared = Arc::default();
+        let Some(known) = self.known().await? else {
+            return Ok(MissingRows::default());
+        };
+        let keep = Keep::Sample(Sampled::new(limit, random));
+        let mut comparison = self.compare(&known, keep).await?;
+        for file in known.files() {
+            comparison = comparison.read(&file).await?;
+        }
+        let (missing, deleted) = comparison.end().into_missing();
+        self.compared = Arc::new(deleted);
+        Ok(MissingRows {
+            as_of: known.deltas_seen,
+            ..missing
+        })
+    }
+
+    /// Sends those of these ids that an earlier snapshot lacks, too: those of one file at a time. Ends once nobody listens.
+    pub async fn lacked_twice(&self, ids: mpsc::Sender<Vec<String>>) -> Result<(), LakeError> {
+        let Some(known) = self.known().await? else {
+            return Ok(());
+        };
+        let mut comparison = self.compare(&known, Keep::Twice(Vec::new())).await?;
+        for file in known.files() {
+            comparison = comparison.read(&file).await?;
+            if ids.send(comparison.take_twice()).await.is_err() {
+                return Ok(());
+            }
+        }
+        // Nobody listens: nobody needs them.
+        drop(ids.send(comparison.end().take_twice()).await);
+        Ok(())
+    }
+
+    /// Sends its own rows that the last comparison found shown as deleted and known as present: those of one file at a time.
+    /// Ends once nobody listens.
+    pub async fn tombstones(&self, rows: mpsc::Sender<RecordBatch>) -> Result<(), LakeError> {
+        if self.compared.is_empty() {
+            return Ok(());
+        }
+        let (schema, key) = (self.endpoint.schema(), self.key());
+        for path in self.paths() {
+            let file = self.committer.table.files.read(path).await?;
+            let deleted = Arc::clone(&self.compared);
+            let found = on_cpu(move || deleted_rows(file, &deleted)).await??;
+            for batch in found {
+                let batch = conform(&batch, &schema, key.as_str())?;
+                if rows.send(batch).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn compare(&self, known: &KnownSources, keep: Keep) -> Result<Comparison, LakeError> {
+        let mut snapshot = self.shown(known.facts.as_ref());
+        // A look that saw rows which were kept as they were is none that lacked them.
+        snapshot.first_look = snapshot
+            .first_look
+            .filter(|first| known.kept < Some(*first));
+        let mut comparison = Comparison::with(snapshot, keep);
+        for file in known.pending() {
+            comparison = comparison.read_pending(known, file).await?;
+        }
+        Ok(comparison)
+    }
+}
+
+/// Returns the rows of a file that say that they are gone, of those whose ids have these hashes, ascending.
+fn deleted_rows(file: Bytes, hashes: &[u64]) -> Result<Vec<RecordBatch>, LakeError> {
+    let mut found = Vec::new();
+    for batch in read(file, &[])? {
+        let batch = batch?;
+        let text = |name| {
+            let column = batch.column_by_name(name).expect("every data file has it");
+            column.as_string::<i32>()
+        };
+        let (ids, ops) = (text("id"), text(SystemColumn::Op.name()));
+        let wanted: BooleanArray = (0..batch.num_rows())
+            .map(|row| {
+                let is_gone = ops.value(row) != "upsert";
+                Some(is_gone && hashes.binary_search(&hash(ids.value(row))).is_ok())
+            })
+            .collect();
+        if wanted.true_count() > 0 {
+            found.push(filter_record_batch(&batch, &wanted).map_err(|_| DECODING)?);
+        }
+    }
+    Ok(found)
 }

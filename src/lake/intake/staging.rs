@@ -14,13 +14,14 @@ use crate::delta::file::writer::decoded_bytes;
 use crate::delta::object_key::Partition;
 use crate::fetch::{Fetch, FetchEnd, FetchMode};
 use crate::lake::intake::committer::Committer;
-use crate::lake::intake::group::{Fence, Finished, Receipt, Rows};
+use crate::lake::intake::pending_fetch::{Fence, FinishedFetch, Rows};
 use crate::lake::intake::runs::{CONTEST_IDS, Contest, Sorted, repeated};
 use crate::lake::intake::sealed::Sealed;
 use crate::lake::layout::of_day;
 use crate::lake::layout::of_integration;
 use crate::lake::txns::TableTxns;
 use crate::lake::{Lake, LakeError, SnapshotFacts};
+use crate::sink::Receipt;
 use crate::time::ObservedAt;
 
 /// Decoded rows of a delta that do not get a file of their own.
@@ -149,7 +150,7 @@ impl Staging {
             first: first.filter(|_| !replaces),
             facts: replaces.then_some(facts),
         };
-        let finished = Finished { fence, rows };
+        let finished = FinishedFetch { fence, rows };
         Ok(Sealed {
             lake: self.lake,
             committer: self.committer,

@@ -11,4 +11,3 @@ pub use completeness::{ComparedTable, Completeness};
 pub use drift::DriftRow;
 pub use found_drift::{DriftFilter, DriftGroup, FoundDrift};
 pub use holds::Hold;
-pub use registry::Registration;

@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use crate::ids::TableId;
-use crate::lake::{Coverage, LakeError, Marks, TableOverview};
+use crate::lake::{LakeError, TableOverview};
+use crate::sink::{Coverage, Watermarks};
 use crate::time::{Horizon, ObservedAt, Tier};
 
 /// A part of a table that lies in the future.
@@ -35,8 +36,10 @@ impl TableOverview {
     /// Returns the parts that lie in the future.
     #[must_use]
     pub fn ahead(&self, horizon: Horizon) -> Vec<Ahead> {
-        let Coverage { bases, marks, .. } = &self.coverage;
-        let Marks { snapshots, deltas } = *marks;
+        let Coverage {
+            bases, watermarks, ..
+        } = &self.coverage;
+        let Watermarks { snapshots, deltas } = *watermarks;
         let bases = Tier::ALL.into_iter().filter_map(|tier| bases.get(tier));
         let base = bases
             .max()

@@ -7,9 +7,11 @@ use crate::catalog::Endpoint;
 use crate::delta::log::LogState;
 use crate::ids::IntegrationKey;
 use crate::lake::fold::Positions;
+use crate::lake::intake::stored_coverage::add_stored;
 use crate::lake::layout::INTEGRATION_KEY;
 use crate::lake::txns::{TableTxns, key_of};
-use crate::lake::{Coverage, Lake, LakeError, LiveFile, Part};
+use crate::lake::{Lake, LakeError, LiveFile, Part};
+use crate::sink::Coverage;
 use crate::time::ObservedAt;
 
 /// What the logs of an endpoint say.
@@ -70,7 +72,7 @@ impl Overview {
             if let Some(key) = key_of(app_id) {
                 let stored = TableTxns::of(&key, |app| state.txn(app));
                 let table = self.tables.entry(key).or_default();
-                table.coverage.add(part, &stored);
+                add_stored(&mut table.coverage, part, &stored);
             }
         }
     }

@@ -6,7 +6,8 @@ use futures_util::{StreamExt, TryStreamExt};
 use crate::delta::store::TableStore;
 use crate::ids::IntegrationKey;
 use crate::lake::tests::support::*;
-use crate::lake::{Advance, Lake, LakeError, Part, TableOverview};
+use crate::lake::{Lake, LakeError, Part, TableOverview};
+use crate::sink::Advance;
 use crate::time::{Base, Bases, ObservedAt, Tier};
 
 fn bases(ordinary_ms: i64, daily_ms: i64) -> Bases {
@@ -28,7 +29,7 @@ async fn advance(lake: &Lake, moved: &[(&str, Bases)]) -> Result<(), LakeError> 
         advances.push(Advance {
             integration: integration(name),
             bases: *bases,
-            marks: coverage.marks,
+            watermarks: coverage.watermarks,
         });
     }
     lake.advance(&tags(), &advances).await

@@ -5,7 +5,8 @@ use futures_util::future::join_all;
 use crate::delta::store::TableStore;
 use crate::fetch::Fetch;
 use crate::lake::tests::support::*;
-use crate::lake::{Lake, LakeSettings, Part, Receipt, Staging};
+use crate::lake::{Lake, LakeSettings, Part, Staging};
+use crate::sink::Receipt;
 
 /// A window that no test outlives: what is committed within it was flushed, or was the table's first.
 fn windowed() -> LakeSettings {

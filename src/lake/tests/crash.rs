@@ -10,7 +10,8 @@ use crate::decode::QuarantinedRow;
 use crate::delta::store::TableStore;
 use crate::delta::store::faulty::{Failure, FaultyStore};
 use crate::lake::tests::support::*;
-use crate::lake::{Lake, LakeError, Part, Receipt};
+use crate::lake::{Lake, LakeError, Part};
+use crate::sink::Receipt;
 use crate::time::{Base, ObservedAt, Tier};
 
 const OLD: [Row; 2] = [("1", 10, 1), ("2", 11, 1)];

@@ -9,7 +9,8 @@ use crate::delta::store::TableStore;
 use crate::fetch::FetchEnd;
 use crate::ids::Category;
 use crate::lake::tests::support::*;
-use crate::lake::{Lake, LakeError, Part, Receipt, Registration};
+use crate::lake::{Lake, LakeError, Part};
+use crate::sink::{Receipt, Registration};
 use crate::time::{Base, ObservedAt, Tier};
 
 #[tokio::test]
@@ -172,7 +173,7 @@ async fn a_dropped_fetch_leaves_nothing_visible() {
         .coverage(&tags(), &integration("a"))
         .await
         .expect("coverage");
-    assert_eq!(coverage, crate::lake::Coverage::default());
+    assert_eq!(coverage, crate::sink::Coverage::default());
 }
 
 #[tokio::test]

@@ -104,7 +104,7 @@ async fn bring(lake: &Lake, fetch: &Fetch, rows: &[Seen], end_us: i64) {
     let receipt = staging.commit(end(end_us / 1_000, end_us)).await;
     let receipt = receipt.expect("committed");
     assert!(
-        matches!(receipt, crate::lake::Receipt::Committed { .. }),
+        matches!(receipt, crate::sink::Receipt::Committed { .. }),
         "{receipt:?}"
     );
 }

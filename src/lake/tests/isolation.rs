@@ -12,12 +12,13 @@ use crate::catalog::Catalog;
 use crate::decode::QuarantinedRow;
 use crate::delta::store::TableStore;
 use crate::ids::Category;
-use crate::lake::intake::group::Fence;
-use crate::lake::intake::group::{Finished, Rows};
+use crate::lake::intake::pending_fetch::Fence;
+use crate::lake::intake::pending_fetch::{FinishedFetch, Rows};
 use crate::lake::tests::damage::{delete_file, found, garble_file, truncate_newest_entry};
 use crate::lake::tests::support::*;
 use crate::lake::txns::TableTxns;
-use crate::lake::{Lake, LakeError, LakeSettings, LintSettings, Part, Registration};
+use crate::lake::{Lake, LakeError, LakeSettings, LintSettings, Part};
+use crate::sink::Registration;
 use crate::time::ObservedAt;
 use crate::words::with_causes;
 
@@ -151,7 +152,7 @@ async fn a_fetch_whose_rows_cannot_be_written_fails_alone_in_its_group() {
     };
     let names = ["a", "b", "bad", "c", "d"];
     let commits = names.map(|name| {
-        let finished = Finished {
+        let finished = FinishedFetch {
             fence: Fence {
                 start: TableTxns::of(&integration(name).key(), |_| None),
                 base: None,

@@ -13,7 +13,8 @@ use crate::fetch::Fetch;
 use crate::lake::intake::runs::Sorted;
 use crate::lake::layout::of_integration;
 use crate::lake::tests::support::*;
-use crate::lake::{Lake, LakeSettings, Missing, Part, Sealed};
+use crate::lake::{Lake, LakeSettings, Part, Sealed};
+use crate::sink::MissingRows;
 use crate::time::{ObservedAt, SecondLook};
 
 async fn setup(settings: &LakeSettings) -> (TableStore, Lake) {
@@ -38,7 +39,7 @@ async fn sealed(lake: &Lake, ids: &[&'static str]) -> Sealed {
     staging.seal(end(2, 1_000)).await.expect("sealed")
 }
 
-async fn compared(lake: &Lake, ids: &[&'static str], limit: usize) -> Missing {
+async fn compared(lake: &Lake, ids: &[&'static str], limit: usize) -> MissingRows {
     let mut sealed = sealed(lake, ids).await;
     sealed
         .missing(limit, Rng::with_seed(1))
@@ -49,7 +50,7 @@ async fn compared(lake: &Lake, ids: &[&'static str], limit: usize) -> Missing {
 /// Every missing id, when it was seen last, and whether two snapshots in a row lack it.
 async fn missing(lake: &Lake, ids: &[&'static str]) -> Vec<(String, i64, bool)> {
     let mut sealed = sealed(lake, ids).await;
-    let Missing {
+    let MissingRows {
         ids,
         total,
         lacked_twice,
@@ -140,7 +141,7 @@ async fn the_ids_that_a_new_snapshot_lacks_are_named_before_it_is_committed() {
         &[("3", 12, 1)],
         &[("4", 13, 1)],
     ];
-    assert_eq!(compared(&lake, &["1"], 9).await, Missing::default());
+    assert_eq!(compared(&lake, &["1"], 9).await, MissingRows::default());
     run(&lake, &snapshot("a"), &pages, end(1, 13)).await;
     run(&lake, &snapshot("b"), &[&[("9", 10, 1)]], end(1, 10)).await;
     assert_eq!(
@@ -151,7 +152,7 @@ async fn the_ids_that_a_new_snapshot_lacks_are_named_before_it_is_committed() {
     assert_eq!((bounded.ids.len(), bounded.total), (1, 2));
     assert_eq!(
         format!("{bounded:?}"),
-        "Missing(1 of 2, 0 twice, 0 shown)",
+        "MissingRows(1 of 2, 0 twice, 0 shown)",
         "ids stay out of logs"
     );
     assert_eq!(compared(&lake, &[], 9).await.total, 4);
@@ -168,7 +169,7 @@ async fn a_delta_lacks_nothing() {
             .missing(9, Rng::with_seed(1))
             .await
             .expect("compared"),
-        Missing::default()
+        MissingRows::default()
     );
 }
 

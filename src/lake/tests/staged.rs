@@ -2,7 +2,8 @@
 
 use crate::delta::store::TableStore;
 use crate::lake::tests::support::*;
-use crate::lake::{Advance, Circumstances, Marks, Part, Receipt, SnapshotFacts};
+use crate::lake::{Part, SnapshotFacts};
+use crate::sink::{Advance, Provenance, Receipt, Watermarks};
 use crate::time::{Base, Bases, ObservedAt, Tier};
 
 #[tokio::test]
@@ -18,25 +19,25 @@ async fn a_receipt_names_the_mark_that_coverage_shows() {
             .coverage(&tags(), &integration("a"))
             .await
             .expect("read");
-        let Marks { snapshots, deltas } = coverage.marks;
+        let Watermarks { snapshots, deltas } = coverage.watermarks;
         assert!(
             [snapshots, deltas].contains(&Some(seen)),
             "{seen:?}: {coverage:?}"
         );
     }
-    let marks = lake
+    let watermarks = lake
         .coverage(&tags(), &integration("a"))
         .await
         .expect("read")
-        .marks;
+        .watermarks;
     let deltas = Some(ObservedAt::from_micros(13));
     assert_eq!(
-        marks.deltas, deltas,
+        watermarks.deltas, deltas,
         "it moved, though nothing later was observed"
     );
 }
 
-fn advance(name: &str, tiers: &[(Tier, i64)], marks: Marks) -> Advance {
+fn advance(name: &str, tiers: &[(Tier, i64)], watermarks: Watermarks) -> Advance {
     let mut bases = Bases::default();
     for (tier, base) in tiers {
         bases.raise(*tier, Base::from_millis(*base));
@@ -44,7 +45,7 @@ fn advance(name: &str, tiers: &[(Tier, i64)], marks: Marks) -> Advance {
     Advance {
         integration: integration(name),
         bases,
-        marks,
+        watermarks,
     }
 }
 
@@ -61,8 +62,12 @@ async fn bases_of_many_tables_move_in_one_entry_and_only_upwards() {
     run(&lake, &delta("b"), &[&[("1", 10, 1)]], end(50, 10)).await;
     let (a, b) = (coverage("a").await, coverage("b").await);
     let advances = [
-        advance("a", &[(Tier::Ordinary, 40), (Tier::Hourly, 70)], a.marks),
-        advance("b", &[(Tier::Ordinary, 60)], b.marks),
+        advance(
+            "a",
+            &[(Tier::Ordinary, 40), (Tier::Hourly, 70)],
+            a.watermarks,
+        ),
+        advance("b", &[(Tier::Ordinary, 60)], b.watermarks),
     ];
     lake.advance(&tags(), &advances).await.expect("written");
     for _ in 0..2 {
@@ -78,7 +83,7 @@ async fn bases_of_many_tables_move_in_one_entry_and_only_upwards() {
             coverage("b").await.bases.get(Tier::Ordinary),
             Some(Base::from_millis(60))
         );
-        assert_eq!(coverage("a").await.marks, a.marks);
+        assert_eq!(coverage("a").await.watermarks, a.watermarks);
         // The second time there is nothing to write.
         lake.advance(&tags(), &advances).await.expect("nothing");
     }
@@ -104,7 +109,7 @@ async fn bases_do_not_move_on_a_table_that_somebody_committed_to_meanwhile() {
     };
     for (overtaking, at) in [(delta("a"), 10), (snapshot("a"), 20)] {
         run(&one, &delta("a"), &[&[("1", at, 1)]], end(50, at)).await;
-        let advance = advance("a", &[(Tier::Ordinary, 90)], coverage().await.marks);
+        let advance = advance("a", &[(Tier::Ordinary, 90)], coverage().await.watermarks);
         run(&other, &overtaking, &[&[("1", at + 5, 2)]], end(40, at + 5)).await;
         one.advance(&tags(), &[advance]).await.expect("left out");
         assert_eq!(
@@ -122,7 +127,7 @@ async fn two_processes_that_move_bases_at_once_both_get_through() {
         lake(&store, &settings()).await,
     );
     run(&one, &delta("x"), &[], end(1, 10)).await;
-    let none = Marks::default();
+    let none = Watermarks::default();
     let (a, b) = (
         [advance("a", &[(Tier::Ordinary, 60)], none)],
         [advance("b", &[(Tier::Ordinary, 70)], none)],
@@ -145,7 +150,7 @@ async fn a_delta_under_way_is_superseded_by_bases_that_move() {
     let lake = lake(&store, &settings()).await;
     let fetch = delta("a");
     let staging = lake.begin(&fetch, &tags()).await.expect("begins");
-    let advance = advance("a", &[(Tier::Ordinary, 60)], Marks::default());
+    let advance = advance("a", &[(Tier::Ordinary, 60)], Watermarks::default());
     lake.advance(&tags(), &[advance]).await.expect("written");
     let receipt = staging.commit(end(50, 10)).await.expect("an answer");
     assert_eq!(receipt, Receipt::Superseded);
@@ -164,7 +169,7 @@ async fn a_snapshot_says_since_when_it_was_observed_and_on_what_it_was_ordered()
     let lake = lake(&store, &tiny_runs()).await;
     assert_eq!(facts(&store, "a").await, None);
     let pages: [&[Row]; 2] = [&[("1", 12, 1), ("2", 10, 1)], &[("3", 13, 1)]];
-    let circumstances = Circumstances {
+    let provenance = Provenance {
         prior: Some(Base::from_millis(7)),
         announced_ms: Some(8),
     };
@@ -175,12 +180,12 @@ async fn a_snapshot_says_since_when_it_was_observed_and_on_what_it_was_ordered()
         staging.push(rows).await.expect("pushed");
     }
     let mut sealed = staging.seal(end(9, 13)).await.expect("sealed");
-    sealed.note(circumstances);
+    sealed.note(provenance);
     sealed.commit().await.expect("committed");
     let told = SnapshotFacts {
         since: ObservedAt::from_micros(10),
-        prior: circumstances.prior,
-        announced_ms: circumstances.announced_ms,
+        prior: provenance.prior,
+        announced_ms: provenance.announced_ms,
         first_look: None,
         next_look: ObservedAt::from_micros(10),
     };
@@ -234,6 +239,6 @@ async fn what_is_stored_as_seen_is_never_before_a_row() {
     let lake = lake(&store, &settings()).await;
     run(&lake, &delta("a"), &[&[("1", 30, 1)]], end(1, 20)).await;
     let coverage = lake.coverage(&tags(), &integration("a")).await;
-    let seen = coverage.expect("read").marks.deltas;
+    let seen = coverage.expect("read").watermarks.deltas;
     assert_eq!(seen, Some(ObservedAt::from_micros(30)));
 }

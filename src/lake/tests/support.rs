@@ -19,7 +19,8 @@ use crate::delta::store::TableStore;
 use crate::fetch::{Fetch, FetchEnd, FetchMode};
 use crate::ids::{IntegrationId, TableId};
 use crate::lake::intake::committer::Committer;
-use crate::lake::{Lake, LakeSettings, Part, Receipt};
+use crate::lake::{Lake, LakeSettings, Part};
+use crate::sink::Receipt;
 use crate::time::{Base, Clock, ObservedAt, Tier, UpdatedAfter};
 
 pub(super) const NOON: i64 = 1_700_000_000_000;

@@ -1,8 +1,8 @@
 //! One integration, as the dispatcher knows it.
 
 use crate::ids::{Category, EnvironmentId, IntegrationId};
-use crate::lake::Registration;
 use crate::plan::{Doubt, Rhythm, Standing, Suspicion};
+use crate::sink::Registration;
 
 /// What is known of an integration.
 #[derive(Debug)]

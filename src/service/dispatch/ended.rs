@@ -8,8 +8,8 @@ use super::{Dispatch, Due, KeyPause};
 use crate::catalog::Endpoint;
 use crate::fetch::Lane;
 use crate::ids::{EnvironmentId, IntegrationId, TableId};
-use crate::lake::Coverage;
 use crate::plan::{Announced, Kind, ModelOff, Standing, Work, next_snapshot_instead};
+use crate::sink::Coverage;
 use crate::time::Base;
 
 /// How soon a table is fetched again whose fetch another writer overtook.

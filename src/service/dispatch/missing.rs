@@ -4,8 +4,8 @@
 use super::standings::{Cause, News};
 use super::{Account, Dispatch};
 use crate::ids::{EnvironmentId, IntegrationId};
-use crate::lake::Registration;
 use crate::plan::{Begun, Deletion, NotFound, Others, Standing};
+use crate::sink::Registration;
 use crate::time::ObservedAt;
 
 impl Account {

@@ -2,8 +2,8 @@
 
 use super::{Account, Dispatch, Due};
 use crate::ids::{IntegrationId, TableId};
-use crate::lake::{Coverage, Registration};
 use crate::service::held::Holding;
+use crate::sink::{Coverage, Registration};
 
 impl Dispatch {
     /// Takes in a registry that could not be read at the start. What Kombo has said meanwhile stands.

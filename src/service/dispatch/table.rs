@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::super::held::Holding;
 use crate::catalog::Endpoint;
-use crate::lake::Coverage;
 use crate::plan::{Announced, ModelOff};
+use crate::sink::Coverage;
 use crate::time::{Backoff, Base, Tier};
 
 /// How long a table waits for its next try after failures in a row.

@@ -3,8 +3,8 @@
 use super::marks::NOTIFIED_GAP_MS;
 use super::*;
 use crate::catalog::Catalog;
-use crate::lake::Coverage;
 use crate::plan::PlanMode;
+use crate::sink::Coverage;
 use crate::time::{Base, Tier};
 use crate::webhook::preview;
 

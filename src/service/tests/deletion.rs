@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::company::ChangeKind;
-use crate::lake::Registration;
+use crate::sink::Registration;
 
 const DAY_MS: i64 = 24 * 3_600_000;
 

@@ -44,12 +44,12 @@ async fn a_snapshot_says_which_base_was_reached_before_it_flushed_or_not() {
     let sink = MemorySink::default();
     let writer = writer(&kombo, &sink);
     run(&writer, Kind::Snapshot).await.unwrap();
-    assert_eq!(sink.circumstances(&table()).prior, None);
+    assert_eq!(sink.provenance(&table()).prior, None);
     kombo.pass(600).await;
     let empty = run(&writer, Kind::Delta).await.unwrap();
     kombo.pass(600).await;
     run(&writer, Kind::Snapshot).await.unwrap();
-    let prior = sink.circumstances(&table()).prior;
+    let prior = sink.provenance(&table()).prior;
     assert_eq!(prior, empty.base, "it is in memory alone");
     assert_ne!(prior, covered(&writer).await.bases.get(Tier::Ordinary));
 }
@@ -70,7 +70,7 @@ async fn a_notification_that_comes_while_a_snapshot_is_walked_is_noted_with_it()
         let fetched = fetch_announced(&writer, mode, coverage, announced.clone());
         let (done, ()) = tokio::join!(fetched, told);
         done.unwrap();
-        let noted = sink.circumstances(&table()).announced_ms;
+        let noted = sink.provenance(&table()).announced_ms;
         assert_eq!(noted, comes.then_some(7));
     }
 }

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use kombo_source::fetch::{Counts, FetchMode};
 use kombo_source::ingest::Ending;
-use kombo_source::lake::{Advance, Marks};
 use kombo_source::plan::Kind;
-use kombo_source::sink::Sink;
+use kombo_source::sink::{Advance, Sink, Watermarks};
 use kombo_source::time::{Base, Tier};
 
 use super::{Writer, covered, fetch, newest, observations, remembering, run, run_tier, writer};
@@ -326,12 +325,12 @@ async fn bases_are_raised_on_the_table_they_were_reached_on_and_on_no_other() {
     let mut advance = Advance {
         integration: integration.clone(),
         bases: before.bases,
-        marks: before.marks,
+        watermarks: before.watermarks,
     };
     let later = Base::from_millis(i64::MAX / 2);
     advance.bases.raise(Tier::Hourly, later);
     let other = Advance {
-        marks: Marks::default(),
+        watermarks: Watermarks::default(),
         ..advance.clone()
     };
     sink.advance(&tags(), &[other]).await.unwrap();
@@ -339,7 +338,7 @@ async fn bases_are_raised_on_the_table_they_were_reached_on_and_on_no_other() {
     sink.advance(&tags(), &[advance]).await.unwrap();
     let after = sink.covered(&tags(), &integration).await.unwrap();
     assert_eq!(after.bases.get(Tier::Hourly), Some(later));
-    assert_eq!(after.marks, before.marks);
+    assert_eq!(after.watermarks, before.watermarks);
 }
 
 #[tokio::test(start_paused = true)]

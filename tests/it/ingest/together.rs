@@ -114,7 +114,7 @@ async fn an_empty_delta_writes_nothing_and_its_base_one_entry() {
     let after = stored().await;
     assert_eq!(after.bases.get(Tier::Ordinary), done.base);
     assert_eq!(after.bases.get(Tier::Daily), before.bases.get(Tier::Daily));
-    assert_eq!(after.marks, before.marks, "no row came");
+    assert_eq!(after.watermarks, before.watermarks, "no row came");
     setup.kombo.set("a", 1);
     let done = setup.run(Kind::Delta).await;
     assert_eq!((done.counts.committed, done.unannounced_rows), (1, Some(1)));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
-use kombo_source::lake::MissingId;
+use kombo_source::sink::MissingRow;
 use kombo_source::time::{ObservedAt, SecondLook};
 
 /// When full fetches began, as the lake has it.
@@ -61,7 +61,7 @@ pub(crate) fn lacks(
     snapshot: &[RecordBatch],
     since: ObservedAt,
     before: Option<Looks>,
-) -> (Vec<MissingId>, BTreeSet<String>) {
+) -> (Vec<MissingRow>, BTreeSet<String>) {
     let looks = Looks::following(since, before);
     let (mut present, mut deleted) = (BTreeSet::new(), BTreeSet::new());
     for (_, id, op) in snapshot.iter().flat_map(rows) {
@@ -73,7 +73,7 @@ pub(crate) fn lacks(
     let lacked = there.filter(|(id, _)| !present.contains(id));
     let (shown, missing): (Vec<_>, Vec<_>) =
         lacked.partition(|(id, (at, _))| deleted.contains(id) && *at < since);
-    let missing = missing.into_iter().map(|(id, (last_seen, _))| MissingId {
+    let missing = missing.into_iter().map(|(id, (last_seen, _))| MissingRow {
         id,
         last_seen,
         lacked_twice: Some(last_seen) < looks.first,

@@ -15,12 +15,11 @@ use futures_util::{Stream, StreamExt};
 use kombo_source::catalog::Endpoint;
 use kombo_source::fetch::{Fetch, FetchEnd, FetchMode};
 use kombo_source::ids::{IntegrationId, TableId};
-use kombo_source::lake::{
-    Advance, BroughtRows, Circumstances, Coverage, LakeError, Marks, Missing, MissingId,
-    NewestHashes, Receipt,
-};
 use kombo_source::sample::Sample;
-use kombo_source::sink::{Sink, Staged, WriteError};
+use kombo_source::sink::{
+    Advance, Coverage, HashLookup, MissingRow, MissingRows, NewestHashes, Provenance, Receipt,
+    Sink, SinkError, Staged, Watermarks, WriteError,
+};
 use kombo_source::stream::{FetchError, FetchEvent};
 use kombo_source::time::{Bases, ObservedAt, Tier};
 use tokio::sync::mpsc;
@@ -51,12 +50,12 @@ struct Kept {
     snapshot: Vec<RecordBatch>,
     /// The snapshots before it.
     replaced: Vec<RecordBatch>,
-    /// What snapshots before it have left when they were taken over.
-    taken_over: Vec<RecordBatch>,
+    /// What snapshots before it have left when they were taken over; `None` when none was.
+    taken_over: Option<Vec<RecordBatch>>,
     /// Since which observation the snapshot is the live one, and which looks were before it.
     looks: Option<Looks>,
     /// Of the snapshot.
-    circumstances: Circumstances,
+    provenance: Provenance,
     deltas: Vec<RecordBatch>,
 }
 
@@ -68,7 +67,7 @@ pub(crate) struct MemoryStaged {
     start: Start,
     batches: Vec<RecordBatch>,
     end: FetchEnd,
-    circumstances: Circumstances,
+    provenance: Provenance,
     /// Ids that it shows as deleted and that were known as present.
     shown: BTreeSet<String>,
 }
@@ -161,8 +160,8 @@ impl MemorySink {
     }
 
     /// Returns what the snapshot was ordered on.
-    pub(crate) fn circumstances(&self, table: &TableId) -> Circumstances {
-        self.kept(table).circumstances
+    pub(crate) fn provenance(&self, table: &TableId) -> Provenance {
+        self.kept(table).provenance
     }
 
     fn tables(&self) -> MutexGuard<'_, HashMap<TableId, Kept>> {
@@ -176,8 +175,8 @@ impl MemorySink {
     fn start(&self, fetch: &Fetch) -> Start {
         let kept = self.kept(&fetch.table);
         match fetch.mode {
-            FetchMode::Snapshot => (kept.coverage.marks.snapshots, Bases::default()),
-            FetchMode::Delta { .. } => (kept.coverage.marks.deltas, kept.delta_bases),
+            FetchMode::Snapshot => (kept.coverage.watermarks.snapshots, Bases::default()),
+            FetchMode::Delta { .. } => (kept.coverage.watermarks.deltas, kept.delta_bases),
         }
     }
 }
@@ -189,7 +188,7 @@ impl Sink for MemorySink {
         &self,
         endpoint: &Arc<Endpoint>,
         integration: &IntegrationId,
-    ) -> Result<Coverage, LakeError> {
+    ) -> Result<Coverage, SinkError> {
         let table = TableId {
             integration: integration.clone(),
             endpoint: endpoint.name().clone(),
@@ -201,9 +200,9 @@ impl Sink for MemorySink {
         &self,
         endpoint: &Arc<Endpoint>,
         integration: &IntegrationId,
-        rows: &BroughtRows,
+        rows: &HashLookup,
         _most_bytes: u64,
-    ) -> Result<NewestHashes, LakeError> {
+    ) -> Result<NewestHashes, SinkError> {
         self.up_to(5).await;
         let table = TableId {
             integration: integration.clone(),
@@ -235,7 +234,7 @@ impl Sink for MemorySink {
                         start,
                         batches,
                         end,
-                        circumstances: Circumstances::default(),
+                        provenance: Provenance::default(),
                         shown: BTreeSet::new(),
                     });
                 }
@@ -249,7 +248,7 @@ impl Sink for MemorySink {
         &self,
         endpoint: &Arc<Endpoint>,
         advances: &[Advance],
-    ) -> Result<(), LakeError> {
+    ) -> Result<(), SinkError> {
         let mut tables = self.tables();
         for advance in advances {
             let table = TableId {
@@ -261,7 +260,7 @@ impl Sink for MemorySink {
                 delta_bases,
                 ..
             } = tables.entry(table).or_default();
-            if coverage.marks != advance.marks {
+            if coverage.watermarks != advance.watermarks {
                 continue;
             }
             for tier in Tier::ALL {

@@ -10,7 +10,7 @@ use crate::versions::winner::Observation;
 impl Merge<'_> {
     /// Holds what a full fetch saw against what was known.
     pub(super) fn compare(&mut self) {
-        let Some(circumstances) = self.task.compared else {
+        let Some(provenance) = self.task.compared else {
             return;
         };
         self.tally.compared += 1;
@@ -27,7 +27,7 @@ impl Merge<'_> {
             return;
         }
         let evidence = self.evidence(found);
-        let Some(verdict) = found.judge(&evidence, circumstances) else {
+        let Some(verdict) = found.judge(&evidence, provenance) else {
             return;
         };
         self.tally.drift.push(DriftRow {

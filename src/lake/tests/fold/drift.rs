@@ -1,7 +1,8 @@
 //! What a full fetch found that no delta had brought.
 
+use crate::lake::DriftFilter;
 use crate::lake::tests::fold::*;
-use crate::lake::{Circumstances, DriftFilter};
+use crate::sink::Provenance;
 use crate::versions::drift::{DriftCause, DriftKind};
 
 const HOUR: i64 = 60 * MINUTE_US;
@@ -92,7 +93,7 @@ async fn what_was_announced_and_not_fetched_yet_is_no_drift() {
         .seal(end(20 * HOUR / 1_000, 20 * HOUR))
         .await
         .expect("sealed");
-    sealed.note(Circumstances {
+    sealed.note(Provenance {
         prior: None,
         announced_ms: Some(15 * HOUR / 1_000),
     });

@@ -7,13 +7,13 @@ use object_store::ObjectStoreExt;
 use crate::delta::store::faulty::{Failure, FaultyStore};
 use crate::lake::Part;
 use crate::lake::tests::fold::*;
-use crate::lake::{BroughtRows, NewestHashes};
+use crate::sink::{HashLookup, NewestHashes};
 use crate::time::UpdatedAfter;
 
 const ENOUGH: u64 = 8 << 20;
 
-fn brought(ids: &[&str], changed_after_us: i64) -> BroughtRows {
-    BroughtRows {
+fn brought(ids: &[&str], changed_after_us: i64) -> HashLookup {
+    HashLookup {
         ids: ids.iter().map(|id| (*id).to_owned()).collect(),
         changed_after: UpdatedAfter::from_millis(changed_after_us / 1_000),
     }

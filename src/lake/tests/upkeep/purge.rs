@@ -7,10 +7,9 @@ use crate::lake::fold::Positions;
 use crate::lake::layout::LakeTable;
 use crate::lake::tests::upkeep::fixtures::{own_files, put_current, put_own, say_folded, say_held};
 use crate::lake::tests::upkeep::*;
-use crate::lake::{
-    FoldSettings, FoldedTable, LakeError, LiveFile, PurgeReport, PurgeSettings, Registration,
-};
+use crate::lake::{FoldSettings, FoldedTable, LakeError, LiveFile, PurgeReport, PurgeSettings};
 use crate::plan::{ConfirmedGone, NotFound};
+use crate::sink::Registration;
 use crate::time::{Bases, ObservedAt};
 
 const OWN: [LakeTable; 3] = [LakeTable::Drift, LakeTable::Quarantine, LakeTable::Holds];

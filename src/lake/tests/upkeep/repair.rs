@@ -6,9 +6,8 @@ use crate::ids::IntegrationKey;
 use crate::lake::Part;
 use crate::lake::ledgers::drift::Compared;
 use crate::lake::tests::upkeep::*;
-use crate::lake::{
-    Ahead, DriftFilter, DriftRow, FoldSettings, Hold, LakeError, Receipt, RepairReport,
-};
+use crate::lake::{Ahead, DriftFilter, DriftRow, FoldSettings, Hold, LakeError, RepairReport};
+use crate::sink::Receipt;
 use crate::time::{Horizon, ObservedAt};
 use crate::versions::drift::{DriftCause, DriftKind};
 use crate::versions::guard::{HoldCause, HoldState};

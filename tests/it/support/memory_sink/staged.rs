@@ -3,9 +3,9 @@
 use super::*;
 
 impl Staged for MemoryStaged {
-    async fn missing(&mut self, limit: usize, random: Rng) -> Result<Missing, LakeError> {
+    async fn missing(&mut self, limit: usize, random: Rng) -> Result<MissingRows, SinkError> {
         if self.fetch.mode != FetchMode::Snapshot {
-            return Ok(Missing::default());
+            return Ok(MissingRows::default());
         }
         let kept = self.sink.kept(&self.fetch.table);
         let (missing, shown) = self.lacks(&kept);
@@ -16,16 +16,16 @@ impl Staged for MemoryStaged {
         for id in missing {
             sample.offer(|| id);
         }
-        Ok(Missing {
+        Ok(MissingRows {
             total: sample.met(),
             lacked_twice,
             shown: self.shown.len() as u64,
             ids: sample.into_kept(),
-            as_of: kept.coverage.marks.deltas,
+            as_of: kept.coverage.watermarks.deltas,
         })
     }
 
-    async fn lacked_twice(&mut self, ids: mpsc::Sender<Vec<String>>) -> Result<(), LakeError> {
+    async fn lacked_twice(&mut self, ids: mpsc::Sender<Vec<String>>) -> Result<(), SinkError> {
         let (missing, _) = self.lacks(&self.sink.kept(&self.fetch.table));
         for id in missing.into_iter().filter(|id| id.lacked_twice) {
             if ids.send(vec![id.id]).await.is_err() {
@@ -35,7 +35,7 @@ impl Staged for MemoryStaged {
         Ok(())
     }
 
-    async fn tombstones(&mut self, rows: mpsc::Sender<RecordBatch>) -> Result<(), LakeError> {
+    async fn tombstones(&mut self, rows: mpsc::Sender<RecordBatch>) -> Result<(), SinkError> {
         for batch in &self.batches {
             let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>();
             let (ids, ops) = (text("id"), text("_op"));
@@ -50,19 +50,19 @@ impl Staged for MemoryStaged {
         Ok(())
     }
 
-    async fn take_over(&mut self) -> Result<(), LakeError> {
+    async fn take_over(&mut self) -> Result<(), SinkError> {
         let mut tables = self.sink.tables();
         let kept = tables.entry(self.fetch.table.clone()).or_default();
         let replaced = kept.snapshot.clone();
-        kept.taken_over.extend(replaced);
+        kept.taken_over.get_or_insert_default().extend(replaced);
         Ok(())
     }
 
-    fn note(&mut self, circumstances: Circumstances) {
-        self.circumstances = circumstances;
+    fn note(&mut self, provenance: Provenance) {
+        self.provenance = provenance;
     }
 
-    async fn commit(self) -> Result<Receipt, LakeError> {
+    async fn commit(self) -> Result<Receipt, SinkError> {
         self.sink.up_to(60).await;
         sleep(match self.fetch.mode {
             FetchMode::Snapshot => self.sink.snapshot_wait,
@@ -77,7 +77,7 @@ impl Staged for MemoryStaged {
         let mut tables = self.sink.tables();
         let kept = tables.entry(self.fetch.table).or_default();
         let Coverage {
-            marks: Marks { snapshots, deltas },
+            watermarks: Watermarks { snapshots, deltas },
             bases,
             seen,
             snapshot_base,
@@ -85,11 +85,11 @@ impl Staged for MemoryStaged {
         let mark = match mode {
             FetchMode::Snapshot => {
                 let since = observations(&self.batches).min().unwrap_or(end.seen);
-                let is_known = self.sink.folds || !kept.taken_over.is_empty();
+                let is_known = self.sink.folds || kept.taken_over.is_some();
                 kept.looks = Some(Looks::following(since, kept.looks.filter(|_| is_known)));
                 let before = std::mem::replace(&mut kept.snapshot, self.batches);
                 kept.replaced.extend(before);
-                kept.circumstances = self.circumstances;
+                kept.provenance = self.provenance;
                 *snapshot_base = (*snapshot_base).max(end.base);
                 snapshots
             }
@@ -122,11 +122,13 @@ impl Staged for MemoryStaged {
 
 impl MemoryStaged {
     /// Returns what the sink knows of as present and this snapshot lacks, and what it shows as deleted.
-    fn lacks(&self, kept: &Kept) -> (Vec<MissingId>, BTreeSet<String>) {
+    fn lacks(&self, kept: &Kept) -> (Vec<MissingRow>, BTreeSet<String>) {
         let since = observations(&self.batches).min().unwrap_or(self.end.seen);
-        let sees_all = self.sink.folds || !kept.taken_over.is_empty();
+        let sees_all = self.sink.folds || kept.taken_over.is_some();
         let replaced = kept.replaced.iter().filter(|_| self.sink.folds);
-        let replaced = replaced.chain(&kept.taken_over).chain(&kept.snapshot);
+        let replaced = replaced
+            .chain(kept.taken_over.iter().flatten())
+            .chain(&kept.snapshot);
         let live = kept.looks.filter(|_| !sees_all).map(|looks| looks.since);
         let known = newest(replaced, &kept.deltas, live);
         lacks(known, &self.batches, since, kept.looks)

@@ -1,7 +1,7 @@
 //! What the lake's newest observation of some rows is, for a delta that may bring nothing new.
 //!
 //! A row is looked up in what `deltas` has beyond the fold, and in the live snapshot or, once that is folded, in `current`:
-//! the same places that a full fetch is compared with ([`known`](crate::lake::intake::known)). `current` has no deleted rows: those are
+//! the same places that a full fetch is compared with ([`known`](crate::lake::intake::known_sources)). `current` has no deleted rows: those are
 //! looked up in `deltas`, as far back as the delta asks. Of each file only the pages are read that may hold one of the ids,
 //! up to a bound. Whatever cannot be told within it is left out of the answer.
 
@@ -18,10 +18,11 @@ use crate::delta::file::data_files::on_cpu;
 use crate::delta::file::footer::FIRST_READ;
 use crate::delta::file::lookup::{Lookup, Step, WantedIds};
 use crate::ids::{IntegrationId, IntegrationKey};
-use crate::lake::intake::known::Known;
+use crate::lake::intake::known_sources::KnownSources;
 use crate::lake::tables::OpenTable;
 use crate::lake::{Lake, LakeError, LiveFile};
-use crate::time::{ObservedAt, UpdatedAfter};
+use crate::sink::{HashLookup, NewestHashes};
+use crate::time::ObservedAt;
 
 /// What a read is counted as at least: many small ones take as long as a large one.
 const LEAST_READ: u64 = FIRST_READ;
@@ -35,44 +36,25 @@ const COLUMNS: &[&str] = &[
     "id",
 ];
 
-/// Rows of one table that a delta brought.
-#[derive(Clone)]
-pub struct BroughtRows {
-    /// Their ids.
-    pub ids: Vec<String>,
-    /// The instant that the delta asked for: they changed later.
-    pub changed_after: UpdatedAfter,
-}
-
-/// What the lake has of some rows.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct NewestHashes {
-    /// The `_hash` of the newest observation, by id. Only of rows that Kombo sent, and that were observed since the live
-    /// snapshot began: an older one may yet be taken out, since that snapshot did not have it.
-    pub hashes: HashMap<String, i64>,
-    /// Bytes that were read, a small read counted as 64 KiB.
-    pub bytes: u64,
-}
-
 impl Lake {
     /// Returns what the newest observation of each of these rows is, as far as reading `most_bytes` tells.
     ///
-    /// It holds for the marks that the table has while this runs: who decides by it commits only onto those.
+    /// It holds for the watermarks that the table has while this runs: who decides by it commits only onto those.
     pub async fn newest_hashes(
         &self,
         endpoint: &Arc<Endpoint>,
         integration: &IntegrationId,
-        rows: &BroughtRows,
+        lookup: &HashLookup,
         most_bytes: u64,
     ) -> Result<NewestHashes, LakeError> {
         let key = integration.key();
-        let known = Known::of(self, endpoint, &key).await?;
+        let known = KnownSources::of(self, endpoint, &key).await?;
         let Some(facts) = known.facts else {
             return Ok(NewestHashes::default());
         };
-        let mut search = Search {
+        let mut search = HashSearch {
             key,
-            wanted: WantedIds::new(rows.ids.iter().cloned()),
+            wanted: WantedIds::new(lookup.ids.iter().cloned()),
             left: most_bytes,
             newest: HashMap::new(),
         };
@@ -82,7 +64,7 @@ impl Lake {
             // What was found in `deltas` alone may be older than what was not read.
             search.newest.retain(|_, row| row.is_folded);
         } else {
-            search.deleted(&known, rows).await?;
+            search.deleted(&known, lookup).await?;
         }
         let bytes = most_bytes - search.left;
         let told = search.newest.into_iter();
@@ -105,7 +87,7 @@ struct Newest {
 }
 
 /// A search through files. Each step returns `false` once the next read would be too much.
-struct Search {
+struct HashSearch {
     key: IntegrationKey,
     wanted: WantedIds,
     /// Bytes that may still be read.
@@ -122,9 +104,9 @@ struct Files<'a> {
     is_folded: bool,
 }
 
-impl Search {
+impl HashSearch {
     /// Looks into what the fold does not have yet.
-    async fn beyond_the_fold(&mut self, known: &Known) -> Result<bool, LakeError> {
+    async fn beyond_the_fold(&mut self, known: &KnownSources) -> Result<bool, LakeError> {
         let deltas = Files {
             table: known.deltas(),
             after: known.position(),
@@ -134,7 +116,7 @@ impl Search {
     }
 
     /// Looks into the live snapshot, or into `current`, which has its rows.
-    async fn folded(&mut self, known: &Known) -> Result<bool, LakeError> {
+    async fn folded(&mut self, known: &KnownSources) -> Result<bool, LakeError> {
         let (table, files) = known.first_source();
         let folded = Files {
             table,
@@ -145,15 +127,22 @@ impl Search {
     }
 
     /// Looks for rows that are nowhere yet: whatever was said of them is folded, and the last of it is that they are gone.
-    async fn deleted(&mut self, known: &Known, rows: &BroughtRows) -> Result<(), LakeError> {
-        let unseen = rows.ids.iter().filter(|id| !self.newest.contains_key(*id));
+    async fn deleted(
+        &mut self,
+        known: &KnownSources,
+        lookup: &HashLookup,
+    ) -> Result<(), LakeError> {
+        let unseen = lookup
+            .ids
+            .iter()
+            .filter(|id| !self.newest.contains_key(*id));
         let mut rest = Self {
             key: self.key.clone(),
             wanted: WantedIds::new(unseen.cloned()),
             left: self.left,
             newest: HashMap::new(),
         };
-        let after_us = rows.changed_after.as_millis().saturating_mul(1_000);
+        let after_us = lookup.changed_after.as_millis().saturating_mul(1_000);
         let after = Some(ObservedAt::from_micros(after_us));
         if after >= known.position() {
             return Ok(());
@@ -263,18 +252,5 @@ impl Search {
         } else {
             self.newest.insert(id.to_owned(), seen);
         }
-    }
-}
-
-impl std::fmt::Debug for BroughtRows {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "BroughtRows({})", self.ids.len())
-    }
-}
-
-impl std::fmt::Debug for NewestHashes {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { hashes, bytes } = self;
-        write!(f, "NewestHashes({} rows, {bytes} bytes)", hashes.len())
     }
 }

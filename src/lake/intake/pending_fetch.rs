@@ -9,10 +9,11 @@ use crate::delta::log::{AddFile, LogState};
 use crate::ids::IntegrationKey;
 use crate::lake::txns::TableTxns;
 use crate::lake::{LakeError, SnapshotFacts};
+use crate::sink::Receipt;
 use crate::time::{Base, ObservedAt, Tier};
 
 /// A finished fetch, ready to be committed.
-pub(in crate::lake) struct Finished {
+pub(in crate::lake) struct FinishedFetch {
     /// What it moves, and what others may not have moved.
     pub(in crate::lake) fence: Fence,
     /// What it adds.
@@ -65,29 +66,9 @@ pub(in crate::lake) enum Rows {
     Shared(Vec<RecordBatch>),
 }
 
-/// What became of a fetch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Receipt {
-    /// Its rows and bases are visible.
-    Committed {
-        /// The Delta table's version.
-        version: u64,
-        /// Rows it added.
-        rows: u64,
-        /// Files they are in, shared ones included.
-        files: u64,
-        /// The size of those files; of a shared one, its part.
-        bytes: u64,
-        /// The mark of the part it went to, from now on.
-        seen: ObservedAt,
-    },
-    /// Another writer moved this table's bases while it ran. Nothing of it is visible: fetch again.
-    Superseded,
-}
-
 /// A finished fetch and who waits for its receipt.
-pub(in crate::lake) struct Pending {
-    pub(in crate::lake) finished: Finished,
+pub(in crate::lake) struct PendingFetch {
+    pub(in crate::lake) finished: FinishedFetch,
     pub(in crate::lake) answer: oneshot::Sender<Result<Receipt, LakeError>>,
 }
 
@@ -111,7 +92,7 @@ impl SharedFile {
     }
 }
 
-impl Pending {
+impl PendingFetch {
     /// Returns whose fetch it is.
     pub(in crate::lake) fn key(&self) -> &IntegrationKey {
         self.finished.fence.start.key()
@@ -161,7 +142,10 @@ impl Pending {
 }
 
 /// Tells those whose table was moved by another writer, and returns the others.
-pub(in crate::lake) fn still_valid(group: Vec<Pending>, state: &LogState) -> Vec<Pending> {
+pub(in crate::lake) fn still_valid(
+    group: Vec<PendingFetch>,
+    state: &LogState,
+) -> Vec<PendingFetch> {
     let (valid, superseded): (Vec<_>, Vec<_>) = group.into_iter().partition(|pending| {
         let fence = &pending.finished.fence;
         fence.holds(&TableTxns::of(fence.start.key(), |app| state.txn(app)))
@@ -173,7 +157,7 @@ pub(in crate::lake) fn still_valid(group: Vec<Pending>, state: &LogState) -> Vec
 }
 
 /// Answers all with the same error.
-pub(in crate::lake) fn answer_all(group: Vec<Pending>, error: &LakeError) {
+pub(in crate::lake) fn answer_all(group: Vec<PendingFetch>, error: &LakeError) {
     for pending in group {
         pending.answer(Err(error.clone()));
     }

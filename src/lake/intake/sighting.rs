@@ -30,7 +30,7 @@ pub struct Sighting {
 }
 
 /// A search for one row, file by file, snapshots first.
-struct Search {
+struct SightingSearch {
     integration: IntegrationId,
     id: String,
     /// The earliest observation of the integration's snapshot: deltas before it say nothing.
@@ -48,7 +48,7 @@ impl Lake {
         id: &str,
     ) -> Result<Option<Sighting>, LakeError> {
         let key = integration.key();
-        let mut search = Search {
+        let mut search = SightingSearch {
             integration: integration.clone(),
             id: id.to_owned(),
             since_us: None,
@@ -72,7 +72,7 @@ impl Lake {
     }
 }
 
-impl Search {
+impl SightingSearch {
     fn through(mut self, part: Part, file: Bytes) -> Result<Self, LakeError> {
         let columns = [
             SystemColumn::IntegrationId.name(),

@@ -6,42 +6,9 @@ use crate::catalog::Endpoint;
 use crate::ids::{IntegrationId, TableId};
 use crate::lake::reports::ahead::not_ahead;
 use crate::lake::txns::TableTxns;
-use crate::lake::{Lake, LakeError, Marks, Part};
-use crate::time::{Base, Bases, Horizon, ObservedAt, Tier};
-
-/// Up to which instants a table is covered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Coverage {
-    /// One base per tier: the maximum over snapshots and deltas.
-    pub bases: Bases,
-    /// The base of the last snapshot.
-    pub snapshot_base: Option<Base>,
-    /// The last `_fetched_at`: the next observation has to be later.
-    pub seen: Option<ObservedAt>,
-    /// The same by part: tells whether anybody has committed since.
-    pub marks: Marks,
-}
-
-impl Coverage {
-    /// Takes in what one of the table's logs says.
-    pub(in crate::lake) fn add(&mut self, part: Part, stored: &TableTxns) {
-        for tier in Tier::ALL {
-            if let Some(base) = stored.bases().get(tier) {
-                self.bases.raise(tier, base);
-            }
-        }
-        match part {
-            Part::Snapshots => {
-                self.snapshot_base = stored.bases().get(Tier::Daily);
-                self.marks.snapshots = stored.seen();
-            }
-            Part::Deltas => self.marks.deltas = stored.seen(),
-            // It is made of the two others.
-            Part::Current => return,
-        }
-        self.seen = self.seen.max(stored.seen());
-    }
-}
+use crate::lake::{Lake, LakeError, Part};
+use crate::sink::Coverage;
+use crate::time::{Horizon, Tier};
 
 impl Lake {
     /// Returns up to which instants a table is covered, commits of other processes included.
@@ -73,8 +40,28 @@ impl Lake {
         for part in [Part::Snapshots, Part::Deltas] {
             let table = self.tables().of_endpoint(endpoint, part).await?;
             let state = table.refreshed().await?;
-            coverage.add(part, &TableTxns::of(&key, |app| state.txn(app)));
+            let stored = TableTxns::of(&key, |app| state.txn(app));
+            add_stored(&mut coverage, part, &stored);
         }
         Ok(coverage)
     }
+}
+
+/// Takes into a table's coverage what the log of one of its parts says.
+pub(in crate::lake) fn add_stored(coverage: &mut Coverage, part: Part, stored: &TableTxns) {
+    for tier in Tier::ALL {
+        if let Some(base) = stored.bases().get(tier) {
+            coverage.bases.raise(tier, base);
+        }
+    }
+    match part {
+        Part::Snapshots => {
+            coverage.snapshot_base = stored.bases().get(Tier::Daily);
+            coverage.watermarks.snapshots = stored.seen();
+        }
+        Part::Deltas => coverage.watermarks.deltas = stored.seen(),
+        // It is made of the two others.
+        Part::Current => return,
+    }
+    coverage.seen = coverage.seen.max(stored.seen());
 }

@@ -9,6 +9,7 @@
 
 use crate::ids::IntegrationKey;
 use crate::lake::txns::app_id;
+use crate::sink::Provenance;
 use crate::time::{Base, ObservedAt, SecondLook};
 
 const SINCE: &str = "since";
@@ -22,15 +23,6 @@ pub(super) const NAMES: [&str; 5] = [SINCE, PRIOR, ANNOUNCED, FIRST_LOOK, NEXT_L
 
 /// What stands for no instant: a transaction's version cannot be left out once there was one.
 const NONE: i64 = -1;
-
-/// What a fetch's caller knows of it and the sink does not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Circumstances {
-    /// The table's ordinary base when the fetch was ordered, raised by deltas that found nothing.
-    pub prior: Option<Base>,
-    /// When the earliest notification came that no fetch had answered, in milliseconds.
-    pub announced_ms: Option<i64>,
-}
 
 /// What is stored beside the live snapshot of one integration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,11 +91,11 @@ impl SnapshotFacts {
     }
 
     /// Takes in what its caller knows.
-    pub(super) fn with(self, circumstances: Circumstances) -> Self {
-        let Circumstances {
+    pub(super) fn with(self, provenance: Provenance) -> Self {
+        let Provenance {
             prior,
             announced_ms,
-        } = circumstances;
+        } = provenance;
         Self {
             prior,
             announced_ms,

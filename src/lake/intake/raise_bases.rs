@@ -6,37 +6,14 @@ use crate::catalog::Endpoint;
 use crate::delta::delta_error::DeltaError;
 use crate::delta::log::{Entry, LogState};
 use crate::delta::transact::Proposal;
-use crate::ids::IntegrationId;
 use crate::lake::tables::OpenTable;
 use crate::lake::txns::TableTxns;
 use crate::lake::{Lake, LakeError, Part};
-use crate::time::{Bases, ObservedAt};
-
-/// How far observations go in each part of a table. Every commit of rows moves one of the two, so marks that are the
-/// same at two instants mean that nobody committed in between.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Marks {
-    /// The last `_fetched_at` of `snapshots`.
-    pub snapshots: Option<ObservedAt>,
-    /// The last `_fetched_at` of `deltas`.
-    pub deltas: Option<ObservedAt>,
-}
-
-/// Bases that a table has reached, as long as nobody commits to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Advance {
-    /// Whose table.
-    pub integration: IntegrationId,
-    /// The bases; those that are lower than what is stored change nothing.
-    pub bases: Bases,
-    /// The table these bases were reached on. On any other they may not be true: another writer's commit can hold older
-    /// observations of rows that were left out here because they had not changed.
-    pub marks: Marks,
-}
+use crate::sink::{Advance, Watermarks};
 
 impl Lake {
     /// Raises bases of an endpoint's tables in one log entry of `deltas`. Never lowers one, adds no rows, and leaves the
-    /// marks where they are; writes nothing where nothing moves. Bases of a table that somebody has committed to since
+    /// watermarks where they are; writes nothing where nothing moves. Bases of a table that somebody has committed to since
     /// are left out.
     pub async fn advance(
         &self,
@@ -45,7 +22,7 @@ impl Lake {
     ) -> Result<(), LakeError> {
         let deltas = self.tables().of_endpoint(endpoint, Part::Deltas).await?;
         let snapshots = self.tables().of_endpoint(endpoint, Part::Snapshots).await?;
-        let mut raise = Raise {
+        let mut raise = RaiseBases {
             advances,
             snapshots: &snapshots,
         };
@@ -57,12 +34,12 @@ impl Lake {
 }
 
 /// Bases that are raised in the log of `deltas`.
-struct Raise<'a> {
+struct RaiseBases<'a> {
     advances: &'a [Advance],
     snapshots: &'a OpenTable,
 }
 
-impl Proposal for Raise<'_> {
+impl Proposal for RaiseBases<'_> {
     type Error = DeltaError;
 
     async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
@@ -77,11 +54,11 @@ impl Proposal for Raise<'_> {
             let key = advance.integration.key();
             let stored = TableTxns::of(&key, |app| state.txn(app));
             let elsewhere = TableTxns::of(&key, |app| full.txn(app));
-            let marks = Marks {
+            let watermarks = Watermarks {
                 snapshots: elsewhere.seen(),
                 deltas: stored.seen(),
             };
-            if marks == advance.marks {
+            if watermarks == advance.watermarks {
                 let raised = stored.raised(&advance.bases, elsewhere.bases());
                 entry.txns.extend(raised);
             }

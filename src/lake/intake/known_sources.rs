@@ -18,7 +18,7 @@ use crate::lake::{Lake, LakeError, Part, SnapshotFacts};
 use crate::time::ObservedAt;
 
 /// Where the lake keeps what it knows of one integration.
-pub(in crate::lake) struct Known {
+pub(in crate::lake) struct KnownSources {
     pub(in crate::lake) key: IntegrationKey,
     /// Of the live snapshot.
     pub(in crate::lake) facts: Option<SnapshotFacts>,
@@ -54,7 +54,7 @@ struct Folded {
     positions: Positions,
 }
 
-impl Known {
+impl KnownSources {
     /// Finds what there is now.
     pub(in crate::lake) async fn of(
         lake: &Lake,
@@ -122,7 +122,7 @@ impl Known {
         (table, files)
     }
 
-    /// Returns the table of [`Known::pending`].
+    /// Returns the table of [`KnownSources::pending`].
     pub(in crate::lake) fn deltas(&self) -> &OpenTable {
         &self.deltas
     }

@@ -1,0 +1,148 @@
+//! The lake as a sink: the one place where what the lake says becomes what the seam says.
+//!
+//! Each method is told where the lake does it; here only the error changes. The text, the causes, the advice and whether a
+//! retry may help are those of the [`LakeError`].
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use fastrand::Rng;
+use futures_util::{Stream, StreamExt};
+use tokio::sync::mpsc;
+
+use crate::catalog::Endpoint;
+use crate::fetch::Fetch;
+use crate::ids::{IntegrationId, IntegrationKey};
+use crate::lake::{Lake, LakeError, Members, Sealed};
+use crate::sink::{
+    Advance, Coverage, HashLookup, MissingRows, NewestHashes, Provenance, Receipt, Registration,
+    Registrations, Registry, Sink, SinkError, Staged, WriteError,
+};
+use crate::stream::{FetchError, FetchEvent};
+
+impl From<LakeError> for SinkError {
+    fn from(error: LakeError) -> Self {
+        let advice = error.advice();
+        let (is_retryable, is_configuration) = (error.is_retryable(), error.is_configuration());
+        Self::new(error, advice)
+            .retryable(is_retryable)
+            .configuration(is_configuration)
+    }
+}
+
+impl From<LakeError> for WriteError {
+    fn from(error: LakeError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl Sink for Lake {
+    type Staged = Sealed;
+
+    async fn covered(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        integration: &IntegrationId,
+    ) -> Result<Coverage, SinkError> {
+        Ok(self.coverage(endpoint, integration).await?)
+    }
+
+    async fn newest_hashes(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        integration: &IntegrationId,
+        lookup: &HashLookup,
+        most_bytes: u64,
+    ) -> Result<NewestHashes, SinkError> {
+        Ok(Lake::newest_hashes(self, endpoint, integration, lookup, most_bytes).await?)
+    }
+
+    async fn stage(
+        &self,
+        fetch: &Fetch,
+        endpoint: &Arc<Endpoint>,
+        events: impl Stream<Item = Result<FetchEvent, FetchError>> + Send,
+    ) -> Result<Sealed, WriteError> {
+        let mut staging = self.begin(fetch, endpoint).await?;
+        let mut events = Box::pin(events);
+        while let Some(event) = events.next().await {
+            match event.map_err(WriteError::Fetch)? {
+                FetchEvent::Page { .. } | FetchEvent::Asked { .. } => {}
+                FetchEvent::Batch(batch) => staging.push(batch).await?,
+                FetchEvent::Quarantine(rows) => staging.quarantine(rows).await?,
+                // Only here may anything become visible: a stream that stops before its end drops the staging.
+                FetchEvent::End(end) => return Ok(staging.seal(end).await?),
+            }
+        }
+        Err(WriteError::Fetch(FetchError::Stopped { page: 0 }))
+    }
+
+    async fn advance(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        advances: &[Advance],
+    ) -> Result<(), SinkError> {
+        Ok(Lake::advance(self, endpoint, advances).await?)
+    }
+
+    fn flush(&self) {
+        Lake::flush(self);
+    }
+}
+
+impl Staged for Sealed {
+    async fn missing(&mut self, limit: usize, random: Rng) -> Result<MissingRows, SinkError> {
+        Ok(Sealed::missing(self, limit, random).await?)
+    }
+
+    async fn lacked_twice(&mut self, ids: mpsc::Sender<Vec<String>>) -> Result<(), SinkError> {
+        Ok(Sealed::lacked_twice(self, ids).await?)
+    }
+
+    async fn tombstones(&mut self, rows: mpsc::Sender<RecordBatch>) -> Result<(), SinkError> {
+        Ok(Sealed::tombstones(self, rows).await?)
+    }
+
+    async fn take_over(&mut self) -> Result<(), SinkError> {
+        Ok(Sealed::take_over(self).await?)
+    }
+
+    fn note(&mut self, provenance: Provenance) {
+        Sealed::note(self, provenance);
+    }
+
+    async fn commit(self) -> Result<Receipt, SinkError> {
+        Ok(Sealed::commit(self).await?)
+    }
+}
+
+impl Registry for Lake {
+    async fn registered(&self) -> Result<Vec<Registration>, SinkError> {
+        Ok(Lake::registered(self).await?)
+    }
+
+    async fn register(&self, integrations: &[Registration]) -> Result<Registrations, SinkError> {
+        let Members { going, aside } = Lake::register(self, integrations).await?;
+        let refused = aside.into_iter();
+        Ok(Registrations {
+            stand: going,
+            refused: refused
+                .map(|aside| (aside.member, aside.error.into()))
+                .collect(),
+        })
+    }
+
+    async fn held(
+        &self,
+        endpoint: &Arc<Endpoint>,
+    ) -> Result<HashMap<IntegrationKey, Coverage>, SinkError> {
+        let overview = self.overview(endpoint).await?;
+        let tables = overview.into_iter().flat_map(|overview| overview.tables);
+        Ok(tables.map(|(key, table)| (key, table.coverage)).collect())
+    }
+
+    async fn put_notes(&self, notes: Vec<u8>) -> Result<(), SinkError> {
+        Ok(self.put_status(notes.into()).await?)
+    }
+}
