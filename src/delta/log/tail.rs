@@ -20,7 +20,7 @@ pub(super) async fn exists(store: &TableStore, table: &TablePath) -> Result<bool
         return Ok(true);
     }
     // A table begins with its log: data files without one are a table whose log is gone, and never a new one.
-    if has_objects(store, table, &table.folder().into()).await? {
+    if has_objects(store, table, &table.folder()).await? {
         // Another process may have created the table between the two looks. Its log came before its files.
         if has_objects(store, table, &log).await? {
             return Ok(true);

@@ -210,7 +210,7 @@ impl Staging {
     /// The day is that of the upload: it says in which folder to look, not when the rows became visible.
     fn partition(&self) -> Partition {
         match self.fetch.mode {
-            FetchMode::Snapshot => of_integration(&self.start.key()),
+            FetchMode::Snapshot => of_integration(self.start.key()),
             FetchMode::Delta { .. } => of_day(self.committer.table.today()),
         }
     }
