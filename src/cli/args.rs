@@ -75,7 +75,7 @@ pub struct Args {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "For every verb")]
 pub struct GlobalArgs {
-    /// Read this configuration (.yaml, .yml, .toml or .json); kombo.yaml, where there is one, if not given
+    /// Read this configuration (.yaml, .yml or .json); kombo.yaml, where there is one, if not given
     #[arg(
         short,
         long,

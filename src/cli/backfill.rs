@@ -14,7 +14,7 @@ use crate::backfill::missing::{Round, begun};
 use crate::backfill::targets::{Known, Unknown, UnknownReason, resolve};
 use crate::backfill::{Backfill, BackfillSettings};
 use crate::ids::IntegrationId;
-use crate::lake::{FoldSettings, Lake, LakeError, Registration, SetAside};
+use crate::lake::{Lake, LakeError, Registration, SetAside};
 use crate::service::ApiQuestions;
 
 /// Integrations from which on asking for them is worth a line: it may take minutes.
@@ -55,7 +55,7 @@ pub(super) async fn backfill(
             &lake,
             &session.endpoints,
             None,
-            &FoldSettings::default(),
+            &session.config.sink.lake.fold.at_full_speed(),
             Some(&kombo),
         ))
         .await

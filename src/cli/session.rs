@@ -46,12 +46,7 @@ impl Session {
     pub(super) fn api_with(&self, key: &ApiKey) -> Result<HttpApi, Failure> {
         let source = &self.config.source;
         let clock = Arc::clone(&self.clock);
-        Ok(HttpApi::new(
-            source.api_url.clone(),
-            key,
-            &source.request,
-            clock,
-        )?)
+        Ok(HttpApi::new(source.api_url(), key, &source.request, clock)?)
     }
 
     /// Opens the lake; creates its layout document when the place is empty.
@@ -77,11 +72,7 @@ impl Session {
 
     /// Returns the bounds on what a page may hold.
     pub(super) fn limits(&self) -> DecodeLimits {
-        let page_bytes = self.config.source.request.max_page_bytes.get();
-        DecodeLimits {
-            page_bytes: usize::try_from(page_bytes).unwrap_or(usize::MAX),
-            ..DecodeLimits::default()
-        }
+        self.config.source.request.limits()
     }
 
     /// Returns the configured integrations, or else those the lake knows.

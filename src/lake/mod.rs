@@ -38,9 +38,7 @@ pub use care::{
     Left, PurgeDue, PurgeReport, PurgeSettings, Repair, RepairReport, RepairedTable, TablePurge,
     TableUpkeep, UpkeepReport, UpkeepSettings,
 };
-pub use chores::{
-    ChoreSettings, FoldChoreSettings, PurgeAnswers, ToldFold, UpkeepChoreSettings, WhyKept,
-};
+pub use chores::{PurgeAnswers, ToldFold, WhyKept};
 pub use facts::{Circumstances, SnapshotFacts};
 pub use fold::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};
 pub use intake::{

@@ -39,6 +39,7 @@ mod questions;
 mod registrar;
 mod registry;
 mod run;
+mod settings;
 mod shutdown;
 mod slots;
 
@@ -51,6 +52,7 @@ pub use control::{Control, ReloadError};
 pub use intake::Door;
 pub use questions::ApiQuestions;
 pub use registry::Registry;
+pub use settings::SourceSettings;
 pub(crate) use slots::{Slot, Slots};
 
 use std::pin::Pin;

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use clap::CommandFactory;
 
 use crate::api::Region;
-use crate::config::Overrides;
+use crate::config::{Config, ConfigError, Overrides};
+use crate::lake::{PurgeSettings, UpkeepSettings};
 
 use super::*;
 
@@ -156,11 +157,11 @@ fn a_bare_backfill_is_full_and_leaves_all_to_the_file() {
 #[test]
 fn what_holds_for_every_verb_may_stand_before_or_after_it() {
     for line in [
-        "kombo-source --config k.toml --log-format json -vv --schemas s validate",
-        "kombo-source validate --config k.toml --log-format json -v -v --schemas s",
+        "kombo-source --config k.yaml --log-format json -vv --schemas s validate",
+        "kombo-source validate --config k.yaml --log-format json -v -v --schemas s",
     ] {
         let global = parse(line).expect(line).global;
-        assert_eq!(global.config, Some(PathBuf::from("k.toml")));
+        assert_eq!(global.config, Some(PathBuf::from("k.yaml")));
         assert_eq!(global.log_format, LogFormat::Json);
         assert_eq!(global.verbosity(), 2);
         assert_eq!(global.schemas, Some(PathBuf::from("s")));
@@ -377,18 +378,55 @@ fn the_api_key_is_no_flag_and_every_setting_has_its_variable() {
     );
 }
 
+/// What the verb upkeep does its work with.
+fn upkeep(flags: &[&str]) -> Result<UpkeepSettings, ConfigError> {
+    let words = ["kombo-source", "upkeep", "--lake-url", "./lake"];
+    let args = Args::from_command_line(words.iter().chain(flags)).expect("words");
+    let Verb::Lake(LakeVerb::Upkeep(args)) = args.verb else {
+        panic!("not upkeep");
+    };
+    Config::from_overrides(&args.overrides()).map(|config| config.upkeep())
+}
+
+#[test]
+fn figures_in_helps_are_those_of_the_code() {
+    let mut command = Args::command();
+    let mut help = |verb: &str| {
+        let verb = command.find_subcommand_mut(verb).expect("a verb");
+        verb.render_help().to_string().replace('\n', " ")
+    };
+    let days = |span: Duration| format!("{}d", span.as_secs() / 86_400);
+    let (grace, longest) = (
+        days(UpkeepSettings::SHORTEST_GRACE),
+        days(UpkeepSettings::LONGEST_GRACE),
+    );
+    assert!(help("upkeep").contains(&format!("{grace} to {longest}")));
+    let deltas = days(UpkeepSettings::SHORTEST_DELTA_RETENTION);
+    assert!(help("upkeep").contains(&format!("{deltas} or more")));
+    let after = days(PurgeSettings::AFTER);
+    assert!(help("purge").contains(&format!("{after} if not given")));
+}
+
 #[test]
 fn files_that_nothing_names_are_kept_for_14_to_30_days() {
     for (grace, taken) in [("13d", false), ("14d", true), ("30d", true), ("31d", false)] {
-        let words = ["kombo-source", "upkeep", "--grace", grace];
-        assert_eq!(Args::from_command_line(words).is_ok(), taken, "{grace}");
+        assert_eq!(upkeep(&["--grace", grace]).is_ok(), taken, "{grace}");
     }
+    let refused = upkeep(&["--grace", "13d"]).expect_err("too short");
+    assert_eq!(
+        (refused.to_string().as_str(), refused.exit_code()),
+        (
+            "--grace is 1123200, but must be at least 1209600: two weeks, and twice schedule.full_interval_secs, so that readers of a snapshot keep its files",
+            64
+        )
+    );
 }
 
 #[test]
 fn changes_are_kept_for_35_days_at_least() {
     for (retention, taken) in [("34d", false), ("35d", true), ("900d", true)] {
-        let words = ["kombo-source", "upkeep", "--delta-retention", retention];
-        assert_eq!(Args::from_command_line(words).is_ok(), taken, "{retention}");
+        let drift = ["--drift-retention", "900d"];
+        let words = [&["--delta-retention", retention], &drift[..]].concat();
+        assert_eq!(upkeep(&words).is_ok(), taken, "{retention}");
     }
 }

@@ -15,12 +15,15 @@ use crate::lake::layout::of_integration;
 use crate::lake::tests::support::*;
 use crate::lake::{Lake, LakeSettings, Missing, Part, Sealed};
 use crate::time::{ObservedAt, SecondLook};
+use crate::versions::guard::GuardSettings;
 
 async fn setup(settings: &LakeSettings) -> (TableStore, Lake) {
     let store = TableStore::memory();
     // Any two looks count as two here.
     let settings = LakeSettings {
-        second_look: SecondLook::after(Duration::ZERO),
+        guard: GuardSettings {
+            second_look: SecondLook::after(Duration::ZERO),
+        },
         ..settings.clone()
     };
     let lake = lake(&store, &settings).await;

@@ -29,7 +29,7 @@ async fn one_file_of_two() -> Aging {
 fn only_letting_go() -> UpkeepSettings {
     UpkeepSettings {
         compact_files: 0,
-        vacuum_grace: UpkeepSettings::LONGEST_GRACE,
+        vacuum_grace: Some(UpkeepSettings::LONGEST_GRACE),
         ..UpkeepSettings::default()
     }
 }
@@ -150,12 +150,16 @@ async fn young_rows_stay_by_either_clock() {
     let lake = aging.lake().await;
     aging.pass(34).await;
     let short = UpkeepSettings {
-        delta_retention: Duration::ZERO,
+        delta_retention: UpkeepSettings::SHORTEST_DELTA_RETENTION - Duration::from_secs(1),
         ..only_letting_go()
     };
-    assert_eq!(left(&lake, &short).await, (0, 0), "35 days at least");
+    let refused = lake.upkeep(&[tags()], &short).await;
+    let refused = refused.expect_err("35 days at least").to_string();
+    assert!(refused.starts_with("delta_retention_secs is 3023999, but must be at least 3024000"));
+    let shortest = only_letting_go();
+    assert_eq!(left(&lake, &shortest).await, (0, 0), "not old enough");
     aging.clock.pass(400 * DAY_MS);
-    assert_eq!(left(&lake, &short).await, (0, 0), "one clock runs ahead");
+    assert_eq!(left(&lake, &shortest).await, (0, 0), "one clock runs ahead");
 }
 
 #[tokio::test]
