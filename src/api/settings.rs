@@ -91,6 +91,14 @@ impl ApiSettings {
         }
     }
 
+    /// Returns the requests that each window may see, unless the budget is switched off.
+    #[must_use]
+    pub fn budget(&self) -> Option<(NonZeroU32, Duration)> {
+        let window = Duration::from_secs(self.rate_limit_duration_secs.get());
+        self.rate_limit_enabled
+            .then_some((self.rate_limit_num, window))
+    }
+
     /// Returns the first upper bound of a backoff.
     #[must_use]
     pub fn initial_backoff(&self) -> Duration {

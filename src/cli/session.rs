@@ -1,7 +1,6 @@
 //! What the commands that talk to Kombo or to the lake have in common: the parts, put together from configuration.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::failure::{FAILED, Failure, USAGE};
 use crate::api::{ApiKey, HttpApi};
@@ -124,15 +123,6 @@ impl Session {
     /// Returns how many tables are fetched at once.
     pub(super) fn concurrency(&self) -> usize {
         self.config.source.request.concurrency.get() as usize
-    }
-
-    /// Returns the request budget, unless it is switched off.
-    pub(super) fn rate_limit(&self) -> Option<(u32, Duration)> {
-        let request = &self.config.source.request;
-        let window = Duration::from_secs(request.rate_limit_duration_secs.get());
-        request
-            .rate_limit_enabled
-            .then(|| (request.rate_limit_num.get(), window))
     }
 }
 

@@ -116,9 +116,6 @@ impl KomboSourceConfig {
 
     pub(super) fn rules(&self, catalog: &Catalog) -> Rules {
         let settings = &self.settings;
-        let request = &settings.request;
-        let window = Duration::from_secs(request.rate_limit_duration_secs.get());
-        let budget = (request.rate_limit_num, window);
         let only: HashSet<_> = settings.integrations.iter().cloned().collect();
         Rules {
             planner: Planner::new(catalog, self.endpoints.clone(), settings.plan),
@@ -126,7 +123,7 @@ impl KomboSourceConfig {
             only: (!only.is_empty()).then_some(only),
             schedule: settings.schedule,
             expects_webhooks: settings.webhook.is_some(),
-            budget: request.rate_limit_enabled.then_some(budget),
+            budget: settings.request.budget(),
         }
     }
 }

@@ -393,7 +393,8 @@ fn figures_in_helps_are_those_of_the_code() {
     let mut command = Args::command();
     let mut help = |verb: &str| {
         let verb = command.find_subcommand_mut(verb).expect("a verb");
-        verb.render_help().to_string().replace('\n', " ")
+        let help = verb.render_help().to_string();
+        help.split_whitespace().collect::<Vec<_>>().join(" ")
     };
     let days = |span: Duration| format!("{}d", span.as_secs() / 86_400);
     let (grace, longest) = (
