@@ -64,6 +64,7 @@ fn load(file: &str, text: &str) -> Result<Config, ConfigError> {
     Config::from_text(Path::new(file), Some(text), &Overrides::default())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "each test makes its own")]
 fn load_over(text: &str, overrides: Overrides) -> Result<Config, ConfigError> {
     Config::from_text(Path::new("kombo.yaml"), Some(text), &overrides)
 }
@@ -101,10 +102,7 @@ fn what_the_file_says_arrives() {
     assert_eq!(webhook.path, "/hook");
     assert_eq!(source.schedule.full_interval.as_secs(), 3600);
     assert_eq!(source.schedule.heartbeat_interval.as_secs(), 21600);
-    assert_eq!(
-        source.schedule.nested_refresh,
-        Some(Duration::from_secs(60))
-    );
+    assert_eq!(source.schedule.nested_refresh, Some(Duration::from_mins(1)));
     assert_eq!(source.request.rate_limit_num.get(), 30);
     assert_eq!(source.request.concurrency.get(), 8);
     let lake = &config.sink.lake;

@@ -18,7 +18,7 @@ async fn one_file_of_two() -> Aging {
         run(&lake, &delta("b"), &[&[row]], base).await;
         run(&lake, &delta("a"), &[&[("2", at, at), row]], base).await;
     }
-    keep_up(&lake, &UpkeepSettings::default()).await;
+    keep_up(&lake, &from_eight()).await;
     let rows: [Row; 2] = [("1", SINCE, 9), ("2", SINCE + 1, 9)];
     let full = end(SINCE, SINCE + 1);
     run(&lake, &snapshot("a"), &[&rows], full).await;
@@ -150,12 +150,12 @@ async fn young_rows_stay_by_either_clock() {
     let lake = aging.lake().await;
     aging.pass(34).await;
     let short = UpkeepSettings {
-        delta_retention: UpkeepSettings::SHORTEST_DELTA_RETENTION - Duration::from_secs(1),
+        delta_retention: Duration::from_hours(35 * 24 - 1),
         ..only_letting_go()
     };
     let refused = lake.upkeep(&[tags()], &short).await;
     let refused = refused.expect_err("35 days at least").to_string();
-    assert!(refused.starts_with("delta_retention_secs is 3023999, but must be at least 3024000"));
+    assert!(refused.starts_with("delta_retention_secs is 3020400, but must be at least 3024000"));
     let shortest = only_letting_go();
     assert_eq!(left(&lake, &shortest).await, (0, 0), "not old enough");
     aging.clock.pass(400 * DAY_MS);
