@@ -168,12 +168,13 @@ async fn backfill_verb(
     Ok(report.is_success())
 }
 
+/// Boxed inside: a whole session is in these futures.
 async fn demo_verb(args: &DemoArgs, catalog: &Catalog, quiet: bool) -> Result<bool, Failure> {
     if args.live {
-        let live = interruptible(demo::live::prepare(args, catalog, quiet)).await?;
+        let live = interruptible(Box::pin(demo::live::prepare(args, catalog, quiet))).await?;
         return live.run(interrupted()).await;
     }
-    let (report, next) = interruptible(demo::run(args, catalog, quiet)).await?;
+    let (report, next) = interruptible(Box::pin(demo::run(args, catalog, quiet))).await?;
     println!("{}{next}", report.text());
     Ok(report.is_success())
 }
