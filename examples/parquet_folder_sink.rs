@@ -24,6 +24,7 @@ use fastrand::Rng;
 use futures_util::{Stream, StreamExt};
 use kombo_source::api::{ApiKey, ApiSettings, HttpApi, Region};
 use kombo_source::catalog::{Catalog, Endpoint};
+use kombo_source::decode::DecodeLimits;
 use kombo_source::fetch::{Fetch, FetchEnd, FetchMode, Lane};
 use kombo_source::ids::{FetchId, IntegrationId, TableId};
 use kombo_source::ingest::{Ingest, IngestSettings, Order, Progress, Watch, next_mode};
@@ -342,7 +343,8 @@ fn close(writer: ArrowWriter<File>) -> io::Result<()> {
 /// Returns each row's id, when it was observed, and whether it was there.
 pub(crate) fn rows(path: &Path) -> Result<Vec<(String, ObservedAt, bool)>, SinkError> {
     let file = File::open(path).map_err(failed)?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|open| open.build());
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(ParquetRecordBatchReaderBuilder::build);
     let mut found = Vec::new();
     for batch in reader.map_err(failed)? {
         let batch = batch.map_err(failed)?;
@@ -401,7 +403,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let key = ApiKey::new(&std::env::var("KOMBO_API_KEY")?)?;
     let (url, settings) = (Region::default().base_url(), ApiSettings::default());
     let api = HttpApi::new(url, &key, &settings, Arc::new(SystemClock))?;
-    let ingest = Ingest::new(Arc::new(api), sink, IngestSettings::default());
+    let ingest = Ingest::new(
+        Arc::new(api),
+        sink,
+        DecodeLimits::default(),
+        IngestSettings::default(),
+    );
     let coverage = ingest.covered(endpoint, &integration).await?;
     let order = Order {
         table: TableId {

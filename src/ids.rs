@@ -24,8 +24,17 @@ const KEY_DIGEST_BYTES: usize = 16;
 /// Kombo's name of one customer's connection, such as `personio:CBNMt7dSNCzBdnRTx87dev4E`.
 ///
 /// Opaque but for the tool before the first colon. Visible ASCII, because it travels in the `X-Integration-Id` header.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct IntegrationId(Arc<str>);
+
+impl TryFrom<String> for IntegrationId {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<Self, IdError> {
+        Self::new(&text)
+    }
+}
 
 impl IntegrationId {
     /// Checks the text of an id.

@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod plan;
 pub mod sample;
 pub mod service;
+pub mod setting;
 pub mod sink;
 pub mod status;
 pub mod stream;

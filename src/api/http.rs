@@ -82,7 +82,7 @@ impl HttpApi {
         settings: &ApiSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SetupError> {
-        settings.check()?;
+        settings.check().map_err(SetupError::Setting)?;
         Ok(Self(Arc::new(Shared {
             client: client(&base_url, key, settings)?,
             base_url,

@@ -7,6 +7,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::{Host, Url};
 
+use crate::decode::DecodeLimits;
+use crate::setting::BadSetting;
+
 /// Kombo's largest page for nearly every endpoint.
 const KOMBO_MAX_PAGE_SIZE: u32 = 250;
 
@@ -51,7 +54,7 @@ impl Default for ApiSettings {
             connect_timeout_secs: const { NonZeroU64::new(5).expect("not zero") },
             read_timeout_secs: const { NonZeroU64::new(30).expect("not zero") },
             page_size: const { NonZeroU32::new(KOMBO_MAX_PAGE_SIZE).expect("not zero") },
-            max_page_bytes: const { NonZeroU64::new(64 << 20).expect("not zero") },
+            max_page_bytes: const { NonZeroU64::new(DecodeLimits::PAGE_BYTES as u64).expect("not zero") },
             retry_attempts: const { NonZeroU32::new(6).expect("not zero") },
             retry_initial_backoff_secs: 0.5,
             retry_max_duration_secs: const { NonZeroU64::new(60).expect("not zero") },
@@ -61,8 +64,8 @@ impl Default for ApiSettings {
 
 impl ApiSettings {
     /// Checks what the types cannot say.
-    pub fn check(&self) -> Result<(), SetupError> {
-        let wrong = |name, reason| Err(SetupError::Setting { name, reason });
+    pub fn check(&self) -> Result<(), BadSetting> {
+        let wrong = |name, reason| Err(BadSetting::new(name, format!("is wrong: {reason}")));
         if self.page_size.get() > KOMBO_MAX_PAGE_SIZE {
             return wrong("page_size", "Kombo gives at most 250 rows a page");
         }
@@ -77,6 +80,23 @@ impl ApiSettings {
             return wrong("rate_limit_duration_secs", "it must be at most a day");
         }
         Ok(())
+    }
+
+    /// Returns the bounds on what a page may hold.
+    #[must_use]
+    pub fn limits(&self) -> DecodeLimits {
+        DecodeLimits {
+            page_bytes: usize::try_from(self.max_page_bytes.get()).unwrap_or(usize::MAX),
+            ..DecodeLimits::default()
+        }
+    }
+
+    /// Returns the requests that each window may see, unless the budget is switched off.
+    #[must_use]
+    pub fn budget(&self) -> Option<(NonZeroU32, Duration)> {
+        let window = Duration::from_secs(self.rate_limit_duration_secs.get());
+        self.rate_limit_enabled
+            .then_some((self.rate_limit_num, window))
     }
 
     /// Returns the first upper bound of a backoff.
@@ -113,30 +133,33 @@ impl Region {
 }
 
 /// The address below which the API's paths lie. Encrypted, unless it is on this very machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct BaseUrl(Url);
 
 impl BaseUrl {
     /// Checks an address such as `https://api.kombo.dev/v1` or `http://127.0.0.1:8484/v1`.
     pub fn parse(text: &str) -> Result<Self, SetupError> {
-        let wrong = |reason| SetupError::Endpoint { reason };
+        Self::understood(text).map_err(|reason| SetupError::Endpoint { reason })
+    }
+
+    /// Says what is wrong, and nothing of the text, which may hold credentials.
+    fn understood(text: &str) -> Result<Self, &'static str> {
         let url = Url::parse(text.trim())
-            .map_err(|_| wrong("it is not an absolute address such as https://api.kombo.dev/v1"))?;
+            .map_err(|_| "it is not an absolute address such as https://api.kombo.dev/v1")?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("it must not hold a user name or password"));
+            return Err("it must not hold a user name or password");
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong("it must end with its path, without ? and #"));
+            return Err("it must end with its path, without ? and #");
         }
         match url.scheme() {
             "https" => Ok(Self(url)),
             "http" if is_loopback(&url) => Ok(Self(url)),
-            "http" => Err(wrong(
-                "the key would travel unencrypted: use https, or http to a loopback address",
-            )),
-            _ => Err(wrong(
-                "only https, or http to a loopback address, is spoken",
-            )),
+            "http" => {
+                Err("the key would travel unencrypted: use https, or http to a loopback address")
+            }
+            _ => Err("only https, or http to a loopback address, is spoken"),
         }
     }
 
@@ -161,6 +184,14 @@ impl BaseUrl {
             .pop_if_empty()
             .extend(segments);
         url
+    }
+}
+
+impl TryFrom<String> for BaseUrl {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::understood(&text)
     }
 }
 
@@ -220,13 +251,8 @@ pub enum SetupError {
         reason: &'static str,
     },
     /// A setting is out of its range.
-    #[error("request.{name} cannot be used: {reason}")]
-    Setting {
-        /// The setting.
-        name: &'static str,
-        /// What is wrong.
-        reason: &'static str,
-    },
+    #[error("request.{0}")]
+    Setting(BadSetting),
     /// The encryption library found no trusted certificates, or another fault of this machine.
     #[error("the HTTP client could not be built: {reason}")]
     Client {

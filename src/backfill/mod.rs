@@ -57,6 +57,8 @@ pub struct BackfillSettings {
     pub concurrency: usize,
     /// Bounds on what a page may hold.
     pub limits: DecodeLimits,
+    /// How rows are brought in.
+    pub ingest: IngestSettings,
 }
 
 /// Runs fetches from an API into a sink.
@@ -81,12 +83,8 @@ where
 {
     /// Joins the parts.
     pub fn new(api: Arc<A>, sink: S, settings: BackfillSettings) -> Self {
-        let ingest = IngestSettings {
-            limits: settings.limits,
-            ..IngestSettings::default()
-        };
         Self {
-            ingest: Ingest::new(api, sink, ingest),
+            ingest: Ingest::new(api, sink, settings.limits, settings.ingest),
             settings,
         }
     }

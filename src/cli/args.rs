@@ -22,6 +22,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
+use crate::twin::TwinSettings;
 pub use drift::{AcceptArgs, DriftArgs};
 pub use explain::ExplainArgs;
 pub use fold::FoldArgs;
@@ -75,7 +76,7 @@ pub struct Args {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "For every verb")]
 pub struct GlobalArgs {
-    /// Read this configuration (.yaml, .yml, .toml or .json); kombo.yaml, where there is one, if not given
+    /// Read this configuration (.yaml, .yml or .json); kombo.yaml, where there is one, if not given
     #[arg(
         short,
         long,
@@ -202,7 +203,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "N", default_value = "5", value_parser = positive, requires = "live")]
     pub changes: NonZeroU32,
     /// Another seed makes other companies
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = TwinSettings::default().seed)]
     pub seed: u64,
 }
 
@@ -256,7 +257,7 @@ Examples:
   kombo-source twin --changes-per-minute 60 --webhook-url http://127.0.0.1:8080/webhooks/kombo")]
 pub struct TwinArgs {
     /// Where to listen
-    #[arg(short, long, value_name = "ADDRESS", default_value = "127.0.0.1:8484", value_parser = address)]
+    #[arg(short, long, value_name = "ADDRESS", default_value_t = TwinSettings::default().address, value_parser = address)]
     pub address: SocketAddr,
     /// How many integrations, spread over the categories
     #[arg(short, long, value_name = "N", default_value = "3", value_parser = positive)]
@@ -265,16 +266,16 @@ pub struct TwinArgs {
     #[arg(short, long, value_name = "N", default_value_t = 10_000)]
     pub rows: u64,
     /// Another seed makes other companies
-    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    #[arg(short, long, value_name = "N", default_value_t = TwinSettings::default().seed)]
     pub seed: u64,
     /// Requests a minute that a key may make, as at Kombo
-    #[arg(long, value_name = "N", default_value = "300", value_parser = positive)]
+    #[arg(long, value_name = "N", default_value_t = TwinSettings::RATE_LIMIT, value_parser = positive)]
     pub rate_limit: NonZeroU32,
     /// Answer as many requests as come
     #[arg(long, conflicts_with = "rate_limit")]
     pub no_rate_limit: bool,
     /// Wait this long before each answer
-    #[arg(long, value_name = "MS", default_value_t = 0)]
+    #[arg(long, value_name = "MS", default_value_t = TwinSettings::default().latency_ms)]
     pub latency_ms: u64,
     /// Send what is legal but breaks careless clients: enum values and fields that no schema lists
     #[arg(long)]

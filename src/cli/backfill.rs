@@ -14,7 +14,7 @@ use crate::backfill::missing::{Round, begun};
 use crate::backfill::targets::{Known, Unknown, UnknownReason, resolve};
 use crate::backfill::{Backfill, BackfillSettings};
 use crate::ids::IntegrationId;
-use crate::lake::{FoldSettings, Lake, LakeError, SetAside};
+use crate::lake::{Lake, LakeError, SetAside};
 use crate::service::ApiQuestions;
 use crate::sink::Registration;
 
@@ -56,7 +56,7 @@ pub(super) async fn backfill(
             &lake,
             &session.endpoints,
             None,
-            &FoldSettings::default(),
+            &session.config.sink.lake.fold.at_full_speed(),
             Some(&kombo),
         ))
         .await

@@ -91,7 +91,7 @@ impl Stage {
             settings,
             world: SharedWorld::new(world),
             listener: listener.into_std().map_err(|error| no_twin(&error))?,
-            session: Session::new(Config::from_overrides(overrides)?, catalog)?,
+            session: Session::new(Config::from_overrides(&overrides)?, catalog)?,
         })
     }
 
@@ -127,6 +127,7 @@ impl Stage {
             confirm: false,
             concurrency: self.session.concurrency(),
             limits: self.session.limits(),
+            ingest: self.session.config.source.ingest,
         };
         let progress = |tables, api: &_| Progress::new(tables, quiet, wait_view(api));
         backfill(&self.session, api, order, true, progress).await

@@ -11,15 +11,12 @@ use super::args::ExplainArgs;
 use super::failure::{FAILED, Failure, USAGE};
 use super::session::Session;
 use crate::catalog::Catalog;
-use crate::config::Overrides;
+use crate::config::{Overrides, WEBHOOK_SECRET_VARIABLE};
 use crate::plan::{Plan, PlanStep, Planner};
 use crate::webhook::{
     IntegrationChange, IntegrationEvent, IntegrationState, MAX_BODY_BYTES, Notification,
     SignatureError, Verifier, Webhook, WebhookError, WebhookSecret, parse, preview,
 };
-
-/// The environment variable with the webhook secret.
-const SECRET_VARIABLE: &str = "KOMBO_WEBHOOK_SECRET";
 
 /// Returns the settings of the session: the file's, but for the endpoints, and without the need for a lake.
 pub(super) fn overrides(args: &ExplainArgs) -> Overrides {
@@ -38,7 +35,7 @@ pub(super) fn run(
     catalog: &Catalog,
 ) -> Result<String, Failure> {
     let body = read(&args.payload)?;
-    let secret = std::env::var(SECRET_VARIABLE).ok();
+    let secret = std::env::var(WEBHOOK_SECRET_VARIABLE).ok();
     let webhook = understood(&body, args.signature.as_deref(), secret.as_deref())?;
     let mode = args.plan.unwrap_or(session.config.source.plan);
     let planner = Planner::new(catalog, session.endpoints.clone(), mode);
@@ -94,11 +91,11 @@ fn understood(
     let refused = |problem: String| Failure::new(USAGE, problem, advice);
     let secret = secret.ok_or_else(|| {
         refused(format!(
-            "--signature is given, but ${SECRET_VARIABLE} is not set"
+            "--signature is given, but ${WEBHOOK_SECRET_VARIABLE} is not set"
         ))
     })?;
     let secret = WebhookSecret::new(secret)
-        .map_err(|problem| refused(format!("${SECRET_VARIABLE} {problem}")))?;
+        .map_err(|problem| refused(format!("${WEBHOOK_SECRET_VARIABLE} {problem}")))?;
     let body = Verifier::new(secret).verify(body, signature)?;
     parse(body).map_err(Failure::from)
 }

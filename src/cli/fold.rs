@@ -32,7 +32,7 @@ pub(super) async fn run(
     let settings = FoldSettings {
         cpu_percent: args.cpu,
         rebuild: args.rebuild,
-        ..FoldSettings::default()
+        ..session.config.sink.lake.fold
     };
     let folded = fold(&lake, &endpoints, only.as_ref(), &settings, None).await;
     if args.json {

@@ -6,6 +6,7 @@ use super::{
     accept, drift, files, fold, interruptible, lint, purge, repair, session, sql, status, upkeep,
 };
 use crate::catalog::Catalog;
+use crate::config::Overrides;
 use crate::lake::Part;
 
 /// Does one. `false` when some of it could not be done.
@@ -14,7 +15,7 @@ pub(super) async fn run(
     global: &GlobalArgs,
     catalog: &Catalog,
 ) -> Result<bool, Failure> {
-    let session = |overrides| session(global, overrides, catalog);
+    let session = |overrides: Overrides| session(global, &overrides, catalog);
     match verb {
         LakeVerb::Files(args) => files_verb(&args, global, catalog).await,
         LakeVerb::Sql(args) => {
@@ -32,7 +33,7 @@ pub(super) async fn run(
             accept::run(&args, &session(args.lake.overrides())?, catalog).await
         }
         LakeVerb::Upkeep(args) => {
-            let session = session(args.lake.overrides())?;
+            let session = session(args.overrides())?;
             interruptible(upkeep::run(&args, &session, catalog)).await
         }
         LakeVerb::Lint(args) => lint::run(&args, &session(args.lake.overrides())?, catalog).await,
@@ -52,7 +53,7 @@ async fn files_verb(
     global: &GlobalArgs,
     catalog: &Catalog,
 ) -> Result<bool, Failure> {
-    let session = session(global, args.lake.overrides(), catalog)?;
+    let session = session(global, &args.lake.overrides(), catalog)?;
     let parts: &[_] = match args.part {
         Some(FilesPart::Snapshots) => &[(Part::Snapshots, "snapshots")],
         Some(FilesPart::Deltas) => &[(Part::Deltas, "deltas")],

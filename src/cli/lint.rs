@@ -24,7 +24,7 @@ pub(super) async fn run(
         None => catalog.endpoints().to_vec(),
     };
     let settings = LintSettings {
-        footers: args.footers.get() as usize,
+        footers: args.footers.get(),
         ..LintSettings::default()
     };
     let lake = session.lake_there().await?;

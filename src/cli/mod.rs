@@ -99,19 +99,22 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
             true
         }
         Verb::Validate(settings) => {
-            validate::run(&session(&global, settings.overrides(), &catalog)?, &catalog)?;
+            validate::run(
+                &session(&global, &settings.overrides(), &catalog)?,
+                &catalog,
+            )?;
             true
         }
         Verb::Check(settings) => {
-            return check::run(&session(&global, settings.overrides(), &catalog)?).await;
+            return check::run(&session(&global, &settings.overrides(), &catalog)?).await;
         }
         Verb::Backfill(args) => {
-            let session = session(&global, args.settings.overrides(), &catalog)?;
+            let session = session(&global, &args.settings.overrides(), &catalog)?;
             interruptible(backfill_verb(&args, &session, quiet)).await?
         }
         Verb::Run(args) => return run::run(&args, &global, &catalog, limit).await,
         Verb::Explain(args) => {
-            let session = session(&global, explain::overrides(&args), &catalog)?;
+            let session = session(&global, &explain::overrides(&args), &catalog)?;
             print!("{}", explain::run(&args, &session, &catalog)?);
             true
         }
@@ -128,7 +131,7 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
 
 fn session(
     global: &GlobalArgs,
-    overrides: Overrides,
+    overrides: &Overrides,
     catalog: &Catalog,
 ) -> Result<Session, Failure> {
     Session::new(Config::load(global.config.as_deref(), overrides)?, catalog)
@@ -150,6 +153,7 @@ async fn backfill_verb(
         confirm: args.confirm,
         concurrency: session.concurrency(),
         limits: session.limits(),
+        ingest: session.config.source.ingest,
     };
     let api = session.api()?;
     let report = backfill::backfill(session, api, settings, !args.no_fold, |tables, api| {
@@ -164,12 +168,13 @@ async fn backfill_verb(
     Ok(report.is_success())
 }
 
+/// Boxed inside: a whole session is in these futures.
 async fn demo_verb(args: &DemoArgs, catalog: &Catalog, quiet: bool) -> Result<bool, Failure> {
     if args.live {
-        let live = interruptible(demo::live::prepare(args, catalog, quiet)).await?;
+        let live = interruptible(Box::pin(demo::live::prepare(args, catalog, quiet))).await?;
         return live.run(interrupted()).await;
     }
-    let (report, next) = interruptible(demo::run(args, catalog, quiet)).await?;
+    let (report, next) = interruptible(Box::pin(demo::run(args, catalog, quiet))).await?;
     println!("{}{next}", report.text());
     Ok(report.is_success())
 }

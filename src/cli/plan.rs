@@ -96,7 +96,9 @@ fn table(estimates: &[Estimate], session: &Session) -> String {
         all_exact &= exact;
         writeln!(text, "{line}").expect("a string takes all text");
     }
-    let time = seconds(least_time(requests_total, session.rate_limit()));
+    let budget = session.config.source.request.budget();
+    let budget = budget.map(|(requests, window)| (requests.get(), window));
+    let time = seconds(least_time(requests_total, budget));
     let least = if all_exact { "" } else { "at least " };
     writeln!(
         text,

@@ -1,14 +1,14 @@
 //! `purge`: the rows of deleted integrations leave the lake; or what of it there is to do.
 
+use std::time::Duration;
+
 use super::args::PurgeArgs;
 use super::failure::{FAILED, Failure, USAGE};
 use super::session::Session;
 use crate::api::KomboApi;
 use crate::catalog::Catalog;
 use crate::ids::IntegrationId;
-use crate::lake::{
-    Lake, PurgeAnswers, PurgeDue, PurgeReport, PurgeSettings, TablePurge, UpkeepSettings,
-};
+use crate::lake::{Lake, PurgeAnswers, PurgeDue, PurgeReport, PurgeSettings, TablePurge};
 use crate::service::ApiQuestions;
 use crate::sink::Registration;
 use crate::time::format_date;
@@ -30,12 +30,12 @@ pub(super) async fn run(
         None => None,
     };
     let settings = PurgeSettings {
-        after: args.after,
+        after: args.after.unwrap_or(PurgeSettings::AFTER),
         only,
     };
     let found = lake.purge_due(&settings).await?;
     let answers = ask(session, &found).await?;
-    let dry_run = !args.yes;
+    let dry_run = !args.done.yes;
     let report = lake.purge_answered(catalog.endpoints(), &found, &answers, dry_run);
     let report = report.await?;
     let purge = Purge {
@@ -43,6 +43,7 @@ pub(super) async fn run(
         answers,
         report,
         dry_run,
+        grace: session.config.upkeep().grace(),
     };
     print!("{}", purge.text());
     Ok(purge.report.failed.is_empty() && !purge.answers.is_open())
@@ -75,6 +76,8 @@ struct Purge {
     answers: PurgeAnswers,
     report: PurgeReport,
     dry_run: bool,
+    /// How long upkeep keeps the files that hold those rows.
+    grace: Duration,
 }
 
 /// Reads the id of an integration that may be purged at all.
@@ -145,8 +148,7 @@ impl Purge {
         if !report.failed.is_empty() {
             return format!("done: {rows} left {files}; run it again for the rest");
         }
-        let grace = UpkeepSettings::SHORTEST_GRACE.as_millis();
-        let grace_ms = i64::try_from(grace).unwrap_or(i64::MAX);
+        let grace_ms = i64::try_from(self.grace.as_millis()).unwrap_or(i64::MAX);
         let from = day(self
             .found
             .now_ms
@@ -167,7 +169,7 @@ fn day(at_ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lake::WhyKept;
+    use crate::lake::{UpkeepSettings, WhyKept};
     use crate::plan::Standing;
 
     fn id(id: &str) -> IntegrationId {
@@ -196,6 +198,7 @@ mod tests {
                 failed: Vec::new(),
             },
             dry_run,
+            grace: UpkeepSettings::SHORTEST_GRACE,
         }
     }
 
@@ -218,6 +221,7 @@ to do: 1,200 rows leave 3 files; nothing is changed without --yes
             answers: PurgeAnswers::default(),
             report: PurgeReport::default(),
             dry_run: false,
+            grace: UpkeepSettings::SHORTEST_GRACE,
         };
         assert_eq!(nothing.text(), "nothing to purge\n");
     }

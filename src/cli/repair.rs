@@ -16,8 +16,8 @@ pub(super) async fn run(
 ) -> Result<bool, Failure> {
     let lake = session.lake_there().await?;
     // Tables of endpoints that are not fetched any more are repaired all the same.
-    let report = lake.repair(catalog.endpoints(), !args.yes).await?;
-    print!("{}", text(&report, !args.yes));
+    let report = lake.repair(catalog.endpoints(), !args.done.yes).await?;
+    print!("{}", text(&report, !args.done.yes));
     Ok(report.failed.is_empty())
 }
 

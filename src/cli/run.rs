@@ -49,7 +49,7 @@ pub(super) async fn run(
     let metrics = Metrics::new(&source.name, &sink.name, env!("CARGO_PKG_VERSION"));
     let (stop, stopped) = oneshot::channel::<()>();
     let context = SourceContext {
-        chores: lake.chores(catalog.endpoints(), sink.chores(&source.schedule)),
+        chores: lake.chores(catalog.endpoints(), source.schedule.full_interval),
         sink: lake,
         catalog: catalog.clone(),
         clock: Arc::clone(&session.clock),
@@ -206,7 +206,7 @@ fn exit_code(
 
 fn session(args: &RunArgs, global: &GlobalArgs, catalog: &Catalog) -> Result<Session, Failure> {
     let overrides = args.settings.overrides();
-    Session::new(Config::load(global.config.as_deref(), overrides)?, catalog)
+    Session::new(Config::load(global.config.as_deref(), &overrides)?, catalog)
 }
 
 fn secrets(session: &Session) -> Result<Secrets, Failure> {
@@ -237,7 +237,7 @@ async fn serve_telemetry(
     if !telemetry.enabled {
         return Ok(());
     }
-    let bound = Telemetry::bind(telemetry.address, telemetry.exposed).await;
+    let bound = Telemetry::bind(telemetry).await;
     let bound = bound.map_err(|error| Failure::new(FAILED, with_causes(&error), error.advice()))?;
     let address = bound.local_addr();
     info!(%address, "health and metrics are at http://{address}/health and /metrics");

@@ -1,7 +1,6 @@
 //! What the commands that talk to Kombo or to the lake have in common: the parts, put together from configuration.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::failure::{FAILED, Failure, USAGE};
 use crate::api::{ApiKey, HttpApi};
@@ -47,12 +46,7 @@ impl Session {
     pub(super) fn api_with(&self, key: &ApiKey) -> Result<HttpApi, Failure> {
         let source = &self.config.source;
         let clock = Arc::clone(&self.clock);
-        Ok(HttpApi::new(
-            source.api_url.clone(),
-            key,
-            &source.request,
-            clock,
-        )?)
+        Ok(HttpApi::new(source.api_url(), key, &source.request, clock)?)
     }
 
     /// Opens the lake; creates its layout document when the place is empty.
@@ -78,11 +72,7 @@ impl Session {
 
     /// Returns the bounds on what a page may hold.
     pub(super) fn limits(&self) -> DecodeLimits {
-        let page_bytes = self.config.source.request.max_page_bytes.get();
-        DecodeLimits {
-            page_bytes: usize::try_from(page_bytes).unwrap_or(usize::MAX),
-            ..DecodeLimits::default()
-        }
+        self.config.source.request.limits()
     }
 
     /// Returns the configured integrations, or else those the lake knows.
@@ -134,15 +124,6 @@ impl Session {
     /// Returns how many tables are fetched at once.
     pub(super) fn concurrency(&self) -> usize {
         self.config.source.request.concurrency.get() as usize
-    }
-
-    /// Returns the request budget, unless it is switched off.
-    pub(super) fn rate_limit(&self) -> Option<(u32, Duration)> {
-        let request = &self.config.source.request;
-        let window = Duration::from_secs(request.rate_limit_duration_secs.get());
-        request
-            .rate_limit_enabled
-            .then(|| (request.rate_limit_num.get(), window))
     }
 }
 

@@ -12,6 +12,7 @@ use super::failure::{Failure, USAGE};
 use super::session::Session;
 use crate::ids::IntegrationId;
 use crate::lake::Completeness;
+use crate::plan::Schedule;
 use crate::status::{IntegrationStatus, Objective, Status, TableStatus, Verdict};
 use crate::time::Base;
 use crate::words::{age, count, counted, percent};
@@ -44,13 +45,11 @@ pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, Fa
 
 /// Returns how old tables may be: as asked for, else as configured.
 pub(super) fn objective(session: &Session, asked: Option<Duration>) -> Objective {
-    let schedule = &session.config.source.schedule;
-    let secs = |setting: std::num::NonZeroU64| Duration::from_secs(setting.get());
-    Objective {
-        delta: asked.or(schedule.freshness_objective_secs.map(secs)),
-        heartbeat: secs(schedule.heartbeat_interval_secs),
-        snapshot: secs(schedule.full_interval_secs).saturating_mul(2),
-    }
+    let schedule = session.config.source.schedule;
+    Objective(Schedule {
+        freshness_objective: asked.or(schedule.freshness_objective),
+        ..schedule
+    })
 }
 
 /// Leaves one integration, named by its id or by its key.

@@ -16,11 +16,8 @@ pub(super) async fn run(
 ) -> Result<bool, Failure> {
     let lake = session.lake_there().await?;
     let settings = UpkeepSettings {
-        vacuum_grace: args.grace,
-        delta_retention: args.delta_retention,
-        drift_retention: args.drift_retention,
         dry_run: args.dry_run,
-        ..UpkeepSettings::default()
+        ..session.config.upkeep()
     };
     // Tables of endpoints that are not fetched any more are kept up all the same.
     let report = lake.upkeep(catalog.endpoints(), &settings).await?;

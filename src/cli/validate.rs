@@ -3,7 +3,9 @@
 use super::failure::Failure;
 use super::session::Session;
 use crate::catalog::Catalog;
-use crate::config::{Config, SourceSettings, TelemetrySettings, WebhookSettings};
+use crate::config::Config;
+use crate::listener::{ListenerSettings, TelemetrySettings};
+use crate::service::SourceSettings;
 
 /// Prints a line per part.
 pub(super) fn run(session: &Session, catalog: &Catalog) -> Result<(), Failure> {
@@ -33,7 +35,7 @@ fn webhook(source: &SourceSettings) -> String {
     let Some(webhook) = &source.webhook else {
         return "none, so tables are fetched on schedule only".to_owned();
     };
-    let WebhookSettings { address, path, .. } = webhook;
+    let ListenerSettings { address, path, .. } = webhook;
     let scheme = if webhook.tls.is_some() {
         "https"
     } else {
@@ -66,13 +68,13 @@ mod tests {
             lake_url: Some("memory:".to_owned()),
             ..Overrides::default()
         };
-        let mut source = Config::from_overrides(overrides).expect("enough").source;
+        let mut source = Config::from_overrides(&overrides).expect("enough").source;
         assert!(webhook(&source).starts_with("none"));
-        source.webhook = Some(WebhookSettings::default());
+        source.webhook = Some(ListenerSettings::default());
         assert_eq!(webhook(&source), "http://127.0.0.1:8080/webhooks/kombo");
-        source.webhook = Some(WebhookSettings {
+        source.webhook = Some(ListenerSettings {
             behind_proxy: true,
-            ..WebhookSettings::default()
+            ..ListenerSettings::default()
         });
         assert!(webhook(&source).ends_with("/webhooks/kombo, behind a proxy"));
     }

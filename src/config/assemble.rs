@@ -1,45 +1,30 @@
-//! Picks source and sink out of a document and puts the overrides above them.
+//! Reads source and sink out of a document, puts the overrides above them, and has the whole checked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
-use crate::api::SetupError;
-use crate::lake::LakeSettings;
-
-use super::document::{Node, Value};
+use super::document::{Node, Value, join};
 use super::error::{ConfigError, nearest};
-use super::fold::check_fold;
-use super::guard::check_guard;
-use super::listening::check_addresses;
-use super::marks::Marks;
 use super::overrides::Overrides;
-use super::reader::join;
+use super::places::Places;
 use super::section::{SINKS, SOURCES};
-use super::sink::{Inputs, check_lake_url};
-use super::source::SourceOptions;
-use super::upkeep::check_upkeep;
-use super::{
-    Config, DEFAULT_FILE, FoldOptions, GuardOptions, SinkSettings, SourceSettings,
-    TelemetrySettings, UpkeepSettings,
-};
+use super::{Config, DEFAULT_FILE, SinkSettings};
+use crate::lake::LakeSettings;
+use crate::listener::TelemetrySettings;
+use crate::service::SourceSettings;
 
 /// The names used where no file gives any.
 const SOURCE_NAME: &str = "kombo";
 const SINK_NAME: &str = "lake";
 
-/// The outermost options.
+/// The outermost options, without those that hold components.
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct DocumentOptions {
     pub(super) data_dir: PathBuf,
     #[serde(rename = "api")]
     pub(super) telemetry: TelemetrySettings,
-    #[serde(rename = "sources")]
-    _sources: IgnoredAny,
-    #[serde(rename = "sinks")]
-    _sinks: IgnoredAny,
 }
 
 impl Default for DocumentOptions {
@@ -47,214 +32,191 @@ impl Default for DocumentOptions {
         Self {
             data_dir: PathBuf::from("./kombo-data"),
             telemetry: TelemetrySettings::default(),
-            _sources: IgnoredAny,
-            _sinks: IgnoredAny,
         }
     }
 }
 
 /// Makes a configuration of flags and environment alone.
-pub(super) fn from_overrides(overrides: Overrides) -> Result<Config, ConfigError> {
+pub(super) fn from_overrides(overrides: &Overrides) -> Result<Config, ConfigError> {
     if overrides.lake_url.is_none() {
         return Err(ConfigError::NoLake { file: DEFAULT_FILE });
     }
-    let source = SourceOptions::default().settings(SOURCE_NAME.to_owned());
-    let sink = SinkSettings {
-        name: SINK_NAME.to_owned(),
-        lake: LakeSettings::default(),
-        upkeep: UpkeepSettings::default(),
-        fold: FoldOptions::default(),
-        guard: GuardOptions::default(),
+    let document = DocumentOptions::default();
+    let config = Config {
+        data_dir: document.data_dir,
+        source: SourceSettings {
+            name: SOURCE_NAME.to_owned(),
+            ..SourceSettings::default()
+        },
+        sink: SinkSettings {
+            name: SINK_NAME.to_owned(),
+            lake: LakeSettings::default(),
+        },
+        telemetry: document.telemetry,
+        places: Places::of(DEFAULT_FILE, &Node::empty()),
     };
-    let marks = Marks::of(DEFAULT_FILE.to_owned(), &Node::empty());
-    finish(DocumentOptions::default(), source, sink, marks, overrides)
+    finish(config, overrides)
 }
 
 /// Makes a configuration of a document, with the overrides above it.
 pub(super) fn from_document(
-    origin: String,
+    origin: &Path,
     mut root: Node,
-    overrides: Overrides,
+    overrides: &Overrides,
 ) -> Result<Config, ConfigError> {
-    let marks = Marks::of(origin, &root);
-    refuse_variables(&root, "", &marks)?;
-    let document: DocumentOptions = marks.read(&root, "")?;
+    let places = Places::of(&origin.display().to_string(), &root);
+    refuse_variables(&root, &places)?;
+    let components = [SOURCES.key, SINKS.key];
+    let [sources, sinks] = components.map(|key| root.take(key));
+    let document: DocumentOptions = places.read(&root, "", &components)?;
     if document.data_dir.as_os_str().is_empty() {
-        return Err(marks.invalid("data_dir", "is empty, but must be a folder"));
+        return Err(places.invalid("data_dir", "is empty, but must be a folder"));
     }
-    let (source_name, source_node) = SOURCES.only_component(&mut root, &marks)?;
-    let source = read_source(source_name, &source_node, &marks)?;
-    let (sink_name, sink_node) = SINKS.only_component(&mut root, &marks)?;
-    let sink = read_sink(sink_name, sink_node, &source.name, &marks, &overrides)?;
-    finish(document, source, sink, marks, overrides)
+    let (name, node) = SOURCES.only_component(sources, &places)?;
+    let source = SourceSettings {
+        name: name.clone(),
+        ..read_source(&name, node, &places)?
+    };
+    let (name, node) = SINKS.only_component(sinks, &places)?;
+    let lake = read_lake(&name, node, &source.name, &places, overrides)?;
+    let config = Config {
+        data_dir: document.data_dir,
+        source,
+        sink: SinkSettings { name, lake },
+        telemetry: document.telemetry,
+        places,
+    };
+    finish(config, overrides)
 }
 
-fn finish(
-    document: DocumentOptions,
-    mut source: SourceSettings,
-    mut sink: SinkSettings,
-    mut marks: Marks,
-    overrides: Overrides,
-) -> Result<Config, ConfigError> {
-    overrides.apply_to_source(&mut source)?;
-    overrides.apply_to_sink(&mut sink)?;
-    check_addresses(&source, &document.telemetry, &marks)?;
-    check_upkeep(&sink, &source.schedule, &marks)?;
-    check_fold(&sink, &marks)?;
-    check_guard(&sink, &marks)?;
-    sink.lake.second_look = sink.guard.second_look();
-    marks.endpoints_flag = !overrides.endpoints.is_empty();
-    Ok(Config {
-        data_dir: overrides.data_dir.unwrap_or(document.data_dir),
+/// Puts the overrides above the file, and has each struct check itself; what goes together is checked here.
+fn finish(mut config: Config, overrides: &Overrides) -> Result<Config, ConfigError> {
+    overrides.apply(&mut config)?;
+    let Config {
         source,
         sink,
-        telemetry: document.telemetry,
-        marks,
-    })
+        telemetry,
+        places,
+        ..
+    } = &config;
+    telemetry.check().map_err(places.refused("api"))?;
+    let source_path = join(SOURCES.key, &source.name);
+    source.check().map_err(places.refused(&source_path))?;
+    if let Some(webhook) = &source.webhook
+        && let (address, other) = (webhook.address, telemetry.address)
+        && telemetry.enabled
+        && webhook.takes_port_of(other)
+    {
+        let problem = format!(
+            "is {address}, but {other} is taken by api, for health and metrics; give one of them another port"
+        );
+        return Err(places.invalid(&join(&source_path, "webhook.address"), problem));
+    }
+    let sink_path = join(SINKS.key, &sink.name);
+    sink.lake.check().map_err(places.refused(&sink_path))?;
+    let grace = sink.lake.upkeep.check_grace(source.schedule.full_interval);
+    grace.map_err(places.refused(&join(&sink_path, "upkeep")))?;
+    Ok(config)
 }
 
-fn read_source(name: String, node: &Node, marks: &Marks) -> Result<SourceSettings, ConfigError> {
-    let path = join(SOURCES.key, &name);
-    if node.get("api_key").is_some() {
-        return Err(marks.invalid(
+fn read_source(name: &str, mut node: Node, places: &Places) -> Result<SourceSettings, ConfigError> {
+    let path = join(SOURCES.key, name);
+    if node.take("api_key").is_some() {
+        return Err(places.invalid(
             &join(&path, "api_key"),
             "does not belong in this file; set KOMBO_API_KEY, or name a file that holds the key with api_key_file",
         ));
     }
-    let options: SourceOptions = marks.read_component(node, &path)?;
-    if options.region.is_some() && options.endpoint.is_some() {
-        return Err(marks.invalid(
-            &join(&path, "endpoint"),
-            "and region exclude each other: remove one of them",
-        ));
+    let source = places.read(&node, &path, &["type"])?;
+    let endpoint = join(&path, "endpoint");
+    if places.has(&endpoint) && places.has(&join(&path, "region")) {
+        let problem = "and region exclude each other: remove one of them";
+        return Err(places.invalid(&endpoint, problem));
     }
-    if let Err(error) = options.request.check() {
-        let (option, reason) = match error {
-            SetupError::Setting { name, reason } => (join("request", name), reason),
-            _ => ("request".to_owned(), "it cannot be used"),
-        };
-        return Err(marks.invalid(&join(&path, &option), &format!("is wrong: {reason}")));
-    }
-    Ok(options.settings(name))
+    Ok(source)
 }
 
-fn read_sink(
-    name: String,
+fn read_lake(
+    name: &str,
     mut node: Node,
     source: &str,
-    marks: &Marks,
+    places: &Places,
     overrides: &Overrides,
-) -> Result<SinkSettings, ConfigError> {
-    let path = join(SINKS.key, &name);
+) -> Result<LakeSettings, ConfigError> {
+    let path = join(SINKS.key, name);
     store_options_as_text(&mut node);
     let inputs = node.take("inputs");
-    let upkeep = node.take("upkeep");
-    let fold = node.take("fold");
-    let guard = node.take("guard");
-    let lake: LakeSettings = marks.read_component(&node, &path)?;
-    let inputs = match inputs {
-        Some(entry) => marks.read(&entry.node, &join(&path, "inputs"))?,
-        None => Inputs(Vec::new()),
+    let lake = places.read(&node, &path, &["type", "inputs"])?;
+    let inputs_path = join(&path, "inputs");
+    let inputs: Vec<String> = match &inputs {
+        Some(inputs) => places.read(inputs, &inputs_path, &[])?,
+        None => Vec::new(),
     };
-    check_inputs(&inputs, &path, source, marks)?;
-    let url_path = join(&path, "url");
-    if marks.has(&url_path) {
-        check_lake_url(&lake.url).map_err(|problem| marks.invalid(&url_path, problem))?;
-    } else if overrides.lake_url.is_none() {
+    check_inputs(&inputs, &inputs_path, source, places)?;
+    let url = join(&path, "url");
+    if !places.has(&url) && overrides.lake_url.is_none() {
         return Err(ConfigError::Missing {
-            place: marks.place(&path),
-            path: url_path,
+            place: places.place(&path),
+            path: url,
             advice: "add url: ./kombo-lake, or a bucket such as s3://bucket/prefix".to_owned(),
         });
     }
-    let upkeep = match upkeep {
-        Some(entry) => marks.read(&entry.node, &join(&path, "upkeep"))?,
-        None => UpkeepSettings::default(),
-    };
-    let fold = match fold {
-        Some(entry) => marks.read(&entry.node, &join(&path, "fold"))?,
-        None => FoldOptions::default(),
-    };
-    let guard = match guard {
-        Some(entry) => marks.read(&entry.node, &join(&path, "guard"))?,
-        None => GuardOptions::default(),
-    };
-    Ok(SinkSettings {
-        name,
-        lake,
-        upkeep,
-        fold,
-        guard,
-    })
+    Ok(lake)
 }
 
 fn check_inputs(
-    Inputs(inputs): &Inputs,
+    inputs: &[String],
     path: &str,
     source: &str,
-    marks: &Marks,
+    places: &Places,
 ) -> Result<(), ConfigError> {
-    let inputs_path = join(path, "inputs");
     if inputs.is_empty() {
+        let sink = path.trim_end_matches(".inputs");
         return Err(ConfigError::Missing {
-            place: marks.place(if marks.has(&inputs_path) {
-                &inputs_path
-            } else {
-                path
-            }),
-            path: inputs_path,
+            place: places.place(if places.has(path) { path } else { sink }),
+            path: path.to_owned(),
             advice: format!("add inputs: [{source}]"),
         });
     }
-    for (position, input) in inputs.iter().enumerate() {
-        if input != source {
+    match inputs.iter().position(|input| input != source) {
+        None => Ok(()),
+        Some(position) => {
+            let input = &inputs[position];
             let hint = match nearest(input, [source]) {
                 Some(near) => format!("did you mean {near:?}?"),
                 None => format!("the source here is {source:?}"),
             };
             let problem = format!("is {input:?}, which names no source; {hint}");
-            return Err(marks.invalid(&format!("{inputs_path}[{position}]"), &problem));
+            Err(places.invalid(&format!("{path}[{position}]"), problem))
         }
     }
-    Ok(())
 }
 
 /// Lets people write `aws_allow_http: true` and ports without quotes: an object store takes everything as text.
 fn store_options_as_text(node: &mut Node) {
-    let Value::Map(entries) = &mut node.value else {
-        return;
-    };
-    let Some(options) = entries.iter_mut().find(|entry| entry.key == "options") else {
-        return;
-    };
-    if let Value::Map(options) = &mut options.node.value {
-        for option in options {
-            let text = match &option.node.value {
-                Value::Bool(flag) => flag.to_string(),
-                Value::Int(int) => int.to_string(),
+    if let Value::Map(entries) = &mut node.value
+        && let Some((_, node)) = entries.iter_mut().find(|(key, _)| key == "options")
+        && let Value::Map(options) = &mut node.value
+    {
+        for (_, option) in options {
+            option.value = match &option.value {
+                Value::Bool(flag) => Value::Text(flag.to_string()),
+                Value::Int(int) => Value::Text(int.to_string()),
                 _ => continue,
             };
-            option.node.value = Value::Text(text);
         }
     }
 }
 
 /// Refuses `${NAME}`: taken as it stands it would make odd folders and wrong keys.
-fn refuse_variables(node: &Node, path: &str, marks: &Marks) -> Result<(), ConfigError> {
-    match &node.value {
-        Value::Text(text) if holds_variable(text) => Err(marks.invalid(
+fn refuse_variables(root: &Node, places: &Places) -> Result<(), ConfigError> {
+    root.walk("", &mut |path, node| match &node.value {
+        Value::Text(text) if holds_variable(text) => Err(places.invalid(
             path,
             "holds ${...}, but variables are not replaced in this file; write the value itself, or use the flag or environment variable for it",
         )),
-        Value::List(items) => items
-            .iter()
-            .enumerate()
-            .try_for_each(|(i, item)| refuse_variables(item, &format!("{path}[{i}]"), marks)),
-        Value::Map(entries) => entries
-            .iter()
-            .try_for_each(|entry| refuse_variables(&entry.node, &join(path, &entry.key), marks)),
         _ => Ok(()),
-    }
+    })
 }
 
 fn holds_variable(text: &str) -> bool {

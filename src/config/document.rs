@@ -1,35 +1,17 @@
-//! A configuration file as a tree that knows its lines, whatever its format.
+//! A configuration file as a tree that knows its lines.
 //!
-//! The parsers' own error texts quote the lines they stumble over, and a line may hold a secret: only the bare reason
+//! The parser's own error texts quote the lines they stumble over, and a line may hold a secret: only the bare reason
 //! and the line number leave this file.
 
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Spanned;
 
 use crate::json;
 
-/// The formats a configuration may have, told by the file's extension.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    Yaml,
-    Toml,
-    Json,
-}
-
-impl Format {
-    pub(super) fn of_extension(extension: &str) -> Option<Self> {
-        match extension.to_ascii_lowercase().as_str() {
-            "yaml" | "yml" => Some(Self::Yaml),
-            "toml" => Some(Self::Toml),
-            "json" => Some(Self::Json),
-            _ => None,
-        }
-    }
-}
-
-/// A value and the line it starts on.
+/// A value and its line: that of its key in a map, its own elsewhere.
 #[derive(Clone)]
 pub(super) struct Node {
     pub(super) line: Option<usize>,
@@ -45,20 +27,10 @@ pub(super) enum Value {
     Float(f64),
     Text(String),
     List(Vec<Node>),
-    Map(Vec<Entry>),
-}
-
-/// One `key: value` of a map.
-#[derive(Clone)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    /// The line of the key.
-    pub(super) line: Option<usize>,
-    pub(super) node: Node,
+    Map(Vec<(String, Node)>),
 }
 
 /// Why a text is not a document: the reason never quotes the text.
-#[derive(Debug)]
 pub(super) struct SyntaxError {
     pub(super) line: Option<usize>,
     pub(super) reason: String,
@@ -73,71 +45,73 @@ impl Node {
         }
     }
 
-    /// Finds the value of a key, when this is a map that has it.
-    pub(super) fn get(&self, key: &str) -> Option<&Self> {
-        let Value::Map(entries) = &self.value else {
-            return None;
+    /// Reads a document. JSON is YAML once it is known to be JSON, and the YAML parser keeps lines.
+    pub(super) fn parse(text: &str, is_json: bool) -> Result<Self, SyntaxError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if is_json {
+            json::from_str::<IgnoredAny>(text).map_err(|error| json_syntax(&error))?;
+        }
+        let mut lines = text.lines().map(str::trim_start);
+        if lines.all(|line| line.is_empty() || line.starts_with('#')) {
+            return Ok(Self::empty());
+        }
+        let options = serde_saphyr::options! {
+            with_snippet: false,
+            strict_booleans: true,
         };
-        entries
-            .iter()
-            .find(|entry| entry.key == key)
-            .map(|entry| &entry.node)
+        serde_saphyr::from_str_with_options::<Spanned<Value>>(text, options)
+            .map(Self::from)
+            .map_err(|error| SyntaxError {
+                line: error.location().and_then(|at| known(at.line())),
+                reason: yaml_reason(&error),
+            })
     }
 
     /// Takes a key out of this map.
-    pub(super) fn take(&mut self, key: &str) -> Option<Entry> {
+    pub(super) fn take(&mut self, key: &str) -> Option<Self> {
         let Value::Map(entries) = &mut self.value else {
             return None;
         };
-        let at = entries.iter().position(|entry| entry.key == key)?;
-        Some(entries.remove(at))
+        let at = entries.iter().position(|(name, _)| name == key)?;
+        Some(entries.remove(at).1)
     }
 
-    /// Reads a document.
-    pub(super) fn parse(text: &str, format: Format) -> Result<Self, SyntaxError> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        match format {
-            Format::Yaml => yaml(text),
-            Format::Toml => toml_document(text),
-            Format::Json => {
-                // JSON is YAML once it is known to be JSON, and the YAML parser keeps lines.
-                json_syntax(text)?;
-                yaml(text)
-            }
+    /// Shows every value of the tree with its dotted path, this one first, until one is refused.
+    pub(super) fn walk<E>(
+        &self,
+        path: &str,
+        see: &mut impl FnMut(&str, &Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        see(path, self)?;
+        match &self.value {
+            Value::List(items) => items
+                .iter()
+                .enumerate()
+                .try_for_each(|(position, item)| item.walk(&format!("{path}[{position}]"), see)),
+            Value::Map(entries) => entries
+                .iter()
+                .try_for_each(|(key, node)| node.walk(&join(path, key), see)),
+            _ => Ok(()),
         }
     }
 }
 
-fn json_syntax(text: &str) -> Result<(), SyntaxError> {
-    json::from_str::<serde::de::IgnoredAny>(text)
-        .map(|_| ())
-        .map_err(|error| {
-            let text = error.to_string();
-            let reason = text.split(" at line ").next().unwrap_or_default();
-            SyntaxError {
-                line: Some(error.line()),
-                reason: reason.to_lowercase(),
-            }
-        })
+/// Joins a path and a name.
+pub(super) fn join(path: &str, name: &str) -> String {
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
 }
 
-fn yaml(text: &str) -> Result<Node, SyntaxError> {
-    let options = serde_saphyr::options! {
-        with_snippet: false,
-        strict_booleans: true,
-    };
-    let only_comments = text
-        .lines()
-        .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
-    if only_comments {
-        return Ok(Node::empty());
+fn json_syntax(error: &serde_json::Error) -> SyntaxError {
+    let text = error.to_string();
+    let reason = text.split(" at line ").next().unwrap_or_default();
+    SyntaxError {
+        line: Some(error.line()),
+        reason: reason.to_lowercase(),
     }
-    serde_saphyr::from_str_with_options::<serde_saphyr::Spanned<Value>>(text, options)
-        .map(Node::from)
-        .map_err(|error| SyntaxError {
-            line: error.location().and_then(|at| known(at.line())),
-            reason: yaml_reason(&error),
-        })
 }
 
 fn yaml_reason(error: &serde_saphyr::Error) -> String {
@@ -164,8 +138,8 @@ fn known(line: u64) -> Option<usize> {
     usize::try_from(line).ok().filter(|line| *line > 0)
 }
 
-impl From<serde_saphyr::Spanned<Value>> for Node {
-    fn from(spanned: serde_saphyr::Spanned<Value>) -> Self {
+impl From<Spanned<Value>> for Node {
+    fn from(spanned: Spanned<Value>) -> Self {
         Self {
             line: known(spanned.referenced.line()),
             value: spanned.value,
@@ -181,11 +155,29 @@ impl<'de> Deserialize<'de> for Value {
 
 struct AnyValue;
 
+/// Methods that take a plain value.
+macro_rules! plain {
+    ($($method:ident($type:ty) -> $value:expr;)*) => {$(
+        fn $method<E>(self, value: $type) -> Result<Value, E> {
+            Ok($value(value.into()))
+        }
+    )*};
+}
+
 impl<'de> Visitor<'de> for AnyValue {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
+    }
+
+    plain! {
+        visit_bool(bool) -> Value::Bool;
+        visit_i64(i64) -> Value::Int;
+        visit_u64(u64) -> Value::Int;
+        visit_i128(i128) -> Value::Int;
+        visit_f64(f64) -> Value::Float;
+        visit_str(&str) -> Value::Text;
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
@@ -196,33 +188,9 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Value::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Int(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Int(value.into()))
-    }
-
-    fn visit_i128<E>(self, value: i128) -> Result<Value, E> {
-        Ok(Value::Int(value))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Float(value))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::Text(value.to_owned()))
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element::<serde_saphyr::Spanned<Value>>()? {
+        while let Some(item) = seq.next_element::<Spanned<Value>>()? {
             items.push(item.into());
         }
         Ok(Value::List(items))
@@ -230,75 +198,11 @@ impl<'de> Visitor<'de> for AnyValue {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut entries = Vec::new();
-        while let Some(key) = map.next_key::<serde_saphyr::Spanned<String>>()? {
-            entries.push(Entry {
-                line: known(key.referenced.line()),
-                key: key.value,
-                node: map.next_value::<serde_saphyr::Spanned<Value>>()?.into(),
-            });
+        while let Some(key) = map.next_key::<Spanned<String>>()? {
+            let line = known(key.referenced.line());
+            let value = map.next_value()?;
+            entries.push((key.value, Node { line, value }));
         }
         Ok(Value::Map(entries))
-    }
-}
-
-fn toml_document(text: &str) -> Result<Node, SyntaxError> {
-    let lines = Lines { text };
-    let table = toml::de::DeTable::parse(text).map_err(|error| SyntaxError {
-        line: error.span().map(|span| lines.at(span.start)),
-        reason: error.message().to_lowercase(),
-    })?;
-    Ok(Node {
-        line: Some(1),
-        value: toml_table(table.get_ref(), lines),
-    })
-}
-
-/// Counts lines in a text whose parser counts bytes.
-#[derive(Clone, Copy)]
-struct Lines<'a> {
-    text: &'a str,
-}
-
-impl Lines<'_> {
-    fn at(self, byte: usize) -> usize {
-        let newlines = self.text.match_indices('\n');
-        1 + newlines.take_while(|(at, _)| *at < byte).count()
-    }
-}
-
-fn toml_table(table: &toml::de::DeTable<'_>, lines: Lines<'_>) -> Value {
-    let mut entries: Vec<_> = table
-        .iter()
-        .map(|(key, value)| Entry {
-            key: key.get_ref().to_string(),
-            line: Some(lines.at(key.span().start)),
-            node: toml_value(value, lines),
-        })
-        .collect();
-    // The parser sorts by name; errors are reported in the order of the file.
-    entries.sort_by_key(|entry| entry.line);
-    Value::Map(entries)
-}
-
-fn toml_value(value: &toml::Spanned<toml::de::DeValue<'_>>, lines: Lines<'_>) -> Node {
-    use toml::de::DeValue;
-    let inner = match value.get_ref() {
-        DeValue::String(text) => Value::Text(text.to_string()),
-        DeValue::Integer(int) => i128::from_str_radix(int.as_str(), int.radix())
-            .map_or_else(|_| Value::Text(int.as_str().to_owned()), Value::Int),
-        DeValue::Float(float) => float
-            .as_str()
-            .parse()
-            .map_or_else(|_| Value::Text(float.as_str().to_owned()), Value::Float),
-        DeValue::Boolean(flag) => Value::Bool(*flag),
-        DeValue::Datetime(at) => Value::Text(at.to_string()),
-        DeValue::Array(items) => {
-            Value::List(items.iter().map(|item| toml_value(item, lines)).collect())
-        }
-        DeValue::Table(table) => toml_table(table, lines),
-    };
-    Node {
-        line: Some(lines.at(value.span().start)),
-        value: inner,
     }
 }

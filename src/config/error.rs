@@ -2,9 +2,6 @@
 
 use std::fmt;
 
-use super::fault::{Fault, FaultKind};
-use super::reader::join;
-
 /// A name counts as a slip for another one from this similarity on (Jaro-Winkler, 0 to 1).
 const NEAR: f64 = 0.8;
 
@@ -41,9 +38,17 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
-    /// The extension tells no format.
-    #[error("{path}: the name of a configuration ends in .yaml, .yml, .toml or .json")]
+    /// The extension is none of a configuration.
+    #[error("{path}: the name of a configuration ends in .yaml, .yml or .json")]
     UnknownFormat {
+        /// As the user named it.
+        path: String,
+    },
+    /// The format that this program once took.
+    #[error(
+        "{path}: TOML is not read any more; write the same options as YAML, into a file whose name ends in .yaml (`kombo-source generate` prints one)"
+    )]
+    Toml {
         /// As the user named it.
         path: String,
     },
@@ -143,70 +148,10 @@ impl ConfigError {
             _ => 78,
         }
     }
-
-    /// Puts what the reader found into words.
-    pub(super) fn from_fault(origin: &str, fault: Fault) -> Self {
-        let place = Place {
-            origin: origin.to_owned(),
-            line: fault.line,
-        };
-        let path = fault.path.unwrap_or_default();
-        let invalid = |place, path: String, problem| Self::Invalid {
-            place,
-            path: titled(path),
-            problem,
-        };
-        match fault.kind {
-            FaultKind::UnknownOption { name, valid } => Self::UnknownOption {
-                advice: advice(&name, &valid),
-                within: titled(path),
-                place,
-                name,
-            },
-            FaultKind::UnknownChoice { name, valid } => {
-                let hint = nearest(&name, valid.iter().copied())
-                    .map(|near| format!("; did you mean {near:?}?"));
-                let problem = format!(
-                    "is not one of {}{}",
-                    valid.join(", "),
-                    hint.unwrap_or_default()
-                );
-                invalid(place, path, problem)
-            }
-            FaultKind::Missing { name } => Self::Missing {
-                advice: format!("add {name} there"),
-                path: join(&path, name),
-                place,
-            },
-            FaultKind::NoValue => {
-                let problem = "has no value; give it one or remove the line".to_owned();
-                invalid(place, path, problem)
-            }
-            FaultKind::WrongType { found, wanted } => {
-                invalid(place, path, format!("is {found}, but must be {wanted}"))
-            }
-            FaultKind::OutOfRange { found, wanted } => {
-                let problem = if found > 0 {
-                    format!("is {found}, which is too large")
-                } else {
-                    format!("is {found}, but must be {wanted}")
-                };
-                invalid(place, path, problem)
-            }
-            FaultKind::Other(reason) => invalid(place, path, format!("is wrong: {reason}")),
-        }
-    }
 }
 
-fn titled(path: String) -> String {
-    if path.is_empty() {
-        "the document".to_owned()
-    } else {
-        path
-    }
-}
-
-fn advice(name: &str, valid: &[&str]) -> String {
+/// Says what an unknown name was most likely meant to be, or else what there is.
+pub(super) fn advice(name: &str, valid: &[&str]) -> String {
     match nearest(name, valid.iter().copied()) {
         Some(near) => format!("did you mean {near:?}?"),
         None => format!("valid are {}", valid.join(", ")),

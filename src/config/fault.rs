@@ -6,48 +6,26 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
-/// What is wrong, and where.
-#[derive(Debug)]
-pub(super) struct Fault {
-    /// Dotted path of the value, or of the map a key is unknown in. `None` until known.
-    pub(super) path: Option<String>,
-    pub(super) line: Option<usize>,
-    pub(super) kind: FaultKind,
-}
+use super::error::nearest;
 
-/// What is wrong with a value.
+/// What is wrong with a map of options or a value.
 #[derive(Debug)]
-pub(super) enum FaultKind {
+pub(super) enum Fault {
+    /// A map has a key that no option has.
     UnknownOption {
-        name: String,
-        valid: Vec<&'static str>,
-    },
-    UnknownChoice {
         name: String,
         valid: &'static [&'static str],
     },
-    Missing {
-        name: &'static str,
-    },
-    NoValue,
-    WrongType {
-        found: &'static str,
-        wanted: String,
-    },
-    OutOfRange {
-        found: i128,
-        wanted: String,
-    },
-    Other(String),
+    /// A map lacks an option.
+    Missing { name: &'static str },
+    /// A value cannot be used; what stands here follows the path of the value in a sentence.
+    Unusable(String),
 }
 
-impl From<FaultKind> for Fault {
-    fn from(kind: FaultKind) -> Self {
-        Self {
-            path: None,
-            line: None,
-            kind,
-        }
+impl Fault {
+    /// A key without a value is a slip, not a wish for the default.
+    pub(super) fn no_value() -> Self {
+        Self::Unusable("has no value; give it one or remove the line".to_owned())
     }
 }
 
@@ -61,55 +39,48 @@ impl std::error::Error for Fault {}
 
 impl de::Error for Fault {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        FaultKind::Other(message.to_string()).into()
+        Self::Unusable(format!("is wrong: {message}"))
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        FaultKind::WrongType {
-            found: kind_of(&unexpected),
-            wanted: wanted(expected),
-        }
-        .into()
+        let (found, wanted) = (kind_of(&unexpected), wanted(expected));
+        Self::Unusable(format!("is {found}, but must be {wanted}"))
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        match unexpected {
-            Unexpected::Unsigned(found) => FaultKind::OutOfRange {
-                found: found.into(),
-                wanted: wanted(expected),
-            }
-            .into(),
-            Unexpected::Signed(found) => FaultKind::OutOfRange {
-                found: found.into(),
-                wanted: wanted(expected),
-            }
-            .into(),
-            other => Self::invalid_type(other, expected),
-        }
+        let found = match unexpected {
+            Unexpected::Unsigned(found) => i128::from(found),
+            Unexpected::Signed(found) => i128::from(found),
+            other => return Self::invalid_type(other, expected),
+        };
+        Self::Unusable(if found > 0 {
+            format!("is {found}, which is too large")
+        } else {
+            format!("is {found}, but must be {}", wanted(expected))
+        })
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        FaultKind::UnknownOption {
+        Self::UnknownOption {
             name: field.to_owned(),
-            valid: expected.to_vec(),
+            valid: expected,
         }
-        .into()
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        FaultKind::UnknownChoice {
-            name: variant.to_owned(),
-            valid: expected,
-        }
-        .into()
+        let near = nearest(variant, expected.iter().copied());
+        let hint = near.map(|near| format!("; did you mean {near:?}?"));
+        let (valid, hint) = (expected.join(", "), hint.unwrap_or_default());
+        Self::Unusable(format!("is not one of {valid}{hint}"))
     }
 
     fn missing_field(field: &'static str) -> Self {
-        FaultKind::Missing { name: field }.into()
+        Self::Missing { name: field }
     }
 }
 
-fn kind_of(unexpected: &Unexpected<'_>) -> &'static str {
+/// Names the kind of a value for people.
+pub(super) fn kind_of(unexpected: &Unexpected<'_>) -> &'static str {
     match unexpected {
         Unexpected::Bool(_) => "true or false",
         Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",

@@ -1,56 +1,43 @@
-//! What the program is told: one file, flags above it, secrets beside it.
+//! Finds the configuration file, reads it, puts flags above it, and finds the secrets beside it.
 //!
 //! Habits are Vector's: sources and sinks by name with `type` and `inputs`, unknown keys are errors, variables inside
 //! values are not replaced. A slip costs most at night, so every error names the file, the line, the option and the way out.
 //!
-//! `document` turns YAML, TOML or JSON into one tree with lines, `reader` reads settings out of it through serde and says
-//! in a `fault` what it could not read, `marks` remembers the lines, `section` takes the one source and the one sink, and
-//! `assemble` puts the [`Overrides`] above them. [`SourceSettings`], [`SinkSettings`] and [`TelemetrySettings`] are the
-//! result, with what only goes together checked in `listening` and `upkeep`; [`Selection`] is what the endpoint patterns
-//! mean for a catalog. [`generate()`] prints the commented default.
+//! No setting is at home here. Each section of the file is a struct beside the code that it steers, with its defaults and
+//! its check: [`SourceSettings`], [`LakeSettings`], [`TelemetrySettings`] and what they hold. `document` turns YAML (JSON is
+//! some of it) into a tree with lines, `reader` lets serde read structs out of the tree, and `fault` puts into words what it
+//! could not read; `places` remembers the lines. `section` takes the one source and the one sink, and `assemble` puts the
+//! [`Overrides`] above them and asks each struct to check itself. [`Selection`] is what the endpoint patterns mean for a
+//! catalog. [`generate()`] prints the commented default.
 
 mod assemble;
-mod chores;
 mod document;
 mod endpoints;
 mod error;
 mod fault;
-mod fold;
-mod generate;
-mod guard;
-mod listening;
-mod marks;
 mod overrides;
+mod places;
 mod reader;
 mod secret;
 mod section;
-mod sink;
-mod source;
-mod telemetry;
-mod upkeep;
-mod webhook;
+mod tls;
 
 pub use endpoints::Selection;
 pub use error::{ConfigError, ConfigWarning, Place};
-pub use fold::FoldOptions;
-pub use generate::generate;
-pub use guard::GuardOptions;
 pub use overrides::Overrides;
 pub use secret::{API_KEY_VARIABLE, WEBHOOK_OTHER_SECRET_VARIABLE, WEBHOOK_SECRET_VARIABLE};
-pub use sink::SinkSettings;
-pub use source::{ScheduleSettings, SourceSettings};
-pub use telemetry::TelemetrySettings;
-pub use upkeep::UpkeepSettings;
-pub use webhook::{TlsSettings, WebhookSettings};
 
 use std::path::{Path, PathBuf};
 
 use crate::api::ApiKey;
 use crate::catalog::Catalog;
+use crate::lake::{LakeSettings, UpkeepSettings};
+use crate::listener::TelemetrySettings;
+use crate::service::SourceSettings;
 use crate::webhook::{Verifier, WebhookSecret};
 
-use document::{Format, Node};
-use marks::Marks;
+use document::Node;
+use places::Places;
 
 /// The file that is read when none is named.
 pub const DEFAULT_FILE: &str = "kombo.yaml";
@@ -66,14 +53,23 @@ pub struct Config {
     pub sink: SinkSettings,
     /// Where the service says how it is.
     pub telemetry: TelemetrySettings,
-    marks: Marks,
+    places: Places,
+}
+
+/// A sink of type `delta_lake`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkSettings {
+    /// Its name under `sinks`.
+    pub name: String,
+    /// Where the lake is, and how it is written, folded and kept up.
+    pub lake: LakeSettings,
 }
 
 impl Config {
     /// Reads the file and puts the overrides above it.
     ///
     /// Without a path this is [`DEFAULT_FILE`] in the working folder; when that is absent, the overrides must be enough.
-    pub fn load(path: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
+    pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
         let (origin, text) = match path {
             Some(path) => (path, Some(read(path)?)),
             None => default_file(Path::new(DEFAULT_FILE))?,
@@ -82,7 +78,7 @@ impl Config {
     }
 
     /// Takes flags alone, without looking for a file.
-    pub fn from_overrides(overrides: Overrides) -> Result<Self, ConfigError> {
+    pub fn from_overrides(overrides: &Overrides) -> Result<Self, ConfigError> {
         assemble::from_overrides(overrides)
     }
 
@@ -91,24 +87,34 @@ impl Config {
     fn from_text(
         origin: &Path,
         text: Option<&str>,
-        overrides: Overrides,
+        overrides: &Overrides,
     ) -> Result<Self, ConfigError> {
-        let name = origin.display().to_string();
         let Some(text) = text else {
             return assemble::from_overrides(overrides);
         };
-        let format = origin
-            .extension()
-            .and_then(|extension| Format::of_extension(extension.to_str()?))
-            .ok_or_else(|| ConfigError::UnknownFormat { path: name.clone() })?;
-        let root = Node::parse(text, format).map_err(|error| ConfigError::Syntax {
+        let path = origin.display().to_string();
+        let extension = origin.extension().unwrap_or_default();
+        let is_json = match extension.to_ascii_lowercase().to_str() {
+            Some("yaml" | "yml") => false,
+            Some("json") => true,
+            Some("toml") => return Err(ConfigError::Toml { path }),
+            _ => return Err(ConfigError::UnknownFormat { path }),
+        };
+        let root = Node::parse(text, is_json).map_err(|error| ConfigError::Syntax {
             place: Place {
-                origin: name.clone(),
+                origin: path,
                 line: error.line,
             },
             reason: error.reason,
         })?;
-        assemble::from_document(name, root, overrides)
+        assemble::from_document(origin, root, overrides)
+    }
+
+    /// Returns how the lake is kept up: what the sink's options leave open follows from the schedule.
+    #[must_use]
+    pub fn upkeep(&self) -> UpkeepSettings {
+        let upkeep = &self.sink.lake.upkeep;
+        upkeep.with_snapshots_every(self.source.schedule.full_interval)
     }
 
     /// Returns the API key: from `$KOMBO_API_KEY`, or else from the file that `api_key_file` names.
@@ -125,7 +131,7 @@ impl Config {
             file: self.source.api_key_file.as_deref(),
             path: &format!("sources.{}.api_key_file", self.source.name),
         };
-        let secret = secret::find(&sources, &self.marks)?;
+        let secret = secret::find(&sources, &self.places)?;
         let secret = secret.ok_or_else(|| ConfigError::NoApiKey {
             source_name: self.source.name.clone(),
         })?;
@@ -155,7 +161,7 @@ impl Config {
                 file: file.as_deref(),
                 path: &format!("sources.{}.webhook.{option}", self.source.name),
             };
-            secret::find_as(&sources, &self.marks, WebhookSecret::new)
+            secret::find_as(&sources, &self.places, WebhookSecret::new)
         };
         let first = (WEBHOOK_SECRET_VARIABLE, variable);
         let other = (WEBHOOK_OTHER_SECRET_VARIABLE, other_variable);
@@ -186,21 +192,17 @@ impl Config {
     pub fn select(&self, catalog: &Catalog) -> Result<Selection, ConfigError> {
         let patterns = &self.source.endpoints;
         Selection::of(patterns, catalog).map_err(|(position, problem)| {
-            let problem = format!("{:?} {problem}", patterns[position]);
-            if self.marks.endpoints_flag {
-                return ConfigError::Flag {
-                    flag: "--endpoint",
-                    problem,
-                };
-            }
             let path = format!("sources.{}.endpoints[{position}]", self.source.name);
-            ConfigError::Invalid {
-                place: self.marks.place(&path),
-                path,
-                problem,
-            }
+            let problem = format!("{:?} {problem}", patterns[position]);
+            self.places.invalid(&path, problem)
         })
     }
+}
+
+/// Returns the text for `kombo-source generate`: every option with its default and a reason.
+#[must_use]
+pub fn generate() -> &'static str {
+    include_str!("kombo.yaml")
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {

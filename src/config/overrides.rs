@@ -1,15 +1,16 @@
 //! What flags and environment variables say, above the file.
 
+use std::collections::HashSet;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
+use std::time::Duration;
 
+use super::Config;
+use super::document::join;
+use super::error::ConfigError;
+use super::section::{SINKS, SOURCES};
 use crate::api::{BaseUrl, Region};
 use crate::ids::IntegrationId;
-
-use super::error::ConfigError;
-use super::sink::check_lake_url;
-use super::source::api_url_problem;
-use super::{SinkSettings, SourceSettings};
 
 /// Settings from the command line. What is set here wins over the file; a list takes the place of the file's list.
 #[derive(Clone, Debug, Default)]
@@ -32,78 +33,92 @@ pub struct Overrides {
     pub no_rate_limit: bool,
     /// `--data-dir`: where the program keeps small files of its own.
     pub data_dir: Option<PathBuf>,
+    /// `--grace`: how long upkeep keeps files that nothing names any more.
+    pub grace: Option<Duration>,
+    /// `--delta-retention`: how long upkeep keeps rows of deltas at least.
+    pub delta_retention: Option<Duration>,
+    /// `--drift-retention`: how long upkeep keeps what full fetches found.
+    pub drift_retention: Option<Duration>,
 }
 
 impl Overrides {
-    /// Puts the settings of a source above what the file says.
-    pub(super) fn apply_to_source(&self, source: &mut SourceSettings) -> Result<(), ConfigError> {
+    /// Puts these settings above what the file says.
+    pub(super) fn apply(&self, config: &mut Config) -> Result<(), ConfigError> {
+        self.apply_to_source(config)?;
+        self.apply_to_lake(config);
+        config.data_dir = self
+            .data_dir
+            .clone()
+            .unwrap_or_else(|| config.data_dir.clone());
+        Ok(())
+    }
+
+    fn apply_to_source(&self, config: &mut Config) -> Result<(), ConfigError> {
+        let source = &mut config.source;
         if !self.integrations.is_empty() {
-            source.integrations = self.integration_ids()?;
+            let ids = self.integrations.iter().map(|text| {
+                IntegrationId::new(text).map_err(|error| unusable("--integration", &error))
+            });
+            source.integrations = ids.collect::<Result<_, _>>()?;
         }
+        let mut known = HashSet::new();
+        source.integrations.retain(|id| known.insert(id.clone()));
         if !self.endpoints.is_empty() {
             source.endpoints.clone_from(&self.endpoints);
+            let path = join(&join(SOURCES.key, &source.name), "endpoints");
+            config.places.said_by_flag(path, "--endpoint");
         }
-        match (self.region, &self.api_url) {
-            (None, None) => {}
-            (Some(region), None) => source.api_url = region.base_url(),
-            (None, Some(text)) => {
-                source.api_url = BaseUrl::parse(text).map_err(|error| ConfigError::Flag {
-                    flag: "--api-url",
-                    problem: format!("cannot be used: {}", api_url_problem(&error)),
-                })?;
-            }
-            (Some(_), Some(_)) => {
-                return Err(ConfigError::Flag {
-                    flag: "--region",
-                    problem: "and --api-url exclude each other: give one of them".to_owned(),
-                });
-            }
+        if self.region.is_some() && self.api_url.is_some() {
+            return Err(ConfigError::Flag {
+                flag: "--region",
+                problem: "and --api-url exclude each other: give one of them".to_owned(),
+            });
+        }
+        if let Some(region) = self.region {
+            (source.region, source.endpoint) = (region, None);
+        }
+        if let Some(text) = &self.api_url {
+            let url = BaseUrl::try_from(text.clone());
+            source.endpoint = Some(url.map_err(|reason| unusable("--api-url", &reason))?);
         }
         let request = &mut source.request;
-        if let Some(concurrency) = self.concurrency {
-            request.concurrency = concurrency;
-        }
+        request.concurrency = self.concurrency.unwrap_or(request.concurrency);
         if let Some(requests) = self.rate_limit {
             request.rate_limit_num = requests;
             request.rate_limit_duration_secs = const { NonZeroU64::new(60).expect("not zero") };
             request.rate_limit_enabled = true;
         }
-        if self.no_rate_limit {
-            request.rate_limit_enabled = false;
-        }
+        request.rate_limit_enabled &= !self.no_rate_limit;
         Ok(())
     }
 
-    /// Puts the settings of a sink above what the file says.
-    pub(super) fn apply_to_sink(&self, sink: &mut SinkSettings) -> Result<(), ConfigError> {
+    fn apply_to_lake(&self, config: &mut Config) {
+        let path = join(SINKS.key, &config.sink.name);
+        let (lake, places) = (&mut config.sink.lake, &mut config.places);
+        let mut by_flag = |option, flag| places.said_by_flag(join(&path, option), flag);
         if let Some(url) = &self.lake_url {
-            check_lake_url(url).map_err(|problem| ConfigError::Flag {
-                flag: "--lake-url",
-                problem: problem.to_owned(),
-            })?;
-            sink.lake.url.clone_from(url);
+            lake.url.clone_from(url);
+            by_flag("url", "--lake-url");
         }
-        Ok(())
-    }
-
-    fn integration_ids(&self) -> Result<Vec<IntegrationId>, ConfigError> {
-        let ids = self.integrations.iter().map(|text| {
-            IntegrationId::new(text).map_err(|error| ConfigError::Flag {
-                flag: "--integration",
-                problem: format!("cannot be used: {error}"),
-            })
-        });
-        Ok(each_once(ids.collect::<Result<_, _>>()?))
+        let upkeep = &mut lake.upkeep;
+        if self.grace.is_some() {
+            upkeep.vacuum_grace = self.grace;
+            by_flag("upkeep.vacuum_grace_secs", "--grace");
+        }
+        if let Some(retention) = self.delta_retention {
+            upkeep.delta_retention = retention;
+            by_flag("upkeep.delta_retention_secs", "--delta-retention");
+        }
+        if let Some(retention) = self.drift_retention {
+            upkeep.drift_retention = retention;
+            by_flag("upkeep.drift_retention_secs", "--drift-retention");
+        }
     }
 }
 
-/// Drops repeats and keeps the order.
-pub(super) fn each_once(ids: Vec<IntegrationId>) -> Vec<IntegrationId> {
-    let mut kept = Vec::with_capacity(ids.len());
-    for id in ids {
-        if !kept.contains(&id) {
-            kept.push(id);
-        }
+fn unusable(flag: &'static str, reason: &dyn std::fmt::Display) -> ConfigError {
+    ConfigError::Flag {
+        flag,
+        problem: format!("cannot be used: {reason}"),
     }
-    kept
 }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::path::Path;
 
 use super::error::{ConfigError, ConfigWarning, Place};
-use super::marks::Marks;
+use super::places::Places;
 
 /// The environment variable with the API key.
 pub const API_KEY_VARIABLE: &str = "KOMBO_API_KEY";
@@ -46,26 +46,26 @@ pub(super) struct Sources<'a> {
 /// Takes a secret as [`find`] does, and makes of it what it is for. What cannot be made of it is told with where it stands.
 pub(super) fn find_as<T, E: Display>(
     sources: &Sources<'_>,
-    marks: &Marks,
+    places: &Places,
     make: impl FnOnce(&str) -> Result<T, E>,
 ) -> Result<Option<(T, Option<ConfigWarning>)>, ConfigError> {
     let Some(Secret {
         text,
         file,
         warning,
-    }) = find(sources, marks)?
+    }) = find(sources, places)?
     else {
         return Ok(None);
     };
     let secret = make(&text).map_err(|problem| match &file {
         None => in_variable(sources.variable.0, &problem),
-        Some(shown) => in_file(&marks.place(sources.path), sources.path, shown, &problem),
+        Some(shown) => in_file(&places.place(sources.path), sources.path, shown, &problem),
     });
     Ok(Some((secret?, warning)))
 }
 
 /// Takes a secret from its environment variable, or else from its file; `None` where there is neither.
-pub(super) fn find(sources: &Sources<'_>, marks: &Marks) -> Result<Option<Secret>, ConfigError> {
+pub(super) fn find(sources: &Sources<'_>, places: &Places) -> Result<Option<Secret>, ConfigError> {
     let (name, value) = sources.variable;
     // An empty variable is how a container says that there is none.
     if let Some(text) = value.filter(|text| !text.trim().is_empty()) {
@@ -78,7 +78,7 @@ pub(super) fn find(sources: &Sources<'_>, marks: &Marks) -> Result<Option<Secret
         }));
     }
     let path = sources.path;
-    let read = |file| read_secret(file, &marks.place(path), path);
+    let read = |file| read_secret(file, &places.place(path), path);
     sources.file.map(read).transpose()
 }
 

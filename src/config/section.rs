@@ -1,9 +1,11 @@
 //! The sections `sources` and `sinks`: components by name, of which exactly one is taken for now.
 
-use super::document::{Entry, Node, Value};
+use serde::de::Unexpected;
+
+use super::document::{Node, Value, join};
 use super::error::ConfigError;
-use super::marks::Marks;
-use super::reader::join;
+use super::fault::kind_of;
+use super::places::Places;
 
 /// A section of the document that holds components by name.
 pub(super) struct Section {
@@ -34,69 +36,60 @@ impl Section {
     /// Takes the one component of the section, with its type checked and taken off.
     pub(super) fn only_component(
         &self,
-        root: &mut Node,
-        marks: &Marks,
+        section: Option<Node>,
+        places: &Places,
     ) -> Result<(String, Node), ConfigError> {
-        let Section { key, one, .. } = *self;
+        let Self { key, one, .. } = *self;
         let missing = || ConfigError::Missing {
-            place: marks.place(key),
+            place: places.place(key),
             path: key.to_owned(),
             advice: format!("add {key}: {}", self.example),
         };
-        let value = root.take(key).ok_or_else(missing)?.node.value;
-        let mut entries = match value {
+        let mut entries = match section.ok_or_else(missing)?.value {
             Value::Map(entries) => entries,
             Value::Null => return Err(missing()),
             other => {
-                let problem = format!(
-                    "is {}, but must be a map: a name, then its options",
-                    other.kind()
-                );
-                return Err(marks.invalid(key, &problem));
+                let found = kind_of(&other.unexpected());
+                let problem = format!("is {found}, but must be a map: a name, then its options");
+                return Err(places.invalid(key, problem));
             }
         };
-        if let Some(second) = entries.get(1) {
+        if let [(first, _), (second, _), ..] = entries.as_slice() {
             let problem = format!(
-                "is one {one} too many: this version takes exactly one, and there is {:?} already",
-                entries[0].key
+                "is one {one} too many: this version takes exactly one, and there is {first:?} already"
             );
-            return Err(marks.invalid(&join(key, &second.key), &problem));
+            return Err(places.invalid(&join(key, second), problem));
         }
-        let Entry {
-            key: name,
-            mut node,
-            ..
-        } = entries.pop().ok_or_else(missing)?;
-        let path = join(key, &name);
-        self.check_type(&mut node, &path, marks)?;
+        let (name, mut node) = entries.pop().ok_or_else(missing)?;
+        self.check_type(&mut node, &join(key, &name), places)?;
         Ok((name, node))
     }
 
-    fn check_type(&self, node: &mut Node, path: &str, marks: &Marks) -> Result<(), ConfigError> {
-        if !matches!(node.value, Value::Map(_)) {
-            let problem = format!("is {}, but must be a map of options", node.value.kind());
-            return Err(marks.invalid(path, &problem));
+    fn check_type(&self, node: &mut Node, path: &str, places: &Places) -> Result<(), ConfigError> {
+        let Self { one, type_name, .. } = *self;
+        let found = node.value.unexpected();
+        if found != Unexpected::Map {
+            let problem = format!("is {}, but must be a map of options", kind_of(&found));
+            return Err(places.invalid(path, problem));
         }
-        let type_name = self.type_name;
         let type_path = join(path, "type");
-        match node.take("type").map(|entry| entry.node.value) {
-            None => Err(ConfigError::Missing {
-                place: marks.place(path),
-                path: type_path,
-                advice: format!("add type: {type_name}"),
-            }),
-            Some(Value::Text(text)) if text == type_name => Ok(()),
+        let problem = match node.take("type").map(|told| told.value) {
+            Some(Value::Text(text)) if text == type_name => return Ok(()),
             Some(Value::Text(text)) => {
-                let problem = format!(
-                    "is {text:?}, but the only type of {} is {type_name}",
-                    self.one
-                );
-                Err(marks.invalid(&type_path, &problem))
+                format!("is {text:?}, but the only type of {one} is {type_name}")
             }
             Some(other) => {
-                let problem = format!("is {}, but must be {type_name}", other.kind());
-                Err(marks.invalid(&type_path, &problem))
+                let found = kind_of(&other.unexpected());
+                format!("is {found}, but must be {type_name}")
             }
-        }
+            None => {
+                return Err(ConfigError::Missing {
+                    place: places.place(path),
+                    path: type_path,
+                    advice: format!("add type: {type_name}"),
+                });
+            }
+        };
+        Err(places.invalid(&type_path, problem))
     }
 }

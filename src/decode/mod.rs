@@ -69,10 +69,15 @@ pub struct DecodeLimits {
     pub page_elements: usize,
 }
 
+impl DecodeLimits {
+    /// The longest page where nothing else is said: 64 MiB.
+    pub const PAGE_BYTES: usize = 64 << 20;
+}
+
 impl Default for DecodeLimits {
     fn default() -> Self {
         Self {
-            page_bytes: 64 << 20,
+            page_bytes: Self::PAGE_BYTES,
             depth: 128,
             page_rows: 1000,
             page_elements: 1_000_000,

@@ -44,10 +44,8 @@ use crate::stream::{FetchError, FetchOptions};
 const MAX_WALKS: u32 = 3;
 
 /// How rows are brought in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IngestSettings {
-    /// Bounds on what a page may hold.
-    pub limits: DecodeLimits,
     /// Committed rows that are remembered in all, to leave them out when they come again unchanged: 40 bytes each.
     pub memory_rows: usize,
     /// Bytes that a delta may read of the sink, to leave out rows that are unchanged and not remembered: those of a process
@@ -58,7 +56,6 @@ pub struct IngestSettings {
 impl Default for IngestSettings {
     fn default() -> Self {
         Self {
-            limits: DecodeLimits::default(),
             memory_rows: 1_000_000,
             // A hundred reads of small files, or the ids of a few hundred thousand rows: two seconds of a slow store.
             lookup_bytes: 8 << 20,
@@ -111,6 +108,7 @@ pub enum Progress<'a> {
 pub struct Ingest<A, S> {
     api: Arc<A>,
     sink: S,
+    limits: DecodeLimits,
     settings: IngestSettings,
     memory: Arc<Mutex<Memory>>,
     bases: Arc<Mutex<UnflushedBases>>,
@@ -122,6 +120,7 @@ impl<A, S: Clone> Clone for Ingest<A, S> {
         Self {
             api: Arc::clone(&self.api),
             sink: self.sink.clone(),
+            limits: self.limits,
             settings: self.settings,
             memory: Arc::clone(&self.memory),
             bases: Arc::clone(&self.bases),
@@ -135,11 +134,12 @@ where
     A: KomboApi + 'static,
     S: Sink + Clone + 'static,
 {
-    /// Joins the two.
-    pub fn new(api: Arc<A>, sink: S, settings: IngestSettings) -> Self {
+    /// Joins the two. The limits bound what a page may hold.
+    pub fn new(api: Arc<A>, sink: S, limits: DecodeLimits, settings: IngestSettings) -> Self {
         Self {
             api,
             sink,
+            limits,
             settings,
             memory: Arc::new(Mutex::new(Memory::new(settings.memory_rows))),
             bases: Arc::default(),
@@ -233,7 +233,7 @@ where
 
     fn options(&self, order: &Order) -> FetchOptions {
         FetchOptions {
-            limits: self.settings.limits,
+            limits: self.limits,
             last_seen: order.coverage.seen,
             ..FetchOptions::new(order.lane)
         }

@@ -8,6 +8,7 @@ use crate::delta::log::LogError;
 use crate::ids::IntegrationId;
 use crate::lake::layout::LayoutError;
 use crate::lake::remedy;
+use crate::setting::BadSetting;
 use crate::time::ObservedAt;
 
 /// Why the lake did not do what it was asked.
@@ -21,6 +22,9 @@ pub enum LakeError {
         #[source]
         source: Arc<StoreError>,
     },
+    /// A setting that cannot be used.
+    #[error(transparent)]
+    Setting(BadSetting),
     /// The lake's layout is not one this build may write to.
     #[error("the lake cannot be used")]
     Layout {
@@ -116,6 +120,7 @@ impl LakeError {
                 }
                 _ => self.fault_advice(),
             },
+            Self::Setting(_) => "correct the setting",
             Self::Layout { source } => match **source {
                 LayoutError::Other { .. } => {
                     "set the sink's url (or --lake-url) to a new folder and run `kombo-source backfill`, which fetches everything into it; this lake is left as it is for the build that wrote it"

@@ -39,9 +39,7 @@ pub use care::{
     Left, PurgeDue, PurgeReport, PurgeSettings, Repair, RepairReport, RepairedTable, TablePurge,
     TableUpkeep, UpkeepReport, UpkeepSettings,
 };
-pub use chores::{
-    ChoreSettings, FoldChoreSettings, PurgeAnswers, ToldFold, UpkeepChoreSettings, WhyKept,
-};
+pub use chores::{PurgeAnswers, ToldFold, WhyKept};
 pub use fold::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};
 pub use intake::{Sealed, Sighting, Staging};
 pub use lake_error::LakeError;

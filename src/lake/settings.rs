@@ -5,8 +5,11 @@ use std::fmt;
 use std::num::{NonZeroU64, NonZeroUsize};
 
 use serde::Deserialize;
+use url::Url;
 
-use crate::time::SecondLook;
+use crate::lake::{FoldSettings, UpkeepSettings};
+use crate::setting::BadSetting;
+use crate::versions::guard::GuardSettings;
 
 /// Where the lake is and how it is written to.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -24,9 +27,12 @@ pub struct LakeSettings {
     pub row_group_bytes: NonZeroUsize,
     /// Log entries of a Delta table between two checkpoints.
     pub checkpoint_interval: NonZeroU64,
-    /// How far two looks have to be apart before the second may confirm that rows are gone.
-    #[serde(skip)]
-    pub second_look: SecondLook,
+    /// When and how `current` is folded.
+    pub fold: FoldSettings,
+    /// How patient the guard is before it lets rows go.
+    pub guard: GuardSettings,
+    /// How the lake is kept up.
+    pub upkeep: UpkeepSettings,
 }
 
 impl Default for LakeSettings {
@@ -38,8 +44,20 @@ impl Default for LakeSettings {
             run_bytes: NonZeroUsize::new(32 << 20).expect("not zero"),
             row_group_bytes: NonZeroUsize::new(16 << 20).expect("not zero"),
             checkpoint_interval: NonZeroU64::new(100).expect("not zero"),
-            second_look: SecondLook::default(),
+            fold: FoldSettings::default(),
+            guard: GuardSettings::default(),
+            upkeep: UpkeepSettings::default(),
         }
+    }
+}
+
+impl LakeSettings {
+    /// Checks what can be checked without opening the lake.
+    pub fn check(&self) -> Result<(), BadSetting> {
+        check_url(&self.url).map_err(|problem| BadSetting::new("url", problem))?;
+        self.fold.check().map_err(|bad| bad.within("fold"))?;
+        self.guard.check().map_err(|bad| bad.within("guard"))?;
+        self.upkeep.check().map_err(|bad| bad.within("upkeep"))
     }
 }
 
@@ -52,6 +70,49 @@ impl fmt::Debug for LakeSettings {
             .field("run_bytes", &self.run_bytes)
             .field("row_group_bytes", &self.row_group_bytes)
             .field("checkpoint_interval", &self.checkpoint_interval)
+            .field("fold", &self.fold)
+            .field("guard", &self.guard)
+            .field("upkeep", &self.upkeep)
             .finish_non_exhaustive()
+    }
+}
+
+/// Checks where a lake is to be, as far as its form goes; opening it is the store's matter.
+///
+/// Answers what is wrong without the text, which may hold a token.
+fn check_url(text: &str) -> Result<(), &'static str> {
+    const FORMS: &str = "must be where a lake can lie: ./folder, file:///folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or memory:";
+    if text.trim().is_empty() {
+        return Err(FORMS);
+    }
+    let Ok(url) = Url::parse(text) else {
+        // A plain path. What looks like a URL and is none would become a strange folder.
+        return if text.contains("://") {
+            Err(FORMS)
+        } else {
+            Ok(())
+        };
+    };
+    if !url.username().is_empty() && !url.scheme().starts_with("abfs") || url.password().is_some() {
+        return Err(
+            "must not hold a user name or password; put them into options or the environment",
+        );
+    }
+    if url.query().is_some() {
+        return Err(
+            "must not hold a query, which may be a token; put it into options or the environment",
+        );
+    }
+    match url.scheme() {
+        "file" if url.to_file_path().is_err() => Err(
+            "must name a folder of this machine with three slashes: file:///folder; or leave out file:// for a relative one",
+        ),
+        "s3" | "s3a" | "gs" | "az" | "azure" | "abfs" | "abfss"
+            if url.host_str().is_none_or(str::is_empty) =>
+        {
+            Err("must name a bucket after ://, such as s3://bucket/prefix")
+        }
+        "file" | "memory" | "s3" | "s3a" | "gs" | "az" | "azure" | "abfs" | "abfss" => Ok(()),
+        _ => Err(FORMS),
     }
 }

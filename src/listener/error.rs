@@ -4,33 +4,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::setting::BadSetting;
+
 /// Why an address is not served.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListenError {
-    /// Webhooks would cross a network in plain text.
-    #[error(
-        "{address} can be reached from other machines, and there is no TLS; give tls.crt_file and tls.key_file, \
-         or set behind_proxy: true where a proxy ends TLS, or listen on 127.0.0.1"
-    )]
-    Plaintext {
-        /// Where.
-        address: SocketAddr,
-    },
-    /// Health and metrics would be open to other machines.
-    #[error("{address} can be reached from other machines; health and metrics are for 127.0.0.1")]
-    Public {
-        /// Where.
-        address: SocketAddr,
-    },
-    /// No path could match it.
-    #[error(
-        "the webhook path {path:?} does not begin with a slash, or holds what no path can hold"
-    )]
-    Path {
-        /// What was given.
-        path: String,
-    },
+    /// A setting that cannot be used.
+    #[error(transparent)]
+    Setting(BadSetting),
     /// The system refuses the address.
     #[error("cannot listen on {address}")]
     Bind {
@@ -67,9 +49,7 @@ impl ListenError {
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::Plaintext { .. } => "end TLS here or in front, or listen on a loopback address",
-            Self::Public { .. } => "listen on a loopback address, or say that others may ask",
-            Self::Path { .. } => "give a path such as /webhooks/kombo",
+            Self::Setting(_) => "correct the option",
             Self::Bind { .. } => "free the port, or give another address",
             Self::Pem { .. } | Self::Pair { .. } => {
                 "give a certificate chain and its private key, both in PEM"

@@ -25,7 +25,7 @@ mod webhooks;
 mod tests;
 
 pub use error::ListenError;
-pub use settings::{Limits, ListenerSettings, TlsFiles};
+pub use settings::{Limits, ListenerSettings, TelemetrySettings, TlsFiles};
 pub use telemetry::Telemetry;
 pub use tls::TlsReloader;
 pub use verifier::SharedVerifier;
@@ -34,7 +34,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Uri;
 use tokio::net::TcpListener;
 
 use crate::metrics::Metrics;
@@ -63,7 +62,7 @@ impl Listener {
     /// Takes the address, and reads the certificate where TLS ends here. Nothing is answered before
     /// [`serve`](Bound::serve).
     pub async fn bind(settings: ListenerSettings) -> Result<Bound, ListenError> {
-        settings.check()?;
+        settings.check().map_err(ListenError::Setting)?;
         let tls = settings.tls.clone().map(TlsReloader::new).transpose()?;
         let socket = bind_socket(settings.address).await?;
         Ok(Bound {
@@ -72,22 +71,6 @@ impl Listener {
             settings,
             tls,
         })
-    }
-}
-
-impl ListenerSettings {
-    /// Checks what can be checked without listening: the path, and that nothing crosses a network in plain text.
-    pub fn check(&self) -> Result<(), ListenError> {
-        let Self { address, path, .. } = self;
-        let taken_whole = path.parse::<Uri>().is_ok_and(|uri| uri.path() == path);
-        if !path.starts_with('/') || !taken_whole {
-            let path = path.clone();
-            return Err(ListenError::Path { path });
-        }
-        if !address.ip().is_loopback() && self.tls.is_none() && !self.behind_proxy {
-            return Err(ListenError::Plaintext { address: *address });
-        }
-        Ok(())
     }
 }
 

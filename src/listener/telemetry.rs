@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use super::answers::{answer, wrong_method};
 use super::error::ListenError;
 use super::server::{Answer, Server, Site, Visitor};
-use super::settings::Limits;
+use super::settings::{Limits, TelemetrySettings};
 use crate::metrics::CONTENT_TYPE as METRICS_TYPE;
 
 /// More than a few monitors are a mistake.
@@ -28,13 +28,11 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// Listens. Refuses an address that other machines reach, unless told that this is meant.
-    pub async fn bind(address: SocketAddr, public: bool) -> Result<Self, ListenError> {
-        if !public && !address.ip().is_loopback() {
-            return Err(ListenError::Public { address });
-        }
-        let socket = super::bind_socket(address).await?;
+    pub async fn bind(settings: &TelemetrySettings) -> Result<Self, ListenError> {
+        settings.check().map_err(ListenError::Setting)?;
+        let socket = super::bind_socket(settings.address).await?;
         Ok(Self {
-            address: socket.local_addr().unwrap_or(address),
+            address: socket.local_addr().unwrap_or(settings.address),
             socket,
         })
     }

@@ -6,7 +6,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::ids::IntegrationKey;
+use crate::setting::{seconds, some_seconds};
 use crate::time::Base;
 
 /// How often a table without `updated_after` is fetched at most because of notifications: each time costs all its rows.
@@ -18,16 +21,47 @@ const CHANCES: i64 = 7;
 /// The part of the time between two chances in which one is open: one in 24 is an hour of a day.
 const OPEN_PART: i64 = 24;
 
-/// When full fetches happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// When tables are fetched without a notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Schedule {
     /// From one snapshot of a table to the next, at most.
+    #[serde(rename = "full_interval_secs", deserialize_with = "seconds")]
     pub full_interval: Duration,
+    /// From one delta of a table to the next when nothing was announced, if the budget allows.
+    #[serde(rename = "heartbeat_interval_secs", deserialize_with = "seconds")]
+    pub heartbeat_interval: Duration,
     /// How long a table may hold stale nested copies before its snapshot is brought forward; `None` for ever.
+    #[serde(rename = "nested_refresh_secs", deserialize_with = "some_seconds")]
     pub nested_refresh: Option<Duration>,
+    /// How old the base of a table may be before it counts as late; `None` for twice the heartbeat.
+    #[serde(rename = "freshness_objective_secs", deserialize_with = "some_seconds")]
+    pub freshness_objective: Option<Duration>,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
 }
 
 impl Schedule {
+    /// A snapshot a week finds what no delta can; a delta every six hours makes up for lost webhooks.
+    pub const DEFAULT: Self = Self {
+        full_interval: Duration::from_hours(7 * 24),
+        heartbeat_interval: Duration::from_hours(6),
+        nested_refresh: None,
+        freshness_objective: None,
+    };
+
+    /// Returns how old the base of a table may be before it counts as late. The heartbeat is the one achieved, which a small
+    /// budget stretches: a table is late when a heartbeat was missed, not when there are many tables.
+    #[must_use]
+    pub fn objective(&self, heartbeat: Duration) -> Duration {
+        let told = self.freshness_objective;
+        told.unwrap_or_else(|| heartbeat.saturating_mul(2))
+    }
+
     /// Returns when a table's next snapshot starts. `last` is the base of the one before, `stale_since` when nested
     /// copies became stale.
     ///

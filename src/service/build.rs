@@ -23,10 +23,8 @@ use super::run::Service;
 use super::slots::Slots;
 use super::{Source, SourceError};
 use crate::api::{HttpApi, KomboApi};
-use crate::config::{SourceSettings, WebhookSettings};
-use crate::decode::DecodeLimits;
-use crate::ingest::{Ingest, IngestSettings};
-use crate::listener::{Bound, Limits, Listener, ListenerSettings, SharedVerifier, TlsFiles};
+use crate::ingest::Ingest;
+use crate::listener::{Bound, Listener, ListenerSettings, SharedVerifier};
 use crate::metrics::Metrics;
 use crate::sink::{Registry, Sink};
 
@@ -66,7 +64,7 @@ impl KomboSourceConfig {
         let settings = &self.settings;
         let clock = Arc::clone(&cx.clock);
         let api = HttpApi::new(
-            settings.api_url.clone(),
+            settings.api_url(),
             &secrets.api_key,
             &settings.request,
             clock,
@@ -130,7 +128,8 @@ impl KomboSourceConfig {
         let ingest = Ingest::new(
             Arc::clone(&api),
             cx.sink.clone(),
-            ingest_settings(&self.settings),
+            self.settings.request.limits(),
+            self.settings.ingest,
         );
         let (door, inbox) = door();
         let (commands, orders) = mpsc::channel(COMMANDS);
@@ -150,7 +149,6 @@ impl KomboSourceConfig {
             inbox,
             commands: orders,
             drain_limit: cx.drain_limit,
-            objective: freshness_objective(&self.settings),
             traffic,
             registrar,
             tasks: JoinSet::new(),
@@ -169,46 +167,10 @@ impl KomboSourceConfig {
     }
 }
 
-async fn bind(webhook: Option<&WebhookSettings>) -> Result<Option<Bound>, SourceError> {
+async fn bind(webhook: Option<&ListenerSettings>) -> Result<Option<Bound>, SourceError> {
     let Some(webhook) = webhook else {
         return Ok(None);
     };
-    let bound = Listener::bind(listener_settings(webhook)).await;
+    let bound = Listener::bind(webhook.clone()).await;
     bound.map(Some).map_err(SourceError::Listen)
-}
-
-/// Returns what the listener is told by the options of a webhook.
-pub(super) fn listener_settings(webhook: &WebhookSettings) -> ListenerSettings {
-    ListenerSettings {
-        address: webhook.address,
-        path: webhook.path.clone(),
-        behind_proxy: webhook.behind_proxy,
-        tls: webhook.tls.as_ref().map(|tls| TlsFiles {
-            crt_file: tls.crt_file.clone(),
-            key_file: tls.key_file.clone(),
-        }),
-        limits: Limits {
-            connections: webhook.max_connections.get() as usize,
-            ..Limits::default()
-        },
-    }
-}
-
-/// Returns what fetches are told by the options of a source.
-pub(super) fn ingest_settings(settings: &SourceSettings) -> IngestSettings {
-    let page_bytes = settings.request.max_page_bytes.get();
-    IngestSettings {
-        limits: DecodeLimits {
-            page_bytes: usize::try_from(page_bytes).unwrap_or(usize::MAX),
-            ..DecodeLimits::default()
-        },
-        memory_rows: settings.memory_rows,
-        ..IngestSettings::default()
-    }
-}
-
-/// Returns the age from which on a table counts as late, where the options say so.
-pub(super) fn freshness_objective(settings: &SourceSettings) -> Option<Duration> {
-    let objective = settings.schedule.freshness_objective_secs;
-    objective.map(|secs| Duration::from_secs(secs.get()))
 }

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,12 +11,12 @@ use std::time::Duration;
 use arrow::datatypes::SchemaRef;
 
 use super::dispatch::Rules;
+use super::settings::SourceSettings;
 use crate::api::ApiKey;
 use crate::catalog::{Catalog, Endpoint};
 use crate::chore::Chore;
-use crate::config::SourceSettings;
 use crate::metrics::Metrics;
-use crate::plan::{Planner, Schedule};
+use crate::plan::Planner;
 use crate::time::Clock;
 use crate::webhook::Verifier;
 
@@ -117,24 +116,14 @@ impl KomboSourceConfig {
 
     pub(super) fn rules(&self, catalog: &Catalog) -> Rules {
         let settings = &self.settings;
-        let (schedule, request) = (&settings.schedule, &settings.request);
-        let seconds = |setting: std::num::NonZeroU64| Duration::from_secs(setting.get());
-        let budget: (NonZeroU32, Duration) = (
-            request.rate_limit_num,
-            seconds(request.rate_limit_duration_secs),
-        );
         let only: HashSet<_> = settings.integrations.iter().cloned().collect();
         Rules {
             planner: Planner::new(catalog, self.endpoints.clone(), settings.plan),
             endpoints: self.endpoints.clone(),
             only: (!only.is_empty()).then_some(only),
-            schedule: Schedule {
-                full_interval: seconds(schedule.full_interval_secs),
-                nested_refresh: schedule.nested_refresh_secs.map(seconds),
-            },
-            heartbeat: seconds(schedule.heartbeat_interval_secs),
+            schedule: settings.schedule,
             expects_webhooks: settings.webhook.is_some(),
-            budget: request.rate_limit_enabled.then_some(budget),
+            budget: settings.request.budget(),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Changing the rules of a source that runs.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -10,6 +9,7 @@ use super::dispatch::Rules;
 use super::held::Held;
 use crate::api::{HttpApi, SetupError};
 use crate::catalog::Catalog;
+use crate::decode::DecodeLimits;
 use crate::ingest::IngestSettings;
 use crate::listener::{ListenError, SharedVerifier, TlsReloader};
 use crate::sink::Registry;
@@ -20,8 +20,6 @@ pub(super) struct Command<A> {
     pub(super) rules: Rules,
     /// What the sink holds of the tables that are new.
     pub(super) held: Held,
-    /// The age from which on a table counts as late.
-    pub(super) objective: Option<Duration>,
     /// How Kombo is called from now on, where that changed.
     pub(super) parts: Option<Parts<A>>,
 }
@@ -29,6 +27,7 @@ pub(super) struct Command<A> {
 /// The client for Kombo and what goes with it.
 pub(super) struct Parts<A> {
     pub(super) api: Arc<A>,
+    pub(super) limits: DecodeLimits,
     pub(super) ingest: IngestSettings,
     pub(super) concurrency: usize,
 }
@@ -100,7 +99,6 @@ impl<S: Registry> Control<S> {
         let command = Command {
             rules: config.rules(&self.catalog),
             held,
-            objective: super::build::freshness_objective(&config.settings),
             parts,
         };
         let sent = self.commands.send(command).await;
@@ -111,18 +109,16 @@ impl<S: Registry> Control<S> {
 
     fn check(&self, config: &KomboSourceConfig, secrets: &Secrets) -> Result<(), ReloadError> {
         let (old, new) = (&self.config.settings, &config.settings);
-        let listens = |settings: &crate::config::SourceSettings| {
-            settings
-                .webhook
-                .as_ref()
-                .map(super::build::listener_settings)
+        let listens_as_before = match (&old.webhook, &new.webhook) {
+            (Some(old), Some(new)) => old.listens_as(new),
+            (old, new) => old.is_none() && new.is_none(),
         };
         if old.name != new.name {
             return Err(ReloadError::NeedsRestart {
                 option: "the name of the source",
             });
         }
-        if listens(old) != listens(new) || self.verifier.is_some() != secrets.verifier.is_some() {
+        if !listens_as_before || self.verifier.is_some() != secrets.verifier.is_some() {
             return Err(ReloadError::NeedsRestart { option: "webhook" });
         }
         Ok(())
@@ -134,17 +130,18 @@ impl<S: Registry> Control<S> {
         secrets: &Secrets,
     ) -> Result<Option<Parts<HttpApi>>, ReloadError> {
         let (old, new) = (&self.config.settings, &config.settings);
-        let same = (&old.api_url, &old.request, old.memory_rows)
-            == (&new.api_url, &new.request, new.memory_rows)
+        let same = (old.api_url(), &old.request, old.ingest)
+            == (new.api_url(), &new.request, new.ingest)
             && self.secrets.api_key == secrets.api_key;
         if same {
             return Ok(None);
         }
         let clock = Arc::clone(&self.clock);
-        let api = HttpApi::new(new.api_url.clone(), &secrets.api_key, &new.request, clock);
+        let api = HttpApi::new(new.api_url(), &secrets.api_key, &new.request, clock);
         Ok(Some(Parts {
             api: Arc::new(api.map_err(ReloadError::Setup)?),
-            ingest: super::build::ingest_settings(new),
+            limits: new.request.limits(),
+            ingest: new.ingest,
             concurrency: new.request.concurrency.get() as usize,
         }))
     }

@@ -52,8 +52,6 @@ pub(super) struct Rules {
     /// Whose rows; `None` for everybody's whom a webhook or the registry names.
     pub(super) only: Option<HashSet<IntegrationId>>,
     pub(super) schedule: Schedule,
-    /// From one delta of a table to the next when nothing was announced, if the budget allows.
-    pub(super) heartbeat: Duration,
     /// Notifications are received at all: without them, that nothing announced a change means nothing.
     pub(super) expects_webhooks: bool,
     /// Requests per window; `None` without a limit.
@@ -62,7 +60,7 @@ pub(super) struct Rules {
 
 /// Who is known, what is due, and what waits.
 pub(super) struct Dispatch {
-    rules: Rules,
+    pub(super) rules: Rules,
     accounts: HashMap<IntegrationId, Account>,
     tables: HashMap<TableId, Table>,
     queue: Queue,

@@ -11,12 +11,12 @@ use crate::plan::Standing;
 
 impl Dispatch {
     /// Says what waits, how fresh tables are, and how integrations stand.
-    pub(super) fn gauge(&self, metrics: &Metrics, objective: Option<Duration>, now_ms: i64) {
+    pub(super) fn gauge(&self, metrics: &Metrics, now_ms: i64) {
         for (lane, waiting) in Lane::ALL.into_iter().zip(self.waiting_by_lane()) {
             metrics.pending_tables(lane, waiting);
         }
         let period = self.heartbeats().period();
-        let objective = objective.unwrap_or(period.saturating_mul(2));
+        let objective = self.rules.schedule.objective(period);
         let (mut lags, mut late, mut stale) = (BTreeMap::<&str, Duration>::new(), 0, 0);
         let mut failing = 0;
         for (id, table) in self.tables() {

@@ -38,6 +38,7 @@ mod news;
 mod questions;
 mod registrar;
 mod run;
+mod settings;
 mod shutdown;
 mod slots;
 
@@ -49,6 +50,7 @@ pub use config::{KomboSourceConfig, Resource, Secrets, SourceContext, SourceOutp
 pub use control::{Control, ReloadError};
 pub use intake::Door;
 pub use questions::ApiQuestions;
+pub use settings::SourceSettings;
 pub(crate) use slots::{Slot, Slots};
 
 use std::pin::Pin;

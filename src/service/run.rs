@@ -57,8 +57,6 @@ pub(super) struct Service<A, S> {
     pub(super) inbox: mpsc::Receiver<Received>,
     pub(super) commands: mpsc::Receiver<Command<A>>,
     pub(super) drain_limit: Duration,
-    /// The age from which on a table counts as late; twice the heartbeat period when the operator says nothing.
-    pub(super) objective: Option<Duration>,
     /// Says what the client has sent.
     pub(super) traffic: fn(&A, &Metrics),
     pub(super) registrar: Registrar,
@@ -270,15 +268,10 @@ where
     }
 
     fn command(&mut self, command: Command<A>) {
-        let Command {
-            rules,
-            held,
-            objective,
-            parts,
-        } = command;
-        self.objective = objective;
+        let Command { rules, held, parts } = command;
         if let Some(Parts {
             api,
+            limits,
             ingest,
             concurrency,
         }) = parts
@@ -286,7 +279,7 @@ where
             // What the old one remembers goes with it: a little is fetched twice.
             self.api = Arc::clone(&api);
             self.questions.swap(Arc::clone(&api));
-            self.ingest = Ingest::new(api, self.sink.clone(), ingest);
+            self.ingest = Ingest::new(api, self.sink.clone(), limits, ingest);
             self.slots = Slots::new(concurrency);
             self.key = self.key.wrapping_add(1);
             self.dispatch.key_changed();
@@ -322,7 +315,7 @@ where
     }
 
     fn gauge(&self, now_ms: i64) {
-        self.dispatch.gauge(&self.metrics, self.objective, now_ms);
+        self.dispatch.gauge(&self.metrics, now_ms);
         self.metrics.running_fetches(self.running.len());
         (self.traffic)(&self.api, &self.metrics);
     }

@@ -155,7 +155,7 @@ async fn start_with_chores(
         no_rate_limit: true,
         ..Overrides::default()
     };
-    let config = Config::from_overrides(overrides).expect("a configuration");
+    let config = Config::from_overrides(&overrides).expect("a configuration");
     let catalog = Catalog::embedded().clone();
     let endpoints = endpoints
         .iter()

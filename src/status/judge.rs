@@ -4,19 +4,12 @@ use std::time::Duration;
 
 use super::{Notes, TableStatus};
 use crate::catalog::Endpoint;
+use crate::plan::Schedule;
 use crate::time::Horizon;
 
-/// How old a base may be.
+/// How old a base may be: what follows from a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Objective {
-    /// For tables that deltas keep fresh. `None` for twice the heartbeat: what a service says it achieves, else the
-    /// configured one.
-    pub delta: Option<Duration>,
-    /// The configured heartbeat.
-    pub heartbeat: Duration,
-    /// For tables without `updated_after`, which only snapshots refresh.
-    pub snapshot: Duration,
-}
+pub struct Objective(pub Schedule);
 
 /// What is to be said of a table's age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,25 +31,33 @@ impl Objective {
     /// Fills in what a service says of its heartbeat. A service that says nothing of it is as good as none.
     pub(super) fn with(self, notes: Option<&Notes>) -> Self {
         let achieved = notes.map(|notes| Duration::from_secs(notes.heartbeat_period_secs));
-        let heartbeat = self.heartbeat.max(achieved.unwrap_or_default());
-        Self { heartbeat, ..self }
+        let heartbeat_interval = self.0.heartbeat_interval;
+        Self(Schedule {
+            heartbeat_interval: heartbeat_interval.max(achieved.unwrap_or_default()),
+            ..self.0
+        })
+    }
+
+    /// For tables that deltas keep fresh: by the heartbeat that a service says it achieves, else the configured one.
+    fn of_deltas(&self) -> Duration {
+        self.0.objective(self.0.heartbeat_interval)
     }
 
     /// Returns how old a base of the endpoint's tables may be.
     #[must_use]
     pub fn of(&self, endpoint: &Endpoint) -> Duration {
-        let delta = self.delta.unwrap_or(self.heartbeat.saturating_mul(2));
+        let delta = self.of_deltas();
         if endpoint.updated_after {
             return delta;
         }
-        delta.max(self.snapshot)
+        // Only snapshots refresh the others.
+        delta.max(self.0.full_interval.saturating_mul(2))
     }
 
     /// Returns whether notes are young enough to be believed in what they excuse. Those from the future are not.
     pub(super) fn is_recent(&self, notes: &Notes, now_ms: i64) -> bool {
-        let delta = self.delta.unwrap_or(self.heartbeat.saturating_mul(2));
         let is_past = notes.written_ms <= Horizon::at(now_ms).latest_ms();
-        is_past && age(notes.written_ms, now_ms) <= delta
+        is_past && age(notes.written_ms, now_ms) <= self.of_deltas()
     }
 
     /// Judges a table. Only `off` is taken from its note, and only from a recent one.

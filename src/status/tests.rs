@@ -8,6 +8,7 @@ use crate::catalog::Catalog;
 use crate::delta::store::TableStore;
 use crate::ids::Category;
 use crate::lake::LakeSettings;
+use crate::plan::Schedule;
 use crate::sink::Coverage;
 use crate::time::Bases;
 
@@ -23,11 +24,10 @@ fn endpoint(updated_after: bool) -> Arc<Endpoint> {
 }
 
 fn objective() -> Objective {
-    Objective {
-        delta: None,
-        heartbeat: Duration::from_hours(6),
-        snapshot: Duration::from_hours(14 * 24),
-    }
+    let schedule = Schedule::DEFAULT;
+    assert_eq!(schedule.heartbeat_interval, Duration::from_hours(6));
+    assert_eq!(schedule.full_interval, Duration::from_hours(7 * 24));
+    Objective(schedule)
 }
 
 fn stored(age_ms: i64) -> TableOverview {

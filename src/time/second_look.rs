@@ -20,6 +20,12 @@ impl SecondLook {
         Self(least)
     }
 
+    /// Returns the least time between the two.
+    #[must_use]
+    pub fn least(self) -> Duration {
+        self.0
+    }
+
     /// Returns whether a look begun at `second` may confirm what one begun at `first` saw.
     #[must_use]
     pub fn confirms(self, first: ObservedAt, second: ObservedAt) -> bool {

@@ -59,7 +59,7 @@ impl Default for TwinSettings {
             rows: world.rows,
             seed: world.seed,
             start_ms: None,
-            rate_limit: NonZeroU32::new(300),
+            rate_limit: Some(Self::RATE_LIMIT),
             latency_ms: 0,
             api_key: world.api_key,
             oddities: world.oddities,
@@ -72,6 +72,9 @@ impl Default for TwinSettings {
 }
 
 impl TwinSettings {
+    /// Requests per minute where nothing else is said: as at Kombo.
+    pub const RATE_LIMIT: NonZeroU32 = NonZeroU32::new(300).expect("not zero");
+
     /// Returns the settings of the world that is served.
     #[must_use]
     pub fn world(&self) -> WorldSettings {

@@ -17,6 +17,41 @@
 //! The sum of a day stands in the fold's own commit, and so does what is held: a crash on any line leaves a fold that is
 //! done again, and two folds at once count no row twice.
 
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::setting::{BadSetting, seconds};
+use crate::time::SecondLook;
+
+/// How patient the guard is before it lets rows go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GuardSettings {
+    /// How long after a first look a second one has to begin to confirm that rows are gone. At least an hour in a file.
+    #[serde(rename = "confirm_after_secs", deserialize_with = "second_look")]
+    pub second_look: SecondLook,
+}
+
+impl GuardSettings {
+    /// What one outage or one bad release of Kombo's explains is over by then, at most times.
+    const LEAST: Duration = Duration::from_hours(1);
+
+    /// Checks that two looks are two.
+    pub fn check(&self) -> Result<(), BadSetting> {
+        BadSetting::at_least(
+            "confirm_after_secs",
+            self.second_look.least(),
+            Self::LEAST,
+            ": two fetches within an hour may fail alike, and `kombo-source accept` lets pass at once what is right",
+        )
+    }
+}
+
+fn second_look<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecondLook, D::Error> {
+    seconds(deserializer).map(SecondLook::after)
+}
+
 /// How it stands with what was held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HoldState {

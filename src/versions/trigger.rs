@@ -1,15 +1,7 @@
 //! When a table is folded.
 
+use std::num::NonZeroU8;
 use std::time::Duration;
-
-/// When a table is folded.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Trigger {
-    /// What waits is folded after this long.
-    pub max_age: Duration,
-    /// What waits is folded sooner when it is this share of the table's rows.
-    pub rows_share: f64,
-}
 
 /// What waits to be folded of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,28 +16,20 @@ pub struct Waiting {
     pub table_rows: u64,
 }
 
-impl Default for Trigger {
-    fn default() -> Self {
-        Self {
-            max_age: Duration::from_mins(5),
-            rows_share: 0.05,
-        }
-    }
-}
-
-impl Trigger {
-    /// Returns whether it is time.
+impl Waiting {
+    /// Returns whether it is time: at this age, or once the rows are this share of the table's, in percent.
     #[must_use]
-    pub fn is_due(&self, waiting: &Waiting) -> bool {
+    pub fn is_due(&self, max_age: Duration, rows_percent: NonZeroU8) -> bool {
         #[expect(
             clippy::cast_precision_loss,
             reason = "a share of rows needs no exactness"
         )]
-        let many = waiting.rows as f64 >= self.rows_share * waiting.table_rows.max(1) as f64;
-        waiting.at_once
-            || waiting
+        let many = self.rows as f64 * 100.0
+            >= f64::from(rows_percent.get()) * self.table_rows.max(1) as f64;
+        self.at_once
+            || self
                 .age
-                .is_some_and(|age| age >= self.max_age || (waiting.rows > 0 && many))
+                .is_some_and(|age| age >= max_age || (self.rows > 0 && many))
     }
 }
 
@@ -55,23 +39,24 @@ mod tests {
 
     #[test]
     fn a_table_is_folded_by_age_by_share_or_for_a_new_snapshot() {
-        let trigger = Trigger::default();
+        let five = NonZeroU8::new(5).expect("not zero");
+        let is_due = |waiting: &Waiting| waiting.is_due(Duration::from_mins(5), five);
         let waiting = |secs: u64, rows| Waiting {
             at_once: false,
             age: Some(Duration::from_secs(secs)),
             rows,
             table_rows: 1_000,
         };
-        assert!(!trigger.is_due(&Waiting::default()), "nothing waits");
-        assert!(!trigger.is_due(&waiting(10, 49)));
-        assert!(trigger.is_due(&waiting(10, 50)));
-        assert!(trigger.is_due(&waiting(300, 1)));
-        assert!(trigger.is_due(&waiting(300, 0)), "rows of another process");
-        assert!(!trigger.is_due(&waiting(299, 0)));
+        assert!(!is_due(&Waiting::default()), "nothing waits");
+        assert!(!is_due(&waiting(10, 49)));
+        assert!(is_due(&waiting(10, 50)));
+        assert!(is_due(&waiting(300, 1)));
+        assert!(is_due(&waiting(300, 0)), "rows of another process");
+        assert!(!is_due(&waiting(299, 0)));
         let snapshot = Waiting {
             at_once: true,
             ..Waiting::default()
         };
-        assert!(trigger.is_due(&snapshot));
+        assert!(is_due(&snapshot));
     }
 }

@@ -12,6 +12,7 @@ use kombo_source::backfill::{Backfill, BackfillSettings};
 use kombo_source::company::{Refusal, World};
 use kombo_source::decode::{DecodeLimits, rebuild};
 use kombo_source::ids::IntegrationId;
+use kombo_source::ingest::IngestSettings;
 use kombo_source::plan::Kind;
 use kombo_source::sink::Sink;
 use kombo_source::time::{ObservedAt, Tier};
@@ -30,6 +31,7 @@ fn settings(want: Kind) -> BackfillSettings {
         confirm: false,
         concurrency: 4,
         limits: DecodeLimits::default(),
+        ingest: IngestSettings::default(),
     }
 }
 

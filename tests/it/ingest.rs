@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
+use kombo_source::decode::DecodeLimits;
 use kombo_source::fetch::{Counts, FetchMode, Lane};
 use kombo_source::ingest::{Done, Ingest, IngestError, IngestSettings, Order, next_mode};
 use kombo_source::plan::{Announced, Kind};
@@ -35,7 +36,12 @@ fn remembering(kombo: &SmallKombo, sink: &MemorySink, memory_rows: usize) -> Wri
         memory_rows,
         ..IngestSettings::default()
     };
-    Ingest::new(Arc::new(kombo.clone()), sink.clone(), settings)
+    Ingest::new(
+        Arc::new(kombo.clone()),
+        sink.clone(),
+        DecodeLimits::default(),
+        settings,
+    )
 }
 
 pub(crate) async fn covered(writer: &Writer) -> Coverage {

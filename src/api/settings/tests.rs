@@ -77,32 +77,35 @@ fn the_defaults_are_kombos_advice_and_pass_the_check() {
     assert_eq!(settings.rate_limit_num.get(), 300);
     assert_eq!(settings.page_size.get(), 250);
     assert_eq!(settings.max_page_bytes.get(), 67_108_864);
-    let read: ApiSettings = toml::from_str("").expect("nothing is needed");
+    let read: ApiSettings = serde_saphyr::from_str("{}").expect("nothing is needed");
     assert_eq!(read, settings);
 }
 
 #[test]
 fn a_setting_out_of_range_is_named() {
     for (text, name) in [
-        ("page_size = 251", "page_size"),
+        ("page_size: 251", "page_size"),
         (
-            "retry_initial_backoff_secs = 0.0",
+            "retry_initial_backoff_secs: 0.0",
             "retry_initial_backoff_secs",
         ),
         (
-            "retry_initial_backoff_secs = nan",
+            "retry_initial_backoff_secs: .nan",
             "retry_initial_backoff_secs",
         ),
         (
-            "rate_limit_duration_secs = 86401",
+            "rate_limit_duration_secs: 86401",
             "rate_limit_duration_secs",
         ),
     ] {
-        let settings: ApiSettings = toml::from_str(text).expect("well-formed");
+        let settings: ApiSettings = serde_saphyr::from_str(text).expect("well-formed");
         let error = settings.check().expect_err("out of range");
         assert!(error.to_string().contains(name), "{error}");
     }
-    for text in ["rate_limit_num = 0", "concurrency = -1", "rate_limit = 3"] {
-        assert!(toml::from_str::<ApiSettings>(text).is_err(), "{text}");
+    for text in ["rate_limit_num: 0", "concurrency: -1", "rate_limit: 3"] {
+        assert!(
+            serde_saphyr::from_str::<ApiSettings>(text).is_err(),
+            "{text}"
+        );
     }
 }

@@ -1,6 +1,10 @@
 //! The words of `fold`.
 
+use std::num::NonZeroU8;
+
 use super::LakeArgs;
+use super::values::percent;
+use crate::lake::FoldSettings;
 
 /// What `fold` takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -29,8 +33,8 @@ pub struct FoldArgs {
     #[arg(long)]
     pub rebuild: bool,
     /// Take no more than this share of one core, in percent
-    #[arg(long, value_name = "PERCENT", default_value_t = 100, value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub cpu: u8,
+    #[arg(long, value_name = "PERCENT", default_value_t = FoldSettings::WHOLE_CORE, value_parser = percent)]
+    pub cpu: NonZeroU8,
     /// Print one JSON object per table that was folded
     #[arg(long)]
     pub json: bool,

@@ -1,6 +1,6 @@
 //! The words of the verbs that need only a lake.
 
-use std::num::NonZeroU32;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -8,21 +8,56 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::api::Region;
 use crate::config::Overrides;
+use crate::lake::LintSettings;
 
-use super::values::{delta_retention, duration, grace, positive, region};
+use super::values::{duration, region};
 
 /// Which lake.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct LakeArgs {
-    /// Where the lake is, in place of the configuration file
+    /// Where the lake is.
     #[arg(
         short,
         long,
         value_name = "URL",
         env = "KOMBO_LAKE_URL",
-        hide_env_values = true
+        hide_env_values = true,
+        help = "Where the lake is: a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
     )]
     pub lake_url: Option<String>,
+}
+
+/// Which Kombo environment.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct KomboArgs {
+    /// Where your Kombo environment lives; a key works in its own region only
+    #[arg(
+        long,
+        env = "KOMBO_REGION", hide_env_values = true,
+        value_parser = PossibleValuesParser::new(["eu", "us", "ca"]).try_map(|name| region(&name))
+    )]
+    pub region: Option<Region>,
+    /// The API's address in place of a region.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "KOMBO_API_URL",
+        hide_env_values = true,
+        conflicts_with = "region",
+        help = "The API's address in place of a region, such as http://127.0.0.1:8484/v1 for the twin"
+    )]
+    pub api_url: Option<String>,
+}
+
+/// Whether a verb that cannot be undone does it.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DoneArgs {
+    /// Say what would be done, and change nothing: the same as without --yes
+    #[arg(short = 'n', long, conflicts_with = "yes")]
+    pub dry_run: bool,
+    /// Do it
+    #[arg(long)]
+    pub yes: bool,
 }
 
 impl LakeArgs {
@@ -71,25 +106,44 @@ Examples:
   kombo-source upkeep --dry-run
   kombo-source upkeep --grace 21d --delta-retention 90d
 
-A running service does the same on its own. Both may run at once, beside readers and other writers. A row leaves deltas
+A running service does the same on its own, with the same settings: the file's upkeep section, unless flags say otherwise.
+Both may run at once, beside readers and other writers. A row leaves deltas
 when it is old and a complete snapshot begun after it is folded into current; what is true now stays as it is.
 Exit codes: 0 all is done, 1 some tables could not be kept up (each is named), 64 wrong usage, 78 wrong configuration.")]
 pub struct UpkeepArgs {
     /// Say what would be done, and list the files that rows would leave or that would be deleted
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Keep files that nothing names any more this long: 14d to 30d
-    #[arg(long, value_name = "DURATION", default_value = "14d", value_parser = grace)]
-    pub grace: Duration,
+    /// Keep files that nothing names any more this long: 14d to 30d, and twice the interval of full fetches
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub grace: Option<Duration>,
     /// Keep rows of deltas this long at least: 35d or more
-    #[arg(long, value_name = "DURATION", default_value = "35d", value_parser = delta_retention)]
-    pub delta_retention: Duration,
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub delta_retention: Option<Duration>,
     /// Of drift.
-    #[arg(long, help = "Keep what full fetches found (kombo_drift) this long, and as long as deltas", value_name = "DURATION", default_value = "400d", value_parser = duration)]
-    pub drift_retention: Duration,
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = duration,
+        help = "Keep what full fetches found (kombo_drift) this long: as long as deltas or longer"
+    )]
+    pub drift_retention: Option<Duration>,
     /// Where the lake is.
     #[command(flatten)]
     pub lake: LakeArgs,
+}
+
+impl UpkeepArgs {
+    /// Returns the settings of upkeep: what is given here wins over the configuration file.
+    #[must_use]
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            grace: self.grace,
+            delta_retention: self.delta_retention,
+            drift_retention: self.drift_retention,
+            ..self.lake.overrides()
+        }
+    }
 }
 
 /// What `purge` takes.
@@ -108,31 +162,15 @@ pub struct PurgeArgs {
     /// Only this integration
     #[arg(short, long, value_name = "ID")]
     pub integration: Option<String>,
-    /// How long after Kombo first did not find an integration its rows leave
-    #[arg(long, value_name = "DURATION", default_value = "14d", value_parser = duration)]
-    pub after: Duration,
-    /// Say what would leave, and change nothing: the same as without --yes
-    #[arg(short = 'n', long, conflicts_with = "yes")]
-    pub dry_run: bool,
-    /// Purge
-    #[arg(long)]
-    pub yes: bool,
-    /// Where your Kombo environment lives, in place of the configuration file
-    #[arg(
-        long,
-        env = "KOMBO_REGION", hide_env_values = true,
-        value_parser = PossibleValuesParser::new(["eu", "us", "ca"]).try_map(|name| region(&name))
-    )]
-    pub region: Option<Region>,
-    /// The API's address in place of a region
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "KOMBO_API_URL",
-        hide_env_values = true,
-        conflicts_with = "region"
-    )]
-    pub api_url: Option<String>,
+    /// How long after Kombo first did not find an integration its rows leave; 14d if not given
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub after: Option<Duration>,
+    /// Whether it is done.
+    #[command(flatten)]
+    pub done: DoneArgs,
+    /// Whom to ask.
+    #[command(flatten)]
+    pub kombo: KomboArgs,
     /// Where the lake is.
     #[command(flatten)]
     pub lake: LakeArgs,
@@ -143,8 +181,8 @@ impl PurgeArgs {
     #[must_use]
     pub fn overrides(&self) -> Overrides {
         Overrides {
-            region: self.region,
-            api_url: self.api_url.clone(),
+            region: self.kombo.region,
+            api_url: self.kombo.api_url.clone(),
             ..self.lake.overrides()
         }
     }
@@ -164,12 +202,9 @@ is taken for the present, unless the lake's store says that it is later.
 It may be stopped and run again at any time, beside readers and a running service.
 Exit codes: 0 all is done, 1 some tables could not be repaired (each is named), 64 wrong usage, 78 wrong configuration.")]
 pub struct RepairArgs {
-    /// Say what would be repaired, and change nothing: the same as without --yes
-    #[arg(short = 'n', long, conflicts_with = "yes")]
-    pub dry_run: bool,
-    /// Repair
-    #[arg(long)]
-    pub yes: bool,
+    /// Whether it is done.
+    #[command(flatten)]
+    pub done: DoneArgs,
     /// Where the lake is.
     #[command(flatten)]
     pub lake: LakeArgs,
@@ -196,8 +231,8 @@ pub struct LintArgs {
     )]
     pub table: Option<String>,
     /// Read the ends of so many files of each Delta table, evenly spread
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = positive)]
-    pub footers: NonZeroU32,
+    #[arg(long, value_name = "N", default_value_t = LintSettings::FOOTERS)]
+    pub footers: NonZeroUsize,
     /// Print everything as one JSON document
     #[arg(long)]
     pub json: bool,

@@ -3,10 +3,8 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-
-use super::values::{positive, region};
-use crate::api::Region;
+use super::lake::{KomboArgs, LakeArgs};
+use super::values::positive;
 use crate::config::Overrides;
 
 const SETTINGS: &str = "Settings (they win over the configuration file)";
@@ -36,32 +34,11 @@ pub struct SettingsArgs {
     )]
     pub endpoints: Vec<String>,
     /// Where the lake is.
-    #[arg(
-        short,
-        long,
-        value_name = "URL",
-        env = "KOMBO_LAKE_URL",
-        hide_env_values = true,
-        help = "Where the lake is: a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
-    )]
-    pub lake_url: Option<String>,
-    /// Where your Kombo environment lives; a key works in its own region only
-    #[arg(
-        long,
-        env = "KOMBO_REGION", hide_env_values = true,
-        value_parser = PossibleValuesParser::new(["eu", "us", "ca"]).try_map(|name| region(&name))
-    )]
-    pub region: Option<Region>,
-    /// The API's address in place of a region.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "KOMBO_API_URL",
-        hide_env_values = true,
-        conflicts_with = "region",
-        help = "The API's address in place of a region, such as http://127.0.0.1:8484/v1 for the twin"
-    )]
-    pub api_url: Option<String>,
+    #[command(flatten)]
+    pub lake: LakeArgs,
+    /// Whom to ask.
+    #[command(flatten)]
+    pub kombo: KomboArgs,
     /// Requests in flight at most
     #[arg(long, value_name = "N", env = "KOMBO_CONCURRENCY", hide_env_values = true, value_parser = positive)]
     pub concurrency: Option<NonZeroU32>,
@@ -88,13 +65,13 @@ impl SettingsArgs {
         Overrides {
             integrations: self.integrations.clone(),
             endpoints: self.endpoints.clone(),
-            lake_url: self.lake_url.clone(),
-            region: self.region,
-            api_url: self.api_url.clone(),
+            region: self.kombo.region,
+            api_url: self.kombo.api_url.clone(),
             concurrency: self.concurrency,
             rate_limit: self.rate_limit,
             no_rate_limit: self.no_rate_limit,
             data_dir: self.data_dir.clone(),
+            ..self.lake.overrides()
         }
     }
 }

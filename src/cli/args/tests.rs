@@ -1,5 +1,7 @@
 //! Every verb as people type it, and what they are told when they mistype.
 
+mod kept;
+
 use std::collections::BTreeSet;
 
 use clap::CommandFactory;
@@ -156,11 +158,11 @@ fn a_bare_backfill_is_full_and_leaves_all_to_the_file() {
 #[test]
 fn what_holds_for_every_verb_may_stand_before_or_after_it() {
     for line in [
-        "kombo-source --config k.toml --log-format json -vv --schemas s validate",
-        "kombo-source validate --config k.toml --log-format json -v -v --schemas s",
+        "kombo-source --config k.yaml --log-format json -vv --schemas s validate",
+        "kombo-source validate --config k.yaml --log-format json -v -v --schemas s",
     ] {
         let global = parse(line).expect(line).global;
-        assert_eq!(global.config, Some(PathBuf::from("k.toml")));
+        assert_eq!(global.config, Some(PathBuf::from("k.yaml")));
         assert_eq!(global.log_format, LogFormat::Json);
         assert_eq!(global.verbosity(), 2);
         assert_eq!(global.schemas, Some(PathBuf::from("s")));
@@ -375,20 +377,4 @@ fn the_api_key_is_no_flag_and_every_setting_has_its_variable() {
             .0
             .contains("unexpected argument")
     );
-}
-
-#[test]
-fn files_that_nothing_names_are_kept_for_14_to_30_days() {
-    for (grace, taken) in [("13d", false), ("14d", true), ("30d", true), ("31d", false)] {
-        let words = ["kombo-source", "upkeep", "--grace", grace];
-        assert_eq!(Args::from_command_line(words).is_ok(), taken, "{grace}");
-    }
-}
-
-#[test]
-fn changes_are_kept_for_35_days_at_least() {
-    for (retention, taken) in [("34d", false), ("35d", true), ("900d", true)] {
-        let words = ["kombo-source", "upkeep", "--delta-retention", retention];
-        assert_eq!(Args::from_command_line(words).is_ok(), taken, "{retention}");
-    }
 }

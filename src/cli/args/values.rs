@@ -1,13 +1,12 @@
 //! How values are written, and what a person is told when one is not.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::api::Region;
-use crate::lake::UpkeepSettings;
 use crate::plan::Kind;
 use crate::time::{parse_date, parse_timestamp};
 use crate::twin::{TargetError, WebhookTarget};
@@ -44,22 +43,6 @@ pub(super) fn wanted() -> impl TypedValueParser<Value = Kind> {
         "delta" => Kind::Delta,
         _ => Kind::Snapshot,
     })
-}
-
-/// Reads how long files that nothing names are kept.
-pub(super) fn grace(text: &str) -> Result<Duration, String> {
-    let (shortest, longest) = (
-        UpkeepSettings::SHORTEST_GRACE,
-        UpkeepSettings::LONGEST_GRACE,
-    );
-    let grace = duration(text)?;
-    if grace < shortest {
-        return Err("less than 14d could delete what a reader or a fetch still needs".to_owned());
-    }
-    if grace > longest {
-        return Err("the lake remembers for 30d which files were removed".to_owned());
-    }
-    Ok(grace)
 }
 
 /// The earliest instant that is asked for.
@@ -102,17 +85,6 @@ pub(super) fn since(text: &str) -> Result<Since, String> {
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
-/// Reads how long rows of deltas are kept.
-pub(super) fn delta_retention(text: &str) -> Result<Duration, String> {
-    let retention = duration(text)?;
-    if retention < UpkeepSettings::SHORTEST_DELTA_RETENTION {
-        return Err(
-            "changes are kept for 35d at least, for those who read them monthly".to_owned(),
-        );
-    }
-    Ok(retention)
-}
-
 /// Reads an instant as Kombo writes them, in milliseconds since the epoch.
 pub(super) fn instant(text: &str) -> Result<i64, String> {
     parse_timestamp(text)
@@ -124,6 +96,15 @@ pub(super) fn instant(text: &str) -> Result<i64, String> {
 pub(super) fn positive(text: &str) -> Result<NonZeroU32, String> {
     text.parse()
         .map_err(|_| format!("it must be a whole number from 1 to {}", u32::MAX))
+}
+
+/// Reads a share in percent.
+pub(super) fn percent(text: &str) -> Result<NonZeroU8, String> {
+    let percent = text
+        .parse()
+        .ok()
+        .filter(|percent: &NonZeroU8| percent.get() <= 100);
+    percent.ok_or_else(|| "it must be a whole number from 1 to 100".to_owned())
 }
 
 /// Reads an address to listen on.

@@ -17,9 +17,9 @@ use super::watching::Watching;
 use super::{Stage, absolute, twin_settings};
 use crate::catalog::{Catalog, Endpoint};
 use crate::company::WorldSettings;
-use crate::config::WebhookSettings;
 use crate::ids::EndpointName;
 use crate::lake::Lake;
+use crate::listener::ListenerSettings;
 use crate::metrics::Metrics;
 use crate::service::{KomboSourceConfig, Secrets, SourceContext, SourceError};
 use crate::time::{Clock as _, SystemClock};
@@ -109,9 +109,9 @@ impl Live {
             session, settings, ..
         } = &self.stage;
         let mut source = session.config.source.clone();
-        let door = WebhookSettings {
+        let door = ListenerSettings {
             address: ([127, 0, 0, 1], 0).into(),
-            ..WebhookSettings::default()
+            ..ListenerSettings::default()
         };
         let path = door.path.clone();
         source.webhook = Some(door);

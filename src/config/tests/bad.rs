@@ -286,10 +286,20 @@ fn the_extension_must_tell_the_format() {
         let error = load(file, SHORT).expect_err(file);
         assert_eq!(
             error.to_string(),
-            format!("{file}: the name of a configuration ends in .yaml, .yml, .toml or .json")
+            format!("{file}: the name of a configuration ends in .yaml, .yml or .json")
         );
         assert_eq!(error.exit_code(), 78);
     }
+}
+
+#[test]
+fn toml_is_told_to_become_yaml() {
+    let error = load("etc/kombo.toml", "a = 1").expect_err("TOML");
+    assert_eq!(
+        error.to_string(),
+        "etc/kombo.toml: TOML is not read any more; write the same options as YAML, into a file whose name ends in .yaml (`kombo-source generate` prints one)"
+    );
+    assert_eq!(error.exit_code(), 78);
 }
 
 #[test]
@@ -330,7 +340,7 @@ fn bad_flags_name_the_flag_and_are_usage_errors() {
         "--region and --api-url exclude each other: give one of them"
     );
     let nothing =
-        Config::from_text("kombo.yaml".as_ref(), None, Overrides::default()).expect_err("no lake");
+        Config::from_text("kombo.yaml".as_ref(), None, &Overrides::default()).expect_err("no lake");
     assert_eq!(
         nothing.to_string(),
         "nothing says where the lake is: there is no kombo.yaml here and no --lake-url; give --lake-url ./kombo-lake, or write a file with `kombo-source generate > kombo.yaml`"

@@ -286,10 +286,14 @@ fn nothing_is_vacuumed_that_somebody_may_still_read() {
     );
     let monthly = "type: kombo, schedule: {full_interval_secs: 2592000}";
     let config = load("kombo.yaml", &SHORT.replace("type: kombo", monthly)).expect("valid");
-    let grace = config.sink.upkeep.vacuum_grace(&config.source.schedule);
-    assert_eq!(grace, Duration::from_hours(60 * 24));
+    let grace = config.upkeep().grace();
+    assert_eq!(
+        grace,
+        Duration::from_hours(30 * 24),
+        "no lake remembers removed files for longer"
+    );
     let daily = load("kombo.yaml", SHORT).expect("valid");
-    let grace = daily.sink.upkeep.vacuum_grace(&daily.source.schedule);
+    let grace = daily.upkeep().grace();
     assert_eq!(grace, Duration::from_hours(14 * 24));
 }
 
@@ -309,6 +313,7 @@ fn a_second_look_has_to_be_a_second_one() {
             .expect("valid")
             .sink
             .lake
+            .guard
             .second_look
     };
     assert_eq!(second_look(""), SecondLook::default());
@@ -324,16 +329,20 @@ fn a_table_is_late_after_two_heartbeats_or_when_told() {
         let text = SHORT.replace("type: kombo", &format!("type: kombo{options}"));
         load("kombo.yaml", &text).expect("valid").source.schedule
     };
-    assert_eq!(schedule("").freshness_objective(hours(9)), hours(18));
+    assert_eq!(schedule("").objective(hours(9)), hours(18));
     let told = schedule(", schedule: {freshness_objective_secs: 3600}");
-    assert_eq!(told.freshness_objective(hours(9)), hours(1));
+    assert_eq!(told.objective(hours(9)), hours(1));
 }
 
 #[test]
 fn how_many_rows_are_remembered_is_a_setting_and_may_be_none() {
     let rows = |options: &str| {
         let text = SHORT.replace("type: kombo", &format!("type: kombo{options}"));
-        load("kombo.yaml", &text).expect("valid").source.memory_rows
+        load("kombo.yaml", &text)
+            .expect("valid")
+            .source
+            .ingest
+            .memory_rows
     };
     assert_eq!((rows(""), rows(", memory_rows: 0")), (1_000_000, 0));
     assert_eq!(

@@ -22,7 +22,7 @@ use crate::lake::tables::OpenTable;
 use crate::time::parse_date;
 
 /// Files in one merge.
-const FAN_IN: usize = 32;
+pub(super) const FAN_IN: usize = 32;
 
 /// Their size: all are held in memory, and so is the file they become.
 const MERGE_BYTES: u64 = 64 << 20;
@@ -110,9 +110,7 @@ pub(in crate::lake) fn worth_merging(
         }
         groups.push((day, group));
     }
-    // One file is none the better for being written again.
-    let least = settings.compact_files.clamp(2, FAN_IN);
-    groups.retain(|(_, group)| group.len() >= least);
+    groups.retain(|(_, group)| group.len() >= settings.compact_files);
     groups
 }
 

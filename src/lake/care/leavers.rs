@@ -18,6 +18,15 @@ pub struct PurgeSettings {
     pub only: Option<IntegrationId>,
 }
 
+impl Default for PurgeSettings {
+    fn default() -> Self {
+        Self {
+            after: Self::AFTER,
+            only: None,
+        }
+    }
+}
+
 impl PurgeSettings {
     /// How long Kombo itself keeps the data of a deleted integration.
     pub const AFTER: Duration = Duration::from_hours(14 * 24);

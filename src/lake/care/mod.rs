@@ -15,12 +15,14 @@ mod merge;
 mod purge;
 mod repair;
 mod retain;
+mod settings;
 mod sift;
 mod vacuum;
 
 pub use leavers::{PurgeDue, PurgeSettings};
 pub use purge::{PurgeReport, TablePurge};
 pub use repair::{Repair, RepairReport, RepairedTable};
+pub use settings::UpkeepSettings;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,53 +40,6 @@ use crate::lake::layout::PROBE_FOLDER;
 use crate::lake::own::OWN;
 use crate::lake::tables::OpenTable;
 use crate::lake::{Lake, LakeError, Part, SetAside};
-
-/// How much is kept, and what is worth merging.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpkeepSettings {
-    /// How long every version of a table can be read: its log entries are kept that long. At least a day.
-    pub log_retention: Duration,
-    /// How long a data file is kept that no version names any more: 14 to 30 days. Less is taken as 14 days, more as 30,
-    /// which is how long logs remember what was removed.
-    pub vacuum_grace: Duration,
-    /// A file of `deltas` below this size is small.
-    pub small_file_bytes: u64,
-    /// Small files of one day that are worth merging. Zero merges none.
-    pub compact_files: usize,
-    /// How old a row of `deltas` has to be before it may leave. Less than 35 days is taken as 35.
-    pub delta_retention: Duration,
-    /// How long `kombo_drift` is kept. Less than `delta_retention` is taken as that.
-    pub drift_retention: Duration,
-    /// Only says what would be done.
-    pub dry_run: bool,
-}
-
-impl UpkeepSettings {
-    /// The shortest grace: twice the interval of full fetches, and many times the longest fetch.
-    pub const SHORTEST_GRACE: Duration = Duration::from_hours(14 * 24);
-    /// The longest grace.
-    pub const LONGEST_GRACE: Duration = Duration::from_hours(30 * 24);
-    /// The shortest time that log entries are kept: the longest fetch.
-    pub const SHORTEST_RETENTION: Duration = Duration::from_hours(24);
-    /// The youngest that a row may leave `deltas`: whoever reads its changes once a month misses none.
-    pub const SHORTEST_DELTA_RETENTION: Duration = Duration::from_hours(35 * 24);
-    /// How long `kombo_drift` is kept where nothing else is said.
-    pub const DRIFT_RETENTION: Duration = Duration::from_hours(400 * 24);
-}
-
-impl Default for UpkeepSettings {
-    fn default() -> Self {
-        Self {
-            log_retention: Duration::from_hours(7 * 24),
-            vacuum_grace: Self::SHORTEST_GRACE,
-            small_file_bytes: 8 << 20,
-            compact_files: 8,
-            delta_retention: Self::SHORTEST_DELTA_RETENTION,
-            drift_retention: Self::DRIFT_RETENTION,
-            dry_run: false,
-        }
-    }
-}
 
 /// What was done, or would be.
 #[derive(Clone, Debug, Default)]
@@ -153,11 +108,13 @@ struct Limits {
 
 impl Lake {
     /// Keeps up the tables of these endpoints and the lake's own: merges, deletes, cuts logs. Several may run at once.
+    /// Refuses settings that would delete what somebody may still read.
     pub async fn upkeep(
         &self,
         endpoints: &[Arc<Endpoint>],
         settings: &UpkeepSettings,
     ) -> Result<UpkeepReport, LakeError> {
+        settings.check().map_err(LakeError::Setting)?;
         let limits = Limits::at(self.lower_clock().await?, settings);
         let mut report = UpkeepReport::default();
         let held = report.read(&LakeTable::Holds, retain::held(self).await);
@@ -211,21 +168,11 @@ impl Limits {
         let before = |kept: Duration| {
             now_ms.saturating_sub(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX))
         };
-        let (shortest, longest) = (
-            UpkeepSettings::SHORTEST_GRACE,
-            UpkeepSettings::LONGEST_GRACE,
-        );
-        let retention = settings
-            .log_retention
-            .max(UpkeepSettings::SHORTEST_RETENTION);
-        let deltas = settings
-            .delta_retention
-            .max(UpkeepSettings::SHORTEST_DELTA_RETENTION);
         Self {
-            log_ms: before(retention),
-            files_ms: before(settings.vacuum_grace.clamp(shortest, longest)),
-            deltas_ms: before(deltas),
-            drift_ms: before(settings.drift_retention.max(deltas)),
+            log_ms: before(settings.log_retention),
+            files_ms: before(settings.grace()),
+            deltas_ms: before(settings.delta_retention),
+            drift_ms: before(settings.drift_retention),
         }
     }
 }

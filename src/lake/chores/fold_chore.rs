@@ -17,7 +17,7 @@ use crate::lake::{Completeness, FoldReport, FoldSettings, Lake, LakeError, SetAs
 use crate::metrics::{FoldResult, Metrics};
 use crate::time::Backoff;
 use crate::versions::guard::HoldState;
-use crate::versions::trigger::{Trigger, Waiting};
+use crate::versions::trigger::Waiting;
 
 /// How often it is looked whether something is due. Nothing is read for that.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -34,15 +34,6 @@ const AFTER_FAILURE: Duration = Duration::from_mins(1);
 /// How long a table is left alone that could not be folded.
 const ASIDE: Backoff = Backoff::new(AFTER_FAILURE, Duration::from_hours(1));
 
-/// When and how fast `current` is folded.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct FoldChoreSettings {
-    /// When a table is due.
-    pub trigger: Trigger,
-    /// How much of one core folding takes, in percent.
-    pub cpu_percent: u8,
-}
-
 /// Whose rows of which endpoint.
 type OneTable = (EndpointName, IntegrationKey);
 
@@ -50,7 +41,6 @@ type OneTable = (EndpointName, IntegrationKey);
 pub(super) struct FoldChore {
     lake: Lake,
     endpoints: Vec<Arc<Endpoint>>,
-    trigger: Trigger,
     settings: FoldSettings,
     read_at: Option<Instant>,
     holds_at: Option<Instant>,
@@ -83,19 +73,11 @@ impl Chore for FoldChore {
 }
 
 impl FoldChore {
-    pub(super) fn new(
-        lake: Lake,
-        endpoints: Vec<Arc<Endpoint>>,
-        settings: FoldChoreSettings,
-    ) -> Self {
+    pub(super) fn new(lake: Lake, endpoints: Vec<Arc<Endpoint>>, settings: FoldSettings) -> Self {
         Self {
             lake,
             endpoints,
-            trigger: settings.trigger,
-            settings: FoldSettings {
-                cpu_percent: settings.cpu_percent,
-                ..FoldSettings::default()
-            },
+            settings,
             read_at: None,
             holds_at: None,
             since: HashMap::new(),
@@ -196,12 +178,13 @@ impl FoldChore {
     fn is_due(&mut self, endpoint: &EndpointName, one: &Unfolded, now: Instant) -> bool {
         let table = (endpoint.clone(), one.key.clone());
         let since = *self.since.entry(table).or_insert(now);
-        self.trigger.is_due(&Waiting {
+        let waiting = Waiting {
             at_once: one.at_once,
             age: Some(now.saturating_duration_since(since)),
             rows: one.waiting_rows,
             table_rows: one.rows,
-        })
+        };
+        waiting.is_due(self.settings.max_age, self.settings.rows_percent)
     }
 
     async fn fold(

@@ -14,43 +14,35 @@ mod purge_answers;
 mod told_fold;
 mod upkeep_chore;
 
-pub use fold_chore::FoldChoreSettings;
 pub use purge_answers::{PurgeAnswers, WhyKept};
 pub use told_fold::ToldFold;
-pub use upkeep_chore::UpkeepChoreSettings;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::fold_chore::FoldChore;
 use self::upkeep_chore::UpkeepChore;
-use super::Lake;
+use super::{Lake, LakeSettings};
 use crate::catalog::Endpoint;
 use crate::chore::Chore;
 
-/// Which chores a lake has, and how they are done. `None` leaves one to the verbs of the command line.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ChoreSettings {
-    /// When and how fast `current` is folded.
-    pub fold: Option<FoldChoreSettings>,
-    /// When the lake is kept up, and how.
-    pub upkeep: Option<UpkeepChoreSettings>,
-}
-
 impl Lake {
-    /// Returns the lake's chores for the tables of these endpoints. Give all there are: tables of endpoints that are not
-    /// fetched any more are folded and kept up all the same.
+    /// Returns the chores that the lake's settings leave to a service with snapshots this far apart, for the tables of these
+    /// endpoints. Give all there are: tables of endpoints that are not fetched any more are folded and kept up all the same.
     #[must_use]
     pub fn chores(
         &self,
         endpoints: &[Arc<Endpoint>],
-        settings: ChoreSettings,
+        full_interval: Duration,
     ) -> Vec<Box<dyn Chore>> {
+        let LakeSettings { fold, upkeep, .. } = self.settings();
+        let upkeep = upkeep.with_snapshots_every(full_interval);
         let mut chores: Vec<Box<dyn Chore>> = Vec::new();
-        if let Some(fold) = settings.fold {
-            let chore = FoldChore::new(self.clone(), endpoints.to_vec(), fold);
+        if fold.enabled {
+            let chore = FoldChore::new(self.clone(), endpoints.to_vec(), *fold);
             chores.push(Box::new(chore));
         }
-        if let Some(upkeep) = settings.upkeep {
+        if upkeep.enabled {
             let chore = UpkeepChore::new(self.clone(), endpoints.to_vec(), upkeep);
             chores.push(Box::new(chore));
         }

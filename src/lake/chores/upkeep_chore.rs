@@ -16,22 +16,11 @@ use crate::lake::{Lake, LakeError, PurgeSettings, TableUpkeep, UpkeepReport, Upk
 /// service that is restarted daily would never reach.
 const FIRST_UPKEEP: Duration = Duration::from_mins(10);
 
-/// When a lake is kept up, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpkeepChoreSettings {
-    /// From the beginning of one upkeep to that of the next.
-    pub every: Duration,
-    /// How much is kept, and what is worth merging.
-    pub upkeep: UpkeepSettings,
-    /// Rows of integrations that were deleted long enough ago leave, too.
-    pub purge_deleted: bool,
-}
-
 /// The upkeep of all endpoints.
 pub(super) struct UpkeepChore {
     lake: Lake,
     endpoints: Vec<Arc<Endpoint>>,
-    settings: UpkeepChoreSettings,
+    settings: UpkeepSettings,
 }
 
 impl Chore for UpkeepChore {
@@ -40,16 +29,12 @@ impl Chore for UpkeepChore {
     }
 
     fn first_due(&self) -> Duration {
-        FIRST_UPKEEP.min(self.settings.every)
+        FIRST_UPKEEP.min(self.settings.interval)
     }
 
     fn run<'a>(&'a mut self, beside: Beside<'a>) -> BoxFuture<'a, Duration> {
         async move {
-            match self
-                .lake
-                .upkeep(&self.endpoints, &self.settings.upkeep)
-                .await
-            {
+            match self.lake.upkeep(&self.endpoints, &self.settings).await {
                 Ok(report) => log_upkeep(&report),
                 Err(error) => self.put_off("upkeep", &error),
             }
@@ -58,18 +43,14 @@ impl Chore for UpkeepChore {
             {
                 self.put_off("purge", &error);
             }
-            self.settings.every
+            self.settings.interval
         }
         .boxed()
     }
 }
 
 impl UpkeepChore {
-    pub(super) fn new(
-        lake: Lake,
-        endpoints: Vec<Arc<Endpoint>>,
-        settings: UpkeepChoreSettings,
-    ) -> Self {
+    pub(super) fn new(lake: Lake, endpoints: Vec<Arc<Endpoint>>, settings: UpkeepSettings) -> Self {
         Self {
             lake,
             endpoints,
@@ -79,11 +60,7 @@ impl UpkeepChore {
 
     /// Purges what Kombo does not find this time either. What was purged is logged by the purge, and what failed, too.
     async fn purge(&self, kombo: &dyn Questions) -> Result<(), LakeError> {
-        let settings = PurgeSettings {
-            after: PurgeSettings::AFTER,
-            only: None,
-        };
-        let found = self.lake.purge_due(&settings).await?;
+        let found = self.lake.purge_due(&PurgeSettings::default()).await?;
         let answers = PurgeAnswers::ask(kombo, &found).await;
         for (id, kept) in &answers.kept {
             let (reason, advice) = (kept.to_string(), kept.advice());
@@ -99,7 +76,7 @@ impl UpkeepChore {
         warn!(
             error = error as &dyn std::error::Error,
             "{what} failed; the next one is in {} h",
-            self.settings.every.as_secs() / 3600
+            self.settings.interval.as_secs() / 3600
         );
     }
 }

@@ -18,9 +18,10 @@ use crate::lake::fold::pace::Pace;
 use crate::lake::fold::plan::Plan;
 use crate::lake::fold::porter::{Porter, with_porter};
 use crate::lake::fold::positions::Positions;
-use crate::lake::fold::report::{FoldReport, FoldSettings, FoldedTable};
+use crate::lake::fold::report::{FoldReport, FoldedTable};
 use crate::lake::fold::said::{self, DriftCounts};
 use crate::lake::fold::sequence::FileRef;
+use crate::lake::fold::settings::FoldSettings;
 use crate::lake::fold::table::{Folded, Order, Shelves};
 use crate::lake::fold::task::Columns;
 use crate::lake::fold::work::GroupWork;
@@ -151,7 +152,7 @@ impl FoldTables {
         let folded = with_porter(work).await??;
         report.aside.extend(folded.aside);
         let now_us = lake.tables().wall_ms().saturating_mul(1_000);
-        let second_look = lake.settings().second_look;
+        let second_look = lake.settings().guard.second_look;
         let members: Vec<Member> = folded
             .going
             .into_iter()

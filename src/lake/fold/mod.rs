@@ -24,6 +24,7 @@ mod report;
 mod said;
 mod segment;
 mod sequence;
+mod settings;
 mod table;
 mod task;
 mod view;
@@ -33,7 +34,8 @@ mod work;
 pub(in crate::lake) use positions::Positions;
 pub(in crate::lake) use waiting::WaitingRows;
 
-pub use report::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};
+pub use report::{FoldReport, FoldedTable, Release, Unfolded};
+pub use settings::FoldSettings;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -151,7 +153,7 @@ impl Lake {
             Ok(holds) => (holds, None),
             Err(error) => (HashMap::new(), Some(error)),
         };
-        let how = (settings.rebuild, self.settings().second_look);
+        let how = (settings.rebuild, self.settings().guard.second_look);
         let mut due = view.due(endpoint, &holds, how, is_asked);
         if let Some(error) = unread {
             // The log of `current` says of which tables something is held. Of the others nothing is: without the holds

@@ -1,5 +1,6 @@
 //! How much of a core a fold takes.
 
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,9 +14,9 @@ pub(super) struct Pace {
 
 impl Pace {
     /// Works for a share of the time, in percent; from 100 on all the time.
-    pub(super) fn new(percent: u8) -> Self {
+    pub(super) fn new(percent: NonZeroU8) -> Self {
         Self {
-            share: f64::from(percent.clamp(1, 100)) / 100.0,
+            share: f64::from(percent.get().min(100)) / 100.0,
             since: Instant::now(),
         }
     }

@@ -1,34 +1,9 @@
-//! How tables are folded, and what became of each.
+//! What became of the tables that were folded.
 
 use crate::ids::{IntegrationId, IntegrationKey};
 use crate::lake::{Hold, LakeError, SetAside};
 use crate::versions::drift::{DriftCause, DriftKind};
 use crate::versions::guard::HoldState;
-
-/// How tables are folded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FoldSettings {
-    /// How much of one core merging may take, in percent.
-    pub cpu_percent: u8,
-    /// Decoded bytes of pending rows that are kept in memory. More are read part by part.
-    pub pending_bytes: usize,
-    /// Decoded bytes of a file of `current`: a change of one row rewrites that much.
-    pub file_bytes: usize,
-    /// Makes every table anew from snapshot and deltas, whatever waits, and puts it in the place of the old one. Tables with
-    /// something held are left alone: what they hold is nowhere else.
-    pub rebuild: bool,
-}
-
-impl Default for FoldSettings {
-    fn default() -> Self {
-        Self {
-            cpu_percent: 100,
-            pending_bytes: 64 << 20,
-            file_bytes: 64 << 20,
-            rebuild: false,
-        }
-    }
-}
 
 /// What was folded of one endpoint's tables.
 #[derive(Clone, Debug, Default)]

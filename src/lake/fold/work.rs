@@ -14,7 +14,7 @@ use crate::lake::fold::pace::Pace;
 use crate::lake::fold::pending::{Loaded, PendingRows, Wanted};
 use crate::lake::fold::plan::Plan;
 use crate::lake::fold::porter::Porter;
-use crate::lake::fold::report::FoldSettings;
+use crate::lake::fold::settings::FoldSettings;
 use crate::lake::fold::table::{Folded, Pending, Shelves, fold};
 use crate::lake::{LakeError, Members};
 

@@ -20,7 +20,7 @@ use crate::lake::intake::known_sources::{KnownSources, is_taken_over};
 use crate::lake::intake::pending_fetch::{FinishedFetch, Rows};
 use crate::lake::intake::runs::hash;
 use crate::lake::layout::LakeTable;
-use crate::lake::{FoldSettings, Lake, LakeError, SnapshotFacts};
+use crate::lake::{Lake, LakeError, SnapshotFacts};
 use crate::sink::{MissingRows, Provenance, Receipt};
 
 /// A whole fetch that only waits for its log entry, and holds next to no memory.
@@ -53,7 +53,7 @@ impl Sealed {
     /// Returns what a snapshot shows that is committed after one of which these are the facts.
     pub(in crate::lake) fn shown(&self, replaced: Option<&SnapshotFacts>) -> Shown {
         let facts = self.finished.fence.facts;
-        let second_look = self.lake.settings().second_look;
+        let second_look = self.lake.settings().guard.second_look;
         let facts = facts.map(|facts| facts.following(replaced, second_look));
         Shown {
             present: Arc::clone(&self.present),
@@ -77,7 +77,7 @@ impl Sealed {
     pub async fn take_over(&self) -> Result<(), LakeError> {
         if self.committer.replaces() && !self.is_taken_over().await? {
             let only = [self.key().clone()].into_iter().collect();
-            let settings = FoldSettings::default();
+            let settings = self.lake.settings().fold.at_full_speed();
             // Boxed: it would make the future of every fetch larger.
             let folded = Box::pin(self.lake.fold(&self.endpoint, Some(&only), &settings)).await?;
             let aside = folded.aside.into_iter().map(|aside| aside.error).next();
@@ -105,7 +105,7 @@ impl Sealed {
         };
         // What cannot be read is not taken over, as far as anybody knows.
         let is_taken_over = self.is_taken_over().await.unwrap_or(false);
-        let second_look = self.lake.settings().second_look;
+        let second_look = self.lake.settings().guard.second_look;
         let facts = self.finished.fence.facts.as_mut();
         if let Some(facts) = facts.filter(|_| is_taken_over) {
             *facts = facts.following(Some(&replaced), second_look);

@@ -16,12 +16,15 @@ use crate::lake::tests::support::*;
 use crate::lake::{Lake, LakeSettings, Part, Sealed};
 use crate::sink::MissingRows;
 use crate::time::{ObservedAt, SecondLook};
+use crate::versions::guard::GuardSettings;
 
 async fn setup(settings: &LakeSettings) -> (TableStore, Lake) {
     let store = TableStore::memory();
     // Any two looks count as two here.
     let settings = LakeSettings {
-        second_look: SecondLook::after(Duration::ZERO),
+        guard: GuardSettings {
+            second_look: SecondLook::after(Duration::ZERO),
+        },
         ..settings.clone()
     };
     let lake = lake(&store, &settings).await;

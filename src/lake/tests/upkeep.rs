@@ -98,6 +98,14 @@ async fn paths(store: &TableStore) -> Vec<Path> {
     paths
 }
 
+/// Merges from eight files of a day on: what the tests write is that much.
+fn from_eight() -> UpkeepSettings {
+    UpkeepSettings {
+        compact_files: 8,
+        ..UpkeepSettings::default()
+    }
+}
+
 async fn keep_up(lake: &Lake, settings: &UpkeepSettings) -> UpkeepReport {
     let report = lake.upkeep(&[tags()], settings).await.expect("kept up");
     assert!(report.failed.is_empty(), "{:?}", report.failed);
@@ -149,7 +157,7 @@ async fn small_files_of_a_day_become_one_sorted_file_with_every_observation() {
     years_of_work(&lake, &aging.store).await;
     let before = view(&aging.store).await;
 
-    let report = keep_up(&lake, &UpkeepSettings::default()).await;
+    let report = keep_up(&lake, &from_eight()).await;
     let done = of(&report, "ats_tags/deltas").expect("merged");
     assert_eq!((done.merged_files, done.merged_into), (10, 1));
     assert_eq!(view(&aging.store).await, before);
@@ -160,7 +168,7 @@ async fn small_files_of_a_day_become_one_sorted_file_with_every_observation() {
     assert!(rows.is_sorted_by_key(key), "{rows:?}");
     assert_eq!(rows.len(), 15, "two observations of an id are two rows");
 
-    let again = keep_up(&lake, &UpkeepSettings::default()).await;
+    let again = keep_up(&lake, &from_eight()).await;
     assert!(again.tables.is_empty(), "{again:?}");
 }
 
@@ -170,7 +178,7 @@ async fn a_merge_says_that_no_data_changed_and_moves_no_base() {
     let lake = aging.lake().await;
     years_of_work(&lake, &aging.store).await;
     let before = lake.overview(&tags()).await.expect("read").expect("there");
-    keep_up(&lake, &UpkeepSettings::default()).await;
+    keep_up(&lake, &from_eight()).await;
     let after = lake.overview(&tags()).await.expect("read").expect("there");
     assert_eq!(after.tables, before.tables);
 
@@ -192,7 +200,7 @@ async fn a_merge_of_files_that_another_merge_took_is_given_up() {
     let (slow, fast) = (aging.lake().await, aging.lake().await);
     years_of_work(&slow, &aging.store).await;
     let before = view(&aging.store).await;
-    let settings = UpkeepSettings::default();
+    let settings = from_eight();
     let table = slow.tables().of_endpoint(&tags(), Part::Deltas).await;
     let table = table.expect("open");
     let live = table.live(&table.log.state()).await.expect("files");
@@ -265,7 +273,7 @@ async fn a_file_removed_within_the_grace_stays_however_old_it_is() {
     for at in [300, 400, 500] {
         run(&lake, &snapshot("b"), &[&[("1", at, 2)]], end(at, at)).await;
     }
-    let settings = UpkeepSettings::default();
+    let settings = from_eight();
     let snapshots = |paths: Vec<Path>| {
         let is_data = |path: &&Path| path.as_ref().contains("/part-");
         paths.iter().filter(is_data).count()
@@ -294,7 +302,7 @@ async fn files_of_a_running_fetch_are_spared() {
             .expect("pushed");
     }
     aging.pass(1).await;
-    keep_up(&lake, &UpkeepSettings::default()).await;
+    keep_up(&lake, &from_eight()).await;
     staging.commit(end(100, 12)).await.expect("committed");
     assert_eq!(stored(&aging.store, Part::Snapshots).await.len(), 3);
 }

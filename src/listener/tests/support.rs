@@ -80,10 +80,7 @@ pub(super) fn secret() -> WebhookSecret {
 pub(super) fn settings() -> ListenerSettings {
     ListenerSettings {
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
-        path: "/webhooks/kombo".to_owned(),
-        behind_proxy: false,
-        tls: None,
-        limits: Limits::default(),
+        ..ListenerSettings::default()
     }
 }
 

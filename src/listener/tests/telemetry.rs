@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::super::{ListenError, Telemetry};
+use super::super::{ListenError, Telemetry, TelemetrySettings};
 use super::support::{request, rest, status};
 
 async fn ask(address: std::net::SocketAddr, line: &str) -> String {
@@ -18,10 +18,16 @@ async fn ask(address: std::net::SocketAddr, line: &str) -> String {
     rest(&mut stream).await
 }
 
+fn at(address: &str) -> TelemetrySettings {
+    TelemetrySettings {
+        address: address.parse().expect("an address"),
+        ..TelemetrySettings::default()
+    }
+}
+
 #[tokio::test]
 async fn health_and_metrics_are_answered_and_nothing_else() {
-    let address = "127.0.0.1:0".parse().expect("an address");
-    let telemetry = Telemetry::bind(address, false).await.expect("a port");
+    let telemetry = Telemetry::bind(&at("127.0.0.1:0")).await.expect("a port");
     let (address, healthy) = (telemetry.local_addr(), Arc::new(AtomicBool::new(true)));
     let (stop, stopped) = oneshot::channel::<()>();
     let mut tasks = JoinSet::new();
@@ -60,7 +66,6 @@ async fn health_and_metrics_are_answered_and_nothing_else() {
 
 #[tokio::test]
 async fn a_public_address_has_to_be_meant() {
-    let public = "0.0.0.0:0".parse().expect("an address");
-    let refused = Telemetry::bind(public, false).await;
-    assert!(matches!(refused, Err(ListenError::Public { .. })));
+    let refused = Telemetry::bind(&at("0.0.0.0:0")).await;
+    assert!(matches!(refused, Err(ListenError::Setting(bad)) if bad.option == "address"));
 }

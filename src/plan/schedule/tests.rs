@@ -13,10 +13,7 @@ const WEEK: i64 = 7 * DAY;
 const START: i64 = 1_790_000_000_000;
 const CROWD: usize = 5_000;
 
-const SCHEDULE: Schedule = Schedule {
-    full_interval: Duration::from_hours(7 * 24),
-    nested_refresh: None,
-};
+const SCHEDULE: Schedule = Schedule::DEFAULT;
 
 fn key(n: usize) -> IntegrationKey {
     IntegrationId::new(&format!("tool:{n}"))

@@ -37,11 +37,7 @@ fn rules(endpoints: &[&str]) -> Rules {
         planner: Planner::new(catalog, endpoints.clone(), PlanMode::Changed),
         endpoints,
         only: None,
-        schedule: Schedule {
-            full_interval: Duration::from_hours(7 * 24),
-            nested_refresh: None,
-        },
-        heartbeat: Duration::from_hours(6),
+        schedule: Schedule::DEFAULT,
         expects_webhooks: true,
         budget: None,
     }

@@ -278,7 +278,12 @@ impl Dispatch {
         let unlimited = (NonZeroU32::MAX, Duration::from_secs(1));
         let (requests, window) = self.rules.budget.unwrap_or(unlimited);
         let tables = u32::try_from(self.with_heartbeat).unwrap_or(u32::MAX);
-        Heartbeats::new(self.rules.heartbeat, tables, requests, window)
+        Heartbeats::new(
+            self.rules.schedule.heartbeat_interval,
+            tables,
+            requests,
+            window,
+        )
     }
 
     pub(super) fn forget_timers(&mut self, id: &TableId) {

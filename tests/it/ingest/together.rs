@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kombo_source::decode::DecodeLimits;
 use kombo_source::fetch::Lane;
 use kombo_source::ingest::{Done, Ending, Ingest, IngestSettings, Order, next_mode};
 use kombo_source::lake::{Lake, LakeSettings, Part};
@@ -30,6 +31,7 @@ async fn setup() -> Setup {
     let ingest = Ingest::new(
         Arc::new(kombo.clone()),
         lake.clone(),
+        DecodeLimits::default(),
         IngestSettings::default(),
     );
     Setup {

@@ -202,7 +202,7 @@ impl Repairing<'_> {
             let extent = shelf.mend(moves, self.horizon).await?;
             self.count(shelf, extent);
         }
-        let second_look = self.lake.settings().second_look;
+        let second_look = self.lake.settings().guard.second_look;
         let amended = |hold: &Hold| {
             if hold.endpoint != *endpoint.name() {
                 return None;

@@ -11,6 +11,7 @@ mod queries;
 pub use findings::Finding;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -46,11 +47,16 @@ pub struct LintSettings {
     pub footers: usize,
 }
 
+impl LintSettings {
+    /// Files of one Delta table whose footers are read where nothing else is said.
+    pub const FOOTERS: NonZeroUsize = NonZeroUsize::new(1_000).expect("not zero");
+}
+
 impl Default for LintSettings {
     fn default() -> Self {
         Self {
             small_file_bytes: 1 << 20,
-            footers: 1_000,
+            footers: Self::FOOTERS.get(),
         }
     }
 }

@@ -24,7 +24,7 @@ async fn old_deltas() -> Aging {
 }
 
 async fn kept_up(lake: &Lake) -> UpkeepReport {
-    let settings = UpkeepSettings::default();
+    let settings = from_eight();
     lake.upkeep(&[tags()], &settings).await.expect("goes on")
 }
 

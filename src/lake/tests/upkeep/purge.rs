@@ -60,7 +60,7 @@ async fn deleted_beside_another() -> Aging {
     }
     // Nothing of `a` was folded yet.
     say_folded(&lake, "b", 100, 303).await;
-    keep_up(&lake, &UpkeepSettings::default()).await;
+    keep_up(&lake, &from_eight()).await;
     let today = i32::try_from(aging.clock.wall_ms() / DAY_MS).expect("a day");
     for table in &OWN {
         put_own(&lake, table, &["a", "b"], today).await;
@@ -269,10 +269,10 @@ async fn files_are_vacuumed_after_the_grace() {
             .count()
     };
     purge(&lake).await;
-    keep_up(&lake, &UpkeepSettings::default()).await;
+    keep_up(&lake, &from_eight()).await;
     assert_eq!(of_a(paths(&aging.store).await), 2, "a snapshot and current");
     aging.pass(15).await;
-    keep_up(&lake, &UpkeepSettings::default()).await;
+    keep_up(&lake, &from_eight()).await;
     assert_eq!(of_a(paths(&aging.store).await), 0);
 }
 

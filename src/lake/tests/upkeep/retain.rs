@@ -18,7 +18,7 @@ async fn one_file_of_two() -> Aging {
         run(&lake, &delta("b"), &[&[row]], base).await;
         run(&lake, &delta("a"), &[&[("2", at, at), row]], base).await;
     }
-    keep_up(&lake, &UpkeepSettings::default()).await;
+    keep_up(&lake, &from_eight()).await;
     let rows: [Row; 2] = [("1", SINCE, 9), ("2", SINCE + 1, 9)];
     let full = end(SINCE, SINCE + 1);
     run(&lake, &snapshot("a"), &[&rows], full).await;
@@ -29,7 +29,7 @@ async fn one_file_of_two() -> Aging {
 fn only_letting_go() -> UpkeepSettings {
     UpkeepSettings {
         compact_files: 0,
-        vacuum_grace: UpkeepSettings::LONGEST_GRACE,
+        vacuum_grace: Some(UpkeepSettings::LONGEST_GRACE),
         ..UpkeepSettings::default()
     }
 }
@@ -150,12 +150,16 @@ async fn young_rows_stay_by_either_clock() {
     let lake = aging.lake().await;
     aging.pass(34).await;
     let short = UpkeepSettings {
-        delta_retention: Duration::ZERO,
+        delta_retention: Duration::from_hours(35 * 24 - 1),
         ..only_letting_go()
     };
-    assert_eq!(left(&lake, &short).await, (0, 0), "35 days at least");
+    let refused = lake.upkeep(&[tags()], &short).await;
+    let refused = refused.expect_err("35 days at least").to_string();
+    assert!(refused.starts_with("delta_retention_secs is 3020400, but must be at least 3024000"));
+    let shortest = only_letting_go();
+    assert_eq!(left(&lake, &shortest).await, (0, 0), "not old enough");
     aging.clock.pass(400 * DAY_MS);
-    assert_eq!(left(&lake, &short).await, (0, 0), "one clock runs ahead");
+    assert_eq!(left(&lake, &shortest).await, (0, 0), "one clock runs ahead");
 }
 
 #[tokio::test]

@@ -1,0 +1,118 @@
+//! Where each option was said: on which line of the file, or by which flag.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::document::{Node, join};
+use super::error::{ConfigError, Place, advice};
+use super::fault::Fault;
+use crate::setting::BadSetting;
+
+/// Where each option was said, so that what is found out later can still name the place.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    origin: String,
+    lines: BTreeMap<String, usize>,
+    flags: BTreeMap<String, &'static str>,
+}
+
+impl Places {
+    /// Notes the line of every option of a document.
+    pub(super) fn of(origin: &str, root: &Node) -> Self {
+        let mut lines = BTreeMap::new();
+        let noted: Result<(), ()> = root.walk("", &mut |path, node| {
+            lines.extend(node.line.map(|line| (path.to_owned(), line)));
+            Ok(())
+        });
+        noted.expect("nothing is refused");
+        Self {
+            origin: origin.to_owned(),
+            lines,
+            flags: BTreeMap::new(),
+        }
+    }
+
+    /// Notes that a flag said an option.
+    pub(super) fn said_by_flag(&mut self, path: String, flag: &'static str) {
+        self.flags.insert(path, flag);
+    }
+
+    /// Returns where an option stands in the file.
+    pub(super) fn place(&self, path: &str) -> Place {
+        Place {
+            origin: self.origin.clone(),
+            line: self.lines.get(path).copied(),
+        }
+    }
+
+    /// Returns whether the file has the option.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.lines.contains_key(path)
+    }
+
+    /// Makes the error for an option whose value cannot be used, wherever it was said.
+    pub(super) fn invalid(&self, path: &str, problem: impl Into<String>) -> ConfigError {
+        let problem = problem.into();
+        let option = path.split('[').next().unwrap_or_default();
+        match self.flags.get(option) {
+            Some(flag) => ConfigError::Flag { flag, problem },
+            None => ConfigError::Invalid {
+                place: self.place(path),
+                path: titled(path),
+                problem,
+            },
+        }
+    }
+
+    /// Puts the path of a section before what its check says.
+    pub(super) fn refused(&self, section: &str) -> impl Fn(BadSetting) -> ConfigError {
+        move |bad| self.invalid(&join(section, &bad.option), bad.problem)
+    }
+
+    /// Reads the settings that stand at a path; `besides` are names that are valid there and were taken off before.
+    pub(super) fn read<'de, T: Deserialize<'de>>(
+        &self,
+        node: &'de Node,
+        path: &str,
+        besides: &[&'static str],
+    ) -> Result<T, ConfigError> {
+        serde_path_to_error::deserialize(node).map_err(|error| {
+            let below = match error.path().to_string() {
+                root if root == "." => String::new(),
+                below => below,
+            };
+            let at = match below.as_str() {
+                "" => path.to_owned(),
+                item if item.starts_with('[') => format!("{path}{item}"),
+                name => join(path, name),
+            };
+            match error.into_inner() {
+                Fault::UnknownOption { name, valid } => {
+                    let besides = if below == name { besides } else { &[] };
+                    let within = at.strip_suffix(name.as_str()).unwrap_or_default();
+                    ConfigError::UnknownOption {
+                        place: self.place(&at),
+                        within: titled(within.trim_end_matches('.')),
+                        advice: advice(&name, &[valid, besides].concat()),
+                        name,
+                    }
+                }
+                Fault::Missing { name } => ConfigError::Missing {
+                    place: self.place(&at),
+                    path: join(&at, name),
+                    advice: format!("add {name} there"),
+                },
+                Fault::Unusable(problem) => self.invalid(&at, problem),
+            }
+        })
+    }
+}
+
+fn titled(path: &str) -> String {
+    if path.is_empty() {
+        "the document".to_owned()
+    } else {
+        path.to_owned()
+    }
+}

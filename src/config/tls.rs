@@ -1,0 +1,60 @@
+//! The files that TLS needs.
+
+use std::path::Path;
+
+use super::Config;
+use super::error::{ConfigError, ConfigWarning};
+use super::places::Places;
+use super::secret::readable_by_others;
+
+impl Config {
+    /// Checks that the files of TLS are there, are PEM of the right kind, and are not everybody's. Whether key and
+    /// certificate belong together is seen when they are used.
+    pub fn check_tls_files(&self) -> Result<Option<ConfigWarning>, ConfigError> {
+        let source = &self.source;
+        let Some(tls) = source
+            .webhook
+            .as_ref()
+            .and_then(|webhook| webhook.tls.as_ref())
+        else {
+            return Ok(None);
+        };
+        let path = |option| format!("sources.{}.webhook.tls.{option}", source.name);
+        check_pem(
+            &tls.crt_file,
+            "CERTIFICATE",
+            &path("crt_file"),
+            &self.places,
+        )?;
+        check_pem(
+            &tls.key_file,
+            "PRIVATE KEY",
+            &path("key_file"),
+            &self.places,
+        )?;
+        let file = tls.key_file.display().to_string();
+        Ok(readable_by_others(&tls.key_file)
+            .then_some(ConfigWarning::SecretReadableByOthers { file }))
+    }
+}
+
+/// Looks for the line that begins a block: `-----BEGIN RSA PRIVATE KEY-----` ends in what is looked for.
+fn check_pem(file: &Path, what: &str, path: &str, places: &Places) -> Result<(), ConfigError> {
+    let shown = file.display().to_string();
+    let bytes = std::fs::read(file).map_err(|source| ConfigError::FileUnreadable {
+        place: places.place(path),
+        path: format!("{path} {shown:?}"),
+        source,
+    })?;
+    let text = String::from_utf8_lossy(&bytes);
+    let end = format!("{what}-----");
+    let begins = |line: &str| line.starts_with("-----BEGIN ") && line.trim_end().ends_with(&end);
+    if text.lines().any(begins) {
+        return Ok(());
+    }
+    let problem = format!(
+        "names the file {shown:?}, which holds no {}; it must be in PEM",
+        what.to_lowercase()
+    );
+    Err(places.invalid(path, problem))
+}
