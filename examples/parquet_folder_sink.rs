@@ -342,7 +342,8 @@ fn close(writer: ArrowWriter<File>) -> io::Result<()> {
 /// Returns each row's id, when it was observed, and whether it was there.
 pub(crate) fn rows(path: &Path) -> Result<Vec<(String, ObservedAt, bool)>, SinkError> {
     let file = File::open(path).map_err(failed)?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|open| open.build());
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(ParquetRecordBatchReaderBuilder::build);
     let mut found = Vec::new();
     for batch in reader.map_err(failed)? {
         let batch = batch.map_err(failed)?;
