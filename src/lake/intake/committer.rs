@@ -21,7 +21,7 @@ use crate::delta::log::{Entry, LogState, RemoveFile};
 use crate::delta::transact::Proposal;
 use crate::lake::LakeError;
 use crate::lake::intake::pending_fetch::{
-    FinishedFetch, PendingFetch, Rows, SharedFile, answer_all, still_valid,
+    FetchedRows, FinishedFetch, PendingFetch, SharedFile, answer_all, still_valid,
 };
 use crate::lake::intake::runs::Sorted;
 use crate::lake::layout::INTEGRATION_KEY;
@@ -229,8 +229,8 @@ impl Committer {
         let batches: Vec<RecordBatch> = group
             .iter()
             .filter_map(|pending| match &pending.finished.rows {
-                Rows::Shared(batches) => Some(batches.iter().cloned()),
-                Rows::Files(_) => None,
+                FetchedRows::Shared(batches) => Some(batches.iter().cloned()),
+                FetchedRows::Files(_) => None,
             })
             .flatten()
             .collect();
@@ -280,7 +280,7 @@ impl Proposal for Together<'_> {
         };
         entry.adds.extend(self.shared.add().cloned());
         for pending in &self.group {
-            if let Rows::Files(files) = &pending.finished.rows {
+            if let FetchedRows::Files(files) = &pending.finished.rows {
                 entry.adds.extend(files.iter().map(|file| file.add.clone()));
             }
             entry.txns.extend(pending.finished.fence.txns(&state));
@@ -340,7 +340,7 @@ mod tests {
                 first: None,
                 facts: None,
             },
-            rows: Rows::Files(Vec::new()),
+            rows: FetchedRows::Files(Vec::new()),
         };
         Queue {
             waiting: vec![PendingFetch { finished, answer }],

@@ -25,7 +25,7 @@ pub(in crate::lake) struct KnownSources {
     /// The last `_fetched_at` in `deltas`.
     pub(in crate::lake) deltas_seen: Option<ObservedAt>,
     /// The live snapshot, `current`, or one after the other: what the first says of a row is newer.
-    sources: Vec<Source>,
+    sources: Vec<KnownSource>,
     pub(in crate::lake) deltas: OpenTable,
     pending: Vec<Arc<LiveFile>>,
     /// Observations up to this one are in a source.
@@ -35,7 +35,7 @@ pub(in crate::lake) struct KnownSources {
     pub(in crate::lake) kept: Option<ObservedAt>,
 }
 
-struct Source {
+struct KnownSource {
     table: OpenTable,
     files: Vec<Arc<LiveFile>>,
 }
@@ -50,7 +50,7 @@ pub(in crate::lake) struct SourceFile<'a> {
 
 /// `current`, as far as it has the integration.
 struct Folded {
-    source: Source,
+    source: KnownSource,
     positions: Positions,
 }
 
@@ -65,7 +65,7 @@ impl KnownSources {
         let state = snapshots.refreshed().await?;
         let facts = SnapshotFacts::of(key, |app| state.txn(app));
         let seen = TableTxns::of(key, |app| state.txn(app)).seen();
-        let live = Source::of(&snapshots, &state, key).await?;
+        let live = KnownSource::of(&snapshots, &state, key).await?;
         let since = facts.map(|facts| before(facts.since));
         let mut kept = None;
         let (sources, position) = match folded(lake, endpoint, key).await? {
@@ -118,7 +118,7 @@ impl KnownSources {
 
     /// Returns the source that says what is newer: its table, and its files.
     pub(in crate::lake) fn first_source(&self) -> (&OpenTable, &[Arc<LiveFile>]) {
-        let Source { table, files } = &self.sources[0];
+        let KnownSource { table, files } = &self.sources[0];
         (table, files)
     }
 
@@ -138,7 +138,7 @@ impl KnownSources {
     }
 }
 
-impl Source {
+impl KnownSource {
     async fn of(
         table: &OpenTable,
         state: &LogState,
@@ -170,7 +170,7 @@ async fn folded(
         return Ok(None);
     }
     Ok(Some(Folded {
-        source: Source::of(&table, &state, key).await?,
+        source: KnownSource::of(&table, &state, key).await?,
         positions,
     }))
 }

@@ -17,7 +17,7 @@ pub(in crate::lake) struct FinishedFetch {
     /// What it moves, and what others may not have moved.
     pub(in crate::lake) fence: Fence,
     /// What it adds.
-    pub(in crate::lake) rows: Rows,
+    pub(in crate::lake) rows: FetchedRows,
 }
 
 /// The bases of a table when its fetch began, and how the fetch moves them.
@@ -59,7 +59,7 @@ impl Fence {
 }
 
 /// The rows of a finished fetch.
-pub(in crate::lake) enum Rows {
+pub(in crate::lake) enum FetchedRows {
     /// In files of their own.
     Files(Vec<Written>),
     /// Few, so that they share a file with others'.
@@ -101,20 +101,20 @@ impl PendingFetch {
     /// Returns the decoded size of the rows that wait for a shared file.
     pub(in crate::lake) fn shared_bytes(&self) -> usize {
         match &self.finished.rows {
-            Rows::Files(_) => 0,
-            Rows::Shared(batches) => batches.iter().map(decoded_bytes).sum(),
+            FetchedRows::Files(_) => 0,
+            FetchedRows::Shared(batches) => batches.iter().map(decoded_bytes).sum(),
         }
     }
 
     /// Tells what was committed of it.
     pub(in crate::lake) fn receipt(&self, version: u64, shared: &SharedFile) -> Receipt {
         let (rows, files, bytes) = match &self.finished.rows {
-            Rows::Files(files) => (
+            FetchedRows::Files(files) => (
                 files.iter().map(|file| file.rows).sum(),
                 files.len() as u64,
                 files.iter().map(|file| file.add.size).sum(),
             ),
-            Rows::Shared(batches) => {
+            FetchedRows::Shared(batches) => {
                 let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
                 match shared {
                     SharedFile::Written(file) => (rows, 1, file.add.size * rows / file.rows.max(1)),

@@ -17,7 +17,7 @@ use crate::lake::conform::conform;
 use crate::lake::intake::committer::Committer;
 use crate::lake::intake::comparison::{Comparison, Keep, Sampled, Shown};
 use crate::lake::intake::known_sources::{KnownSources, is_taken_over};
-use crate::lake::intake::pending_fetch::{FinishedFetch, Rows};
+use crate::lake::intake::pending_fetch::{FetchedRows, FinishedFetch};
 use crate::lake::intake::runs::hash;
 use crate::lake::layout::LakeTable;
 use crate::lake::{Lake, LakeError, SnapshotFacts};
@@ -66,8 +66,8 @@ impl Sealed {
     /// Returns the paths of the files that it has for itself.
     pub(in crate::lake) fn paths(&self) -> impl Iterator<Item = &str> {
         let files = match &self.finished.rows {
-            Rows::Files(files) => &files[..],
-            Rows::Shared(_) => &[],
+            FetchedRows::Files(files) => &files[..],
+            FetchedRows::Shared(_) => &[],
         };
         files.iter().map(|file| file.add.path.as_str())
     }

@@ -14,7 +14,7 @@ use crate::delta::file::writer::decoded_bytes;
 use crate::delta::object_key::Partition;
 use crate::fetch::{Fetch, FetchEnd, FetchMode};
 use crate::lake::intake::committer::Committer;
-use crate::lake::intake::pending_fetch::{Fence, FinishedFetch, Rows};
+use crate::lake::intake::pending_fetch::{Fence, FetchedRows, FinishedFetch};
 use crate::lake::intake::runs::{CONTEST_IDS, Contest, Sorted, repeated};
 use crate::lake::intake::sealed::Sealed;
 use crate::lake::layout::of_day;
@@ -122,7 +122,7 @@ impl Staging {
                 if self.runs.is_empty() && self.waiting_bytes <= SHARED_BYTES =>
             {
                 let batches = std::mem::take(&mut self.waiting);
-                Rows::Shared(on_cpu(move || Sorted::new(batches).into_batches()).await??)
+                FetchedRows::Shared(on_cpu(move || Sorted::new(batches).into_batches()).await??)
             }
             _ => {
                 self.upload_run().await?;
@@ -134,7 +134,7 @@ impl Staging {
                     deleted.push(run.gone);
                     files.push(run.written);
                 }
-                Rows::Files(files)
+                FetchedRows::Files(files)
             }
         };
         // Before the bases move: afterwards nobody would ask Kombo for these rows again.

@@ -13,7 +13,7 @@ use crate::decode::QuarantinedRow;
 use crate::delta::store::TableStore;
 use crate::ids::Category;
 use crate::lake::intake::pending_fetch::Fence;
-use crate::lake::intake::pending_fetch::{FinishedFetch, Rows};
+use crate::lake::intake::pending_fetch::{FetchedRows, FinishedFetch};
 use crate::lake::tests::damage::{delete_file, found, garble_file, truncate_newest_entry};
 use crate::lake::tests::support::*;
 use crate::lake::txns::TableTxns;
@@ -161,7 +161,7 @@ async fn a_fetch_whose_rows_cannot_be_written_fails_alone_in_its_group() {
                 first: None,
                 facts: None,
             },
-            rows: Rows::Shared(vec![rows(name)]),
+            rows: FetchedRows::Shared(vec![rows(name)]),
         };
         committer.commit(lake.tasks(), finished)
     });
