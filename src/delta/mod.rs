@@ -1,4 +1,14 @@
 //! Delta tables on an object store, without a word of Kombo.
+//!
+//! - [`store`] is the object store, rooted at the lake's own prefix; [`fault`] says why it failed without repeating what it
+//!   answered; [`object_key`] builds every key.
+//! - [`log`] is a table's log. An entry is put only where none is, and makes files and transactions visible at once.
+//! - `file` writes and reads the data files.
+//! - `table` joins log and files of one table, and `transact` is the one loop by which a table changes.
+//! - `small_table` is a table of a few rows that a change writes whole.
+//!
+//! The log on the store is the truth. A data file that no entry names is nobody's, and vacuum deletes it.
+//! No row value and no answer of the store may reach an error.
 
 pub mod delta_error;
 pub mod fault;

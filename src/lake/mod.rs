@@ -1,15 +1,22 @@
 //! The lake: Kombo's rows as Parquet files in Delta tables, on local disk or an object store.
 //!
-//! A fetch is handed in through [`Lake::begin`]: [`staging`] sorts its rows in runs of bounded size ([`runs`]), each of
-//! which becomes a final file ([`writer`], [`stats`], [`data_files`]) that nobody sees yet. [`Staging::commit`] hands the
-//! files to the Delta table's [`committer`], which makes those of many integrations visible in one log entry ([`log`])
-//! together with the bases they move ([`txns`]). Nothing is visible before that entry, and everything after it.
+//! What knows Delta is [`delta`](crate::delta); here is what knows Kombo's rows. Each room has one task:
+//!
+//! - `intake` takes fetches in. Staging sorts the rows in runs of bounded size. Each run becomes a final file that nobody
+//!   sees yet. A committer makes the files of many integrations visible in one log entry, together with the bases they
+//!   move. Nothing is visible before that entry, and everything after it.
+//! - `ledgers` keeps the lake's own small tables: integrations, holds, drift and how complete tables were.
+//! - `fold` keeps `current`: one row per record.
+//! - `care` keeps files few, lets old rows leave, purges and repairs. `chores` says when the service does these.
+//! - `reports` says what the lake holds and how well it can be read.
+//!
+//! [`Lake`] is the door to all of them. [`tables`] opens each Delta table once.
 //!
 //! Where many share an entry, a file or a reading, one that fails is set aside and the others go on ([`set_aside`]); what
 //! cannot be read is never taken for empty or new, and is told with its cure ([`remedy`]).
 //!
 //! Several lakes, in one process or in many, may write to the same place: the log entry is put only where none is, and
-//! whoever loses compares bases before trying again.
+//! whoever loses compares bases before trying again. The log is the truth; what a process keeps in memory is a copy of it.
 
 pub mod layout;
 

@@ -2,7 +2,7 @@
 //!
 //! `kombo/<integration_key>/<tier>` holds a base in milliseconds, `kombo/<integration_key>/seen` the last `_fetched_at`
 //! in microseconds. They are committed in the entry that adds the rows they cover. What else stands beside a snapshot is
-//! in [`facts`](crate::lake::facts).
+//! in [`SnapshotFacts`](crate::lake::SnapshotFacts).
 
 use crate::ids::IntegrationKey;
 use crate::time::{Base, Bases, ObservedAt, Tier};

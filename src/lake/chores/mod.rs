@@ -1,7 +1,7 @@
 //! What a lake needs besides fetches, as chores for the dispatcher: folding (`fold_chore`), and upkeep with the purge of what
 //! is deleted (`upkeep_chore`).
 //!
-//! The chores decide when and tell what was done; the work itself is in [`fold`](super::fold) and [`upkeep`](super::upkeep),
+//! The chores decide when and tell what was done; the work itself is in [`fold`](super::fold) and [`care`](super::care),
 //! which the verbs of the command line call as well. What both tell is here once: a fold (`told_fold`), a hold
 //! (`hold_text`), and what Kombo says before a purge (`purge_answers`).
 //!
