@@ -83,8 +83,6 @@ impl<F> Proposal for Rewrite<'_, F>
 where
     F: FnMut(&[RecordBatch]) -> Option<RecordBatch> + Send,
 {
-    type Error = DeltaError;
-
     async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
         let stored = self.small.rows_of(&state).await?;
         let Some(changed) = (self.change)(&stored) else {

@@ -21,14 +21,11 @@ use crate::delta::table::Table;
 
 /// A change of a table, proposed as of one state after the other.
 pub(crate) trait Proposal: Send {
-    /// Why nothing can be proposed.
-    type Error: From<DeltaError>;
-
     /// Says what to commit onto `state`; `None` when nothing is to be done. Asked again for each newer state.
     fn entry(
         &mut self,
         state: Arc<LogState>,
-    ) -> impl Future<Output = Result<Option<Entry>, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<Option<Entry>, DeltaError>> + Send;
 }
 
 impl Table {
@@ -38,7 +35,7 @@ impl Table {
         &self,
         mut state: Arc<LogState>,
         proposal: &mut P,
-    ) -> Result<Option<u64>, P::Error> {
+    ) -> Result<Option<u64>, DeltaError> {
         loop {
             let Some(entry) = proposal.entry(Arc::clone(&state)).await? else {
                 return Ok(None);
@@ -46,7 +43,7 @@ impl Table {
             match self.log.commit(&state, entry).await {
                 Ok(CommitOutcome::Committed { version }) => return Ok(Some(version)),
                 Ok(CommitOutcome::Lost { state: newer }) => state = newer,
-                Err(error) => return Err(self.log_error(error).into()),
+                Err(error) => return Err(self.log_error(error)),
             }
         }
     }

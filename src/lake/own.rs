@@ -30,6 +30,10 @@ impl Lake {
                 return Ok(None);
             }
         };
-        self.tables().existing_as(table, &schema).await
+        // Asked each time: a cure may have moved the table away while this process has it open.
+        if !self.tables().exists(table).await? {
+            return Ok(None);
+        }
+        self.tables().open(table, &schema).await.map(Some)
     }
 }

@@ -156,19 +156,10 @@ impl Tables {
         part: Part,
     ) -> Result<Option<OpenTable>, LakeError> {
         let table = part.of(endpoint.name());
-        self.existing_as(&table, &part.schema(endpoint)).await
-    }
-
-    /// Opens a table; `None`, and nothing created, where there is none.
-    pub(in crate::lake) async fn existing_as(
-        &self,
-        table: &LakeTable,
-        schema: &SchemaRef,
-    ) -> Result<Option<OpenTable>, LakeError> {
-        let slot = self.slots().get(table).cloned();
+        let slot = self.slots().get(&table).cloned();
         let is_open = slot.is_some_and(|slot| slot.initialized());
-        if is_open || self.exists(table).await? {
-            return self.open(table, schema).await.map(Some);
+        if is_open || self.exists(&table).await? {
+            return self.of_endpoint(endpoint, part).await.map(Some);
         }
         Ok(None)
     }

@@ -54,8 +54,6 @@ impl<F> Proposal for Standing<'_, F>
 where
     F: Fn(&LogState) -> Vec<(String, i64)> + Send + Sync,
 {
-    type Error = DeltaError;
-
     async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
         let live = self.table.live(&state).await?;
         let live: HashSet<&str> = live.iter().map(|file| file.path.as_str()).collect();

@@ -224,8 +224,6 @@ struct Folds<'a> {
 }
 
 impl Proposal for Folds<'_> {
-    type Error = DeltaError;
-
     async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
         let live = self.table.live(&state).await?;
         let live: HashSet<&str> = live.iter().map(|file| file.path.as_str()).collect();

@@ -256,8 +256,6 @@ struct Together<'a> {
 }
 
 impl Proposal for Together<'_> {
-    type Error = DeltaError;
-
     /// Puts together what the group adds to the table as of `state`. Those who were overtaken are told so and leave.
     async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
         let before = self.group.len();

@@ -43,8 +43,6 @@ impl Lake {
 struct Kept(Entry);
 
 impl Proposal for Kept {
-    type Error = DeltaError;
-
     async fn entry(&mut self, _: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
         Ok(Some(self.0.clone()))
     }

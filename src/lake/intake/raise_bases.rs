@@ -40,8 +40,6 @@ struct RaiseBases<'a> {
 }
 
 impl Proposal for RaiseBases<'_> {
-    type Error = DeltaError;
-
     async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
         // Asked in every round: the two logs share no commit, so this is as close as it gets. What a snapshot still
         // brings after it, its own closing delta has put right.

@@ -147,8 +147,6 @@ impl Lake {
 struct Comparisons(Vec<Compared>);
 
 impl Proposal for Comparisons {
-    type Error = DeltaError;
-
     /// Puts together what is new to the table as of `state`. No table goes back to an older comparison.
     async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
         let mut entry = Entry {
