@@ -6,12 +6,14 @@
 mod backoff;
 mod civil;
 mod horizon;
+mod moment;
 mod second_look;
 mod server;
 
 pub use backoff::Backoff;
 pub use civil::{format_date, format_timestamp, parse_date, parse_instant, parse_timestamp};
 pub use horizon::{Horizon, MAX_SERVER_LEAD, ServerDate, ServerNow, TRUSTED};
+pub use moment::Moment;
 pub use second_look::SecondLook;
 pub use server::{ServerClock, parse_http_date};
 
@@ -24,6 +26,11 @@ use serde::{Deserialize, Serialize};
 pub trait Clock: Send + Sync {
     /// Returns milliseconds since the epoch.
     fn wall_ms(&self) -> i64;
+
+    /// Returns the same as an instant.
+    fn now(&self) -> Moment {
+        Moment::from_millis(self.wall_ms())
+    }
 }
 
 /// The machine's clock.

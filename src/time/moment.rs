@@ -1,0 +1,95 @@
+//! An instant of a wall clock, with the arithmetic the rules need.
+
+use std::fmt;
+use std::ops::{Add, AddAssign, Sub};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::format_timestamp;
+
+/// An instant of a wall clock: this machine's or Kombo's, never of both at once. Milliseconds since the epoch.
+///
+/// Adding and subtracting saturate: an instant that was never written by a clock stays comparable and cannot panic.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Moment(i64);
+
+impl Moment {
+    /// The latest instant there is: after whatever is compared with it.
+    pub const NEVER: Self = Self(i64::MAX);
+
+    /// Wraps milliseconds since the epoch.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Returns milliseconds since the epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Returns the time that has passed since `earlier`; zero when `earlier` is the later one.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        let passed_ms = self.0.saturating_sub(earlier.0);
+        Duration::from_millis(u64::try_from(passed_ms).unwrap_or(0))
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(millis(span)))
+    }
+}
+
+impl AddAssign<Duration> for Moment {
+    fn add_assign(&mut self, span: Duration) {
+        *self = *self + span;
+    }
+}
+
+impl Sub<Duration> for Moment {
+    type Output = Self;
+
+    fn sub(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(span)))
+    }
+}
+
+/// Shown in UTC with milliseconds and `Z`.
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format_timestamp(self.0.saturating_mul(1000)))
+    }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_added_and_measured_and_nothing_overflows() {
+        let noon = Moment::from_millis(1_700_000_000_000);
+        let hour = Duration::from_hours(1);
+        assert_eq!((noon + hour).since(noon), hour);
+        assert_eq!((noon - hour) + hour, noon);
+        assert_eq!(noon.since(noon + hour), Duration::ZERO, "it is later");
+        assert_eq!(Moment::NEVER + hour, Moment::NEVER);
+        assert_eq!(
+            Moment::from_millis(i64::MIN) - Duration::MAX,
+            Moment::from_millis(i64::MIN)
+        );
+        assert_eq!(noon.to_string(), "2023-11-14T22:13:20.000Z");
+    }
+}
