@@ -1,9 +1,12 @@
 //! What the lake's newest observation of some rows is, for a delta that may bring nothing new.
 //!
-//! A row is looked up in what `deltas` has beyond the fold, and in the live snapshot or, once that is folded, in `current`:
-//! the same places that a full fetch is compared with ([`known`](crate::lake::intake::known_sources)). `current` has no deleted rows: those are
-//! looked up in `deltas`, as far back as the delta asks. Of each file only the pages are read that may hold one of the ids,
-//! up to a bound. Whatever cannot be told within it is left out of the answer.
+//! A row is looked up in what `deltas` has beyond the fold, in a live snapshot that is not folded yet, and in `current`:
+//! the same places that a full fetch is compared with ([`known`](crate::lake::intake::known_sources)). `current` has no
+//! deleted rows: those are looked up in `deltas`, as far back as the delta asks. Of each file only the pages are read that
+//! may hold one of the ids, up to a bound. Whatever cannot be told within it is left out of the answer.
+//!
+//! Who reads `current` together with `deltas` does not see a snapshot before its fold. A row that only such a snapshot
+//! shows is not told, so the next delta writes it: readers would otherwise see a later change without an earlier one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,6 +72,7 @@ impl Lake {
         let bytes = most_bytes - search.left;
         let told = search.newest.into_iter();
         let told = told.filter(|(_, row)| row.is_sent && row.at >= facts.since);
+        let told = told.filter(|(_, row)| row.shown.is_some_and(|(_, hash)| hash == row.hash));
         let hashes = told.map(|(id, row)| (id, row.hash)).collect();
         Ok(NewestHashes { hashes, bytes })
     }
@@ -84,6 +88,8 @@ struct Newest {
     is_deleted: bool,
     /// The row is in the snapshot or in `current`.
     is_folded: bool,
+    /// The newest of it that readers of `current` and `deltas` see: when it was observed, and its hash.
+    shown: Option<(ObservedAt, i64)>,
 }
 
 /// A search through files. Each step returns `false` once the next read would be too much.
@@ -102,6 +108,8 @@ struct Files<'a> {
     /// Rows observed up to this instant say nothing.
     after: Option<ObservedAt>,
     is_folded: bool,
+    /// Readers of `current` and `deltas` see them.
+    is_shown: bool,
 }
 
 impl HashSearch {
@@ -111,19 +119,25 @@ impl HashSearch {
             table: known.deltas(),
             after: known.position(),
             is_folded: false,
+            is_shown: true,
         };
         self.look_through(deltas, known.pending()).await
     }
 
-    /// Looks into the live snapshot, or into `current`, which has its rows.
+    /// Looks into the live snapshot and into `current`, or only into the one of them that there is or that has all.
     async fn folded(&mut self, known: &KnownSources) -> Result<bool, LakeError> {
-        let (table, files) = known.first_source();
-        let folded = Files {
-            table,
-            after: None,
-            is_folded: true,
-        };
-        self.look_through(folded, files).await
+        for source in known.sources() {
+            let folded = Files {
+                table: &source.table,
+                after: None,
+                is_folded: true,
+                is_shown: source.is_shown,
+            };
+            if !self.look_through(folded, &source.files).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Looks for rows that are nowhere yet: whatever was said of them is folded, and the last of it is that they are gone.
@@ -155,6 +169,7 @@ impl HashSearch {
             table,
             after,
             is_folded: false,
+            is_shown: true,
         };
         let told = rest.look_through(deltas, &files).await?;
         self.left = rest.left;
@@ -235,6 +250,7 @@ impl HashSearch {
                         is_sent: ops.value(row) != "absent",
                         is_deleted: ops.value(row) == "delete",
                         is_folded: of.is_folded,
+                        shown: of.is_shown.then(|| (at, hashes.value(row))),
                     },
                 );
             }
@@ -244,10 +260,11 @@ impl HashSearch {
     fn take(&mut self, id: &str, mut seen: Newest) {
         if let Some(known) = self.newest.get_mut(id) {
             seen.is_folded |= known.is_folded;
+            seen.shown = seen.shown.max(known.shown);
             if seen.at > known.at {
                 *known = seen;
             } else {
-                known.is_folded = seen.is_folded;
+                (known.is_folded, known.shown) = (seen.is_folded, seen.shown);
             }
         } else {
             self.newest.insert(id.to_owned(), seen);

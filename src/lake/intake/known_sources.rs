@@ -35,9 +35,12 @@ pub(in crate::lake) struct KnownSources {
     pub(in crate::lake) kept: Option<ObservedAt>,
 }
 
-struct KnownSource {
-    table: OpenTable,
-    files: Vec<Arc<LiveFile>>,
+/// The live snapshot, or `current`, as far as it has the integration.
+pub(in crate::lake) struct KnownSource {
+    pub(in crate::lake) table: OpenTable,
+    pub(in crate::lake) files: Vec<Arc<LiveFile>>,
+    /// Readers of `current` and `deltas` see what it has. They do not see a snapshot that `current` does not have yet.
+    pub(in crate::lake) is_shown: bool,
 }
 
 /// One file of a source.
@@ -65,7 +68,7 @@ impl KnownSources {
         let state = snapshots.refreshed().await?;
         let facts = SnapshotFacts::of(key, |app| state.txn(app));
         let seen = TableTxns::of(key, |app| state.txn(app)).seen();
-        let live = KnownSource::of(&snapshots, &state, key).await?;
+        let mut live = KnownSource::of(&snapshots, &state, key).await?;
         let since = facts.map(|facts| before(facts.since));
         let mut kept = None;
         let (sources, position) = match folded(lake, endpoint, key).await? {
@@ -76,6 +79,7 @@ impl KnownSources {
                 if positions.has_all_of(seen) {
                     (vec![source], position)
                 } else {
+                    live.is_shown = false;
                     // `None` is the lowest: then all of them count.
                     (vec![live, source], since.min(position))
                 }
@@ -116,10 +120,9 @@ impl KnownSources {
         files.collect()
     }
 
-    /// Returns the source that says what is newer: its table, and its files.
-    pub(in crate::lake) fn first_source(&self) -> (&OpenTable, &[Arc<LiveFile>]) {
-        let KnownSource { table, files } = &self.sources[0];
-        (table, files)
+    /// Returns the live snapshot, `current`, or one after the other: what the first says of a row is newer.
+    pub(in crate::lake) fn sources(&self) -> &[KnownSource] {
+        &self.sources
     }
 
     /// Returns the table of [`KnownSources::pending`].
@@ -152,6 +155,7 @@ impl KnownSource {
         Ok(Self {
             table: table.clone(),
             files,
+            is_shown: true,
         })
     }
 }

@@ -119,6 +119,38 @@ async fn a_row_that_the_live_snapshot_did_not_have_is_not_told() {
     assert_eq!(told(&lake, &["2"]).await.len(), 1, "it was seen since");
 }
 
+/// Readers of `current` and `deltas` do not see an unfolded snapshot. If a row that it alone shows were left out of the
+/// next delta, they would see what came later without what came before.
+#[tokio::test]
+async fn what_only_an_unfolded_snapshot_has_shown_is_not_told() {
+    let store = TableStore::memory();
+    let lake = lake(&store, &settings()).await;
+    let first = [
+        seen("1", 1_000, "A"),
+        seen("2", 1_001, "B"),
+        seen("3", 1_002, "C"),
+    ];
+    bring(&lake, &snapshot("a"), &first, 1_002).await;
+    fold(&lake).await;
+    bring(&lake, &delta("a"), &[seen("3", 1_500, "CC")], 1_500).await;
+    let second = [
+        seen("1", 2_000, "AA"),
+        seen("2", 2_001, "B"),
+        seen("3", 2_002, "CC"),
+        seen("4", 2_003, "D"),
+    ];
+    bring(&lake, &snapshot("a"), &second, 2_003).await;
+    let ids = ["1", "2", "3", "4"];
+    let same = expected(&[seen("2", 2_001, "B"), seen("3", 2_002, "CC")]);
+    assert_eq!(told(&lake, &ids).await, same, "readers see these already");
+    bring(&lake, &delta("a"), &[seen("1", 3_000, "AA")], 3_000).await;
+    let mut with_one = same.clone();
+    with_one.extend(expected(&[seen("1", 3_000, "AA")]));
+    assert_eq!(told(&lake, &ids).await, with_one, "it is in `deltas` now");
+    fold(&lake).await;
+    assert_eq!(told(&lake, &ids).await.len(), 4, "and now all are folded");
+}
+
 #[tokio::test]
 async fn a_row_that_is_gone_is_told_as_kombo_sent_it_and_an_absent_one_never() {
     let store = TableStore::memory();
