@@ -102,6 +102,20 @@ impl DeltaError {
         }
     }
 
+    /// Returns the folder of the table that failed; `None` where no single one did.
+    #[must_use]
+    pub fn table(&self) -> Option<&str> {
+        match self {
+            Self::Log { table, .. }
+            | Self::Upload { table, .. }
+            | Self::Download { table, .. }
+            | Self::DamagedFile { table, .. }
+            | Self::Vacuum { table, .. }
+            | Self::Contended { table } => Some(table),
+            Self::Clock { .. } | Self::Parquet { .. } | Self::Closed => None,
+        }
+    }
+
     /// Returns the data file that cannot be read, below its table's folder.
     #[must_use]
     pub fn file(&self) -> Option<&str> {

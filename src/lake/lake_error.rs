@@ -6,7 +6,7 @@ use crate::delta::delta_error::DeltaError;
 use crate::delta::fault::{FaultReason, StoreError, StoreFault};
 use crate::delta::log::LogError;
 use crate::ids::IntegrationId;
-use crate::lake::layout::LayoutError;
+use crate::lake::layout::{LakeTable, LayoutError};
 use crate::lake::remedy;
 use crate::setting::BadSetting;
 use crate::time::ObservedAt;
@@ -166,6 +166,14 @@ impl LakeError {
     #[must_use]
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Delta(error) if error.is_damage())
+    }
+
+    /// Returns whether it is this table that is damaged ([`LakeError::is_damage`]).
+    pub(crate) fn is_damage_of(&self, table: &LakeTable) -> bool {
+        let Self::Delta(error) = self else {
+            return false;
+        };
+        error.is_damage() && error.table() == Some(table.to_string().as_str())
     }
 
     /// Returns the data file that cannot be read, below its table's folder.

@@ -45,7 +45,7 @@ use crate::ids::IntegrationKey;
 use crate::lake::fold::plan::Plan;
 use crate::lake::fold::view::View;
 use crate::lake::set_aside::all_aside;
-use crate::lake::{Hold, Lake, LakeError};
+use crate::lake::{Hold, Lake, LakeError, Part};
 
 impl Lake {
     /// Folds what waits of an endpoint's tables: of these integrations, or of all. May run beside fetches, readers and
@@ -80,7 +80,8 @@ impl Lake {
     }
 
     /// Folds full fetches that are not folded yet, before their tables are made anew: rows that one lacks and that nobody
-    /// has called gone are in `current` alone. What cannot be read there is made anew all the same, as its cure says.
+    /// has called gone are in `current` alone. A table whose full fetch cannot be folded stays in [`FoldReport::aside`] and
+    /// is not made anew, with one exception: a damaged `current` has nothing left to keep, and its cure is to make it anew.
     async fn fold_before_anew(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -102,7 +103,10 @@ impl Lake {
         };
         self.fold_groups(endpoint, Some(&lacking), &plain, report)
             .await?;
-        report.aside.retain(|aside| !aside.error.is_damage());
+        let current = Part::Current.of(endpoint.name());
+        report
+            .aside
+            .retain(|aside| !aside.error.is_damage_of(&current));
         Ok(())
     }
 
@@ -113,7 +117,8 @@ impl Lake {
         settings: &FoldSettings,
         report: &mut FoldReport,
     ) -> Result<(), LakeError> {
-        let mut done = BTreeSet::new();
+        let aside = report.aside.iter().map(|aside| aside.member.clone());
+        let mut done: BTreeSet<IntegrationKey> = aside.collect();
         loop {
             let is_asked = |key: &IntegrationKey| {
                 !done.contains(key) && only.is_none_or(|only| only.contains(key))

@@ -229,3 +229,41 @@ async fn without_kombo_drift_only_new_snapshots_wait() {
     assert_eq!(report.aside[0].member.to_string(), key("a"));
     assert_eq!(named(&current(&store, "a").await), [("1", "one")]);
 }
+
+/// Rows that a full fetch lacks and that nobody has called gone are in `current` alone until it is folded.
+#[tokio::test]
+async fn without_kombo_drift_a_table_is_not_made_anew_while_its_new_snapshot_waits() {
+    let store = TableStore::memory();
+    let lake = three(&store).await;
+    bring(&lake, &delta("a"), &[seen("2", 20, "two")], 20).await;
+    fold(&lake).await;
+    bring(&lake, &snapshot("a"), &[seen("1", 100, "one")], 100).await;
+    let entry = truncate_newest_entry(&store, "kombo_drift").await;
+    let anew = FoldSettings {
+        rebuild: true,
+        ..small_files()
+    };
+
+    let lake = crate::lake::tests::support::lake(&store, &settings()).await;
+    let report = lake.fold(&tags(), None, &anew).await.expect("folded");
+    assert_eq!(folded(&report), keys_of(&["b", "c"]));
+    let told = crate::words::with_causes(&report.aside[0].error);
+    assert!(told.contains(&entry), "{told}");
+    assert_eq!(report.aside[0].member.to_string(), key("a"));
+    let both = [("1", "one"), ("2", "two")];
+    assert_eq!(named(&current(&store, "a").await), both, "as it was");
+
+    // Its cure.
+    for object in crate::lake::tests::damage::found(&store, "kombo_drift", "").await {
+        use object_store::ObjectStoreExt;
+        store.objects().delete(&object).await.expect("deleted");
+    }
+    let lake = crate::lake::tests::support::lake(&store, &settings()).await;
+    let report = lake.fold(&tags(), None, &anew).await.expect("folded");
+    assert_eq!(
+        folded(&report),
+        keys_of(&NAMES),
+        "the full fetch of a, and the others anew"
+    );
+    assert_eq!(named(&current(&store, "a").await), both);
+}
