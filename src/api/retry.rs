@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::ApiSettings;
+use crate::time::Backoff;
 
 /// Retries allowed before any request has earned one, so that a lone early failure is retried to the end.
 const ALLOWANCE: u64 = 5;
@@ -18,7 +19,7 @@ const REQUESTS_PER_RETRY: u64 = 10;
 #[derive(Debug)]
 pub(super) struct Retries {
     attempts: u32,
-    initial: Duration,
+    backoff: Backoff,
     longest: Duration,
     /// Saved up, in parts of a retry: [`REQUESTS_PER_RETRY`] make one.
     saved: AtomicU64,
@@ -27,10 +28,12 @@ pub(super) struct Retries {
 
 impl Retries {
     pub(super) fn new(settings: &ApiSettings) -> Self {
+        let longest = Duration::from_secs(settings.retry_max_duration_secs.get());
         Self {
             attempts: settings.retry_attempts.get(),
-            initial: settings.initial_backoff(),
-            longest: Duration::from_secs(settings.retry_max_duration_secs.get()),
+            // Full jitter: what failed together does not come back together.
+            backoff: Backoff::new(settings.initial_backoff(), longest).with_jitter(100),
+            longest,
             saved: AtomicU64::new(ALLOWANCE * REQUESTS_PER_RETRY),
             made: AtomicU64::new(0),
         }
@@ -51,14 +54,11 @@ impl Retries {
         allowed
     }
 
-    /// Returns how long to wait after `failed` attempts: anything up to a bound that doubles (full jitter), and no less
-    /// than the server asked for.
+    /// Returns how long to wait after `failed` attempts: anything up to a bound that doubles, and no less than the server
+    /// asked for.
     pub(super) fn backoff(&self, failed: u32, asked: Option<Duration>) -> Duration {
-        let doubled = 1_u32 << failed.saturating_sub(1).min(16);
-        let bound = self.initial.saturating_mul(doubled).min(self.longest);
-        bound
-            .mul_f64(fastrand::f64())
-            .max(asked.unwrap_or_default().min(self.longest))
+        let wait = self.backoff.wait(failed.saturating_sub(1));
+        wait.max(asked.unwrap_or_default().min(self.longest))
     }
 
     /// Returns how many retries were made.

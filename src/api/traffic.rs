@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ApiError;
+use crate::time::Backoff;
 
 /// Failures in a row, over all requests, that are taken for bad luck.
 const BAD_LUCK: u32 = 4;
 
-/// The longest pause between two tries during an outage.
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// The pause between two tries during an outage.
+const PAUSE: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
 
 /// The classes of HTTP status that answers are counted by.
 const STATUS_CLASSES: [&str; 5] = ["2xx", "3xx", "4xx", "5xx", "other"];
@@ -122,8 +123,7 @@ impl Outage {
         }
         state.failed_in_a_row += 1;
         if let Some(doublings) = state.failed_in_a_row.checked_sub(BAD_LUCK) {
-            let pause = Duration::from_secs(1_u64 << doublings.min(6)).min(LONGEST_PAUSE);
-            state.until = Some(now + pause);
+            state.until = Some(now + PAUSE.wait(doublings));
         }
     }
 

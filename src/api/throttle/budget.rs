@@ -11,12 +11,10 @@ use super::window::{Gate, Ledger, Sent};
 use super::{Pacer, ThrottleView};
 use crate::api::ApiSettings;
 use crate::fetch::Lane;
+use crate::time::Backoff;
 
-/// The first wait after a 429 that does not say how long; it doubles with each further one.
-const FIRST_REFUSAL_WAIT: Duration = Duration::from_secs(1);
-
-/// The longest such wait.
-const LONGEST_REFUSAL_WAIT: Duration = Duration::from_mins(1);
+/// The wait after a 429 that does not say how long.
+const AFTER_REFUSAL: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
 
 const TOO_MANY_REQUESTS: u16 = 429;
 
@@ -104,10 +102,9 @@ impl Budget {
     pub(super) fn answer(&mut self, sent: Sent, now: Duration, headers: RateHeaders, status: u16) {
         self.ledger.answer(sent, now, headers, status < 400);
         if status == TOO_MANY_REQUESTS {
-            let backoff = FIRST_REFUSAL_WAIT
-                .saturating_mul(1 << self.refusals.min(16))
-                .min(LONGEST_REFUSAL_WAIT);
-            self.ledger.refuse(now + headers.wait().unwrap_or(backoff));
+            let wait = headers.wait();
+            let wait = wait.unwrap_or_else(|| AFTER_REFUSAL.wait(self.refusals));
+            self.ledger.refuse(now + wait);
             self.refusals = self.refusals.saturating_add(1);
         } else if status < 400 {
             self.refusals = 0;
