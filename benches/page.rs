@@ -15,7 +15,7 @@ use kombo_source::fetch::{Fetch, FetchMode};
 use kombo_source::ids::TableId;
 use kombo_source::plan::{PlanMode, Planner};
 use kombo_source::time::ObservedAt;
-use kombo_source::webhook::{Verifier, Webhook, WebhookSecret, parse};
+use kombo_source::webhook::{Signature, Verifier, Webhook, WebhookSecret, parse};
 
 /// Rows of a page, the most that Kombo serves.
 const ROWS: u64 = 250;
@@ -133,7 +133,8 @@ fn webhook(bencher: Bencher<'_, '_>) {
     let catalog = Catalog::embedded();
     let planner = Planner::new(catalog, catalog.endpoints().to_vec(), PlanMode::Changed);
     bencher.bench_local(|| {
-        let body = verifier.verify(black_box(NOTIFICATION), &signature);
+        let body = Signature::parse(black_box(&signature))
+            .and_then(|signature| verifier.verify(black_box(NOTIFICATION), &signature));
         match parse(body.expect("the signature is right")).expect("a webhook") {
             Webhook::DataChanged(notification) => planner.plan(&notification),
             _ => unreachable!("it says that data changed"),

@@ -14,7 +14,7 @@ use crate::catalog::Catalog;
 use crate::config::{Overrides, WEBHOOK_SECRET_VARIABLE};
 use crate::plan::{Plan, PlanStep, Planner};
 use crate::webhook::{
-    IntegrationChange, IntegrationEvent, IntegrationState, MAX_BODY_BYTES, Notification,
+    IntegrationChange, IntegrationEvent, IntegrationState, MAX_BODY_BYTES, Notification, Signature,
     SignatureError, Verifier, Webhook, WebhookError, WebhookSecret, parse, preview,
 };
 
@@ -96,7 +96,7 @@ fn understood(
     })?;
     let secret = WebhookSecret::new(secret)
         .map_err(|problem| refused(format!("${WEBHOOK_SECRET_VARIABLE} {problem}")))?;
-    let body = Verifier::new(secret).verify(body, signature)?;
+    let body = Verifier::new(secret).verify(body, &Signature::parse(signature)?)?;
     parse(body).map_err(Failure::from)
 }
 

@@ -18,7 +18,7 @@ use super::strangers::Strangers;
 use super::verifier::SharedVerifier;
 use super::{Intake, Overloaded};
 use crate::metrics::{Metrics, WebhookOutcome};
-use crate::webhook::{SignatureError, Webhook, WebhookError, parse};
+use crate::webhook::{Signature, SignatureError, Webhook, WebhookError, parse};
 
 /// Where Kombo puts the signature.
 const SIGNATURE: &str = "x-kombo-signature";
@@ -74,7 +74,7 @@ impl<I: Intake> Webhooks<I> {
             return refusal;
         }
         let (head, body) = request.into_parts();
-        let signature = match self.signature(&head.headers) {
+        let signature = match signature(&head.headers) {
             Ok(signature) => signature,
             Err(error) => return self.stranger(visitor, error, version),
         };
@@ -87,7 +87,7 @@ impl<I: Intake> Webhooks<I> {
             }
         };
         let secrets = self.verifier.current();
-        let believed = match secrets.verify(&body, signature) {
+        let believed = match secrets.verify(&body, &signature) {
             Ok(believed) => believed,
             Err(error) => return self.stranger(visitor, error, version),
         };
@@ -124,20 +124,6 @@ impl<I: Intake> Webhooks<I> {
             return Some(and_close(refusal, request.version()));
         }
         None
-    }
-
-    /// Finds the signature. One that no body could have is refused before the body is read.
-    fn signature<'a>(&self, headers: &'a HeaderMap) -> Result<&'a str, SignatureError> {
-        let mut values = headers.get_all(SIGNATURE).iter();
-        let only = values.next().ok_or(SignatureError::Missing)?;
-        if values.next().is_some() {
-            return Err(SignatureError::Malformed);
-        }
-        let text = only.to_str().map_err(|_| SignatureError::Malformed)?;
-        match self.verifier.current().verify(&[], text) {
-            Err(error @ (SignatureError::Missing | SignatureError::Malformed)) => Err(error),
-            _ => Ok(text),
-        }
     }
 
     async fn read(&self, body: Incoming) -> Result<Bytes, Answer> {
@@ -197,6 +183,16 @@ impl<I: Intake> Webhooks<I> {
         );
         and_close(later(enough, Duration::from_secs(1)), version)
     }
+}
+
+/// Finds the signature. One that no body could have is refused before the body is read.
+fn signature(headers: &HeaderMap) -> Result<Signature, SignatureError> {
+    let mut values = headers.get_all(SIGNATURE).iter();
+    let only = values.next().ok_or(SignatureError::Missing)?;
+    if values.next().is_some() {
+        return Err(SignatureError::Malformed);
+    }
+    Signature::parse(only)
 }
 
 impl<I: Intake> Site for Webhooks<I> {

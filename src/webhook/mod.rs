@@ -1,6 +1,6 @@
 //! What Kombo posts to us: a signature that is checked before anything is read, then what it says.
 //!
-//! Anybody can post to a public address, so the types keep the order: a [`Verifier`] turns raw bytes and a header into
+//! Anybody can post to a public address, so the types keep the order: a [`Verifier`] turns raw bytes and a [`Signature`] into
 //! a [`VerifiedBody`], and only that can be [parsed](parse()) into a [`Webhook`]. A webhook carries no rows and no time; a
 //! [`Notification`] says which models changed, an [`IntegrationEvent`] that a customer came, went or needs attention.
 //!
@@ -19,5 +19,5 @@ pub use notification::{
 };
 pub use parse::{MAX_BODY_BYTES, MAX_MODELS, MAX_TEXT_BYTES, parse, preview};
 pub use signature::{
-    MIN_SECRET_BYTES, SecretError, SignatureError, VerifiedBody, Verifier, WebhookSecret,
+    MIN_SECRET_BYTES, SecretError, Signature, SignatureError, VerifiedBody, Verifier, WebhookSecret,
 };

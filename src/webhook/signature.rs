@@ -7,7 +7,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// 32 bytes in base64 without padding.
+/// The bytes of an HMAC-SHA256.
+const TAG_BYTES: usize = 32;
+
+/// Those bytes in base64 without padding.
 const SIGNATURE_CHARS: usize = 43;
 
 /// The fewest bytes of a secret. Kombo's are longer; what is shorter was cut on its way here, or can be guessed: whoever has
@@ -42,8 +45,9 @@ impl WebhookSecret {
     }
 
     /// Compares in constant time.
-    fn signed(&self, body: &[u8], tag: &[u8]) -> bool {
-        self.0.clone().chain_update(body).verify_slice(tag).is_ok()
+    fn signed(&self, body: &[u8], signature: &Signature) -> bool {
+        let hash = self.0.clone().chain_update(body);
+        hash.verify_slice(&signature.0).is_ok()
     }
 }
 
@@ -65,6 +69,34 @@ pub enum SecretError {
         "has fewer than {MIN_SECRET_BYTES} bytes, which anybody could guess; copy the whole webhook secret from Kombo's dashboard"
     )]
     Short,
+}
+
+/// What could be a signature, by its form. Whose it is, and of which body, only a [`Verifier`] says.
+#[derive(Clone)]
+pub struct Signature([u8; TAG_BYTES]);
+
+impl Signature {
+    /// Reads the value of `X-Kombo-Signature`. There is one spelling: padding, other alphabets, white space and spare bits
+    /// make it another text.
+    pub fn parse(header: impl AsRef<[u8]>) -> Result<Self, SignatureError> {
+        let text = header.as_ref();
+        if text.is_empty() {
+            return Err(SignatureError::Missing);
+        }
+        if text.len() != SIGNATURE_CHARS {
+            return Err(SignatureError::Malformed);
+        }
+        let tag = URL_SAFE_NO_PAD.decode(text).ok();
+        let tag = tag.and_then(|tag| tag.try_into().ok());
+        tag.map(Self).ok_or(SignatureError::Malformed)
+    }
+}
+
+/// Shows nothing: whoever reads a log could send the webhook again.
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signature(..)")
+    }
 }
 
 /// Tells Kombo's webhooks from everybody else's.
@@ -93,24 +125,16 @@ impl Verifier {
         }
     }
 
-    /// Checks the `X-Kombo-Signature` of a body, over the very bytes that came in: the same JSON written anew has
-    /// another signature.
+    /// Checks the signature of a body, over the very bytes that came in: the same JSON written anew has another signature.
     pub fn verify<'a>(
         &self,
         body: &'a [u8],
-        signature: &str,
+        signature: &Signature,
     ) -> Result<VerifiedBody<'a>, SignatureError> {
-        if signature.is_empty() {
-            return Err(SignatureError::Missing);
-        }
-        if signature.len() != SIGNATURE_CHARS {
-            return Err(SignatureError::Malformed);
-        }
-        let tag = URL_SAFE_NO_PAD
-            .decode(signature)
-            .map_err(|_| SignatureError::Malformed)?;
-        let other = self.other.as_ref();
-        if self.secret.signed(body, &tag) || other.is_some_and(|other| other.signed(body, &tag)) {
+        let mut secrets = [Some(&self.secret), self.other.as_ref()]
+            .into_iter()
+            .flatten();
+        if secrets.any(|secret| secret.signed(body, signature)) {
             Ok(VerifiedBody(body))
         } else {
             Err(SignatureError::Wrong)
@@ -151,6 +175,39 @@ impl SignatureError {
             Self::Missing => "signature_missing",
             Self::Malformed => "signature_malformed",
             Self::Wrong => "signature_wrong",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_has_one_form_and_is_refused_in_every_other_before_a_body_is_known() {
+        let good = URL_SAFE_NO_PAD.encode([0xfb; TAG_BYTES]);
+        assert_eq!(good.len(), SIGNATURE_CHARS);
+        assert!(Signature::parse(&good).is_ok());
+        let refused = |header: &[u8]| Signature::parse(header).map(drop).err();
+        assert_eq!(refused(b""), Some(SignatureError::Missing));
+        let others = [
+            good[1..].to_owned(),
+            format!("{good}="),
+            format!(" {}", &good[1..]),
+            good.replace('-', "+").replace('_', "/"),
+            format!("{}9", &good[..42]),
+        ];
+        for other in others {
+            assert_eq!(
+                refused(other.as_bytes()),
+                Some(SignatureError::Malformed),
+                "{other}"
+            );
+        }
+        for byte in [0, 0x80, 0xff] {
+            let mut header = good.clone().into_bytes();
+            header[7] = byte;
+            assert_eq!(refused(&header), Some(SignatureError::Malformed), "{byte}");
         }
     }
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use kombo_source::webhook::{
-    SecretError, SignatureError, Verifier, Webhook, WebhookSecret, parse, preview,
+    SecretError, Signature, SignatureError, VerifiedBody, Verifier, Webhook, WebhookSecret, parse,
+    preview,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -33,6 +34,15 @@ fn secret(text: &str) -> WebhookSecret {
     WebhookSecret::new(text).unwrap()
 }
 
+/// Reads the header, and holds the body against it.
+fn verify<'a>(
+    verifier: &Verifier,
+    body: &'a [u8],
+    header: impl AsRef<[u8]>,
+) -> Result<VerifiedBody<'a>, SignatureError> {
+    verifier.verify(body, &Signature::parse(header)?)
+}
+
 #[test]
 fn every_known_signature_is_judged_right() {
     for Vector {
@@ -44,7 +54,7 @@ fn every_known_signature_is_judged_right() {
     } in vectors()
     {
         let verifier = Verifier::new(secret(&key));
-        let believed = verifier.verify(body.as_bytes(), &signature);
+        let believed = verify(&verifier, body.as_bytes(), &signature);
         assert_eq!(believed.is_ok(), valid, "{case}: {believed:?}");
         if valid {
             assert_eq!(secret(&key).sign(body.as_bytes()), signature, "{case}");
@@ -86,7 +96,7 @@ fn signatures_in_other_spellings_are_refused() {
         ),
         ("zeros", "A".repeat(43), SignatureError::Wrong),
     ] {
-        let answer = verifier.verify(special.body.as_bytes(), &signature);
+        let answer = verify(&verifier, special.body.as_bytes(), &signature);
         assert_eq!(answer, Err(expected), "{case}");
     }
 }
@@ -97,7 +107,7 @@ fn the_same_json_written_anew_has_another_signature() {
     let value: serde_json::Value = serde_json::from_str(&pretty.body).unwrap();
     let verifier = Verifier::new(secret(&pretty.secret));
     let again = serde_json::to_vec(&value).unwrap();
-    let answer = verifier.verify(&again, &pretty.signature);
+    let answer = verify(&verifier, &again, &pretty.signature);
     assert_eq!(answer, Err(SignatureError::Wrong));
 }
 
@@ -107,11 +117,11 @@ fn two_secrets_hold_at_once_and_no_third() {
     let verifier = Verifier::new(secret(new)).with_other(secret(old));
     for key in [new, old] {
         let signature = secret(key).sign(b"body");
-        assert!(verifier.verify(b"body", &signature).is_ok(), "{key}");
+        assert!(verify(&verifier, b"body", &signature).is_ok(), "{key}");
     }
     let signature = secret("whsec_older_12345678").sign(b"body");
     assert_eq!(
-        verifier.verify(b"body", &signature),
+        verify(&verifier, b"body", &signature),
         Err(SignatureError::Wrong)
     );
 }
@@ -131,7 +141,7 @@ fn a_blank_or_short_secret_is_none_and_a_secret_shows_nowhere() {
     assert!(!shown.contains("whsec"), "{shown}");
     let key = secret("whsec_3_12345678");
     let verifier = Verifier::new(key.clone());
-    let body = verifier.verify(b"jane", &key.sign(b"jane")).unwrap();
+    let body = verify(&verifier, b"jane", key.sign(b"jane")).unwrap();
     assert_eq!(format!("{body:?}"), "VerifiedBody(4 bytes)");
 }
 
@@ -184,18 +194,15 @@ proptest! {
     ) {
         let signature = secret(&key).sign(&body);
         let verifier = Verifier::new(secret(&key));
-        prop_assert!(verifier.verify(&body, &signature).is_ok());
+        prop_assert!(verify(&verifier, &body, &signature).is_ok());
 
         let mut other = body.clone();
         other[place.index(body.len())] ^= 1 << bit;
-        prop_assert_eq!(verifier.verify(&other, &signature), Err(SignatureError::Wrong));
+        prop_assert_eq!(verify(&verifier, &other, &signature), Err(SignatureError::Wrong));
 
         let mut header = signature.into_bytes();
         let at = place.index(header.len());
         header[at] ^= 1 << bit;
-        // A header with a byte beyond ASCII is no text, and never gets this far.
-        if let Ok(header) = String::from_utf8(header) {
-            prop_assert!(verifier.verify(&body, &header).is_err());
-        }
+        prop_assert!(verify(&verifier, &body, &header).is_err());
     }
 }

@@ -7,7 +7,7 @@ use super::bad::{document, sink, source};
 use super::secrets::file;
 use super::{SHORT, load};
 use crate::time::SecondLook;
-use crate::webhook::{SignatureError, WebhookSecret};
+use crate::webhook::{Signature, SignatureError, WebhookSecret};
 
 const SECRET: &str = "whsec-THE-KEY-1234";
 const NEW: &str = "whsec-new-12345678";
@@ -21,8 +21,9 @@ fn with_webhook(options: &str) -> super::Config {
     load("kombo.yaml", &text).expect("valid")
 }
 
-fn sign(secret: &str) -> String {
-    WebhookSecret::new(secret).expect("a secret").sign(BODY)
+fn sign(secret: &str) -> Signature {
+    let signed = WebhookSecret::new(secret).expect("a secret").sign(BODY);
+    Signature::parse(signed).expect("the form of a signature")
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::company::ChangeRate;
 use crate::twin::HeraldSettings;
-use crate::webhook::{Verifier, Webhook, WebhookSecret, parse};
+use crate::webhook::{Signature, Verifier, Webhook, WebhookSecret, parse};
 
 fn world() -> SharedWorld {
     SharedWorld::new(World::new(settings(300).world()))
@@ -56,7 +56,10 @@ async fn take(sink: &TcpListener, status: u16) -> Webhook {
     let signature = header(head, "X-Kombo-Signature");
     let secret = WebhookSecret::new("twin-webhook-secret").expect("a secret");
     let verified = Verifier::new(secret)
-        .verify(body.as_bytes(), signature)
+        .verify(
+            body.as_bytes(),
+            &Signature::parse(signature).expect("a signature"),
+        )
         .expect("signed");
     parse(verified).expect("a webhook")
 }
