@@ -416,7 +416,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
             endpoint: endpoint.name().clone(),
         },
         endpoint: Arc::clone(endpoint),
-        mode: next_mode(&coverage, endpoint, SystemClock.wall_ms(), Kind::Delta),
+        mode: next_mode(
+            &coverage,
+            endpoint,
+            SystemClock.now().as_millis(),
+            Kind::Delta,
+        ),
         lane: Lane::Backfill,
         coverage,
         announced: Announced::default(),

@@ -88,7 +88,7 @@ impl IntegrationInfo {
             ("ACTIVE", Some("INCOMPLETE")) => Standing::SetupIncomplete,
             ("ACTIVE", Some("FINAL_SYNC_PENDING")) => Standing::SetupPending,
             ("ACTIVE", Some("COMPLETED") | None) => Standing::Active,
-            _ => Standing::Unstated,
+            ("ACTIVE", Some(word)) | (word, _) => Standing::other(word),
         }
     }
 }
@@ -156,7 +156,9 @@ mod tests {
             standing("ACTIVE", Some("INCOMPLETE")),
             Standing::SetupIncomplete
         );
-        assert_eq!(standing("PAUSED", completed), Standing::Unstated);
-        assert_eq!(standing("ACTIVE", Some("NEW")), Standing::Unstated);
+        let other = |word: &str| Standing::Other(word.to_owned());
+        assert_eq!(standing("PAUSED", completed), other("PAUSED"));
+        assert_eq!(standing("ACTIVE", Some("NEW")), other("NEW"));
+        assert_eq!(standing("paused by x", completed), Standing::Unstated);
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tracing::error;
 
 use crate::time::{
-    Base, Clock, Horizon, ObservedAt, ServerClock, ServerNow, format_timestamp, parse_http_date,
+    Base, Clock, Horizon, Moment, ObservedAt, ServerClock, ServerNow, parse_http_date,
 };
 
 /// The server's clock beside this machine's.
@@ -41,11 +41,11 @@ impl ServerTime {
     ) -> (Option<Base>, ObservedAt) {
         let horizon = self.horizon();
         let headers_at = received - self.started;
-        let date_ms = date.and_then(parse_http_date);
+        let said = date.and_then(parse_http_date);
         let mut server = self.server();
-        let date = date_ms.and_then(|date_ms| server.observe(date_ms, headers_at, horizon));
-        if let (Some(date_ms), None) = (date_ms, date) {
-            self.tell(date_ms, horizon);
+        let date = said.and_then(|said| server.observe(said, headers_at, horizon));
+        if let (Some(said), None) = (said, date) {
+            self.tell(said, horizon);
         }
         let now = server.at(headers_at, horizon);
         let observed_at = now.map_or(horizon.unstamped(), ServerNow::observed);
@@ -60,26 +60,25 @@ impl ServerTime {
 
     /// Returns how far the server's clock is ahead of the local one.
     pub(super) fn skew_ms(&self) -> Option<i64> {
-        let server_ms = self.now()?.as_millis();
-        Some(server_ms.saturating_sub(self.local.wall_ms()))
+        let (server, local) = (self.now()?.moment(), self.local.now());
+        Some(server.as_millis().saturating_sub(local.as_millis()))
     }
 
     /// Tells of a `Date` that cannot be true, once: somebody has to look at a clock.
-    fn tell(&self, date_ms: i64, horizon: Horizon) {
+    fn tell(&self, says: Moment, horizon: Horizon) {
         if self.is_told.swap(true, Ordering::Relaxed) {
             return;
         }
-        let says = format_timestamp(date_ms.saturating_mul(1_000));
         let clock = horizon.unstamped();
         error!(
-            date = says,
+            date = %says,
             %clock,
             "an answer of Kombo's is dated {says}, which cannot be true at {clock} by this machine's clock; rows of such answers are kept, and no base moves: check this machine's clock, then the proxies between it and Kombo"
         );
     }
 
     fn horizon(&self) -> Horizon {
-        Horizon::at(self.local.wall_ms())
+        Horizon::at(self.local.now())
     }
 
     fn server(&self) -> MutexGuard<'_, ServerClock> {
@@ -103,8 +102,8 @@ mod tests {
     struct Settable(AtomicI64);
 
     impl Clock for Settable {
-        fn wall_ms(&self) -> i64 {
-            self.0.load(Ordering::Relaxed)
+        fn now(&self) -> Moment {
+            Moment::from_millis(self.0.load(Ordering::Relaxed))
         }
     }
 
@@ -135,7 +134,7 @@ mod tests {
         time.answered(Some(NOON), sent, sent);
         assert_eq!(time.skew_ms(), Some(-45_000));
         advance(Duration::from_millis(90_250)).await;
-        let now_ms = || time.now().map(ServerNow::as_millis);
+        let now_ms = || time.now().map(|now| now.moment().as_millis());
         assert_eq!(now_ms(), Some(NOON_MS + 90_250));
         local.0.store(NOON_MS - 3_600_000, Ordering::Relaxed);
         assert_eq!(time.skew_ms(), Some(3_600_000 + 90_250));
@@ -186,7 +185,7 @@ mod tests {
         let latest_ms = NOON_MS - day_ms + 600_000;
         assert_eq!(base, Some(Base::from_millis(latest_ms)));
         assert_eq!(observed_at.as_micros(), latest_ms * 1_000);
-        let says = time.now().map(ServerNow::as_millis);
+        let says = time.now().map(|now| now.moment().as_millis());
         assert_eq!(says, Some(NOON_MS), "what stored bases are compared with");
         assert!(!time.is_told.load(Ordering::Relaxed));
     }

@@ -1,10 +1,12 @@
 //! What is written down of integrations that a backfill does not find. The rule is [`Deletion`], the same as the service's.
 
+use std::time::Duration;
+
 use crate::api::{ApiError, KomboApi};
 use crate::ids::EnvironmentId;
 use crate::plan::{Begun, Deletion, NotFound, Others, Standing};
 use crate::sink::Registration;
-use crate::time::ServerNow;
+use crate::time::Moment;
 
 use super::targets::{Known, Missing, Unknown, UnknownReason};
 
@@ -78,8 +80,8 @@ impl Round<'_> {
         };
         Registration {
             state: standing.as_str().to_owned(),
-            state_since_ms: Some(self.begun.latest_ms()),
-            not_found_since_ms: Some(first.as_micros() / 1000),
+            state_since_ms: Some(self.begun.latest().as_millis()),
+            not_found_since_ms: Some(first.moment().as_millis()),
             ..stored.clone()
         }
     }
@@ -88,9 +90,7 @@ impl Round<'_> {
 /// Returns when a round of questions began: by Kombo's clock and by ours, so that two rounds never seem further apart than
 /// they are.
 #[must_use]
-pub fn begun(api: &impl KomboApi, wall_ms: i64, elapsed: std::time::Duration) -> Begun {
-    let elapsed_ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
-    let server = api.server_now().map(ServerNow::as_millis);
-    let server_ms = server.map_or(wall_ms, |now| now.saturating_sub(elapsed_ms));
-    Begun::by(server_ms, wall_ms)
+pub fn begun(api: &impl KomboApi, wall: Moment, elapsed: Duration) -> Begun {
+    let server = api.server_now().map(|now| now.moment() - elapsed);
+    Begun::by(server.unwrap_or(wall), wall)
 }

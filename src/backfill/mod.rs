@@ -1,12 +1,12 @@
 //! A batch of fetches: every chosen table once, then done.
 //!
-//! [`targets`] turns integrations and endpoint patterns into tables, [`Backfill`] asks for all of them at once and runs what
-//! the dispatcher's own queue says is next (`open_tables`), one fetch after the other of one table (`table`), until nothing
-//! waits; [`outcome`] says what became of each. The order of fetching is [`Queue`](crate::plan::Queue)'s and the slots are
-//! the service's: a fetch holds its slot until all of it is uploaded, so waiting for a group commit keeps nobody from
-//! fetching.
+//! [`targets`] turns integrations and endpoint patterns into tables, [`Backfill`] asks for all of them at once
+//! (`open_tables`) and has the service's own runner fetch them, one fetch after the other of one table (`table`), until
+//! nothing waits and nothing runs; [`outcome`] says what became of each. The order of fetching is that of
+//! [`Queue`](crate::plan::Queue).
 //!
-//! A table whose fetch fails is not fetched again: a run ends. What is certain to fail is not tried: no table of an
+//! What the service decides after a fetch is when to fetch again: retries, heartbeats, looks, the registry. A backfill has
+//! none of that, so the two share what runs (slots, tasks, a fetch, how far its failure reaches) and not what is due. A table whose fetch fails is not fetched again: a run ends. What is certain to fail is not tried: no table of an
 //! integration that Kombo refuses, and none at all once it refuses the key.
 
 pub mod missing;
@@ -21,8 +21,6 @@ pub use open_tables::in_turns;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-use tokio::time::sleep;
 use tracing::warn;
 
 use crate::api::KomboApi;
@@ -31,18 +29,12 @@ use crate::fetch::Lane;
 use crate::ids::TableId;
 use crate::ingest::{Ingest, IngestSettings, Watch};
 use crate::plan::Kind;
-use crate::service::Slots;
+use crate::service::{Runner, Slots};
 use crate::sink::Sink;
 
 use open_tables::OpenTables;
 use outcome::Outcome;
 use targets::Target;
-
-/// Tables whose fetch has ended and that wait for their commit; more would only hold memory.
-const MAX_WAITING: usize = 1_000;
-
-/// How often the sink is told again that nothing is left to wait for.
-const FLUSH_EVERY: Duration = Duration::from_millis(100);
 
 /// How a backfill runs.
 #[derive(Clone, Debug)]
@@ -65,15 +57,6 @@ pub struct BackfillSettings {
 pub struct Backfill<A, S> {
     ingest: Ingest<A, S>,
     settings: BackfillSettings,
-}
-
-impl<A, S: Clone> Clone for Backfill<A, S> {
-    fn clone(&self) -> Self {
-        Self {
-            ingest: self.ingest.clone(),
-            settings: self.settings.clone(),
-        }
-    }
 }
 
 impl<A, S> Backfill<A, S>
@@ -101,33 +84,26 @@ where
         ended: impl Fn(&Outcome),
     ) -> Vec<Outcome> {
         let slots = Slots::without_deltas(self.settings.concurrency);
-        let mut open_tables = OpenTables::new(targets, &self.settings, ended);
-        let mut tables = JoinSet::new();
+        let mut runner = Runner::new(self.ingest.clone(), slots);
+        let mut tables = OpenTables::new(targets, &self.settings, ended);
+        let newer_than = self.settings.skip_newer_than;
         loop {
-            while tables.len() < MAX_WAITING + self.settings.concurrency
-                && slots.has_room(Lane::Backfill)
-                && let Some((work, open)) = open_tables.next()
+            while runner.has_room(Lane::Backfill)
+                && let Some((fetching, open)) = tables.next(self.ingest.api().server_now())
             {
-                let slot = slots.take(work.lane);
-                let (backfill, watch) = (self.clone(), watch(&work.table));
-                tables.spawn(async move { backfill.fetch(work, open, slot, watch).await });
+                let watch = watch(&fetching.work.table);
+                runner.begin(fetching, |fetching, ingest, slot| {
+                    open.fetch(fetching, ingest, slot, newer_than, watch)
+                });
             }
-            // All slots back means that every fetch is uploaded: nothing more will share a commit. A table may reach its
-            // commit after one flush, so there are more until the last has answered.
-            let all_wait = slots.are_free() && !open_tables.is_waiting();
-            if all_wait {
-                self.ingest.sink().flush();
+            if runner.running().is_empty() {
+                break;
             }
-            tokio::select! {
-                // What a fetch has found out counts before the next one begins in its slot.
-                biased;
-                fetched = tables.join_next() => match fetched {
-                    Some(Ok(fetched)) => open_tables.fetched(fetched),
-                    Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
-                    None => break,
-                },
-                () = slots.freed() => {}
-                () = sleep(FLUSH_EVERY), if all_wait => {}
+            // All slots back means that every fetch is uploaded: nothing more will share a commit.
+            let flush = runner.slots.are_free() && !tables.is_waiting();
+            if let Some(fetched) = runner.step(flush).await {
+                runner.ended(&fetched.fetching);
+                tables.fetched(fetched);
             }
         }
         // Without them the next deltas ask for what these have found nothing in; no row depends on it.
@@ -137,6 +113,6 @@ where
                 "bases of deltas that found nothing were not written"
             );
         }
-        open_tables.into_outcomes()
+        tables.into_outcomes()
     }
 }

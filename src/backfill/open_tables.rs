@@ -1,15 +1,19 @@
 //! Which table is next, and what an ended fetch means for its table and for the others.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::BackfillSettings;
 use super::outcome::{Ending, Outcome};
-use super::table::{AfterFetch, Fetched, OpenTable};
+use super::table::{Fetched, OpenTable};
 use super::targets::Target;
-use crate::api::ErrorReach;
 use crate::fetch::Lane;
 use crate::ids::{IntegrationId, TableId};
-use crate::plan::{Kind, Queue, Work};
+use crate::ingest::IngestError;
+use crate::plan::{Kind, Queue};
+use crate::service::{FailedFetch, Fetching};
+use crate::time::ServerNow;
+use crate::words::with_causes;
 
 /// The tables of one run.
 pub(super) struct OpenTables<E> {
@@ -66,15 +70,18 @@ impl<E: Fn(&Outcome)> OpenTables<E> {
         }
     }
 
-    /// Takes out the fetch that is next. Those before it that are certain to fail end here, untried.
-    pub(super) fn next(&mut self) -> Option<(Work, OpenTable)> {
+    /// Takes out the fetch that is next. Those before it that are certain to fail end here, untried. The time is Kombo's;
+    /// where no answer has told it, the time at which the integration answered serves.
+    pub(super) fn next(&mut self, now: Option<ServerNow>) -> Option<(Fetching, OpenTable)> {
         loop {
             let work = self.queue.next(|_| true)?;
             let open = self.open.remove(&work.table);
             let open = open.expect("what waits is open");
             let parked = self.parked.get(&work.table.integration);
             let Some(reason) = self.key_refused.as_ref().or(parked) else {
-                return Some((work, open));
+                let now = now.map_or_else(|| open.target.server_now(), ServerNow::moment);
+                let endpoint = Arc::clone(&open.target.endpoint);
+                return Some((Fetching::unannounced(work, endpoint, now), open));
             };
             let reason = reason.clone();
             self.queue.committed(&work);
@@ -89,24 +96,44 @@ impl<E: Fn(&Outcome)> OpenTables<E> {
 
     /// Takes in how a fetch ended.
     pub(super) fn fetched(&mut self, fetched: Fetched) {
-        let Fetched { work, open, then } = fetched;
-        self.queue.committed(&work);
-        match then {
-            AfterFetch::Again => {
-                self.queue.want(&work.table, self.want, Lane::Backfill);
-                self.open.insert(work.table, open);
-            }
-            AfterFetch::Ended(ending) => self.end(open, ending),
-            AfterFetch::Refused(reach, reason, ending) => {
-                match reach {
-                    ErrorReach::Key => self.key_refused = Some(reason),
-                    ErrorReach::Integration => {
-                        self.parked.insert(work.table.integration, reason);
-                    }
-                    ErrorReach::Request | ErrorReach::Table => {}
+        let Fetched {
+            fetching,
+            mut open,
+            result,
+        } = fetched;
+        self.queue.committed(&fetching.work);
+        let ending = match result {
+            Ok(None) => Ending::Skipped,
+            Ok(Some(done)) => {
+                open.outcome.finish(&done);
+                let ending = Ending::of(&done);
+                if open.goes_on(done.mode, &ending) {
+                    let table = fetching.work.table;
+                    self.queue.want(&table, self.want, Lane::Backfill);
+                    self.open.insert(table, open);
+                    return;
                 }
-                self.end(open, ending);
+                ending
             }
+            Err(error) => {
+                self.failed(&fetching.work.table.integration, &error);
+                Ending::from(error)
+            }
+        };
+        self.end(open, ending);
+    }
+
+    /// Notes what else is certain to fail.
+    fn failed(&mut self, id: &IntegrationId, error: &IngestError) {
+        let Some(said) = error.api() else {
+            return;
+        };
+        match FailedFetch::of(error) {
+            FailedFetch::Key(_) => self.key_refused = Some(with_causes(said)),
+            FailedFetch::Integration(_) => {
+                self.parked.insert(id.clone(), with_causes(said));
+            }
+            FailedFetch::Off(_) | FailedFetch::Once(_) => {}
         }
     }
 

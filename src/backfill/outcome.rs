@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::targets::Target;
-use crate::api::SkipReason;
+use crate::api::{ApiError, SkipReason};
 use crate::fetch::FetchMode;
 use crate::ids::TableId;
 use crate::ingest::{self, Done, IngestError};
@@ -118,12 +118,18 @@ pub struct Failure {
     pub advice: &'static str,
 }
 
-impl From<IngestError> for Failure {
+impl From<IngestError> for Ending {
     fn from(error: IngestError) -> Self {
-        Self {
+        if let Some(said @ ApiError::SkipEndpoint { reason, .. }) = error.api() {
+            return Self::LeftOut {
+                reason: *reason,
+                advice: said.advice(),
+            };
+        }
+        Self::Failed(Failure {
             message: error.message(),
             advice: error.advice(),
-        }
+        })
     }
 }
 

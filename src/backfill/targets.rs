@@ -11,7 +11,7 @@ use crate::catalog::Endpoint;
 use crate::ids::{Category, IntegrationId, TableId};
 use crate::plan::Doubt;
 use crate::sink::SinkError;
-use crate::time::ObservedAt;
+use crate::time::{Moment, ObservedAt};
 
 /// One table to fetch.
 #[derive(Clone, Debug)]
@@ -27,11 +27,10 @@ pub struct Target {
 }
 
 impl Target {
-    /// Returns the server's time now, in milliseconds since the epoch.
+    /// Returns the server's time now.
     #[must_use]
-    pub fn server_now_ms(&self) -> i64 {
-        let since = i64::try_from(self.asked.elapsed().as_millis()).unwrap_or(i64::MAX);
-        (self.asked_at.as_micros() / 1000).saturating_add(since)
+    pub fn server_now(&self) -> Moment {
+        self.asked_at.moment() + self.asked.elapsed()
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn run(
 ) -> Result<bool, Failure> {
     let chosen = Chosen::of(args, catalog)?;
     let lake = session.lake_there().await?;
-    let now_ms = session.clock.wall_ms();
+    let now_ms = session.clock.now().as_millis();
     let (text, seen) = decide(args, &lake, &chosen, now_ms).await?;
     print!("{text}");
     Ok(seen)

@@ -96,7 +96,7 @@ async fn known(session: &Session, api: &HttpApi, lake: &Lake) -> Result<Asked, F
     if integrations.len() > MANY {
         eprintln!("asking Kombo for {} integrations", integrations.len());
     }
-    let (wall_ms, asked) = (session.clock.wall_ms(), Instant::now());
+    let (wall, asked) = (session.clock.now(), Instant::now());
     let (mut known, mut unknown) = resolve(
         api,
         &integrations,
@@ -119,7 +119,7 @@ async fn known(session: &Session, api: &HttpApi, lake: &Lake) -> Result<Asked, F
         .as_ref()
         .filter(|_| unknown.iter().any(Unknown::is_missing))
     {
-        let begun = begun(api, wall_ms, asked.elapsed());
+        let begun = begun(api, wall, asked.elapsed());
         let round = Round { begun, key_of };
         if let Err(error) = note_missing(lake, &round, &known, &mut unknown).await {
             aside.push(registry(error));

@@ -26,7 +26,7 @@ pub(super) async fn run(
     session: &Session,
     catalog: &Catalog,
 ) -> Result<bool, Failure> {
-    let now_ms = session.clock.wall_ms();
+    let now_ms = session.clock.now().as_millis();
     let filter = filter(args, catalog, now_ms)?;
     let lake = session.lake_there().await?;
     let (text, unread) = report(args, &lake, filter, now_ms).await?;

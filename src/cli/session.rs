@@ -114,8 +114,8 @@ impl Session {
             category: known.category,
             origin: "configuration".to_owned(),
             state: ACTIVE.to_owned(),
-            since_ms: self.clock.wall_ms(),
-            state_since_ms: Some(self.clock.wall_ms()),
+            since_ms: self.clock.now().as_millis(),
+            state_since_ms: Some(self.clock.now().as_millis()),
             not_found_since_ms: None,
             environment: environment.cloned(),
         }

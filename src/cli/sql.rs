@@ -30,7 +30,7 @@ pub(super) fn run(args: &SqlArgs, session: &Session, catalog: &Catalog) -> Resul
     has_a_use("--since", args.since, SqlView::Changes, args.view)?;
     let endpoints = args.tables.iter().map(|table| endpoint(catalog, table));
     let endpoints: Vec<_> = endpoints.collect::<Result<_, _>>()?;
-    let now_ms = session.clock.wall_ms();
+    let now_ms = session.clock.now().as_millis();
     let views = Views {
         engine: args.engine,
         place: Place::of(&session.config.sink.lake.url),

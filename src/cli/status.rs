@@ -28,7 +28,7 @@ const LATE_NAMED: usize = 3;
 pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, Failure> {
     let lake = session.lake_there().await?;
     let objective = objective(session, args.objective);
-    let now_ms = session.clock.wall_ms();
+    let now_ms = session.clock.now().as_millis();
     let mut status = Status::read(&lake, &session.endpoints, objective, now_ms).await;
     if let Some(wanted) = &args.integration {
         keep(&mut status, wanted)?;

@@ -58,7 +58,7 @@ fn settings(args: &TwinArgs) -> TwinSettings {
         control: life.control,
         start_ms: life
             .start
-            .or_else(|| life.now.then(|| SystemClock.wall_ms())),
+            .or_else(|| life.now.then(|| SystemClock.now().as_millis())),
         address: args.address,
         integrations: args.integrations.get(),
         rows: args.rows,

@@ -56,7 +56,7 @@ impl Table {
 
     /// Returns the day of a commit made now, in days since the epoch.
     pub(crate) fn today(&self) -> i32 {
-        let days = self.files.clock.wall_ms().div_euclid(MS_PER_DAY);
+        let days = self.files.clock.now().as_millis().div_euclid(MS_PER_DAY);
         i32::try_from(days).unwrap_or(i32::MAX)
     }
 

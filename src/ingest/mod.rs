@@ -39,6 +39,7 @@ use crate::ids::{IntegrationId, TableId};
 use crate::plan::{Announced, Kind};
 use crate::sink::{Coverage, Sink, SinkError, WriteError};
 use crate::stream::{FetchError, FetchOptions};
+use crate::time::Moment;
 
 /// Walks of one table, the first included, when walks break.
 const MAX_WALKS: u32 = 3;
@@ -264,7 +265,9 @@ pub fn next_mode(
     want: Kind,
 ) -> FetchMode {
     let delta = match want {
-        Kind::Delta if endpoint.updated_after => coverage.bases.next_delta(server_now_ms),
+        Kind::Delta if endpoint.updated_after => {
+            (coverage.bases).next_delta(Moment::from_millis(server_now_ms))
+        }
         Kind::Delta | Kind::Snapshot => None,
     };
     delta.map_or(FetchMode::Snapshot, |(tier, updated_after)| {

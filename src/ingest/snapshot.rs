@@ -11,7 +11,7 @@ use crate::api::KomboApi;
 use crate::fetch::{Counts, Fetch, FetchEnd, FetchMode};
 use crate::sink::{Provenance, Receipt, Sink, Staged, WriteError};
 use crate::stream::{Canaries, Caught, FetchEvent, fetch};
-use crate::time::Tier;
+use crate::time::{Moment, Tier};
 
 /// A snapshot whose last page is there.
 pub(super) struct Whole<S> {
@@ -128,7 +128,7 @@ where
         }
         staged.note(Provenance {
             prior: order.coverage.bases.get(Tier::Ordinary),
-            announced_ms: order.announced.get(),
+            announced_ms: order.announced.get().map(Moment::as_millis),
         });
         let receipt = staged.commit().await?;
         if matches!(receipt, Receipt::Committed { .. }) {

@@ -113,7 +113,7 @@ impl Tables {
 
     /// Returns this machine's clock, in milliseconds since the epoch.
     pub(in crate::lake) fn wall_ms(&self) -> i64 {
-        self.opened.clock.wall_ms()
+        self.opened.clock.now().as_millis()
     }
 
     /// Returns the clock that stamps files and entries.

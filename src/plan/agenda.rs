@@ -3,11 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 
+use crate::time::Moment;
+
 /// Instants by key and keys by instant. Each change costs the logarithm of how many there are.
 #[derive(Clone, Debug)]
 pub struct Agenda<K> {
-    by_instant: BTreeSet<(i64, K)>,
-    by_key: HashMap<K, i64>,
+    by_instant: BTreeSet<(Moment, K)>,
+    by_key: HashMap<K, Moment>,
 }
 
 impl<K> Default for Agenda<K> {
@@ -21,35 +23,35 @@ impl<K> Default for Agenda<K> {
 
 impl<K: Clone + Ord + Hash> Agenda<K> {
     /// Puts a key down for an instant, in place of the one it had.
-    pub fn set(&mut self, key: K, at_ms: i64) {
-        if let Some(before) = self.by_key.insert(key.clone(), at_ms) {
+    pub fn set(&mut self, key: K, at: Moment) {
+        if let Some(before) = self.by_key.insert(key.clone(), at) {
             self.by_instant.remove(&(before, key.clone()));
         }
-        self.by_instant.insert((at_ms, key));
+        self.by_instant.insert((at, key));
     }
 
     /// Takes a key off. Returns the instant it was down for.
-    pub fn cancel(&mut self, key: &K) -> Option<i64> {
-        let at_ms = self.by_key.remove(key)?;
-        self.by_instant.remove(&(at_ms, key.clone()));
-        Some(at_ms)
+    pub fn cancel(&mut self, key: &K) -> Option<Moment> {
+        let at = self.by_key.remove(key)?;
+        self.by_instant.remove(&(at, key.clone()));
+        Some(at)
     }
 
     /// Returns when a key is due.
     #[must_use]
-    pub fn at(&self, key: &K) -> Option<i64> {
+    pub fn at(&self, key: &K) -> Option<Moment> {
         self.by_key.get(key).copied()
     }
 
     /// Returns when something is due next.
     #[must_use]
-    pub fn next_at(&self) -> Option<i64> {
-        self.by_instant.first().map(|(at_ms, _)| *at_ms)
+    pub fn next_at(&self) -> Option<Moment> {
+        self.by_instant.first().map(|(at, _)| *at)
     }
 
     /// Takes off what is due, the earliest first; of one instant, the lowest key.
-    pub fn pop_due(&mut self, now_ms: i64) -> Option<K> {
-        if self.next_at()? > now_ms {
+    pub fn pop_due(&mut self, now: Moment) -> Option<K> {
+        if self.next_at()? > now {
             return None;
         }
         let (_, key) = self.by_instant.pop_first()?;

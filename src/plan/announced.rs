@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use crate::time::Moment;
+
 /// What stands for no notification.
 const NONE: i64 = i64::MIN;
 
@@ -12,15 +14,17 @@ const NONE: i64 = i64::MIN;
 pub struct Announced(Arc<AtomicI64>);
 
 impl Announced {
-    /// Returns the instant, in milliseconds on Kombo's clock; `None` when every notification is answered.
+    /// Returns the instant, on Kombo's clock; `None` when every notification is answered.
     #[must_use]
-    pub fn get(&self) -> Option<i64> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|at_ms| *at_ms != NONE)
+    pub fn get(&self) -> Option<Moment> {
+        let at_ms = self.0.load(Ordering::Relaxed);
+        (at_ms != NONE).then_some(Moment::from_millis(at_ms))
     }
 
     /// Sets it.
-    pub fn set(&self, at_ms: Option<i64>) {
-        self.0.store(at_ms.unwrap_or(NONE), Ordering::Relaxed);
+    pub fn set(&self, at: Option<Moment>) {
+        let at_ms = at.map_or(NONE, Moment::as_millis);
+        self.0.store(at_ms, Ordering::Relaxed);
     }
 }
 

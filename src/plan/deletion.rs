@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use crate::ids::{EnvironmentId, IntegrationId};
-use crate::time::{ObservedAt, SecondLook};
+use crate::time::{Moment, ObservedAt, SecondLook};
 
 /// The least time between both looks while Kombo finds no other integration of the environment either: that is how a
 /// failure at Kombo looks, and seldom how customers leave.
@@ -71,20 +71,19 @@ pub enum Deletion {
 }
 
 impl Begun {
-    /// Takes what two clocks say, in milliseconds since the epoch.
+    /// Takes what two clocks say.
     #[must_use]
-    pub fn by(one_ms: i64, other_ms: i64) -> Self {
-        let at = |ms: i64| ObservedAt::from_micros(ms.saturating_mul(1000));
+    pub fn by(one: Moment, other: Moment) -> Self {
         Self {
-            earliest: at(one_ms.min(other_ms)),
-            latest: at(one_ms.max(other_ms)),
+            earliest: one.min(other).into(),
+            latest: one.max(other).into(),
         }
     }
 
-    /// Returns the later of both, in milliseconds since the epoch.
+    /// Returns the later of both.
     #[must_use]
-    pub fn latest_ms(self) -> i64 {
-        self.latest.as_micros().div_euclid(1000)
+    pub fn latest(self) -> Moment {
+        self.latest.moment()
     }
 }
 
@@ -280,7 +279,7 @@ mod tests {
         const DAY_MS: i64 = DAY / 1_000;
         let own = environment("own");
         let judged = |one_ms, other_ms| {
-            let begun = Begun::by(one_ms, other_ms);
+            let begun = Begun::by(Moment::from_millis(one_ms), Moment::from_millis(other_ms));
             NotFound::judge(begun, Some(&own), &own).expect("the same environment")
         };
         let after = |first, again| Deletion::after(&id(), first, again, Others::Found);

@@ -1,6 +1,6 @@
 //! When tables are fetched without a notification: full fetches, heartbeats, and snapshots in place of deltas.
 //!
-//! All instants are milliseconds on Kombo's clock. Every answer is an instant at or after `now`, worked out from what
+//! All instants are on Kombo's clock. Every answer is an instant at or after `now`, worked out from what
 //! the lake says and from `now` alone, so restarts lose nothing and repeat nothing.
 
 use std::num::NonZeroU32;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::ids::IntegrationKey;
 use crate::setting::{seconds, some_seconds};
-use crate::time::Base;
+use crate::time::{Base, Moment, millis};
 
 /// How often a table without `updated_after` is fetched at most because of notifications: each time costs all its rows.
 pub const SNAPSHOT_INSTEAD_EVERY: Duration = Duration::from_hours(6);
@@ -74,22 +74,24 @@ impl Schedule {
         &self,
         key: &IntegrationKey,
         last: Option<Base>,
-        stale_since: Option<i64>,
-        now: i64,
-    ) -> i64 {
+        stale_since: Option<Moment>,
+        now: Moment,
+    ) -> Moment {
         // Without rows, being early matters more than being even; the request budget spreads them.
         let Some(last) = last else {
             return now;
         };
         let refresh = self.nested_refresh.zip(stale_since);
-        let refresh = refresh.map(|(patience, since)| since.saturating_add(millis(patience)));
-        let regular = self.regular_snapshot(key, last.as_millis(), now);
+        let refresh = refresh.map(|(patience, since)| since + patience);
+        let regular = self.regular_snapshot(key, last.as_millis(), now.as_millis());
+        let regular = Moment::from_millis(regular);
         refresh.map_or(regular, |refresh| regular.min(refresh.max(now)))
     }
 
+    /// All in milliseconds: the interval is a circle, and each integration has its place on it.
     fn regular_snapshot(&self, key: &IntegrationKey, last: i64, now: i64) -> i64 {
         let interval = millis(self.full_interval).max(1);
-        let phase = phase(key, interval);
+        let phase = millis(phase(key, self.full_interval));
         let since_slot = last.saturating_sub(phase).rem_euclid(interval);
         let slot = last.saturating_sub(since_slot).saturating_add(interval);
         if slot >= now {
@@ -108,9 +110,10 @@ impl Schedule {
 
 /// Returns when a table without `updated_after` may be fetched because of a notification.
 #[must_use]
-pub fn next_snapshot_instead(last: Option<Base>, now: i64) -> i64 {
-    let pause = millis(SNAPSHOT_INSTEAD_EVERY);
-    last.map_or(now, |last| last.as_millis().saturating_add(pause).max(now))
+pub fn next_snapshot_instead(last: Option<Base>, now: Moment) -> Moment {
+    last.map_or(now, |last| {
+        (last.moment() + SNAPSHOT_INSTEAD_EVERY).max(now)
+    })
 }
 
 /// When tables are asked for changes that no notification announced.
@@ -155,22 +158,17 @@ impl Heartbeats {
     /// Up to an eighth early, by the hash in the integration's key: tables that were fetched together at a start drift
     /// apart. A notification in between moves the base, and so the heartbeat.
     #[must_use]
-    pub fn next(self, key: &IntegrationKey, last: Option<Base>, now: i64) -> i64 {
-        let period = millis(self.period);
-        let early = phase(key, (period / 8).max(1));
-        let due = |last: Base| last.as_millis().saturating_add(period - early).max(now);
+    pub fn next(self, key: &IntegrationKey, last: Option<Base>, now: Moment) -> Moment {
+        let early = phase(key, self.period / 8);
+        let due = |last: Base| (last.moment() + self.period.saturating_sub(early)).max(now);
         last.map_or(now, due)
     }
 }
 
-/// Returns an instant below `span` that is the integration's own.
-fn phase(key: &IntegrationKey, span: i64) -> i64 {
-    let span = u64::try_from(span).expect("spans are positive");
-    i64::try_from(key.number() % span).expect("below a positive i64")
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+/// Returns a part of the span that is the integration's own, in whole milliseconds.
+fn phase(key: &IntegrationKey, span: Duration) -> Duration {
+    let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(key.number() % span.max(1))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::time::Backoff;
 
 /// How an integration stands with Kombo.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Standing {
     /// Fetched.
     Active,
@@ -25,8 +25,10 @@ pub enum Standing {
     AuthenticationInvalid,
     /// Switched off.
     Inactive,
-    /// Kombo refuses it for a reason that this build does not know.
+    /// Kombo refuses it and gives no reason.
     Unstated,
+    /// Kombo refuses it for a reason that this build does not know, in Kombo's own word: such as `PAUSED`.
+    Other(String),
     /// Kombo finds no such integration: deleted, of another environment, or a failure at Kombo.
     Deleting,
     /// Deleted, as [`Deletion`](super::Deletion) says. A readable answer ends it.
@@ -35,8 +37,11 @@ pub enum Standing {
     Purged,
 }
 
+/// The longest word of Kombo's that is kept.
+const MAX_WORD_BYTES: usize = 64;
+
 impl Standing {
-    /// All of them.
+    /// All that have a word of ours.
     pub const ALL: [Self; 10] = [
         Self::Active,
         Self::SetupPending,
@@ -50,9 +55,29 @@ impl Standing {
         Self::Purged,
     ];
 
-    /// Returns the word in the registry, in `status` and in metrics.
+    /// Keeps a word of Kombo's for a standing that this build does not know. What is not shaped like one is dropped: it ends up
+    /// in logs.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub fn other(word: &str) -> Self {
+        if is_kombos_word(word) {
+            Self::Other(word.to_owned())
+        } else {
+            Self::Unstated
+        }
+    }
+
+    /// Returns the word in the registry and in `status`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Other(word) => word,
+            known => known.label(),
+        }
+    }
+
+    /// Returns the word in metrics, where Kombo's own words share one.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
         match self {
             Self::Active => "active",
             Self::SetupPending => "setup_pending",
@@ -60,38 +85,37 @@ impl Standing {
             Self::QaFailed => "qa_failed",
             Self::AuthenticationInvalid => "authentication_invalid",
             Self::Inactive => "inactive",
-            Self::Unstated => "unstated",
+            Self::Unstated | Self::Other(_) => "unstated",
             Self::Deleting => "deleting",
             Self::Deleted => "deleted",
             Self::Purged => "purged",
         }
     }
 
-    /// Reads such a word. `None` for that of another build.
+    /// Reads such a word: one of ours, or one of Kombo's. `None` for that of another build.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|standing| standing.as_str() == name)
+        let ours = Self::ALL.into_iter().find(|one| one.as_str() == name);
+        ours.or_else(|| is_kombos_word(name).then(|| Self::Other(name.to_owned())))
     }
 
     /// Returns whether Kombo has deleted it.
     #[must_use]
-    pub fn is_deleted(self) -> bool {
+    pub fn is_deleted(&self) -> bool {
         matches!(self, Self::Deleted | Self::Purged)
     }
 
     /// Returns whether its tables are fetched.
     #[must_use]
-    pub fn is_fetched(self) -> bool {
-        self == Self::Active
+    pub fn is_fetched(&self) -> bool {
+        *self == Self::Active
     }
 
     /// Returns how long to wait before asking Kombo again, after `tries` times that changed nothing.
     ///
     /// `None` where there is nothing to ask: the active are fetched anyway, the purged wait for a person.
     #[must_use]
-    pub fn recheck(self, tries: u32) -> Option<Duration> {
+    pub fn recheck(&self, tries: u32) -> Option<Duration> {
         let (first, longest) = match self {
             Self::Active | Self::Purged => return None,
             // Ready within minutes or hours, and a new customer waits for it.
@@ -99,7 +123,7 @@ impl Standing {
             Self::SetupIncomplete | Self::QaFailed | Self::AuthenticationInvalid => {
                 (Duration::from_mins(30), Duration::from_hours(6))
             }
-            Self::Unstated => (Duration::from_mins(10), Duration::from_hours(6)),
+            Self::Unstated | Self::Other(_) => (Duration::from_mins(10), Duration::from_hours(6)),
             Self::Inactive => (Duration::from_hours(1), Duration::from_hours(24)),
             // Often enough that a sign of life comes between the first look and the one that confirms it.
             Self::Deleting => (Duration::from_hours(1), Duration::from_hours(6)),
@@ -112,13 +136,19 @@ impl Standing {
     /// Returns how long after one question webhooks may make us ask the next: whoever sends the same one a million times
     /// gets this many requests.
     #[must_use]
-    pub fn soonest_look(self) -> Duration {
+    pub fn soonest_look(&self) -> Duration {
         match self {
             Self::Purged => Duration::from_hours(24),
             Self::Deleted => Duration::from_hours(1),
             _ => Duration::from_mins(1),
         }
     }
+}
+
+/// Returns whether a text is shaped like Kombo's words and codes, which no word of ours is.
+fn is_kombos_word(text: &str) -> bool {
+    let fits = (1..=MAX_WORD_BYTES).contains(&text.len());
+    fits && (text.bytes()).all(|byte| byte.is_ascii_uppercase() || b"_.".contains(&byte))
 }
 
 impl fmt::Display for Standing {
@@ -138,6 +168,22 @@ mod tests {
         }
         assert_eq!(Standing::from_name("Active"), None);
         assert_eq!(Standing::from_name(""), None);
+    }
+
+    #[test]
+    fn a_standing_that_kombo_invents_is_kept_in_its_own_word_and_read_back() {
+        let paused = Standing::other("PAUSED");
+        assert_eq!(paused, Standing::Other("PAUSED".to_owned()));
+        assert_eq!(Standing::from_name(paused.as_str()), Some(paused.clone()));
+        assert_eq!(
+            (paused.to_string(), paused.label()),
+            ("PAUSED".to_owned(), "unstated")
+        );
+        assert!(!paused.is_fetched() && !paused.is_deleted());
+        assert_eq!(paused.recheck(3), Standing::Unstated.recheck(3));
+        for odd in ["", "paused", "Jane Doe", "deleted", &"A".repeat(65)] {
+            assert_eq!(Standing::other(odd), Standing::Unstated, "{odd}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::run::{Report, Service};
 use crate::api::KomboApi;
 use crate::chore::{Beside, Chore};
 use crate::sink::{Registry, Sink, SinkError};
+use crate::time::Moment;
 
 /// How long the last notes may take.
 const LAST_NOTES: Duration = Duration::from_secs(5);
@@ -32,11 +33,11 @@ pub(super) struct ChoreRun {
 
 impl Chores {
     /// Puts each down for the first time, and the notes.
-    pub(super) fn begin(chores: Vec<Box<dyn Chore>>, dispatch: &mut Dispatch, now_ms: i64) -> Self {
+    pub(super) fn begin(chores: Vec<Box<dyn Chore>>, dispatch: &mut Dispatch, now: Moment) -> Self {
         for chore in &chores {
-            dispatch.time_chore(chore.name(), chore.first_due(), now_ms);
+            dispatch.time_chore(chore.name(), chore.first_due(), now);
         }
-        dispatch.time_notes(now_ms);
+        dispatch.time_notes(now);
         Self {
             idle: (chores.into_iter().map(|chore| (chore.name(), chore))).collect(),
             running: 0,
@@ -62,30 +63,31 @@ where
         };
         self.chores.running += 1;
         let (kombo, metrics) = (self.questions.clone(), self.metrics.clone());
-        self.tasks.spawn(async move {
+        let run = async move {
             let (began, kombo, metrics) = (Instant::now(), &kombo, &metrics);
             let again = chore.run(Beside { kombo, metrics }).await;
             let wait = again.saturating_sub(began.elapsed());
-            Report::Chore(ChoreRun { chore, wait })
-        });
+            ChoreRun { chore, wait }
+        };
+        self.runner.beside(run, Report::Chore);
     }
 
     /// Puts a chore down again.
-    pub(super) fn chore_ended(&mut self, run: ChoreRun, now_ms: i64) {
+    pub(super) fn chore_ended(&mut self, run: ChoreRun, now: Moment) {
         let ChoreRun { chore, wait } = run;
         self.chores.running -= 1;
-        self.dispatch.time_chore(chore.name(), wait, now_ms);
+        self.dispatch.time_chore(chore.name(), wait, now);
         self.chores.idle.insert(chore.name(), chore);
     }
 
     /// Leaves in the sink what the service has to say, unless that is under way.
-    pub(super) fn put_notes(&mut self, now_ms: i64) {
+    pub(super) fn put_notes(&mut self, now: Moment) {
         if std::mem::replace(&mut self.chores.noting, true) {
             return;
         }
-        let (sink, notes) = (self.sink.clone(), self.dispatch.notes(now_ms).to_bytes());
-        self.tasks
-            .spawn(async move { Report::Noted(sink.put_notes(notes).await) });
+        let (sink, notes) = (self.sink().clone(), self.dispatch.notes(now).to_bytes());
+        let put = async move { sink.put_notes(notes).await };
+        self.runner.beside(put, Report::Noted);
     }
 
     pub(super) fn noted(&mut self, result: Result<(), SinkError>) {

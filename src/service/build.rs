@@ -1,6 +1,5 @@
 //! Putting the parts together.
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +19,7 @@ use super::intake::{Door, door};
 use super::questions::ApiQuestions;
 use super::registrar::Registrar;
 use super::run::Service;
+use super::runner::Runner;
 use super::slots::Slots;
 use super::{Source, SourceError};
 use crate::api::{HttpApi, KomboApi};
@@ -121,8 +121,8 @@ impl KomboSourceConfig {
         let (registrar, registered) = Registrar::begin(cx.sink.registered().await);
         let held = Held::read(&cx.sink, self.endpoints.clone()).await;
         let rules = self.rules(&cx.catalog);
-        let now_ms = cx.clock.wall_ms();
-        let mut dispatch = Dispatch::new(rules, &registered, |table| held.of(table), now_ms);
+        let now = cx.clock.now();
+        let mut dispatch = Dispatch::new(rules, &registered, |table| held.of(table), now);
         let hints = Hints::new(&cx.data_dir);
         dispatch.hint(&hints.read(&cx.catalog));
         let ingest = Ingest::new(
@@ -133,15 +133,12 @@ impl KomboSourceConfig {
         );
         let (door, inbox) = door();
         let (commands, orders) = mpsc::channel(COMMANDS);
-        let chores = Chores::begin(std::mem::take(&mut cx.chores), &mut dispatch, now_ms);
+        let chores = Chores::begin(std::mem::take(&mut cx.chores), &mut dispatch, now);
         let concurrency = self.settings.request.concurrency.get() as usize;
         let service = Service {
             dispatch,
-            ingest,
-            questions: ApiQuestions::new(Arc::clone(&api)),
-            api,
-            sink: cx.sink.clone(),
-            slots: Slots::new(concurrency),
+            runner: Runner::new(ingest, Slots::new(concurrency)),
+            questions: ApiQuestions::new(api),
             clock: Arc::clone(&cx.clock),
             metrics: cx.metrics.clone(),
             hints,
@@ -151,13 +148,10 @@ impl KomboSourceConfig {
             drain_limit: cx.drain_limit,
             traffic,
             registrar,
-            tasks: JoinSet::new(),
-            running: HashSet::new(),
             hinted: Vec::new(),
             last_flush: Instant::now(),
             flushing: false,
             hinting: false,
-            key: 0,
         };
         Ok(Assembled {
             service,

@@ -2,7 +2,7 @@
 //! sink's chores out.
 //!
 //! Nothing here waits, sends or reads a clock, so that a simulator can drive it through years in a second. All instants are
-//! milliseconds on Kombo's clock. The rules themselves are in [`plan`](crate::plan); this room holds who they apply to.
+//! those of Kombo's clock. The rules themselves are in [`plan`](crate::plan); this room holds who they apply to.
 
 mod account;
 mod ended;
@@ -19,7 +19,7 @@ mod view;
 mod tests;
 
 pub(super) use account::Account;
-pub(super) use ended::{Ended, Failed, Fetching};
+pub(super) use ended::Ended;
 pub(super) use standings::{Found, LookFailed, News};
 pub(super) use table::Table;
 pub(super) use timers::Ask;
@@ -31,13 +31,15 @@ use std::time::Duration;
 
 use crate::catalog::Endpoint;
 use crate::fetch::Lane;
-use crate::ids::{Category, EnvironmentId, IntegrationId, TableId};
+use crate::ids::{Category, IntegrationId, TableId};
 use crate::plan::{
     Agenda, Kind, Planner, Queue, Schedule, Standing, Suspicion, next_snapshot_instead,
 };
 use crate::sink::Registration;
+use crate::time::Moment;
 use crate::webhook::{IntegrationChange, IntegrationEvent, ModelName, Notification, Webhook};
 
+use super::fetching::KeyInUse;
 use super::held::Holding;
 use account::Origin;
 use standings::KeyPause;
@@ -67,11 +69,8 @@ pub(super) struct Dispatch {
     agenda: Agenda<Due>,
     key: Option<KeyPause>,
     /// When Kombo was last found to take the key, after it had refused it.
-    key_good_since: Option<i64>,
-    /// The environment that the key belongs to; `None` until Kombo has said it.
-    environment: Option<EnvironmentId>,
-    /// Counts the keys of this process.
-    key_number: u64,
+    key_good_since: Option<Moment>,
+    pub(super) used_key: KeyInUse,
     /// Integrations that were read with the key before Kombo had named its environment.
     unplaced: BTreeSet<IntegrationId>,
     /// Tables that have heartbeats: not those of parked integrations.
@@ -80,7 +79,7 @@ pub(super) struct Dispatch {
     looks: VecDeque<IntegrationId>,
     asking: usize,
     /// The last instant that was told.
-    now_ms: i64,
+    now: Moment,
     /// Integrations whose row in the registry is out of date.
     unsaved: BTreeSet<IntegrationId>,
     /// Integrations of which the registry does not know yet where they were read. That can wait a little.
@@ -117,7 +116,7 @@ impl Dispatch {
         rules: Rules,
         registered: &[Registration],
         covered: impl Fn(&TableId) -> H,
-        now_ms: i64,
+        now: Moment,
     ) -> Self {
         let mut dispatch = Self {
             rules,
@@ -127,13 +126,12 @@ impl Dispatch {
             agenda: Agenda::default(),
             key: None,
             key_good_since: None,
-            environment: None,
-            key_number: 0,
+            used_key: KeyInUse::default(),
             unplaced: BTreeSet::new(),
             with_heartbeat: 0,
             looks: VecDeque::new(),
             asking: 0,
-            now_ms,
+            now,
             unsaved: BTreeSet::new(),
             unnoted: BTreeSet::new(),
             chores: BTreeSet::new(),
@@ -141,10 +139,10 @@ impl Dispatch {
             news: Vec::new(),
         };
         for known in registered {
-            let account = Account::stored(known, now_ms);
+            let account = Account::stored(known, now);
             dispatch.accounts.insert(known.integration.clone(), account);
         }
-        dispatch.adopt(dispatch.rules.clone(), covered, now_ms);
+        dispatch.adopt(dispatch.rules.clone(), covered, now);
         dispatch
     }
 
@@ -153,11 +151,11 @@ impl Dispatch {
         &mut self,
         rules: Rules,
         covered: impl Fn(&TableId) -> H,
-        now_ms: i64,
+        now: Moment,
     ) {
         self.rules = rules;
         for id in self.rules.only.clone().into_iter().flatten() {
-            let new = || Account::new(None, Origin::Configuration, now_ms);
+            let new = || Account::new(None, Origin::Configuration, now);
             self.accounts.entry(id).or_insert_with(new);
         }
         let endpoints: HashSet<_> = self.rules.endpoints.iter().map(|e| e.name()).collect();
@@ -177,10 +175,10 @@ impl Dispatch {
                 continue;
             }
             // Those of a parked integration, too: it goes on from its bases when it wakes.
-            self.open_tables(&id, &covered, now_ms);
+            self.open_tables(&id, &covered, now);
             let account = &self.accounts[&id];
             if !account.is_fetched() && account.standing != Standing::Purged {
-                self.agenda.set(Due::Look(id), now_ms);
+                self.agenda.set(Due::Look(id), now);
             }
         }
         let accounts = &self.accounts;
@@ -198,42 +196,42 @@ impl Dispatch {
     }
 
     /// Takes in a webhook.
-    pub(super) fn webhook(&mut self, webhook: &Webhook, now_ms: i64) -> Reaction {
+    pub(super) fn webhook(&mut self, webhook: &Webhook, now: Moment) -> Reaction {
         match webhook {
             Webhook::DataChanged(notification) | Webhook::SyncFinished(notification) => {
-                self.notification(notification, now_ms)
+                self.notification(notification, now)
             }
-            Webhook::Integration(event) => self.event(event, now_ms),
+            Webhook::Integration(event) => self.event(event, now),
             Webhook::Other(_) => Reaction::Acknowledge("counted"),
         }
     }
 
-    fn notification(&mut self, notification: &Notification, now_ms: i64) -> Reaction {
+    fn notification(&mut self, notification: &Notification, now: Moment) -> Reaction {
         let id = &notification.integration;
         if self.is_refused(id) {
             return Reaction::Refuse;
         }
         let by_models = || notification.models.iter().find_map(ModelName::category);
         let category = notification.category.or_else(by_models);
-        if let Some(refused) = self.introduce(id, category, Standing::Active, now_ms) {
+        if let Some(refused) = self.introduce(id, category, Standing::Active, now) {
             return refused;
         }
         let account = self.accounts.get_mut(id).expect("introduced above");
-        account.rhythm.notified(now_ms);
+        account.rhythm.notified(now);
         // Before anything is planned: an integration that is heard again has its usual heartbeats.
-        self.time_silence(id, now_ms);
+        self.time_silence(id, now);
         let account = self.accounts.get_mut(id).expect("introduced above");
         if !account.is_fetched() {
             // Kombo has news of it: perhaps it can be read again.
             let purged = account.standing == Standing::Purged;
-            self.look_soon(id, now_ms);
+            self.look_soon(id, now);
             if purged {
                 return Reaction::Acknowledge("purged");
             }
             return self.when_registered(id);
         }
         for step in self.rules.planner.plan(notification).steps {
-            self.mark(id, &step, now_ms);
+            self.mark(id, &step, now);
         }
         self.when_registered(id)
     }
@@ -241,7 +239,7 @@ impl Dispatch {
     /// Takes in that an integration came, went, or is in another state. Whatever it says, Kombo is asked and decides: a
     /// webhook may be forged, sent again, or late. What it says is lost in a crash before the answer, and found out by the
     /// first fetches after it.
-    fn event(&mut self, event: &IntegrationEvent, now_ms: i64) -> Reaction {
+    fn event(&mut self, event: &IntegrationEvent, now: Moment) -> Reaction {
         let id = &event.integration;
         if self.is_refused(id) {
             return Reaction::Refuse;
@@ -250,10 +248,10 @@ impl Dispatch {
         if gone && !self.accounts.contains_key(id) {
             return Reaction::Acknowledge("not_known");
         }
-        if let Some(refused) = self.introduce(id, event.category, Standing::SetupPending, now_ms) {
+        if let Some(refused) = self.introduce(id, event.category, Standing::SetupPending, now) {
             return refused;
         }
-        self.look_soon(id, now_ms);
+        self.look_soon(id, now);
         self.when_registered(id)
     }
 
@@ -263,7 +261,7 @@ impl Dispatch {
         id: &IntegrationId,
         category: Option<Category>,
         standing: Standing,
-        now_ms: i64,
+        now: Moment,
     ) -> Option<Reaction> {
         if !self.is_configured(id) {
             return Some(Reaction::Acknowledge("not_configured"));
@@ -278,12 +276,12 @@ impl Dispatch {
         let Some(category) = category else {
             return Some(Reaction::Acknowledge("unknown_category"));
         };
-        let new = || Account::new(None, Origin::Webhook, now_ms);
+        let new = || Account::new(None, Origin::Webhook, now);
         let account = self.accounts.entry(id.clone()).or_insert_with(new);
         (account.category, account.standing) = (Some(category), standing);
         self.unsaved.insert(id.clone());
         if account.is_fetched() {
-            self.open_tables(id, |_| NEW, now_ms);
+            self.open_tables(id, |_| NEW, now);
         }
         None
     }
@@ -303,7 +301,7 @@ impl Dispatch {
         &mut self,
         id: &IntegrationId,
         covered: impl Fn(&TableId) -> H,
-        now_ms: i64,
+        now: Moment,
     ) {
         let Some(account) = self.accounts.get(id) else {
             return;
@@ -324,18 +322,18 @@ impl Dispatch {
             if !self.tables.contains_key(&table_id) {
                 let held = covered(&table_id).into();
                 self.with_heartbeat += usize::from(endpoint.updated_after && is_fetched);
-                let table = Table::held(endpoint, held, now_ms);
+                let table = Table::held(endpoint, held, now);
                 self.tables.insert(table_id.clone(), table);
                 if is_fetched {
-                    self.want_all(&table_id, now_ms);
+                    self.want_all(&table_id, now);
                 }
             }
             if is_fetched {
-                self.time_table(&table_id, now_ms);
+                self.time_table(&table_id, now);
             }
         }
         if is_fetched {
-            self.time_silence(id, now_ms);
+            self.time_silence(id, now);
         }
     }
 
@@ -350,7 +348,7 @@ impl Dispatch {
     }
 
     /// Asks for what brings a table up to date: a delta, or a snapshot where no delta can.
-    fn want_all(&mut self, id: &TableId, now_ms: i64) {
+    fn want_all(&mut self, id: &TableId, now: Moment) {
         let Some(table) = self.tables.get_mut(id) else {
             return;
         };
@@ -358,9 +356,9 @@ impl Dispatch {
             self.queue.want(id, Kind::Delta, Lane::CatchUp);
             return;
         }
-        let due_ms = next_snapshot_instead(table.last_snapshot(), now_ms);
-        if due_ms > now_ms {
-            self.agenda.set(Due::Instead(id.clone()), due_ms);
+        let due = next_snapshot_instead(table.last_snapshot(), now);
+        if due > now {
+            self.agenda.set(Due::Instead(id.clone()), due);
         } else if !table.snapshot_wanted {
             table.snapshot_wanted = true;
             self.queue.want(id, Kind::Snapshot, Lane::Snapshot);

@@ -1,27 +1,23 @@
 //! One fetch as a task: what the table's bases allow, the walk, and what became of it.
 
-use std::sync::Arc;
-
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::dispatch::{Ended, Failed, Fetching};
+use super::dispatch::Ended;
+use super::fetching::{FailedFetch, Fetching};
 use super::slots::Slot;
-use crate::api::{ErrorReach, KomboApi};
+use crate::api::KomboApi;
 use crate::fetch::FetchMode;
-use crate::ids::TableId;
-use crate::ingest::{Done, Ending, Ingest, IngestError, Order, Progress, Watch, next_mode};
+use crate::ingest::{Done, Ending, Ingest, IngestError, Progress, Watch};
 use crate::metrics::{ErrorType, FetchKind, FetchResult, Metrics, Stage};
 use crate::plan::Kind;
-use crate::sink::{Coverage, Sink, SinkError, WriteError};
+use crate::sink::{Coverage, Sink, WriteError};
 
 /// A fetch that is about to run.
 pub(super) struct FetchTask<A, S> {
     pub(super) ingest: Ingest<A, S>,
     pub(super) metrics: Metrics,
     pub(super) fetching: Fetching,
-    /// The time on Kombo's clock.
-    pub(super) now_ms: i64,
 }
 
 /// A fetch that ended.
@@ -49,7 +45,7 @@ where
         }) = &result
         {
             // Without it the table is only fetched again a little sooner than need be.
-            coverage = self.covered().await.ok().or(coverage);
+            coverage = self.fetching.covered(&self.ingest).await.ok().or(coverage);
         }
         Carried {
             fetching: self.fetching,
@@ -64,23 +60,9 @@ where
         slot: Option<Slot>,
         known: &mut Option<Coverage>,
     ) -> Result<Done, IngestError> {
-        let Fetching { work, endpoint, .. } = &self.fetching;
-        let coverage = self.covered().await.map_err(IngestError::unread)?;
+        let coverage = self.fetching.covered(&self.ingest).await?;
         *known = Some(coverage);
-        let order = Order {
-            table: work.table.clone(),
-            endpoint: Arc::clone(endpoint),
-            mode: next_mode(&coverage, endpoint, self.now_ms, work.kind),
-            lane: work.lane,
-            coverage,
-            announced: self.fetching.notified_at.clone(),
-        };
-        self.ingest.run(order, slot, self).await
-    }
-
-    async fn covered(&self) -> Result<Coverage, SinkError> {
-        let Fetching { work, endpoint, .. } = &self.fetching;
-        self.ingest.covered(endpoint, &work.table.integration).await
+        self.fetching.run(&self.ingest, coverage, slot, self).await
     }
 }
 
@@ -99,13 +81,9 @@ impl<A: Send + Sync, S: Send + Sync> Watch for FetchTask<A, S> {
 }
 
 impl Carried {
-    fn table(&self) -> &TableId {
-        &self.fetching.work.table
-    }
-
-    /// Returns what was fetched.
-    pub(super) fn what(&self) -> (TableId, Kind) {
-        (self.table().clone(), self.fetching.work.kind)
+    /// Returns the fetch.
+    pub(super) fn fetching(&self) -> &Fetching {
+        &self.fetching
     }
 
     /// Returns what the sink holds of the table; `None` when it could not be read.
@@ -125,7 +103,7 @@ impl Carried {
                     rest_values: done.rest_values,
                 },
             },
-            Err(error) => Ended::Failed(reach(error)),
+            Err(error) => Ended::Failed(FailedFetch::of(error)),
         };
         (self.fetching, ended)
     }
@@ -162,7 +140,7 @@ impl Carried {
 
     /// Logs it, once.
     pub(super) fn log(&self) {
-        let (table, elapsed_ms) = (self.table(), self.elapsed_ms);
+        let (table, elapsed_ms) = (&self.fetching.work.table, self.elapsed_ms);
         match &self.result {
             Ok(done) => {
                 let (rows, ending) = (done.counts.committed, done.ending.as_str());
@@ -178,27 +156,15 @@ impl Carried {
     }
 }
 
-fn reach(error: &IngestError) -> Failed {
-    let Some(said) = error.api() else {
-        return Failed::Once(error.message());
-    };
-    match (said.model_off(), said.standing()) {
-        (Some(off), _) => Failed::Off(off),
-        (_, Some(standing)) => Failed::Integration(standing),
-        _ if said.reach() == ErrorReach::Key => Failed::Key(error.message()),
-        _ => Failed::Once(error.message()),
-    }
-}
-
 /// Counts an error by its side, and returns how the fetch ended.
 fn count_error(error: &IngestError, metrics: &Metrics) -> FetchResult {
     let stored = matches!(error.source, WriteError::Store(_));
-    let (error_type, stage) = match (stored, reach(error)) {
+    let (error_type, stage) = match (stored, FailedFetch::of(error)) {
         (true, _) => (ErrorType::WriterFailed, Stage::Sending),
-        (_, Failed::Off(_)) => return FetchResult::LeftOut,
-        (_, Failed::Integration(_)) => return FetchResult::Parked,
-        (_, Failed::Key(_)) => (ErrorType::AuthenticationFailed, Stage::Receiving),
-        (_, Failed::Once(_)) => (ErrorType::RequestFailed, Stage::Receiving),
+        (_, FailedFetch::Off(_)) => return FetchResult::LeftOut,
+        (_, FailedFetch::Integration(_)) => return FetchResult::Parked,
+        (_, FailedFetch::Key(_)) => (ErrorType::AuthenticationFailed, Stage::Receiving),
+        (_, FailedFetch::Once(_)) => (ErrorType::RequestFailed, Stage::Receiving),
     };
     metrics.error(error_type, stage);
     FetchResult::Failed

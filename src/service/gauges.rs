@@ -7,11 +7,11 @@ use super::dispatch::{Account, Dispatch};
 use crate::api::HttpApi;
 use crate::fetch::Lane;
 use crate::metrics::{ClientTotals, Metrics};
-use crate::plan::Standing;
+use crate::time::Moment;
 
 impl Dispatch {
     /// Says what waits, how fresh tables are, and how integrations stand.
-    pub(super) fn gauge(&self, metrics: &Metrics, now_ms: i64) {
+    pub(super) fn gauge(&self, metrics: &Metrics, now: Moment) {
         for (lane, waiting) in Lane::ALL.into_iter().zip(self.waiting_by_lane()) {
             metrics.pending_tables(lane, waiting);
         }
@@ -31,7 +31,7 @@ impl Dispatch {
             late += usize::from(table.base.is_none() && table.last_fetch().is_some());
             // A table that was never fetched has no age; it waits in a lane.
             if let Some(base) = table.base {
-                let age = age(base.as_millis(), now_ms);
+                let age = now.since(base.moment());
                 late += usize::from(age > objective);
                 let lag = lags.entry(id.endpoint.as_str()).or_default();
                 *lag = age.max(*lag);
@@ -42,17 +42,13 @@ impl Dispatch {
         metrics.late_tables(late);
         metrics.stale_tables(stale);
         metrics.heartbeat_period(period);
-        let mut states: BTreeMap<Standing, usize> = BTreeMap::new();
+        let mut states: BTreeMap<&'static str, usize> = BTreeMap::new();
         let mut silent = 0;
         for account in self.accounts() {
-            *states.entry(account.standing).or_default() += 1;
+            *states.entry(account.standing.label()).or_default() += 1;
             silent += usize::from(account.suspicion.is_some());
         }
-        metrics.integrations(
-            states
-                .into_iter()
-                .map(|(state, count)| (state.as_str(), count)),
-        );
+        metrics.integrations(states);
         metrics.silent_integrations(silent);
     }
 }
@@ -80,9 +76,4 @@ pub(super) fn gauge_traffic(api: &HttpApi, metrics: &Metrics) {
     if let Some(skew_ms) = api.skew() {
         metrics.clock_skew_ms(skew_ms);
     }
-}
-
-fn age(base_ms: i64, now_ms: i64) -> Duration {
-    let age = u64::try_from(now_ms.saturating_sub(base_ms)).unwrap_or_default();
-    Duration::from_millis(age)
 }

@@ -11,6 +11,7 @@ use crate::catalog::Endpoint;
 use crate::ids::{Category, IntegrationId};
 use crate::plan::Begun;
 use crate::sink::{Registration, Registry};
+use crate::time::Moment;
 
 /// What was found out about an integration.
 pub(super) struct Look {
@@ -88,7 +89,7 @@ async fn is_purged(sink: &impl Registry, id: &IntegrationId) -> bool {
 
 impl Look {
     /// Hands the answer to the dispatcher.
-    pub(super) fn tell(self, dispatch: &mut Dispatch, now_ms: i64) {
+    pub(super) fn tell(self, dispatch: &mut Dispatch, now: Moment) {
         let Self {
             id,
             answer,
@@ -96,7 +97,7 @@ impl Look {
             purged,
         } = self;
         if purged {
-            dispatch.purged_elsewhere(&id, now_ms);
+            dispatch.purged_elsewhere(&id, now);
         }
         if let Ok(found) = &answer {
             if found.category.is_none() {
@@ -104,7 +105,7 @@ impl Look {
             }
             info!(integration.id = %id, state = found.standing.as_str(), "asked for the integration");
         }
-        dispatch.looked(&id, answer, |table| held.of(table), now_ms);
+        dispatch.looked(&id, answer, |table| held.of(table), now);
     }
 }
 
@@ -112,26 +113,26 @@ impl Look {
 pub(super) struct KeyLook {
     answer: Result<KeyInfo, ApiError>,
     /// Which key it was, counted from the start.
-    nth: u32,
+    number: u64,
 }
 
 /// Asks Kombo whether it takes the key.
-pub(super) async fn try_key<A: KomboApi>(api: Arc<A>, nth: u32) -> KeyLook {
+pub(super) async fn try_key<A: KomboApi>(api: Arc<A>, number: u64) -> KeyLook {
     KeyLook {
         answer: api.check_key().await,
-        nth,
+        number,
     }
 }
 
 impl KeyLook {
     /// Hands the answer to the dispatcher. One about a key that is not in use any more says nothing.
-    pub(super) fn tell(self, dispatch: &mut Dispatch, nth: u32, now_ms: i64) {
-        if self.nth != nth {
+    pub(super) fn tell(self, dispatch: &mut Dispatch, now: Moment) {
+        if self.number != dispatch.used_key.number {
             return;
         }
-        dispatch.key_tried(self.is_taken(), now_ms);
+        dispatch.key_tried(self.is_taken(), now);
         let environment = self.answer.ok().map(|key| key.environment_id);
-        dispatch.key_belongs(environment, now_ms);
+        dispatch.key_belongs(environment, now);
     }
 
     /// Returns whether fetching may go on. An answer that says nothing of the key does not hold it up.

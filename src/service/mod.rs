@@ -1,7 +1,7 @@
 //! The source: what a company leaves running. Notifications and schedules in, fetches into a sink.
 //!
 //! `dispatch` knows what is due and decides, without a clock; `run` is the loop around it: it takes webhooks from
-//! the listener through `intake`, starts `fetches` in `slots`, asks Kombo about integrations (`looks`), tells what is new (`news`), and has the
+//! the listener through `intake`, has the `runner` begin `fetches` in `slots`, asks Kombo about integrations (`looks`), tells what is new (`news`), and has the
 //! `registry` written before a new integration's webhook is acknowledged (`registrar`). The sink's chores and the notes for
 //! `status` are due things of the same agenda and run `beside` the fetches; a chore asks Kombo through `questions`.
 //! [`Control`] changes the rules while it runs, and `shutdown` ends it.
@@ -29,6 +29,7 @@ mod config;
 mod control;
 mod dispatch;
 mod fetches;
+mod fetching;
 mod gauges;
 mod held;
 mod hints;
@@ -38,6 +39,7 @@ mod news;
 mod questions;
 mod registrar;
 mod run;
+mod runner;
 mod settings;
 mod shutdown;
 mod slots;
@@ -48,8 +50,10 @@ mod tests;
 pub use build::Built;
 pub use config::{KomboSourceConfig, Resource, Secrets, SourceContext, SourceOutput};
 pub use control::{Control, ReloadError};
+pub(crate) use fetching::{FailedFetch, Fetching};
 pub use intake::Door;
 pub use questions::ApiQuestions;
+pub(crate) use runner::Runner;
 pub use settings::SourceSettings;
 pub(crate) use slots::{Slot, Slots};
 

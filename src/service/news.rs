@@ -17,8 +17,8 @@ pub(super) fn tell(news: &News, metrics: &Metrics) {
             cause,
         } => {
             let cause = cause.as_str();
-            metrics.integration_changed(standing.as_str(), cause);
-            tell_standing(id, *before, *standing, cause);
+            metrics.integration_changed(standing.label(), cause);
+            tell_standing(id, before, standing, cause);
         }
         News::Doubted { id, doubt } => {
             let reason = doubt.as_str();
@@ -34,10 +34,10 @@ pub(super) fn tell(news: &News, metrics: &Metrics) {
     }
 }
 
-fn tell_standing(id: &IntegrationId, before: Standing, standing: Standing, cause: &str) {
+fn tell_standing(id: &IntegrationId, before: &Standing, standing: &Standing, cause: &str) {
     let (was, state) = (before.as_str(), standing.as_str());
     match standing {
-        Standing::Active if [Standing::Deleting, Standing::Deleted].contains(&before) => {
+        Standing::Active if [Standing::Deleting, Standing::Deleted].contains(before) => {
             warn!(integration.id = %id, was, cause, "kombo answers for {id} again: it is not deleted, and it is fetched");
         }
         Standing::Active => info!(integration.id = %id, was, cause, "{id} can be read"),

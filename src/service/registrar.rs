@@ -16,6 +16,7 @@ use super::intake::{Answer, Received, overloaded};
 use crate::catalog::Endpoint;
 use crate::ids::IntegrationId;
 use crate::sink::{Registration, Registrations, Registry, SinkError};
+use crate::time::Moment;
 use crate::words::with_causes;
 
 /// Webhooks that wait for the registry. More are answered 503.
@@ -90,12 +91,12 @@ impl Registrar {
     }
 
     /// Takes in what was read.
-    pub(super) fn registered(&mut self, read: Registered, dispatch: &mut Dispatch, now_ms: i64) {
+    pub(super) fn registered(&mut self, read: Registered, dispatch: &mut Dispatch, now: Moment) {
         self.busy = false;
         match read.0 {
             Ok((rows, held)) => {
                 (self.is_unread, self.not_before) = (false, None);
-                dispatch.registered(&rows, |table| held.of(table), now_ms);
+                dispatch.registered(&rows, |table| held.of(table), now);
                 info!(
                     integrations = rows.len(),
                     "the registry of integrations can be read"
@@ -120,14 +121,14 @@ impl Registrar {
     }
 
     /// Takes in how a write ended, and answers those it was for. Returns how many integrations were refused.
-    pub(super) fn saved(&mut self, saved: Saved, dispatch: &mut Dispatch, now_ms: i64) -> usize {
+    pub(super) fn saved(&mut self, saved: Saved, dispatch: &mut Dispatch, now: Moment) -> usize {
         self.busy = false;
         let Saved { mut rows, result } = saved;
         let refused = match result {
             Ok(Registrations { stand, refused }) => {
                 self.not_before = None;
                 rows.retain(|row| refused.iter().all(|(refused, _)| refused != row));
-                dispatch.saved(&rows, &stand, now_ms);
+                dispatch.saved(&rows, &stand, now);
                 refused
             }
             Err(error) => {

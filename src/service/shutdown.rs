@@ -1,7 +1,5 @@
 //! The end of the service: what is under way ends within a limit, and what would else be found out again is written down.
 
-use std::time::Duration;
-
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
@@ -9,9 +7,6 @@ use super::beside::put_last_notes;
 use super::run::{Service, TICK};
 use crate::api::KomboApi;
 use crate::sink::{Registry, Sink};
-
-/// How often the sink is told during a shutdown that nothing is left to wait for.
-const LAST_FLUSH_EVERY: Duration = Duration::from_millis(100);
 
 impl<A, S> Service<A, S>
 where
@@ -22,23 +17,22 @@ where
     pub(super) async fn drain(mut self) {
         self.inbox.close();
         let until = Instant::now() + self.drain_limit;
-        info!(fetches = self.running.len(), "shutting down");
+        let fetches = self.runner.running().len();
+        info!(fetches, "shutting down");
         // What is new of an integration first: its webhook waits for it.
         self.save();
         // Chores go on beside the last fetches, but nothing waits for them.
-        while self.tasks.len() > self.chores.under_way() && Instant::now() < until {
-            self.sink.flush();
-            let soon = until.min(Instant::now() + LAST_FLUSH_EVERY);
-            if let Ok(Some(report)) = timeout_at(soon, self.tasks.join_next()).await {
+        while self.runner.tasks.len() > self.chores.under_way() && Instant::now() < until {
+            if let Ok(Some(report)) = timeout_at(until, self.runner.step(true)).await {
                 self.report(report);
             }
             self.save();
         }
-        let left = self.running.len();
-        self.tasks.shutdown().await;
+        let left = self.runner.running().len();
+        self.runner.tasks.shutdown().await;
         let flushed = timeout_at(
             until.max(Instant::now() + TICK),
-            self.ingest.flush_bases(|_| false),
+            self.runner.ingest.flush_bases(|_| false),
         );
         if !matches!(flushed.await, Ok(Ok(()))) {
             warn!(
@@ -49,8 +43,8 @@ where
         if let Err(error) = self.hints.write(&announced) {
             warn!(%error, "the hint file cannot be written; set data_dir to a folder that can");
         }
-        let notes = self.dispatch.notes(self.now_ms()).to_bytes();
-        put_last_notes(&self.sink, notes).await;
+        let notes = self.dispatch.notes(self.now()).to_bytes();
+        put_last_notes(self.sink(), notes).await;
         info!(left, "shut down");
     }
 }

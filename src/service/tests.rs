@@ -24,7 +24,7 @@ use crate::ids::IntegrationId;
 use crate::lake::{Lake, LakeSettings, Part};
 use crate::listener::Intake;
 use crate::metrics::Metrics;
-use crate::time::{Clock, Horizon, ServerNow, Tier};
+use crate::time::{Clock, Horizon, Moment, ServerNow, Tier};
 use crate::twin::TwinApi;
 use crate::webhook::{Webhook, preview};
 
@@ -89,7 +89,7 @@ impl KomboApi for TimedTwin {
     fn server_now(&self) -> Option<ServerNow> {
         let now_ms = server_ms(self);
         let says_ms = now_ms + self.says_ahead_ms.load(Ordering::Relaxed);
-        Some(Horizon::at(now_ms).server_now(says_ms * 1_000))
+        Some(Horizon::at(Moment::from_millis(now_ms)).server_now(says_ms * 1_000))
     }
 }
 
@@ -97,8 +97,8 @@ impl KomboApi for TimedTwin {
 struct TwinClock(TimedTwin);
 
 impl Clock for TwinClock {
-    fn wall_ms(&self) -> i64 {
-        self.0.now().world().lock().now_ms()
+    fn now(&self) -> Moment {
+        Moment::from_millis(self.0.now().world().lock().now_ms())
     }
 }
 

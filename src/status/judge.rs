@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Notes, TableStatus};
 use crate::catalog::Endpoint;
 use crate::plan::Schedule;
-use crate::time::Horizon;
+use crate::time::{Horizon, Moment};
 
 /// How old a base may be: what follows from a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,10 @@ impl Objective {
 
     /// Returns whether notes are young enough to be believed in what they excuse. Those from the future are not.
     pub(super) fn is_recent(&self, notes: &Notes, now_ms: i64) -> bool {
-        let is_past = notes.written_ms <= Horizon::at(now_ms).latest_ms();
+        let is_past = notes.written_ms
+            <= Horizon::at(Moment::from_millis(now_ms))
+                .latest()
+                .as_millis();
         is_past && age(notes.written_ms, now_ms) <= self.of_deltas()
     }
 

@@ -24,7 +24,7 @@ use crate::catalog::Endpoint;
 use crate::ids::{EndpointName, IntegrationId, IntegrationKey};
 use crate::lake::{Ahead, Completeness, Hold, Lake, Overview, TableOverview};
 use crate::sink::Registration;
-use crate::time::{Base, Horizon, ObservedAt, Tier};
+use crate::time::{Base, Horizon, Moment, ObservedAt, Tier};
 
 /// Endpoints whose logs are read at the same time.
 const READAHEAD: usize = 8;
@@ -160,7 +160,7 @@ impl Status {
     /// Returns the tables that lie in the future, each with the parts that do.
     #[must_use]
     pub fn ahead(&self) -> Vec<(&IntegrationStatus, &TableStatus, Vec<Ahead>)> {
-        let horizon = Horizon::at(self.now_ms);
+        let horizon = Horizon::at(Moment::from_millis(self.now_ms));
         let all = self.integrations.iter();
         let all = all.flat_map(|one| one.tables.iter().map(move |table| (one, table)));
         let ahead = all.filter_map(|(one, table)| {

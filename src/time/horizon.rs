@@ -24,7 +24,7 @@
 
 use std::time::Duration;
 
-use super::ObservedAt;
+use super::{Moment, ObservedAt};
 
 /// How far what is written may be ahead of this machine's clock.
 pub const MAX_SERVER_LEAD: Duration = Duration::from_mins(10);
@@ -32,20 +32,20 @@ pub const MAX_SERVER_LEAD: Duration = Duration::from_mins(10);
 /// How far two clocks may be apart before one of them is taken for wrong.
 pub const TRUSTED: Duration = Duration::from_hours(48);
 
-/// 2023-01-01, in milliseconds since the epoch.
-const EARLIEST_MS: i64 = 1_672_531_200_000;
+/// 2023-01-01.
+const EARLIEST: Moment = Moment::from_millis(1_672_531_200_000);
 
 /// What this machine's clock lets an instant from outside be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Horizon {
-    now_ms: i64,
+    now: Moment,
 }
 
 /// A `Date` that may be true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerDate {
-    millis: i64,
-    horizon: Horizon,
+    pub(super) at: Moment,
+    pub(super) horizon: Horizon,
 }
 
 /// The time on Kombo's clock, by its answers so far.
@@ -56,23 +56,22 @@ pub struct ServerNow {
 }
 
 impl Horizon {
-    /// Begins with what this machine's clock says, in milliseconds since the epoch.
+    /// Begins with what this machine's clock says.
     #[must_use]
-    pub const fn at(now_ms: i64) -> Self {
-        Self { now_ms }
+    pub const fn at(now: Moment) -> Self {
+        Self { now }
     }
 
-    /// Takes in a `Date`, in milliseconds since the epoch; `before` is what the same server has said so far. `None` when it
+    /// Takes in a `Date`; `before` is what the same server has said so far. `None` when it
     /// cannot be true.
     #[must_use]
-    pub fn admit(self, millis: i64, before: Option<ServerNow>) -> Option<ServerDate> {
-        let trusted = ms(TRUSTED);
-        let is_past = millis <= self.now_ms.saturating_add(trusted);
-        let is_near = millis >= self.now_ms.saturating_sub(trusted);
-        let goes_on = before.is_none_or(|now| millis >= now.as_millis().saturating_sub(trusted));
-        let is_one = is_past && (is_near || millis >= EARLIEST_MS && goes_on);
+    pub fn admit(self, at: Moment, before: Option<ServerNow>) -> Option<ServerDate> {
+        let is_past = at <= self.now + TRUSTED;
+        let is_near = at >= self.now - TRUSTED;
+        let goes_on = before.is_none_or(|now| at >= now.moment() - TRUSTED);
+        let is_one = is_past && (is_near || at >= EARLIEST && goes_on);
         let horizon = self;
-        is_one.then_some(ServerDate { millis, horizon })
+        is_one.then_some(ServerDate { at, horizon })
     }
 
     /// Takes in what Kombo's clock says, in microseconds since the epoch.
@@ -87,25 +86,25 @@ impl Horizon {
     /// Returns when something is observed that bears no instant of Kombo's: now, by this machine's clock.
     #[must_use]
     pub fn unstamped(self) -> ObservedAt {
-        ObservedAt::from_micros(self.now_ms.saturating_mul(1_000))
+        self.now.into()
     }
 
-    /// Returns the latest instant that may be written, in milliseconds since the epoch.
+    /// Returns the latest instant that may be written.
     #[must_use]
-    pub fn latest_ms(self) -> i64 {
-        self.now_ms.saturating_add(ms(MAX_SERVER_LEAD))
+    pub fn latest(self) -> Moment {
+        self.now + MAX_SERVER_LEAD
     }
 
     /// Returns the latest instant that may be written, in microseconds since the epoch.
     #[must_use]
     pub fn latest_us(self) -> i64 {
-        self.latest_ms().saturating_mul(1_000)
+        self.latest().as_micros()
     }
 
     /// Returns how far a stored instant is ahead of this machine's clock; `None` for one that may have been written.
     #[must_use]
     pub fn ahead(self, stored: ObservedAt) -> Option<Duration> {
-        let ahead = i128::from(stored.as_micros()) - i128::from(self.now_ms) * 1_000;
+        let ahead = i128::from(stored.as_micros()) - i128::from(self.now.as_millis()) * 1_000;
         let micros = u64::try_from(ahead).unwrap_or(0);
         (stored.as_micros() > self.latest_us()).then(|| Duration::from_micros(micros))
     }
@@ -117,26 +116,11 @@ impl Horizon {
     }
 }
 
-impl ServerDate {
-    /// Returns milliseconds since the epoch, as Kombo's clock says it.
-    #[must_use]
-    pub fn as_millis(self) -> i64 {
-        self.millis
-    }
-
-    /// Returns what bounded it.
-    #[must_use]
-    pub fn horizon(self) -> Horizon {
-        self.horizon
-    }
-}
-
 impl ServerNow {
-    /// Returns milliseconds since the epoch, as Kombo's clock says it: to compare with other instants of that clock, never
-    /// to be written.
+    /// Returns what Kombo's clock says: to compare with other instants of that clock, never to be written.
     #[must_use]
-    pub fn as_millis(self) -> i64 {
-        self.says_us.div_euclid(1_000)
+    pub fn moment(self) -> Moment {
+        ObservedAt::from_micros(self.says_us).moment()
     }
 
     /// Returns the instant to write for something that is observed now.
@@ -144,10 +128,6 @@ impl ServerNow {
     pub fn observed(self) -> ObservedAt {
         self.observed
     }
-}
-
-fn ms(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -158,52 +138,61 @@ mod tests {
     const DAY: i64 = 86_400_000;
     const YEAR_9999: i64 = 253_402_300_799_000;
 
+    fn horizon() -> Horizon {
+        Horizon::at(Moment::from_millis(NOON))
+    }
+
+    fn admit(date_ms: i64, before: Option<ServerNow>) -> Option<i64> {
+        let admitted = horizon().admit(Moment::from_millis(date_ms), before)?;
+        Some(admitted.at.as_millis())
+    }
+
     #[test]
     fn a_clock_that_is_a_day_off_is_believed_and_one_of_another_year_is_not() {
-        let horizon = Horizon::at(NOON);
+        let horizon = horizon();
         for date_ms in [NOON, NOON + DAY, NOON - DAY, NOON + 2 * DAY, NOON - 2 * DAY] {
             let before = Some(horizon.server_now(NOON * 1_000));
             for before in [None, before] {
-                let admitted = horizon.admit(date_ms, before);
-                assert_eq!(admitted.map(ServerDate::as_millis), Some(date_ms));
+                assert_eq!(admit(date_ms, before), Some(date_ms));
             }
         }
         let year_2099 = 4_070_908_800_000;
         let late = [NOON + 2 * DAY + 1, year_2099, YEAR_9999, i64::MAX];
         let early = [0, 1_577_836_800_000, i64::MIN];
         for date_ms in late.into_iter().chain(early) {
-            assert_eq!(horizon.admit(date_ms, None), None, "{date_ms}");
+            assert_eq!(admit(date_ms, None), None, "{date_ms}");
         }
     }
 
     #[test]
     fn a_server_that_is_behind_altogether_is_believed_and_one_that_falls_behind_is_not() {
-        let horizon = Horizon::at(NOON);
+        let horizon = horizon();
         let months_ago = NOON - 100 * DAY;
         let said = |ms: i64| Some(horizon.server_now(ms * 1_000));
-        assert!(horizon.admit(months_ago, None).is_some());
-        assert!(horizon.admit(months_ago + 5, said(months_ago)).is_some());
-        assert_eq!(horizon.admit(months_ago, said(NOON)), None);
-        assert!(
-            horizon.admit(NOON, said(months_ago)).is_some(),
-            "it was set"
-        );
+        assert!(admit(months_ago, None).is_some());
+        assert!(admit(months_ago + 5, said(months_ago)).is_some());
+        assert_eq!(admit(months_ago, said(NOON)), None);
+        assert!(admit(NOON, said(months_ago)).is_some(), "it was set");
         let ahead = said(NOON + 40 * DAY);
-        assert!(horizon.admit(NOON, ahead).is_some(), "this machine agrees");
+        assert!(admit(NOON, ahead).is_some(), "this machine agrees");
     }
 
     #[test]
     fn what_is_written_is_never_far_ahead_of_this_machines_clock() {
-        let now = Horizon::at(NOON).server_now((NOON + DAY) * 1_000);
-        assert_eq!(now.as_millis(), NOON + DAY, "bases are compared with this");
+        let now = horizon().server_now((NOON + DAY) * 1_000);
+        assert_eq!(
+            now.moment().as_millis(),
+            NOON + DAY,
+            "bases are compared with this"
+        );
         assert_eq!(now.observed().as_micros(), (NOON + 600_000) * 1_000);
-        let behind = Horizon::at(NOON).server_now((NOON - DAY) * 1_000);
+        let behind = horizon().server_now((NOON - DAY) * 1_000);
         assert_eq!(behind.observed().as_micros(), (NOON - DAY) * 1_000);
     }
 
     #[test]
     fn a_stored_instant_is_ahead_only_beyond_what_may_have_been_written() {
-        let horizon = Horizon::at(NOON);
+        let horizon = horizon();
         let at = |ms: i64| ObservedAt::from_micros(ms * 1_000);
         assert_eq!(horizon.ahead(at(NOON)), None);
         assert_eq!(horizon.ahead(at(NOON + 600_000)), None);

@@ -14,6 +14,7 @@ pub use backoff::Backoff;
 pub use civil::{format_date, format_timestamp, parse_date, parse_instant, parse_timestamp};
 pub use horizon::{Horizon, MAX_SERVER_LEAD, ServerDate, ServerNow, TRUSTED};
 pub use moment::Moment;
+pub(crate) use moment::millis;
 pub use second_look::SecondLook;
 pub use server::{ServerClock, parse_http_date};
 
@@ -24,13 +25,8 @@ use serde::{Deserialize, Serialize};
 
 /// Reads the wall clock. Passed in, so that tests and the twin bring their own.
 pub trait Clock: Send + Sync {
-    /// Returns milliseconds since the epoch.
-    fn wall_ms(&self) -> i64;
-
-    /// Returns the same as an instant.
-    fn now(&self) -> Moment {
-        Moment::from_millis(self.wall_ms())
-    }
+    /// Returns what it shows.
+    fn now(&self) -> Moment;
 }
 
 /// The machine's clock.
@@ -42,20 +38,20 @@ impl Clock for SystemClock {
         clippy::disallowed_methods,
         reason = "the one place that reads the wall clock"
     )]
-    fn wall_ms(&self) -> i64 {
-        chrono::Utc::now().timestamp_millis()
+    fn now(&self) -> Moment {
+        Moment::from_millis(chrono::Utc::now().timestamp_millis())
     }
 }
 
-/// The server-clock instant up to which a finished fetch is known to cover its table. Milliseconds since the epoch.
+/// The server-clock instant up to which a finished fetch is known to cover its table. Stored as milliseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Base(i64);
+pub struct Base(Moment);
 
 impl Base {
     /// Wraps a stored value.
     #[must_use]
     pub fn from_millis(millis: i64) -> Self {
-        Self(millis)
+        Self(Moment::from_millis(millis))
     }
 
     /// Computes the base of a fetch from its first page: the server's `Date`, less the monotonic time from sending
@@ -65,52 +61,63 @@ impl Base {
     /// server read its data.
     #[must_use]
     pub fn from_first_page(date: ServerDate, elapsed: Duration) -> Self {
-        let elapsed_ms = i64::try_from(elapsed.as_micros().div_ceil(1000)).unwrap_or(i64::MAX);
-        let covered_ms = date.as_millis().saturating_sub(elapsed_ms);
-        Self(covered_ms.min(date.horizon().latest_ms()))
+        // A part of a millisecond counts as a whole one.
+        let covered = date.at - elapsed.saturating_add(Duration::from_micros(999));
+        Self(covered.min(date.horizon.latest()))
     }
 
     /// Returns milliseconds since the epoch.
     #[must_use]
     pub fn as_millis(self) -> i64 {
+        self.0.as_millis()
+    }
+
+    /// Returns the instant.
+    #[must_use]
+    pub fn moment(self) -> Moment {
         self.0
     }
 
     /// Returns the instant to send as `updated_after`: this base less the tier's overlap.
     #[must_use]
     pub fn updated_after(self, tier: Tier) -> UpdatedAfter {
-        let overlap_ms = i64::try_from(tier.overlap().as_millis()).unwrap_or(i64::MAX);
-        UpdatedAfter(self.0.saturating_sub(overlap_ms))
+        UpdatedAfter(self.0 - tier.overlap())
+    }
+}
+
+impl From<Moment> for Base {
+    fn from(at: Moment) -> Self {
+        Self(at)
     }
 }
 
 impl fmt::Display for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&format_timestamp(self.0.saturating_mul(1000)))
+        self.0.fmt(f)
     }
 }
 
-/// What a delta sends as `updated_after`. Milliseconds since the epoch; shown in UTC with `Z`, as Kombo's pattern demands.
+/// What a delta sends as `updated_after`: shown in UTC with `Z`, as Kombo's pattern demands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UpdatedAfter(i64);
+pub struct UpdatedAfter(Moment);
 
 impl UpdatedAfter {
     /// Wraps milliseconds since the epoch.
     #[must_use]
     pub fn from_millis(millis: i64) -> Self {
-        Self(millis)
+        Self(Moment::from_millis(millis))
     }
 
     /// Returns milliseconds since the epoch.
     #[must_use]
     pub fn as_millis(self) -> i64 {
-        self.0
+        self.0.as_millis()
     }
 }
 
 impl fmt::Display for UpdatedAfter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&format_timestamp(self.0.saturating_mul(1000)))
+        self.0.fmt(f)
     }
 }
 
@@ -129,6 +136,18 @@ impl ObservedAt {
     #[must_use]
     pub fn as_micros(self) -> i64 {
         self.0
+    }
+
+    /// Returns the instant in whole milliseconds, rounded down.
+    #[must_use]
+    pub fn moment(self) -> Moment {
+        Moment::from_millis(self.0.div_euclid(1000))
+    }
+}
+
+impl From<Moment> for ObservedAt {
+    fn from(at: Moment) -> Self {
+        Self(at.as_micros())
     }
 }
 
@@ -214,16 +233,12 @@ impl Bases {
     /// `None` when a tier has no base, or when a base lies more than ten minutes ahead of the server: no delta from there
     /// would bring what happened meanwhile, so only a snapshot can cover the table.
     #[must_use]
-    pub fn next_delta(&self, server_now_ms: i64) -> Option<(Tier, UpdatedAfter)> {
+    pub fn next_delta(&self, server_now: Moment) -> Option<(Tier, UpdatedAfter)> {
         let (ordinary, hourly, daily) = (self.ordinary?, self.hourly?, self.daily?);
-        let latest_ms = Horizon::at(server_now_ms).latest_ms();
-        if ordinary.max(hourly).max(daily).as_millis() > latest_ms {
+        if ordinary.max(hourly).max(daily).moment() > Horizon::at(server_now).latest() {
             return None;
         }
-        let passed = |base: Base, tier: Tier| {
-            server_now_ms.saturating_sub(base.as_millis())
-                >= i64::try_from(tier.overlap().as_millis()).unwrap_or(i64::MAX)
-        };
+        let passed = |base: Base, tier: Tier| server_now.since(base.moment()) >= tier.overlap();
         let (tier, base) = if passed(daily, Tier::Daily) {
             (Tier::Daily, daily)
         } else if passed(hourly, Tier::Hourly) {
@@ -241,9 +256,15 @@ mod tests {
 
     const NOON: i64 = 1_700_000_000_000;
 
+    fn at(millis: i64) -> Moment {
+        Moment::from_millis(millis)
+    }
+
     #[test]
     fn a_base_is_the_server_date_less_the_time_the_answer_took() {
-        let date = Horizon::at(NOON + 45_000).admit(NOON, None).expect("near");
+        let date = Horizon::at(at(NOON + 45_000))
+            .admit(at(NOON), None)
+            .expect("near");
         let base = Base::from_first_page(date, Duration::from_micros(1_500_001));
         assert_eq!(
             base.as_millis(),
@@ -254,8 +275,8 @@ mod tests {
 
     #[test]
     fn a_server_far_ahead_is_capped_by_the_local_clock() {
-        let date = Horizon::at(NOON)
-            .admit(NOON + 86_400_000, None)
+        let date = Horizon::at(at(NOON))
+            .admit(at(NOON + 86_400_000), None)
             .expect("near");
         let base = Base::from_first_page(date, Duration::ZERO);
         assert_eq!(base.as_millis(), NOON + 600_000);
@@ -282,13 +303,15 @@ mod tests {
     #[test]
     fn the_next_delta_is_the_widest_tier_that_is_due_from_its_own_base() {
         let mut bases = Bases::default();
-        assert_eq!(bases.next_delta(NOON), None);
+        assert_eq!(bases.next_delta(at(NOON)), None);
         bases.raise(Tier::Daily, Base::from_millis(NOON - 7_200_000));
         bases.raise(Tier::Hourly, Base::from_millis(NOON - 3_600_000));
         bases.raise(Tier::Ordinary, Base::from_millis(NOON - 60_000));
-        let (tier, after) = bases.next_delta(NOON).expect("all tiers have bases");
+        let (tier, after) = bases.next_delta(at(NOON)).expect("all tiers have bases");
         assert_eq!((tier, after.as_millis()), (Tier::Hourly, NOON - 7_200_000));
-        let (tier, after) = bases.next_delta(NOON - 1).expect("all tiers have bases");
+        let (tier, after) = bases
+            .next_delta(at(NOON - 1))
+            .expect("all tiers have bases");
         assert_eq!(
             (tier, after.as_millis()),
             (Tier::Ordinary, NOON - 60_000 - 300_000)
@@ -301,8 +324,8 @@ mod tests {
         for tier in Tier::ALL {
             bases.raise(tier, Base::from_millis(NOON + 600_001));
         }
-        assert_eq!(bases.next_delta(NOON), None);
-        assert!(bases.next_delta(NOON + 1).is_some());
+        assert_eq!(bases.next_delta(at(NOON)), None);
+        assert!(bases.next_delta(at(NOON + 1)).is_some());
     }
 
     #[test]

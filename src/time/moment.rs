@@ -33,6 +33,12 @@ impl Moment {
         self.0
     }
 
+    /// Returns microseconds since the epoch.
+    #[must_use]
+    pub const fn as_micros(self) -> i64 {
+        self.0.saturating_mul(1000)
+    }
+
     /// Returns the time that has passed since `earlier`; zero when `earlier` is the later one.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -66,11 +72,12 @@ impl Sub<Duration> for Moment {
 /// Shown in UTC with milliseconds and `Z`.
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&format_timestamp(self.0.saturating_mul(1000)))
+        f.write_str(&format_timestamp(self.as_micros()))
     }
 }
 
-fn millis(span: Duration) -> i64 {
+/// Returns a span in milliseconds, for what is written or counted in them.
+pub(crate) fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 

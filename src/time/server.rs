@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Horizon, ServerDate, ServerNow};
+use super::{Horizon, Moment, ServerDate, ServerNow};
 
 /// A `Date` this far below the estimate means the server's clock was set back, or another server answers.
 const SET_BACK_MICROS: i64 = 5_000_000;
@@ -18,19 +18,16 @@ pub struct ServerClock {
 }
 
 impl ServerClock {
-    /// Takes in one `Date` (milliseconds since the epoch) and the monotonic instant at which its headers arrived. `None`
+    /// Takes in one `Date` and the monotonic instant at which its headers arrived. `None`
     /// when it cannot be true: then nothing has changed.
     pub fn observe(
         &mut self,
-        date_ms: i64,
+        date: Moment,
         headers_at: Duration,
         horizon: Horizon,
     ) -> Option<ServerDate> {
-        let date = horizon.admit(date_ms, self.at(headers_at, horizon))?;
-        let bound = date
-            .as_millis()
-            .saturating_mul(1000)
-            .saturating_sub(micros(headers_at));
+        let date = horizon.admit(date, self.at(headers_at, horizon))?;
+        let bound = date.at.as_micros().saturating_sub(micros(headers_at));
         match self.offset_micros {
             Some(offset) if bound > offset || offset - bound > SET_BACK_MICROS => {
                 self.offset_micros = Some(bound);
@@ -49,14 +46,13 @@ impl ServerClock {
     }
 }
 
-/// Reads the `Date` header's preferred form (RFC 9110, section 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`, as
-/// milliseconds since the epoch.
+/// Reads the `Date` header's preferred form (RFC 9110, section 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
 #[must_use]
-pub fn parse_http_date(text: &str) -> Option<i64> {
+pub fn parse_http_date(text: &str) -> Option<Moment> {
     let text = text.trim().strip_suffix(" GMT")?;
     chrono::NaiveDateTime::parse_from_str(text, "%a, %d %b %Y %H:%M:%S")
         .ok()
-        .map(|date| date.and_utc().timestamp_millis())
+        .map(|date| Moment::from_millis(date.and_utc().timestamp_millis()))
 }
 
 fn micros(duration: Duration) -> i64 {
@@ -71,7 +67,7 @@ mod tests {
     fn an_http_date_is_read_and_nothing_else_is() {
         assert_eq!(
             parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"),
-            Some(784_111_777_000)
+            Some(Moment::from_millis(784_111_777_000))
         );
         assert_eq!(
             parse_http_date("Mon, 06 Nov 1994 08:49:37 GMT"),
@@ -82,11 +78,12 @@ mod tests {
         assert_eq!(parse_http_date("1994-11-06T08:49:37Z"), None);
     }
 
-    const LOCAL: Horizon = Horizon::at(0);
+    const LOCAL: Horizon = Horizon::at(Moment::from_millis(0));
 
     fn observe(clock: &mut ServerClock, date_ms: i64, at_ms: u64) {
-        let date = clock.observe(date_ms, Duration::from_millis(at_ms), LOCAL);
-        assert_eq!(date.map(ServerDate::as_millis), Some(date_ms));
+        let date = Moment::from_millis(date_ms);
+        let admitted = clock.observe(date, Duration::from_millis(at_ms), LOCAL);
+        assert_eq!(admitted.map(|admitted| admitted.at), Some(date));
     }
 
     fn micros_at(clock: &ServerClock, millis: u64) -> Option<i64> {
@@ -127,11 +124,13 @@ mod tests {
     fn a_date_that_cannot_be_true_changes_nothing() {
         let mut clock = ServerClock::default();
         for absurd in [i64::MIN, 3 * 86_400_000, 253_402_300_799_000, i64::MAX] {
+            let absurd = Moment::from_millis(absurd);
             assert_eq!(clock.observe(absurd, Duration::ZERO, LOCAL), None);
             assert_eq!(micros_at(&clock, 0), None);
         }
         observe(&mut clock, 10_000, 0);
         for absurd in [i64::MIN, -3 * 86_400_000, 3 * 86_400_000, i64::MAX] {
+            let absurd = Moment::from_millis(absurd);
             assert_eq!(clock.observe(absurd, Duration::ZERO, LOCAL), None);
             assert_eq!(micros_at(&clock, 0), Some(10_000_000));
         }

@@ -11,7 +11,7 @@ use super::serve::SharedWorld;
 use crate::api::{ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest, ReadModel};
 use crate::company::{TwinAnswer, TwinRequest, TwinWebhook, World};
 use crate::ids::{EnvironmentId, IntegrationId};
-use crate::time::{Base, Horizon, ServerClock, ServerNow, parse_http_date};
+use crate::time::{Base, Horizon, Moment, ServerClock, ServerNow, parse_http_date};
 
 /// Answers from a world, in process.
 #[derive(Clone, Debug)]
@@ -104,10 +104,10 @@ impl KomboApi for TwinApi {
             request.cursor.is_some(),
         )?;
         // Answered at once, and the caller's wall clock is the world's.
-        let horizon = Horizon::at(self.world.lock().now_ms());
+        let horizon = Horizon::at(Moment::from_millis(self.world.lock().now_ms()));
         let date = answer.header("date").and_then(parse_http_date);
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        let date = date.and_then(|date_ms| clock.observe(date_ms, since, horizon));
+        let date = date.and_then(|date| clock.observe(date, since, horizon));
         Ok(Page {
             body: Bytes::from(answer.body),
             base: date.map(|date| Base::from_first_page(date, Duration::ZERO)),
@@ -136,7 +136,7 @@ impl KomboApi for TwinApi {
             read_models: models
                 .map(|(id, is_available)| ReadModel { id, is_available })
                 .collect(),
-            observed_at: Horizon::at(now_ms).unstamped(),
+            observed_at: Moment::from_millis(now_ms).into(),
         })
     }
 
@@ -149,8 +149,8 @@ impl KomboApi for TwinApi {
     }
 
     fn server_now(&self) -> Option<ServerNow> {
-        let now_ms = self.world.lock().now_ms();
-        Some(Horizon::at(now_ms).server_now(now_ms.saturating_mul(1000)))
+        let now = Moment::from_millis(self.world.lock().now_ms());
+        Some(Horizon::at(now).server_now(now.as_micros()))
     }
 }
 

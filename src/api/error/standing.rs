@@ -1,6 +1,6 @@
 //! What an error says about an integration as a whole, or about one table of it.
 
-use super::{ApiError, ParkReason, SkipReason};
+use super::{ApiError, ErrorCode, ParkReason, SkipReason};
 use crate::plan::{ModelOff, Standing};
 
 impl ApiError {
@@ -8,12 +8,15 @@ impl ApiError {
     #[must_use]
     pub fn standing(&self) -> Option<Standing> {
         match self {
-            Self::Parked { reason, .. } => Some(match reason {
+            Self::Parked { reason, code } => Some(match reason {
                 ParkReason::FirstSyncRunning => Standing::SetupPending,
                 ParkReason::SetupIncomplete => Standing::SetupIncomplete,
                 ParkReason::QaFailed => Standing::QaFailed,
                 ParkReason::Inactive => Standing::Inactive,
-                ParkReason::Unstated => Standing::Unstated,
+                ParkReason::Unstated => {
+                    let code = code.as_ref().map(ErrorCode::as_str);
+                    code.map_or(Standing::Unstated, Standing::other)
+                }
             }),
             Self::IntegrationGone { .. } => Some(Standing::Deleting),
             Self::IntegrationUnauthorized { .. } => Some(Standing::AuthenticationInvalid),
@@ -40,6 +43,15 @@ mod tests {
     use super::super::ErrorReach;
     use super::super::codes::MEANINGS;
     use super::*;
+
+    #[test]
+    fn a_conflict_with_a_code_that_kombo_invents_is_told_by_that_code() {
+        let standing = |body: &[u8]| ApiError::from_answer(409, body, false).standing();
+        let paused = br#"{"status":"error","error":{"code":"INTEGRATION.PAUSED"}}"#;
+        let other = Standing::Other("INTEGRATION.PAUSED".to_owned());
+        assert_eq!(standing(paused), Some(other));
+        assert_eq!(standing(b"conflict"), Some(Standing::Unstated));
+    }
 
     #[test]
     fn a_code_that_reaches_an_integration_parks_it_and_one_that_reaches_a_table_turns_that_off() {

@@ -7,6 +7,7 @@ use super::*;
 use crate::api::LostAnswer;
 use crate::catalog::Catalog;
 use crate::ids::Cursor;
+use crate::time::Moment;
 use server::{Reply, Server, head};
 
 const PAGE: &[u8] = br#"{"status":"success","data":{"next":null,"results":[]}}"#;
@@ -17,8 +18,8 @@ const DATE_MS: i64 = 1_700_000_000_000;
 struct FixedClock(i64);
 
 impl Clock for FixedClock {
-    fn wall_ms(&self) -> i64 {
-        self.0
+    fn now(&self) -> Moment {
+        Moment::from_millis(self.0)
     }
 }
 

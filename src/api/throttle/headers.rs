@@ -57,9 +57,7 @@ fn retry_after(text: &str, date: Option<&str>) -> Option<Duration> {
     let until = parse_http_date(text)?;
     let now = parse_http_date(date?)?;
     // `Date` is floored too, so the wait is never too short.
-    u64::try_from(until.saturating_sub(now))
-        .ok()
-        .map(Duration::from_millis)
+    (until >= now).then(|| until.since(now))
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ pub(in super::super) async fn prepare(
     let settings = twin_settings(args);
     // Records change from now on, so that their times are those on the wall, and later than whatever the lake holds.
     let world = WorldSettings {
-        start_ms: SystemClock.wall_ms(),
+        start_ms: SystemClock.now().as_millis(),
         ..settings.world()
     };
     let mut stage = Stage::set(args, settings, world, catalog).await?;

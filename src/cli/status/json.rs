@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{age_secs, word};
 use crate::lake::{Ahead, Completeness, Hold};
 use crate::status::{IntegrationStatus, Status, TableStatus, Verdict};
-use crate::time::{Base, Horizon};
+use crate::time::{Base, Horizon, Moment};
 
 /// Writes everything as one document.
 pub(super) fn json(status: &Status) -> Value {
@@ -59,7 +59,9 @@ fn of_table(status: &Status, table: &TableStatus) -> Value {
         Verdict::Late { objective } => Some(objective.as_secs()),
         _ => None,
     };
-    let ahead = table.ahead(Horizon::at(status.now_ms)).into_iter();
+    let ahead = table
+        .ahead(Horizon::at(Moment::from_millis(status.now_ms)))
+        .into_iter();
     let ahead: Vec<Value> = ahead.map(of_ahead).collect();
     json!({
         "table": table.endpoint.table_name(),

@@ -154,7 +154,7 @@ impl DataFiles {
                     .into_iter()
                     .collect(),
                 size,
-                modification_time_ms: self.clock.wall_ms(),
+                modification_time_ms: self.clock.now().as_millis(),
                 stats: file.stats,
                 tags: BTreeMap::new(),
             },

@@ -137,7 +137,7 @@ impl DeltaLog {
         })?;
         let kernel = Kernel::new(store, &table)?;
         if !tail::exists(store, &table).await? {
-            let metadata = new_table(&shape, &ours, settings.clock.wall_ms());
+            let metadata = new_table(&shape, &ours, settings.clock.now().as_millis());
             create(store, &table, metadata, &patience).await?;
         }
         let confirmed = Instant::now();
@@ -320,7 +320,7 @@ impl DeltaLog {
     }
 
     fn lines(&self, read: &LogState, entry: Entry, commit_id: &str) -> Result<Vec<Line>, LogError> {
-        let now_ms = self.inner.settings.clock.wall_ms();
+        let now_ms = self.inner.settings.clock.now().as_millis();
         let mut lines = vec![commit_info(entry.operation, commit_id, now_ms)];
         let name = self.inner.table.to_string();
         lines.extend(

@@ -11,13 +11,14 @@ use crate::delta::log::*;
 use crate::delta::object_key::ObjectKey;
 use crate::delta::object_key::TablePath;
 use crate::delta::store::faulty::{Failure, FaultyStore};
+use crate::time::Moment;
 
 /// A wall clock that stands still.
 struct Noon;
 
 impl Clock for Noon {
-    fn wall_ms(&self) -> i64 {
-        1_795_435_200_000
+    fn now(&self) -> Moment {
+        Moment::from_millis(1_795_435_200_000)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::lake::reports::ahead::not_ahead;
 use crate::lake::txns::TableTxns;
 use crate::lake::{Lake, LakeError, Part};
 use crate::sink::Coverage;
-use crate::time::{Horizon, Tier};
+use crate::time::{Horizon, Moment, Tier};
 
 impl Lake {
     /// Returns up to which instants a table is covered, commits of other processes included.
@@ -25,7 +25,11 @@ impl Lake {
             integration: integration.clone(),
             endpoint: endpoint.name().clone(),
         };
-        not_ahead(&coverage, &table, Horizon::at(self.tables().wall_ms()))?;
+        not_ahead(
+            &coverage,
+            &table,
+            Horizon::at(Moment::from_millis(self.tables().wall_ms())),
+        )?;
         Ok(coverage)
     }
 

@@ -21,7 +21,7 @@ use crate::ids::{IntegrationId, TableId};
 use crate::lake::intake::committer::Committer;
 use crate::lake::{Lake, LakeSettings, Part};
 use crate::sink::Receipt;
-use crate::time::{Base, Clock, ObservedAt, Tier, UpdatedAfter};
+use crate::time::{Base, Clock, Moment, ObservedAt, Tier, UpdatedAfter};
 
 pub(super) const NOON: i64 = 1_700_000_000_000;
 
@@ -38,7 +38,7 @@ impl TestClock {
     /// Stands where the store's own clock is, so many milliseconds off.
     pub(super) fn off_the_stores_by(millis: i64) -> Arc<Self> {
         use crate::time::SystemClock;
-        Arc::new(Self(AtomicI64::new(SystemClock.wall_ms() + millis)))
+        Arc::new(Self(AtomicI64::new(SystemClock.now().as_millis() + millis)))
     }
 
     pub(super) fn pass(&self, millis: i64) {
@@ -47,8 +47,8 @@ impl TestClock {
 }
 
 impl Clock for TestClock {
-    fn wall_ms(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
+    fn now(&self) -> Moment {
+        Moment::from_millis(self.0.load(Ordering::Relaxed))
     }
 }
 

@@ -4,49 +4,53 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn at(ms: i64) -> Moment {
+    Moment::from_millis(ms)
+}
+
 #[test]
 fn a_key_set_again_is_due_once_at_the_later_word() {
     let mut agenda = Agenda::default();
-    agenda.set("table", 10);
-    agenda.set("table", 30);
-    assert_eq!(agenda.pop_due(20), None);
-    assert_eq!(agenda.next_at(), Some(30));
-    assert_eq!(agenda.pop_due(30), Some("table"));
-    assert_eq!(agenda.pop_due(i64::MAX), None);
+    agenda.set("table", at(10));
+    agenda.set("table", at(30));
+    assert_eq!(agenda.pop_due(at(20)), None);
+    assert_eq!(agenda.next_at(), Some(at(30)));
+    assert_eq!(agenda.pop_due(at(30)), Some("table"));
+    assert_eq!(agenda.pop_due(Moment::NEVER), None);
     assert!(agenda.is_empty());
 }
 
 #[test]
 fn what_is_due_comes_the_earliest_first() {
     let mut agenda = Agenda::default();
-    for (key, at) in [("c", 3), ("a", 1), ("b", 3)] {
-        agenda.set(key, at);
+    for (key, ms) in [("c", 3), ("a", 1), ("b", 3)] {
+        agenda.set(key, at(ms));
     }
-    let due: Vec<_> = std::iter::from_fn(|| agenda.pop_due(3)).collect();
+    let due: Vec<_> = std::iter::from_fn(|| agenda.pop_due(at(3))).collect();
     assert_eq!(due, ["a", "b", "c"]);
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Move {
-    Set(u8, i64),
+    Set(u8, Moment),
     Cancel(u8),
-    Pop(i64),
+    Pop(Moment),
     DropOdd,
 }
 
 fn moves() -> impl Strategy<Value = Move> {
     prop_oneof![
-        6 => (0..8_u8, 0..40_i64).prop_map(|(key, at)| Move::Set(key, at)),
+        6 => (0..8_u8, 0..40_i64).prop_map(|(key, ms)| Move::Set(key, at(ms))),
         2 => (0..8_u8).prop_map(Move::Cancel),
-        4 => (0..40_i64).prop_map(Move::Pop),
+        4 => (0..40_i64).prop_map(|ms| Move::Pop(at(ms))),
         1 => Just(Move::DropOdd),
     ]
 }
 
 /// Pairs in the order in which they were set.
-type Plain = Vec<(u8, i64)>;
+type Plain = Vec<(u8, Moment)>;
 
-fn pop(plain: &mut Plain, now: i64) -> Option<u8> {
+fn pop(plain: &mut Plain, now: Moment) -> Option<u8> {
     let due = plain.iter().filter(|(_, at)| *at <= now);
     let (key, _) = *due.min_by_key(|(key, at)| (*at, *key))?;
     plain.retain(|(other, _)| *other != key);

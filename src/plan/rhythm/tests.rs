@@ -4,15 +4,16 @@ use proptest::prelude::*;
 
 use super::*;
 
-const SECOND: i64 = 1000;
-const MINUTE: i64 = 60 * SECOND;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+const INSTANT: Duration = Duration::from_millis(1);
 /// A Monday, at midnight.
-const START: i64 = 1_790_553_600_000;
+const START: Moment = Moment::from_millis(1_790_553_600_000);
 
 /// Notified every `every` from `from` until `until`.
-fn notify(rhythm: &mut Rhythm, from: i64, until: i64, every: i64) {
+fn notify(rhythm: &mut Rhythm, from: Moment, until: Moment, every: Duration) {
     let mut now = from;
     while now < until {
         rhythm.notified(now);
@@ -20,8 +21,16 @@ fn notify(rhythm: &mut Rhythm, from: i64, until: i64, every: i64) {
     }
 }
 
+fn up_to(longest: Duration) -> impl Strategy<Value = Duration> {
+    (0..u64::try_from(longest.as_millis()).expect("years")).prop_map(Duration::from_millis)
+}
+
+fn any_moment() -> impl Strategy<Value = Moment> {
+    any::<i64>().prop_map(Moment::from_millis)
+}
+
 /// Weeks of a customer who works from nine to six, Monday to Friday, and of whom it is said every ten minutes.
-fn office(weeks: i64) -> Vec<i64> {
+fn office(weeks: u32) -> Vec<Moment> {
     let days = (0..7 * weeks).filter(|day| day % 7 < 5);
     days.flat_map(|day| (9 * 6..18 * 6).map(move |tens| START + day * DAY + tens * 10 * MINUTE))
         .collect()
@@ -31,7 +40,12 @@ fn office(weeks: i64) -> Vec<i64> {
 fn nights_and_weekends_are_no_silence() {
     let mut rhythm = Rhythm::default();
     for now in office(8) {
-        assert_eq!(rhythm.suspicion(now), None, "at {} h", (now - START) / HOUR);
+        assert_eq!(
+            rhythm.suspicion(now),
+            None,
+            "at {} h",
+            now.since(START).as_secs() / 3600
+        );
         assert_eq!(rhythm.notified(now), None);
     }
 }
@@ -47,7 +61,7 @@ fn webhooks_that_die_are_missed_within_a_week() {
     assert_eq!(rhythm.suspicion(last + 63 * HOUR), None, "a weekend");
     assert_eq!(
         rhythm.suspicion(last + 7 * DAY),
-        Some(Suspicion::Silent { since_ms: last })
+        Some(Suspicion::Silent { since: last })
     );
 }
 
@@ -58,10 +72,10 @@ fn a_customer_who_is_heard_all_day_and_night_is_missed_after_six_hours() {
     let last = START + 8 * DAY - 5 * MINUTE;
     assert_eq!(rhythm.suspicion(last + 6 * HOUR), None);
     let look = rhythm.next_look(last).expect("silence comes up");
-    assert_eq!(look, last + 6 * HOUR + 1);
+    assert_eq!(look, last + 6 * HOUR + INSTANT);
     assert_eq!(
         rhythm.suspicion(look),
-        Some(Suspicion::Silent { since_ms: last })
+        Some(Suspicion::Silent { since: last })
     );
     assert_eq!(rhythm.next_look(look), None);
 }
@@ -72,7 +86,7 @@ fn the_first_weekend_is_no_silence() {
     notify(&mut rhythm, START, START + DAY, 5 * MINUTE);
     let last = START + DAY - 5 * MINUTE;
     assert_eq!(rhythm.suspicion(last + 72 * HOUR), None);
-    assert!(rhythm.suspicion(last + 72 * HOUR + 1).is_some());
+    assert!(rhythm.suspicion(last + 72 * HOUR + INSTANT).is_some());
 }
 
 #[test]
@@ -90,9 +104,9 @@ fn changes_that_nobody_announces_within_the_grace_are_suspicious() {
     let mut rhythm = Rhythm::default();
     rhythm.unannounced(START, 3);
     rhythm.unannounced(START + 4 * MINUTE, 1);
-    assert_eq!(rhythm.suspicion(START + 5 * MINUTE - 1), None);
+    assert_eq!(rhythm.suspicion(START + 5 * MINUTE - INSTANT), None);
     assert_eq!(rhythm.next_look(START), Some(START + 5 * MINUTE));
-    let suspicion = Some(Suspicion::Unannounced { since_ms: START });
+    let suspicion = Some(Suspicion::Unannounced { since: START });
     assert_eq!(rhythm.suspicion(START + 5 * MINUTE), suspicion);
     assert_eq!(rhythm.notified(START + HOUR), suspicion, "heard again");
     assert_eq!(rhythm.suspicion(START + HOUR), None);
@@ -149,26 +163,23 @@ fn suspects_are_asked_twelve_times_as_often_but_not_all_the_time() {
 }
 
 /// A history kept whole, with weights that are not rounded.
-#[derive(Default)]
 struct Whole {
-    gaps: Vec<(i64, i64)>,
-    first: i64,
-    last: i64,
+    gaps: Vec<(Duration, Moment)>,
+    last: Moment,
 }
 
 impl Whole {
-    fn weights(&self) -> impl Iterator<Item = (i64, f64)> {
-        let age = |at: i64| (at - self.first) / HALF_LIFE_MS;
+    fn weights(&self) -> impl Iterator<Item = (Duration, f64)> {
+        let age = |at: Moment| millis(at.since(START)) / millis(HALF_LIFE);
         let now = age(self.last);
         self.gaps.iter().map(move |(gap, at)| {
             let halvings = i32::try_from(now - age(*at)).expect("few");
-            let gap_ms = i32::try_from(*gap / 1000).expect("short");
-            (*gap, f64::from(gap_ms) * 0.5_f64.powi(halvings))
+            (*gap, gap.as_secs_f64() * 0.5_f64.powi(halvings))
         })
     }
 
     /// The part of the time that lies in gaps of at most this length.
-    fn part_below(&self, limit: i64) -> f64 {
+    fn part_below(&self, limit: Duration) -> f64 {
         let all: f64 = self.weights().map(|(_, weight)| weight).sum();
         let below = self.weights().filter(|(gap, _)| *gap <= limit);
         below.map(|(_, weight)| weight).sum::<f64>() / all
@@ -178,26 +189,26 @@ impl Whole {
 proptest! {
     #[test]
     fn half_of_the_time_lies_in_gaps_up_to_the_usual_one(
-        gaps in prop::collection::vec((1..600_i64, prop_oneof![Just(10 * SECOND), Just(MINUTE), Just(HOUR / 4)]), 8..150),
+        gaps in prop::collection::vec((1..600_u32, prop_oneof![Just(10 * SECOND), Just(MINUTE), Just(HOUR / 4)]), 8..150),
     ) {
-        let (mut rhythm, mut whole) = (Rhythm::default(), Whole { first: START, last: START, ..Whole::default() });
+        let (mut rhythm, mut whole) = (Rhythm::default(), Whole { last: START, gaps: Vec::new() });
         rhythm.notified(START);
         for (many, unit) in gaps {
             // What is beyond suspicious counts as just suspicious, by the rule of the rhythm itself.
             let gap = many * unit;
-            let limit = rhythm.silence().map_or(i64::MAX, millis);
+            let limit = rhythm.silence().unwrap_or(Duration::MAX);
             whole.last += gap;
             rhythm.notified(whole.last);
             whole.gaps.push((gap.min(limit), whole.last));
         }
-        let usual = millis(rhythm.usual_gap().expect("enough heard"));
+        let usual = rhythm.usual_gap().expect("enough heard");
         prop_assert!(whole.part_below(usual) >= 0.499);
         prop_assert!(usual == MINUTE || whole.part_below(usual / 2) <= 0.501);
     }
 
     #[test]
     fn a_suspicion_comes_up_when_it_was_said_to(
-        steps in prop::collection::vec((0..3_u8, 0..20 * HOUR), 1..80), wait in 0..400 * DAY,
+        steps in prop::collection::vec((0..3_u8, up_to(20 * HOUR)), 1..80), wait in up_to(400 * DAY),
     ) {
         let (mut rhythm, mut now) = (Rhythm::default(), START);
         for (what, after) in steps {
@@ -207,7 +218,7 @@ proptest! {
         let until = now + wait;
         match rhythm.next_look(now) {
             Some(at) if at <= until => {
-                prop_assert_eq!(rhythm.suspicion(at - 1), rhythm.suspicion(now));
+                prop_assert_eq!(rhythm.suspicion(at - INSTANT), rhythm.suspicion(now));
                 prop_assert!(rhythm.suspicion(at).is_some());
             }
             _ => prop_assert_eq!(rhythm.suspicion(until), rhythm.suspicion(now)),
@@ -215,7 +226,7 @@ proptest! {
     }
 
     #[test]
-    fn instants_from_nowhere_are_taken(instants in prop::collection::vec(any::<i64>(), 0..40), now: i64) {
+    fn instants_from_nowhere_are_taken(instants in prop::collection::vec(any_moment(), 0..40), now in any_moment()) {
         let mut rhythm = Rhythm::default();
         for at in instants {
             rhythm.unannounced(at, 1);

@@ -22,7 +22,12 @@ fn key(n: usize) -> IntegrationKey {
 }
 
 fn next(key: &IntegrationKey, last: i64, now: i64) -> i64 {
-    SCHEDULE.next_snapshot(key, Some(Base::from_millis(last)), None, now)
+    let next = SCHEDULE.next_snapshot(key, Some(Base::from_millis(last)), None, at(now));
+    next.as_millis()
+}
+
+fn at(ms: i64) -> Moment {
+    Moment::from_millis(ms)
 }
 
 /// How many fall into each hour after `from`.
@@ -78,8 +83,11 @@ fn a_service_that_restarts_every_two_hours_still_takes_its_chances() {
 
 #[test]
 fn a_table_without_a_snapshot_waits_for_nothing() {
-    assert_eq!(SCHEDULE.next_snapshot(&key(1), None, Some(0), START), START);
-    assert_eq!(next_snapshot_instead(None, START), START);
+    assert_eq!(
+        SCHEDULE.next_snapshot(&key(1), None, Some(at(0)), at(START)),
+        at(START)
+    );
+    assert_eq!(next_snapshot_instead(None, at(START)), at(START));
 }
 
 #[test]
@@ -93,28 +101,34 @@ fn stale_nested_copies_bring_a_snapshot_forward_only_where_it_is_asked_for() {
         .map(key)
         .find(|key| next(key, START, START) > START + DAY);
     let far = far.expect("most are");
-    let regular = next(&far, START, START);
+    let regular = at(next(&far, START, START));
     assert_eq!(
-        SCHEDULE.next_snapshot(&far, last, Some(START), START),
+        SCHEDULE.next_snapshot(&far, last, Some(at(START)), at(START)),
         regular
     );
-    assert_eq!(schedule.next_snapshot(&far, last, None, START), regular);
+    assert_eq!(schedule.next_snapshot(&far, last, None, at(START)), regular);
     assert_eq!(
-        schedule.next_snapshot(&far, last, Some(START), START),
-        START + HOUR
+        schedule.next_snapshot(&far, last, Some(at(START)), at(START)),
+        at(START + HOUR)
     );
     let late = START + 2 * HOUR;
-    assert_eq!(schedule.next_snapshot(&far, last, Some(START), late), late);
+    assert_eq!(
+        schedule.next_snapshot(&far, last, Some(at(START)), at(late)),
+        at(late)
+    );
 }
 
 #[test]
 fn a_snapshot_in_place_of_a_delta_keeps_six_hours_apart() {
     let last = Some(Base::from_millis(START));
     assert_eq!(
-        next_snapshot_instead(last, START + MINUTE),
-        START + 6 * HOUR
+        next_snapshot_instead(last, at(START + MINUTE)),
+        at(START + 6 * HOUR)
     );
-    assert_eq!(next_snapshot_instead(last, START + DAY), START + DAY);
+    assert_eq!(
+        next_snapshot_instead(last, at(START + DAY)),
+        at(START + DAY)
+    );
 }
 
 #[test]
@@ -139,15 +153,17 @@ fn heartbeats_drift_apart_and_never_come_late() {
         Duration::from_mins(1),
     );
     let last = Some(Base::from_millis(START));
-    let due: Vec<_> = (0..100).map(|n| beats.next(&key(n), last, START)).collect();
+    let due: Vec<_> = (0..100)
+        .map(|n| beats.next(&key(n), last, at(START)).as_millis())
+        .collect();
     let (first, end) = (
         due.iter().min().expect("some"),
         due.iter().max().expect("some"),
     );
     assert!(*first >= START + 5 * HOUR && *end <= START + 6 * HOUR);
     assert!(end - first > 30 * MINUTE);
-    assert_eq!(beats.next(&key(1), last, START + DAY), START + DAY);
-    assert_eq!(beats.next(&key(1), None, START), START);
+    assert_eq!(beats.next(&key(1), last, at(START + DAY)), at(START + DAY));
+    assert_eq!(beats.next(&key(1), None, at(START)), at(START));
 }
 
 proptest! {
@@ -156,18 +172,19 @@ proptest! {
         n in 0..1000_usize, last in START - 400 * DAY..START + DAY, down in 0..400 * DAY,
     ) {
         let (key, now) = (key(n), last + down);
-        let at = next(&key, last, now);
-        prop_assert!(at >= now);
-        prop_assert!(at > last && at <= (last + WEEK).max(now + DAY));
+        let due = next(&key, last, now);
+        prop_assert!(due >= now);
+        prop_assert!(due > last && due <= (last + WEEK).max(now + DAY));
         // Asking again before it comes gives the same instant.
-        let between = now + (at - now) / 2;
-        prop_assert_eq!(next(&key, last, between), if at == now { now } else { at });
+        let between = now + (due - now) / 2;
+        prop_assert_eq!(next(&key, last, between), if due == now { now } else { due });
     }
 
     #[test]
     fn a_base_from_nowhere_is_answered_with_some_instant(last: i64, now: i64, stale: Option<i64>) {
         let schedule = Schedule { nested_refresh: Some(Duration::MAX), ..SCHEDULE };
         let base = Some(Base::from_millis(last));
+        let (stale, now) = (stale.map(at), at(now));
         prop_assert!(schedule.next_snapshot(&key(1), base, stale, now) >= now);
         prop_assert!(next_snapshot_instead(base, now) >= now);
     }

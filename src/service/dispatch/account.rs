@@ -3,6 +3,7 @@
 use crate::ids::{Category, EnvironmentId, IntegrationId};
 use crate::plan::{Doubt, Rhythm, Standing, Suspicion};
 use crate::sink::Registration;
+use crate::time::Moment;
 
 /// What is known of an integration.
 #[derive(Debug)]
@@ -10,22 +11,22 @@ pub(in crate::service) struct Account {
     /// `None` until Kombo was asked.
     pub(in crate::service) category: Option<Category>,
     pub(in crate::service) standing: Standing,
-    /// Since when, in milliseconds on Kombo's clock.
-    pub(in crate::service) since_ms: i64,
+    /// Since when, on Kombo's clock.
+    pub(in crate::service) since: Moment,
     /// How it became known: `configuration`, `webhook`.
     origin: &'static str,
     /// When it became known.
-    known_ms: i64,
+    known: Moment,
     /// Looks at it in a row that found it no better.
     pub(in crate::service) tries: u32,
     /// Whether Kombo is being asked for it.
     pub(super) look: Look,
     /// When Kombo was last asked for it, or refused its rows.
-    pub(super) asked_ms: Option<i64>,
+    pub(super) asked: Option<Moment>,
     /// A webhook asks for the next look.
     pub(super) announced: bool,
     /// When the first look began that did not find it, with no readable answer since.
-    pub(super) not_found_since_ms: Option<i64>,
+    pub(super) not_found_since: Option<Moment>,
     /// Why that Kombo does not find it counts for nothing.
     pub(super) doubt: Option<Doubt>,
     /// Kombo does not find the others of its environment either.
@@ -58,21 +59,21 @@ pub(super) enum Look {
 }
 
 impl Account {
-    pub(super) fn new(category: Option<Category>, origin: Origin, now_ms: i64) -> Self {
+    pub(super) fn new(category: Option<Category>, origin: Origin, now: Moment) -> Self {
         Self {
             category,
             standing: Standing::Active,
-            since_ms: now_ms,
+            since: now,
             origin: match origin {
                 Origin::Configuration => "configuration",
                 Origin::Webhook => "webhook",
             },
-            known_ms: now_ms,
+            known: now,
             tries: 0,
             look: Look::No,
-            asked_ms: None,
+            asked: None,
             announced: false,
-            not_found_since_ms: None,
+            not_found_since: None,
             doubt: None,
             among_many: false,
             environment: None,
@@ -84,7 +85,7 @@ impl Account {
     }
 
     /// Takes over what the registry says of an integration.
-    pub(super) fn stored(registration: &Registration, now_ms: i64) -> Self {
+    pub(super) fn stored(registration: &Registration, now: Moment) -> Self {
         let origin = match registration.origin.as_str() {
             "webhook" => Origin::Webhook,
             _ => Origin::Configuration,
@@ -93,11 +94,11 @@ impl Account {
             // A word of a newer build: what it means is found out by fetching.
             standing: Standing::from_name(&registration.state).unwrap_or(Standing::Active),
             registered: true,
-            known_ms: registration.since_ms,
-            since_ms: registration.state_since_ms.unwrap_or(now_ms),
-            not_found_since_ms: registration.not_found_since_ms,
+            known: Moment::from_millis(registration.since_ms),
+            since: registration.state_since_ms.map_or(now, Moment::from_millis),
+            not_found_since: registration.not_found_since_ms.map(Moment::from_millis),
             environment: registration.environment.clone(),
-            ..Self::new(Some(registration.category), origin, now_ms)
+            ..Self::new(Some(registration.category), origin, now)
         }
     }
 
@@ -113,9 +114,9 @@ impl Account {
             category: self.category?,
             origin: self.origin.to_owned(),
             state: self.standing.as_str().to_owned(),
-            since_ms: self.known_ms,
-            state_since_ms: Some(self.since_ms),
-            not_found_since_ms: self.not_found_since_ms,
+            since_ms: self.known.as_millis(),
+            state_since_ms: Some(self.since.as_millis()),
+            not_found_since_ms: self.not_found_since.map(Moment::as_millis),
             environment: self.environment.clone(),
         })
     }

@@ -6,12 +6,12 @@ use super::{Account, Dispatch};
 use crate::ids::{EnvironmentId, IntegrationId};
 use crate::plan::{Begun, Deletion, NotFound, Others, Standing};
 use crate::sink::Registration;
-use crate::time::ObservedAt;
+use crate::time::{Moment, ObservedAt};
 
 impl Account {
     /// Takes in that Kombo has answered for it: whatever was suspected begins anew.
     pub(super) fn is_found(&mut self) {
-        (self.not_found_since_ms, self.doubt, self.among_many) = (None, None, false);
+        (self.not_found_since, self.doubt, self.among_many) = (None, None, false);
     }
 }
 
@@ -29,7 +29,10 @@ impl Dispatch {
             return Standing::Deleting;
         };
         // Once deleted, only an answer for it changes that.
-        let stays = account.standing.is_deleted().then_some(account.standing);
+        let stays = account
+            .standing
+            .is_deleted()
+            .then(|| account.standing.clone());
         let judged = NotFound::judge(begun, account.environment.as_ref(), key_of);
         let not_found = match judged {
             Ok(not_found) => not_found,
@@ -46,12 +49,12 @@ impl Dispatch {
             self.news.push(News::AmongMany { id: id.clone() });
         }
         account.among_many = others == Others::Missing;
-        let first = account.not_found_since_ms.map(instant);
+        let first = account.not_found_since.map(ObservedAt::from);
         let standing = match Deletion::after(id, first, not_found, others) {
             Deletion::Deleting { first } => {
-                let first_ms = Some(first.as_micros() / 1000);
-                if account.not_found_since_ms != first_ms {
-                    account.not_found_since_ms = first_ms;
+                let first = Some(first.moment());
+                if account.not_found_since != first {
+                    account.not_found_since = first;
                     self.unsaved.insert(id.clone());
                 }
                 Standing::Deleting
@@ -72,8 +75,8 @@ impl Dispatch {
     }
 
     /// Takes in that the rows of an integration were purged by another process.
-    pub(in crate::service) fn purged_elsewhere(&mut self, id: &IntegrationId, now_ms: i64) {
-        self.stands(id, Standing::Purged, Cause::Registry, now_ms);
+    pub(in crate::service) fn purged_elsewhere(&mut self, id: &IntegrationId, now: Moment) {
+        self.stands(id, &Standing::Purged, Cause::Registry, now);
         // It is the registry that says so.
         self.unsaved.remove(id);
     }
@@ -98,7 +101,7 @@ impl Dispatch {
         &mut self,
         told: &[Registration],
         stand: &[Registration],
-        now_ms: i64,
+        now: Moment,
     ) {
         for told in told {
             let id = &told.integration;
@@ -113,27 +116,23 @@ impl Dispatch {
             self.unsaved.remove(id);
             let stands = stand.iter().find(|stands| stands.integration == *id);
             if let Some(stands) = stands {
-                self.adopt_stored(told, stands, now_ms);
+                self.adopt_stored(told, stands, now);
             }
         }
     }
 
-    fn adopt_stored(&mut self, told: &Registration, stands: &Registration, now_ms: i64) {
+    fn adopt_stored(&mut self, told: &Registration, stands: &Registration, now: Moment) {
         let id = &told.integration;
         let Some(account) = self.accounts.get_mut(id) else {
             return;
         };
-        account.not_found_since_ms = stands.not_found_since_ms;
+        account.not_found_since = stands.not_found_since_ms.map(Moment::from_millis);
         if stands.state == told.state {
             return;
         }
         if let Some(standing) = Standing::from_name(&stands.state) {
-            self.stands(id, standing, Cause::Registry, now_ms);
+            self.stands(id, &standing, Cause::Registry, now);
             self.unsaved.remove(id);
         }
     }
-}
-
-fn instant(at_ms: i64) -> ObservedAt {
-    ObservedAt::from_micros(at_ms.saturating_mul(1000))
 }

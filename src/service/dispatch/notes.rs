@@ -1,22 +1,24 @@
 //! What the service leaves in the lake for `status`.
 
+use std::time::Duration;
+
 use super::{Account, Dispatch, Table};
 use crate::ids::TableId;
 use crate::plan::{Standing, Suspicion};
 use crate::status::{IntegrationNote, Notes, TableNote};
-use crate::time::Base;
+use crate::time::{Base, Moment};
 
 /// Bases are written down at least this often.
-const FLUSHED_WITHIN_MS: i64 = 3_600_000;
+const FLUSHED_WITHIN: Duration = Duration::from_hours(1);
 
 impl Dispatch {
     /// Returns what `status` shows beside the logs.
-    pub(in crate::service) fn notes(&self, now_ms: i64) -> Notes {
+    pub(in crate::service) fn notes(&self, now: Moment) -> Notes {
         let accounts = self.accounts.iter();
         let mut tables: Vec<_> = self.tables.iter().collect();
         tables.sort_unstable_by_key(|(id, _)| *id);
         Notes {
-            written_ms: now_ms,
+            written_ms: now.as_millis(),
             service_version: env!("CARGO_PKG_VERSION").to_owned(),
             heartbeat_period_secs: self.heartbeats().period().as_secs(),
             integrations: accounts
@@ -24,7 +26,7 @@ impl Dispatch {
                 .collect(),
             tables: tables
                 .into_iter()
-                .filter(|(_, table)| has_news(table, now_ms))
+                .filter(|(_, table)| has_news(table, now))
                 .map(|(id, table)| table_note(id, table))
                 .collect(),
         }
@@ -32,8 +34,8 @@ impl Dispatch {
 }
 
 /// Ten thousand quiet tables make no notes: their bases are in the lake's logs since the last flush.
-fn has_news(table: &Table, now_ms: i64) -> bool {
-    let recent = |base: Base| now_ms.saturating_sub(base.as_millis()) < 2 * FLUSHED_WITHIN_MS;
+fn has_news(table: &Table, now: Moment) -> bool {
+    let recent = |base: Base| now.since(base.moment()) < 2 * FLUSHED_WITHIN;
     let trouble = table.error.is_some() || table.off.is_some();
     trouble
         || table.stale_since.is_some()
@@ -50,7 +52,7 @@ fn integration_note(account: &Account) -> IntegrationNote {
     IntegrationNote {
         state: state.to_owned(),
         reason: account.refused.clone().or_else(|| reason(account)),
-        since_ms: Some(account.since_ms),
+        since_ms: Some(account.since.as_millis()),
         silent: matches!(suspicion, Some(Suspicion::Silent { .. })),
         unannounced: matches!(suspicion, Some(Suspicion::Unannounced { .. })),
     }
@@ -59,7 +61,7 @@ fn integration_note(account: &Account) -> IntegrationNote {
 /// Says what is to come of an integration that Kombo does not find.
 fn reason(account: &Account) -> Option<String> {
     let not_found = "Kombo finds no such integration";
-    match (account.standing, account.doubt) {
+    match (&account.standing, account.doubt) {
         (Standing::Deleting, Some(doubt)) => Some(format!(
             "{not_found}, and that counts for nothing: {}",
             doubt.as_str()
@@ -83,8 +85,8 @@ fn table_note(id: &TableId, table: &Table) -> TableNote {
         endpoint: id.endpoint.to_string(),
         base_ms: table.base.map(Base::as_millis),
         last_error: table.error.as_ref().map(|error| error.message.clone()),
-        error_since_ms: table.error.as_ref().map(|error| error.since_ms),
-        stale_since_ms: table.stale_since,
+        error_since_ms: (table.error.as_ref()).map(|error| error.since.as_millis()),
+        stale_since_ms: table.stale_since.map(Moment::as_millis),
         off: table.off.map(|off| off.reason.as_str().to_owned()),
         rest_values: table.rest_values,
     }

@@ -4,6 +4,7 @@ use super::{Account, Dispatch, Due};
 use crate::ids::{IntegrationId, TableId};
 use crate::service::held::Holding;
 use crate::sink::{Coverage, Registration};
+use crate::time::Moment;
 
 impl Dispatch {
     /// Takes in a registry that could not be read at the start. What Kombo has said meanwhile stands.
@@ -11,17 +12,17 @@ impl Dispatch {
         &mut self,
         registered: &[Registration],
         covered: impl Fn(&TableId) -> H,
-        now_ms: i64,
+        now: Moment,
     ) {
         for known in registered {
             let id = &known.integration;
-            let stored = || Account::stored(known, now_ms);
+            let stored = || Account::stored(known, now);
             self.accounts
                 .entry(id.clone())
                 .or_insert_with(stored)
                 .registered = true;
         }
-        self.adopt(self.rules.clone(), covered, now_ms);
+        self.adopt(self.rules.clone(), covered, now);
     }
 
     /// Lets an integration go that the registry does not take, for the reason given: nothing of it is fetched, and its

@@ -4,12 +4,13 @@
 
 use std::time::Duration;
 
+use super::super::fetching::KeyInUse;
 use super::super::held::Holding;
 use super::account::Look;
 use super::{Dispatch, Due, NEW};
 use crate::ids::{Category, EnvironmentId, IntegrationId, TableId};
 use crate::plan::{Begun, Doubt, Standing};
-use crate::time::Backoff;
+use crate::time::{Backoff, Moment};
 
 /// How long to wait before a question is asked again that brought no answer.
 const LOOK_AGAIN: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_mins(15));
@@ -25,13 +26,13 @@ pub(super) struct KeyPause {
 }
 
 impl KeyPause {
-    pub(super) fn wait_ms(self) -> i64 {
-        millis(KEY_AGAIN.wait(self.looks))
+    pub(super) fn wait(self) -> Duration {
+        KEY_AGAIN.wait(self.looks)
     }
 }
 
 /// What Kombo says of an integration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::service) struct Found {
     /// `None` for one that this build does not know.
     pub(in crate::service) category: Option<Category>,
@@ -104,26 +105,26 @@ impl Dispatch {
     pub(super) fn stands(
         &mut self,
         id: &IntegrationId,
-        standing: Standing,
+        standing: &Standing,
         cause: Cause,
-        now_ms: i64,
+        now: Moment,
     ) {
         let known = self.accounts.get_mut(id);
         let Some(account) = known.filter(|account| account.refused.is_none()) else {
             return;
         };
         let was_fetched = account.is_fetched();
-        let before = account.standing;
-        if standing != Standing::Deleting && !standing.is_deleted() {
+        let before = account.standing.clone();
+        if *standing != Standing::Deleting && !standing.is_deleted() {
             account.is_found();
         }
-        if before != standing {
-            (account.standing, account.since_ms) = (standing, now_ms);
+        if before != *standing {
+            (account.standing, account.since) = (standing.clone(), now);
             self.unsaved.insert(id.clone());
             self.news.push(News::Stands {
                 id: id.clone(),
                 before,
-                standing,
+                standing: standing.clone(),
                 cause,
             });
         }
@@ -133,8 +134,8 @@ impl Dispatch {
             .saturating_add(u32::from(!account.is_fetched()));
         let account = &self.accounts[id];
         // A fetch that was refused brings no proof that the key is right: a look does, and it is asked for soon.
-        let unproven = standing == Standing::Deleting
-            && account.not_found_since_ms.is_none()
+        let unproven = *standing == Standing::Deleting
+            && account.not_found_since.is_none()
             && account.doubt.is_none();
         let recheck = standing.recheck(account.tries.saturating_sub(1));
         let look = if unproven {
@@ -145,14 +146,14 @@ impl Dispatch {
         let is_fetched = account.is_fetched();
         if is_fetched && !was_fetched {
             self.with_heartbeat += self.heartbeats_of(id);
-            self.wake(id, now_ms);
+            self.wake(id, now);
         } else if !is_fetched {
             if was_fetched {
                 self.with_heartbeat -= self.heartbeats_of(id);
             }
             self.park(id);
             match look {
-                Some(wait) => self.look_at(id, now_ms.saturating_add(millis(wait))),
+                Some(wait) => self.look_at(id, now + wait),
                 None => {
                     self.agenda.cancel(&Due::Look(id.clone()));
                 }
@@ -166,7 +167,7 @@ impl Dispatch {
         id: &IntegrationId,
         answer: Result<Found, LookFailed>,
         covered: impl Fn(&TableId) -> H,
-        now_ms: i64,
+        now: Moment,
     ) {
         self.asking = self.asking.saturating_sub(1);
         let Some(account) = self.accounts.get_mut(id) else {
@@ -189,67 +190,68 @@ impl Dispatch {
             Ok(found) => {
                 if account.category.is_none() && found.category.is_some() {
                     account.category = found.category;
-                    account.standing = found.standing;
+                    account.standing = found.standing.clone();
                     self.unsaved.insert(id.clone());
                     if self.accounts[id].is_fetched() {
-                        self.open_tables(id, covered, now_ms);
+                        self.open_tables(id, covered, now);
                         return;
                     }
                 }
-                self.stands(id, found.standing, cause, now_ms);
+                self.stands(id, &found.standing, cause, now);
             }
-            Err(LookFailed::Stands(standing)) => self.stands(id, standing, cause, now_ms),
+            Err(LookFailed::Stands(standing)) => self.stands(id, &standing, cause, now),
             Err(LookFailed::NotFound { begun, key_of }) => {
                 let standing = self.missed(id, begun, &key_of);
-                self.stands(id, standing, cause, now_ms);
+                self.stands(id, &standing, cause, now);
             }
             Err(LookFailed::Once | LookFailed::Key) => {
-                let wait_ms = millis(LOOK_AGAIN.wait(account.tries));
+                let wait = LOOK_AGAIN.wait(account.tries);
                 account.tries = account.tries.saturating_add(1);
-                self.look_at(id, now_ms.saturating_add(wait_ms));
+                self.look_at(id, now + wait);
             }
         }
     }
 
     /// Takes in to which environment the key belongs, where Kombo has said it.
-    pub(in crate::service) fn key_belongs(&mut self, to: Option<EnvironmentId>, now_ms: i64) {
+    pub(in crate::service) fn key_belongs(&mut self, to: Option<EnvironmentId>, now: Moment) {
         let is_known = to.is_some();
-        self.environment = to.or(self.environment.take());
-        self.place(now_ms);
-        if !is_known && self.environment.is_none() && self.key.is_none() {
-            let again_ms = now_ms.saturating_add(millis(LONGEST_KEY));
-            self.agenda.set(Due::Key, again_ms);
+        let known = &mut self.used_key.environment;
+        *known = to.or(known.take());
+        self.place(now);
+        if !is_known && self.used_key.environment.is_none() && self.key.is_none() {
+            let again = now + LONGEST_KEY;
+            self.agenda.set(Due::Key, again);
         }
     }
 
     /// Forgets to which environment the key belongs: there is another one.
     pub(in crate::service) fn key_changed(&mut self) {
-        self.environment = None;
-        self.key_number = self.key_number.wrapping_add(1);
+        self.used_key = KeyInUse {
+            environment: None,
+            number: self.used_key.number.wrapping_add(1),
+        };
         self.unplaced.clear();
     }
 
     /// Takes in whether Kombo takes the key again.
-    pub(in crate::service) fn key_tried(&mut self, taken: bool, now_ms: i64) {
+    pub(in crate::service) fn key_tried(&mut self, taken: bool, now: Moment) {
         let Some(pause) = &mut self.key else {
             return;
         };
         if taken {
             self.key = None;
-            self.key_good_since = Some(now_ms);
+            self.key_good_since = Some(now);
             return;
         }
         pause.looks = pause.looks.saturating_add(1);
-        let wait_ms = pause.wait_ms();
-        self.agenda.set(Due::Key, now_ms.saturating_add(wait_ms));
+        let wait = pause.wait();
+        self.agenda.set(Due::Key, now + wait);
     }
 
     /// Returns whether Kombo took the key a short while ago. One table that is refused for it is then that table's matter.
-    pub(super) fn key_is_good(&self, now_ms: i64) -> bool {
-        let since = self
-            .key_good_since
-            .map(|since| now_ms.saturating_sub(since));
-        since.is_some_and(|since| (0..millis(LONGEST_KEY)).contains(&since))
+    pub(super) fn key_is_good(&self, now: Moment) -> bool {
+        let is_short = |since: Moment| (since..since + LONGEST_KEY).contains(&now);
+        self.key_good_since.is_some_and(is_short)
     }
 
     /// Returns whether Kombo refuses the key.
@@ -265,29 +267,28 @@ impl Dispatch {
     }
 
     /// Has Kombo asked for an integration because of a webhook: at once, unless it was asked a short while ago.
-    pub(super) fn look_soon(&mut self, id: &IntegrationId, now_ms: i64) {
+    pub(super) fn look_soon(&mut self, id: &IntegrationId, now: Moment) {
         let Some(account) = self.accounts.get_mut(id) else {
             return;
         };
         account.announced = true;
-        let soonest_ms = millis(account.standing.soonest_look());
-        let asked_ms = account.asked_ms;
-        let at_ms = asked_ms.map_or(now_ms, |asked| now_ms.max(asked.saturating_add(soonest_ms)));
+        let soonest = account.standing.soonest_look();
+        let at = (account.asked).map_or(now, |asked| now.max(asked + soonest));
         let due = Due::Look(id.clone());
-        if self.agenda.at(&due).is_none_or(|set_ms| set_ms > at_ms) {
-            self.agenda.set(due, at_ms);
+        if self.agenda.at(&due).is_none_or(|set| set > at) {
+            self.agenda.set(due, at);
         }
     }
 
-    fn look_at(&mut self, id: &IntegrationId, at_ms: i64) {
-        self.agenda.set(Due::Look(id.clone()), at_ms);
+    fn look_at(&mut self, id: &IntegrationId, at: Moment) {
+        self.agenda.set(Due::Look(id.clone()), at);
     }
 
-    fn wake(&mut self, id: &IntegrationId, now_ms: i64) {
+    fn wake(&mut self, id: &IntegrationId, now: Moment) {
         self.agenda.cancel(&Due::Look(id.clone()));
-        self.open_tables(id, |_| NEW, now_ms);
+        self.open_tables(id, |_| NEW, now);
         for table in self.tables_of(id) {
-            self.want_all(&table, now_ms);
+            self.want_all(&table, now);
         }
     }
 
@@ -312,8 +313,4 @@ impl Dispatch {
         own.filter(|table| self.tables.contains_key(table))
             .collect()
     }
-}
-
-pub(super) fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -7,7 +7,7 @@ use super::super::held::Holding;
 use crate::catalog::Endpoint;
 use crate::plan::{Announced, ModelOff};
 use crate::sink::Coverage;
-use crate::time::{Backoff, Base, Tier};
+use crate::time::{Backoff, Base, Moment, Tier};
 
 /// How long a table waits for its next try after failures in a row.
 const RETRY: Backoff = Backoff::new(Duration::from_secs(10), Duration::from_mins(15));
@@ -27,14 +27,14 @@ pub(in crate::service) struct Table {
     /// A snapshot waits or runs.
     pub(in crate::service) snapshot_wanted: bool,
     /// When the last delta began, and the last snapshot, that got through.
-    pub(in crate::service) delta_began_ms: Option<i64>,
-    pub(in crate::service) snapshot_began_ms: Option<i64>,
+    pub(in crate::service) delta_began: Option<Moment>,
+    pub(in crate::service) snapshot_began: Option<Moment>,
     /// When the last notification came.
-    pub(in crate::service) last_notified_at: Option<i64>,
+    pub(in crate::service) last_notified_at: Option<Moment>,
     /// When the last delta began that a notification had asked for.
-    pub(in crate::service) answer_began_ms: Option<i64>,
+    pub(in crate::service) answer_began: Option<Moment>,
     /// Since when nested copies may be stale.
-    pub(in crate::service) stale_since: Option<i64>,
+    pub(in crate::service) stale_since: Option<Moment>,
     /// When the first notification came that no committed fetch has covered.
     pub(in crate::service) notified_at: Announced,
     pub(in crate::service) failures: u32,
@@ -50,7 +50,7 @@ pub(in crate::service) struct TableError {
     /// The error with its causes: holds no row values.
     pub(in crate::service) message: String,
     /// When the first failure in a row happened.
-    pub(in crate::service) since_ms: i64,
+    pub(in crate::service) since: Moment,
 }
 
 /// A table that the integration does not offer.
@@ -58,20 +58,20 @@ pub(in crate::service) struct TableError {
 pub(in crate::service) struct Off {
     pub(in crate::service) reason: ModelOff,
     /// When it was tried last.
-    pub(in crate::service) tried_ms: i64,
+    pub(in crate::service) tried: Moment,
     /// Looks in a row that changed nothing.
     looks: u32,
 }
 
 impl Table {
     /// Makes a table of which this is known.
-    pub(super) fn held(endpoint: Arc<Endpoint>, held: Holding, now_ms: i64) -> Self {
+    pub(super) fn held(endpoint: Arc<Endpoint>, held: Holding, now: Moment) -> Self {
         let mut table = Self::unknown(endpoint);
         match held {
             Holding::Known(coverage) => table.take_over(&coverage.unwrap_or_default()),
             Holding::Unread => {
                 table.is_unread = true;
-                table.failed(UNREAD.to_owned(), now_ms);
+                table.failed(UNREAD.to_owned(), now);
             }
         }
         table
@@ -97,10 +97,10 @@ impl Table {
             base: None,
             snapshot_base: None,
             snapshot_wanted: false,
-            delta_began_ms: None,
-            snapshot_began_ms: None,
+            delta_began: None,
+            snapshot_began: None,
             last_notified_at: None,
-            answer_began_ms: None,
+            answer_began: None,
             stale_since: None,
             notified_at: Announced::default(),
             failures: 0,
@@ -122,40 +122,35 @@ impl Table {
     /// Returns from when on the next heartbeat is counted: a fetch that moved no base, for want of a usable `Date`, is not
     /// followed by another one at once.
     pub(in crate::service) fn last_fetch(&self) -> Option<Base> {
-        let began = self.delta_began_ms.max(self.snapshot_began_ms);
-        self.base.max(began.map(Base::from_millis))
+        let began = self.delta_began.max(self.snapshot_began);
+        self.base.max(began.map(Base::from))
     }
 
     /// Returns the same for the next snapshot.
     pub(super) fn last_snapshot(&self) -> Option<Base> {
-        self.snapshot_base
-            .max(self.snapshot_began_ms.map(Base::from_millis))
+        self.snapshot_base.max(self.snapshot_began.map(Base::from))
     }
 
     /// Forgets instants that came from another clock.
     pub(super) fn forget_when(&mut self) {
-        (
-            self.answer_began_ms,
-            self.delta_began_ms,
-            self.snapshot_began_ms,
-        ) = (None, None, None);
+        (self.answer_began, self.delta_began, self.snapshot_began) = (None, None, None);
     }
 
     /// Notes a notification.
-    pub(super) fn notified(&mut self, now_ms: i64) {
-        let first_ms = self.notified_at.get().unwrap_or(now_ms);
-        self.notified_at.set(Some(first_ms));
-        self.last_notified_at = Some(now_ms);
+    pub(super) fn notified(&mut self, now: Moment) {
+        let first = self.notified_at.get().unwrap_or(now);
+        self.notified_at.set(Some(first));
+        self.last_notified_at = Some(now);
     }
 
     /// Notes a failure and returns whether it is the first since a fetch got through.
-    pub(super) fn failed(&mut self, message: String, now_ms: i64) -> bool {
-        let since_ms = self.error.as_ref().map(|error| error.since_ms);
+    pub(super) fn failed(&mut self, message: String, now: Moment) -> bool {
+        let since = self.error.as_ref().map(|error| error.since);
         self.error = Some(TableError {
             message,
-            since_ms: since_ms.unwrap_or(now_ms),
+            since: since.unwrap_or(now),
         });
-        since_ms.is_none()
+        since.is_none()
     }
 
     /// Returns how long to wait before the next try, longer from time to time.
@@ -166,12 +161,11 @@ impl Table {
     }
 
     /// Notes that the integration does not offer the table, and returns when to look again.
-    pub(super) fn switched_off(&mut self, reason: ModelOff, now_ms: i64) -> Duration {
+    pub(super) fn switched_off(&mut self, reason: ModelOff, now: Moment) -> Duration {
         let looks = self.off.map_or(0, |off| off.looks.saturating_add(1));
-        let tried_ms = now_ms;
         self.off = Some(Off {
             reason,
-            tried_ms,
+            tried: now,
             looks,
         });
         (self.failures, self.error) = (0, None);

@@ -1,11 +1,13 @@
 //! What the dispatcher makes of webhooks, of ended fetches and of time.
 
-use super::marks::NOTIFIED_GAP_MS;
+use super::marks::NOTIFIED_GAP;
 use super::*;
 use crate::catalog::Catalog;
+use crate::ids::EnvironmentId;
 use crate::plan::PlanMode;
+use crate::service::{FailedFetch, Fetching};
 use crate::sink::Coverage;
-use crate::time::{Base, Tier};
+use crate::time::{Base, Tier, millis};
 use crate::webhook::preview;
 
 mod alarm;
@@ -20,6 +22,10 @@ mod parking;
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 const NOON: i64 = 1_767_600_000_000;
+
+fn at(ms: i64) -> Moment {
+    Moment::from_millis(ms)
+}
 
 /// A dispatcher with a clock, and a sink that takes everything.
 struct Desk {
@@ -111,36 +117,37 @@ impl Desk {
     fn starting(rules: Rules, registered: &[Registration], base_ms: i64) -> Self {
         let covered = |_: &TableId| Some(covered_until(base_ms));
         Self {
-            dispatch: Dispatch::new(rules, registered, covered, NOON),
+            dispatch: Dispatch::new(rules, registered, covered, at(NOON)),
             now_ms: NOON,
         }
     }
 
     fn empty(rules: Rules) -> Self {
         Self {
-            dispatch: Dispatch::new(rules, &[], |_| None, NOON),
+            dispatch: Dispatch::new(rules, &[], |_| None, at(NOON)),
             now_ms: NOON,
         }
     }
 
     fn webhook(&mut self, webhook: &Webhook) -> Reaction {
-        self.dispatch.webhook(webhook, self.now_ms)
+        self.dispatch.webhook(webhook, at(self.now_ms))
     }
 
     fn next(&mut self) -> Option<Fetching> {
-        assert_eq!(self.dispatch.pass(self.now_ms), [], "nothing to ask");
-        self.dispatch.next(self.now_ms, |_| true)
+        assert_eq!(self.dispatch.pass(at(self.now_ms)), [], "nothing to ask");
+        self.dispatch.next(at(self.now_ms), |_| true)
     }
 
     fn ended(&mut self, fetching: &Fetching, ended: Ended) -> Option<i64> {
-        self.dispatch.ended(fetching, ended, self.now_ms)
+        let answered = self.dispatch.ended(fetching, ended, at(self.now_ms));
+        answered.map(millis)
     }
 
     /// Ends a fetch well; its base is the instant it started.
     fn covered(&mut self, fetching: &Fetching, changed_rows: Option<u64>) -> Option<i64> {
         let ended = Ended::Covered {
             snapshot: fetching.work.kind == Kind::Snapshot,
-            base: Some(Base::from_millis(fetching.started_ms)),
+            base: Some(Base::from(fetching.started)),
             changed_rows,
             rest_values: 0,
         };
@@ -164,7 +171,8 @@ impl Desk {
 
     /// Lets time pass until something is due, and returns how long that took.
     fn until_due(&mut self) -> i64 {
-        let due_ms = self.dispatch.next_due().expect("something is due");
+        let due = self.dispatch.next_due().expect("something is due");
+        let due_ms = due.as_millis();
         let passed = due_ms - self.now_ms;
         self.now_ms = due_ms.max(self.now_ms);
         passed
@@ -194,10 +202,10 @@ fn after_a_start_every_table_is_fetched_and_the_announced_ones_first() {
 fn a_table_that_was_never_fetched_begins_with_a_snapshot() {
     let rules = rules(&["ats/tags"]);
     let registered = [registration("a", "active")];
-    let mut dispatch = Dispatch::new(rules, &registered, |_| None, NOON);
-    let work = dispatch.next(NOON, |_| true).expect("one waits").work;
+    let mut dispatch = Dispatch::new(rules, &registered, |_| None, at(NOON));
+    let work = dispatch.next(at(NOON), |_| true).expect("one waits").work;
     assert_eq!((work.kind, work.lane), (Kind::Snapshot, Lane::Snapshot));
-    assert!(dispatch.next(NOON, |_| true).is_none(), "and no delta");
+    assert!(dispatch.next(at(NOON), |_| true).is_none(), "and no delta");
 }
 
 #[test]
@@ -226,7 +234,7 @@ fn a_notification_during_a_fetch_brings_another_one() {
     desk.passes(10);
     assert_eq!(desk.covered(&first, Some(1)), Some(20));
     assert!(desk.next().is_none(), "not at once");
-    assert_eq!(desk.until_due(), NOTIFIED_GAP_MS - 20);
+    assert_eq!(desk.until_due(), millis(NOTIFIED_GAP) - 20);
     let second = desk.next().expect("marked again");
     desk.passes(5);
     assert_eq!(desk.covered(&second, Some(1)), Some(9_995));
@@ -262,7 +270,7 @@ fn an_integration_seen_for_the_first_time_waits_for_the_registry() {
     );
     let rows = desk.dispatch.unsaved();
     assert_eq!((rows.len(), rows[0].state.as_str()), (1, "active"));
-    desk.dispatch.saved(&rows, &rows, desk.now_ms);
+    desk.dispatch.saved(&rows, &rows, at(desk.now_ms));
     assert!(desk.dispatch.unsaved().is_empty() && desk.dispatch.is_registered(&id("new")));
     assert_eq!(desk.webhook(&webhook), ACCEPTED);
     assert_eq!(
@@ -313,7 +321,7 @@ fn nested_copies_are_noted_as_stale_until_the_next_snapshot() {
     desk.webhook(&changed("a", &["ats_jobs"]));
     assert!(desk.next().is_none(), "a delta would bring nothing");
     let stale = |desk: &Desk| desk.dispatch.tables[&table("a", "ats/applications")].stale_since;
-    assert_eq!(stale(&desk), Some(NOON));
+    assert_eq!(stale(&desk), Some(at(NOON)));
     let week = 7 * 24 * HOUR;
     while stale(&desk).is_some() {
         desk.until_due();
@@ -326,8 +334,11 @@ fn nested_copies_are_noted_as_stale_until_the_next_snapshot() {
 fn other_rules_close_tables_and_open_others() {
     let mut desk = Desk::known(&["ats/tags", "ats/jobs"]);
     let running = desk.next().expect("one runs");
-    desk.dispatch
-        .adopt(rules(&["ats/tags", "ats/offers"]), |_| None, desk.now_ms);
+    desk.dispatch.adopt(
+        rules(&["ats/tags", "ats/offers"]),
+        |_| None,
+        at(desk.now_ms),
+    );
     assert_eq!(desk.dispatch.table_count(), 2);
     desk.covered(&running, Some(0));
     let ran: BTreeSet<_> = desk.run().into_iter().map(|(name, ..)| name).collect();
@@ -341,7 +352,7 @@ fn other_rules_close_tables_and_open_others() {
             ..rules(&["ats/tags"])
         },
         |_| None,
-        NOON,
+        at(NOON),
     );
     assert_eq!(
         (desk.dispatch.table_count(), desk.dispatch.next_due()),

@@ -4,11 +4,11 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::account::Look;
-use super::standings::millis;
 use super::{Account, Dispatch, Kind};
 use crate::fetch::Lane;
 use crate::ids::{IntegrationId, TableId};
 use crate::plan::{Heartbeats, suspicious_period};
+use crate::time::Moment;
 
 /// Something with an instant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,17 +59,17 @@ const LOOKS: usize = 4;
 const NOTES_EVERY: Duration = Duration::from_mins(1);
 
 /// A clock that goes back by more than this was another one: ours, before Kombo's was known.
-const SET_BACK_MS: i64 = 5_000;
+const SET_BACK: Duration = Duration::from_secs(5);
 
 impl Dispatch {
     /// Does what is due, and returns what has to be done besides fetches.
-    pub(in crate::service) fn pass(&mut self, now_ms: i64) -> Vec<Ask> {
-        if now_ms < self.now_ms - SET_BACK_MS {
-            self.set_back(now_ms);
+    pub(in crate::service) fn pass(&mut self, now: Moment) -> Vec<Ask> {
+        if now < self.now - SET_BACK {
+            self.set_back(now);
         }
-        self.now_ms = now_ms;
+        self.now = now;
         let mut questions = Vec::new();
-        while let Some(due) = self.agenda.pop_due(now_ms) {
+        while let Some(due) = self.agenda.pop_due(now) {
             match due {
                 Due::Heartbeat(table) => self.queue.want(&table, Kind::Delta, Lane::CatchUp),
                 Due::Again(table) => self.queue.want(&table, Kind::Delta, Lane::Notified),
@@ -78,28 +78,28 @@ impl Dispatch {
                 Due::Retry(table, kind) => {
                     self.queue.retry(&table, kind);
                 }
-                Due::TryOff(table) => self.want_all(&table, now_ms),
-                Due::Look(id) => self.line_up(id, now_ms),
-                Due::Silence(id) => self.time_silence(&id, now_ms),
+                Due::TryOff(table) => self.want_all(&table, now),
+                Due::Look(id) => self.line_up(id, now),
+                Due::Silence(id) => self.time_silence(&id, now),
                 Due::Note => self.unsaved.append(&mut self.unnoted),
                 Due::Key => questions.push(Ask::Key),
                 Due::Chore(name) => questions.push(Ask::Chore(name)),
                 Due::Notes => {
                     questions.push(Ask::Notes);
-                    self.time_notes(now_ms);
+                    self.time_notes(now);
                 }
             }
         }
         while self.asking < LOOKS
             && let Some(id) = self.looks.pop_front()
         {
-            questions.extend(self.look(id, now_ms));
+            questions.extend(self.look(id, now));
         }
         questions
     }
 
     /// Lines a question up. One that is under way may have begun before what asks for this one: it is asked again.
-    fn line_up(&mut self, id: IntegrationId, now_ms: i64) {
+    fn line_up(&mut self, id: IntegrationId, now: Moment) {
         let Some(account) = self.accounts.get_mut(&id) else {
             return;
         };
@@ -110,22 +110,22 @@ impl Dispatch {
             }
             Look::Waiting => {}
             Look::UnderWay => {
-                let again_ms = now_ms.saturating_add(millis(account.standing.soonest_look()));
-                self.agenda.set(Due::Look(id), again_ms);
+                let again = now + account.standing.soonest_look();
+                self.agenda.set(Due::Look(id), again);
             }
         }
     }
 
-    fn look(&mut self, id: IntegrationId, now_ms: i64) -> Option<Ask> {
+    fn look(&mut self, id: IntegrationId, now: Moment) -> Option<Ask> {
         let account = self.accounts.get_mut(&id)?;
-        (account.look, account.asked_ms) = (Look::UnderWay, Some(now_ms));
+        (account.look, account.asked) = (Look::UnderWay, Some(now));
         self.asking += 1;
         let is_new = account.category.is_none();
         Some(Ask::Integration { id, is_new })
     }
 
     /// Makes what was put off by another clock due by this one.
-    fn set_back(&mut self, now_ms: i64) {
+    fn set_back(&mut self, now: Moment) {
         let tables: Vec<TableId> = self.tables.keys().cloned().collect();
         for id in tables {
             let later = [
@@ -134,27 +134,27 @@ impl Dispatch {
                 Due::Retry(id.clone(), Kind::Snapshot),
                 Due::TryOff(id.clone()),
             ];
-            self.make_due(later, now_ms);
+            self.make_due(later, now);
             if let Some(table) = self.tables.get_mut(&id) {
                 table.forget_when();
             }
             let account = self.accounts.get(&id.integration);
             if account.is_some_and(Account::is_fetched) {
-                self.time_table(&id, now_ms);
+                self.time_table(&id, now);
             }
         }
         for account in self.accounts.values_mut() {
-            account.asked_ms = None;
+            account.asked = None;
         }
         let looks = self.accounts.keys().map(|id| Due::Look(id.clone()));
         let looks: Vec<Due> = looks.chain([Due::Key]).collect();
-        self.make_due(looks, now_ms);
+        self.make_due(looks, now);
         // A chore waits as long as it would have by the other clock.
-        let by_ms = now_ms.saturating_sub(self.now_ms);
+        let by = self.now.since(now);
         let chores = self.chores.iter().map(|name| Due::Chore(name));
         for due in chores.chain([Due::Notes]) {
-            if let Some(at_ms) = self.agenda.at(&due) {
-                self.agenda.set(due, at_ms.saturating_add(by_ms));
+            if let Some(at) = self.agenda.at(&due) {
+                self.agenda.set(due, at - by);
             }
         }
     }
@@ -164,29 +164,29 @@ impl Dispatch {
         &mut self,
         name: &'static str,
         wait: Duration,
-        now_ms: i64,
+        now: Moment,
     ) {
         self.chores.insert(name);
-        let at_ms = now_ms.saturating_add(millis(wait));
-        self.agenda.set(Due::Chore(name), at_ms);
+        let at = now + wait;
+        self.agenda.set(Due::Chore(name), at);
     }
 
     /// Puts the next notes for `status` down.
-    pub(in crate::service) fn time_notes(&mut self, now_ms: i64) {
-        let at_ms = now_ms.saturating_add(millis(NOTES_EVERY));
-        self.agenda.set(Due::Notes, at_ms);
+    pub(in crate::service) fn time_notes(&mut self, now: Moment) {
+        let at = now + NOTES_EVERY;
+        self.agenda.set(Due::Notes, at);
     }
 
-    fn make_due(&mut self, due: impl IntoIterator<Item = Due>, now_ms: i64) {
+    fn make_due(&mut self, due: impl IntoIterator<Item = Due>, now: Moment) {
         for due in due {
             if self.agenda.at(&due).is_some() {
-                self.agenda.set(due, now_ms);
+                self.agenda.set(due, now);
             }
         }
     }
 
     /// Returns when something is due next.
-    pub(in crate::service) fn next_due(&mut self) -> Option<i64> {
+    pub(in crate::service) fn next_due(&self) -> Option<Moment> {
         self.agenda.next_at()
     }
 
@@ -208,8 +208,8 @@ impl Dispatch {
     }
 
     /// Sets a table's next heartbeat and snapshot, from its bases.
-    pub(super) fn time_table(&mut self, id: &TableId, now_ms: i64) {
-        self.time_snapshot(id, now_ms);
+    pub(super) fn time_table(&mut self, id: &TableId, now: Moment) {
+        self.time_snapshot(id, now);
         let heartbeats = self.heartbeats();
         let Some((table, account)) = self.tables.get(id).zip(self.accounts.get(&id.integration))
         else {
@@ -221,7 +221,7 @@ impl Dispatch {
         let last = table.last_fetch();
         if table.base.is_none() && last.is_some() {
             // Fetched, and without a usable `Date`: no delta can be asked for.
-            let next = now_ms.saturating_add(millis(heartbeats.period()));
+            let next = now + heartbeats.period();
             self.agenda.set(Due::Snapshot(id.clone()), next);
             return;
         }
@@ -232,11 +232,11 @@ impl Dispatch {
             Some(_) => suspicious_period(heartbeats.period()),
             None => heartbeats.period(),
         };
-        let next = Heartbeats::of_period(period).next(&id.integration.key(), last, now_ms);
+        let next = Heartbeats::of_period(period).next(&id.integration.key(), last, now);
         self.agenda.set(Due::Heartbeat(id.clone()), next);
     }
 
-    pub(super) fn time_snapshot(&mut self, id: &TableId, now_ms: i64) {
+    pub(super) fn time_snapshot(&mut self, id: &TableId, now: Moment) {
         let Some(table) = self.tables.get(id) else {
             return;
         };
@@ -246,21 +246,21 @@ impl Dispatch {
             return;
         }
         let (key, schedule) = (id.integration.key(), self.rules.schedule);
-        let next = schedule.next_snapshot(&key, last, table.stale_since, now_ms);
+        let next = schedule.next_snapshot(&key, last, table.stale_since, now);
         self.agenda.set(Due::Snapshot(id.clone()), next);
     }
 
     /// Looks whether an integration's notifications still come, and when to look again. Under suspicion its tables are
     /// asked for more often.
-    pub(super) fn time_silence(&mut self, id: &IntegrationId, now_ms: i64) {
+    pub(super) fn time_silence(&mut self, id: &IntegrationId, now: Moment) {
         let Some(account) = self.accounts.get_mut(id) else {
             return;
         };
-        let suspicion = account.rhythm.suspicion(now_ms);
+        let suspicion = account.rhythm.suspicion(now);
         let before = std::mem::replace(&mut account.suspicion, suspicion);
         let due = Due::Silence(id.clone());
-        match account.rhythm.next_look(now_ms) {
-            Some(at_ms) => self.agenda.set(due, at_ms),
+        match account.rhythm.next_look(now) {
+            Some(at) => self.agenda.set(due, at),
             None => {
                 self.agenda.cancel(&due);
             }
@@ -268,7 +268,7 @@ impl Dispatch {
         if before.is_some() != suspicion.is_some() {
             self.alarms.push((id.clone(), before, suspicion));
             for table in self.tables_of(id) {
-                self.time_table(&table, now_ms);
+                self.time_table(&table, now);
             }
         }
     }

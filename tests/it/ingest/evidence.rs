@@ -9,7 +9,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 use kombo_source::fetch::FetchMode;
 use kombo_source::ingest::{Done, Ending};
 use kombo_source::plan::{Announced, Kind};
-use kombo_source::time::Tier;
+use kombo_source::time::{Moment, Tier};
 
 use super::{covered, fetch_announced, newest, newest_of, run, writer};
 use crate::support::memory_sink::MemorySink;
@@ -63,7 +63,7 @@ async fn a_notification_that_comes_while_a_snapshot_is_walked_is_noted_with_it()
         let announced = Announced::default();
         let told = async {
             tokio::time::sleep(Duration::from_millis(500)).await;
-            announced.set(comes.then_some(7));
+            announced.set(comes.then_some(Moment::from_millis(7)));
         };
         let coverage = covered(&writer).await;
         let mode = FetchMode::Snapshot;

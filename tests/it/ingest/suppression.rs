@@ -6,7 +6,7 @@ use kombo_source::fetch::{Counts, FetchMode};
 use kombo_source::ingest::Ending;
 use kombo_source::plan::Kind;
 use kombo_source::sink::{Advance, Sink, Watermarks};
-use kombo_source::time::{Base, Tier};
+use kombo_source::time::{Base, Moment, Tier};
 
 use super::{Writer, covered, fetch, newest, observations, remembering, run, run_tier, writer};
 use crate::support::memory_sink::MemorySink;
@@ -83,7 +83,10 @@ async fn a_commit_between_what_was_decided_on_and_the_fence_supersedes() {
     run(&other, Kind::Delta).await.unwrap();
     kombo.pass(60).await;
     kombo.set("a", 1);
-    let (tier, updated_after) = coverage.bases.next_delta(kombo.now_ms()).unwrap();
+    let (tier, updated_after) = coverage
+        .bases
+        .next_delta(Moment::from_millis(kombo.now_ms()))
+        .unwrap();
     let mode = FetchMode::Delta {
         tier,
         updated_after,
@@ -226,7 +229,10 @@ async fn what_the_sink_said_does_not_count_once_somebody_else_has_committed() {
     kombo.set("a", 2);
     run(&other, Kind::Delta).await.unwrap();
     kombo.set("a", 1);
-    let (tier, updated_after) = coverage.bases.next_delta(kombo.now_ms()).unwrap();
+    let (tier, updated_after) = coverage
+        .bases
+        .next_delta(Moment::from_millis(kombo.now_ms()))
+        .unwrap();
     let mode = FetchMode::Delta {
         tier,
         updated_after,

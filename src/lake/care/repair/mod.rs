@@ -29,7 +29,7 @@ use crate::lake::care::repair::moves::{Found, Moves};
 use crate::lake::care::repair::shelf::{Extent, Shelf};
 use crate::lake::layout::LakeTable;
 use crate::lake::{Hold, Lake, LakeError, Part};
-use crate::time::{Horizon, MAX_SERVER_LEAD, ObservedAt};
+use crate::time::{Horizon, MAX_SERVER_LEAD, Moment, ObservedAt};
 
 /// Looks at an endpoint, when something keeps coming in between.
 const ROUNDS: u32 = 3;
@@ -99,7 +99,7 @@ impl Lake {
         });
         let mut repairing = Repairing {
             lake: self,
-            horizon: Horizon::at(now_ms),
+            horizon: Horizon::at(Moment::from_millis(now_ms)),
             now_ms,
             dry_run,
             names: names.collect(),

@@ -81,7 +81,7 @@ impl Shelf {
         for (app, value) in self.txns(&state) {
             let Some(key) = key_of(app) else { continue };
             if self.is_in_millis(app) {
-                if value > horizon.latest_ms() {
+                if value > horizon.latest().as_millis() {
                     found.add(key.as_str(), Vec::new());
                 }
             } else if value > latest_us {
@@ -185,7 +185,7 @@ impl Shelf {
                 let key = key_of(app).filter(|key| moves.concern(key.as_str()))?;
                 if self.is_in_millis(app) {
                     // A base in the future covers nothing.
-                    return (value > horizon.latest_ms()).then(|| (app.to_owned(), NONE));
+                    return (value > horizon.latest().as_millis()).then(|| (app.to_owned(), NONE));
                 }
                 let to_us = moves.to_us(key.as_str(), value)?;
                 Some((app.to_owned(), to_us))

@@ -61,13 +61,13 @@ async fn deleted_beside_another() -> Aging {
     // Nothing of `a` was folded yet.
     say_folded(&lake, "b", 100, 303).await;
     keep_up(&lake, &from_eight()).await;
-    let today = i32::try_from(aging.clock.wall_ms() / DAY_MS).expect("a day");
+    let today = i32::try_from(aging.clock.now().as_millis() / DAY_MS).expect("a day");
     for table in &OWN {
         put_own(&lake, table, &["a", "b"], today).await;
     }
     let active = [registration("b", "active", 1)];
     drop(lake.register(&active).await.expect("registered"));
-    delete(&lake, "a", aging.clock.wall_ms()).await;
+    delete(&lake, "a", aging.clock.now().as_millis()).await;
     aging
 }
 
@@ -224,12 +224,12 @@ async fn one_that_is_found_alive_after_kombo_was_asked_keeps_its_rows() {
     let all = rows_of_all(&aging, "a").await;
     let gone = confirmed(&lake, &at_once()).await.expect("due");
     assert_eq!(gone.len(), 1);
-    let alive = registration("a", "active", aging.clock.wall_ms());
+    let alive = registration("a", "active", aging.clock.now().as_millis());
     drop(backfill.register_named(&[alive]).await.expect("registered"));
     let report = lake.purge(&[tags()], &gone, false).await.expect("done");
     assert!(report.integrations.is_empty() && report.tables.is_empty());
     // Deleted once more, it needs an answer of its own: the old one is worth nothing.
-    delete(&lake, "a", aging.clock.wall_ms() - 20 * DAY_MS).await;
+    delete(&lake, "a", aging.clock.now().as_millis() - 20 * DAY_MS).await;
     let report = lake.purge(&[tags()], &gone, false).await.expect("done");
     assert!(report.integrations.is_empty());
     assert_eq!(rows_of_all(&aging, "a").await, all);

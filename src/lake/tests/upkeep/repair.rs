@@ -89,7 +89,7 @@ fn right() -> Vec<(String, i64)> {
 }
 
 fn horizon(aging: &Aging) -> Horizon {
-    Horizon::at(aging.clock.wall_ms())
+    Horizon::at(aging.clock.now())
 }
 
 /// The parts that lie in the future, by table.
@@ -159,7 +159,7 @@ async fn no_fetch_goes_on_from_years_ahead_and_other_tables_are_fetched() {
         .await
         .expect("another");
     // Ahead by what this machine's clock may be wrong: told, and fetched all the same.
-    let hours_us = aging.clock.wall_ms() * 1_000 + 5 * HOUR_US;
+    let hours_us = aging.clock.now().as_millis() * 1_000 + 5 * HOUR_US;
     run(
         &lake,
         &delta("c"),
@@ -219,14 +219,14 @@ async fn rows_keep_their_order_across_snapshots_and_deltas_and_current_is_made_o
         let lake = aging.lake().await;
         repair(&lake).await;
         is_right(&aging, &before, &format!("folded before: {folded}")).await;
-        let now_us = aging.clock.wall_ms() * 1_000;
+        let now_us = aging.clock.now().as_millis() * 1_000;
         let covered = lake
             .coverage(&tags(), &integration("a"))
             .await
             .expect("covered");
         assert_eq!(covered.seen, Some(ObservedAt::from_micros(now_us + 5)));
         assert_eq!(
-            covered.bases.next_delta(aging.clock.wall_ms()),
+            covered.bases.next_delta(aging.clock.now()),
             None,
             "a full fetch"
         );
@@ -247,7 +247,7 @@ async fn what_was_brought_back_leaves_deltas_in_time() {
     let deltas = async || stored(&aging.store, Part::Deltas).await.len();
     let full = |at_us: i64| [("1", at_us, 7), ("2", at_us + 1, 7), ("3", at_us + 2, 7)];
     repair(&lake).await;
-    let now_us = aging.clock.wall_ms() * 1_000 + HOUR_US;
+    let now_us = aging.clock.now().as_millis() * 1_000 + HOUR_US;
     for name in ["a", "b"] {
         let rows = full(now_us);
         run(
@@ -327,7 +327,7 @@ async fn comparisons_drift_and_holds_come_back_along() {
         .expect("put");
     repair(&lake).await;
 
-    let now_us = aging.clock.wall_ms() * 1_000;
+    let now_us = aging.clock.now().as_millis() * 1_000;
     let completeness = lake.completeness().await.expect("read");
     let compared: Vec<_> = completeness
         .values()
@@ -363,7 +363,7 @@ async fn comparisons_drift_and_holds_come_back_along() {
 async fn a_clock_that_is_behind_the_stores_repairs_nothing_that_the_store_calls_past() {
     let aging = Aging::new();
     let lake = aging.lake().await;
-    let now_us = aging.clock.wall_ms() * 1_000;
+    let now_us = aging.clock.now().as_millis() * 1_000;
     run(&lake, &delta("a"), &[&[("1", now_us, 1)]], end(1, now_us)).await;
     aging.clock.pass(-DAY_MS);
     assert_eq!(
@@ -390,7 +390,7 @@ async fn the_first_instant_of_the_year_10000_is_brought_back_too() {
     assert_eq!(files[0].bounds.observed_us, None);
     later_than_the_store(&aging);
     repair(&lake).await;
-    let now_us = aging.clock.wall_ms() * 1_000;
+    let now_us = aging.clock.now().as_millis() * 1_000;
     assert_eq!(
         stored(&aging.store, Part::Deltas).await,
         rows_of("a", &[("1", now_us, 1)])

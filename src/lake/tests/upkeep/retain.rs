@@ -91,7 +91,7 @@ async fn old_rows_leave_and_those_of_others_are_carried_over_in_their_order() {
 async fn what_was_folded_leaves_and_current_made_anew_is_the_same() {
     let aging = Aging::new();
     let lake = aging.lake().await;
-    let now = aging.clock.wall_ms() * 1000;
+    let now = aging.clock.now().as_millis() * 1000;
     let fold = async |rebuild| {
         let settings = FoldSettings {
             rebuild,
@@ -218,7 +218,8 @@ async fn a_second_service_that_exchanged_the_file_first_is_not_undone() {
 async fn old_days_leave_the_drift_and_small_files_of_a_day_are_merged() {
     let aging = Aging::new();
     let lake = aging.lake().await;
-    let day = |days: i64| i32::try_from(aging.clock.wall_ms() / DAY_MS - days).expect("a day");
+    let day =
+        |days: i64| i32::try_from(aging.clock.now().as_millis() / DAY_MS - days).expect("a day");
     put_own(&lake, &LakeTable::Drift, &["a", "b"], day(402)).await;
     for name in ["a", "b", "c"] {
         put_own(&lake, &LakeTable::Drift, &[name], day(399)).await;

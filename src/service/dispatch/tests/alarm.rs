@@ -20,7 +20,7 @@ fn a_change_that_no_notification_announced_raises_an_alarm_and_has_the_integrati
     heartbeat(&mut desk, Some(3));
     assert_eq!(suspicion(&desk), None, "the notification may be on its way");
     assert_eq!(desk.until_due(), 5 * MINUTE);
-    desk.dispatch.pass(desk.now_ms);
+    desk.dispatch.pass(at(desk.now_ms));
     assert!(matches!(
         suspicion(&desk),
         Some(Suspicion::Unannounced { .. })
@@ -56,7 +56,7 @@ fn a_slow_notification_is_no_alarm() {
     desk.webhook(&changed("a", &["ats_tags"]));
     desk.run();
     desk.passes(HOUR);
-    desk.dispatch.pass(desk.now_ms);
+    desk.dispatch.pass(at(desk.now_ms));
     assert_eq!(suspicion(&desk), None);
 }
 
@@ -71,6 +71,6 @@ fn what_cannot_be_told_and_what_was_announced_is_no_alarm() {
     desk.covered(&fetching, Some(5));
     desk.run();
     desk.passes(10 * MINUTE);
-    desk.dispatch.pass(desk.now_ms);
+    desk.dispatch.pass(at(desk.now_ms));
     assert_eq!(suspicion(&desk), None);
 }

@@ -68,10 +68,10 @@ fn what_another_process_has_written_stands_above_what_this_one_says() {
     }];
     for state in ["deleting", "purged"] {
         let mut desk = Desk::starting(rules(&["ats/tags"]), &rows, NOON - 3 * DAY);
-        let questions = desk.dispatch.pass(NOON);
+        let questions = desk.dispatch.pass(at(NOON));
         let kombo = missing(&desk, "own");
         desk.dispatch
-            .looked(&id("a"), kombo(&id("a")), |_| None, NOON);
+            .looked(&id("a"), kombo(&id("a")), |_| None, at(NOON));
         let told = desk.dispatch.unsaved();
         assert_eq!((questions.len(), &*told[0].state), (1, "deleted"));
         // A backfill has read it since the first look; or a purge has taken its rows.
@@ -80,7 +80,7 @@ fn what_another_process_has_written_stands_above_what_this_one_says() {
             not_found_since_ms: Some(NOON),
             ..told[0].clone()
         };
-        desk.dispatch.saved(&told, &[stand], NOON);
+        desk.dispatch.saved(&told, &[stand], at(NOON));
         assert_eq!(stands(&desk, "a").as_str(), state);
         assert_eq!(stored(&desk, "a").not_found_since_ms, Some(NOON));
         assert!(desk.dispatch.unsaved().is_empty());

@@ -34,26 +34,27 @@ pub(super) fn known(names: &[&str]) -> Desk {
 }
 
 pub(super) fn stands(desk: &Desk, name: &str) -> Standing {
-    desk.dispatch.accounts[&id(name)].standing
+    desk.dispatch.accounts[&id(name)].standing.clone()
 }
 
 /// Answers what is to be asked now, has the registry take everything, and returns how many questions there were.
 pub(super) fn answer(desk: &mut Desk, kombo: impl Fn(&IntegrationId) -> Answer) -> usize {
-    let questions = desk.dispatch.pass(desk.now_ms);
+    let questions = desk.dispatch.pass(at(desk.now_ms));
     for question in &questions {
         let Ask::Integration { id, .. } = question else {
             panic!("{question:?}")
         };
-        desk.dispatch.looked(id, kombo(id), |_| None, desk.now_ms);
+        desk.dispatch
+            .looked(id, kombo(id), |_| None, at(desk.now_ms));
     }
     let rows = desk.dispatch.unsaved();
-    desk.dispatch.saved(&rows, &rows, desk.now_ms);
+    desk.dispatch.saved(&rows, &rows, at(desk.now_ms));
     questions.len()
 }
 
 /// Kombo finds none, and accepts a key of an environment.
 pub(super) fn missing(desk: &Desk, key_of: &str) -> impl Fn(&IntegrationId) -> Answer + use<> {
-    let begun = Begun::by(desk.now_ms, desk.now_ms);
+    let begun = Begun::by(at(desk.now_ms), at(desk.now_ms));
     let key_of = environment(key_of);
     move |_| {
         Err(LookFailed::NotFound {
@@ -71,8 +72,8 @@ fn while_missing(desk: &mut Desk, key_of: &str, until: impl Fn(&Desk) -> bool) -
         desk.until_due();
         let kombo = missing(desk, key_of);
         answer(desk, kombo);
-        while let Some(fetching) = desk.dispatch.next(desk.now_ms, |_| true) {
-            let gone = Failed::Integration(Standing::Deleting);
+        while let Some(fetching) = desk.dispatch.next(at(desk.now_ms), |_| true) {
+            let gone = FailedFetch::Integration(Standing::Deleting);
             desk.ended(&fetching, Ended::Failed(gone));
         }
     }
@@ -136,7 +137,7 @@ fn a_real_deletion_stops_the_fetches_at_once_and_counts_after_a_day() {
 fn a_fetch_that_finds_none_has_kombo_asked_with_proof_within_a_minute() {
     let mut desk = known(&["a"]);
     let fetching = desk.next().expect("a fetch");
-    let gone = Failed::Integration(Standing::Deleting);
+    let gone = FailedFetch::Integration(Standing::Deleting);
     desk.ended(&fetching, Ended::Failed(gone));
     assert_eq!(stands(&desk, "a"), Standing::Deleting);
     assert_eq!(stored(&desk, "a").not_found_since_ms, None, "no proof yet");
@@ -156,7 +157,7 @@ fn restarts_neither_lose_nor_fake_the_first_look() {
         let rows = [stored(&desk, "a"), stored(&desk, "b")];
         let now_ms = NOON + hour * HOUR;
         desk = Desk {
-            dispatch: Dispatch::new(rules(&["ats/tags"]), &rows, |_| None, now_ms),
+            dispatch: Dispatch::new(rules(&["ats/tags"]), &rows, |_| None, at(now_ms)),
             now_ms,
         };
         let kombo = missing(&desk, "own");
@@ -258,20 +259,21 @@ fn one_that_was_never_read_is_never_deleted() {
 fn a_fetch_tells_the_registry_in_which_environment_an_integration_is_read() {
     let rows = [registration("a", "active")];
     let mut desk = Desk::starting(rules(&["ats/tags"]), &rows, NOON - HOUR);
-    desk.dispatch.key_belongs(Some(environment("own")), NOON);
+    desk.dispatch
+        .key_belongs(Some(environment("own")), at(NOON));
     desk.run();
     assert!(desk.dispatch.unsaved().is_empty(), "not for each fetch");
     desk.passes(MINUTE);
     desk.run();
     let rows = desk.dispatch.unsaved();
     assert_eq!(rows[0].environment, Some(environment("own")));
-    desk.dispatch.saved(&rows, &rows, desk.now_ms);
+    desk.dispatch.saved(&rows, &rows, at(desk.now_ms));
     // A fetch that began with the key before says nothing of the one after.
     desk.webhook(&changed("a", &["ats_tags"]));
     let fetching = desk.next().expect("a fetch");
     desk.dispatch.key_changed();
     desk.dispatch
-        .key_belongs(Some(environment("other")), desk.now_ms);
+        .key_belongs(Some(environment("other")), at(desk.now_ms));
     desk.covered(&fetching, Some(1));
     desk.passes(MINUTE);
     desk.run();
@@ -299,7 +301,7 @@ fn while_kombo_finds_none_of_an_environment_it_takes_a_week() {
 fn a_deletion_told_of_a_parked_integration_has_kombo_asked_and_it_stays_parked() {
     let mut desk = known(&["a"]);
     let fetching = desk.next().expect("a fetch");
-    let inactive = Failed::Integration(Standing::Inactive);
+    let inactive = FailedFetch::Integration(Standing::Inactive);
     desk.ended(&fetching, Ended::Failed(inactive));
     desk.passes(MINUTE);
     desk.webhook(&lifecycle("integration-deleted", "a", ""));
@@ -307,7 +309,7 @@ fn a_deletion_told_of_a_parked_integration_has_kombo_asked_and_it_stays_parked()
         standing: Standing::Inactive,
         ..READABLE
     };
-    assert_eq!(answer(&mut desk, |_| Ok(found)), 1);
+    assert_eq!(answer(&mut desk, |_| Ok(found.clone())), 1);
     assert_eq!(stands(&desk, "a"), Standing::Inactive);
     desk.passes(MINUTE);
     desk.webhook(&lifecycle("integration-deleted", "a", ""));
@@ -322,15 +324,15 @@ fn one_that_is_read_before_kombo_has_named_the_keys_environment_belongs_to_it() 
         // A restart: all tables are asked for at once, and the key's environment is not known yet.
         let all = [registration("a", "active")];
         let mut desk = Desk::starting(rules(&["ats/tags"]), &all, NOON - HOUR);
-        desk.dispatch.environment = None;
-        let fetching = desk.dispatch.next(desk.now_ms, |_| true).expect("due");
+        desk.dispatch.used_key.environment = None;
+        let fetching = desk.dispatch.next(at(desk.now_ms), |_| true).expect("due");
         let own = Some(environment("own"));
         if !named_late {
-            desk.dispatch.key_belongs(own.clone(), desk.now_ms);
+            desk.dispatch.key_belongs(own.clone(), at(desk.now_ms));
         }
         desk.covered(&fetching, Some(0));
         if named_late {
-            desk.dispatch.key_belongs(own.clone(), desk.now_ms);
+            desk.dispatch.key_belongs(own.clone(), at(desk.now_ms));
         }
         let account = &desk.dispatch.accounts[&id("a")];
         assert_eq!(account.environment, own);
@@ -341,11 +343,11 @@ fn one_that_is_read_before_kombo_has_named_the_keys_environment_belongs_to_it() 
 fn what_was_read_with_a_key_of_before_belongs_to_no_environment_of_the_next() {
     let all = [registration("a", "active")];
     let mut desk = Desk::starting(rules(&["ats/tags"]), &all, NOON - HOUR);
-    desk.dispatch.environment = None;
-    let fetching = desk.dispatch.next(desk.now_ms, |_| true).expect("due");
+    desk.dispatch.used_key.environment = None;
+    let fetching = desk.dispatch.next(at(desk.now_ms), |_| true).expect("due");
     desk.dispatch.key_changed();
     desk.dispatch
-        .key_belongs(Some(environment("other")), desk.now_ms);
+        .key_belongs(Some(environment("other")), at(desk.now_ms));
     desk.covered(&fetching, Some(0));
     assert_eq!(desk.dispatch.accounts[&id("a")].environment, None);
 }

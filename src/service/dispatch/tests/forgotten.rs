@@ -40,9 +40,9 @@ fn a_delta_without_a_date_is_not_followed_by_another_at_once() {
 #[test]
 fn a_first_snapshot_without_a_date_is_not_the_last_fetch() {
     let registered = [registration("a", "active")];
-    let mut dispatch = Dispatch::new(rules(&["ats/tags"]), &registered, |_| None, NOON);
-    let fetching = dispatch.next(NOON, |_| true).expect("one waits");
-    dispatch.ended(&fetching, without_date(true), NOON);
+    let mut dispatch = Dispatch::new(rules(&["ats/tags"]), &registered, |_| None, at(NOON));
+    let fetching = dispatch.next(at(NOON), |_| true).expect("one waits");
+    dispatch.ended(&fetching, without_date(true), at(NOON));
     assert!(
         dispatch.next_due().is_some(),
         "the table is never fetched again"
@@ -67,7 +67,7 @@ fn what_is_announced_during_an_overtaken_snapshot_is_fetched() {
 #[test]
 fn what_is_announced_during_an_overtaken_first_snapshot_is_fetched_soon() {
     let registered = [registration("a", "active")];
-    let dispatch = Dispatch::new(rules(&["ats/offers"]), &registered, |_| None, NOON);
+    let dispatch = Dispatch::new(rules(&["ats/offers"]), &registered, |_| None, at(NOON));
     let mut desk = Desk {
         dispatch,
         now_ms: NOON,
@@ -86,7 +86,7 @@ fn a_notification_put_off_during_a_long_snapshot_is_not_forgotten() {
     desk.run();
     // A regular snapshot comes up less than six hours after one that a notification brought.
     let id = table("h", "hris/skills");
-    desk.dispatch.agenda.set(Due::Snapshot(id), NOON);
+    desk.dispatch.agenda.set(Due::Snapshot(id), at(NOON));
     let long = desk.next().expect("the regular one");
     assert_eq!(long.work.kind, Kind::Snapshot);
     desk.passes(MINUTE);
@@ -102,9 +102,9 @@ fn a_notification_put_off_during_a_long_snapshot_is_not_forgotten() {
 fn an_integration_that_was_parked_at_the_start_goes_on_from_its_bases() {
     let covered = |_: &TableId| Some(covered_until(NOON - HOUR));
     let registered = [registration("a", "inactive")];
-    let mut dispatch = Dispatch::new(rules(&["ats/tags"]), &registered, covered, NOON);
+    let mut dispatch = Dispatch::new(rules(&["ats/tags"]), &registered, covered, at(NOON));
     assert_eq!(
-        dispatch.pass(NOON),
+        dispatch.pass(at(NOON)),
         [Ask::Integration {
             id: id("a"),
             is_new: false
@@ -114,8 +114,8 @@ fn an_integration_that_was_parked_at_the_start_goes_on_from_its_bases() {
         category: Some(Category::Ats),
         standing: Standing::Active,
     };
-    dispatch.looked(&id("a"), Ok(readable), |_| None, NOON);
-    let work = dispatch.next(NOON, |_| true).expect("woken").work;
+    dispatch.looked(&id("a"), Ok(readable), |_| None, at(NOON));
+    let work = dispatch.next(at(NOON), |_| true).expect("woken").work;
     assert_eq!(work.kind, Kind::Delta);
 }
 
@@ -130,7 +130,7 @@ fn a_local_clock_that_runs_ahead_delays_no_retry() {
     let fetching = desk.next().expect("after a start");
     desk.ended(
         &fetching,
-        Ended::Failed(Failed::Once("unreachable".to_owned())),
+        Ended::Failed(FailedFetch::Once("unreachable".to_owned())),
     );
     desk.now_ms = NOON;
     assert!(desk.next().is_some(), "due by the right clock");
@@ -151,7 +151,7 @@ fn a_local_clock_that_runs_ahead_delays_no_notification() {
     let answer = desk.next().expect("at once");
     desk.covered(&answer, Some(0));
     desk.webhook(&changed("a", &["ats_tags"]));
-    assert!(desk.until_due() <= NOTIFIED_GAP_MS);
+    assert!(desk.until_due() <= millis(NOTIFIED_GAP));
 }
 
 #[test]
@@ -162,8 +162,12 @@ fn a_deletion_that_a_crash_forgets_is_found_by_the_first_fetch() {
     // It crashes before Kombo has answered.
     let mut desk = Desk::known(&["ats/tags"]);
     let fetching = desk.next().expect("every table is fetched");
-    let missing = Failed::Integration(Standing::Deleting);
+    let missing = FailedFetch::Integration(Standing::Deleting);
     desk.ended(&fetching, Ended::Failed(missing));
     assert_eq!(desk.until_due(), MINUTE);
-    assert_eq!(desk.dispatch.pass(desk.now_ms).len(), 1, "Kombo is asked");
+    assert_eq!(
+        desk.dispatch.pass(at(desk.now_ms)).len(),
+        1,
+        "Kombo is asked"
+    );
 }

@@ -48,7 +48,7 @@ fn kombos_answer_decides_whatever_the_webhook_said() {
         let mut desk = known(&["a"]);
         desk.run();
         desk.webhook(&webhook);
-        answer(&mut desk, |_| Ok(inactive));
+        answer(&mut desk, |_| Ok(inactive.clone()));
         assert_eq!(stands(&desk, "a"), Standing::Inactive, "{webhook:?}");
         desk.passes(HOUR);
         desk.webhook(&webhook);
@@ -78,12 +78,12 @@ fn a_webhook_during_a_look_has_kombo_asked_once_more() {
     let mut desk = known(&["a"]);
     desk.run();
     desk.webhook(&lifecycle("integration-deleted", "a", ""));
-    assert_eq!(desk.dispatch.pass(desk.now_ms).len(), 1);
+    assert_eq!(desk.dispatch.pass(at(desk.now_ms)).len(), 1);
     desk.passes(2 * MINUTE);
     desk.webhook(&lifecycle("integration-deleted", "a", ""));
-    assert_eq!(desk.dispatch.pass(desk.now_ms), [], "one is under way");
+    assert_eq!(desk.dispatch.pass(at(desk.now_ms)), [], "one is under way");
     desk.dispatch
-        .looked(&id("a"), Ok(READABLE), |_| None, desk.now_ms);
+        .looked(&id("a"), Ok(READABLE), |_| None, at(desk.now_ms));
     desk.passes(MINUTE);
     assert_eq!(answer(&mut desk, |_| Ok(READABLE)), 1);
 }

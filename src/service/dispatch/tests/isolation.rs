@@ -10,12 +10,12 @@ fn reading_nothing() -> Dispatch {
         let known = (*id != tags).then(|| Holding::Known(Some(covered_until(NOON - HOUR))));
         known.unwrap_or(Holding::Unread)
     };
-    Dispatch::new(rules, &registered, covered, NOON)
+    Dispatch::new(rules, &registered, covered, at(NOON))
 }
 
 fn next(dispatch: &mut Dispatch) -> Vec<(TableId, Kind)> {
     let mut all = Vec::new();
-    while let Some(fetching) = dispatch.next(NOON, |_| true) {
+    while let Some(fetching) = dispatch.next(at(NOON), |_| true) {
         all.push((fetching.work.table.clone(), fetching.work.kind));
     }
     all.sort_by(|a, b| a.0.cmp(&b.0));
@@ -27,7 +27,7 @@ fn of_a_table_that_cannot_be_read_changes_are_asked_for_and_no_full_fetch() {
     let mut dispatch = reading_nothing();
     let expected = ["ats/jobs", "ats/tags"].map(|name| (table("a", name), Kind::Delta));
     assert_eq!(next(&mut dispatch), expected);
-    let notes = dispatch.notes(NOON);
+    let notes = dispatch.notes(at(NOON));
     let failing = notes.tables.iter().filter(|one| one.last_error.is_some());
     let failing: Vec<_> = failing.map(|one| one.endpoint.as_str()).collect();
     assert_eq!(failing, ["ats/tags"]);
@@ -59,12 +59,14 @@ fn a_table_that_is_read_at_last_has_its_schedule_again() {
 fn a_refused_integration_is_let_go_and_does_not_come_into_the_next_batch() {
     let mut desk = Desk::empty(rules(&["ats/tags"]));
     for name in ["a", "b"] {
-        let reaction = desk.dispatch.webhook(&changed(name, &["ats_tags"]), NOON);
+        let reaction = desk
+            .dispatch
+            .webhook(&changed(name, &["ats_tags"]), at(NOON));
         assert_eq!(reaction, Reaction::Register(id(name)));
     }
     let batch = desk.dispatch.unsaved();
     assert_eq!(batch.len(), 2);
-    desk.dispatch.saved(&batch[..1], &batch[..1], NOON);
+    desk.dispatch.saved(&batch[..1], &batch[..1], at(NOON));
     desk.dispatch
         .refuse(&id("b"), "its key belongs to another".to_owned());
 
@@ -74,15 +76,18 @@ fn a_refused_integration_is_let_go_and_does_not_come_into_the_next_batch() {
         [(table("a", "ats/tags"), Kind::Snapshot)]
     );
     let again = |name| changed(name, &["ats_tags"]);
-    assert_eq!(desk.dispatch.webhook(&again("a"), NOON), ACCEPTED);
-    assert_eq!(desk.dispatch.webhook(&again("b"), NOON), Reaction::Refuse);
+    assert_eq!(desk.dispatch.webhook(&again("a"), at(NOON)), ACCEPTED);
+    assert_eq!(
+        desk.dispatch.webhook(&again("b"), at(NOON)),
+        Reaction::Refuse
+    );
     let deleted = lifecycle("integration-deleted", "b", "");
-    assert_eq!(desk.dispatch.webhook(&deleted, NOON), Reaction::Refuse);
+    assert_eq!(desk.dispatch.webhook(&deleted, at(NOON)), Reaction::Refuse);
     assert!(
         desk.dispatch.unsaved().is_empty(),
         "nothing of it is written"
     );
-    let note = &desk.dispatch.notes(NOON).integrations["tool:b"];
+    let note = &desk.dispatch.notes(at(NOON)).integrations["tool:b"];
     assert_eq!(note.state, "refused");
     assert_eq!(note.reason.as_deref(), Some("its key belongs to another"));
 }
@@ -90,11 +95,13 @@ fn a_refused_integration_is_let_go_and_does_not_come_into_the_next_batch() {
 #[test]
 fn a_registry_that_is_read_at_last_adds_those_whom_nobody_had_named() {
     let mut desk = Desk::empty(rules(&["ats/tags"]));
-    let taken = desk.dispatch.webhook(&changed("a", &["ats_tags"]), NOON);
+    let taken = desk
+        .dispatch
+        .webhook(&changed("a", &["ats_tags"]), at(NOON));
     assert_eq!(taken, Reaction::Register(id("a")));
     let registered = ["a", "b"].map(|name| registration(name, "active"));
     let covered = |_: &TableId| Some(covered_until(NOON - HOUR));
-    desk.dispatch.registered(&registered, covered, NOON);
+    desk.dispatch.registered(&registered, covered, at(NOON));
     assert!(desk.dispatch.knows(&id("b")));
     let expected = [
         (table("a", "ats/tags"), Kind::Snapshot),

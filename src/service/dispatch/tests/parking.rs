@@ -10,12 +10,12 @@ const READABLE: Found = Found {
 
 fn parked(desk: &mut Desk, standing: Standing) {
     let fetching = desk.next().expect("a fetch");
-    desk.ended(&fetching, Ended::Failed(Failed::Integration(standing)));
+    desk.ended(&fetching, Ended::Failed(FailedFetch::Integration(standing)));
 }
 
 fn look(desk: &mut Desk) {
     assert_eq!(
-        desk.dispatch.pass(desk.now_ms),
+        desk.dispatch.pass(at(desk.now_ms)),
         [Ask::Integration {
             id: id("a"),
             is_new: false
@@ -36,11 +36,11 @@ fn a_parked_integration_is_out_of_turn_until_kombo_says_that_it_can_be_read() {
         ..READABLE
     };
     desk.dispatch
-        .looked(&id("a"), Ok(pending), |_| None, desk.now_ms);
+        .looked(&id("a"), Ok(pending), |_| None, at(desk.now_ms));
     assert_eq!(desk.until_due(), 4 * MINUTE, "ever more seldom");
     look(&mut desk);
     desk.dispatch
-        .looked(&id("a"), Ok(READABLE), |_| None, desk.now_ms);
+        .looked(&id("a"), Ok(READABLE), |_| None, at(desk.now_ms));
     assert_eq!(
         desk.run().len(),
         2,
@@ -56,7 +56,7 @@ fn fetches_that_were_under_way_park_an_integration_once() {
     for fetching in [one, other] {
         desk.ended(
             &fetching,
-            Ended::Failed(Failed::Integration(Standing::SetupPending)),
+            Ended::Failed(FailedFetch::Integration(Standing::SetupPending)),
         );
     }
     assert_eq!(desk.until_due(), 2 * MINUTE);
@@ -71,7 +71,7 @@ fn an_integration_that_is_called_readable_and_refuses_its_rows_is_asked_ever_mor
         waits.push(desk.until_due() / MINUTE);
         look(&mut desk);
         desk.dispatch
-            .looked(&id("a"), Ok(READABLE), |_| None, desk.now_ms);
+            .looked(&id("a"), Ok(READABLE), |_| None, at(desk.now_ms));
     }
     assert_eq!(waits, [30, 60, 120, 240]);
 }
@@ -85,7 +85,7 @@ fn a_notification_of_a_parked_integration_has_kombo_asked_within_a_minute() {
     }
     assert_eq!(desk.until_due(), MINUTE);
     look(&mut desk);
-    assert_eq!(desk.dispatch.pass(desk.now_ms), [], "asked once");
+    assert_eq!(desk.dispatch.pass(at(desk.now_ms)), [], "asked once");
 }
 
 #[test]
@@ -100,12 +100,12 @@ fn a_new_integration_is_registered_and_asked_for_until_it_can_be_read() {
         ..READABLE
     };
     desk.dispatch
-        .looked(&id("a"), Ok(pending), |_| None, desk.now_ms);
+        .looked(&id("a"), Ok(pending), |_| None, at(desk.now_ms));
     assert!(desk.next().is_none(), "Kombo has not fetched it yet");
     assert_eq!(desk.until_due(), 2 * MINUTE);
     look(&mut desk);
     desk.dispatch
-        .looked(&id("a"), Ok(READABLE), |_| None, desk.now_ms);
+        .looked(&id("a"), Ok(READABLE), |_| None, at(desk.now_ms));
     assert_eq!(
         desk.run(),
         [("ats/tags".to_owned(), Kind::Snapshot, Lane::Snapshot)]
@@ -120,7 +120,7 @@ fn a_question_without_an_answer_is_asked_again() {
     for seconds in [60, 120, 240] {
         look(&mut desk);
         desk.dispatch
-            .looked(&id("a"), Err(LookFailed::Once), |_| None, desk.now_ms);
+            .looked(&id("a"), Err(LookFailed::Once), |_| None, at(desk.now_ms));
         assert_eq!(desk.until_due(), seconds * 1000);
     }
 }
@@ -129,7 +129,10 @@ fn a_question_without_an_answer_is_asked_again() {
 fn a_refused_key_stops_everything_until_it_is_taken() {
     let mut desk = Desk::known(&["ats/tags", "ats/jobs"]);
     let fetching = desk.next().expect("a fetch");
-    desk.ended(&fetching, Ended::Failed(Failed::Key("refused".to_owned())));
+    desk.ended(
+        &fetching,
+        Ended::Failed(FailedFetch::Key("refused".to_owned())),
+    );
     assert!(desk.next().is_none() && desk.dispatch.is_key_refused());
     assert_eq!(
         desk.webhook(&changed("a", &["ats_tags"])),
@@ -137,11 +140,11 @@ fn a_refused_key_stops_everything_until_it_is_taken() {
         "bits are set all the same"
     );
     assert_eq!(desk.until_due(), MINUTE);
-    assert_eq!(desk.dispatch.pass(desk.now_ms), [Ask::Key]);
-    desk.dispatch.key_tried(false, desk.now_ms);
+    assert_eq!(desk.dispatch.pass(at(desk.now_ms)), [Ask::Key]);
+    desk.dispatch.key_tried(false, at(desk.now_ms));
     assert_eq!(desk.until_due(), 2 * MINUTE);
-    assert_eq!(desk.dispatch.pass(desk.now_ms), [Ask::Key]);
-    desk.dispatch.key_tried(true, desk.now_ms);
+    assert_eq!(desk.dispatch.pass(at(desk.now_ms)), [Ask::Key]);
+    desk.dispatch.key_tried(true, at(desk.now_ms));
     assert_eq!(desk.run().len(), 2);
 }
 
@@ -150,7 +153,10 @@ fn a_model_that_is_off_is_left_alone_and_tried_again_while_its_sisters_go_on() {
     let mut desk = Desk::known(&["ats/tags", "ats/jobs"]);
     let fetching = desk.next().expect("a fetch");
     let off = fetching.work.table.clone();
-    desk.ended(&fetching, Ended::Failed(Failed::Off(ModelOff::Disabled)));
+    desk.ended(
+        &fetching,
+        Ended::Failed(FailedFetch::Off(ModelOff::Disabled)),
+    );
     assert_eq!(desk.run().len(), 1);
     let sister = match off.endpoint.as_str() {
         "ats/tags" => "ats_jobs",
@@ -181,7 +187,10 @@ fn a_model_that_is_off_is_left_alone_and_tried_again_while_its_sisters_go_on() {
 fn a_model_that_is_off_is_tried_soon_when_its_rows_are_said_to_change() {
     let mut desk = Desk::known(&["ats/tags"]);
     let fetching = desk.next().expect("a fetch");
-    desk.ended(&fetching, Ended::Failed(Failed::Off(ModelOff::Disabled)));
+    desk.ended(
+        &fetching,
+        Ended::Failed(FailedFetch::Off(ModelOff::Disabled)),
+    );
     for _ in 0..1_000 {
         desk.webhook(&changed("a", &["ats_tags"]));
     }
@@ -199,7 +208,7 @@ fn a_table_that_fails_is_tried_again_with_growing_waits_and_stays_dirty() {
         let fetching = desk.next().expect("a try");
         desk.ended(
             &fetching,
-            Ended::Failed(Failed::Once("no answer".to_owned())),
+            Ended::Failed(FailedFetch::Once("no answer".to_owned())),
         );
         assert!(desk.next().is_none());
         waits.push(desk.until_due() / 1000);
@@ -207,8 +216,8 @@ fn a_table_that_fails_is_tried_again_with_growing_waits_and_stays_dirty() {
     assert_eq!(waits, [10, 20, 40, 80, 160, 320, 640, 900, 900]);
     let error = desk.dispatch.tables[&table("a", "ats/tags")].error.clone();
     assert_eq!(
-        error.map(|error| error.since_ms),
-        Some(NOON),
+        error.map(|error| error.since),
+        Some(at(NOON)),
         "since the first failure"
     );
     assert_eq!(desk.run().len(), 1);
@@ -220,12 +229,12 @@ fn a_notification_does_not_wait_for_the_retry_of_a_failed_table() {
     let mut desk = Desk::known(&["ats/tags"]);
     for _ in 0..5 {
         let fetching = desk.next().expect("a try");
-        let failed = Failed::Once("no answer".to_owned());
+        let failed = FailedFetch::Once("no answer".to_owned());
         desk.ended(&fetching, Ended::Failed(failed));
         desk.until_due();
     }
     let fetching = desk.next().expect("a try");
-    let failed = Failed::Once("no answer".to_owned());
+    let failed = FailedFetch::Once("no answer".to_owned());
     desk.ended(&fetching, Ended::Failed(failed));
     desk.passes(MINUTE);
     assert!(desk.next().is_none(), "the retry is in five minutes");
@@ -238,7 +247,7 @@ fn a_notification_does_not_wait_for_the_retry_of_a_failed_table() {
 #[test]
 fn notifications_in_an_outage_do_not_put_off_the_next_try() {
     let mut desk = Desk::known(&["ats/tags"]);
-    let failed = || Ended::Failed(Failed::Once("no lake".to_owned()));
+    let failed = || Ended::Failed(FailedFetch::Once("no lake".to_owned()));
     for _ in 0..4 {
         let fetching = desk.next().expect("a try");
         desk.ended(&fetching, failed());

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kombo_source::api::{ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest};
 use kombo_source::ids::IntegrationId;
-use kombo_source::time::{Base, Horizon, ObservedAt, ServerNow};
+use kombo_source::time::{Base, Horizon, Moment, ObservedAt, ServerNow};
 use tokio::time::Instant;
 
 use super::SmallKombo;
@@ -16,7 +16,8 @@ impl KomboApi for SmallKombo {
         let date_ms = self.now_ms().div_euclid(1000) * 1000;
         self.delay().await;
         let now_ms = self.now_ms();
-        let date = Horizon::at(now_ms).admit(date_ms, None);
+        let date =
+            Horizon::at(Moment::from_millis(now_ms)).admit(Moment::from_millis(date_ms), None);
         Ok(Page {
             body: Bytes::from(answer?),
             base: date.map(|date| Base::from_first_page(date, sent.elapsed())),
@@ -34,6 +35,6 @@ impl KomboApi for SmallKombo {
 
     fn server_now(&self) -> Option<ServerNow> {
         let now_ms = self.now_ms();
-        Some(Horizon::at(now_ms).server_now(now_ms * 1000))
+        Some(Horizon::at(Moment::from_millis(now_ms)).server_now(now_ms * 1000))
     }
 }
