@@ -1,30 +1,46 @@
 #![doc = include_str!("../README.md")]
 
 pub mod api;
-pub mod backfill;
 pub mod catalog;
-pub mod chore;
-pub mod cli;
-pub mod company;
-pub mod config;
 pub mod decode;
-pub mod delta;
 pub mod fetch;
 pub mod ids;
 pub mod ingest;
 mod json;
-pub mod lake;
-pub mod listener;
-pub mod metrics;
 pub mod plan;
 pub mod sample;
-pub mod service;
 pub mod setting;
 pub mod sink;
-pub mod status;
 pub mod stream;
 pub mod time;
-pub mod twin;
-pub mod versions;
 pub mod webhook;
 mod words;
+
+#[cfg(feature = "lake")]
+pub mod backfill;
+#[cfg(feature = "lake")]
+pub mod chore;
+#[cfg(feature = "lake")]
+pub mod config;
+#[cfg(feature = "lake")]
+pub mod delta;
+#[cfg(feature = "lake")]
+pub mod lake;
+#[cfg(feature = "lake")]
+pub mod listener;
+#[cfg(feature = "lake")]
+pub mod metrics;
+#[cfg(feature = "lake")]
+pub mod service;
+#[cfg(feature = "lake")]
+pub mod status;
+#[cfg(feature = "lake")]
+pub mod versions;
+
+#[cfg(feature = "twin")]
+pub mod company;
+#[cfg(feature = "twin")]
+pub mod twin;
+
+#[cfg(feature = "cli")]
+pub mod cli;
