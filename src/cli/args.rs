@@ -1,6 +1,10 @@
 //! The words of the command line.
 //!
 //! The API key is no flag: arguments show in process lists and shell histories. It comes from `$KOMBO_API_KEY` or a file.
+#![expect(
+    clippy::doc_markdown,
+    reason = "what stands above an argument is printed as its help"
+)]
 
 mod drift;
 mod explain;
@@ -22,6 +26,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
+use crate::company::WorldSettings;
 use crate::twin::TwinSettings;
 pub use drift::{AcceptArgs, DriftArgs};
 pub use explain::ExplainArgs;
@@ -77,14 +82,8 @@ pub struct Args {
 #[command(next_help_heading = "For every verb")]
 pub struct GlobalArgs {
     /// Read this configuration (.yaml, .yml or .json); kombo.yaml, where there is one, if not given
-    #[arg(
-        short,
-        long,
-        value_name = "FILE",
-        env = "KOMBO_CONFIG",
-        hide_env_values = true,
-        global = true
-    )]
+    #[arg(short, long, value_name = "FILE", global = true)]
+    #[arg(env = "KOMBO_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
     /// Write logs as lines for people or as JSON
     #[arg(
@@ -92,10 +91,9 @@ pub struct GlobalArgs {
         value_name = "FORMAT",
         value_enum,
         default_value_t,
-        env = "KOMBO_LOG_FORMAT",
-        hide_env_values = true,
         global = true
     )]
+    #[arg(env = "KOMBO_LOG_FORMAT", hide_env_values = true)]
     pub log_format: LogFormat,
     /// Log what happens; twice for every page
     #[arg(short, long, action = ArgAction::Count, global = true)]
@@ -104,13 +102,8 @@ pub struct GlobalArgs {
     #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "verbose")]
     pub quiet: u8,
     /// Take the endpoints and columns from this folder instead of those built in
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "KOMBO_SCHEMAS",
-        hide_env_values = true,
-        global = true
-    )]
+    #[arg(long, value_name = "DIR", global = true)]
+    #[arg(env = "KOMBO_SCHEMAS", hide_env_values = true)]
     pub schemas: Option<PathBuf>,
 }
 
@@ -203,7 +196,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "N", default_value = "5", value_parser = positive, requires = "live")]
     pub changes: NonZeroU32,
     /// Another seed makes other companies
-    #[arg(long, value_name = "N", default_value_t = TwinSettings::default().seed)]
+    #[arg(long, value_name = "N", default_value_t = WorldSettings::default().seed)]
     pub seed: u64,
 }
 
@@ -266,7 +259,7 @@ pub struct TwinArgs {
     #[arg(short, long, value_name = "N", default_value_t = 10_000)]
     pub rows: u64,
     /// Another seed makes other companies
-    #[arg(short, long, value_name = "N", default_value_t = TwinSettings::default().seed)]
+    #[arg(short, long, value_name = "N", default_value_t = WorldSettings::default().seed)]
     pub seed: u64,
     /// Requests a minute that a key may make, as at Kombo
     #[arg(long, value_name = "N", default_value_t = TwinSettings::RATE_LIMIT, value_parser = positive)]
@@ -275,7 +268,7 @@ pub struct TwinArgs {
     #[arg(long, conflicts_with = "rate_limit")]
     pub no_rate_limit: bool,
     /// Wait this long before each answer
-    #[arg(long, value_name = "MS", default_value_t = TwinSettings::default().latency_ms)]
+    #[arg(long, value_name = "MS", default_value_t = 0)]
     pub latency_ms: u64,
     /// Send what is legal but breaks careless clients: enum values and fields that no schema lists
     #[arg(long)]

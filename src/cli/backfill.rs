@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::failure::{FAILED, Failure};
-use super::folding::{Folded, fold};
-use super::progress::Progress;
-use super::report::Report;
+use super::backfill_report::BackfillReport;
+use super::cli_error::{CliError, FAILED};
+use super::fold_run::{FoldRun, fold};
+use super::progress_display::{ProgressDisplay, wait_view};
 use super::session::Session;
 use crate::api::{HttpApi, KomboApi};
 use crate::backfill::missing::{Round, begun};
@@ -15,11 +15,26 @@ use crate::backfill::targets::{Known, Unknown, UnknownReason, resolve};
 use crate::backfill::{Backfill, BackfillSettings};
 use crate::ids::IntegrationId;
 use crate::lake::{Lake, LakeError, SetAside};
+use crate::plan::Kind;
 use crate::service::ApiQuestions;
 use crate::sink::Registration;
 
 /// Integrations from which on asking for them is worth a line: it may take minutes.
 const MANY: usize = 50;
+
+const REGISTRY: &str = "kombo_integrations";
+
+/// Returns the order to fetch every row once.
+pub(super) fn everything(session: &Session) -> BackfillSettings {
+    BackfillSettings {
+        want: Kind::Snapshot,
+        skip_newer_than: None,
+        confirm: false,
+        concurrency: session.concurrency(),
+        limits: session.limits(),
+        ingest: session.config.source.ingest,
+    }
+}
 
 /// Runs a backfill and returns what it did.
 pub(super) async fn backfill(
@@ -27,49 +42,40 @@ pub(super) async fn backfill(
     api: Arc<HttpApi>,
     settings: BackfillSettings,
     folds: bool,
-    progress: impl FnOnce(usize, &Arc<HttpApi>) -> Progress,
-) -> Result<Report, Failure> {
+    quiet: bool,
+) -> Result<BackfillReport, CliError> {
     let started = Instant::now();
     let lake = session.lake().await?;
-    let Asked {
+    let AskedIntegrations {
         known,
         unknown,
         mut aside,
     } = known(session, &api, &lake).await?;
-    let targets: Vec<_> = (known.into_iter())
-        .flat_map(|known| known.targets)
-        .collect();
-    let progress = Arc::new(progress(targets.len(), &api));
+    let targets = known.into_iter().flat_map(|known| known.targets);
+    let targets: Vec<_> = targets.collect();
+    let progress = ProgressDisplay::new(targets.len(), quiet, wait_view(&api));
+    let progress = Arc::new(progress);
     let backfill = Backfill::new(Arc::clone(&api), lake.clone(), settings);
     let outcomes = backfill.run(
         targets,
-        |table| Progress::of(&progress, table),
+        |table| ProgressDisplay::of(&progress, table),
         |outcome| progress.end(outcome),
     );
     let outcomes = outcomes.await;
     progress.finish();
     let elapsed = started.elapsed();
-    let folded = if folds {
+    let mut folded = FoldRun::default();
+    if folds {
         let kombo = ApiQuestions::new(Arc::clone(&api));
+        let settings = session.config.sink.lake.fold.at_full_speed();
+        let fold = fold(&lake, &session.endpoints, None, &settings, Some(&kombo));
         // Boxed: it would make the future of every verb larger.
-        Box::pin(fold(
-            &lake,
-            &session.endpoints,
-            None,
-            &session.config.sink.lake.fold.at_full_speed(),
-            Some(&kombo),
-        ))
-        .await
-    } else {
-        Folded::default()
-    };
-    let unexplained = folded.unexplained.iter().map(|error| SetAside {
-        member: "kombo_holds".to_owned(),
-        error: error.clone(),
-    });
-    aside.extend(unexplained);
+        folded = Box::pin(fold).await;
+    }
+    let unexplained = folded.unexplained.iter().cloned();
+    aside.extend(unexplained.map(|error| of_table("kombo_holds", error)));
     let traffic = api.traffic();
-    Ok(Report {
+    Ok(BackfillReport {
         outcomes,
         unknown,
         aside,
@@ -82,7 +88,7 @@ pub(super) async fn backfill(
 }
 
 /// Which integrations are fetched.
-struct Asked {
+struct AskedIntegrations {
     known: Vec<Known>,
     unknown: Vec<Unknown>,
     /// The registry, where they could not be written down.
@@ -91,52 +97,45 @@ struct Asked {
 
 /// Asks Kombo for the integrations and writes down those it knows, before any of their rows arrive. They are fetched
 /// although the registry cannot be written: their rows say whose they are. One that the registry refuses is not.
-async fn known(session: &Session, api: &HttpApi, lake: &Lake) -> Result<Asked, Failure> {
+async fn known(
+    session: &Session,
+    api: &HttpApi,
+    lake: &Lake,
+) -> Result<AskedIntegrations, CliError> {
     let integrations = session.integrations(Some(lake)).await?;
     if integrations.len() > MANY {
         eprintln!("asking Kombo for {} integrations", integrations.len());
     }
     let (wall, asked) = (session.clock.now(), Instant::now());
-    let (mut known, mut unknown) = resolve(
-        api,
-        &integrations,
-        &session.endpoints,
-        session.concurrency(),
-    )
-    .await;
+    let (endpoints, concurrency) = (&session.endpoints, session.concurrency());
+    let resolved = resolve(api, &integrations, endpoints, concurrency);
+    let (mut known, mut unknown) = resolved.await;
     // Right after, and with the same key: without it that Kombo finds none says nothing.
     let key_of = api.check_key().await.ok().map(|key| key.environment_id);
-    let registrations: Vec<_> = known
-        .iter()
-        .map(|known| session.registration(known, key_of.as_ref()))
-        .collect();
+    let registration = |known| session.registration(known, key_of.as_ref());
+    let registrations: Vec<_> = known.iter().map(registration).collect();
     let mut aside = Vec::new();
     match lake.register_named(&registrations).await {
         Ok(written) => leave_out(written.aside, &mut known, &mut unknown),
-        Err(error) => aside.push(registry(error)),
+        Err(error) => aside.push(of_table(REGISTRY, error)),
     }
-    if let Some(key_of) = key_of
-        .as_ref()
-        .filter(|_| unknown.iter().any(Unknown::is_missing))
-    {
+    let some_missing = unknown.iter().any(Unknown::is_missing);
+    if let Some(key_of) = key_of.as_ref().filter(|_| some_missing) {
         let begun = begun(api, wall, asked.elapsed());
         let round = Round { begun, key_of };
         if let Err(error) = note_missing(lake, &round, &known, &mut unknown).await {
-            aside.push(registry(error));
+            aside.push(of_table(REGISTRY, error));
         }
     }
-    if unknown.is_empty()
-        && known
-            .iter()
-            .all(|integration| integration.targets.is_empty())
-    {
-        return Err(Failure::new(
+    let mut targets = known.iter().flat_map(|known| &known.targets);
+    if unknown.is_empty() && targets.next().is_none() {
+        return Err(CliError::new(
             FAILED,
             "none of the selected endpoints belongs to the category of an integration",
             "select endpoints of the integrations' categories, such as --endpoint 'hris/*'; `kombo-source check` shows them",
         ));
     }
-    Ok(Asked {
+    Ok(AskedIntegrations {
         known,
         unknown,
         aside,
@@ -168,10 +167,8 @@ fn leave_out(
     }));
 }
 
-/// Names the registry as what could not be read or written.
-fn registry(error: LakeError) -> SetAside<String> {
-    SetAside {
-        member: "kombo_integrations".to_owned(),
-        error,
-    }
+/// Names a table of the lake's own as what could not be read or written.
+fn of_table(name: &str, error: LakeError) -> SetAside<String> {
+    let member = name.to_owned();
+    SetAside { member, error }
 }

@@ -2,28 +2,27 @@
 
 use std::fmt::Display;
 
-use super::failure::{FAILED, Failure};
+use super::cli_error::{CliError, FAILED};
 use super::session::Session;
 use super::status::{ahead, objective};
 use crate::api::{IntegrationInfo, KomboApi};
 use crate::backfill::targets::UnknownReason;
-use crate::config::Config;
 use crate::ids::{Category, IntegrationId};
 use crate::lake::Lake;
 use crate::status::Status;
 use crate::words::with_causes;
 
 /// Prints a line per check and returns the exit code.
-pub(super) async fn run(session: &Session) -> Result<u8, Failure> {
+pub(super) async fn run(session: &Session) -> Result<u8, CliError> {
     let mut checks = Checks { exit_code: 0 };
     let lake = check_lake(session, &mut checks).await;
     check_webhook_secrets(session, &mut checks);
     let api = session.api()?;
     match api.check_key().await {
-        Ok(key) => Checks::ok(
-            "API key",
-            format!("accepted, environment {}", key.environment_id),
-        ),
+        Ok(key) => {
+            let environment = format!("accepted, environment {}", key.environment_id);
+            println!("ok      API key: {environment}");
+        }
         Err(error) => {
             checks.failed("API key", with_causes(&error), error.advice());
             return Ok(checks.exit_code);
@@ -48,20 +47,12 @@ struct Checks {
 }
 
 impl Checks {
-    fn ok(what: &str, found: impl Display) {
-        println!("ok      {what}: {found}");
-    }
-
-    fn note(what: &str, found: impl Display) {
-        println!("note    {what}: {found}");
-    }
-
     /// Returns the integrations to look at. A registry that cannot be read is one finding of several.
     async fn integrations(
         &mut self,
         session: &Session,
         lake: &Lake,
-    ) -> Result<Vec<IntegrationId>, Failure> {
+    ) -> Result<Vec<IntegrationId>, CliError> {
         match lake.registered().await {
             Ok(_) => session.integrations(Some(lake)).await,
             Err(error) => {
@@ -78,20 +69,17 @@ impl Checks {
 }
 
 async fn check_lake(session: &Session, checks: &mut Checks) -> Option<Lake> {
-    let Config { sink, .. } = &session.config;
+    let url = &session.config.sink.lake.url;
     let lake = match session.lake().await {
         Ok(lake) => lake,
         Err(failure) => {
             checks.exit_code = checks.exit_code.max(failure.exit_code);
-            println!("failed  lake {}: {}", sink.lake.url, failure.line());
+            println!("failed  lake {url}: {}", failure.line());
             return None;
         }
     };
     match lake.probe().await {
-        Ok(()) => Checks::ok(
-            "lake",
-            format!("{} takes writes and puts if absent", sink.lake.url),
-        ),
+        Ok(()) => println!("ok      lake: {url} takes writes and puts if absent"),
         Err(error) => checks.failed("lake", with_causes(&error), error.advice()),
     }
     check_clocks(session, checks, &lake).await;
@@ -129,11 +117,8 @@ fn check_integration(session: &Session, checks: &mut Checks, id: &str, info: &In
         checks.failed(id, format!("its status is {}", info.status), advice);
         return;
     }
-    if let Some(setup) = info
-        .setup_status
-        .as_deref()
-        .filter(|status| *status != "COMPLETED")
-    {
+    let setup = info.setup_status.as_deref();
+    if let Some(setup) = setup.filter(|status| *status != "COMPLETED") {
         let advice = "wait until Kombo has finished the first sync; a fetch before that is refused";
         checks.failed(id, format!("its setup is {setup}"), advice);
         return;
@@ -143,35 +128,20 @@ fn check_integration(session: &Session, checks: &mut Checks, id: &str, info: &In
     for endpoint in endpoints {
         let own = endpoint.models.first().map(|model| model.name.as_str());
         let model = own.and_then(|own| info.read_models.iter().find(|model| model.id == own));
+        let endpoint = endpoint.name();
         match model {
             Some(model) if !model.is_available => {
-                Checks::note(
-                    id,
-                    format!(
-                        "{} cannot be read: {} is not available",
-                        endpoint.name(),
-                        model.id
-                    ),
-                );
+                let model = &model.id;
+                println!("note    {id}: {endpoint} cannot be read: {model} is not available");
             }
-            _ => readable.push(endpoint.name().as_str()),
+            _ => readable.push(endpoint.as_str()),
         }
     }
     if let Some(since) = &info.data_expired_at {
-        Checks::note(
-            id,
-            format!(
-                "scopes or filters changed at {since}; rows are stale until Kombo has synced again"
-            ),
+        println!(
+            "note    {id}: scopes or filters changed at {since}; rows are stale until Kombo has synced again"
         );
     }
-    Checks::ok(
-        id,
-        format!(
-            "{} {}, can read {}",
-            info.tool,
-            info.category,
-            readable.join(", ")
-        ),
-    );
+    let (tool, category, readable) = (&info.tool, &info.category, readable.join(", "));
+    println!("ok      {id}: {tool} {category}, can read {readable}");
 }

@@ -6,12 +6,11 @@ mod lines;
 pub(super) mod live;
 mod story;
 mod watched;
-mod watching;
+pub(super) mod watching;
 
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,18 +20,15 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::args::DemoArgs;
-use super::backfill::backfill;
-use super::failure::{FAILED, Failure};
-use super::progress::{Progress, wait_view};
+use super::backfill::{backfill, everything};
+use super::backfill_report::BackfillReport;
+use super::cli_error::{CliError, FAILED};
 use super::queries::snippets;
-use super::report::Report;
 use super::session::Session;
 use crate::api::ApiKey;
-use crate::backfill::BackfillSettings;
 use crate::catalog::Catalog;
 use crate::company::{World, WorldSettings};
 use crate::config::{Config, Overrides};
-use crate::plan::Kind;
 use crate::twin::{Deliveries, SharedWorld, Twin, TwinSettings};
 
 /// One integration of each category.
@@ -43,16 +39,14 @@ pub(super) async fn run(
     args: &DemoArgs,
     catalog: &Catalog,
     quiet: bool,
-) -> Result<(Report, String), Failure> {
-    let settings = twin_settings(args);
-    let world = settings.world();
-    let stage = Stage::set(args, settings, world, catalog).await?;
+) -> Result<(BackfillReport, String), CliError> {
+    let stage = DemoStage::set(args, twin_settings(args), catalog).await?;
     let report = stage.first_load(quiet).await?;
     Ok((report, what_next(&args.lake)))
 }
 
 /// A world, where it is served, and a lake to bring it into.
-struct Stage {
+struct DemoStage {
     settings: TwinSettings,
     world: SharedWorld,
     /// Stays bound, so that the twin can be served once more at the same address.
@@ -60,23 +54,17 @@ struct Stage {
     session: Session,
 }
 
-impl Stage {
+impl DemoStage {
     async fn set(
         args: &DemoArgs,
         settings: TwinSettings,
-        world: WorldSettings,
         catalog: &Catalog,
-    ) -> Result<Self, Failure> {
-        let world = World::with_catalog(world, catalog);
-        let integrations = world
-            .integrations()
-            .iter()
-            .map(|known| known.id().to_string())
-            .collect();
-        let listener = Twin::bind(&settings)
-            .await
-            .map_err(|error| no_twin(&error))?;
-        let address = listener.local_addr().map_err(|error| no_twin(&error))?;
+    ) -> Result<Self, CliError> {
+        let world = World::with_catalog(settings.world.clone(), catalog);
+        let customers = world.integrations().iter();
+        let integrations = customers.map(|known| known.id().to_string()).collect();
+        let listener = Twin::bind(&settings).await.map_err(no_twin)?;
+        let address = listener.local_addr().map_err(no_twin)?;
         eprintln!(
             "A stand-in for Kombo serves {INTEGRATIONS} made-up customers at http://{address}/v1"
         );
@@ -90,83 +78,75 @@ impl Stage {
         Ok(Self {
             settings,
             world: SharedWorld::new(world),
-            listener: listener.into_std().map_err(|error| no_twin(&error))?,
+            listener: listener.into_std().map_err(no_twin)?,
             session: Session::new(Config::from_overrides(&overrides)?, catalog)?,
         })
     }
 
-    /// Returns the twin's door for one more server.
-    fn listener(&self) -> Result<TcpListener, Failure> {
-        let another = self.listener.try_clone().map_err(|error| no_twin(&error))?;
-        TcpListener::from_std(another).map_err(|error| no_twin(&error))
-    }
-
-    fn api_key(&self) -> Result<ApiKey, Failure> {
-        Ok(ApiKey::new(&self.settings.api_key)?)
-    }
-
-    /// Serves the twin for as long as it takes to bring everything into the lake.
-    async fn first_load(&self, quiet: bool) -> Result<Report, Failure> {
-        // Dropping the sender ends the twin, dropping the set ends it at once.
-        let (_stop, stopped) = oneshot::channel::<()>();
-        let mut twin = JoinSet::new();
-        // It stands still meanwhile.
-        let settings = TwinSettings {
-            latency_ms: self.settings.latency_ms,
-            ..TwinSettings::default()
-        };
-        let (listener, world) = (self.listener()?, self.world.clone());
-        twin.spawn(async move {
+    /// Serves the twin until what is returned is dropped.
+    fn serve(&self, settings: TwinSettings, noted: Deliveries) -> Result<ServedTwin, CliError> {
+        let another = self.listener.try_clone().map_err(no_twin)?;
+        let listener = TcpListener::from_std(another).map_err(no_twin)?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (world, mut task) = (self.world.clone(), JoinSet::new());
+        task.spawn(async move {
             let stopped = async { drop(stopped.await) };
-            Twin::serve(listener, world, &settings, Deliveries::default(), stopped).await
+            Twin::serve(listener, world, &settings, noted, stopped).await
         });
-        let api = Arc::new(self.session.api_with(&self.api_key()?)?);
-        let order = BackfillSettings {
-            want: Kind::Snapshot,
-            skip_newer_than: None,
-            confirm: false,
-            concurrency: self.session.concurrency(),
-            limits: self.session.limits(),
-            ingest: self.session.config.source.ingest,
-        };
-        let progress = |tables, api: &_| Progress::new(tables, quiet, wait_view(api));
-        backfill(&self.session, api, order, true, progress).await
+        Ok(ServedTwin { task, _stop: stop })
     }
+
+    fn api_key(&self) -> Result<ApiKey, CliError> {
+        Ok(ApiKey::new(&self.settings.world.api_key)?)
+    }
+
+    /// Serves the twin, which stands still, for as long as it takes to bring everything into the lake.
+    async fn first_load(&self, quiet: bool) -> Result<BackfillReport, CliError> {
+        let _twin = self.serve(TwinSettings::default(), Deliveries::default())?;
+        let api = Arc::new(self.session.api_with(&self.api_key()?)?);
+        let order = everything(&self.session);
+        backfill(&self.session, api, order, true, quiet).await
+    }
+}
+
+/// A twin that is served: dropping the sender ends it, dropping the set ends it at once.
+struct ServedTwin {
+    task: JoinSet<io::Result<()>>,
+    _stop: oneshot::Sender<()>,
 }
 
 fn twin_settings(args: &DemoArgs) -> TwinSettings {
     TwinSettings {
         address: ([127, 0, 0, 1], 0).into(),
-        integrations: INTEGRATIONS,
-        rows: args.rows,
-        seed: args.seed,
-        rate_limit: None,
+        world: WorldSettings {
+            integrations: INTEGRATIONS,
+            rows: args.rows,
+            seed: args.seed,
+            ..WorldSettings::default()
+        },
         ..TwinSettings::default()
     }
 }
 
-fn no_twin(error: &io::Error) -> Failure {
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+fn no_twin(error: io::Error) -> CliError {
     let message = format!("the demo's twin cannot be served: {error}");
-    Failure::new(FAILED, message, "free a port of the loopback address")
+    CliError::new(FAILED, message, "free a port of the loopback address")
 }
 
 /// Returns the lines that query what landed, ready to paste.
 fn what_next(lake: &Path) -> String {
     let lake = absolute(lake).display().to_string();
-    let mut text = format!(
+    let columns = ["id", "outcome", "candidate", "changed_at"];
+    let snippets = snippets(&lake, "ats_applications", &columns);
+    let snippets = snippets.map(|(engine, lines)| format!("\n-- {engine}\n{lines}\n"));
+    format!(
         "\nMore to ask of it, in nine engines (live, as of a time, what changed, who left):
   kombo-source sql --engine duckdb --lake-url {lake}
 
-Read it:\n"
-    );
-    for (engine, lines) in snippets(
-        &lake,
-        "ats_applications",
-        &["id", "outcome", "candidate", "changed_at"],
-    ) {
-        writeln!(text, "\n-- {engine}\n{lines}").expect("a string takes all text");
-    }
-    text
+Read it:\n{}",
+        snippets.concat()
+    )
 }
 
 /// Without a working directory there is no other name for it than the one given.

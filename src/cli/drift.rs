@@ -7,52 +7,45 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::args::DriftArgs;
-use super::aside::aside;
-use super::failure::Failure;
-use super::named::{endpoint, integration};
+use super::cli_error::CliError;
+use super::failed::{WIDE, aside, text as ended};
+use super::named::Named;
 use super::session::Session;
 use crate::catalog::Catalog;
 use crate::ids::EndpointName;
 use crate::lake::{DriftFilter, FoundDrift, Lake, Members, SetAside};
-use crate::time::format_timestamp;
+use crate::time::{Moment, format_timestamp};
 use crate::words::{age, counted};
 
 /// Columns that are named for each row.
 const COLUMNS_NAMED: usize = 4;
 
 /// Prints what was found. `false` when some of it could not be read.
-pub(super) async fn run(
-    args: &DriftArgs,
-    session: &Session,
-    catalog: &Catalog,
-) -> Result<bool, Failure> {
-    let now_ms = session.clock.now().as_millis();
-    let filter = filter(args, catalog, now_ms)?;
+pub(super) async fn run(args: &DriftArgs, session: &Session) -> Result<bool, CliError> {
+    let now = session.clock.now();
+    let filter = filter(args, &session.catalog, now)?;
     let lake = session.lake_there().await?;
-    let (text, unread) = report(args, &lake, filter, now_ms).await?;
+    let (text, unread) = report(args, &lake, filter, now).await?;
     print!("{text}");
-    eprint!("{}", aside(&unread));
+    eprint!("{}", ended(&aside(WIDE, &unread)));
     Ok(unread.is_empty())
 }
 
 async fn report(
     args: &DriftArgs,
     lake: &Lake,
-    filter: DriftFilter,
-    now_ms: i64,
-) -> Result<(String, Vec<SetAside<String>>), Failure> {
+    mut filter: DriftFilter,
+    now: Moment,
+) -> Result<(String, Vec<SetAside<String>>), CliError> {
     if args.summary {
         return summary::read(lake, &filter, args.json).await;
     }
     // One more than is shown says whether there are more.
-    let one_more = DriftFilter {
-        limit: args.limit.saturating_add(1),
-        ..filter
-    };
+    filter.limit = args.limit.saturating_add(1);
     let Members {
         going: mut rows,
         aside,
-    } = lake.drift(&one_more).await?;
+    } = lake.drift(&filter).await?;
     let more = rows.len() > args.limit;
     rows.truncate(args.limit);
     if args.json {
@@ -63,66 +56,55 @@ async fn report(
         return Ok(("no drift in what can be read\n".to_owned(), aside));
     }
     if rows.is_empty() {
-        return Ok((none(lake, &one_more).await? + "\n", aside));
+        return Ok((none(lake, &filter).await? + "\n", aside));
     }
     let shown = counted(rows.len() as u64, "row");
-    let rest = if more {
-        ", the newest; --limit shows more"
-    } else {
-        ""
-    };
-    let text = format!("{}{shown}{rest}\n", text(&rows, now_ms));
+    let rest = more.then_some(", the newest; --limit shows more");
+    let rest = rest.unwrap_or_default();
+    let text = format!("{}{shown}{rest}\n", text(&rows, now));
     Ok((text, aside))
 }
 
-fn filter(args: &DriftArgs, catalog: &Catalog, now_ms: i64) -> Result<DriftFilter, Failure> {
-    let table = args.table.as_deref();
-    let table = table.map(|table| endpoint(catalog, table)).transpose()?;
+fn filter(args: &DriftArgs, catalog: &Catalog, now: Moment) -> Result<DriftFilter, CliError> {
+    let (id, table) = (args.integration.as_deref(), args.table.as_deref());
+    let named = Named::of(catalog, id, table)?;
     Ok(DriftFilter {
-        integration: args.integration.as_deref().map(integration).transpose()?,
-        endpoint: table.map(|endpoint| endpoint.name().clone()),
+        integration: named.integration,
+        endpoint: named.endpoint,
         kind: args.kind,
         cause: args.cause,
-        since_us: args.since.map(|since| since.micros(now_ms)),
+        since_us: args.since.map(|since| since.micros(now)),
         limit: args.limit,
     })
 }
 
 /// Says why there is nothing to show.
-async fn none(lake: &Lake, filter: &DriftFilter) -> Result<String, Failure> {
+async fn none(lake: &Lake, filter: &DriftFilter) -> Result<String, CliError> {
     let compared = lake.completeness().await?.len() as u64;
     let everything = DriftFilter {
         limit: filter.limit,
         ..DriftFilter::default()
     };
-    Ok(if compared == 0 {
-        "no drift is known: no full fetch was compared with what the lake knew before it".to_owned()
-    } else if *filter == everything {
-        let tables = counted(compared, "table");
-        format!("no drift: full fetches of {tables} found nothing that the lake did not know")
-    } else {
-        "no drift of that sort".to_owned()
+    let tables = counted(compared, "table");
+    Ok(match compared {
+        0 => "no drift is known: no full fetch was compared with what the lake knew before it"
+            .to_owned(),
+        _ if *filter == everything => {
+            format!("no drift: full fetches of {tables} found nothing that the lake did not know")
+        }
+        _ => "no drift of that sort".to_owned(),
     })
 }
 
-fn text(rows: &[FoundDrift], now_ms: i64) -> String {
-    let header = [
-        "found",
-        "table",
-        "integration",
-        "id",
-        "kind",
-        "cause",
-        "wrong for",
-        "columns",
-    ];
-    let mut lines = vec![header.map(str::to_owned)];
+#[rustfmt::skip]
+const HEADER: [&str; 8] = ["found", "table", "integration", "id", "kind", "cause", "wrong for", "columns"];
+
+fn text(rows: &[FoundDrift], now: Moment) -> String {
+    let mut lines = vec![HEADER.map(str::to_owned)];
     lines.extend(rows.iter().map(|row| {
+        let passed_ms = now.as_millis().saturating_sub(row.fetched_at_us / 1000);
         [
-            format!(
-                "{} ago",
-                since(now_ms.saturating_sub(row.fetched_at_us / 1000) / 1000)
-            ),
+            format!("{} ago", since(passed_ms / 1000)),
             table(&row.endpoint),
             row.integration.clone(),
             // Kombo's, and about to reach a terminal.
@@ -141,9 +123,8 @@ fn text(rows: &[FoundDrift], now_ms: i64) -> String {
     }
     let aligned = |line: &[String; 8]| {
         let cells = line.iter().zip(widths);
-        let cells: Vec<_> = cells
-            .map(|(cell, width)| format!("{cell:<width$}"))
-            .collect();
+        let cells = cells.map(|(cell, width)| format!("{cell:<width$}"));
+        let cells: Vec<_> = cells.collect();
         cells.join("  ").trim_end().to_owned() + "\n"
     };
     lines.iter().map(aligned).collect()
@@ -159,12 +140,7 @@ fn columns(names: &[String]) -> String {
     if names.is_empty() {
         return "-".to_owned();
     }
-    let few: Vec<&str> = names
-        .iter()
-        .take(COLUMNS_NAMED)
-        .map(String::as_str)
-        .collect();
-    let few = few.join(", ");
+    let few = names[..names.len().min(COLUMNS_NAMED)].join(", ");
     match names.len().saturating_sub(COLUMNS_NAMED) {
         0 => few,
         more => format!("{few} and {more} more"),

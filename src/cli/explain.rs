@@ -1,6 +1,5 @@
 //! `explain`: what a webhook says, and which requests it causes and saves. Offline.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
@@ -8,9 +7,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::args::ExplainArgs;
-use super::failure::{FAILED, Failure, USAGE};
+use super::cli_error::{CliError, FAILED, USAGE};
+use super::failed::text;
 use super::session::Session;
-use crate::catalog::Catalog;
 use crate::config::{Overrides, WEBHOOK_SECRET_VARIABLE};
 use crate::plan::{Plan, PlanStep, Planner};
 use crate::webhook::{
@@ -29,16 +28,12 @@ pub(super) fn overrides(args: &ExplainArgs) -> Overrides {
 }
 
 /// Reads the payload and returns the explanation as text or JSON.
-pub(super) fn run(
-    args: &ExplainArgs,
-    session: &Session,
-    catalog: &Catalog,
-) -> Result<String, Failure> {
+pub(super) fn run(args: &ExplainArgs, session: &Session) -> Result<String, CliError> {
     let body = read(&args.payload)?;
     let secret = std::env::var(WEBHOOK_SECRET_VARIABLE).ok();
     let webhook = understood(&body, args.signature.as_deref(), secret.as_deref())?;
     let mode = args.plan.unwrap_or(session.config.source.plan);
-    let planner = Planner::new(catalog, session.endpoints.clone(), mode);
+    let planner = Planner::new(&session.catalog, session.endpoints.clone(), mode);
     let explanation = Explanation::of(&webhook, &planner, args.signature.is_some());
     Ok(if args.json {
         explanation.json()
@@ -47,35 +42,27 @@ pub(super) fn run(
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     let from_stdin = path == Path::new("-");
-    let reader: io::Result<Box<dyn Read>> = if from_stdin {
-        let stdin = io::stdin();
-        // Whoever typed the bare verb would wait for ever.
-        if stdin.is_terminal() {
-            return Err(no_payload("there is no payload".to_owned()));
-        }
-        Ok(Box::new(stdin))
-    } else {
-        File::open(path).map(|file| Box::new(file) as Box<dyn Read>)
+    let no_payload = |message: String| {
+        let advice = "give --payload FILE, or write the body of a webhook to standard input";
+        CliError::new(USAGE, message, advice)
     };
+    // Whoever typed the bare verb would wait for ever.
+    if from_stdin && io::stdin().is_terminal() {
+        return Err(no_payload("there is no payload".to_owned()));
+    }
     let mut body = Vec::new();
     // One byte more than is allowed tells that there is more.
     let limit = MAX_BODY_BYTES as u64 + 1;
-    reader
-        .and_then(|reader| reader.take(limit).read_to_end(&mut body))
-        .map_err(|error| {
-            no_payload(format!(
-                "cannot read the payload {}: {error}",
-                path.display()
-            ))
-        })?;
+    let read = if from_stdin {
+        io::stdin().take(limit).read_to_end(&mut body)
+    } else {
+        File::open(path).and_then(|file| file.take(limit).read_to_end(&mut body))
+    };
+    let (name, cannot_read) = (path.display(), "cannot read the payload");
+    read.map_err(|error| no_payload(format!("{cannot_read} {name}: {error}")))?;
     Ok(body)
-}
-
-fn no_payload(message: String) -> Failure {
-    let advice = "give --payload FILE, or write the body of a webhook to standard input";
-    Failure::new(USAGE, message, advice)
 }
 
 /// Checks the signature where one is given, and reads the body.
@@ -83,12 +70,12 @@ fn understood(
     body: &[u8],
     signature: Option<&str>,
     secret: Option<&str>,
-) -> Result<Webhook, Failure> {
+) -> Result<Webhook, CliError> {
     let Some(signature) = signature else {
-        return preview(body).map_err(Failure::from);
+        return preview(body).map_err(CliError::from);
     };
     let advice = "Kombo's dashboard shows the secret beside the webhook";
-    let refused = |problem: String| Failure::new(USAGE, problem, advice);
+    let refused = |problem: String| CliError::new(USAGE, problem, advice);
     let secret = secret.ok_or_else(|| {
         refused(format!(
             "--signature is given, but ${WEBHOOK_SECRET_VARIABLE} is not set"
@@ -97,27 +84,28 @@ fn understood(
     let secret = WebhookSecret::new(secret)
         .map_err(|problem| refused(format!("${WEBHOOK_SECRET_VARIABLE} {problem}")))?;
     let body = Verifier::new(secret).verify(body, &Signature::parse(signature)?)?;
-    parse(body).map_err(Failure::from)
+    parse(body).map_err(CliError::from)
 }
 
-impl From<WebhookError> for Failure {
+const FORM: &str =
+    "it must be the body of a webhook as Kombo posts it: {\"id\", \"type\", \"data\"}";
+const BYTES: &str =
+    "it covers the very bytes that were posted: no newline at the end, no other spacing";
+
+impl From<WebhookError> for CliError {
     fn from(error: WebhookError) -> Self {
-        let advice =
-            "it must be the body of a webhook as Kombo posts it: {\"id\", \"type\", \"data\"}";
-        Self::new(FAILED, error.to_string(), advice)
+        Self::new(FAILED, error.to_string(), FORM)
     }
 }
 
-impl From<SignatureError> for Failure {
+impl From<SignatureError> for CliError {
     fn from(error: SignatureError) -> Self {
-        let advice =
-            "it covers the very bytes that were posted: no newline at the end, no other spacing";
-        Self::new(FAILED, error.to_string(), advice)
+        Self::new(FAILED, error.to_string(), BYTES)
     }
 }
 
 /// What is printed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Explanation {
     #[serde(rename = "type")]
     kind: String,
@@ -126,14 +114,14 @@ struct Explanation {
     category: Option<String>,
     models: Vec<String>,
     effect: Option<&'static str>,
-    endpoints: Vec<Line>,
+    endpoints: Vec<EndpointLine>,
     requests: usize,
     instead_of: usize,
 }
 
 /// One endpoint.
 #[derive(Debug, Serialize)]
-struct Line {
+struct EndpointLine {
     endpoint: String,
     action: &'static str,
     reason: String,
@@ -145,13 +133,7 @@ impl Explanation {
         let mut explanation = Self {
             kind: webhook.label().to_owned(),
             signature: if is_signed { "right" } else { "not checked" },
-            integration: None,
-            category: None,
-            models: Vec::new(),
-            effect: None,
-            endpoints: Vec::new(),
-            requests: 0,
-            instead_of: 0,
+            ..Self::default()
         };
         match webhook {
             Webhook::DataChanged(notification) | Webhook::SyncFinished(notification) => {
@@ -169,12 +151,9 @@ impl Explanation {
     fn planned(&mut self, notification: &Notification, plan: &Plan) {
         self.integration = Some(notification.integration.to_string());
         self.category = notification.category.map(|category| category.to_string());
-        self.models = notification
-            .models
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        self.endpoints = plan.steps.iter().map(Line::of).collect();
+        let models = notification.models.iter();
+        self.models = models.map(ToString::to_string).collect();
+        self.endpoints = plan.steps.iter().map(EndpointLine::of).collect();
         self.requests = plan.fetched().count();
         self.instead_of = plan.steps.len();
         if plan.steps.is_empty() {
@@ -185,28 +164,7 @@ impl Explanation {
     fn registered(&mut self, event: &IntegrationEvent) {
         self.integration = Some(event.integration.to_string());
         self.category = event.category.map(|category| category.to_string());
-        self.effect = Some(match event.change {
-            IntegrationChange::Created => {
-                "registered; Kombo is asked how it stands, and every table is fetched once it can be read"
-            }
-            IntegrationChange::Deleted => {
-                "Kombo is asked; it counts as deleted once Kombo itself finds it no more, twice, a day apart"
-            }
-            IntegrationChange::State(state) => match state {
-                IntegrationState::Readable => "Kombo is asked: this says that it can be read",
-                IntegrationState::SetupPending => {
-                    "Kombo is asked: this says that its setup is not done"
-                }
-                IntegrationState::QaFailed => {
-                    "Kombo is asked: this says that its check of the setup failed"
-                }
-                IntegrationState::AuthenticationInvalid => {
-                    "Kombo is asked: this says that the customer has to connect again"
-                }
-                IntegrationState::Inactive => "Kombo is asked: this says that it is switched off",
-                IntegrationState::Unknown => "Kombo is asked: its state is new to this version",
-            },
-        });
+        self.effect = Some(effect(event.change));
     }
 
     fn json(&self) -> String {
@@ -215,53 +173,64 @@ impl Explanation {
     }
 
     fn text(&self) -> String {
-        let mut text = String::new();
         let category = self.category.as_deref().unwrap_or("of an unknown category");
         let integration = self.integration.as_ref();
         let integration = integration.map(|id| format!("{id}, {category}"));
         let models = (!self.models.is_empty()).then(|| self.models.join(", "));
-        for (name, value) in [
+        let said = [
             ("type", Some(&*self.kind)),
             ("signature", Some(self.signature)),
             ("integration", integration.as_deref()),
             ("changed", models.as_deref()),
             ("effect", self.effect),
-        ] {
-            if let Some(value) = value {
-                line(&mut text, &format!("{name:<13}{value}"));
-            }
-        }
+        ];
+        let said = said.into_iter();
+        let mut lines: Vec<_> = said
+            .filter_map(|(name, value)| Some(format!("{name:<13}{}", value?)))
+            .collect();
         if self.endpoints.is_empty() {
-            return text;
+            return text(&lines);
         }
-        text.push('\n');
+        lines.push(String::new());
         let widest = self.endpoints.iter().map(|line| line.endpoint.len()).max();
         let widest = widest.unwrap_or_default();
-        for Line {
-            endpoint,
-            action,
-            reason,
-            ..
-        } in &self.endpoints
-        {
-            line(
-                &mut text,
-                &format!("{action:<10}{endpoint:<widest$}  {reason}"),
-            );
-        }
+        lines.extend(self.endpoints.iter().map(|line| {
+            let (action, endpoint, reason) = (line.action, &line.endpoint, &line.reason);
+            format!("{action:<10}{endpoint:<widest$}  {reason}")
+        }));
         let plural = if self.requests == 1 { "" } else { "s" };
-        line(
-            &mut text,
-            &format!(
-                "\n{} request{plural} instead of {}",
-                self.requests, self.instead_of
-            ),
-        );
-        text
+        let (requests, all) = (self.requests, self.instead_of);
+        lines.push(format!("\n{requests} request{plural} instead of {all}"));
+        text(&lines)
     }
 }
 
-impl Line {
+/// Says what a webhook about an integration causes.
+fn effect(change: IntegrationChange) -> &'static str {
+    let state = match change {
+        IntegrationChange::Created => {
+            return "registered; Kombo is asked how it stands, and every table is fetched once it can be read";
+        }
+        IntegrationChange::Deleted => {
+            return "Kombo is asked; it counts as deleted once Kombo itself finds it no more, twice, a day apart";
+        }
+        IntegrationChange::State(state) => state,
+    };
+    match state {
+        IntegrationState::Readable => "Kombo is asked: this says that it can be read",
+        IntegrationState::SetupPending => "Kombo is asked: this says that its setup is not done",
+        IntegrationState::QaFailed => {
+            "Kombo is asked: this says that its check of the setup failed"
+        }
+        IntegrationState::AuthenticationInvalid => {
+            "Kombo is asked: this says that the customer has to connect again"
+        }
+        IntegrationState::Inactive => "Kombo is asked: this says that it is switched off",
+        IntegrationState::Unknown => "Kombo is asked: its state is new to this version",
+    }
+}
+
+impl EndpointLine {
     fn of(step: &PlanStep) -> Self {
         Self {
             endpoint: step.endpoint.name().to_string(),
@@ -272,13 +241,10 @@ impl Line {
     }
 }
 
-fn line(text: &mut String, line: &str) {
-    writeln!(text, "{line}").expect("a string takes all text");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::Catalog;
     use crate::plan::{Action, PlanMode};
 
     const BODY: &str = include_str!("../../fixtures/webhooks/data-changed.hris.json");

@@ -3,13 +3,12 @@
 use serde::Serialize;
 use url::Url;
 
-use super::args::FilesArgs;
-use super::aside::aside;
-use super::failure::Failure;
+use super::args::{FilesArgs, FilesPart};
+use super::cli_error::CliError;
+use super::failed::{WIDE, aside, text};
 use super::named::{endpoint, integration};
 use super::session::Session;
-use crate::catalog::Catalog;
-use crate::lake::{Members, Part};
+use crate::lake::Members;
 
 /// One live file.
 #[derive(Serialize)]
@@ -22,56 +21,50 @@ struct FileLine {
 }
 
 /// Prints one URL a line, or JSON with sizes and row counts. `false` when a part of the table could not be read.
-pub(super) async fn run(
-    session: &Session,
-    catalog: &Catalog,
-    args: &FilesArgs,
-    parts: &[(Part, &'static str)],
-) -> Result<bool, Failure> {
-    let endpoint = endpoint(catalog, &args.table)?;
-    let wanted = args.integration.as_deref().map(integration).transpose()?;
+pub(super) async fn run(args: &FilesArgs, session: &Session) -> Result<bool, CliError> {
+    let endpoint = endpoint(&session.catalog, &args.table)?;
+    let wanted = integration(args.integration.as_deref())?;
     let wanted = wanted.map(|id| id.key().to_string());
     let lake = session.lake_there().await?;
-    let mut lines = Vec::new();
+    let parts = match args.part {
+        Some(part) => vec![part],
+        None => vec![FilesPart::Snapshots, FilesPart::Deltas],
+    };
     let mut read: Members<_, String> = Members::default();
-    for &(part, name) in parts {
-        let files = lake.files(endpoint, part).await;
-        let member = format!("{}/{name}", endpoint.name().table_name());
-        read.add(member, files.map(|files| (part, name, files)));
+    for part in parts {
+        let files = lake.files(endpoint, part.of_lake()).await;
+        let member = format!("{}/{}", endpoint.name().table_name(), part.as_str());
+        read.add(member, files.map(|files| (part, files)));
     }
-    for (part, name, files) in read.going {
-        let folder = lake.table_url(endpoint.name(), part);
-        for file in files {
-            let key = file
-                .partition_values
-                .get("integration_key")
-                .cloned()
-                .flatten();
+    let mut lines = Vec::new();
+    for (part, files) in read.going {
+        let folder = lake.table_url(endpoint.name(), part.of_lake());
+        let folder = folder.as_str().trim_end_matches('/');
+        lines.extend(files.into_iter().filter_map(|file| {
+            let key = file.partition_values.get("integration_key");
+            let key = key.cloned().flatten();
             // A file of deltas holds rows of many integrations.
             if wanted.is_some() && key.is_some() && key != wanted {
-                continue;
+                return None;
             }
-            let url = format!("{}/{}", folder.as_str().trim_end_matches('/'), file.path);
-            lines.push(FileLine {
-                url,
-                part: name,
+            Some(FileLine {
+                url: format!("{folder}/{}", file.path),
+                part: part.as_str(),
                 integration_key: key,
                 bytes: file.size,
                 rows: file.num_records,
-            });
-        }
+            })
+        }));
     }
     if args.json {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&lines).expect("lines hold only strings and numbers")
-        );
+        let text = serde_json::to_string_pretty(&lines);
+        println!("{}", text.expect("lines hold only strings and numbers"));
     } else {
         for line in lines {
             println!("{}", shown(&line.url));
         }
     }
-    eprint!("{}", aside(&read.aside));
+    eprint!("{}", text(&aside(WIDE, &read.aside)));
     Ok(read.aside.is_empty())
 }
 

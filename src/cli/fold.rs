@@ -5,29 +5,19 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::args::FoldArgs;
-use super::failure::Failure;
-use super::folding::{Folded, fold};
+use super::cli_error::CliError;
+use super::failed::text as ended;
+use super::fold_run::{FoldRun, fold};
 use super::named;
 use super::session::Session;
-use crate::catalog::Catalog;
 use crate::lake::{FoldSettings, FoldedTable};
 use crate::words::{bytes, counted};
 
 /// Folds and says what was folded. `false` when some tables could not be.
-pub(super) async fn run(
-    args: &FoldArgs,
-    session: &Session,
-    catalog: &Catalog,
-) -> Result<bool, Failure> {
-    let endpoints = match &args.table {
-        Some(table) => vec![named::endpoint(catalog, table)?.clone()],
-        // Tables of endpoints that are not fetched any more are folded all the same.
-        None => catalog.endpoints().to_vec(),
-    };
-    let only = match &args.integration {
-        Some(id) => Some(BTreeSet::from([named::integration(id)?.key()])),
-        None => None,
-    };
+pub(super) async fn run(args: &FoldArgs, session: &Session) -> Result<bool, CliError> {
+    let endpoints = named::endpoints(&session.catalog, args.table.as_deref())?;
+    let only = named::integration(args.integration.as_deref())?;
+    let only = only.map(|id| BTreeSet::from([id.key()]));
     let lake = session.lake_there().await?;
     let settings = FoldSettings {
         cpu_percent: args.cpu,
@@ -39,30 +29,28 @@ pub(super) async fn run(
         for (name, table) in folded.tables() {
             println!("{}", as_json(name, table));
         }
-        eprint!("{}", folded.troubles());
+        eprint!("{}", ended(&folded.troubles()));
     } else {
         print!("{}", text(&folded));
     }
     Ok(folded.is_success())
 }
 
-fn text(folded: &Folded) -> String {
+fn text(folded: &FoldRun) -> String {
     let mut lines = Vec::new();
     for (name, report) in &folded.endpoints {
         if report.tables.is_empty() {
             continue;
         }
         let sum = |of: fn(&FoldedTable) -> u64| report.tables.iter().map(of).sum::<u64>();
+        let size = bytes(sum(|table| table.bytes));
+        let files = counted(sum(|table| table.files), "file");
         let mut parts = vec![
             counted(report.tables.len() as u64, "integration"),
             counted(sum(|table| table.rows), "row"),
             format!("{} changed", sum(|table| table.changed)),
             format!("{} removed", sum(|table| table.removed)),
-            format!(
-                "{} in {}",
-                bytes(sum(|table| table.bytes)),
-                counted(sum(|table| table.files), "file")
-            ),
+            format!("{size} in {files}"),
         ];
         let held = sum(|table| table.held);
         if held > 0 {
@@ -70,13 +58,10 @@ fn text(folded: &Folded) -> String {
         }
         lines.push(format!("{name:<36}{}", parts.join(", ")));
     }
-    lines.push(
-        folded
-            .total()
-            .unwrap_or_else(|| "nothing to fold".to_owned()),
-    );
-    let troubles = folded.troubles();
-    format!("{}\n{troubles}", lines.join("\n"))
+    let total = folded.total();
+    lines.push(total.unwrap_or_else(|| "nothing to fold".to_owned()));
+    lines.extend(folded.troubles());
+    ended(&lines)
 }
 
 fn as_json(name: &str, table: &FoldedTable) -> serde_json::Value {

@@ -1,40 +1,28 @@
 //! `lint`: how well the lake can be read, and what is worth mending.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::args::LintArgs;
-use super::failure::Failure;
+use super::cli_error::CliError;
+use super::failed::{NARROW, aside, text as ended};
 use super::named;
 use super::session::Session;
-use crate::catalog::{Catalog, Endpoint};
 use crate::lake::{Finding, LintReport, LintSettings, Query, QueryCost, TableLint};
 use crate::words::with_causes;
 use crate::words::{bytes, count, counted};
 
 /// Looks at the lake and says what it found. `false` when something is worth mending, or could not be looked at.
-pub(super) async fn run(
-    args: &LintArgs,
-    session: &Session,
-    catalog: &Catalog,
-) -> Result<bool, Failure> {
-    let endpoints: Vec<Arc<Endpoint>> = match &args.table {
-        Some(table) => vec![Arc::clone(named::endpoint(catalog, table)?)],
-        None => catalog.endpoints().to_vec(),
-    };
+pub(super) async fn run(args: &LintArgs, session: &Session) -> Result<bool, CliError> {
+    let endpoints = named::endpoints(&session.catalog, args.table.as_deref())?;
     let settings = LintSettings {
         footers: args.footers.get(),
         ..LintSettings::default()
     };
     let lake = session.lake_there().await?;
-    let report = lake
-        .lint(&endpoints, args.table.is_none(), &settings)
-        .await?;
-    let findings = report
-        .tables
-        .iter()
-        .any(|table| !table.findings().is_empty());
+    let is_whole = args.table.is_none();
+    let report = lake.lint(&endpoints, is_whole, &settings).await?;
+    let mut tables = report.tables.iter();
+    let findings = tables.any(|table| !table.findings().is_empty());
     if args.json {
         println!("{:#}", document(&report));
     } else {
@@ -49,30 +37,22 @@ fn text(report: &LintReport) -> String {
         "table", "files", "bytes", "rows", "small", "one record", "integration", "one day"
     )];
     lines.extend(report.tables.iter().map(row));
-    let findings: Vec<_> = report
-        .tables
-        .iter()
+    let tables = report.tables.iter();
+    let findings: Vec<_> = tables
         .flat_map(|table| {
             let findings = table.findings().into_iter();
-            findings.map(move |finding| (table.table.as_str(), finding))
+            findings.map(|finding| told(&table.table, finding))
         })
         .collect();
-    lines.extend(
-        findings
-            .iter()
-            .map(|(table, finding)| told(table, *finding)),
-    );
-    lines.extend(report.failed.iter().map(|aside| {
-        let (table, error) = (&aside.member, &aside.error);
-        let (causes, advice) = (with_causes(error), error.advice());
-        format!("failed  {table}: {causes}\n        {advice}")
-    }));
+    let found = match findings.len() as u64 {
+        0 => "nothing to mend".to_owned(),
+        number => counted(number, "finding"),
+    };
+    lines.extend(findings);
+    lines.extend(aside(NARROW, &report.failed));
     let tables = counted(report.tables.len() as u64, "table");
-    lines.push(match findings.len() as u64 {
-        0 => format!("{tables}, nothing to mend"),
-        number => format!("{tables}, {}", counted(number, "finding")),
-    });
-    lines.join("\n") + "\n"
+    lines.push(format!("{tables}, {found}"));
+    ended(&lines)
 }
 
 fn row(table: &TableLint) -> String {

@@ -1,6 +1,6 @@
 //! Log lines on standard error, for people or as JSON, and never more of one kind than anybody reads.
 
-mod limit;
+mod log_limit;
 
 use std::io::IsTerminal as _;
 
@@ -11,14 +11,14 @@ use tracing_subscriber::prelude::*;
 
 use super::args::{LogFormat, Verb};
 
-pub(super) use limit::RateLimit;
+pub(super) use log_limit::LogLimit;
 
 /// The variable that sets the level: `error`, `warn`, `info`, `debug` or `trace`.
 const LEVEL_VARIABLE: &str = "KOMBO_LOG";
 
 /// Starts logging. Commands log errors only, since what a person needs to know is in the report; the service has nothing
 /// else to say it with, and logs each fetch. Returns what counts the lines that are left out.
-pub(super) fn start(format: LogFormat, verbosity: i16, verb: &Verb) -> RateLimit {
+pub(super) fn start(format: LogFormat, verbosity: i16, verb: &Verb) -> LogLimit {
     let usual = i16::from(matches!(verb, Verb::Run(_)));
     let level = match verbosity + usual {
         ..=0 => Level::ERROR,
@@ -36,7 +36,7 @@ pub(super) fn start(format: LogFormat, verbosity: i16, verb: &Verb) -> RateLimit
     let lines = fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    let limit = RateLimit::default();
+    let limit = LogLimit::default();
     let limited = ours.and(limit.clone());
     let registry = tracing_subscriber::registry();
     match format {

@@ -1,32 +1,32 @@
 //! The command line: words in, work done, an exit code out.
 //!
 //! [`args`] declares the words. Each verb has a file; [`Session`] puts the parts together that several
-//! need. What people read while it runs is in `progress`, what is left to say at the end in `report`. Results go to
+//! need. What people read while a backfill runs is in `progress_display`, what is left to say at the end in `backfill_report`. Results go to
 //! standard output, everything else to standard error.
 
 mod accept;
 pub mod args;
-mod aside;
 mod backfill;
+mod backfill_report;
 mod check;
+mod cli_error;
 mod demo;
 mod drift;
 mod explain;
-mod failure;
+mod failed;
 mod files;
 mod fold;
-mod folding;
+mod fold_run;
 mod lake_verbs;
 mod lint;
 mod logs;
 mod missing;
 mod named;
 mod plan;
-mod progress;
+mod progress_display;
 mod purge;
 mod queries;
 mod repair;
-mod report;
 mod run;
 mod session;
 mod sql;
@@ -43,9 +43,8 @@ use crate::config::{Config, Overrides, generate};
 use crate::metrics::dashboard;
 
 use args::{Args, BackfillArgs, DemoArgs, GlobalArgs, Verb};
-use failure::{FAILED, Failure};
-use logs::RateLimit;
-use progress::{Progress, wait_view};
+use cli_error::{CliError, FAILED};
+use logs::LogLimit;
 use session::Session;
 
 /// Runs the program with the process's arguments.
@@ -82,13 +81,14 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
+async fn run(args: Args, limit: &LogLimit) -> Result<u8, CliError> {
     let Args { global, verb } = args;
     let catalog = match &global.schemas {
         Some(folder) => Catalog::from_dir(folder)?,
         None => Catalog::embedded().clone(),
     };
     let quiet = global.verbosity() < 0;
+    let session = |overrides: Overrides| session(&global, &overrides, &catalog);
     let success = match verb {
         Verb::Generate => {
             print!("{}", generate());
@@ -99,27 +99,27 @@ async fn run(args: Args, limit: &RateLimit) -> Result<u8, Failure> {
             true
         }
         Verb::Validate(settings) => {
-            validate::run(
-                &session(&global, &settings.overrides(), &catalog)?,
-                &catalog,
-            )?;
+            validate::run(&session(settings.overrides())?)?;
             true
         }
-        Verb::Check(settings) => {
-            return check::run(&session(&global, &settings.overrides(), &catalog)?).await;
-        }
+        Verb::Check(settings) => return check::run(&session(settings.overrides())?).await,
         Verb::Backfill(args) => {
-            let session = session(&global, &args.settings.overrides(), &catalog)?;
+            let session = session(args.settings.overrides())?;
             interruptible(backfill_verb(&args, &session, quiet)).await?
         }
-        Verb::Run(args) => return run::run(&args, &global, &catalog, limit).await,
+        Verb::Run(args) => {
+            let session = || session(args.settings.overrides());
+            return run::run(args.drain_limit(), session, limit).await;
+        }
         Verb::Explain(args) => {
-            let session = session(&global, &explain::overrides(&args), &catalog)?;
-            print!("{}", explain::run(&args, &session, &catalog)?);
+            print!(
+                "{}",
+                explain::run(&args, &session(explain::overrides(&args))?)?
+            );
             true
         }
         // Boxed: it would make the future of every verb larger.
-        Verb::Lake(verb) => Box::pin(lake_verbs::run(verb, &global, &catalog)).await?,
+        Verb::Lake(verb) => Box::pin(lake_verbs::run(verb, session)).await?,
         Verb::Twin(args) => {
             twin::run(&args, &catalog, interrupted()).await?;
             true
@@ -133,7 +133,7 @@ fn session(
     global: &GlobalArgs,
     overrides: &Overrides,
     catalog: &Catalog,
-) -> Result<Session, Failure> {
+) -> Result<Session, CliError> {
     Session::new(Config::load(global.config.as_deref(), overrides)?, catalog)
 }
 
@@ -141,7 +141,7 @@ async fn backfill_verb(
     args: &BackfillArgs,
     session: &Session,
     quiet: bool,
-) -> Result<bool, Failure> {
+) -> Result<bool, CliError> {
     if args.plan {
         let (text, complete) = plan::run(session).await?;
         print!("{text}");
@@ -151,15 +151,10 @@ async fn backfill_verb(
         want: args.mode,
         skip_newer_than: args.skip_newer_than,
         confirm: args.confirm,
-        concurrency: session.concurrency(),
-        limits: session.limits(),
-        ingest: session.config.source.ingest,
+        ..backfill::everything(session)
     };
     let api = session.api()?;
-    let report = backfill::backfill(session, api, settings, !args.no_fold, |tables, api| {
-        Progress::new(tables, quiet, wait_view(api))
-    })
-    .await?;
+    let report = backfill::backfill(session, api, settings, !args.no_fold, quiet).await?;
     if args.json {
         println!("{}", report.json());
     } else {
@@ -169,10 +164,10 @@ async fn backfill_verb(
 }
 
 /// Boxed inside: a whole session is in these futures.
-async fn demo_verb(args: &DemoArgs, catalog: &Catalog, quiet: bool) -> Result<bool, Failure> {
+async fn demo_verb(args: &DemoArgs, catalog: &Catalog, quiet: bool) -> Result<bool, CliError> {
     if args.live {
         let live = interruptible(Box::pin(demo::live::prepare(args, catalog, quiet))).await?;
-        return live.run(interrupted()).await;
+        return demo::watching::run(live, interrupted()).await;
     }
     let (report, next) = interruptible(Box::pin(demo::run(args, catalog, quiet))).await?;
     println!("{}{next}", report.text());
@@ -181,10 +176,10 @@ async fn demo_verb(args: &DemoArgs, catalog: &Catalog, quiet: bool) -> Result<bo
 
 /// Runs work until it is done or the person at the terminal has had enough. Dropping it is safe: what is not committed
 /// is not visible.
-async fn interruptible<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+async fn interruptible<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     tokio::select! {
         done = work => done,
-        () = interrupted() => Err(Failure::new(
+        () = interrupted() => Err(CliError::new(
             INTERRUPTED,
             "interrupted; tables committed before stay committed, nothing else is visible",
             "run it again with --skip-newer-than to go on where it stopped",
@@ -196,21 +191,24 @@ async fn interruptible<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 const INTERRUPTED: u8 = 130;
 
 /// Resolves with Ctrl-C, or SIGTERM where there is such a thing.
+#[cfg(unix)]
 async fn interrupted() {
-    let interrupt = async {
-        // Without a handler the default action of the signal does the same, less politely.
-        drop(tokio::signal::ctrl_c().await);
-    };
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                () = interrupt => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            () = ctrl_c() => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => ctrl_c().await,
     }
-    interrupt.await;
+}
+
+#[cfg(not(unix))]
+async fn interrupted() {
+    ctrl_c().await;
+}
+
+async fn ctrl_c() {
+    // Without a handler the default action of the signal does the same, less politely.
+    drop(tokio::signal::ctrl_c().await);
 }

@@ -1,19 +1,16 @@
 //! `backfill --plan`: what a backfill would cost, from first pages only. Writes nothing.
 
-use std::fmt::Write as _;
-
-use super::aside::aside;
-use super::failure::Failure;
+use super::cli_error::CliError;
+use super::failed::{NARROW, WIDE, aside, failed, text};
 use super::session::Session;
 use crate::backfill::in_turns;
 use crate::backfill::plan::{Estimate, first_pages, least_time};
-use crate::backfill::targets::{Unknown, resolve};
+use crate::backfill::targets::resolve;
 use crate::lake::{Lake, LakeError, Members, Part};
-use crate::words::with_causes;
 use crate::words::{count, seconds};
 
 /// Asks for first pages and returns the estimate as text.
-pub(super) async fn run(session: &Session) -> Result<(String, bool), Failure> {
+pub(super) async fn run(session: &Session) -> Result<(String, bool), CliError> {
     let api = session.api()?;
     // Only for better guesses: a first backfill has no lake yet.
     let lake = session.existing_lake().await?;
@@ -32,83 +29,59 @@ pub(super) async fn run(session: &Session) -> Result<(String, bool), Failure> {
             unread.add(name, known.map(|rows| estimate.known_rows = rows));
         }
     }
-    let mut text = table(&estimates, session);
-    text.push_str(&aside(&unread.aside));
-    for Unknown { id, reason } in &unknown {
-        let line = format!(
-            "failed  {id}: {}\n        {}\n",
-            with_causes(reason),
-            reason.advice()
-        );
-        text.push_str(&line);
-    }
-    let failed = estimates
-        .iter()
-        .filter_map(|estimate| Some((estimate, estimate.failure()?)));
-    let mut complete = unknown.is_empty() && unread.aside.is_empty();
-    for (estimate, error) in failed {
-        complete = false;
-        let table = &estimate.target.table;
-        let line = format!(
-            "failed  {table}: {}\n        {}\n",
-            with_causes(error),
-            error.advice()
-        );
-        text.push_str(&line);
-    }
-    Ok((text, complete))
+    let mut lines = table(&estimates, session);
+    let told = lines.len();
+    lines.extend(aside(WIDE, &unread.aside));
+    let unknown = unknown.iter();
+    lines.extend(unknown.map(|one| failed(NARROW, &one.id, &one.reason, one.reason.advice())));
+    lines.extend(estimates.iter().filter_map(|estimate| {
+        let (table, error) = (&estimate.target.table, estimate.failure()?);
+        Some(failed(NARROW, table, error, error.advice()))
+    }));
+    Ok((text(&lines), lines.len() == told))
 }
 
 async fn known_rows(lake: &Lake, estimate: &Estimate) -> Result<Option<u64>, LakeError> {
     let key = estimate.target.table.integration.key();
-    let files = lake
-        .files(&estimate.target.endpoint, Part::Snapshots)
-        .await?;
+    let files = lake.files(&estimate.target.endpoint, Part::Snapshots);
+    let files = files.await?;
     let own = files.iter().filter(|file| {
-        file.partition_values
-            .get("integration_key")
-            .and_then(Option::as_deref)
-            == Some(key.as_str())
+        let own = file.partition_values.get("integration_key");
+        own.and_then(Option::as_deref) == Some(key.as_str())
     });
     let rows: u64 = own.filter_map(|file| file.num_records).sum();
     Ok((rows > 0).then_some(rows))
 }
 
-fn table(estimates: &[Estimate], session: &Session) -> String {
+fn table(estimates: &[Estimate], session: &Session) -> Vec<String> {
     let page_size = session.config.source.request.page_size.get();
-    let mut text = format!("{:<62}{:>14}{:>12}\n", "table", "rows", "requests");
+    let line = |[table, rows, requests]: [&str; 3]| format!("{table:<62}{rows:>14}{requests:>12}");
+    let mut lines = vec![line(["table", "rows", "requests"])];
     let (mut rows_total, mut requests_total, mut all_exact) = (0, 0, true);
     for estimate in estimates {
         let (rows, exact) = estimate.rows();
         let requests = estimate.requests(page_size);
         let name = estimate.target.table.to_string();
-        let line = match &estimate.first_page {
-            Ok(_) if exact => format!("{name:<62}{:>14}{:>12}", count(rows), count(requests)),
-            Ok(_) => format!(
-                "{name:<62}{:>14}{:>12}",
-                format!("{} or more", count(rows)),
-                count(requests)
-            ),
-            Err(_) => format!("{name:<62}{:>14}{:>12}", "-", "-"),
-        };
+        let more = if exact { "" } else { " or more" };
+        let (told_rows, told_requests) = (count(rows) + more, count(requests));
+        lines.push(match &estimate.first_page {
+            Ok(_) => line([&name, &told_rows, &told_requests]),
+            Err(_) => line([&name, "-", "-"]),
+        });
         rows_total += rows;
         requests_total += requests;
         all_exact &= exact;
-        writeln!(text, "{line}").expect("a string takes all text");
     }
     let budget = session.config.source.request.budget();
     let budget = budget.map(|(requests, window)| (requests.get(), window));
     let time = seconds(least_time(requests_total, budget));
     let least = if all_exact { "" } else { "at least " };
-    writeln!(
-        text,
-        "{least}{} rows, {} requests; the rate limit lets them through in {time} or more",
-        count(rows_total),
-        count(requests_total),
-    )
-    .expect("a string takes all text");
+    let (rows, requests) = (count(rows_total), count(requests_total));
+    lines.push(format!(
+        "{least}{rows} rows, {requests} requests; the rate limit lets them through in {time} or more"
+    ));
     if !all_exact {
-        text.push_str("Kombo tells no totals: tables with further pages count as one row more than a page, or as in the last snapshot.\n");
+        lines.push("Kombo tells no totals: tables with further pages count as one row more than a page, or as in the last snapshot.".to_owned());
     }
-    text
+    lines
 }

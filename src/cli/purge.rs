@@ -3,32 +3,29 @@
 use std::time::Duration;
 
 use super::args::PurgeArgs;
-use super::failure::{FAILED, Failure, USAGE};
+use super::cli_error::{CliError, FAILED, USAGE};
+use super::failed::{NARROW, failed, text};
+use super::named;
 use super::session::Session;
 use crate::api::KomboApi;
-use crate::catalog::Catalog;
 use crate::ids::IntegrationId;
 use crate::lake::{Lake, PurgeAnswers, PurgeDue, PurgeReport, PurgeSettings, TablePurge};
 use crate::service::ApiQuestions;
 use crate::sink::Registration;
-use crate::time::format_date;
+use crate::time::{Moment, format_date};
 use crate::words::with_causes;
 use crate::words::{count, counted};
 
-const MS_PER_DAY: i64 = 86_400_000;
+const DAY: Duration = Duration::from_hours(24);
 
 /// Purges when it was told to, and else says what it would do. `false` when some tables could not be purged, or when Kombo
 /// did not say of all integrations whether they are gone.
-pub(super) async fn run(
-    args: &PurgeArgs,
-    session: &Session,
-    catalog: &Catalog,
-) -> Result<bool, Failure> {
+pub(super) async fn run(args: &PurgeArgs, session: &Session) -> Result<bool, CliError> {
     let lake = session.lake_there().await?;
-    let only = match &args.integration {
-        Some(id) => Some(deleted(&lake, id).await?),
-        None => None,
-    };
+    let only = named::integration(args.integration.as_deref())?;
+    if let Some(id) = &only {
+        is_deleted(&lake, id).await?;
+    }
     let settings = PurgeSettings {
         after: args.after.unwrap_or(PurgeSettings::AFTER),
         only,
@@ -36,7 +33,8 @@ pub(super) async fn run(
     let found = lake.purge_due(&settings).await?;
     let answers = ask(session, &found).await?;
     let dry_run = !args.done.yes;
-    let report = lake.purge_answered(catalog.endpoints(), &found, &answers, dry_run);
+    let endpoints = session.catalog.endpoints();
+    let report = lake.purge_answered(endpoints, &found, &answers, dry_run);
     let report = report.await?;
     let purge = Purge {
         found,
@@ -50,7 +48,7 @@ pub(super) async fn run(
 }
 
 /// Asks Kombo for those whose time has come. Without an answer nothing may leave, and nothing can be said either.
-async fn ask(session: &Session, found: &PurgeDue) -> Result<PurgeAnswers, Failure> {
+async fn ask(session: &Session, found: &PurgeDue) -> Result<PurgeAnswers, CliError> {
     if found.due.is_empty() {
         return Ok(PurgeAnswers::default());
     }
@@ -58,7 +56,7 @@ async fn ask(session: &Session, found: &PurgeDue) -> Result<PurgeAnswers, Failur
         let message = format!(
             "nothing is purged: Kombo is asked right before whether the integrations are still gone, and it cannot be: {cause}"
         );
-        Failure::new(FAILED, message, advice)
+        CliError::new(FAILED, message, advice)
     };
     let api = session.api().map_err(|failure| {
         let advice = "set KOMBO_API_KEY, or api_key_file in the configuration, and run it again";
@@ -80,18 +78,13 @@ struct Purge {
     grace: Duration,
 }
 
-/// Reads the id of an integration that may be purged at all.
-async fn deleted(lake: &Lake, id: &str) -> Result<IntegrationId, Failure> {
-    let refused = |message: String, advice: &str| Failure::new(USAGE, message, advice.to_owned());
-    let id = IntegrationId::new(id).map_err(|error| {
-        let message = format!("--integration cannot be used: {error}");
-        refused(message, "Kombo's dashboard shows the ids")
-    })?;
+/// Refuses an integration that may not be purged at all.
+async fn is_deleted(lake: &Lake, id: &IntegrationId) -> Result<(), CliError> {
     let known = lake.registered().await?;
-    let known = known.into_iter().find(|known| known.integration == id);
+    let known = known.into_iter().find(|known| known.integration == *id);
     let state = known.map_or_else(|| "unknown".to_owned(), |known| known.state);
     if [Registration::DELETED, Registration::PURGED].contains(&state.as_str()) {
-        return Ok(id);
+        return Ok(());
     }
     let message = format!("{id} is {state}, not deleted");
     let advice = match state.as_str() {
@@ -102,7 +95,7 @@ async fn deleted(lake: &Lake, id: &str) -> Result<IntegrationId, Failure> {
             "only what Kombo itself finds no more is purged; kombo-source status shows how each integration stands"
         }
     };
-    Err(refused(message, advice))
+    Err(CliError::new(USAGE, message, advice))
 }
 
 impl Purge {
@@ -112,24 +105,21 @@ impl Purge {
         let to_do = if self.dry_run { "to purge" } else { "purged" };
         let purged = report.integrations.iter();
         lines.extend(purged.map(|id| format!("{to_do:<9}{id}")));
-        lines.extend(self.answers.kept.iter().map(|(id, kept)| {
-            let (what, advice) = ("stays", kept.advice());
-            format!("{what:<9}{id}: {kept}\n         {advice}")
+        let kept = self.answers.kept.iter();
+        lines.extend(
+            kept.map(|(id, kept)| format!("stays    {id}: {kept}\n         {}", kept.advice())),
+        );
+        let waiting = self.found.waiting.iter();
+        lines.extend(waiting.map(|(id, due_ms)| {
+            let day = day(Moment::from_millis(*due_ms));
+            format!("waits    {id}, until {day}")
         }));
-        lines.extend(self.found.waiting.iter().map(|(id, due_ms)| {
-            let (what, day) = ("waits", day(*due_ms));
-            format!("{what:<9}{id}, until {day}")
-        }));
-        lines.extend(report.tables.iter().map(|done| {
-            let (rows, files) = (count(done.rows), count(done.files));
-            format!("{:<36}{rows:>12} rows {files:>6} files", done.table)
-        }));
-        lines.extend(report.failed.iter().map(|(table, error)| {
-            let (causes, advice) = (with_causes(error), error.advice());
-            format!("failed  {table}: {causes}\n        {advice}")
-        }));
+        let tables = report.tables.iter();
+        lines.extend(tables.map(|done| rewritten(&done.table, done.rows, done.files)));
+        let set_aside = report.failed.iter();
+        lines.extend(set_aside.map(|(table, error)| failed(NARROW, table, error, error.advice())));
         lines.push(self.last_line());
-        lines.join("\n") + "\n"
+        text(&lines)
     }
 
     fn last_line(&self) -> String {
@@ -148,12 +138,7 @@ impl Purge {
         if !report.failed.is_empty() {
             return format!("done: {rows} left {files}; run it again for the rest");
         }
-        let grace_ms = i64::try_from(self.grace.as_millis()).unwrap_or(i64::MAX);
-        let from = day(self
-            .found
-            .now_ms
-            .saturating_add(grace_ms)
-            .saturating_add(MS_PER_DAY));
+        let from = day(Moment::from_millis(self.found.now_ms) + self.grace + DAY);
         format!(
             "done: {rows} left {files}\n\
             no reader of the tables sees them from now on; older versions can be read until upkeep deletes the files, from {from} on"
@@ -161,8 +146,14 @@ impl Purge {
     }
 }
 
-fn day(at_ms: i64) -> String {
-    let days = at_ms.div_euclid(MS_PER_DAY);
+/// Says how many rows of a table are in files that are written anew.
+pub(super) fn rewritten(table: &str, rows: u64, files: u64) -> String {
+    let (rows, files) = (count(rows), count(files));
+    format!("{table:<36}{rows:>12} rows {files:>6} files")
+}
+
+fn day(at: Moment) -> String {
+    let days = at.as_millis().div_euclid(86_400_000);
     format_date(i32::try_from(days).unwrap_or(i32::MAX))
 }
 

@@ -1,23 +1,19 @@
 //! `repair`: what a wrong clock has put into the future is brought back; or what of it there is to do.
 
 use super::args::RepairArgs;
-use super::failure::Failure;
+use super::cli_error::CliError;
+use super::failed::{NARROW, failed, text as ended};
+use super::purge::rewritten;
 use super::session::Session;
-use crate::catalog::Catalog;
 use crate::lake::{Repair, RepairReport, RepairedTable};
-use crate::words::with_causes;
-use crate::words::{age, count, counted};
+use crate::words::{age, counted};
 
 /// Repairs when it was told to, and else says what it would do. `false` when some tables could not be repaired.
-pub(super) async fn run(
-    args: &RepairArgs,
-    session: &Session,
-    catalog: &Catalog,
-) -> Result<bool, Failure> {
-    let lake = session.lake_there().await?;
+pub(super) async fn run(args: &RepairArgs, session: &Session) -> Result<bool, CliError> {
+    let (lake, dry_run) = (session.lake_there().await?, !args.done.yes);
     // Tables of endpoints that are not fetched any more are repaired all the same.
-    let report = lake.repair(catalog.endpoints(), !args.done.yes).await?;
-    print!("{}", text(&report, !args.done.yes));
+    let report = lake.repair(session.catalog.endpoints(), dry_run).await?;
+    print!("{}", text(&report, dry_run));
     Ok(report.failed.is_empty())
 }
 
@@ -30,16 +26,12 @@ fn text(report: &RepairReport, dry_run: bool) -> String {
         )
     }));
     lines.extend(report.ahead.iter().map(|one| one_table(one, dry_run)));
-    lines.extend(report.tables.iter().map(|done| {
-        let (rows, files) = (count(done.rows), count(done.files));
-        format!("{:<36}{rows:>12} rows {files:>6} files", done.table)
-    }));
-    lines.extend(report.failed.iter().map(|(table, error)| {
-        let (causes, advice) = (with_causes(error), error.advice());
-        format!("failed  {table}: {causes}\n        {advice}")
-    }));
+    let tables = report.tables.iter();
+    lines.extend(tables.map(|done| rewritten(&done.table, done.rows, done.files)));
+    let set_aside = report.failed.iter();
+    lines.extend(set_aside.map(|(table, error)| failed(NARROW, table, error, error.advice())));
     lines.push(last_line(report, dry_run));
-    lines.join("\n") + "\n"
+    ended(&lines)
 }
 
 fn one_table(one: &RepairedTable, dry_run: bool) -> String {

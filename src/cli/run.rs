@@ -14,19 +14,17 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
-use super::args::{GlobalArgs, RunArgs};
-use super::failure::{CONFIG, FAILED, Failure};
-use super::logs::RateLimit;
+use super::cli_error::{CONFIG, CliError, FAILED};
+use super::logs::LogLimit;
 use super::session::Session;
-use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::lake::Lake;
 use crate::listener::Telemetry;
 use crate::metrics::{ErrorType, Metrics, Stage};
-use crate::service::{Control, KomboSourceConfig, Secrets, SourceContext, SourceError};
+use crate::service::{Control, Secrets, SourceContext, SourceError};
 use crate::words::with_causes;
 
-use signals::{Asked, Signals};
+use signals::{OperatorRequest, Signals};
 
 /// How often lines are told that were left out.
 const LEFT_OUT_EVERY: Duration = Duration::from_mins(1);
@@ -34,31 +32,37 @@ const LEFT_OUT_EVERY: Duration = Duration::from_mins(1);
 /// What a shell expects of a process that a second signal ended.
 const LEFT_AT_ONCE: u8 = 130;
 
-/// Runs the service. Returns the exit code.
+/// Runs the service. Returns the exit code. `open` reads the configuration, each time anew.
 pub(super) async fn run(
-    args: &RunArgs,
-    global: &GlobalArgs,
-    catalog: &Catalog,
-    limit: &RateLimit,
-) -> Result<u8, Failure> {
-    let signals = signals()?;
-    let session = session(args, global, catalog)?;
+    drain_limit: Duration,
+    open: impl Fn() -> Result<Session, CliError>,
+    limit: &LogLimit,
+) -> Result<u8, CliError> {
+    let signals = Signals::new().map_err(|error| {
+        let message = format!("signals cannot be received: {error}");
+        CliError::new(
+            FAILED,
+            message,
+            "start it from a shell or a service manager",
+        )
+    })?;
+    let session = open()?;
     let secrets = secrets(&session)?;
     let lake = session.lake().await?;
     let (source, sink) = (&session.config.source, &session.config.sink);
     let metrics = Metrics::new(&source.name, &sink.name, env!("CARGO_PKG_VERSION"));
     let (stop, stopped) = oneshot::channel::<()>();
     let context = SourceContext {
-        chores: lake.chores(catalog.endpoints(), source.schedule.full_interval),
+        chores: lake.chores(session.catalog.endpoints(), source.schedule.full_interval),
         sink: lake,
-        catalog: catalog.clone(),
+        catalog: session.catalog.clone(),
         clock: Arc::clone(&session.clock),
         metrics: metrics.clone(),
         data_dir: session.config.data_dir.clone(),
         shutdown: Box::pin(async { drop(stopped.await) }),
-        drain_limit: Duration::from_secs(args.graceful_shutdown_limit_secs),
+        drain_limit,
     };
-    let built = source_config(&session).build(secrets, context).await?;
+    let built = session.source().build(secrets, context).await?;
     let healthy = Arc::new(AtomicBool::new(true));
     let mut beside = JoinSet::new();
     serve_telemetry(&session, &metrics, &healthy, &mut beside).await?;
@@ -68,11 +72,9 @@ pub(super) async fn run(
     beside.spawn(tell_left_out(limit.clone()));
     let mut running = JoinSet::new();
     running.spawn(built.source);
-    let service = Service {
-        args,
-        global,
-        catalog,
-        config: session.config.clone(),
+    let service = RunningService {
+        open,
+        config: session.config,
         control: built.control,
         metrics,
         stop: Some(stop),
@@ -82,7 +84,7 @@ pub(super) async fn run(
 }
 
 /// Tells now and then how many lines were left out. Runs until it is dropped.
-async fn tell_left_out(limit: RateLimit) {
+async fn tell_left_out(limit: LogLimit) {
     let mut ticks = interval(LEFT_OUT_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -96,21 +98,9 @@ async fn tell_left_out(limit: RateLimit) {
     }
 }
 
-fn signals() -> Result<Signals, Failure> {
-    Signals::new().map_err(|error| {
-        Failure::new(
-            FAILED,
-            format!("signals cannot be received: {error}"),
-            "start it from a shell or a service manager",
-        )
-    })
-}
-
 /// The service from outside.
-struct Service<'a> {
-    args: &'a RunArgs,
-    global: &'a GlobalArgs,
-    catalog: &'a Catalog,
+struct RunningService<O> {
+    open: O,
     config: Config,
     control: Control<Lake>,
     metrics: Metrics,
@@ -118,13 +108,13 @@ struct Service<'a> {
     healthy: Arc<AtomicBool>,
 }
 
-impl Service<'_> {
+impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
     /// Does what signals ask for until the source has ended, and returns the exit code.
     async fn until_ended(
         mut self,
         mut running: JoinSet<Result<(), SourceError>>,
         mut signals: Signals,
-    ) -> Result<u8, Failure> {
+    ) -> Result<u8, CliError> {
         let mut asked_before = None;
         loop {
             let asked = if let Some(asked) = asked_before.take() {
@@ -137,15 +127,15 @@ impl Service<'_> {
             };
             match asked {
                 // A store that hangs must not keep a signal waiting.
-                Asked::Reload => tokio::select! {
+                OperatorRequest::Reload => tokio::select! {
                     () = self.reload() => {}
                     asked = signals.next() => asked_before = Some(asked),
                 },
-                Asked::Stop if !self.stop() => {
+                OperatorRequest::Stop if !self.stop() => {
                     warn!("left at once; what was under way is not committed");
                     return Ok(LEFT_AT_ONCE);
                 }
-                Asked::Stop => self.metrics.quit(),
+                OperatorRequest::Stop => self.metrics.quit(),
             }
         }
     }
@@ -168,8 +158,8 @@ impl Service<'_> {
         }
     }
 
-    async fn try_reload(&mut self) -> Result<(), Failure> {
-        let session = session(self.args, self.global, self.catalog)?;
+    async fn try_reload(&mut self) -> Result<(), CliError> {
+        let session = (self.open)()?;
         let (old, new) = (&self.config, &session.config);
         let needs_restart = [
             ("sinks", old.sink != new.sink),
@@ -178,15 +168,12 @@ impl Service<'_> {
         ];
         if let Some((option, _)) = needs_restart.into_iter().find(|(_, changed)| *changed) {
             let message = format!("{option} cannot change while the service runs");
-            return Err(Failure::new(
-                CONFIG,
-                message,
-                "set it back, or restart the service",
-            ));
+            let advice = "set it back, or restart the service";
+            return Err(CliError::new(CONFIG, message, advice));
         }
         let secrets = secrets(&session)?;
-        let reloaded = self.control.reload(source_config(&session), secrets).await;
-        reloaded.map_err(|error| Failure::new(CONFIG, with_causes(&error), error.advice()))?;
+        let reloaded = self.control.reload(session.source(), secrets).await;
+        reloaded.map_err(|error| CliError::new(CONFIG, with_causes(&error), error.advice()))?;
         self.config = session.config;
         Ok(())
     }
@@ -195,7 +182,7 @@ impl Service<'_> {
 /// Returns what the process answers when the service has ended.
 fn exit_code(
     ended: Option<Result<Result<(), SourceError>, tokio::task::JoinError>>,
-) -> Result<u8, Failure> {
+) -> Result<u8, CliError> {
     match ended {
         Some(Ok(Ok(()))) | None => Ok(0),
         Some(Ok(Err(error))) => Err(error.into()),
@@ -204,12 +191,7 @@ fn exit_code(
     }
 }
 
-fn session(args: &RunArgs, global: &GlobalArgs, catalog: &Catalog) -> Result<Session, Failure> {
-    let overrides = args.settings.overrides();
-    Session::new(Config::load(global.config.as_deref(), &overrides)?, catalog)
-}
-
-fn secrets(session: &Session) -> Result<Secrets, Failure> {
+fn secrets(session: &Session) -> Result<Secrets, CliError> {
     let (api_key, warning) = session.config.api_key()?;
     let mut warnings: Vec<_> = warning.into_iter().collect();
     let verifier = session.config.webhook_verifier()?.map(|(verifier, more)| {
@@ -223,22 +205,19 @@ fn secrets(session: &Session) -> Result<Secrets, Failure> {
     Ok(Secrets { api_key, verifier })
 }
 
-fn source_config(session: &Session) -> KomboSourceConfig {
-    KomboSourceConfig::new(session.config.source.clone(), session.endpoints.clone())
-}
-
 async fn serve_telemetry(
     session: &Session,
     metrics: &Metrics,
     healthy: &Arc<AtomicBool>,
     tasks: &mut JoinSet<()>,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let telemetry = &session.config.telemetry;
     if !telemetry.enabled {
         return Ok(());
     }
     let bound = Telemetry::bind(telemetry).await;
-    let bound = bound.map_err(|error| Failure::new(FAILED, with_causes(&error), error.advice()))?;
+    let bound =
+        bound.map_err(|error| CliError::new(FAILED, with_causes(&error), error.advice()))?;
     let address = bound.local_addr();
     info!(%address, "health and metrics are at http://{address}/health and /metrics");
     let (metrics, healthy) = (metrics.clone(), Arc::clone(healthy));
@@ -249,14 +228,4 @@ async fn serve_telemetry(
     );
     tasks.spawn(serve);
     Ok(())
-}
-
-impl From<SourceError> for Failure {
-    fn from(error: SourceError) -> Self {
-        let code = match &error {
-            SourceError::Setup(_) => CONFIG,
-            _ => FAILED,
-        };
-        Self::new(code, with_causes(&error), error.advice())
-    }
 }

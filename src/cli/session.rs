@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use super::failure::{FAILED, Failure, USAGE};
+use super::cli_error::{CliError, FAILED, USAGE};
 use crate::api::{ApiKey, HttpApi};
+use crate::backfill::targets::Known;
 use crate::catalog::{Catalog, Endpoint};
 use crate::config::Config;
 use crate::decode::DecodeLimits;
 use crate::ids::{EnvironmentId, IntegrationId};
 use crate::lake::Lake;
+use crate::service::KomboSourceConfig;
 use crate::sink::Registration;
 use crate::time::{Clock, SystemClock};
 
@@ -18,23 +20,31 @@ pub(super) struct Session {
     pub(super) config: Config,
     /// The endpoints it selects, over all categories.
     pub(super) endpoints: Vec<Arc<Endpoint>>,
+    /// All the endpoints there are.
+    pub(super) catalog: Catalog,
     /// The wall clock.
     pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Session {
     /// Works out what the configuration selects. Offline.
-    pub(super) fn new(config: Config, catalog: &Catalog) -> Result<Self, Failure> {
+    pub(super) fn new(config: Config, catalog: &Catalog) -> Result<Self, CliError> {
         let endpoints = config.select(catalog)?.endpoints().to_vec();
         Ok(Self {
             config,
             endpoints,
+            catalog: catalog.clone(),
             clock: Arc::new(SystemClock),
         })
     }
 
+    /// Returns what the service is built from.
+    pub(super) fn source(&self) -> KomboSourceConfig {
+        KomboSourceConfig::new(self.config.source.clone(), self.endpoints.clone())
+    }
+
     /// Makes the client for Kombo. Sends nothing yet.
-    pub(super) fn api(&self) -> Result<Arc<HttpApi>, Failure> {
+    pub(super) fn api(&self) -> Result<Arc<HttpApi>, CliError> {
         let (key, warning) = self.config.api_key()?;
         if let Some(warning) = warning {
             eprintln!("warning: {warning}");
@@ -43,30 +53,30 @@ impl Session {
     }
 
     /// Makes the client for Kombo with a given key.
-    pub(super) fn api_with(&self, key: &ApiKey) -> Result<HttpApi, Failure> {
+    pub(super) fn api_with(&self, key: &ApiKey) -> Result<HttpApi, CliError> {
         let source = &self.config.source;
         let clock = Arc::clone(&self.clock);
         Ok(HttpApi::new(source.api_url(), key, &source.request, clock)?)
     }
 
     /// Opens the lake; creates its layout document when the place is empty.
-    pub(super) async fn lake(&self) -> Result<Lake, Failure> {
+    pub(super) async fn lake(&self) -> Result<Lake, CliError> {
         Ok(Lake::open(&self.config.sink.lake, Arc::clone(&self.clock)).await?)
     }
 
     /// Opens the lake if there is one; writes nothing.
-    pub(super) async fn existing_lake(&self) -> Result<Option<Lake>, Failure> {
+    pub(super) async fn existing_lake(&self) -> Result<Option<Lake>, CliError> {
         let clock = Arc::clone(&self.clock);
         Ok(Lake::open_existing(&self.config.sink.lake, clock).await?)
     }
 
     /// Opens the lake that has to be there; writes nothing.
-    pub(super) async fn lake_there(&self) -> Result<Lake, Failure> {
+    pub(super) async fn lake_there(&self) -> Result<Lake, CliError> {
         let there = self.existing_lake().await?;
         there.ok_or_else(|| {
             let message = format!("there is no lake at {}", self.config.sink.lake.url);
             let advice = "give --lake-url, or run it where kombo.yaml is";
-            Failure::new(FAILED, message, advice)
+            CliError::new(FAILED, message, advice)
         })
     }
 
@@ -79,22 +89,20 @@ impl Session {
     pub(super) async fn integrations(
         &self,
         lake: Option<&Lake>,
-    ) -> Result<Vec<IntegrationId>, Failure> {
+    ) -> Result<Vec<IntegrationId>, CliError> {
         if !self.config.source.integrations.is_empty() {
             return Ok(self.config.source.integrations.clone());
         }
-        let registered = match lake {
+        let mut registered = match lake {
             Some(lake) => lake.registered().await?,
             None => Vec::new(),
         };
         // Those that Kombo did not find are asked for again: a second look a day later decides.
         let asked = [ACTIVE, Registration::DELETING];
-        let active = registered
-            .into_iter()
-            .filter(|known| asked.contains(&known.state.as_str()));
-        let ids: Vec<_> = active.map(|known| known.integration).collect();
+        registered.retain(|known| asked.contains(&known.state.as_str()));
+        let ids: Vec<_> = registered.into_iter().map(|one| one.integration).collect();
         if ids.is_empty() {
-            return Err(Failure::new(
+            return Err(CliError::new(
                 USAGE,
                 "there is no integration to fetch: none is configured, and the lake knows none",
                 "give --integration TOOL:ID, or list them under integrations; Kombo's dashboard shows the ids",
@@ -106,16 +114,17 @@ impl Session {
     /// Returns what the registry is told of an integration that answered.
     pub(super) fn registration(
         &self,
-        known: &crate::backfill::targets::Known,
+        known: &Known,
         environment: Option<&EnvironmentId>,
     ) -> Registration {
+        let now_ms = self.clock.now().as_millis();
         Registration {
             integration: known.id.clone(),
             category: known.category,
             origin: "configuration".to_owned(),
             state: ACTIVE.to_owned(),
-            since_ms: self.clock.now().as_millis(),
-            state_since_ms: Some(self.clock.now().as_millis()),
+            since_ms: now_ms,
+            state_since_ms: Some(now_ms),
             not_found_since_ms: None,
             environment: environment.cloned(),
         }

@@ -13,10 +13,10 @@ mod tests;
 use std::time::Duration;
 
 use super::args::{Since, SqlArgs, SqlEngine, SqlView};
-use super::failure::{Failure, USAGE};
+use super::cli_error::{CliError, USAGE};
 use super::named::endpoint;
 use super::session::Session;
-use crate::catalog::{Catalog, Endpoint};
+use crate::catalog::Endpoint;
 use crate::time::format_timestamp;
 use place::Place;
 use template::{Section, Values, fill};
@@ -25,17 +25,20 @@ use template::{Section, Values, fill};
 const YESTERDAY: Since = Since::Ago(Duration::from_hours(24));
 
 /// Returns the text for the tables and views asked for.
-pub(super) fn run(args: &SqlArgs, session: &Session, catalog: &Catalog) -> Result<String, Failure> {
+pub(super) fn run(args: &SqlArgs, session: &Session) -> Result<String, CliError> {
     has_a_use("--at", args.at, SqlView::AsOf, args.view)?;
     has_a_use("--since", args.since, SqlView::Changes, args.view)?;
-    let endpoints = args.tables.iter().map(|table| endpoint(catalog, table));
+    let endpoints = args
+        .tables
+        .iter()
+        .map(|table| endpoint(&session.catalog, table));
     let endpoints: Vec<_> = endpoints.collect::<Result<_, _>>()?;
-    let now_ms = session.clock.now().as_millis();
+    let now = session.clock.now();
     let views = Views {
         engine: args.engine,
         place: Place::of(&session.config.sink.lake.url),
-        at: args.at.unwrap_or(YESTERDAY).micros(now_ms),
-        since: args.since.unwrap_or(YESTERDAY).micros(now_ms),
+        at: args.at.unwrap_or(YESTERDAY).micros(now),
+        since: args.since.unwrap_or(YESTERDAY).micros(now),
     };
     let endpoints = endpoints.into_iter().map(AsRef::as_ref);
     Ok(views.text(endpoints, args.view))
@@ -47,12 +50,12 @@ fn has_a_use(
     time: Option<Since>,
     view: SqlView,
     asked: Option<SqlView>,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let Some(other) = asked.filter(|asked| time.is_some() && *asked != view) else {
         return Ok(());
     };
     let (view, other) = (view.as_str(), other.as_str());
-    Err(Failure::new(
+    Err(CliError::new(
         USAGE,
         format!("the view {other} has no use for {flag}"),
         format!("leave it out, or ask for --view {view}"),

@@ -4,17 +4,17 @@ pub(super) mod ahead;
 mod json;
 mod troubles;
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::args::StatusArgs;
-use super::failure::{Failure, USAGE};
+use super::cli_error::{CliError, USAGE};
+use super::failed::text as ended;
 use super::session::Session;
 use crate::ids::IntegrationId;
 use crate::lake::Completeness;
 use crate::plan::Schedule;
 use crate::status::{IntegrationStatus, Objective, Status, TableStatus, Verdict};
-use crate::time::Base;
+use crate::time::{Base, Moment};
 use crate::words::{age, count, counted, percent};
 
 use ahead::ahead;
@@ -25,7 +25,7 @@ use troubles::troubles;
 const LATE_NAMED: usize = 3;
 
 /// Prints how fresh the lake is. `false` when a table is older than it may be, or could not be read.
-pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, Failure> {
+pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, CliError> {
     let lake = session.lake_there().await?;
     let objective = objective(session, args.objective);
     let now_ms = session.clock.now().as_millis();
@@ -33,13 +33,11 @@ pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, Fa
     if let Some(wanted) = &args.integration {
         keep(&mut status, wanted)?;
     }
-    let text = if args.json {
-        let document = json(&status);
-        serde_json::to_string_pretty(&document).expect("a document of strings and numbers") + "\n"
+    if args.json {
+        println!("{:#}", json(&status));
     } else {
-        text(&status, args.all || args.integration.is_some())
-    };
-    print!("{text}");
+        print!("{}", text(&status, args.all || args.integration.is_some()));
+    }
     Ok(status.is_well())
 }
 
@@ -53,7 +51,7 @@ pub(super) fn objective(session: &Session, asked: Option<Duration>) -> Objective
 }
 
 /// Leaves one integration, named by its id or by its key.
-fn keep(status: &mut Status, wanted: &str) -> Result<(), Failure> {
+fn keep(status: &mut Status, wanted: &str) -> Result<(), CliError> {
     let key = IntegrationId::new(wanted).map(|id| id.key().to_string());
     let is_wanted = |name: &str| name == wanted || key.as_ref().is_ok_and(|key| key == name);
     status.integrations.retain(|one| is_wanted(&one.name));
@@ -61,140 +59,115 @@ fn keep(status: &mut Status, wanted: &str) -> Result<(), Failure> {
     if status.integrations.is_empty() && status.unread.is_empty() {
         let message = format!("the lake has no integration {wanted:?}");
         let advice = "`kombo-source status` lists those it has";
-        return Err(Failure::new(USAGE, message, advice));
+        return Err(CliError::new(USAGE, message, advice));
     }
     Ok(())
 }
 
 fn text(status: &Status, by_table: bool) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     if by_table {
         for one in &status.integrations {
-            tables(&mut text, status, one);
+            tables(&mut lines, status, one);
         }
     } else {
-        integrations(&mut text, status);
+        integrations(&mut lines, status);
     }
-    late(&mut text, status, by_table);
-    ahead(&mut text, status);
-    troubles(&mut text, status, by_table);
-    line(&mut text, &total(status));
-    line(&mut text, &service(status));
-    text
+    late(&mut lines, status, by_table);
+    ahead(&mut lines, status);
+    troubles(&mut lines, status, by_table);
+    lines.push(total(status));
+    lines.push(service(status));
+    ended(&lines)
 }
 
 /// One line per integration: the worst age stands for all.
-fn integrations(text: &mut String, status: &Status) {
-    let names = status.integrations.iter().map(|one| one.name.len());
-    let widths = status.integrations.iter().map(|one| one.state.len());
-    let (wide, state) = (
-        names.max().unwrap_or(0).max(11),
-        widths.max().unwrap_or(0).max(5),
-    );
-    let (columns, last) = (["tables", "late", "rows", "base age"], "last snapshot");
-    let [tables, late, rows, base] = columns;
-    line(
-        text,
-        &format!(
-            "{:<wide$}  {:<state$}{tables:>8}{late:>6}{rows:>13}{base:>13}{last:>16}{:>11}",
-            "integration", "state", "complete"
-        ),
-    );
+fn integrations(lines: &mut Vec<String>, status: &Status) {
+    let widest = |of: fn(&IntegrationStatus) -> &str, least: usize| {
+        let widths = status.integrations.iter().map(|one| of(one).len());
+        widths.max().unwrap_or(0).max(least)
+    };
+    let (wide, narrow) = (widest(|one| &one.name, 11), widest(|one| &one.state, 5));
+    let row = |columns: [&str; 8]| {
+        let [name, state, tables, late, rows, base, snapshot, complete] = columns;
+        format!(
+            "{name:<wide$}  {state:<narrow$}{tables:>8}{late:>6}{rows:>13}{base:>13}{snapshot:>16}{complete:>11}"
+        )
+    };
+    lines.push(row(BY_INTEGRATION));
     for one in &status.integrations {
         let fetched = || {
-            one.tables
-                .iter()
-                .filter(|table| table.verdict != Verdict::Unfetched)
+            let tables = one.tables.iter();
+            tables.filter(|table| table.verdict != Verdict::Unfetched)
         };
         let late = fetched().filter(|table| matches!(table.verdict, Verdict::Late { .. }));
         let rows: u64 = fetched().map(|table| table.stored.snapshot_rows).sum();
         let base = fetched().filter_map(TableStatus::base).min();
-        let snapshot = fetched()
-            .filter_map(|table| table.stored.coverage.snapshot_base)
-            .min();
-        let ages = [base, snapshot].map(|base| since(status, base.map(Base::as_millis)));
-        line(
-            text,
-            &format!(
-                "{:<wide$}  {:<state$}{:>8}{:>6}{:>13}{:>13}{:>16}{:>11}",
-                one.name,
-                one.state,
-                count(fetched().count() as u64),
-                count(late.count() as u64),
-                count(rows),
-                ages[0],
-                ages[1],
-                complete(one.completeness()),
-            ),
-        );
+        let snapshots = fetched().filter_map(|table| table.stored.coverage.snapshot_base);
+        let [tables, late] = [fetched().count(), late.count()].map(|number| count(number as u64));
+        let [base, snapshot] = [base, snapshots.min()].map(|base| base_age(status, base));
+        let (rows, complete) = (count(rows), complete(one.completeness()));
+        let (name, state) = (&one.name, &one.state);
+        lines.push(row([
+            name, state, &tables, &late, &rows, &base, &snapshot, &complete,
+        ]));
     }
 }
 
+#[rustfmt::skip]
+const BY_INTEGRATION: [&str; 8] =
+    ["integration", "state", "tables", "late", "rows", "base age", "last snapshot", "complete"];
+#[rustfmt::skip]
+const BY_TABLE: [&str; 6] = ["table", "state", "rows", "base age", "last snapshot", "complete"];
+
 /// One line per table of an integration.
-fn tables(text: &mut String, status: &Status, one: &IntegrationStatus) {
-    line(text, &format!("{}  {}", one.name, one.state));
-    let header = [
-        "table",
-        "state",
-        "rows",
-        "base age",
-        "last snapshot",
-        "complete",
-    ];
+fn tables(lines: &mut Vec<String>, status: &Status, one: &IntegrationStatus) {
+    lines.push(format!("{}  {}", one.name, one.state));
     let row = |columns: [&str; 6]| {
         let [table, state, rows, base, snapshot, complete] = columns;
         format!("  {table:<38}{state:<12}{rows:>11}{base:>13}{snapshot:>16}{complete:>11}")
     };
-    line(text, &row(header));
+    lines.push(row(BY_TABLE));
     for table in &one.tables {
         let (coverage, name) = (&table.stored.coverage, table.endpoint.table_name());
         let rows = count(table.stored.snapshot_rows);
-        let base = since(status, table.base().map(Base::as_millis));
-        let snapshot = since(status, coverage.snapshot_base.map(Base::as_millis));
+        let base = base_age(status, table.base());
+        let snapshot = base_age(status, coverage.snapshot_base);
         let complete = complete(table.completeness);
         let columns = [&name, word(table), &rows, &base, &snapshot, &complete];
-        line(text, &row(columns));
+        lines.push(row(columns));
     }
-    text.push('\n');
+    lines.push(String::new());
 }
 
 /// Names each late table; a few of each integration where the list is of integrations.
-fn late(text: &mut String, status: &Status, by_table: bool) {
+fn late(lines: &mut Vec<String>, status: &Status, by_table: bool) {
     for one in &status.integrations {
         let late = one.tables.iter().filter_map(|table| match table.verdict {
             Verdict::Late { objective } => Some((table, objective)),
             _ => None,
         });
         let late: Vec<_> = late.collect();
-        let of = |table: &TableStatus| since(status, table.base().map(Base::as_millis));
+        let of = |table: &TableStatus| base_age(status, table.base());
         if by_table {
-            for (table, objective) in late {
-                let (table, base) = (table.endpoint.table_name(), of(table));
-                let wanted = age(objective);
-                let what = format!(
-                    "{table} of {}: {base} old, at most {wanted} wanted",
-                    one.name
-                );
-                line(text, &format!("late    {what}"));
-            }
+            lines.extend(late.into_iter().map(|(table, objective)| {
+                let (name, base) = (table.endpoint.table_name(), of(table));
+                let (whose, wanted) = (&one.name, age(objective));
+                format!("late    {name} of {whose}: {base} old, at most {wanted} wanted")
+            }));
         } else if let Some((oldest, _)) = late.iter().min_by_key(|(table, _)| table.base()) {
             let (tables, oldest) = (counted(late.len() as u64, "table"), of(oldest));
-            let few = late
-                .iter()
-                .take(LATE_NAMED)
-                .map(|(table, _)| table.endpoint.table_name());
-            let mut names = few.collect::<Vec<_>>().join(", ");
-            if late.len() > LATE_NAMED {
-                let more = late.len() - LATE_NAMED;
-                write!(names, " and {more} more; see --integration").expect("a string takes it");
-            }
-            line(
-                text,
-                &format!(
-                    "late    {}: {tables}, up to {oldest} old: {names}",
-                    one.name
-                ),
-            );
+            let few = late.iter().take(LATE_NAMED);
+            let names: Vec<_> = few.map(|(table, _)| table.endpoint.table_name()).collect();
+            let names = names.join(", ");
+            let more = match late.len().saturating_sub(LATE_NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more; see --integration"),
+            };
+            lines.push(format!(
+                "late    {}: {tables}, up to {oldest} old: {names}{more}",
+                one.name
+            ));
         }
     }
 }
@@ -212,14 +185,15 @@ fn total(status: &Status) -> String {
         counted(status.integrations.len() as u64, "integration"),
         format!("{} fresh", counted(fresh, "table")),
     ];
-    parts.extend((late > 0).then(|| format!("{} late", count(late))));
-    parts.extend((parked > 0).then(|| format!("{} parked", count(parked))));
-    let ahead = status.ahead().len() as u64;
-    parts.extend((ahead > 0).then(|| format!("{} in the future", count(ahead))));
-    let held = status.held_tables();
-    parts.extend((held > 0).then(|| format!("{} held", count(held))));
-    let unread = status.unread.len() as u64;
-    parts.extend((unread > 0).then(|| format!("{} unreadable", count(unread))));
+    for (number, what) in [
+        (late, "late"),
+        (parked, "parked"),
+        (status.ahead().len() as u64, "in the future"),
+        (status.held_tables(), "held"),
+        (status.unread.len() as u64, "unreadable"),
+    ] {
+        parts.extend((number > 0).then(|| format!("{} {what}", count(number))));
+    }
     parts.push(format!("{} in snapshots", counted(rows, "row")));
     let complete = status.completeness().map(|all| percent(all.share()));
     parts.extend(complete.map(|share| format!("{share} complete at the last full fetch")));
@@ -239,7 +213,7 @@ fn service(status: &Status) -> String {
     format!(
         "service {}: notes of {} ago, a heartbeat every {heartbeat}",
         notes.service_version,
-        since(status, Some(notes.written_ms)),
+        since(status, Some(Moment::from_millis(notes.written_ms))),
     )
 }
 
@@ -254,25 +228,16 @@ fn word(table: &TableStatus) -> &'static str {
 }
 
 /// Writes how long ago an instant was. One that is still to come, by a clock that differs, was just now.
-fn since(status: &Status, instant_ms: Option<i64>) -> String {
-    instant_ms.map_or_else(
-        || "-".to_owned(),
-        |instant| age(Duration::from_secs(age_secs(status, instant))),
+fn since(status: &Status, instant: Option<Moment>) -> String {
+    let ago = instant.map(|instant| age(Moment::from_millis(status.now_ms).since(instant)));
+    ago.unwrap_or_else(|| "-".to_owned())
+}
+
+fn base_age(status: &Status, base: Option<Base>) -> String {
+    since(
+        status,
+        base.map(|base| Moment::from_millis(base.as_millis())),
     )
-}
-
-fn held(status: &Status, since_ms: Option<i64>) -> String {
-    since_ms.map_or_else(String::new, |_| {
-        format!(", for {}", since(status, since_ms))
-    })
-}
-
-fn age_secs(status: &Status, instant_ms: i64) -> u64 {
-    u64::try_from(status.now_ms.saturating_sub(instant_ms) / 1000).unwrap_or_default()
-}
-
-fn line(text: &mut String, line: &str) {
-    writeln!(text, "{line}").expect("a string takes all text");
 }
 
 #[cfg(test)]

@@ -1,14 +1,13 @@
 //! `twin`: the stand-in for Kombo, served until it is interrupted.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-
 use super::args::TwinArgs;
-use super::failure::{FAILED, Failure};
+use super::cli_error::{CliError, FAILED};
 use crate::catalog::Catalog;
-use crate::company::{ChangeRate, Oddities, World};
+use crate::company::{ChangeRate, Oddities, RateLimit, World};
 use crate::time::{Clock as _, SystemClock};
 use crate::twin::{Deliveries, HeraldSettings, SharedWorld, Twin, TwinSettings, dump_world};
 
@@ -17,26 +16,27 @@ pub(super) async fn run(
     args: &TwinArgs,
     catalog: &Catalog,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let settings = settings(args);
-    let listener = Twin::bind(&settings)
-        .await
-        .map_err(|error| cannot_listen(args.address, &error))?;
-    let world = World::with_catalog(settings.world(), catalog);
+    let cannot_listen = |error: io::Error| {
+        let message = format!("cannot serve the twin at {}: {error}", args.address);
+        let advice = "give another --address, such as 127.0.0.1:0 for any free port of loopback";
+        CliError::new(FAILED, message, advice)
+    };
+    let listener = Twin::bind(&settings).await.map_err(cannot_listen)?;
+    let address = listener.local_addr().map_err(cannot_listen)?;
+    let world = World::with_catalog(settings.world.clone(), catalog);
     if let Some(folder) = &args.truth {
         dump_world(&world, folder).map_err(|error| {
-            let message = format!(
-                "writing the truth into {} failed: {error}",
-                folder.display()
-            );
-            Failure::new(FAILED, message, "name a folder that can be written")
+            let folder = folder.display();
+            let message = format!("writing the truth into {folder} failed: {error}");
+            CliError::new(FAILED, message, "name a folder that can be written")
         })?;
     }
-    announce(&listener, &settings, &world, args.address)?;
+    announce(address, &settings, &world);
     let world = SharedWorld::new(world);
-    Twin::serve(listener, world, &settings, Deliveries::default(), shutdown)
-        .await
-        .map_err(|error| cannot_listen(args.address, &error))
+    let ended = Twin::serve(listener, world, &settings, Deliveries::default(), shutdown);
+    ended.await.map_err(cannot_listen)
 }
 
 fn settings(args: &TwinArgs) -> TwinSettings {
@@ -46,61 +46,37 @@ fn settings(args: &TwinArgs) -> TwinSettings {
         debounce: Duration::from_millis(life.debounce_ms),
         lost_percent: life.lose_webhooks,
     });
-    let pace = life
-        .changes_per_minute
-        .map(|changes_per_minute| ChangeRate {
-            changes_per_minute,
-            turnover: life.turnover,
-        });
-    TwinSettings {
+    let rate = life.changes_per_minute;
+    let pace = rate.map(|changes_per_minute| ChangeRate {
+        changes_per_minute,
+        turnover: life.turnover,
+    });
+    let mut settings = TwinSettings {
         webhooks,
         pace,
         control: life.control,
-        start_ms: life
-            .start
-            .or_else(|| life.now.then(|| SystemClock.now().as_millis())),
         address: args.address,
-        integrations: args.integrations.get(),
-        rows: args.rows,
-        seed: args.seed,
-        rate_limit: (!args.no_rate_limit).then_some(args.rate_limit),
-        latency_ms: args.latency_ms,
-        oddities: if args.oddities {
-            Oddities::ALL
-        } else {
-            Oddities::default()
-        },
+        latency: Duration::from_millis(args.latency_ms),
         ..TwinSettings::default()
+    };
+    let world = &mut settings.world;
+    (world.integrations, world.rows, world.seed) = (args.integrations.get(), args.rows, args.seed);
+    world.rate_limit = (!args.no_rate_limit).then(|| RateLimit::per_minute(args.rate_limit));
+    if let Some(start) = life.start.or_else(|| life.now.then(|| SystemClock.now())) {
+        world.start = start;
     }
+    if args.oddities {
+        world.oddities = Oddities::ALL;
+    }
+    settings
 }
 
-fn announce(
-    listener: &TcpListener,
-    settings: &TwinSettings,
-    world: &World,
-    asked: SocketAddr,
-) -> Result<(), Failure> {
-    let address = listener
-        .local_addr()
-        .map_err(|error| cannot_listen(asked, &error))?;
+fn announce(address: SocketAddr, settings: &TwinSettings, world: &World) {
     println!("export KOMBO_API_URL=http://{address}/v1");
-    println!("export KOMBO_API_KEY={}", settings.api_key);
-    let ids: Vec<_> = world
-        .integrations()
-        .iter()
-        .map(|integration| integration.id().as_str())
-        .collect();
+    println!("export KOMBO_API_KEY={}", settings.world.api_key);
+    let all = world.integrations().iter();
+    let ids: Vec<_> = all.map(|integration| integration.id().as_str()).collect();
     println!("export KOMBO_INTEGRATIONS={}", ids.join(","));
     println!("export KOMBO_WEBHOOK_SECRET={}", settings.webhook_secret);
     println!("# serving; the lines above tell kombo-source where. Ctrl-C ends it");
-    Ok(())
-}
-
-fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Failure {
-    let message = format!("cannot serve the twin at {address}: {error}");
-    Failure::new(
-        FAILED,
-        message,
-        "give another --address, such as 127.0.0.1:0 for any free port of loopback",
-    )
 }

@@ -1,26 +1,22 @@
 //! `upkeep`: rows let go that nothing needs, small files merged, files that nothing names deleted, logs cut short; or what of it there is to do.
 
 use super::args::UpkeepArgs;
-use super::failure::Failure;
+use super::cli_error::CliError;
+use super::failed::{NARROW, aside, text as ended};
 use super::session::Session;
-use crate::catalog::Catalog;
-use crate::lake::{SetAside, TableUpkeep, UpkeepReport, UpkeepSettings};
-use crate::words::with_causes;
+use crate::lake::{TableUpkeep, UpkeepReport, UpkeepSettings};
 use crate::words::{bytes, count, counted};
 
 /// Keeps the lake up and says what was done. `false` when some tables could not be kept up.
-pub(super) async fn run(
-    args: &UpkeepArgs,
-    session: &Session,
-    catalog: &Catalog,
-) -> Result<bool, Failure> {
+pub(super) async fn run(args: &UpkeepArgs, session: &Session) -> Result<bool, CliError> {
     let lake = session.lake_there().await?;
     let settings = UpkeepSettings {
         dry_run: args.dry_run,
         ..session.config.upkeep()
     };
     // Tables of endpoints that are not fetched any more are kept up all the same.
-    let report = lake.upkeep(catalog.endpoints(), &settings).await?;
+    let endpoints = session.catalog.endpoints();
+    let report = lake.upkeep(endpoints, &settings).await?;
     print!("{}", text(&report, args.dry_run));
     Ok(report.failed.is_empty())
 }
@@ -28,28 +24,15 @@ pub(super) async fn run(
 fn text(report: &UpkeepReport, dry_run: bool) -> String {
     let mut lines = Vec::new();
     for done in &report.tables {
-        lines.push(format!(
-            "{:<36}{}",
-            done.table,
-            parts(done, dry_run).join(", ")
-        ));
+        let what = parts(done, dry_run).join(", ");
+        lines.push(format!("{:<36}{what}", done.table));
         lines.extend(done.leaving.iter().map(|left| {
             let (rows, of) = (count(left.rows), counted(left.of, "row"));
             format!("  {}  {rows} of {of} leave", left.file)
         }));
         lines.extend(done.listed.iter().map(|key| format!("  {key}")));
     }
-    for SetAside {
-        member: table,
-        error,
-    } in &report.failed
-    {
-        lines.push(format!(
-            "failed  {table}: {}\n        {}",
-            with_causes(error),
-            error.advice()
-        ));
-    }
+    lines.extend(aside(NARROW, &report.failed));
     let sum = |of: fn(&TableUpkeep) -> u64| report.tables.iter().map(of).sum();
     let total = TableUpkeep {
         left_rows: sum(|done| done.left_rows),
@@ -61,22 +44,20 @@ fn text(report: &UpkeepReport, dry_run: bool) -> String {
         deleted_log_entries: sum(|done| done.deleted_log_entries),
         ..TableUpkeep::default()
     };
-    let total = parts(&total, dry_run);
-    lines.push(match (total.is_empty(), dry_run) {
-        (true, _) => "nothing to do".to_owned(),
-        (false, true) => format!("to do: {}", total.join(", ")),
-        (false, false) => format!("done: {}", total.join(", ")),
+    let total = parts(&total, dry_run).join(", ");
+    lines.push(match (total.as_str(), dry_run) {
+        ("", _) => "nothing to do".to_owned(),
+        (total, true) => format!("to do: {total}"),
+        (total, false) => format!("done: {total}"),
     });
-    lines.join("\n") + "\n"
+    ended(&lines)
 }
 
 fn parts(done: &TableUpkeep, dry_run: bool) -> Vec<String> {
     let mut parts = Vec::new();
     if done.left_files > 0 {
-        let (rows, files) = (
-            counted(done.left_rows, "row"),
-            counted(done.left_files, "file"),
-        );
+        let rows = counted(done.left_rows, "row");
+        let files = counted(done.left_files, "file");
         let leave = if dry_run { "to leave" } else { "left" };
         parts.push(format!("{rows} {leave} {files}"));
     }
@@ -89,28 +70,22 @@ fn parts(done: &TableUpkeep, dry_run: bool) -> Vec<String> {
         });
     }
     if done.deleted_files > 0 {
-        let (files, size) = (
-            counted(done.deleted_files, "file"),
-            bytes(done.deleted_bytes),
-        );
+        let files = counted(done.deleted_files, "file");
+        let size = bytes(done.deleted_bytes);
         let what = if dry_run { "to delete" } else { "deleted" };
         parts.push(format!("{files} ({size}) {what}"));
     }
     if done.deleted_log_entries > 0 {
-        let entries = count_entries(done.deleted_log_entries);
+        let entries = count(done.deleted_log_entries);
+        let plural = if done.deleted_log_entries == 1 {
+            "y"
+        } else {
+            "ies"
+        };
         let what = if dry_run { "to cut off" } else { "cut off" };
-        parts.push(format!("{entries} {what}"));
+        parts.push(format!("{entries} log entr{plural} {what}"));
     }
     parts
-}
-
-fn count_entries(number: u64) -> String {
-    let text = counted(number, "log entrie");
-    if number == 1 {
-        text.replace("entrie", "entry")
-    } else {
-        text
-    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,13 @@
 //! `validate`: what the configuration comes to, checked without a network.
 
-use super::failure::Failure;
+use super::cli_error::CliError;
 use super::session::Session;
-use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::listener::{ListenerSettings, TelemetrySettings};
 use crate::service::SourceSettings;
 
 /// Prints a line per part.
-pub(super) fn run(session: &Session, catalog: &Catalog) -> Result<(), Failure> {
+pub(super) fn run(session: &Session) -> Result<(), CliError> {
     let Config {
         source,
         sink,
@@ -19,12 +18,9 @@ pub(super) fn run(session: &Session, catalog: &Catalog) -> Result<(), Failure> {
     for warning in warnings.chain(session.config.check_webhook_secrets()?) {
         eprintln!("warning: {warning}");
     }
-    let (selected, all) = (session.endpoints.len(), catalog.endpoints().len());
-    println!(
-        "ok      source {}: {} integrations, {selected} of {all} endpoints",
-        source.name,
-        source.integrations.len()
-    );
+    let (selected, all) = (session.endpoints.len(), session.catalog.endpoints().len());
+    let (name, integrations) = (&source.name, source.integrations.len());
+    println!("ok      source {name}: {integrations} integrations, {selected} of {all} endpoints");
     println!("ok      webhook: {}", webhook(source));
     println!("ok      health and metrics: {}", health(telemetry));
     println!("ok      sink {}: {}", sink.name, sink.lake.url);
@@ -36,17 +32,12 @@ fn webhook(source: &SourceSettings) -> String {
         return "none, so tables are fetched on schedule only".to_owned();
     };
     let ListenerSettings { address, path, .. } = webhook;
-    let scheme = if webhook.tls.is_some() {
-        "https"
-    } else {
-        "http"
-    };
-    let proxy = if webhook.behind_proxy {
-        ", behind a proxy"
-    } else {
-        ""
-    };
-    format!("{scheme}://{address}{path}{proxy}")
+    let secure = if webhook.tls.is_some() { "s" } else { "" };
+    let proxy = webhook.behind_proxy.then_some(", behind a proxy");
+    format!(
+        "http{secure}://{address}{path}{}",
+        proxy.unwrap_or_default()
+    )
 }
 
 fn health(telemetry: &TelemetrySettings) -> String {

@@ -1,14 +1,20 @@
 //! What the API tells about an integration itself: its state, its models, its field catalogue.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::hash::{below, mix, salt};
+use super::blueprint::Listing;
+use super::hash::{below, choose, mix, salt};
 use super::identity::{find, id, loose_id};
 use super::integration::Integration;
 use super::refusal::Refusal;
-use super::text::push_timestamp;
+use super::request::ListQuery;
 use super::words;
 use crate::catalog::FieldKind;
+use crate::time::Moment;
+
+const DAY: Duration = Duration::from_hours(24);
 
 /// What `GET /integrations/{id}` says, as far as it matters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,20 +41,21 @@ pub(super) enum Event {
 
 /// Describes an integration.
 pub(super) fn describe(integration: &Integration) -> Description {
-    let code = |wanted: &str| {
-        integration
-            .refusals
-            .iter()
-            .any(|(endpoint, refusal)| endpoint.is_none() && refusal.code == Some(wanted))
+    // The state of the first refusal that is there, of the whole integration.
+    let state = |by_code: [(&str, &'static str); 2], usual| {
+        let whole = |wanted: &str| {
+            let mut all = integration.refusals.iter();
+            all.any(|(of, refusal)| of.is_none() && refusal.code == Some(wanted))
+        };
+        let found = by_code.into_iter().find(|(code, _)| whole(code));
+        found.map_or(usual, |(_, state)| state)
     };
     let listings = &integration.customer.blueprint.listings;
     let mut read_models: Vec<(String, bool)> = Vec::new();
     for listing in listings {
         for (nth, model) in listing.endpoint.models.iter().enumerate() {
             // The first model is the endpoint's own.
-            let is_off = integration.customer.is_off(listing.model)
-                || is_off(integration, listing.endpoint.name().as_str());
-            let off = nth == 0 && is_off;
+            let off = nth == 0 && is_off(integration, listing);
             match read_models.iter_mut().find(|(name, _)| *name == model.name) {
                 Some((_, available)) => *available &= !off,
                 None => read_models.push((model.name.clone(), !off)),
@@ -58,33 +65,36 @@ pub(super) fn describe(integration: &Integration) -> Description {
     Description {
         tool: integration.id.tool().to_owned(),
         category: integration.category().as_str().to_uppercase(),
-        status: if code("INTEGRATION.INACTIVE") {
-            "INACTIVE"
-        } else if code("INTEGRATION.AUTHENTICATION_INVALID") {
-            "INVALID"
-        } else {
-            "ACTIVE"
-        },
-        setup_status: if code("INTEGRATION.SETUP_INCOMPLETE") {
-            "INCOMPLETE"
-        } else if code("INTEGRATION.SETUP_SYNC_PENDING") {
-            "FINAL_SYNC_PENDING"
-        } else {
-            "COMPLETED"
-        },
+        status: state(
+            [
+                ("INTEGRATION.INACTIVE", "INACTIVE"),
+                ("INTEGRATION.AUTHENTICATION_INVALID", "INVALID"),
+            ],
+            "ACTIVE",
+        ),
+        setup_status: state(
+            [
+                ("INTEGRATION.SETUP_INCOMPLETE", "INCOMPLETE"),
+                ("INTEGRATION.SETUP_SYNC_PENDING", "FINAL_SYNC_PENDING"),
+            ],
+            "COMPLETED",
+        ),
         read_models,
     }
 }
 
-fn is_off(integration: &Integration, endpoint: &str) -> bool {
+/// Switched off by the customer, or refused.
+fn is_off(integration: &Integration, listing: &Listing) -> bool {
     let off = [
         "INTEGRATION.MODEL_DISABLED",
         "INTEGRATION.MODEL_NOT_AVAILABLE",
     ];
-    integration.refusals.iter().any(|(of, refusal)| {
-        of.as_ref().is_some_and(|of| of.as_str() == endpoint)
+    let refused = |(of, refusal): &(Option<_>, Refusal)| {
+        of.as_ref() == Some(listing.endpoint.name())
             && refusal.code.is_some_and(|code| off.contains(&code))
-    })
+    };
+    let history = &integration.customer.history;
+    history.off_since(listing.model).is_some() || integration.refusals.iter().any(refused)
 }
 
 /// The body of `GET /integrations/{id}`.
@@ -117,7 +127,7 @@ pub(super) fn details(integration: &Integration) -> String {
         "end_user": end_user(integration),
         "scope_config": {"id": loose_id(seed), "name": null},
         "data_expired_at": null,
-        "created_at": timestamp(integration.customer.start_ms() - 40 * 86_400_000),
+        "created_at": (integration.customer.start - 40 * DAY).to_string(),
         "beta": false,
         "read_models": models,
         "write_actions": [],
@@ -125,7 +135,7 @@ pub(super) fn details(integration: &Integration) -> String {
 }
 
 /// The `data` of a webhook about an integration.
-pub(super) fn event(integration: &Integration, event: Event, now_ms: i64) -> Value {
+pub(super) fn event(integration: &Integration, event: Event, now: Moment) -> Value {
     let described = describe(integration);
     let mut data = match event {
         Event::StateChanged => json!({
@@ -135,7 +145,7 @@ pub(super) fn event(integration: &Integration, event: Event, now_ms: i64) -> Val
             "qa_status": if described.setup_status == "COMPLETED" { "PASSED" } else { "PENDING" },
             "setup_status": described.setup_status,
             "state": described.status,
-            "updated_at": timestamp(now_ms),
+            "updated_at": now.to_string(),
         }),
         Event::Created | Event::Deleted => json!({
             "id": integration.id.as_str(),
@@ -145,7 +155,7 @@ pub(super) fn event(integration: &Integration, event: Event, now_ms: i64) -> Val
     };
     data["end_user"] = end_user(integration);
     if event == Event::Deleted {
-        data["deleted_at"] = timestamp(now_ms).into();
+        data["deleted_at"] = now.to_string().into();
     }
     data
 }
@@ -153,7 +163,7 @@ pub(super) fn event(integration: &Integration, event: Event, now_ms: i64) -> Val
 fn end_user(integration: &Integration) -> Value {
     let seed = salt(integration.id.as_str());
     json!({
-        "organization_name": unescaped(words::word(words::COMPANIES, seed)),
+        "organization_name": unescaped(choose(words::COMPANIES, seed)),
         "creator_email": null,
         "origin_id": format!("tenant-{}", below(10_000, seed)),
     })
@@ -176,42 +186,35 @@ pub(super) fn environment_id(seed: u64) -> String {
 pub(super) fn fields(
     integration: &Integration,
     custom: bool,
-    cursor: Option<&str>,
-    page_size: Option<u32>,
+    query: &ListQuery,
 ) -> Result<String, Refusal> {
     let most = if custom { 250 } else { 2000 };
-    let size = page_size.unwrap_or(100);
+    let size = query.page_size.unwrap_or(100);
     if !(1..=most).contains(&size) {
         return Err(Refusal::input_invalid("page_size is out of range."));
     }
     let all = catalogue(integration, custom);
     let space = mix(salt(integration.id.as_str()), u64::from(custom));
-    let start = match cursor {
+    let start = match &query.cursor {
         None => 0,
         Some(cursor) => find(cursor, space, all.len() as u64)
             .ok_or_else(|| Refusal::input_invalid("The cursor is not valid."))?,
     };
     let start = usize::try_from(start).expect("below the length of a list");
-    let end = all
-        .len()
-        .min(start + usize::try_from(size).expect("at most 2000"));
+    let size = usize::try_from(size).expect("at most 2000");
+    let end = all.len().min(start + size);
     let next = (end < all.len()).then(|| id(space, end as u64));
     Ok(success(&json!({"next": next, "results": all[start..end]})))
 }
 
 fn catalogue(integration: &Integration, custom: bool) -> Vec<Value> {
-    let listings = &integration.customer.blueprint.listings;
-    let with_fields = listings.iter().filter(|listing| {
-        let fields = &listing.endpoint.fields;
-        fields
-            .iter()
-            .any(|f| f.name == "custom_fields" && f.kind == FieldKind::Json)
+    let listings = integration.customer.blueprint.listings.iter();
+    let with_fields = listings.filter(|listing| {
+        let mut fields = listing.endpoint.fields.iter();
+        fields.any(|f| f.name == "custom_fields" && f.kind == FieldKind::Json)
     });
     let mut all = Vec::new();
-    for listing in with_fields {
-        let Some(model) = listing.endpoint.models.first() else {
-            continue;
-        };
+    for model in with_fields.filter_map(|listing| listing.endpoint.models.first()) {
         for (nth, name) in words::KEYS.iter().enumerate() {
             let roll = mix(salt(&model.name), nth as u64);
             let kind = if nth % 2 == 0 { "CUSTOM" } else { "DEFAULT" };
@@ -235,12 +238,6 @@ fn catalogue(integration: &Integration, custom: bool) -> Vec<Value> {
 
 fn success(data: &Value) -> String {
     json!({"status": "success", "data": data}).to_string()
-}
-
-fn timestamp(millis: i64) -> String {
-    let mut text = String::new();
-    push_timestamp(&mut text, millis);
-    text.trim_matches('"').to_owned()
 }
 
 /// The words are ready for JSON; a tree of values wants them plain.

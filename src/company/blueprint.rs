@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::compiler::Compiler;
 use super::hash::salt;
-use super::relation::{self, Link, Pattern, REACH_FIELDS, RELATIONS};
+use super::relation::{self, APPLICATIONS_OF_CANDIDATE, Link, Pattern, REACH_FIELDS, RELATIONS};
 use super::shape::Shape;
 use super::ties::{Names, Tie, resolve};
 use crate::catalog::{Catalog, Endpoint, NestedReach};
@@ -42,7 +42,7 @@ const SHARED_IDS: &[(&str, &str)] = &[
 
 /// One model: a numbered run of records.
 #[derive(Debug)]
-pub(super) struct Model {
+pub(super) struct RecordModel {
     pub salt: u64,
     /// Where its ids are made.
     pub id_salt: u64,
@@ -72,7 +72,7 @@ pub(super) struct Listing {
 #[derive(Debug)]
 pub(super) struct Blueprint {
     pub category: Category,
-    pub models: Vec<Model>,
+    pub models: Vec<RecordModel>,
     pub ties: Vec<Tie>,
     pub listings: Vec<Listing>,
 }
@@ -80,16 +80,13 @@ pub(super) struct Blueprint {
 impl Blueprint {
     /// Compiles a category.
     pub(super) fn new(catalog: &Catalog, category: Category, rows: u64) -> Self {
-        let endpoints: Vec<_> = catalog
-            .endpoints()
-            .iter()
+        let endpoints = catalog.endpoints().iter();
+        let endpoints: Vec<_> = endpoints
             .filter(|endpoint| endpoint.category == category)
             .collect();
-        let relations: Vec<_> = RELATIONS
-            .iter()
-            .filter(|relation| relation.of.starts_with(&format!("{category}/")))
-            .collect();
-        let mut models: Vec<Model> = Vec::new();
+        let (relations, own) = (RELATIONS.iter(), format!("{category}/"));
+        let relations: Vec<_> = relations.filter(|one| one.of.starts_with(&own)).collect();
+        let mut models: Vec<RecordModel> = Vec::new();
         let mut names = Names::default();
         let listed = endpoints.iter().map(|endpoint| endpoint.name().as_str());
         let hidden = relations.iter().map(|relation| relation.to);
@@ -112,23 +109,20 @@ impl Blueprint {
         for endpoint in &endpoints {
             compiler.learn(endpoint);
         }
-        let listings = endpoints
-            .iter()
-            .map(|endpoint| listing(endpoint, &names, &compiler))
-            .collect();
+        let listings = endpoints.iter();
+        let listings = listings.map(|endpoint| listing(endpoint, &names, &compiler));
         Self {
             category,
+            listings: listings.collect(),
             models,
             ties,
-            listings,
         }
     }
 
     /// Finds what is behind a path such as `/ats/applications`.
     pub(super) fn listing(&self, path: &str) -> Option<&Listing> {
-        self.listings
-            .iter()
-            .find(|listing| listing.endpoint.path == path)
+        let mut listings = self.listings.iter();
+        listings.find(|listing| listing.endpoint.path == path)
     }
 
     /// Finds what an endpoint shows.
@@ -160,10 +154,10 @@ fn listing(endpoint: &Arc<Endpoint>, names: &Names, compiler: &Compiler<'_>) -> 
     }
 }
 
-fn model(name: &str, rows: u64, deletable: bool) -> Model {
+fn model(name: &str, rows: u64, deletable: bool) -> RecordModel {
     let shared = SHARED_IDS.iter().find(|(model, _)| *model == name);
     let id_name = shared.map_or(name, |(_, other)| other);
-    Model {
+    RecordModel {
         salt: salt(name),
         id_salt: salt(id_name),
         remote_prefix: remote_prefix(id_name),
@@ -191,12 +185,7 @@ fn count(name: &str, rows: u64) -> u64 {
     }
     // The candidates are as many as it takes to have all applications.
     if name == "ats/candidates" {
-        let child = RELATIONS
-            .iter()
-            .find(|r| r.of == name && r.name == "applications");
-        if let Some(Link::Child(pattern)) = child.map(|relation| relation.link) {
-            return relation::parents(pattern, rows);
-        }
+        return relation::parents(APPLICATIONS_OF_CANDIDATE, rows);
     }
     let parent = RELATIONS.iter().find_map(|r| match r.link {
         Link::Parent(pattern) if r.of == name => Some((pattern, r.to)),
@@ -205,11 +194,7 @@ fn count(name: &str, rows: u64) -> u64 {
     if let Some((pattern, to)) = parent {
         return relation::total(pattern, count(to, rows));
     }
-    let (divisor, least, most) = SIZES
-        .iter()
-        .find(|(model, ..)| *model == name)
-        .map_or((20, 3, u64::MAX), |(_, divisor, least, most)| {
-            (*divisor, *least, *most)
-        });
-    (rows / divisor).max(least).min(most).min(rows)
+    let size = SIZES.iter().find(|(model, ..)| *model == name);
+    let (_, divisor, least, most) = size.unwrap_or(&("", 20, 3, u64::MAX));
+    (rows / divisor).max(*least).min(*most).min(rows)
 }

@@ -4,17 +4,23 @@
 use std::time::Duration;
 
 use super::account::Event;
-use super::customer::State;
-use super::history::{Past, Scope};
+use super::customer::{ANONYMISED_AFTER, RecordState};
+use super::hash::mix;
+use super::history::Scope;
 use super::identity;
 use super::integration::Integration;
 use super::journal::{Change, ChangeKind};
-use super::life::Sequel;
-use super::news::TwinWebhook;
+use super::life::{SCOPE_GRACE, SETUP, Sequel};
+use super::pending_webhooks::TwinWebhook;
 use super::refusal::Refusal;
 use super::world::World;
 use crate::catalog::Endpoint;
 use crate::ids::{EndpointName, IntegrationId};
+use crate::time::Moment;
+
+const INACTIVE: &str = "INTEGRATION.INACTIVE";
+const MODEL_DISABLED: &str = "INTEGRATION.MODEL_DISABLED";
+const SYNC_PENDING: &str = "INTEGRATION.SETUP_SYNC_PENDING";
 
 /// Why something did not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +56,7 @@ impl World {
         endpoint: Option<&EndpointName>,
         index: Option<u64>,
     ) -> Result<Vec<Change>, ChangeError> {
-        let written = self.life.journal.written();
+        let written = self.life.journal.written;
         match kind {
             ChangeKind::Hire | ChangeKind::Edit | ChangeKind::Rename | ChangeKind::Delete => {
                 let endpoint = endpoint.ok_or(ChangeError::NeedsEndpoint)?;
@@ -76,29 +82,27 @@ impl World {
 
     /// Gives one record new values, now. Returns whether there is such a record.
     pub fn edit(&mut self, integration: &IntegrationId, endpoint: &Endpoint, index: u64) -> bool {
-        let name = Some(endpoint.name());
-        self.change(ChangeKind::Edit, integration, name, Some(index))
-            .is_ok()
+        let (kind, name) = (ChangeKind::Edit, Some(endpoint.name()));
+        self.change(kind, integration, name, Some(index)).is_ok()
     }
 
     /// Marks one record deleted, now. Returns whether there is such a record.
     pub fn delete(&mut self, integration: &IntegrationId, endpoint: &Endpoint, index: u64) -> bool {
-        let name = Some(endpoint.name());
-        self.change(ChangeKind::Delete, integration, name, Some(index))
-            .is_ok()
+        let (kind, name) = (ChangeKind::Delete, Some(endpoint.name()));
+        self.change(kind, integration, name, Some(index)).is_ok()
     }
 
     /// Returns the latest changes, the oldest first.
     #[must_use]
     pub fn journal(&self) -> impl DoubleEndedIterator<Item = &Change> {
-        self.life.journal.iter()
+        self.life.journal.entries.iter()
     }
 
     /// Takes the webhooks that are due. Changes of an integration are told at once after a quiet time of this length,
     /// and together when they follow faster.
     pub fn webhooks(&mut self, pause: Duration) -> Vec<TwinWebhook> {
-        let (seed, now_ms) = (self.settings().seed, self.now_ms());
-        self.life.news.take(pause, seed, now_ms)
+        let (seed, now) = (self.settings().seed, self.now());
+        self.life.webhooks.take(pause, seed, now)
     }
 
     /// Lets happen what was planned.
@@ -110,15 +114,13 @@ impl World {
                 };
                 let customer = &found.customer;
                 let subject = customer.subject(model, index);
-                if let State::Anonymised(_) = customer.state(subject, self.now_ms()) {
-                    let change =
-                        self.entry(ChangeKind::Anonymise, &id, Some(&endpoint), Some(index));
-                    self.life.journal.push(change);
+                if customer.state(subject, self.now()) == RecordState::Anonymised {
+                    self.write(ChangeKind::Anonymise, &id, Some(&endpoint), Some(index));
                 }
             }
-            Sequel::Refuse(id, endpoint, since_ms) => self.refuse_model(&id, &endpoint, since_ms),
+            Sequel::Refuse(id, endpoint, since) => self.refuse_model(&id, &endpoint, since),
             Sequel::Ready(id) => {
-                let ready = |found: &mut Integration| found.lift("INTEGRATION.SETUP_SYNC_PENDING");
+                let ready = |found: &mut Integration| found.lift(SYNC_PENDING);
                 if self.with(&id, ready).unwrap_or(false) {
                     self.tell(ChangeKind::IntegrationReady, &id, Event::StateChanged);
                 }
@@ -133,34 +135,32 @@ impl World {
         endpoint: &EndpointName,
         index: Option<u64>,
     ) -> Result<(), ChangeError> {
-        let now_ms = self.now_ms();
+        let now = self.now();
         let (found, model) = self.model(id, endpoint).ok_or_else(|| self.unknown(id))?;
-        if found.customer.is_off(model) {
+        if found.customer.history.off_since(model).is_some() {
             return Err(ChangeError::NotNow);
         }
         let made = if kind == ChangeKind::Hire {
-            self.with(id, |found| found.customer.hire(model, now_ms))
+            self.with(id, |found| found.customer.hire(model, now))
                 .unwrap_or_default()
         } else {
-            let roll = super::hash::mix(self.settings().seed, self.life.journal.written());
+            let roll = mix(self.settings().seed, self.life.journal.written);
             let listing = found.customer.blueprint.listing_of(endpoint);
             let index = index.or_else(|| found.some_record(listing?, roll));
             let index = index.filter(|index| *index < found.customer.count(model));
-            vec![(model, index.ok_or(ChangeError::UnknownRecord)?)]
+            let index = index.ok_or(ChangeError::UnknownRecord)?;
+            self.with(id, |found| {
+                let past = found.customer.history.happen(model, index, now);
+                match kind {
+                    ChangeKind::Edit => past.edition += 1,
+                    ChangeKind::Rename => past.names += 1,
+                    _ => past.deleted = Some(now),
+                }
+            });
+            vec![(model, index)]
         };
-        for (model, index) in made {
-            let happen = |past: &mut Past| match kind {
-                ChangeKind::Edit => past.edition += 1,
-                ChangeKind::Rename => past.names += 1,
-                _ => past.deleted_ms = Some(now_ms),
-            };
-            if kind != ChangeKind::Hire {
-                let history = |found: &mut Integration| {
-                    found.customer.history.happen(model, index, now_ms, happen);
-                };
-                self.with(id, history);
-            }
-            self.note(kind, id, (model, index), endpoint);
+        for record in made {
+            self.note(kind, id, record, endpoint);
         }
         Ok(())
     }
@@ -173,21 +173,18 @@ impl World {
         (model, index): (usize, u64),
         endpoint: &EndpointName,
     ) {
-        let own = self
-            .model(id, endpoint)
-            .is_some_and(|(_, asked)| asked == model);
-        let endpoint = if own {
-            Some(endpoint.clone())
-        } else {
-            self.integration(id)
-                .and_then(|found| found.endpoint_of(model))
+        let asked = self.model(id, endpoint);
+        let endpoint = match asked {
+            Some((_, asked)) if asked == model => Some(endpoint.clone()),
+            _ => asked.and_then(|(found, _)| {
+                let own = found.endpoints_of(model).next()?;
+                Some(own.name().clone())
+            }),
         };
-        let change = self.entry(kind, id, endpoint.as_ref(), Some(index));
-        self.life.news.changed(id, &change.models);
-        self.life.journal.push(change);
+        self.write(kind, id, endpoint.as_ref(), Some(index));
         if let (ChangeKind::Delete, Some(endpoint)) = (kind, endpoint) {
-            let now_ms = self.now_ms();
-            self.life.anonymise_later(now_ms, id, &endpoint, index);
+            let due = Sequel::Anonymise(id.clone(), endpoint, index);
+            self.life.plan(self.now() + ANONYMISED_AFTER, due);
         }
     }
 
@@ -198,66 +195,59 @@ impl World {
         id: &IntegrationId,
         endpoint: &EndpointName,
     ) -> Result<(), ChangeError> {
-        let now_ms = self.now_ms();
+        let since = self.now();
         let (found, model) = self.model(id, endpoint).ok_or_else(|| self.unknown(id))?;
-        let off = kind == ChangeKind::ScopeOff;
-        if found.customer.is_off(model) == off {
+        let is_off = kind == ChangeKind::ScopeOff;
+        if found.customer.history.off_since(model).is_some() == is_off {
             return Err(ChangeError::NotNow);
         }
-        let scope = if off {
-            Scope::Off(now_ms)
-        } else {
-            Scope::On(now_ms)
-        };
         self.with(id, |found| {
-            found.customer.history.switch(model, scope);
-            if !off {
-                let shown = found.endpoints_of(model);
-                found.refusals.retain(|(of, refusal)| {
-                    refusal.code != Some("INTEGRATION.MODEL_DISABLED")
-                        || of.as_ref().is_none_or(|of| !shown.contains(of))
+            let scope = Scope { is_off, since };
+            found.customer.history.scopes.insert(model, scope);
+            if !is_off {
+                let mut refusals = std::mem::take(&mut found.refusals);
+                refusals.retain(|(of, refusal)| {
+                    let mut shown = found.endpoints_of(model).map(|endpoint| endpoint.name());
+                    refusal.code != Some(MODEL_DISABLED)
+                        || of.as_ref().is_none_or(|of| !shown.any(|name| name == of))
                 });
+                found.refusals = refusals;
             }
         });
-        let change = self.entry(kind, id, Some(endpoint), None);
-        self.life.news.changed(id, &change.models);
-        self.life.journal.push(change);
-        if off {
-            self.life.refuse_later(now_ms, id, endpoint);
+        self.write(kind, id, Some(endpoint), None);
+        if is_off {
+            let due = Sequel::Refuse(id.clone(), endpoint.clone(), since);
+            self.life.plan(since + SCOPE_GRACE, due);
         }
         Ok(())
     }
 
-    fn refuse_model(&mut self, id: &IntegrationId, endpoint: &EndpointName, since_ms: i64) {
+    fn refuse_model(&mut self, id: &IntegrationId, endpoint: &EndpointName, since: Moment) {
         let Some((found, model)) = self.model(id, endpoint) else {
             return;
         };
-        if found.customer.history.scope(model) != Some(Scope::Off(since_ms)) {
+        if found.customer.history.off_since(model) != Some(since) {
             return;
         }
         let shown = found.endpoints_of(model);
+        let shown: Vec<_> = shown.map(|endpoint| endpoint.name().clone()).collect();
         for endpoint in &shown {
-            self.refuse(
-                id,
-                Some(endpoint),
-                Refusal::with_code("INTEGRATION.MODEL_DISABLED"),
-            );
+            self.refuse(id, Some(endpoint), Refusal::with_code(MODEL_DISABLED));
         }
-        let change = self.entry(ChangeKind::ScopeRefused, id, Some(endpoint), None);
-        self.life.journal.push(change);
+        self.write(ChangeKind::ScopeRefused, id, Some(endpoint), None);
     }
 
     fn pause(&mut self, kind: ChangeKind, id: &IntegrationId) -> Result<(), ChangeError> {
-        const INACTIVE: &str = "INTEGRATION.INACTIVE";
         let done = self.with(id, |found| {
             if kind == ChangeKind::IntegrationWoken {
                 return found.lift(INACTIVE);
             }
-            let refusal = Refusal::with_code(INACTIVE).filter(|_| !found.is_refused());
+            let is_open = !found.is_refused();
+            let refusal = Refusal::with_code(INACTIVE).filter(|_| is_open);
             found
                 .refusals
-                .extend(refusal.clone().map(|refusal| (None, refusal)));
-            refusal.is_some()
+                .extend(refusal.map(|refusal| (None, refusal)));
+            is_open
         });
         match done {
             None => Err(ChangeError::UnknownIntegration),
@@ -271,10 +261,9 @@ impl World {
 
     /// Connects another customer, whose category is the next in turn. Its rows cannot be read for a minute.
     pub fn connect(&mut self) -> IntegrationId {
-        let pending = Refusal::with_code("INTEGRATION.SETUP_SYNC_PENDING");
-        let id = self.another(pending);
-        let now_ms = self.now_ms();
-        self.life.ready_later(now_ms, &id);
+        let id = self.another(Refusal::with_code(SYNC_PENDING));
+        self.life
+            .plan(self.now() + SETUP, Sequel::Ready(id.clone()));
         self.tell(ChangeKind::IntegrationCreated, &id, Event::Created);
         id
     }
@@ -289,36 +278,38 @@ impl World {
     }
 
     fn tell(&mut self, kind: ChangeKind, id: &IntegrationId, event: Event) {
-        let change = self.entry(kind, id, None, None);
-        self.life.journal.push(change);
+        self.write(kind, id, None, None);
         self.announce(event, id);
     }
 
-    fn entry(
-        &self,
+    /// Writes a change into the journal, and into the next webhook where its models are told.
+    fn write(
+        &mut self,
         kind: ChangeKind,
         id: &IntegrationId,
         endpoint: Option<&EndpointName>,
         index: Option<u64>,
-    ) -> Change {
+    ) {
         let found = endpoint.and_then(|endpoint| self.model(id, endpoint));
-        let named = |(found, model): (&Integration, usize)| found.models_of(model);
+        let models = match kind {
+            // Nobody is told of these two.
+            ChangeKind::Anonymise | ChangeKind::ScopeRefused => None,
+            _ => found.map(|(found, model)| found.models_of(model)),
+        };
         let record = found.zip(index);
         let record =
             record.map(|((found, model), at)| identity::id(found.customer.id_space(model), at));
-        Change {
-            at_ms: self.now_ms(),
+        let change = Change {
+            at: self.now(),
             integration: id.clone(),
             endpoint: endpoint.cloned(),
-            // Nobody is told of these two.
-            models: match kind {
-                ChangeKind::Anonymise | ChangeKind::ScopeRefused => Vec::new(),
-                _ => found.map(named).unwrap_or_default(),
-            },
+            models: models.unwrap_or_default(),
             record,
             index,
             kind,
-        }
+        };
+        self.life.webhooks.changed(id, &change.models);
+        self.life.journal.push(change);
     }
 
     /// Finds an integration's model by the endpoint that shows it.

@@ -7,6 +7,7 @@ use super::plain::{Free, Plain};
 use super::recipe;
 use super::relation::TIED_UNIONS;
 use super::shape::{Property, Recipe, Shape};
+use super::text::quoted;
 use super::ties::{Names, Tie};
 use crate::catalog::{Catalog, Endpoint, Field, FieldKind};
 
@@ -79,10 +80,9 @@ impl<'a> Compiler<'a> {
 
     /// Returns the model an endpoint shows.
     pub(super) fn scope_of(&self, endpoint: &Endpoint) -> String {
-        let name = endpoint.name().as_str();
-        self.names
-            .model(name)
-            .map_or_else(|| name.to_owned(), |model| self.names.model_name(model))
+        let (name, names) = (endpoint.name().as_str(), self.names);
+        let model = names.model(name);
+        model.map_or_else(|| name.to_owned(), |model| names.model_name(model))
     }
 
     fn note(&self, fields: &[Field], scope: &str, strict: &mut Vec<(String, String)>) {
@@ -91,14 +91,12 @@ impl<'a> Compiler<'a> {
                 strict.push((scope.to_owned(), field.name.clone()));
             }
             let inner = match &field.kind {
-                FieldKind::Struct(fields) => fields,
-                FieldKind::List(item) => match &item.kind {
-                    FieldKind::Struct(fields) => fields,
-                    _ => continue,
-                },
-                _ => continue,
+                FieldKind::List(item) => &item.kind,
+                own => own,
             };
-            self.note(inner, &self.inner_scope(scope, &field.name), strict);
+            if let FieldKind::Struct(fields) = inner {
+                self.note(fields, &self.inner_scope(scope, &field.name), strict);
+            }
         }
     }
 
@@ -113,10 +111,11 @@ impl<'a> Compiler<'a> {
     fn object(&self, fields: &[Field], place: &FieldSite<'_>) -> Shape {
         let columns = fields.iter().filter_map(|field| {
             let path = join(&place.path, &field.name);
-            let left_out = place
-                .union
-                .is_some_and(|variant| variant.leaves_out(&place.path, &path));
-            (!left_out).then(|| self.column(field, place, path))
+            let leaves_out = |variant: &Variant<'_>| variant.leaves_out(&place.path, &path);
+            if place.union.is_some_and(leaves_out) {
+                return None;
+            }
+            Some(self.column(field, place, path))
         });
         Shape {
             columns: columns.collect(),
@@ -124,28 +123,20 @@ impl<'a> Compiler<'a> {
     }
 
     fn column(&self, field: &Field, place: &FieldSite<'_>, path: String) -> Property {
-        let strict = self
-            .strict
-            .contains(&(place.scope.clone(), field.name.clone()));
-        let tag = place
-            .union
-            .filter(|variant| variant.tag_path == path)
-            .map(|variant| Recipe::Plain(Plain::Constant(quoted(variant.tag))));
-        let constant = tag.is_some();
-        let nullable = field.nullable && !strict && !constant;
+        let (scope, name) = (place.scope.as_str(), field.name.as_str());
+        let tag = place.union.filter(|variant| variant.tag_path == path);
+        let tag = tag.map(|variant| Recipe::Plain(Plain::Constant(quoted(variant.tag))));
+        let varies = tag.is_none();
+        let strict = self.strict.contains(&(scope.to_owned(), name.to_owned()));
+        let nulls = (field.nullable && varies && !strict).then(|| recipe::nulls(scope, name));
+        let kept = recipe::NEVER_LEFT_OUT.contains(&(scope, name));
         Property {
-            key: format!("{}:", quoted(&field.name)),
-            salt: salt(&field.name),
-            nullable: field.nullable && !constant,
-            optional: field.optional
-                && !constant
-                && !recipe::NEVER_LEFT_OUT.contains(&(&*place.scope, &*field.name)),
-            nulls: if nullable {
-                recipe::nulls(&place.scope, &field.name)
-            } else {
-                0
-            },
-            when: self.condition(&place.scope, &field.name),
+            key: format!("{}:", quoted(name)),
+            salt: salt(name),
+            nullable: field.nullable && varies,
+            optional: field.optional && varies && !kept,
+            nulls: nulls.unwrap_or(0),
+            when: self.condition(scope, name),
             recipe: tag.unwrap_or_else(|| self.recipe(field, place, path)),
             name: field.name.clone(),
         }
@@ -153,21 +144,14 @@ impl<'a> Compiler<'a> {
 
     /// Compiles the enum that another field depends on, from the endpoint that lists the record.
     fn condition(&self, scope: &str, name: &str) -> Option<(Box<Property>, usize)> {
-        let (_, _, sibling, wanted) = recipe::CONDITIONS
-            .iter()
-            .find(|(of, field, ..)| *of == scope && *field == name)?;
-        let home = self.catalog.find(scope)?;
-        let field = home.fields.iter().find(|field| field.name == *sibling)?;
+        let mut conditions = recipe::CONDITIONS.iter();
+        let (_, _, sibling, wanted) =
+            conditions.find(|(of, field, ..)| (*of, *field) == (scope, name))?;
+        let field = field_of(self.catalog.find(scope)?, sibling)?;
+        let at = field.hints.values.iter().position(|one| one == wanted)?;
         let place = FieldSite::top(scope.to_owned());
-        let at = field
-            .hints
-            .values
-            .iter()
-            .position(|value| value == wanted)?;
-        Some((
-            Box::new(self.column(field, &place, (*sibling).to_owned())),
-            at,
-        ))
+        let column = self.column(field, &place, (*sibling).to_owned());
+        Some((Box::new(column), at))
     }
 
     fn recipe(&self, field: &Field, place: &FieldSite<'_>, path: String) -> Recipe {
@@ -190,17 +174,13 @@ impl<'a> Compiler<'a> {
                 Recipe::List(Box::new(element), least, most)
             }
             _ => {
-                let shape = place
-                    .union
-                    .and_then(|variant| field.hints.shapes.get(variant.tag));
-                match shape {
-                    Some(shape) => from_shape(shape, &field.name),
-                    None => Recipe::Plain(recipe::value(
-                        self.home(field, place),
-                        &place.scope,
-                        &field.name,
-                    )),
+                let shapes = &field.hints.shapes;
+                let shape = place.union.and_then(|variant| shapes.get(variant.tag));
+                if let Some(shape) = shape {
+                    return from_shape(shape, &field.name);
                 }
+                let home = self.home(field, place);
+                Recipe::Plain(recipe::value(home, &place.scope, &field.name))
             }
         }
     }
@@ -252,35 +232,34 @@ impl<'a> Compiler<'a> {
         };
         match &field.kind {
             FieldKind::Struct(fields) => Some(Recipe::One(tie, self.object(fields, &inside))),
-            FieldKind::List(item) => match &item.kind {
-                FieldKind::Struct(fields) => Some(Recipe::Many(
-                    tie,
-                    Box::new(self.part(item, fields, &inside)),
-                )),
-                _ => None,
-            },
+            FieldKind::List(item) => {
+                let FieldKind::Struct(fields) = &item.kind else {
+                    return None;
+                };
+                let element = self.part(item, fields, &inside);
+                Some(Recipe::Many(tie, Box::new(element)))
+            }
             _ => None,
         }
     }
 
     fn name_of(&self, tie: usize) -> Option<Recipe> {
-        let home = self
-            .catalog
-            .find(&self.names.model_name(self.ties[tie].to))?;
-        let named = home.fields.iter().find(|field| field.name == "name")?;
-        let place = FieldSite::top(home.name().as_str().to_owned());
-        let column = self.column(named, &place, "name".to_owned());
+        let scope = self.names.model_name(self.ties[tie].to);
+        let named = field_of(self.catalog.find(&scope)?, "name")?;
+        let column = self.column(named, &FieldSite::top(scope), "name".to_owned());
         Some(Recipe::NameOf(tie, Box::new(column)))
     }
 
     /// Returns the field as the endpoint that lists the record declares it, so that copies get the same value.
     fn home<'f>(&'f self, field: &'f Field, place: &FieldSite<'_>) -> &'f Field {
-        self.catalog
-            .find(&place.scope)
-            .and_then(|home| home.fields.iter().find(|other| other.name == field.name))
-            .filter(|home| home.kind == field.kind)
-            .unwrap_or(field)
+        let home = self.catalog.find(&place.scope);
+        let home = home.and_then(|home| field_of(home, &field.name));
+        home.filter(|home| home.kind == field.kind).unwrap_or(field)
     }
+}
+
+fn field_of<'f>(endpoint: &'f Endpoint, name: &str) -> Option<&'f Field> {
+    endpoint.fields.iter().find(|field| field.name == name)
 }
 
 /// Returns the recipe of a field that every record has.
@@ -302,15 +281,19 @@ fn from_shape(shape: &serde_json::Value, name: &str) -> Recipe {
     match text("type") {
         Some("struct") => {
             let fields = shape.get("fields").and_then(serde_json::Value::as_array);
-            let columns = fields.into_iter().flatten().map(|field| Property {
-                name: field["name"].as_str().unwrap_or_default().to_owned(),
-                key: format!("{}:", field["name"]),
-                salt: salt(field["name"].as_str().unwrap_or_default()),
-                nullable: field["nullable"] == true,
-                optional: false,
-                nulls: if field["nullable"] == true { 10 } else { 0 },
-                when: None,
-                recipe: from_shape(field, name),
+            let columns = fields.into_iter().flatten().map(|field| {
+                let own = field["name"].as_str().unwrap_or_default();
+                let nullable = field["nullable"] == true;
+                Property {
+                    name: own.to_owned(),
+                    key: format!("{}:", quoted(own)),
+                    salt: salt(own),
+                    nullable,
+                    optional: false,
+                    nulls: if nullable { 10 } else { 0 },
+                    when: None,
+                    recipe: from_shape(field, name),
+                }
             });
             Recipe::Struct(Shape {
                 columns: columns.collect(),
@@ -333,8 +316,4 @@ fn join(path: &str, name: &str) -> String {
     } else {
         format!("{path}.{name}")
     }
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }

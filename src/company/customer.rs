@@ -2,18 +2,20 @@
 //! it is computed from the seed when asked; only records changed later take memory.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::blueprint::{Blueprint, Model};
-use super::hash::{below, choose, mix, percent};
-use super::history::{History, Scope};
+use super::blueprint::{Blueprint, RecordModel};
+use super::hash::{at, below, mix, percent};
+use super::history::History;
 use super::relation::{self, Link, Then};
 use super::targets::Targets;
 use super::ties::Tie;
+use crate::time::Moment;
 
-const DAY_MS: i64 = 86_400_000;
+const DAY: Duration = Duration::from_hours(24);
 
 /// Kombo nulls a deleted row this long after its deletion.
-pub(super) const ANONYMISED_AFTER_MS: i64 = 14 * DAY_MS;
+pub(super) const ANONYMISED_AFTER: Duration = Duration::from_hours(14 * 24);
 
 /// Of so many records one is deleted from the start.
 const DELETED_ONE_IN: u64 = 32;
@@ -22,11 +24,11 @@ const DELETED_ONE_IN: u64 = 32;
 #[derive(Debug)]
 pub(super) struct Customer {
     pub blueprint: Arc<Blueprint>,
-    seed: u64,
+    pub seed: u64,
     /// The instant the records were made for. They do not depend on when the twin runs.
-    start_ms: i64,
+    pub start: Moment,
     /// Deleted rows lose their values after 14 days.
-    anonymises: bool,
+    pub anonymises: bool,
     pub history: History,
 }
 
@@ -63,37 +65,16 @@ impl Subject {
 
 /// Whether a record is still there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum RecordState {
     Live,
-    /// Since this instant.
-    Deleted(i64),
-    /// Deleted at this instant, and its values are null by now.
-    Anonymised(i64),
+    Deleted,
+    /// Deleted, and its values are null by now.
+    Anonymised,
 }
 
 impl Customer {
-    pub(super) fn new(
-        blueprint: Arc<Blueprint>,
-        seed: u64,
-        start_ms: i64,
-        anonymises: bool,
-    ) -> Self {
-        Self {
-            blueprint,
-            seed,
-            start_ms,
-            anonymises,
-            history: History::default(),
-        }
-    }
-
-    /// Returns the instant the records were made for.
-    pub(super) fn start_ms(&self) -> i64 {
-        self.start_ms
-    }
-
     /// Returns a model.
-    pub(super) fn model(&self, model: usize) -> &Model {
+    pub(super) fn model(&self, model: usize) -> &RecordModel {
         &self.blueprint.models[model]
     }
 
@@ -106,10 +87,9 @@ impl Customer {
     pub(super) fn subject(&self, model: usize, index: u64) -> Subject {
         let root = mix(mix(self.seed, self.model(model).salt), index);
         let edition = self.history.of(model, index).map_or(0, |past| past.edition);
-        let owner = if edition == 0 {
-            root
-        } else {
-            mix(root, edition)
+        let owner = match edition {
+            0 => root,
+            _ => mix(root, edition),
         };
         Subject {
             model,
@@ -128,62 +108,44 @@ impl Customer {
 
     /// Adds a record to a model, and before it the parents it needs. Returns the models of all that were made, and
     /// their indexes, parents first.
-    pub(super) fn hire(&mut self, model: usize, now_ms: i64) -> Vec<(usize, u64)> {
+    pub(super) fn hire(&mut self, model: usize, now: Moment) -> Vec<(usize, u64)> {
         let index = self.count(model);
         let mut made = Vec::new();
         if let Some((pattern, parents)) = self.model(model).parents {
             while self.count(parents) <= relation::parent(pattern, index) {
-                made.extend(self.hire(parents, now_ms));
+                made.extend(self.hire(parents, now));
             }
         }
-        self.history.birth(model, now_ms);
+        self.history.born.entry(model).or_default().push(now);
         made.push((model, index));
         made
     }
 
-    /// Returns whether any record changed after the start.
-    pub(super) fn has_changes(&self) -> bool {
-        !self.history.is_empty()
-    }
-
-    /// Returns when the customer last switched a model off or on.
-    pub(super) fn switched_ms(&self, model: usize) -> Option<i64> {
-        self.history.scope(model).map(Scope::since_ms)
-    }
-
-    /// Returns whether the customer does not let a model be read.
-    pub(super) fn is_off(&self, model: usize) -> bool {
-        matches!(self.history.scope(model), Some(Scope::Off(_)))
-    }
-
     /// Returns whether a record is there at an instant.
-    pub(super) fn state(&self, subject: Subject, now_ms: i64) -> State {
-        match self.deleted_ms(subject) {
-            Some(at) if self.anonymises && now_ms.saturating_sub(at) >= ANONYMISED_AFTER_MS => {
-                State::Anonymised(at)
+    pub(super) fn state(&self, subject: Subject, now: Moment) -> RecordState {
+        match self.deleted(subject) {
+            Some(at) if self.anonymises && now.since(at) >= ANONYMISED_AFTER => {
+                RecordState::Anonymised
             }
-            Some(at) => State::Deleted(at),
-            None => State::Live,
+            Some(_) => RecordState::Deleted,
+            None => RecordState::Live,
         }
     }
 
     /// Returns when a record was deleted, by itself or because its model may no longer be read.
-    pub(super) fn deleted_ms(&self, subject: Subject) -> Option<i64> {
-        let own = self.own_deleted_ms(subject);
-        own.or_else(|| match self.history.scope(subject.model) {
-            Some(Scope::Off(at)) => Some(at),
-            _ => None,
-        })
+    pub(super) fn deleted(&self, subject: Subject) -> Option<Moment> {
+        let own = self.own_deleted(subject);
+        own.or_else(|| self.history.off_since(subject.model))
     }
 
-    fn own_deleted_ms(&self, subject: Subject) -> Option<i64> {
+    fn own_deleted(&self, subject: Subject) -> Option<Moment> {
         let past = self.history.of(subject.model, subject.index);
-        past.and_then(|past| past.deleted_ms)
-            .or_else(|| self.first_deleted_ms(subject))
+        past.and_then(|past| past.deleted)
+            .or_else(|| self.first_deleted(subject))
     }
 
     /// Returns when a record that was never there alive was deleted.
-    fn first_deleted_ms(&self, subject: Subject) -> Option<i64> {
+    fn first_deleted(&self, subject: Subject) -> Option<Moment> {
         let model = self.model(subject.model);
         // One of each block, so that even a short table has some.
         let (block, slot) = (
@@ -202,49 +164,42 @@ impl Customer {
         } else {
             1 + below(12, roll)
         };
-        let within = below(86_000_000, mix(roll, 2));
-        Some(self.start_ms - signed(days_ago) * DAY_MS + signed(within))
+        let days_ago = Duration::from_hours(24 * days_ago);
+        Some(self.start - days_ago + within(Duration::from_secs(86_000), mix(roll, 2)))
     }
 
     /// Returns when a record was made.
-    pub(super) fn created_ms(&self, subject: Subject) -> i64 {
-        self.born_ms(subject).unwrap_or_else(|| {
-            self.start_ms - 220 * DAY_MS - signed(below(1_000 * 86_400_000, mix(subject.root, 12)))
-        })
+    pub(super) fn created(&self, subject: Subject) -> Moment {
+        self.born(subject)
+            .unwrap_or_else(|| self.start - 220 * DAY - within(1_000 * DAY, mix(subject.root, 12)))
     }
 
     /// Returns when a record was made that was not there at the start.
-    pub(super) fn born_ms(&self, subject: Subject) -> Option<i64> {
+    pub(super) fn born(&self, subject: Subject) -> Option<Moment> {
         let nth = subject.index.checked_sub(self.model(subject.model).count)?;
-        self.history.born_ms(subject.model, nth)
+        let born = self.history.born.get(&subject.model)?;
+        born.get(usize::try_from(nth).ok()?).copied()
     }
 
     /// Returns when a record's own values last changed.
-    pub(super) fn changed_ms(&self, subject: Subject) -> i64 {
-        let own = self.own_changed_ms(subject);
-        match self.history.scope(subject.model) {
-            Some(scope) if self.own_deleted_ms(subject).is_none() => own.max(scope.since_ms()),
+    pub(super) fn changed(&self, subject: Subject) -> Moment {
+        let own = self.own_changed(subject);
+        match self.history.scopes.get(&subject.model) {
+            Some(scope) if self.own_deleted(subject).is_none() => own.max(scope.since),
             _ => own,
         }
     }
 
-    fn own_changed_ms(&self, subject: Subject) -> i64 {
+    fn own_changed(&self, subject: Subject) -> Moment {
         if let Some(past) = self.history.of(subject.model, subject.index) {
-            return past.at_ms;
+            return past.at;
         }
-        if let Some(at) = self
-            .first_deleted_ms(subject)
-            .or_else(|| self.born_ms(subject))
-        {
-            return at;
-        }
-        let roll = mix(subject.root, 13);
-        let before = if percent(25, mix(roll, 1)) {
-            below(30 * 86_400_000, roll)
-        } else {
-            below(220 * 86_400_000, roll)
-        };
-        self.start_ms - 1 - signed(before)
+        let first = self.first_deleted(subject);
+        first.or_else(|| self.born(subject)).unwrap_or_else(|| {
+            let roll = mix(subject.root, 13);
+            let days = if percent(25, mix(roll, 1)) { 30 } else { 220 };
+            self.start - Duration::from_millis(1) - within(days * DAY, roll)
+        })
     }
 
     /// Returns the related record of a relation to one.
@@ -260,27 +215,27 @@ impl Customer {
             Link::Pick => Some(below(count, roll)),
             Link::PickLive => {
                 let first = below(count, roll);
-                (0..count.min(4))
-                    .map(|step| (first + step) % count)
-                    .find(|index| {
-                        self.first_deleted_ms(self.subject(tie.to, *index))
-                            .is_none()
-                    })
-                    .or(Some(first))
+                let mut next = (0..count.min(4)).map(|step| (first + step) % count);
+                let is_live = |index: &u64| {
+                    let other = self.subject(tie.to, *index);
+                    self.first_deleted(other).is_none()
+                };
+                next.find(is_live).or(Some(first))
             }
             Link::Tree(children) => subject.index.checked_sub(1).map(|above| above / children),
             Link::Via(Then::Through, via, then) => self.one(then, self.step(via, subject)?),
-            Link::Via(Then::First, via, then) => {
-                let list = self.many(then, self.step(via, subject)?);
-                list.as_slice().first().copied()
-            }
-            Link::Via(Then::OneOf, via, then) => {
+            Link::Via(pick, via, then) => {
                 let list = self.many(then, self.step(via, subject)?);
                 let list = list.as_slice();
-                (!list.is_empty()).then(|| *choose(list, roll))
+                let nth = if pick == Then::OneOf {
+                    at(list.len(), roll)
+                } else {
+                    0
+                };
+                list.get(nth).copied()
             }
             Link::Itself | Link::Same(_) => Some(subject.index),
-            Link::Child(_) | Link::Several(..) | Link::Every(..) | Link::Via(Then::All, ..) => {
+            Link::Child(_) | Link::Several(..) | Link::Every(..) => {
                 self.many_of(tie, subject).as_slice().first().copied()
             }
         }
@@ -332,6 +287,8 @@ impl Customer {
     }
 }
 
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).expect("a few years of milliseconds")
+/// Returns a part of a span, by chance.
+pub(super) fn within(span: Duration, roll: u64) -> Duration {
+    let millis = u64::try_from(span.as_millis()).expect("a few centuries");
+    Duration::from_millis(below(millis, roll))
 }

@@ -22,8 +22,8 @@ pub(super) const fn salt(text: &str) -> u64 {
 }
 
 /// Chooses one of a list.
-pub(super) fn choose<T>(list: &[T], roll: u64) -> &T {
-    &list[at(list.len(), roll)]
+pub(super) fn choose<T: Copy>(list: &[T], roll: u64) -> T {
+    list[at(list.len(), roll)]
 }
 
 /// Chooses an index below a length.

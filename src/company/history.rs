@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 
+use crate::time::Moment;
+
 /// Everything that happened, by model and index.
 #[derive(Debug, Default)]
 pub(super) struct History {
     records: HashMap<(usize, u64), Past>,
     /// When each record of a model was made that was not there at the start, in order.
-    born: HashMap<usize, Vec<i64>>,
-    scopes: HashMap<usize, Scope>,
+    pub born: HashMap<usize, Vec<Moment>>,
+    /// Whether a model was switched, and when last.
+    pub scopes: HashMap<usize, Scope>,
 }
 
 /// What happened to one record.
@@ -19,24 +22,16 @@ pub(super) struct Past {
     /// How often it got another name; all other values stay.
     pub names: u64,
     /// When anything last happened to it.
-    pub at_ms: i64,
+    pub at: Moment,
     /// When it was deleted by itself, not with its whole model.
-    pub deleted_ms: Option<i64>,
+    pub deleted: Option<Moment>,
 }
 
 /// Whether the customer lets a model be read, since when. Models never switched have none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
-    Off(i64),
-    On(i64),
-}
-
-impl Scope {
-    pub(super) fn since_ms(self) -> i64 {
-        match self {
-            Self::Off(at) | Self::On(at) => at,
-        }
-    }
+pub(super) struct Scope {
+    pub is_off: bool,
+    pub since: Moment,
 }
 
 impl History {
@@ -54,22 +49,11 @@ impl History {
         self.records.get(&(model, index))
     }
 
-    /// Lets something happen to a record, now.
-    pub(super) fn happen(
-        &mut self,
-        model: usize,
-        index: u64,
-        now_ms: i64,
-        what: impl FnOnce(&mut Past),
-    ) {
+    /// Returns what happened to a record, to which something happens now.
+    pub(super) fn happen(&mut self, model: usize, index: u64, now: Moment) -> &mut Past {
         let past = self.records.entry((model, index)).or_default();
-        past.at_ms = now_ms;
-        what(past);
-    }
-
-    /// Adds a record to a model.
-    pub(super) fn birth(&mut self, model: usize, now_ms: i64) {
-        self.born.entry(model).or_default().push(now_ms);
+        past.at = now;
+        past
     }
 
     /// Returns how many records a model got after the start.
@@ -77,19 +61,9 @@ impl History {
         self.born.get(&model).map_or(0, |born| born.len() as u64)
     }
 
-    /// Returns when the n-th of the records after the start was made.
-    pub(super) fn born_ms(&self, model: usize, nth: u64) -> Option<i64> {
-        let born = self.born.get(&model)?;
-        born.get(usize::try_from(nth).ok()?).copied()
-    }
-
-    /// Switches a model.
-    pub(super) fn switch(&mut self, model: usize, scope: Scope) {
-        self.scopes.insert(model, scope);
-    }
-
-    /// Returns whether a model was switched, and when last.
-    pub(super) fn scope(&self, model: usize) -> Option<Scope> {
-        self.scopes.get(&model).copied()
+    /// Returns since when the customer does not let a model be read.
+    pub(super) fn off_since(&self, model: usize) -> Option<Moment> {
+        let scope = self.scopes.get(&model).filter(|scope| scope.is_off);
+        scope.map(|scope| scope.since)
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::blueprint::{Blueprint, Listing};
 use super::customer::Customer;
-use super::hash::{below, mix, salt};
+use super::hash::{below, choose, mix, salt};
+use super::history::History;
 use super::identity;
 use super::refusal::Refusal;
 use super::settings::WorldSettings;
-use super::words::word;
 use crate::catalog::Endpoint;
 use crate::ids::{Category, EndpointName, IntegrationId};
 
@@ -65,19 +65,17 @@ impl Integration {
         let mut turns = blueprints.iter().zip(TOOLS).cycle();
         let turn = turns.nth(nth as usize % TOOLS.len());
         let (blueprint, tools) = turn.expect("it never ends");
-        let id = format!(
-            "{}:{}",
-            word(tools, seed),
-            identity::id(seed, u64::from(nth))
-        );
+        let (tool, own) = (choose(tools, seed), identity::id(seed, u64::from(nth)));
+        let id = IntegrationId::new(&format!("{tool}:{own}"));
         Self {
-            id: IntegrationId::new(&id).expect("a slug, a colon and base58"),
-            customer: Customer::new(
-                Arc::clone(blueprint),
+            id: id.expect("a slug, a colon and base58"),
+            customer: Customer {
+                blueprint: Arc::clone(blueprint),
                 seed,
-                settings.start_ms,
-                settings.oddities.anonymised_rows,
-            ),
+                start: settings.start,
+                anonymises: settings.oddities.anonymised_rows,
+                history: History::default(),
+            },
             refusals: Vec::new(),
         }
     }
@@ -102,24 +100,18 @@ impl Integration {
         self.refusals.len() < before
     }
 
-    pub(super) fn endpoints_of(&self, model: usize) -> Vec<EndpointName> {
+    /// Returns the endpoints that show a model.
+    pub(super) fn endpoints_of(&self, model: usize) -> impl Iterator<Item = &Arc<Endpoint>> {
         let listings = self.customer.blueprint.listings.iter();
-        let shown = listings.filter(|listing| listing.model == model);
-        shown
-            .map(|listing| listing.endpoint.name().clone())
-            .collect()
-    }
-
-    pub(super) fn endpoint_of(&self, model: usize) -> Option<EndpointName> {
-        self.endpoints_of(model).into_iter().next()
+        let shown = listings.filter(move |listing| listing.model == model);
+        shown.map(|listing| &listing.endpoint)
     }
 
     /// Returns the names that webhooks have for a model: the first of each endpoint that shows it.
     pub(super) fn models_of(&self, model: usize) -> Vec<String> {
-        let listings = self.customer.blueprint.listings.iter();
-        let shown = listings.filter(|listing| listing.model == model);
+        let shown = self.endpoints_of(model);
         let mut names: Vec<_> = shown
-            .filter_map(|listing| listing.endpoint.models.first())
+            .filter_map(|endpoint| endpoint.models.first())
             .map(|own| own.name.clone())
             .collect();
         names.dedup();
@@ -132,21 +124,21 @@ impl Integration {
         let mut chosen: Vec<&Listing> = Vec::new();
         for listing in &self.customer.blueprint.listings {
             let is_shown = chosen.iter().any(|other| other.model == listing.model);
-            if !is_shown
-                && !listing.endpoint.models.is_empty()
-                && !self.customer.is_off(listing.model)
-            {
+            if !is_shown && !listing.endpoint.models.is_empty() && !self.is_off(listing) {
                 chosen.push(listing);
             }
         }
         chosen
     }
 
-    pub(super) fn closed(&self) -> Vec<&Listing> {
-        let listings = self.customer.blueprint.listings.iter();
-        listings
-            .filter(|listing| self.customer.is_off(listing.model))
-            .collect()
+    /// Returns the first endpoint that the customer does not let be read.
+    pub(super) fn closed(&self) -> Option<&Listing> {
+        let mut listings = self.customer.blueprint.listings.iter();
+        listings.find(|listing| self.is_off(listing))
+    }
+
+    fn is_off(&self, listing: &Listing) -> bool {
+        self.customer.history.off_since(listing.model).is_some()
     }
 
     /// Draws a record that is not deleted.
@@ -155,7 +147,7 @@ impl Integration {
         let mut drawn = (0..DRAWS).map(|nth| below(count, mix(roll, nth)));
         drawn.find(|index| {
             let subject = self.customer.subject(listing.model, *index);
-            *index < count && self.customer.deleted_ms(subject).is_none()
+            *index < count && self.customer.deleted(subject).is_none()
         })
     }
 }

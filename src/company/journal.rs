@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::ids::{EndpointName, IntegrationId};
+use crate::time::Moment;
 
 /// The journal forgets its oldest entries beyond so many.
 const MOST_ENTRIES: usize = 100_000;
@@ -10,8 +11,8 @@ const MOST_ENTRIES: usize = 100_000;
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The world's time, in milliseconds since the epoch.
-    pub at_ms: i64,
+    /// The world's time.
+    pub at: Moment,
     /// Whose.
     pub integration: IntegrationId,
     /// Where; `None` when it concerns the whole integration.
@@ -87,8 +88,10 @@ impl ChangeKind {
 /// The latest changes.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    entries: VecDeque<Change>,
-    written: u64,
+    /// The changes that are remembered, the oldest first.
+    pub entries: VecDeque<Change>,
+    /// How many changes there were, forgotten ones included.
+    pub written: u64,
 }
 
 impl Journal {
@@ -98,16 +101,6 @@ impl Journal {
         }
         self.entries.push_back(change);
         self.written += 1;
-    }
-
-    /// Returns how many changes there were, forgotten ones included.
-    pub(super) fn written(&self) -> u64 {
-        self.written
-    }
-
-    /// Returns the changes that are remembered, the oldest first.
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Change> {
-        self.entries.iter()
     }
 
     /// Returns the changes written since there were so many.
@@ -134,7 +127,7 @@ mod tests {
     fn the_journal_forgets_its_oldest_entries_and_counts_all() {
         let mut journal = Journal::default();
         let change = |at_ms| Change {
-            at_ms,
+            at: Moment::from_millis(at_ms),
             integration: IntegrationId::new("lever:a").expect("an id"),
             endpoint: None,
             models: Vec::new(),
@@ -145,12 +138,15 @@ mod tests {
         for at_ms in 0..=MOST_ENTRIES {
             journal.push(change(i64::try_from(at_ms).expect("small")));
         }
-        assert_eq!(journal.written(), 100_001);
-        assert_eq!(journal.iter().count(), MOST_ENTRIES);
-        assert_eq!(journal.iter().next().map(|first| first.at_ms), Some(1));
+        assert_eq!(journal.written, 100_001);
+        assert_eq!(journal.entries.len(), MOST_ENTRIES);
+        let first = journal.entries.front();
+        assert_eq!(first.map(|first| first.at.as_millis()), Some(1));
         let last = journal.since(100_000);
         assert_eq!(
-            last.iter().map(|one| one.at_ms).collect::<Vec<_>>(),
+            last.iter()
+                .map(|one| one.at.as_millis())
+                .collect::<Vec<_>>(),
             [100_000]
         );
     }

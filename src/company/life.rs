@@ -5,18 +5,19 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
-use super::customer::ANONYMISED_AFTER_MS;
 use super::hash::{below, mix, salt};
 use super::journal::Journal;
-use super::news::News;
+use super::pending_webhooks::PendingWebhooks;
 use crate::ids::{EndpointName, IntegrationId};
+use crate::time::Moment;
 
 /// A new integration can be read after this long.
-const SETUP_MS: i64 = 60_000;
+pub(super) const SETUP: Duration = Duration::from_mins(1);
 
 /// A model that was switched off shows its rows as deleted for this long, and then it is refused.
-const SCOPE_GRACE_MS: i64 = 60_000;
+pub(super) const SCOPE_GRACE: Duration = Duration::from_mins(1);
 
 /// How much happens in a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,15 +31,15 @@ pub struct ChangeRate {
 /// What a world does by itself.
 #[derive(Debug, Default)]
 pub(super) struct Life {
-    pub pace: Option<(ChangeRate, i64)>,
+    pub pace: Option<(ChangeRate, Moment)>,
     /// Changes since the pace was set.
     pub lived: u64,
     /// Changes since the start, so that no two roll the same.
     pub rolled: u64,
-    pub due: BTreeMap<(i64, u64), Sequel>,
+    pub due: BTreeMap<(Moment, u64), Sequel>,
     planned: u64,
     pub journal: Journal,
-    pub news: News,
+    pub webhooks: PendingWebhooks,
 }
 
 /// What follows from a change.
@@ -47,47 +48,24 @@ pub(super) enum Sequel {
     /// A deleted record loses its values.
     Anonymise(IntegrationId, EndpointName, u64),
     /// A model whose scope was switched off at this instant is refused.
-    Refuse(IntegrationId, EndpointName, i64),
+    Refuse(IntegrationId, EndpointName, Moment),
     /// The first sync of an integration is done.
     Ready(IntegrationId),
 }
 
 impl Life {
     /// Plans what follows from a change.
-    pub(super) fn plan(&mut self, at_ms: i64, due: Sequel) {
+    pub(super) fn plan(&mut self, at: Moment, due: Sequel) {
         self.planned += 1;
-        self.due.insert((at_ms, self.planned), due);
-    }
-
-    /// Plans that a record deleted now loses its values.
-    pub(super) fn anonymise_later(
-        &mut self,
-        now_ms: i64,
-        id: &IntegrationId,
-        of: &EndpointName,
-        index: u64,
-    ) {
-        let due = Sequel::Anonymise(id.clone(), of.clone(), index);
-        self.plan(now_ms.saturating_add(ANONYMISED_AFTER_MS), due);
-    }
-
-    /// Plans that a model switched off now is refused.
-    pub(super) fn refuse_later(&mut self, now_ms: i64, id: &IntegrationId, of: &EndpointName) {
-        let due = Sequel::Refuse(id.clone(), of.clone(), now_ms);
-        self.plan(now_ms.saturating_add(SCOPE_GRACE_MS), due);
-    }
-
-    /// Plans that an integration made now can be read.
-    pub(super) fn ready_later(&mut self, now_ms: i64, id: &IntegrationId) {
-        self.plan(now_ms.saturating_add(SETUP_MS), Sequel::Ready(id.clone()));
+        self.due.insert((at, self.planned), due);
     }
 
     /// Returns when the next change by itself is due. Each has a slot of its own and a place in it by chance.
-    pub(super) fn next_change_ms(&self, seed: u64) -> Option<i64> {
-        let (pace, since_ms) = self.pace?;
+    pub(super) fn next_change(&self, seed: u64) -> Option<Moment> {
+        let (pace, since) = self.pace?;
         let roll = mix(mix(seed, salt("beat")), self.rolled);
         let beats = u128::from(self.lived) * 60_000 + u128::from(below(60_000, roll));
         let after = beats / u128::from(pace.changes_per_minute.get());
-        i64::try_from(after).ok()?.checked_add(since_ms)
+        Some(since + Duration::from_millis(u64::try_from(after).ok()?))
     }
 }

@@ -1,12 +1,16 @@
 //! One page of one endpoint.
 
+use std::collections::BTreeSet;
+
 use super::blueprint::Listing;
-use super::customer::{Customer, State, Subject};
+use super::customer::{Customer, RecordState, Subject};
 use super::hash::{mix, salt};
 use super::identity;
 use super::refusal::Refusal;
 use super::render::Writer;
 use super::request::ListQuery;
+use super::text::push_all;
+use crate::time::Moment;
 
 /// Rows of a page where an endpoint declares no page size but sends a cursor.
 const UNDECLARED_PAGE: u32 = 100;
@@ -15,7 +19,7 @@ const UNDECLARED_PAGE: u32 = 100;
 struct Filter<'a> {
     customer: &'a Customer,
     listing: &'a Listing,
-    now_ms: i64,
+    now: Moment,
     updated_after: Option<i64>,
     include_deleted: bool,
 }
@@ -38,7 +42,7 @@ pub(super) fn page(
     let filter = Filter {
         customer,
         listing,
-        now_ms: writer.now_ms,
+        now: writer.now,
         updated_after: query.updated_after,
         include_deleted: query
             .include_deleted
@@ -85,29 +89,22 @@ impl Filter<'_> {
     }
 
     fn shows(&self, subject: Subject) -> bool {
-        let state = self.customer.state(subject, self.now_ms);
-        if !self.include_deleted && state != State::Live {
+        let state = self.customer.state(subject, self.now);
+        if !self.include_deleted && state != RecordState::Live {
             return false;
         }
-        match self.updated_after {
-            None => true,
-            // `changed_at` is null by now. Whether the change to null surfaces is not documented; here it does not,
-            // which is the harder case for a client.
-            Some(_) if matches!(state, State::Anonymised(_)) => false,
-            Some(after) => {
-                self.changed_since(subject, after)
-                    || self
-                        .listing
-                        .reach
-                        .iter()
-                        .any(|tie| self.related_changed_since(*tie, subject, after))
-                    || self
-                        .listing
-                        .linked
-                        .iter()
-                        .any(|tie| self.link_changed_since(*tie, subject, after))
-            }
+        let Some(after) = self.updated_after else {
+            return true;
+        };
+        // `changed_at` is null by now. Whether the change to null surfaces is not documented; here it does not,
+        // which is the harder case for a client.
+        if state == RecordState::Anonymised {
+            return false;
         }
+        let (mut reach, mut linked) = (self.listing.reach.iter(), self.listing.linked.iter());
+        self.changed_since(subject, after)
+            || reach.any(|tie| self.related_changed_since(*tie, subject, after))
+            || linked.any(|tie| self.link_changed_since(*tie, subject, after))
     }
 
     fn related_changed_since(&self, tie: usize, subject: Subject, after: i64) -> bool {
@@ -120,29 +117,38 @@ impl Filter<'_> {
 
     /// A link comes with a record made after the start and goes with its deletion; no record moves to another.
     fn link_changed_since(&self, tie: usize, subject: Subject, after: i64) -> bool {
-        if !self.customer.has_changes() {
+        let history = &self.customer.history;
+        if history.is_empty() {
             return false;
         }
         let to = self.customer.blueprint.ties[tie].to;
         let many = self.customer.many(tie, subject);
         many.as_slice().iter().any(|index| {
             let other = self.customer.subject(to, *index);
-            let came = self.customer.born_ms(other);
-            let gone = self.customer.deleted_ms(other);
-            let latest = came.max(gone).max(self.customer.switched_ms(to));
-            latest.is_some_and(|at| at.saturating_mul(1000) > after)
+            let (came, gone) = (self.customer.born(other), self.customer.deleted(other));
+            let switched = history.scopes.get(&to).map(|scope| scope.since);
+            let latest = came.max(gone).max(switched);
+            latest.is_some_and(|at| is_after(at, after))
         })
     }
 
     fn changed_since(&self, subject: Subject, after: i64) -> bool {
-        self.customer.changed_ms(subject).saturating_mul(1000) > after
+        is_after(self.customer.changed(subject), after)
     }
 
     /// Nothing changed after the start, so nothing can have changed after a later instant.
     fn is_hopeless(&self) -> bool {
-        let start = self.customer.start_ms().saturating_mul(1000);
-        !self.customer.has_changes() && self.updated_after.is_some_and(|after| after >= start)
+        let Customer { history, start, .. } = self.customer;
+        history.is_empty()
+            && self
+                .updated_after
+                .is_some_and(|after| !is_after(*start, after))
     }
+}
+
+/// Compares with microseconds: `updated_after` may have them.
+fn is_after(at: Moment, micros: i64) -> bool {
+    at.as_millis().saturating_mul(1000) > micros
 }
 
 /// Refuses parameters that the endpoint does not have.
@@ -189,47 +195,37 @@ fn chosen(
 ) -> Result<Option<Vec<u64>>, Refusal> {
     let customer = writer.customer;
     let count = customer.count(listing.model);
-    let by_id = query.ids.as_ref().map(|ids| {
-        let space = customer.id_space(listing.model);
-        ids.iter()
-            .map(|id| identity::find(id, space, count))
-            .collect::<Vec<_>>()
-    });
+    let all = |ids: &Vec<String>, find: &dyn Fn(&str) -> Option<u64>| -> Vec<Option<u64>> {
+        ids.iter().map(|id| find(id)).collect()
+    };
+    let space = customer.id_space(listing.model);
+    let by_id = query.ids.as_ref();
+    let by_id = by_id.map(|ids| all(ids, &|id| identity::find(id, space, count)));
     if unknown_ids_fail && by_id.iter().flatten().any(Option::is_none) {
         return Err(Refusal::without_code(404));
     }
-    let by_remote = query.remote_ids.as_ref().map(|ids| {
-        ids.iter()
-            .map(|id| with_remote_id(writer, listing, id))
-            .collect::<Vec<_>>()
-    });
-    let mut indexes: Vec<u64> = match (&by_id, &by_remote) {
+    let by_remote = query.remote_ids.as_ref();
+    let by_remote = by_remote.map(|ids| all(ids, &|id| with_remote_id(writer, listing, id)));
+    let indexes = match (by_id, by_remote) {
         (None, None) => return Ok(None),
-        (Some(ids), None) | (None, Some(ids)) => ids.iter().flatten().copied().collect(),
-        (Some(ids), Some(remote)) => ids
-            .iter()
-            .flatten()
-            .copied()
-            .filter(|index| remote.contains(&Some(*index)))
-            .collect(),
+        (Some(found), None) | (None, Some(found)) => found,
+        (Some(mut found), Some(remote)) => {
+            found.retain(|index| remote.contains(index));
+            found
+        }
     };
-    indexes.sort_unstable();
-    indexes.dedup();
-    Ok(Some(indexes))
+    let indexes: BTreeSet<u64> = indexes.into_iter().flatten().collect();
+    Ok(Some(indexes.into_iter().collect()))
 }
 
 fn with_remote_id(writer: &Writer<'_>, listing: &Listing, text: &str) -> Option<u64> {
     let model = writer.customer.model(listing.model);
     let number: u64 = text.strip_prefix(model.remote_prefix)?.parse().ok()?;
-    let index = number
-        .checked_sub(1000)
-        .filter(|index| *index < writer.customer.count(listing.model))?;
+    let count = writer.customer.count(listing.model);
+    let index = number.checked_sub(1000).filter(|index| *index < count)?;
     let subject = writer.customer.subject(listing.model, index);
-    let column = listing
-        .shape
-        .columns
-        .iter()
-        .find(|column| column.name == "remote_id")?;
+    let mut columns = listing.shape.columns.iter();
+    let column = columns.find(|column| column.name == "remote_id")?;
     let mut written = String::new();
     writer.remote_id(&mut written, subject, column.nulls > 0);
     (written.trim_matches('"') == text).then_some(index)
@@ -238,21 +234,15 @@ fn with_remote_id(writer: &Writer<'_>, listing: &Listing, text: &str) -> Option<
 fn body(writer: &Writer<'_>, listing: &Listing, rows: &[Subject], next: Option<u64>) -> String {
     let mut out = String::with_capacity(128 + rows.len() * 3_000);
     out.push_str("{\"status\":\"success\",\"data\":{");
-    if !is_single(listing) {
-        out.push_str("\"next\":");
-        match next {
-            None => out.push_str("null"),
-            Some(index) => {
-                out.push('"');
-                identity::push_id(&mut out, cursor_space(writer.customer, listing), index);
-                out.push('"');
-            }
+    match next {
+        _ if is_single(listing) => {}
+        None => out.push_str("\"next\":null,"),
+        Some(index) => {
+            let cursor = identity::id(cursor_space(writer.customer, listing), index);
+            push_all(&mut out, ["\"next\":\"", &cursor, "\","]);
         }
-        out.push(',');
     }
-    out.push('"');
-    out.push_str(&listing.endpoint.results);
-    out.push_str("\":[");
+    push_all(&mut out, ["\"", &listing.endpoint.results, "\":["]);
     for (nth, subject) in rows.iter().enumerate() {
         if nth > 0 {
             out.push(',');

@@ -7,26 +7,25 @@ use super::journal::ChangeKind;
 use super::life::ChangeRate;
 use super::world::World;
 use crate::ids::{EndpointName, IntegrationId};
+use crate::time::Moment;
 
 impl World {
     /// Lets time pass, and everything happen that is due by then.
     pub fn advance(&mut self, by: Duration) {
-        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-        self.live_until(self.now_ms().saturating_add(by));
+        self.live_until(self.now() + by);
     }
 
     /// Moves the clock forward to this long after the start. An earlier instant changes nothing.
     pub fn advance_to(&mut self, since_start: Duration) {
-        let since = i64::try_from(since_start.as_millis()).unwrap_or(i64::MAX);
-        let then = self.settings().start_ms.saturating_add(since);
-        if then > self.now_ms() {
+        let then = self.settings().start + since_start;
+        if then > self.now() {
             self.live_until(then);
         }
     }
 
     /// From now on things change as time passes.
     pub fn live(&mut self, pace: ChangeRate) {
-        self.life.pace = Some((pace, self.now_ms()));
+        self.life.pace = Some((pace, self.now()));
         self.life.lived = 0;
     }
 
@@ -42,27 +41,24 @@ impl World {
     }
 
     /// Lets everything happen that is due until an instant, each at its own.
-    pub(super) fn live_until(&mut self, then_ms: i64) {
+    fn live_until(&mut self, then: Moment) {
         loop {
-            let change = self.life.next_change_ms(self.settings().seed);
-            let change = change.filter(|at| *at <= then_ms);
-            let due = self.life.due.first_key_value().map(|(key, _)| *key);
-            let due = due.filter(|(at, _)| *at <= then_ms);
-            match (due, change) {
-                (Some((at, nth)), change) if change.is_none_or(|change| at <= change) => {
-                    self.set_now(at);
-                    if let Some(due) = self.life.due.remove(&(at, nth)) {
-                        self.follow(due);
-                    }
-                }
-                (_, Some(at)) => {
-                    self.set_now(at);
-                    self.change_something();
-                }
-                _ => break,
+            let change = self.life.next_change(self.settings().seed);
+            let change = change.filter(|at| *at <= then);
+            let due = self.life.due.first_entry();
+            let due = due.filter(|due| due.key().0 <= change.unwrap_or(then));
+            if let Some(due) = due {
+                let ((at, _), due) = due.remove_entry();
+                self.set_now(at);
+                self.follow(due);
+            } else if let Some(at) = change {
+                self.set_now(at);
+                self.change_something();
+            } else {
+                break;
             }
         }
-        self.set_now(then_ms);
+        self.set_now(then);
     }
 
     fn change_something(&mut self) {
@@ -75,12 +71,11 @@ impl World {
         } else {
             self.draw(roll)
         };
-        let Some((kind, integration, endpoint, index)) = wish else {
-            return;
-        };
-        // What cannot happen now does not; another change comes soon.
-        self.change(kind, &integration, endpoint.as_ref(), index)
-            .unwrap_or_default();
+        if let Some((kind, integration, endpoint, index)) = wish {
+            // What cannot happen now does not; another change comes soon.
+            let done = self.change(kind, &integration, endpoint.as_ref(), index);
+            done.unwrap_or_default();
+        }
     }
 
     /// Draws a change of one record, in an integration that can be read.
@@ -103,11 +98,7 @@ impl World {
             _ => integration.some_record(listing, mix(roll, 5)),
         };
         // Where no record is left, one appears.
-        let kind = if index.is_some() {
-            kind
-        } else {
-            ChangeKind::Hire
-        };
+        let kind = index.map_or(ChangeKind::Hire, |_| kind);
         let endpoint = listing.endpoint.name().clone();
         Some((kind, integration.id.clone(), Some(endpoint), index))
     }
@@ -126,12 +117,12 @@ impl World {
             2 => whole(ChangeKind::IntegrationDeleted),
             _ => {
                 let open = integration.changing();
-                let closed = integration.closed().into_iter().next();
-                let (kind, listing) = if let Some(listing) = closed {
-                    (ChangeKind::ScopeOn, listing)
-                } else {
-                    let nth = at(open.len(), mix(roll, 8));
-                    (ChangeKind::ScopeOff, *open.get(nth)?)
+                let (kind, listing) = match integration.closed() {
+                    Some(listing) => (ChangeKind::ScopeOn, listing),
+                    None => (
+                        ChangeKind::ScopeOff,
+                        *open.get(at(open.len(), mix(roll, 8)))?,
+                    ),
                 };
                 let endpoint = listing.endpoint.name().clone();
                 Some((kind, integration.id.clone(), Some(endpoint), None))

@@ -11,7 +11,7 @@
 //!
 //! A world stands still until something is changed by hand ([`World::change`]) or it is told to live ([`World::live`]):
 //! then records are hired, edited, renamed and deleted as its clock moves ([`living`]). [`changes`] writes each into the
-//! [`journal`] and into the [`news`], which become webhooks; what follows from it later waits in [`life`].
+//! [`journal`] and into the [`pending_webhooks`], which become webhooks; what follows from it later waits in [`life`].
 //!
 //! Where the API is not documented: an unknown query parameter is refused; a filter on an unknown id finds nothing; a
 //! row that turns null 14 days after its deletion is not returned for that by `updated_after`.
@@ -29,13 +29,14 @@ mod journal;
 mod life;
 mod listing;
 mod living;
-mod news;
+mod pending_webhooks;
 mod plain;
 mod recipe;
 mod refusal;
 mod relation;
 mod render;
 mod request;
+mod request_window;
 mod requests;
 mod settings;
 mod shape;
@@ -43,7 +44,7 @@ mod targets;
 mod text;
 mod ties;
 mod value;
-mod window;
+#[rustfmt::skip]
 mod words;
 mod world;
 
@@ -55,7 +56,7 @@ pub use changes::ChangeError;
 pub use integration::Integration;
 pub use journal::{Change, ChangeKind};
 pub use life::ChangeRate;
-pub use news::TwinWebhook;
+pub use pending_webhooks::TwinWebhook;
 pub use refusal::Refusal;
 pub use request::{TwinAnswer, TwinRequest};
 pub use requests::Requests;

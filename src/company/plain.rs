@@ -20,11 +20,11 @@ pub(super) enum Plain {
     /// True or false.
     Flag,
     /// A timestamp.
-    Instant(Moment),
+    Instant(InstantKind),
     /// `YYYY-MM-DD`.
-    Day(Moment),
+    Day(InstantKind),
     /// A date as a timestamp at midnight.
-    Midnight(Moment),
+    Midnight(InstantKind),
     /// Any JSON.
     Free(Free),
 }
@@ -50,12 +50,12 @@ pub(super) enum Wording {
 
 /// Instants by what they mean.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Moment {
+pub(super) enum InstantKind {
     Created,
     Updated,
     /// Some time after the record was made, perhaps in the future.
     Start,
-    /// After [`Moment::Start`].
+    /// After [`InstantKind::Start`].
     End,
     /// When the person was born.
     Birth,

@@ -1,8 +1,9 @@
 //! What to write for a field. Decided once, from its kind, its hints and its name: a name known here gets a value that
 //! looks the part, any other a plausible one of its kind, so that a field added to `schemas/` needs no line here.
 
-use super::plain::{Free, Moment, Plain, Wording};
+use super::plain::{Free, InstantKind, Plain, Wording};
 use super::relation::IN_TURNS;
+use super::text::quoted;
 use super::words;
 use crate::catalog::{Field, FieldKind};
 
@@ -22,13 +23,9 @@ pub(super) const NEVER_LEFT_OUT: &[(&str, &str)] =
 
 /// Returns how many percent of a nullable field's values are null.
 pub(super) fn nulls(scope: &str, name: &str) -> u64 {
-    if CONDITIONS
-        .iter()
-        .any(|(of, field, ..)| *of == scope && *field == name)
-    {
-        return 0;
-    }
-    if IN_TURNS.contains(&(scope, name)) {
+    let mut conditions = CONDITIONS.iter();
+    let has_condition = conditions.any(|(of, field, ..)| (*of, *field) == (scope, name));
+    if has_condition || IN_TURNS.contains(&(scope, name)) {
         return 0;
     }
     match name {
@@ -78,14 +75,16 @@ pub(super) fn value(field: &Field, scope: &str, name: &str) -> Plain {
         FieldKind::Date => Plain::Day(moment(name)),
         FieldKind::MidnightDate => Plain::Midnight(moment(name)),
         _ if !field.hints.values.is_empty() => {
-            let values = field.hints.values.iter();
-            let texts = values
-                .map(|value| serde_json::Value::from(value.as_str()).to_string())
+            let texts = field
+                .hints
+                .values
+                .iter()
+                .map(|value| quoted(value))
                 .collect();
+            let open = field.hints.open;
             if IN_TURNS.contains(&(scope, name)) {
                 Plain::InTurns(texts)
             } else {
-                let open = field.hints.open;
                 Plain::Choice { texts, open }
             }
         }
@@ -108,50 +107,36 @@ fn number(name: &str) -> Plain {
     }
 }
 
-fn moment(name: &str) -> Moment {
+fn moment(name: &str) -> InstantKind {
     match name {
-        "remote_created_at" | "opened_at" | "enrolled_at" => Moment::Created,
-        "remote_updated_at" | "updated_at" => Moment::Updated,
-        "date_of_birth" => Moment::Birth,
-        _ if name.starts_with("end")
-            || name.starts_with("completed")
-            || name.starts_with("closed")
-            || name.starts_with("termination")
-            || name.starts_with("approved") =>
-        {
-            Moment::End
-        }
-        _ => Moment::Start,
+        "remote_created_at" | "opened_at" | "enrolled_at" => InstantKind::Created,
+        "remote_updated_at" | "updated_at" => InstantKind::Updated,
+        "date_of_birth" => InstantKind::Birth,
+        _ if ENDS.iter().any(|end| name.starts_with(end)) => InstantKind::End,
+        _ => InstantKind::Start,
     }
 }
 
+/// How the names of instants begin at which something ends.
+#[rustfmt::skip]
+const ENDS: &[&str] = &["end", "completed", "closed", "termination", "approved"];
+
 fn string(field: &Field, scope: &str, name: &str) -> Wording {
-    if field.hints.format.as_deref() == Some("email")
-        || field
-            .hints
-            .pattern
-            .as_deref()
-            .is_some_and(|pattern| pattern.contains('@'))
-    {
-        return text_of(if name.contains("email") {
-            name
-        } else {
-            "email"
-        });
+    let hints = &field.hints;
+    let has_at = |pattern: &String| pattern.contains('@');
+    match hints.format.as_deref() {
+        format if format == Some("email") || hints.pattern.as_ref().is_some_and(has_at) => {
+            let is_named = name.contains("email");
+            text_of(if is_named { name } else { "email" })
+        }
+        Some("uri") if name == "avatar" => Wording::Link("https://img.example.com/people/"),
+        Some("uri") => Wording::Link("https://app.example.com/r/"),
+        Some("time") => text_of("start_time"),
+        _ if ["name", "title", "type", "label"].contains(&name) => {
+            Wording::OneOf(words::named(scope))
+        }
+        _ => text_of(name),
     }
-    if field.hints.format.as_deref() == Some("uri") {
-        return match name {
-            "avatar" => Wording::Link("https://img.example.com/people/"),
-            _ => Wording::Link("https://app.example.com/r/"),
-        };
-    }
-    if field.hints.format.as_deref() == Some("time") {
-        return text_of("start_time");
-    }
-    if name == "name" || name == "title" || name == "type" || name == "label" {
-        return Wording::OneOf(words::named(scope));
-    }
-    text_of(name)
 }
 
 /// Texts that a field's name alone tells.

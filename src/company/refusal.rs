@@ -9,21 +9,9 @@ pub struct Refusal {
     pub status: u16,
     /// Kombo's code. `None` where the body has none, or is no JSON.
     pub code: Option<&'static str>,
-    /// What stands in the body.
-    body: Body,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Body {
-    Envelope {
-        title: Option<&'static str>,
-        message: String,
-    },
-    Text {
-        content_type: &'static str,
-        text: &'static str,
-    },
-    Empty,
+    /// Where there is a body.
+    pub(super) content_type: Option<&'static str>,
+    pub(super) body: String,
 }
 
 /// Code, status, title, message. The status of some is not documented and assumed.
@@ -60,19 +48,13 @@ const CODES: &[(&str, u16, &str, &str)] = &[
     ("AI_APPLY.JOB_FEED_IMPORT_TIMED_OUT", 504, "Import timed out", "The import took too long."),
 ];
 
+const HTML: &str = "<html><head><title>503 Service Temporarily Unavailable</title></head></html>";
+
 impl Refusal {
     /// Returns the error with one of Kombo's codes, or `PLATFORM.SOMETHING_NEW` as a code of the future.
     #[must_use]
     pub fn with_code(code: &str) -> Option<Self> {
-        let (code, status, title, message) = CODES.iter().find(|(known, ..)| *known == code)?;
-        Some(Self {
-            status: *status,
-            code: Some(code),
-            body: Body::Envelope {
-                title: Some(title),
-                message: (*message).to_owned(),
-            },
-        })
+        Self::coded(code, None)
     }
 
     /// Returns the codes there are.
@@ -89,96 +71,68 @@ impl Refusal {
     /// Returns an error whose envelope says nothing but a message.
     #[must_use]
     pub fn without_code(status: u16) -> Self {
-        Self {
-            status,
-            code: None,
-            body: Body::Envelope {
-                title: None,
-                message: "An error without a code.".to_owned(),
-            },
-        }
+        Self::envelope(status, None, None, "An error without a code.")
     }
 
     /// Returns what a load balancer answers while nothing is behind it.
     #[must_use]
     pub fn load_balancer() -> Self {
-        Self::text(
-            503,
-            "text/html",
-            "<html><head><title>503 Service Temporarily Unavailable</title></head></html>",
-        )
+        Self::bare(503, Some("text/html"), HTML)
     }
 
     /// Returns a plain text error.
     #[must_use]
     pub fn plain_text() -> Self {
-        Self::text(502, "text/plain", "502 Bad Gateway")
+        Self::bare(502, Some("text/plain"), "502 Bad Gateway")
     }
 
     /// Returns an error without a body.
     #[must_use]
     pub fn empty() -> Self {
-        Self {
-            status: 500,
-            code: None,
-            body: Body::Empty,
-        }
+        Self::bare(500, None, "")
     }
 
     /// Returns the error with a code that is in the list.
     pub(super) fn known(code: &'static str) -> Self {
-        Self::with_code(code).unwrap_or_else(|| Self::without_code(500))
+        Self::coded(code, None).expect("the code is in the list")
     }
 
-    fn coded(code: &'static str, message: impl Into<String>) -> Self {
-        let known = Self::known(code);
-        let title = match known.body {
-            Body::Envelope { title, .. } => title,
-            _ => None,
-        };
-        Self {
-            body: Body::Envelope {
-                title,
-                message: message.into(),
-            },
-            ..known
-        }
-    }
-
-    pub(super) fn input_invalid(message: impl Into<String>) -> Self {
-        Self::coded("PLATFORM.INPUT_INVALID", message)
+    pub(super) fn input_invalid(message: &str) -> Self {
+        let refusal = Self::coded("PLATFORM.INPUT_INVALID", Some(message));
+        refusal.expect("the code is in the list")
     }
 
     pub(super) fn no_such_path() -> Self {
+        Self::envelope(404, None, Some("Not found"), "There is no such endpoint.")
+    }
+
+    /// Takes the usual message of the code where none is given.
+    fn coded(code: &str, message: Option<&str>) -> Option<Self> {
+        let (code, status, title, usual) = CODES.iter().find(|(known, ..)| *known == code)?;
+        let message = message.unwrap_or(usual);
+        Some(Self::envelope(*status, Some(code), Some(title), message))
+    }
+
+    fn envelope(
+        status: u16,
+        code: Option<&'static str>,
+        title: Option<&str>,
+        message: &str,
+    ) -> Self {
+        let error = json!({"code": code, "title": title, "message": message, "log_url": null});
+        let body = json!({"status": "error", "error": error}).to_string();
         Self {
-            body: Body::Envelope {
-                title: Some("Not found"),
-                message: "There is no such endpoint.".to_owned(),
-            },
-            ..Self::without_code(404)
+            code,
+            ..Self::bare(status, Some("application/json"), &body)
         }
     }
 
-    /// Returns the content type and the body.
-    pub(super) fn body(&self) -> (Option<&'static str>, String) {
-        match &self.body {
-            Body::Empty => (None, String::new()),
-            Body::Text { content_type, text } => (Some(content_type), (*text).to_owned()),
-            Body::Envelope { title, message } => {
-                let error = json!({
-                    "code": self.code, "title": title, "message": message, "log_url": null,
-                });
-                let body = json!({"status": "error", "error": error});
-                (Some("application/json"), body.to_string())
-            }
-        }
-    }
-
-    fn text(status: u16, content_type: &'static str, text: &'static str) -> Self {
+    fn bare(status: u16, content_type: Option<&'static str>, body: &str) -> Self {
         Self {
             status,
             code: None,
-            body: Body::Text { content_type, text },
+            content_type,
+            body: body.to_owned(),
         }
     }
 }

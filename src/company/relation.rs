@@ -33,7 +33,7 @@ pub(super) enum Link<R> {
 }
 
 /// What is taken of the record that the first step found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
     /// Its related record.
     Through,
@@ -58,7 +58,7 @@ pub(super) struct Relation {
     pub about: bool,
 }
 
-const APPLICATIONS_OF_CANDIDATE: Pattern = &[1, 1, 2, 1, 1, 3, 1, 1, 1, 2];
+pub(super) const APPLICATIONS_OF_CANDIDATE: Pattern = &[1, 1, 2, 1, 1, 3, 1, 1, 1, 2];
 const INTERVIEWS_OF_APPLICATION: Pattern = &[0, 1, 0, 2, 0, 0, 1, 0, 3, 0];
 const OFFERS_OF_APPLICATION: Pattern = &[0, 0, 0, 1, 0, 0, 0, 0, 2, 0];
 const NOTES_OF_CANDIDATE: Pattern = &[0, 1, 0, 0, 2, 0, 1];
@@ -97,12 +97,8 @@ const fn about(
     link: Link<&'static str>,
 ) -> Relation {
     Relation {
-        of,
-        name,
-        to,
-        link,
-        none: 0,
         about: true,
+        ..relation(of, name, to, link, 0)
     }
 }
 
@@ -203,8 +199,9 @@ pub(super) const TIED_UNIONS: &[&str] = &[
 
 /// Returns how many children so many parents have.
 pub(super) fn total(pattern: Pattern, parents: u64) -> u64 {
-    let (blocks, rest) = (parents / block(pattern), parents % block(pattern));
-    blocks * sum(pattern) + first(pattern, rest)
+    let block = pattern.len() as u64;
+    let rest = pattern.iter().zip(0..parents % block);
+    parents / block * sum(pattern) + rest.map(|(count, _)| count).sum::<u64>()
 }
 
 /// Returns the fewest parents that have so many children.
@@ -231,19 +228,11 @@ pub(super) fn parent(pattern: Pattern, child: u64) -> u64 {
         rest -= count;
         slot += 1;
     }
-    blocks * block(pattern) + slot
-}
-
-fn block(pattern: Pattern) -> u64 {
-    pattern.len() as u64
+    blocks * pattern.len() as u64 + slot
 }
 
 fn sum(pattern: Pattern) -> u64 {
     pattern.iter().sum()
-}
-
-fn first(pattern: Pattern, slots: u64) -> u64 {
-    pattern.iter().zip(0..slots).map(|(count, _)| count).sum()
 }
 
 #[cfg(test)]

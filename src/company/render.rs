@@ -1,41 +1,37 @@
 //! Records as JSON: a shape and a subject become text, without a tree of values between.
 
-use super::customer::{Customer, State, Subject};
+use super::customer::{Customer, RecordState, Subject};
 use super::hash::{at, below, mix, percent};
 use super::identity::push_id;
 use super::plain::Plain;
 use super::settings::Oddities;
 use super::shape::{Property, Recipe, Shape};
-use super::text::{push_number, push_timestamp};
+use super::text::{push_all, push_number, push_timestamp};
+use super::ties::Tie;
 use super::value;
+use crate::time::Moment;
 
 const NULL: u64 = 21;
 const ABSENT: u64 = 22;
 const LENGTH: u64 = 23;
 
 /// The fields that a new name changes.
-const NAMES: &[&str] = &[
-    "name",
-    "title",
-    "first_name",
-    "last_name",
-    "display_full_name",
-];
+#[rustfmt::skip]
+const NAMES: &[&str] = &["name", "title", "first_name", "last_name", "display_full_name"];
 
 /// Writes the records of a company as they are at one instant.
 #[derive(Clone, Copy)]
 pub(super) struct Writer<'a> {
     pub customer: &'a Customer,
-    pub now_ms: i64,
+    pub now: Moment,
     pub oddities: Oddities,
 }
 
 impl Writer<'_> {
     /// Appends one record.
     pub(super) fn record(&self, out: &mut String, shape: &Shape, subject: Subject) {
-        if let State::Anonymised(_) = self.customer.state(subject, self.now_ms) {
-            self.anonymised(out, shape, subject);
-            return;
+        if self.customer.state(subject, self.now) == RecordState::Anonymised {
+            return self.anonymised(out, shape, subject);
         }
         self.object(out, shape, subject);
         if self.oddities.unknown_fields && percent(30, mix(subject.root, 24)) {
@@ -49,11 +45,12 @@ impl Writer<'_> {
     /// Appends a remote id; `null` where the tool has none. Returns whether there is one.
     pub(super) fn remote_id(&self, out: &mut String, subject: Subject, nullable: bool) {
         if nullable && percent(4, mix(subject.root, 25)) {
-            out.push_str("null");
-            return;
+            return out.push_str("null");
         }
-        out.push('"');
-        out.push_str(self.customer.model(subject.model).remote_prefix);
+        push_all(
+            out,
+            ["\"", self.customer.model(subject.model).remote_prefix],
+        );
         push_number(out, 1000 + subject.index);
         out.push('"');
     }
@@ -92,26 +89,15 @@ impl Writer<'_> {
 
     fn recipe(&self, out: &mut String, column: &Property, subject: Subject) {
         match &column.recipe {
-            Recipe::Id => {
-                out.push('"');
-                push_id(out, self.customer.id_space(subject.model), subject.index);
-                out.push('"');
-            }
+            Recipe::Id => self.id(out, subject.model, subject.index),
             Recipe::RemoteId => self.remote_id(out, subject, column.nulls > 0),
-            Recipe::ChangedAt => push_timestamp(out, self.customer.changed_ms(subject)),
-            Recipe::DeletedAt => match self.customer.deleted_ms(subject) {
+            Recipe::ChangedAt => push_timestamp(out, self.customer.changed(subject)),
+            Recipe::DeletedAt => match self.customer.deleted(subject) {
                 Some(at) => push_timestamp(out, at),
                 None => out.push_str("null"),
             },
             Recipe::IdOf(tie) => match self.customer.one(*tie, subject) {
-                Some(index) => {
-                    let space = self
-                        .customer
-                        .id_space(self.customer.blueprint.ties[*tie].to);
-                    out.push('"');
-                    push_id(out, space, index);
-                    out.push('"');
-                }
+                Some(index) => self.id(out, self.customer.blueprint.ties[*tie].to, index),
                 None => out.push_str("null"),
             },
             Recipe::NameOf(tie, name) => match self.related(*tie, subject) {
@@ -126,11 +112,16 @@ impl Writer<'_> {
             },
             Recipe::Many(tie, element) => self.many(out, column, *tie, element, subject),
             Recipe::Plain(made) => {
-                let subject = self.named(column, subject);
-                self.value(out, made, column.salt, subject);
+                self.value(out, made, column.salt, self.named(column, subject));
             }
             own => self.part(out, own, subject.part(column.salt, 0)),
         }
+    }
+
+    fn id(&self, out: &mut String, model: usize, index: u64) {
+        out.push('"');
+        push_id(out, self.customer.id_space(model), index);
+        out.push('"');
     }
 
     /// Returns the record as the source of its names: those go by how often it was renamed.
@@ -181,20 +172,13 @@ impl Writer<'_> {
         element: &Recipe,
         subject: Subject,
     ) {
-        let (to, about) = {
-            let tie = &self.customer.blueprint.ties[tie];
-            (tie.to, tie.about)
-        };
+        let Tie { to, about, .. } = self.customer.blueprint.ties[tie];
         out.push('[');
         for index in self.customer.many(tie, subject).as_slice() {
             let other = self.customer.subject(to, *index);
             if self.is_live(other) {
-                let element_of = if about {
-                    subject.about(column.salt, other)
-                } else {
-                    other
-                };
-                self.part(out, element, element_of);
+                let about = about.then(|| subject.about(column.salt, other));
+                self.part(out, element, about.unwrap_or(other));
                 out.push(',');
             }
         }
@@ -208,7 +192,7 @@ impl Writer<'_> {
     }
 
     fn is_live(&self, subject: Subject) -> bool {
-        self.customer.deleted_ms(subject).is_none()
+        self.customer.deleted(subject).is_none()
     }
 }
 

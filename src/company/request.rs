@@ -32,9 +32,8 @@ impl TwinAnswer {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
-        headers
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value.as_str())
+        let found = headers.find(|(known, _)| *known == name);
+        found.map(|(_, value)| value.as_str())
     }
 }
 

@@ -28,19 +28,17 @@ impl Requests {
 
     /// Counts a request. `is_list` says whether its path is that of an endpoint.
     pub(super) fn count(&mut self, request: TwinRequest<'_>, is_list: bool, status: u16) {
-        let mut names = url::form_urlencoded::parse(request.query.as_bytes()).map(|(name, _)| name);
-        let kind = if !is_list
-            || names
-                .clone()
-                .any(|name| name == "ids" || name == "remote_ids")
-        {
-            &mut self.other
-        } else if names.any(|name| name == "updated_after") {
-            &mut self.delta
-        } else {
-            &mut self.snapshot
+        let has = |wanted: &str| {
+            let mut pairs = url::form_urlencoded::parse(request.query.as_bytes());
+            pairs.any(|(name, _)| name == wanted)
         };
-        *kind += 1;
+        if !is_list || has("ids") || has("remote_ids") {
+            self.other += 1;
+        } else if has("updated_after") {
+            self.delta += 1;
+        } else {
+            self.snapshot += 1;
+        }
         let path = match request.path {
             path if is_list || path == "/check-api-key" => path,
             path if path.starts_with("/integrations/") => "/integrations/{id}",

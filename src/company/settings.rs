@@ -4,8 +4,10 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::time::Moment;
+
 /// Monday, 2026-01-05, 08:00 UTC. Fixed, so that records do not depend on when the twin runs.
-const START_MS: i64 = 1_767_600_000_000;
+const START: Moment = Moment::from_millis(1_767_600_000_000);
 
 /// How many customers there are, how much data they have, and how the API treats callers.
 #[derive(Clone)]
@@ -17,8 +19,8 @@ pub struct WorldSettings {
     pub rows: u64,
     /// What all records are made from. The same seed gives the same bytes.
     pub seed: u64,
-    /// The world's clock at the start, in milliseconds since the epoch.
-    pub start_ms: i64,
+    /// The world's clock at the start.
+    pub start: Moment,
     /// The only key that is accepted.
     pub api_key: String,
     /// Requests per window; `None` for no limit and no headers about it.
@@ -35,7 +37,7 @@ impl Default for WorldSettings {
             integrations: 3,
             rows: 1_000,
             seed: 1,
-            start_ms: START_MS,
+            start: START,
             api_key: "twin-key".to_owned(),
             rate_limit: None,
             oddities: Oddities::default(),

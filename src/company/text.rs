@@ -2,33 +2,38 @@
 
 use std::fmt::Write;
 
-use crate::time::{format_date, format_timestamp};
+use crate::time::{Moment, format_date};
 
 const DAY_MS: i64 = 86_400_000;
 
+/// Appends pieces of text one after the other.
+pub(super) fn push_all<const N: usize>(out: &mut String, pieces: [&str; N]) {
+    for piece in pieces {
+        out.push_str(piece);
+    }
+}
+
 /// Appends a timestamp in quotes, with milliseconds and `Z`.
-pub(super) fn push_timestamp(out: &mut String, millis: i64) {
-    out.push('"');
-    out.push_str(&format_timestamp(millis.saturating_mul(1000)));
-    out.push('"');
+pub(super) fn push_timestamp(out: &mut String, at: Moment) {
+    push_all(out, ["\"", &at.to_string(), "\""]);
 }
 
 /// Appends the date of an instant in quotes.
-pub(super) fn push_date(out: &mut String, millis: i64) {
-    let days = i32::try_from(millis.div_euclid(DAY_MS)).expect("within a few thousand years");
-    out.push('"');
-    out.push_str(&format_date(days));
-    out.push('"');
+pub(super) fn push_date(out: &mut String, at: Moment) {
+    let days = at.as_millis().div_euclid(DAY_MS);
+    let days = i32::try_from(days).expect("within a few thousand years");
+    push_all(out, ["\"", &format_date(days), "\""]);
 }
 
 /// Appends the midnight at or before an instant.
-pub(super) fn push_midnight(out: &mut String, millis: i64) {
-    push_timestamp(out, millis.div_euclid(DAY_MS) * DAY_MS);
+pub(super) fn push_midnight(out: &mut String, at: Moment) {
+    let days = at.as_millis().div_euclid(DAY_MS);
+    push_timestamp(out, Moment::from_millis(days * DAY_MS));
 }
 
-/// Appends any text in quotes.
-pub(super) fn push_quoted(out: &mut String, text: &str) {
-    out.push_str(&serde_json::Value::from(text).to_string());
+/// Returns any text as JSON.
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// Appends a whole number.

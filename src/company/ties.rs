@@ -49,26 +49,23 @@ impl Names {
 
     /// Finds a relation of a model or of a list in it.
     pub(super) fn tie(&self, of: &str, name: &str) -> Option<usize> {
-        self.ties
-            .iter()
-            .find(|((tie_of, tie_name), _)| *tie_of == of && *tie_name == name)
-            .map(|(_, tie)| *tie)
+        let mut ties = self.ties.iter();
+        let tie = ties.find(|(own, _)| **own == (of, name));
+        tie.map(|(_, tie)| *tie)
     }
 }
 
 /// Resolves the names of all relations of a category.
 pub(super) fn resolve(relations: &[&'static Relation], names: &mut Names) -> Vec<Tie> {
-    let own = relations
-        .iter()
-        .filter(|r| !matches!(r.link, Link::Same(_)));
+    let own = relations.iter();
+    let own = own.filter(|one| !matches!(one.link, Link::Same(_)));
     for (at, relation) in own.clone().enumerate() {
         names.ties.insert((relation.of, relation.name), at);
     }
     for relation in relations {
         if let Link::Same(other) = relation.link {
-            let at = names
-                .tie(relation.of, other)
-                .expect("the relation that is shared exists");
+            let at = names.tie(relation.of, other);
+            let at = at.expect("the relation that is shared exists");
             names.ties.insert((relation.of, relation.name), at);
         }
     }
@@ -95,15 +92,10 @@ fn resolved(relation: &Relation, relations: &[&'static Relation], names: &Names)
         Link::Tree(children) => Link::Tree(children),
         Link::Via(then, via, last) => {
             let mut own = relations.iter().filter(|other| other.of == relation.of);
-            let to = own
-                .find(|other| other.name == via)
-                .map_or("", |other| other.to);
+            let to = own.find(|other| other.name == via);
             let first = names.tie(relation.of, via).expect("the first step exists");
-            Link::Via(
-                then,
-                first,
-                names.tie(to, last).expect("the second step exists"),
-            )
+            let second = names.tie(to.map_or("", |other| other.to), last);
+            Link::Via(then, first, second.expect("the second step exists"))
         }
         Link::Same(_) | Link::Itself => Link::Itself,
     }

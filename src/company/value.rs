@@ -1,16 +1,19 @@
 //! Plain values: names, amounts, instants, free JSON.
 
-use super::customer::{Customer, Subject};
+use std::time::Duration;
+
+use super::customer::{Customer, Subject, within};
 use super::hash::{at, below, choose, mix, percent};
 use super::identity::push_id;
-use super::plain::{Free, Moment, Plain, Wording};
+use super::plain::{Free, InstantKind, Plain, Wording};
 use super::settings::Oddities;
 use super::text::{
-    push_date, push_decimal, push_midnight, push_number, push_quoted, push_timestamp,
+    push_all, push_date, push_decimal, push_midnight, push_number, push_timestamp, quoted,
 };
-use super::words::{FIRST_NAMES, KEYS, LAST_NAMES, PLAIN, SENTENCES, word};
+use super::words::{FIRST_NAMES, KEYS, LAST_NAMES, PLAIN, SENTENCES};
+use crate::time::Moment;
 
-const DAY_MS: i64 = 86_400_000;
+const DAY: Duration = Duration::from_hours(24);
 
 /// What an open enum passes through.
 const UNMAPPED: &[&str] = &["Werkvertrag", "prefer to self-describe", "PACS", "その他"];
@@ -32,10 +35,10 @@ pub(super) fn push(
         Plain::Constant(json) => out.push_str(json),
         Plain::Choice { texts, open } => match choice(texts, *open, roll) {
             Some(_) if oddities.unknown_enum_values && percent(1, mix(roll, 1)) => {
-                push_quoted(out, UNKNOWN);
+                out.push_str(&quoted(UNKNOWN));
             }
             Some(at) => out.push_str(&texts[at]),
-            None => push_quoted(out, word(UNMAPPED, mix(roll, 2))),
+            None => out.push_str(&quoted(choose(UNMAPPED, mix(roll, 2)))),
         },
         Plain::InTurns(texts) => {
             let turn = subject.index % u64::try_from(texts.len()).expect("a short list");
@@ -75,30 +78,21 @@ fn push_measure(out: &mut String, least: u64, most: u64, decimals: u32, roll: u6
 }
 
 fn push_text(out: &mut String, text: Wording, roll: u64, subject: Subject) {
-    let (first, last) = (
-        choose(FIRST_NAMES, mix(subject.owner, 31)),
-        choose(LAST_NAMES, mix(subject.owner, 32)),
-    );
+    let first = choose(FIRST_NAMES, mix(subject.owner, 31));
+    let last = choose(LAST_NAMES, mix(subject.owner, 32));
     match text {
         Wording::FirstName => out.push_str(first.0),
         Wording::LastName => out.push_str(last.0),
-        Wording::FullName => {
-            out.push_str(first.0);
-            out.push(' ');
-            out.push_str(last.0);
-        }
+        Wording::FullName => push_all(out, [first.0, " ", last.0]),
         Wording::Email(domain) => {
-            out.push_str(first.1);
-            out.push('.');
-            out.push_str(last.1);
+            push_all(out, [first.1, ".", last.1]);
             push_number(out, subject.index);
-            out.push('@');
-            out.push_str(domain);
+            push_all(out, ["@", domain]);
         }
-        Wording::OneOf(words) => out.push_str(word(words, roll)),
+        Wording::OneOf(words) => out.push_str(choose(words, roll)),
         Wording::Prose(words, most) => {
             for nth in 0..=below(most, roll) {
-                out.push_str(word(words, mix(roll, nth)));
+                out.push_str(choose(words, mix(roll, nth)));
             }
         }
         Wording::Pattern(pattern) => push_pattern(out, pattern, roll),
@@ -112,33 +106,31 @@ fn push_text(out: &mut String, text: Wording, roll: u64, subject: Subject) {
 
 fn push_pattern(out: &mut String, pattern: &str, roll: u64) {
     for (letter, nth) in pattern.chars().zip(0..) {
-        match letter {
-            '#' => {
-                let digit = u8::try_from(below(10, mix(roll, nth))).expect("one digit");
-                out.push(char::from(b'0' + digit));
+        let (first, many) = match letter {
+            '#' => (b'0', 10),
+            '@' => (b'A', 26),
+            other => {
+                out.push(other);
+                continue;
             }
-            '@' => {
-                let place = u8::try_from(below(26, mix(roll, nth))).expect("one letter");
-                out.push(char::from(b'A' + place));
-            }
-            other => out.push(other),
-        }
+        };
+        let place = u8::try_from(below(many, mix(roll, nth))).expect("a digit or a letter");
+        out.push(char::from(first + place));
     }
 }
 
-fn instant(moment: Moment, customer: &Customer, roll: u64, subject: Subject) -> i64 {
-    let created = customer.created_ms(subject);
-    let offset = |limit: i64, roll: u64| {
-        let limit = u64::try_from(limit).expect("a positive span");
-        i64::try_from(below(limit, roll)).expect("below a positive span")
-    };
-    let start = || created + offset(1_400 * DAY_MS, mix(subject.salt, 33));
-    match moment {
-        Moment::Created => created,
-        Moment::Updated => created + offset((customer.changed_ms(subject) - created).max(1), roll),
-        Moment::Start => start(),
-        Moment::End => start() + 1_800_000 + offset(40 * DAY_MS, roll),
-        Moment::Birth => -15 * 365 * DAY_MS + offset(50 * 365 * DAY_MS, roll),
+fn instant(kind: InstantKind, customer: &Customer, roll: u64, subject: Subject) -> Moment {
+    let created = customer.created(subject);
+    let start = || created + within(1_400 * DAY, mix(subject.salt, 33));
+    match kind {
+        InstantKind::Created => created,
+        InstantKind::Updated => {
+            let lived = customer.changed(subject).since(created);
+            created + within(lived.max(Duration::from_millis(1)), roll)
+        }
+        InstantKind::Start => start(),
+        InstantKind::End => start() + Duration::from_mins(30) + within(40 * DAY, roll),
+        InstantKind::Birth => Moment::default() - 15 * 365 * DAY + within(50 * 365 * DAY, roll),
     }
 }
 
@@ -148,12 +140,8 @@ fn push_free(out: &mut String, free: Free, roll: u64, depth: u64) {
             out.push('{');
             for nth in 0..below(4, roll) {
                 let roll = mix(roll, nth);
-                if nth > 0 {
-                    out.push(',');
-                }
-                out.push('"');
-                out.push_str(word(KEYS, roll));
-                out.push('_');
+                let before = if nth > 0 { ",\"" } else { "\"" };
+                push_all(out, [before, choose(KEYS, roll), "_"]);
                 push_number(out, nth);
                 out.push_str("\":");
                 push_free(out, Free::Any, mix(roll, 1), depth + 1);
@@ -177,23 +165,15 @@ fn push_free(out: &mut String, free: Free, roll: u64, depth: u64) {
 }
 
 fn push_any(out: &mut String, roll: u64, depth: u64) {
-    let kind = if depth > 3 {
-        below(7, roll)
-    } else {
-        below(10, roll)
-    };
     let next = mix(roll, 5);
-    match kind {
+    match below(if depth > 3 { 7 } else { 10 }, roll) {
         0 => out.push_str("null"),
         1 => out.push_str(if percent(50, next) { "true" } else { "false" }),
         // More digits than a double holds: free JSON keeps its text.
         2 => out.push_str("12345678901234567891"),
         3 => push_decimal(out, below(1_000_000, next), 3),
-        4..=6 => {
-            out.push('"');
-            out.push_str(word(if kind == 4 { SENTENCES } else { PLAIN }, next));
-            out.push('"');
-        }
+        4 => push_all(out, ["\"", choose(SENTENCES, next), "\""]),
+        5..=6 => push_all(out, ["\"", choose(PLAIN, next), "\""]),
         7 => out.push_str("{}"),
         8 => {
             out.push('[');

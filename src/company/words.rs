@@ -1,12 +1,9 @@
 //! What companies of the twin are called and talk about. Every text is ready to stand between JSON quotes.
 
-use super::hash::at;
-
 /// A list of texts.
 pub(super) type Words = &'static [&'static str];
 
 /// First names, and how they are written in an address.
-#[rustfmt::skip]
 pub(super) const FIRST_NAMES: &[(&str, &str)] = &[
     ("Zoë", "zoe"), ("Søren", "soren"), ("Ngozi", "ngozi"), ("Ana", "ana"), ("Jürgen", "juergen"), ("Łukasz", "lukasz"),
     ("美咲", "misaki"), ("Владимир", "vladimir"), ("فاطمة", "fatima"), ("Nguyễn", "nguyen"), ("Chloé", "chloe"),
@@ -17,7 +14,6 @@ pub(super) const FIRST_NAMES: &[(&str, &str)] = &[
 ];
 
 /// Last names, and how they are written in an address.
-#[rustfmt::skip]
 pub(super) const LAST_NAMES: &[(&str, &str)] = &[
     ("O'Brien-Łukasiewicz", "obrien"), ("Ångström", "angstrom"), ("Adébáyò", "adebayo"), ("Lima", "lima"), ("Groß", "gross"),
     ("Müller", "mueller"), ("佐藤", "sato"), ("Иванова", "ivanova"), ("الزهراء", "alzahra"), ("Trần", "tran"),
@@ -28,135 +24,87 @@ pub(super) const LAST_NAMES: &[(&str, &str)] = &[
     ("Fernández", "fernandez"), ("Lindqvist", "lindqvist"), ("Öztürk", "oeztuerk"), ("Smith", "smith"), ("Weiß", "weiss"),
 ];
 
-#[rustfmt::skip]
-pub(super) const COUNTRIES: Words = &[
-    "DE", "SE", "PL", "NG", "BR", "JP", "IE", "GR", "IN", "US", "GB", "IS",
-];
+pub(super) const COUNTRIES: Words = &["DE", "SE", "PL", "NG", "BR", "JP", "IE", "GR", "IN", "US", "GB", "IS"];
 pub(super) const CURRENCIES: Words = &["EUR", "USD", "GBP", "SEK", "PLN", "CHF", "JPY"];
-#[rustfmt::skip]
 pub(super) const CITIES: Words = &[
     "Köln", "Malmö", "Kraków", "São Paulo", "東京", "Αθήνα", "Reykjavík", "Lagos", "Zürich", "Cork",
 ];
-#[rustfmt::skip]
 pub(super) const STREETS: Words = &[
     "Västergatan 4", "Rua das Flores 7, São Paulo", "Straße des 17. Juni 135", "ul. Świętokrzyska 12/4",
     "1 Infinite Loop", "千代田区丸の内1-1", "221B Baker Street", "Hauptstr. 9\\n50667 Köln", "5 O'Connell St.",
     "Große Elbstraße 45 \\\"Hinterhaus\\\"",
 ];
-#[rustfmt::skip]
 pub(super) const JOBS: Words = &[
     "Principal Engineer", "Lagerist – Minijob", "Senior Rust Engineer (m/w/d)", "Pflegefachkraft",
     "Head of People & Culture", "Développeuse C++", "Работник склада", "データエンジニア", "Account Executive, EMEA",
     "UX/UI Designer", "Working Student \\\"Data\\\"",
 ];
-#[rustfmt::skip]
 pub(super) const COMPANIES: Words = &[
     "Beispiel & Söhne GmbH", "Acme, Inc.", "Müsterbank AG", "株式会社サンプル", "Contoso \\\"EU\\\" Ltd.", "ООО Ромашка",
 ];
-#[rustfmt::skip]
 pub(super) const SOURCES: Words = &[
     "Employee Referral", "LinkedIn", "Careers page", "Jobbörse", "Agentur für Arbeit", "求人サイト",
 ];
-#[rustfmt::skip]
 pub(super) const FILES: Words = &[
     "CV.pdf", "Lebenslauf (final) v2.docx", "cover letter.pdf", "履歴書.pdf", "portfolio 🎨.zip",
 ];
 pub(super) const BUCKETS: Words = &["kombo-attachments-eu", "kombo-attachments-us"];
 pub(super) const MIME_TYPES: Words = &["application/pdf", "image/png", "text/plain"];
-#[rustfmt::skip]
 pub(super) const KEYS: Words = &[
     "favouriteColor", "kids", "cost_center", "band", "rank", "t-shirt size", "Größe", "meta.source",
 ];
-#[rustfmt::skip]
 pub(super) const GROUPS: Words = &[
     "Plattform & Daten", "Ingestion", "People", "Finance / Controlling", "Außendienst", "営業部", "Legal", "R&D",
     "Support (24/7)",
 ];
-#[rustfmt::skip]
 pub(super) const STAGES: Words = &[
     "New", "Phone screen", "面接", "Kennenlernen ☕", "Case study", "Offer", "Hired 🎉", "Talent pool", "On hold",
 ];
-#[rustfmt::skip]
 pub(super) const TAGS: Words = &[
     "top-candidate", "remote", "rück-ruf", "🔥", "relocation ok", "ex-colleague", "visa", "DSGVO",
 ];
-#[rustfmt::skip]
 pub(super) const REASONS: Words = &[
     "Gehaltsvorstellung zu hoch", "Not enough experience", "Withdrew", "Position filled", "No show", "Другая причина",
 ];
-#[rustfmt::skip]
-pub(super) const ROLES: Words = &[
-    "Hiring manager", "Recruiter", "Site admin", "Interviewer", "Coördinator",
-];
-#[rustfmt::skip]
-pub(super) const ABSENCES: Words = &[
-    "Urlaub", "Sick leave", "Parental leave", "Sonderurlaub", "有給休暇", "Unpaid",
-];
-#[rustfmt::skip]
-pub(super) const LOCATIONS: Words = &[
-    "Hauptsitz", "OFFICE", "Büro Köln", "Remote", "Warehouse 7", "工場",
-];
-#[rustfmt::skip]
-pub(super) const DOCUMENTS: Words = &[
-    "Contracts", "Zeugnisse", "Payslips", "Certificates", "Übrige",
-];
+pub(super) const ROLES: Words = &["Hiring manager", "Recruiter", "Site admin", "Interviewer", "Coördinator"];
+pub(super) const ABSENCES: Words = &["Urlaub", "Sick leave", "Parental leave", "Sonderurlaub", "有給休暇", "Unpaid"];
+pub(super) const LOCATIONS: Words = &["Hauptsitz", "OFFICE", "Büro Köln", "Remote", "Warehouse 7", "工場"];
+pub(super) const DOCUMENTS: Words = &["Contracts", "Zeugnisse", "Payslips", "Certificates", "Übrige"];
 pub(super) const CYCLES: Words = &["H1 2025", "H2 2025", "Jahresgespräch", "360° review"];
-#[rustfmt::skip]
 pub(super) const SKILLS: Words = &[
     "Rust", "SQL", "Brandschutz", "First aid", "Gabelstapler", "日本語", "Negotiation", "C++ / CUDA",
 ];
-#[rustfmt::skip]
 pub(super) const COURSES: Words = &[
     "Brandschutz 101 🔥", "Data protection", "Onboarding", "Führung für Neue", "安全教育", "Excel – advanced",
 ];
-#[rustfmt::skip]
-pub(super) const PAY_ITEMS: Words = &[
-    "Grundgehalt", "Bonus", "Überstunden", "Company car", "Night shift",
-];
-#[rustfmt::skip]
+pub(super) const PAY_ITEMS: Words = &["Grundgehalt", "Bonus", "Überstunden", "Company car", "Night shift"];
 pub(super) const QUESTIONS: Words = &[
     "Link to portfolio", "Willing to relocate?", "Years of Rust", "Earliest start", "Work permit?", "Warum wir?",
     "Matrix",
 ];
-#[rustfmt::skip]
-pub(super) const INTERVIEWS: Words = &[
-    "Kennenlernen ☕", "Technical interview", "Team fit", "Final round", "一次面接",
-];
-#[rustfmt::skip]
+pub(super) const INTERVIEWS: Words = &["Kennenlernen ☕", "Technical interview", "Team fit", "Final round", "一次面接"];
 pub(super) const PACKAGES: Words = &[
     "Coding challenge", "Behavioural profile", "Video interview", "Background check",
 ];
 pub(super) const KINDS: Words = &["WORK", "PRIVATE", "MOBILE", "HOME"];
-#[rustfmt::skip]
 pub(super) const PLAIN: Words = &[
     "alpha", "WORK", "Ja", "senior", "blå", "PRIVATE", "not \\\"final\\\"", "B3", "N/A", "tab\\there",
 ];
-#[rustfmt::skip]
 pub(super) const SENTENCES: Words = &[
     "Sehr gut vorbereitet, ruft am Montag zurück. ", "Prefers e-mail; \\\"no calls before 10\\\". ", "面接は来週です。 ",
     "Erfahrung mit Tokio & Arrow.\\n", "Moved here from São Paulo last year 🌍. ",
     "See C:\\\\temp\\\\notes for details. ",
 ];
-#[rustfmt::skip]
 pub(super) const HTML: Words = &[
     "<p>Build <b>data</b> pipelines &amp; more.</p>\\n", "<ul><li>Tokio</li><li>Arrow</li></ul>",
     "<p>Wir suchen dich! 🚀</p>", "<p class=\\\"intro\\\">30 Tage Urlaub, Größe egal.</p>\\n", "<p>お待ちしております。</p>",
     "<a href=\\\"https://example.com/?a=1&amp;b=2\\\">mehr</a>",
 ];
 
-/// Chooses one of a list.
-pub(super) fn word(words: Words, roll: u64) -> &'static str {
-    words[at(words.len(), roll)]
-}
-
 /// Returns what the records of a model, or the parts of one, are called.
 pub(super) fn named(scope: &str) -> Words {
     match scope {
-        "ats/jobs"
-        | "ats/job-postings"
-        | "hris/staffing-entities"
-        | "assessment/orders#job"
-        | "ats/candidates" => JOBS,
+        "ats/jobs" | "ats/job-postings" | "ats/candidates" | "hris/staffing-entities" | "assessment/orders#job" => JOBS,
         _ if scope.ends_with("#email_addresses") || scope.ends_with("#phone_numbers") => KINDS,
         "ats/application-stages" => STAGES,
         "ats/tags" => TAGS,

@@ -10,19 +10,20 @@ use super::listing;
 use super::refusal::Refusal;
 use super::render::Writer;
 use super::request::{ListQuery, TwinAnswer, TwinRequest};
+use super::request_window::{Allowance, RequestWindow};
 use super::requests::Requests;
 use super::settings::WorldSettings;
-use super::window::{Allowance, Window};
 use crate::catalog::{Catalog, Endpoint};
 use crate::ids::{Category, EndpointName, IntegrationId};
+use crate::time::Moment;
 
 /// Everything behind one API key.
 #[derive(Debug)]
 pub struct World {
     settings: WorldSettings,
-    now_ms: i64,
+    now: Moment,
     integrations: Vec<Integration>,
-    window: Option<Window>,
+    window: Option<RequestWindow>,
     blueprints: [Arc<Blueprint>; 4],
     /// Integrations made so far, those gone included.
     made: u32,
@@ -46,8 +47,8 @@ impl World {
             .map(|nth| Integration::nth(nth, &blueprints, &settings))
             .collect();
         Self {
-            now_ms: settings.start_ms,
-            window: settings.rate_limit.map(Window::new),
+            now: settings.start,
+            window: settings.rate_limit.map(RequestWindow::new),
             blueprints,
             made: settings.integrations,
             settings,
@@ -69,10 +70,10 @@ impl World {
         &self.integrations
     }
 
-    /// Returns the world's time, in milliseconds since the epoch.
+    /// Returns the world's time.
     #[must_use]
-    pub fn now_ms(&self) -> i64 {
-        self.now_ms
+    pub fn now(&self) -> Moment {
+        self.now
     }
 
     /// Returns how often the API was asked what.
@@ -136,8 +137,8 @@ impl World {
             let refusal = Refusal::known("PLATFORM.AUTHENTICATION_INVALID");
             return self.finish(Err(refusal), None);
         }
-        let now_ms = self.now_ms;
-        let allowance = self.window.as_mut().map(|window| window.take(now_ms));
+        let now = self.now;
+        let allowance = self.window.as_mut().map(|window| window.take(now));
         let result = if allowance.is_some_and(|allowance| !allowance.granted) {
             Err(Refusal::known("PLATFORM.RATE_LIMIT_EXCEEDED"))
         } else {
@@ -153,10 +154,8 @@ impl World {
         if let Some(rest) = request.path.strip_prefix("/integrations/") {
             return self.account(rest, request.query);
         }
-        let known = Category::ALL
-            .iter()
-            .any(|category| request.path.starts_with(&format!("/{category}/")));
-        if !known {
+        let is_below = |category: Category| request.path.starts_with(&format!("/{category}/"));
+        if !Category::ALL.into_iter().any(is_below) {
             return Err(Refusal::no_such_path());
         }
         let id = request
@@ -191,37 +190,24 @@ impl World {
             "custom-fields" => true,
             _ => return Err(Refusal::no_such_path()),
         };
-        let query = ListQuery::parse(query)?;
-        account::fields(
-            integration,
-            custom,
-            query.cursor.as_deref(),
-            query.page_size,
-        )
+        account::fields(integration, custom, &ListQuery::parse(query)?)
     }
 
     /// A path of another category, or of none.
     fn not_here(&self, path: &str) -> Refusal {
-        let elsewhere = self
-            .integrations
-            .iter()
-            .any(|other| other.customer.blueprint.listing(path).is_some());
-        if elsewhere {
-            Refusal::known("INTEGRATION.MODEL_NOT_AVAILABLE")
-        } else {
-            Refusal::no_such_path()
+        let mut others = self.integrations.iter();
+        if others.any(|other| other.customer.blueprint.listing(path).is_some()) {
+            return Refusal::known("INTEGRATION.MODEL_NOT_AVAILABLE");
         }
+        Refusal::no_such_path()
     }
 
     fn finish(&self, result: Result<String, Refusal>, allowance: Option<Allowance>) -> TwinAnswer {
         let (status, content_type, body) = match result {
             Ok(body) => (200, Some("application/json"), body),
-            Err(refusal) => {
-                let (content_type, body) = refusal.body();
-                (refusal.status, content_type, body)
-            }
+            Err(refusal) => (refusal.status, refusal.content_type, refusal.body),
         };
-        let mut headers = vec![("date", http_date(self.now_ms))];
+        let mut headers = vec![("date", http_date(self.now))];
         headers.extend(content_type.map(|value| ("content-type", value.to_owned())));
         if let Some(allowance) = allowance {
             headers.extend([
@@ -271,26 +257,25 @@ impl World {
     pub(super) fn announce(&mut self, event: Event, id: &IntegrationId) {
         let mut all = self.integrations.iter();
         if let Some(found) = all.find(|known| known.id == *id) {
-            let news = &mut self.life.news;
-            news.happened(event, found, self.settings.seed, self.now_ms);
+            let webhooks = &mut self.life.webhooks;
+            webhooks.happened(event, found, self.settings.seed, self.now);
         }
     }
 
     /// Moves the clock forward.
-    pub(super) fn set_now(&mut self, now_ms: i64) {
-        self.now_ms = self.now_ms.max(now_ms);
+    pub(super) fn set_now(&mut self, now: Moment) {
+        self.now = self.now.max(now);
     }
 
     fn find(&self, id: &str) -> Option<&Integration> {
-        self.integrations
-            .iter()
-            .find(|integration| integration.id.as_str() == id)
+        let mut all = self.integrations.iter();
+        all.find(|integration| integration.id.as_str() == id)
     }
 
     fn writer<'a>(&self, integration: &'a Integration) -> Writer<'a> {
         Writer {
             customer: &integration.customer,
-            now_ms: self.now_ms,
+            now: self.now,
             oddities: self.settings.oddities,
         }
     }
@@ -301,8 +286,8 @@ fn not_found() -> Refusal {
 }
 
 /// Writes an instant as the header `Date` has it: whole seconds, rounded down.
-fn http_date(millis: i64) -> String {
-    chrono::DateTime::from_timestamp_millis(millis)
+fn http_date(now: Moment) -> String {
+    chrono::DateTime::from_timestamp_millis(now.as_millis())
         .unwrap_or_default()
         .format("%a, %d %b %Y %H:%M:%S GMT")
         .to_string()

@@ -98,7 +98,7 @@ struct TwinClock(TimedTwin);
 
 impl Clock for TwinClock {
     fn now(&self) -> Moment {
-        Moment::from_millis(self.0.now().world().lock().now_ms())
+        self.0.now().world().lock().now()
     }
 }
 
@@ -230,7 +230,7 @@ fn changed(id: &IntegrationId, model: &str) -> Webhook {
 }
 
 fn server_ms(twin: &TimedTwin) -> i64 {
-    twin.now().world().lock().now_ms()
+    twin.now().world().lock().now().as_millis()
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use url::form_urlencoded::Serializer;
 
 use super::clock::WorldClock;
-use super::serve::SharedWorld;
+use super::shared_world::SharedWorld;
 use crate::api::{ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest, ReadModel};
 use crate::company::{TwinAnswer, TwinRequest, TwinWebhook, World};
 use crate::ids::{EnvironmentId, IntegrationId};
-use crate::time::{Base, Horizon, Moment, ServerClock, ServerNow, parse_http_date};
+use crate::time::{Base, Horizon, ServerClock, ServerNow, parse_http_date};
 
 /// Answers from a world, in process.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ impl TwinApi {
     /// From now on the world's time passes as Tokio's does, paused or not, and what is due happens before each answer.
     #[must_use]
     pub fn keeping_time(mut self) -> Self {
-        self.time = Some(WorldClock::start(&self.world));
+        self.time = Some(WorldClock::start(self.world.clone()));
         self
     }
 
@@ -54,17 +54,21 @@ impl TwinApi {
 
     /// Waits for the world, at the time it is now.
     fn now(&self) -> MutexGuard<'_, World> {
-        let mut world = self.world.lock();
-        if let Some(time) = &self.time {
-            time.keep(&mut world);
+        match &self.time {
+            Some(time) => time.world(),
+            None => self.world.lock(),
         }
-        world
     }
 
     /// Returns the world, to look at it, change it, or let its time pass.
     #[must_use]
     pub fn world(&self) -> &SharedWorld {
         &self.world
+    }
+
+    /// Returns the bounds of what may be stamped now: the caller's wall clock is the world's.
+    fn horizon(&self) -> Horizon {
+        Horizon::at(self.world.lock().now())
     }
 
     /// Asks as the client would, and returns the answer with the time since the world's start.
@@ -83,14 +87,11 @@ impl TwinApi {
             bearer: Some(&key),
             integration: integration.map(IntegrationId::as_str),
         });
-        let since = world.now_ms() - world.settings().start_ms;
-        let since = Duration::from_millis(u64::try_from(since).unwrap_or(0));
         if answer.status == 200 {
-            Ok((answer, since))
-        } else {
-            let body = answer.body.as_bytes();
-            Err(ApiError::from_answer(answer.status, body, with_cursor))
+            return Ok((answer, world.now().since(world.settings().start)));
         }
+        let body = answer.body.as_bytes();
+        Err(ApiError::from_answer(answer.status, body, with_cursor))
     }
 }
 
@@ -104,7 +105,7 @@ impl KomboApi for TwinApi {
             request.cursor.is_some(),
         )?;
         // Answered at once, and the caller's wall clock is the world's.
-        let horizon = Horizon::at(Moment::from_millis(self.world.lock().now_ms()));
+        let horizon = self.horizon();
         let date = answer.header("date").and_then(parse_http_date);
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         let date = date.and_then(|date| clock.observe(date, since, horizon));
@@ -119,13 +120,11 @@ impl KomboApi for TwinApi {
 
     async fn integration(&self, id: &IntegrationId) -> Result<IntegrationInfo, ApiError> {
         self.ask(&format!("/integrations/{id}"), "", None, false)?;
-        let (described, now_ms) = {
+        let (described, now) = {
             let world = self.world.lock();
-            (world.describe(id), world.now_ms())
+            (world.describe(id), world.now())
         };
-        let Some(described) = described else {
-            return Err(ApiError::from_answer(404, b"", false));
-        };
+        let described = described.ok_or_else(|| ApiError::from_answer(404, b"", false))?;
         let models = described.read_models.into_iter();
         Ok(IntegrationInfo {
             tool: described.tool,
@@ -136,20 +135,20 @@ impl KomboApi for TwinApi {
             read_models: models
                 .map(|(id, is_available)| ReadModel { id, is_available })
                 .collect(),
-            observed_at: Moment::from_millis(now_ms).into(),
+            observed_at: now.into(),
         })
     }
 
     async fn check_key(&self) -> Result<KeyInfo, ApiError> {
         self.ask("/check-api-key", "", None, false)?;
+        let environment_id = EnvironmentId::new(&self.world.lock().environment_id());
         Ok(KeyInfo {
-            environment_id: EnvironmentId::new(&self.world.lock().environment_id())
-                .expect("the twin's ids are base58"),
+            environment_id: environment_id.expect("the twin's ids are base58"),
         })
     }
 
     fn server_now(&self) -> Option<ServerNow> {
-        let now = Moment::from_millis(self.world.lock().now_ms());
+        let now = self.world.lock().now();
         Some(Horizon::at(now).server_now(now.as_micros()))
     }
 }

@@ -14,9 +14,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::herald::{Delivery, Fate};
-use super::serve::Twin;
+use super::served::Served;
 use super::truth::dump_world;
-use crate::company::{Change, ChangeKind, ChangeRate, Refusal};
+use crate::company::{Change, ChangeKind, Refusal};
 use crate::ids::{Category, EndpointName, IntegrationId};
 use crate::json;
 
@@ -29,10 +29,10 @@ const JSON: [(HeaderName, &str); 1] = [(CONTENT_TYPE, "application/json")];
 type Reply = (StatusCode, [(HeaderName, &'static str); 1], String);
 
 /// What was asked for, or what was wrong.
-type Answer = Result<Reply, Reply>;
+type ControlAnswer = Result<Reply, Reply>;
 
 /// Returns the paths of the control.
-pub(super) fn routes() -> Router<Twin> {
+pub(super) fn routes() -> Router<Served> {
     Router::new()
         .route("/twin/pause", post(pause))
         .route("/twin/resume", post(resume))
@@ -74,122 +74,102 @@ struct AdvanceOrder {
     secs: u64,
 }
 
-async fn pause(State(twin): State<Twin>) -> Answer {
-    let mut world = twin.world();
+async fn pause(State(twin): State<Served>) -> ControlAnswer {
+    let mut world = twin.clock.world();
     world.rest();
-    Ok(done(
-        &json!({"at_ms": world.now_ms(), "changes_per_minute": 0}),
-    ))
+    done(&json!({"at_ms": world.now(), "changes_per_minute": 0}))
 }
 
-async fn resume(State(twin): State<Twin>) -> Answer {
-    let pace = twin.pace().ok_or_else(|| {
-        let message = "this twin has no pace to go back to; start it with --changes-per-minute";
-        conflict(message)
-    })?;
-    let mut world = twin.world();
+async fn resume(State(twin): State<Served>) -> ControlAnswer {
+    let no_pace = "this twin has no pace to go back to; start it with --changes-per-minute";
+    let pace = twin.pace.ok_or_else(|| conflict(no_pace))?;
+    let mut world = twin.clock.world();
     // Twice does not start the minute anew.
     if world.pace().is_none() {
         world.live(pace);
     }
-    Ok(done(&pace_now(world.now_ms(), pace)))
+    done(&json!({"at_ms": world.now(), "changes_per_minute": pace.changes_per_minute}))
 }
 
-fn pace_now(now_ms: i64, pace: ChangeRate) -> Value {
-    json!({"at_ms": now_ms, "changes_per_minute": pace.changes_per_minute})
-}
-
-async fn truth(State(twin): State<Twin>, order: Bytes) -> Answer {
+async fn truth(State(twin): State<Served>, order: Bytes) -> ControlAnswer {
     let folder = read::<TruthOrder>(&order)?.folder;
     let dump = move || {
-        let world = twin.world();
-        dump_world(&world, &folder).map(|()| world.now_ms())
+        let world = twin.clock.world();
+        dump_world(&world, &folder).map(|()| world.now())
     };
     let dumped = tokio::task::spawn_blocking(dump).await;
-    match dumped {
-        Ok(Ok(at_ms)) => Ok(done(&json!({"at_ms": at_ms}))),
-        Ok(Err(error)) => Err(bad(&format!("writing failed: {error}"))),
-        Err(_) => Err(refused(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "writing stopped",
-        )),
+    let stopped = |_| refused(StatusCode::INTERNAL_SERVER_ERROR, "writing stopped");
+    match dumped.map_err(stopped)? {
+        Ok(at) => done(&json!({"at_ms": at})),
+        Err(error) => Err(bad(&format!("writing failed: {error}"))),
     }
 }
 
-async fn journal(State(twin): State<Twin>) -> Answer {
-    let world = twin.world();
+async fn journal(State(twin): State<Served>) -> ControlAnswer {
+    let world = twin.clock.world();
     let entries: Vec<_> = world.journal().map(entry).collect();
-    Ok(done(&json!({"at_ms": world.now_ms(), "changes": entries})))
+    done(&json!({"at_ms": world.now(), "changes": entries}))
 }
 
-async fn deliveries(State(twin): State<Twin>) -> Answer {
-    let all: Vec<_> = twin.deliveries().all().iter().map(delivery).collect();
-    Ok(done(&json!({"deliveries": all})))
+async fn deliveries(State(twin): State<Served>) -> ControlAnswer {
+    let all: Vec<_> = twin.deliveries.all().iter().map(delivery).collect();
+    done(&json!({"deliveries": all}))
 }
 
-async fn requests(State(twin): State<Twin>) -> Answer {
-    let world = twin.world();
+async fn requests(State(twin): State<Served>) -> ControlAnswer {
+    let world = twin.clock.world();
     let requests = world.requests();
-    Ok(done(&json!({
+    done(&json!({
         "total": requests.total(),
         "by_kind": {
             "delta": requests.delta, "snapshot": requests.snapshot, "other": requests.other,
         },
         "by_path": requests.by_path,
         "by_status": requests.by_status,
-    })))
+    }))
 }
 
-async fn change(State(twin): State<Twin>, order: Bytes) -> Answer {
+async fn change(State(twin): State<Served>, order: Bytes) -> ControlAnswer {
     let order = read::<ChangeOrder>(&order)?;
-    let kind =
-        ChangeKind::from_name(&order.kind).ok_or_else(|| bad("there is no such kind of change"))?;
+    let kind = ChangeKind::from_name(&order.kind);
+    let kind = kind.ok_or_else(|| bad("there is no such kind of change"))?;
     let endpoint = order.endpoint.as_deref().map(endpoint).transpose()?;
-    let mut world = twin.world();
+    let mut world = twin.clock.world();
     // Only what makes an integration needs none.
     let changes = match order.integration {
         None if kind == ChangeKind::IntegrationCreated => {
             world.connect();
-            let made: Vec<Change> = world.journal().next_back().cloned().into_iter().collect();
-            made
+            Vec::from_iter(world.journal().next_back().cloned())
         }
-        None => {
-            return Err(bad("this kind of change needs an integration"));
-        }
+        None => return Err(bad("this kind of change needs an integration")),
         Some(text) => world
             .change(kind, &integration(&text)?, endpoint.as_ref(), order.index)
             .map_err(|error| conflict(&error.to_string()))?,
     };
     let entries: Vec<_> = changes.iter().map(entry).collect();
-    Ok(done(&json!({"at_ms": world.now_ms(), "changes": entries})))
+    done(&json!({"at_ms": world.now(), "changes": entries}))
 }
 
-async fn refuse(State(twin): State<Twin>, order: Bytes) -> Answer {
+async fn refuse(State(twin): State<Served>, order: Bytes) -> ControlAnswer {
     let order = read::<RefuseOrder>(&order)?;
-    let refusal = match order.code.as_deref() {
-        None => None,
-        Some(code) => Some(Refusal::with_code(code).ok_or_else(|| bad("there is no such code"))?),
-    };
+    let with_code = |code| Refusal::with_code(code).ok_or_else(|| bad("there is no such code"));
+    let refusal = order.code.as_deref().map(with_code).transpose()?;
     let endpoint = order.endpoint.as_deref().map(endpoint).transpose()?;
-    let mut world = twin.world();
-    if !world.refuse(
-        &integration(&order.integration)?,
-        endpoint.as_ref(),
-        refusal,
-    ) {
+    let whose = integration(&order.integration)?;
+    let mut world = twin.clock.world();
+    if !world.refuse(&whose, endpoint.as_ref(), refusal) {
         return Err(conflict("there is no such integration"));
     }
-    Ok(done(&json!({"at_ms": world.now_ms()})))
+    done(&json!({"at_ms": world.now()}))
 }
 
-async fn advance(State(twin): State<Twin>, order: Bytes) -> Answer {
+async fn advance(State(twin): State<Served>, order: Bytes) -> ControlAnswer {
     let by = Duration::from_secs(read::<AdvanceOrder>(&order)?.secs);
     if by > MOST_SKIPPED {
         return Err(bad("at most 366 days at once"));
     }
-    let mut world = twin.world();
-    twin.clock().skip(by, &mut world);
-    Ok(done(&json!({"at_ms": world.now_ms()})))
+    let world = twin.clock.skip(by);
+    done(&json!({"at_ms": world.now()}))
 }
 
 /// Reads an order. What is wrong with it may be told: it comes from a test.
@@ -203,9 +183,10 @@ fn integration(text: &str) -> Result<IntegrationId, Reply> {
 
 /// Reads a name such as `ats/jobs`.
 fn endpoint(text: &str) -> Result<EndpointName, Reply> {
-    let parts = text.split_once('/');
-    let name = parts
-        .and_then(|(category, own)| Some(EndpointName::new(Category::from_name(category)?, own)));
+    let name = text.split_once('/').and_then(|(category, own)| {
+        let category = Category::from_name(category)?;
+        Some(EndpointName::new(category, own))
+    });
     name.ok_or_else(|| bad("an endpoint is named category/endpoint, such as ats/jobs"))
 }
 
@@ -221,13 +202,14 @@ fn conflict(message: &str) -> Reply {
     refused(StatusCode::CONFLICT, message)
 }
 
-fn done(body: &Value) -> Reply {
-    (StatusCode::OK, JSON, body.to_string())
+#[expect(clippy::unnecessary_wraps, reason = "it ends the answers of all paths")]
+fn done(body: &Value) -> ControlAnswer {
+    Ok((StatusCode::OK, JSON, body.to_string()))
 }
 
 fn entry(change: &Change) -> Value {
     json!({
-        "at_ms": change.at_ms,
+        "at_ms": change.at,
         "integration": change.integration.as_str(),
         "endpoint": change.endpoint.as_ref().map(EndpointName::as_str),
         "models": change.models,
@@ -248,7 +230,7 @@ fn delivery(delivery: &Delivery) -> Value {
         "type": delivery.kind,
         "integration": delivery.integration,
         "models": delivery.models,
-        "at_ms": delivery.at_ms,
+        "at_ms": delivery.at,
         "sent": sent,
         "status": status,
         "error": error,

@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::clock::WorldClock;
-use super::serve::SharedWorld;
 use super::settings::HeraldSettings;
 use crate::company::TwinWebhook;
+use crate::time::Moment;
 use crate::webhook::WebhookSecret;
 
 /// How often the world is asked for news.
@@ -35,8 +35,8 @@ pub struct Delivery {
     pub integration: String,
     /// The models it names.
     pub models: Vec<String>,
-    /// The world's time when it was written, in milliseconds since the epoch.
-    pub at_ms: i64,
+    /// The world's time when it was written.
+    pub at: Moment,
     /// What became of it.
     pub fate: Fate,
 }
@@ -81,7 +81,7 @@ impl Deliveries {
             kind: webhook.kind,
             integration: webhook.integration.as_str().to_owned(),
             models: webhook.models,
-            at_ms: webhook.at_ms,
+            at: webhook.at,
             fate,
         });
         self.noted.notify_one();
@@ -96,7 +96,6 @@ impl Deliveries {
 pub(super) async fn proclaim(
     settings: &HeraldSettings,
     secret: &WebhookSecret,
-    world: &SharedWorld,
     clock: &WorldClock,
     deliveries: &Deliveries,
 ) -> Infallible {
@@ -105,11 +104,7 @@ pub(super) async fn proclaim(
     let mut under_way = JoinSet::new();
     loop {
         beat.tick().await;
-        let due = {
-            let mut world = world.lock();
-            clock.keep(&mut world);
-            world.webhooks(settings.debounce)
-        };
+        let due = clock.world().webhooks(settings.debounce);
         while under_way.try_join_next().is_some() {}
         for webhook in due {
             if webhook.is_lost(settings.lost_percent) {

@@ -2,7 +2,7 @@
 //!
 //! `company` has the data and the contract; this room gives it a clock and a door. [`Twin`] serves a world over HTTP on
 //! loopback, its clock driven by real time. [`TwinApi`] answers through the trait of the API client, without a network
-//! and with a clock that the test moves. A served world can live: then the [`herald`] signs its
+//! and with a clock that the test moves. Both hold a [`SharedWorld`]. A served world can live: then the [`herald`] signs its
 //! webhooks and sends them to a [`WebhookTarget`], and [`control`] lets a test look and meddle. [`dump_truth`] writes what a right fetch brings, for tests to compare with.
 
 mod api;
@@ -10,7 +10,9 @@ mod clock;
 mod control;
 mod herald;
 mod serve;
+mod served;
 mod settings;
+mod shared_world;
 mod target;
 mod truth;
 
@@ -19,7 +21,8 @@ mod tests;
 
 pub use api::TwinApi;
 pub use herald::{Deliveries, Delivery, Fate};
-pub use serve::{SharedWorld, Twin};
+pub use serve::Twin;
 pub use settings::{HeraldSettings, TwinSettings};
+pub use shared_world::SharedWorld;
 pub use target::{TargetError, WebhookTarget};
 pub use truth::{dump_truth, dump_world};

@@ -1,10 +1,7 @@
 //! The twin over HTTP. The one place that knows axum.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::AUTHORIZATION;
@@ -15,40 +12,18 @@ use tokio::net::TcpListener;
 use super::clock::WorldClock;
 use super::control;
 use super::herald::{Deliveries, proclaim};
+use super::served::Served;
 use super::settings::TwinSettings;
-use crate::company::{ChangeRate, TwinAnswer, TwinRequest, World};
+use super::shared_world::SharedWorld;
+use crate::company::{TwinAnswer, TwinRequest};
 use crate::webhook::WebhookSecret;
 
 /// Where the API lives, as in `http://127.0.0.1:8484/v1`.
 const BASE_PATH: &str = "/v1";
 
-/// A world that is served and looked at, or changed, at the same time.
-#[derive(Clone, Debug)]
-pub struct SharedWorld(Arc<Mutex<World>>);
-
-impl SharedWorld {
-    /// Shares a world.
-    #[must_use]
-    pub fn new(world: World) -> Self {
-        Self(Arc::new(Mutex::new(world)))
-    }
-
-    /// Waits for the world. Never hold it across an `await`.
-    pub fn lock(&self) -> MutexGuard<'_, World> {
-        // Whoever panicked while holding it left no record half-changed: each change is one insert.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The twin as a server.
-#[derive(Clone, Debug)]
-pub struct Twin {
-    world: SharedWorld,
-    latency: Duration,
-    clock: WorldClock,
-    deliveries: Deliveries,
-    pace: Option<ChangeRate>,
-}
+#[derive(Clone, Copy, Debug)]
+pub struct Twin;
 
 impl Twin {
     /// Listens where the settings say.
@@ -77,33 +52,27 @@ impl Twin {
             let message = format!("the webhook secret {problem}");
             io::Error::new(io::ErrorKind::InvalidInput, message)
         })?;
-        let twin = Self {
-            clock: WorldClock::start(&world),
-            world,
-            latency: settings.latency(),
+        let state = Served {
+            clock: WorldClock::start(world),
+            latency: settings.latency,
             deliveries,
             pace: settings.pace,
         };
         if let Some(pace) = settings.pace {
-            twin.world().live(pace);
+            state.clock.world().live(pace);
         }
         let herald = {
-            let (twin, webhooks) = (twin.clone(), settings.webhooks.clone());
+            let (state, webhooks) = (state.clone(), settings.webhooks.clone());
             async move {
                 match &webhooks {
                     None => std::future::pending().await,
-                    Some(to) => {
-                        proclaim(to, &secret, &twin.world, &twin.clock, &twin.deliveries).await
-                    }
+                    Some(to) => proclaim(to, &secret, &state.clock, &state.deliveries).await,
                 }
             }
         };
-        let control = if settings.control {
-            control::routes()
-        } else {
-            Router::new()
-        };
-        let router = control.fallback(answer).with_state(twin);
+        let control = settings.control.then(control::routes);
+        let router = control.unwrap_or_default().fallback(answer);
+        let router = router.with_state(state);
         let listener = listener.tap_io(|stream| {
             if stream.set_nodelay(true).is_err() {
                 tracing::debug!("a connection waits for full packets");
@@ -114,28 +83,6 @@ impl Twin {
             ended = server.into_future() => ended,
             never = herald => match never {},
         }
-    }
-
-    /// Waits for the world, at the time it is now.
-    pub(super) fn world(&self) -> MutexGuard<'_, World> {
-        let mut world = self.world.lock();
-        self.clock.keep(&mut world);
-        world
-    }
-
-    /// Returns the pace it was started with.
-    pub(super) fn pace(&self) -> Option<ChangeRate> {
-        self.pace
-    }
-
-    /// Returns what its world follows.
-    pub(super) fn clock(&self) -> &WorldClock {
-        &self.clock
-    }
-
-    /// Returns what became of its webhooks.
-    pub(super) fn deliveries(&self) -> &Deliveries {
-        &self.deliveries
     }
 }
 
@@ -149,9 +96,9 @@ fn refuse_public(address: std::net::SocketAddr) -> io::Result<()> {
     ))
 }
 
-async fn answer(State(twin): State<Twin>, request: Request<Body>) -> Response<Body> {
-    if !twin.latency.is_zero() {
-        tokio::time::sleep(twin.latency).await;
+async fn answer(State(served): State<Served>, request: Request<Body>) -> Response<Body> {
+    if !served.latency.is_zero() {
+        tokio::time::sleep(served.latency).await;
     }
     let path = request.uri().path().strip_prefix(BASE_PATH);
     if request.method() != Method::GET || path.is_none() {
@@ -165,7 +112,7 @@ async fn answer(State(twin): State<Twin>, request: Request<Body>) -> Response<Bo
             .and_then(|value| value.strip_prefix("Bearer ")),
         integration: text(headers, "x-integration-id"),
     };
-    respond(twin.world().answer(question))
+    respond(served.clock.world().answer(question))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

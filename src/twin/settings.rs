@@ -6,29 +6,17 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::target::WebhookTarget;
-use crate::company::{ChangeRate, Oddities, RateLimit, WorldSettings};
+use crate::company::{ChangeRate, RateLimit, WorldSettings};
 
-/// Where the twin listens, whose data it has, and how it treats callers.
+/// Where the twin listens, what it serves, and whom it tells.
 #[derive(Clone)]
 pub struct TwinSettings {
     /// A loopback address.
     pub address: SocketAddr,
-    /// Connected customers; their categories take turns: ATS, HRIS, LMS, ASSESSMENT.
-    pub integrations: u32,
-    /// Rows of each integration's biggest endpoint.
-    pub rows: u64,
-    /// The same seed gives the same bytes.
-    pub seed: u64,
-    /// The world's clock at the start, in milliseconds since the epoch; `None` for the same day each time.
-    pub start_ms: Option<i64>,
-    /// Requests per minute for the whole key; `None` for no limit and no headers about it.
-    pub rate_limit: Option<NonZeroU32>,
+    /// Whose data it has, and how it treats callers.
+    pub world: WorldSettings,
     /// How long every answer takes at least.
-    pub latency_ms: u64,
-    /// The only key that is accepted.
-    pub api_key: String,
-    /// Legal things that the vendor's own client cannot read.
-    pub oddities: Oddities,
+    pub latency: Duration,
     /// What its webhooks are signed with.
     pub webhook_secret: String,
     /// Where webhooks go, and when; `None` for nowhere.
@@ -52,17 +40,13 @@ pub struct HeraldSettings {
 
 impl Default for TwinSettings {
     fn default() -> Self {
-        let world = WorldSettings::default();
         Self {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8484)),
-            integrations: world.integrations,
-            rows: world.rows,
-            seed: world.seed,
-            start_ms: None,
-            rate_limit: Some(Self::RATE_LIMIT),
-            latency_ms: 0,
-            api_key: world.api_key,
-            oddities: world.oddities,
+            world: WorldSettings {
+                rate_limit: Some(RateLimit::per_minute(Self::RATE_LIMIT)),
+                ..WorldSettings::default()
+            },
+            latency: Duration::ZERO,
             webhook_secret: "twin-webhook-secret".to_owned(),
             webhooks: None,
             pace: None,
@@ -74,35 +58,14 @@ impl Default for TwinSettings {
 impl TwinSettings {
     /// Requests per minute where nothing else is said: as at Kombo.
     pub const RATE_LIMIT: NonZeroU32 = NonZeroU32::new(300).expect("not zero");
-
-    /// Returns the settings of the world that is served.
-    #[must_use]
-    pub fn world(&self) -> WorldSettings {
-        WorldSettings {
-            integrations: self.integrations,
-            rows: self.rows,
-            seed: self.seed,
-            start_ms: self.start_ms.unwrap_or(WorldSettings::default().start_ms),
-            api_key: self.api_key.clone(),
-            rate_limit: self.rate_limit.map(RateLimit::per_minute),
-            oddities: self.oddities,
-            ..WorldSettings::default()
-        }
-    }
-
-    /// Returns how long every answer takes at least.
-    #[must_use]
-    pub fn latency(&self) -> Duration {
-        Duration::from_millis(self.latency_ms)
-    }
 }
 
 impl fmt::Debug for TwinSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TwinSettings")
             .field("address", &self.address)
-            .field("world", &self.world())
-            .field("latency_ms", &self.latency_ms)
+            .field("world", &self.world)
+            .field("latency", &self.latency)
             .field("webhooks", &self.webhooks)
             .field("pace", &self.pace)
             .field("control", &self.control)

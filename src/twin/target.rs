@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookTarget {
     address: SocketAddr,
-    host: String,
+    /// With its query.
     path: String,
 }
 
@@ -55,13 +55,9 @@ impl FromStr for WebhookTarget {
             return Err(TargetError::NotLoopback);
         }
         let address = SocketAddr::new(ip, url.port_or_known_default().unwrap_or(80));
-        let query = url
-            .query()
-            .map_or(String::new(), |query| format!("?{query}"));
         Ok(Self {
             address,
-            host: address.to_string(),
-            path: format!("{}{query}", url.path()),
+            path: url[url::Position::BeforePath..url::Position::AfterQuery].to_owned(),
         })
     }
 }
@@ -81,7 +77,7 @@ impl WebhookTarget {
             "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
              X-Kombo-Signature: {signature}\r\nConnection: close\r\n\r\n{body}",
             self.path,
-            self.host,
+            self.address,
             body.len()
         );
         // Who refuses early may close before all is read, and the answer is there all the same.
@@ -97,9 +93,9 @@ impl WebhookTarget {
 fn status(answer: &[u8]) -> Option<u16> {
     let line = answer.split(|byte| *byte == b'\n').next()?;
     let mut words = std::str::from_utf8(line).ok()?.split(' ');
-    words
-        .next()
-        .filter(|version| version.starts_with("HTTP/1."))?;
+    if !words.next()?.starts_with("HTTP/1.") {
+        return None;
+    }
     words.next()?.trim().parse().ok()
 }
 
@@ -113,10 +109,8 @@ mod tests {
         assert_eq!(target.address.to_string(), "127.0.0.1:8080");
         assert_eq!(target.path, "/a/b?c=d");
         let target: WebhookTarget = "http://[::1]:9/".parse().expect("a target");
-        assert_eq!(
-            (target.host.as_str(), target.path.as_str()),
-            ("[::1]:9", "/")
-        );
+        assert_eq!(target.address.to_string(), "[::1]:9");
+        assert_eq!(target.path, "/");
         for (text, error) in [
             ("127.0.0.1:8080", TargetError::Form),
             ("https://127.0.0.1/x", TargetError::Form),

@@ -12,17 +12,19 @@ use tokio::task::JoinSet;
 use super::{Deliveries, SharedWorld, Twin, TwinApi, TwinSettings, dump_truth};
 use crate::api::{KomboApi, Page, PageRequest};
 use crate::catalog::Catalog;
-use crate::company::{Oddities, Refusal, World, WorldSettings};
+use crate::company::{Oddities, RateLimit, Refusal, World, WorldSettings};
 use crate::fetch::Lane;
 use crate::ids::{Cursor, IntegrationId};
 use crate::time::{Tier, UpdatedAfter};
 
 fn settings(rows: u64) -> TwinSettings {
     TwinSettings {
-        integrations: 4,
-        rows,
-        rate_limit: None,
-        oddities: Oddities::ALL,
+        world: WorldSettings {
+            integrations: 4,
+            rows,
+            oddities: Oddities::ALL,
+            ..WorldSettings::default()
+        },
         ..TwinSettings::default()
     }
 }
@@ -75,8 +77,8 @@ async fn served_with<T>(
 async fn a_served_twin_answers_the_dumped_truth() {
     let settings = settings(320);
     let folder = tempfile::tempdir().expect("a folder");
-    dump_truth(&settings.world(), folder.path()).expect("a dump");
-    let world = SharedWorld::new(World::new(settings.world()));
+    dump_truth(&settings.world, folder.path()).expect("a dump");
+    let world = SharedWorld::new(World::new(settings.world.clone()));
     let list = std::fs::read(folder.path().join("integrations.json")).expect("a list");
     let list: Vec<Value> = serde_json::from_slice(&list).expect("JSON");
     assert_eq!(list.len(), 4);
@@ -142,11 +144,11 @@ async fn fetch(address: SocketAddr, endpoint: &crate::catalog::Endpoint, id: &st
 
 #[tokio::test]
 async fn the_contract_holds_over_http() {
-    let settings = TwinSettings {
-        rate_limit: std::num::NonZeroU32::new(3),
-        ..settings(50)
-    };
-    let world = SharedWorld::new(World::new(settings.world()));
+    let three = std::num::NonZeroU32::new(3).map(RateLimit::per_minute);
+    let world = SharedWorld::new(World::new(WorldSettings {
+        rate_limit: three,
+        ..settings(50).world
+    }));
     let id = world.lock().integrations()[0].id().clone();
     served(world.clone(), async |address| {
         let (head, body) = get(address, "/v1/ats/tags", "twin-key", id.as_str()).await;
@@ -182,7 +184,7 @@ async fn the_contract_holds_over_http() {
 #[tokio::test]
 async fn a_public_address_is_refused() {
     let listener = TcpListener::bind("0.0.0.0:0").await.expect("a port");
-    let world = SharedWorld::new(World::new(settings(5).world()));
+    let world = SharedWorld::new(World::new(settings(5).world));
     let noted = Deliveries::default();
     let refused = Twin::serve(listener, world, &settings(5), noted, std::future::pending()).await;
     let kind = refused.map_err(|error| error.kind());
@@ -196,12 +198,12 @@ async fn a_public_address_is_refused() {
 
 #[test]
 fn settings_do_not_show_the_key() {
-    let secret = TwinSettings {
-        api_key: "do-not-show".to_owned(),
+    let mut secret = TwinSettings {
         webhook_secret: "do-not-show".to_owned(),
         ..settings(5)
     };
-    assert!(!format!("{secret:?} {:?}", secret.world()).contains("do-not-show"));
+    secret.world.api_key = "do-not-show".to_owned();
+    assert!(!format!("{secret:?} {:?}", secret.world).contains("do-not-show"));
 }
 
 fn twin() -> (TwinApi, IntegrationId) {
@@ -234,7 +236,7 @@ async fn ask(
 #[tokio::test]
 async fn in_process_pages_come_with_base_and_observation_on_the_worlds_clock() {
     let (api, id) = twin();
-    let start_ms = api.world().lock().settings().start_ms;
+    let start_ms = api.world().lock().settings().start.as_millis();
     api.world().lock().advance(Duration::from_millis(1_700));
     let first = ask(&api, &id, None, None).await;
     let base = first.base.expect("a base");

@@ -43,8 +43,6 @@ pub fn dump_world(world: &World, folder: &Path) -> io::Result<()> {
             file.flush()?;
         }
     }
-    fs::write(
-        folder.join("integrations.json"),
-        serde_json::Value::from(list).to_string(),
-    )
+    let list = serde_json::Value::from(list).to_string();
+    fs::write(folder.join("integrations.json"), list)
 }

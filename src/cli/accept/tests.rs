@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use super::super::args::{Args, LakeVerb, Verb};
 use super::*;
-use crate::ids::Category;
+use crate::catalog::Catalog;
+use crate::ids::{Category, EndpointName, IntegrationId};
 use crate::lake::LakeSettings;
 use crate::time::SystemClock;
 use crate::versions::guard::HoldCause;
@@ -51,7 +52,7 @@ held    ats_jobs of tool:a, since 2027-01-15 06:00 UTC: 600 of 2,000 rows would 
 
 #[test]
 fn what_came_meanwhile_is_not_accepted_unseen() {
-    let asked = accepted(&hold(), NOW);
+    let asked = accepted(&hold(), Moment::from_millis(NOW));
     assert_eq!(asked.state, HoldState::Accepted);
     assert_eq!(asked.until_us, hold().until_us, "as it was seen");
     let expected = "accepted  ats_jobs of tool:a: the next fold takes it in\n";
@@ -72,14 +73,14 @@ fn what_came_meanwhile_is_not_accepted_unseen() {
 
 #[test]
 fn only_what_is_named_is_meant() {
-    let chosen = |id: Option<&str>, endpoint: Option<&str>| Chosen {
+    let chosen = |id: Option<&str>, endpoint: Option<&str>| Named {
         integration: id.map(|id| IntegrationId::new(id).expect("an id")),
         endpoint: endpoint.map(|name| EndpointName::new(Category::Ats, name)),
     };
-    assert!(chosen(None, None).has(&hold()) && chosen(None, None).is_everything());
-    assert!(chosen(Some("tool:a"), Some("jobs")).has(&hold()));
-    assert!(!chosen(Some("tool:b"), Some("jobs")).has(&hold()));
-    assert!(!chosen(Some("tool:a"), Some("tags")).has(&hold()));
+    assert!(has(&chosen(None, None), &hold()));
+    assert!(has(&chosen(Some("tool:a"), Some("jobs")), &hold()));
+    assert!(!has(&chosen(Some("tool:b"), Some("jobs")), &hold()));
+    assert!(!has(&chosen(Some("tool:a"), Some("tags")), &hold()));
 }
 
 /// Types a command and returns what it says and whether all of it was done.
@@ -88,8 +89,10 @@ async fn typed(lake: &Lake, line: &str) -> (String, bool) {
     let Verb::Lake(LakeVerb::Accept(args)) = args.verb else {
         panic!("{:?}", args.verb)
     };
-    let chosen = Chosen::of(&args, Catalog::embedded()).expect("understood");
-    decide(&args, lake, &chosen, NOW).await.expect("done")
+    let (id, table) = (args.integration.as_deref(), args.table.as_deref());
+    let chosen = Named::of(Catalog::embedded(), id, table).expect("understood");
+    let now = Moment::from_millis(NOW);
+    decide(&args, lake, &chosen, now).await.expect("done")
 }
 
 #[tokio::test]
@@ -127,6 +130,6 @@ async fn what_is_named_is_accepted_and_the_rest_stays_held() {
         done && text.ends_with("the next fold takes it in\n"),
         "{text}"
     );
-    let expected = [accepted(&hold(), NOW), tags];
+    let expected = [accepted(&hold(), Moment::from_millis(NOW)), tags];
     assert_eq!(lake.holds().await.expect("read"), expected);
 }

@@ -1,11 +1,11 @@
 //! The words of `drift` and `accept`: what full fetches found, and what is held back.
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::TypedValueParser;
 
 use crate::versions::drift::{DriftCause, DriftKind};
 
 use super::lake::LakeArgs;
-use super::values::{Since, since};
+use super::values::{Since, one_of, since};
 
 /// What `drift` takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -22,13 +22,8 @@ pub struct DriftArgs {
     /// Only rows of this integration
     #[arg(short, long, value_name = "ID")]
     pub integration: Option<String>,
-    /// Only rows of this table.
-    #[arg(
-        short,
-        long,
-        value_name = "TABLE",
-        help = "Only rows of this table: category and endpoint, such as ats_applications"
-    )]
+    /// Only rows of this table: category and endpoint, such as ats_applications
+    #[arg(short, long)]
     pub table: Option<String>,
     /// Only what was wrong in this way
     #[arg(long, value_name = "KIND", value_parser = kind())]
@@ -66,13 +61,8 @@ Many rows that vanish at once, or turn null, are held back: readers of current s
 taken in by the next fold. What comes afterwards is judged anew.
 Exit codes: 0 accepted, or nothing is held; 1 more was held meanwhile, look again; 64 wrong usage, 78 wrong configuration.")]
 pub struct AcceptArgs {
-    /// Accept what is held of this table.
-    #[arg(
-        short,
-        long,
-        value_name = "TABLE",
-        help = "Accept what is held of this table: category and endpoint, such as ats_applications"
-    )]
+    /// Accept what is held of this table: category and endpoint, such as ats_applications
+    #[arg(short, long)]
     pub table: Option<String>,
     /// Accept what is held of this integration
     #[arg(short, long, value_name = "ID")]
@@ -89,15 +79,9 @@ pub struct AcceptArgs {
 }
 
 fn kind() -> impl TypedValueParser<Value = DriftKind> {
-    PossibleValuesParser::new(DriftKind::ALL.map(DriftKind::as_str)).map(|word| {
-        let named = DriftKind::ALL.into_iter().find(|one| one.as_str() == word);
-        named.expect("only words of the list pass")
-    })
+    one_of(DriftKind::ALL, DriftKind::as_str)
 }
 
 fn cause() -> impl TypedValueParser<Value = DriftCause> {
-    PossibleValuesParser::new(DriftCause::ALL.map(DriftCause::as_str)).map(|word| {
-        let named = DriftCause::ALL.into_iter().find(|one| one.as_str() == word);
-        named.expect("only words of the list pass")
-    })
+    one_of(DriftCause::ALL, DriftCause::as_str)
 }

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-
+use super::values::plan_mode;
 use crate::plan::PlanMode;
 
 /// What `explain` takes.
@@ -34,7 +33,7 @@ pub struct ExplainArgs {
     #[arg(short, long, value_name = "SIGNATURE", allow_hyphen_values = true)]
     pub signature: Option<String>,
     /// Plan as if the configuration said so: what changed, or every endpoint
-    #[arg(long, value_parser = PossibleValuesParser::new(["changed", "all"]).map(|name| plan_mode(&name)))]
+    #[arg(long, value_parser = plan_mode())]
     pub plan: Option<PlanMode>,
     /// Which endpoints, in place of the configuration's: a name or a pattern such as 'ats/*'; several times or with commas
     #[arg(
@@ -47,11 +46,4 @@ pub struct ExplainArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-}
-
-fn plan_mode(name: &str) -> PlanMode {
-    match name {
-        "all" => PlanMode::All,
-        _ => PlanMode::Changed,
-    }
 }

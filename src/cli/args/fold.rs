@@ -18,13 +18,8 @@ A running service does the same on its own, and a backfill at its end. All may r
 What would take away over a tenth and over a hundred rows of a table is held: `kombo-source accept` shows it.
 Exit codes: 0 all is folded, 1 some tables could not be (each is named), 64 wrong usage, 78 wrong configuration.")]
 pub struct FoldArgs {
-    /// The table.
-    #[arg(
-        short,
-        long,
-        value_name = "TABLE",
-        help = "Only this table, such as ats_applications"
-    )]
+    /// Only this table, such as ats_applications
+    #[arg(short, long)]
     pub table: Option<String>,
     /// Only this integration
     #[arg(short, long, value_name = "ID")]

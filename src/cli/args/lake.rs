@@ -4,48 +4,44 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::api::Region;
 use crate::config::Overrides;
-use crate::lake::LintSettings;
+use crate::lake::{LintSettings, Part};
 
 use super::values::{duration, region};
 
 /// Which lake.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct LakeArgs {
-    /// Where the lake is.
+    /// Where the lake is: a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix
     #[arg(
         short,
         long,
         value_name = "URL",
         env = "KOMBO_LAKE_URL",
-        hide_env_values = true,
-        help = "Where the lake is: a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
+        hide_env_values = true
     )]
     pub lake_url: Option<String>,
 }
+
+const API_URL: &str =
+    "The API's address in place of a region, such as http://127.0.0.1:8484/v1 for the twin";
 
 /// Which Kombo environment.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct KomboArgs {
     /// Where your Kombo environment lives; a key works in its own region only
-    #[arg(
-        long,
-        env = "KOMBO_REGION", hide_env_values = true,
-        value_parser = PossibleValuesParser::new(["eu", "us", "ca"]).try_map(|name| region(&name))
-    )]
+    #[arg(long, env = "KOMBO_REGION", hide_env_values = true, value_parser = region())]
     pub region: Option<Region>,
     /// The API's address in place of a region.
     #[arg(
         long,
         value_name = "URL",
         env = "KOMBO_API_URL",
-        hide_env_values = true,
-        conflicts_with = "region",
-        help = "The API's address in place of a region, such as http://127.0.0.1:8484/v1 for the twin"
+        hide_env_values = true
     )]
+    #[arg(conflicts_with = "region", help = API_URL)]
     pub api_url: Option<String>,
 }
 
@@ -120,13 +116,8 @@ pub struct UpkeepArgs {
     /// Keep rows of deltas this long at least: 35d or more
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub delta_retention: Option<Duration>,
-    /// Of drift.
-    #[arg(
-        long,
-        value_name = "DURATION",
-        value_parser = duration,
-        help = "Keep what full fetches found (kombo_drift) this long: as long as deltas or longer"
-    )]
+    /// Keep what full fetches found (kombo_drift) this long: as long as deltas or longer
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub drift_retention: Option<Duration>,
     /// Where the lake is.
     #[command(flatten)]
@@ -222,13 +213,8 @@ that an engine reads which prunes by log statistics, footers, bloom filters and 
 integration of middling size, all columns, in snapshots and current; the newest day of changes in deltas.
 Exit codes: 0 nothing to mend, 1 something is (each is named, with what to do), 64 wrong usage, 78 wrong configuration.")]
 pub struct LintArgs {
-    /// The table.
-    #[arg(
-        short,
-        long,
-        value_name = "TABLE",
-        help = "Only this table: category and endpoint, such as ats_applications"
-    )]
+    /// Only this table: category and endpoint, such as ats_applications
+    #[arg(short, long)]
     pub table: Option<String>,
     /// Read the ends of so many files of each Delta table, evenly spread
     #[arg(long, value_name = "N", default_value_t = LintSettings::FOOTERS)]
@@ -251,13 +237,8 @@ Examples:
 
 A bare glob over the folder reads files that were replaced long ago. This list does not hold them.")]
 pub struct FilesArgs {
-    /// The table.
-    #[arg(
-        short,
-        long,
-        value_name = "TABLE",
-        help = "The table: category and endpoint, such as ats_applications"
-    )]
+    /// The table: category and endpoint, such as ats_applications
+    #[arg(short, long)]
     pub table: String,
     /// Only one part of it; snapshots and deltas if not given
     #[arg(short, long, value_enum)]
@@ -282,4 +263,25 @@ pub enum FilesPart {
     Deltas,
     /// One row per record, as it is now
     Current,
+}
+
+impl FilesPart {
+    /// Returns its name, in arguments and in the lake.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Snapshots => "snapshots",
+            Self::Deltas => "deltas",
+            Self::Current => "current",
+        }
+    }
+
+    /// Returns the lake's word for it.
+    pub(in crate::cli) fn of_lake(self) -> Part {
+        match self {
+            Self::Snapshots => Part::Snapshots,
+            Self::Deltas => Part::Deltas,
+            Self::Current => Part::Current,
+        }
+    }
 }

@@ -6,6 +6,7 @@ use super::{
     AcceptArgs, DriftArgs, FilesArgs, FoldArgs, LintArgs, PurgeArgs, RepairArgs, SqlArgs,
     StatusArgs, UpkeepArgs,
 };
+use crate::config::Overrides;
 
 /// What to do with a lake.
 #[derive(Clone, Debug, Subcommand)]
@@ -30,4 +31,24 @@ pub enum LakeVerb {
     Purge(PurgeArgs),
     /// Bring rows back that lie in the future, stamped while a clock was wrong
     Repair(RepairArgs),
+}
+
+impl LakeVerb {
+    /// Returns the settings that are given on the command line.
+    #[must_use]
+    pub fn overrides(&self) -> Overrides {
+        let lake = match self {
+            Self::Files(args) => &args.lake,
+            Self::Sql(args) => &args.lake,
+            Self::Status(args) => &args.lake,
+            Self::Fold(args) => &args.lake,
+            Self::Drift(args) => &args.lake,
+            Self::Accept(args) => &args.lake,
+            Self::Lint(args) => &args.lake,
+            Self::Repair(args) => &args.lake,
+            Self::Upkeep(args) => return args.overrides(),
+            Self::Purge(args) => return args.overrides(),
+        };
+        lake.overrides()
+    }
 }

@@ -1,5 +1,7 @@
 //! The words of `run`.
 
+use std::time::Duration;
+
 use super::SettingsArgs;
 
 /// What `run` takes.
@@ -27,4 +29,12 @@ pub struct RunArgs {
     /// Settings above the file.
     #[command(flatten)]
     pub settings: SettingsArgs,
+}
+
+impl RunArgs {
+    /// Returns how long fetches may go on after SIGTERM.
+    #[must_use]
+    pub fn drain_limit(&self) -> Duration {
+        Duration::from_secs(self.graceful_shutdown_limit_secs)
+    }
 }

@@ -14,24 +14,17 @@ const SETTINGS: &str = "Settings (they win over the configuration file)";
 #[command(next_help_heading = SETTINGS)]
 pub struct SettingsArgs {
     /// Whose rows; several times or with commas for several
-    #[arg(
-        short,
-        long = "integration",
-        value_name = "ID",
-        env = "KOMBO_INTEGRATIONS",
-        hide_env_values = true,
-        value_delimiter = ','
-    )]
+    #[arg(short, long = "integration", value_name = "ID", value_delimiter = ',')]
+    #[arg(env = "KOMBO_INTEGRATIONS", hide_env_values = true)]
     pub integrations: Vec<String>,
     /// Which endpoints: a name such as hris/employees or a pattern such as 'ats/*'; several times or with commas
     #[arg(
         short,
         long = "endpoint",
         value_name = "PATTERN",
-        env = "KOMBO_ENDPOINTS",
-        hide_env_values = true,
         value_delimiter = ','
     )]
+    #[arg(env = "KOMBO_ENDPOINTS", hide_env_values = true)]
     pub endpoints: Vec<String>,
     /// Where the lake is.
     #[command(flatten)]
@@ -49,12 +42,8 @@ pub struct SettingsArgs {
     #[arg(long, conflicts_with = "rate_limit")]
     pub no_rate_limit: bool,
     /// Small files of the program's own
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "KOMBO_DATA_DIR",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "DIR")]
+    #[arg(env = "KOMBO_DATA_DIR", hide_env_values = true)]
     pub data_dir: Option<PathBuf>,
 }
 

@@ -20,15 +20,9 @@ pub struct SqlArgs {
     /// For which engine: SQL, or Python for Polars
     #[arg(short, long, value_enum)]
     pub engine: SqlEngine,
-    /// Of which tables.
-    #[arg(
-        short,
-        long = "table",
-        value_name = "TABLE",
-        help = "Which table, such as hris_employees; several times or with commas for several",
-        value_delimiter = ',',
-        default_value = "ats_applications"
-    )]
+    /// Which table, such as hris_employees; several times or with commas for several
+    #[arg(short, long = "table", value_name = "TABLE")]
+    #[arg(value_delimiter = ',', default_value = "ats_applications")]
     pub tables: Vec<String>,
     /// Only this view; all of them if not given
     #[arg(long, value_enum)]

@@ -261,7 +261,8 @@ fn a_twin_stands_still_and_tells_nobody_unless_asked_to() {
     assert_eq!((still.debounce_ms, still.lose_webhooks), (30_000, 0));
     assert_eq!((still.now, still.start), (false, None));
     let dated = life("kombo-source twin --start 1970-01-02T00:00:00.000Z");
-    assert_eq!(dated.start, Some(86_400_000));
+    let day_two = crate::time::Moment::from_millis(86_400_000);
+    assert_eq!(dated.start, Some(day_two));
     let lively = life(
         "kombo-source twin --changes-per-minute 60 --turnover --control --lose-webhooks 30 --debounce-ms 5 \
          --webhook-url http://127.0.0.1:8080/webhooks/kombo",

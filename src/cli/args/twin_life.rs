@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::values::{instant, positive, webhook_url};
+use crate::time::Moment;
 use crate::twin::WebhookTarget;
 
 /// What changes by itself, and where its webhooks go.
@@ -29,7 +30,7 @@ pub struct TwinLifeArgs {
     pub now: bool,
     /// Start its clock at this instant, such as 2026-01-05T08:00:00.000Z; other days make other records
     #[arg(long, value_name = "INSTANT", value_parser = instant, conflicts_with = "now")]
-    pub start: Option<i64>,
+    pub start: Option<Moment>,
     /// Answer below /twin, where a test can look and meddle
     #[arg(long)]
     pub control: bool,

@@ -7,31 +7,61 @@ use std::time::Duration;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::api::Region;
-use crate::plan::Kind;
-use crate::time::{parse_date, parse_timestamp};
+use crate::plan::{Kind, PlanMode};
+use crate::time::{Moment, parse_date, parse_timestamp};
 use crate::twin::{TargetError, WebhookTarget};
 
 /// Reads a number with a unit: `90s`, `30m`, `12h`, `7d`, `2w`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     const FORMS: &str = "a duration is a number and a unit, such as 90s, 30m, 12h, 7d or 2w";
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number = &text[..text.len() - unit.len()];
     let seconds: u64 = match unit {
         "s" => 1,
         "m" => 60,
         "h" => 3_600,
         "d" => 86_400,
         "w" => 604_800,
-        _ => return Err(FORMS.to_owned()),
+        _ => 0,
     };
-    if number.is_empty() {
+    if number.is_empty() || seconds == 0 {
         return Err(FORMS.to_owned());
     }
     let number: Option<u64> = number.parse().ok();
-    number
-        .and_then(|number| number.checked_mul(seconds))
-        .map(Duration::from_secs)
-        .ok_or_else(|| "that is longer than time can be counted".to_owned())
+    let seconds = number.and_then(|number| number.checked_mul(seconds));
+    let span = seconds.map(Duration::from_secs);
+    span.ok_or_else(|| "that is longer than time can be counted".to_owned())
+}
+
+/// Reads one of a few words.
+pub(super) fn one_of<T: Copy + Send + Sync + 'static, const N: usize>(
+    all: [T; N],
+    word: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(all.map(word)).map(move |said| {
+        let named = all.into_iter().find(|one| word(*one) == said);
+        named.expect("only words of the list pass")
+    })
+}
+
+/// Reads which endpoints a webhook makes us fetch: `changed` or `all`.
+pub(super) fn plan_mode() -> impl TypedValueParser<Value = PlanMode> {
+    one_of([PlanMode::Changed, PlanMode::All], |mode| match mode {
+        PlanMode::Changed => "changed",
+        PlanMode::All => "all",
+    })
+}
+
+/// Reads the name of a region.
+pub(super) fn region() -> impl TypedValueParser<Value = Region> {
+    one_of(
+        [Region::Eu, Region::Us, Region::Ca],
+        |region| match region {
+            Region::Eu => "eu",
+            Region::Us => "us",
+            Region::Ca => "ca",
+        },
+    )
 }
 
 /// Reads how much a backfill fetches: `full` or `delta`.
@@ -57,12 +87,9 @@ pub enum Since {
 impl Since {
     /// Returns the instant, in microseconds since the epoch.
     #[must_use]
-    pub fn micros(self, now_ms: i64) -> i64 {
+    pub fn micros(self, now: Moment) -> i64 {
         match self {
-            Self::Ago(ago) => {
-                let ago = i64::try_from(ago.as_micros()).unwrap_or(i64::MAX);
-                now_ms.saturating_mul(1000).saturating_sub(ago)
-            }
+            Self::Ago(ago) => (now - ago).as_millis().saturating_mul(1000),
             Self::At(micros) => micros,
         }
     }
@@ -76,20 +103,19 @@ pub(super) fn since(text: &str) -> Result<Since, String> {
     if let Some(days) = parse_date(text) {
         return Ok(Since::At(i64::from(days) * MICROS_PER_DAY));
     }
-    let instant = chrono::DateTime::parse_from_rfc3339(text);
-    let instant = instant.map(|instant| Since::At(instant.timestamp_micros()));
-    instant.map_err(|_| {
-        "it is a duration such as 12h or 7d, a day such as 2026-01-05, or an instant such as 2026-01-05T08:00:00Z".to_owned()
-    })
+    match chrono::DateTime::parse_from_rfc3339(text) {
+        Ok(instant) => Ok(Since::At(instant.timestamp_micros())),
+        Err(_) => Err("it is a duration such as 12h or 7d, a day such as 2026-01-05, or an instant such as 2026-01-05T08:00:00Z".to_owned()),
+    }
 }
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
-/// Reads an instant as Kombo writes them, in milliseconds since the epoch.
-pub(super) fn instant(text: &str) -> Result<i64, String> {
-    parse_timestamp(text)
-        .map(|micros| micros.div_euclid(1000))
-        .ok_or_else(|| "an instant is written as 2026-01-05T08:00:00.000Z".to_owned())
+/// Reads an instant as Kombo writes them.
+pub(super) fn instant(text: &str) -> Result<Moment, String> {
+    let instant = parse_timestamp(text);
+    let instant = instant.map(|micros| Moment::from_millis(micros.div_euclid(1000)));
+    instant.ok_or_else(|| "an instant is written as 2026-01-05T08:00:00.000Z".to_owned())
 }
 
 /// Reads a whole number of at least 1.
@@ -100,10 +126,8 @@ pub(super) fn positive(text: &str) -> Result<NonZeroU32, String> {
 
 /// Reads a share in percent.
 pub(super) fn percent(text: &str) -> Result<NonZeroU8, String> {
-    let percent = text
-        .parse()
-        .ok()
-        .filter(|percent: &NonZeroU8| percent.get() <= 100);
+    let percent = text.parse().ok();
+    let percent = percent.filter(|percent: &NonZeroU8| percent.get() <= 100);
     percent.ok_or_else(|| "it must be a whole number from 1 to 100".to_owned())
 }
 
@@ -118,23 +142,13 @@ pub(super) fn webhook_url(text: &str) -> Result<WebhookTarget, String> {
     text.parse().map_err(|error: TargetError| error.to_string())
 }
 
-/// Reads the name of a region.
-pub(super) fn region(name: &str) -> Result<Region, String> {
-    match name {
-        "eu" => Ok(Region::Eu),
-        "us" => Ok(Region::Us),
-        "ca" => Ok(Region::Ca),
-        _ => Err("a region is eu, us or ca".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn since_is_a_while_ago_a_day_or_an_instant() {
-        let micros = |text| since(text).map(|since| since.micros(NOW_MS));
+        let micros = |text| since(text).map(|since| since.micros(Moment::from_millis(NOW_MS)));
         assert_eq!(micros("7d"), Ok(NOW_MS * 1000 - 7 * MICROS_PER_DAY));
         assert_eq!(micros("1970-01-02"), Ok(MICROS_PER_DAY));
         assert_eq!(micros("1970-01-02T00:00:00Z"), Ok(MICROS_PER_DAY));
@@ -179,7 +193,8 @@ mod tests {
 
     #[test]
     fn instants_are_written_as_kombo_writes_them() {
-        assert_eq!(instant("1970-01-02T00:00:00.250Z"), Ok(86_400_250));
+        let told = instant("1970-01-02T00:00:00.250Z");
+        assert_eq!(told, Ok(Moment::from_millis(86_400_250)));
         for text in ["", "2026-01-05", "2026-01-05T08:00:00Z", "1767600000000"] {
             instant(text).expect_err(text);
         }

@@ -32,10 +32,10 @@ pub(super) fn change(world: &mut World, nth: usize) -> Option<(Change, usize)> {
 fn target(world: &World, nth: usize) -> Option<(IntegrationId, EndpointName)> {
     let mut customers = Vec::new();
     for integration in world.integrations() {
-        let told = integration.endpoints().filter(|(endpoint, rows)| {
+        let mut told: Vec<_> = integration.endpoints().collect();
+        told.retain(|(endpoint, rows)| {
             *rows > 0 && endpoint.updated_after && !endpoint.models.is_empty()
         });
-        let mut told: Vec<_> = told.collect();
         told.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
         // Assessments have no models: nothing would tell that their rows changed.
         if !told.is_empty() {

@@ -7,7 +7,7 @@ use crate::words::{count, counted};
 
 /// Something that happened on a change's way into the lake.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct StoryLine {
     /// Since the first change could come.
     pub(super) at: Duration,
     /// Since the change that caused it.
@@ -18,17 +18,12 @@ pub(super) struct Line {
     pub(super) detail: String,
 }
 
-impl fmt::Display for Line {
+impl fmt::Display for StoryLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let after = self
-            .after
-            .map_or_else(String::new, |after| format!("+{}", millis(after)));
+        let after = self.after.map(|after| format!("+{}", millis(after)));
+        let (at, after) = (self.at.as_secs_f64(), after.unwrap_or_default());
         let Self { what, detail, .. } = self;
-        write!(
-            f,
-            "{:>7.2} s {after:>10}  {what:<15} {detail}",
-            self.at.as_secs_f64()
-        )
+        write!(f, "{at:>7.2} s {after:>10}  {what:<15} {detail}")
     }
 }
 
@@ -51,29 +46,25 @@ pub(super) struct Totals {
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{}, {} of them in the lake; {}.",
-            counted(self.changes, "change"),
-            count(self.visible.len() as u64),
-            counted(self.webhooks, "webhook")
-        )?;
+        let changes = counted(self.changes, "change");
+        let webhooks = counted(self.webhooks, "webhook");
+        let visible = count(self.visible.len() as u64);
+        writeln!(f, "{changes}, {visible} of them in the lake; {webhooks}.")?;
         if self.webhooks > 0 {
+            let requests = counted(self.requests, "request");
+            let everything = count(self.everything);
             writeln!(
                 f,
-                "{} to Kombo for them; every endpoint on each webhook would have been at least {}.",
-                counted(self.requests, "request"),
-                count(self.everything)
+                "{requests} to Kombo for them; every endpoint on each webhook would have been at least {everything}."
             )?;
         }
         if self.visible.is_empty() {
             return Ok(());
         }
-        writeln!(
-            f,
-            "\n{:<28}{:>10}{:>10}",
-            "from the change", "median", "longest"
-        )?;
+        let row = |what: &str, median: &str, longest: &str| {
+            format!("{what:<28}{median:>10}{longest:>10}")
+        };
+        writeln!(f, "\n{}", row("from the change", "median", "longest"))?;
         let rows = [
             ("to the answered webhook", &self.webhook),
             ("to the committed row", &self.committed),
@@ -81,7 +72,7 @@ impl fmt::Display for Totals {
         ];
         for (what, durations) in rows {
             if let Some((median, longest)) = median_and_longest(durations) {
-                writeln!(f, "{what:<28}{:>10}{:>10}", millis(median), millis(longest))?;
+                writeln!(f, "{}", row(what, &millis(median), &millis(longest)))?;
             }
         }
         Ok(())

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::lines::{Line, Totals};
-use super::watched::{Step, Walk};
+use super::lines::{StoryLine, Totals};
+use super::watched::{LakeStep, WalkCount};
 use crate::company::Change;
 use crate::ids::TableId;
 use crate::lake::{Part, Sighting};
@@ -13,7 +13,7 @@ use crate::words::{count, counted};
 
 /// A change, and when each step of its way was done, since the start.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(super) struct TrackedChange {
     pub(super) change: Change,
     pub(super) at: Duration,
     webhook: Option<Duration>,
@@ -24,12 +24,12 @@ pub(super) struct Told {
 /// All changes so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Story {
-    changes: Vec<Told>,
+    changes: Vec<TrackedChange>,
     webhooks: u64,
     everything: u64,
 }
 
-impl Told {
+impl TrackedChange {
     /// Returns the table and the id of the row, where the change concerns one.
     pub(super) fn row(&self) -> Option<(TableId, &str)> {
         let table = TableId {
@@ -52,34 +52,30 @@ impl Story {
     }
 
     /// Returns the latest row that was read back.
-    pub(super) fn last_visible(&self) -> Option<&Told> {
+    pub(super) fn last_visible(&self) -> Option<&TrackedChange> {
         let mut backwards = self.changes.iter().rev();
         backwards.find(|told| told.visible.is_some())
     }
 
     /// A row changed at the twin, and so many others with it.
-    pub(super) fn changed(&mut self, change: Change, others: usize, at: Duration) -> Line {
-        let (kind, id) = (
-            change.kind.as_str(),
-            change.record.as_deref().unwrap_or_default(),
-        );
+    pub(super) fn changed(&mut self, change: Change, others: usize, at: Duration) -> StoryLine {
+        let kind = change.kind.as_str();
+        let id = change.record.as_deref().unwrap_or_default();
         let endpoint = change.endpoint.as_ref().map_or("", |name| name.as_str());
         let others = match others {
             0 => String::new(),
             _ => format!(", and {} it refers to", counted(others as u64, "row")),
         };
-        let detail = format!(
-            "{kind} in {endpoint}: {id} of {}{others}",
-            change.integration
-        );
-        self.changes.push(Told {
+        let whose = &change.integration;
+        let detail = format!("{kind} in {endpoint}: {id} of {whose}{others}");
+        self.changes.push(TrackedChange {
             change,
             at,
             webhook: None,
             committed: None,
             visible: None,
         });
-        Line {
+        StoryLine {
             at,
             after: None,
             what: "change",
@@ -88,7 +84,12 @@ impl Story {
     }
 
     /// A webhook is over; the integration has so many endpoints.
-    pub(super) fn delivered(&mut self, delivery: &Delivery, endpoints: u64, at: Duration) -> Line {
+    pub(super) fn delivered(
+        &mut self,
+        delivery: &Delivery,
+        endpoints: u64,
+        at: Duration,
+    ) -> StoryLine {
         let answered = matches!(delivery.fate, Fate::Answered(200..300));
         if answered {
             self.webhooks += 1;
@@ -96,12 +97,10 @@ impl Story {
         }
         for told in &mut self.changes {
             let change = &told.change;
+            let mut models = change.models.iter();
             let concerns = change.integration.as_str() == delivery.integration
-                && change.at_ms <= delivery.at_ms
-                && change
-                    .models
-                    .iter()
-                    .any(|model| delivery.models.contains(model));
+                && change.at <= delivery.at
+                && models.any(|model| delivery.models.contains(model));
             if concerns && answered && told.webhook.is_none() {
                 told.webhook = Some(at);
             }
@@ -111,23 +110,22 @@ impl Story {
             Fate::Unanswered(reason) => format!("not answered: {reason}"),
             Fate::Lost => "lost".to_owned(),
         };
-        let models = delivery.models.join(", ");
-        Line {
+        let (kind, models) = (delivery.kind, delivery.models.join(", "));
+        let is_of = |told: &TrackedChange| told.change.integration.as_str() == delivery.integration;
+        StoryLine {
             at,
-            after: self.since(at, |told| {
-                told.change.integration.as_str() == delivery.integration
-            }),
+            after: self.since(at, is_of),
             what: "webhook",
-            detail: format!("{} {models}: {fate}", delivery.kind),
+            detail: format!("{kind} {models}: {fate}"),
         }
     }
 
     /// A fetch or a commit reached the lake.
-    pub(super) fn step(&mut self, table: &TableId, step: &Step, at: Duration) -> Line {
+    pub(super) fn step(&mut self, table: &TableId, step: &LakeStep, at: Duration) -> StoryLine {
         let after = self.since(at, |told| told.change.integration == table.integration);
         let (what, detail) = match step {
-            Step::Fetched(walk) => ("fetched", fetched(table, *walk)),
-            Step::Committed {
+            LakeStep::Fetched(walk) => ("fetched", fetched(table, *walk)),
+            LakeStep::Committed {
                 part,
                 version,
                 rows,
@@ -139,13 +137,11 @@ impl Story {
                 }
                 let (name, rows) = (table.endpoint.table_name(), counted(*rows, "row"));
                 let part = folder(*part);
-                (
-                    "committed",
-                    format!("version {version} of {name}/{part}, {rows}"),
-                )
+                let detail = format!("version {version} of {name}/{part}, {rows}");
+                ("committed", detail)
             }
         };
-        Line {
+        StoryLine {
             at,
             after,
             what,
@@ -161,7 +157,7 @@ impl Story {
     }
 
     /// Returns one of the changes.
-    pub(super) fn told(&self, place: usize) -> Option<&Told> {
+    pub(super) fn told(&self, place: usize) -> Option<&TrackedChange> {
         self.changes.get(place)
     }
 
@@ -171,20 +167,17 @@ impl Story {
         place: usize,
         sighting: &Sighting,
         at: Duration,
-    ) -> Option<Line> {
+    ) -> Option<StoryLine> {
         let told = self.changes.get_mut(place)?;
         let changed_at_us = sighting.changed_at_us?;
-        if changed_at_us < told.change.at_ms.saturating_mul(1_000) {
+        if changed_at_us < told.change.at.as_millis().saturating_mul(1_000) {
             return None;
         }
         told.visible = Some(at);
-        let op = if sighting.is_deleted {
-            "delete"
-        } else {
-            "upsert"
-        };
+        let is_deleted = sighting.is_deleted;
+        let op = if is_deleted { "delete" } else { "upsert" };
         let changed_at = format_timestamp(changed_at_us);
-        Some(Line {
+        Some(StoryLine {
             at,
             after: Some(at.saturating_sub(told.at)),
             what: "row visible",
@@ -194,8 +187,8 @@ impl Story {
 
     /// Adds it all up; so many requests were sent meanwhile.
     pub(super) fn totals(&self, requests: u64) -> Totals {
-        let took = |done: fn(&Told) -> Option<Duration>| -> Vec<Duration> {
-            let took = |told: &Told| Some(done(told)?.saturating_sub(told.at));
+        let took = |done: fn(&TrackedChange) -> Option<Duration>| -> Vec<Duration> {
+            let took = |told: &TrackedChange| Some(done(told)?.saturating_sub(told.at));
             self.changes.iter().filter_map(took).collect()
         };
         Totals {
@@ -210,13 +203,13 @@ impl Story {
     }
 
     /// Returns how long ago the latest change was that may have caused something.
-    fn since(&self, at: Duration, causes: impl Fn(&Told) -> bool) -> Option<Duration> {
+    fn since(&self, at: Duration, causes: impl Fn(&TrackedChange) -> bool) -> Option<Duration> {
         let cause = self.changes.iter().rev().find(|told| causes(told))?;
         Some(at.saturating_sub(cause.at))
     }
 }
 
-fn fetched(table: &TableId, walk: Walk) -> String {
+fn fetched(table: &TableId, walk: WalkCount) -> String {
     let (pages, rows) = (counted(walk.pages, "page"), counted(walk.rows, "row"));
     let new = count(walk.new);
     format!("{}: {pages}, {rows}, {new} new", table.endpoint)

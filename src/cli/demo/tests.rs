@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::changes::change;
 use super::lines::query_line;
 use super::story::Story;
-use super::watched::{Step, Walk};
+use super::watched::{LakeStep, WalkCount};
 use crate::cli::queries::one_row;
 use crate::company::{Change, ChangeKind, World, WorldSettings};
 use crate::ids::{Category, EndpointName, IntegrationId, TableId};
 use crate::lake::{Part, Sighting};
+use crate::time::Moment;
 use crate::twin::{Delivery, Fate};
 
 const AT_MS: i64 = 1_767_600_000_000;
@@ -27,7 +28,7 @@ fn table() -> TableId {
 
 fn edit() -> Change {
     Change {
-        at_ms: AT_MS,
+        at: Moment::from_millis(AT_MS),
         integration: table().integration,
         endpoint: Some(table().endpoint),
         models: vec!["ats_jobs".to_owned()],
@@ -43,7 +44,7 @@ fn delivery(fate: Fate) -> Delivery {
         kind: "data-changed",
         integration: "lever:a".to_owned(),
         models: vec!["ats_jobs".to_owned(), "ats_users".to_owned()],
-        at_ms: AT_MS + 3,
+        at: Moment::from_millis(AT_MS + 3),
         fate,
     }
 }
@@ -57,8 +58,8 @@ fn sighting(changed_at_ms: i64) -> Sighting {
     }
 }
 
-fn committed(version: u64) -> Step {
-    Step::Committed {
+fn committed(version: u64) -> LakeStep {
+    LakeStep::Committed {
         part: Part::Deltas,
         version,
         rows: 1,
@@ -72,7 +73,7 @@ fn a_change_is_told_from_the_twin_to_the_row() {
     assert!(!story.is_told());
     let answered = delivery(Fate::Answered(200));
     told.push(story.delivered(&answered, 13, ms(3_021)).to_string());
-    let walk = Step::Fetched(Walk {
+    let walk = LakeStep::Fetched(WalkCount {
         pages: 1,
         rows: 3,
         new: 1,
@@ -145,7 +146,7 @@ fn a_webhook_that_was_lost_or_is_about_others_counts_for_nothing() {
         (0, 0)
     );
     let mut earlier = delivery(Fate::Answered(200));
-    earlier.at_ms = AT_MS - 1;
+    earlier.at = Moment::from_millis(AT_MS - 1);
     let mut elsewhere = delivery(Fate::Answered(200));
     elsewhere.integration = "lever:b".to_owned();
     for other in [earlier, elsewhere] {

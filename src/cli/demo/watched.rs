@@ -31,21 +31,21 @@ pub(super) struct Watched {
 pub(super) struct Seen {
     pub(super) at: Instant,
     pub(super) table: TableId,
-    pub(super) step: Step,
+    pub(super) step: LakeStep,
 }
 
 /// A step of a fetch on its way in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum LakeStep {
     /// Its last page is there, and nothing of it is visible.
-    Fetched(Walk),
+    Fetched(WalkCount),
     /// It is visible.
     Committed { part: Part, version: u64, rows: u64 },
 }
 
 /// What a walk brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Walk {
+pub(super) struct WalkCount {
     pub(super) pages: u64,
     /// Rows on the pages.
     pub(super) rows: u64,
@@ -60,7 +60,7 @@ pub(super) struct WatchedFetch {
     tell: mpsc::Sender<Seen>,
 }
 
-impl Walk {
+impl WalkCount {
     fn add(&mut self, event: &Result<FetchEvent, FetchError>) {
         match event {
             Ok(FetchEvent::Page { rows, .. }) => {
@@ -90,10 +90,10 @@ impl Sink for Watched {
         endpoint: &Arc<Endpoint>,
         events: impl Stream<Item = Result<FetchEvent, FetchError>> + Send,
     ) -> Result<WatchedFetch, WriteError> {
-        let mut walk = Walk::default();
+        let mut walk = WalkCount::default();
         let events = events.inspect(|event| walk.add(event));
         let sealed = self.lake.stage(fetch, endpoint, events).await?;
-        tell(&self.tell, fetch, Step::Fetched(walk)).await;
+        tell(&self.tell, fetch, LakeStep::Fetched(walk)).await;
         Ok(WatchedFetch {
             sealed,
             fetch: fetch.clone(),
@@ -142,7 +142,7 @@ impl Staged for WatchedFetch {
                 FetchMode::Snapshot => Part::Snapshots,
                 FetchMode::Delta { .. } => Part::Deltas,
             };
-            let step = Step::Committed {
+            let step = LakeStep::Committed {
                 part,
                 version,
                 rows,
@@ -174,7 +174,7 @@ impl Registry for Watched {
     }
 }
 
-async fn tell(to: &mpsc::Sender<Seen>, fetch: &Fetch, step: Step) {
+async fn tell(to: &mpsc::Sender<Seen>, fetch: &Fetch, step: LakeStep) {
     let seen = Seen {
         at: Instant::now(),
         table: fetch.table.clone(),

@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::task::JoinError;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
-use super::super::failure::{FAILED, Failure};
+use super::super::cli_error::{CliError, FAILED};
 use super::changes::change;
 use super::lines::query_line;
-use super::live::{DEBOUNCE, DRAIN_LIMIT, Live, Running};
-use super::story::{Story, Told};
-use super::watched::{Seen, Step};
+use super::live::{DEBOUNCE, DRAIN_LIMIT, Live, RunningDemo};
+use super::story::{Story, TrackedChange};
+use super::watched::{LakeStep, Seen};
 use super::{duckdb, no_twin};
 use crate::service::SourceError;
 use crate::words::counted;
@@ -29,10 +29,32 @@ const START_LIMIT: Duration = Duration::from_mins(1);
 /// The last change has this long to arrive.
 const LAST_WAIT: Duration = Duration::from_secs(30);
 
+/// Shows changes until there were enough, or the person has seen enough. Returns whether each arrived.
+pub(in super::super) async fn run(
+    live: Live,
+    enough: impl Future<Output = ()>,
+) -> Result<bool, CliError> {
+    let folder = format!("kombo-source-demo-{}", std::process::id());
+    let data_dir = std::env::temp_dir().join(folder);
+    let mut watching = Watching {
+        running: live.start(data_dir.clone()).await?,
+        live: &live,
+        story: Story::default(),
+        started: Instant::now(),
+        heard: 0,
+        tried: 0,
+    };
+    let told = watching.watch(enough).await;
+    watching.end().await;
+    // Only hints were in it.
+    drop(std::fs::remove_dir_all(&data_dir));
+    told
+}
+
 /// What is shown of the service.
-pub(super) struct Watching<'a> {
+struct Watching<'a> {
     live: &'a Live,
-    running: Running,
+    running: RunningDemo,
     story: Story,
     started: Instant,
     /// Deliveries that were shown.
@@ -41,23 +63,9 @@ pub(super) struct Watching<'a> {
     tried: usize,
 }
 
-impl<'a> Watching<'a> {
-    pub(super) fn new(live: &'a Live, running: Running) -> Self {
-        Self {
-            live,
-            running,
-            story: Story::default(),
-            started: Instant::now(),
-            heard: 0,
-            tried: 0,
-        }
-    }
-
+impl Watching<'_> {
     /// Shows changes until there were enough, or the person has seen enough. Returns whether each arrived.
-    pub(super) async fn watch(
-        &mut self,
-        enough: impl Future<Output = ()>,
-    ) -> Result<bool, Failure> {
+    async fn watch(&mut self, enough: impl Future<Output = ()>) -> Result<bool, CliError> {
         let mut enough = pin!(enough);
         let before = self.live.requests();
         tokio::select! {
@@ -82,7 +90,7 @@ impl<'a> Watching<'a> {
                 biased;
                 () = &mut enough => break true,
                 Some(ended) = self.running.source.join_next() => return Err(failed(ended)),
-                Some(ended) = self.running.twin.join_next() => return Err(twin_ended(ended)),
+                Some(ended) = self.running.twin.task.join_next() => return Err(twin_ended(ended)),
                 () = self.running.deliveries.noted() => self.hear(),
                 Some(seen) = self.running.seen.recv() => self.see(seen).await?,
                 _ = beat.tick(), if !all_made => {
@@ -97,7 +105,7 @@ impl<'a> Watching<'a> {
     }
 
     /// Waits until the service has caught up. The twin had so many requests before.
-    async fn settle(&mut self, before: u64) -> Result<(), Failure> {
+    async fn settle(&mut self, before: u64) -> Result<(), CliError> {
         let until = Instant::now() + START_LIMIT;
         let (mut requests, mut since) = (self.live.requests(), Instant::now());
         while since.elapsed() < QUIET && Instant::now() < until {
@@ -116,20 +124,15 @@ impl<'a> Watching<'a> {
     }
 
     fn introduce(&self, requests: u64) {
+        let requests = counted(requests, "request");
+        let changes = counted(self.live.changes as u64, "change");
+        let (every, pause) = (EVERY.as_secs_f64(), DEBOUNCE.as_secs_f64());
         println!(
-            "The service has started, and asked for what changed meanwhile: {}.\n",
-            counted(requests, "request")
-        );
-        println!(
-            "Now {}, one every {} s; Ctrl-C ends it sooner. The second time in a line is since the change.",
-            counted(self.live.changes as u64, "change"),
-            EVERY.as_secs_f64()
-        );
-        println!(
-            "Kombo leaves 30 s between two webhooks of an integration; this stand-in leaves {} s. By default commits of a\n\
+            "The service has started, and asked for what changed meanwhile: {requests}.\n\n\
+             Now {changes}, one every {every} s; Ctrl-C ends it sooner. The second time in a line is since the change.\n\
+             Kombo leaves 30 s between two webhooks of an integration; this stand-in leaves {pause} s. By default commits of a\n\
              table are 30 s apart, too; here each is made at once. The first after a quiet time comes at once in any case.\n\
-             Before the first query in DuckDB: INSTALL delta; LOAD delta;\n",
-            DEBOUNCE.as_secs_f64()
+             Before the first query in DuckDB: INSTALL delta; LOAD delta;\n"
         );
     }
 
@@ -149,14 +152,8 @@ impl<'a> Watching<'a> {
     /// Shows the webhooks that ended.
     fn hear(&mut self) {
         let at = self.started.elapsed();
-        let new: Vec<_> = self
-            .running
-            .deliveries
-            .all()
-            .into_iter()
-            .skip(self.heard)
-            .collect();
-        for delivery in new {
+        let all = self.running.deliveries.all();
+        for delivery in all.into_iter().skip(self.heard) {
             self.heard += 1;
             let endpoints = {
                 let world = self.live.stage.world.lock();
@@ -169,17 +166,18 @@ impl<'a> Watching<'a> {
     }
 
     /// Shows a step, and reads back what a commit may have brought.
-    async fn see(&mut self, seen: Seen) -> Result<(), Failure> {
+    async fn see(&mut self, seen: Seen) -> Result<(), CliError> {
         self.hear();
         let Seen { at, table, step } = seen;
         let at = at.saturating_duration_since(self.started);
         println!("{}", self.story.step(&table, &step, at));
-        let (Step::Committed { .. }, Some(endpoint)) = (step, self.live.endpoint(&table.endpoint))
+        let (LakeStep::Committed { .. }, Some(endpoint)) =
+            (step, self.live.endpoint(&table.endpoint))
         else {
             return Ok(());
         };
         for place in self.story.awaited(&table) {
-            let Some((_, id)) = self.story.told(place).and_then(Told::row) else {
+            let Some((_, id)) = self.story.told(place).and_then(TrackedChange::row) else {
                 continue;
             };
             let found = self.running.lake.newest(endpoint, &table.integration, id);
@@ -215,7 +213,7 @@ impl<'a> Watching<'a> {
     }
 
     /// Ends the service as SIGTERM would; what it says then nobody needs to hear.
-    pub(super) async fn end(self) {
+    async fn end(self) {
         let mut running = self.running;
         running.seen.close();
         drop(running.stop);
@@ -224,18 +222,18 @@ impl<'a> Watching<'a> {
     }
 }
 
-fn failed(ended: Result<Result<(), SourceError>, JoinError>) -> Failure {
+fn failed(ended: Result<Result<(), SourceError>, JoinError>) -> CliError {
     match ended {
         Ok(Err(error)) => error.into(),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Ok(Ok(())) | Err(_) => Failure::new(FAILED, "the service ended", "run it again with -v"),
+        Ok(Ok(())) | Err(_) => CliError::new(FAILED, "the service ended", "run it again with -v"),
     }
 }
 
-fn twin_ended(ended: Result<std::io::Result<()>, JoinError>) -> Failure {
+fn twin_ended(ended: Result<std::io::Result<()>, JoinError>) -> CliError {
     match ended {
-        Ok(Err(error)) => no_twin(&error),
+        Ok(Err(error)) => no_twin(error),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Ok(Ok(())) | Err(_) => no_twin(&std::io::Error::other("it ended")),
+        Ok(Ok(())) | Err(_) => no_twin(std::io::Error::other("it ended")),
     }
 }

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::failure::Failure;
+use super::super::cli_error::CliError;
 use super::table;
+use crate::ids::{EndpointName, IntegrationId};
 use crate::lake::{Completeness, DriftFilter, DriftGroup, Lake, SetAside};
 use crate::time::format_timestamp;
 use crate::words::{count, percent};
 
 /// The last comparisons of an endpoint's tables, taken together.
-struct Compared {
+struct EndpointCompleteness {
     table: String,
     integrations: usize,
     together: Completeness,
@@ -22,16 +23,10 @@ pub(super) async fn read(
     lake: &Lake,
     filter: &DriftFilter,
     json: bool,
-) -> Result<(String, Vec<SetAside<String>>), Failure> {
+) -> Result<(String, Vec<SetAside<String>>), CliError> {
     let (counts, aside) = lake.drift_counts(filter).await?;
-    let key = filter
-        .integration
-        .as_ref()
-        .map(crate::ids::IntegrationId::key);
-    let wanted = filter
-        .endpoint
-        .as_ref()
-        .map(crate::ids::EndpointName::table_name);
+    let key = filter.integration.as_ref().map(IntegrationId::key);
+    let wanted = filter.endpoint.as_ref().map(EndpointName::table_name);
     let mut by_table: BTreeMap<String, Vec<Completeness>> = BTreeMap::new();
     for ((whose, table), one) in lake.completeness().await? {
         let is_wanted = key.as_ref().is_none_or(|key| *key == whose)
@@ -41,23 +36,21 @@ pub(super) async fn read(
         }
     }
     let compared = by_table.into_iter().filter_map(|(table, all)| {
-        let (integrations, together) = (all.len(), Completeness::of_all(all)?);
-        Some(Compared {
+        Some(EndpointCompleteness {
             table,
-            integrations,
-            together,
+            integrations: all.len(),
+            together: Completeness::of_all(all)?,
         })
     });
-    let compared: Vec<Compared> = compared.collect();
-    let text = if json {
-        lines(&counts, &compared)
-    } else {
-        text(&counts, &compared)
-    };
-    Ok((text, aside))
+    let compared: Vec<EndpointCompleteness> = compared.collect();
+    let write = if json { lines } else { text };
+    Ok((write(&counts, &compared), aside))
 }
 
-fn text(counts: &BTreeMap<DriftGroup, u64>, compared: &[Compared]) -> String {
+#[rustfmt::skip]
+const HEADER: [&str; 5] = ["table", "integrations", "rows compared", "drifted", "complete"];
+
+fn text(counts: &BTreeMap<DriftGroup, u64>, compared: &[EndpointCompleteness]) -> String {
     let mut text = String::new();
     if counts.is_empty() {
         text.push_str("no drift\n");
@@ -79,13 +72,7 @@ fn text(counts: &BTreeMap<DriftGroup, u64>, compared: &[Compared]) -> String {
     let row = |[table, integrations, rows, drifted, complete]: [&str; 5]| {
         format!("{table:<38}{integrations:>12}{rows:>15}{drifted:>10}{complete:>11}\n")
     };
-    text.push_str(&row([
-        "table",
-        "integrations",
-        "rows compared",
-        "drifted",
-        "complete",
-    ]));
+    text.push_str(&row(HEADER));
     let mut add = |name: &str, integrations: &str, one: &Completeness| {
         let [rows, drifted] = [one.rows, one.drifted].map(count);
         let share = percent(one.share());
@@ -99,7 +86,7 @@ fn text(counts: &BTreeMap<DriftGroup, u64>, compared: &[Compared]) -> String {
 }
 
 /// One object per line: the groups, then the tables.
-fn lines(counts: &BTreeMap<DriftGroup, u64>, compared: &[Compared]) -> String {
+fn lines(counts: &BTreeMap<DriftGroup, u64>, compared: &[EndpointCompleteness]) -> String {
     let groups = counts.iter().map(|(group, rows)| {
         json!({
             "table": table(&group.endpoint),
@@ -136,8 +123,8 @@ mod tests {
         BTreeMap::from([(group, 1_200)])
     }
 
-    fn compared() -> Compared {
-        Compared {
+    fn compared() -> EndpointCompleteness {
+        EndpointCompleteness {
             table: "ats_applications".to_owned(),
             integrations: 3,
             together: Completeness {

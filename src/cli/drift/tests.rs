@@ -7,6 +7,10 @@ use crate::time::SystemClock;
 
 const NOW: i64 = 1_800_000_000_000;
 
+fn now() -> Moment {
+    Moment::from_millis(NOW)
+}
+
 fn row() -> FoundDrift {
     FoundDrift {
         integration: "tool:a".to_owned(),
@@ -37,7 +41,7 @@ found    table             integration  id           kind    cause            wr
 2 h ago  ats_applications  tool:a       1\\u{1b}[31m  update  no_notification  30 min     a, b, c, d and 1 more
 2 h ago  ats_applications  tool:a       2            update  no_notification  -          -
 ";
-    assert_eq!(text(&[row(), unknown], NOW), expected);
+    assert_eq!(text(&[row(), unknown], now()), expected);
 }
 
 #[test]
@@ -69,8 +73,8 @@ async fn a_lake_without_drift_says_so_and_stays_as_it_is() {
     let lake = lake.expect("opens");
     let said = async |line| {
         let args = typed(line);
-        let filter = filter(&args, Catalog::embedded(), NOW).expect("understood");
-        let (text, aside) = report(&args, &lake, filter, NOW).await.expect("read");
+        let filter = filter(&args, Catalog::embedded(), now()).expect("understood");
+        let (text, aside) = report(&args, &lake, filter, now()).await.expect("read");
         assert!(aside.is_empty(), "{aside:?}");
         text
     };
@@ -91,7 +95,7 @@ fn what_is_asked_for_is_what_was_typed() {
     let args = typed(
         "kombo-source drift -t ats_jobs -i tool:a --kind delete --cause guard --since 1h --limit 3",
     );
-    let filter = filter(&args, Catalog::embedded(), NOW).expect("a table");
+    let filter = filter(&args, Catalog::embedded(), now()).expect("a table");
     assert_eq!(filter.endpoint.expect("a table").as_str(), "ats/jobs");
     assert_eq!(filter.integration.expect("one").as_str(), "tool:a");
     assert_eq!(filter.kind.expect("one").as_str(), "delete");

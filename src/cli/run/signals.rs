@@ -4,7 +4,7 @@ use std::io;
 
 /// What was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum OperatorRequest {
     /// SIGTERM or Ctrl-C.
     Stop,
     /// SIGHUP.
@@ -31,11 +31,11 @@ impl Signals {
     }
 
     /// Waits for the next one.
-    pub(super) async fn next(&mut self) -> Asked {
+    pub(super) async fn next(&mut self) -> OperatorRequest {
         tokio::select! {
-            _ = self.terminate.recv() => Asked::Stop,
-            _ = self.interrupt.recv() => Asked::Stop,
-            _ = self.hangup.recv() => Asked::Reload,
+            _ = self.terminate.recv() => OperatorRequest::Stop,
+            _ = self.interrupt.recv() => OperatorRequest::Stop,
+            _ = self.hangup.recv() => OperatorRequest::Reload,
         }
     }
 }
@@ -55,9 +55,9 @@ impl Signals {
     }
 
     /// Waits for the next one.
-    pub(super) async fn next(&mut self) -> Asked {
+    pub(super) async fn next(&mut self) -> OperatorRequest {
         // Without a handler the default action does the same, less politely.
         drop(tokio::signal::ctrl_c().await);
-        Asked::Stop
+        OperatorRequest::Stop
     }
 }

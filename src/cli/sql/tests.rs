@@ -1,6 +1,7 @@
 use clap::ValueEnum;
 
 use super::*;
+use crate::catalog::Catalog;
 
 fn views(engine: SqlEngine, location: &str) -> Views {
     Views {

@@ -1,6 +1,5 @@
 //! Tables that lie in the future, and what to do.
 
-use super::line;
 use crate::lake::Ahead;
 use crate::status::{IntegrationStatus, Status, TableStatus};
 use crate::words::counted;
@@ -12,23 +11,18 @@ const NAMED: usize = 10;
 pub(in crate::cli) const ADVICE: &str = "check this machine's clock; if it is right, run `kombo-source repair`, which says what it would mend";
 
 /// Names each table that lies in the future, a few where they are many, and says what to do.
-pub(super) fn ahead(text: &mut String, status: &Status) {
+pub(super) fn ahead(lines: &mut Vec<String>, status: &Status) {
     let said = said(status);
-    for one in &said {
-        line(text, &format!("future  {one}"));
-    }
-    if !said.is_empty() {
-        line(text, &format!("        {ADVICE}"));
-    }
+    lines.extend(said.iter().map(|one| format!("future  {one}")));
+    lines.extend((!said.is_empty()).then(|| format!("        {ADVICE}")));
 }
 
 /// Says of each table that lies in the future, a few where they are many, which part of it does and how far.
 pub(in crate::cli) fn said(status: &Status) -> Vec<String> {
     let all = status.ahead();
     let few = all.iter().take(NAMED);
-    let mut said: Vec<String> = few
-        .map(|(one, table, parts)| of(one, table, parts))
-        .collect();
+    let few = few.map(|(one, table, parts)| of(one, table, parts));
+    let mut said: Vec<String> = few.collect();
     if all.len() > NAMED {
         let more = (all.len() - NAMED) as u64;
         said.push(format!("{} more", counted(more, "table")));

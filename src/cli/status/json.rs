@@ -2,19 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::{age_secs, word};
+use super::word;
 use crate::lake::{Ahead, Completeness, Hold};
 use crate::status::{IntegrationStatus, Status, TableStatus, Verdict};
-use crate::time::{Base, Horizon, Moment};
+use crate::time::{Horizon, Moment};
 
 /// Writes everything as one document.
 pub(super) fn json(status: &Status) -> Value {
     let of_integration = |one: &IntegrationStatus| {
-        let tables: Vec<Value> = one
-            .tables
-            .iter()
-            .map(|table| of_table(status, table))
-            .collect();
+        let tables = one.tables.iter().map(|table| of_table(status, table));
+        let tables: Vec<Value> = tables.collect();
         json!({
             "integration": one.name,
             "state": one.state,
@@ -53,8 +50,9 @@ pub(super) fn json(status: &Status) -> Value {
 
 fn of_table(status: &Status, table: &TableStatus) -> Value {
     let (stored, note) = (&table.stored, &table.note);
-    let base_ms = table.base().map(Base::as_millis);
-    let snapshot_ms = stored.coverage.snapshot_base.map(Base::as_millis);
+    let [base, snapshot] = [table.base(), stored.coverage.snapshot_base]
+        .map(|base| base.map(|base| Moment::from_millis(base.as_millis())));
+    let age_secs = |at: Moment| Moment::from_millis(status.now_ms).since(at).as_secs();
     let objective = match table.verdict {
         Verdict::Late { objective } => Some(objective.as_secs()),
         _ => None,
@@ -69,11 +67,11 @@ fn of_table(status: &Status, table: &TableStatus) -> Value {
         "rows": stored.snapshot_rows,
         "bytes": stored.snapshot_bytes,
         "files": stored.snapshot_files,
-        "base_ms": base_ms,
-        "base_age_secs": base_ms.map(|at| age_secs(status, at)),
+        "base_ms": base,
+        "base_age_secs": base.map(age_secs),
         "missed_objective_secs": objective,
-        "snapshot_ms": snapshot_ms,
-        "snapshot_age_secs": snapshot_ms.map(|at| age_secs(status, at)),
+        "snapshot_ms": snapshot,
+        "snapshot_age_secs": snapshot.map(age_secs),
         "service_base_ms": note.base_ms,
         "last_error": note.last_error,
         "error_since_ms": note.error_since_ms,

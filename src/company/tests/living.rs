@@ -86,7 +86,7 @@ fn a_delta_brings_what_was_hired_edited_renamed_and_deleted_and_what_lists_it() 
     let id = id_of(&world, "ats/applications");
     let name = endpoint("ats/applications").name();
     world.advance(Duration::from_secs(1));
-    let between = format_timestamp((world.now_ms() - 500) * 1000);
+    let between = format_timestamp((world.now().as_millis() - 500) * 1000);
     let mut changed = Vec::new();
     for kind in [
         ChangeKind::Hire,
@@ -136,7 +136,7 @@ fn a_link_that_comes_or_goes_surfaces_even_where_a_change_behind_it_does_not() {
     world.advance(Duration::from_secs(1));
     let query = format!(
         "page_size=250&updated_after={}",
-        format_timestamp((world.now_ms() - 500) * 1000)
+        format_timestamp((world.now().as_millis() - 500) * 1000)
     );
     assert!(world.edit(&id, stages, index));
     let found = by_id(rows(&ask(&mut world, "ats/jobs", &query)).0);
@@ -225,7 +225,7 @@ fn a_model_switched_off_deletes_its_rows_then_is_refused_and_comes_back() {
     world.advance(Duration::from_secs(1));
     let query = format!(
         "include_deleted=true&page_size=250&updated_after={}",
-        format_timestamp((world.now_ms() - 500) * 1000)
+        format_timestamp((world.now().as_millis() - 500) * 1000)
     );
     let change = world
         .change(ChangeKind::ScopeOff, &id, Some(groups), None)

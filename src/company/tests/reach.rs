@@ -29,7 +29,7 @@ fn related_id(record: &Value, field: &str) -> Option<String> {
 fn edit(world: &mut World, endpoint: &Endpoint, id: &str) -> String {
     let index = position(world, endpoint, id);
     world.advance(Duration::from_secs(1));
-    let between = format_timestamp((world.now_ms() - 500) * 1000);
+    let between = format_timestamp((world.now().as_millis() - 500) * 1000);
     let integration = super::owner(world, endpoint).id().clone();
     assert!(world.edit(&integration, endpoint, index));
     between
@@ -116,7 +116,7 @@ fn an_edit_changes_values_and_changed_at_and_neither_id_nor_links() {
     edit(&mut world, endpoint("ats/applications"), id);
     let after = records(&world, endpoint("ats/applications"));
     let changed = parse_timestamp(after[at]["changed_at"].as_str().expect("a timestamp"));
-    assert_eq!(changed, Some(world.now_ms() * 1000));
+    assert_eq!(changed, Some(world.now().as_millis() * 1000));
     for key in [
         "id",
         "remote_id",

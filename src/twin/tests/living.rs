@@ -11,7 +11,7 @@ use crate::twin::HeraldSettings;
 use crate::webhook::{Signature, Verifier, Webhook, WebhookSecret, parse};
 
 fn world() -> SharedWorld {
-    SharedWorld::new(World::new(settings(300).world()))
+    SharedWorld::new(World::new(settings(300).world))
 }
 
 fn controlled() -> TwinSettings {

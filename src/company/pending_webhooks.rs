@@ -11,6 +11,7 @@ use super::hash::{mix, percent, salt};
 use super::identity::loose_id;
 use super::integration::Integration;
 use crate::ids::IntegrationId;
+use crate::time::Moment;
 
 /// Messages about integrations that nobody asks for are forgotten beyond so many, the oldest first.
 const MOST_EVENTS: usize = 10_000;
@@ -26,8 +27,8 @@ pub struct TwinWebhook {
     pub integration: IntegrationId,
     /// The models it names.
     pub models: Vec<String>,
-    /// The world's time when it was written, in milliseconds since the epoch.
-    pub at_ms: i64,
+    /// The world's time when it was written.
+    pub at: Moment,
     /// The bytes to sign and send.
     pub body: String,
     roll: u64,
@@ -43,31 +44,26 @@ impl TwinWebhook {
 
 impl fmt::Debug for TwinWebhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "TwinWebhook({} {}, {} bytes)",
-            self.kind,
-            self.id,
-            self.body.len()
-        )
+        let Self { kind, id, body, .. } = self;
+        write!(f, "TwinWebhook({kind} {id}, {} bytes)", body.len())
     }
 }
 
 /// What is yet to be told.
 #[derive(Debug, Default)]
-pub(super) struct News {
-    changed: BTreeMap<IntegrationId, Changed>,
+pub(super) struct PendingWebhooks {
+    changed: BTreeMap<IntegrationId, ChangedModels>,
     events: VecDeque<TwinWebhook>,
     written: u64,
 }
 
 #[derive(Debug, Default)]
-struct Changed {
+struct ChangedModels {
     models: BTreeSet<String>,
-    told_ms: Option<i64>,
+    told: Option<Moment>,
 }
 
-impl News {
+impl PendingWebhooks {
     /// Notes that rows of models changed.
     pub(super) fn changed(&mut self, integration: &IntegrationId, models: &[String]) {
         if models.is_empty() {
@@ -78,7 +74,7 @@ impl News {
     }
 
     /// Notes what happened to an integration, as it is now.
-    pub(super) fn happened(&mut self, event: Event, of: &Integration, seed: u64, now_ms: i64) {
+    pub(super) fn happened(&mut self, event: Event, of: &Integration, seed: u64, now: Moment) {
         if event == Event::Deleted {
             self.changed.remove(&of.id);
         }
@@ -87,8 +83,8 @@ impl News {
             Event::StateChanged => "integration-state-changed",
             Event::Deleted => "integration-deleted",
         };
-        let data = account::event(of, event, now_ms);
-        let webhook = self.webhook(kind, &of.id, Vec::new(), &data, seed, now_ms);
+        let data = account::event(of, event, now);
+        let webhook = self.webhook(kind, &of.id, Vec::new(), &data, seed, now);
         if self.events.len() == MOST_EVENTS {
             self.events.pop_front();
         }
@@ -97,30 +93,25 @@ impl News {
 
     /// Takes what is due: all about integrations, and what changed where nothing was told for a while. The first
     /// change after a quiet time is told at once, those after it together.
-    pub(super) fn take(&mut self, pause: Duration, seed: u64, now_ms: i64) -> Vec<TwinWebhook> {
+    pub(super) fn take(&mut self, pause: Duration, seed: u64, now: Moment) -> Vec<TwinWebhook> {
         let mut due: Vec<_> = self.events.drain(..).collect();
-        let pause_ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
         let mut changed = std::mem::take(&mut self.changed);
         for (id, changed) in &mut changed {
-            let is_due = changed
-                .told_ms
-                .is_none_or(|told| now_ms.saturating_sub(told) >= pause_ms);
+            let is_due = changed.told.is_none_or(|told| now.since(told) >= pause);
             if changed.models.is_empty() || !is_due {
                 continue;
             }
-            changed.told_ms = Some(now_ms);
+            changed.told = Some(now);
             let models: Vec<_> = std::mem::take(&mut changed.models).into_iter().collect();
             let names: Vec<_> = models.iter().map(|name| json!({"name": name})).collect();
-            let category = models[0]
-                .split_once('_')
-                .map_or("", |(category, _)| category);
+            let category = models[0].split_once('_').map_or("", |(one, _)| one);
             let data = json!({
                 "integration_id": id.as_str(),
                 "integration_tool": id.tool(),
                 "integration_category": category.to_uppercase(),
                 "changed_models": names,
             });
-            due.push(self.webhook("data-changed", id, models, &data, seed, now_ms));
+            due.push(self.webhook("data-changed", id, models, &data, seed, now));
         }
         self.changed = changed;
         due
@@ -133,7 +124,7 @@ impl News {
         models: Vec<String>,
         data: &serde_json::Value,
         seed: u64,
-        at_ms: i64,
+        at: Moment,
     ) -> TwinWebhook {
         self.written += 1;
         let roll = mix(mix(seed, salt("webhook")), self.written);
@@ -144,7 +135,7 @@ impl News {
             kind,
             integration: integration.clone(),
             models,
-            at_ms,
+            at,
             roll: mix(roll, 1),
         }
     }

@@ -30,9 +30,9 @@ pub(super) fn wait_view(api: &Arc<HttpApi>) -> WaitView {
 }
 
 /// Shows a backfill as it goes.
-pub(super) struct Progress {
+pub(super) struct ProgressDisplay {
     display: Display,
-    tables: Mutex<HashMap<TableId, Running>>,
+    tables: Mutex<HashMap<TableId, RunningTable>>,
 }
 
 enum Display {
@@ -45,7 +45,7 @@ enum Display {
     Silent,
 }
 
-struct Running {
+struct RunningTable {
     bar: Option<ProgressBar>,
     rows: u64,
     pages: u64,
@@ -53,7 +53,7 @@ struct Running {
     last_line: Instant,
 }
 
-impl Progress {
+impl ProgressDisplay {
     /// Shows bars when standard error is a terminal, lines otherwise; nothing when asked to be quiet.
     pub(super) fn new(tables: usize, quiet: bool, wait: WaitView) -> Self {
         let target = ProgressDrawTarget::stderr_with_hz(8);
@@ -64,7 +64,7 @@ impl Progress {
         } else {
             let all = MultiProgress::with_draw_target(target);
             let total = all.add(ProgressBar::new(tables as u64));
-            total.set_style(total_style());
+            total.set_style(style(TOTAL));
             total.enable_steady_tick(Duration::from_millis(250));
             Display::Bars { all, total, wait }
         };
@@ -91,7 +91,7 @@ impl Progress {
         }
     }
 
-    fn running(&self) -> MutexGuard<'_, HashMap<TableId, Running>> {
+    fn running(&self) -> MutexGuard<'_, HashMap<TableId, RunningTable>> {
         // Counters survive a panic elsewhere.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -107,7 +107,7 @@ impl Progress {
             Display::Lines | Display::Silent => None,
         };
         let now = Instant::now();
-        let running = Running {
+        let running = RunningTable {
             bar,
             rows: 0,
             pages: 0,
@@ -133,12 +133,8 @@ impl Progress {
             && running.last_line.elapsed() >= LINE_EVERY
         {
             running.last_line = Instant::now();
-            let (rows, pages, elapsed) = (
-                counted(running.rows, "row"),
-                counted(running.pages, "page"),
-                seconds(running.started.elapsed()),
-            );
-            eprintln!("fetching   {table}: {rows}, {pages}, {elapsed}");
+            let brought = brought(running.rows, running.pages, running.started.elapsed());
+            eprintln!("fetching   {table}: {brought}");
         }
     }
 
@@ -150,8 +146,9 @@ impl Progress {
         match &self.display {
             Display::Bars { all, total, .. } => {
                 total.inc(1);
+                let ending = &outcome.ending;
                 if !matches!(
-                    outcome.ending,
+                    ending,
                     Ending::Committed(_) | Ending::Unchanged | Ending::Skipped
                 ) {
                     // Lost when the terminal is gone; the summary says it again.
@@ -164,7 +161,7 @@ impl Progress {
     }
 }
 
-impl Running {
+impl RunningTable {
     fn clear(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -174,7 +171,7 @@ impl Running {
 
 /// Shows one table as it goes.
 pub(super) struct TableProgress {
-    all: Arc<Progress>,
+    all: Arc<ProgressDisplay>,
     table: TableId,
 }
 
@@ -203,12 +200,8 @@ fn ended_line(outcome: &Outcome) -> String {
     let table = &outcome.table;
     match &outcome.ending {
         Ending::Committed(_) => {
-            let (rows, pages, elapsed) = (
-                counted(outcome.rows, "row"),
-                counted(outcome.pages, "page"),
-                seconds(outcome.elapsed),
-            );
-            format!("committed  {table}: {rows}, {pages}, {elapsed}")
+            let brought = brought(outcome.rows, outcome.pages, outcome.elapsed);
+            format!("committed  {table}: {brought}")
         }
         Ending::Unchanged => format!("unchanged  {table}"),
         Ending::Skipped => format!("skipped    {table}: fetched not long ago"),
@@ -219,35 +212,37 @@ fn ended_line(outcome: &Outcome) -> String {
     }
 }
 
-fn total_style() -> ProgressStyle {
-    ProgressStyle::with_template(
-        "{bar:30.green/dim} {pos}/{len} tables  {elapsed} elapsed, about {eta} left",
-    )
-    .expect("the template is constant")
+fn brought(rows: u64, pages: u64, elapsed: Duration) -> String {
+    let (rows, pages) = (counted(rows, "row"), counted(pages, "page"));
+    format!("{rows}, {pages}, {}", seconds(elapsed))
+}
+
+const TOTAL: &str = "{bar:30.green/dim} {pos}/{len} tables  {elapsed} elapsed, about {eta} left";
+const TABLE: &str = "{spinner:.green} {prefix:.bold}  {rows} rows  {rate}  {msg}{wait:.yellow}";
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is constant")
 }
 
 fn table_style(wait: WaitView) -> ProgressStyle {
     type Out<'a> = &'a mut dyn std::fmt::Write;
     // What cannot be written to the terminal is not missed.
-    ProgressStyle::with_template(
-        "{spinner:.green} {prefix:.bold}  {rows} rows  {rate}  {msg}{wait:.yellow}",
-    )
-    .expect("the template is constant")
-    .with_key("rows", |state: &ProgressState, out: Out<'_>| {
-        out.write_str(&count(state.pos())).unwrap_or_default();
-    })
-    .with_key("rate", |state: &ProgressState, out: Out<'_>| {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "shown whole"
-        )]
-        let rate = state.per_sec() as u64;
-        write!(out, "{} rows/s", count(rate)).unwrap_or_default();
-    })
-    .with_key("wait", move |_: &ProgressState, out: Out<'_>| {
-        if let Some(left) = wait() {
-            write!(out, "  waiting {} for the rate limit", seconds(left)).unwrap_or_default();
-        }
-    })
+    style(TABLE)
+        .with_key("rows", |state: &ProgressState, out: Out<'_>| {
+            out.write_str(&count(state.pos())).unwrap_or_default();
+        })
+        .with_key("rate", |state: &ProgressState, out: Out<'_>| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "shown whole"
+            )]
+            let rate = state.per_sec() as u64;
+            write!(out, "{} rows/s", count(rate)).unwrap_or_default();
+        })
+        .with_key("wait", move |_: &ProgressState, out: Out<'_>| {
+            if let Some(left) = wait() {
+                write!(out, "  waiting {} for the rate limit", seconds(left)).unwrap_or_default();
+            }
+        })
 }

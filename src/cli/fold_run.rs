@@ -1,24 +1,23 @@
 //! Folding the tables of many endpoints, and what there is to say of it.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::aside::aside;
+use super::failed::{WIDE, aside, failed};
 use crate::catalog::Endpoint;
 use crate::chore::Questions;
 use crate::ids::IntegrationKey;
 use crate::lake::{
-    FoldReport, FoldSettings, FoldedTable, Hold, Lake, LakeError, Release, SetAside, ToldFold,
+    FoldReport, FoldSettings, FoldedTable, Hold, Lake, LakeError, Release, SetAside,
 };
 use crate::words::{bytes, counted, seconds};
 
 /// What was folded.
 #[derive(Default)]
-pub(super) struct Folded {
+pub(super) struct FoldRun {
     /// By table.
     pub(super) endpoints: Vec<(String, FoldReport)>,
     /// Endpoints of which nothing could be folded, and why.
@@ -36,49 +35,37 @@ pub(super) async fn fold(
     only: Option<&BTreeSet<IntegrationKey>>,
     settings: &FoldSettings,
     kombo: Option<&dyn Questions>,
-) -> Folded {
-    let mut folded = Folded::default();
+) -> FoldRun {
+    let mut folded = FoldRun::default();
     for endpoint in endpoints {
         let name = endpoint.name().table_name();
         let began = Instant::now();
-        match lake.fold_told(endpoint, only, settings, kombo).await {
-            Ok(ToldFold {
-                mut report,
-                took,
-                unexplained,
-            }) => {
-                let stopped = report.stopped.take();
-                folded
-                    .failed
-                    .extend(stopped.map(|error| of_endpoint(&name, error)));
-                folded.endpoints.push((name, report));
-                folded.unexplained.extend(unexplained);
-                folded.elapsed += took;
+        let failed = match lake.fold_told(endpoint, only, settings, kombo).await {
+            Ok(mut told) => {
+                let stopped = told.report.stopped.take();
+                folded.endpoints.push((name.clone(), told.report));
+                folded.unexplained.extend(told.unexplained);
+                folded.elapsed += told.took;
+                stopped
             }
             Err(error) => {
-                folded.failed.push(of_endpoint(&name, error));
                 folded.elapsed += began.elapsed();
+                Some(error)
             }
-        }
+        };
+        let member = format!("{name}/current");
+        let failed = failed.map(|error| SetAside { member, error });
+        folded.failed.extend(failed);
     }
     folded
 }
 
-fn of_endpoint(name: &str, error: LakeError) -> SetAside<String> {
-    SetAside {
-        member: format!("{name}/current"),
-        error,
-    }
-}
-
-impl Folded {
+impl FoldRun {
     /// Returns every table that was folded.
     pub(super) fn tables(&self) -> impl Iterator<Item = (&str, &FoldedTable)> {
         self.endpoints.iter().flat_map(|(name, report)| {
-            report
-                .tables
-                .iter()
-                .map(move |table| (name.as_str(), table))
+            let tables = report.tables.iter();
+            tables.map(move |table| (name.as_str(), table))
         })
     }
 
@@ -108,20 +95,14 @@ impl Folded {
             return None;
         }
         let (rows, size): (u64, u64) = (sum(|table| table.rows), sum(|table| table.bytes));
+        let (rows, tables) = (counted(rows, "row"), counted(tables, "table"));
         let mut parts = vec![
-            format!(
-                "current: {} in {} folded",
-                counted(rows, "row"),
-                counted(tables, "table")
-            ),
+            format!("current: {rows} in {tables} folded"),
             format!("{} written", bytes(size)),
             seconds(self.elapsed),
         ];
-        let drifted: u64 = self
-            .tables()
-            .flat_map(|(_, table)| &table.drift)
-            .map(|(_, _, rows)| rows)
-            .sum();
+        let drift = self.tables().flat_map(|(_, table)| &table.drift);
+        let drifted: u64 = drift.map(|(_, _, rows)| rows).sum();
         if drifted > 0 {
             let rows = counted(drifted, "row");
             parts.push(format!("{rows} drifted (`kombo-source drift` shows them)"));
@@ -130,35 +111,28 @@ impl Folded {
     }
 
     /// Says what is held no longer, what is held and what failed, with what to do.
-    pub(super) fn troubles(&self) -> String {
-        let mut text = String::new();
-        for (name, release) in self.released() {
-            writeln!(text, "released  {}", release.text(name)).expect("a string takes all text");
-        }
-        for (_, hold) in self.held() {
+    pub(super) fn troubles(&self) -> Vec<String> {
+        let released = self.released();
+        let released = released.map(|(name, release)| format!("released  {}", release.text(name)));
+        let mut lines: Vec<_> = released.collect();
+        lines.extend(self.held().map(|(_, hold)| {
             let (what, until, command) = (hold.what(), hold.until(), hold.accept_command());
-            writeln!(
-                text,
-                "held      {what}\n          {until}\n          to let it pass now: {command}"
-            )
-            .expect("a string takes all text");
-        }
+            format!("held      {what}\n          {until}\n          to let it pass now: {command}")
+        }));
         for (name, report) in &self.endpoints {
-            for key in &report.left_held {
-                writeln!(
-                    text,
+            lines.extend(report.left_held.iter().map(|key| {
+                format!(
                     "left      {name} of {key}: something of it is held or just accepted, and only the present current has those rows; run `kombo-source fold` without --rebuild first, and `kombo-source accept` for what is still held then"
                 )
-                .expect("a string takes all text");
-            }
+            }));
         }
         for (name, report) in &self.endpoints {
-            let named = report.aside.iter().map(|one| SetAside {
-                member: format!("{name}/current of {}", one.member),
-                error: one.error.clone(),
-            });
-            text += &aside(&named.collect::<Vec<_>>());
+            lines.extend(report.aside.iter().map(|one| {
+                let what = format!("{name}/current of {}", one.member);
+                failed(WIDE, what, &one.error, one.error.advice())
+            }));
         }
-        text + &aside(&self.failed)
+        lines.extend(aside(WIDE, &self.failed));
+        lines
     }
 }

@@ -21,11 +21,11 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 /// Lets through so many lines of each place. Clones count together.
 #[derive(Clone, Debug, Default)]
-pub(in crate::cli) struct RateLimit(Arc<Mutex<HashMap<Identifier, Place>>>);
+pub(in crate::cli) struct LogLimit(Arc<Mutex<HashMap<Identifier, LogPlace>>>);
 
 /// One place in the code.
 #[derive(Debug)]
-struct Place {
+struct LogPlace {
     /// Its file and line.
     name: String,
     since: Instant,
@@ -33,7 +33,7 @@ struct Place {
     left_out: u64,
 }
 
-impl RateLimit {
+impl LogLimit {
     /// Returns the places of which lines were left out since the last time, and how many.
     pub(in crate::cli) fn take_left_out(&self) -> Vec<(String, u64)> {
         let mut places = self.places();
@@ -46,16 +46,18 @@ impl RateLimit {
     /// Returns whether a line is written.
     fn passes(&self, metadata: &Metadata<'_>, now: Instant) -> bool {
         let mut places = self.places();
-        let place = places.entry(metadata.callsite()).or_insert_with(|| Place {
-            name: format!(
-                "{}:{}",
-                metadata.file().unwrap_or_default(),
-                metadata.line().unwrap_or_default()
-            ),
-            since: now,
-            lines: 0,
-            left_out: 0,
-        });
+        let place = places
+            .entry(metadata.callsite())
+            .or_insert_with(|| LogPlace {
+                name: format!(
+                    "{}:{}",
+                    metadata.file().unwrap_or_default(),
+                    metadata.line().unwrap_or_default()
+                ),
+                since: now,
+                lines: 0,
+                left_out: 0,
+            });
         if now.duration_since(place.since) >= WINDOW {
             (place.since, place.lines) = (now, 0);
         }
@@ -68,12 +70,12 @@ impl RateLimit {
         passes
     }
 
-    fn places(&self) -> MutexGuard<'_, HashMap<Identifier, Place>> {
+    fn places(&self) -> MutexGuard<'_, HashMap<Identifier, LogPlace>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<S> Filter<S> for RateLimit {
+impl<S> Filter<S> for LogLimit {
     fn enabled(&self, _metadata: &Metadata<'_>, _context: &Context<'_, S>) -> bool {
         true
     }
@@ -102,7 +104,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_one_place_says_too_often_is_left_out_and_counted() {
-        let limit = RateLimit::default();
+        let limit = LogLimit::default();
         let passes = || limit.passes(CALLSITE.metadata(), Instant::now());
         let written = (0..LINES + 7).filter(|_| passes()).count();
         assert_eq!(written, LINES as usize);

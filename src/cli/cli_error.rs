@@ -1,11 +1,13 @@
 //! Why a command ended without doing what it was asked, and with which exit code.
 
+use std::error::Error;
 use std::fmt;
 
 use crate::api::{ApiError, SetupError};
 use crate::catalog::CatalogError;
 use crate::config::ConfigError;
 use crate::lake::LakeError;
+use crate::service::SourceError;
 use crate::words::with_causes;
 
 /// Something asked for was not done (`EX_GENERAL` has no name in `sysexits.h`; 1 is what shells expect).
@@ -17,14 +19,14 @@ pub(super) const CONFIG: u8 = 78;
 
 /// An error as the person at the terminal reads it.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct CliError {
     message: String,
     advice: Option<String>,
     /// What the process answers.
     pub(super) exit_code: u8,
 }
 
-impl Failure {
+impl CliError {
     pub(super) fn new(
         exit_code: u8,
         message: impl Into<String>,
@@ -36,79 +38,72 @@ impl Failure {
             exit_code,
         }
     }
-}
 
-impl Failure {
+    /// Takes an error that names its cure itself.
+    fn of(exit_code: u8, error: &dyn Error) -> Self {
+        Self {
+            message: with_causes(error),
+            advice: None,
+            exit_code,
+        }
+    }
+
     /// Returns the error and its advice without the word in front.
     pub(super) fn line(&self) -> String {
+        self.below(8)
+    }
+
+    /// Writes the advice on a line of its own, so far to the right.
+    fn below(&self, indent: usize) -> String {
         match &self.advice {
-            Some(advice) => format!("{}\n        {advice}", self.message),
+            Some(advice) => format!("{}\n{:indent$}{advice}", self.message, ""),
             None => self.message.clone(),
         }
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.message)?;
-        match &self.advice {
-            Some(advice) => write!(f, "\n       {advice}"),
-            None => Ok(()),
-        }
+        write!(f, "error: {}", self.below(7))
     }
 }
 
-impl From<ConfigError> for Failure {
+impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
-        Self {
-            message: with_causes(&error),
-            advice: None,
-            exit_code: error.exit_code(),
-        }
+        Self::of(error.exit_code(), &error)
     }
 }
 
-impl From<CatalogError> for Failure {
+impl From<CatalogError> for CliError {
     fn from(error: CatalogError) -> Self {
-        Self {
-            message: with_causes(&error),
-            advice: None,
-            exit_code: CONFIG,
-        }
+        Self::of(CONFIG, &error)
     }
 }
 
-impl From<SetupError> for Failure {
+impl From<SetupError> for CliError {
     fn from(error: SetupError) -> Self {
-        Self {
-            message: with_causes(&error),
-            advice: None,
-            exit_code: CONFIG,
-        }
+        Self::of(CONFIG, &error)
     }
 }
 
-impl From<LakeError> for Failure {
+impl From<LakeError> for CliError {
     fn from(error: LakeError) -> Self {
-        let exit_code = if error.is_configuration() {
-            CONFIG
-        } else {
-            FAILED
-        };
-        Self {
-            message: with_causes(&error),
-            advice: Some(error.advice().to_owned()),
-            exit_code,
-        }
+        let is_configuration = error.is_configuration();
+        let exit_code = if is_configuration { CONFIG } else { FAILED };
+        Self::new(exit_code, with_causes(&error), error.advice())
     }
 }
 
-impl From<ApiError> for Failure {
+impl From<ApiError> for CliError {
     fn from(error: ApiError) -> Self {
-        Self {
-            message: with_causes(&error),
-            advice: Some(error.advice().to_owned()),
-            exit_code: FAILED,
-        }
+        Self::new(FAILED, with_causes(&error), error.advice())
+    }
+}
+
+impl From<SourceError> for CliError {
+    fn from(error: SourceError) -> Self {
+        let is_configuration = matches!(error, SourceError::Setup(_));
+        let exit_code = if is_configuration { CONFIG } else { FAILED };
+        Self::new(exit_code, with_causes(&error), error.advice())
     }
 }
