@@ -1,10 +1,9 @@
 //! A sink of plain Parquet files, one folder per table: an example to copy.
 //!
 //! `<root>/<endpoint>/<integration key>/table.json` is the manifest: it names the files that are visible, and how far they
-//! cover the table. A commit replaces the manifest by a rename, so files and positions become visible together or not at
-//! all. A file that no manifest names is orphaned, and may be deleted while nothing is fetched.
-//!
-//! A reader takes the newest observation of each row (`_fetched_at`) over all files of the manifest.
+//! cover the table. A commit replaces the manifest by a rename, so files and coverage become visible together or not at
+//! all. A file that no manifest names is orphaned, and may be deleted while nothing is fetched. A reader takes the newest
+//! observation of each row (`_fetched_at`) over all files of the manifest.
 //!
 //! One process writes to a root at a time: two of them would need a rename that fails where somebody else was faster.
 //!
@@ -13,28 +12,25 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::TimestampMicrosecondType;
 use fastrand::Rng;
-use futures_util::{Stream, StreamExt};
+use futures_util::Stream;
 use kombo_source::api::{ApiKey, ApiSettings, HttpApi, Region};
 use kombo_source::catalog::{Catalog, Endpoint};
-use kombo_source::decode::DecodeLimits;
-use kombo_source::fetch::{Fetch, FetchEnd, FetchMode, Lane};
+use kombo_source::decode::{DecodeLimits, observed_rows};
+use kombo_source::fetch::{Fetch, FetchMode, Lane};
 use kombo_source::ids::{FetchId, IntegrationId, TableId};
-use kombo_source::ingest::{Ingest, IngestSettings, Order, Progress, Watch, next_mode};
+use kombo_source::ingest::{Ingest, IngestSettings, Order, next_mode};
 use kombo_source::plan::{Announced, Kind};
-use kombo_source::sample::Sample;
 use kombo_source::sink::{
-    Advance, Coverage, MissingRow, MissingRows, Receipt, Sink, SinkError, Staged, WriteError,
+    Advance, Coverage, MissingRow, MissingRows, Receipt, Sink, SinkError, Staged, WholeFetch,
+    WriteError,
 };
 use kombo_source::stream::{FetchError, FetchEvent};
-use kombo_source::time::{Clock, ObservedAt, SystemClock, Tier};
+use kombo_source::time::{Clock, ObservedAt, SystemClock};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
@@ -48,10 +44,10 @@ pub(crate) struct ParquetFolderSink {
     committing: Arc<Mutex<()>>,
 }
 
-/// What is visible of a table, and how far it covers the table.
+/// What is visible of a table, and how far it covers the table. The file is the truth; nothing of it is kept in memory.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Manifest {
-    /// The files of the live snapshot.
+    /// The file of the live snapshot.
     pub(crate) snapshot: Vec<String>,
     /// Files of earlier snapshots, kept for rows that the live one lacks and that nobody knows to be gone.
     earlier: Vec<String>,
@@ -64,15 +60,8 @@ pub(crate) struct Manifest {
 pub(crate) struct StagedFile {
     sink: ParquetFolderSink,
     folder: PathBuf,
-    mode: FetchMode,
-    /// What the table held when the fetch began.
-    start: Coverage,
-    /// The file's name; `None` for a fetch without rows.
-    file: Option<String>,
-    rows: u64,
-    /// Its first observation.
-    first: Option<ObservedAt>,
-    end: FetchEnd,
+    name: String,
+    fetch: WholeFetch,
     keeps_replaced: bool,
 }
 
@@ -93,19 +82,16 @@ impl ParquetFolderSink {
 
     /// Changes a manifest where `change` says so.
     fn replace(&self, folder: &Path, change: impl FnOnce(&mut Manifest) -> bool) -> io::Result<()> {
-        let _held = self
-            .committing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let held = self.committing.lock();
+        let _held = held.unwrap_or_else(PoisonError::into_inner);
         let mut manifest = Manifest::read(folder)?;
         if !change(&mut manifest) {
             return Ok(());
         }
         fs::create_dir_all(folder)?;
         let fresh = folder.join("table.json.new");
-        let mut file = File::create(&fresh)?;
-        file.write_all(&serde_json::to_vec_pretty(&manifest)?)?;
-        file.sync_all()?;
+        fs::write(&fresh, serde_json::to_vec_pretty(&manifest)?)?;
+        File::open(&fresh)?.sync_all()?;
         // This is the commit. A crash before it leaves the manifest as it was, and a file that is overwritten next time.
         fs::rename(&fresh, folder.join("table.json"))?;
         File::open(folder)?.sync_all()
@@ -125,15 +111,15 @@ impl Manifest {
     /// Returns when each row was observed last, and whether it was there.
     fn newest(&self, folder: &Path) -> Result<HashMap<String, (ObservedAt, bool)>, SinkError> {
         let mut newest = HashMap::new();
-        for name in [&self.earlier, &self.snapshot, &self.deltas]
-            .into_iter()
-            .flatten()
+        for name in self
+            .earlier
+            .iter()
+            .chain(&self.snapshot)
+            .chain(&self.deltas)
         {
             for (id, seen, is_there) in rows(&folder.join(name))? {
                 let known = newest.entry(id).or_insert((seen, is_there));
-                if seen >= known.0 {
-                    *known = (seen, is_there);
-                }
+                *known = (*known).max((seen, is_there));
             }
         }
         Ok(newest)
@@ -148,8 +134,8 @@ impl Sink for ParquetFolderSink {
         endpoint: &Arc<Endpoint>,
         integration: &IntegrationId,
     ) -> Result<Coverage, SinkError> {
-        let manifest = Manifest::read(&self.folder(endpoint, integration)).map_err(failed)?;
-        Ok(manifest.coverage)
+        let manifest = Manifest::read(&self.folder(endpoint, integration));
+        Ok(manifest.map_err(failed)?.coverage)
     }
 
     async fn stage(
@@ -158,47 +144,28 @@ impl Sink for ParquetFolderSink {
         endpoint: &Arc<Endpoint>,
         events: impl Stream<Item = Result<FetchEvent, FetchError>> + Send,
     ) -> Result<StagedFile, WriteError> {
-        let folder = self.folder(endpoint, &fetch.table.integration);
+        let integration = &fetch.table.integration;
         // Before the first event: what is committed from now on supersedes this fetch.
-        let start = Manifest::read(&folder).map_err(failed)?.coverage;
+        let start = self.covered(endpoint, integration).await?;
+        let folder = self.folder(endpoint, integration);
+        fs::create_dir_all(&folder).map_err(failed)?;
         // Fetches may share an id: each needs a name of its own.
         let name = format!("{}.parquet", FetchId::fresh().as_str());
-        let (mut writer, mut rows, mut first) = (None, 0, None);
-        let mut events = pin!(events);
-        while let Some(event) = events.next().await {
-            match event.map_err(WriteError::Fetch)? {
-                FetchEvent::Batch(batch) => {
-                    if writer.is_none() {
-                        fs::create_dir_all(&folder).map_err(failed)?;
-                        let file = File::create_new(folder.join(&name)).map_err(failed)?;
-                        let open = ArrowWriter::try_new(file, batch.schema(), None);
-                        writer = Some(open.map_err(failed)?);
-                    }
-                    let writer = writer.as_mut().expect("opened above");
-                    writer.write(&batch).map_err(failed)?;
-                    rows += batch.num_rows() as u64;
-                    first = first.into_iter().chain(times(&batch)).min();
-                }
-                FetchEvent::End(end) => {
-                    let file = writer.map(|writer| close(writer).map(|()| name));
-                    return Ok(StagedFile {
-                        sink: self.clone(),
-                        folder,
-                        mode: fetch.mode,
-                        start,
-                        file: file.transpose().map_err(failed)?,
-                        rows,
-                        first,
-                        end,
-                        keeps_replaced: false,
-                    });
-                }
-                // Pages are for progress bars. Rows without an id have no place in a table: keep them elsewhere.
-                _ => {}
-            }
-        }
+        let file = File::create_new(folder.join(&name)).map_err(failed)?;
+        let mut writer = ArrowWriter::try_new(file, endpoint.schema(), None).map_err(failed)?;
+        let write = |batch| writer.write(&batch).map_err(failed);
         // Without its end a fetch is not whole. Its file is orphaned.
-        Err(WriteError::Fetch(FetchError::Stopped { page: 0 }))
+        let whole = WholeFetch::take(fetch.mode, start, events, write).await?;
+        // The manifest must never name a file that a crash can take away.
+        let file = writer.into_inner().map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+        Ok(StagedFile {
+            sink: self.clone(),
+            folder,
+            name,
+            fetch: whole,
+            keeps_replaced: false,
+        })
     }
 
     async fn advance(
@@ -208,101 +175,32 @@ impl Sink for ParquetFolderSink {
     ) -> Result<(), SinkError> {
         for advance in advances {
             let folder = self.folder(endpoint, &advance.integration);
-            let raise = |manifest: &mut Manifest| {
-                let is_same = manifest.coverage.watermarks == advance.watermarks;
-                for tier in Tier::ALL {
-                    if let Some(base) = advance.bases.get(tier).filter(|_| is_same) {
-                        manifest.coverage.bases.raise(tier, base);
-                    }
-                }
-                is_same
-            };
+            let raise = |manifest: &mut Manifest| manifest.coverage.advance(advance);
             self.replace(&folder, raise).map_err(failed)?;
         }
         Ok(())
     }
 }
 
-impl StagedFile {
-    /// Returns whether somebody committed to this part of the table since the fetch began.
-    fn is_overtaken(&self, now: &Coverage) -> bool {
-        let (seen, start) = (now.watermarks, &self.start);
-        match self.mode {
-            FetchMode::Snapshot => seen.snapshots != start.watermarks.snapshots,
-            FetchMode::Delta { .. } => {
-                let is_later = self.first.is_none_or(|first| Some(first) > seen.deltas);
-                seen.deltas != start.watermarks.deltas || now.bases != start.bases || !is_later
-            }
-        }
-    }
-
-    /// Puts the fetch into a manifest; returns the new watermark of its part.
-    fn add_to(&self, manifest: &mut Manifest) -> ObservedAt {
-        let Coverage {
-            bases,
-            snapshot_base,
-            seen,
-            watermarks,
-        } = &mut manifest.coverage;
-        let watermark = match self.mode {
-            FetchMode::Snapshot => {
-                let replaced = std::mem::replace(&mut manifest.snapshot, self.files());
-                if self.keeps_replaced {
-                    manifest.earlier.extend(replaced);
-                } else {
-                    manifest.earlier.clear();
-                }
-                *snapshot_base = (*snapshot_base).max(self.end.base);
-                &mut watermarks.snapshots
-            }
-            FetchMode::Delta { .. } => {
-                manifest.deltas.extend(self.files());
-                &mut watermarks.deltas
-            }
-        };
-        // Each commit raises the watermark, also one without a new observation.
-        let least = watermark.map_or(i64::MIN, |before| before.as_micros() + 1);
-        let raised = ObservedAt::from_micros(self.end.seen.as_micros().max(least));
-        *watermark = Some(raised);
-        *seen = (*seen).max(Some(raised));
-        for tier in self.mode.moves() {
-            if let Some(base) = self.end.base {
-                bases.raise(tier, base);
-            }
-        }
-        raised
-    }
-
-    fn files(&self) -> Vec<String> {
-        self.file.iter().cloned().collect()
-    }
-}
-
 impl Staged for StagedFile {
     async fn missing(&mut self, limit: usize, random: Rng) -> Result<MissingRows, SinkError> {
-        if self.mode != FetchMode::Snapshot {
+        if self.fetch.mode != FetchMode::Snapshot {
             return Ok(MissingRows::default());
         }
         let manifest = Manifest::read(&self.folder).map_err(failed)?;
         let mut known = manifest.newest(&self.folder)?;
-        if let Some(name) = &self.file {
-            for (id, ..) in rows(&self.folder.join(name))? {
-                known.remove(&id);
-            }
+        for (id, ..) in rows(&self.folder.join(&self.name))? {
+            known.remove(&id);
         }
-        let mut sample = Sample::new(limit, random);
-        for (id, (last_seen, _)) in known.into_iter().filter(|(_, (_, is_there))| *is_there) {
-            sample.offer(|| MissingRow {
-                id,
-                last_seen,
-                lacked_twice: false,
-            });
-        }
+        let there = known.into_iter().filter(|(_, (_, is_there))| *is_there);
+        let missing = there.map(|(id, (last_seen, _))| MissingRow {
+            id,
+            last_seen,
+            lacked_twice: false,
+        });
         Ok(MissingRows {
-            total: sample.met(),
-            ids: sample.into_kept(),
             as_of: manifest.coverage.watermarks.deltas,
-            ..MissingRows::default()
+            ..MissingRows::of(missing, limit, random)
         })
     }
 
@@ -312,32 +210,36 @@ impl Staged for StagedFile {
     }
 
     async fn commit(self) -> Result<Receipt, SinkError> {
-        let bytes = match &self.file {
-            Some(name) => fs::metadata(self.folder.join(name)).map_err(failed)?.len(),
-            None => 0,
-        };
-        let mut raised = None;
+        let file = fs::metadata(self.folder.join(&self.name)).map_err(failed)?;
+        let mut committed = None;
         let add = |manifest: &mut Manifest| {
-            let is_overtaken = self.is_overtaken(&manifest.coverage);
-            raised = (!is_overtaken).then(|| self.add_to(manifest));
-            !is_overtaken
+            committed = self.fetch.commit(&mut manifest.coverage);
+            match self.fetch.mode {
+                _ if committed.is_none() => return false,
+                FetchMode::Delta { .. } => manifest.deltas.push(self.name.clone()),
+                FetchMode::Snapshot => {
+                    let new = vec![self.name.clone()];
+                    let replaced = std::mem::replace(&mut manifest.snapshot, new);
+                    if self.keeps_replaced {
+                        manifest.earlier.extend(replaced);
+                    } else {
+                        manifest.earlier.clear();
+                    }
+                }
+            }
+            true
         };
         self.sink.replace(&self.folder, add).map_err(failed)?;
         Ok(
-            raised.map_or(Receipt::Superseded, |seen| Receipt::Committed {
+            committed.map_or(Receipt::Superseded, |seen| Receipt::Committed {
                 version: 0,
-                rows: self.rows,
-                files: self.files().len() as u64,
-                bytes,
+                rows: self.fetch.rows,
+                files: 1,
+                bytes: file.len(),
                 seen,
             }),
         )
     }
-}
-
-/// Makes a data file durable: the manifest must never name one that a crash can take away.
-fn close(writer: ArrowWriter<File>) -> io::Result<()> {
-    writer.into_inner().map_err(io::Error::other)?.sync_all()
 }
 
 /// Returns each row's id, when it was observed, and whether it was there.
@@ -348,47 +250,16 @@ pub(crate) fn rows(path: &Path) -> Result<Vec<(String, ObservedAt, bool)>, SinkE
     let mut found = Vec::new();
     for batch in reader.map_err(failed)? {
         let batch = batch.map_err(failed)?;
-        let (ids, ops) = (text(&batch, "id"), text(&batch, "_op"));
-        let rows = ids.into_iter().zip(times(&batch)).zip(ops);
-        found.extend(rows.map(|((id, seen), op)| (id, seen, op == "upsert")));
+        let rows = observed_rows(&batch);
+        found.extend(rows.map(|row| (row.id.to_owned(), row.at, row.is_there())));
     }
     Ok(found)
 }
 
-fn text(batch: &RecordBatch, column: &str) -> Vec<String> {
-    let column = batch.column_by_name(column).expect("every table has it");
-    column
-        .as_string::<i32>()
-        .iter()
-        .flatten()
-        .map(str::to_owned)
-        .collect()
-}
-
-fn times(batch: &RecordBatch) -> Vec<ObservedAt> {
-    let column = batch
-        .column_by_name("_fetched_at")
-        .expect("every table has it");
-    let times = column.as_primitive::<TimestampMicrosecondType>().values();
-    times
-        .iter()
-        .map(|at| ObservedAt::from_micros(*at))
-        .collect()
-}
-
 /// The causes name files and system errors, never the value of a row.
 fn failed(error: impl Error + Send + Sync + 'static) -> SinkError {
-    SinkError::new(
-        error,
-        "check the folder of the table, its rights and the free space",
-    )
-    .retryable(true)
-}
-
-struct Silent;
-
-impl Watch for Silent {
-    fn step(&self, _: Progress<'_>) {}
+    let advice = "check the folder of the table, its rights and the free space";
+    SinkError::new(error, advice).retryable(true)
 }
 
 #[tokio::main]
@@ -397,14 +268,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut next = |what| args.next().ok_or(format!("{what} is missing"));
     let sink = ParquetFolderSink::open(next("ROOT")?);
     let integration = IntegrationId::new(&next("the integration's id")?)?;
-    let endpoint = Catalog::embedded()
-        .find(&next("the endpoint")?)
-        .ok_or("no such endpoint")?;
+    let endpoint = Catalog::embedded().find(&next("the endpoint")?);
+    let endpoint = endpoint.ok_or("no such endpoint")?;
     let key = ApiKey::new(&std::env::var("KOMBO_API_KEY")?)?;
     let (url, settings) = (Region::default().base_url(), ApiSettings::default());
-    let api = HttpApi::new(url, &key, &settings, Arc::new(SystemClock))?;
+    let api = Arc::new(HttpApi::new(url, &key, &settings, Arc::new(SystemClock))?);
     let ingest = Ingest::new(
-        Arc::new(api),
+        api,
         sink,
         DecodeLimits::default(),
         IngestSettings::default(),
@@ -416,23 +286,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
             endpoint: endpoint.name().clone(),
         },
         endpoint: Arc::clone(endpoint),
-        mode: next_mode(
-            &coverage,
-            endpoint,
-            SystemClock.now().as_millis(),
-            Kind::Delta,
-        ),
+        mode: next_mode(&coverage, endpoint, SystemClock.now(), Kind::Delta),
         lane: Lane::Backfill,
         coverage,
         announced: Announced::default(),
     };
-    let done = ingest.run(order, (), &Silent).await?;
-    println!(
-        "{} {}: {} rows",
-        done.mode.as_str(),
-        done.ending.as_str(),
-        done.counts.committed
-    );
+    let done = ingest.run(order, (), &()).await?;
+    let (mode, ending) = (done.mode.as_str(), done.ending.as_str());
+    println!("{mode} {ending}: {} rows", done.counts.committed);
     // A delta that found nothing covers its table all the same.
     Ok(ingest.flush_bases(|_| false).await?)
 }

@@ -77,6 +77,21 @@ pub struct FetchEnd {
     pub rest_values: u64,
 }
 
+impl FetchEnd {
+    /// Begins without pages: the last observation is `seen`.
+    #[must_use]
+    pub fn after(seen: ObservedAt) -> Self {
+        Self {
+            base: None,
+            seen,
+            pages: 0,
+            rows: 0,
+            quarantined: 0,
+            rest_values: 0,
+        }
+    }
+}
+
 /// Pages, and what became of their rows: `received` is the sum of the five below it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {

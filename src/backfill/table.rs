@@ -9,7 +9,7 @@ use super::outcome::{Ending, Outcome};
 use super::targets::Target;
 use crate::api::KomboApi;
 use crate::fetch::FetchMode;
-use crate::ingest::{Done, Ingest, IngestError, Progress, Watch};
+use crate::ingest::{Done, FetchStep, Ingest, IngestError, Watch};
 use crate::plan::Kind;
 use crate::service::{Fetching, Slot};
 use crate::sink::{Coverage, Sink};
@@ -127,13 +127,13 @@ struct Counted<'a, W> {
 }
 
 impl<W: Watch> Watch for Counted<'_, W> {
-    fn step(&self, step: Progress<'_>) {
+    fn step(&self, step: FetchStep<'_>) {
         // Counters survive a panic elsewhere.
         let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         match step {
-            Progress::Started(mode) => outcome.begin(mode),
-            Progress::Page { rows, bytes } => outcome.count_page(rows, bytes),
-            Progress::Restarted(_) | Progress::Fetched => {}
+            FetchStep::Started(mode) => outcome.begin(mode),
+            FetchStep::Page { rows, bytes } => outcome.count_page(rows, bytes),
+            FetchStep::Restarted(_) | FetchStep::Fetched => {}
         }
         drop(outcome);
         self.watch.step(step);

@@ -176,18 +176,18 @@ pub(super) struct TableProgress {
 }
 
 impl Watch for TableProgress {
-    fn step(&self, step: ingest::Progress<'_>) {
+    fn step(&self, step: ingest::FetchStep<'_>) {
         let Self { all, table } = self;
         match step {
-            ingest::Progress::Started(_) => all.start(table),
-            ingest::Progress::Page { rows, .. } => all.page(table, rows),
+            ingest::FetchStep::Started(_) => all.start(table),
+            ingest::FetchStep::Page { rows, .. } => all.page(table, rows),
             // Those that wait for their commit could be hundreds: the total counts them when it is there.
-            ingest::Progress::Fetched => {
+            ingest::FetchStep::Fetched => {
                 if let Some(running) = all.running().get(table) {
                     running.clear();
                 }
             }
-            ingest::Progress::Restarted(error) => {
+            ingest::FetchStep::Restarted(error) => {
                 if matches!(all.display, Display::Lines) {
                     eprintln!("restarting {table}: {error}");
                 }

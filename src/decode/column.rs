@@ -21,7 +21,7 @@ use crate::catalog::{Field, FieldKind};
 use crate::time;
 
 /// The values of one column, by the kind of its field.
-pub(super) enum Column {
+pub(super) enum TypedColumn {
     Text(TextColumn),
     Json(TextColumn),
     Int(Fixed<i64>),
@@ -34,7 +34,7 @@ pub(super) enum Column {
     List(ListColumn),
 }
 
-impl Column {
+impl TypedColumn {
     pub(super) fn new(field: &Field, arrow: &FieldRef) -> Self {
         match (&field.kind, arrow.data_type()) {
             (FieldKind::String, _) => Self::Text(TextColumn::default()),

@@ -12,7 +12,7 @@ use crate::ids::Cursor;
 const MAX_CODE_BYTES: usize = 100;
 
 /// What stands around the rows of one page.
-pub(super) struct Envelope<'e, F> {
+pub(super) struct PageEnvelope<'e, F> {
     results_key: &'e str,
     on_next: Option<F>,
     next: Option<Cursor>,
@@ -22,7 +22,7 @@ pub(super) struct Envelope<'e, F> {
     code: Option<String>,
 }
 
-impl<'e, F: FnOnce(Option<Cursor>)> Envelope<'e, F> {
+impl<'e, F: FnOnce(Option<Cursor>)> PageEnvelope<'e, F> {
     /// Expects the rows under `data.<results_key>`.
     pub(super) fn new(results_key: &'e str, on_next: F) -> Self {
         Self {

@@ -7,7 +7,7 @@
 //! `scan` pulls tokens out of the text, `envelope` finds the rows and the cursor, `row` fills one row's columns and the
 //! system columns. `page_reader` brings a value into its `column` (flat ones in `values`, objects and lists in `column::nested`) by
 //! the rules of `number` and `text`, or into `rest`, and takes its `hash` on the way. `rebuild` is the inverse. `absent` makes
-//! the rows of records that Kombo does not send any more.
+//! the rows of records that Kombo does not send any more. `observed_rows` reads what every row has out of a batch.
 //!
 //! An instant in another form than Kombo's usual one is in its column and, as it was sent, in `_rest`: it is no misfit, and
 //! rows that differ in `forms` alone are no change. Their `_hash` differs, since it is that of the text.
@@ -22,6 +22,7 @@ mod error;
 mod forms;
 mod hash;
 mod number;
+mod observed_rows;
 mod page_reader;
 mod rebuild;
 mod rest;
@@ -34,6 +35,7 @@ pub use absent::{absent_rows, seen_again};
 pub use error::DecodeError;
 pub use forms::same_but_for_forms;
 pub use hash::hash_of_id;
+pub use observed_rows::{ObservedRow, Op, observed_rows, texts, times};
 pub use rebuild::{RebuildError, rebuild};
 
 use std::fmt;
@@ -41,7 +43,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use self::envelope::Envelope;
+use self::envelope::PageEnvelope;
 use self::page_reader::PageReader;
 use self::row::{RowColumns, RowOutcome};
 use self::scan::Scanner;
@@ -125,7 +127,7 @@ impl PageDecoder {
             rows: RowColumns::new(Arc::clone(&endpoint), fetch),
             endpoint,
             limits,
-            last_seen: ObservedAt::from_micros(i64::MIN),
+            last_seen: ObservedAt::EARLIEST,
         }
     }
 
@@ -212,7 +214,7 @@ impl PageDecoder {
             .as_micros()
             .max(self.last_seen.as_micros().saturating_add(1));
         summary.next =
-            Envelope::new(&self.endpoint.results, on_next).read(&mut reader, |reader| {
+            PageEnvelope::new(&self.endpoint.results, on_next).read(&mut reader, |reader| {
                 count += 1;
                 if count > limits.page_rows {
                     return Err(DecodeError::TooManyRows {

@@ -1,6 +1,6 @@
 //! Reads values into their columns, and what does not fit into `_rest`.
 
-use super::column::Column;
+use super::column::TypedColumn;
 use super::column::nested::{ListColumn, StructColumn};
 use super::error::DecodeError;
 use super::hash::{self, ArrayHash, ObjectHash};
@@ -32,7 +32,7 @@ impl<'a> PageReader<'a> {
     /// Returns its hash, which is the same in both cases.
     pub(super) fn value(
         &mut self,
-        column: &mut Column,
+        column: &mut TypedColumn,
         path: &Path<'_>,
     ) -> Result<u64, DecodeError> {
         let token = self.scan.token()?;
@@ -44,9 +44,9 @@ impl<'a> PageReader<'a> {
                 column.push_null();
                 (Fit::Exact, hash::literal("null"))
             }
-            (Column::Struct(column), Token::Object) => return self.object(column, path),
-            (Column::List(column), Token::Array) => return self.list(column, path),
-            (Column::Json(column), _) => {
+            (TypedColumn::Struct(column), Token::Object) => return self.object(column, path),
+            (TypedColumn::List(column), Token::Array) => return self.list(column, path),
+            (TypedColumn::Json(column), _) => {
                 let (raw, hash) = self.scan.raw()?;
                 column.push(raw)?;
                 (Fit::Exact, hash)
@@ -59,7 +59,7 @@ impl<'a> PageReader<'a> {
                 let text = self.scan.number()?;
                 (column.push_number(text), hash::number(text))
             }
-            (Column::Bool(column), Token::True | Token::False) => {
+            (TypedColumn::Bool(column), Token::True | Token::False) => {
                 column.push(Some(token == Token::True));
                 (Fit::Exact, self.scan.skip()?)
             }

@@ -81,15 +81,15 @@ impl RebuildError {
 }
 
 /// A value on its way back to text. Keys are JSON strings in their shortest form, quotes included.
-enum Node {
+enum JsonNode {
     Text(String),
     /// An instant, in microseconds since the epoch. `_rest` may have the form in which it was sent.
     Instant(i64),
-    Object(Vec<(String, Node)>),
-    List(Vec<Node>),
+    Object(Vec<(String, JsonNode)>),
+    List(Vec<JsonNode>),
 }
 
-impl Node {
+impl JsonNode {
     fn write(&self, out: &mut String) {
         match self {
             Self::Text(text) => out.push_str(text),
@@ -171,35 +171,35 @@ impl Node {
     }
 }
 
-fn value(field: &Field, column: &ArrayRef, row: usize) -> Result<Node, RebuildError> {
+fn value(field: &Field, column: &ArrayRef, row: usize) -> Result<JsonNode, RebuildError> {
     if column.is_null(row) {
-        return Ok(Node::Text("null".to_owned()));
+        return Ok(JsonNode::Text("null".to_owned()));
     }
     let node = match &field.kind {
         FieldKind::String => column
             .as_string_opt::<i32>()
-            .map(|texts| Node::Text(json_string(texts.value(row).as_bytes()))),
+            .map(|texts| JsonNode::Text(json_string(texts.value(row).as_bytes()))),
         FieldKind::Json => column
             .as_string_opt::<i32>()
-            .map(|texts| Node::Text(texts.value(row).to_owned())),
+            .map(|texts| JsonNode::Text(texts.value(row).to_owned())),
         FieldKind::Int => column
             .as_primitive_opt::<Int64Type>()
-            .map(|values| Node::Text(values.value(row).to_string())),
+            .map(|values| JsonNode::Text(values.value(row).to_string())),
         FieldKind::Float => column
             .as_primitive_opt::<Float64Type>()
-            .map(|values| Node::Text(float_text(values.value(row)))),
+            .map(|values| JsonNode::Text(float_text(values.value(row)))),
         FieldKind::Bool => column
             .as_boolean_opt()
-            .map(|values| Node::Text(values.value(row).to_string())),
+            .map(|values| JsonNode::Text(values.value(row).to_string())),
         FieldKind::Timestamp => column
             .as_primitive_opt::<TimestampMicrosecondType>()
-            .map(|values| Node::Instant(values.value(row))),
+            .map(|values| JsonNode::Instant(values.value(row))),
         FieldKind::Date => column
             .as_primitive_opt::<Date32Type>()
-            .map(|values| Node::Text(format!("\"{}\"", format_date(values.value(row))))),
+            .map(|values| JsonNode::Text(format!("\"{}\"", format_date(values.value(row))))),
         FieldKind::MidnightDate => column
             .as_primitive_opt::<Date32Type>()
-            .map(|values| Node::Instant(i64::from(values.value(row)) * MICROS_PER_DAY)),
+            .map(|values| JsonNode::Instant(i64::from(values.value(row)) * MICROS_PER_DAY)),
         FieldKind::Struct(fields) => match column.as_struct_opt() {
             Some(objects) => {
                 return object(fields, objects.fields().iter().zip(objects.columns()), row);
@@ -216,7 +216,7 @@ fn object<'a>(
     fields: &[Field],
     columns: impl Iterator<Item = (&'a FieldRef, &'a ArrayRef)>,
     row: usize,
-) -> Result<Node, RebuildError> {
+) -> Result<JsonNode, RebuildError> {
     let mut members = Vec::new();
     for (arrow, column) in columns.filter(|(_, column)| column.is_valid(row)) {
         let declared = fields.iter().position(|field| field.name == *arrow.name());
@@ -231,21 +231,26 @@ fn object<'a>(
         ));
     }
     members.sort_by_key(|(position, _)| *position);
-    Ok(Node::Object(
+    Ok(JsonNode::Object(
         members.into_iter().map(|(_, member)| member).collect(),
     ))
 }
 
-fn list(field: &Field, item: &Field, column: &ArrayRef, row: usize) -> Result<Node, RebuildError> {
+fn list(
+    field: &Field,
+    item: &Field,
+    column: &ArrayRef,
+    row: usize,
+) -> Result<JsonNode, RebuildError> {
     let lists = column
         .as_list_opt::<i32>()
         .ok_or_else(|| RebuildError::column(&field.name))?;
     let elements = lists.value(row);
     let nodes = (0..elements.len()).map(|index| value(item, &elements, index));
-    Ok(Node::List(nodes.collect::<Result<_, _>>()?))
+    Ok(JsonNode::List(nodes.collect::<Result<_, _>>()?))
 }
 
-fn place_rest(record: &mut Node, rest: &str) -> Result<(), PlaceError> {
+fn place_rest(record: &mut JsonNode, rest: &str) -> Result<(), PlaceError> {
     let mut scan = Scanner::new(rest, REST_DEPTH);
     if scan.token()? != Token::Object {
         return Err(PlaceError);

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::Fields;
 
-use super::column::Column;
+use super::column::TypedColumn;
 use super::column::nested::StructColumn;
 use super::error::DecodeError;
 use super::hash::ObjectHash;
+use super::observed_rows::Op;
 use super::page_reader::PageReader;
 use super::rest::Path;
 use super::scan::Token;
@@ -131,7 +132,7 @@ impl RowColumns {
     /// Returns whether the row that was just read can be told from others.
     fn has_id(&self) -> bool {
         match self.kombo.column(&self.endpoint.key) {
-            Some(Column::Text(ids)) => !ids.last().is_empty(),
+            Some(TypedColumn::Text(ids)) => !ids.last().is_empty(),
             _ => false,
         }
     }
@@ -157,10 +158,8 @@ impl RowColumns {
     pub(super) fn finish(&mut self) -> RecordBatch {
         let rows = self.len();
         let repeated = |text: &str| -> ArrayRef { Arc::new(StringArray::new_repeated(text, rows)) };
-        let ops = self
-            .deleted
-            .drain(..)
-            .map(|deleted| if deleted { "delete" } else { "upsert" });
+        let op = |deleted| if deleted { Op::Delete } else { Op::Upsert };
+        let ops = self.deleted.drain(..).map(|deleted| op(deleted).as_str());
         let fetched_at = TimestampMicrosecondArray::from(std::mem::take(&mut self.fetched_at));
         let system: [ArrayRef; SystemColumn::ALL.len()] = [
             repeated(&self.integration_key),

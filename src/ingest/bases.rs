@@ -55,16 +55,9 @@ impl UnflushedBases {
 
     /// Raises what the sink covers, if nobody has committed to the table since.
     pub(super) fn raise(&self, table: &TableId, coverage: &mut Coverage) {
-        let Some(reached) = self.0.get(table) else {
-            return;
-        };
-        if reached.watermarks != coverage.watermarks {
-            return;
-        }
-        for tier in Tier::ALL {
-            if let Some(base) = reached.bases.get(tier) {
-                coverage.bases.raise(tier, base);
-            }
+        let reached = self.0.get(table);
+        if let Some(reached) = reached.filter(|it| it.watermarks == coverage.watermarks) {
+            coverage.bases.raise_all(&reached.bases);
         }
     }
 

@@ -14,14 +14,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::try_join;
 use tracing::warn;
 
-use super::snapshot::Whole;
+use super::fetch_run::FetchRun;
 use super::tally::Tally;
-use super::{Ingest, Order, Progress, Watch, restarts};
+use super::walked_snapshot::WalkedSnapshot;
+use super::{FetchStep, Ingest, Order, Watch};
 use crate::api::KomboApi;
-use crate::fetch::{Counts, Fetch, FetchEnd, FetchMode};
+use crate::fetch::{Fetch, FetchEnd, FetchMode};
 use crate::sink::{MissingRows, Receipt, Sink, SinkError, Staged, WriteError};
 use crate::stream::{
-    Caught, FetchError, FetchOptions, Lacking, MOST_ASKED, Rest, Verdicts, closing,
+    Caught, FetchError, FetchOptions, Lacking, MOST_ASKED, RestIds, Verdicts, closing,
 };
 use crate::time::{Tier, UpdatedAfter};
 
@@ -47,49 +48,36 @@ where
     /// observations and harm nobody if the snapshot is never committed. Drops the slot once all is uploaded.
     pub(super) async fn close(
         &self,
-        order: &Order,
-        whole: &mut Whole<S::Staged>,
+        run: &mut FetchRun<'_, impl Watch>,
+        whole: &mut WalkedSnapshot<S::Staged>,
         slot: &mut Option<impl Send>,
-        watch: &impl Watch,
-        counts: &mut Counts,
     ) -> Result<Option<Closed>, WriteError> {
-        let mut walk = 1;
+        let (order, watch, mut walk) = (run.order, run.watch, 1);
         for _ in 0..MAX_CLOSINGS {
-            let compared = compared(order, &mut whole.staged, self.random()).await;
-            let missing = compared?;
+            let missing = compared(order, &mut whole.staged, self.random()).await?;
             // Rows of one page cannot shift to another.
-            if whole.walk.end.pages <= 1 && missing.is_empty() {
+            if whole.end.pages <= 1 && missing.is_empty() {
                 if slot.take().is_some() {
-                    watch.step(Progress::Fetched);
+                    watch.step(FetchStep::Fetched);
                 }
                 return Ok(Some(Closed::default()));
             }
-            let walked = self
-                .walk_closing(order, whole, &missing, watch, counts)
-                .await;
-            let (delta, tally) = match walked {
+            let (delta, tally) = match self.walk_closing(run, whole, &missing).await {
                 Ok(walked) => walked,
-                Err(error) if restarts(order, walk, &error, watch) => {
-                    walk += 1;
-                    continue;
-                }
+                Err(error) if run.restarts(&mut walk, &error) => continue,
                 Err(error) => return Err(error),
             };
             if !tally.is_cut_short && slot.take().is_some() {
-                watch.step(Progress::Fetched);
+                watch.step(FetchStep::Fetched);
             }
-            let commit = self.commit_closing(order, delta, &missing, &tally).await;
-            match commit {
-                Ok(Some(rows)) => {
-                    tally.commit(rows, None, counts);
-                    return closed(&whole.walk.end, &tally, rows).map(Some);
+            let committed = self.commit_closing(order, delta, &missing, &tally).await;
+            match committed.inspect_err(|_| tally.abandon(&mut run.counts))? {
+                Some(rows) => {
+                    tally.commit(rows, None, &mut run.counts);
+                    return closed(&whole.end, &tally, rows).map(Some);
                 }
                 // A delta of the same table was faster. What it brought is older than what this one has to say.
-                Ok(None) => tally.abandon(counts),
-                Err(error) => {
-                    tally.abandon(counts);
-                    return Err(error);
-                }
+                None => tally.abandon(&mut run.counts),
             }
         }
         Ok(None)
@@ -120,13 +108,11 @@ where
 
     async fn walk_closing(
         &self,
-        order: &Order,
-        whole: &mut Whole<S::Staged>,
+        run: &mut FetchRun<'_, impl Watch>,
+        walk: &mut WalkedSnapshot<S::Staged>,
         missing: &MissingRows,
-        watch: &impl Watch,
-        counts: &mut Counts,
     ) -> Result<(S::Staged, Tally), WriteError> {
-        let Whole { staged, walk } = whole;
+        let (order, watch) = (run.order, run.watch);
         let covered = self.sink.covered(&order.endpoint, &order.table.integration);
         let seen = covered.await?.seen;
         let options = FetchOptions {
@@ -158,24 +144,20 @@ where
         let mut tally = Tally::default();
         let events = events.inspect(|event| tally.see(event, watch));
         let staging = self.sink.stage(&request, &order.endpoint, events);
-        match try_join!(staging, told.by(staged, missing)) {
-            Ok((staged, ())) => Ok((staged, tally)),
-            Err(error) => {
-                tally.abandon(counts);
-                Err(error)
-            }
-        }
+        let joined = try_join!(staging, told.by(&mut walk.staged, missing));
+        let (staged, ()) = joined.inspect_err(|_| tally.abandon(&mut run.counts))?;
+        Ok((staged, tally))
     }
 }
 
 /// Where a staged snapshot tells what the closing delta asks of it.
-struct Told {
+struct ClosingAnswers {
     shown: mpsc::Sender<RecordBatch>,
     wanted: oneshot::Receiver<()>,
     rest: mpsc::Sender<Vec<String>>,
 }
 
-impl Told {
+impl ClosingAnswers {
     /// Tells what it shows as deleted, then what two snapshots lack, if that is wanted.
     async fn by(self, staged: &mut impl Staged, missing: &MissingRows) -> Result<(), WriteError> {
         let Self {
@@ -196,7 +178,7 @@ impl Told {
 }
 
 /// Returns what to look into, and where to tell what belongs to it.
-fn lacking(order: &Order, missing: &MissingRows, canaries: &Caught) -> (Lacking, Told) {
+fn lacking(order: &Order, missing: &MissingRows, canaries: &Caught) -> (Lacking, ClosingAnswers) {
     let ids = if order.endpoint.ids {
         &missing.ids[..]
     } else {
@@ -211,13 +193,13 @@ fn lacking(order: &Order, missing: &MissingRows, canaries: &Caught) -> (Lacking,
         ids: ids.iter().map(|missing| missing.id.clone()).collect(),
         twice: twice.map(|missing| missing.id.clone()).collect(),
         canaries: canaries.clone(),
-        rest: Rest {
+        rest: RestIds {
             wanted: wanted_by,
             ids: rest_to,
         },
         shown: shown_to,
     };
-    let told = Told {
+    let told = ClosingAnswers {
         shown,
         wanted,
         rest,

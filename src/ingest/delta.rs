@@ -9,9 +9,10 @@ use futures_util::{FutureExt, StreamExt};
 use tracing::warn;
 
 use super::done::{Done, Ending};
+use super::fetch_run::FetchRun;
 use super::memory::Reader;
 use super::tally::Tally;
-use super::{Ingest, Order, Progress, Watch, restarts};
+use super::{FetchStep, Ingest, Order, Watch};
 use crate::api::KomboApi;
 use crate::fetch::{Counts, Fetch, FetchMode};
 use crate::sink::{
@@ -22,7 +23,7 @@ use crate::time::{Tier, UpdatedAfter};
 
 /// What a delta asks for.
 #[derive(Clone, Copy)]
-pub(super) struct Asked {
+pub(super) struct DeltaRange {
     /// Whose base it begins from.
     pub(super) tier: Tier,
     /// What is sent with every page.
@@ -30,12 +31,17 @@ pub(super) struct Asked {
 }
 
 /// A delta whose last page is there.
-struct Walked<S> {
+struct WalkedDelta<S> {
     staged: S,
+    walk: DeltaWalk,
+}
+
+/// How it was walked.
+struct DeltaWalk {
     tally: Tally,
     sieve: SharedSieve,
     reader: Reader,
-    asked: Asked,
+    asked: DeltaRange,
 }
 
 impl<A, S> Ingest<A, S>
@@ -45,49 +51,42 @@ where
 {
     pub(super) async fn delta(
         &self,
-        order: &Order,
-        asked: Asked,
+        run: &mut FetchRun<'_, impl Watch>,
+        asked: DeltaRange,
         slot: impl Send,
-        watch: &impl Watch,
-        counts: &mut Counts,
     ) -> Result<Done, WriteError> {
-        let mut walk = 1;
+        let (order, mut walk) = (run.order, 1);
         let walked = loop {
-            match self.walk_delta(order, asked, watch, counts).await {
+            match self.walk_delta(run, asked).await {
                 Ok(walked) => break walked,
-                Err(error) if restarts(order, walk, &error, watch) => walk += 1,
+                Err(error) if run.restarts(&mut walk, &error) => {}
                 Err(error) => return Err(error),
             }
         };
         drop(slot);
-        watch.step(Progress::Fetched);
+        run.watch.step(FetchStep::Fetched);
         // What was left out, and the base that the walk began from, rest on the table as it was when the order was made.
         // Whoever commits to `deltas` from now on supersedes this fetch by the sink's own rule; a snapshot that another
         // process commits from now on shows in the watermarks before the next delta.
-        match self.watermarks(order).await {
-            Ok(watermarks) if watermarks == order.coverage.watermarks => {}
-            Ok(_) => {
-                walked.tally.abandon(counts);
-                return Ok(walked.tally.done(walked.asked.mode(), Ending::Superseded));
-            }
-            Err(error) => {
-                walked.tally.abandon(counts);
-                return Err(error);
-            }
+        let (walk, counts) = (&walked.walk, &mut run.counts);
+        let tally = &walk.tally;
+        let watermarks = self.watermarks(order).await;
+        if watermarks.inspect_err(|_| tally.abandon(counts))? != order.coverage.watermarks {
+            let ending = tally.settle(&Receipt::Superseded, None, counts);
+            return Ok(tally.done(walk.asked.mode(), ending));
         }
-        if walked.tally.is_empty() {
-            return Ok(self.nothing_new(order, &walked, counts));
+        if tally.is_empty() {
+            return Ok(self.nothing_new(order, walk, counts));
         }
         self.commit_delta(order, walked, counts).await
     }
 
     async fn walk_delta(
         &self,
-        order: &Order,
-        asked: Asked,
-        watch: &impl Watch,
-        counts: &mut Counts,
-    ) -> Result<Walked<S::Staged>, WriteError> {
+        run: &mut FetchRun<'_, impl Watch>,
+        asked: DeltaRange,
+    ) -> Result<WalkedDelta<S::Staged>, WriteError> {
+        let (order, watch) = (run.order, run.watch);
         let reader = self.memory().read(&order.table, order.coverage.watermarks);
         let asked = asked.reaching_back(&order.coverage, reader.overtaken);
         let mode = asked.mode();
@@ -102,7 +101,7 @@ where
             sieve = sieve.asking(self.lookup(order, asked.updated_after));
         }
         let sieve = Arc::new(Mutex::new(sieve));
-        watch.step(Progress::Started(mode));
+        watch.step(FetchStep::Started(mode));
         let mut tally = Tally::default();
         let events = fetch(
             Arc::clone(&self.api),
@@ -112,19 +111,15 @@ where
             Some(Arc::clone(&sieve)),
         );
         let events = events.inspect(|event| tally.see(event, watch));
-        match self.sink.stage(&request, &order.endpoint, events).await {
-            Ok(staged) => Ok(Walked {
-                staged,
-                tally,
-                sieve,
-                reader,
-                asked,
-            }),
-            Err(error) => {
-                tally.abandon(counts);
-                Err(error)
-            }
-        }
+        let staged = self.sink.stage(&request, &order.endpoint, events).await;
+        let staged = staged.inspect_err(|_| tally.abandon(&mut run.counts))?;
+        let walk = DeltaWalk {
+            tally,
+            sieve,
+            reader,
+            asked,
+        };
+        Ok(WalkedDelta { staged, walk })
     }
 
     /// Makes the question for rows that this process does not remember. What the sink cannot tell is kept.
@@ -156,7 +151,7 @@ where
     }
 
     /// Keeps the base in memory: an entry in the log for it alone can wait. What was staged is dropped.
-    fn nothing_new(&self, order: &Order, walked: &Walked<S::Staged>, counts: &mut Counts) -> Done {
+    fn nothing_new(&self, order: &Order, walked: &DeltaWalk, counts: &mut Counts) -> Done {
         let watermarks = order.coverage.watermarks;
         walked.tally.commit(0, Some(&walked.sieve), counts);
         let mut done = walked.tally.done(walked.asked.mode(), Ending::Empty);
@@ -172,48 +167,30 @@ where
     async fn commit_delta(
         &self,
         order: &Order,
-        walked: Walked<S::Staged>,
+        walked: WalkedDelta<S::Staged>,
         counts: &mut Counts,
     ) -> Result<Done, WriteError> {
-        let (staged, walked) = walked.apart();
-        let (tally, before) = (&walked.tally, order.coverage.watermarks);
-        match staged.commit().await {
-            Ok(Receipt::Committed {
-                version,
-                rows,
-                files,
-                bytes,
-                seen,
-            }) => {
-                tally.commit(rows, Some(&walked.sieve), counts);
-                let after = Watermarks {
-                    deltas: Some(seen),
-                    ..before
-                };
-                self.bases().moved(&order.table, before, after);
-                let ending = Ending::Committed {
-                    version,
-                    files,
-                    bytes,
-                };
-                let mut done = tally.done(walked.asked.mode(), ending);
-                done.unannounced_rows = self.learn(&walked, after, rows);
-                Ok(done)
-            }
-            Ok(Receipt::Superseded) => {
-                tally.abandon(counts);
-                Ok(tally.done(walked.asked.mode(), Ending::Superseded))
-            }
-            // It may be visible all the same. Then the watermarks have moved, and nothing that is remembered counts.
-            Err(error) => {
-                tally.abandon(counts);
-                Err(WriteError::Store(error))
-            }
+        let WalkedDelta { staged, walk } = walked;
+        let (tally, before) = (&walk.tally, order.coverage.watermarks);
+        // After an error it may be visible all the same. Then the watermarks have moved, and nothing that is remembered
+        // counts.
+        let receipt = staged.commit().await;
+        let receipt = receipt.inspect_err(|_| tally.abandon(counts))?;
+        let ending = tally.settle(&receipt, Some(&walk.sieve), counts);
+        let mut done = tally.done(walk.asked.mode(), ending);
+        if let Receipt::Committed { rows, seen, .. } = receipt {
+            let after = Watermarks {
+                deltas: Some(seen),
+                ..before
+            };
+            self.bases().moved(&order.table, before, after);
+            done.unannounced_rows = self.learn(&walk, after, rows);
         }
+        Ok(done)
     }
 
     /// Remembers the rows of a delta, and says how many of them nobody had seen before.
-    fn learn<T>(&self, walked: &Walked<T>, after: Watermarks, rows: u64) -> Option<u64> {
+    fn learn(&self, walked: &DeltaWalk, after: Watermarks, rows: u64) -> Option<u64> {
         let met = walked
             .sieve
             .lock()
@@ -233,21 +210,7 @@ where
     }
 }
 
-impl<S> Walked<S> {
-    /// Takes out what is to be committed.
-    fn apart(self) -> (S, Walked<()>) {
-        let walked = Walked {
-            staged: (),
-            tally: self.tally,
-            sieve: self.sieve,
-            reader: self.reader,
-            asked: self.asked,
-        };
-        (self.staged, walked)
-    }
-}
-
-impl Asked {
+impl DeltaRange {
     /// Begins early enough to say again what another process's snapshot may have set back. Its rows were observed from
     /// its base on; whatever we left out or covered since then may be older there.
     fn reaching_back(self, coverage: &Coverage, overtaken: bool) -> Self {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::ids::TableId;
 use crate::sink::Watermarks;
-use crate::stream::{Known, RowKey};
+use crate::stream::{KnownHash, RowKey};
 use crate::time::UpdatedAfter;
 
 /// What a table without rows costs, counted in rows.
@@ -91,15 +91,15 @@ impl Memory {
     }
 
     /// Returns what is known of a row, for a delta that decides about it now.
-    pub(super) fn known(&self, reader: &Reader, row: RowKey) -> Known {
+    pub(super) fn known(&self, reader: &Reader, row: RowKey) -> KnownHash {
         if self.is_disturbed(reader) {
-            return Known::KeepAll;
+            return KnownHash::KeepAll;
         }
         let remembered = self.tables.get(&reader.table);
         remembered
             .filter(|remembered| remembered.watermarks == reader.watermarks)
             .and_then(|remembered| remembered.rows.get(&row))
-            .map_or(Known::Nothing, |hash| Known::Same(*hash))
+            .map_or(KnownHash::Nothing, |hash| KnownHash::Same(*hash))
     }
 
     /// Takes in what a delta brought, left out or not, once it is committed or had nothing to commit. `None` are more
@@ -241,7 +241,7 @@ mod tests {
 
     fn knows(memory: &Memory, name: &str, watermarks: Watermarks) -> bool {
         let reader = memory.read(&table(name), watermarks);
-        memory.known(&reader, RowKey::of("r")) == Known::Same(7)
+        memory.known(&reader, RowKey::of("r")) == KnownHash::Same(7)
     }
 
     #[test]
@@ -312,13 +312,13 @@ mod tests {
         let beside = held().read(&table("a"), watermarks(1, 1));
         let row = RowKey::of("r");
         for reader in [&before, &beside] {
-            assert_eq!(held().known(reader, row), Known::KeepAll);
+            assert_eq!(held().known(reader, row), KnownHash::KeepAll);
         }
         drop(flight);
         for reader in [&before, &beside] {
             assert_eq!(
                 held().known(reader, row),
-                Known::KeepAll,
+                KnownHash::KeepAll,
                 "it was there in between"
             );
         }

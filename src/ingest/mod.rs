@@ -17,19 +17,21 @@ mod bases;
 mod close;
 mod delta;
 mod done;
+mod fetch_run;
 mod memory;
 mod snapshot;
 mod tally;
+mod walked_snapshot;
 
 pub use done::{Done, Ending, IngestError};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fastrand::Rng;
-use tracing::warn;
 
 use self::bases::UnflushedBases;
-use self::delta::Asked;
+use self::delta::DeltaRange;
+use self::fetch_run::FetchRun;
 use self::memory::Memory;
 use crate::api::KomboApi;
 use crate::catalog::Endpoint;
@@ -37,12 +39,9 @@ use crate::decode::DecodeLimits;
 use crate::fetch::{Counts, FetchMode, Lane};
 use crate::ids::{IntegrationId, TableId};
 use crate::plan::{Announced, Kind};
-use crate::sink::{Coverage, Sink, SinkError, WriteError};
+use crate::sink::{Coverage, Sink, SinkError};
 use crate::stream::{FetchError, FetchOptions};
 use crate::time::Moment;
-
-/// Walks of one table, the first included, when walks break.
-const MAX_WALKS: u32 = 3;
 
 /// How rows are brought in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,12 +83,17 @@ pub struct Order {
 /// Told what happens while a table is fetched.
 pub trait Watch: Send + Sync {
     /// One step.
-    fn step(&self, step: Progress<'_>);
+    fn step(&self, step: FetchStep<'_>);
+}
+
+/// Tells nobody.
+impl Watch for () {
+    fn step(&self, _: FetchStep<'_>) {}
 }
 
 /// A step of one table.
 #[derive(Clone, Copy, Debug)]
-pub enum Progress<'a> {
+pub enum FetchStep<'a> {
     /// The first request of a walk goes out.
     Started(FetchMode),
     /// A page was decoded.
@@ -193,25 +197,27 @@ where
         slot: impl Send,
         watch: &impl Watch,
     ) -> Result<Done, IngestError> {
-        let mut counts = Counts::default();
+        let mut run = FetchRun {
+            order: &order,
+            watch,
+            counts: Counts::default(),
+        };
         let ended = match order.mode {
-            FetchMode::Snapshot => self.snapshot(&order, slot, watch, &mut counts).await,
+            FetchMode::Snapshot => self.snapshot(&mut run, slot).await,
             FetchMode::Delta {
                 tier,
                 updated_after,
             } => {
-                let asked = Asked {
+                let asked = DeltaRange {
                     tier,
                     updated_after,
                 };
-                self.delta(&order, asked, slot, watch, &mut counts).await
+                self.delta(&mut run, asked, slot).await
             }
         };
+        let counts = run.counts;
         match ended {
-            Ok(mut done) => {
-                done.counts = counts;
-                Ok(done)
-            }
+            Ok(done) => Ok(Done { counts, ..done }),
             Err(source) => Err(IngestError { counts, source }),
         }
     }
@@ -261,13 +267,11 @@ where
 pub fn next_mode(
     coverage: &Coverage,
     endpoint: &Endpoint,
-    server_now_ms: i64,
+    server_now: Moment,
     want: Kind,
 ) -> FetchMode {
     let delta = match want {
-        Kind::Delta if endpoint.updated_after => {
-            (coverage.bases).next_delta(Moment::from_millis(server_now_ms))
-        }
+        Kind::Delta if endpoint.updated_after => coverage.bases.next_delta(server_now),
         Kind::Delta | Kind::Snapshot => None,
     };
     delta.map_or(FetchMode::Snapshot, |(tier, updated_after)| {
@@ -276,17 +280,4 @@ pub fn next_mode(
             updated_after,
         }
     })
-}
-
-/// Says whether a fresh walk may do, and tells everybody.
-fn restarts(order: &Order, walk: u32, error: &WriteError, watch: &impl Watch) -> bool {
-    match error {
-        WriteError::Fetch(error) if error.restarts() && walk < MAX_WALKS => {
-            let table = &order.table;
-            warn!(integration.id = %table.integration, endpoint = %table.endpoint, walk, error = error as &dyn std::error::Error, "a walk of {table} broke, starting again");
-            watch.step(Progress::Restarted(error));
-            true
-        }
-        _ => false,
-    }
 }

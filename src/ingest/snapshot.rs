@@ -3,33 +3,20 @@
 use futures_util::StreamExt;
 
 use super::close::Closed;
-use super::done::{Done, Ending};
+use super::done::Done;
+use super::fetch_run::FetchRun;
 use super::memory::Flight;
 use super::tally::Tally;
-use super::{Ingest, Order, Progress, Watch, restarts};
+use super::walked_snapshot::WalkedSnapshot;
+use super::{FetchStep, Ingest, Order, Watch};
 use crate::api::KomboApi;
-use crate::fetch::{Counts, Fetch, FetchEnd, FetchMode};
+use crate::fetch::{Fetch, FetchMode};
 use crate::sink::{Provenance, Receipt, Sink, Staged, WriteError};
-use crate::stream::{Canaries, Caught, FetchEvent, fetch};
-use crate::time::{Moment, Tier};
-
-/// A snapshot whose last page is there.
-pub(super) struct Whole<S> {
-    pub(super) staged: S,
-    pub(super) walk: Walked,
-}
+use crate::stream::{Canaries, FetchEvent, fetch};
+use crate::time::Tier;
 
 /// A snapshot, and what was found out about the rows that it lacks: `None` when others were always faster.
-type WalkedAndClosed<S> = (Whole<S>, Result<Option<Closed>, WriteError>);
-
-/// How it was walked.
-pub(super) struct Walked {
-    pub(super) fetch: Fetch,
-    tally: Tally,
-    pub(super) end: FetchEnd,
-    /// Rows of it that have to come back when they are asked for.
-    pub(super) canaries: Caught,
-}
+type WalkedAndClosed<S> = (WalkedSnapshot<S>, Result<Option<Closed>, WriteError>);
 
 impl<A, S> Ingest<A, S>
 where
@@ -38,53 +25,24 @@ where
 {
     pub(super) async fn snapshot(
         &self,
-        order: &Order,
+        run: &mut FetchRun<'_, impl Watch>,
         slot: impl Send,
-        watch: &impl Watch,
-        counts: &mut Counts,
     ) -> Result<Done, WriteError> {
-        let flight = Flight::begin(&self.memory, &order.table);
-        let (whole, closed) = self.walk_and_close(order, slot, watch, counts).await?;
-        let Whole { staged, walk } = whole;
-        let tally = walk.tally;
+        let flight = Flight::begin(&self.memory, &run.order.table);
+        let (whole, closed) = self.walk_and_close(run, slot).await?;
+        let WalkedSnapshot { staged, tally, .. } = whole;
         let ended = match closed {
-            Ok(Some(closed)) => self
-                .commit_snapshot(order, staged, closed, flight)
-                .await
-                .map(|receipt| (receipt, closed)),
+            Ok(Some(closed)) => {
+                let receipt = self
+                    .commit_snapshot(run.order, staged, closed, flight)
+                    .await;
+                receipt.map(|receipt| (receipt, closed))
+            }
             Ok(None) => Ok((Receipt::Superseded, Closed::default())),
             Err(error) => Err(error),
         };
-        let (ending, closed) = match ended {
-            Ok((
-                Receipt::Committed {
-                    version,
-                    rows,
-                    files,
-                    bytes,
-                    ..
-                },
-                closed,
-            )) => {
-                tally.commit(rows, None, counts);
-                (
-                    Ending::Committed {
-                        version,
-                        files,
-                        bytes,
-                    },
-                    closed,
-                )
-            }
-            Ok((Receipt::Superseded, closed)) => {
-                tally.abandon(counts);
-                (Ending::Superseded, closed)
-            }
-            Err(error) => {
-                tally.abandon(counts);
-                return Err(error);
-            }
-        };
+        let (receipt, closed) = ended.inspect_err(|_| tally.abandon(&mut run.counts))?;
+        let ending = tally.settle(&receipt, None, &mut run.counts);
         Ok(Done {
             closing_rows: closed.rows,
             missing: closed.verdicts,
@@ -95,20 +53,17 @@ where
     /// Walks it, and walks it again when it is known to have ended early. Fails with the walk itself.
     async fn walk_and_close(
         &self,
-        order: &Order,
+        run: &mut FetchRun<'_, impl Watch>,
         slot: impl Send,
-        watch: &impl Watch,
-        counts: &mut Counts,
     ) -> Result<WalkedAndClosed<S::Staged>, WriteError> {
         let (mut slot, mut walk) = (Some(slot), 1);
         loop {
-            let mut whole = self.walk_whole(order, &mut walk, watch, counts).await?;
+            let mut whole = self.walk_whole(run, &mut walk).await?;
             // Boxed: it would make the future of every fetch larger.
-            let closing = Box::pin(self.close(order, &mut whole, &mut slot, watch, counts));
-            match closing.await {
-                Err(error) if error.is_cut_short() && restarts(order, walk, &error, watch) => {
-                    whole.walk.tally.abandon(counts);
-                    walk += 1;
+            let closing = Box::pin(self.close(run, &mut whole, &mut slot)).await;
+            match closing {
+                Err(error) if error.is_cut_short() && run.restarts(&mut walk, &error) => {
+                    whole.tally.abandon(&mut run.counts);
                 }
                 closed => return Ok((whole, closed)),
             }
@@ -128,7 +83,7 @@ where
         }
         staged.note(Provenance {
             prior: order.coverage.bases.get(Tier::Ordinary),
-            announced_ms: order.announced.get().map(Moment::as_millis),
+            announced: order.announced.get(),
         });
         let receipt = staged.commit().await?;
         if matches!(receipt, Receipt::Committed { .. }) {
@@ -139,14 +94,12 @@ where
 
     async fn walk_whole(
         &self,
-        order: &Order,
+        run: &mut FetchRun<'_, impl Watch>,
         walk: &mut u32,
-        watch: &impl Watch,
-        counts: &mut Counts,
-    ) -> Result<Whole<S::Staged>, WriteError> {
+    ) -> Result<WalkedSnapshot<S::Staged>, WriteError> {
         loop {
-            match self.walk_snapshot(order, watch, counts).await {
-                Err(error) if restarts(order, *walk, &error, watch) => *walk += 1,
+            match self.walk_snapshot(run).await {
+                Err(error) if run.restarts(walk, &error) => {}
                 walked => return walked,
             }
         }
@@ -154,12 +107,11 @@ where
 
     async fn walk_snapshot(
         &self,
-        order: &Order,
-        watch: &impl Watch,
-        counts: &mut Counts,
-    ) -> Result<Whole<S::Staged>, WriteError> {
+        run: &mut FetchRun<'_, impl Watch>,
+    ) -> Result<WalkedSnapshot<S::Staged>, WriteError> {
+        let (order, watch) = (run.order, run.watch);
         let request = Fetch::new(order.table.clone(), FetchMode::Snapshot);
-        watch.step(Progress::Started(FetchMode::Snapshot));
+        watch.step(FetchStep::Started(FetchMode::Snapshot));
         let (mut tally, mut canaries) = (Tally::default(), Canaries::new(self.random()));
         let events = fetch(
             self.api.clone(),
@@ -174,21 +126,14 @@ where
                 canaries.meet(rows);
             }
         });
-        match self.sink.stage(&request, &order.endpoint, events).await {
-            Ok(staged) => {
-                let end = tally.end.expect("a sink stages what has reached its end");
-                let walk = Walked {
-                    fetch: request,
-                    tally,
-                    end,
-                    canaries: canaries.caught(),
-                };
-                Ok(Whole { staged, walk })
-            }
-            Err(error) => {
-                tally.abandon(counts);
-                Err(error)
-            }
-        }
+        let staged = self.sink.stage(&request, &order.endpoint, events).await;
+        let staged = staged.inspect_err(|_| tally.abandon(&mut run.counts))?;
+        Ok(WalkedSnapshot {
+            staged,
+            fetch: request,
+            end: tally.end.expect("a sink stages what has reached its end"),
+            tally,
+            canaries: canaries.caught(),
+        })
     }
 }

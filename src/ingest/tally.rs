@@ -1,8 +1,9 @@
 //! Counts one walk as its events pass.
 
 use super::done::{Done, Ending};
-use super::{Progress, Watch};
+use super::{FetchStep, Watch};
 use crate::fetch::{Counts, FetchEnd, FetchMode};
+use crate::sink::Receipt;
 use crate::stream::{FetchError, FetchEvent, SharedSieve, Verdicts};
 
 /// What one walk brought so far.
@@ -32,7 +33,7 @@ impl Tally {
                 self.bytes += bytes;
                 self.rows += rows;
                 let (rows, bytes) = (*rows, *bytes);
-                watch.step(Progress::Page { rows, bytes });
+                watch.step(FetchStep::Page { rows, bytes });
             }
             Ok(FetchEvent::Batch(batch)) => self.kept += batch.num_rows() as u64,
             Ok(FetchEvent::Quarantine(rows)) => self.quarantined += rows.len() as u64,
@@ -72,6 +73,35 @@ impl Tally {
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
             counts.unchanged += sieve.unchanged();
             counts.repeated += sieve.repeated();
+        }
+    }
+
+    /// Counts the walk by what the sink answered to its commit.
+    pub(super) fn settle(
+        &self,
+        receipt: &Receipt,
+        sieve: Option<&SharedSieve>,
+        counts: &mut Counts,
+    ) -> Ending {
+        match *receipt {
+            Receipt::Committed {
+                version,
+                rows,
+                files,
+                bytes,
+                ..
+            } => {
+                self.commit(rows, sieve, counts);
+                Ending::Committed {
+                    version,
+                    files,
+                    bytes,
+                }
+            }
+            Receipt::Superseded => {
+                self.abandon(counts);
+                Ending::Superseded
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use crate::catalog::Endpoint;
 use crate::fetch::Fetch;
 use crate::ids::{IntegrationId, IntegrationKey};
+use crate::lake::fold::Folding;
 use crate::lake::{Lake, LakeError, Members, Sealed};
 use crate::sink::{
     Advance, Coverage, HashLookup, MissingRows, NewestHashes, Provenance, Receipt, Registration,
@@ -114,6 +115,24 @@ impl Staged for Sealed {
 
     async fn commit(self) -> Result<Receipt, SinkError> {
         Ok(Sealed::commit(self).await?)
+    }
+}
+
+/// What takes a fold: `intake` names no `fold`.
+impl Sealed {
+    /// Sees to it that `current` has all that the snapshot saw that this one replaces: rows that this one lacks and that are
+    /// not confirmed to be gone would be nowhere else. Fails when the table cannot be folded.
+    pub async fn take_over(&self) -> Result<(), LakeError> {
+        if !self.committer.replaces() || self.is_taken_over().await? {
+            return Ok(());
+        }
+        let only = [self.key().clone()].into_iter().collect();
+        let settings = self.intake.tables.settings().fold.at_full_speed();
+        let folding = Folding::of(&self.intake);
+        // Boxed: it would make the future of every fetch larger.
+        let folded = Box::pin(folding.fold(&self.endpoint, Some(&only), &settings)).await?;
+        let aside = folded.aside.into_iter().map(|aside| aside.error).next();
+        folded.stopped.or(aside).map_or(Ok(()), Err)
     }
 }
 

@@ -5,12 +5,13 @@
 //! - `intake` takes fetches in. Staging sorts the rows in runs of bounded size. Each run becomes a final file that nobody
 //!   sees yet. A committer makes the files of many integrations visible in one log entry, together with the bases they
 //!   move. Nothing is visible before that entry, and everything after it.
-//! - `ledgers` keeps the lake's own small tables: integrations, holds, drift and how complete tables were.
+//! - `ledgers` keeps the lake's own small tables: integrations, quarantine, holds, drift and how complete tables were.
 //! - `fold` keeps `current`: one row per record.
 //! - `care` keeps files few, lets old rows leave, purges and repairs. `chores` says when the service does these.
 //! - `reports` says what the lake holds and how well it can be read.
 //!
-//! [`Lake`] is the door to all of them. [`tables`] opens each Delta table once.
+//! [`Lake`] is the door to all of them and does nothing itself. A room names only those below it: `ledgers`, `intake`,
+//! `fold`, then `care`, `chores` and `reports`. [`tables`] opens each Delta table once.
 //!
 //! Where many share an entry, a file or a reading, one that fails is set aside and the others go on ([`set_aside`]); what
 //! cannot be read is never taken for empty or new, and is told with its cure ([`remedy`]).
@@ -29,14 +30,15 @@ pub(crate) mod intake;
 pub(crate) mod lake_error;
 mod lake_sink;
 pub(crate) mod ledgers;
-mod own;
+mod positions;
 mod remedy;
 mod reports;
 mod set_aside;
 mod settings;
-mod snapshot_facts;
+mod snapshot_history;
+mod table_txns;
 mod tables;
-mod txns;
+mod txn_name;
 
 #[cfg(test)]
 mod tests;
@@ -58,40 +60,32 @@ pub use reports::{
 };
 pub use set_aside::{Members, SetAside};
 pub use settings::LakeSettings;
-pub use snapshot_facts::SnapshotFacts;
+pub use snapshot_history::SnapshotHistory;
 pub use tables::Part;
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use tokio::task::JoinSet;
 use url::Url;
 
-use self::fold::WaitingRows;
-use self::intake::committer::{Committer, Tasks};
-use self::layout::{LakeTable, PROBE_FOLDER, claim_layout, find_layout};
+use self::fold::Folding;
+use self::intake::{FetchIntake, hash_search, raise_bases, sighting, stored_coverage};
+use self::layout::{PROBE_FOLDER, claim_layout, find_layout};
+use self::ledgers::holds;
 use self::tables::Tables;
-use self::txns::TableTxns;
 use crate::catalog::Endpoint;
 use crate::delta::store::TableStore;
-use crate::fetch::{Fetch, FetchMode};
-use crate::ids::EndpointName;
-use crate::lake::tables::OpenTable;
+use crate::fetch::Fetch;
+use crate::ids::{EndpointName, IntegrationId, IntegrationKey};
+use crate::sink::{Advance, Coverage, HashLookup, NewestHashes};
 use crate::time::Clock;
 
 /// The lake. Cheap to clone; the tasks that commit end with its last clone.
 #[derive(Clone)]
 pub struct Lake {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    tables: Tables,
-    /// Of the tables that fetches are committed to.
-    committers: Mutex<HashMap<LakeTable, Arc<Committer>>>,
-    waiting: WaitingRows,
-    tasks: Tasks,
+    intake: Arc<FetchIntake>,
+    folding: Folding,
 }
 
 impl Lake {
@@ -130,54 +124,28 @@ impl Lake {
     }
 
     fn with(store: TableStore, settings: &LakeSettings, clock: Arc<dyn Clock>) -> Self {
+        let intake = Arc::new(FetchIntake::new(Tables::new(store, settings, clock)));
         Self {
-            inner: Arc::new(Inner {
-                tables: Tables::new(store, settings, clock),
-                committers: Mutex::default(),
-                waiting: WaitingRows::default(),
-                tasks: Mutex::new(JoinSet::new()),
-            }),
+            folding: Folding::of(&intake),
+            intake,
         }
     }
 
+    pub(in crate::lake) fn tables(&self) -> &Tables {
+        &self.intake.tables
+    }
+
+    fn settings(&self) -> &LakeSettings {
+        self.tables().settings()
+    }
+}
+
+/// The tables as a whole.
+impl Lake {
     /// Tries what a lake needs of its store: writes, creates if absent, reads back, deletes.
     pub async fn probe(&self) -> Result<(), LakeError> {
-        self.tables()
-            .store()
-            .probe(PROBE_FOLDER)
-            .await
-            .map_err(LakeError::open)
-    }
-
-    /// Begins to take in a fetch: into `snapshots` or `deltas`, by its mode.
-    pub async fn begin(
-        &self,
-        fetch: &Fetch,
-        endpoint: &Arc<Endpoint>,
-    ) -> Result<Staging, LakeError> {
-        let part = match fetch.mode {
-            FetchMode::Snapshot => Part::Snapshots,
-            FetchMode::Delta { .. } => Part::Deltas,
-        };
-        // Both exist from the first fetch on: readers take them together.
-        for both in [Part::Snapshots, Part::Deltas] {
-            self.tables().of_endpoint(endpoint, both).await?;
-        }
-        let table = self.tables().of_endpoint(endpoint, part).await?;
-        let committer = self.committer(table);
-        // Bases as of now, not as of the last commit seen: else a commit of another process that was finished before this
-        // fetch began would supersede it.
-        let state = committer.table.refreshed().await?;
-        let key = fetch.table.integration.key();
-        let start = TableTxns::of(&key, |app| state.txn(app));
-        let replaced = SnapshotFacts::of(&key, |app| state.txn(app));
-        Ok(Staging::new(
-            self.clone(),
-            committer,
-            fetch.clone(),
-            Arc::clone(endpoint),
-            (start, replaced),
-        ))
+        let probed = self.tables().store().probe(PROBE_FOLDER).await;
+        probed.map_err(LakeError::open)
     }
 
     /// Returns the live data files of one of an endpoint's Delta tables; none where there is no table.
@@ -186,11 +154,7 @@ impl Lake {
         endpoint: &Arc<Endpoint>,
         part: Part,
     ) -> Result<Vec<Arc<LiveFile>>, LakeError> {
-        let Some(table) = self.tables().existing(endpoint, part).await? else {
-            return Ok(Vec::new());
-        };
-        let state = table.refreshed().await?;
-        Ok(table.live(&state).await?)
+        self.tables().files(endpoint, part).await
     }
 
     /// Returns where one of an endpoint's Delta tables is, as readers are given it.
@@ -198,42 +162,118 @@ impl Lake {
     pub fn table_url(&self, endpoint: &EndpointName, part: Part) -> Url {
         self.tables().url(&part.of(endpoint))
     }
+}
+
+/// The door to `intake`.
+impl Lake {
+    /// Begins to take in a fetch: into `snapshots` or `deltas`, by its mode.
+    pub async fn begin(
+        &self,
+        fetch: &Fetch,
+        endpoint: &Arc<Endpoint>,
+    ) -> Result<Staging, LakeError> {
+        self.intake.begin(fetch, endpoint).await
+    }
 
     /// Commits what waits for its window: no fetch is running any more that could join it.
     pub fn flush(&self) {
-        for committer in self.committers().values() {
-            committer.flush();
-        }
+        self.intake.flush();
     }
 
-    pub(in crate::lake) fn tables(&self) -> &Tables {
-        &self.inner.tables
+    /// Raises bases of an endpoint's tables in one log entry of `deltas`. Never lowers one, adds no rows, and leaves the
+    /// watermarks where they are; writes nothing where nothing moves. Bases of a table that somebody has committed to since
+    /// are left out.
+    pub async fn advance(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        advances: &[Advance],
+    ) -> Result<(), LakeError> {
+        raise_bases::advance(self.tables(), endpoint, advances).await
     }
 
-    fn settings(&self) -> &LakeSettings {
-        self.tables().settings()
+    /// Returns up to which instants a table is covered, commits of other processes included.
+    ///
+    /// # Errors
+    /// Where its last observation is years in the future, nobody may go on from there.
+    pub async fn coverage(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        integration: &IntegrationId,
+    ) -> Result<Coverage, LakeError> {
+        stored_coverage::coverage(self.tables(), endpoint, integration).await
     }
 
-    fn waiting_rows(&self) -> &WaitingRows {
-        &self.inner.waiting
+    /// Returns what the newest observation of each of these rows is, as far as reading `most_bytes` tells.
+    ///
+    /// It holds for the watermarks that the table has while this runs: who decides by it commits only onto those.
+    pub async fn newest_hashes(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        integration: &IntegrationId,
+        lookup: &HashLookup,
+        most_bytes: u64,
+    ) -> Result<NewestHashes, LakeError> {
+        hash_search::newest_hashes(self.tables(), endpoint, integration, lookup, most_bytes).await
     }
 
-    fn tasks(&self) -> &Tasks {
-        &self.inner.tasks
+    /// Returns the newest observation of a row, as a reader of both parts sees it; `None` where there is none. Reads every
+    /// file that may hold it: for a look, not for serving.
+    pub async fn newest(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        integration: &IntegrationId,
+        id: &str,
+    ) -> Result<Option<Sighting>, LakeError> {
+        sighting::newest(self.tables(), endpoint, integration, id).await
+    }
+}
+
+/// The door to `fold`.
+impl Lake {
+    /// Folds what waits of an endpoint's tables: of these integrations, or of all. May run beside fetches, readers and
+    /// another fold, which then does what this one does not.
+    ///
+    /// A table that cannot be folded is set aside in the report, and the others are folded. What was visible before it
+    /// had to stop is in the report all the same. Fails when nothing of the endpoint can be folded.
+    pub async fn fold(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        only: Option<&BTreeSet<IntegrationKey>>,
+        settings: &FoldSettings,
+    ) -> Result<FoldReport, LakeError> {
+        self.folding.fold(endpoint, only, settings).await
     }
 
-    fn committers(&self) -> std::sync::MutexGuard<'_, HashMap<LakeTable, Arc<Committer>>> {
-        let committers = self.inner.committers.lock();
-        committers.unwrap_or_else(PoisonError::into_inner)
+    /// Returns which tables of an endpoint wait to be folded, as far as this process knows: what it has committed itself,
+    /// and what it read last. [`Lake::look_for_unfolded`] reads again.
+    #[must_use]
+    pub fn unfolded(&self, endpoint: &Endpoint) -> Vec<Unfolded> {
+        self.folding.unfolded(endpoint)
     }
 
-    fn committer(&self, table: OpenTable) -> Arc<Committer> {
-        let mut committers = self.committers();
-        let made = committers.entry(table.name.clone()).or_insert_with(|| {
-            let window = self.settings().commit_window_secs;
-            Arc::new(Committer::new(table, window))
-        });
-        Arc::clone(made)
+    /// Returns the versions that [`Lake::unfolded`] goes by: with the same ones it says the same again.
+    #[must_use]
+    pub fn known_versions(&self, endpoint: &Endpoint) -> [Option<u64>; 3] {
+        self.folding.known_versions(endpoint)
+    }
+
+    /// Reads the logs of an endpoint again, so that [`Lake::unfolded`] knows what others have committed.
+    pub async fn look_for_unfolded(&self, endpoint: &Arc<Endpoint>) -> Result<(), LakeError> {
+        self.folding.look_for_unfolded(endpoint).await
+    }
+}
+
+/// The door to `ledgers`.
+impl Lake {
+    /// Returns what is or was held, by table. Creates nothing.
+    pub async fn holds(&self) -> Result<Vec<Hold>, LakeError> {
+        holds::read(self.tables()).await
+    }
+
+    /// Writes down holds, and returns those tables' as they then are. Whoever asked for something else was overtaken: a
+    /// hold that was accepted stays so unless something later is to be held.
+    pub async fn put_holds(&self, new: &[Hold]) -> Result<Vec<Hold>, LakeError> {
+        holds::put(self.tables(), new).await
     }
 }
 

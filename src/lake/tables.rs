@@ -10,14 +10,14 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::catalog::Endpoint;
-use crate::delta::log::{LogSettings, TableShape};
+use crate::delta::log::{LiveFile, LogSettings, TableShape};
 use crate::delta::store::TableStore;
 use crate::delta::table::Table;
 use crate::ids::EndpointName;
 use crate::lake::form::{BOUNDED, description, file_form, partition_column, with_commit_date};
 use crate::lake::layout::LakeTable;
 use crate::lake::{LakeError, LakeSettings};
-use crate::time::Clock;
+use crate::time::{Clock, Moment};
 
 /// One of the Delta tables of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,11 +78,11 @@ struct Opened {
     store: TableStore,
     settings: LakeSettings,
     clock: Arc<dyn Clock>,
-    slots: Mutex<HashMap<LakeTable, Slot>>,
+    slots: Mutex<HashMap<LakeTable, TableCell>>,
 }
 
 /// Opened by whoever needs it first; the others wait for that.
-type Slot = Arc<OnceCell<OpenTable>>;
+type TableCell = Arc<OnceCell<OpenTable>>;
 
 impl Tables {
     /// Begins with none opened.
@@ -111,9 +111,9 @@ impl Tables {
         &self.opened.settings
     }
 
-    /// Returns this machine's clock, in milliseconds since the epoch.
-    pub(in crate::lake) fn wall_ms(&self) -> i64 {
-        self.opened.clock.now().as_millis()
+    /// Returns the time of this machine's clock.
+    pub(in crate::lake) fn now(&self) -> Moment {
+        self.opened.clock.now()
     }
 
     /// Returns the clock that stamps files and entries.
@@ -164,6 +164,19 @@ impl Tables {
         Ok(None)
     }
 
+    /// Returns the live data files of one of an endpoint's tables; none where there is no table.
+    pub(in crate::lake) async fn files(
+        &self,
+        endpoint: &Endpoint,
+        part: Part,
+    ) -> Result<Vec<Arc<LiveFile>>, LakeError> {
+        let Some(table) = self.existing(endpoint, part).await? else {
+            return Ok(Vec::new());
+        };
+        let state = table.refreshed().await?;
+        Ok(table.live(&state).await?)
+    }
+
     /// Returns whether a table is there.
     pub(in crate::lake) async fn exists(&self, table: &LakeTable) -> Result<bool, LakeError> {
         Ok(Table::exists(self.store(), &table.path()).await?)
@@ -203,7 +216,7 @@ impl Tables {
     }
 
     /// Slots are put whole, so a panic elsewhere leaves them right.
-    fn slots(&self) -> MutexGuard<'_, HashMap<LakeTable, Slot>> {
+    fn slots(&self) -> MutexGuard<'_, HashMap<LakeTable, TableCell>> {
         let slots = self.opened.slots.lock();
         slots.unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,7 +8,7 @@ use super::fetching::{FailedFetch, Fetching};
 use super::slots::Slot;
 use crate::api::KomboApi;
 use crate::fetch::FetchMode;
-use crate::ingest::{Done, Ending, Ingest, IngestError, Progress, Watch};
+use crate::ingest::{Done, Ending, FetchStep, Ingest, IngestError, Watch};
 use crate::metrics::{ErrorType, FetchKind, FetchResult, Metrics, Stage};
 use crate::plan::Kind;
 use crate::sink::{Coverage, Sink, WriteError};
@@ -67,15 +67,15 @@ where
 }
 
 impl<A: Send + Sync, S: Send + Sync> Watch for FetchTask<A, S> {
-    fn step(&self, step: Progress<'_>) {
+    fn step(&self, step: FetchStep<'_>) {
         match step {
-            Progress::Restarted(_) => self
+            FetchStep::Restarted(_) => self
                 .metrics
                 .error(ErrorType::RequestFailed, Stage::Receiving),
-            Progress::Started(mode) => {
+            FetchStep::Started(mode) => {
                 debug!(table = %self.fetching.work.table, mode = mode.as_str(), "fetching");
             }
-            Progress::Page { .. } | Progress::Fetched => {}
+            FetchStep::Page { .. } | FetchStep::Fetched => {}
         }
     }
 }

@@ -93,7 +93,7 @@ impl Fetching {
         let order = Order {
             table: work.table.clone(),
             endpoint: Arc::clone(endpoint),
-            mode: next_mode(&coverage, endpoint, self.started.as_millis(), work.kind),
+            mode: next_mode(&coverage, endpoint, self.started, work.kind),
             lane: work.lane,
             coverage,
             announced: self.notified_at.clone(),

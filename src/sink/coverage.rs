@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::sink::Watermarks;
+use crate::fetch::{FetchEnd, FetchMode};
+use crate::sink::{Advance, Watermarks};
 use crate::time::{Base, Bases, ObservedAt};
 
 /// Up to which instants a table is covered. A sink may keep this as JSON beside the rows: bases in milliseconds, observations
@@ -17,4 +18,37 @@ pub struct Coverage {
     pub seen: Option<ObservedAt>,
     /// The last `_fetched_at` of each part: tells whether anybody has committed since.
     pub watermarks: Watermarks,
+}
+
+impl Coverage {
+    /// Moves it by a fetch that is committed, and returns the new watermark of the fetch's part.
+    pub fn commit(&mut self, mode: FetchMode, end: &FetchEnd) -> ObservedAt {
+        let watermark = match mode {
+            FetchMode::Snapshot => {
+                self.snapshot_base = self.snapshot_base.max(end.base);
+                &mut self.watermarks.snapshots
+            }
+            FetchMode::Delta { .. } => &mut self.watermarks.deltas,
+        };
+        // Each commit raises the watermark, also one without a new observation.
+        let least = watermark.map_or(end.seen, ObservedAt::next);
+        let raised = end.seen.max(least);
+        *watermark = Some(raised);
+        self.seen = self.seen.max(Some(raised));
+        for tier in mode.moves() {
+            if let Some(base) = end.base {
+                self.bases.raise(tier, base);
+            }
+        }
+        raised
+    }
+
+    /// Raises the bases, unless somebody has committed since they were reached. Returns whether it did.
+    pub fn advance(&mut self, advance: &Advance) -> bool {
+        let is_same = self.watermarks == advance.watermarks;
+        if is_same {
+            self.bases.raise_all(&advance.bases);
+        }
+        is_same
+    }
 }

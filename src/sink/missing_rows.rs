@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use fastrand::Rng;
+
+use crate::sample::Sample;
 use crate::time::ObservedAt;
 
 /// Rows that the sink knows as present and that a staged snapshot lacks.
@@ -31,6 +34,21 @@ pub struct MissingRow {
 }
 
 impl MissingRows {
+    /// Takes in rows, and keeps a random sample of at most `limit` of them.
+    pub fn of(rows: impl IntoIterator<Item = MissingRow>, limit: usize, random: Rng) -> Self {
+        let (mut sample, mut lacked_twice) = (Sample::new(limit, random), 0);
+        for row in rows {
+            lacked_twice += u64::from(row.lacked_twice);
+            sample.offer(|| row);
+        }
+        Self {
+            total: sample.met(),
+            lacked_twice,
+            ids: sample.into_kept(),
+            ..Self::default()
+        }
+    }
+
     /// Returns whether there is nothing to look into and nothing to say again.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -5,7 +5,7 @@
 //!
 //! This room is the seam alone: [`Sink`] and [`Staged`] with their contract, the words they are spoken in (one file each)
 //! and [`SinkError`]. It names no store and no format. [`Registry`] is what a service needs besides, and
-//! [`chore`](crate::chore) what a sink needs to have done between fetches. The lake is one implementation, the in-memory
+//! [`chore`](crate::chore) what a sink needs to have done between fetches. A simple sink commits by [`WholeFetch`]. The lake is one implementation, the in-memory
 //! sink of the tests another; `examples/parquet_folder_sink.rs` is a third, to be copied. All three pass the one
 //! conformance function in `tests/it/sink.rs`.
 //!
@@ -24,6 +24,7 @@ mod registry;
 mod sink_error;
 mod staged;
 mod watermarks;
+mod whole_fetch;
 mod write_error;
 
 pub use advance::Advance;
@@ -37,6 +38,7 @@ pub use registry::{Registrations, Registry};
 pub use sink_error::SinkError;
 pub use staged::Staged;
 pub use watermarks::Watermarks;
+pub use whole_fetch::WholeFetch;
 pub use write_error::WriteError;
 
 use std::sync::Arc;

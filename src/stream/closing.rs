@@ -38,14 +38,14 @@ pub struct Lacking {
     /// Rows that the walk has seen.
     pub canaries: Caught,
     /// Further ids of that kind.
-    pub rest: Rest,
+    pub rest: RestIds,
     /// Rows that were known and that the snapshot shows as deleted; some at a time, until the sender is dropped.
     pub shown: mpsc::Receiver<RecordBatch>,
 }
 
 /// Ids that two full fetches lack, some at a time, until the sender is dropped.
 #[derive(Debug)]
-pub struct Rest {
+pub struct RestIds {
     /// Told when they are wanted; dropped when they are not.
     pub wanted: oneshot::Sender<()>,
     /// The ids; some may have been asked for.
@@ -69,13 +69,12 @@ pub fn closing<A: KomboApi + 'static>(
 ) -> impl Stream<Item = Result<FetchEvent, FetchError>> + Send {
     try_stream! {
         let (mut options, mut shown_rows, mut gone) = (options, 0, 0);
-        let Lacking { total, ids, twice, canaries, rest: Rest { wanted, ids: mut rest }, mut shown } = lacking;
-        let seen = options.last_seen.unwrap_or(ObservedAt::from_micros(i64::MIN));
-        let mut end = FetchEnd { base: None, seen, pages: 0, rows: 0, quarantined: 0, rest_values: 0 };
+        let Lacking { total, ids, twice, canaries, rest: RestIds { wanted, ids: mut rest }, mut shown } = lacking;
+        let mut end = FetchEnd::after(options.last_seen.unwrap_or(ObservedAt::EARLIEST));
         while let Some(rows) = shown.recv().await {
             shown_rows += rows.num_rows() as u64;
-            let again = seen_again(&rows, after(end.seen));
-            end.seen = last_of(end.seen, rows.num_rows());
+            let again = seen_again(&rows, end.seen.next());
+            end.seen = end.seen.later_by(rows.num_rows());
             yield FetchEvent::Batch(again);
         }
         options.last_seen = Some(end.seen);
@@ -97,8 +96,8 @@ pub fn closing<A: KomboApi + 'static>(
                 ids.retain(|id| !settled.contains(id));
                 for ids in ids.chunks(UNASKED_ROWS) {
                     gone += ids.len() as u64;
-                    let rows = absent_rows(&endpoint, &delta, ids, after(end.seen));
-                    end.seen = last_of(end.seen, ids.len());
+                    let rows = absent_rows(&endpoint, &delta, ids, end.seen.next());
+                    end.seen = end.seen.later_by(ids.len());
                     yield FetchEvent::Batch(rows);
                 }
             }
@@ -129,15 +128,4 @@ fn followed_by(end: FetchEnd, walk: FetchEnd) -> FetchEnd {
         quarantined: end.quarantined + walk.quarantined,
         rest_values: end.rest_values + walk.rest_values,
     }
-}
-
-/// Returns the first instant after one.
-pub(super) fn after(seen: ObservedAt) -> ObservedAt {
-    ObservedAt::from_micros(seen.as_micros().saturating_add(1))
-}
-
-/// Returns when the last of some rows is observed, one a microsecond from the first instant after `seen`.
-pub(super) fn last_of(seen: ObservedAt, rows: usize) -> ObservedAt {
-    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
-    ObservedAt::from_micros(seen.as_micros().saturating_add(rows))
 }

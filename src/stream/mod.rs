@@ -19,9 +19,9 @@ mod sieve;
 mod walk;
 mod witness;
 
-pub use closing::{Lacking, Rest, closing};
+pub use closing::{Lacking, RestIds, closing};
 pub use error::FetchError;
-pub use sieve::{AskSink, Known, KnownRows, RowKey, SharedSieve, Sieve};
+pub use sieve::{AskSink, KnownHash, KnownRows, RowKey, SharedSieve, Sieve};
 pub use witness::{Canaries, Caught, MOST_ASKED, Verdicts};
 
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -31,7 +31,7 @@ use arrow::array::RecordBatch;
 use async_stream::try_stream;
 use futures_util::Stream;
 
-use self::walk::Walk;
+use self::walk::PageWalk;
 use crate::api::KomboApi;
 use crate::catalog::Endpoint;
 use crate::decode::{DecodeLimits, PageDecoder, QuarantinedRow};
@@ -115,9 +115,9 @@ pub fn fetch<A: KomboApi + 'static>(
         if let Some(last) = options.last_seen {
             decoder = decoder.with_last_seen(last);
         }
-        let mut end = FetchEnd { base: None, seen: decoder.last_seen(), pages: 0, rows: 0, quarantined: 0, rest_values: 0 };
+        let mut end = FetchEnd::after(decoder.last_seen());
         for number in 1..=MAX_WALKS {
-            let mut walk = Walk::new(Arc::clone(&api), Arc::clone(&endpoint), &fetch, &options);
+            let mut walk = PageWalk::new(Arc::clone(&api), Arc::clone(&endpoint), &fetch, &options);
             if let Some(sieve) = &sieve {
                 held(sieve).begin_walk();
             }

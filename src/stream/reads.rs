@@ -5,8 +5,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::closing::{after, last_of};
-use super::walk::Walk;
+use super::walk::PageWalk;
 use super::witness::{Caught, IDS_PER_QUESTION, Question, Verdicts, asked_again, goes_on};
 use super::{FetchError, FetchEvent, FetchOptions};
 use crate::api::{ApiError, KomboApi};
@@ -226,8 +225,8 @@ impl<A: KomboApi + 'static> Reads<A> {
             return;
         }
         ids.sort_unstable();
-        let rows = absent_rows(&self.endpoint, &self.fetch, &ids, after(end.seen));
-        end.seen = last_of(end.seen, ids.len());
+        let rows = absent_rows(&self.endpoint, &self.fetch, &ids, end.seen.next());
+        end.seen = end.seen.later_by(ids.len());
         self.decoder = (self.decoder.take()).map(|decoder| decoder.with_last_seen(end.seen));
         self.verdicts.gone += ids.len() as u64;
         events.push(FetchEvent::Batch(rows));
@@ -248,7 +247,7 @@ impl<A: KomboApi + 'static> Reads<A> {
         end: &mut FetchEnd,
     ) -> Result<(), FetchError> {
         let (api, endpoint) = (Arc::clone(&self.api), Arc::clone(&self.endpoint));
-        let walk = Walk::new(api, endpoint, &self.fetch, &self.options);
+        let walk = PageWalk::new(api, endpoint, &self.fetch, &self.options);
         let mut walk = walk.of_ids(question.ids());
         walk.ask(None);
         let mut rows = 0;

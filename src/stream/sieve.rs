@@ -20,6 +20,7 @@ use futures_util::future::BoxFuture;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::catalog::SystemColumn;
+use crate::decode::texts;
 
 /// 128 bits that stand for an id within its table. The halves are apart because a `u128` would be padded to more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,7 +41,7 @@ impl RowKey {
 
 /// What is known of a row before it is fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
+pub enum KnownHash {
     /// The sink's newest observation of it has this hash.
     Same(i64),
     /// Nothing.
@@ -50,7 +51,7 @@ pub enum Known {
 }
 
 /// Asks what is known of a row, at the moment at which it is decided about.
-pub type KnownRows = Box<dyn Fn(RowKey) -> Known + Send>;
+pub type KnownRows = Box<dyn Fn(RowKey) -> KnownHash + Send>;
 
 /// Asks the sink for the newest hashes of rows of which nothing is known; what it cannot tell is not in the answer.
 pub type AskSink = Box<dyn Fn(Vec<String>) -> BoxFuture<'static, HashMap<String, i64>> + Send>;
@@ -102,7 +103,7 @@ impl Sieve {
     /// Makes a sieve that keeps every row, and still tells whether a walk brought news.
     #[must_use]
     pub fn keeping(bound: usize) -> Self {
-        Self::new(bound, Box::new(|_| Known::KeepAll))
+        Self::new(bound, Box::new(|_| KnownHash::KeepAll))
     }
 
     /// Returns the question to the sink that goes before a batch; `None` where there is nothing to ask.
@@ -113,7 +114,7 @@ impl Sieve {
         let ask = self.ask.as_ref()?;
         let is_doubtful = |id: &&str| {
             let row = RowKey::of(id);
-            !self.met.contains_key(&row) && (self.known)(row) == Known::Nothing
+            !self.met.contains_key(&row) && (self.known)(row) == KnownHash::Nothing
         };
         let ids = ids(batch).iter().flatten().filter(is_doubtful);
         let ids: Vec<String> = ids.map(str::to_owned).collect();
@@ -176,11 +177,11 @@ impl Sieve {
 
     fn keeps(&mut self, row: RowKey, hash: i64) -> bool {
         let known = match (self.known)(row) {
-            Known::Nothing => self
+            KnownHash::Nothing => self
                 .told
                 .get(&row)
                 .copied()
-                .map_or(Known::Nothing, Known::Same),
+                .map_or(KnownHash::Nothing, KnownHash::Same),
             known => known,
         };
         let room = self.met.len() < self.bound;
@@ -188,14 +189,14 @@ impl Sieve {
             Entry::Occupied(mut met) => {
                 let same = met.insert(hash) == hash;
                 self.news |= !same;
-                let kept = !same || known == Known::KeepAll;
+                let kept = !same || known == KnownHash::KeepAll;
                 self.repeated += u64::from(!kept);
                 kept
             }
             Entry::Vacant(free) if room => {
                 free.insert(hash);
                 self.news = true;
-                let kept = known != Known::Same(hash);
+                let kept = known != KnownHash::Same(hash);
                 self.unchanged += u64::from(!kept);
                 kept
             }
@@ -209,8 +210,7 @@ impl Sieve {
 }
 
 fn ids(batch: &RecordBatch) -> &StringArray {
-    let ids = batch.column_by_name("id");
-    ids.expect("every endpoint's schema has it").as_string()
+    texts(batch, "id").expect("every endpoint's schema has it")
 }
 
 impl fmt::Debug for Sieve {
@@ -228,7 +228,7 @@ mod tests {
     }
 
     fn knowing(bound: usize, hash: i64) -> Sieve {
-        Sieve::new(bound, Box::new(move |_| Known::Same(hash)))
+        Sieve::new(bound, Box::new(move |_| KnownHash::Same(hash)))
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::fetch::{Fetch, FetchMode, Lane};
 use crate::ids::Cursor;
 
 /// The requests of one walk: at most one under way.
-pub(super) struct Walk<A> {
+pub(super) struct PageWalk<A> {
     api: Arc<A>,
     endpoint: Arc<Endpoint>,
     fetch: Fetch,
@@ -29,7 +29,7 @@ pub(super) struct Walk<A> {
     under_way: JoinSet<Result<Page, ApiError>>,
 }
 
-impl<A: KomboApi + 'static> Walk<A> {
+impl<A: KomboApi + 'static> PageWalk<A> {
     pub(super) fn new(
         api: Arc<A>,
         endpoint: Arc<Endpoint>,

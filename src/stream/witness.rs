@@ -17,11 +17,12 @@
 
 use std::collections::HashSet;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use fastrand::Rng;
 use serde::Serialize;
 
+use crate::decode::texts;
 use crate::sample::Sample;
 
 /// Missing rows that are all asked for; of more, a sample of this size is drawn. One request asks for 100 rows and a page of
@@ -259,9 +260,8 @@ impl Question {
 }
 
 fn ids(rows: &RecordBatch) -> impl Iterator<Item = &str> {
-    let ids = rows.column_by_name("id");
-    let ids = ids.expect("every endpoint's schema has it");
-    ids.as_string::<i32>().iter().map(Option::unwrap_or_default)
+    let ids = texts(rows, "id").expect("every endpoint's schema has it");
+    ids.iter().map(Option::unwrap_or_default)
 }
 
 #[cfg(test)]

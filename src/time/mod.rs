@@ -126,6 +126,9 @@ impl fmt::Display for UpdatedAfter {
 pub struct ObservedAt(i64);
 
 impl ObservedAt {
+    /// The earliest instant there is: before whatever is compared with it.
+    pub const EARLIEST: Self = Self(i64::MIN);
+
     /// Wraps microseconds since the epoch.
     #[must_use]
     pub fn from_micros(micros: i64) -> Self {
@@ -136,6 +139,19 @@ impl ObservedAt {
     #[must_use]
     pub fn as_micros(self) -> i64 {
         self.0
+    }
+
+    /// Returns the first instant after it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        self.later_by(1)
+    }
+
+    /// Returns the instant so many microseconds after it: rows that are made at once are observed one after the other.
+    #[must_use]
+    pub fn later_by(self, rows: usize) -> Self {
+        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(rows))
     }
 
     /// Returns the instant in whole milliseconds, rounded down.
@@ -183,16 +199,6 @@ impl Tier {
         }
     }
 
-    /// Returns the name in transaction identifiers.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ordinary => "delta",
-            Self::Hourly => "hourly",
-            Self::Daily => "daily",
-        }
-    }
-
     /// Returns the tiers whose base a fetch of this tier moves: itself and every narrower one.
     pub fn moves(self) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(move |tier| *tier <= self)
@@ -226,6 +232,15 @@ impl Bases {
             Tier::Daily => &mut self.daily,
         };
         *slot = (*slot).max(Some(base));
+    }
+
+    /// Moves every tier's base forward to that of others.
+    pub fn raise_all(&mut self, others: &Self) {
+        for tier in Tier::ALL {
+            if let Some(base) = others.get(tier) {
+                self.raise(tier, base);
+            }
+        }
     }
 
     /// Picks what the next delta asks for: the widest tier whose period has passed since its base.

@@ -17,10 +17,10 @@ const MOST_ROWS: u64 = (1 << ROW_BITS) - 1;
 
 /// The rows that a table has lost within the last day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DayLosses([Slot; SLOTS]);
+pub struct DayLosses([LossSlot; SLOTS]);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Slot {
+struct LossSlot {
     /// When rows were lost last, in seconds since the epoch.
     last_secs: i64,
     rows: u64,
@@ -31,7 +31,7 @@ impl DayLosses {
     /// more needs no care.
     #[must_use]
     pub fn of(stored: impl Fn(usize) -> Option<i64>) -> Self {
-        let slot = |nth| stored(nth).map_or_else(Slot::default, Slot::of);
+        let slot = |nth| stored(nth).map_or_else(LossSlot::default, LossSlot::of);
         Self(std::array::from_fn(slot))
     }
 
@@ -62,7 +62,7 @@ impl DayLosses {
         let nth = usize::try_from(now_secs / SLOT_SECS).unwrap_or_default() % SLOTS;
         let slot = &mut self.0[nth];
         let before = if slot.counts(now_secs) { slot.rows } else { 0 };
-        *slot = Slot {
+        *slot = LossSlot {
             last_secs: now_secs,
             rows: before.saturating_add(rows).min(MOST_ROWS),
         };
@@ -76,7 +76,7 @@ impl DayLosses {
     }
 }
 
-impl Slot {
+impl LossSlot {
     fn of(stored: i64) -> Self {
         let stored = stored.max(0);
         Self {

@@ -5,7 +5,7 @@
 //! be on its way. Nor is one that a notification had announced and no delta had fetched yet.
 
 use super::drift::{DriftCause, DriftKind};
-use super::winner::{Known, Observation};
+use super::winner::{KnownRow, Observation};
 
 /// Changes younger than this are not judged, in microseconds: their notification may be on its way.
 pub const GRACE_US: i64 = 5 * 60 * 1_000_000;
@@ -49,7 +49,7 @@ pub struct Evidence {
 
 /// What was wrong, why, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct DriftVerdict {
     /// What was wrong.
     pub kind: DriftKind,
     /// Why.
@@ -60,7 +60,7 @@ pub struct Verdict {
 
 /// Compares what was known of a row with what a full fetch saw. `closing` tells the rows of its own closing delta.
 /// `None` when both say the same, or when nothing can be said.
-pub fn suspect(known: &Known, closing: impl Fn(&Observation) -> bool) -> Option<Suspect> {
+pub fn suspect(known: &KnownRow, closing: impl Fn(&Observation) -> bool) -> Option<Suspect> {
     let (of_fetch, of_deltas): (Vec<_>, Vec<_>) = known.deltas.iter().partition(|one| closing(one));
     let newest =
         |all: &mut dyn Iterator<Item = Observation>| all.max_by_key(|one| one.fetched_at_us);
@@ -91,7 +91,7 @@ pub fn suspect(known: &Known, closing: impl Fn(&Observation) -> bool) -> Option<
 impl Suspect {
     /// Judges it. `None` when its notification may be on its way.
     #[must_use]
-    pub fn judge(&self, evidence: &Evidence, background: Background) -> Option<Verdict> {
+    pub fn judge(&self, evidence: &Evidence, background: Background) -> Option<DriftVerdict> {
         let was_there = self.known.is_some_and(|known| known.presence.is_there());
         let known_at = self.known.map(|known| known.fetched_at_us);
         let kind = match (was_there, self.seen.presence.is_there()) {
@@ -104,7 +104,7 @@ impl Suspect {
             (true, true) => DriftKind::Update,
         };
         if evidence.is_guarded {
-            return Some(Verdict {
+            return Some(DriftVerdict {
                 kind,
                 cause: DriftCause::Guard,
                 wrong_since_us: known_at,
@@ -120,7 +120,7 @@ impl Suspect {
             } else {
                 DriftCause::NoNotification
             };
-            return Some(Verdict {
+            return Some(DriftVerdict {
                 kind,
                 cause,
                 wrong_since_us: known_at,
@@ -138,7 +138,7 @@ impl Suspect {
         } else {
             DriftCause::NoNotification
         };
-        Some(Verdict {
+        Some(DriftVerdict {
             kind,
             cause,
             // The lake cannot have been wrong before it knew of the row, or of the table.
@@ -163,8 +163,8 @@ mod tests {
         }
     }
 
-    fn known(current: Option<Observation>, snapshot: Option<Observation>) -> Known {
-        Known {
+    fn known(current: Option<Observation>, snapshot: Option<Observation>) -> KnownRow {
+        KnownRow {
             current,
             snapshot,
             deltas: Vec::new(),
@@ -252,7 +252,7 @@ mod tests {
             ..row(9 * HOUR, 8)
         };
         let evidence = changed(0, HOUR);
-        let kind = |known: &Known, evidence: &Evidence| {
+        let kind = |known: &KnownRow, evidence: &Evidence| {
             let one = suspect(known, |_| false)?;
             one.judge(evidence, Background::default())
                 .map(|found| found.kind)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// What waits to be folded of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Waiting {
+pub struct WaitingTable {
     /// A snapshot that is not folded, or a decision of the operator's.
     pub at_once: bool,
     /// How long the oldest observation has waited; `None` when nothing waits.
@@ -16,7 +16,7 @@ pub struct Waiting {
     pub table_rows: u64,
 }
 
-impl Waiting {
+impl WaitingTable {
     /// Returns whether it is time: at this age, or once the rows are this share of the table's, in percent.
     #[must_use]
     pub fn is_due(&self, max_age: Duration, rows_percent: NonZeroU8) -> bool {
@@ -40,22 +40,22 @@ mod tests {
     #[test]
     fn a_table_is_folded_by_age_by_share_or_for_a_new_snapshot() {
         let five = NonZeroU8::new(5).expect("not zero");
-        let is_due = |waiting: &Waiting| waiting.is_due(Duration::from_mins(5), five);
-        let waiting = |secs: u64, rows| Waiting {
+        let is_due = |waiting: &WaitingTable| waiting.is_due(Duration::from_mins(5), five);
+        let waiting = |secs: u64, rows| WaitingTable {
             at_once: false,
             age: Some(Duration::from_secs(secs)),
             rows,
             table_rows: 1_000,
         };
-        assert!(!is_due(&Waiting::default()), "nothing waits");
+        assert!(!is_due(&WaitingTable::default()), "nothing waits");
         assert!(!is_due(&waiting(10, 49)));
         assert!(is_due(&waiting(10, 50)));
         assert!(is_due(&waiting(300, 1)));
         assert!(is_due(&waiting(300, 0)), "rows of another process");
         assert!(!is_due(&waiting(299, 0)));
-        let snapshot = Waiting {
+        let snapshot = WaitingTable {
             at_once: true,
-            ..Waiting::default()
+            ..WaitingTable::default()
         };
         assert!(is_due(&snapshot));
     }

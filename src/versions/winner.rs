@@ -3,6 +3,8 @@
 //! Newer means observed later, never changed later: `changed_at` is data. A row is in `current` when its newest
 //! observation says that it is there.
 
+use crate::decode::Op;
+
 /// One observation of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Observation {
@@ -32,12 +34,12 @@ pub enum Presence {
 impl Presence {
     /// Reads `_op`. `emptied` says that all of Kombo's columns but the id are null.
     #[must_use]
-    pub fn of(op: &str, emptied: bool) -> Self {
+    pub fn of(op: Op, emptied: bool) -> Self {
         match op {
-            "upsert" if emptied => Self::Emptied,
-            "upsert" => Self::There,
-            "absent" => Self::Absent,
-            _ => Self::Deleted,
+            Op::Upsert if emptied => Self::Emptied,
+            Op::Upsert => Self::There,
+            Op::Absent => Self::Absent,
+            Op::Delete => Self::Deleted,
         }
     }
 
@@ -50,7 +52,7 @@ impl Presence {
 
 /// All that is known of one row: what `current` has, what the new snapshot says, what deltas brought.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub struct KnownRow {
     /// The row of `current`: always one that is there.
     pub current: Option<Observation>,
     /// The row of a snapshot that is not folded yet.
@@ -61,7 +63,7 @@ pub struct Known {
 
 /// What becomes of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RowFate {
     /// This observation is the row from now on.
     Stands(Observation),
     /// `current` had it, and this later observation says that it is gone.
@@ -70,7 +72,7 @@ pub enum Outcome {
     Nothing,
 }
 
-impl Known {
+impl KnownRow {
     /// Forgets everything.
     pub fn clear(&mut self) {
         (self.current, self.snapshot) = (None, None);
@@ -85,12 +87,12 @@ impl Known {
 
     /// Decides what becomes of the row.
     #[must_use]
-    pub fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> RowFate {
         let newest = self.all().max_by_key(|one| one.fetched_at_us);
         match newest {
-            Some(newest) if newest.presence.is_there() => Outcome::Stands(newest),
-            Some(newest) if self.current.is_some() => Outcome::Lost(newest),
-            _ => Outcome::Nothing,
+            Some(newest) if newest.presence.is_there() => RowFate::Stands(newest),
+            Some(newest) if self.current.is_some() => RowFate::Lost(newest),
+            _ => RowFate::Nothing,
         }
     }
 
@@ -132,59 +134,59 @@ mod tests {
 
     #[test]
     fn the_observation_that_was_made_last_stands_wherever_it_comes_from() {
-        let known = Known {
+        let known = KnownRow {
             current: Some(there(5)),
             snapshot: Some(there(7)),
             deltas: vec![there(9), there(6)],
         };
-        assert_eq!(known.outcome(), Outcome::Stands(there(9)));
-        let folded_before = Known {
+        assert_eq!(known.outcome(), RowFate::Stands(there(9)));
+        let folded_before = KnownRow {
             current: Some(there(9)),
             snapshot: Some(there(7)),
             deltas: vec![],
         };
-        assert_eq!(folded_before.outcome(), Outcome::Stands(there(9)));
+        assert_eq!(folded_before.outcome(), RowFate::Stands(there(9)));
     }
 
     #[test]
     fn a_row_is_lost_only_when_it_was_there() {
         let gone = seen(9, Presence::Deleted);
-        let mut known = Known {
+        let mut known = KnownRow {
             current: Some(there(5)),
             snapshot: None,
             deltas: vec![gone],
         };
-        assert_eq!(known.outcome(), Outcome::Lost(gone));
+        assert_eq!(known.outcome(), RowFate::Lost(gone));
         assert_eq!(known.last_there(), Some(there(5)));
         assert_eq!(known.gone_since_us(), Some(9));
         known.deltas.extend([there(10), seen(11, Presence::Absent)]);
         assert_eq!(known.gone_since_us(), Some(11), "it came back in between");
         known.deltas.truncate(1);
         known.current = None;
-        assert_eq!(known.outcome(), Outcome::Nothing);
+        assert_eq!(known.outcome(), RowFate::Nothing);
         known.deltas.push(there(10));
-        assert_eq!(known.outcome(), Outcome::Stands(there(10)), "it came back");
+        assert_eq!(known.outcome(), RowFate::Stands(there(10)), "it came back");
     }
 
     #[test]
     fn a_tombstone_folded_before_keeps_an_older_row_of_a_snapshot_away() {
-        let known = Known {
+        let known = KnownRow {
             current: None,
             snapshot: Some(there(5)),
             deltas: vec![seen(7, Presence::Deleted)],
         };
-        assert_eq!(known.outcome(), Outcome::Nothing);
+        assert_eq!(known.outcome(), RowFate::Nothing);
     }
 
     #[test]
     fn a_row_without_values_is_no_change_of_values() {
-        let emptied = seen(9, Presence::of("upsert", true));
-        let known = Known {
+        let emptied = seen(9, Presence::of(Op::Upsert, true));
+        let known = KnownRow {
             current: Some(there(5)),
             snapshot: Some(emptied),
             deltas: vec![],
         };
-        assert_eq!(known.outcome(), Outcome::Lost(emptied));
+        assert_eq!(known.outcome(), RowFate::Lost(emptied));
         assert_eq!(known.gone_since_us(), Some(9));
     }
 }

@@ -12,6 +12,7 @@ use kombo_source::ids::TableId;
 use kombo_source::ingest::{Order, next_mode};
 use kombo_source::plan::{Announced, Kind, PlanMode, Planner, Queue};
 use kombo_source::sink::Sink;
+use kombo_source::time::Moment;
 use kombo_source::webhook::{Signature, Verifier, Webhook, WebhookSecret, parse};
 use tokio::time::{Instant, sleep};
 
@@ -130,7 +131,12 @@ async fn another_endpoint(kombo: &SmallKombo, ours: &Writer) {
     };
     let coverage = ours.covered(&endpoint, &table.integration).await.unwrap();
     let order = Order {
-        mode: next_mode(&coverage, &endpoint, kombo.now_ms(), Kind::Delta),
+        mode: next_mode(
+            &coverage,
+            &endpoint,
+            Moment::from_millis(kombo.now_ms()),
+            Kind::Delta,
+        ),
         table,
         endpoint,
         lane: Lane::Notified,
@@ -291,6 +297,6 @@ async fn guide_11_an_integration_nobody_knows_is_planned_for_and_no_error() {
         .covered(&tags(), &notification.integration)
         .await
         .unwrap();
-    let mode = next_mode(&coverage, &tags(), 0, Kind::Delta);
+    let mode = next_mode(&coverage, &tags(), Moment::from_millis(0), Kind::Delta);
     assert_eq!(mode, kombo_source::fetch::FetchMode::Snapshot);
 }

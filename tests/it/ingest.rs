@@ -18,7 +18,7 @@ use kombo_source::fetch::{Counts, FetchMode, Lane};
 use kombo_source::ingest::{Done, Ingest, IngestError, IngestSettings, Order, next_mode};
 use kombo_source::plan::{Announced, Kind};
 use kombo_source::sink::Coverage;
-use kombo_source::time::Tier;
+use kombo_source::time::{Moment, Tier};
 
 use crate::support::memory_sink::MemorySink;
 use crate::support::memory_world::Unwatched;
@@ -53,7 +53,7 @@ pub(crate) async fn covered(writer: &Writer) -> Coverage {
 pub(crate) async fn run(writer: &Writer, want: Kind) -> Result<Done, IngestError> {
     let coverage = covered(writer).await;
     let now_ms = writer.api().now_ms();
-    let mode = next_mode(&coverage, &tags(), now_ms, want);
+    let mode = next_mode(&coverage, &tags(), Moment::from_millis(now_ms), want);
     fetch(writer, mode, coverage).await
 }
 

@@ -3,7 +3,7 @@
 use arrow::array::{ListArray, NullBufferBuilder, StructArray};
 use arrow::datatypes::{FieldRef, Fields};
 
-use super::Column;
+use super::TypedColumn;
 use crate::catalog::Field;
 use crate::decode::error::DecodeError;
 use crate::decode::hash;
@@ -22,7 +22,7 @@ pub(in crate::decode) struct StructColumn {
 pub(in crate::decode) struct Member {
     name: String,
     pub key_hash: u64,
-    pub column: Column,
+    pub column: TypedColumn,
     /// What the last object had of it is in `_rest` as well, in the form that was sent.
     pub kept_form: bool,
 }
@@ -32,7 +32,7 @@ impl StructColumn {
         let members = fields.iter().zip(arrow).map(|(field, arrow)| Member {
             name: field.name.clone(),
             key_hash: hash::string(field.name.as_bytes()),
-            column: Column::new(field, arrow),
+            column: TypedColumn::new(field, arrow),
             kept_form: false,
         });
         Self {
@@ -55,7 +55,7 @@ impl StructColumn {
     }
 
     /// Returns the column of a declared member.
-    pub(in crate::decode) fn column(&self, name: &str) -> Option<&Column> {
+    pub(in crate::decode) fn column(&self, name: &str) -> Option<&TypedColumn> {
         let member = self.members.iter().find(|member| member.name == name)?;
         Some(&member.column)
     }
@@ -112,7 +112,7 @@ impl StructColumn {
 /// A column of lists: the elements of all of them, and where each list ends.
 pub(in crate::decode) struct ListColumn {
     arrow: FieldRef,
-    pub elements: Box<Column>,
+    pub elements: Box<TypedColumn>,
     ends: Vec<i32>,
     nulls: NullBufferBuilder,
 }
@@ -121,7 +121,7 @@ impl ListColumn {
     pub(in crate::decode) fn new(item: &Field, arrow: &FieldRef) -> Self {
         Self {
             arrow: arrow.clone(),
-            elements: Box::new(Column::new(item, arrow)),
+            elements: Box::new(TypedColumn::new(item, arrow)),
             ends: Vec::new(),
             nulls: NullBufferBuilder::new(0),
         }

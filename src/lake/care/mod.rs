@@ -37,7 +37,7 @@ use crate::delta::store::probe;
 use crate::lake::care::sift::Leaving;
 use crate::lake::layout::LakeTable;
 use crate::lake::layout::PROBE_FOLDER;
-use crate::lake::own::OWN;
+use crate::lake::ledgers::{self, LEDGERS};
 use crate::lake::tables::OpenTable;
 use crate::lake::{Lake, LakeError, Part, SetAside};
 
@@ -133,8 +133,8 @@ impl Lake {
                 keep_up(&mut report, &name, opened, &leaving, settings, &limits).await;
             }
         }
-        for name in OWN {
-            let opened = self.own_table(&name).await;
+        for name in LEDGERS {
+            let opened = ledgers::existing(self.tables(), &name).await;
             let nothing = Leaving::default();
             keep_up(&mut report, &name, opened, &nothing, settings, &limits).await;
         }
@@ -159,7 +159,7 @@ impl Lake {
         let stamped = objects.head(&probe).await.map_err(failed)?;
         objects.delete(&probe).await.map_err(failed)?;
         let store_ms = stamped.last_modified.timestamp_millis();
-        Ok((store_ms, self.tables().wall_ms()))
+        Ok((store_ms, self.tables().now().as_millis()))
     }
 }
 

@@ -21,13 +21,15 @@ use crate::delta::object_key::Partition;
 use crate::ids::{IntegrationId, IntegrationKey};
 use crate::lake::care::exchange::{EntryForm, Exchange, exchange};
 use crate::lake::care::sift::{Leaving, Sifted, sift};
-use crate::lake::fold::Positions;
 use crate::lake::layout::COMMIT_DATE;
 use crate::lake::layout::INTEGRATION_KEY;
 use crate::lake::layout::LakeTable;
 use crate::lake::layout::of_day;
+use crate::lake::ledgers;
+use crate::lake::positions::Positions;
+use crate::lake::table_txns::voided;
 use crate::lake::tables::OpenTable;
-use crate::lake::txns::{app_id, key_of, voided};
+use crate::lake::txn_name::{TxnName, key_of};
 use crate::lake::{Lake, LakeError, Part};
 use crate::plan::ConfirmedGone;
 use crate::time::parse_date;
@@ -96,7 +98,7 @@ impl Lake {
         }
         let purging = Purging::new(&report.integrations, dry_run);
         for name in [LakeTable::Drift, LakeTable::Quarantine, LakeTable::Holds] {
-            let opened = self.own_table(&name).await;
+            let opened = ledgers::existing(self.tables(), &name).await;
             let opened = opened.map(|table| (table, Vec::new()));
             report.purge(&name, opened, &purging).await;
         }
@@ -159,18 +161,18 @@ impl Purging {
     ) -> Result<Vec<(String, i64)>, LakeError> {
         let mut settled = Vec::new();
         for (part, names) in [
-            (Part::Snapshots, &["snapshot"][..]),
-            (Part::Deltas, &["folded", "considered"]),
+            (Part::Snapshots, &[TxnName::Snapshot][..]),
+            (Part::Deltas, &[TxnName::Folded, TxnName::Considered]),
         ] {
             let Some(table) = lake.tables().existing(endpoint, part).await? else {
                 continue;
             };
             let state = table.refreshed().await?;
             for key in &self.keys {
-                let Some(seen) = state.txn(&app_id(key, "seen")) else {
+                let Some(seen) = state.txn(&TxnName::Seen.app_id(key)) else {
                     continue;
                 };
-                settled.extend(names.iter().map(|name| (app_id(key, name), seen)));
+                settled.extend(names.iter().map(|name| (name.app_id(key), seen)));
             }
         }
         Ok(settled)

@@ -16,12 +16,12 @@ use crate::ids::IntegrationKey;
 use crate::lake::care::exchange::{EntryForm, Exchange, exchange};
 use crate::lake::care::sift::{Leaving, Sifted, sift};
 use crate::lake::care::{Left, TableUpkeep};
-use crate::lake::fold::Positions;
 use crate::lake::layout::COMMIT_DATE;
 use crate::lake::layout::of_day;
+use crate::lake::positions::Positions;
 use crate::lake::tables::OpenTable;
-use crate::lake::txns::{app_id, key_of};
-use crate::lake::{Lake, LakeError, Part, SnapshotFacts};
+use crate::lake::txn_name::{TxnName, key_of};
+use crate::lake::{Lake, LakeError, Part, SnapshotHistory};
 use crate::time::parse_date;
 use crate::versions::guard::HoldState;
 
@@ -55,11 +55,11 @@ struct Facts {
 
 impl Facts {
     fn read(key: &IntegrationKey, snapshots: &LogState, current: &LogState) -> Option<Self> {
-        let facts = SnapshotFacts::of(key, |app| snapshots.txn(app))?;
+        let history = SnapshotHistory::of(key, |app| snapshots.txn(app))?;
         let positions = Positions::of(key, current);
         Some(Self {
-            since_us: facts.since.as_micros(),
-            seen_us: snapshots.txn(&app_id(key, "seen"))?,
+            since_us: history.since.as_micros(),
+            seen_us: snapshots.txn(&TxnName::Seen.app_id(key))?,
             snapshot_us: positions.snapshot_us?,
             folded_us: positions.folded_us?,
             is_held: positions.held != 0,

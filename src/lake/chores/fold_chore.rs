@@ -17,7 +17,7 @@ use crate::lake::{Completeness, FoldReport, FoldSettings, Lake, LakeError, SetAs
 use crate::metrics::{FoldResult, Metrics};
 use crate::time::Backoff;
 use crate::versions::guard::HoldState;
-use crate::versions::trigger::Waiting;
+use crate::versions::trigger::WaitingTable;
 
 /// How often it is looked whether something is due. Nothing is read for that.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -178,7 +178,7 @@ impl FoldChore {
     fn is_due(&mut self, endpoint: &EndpointName, one: &Unfolded, now: Instant) -> bool {
         let table = (endpoint.clone(), one.key.clone());
         let since = *self.since.entry(table).or_insert(now);
-        let waiting = Waiting {
+        let waiting = WaitingTable {
             at_once: one.at_once,
             age: Some(now.saturating_duration_since(since)),
             rows: one.waiting_rows,

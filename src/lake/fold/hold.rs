@@ -2,13 +2,13 @@
 
 use crate::ids::{EndpointName, IntegrationId};
 use crate::lake::Hold;
-use crate::lake::fold::plan::{GuardState, Plan};
-use crate::lake::fold::positions::{HELD_OF_DELTAS, HELD_OF_SNAPSHOT, HELD_UNCONFIRMED};
+use crate::lake::fold::fold_plan::{FoldPlan, GuardState};
 use crate::lake::fold::report::Release;
-use crate::lake::fold::table::Folded;
+use crate::lake::fold::table_fold::MergedTable;
+use crate::lake::positions::{HELD_OF_DELTAS, HELD_OF_SNAPSHOT, HELD_UNCONFIRMED};
 use crate::time::{ObservedAt, SecondLook};
 use crate::versions::guard::{HoldCause, HoldState};
-use crate::versions::losses::{Losses, Withheld};
+use crate::versions::losses::Withheld;
 
 /// How it stands with one table's hold after a fold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,185 +23,175 @@ pub(super) struct Guarded {
     pub(super) released: Option<Release>,
 }
 
-/// Says how it stands with a table.
-pub(super) fn guarded(
-    plan: &Plan,
-    folded: &Folded,
-    (integration, endpoint): (Option<&IntegrationId>, &EndpointName),
-    (now_us, second_look): (i64, SecondLook),
-) -> Guarded {
-    let state = guard_state(plan, folded);
-    let nothing = Guarded {
-        state,
-        ..Guarded::default()
-    };
-    let Some(integration) = integration else {
-        return nothing;
-    };
-    let released = released(plan, folded, integration, state.held != 0);
-    if folded.withheld.is_some() || folded.tally.losses.unconfirmed.rows > 0 {
-        let begun = new_hold(plan, folded, (integration, endpoint), (now_us, second_look));
-        return Guarded {
-            before: Some(begun),
+/// What says how the guard stands with one table: what was to be folded of it, and what came of that.
+pub(super) struct Judging<'a> {
+    pub(super) plan: &'a FoldPlan,
+    pub(super) merged: &'a MergedTable,
+    pub(super) endpoint: &'a EndpointName,
+    pub(super) now_us: i64,
+    pub(super) second_look: SecondLook,
+}
+
+impl Judging<'_> {
+    /// Says how it stands with the table.
+    pub(super) fn guarded(&self) -> Guarded {
+        let state = self.guard_state();
+        let nothing = Guarded {
+            state,
+            ..Guarded::default()
+        };
+        let held = self.plan.hold.as_ref().map(|hold| &hold.integration);
+        let Some(integration) = self.merged.integration.as_ref().or(held) else {
+            return nothing;
+        };
+        let released = self.released(integration, state.held != 0);
+        if self.merged.withheld.is_some() || self.merged.tally.losses.unconfirmed.rows > 0 {
+            return Guarded {
+                before: Some(self.new_hold(integration)),
+                released,
+                ..nothing
+            };
+        }
+        let ended = self.stands().zip(released.as_ref());
+        let ended = ended.filter(|(_, released)| !released.in_part);
+        Guarded {
+            after: ended.map(|(hold, released)| Hold {
+                state: released.state,
+                decided_at_us: Some(self.now_us),
+                updated_at_us: self.now_us,
+                ..hold.clone()
+            }),
             released,
             ..nothing
+        }
+    }
+
+    /// Returns what the log says: what is held, and what went within the last day. Rows that somebody accepted, or a second
+    /// look confirmed, are none of those; whoever accepts knows of those that went before as well.
+    fn guard_state(&self) -> GuardState {
+        let losses = &self.merged.tally.losses;
+        let withheld = self.merged.withheld.as_ref();
+        let mut lost = self.plan.positions.lost;
+        let is_taken_in = |hold: &Hold| hold.state == HoldState::Accepted;
+        if self.plan.stood().is_some_and(is_taken_in) {
+            lost.clear();
+        }
+        if withheld.is_none_or(|withheld| !withheld.removals) {
+            lost.add(self.plan.observed_us(), losses.removed.rows);
+        }
+        GuardState {
+            held: self.held(),
+            keeps_columns: losses.by_snapshot
+                && withheld.is_some_and(|withheld| !withheld.columns.is_empty()),
+            lost,
+        }
+    }
+
+    /// Returns what is held, as the log has it.
+    fn held(&self) -> i64 {
+        let losses = &self.merged.tally.losses;
+        let bit = |is_so: bool, bit: i64| if is_so { bit } else { 0 };
+        let is_held = self.merged.withheld.is_some();
+        let mut held = bit(is_held && losses.by_snapshot, HELD_OF_SNAPSHOT)
+            | bit(is_held && losses.by_deltas, HELD_OF_DELTAS)
+            | bit(losses.unconfirmed.rows > 0, HELD_UNCONFIRMED);
+        if self.plan.since_us.is_none() && self.stands().is_some() {
+            // Only a snapshot can say more of what a snapshot has said.
+            held |= self.plan.positions.held & (HELD_OF_SNAPSHOT | HELD_UNCONFIRMED);
+        }
+        held
+    }
+
+    /// Returns the hold that stood before, and that nobody has decided.
+    fn stands(&self) -> Option<&Hold> {
+        let stood = self.plan.stood();
+        stood.filter(|hold| hold.state == HoldState::Held)
+    }
+
+    /// Says what is no longer held of what was: all of it, or the rows that somebody accepted or a second look confirmed
+    /// while others stay.
+    fn released(&self, integration: &IntegrationId, in_part: bool) -> Option<Release> {
+        let losses = &self.merged.tally.losses;
+        let (state, rows) = match self.plan.stood()?.state {
+            HoldState::Accepted => (HoldState::Accepted, losses.accepted),
+            _ if losses.confirmed > 0 => (HoldState::Confirmed, losses.confirmed),
+            _ => (
+                HoldState::Resolved,
+                losses.removed.rows + losses.most_nulled(),
+            ),
         };
+        let is_told = !in_part || (state != HoldState::Resolved && rows > 0);
+        is_told.then(|| Release {
+            integration: integration.clone(),
+            state,
+            rows,
+            in_part,
+        })
     }
-    let ended = stands(plan).zip(released.as_ref());
-    let ended = ended.filter(|(_, released)| !released.in_part);
-    Guarded {
-        after: ended.map(|(hold, released)| Hold {
-            state: released.state,
-            decided_at_us: Some(now_us),
-            updated_at_us: now_us,
-            ..hold.clone()
-        }),
-        released,
-        ..nothing
-    }
-}
 
-/// Returns what the log says: what is held, and what went within the last day. Rows that somebody accepted, or a second look
-/// confirmed, are none of those; whoever accepts knows of those that went before as well.
-fn guard_state(plan: &Plan, folded: &Folded) -> GuardState {
-    let losses = &folded.tally.losses;
-    let withheld = folded.withheld.as_ref();
-    let mut lost = plan.positions.lost;
-    let is_taken_in = |hold: &Hold| hold.state == HoldState::Accepted;
-    if plan.stood().is_some_and(is_taken_in) {
-        lost.clear();
-    }
-    if withheld.is_none_or(|withheld| !withheld.removals) {
-        lost.add(plan.observed_us(), losses.removed.rows);
-    }
-    GuardState {
-        held: held(plan, folded),
-        keeps_columns: losses.by_snapshot
-            && withheld.is_some_and(|withheld| !withheld.columns.is_empty()),
-        lost,
-    }
-}
-
-/// Returns what is held, as the log has it.
-fn held(plan: &Plan, folded: &Folded) -> i64 {
-    let losses = &folded.tally.losses;
-    let bit = |is_so: bool, bit: i64| if is_so { bit } else { 0 };
-    let is_held = folded.withheld.is_some();
-    let mut held = bit(is_held && losses.by_snapshot, HELD_OF_SNAPSHOT)
-        | bit(is_held && losses.by_deltas, HELD_OF_DELTAS)
-        | bit(losses.unconfirmed.rows > 0, HELD_UNCONFIRMED);
-    if plan.since_us.is_none() && stands(plan).is_some() {
-        // Only a snapshot can say more of what a snapshot has said.
-        held |= plan.positions.held & (HELD_OF_SNAPSHOT | HELD_UNCONFIRMED);
-    }
-    held
-}
-
-/// Returns the hold that stood before, and that nobody has decided.
-fn stands(plan: &Plan) -> Option<&Hold> {
-    plan.stood().filter(|hold| hold.state == HoldState::Held)
-}
-
-/// Says what is no longer held of what was: all of it, or the rows that somebody accepted or a second look confirmed while
-/// others stay.
-fn released(
-    plan: &Plan,
-    folded: &Folded,
-    integration: &IntegrationId,
-    in_part: bool,
-) -> Option<Release> {
-    let losses = &folded.tally.losses;
-    let (state, rows) = match plan.stood()?.state {
-        HoldState::Accepted => (HoldState::Accepted, losses.accepted),
-        _ if losses.confirmed > 0 => (HoldState::Confirmed, losses.confirmed),
-        _ => (
-            HoldState::Resolved,
-            losses.removed.rows + losses.most_nulled(),
-        ),
-    };
-    let is_told = !in_part || (state != HoldState::Resolved && rows > 0);
-    is_told.then(|| Release {
-        integration: integration.clone(),
-        state,
-        rows,
-        in_part,
-    })
-}
-
-fn new_hold(
-    plan: &Plan,
-    folded: &Folded,
-    (integration, endpoint): (&IntegrationId, &EndpointName),
-    (now_us, second_look): (i64, SecondLook),
-) -> Hold {
-    let losses = &folded.tally.losses;
-    let withheld = folded.withheld.clone().unwrap_or_default();
-    let begun_us = plan.since_us.unwrap_or(now_us);
-    let (first_us, last_us) = losses.span_us.unwrap_or((begun_us, begun_us));
-    let until_us = plan.offered.deltas_us.max(plan.offered.snapshot_us);
-    let removed = if withheld.removals {
-        losses.removed.rows
-    } else {
-        0
-    };
-    let nulled = if withheld.columns.is_empty() {
-        0
-    } else {
-        losses.most_nulled()
-    };
-    let stands = stands(plan);
-    let (unconfirmed, confirmable_us) = waiting(plan, losses, &withheld, second_look);
-    let hold = Hold {
-        integration: integration.clone(),
-        endpoint: endpoint.clone(),
-        state: HoldState::Held,
-        since_us: stands.map_or(first_us, |stands| stands.since_us.min(first_us)),
-        until_us: until_us.unwrap_or(last_us).max(last_us),
-        held_rows: removed.max(nulled),
-        removed,
-        nulled,
-        unconfirmed,
-        table_rows: folded.rows_before,
-        cause: cause(removed, nulled),
-        detail: String::new(),
-        confirmable_us,
-        columns: withheld.columns,
-        decided_at_us: None,
-        updated_at_us: now_us,
-    };
-    match stands {
-        // What was found out about it stays.
-        Some(stands) if matches!(stands.cause, HoldCause::ScopeOff | HoldCause::DataExpired) => {
-            Hold {
-                cause: stands.cause,
-                detail: stands.detail.clone(),
-                ..hold
+    fn new_hold(&self, integration: &IntegrationId) -> Hold {
+        let losses = &self.merged.tally.losses;
+        let withheld = self.merged.withheld.clone().unwrap_or_default();
+        let begun_us = self.plan.since_us.unwrap_or(self.now_us);
+        let (first_us, last_us) = losses.span_us.unwrap_or((begun_us, begun_us));
+        let offered = self.plan.offered;
+        let until_us = offered.deltas_us.max(offered.snapshot_us);
+        let unless = |is_none: bool, rows: u64| if is_none { 0 } else { rows };
+        let removed = unless(!withheld.removals, losses.removed.rows);
+        let nulled = unless(withheld.columns.is_empty(), losses.most_nulled());
+        let stands = self.stands();
+        let (unconfirmed, confirmable_us) = self.waiting(&withheld);
+        let hold = Hold {
+            integration: integration.clone(),
+            endpoint: self.endpoint.clone(),
+            state: HoldState::Held,
+            since_us: stands.map_or(first_us, |stands| stands.since_us.min(first_us)),
+            until_us: until_us.unwrap_or(last_us).max(last_us),
+            held_rows: removed.max(nulled),
+            removed,
+            nulled,
+            unconfirmed,
+            table_rows: self.merged.rows_before,
+            cause: cause(removed, nulled),
+            detail: String::new(),
+            confirmable_us,
+            columns: withheld.columns,
+            decided_at_us: None,
+            updated_at_us: self.now_us,
+        };
+        match stands {
+            // What was found out about it stays.
+            Some(stands)
+                if matches!(stands.cause, HoldCause::ScopeOff | HoldCause::DataExpired) =>
+            {
+                Hold {
+                    cause: stands.cause,
+                    detail: stands.detail.clone(),
+                    ..hold
+                }
             }
+            _ => Hold {
+                detail: detail(&hold, self.plan.gone_today()),
+                ..hold
+            },
         }
-        _ => Hold {
-            detail: detail(&hold, plan.gone_today()),
-            ..hold
-        },
     }
-}
 
-/// Returns the rows that a full fetch lacked, and from when on all that is held can be confirmed. Only a snapshot can say
-/// more of what a snapshot lacked.
-fn waiting(
-    plan: &Plan,
-    losses: &Losses,
-    withheld: &Withheld,
-    second_look: SecondLook,
-) -> (u64, Option<i64>) {
-    let confirmable = losses.confirmable(withheld, second_look);
-    let confirmable_us = confirmable.map(ObservedAt::as_micros);
-    let is_lacking = plan.since_us.is_none() && plan.positions.held & HELD_UNCONFIRMED != 0;
-    match stands(plan).filter(|_| is_lacking) {
-        Some(stands) => {
-            let both = confirmable_us.zip(stands.confirmable_us);
-            (stands.unconfirmed, both.map(|(one, other)| one.max(other)))
+    /// Returns the rows that a full fetch lacked, and from when on all that is held can be confirmed. Only a snapshot can
+    /// say more of what a snapshot lacked.
+    fn waiting(&self, withheld: &Withheld) -> (u64, Option<i64>) {
+        let losses = &self.merged.tally.losses;
+        let confirmable = losses.confirmable(withheld, self.second_look);
+        let confirmable_us = confirmable.map(ObservedAt::as_micros);
+        let plan = self.plan;
+        let is_lacking = plan.since_us.is_none() && plan.positions.held & HELD_UNCONFIRMED != 0;
+        match self.stands().filter(|_| is_lacking) {
+            Some(stands) => {
+                let both = confirmable_us.zip(stands.confirmable_us);
+                (stands.unconfirmed, both.map(|(one, other)| one.max(other)))
+            }
+            None => (losses.unconfirmed.rows, confirmable_us),
         }
-        None => (losses.unconfirmed.rows, confirmable_us),
     }
 }
 
@@ -217,27 +207,22 @@ fn cause(removed: u64, nulled: u64) -> HoldCause {
 fn detail(hold: &Hold, gone_today: u64) -> String {
     let of = hold.table_rows;
     match hold.cause {
-        HoldCause::MassDelete if gone_today > 0 => {
-            let removed = hold.removed;
-            format!(
-                "{removed} of {of} rows would be gone, and {gone_today} others went within a day before them; they are kept as they were"
-            )
-        }
-        HoldCause::MassDelete => {
-            let removed = hold.removed;
-            format!("{removed} of {of} rows would be gone at once; they are kept as they were")
-        }
-        HoldCause::ColumnsNulled => {
-            let (nulled, columns) = (hold.nulled, hold.columns.join(", "));
-            format!(
-                "{nulled} of {of} rows would lose their values in {columns}; they are kept as they were"
-            )
-        }
-        _ => {
-            let missing = hold.unconfirmed;
-            format!(
-                "{missing} of {of} rows are missing from the last full fetch, and Kombo has not confirmed that they are gone; they are kept until it does, or until full fetches that begin a day apart agree"
-            )
-        }
+        HoldCause::MassDelete if gone_today > 0 => format!(
+            "{} of {of} rows would be gone, and {gone_today} others went within a day before them; they are kept as they were",
+            hold.removed
+        ),
+        HoldCause::MassDelete => format!(
+            "{} of {of} rows would be gone at once; they are kept as they were",
+            hold.removed
+        ),
+        HoldCause::ColumnsNulled => format!(
+            "{} of {of} rows would lose their values in {}; they are kept as they were",
+            hold.nulled,
+            hold.columns.join(", ")
+        ),
+        _ => format!(
+            "{} of {of} rows are missing from the last full fetch, and Kombo has not confirmed that they are gone; they are kept until it does, or until full fetches that begin a day apart agree",
+            hold.unconfirmed
+        ),
     }
 }

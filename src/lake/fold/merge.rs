@@ -12,13 +12,13 @@ use crate::catalog::SystemColumn;
 use crate::decode::same_but_for_forms;
 use crate::delta::delta_error::DeltaError;
 use crate::delta::delta_error::ENCODING;
-use crate::lake::fold::cursor::{Cursor, Origin};
 use crate::lake::fold::output::Output;
 use crate::lake::fold::pace::Pace;
-use crate::lake::fold::task::{Tally, Task, keeps};
+use crate::lake::fold::source_cursor::{RowSource, SourceCursor};
+use crate::lake::fold::task::{MergeTally, Task, keeps};
 use crate::versions::looks::Looks;
 use crate::versions::losses::{Loss, Withheld};
-use crate::versions::winner::{Known, Observation, Outcome};
+use crate::versions::winner::{KnownRow, Observation, RowFate};
 
 /// Rows that are copied into order at a time.
 const OUTPUT_ROWS: usize = 4_096;
@@ -27,22 +27,22 @@ const OUTPUT_ROWS: usize = 4_096;
 pub(super) struct Merge<'a> {
     task: &'a Task,
     withheld: Option<&'a Withheld>,
-    cursors: Vec<Cursor>,
+    cursors: Vec<SourceCursor>,
     output: Output,
     pace: &'a mut Pace,
-    known: Known,
+    known: KnownRow,
     /// Source and row of each observation of the row that is looked at.
     places: Vec<(usize, usize)>,
     order: Vec<(usize, usize)>,
     id: String,
-    tally: Tally,
+    tally: MergeTally,
 }
 
 impl<'a> Merge<'a> {
     pub(super) fn new(
         task: &'a Task,
         withheld: Option<&'a Withheld>,
-        cursors: Vec<Cursor>,
+        cursors: Vec<SourceCursor>,
         output: Output,
         pace: &'a mut Pace,
     ) -> Self {
@@ -52,16 +52,16 @@ impl<'a> Merge<'a> {
             cursors,
             output,
             pace,
-            known: Known::default(),
+            known: KnownRow::default(),
             places: Vec::new(),
             order: Vec::new(),
             id: String::new(),
-            tally: Tally::default(),
+            tally: MergeTally::default(),
         }
     }
 
     /// Writes what stands, and says what became of the rows.
-    pub(super) fn run(mut self) -> Result<(Tally, Output), DeltaError> {
+    pub(super) fn run(mut self) -> Result<(MergeTally, Output), DeltaError> {
         while self.gather()? {
             self.decide();
             if self.order.len() >= OUTPUT_ROWS {
@@ -93,7 +93,7 @@ impl<'a> Merge<'a> {
     /// Collects the observations of the next row; `false` when there is none.
     fn gather(&mut self) -> Result<bool, DeltaError> {
         self.refill()?;
-        let least = self.cursors.iter().filter_map(Cursor::id).min();
+        let least = self.cursors.iter().filter_map(SourceCursor::id).min();
         let Some(least) = least else {
             return Ok(false);
         };
@@ -105,9 +105,9 @@ impl<'a> Merge<'a> {
             while cursor.id() == Some(&self.id) {
                 let observation = cursor.observation(self.places.len());
                 match cursor.origin {
-                    Origin::Current => self.known.current = Some(observation),
-                    Origin::Snapshot => self.known.snapshot = Some(observation),
-                    Origin::Deltas => self.known.deltas.push(observation),
+                    RowSource::Current => self.known.current = Some(observation),
+                    RowSource::Snapshot => self.known.snapshot = Some(observation),
+                    RowSource::Deltas => self.known.deltas.push(observation),
                 }
                 self.places.push((position, cursor.row));
                 cursor.row += 1;
@@ -118,7 +118,7 @@ impl<'a> Merge<'a> {
 
     /// A batch that is used up may still have rows to be copied.
     fn refill(&mut self) -> Result<(), DeltaError> {
-        if self.cursors.iter().any(Cursor::is_exhausted) {
+        if self.cursors.iter().any(SourceCursor::is_exhausted) {
             self.flush()?;
             let mut left = Vec::with_capacity(self.cursors.len());
             for mut cursor in std::mem::take(&mut self.cursors) {
@@ -134,9 +134,9 @@ impl<'a> Merge<'a> {
     fn decide(&mut self) {
         self.compare();
         match self.known.outcome() {
-            Outcome::Stands(row) => self.stands(row),
-            Outcome::Lost(row) => self.lost(row),
-            Outcome::Nothing => {}
+            RowFate::Stands(row) => self.stands(row),
+            RowFate::Lost(row) => self.lost(row),
+            RowFate::Nothing => {}
         }
     }
 
@@ -145,17 +145,15 @@ impl<'a> Merge<'a> {
             self.tally.changed += 1;
             return self.write(row);
         };
+        let plan = &self.task.plan;
         let is_unconfirmed = self.known.snapshot.is_none()
-            && self
-                .task
-                .since_us
-                .is_some_and(|since| row.fetched_at_us < since);
-        if is_unconfirmed && self.task.drops_unconfirmed {
+            && plan.since_us.is_some_and(|since| row.fetched_at_us < since);
+        if is_unconfirmed && plan.drops_unconfirmed() {
             self.tally.removed += 1;
             self.tally.losses.accepted += 1;
             return self.tally.dropped.push(self.id.clone());
         }
-        if let Some(looks) = self.task.looks.filter(|_| is_unconfirmed) {
+        if let Some(looks) = plan.looks.filter(|_| is_unconfirmed) {
             let found_us = looks.lacking_since_us(row.fetched_at_us);
             self.tally.losses.lack(found_us);
         }
@@ -186,7 +184,7 @@ impl<'a> Merge<'a> {
         for column in nulled {
             let (loss, first_us) = self.loss_of(column, row);
             let confirms = |looks: Looks| loss.by_snapshot && looks.confirms(first_us);
-            if self.task.looks.is_some_and(confirms) {
+            if self.task.plan.looks.is_some_and(confirms) {
                 is_confirmed = true;
                 continue;
             }
@@ -201,7 +199,7 @@ impl<'a> Merge<'a> {
         let first_us = self.known.gone_since_us().unwrap_or(row.fetched_at_us);
         let there = self.known.last_there();
         let is_confirmed = || {
-            let (looks, there) = self.task.looks.zip(there)?;
+            let (looks, there) = self.task.plan.looks.zip(there)?;
             Some(looks.confirms_gone(first_us, there.fetched_at_us))
         };
         if self.is_accepted(first_us) {
@@ -242,7 +240,8 @@ impl<'a> Merge<'a> {
     }
 
     fn is_accepted(&self, at_us: i64) -> bool {
-        self.task.accepted_us.is_some_and(|until| at_us <= until)
+        let accepted_us = self.task.plan.accepted_us();
+        accepted_us.is_some_and(|until| at_us <= until)
     }
 
     /// Says what of a row's value in a column would be lost, and since when all observations have none there. What only a

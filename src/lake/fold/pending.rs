@@ -7,11 +7,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
+use arrow::array::{Array, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::{filter_record_batch, interleave_record_batch};
-use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::SchemaRef;
 
 use crate::catalog::SystemColumn;
+use crate::decode::{texts, times};
 use crate::delta::delta_error::DeltaError;
 use crate::delta::delta_error::{DECODING, ENCODING};
 use crate::delta::file::data_files::DataFiles;
@@ -276,14 +277,9 @@ fn sorted(batches: &[RecordBatch]) -> Result<RecordBatch, DeltaError> {
 }
 
 fn text<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, DeltaError> {
-    let column = batch.column_by_name(name);
-    column
-        .and_then(|column| column.as_string_opt::<i32>())
-        .ok_or(DECODING)
+    texts(batch, name).ok_or(DECODING)
 }
 
 fn observed(batch: &RecordBatch) -> Result<&[i64], DeltaError> {
-    let column = batch.column_by_name(SystemColumn::FetchedAt.name());
-    let times = column.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
-    Ok(times.ok_or(DECODING)?.values())
+    times(batch).ok_or(DECODING)
 }

@@ -5,6 +5,9 @@ use crate::lake::{Hold, LakeError, SetAside};
 use crate::versions::drift::{DriftCause, DriftKind};
 use crate::versions::guard::HoldState;
 
+/// How many rows drifted, by kind and cause.
+pub(super) type DriftCounts = Vec<(DriftKind, DriftCause, u64)>;
+
 /// What was folded of one endpoint's tables.
 #[derive(Clone, Debug, Default)]
 pub struct FoldReport {

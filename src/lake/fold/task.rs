@@ -4,33 +4,21 @@ use arrow::datatypes::{DataType, SchemaRef};
 
 use crate::catalog::SystemColumn;
 use crate::lake::DriftRow;
-use crate::versions::judge::Background;
-use crate::versions::looks::Looks;
+use crate::lake::fold::fold_plan::FoldPlan;
 use crate::versions::losses::{Losses, Withheld};
 
 /// What holds for every row of one table's fold.
 #[derive(Clone, Debug)]
 pub(super) struct Task {
-    pub(super) columns: Columns,
-    /// The earliest observation of the snapshot that is folded; `None` when only deltas are.
-    pub(super) since_us: Option<i64>,
-    /// When it began, and earlier ones did.
-    pub(super) looks: Option<Looks>,
-    /// Whether the snapshot is compared with what was known, and what was known of the time before it.
-    pub(super) compared: Option<Background>,
+    pub(super) columns: ValueColumns,
+    pub(super) plan: FoldPlan,
     /// The fetch that brought the snapshot; `None` when it has no rows.
     pub(super) fetch_id: Option<String>,
-    /// Losses that were observed up to here pass: the operator accepted them. In microseconds since the epoch.
-    pub(super) accepted_us: Option<i64>,
-    /// Rows that the snapshot lacks, and of which nobody could say more, go: the operator accepted that.
-    pub(super) drops_unconfirmed: bool,
-    /// A hold stands while this is folded.
-    pub(super) is_held: bool,
 }
 
 /// The columns of a fold's rows.
 #[derive(Clone, Debug)]
-pub(super) struct Columns {
+pub(super) struct ValueColumns {
     pub(super) schema: SchemaRef,
     /// Positions of Kombo's columns that hold values: without the id, `changed_at` and `remote_deleted_at`.
     pub(super) values: Vec<usize>,
@@ -40,7 +28,7 @@ pub(super) struct Columns {
 
 /// What became of a table's rows.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(super) struct MergeTally {
     /// Rows written.
     pub(super) rows: u64,
     /// Of those, rows that `current` did not have, or had otherwise.
@@ -58,7 +46,7 @@ pub(super) struct Tally {
     pub(super) dropped: Vec<String>,
 }
 
-impl Columns {
+impl ValueColumns {
     /// Sorts the columns of a schema.
     pub(super) fn of(schema: &SchemaRef) -> Self {
         let system = |name: &str| SystemColumn::ALL.iter().any(|column| column.name() == name);
@@ -84,7 +72,7 @@ impl Columns {
     }
 }
 
-impl Tally {
+impl MergeTally {
     /// Takes in what became of another part of the same table.
     pub(super) fn add(&mut self, other: Self) {
         self.rows += other.rows;

@@ -9,13 +9,16 @@ use crate::delta::log::{LiveFile, LogState};
 use crate::ids::IntegrationKey;
 use crate::lake::conform::union;
 use crate::lake::fold::FoldSettings;
-use crate::lake::fold::group::{FoldTables, Planned};
-use crate::lake::fold::plan::Plan;
-use crate::lake::fold::positions::{Offered, Positions};
+use crate::lake::fold::fold_plan::FoldPlan;
+use crate::lake::fold::group::FoldTables;
+use crate::lake::fold::planned::Planned;
+use crate::lake::intake::FetchIntake;
 use crate::lake::layout::INTEGRATION_KEY;
-use crate::lake::tables::OpenTable;
-use crate::lake::txns::key_of;
-use crate::lake::{Hold, Lake, LakeError, Part, SnapshotFacts};
+use crate::lake::ledgers::create_drift_and_holds;
+use crate::lake::positions::{Offered, Positions};
+use crate::lake::tables::{OpenTable, Tables};
+use crate::lake::txn_name::key_of;
+use crate::lake::{Hold, LakeError, Part, SnapshotHistory};
 use crate::time::{ObservedAt, SecondLook};
 use crate::versions::looks::Looks;
 
@@ -32,21 +35,21 @@ pub(super) struct View {
 
 impl View {
     /// Reads all three.
-    pub(super) async fn read(lake: &Lake, endpoint: &Arc<Endpoint>) -> Result<Self, LakeError> {
+    pub(super) async fn read(tables: &Tables, endpoint: &Endpoint) -> Result<Self, LakeError> {
         // Rows of a snapshot's closing delta are committed before it: whoever reads `deltas` later has them.
-        let snapshots = refreshed(lake, endpoint, Part::Snapshots).await?;
-        let deltas = refreshed(lake, endpoint, Part::Deltas).await?;
+        let snapshots = refreshed(tables, endpoint, Part::Snapshots).await?;
+        let deltas = refreshed(tables, endpoint, Part::Deltas).await?;
         Ok(Self {
             snapshots,
             deltas,
-            current: refreshed(lake, endpoint, Part::Current).await?,
+            current: refreshed(tables, endpoint, Part::Current).await?,
         })
     }
 
     /// Takes what this process knows already.
-    pub(super) fn known(lake: &Lake, endpoint: &Endpoint) -> Self {
+    pub(super) fn known(tables: &Tables, endpoint: &Endpoint) -> Self {
         let known = |part| {
-            let table = lake.tables().opened(endpoint, part)?;
+            let table = tables.opened(endpoint, part)?;
             let state = table.log.state();
             Some((table, state))
         };
@@ -115,38 +118,38 @@ impl View {
         holds: &HashMap<IntegrationKey, Hold>,
         (rebuild, second_look): (bool, SecondLook),
         is_asked: impl Fn(&IntegrationKey) -> bool,
-    ) -> Vec<Plan> {
+    ) -> Vec<FoldPlan> {
         let keys = self.keys().into_iter().filter(is_asked);
         let plans = keys.filter_map(|key| {
             let (positions, offered) = self.of(&key);
-            let facts = self
+            let history = self
                 .snapshots
                 .as_ref()
-                .and_then(|(_, state)| SnapshotFacts::of(&key, |app| state.txn(app)));
-            let looks = looks(facts, offered, second_look);
+                .and_then(|(_, state)| SnapshotHistory::of(&key, |app| state.txn(app)));
+            let looks = looks(history, offered, second_look);
             let hold = holds.get(&key).cloned();
             if rebuild {
                 let since_us = looks.map(|looks| looks.since.as_micros());
-                return Plan::anew(&key, positions, offered, since_us, hold);
+                return FoldPlan::anew(&key, positions, offered, since_us, hold);
             }
             let has_deltas = endpoint.updated_after;
-            Plan::of(&key, positions, offered, (facts, looks), hold, has_deltas)
+            FoldPlan::of(&key, positions, offered, (history, looks), hold, has_deltas)
         });
         plans.collect()
     }
 
     /// Opens the three tables for a fold, creating `current` where it is not.
-    pub(super) async fn open_tables(
+    pub(super) async fn open_tables<'a>(
         &mut self,
-        lake: &Lake,
-        endpoint: &Arc<Endpoint>,
+        intake: &'a Arc<FetchIntake>,
+        endpoint: &'a Arc<Endpoint>,
         settings: &FoldSettings,
-    ) -> Result<FoldTables, LakeError> {
+    ) -> Result<FoldTables<'a>, LakeError> {
         if self.current.is_none() {
-            let table = self.create_current(lake, endpoint).await?;
+            let table = self.create_current(&intake.tables, endpoint).await?;
             let state = table.refreshed().await?;
             self.current = Some((table, state));
-            lake.create_drift_and_holds().await;
+            create_drift_and_holds(&intake.tables).await;
         }
         let states = [&self.snapshots, &self.deltas, &self.current];
         let schemas = states
@@ -157,28 +160,27 @@ impl View {
         let current = table(&self.current).ok_or(DeltaError::Closed)?;
         let tables = (table(&self.snapshots), table(&self.deltas), current);
         let schemas = schemas.map(|schema| &**schema);
-        FoldTables::new(endpoint, tables, schemas, settings.file_bytes)
+        FoldTables::new((intake, endpoint), tables, schemas, settings)
     }
 
     /// Creates `current` with the columns of `snapshots`, in their order: engines that put the three together match the
     /// members of structs by place.
     async fn create_current(
         &self,
-        lake: &Lake,
-        endpoint: &Arc<Endpoint>,
+        tables: &Tables,
+        endpoint: &Endpoint,
     ) -> Result<OpenTable, LakeError> {
         let ours = endpoint.schema();
         let schema = match &self.snapshots {
             Some((_, snapshots)) => union(snapshots.schema(), [&*ours])?,
             None => ours,
         };
-        lake.tables()
-            .open(&Part::Current.of(endpoint.name()), &schema)
-            .await
+        let current = Part::Current.of(endpoint.name());
+        tables.open(&current, &schema).await
     }
 
     /// Takes as many tables as are folded together, with their files.
-    pub(super) async fn first_group(&self, due: Vec<Plan>) -> Result<Vec<Planned>, LakeError> {
+    pub(super) async fn first_group(&self, due: Vec<FoldPlan>) -> Result<Vec<Planned>, LakeError> {
         let snapshots = files_by_key(self.snapshots.as_ref()).await?;
         let current = files_by_key(self.current.as_ref()).await?;
         let (mut group, mut rows) = (Vec::new(), 0);
@@ -189,7 +191,7 @@ impl View {
             let of = |files: &BTreeMap<String, Vec<Arc<LiveFile>>>| {
                 files.get(plan.key.as_str()).cloned().unwrap_or_default()
             };
-            let planned = FoldTables::planned(plan.clone(), &of(&snapshots), of(&current));
+            let planned = Planned::new(plan.clone(), &of(&snapshots), of(&current));
             rows += planned.rows();
             group.push(planned);
         }
@@ -197,35 +199,36 @@ impl View {
     }
 
     /// Lists the files of `deltas`.
-    pub(super) async fn live_deltas(
-        &self,
-        tables: &FoldTables,
-    ) -> Result<Arc<[Arc<LiveFile>]>, LakeError> {
-        match (&self.deltas, tables.deltas()) {
-            (Some((table, state)), Some(_)) => Ok(table.live(state).await?.into()),
-            _ => Ok(Arc::new([])),
+    pub(super) async fn live_deltas(&self) -> Result<Arc<[Arc<LiveFile>]>, LakeError> {
+        match &self.deltas {
+            Some((table, state)) => Ok(table.live(state).await?.into()),
+            None => Ok(Arc::new([])),
         }
     }
 }
 
 /// Returns when the live snapshot began, and earlier ones did; `None` without one.
-fn looks(facts: Option<SnapshotFacts>, offered: Offered, second_look: SecondLook) -> Option<Looks> {
+fn looks(
+    history: Option<SnapshotHistory>,
+    offered: Offered,
+    second_look: SecondLook,
+) -> Option<Looks> {
     let seen = offered.snapshot_us.map(ObservedAt::from_micros);
-    let since = facts.map(|facts| facts.since).or(seen)?;
+    let since = history.map(|history| history.since).or(seen)?;
     let alone = Looks::of_one(since, second_look);
-    Some(facts.map_or(alone, |facts| Looks {
-        first: facts.first_look,
-        next: facts.next_look,
+    Some(history.map_or(alone, |history| Looks {
+        first: history.first_look,
+        next: history.next_look,
         ..alone
     }))
 }
 
 async fn refreshed(
-    lake: &Lake,
-    endpoint: &Arc<Endpoint>,
+    tables: &Tables,
+    endpoint: &Endpoint,
     part: Part,
 ) -> Result<Option<(OpenTable, Arc<LogState>)>, LakeError> {
-    let Some(table) = lake.tables().existing(endpoint, part).await? else {
+    let Some(table) = tables.existing(endpoint, part).await? else {
         return Ok(None);
     };
     let state = table.refreshed().await?;

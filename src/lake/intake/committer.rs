@@ -43,11 +43,11 @@ pub(in crate::lake) type Tasks = Mutex<JoinSet<()>>;
 pub(in crate::lake) struct Committer {
     pub(in crate::lake) table: OpenTable,
     window: Duration,
-    queue: Mutex<Queue>,
+    queue: Mutex<WaitingFetches>,
     wake: Notify,
 }
 
-struct Queue {
+struct WaitingFetches {
     waiting: Vec<PendingFetch>,
     worker: Option<AbortHandle>,
     last_commit: Option<Instant>,
@@ -56,11 +56,11 @@ struct Queue {
 
 impl Committer {
     /// Makes the committer of an opened table.
-    pub(in crate::lake) fn new(table: OpenTable, window_secs: u64) -> Self {
+    pub(in crate::lake) fn new(table: OpenTable, window: Duration) -> Self {
         Self {
             table,
-            window: Duration::from_secs(window_secs),
-            queue: Mutex::new(Queue {
+            window,
+            queue: Mutex::new(WaitingFetches {
                 waiting: Vec::new(),
                 worker: None,
                 last_commit: None,
@@ -111,7 +111,7 @@ impl Committer {
     }
 
     /// The queue holds whole entries at every step, so a panic elsewhere leaves it right.
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, WaitingFetches> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -303,7 +303,7 @@ impl Drop for AnswersLeftOver<'_> {
     }
 }
 
-impl Queue {
+impl WaitingFetches {
     /// Returns until when to wait for others to join; `None` for not at all.
     fn opens_at(&self, window: Duration) -> Option<Instant> {
         let now = self.waiting.is_empty() || self.urgent || self.waiting_bytes() > WAITING_BYTES;
@@ -320,12 +320,12 @@ mod tests {
     use super::*;
     use crate::ids::IntegrationId;
     use crate::lake::intake::pending_fetch::Fence;
-    use crate::lake::txns::TableTxns;
+    use crate::lake::table_txns::TableTxns;
     use crate::time::ObservedAt;
 
     const WINDOW: Duration = Duration::from_secs(30);
 
-    fn queue(last_commit: Option<Instant>) -> Queue {
+    fn queue(last_commit: Option<Instant>) -> WaitingFetches {
         let (answer, _) = oneshot::channel();
         let finished = FinishedFetch {
             fence: Fence {
@@ -336,11 +336,11 @@ mod tests {
                 tiers: Vec::new(),
                 seen: ObservedAt::from_micros(0),
                 first: None,
-                facts: None,
+                history: None,
             },
             rows: FetchedRows::Files(Vec::new()),
         };
-        Queue {
+        WaitingFetches {
             waiting: vec![PendingFetch { finished, answer }],
             worker: None,
             last_commit,
@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn what_is_urgent_does_not_wait() {
-        let urgent = Queue {
+        let urgent = WaitingFetches {
             urgent: true,
             ..queue(Some(Instant::now()))
         };

@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::array::RecordBatch;
 use bytes::Bytes;
 use fastrand::Rng;
 
 use crate::catalog::SystemColumn;
+use crate::decode::{ObservedRow, observed_rows, texts};
 use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::on_cpu;
 use crate::delta::file::writer::read;
@@ -26,6 +26,15 @@ use crate::time::ObservedAt;
 struct Sighted {
     at: ObservedAt,
     is_there: bool,
+}
+
+impl From<&ObservedRow<'_>> for Sighted {
+    fn from(row: &ObservedRow<'_>) -> Self {
+        Self {
+            at: row.at,
+            is_there: row.is_there(),
+        }
+    }
 }
 
 /// The rows of a new snapshot, by the hashes of their ids, ascending within each run. Ids whose hash is shared with another
@@ -159,18 +168,14 @@ impl Comparison {
         position: Option<ObservedAt>,
         batch: &RecordBatch,
     ) {
-        let keys = batch
-            .column_by_name(SystemColumn::IntegrationKey.name())
-            .expect("deltas have it")
-            .as_string::<i32>();
-        for (row, (id, newest)) in rows(batch).enumerate() {
-            if keys.value(row) != key.as_str()
-                || Some(newest.at) <= position
-                || self.is_present(hash(id))
-            {
+        let keys = texts(batch, SystemColumn::IntegrationKey.name()).expect("deltas have it");
+        let rows = keys.iter().zip(observed_rows(batch));
+        for (_, row) in rows.filter(|(whose, _)| *whose == Some(key.as_str())) {
+            if Some(row.at) <= position || self.is_present(hash(row.id)) {
                 continue;
             }
-            let known = self.pending.entry(id.to_owned()).or_insert(newest);
+            let newest = Sighted::from(&row);
+            let known = self.pending.entry(row.id.to_owned()).or_insert(newest);
             if newest.at > known.at {
                 *known = newest;
             }
@@ -178,7 +183,8 @@ impl Comparison {
     }
 
     fn meet(&mut self, is_first: bool, batch: &RecordBatch) {
-        for (id, mut newest) in rows(batch) {
+        for row in observed_rows(batch) {
+            let (id, mut newest) = (row.id, Sighted::from(&row));
             let hash = hash(id);
             if self.is_present(hash) || (!is_first && self.met.contains(&hash)) {
                 continue;
@@ -245,19 +251,4 @@ fn columns(
         "id",
     ];
     read(file, &columns)
-}
-
-fn rows(batch: &RecordBatch) -> impl Iterator<Item = (&str, Sighted)> {
-    let column = |name| batch.column_by_name(name).expect("every data file has it");
-    let ids = column("id").as_string::<i32>();
-    let ops = column(SystemColumn::Op.name()).as_string::<i32>();
-    let times = column(SystemColumn::FetchedAt.name());
-    let times = times.as_primitive::<TimestampMicrosecondType>();
-    (0..batch.num_rows()).map(move |row| {
-        let newest = Sighted {
-            at: ObservedAt::from_micros(times.value(row)),
-            is_there: ops.value(row) == "upsert",
-        };
-        (ids.value(row), newest)
-    })
 }

@@ -1,9 +1,9 @@
 //! What the lake's newest observation of some rows is, for a delta that may bring nothing new.
 //!
 //! A row is looked up in what `deltas` has beyond the fold, in a live snapshot that is not folded yet, and in `current`:
-//! the same places that a full fetch is compared with ([`known`](crate::lake::intake::known_sources)). `current` has no
-//! deleted rows: those are looked up in `deltas`, as far back as the delta asks. Of each file only the pages are read that
-//! may hold one of the ids, up to a bound. Whatever cannot be told within it is left out of the answer.
+//! the same places that a full fetch is compared with ([`known_sources`](crate::lake::intake::known_sources)). `current` has
+//! no deleted rows: those are looked up in `deltas`, as far back as the delta asks. Of each file only the pages are read
+//! that may hold one of the ids, up to a bound. Whatever cannot be told within it is left out of the answer.
 //!
 //! Who reads `current` together with `deltas` does not see a snapshot before its fold. A row that only such a snapshot
 //! shows is not told, so the next delta writes it: readers would otherwise see a later change without an earlier one.
@@ -12,18 +12,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 
 use crate::catalog::{Endpoint, SystemColumn};
+use crate::decode::{Op, observed_rows, texts};
 use crate::delta::file::data_files::on_cpu;
 use crate::delta::file::footer::FIRST_READ;
 use crate::delta::file::lookup::{Lookup, Step, WantedIds};
 use crate::ids::{IntegrationId, IntegrationKey};
 use crate::lake::intake::known_sources::KnownSources;
-use crate::lake::tables::OpenTable;
-use crate::lake::{Lake, LakeError, LiveFile};
+use crate::lake::tables::{OpenTable, Tables};
+use crate::lake::{LakeError, LiveFile};
 use crate::sink::{HashLookup, NewestHashes};
 use crate::time::ObservedAt;
 
@@ -39,53 +40,49 @@ const COLUMNS: &[&str] = &[
     "id",
 ];
 
-impl Lake {
-    /// Returns what the newest observation of each of these rows is, as far as reading `most_bytes` tells.
-    ///
-    /// It holds for the watermarks that the table has while this runs: who decides by it commits only onto those.
-    pub async fn newest_hashes(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        integration: &IntegrationId,
-        lookup: &HashLookup,
-        most_bytes: u64,
-    ) -> Result<NewestHashes, LakeError> {
-        let key = integration.key();
-        let known = KnownSources::of(self, endpoint, &key).await?;
-        let Some(facts) = known.facts else {
-            return Ok(NewestHashes::default());
-        };
-        let mut search = HashSearch {
-            key,
-            wanted: WantedIds::new(lookup.ids.iter().cloned()),
-            left: most_bytes,
-            newest: HashMap::new(),
-        };
-        if !search.beyond_the_fold(&known).await? {
-            search.newest.clear();
-        } else if !search.folded(&known).await? {
-            // What was found in `deltas` alone may be older than what was not read.
-            search.newest.retain(|_, row| row.is_folded);
-        } else {
-            search.deleted(&known, lookup).await?;
-        }
-        let bytes = most_bytes - search.left;
-        let told = search.newest.into_iter();
-        let told = told.filter(|(_, row)| row.is_sent && row.at >= facts.since);
-        let told = told.filter(|(_, row)| row.shown.is_some_and(|(_, hash)| hash == row.hash));
-        let hashes = told.map(|(id, row)| (id, row.hash)).collect();
-        Ok(NewestHashes { hashes, bytes })
+/// Returns what the newest observation of each of these rows is, as far as reading `most_bytes` tells.
+///
+/// It holds for the watermarks that the table has while this runs: who decides by it commits only onto those.
+pub(in crate::lake) async fn newest_hashes(
+    tables: &Tables,
+    endpoint: &Arc<Endpoint>,
+    integration: &IntegrationId,
+    lookup: &HashLookup,
+    most_bytes: u64,
+) -> Result<NewestHashes, LakeError> {
+    let key = integration.key();
+    let known = KnownSources::of(tables, endpoint, &key).await?;
+    let Some(history) = known.history else {
+        return Ok(NewestHashes::default());
+    };
+    let mut search = HashSearch {
+        key,
+        wanted: WantedIds::new(lookup.ids.iter().cloned()),
+        left: most_bytes,
+        newest: HashMap::new(),
+    };
+    if !search.beyond_the_fold(&known).await? {
+        search.newest.clear();
+    } else if !search.folded(&known).await? {
+        // What was found in `deltas` alone may be older than what was not read.
+        search.newest.retain(|_, row| row.is_folded);
+    } else {
+        search.deleted(&known, lookup).await?;
     }
+    let bytes = most_bytes - search.left;
+    let told = search.newest.into_iter();
+    let told = told.filter(|(_, row)| row.op != Op::Absent && row.at >= history.since);
+    let told = told.filter(|(_, row)| row.shown.is_some_and(|(_, hash)| hash == row.hash));
+    let hashes = told.map(|(id, row)| (id, row.hash)).collect();
+    Ok(NewestHashes { hashes, bytes })
 }
 
 /// The newest observation of a row.
-struct Newest {
+struct NewestHash {
     at: ObservedAt,
+    /// Of a row that is absent it is none of a record.
     hash: i64,
-    /// Kombo sent it. The hash of a row that is absent is none of a record.
-    is_sent: bool,
-    /// Kombo said that it is deleted.
-    is_deleted: bool,
+    op: Op,
     /// The row is in the snapshot or in `current`.
     is_folded: bool,
     /// The newest of it that readers of `current` and `deltas` see: when it was observed, and its hash.
@@ -98,7 +95,7 @@ struct HashSearch {
     wanted: WantedIds,
     /// Bytes that may still be read.
     left: u64,
-    newest: HashMap<String, Newest>,
+    newest: HashMap<String, NewestHash>,
 }
 
 /// Files of one table.
@@ -116,17 +113,17 @@ impl HashSearch {
     /// Looks into what the fold does not have yet.
     async fn beyond_the_fold(&mut self, known: &KnownSources) -> Result<bool, LakeError> {
         let deltas = Files {
-            table: known.deltas(),
-            after: known.position(),
+            table: &known.deltas,
+            after: known.position,
             is_folded: false,
             is_shown: true,
         };
-        self.look_through(deltas, known.pending()).await
+        self.look_through(deltas, &known.pending).await
     }
 
     /// Looks into the live snapshot and into `current`, or only into the one of them that there is or that has all.
     async fn folded(&mut self, known: &KnownSources) -> Result<bool, LakeError> {
-        for source in known.sources() {
+        for source in &known.sources {
             let folded = Files {
                 table: &source.table,
                 after: None,
@@ -158,10 +155,10 @@ impl HashSearch {
         };
         let after_us = lookup.changed_after.as_millis().saturating_mul(1_000);
         let after = Some(ObservedAt::from_micros(after_us));
-        if after >= known.position() {
+        if after >= known.position {
             return Ok(());
         }
-        let (table, key) = (known.deltas(), self.key.as_str());
+        let (table, key) = (&known.deltas, self.key.as_str());
         let state = table.refreshed().await?;
         let mut files = table.live(&state).await?;
         files.retain(|file| file.may_hold(key, after));
@@ -175,7 +172,7 @@ impl HashSearch {
         self.left = rest.left;
         if told {
             // A row that is there would have been found before.
-            rest.newest.retain(|_, row| row.is_deleted);
+            rest.newest.retain(|_, row| row.op == Op::Delete);
             self.newest.extend(rest.newest);
         }
         Ok(())
@@ -230,34 +227,26 @@ impl HashSearch {
     }
 
     fn meet(&mut self, of: Files<'_>, batch: &RecordBatch) {
-        let column = |name| batch.column_by_name(name).expect("every data file has it");
-        let ids = column("id").as_string::<i32>();
-        let ops = column(SystemColumn::Op.name()).as_string::<i32>();
-        let hashes = column(SystemColumn::Hash.name()).as_primitive::<Int64Type>();
-        let times = column(SystemColumn::FetchedAt.name());
-        let times = times.as_primitive::<TimestampMicrosecondType>();
-        let keys = batch.column_by_name(SystemColumn::IntegrationKey.name());
-        let keys = keys.map(AsArray::as_string::<i32>);
-        for row in 0..batch.num_rows() {
-            let at = ObservedAt::from_micros(times.value(row));
+        let hashes = batch.column_by_name(SystemColumn::Hash.name());
+        let hashes = hashes.expect("every data file has it");
+        let hashes = hashes.as_primitive::<Int64Type>();
+        let keys = texts(batch, SystemColumn::IntegrationKey.name());
+        for (row, observed) in observed_rows(batch).enumerate() {
             let is_ours = keys.is_none_or(|keys| keys.value(row) == self.key.as_str());
-            if is_ours && Some(at) > of.after {
-                self.take(
-                    ids.value(row),
-                    Newest {
-                        at,
-                        hash: hashes.value(row),
-                        is_sent: ops.value(row) != "absent",
-                        is_deleted: ops.value(row) == "delete",
-                        is_folded: of.is_folded,
-                        shown: of.is_shown.then(|| (at, hashes.value(row))),
-                    },
-                );
+            if is_ours && Some(observed.at) > of.after {
+                let newest = NewestHash {
+                    at: observed.at,
+                    hash: hashes.value(row),
+                    op: observed.op,
+                    is_folded: of.is_folded,
+                    shown: of.is_shown.then(|| (observed.at, hashes.value(row))),
+                };
+                self.take(observed.id, newest);
             }
         }
     }
 
-    fn take(&mut self, id: &str, mut seen: Newest) {
+    fn take(&mut self, id: &str, mut seen: NewestHash) {
         if let Some(known) = self.newest.get_mut(id) {
             seen.is_folded |= known.is_folded;
             seen.shown = seen.shown.max(known.shown);

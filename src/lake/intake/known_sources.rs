@@ -10,24 +10,25 @@ use std::sync::Arc;
 use crate::catalog::Endpoint;
 use crate::delta::log::{LiveFile, LogState};
 use crate::ids::IntegrationKey;
-use crate::lake::fold::Positions;
 use crate::lake::layout::INTEGRATION_KEY;
-use crate::lake::tables::OpenTable;
-use crate::lake::txns::TableTxns;
-use crate::lake::{Lake, LakeError, Part, SnapshotFacts};
+use crate::lake::positions::Positions;
+use crate::lake::table_txns::TableTxns;
+use crate::lake::tables::{OpenTable, Tables};
+use crate::lake::{LakeError, Part, SnapshotHistory};
 use crate::time::ObservedAt;
 
 /// Where the lake keeps what it knows of one integration.
 pub(in crate::lake) struct KnownSources {
     pub(in crate::lake) key: IntegrationKey,
     /// Of the live snapshot.
-    pub(in crate::lake) facts: Option<SnapshotFacts>,
+    pub(in crate::lake) history: Option<SnapshotHistory>,
     /// The last `_fetched_at` in `deltas`.
     pub(in crate::lake) deltas_seen: Option<ObservedAt>,
     /// The live snapshot, `current`, or one after the other: what the first says of a row is newer.
-    sources: Vec<KnownSource>,
+    pub(in crate::lake) sources: Vec<KnownSource>,
     pub(in crate::lake) deltas: OpenTable,
-    pending: Vec<Arc<LiveFile>>,
+    /// The files of `deltas` that may say something newer.
+    pub(in crate::lake) pending: Vec<Arc<LiveFile>>,
     /// Observations up to this one are in a source.
     pub(in crate::lake) position: Option<ObservedAt>,
     /// When the last snapshot began of which `current` kept rows as they were. It has seen them, and their `_fetched_at` in
@@ -52,7 +53,7 @@ pub(in crate::lake) struct SourceFile<'a> {
 }
 
 /// `current`, as far as it has the integration.
-struct Folded {
+struct FoldedSource {
     source: KnownSource,
     positions: Positions,
 }
@@ -60,20 +61,20 @@ struct Folded {
 impl KnownSources {
     /// Finds what there is now.
     pub(in crate::lake) async fn of(
-        lake: &Lake,
+        tables: &Tables,
         endpoint: &Arc<Endpoint>,
         key: &IntegrationKey,
     ) -> Result<Self, LakeError> {
-        let snapshots = lake.tables().of_endpoint(endpoint, Part::Snapshots).await?;
+        let snapshots = tables.of_endpoint(endpoint, Part::Snapshots).await?;
         let state = snapshots.refreshed().await?;
-        let facts = SnapshotFacts::of(key, |app| state.txn(app));
+        let history = SnapshotHistory::of(key, |app| state.txn(app));
         let seen = TableTxns::of(key, |app| state.txn(app)).seen();
         let mut live = KnownSource::of(&snapshots, &state, key).await?;
-        let since = facts.map(|facts| before(facts.since));
+        let since = history.map(|history| before(history.since));
         let mut kept = None;
-        let (sources, position) = match folded(lake, endpoint, key).await? {
+        let (sources, position) = match folded(tables, endpoint, key).await? {
             None => (vec![live], since),
-            Some(Folded { source, positions }) => {
+            Some(FoldedSource { source, positions }) => {
                 let position = positions.folded_us.map(ObservedAt::from_micros);
                 kept = positions.kept_us.map(ObservedAt::from_micros);
                 if positions.has_all_of(seen) {
@@ -86,7 +87,7 @@ impl KnownSources {
             }
         };
         // After `current`, so that nothing falls between the two.
-        let deltas = lake.tables().of_endpoint(endpoint, Part::Deltas).await?;
+        let deltas = tables.of_endpoint(endpoint, Part::Deltas).await?;
         let state = deltas.refreshed().await?;
         let deltas_seen = TableTxns::of(key, |app| state.txn(app)).seen();
         let mut pending = Vec::new();
@@ -96,7 +97,7 @@ impl KnownSources {
         }
         Ok(Self {
             key: key.clone(),
-            facts,
+            history,
             deltas_seen,
             sources,
             deltas,
@@ -118,26 +119,6 @@ impl KnownSources {
             })
         });
         files.collect()
-    }
-
-    /// Returns the live snapshot, `current`, or one after the other: what the first says of a row is newer.
-    pub(in crate::lake) fn sources(&self) -> &[KnownSource] {
-        &self.sources
-    }
-
-    /// Returns the table of [`KnownSources::pending`].
-    pub(in crate::lake) fn deltas(&self) -> &OpenTable {
-        &self.deltas
-    }
-
-    /// Returns the instant up to which observations are in a source.
-    pub(in crate::lake) fn position(&self) -> Option<ObservedAt> {
-        self.position
-    }
-
-    /// Returns the files of `deltas` that may say something newer.
-    pub(in crate::lake) fn pending(&self) -> &[Arc<LiveFile>] {
-        &self.pending
     }
 }
 
@@ -161,11 +142,11 @@ impl KnownSource {
 }
 
 async fn folded(
-    lake: &Lake,
+    tables: &Tables,
     endpoint: &Arc<Endpoint>,
     key: &IntegrationKey,
-) -> Result<Option<Folded>, LakeError> {
-    let Some(table) = lake.tables().existing(endpoint, Part::Current).await? else {
+) -> Result<Option<FoldedSource>, LakeError> {
+    let Some(table) = tables.existing(endpoint, Part::Current).await? else {
         return Ok(None);
     };
     let state = table.refreshed().await?;
@@ -173,7 +154,7 @@ async fn folded(
     if positions.snapshot_us.is_none() {
         return Ok(None);
     }
-    Ok(Some(Folded {
+    Ok(Some(FoldedSource {
         source: KnownSource::of(&table, &state, key).await?,
         positions,
     }))
@@ -182,12 +163,12 @@ async fn folded(
 /// Returns whether a snapshot whose last observation was `seen` is folded: once it is replaced, only `current` remembers
 /// when it saw a row.
 pub(in crate::lake) async fn is_taken_over(
-    lake: &Lake,
+    tables: &Tables,
     endpoint: &Arc<Endpoint>,
     key: &IntegrationKey,
     seen: Option<ObservedAt>,
 ) -> Result<bool, LakeError> {
-    let Some(table) = lake.tables().existing(endpoint, Part::Current).await? else {
+    let Some(table) = tables.existing(endpoint, Part::Current).await? else {
         return Ok(false);
     };
     let state = table.refreshed().await?;

@@ -7,8 +7,8 @@ use crate::delta::file::data_files::Written;
 use crate::delta::file::writer::decoded_bytes;
 use crate::delta::log::{AddFile, LogState};
 use crate::ids::IntegrationKey;
-use crate::lake::txns::TableTxns;
-use crate::lake::{LakeError, SnapshotFacts};
+use crate::lake::table_txns::TableTxns;
+use crate::lake::{LakeError, SnapshotHistory};
 use crate::sink::Receipt;
 use crate::time::{Base, ObservedAt, Tier};
 
@@ -33,7 +33,7 @@ pub(in crate::lake) struct Fence {
     /// Its first observation, where rows have to be later than all that the table has: in `deltas`.
     pub(in crate::lake) first: Option<ObservedAt>,
     /// What is written beside it: of a snapshot.
-    pub(in crate::lake) facts: Option<SnapshotFacts>,
+    pub(in crate::lake) history: Option<SnapshotHistory>,
 }
 
 impl Fence {
@@ -53,7 +53,8 @@ impl Fence {
         let key = self.start.key();
         let stored = TableTxns::of(key, |app| state.txn(app));
         let mut txns = stored.moved(self.base, &self.tiers, self.seen);
-        txns.extend(self.facts.iter().flat_map(|facts| facts.txns(key)));
+        let history = self.history.iter();
+        txns.extend(history.flat_map(|history| history.txns(key)));
         txns
     }
 }

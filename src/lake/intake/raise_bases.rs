@@ -6,31 +6,29 @@ use crate::catalog::Endpoint;
 use crate::delta::delta_error::DeltaError;
 use crate::delta::log::{Entry, LogState};
 use crate::delta::transact::Proposal;
-use crate::lake::tables::OpenTable;
-use crate::lake::txns::TableTxns;
-use crate::lake::{Lake, LakeError, Part};
+use crate::lake::table_txns::TableTxns;
+use crate::lake::tables::{OpenTable, Tables};
+use crate::lake::{LakeError, Part};
 use crate::sink::{Advance, Watermarks};
 
-impl Lake {
-    /// Raises bases of an endpoint's tables in one log entry of `deltas`. Never lowers one, adds no rows, and leaves the
-    /// watermarks where they are; writes nothing where nothing moves. Bases of a table that somebody has committed to since
-    /// are left out.
-    pub async fn advance(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        advances: &[Advance],
-    ) -> Result<(), LakeError> {
-        let deltas = self.tables().of_endpoint(endpoint, Part::Deltas).await?;
-        let snapshots = self.tables().of_endpoint(endpoint, Part::Snapshots).await?;
-        let mut raise = RaiseBases {
-            advances,
-            snapshots: &snapshots,
-        };
-        deltas
-            .transact(deltas.refreshed().await?, &mut raise)
-            .await?;
-        Ok(())
-    }
+/// Raises bases of an endpoint's tables in one log entry of `deltas`. Never lowers one, adds no rows, and leaves the
+/// watermarks where they are; writes nothing where nothing moves. Bases of a table that somebody has committed to since
+/// are left out.
+pub(in crate::lake) async fn advance(
+    tables: &Tables,
+    endpoint: &Arc<Endpoint>,
+    advances: &[Advance],
+) -> Result<(), LakeError> {
+    let deltas = tables.of_endpoint(endpoint, Part::Deltas).await?;
+    let snapshots = tables.of_endpoint(endpoint, Part::Snapshots).await?;
+    let mut raise = RaiseBases {
+        advances,
+        snapshots: &snapshots,
+    };
+    deltas
+        .transact(deltas.refreshed().await?, &mut raise)
+        .await?;
+    Ok(())
 }
 
 /// Bases that are raised in the log of `deltas`.

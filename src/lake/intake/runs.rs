@@ -9,13 +9,13 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use arrow::array::{AsArray, RecordBatch, StringArray};
+use arrow::array::{RecordBatch, StringArray};
 use arrow::compute::interleave_record_batch;
-use arrow::datatypes::TimestampMicrosecondType;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::catalog::SystemColumn;
+use crate::decode::{Op, texts, times};
 use crate::delta::delta_error::DeltaError;
 use crate::delta::delta_error::ENCODING;
 use crate::delta::file::writer::{EncodedFile, FileForm, decoded_bytes, read};
@@ -71,32 +71,30 @@ impl Sorted {
 
     /// Returns the hashes of the ids, in ascending order.
     pub(crate) fn id_hashes(&self) -> Vec<u64> {
-        let ids: Vec<&StringArray> = self.batches.iter().map(|batch| text(batch, "id")).collect();
-        let mut hashes: Vec<u64> = self
-            .order
-            .iter()
+        self.hashes(|_| true)
+    }
+
+    /// Returns the hashes of the ids of rows that say that they are gone, in ascending order.
+    pub(crate) fn gone_hashes(&self) -> Vec<u64> {
+        let ops = self.columns(SystemColumn::Op.name());
+        let gone = |&(batch, row): &(usize, usize)| Op::of(ops[batch].value(row)) != Op::Upsert;
+        self.hashes(gone)
+    }
+
+    fn hashes(&self, of: impl Fn(&(usize, usize)) -> bool) -> Vec<u64> {
+        let ids = self.columns("id");
+        let rows = self.order.iter().filter(|row| of(row));
+        let mut hashes: Vec<u64> = rows
             .map(|&(batch, row)| hash(ids[batch].value(row)))
             .collect();
         hashes.sort_unstable();
         hashes
     }
 
-    /// Returns the hashes of the ids of rows that say that they are gone, in ascending order.
-    pub(crate) fn gone_hashes(&self) -> Vec<u64> {
-        let texts = |name| -> Vec<&StringArray> {
-            let batches = self.batches.iter();
-            batches.map(|batch| text(batch, name)).collect()
-        };
-        let (ids, ops) = (texts("id"), texts(SystemColumn::Op.name()));
-        let gone = self
-            .order
-            .iter()
-            .filter(|(batch, row)| ops[*batch].value(*row) != "upsert");
-        let mut hashes: Vec<u64> = gone
-            .map(|&(batch, row)| hash(ids[batch].value(row)))
-            .collect();
-        hashes.sort_unstable();
-        hashes
+    /// Returns a column of each batch.
+    fn columns(&self, name: &str) -> Vec<&StringArray> {
+        let batches = self.batches.iter();
+        batches.map(|batch| text(batch, name)).collect()
     }
 
     /// Copies the rows into their order.
@@ -228,18 +226,11 @@ impl<'a> KeyColumns<'a> {
 }
 
 fn text<'a>(batch: &'a RecordBatch, name: &str) -> &'a StringArray {
-    batch
-        .column_by_name(name)
-        .expect("staging checked the columns")
-        .as_string::<i32>()
+    texts(batch, name).expect("staging checked the columns")
 }
 
 fn observed(batch: &RecordBatch) -> &[i64] {
-    batch
-        .column_by_name(SystemColumn::FetchedAt.name())
-        .expect("staging checked the columns")
-        .as_primitive::<TimestampMicrosecondType>()
-        .values()
+    times(batch).expect("staging checked the columns")
 }
 
 pub(crate) fn hash(id: &str) -> u64 {

@@ -2,35 +2,37 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use bytes::Bytes;
 use fastrand::Rng;
 use tokio::sync::mpsc;
 
-use crate::catalog::{Endpoint, SystemColumn};
+use crate::catalog::Endpoint;
+use crate::decode::{ObservedRow, observed_rows};
 use crate::delta::delta_error::DECODING;
 use crate::delta::file::data_files::on_cpu;
 use crate::delta::file::writer::read;
 use crate::ids::IntegrationKey;
 use crate::lake::conform::conform;
+use crate::lake::intake::FetchIntake;
 use crate::lake::intake::committer::Committer;
 use crate::lake::intake::comparison::{Comparison, Keep, Sampled, Shown};
 use crate::lake::intake::known_sources::{KnownSources, is_taken_over};
 use crate::lake::intake::pending_fetch::{FetchedRows, FinishedFetch};
 use crate::lake::intake::runs::hash;
 use crate::lake::layout::LakeTable;
-use crate::lake::{Lake, LakeError, SnapshotFacts};
+use crate::lake::{LakeError, SnapshotHistory};
 use crate::sink::{MissingRows, Provenance, Receipt};
 
 /// A whole fetch that only waits for its log entry, and holds next to no memory.
 pub struct Sealed {
-    pub(in crate::lake) lake: Lake,
+    pub(in crate::lake) intake: Arc<FetchIntake>,
     pub(in crate::lake) committer: Arc<Committer>,
     pub(in crate::lake) endpoint: Arc<Endpoint>,
     pub(in crate::lake) finished: FinishedFetch,
     /// What the snapshot says that a snapshot replaces.
-    pub(in crate::lake) replaced: Option<SnapshotFacts>,
+    pub(in crate::lake) replaced: Option<SnapshotHistory>,
     /// Hashes of the ids of a snapshot's rows that are there, ascending within each run: 8 bytes a row, until it is
     /// committed.
     pub(in crate::lake) present: Arc<Vec<Vec<u64>>>,
@@ -46,20 +48,20 @@ impl Sealed {
         if !self.committer.replaces() {
             return Ok(None);
         }
-        let known = KnownSources::of(&self.lake, &self.endpoint, self.key()).await;
+        let known = KnownSources::of(&self.intake.tables, &self.endpoint, self.key()).await;
         known.map(Some)
     }
 
-    /// Returns what a snapshot shows that is committed after one of which these are the facts.
-    pub(in crate::lake) fn shown(&self, replaced: Option<&SnapshotFacts>) -> Shown {
-        let facts = self.finished.fence.facts;
-        let second_look = self.lake.settings().guard.second_look;
-        let facts = facts.map(|facts| facts.following(replaced, second_look));
+    /// Returns what a snapshot shows that is committed after one with this history.
+    fn shown(&self, replaced: Option<&SnapshotHistory>) -> Shown {
+        let history = self.finished.fence.history;
+        let second_look = self.intake.tables.settings().guard.second_look;
+        let history = history.map(|history| history.following(replaced, second_look));
         Shown {
             present: Arc::clone(&self.present),
             deleted: Arc::clone(&self.deleted),
-            since: facts.map(|facts| facts.since),
-            first_look: facts.and_then(|facts| facts.first_look),
+            since: history.map(|history| history.since),
+            first_look: history.and_then(|history| history.first_look),
         }
     }
 
@@ -72,25 +74,11 @@ impl Sealed {
         files.iter().map(|file| file.add.path.as_str())
     }
 
-    /// Sees to it that `current` has all that the snapshot saw that this one replaces: rows that this one lacks and that are
-    /// not confirmed to be gone would be nowhere else. Fails when the table cannot be folded.
-    pub async fn take_over(&self) -> Result<(), LakeError> {
-        if self.committer.replaces() && !self.is_taken_over().await? {
-            let only = [self.key().clone()].into_iter().collect();
-            let settings = self.lake.settings().fold.at_full_speed();
-            // Boxed: it would make the future of every fetch larger.
-            let folded = Box::pin(self.lake.fold(&self.endpoint, Some(&only), &settings)).await?;
-            let aside = folded.aside.into_iter().map(|aside| aside.error).next();
-            if let Some(error) = folded.stopped.or(aside) {
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
-
-    async fn is_taken_over(&self) -> Result<bool, LakeError> {
+    /// Returns whether `current` has all that the snapshot saw that this one replaces.
+    pub(in crate::lake) async fn is_taken_over(&self) -> Result<bool, LakeError> {
         let start = &self.finished.fence.start;
-        is_taken_over(&self.lake, &self.endpoint, start.key(), start.seen()).await
+        let tables = &self.intake.tables;
+        is_taken_over(tables, &self.endpoint, start.key(), start.seen()).await
     }
 
     pub(in crate::lake) fn key(&self) -> &IntegrationKey {
@@ -105,17 +93,17 @@ impl Sealed {
         };
         // What cannot be read is not taken over, as far as anybody knows.
         let is_taken_over = self.is_taken_over().await.unwrap_or(false);
-        let second_look = self.lake.settings().guard.second_look;
-        let facts = self.finished.fence.facts.as_mut();
-        if let Some(facts) = facts.filter(|_| is_taken_over) {
-            *facts = facts.following(Some(&replaced), second_look);
+        let second_look = self.intake.tables.settings().guard.second_look;
+        let history = self.finished.fence.history.as_mut();
+        if let Some(history) = history.filter(|_| is_taken_over) {
+            *history = history.following(Some(&replaced), second_look);
         }
     }
 
     /// Takes note of what is written beside a snapshot. Means nothing for a delta.
     pub fn note(&mut self, provenance: Provenance) {
-        if let Some(facts) = &mut self.finished.fence.facts {
-            *facts = facts.with(provenance);
+        if let Some(history) = &mut self.finished.fence.history {
+            *history = history.with(provenance);
         }
     }
 
@@ -124,7 +112,7 @@ impl Sealed {
         self.remember_looks().await;
         let key = self.key().clone();
         let Self {
-            lake,
+            intake,
             committer,
             finished,
             present,
@@ -133,11 +121,11 @@ impl Sealed {
             ..
         } = self;
         drop((present, deleted, compared));
-        let receipt = committer.commit(lake.tasks(), finished).await?;
+        let receipt = committer.commit(&intake.tasks, finished).await?;
         if let (LakeTable::Deltas(endpoint), Receipt::Committed { rows, .. }) =
             (&committer.table.name, &receipt)
         {
-            lake.waiting_rows().add(endpoint, &key, *rows);
+            intake.waiting.add(endpoint, &key, *rows);
         }
         Ok(receipt)
     }
@@ -203,13 +191,13 @@ impl Sealed {
     }
 
     async fn compare(&self, known: &KnownSources, keep: Keep) -> Result<Comparison, LakeError> {
-        let mut snapshot = self.shown(known.facts.as_ref());
+        let mut snapshot = self.shown(known.history.as_ref());
         // A look that saw rows which were kept as they were is none that lacked them.
         snapshot.first_look = snapshot
             .first_look
             .filter(|first| known.kept < Some(*first));
         let mut comparison = Comparison::with(snapshot, keep);
-        for file in known.pending() {
+        for file in &known.pending {
             comparison = comparison.read_pending(known, file).await?;
         }
         Ok(comparison)
@@ -221,17 +209,10 @@ fn deleted_rows(file: Bytes, hashes: &[u64]) -> Result<Vec<RecordBatch>, LakeErr
     let mut found = Vec::new();
     for batch in read(file, &[])? {
         let batch = batch?;
-        let text = |name| {
-            let column = batch.column_by_name(name).expect("every data file has it");
-            column.as_string::<i32>()
-        };
-        let (ids, ops) = (text("id"), text(SystemColumn::Op.name()));
-        let wanted: BooleanArray = (0..batch.num_rows())
-            .map(|row| {
-                let is_gone = ops.value(row) != "upsert";
-                Some(is_gone && hashes.binary_search(&hash(ids.value(row))).is_ok())
-            })
-            .collect();
+        let is_wanted =
+            |row: ObservedRow<'_>| !row.is_there() && hashes.binary_search(&hash(row.id)).is_ok();
+        let wanted = observed_rows(&batch).map(|row| Some(is_wanted(row)));
+        let wanted: BooleanArray = wanted.collect();
         if wanted.true_count() > 0 {
             found.push(filter_record_batch(&batch, &wanted).map_err(|_| DECODING)?);
         }

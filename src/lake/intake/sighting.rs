@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::array::{Array, AsArray, RecordBatch, TimestampMicrosecondArray};
 use bytes::Bytes;
 
 use crate::catalog::{Endpoint, SystemColumn};
+use crate::decode::{observed_rows, texts};
 use crate::delta::file::data_files::on_cpu;
 use crate::delta::file::writer::read;
 use crate::ids::IntegrationId;
 use crate::lake::layout::INTEGRATION_KEY;
-use crate::lake::{Lake, LakeError, Part};
+use crate::lake::tables::Tables;
+use crate::lake::{LakeError, Part};
 
 /// When Kombo says that a row changed.
 const CHANGED_AT: &str = "changed_at";
@@ -38,38 +39,36 @@ struct SightingSearch {
     newest: Option<Sighting>,
 }
 
-impl Lake {
-    /// Returns the newest observation of a row, as a reader of both parts sees it; `None` where there is none. Reads every
-    /// file that may hold it: for a look, not for serving.
-    pub async fn newest(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        integration: &IntegrationId,
-        id: &str,
-    ) -> Result<Option<Sighting>, LakeError> {
-        let key = integration.key();
-        let mut search = SightingSearch {
-            integration: integration.clone(),
-            id: id.to_owned(),
-            since_us: None,
-            newest: None,
+/// Returns the newest observation of a row, as a reader of both parts sees it; `None` where there is none. Reads every
+/// file that may hold it: for a look, not for serving.
+pub(in crate::lake) async fn newest(
+    tables: &Tables,
+    endpoint: &Arc<Endpoint>,
+    integration: &IntegrationId,
+    id: &str,
+) -> Result<Option<Sighting>, LakeError> {
+    let key = integration.key();
+    let mut search = SightingSearch {
+        integration: integration.clone(),
+        id: id.to_owned(),
+        since_us: None,
+        newest: None,
+    };
+    for part in [Part::Snapshots, Part::Deltas] {
+        let Some(table) = tables.existing(endpoint, part).await? else {
+            continue;
         };
-        for part in [Part::Snapshots, Part::Deltas] {
-            let Some(table) = self.tables().existing(endpoint, part).await? else {
+        let state = table.refreshed().await?;
+        for file in table.live(&state).await? {
+            let partition = file.partition_values.get(INTEGRATION_KEY);
+            if partition.is_some_and(|value| value.as_deref() != Some(key.as_str())) {
                 continue;
-            };
-            let state = table.refreshed().await?;
-            for file in table.live(&state).await? {
-                let partition = file.partition_values.get(INTEGRATION_KEY);
-                if partition.is_some_and(|value| value.as_deref() != Some(key.as_str())) {
-                    continue;
-                }
-                let bytes = table.files.read(&file.path).await?;
-                search = on_cpu(move || search.through(part, bytes)).await??;
             }
+            let bytes = table.files.read(&file.path).await?;
+            search = on_cpu(move || search.through(part, bytes)).await??;
         }
-        Ok(search.newest)
     }
+    Ok(search.newest)
 }
 
 impl SightingSearch {
@@ -88,38 +87,30 @@ impl SightingSearch {
     }
 
     fn look_at(&mut self, part: Part, batch: &RecordBatch) {
-        let column = |name: &str| batch.column_by_name(name);
-        let (Some(integrations), Some(ops), Some(times), Some(ids)) = (
-            column(SystemColumn::IntegrationId.name()),
-            column(SystemColumn::Op.name()),
-            column(SystemColumn::FetchedAt.name()),
-            column("id"),
-        ) else {
-            return;
-        };
-        let (integrations, ops) = (integrations.as_string::<i32>(), ops.as_string::<i32>());
-        let times = times.as_primitive::<TimestampMicrosecondType>();
-        let ids = ids.as_string::<i32>();
+        let integrations = texts(batch, SystemColumn::IntegrationId.name());
+        let integrations = integrations.expect("every data file has it");
         // Not every endpoint has it.
-        let changes = column(CHANGED_AT)
-            .and_then(|changes| changes.as_primitive_opt::<TimestampMicrosecondType>());
-        for row in 0..batch.num_rows() {
+        let changes = batch.column_by_name(CHANGED_AT);
+        let changes = changes.and_then(|changes| changes.as_primitive_opt());
+        let changed_at = |row| {
+            let changes: &TimestampMicrosecondArray = changes?;
+            changes.is_valid(row).then(|| changes.value(row))
+        };
+        for (row, observed) in observed_rows(batch).enumerate() {
             if integrations.value(row) != self.integration.as_str() {
                 continue;
             }
-            let fetched_at_us = times.value(row);
+            let fetched_at_us = observed.at.as_micros();
             if part == Part::Snapshots {
                 let since_us = self.since_us.get_or_insert(fetched_at_us);
                 *since_us = fetched_at_us.min(*since_us);
             }
-            if ids.value(row) == self.id {
+            if observed.id == self.id {
                 self.meet(Sighting {
                     part,
-                    is_deleted: ops.value(row) != "upsert",
+                    is_deleted: !observed.is_there(),
                     fetched_at_us,
-                    changed_at_us: changes
-                        .filter(|changes| changes.is_valid(row))
-                        .map(|changes| changes.value(row)),
+                    changed_at_us: changed_at(row),
                 });
             }
         }

@@ -11,16 +11,19 @@ use crate::catalog::{Endpoint, SystemColumn};
 use crate::decode::QuarantinedRow;
 use crate::delta::file::data_files::{Written, on_cpu};
 use crate::delta::file::writer::decoded_bytes;
+use crate::delta::log::LogState;
 use crate::delta::object_key::Partition;
 use crate::fetch::{Fetch, FetchEnd, FetchMode};
+use crate::lake::intake::FetchIntake;
 use crate::lake::intake::committer::Committer;
 use crate::lake::intake::pending_fetch::{Fence, FetchedRows, FinishedFetch};
 use crate::lake::intake::runs::{CONTEST_IDS, Contest, Sorted, repeated};
 use crate::lake::intake::sealed::Sealed;
 use crate::lake::layout::of_day;
 use crate::lake::layout::of_integration;
-use crate::lake::txns::TableTxns;
-use crate::lake::{Lake, LakeError, SnapshotFacts};
+use crate::lake::ledgers::quarantine;
+use crate::lake::table_txns::TableTxns;
+use crate::lake::{LakeError, SnapshotHistory};
 use crate::sink::Receipt;
 use crate::time::ObservedAt;
 
@@ -32,14 +35,14 @@ const QUARANTINE_ROWS: usize = 1_000;
 
 /// The rows of a fetch that is running. Dropping it leaves files that nothing names, and no other trace.
 pub struct Staging {
-    lake: Lake,
+    intake: Arc<FetchIntake>,
     committer: Arc<Committer>,
     fetch: Fetch,
     endpoint: Arc<Endpoint>,
     /// As the fetch began: whoever moves them meanwhile supersedes it.
     start: TableTxns,
     /// What the snapshot says that a snapshot replaces. Nobody else replaces it unseen: that would move `start`.
-    replaced: Option<SnapshotFacts>,
+    replaced: Option<SnapshotHistory>,
     /// The first and the last observation so far.
     observed: Option<(ObservedAt, ObservedAt)>,
     waiting: Vec<RecordBatch>,
@@ -62,14 +65,17 @@ struct Run {
 
 impl Staging {
     pub(in crate::lake) fn new(
-        lake: Lake,
+        intake: Arc<FetchIntake>,
         committer: Arc<Committer>,
         fetch: Fetch,
         endpoint: Arc<Endpoint>,
-        (start, replaced): (TableTxns, Option<SnapshotFacts>),
+        state: &LogState,
     ) -> Self {
+        let key = fetch.table.integration.key();
+        let start = TableTxns::of(&key, |app| state.txn(app));
+        let replaced = SnapshotHistory::of(&key, |app| state.txn(app));
         Self {
-            lake,
+            intake,
             committer,
             fetch,
             endpoint,
@@ -93,7 +99,7 @@ impl Staging {
             return Ok(());
         }
         let bytes = decoded_bytes(&batch);
-        if self.waiting_bytes + bytes > self.lake.settings().run_bytes.get() {
+        if self.waiting_bytes + bytes > self.intake.tables.settings().run_bytes.get() {
             self.upload_run().await?;
         }
         self.observe(&batch);
@@ -141,18 +147,18 @@ impl Staging {
         self.upload_quarantine().await?;
         let (first, last) = self.observed.unzip();
         let replaces = self.committer.replaces();
-        let facts = SnapshotFacts::new(first.unwrap_or(end.seen));
+        let history = SnapshotHistory::new(first.unwrap_or(end.seen));
         let fence = Fence {
             start: self.start,
             base: end.base,
             tiers: self.fetch.mode.moves().collect(),
             seen: last.map_or(end.seen, |last| last.max(end.seen)),
             first: first.filter(|_| !replaces),
-            facts: replaces.then_some(facts),
+            history: replaces.then_some(history),
         };
         let finished = FinishedFetch { fence, rows };
         Ok(Sealed {
-            lake: self.lake,
+            intake: self.intake,
             committer: self.committer,
             endpoint: self.endpoint,
             finished,
@@ -221,7 +227,7 @@ impl Staging {
             return Ok(());
         }
         self.torn = true;
-        self.lake.commit_quarantine(&self.fetch, rows).await?;
+        quarantine::commit(&self.intake.tables, &self.fetch, rows).await?;
         self.torn = false;
         Ok(())
     }

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 use crate::delta::log::LogState;
 use crate::ids::IntegrationKey;
 use crate::lake::layout::LakeTable;
-use crate::lake::ledgers::drift::Compared;
+use crate::lake::ledgers::drift::{self, Compared};
+use crate::lake::txn_name::{TxnName, compared_table};
 use crate::lake::{Lake, LakeError};
 use crate::time::ObservedAt;
 
@@ -70,19 +71,17 @@ impl Lake {
         if !self.tables().exists(&LakeTable::Drift).await? {
             return Ok(HashMap::new());
         }
-        let state = self.drift_table().await?.refreshed().await?;
+        let state = drift::open(self.tables()).await?.refreshed().await?;
         let compared = state.txns().filter_map(|(app_id, seen)| {
-            let (key, table) = table_of(app_id)?;
-            let count = |what| {
-                let count = state
-                    .txn(&app_id_of(&key, &table, what))
-                    .unwrap_or_default();
+            let (key, table) = compared_table(app_id)?;
+            let count = |what: TxnName<'_>| {
+                let count = state.txn(&what.app_id(&key)).unwrap_or_default();
                 u64::try_from(count).unwrap_or_default()
             };
             let completeness = Completeness {
                 compared: ObservedAt::from_micros(seen),
-                rows: count(ROWS),
-                drifted: count(DRIFTED),
+                rows: count(TxnName::ComparedRows(&table)),
+                drifted: count(TxnName::Drifted(&table)),
             };
             Some(((key, table), completeness))
         });
@@ -108,8 +107,8 @@ impl<'a> Standings<'a> {
     /// Returns what to write for a comparison; nothing when the table is compared up to that snapshot already.
     pub(in crate::lake) fn advance(&mut self, one: &Compared) -> Vec<(String, i64)> {
         let (key, table) = (one.integration.key(), one.endpoint.table_name());
-        let app_id = |what| app_id_of(&key, &table, what);
-        let (compared, snapshot) = (app_id(COMPARED), one.snapshot.as_micros());
+        let compared = TxnName::Compared(&table).app_id(&key);
+        let snapshot = one.snapshot.as_micros();
         let moved = self.moved.get(&compared).copied();
         let stands = moved.or_else(|| self.state.txn(&compared));
         if stands.is_some_and(|stands| stands >= snapshot) {
@@ -119,26 +118,10 @@ impl<'a> Standings<'a> {
         let count = |count| i64::try_from(count).unwrap_or(i64::MAX);
         vec![
             (compared, snapshot),
-            (app_id(ROWS), count(one.rows)),
-            (app_id(DRIFTED), count(one.drifted)),
+            (TxnName::ComparedRows(&table).app_id(&key), count(one.rows)),
+            (TxnName::Drifted(&table).app_id(&key), count(one.drifted)),
         ]
     }
-}
-
-const COMPARED: &str = "compared";
-const ROWS: &str = "rows";
-const DRIFTED: &str = "drifted";
-
-fn app_id_of(key: &IntegrationKey, table: &str, what: &str) -> String {
-    format!("kombo/{key}/{table}/{what}")
-}
-
-/// Returns the table that a comparison is of; `None` for other transactions.
-fn table_of(app_id: &str) -> Option<ComparedTable> {
-    let (key, rest) = app_id.strip_prefix("kombo/")?.split_once('/')?;
-    let (table, what) = rest.split_once('/')?;
-    let key = IntegrationKey::from_stored(key)?;
-    (what == COMPARED).then(|| (key, table.to_owned()))
 }
 
 #[cfg(test)]
@@ -187,14 +170,17 @@ mod tests {
         let key = crate::ids::IntegrationId::new("tool:a")
             .expect("an id")
             .key();
-        let app_id = app_id_of(&key, "ats_tags", COMPARED);
+        let app_id = TxnName::Compared("ats_tags").app_id(&key);
         assert_eq!(app_id, format!("kombo/{key}/ats_tags/compared"));
         assert_eq!(
-            table_of(&app_id),
+            compared_table(&app_id),
             Some((key.clone(), "ats_tags".to_owned()))
         );
-        assert_eq!(table_of(&app_id_of(&key, "ats_tags", ROWS)), None);
-        assert_eq!(table_of(&format!("kombo/{key}/seen")), None);
-        assert_eq!(table_of("other/app"), None);
+        assert_eq!(
+            compared_table(&TxnName::ComparedRows("ats_tags").app_id(&key)),
+            None
+        );
+        assert_eq!(compared_table(&format!("kombo/{key}/seen")), None);
+        assert_eq!(compared_table("other/app"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! `kombo_drift`: what full fetches found that the lake had not known. One row per record, never a value of it.
 //!
-//! A comparison writes its rows to a file that nobody sees ([`Lake::stage_drift`]); one log entry then makes those of many
+//! A comparison writes its rows to a file that nobody sees ([`stage`]); one log entry then makes those of many
 //! tables visible, together with what was compared ([`completeness`](crate::lake::ledgers::completeness)). A crash in between leaves a
 //! file that nothing names, and the snapshot is compared again: the entry says up to which one a table is.
 
@@ -15,6 +15,7 @@ use crate::delta::file::data_files::Written;
 use crate::delta::log::{Entry, LogState};
 use crate::delta::transact::Proposal;
 use crate::ids::{EndpointName, IntegrationId};
+use crate::lake::LakeError;
 use crate::lake::form::with_commit_date;
 use crate::lake::layout::LakeTable;
 use crate::lake::layout::of_day;
@@ -22,8 +23,7 @@ use crate::lake::ledgers::completeness::Standings;
 use crate::lake::ledgers::own_columns::{
     longs, names, names_field, text_field, texts, time_field, times,
 };
-use crate::lake::tables::OpenTable;
-use crate::lake::{Lake, LakeError};
+use crate::lake::tables::{OpenTable, Tables};
 use crate::time::ObservedAt;
 use crate::versions::drift::{DriftCause, DriftKind};
 
@@ -88,59 +88,49 @@ impl fmt::Debug for DriftRow {
     }
 }
 
-impl Lake {
-    /// Writes the rows of one comparison to a file of their own, by id; `None` without rows. Nothing is visible.
-    pub(in crate::lake) async fn stage_drift(
-        &self,
-        integration: &IntegrationId,
-        endpoint: &EndpointName,
-        fetch_id: &str,
-        mut rows: Vec<DriftRow>,
-    ) -> Result<Option<Written>, LakeError> {
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        let table = self.drift_table().await?;
-        rows.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        let batch = batch(integration, endpoint, fetch_id, &rows);
-        let partition = of_day(table.today());
-        let written = table.files.write_batch(batch, partition).await?;
-        Ok(written.map(|mut file| {
-            let values = [integration.key().to_string(), endpoint.to_string()];
-            file.add.tags = TAGS.map(str::to_owned).into_iter().zip(values).collect();
-            file
-        }))
+/// Writes the rows of one comparison to a file of their own, by id; `None` without rows. Nothing is visible.
+pub(in crate::lake) async fn stage(
+    tables: &Tables,
+    integration: &IntegrationId,
+    endpoint: &EndpointName,
+    fetch_id: &str,
+    mut rows: Vec<DriftRow>,
+) -> Result<Option<Written>, LakeError> {
+    if rows.is_empty() {
+        return Ok(None);
     }
-
-    /// Makes comparisons visible in one log entry, those without a drifted row too. May be called again with the same
-    /// ones: a table that is compared up to that snapshot already, by whomever, is left out, and nothing names its file.
-    pub(in crate::lake) async fn commit_drift(
-        &self,
-        mut compared: Vec<Compared>,
-    ) -> Result<(), LakeError> {
-        if compared.is_empty() {
-            return Ok(());
-        }
-        let table = self.drift_table().await?;
-        // Should one table be there twice, the later comparison has the last word.
-        compared.sort_by_key(|one| one.snapshot);
-        let state = table.refreshed().await?;
-        table.transact(state, &mut Comparisons(compared)).await?;
-        Ok(())
-    }
-
-    /// Creates `kombo_drift` and `kombo_holds` where they are not, so that views may name both. That one cannot be opened
-    /// is told where it is needed.
-    pub(in crate::lake) async fn create_drift_and_holds(&self) {
-        drop(self.drift_table().await);
-        drop(self.holds_table().await);
-    }
+    let table = open(tables).await?;
+    rows.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    let batch = batch(integration, endpoint, fetch_id, &rows);
+    let partition = of_day(table.today());
+    let written = table.files.write_batch(batch, partition).await?;
+    Ok(written.map(|mut file| {
+        let values = [integration.key().to_string(), endpoint.to_string()];
+        file.add.tags = TAGS.map(str::to_owned).into_iter().zip(values).collect();
+        file
+    }))
 }
 
-impl Lake {
-    pub(in crate::lake) async fn drift_table(&self) -> Result<OpenTable, LakeError> {
-        self.tables().open(&LakeTable::Drift, &schema()).await
+/// Makes comparisons visible in one log entry, those without a drifted row too. May be called again with the same
+/// ones: a table that is compared up to that snapshot already, by whomever, is left out, and nothing names its file.
+pub(in crate::lake) async fn commit(
+    tables: &Tables,
+    mut compared: Vec<Compared>,
+) -> Result<(), LakeError> {
+    if compared.is_empty() {
+        return Ok(());
     }
+    let table = open(tables).await?;
+    // Should one table be there twice, the later comparison has the last word.
+    compared.sort_by_key(|one| one.snapshot);
+    let state = table.refreshed().await?;
+    table.transact(state, &mut Comparisons(compared)).await?;
+    Ok(())
+}
+
+/// Opens the table, creating it where it is not.
+pub(in crate::lake) async fn open(tables: &Tables) -> Result<OpenTable, LakeError> {
+    tables.open(&LakeTable::Drift, &schema()).await
 }
 
 /// Comparisons, those of older snapshots first. Another writer may have compared the same ones.

@@ -20,7 +20,7 @@ use crate::delta::log::LiveFile;
 use crate::ids::{EndpointName, IntegrationId};
 use crate::lake::layout::COMMIT_DATE;
 use crate::lake::layout::LakeTable;
-use crate::lake::ledgers::drift::TAGS;
+use crate::lake::ledgers::drift::{self, TAGS};
 use crate::lake::ledgers::own_columns::{
     long_column, names_at, names_column, text_column, time_at, time_column,
 };
@@ -142,7 +142,7 @@ impl Lake {
         mut found: Found<T>,
         each: impl Fn(&mut T, &Columns<'_>, usize) + Send + 'static,
     ) -> Result<Found<T>, LakeError> {
-        let table = self.drift_table().await?;
+        let table = drift::open(self.tables()).await?;
         let read = match table.files.read(&file.path).await {
             Ok(bytes) => {
                 let (filter, mut rows) = (filter.clone(), found.rows);
@@ -175,7 +175,7 @@ impl Lake {
         if !self.tables().exists(&LakeTable::Drift).await? {
             return Ok(Vec::new());
         }
-        let table = self.drift_table().await?;
+        let table = drift::open(self.tables()).await?;
         let state = table.refreshed().await?;
         let live = table.live(&state).await?.into_iter();
         let mut files: Vec<_> = live

@@ -17,12 +17,13 @@ use arrow::datatypes::{Schema, SchemaRef};
 
 use crate::delta::small_table::SmallTable;
 use crate::ids::{EndpointName, IntegrationId};
+use crate::lake::LakeError;
 use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::own_columns::{
     counts, long_column, long_field, names, names_at, names_column, names_field, text_column,
     text_field, texts, time_at, time_column, time_field, times,
 };
-use crate::lake::{Lake, LakeError};
+use crate::lake::tables::Tables;
 use crate::versions::guard::{HoldCause, HoldState};
 
 /// What the guard holds back of one table, or did.
@@ -68,56 +69,55 @@ const KEY: [&str; 2] = ["integration_key", "endpoint"];
 /// By table.
 type Holds = BTreeMap<(IntegrationId, EndpointName), Hold>;
 
-impl Lake {
-    /// Returns what is or was held, by table. Creates nothing.
-    pub async fn holds(&self) -> Result<Vec<Hold>, LakeError> {
-        if !self.tables().exists(&LakeTable::Holds).await? {
-            return Ok(Vec::new());
-        }
-        let stored = self.holds_table().await?.rows().await?;
-        Ok(by_table(&stored).into_values().collect())
+/// Returns what is or was held, by table. Creates nothing.
+pub(in crate::lake) async fn read(tables: &Tables) -> Result<Vec<Hold>, LakeError> {
+    if !tables.exists(&LakeTable::Holds).await? {
+        return Ok(Vec::new());
     }
+    let stored = open(tables).await?.rows().await?;
+    Ok(by_table(&stored).into_values().collect())
+}
 
-    /// Writes down holds, by the rules of this module, and returns those tables' as they then are. Whoever asked for
-    /// something else was overtaken.
-    pub async fn put_holds(&self, holds: &[Hold]) -> Result<Vec<Hold>, LakeError> {
-        let table = self.holds_table().await?;
-        let mut settled = Holds::new();
-        let change = |stored: &[RecordBatch]| {
-            let before = by_table(stored);
-            settled = settle(&before, holds);
-            let changed = settled.iter().filter(|(table, hold)| {
-                let stored = before.get(*table);
-                stored.is_none_or(|stored| !says_the_same(stored, hold))
-            });
-            let changed: Vec<&Hold> = changed.map(|(_, hold)| hold).collect();
-            (!changed.is_empty()).then(|| batch(&changed))
-        };
-        table.rewrite(change).await?;
-        Ok(settled.into_values().collect())
-    }
+/// Writes down holds, by the rules of this module, and returns those tables' as they then are. Whoever asked for
+/// something else was overtaken.
+pub(in crate::lake) async fn put(tables: &Tables, holds: &[Hold]) -> Result<Vec<Hold>, LakeError> {
+    let table = open(tables).await?;
+    let mut settled = Holds::new();
+    let change = |stored: &[RecordBatch]| {
+        let before = by_table(stored);
+        settled = settle(&before, holds);
+        let changed = settled.iter().filter(|(table, hold)| {
+            let stored = before.get(*table);
+            stored.is_none_or(|stored| !says_the_same(stored, hold))
+        });
+        let changed: Vec<&Hold> = changed.map(|(_, hold)| hold).collect();
+        (!changed.is_empty()).then(|| batch(&changed))
+    };
+    table.rewrite(change).await?;
+    Ok(settled.into_values().collect())
+}
 
-    /// Writes down other instants of holds, whatever the rules of this module say of who has seen more. Creates nothing.
-    pub(in crate::lake) async fn amend_holds(
-        &self,
-        amended: impl Fn(&Hold) -> Option<Hold> + Send + Sync,
-    ) -> Result<(), LakeError> {
-        if !self.tables().exists(&LakeTable::Holds).await? {
-            return Ok(());
-        }
-        let change = |stored: &[RecordBatch]| {
-            let before = by_table(stored);
-            let changed: Vec<Hold> = before.values().filter_map(&amended).collect();
-            (!changed.is_empty()).then(|| batch(&changed.iter().collect::<Vec<_>>()))
-        };
-        self.holds_table().await?.rewrite(change).await?;
-        Ok(())
+/// Writes down other instants of holds, whatever the rules of this module say of who has seen more. Creates nothing.
+pub(in crate::lake) async fn amend(
+    tables: &Tables,
+    amended: impl Fn(&Hold) -> Option<Hold> + Send + Sync,
+) -> Result<(), LakeError> {
+    if !tables.exists(&LakeTable::Holds).await? {
+        return Ok(());
     }
+    let change = |stored: &[RecordBatch]| {
+        let before = by_table(stored);
+        let changed: Vec<Hold> = before.values().filter_map(&amended).collect();
+        (!changed.is_empty()).then(|| batch(&changed.iter().collect::<Vec<_>>()))
+    };
+    open(tables).await?.rewrite(change).await?;
+    Ok(())
+}
 
-    pub(in crate::lake) async fn holds_table(&self) -> Result<SmallTable, LakeError> {
-        let table = self.tables().open(&LakeTable::Holds, &schema()).await?;
-        Ok(SmallTable::new(table.table, &KEY, "HOLD"))
-    }
+/// Opens the table, creating it where it is not.
+pub(in crate::lake) async fn open(tables: &Tables) -> Result<SmallTable, LakeError> {
+    let table = tables.open(&LakeTable::Holds, &schema()).await?;
+    Ok(SmallTable::new(table.table, &KEY, "HOLD"))
 }
 
 /// Works out how the tables of `new` stand afterwards.

@@ -2,12 +2,11 @@
 //!
 //! Nothing old leaves such a table, what is asked for as of an instant is wrong, and each further observation would have to
 //! be later still. So it is told ([`TableOverview::ahead`]), no fetch goes on from where it is years off
-//! ([`not_ahead`]), and [`Lake::repair`](crate::lake::Lake::repair) mends it.
+//! ([`not_ahead`](crate::lake::intake::stored_coverage)), and [`Lake::repair`](crate::lake::Lake::repair) mends it.
 
 use std::time::Duration;
 
-use crate::ids::TableId;
-use crate::lake::{LakeError, TableOverview};
+use crate::lake::TableOverview;
 use crate::sink::{Coverage, Watermarks};
 use crate::time::{Horizon, ObservedAt, Tier};
 
@@ -52,21 +51,5 @@ impl TableOverview {
         ];
         let ahead = parts.map(|(part, until)| Ahead::of(part, until, horizon));
         ahead.into_iter().flatten().collect()
-    }
-}
-
-/// Refuses to go on from observations that are years ahead: each further one would be, too. Where they are ahead by less,
-/// this machine's clock may be what is wrong, and time mends them.
-pub(in crate::lake) fn not_ahead(
-    coverage: &Coverage,
-    table: &TableId,
-    horizon: Horizon,
-) -> Result<(), LakeError> {
-    match coverage.seen {
-        Some(seen) if horizon.is_beyond_trust(seen) => Err(LakeError::Ahead {
-            table: table.to_string(),
-            until: seen,
-        }),
-        _ => Ok(()),
     }
 }

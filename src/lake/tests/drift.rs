@@ -12,7 +12,8 @@ use crate::delta::object_key::ObjectKey;
 use crate::delta::store::TableStore;
 use crate::ids::EndpointName;
 use crate::lake::layout::LakeTable;
-use crate::lake::ledgers::drift::Compared;
+use crate::lake::ledgers::create_drift_and_holds;
+use crate::lake::ledgers::drift::{self, Compared};
 use crate::lake::tests::support::*;
 use crate::lake::{DriftFilter, DriftRow, Lake};
 use crate::time::ObservedAt;
@@ -34,7 +35,7 @@ fn row(id: &str, fetched_at_us: i64) -> DriftRow {
 }
 
 async fn staged(lake: &Lake, name: &str, rows: Vec<DriftRow>) -> Option<Written> {
-    lake.stage_drift(&integration(name), tags().name(), "f1", rows)
+    drift::stage(lake.tables(), &integration(name), tags().name(), "f1", rows)
         .await
         .expect("staged")
 }
@@ -69,7 +70,7 @@ fn of(name: &str, ids: &[&str]) -> Vec<(String, String)> {
 }
 
 async fn version(lake: &Lake) -> u64 {
-    let table = lake.drift_table().await.expect("open");
+    let table = drift::open(lake.tables()).await.expect("open");
     table.refreshed().await.expect("read").version()
 }
 
@@ -90,7 +91,9 @@ async fn a_comparison_is_invisible_until_it_is_committed() {
     assert_eq!(counts(&store, "a").await, None);
 
     let one = compared("a", 100, (50, 2), file);
-    lake.commit_drift(vec![one]).await.expect("committed");
+    drift::commit(lake.tables(), vec![one])
+        .await
+        .expect("committed");
     assert_eq!(found(&store).await, of("a", &["1", "2"]));
     assert_eq!(counts(&store, "a").await, Some((100, 50, 2)));
 }
@@ -123,13 +126,15 @@ async fn what_was_compared_is_not_committed_again() {
     let lake = lake(&store, &settings()).await;
     let file = staged(&lake, "a", vec![row("1", NOON_US)]).await;
     let one = compared("a", 100, (50, 1), file);
-    lake.commit_drift(vec![one.clone()]).await.expect("first");
+    drift::commit(lake.tables(), vec![one.clone()])
+        .await
+        .expect("first");
     let before = version(&lake).await;
 
     let again = staged(&lake, "a", vec![row("1", NOON_US)]).await;
     let again = compared("a", 100, (50, 1), again);
     let older = compared("a", 99, (40, 0), None);
-    lake.commit_drift(vec![one, again, older])
+    drift::commit(lake.tables(), vec![one, again, older])
         .await
         .expect("nothing to do");
     assert_eq!(version(&lake).await, before);
@@ -149,7 +154,7 @@ async fn many_tables_are_one_entry_and_the_later_comparison_of_one_stands() {
         compared("b", 150, (7, 0), None),
         compared("a", 100, (50, 1), first),
     ];
-    lake.commit_drift(all).await.expect("committed");
+    drift::commit(lake.tables(), all).await.expect("committed");
     assert_eq!(version(&lake).await, before + 1);
     assert_eq!(found(&store).await, of("a", &["2", "1"]));
     assert_eq!(counts(&store, "a").await, Some((200, 60, 1)));
@@ -174,7 +179,10 @@ async fn of_two_writers_only_one_commits_the_same_comparison() {
     }
     let second = both.pop().expect("two");
     let first = both.pop().expect("two");
-    let (one, other) = tokio::join!(left.commit_drift(first), right.commit_drift(second));
+    let (one, other) = tokio::join!(
+        drift::commit(left.tables(), first),
+        drift::commit(right.tables(), second)
+    );
     one.and(other).expect("committed");
     let expected = [of("a", &["1"]), of("l", &["9"]), of("r", &["9"])].concat();
     assert_eq!(found(&store).await, expected);
@@ -199,7 +207,7 @@ async fn both_tables_are_there_to_be_named() {
             "{table}"
         );
     }
-    lake.create_drift_and_holds().await;
+    create_drift_and_holds(lake.tables()).await;
     for table in [LakeTable::Drift, LakeTable::Holds] {
         assert!(lake.tables().exists(&table).await.expect("read"), "{table}");
     }

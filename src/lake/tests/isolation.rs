@@ -14,9 +14,10 @@ use crate::delta::store::TableStore;
 use crate::ids::Category;
 use crate::lake::intake::pending_fetch::Fence;
 use crate::lake::intake::pending_fetch::{FetchedRows, FinishedFetch};
+use crate::lake::ledgers::quarantine;
+use crate::lake::table_txns::TableTxns;
 use crate::lake::tests::damage::{delete_file, found, garble_file, truncate_newest_entry};
 use crate::lake::tests::support::*;
-use crate::lake::txns::TableTxns;
 use crate::lake::{Lake, LakeError, LakeSettings, LintSettings, Part};
 use crate::sink::Registration;
 use crate::time::ObservedAt;
@@ -159,11 +160,11 @@ async fn a_fetch_whose_rows_cannot_be_written_fails_alone_in_its_group() {
                 tiers: Vec::new(),
                 seen: ObservedAt::from_micros(10),
                 first: None,
-                facts: None,
+                history: None,
             },
             rows: FetchedRows::Shared(vec![rows(name)]),
         };
-        committer.commit(lake.tasks(), finished)
+        committer.commit(&lake.intake.tasks, finished)
     });
     let flush = async {
         while committer.waiting() < names.len() {
@@ -212,19 +213,19 @@ async fn a_quarantine_that_cannot_be_read_stops_the_fetch_that_needs_it_and_no_o
     };
     let fetch = delta("a");
     let first = lake(&store, &settings()).await;
-    first
-        .commit_quarantine(&fetch, row())
-        .await
-        .expect("written");
+    let written = quarantine::commit(first.tables(), &fetch, row()).await;
+    written.expect("written");
     let entry = truncate_newest_entry(&store, "kombo_quarantine").await;
     let lake = lake(&store, &settings()).await;
-    let failed = lake.commit_quarantine(&fetch, row()).await;
+    let failed = quarantine::commit(lake.tables(), &fetch, row()).await;
     is_named(&failed.expect_err("unreadable"), &entry);
     run(&lake, &delta("b"), &[&[("1", 10, 1)]], end(1, 10)).await;
     // Its cure.
     for object in found(&store, "kombo_quarantine", "").await {
         store.objects().delete(&object).await.expect("moved away");
     }
-    lake.commit_quarantine(&fetch, row()).await.expect("anew");
+    quarantine::commit(lake.tables(), &fetch, row())
+        .await
+        .expect("anew");
     assert_eq!(quarantined(&store).await.len(), 1);
 }

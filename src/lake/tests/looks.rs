@@ -6,7 +6,7 @@ use object_store::ObjectStoreExt;
 use crate::delta::store::TableStore;
 use crate::lake::tests::damage::{found, truncate_newest_entry};
 use crate::lake::tests::support::*;
-use crate::lake::{FoldSettings, Part, SnapshotFacts};
+use crate::lake::{FoldSettings, Part, SnapshotHistory};
 
 const HOUR: i64 = 3_600_000_000;
 
@@ -47,11 +47,11 @@ async fn full(store: &TableStore, hour: i64, ids: &[&'static str], then: Then) -
     twice.map(|id| id.id).collect()
 }
 
-async fn facts(store: &TableStore) -> SnapshotFacts {
+async fn facts(store: &TableStore) -> SnapshotHistory {
     let lake = lake(store, &settings()).await;
     let table = lake.tables().of_endpoint(&tags(), Part::Snapshots).await;
     let state = table.expect("open").refreshed().await.expect("read");
-    SnapshotFacts::of(&integration("a").key(), |app| state.txn(app)).expect("there")
+    SnapshotHistory::of(&integration("a").key(), |app| state.txn(app)).expect("there")
 }
 
 #[tokio::test]

@@ -2,9 +2,9 @@
 
 use crate::delta::store::TableStore;
 use crate::lake::tests::support::*;
-use crate::lake::{Part, SnapshotFacts};
+use crate::lake::{Part, SnapshotHistory};
 use crate::sink::{Advance, Provenance, Receipt, Watermarks};
-use crate::time::{Base, Bases, ObservedAt, Tier};
+use crate::time::{Base, Bases, Moment, ObservedAt, Tier};
 
 #[tokio::test]
 async fn a_receipt_names_the_mark_that_coverage_shows() {
@@ -156,11 +156,11 @@ async fn a_delta_under_way_is_superseded_by_bases_that_move() {
     assert_eq!(receipt, Receipt::Superseded);
 }
 
-async fn facts(store: &TableStore, name: &str) -> Option<SnapshotFacts> {
+async fn facts(store: &TableStore, name: &str) -> Option<SnapshotHistory> {
     let lake = lake(store, &settings()).await;
     let table = lake.tables().of_endpoint(&tags(), Part::Snapshots).await;
     let state = table.expect("open").refreshed().await.expect("read");
-    SnapshotFacts::of(&integration(name).key(), |app| state.txn(app))
+    SnapshotHistory::of(&integration(name).key(), |app| state.txn(app))
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn a_snapshot_says_since_when_it_was_observed_and_on_what_it_was_ordered()
     let pages: [&[Row]; 2] = [&[("1", 12, 1), ("2", 10, 1)], &[("3", 13, 1)]];
     let provenance = Provenance {
         prior: Some(Base::from_millis(7)),
-        announced_ms: Some(8),
+        announced: Some(Moment::from_millis(8)),
     };
     let fetch = snapshot("a");
     let mut staging = lake.begin(&fetch, &tags()).await.expect("begins");
@@ -182,20 +182,20 @@ async fn a_snapshot_says_since_when_it_was_observed_and_on_what_it_was_ordered()
     let mut sealed = staging.seal(end(9, 13)).await.expect("sealed");
     sealed.note(provenance);
     sealed.commit().await.expect("committed");
-    let told = SnapshotFacts {
+    let told = SnapshotHistory {
         since: ObservedAt::from_micros(10),
         prior: provenance.prior,
-        announced_ms: provenance.announced_ms,
+        announced: provenance.announced,
         first_look: None,
         next_look: ObservedAt::from_micros(10),
     };
     assert_eq!(facts(&store, "a").await, Some(told));
 
     run(&lake, &snapshot("a"), &[], end(10, 20)).await;
-    let untold = SnapshotFacts {
+    let untold = SnapshotHistory {
         since: ObservedAt::from_micros(20),
         prior: None,
-        announced_ms: None,
+        announced: None,
         first_look: None,
         // Nobody has folded what it replaces.
         next_look: ObservedAt::from_micros(20),

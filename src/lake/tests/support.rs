@@ -282,5 +282,5 @@ fn with_next_field_id(schema: &str) -> String {
 /// Returns what commits fetches to one of the tables.
 pub(super) async fn committer(lake: &Lake, part: Part) -> Arc<Committer> {
     let table = lake.tables().of_endpoint(&tags(), part).await;
-    lake.committer(table.expect("open"))
+    lake.intake.committer(table.expect("open"))
 }

@@ -70,8 +70,8 @@ async fn a_notification_that_comes_while_a_snapshot_is_walked_is_noted_with_it()
         let fetched = fetch_announced(&writer, mode, coverage, announced.clone());
         let (done, ()) = tokio::join!(fetched, told);
         done.unwrap();
-        let noted = sink.provenance(&table()).announced_ms;
-        assert_eq!(noted, comes.then_some(7));
+        let noted = sink.provenance(&table()).announced;
+        assert_eq!(noted, comes.then_some(Moment::from_millis(7)));
     }
 }
 

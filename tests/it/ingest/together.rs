@@ -8,7 +8,7 @@ use kombo_source::fetch::Lane;
 use kombo_source::ingest::{Done, Ending, Ingest, IngestSettings, Order, next_mode};
 use kombo_source::lake::{Lake, LakeSettings, Part};
 use kombo_source::plan::{Announced, Kind};
-use kombo_source::time::{SystemClock, Tier};
+use kombo_source::time::{Moment, SystemClock, Tier};
 
 use crate::support::memory_world::Unwatched;
 use crate::support::small_kombo::{Listing, SmallKombo, table, tags};
@@ -46,7 +46,12 @@ impl Setup {
         let integration = table().integration;
         let coverage = self.ingest.covered(&tags(), &integration).await.unwrap();
         let order = Order {
-            mode: next_mode(&coverage, &tags(), self.kombo.now_ms(), want),
+            mode: next_mode(
+                &coverage,
+                &tags(),
+                Moment::from_millis(self.kombo.now_ms()),
+                want,
+            ),
             table: table(),
             endpoint: tags(),
             lane: Lane::Snapshot,

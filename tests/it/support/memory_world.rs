@@ -7,7 +7,7 @@ use kombo_source::backfill::targets::{Target, resolve};
 use kombo_source::catalog::Catalog;
 use kombo_source::company::{Oddities, World, WorldSettings};
 use kombo_source::ids::IntegrationId;
-use kombo_source::ingest::{Progress, Watch};
+use kombo_source::ingest::{FetchStep, Watch};
 use kombo_source::twin::TwinApi;
 
 /// Makes a small world with every oddity the API may show.
@@ -50,5 +50,5 @@ pub(crate) async fn all_targets(
 pub(crate) struct Unwatched;
 
 impl Watch for Unwatched {
-    fn step(&self, _step: Progress<'_>) {}
+    fn step(&self, _step: FetchStep<'_>) {}
 }

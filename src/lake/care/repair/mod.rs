@@ -28,6 +28,7 @@ use crate::ids::IntegrationKey;
 use crate::lake::care::repair::moves::{Found, Moves};
 use crate::lake::care::repair::shelf::{Extent, Shelf};
 use crate::lake::layout::LakeTable;
+use crate::lake::ledgers::{self, holds};
 use crate::lake::{Hold, Lake, LakeError, Part};
 use crate::time::{Horizon, MAX_SERVER_LEAD, Moment, ObservedAt};
 
@@ -159,7 +160,7 @@ impl Repairing<'_> {
             return Ok(shelves);
         }
         for table in [LakeTable::Drift, LakeTable::Quarantine] {
-            match self.lake.own_table(&table).await {
+            match ledgers::existing(self.lake.tables(), &table).await {
                 Ok(opened) => shelves.extend(opened.map(|opened| Shelf::of(opened, endpoint))),
                 Err(error) => self.failed(table.to_string(), error),
             }
@@ -220,7 +221,7 @@ impl Repairing<'_> {
                 ..hold.clone()
             })
         };
-        self.lake.amend_holds(amended).await
+        holds::amend(self.lake.tables(), amended).await
     }
 
     fn count(&mut self, place: &Shelf, Extent { rows, files }: Extent) {

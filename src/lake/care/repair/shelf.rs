@@ -12,16 +12,16 @@ use crate::ids::{EndpointName, IntegrationKey};
 use crate::lake::care::exchange::{EntryForm, Exchange, exchange};
 use crate::lake::care::repair::moves::{Found, Moves};
 use crate::lake::care::repair::restamp::{OF_DRIFT, OF_ROWS, Stamps};
-use crate::lake::fold::Positions;
 use crate::lake::layout::COMMIT_DATE;
 use crate::lake::layout::INTEGRATION_KEY;
 use crate::lake::layout::LakeTable;
 use crate::lake::layout::of_day;
 use crate::lake::layout::of_integration;
+use crate::lake::positions::Positions;
 use crate::lake::tables::OpenTable;
-use crate::lake::txns::{NONE, app_id, key_of};
+use crate::lake::txn_name::{NONE, TxnName, key_of};
 use crate::lake::{Lake, LakeError, Part};
-use crate::time::{Horizon, Tier, parse_date};
+use crate::time::{Horizon, parse_date};
 
 /// Files in one log entry.
 const BATCH_FILES: usize = 200;
@@ -33,9 +33,6 @@ const REPAIR: EntryForm = EntryForm {
     operation: "REPAIR",
     rearranges: false,
 };
-
-/// What a full fetch notes beside itself in milliseconds, as bases are.
-const IN_MILLIS: [&str; 2] = ["prior", "announced"];
 
 /// One Delta table.
 pub(super) struct Shelf {
@@ -210,11 +207,9 @@ impl Shelf {
     }
 
     fn is_in_millis(&self, app: &str) -> bool {
-        let name = app.rsplit('/').next().unwrap_or_default();
-        let is_base = || Tier::ALL.iter().any(|tier| tier.as_str() == name);
         let table = &self.table.name;
         matches!(table, LakeTable::Snapshots(_) | LakeTable::Deltas(_))
-            && (IN_MILLIS.contains(&name) || is_base())
+            && TxnName::is_in_millis(app)
     }
 
     fn stamps(&self, file: &LiveFile) -> Stamps {
@@ -240,13 +235,16 @@ fn fence(key: &IntegrationKey, state: &LogState, moves: &Moves) -> Option<(Strin
     let positions = Positions::of(key, state);
     positions.last_us()?;
     if positions.held == 0 && positions.snapshot_us.is_some() {
-        return Some((app_id(key, "snapshot"), NONE));
+        return Some((TxnName::Snapshot.app_id(key), NONE));
     }
     let considered_us = positions.considered_us?;
     let considered_us = moves
         .to_us(key.as_str(), considered_us)
         .unwrap_or(considered_us);
-    Some((app_id(key, "considered"), considered_us.saturating_sub(1)))
+    Some((
+        TxnName::Considered.app_id(key),
+        considered_us.saturating_sub(1),
+    ))
 }
 
 fn partition_of(file: &LiveFile) -> Partition {

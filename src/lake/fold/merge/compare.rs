@@ -10,11 +10,11 @@ use crate::versions::winner::Observation;
 impl Merge<'_> {
     /// Holds what a full fetch saw against what was known.
     pub(super) fn compare(&mut self) {
-        let Some(provenance) = self.task.compared else {
+        let Some(provenance) = self.task.plan.compared else {
             return;
         };
         self.tally.compared += 1;
-        let since_us = self.task.since_us.unwrap_or(i64::MAX);
+        let since_us = self.task.plan.since_us.unwrap_or(i64::MAX);
         let found = suspect(&self.known, |one| self.is_closing(one, since_us));
         let found = found.or_else(|| self.guarded());
         let Some(found) = found else {
@@ -55,7 +55,7 @@ impl Merge<'_> {
     /// A row that `current` still shows, because the guard held what deltas said of it, and that is gone for the
     /// snapshot as well.
     fn guarded(&self) -> Option<Suspect> {
-        let current = self.known.current.filter(|_| self.task.is_held)?;
+        let current = self.known.current.filter(|_| self.task.plan.is_held())?;
         let newest = self.known.all().max_by_key(|one| one.fetched_at_us)?;
         (!newest.presence.is_there()).then_some(Suspect {
             known: Some(current),
@@ -75,7 +75,7 @@ impl Merge<'_> {
             known_changed_us: found.known.and_then(changed),
             seen_changed_us: changed(found.seen),
             is_emptied: values.all(|column| seen.column(*column).is_null(seen_row)),
-            is_guarded: self.task.is_held
+            is_guarded: self.task.plan.is_held()
                 && found.known == self.known.current
                 && !found.seen.presence.is_there(),
             ..Evidence::default()

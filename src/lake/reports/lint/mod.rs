@@ -24,7 +24,7 @@ use crate::delta::file::footer::{Footer, FooterReader, Reading};
 use crate::lake::form::LAYOUT_KEY;
 use crate::lake::layout::INTEGRATION_KEY;
 use crate::lake::layout::LakeTable;
-use crate::lake::own::OWN;
+use crate::lake::ledgers::{self, LEDGERS};
 use crate::lake::tables::OpenTable;
 use crate::lake::{Lake, LakeError, LiveFile, Part, SetAside};
 
@@ -169,8 +169,8 @@ impl Lake {
                 report.add(&name, opened, settings).await;
             }
         }
-        for name in OWN.iter().filter(|_| own) {
-            let opened = self.own_table(name).await;
+        for name in LEDGERS.iter().filter(|_| own) {
+            let opened = ledgers::existing(self.tables(), name).await;
             report.add(name, opened, settings).await;
         }
         Ok(report)

@@ -23,14 +23,13 @@ async fn script(store: &TableStore) -> Result<(), LakeError> {
             continue;
         }
         let rows = vec![row("2", NOON_US), row("1", NOON_US)];
-        let file = lake
-            .stage_drift(&integration(name), tags().name(), "f1", rows)
-            .await?;
+        let file =
+            drift::stage(lake.tables(), &integration(name), tags().name(), "f1", rows).await?;
         all.push(compared(name, snapshot, (50, 2), file));
     }
     // A second answer to the same question: the first may have been committed and its answer lost.
-    lake.commit_drift(all.clone()).await?;
-    lake.commit_drift(all).await
+    drift::commit(lake.tables(), all.clone()).await?;
+    drift::commit(lake.tables(), all).await
 }
 
 #[tokio::test]

@@ -39,8 +39,7 @@ async fn three_comparisons() -> (TableStore, Lake, Vec<String>) {
     };
     let second = staged(&lake, "a", vec![row("new", later), gone]).await;
     let rows = vec![row("else", later + 2)];
-    let third = lake
-        .stage_drift(&integration("b"), &other(), "f2", rows)
+    let third = drift::stage(lake.tables(), &integration("b"), &other(), "f2", rows)
         .await
         .expect("staged");
     let files = [&first, &second, &third].map(|file| file.as_ref().expect("a file"));
@@ -54,7 +53,7 @@ async fn three_comparisons() -> (TableStore, Lake, Vec<String>) {
         compared("a", 2, (2, 2), second),
         other,
     ];
-    lake.commit_drift(all).await.expect("committed");
+    drift::commit(lake.tables(), all).await.expect("committed");
     (store, lake, paths)
 }
 
@@ -192,7 +191,9 @@ async fn many_rows_leave_the_newest() {
     let rows = ids.iter().zip(NOON_US..).map(|(id, at)| row(id, at));
     let file = staged(&lake, "a", rows.collect()).await;
     let one = compared("a", 1, (3_000, 3_000), file);
-    lake.commit_drift(vec![one]).await.expect("committed");
+    drift::commit(lake.tables(), vec![one])
+        .await
+        .expect("committed");
     let filter = DriftFilter { limit: 2, ..any() };
     assert_eq!(found_by(&lake, filter).await, ["2999", "2998"]);
 }

@@ -8,7 +8,7 @@ use object_store::memory::InMemory;
 
 use crate::delta::store::faulty::{Ages, Failure, FaultyStore};
 use crate::lake::Part;
-use crate::lake::fold::Positions;
+use crate::lake::positions::Positions;
 use crate::lake::tests::fold::guard::{everybody, nobody};
 use crate::lake::tests::fold::*;
 

@@ -2,7 +2,7 @@
 
 use crate::ids::IntegrationKey;
 use crate::lake::Part;
-use crate::lake::fold::Positions;
+use crate::lake::positions::Positions;
 use crate::lake::tests::fold::guard::{accept, hold};
 use crate::lake::tests::fold::*;
 use crate::versions::guard::HoldState;

@@ -95,7 +95,7 @@ async fn what_was_announced_and_not_fetched_yet_is_no_drift() {
         .expect("sealed");
     sealed.note(Provenance {
         prior: None,
-        announced_ms: Some(15 * HOUR / 1_000),
+        announced: Some(crate::time::Moment::from_millis(15 * HOUR / 1_000)),
     });
     sealed.commit().await.expect("committed");
     assert!(fold_one(&lake).await.drift.is_empty());

@@ -11,11 +11,10 @@ use arrow::datatypes::{DataType, Field};
 
 use crate::delta::log::{CommitOutcome, Entry};
 use crate::delta::object_key::Partition;
-use crate::lake::intake::quarantine;
 use crate::lake::layout::LakeTable;
 use crate::lake::layout::of_day;
 use crate::lake::layout::of_integration;
-use crate::lake::ledgers::{drift, holds};
+use crate::lake::ledgers::{self, drift, holds, quarantine};
 use crate::lake::tables::OpenTable;
 use crate::lake::tests::support::*;
 use crate::lake::{Lake, LiveFile, Part};
@@ -134,7 +133,7 @@ fn values(field: &Field, names: &[&str], day: i32) -> ArrayRef {
 
 /// Lists the live files of one of the lake's own tables.
 pub(super) async fn own_files(lake: &Lake, table: &LakeTable) -> Vec<Arc<LiveFile>> {
-    let Some(table) = lake.own_table(table).await.expect("open") else {
+    let Some(table) = ledgers::existing(lake.tables(), table).await.expect("open") else {
         return Vec::new();
     };
     let state = table.refreshed().await.expect("read");

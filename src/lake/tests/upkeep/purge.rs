@@ -3,8 +3,8 @@
 use crate::catalog::Endpoint;
 use crate::ids::{Category, EnvironmentId, IntegrationId};
 use crate::lake::Part;
-use crate::lake::fold::Positions;
 use crate::lake::layout::LakeTable;
+use crate::lake::positions::Positions;
 use crate::lake::tests::upkeep::fixtures::{own_files, put_current, put_own, say_folded, say_held};
 use crate::lake::tests::upkeep::*;
 use crate::lake::{FoldSettings, FoldedTable, LakeError, LiveFile, PurgeReport, PurgeSettings};

@@ -4,7 +4,7 @@ mod crash;
 
 use crate::ids::IntegrationKey;
 use crate::lake::Part;
-use crate::lake::ledgers::drift::Compared;
+use crate::lake::ledgers::drift::{self, Compared};
 use crate::lake::tests::upkeep::*;
 use crate::lake::{Ahead, DriftFilter, DriftRow, FoldSettings, Hold, LakeError, RepairReport};
 use crate::sink::Receipt;
@@ -311,7 +311,7 @@ async fn comparisons_drift_and_holds_come_back_along() {
     let aging = poisoned().await;
     let lake = aging.lake().await;
     let (whose, name) = (integration("a"), tags().name().clone());
-    let file = lake.stage_drift(&whose, &name, "f", vec![drifted()]).await;
+    let file = drift::stage(lake.tables(), &whose, &name, "f", vec![drifted()]).await;
     let compared = Compared {
         integration: whose,
         endpoint: name,
@@ -320,7 +320,9 @@ async fn comparisons_drift_and_holds_come_back_along() {
         drifted: 1,
         files: file.expect("staged").into_iter().collect(),
     };
-    lake.commit_drift(vec![compared]).await.expect("committed");
+    drift::commit(lake.tables(), vec![compared])
+        .await
+        .expect("committed");
     let hold = accepted();
     lake.put_holds(std::slice::from_ref(&hold))
         .await

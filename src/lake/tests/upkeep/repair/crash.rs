@@ -1,7 +1,7 @@
 //! A repair that is stopped anywhere, or runs beside another, ends as if it had run alone.
 
 use crate::lake::Part;
-use crate::lake::fold::Positions;
+use crate::lake::positions::Positions;
 use crate::lake::tests::upkeep::repair::*;
 
 #[tokio::test]

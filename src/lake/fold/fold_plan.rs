@@ -2,10 +2,10 @@
 
 use crate::ids::IntegrationKey;
 use crate::lake::fold::pending::Wanted;
-use crate::lake::fold::positions::{
+use crate::lake::positions::{
     HELD_OF_DELTAS, HELD_OF_SNAPSHOT, HELD_UNCONFIRMED, Offered, Positions,
 };
-use crate::lake::{Hold, SnapshotFacts};
+use crate::lake::{Hold, SnapshotHistory};
 use crate::time::{Base, ObservedAt};
 use crate::versions::day_losses::DayLosses;
 use crate::versions::guard::HoldState;
@@ -15,7 +15,7 @@ use crate::versions::losses::Withheld;
 
 /// What is to be done with one table.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
+pub(super) struct FoldPlan {
     pub(super) key: IntegrationKey,
     pub(super) positions: Positions,
     pub(super) offered: Offered,
@@ -40,7 +40,7 @@ pub(super) struct GuardState {
     pub(super) lost: DayLosses,
 }
 
-impl Plan {
+impl FoldPlan {
     /// Returns what is to be done; `None` when nothing waits. `looks` are those of the live snapshot, `has_deltas` says
     /// whether the endpoint can be asked for changes at all: only then is there anything that notifications could have
     /// brought.
@@ -48,7 +48,7 @@ impl Plan {
         key: &IntegrationKey,
         positions: Positions,
         offered: Offered,
-        (facts, looks): (Option<SnapshotFacts>, Option<Looks>),
+        (history, looks): (Option<SnapshotHistory>, Option<Looks>),
         hold: Option<Hold>,
         has_deltas: bool,
     ) -> Option<Self> {
@@ -82,7 +82,7 @@ impl Plan {
             offered,
             since_us: looks.map(|looks| looks.since.as_micros()),
             looks: looks.map(|looks| remembered(looks, &positions)),
-            compared: is_compared.then(|| background(facts, &positions)),
+            compared: is_compared.then(|| background(history, &positions)),
             hold,
             is_rebuilt: false,
         })
@@ -223,11 +223,13 @@ fn remembered(looks: Looks, positions: &Positions) -> Looks {
     }
 }
 
-fn background(facts: Option<SnapshotFacts>, positions: &Positions) -> Background {
-    let prior = facts.and_then(|facts| facts.prior).map(Base::as_millis);
+fn background(history: Option<SnapshotHistory>, positions: &Positions) -> Background {
+    let prior = history
+        .and_then(|history| history.prior)
+        .map(Base::as_millis);
     Background {
         covered_us: prior.map(|millis| millis.saturating_mul(1_000)),
         known_us: positions.snapshot_us,
-        announced: facts.is_some_and(|facts| facts.announced_ms.is_some()),
+        announced: history.is_some_and(|history| history.announced.is_some()),
     }
 }

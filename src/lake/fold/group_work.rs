@@ -9,13 +9,13 @@ use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::DataFiles;
 use crate::delta::log::LiveFile;
 use crate::ids::IntegrationKey;
-use crate::lake::fold::group::Planned;
+use crate::lake::fold::fold_plan::FoldPlan;
 use crate::lake::fold::pace::Pace;
 use crate::lake::fold::pending::{Loaded, PendingRows, Wanted};
-use crate::lake::fold::plan::Plan;
+use crate::lake::fold::planned::Planned;
 use crate::lake::fold::porter::Porter;
 use crate::lake::fold::settings::FoldSettings;
-use crate::lake::fold::table::{Folded, Pending, Shelves, fold};
+use crate::lake::fold::table_fold::{MergedTable, PendingOfTable, Shelves, fold};
 use crate::lake::{LakeError, Members};
 
 /// The work of a group that keeps a core busy.
@@ -34,7 +34,7 @@ impl GroupWork<'_> {
     pub(super) fn run(
         mut self,
         group: Vec<Planned>,
-    ) -> Result<Members<(Plan, Folded), IntegrationKey>, LakeError> {
+    ) -> Result<Members<(FoldPlan, MergedTable), IntegrationKey>, LakeError> {
         let mut folded = Members::default();
         let mut waiting = vec![group];
         while let Some(mut group) = waiting.pop() {
@@ -42,7 +42,7 @@ impl GroupWork<'_> {
                 Ok(Loaded::All(mut rows)) => {
                     for planned in group {
                         let rows = rows.remove(planned.plan.key.as_str());
-                        self.add(&mut folded, planned, Ok(Pending::Held(rows)))?;
+                        self.add(&mut folded, planned, Ok(PendingOfTable::Held(rows)))?;
                     }
                 }
                 Err(error) if error.is_closed() => return Err(error),
@@ -71,9 +71,9 @@ impl GroupWork<'_> {
     /// Folds one table, or sets it aside.
     fn add(
         &mut self,
-        folded: &mut Members<(Plan, Folded), IntegrationKey>,
+        folded: &mut Members<(FoldPlan, MergedTable), IntegrationKey>,
         planned: Planned,
-        pending: Result<Pending, LakeError>,
+        pending: Result<PendingOfTable, LakeError>,
     ) -> Result<(), LakeError> {
         let key = planned.plan.key.clone();
         match pending.and_then(|pending| self.one(planned, &pending)) {
@@ -85,11 +85,15 @@ impl GroupWork<'_> {
         }
     }
 
-    fn one(&mut self, planned: Planned, pending: &Pending) -> Result<(Plan, Folded), LakeError> {
-        let Planned { plan, order } = planned;
-        let folded = fold(self.porter, &mut self.pace, self.shelves, order, pending)?;
+    fn one(
+        &mut self,
+        planned: Planned,
+        pending: &PendingOfTable,
+    ) -> Result<(FoldPlan, MergedTable), LakeError> {
+        let plan = planned.plan.clone();
+        let merged = fold(self.porter, &mut self.pace, self.shelves, planned, pending)?;
         self.pace.rest();
-        Ok((plan, folded))
+        Ok((plan, merged))
     }
 
     fn load(&self, group: &[Planned]) -> Result<Loaded, LakeError> {
@@ -98,20 +102,24 @@ impl GroupWork<'_> {
         };
         let wanted: BTreeMap<String, Wanted> = group
             .iter()
-            .map(|planned| (planned.plan.key.to_string(), planned.order.wanted))
+            .map(|planned| (planned.plan.key.to_string(), planned.plan.wanted()))
             .collect();
         Ok(rows.load(&wanted, self.settings.pending_bytes)?)
     }
 
-    fn in_parts(&self, planned: &Planned, bytes_per_row: usize) -> Result<Pending, LakeError> {
+    fn in_parts(
+        &self,
+        planned: &Planned,
+        bytes_per_row: usize,
+    ) -> Result<PendingOfTable, LakeError> {
         let rows = self.rows().ok_or(DeltaError::Closed)?;
         let rows_per_part = self.settings.pending_bytes / bytes_per_row;
         let cuts = rows.cuts(
             planned.plan.key.as_str(),
-            planned.order.wanted,
+            planned.plan.wanted(),
             rows_per_part,
         )?;
-        Ok(Pending::InParts { rows, cuts })
+        Ok(PendingOfTable::InParts { rows, cuts })
     }
 
     fn rows(&self) -> Option<PendingRows> {

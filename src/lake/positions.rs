@@ -1,29 +1,20 @@
 //! How far each table is folded: what `current`'s log says, beside what the two others have to offer.
 //!
-//! `kombo/<integration_key>/folded` is the position: every observation of `deltas` up to it is in `current`. While
-//! something is held `considered` is ahead of it: so far deltas were looked at. `snapshot` names the snapshot that is
-//! folded in by its last observation, `held` says what is held back (1 of a snapshot, 2 of deltas, 4 rows that a full fetch
-//! lacked), `rows` counts the rows.
-//!
-//! `lost/0` to `lost/4` count the rows that went within the last day ([`DayLosses`]). `kept` is the start of the last
-//! snapshot of which rows were kept as they were because columns of theirs are held: when that snapshot saw those rows,
-//! nothing remembers.
+//! The position is `folded`: every observation of `deltas` up to it is in `current`. While something is held, `considered`
+//! is ahead of it: deltas were looked at up to there. What each number stands for is told at its [`TxnName`].
 
 use crate::delta::log::LogState;
 use crate::ids::IntegrationKey;
-use crate::lake::txns::app_id;
+use crate::lake::txn_name::TxnName;
 use crate::time::ObservedAt;
 use crate::versions::day_losses::{DayLosses, SLOTS};
 
 /// Something that a snapshot says is held.
-pub(super) const HELD_OF_SNAPSHOT: i64 = 1;
+pub(in crate::lake) const HELD_OF_SNAPSHOT: i64 = 1;
 /// Something that deltas say is held.
-pub(super) const HELD_OF_DELTAS: i64 = 2;
+pub(in crate::lake) const HELD_OF_DELTAS: i64 = 2;
 /// Rows stay that a full fetch lacked and nobody could say more of.
-pub(super) const HELD_UNCONFIRMED: i64 = 4;
-
-/// The slots of [`DayLosses`].
-const LOST: [&str; SLOTS] = ["lost/0", "lost/1", "lost/2", "lost/3", "lost/4"];
+pub(in crate::lake) const HELD_UNCONFIRMED: i64 = 4;
 
 /// How far one table is folded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,35 +39,31 @@ pub(in crate::lake) struct Offered {
 
 impl Positions {
     pub(in crate::lake) fn of(key: &IntegrationKey, current: &LogState) -> Self {
-        let stored = |name| current.txn(&app_id(key, name));
+        let stored = |name: TxnName<'_>| current.txn(&name.app_id(key));
         Self {
-            folded_us: stored("folded"),
-            considered_us: stored("considered"),
-            snapshot_us: stored("snapshot"),
-            held: stored("held").unwrap_or_default(),
-            rows: stored("rows").unwrap_or_default(),
-            kept_us: stored("kept"),
-            lost: DayLosses::of(|slot| stored(LOST[slot])),
+            folded_us: stored(TxnName::Folded),
+            considered_us: stored(TxnName::Considered),
+            snapshot_us: stored(TxnName::Snapshot),
+            held: stored(TxnName::Held).unwrap_or_default(),
+            rows: stored(TxnName::Rows).unwrap_or_default(),
+            kept_us: stored(TxnName::Kept),
+            lost: DayLosses::of(|slot| stored(TxnName::Lost(slot))),
         }
     }
 
     /// Returns whether a transaction identifier of `current` stands for rows lost within a day. Its version counts and dates
     /// them in one number, which is no instant.
     pub(in crate::lake) fn counts_losses(app_id: &str) -> bool {
-        LOST.iter().any(|name| {
-            let before = app_id.strip_suffix(name);
-            before.is_some_and(|before| before.ends_with('/'))
-        })
+        (0..SLOTS).any(|slot| app_id.ends_with(&format!("/{}", TxnName::Lost(slot))))
     }
 
     /// Returns what to write when all rows have left the table: nothing is held of it, and nothing was lost.
     pub(in crate::lake) fn emptied(mut self, key: &IntegrationKey) -> Vec<(String, i64)> {
         self.lost.clear();
-        let named = [("held", 0), ("rows", 0)];
+        let named = [(TxnName::Held, 0), (TxnName::Rows, 0)].into_iter();
+        let named = named.chain(self.lost_rows());
         named
-            .into_iter()
-            .chain(self.lost_rows())
-            .map(|(name, value)| (app_id(key, name), value))
+            .map(|(name, value)| (name.app_id(key), value))
             .collect()
     }
 
@@ -86,26 +73,26 @@ impl Positions {
     }
 
     /// Returns what to write.
-    pub(super) fn txns(&self, key: &IntegrationKey) -> Vec<(String, i64)> {
+    pub(in crate::lake) fn txns(&self, key: &IntegrationKey) -> Vec<(String, i64)> {
         let named = [
-            ("folded", self.folded_us),
-            ("considered", self.considered_us),
-            ("snapshot", self.snapshot_us),
-            ("held", Some(self.held)),
-            ("rows", Some(self.rows)),
-            ("kept", self.kept_us),
+            (TxnName::Folded, self.folded_us),
+            (TxnName::Considered, self.considered_us),
+            (TxnName::Snapshot, self.snapshot_us),
+            (TxnName::Held, Some(self.held)),
+            (TxnName::Rows, Some(self.rows)),
+            (TxnName::Kept, self.kept_us),
         ];
-        let known = named
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)));
+        let known = named.into_iter();
+        let known = known.filter_map(|(name, value)| Some((name, value?)));
         known
             .chain(self.lost_rows())
-            .map(|(name, value)| (app_id(key, name), value))
+            .map(|(name, value)| (name.app_id(key), value))
             .collect()
     }
 
-    fn lost_rows(&self) -> impl Iterator<Item = (&'static str, i64)> + '_ {
-        self.lost.stored().map(|(slot, value)| (LOST[slot], value))
+    fn lost_rows(&self) -> impl Iterator<Item = (TxnName<'static>, i64)> + '_ {
+        let lost = self.lost.stored();
+        lost.map(|(slot, value)| (TxnName::Lost(slot), value))
     }
 
     /// Returns whether there is a snapshot that is not folded.
@@ -137,7 +124,7 @@ impl Offered {
         snapshots: Option<&LogState>,
         deltas: Option<&LogState>,
     ) -> Self {
-        let seen = |state: Option<&LogState>| state?.txn(&app_id(key, "seen"));
+        let seen = |state: Option<&LogState>| state?.txn(&TxnName::Seen.app_id(key));
         Self {
             snapshot_us: seen(snapshots),
             deltas_us: seen(deltas),

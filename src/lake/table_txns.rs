@@ -1,10 +1,11 @@
 //! What a Delta table's transaction identifiers say about the tables in it.
 //!
-//! `kombo/<integration_key>/<tier>` holds a base in milliseconds, `kombo/<integration_key>/seen` the last `_fetched_at`
-//! in microseconds. They are committed in the entry that adds the rows they cover. What else stands beside a snapshot is
-//! in [`SnapshotFacts`](crate::lake::SnapshotFacts).
+//! The bases and the last `_fetched_at` are committed in the entry that adds the rows they cover. What else stands beside a
+//! snapshot is in [`SnapshotHistory`](crate::lake::snapshot_history::SnapshotHistory).
 
 use crate::ids::IntegrationKey;
+use crate::lake::snapshot_history::OF_SNAPSHOT;
+use crate::lake::txn_name::{NONE, TxnName};
 use crate::time::{Base, Bases, ObservedAt, Tier};
 
 /// What is stored for one integration in one Delta table, at one version of it.
@@ -20,12 +21,12 @@ impl TableTxns {
     pub(super) fn of(key: &IntegrationKey, stored: impl Fn(&str) -> Option<i64>) -> Self {
         let mut bases = Bases::default();
         for tier in Tier::ALL {
-            let stored = stored(&app_id(key, tier.as_str())).filter(|millis| *millis != NONE);
-            if let Some(millis) = stored {
+            let stored = stored(&TxnName::Base(tier).app_id(key));
+            if let Some(millis) = stored.filter(|millis| *millis != NONE) {
                 bases.raise(tier, Base::from_millis(millis));
             }
         }
-        let seen = stored(&app_id(key, SEEN));
+        let seen = stored(&TxnName::Seen.app_id(key));
         Self {
             key: key.clone(),
             bases,
@@ -65,18 +66,17 @@ impl TableTxns {
                     .bases
                     .get(*tier)
                     .map_or(base, |stored| stored.max(base));
-                moved.push((app_id(&self.key, tier.as_str()), base.as_millis()));
+                moved.push((TxnName::Base(*tier).app_id(&self.key), base.as_millis()));
             }
         }
         let seen = self.next_seen(seen).as_micros();
-        moved.push((app_id(&self.key, SEEN), seen));
+        moved.push((TxnName::Seen.app_id(&self.key), seen));
         moved
     }
 
     /// Returns what is stored as the last `_fetched_at` once a fetch that observed rows up to `seen` is committed.
     pub(super) fn next_seen(&self, seen: ObservedAt) -> ObservedAt {
-        let next = (self.seen).map_or(i64::MIN, |stored| stored.as_micros().saturating_add(1));
-        ObservedAt::from_micros(seen.as_micros().max(next))
+        self.seen.map_or(seen, |stored| stored.next().max(seen))
     }
 
     /// Returns what to write for bases that move without rows: those above what is stored here and `elsewhere`.
@@ -87,17 +87,11 @@ impl TableTxns {
         };
         let raised = Tier::ALL.into_iter().filter_map(|tier| {
             let base = above(&tier)?;
-            Some((app_id(&self.key, tier.as_str()), base.as_millis()))
+            Some((TxnName::Base(tier).app_id(&self.key), base.as_millis()))
         });
         raised.collect()
     }
 }
-
-const PREFIX: &str = "kombo/";
-const SEEN: &str = "seen";
-
-/// What stands for a base that is none any more.
-pub(super) const NONE: i64 = -1;
 
 /// Returns what to write when all rows of an integration have left a table: its bases are none, and what a snapshot said
 /// of itself is nothing. `seen` stays, so that a later observation is later than all there were.
@@ -105,23 +99,12 @@ pub(super) fn voided(
     key: &IntegrationKey,
     stored: impl Fn(&str) -> Option<i64>,
 ) -> Vec<(String, i64)> {
-    let tiers = Tier::ALL.iter().map(|tier| tier.as_str());
-    let names = tiers.chain(crate::lake::snapshot_facts::NAMES);
-    let apps = names.map(|name| app_id(key, name));
+    let bases = Tier::ALL.map(TxnName::Base).into_iter();
+    let names = bases.chain(OF_SNAPSHOT);
+    let apps = names.map(|name| name.app_id(key));
     apps.filter(|app| stored(app).is_some_and(|version| version != NONE))
         .map(|app| (app, NONE))
         .collect()
-}
-
-/// Returns whose a transaction identifier is; `None` for those of other programs.
-pub(super) fn key_of(app_id: &str) -> Option<IntegrationKey> {
-    let (key, _) = app_id.strip_prefix(PREFIX)?.split_once('/')?;
-    IntegrationKey::from_stored(key)
-}
-
-/// Returns the identifier under which something of an integration is stored.
-pub(super) fn app_id(key: &IntegrationKey, name: &str) -> String {
-    format!("{PREFIX}{key}/{name}")
 }
 
 #[cfg(test)]
@@ -178,7 +161,7 @@ mod tests {
     #[test]
     fn what_is_voided_covers_nothing_and_is_voided_once() {
         let stored = [("delta", 100), ("daily", 90), ("seen", 50), ("since", 40)];
-        let stored = stored.map(|(name, version)| (app_id(&key(), name), version));
+        let stored = stored.map(|(name, version)| (format!("kombo/{}/{name}", key()), version));
         let mut stored = HashMap::from(stored);
         let voided = super::voided(&key(), |app| stored.get(app).copied());
         assert_eq!(voided.len(), 3, "{voided:?}");

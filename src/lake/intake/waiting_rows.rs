@@ -21,13 +21,13 @@ impl WaitingRows {
     }
 
     /// Returns how many wait.
-    pub(super) fn of(&self, endpoint: &EndpointName, key: &IntegrationKey) -> u64 {
+    pub(in crate::lake) fn of(&self, endpoint: &EndpointName, key: &IntegrationKey) -> u64 {
         let table = (endpoint.clone(), key.clone());
         self.rows().get(&table).copied().unwrap_or_default()
     }
 
     /// Forgets those of a table that was folded. Rows that came meanwhile are folded by age.
-    pub(super) fn folded(&self, endpoint: &EndpointName, key: &IntegrationKey) {
+    pub(in crate::lake) fn folded(&self, endpoint: &EndpointName, key: &IntegrationKey) {
         self.rows().remove(&(endpoint.clone(), key.clone()));
     }
 

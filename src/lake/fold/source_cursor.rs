@@ -1,19 +1,19 @@
 //! Where a source of sorted rows has been read up to.
 
 use arrow::array::{
-    Array, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    Array, AsArray, Int64Array, PrimitiveArray, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::ArrowPrimitiveType;
 
 use crate::catalog::SystemColumn;
-use crate::decode::hash_of_id;
+use crate::decode::{Op, hash_of_id, texts};
 use crate::delta::delta_error::DECODING;
 use crate::delta::delta_error::DeltaError;
 use crate::versions::winner::{Observation, Presence};
 
 /// Where rows come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum RowSource {
     Current,
     Snapshot,
     Deltas,
@@ -23,8 +23,8 @@ pub(super) enum Origin {
 pub(super) type Rows = Box<dyn Iterator<Item = Result<RecordBatch, DeltaError>> + Send>;
 
 /// One source of a merge.
-pub(super) struct Cursor {
-    pub(super) origin: Origin,
+pub(super) struct SourceCursor {
+    pub(super) origin: RowSource,
     rest: Rows,
     pub(super) batch: Keyed,
     pub(super) row: usize,
@@ -41,9 +41,9 @@ pub(super) struct Keyed {
     changed_at: Option<TimestampMicrosecondArray>,
 }
 
-impl Cursor {
+impl SourceCursor {
     /// Stands on the first row; `None` without rows.
-    pub(super) fn new(origin: Origin, mut rest: Rows) -> Result<Option<Self>, DeltaError> {
+    pub(super) fn new(origin: RowSource, mut rest: Rows) -> Result<Option<Self>, DeltaError> {
         let first = next_rows(&mut rest)?;
         Ok(first.map(|batch| Self {
             origin,
@@ -81,12 +81,12 @@ impl Cursor {
     pub(super) fn observation(&self, place: usize) -> Observation {
         let (batch, row) = (&self.batch, self.row);
         let hash = batch.hashes.value(row);
-        let emptied = || hash == hash_of_id(batch.ids.value(row));
-        let op = batch.ops.value(row);
+        let op = Op::of(batch.ops.value(row));
+        let is_emptied = op == Op::Upsert && hash == hash_of_id(batch.ids.value(row));
         Observation {
             fetched_at_us: batch.fetched_at.value(row),
             hash,
-            presence: Presence::of(op, op == "upsert" && emptied()),
+            presence: Presence::of(op, is_emptied),
             place,
         }
     }
@@ -94,36 +94,21 @@ impl Cursor {
 
 impl Keyed {
     fn of(rows: RecordBatch) -> Result<Self, DeltaError> {
-        let text = |column: SystemColumn| rows.column_by_name(column.name())?.as_string_opt();
-        let fetched_at = rows
-            .column_by_name(SystemColumn::FetchedAt.name())
-            .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
-        let hashes = rows
-            .column_by_name(SystemColumn::Hash.name())
-            .and_then(|column| column.as_primitive_opt::<Int64Type>());
-        let changed_at = rows
-            .column_by_name("changed_at")
-            .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
-        let ids = rows
-            .column_by_name("id")
-            .and_then(|column| column.as_string_opt::<i32>());
+        let text = |name: &str| texts(&rows, name).cloned().ok_or(DECODING);
         Ok(Self {
-            ids: ids.ok_or(DECODING)?.clone(),
-            ops: text(SystemColumn::Op).ok_or(DECODING)?.clone(),
-            fetched_at: fetched_at.ok_or(DECODING)?.clone(),
-            hashes: hashes.ok_or(DECODING)?.clone(),
-            fetch_ids: text(SystemColumn::FetchId).ok_or(DECODING)?.clone(),
-            changed_at: changed_at.cloned(),
+            ids: text("id")?,
+            ops: text(SystemColumn::Op.name())?,
+            fetched_at: numbers(&rows, SystemColumn::FetchedAt.name()).ok_or(DECODING)?,
+            hashes: numbers(&rows, SystemColumn::Hash.name()).ok_or(DECODING)?,
+            fetch_ids: text(SystemColumn::FetchId.name())?,
+            changed_at: numbers(&rows, "changed_at"),
             rows,
         })
     }
 
     /// Returns whose rows they are.
     pub(super) fn integration_id(&self) -> Option<&str> {
-        let column = self
-            .rows
-            .column_by_name(SystemColumn::IntegrationId.name())?;
-        let ids = column.as_string_opt::<i32>()?;
+        let ids = texts(&self.rows, SystemColumn::IntegrationId.name())?;
         (!ids.is_empty()).then(|| ids.value(0))
     }
 
@@ -137,6 +122,10 @@ impl Keyed {
         let times = self.changed_at.as_ref()?;
         times.is_valid(row).then(|| times.value(row))
     }
+}
+
+fn numbers<T: ArrowPrimitiveType>(rows: &RecordBatch, column: &str) -> Option<PrimitiveArray<T>> {
+    rows.column_by_name(column)?.as_primitive_opt().cloned()
 }
 
 fn next_rows(rest: &mut Rows) -> Result<Option<Keyed>, DeltaError> {

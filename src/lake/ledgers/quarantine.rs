@@ -11,32 +11,28 @@ use crate::delta::log::{Entry, LogState};
 use crate::delta::object_key::Partition;
 use crate::delta::transact::Proposal;
 use crate::fetch::Fetch;
+use crate::lake::LakeError;
 use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::own_columns::{text_field, texts, time_field, times};
-use crate::lake::{Lake, LakeError};
+use crate::lake::tables::Tables;
 
-impl Lake {
-    /// Commits rows to the quarantine. A crash before the fetch itself is committed leaves them there, and the next fetch
-    /// brings them again, under its own `_fetch_id`.
-    pub(in crate::lake) async fn commit_quarantine(
-        &self,
-        fetch: &Fetch,
-        rows: Vec<QuarantinedRow>,
-    ) -> Result<(), LakeError> {
-        let table = self
-            .tables()
-            .open(&LakeTable::Quarantine, &schema())
-            .await?;
-        let batch = batch(fetch, &rows);
-        let written = table.files.write_batch(batch, Partition::Whole).await?;
-        let entry = Entry {
-            operation: "APPEND",
-            adds: written.into_iter().map(|file| file.add).collect(),
-            ..Entry::default()
-        };
-        table.transact(table.state(), &mut Kept(entry)).await?;
-        Ok(())
-    }
+/// Commits rows to the quarantine. A crash before the fetch itself is committed leaves them there, and the next fetch
+/// brings them again, under its own `_fetch_id`.
+pub(in crate::lake) async fn commit(
+    tables: &Tables,
+    fetch: &Fetch,
+    rows: Vec<QuarantinedRow>,
+) -> Result<(), LakeError> {
+    let table = tables.open(&LakeTable::Quarantine, &schema()).await?;
+    let batch = batch(fetch, &rows);
+    let written = table.files.write_batch(batch, Partition::Whole).await?;
+    let entry = Entry {
+        operation: "APPEND",
+        adds: written.into_iter().map(|file| file.add).collect(),
+        ..Entry::default()
+    };
+    table.transact(table.state(), &mut Kept(entry)).await?;
+    Ok(())
 }
 
 /// Rows that no other writer's contradict.

@@ -1,38 +1,32 @@
 //! What a full fetch leaves in the log beside its base, for whoever compares it later with what notifications had brought.
 //!
-//! `kombo/<integration_key>/since` holds the earliest `_fetched_at` of the snapshot in microseconds, `.../prior` the
-//! ordinary base on which it was ordered and `.../announced` the notification that nothing had answered, both in
-//! milliseconds. They say how it came about and fence nothing: bases and `seen` do ([`TableTxns`](crate::lake::txns::TableTxns)).
-//!
-//! `.../first_look` and `.../next_look` remember when earlier full fetches began, in microseconds: a row that nobody has seen
-//! since `first_look` was lacking in two of them that began a day apart ([`SecondLook`]).
+//! It says how the live snapshot came about and fences nothing: bases and `seen` do. Of earlier full fetches it remembers
+//! when they began: a row that nobody has seen since the first look was lacking in two of them that began a day apart
+//! ([`SecondLook`]).
 
 use crate::ids::IntegrationKey;
-use crate::lake::txns::app_id;
+use crate::lake::txn_name::{NONE, TxnName};
 use crate::sink::Provenance;
-use crate::time::{Base, ObservedAt, SecondLook};
+use crate::time::{Base, Moment, ObservedAt, SecondLook};
 
-const SINCE: &str = "since";
-const PRIOR: &str = "prior";
-const ANNOUNCED: &str = "announced";
-const FIRST_LOOK: &str = "first_look";
-const NEXT_LOOK: &str = "next_look";
-
-/// All of them.
-pub(super) const NAMES: [&str; 5] = [SINCE, PRIOR, ANNOUNCED, FIRST_LOOK, NEXT_LOOK];
-
-/// What stands for no instant: a transaction's version cannot be left out once there was one.
-const NONE: i64 = -1;
+/// The names of all of them.
+pub(super) const OF_SNAPSHOT: [TxnName<'static>; 5] = [
+    TxnName::Since,
+    TxnName::Prior,
+    TxnName::Announced,
+    TxnName::FirstLook,
+    TxnName::NextLook,
+];
 
 /// What is stored beside the live snapshot of one integration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SnapshotFacts {
+pub struct SnapshotHistory {
     /// The earliest `_fetched_at` of its rows; the server time of its last page when it has none.
     pub since: ObservedAt,
     /// The table's ordinary base when it was ordered.
     pub prior: Option<Base>,
-    /// When the earliest notification came that no fetch had answered when it was committed, in milliseconds.
-    pub announced_ms: Option<i64>,
+    /// When the earliest notification came that no fetch had answered when it was committed.
+    pub announced: Option<Moment>,
     /// When an earlier full fetch began, at least a [`SecondLook`] before this one. A row that was seen last before it was
     /// lacking in both. `None` while no earlier one is old enough.
     pub first_look: Option<ObservedAt>,
@@ -40,20 +34,23 @@ pub struct SnapshotFacts {
     pub next_look: ObservedAt,
 }
 
-impl SnapshotFacts {
+impl SnapshotHistory {
     /// Picks one integration's out of the transaction identifiers of `snapshots`, asked by `appId`. `None` where there is
     /// no snapshot, or one of a build that did not write them.
     #[must_use]
     pub fn of(key: &IntegrationKey, stored: impl Fn(&str) -> Option<i64>) -> Option<Self> {
-        let known = |name| stored(&app_id(key, name)).filter(|version| *version != NONE);
-        let since = ObservedAt::from_micros(known(SINCE)?);
+        let known = |name: TxnName<'_>| {
+            let version = stored(&name.app_id(key));
+            version.filter(|version| *version != NONE)
+        };
+        let since = ObservedAt::from_micros(known(TxnName::Since)?);
         let look = |name| known(name).map(ObservedAt::from_micros);
         Some(Self {
             since,
-            prior: known(PRIOR).map(Base::from_millis),
-            announced_ms: known(ANNOUNCED),
-            first_look: look(FIRST_LOOK),
-            next_look: look(NEXT_LOOK).unwrap_or(since),
+            prior: known(TxnName::Prior).map(Base::from_millis),
+            announced: known(TxnName::Announced).map(Moment::from_millis),
+            first_look: look(TxnName::FirstLook),
+            next_look: look(TxnName::NextLook).unwrap_or(since),
         })
     }
 
@@ -62,7 +59,7 @@ impl SnapshotFacts {
         Self {
             since,
             prior: None,
-            announced_ms: None,
+            announced: None,
             first_look: None,
             next_look: since,
         }
@@ -92,13 +89,10 @@ impl SnapshotFacts {
 
     /// Takes in what its caller knows.
     pub(super) fn with(self, provenance: Provenance) -> Self {
-        let Provenance {
-            prior,
-            announced_ms,
-        } = provenance;
+        let Provenance { prior, announced } = provenance;
         Self {
             prior,
-            announced_ms,
+            announced,
             ..self
         }
     }
@@ -107,12 +101,16 @@ impl SnapshotFacts {
     pub(super) fn txns(&self, key: &IntegrationKey) -> [(String, i64); 5] {
         let first_look = self.first_look.map_or(NONE, ObservedAt::as_micros);
         [
-            (app_id(key, SINCE), self.since.as_micros()),
-            (app_id(key, PRIOR), self.prior.map_or(NONE, Base::as_millis)),
-            (app_id(key, ANNOUNCED), self.announced_ms.unwrap_or(NONE)),
-            (app_id(key, FIRST_LOOK), first_look),
-            (app_id(key, NEXT_LOOK), self.next_look.as_micros()),
+            (TxnName::Since, self.since.as_micros()),
+            (TxnName::Prior, self.prior.map_or(NONE, Base::as_millis)),
+            (
+                TxnName::Announced,
+                self.announced.map_or(NONE, Moment::as_millis),
+            ),
+            (TxnName::FirstLook, first_look),
+            (TxnName::NextLook, self.next_look.as_micros()),
         ]
+        .map(|(name, version)| (name.app_id(key), version))
     }
 }
 
@@ -126,27 +124,24 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again_and_the_text_is_what_other_builds_read() {
         let key = IntegrationId::new("tool:a").expect("an id").key();
-        assert_eq!(SnapshotFacts::of(&key, |_| None), None);
+        assert_eq!(SnapshotHistory::of(&key, |_| None), None);
         for (prior, announced_ms) in [(Some(7), Some(8)), (Some(7), None), (None, Some(8))] {
-            let facts = SnapshotFacts {
+            let facts = SnapshotHistory {
                 since: ObservedAt::from_micros(6),
                 prior: prior.map(Base::from_millis),
-                announced_ms,
+                announced: announced_ms.map(Moment::from_millis),
                 first_look: prior.map(ObservedAt::from_micros),
                 next_look: ObservedAt::from_micros(5),
             };
             let written = facts.txns(&key);
-            let texts = NAMES.map(|name| format!("kombo/{key}/{name}"));
-            assert_eq!(
-                NAMES,
-                ["since", "prior", "announced", "first_look", "next_look"]
-            );
+            let names = ["since", "prior", "announced", "first_look", "next_look"];
+            let texts = names.map(|name| format!("kombo/{key}/{name}"));
             assert_eq!(written.clone().map(|(app, _)| app), texts);
             let prior = prior.unwrap_or(-1);
             let expected = [6, prior, announced_ms.unwrap_or(-1), prior, 5];
             assert_eq!(written.clone().map(|(_, version)| version), expected);
             let written: HashMap<String, i64> = written.into_iter().collect();
-            let read = SnapshotFacts::of(&key, |app| written.get(app).copied());
+            let read = SnapshotHistory::of(&key, |app| written.get(app).copied());
             assert_eq!(read, Some(facts));
         }
     }
@@ -154,7 +149,7 @@ mod tests {
     fn the_first_look_is_at_least_a_day_older_however_often_one_looks() {
         const HOUR: i64 = 3_600_000_000;
         let second_look = SecondLook::default();
-        let begun = |hour: i64| SnapshotFacts::new(ObservedAt::from_micros(hour * HOUR));
+        let begun = |hour: i64| SnapshotHistory::new(ObservedAt::from_micros(hour * HOUR));
         let mut before = begun(0).following(None, second_look);
         for hour in 1..200 {
             let after = begun(hour).following(Some(&before), second_look);

@@ -1,0 +1,163 @@
+//! The names of Delta transaction identifiers. What the lake remembers of an integration stands in a table's log as
+//! `kombo/<integration_key>/<name>`, with a number; it is committed in the entry that makes it true.
+//!
+//! A name is built here or nowhere, since other builds read them.
+
+use std::fmt;
+
+use crate::ids::IntegrationKey;
+use crate::time::Tier;
+
+/// What stands for no value: a transaction's version cannot be left out once there was one.
+pub(super) const NONE: i64 = -1;
+
+const PREFIX: &str = "kombo/";
+
+/// What a transaction identifier remembers of an integration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::lake) enum TxnName<'a> {
+    /// `delta`, `hourly` or `daily` in `snapshots` and `deltas`: the base of a tier, in milliseconds.
+    Base(Tier),
+    /// `seen` in `snapshots` and `deltas`: the last `_fetched_at`, in microseconds.
+    Seen,
+    /// `since` in `snapshots`: the earliest `_fetched_at` of the live snapshot, in microseconds.
+    Since,
+    /// `prior` in `snapshots`: the ordinary base on which the live snapshot was ordered, in milliseconds.
+    Prior,
+    /// `announced` in `snapshots`: the notification that nothing had answered, in milliseconds.
+    Announced,
+    /// `first_look` in `snapshots`: when an earlier full fetch began, in microseconds.
+    FirstLook,
+    /// `next_look` in `snapshots`: when the full fetch began that becomes the first look, in microseconds.
+    NextLook,
+    /// `folded` in `current`: observations of `deltas` up to this one are in it, in microseconds.
+    Folded,
+    /// `considered` in `current`: observations of `deltas` up to this one were looked at, in microseconds.
+    Considered,
+    /// `snapshot` in `current`: the last observation of the snapshot that is folded in, in microseconds.
+    Snapshot,
+    /// `held` in `current`: what is held back, in bits.
+    Held,
+    /// `rows` in `current`: how many there are.
+    Rows,
+    /// `kept` in `current`: the start of the last snapshot of which rows were kept as they were, in microseconds.
+    Kept,
+    /// `lost/<slot>` in `current`: rows that went within the last day, and when, in one number.
+    Lost(usize),
+    /// `<table name>/compared` in `kombo_drift`: the last observation of the snapshot that was compared, in microseconds.
+    Compared(&'a str),
+    /// `<table name>/rows` in `kombo_drift`: how many rows were compared then.
+    ComparedRows(&'a str),
+    /// `<table name>/drifted` in `kombo_drift`: how many of them drifted.
+    Drifted(&'a str),
+}
+
+impl TxnName<'_> {
+    /// Returns the identifier under which this is stored for an integration.
+    pub(in crate::lake) fn app_id(self, key: &IntegrationKey) -> String {
+        format!("{PREFIX}{key}/{self}")
+    }
+
+    /// Returns whether an identifier of `snapshots` or `deltas` stands for milliseconds; the other instants there are
+    /// microseconds.
+    pub(in crate::lake) fn is_in_millis(app_id: &str) -> bool {
+        let name = app_id.rsplit('/').next().unwrap_or_default();
+        let bases = Tier::ALL.map(TxnName::Base).into_iter();
+        let mut in_millis = bases.chain([TxnName::Prior, TxnName::Announced]);
+        in_millis.any(|one| one.to_string() == name)
+    }
+}
+
+impl fmt::Display for TxnName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Base(Tier::Ordinary) => "delta",
+            Self::Base(Tier::Hourly) => "hourly",
+            Self::Base(Tier::Daily) => "daily",
+            Self::Seen => "seen",
+            Self::Since => "since",
+            Self::Prior => "prior",
+            Self::Announced => "announced",
+            Self::FirstLook => "first_look",
+            Self::NextLook => "next_look",
+            Self::Folded => "folded",
+            Self::Considered => "considered",
+            Self::Snapshot => "snapshot",
+            Self::Held => "held",
+            Self::Rows => "rows",
+            Self::Kept => "kept",
+            Self::Lost(slot) => return write!(f, "lost/{slot}"),
+            Self::Compared(table) => return write!(f, "{table}/compared"),
+            Self::ComparedRows(table) => return write!(f, "{table}/rows"),
+            Self::Drifted(table) => return write!(f, "{table}/drifted"),
+        })
+    }
+}
+
+/// Returns whose a transaction identifier is; `None` for those of other programs.
+pub(in crate::lake) fn key_of(app_id: &str) -> Option<IntegrationKey> {
+    let (key, _) = app_id.strip_prefix(PREFIX)?.split_once('/')?;
+    IntegrationKey::from_stored(key)
+}
+
+/// Returns the table that a [`TxnName::Compared`] is of; `None` for all others.
+pub(in crate::lake) fn compared_table(app_id: &str) -> Option<(IntegrationKey, String)> {
+    let (key, rest) = app_id.strip_prefix(PREFIX)?.split_once('/')?;
+    let (table, _) = rest.split_once('/')?;
+    let is_compared = rest == TxnName::Compared(table).to_string();
+    let key = IntegrationKey::from_stored(key)?;
+    is_compared.then(|| (key, table.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::IntegrationId;
+
+    #[test]
+    fn the_exact_texts_are_what_other_builds_read() {
+        let key = IntegrationId::new("tool:a").expect("an id").key();
+        let of_snapshots_and_deltas = [
+            (TxnName::Base(Tier::Ordinary), "delta"),
+            (TxnName::Base(Tier::Hourly), "hourly"),
+            (TxnName::Base(Tier::Daily), "daily"),
+            (TxnName::Seen, "seen"),
+            (TxnName::Since, "since"),
+            (TxnName::Prior, "prior"),
+            (TxnName::Announced, "announced"),
+            (TxnName::FirstLook, "first_look"),
+            (TxnName::NextLook, "next_look"),
+        ];
+        let of_current = [
+            (TxnName::Folded, "folded"),
+            (TxnName::Considered, "considered"),
+            (TxnName::Snapshot, "snapshot"),
+            (TxnName::Held, "held"),
+            (TxnName::Rows, "rows"),
+            (TxnName::Kept, "kept"),
+            (TxnName::Lost(0), "lost/0"),
+            (TxnName::Lost(4), "lost/4"),
+        ];
+        let of_drift = [
+            (TxnName::Compared("ats_tags"), "ats_tags/compared"),
+            (TxnName::ComparedRows("ats_tags"), "ats_tags/rows"),
+            (TxnName::Drifted("ats_tags"), "ats_tags/drifted"),
+        ];
+        let all = of_snapshots_and_deltas.into_iter();
+        for (name, text) in all.chain(of_current).chain(of_drift) {
+            assert_eq!(name.app_id(&key), format!("kombo/{key}/{text}"));
+            assert_eq!(key_of(&name.app_id(&key)), Some(key.clone()));
+        }
+        assert_eq!(key_of("other/app"), None);
+    }
+
+    #[test]
+    fn bases_and_what_a_snapshot_was_ordered_on_are_in_milliseconds() {
+        for name in ["delta", "hourly", "daily", "prior", "announced"] {
+            assert!(TxnName::is_in_millis(&format!("kombo/a/{name}")), "{name}");
+        }
+        for name in ["seen", "since", "first_look", "next_look", "ats_tags/rows"] {
+            assert!(!TxnName::is_in_millis(&format!("kombo/a/{name}")), "{name}");
+        }
+    }
+}
