@@ -298,7 +298,7 @@ impl ApiError {
     /// Classifies a success status whose body is Kombo's error envelope all the same; `None` for any other body.
     #[must_use]
     pub fn from_error_envelope(status: u16, body: &[u8], with_cursor: bool) -> Option<Self> {
-        let envelope: Envelope = json::from_slice(body).ok()?;
+        let envelope: ErrorEnvelope = json::from_slice(body).ok()?;
         (envelope.status.as_deref() == Some("error"))
             .then(|| Self::from_answer(status, body, with_cursor))
     }
@@ -361,18 +361,18 @@ impl ApiError {
 
 /// The parts of Kombo's error envelope that are kept.
 #[derive(Deserialize)]
-struct Envelope {
+struct ErrorEnvelope {
     status: Option<String>,
-    error: Option<EnvelopeError>,
+    error: Option<ErrorMember>,
 }
 
 #[derive(Deserialize)]
-struct EnvelopeError {
+struct ErrorMember {
     code: Option<String>,
 }
 
 fn code_in(body: &[u8]) -> Option<ErrorCode> {
-    let envelope: Envelope = json::from_slice(body).ok()?;
+    let envelope: ErrorEnvelope = json::from_slice(body).ok()?;
     ErrorCode::new(&envelope.error?.code?)
 }
 

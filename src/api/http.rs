@@ -10,7 +10,6 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use reqwest::header::{DATE, HeaderName, HeaderValue};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::debug;
@@ -20,14 +19,14 @@ use super::answers::{KeyAnswer, read_answer};
 use super::retry::Retries;
 use super::server_time::ServerTime;
 use super::throttle::{RateHeaders, Throttle};
-use super::traffic::{Counters, Outage};
+use super::traffic::{Outage, RequestCounts};
 use super::{
     ApiError, ApiKey, ApiSettings, BaseUrl, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest,
     SetupError, ThrottleView, Traffic,
 };
 use crate::fetch::Lane;
 use crate::ids::{EnvironmentId, IntegrationId};
-use crate::time::{Base, Clock, ObservedAt, ServerNow};
+use crate::time::{Clock, ServerNow};
 use answer_body::{check_body, lost_before_headers, read_body, read_error};
 use client::client;
 
@@ -35,16 +34,16 @@ const INTEGRATION_HEADER: HeaderName = HeaderName::from_static("x-integration-id
 
 /// Kombo's API behind one key. Clones share connections, budget and clock.
 #[derive(Clone)]
-pub struct HttpApi(Arc<Shared>);
+pub struct HttpApi(Arc<HttpShared>);
 
-struct Shared {
+struct HttpShared {
     client: reqwest::Client,
     base_url: BaseUrl,
     page_size: NonZeroU32,
     max_page_bytes: u64,
     throttle: Throttle,
     retries: Retries,
-    counters: Counters,
+    counters: RequestCounts,
     outage: Outage,
     time: ServerTime,
 }
@@ -57,13 +56,6 @@ struct Call<'a> {
     names_integration: bool,
     lane: Lane,
     with_cursor: bool,
-}
-
-/// A whole answer, and when it was given.
-struct Answer {
-    body: Bytes,
-    base: Option<Base>,
-    observed_at: ObservedAt,
 }
 
 /// Why an attempt failed, and how long the server asks to wait.
@@ -83,14 +75,14 @@ impl HttpApi {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SetupError> {
         settings.check().map_err(SetupError::Setting)?;
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(HttpShared {
             client: client(&base_url, key, settings)?,
             base_url,
             page_size: settings.page_size,
             max_page_bytes: settings.max_page_bytes.get(),
             throttle: Throttle::new(settings),
             retries: Retries::new(settings),
-            counters: Counters::default(),
+            counters: RequestCounts::default(),
             outage: Outage::default(),
             time: ServerTime::new(clock),
         })))
@@ -116,7 +108,7 @@ impl HttpApi {
         self.0.time.skew_ms()
     }
 
-    async fn call(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
+    async fn call(&self, call: &Call<'_>) -> Result<Page, ApiError> {
         let retries = &self.0.retries;
         retries.earn();
         let mut failed = 0;
@@ -149,7 +141,7 @@ impl HttpApi {
         }
     }
 
-    async fn attempt(&self, call: &Call<'_>) -> Result<Answer, Failed> {
+    async fn attempt(&self, call: &Call<'_>) -> Result<Page, Failed> {
         let shared = &self.0;
         let mut request = shared.client.get(call.url.clone());
         if let Some(id) = call.integration.filter(|_| call.names_integration) {
@@ -180,7 +172,7 @@ impl HttpApi {
         let body = read_body(&mut response, shared.max_page_bytes).await?;
         drop(permit);
         check_body(&body, call.with_cursor)?;
-        Ok(Answer {
+        Ok(Page {
             body,
             base,
             observed_at,
@@ -197,16 +189,7 @@ impl KomboApi for HttpApi {
             lane: request.lane,
             with_cursor: request.cursor.is_some(),
         };
-        let Answer {
-            body,
-            base,
-            observed_at,
-        } = self.call(&call).await?;
-        Ok(Page {
-            body,
-            base,
-            observed_at,
-        })
+        self.call(&call).await
     }
 
     async fn integration(&self, id: &IntegrationId) -> Result<IntegrationInfo, ApiError> {

@@ -56,10 +56,10 @@ pub struct ThrottleView {
 
 /// The budget, shared.
 #[derive(Clone, Debug)]
-pub(super) struct Throttle(Arc<Shared>);
+pub(super) struct Throttle(Arc<SharedBudget>);
 
 #[derive(Debug)]
-struct Shared {
+struct SharedBudget {
     started: Instant,
     room: Mutex<Room>,
 }
@@ -80,7 +80,7 @@ struct Waiter {
 
 impl Throttle {
     pub(super) fn new(settings: &ApiSettings) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(SharedBudget {
             started: Instant::now(),
             room: Mutex::new(Room {
                 budget: Budget::new(settings),
@@ -121,7 +121,7 @@ impl Throttle {
 /// The right to send one request, until it is over.
 #[derive(Debug)]
 pub(super) struct Permit {
-    shared: Arc<Shared>,
+    shared: Arc<SharedBudget>,
     sent: Sent,
     progress: Sending,
 }
@@ -163,7 +163,7 @@ impl Drop for Permit {
     }
 }
 
-impl Shared {
+impl SharedBudget {
     fn now(&self) -> Duration {
         self.started.elapsed()
     }
@@ -205,7 +205,7 @@ impl Room {
 
 /// A place in a lane. Dropping it gives up.
 struct Seat {
-    shared: Arc<Shared>,
+    shared: Arc<SharedBudget>,
     lane: Lane,
     owner: Owner,
     ticket: Ticket,
@@ -218,7 +218,7 @@ enum Turn {
 }
 
 impl Seat {
-    fn take(shared: Arc<Shared>, lane: Lane, owner: Owner) -> Self {
+    fn take(shared: Arc<SharedBudget>, lane: Lane, owner: Owner) -> Self {
         let now = shared.now();
         let wake = Arc::new(Notify::new());
         let waiter = Waiter {

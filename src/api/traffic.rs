@@ -36,14 +36,14 @@ pub struct Traffic {
 
 /// Counts requests.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(super) struct RequestCounts {
     requests: AtomicU64,
     rate_limited: AtomicU64,
     responses: [AtomicU64; STATUS_CLASSES.len()],
     errors: Mutex<BTreeMap<&'static str, u64>>,
 }
 
-impl Counters {
+impl RequestCounts {
     /// Counts a request that goes out.
     pub(super) fn sent(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn answers_are_counted_by_class_and_every_status_has_one() {
-        let counters = Counters::default();
+        let counters = RequestCounts::default();
         for status in [0, 101, 200, 204, 302, 404, 429, 429, 503, 600, 65_535] {
             counters.answered(status);
         }

@@ -8,7 +8,7 @@ use crate::plan::{Begun, Deletion, NotFound, Others, Standing};
 use crate::sink::Registration;
 use crate::time::Moment;
 
-use super::targets::{Known, Missing, Unknown, UnknownReason};
+use super::targets::{KnownIntegration, Missing, UnknownIntegration, UnknownReason};
 
 /// A round of questions for integrations.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +19,7 @@ pub struct Round<'a> {
     pub key_of: &'a EnvironmentId,
 }
 
-impl Unknown {
+impl UnknownIntegration {
     /// Returns whether Kombo itself says that it finds no such integration.
     #[must_use]
     pub fn is_missing(&self) -> bool {
@@ -35,8 +35,8 @@ impl Round<'_> {
     pub fn missing(
         &self,
         registered: &[Registration],
-        known: &[Known],
-        unknown: &mut [Unknown],
+        known: &[KnownIntegration],
+        unknown: &mut [UnknownIntegration],
     ) -> Vec<Registration> {
         let mut told = Vec::new();
         for at in 0..unknown.len() {

@@ -33,7 +33,7 @@ use crate::service::{Runner, Slots};
 use crate::sink::Sink;
 
 use open_tables::OpenTables;
-use outcome::Outcome;
+use outcome::TableOutcome;
 use targets::Target;
 
 /// How a backfill runs.
@@ -81,8 +81,8 @@ where
         &self,
         targets: Vec<Target>,
         watch: impl Fn(&TableId) -> W,
-        ended: impl Fn(&Outcome),
-    ) -> Vec<Outcome> {
+        ended: impl Fn(&TableOutcome),
+    ) -> Vec<TableOutcome> {
         let slots = Slots::without_deltas(self.settings.concurrency);
         let mut runner = Runner::new(self.ingest.clone(), slots);
         let mut tables = OpenTables::new(targets, &self.settings, ended);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::BackfillSettings;
-use super::outcome::{Ending, Outcome};
+use super::outcome::{TableEnding, TableOutcome};
 use super::table::{Fetched, OpenTable};
 use super::targets::Target;
 use crate::fetch::Lane;
@@ -25,7 +25,7 @@ pub(super) struct OpenTables<E> {
     key_refused: Option<String>,
     /// How Kombo refused integrations.
     parked: HashMap<IntegrationId, String>,
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<TableOutcome>,
     ended: E,
 }
 
@@ -56,7 +56,7 @@ fn by_table(targets: Vec<Target>) -> HashMap<TableId, Target> {
         .collect()
 }
 
-impl<E: Fn(&Outcome)> OpenTables<E> {
+impl<E: Fn(&TableOutcome)> OpenTables<E> {
     pub(super) fn new(targets: Vec<Target>, settings: &BackfillSettings, ended: E) -> Self {
         let open = |(table, target)| (table, OpenTable::new(target, settings.confirm));
         Self {
@@ -85,7 +85,7 @@ impl<E: Fn(&Outcome)> OpenTables<E> {
             };
             let reason = reason.clone();
             self.queue.committed(&work);
-            self.end(open, Ending::NotTried { reason });
+            self.end(open, TableEnding::NotTried { reason });
         }
     }
 
@@ -103,10 +103,10 @@ impl<E: Fn(&Outcome)> OpenTables<E> {
         } = fetched;
         self.queue.committed(&fetching.work);
         let ending = match result {
-            Ok(None) => Ending::Skipped,
+            Ok(None) => TableEnding::Skipped,
             Ok(Some(done)) => {
                 open.outcome.finish(&done);
-                let ending = Ending::of(&done);
+                let ending = TableEnding::of(&done);
                 if open.goes_on(done.mode, &ending) {
                     let table = fetching.work.table;
                     self.queue.want(&table, self.want, Lane::Backfill);
@@ -117,7 +117,7 @@ impl<E: Fn(&Outcome)> OpenTables<E> {
             }
             Err(error) => {
                 self.failed(&fetching.work.table.integration, &error);
-                Ending::from(error)
+                TableEnding::from(error)
             }
         };
         self.end(open, ending);
@@ -137,11 +137,11 @@ impl<E: Fn(&Outcome)> OpenTables<E> {
         }
     }
 
-    pub(super) fn into_outcomes(self) -> Vec<Outcome> {
+    pub(super) fn into_outcomes(self) -> Vec<TableOutcome> {
         self.outcomes
     }
 
-    fn end(&mut self, open: OpenTable, ending: Ending) {
+    fn end(&mut self, open: OpenTable, ending: TableEnding) {
         let outcome = open.ended(ending);
         (self.ended)(&outcome);
         outcome.log();

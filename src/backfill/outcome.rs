@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 /// What became of one table.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct TableOutcome {
     /// Which table.
     pub table: TableId,
     /// How it was fetched last; `None` when nothing was asked.
@@ -29,7 +29,7 @@ pub struct Outcome {
     /// From the first request to the answer of the sink, of all its fetches.
     pub elapsed: Duration,
     /// How it ended.
-    pub ending: Ending,
+    pub ending: TableEnding,
 }
 
 /// What a commit made visible.
@@ -45,7 +45,7 @@ pub struct Commit {
 
 /// How a table ended.
 #[derive(Debug)]
-pub enum Ending {
+pub enum TableEnding {
     /// Its rows are durable and visible.
     Committed(Commit),
     /// A delta found nothing that was not there already.
@@ -67,10 +67,10 @@ pub enum Ending {
         reason: String,
     },
     /// Nothing was committed.
-    Failed(Failure),
+    Failed(TableFailure),
 }
 
-impl Ending {
+impl TableEnding {
     pub(super) fn of(done: &Done) -> Self {
         match done.ending {
             ingest::Ending::Committed {
@@ -111,14 +111,14 @@ impl Ending {
 /// Why a table failed, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct Failure {
+pub struct TableFailure {
     /// The error with its causes, on one line.
     pub message: String,
     /// One sentence for the operator.
     pub advice: &'static str,
 }
 
-impl From<IngestError> for Ending {
+impl From<IngestError> for TableEnding {
     fn from(error: IngestError) -> Self {
         if let Some(said @ ApiError::SkipEndpoint { reason, .. }) = error.api() {
             return Self::LeftOut {
@@ -126,14 +126,14 @@ impl From<IngestError> for Ending {
                 advice: said.advice(),
             };
         }
-        Self::Failed(Failure {
+        Self::Failed(TableFailure {
             message: error.message(),
             advice: error.advice(),
         })
     }
 }
 
-impl Outcome {
+impl TableOutcome {
     pub(super) fn new(target: &Target) -> Self {
         Self {
             table: target.table.clone(),
@@ -143,7 +143,7 @@ impl Outcome {
             json_bytes: 0,
             done: None,
             elapsed: Duration::ZERO,
-            ending: Ending::NotTried {
+            ending: TableEnding::NotTried {
                 reason: String::new(),
             },
         }
@@ -173,7 +173,7 @@ impl Outcome {
         let (table, rows, pages) = (&self.table, self.rows, self.pages);
         let elapsed_ms = u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX);
         match &self.ending {
-            Ending::Failed(error) => {
+            TableEnding::Failed(error) => {
                 warn!(integration.id = %table.integration, endpoint = %table.endpoint, error = %error, "{table} failed");
             }
             ending => {
@@ -190,13 +190,13 @@ impl Outcome {
     #[must_use]
     pub fn summary(&self) -> OutcomeSummary<'_> {
         let commit = match &self.ending {
-            Ending::Committed(commit) => Some(commit),
+            TableEnding::Committed(commit) => Some(commit),
             _ => None,
         };
         let (error, advice) = match &self.ending {
-            Ending::Failed(failure) => (Some(failure.message.clone()), Some(failure.advice)),
-            Ending::LeftOut { reason, advice } => (Some(reason.to_string()), Some(*advice)),
-            Ending::NotTried { reason } => (Some(reason.clone()), None),
+            TableEnding::Failed(failure) => (Some(failure.message.clone()), Some(failure.advice)),
+            TableEnding::LeftOut { reason, advice } => (Some(reason.to_string()), Some(*advice)),
+            TableEnding::NotTried { reason } => (Some(reason.clone()), None),
             _ => (None, None),
         };
         OutcomeSummary {

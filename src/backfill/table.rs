@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::outcome::{Ending, Outcome};
+use super::outcome::{TableEnding, TableOutcome};
 use super::targets::Target;
 use crate::api::KomboApi;
 use crate::fetch::FetchMode;
 use crate::ingest::{Done, FetchStep, Ingest, IngestError, Watch};
 use crate::plan::Kind;
-use crate::service::{Fetching, Slot};
+use crate::service::{FetchSlot, Fetching};
 use crate::sink::{Coverage, Sink};
 use crate::time::{MAX_SERVER_LEAD, Tier};
 
@@ -21,7 +21,7 @@ const MAX_FETCHES: u32 = 3;
 /// A table that has not ended yet.
 pub(super) struct OpenTable {
     pub(super) target: Target,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: TableOutcome,
     /// Fetches that may still be made when deltas lose a race.
     left: u32,
     /// A second snapshot has to confirm the first.
@@ -41,7 +41,7 @@ pub(super) struct Fetched {
 impl OpenTable {
     pub(super) fn new(target: Target, confirm: bool) -> Self {
         Self {
-            outcome: Outcome::new(&target),
+            outcome: TableOutcome::new(&target),
             target,
             left: MAX_FETCHES,
             again: confirm,
@@ -49,19 +49,19 @@ impl OpenTable {
         }
     }
 
-    pub(super) fn ended(self, ending: Ending) -> Outcome {
-        Outcome {
+    pub(super) fn ended(self, ending: TableEnding) -> TableOutcome {
+        TableOutcome {
             ending,
             ..self.outcome
         }
     }
 
     /// Returns whether the table is fetched once more after this.
-    pub(super) fn goes_on(&mut self, mode: FetchMode, ending: &Ending) -> bool {
+    pub(super) fn goes_on(&mut self, mode: FetchMode, ending: &TableEnding) -> bool {
         let snapshot = mode == FetchMode::Snapshot;
         match ending {
-            Ending::Superseded => !snapshot && self.left > 0,
-            Ending::Committed(_) if snapshot && self.again => {
+            TableEnding::Superseded => !snapshot && self.left > 0,
+            TableEnding::Committed(_) if snapshot && self.again => {
                 (self.again, self.confirming) = (false, true);
                 true
             }
@@ -74,7 +74,7 @@ impl OpenTable {
         mut self,
         fetching: Fetching,
         ingest: Ingest<A, S>,
-        slot: Option<Slot>,
+        slot: Option<FetchSlot>,
         skip_newer_than: Option<Duration>,
         watch: impl Watch,
     ) -> Fetched
@@ -123,7 +123,7 @@ fn is_young(coverage: &Coverage, fetching: &Fetching, limit: Option<Duration>) -
 /// Passes on what happens, and counts it: of a table that fails nothing else is known.
 struct Counted<'a, W> {
     watch: W,
-    outcome: Mutex<&'a mut Outcome>,
+    outcome: Mutex<&'a mut TableOutcome>,
 }
 
 impl<W: Watch> Watch for Counted<'_, W> {

@@ -36,7 +36,7 @@ impl Target {
 
 /// An integration that Kombo knows, and its tables.
 #[derive(Debug)]
-pub struct Known {
+pub struct KnownIntegration {
     /// Its id.
     pub id: IntegrationId,
     /// Its API family.
@@ -49,7 +49,7 @@ pub struct Known {
 
 /// An integration that cannot be fetched.
 #[derive(Debug)]
-pub struct Unknown {
+pub struct UnknownIntegration {
     /// Its id.
     pub id: IntegrationId,
     /// Why not.
@@ -135,7 +135,7 @@ pub async fn resolve(
     integrations: &[IntegrationId],
     endpoints: &[Arc<Endpoint>],
     concurrency: usize,
-) -> (Vec<Known>, Vec<Unknown>) {
+) -> (Vec<KnownIntegration>, Vec<UnknownIntegration>) {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     let asked = integrations
         .iter()
@@ -156,16 +156,21 @@ pub async fn resolve(
                 UnknownReason::Api(error)
             }
         };
-        unknown.push(Unknown {
+        unknown.push(UnknownIntegration {
             id: id.clone(),
             reason,
         });
     }
     let asked = known.len() + unknown.len();
-    unknown.extend(integrations.iter().skip(asked).map(|id| Unknown {
-        id: id.clone(),
-        reason: UnknownReason::NotAsked,
-    }));
+    unknown.extend(
+        integrations
+            .iter()
+            .skip(asked)
+            .map(|id| UnknownIntegration {
+                id: id.clone(),
+                reason: UnknownReason::NotAsked,
+            }),
+    );
     (known, unknown)
 }
 
@@ -174,7 +179,7 @@ fn with_targets(
     category: Category,
     info: IntegrationInfo,
     endpoints: &[Arc<Endpoint>],
-) -> Known {
+) -> KnownIntegration {
     let own = endpoints
         .iter()
         .filter(|endpoint| endpoint.category == category);
@@ -189,7 +194,7 @@ fn with_targets(
             asked: Instant::now(),
         })
         .collect();
-    Known {
+    KnownIntegration {
         id: id.clone(),
         category,
         info,

@@ -11,7 +11,7 @@ use super::progress_display::{ProgressDisplay, wait_view};
 use super::session::Session;
 use crate::api::{HttpApi, KomboApi};
 use crate::backfill::missing::{Round, begun};
-use crate::backfill::targets::{Known, Unknown, UnknownReason, resolve};
+use crate::backfill::targets::{KnownIntegration, UnknownIntegration, UnknownReason, resolve};
 use crate::backfill::{Backfill, BackfillSettings};
 use crate::ids::IntegrationId;
 use crate::lake::{Lake, LakeError, SetAside};
@@ -89,8 +89,8 @@ pub(super) async fn backfill(
 
 /// Which integrations are fetched.
 struct AskedIntegrations {
-    known: Vec<Known>,
-    unknown: Vec<Unknown>,
+    known: Vec<KnownIntegration>,
+    unknown: Vec<UnknownIntegration>,
     /// The registry, where they could not be written down.
     aside: Vec<SetAside<String>>,
 }
@@ -119,7 +119,7 @@ async fn known(
         Ok(written) => leave_out(written.aside, &mut known, &mut unknown),
         Err(error) => aside.push(of_table(REGISTRY, error)),
     }
-    let some_missing = unknown.iter().any(Unknown::is_missing);
+    let some_missing = unknown.iter().any(UnknownIntegration::is_missing);
     if let Some(key_of) = key_of.as_ref().filter(|_| some_missing) {
         let begun = begun(api, wall, asked.elapsed());
         let round = Round { begun, key_of };
@@ -146,8 +146,8 @@ async fn known(
 async fn note_missing(
     lake: &Lake,
     round: &Round<'_>,
-    known: &[Known],
-    unknown: &mut [Unknown],
+    known: &[KnownIntegration],
+    unknown: &mut [UnknownIntegration],
 ) -> Result<(), LakeError> {
     let told = round.missing(&lake.registered().await?, known, unknown);
     lake.register(&told).await.map(drop)
@@ -156,12 +156,12 @@ async fn note_missing(
 /// Leaves out those that the registry refuses.
 fn leave_out(
     refused: Vec<SetAside<Registration>>,
-    known: &mut Vec<Known>,
-    unknown: &mut Vec<Unknown>,
+    known: &mut Vec<KnownIntegration>,
+    unknown: &mut Vec<UnknownIntegration>,
 ) {
     let is_refused = |id: &IntegrationId| refused.iter().any(|one| one.member.integration == *id);
     known.retain(|one| !is_refused(&one.id));
-    unknown.extend(refused.into_iter().map(|one| Unknown {
+    unknown.extend(refused.into_iter().map(|one| UnknownIntegration {
         id: one.member.integration,
         reason: UnknownReason::Refused(one.error.into()),
     }));

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::failed::{WIDE, aside, failed, text};
 use super::fold_run::FoldRun;
 use super::missing;
-use crate::backfill::outcome::{Commit, Ending, Outcome, OutcomeSummary};
-use crate::backfill::targets::Unknown;
+use crate::backfill::outcome::{Commit, OutcomeSummary, TableEnding, TableOutcome};
+use crate::backfill::targets::UnknownIntegration;
 use crate::lake::SetAside;
 use crate::time::format_timestamp;
 use crate::words::{bytes, count, counted, seconds, with_causes};
@@ -17,9 +17,9 @@ use crate::words::{bytes, count, counted, seconds, with_causes};
 /// Everything one backfill did.
 pub(super) struct BackfillReport {
     /// What became of each table.
-    pub(super) outcomes: Vec<Outcome>,
+    pub(super) outcomes: Vec<TableOutcome>,
     /// Integrations that could not be fetched at all.
-    pub(super) unknown: Vec<Unknown>,
+    pub(super) unknown: Vec<UnknownIntegration>,
     /// Wall time.
     pub(super) elapsed: Duration,
     /// Requests sent, retries included.
@@ -47,9 +47,10 @@ impl BackfillReport {
     pub(super) fn text(&self) -> String {
         let mut lines = landed(&self.outcomes);
         lines.extend(self.outcomes.iter().filter_map(missing::said));
-        let ended = |said: fn(&Outcome) -> Option<String>| self.outcomes.iter().filter_map(said);
+        let ended =
+            |said: fn(&TableOutcome) -> Option<String>| self.outcomes.iter().filter_map(said);
         lines.extend(ended(|one| {
-            let Ending::LeftOut { reason, advice } = &one.ending else {
+            let TableEnding::LeftOut { reason, advice } = &one.ending else {
                 return None;
             };
             Some(format!(
@@ -60,7 +61,7 @@ impl BackfillReport {
         let unknown = self.unknown.iter();
         lines.extend(unknown.map(|one| failed(WIDE, &one.id, &one.reason, one.reason.advice())));
         lines.extend(ended(|one| {
-            let Ending::Failed(failure) = &one.ending else {
+            let TableEnding::Failed(failure) = &one.ending else {
                 return None;
             };
             Some(format!(
@@ -69,7 +70,7 @@ impl BackfillReport {
             ))
         }));
         lines.extend(ended(|one| {
-            let Ending::NotTried { reason } = &one.ending else {
+            let TableEnding::NotTried { reason } = &one.ending else {
                 return None;
             };
             Some(format!("not tried {}: {reason}", one.table))
@@ -122,7 +123,7 @@ impl BackfillReport {
             released: released.collect(),
             held: held.collect(),
             integrations_failed: unknown.collect(),
-            tables: self.outcomes.iter().map(Outcome::summary).collect(),
+            tables: self.outcomes.iter().map(TableOutcome::summary).collect(),
             tables_failed: aside.collect(),
         };
         serde_json::to_string_pretty(&summary).expect("a summary holds only strings and numbers")
@@ -136,7 +137,7 @@ impl BackfillReport {
     /// Writes the last line of it: rows, tables, time, requests.
     pub(super) fn total(&self) -> String {
         let done = || self.outcomes.iter().filter_map(|one| one.done.as_ref());
-        let ended = |ending: fn(&Ending) -> bool| {
+        let ended = |ending: fn(&TableEnding) -> bool| {
             self.outcomes
                 .iter()
                 .filter(|one| ending(&one.ending))
@@ -156,9 +157,9 @@ impl BackfillReport {
         let mut some = |number: u64, what: &str, text: &str| {
             parts.extend((number > 0).then(|| format!("{} {text}", counted(number, what))));
         };
-        let skipped = ended(|ending| matches!(ending, Ending::Skipped));
+        let skipped = ended(|ending| matches!(ending, TableEnding::Skipped));
         some(skipped, "table", "skipped, fetched not long ago");
-        let unchanged = ended(|ending| matches!(ending, Ending::Unchanged));
+        let unchanged = ended(|ending| matches!(ending, TableEnding::Unchanged));
         some(unchanged, "table", "without a change");
         let rest = done().map(|done| done.rest_values).sum();
         some(rest, "value", "without a column, in _rest");
@@ -226,7 +227,7 @@ struct Landed {
 }
 
 /// One line per endpoint: integrations, rows, files, bytes.
-fn landed(outcomes: &[Outcome]) -> Vec<String> {
+fn landed(outcomes: &[TableOutcome]) -> Vec<String> {
     let mut endpoints: BTreeMap<String, Landed> = BTreeMap::new();
     for (outcome, commit) in committed(outcomes) {
         let name = outcome.table.endpoint.table_name();
@@ -249,9 +250,9 @@ fn landed(outcomes: &[Outcome]) -> Vec<String> {
     header.into_iter().chain(lines).collect()
 }
 
-fn committed(outcomes: &[Outcome]) -> impl Iterator<Item = (&Outcome, &Commit)> {
+fn committed(outcomes: &[TableOutcome]) -> impl Iterator<Item = (&TableOutcome, &Commit)> {
     outcomes.iter().filter_map(|outcome| match &outcome.ending {
-        Ending::Committed(commit) => Some((outcome, commit)),
+        TableEnding::Committed(commit) => Some((outcome, commit)),
         _ => None,
     })
 }

@@ -1,11 +1,11 @@
 //! Rows that were known and that a full fetch lacked, as people read of them: how many, who was asked, what came of it.
 
-use crate::backfill::outcome::Outcome;
+use crate::backfill::outcome::TableOutcome;
 use crate::stream::Verdicts;
 use crate::words::{count, counted};
 
 /// Writes a line about a table whose full fetch lacked rows or showed deletions; `None` about any other.
-pub(super) fn said(outcome: &Outcome) -> Option<String> {
+pub(super) fn said(outcome: &TableOutcome) -> Option<String> {
     let missing = outcome.done.as_ref()?.missing;
     (missing != Verdicts::default()).then(|| {
         let parts = parts(missing).join(", ");

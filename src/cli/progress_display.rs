@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, P
 use tokio::time::Instant;
 
 use crate::api::HttpApi;
-use crate::backfill::outcome::{Ending, Outcome};
+use crate::backfill::outcome::{TableEnding, TableOutcome};
 use crate::ids::TableId;
 use crate::ingest::{self, Watch};
 use crate::words::{count, counted, seconds};
@@ -138,7 +138,7 @@ impl ProgressDisplay {
         }
     }
 
-    pub(super) fn end(&self, outcome: &Outcome) {
+    pub(super) fn end(&self, outcome: &TableOutcome) {
         if let Some(running) = self.running().remove(&outcome.table) {
             running.clear();
         }
@@ -149,7 +149,7 @@ impl ProgressDisplay {
                 let ending = &outcome.ending;
                 if !matches!(
                     ending,
-                    Ending::Committed(_) | Ending::Unchanged | Ending::Skipped
+                    TableEnding::Committed(_) | TableEnding::Unchanged | TableEnding::Skipped
                 ) {
                     // Lost when the terminal is gone; the summary says it again.
                     drop(all.println(line));
@@ -196,19 +196,21 @@ impl Watch for TableProgress {
     }
 }
 
-fn ended_line(outcome: &Outcome) -> String {
+fn ended_line(outcome: &TableOutcome) -> String {
     let table = &outcome.table;
     match &outcome.ending {
-        Ending::Committed(_) => {
+        TableEnding::Committed(_) => {
             let brought = brought(outcome.rows, outcome.pages, outcome.elapsed);
             format!("committed  {table}: {brought}")
         }
-        Ending::Unchanged => format!("unchanged  {table}"),
-        Ending::Skipped => format!("skipped    {table}: fetched not long ago"),
-        Ending::Superseded => format!("superseded {table}: another writer committed it meanwhile"),
-        Ending::LeftOut { reason, .. } => format!("left out   {table}: {reason}"),
-        Ending::NotTried { reason } => format!("not tried  {table}: {reason}"),
-        Ending::Failed(failure) => format!("failed     {table}: {failure}"),
+        TableEnding::Unchanged => format!("unchanged  {table}"),
+        TableEnding::Skipped => format!("skipped    {table}: fetched not long ago"),
+        TableEnding::Superseded => {
+            format!("superseded {table}: another writer committed it meanwhile")
+        }
+        TableEnding::LeftOut { reason, .. } => format!("left out   {table}: {reason}"),
+        TableEnding::NotTried { reason } => format!("not tried  {table}: {reason}"),
+        TableEnding::Failed(failure) => format!("failed     {table}: {failure}"),
     }
 }
 

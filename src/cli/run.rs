@@ -20,7 +20,7 @@ use super::session::Session;
 use crate::config::Config;
 use crate::lake::Lake;
 use crate::listener::Telemetry;
-use crate::metrics::{ErrorType, Metrics, Stage};
+use crate::metrics::{ErrorStage, ErrorType, Metrics};
 use crate::service::{Control, Secrets, SourceContext, SourceError};
 use crate::words::with_causes;
 
@@ -150,7 +150,7 @@ impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
     async fn reload(&mut self) {
         if let Err(failure) = self.try_reload().await {
             self.metrics
-                .error(ErrorType::ConfigurationFailed, Stage::Initializing);
+                .error(ErrorType::ConfigurationFailed, ErrorStage::Initializing);
             error!(
                 reason = failure.line(),
                 "the configuration was not reloaded; the service goes on with the one before"

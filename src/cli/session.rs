@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::cli_error::{CliError, FAILED, USAGE};
 use crate::api::{ApiKey, HttpApi};
-use crate::backfill::targets::Known;
+use crate::backfill::targets::KnownIntegration;
 use crate::catalog::{Catalog, Endpoint};
 use crate::config::Config;
 use crate::decode::DecodeLimits;
@@ -114,7 +114,7 @@ impl Session {
     /// Returns what the registry is told of an integration that answered.
     pub(super) fn registration(
         &self,
-        known: &Known,
+        known: &KnownIntegration,
         environment: Option<&EnvironmentId>,
     ) -> Registration {
         let now_ms = self.clock.now().as_millis();

@@ -7,10 +7,10 @@ use http_body_util::Full;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode, Version};
 
-use super::server::Answer;
+use super::server::ShortAnswer;
 
 /// Answers with a status and words for people.
-pub(super) fn answer(status: StatusCode, words: &'static str) -> Answer {
+pub(super) fn answer(status: StatusCode, words: &'static str) -> ShortAnswer {
     let mut answer = Response::new(Full::new(Bytes::from_static(words.as_bytes())));
     *answer.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -19,7 +19,7 @@ pub(super) fn answer(status: StatusCode, words: &'static str) -> Answer {
 }
 
 /// Answers that the method is not the one.
-pub(super) fn wrong_method(allowed: &'static str) -> Answer {
+pub(super) fn wrong_method(allowed: &'static str) -> ShortAnswer {
     let mut answer = answer(StatusCode::METHOD_NOT_ALLOWED, "another method\n");
     let allowed = HeaderValue::from_static(allowed);
     answer.headers_mut().insert(ALLOW, allowed);
@@ -27,7 +27,7 @@ pub(super) fn wrong_method(allowed: &'static str) -> Answer {
 }
 
 /// Says when to come again, in whole seconds.
-pub(super) fn later(mut answer: Answer, after: Duration) -> Answer {
+pub(super) fn later(mut answer: ShortAnswer, after: Duration) -> ShortAnswer {
     let secs = after.as_secs() + u64::from(after.subsec_nanos() > 0);
     let value = HeaderValue::from(secs.max(1));
     answer.headers_mut().insert(RETRY_AFTER, value);
@@ -35,7 +35,7 @@ pub(super) fn later(mut answer: Answer, after: Duration) -> Answer {
 }
 
 /// Ends the connection with the answer; HTTP/2 has other means, and forbids the header.
-pub(super) fn and_close(mut answer: Answer, version: Version) -> Answer {
+pub(super) fn and_close(mut answer: ShortAnswer, version: Version) -> ShortAnswer {
     if version < Version::HTTP_2 {
         let close = HeaderValue::from_static("close");
         answer.headers_mut().insert(CONNECTION, close);

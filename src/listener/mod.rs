@@ -1,6 +1,6 @@
 //! Where webhooks come in, and where health and metrics go out. The one place that knows hyper and rustls.
 //!
-//! Anybody can send to a public address, so every phase of a connection has a limit ([`Limits`], `pulse`), a newcomer
+//! Anybody can send to a public address, so every phase of a connection has a limit ([`ListenerLimits`], `pulse`), a newcomer
 //! takes the place of whoever has been idle for longest rather than wait for it (`connections`), and a body is not
 //! understood before its signature is known to be Kombo's (`webhooks`). What is left over is a [`Webhook`], handed to
 //! an [`Intake`]; the answer is 200 once that has taken it in.
@@ -25,7 +25,7 @@ mod webhooks;
 mod tests;
 
 pub use error::ListenError;
-pub use settings::{Limits, ListenerSettings, TelemetrySettings, TlsFiles};
+pub use settings::{ListenerLimits, ListenerSettings, TelemetrySettings, TlsFiles};
 pub use telemetry::Telemetry;
 pub use tls::TlsReloader;
 pub use verifier::SharedVerifier;

@@ -9,17 +9,17 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
-use super::settings::Limits;
+use super::settings::ListenerLimits;
 
 /// What a connection is doing.
 #[derive(Debug)]
 pub(super) struct Pulse {
-    state: Mutex<State>,
-    limits: Limits,
+    state: Mutex<PulseState>,
+    limits: ListenerLimits,
 }
 
 #[derive(Debug)]
-struct State {
+struct PulseState {
     phase: Phase,
     since: Instant,
     /// Requests that are being answered; they have time limits of their own.
@@ -41,8 +41,8 @@ enum Phase {
 pub(super) struct Beat(Arc<Pulse>);
 
 impl Pulse {
-    pub(super) fn new(limits: Limits) -> Arc<Self> {
-        let state = State {
+    pub(super) fn new(limits: ListenerLimits) -> Arc<Self> {
+        let state = PulseState {
             phase: Phase::Headers,
             since: Instant::now(),
             answering: 0,
@@ -109,7 +109,7 @@ impl Pulse {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PulseState> {
         // Whole values only, so a panic elsewhere leaves them right.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -181,8 +181,8 @@ mod tests {
 
     use super::*;
 
-    fn limits() -> Limits {
-        Limits::default()
+    fn limits() -> ListenerLimits {
+        ListenerLimits::default()
     }
 
     async fn lasts(pulse: &Pulse) -> Duration {

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::address::Neighbour;
 use super::connections::{Berth, Connections};
 use super::pulse::{Heard, Pulse};
-use super::settings::Limits;
+use super::settings::ListenerLimits;
 use super::tls::TlsReloader;
 
 /// How long to wait when the system has no more sockets: long enough for some to close, and not to spin.
@@ -32,7 +32,7 @@ const OUT_OF_SOCKETS_PAUSE: Duration = Duration::from_millis(100);
 const HTTP2_WINDOW: u32 = 128 * 1024;
 
 /// What every answer is: a few bytes that are there already.
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type ShortAnswer = Response<Full<Bytes>>;
 
 /// What is served.
 pub(super) trait Site: Send + Sync + 'static {
@@ -41,7 +41,7 @@ pub(super) trait Site: Send + Sync + 'static {
         &self,
         visitor: &Visitor,
         request: Request<Incoming>,
-    ) -> impl Future<Output = Answer> + Send;
+    ) -> impl Future<Output = ShortAnswer> + Send;
 }
 
 /// Who asks.
@@ -65,7 +65,7 @@ impl Visitor {
 pub(super) struct Server {
     pub(super) socket: TcpListener,
     pub(super) tls: Option<TlsReloader>,
-    pub(super) limits: Limits,
+    pub(super) limits: ListenerLimits,
     /// Everybody comes from one address, so that one has no limit.
     pub(super) behind_proxy: bool,
 }
@@ -77,7 +77,7 @@ impl Server {
         site: Arc<impl Site>,
         shutdown: impl Future<Output = ()> + Send,
     ) {
-        let Limits { connections, .. } = self.limits;
+        let ListenerLimits { connections, .. } = self.limits;
         let per_address = if self.behind_proxy {
             connections
         } else {
@@ -160,7 +160,7 @@ fn note(ended: Result<(), tokio::task::JoinError>) {
 async fn connection(
     stream: TcpStream,
     tls: Option<TlsReloader>,
-    limits: Limits,
+    limits: ListenerLimits,
     visitor: Visitor,
     site: Arc<impl Site>,
 ) {
@@ -185,7 +185,7 @@ async fn connection(
 
 async fn requests(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    limits: Limits,
+    limits: ListenerLimits,
     visitor: Visitor,
     site: Arc<impl Site>,
 ) {
@@ -233,7 +233,7 @@ async fn requests(
 }
 
 /// HTTP/1.1 and 2 by the first bytes. Their times are kept by [`Pulse`].
-fn protocols(limits: &Limits) -> Builder<TokioExecutor> {
+fn protocols(limits: &ListenerLimits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()

@@ -30,7 +30,7 @@ pub struct ListenerSettings {
     pub tls: Option<TlsFiles>,
     /// What nobody may exceed. A file says how many connections, and nothing else of it.
     #[serde(rename = "max_connections", deserialize_with = "connections")]
-    pub limits: Limits,
+    pub limits: ListenerLimits,
 }
 
 impl Default for ListenerSettings {
@@ -43,7 +43,7 @@ impl Default for ListenerSettings {
             other_secret_file: None,
             behind_proxy: false,
             tls: None,
-            limits: Limits::default(),
+            limits: ListenerLimits::default(),
         }
     }
 }
@@ -136,11 +136,11 @@ fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::
         .map_err(|_| D::Error::custom("it must be an address with a port, such as 127.0.0.1:8080"))
 }
 
-fn connections<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Limits, D::Error> {
+fn connections<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ListenerLimits, D::Error> {
     let connections = NonZeroU32::deserialize(deserializer)?.get() as usize;
-    Ok(Limits {
+    Ok(ListenerLimits {
         connections,
-        ..Limits::default()
+        ..ListenerLimits::default()
     })
 }
 
@@ -156,7 +156,7 @@ pub struct TlsFiles {
 
 /// What nobody may exceed. The defaults let Kombo's webhooks through many times over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ListenerLimits {
     /// Bytes of a body: 64 KiB. Kombo's have one or three.
     pub body_bytes: usize,
     /// Bytes of a request's headers: 16 KiB; HTTP/1.1 needs 8 KiB at least.
@@ -183,7 +183,7 @@ pub struct Limits {
     pub strangers_per_second: u32,
 }
 
-impl Default for Limits {
+impl Default for ListenerLimits {
     fn default() -> Self {
         Self {
             body_bytes: MAX_BODY_BYTES,

@@ -12,8 +12,8 @@ use tokio::net::TcpListener;
 
 use super::answers::{answer, wrong_method};
 use super::error::ListenError;
-use super::server::{Answer, Server, Site, Visitor};
-use super::settings::{Limits, TelemetrySettings};
+use super::server::{Server, ShortAnswer, Site, Visitor};
+use super::settings::{ListenerLimits, TelemetrySettings};
 use crate::metrics::CONTENT_TYPE as METRICS_TYPE;
 
 /// More than a few monitors are a mistake.
@@ -50,10 +50,10 @@ impl Telemetry {
         metrics: impl Fn() -> String + Send + Sync + 'static,
         shutdown: impl Future<Output = ()> + Send,
     ) {
-        let limits = Limits {
+        let limits = ListenerLimits {
             connections: CONNECTIONS,
             body_bytes: 0,
-            ..Limits::default()
+            ..ListenerLimits::default()
         };
         let server = Server {
             socket: self.socket,
@@ -76,7 +76,7 @@ where
     H: Fn() -> bool + Send + Sync + 'static,
     M: Fn() -> String + Send + Sync + 'static,
 {
-    async fn answer(&self, _: &Visitor, request: Request<Incoming>) -> Answer {
+    async fn answer(&self, _: &Visitor, request: Request<Incoming>) -> ShortAnswer {
         let known = ["/health", "/metrics"].contains(&request.uri().path());
         if known && ![Method::GET, Method::HEAD].contains(request.method()) {
             return wrong_method("GET, HEAD");
@@ -93,7 +93,7 @@ where
 const HEALTHY: &str = "{\"ok\":true}";
 const ILL: &str = "{\"ok\":false}";
 
-fn page(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
+fn page(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> ShortAnswer {
     let mut page = Response::new(Full::new(body.into()));
     *page.status_mut() = status;
     let kind = HeaderValue::from_static(kind);

@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout};
 
 use super::answers::{and_close, answer, later, wrong_method};
 use super::seldom::Seldom;
-use super::server::{Answer, Site, Visitor};
-use super::settings::Limits;
+use super::server::{ShortAnswer, Site, Visitor};
+use super::settings::ListenerLimits;
 use super::strangers::Strangers;
 use super::verifier::SharedVerifier;
 use super::{Intake, Overloaded};
@@ -35,7 +35,7 @@ const AFTER_SHUTDOWN: Duration = Duration::from_secs(5);
 /// The one path that takes webhooks.
 pub(super) struct Webhooks<I> {
     path: String,
-    limits: Limits,
+    limits: ListenerLimits,
     verifier: SharedVerifier,
     intake: Arc<I>,
     metrics: Metrics,
@@ -47,7 +47,7 @@ pub(super) struct Webhooks<I> {
 impl<I: Intake> Webhooks<I> {
     pub(super) fn new(
         path: String,
-        limits: Limits,
+        limits: ListenerLimits,
         verifier: SharedVerifier,
         intake: Arc<I>,
         metrics: Metrics,
@@ -64,7 +64,7 @@ impl<I: Intake> Webhooks<I> {
         }
     }
 
-    async fn judge(&self, visitor: &Visitor, request: Request<Incoming>) -> Answer {
+    async fn judge(&self, visitor: &Visitor, request: Request<Incoming>) -> ShortAnswer {
         let version = request.version();
         if visitor.is_draining() {
             let closed = answer(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
@@ -100,7 +100,7 @@ impl<I: Intake> Webhooks<I> {
     }
 
     /// Turns away what cannot be a webhook, by its headers alone.
-    fn refusal(&self, request: &Request<Incoming>) -> Option<Answer> {
+    fn refusal(&self, request: &Request<Incoming>) -> Option<ShortAnswer> {
         let headers = request.headers();
         if request.uri().path() != self.path {
             return Some(answer(StatusCode::NOT_FOUND, "nothing here\n"));
@@ -126,7 +126,7 @@ impl<I: Intake> Webhooks<I> {
         None
     }
 
-    async fn read(&self, body: Incoming) -> Result<Bytes, Answer> {
+    async fn read(&self, body: Incoming) -> Result<Bytes, ShortAnswer> {
         let too_long = || answer(StatusCode::PAYLOAD_TOO_LARGE, "too long\n");
         let limit = self.limits.body_bytes;
         if body.size_hint().lower() > limit as u64 {
@@ -139,7 +139,7 @@ impl<I: Intake> Webhooks<I> {
         }
     }
 
-    async fn hand_on(&self, webhook: Webhook) -> Answer {
+    async fn hand_on(&self, webhook: Webhook) -> ShortAnswer {
         let kind = webhook.label();
         match self.intake.take(webhook).await {
             Ok(()) => {
@@ -154,7 +154,7 @@ impl<I: Intake> Webhooks<I> {
         }
     }
 
-    fn not_understood(&self, error: WebhookError) -> Answer {
+    fn not_understood(&self, error: WebhookError) -> ShortAnswer {
         let outcome = WebhookOutcome::NotUnderstood(error);
         self.metrics.notification(UNREAD, outcome);
         if let Some(untold) = self.puzzling.speak() {
@@ -164,7 +164,7 @@ impl<I: Intake> Webhooks<I> {
     }
 
     /// Answers somebody who is not Kombo, or has another secret.
-    fn stranger(&self, visitor: &Visitor, error: SignatureError, version: Version) -> Answer {
+    fn stranger(&self, visitor: &Visitor, error: SignatureError, version: Version) -> ShortAnswer {
         self.metrics
             .notification(UNREAD, WebhookOutcome::Unsigned(error));
         if let Some(untold) = self.unsigned.speak() {
@@ -196,7 +196,7 @@ fn signature(headers: &HeaderMap) -> Result<Signature, SignatureError> {
 }
 
 impl<I: Intake> Site for Webhooks<I> {
-    async fn answer(&self, visitor: &Visitor, request: Request<Incoming>) -> Answer {
+    async fn answer(&self, visitor: &Visitor, request: Request<Incoming>) -> ShortAnswer {
         let start = Instant::now();
         self.metrics.request_received();
         let judged = timeout(self.limits.request_time, self.judge(visitor, request)).await;

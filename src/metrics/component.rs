@@ -2,8 +2,8 @@
 
 use prometheus_client::metrics::counter::Counter;
 
-use super::families::{Component, Counters, Shelf};
-use super::labels::{ErrorType, Stage};
+use super::families::{Component, Counters, Families};
+use super::labels::{ErrorStage, ErrorType};
 use crate::fetch::Counts;
 
 /// The port of rows that have an id nobody can use.
@@ -27,7 +27,7 @@ pub(super) struct ComponentMetrics {
 }
 
 impl ComponentMetrics {
-    pub(super) fn new(shelf: &mut Shelf<'_>, source: &Component, sink: &Component) -> Self {
+    pub(super) fn new(shelf: &mut Families<'_>, source: &Component, sink: &Component) -> Self {
         let mut family = |name, help| -> Counters { shelf.plain(name, help) };
         let received_events = family(
             "component_received_events",
@@ -104,7 +104,7 @@ impl ComponentMetrics {
         self.sent_bytes.get_or_create(&labels).inc_by(bytes);
     }
 
-    pub(super) fn error(&self, error: ErrorType, stage: Stage) {
+    pub(super) fn error(&self, error: ErrorType, stage: ErrorStage) {
         let component = match error {
             ErrorType::WriterFailed => &self.sink,
             _ => &self.source,

@@ -47,14 +47,14 @@ pub(super) fn labels<'a>(pairs: impl IntoIterator<Item = &'a (&'static str, &'a 
 }
 
 /// Registers metrics as they are made.
-pub(super) struct Shelf<'a>(pub(super) &'a mut Registry);
+pub(super) struct Families<'a>(pub(super) &'a mut Registry);
 
-impl Shelf<'_> {
+impl Families<'_> {
     /// Returns the shelf below, whose metrics all bear a component's labels.
-    pub(super) fn of(&mut self, component: &Component) -> Shelf<'_> {
+    pub(super) fn of(&mut self, component: &Component) -> Families<'_> {
         let owned = component.labels(&[]).into_iter();
         let labels = owned.map(|(name, value)| (Cow::Borrowed(name), Cow::Owned(value)));
-        Shelf(self.0.sub_registry_with_labels(labels))
+        Families(self.0.sub_registry_with_labels(labels))
     }
 
     /// Registers a metric. Counters get their `_total` when they are written.

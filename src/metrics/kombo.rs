@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
-use super::families::{Counters, Float, FloatCounter, Gauges, Labels, Shelf, labels};
+use super::families::{Counters, Families, Float, FloatCounter, Gauges, Labels, labels};
 use super::labels::{FetchKind, FetchResult, FoldResult, lane};
 use crate::fetch::{Counts, Lane};
 use crate::versions::drift::{DriftCause, DriftKind};
@@ -59,7 +59,7 @@ pub(super) struct KomboMetrics {
 
 impl KomboMetrics {
     #[rustfmt::skip]
-    pub(super) fn new(shelf: &mut Shelf<'_>) -> Self {
+    pub(super) fn new(shelf: &mut Families<'_>) -> Self {
         let metrics = Self {
             notifications: shelf.plain("kombo_notifications", "Webhooks, by type and what became of them"),
             pending_tables: shelf.plain("kombo_pending_tables", "Tables that wait to be fetched"),

@@ -44,7 +44,7 @@ impl ErrorType {
 
 /// Where it went wrong, in Vector's words for `stage`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stage {
+pub enum ErrorStage {
     /// Before anything was received.
     Initializing,
     /// Between Kombo and us.
@@ -55,7 +55,7 @@ pub enum Stage {
     Sending,
 }
 
-impl Stage {
+impl ErrorStage {
     /// Returns Vector's word.
     #[must_use]
     pub fn as_str(self) -> &'static str {

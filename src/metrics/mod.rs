@@ -18,7 +18,7 @@ mod process;
 mod tests;
 
 pub use dashboard::dashboard;
-pub use labels::{ErrorType, FetchKind, FetchResult, FoldResult, Stage, WebhookOutcome};
+pub use labels::{ErrorStage, ErrorType, FetchKind, FetchResult, FoldResult, WebhookOutcome};
 pub use process::ClientTotals;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,7 +30,7 @@ use tokio::time::Instant;
 
 use crate::fetch::{Counts, Lane};
 use component::ComponentMetrics;
-use families::{Component, Gauges, Labels, Shelf, labels, replace};
+use families::{Component, Families, Gauges, Labels, labels, replace};
 use kombo::KomboMetrics;
 use process::{HttpMetrics, ProcessMetrics};
 
@@ -39,10 +39,10 @@ pub const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
 
 /// All counters, gauges and histograms of a process. Cheap to clone; clones count together.
 #[derive(Clone, Debug)]
-pub struct Metrics(Arc<Inner>);
+pub struct Metrics(Arc<MetricsInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct MetricsInner {
     registry: Registry,
     /// Held while a fetch is counted and while all is written, so that no scrape sees half a fetch.
     whole: Mutex<()>,
@@ -64,8 +64,8 @@ impl Metrics {
         let source = component(source_id, "source", "kombo");
         let sink = component(sink_id, "sink", "delta_lake");
         let mut registry = Registry::default();
-        let mut shelf = Shelf(&mut registry);
-        let inner = Inner {
+        let mut shelf = Families(&mut registry);
+        let inner = MetricsInner {
             component: ComponentMetrics::new(&mut shelf, &source, &sink),
             process: ProcessMetrics::new(&mut shelf, version),
             kombo: KomboMetrics::new(&mut shelf.of(&source)),
@@ -102,7 +102,7 @@ impl Metrics {
     }
 
     /// Counts an error.
-    pub fn error(&self, error: ErrorType, stage: Stage) {
+    pub fn error(&self, error: ErrorType, stage: ErrorStage) {
         self.0.component.error(error, stage);
     }
 
@@ -236,7 +236,7 @@ impl Metrics {
     }
 }
 
-impl Inner {
+impl MetricsInner {
     fn whole(&self) -> MutexGuard<'_, ()> {
         self.whole.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,7 +7,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 
-use super::families::{Counters, Float, Shelf, labels};
+use super::families::{Counters, Families, Float, labels};
 use super::labels::status_class;
 
 /// A webhook is answered within a few milliseconds, and given up after 15 s.
@@ -24,7 +24,7 @@ pub(super) struct ProcessMetrics {
 }
 
 impl ProcessMetrics {
-    pub(super) fn new(shelf: &mut Shelf<'_>, version: &str) -> Self {
+    pub(super) fn new(shelf: &mut Families<'_>, version: &str) -> Self {
         let version = Info::new(vec![("version", version.to_owned())]);
         // `Info` is no `Clone`: nothing is left to say about a build.
         shelf.0.register("build", "Which build this is", version);
@@ -64,7 +64,7 @@ pub struct ClientTotals<'a> {
 
 impl HttpMetrics {
     #[rustfmt::skip]
-    pub(super) fn new(shelf: &mut Shelf<'_>) -> Self {
+    pub(super) fn new(shelf: &mut Families<'_>) -> Self {
         Self {
             requests_received: shelf.plain("http_server_requests_received", "Requests to the listener"),
             responses_sent: shelf.plain("http_server_responses_sent", "Answers of the listener, by status"),

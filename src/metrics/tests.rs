@@ -157,7 +157,7 @@ fn the_dashboard_shows_every_metric_of_ours_and_no_other() {
     metrics.integration_changed("deleting", "fetch");
     metrics.completeness([("ats_jobs", 1.0)]);
     metrics.notification("data-changed", WebhookOutcome::Accepted);
-    metrics.error(ErrorType::WriterFailed, Stage::Sending);
+    metrics.error(ErrorType::WriterFailed, ErrorStage::Sending);
     metrics.stored("file", 1);
     metrics.client(&ClientTotals::default());
     metrics.response_sent(200, Duration::ZERO);

@@ -44,7 +44,7 @@ pub struct Work {
 /// The tables that have to be fetched, each at most once as a delta and once as a snapshot at a time.
 #[derive(Debug, Default)]
 pub struct Queue {
-    slots: HashMap<(TableId, Kind), Slot>,
+    slots: HashMap<(TableId, Kind), QueueSlot>,
     lanes: [Turns; Lane::ALL.len()],
     arrivals: u64,
     picks: u64,
@@ -53,7 +53,7 @@ pub struct Queue {
 
 /// One table as a delta, or as a snapshot.
 #[derive(Debug)]
-struct Slot {
+struct QueueSlot {
     bits: DirtyBits,
     lane: Lane,
     served: u64,
@@ -71,12 +71,15 @@ impl Queue {
     /// Asks for a table: for a notification, at a start, by heartbeat or by schedule. Asked for while it is fetched, it
     /// is fetched again.
     pub fn want(&mut self, table: &TableId, kind: Kind, lane: Lane) {
-        let slot = self.slots.entry((table.clone(), kind)).or_insert(Slot {
-            bits: DirtyBits::clean(),
-            lane,
-            served: 0,
-            place: SlotState::Idle,
-        });
+        let slot = self
+            .slots
+            .entry((table.clone(), kind))
+            .or_insert(QueueSlot {
+                bits: DirtyBits::clean(),
+                lane,
+                served: 0,
+                place: SlotState::Idle,
+            });
         let lane = if slot.bits.is_dirty() {
             lane.min(slot.lane)
         } else {
@@ -239,7 +242,7 @@ impl Queue {
     }
 
     /// Returns the slot of a fetch, unless it was forgotten since.
-    fn running(&mut self, work: &Work) -> Option<&mut Slot> {
+    fn running(&mut self, work: &Work) -> Option<&mut QueueSlot> {
         let slot = self.slots.get_mut(&(work.table.clone(), work.kind));
         slot.filter(|slot| slot.place == SlotState::Running { pick: work.pick })
     }

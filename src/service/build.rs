@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::beside::Chores;
+use super::chores::Chores;
 use super::config::{KomboSourceConfig, Secrets, SourceContext};
 use super::control::{Command, Control};
 use super::dispatch::Dispatch;
@@ -134,6 +134,7 @@ impl KomboSourceConfig {
         let (door, inbox) = door();
         let (commands, orders) = mpsc::channel(COMMANDS);
         let chores = Chores::begin(std::mem::take(&mut cx.chores), &mut dispatch, now);
+        dispatch.time_notes(now);
         let concurrency = self.settings.request.concurrency.get() as usize;
         let service = Service {
             dispatch,
@@ -152,6 +153,7 @@ impl KomboSourceConfig {
             last_flush: Instant::now(),
             flushing: false,
             hinting: false,
+            noting: false,
         };
         Ok(Assembled {
             service,

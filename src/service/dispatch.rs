@@ -6,11 +6,12 @@
 
 mod account;
 mod ended;
-mod marks;
+
 mod missing;
-mod notes;
+mod notified;
 mod registered;
 mod standings;
+mod status_notes;
 mod table;
 mod timers;
 mod view;
@@ -20,8 +21,8 @@ mod tests;
 
 pub(super) use account::Account;
 pub(super) use ended::Ended;
-pub(super) use standings::{Found, LookFailed, News};
-pub(super) use table::Table;
+pub(super) use standings::{FoundIntegration, IntegrationNews, LookFailed};
+pub(super) use table::TrackedTable;
 pub(super) use timers::Ask;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -64,7 +65,7 @@ pub(super) struct Rules {
 pub(super) struct Dispatch {
     pub(super) rules: Rules,
     accounts: HashMap<IntegrationId, Account>,
-    tables: HashMap<TableId, Table>,
+    tables: HashMap<TableId, TrackedTable>,
     queue: Queue,
     agenda: Agenda<Due>,
     key: Option<KeyPause>,
@@ -89,7 +90,7 @@ pub(super) struct Dispatch {
     /// Suspicions that came up or ended, to be told to the operator.
     alarms: Vec<(IntegrationId, Option<Suspicion>, Option<Suspicion>)>,
     /// What is new about integrations, to be told as well.
-    news: Vec<News>,
+    news: Vec<IntegrationNews>,
 }
 
 /// What a webhook is answered.
@@ -190,7 +191,7 @@ impl Dispatch {
     pub(super) fn hint(&mut self, tables: &[TableId]) {
         let known = tables.iter().filter(|table| {
             let known = self.tables.get(*table);
-            known.is_some_and(Table::takes_deltas)
+            known.is_some_and(TrackedTable::takes_deltas)
         });
         self.queue.hint(known);
     }
@@ -322,7 +323,7 @@ impl Dispatch {
             if !self.tables.contains_key(&table_id) {
                 let held = covered(&table_id).into();
                 self.with_heartbeat += usize::from(endpoint.updated_after && is_fetched);
-                let table = Table::held(endpoint, held, now);
+                let table = TrackedTable::held(endpoint, held, now);
                 self.tables.insert(table_id.clone(), table);
                 if is_fetched {
                     self.want_all(&table_id, now);

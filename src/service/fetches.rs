@@ -5,11 +5,11 @@ use tracing::{debug, info, warn};
 
 use super::dispatch::Ended;
 use super::fetching::{FailedFetch, Fetching};
-use super::slots::Slot;
+use super::slots::FetchSlot;
 use crate::api::KomboApi;
 use crate::fetch::FetchMode;
 use crate::ingest::{Done, Ending, FetchStep, Ingest, IngestError, Watch};
-use crate::metrics::{ErrorType, FetchKind, FetchResult, Metrics, Stage};
+use crate::metrics::{ErrorStage, ErrorType, FetchKind, FetchResult, Metrics};
 use crate::plan::Kind;
 use crate::sink::{Coverage, Sink, WriteError};
 
@@ -35,7 +35,7 @@ where
     S: Sink + Clone + 'static,
 {
     /// Runs it. The slot goes back once all is uploaded.
-    pub(super) async fn run(self, slot: Option<Slot>) -> Carried {
+    pub(super) async fn run(self, slot: Option<FetchSlot>) -> Carried {
         let started = Instant::now();
         let mut coverage = None;
         let result = self.carry(slot, &mut coverage).await;
@@ -57,7 +57,7 @@ where
 
     async fn carry(
         &self,
-        slot: Option<Slot>,
+        slot: Option<FetchSlot>,
         known: &mut Option<Coverage>,
     ) -> Result<Done, IngestError> {
         let coverage = self.fetching.covered(&self.ingest).await?;
@@ -71,7 +71,7 @@ impl<A: Send + Sync, S: Send + Sync> Watch for FetchTask<A, S> {
         match step {
             FetchStep::Restarted(_) => self
                 .metrics
-                .error(ErrorType::RequestFailed, Stage::Receiving),
+                .error(ErrorType::RequestFailed, ErrorStage::Receiving),
             FetchStep::Started(mode) => {
                 debug!(table = %self.fetching.work.table, mode = mode.as_str(), "fetching");
             }
@@ -160,11 +160,11 @@ impl Carried {
 fn count_error(error: &IngestError, metrics: &Metrics) -> FetchResult {
     let stored = matches!(error.source, WriteError::Store(_));
     let (error_type, stage) = match (stored, FailedFetch::of(error)) {
-        (true, _) => (ErrorType::WriterFailed, Stage::Sending),
+        (true, _) => (ErrorType::WriterFailed, ErrorStage::Sending),
         (_, FailedFetch::Off(_)) => return FetchResult::LeftOut,
         (_, FailedFetch::Integration(_)) => return FetchResult::Parked,
-        (_, FailedFetch::Key(_)) => (ErrorType::AuthenticationFailed, Stage::Receiving),
-        (_, FailedFetch::Once(_)) => (ErrorType::RequestFailed, Stage::Receiving),
+        (_, FailedFetch::Key(_)) => (ErrorType::AuthenticationFailed, ErrorStage::Receiving),
+        (_, FailedFetch::Once(_)) => (ErrorType::RequestFailed, ErrorStage::Receiving),
     };
     metrics.error(error_type, stage);
     FetchResult::Failed

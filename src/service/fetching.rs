@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::slots::Slot;
+use super::slots::FetchSlot;
 use crate::api::{ErrorReach, KomboApi};
 use crate::catalog::Endpoint;
 use crate::fetch::Lane;
@@ -82,7 +82,7 @@ impl Fetching {
         &self,
         ingest: &Ingest<A, S>,
         coverage: Coverage,
-        slot: Option<Slot>,
+        slot: Option<FetchSlot>,
         watch: &impl Watch,
     ) -> Result<Done, IngestError>
     where

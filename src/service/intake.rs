@@ -18,15 +18,15 @@ const RETRY_AFTER: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) webhook: Webhook,
-    pub(super) answer: Answer,
+    pub(super) answer: ReplyTo,
 }
 
 /// How a webhook is answered.
-pub(super) type Answer = oneshot::Sender<Result<(), Overloaded>>;
+pub(super) type ReplyTo = oneshot::Sender<Result<(), Overloaded>>;
 
 impl Received {
     /// Answers whoever waits. If nobody does any more, what was decided stands all the same.
-    pub(super) fn reply(answer: Answer, result: Result<(), Overloaded>) {
+    pub(super) fn reply(answer: ReplyTo, result: Result<(), Overloaded>) {
         if answer.send(result).is_err() {
             debug!("whoever sent a webhook did not wait for the answer");
         }

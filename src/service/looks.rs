@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
-use super::dispatch::{Dispatch, Found, LookFailed};
+use super::dispatch::{Dispatch, FoundIntegration, LookFailed};
 use super::held::Held;
 use crate::api::{ApiError, ErrorReach, IntegrationInfo, KeyInfo, KomboApi, Looked, look};
 use crate::catalog::Endpoint;
@@ -16,7 +16,7 @@ use crate::time::Moment;
 /// What was found out about an integration.
 pub(super) struct Look {
     id: IntegrationId,
-    answer: Result<Found, LookFailed>,
+    answer: Result<FoundIntegration, LookFailed>,
     held: Held,
     /// Another process has purged its rows.
     purged: bool,
@@ -63,7 +63,7 @@ pub(super) async fn look_at<A: KomboApi, S: Registry>(
     };
     let purged = is_deleted && answer.is_ok() && is_purged(&sink, &id).await;
     let held = match &answer {
-        Ok(Found {
+        Ok(FoundIntegration {
             category: Some(category),
             ..
         }) if is_new => {
@@ -150,8 +150,8 @@ impl KeyLook {
     }
 }
 
-fn found(info: &IntegrationInfo) -> Found {
-    Found {
+fn found(info: &IntegrationInfo) -> FoundIntegration {
+    FoundIntegration {
         category: Category::from_name(&info.category),
         standing: info.standing(),
     }

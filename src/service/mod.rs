@@ -2,8 +2,8 @@
 //!
 //! `dispatch` knows what is due and decides, without a clock; `run` is the loop around it: it takes webhooks from
 //! the listener through `intake`, has the `runner` begin `fetches` in `slots`, asks Kombo about integrations (`looks`), tells what is new (`news`), and has the
-//! `registry` written before a new integration's webhook is acknowledged (`registrar`). The sink's chores and the notes for
-//! `status` are due things of the same agenda and run `beside` the fetches; a chore asks Kombo through `questions`.
+//! `registry` written before a new integration's webhook is acknowledged (`registrar`). The sink's `chores` and the notes for
+//! `status` are due things of the same agenda and run beside the fetches; a chore asks Kombo through `questions`.
 //! [`Control`] changes the rules while it runs, and `shutdown` ends it.
 //!
 //! # How it maps to Vector
@@ -23,8 +23,8 @@
 //! | a checkpoint (Vector has none) | the bases, one per tier, in the sink's own commits |
 //! | reload: changed components only | [`Control::reload`]: rules, key, budget and secrets change; dirty bits stay |
 
-mod beside;
 mod build;
+mod chores;
 mod config;
 mod control;
 mod dispatch;
@@ -55,7 +55,7 @@ pub use intake::Door;
 pub use questions::ApiQuestions;
 pub(crate) use runner::Runner;
 pub use settings::SourceSettings;
-pub(crate) use slots::{Slot, Slots};
+pub(crate) use slots::{FetchSlot, Slots};
 
 use std::pin::Pin;
 

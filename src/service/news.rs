@@ -2,15 +2,15 @@
 
 use tracing::{info, warn};
 
-use super::dispatch::News;
+use super::dispatch::IntegrationNews;
 use crate::ids::IntegrationId;
 use crate::metrics::Metrics;
 use crate::plan::{Standing, Suspicion};
 
 /// Logs and counts what is new.
-pub(super) fn tell(news: &News, metrics: &Metrics) {
+pub(super) fn tell(news: &IntegrationNews, metrics: &Metrics) {
     match news {
-        News::Stands {
+        IntegrationNews::Stands {
             id,
             before,
             standing,
@@ -20,14 +20,14 @@ pub(super) fn tell(news: &News, metrics: &Metrics) {
             metrics.integration_changed(standing.label(), cause);
             tell_standing(id, before, standing, cause);
         }
-        News::Doubted { id, doubt } => {
+        IntegrationNews::Doubted { id, doubt } => {
             let reason = doubt.as_str();
             warn!(integration.id = %id, reason, "kombo finds no integration {id}, and that counts for nothing: {reason}; check that the api key is of the integration's environment");
         }
-        News::AmongMany { id } => {
+        IntegrationNews::AmongMany { id } => {
             warn!(integration.id = %id, "kombo finds no other integration of the environment of {id} either: each counts as deleted only when that lasts for a week; ask kombo's support if they were not all deleted");
         }
-        News::PurgedAnswers { id } => {
+        IntegrationNews::PurgedAnswers { id } => {
             metrics.purged_readable();
             warn!(integration.id = %id, "kombo answers for {id}, whose rows are purged; to fetch it again run kombo-source backfill --integration {id} and restart the service");
         }

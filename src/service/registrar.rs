@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 
 use super::dispatch::Dispatch;
 use super::held::Held;
-use super::intake::{Answer, Received, overloaded};
+use super::intake::{Received, ReplyTo, overloaded};
 use crate::catalog::Endpoint;
 use crate::ids::IntegrationId;
 use crate::sink::{Registration, Registrations, Registry, SinkError};
@@ -28,7 +28,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// Who waits for the registry, and whether it is being read or written.
 #[derive(Debug, Default)]
 pub(super) struct Registrar {
-    waiting: Vec<(IntegrationId, Answer)>,
+    waiting: Vec<(IntegrationId, ReplyTo)>,
     busy: bool,
     not_before: Option<Instant>,
     /// It could not be read yet.
@@ -42,7 +42,7 @@ pub(super) struct Saved {
 }
 
 /// A reading that ended: who is registered, and what the sink holds of them.
-pub(super) struct Registered(Result<(Vec<Registration>, Held), SinkError>);
+pub(super) struct RegistryRead(Result<(Vec<Registration>, Held), SinkError>);
 
 impl Registrar {
     /// Begins with what came of reading the registry at the start, and returns who is registered.
@@ -67,7 +67,7 @@ impl Registrar {
     }
 
     /// Lets a webhook wait until its integration is written down; gives it back when too many wait.
-    pub(super) fn wait(&mut self, id: IntegrationId, answer: Answer) -> Result<(), Answer> {
+    pub(super) fn wait(&mut self, id: IntegrationId, answer: ReplyTo) -> Result<(), ReplyTo> {
         if self.waiting.len() >= WAITING {
             return Err(answer);
         }
@@ -80,10 +80,10 @@ impl Registrar {
         &mut self,
         sink: S,
         endpoints: Vec<Arc<Endpoint>>,
-    ) -> impl Future<Output = Registered> + Send + use<S> {
+    ) -> impl Future<Output = RegistryRead> + Send + use<S> {
         self.busy = true;
         async move {
-            Registered(match sink.registered().await {
+            RegistryRead(match sink.registered().await {
                 Ok(rows) => Ok((rows, Held::read(&sink, endpoints).await)),
                 Err(error) => Err(error),
             })
@@ -91,7 +91,7 @@ impl Registrar {
     }
 
     /// Takes in what was read.
-    pub(super) fn registered(&mut self, read: Registered, dispatch: &mut Dispatch, now: Moment) {
+    pub(super) fn registered(&mut self, read: RegistryRead, dispatch: &mut Dispatch, now: Moment) {
         self.busy = false;
         match read.0 {
             Ok((rows, held)) => {

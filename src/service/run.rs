@@ -12,7 +12,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, error, info, warn};
 
 use super::SourceError;
-use super::beside::{ChoreRun, Chores};
+use super::chores::{ChoreRun, Chores};
 use super::control::{Command, Parts};
 use super::dispatch::{Ask, Dispatch, Reaction};
 use super::fetches::{Carried, FetchTask};
@@ -22,13 +22,13 @@ use super::intake::{Received, overloaded};
 use super::looks::{KeyLook, Look, LookOrder, look_at, try_key};
 use super::news;
 use super::questions::ApiQuestions;
-use super::registrar::{Registered, Registrar, Saved};
+use super::registrar::{Registrar, RegistryRead, Saved};
 use super::runner::Runner;
 use super::slots::Slots;
 use crate::api::KomboApi;
 use crate::ids::TableId;
 use crate::ingest::Ingest;
-use crate::metrics::{ErrorType, Metrics, Stage};
+use crate::metrics::{ErrorStage, ErrorType, Metrics};
 use crate::plan::{Begun, Kind};
 use crate::sink::{Registry, Sink, SinkError};
 use crate::time::{Clock, Moment, ServerNow};
@@ -42,7 +42,7 @@ const FLUSH_EVERY: Duration = Duration::from_hours(1);
 /// The running service.
 pub(super) struct Service<A, S> {
     pub(super) dispatch: Dispatch,
-    pub(super) runner: Runner<A, S, Report>,
+    pub(super) runner: Runner<A, S, TaskReport>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Metrics,
     pub(super) hints: Hints,
@@ -58,14 +58,15 @@ pub(super) struct Service<A, S> {
     pub(super) last_flush: Instant,
     pub(super) flushing: bool,
     pub(super) hinting: bool,
+    pub(super) noting: bool,
 }
 
 /// What a task brings back.
-pub(super) enum Report {
+pub(super) enum TaskReport {
     Fetched(Box<Carried>),
     Looked(Look),
     KeyTried(KeyLook),
-    Registered(Registered),
+    Registered(RegistryRead),
     Saved(Saved),
     Flushed(Result<(), SinkError>),
     Hinted(std::io::Result<()>),
@@ -120,10 +121,15 @@ where
                         is_new,
                     };
                     let look = look_at(api, self.sink().clone(), endpoints, order);
-                    self.runner.beside(look, Report::Looked);
+                    self.runner.beside(look, TaskReport::Looked);
                 }
                 Ask::Key => self.ask_for_key(),
-                Ask::Chore(name) => self.begin_chore(name),
+                Ask::Chore(name) => {
+                    let (kombo, metrics) = (self.questions.clone(), self.metrics.clone());
+                    if let Some(run) = self.chores.run(name, kombo, metrics) {
+                        self.runner.beside(run, TaskReport::Chore);
+                    }
+                }
                 Ask::Notes => self.put_notes(now),
             }
         }
@@ -135,7 +141,7 @@ where
 
     fn ask_for_key(&mut self) {
         let key = try_key(Arc::clone(self.api()), self.dispatch.used_key.number);
-        self.runner.beside(key, Report::KeyTried);
+        self.runner.beside(key, TaskReport::KeyTried);
     }
 
     fn start(&mut self, fetching: Fetching) {
@@ -147,7 +153,7 @@ where
                     metrics,
                     fetching,
                 };
-                Report::Fetched(Box::new(task.run(slot).await))
+                TaskReport::Fetched(Box::new(task.run(slot).await))
             });
     }
 
@@ -159,7 +165,7 @@ where
         if self.registrar.is_unread() {
             let endpoints = self.dispatch.endpoints();
             let read = self.registrar.read(self.sink().clone(), endpoints);
-            self.runner.beside(read, Report::Registered);
+            self.runner.beside(read, TaskReport::Registered);
             return;
         }
         let unsaved = self.dispatch.unsaved();
@@ -167,7 +173,7 @@ where
             return;
         }
         let save = self.registrar.save(self.sink().clone(), unsaved);
-        self.runner.beside(save, Report::Saved);
+        self.runner.beside(save, TaskReport::Saved);
     }
 
     fn receive(&mut self, received: Received) {
@@ -189,22 +195,22 @@ where
         }
     }
 
-    pub(super) fn report(&mut self, report: Report) {
+    pub(super) fn report(&mut self, report: TaskReport) {
         let now = self.now();
         match report {
-            Report::Fetched(carried) => self.fetched(*carried, now),
-            Report::Looked(look) => look.tell(&mut self.dispatch, now),
-            Report::KeyTried(look) => look.tell(&mut self.dispatch, now),
-            Report::Registered(read) => {
+            TaskReport::Fetched(carried) => self.fetched(*carried, now),
+            TaskReport::Looked(look) => look.tell(&mut self.dispatch, now),
+            TaskReport::KeyTried(look) => look.tell(&mut self.dispatch, now),
+            TaskReport::Registered(read) => {
                 self.registrar.registered(read, &mut self.dispatch, now);
             }
-            Report::Saved(saved) => {
+            TaskReport::Saved(saved) => {
                 for _ in 0..self.registrar.saved(saved, &mut self.dispatch, now) {
                     self.metrics
-                        .error(ErrorType::WriterFailed, Stage::Processing);
+                        .error(ErrorType::WriterFailed, ErrorStage::Processing);
                 }
             }
-            Report::Flushed(result) => {
+            TaskReport::Flushed(result) => {
                 self.flushing = false;
                 if let Err(error) = result {
                     let error: &dyn std::error::Error = &error;
@@ -214,15 +220,21 @@ where
                     );
                 }
             }
-            Report::Hinted(result) => {
+            TaskReport::Hinted(result) => {
                 self.hinting = false;
                 // Best effort: without hints every table is dirty at a start all the same.
                 if let Err(error) = result {
                     warn!(%error, "the hint file cannot be written; set data_dir to a folder that can");
                 }
             }
-            Report::Chore(run) => self.chore_ended(run, now),
-            Report::Noted(result) => self.noted(result),
+            TaskReport::Chore(run) => self.chores.ended(run, &mut self.dispatch, now),
+            TaskReport::Noted(result) => {
+                self.noting = false;
+                if let Err(error) = result {
+                    let error: &dyn std::error::Error = &error;
+                    warn!(error, "the notes for status were not put");
+                }
+            }
         }
     }
 
@@ -287,7 +299,7 @@ where
                     |table: &TableId| running.contains(&(table.clone(), Kind::Delta));
                 ingest.flush_bases(is_under_way).await
             };
-            self.runner.beside(flush, Report::Flushed);
+            self.runner.beside(flush, TaskReport::Flushed);
         }
     }
 
@@ -316,7 +328,17 @@ where
         self.hinted = hinted;
         self.runner
             .tasks
-            .spawn_blocking(move || Report::Hinted(hints.write(&tables)));
+            .spawn_blocking(move || TaskReport::Hinted(hints.write(&tables)));
+    }
+
+    /// Leaves in the sink what the service has to say, unless that is under way.
+    fn put_notes(&mut self, now: Moment) {
+        if std::mem::replace(&mut self.noting, true) {
+            return;
+        }
+        let (sink, notes) = (self.sink().clone(), self.dispatch.notes(now).to_bytes());
+        let put = async move { sink.put_notes(notes).await };
+        self.runner.beside(put, TaskReport::Noted);
     }
 
     fn api(&self) -> &Arc<A> {

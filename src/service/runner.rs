@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::fetching::Fetching;
-use super::slots::{Slot, Slots};
+use super::slots::{FetchSlot, Slots};
 use crate::api::KomboApi;
 use crate::fetch::Lane;
 use crate::ids::TableId;
@@ -59,7 +59,7 @@ where
     pub(crate) fn begin<F>(
         &mut self,
         fetching: Fetching,
-        fetch: impl FnOnce(Fetching, Ingest<A, S>, Option<Slot>) -> F,
+        fetch: impl FnOnce(Fetching, Ingest<A, S>, Option<FetchSlot>) -> F,
     ) where
         F: Future<Output = R> + Send + 'static,
     {

@@ -1,12 +1,16 @@
 //! The end of the service: what is under way ends within a limit, and what would else be found out again is written down.
 
-use tokio::time::{Instant, timeout_at};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{info, warn};
 
-use super::beside::put_last_notes;
 use super::run::{Service, TICK};
 use crate::api::KomboApi;
 use crate::sink::{Registry, Sink};
+
+/// How long the last notes may take.
+const LAST_NOTES: Duration = Duration::from_secs(5);
 
 impl<A, S> Service<A, S>
 where
@@ -22,7 +26,7 @@ where
         // What is new of an integration first: its webhook waits for it.
         self.save();
         // Chores go on beside the last fetches, but nothing waits for them.
-        while self.runner.tasks.len() > self.chores.under_way() && Instant::now() < until {
+        while self.runner.tasks.len() > self.beside() && Instant::now() < until {
             if let Ok(Some(report)) = timeout_at(until, self.runner.step(true)).await {
                 self.report(report);
             }
@@ -44,7 +48,16 @@ where
             warn!(%error, "the hint file cannot be written; set data_dir to a folder that can");
         }
         let notes = self.dispatch.notes(self.now()).to_bytes();
-        put_last_notes(self.sink(), notes).await;
+        // Notes are for display; what counts is in the sink already.
+        let put = timeout(LAST_NOTES, self.sink().put_notes(notes)).await;
+        if !matches!(put, Ok(Ok(()))) {
+            warn!("the last notes for status were not put");
+        }
         info!(left, "shut down");
+    }
+
+    /// Counts the tasks that nobody waits for.
+    fn beside(&self) -> usize {
+        self.chores.under_way + usize::from(self.noting)
     }
 }

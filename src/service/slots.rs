@@ -20,7 +20,7 @@ pub(crate) struct Slots {
 
 /// A place for one fetch; dropping it lets the next one begin.
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(crate) struct FetchSlot {
     permit: Option<OwnedSemaphorePermit>,
     freed: Arc<Notify>,
 }
@@ -58,9 +58,9 @@ impl Slots {
     }
 
     /// Takes a slot, if one is free.
-    pub(crate) fn take(&self, lane: Lane) -> Option<Slot> {
+    pub(crate) fn take(&self, lane: Lane) -> Option<FetchSlot> {
         let permit = Arc::clone(self.of(lane)).try_acquire_owned().ok()?;
-        Some(Slot {
+        Some(FetchSlot {
             permit: Some(permit),
             freed: Arc::clone(&self.freed),
         })
@@ -79,7 +79,7 @@ impl Slots {
     }
 }
 
-impl Drop for Slot {
+impl Drop for FetchSlot {
     fn drop(&mut self) {
         // First given back, then told.
         drop(self.permit.take());

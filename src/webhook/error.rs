@@ -1,6 +1,6 @@
 //! Why a body with a right signature is not understood.
 
-use super::parse::{MAX_BODY_BYTES, MAX_MODELS, MAX_TEXT_BYTES};
+use super::{MAX_BODY_BYTES, MAX_MODELS, MAX_TEXT_BYTES};
 
 /// Why a body is not a webhook. Names fields and sizes, never what the body says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -17,7 +17,16 @@ pub use notification::{
     IntegrationChange, IntegrationEvent, IntegrationState, ModelName, Notification, Webhook,
     WebhookType,
 };
-pub use parse::{MAX_BODY_BYTES, MAX_MODELS, MAX_TEXT_BYTES, parse, preview};
+pub use parse::{parse, preview};
 pub use signature::{
     MIN_SECRET_BYTES, SecretError, Signature, SignatureError, VerifiedBody, Verifier, WebhookSecret,
 };
+
+/// The longest body read. Kombo's are below one kilobyte, with 55 models named about three.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// The most models in one notification. Kombo has 55.
+pub const MAX_MODELS: usize = 256;
+
+/// The longest id, type or model name.
+pub const MAX_TEXT_BYTES: usize = 256;

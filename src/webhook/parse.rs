@@ -12,17 +12,9 @@ use super::notification::{
     WebhookType,
 };
 use super::signature::VerifiedBody;
+use super::{MAX_BODY_BYTES, MAX_MODELS, MAX_TEXT_BYTES};
 use crate::ids::{Category, IdError, IntegrationId};
 use crate::json;
-
-/// The longest body read. Kombo's are below one kilobyte, with 55 models named about three.
-pub const MAX_BODY_BYTES: usize = 64 * 1024;
-
-/// The most models in one notification. Kombo has 55.
-pub const MAX_MODELS: usize = 256;
-
-/// The longest id, type or model name.
-pub const MAX_TEXT_BYTES: usize = 256;
 
 /// Reads a body that Kombo signed.
 pub fn parse(body: VerifiedBody<'_>) -> Result<Webhook, WebhookError> {
@@ -47,10 +39,10 @@ pub fn preview(body: &[u8]) -> Result<Webhook, WebhookError> {
     let kind = text("type", frame.kind)?;
     let id = text("id", frame.id)?;
     let data = frame.data.map_or("null", RawValue::get);
-    let event = |origin: Origin, change| event(id.clone(), origin, change);
+    let event = |origin: EventOrigin, change| event(id.clone(), origin, change);
     match &*kind {
         "data-changed" => {
-            let Changed { changed_models } = read(data)?;
+            let ChangedModels { changed_models } = read(data)?;
             notification(id, read(data)?, changed_models).map(Webhook::DataChanged)
         }
         "sync-finished" => notification(id, read(data)?, Vec::new()).map(Webhook::SyncFinished),
@@ -78,7 +70,7 @@ struct Frame<'a> {
 
 /// Whom a webhook is about.
 #[derive(Deserialize)]
-struct Origin {
+struct EventOrigin {
     #[serde(rename = "integration_id")]
     id: String,
     #[serde(rename = "integration_tool")]
@@ -95,19 +87,19 @@ struct Renamed {
     category: Option<String>,
 }
 
-impl From<Renamed> for Origin {
+impl From<Renamed> for EventOrigin {
     fn from(Renamed { id, tool, category }: Renamed) -> Self {
         Self { id, tool, category }
     }
 }
 
 #[derive(Deserialize)]
-struct Changed {
-    changed_models: Vec<Model>,
+struct ChangedModels {
+    changed_models: Vec<ModelEntry>,
 }
 
 #[derive(Deserialize)]
-struct Model {
+struct ModelEntry {
     name: String,
 }
 
@@ -128,15 +120,15 @@ fn read<'a, T: Deserialize<'a>>(data: &'a str) -> Result<T, WebhookError> {
 
 fn notification(
     id: Box<str>,
-    origin: Origin,
-    models: Vec<Model>,
+    origin: EventOrigin,
+    models: Vec<ModelEntry>,
 ) -> Result<Notification, WebhookError> {
     if models.len() > MAX_MODELS {
         let count = models.len();
         return Err(WebhookError::TooManyModels { count });
     }
     let (integration, tool, category) = identified(origin)?;
-    let named = |model: Model| text("the name of a changed model", model.name).map(ModelName);
+    let named = |model: ModelEntry| text("the name of a changed model", model.name).map(ModelName);
     Ok(Notification {
         id,
         integration,
@@ -146,7 +138,11 @@ fn notification(
     })
 }
 
-fn event(id: Box<str>, origin: Origin, change: IntegrationChange) -> Result<Webhook, WebhookError> {
+fn event(
+    id: Box<str>,
+    origin: EventOrigin,
+    change: IntegrationChange,
+) -> Result<Webhook, WebhookError> {
     let (integration, tool, category) = identified(origin)?;
     Ok(Webhook::Integration(IntegrationEvent {
         id,
@@ -157,7 +153,9 @@ fn event(id: Box<str>, origin: Origin, change: IntegrationChange) -> Result<Webh
     }))
 }
 
-fn identified(origin: Origin) -> Result<(IntegrationId, Box<str>, Option<Category>), WebhookError> {
+fn identified(
+    origin: EventOrigin,
+) -> Result<(IntegrationId, Box<str>, Option<Category>), WebhookError> {
     let field = "the integration's id";
     let integration = IntegrationId::new(&origin.id).map_err(|error| match error {
         // That error quotes the id; ours does not.

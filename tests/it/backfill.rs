@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
-use kombo_source::backfill::outcome::{Ending, Outcome};
+use kombo_source::backfill::outcome::{TableEnding, TableOutcome};
 use kombo_source::backfill::targets::Target;
 use kombo_source::backfill::{Backfill, BackfillSettings};
 use kombo_source::company::{Refusal, World};
@@ -39,7 +39,7 @@ async fn run(
     api: &TwinApi,
     sink: &MemorySink,
     settings: BackfillSettings,
-) -> (Vec<Target>, Vec<Outcome>) {
+) -> (Vec<Target>, Vec<TableOutcome>) {
     let targets = all_targets(api, &ids(api)).await;
     let backfill = Backfill::new(Arc::new(api.clone()), sink.clone(), settings);
     let outcomes = backfill.run(targets.clone(), |_| Unwatched, |_| {}).await;
@@ -129,7 +129,7 @@ async fn a_full_backfill_brings_every_value_of_every_endpoint() {
     assert_eq!(targets.len(), 13 + 18 + 4 + 2);
     for outcome in &outcomes {
         assert!(
-            matches!(outcome.ending, Ending::Committed(_)),
+            matches!(outcome.ending, TableEnding::Committed(_)),
             "{}: {:?}",
             outcome.table,
             outcome.ending
@@ -185,14 +185,14 @@ async fn tables_with_a_young_snapshot_are_skipped() {
     assert!(
         outcomes
             .iter()
-            .all(|outcome| matches!(outcome.ending, Ending::Skipped))
+            .all(|outcome| matches!(outcome.ending, TableEnding::Skipped))
     );
     api.world().lock().advance(Duration::from_hours(13));
     let (_, outcomes) = run(&api, &sink, skipping).await;
     assert!(
         outcomes
             .iter()
-            .all(|outcome| matches!(outcome.ending, Ending::Committed(_)))
+            .all(|outcome| matches!(outcome.ending, TableEnding::Committed(_)))
     );
 }
 
@@ -253,10 +253,10 @@ async fn a_backfill_that_confirms_takes_every_snapshot_twice() {
         backfill.run(targets, |_| Unwatched, |_| {}).await
     };
     let outcomes = run(&target).await;
-    assert!(matches!(outcomes[0].ending, Ending::Committed(_)));
+    assert!(matches!(outcomes[0].ending, TableEnding::Committed(_)));
     assert_eq!((outcomes[0].rows, kombo.asked().len()), (3, 2));
     let outcomes = run(&target).await;
-    assert!(matches!(outcomes[0].ending, Ending::Skipped));
+    assert!(matches!(outcomes[0].ending, TableEnding::Skipped));
     assert_eq!(kombo.asked().len(), 0);
 }
 
@@ -275,7 +275,7 @@ async fn a_delta_that_finds_nothing_commits_nothing_and_its_base_is_written_at_t
     kombo.pass(600).await;
     let before = sink.batches(&target.table);
     let outcome = run(Kind::Delta).await;
-    assert!(matches!(outcome.ending, Ending::Unchanged));
+    assert!(matches!(outcome.ending, TableEnding::Unchanged));
     assert!(outcome.ending.is_success());
     assert_eq!(sink.batches(&target.table), before);
     let covered = sink.covered(&target.endpoint, &target.table.integration);
@@ -284,17 +284,18 @@ async fn a_delta_that_finds_nothing_commits_nothing_and_its_base_is_written_at_t
 }
 
 /// What became of the tables of one integration: committed, failed, not tried.
-fn counts(outcomes: &[Outcome], id: &IntegrationId) -> [usize; 3] {
+fn counts(outcomes: &[TableOutcome], id: &IntegrationId) -> [usize; 3] {
     let own = || {
         outcomes
             .iter()
             .filter(|outcome| outcome.table.integration == *id)
     };
-    let count = |ends: fn(&Ending) -> bool| own().filter(|outcome| ends(&outcome.ending)).count();
+    let count =
+        |ends: fn(&TableEnding) -> bool| own().filter(|outcome| ends(&outcome.ending)).count();
     [
-        count(|ending| matches!(ending, Ending::Committed(_))),
-        count(|ending| matches!(ending, Ending::Failed(_))),
-        count(|ending| matches!(ending, Ending::NotTried { .. })),
+        count(|ending| matches!(ending, TableEnding::Committed(_))),
+        count(|ending| matches!(ending, TableEnding::Failed(_))),
+        count(|ending| matches!(ending, TableEnding::NotTried { .. })),
     ]
 }
 
@@ -328,7 +329,10 @@ async fn a_model_that_is_switched_off_is_left_out_and_its_rows_stay() {
     assert!(off(&mut api.world().lock()));
     let (_, outcomes) = run(&api, &sink, settings(Kind::Snapshot)).await;
     let outcome = outcomes.iter().find(|outcome| outcome.table == *table);
-    assert!(matches!(outcome.unwrap().ending, Ending::LeftOut { .. }));
+    assert!(matches!(
+        outcome.unwrap().ending,
+        TableEnding::LeftOut { .. }
+    ));
     assert!(outcomes.iter().all(|outcome| outcome.ending.is_success()));
     assert_eq!(sink.batches(table), before);
 }
@@ -344,9 +348,9 @@ async fn a_delta_that_ran_lately_is_skipped_and_an_older_one_is_not() {
         ..settings(Kind::Delta)
     };
     let (targets, outcomes) = run(&api, &sink, lately.clone()).await;
-    let skipped = |outcomes: &[Outcome]| {
+    let skipped = |outcomes: &[TableOutcome]| {
         let ends = outcomes.iter().map(|outcome| &outcome.ending);
-        ends.filter(|ending| matches!(ending, Ending::Skipped))
+        ends.filter(|ending| matches!(ending, TableEnding::Skipped))
             .count()
     };
     assert_eq!(skipped(&outcomes), targets.len());

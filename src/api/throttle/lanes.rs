@@ -24,7 +24,7 @@ pub(super) type Owner = Option<IntegrationId>;
 /// All that wait.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    queues: [Queue; LANES],
+    queues: [LaneQueue; LANES],
     next_ticket: u64,
     since_snapshot: u32,
     catch_up_run: u32,
@@ -32,7 +32,7 @@ pub(super) struct Lanes {
 }
 
 #[derive(Debug, Default)]
-struct Queue {
+struct LaneQueue {
     /// Owners with somebody waiting, the next to be served first.
     turns: VecDeque<Owner>,
     waiting: HashMap<Owner, VecDeque<(Ticket, Duration)>>,
@@ -104,7 +104,7 @@ impl Lanes {
     }
 }
 
-impl Queue {
+impl LaneQueue {
     fn push(&mut self, ticket: Ticket, owner: Owner, now: Duration) {
         let waiting = self.waiting.entry(owner.clone()).or_default();
         if waiting.is_empty() {

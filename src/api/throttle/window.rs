@@ -54,7 +54,7 @@ pub(super) enum Gate {
 /// The ledger of one key.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    state: State,
+    state: WindowState,
     /// The server refused; nothing leaves before this instant.
     refused_until: Option<Duration>,
     /// The window's length to assume where the server's word cannot be right.
@@ -67,17 +67,17 @@ pub(super) struct Ledger {
 }
 
 #[derive(Debug)]
-enum State {
+enum WindowState {
     /// Nothing known. One request at a time until an answer says more.
     Unknown { opening_since: Option<Duration> },
     /// Answers carry no usable headers.
     Unannounced,
     /// A window the server told of.
-    Announced(Window),
+    Announced(RateWindow),
 }
 
 #[derive(Debug)]
-struct Window {
+struct RateWindow {
     limit: Option<u64>,
     /// The lowest `remaining` told.
     lowest: u64,
@@ -98,7 +98,7 @@ struct Window {
 impl Ledger {
     pub(super) fn new(assumed: Duration) -> Self {
         Self {
-            state: State::Unknown {
+            state: WindowState::Unknown {
                 opening_since: None,
             },
             refused_until: None,
@@ -117,22 +117,22 @@ impl Ledger {
             return Gate::Shut(until);
         }
         self.refills_until = self.refills_until.filter(|until| now < *until);
-        if let State::Announced(window) = &self.state
+        if let WindowState::Announced(window) = &self.state
             && now >= window.ends_not_after
         {
-            self.state = State::Unknown {
+            self.state = WindowState::Unknown {
                 opening_since: None,
             };
         }
         match &self.state {
-            State::Unannounced => Gate::Open,
-            State::Unknown { opening_since } => match opening_since {
+            WindowState::Unannounced => Gate::Open,
+            WindowState::Unknown { opening_since } => match opening_since {
                 Some(since) if now < *since + OPENING_PATIENCE => {
                     Gate::Shut(*since + OPENING_PATIENCE)
                 }
                 _ => Gate::Open,
             },
-            State::Announced(window) => {
+            WindowState::Announced(window) => {
                 let left = self.left_in(window);
                 if left == 0 {
                     return Gate::Shut(window.ends_not_after);
@@ -147,7 +147,7 @@ impl Ledger {
 
     /// Notes a request that leaves now. Only after [`Self::gate`] said that it may.
     pub(super) fn send(&mut self, now: Duration) -> Sent {
-        let opens = if let State::Unknown { opening_since } = &mut self.state {
+        let opens = if let WindowState::Unknown { opening_since } = &mut self.state {
             *opening_since = Some(now);
             true
         } else {
@@ -174,7 +174,7 @@ impl Ledger {
     pub(super) fn lose(&mut self, sent: Sent) {
         self.settle();
         self.stop_opening(sent);
-        if let State::Announced(window) = &mut self.state {
+        if let WindowState::Announced(window) = &mut self.state {
             window.untold += 1;
         }
     }
@@ -192,8 +192,8 @@ impl Ledger {
         self.stop_opening(sent);
         let (Some(remaining), Some(reset)) = (headers.remaining, headers.reset) else {
             match &mut self.state {
-                State::Unknown { .. } if succeeded => self.state = State::Unannounced,
-                State::Announced(window) => window.untold += 1,
+                WindowState::Unknown { .. } if succeeded => self.state = WindowState::Unannounced,
+                WindowState::Announced(window) => window.untold += 1,
                 _ => {}
             }
             return;
@@ -202,18 +202,20 @@ impl Ledger {
             .limit
             .map_or(remaining, |limit| remaining.min(limit));
         let told = self.window_told(sent, now, headers.limit, remaining, reset);
-        self.state = match std::mem::replace(&mut self.state, State::Unannounced) {
-            State::Announced(window) => State::Announced(self.merge(window, told, sent, now)),
+        self.state = match std::mem::replace(&mut self.state, WindowState::Unannounced) {
+            WindowState::Announced(window) => {
+                WindowState::Announced(self.merge(window, told, sent, now))
+            }
             // An answer that left before the window was lost sight of tells of an older one.
-            unknown @ State::Unknown { .. } if !sent.opens => unknown,
-            _ => State::Announced(told),
+            unknown @ WindowState::Unknown { .. } if !sent.opens => unknown,
+            _ => WindowState::Announced(told),
         };
     }
 
     /// Notes that the server refused a request for its rate. Nothing leaves until then; one request opens the next window.
     pub(super) fn refuse(&mut self, until: Duration) {
         self.refused_until = self.refused_until.max(Some(until));
-        self.state = State::Unknown {
+        self.state = WindowState::Unknown {
             opening_since: None,
         };
     }
@@ -225,7 +227,7 @@ impl Ledger {
 
     /// Returns whether the server's windows alone may pace: it told of a plausible one and did not refill within it.
     pub(super) fn has_fixed_window(&self, now: Duration, configured: u64) -> bool {
-        let State::Announced(window) = &self.state else {
+        let WindowState::Announced(window) = &self.state else {
             return false;
         };
         window.plausible
@@ -237,7 +239,7 @@ impl Ledger {
     /// Returns what may still be sent in the window, where that is known.
     pub(super) fn left(&self) -> Option<u64> {
         match &self.state {
-            State::Announced(window) => Some(self.left_in(window)),
+            WindowState::Announced(window) => Some(self.left_in(window)),
             _ => None,
         }
     }
@@ -245,12 +247,12 @@ impl Ledger {
     /// Returns the window's size as told.
     pub(super) fn limit(&self) -> Option<u64> {
         match &self.state {
-            State::Announced(window) => window.limit,
+            WindowState::Announced(window) => window.limit,
             _ => None,
         }
     }
 
-    fn left_in(&self, window: &Window) -> u64 {
+    fn left_in(&self, window: &RateWindow) -> u64 {
         let by_lowest = window
             .lowest
             .saturating_sub(window.untold)
@@ -262,7 +264,7 @@ impl Ledger {
     }
 
     /// When the next request is due if the rest of the window is spent evenly, a little ahead of time.
-    fn spread(&self, window: &Window, left: u64, now: Duration) -> Option<Duration> {
+    fn spread(&self, window: &RateWindow, left: u64, now: Duration) -> Option<Duration> {
         let time_left = window.ends_not_before.saturating_sub(now);
         if !window.plausible || time_left < TOO_SHORT_TO_SPREAD {
             return None;
@@ -277,7 +279,7 @@ impl Ledger {
     }
 
     fn stop_opening(&mut self, sent: Sent) {
-        if let State::Unknown { opening_since } = &mut self.state
+        if let WindowState::Unknown { opening_since } = &mut self.state
             && sent.opens
             && *opening_since == Some(sent.at)
         {
@@ -292,10 +294,10 @@ impl Ledger {
         limit: Option<u64>,
         remaining: u64,
         reset: Duration,
-    ) -> Window {
+    ) -> RateWindow {
         let plausible = reset <= LONGEST_WINDOW;
         let reset = if plausible { reset } else { self.assumed };
-        Window {
+        RateWindow {
             limit,
             lowest: remaining,
             lowest_at: self.settled,
@@ -312,7 +314,13 @@ impl Ledger {
     }
 
     /// Joins what an answer tells with what is known.
-    fn merge(&mut self, known: Window, told: Window, sent: Sent, now: Duration) -> Window {
+    fn merge(
+        &mut self,
+        known: RateWindow,
+        told: RateWindow,
+        sent: Sent,
+        now: Duration,
+    ) -> RateWindow {
         if told.ends_not_before > known.ends_not_after {
             return told;
         }

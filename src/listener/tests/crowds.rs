@@ -6,21 +6,21 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use super::super::{Limits, ListenerSettings, Overloaded};
+use super::super::{ListenerLimits, ListenerSettings, Overloaded};
 use super::support::{
     BODY, Notebook, Stand, one_answer, rest, settings, signed, signed_and_more, status,
 };
 
-fn crowded(connections: usize, connections_per_address: usize) -> Limits {
+fn crowded(connections: usize, connections_per_address: usize) -> ListenerLimits {
     let for_ever = Duration::from_hours(1);
-    Limits {
+    ListenerLimits {
         connections,
         connections_per_address,
         header_time: for_ever,
         idle_time: for_ever,
         body_time: for_ever,
         request_time: for_ever,
-        ..Limits::default()
+        ..ListenerLimits::default()
     }
 }
 

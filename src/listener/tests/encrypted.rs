@@ -12,7 +12,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::super::{Limits, ListenError, ListenerSettings, TlsFiles};
+use super::super::{ListenError, ListenerLimits, ListenerSettings, TlsFiles};
 use super::support::{BODY, Notebook, Stand, secret, settings};
 
 fn fixture(name: &str) -> PathBuf {
@@ -28,7 +28,7 @@ fn pair(name: &str) -> TlsFiles {
     }
 }
 
-async fn encrypted(files: TlsFiles, limits: Limits) -> Stand {
+async fn encrypted(files: TlsFiles, limits: ListenerLimits) -> Stand {
     let settings = ListenerSettings {
         tls: Some(files),
         limits,
@@ -117,7 +117,7 @@ async fn http2_has_the_same_limits() {
 
 #[tokio::test]
 async fn both_versions_are_spoken_over_tls() {
-    let stand = encrypted(pair("localhost"), Limits::default()).await;
+    let stand = encrypted(pair("localhost"), ListenerLimits::default()).await;
     for (builder, version) in [
         (reqwest::Client::builder(), reqwest::Version::HTTP_2),
         (
@@ -144,7 +144,7 @@ async fn a_renewed_certificate_is_shown_after_a_reload() {
         fs::copy(&from.key_file, &files.key_file).expect("copied");
     };
     install(&pair("localhost"));
-    let stand = encrypted(files.clone(), Limits::default()).await;
+    let stand = encrypted(files.clone(), ListenerLimits::default()).await;
     let reloader = stand.tls.clone().expect("TLS");
     let (first, _) = shown(&stand, &[]).await;
 
@@ -162,9 +162,9 @@ async fn a_renewed_certificate_is_shown_after_a_reload() {
 
 #[tokio::test]
 async fn a_handshake_that_does_not_end_is_closed() {
-    let moment = Limits {
+    let moment = ListenerLimits {
         handshake_time: Duration::from_millis(50),
-        ..Limits::default()
+        ..ListenerLimits::default()
     };
     let stand = encrypted(pair("localhost"), moment).await;
     assert_eq!(stand.exchange(b"\x16\x03\x01").await, "");
@@ -172,10 +172,10 @@ async fn a_handshake_that_does_not_end_is_closed() {
 
 #[tokio::test]
 async fn handshakes_that_do_not_end_keep_nobody_waiting() {
-    let few = Limits {
+    let few = ListenerLimits {
         connections: 10,
         handshake_time: Duration::from_hours(1),
-        ..Limits::default()
+        ..ListenerLimits::default()
     };
     let stand = encrypted(pair("localhost"), few).await;
     let mut begun = Vec::new();
@@ -190,7 +190,7 @@ async fn handshakes_that_do_not_end_keep_nobody_waiting() {
 
 #[tokio::test]
 async fn plain_text_gets_nothing_where_tls_is_spoken() {
-    let stand = encrypted(pair("localhost"), Limits::default()).await;
+    let stand = encrypted(pair("localhost"), ListenerLimits::default()).await;
     let text = stand.exchange(super::support::signed(BODY)).await;
     assert!(!text.contains("HTTP"), "{text}");
     assert_eq!(stand.notebook.count(), 0);

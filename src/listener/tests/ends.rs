@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 
-use super::super::{Limits, ListenError, Listener, ListenerSettings};
+use super::super::{ListenError, Listener, ListenerLimits, ListenerSettings};
 use super::support::{
     BODY, Notebook, Stand, one_answer, rest, settings, signed, signed_and_more, status,
 };
@@ -105,10 +105,10 @@ async fn a_request_that_was_half_sent_is_told_to_come_again() {
 async fn a_shutdown_does_not_wait_for_ever() {
     let settings = ListenerSettings {
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
-        limits: Limits {
+        limits: ListenerLimits {
             request_time: Duration::from_millis(50),
             header_time: Duration::from_hours(1),
-            ..Limits::default()
+            ..ListenerLimits::default()
         },
         ..settings()
     };

@@ -2,7 +2,7 @@
 
 use tokio::io::AsyncWriteExt;
 
-use super::super::Limits;
+use super::super::ListenerLimits;
 use super::support::{BODY, Stand, one_answer, post, secret, signed, signed_and_more, status};
 use crate::webhook::{Verifier, Webhook, WebhookSecret};
 
@@ -82,9 +82,9 @@ async fn a_secret_can_be_changed_while_webhooks_come_in() {
 
 #[tokio::test]
 async fn a_flood_of_unsigned_requests_waits_and_a_signed_one_does_not() {
-    let stand = Stand::limited(Limits {
+    let stand = Stand::limited(ListenerLimits {
         strangers_per_second: 1,
-        ..Limits::default()
+        ..ListenerLimits::default()
     })
     .await;
     let mut answers = Vec::new();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 
-use super::super::{Limits, ListenerSettings};
+use super::super::{ListenerLimits, ListenerSettings};
 use super::support::{
     BODY, Notebook, Stand, one_answer, request, rest, secret, settings, signed_and_more, status,
 };
@@ -16,19 +16,19 @@ const MOMENT: Duration = Duration::from_millis(50);
 /// Patience that no test outlasts.
 const FOR_EVER: Duration = Duration::from_hours(1);
 
-fn patient() -> Limits {
-    Limits {
+fn patient() -> ListenerLimits {
+    ListenerLimits {
         header_time: FOR_EVER,
         body_time: FOR_EVER,
         request_time: FOR_EVER,
         idle_time: FOR_EVER,
-        ..Limits::default()
+        ..ListenerLimits::default()
     }
 }
 
 #[tokio::test]
 async fn silence_is_closed() {
-    let stand = Stand::limited(Limits {
+    let stand = Stand::limited(ListenerLimits {
         header_time: MOMENT,
         ..patient()
     })
@@ -38,7 +38,7 @@ async fn silence_is_closed() {
 
 #[tokio::test]
 async fn headers_that_do_not_end_are_closed() {
-    let stand = Stand::limited(Limits {
+    let stand = Stand::limited(ListenerLimits {
         header_time: MOMENT,
         ..patient()
     })
@@ -65,7 +65,7 @@ async fn headers_that_do_not_end_are_closed() {
 
 #[tokio::test]
 async fn the_next_request_of_a_connection_has_to_end_its_headers_too() {
-    let stand = Stand::limited(Limits {
+    let stand = Stand::limited(ListenerLimits {
         header_time: Duration::from_millis(500),
         ..patient()
     })
@@ -82,7 +82,7 @@ async fn the_next_request_of_a_connection_has_to_end_its_headers_too() {
 
 #[tokio::test]
 async fn a_connection_that_rests_too_long_is_closed() {
-    let stand = Stand::limited(Limits {
+    let stand = Stand::limited(ListenerLimits {
         idle_time: MOMENT,
         ..patient()
     })
@@ -97,7 +97,7 @@ async fn a_connection_that_rests_too_long_is_closed() {
 
 #[tokio::test]
 async fn a_body_that_does_not_end_is_given_up() {
-    let stand = Stand::limited(Limits {
+    let stand = Stand::limited(ListenerLimits {
         body_time: MOMENT,
         ..patient()
     })
@@ -116,7 +116,7 @@ async fn a_body_that_does_not_end_is_given_up() {
 #[tokio::test]
 async fn an_intake_that_does_not_answer_is_overloaded() {
     let settings = ListenerSettings {
-        limits: Limits {
+        limits: ListenerLimits {
             request_time: MOMENT,
             ..patient()
         },

@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
 use super::super::{
-    Intake, Limits, Listener, ListenerSettings, Overloaded, SharedVerifier, TlsReloader,
+    Intake, Listener, ListenerLimits, ListenerSettings, Overloaded, SharedVerifier, TlsReloader,
 };
 use crate::metrics::Metrics;
 use crate::webhook::{Verifier, Webhook, WebhookSecret};
@@ -89,7 +89,7 @@ impl Stand {
         Self::with(settings(), Notebook::open()).await
     }
 
-    pub(super) async fn limited(limits: Limits) -> Self {
+    pub(super) async fn limited(limits: ListenerLimits) -> Self {
         let settings = ListenerSettings {
             limits,
             ..settings()

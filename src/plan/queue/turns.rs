@@ -18,13 +18,13 @@ pub(super) struct Rank {
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     order: BTreeSet<(Rank, IntegrationId)>,
-    waiting: HashMap<IntegrationId, Waiting>,
+    waiting: HashMap<IntegrationId, WaitingTables>,
     /// When each integration was last served in this lane; kept while it does not wait, or asking often would pay.
     served: HashMap<IntegrationId, u64>,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct WaitingTables {
     rank: Rank,
     tables: BTreeSet<(Rank, EndpointName, Kind)>,
 }
@@ -35,7 +35,7 @@ impl Turns {
         let id = &table.integration;
         let served = self.served.get(id).copied().unwrap_or_default();
         let own = Rank { served, ..rank };
-        let waiting = self.waiting.entry(id.clone()).or_insert(Waiting {
+        let waiting = self.waiting.entry(id.clone()).or_insert(WaitingTables {
             rank: own,
             tables: BTreeSet::new(),
         });

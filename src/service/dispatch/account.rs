@@ -20,7 +20,7 @@ pub(in crate::service) struct Account {
     /// Looks at it in a row that found it no better.
     pub(in crate::service) tries: u32,
     /// Whether Kombo is being asked for it.
-    pub(super) look: Look,
+    pub(super) look: LookState,
     /// When Kombo was last asked for it, or refused its rows.
     pub(super) asked: Option<Moment>,
     /// A webhook asks for the next look.
@@ -51,7 +51,7 @@ pub(in crate::service) enum Origin {
 
 /// Whether Kombo is being asked for an integration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum LookState {
     No,
     /// Others are asked for first.
     Waiting,
@@ -70,7 +70,7 @@ impl Account {
             },
             known: now,
             tries: 0,
-            look: Look::No,
+            look: LookState::No,
             asked: None,
             announced: false,
             not_found_since: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::fetching::{FailedFetch, Fetching};
-use super::standings::Cause;
+use super::standings::LearntBy;
 use super::{Dispatch, Due, KeyPause};
 use crate::fetch::Lane;
 use crate::ids::{EnvironmentId, IntegrationId, TableId};
@@ -240,7 +240,7 @@ impl Dispatch {
                 let account = self.accounts.get_mut(id);
                 if let Some(account) = account.filter(|account| account.is_fetched()) {
                     account.asked = Some(now);
-                    self.stands(id, &standing, Cause::Fetch, now);
+                    self.stands(id, &standing, LearntBy::Fetch, now);
                 }
             }
             FailedFetch::Off(reason) => self.switched_off(&work.table, reason, now),

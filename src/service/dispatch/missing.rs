@@ -1,7 +1,7 @@
 //! Integrations that Kombo does not find, and what the registry has to know of them. The rule itself is
 //! [`Deletion`].
 
-use super::standings::{Cause, News};
+use super::standings::{IntegrationNews, LearntBy};
 use super::{Account, Dispatch};
 use crate::ids::{EnvironmentId, IntegrationId};
 use crate::plan::{Begun, Deletion, NotFound, Others, Standing};
@@ -39,14 +39,15 @@ impl Dispatch {
             Err(doubt) => {
                 if account.doubt.replace(doubt) != Some(doubt) {
                     let id = id.clone();
-                    self.news.push(News::Doubted { id, doubt });
+                    self.news.push(IntegrationNews::Doubted { id, doubt });
                 }
                 return stays.unwrap_or(Standing::Deleting);
             }
         };
         account.doubt = None;
         if stays.is_none() && others == Others::Missing && !account.among_many {
-            self.news.push(News::AmongMany { id: id.clone() });
+            self.news
+                .push(IntegrationNews::AmongMany { id: id.clone() });
         }
         account.among_many = others == Others::Missing;
         let first = account.not_found_since.map(ObservedAt::from);
@@ -76,7 +77,7 @@ impl Dispatch {
 
     /// Takes in that the rows of an integration were purged by another process.
     pub(in crate::service) fn purged_elsewhere(&mut self, id: &IntegrationId, now: Moment) {
-        self.stands(id, &Standing::Purged, Cause::Registry, now);
+        self.stands(id, &Standing::Purged, LearntBy::Registry, now);
         // It is the registry that says so.
         self.unsaved.remove(id);
     }
@@ -131,7 +132,7 @@ impl Dispatch {
             return;
         }
         if let Some(standing) = Standing::from_name(&stands.state) {
-            self.stands(id, &standing, Cause::Registry, now);
+            self.stands(id, &standing, LearntBy::Registry, now);
             self.unsaved.remove(id);
         }
     }

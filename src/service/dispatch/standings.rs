@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::fetching::KeyInUse;
 use super::super::held::Holding;
-use super::account::Look;
+use super::account::LookState;
 use super::{Dispatch, Due, NEW};
 use crate::ids::{Category, EnvironmentId, IntegrationId, TableId};
 use crate::plan::{Begun, Doubt, Standing};
@@ -33,7 +33,7 @@ impl KeyPause {
 
 /// What Kombo says of an integration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::service) struct Found {
+pub(in crate::service) struct FoundIntegration {
     /// `None` for one that this build does not know.
     pub(in crate::service) category: Option<Category>,
     pub(in crate::service) standing: Standing,
@@ -59,7 +59,7 @@ pub(in crate::service) enum LookFailed {
 
 /// What made Kombo, or the registry, say how an integration stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::service) enum Cause {
+pub(in crate::service) enum LearntBy {
     /// A request for its rows.
     Fetch,
     /// A look that a webhook asked for.
@@ -72,13 +72,13 @@ pub(in crate::service) enum Cause {
 
 /// What is new about an integration, for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::service) enum News {
+pub(in crate::service) enum IntegrationNews {
     /// It stands otherwise than before.
     Stands {
         id: IntegrationId,
         before: Standing,
         standing: Standing,
-        cause: Cause,
+        cause: LearntBy,
     },
     /// Kombo does not find it, and that counts for nothing.
     Doubted { id: IntegrationId, doubt: Doubt },
@@ -88,7 +88,7 @@ pub(in crate::service) enum News {
     PurgedAnswers { id: IntegrationId },
 }
 
-impl Cause {
+impl LearntBy {
     /// Returns the word in logs and metrics.
     pub(in crate::service) fn as_str(self) -> &'static str {
         match self {
@@ -106,7 +106,7 @@ impl Dispatch {
         &mut self,
         id: &IntegrationId,
         standing: &Standing,
-        cause: Cause,
+        cause: LearntBy,
         now: Moment,
     ) {
         let known = self.accounts.get_mut(id);
@@ -121,7 +121,7 @@ impl Dispatch {
         if before != *standing {
             (account.standing, account.since) = (standing.clone(), now);
             self.unsaved.insert(id.clone());
-            self.news.push(News::Stands {
+            self.news.push(IntegrationNews::Stands {
                 id: id.clone(),
                 before,
                 standing: standing.clone(),
@@ -165,7 +165,7 @@ impl Dispatch {
     pub(in crate::service) fn looked<H: Into<Holding>>(
         &mut self,
         id: &IntegrationId,
-        answer: Result<Found, LookFailed>,
+        answer: Result<FoundIntegration, LookFailed>,
         covered: impl Fn(&TableId) -> H,
         now: Moment,
     ) {
@@ -173,16 +173,17 @@ impl Dispatch {
         let Some(account) = self.accounts.get_mut(id) else {
             return;
         };
-        account.look = Look::No;
+        account.look = LookState::No;
         let cause = if std::mem::take(&mut account.announced) {
-            Cause::Webhook
+            LearntBy::Webhook
         } else {
-            Cause::Recheck
+            LearntBy::Recheck
         };
         if account.standing == Standing::Purged {
             // Only a person brings it back, by a backfill that names it.
             if answer.is_ok() {
-                self.news.push(News::PurgedAnswers { id: id.clone() });
+                self.news
+                    .push(IntegrationNews::PurgedAnswers { id: id.clone() });
             }
             return;
         }

@@ -17,7 +17,7 @@ const UNREAD: &str = "what the lake holds of it cannot be read";
 
 /// What is known of a table.
 #[derive(Debug)]
-pub(in crate::service) struct Table {
+pub(in crate::service) struct TrackedTable {
     pub(in crate::service) endpoint: Arc<Endpoint>,
     /// What the lake holds of it could not be read yet.
     is_unread: bool,
@@ -63,7 +63,7 @@ pub(in crate::service) struct Off {
     looks: u32,
 }
 
-impl Table {
+impl TrackedTable {
     /// Makes a table of which this is known.
     pub(super) fn held(endpoint: Arc<Endpoint>, held: Holding, now: Moment) -> Self {
         let mut table = Self::unknown(endpoint);

@@ -1,6 +1,6 @@
 //! What the dispatcher makes of webhooks, of ended fetches and of time.
 
-use super::marks::NOTIFIED_GAP;
+use super::notified::NOTIFIED_GAP;
 use super::*;
 use crate::catalog::Catalog;
 use crate::ids::EnvironmentId;

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::account::Look;
+use super::account::LookState;
 use super::{Account, Dispatch, Kind};
 use crate::fetch::Lane;
 use crate::ids::{IntegrationId, TableId};
@@ -104,12 +104,12 @@ impl Dispatch {
             return;
         };
         match account.look {
-            Look::No => {
-                account.look = Look::Waiting;
+            LookState::No => {
+                account.look = LookState::Waiting;
                 self.looks.push_back(id);
             }
-            Look::Waiting => {}
-            Look::UnderWay => {
+            LookState::Waiting => {}
+            LookState::UnderWay => {
                 let again = now + account.standing.soonest_look();
                 self.agenda.set(Due::Look(id), again);
             }
@@ -118,7 +118,7 @@ impl Dispatch {
 
     fn look(&mut self, id: IntegrationId, now: Moment) -> Option<Ask> {
         let account = self.accounts.get_mut(&id)?;
-        (account.look, account.asked) = (Look::UnderWay, Some(now));
+        (account.look, account.asked) = (LookState::UnderWay, Some(now));
         self.asking += 1;
         let is_new = account.category.is_none();
         Some(Ask::Integration { id, is_new })

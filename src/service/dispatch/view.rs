@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Account, Dispatch, News, Suspicion, Table};
+use super::{Account, Dispatch, IntegrationNews, Suspicion, TrackedTable};
 use crate::catalog::Endpoint;
 use crate::ids::{IntegrationId, TableId};
 
@@ -13,7 +13,7 @@ impl Dispatch {
     }
 
     /// Returns the tables.
-    pub(in crate::service) fn tables(&self) -> impl Iterator<Item = (&TableId, &Table)> {
+    pub(in crate::service) fn tables(&self) -> impl Iterator<Item = (&TableId, &TrackedTable)> {
         self.tables.iter()
     }
 
@@ -60,7 +60,7 @@ impl Dispatch {
     }
 
     /// Takes out what is new about integrations.
-    pub(in crate::service) fn take_news(&mut self) -> Vec<News> {
+    pub(in crate::service) fn take_news(&mut self) -> Vec<IntegrationNews> {
         std::mem::take(&mut self.news)
     }
 

@@ -1,6 +1,6 @@
 //! What can still happen to an integration that counts as deleted, and to one whose rows are purged.
 
-use super::super::standings::Cause;
+use super::super::standings::LearntBy;
 use super::deletion::{DAY, READABLE, answer, missing, read_in, stands, stored};
 use super::*;
 
@@ -26,13 +26,13 @@ fn a_deleted_one_is_asked_for_daily_and_lives_again_when_kombo_answers_for_it() 
         assert_eq!(stored(&desk, "a").state, "active");
         assert_eq!(stored(&desk, "a").not_found_since_ms, None);
         assert_eq!(desk.run().len(), 1, "what was missed is fetched");
-        let back = News::Stands {
+        let back = IntegrationNews::Stands {
             id: id("a"),
             before: Standing::Deleted,
             standing: Standing::Active,
             cause: match sign {
-                "webhook" => Cause::Webhook,
-                _ => Cause::Recheck,
+                "webhook" => LearntBy::Webhook,
+                _ => LearntBy::Recheck,
             },
         };
         assert_eq!(desk.dispatch.take_news(), [back]);
@@ -55,7 +55,7 @@ fn a_purged_one_is_asked_for_once_a_day_when_webhooks_speak_of_it_and_waits_for_
         desk.passes(HOUR);
     }
     assert_eq!((looks, stands(&desk, "a")), (2, Standing::Purged));
-    let answers = vec![News::PurgedAnswers { id: id("a") }; 2];
+    let answers = vec![IntegrationNews::PurgedAnswers { id: id("a") }; 2];
     assert_eq!(desk.dispatch.take_news(), answers);
 }
 

@@ -3,14 +3,14 @@
 use super::*;
 use crate::plan::{Begun, Doubt};
 
-pub(super) const READABLE: Found = Found {
+pub(super) const READABLE: FoundIntegration = FoundIntegration {
     category: Some(Category::Ats),
     standing: Standing::Active,
 };
 
 pub(super) const DAY: i64 = 24 * HOUR;
 
-type Answer = Result<Found, LookFailed>;
+type Answer = Result<FoundIntegration, LookFailed>;
 
 fn environment(name: &str) -> EnvironmentId {
     EnvironmentId::new(name).expect("a name")
@@ -174,7 +174,7 @@ fn restarts_neither_lose_nor_fake_the_first_look() {
 
 #[test]
 fn any_answer_for_the_integration_ends_the_suspicion_and_another_begins_anew() {
-    let inactive = Found {
+    let inactive = FoundIntegration {
         standing: Standing::Inactive,
         ..READABLE
     };
@@ -224,7 +224,7 @@ fn the_key_of_another_environment_finds_none_and_none_is_deleted() {
     let names = ["a", "b", "c"];
     let mut desk = known(&names);
     while_missing(&mut desk, "other", |desk| desk.now_ms > NOON + 30 * DAY);
-    let doubted = |name: &str| News::Doubted {
+    let doubted = |name: &str| IntegrationNews::Doubted {
         id: id(name),
         doubt: Doubt::OtherEnvironment,
     };
@@ -293,7 +293,7 @@ fn while_kombo_finds_none_of_an_environment_it_takes_a_week() {
     let news = desk.dispatch.take_news();
     let many = news
         .iter()
-        .filter(|news| matches!(news, News::AmongMany { .. }));
+        .filter(|news| matches!(news, IntegrationNews::AmongMany { .. }));
     assert!(many.count() >= 2, "{news:?}");
 }
 
@@ -305,7 +305,7 @@ fn a_deletion_told_of_a_parked_integration_has_kombo_asked_and_it_stays_parked()
     desk.ended(&fetching, Ended::Failed(inactive));
     desk.passes(MINUTE);
     desk.webhook(&lifecycle("integration-deleted", "a", ""));
-    let found = Found {
+    let found = FoundIntegration {
         standing: Standing::Inactive,
         ..READABLE
     };

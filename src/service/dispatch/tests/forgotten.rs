@@ -110,7 +110,7 @@ fn an_integration_that_was_parked_at_the_start_goes_on_from_its_bases() {
             is_new: false
         }]
     );
-    let readable = Found {
+    let readable = FoundIntegration {
         category: Some(Category::Ats),
         standing: Standing::Active,
     };

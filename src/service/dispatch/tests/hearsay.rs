@@ -40,7 +40,7 @@ fn whatever_a_webhook_says_kombo_is_asked_at_once_and_data_flows_on() {
 
 #[test]
 fn kombos_answer_decides_whatever_the_webhook_said() {
-    let inactive = Found {
+    let inactive = FoundIntegration {
         standing: Standing::Inactive,
         ..READABLE
     };

@@ -3,7 +3,7 @@
 use super::*;
 use crate::plan::ModelOff;
 
-const READABLE: Found = Found {
+const READABLE: FoundIntegration = FoundIntegration {
     category: Some(Category::Ats),
     standing: Standing::Active,
 };
@@ -31,7 +31,7 @@ fn a_parked_integration_is_out_of_turn_until_kombo_says_that_it_can_be_read() {
     assert_eq!(desk.dispatch.unsaved()[0].state, "setup_pending");
     assert_eq!(desk.until_due(), 2 * MINUTE);
     look(&mut desk);
-    let pending = Found {
+    let pending = FoundIntegration {
         standing: Standing::SetupPending,
         ..READABLE
     };
@@ -95,7 +95,7 @@ fn a_new_integration_is_registered_and_asked_for_until_it_can_be_read() {
     assert_eq!(desk.webhook(&created), Reaction::Register(id("a")));
     assert_eq!(desk.dispatch.unsaved()[0].state, "setup_pending");
     look(&mut desk);
-    let pending = Found {
+    let pending = FoundIntegration {
         standing: Standing::SetupPending,
         ..READABLE
     };

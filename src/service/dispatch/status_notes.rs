@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Account, Dispatch, Table};
+use super::{Account, Dispatch, TrackedTable};
 use crate::ids::TableId;
 use crate::plan::{Standing, Suspicion};
 use crate::status::{IntegrationNote, Notes, TableNote};
@@ -34,7 +34,7 @@ impl Dispatch {
 }
 
 /// Ten thousand quiet tables make no notes: their bases are in the lake's logs since the last flush.
-fn has_news(table: &Table, now: Moment) -> bool {
+fn has_news(table: &TrackedTable, now: Moment) -> bool {
     let recent = |base: Base| now.since(base.moment()) < 2 * FLUSHED_WITHIN;
     let trouble = table.error.is_some() || table.off.is_some();
     trouble
@@ -79,7 +79,7 @@ fn reason(account: &Account) -> Option<String> {
     }
 }
 
-fn table_note(id: &TableId, table: &Table) -> TableNote {
+fn table_note(id: &TableId, table: &TrackedTable) -> TableNote {
     TableNote {
         integration: id.integration.to_string(),
         endpoint: id.endpoint.to_string(),
