@@ -58,6 +58,19 @@ struct Call<'a> {
     with_cursor: bool,
 }
 
+impl Call<'_> {
+    /// Asks for something that is no integration's rows.
+    fn plain(url: Url, lane: Lane) -> Self {
+        Self {
+            url,
+            integration: None,
+            names_integration: false,
+            lane,
+            with_cursor: false,
+        }
+    }
+}
+
 /// Why an attempt failed, and how long the server asks to wait.
 struct Failed {
     error: ApiError,
@@ -193,12 +206,10 @@ impl KomboApi for HttpApi {
     }
 
     async fn integration(&self, id: &IntegrationId) -> Result<IntegrationInfo, ApiError> {
+        let url = self.0.base_url.join(["integrations", id.as_str()]);
         let call = Call {
-            url: self.0.base_url.join(["integrations", id.as_str()]),
             integration: Some(id),
-            names_integration: false,
-            lane: Lane::CatchUp,
-            with_cursor: false,
+            ..Call::plain(url, Lane::CatchUp)
         };
         let answer = self.call(&call).await?;
         let mut info: IntegrationInfo = read_answer(&answer.body, "an integration")?;
@@ -207,13 +218,7 @@ impl KomboApi for HttpApi {
     }
 
     async fn check_key(&self) -> Result<KeyInfo, ApiError> {
-        let call = Call {
-            url: self.0.base_url.join(["check-api-key"]),
-            integration: None,
-            names_integration: false,
-            lane: Lane::Notified,
-            with_cursor: false,
-        };
+        let call = Call::plain(self.0.base_url.join(["check-api-key"]), Lane::Notified);
         let answer = self.call(&call).await?;
         let KeyAnswer { environment_id } = read_answer(&answer.body, "a checked key")?;
         let unexpected = || ApiError::Unexpected {

@@ -95,8 +95,8 @@ impl Throttle {
         let place = Seat::take(Arc::clone(&self.0), lane, owner.cloned());
         loop {
             let wake_at = match place.look() {
-                Turn::Yours(permit) => return permit,
-                Turn::Wait(wake_at) => wake_at,
+                Ok(permit) => return permit,
+                Err(wake_at) => wake_at,
             };
             let alarm = async {
                 match wake_at {
@@ -212,11 +212,6 @@ struct Seat {
     wake: Arc<Notify>,
 }
 
-enum Turn {
-    Yours(Permit),
-    Wait(Option<Instant>),
-}
-
 impl Seat {
     fn take(shared: Arc<SharedBudget>, lane: Lane, owner: Owner) -> Self {
         let now = shared.now();
@@ -238,7 +233,8 @@ impl Seat {
         }
     }
 
-    fn look(&self) -> Turn {
+    /// Returns the permit when it is this one's turn; else when to look again, where this one keeps the time.
+    fn look(&self) -> Result<Permit, Option<Instant>> {
         let now = self.shared.now();
         let mut room = self.shared.lock();
         let wake_at = room.serve(now);
@@ -249,7 +245,7 @@ impl Seat {
         if let Some(sent) = sent {
             room.waiters.remove(&self.ticket);
             room.stir(now);
-            return Turn::Yours(Permit {
+            return Ok(Permit {
                 shared: Arc::clone(&self.shared),
                 sent,
                 progress: Sending::Here,
@@ -257,7 +253,7 @@ impl Seat {
         }
         let keeper = *room.timekeeper.get_or_insert(self.ticket);
         let mine = (keeper == self.ticket).then_some(wake_at).flatten();
-        Turn::Wait(mine.map(|at| self.shared.started + at))
+        Err(mine.map(|at| self.shared.started + at))
     }
 }
 

@@ -39,8 +39,10 @@ impl Round<'_> {
         unknown: &mut [UnknownIntegration],
     ) -> Vec<Registration> {
         let mut told = Vec::new();
-        for at in 0..unknown.len() {
-            let missing = &unknown[at];
+        // All of those that Kombo knows, and those that it does not but this one.
+        let found = known.iter().map(|_| true);
+        let others = Others::of(found.chain((1..unknown.len()).map(|_| false)));
+        for missing in unknown {
             let stored = registered.iter().find(|one| one.integration == missing.id);
             let stored = stored.filter(|stored| stored.state != Registration::PURGED);
             let Some(stored) = stored.filter(|_| missing.is_missing()) else {
@@ -49,41 +51,40 @@ impl Round<'_> {
             let judged = NotFound::judge(self.begun, stored.environment.as_ref(), self.key_of);
             let becomes = match judged {
                 Ok(not_found) => {
-                    let others = known.iter().map(|_| true);
-                    let others = Others::of(others.chain((1..unknown.len()).map(|_| false)));
-                    let row = self.told(stored, not_found, others);
-                    let deleted = row.state == Registration::DELETED;
+                    let (becomes, row) = self.told(stored, not_found, others);
                     told.push(row);
-                    if deleted {
-                        Missing::Deleted
-                    } else {
-                        Missing::Deleting
-                    }
+                    becomes
                 }
                 Err(doubt) => Missing::Doubted(doubt),
             };
-            unknown[at].reason = UnknownReason::Missing(becomes);
+            missing.reason = UnknownReason::Missing(becomes);
         }
         told
     }
 
-    fn told(&self, stored: &Registration, not_found: NotFound, others: Others) -> Registration {
+    fn told(
+        &self,
+        stored: &Registration,
+        not_found: NotFound,
+        others: Others,
+    ) -> (Missing, Registration) {
         let deletion = Deletion::after(
             &stored.integration,
             stored.not_found_since(),
             not_found,
             others,
         );
-        let (standing, first) = match &deletion {
-            Deletion::Deleting { first } => (Standing::Deleting, *first),
-            Deletion::Deleted(gone) => (Standing::Deleted, gone.first()),
+        let (becomes, standing, first) = match &deletion {
+            Deletion::Deleting { first } => (Missing::Deleting, Standing::Deleting, *first),
+            Deletion::Deleted(gone) => (Missing::Deleted, Standing::Deleted, gone.first()),
         };
-        Registration {
+        let row = Registration {
             state: standing.as_str().to_owned(),
             state_since_ms: Some(self.begun.latest().as_millis()),
             not_found_since_ms: Some(first.moment().as_millis()),
             ..stored.clone()
-        }
+        };
+        (becomes, row)
     }
 }
 

@@ -17,11 +17,11 @@ use super::address::Neighbour;
 pub(super) struct Connections {
     places: usize,
     places_per_address: usize,
-    table: Mutex<Places>,
+    table: Mutex<Moorings>,
 }
 
 #[derive(Debug, Default)]
-struct Places {
+struct Moorings {
     next: u64,
     entries: HashMap<u64, Moored>,
 }
@@ -96,13 +96,13 @@ impl Connections {
         self.table().entries.len()
     }
 
-    fn table(&self) -> MutexGuard<'_, Places> {
+    fn table(&self) -> MutexGuard<'_, Moorings> {
         // Each change is one insert or one field, so a panic elsewhere leaves the table right.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Places {
+impl Moorings {
     /// Takes away the place of whoever is least useful, of one address or of all.
     fn evict(&mut self, who: Option<Neighbour>) -> Option<()> {
         let (&id, _) = self

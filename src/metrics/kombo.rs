@@ -6,8 +6,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::families::{Counters, Families, Float, FloatCounter, Gauges, Labels, labels};
-use super::labels::{FetchKind, FetchResult, FoldResult, lane};
+use super::labels::{FetchResult, FoldResult, lane};
 use crate::fetch::{Counts, Lane};
+use crate::plan::Kind;
 use crate::versions::drift::{DriftCause, DriftKind};
 use crate::versions::guard::HoldState;
 
@@ -99,7 +100,7 @@ impl KomboMetrics {
 
     /// Makes the series whose labels are known: a rate needs a zero to start from.
     fn begin(&self) {
-        for kind in FetchKind::ALL {
+        for kind in Kind::ALL {
             for result in FetchResult::ALL {
                 drop(self.fetches.get_or_create(&fetch_labels(kind, result)));
             }
@@ -118,12 +119,7 @@ impl KomboMetrics {
                 self.drifted(kind, cause, 0);
             }
         }
-        for lane in [
-            Lane::Notified,
-            Lane::CatchUp,
-            Lane::Snapshot,
-            Lane::Backfill,
-        ] {
+        for lane in Lane::ALL {
             self.pending(lane, 0.0);
         }
         self.rows(&Counts::default());
@@ -134,7 +130,7 @@ impl KomboMetrics {
         self.pending_tables.get_or_create(&labels).set(tables);
     }
 
-    pub(super) fn ended(&self, kind: FetchKind, result: FetchResult) {
+    pub(super) fn ended(&self, kind: Kind, result: FetchResult) {
         self.fetches
             .get_or_create(&fetch_labels(kind, result))
             .inc();
@@ -178,6 +174,6 @@ fn state_labels(state: HoldState) -> Labels {
     labels(&[("state", state.as_str())])
 }
 
-fn fetch_labels(kind: FetchKind, result: FetchResult) -> Labels {
+fn fetch_labels(kind: Kind, result: FetchResult) -> Labels {
     labels(&[("kind", kind.as_str()), ("result", result.as_str())])
 }

@@ -94,28 +94,6 @@ impl WebhookOutcome {
     }
 }
 
-/// Whether a fetch asked for changes or for everything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FetchKind {
-    /// Changes.
-    Delta,
-    /// Everything.
-    Snapshot,
-}
-
-impl FetchKind {
-    pub(super) const ALL: [Self; 2] = [Self::Delta, Self::Snapshot];
-
-    /// Returns a label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Delta => "delta",
-            Self::Snapshot => "snapshot",
-        }
-    }
-}
-
 /// How a fetch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FetchResult {

@@ -18,7 +18,7 @@ mod process;
 mod tests;
 
 pub use dashboard::dashboard;
-pub use labels::{ErrorStage, ErrorType, FetchKind, FetchResult, FoldResult, WebhookOutcome};
+pub use labels::{ErrorStage, ErrorType, FetchResult, FoldResult, WebhookOutcome};
 pub use process::ClientTotals;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +29,7 @@ use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
 use crate::fetch::{Counts, Lane};
+use crate::plan::Kind;
 use component::ComponentMetrics;
 use families::{Component, Families, Gauges, Labels, labels, replace};
 use kombo::KomboMetrics;
@@ -89,7 +90,7 @@ impl Metrics {
     }
 
     /// Counts a fetch that ended: what it brought, and what became of it.
-    pub fn fetched(&self, endpoint: &str, kind: FetchKind, result: FetchResult, rows: &Counts) {
+    pub fn fetched(&self, endpoint: &str, kind: Kind, result: FetchResult, rows: &Counts) {
         let _whole = self.0.whole();
         self.0.component.fetched(endpoint, rows);
         self.0.kombo.rows(rows);

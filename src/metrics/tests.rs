@@ -39,12 +39,7 @@ fn rows_add_up_from_the_source_to_the_lake() {
         quarantined: 1,
         abandoned: 14,
     };
-    metrics.fetched(
-        "hris_employees",
-        FetchKind::Delta,
-        FetchResult::Committed,
-        &rows,
-    );
+    metrics.fetched("hris_employees", Kind::Delta, FetchResult::Committed, &rows);
     let text = metrics.encode();
     let of = |name, label| sum(&text, name, label);
     let received = of("component_received_events_total", "source");
@@ -166,7 +161,7 @@ fn the_dashboard_shows_every_metric_of_ours_and_no_other() {
         received: 1,
         ..Counts::default()
     };
-    metrics.fetched("ats_jobs", FetchKind::Delta, FetchResult::Committed, &rows);
+    metrics.fetched("ats_jobs", Kind::Delta, FetchResult::Committed, &rows);
     let text = metrics.encode();
     let known = described(&text);
     let mut shown = BTreeSet::new();

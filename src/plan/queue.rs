@@ -26,6 +26,20 @@ pub enum Kind {
     Snapshot,
 }
 
+impl Kind {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Delta, Self::Snapshot];
+
+    /// Returns `delta` or `snapshot`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delta => "delta",
+            Self::Snapshot => "snapshot",
+        }
+    }
+}
+
 /// A fetch to run, and to give back to [`Queue::committed`] or [`Queue::failed`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Work {
@@ -179,7 +193,7 @@ impl Queue {
 
     /// Forgets a table that is fetched no longer. What is still given back for it changes nothing.
     pub fn forget(&mut self, table: &TableId) {
-        for kind in [Kind::Delta, Kind::Snapshot] {
+        for kind in Kind::ALL {
             self.leave(table, kind);
             self.slots.remove(&(table.clone(), kind));
         }
@@ -189,7 +203,7 @@ impl Queue {
     #[must_use]
     pub fn is_dirty(&self, table: &TableId) -> bool {
         let slot = |kind| self.slots.get(&(table.clone(), kind));
-        [Kind::Delta, Kind::Snapshot]
+        Kind::ALL
             .into_iter()
             .filter_map(slot)
             .any(|slot| slot.bits.is_dirty())

@@ -42,7 +42,7 @@ use crate::webhook::{IntegrationChange, IntegrationEvent, ModelName, Notificatio
 
 use super::fetching::KeyInUse;
 use super::held::Holding;
-use account::Origin;
+use account::{CONFIGURATION, WEBHOOK};
 use standings::KeyPause;
 use timers::Due;
 
@@ -64,9 +64,9 @@ pub(super) struct Rules {
 /// Who is known, what is due, and what waits.
 pub(super) struct Dispatch {
     pub(super) rules: Rules,
-    accounts: HashMap<IntegrationId, Account>,
-    tables: HashMap<TableId, TrackedTable>,
-    queue: Queue,
+    pub(super) accounts: HashMap<IntegrationId, Account>,
+    pub(super) tables: HashMap<TableId, TrackedTable>,
+    pub(super) queue: Queue,
     agenda: Agenda<Due>,
     key: Option<KeyPause>,
     /// When Kombo was last found to take the key, after it had refused it.
@@ -88,9 +88,9 @@ pub(super) struct Dispatch {
     /// The sink's chores, by name.
     chores: BTreeSet<&'static str>,
     /// Suspicions that came up or ended, to be told to the operator.
-    alarms: Vec<(IntegrationId, Option<Suspicion>, Option<Suspicion>)>,
+    pub(super) alarms: Vec<(IntegrationId, Option<Suspicion>, Option<Suspicion>)>,
     /// What is new about integrations, to be told as well.
-    news: Vec<IntegrationNews>,
+    pub(super) news: Vec<IntegrationNews>,
 }
 
 /// What a webhook is answered.
@@ -156,7 +156,7 @@ impl Dispatch {
     ) {
         self.rules = rules;
         for id in self.rules.only.clone().into_iter().flatten() {
-            let new = || Account::new(None, Origin::Configuration, now);
+            let new = || Account::new(None, CONFIGURATION, now);
             self.accounts.entry(id).or_insert_with(new);
         }
         let endpoints: HashSet<_> = self.rules.endpoints.iter().map(|e| e.name()).collect();
@@ -277,7 +277,7 @@ impl Dispatch {
         let Some(category) = category else {
             return Some(Reaction::Acknowledge("unknown_category"));
         };
-        let new = || Account::new(None, Origin::Webhook, now);
+        let new = || Account::new(None, WEBHOOK, now);
         let account = self.accounts.entry(id.clone()).or_insert_with(new);
         (account.category, account.standing) = (Some(category), standing);
         self.unsaved.insert(id.clone());

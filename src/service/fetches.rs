@@ -9,7 +9,7 @@ use super::slots::FetchSlot;
 use crate::api::KomboApi;
 use crate::fetch::FetchMode;
 use crate::ingest::{Done, Ending, FetchStep, Ingest, IngestError, Watch};
-use crate::metrics::{ErrorStage, ErrorType, FetchKind, FetchResult, Metrics};
+use crate::metrics::{ErrorStage, ErrorType, FetchResult, Metrics};
 use crate::plan::Kind;
 use crate::sink::{Coverage, Sink, WriteError};
 
@@ -22,10 +22,10 @@ pub(super) struct FetchTask<A, S> {
 
 /// A fetch that ended.
 pub(super) struct Carried {
-    fetching: Fetching,
+    pub(super) fetching: Fetching,
     result: Result<Done, IngestError>,
     /// What the sink holds, where it could be asked; after a lost race, what the winner left.
-    coverage: Option<Coverage>,
+    pub(super) coverage: Option<Coverage>,
     elapsed_ms: u64,
 }
 
@@ -39,11 +39,7 @@ where
         let started = Instant::now();
         let mut coverage = None;
         let result = self.carry(slot, &mut coverage).await;
-        if let Ok(Done {
-            ending: Ending::Superseded,
-            ..
-        }) = &result
-        {
+        if matches!(&result, Ok(done) if done.ending == Ending::Superseded) {
             // Without it the table is only fetched again a little sooner than need be.
             coverage = self.fetching.covered(&self.ingest).await.ok().or(coverage);
         }
@@ -81,16 +77,6 @@ impl<A: Send + Sync, S: Send + Sync> Watch for FetchTask<A, S> {
 }
 
 impl Carried {
-    /// Returns the fetch.
-    pub(super) fn fetching(&self) -> &Fetching {
-        &self.fetching
-    }
-
-    /// Returns what the sink holds of the table; `None` when it could not be read.
-    pub(super) fn held(&self) -> Option<&Coverage> {
-        self.coverage.as_ref()
-    }
-
     /// Returns what it means for the dispatcher.
     pub(super) fn into_ended(self) -> (Fetching, Ended) {
         let ended = match &self.result {
@@ -110,24 +96,15 @@ impl Carried {
 
     /// Counts it.
     pub(super) fn count(&self, metrics: &Metrics) {
-        let snapshot = match &self.result {
-            Ok(done) => done.mode == FetchMode::Snapshot,
-            Err(_) => self.fetching.work.kind == Kind::Snapshot,
-        };
-        let kind = if snapshot {
-            FetchKind::Snapshot
-        } else {
-            FetchKind::Delta
-        };
-        let (result, counts) = match &self.result {
-            Ok(done) => (result_of(done.ending), done.counts),
+        let (kind, result, counts) = match &self.result {
+            Ok(done) => (kind_of(done.mode), result_of(done.ending), &done.counts),
             Err(error) => {
                 let result = count_error(error, metrics);
-                (result, error.counts)
+                (self.fetching.work.kind, result, &error.counts)
             }
         };
         let endpoint = self.fetching.endpoint.name().table_name();
-        metrics.fetched(&endpoint, kind, result, &counts);
+        metrics.fetched(&endpoint, kind, result, counts);
         if let Ok(Done {
             unannounced_rows: Some(rows),
             ..
@@ -168,6 +145,13 @@ fn count_error(error: &IngestError, metrics: &Metrics) -> FetchResult {
     };
     metrics.error(error_type, stage);
     FetchResult::Failed
+}
+
+fn kind_of(mode: FetchMode) -> Kind {
+    match mode {
+        FetchMode::Delta { .. } => Kind::Delta,
+        FetchMode::Snapshot => Kind::Snapshot,
+    }
 }
 
 fn result_of(ending: Ending) -> FetchResult {

@@ -12,15 +12,15 @@ use crate::time::Moment;
 impl Dispatch {
     /// Says what waits, how fresh tables are, and how integrations stand.
     pub(super) fn gauge(&self, metrics: &Metrics, now: Moment) {
-        for (lane, waiting) in Lane::ALL.into_iter().zip(self.waiting_by_lane()) {
+        for (lane, waiting) in Lane::ALL.into_iter().zip(self.queue.waiting_by_lane()) {
             metrics.pending_tables(lane, waiting);
         }
         let period = self.heartbeats().period();
         let objective = self.rules.schedule.objective(period);
         let (mut lags, mut late, mut stale) = (BTreeMap::<&str, Duration>::new(), 0, 0);
         let mut failing = 0;
-        for (id, table) in self.tables() {
-            let account = self.account(&id.integration);
+        for (id, table) in &self.tables {
+            let account = self.accounts.get(&id.integration);
             // What is parked or off is not late, however old.
             if table.off.is_some() || !account.is_some_and(Account::is_fetched) {
                 continue;
@@ -44,7 +44,7 @@ impl Dispatch {
         metrics.heartbeat_period(period);
         let mut states: BTreeMap<&'static str, usize> = BTreeMap::new();
         let mut silent = 0;
-        for account in self.accounts() {
+        for account in self.accounts.values() {
             *states.entry(account.standing.label()).or_default() += 1;
             silent += usize::from(account.suspicion.is_some());
         }

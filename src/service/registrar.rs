@@ -31,8 +31,8 @@ pub(super) struct Registrar {
     waiting: Vec<(IntegrationId, ReplyTo)>,
     busy: bool,
     not_before: Option<Instant>,
-    /// It could not be read yet.
-    is_unread: bool,
+    /// It could not be read yet, and has to be read first.
+    pub(super) is_unread: bool,
 }
 
 /// A write that ended.
@@ -59,11 +59,6 @@ impl Registrar {
     /// Returns whether the registry may be read or written now.
     pub(super) fn is_free(&self) -> bool {
         !self.busy && self.not_before.is_none_or(|at| at <= Instant::now())
-    }
-
-    /// Returns whether it has to be read first.
-    pub(super) fn is_unread(&self) -> bool {
-        self.is_unread
     }
 
     /// Lets a webhook wait until its integration is written down; gives it back when too many wait.
@@ -162,7 +157,7 @@ impl Registrar {
         let failed = self.not_before.is_some();
         for (id, answer) in std::mem::take(&mut self.waiting) {
             // One that is not fetched any more since a reload has nothing to wait for.
-            if dispatch.is_registered(&id) || !dispatch.knows(&id) {
+            if dispatch.is_registered(&id) || !dispatch.accounts.contains_key(&id) {
                 Received::reply(answer, Ok(()));
             } else if failed || dispatch.is_refused(&id) {
                 Received::reply(answer, Err(overloaded()));

@@ -86,7 +86,7 @@ where
     ) -> Result<(), SourceError> {
         let mut shutdown = Box::pin(shutdown);
         let mut ticks = ticks();
-        info!(tables = self.dispatch.table_count(), "started");
+        info!(tables = self.dispatch.tables.len(), "started");
         self.ask_for_key();
         loop {
             self.pass();
@@ -113,7 +113,7 @@ where
             let api = Arc::clone(self.api());
             match question {
                 Ask::Integration { id, is_new } => {
-                    let endpoints = self.dispatch.endpoints();
+                    let endpoints = self.dispatch.rules.endpoints.clone();
                     let order = LookOrder {
                         is_deleted: self.dispatch.is_deleted(&id),
                         begun: Begun::by(now, self.clock.now()),
@@ -162,8 +162,8 @@ where
         if !self.registrar.is_free() {
             return;
         }
-        if self.registrar.is_unread() {
-            let endpoints = self.dispatch.endpoints();
+        if self.registrar.is_unread {
+            let endpoints = self.dispatch.rules.endpoints.clone();
             let read = self.registrar.read(self.sink().clone(), endpoints);
             self.runner.beside(read, TaskReport::Registered);
             return;
@@ -239,11 +239,11 @@ where
     }
 
     fn fetched(&mut self, carried: Carried, now: Moment) {
-        self.runner.ended(carried.fetching());
+        self.runner.ended(&carried.fetching);
         carried.count(&self.metrics);
         carried.log();
-        if let Some(coverage) = carried.held() {
-            self.dispatch.read(&carried.fetching().work.table, coverage);
+        if let Some(coverage) = &carried.coverage {
+            self.dispatch.read(&carried.fetching.work.table, coverage);
         }
         let (fetching, ended) = carried.into_ended();
         let was_refused = self.dispatch.is_key_refused();
@@ -280,7 +280,7 @@ where
         self.dispatch.adopt(rules, |table| held.of(table), now);
         self.metrics.reloaded();
         info!(
-            tables = self.dispatch.table_count(),
+            tables = self.dispatch.tables.len(),
             "configuration reloaded"
         );
     }
@@ -310,10 +310,10 @@ where
     }
 
     fn tell_alarms(&mut self) {
-        for news in self.dispatch.take_news() {
+        for news in std::mem::take(&mut self.dispatch.news) {
             news::tell(&news, &self.metrics);
         }
-        for (id, before, is) in self.dispatch.take_alarms() {
+        for (id, before, is) in std::mem::take(&mut self.dispatch.alarms) {
             news::tell_alarm(&id, before, is);
         }
     }

@@ -3,8 +3,16 @@
 //!
 //! Strict because a typed column gives back that one form alone: of any other the text has to be kept beside it.
 
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use chrono::{Datelike, NaiveDate};
+
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
+
+/// The years 0001 to 9999, in days since the epoch.
+const DAYS: Range<i64> = -719_162..2_932_897;
 
 /// Reads `YYYY-MM-DDTHH:mm:ss.sssZ` (or six digits, when the last three are not all zero) as microseconds since the
 /// epoch. `None` for every other text, even another spelling of the same instant.
@@ -75,9 +83,7 @@ pub fn parse_instant(text: &str) -> Option<i64> {
     let minutes = hour * 60 + minute - offset_minutes(zone)?;
     let micros =
         i64::from(days) * MICROS_PER_DAY + (minutes * 60 + second) * MICROS_PER_SECOND + fraction;
-    let years = days_from_civil(1, 1, 1)..days_from_civil(10_000, 1, 1);
-    years
-        .contains(&micros.div_euclid(MICROS_PER_DAY))
+    DAYS.contains(&micros.div_euclid(MICROS_PER_DAY))
         .then_some(micros)
 }
 
@@ -88,15 +94,11 @@ pub fn parse_date(text: &str) -> Option<i32> {
     if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
         return None;
     }
-    let (year, month, day) = (
-        digits(&bytes[..4])?,
-        digits(&bytes[5..7])?,
-        digits(&bytes[8..])?,
-    );
-    if year == 0 || !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) {
-        return None;
-    }
-    i32::try_from(days_from_civil(year, month, day)).ok()
+    let year = i32::try_from(digits(&bytes[..4])?).ok()?;
+    let month = u32::try_from(digits(&bytes[5..7])?).ok()?;
+    let day = u32::try_from(digits(&bytes[8..])?).ok()?;
+    let date = NaiveDate::from_ymd_opt(year, month, day).filter(|_| year > 0)?;
+    Some(date.to_epoch_days())
 }
 
 /// Writes microseconds since the epoch as `YYYY-MM-DDTHH:mm:ss.sssZ`, with six digits where milliseconds do not do.
@@ -108,20 +110,27 @@ pub fn format_timestamp(micros: i64) -> String {
     );
     let (seconds, fraction) = (rest / MICROS_PER_SECOND, rest % MICROS_PER_SECOND);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let (year, month, day) = civil_from_days(days);
-    if fraction % 1000 == 0 {
+    let mut text = format_date(i32::try_from(days).expect("microseconds reach 300,000 years"));
+    let written = if fraction % 1000 == 0 {
         let millis = fraction / 1000;
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+        write!(text, "T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
     } else {
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:06}Z")
-    }
+        write!(text, "T{hour:02}:{minute:02}:{second:02}.{fraction:06}Z")
+    };
+    written.expect("a String takes every text");
+    text
 }
 
-/// Writes days since the epoch as `YYYY-MM-DD`.
+/// Writes days since the epoch as `YYYY-MM-DD`. What no calendar reaches, beyond the year 262,000, is written as its last day.
 #[must_use]
 pub fn format_date(days: i32) -> String {
-    let (year, month, day) = civil_from_days(i64::from(days));
-    format!("{year:04}-{month:02}-{day:02}")
+    let farthest = if days < 0 {
+        NaiveDate::MIN
+    } else {
+        NaiveDate::MAX
+    };
+    let date = NaiveDate::from_epoch_days(days).unwrap_or(farthest);
+    format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.day())
 }
 
 /// Reads the digits behind a point. `None` without any, and for parts of a microsecond.
@@ -156,45 +165,6 @@ fn digits(bytes: &[u8]) -> Option<i64> {
         byte.is_ascii_digit()
             .then(|| value * 10 + i64::from(byte - b'0'))
     })
-}
-
-fn days_in_month(year: i64, month: i64) -> i64 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Howard Hinnant's `days_from_civil`: days since 1970-01-01.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let shifted_month = (month + 9) % 12;
-    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
-}
-
-/// The inverse of [`days_from_civil`].
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    (year, month, day)
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub fn preview(body: &[u8]) -> Result<Webhook, WebhookError> {
     let event = |origin: EventOrigin, change| event(id.clone(), origin, change);
     match &*kind {
         "data-changed" => {
-            let ChangedModels { changed_models } = read(data)?;
+            let NamedModels { changed_models } = read(data)?;
             notification(id, read(data)?, changed_models).map(Webhook::DataChanged)
         }
         "sync-finished" => notification(id, read(data)?, Vec::new()).map(Webhook::SyncFinished),
@@ -94,7 +94,7 @@ impl From<Renamed> for EventOrigin {
 }
 
 #[derive(Deserialize)]
-struct ChangedModels {
+struct NamedModels {
     changed_models: Vec<ModelEntry>,
 }
 

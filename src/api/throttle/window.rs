@@ -76,6 +76,12 @@ enum WindowState {
     Announced(RateWindow),
 }
 
+impl WindowState {
+    const UNKNOWN: Self = Self::Unknown {
+        opening_since: None,
+    };
+}
+
 #[derive(Debug)]
 struct RateWindow {
     limit: Option<u64>,
@@ -98,9 +104,7 @@ struct RateWindow {
 impl Ledger {
     pub(super) fn new(assumed: Duration) -> Self {
         Self {
-            state: WindowState::Unknown {
-                opening_since: None,
-            },
+            state: WindowState::UNKNOWN,
             refused_until: None,
             assumed,
             in_flight: 0,
@@ -117,12 +121,8 @@ impl Ledger {
             return Gate::Shut(until);
         }
         self.refills_until = self.refills_until.filter(|until| now < *until);
-        if let WindowState::Announced(window) = &self.state
-            && now >= window.ends_not_after
-        {
-            self.state = WindowState::Unknown {
-                opening_since: None,
-            };
+        if (self.announced()).is_some_and(|window| now >= window.ends_not_after) {
+            self.state = WindowState::UNKNOWN;
         }
         match &self.state {
             WindowState::Unannounced => Gate::Open,
@@ -215,9 +215,7 @@ impl Ledger {
     /// Notes that the server refused a request for its rate. Nothing leaves until then; one request opens the next window.
     pub(super) fn refuse(&mut self, until: Duration) {
         self.refused_until = self.refused_until.max(Some(until));
-        self.state = WindowState::Unknown {
-            opening_since: None,
-        };
+        self.state = WindowState::UNKNOWN;
     }
 
     /// Returns until when the server's refusal holds, while it does.
@@ -227,27 +225,27 @@ impl Ledger {
 
     /// Returns whether the server's windows alone may pace: it told of a plausible one and did not refill within it.
     pub(super) fn has_fixed_window(&self, now: Duration, configured: u64) -> bool {
-        let WindowState::Announced(window) = &self.state else {
-            return false;
+        let is_fixed = |window: &RateWindow| {
+            window.plausible
+                && window.limit.is_some_and(|limit| limit <= configured)
+                && window.ends_not_before > now + TOO_SHORT_TO_SPREAD
         };
-        window.plausible
-            && window.limit.is_some_and(|limit| limit <= configured)
-            && self.refills_until.is_none()
-            && window.ends_not_before > now + TOO_SHORT_TO_SPREAD
+        self.refills_until.is_none() && self.announced().is_some_and(is_fixed)
     }
 
     /// Returns what may still be sent in the window, where that is known.
     pub(super) fn left(&self) -> Option<u64> {
-        match &self.state {
-            WindowState::Announced(window) => Some(self.left_in(window)),
-            _ => None,
-        }
+        self.announced().map(|window| self.left_in(window))
     }
 
     /// Returns the window's size as told.
     pub(super) fn limit(&self) -> Option<u64> {
+        self.announced()?.limit
+    }
+
+    fn announced(&self) -> Option<&RateWindow> {
         match &self.state {
-            WindowState::Announced(window) => window.limit,
+            WindowState::Announced(window) => Some(window),
             _ => None,
         }
     }

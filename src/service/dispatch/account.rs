@@ -42,12 +42,11 @@ pub(in crate::service) struct Account {
     pub(in crate::service) suspicion: Option<Suspicion>,
 }
 
-/// How an integration became known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::service) enum Origin {
-    Configuration,
-    Webhook,
-}
+/// How an integration became known: the configuration names it.
+pub(super) const CONFIGURATION: &str = "configuration";
+
+/// How an integration became known: a webhook named it.
+pub(super) const WEBHOOK: &str = "webhook";
 
 /// Whether Kombo is being asked for an integration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,15 +58,12 @@ pub(super) enum LookState {
 }
 
 impl Account {
-    pub(super) fn new(category: Option<Category>, origin: Origin, now: Moment) -> Self {
+    pub(super) fn new(category: Option<Category>, origin: &'static str, now: Moment) -> Self {
         Self {
             category,
             standing: Standing::Active,
             since: now,
-            origin: match origin {
-                Origin::Configuration => "configuration",
-                Origin::Webhook => "webhook",
-            },
+            origin,
             known: now,
             tries: 0,
             look: LookState::No,
@@ -86,10 +82,8 @@ impl Account {
 
     /// Takes over what the registry says of an integration.
     pub(super) fn stored(registration: &Registration, now: Moment) -> Self {
-        let origin = match registration.origin.as_str() {
-            "webhook" => Origin::Webhook,
-            _ => Origin::Configuration,
-        };
+        let is_told = registration.origin == WEBHOOK;
+        let origin = if is_told { WEBHOOK } else { CONFIGURATION };
         Self {
             // A word of a newer build: what it means is found out by fetching.
             standing: Standing::from_name(&registration.state).unwrap_or(Standing::Active),

@@ -288,7 +288,7 @@ fn integrations_that_are_not_configured_are_acknowledged_and_left_alone() {
         &[registration("a", "active"), registration("b", "active")],
         NOON,
     );
-    assert_eq!(desk.dispatch.table_count(), 1);
+    assert_eq!(desk.dispatch.tables.len(), 1);
     let ignored = Reaction::Acknowledge("not_configured");
     assert_eq!(desk.webhook(&changed("b", &["ats_tags"])), ignored);
     assert_eq!(
@@ -339,7 +339,7 @@ fn other_rules_close_tables_and_open_others() {
         |_| None,
         at(desk.now_ms),
     );
-    assert_eq!(desk.dispatch.table_count(), 2);
+    assert_eq!(desk.dispatch.tables.len(), 2);
     desk.covered(&running, Some(0));
     let ran: BTreeSet<_> = desk.run().into_iter().map(|(name, ..)| name).collect();
     assert!(
@@ -355,7 +355,7 @@ fn other_rules_close_tables_and_open_others() {
         at(NOON),
     );
     assert_eq!(
-        (desk.dispatch.table_count(), desk.dispatch.next_due()),
+        (desk.dispatch.tables.len(), desk.dispatch.next_due()),
         (0, None)
     );
 }

@@ -25,7 +25,7 @@ fn a_change_that_no_notification_announced_raises_an_alarm_and_has_the_integrati
         suspicion(&desk),
         Some(Suspicion::Unannounced { .. })
     ));
-    let alarms = desk.dispatch.take_alarms();
+    let alarms = std::mem::take(&mut desk.dispatch.alarms);
     assert!(matches!(alarms[..], [(_, None, Some(_))]));
     let since = desk.now_ms;
     heartbeat(&mut desk, Some(0));
@@ -38,7 +38,7 @@ fn a_change_that_no_notification_announced_raises_an_alarm_and_has_the_integrati
     desk.webhook(&changed("a", &["ats_tags"]));
     assert_eq!(suspicion(&desk), None);
     assert!(matches!(
-        desk.dispatch.take_alarms()[..],
+        std::mem::take(&mut desk.dispatch.alarms)[..],
         [(_, Some(_), None)]
     ));
     desk.run();

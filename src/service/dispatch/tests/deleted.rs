@@ -35,7 +35,7 @@ fn a_deleted_one_is_asked_for_daily_and_lives_again_when_kombo_answers_for_it() 
                 _ => LearntBy::Recheck,
             },
         };
-        assert_eq!(desk.dispatch.take_news(), [back]);
+        assert_eq!(std::mem::take(&mut desk.dispatch.news), [back]);
     }
 }
 
@@ -56,7 +56,7 @@ fn a_purged_one_is_asked_for_once_a_day_when_webhooks_speak_of_it_and_waits_for_
     }
     assert_eq!((looks, stands(&desk, "a")), (2, Standing::Purged));
     let answers = vec![IntegrationNews::PurgedAnswers { id: id("a") }; 2];
-    assert_eq!(desk.dispatch.take_news(), answers);
+    assert_eq!(std::mem::take(&mut desk.dispatch.news), answers);
 }
 
 #[test]

@@ -228,7 +228,7 @@ fn the_key_of_another_environment_finds_none_and_none_is_deleted() {
         id: id(name),
         doubt: Doubt::OtherEnvironment,
     };
-    let news = desk.dispatch.take_news();
+    let news = std::mem::take(&mut desk.dispatch.news);
     for name in names {
         assert_eq!(stands(&desk, name), Standing::Deleting);
         assert_eq!(stored(&desk, name).not_found_since_ms, None);
@@ -290,7 +290,7 @@ fn while_kombo_finds_none_of_an_environment_it_takes_a_week() {
     };
     let took = while_missing(&mut desk, "own", any);
     assert!(took >= 7 * DAY, "{took}");
-    let news = desk.dispatch.take_news();
+    let news = std::mem::take(&mut desk.dispatch.news);
     let many = news
         .iter()
         .filter(|news| matches!(news, IntegrationNews::AmongMany { .. }));

@@ -38,20 +38,12 @@ fn a_table_that_is_read_at_last_has_its_schedule_again() {
     let mut dispatch = reading_nothing();
     let tags = table("a", "ats/tags");
     dispatch.read(&tags, &covered_until(NOON - HOUR));
-    let known = dispatch
-        .tables()
-        .find(|(id, _)| **id == tags)
-        .expect("there")
-        .1;
+    let known = &dispatch.tables[&tags];
     assert_eq!(known.base, Some(Base::from_millis(NOON - HOUR)));
     assert_eq!(known.snapshot_base, Some(Base::from_millis(NOON - HOUR)));
     // Once is enough: what a fetch has found since is newer.
     dispatch.read(&tags, &covered_until(NOON));
-    let known = dispatch
-        .tables()
-        .find(|(id, _)| **id == tags)
-        .expect("there")
-        .1;
+    let known = &dispatch.tables[&tags];
     assert_eq!(known.base, Some(Base::from_millis(NOON - HOUR)));
 }
 
@@ -102,7 +94,7 @@ fn a_registry_that_is_read_at_last_adds_those_whom_nobody_had_named() {
     let registered = ["a", "b"].map(|name| registration(name, "active"));
     let covered = |_: &TableId| Some(covered_until(NOON - HOUR));
     desk.dispatch.registered(&registered, covered, at(NOON));
-    assert!(desk.dispatch.knows(&id("b")));
+    assert!(desk.dispatch.accounts.contains_key(&id("b")));
     let expected = [
         (table("a", "ats/tags"), Kind::Snapshot),
         (table("b", "ats/tags"), Kind::Delta),
