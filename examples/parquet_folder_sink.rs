@@ -9,7 +9,6 @@
 //!
 //! `KOMBO_API_KEY=... cargo run --example parquet_folder_sink -- ROOT tool:id ats/tags` fetches one table.
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::fs::{self, File};
 use std::io;
@@ -26,8 +25,7 @@ use kombo_source::ids::{FetchId, IntegrationId, TableId};
 use kombo_source::ingest::{Ingest, IngestSettings, Order, next_mode};
 use kombo_source::plan::{Announced, Kind};
 use kombo_source::sink::{
-    Advance, Coverage, MissingRow, MissingRows, Receipt, Sink, SinkError, Staged, WholeFetch,
-    WriteError,
+    Advance, Coverage, MissingRows, Receipt, Sink, SinkError, Staged, WholeFetch, WriteError,
 };
 use kombo_source::stream::{FetchError, FetchEvent};
 use kombo_source::time::{Clock, ObservedAt, SystemClock};
@@ -107,23 +105,6 @@ impl Manifest {
             Err(error) => Err(error),
         }
     }
-
-    /// Returns when each row was observed last, and whether it was there.
-    fn newest(&self, folder: &Path) -> Result<HashMap<String, (ObservedAt, bool)>, SinkError> {
-        let mut newest = HashMap::new();
-        for name in self
-            .earlier
-            .iter()
-            .chain(&self.snapshot)
-            .chain(&self.deltas)
-        {
-            for (id, seen, is_there) in rows(&folder.join(name))? {
-                let known = newest.entry(id).or_insert((seen, is_there));
-                *known = (*known).max((seen, is_there));
-            }
-        }
-        Ok(newest)
-    }
 }
 
 impl Sink for ParquetFolderSink {
@@ -188,19 +169,16 @@ impl Staged for StagedFile {
             return Ok(MissingRows::default());
         }
         let manifest = Manifest::read(&self.folder).map_err(failed)?;
-        let mut known = manifest.newest(&self.folder)?;
-        for (id, ..) in rows(&self.folder.join(&self.name))? {
-            known.remove(&id);
+        let files = manifest.earlier.iter().chain(&manifest.snapshot);
+        let mut known = Vec::new();
+        for name in files.chain(&manifest.deltas) {
+            known.extend(rows(&self.folder.join(name))?);
         }
-        let there = known.into_iter().filter(|(_, (_, is_there))| *is_there);
-        let missing = there.map(|(id, (last_seen, _))| MissingRow {
-            id,
-            last_seen,
-            lacked_twice: false,
-        });
+        let own = rows(&self.folder.join(&self.name))?;
+        let own = own.iter().map(|(id, ..)| id);
         Ok(MissingRows {
             as_of: manifest.coverage.watermarks.deltas,
-            ..MissingRows::of(missing, limit, random)
+            ..MissingRows::between(known, own, limit, random)
         })
     }
 

@@ -73,7 +73,7 @@ pub enum TableEnding {
 impl TableEnding {
     pub(super) fn of(done: &Done) -> Self {
         match done.ending {
-            ingest::Ending::Committed {
+            ingest::FetchEnding::Committed {
                 version,
                 files,
                 bytes,
@@ -82,8 +82,8 @@ impl TableEnding {
                 files,
                 bytes,
             }),
-            ingest::Ending::Empty => Self::Unchanged,
-            ingest::Ending::Superseded => Self::Superseded,
+            ingest::FetchEnding::Empty => Self::Unchanged,
+            ingest::FetchEnding::Superseded => Self::Superseded,
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::{FutureExt, StreamExt};
 use tracing::warn;
 
-use super::done::{Done, Ending};
+use super::done::{Done, FetchEnding};
 use super::fetch_run::FetchRun;
 use super::memory::Reader;
 use super::tally::Tally;
@@ -154,7 +154,7 @@ where
     fn nothing_new(&self, order: &Order, walked: &DeltaWalk, counts: &mut Counts) -> Done {
         let watermarks = order.coverage.watermarks;
         walked.tally.commit(0, Some(&walked.sieve), counts);
-        let mut done = walked.tally.done(walked.asked.mode(), Ending::Empty);
+        let mut done = walked.tally.done(walked.asked.mode(), FetchEnding::Empty);
         if let Some(base) = done.base {
             let tiers = walked.asked.mode().moves();
             self.bases()

@@ -27,7 +27,7 @@ pub struct Done {
     /// that are gone were committed to `deltas`.
     pub missing: Verdicts,
     /// How it ended.
-    pub ending: Ending,
+    pub ending: FetchEnding,
     /// Rows that are really new since the last fetch of this process; `None` when it cannot tell.
     pub unannounced_rows: Option<u64>,
 }
@@ -70,7 +70,7 @@ impl Done {
 
 /// How a fetch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum FetchEnding {
     /// Its rows are durable and visible.
     Committed {
         /// The version of the Delta table.
@@ -86,7 +86,7 @@ pub enum Ending {
     Superseded,
 }
 
-impl Ending {
+impl FetchEnding {
     /// Returns the word for it in logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -23,7 +23,7 @@ mod snapshot;
 mod tally;
 mod walked_snapshot;
 
-pub use done::{Done, Ending, IngestError};
+pub use done::{Done, FetchEnding, IngestError};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

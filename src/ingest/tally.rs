@@ -1,6 +1,6 @@
 //! Counts one walk as its events pass.
 
-use super::done::{Done, Ending};
+use super::done::{Done, FetchEnding};
 use super::{FetchStep, Watch};
 use crate::fetch::{Counts, FetchEnd, FetchMode};
 use crate::sink::Receipt;
@@ -82,7 +82,7 @@ impl Tally {
         receipt: &Receipt,
         sieve: Option<&SharedSieve>,
         counts: &mut Counts,
-    ) -> Ending {
+    ) -> FetchEnding {
         match *receipt {
             Receipt::Committed {
                 version,
@@ -92,7 +92,7 @@ impl Tally {
                 ..
             } => {
                 self.commit(rows, sieve, counts);
-                Ending::Committed {
+                FetchEnding::Committed {
                     version,
                     files,
                     bytes,
@@ -100,13 +100,13 @@ impl Tally {
             }
             Receipt::Superseded => {
                 self.abandon(counts);
-                Ending::Superseded
+                FetchEnding::Superseded
             }
         }
     }
 
     /// Says what became of the table; the counts are filled in at the end.
-    pub(super) fn done(&self, mode: FetchMode, ending: Ending) -> Done {
+    pub(super) fn done(&self, mode: FetchMode, ending: FetchEnding) -> Done {
         Done {
             mode,
             base: self.end.and_then(|end| end.base),

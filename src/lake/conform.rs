@@ -11,8 +11,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 
 use crate::catalog::SystemColumn;
-use crate::delta::delta_error::DECODING;
-use crate::delta::delta_error::DeltaError;
+use crate::delta::delta_error::{DECODING, DeltaError};
 
 /// Puts schemas together: the fields of the first in their order, then what the others have and it has not.
 pub(super) fn union<'a>(

@@ -7,9 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use crate::delta::file::writer::FileForm;
 use crate::delta::log::BoundedColumns;
 use crate::lake::LakeSettings;
-use crate::lake::layout::COMMIT_DATE;
-use crate::lake::layout::INTEGRATION_KEY;
-use crate::lake::layout::LakeTable;
+use crate::lake::layout::{COMMIT_DATE, INTEGRATION_KEY, LakeTable};
 
 /// The key in every file's metadata that says which version of the files' own layout it has.
 pub(super) const LAYOUT_KEY: &str = "kombo.layout_version";

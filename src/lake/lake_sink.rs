@@ -127,7 +127,7 @@ impl Sealed {
             return Ok(());
         }
         let only = [self.key().clone()].into_iter().collect();
-        let settings = self.intake.tables.settings().fold.at_full_speed();
+        let settings = self.intake.tables.settings.fold.at_full_speed();
         let folding = Folding::of(&self.intake);
         // Boxed: it would make the future of every fetch larger.
         let folded = Box::pin(folding.fold(&self.endpoint, Some(&only), &settings)).await?;

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutMode, PutOptions};
+use object_store::{ObjectStoreExt, PutMode, PutResult};
 use serde::{Deserialize, Serialize};
 
 use crate::delta::fault::{FaultReason, StoreFault};
@@ -155,21 +155,10 @@ pub enum LayoutError {
 
 /// Creates the layout document, or checks the one that is there. Called before anything else is written.
 pub async fn claim_layout(store: &TableStore) -> Result<(), LayoutError> {
-    let path = DocumentKey::Layout.path();
-    let objects = store.objects();
-    let document = LayoutDocument {
-        layout_version: LAYOUT_VERSION,
-    };
-    let bytes = serde_json::to_vec(&document).expect("a document of one number is JSON");
-    let put = match read_layout(store).await {
-        Ok(Some(version)) => return check_version(version),
-        Ok(None) => {
-            let options = PutOptions::from(PutMode::Create);
-            objects.put_opts(&path, bytes.into(), options).await
-        }
-        Err(error) => return Err(error),
-    };
-    let Err(fault) = put else {
+    if let Some(version) = read_layout(store).await? {
+        return check_version(version);
+    }
+    let Err(fault) = create_layout(store).await else {
         return prove_put_if_absent(store).await;
     };
     // Another process was first, or the answer was lost: what is there decides, whoever wrote it.
@@ -191,19 +180,21 @@ pub async fn find_layout(store: &TableStore) -> Result<bool, LayoutError> {
 
 /// Puts the document once more: a store that takes it ignores put-if-absent, and every commit rests on that.
 async fn prove_put_if_absent(store: &TableStore) -> Result<(), LayoutError> {
-    let (path, options) = (
-        DocumentKey::Layout.path(),
-        PutOptions::from(PutMode::Create),
-    );
-    let document = LayoutDocument {
-        layout_version: LAYOUT_VERSION,
-    };
-    let bytes = serde_json::to_vec(&document).expect("a document of one number is JSON");
-    match store.objects().put_opts(&path, bytes.into(), options).await {
+    match create_layout(store).await {
         Ok(_) => Err(LayoutError::NoPutIfAbsent),
         // Refused, as it should be; or unreachable, which the next call will meet again.
         Err(_) => Ok(()),
     }
+}
+
+/// Puts the document only where none is.
+async fn create_layout(store: &TableStore) -> object_store::Result<PutResult> {
+    let document = LayoutDocument {
+        layout_version: LAYOUT_VERSION,
+    };
+    let bytes = serde_json::to_vec(&document).expect("a document of one number is JSON");
+    let (path, options) = (DocumentKey::Layout.path(), PutMode::Create.into());
+    store.objects().put_opts(&path, bytes.into(), options).await
 }
 
 fn check_version(found: u64) -> Result<(), LayoutError> {

@@ -136,7 +136,7 @@ impl Lake {
     }
 
     fn settings(&self) -> &LakeSettings {
-        self.tables().settings()
+        &self.tables().settings
     }
 }
 
@@ -144,7 +144,7 @@ impl Lake {
 impl Lake {
     /// Tries what a lake needs of its store: writes, creates if absent, reads back, deletes.
     pub async fn probe(&self) -> Result<(), LakeError> {
-        let probed = self.tables().store().probe(PROBE_FOLDER).await;
+        let probed = self.tables().store.probe(PROBE_FOLDER).await;
         probed.map_err(LakeError::open)
     }
 
@@ -279,6 +279,6 @@ impl Lake {
 
 impl fmt::Debug for Lake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Lake({:?})", self.tables().store())
+        write!(f, "Lake({:?})", self.tables().store)
     }
 }

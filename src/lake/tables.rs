@@ -1,7 +1,6 @@
 //! The Delta tables of a lake, each opened once by whoever needs it first.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -68,21 +67,17 @@ impl Deref for OpenTable {
     }
 }
 
-/// The Delta tables of a lake. Cheap to clone.
-#[derive(Clone)]
+/// The Delta tables of a lake.
 pub(in crate::lake) struct Tables {
-    opened: Arc<Opened>,
+    /// Where they lie.
+    pub(in crate::lake) store: TableStore,
+    /// How the lake is written to.
+    pub(in crate::lake) settings: LakeSettings,
+    /// Stamps files and entries.
+    pub(in crate::lake) clock: Arc<dyn Clock>,
+    /// Each is opened by whoever needs it first; the others wait for that.
+    cells: Mutex<HashMap<LakeTable, Arc<OnceCell<OpenTable>>>>,
 }
-
-struct Opened {
-    store: TableStore,
-    settings: LakeSettings,
-    clock: Arc<dyn Clock>,
-    slots: Mutex<HashMap<LakeTable, TableCell>>,
-}
-
-/// Opened by whoever needs it first; the others wait for that.
-type TableCell = Arc<OnceCell<OpenTable>>;
 
 impl Tables {
     /// Begins with none opened.
@@ -92,38 +87,21 @@ impl Tables {
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
-            opened: Arc::new(Opened {
-                store,
-                settings: settings.clone(),
-                clock,
-                slots: Mutex::default(),
-            }),
+            store,
+            settings: settings.clone(),
+            clock,
+            cells: Mutex::default(),
         }
-    }
-
-    /// Returns the store they lie on.
-    pub(in crate::lake) fn store(&self) -> &TableStore {
-        &self.opened.store
-    }
-
-    /// Returns how the lake is written to.
-    pub(in crate::lake) fn settings(&self) -> &LakeSettings {
-        &self.opened.settings
     }
 
     /// Returns the time of this machine's clock.
     pub(in crate::lake) fn now(&self) -> Moment {
-        self.opened.clock.now()
-    }
-
-    /// Returns the clock that stamps files and entries.
-    pub(in crate::lake) fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.opened.clock)
+        self.clock.now()
     }
 
     /// Returns where a table is, as readers are given it.
     pub(in crate::lake) fn url(&self, table: &LakeTable) -> Url {
-        self.store().table_url(&table.path())
+        self.store.table_url(&table.path())
     }
 
     /// Opens a table, creating it where it is not.
@@ -132,8 +110,8 @@ impl Tables {
         table: &LakeTable,
         schema: &SchemaRef,
     ) -> Result<OpenTable, LakeError> {
-        let slot = Arc::clone(self.slots().entry(table.clone()).or_default());
-        let opened = slot
+        let cell = Arc::clone(self.cells().entry(table.clone()).or_default());
+        let opened = cell
             .get_or_try_init(|| self.open_anew(table, Arc::clone(schema)))
             .await?;
         Ok(opened.clone())
@@ -156,8 +134,8 @@ impl Tables {
         part: Part,
     ) -> Result<Option<OpenTable>, LakeError> {
         let table = part.of(endpoint.name());
-        let slot = self.slots().get(&table).cloned();
-        let is_open = slot.is_some_and(|slot| slot.initialized());
+        let cell = self.cells().get(&table).cloned();
+        let is_open = cell.is_some_and(|cell| cell.initialized());
         if is_open || self.exists(&table).await? {
             return self.of_endpoint(endpoint, part).await.map(Some);
         }
@@ -179,13 +157,13 @@ impl Tables {
 
     /// Returns whether a table is there.
     pub(in crate::lake) async fn exists(&self, table: &LakeTable) -> Result<bool, LakeError> {
-        Ok(Table::exists(self.store(), &table.path()).await?)
+        Ok(Table::exists(&self.store, &table.path()).await?)
     }
 
     /// Returns one of an endpoint's tables if this process has opened it.
     pub(in crate::lake) fn opened(&self, endpoint: &Endpoint, part: Part) -> Option<OpenTable> {
-        let slot = self.slots().get(&part.of(endpoint.name())).cloned()?;
-        slot.get().cloned()
+        let cell = self.cells().get(&part.of(endpoint.name())).cloned()?;
+        cell.get().cloned()
     }
 
     async fn open_anew(
@@ -193,7 +171,6 @@ impl Tables {
         table: &LakeTable,
         schema: SchemaRef,
     ) -> Result<OpenTable, LakeError> {
-        let settings = self.settings();
         let shape = TableShape {
             schema,
             partition_columns: partition_column(table)
@@ -203,27 +180,20 @@ impl Tables {
             description: description(table),
         };
         let log = LogSettings {
-            checkpoint_interval: settings.checkpoint_interval,
-            clock: self.clock(),
+            checkpoint_interval: self.settings.checkpoint_interval,
+            clock: Arc::clone(&self.clock),
             bounded: BOUNDED,
         };
-        let form = file_form(table, settings);
-        let opened = Table::open(self.store(), table.path(), shape, form, log).await?;
+        let form = file_form(table, &self.settings);
+        let opened = Table::open(&self.store, table.path(), shape, form, log).await?;
         Ok(OpenTable {
             name: table.clone(),
             table: Arc::new(opened),
         })
     }
 
-    /// Slots are put whole, so a panic elsewhere leaves them right.
-    fn slots(&self) -> MutexGuard<'_, HashMap<LakeTable, TableCell>> {
-        let slots = self.opened.slots.lock();
-        slots.unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for Tables {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Tables({:?})", self.store())
+    /// Cells are put whole, so a panic elsewhere leaves them right.
+    fn cells(&self) -> MutexGuard<'_, HashMap<LakeTable, Arc<OnceCell<OpenTable>>>> {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,7 +8,7 @@ use super::fetching::{FailedFetch, Fetching};
 use super::slots::FetchSlot;
 use crate::api::KomboApi;
 use crate::fetch::FetchMode;
-use crate::ingest::{Done, Ending, FetchStep, Ingest, IngestError, Watch};
+use crate::ingest::{Done, FetchEnding, FetchStep, Ingest, IngestError, Watch};
 use crate::metrics::{ErrorStage, ErrorType, FetchResult, Metrics};
 use crate::plan::Kind;
 use crate::sink::{Coverage, Sink, WriteError};
@@ -39,7 +39,7 @@ where
         let started = Instant::now();
         let mut coverage = None;
         let result = self.carry(slot, &mut coverage).await;
-        if matches!(&result, Ok(done) if done.ending == Ending::Superseded) {
+        if matches!(&result, Ok(done) if done.ending == FetchEnding::Superseded) {
             // Without it the table is only fetched again a little sooner than need be.
             coverage = self.fetching.covered(&self.ingest).await.ok().or(coverage);
         }
@@ -81,8 +81,8 @@ impl Carried {
     pub(super) fn into_ended(self) -> (Fetching, Ended) {
         let ended = match &self.result {
             Ok(done) => match done.ending {
-                Ending::Superseded => Ended::Overtaken(self.coverage.unwrap_or_default()),
-                Ending::Committed { .. } | Ending::Empty => Ended::Covered {
+                FetchEnding::Superseded => Ended::Overtaken(self.coverage.unwrap_or_default()),
+                FetchEnding::Committed { .. } | FetchEnding::Empty => Ended::Covered {
                     snapshot: done.mode == FetchMode::Snapshot,
                     base: done.base,
                     changed_rows: done.unannounced_rows,
@@ -154,10 +154,10 @@ fn kind_of(mode: FetchMode) -> Kind {
     }
 }
 
-fn result_of(ending: Ending) -> FetchResult {
+fn result_of(ending: FetchEnding) -> FetchResult {
     match ending {
-        Ending::Committed { .. } => FetchResult::Committed,
-        Ending::Empty => FetchResult::Empty,
-        Ending::Superseded => FetchResult::Superseded,
+        FetchEnding::Committed { .. } => FetchResult::Committed,
+        FetchEnding::Empty => FetchResult::Empty,
+        FetchEnding::Superseded => FetchResult::Superseded,
     }
 }

@@ -1,5 +1,6 @@
 //! What a staged snapshot lacks of what a sink knows, and what it shows as deleted.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use fastrand::Rng;
@@ -34,6 +35,31 @@ pub struct MissingRow {
 }
 
 impl MissingRows {
+    /// Compares a snapshot that has rows with the ids `shown` with what is known: of each row its observations, and
+    /// whether each saw it there. Keeps a random sample of at most `limit` rows that it lacks.
+    pub fn between<'a>(
+        known: impl IntoIterator<Item = (String, ObservedAt, bool)>,
+        shown: impl IntoIterator<Item = &'a String>,
+        limit: usize,
+        random: Rng,
+    ) -> Self {
+        let mut newest = HashMap::new();
+        for (id, at, is_there) in known {
+            let known = newest.entry(id).or_insert((at, is_there));
+            *known = (*known).max((at, is_there));
+        }
+        for id in shown {
+            newest.remove(id);
+        }
+        let there = newest.into_iter().filter(|(_, (_, is_there))| *is_there);
+        let missing = there.map(|(id, (last_seen, _))| MissingRow {
+            id,
+            last_seen,
+            lacked_twice: false,
+        });
+        Self::of(missing, limit, random)
+    }
+
     /// Takes in rows, and keeps a random sample of at most `limit` of them.
     pub fn of(rows: impl IntoIterator<Item = MissingRow>, limit: usize, random: Rng) -> Self {
         let (mut sample, mut lacked_twice) = (Sample::new(limit, random), 0);

@@ -153,7 +153,7 @@ impl Lake {
         let failed = |error: object_store::Error| DeltaError::Clock {
             source: StoreFault::from(error),
         };
-        let (objects, probe) = (self.tables().store().objects(), probe(PROBE_FOLDER));
+        let (objects, probe) = (self.tables().store.objects(), probe(PROBE_FOLDER));
         let put = objects.put(&probe, PutPayload::from_static(b"kombo"));
         put.await.map_err(failed)?;
         let stamped = objects.head(&probe).await.map_err(failed)?;

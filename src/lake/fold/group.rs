@@ -96,10 +96,7 @@ impl<'a> FoldTables<'a> {
     /// Says how the guard stands with each table.
     fn judged(&self, merged: Vec<(FoldPlan, MergedTable)>) -> Vec<FinishedFold> {
         let tables = &self.intake.tables;
-        let (now_us, second_look) = (
-            tables.now().as_micros(),
-            tables.settings().guard.second_look,
-        );
+        let (now_us, second_look) = (tables.now().as_micros(), tables.settings.guard.second_look);
         let judged = merged.into_iter().map(|(plan, merged)| {
             let judging = Judging {
                 plan: &plan,

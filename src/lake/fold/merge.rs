@@ -10,8 +10,7 @@ use arrow::compute::interleave_record_batch;
 
 use crate::catalog::SystemColumn;
 use crate::decode::same_but_for_forms;
-use crate::delta::delta_error::DeltaError;
-use crate::delta::delta_error::ENCODING;
+use crate::delta::delta_error::{DeltaError, ENCODING};
 use crate::lake::fold::output::Output;
 use crate::lake::fold::pace::Pace;
 use crate::lake::fold::source_cursor::{RowSource, SourceCursor};

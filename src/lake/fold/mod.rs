@@ -206,7 +206,7 @@ impl EndpointFold<'_> {
             Ok(holds) => (holds, None),
             Err(error) => (HashMap::new(), Some(error)),
         };
-        let how = (settings.rebuild, tables.settings().guard.second_look);
+        let how = (settings.rebuild, tables.settings.guard.second_look);
         let mut due = view.due(self.endpoint, &holds, how, is_asked);
         if let Some(error) = unread {
             // The log of `current` says of which tables something is held. Of the others nothing is: without the holds

@@ -6,8 +6,7 @@ use arrow::array::RecordBatch;
 
 use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::{DataFiles, Written};
-use crate::delta::file::writer::FileWriter;
-use crate::delta::file::writer::decoded_bytes;
+use crate::delta::file::writer::{FileWriter, decoded_bytes};
 use crate::delta::object_key::Partition;
 use crate::lake::fold::porter::Porter;
 

@@ -13,8 +13,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::catalog::SystemColumn;
 use crate::decode::{texts, times};
-use crate::delta::delta_error::DeltaError;
-use crate::delta::delta_error::{DECODING, ENCODING};
+use crate::delta::delta_error::{DECODING, DeltaError, ENCODING};
 use crate::delta::file::data_files::DataFiles;
 use crate::delta::file::writer::decoded_bytes;
 use crate::delta::log::LiveFile;

@@ -5,37 +5,19 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use object_store::ObjectStoreExt;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::{DataFiles, Written, on_cpu};
 use crate::delta::file::writer::EncodedFile;
-use crate::delta::object_key::ObjectKey;
-use crate::delta::object_key::Partition;
+use crate::delta::object_key::{ObjectKey, Partition};
 
 /// Fetches and stores files for a thread that must not wait for the store itself.
 #[derive(Clone)]
-pub(super) struct Porter(mpsc::Sender<Errand>);
-
-enum Errand {
-    Read {
-        files: Arc<DataFiles>,
-        path: String,
-        range: Range<u64>,
-        answer: oneshot::Sender<Result<Bytes, DeltaError>>,
-    },
-    Put {
-        files: Arc<DataFiles>,
-        file: EncodedFile,
-        partition: Partition,
-        answer: oneshot::Sender<Result<Option<Written>, DeltaError>>,
-    },
-    Discard {
-        files: Arc<DataFiles>,
-        path: String,
-    },
-}
+pub(super) struct Porter(mpsc::Sender<BoxFuture<'static, ()>>);
 
 /// Runs work on a thread of its own and its errands here. When this future is dropped the work finds nobody to ask, and
 /// ends.
@@ -47,7 +29,7 @@ pub(super) async fn with_porter<T: Send + 'static>(
     loop {
         tokio::select! {
             done = &mut done => return done,
-            Some(errand) = errands.recv() => errand.run().await,
+            Some(errand) = errands.recv() => errand.await,
         }
     }
 }
@@ -60,14 +42,8 @@ impl Porter {
         path: &str,
         range: Range<u64>,
     ) -> Result<Bytes, DeltaError> {
-        let (answer, answered) = oneshot::channel();
-        self.send(Errand::Read {
-            files: Arc::clone(files),
-            path: path.to_owned(),
-            range,
-            answer,
-        })?;
-        answered.blocking_recv().unwrap_or(Err(DeltaError::Closed))
+        let (files, path) = (Arc::clone(files), path.to_owned());
+        self.ask(async move { files.read_range(&path, range).await })
     }
 
     /// Puts a file under a fresh name; nobody sees it yet.
@@ -77,50 +53,33 @@ impl Porter {
         file: EncodedFile,
         partition: Partition,
     ) -> Result<Option<Written>, DeltaError> {
-        let (answer, answered) = oneshot::channel();
-        self.send(Errand::Put {
-            files: Arc::clone(files),
-            file,
-            partition,
-            answer,
-        })?;
-        answered.blocking_recv().unwrap_or(Err(DeltaError::Closed))
+        let files = Arc::clone(files);
+        self.ask(async move { files.put(Some(file), partition).await })
     }
 
     /// Deletes a file that this very work has put and that no entry names. Vacuum finds it if this does not happen.
     pub(super) fn discard(&self, files: &Arc<DataFiles>, written: &Written) {
+        let (files, path) = (Arc::clone(files), written.add.path.clone());
         // Nobody there any more: then it is vacuum's.
-        drop(self.send(Errand::Discard {
-            files: Arc::clone(files),
-            path: written.add.path.clone(),
+        drop(self.send(async move {
+            let key = ObjectKey::Listed(&files.table, &path).path();
+            drop(files.store.objects().delete(&key).await);
         }));
     }
 
-    fn send(&self, errand: Errand) -> Result<(), DeltaError> {
-        self.0.blocking_send(errand).map_err(|_| DeltaError::Closed)
+    /// Has an errand run, and waits for what it brings.
+    fn ask<T: Send + 'static>(
+        &self,
+        errand: impl Future<Output = Result<T, DeltaError>> + Send + 'static,
+    ) -> Result<T, DeltaError> {
+        let (answer, answered) = oneshot::channel();
+        // Whoever asked may be gone: then nobody needs the answer.
+        self.send(async move { drop(answer.send(errand.await)) })?;
+        answered.blocking_recv().unwrap_or(Err(DeltaError::Closed))
     }
-}
 
-impl Errand {
-    /// Whoever asked may be gone: then nobody needs the answer.
-    async fn run(self) {
-        match self {
-            Self::Read {
-                files,
-                path,
-                range,
-                answer,
-            } => drop(answer.send(files.read_range(&path, range).await)),
-            Self::Put {
-                files,
-                file,
-                partition,
-                answer,
-            } => drop(answer.send(files.put(Some(file), partition).await)),
-            Self::Discard { files, path } => {
-                let key = ObjectKey::Listed(&files.table, &path).path();
-                drop(files.store.objects().delete(&key).await);
-            }
-        }
+    fn send(&self, errand: impl Future<Output = ()> + Send + 'static) -> Result<(), DeltaError> {
+        let sent = self.0.blocking_send(errand.boxed());
+        sent.map_err(|_| DeltaError::Closed)
     }
 }

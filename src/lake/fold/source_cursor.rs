@@ -7,8 +7,7 @@ use arrow::datatypes::ArrowPrimitiveType;
 
 use crate::catalog::SystemColumn;
 use crate::decode::{Op, hash_of_id, texts};
-use crate::delta::delta_error::DECODING;
-use crate::delta::delta_error::DeltaError;
+use crate::delta::delta_error::{DECODING, DeltaError};
 use crate::versions::winner::{Observation, Presence};
 
 /// Where rows come from.

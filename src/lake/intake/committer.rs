@@ -24,9 +24,7 @@ use crate::lake::intake::pending_fetch::{
     FetchedRows, FinishedFetch, PendingFetch, SharedFile, answer_all, still_valid,
 };
 use crate::lake::intake::runs::Sorted;
-use crate::lake::layout::INTEGRATION_KEY;
-use crate::lake::layout::LakeTable;
-use crate::lake::layout::of_day;
+use crate::lake::layout::{INTEGRATION_KEY, LakeTable, of_day};
 use crate::lake::tables::OpenTable;
 use crate::sink::Receipt;
 

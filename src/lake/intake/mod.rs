@@ -95,7 +95,7 @@ impl FetchIntake {
     pub(in crate::lake) fn committer(&self, table: OpenTable) -> Arc<Committer> {
         let mut committers = self.committers();
         let made = committers.entry(table.name.clone()).or_insert_with(|| {
-            let window = Duration::from_secs(self.tables.settings().commit_window_secs);
+            let window = Duration::from_secs(self.tables.settings.commit_window_secs);
             Arc::new(Committer::new(table, window))
         });
         Arc::clone(made)

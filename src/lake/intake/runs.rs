@@ -16,8 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::catalog::SystemColumn;
 use crate::decode::{Op, texts, times};
-use crate::delta::delta_error::DeltaError;
-use crate::delta::delta_error::ENCODING;
+use crate::delta::delta_error::{DeltaError, ENCODING};
 use crate::delta::file::writer::{EncodedFile, FileForm, decoded_bytes, read};
 
 /// Decoded bytes that are copied into order at a time.

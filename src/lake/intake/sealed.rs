@@ -55,7 +55,7 @@ impl Sealed {
     /// Returns what a snapshot shows that is committed after one with this history.
     fn shown(&self, replaced: Option<&SnapshotHistory>) -> Shown {
         let history = self.finished.fence.history;
-        let second_look = self.intake.tables.settings().guard.second_look;
+        let second_look = self.intake.tables.settings.guard.second_look;
         let history = history.map(|history| history.following(replaced, second_look));
         Shown {
             present: Arc::clone(&self.present),
@@ -93,7 +93,7 @@ impl Sealed {
         };
         // What cannot be read is not taken over, as far as anybody knows.
         let is_taken_over = self.is_taken_over().await.unwrap_or(false);
-        let second_look = self.intake.tables.settings().guard.second_look;
+        let second_look = self.intake.tables.settings.guard.second_look;
         let history = self.finished.fence.history.as_mut();
         if let Some(history) = history.filter(|_| is_taken_over) {
             *history = history.following(Some(&replaced), second_look);

@@ -19,8 +19,7 @@ use crate::lake::intake::committer::Committer;
 use crate::lake::intake::pending_fetch::{Fence, FetchedRows, FinishedFetch};
 use crate::lake::intake::runs::{CONTEST_IDS, Contest, Sorted, repeated};
 use crate::lake::intake::sealed::Sealed;
-use crate::lake::layout::of_day;
-use crate::lake::layout::of_integration;
+use crate::lake::layout::{of_day, of_integration};
 use crate::lake::ledgers::quarantine;
 use crate::lake::table_txns::TableTxns;
 use crate::lake::{LakeError, SnapshotHistory};
@@ -99,7 +98,7 @@ impl Staging {
             return Ok(());
         }
         let bytes = decoded_bytes(&batch);
-        if self.waiting_bytes + bytes > self.intake.tables.settings().run_bytes.get() {
+        if self.waiting_bytes + bytes > self.intake.tables.settings.run_bytes.get() {
             self.upload_run().await?;
         }
         self.observe(&batch);

@@ -12,14 +12,14 @@ use crate::lake::{Lake, LakeError};
 impl Lake {
     /// Puts the service's notes in the place of those that are there.
     pub async fn put_status(&self, notes: Bytes) -> Result<(), LakeError> {
-        let objects = self.tables().store().objects();
+        let objects = self.tables().store.objects();
         let put = objects.put(&DocumentKey::Status.path(), notes.into()).await;
         put.map(|_| ()).map_err(failed)
     }
 
     /// Returns the notes that a service left; `None` where none has run.
     pub async fn read_status(&self) -> Result<Option<Bytes>, LakeError> {
-        let objects = self.tables().store().objects();
+        let objects = self.tables().store.objects();
         let found = objects.get(&DocumentKey::Status.path()).await;
         match found {
             Ok(found) => found.bytes().await.map(Some).map_err(failed),

@@ -7,7 +7,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::TimestampMicrosecondType;
 use kombo_source::fetch::FetchMode;
-use kombo_source::ingest::{Done, Ending};
+use kombo_source::ingest::{Done, FetchEnding};
 use kombo_source::plan::{Announced, Kind};
 use kombo_source::time::{Moment, Tier};
 
@@ -241,7 +241,10 @@ async fn a_row_that_another_process_brings_back_meanwhile_is_not_called_gone() {
     };
     let (done, ()) = tokio::join!(run(&late, Kind::Snapshot), back);
     let done = done.unwrap();
-    assert!(matches!(done.ending, Ending::Committed { .. }), "{done:?}");
+    assert!(
+        matches!(done.ending, FetchEnding::Committed { .. }),
+        "{done:?}"
+    );
     assert_eq!(missing(&done).1, 0, "{done:?}");
     assert_eq!(newest(&sink), kombo.truth());
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kombo_source::fetch::FetchMode;
-use kombo_source::ingest::{Done, Ending, IngestError};
+use kombo_source::ingest::{Done, FetchEnding, IngestError};
 use kombo_source::plan::Kind;
 use kombo_source::time::Tier;
 use proptest::prelude::*;
@@ -188,7 +188,7 @@ async fn one_after_the_other(steps: &[Step], memory_rows: usize, page_size: usiz
         }
         // The millisecond of a change is over before the next one.
         sleep(Duration::from_millis(1)).await;
-        assert_ne!(done.ending, Ending::Superseded);
+        assert_ne!(done.ending, FetchEnding::Superseded);
         let mut shown = newest(&sink);
         shown.retain(|id, _| !unseen.rows.contains(&**id));
         assert_eq!(shown, kombo.truth(), "{done:?}");
@@ -296,14 +296,14 @@ async fn side_by_side(
     // The narrowest tier: the wider ones would heal what this one lacks.
     let writer = &processes[last].writer;
     let done = run_tier(writer, Tier::Ordinary).await.unwrap();
-    assert_ne!(done.ending, Ending::Superseded);
+    assert_ne!(done.ending, FetchEnding::Superseded);
     let truth = kombo.truth();
     let mut shown = newest(sink);
     shown.retain(|id, _| !removes || truth.contains_key(id));
     assert_eq!(shown, truth, "{done:?}");
     if removes && has_canaries(truth.len()) {
         let done = run(writer, Kind::Snapshot).await.unwrap();
-        assert_ne!(done.ending, Ending::Superseded);
+        assert_ne!(done.ending, FetchEnding::Superseded);
         assert_eq!(newest(sink), truth, "{done:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kombo_source::api::ErrorReach;
-use kombo_source::ingest::Ending;
+use kombo_source::ingest::FetchEnding;
 use kombo_source::plan::Kind;
 use kombo_source::stream::FetchError;
 
@@ -114,7 +114,7 @@ async fn an_error_says_nothing_of_the_ids_that_were_asked_for() {
     kombo.change(|rows| rows.remove("0004"));
     kombo.refuse_ids(403, "INTEGRATION.PERMISSION_MISSING");
     let done = run(&writer, Kind::Snapshot).await.unwrap();
-    assert!(matches!(done.ending, Ending::Committed { .. }));
+    assert!(matches!(done.ending, FetchEnding::Committed { .. }));
     assert_eq!((done.missing.found, done.missing.unconfirmed), (0, 1));
 }
 
@@ -190,7 +190,10 @@ async fn a_closing_delta_that_another_overtakes_is_walked_again() {
     kombo.set("0000", 1);
     let (snapshot, ()) = tokio::join!(run(&writer, Kind::Snapshot), deltas);
     let done = snapshot.unwrap();
-    assert!(matches!(done.ending, Ending::Committed { .. }), "{done:?}");
+    assert!(
+        matches!(done.ending, FetchEnding::Committed { .. }),
+        "{done:?}"
+    );
     assert!(done.counts.abandoned > 0, "{:?}", done.counts);
     assert_eq!(newest(&sink), kombo.truth());
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kombo_source::fetch::{Counts, FetchMode};
-use kombo_source::ingest::Ending;
+use kombo_source::ingest::FetchEnding;
 use kombo_source::plan::Kind;
 use kombo_source::sink::{Advance, Sink, Watermarks};
 use kombo_source::time::{Base, Moment, Tier};
@@ -32,7 +32,7 @@ async fn a_row_that_is_read_again_unchanged_is_committed_once() {
     for _ in 0..3 {
         kombo.pass(60).await;
         let done = run(&writer, Kind::Delta).await.unwrap();
-        assert_eq!(done.ending, Ending::Empty);
+        assert_eq!(done.ending, FetchEnding::Empty);
         let Counts {
             received,
             unchanged,
@@ -92,7 +92,7 @@ async fn a_commit_between_what_was_decided_on_and_the_fence_supersedes() {
         updated_after,
     };
     let done = fetch(&writer, mode, coverage).await.unwrap();
-    assert_eq!(done.ending, Ending::Superseded);
+    assert_eq!(done.ending, FetchEnding::Superseded);
     run(&writer, Kind::Delta).await.unwrap();
     assert_eq!(newest(&sink), kombo.truth());
 }
@@ -116,7 +116,10 @@ async fn a_snapshot_of_another_process_has_the_next_delta_reach_back_to_it() {
         }
     };
     let (late, ()) = tokio::join!(run(&other, Kind::Snapshot), deltas);
-    assert!(matches!(late.unwrap().ending, Ending::Committed { .. }));
+    assert!(matches!(
+        late.unwrap().ending,
+        FetchEnding::Committed { .. }
+    ));
     kombo.pass(1).await;
     run_tier(&writer, Tier::Ordinary).await.unwrap();
     assert_eq!(newest(&sink), kombo.truth());
@@ -144,7 +147,10 @@ async fn nothing_is_left_out_while_a_snapshot_of_the_table_is_under_way() {
         }
     };
     let (snapshot, ()) = tokio::join!(run(&writer, Kind::Snapshot), deltas);
-    assert!(matches!(snapshot.unwrap().ending, Ending::Committed { .. }));
+    assert!(matches!(
+        snapshot.unwrap().ending,
+        FetchEnding::Committed { .. }
+    ));
     kombo.pass(1).await;
     run_tier(&writer, Tier::Ordinary).await.unwrap();
     assert_eq!(newest(&sink), kombo.truth());
@@ -172,7 +178,7 @@ async fn a_process_that_has_just_started_asks_the_sink_and_writes_no_row_again()
         let fresh = super::writer(&kombo, &sink);
         for _ in 0..2 {
             let done = run(&fresh, Kind::Delta).await.unwrap();
-            assert_eq!(done.ending, Ending::Empty);
+            assert_eq!(done.ending, FetchEnding::Empty);
             let Counts {
                 received,
                 unchanged,
@@ -238,7 +244,7 @@ async fn what_the_sink_said_does_not_count_once_somebody_else_has_committed() {
         updated_after,
     };
     let done = fetch(&fresh, mode, coverage).await.unwrap();
-    assert_eq!(done.ending, Ending::Superseded);
+    assert_eq!(done.ending, FetchEnding::Superseded);
     run(&fresh, Kind::Delta).await.unwrap();
     assert_eq!(newest(&sink), kombo.truth());
 }
@@ -275,7 +281,7 @@ async fn the_base_of_an_empty_delta_is_kept_in_memory_until_it_is_flushed() {
     let (kombo, sink, writer) = known().await;
     kombo.pass(600).await;
     let done = run(&writer, Kind::Delta).await.unwrap();
-    assert_eq!(done.ending, Ending::Empty);
+    assert_eq!(done.ending, FetchEnding::Empty);
     let ordinary = async |writer: &Writer| covered(writer).await.bases.get(Tier::Ordinary);
     let fresh = super::writer(&kombo, &sink);
     assert_eq!(ordinary(&writer).await, done.base);
@@ -310,11 +316,14 @@ async fn falls(flushed: bool) {
         for _ in 0..3 {
             kombo.pass(1_000).await;
             let done = run(&writer, Kind::Delta).await.unwrap();
-            assert_eq!(done.ending, Ending::Empty);
+            assert_eq!(done.ending, FetchEnding::Empty);
         }
     };
     let (late, ()) = tokio::join!(run(&other, Kind::Delta), deltas);
-    assert!(matches!(late.unwrap().ending, Ending::Committed { .. }));
+    assert!(matches!(
+        late.unwrap().ending,
+        FetchEnding::Committed { .. }
+    ));
     if flushed {
         writer.flush_bases(|_| false).await.unwrap();
     }
@@ -361,11 +370,11 @@ async fn a_slow_delta_of_another_process_is_superseded_by_bases_that_were_flushe
         kombo.set("a", 1);
         kombo.pass(1_000).await;
         let done = run(&writer, Kind::Delta).await.unwrap();
-        assert_eq!(done.ending, Ending::Empty);
+        assert_eq!(done.ending, FetchEnding::Empty);
         writer.flush_bases(|_| false).await.unwrap();
     };
     let (late, ()) = tokio::join!(run(&other, Kind::Delta), flushed);
-    assert_eq!(late.unwrap().ending, Ending::Superseded);
+    assert_eq!(late.unwrap().ending, FetchEnding::Superseded);
     run_tier(&writer, Tier::Ordinary).await.unwrap();
     assert_eq!(newest(&sink), kombo.truth());
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kombo_source::decode::DecodeLimits;
 use kombo_source::fetch::Lane;
-use kombo_source::ingest::{Done, Ending, Ingest, IngestSettings, Order, next_mode};
+use kombo_source::ingest::{Done, FetchEnding, Ingest, IngestSettings, Order, next_mode};
 use kombo_source::lake::{Lake, LakeSettings, Part};
 use kombo_source::plan::{Announced, Kind};
 use kombo_source::time::{Moment, SystemClock, Tier};
@@ -110,7 +110,7 @@ async fn an_empty_delta_writes_nothing_and_its_base_one_entry() {
     let before = stored().await;
     let done = loop {
         let done = setup.run(Kind::Delta).await;
-        assert_eq!(done.ending, Ending::Empty);
+        assert_eq!(done.ending, FetchEnding::Empty);
         // `Date` has whole seconds: until the next one there is nothing to raise.
         if done.base > before.bases.get(Tier::Ordinary) {
             break done;
@@ -138,7 +138,7 @@ async fn a_row_that_is_gone_without_a_trace_has_one_in_the_lake() {
     kombo.change(|rows| rows.remove("1"));
     for gone in [1, 0] {
         let done = setup.run(Kind::Snapshot).await;
-        assert!(matches!(done.ending, Ending::Committed { .. }));
+        assert!(matches!(done.ending, FetchEnding::Committed { .. }));
         assert_eq!((done.missing.gone, done.missing.unconfirmed), (gone, 0));
         assert_eq!(done.counts.committed, 2 + gone);
         assert_eq!(setup.rows(Part::Deltas).await, 1);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::AsArray;
 use kombo_source::fetch::FetchMode;
-use kombo_source::ingest::{Done, Ending, IngestError, Order};
+use kombo_source::ingest::{Done, FetchEnding, IngestError, Order};
 use kombo_source::plan::Kind;
 use kombo_source::stream::{FetchError, Verdicts};
 use kombo_source::time::Tier;
@@ -87,7 +87,10 @@ async fn rows_that_a_walk_lacks_and_kombo_has_are_all_found_by_the_first_full_fe
                 ..Verdicts::default()
             };
             assert_eq!(done.missing, found, "{lost} of {rows}, {again}");
-            assert!(matches!(done.ending, Ending::Committed { .. }), "{done:?}");
+            assert!(
+                matches!(done.ending, FetchEnding::Committed { .. }),
+                "{done:?}"
+            );
             assert!(is_right(&sink, &kombo), "{lost} of {rows}, {again}");
         }
         assert_eq!(deltas(&sink), only("upsert", 3 * lost));
@@ -259,7 +262,7 @@ async fn a_walk_that_is_whole_the_second_time_is_committed() {
     };
     let (done, ()) = tokio::join!(run(&writer, Kind::Snapshot), honest);
     let done = done.unwrap();
-    assert!(matches!(done.ending, Ending::Committed { .. }));
+    assert!(matches!(done.ending, FetchEnding::Committed { .. }));
     assert!(is_right(&sink, &kombo));
     assert_eq!(deltas(&sink).get("absent"), None);
 }
@@ -375,7 +378,10 @@ async fn a_row_that_comes_back_while_it_is_shown_as_deleted_is_not_called_gone()
         carry_out(&other, order).await.unwrap();
     };
     let (done, ()) = tokio::join!(run(&one, Kind::Snapshot), back);
-    assert!(matches!(done.unwrap().ending, Ending::Committed { .. }));
+    assert!(matches!(
+        done.unwrap().ending,
+        FetchEnding::Committed { .. }
+    ));
     assert!(is_right(&sink, &kombo));
 }
 

@@ -15,13 +15,12 @@ use futures_util::{Stream, StreamExt};
 use kombo_source::catalog::Endpoint;
 use kombo_source::fetch::{Fetch, FetchEnd, FetchMode};
 use kombo_source::ids::{IntegrationId, TableId};
-use kombo_source::sample::Sample;
 use kombo_source::sink::{
     Advance, Coverage, HashLookup, MissingRow, MissingRows, NewestHashes, Provenance, Receipt,
-    Sink, SinkError, Staged, Watermarks, WriteError,
+    Sink, SinkError, Staged, WriteError,
 };
 use kombo_source::stream::{FetchError, FetchEvent};
-use kombo_source::time::{Bases, ObservedAt, Tier};
+use kombo_source::time::{Bases, ObservedAt};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -260,14 +259,8 @@ impl Sink for MemorySink {
                 delta_bases,
                 ..
             } = tables.entry(table).or_default();
-            if coverage.watermarks != advance.watermarks {
-                continue;
-            }
-            for tier in Tier::ALL {
-                if let Some(base) = advance.bases.get(tier) {
-                    coverage.bases.raise(tier, base);
-                    delta_bases.raise(tier, base);
-                }
+            if coverage.advance(advance) {
+                delta_bases.raise_all(&advance.bases);
             }
         }
         Ok(())

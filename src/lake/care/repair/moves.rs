@@ -123,7 +123,7 @@ impl Moves {
         endpoint: &EndpointName,
     ) -> Result<Option<Self>, LakeError> {
         let key = DocumentKey::Repair(endpoint);
-        let bytes = match lake.tables().store().objects().get(&key.path()).await {
+        let bytes = match lake.tables().store.objects().get(&key.path()).await {
             Ok(found) => found.bytes().await,
             Err(error) => Err(error),
         };
@@ -146,7 +146,7 @@ impl Moves {
         let key = DocumentKey::Repair(endpoint);
         let bytes = serde_json::to_vec(self).expect("a document of texts and numbers is JSON");
         let options = PutOptions::from(PutMode::Create);
-        let put = lake.tables().store().objects();
+        let put = lake.tables().store.objects();
         match put.put_opts(&key.path(), bytes.into(), options).await {
             Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
             Err(error) => Err(failed(&key, error)),
@@ -156,7 +156,7 @@ impl Moves {
     /// Forgets the moves of a repair that is done, by whomever.
     pub(super) async fn end(lake: &Lake, endpoint: &EndpointName) -> Result<(), LakeError> {
         let key = DocumentKey::Repair(endpoint);
-        match lake.tables().store().objects().delete(&key.path()).await {
+        match lake.tables().store.objects().delete(&key.path()).await {
             Ok(()) => Ok(()),
             Err(error) if StoreFault::from(&error).reason() == FaultReason::NotFound => Ok(()),
             Err(error) => Err(failed(&key, error)),

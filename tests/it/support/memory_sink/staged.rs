@@ -11,17 +11,10 @@ impl Staged for MemoryStaged {
         let (missing, shown) = self.lacks(&kept);
         self.shown = shown;
         sleep(self.sink.compare_wait).await;
-        let lacked_twice = missing.iter().filter(|id| id.lacked_twice).count() as u64;
-        let mut sample = Sample::new(limit, random);
-        for id in missing {
-            sample.offer(|| id);
-        }
         Ok(MissingRows {
-            total: sample.met(),
-            lacked_twice,
             shown: self.shown.len() as u64,
-            ids: sample.into_kept(),
             as_of: kept.coverage.watermarks.deltas,
+            ..MissingRows::of(missing, limit, random)
         })
     }
 
@@ -76,13 +69,8 @@ impl Staged for MemoryStaged {
         let (mode, end) = (self.fetch.mode, self.end);
         let mut tables = self.sink.tables();
         let kept = tables.entry(self.fetch.table).or_default();
-        let Coverage {
-            watermarks: Watermarks { snapshots, deltas },
-            bases,
-            seen,
-            snapshot_base,
-        } = &mut kept.coverage;
-        let mark = match mode {
+        let moved = kept.coverage.commit(mode, &end);
+        match mode {
             FetchMode::Snapshot => {
                 let since = observations(&self.batches).min().unwrap_or(end.seen);
                 let is_known = self.sink.folds || kept.taken_over.is_some();
@@ -90,22 +78,10 @@ impl Staged for MemoryStaged {
                 let before = std::mem::replace(&mut kept.snapshot, self.batches);
                 kept.replaced.extend(before);
                 kept.provenance = self.provenance;
-                *snapshot_base = (*snapshot_base).max(end.base);
-                snapshots
             }
             FetchMode::Delta { .. } => {
                 kept.deltas.extend(self.batches);
-                deltas
-            }
-        };
-        let next = mark.map_or(i64::MIN, |mark| mark.as_micros() + 1);
-        let moved = ObservedAt::from_micros(end.seen.as_micros().max(next));
-        *mark = Some(moved);
-        *seen = (*seen).max(Some(moved));
-        for tier in mode.moves() {
-            if let Some(base) = end.base {
-                bases.raise(tier, base);
-                if mode != FetchMode::Snapshot {
+                for (tier, base) in mode.moves().zip(end.base.into_iter().cycle()) {
                     kept.delta_bases.raise(tier, base);
                 }
             }
