@@ -21,9 +21,7 @@ use super::{FetchStep, Ingest, Order, Watch};
 use crate::api::KomboApi;
 use crate::fetch::{Fetch, FetchEnd, FetchMode};
 use crate::sink::{MissingRows, Receipt, Sink, SinkError, Staged, WriteError};
-use crate::stream::{
-    Caught, FetchError, FetchOptions, Lacking, MOST_ASKED, RestIds, Verdicts, closing,
-};
+use crate::stream::{Caught, FetchError, FetchOptions, Lacking, MOST_ASKED, Verdicts, closing};
 use crate::time::{Tier, UpdatedAfter};
 
 /// Closing deltas of one snapshot, the first included, when others of the table are faster. They are short, and what is at
@@ -193,10 +191,8 @@ fn lacking(order: &Order, missing: &MissingRows, canaries: &Caught) -> (Lacking,
         ids: ids.iter().map(|missing| missing.id.clone()).collect(),
         twice: twice.map(|missing| missing.id.clone()).collect(),
         canaries: canaries.clone(),
-        rest: RestIds {
-            wanted: wanted_by,
-            ids: rest_to,
-        },
+        wanted: wanted_by,
+        rest: rest_to,
         shown: shown_to,
     };
     let told = ClosingAnswers {

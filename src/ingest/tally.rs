@@ -71,8 +71,8 @@ impl Tally {
             let sieve = sieve
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
-            counts.unchanged += sieve.unchanged();
-            counts.repeated += sieve.repeated();
+            counts.unchanged += sieve.unchanged;
+            counts.repeated += sieve.repeated;
         }
     }
 

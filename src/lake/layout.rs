@@ -10,6 +10,7 @@ use object_store::{ObjectStoreExt, PutMode, PutResult};
 use serde::{Deserialize, Serialize};
 
 use crate::delta::fault::{FaultReason, StoreFault};
+use crate::delta::log::LiveFile;
 use crate::delta::object_key::{Partition, TablePath};
 use crate::delta::store::TableStore;
 use crate::ids::{EndpointName, IntegrationKey};
@@ -74,6 +75,12 @@ pub const COMMIT_DATE: &str = "commit_date";
 #[must_use]
 pub fn of_integration(key: &IntegrationKey) -> Partition {
     Partition::Of(INTEGRATION_KEY, key.to_string())
+}
+
+/// Returns the key of the integration in whose partition a data file lies; `None` in tables without such partitions.
+#[must_use]
+pub fn key_of_file(file: &LiveFile) -> Option<&str> {
+    file.partition_values.get(INTEGRATION_KEY)?.as_deref()
 }
 
 /// Returns the partition of a day, in days since the epoch, UTC: `commit_date=YYYY-MM-DD`.

@@ -89,10 +89,9 @@ impl SnapshotHistory {
 
     /// Takes in what its caller knows.
     pub(super) fn with(self, provenance: Provenance) -> Self {
-        let Provenance { prior, announced } = provenance;
         Self {
-            prior,
-            announced,
+            prior: provenance.prior,
+            announced: provenance.announced,
             ..self
         }
     }

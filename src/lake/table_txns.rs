@@ -11,9 +11,12 @@ use crate::time::{Base, Bases, ObservedAt, Tier};
 /// What is stored for one integration in one Delta table, at one version of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TableTxns {
-    key: IntegrationKey,
-    bases: Bases,
-    seen: Option<ObservedAt>,
+    /// Whose they are.
+    pub(super) key: IntegrationKey,
+    /// One per tier.
+    pub(super) bases: Bases,
+    /// The last `_fetched_at`.
+    pub(super) seen: Option<ObservedAt>,
 }
 
 impl TableTxns {
@@ -32,21 +35,6 @@ impl TableTxns {
             bases,
             seen: seen.map(ObservedAt::from_micros),
         }
-    }
-
-    /// Returns whose they are.
-    pub(super) fn key(&self) -> &IntegrationKey {
-        &self.key
-    }
-
-    /// Returns the bases, one per tier.
-    pub(super) fn bases(&self) -> &Bases {
-        &self.bases
-    }
-
-    /// Returns the last `_fetched_at`.
-    pub(super) fn seen(&self) -> Option<ObservedAt> {
-        self.seen
     }
 
     /// Returns what to write for a fetch that covers its table up to `base` for some tiers and observed rows up to `seen`.
@@ -133,9 +121,9 @@ mod tests {
         );
         let written: HashMap<String, i64> = written.into_iter().collect();
         let read = TableTxns::of(&key(), |app| written.get(app).copied());
-        assert_eq!(read.bases().get(Tier::Hourly), Some(Base::from_millis(7)));
-        assert_eq!(read.bases().get(Tier::Daily), None);
-        assert_eq!(read.seen(), Some(ObservedAt::from_micros(9)));
+        assert_eq!(read.bases.get(Tier::Hourly), Some(Base::from_millis(7)));
+        assert_eq!(read.bases.get(Tier::Daily), None);
+        assert_eq!(read.seen, Some(ObservedAt::from_micros(9)));
     }
 
     #[test]
@@ -168,8 +156,8 @@ mod tests {
         stored.extend(voided);
         let of =
             |stored: &HashMap<String, i64>| TableTxns::of(&key(), |app| stored.get(app).copied());
-        assert_eq!(of(&stored).bases(), &Bases::default());
-        assert_eq!(of(&stored).seen(), Some(ObservedAt::from_micros(50)));
+        assert_eq!(of(&stored).bases, Bases::default());
+        assert_eq!(of(&stored).seen, Some(ObservedAt::from_micros(50)));
         assert!(super::voided(&key(), |app| stored.get(app).copied()).is_empty());
         let base = Some(Base::from_millis(3));
         let moved = of(&stored).moved(base, &[Tier::Ordinary], ObservedAt::from_micros(1));

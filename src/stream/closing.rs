@@ -37,19 +37,12 @@ pub struct Lacking {
     pub twice: HashSet<String>,
     /// Rows that the walk has seen.
     pub canaries: Caught,
-    /// Further ids of that kind.
-    pub rest: RestIds,
+    /// Told when further ids of that kind are wanted; dropped when they are not.
+    pub wanted: oneshot::Sender<()>,
+    /// Those ids, some at a time, until the sender is dropped; some may have been asked for.
+    pub rest: mpsc::Receiver<Vec<String>>,
     /// Rows that were known and that the snapshot shows as deleted; some at a time, until the sender is dropped.
     pub shown: mpsc::Receiver<RecordBatch>,
-}
-
-/// Ids that two full fetches lack, some at a time, until the sender is dropped.
-#[derive(Debug)]
-pub struct RestIds {
-    /// Told when they are wanted; dropped when they are not.
-    pub wanted: oneshot::Sender<()>,
-    /// The ids; some may have been asked for.
-    pub ids: mpsc::Receiver<Vec<String>>,
 }
 
 /// Says which rows are gone, asks for the ids that are missing, then walks `delta`, where the endpoint can be asked for
@@ -69,7 +62,7 @@ pub fn closing<A: KomboApi + 'static>(
 ) -> impl Stream<Item = Result<FetchEvent, FetchError>> + Send {
     try_stream! {
         let (mut options, mut shown_rows, mut gone) = (options, 0, 0);
-        let Lacking { total, ids, twice, canaries, rest: RestIds { wanted, ids: mut rest }, mut shown } = lacking;
+        let Lacking { total, ids, twice, canaries, wanted, mut rest, mut shown } = lacking;
         let mut end = FetchEnd::after(options.last_seen.unwrap_or(ObservedAt::EARLIEST));
         while let Some(rows) = shown.recv().await {
             shown_rows += rows.num_rows() as u64;

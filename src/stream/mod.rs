@@ -19,7 +19,7 @@ mod sieve;
 mod walk;
 mod witness;
 
-pub use closing::{Lacking, RestIds, closing};
+pub use closing::{Lacking, closing};
 pub use error::FetchError;
 pub use sieve::{AskSink, KnownHash, KnownRows, RowKey, SharedSieve, Sieve};
 pub use witness::{Canaries, Caught, MOST_ASKED, Verdicts};

@@ -148,11 +148,7 @@ impl<A: KomboApi + 'static> Reads<A> {
                 break;
             }
             let mut question = Question::new(&ids, &self.canaries.draw());
-            match self.ask(&mut question, &mut events, end).await {
-                Ok(()) => {}
-                Err(stopped @ FetchError::Stopped { .. }) => return Err(stopped),
-                Err(_) => question.spoil(),
-            }
+            self.ask_or_spoil(&mut question, &mut events, end).await?;
             let found = question.found();
             proves = question.proves() && found == 0;
             self.verdicts.found += found;
@@ -175,11 +171,7 @@ impl<A: KomboApi + 'static> Reads<A> {
         let mut question = Question::new(&[], &self.canaries.all());
         // Without a decoder an answer before could not be read.
         if question.most_rows() > 0 && self.decoder.is_some() {
-            match self.ask(&mut question, &mut events, end).await {
-                Ok(()) => {}
-                Err(stopped @ FetchError::Stopped { .. }) => return Err(stopped),
-                Err(_) => question.spoil(),
-            }
+            self.ask_or_spoil(&mut question, &mut events, end).await?;
         }
         let refused = std::mem::take(&mut self.refused);
         self.verdicts.asked += refused.len() as u64;
@@ -238,6 +230,21 @@ impl<A: KomboApi + 'static> Reads<A> {
         let (twice, once): (Vec<_>, Vec<_>) = all.partition(|id| self.twice.contains(id));
         self.verdicts.unconfirmed += once.len() as u64;
         self.doubtful.extend(twice);
+    }
+
+    /// Asks. An answer that cannot be had or read proves nothing.
+    async fn ask_or_spoil(
+        &mut self,
+        question: &mut Question,
+        events: &mut Events,
+        end: &mut FetchEnd,
+    ) -> Result<(), FetchError> {
+        match self.ask(question, events, end).await {
+            Err(stopped @ FetchError::Stopped { .. }) => return Err(stopped),
+            Err(_) => question.spoil(),
+            Ok(()) => {}
+        }
+        Ok(())
     }
 
     async fn ask(

@@ -70,8 +70,10 @@ pub struct Sieve {
     met: HashMap<RowKey, i64>,
     full: bool,
     news: bool,
-    unchanged: u64,
-    repeated: u64,
+    /// Rows that were as the sink has them.
+    pub unchanged: u64,
+    /// Rows that were as an earlier page had them.
+    pub repeated: u64,
 }
 
 impl Sieve {
@@ -157,18 +159,6 @@ impl Sieve {
         self.news
     }
 
-    /// Returns how many rows were as the sink has them.
-    #[must_use]
-    pub fn unchanged(&self) -> u64 {
-        self.unchanged
-    }
-
-    /// Returns how many rows were as an earlier page had them.
-    #[must_use]
-    pub fn repeated(&self) -> u64 {
-        self.repeated
-    }
-
     /// Returns the newest hash of every row of the fetch, left out or not; `None` when there were more than the bound.
     #[must_use]
     pub fn take_rows(&mut self) -> Option<HashMap<RowKey, i64>> {
@@ -238,7 +228,7 @@ mod tests {
         assert!(sieve.keeps(row("a"), 2));
         assert!(sieve.keeps(row("a"), 1), "2 is on its way to the sink");
         assert!(!sieve.keeps(row("a"), 1));
-        assert_eq!((sieve.unchanged(), sieve.repeated()), (1, 1));
+        assert_eq!((sieve.unchanged, sieve.repeated), (1, 1));
     }
 
     #[test]

@@ -53,20 +53,16 @@ impl FoldPlan {
         has_deltas: bool,
     ) -> Option<Self> {
         let lacks_snapshot = positions.lacks_snapshot(offered);
-        let is_accepted = positions.held != 0
-            && hold
-                .as_ref()
-                .is_some_and(|hold| hold.state == HoldState::Accepted);
+        let (is_held, state) = (positions.held != 0, hold.as_ref().map(|hold| hold.state));
+        let is_accepted = is_held && state == Some(HoldState::Accepted);
         // A fold was visible, and what it ended was not written down any more.
-        let is_left_over = positions.held == 0
-            && hold
-                .as_ref()
-                .is_some_and(|hold| hold.state == HoldState::Held);
+        let is_left_over = !is_held && state == Some(HoldState::Held);
         // Nothing says what is held any more: the holds were moved away, as their cure says. It is judged again.
-        let is_untold = positions.held != 0
-            && hold.as_ref().is_none_or(|hold| {
-                matches!(hold.state, HoldState::Confirmed | HoldState::Resolved)
-            });
+        let is_untold = is_held
+            && matches!(
+                state,
+                None | Some(HoldState::Confirmed | HoldState::Resolved)
+            );
         let waits = lacks_snapshot || positions.lacks_deltas(offered);
         if !waits && !is_accepted && !is_left_over && !is_untold {
             return None;
@@ -179,33 +175,22 @@ impl FoldPlan {
 
     /// Returns how far the table is folded afterwards.
     pub(super) fn then(&self, guard: &GuardState, rows: u64) -> Positions {
-        let GuardState {
-            held,
-            keeps_columns,
-            lost,
-        } = *guard;
-        let deltas_us = self.offered.deltas_us;
-        let folded_us = if held & HELD_OF_DELTAS == 0 {
-            deltas_us.max(self.positions.folded_us)
-        } else {
-            self.positions.folded_us
-        };
+        let (before, deltas_us) = (self.positions, self.offered.deltas_us);
+        let folded_us = deltas_us.filter(|_| guard.held & HELD_OF_DELTAS == 0);
+        let kept_us = self.since_us.filter(|_| guard.keeps_columns);
         let with_snapshot = self.since_us.is_some();
         Positions {
-            folded_us,
-            considered_us: deltas_us.max(self.positions.considered_us),
+            folded_us: folded_us.max(before.folded_us),
+            considered_us: deltas_us.max(before.considered_us),
             snapshot_us: if with_snapshot {
                 self.offered.snapshot_us
             } else {
-                self.positions.snapshot_us
+                before.snapshot_us
             },
-            held,
+            held: guard.held,
             rows: i64::try_from(rows).unwrap_or(i64::MAX),
-            kept_us: self
-                .since_us
-                .filter(|_| keeps_columns)
-                .max(self.positions.kept_us),
-            lost,
+            kept_us: kept_us.max(before.kept_us),
+            lost: guard.lost,
         }
     }
 

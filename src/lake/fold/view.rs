@@ -13,7 +13,7 @@ use crate::lake::fold::fold_plan::FoldPlan;
 use crate::lake::fold::group::FoldTables;
 use crate::lake::fold::planned::Planned;
 use crate::lake::intake::FetchIntake;
-use crate::lake::layout::INTEGRATION_KEY;
+use crate::lake::layout::key_of_file;
 use crate::lake::ledgers::create_drift_and_holds;
 use crate::lake::positions::{Offered, Positions};
 use crate::lake::tables::{OpenTable, Tables};
@@ -67,24 +67,27 @@ impl View {
 
     /// Returns the version of each.
     pub(super) fn versions(&self) -> [Option<u64>; 3] {
+        self.states().map(|state| state.map(LogState::version))
+    }
+
+    fn states(&self) -> [Option<&LogState>; 3] {
         let tables = [&self.snapshots, &self.deltas, &self.current];
-        tables.map(|table| table.as_ref().map(|(_, state)| state.version()))
+        tables.map(|table| table.as_ref().map(|(_, state)| &**state))
     }
 
     /// Returns the integrations that have rows.
     pub(super) fn keys(&self) -> BTreeSet<IntegrationKey> {
-        let states = self.snapshots.iter().chain(&self.deltas);
-        let txns = states.flat_map(|(_, state)| state.txns());
+        let [snapshots, deltas, _] = self.states();
+        let txns = [snapshots, deltas].into_iter().flatten();
+        let txns = txns.flat_map(LogState::txns);
         txns.filter_map(|(app_id, _)| key_of(app_id)).collect()
     }
 
     /// Returns how far one is folded, and what there is.
     pub(super) fn of(&self, key: &IntegrationKey) -> (Positions, Offered) {
-        let state =
-            |table: &Option<(_, Arc<LogState>)>| table.as_ref().map(|(_, state)| Arc::clone(state));
-        let (snapshots, deltas) = (state(&self.snapshots), state(&self.deltas));
-        let offered = Offered::of(key, snapshots.as_deref(), deltas.as_deref());
-        let positions = state(&self.current).map(|current| Positions::of(key, &current));
+        let [snapshots, deltas, current] = self.states();
+        let offered = Offered::of(key, snapshots, deltas);
+        let positions = current.map(|current| Positions::of(key, current));
         (positions.unwrap_or_default(), offered)
     }
 
@@ -122,10 +125,9 @@ impl View {
         let keys = self.keys().into_iter().filter(is_asked);
         let plans = keys.filter_map(|key| {
             let (positions, offered) = self.of(&key);
-            let history = self
-                .snapshots
-                .as_ref()
-                .and_then(|(_, state)| SnapshotHistory::of(&key, |app| state.txn(app)));
+            let [snapshots, ..] = self.states();
+            let history =
+                snapshots.and_then(|state| SnapshotHistory::of(&key, |app| state.txn(app)));
             let looks = looks(history, offered, second_look);
             let hold = holds.get(&key).cloned();
             if rebuild {
@@ -151,15 +153,11 @@ impl View {
             self.current = Some((table, state));
             create_drift_and_holds(&intake.tables).await;
         }
-        let states = [&self.snapshots, &self.deltas, &self.current];
-        let schemas = states
-            .into_iter()
-            .flatten()
-            .map(|(_, state)| state.schema());
+        let schemas = self.states().into_iter().flatten();
+        let schemas = schemas.map(|state| &**state.schema());
         let table = |table: &Option<(OpenTable, _)>| table.as_ref().map(|(table, _)| table.clone());
         let current = table(&self.current).ok_or(DeltaError::Closed)?;
         let tables = (table(&self.snapshots), table(&self.deltas), current);
-        let schemas = schemas.map(|schema| &**schema);
         FoldTables::new((intake, endpoint), tables, schemas, settings)
     }
 
@@ -241,9 +239,8 @@ async fn files_by_key(
     let mut files: BTreeMap<String, Vec<Arc<LiveFile>>> = BTreeMap::new();
     if let Some((table, state)) = table {
         for file in table.live(state).await? {
-            let key = file.partition_values.get(INTEGRATION_KEY);
-            if let Some(key) = key.cloned().flatten() {
-                files.entry(key).or_default().push(file);
+            if let Some(key) = key_of_file(&file) {
+                files.entry(key.to_owned()).or_default().push(file);
             }
         }
     }

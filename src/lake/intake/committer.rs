@@ -17,14 +17,14 @@ use tracing::debug;
 
 use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::on_cpu;
-use crate::delta::log::{Entry, LogState, RemoveFile};
+use crate::delta::log::{Entry, LiveFile, LogState, RemoveFile};
 use crate::delta::transact::Proposal;
 use crate::lake::LakeError;
 use crate::lake::intake::pending_fetch::{
     FetchedRows, FinishedFetch, PendingFetch, SharedFile, answer_all, still_valid,
 };
 use crate::lake::intake::runs::Sorted;
-use crate::lake::layout::{INTEGRATION_KEY, LakeTable, of_day};
+use crate::lake::layout::{LakeTable, key_of_file, of_day};
 use crate::lake::tables::OpenTable;
 use crate::sink::Receipt;
 
@@ -45,6 +45,7 @@ pub(in crate::lake) struct Committer {
     wake: Notify,
 }
 
+#[derive(Default)]
 struct WaitingFetches {
     waiting: Vec<PendingFetch>,
     worker: Option<AbortHandle>,
@@ -58,12 +59,7 @@ impl Committer {
         Self {
             table,
             window,
-            queue: Mutex::new(WaitingFetches {
-                waiting: Vec::new(),
-                worker: None,
-                last_commit: None,
-                urgent: false,
-            }),
+            queue: Mutex::default(),
             wake: Notify::new(),
         }
     }
@@ -216,10 +212,9 @@ impl Committer {
     ) -> Result<Vec<RemoveFile>, DeltaError> {
         let keys: HashSet<&str> = group.iter().map(|pending| pending.key().as_str()).collect();
         let live = self.table.live(state).await?;
-        let replaced = live.iter().filter(|file| {
-            let partition = file.partition_values.get(INTEGRATION_KEY);
-            partition.is_some_and(|key| key.as_deref().is_some_and(|key| keys.contains(key)))
-        });
+        let is_replaced =
+            |file: &&Arc<LiveFile>| key_of_file(file).is_some_and(|key| keys.contains(key));
+        let replaced = live.iter().filter(is_replaced);
         Ok(replaced.map(|file| RemoveFile::from(&**file)).collect())
     }
 

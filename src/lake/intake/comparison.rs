@@ -40,11 +40,16 @@ impl From<&ObservedRow<'_>> for Sighted {
 /// The rows of a new snapshot, by the hashes of their ids, ascending within each run. Ids whose hash is shared with another
 /// are taken for the same; of 64 bits that is one in billions of tables.
 #[derive(Clone, Debug, Default)]
-pub(in crate::lake) struct Shown {
+pub(in crate::lake) struct ShownIds {
     /// Rows that are there.
     pub(in crate::lake) present: Arc<Vec<Vec<u64>>>,
     /// Rows that it shows as deleted.
     pub(in crate::lake) deleted: Arc<Vec<Vec<u64>>>,
+}
+
+/// What a new snapshot shows, and since when.
+pub(in crate::lake) struct Shown {
+    pub(in crate::lake) ids: ShownIds,
     /// When it began.
     pub(in crate::lake) since: Option<ObservedAt>,
     /// What was seen last before this, an earlier snapshot lacked as well, which began long enough before.
@@ -202,22 +207,17 @@ impl Comparison {
     }
 
     fn is_present(&self, hash: u64) -> bool {
-        is_in(&self.snapshot.present, hash)
+        is_in(&self.snapshot.ids.present, hash)
     }
 
     fn decide(&mut self, id: &str, newest: Sighted) {
         if !newest.is_there {
             return;
         }
-        let Shown {
-            deleted,
-            since,
-            first_look,
-            ..
-        } = &self.snapshot;
+        let shown = &self.snapshot;
         // What was seen since the snapshot began may have come back after its page was read.
-        let is_shown = Some(newest.at) < *since && is_in(deleted, hash(id));
-        let lacked_twice = Some(newest.at) < *first_look;
+        let is_shown = Some(newest.at) < shown.since && is_in(&shown.ids.deleted, hash(id));
+        let lacked_twice = Some(newest.at) < shown.first_look;
         match &mut self.keep {
             Keep::Sample(sampled) if is_shown => sampled.deleted.push(hash(id)),
             Keep::Twice(_) if is_shown => {}

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::catalog::Endpoint;
 use crate::delta::log::{LiveFile, LogState};
 use crate::ids::IntegrationKey;
-use crate::lake::layout::INTEGRATION_KEY;
+use crate::lake::layout::key_of_file;
 use crate::lake::positions::Positions;
 use crate::lake::table_txns::TableTxns;
 use crate::lake::tables::{OpenTable, Tables};
@@ -68,7 +68,7 @@ impl KnownSources {
         let snapshots = tables.of_endpoint(endpoint, Part::Snapshots).await?;
         let state = snapshots.refreshed().await?;
         let history = SnapshotHistory::of(key, |app| state.txn(app));
-        let seen = TableTxns::of(key, |app| state.txn(app)).seen();
+        let seen = TableTxns::of(key, |app| state.txn(app)).seen;
         let mut live = KnownSource::of(&snapshots, &state, key).await?;
         let since = history.map(|history| before(history.since));
         let mut kept = None;
@@ -89,7 +89,7 @@ impl KnownSources {
         // After `current`, so that nothing falls between the two.
         let deltas = tables.of_endpoint(endpoint, Part::Deltas).await?;
         let state = deltas.refreshed().await?;
-        let deltas_seen = TableTxns::of(key, |app| state.txn(app)).seen();
+        let deltas_seen = TableTxns::of(key, |app| state.txn(app)).seen;
         let mut pending = Vec::new();
         if deltas_seen > position {
             pending = deltas.live(&state).await?;
@@ -129,10 +129,7 @@ impl KnownSource {
         key: &IntegrationKey,
     ) -> Result<Self, LakeError> {
         let mut files = table.live(state).await?;
-        files.retain(|file| {
-            let partition = file.partition_values.get(INTEGRATION_KEY);
-            partition.and_then(Option::as_deref) == Some(key.as_str())
-        });
+        files.retain(|file| key_of_file(file) == Some(key.as_str()));
         Ok(Self {
             table: table.clone(),
             files,

@@ -20,6 +20,13 @@ pub(in crate::lake) struct FinishedFetch {
     pub(in crate::lake) rows: FetchedRows,
 }
 
+impl FinishedFetch {
+    /// Returns whose fetch it is.
+    pub(in crate::lake) fn key(&self) -> &IntegrationKey {
+        &self.fence.start.key
+    }
+}
+
 /// The bases of a table when its fetch began, and how the fetch moves them.
 pub(in crate::lake) struct Fence {
     /// As they were.
@@ -43,14 +50,12 @@ impl Fence {
     /// and this fetch may hold an older observation of it. And observations come into `deltas` in their order, so that
     /// whoever has read the table up to one of them has read all before it.
     fn holds(&self, stored: &TableTxns) -> bool {
-        *stored == self.start && self.first.is_none_or(|first| Some(first) > stored.seen())
+        *stored == self.start && self.first.is_none_or(|first| Some(first) > stored.seen)
     }
-}
 
-impl Fence {
     /// Returns the transactions of a log entry that makes the fetch visible onto `state`.
     pub(in crate::lake) fn txns(&self, state: &LogState) -> Vec<(String, i64)> {
-        let key = self.start.key();
+        let key = &self.start.key;
         let stored = TableTxns::of(key, |app| state.txn(app));
         let mut txns = stored.moved(self.base, &self.tiers, self.seen);
         let history = self.history.iter();
@@ -96,7 +101,7 @@ impl SharedFile {
 impl PendingFetch {
     /// Returns whose fetch it is.
     pub(in crate::lake) fn key(&self) -> &IntegrationKey {
-        self.finished.fence.start.key()
+        self.finished.key()
     }
 
     /// Returns the decoded size of the rows that wait for a shared file.
@@ -149,7 +154,7 @@ pub(in crate::lake) fn still_valid(
 ) -> Vec<PendingFetch> {
     let (valid, superseded): (Vec<_>, Vec<_>) = group.into_iter().partition(|pending| {
         let fence = &pending.finished.fence;
-        fence.holds(&TableTxns::of(fence.start.key(), |app| state.txn(app)))
+        fence.holds(&TableTxns::of(&fence.start.key, |app| state.txn(app)))
     });
     for pending in superseded {
         pending.answer(Ok(Receipt::Superseded));

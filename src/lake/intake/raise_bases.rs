@@ -51,11 +51,11 @@ impl Proposal for RaiseBases<'_> {
             let stored = TableTxns::of(&key, |app| state.txn(app));
             let elsewhere = TableTxns::of(&key, |app| full.txn(app));
             let watermarks = Watermarks {
-                snapshots: elsewhere.seen(),
-                deltas: stored.seen(),
+                snapshots: elsewhere.seen,
+                deltas: stored.seen,
             };
             if watermarks == advance.watermarks {
-                let raised = stored.raised(&advance.bases, elsewhere.bases());
+                let raised = stored.raised(&advance.bases, &elsewhere.bases);
                 entry.txns.extend(raised);
             }
         }

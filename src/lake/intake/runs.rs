@@ -47,7 +47,7 @@ impl Sorted {
         order.sort_unstable_by(|a, b| {
             key(a).cmp(&key(b)).then_with(|| {
                 let (left, right) = (&columns[a.0], &columns[b.0]);
-                (left.observed(a.1), a).cmp(&(right.observed(b.1), b))
+                (left.observed[a.1], a).cmp(&(right.observed[b.1], b))
             })
         });
         // `dedup` keeps the first of equals, so the newest has to come first.
@@ -217,10 +217,6 @@ impl<'a> KeyColumns<'a> {
 
     fn key(&self, row: usize) -> (&'a str, &'a str) {
         (self.integration.value(row), self.id.value(row))
-    }
-
-    fn observed(&self, row: usize) -> i64 {
-        self.observed[row]
     }
 }
 

@@ -17,7 +17,7 @@ use crate::ids::IntegrationKey;
 use crate::lake::conform::conform;
 use crate::lake::intake::FetchIntake;
 use crate::lake::intake::committer::Committer;
-use crate::lake::intake::comparison::{Comparison, Keep, Sampled, Shown};
+use crate::lake::intake::comparison::{Comparison, Keep, Sampled, Shown, ShownIds};
 use crate::lake::intake::known_sources::{KnownSources, is_taken_over};
 use crate::lake::intake::pending_fetch::{FetchedRows, FinishedFetch};
 use crate::lake::intake::runs::hash;
@@ -33,12 +33,9 @@ pub struct Sealed {
     pub(in crate::lake) finished: FinishedFetch,
     /// What the snapshot says that a snapshot replaces.
     pub(in crate::lake) replaced: Option<SnapshotHistory>,
-    /// Hashes of the ids of a snapshot's rows that are there, ascending within each run: 8 bytes a row, until it is
-    /// committed.
-    pub(in crate::lake) present: Arc<Vec<Vec<u64>>>,
-    /// Those of rows that it shows as deleted.
-    pub(in crate::lake) deleted: Arc<Vec<Vec<u64>>>,
-    /// Of those, the ones that the last comparison found known as present, ascending.
+    /// Of a snapshot's rows: 8 bytes a row, until it is committed.
+    pub(in crate::lake) ids: ShownIds,
+    /// Of the rows that it shows as deleted, the ones that the last comparison found known as present, ascending.
     pub(in crate::lake) compared: Arc<Vec<u64>>,
 }
 
@@ -58,8 +55,7 @@ impl Sealed {
         let second_look = self.intake.tables.settings.guard.second_look;
         let history = history.map(|history| history.following(replaced, second_look));
         Shown {
-            present: Arc::clone(&self.present),
-            deleted: Arc::clone(&self.deleted),
+            ids: self.ids.clone(),
             since: history.map(|history| history.since),
             first_look: history.and_then(|history| history.first_look),
         }
@@ -78,11 +74,11 @@ impl Sealed {
     pub(in crate::lake) async fn is_taken_over(&self) -> Result<bool, LakeError> {
         let start = &self.finished.fence.start;
         let tables = &self.intake.tables;
-        is_taken_over(tables, &self.endpoint, start.key(), start.seen()).await
+        is_taken_over(tables, &self.endpoint, &start.key, start.seen).await
     }
 
     pub(in crate::lake) fn key(&self) -> &IntegrationKey {
-        self.finished.fence.start.key()
+        self.finished.key()
     }
 
     /// Remembers earlier looks, as long as the snapshots since then are folded into `current`. Else a row may have
@@ -110,18 +106,9 @@ impl Sealed {
     /// Makes the fetch visible, with others of its time.
     pub async fn commit(mut self) -> Result<Receipt, LakeError> {
         self.remember_looks().await;
-        let key = self.key().clone();
-        let Self {
-            intake,
-            committer,
-            finished,
-            present,
-            deleted,
-            compared,
-            ..
-        } = self;
-        drop((present, deleted, compared));
-        let receipt = committer.commit(&intake.tasks, finished).await?;
+        (self.ids, self.compared) = Default::default();
+        let (intake, committer, key) = (self.intake, self.committer, self.finished.key().clone());
+        let receipt = committer.commit(&intake.tasks, self.finished).await?;
         if let (LakeTable::Deltas(endpoint), Receipt::Committed { rows, .. }) =
             (&committer.table.name, &receipt)
         {

@@ -10,7 +10,7 @@ use crate::decode::{observed_rows, texts};
 use crate::delta::file::data_files::on_cpu;
 use crate::delta::file::writer::read;
 use crate::ids::IntegrationId;
-use crate::lake::layout::INTEGRATION_KEY;
+use crate::lake::layout::key_of_file;
 use crate::lake::tables::Tables;
 use crate::lake::{LakeError, Part};
 
@@ -60,8 +60,7 @@ pub(in crate::lake) async fn newest(
         };
         let state = table.refreshed().await?;
         for file in table.live(&state).await? {
-            let partition = file.partition_values.get(INTEGRATION_KEY);
-            if partition.is_some_and(|value| value.as_deref() != Some(key.as_str())) {
+            if key_of_file(&file).is_some_and(|whose| whose != key.as_str()) {
                 continue;
             }
             let bytes = table.files.read(&file.path).await?;

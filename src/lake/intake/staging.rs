@@ -4,11 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::compute::{max, min};
-use arrow::datatypes::TimestampMicrosecondType;
 
 use crate::catalog::{Endpoint, SystemColumn};
-use crate::decode::QuarantinedRow;
+use crate::decode::{QuarantinedRow, times};
 use crate::delta::file::data_files::{Written, on_cpu};
 use crate::delta::file::writer::decoded_bytes;
 use crate::delta::log::LogState;
@@ -16,6 +14,7 @@ use crate::delta::object_key::Partition;
 use crate::fetch::{Fetch, FetchEnd, FetchMode};
 use crate::lake::intake::FetchIntake;
 use crate::lake::intake::committer::Committer;
+use crate::lake::intake::comparison::ShownIds;
 use crate::lake::intake::pending_fetch::{Fence, FetchedRows, FinishedFetch};
 use crate::lake::intake::runs::{CONTEST_IDS, Contest, Sorted, repeated};
 use crate::lake::intake::sealed::Sealed;
@@ -162,8 +161,10 @@ impl Staging {
             endpoint: self.endpoint,
             finished,
             replaced: self.replaced,
-            present: Arc::new(present),
-            deleted: Arc::new(deleted),
+            ids: ShownIds {
+                present: Arc::new(present),
+                deleted: Arc::new(deleted),
+            },
             compared: Arc::default(),
         })
     }
@@ -177,19 +178,12 @@ impl Staging {
     }
 
     fn observe(&mut self, batch: &RecordBatch) {
-        let times = batch.column(SystemColumn::FetchedAt.position());
-        let times = times.as_primitive::<TimestampMicrosecondType>();
-        let range = min(times).zip(max(times));
-        let Some((first, last)) = range.map(|(first, last)| {
-            (
-                ObservedAt::from_micros(first),
-                ObservedAt::from_micros(last),
-            )
-        }) else {
-            return;
-        };
-        let (before_first, before_last) = self.observed.unwrap_or((first, last));
-        self.observed = Some((first.min(before_first), last.max(before_last)));
+        let times = times(batch).unwrap_or_default().iter().copied();
+        let times = times.map(ObservedAt::from_micros);
+        let (first, last) = self.observed.unzip();
+        let first = first.into_iter().chain(times.clone()).min();
+        let last = last.into_iter().chain(times).max();
+        self.observed = first.zip(last);
     }
 
     /// Rows of another integration must not get under this one's key, whoever mixed them up.
@@ -203,7 +197,7 @@ impl Staging {
             let values = batch.column(column.position()).as_string::<i32>();
             (0..values.len()).all(|row| values.value(row) == expected)
         };
-        let ours = all_are(SystemColumn::IntegrationKey, self.start.key().as_str())
+        let ours = all_are(SystemColumn::IntegrationKey, self.start.key.as_str())
             && all_are(SystemColumn::IntegrationId, integration.as_str());
         if ours {
             Ok(())
@@ -215,7 +209,7 @@ impl Staging {
     /// The day is that of the upload: it says in which folder to look, not when the rows became visible.
     fn partition(&self) -> Partition {
         match self.fetch.mode {
-            FetchMode::Snapshot => of_integration(self.start.key()),
+            FetchMode::Snapshot => of_integration(&self.start.key),
             FetchMode::Delta { .. } => of_day(self.committer.table.today()),
         }
     }

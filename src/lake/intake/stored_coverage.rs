@@ -47,17 +47,17 @@ pub(in crate::lake) async fn stored_coverage(
 
 /// Takes into a table's coverage what the log of one of its parts says.
 pub(in crate::lake) fn add_stored(coverage: &mut Coverage, part: Part, stored: &TableTxns) {
-    coverage.bases.raise_all(stored.bases());
+    coverage.bases.raise_all(&stored.bases);
     match part {
         Part::Snapshots => {
-            coverage.snapshot_base = stored.bases().get(Tier::Daily);
-            coverage.watermarks.snapshots = stored.seen();
+            coverage.snapshot_base = stored.bases.get(Tier::Daily);
+            coverage.watermarks.snapshots = stored.seen;
         }
-        Part::Deltas => coverage.watermarks.deltas = stored.seen(),
+        Part::Deltas => coverage.watermarks.deltas = stored.seen,
         // It is made of the two others.
         Part::Current => return,
     }
-    coverage.seen = coverage.seen.max(stored.seen());
+    coverage.seen = coverage.seen.max(stored.seen);
 }
 
 /// Refuses to go on from observations that are years ahead: each further one would be, too. Where they are ahead by less,
