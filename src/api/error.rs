@@ -16,6 +16,7 @@ use serde::Deserialize;
 use codes::Meaning;
 
 use crate::json;
+use crate::plan::{ModelOff, Standing};
 
 /// The longest code kept. Kombo's longest has 41 characters.
 const MAX_CODE_BYTES: usize = 64;
@@ -25,10 +26,10 @@ const MAX_CODE_BYTES: usize = 64;
 #[non_exhaustive]
 pub enum ApiError {
     /// The integration cannot be read for now. Look again slowly, or when a webhook says that it changed.
-    #[error("the integration cannot be read for now: {reason}")]
+    #[error("the integration cannot be read for now: {}", why_parked(standing))]
     Parked {
-        /// What it waits for.
-        reason: ParkReason,
+        /// How it stands, and so what it waits for.
+        standing: Standing,
         /// Kombo's code.
         code: Option<ErrorCode>,
     },
@@ -36,7 +37,7 @@ pub enum ApiError {
     #[error("the endpoint cannot be read for this integration: {reason}")]
     SkipEndpoint {
         /// Why.
-        reason: SkipReason,
+        reason: ModelOff,
         /// Kombo's code.
         code: Option<ErrorCode>,
     },
@@ -146,53 +147,6 @@ pub enum ApiError {
     },
 }
 
-/// What an integration that cannot be read is waiting for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ParkReason {
-    /// Kombo is still fetching it for the first time, which may take hours.
-    FirstSyncRunning,
-    /// The customer has not finished connecting it.
-    SetupIncomplete,
-    /// Kombo's quality check failed; Kombo must act.
-    QaFailed,
-    /// Switched off.
-    Inactive,
-    /// A conflict Kombo gives no known code for.
-    Unstated,
-}
-
-impl fmt::Display for ParkReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::FirstSyncRunning => "kombo is still fetching it for the first time",
-            Self::SetupIncomplete => "its setup is not finished",
-            Self::QaFailed => "it failed kombo's quality check",
-            Self::Inactive => "it is switched off",
-            Self::Unstated => "kombo reports a conflict",
-        })
-    }
-}
-
-/// Why an endpoint has nothing to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum SkipReason {
-    /// The connected tool has no such model.
-    NotAvailable,
-    /// The scope configuration switched it off.
-    Disabled,
-}
-
-impl fmt::Display for SkipReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotAvailable => "the connected tool does not offer the model",
-            Self::Disabled => "the model is switched off in the scope configuration",
-        })
-    }
-}
-
 /// Where an answer was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -278,7 +232,13 @@ impl ApiError {
             .and_then(|code| Meaning::of_code(code.as_str()))
             .unwrap_or_else(|| Meaning::of_status(status));
         match meaning {
-            Meaning::Park(reason) => Self::Parked { reason, code },
+            Meaning::Park(Standing::Unstated) => Self::Parked {
+                // Kombo has invented one: its code says more than that it is unknown here.
+                standing: (code.as_ref())
+                    .map_or(Standing::Unstated, |code| Standing::other(&code.0)),
+                code,
+            },
+            Meaning::Park(standing) => Self::Parked { standing, code },
             Meaning::Skip(reason) => Self::SkipEndpoint { reason, code },
             Meaning::Gone => Self::IntegrationGone { code },
             Meaning::Unauthorized => Self::IntegrationUnauthorized { code },
@@ -374,6 +334,16 @@ struct ErrorMember {
 fn code_in(body: &[u8]) -> Option<ErrorCode> {
     let envelope: ErrorEnvelope = json::from_slice(body).ok()?;
     ErrorCode::new(&envelope.error?.code?)
+}
+
+fn why_parked(standing: &Standing) -> &'static str {
+    match standing {
+        Standing::SetupPending => "kombo is still fetching it for the first time",
+        Standing::SetupIncomplete => "its setup is not finished",
+        Standing::QaFailed => "it failed kombo's quality check",
+        Standing::Inactive => "it is switched off",
+        _ => "kombo reports a conflict",
+    }
 }
 
 fn in_brackets(code: Option<&ErrorCode>) -> String {

@@ -16,7 +16,7 @@ mod settings;
 mod throttle;
 mod traffic;
 
-pub use error::{ApiError, ErrorCode, ErrorReach, LostAnswer, ParkReason, SkipReason};
+pub use error::{ApiError, ErrorCode, ErrorReach, LostAnswer};
 pub use http::HttpApi;
 pub use look::{Looked, look};
 pub use settings::{ApiKey, ApiSettings, BaseUrl, Region, SetupError};

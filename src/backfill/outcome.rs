@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::targets::Target;
-use crate::api::{ApiError, SkipReason};
+use crate::api::ApiError;
 use crate::fetch::FetchMode;
 use crate::ids::TableId;
 use crate::ingest::{self, Done, IngestError};
+use crate::plan::ModelOff;
 use crate::stream::Verdicts;
 use serde::Serialize;
 use tracing::{info, warn};
@@ -57,7 +58,7 @@ pub enum TableEnding {
     /// The tool does not offer the model, or it is switched off.
     LeftOut {
         /// Which of the two.
-        reason: SkipReason,
+        reason: ModelOff,
         /// What to do.
         advice: &'static str,
     },

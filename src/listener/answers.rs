@@ -11,11 +11,16 @@ use super::server::ShortAnswer;
 
 /// Answers with a status and words for people.
 pub(super) fn answer(status: StatusCode, words: &'static str) -> ShortAnswer {
-    let mut answer = Response::new(Full::new(Bytes::from_static(words.as_bytes())));
-    *answer.status_mut() = status;
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    answer.headers_mut().insert(CONTENT_TYPE, plain);
-    answer
+    page(status, "text/plain; charset=utf-8", words)
+}
+
+/// Answers with a status and a body of a type.
+pub(super) fn page(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> ShortAnswer {
+    let mut page = Response::new(Full::new(body.into()));
+    *page.status_mut() = status;
+    let kind = HeaderValue::from_static(kind);
+    page.headers_mut().insert(CONTENT_TYPE, kind);
+    page
 }
 
 /// Answers that the method is not the one.

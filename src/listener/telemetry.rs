@@ -3,14 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+
+use hyper::{Method, Request, StatusCode};
 use tokio::net::TcpListener;
 
-use super::answers::{answer, wrong_method};
+use super::answers::{answer, page, wrong_method};
 use super::error::ListenError;
 use super::server::{Server, ShortAnswer, Site, Visitor};
 use super::settings::{ListenerLimits, TelemetrySettings};
@@ -92,11 +90,3 @@ where
 
 const HEALTHY: &str = "{\"ok\":true}";
 const ILL: &str = "{\"ok\":false}";
-
-fn page(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> ShortAnswer {
-    let mut page = Response::new(Full::new(body.into()));
-    *page.status_mut() = status;
-    let kind = HeaderValue::from_static(kind);
-    page.headers_mut().insert(CONTENT_TYPE, kind);
-    page
-}

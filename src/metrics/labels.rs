@@ -9,18 +9,10 @@ use crate::webhook::{SignatureError, WebhookError};
 pub enum ErrorType {
     /// A key or a connection that Kombo refuses.
     AuthenticationFailed,
-    /// A server out of reach, or gone in mid-answer.
-    ConnectionFailed,
-    /// An answer that is no answer of Kombo's.
-    ParserFailed,
     /// A request that Kombo refuses.
     RequestFailed,
-    /// No answer in time.
-    TimedOut,
     /// Rows that did not reach the lake.
     WriterFailed,
-    /// Certificates, files or sockets of this machine.
-    IoFailed,
     /// A configuration that was not taken.
     ConfigurationFailed,
 }
@@ -31,12 +23,8 @@ impl ErrorType {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AuthenticationFailed => "authentication_failed",
-            Self::ConnectionFailed => "connection_failed",
-            Self::ParserFailed => "parser_failed",
             Self::RequestFailed => "request_failed",
-            Self::TimedOut => "timed_out",
             Self::WriterFailed => "writer_failed",
-            Self::IoFailed => "io_failed",
             Self::ConfigurationFailed => "configuration_failed",
         }
     }

@@ -36,5 +36,7 @@ pub use rhythm::{
     ANNOUNCED_WITHIN, Rhythm, SILENCE_AT_LEAST, SILENCE_WHILE_LEARNING, Suspicion,
     suspicious_period,
 };
-pub use schedule::{Heartbeats, SNAPSHOT_INSTEAD_EVERY, Schedule, next_snapshot_instead};
+pub use schedule::{
+    SNAPSHOT_INSTEAD_EVERY, Schedule, heartbeat_period, next_heartbeat, next_snapshot_instead,
+};
 pub use standing::Standing;

@@ -45,9 +45,16 @@ impl ModelOff {
     }
 }
 
+/// Says it as a phrase.
 impl fmt::Display for ModelOff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(match self {
+            Self::NotAvailable => "the connected tool does not offer the model",
+            Self::Disabled => "the model is switched off in the scope configuration",
+            Self::PermissionMissing => {
+                "the connected account lacks a permission to read these rows"
+            }
+        })
     }
 }
 

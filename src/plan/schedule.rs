@@ -116,53 +116,40 @@ pub fn next_snapshot_instead(last: Option<Base>, now: Moment) -> Moment {
     })
 }
 
-/// When tables are asked for changes that no notification announced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heartbeats {
-    period: Duration,
+/// Returns how often each of a number of tables is asked for changes that no notification announced, within a request budget:
+///
+/// `period = max(interval, tables * window / (0.75 * requests))`
+///
+/// since heartbeats and catch-up may use three quarters of the budget, and an empty delta is one request. With 300
+/// requests a minute, six hours are enough for 81,000 tables. Tables without `updated_after` have no heartbeat.
+#[must_use]
+pub fn heartbeat_period(
+    interval: Duration,
+    tables: u32,
+    requests: NonZeroU32,
+    window: Duration,
+) -> Duration {
+    let needed = window
+        .saturating_mul(tables)
+        .saturating_mul(4)
+        .checked_div(requests.get().saturating_mul(3));
+    interval.max(needed.unwrap_or(interval))
 }
 
-impl Heartbeats {
-    /// Works out the period for a number of tables and a request budget:
-    ///
-    /// `period = max(interval, tables * window / (0.75 * requests))`
-    ///
-    /// since heartbeats and catch-up may use three quarters of the budget, and an empty delta is one request. With 300
-    /// requests a minute, six hours are enough for 81,000 tables. Tables without `updated_after` have no heartbeat.
-    #[must_use]
-    pub fn new(interval: Duration, tables: u32, requests: NonZeroU32, window: Duration) -> Self {
-        let needed = window
-            .saturating_mul(tables)
-            .saturating_mul(4)
-            .checked_div(requests.get().saturating_mul(3))
-            .unwrap_or(interval);
-        Self {
-            period: interval.max(needed),
-        }
-    }
-
-    /// Takes a period that was worked out elsewhere: an integration that is polled more often has its own.
-    #[must_use]
-    pub fn of_period(period: Duration) -> Self {
-        Self { period }
-    }
-
-    /// Returns the period achieved.
-    #[must_use]
-    pub fn period(self) -> Duration {
-        self.period
-    }
-
-    /// Returns when a table's next heartbeat is due, given the base of its last fetch.
-    ///
-    /// Up to an eighth early, by the hash in the integration's key: tables that were fetched together at a start drift
-    /// apart. A notification in between moves the base, and so the heartbeat.
-    #[must_use]
-    pub fn next(self, key: &IntegrationKey, last: Option<Base>, now: Moment) -> Moment {
-        let early = phase(key, self.period / 8);
-        let due = |last: Base| (last.moment() + self.period.saturating_sub(early)).max(now);
-        last.map_or(now, due)
-    }
+/// Returns when a table's next heartbeat is due, given the base of its last fetch.
+///
+/// Up to an eighth early, by the hash in the integration's key: tables that were fetched together at a start drift
+/// apart. A notification in between moves the base, and so the heartbeat.
+#[must_use]
+pub fn next_heartbeat(
+    period: Duration,
+    key: &IntegrationKey,
+    last: Option<Base>,
+    now: Moment,
+) -> Moment {
+    let early = phase(key, period / 8);
+    let due = |last: Base| (last.moment() + period.saturating_sub(early)).max(now);
+    last.map_or(now, due)
 }
 
 /// Returns a part of the span that is the integration's own, in whole milliseconds.

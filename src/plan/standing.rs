@@ -11,9 +11,10 @@ use std::time::Duration;
 use crate::time::Backoff;
 
 /// How an integration stands with Kombo.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Standing {
     /// Fetched.
+    #[default]
     Active,
     /// Kombo fetches it for the first time, or a person has to finish the setup.
     SetupPending,

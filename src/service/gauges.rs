@@ -15,7 +15,7 @@ impl Dispatch {
         for (lane, waiting) in Lane::ALL.into_iter().zip(self.queue.waiting_by_lane()) {
             metrics.pending_tables(lane, waiting);
         }
-        let period = self.heartbeats().period();
+        let period = self.heartbeat_period();
         let objective = self.rules.schedule.objective(period);
         let (mut lags, mut late, mut stale) = (BTreeMap::<&str, Duration>::new(), 0, 0);
         let mut failing = 0;

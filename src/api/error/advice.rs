@@ -1,21 +1,23 @@
 //! What an operator can do about each error, and its name in metrics.
 
-use super::{ApiError, LostAnswer, ParkReason, SkipReason};
+use super::{ApiError, LostAnswer};
+use crate::plan::{ModelOff, Standing};
 
 impl ApiError {
     /// Returns a sentence that tells the operator what to do.
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::Parked { reason, .. } => advice_while_parked(*reason),
-            Self::SkipEndpoint { reason, .. } => match reason {
-                SkipReason::NotAvailable => {
-                    "Leave the endpoint out for this integration: its tool does not offer the model."
-                }
-                SkipReason::Disabled => {
-                    "Enable the model in the integration's scope configuration at Kombo, or leave the endpoint out."
-                }
-            },
+            Self::Parked { standing, .. } => advice_while_parked(standing),
+            Self::SkipEndpoint {
+                reason: ModelOff::Disabled,
+                ..
+            } => {
+                "Enable the model in the integration's scope configuration at Kombo, or leave the endpoint out."
+            }
+            Self::SkipEndpoint { .. } => {
+                "Leave the endpoint out for this integration: its tool does not offer the model."
+            }
             Self::IntegrationGone { .. } => {
                 "Check the integration id and that the key is of the same environment and region, or remove the integration."
             }
@@ -82,15 +84,13 @@ impl ApiError {
     }
 }
 
-fn advice_while_parked(reason: ParkReason) -> &'static str {
-    match reason {
-        ParkReason::FirstSyncRunning => {
-            "Wait: Kombo's first sync of an integration may take hours."
-        }
-        ParkReason::SetupIncomplete => "Ask the customer to finish the connection flow.",
-        ParkReason::QaFailed => "Ask Kombo's support about the integration's failed quality check.",
-        ParkReason::Inactive => "Switch the integration on in Kombo's dashboard, or remove it.",
-        ParkReason::Unstated => "Look at the integration's state in Kombo's dashboard.",
+fn advice_while_parked(standing: &Standing) -> &'static str {
+    match standing {
+        Standing::SetupPending => "Wait: Kombo's first sync of an integration may take hours.",
+        Standing::SetupIncomplete => "Ask the customer to finish the connection flow.",
+        Standing::QaFailed => "Ask Kombo's support about the integration's failed quality check.",
+        Standing::Inactive => "Switch the integration on in Kombo's dashboard, or remove it.",
+        _ => "Look at the integration's state in Kombo's dashboard.",
     }
 }
 

@@ -1,12 +1,12 @@
 //! What each of Kombo's codes means for a puller that only reads, and each HTTP status where there is no code we know.
 
-use super::{ParkReason, SkipReason};
+use crate::plan::{ModelOff, Standing};
 
 /// What a code or a status means for a puller that only reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    Park(ParkReason),
-    Skip(SkipReason),
+    Park(Standing),
+    Skip(ModelOff),
     Gone,
     Unauthorized,
     Permission,
@@ -26,7 +26,7 @@ impl Meaning {
         MEANINGS
             .iter()
             .find(|(known, _)| *known == code)
-            .map(|(_, meaning)| *meaning)
+            .map(|(_, meaning)| meaning.clone())
     }
 
     /// Load balancers answer with HTML, plain text or nothing, so the status is all there is.
@@ -36,7 +36,7 @@ impl Meaning {
             400 | 413 | 414 | 422 => Self::Invalid,
             401 => Self::Key,
             404 | 410 => Self::NotFound,
-            409 => Self::Park(ParkReason::Unstated),
+            409 => Self::Park(Standing::Unstated),
             429 => Self::RateLimited,
             408 | 425 | 500..=599 => Self::Retry,
             _ => Self::Refused,
@@ -58,23 +58,23 @@ pub(super) const MEANINGS: [(&str, Meaning); 28] = [
     ("PLATFORM.TASK_TIMED_OUT", Meaning::Retry),
     ("INTEGRATION.PERMISSION_MISSING", Meaning::Permission),
     ("INTEGRATION.AUTHENTICATION_INVALID", Meaning::Unauthorized),
-    ("INTEGRATION.QA_FAILED", Meaning::Park(ParkReason::QaFailed)),
+    ("INTEGRATION.QA_FAILED", Meaning::Park(Standing::QaFailed)),
     (
         "INTEGRATION.SETUP_SYNC_PENDING",
-        Meaning::Park(ParkReason::FirstSyncRunning),
+        Meaning::Park(Standing::SetupPending),
     ),
     (
         "INTEGRATION.SETUP_INCOMPLETE",
-        Meaning::Park(ParkReason::SetupIncomplete),
+        Meaning::Park(Standing::SetupIncomplete),
     ),
-    ("INTEGRATION.INACTIVE", Meaning::Park(ParkReason::Inactive)),
+    ("INTEGRATION.INACTIVE", Meaning::Park(Standing::Inactive)),
     (
         "INTEGRATION.MODEL_NOT_AVAILABLE",
-        Meaning::Skip(SkipReason::NotAvailable),
+        Meaning::Skip(ModelOff::NotAvailable),
     ),
     (
         "INTEGRATION.MODEL_DISABLED",
-        Meaning::Skip(SkipReason::Disabled),
+        Meaning::Skip(ModelOff::Disabled),
     ),
     ("INTEGRATION.ACTION_NOT_AVAILABLE", Meaning::Refused),
     ("INTEGRATION.ACTION_DISABLED", Meaning::Refused),

@@ -1,6 +1,6 @@
 //! What an error says about an integration as a whole, or about one table of it.
 
-use super::{ApiError, ErrorCode, ParkReason, SkipReason};
+use super::ApiError;
 use crate::plan::{ModelOff, Standing};
 
 impl ApiError {
@@ -8,16 +8,7 @@ impl ApiError {
     #[must_use]
     pub fn standing(&self) -> Option<Standing> {
         match self {
-            Self::Parked { reason, code } => Some(match reason {
-                ParkReason::FirstSyncRunning => Standing::SetupPending,
-                ParkReason::SetupIncomplete => Standing::SetupIncomplete,
-                ParkReason::QaFailed => Standing::QaFailed,
-                ParkReason::Inactive => Standing::Inactive,
-                ParkReason::Unstated => {
-                    let code = code.as_ref().map(ErrorCode::as_str);
-                    code.map_or(Standing::Unstated, Standing::other)
-                }
-            }),
+            Self::Parked { standing, .. } => Some(standing.clone()),
             Self::IntegrationGone { .. } => Some(Standing::Deleting),
             Self::IntegrationUnauthorized { .. } => Some(Standing::AuthenticationInvalid),
             _ => None,
@@ -28,10 +19,7 @@ impl ApiError {
     #[must_use]
     pub fn model_off(&self) -> Option<ModelOff> {
         match self {
-            Self::SkipEndpoint { reason, .. } => Some(match reason {
-                SkipReason::NotAvailable => ModelOff::NotAvailable,
-                SkipReason::Disabled => ModelOff::Disabled,
-            }),
+            Self::SkipEndpoint { reason, .. } => Some(*reason),
             Self::PermissionMissing { .. } => Some(ModelOff::PermissionMissing),
             _ => None,
         }

@@ -135,8 +135,7 @@ fn a_snapshot_in_place_of_a_delta_keeps_six_hours_apart() {
 fn heartbeats_are_stretched_when_the_budget_is_too_small() {
     let requests = NonZeroU32::new(300).expect("not zero");
     let minute = Duration::from_mins(1);
-    let period =
-        |tables| Heartbeats::new(Duration::from_hours(6), tables, requests, minute).period();
+    let period = |tables| heartbeat_period(Duration::from_hours(6), tables, requests, minute);
     assert_eq!(period(0), Duration::from_hours(6));
     assert_eq!(period(81_000), Duration::from_hours(6));
     assert_eq!(period(162_000), Duration::from_hours(12));
@@ -146,7 +145,7 @@ fn heartbeats_are_stretched_when_the_budget_is_too_small() {
 #[test]
 fn heartbeats_drift_apart_and_never_come_late() {
     let requests = NonZeroU32::new(300).expect("not zero");
-    let beats = Heartbeats::new(
+    let period = heartbeat_period(
         Duration::from_hours(6),
         10,
         requests,
@@ -154,7 +153,7 @@ fn heartbeats_drift_apart_and_never_come_late() {
     );
     let last = Some(Base::from_millis(START));
     let due: Vec<_> = (0..100)
-        .map(|n| beats.next(&key(n), last, at(START)).as_millis())
+        .map(|n| next_heartbeat(period, &key(n), last, at(START)).as_millis())
         .collect();
     let (first, end) = (
         due.iter().min().expect("some"),
@@ -162,8 +161,11 @@ fn heartbeats_drift_apart_and_never_come_late() {
     );
     assert!(*first >= START + 5 * HOUR && *end <= START + 6 * HOUR);
     assert!(end - first > 30 * MINUTE);
-    assert_eq!(beats.next(&key(1), last, at(START + DAY)), at(START + DAY));
-    assert_eq!(beats.next(&key(1), None, at(START)), at(START));
+    assert_eq!(
+        next_heartbeat(period, &key(1), last, at(START + DAY)),
+        at(START + DAY)
+    );
+    assert_eq!(next_heartbeat(period, &key(1), None, at(START)), at(START));
 }
 
 proptest! {

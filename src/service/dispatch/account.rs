@@ -6,7 +6,7 @@ use crate::sink::Registration;
 use crate::time::Moment;
 
 /// What is known of an integration.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(in crate::service) struct Account {
     /// `None` until Kombo was asked.
     pub(in crate::service) category: Option<Category>,
@@ -49,8 +49,9 @@ pub(super) const CONFIGURATION: &str = "configuration";
 pub(super) const WEBHOOK: &str = "webhook";
 
 /// Whether Kombo is being asked for an integration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum LookState {
+    #[default]
     No,
     /// Others are asked for first.
     Waiting,
@@ -61,22 +62,10 @@ impl Account {
     pub(super) fn new(category: Option<Category>, origin: &'static str, now: Moment) -> Self {
         Self {
             category,
-            standing: Standing::Active,
-            since: now,
             origin,
+            since: now,
             known: now,
-            tries: 0,
-            look: LookState::No,
-            asked: None,
-            announced: false,
-            not_found_since: None,
-            doubt: None,
-            among_many: false,
-            environment: None,
-            registered: false,
-            refused: None,
-            rhythm: Rhythm::default(),
-            suspicion: None,
+            ..Self::default()
         }
     }
 

@@ -20,7 +20,7 @@ impl Dispatch {
         Notes {
             written_ms: now.as_millis(),
             service_version: env!("CARGO_PKG_VERSION").to_owned(),
-            heartbeat_period_secs: self.heartbeats().period().as_secs(),
+            heartbeat_period_secs: self.heartbeat_period().as_secs(),
             integrations: accounts
                 .map(|(id, account)| (id.to_string(), integration_note(account)))
                 .collect(),

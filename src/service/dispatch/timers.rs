@@ -7,7 +7,7 @@ use super::account::LookState;
 use super::{Account, Dispatch, Kind};
 use crate::fetch::Lane;
 use crate::ids::{IntegrationId, TableId};
-use crate::plan::{Heartbeats, suspicious_period};
+use crate::plan::{heartbeat_period, next_heartbeat, suspicious_period};
 use crate::time::Moment;
 
 /// Something with an instant.
@@ -210,7 +210,7 @@ impl Dispatch {
     /// Sets a table's next heartbeat and snapshot, from its bases.
     pub(super) fn time_table(&mut self, id: &TableId, now: Moment) {
         self.time_snapshot(id, now);
-        let heartbeats = self.heartbeats();
+        let heartbeat = self.heartbeat_period();
         let Some((table, account)) = self.tables.get(id).zip(self.accounts.get(&id.integration))
         else {
             return;
@@ -221,7 +221,7 @@ impl Dispatch {
         let last = table.last_fetch();
         if table.base.is_none() && last.is_some() {
             // Fetched, and without a usable `Date`: no delta can be asked for.
-            let next = now + heartbeats.period();
+            let next = now + heartbeat;
             self.agenda.set(Due::Snapshot(id.clone()), next);
             return;
         }
@@ -229,10 +229,10 @@ impl Dispatch {
             return;
         }
         let period = match account.suspicion {
-            Some(_) => suspicious_period(heartbeats.period()),
-            None => heartbeats.period(),
+            Some(_) => suspicious_period(heartbeat),
+            None => heartbeat,
         };
-        let next = Heartbeats::of_period(period).next(&id.integration.key(), last, now);
+        let next = next_heartbeat(period, &id.integration.key(), last, now);
         self.agenda.set(Due::Heartbeat(id.clone()), next);
     }
 
@@ -274,11 +274,11 @@ impl Dispatch {
     }
 
     /// Returns how often each table is asked for changes that nothing announced.
-    pub(in crate::service) fn heartbeats(&self) -> Heartbeats {
+    pub(in crate::service) fn heartbeat_period(&self) -> Duration {
         let unlimited = (NonZeroU32::MAX, Duration::from_secs(1));
         let (requests, window) = self.rules.budget.unwrap_or(unlimited);
         let tables = u32::try_from(self.with_heartbeat).unwrap_or(u32::MAX);
-        Heartbeats::new(
+        heartbeat_period(
             self.rules.schedule.heartbeat_interval,
             tables,
             requests,

@@ -67,8 +67,5 @@ fn the_heartbeat_is_stretched_when_the_budget_is_small() {
     let mut rules = rules(&["ats/tags", "ats/jobs"]);
     rules.budget = NonZeroU32::new(1).map(|one| (one, Duration::from_hours(12)));
     let desk = Desk::starting(rules, &[registration("a", "active")], NOON);
-    assert_eq!(
-        desk.dispatch.heartbeats().period(),
-        Duration::from_hours(32)
-    );
+    assert_eq!(desk.dispatch.heartbeat_period(), Duration::from_hours(32));
 }
