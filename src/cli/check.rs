@@ -95,8 +95,8 @@ fn check_webhook_secrets(session: &Session, checks: &mut Checks) {
 
 /// Says which tables lie in the future, as `status` does.
 async fn check_clocks(session: &Session, checks: &mut Checks, lake: &Lake) {
-    let (objective, now_ms) = (objective(session, None), session.clock.now().as_millis());
-    let status = Status::read(lake, &session.endpoints, objective, now_ms).await;
+    let (objective, now) = (objective(session, None), session.clock.now());
+    let status = Status::read(lake, &session.endpoints, objective, now).await;
     for table in ahead::said(&status) {
         checks.failed("lake", table, ahead::ADVICE);
     }

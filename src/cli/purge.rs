@@ -110,8 +110,8 @@ impl Purge {
             kept.map(|(id, kept)| format!("stays    {id}: {kept}\n         {}", kept.advice())),
         );
         let waiting = self.found.waiting.iter();
-        lines.extend(waiting.map(|(id, due_ms)| {
-            let day = day(Moment::from_millis(*due_ms));
+        lines.extend(waiting.map(|(id, due)| {
+            let day = day(*due);
             format!("waits    {id}, until {day}")
         }));
         let tables = report.tables.iter();
@@ -138,7 +138,7 @@ impl Purge {
         if !report.failed.is_empty() {
             return format!("done: {rows} left {files}; run it again for the rest");
         }
-        let from = day(Moment::from_millis(self.found.now_ms) + self.grace + DAY);
+        let from = day(self.found.now + self.grace + DAY);
         format!(
             "done: {rows} left {files}\n\
             no reader of the tables sees them from now on; older versions can be read until upkeep deletes the files, from {from} on"
@@ -172,8 +172,8 @@ mod tests {
         Purge {
             found: PurgeDue {
                 due: Vec::new(),
-                waiting: vec![(id("lever:later"), 1_700_000_000_000)],
-                now_ms: 1_699_000_000_000,
+                waiting: vec![(id("lever:later"), Moment::from_millis(1_700_000_000_000))],
+                now: Moment::from_millis(1_699_000_000_000),
             },
             answers: PurgeAnswers {
                 gone: Vec::new(),

@@ -13,7 +13,7 @@ use super::session::Session;
 use crate::ids::IntegrationId;
 use crate::lake::Completeness;
 use crate::plan::Schedule;
-use crate::status::{IntegrationStatus, Objective, Status, TableStatus, Verdict};
+use crate::status::{Freshness, IntegrationStatus, Objective, Status, TableStatus};
 use crate::time::{Base, Moment};
 use crate::words::{age, count, counted, percent};
 
@@ -28,8 +28,8 @@ const LATE_NAMED: usize = 3;
 pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, CliError> {
     let lake = session.lake_there().await?;
     let objective = objective(session, args.objective);
-    let now_ms = session.clock.now().as_millis();
-    let mut status = Status::read(&lake, &session.endpoints, objective, now_ms).await;
+    let now = session.clock.now();
+    let mut status = Status::read(&lake, &session.endpoints, objective, now).await;
     if let Some(wanted) = &args.integration {
         keep(&mut status, wanted)?;
     }
@@ -98,9 +98,9 @@ fn integrations(lines: &mut Vec<String>, status: &Status) {
     for one in &status.integrations {
         let fetched = || {
             let tables = one.tables.iter();
-            tables.filter(|table| table.verdict != Verdict::Unfetched)
+            tables.filter(|table| table.verdict != Freshness::Unfetched)
         };
-        let late = fetched().filter(|table| matches!(table.verdict, Verdict::Late { .. }));
+        let late = fetched().filter(|table| matches!(table.verdict, Freshness::Late { .. }));
         let rows: u64 = fetched().map(|table| table.stored.snapshot_rows).sum();
         let base = fetched().filter_map(TableStatus::base).min();
         let snapshots = fetched().filter_map(|table| table.stored.coverage.snapshot_base);
@@ -144,7 +144,7 @@ fn tables(lines: &mut Vec<String>, status: &Status, one: &IntegrationStatus) {
 fn late(lines: &mut Vec<String>, status: &Status, by_table: bool) {
     for one in &status.integrations {
         let late = one.tables.iter().filter_map(|table| match table.verdict {
-            Verdict::Late { objective } => Some((table, objective)),
+            Freshness::Late { objective } => Some((table, objective)),
             _ => None,
         });
         let late: Vec<_> = late.collect();
@@ -174,12 +174,12 @@ fn late(lines: &mut Vec<String>, status: &Status, by_table: bool) {
 
 fn total(status: &Status) -> String {
     let tables = || status.integrations.iter().flat_map(|one| &one.tables);
-    let of = |verdict: fn(&Verdict) -> bool| {
+    let of = |verdict: fn(&Freshness) -> bool| {
         tables().filter(|table| verdict(&table.verdict)).count() as u64
     };
-    let late = of(|verdict| matches!(verdict, Verdict::Late { .. }));
-    let parked = of(|verdict| *verdict == Verdict::Parked);
-    let fresh = of(|verdict| *verdict == Verdict::Fresh);
+    let late = of(|verdict| matches!(verdict, Freshness::Late { .. }));
+    let parked = of(|verdict| *verdict == Freshness::Parked);
+    let fresh = of(|verdict| *verdict == Freshness::Fresh);
     let rows: u64 = tables().map(|table| table.stored.snapshot_rows).sum();
     let mut parts = vec![
         counted(status.integrations.len() as u64, "integration"),
@@ -219,17 +219,17 @@ fn service(status: &Status) -> String {
 
 fn word(table: &TableStatus) -> &'static str {
     match table.verdict {
-        Verdict::Fresh => "fresh",
-        Verdict::Late { .. } => "late",
-        Verdict::Parked if table.note.off.is_some() => "off",
-        Verdict::Parked => "parked",
-        Verdict::Unfetched => "unfetched",
+        Freshness::Fresh => "fresh",
+        Freshness::Late { .. } => "late",
+        Freshness::Parked if table.note.off.is_some() => "off",
+        Freshness::Parked => "parked",
+        Freshness::Unfetched => "unfetched",
     }
 }
 
 /// Writes how long ago an instant was. One that is still to come, by a clock that differs, was just now.
 fn since(status: &Status, instant: Option<Moment>) -> String {
-    let ago = instant.map(|instant| age(Moment::from_millis(status.now_ms).since(instant)));
+    let ago = instant.map(|instant| age(status.now.since(instant)));
     ago.unwrap_or_else(|| "-".to_owned())
 }
 

@@ -79,6 +79,15 @@ pub enum DeltaError {
     Closed,
 }
 
+impl From<LogError> for DeltaError {
+    fn from(source: LogError) -> Self {
+        Self::Log {
+            table: source.table().to_owned(),
+            source: Arc::new(source),
+        }
+    }
+}
+
 impl DeltaError {
     /// Returns whether the same work may succeed later without anyone doing anything.
     #[must_use]

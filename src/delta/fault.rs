@@ -50,6 +50,12 @@ impl StoreFault {
         self.reason
     }
 
+    /// Returns whether nothing is at the key.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.reason == FaultReason::NotFound
+    }
+
     /// Returns whether the same call may succeed later without anyone doing anything.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

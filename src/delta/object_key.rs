@@ -2,6 +2,7 @@
 //!
 //! A key is built here or nowhere.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ pub enum Partition {
     /// The table has none.
     Whole,
     /// `<column>=<value>`: the value is a plain word.
-    Of(&'static str, String),
+    Of(Cow<'static, str>, String),
 }
 
 /// The name of a data file within its table: `<partition>/part-<uuid>.zstd.parquet`.
@@ -71,7 +72,7 @@ impl DataFileName {
 
     /// Returns column and value of the partition, as an add action holds them.
     #[must_use]
-    pub fn partition_value(&self) -> Option<(&'static str, &str)> {
+    pub fn partition_value(&self) -> Option<(&str, &str)> {
         match &self.partition {
             Partition::Whole => None,
             Partition::Of(column, value) => Some((column, value)),

@@ -4,65 +4,59 @@
 //! columns and words of a newer build included.
 
 use std::collections::HashSet;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch, StringArray, new_null_array};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::delta::delta_error::{DECODING, DeltaError, ENCODING};
 use crate::delta::file::writer::read;
 use crate::delta::log::{Entry, LogState, RemoveFile};
 use crate::delta::object_key::Partition;
+use crate::delta::rows::{each_row, to_batch};
 use crate::delta::table::Table;
 use crate::delta::transact::Proposal;
 
 /// A table that a change writes whole.
 pub(crate) struct SmallTable {
-    table: Arc<Table>,
+    pub(crate) table: Arc<Table>,
+    /// The columns that a change writes.
+    pub(crate) schema: SchemaRef,
     /// The columns of texts that tell rows apart.
-    key: &'static [&'static str],
+    pub(crate) key: &'static [&'static str],
     /// What a change is called in the log.
-    operation: &'static str,
+    pub(crate) operation: &'static str,
 }
 
 impl SmallTable {
-    /// Takes an opened table for one.
-    pub(crate) fn new(
-        table: Arc<Table>,
-        key: &'static [&'static str],
-        operation: &'static str,
-    ) -> Self {
-        Self {
-            table,
-            key,
-            operation,
-        }
-    }
-
-    /// Reads every row.
-    pub(crate) async fn rows(&self) -> Result<Vec<RecordBatch>, DeltaError> {
+    /// Reads every row. One that is no such struct is passed over: a newer build has written it.
+    pub(crate) async fn rows<R: DeserializeOwned>(&self) -> Result<Vec<R>, DeltaError> {
         let state = self.table.refreshed().await?;
-        self.rows_of(&state).await
+        structs(&self.batches(&state).await?)
     }
 
-    /// Puts the rows that `change` makes of the stored ones in the place of those with the same key; `None` changes
-    /// nothing. When another writer was faster, `change` is asked again with what that one has written: both its rows and
-    /// ours have to be in the next attempt.
-    pub(crate) async fn rewrite(
+    /// Puts the rows that `change` makes of the stored ones in the place of those with the same key; none changes nothing.
+    /// When another writer was faster, `change` is asked again with what that one has written: both its rows and ours have
+    /// to be in the next attempt.
+    pub(crate) async fn rewrite<R: Serialize + DeserializeOwned>(
         &self,
-        change: impl FnMut(&[RecordBatch]) -> Option<RecordBatch> + Send,
+        change: impl FnMut(Vec<R>) -> Vec<R> + Send,
     ) -> Result<(), DeltaError> {
-        let mut rewrite = Rewrite {
+        let mut rewrite = SmallRewrite {
             small: self,
             change,
+            row: PhantomData,
         };
         let state = self.table.refreshed().await?;
         self.table.transact(state, &mut rewrite).await?;
         Ok(())
     }
 
-    async fn rows_of(&self, state: &Arc<LogState>) -> Result<Vec<RecordBatch>, DeltaError> {
+    async fn batches(&self, state: &Arc<LogState>) -> Result<Vec<RecordBatch>, DeltaError> {
         let mut batches = Vec::new();
         for file in self.table.live(state).await? {
             let bytes = self.table.files.read(&file.path).await?;
@@ -74,31 +68,44 @@ impl SmallTable {
 }
 
 /// The rows of a small table with some of them changed.
-struct Rewrite<'a, F> {
+struct SmallRewrite<'a, F, R> {
     small: &'a SmallTable,
     change: F,
+    row: PhantomData<fn(R)>,
 }
 
-impl<F> Proposal for Rewrite<'_, F>
+impl<F, R> Proposal for SmallRewrite<'_, F, R>
 where
-    F: FnMut(&[RecordBatch]) -> Option<RecordBatch> + Send,
+    F: FnMut(Vec<R>) -> Vec<R> + Send,
+    R: Serialize + DeserializeOwned,
 {
     async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
-        let stored = self.small.rows_of(&state).await?;
-        let Some(changed) = (self.change)(&stored) else {
-            return Ok(None);
+        let (small, table) = (self.small, &self.small.table);
+        let stored = small.batches(&state).await?;
+        let batch = {
+            let changed = (self.change)(structs(&stored)?);
+            if changed.is_empty() {
+                return Ok(None);
+            }
+            rewritten(&stored, to_batch(&small.schema, &changed)?, small.key)?
         };
-        let batch = rewritten(&stored, changed, self.small.key)?;
-        let table = &self.small.table;
         let written = table.files.write_batch(batch, Partition::Whole).await?;
         let live = table.live(&state).await?;
         Ok(Some(Entry {
-            operation: self.small.operation,
+            operation: small.operation,
             adds: written.into_iter().map(|file| file.add).collect(),
             removes: live.iter().map(|file| RemoveFile::from(&**file)).collect(),
             ..Entry::default()
         }))
     }
+}
+
+fn structs<R: DeserializeOwned>(batches: &[RecordBatch]) -> Result<Vec<R>, DeltaError> {
+    let mut rows = Vec::new();
+    for batch in batches {
+        each_row(batch, |row| rows.extend(row))?;
+    }
+    Ok(rows)
 }
 
 /// Puts changed rows in the place of the stored ones with the same key.

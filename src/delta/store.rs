@@ -12,6 +12,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 use crate::delta::fault::{FaultReason, ProbeStep, StoreError, StoreFault};
 use crate::delta::object_key::TablePath;
+use crate::time::Moment;
 
 /// The store of one lake. Cheap to clone.
 #[derive(Clone)]
@@ -132,6 +134,47 @@ impl TableStore {
         Ok(())
     }
 
+    /// Returns what the store's own clock says. Puts an object below a folder for that, and deletes it.
+    pub(crate) async fn clock(&self, folder: &str) -> Result<Moment, StoreFault> {
+        let probe = probe(folder);
+        let bytes = PutPayload::from_static(b"kombo");
+        self.objects.put(&probe, bytes).await?;
+        let stamped = self.objects.head(&probe).await?;
+        self.objects.delete(&probe).await?;
+        Ok(Moment::from_millis(
+            stamped.last_modified.timestamp_millis(),
+        ))
+    }
+
+    /// Reads an object whole.
+    pub(crate) async fn read(&self, key: &Path) -> Result<Bytes, StoreFault> {
+        let found = self.objects.get(key).await?;
+        Ok(found.bytes().await?)
+    }
+
+    /// Reads an object whole; `None` where nothing is.
+    pub(crate) async fn read_if_there(&self, key: &Path) -> Result<Option<Bytes>, StoreFault> {
+        match self.read(key).await {
+            Err(fault) if fault.is_not_found() => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
+    /// Puts an object where none is.
+    pub(crate) async fn create(&self, key: &Path, bytes: Bytes) -> Result<(), StoreFault> {
+        let options = PutOptions::from(PutMode::Create);
+        self.objects.put_opts(key, bytes.into(), options).await?;
+        Ok(())
+    }
+
+    /// Deletes an object. That it is gone is as good: another process was first, or an answer was lost.
+    pub(crate) async fn delete(&self, key: &Path) -> Result<(), StoreFault> {
+        match self.objects.delete(key).await.map_err(StoreFault::from) {
+            Err(fault) if !fault.is_not_found() => Err(fault),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns the objects, with keys relative to the lake.
     pub(crate) fn objects(&self) -> &Arc<dyn ObjectStore> {
         &self.objects
@@ -150,7 +193,7 @@ impl fmt::Debug for TableStore {
 }
 
 /// Returns a fresh key of a file that is written and deleted at once.
-pub(crate) fn probe(folder: &str) -> Path {
+fn probe(folder: &str) -> Path {
     Path::from(format!("{folder}/{}", Uuid::new_v4()))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::DataFiles;
 use crate::delta::file::writer::FileForm;
-use crate::delta::log::{DeltaLog, LiveFile, LogError, LogSettings, LogState, TableShape};
+use crate::delta::log::{DeltaLog, LiveFile, LogSettings, LogState, TableShape};
 use crate::delta::object_key::TablePath;
 use crate::delta::store::TableStore;
 
@@ -27,8 +27,7 @@ impl Table {
         settings: LogSettings,
     ) -> Result<Self, DeltaError> {
         let clock = Arc::clone(&settings.clock);
-        let log = DeltaLog::open(store, path.clone(), shape, settings).await;
-        let log = log.map_err(|source| log_error(&path, source))?;
+        let log = DeltaLog::open(store, path.clone(), shape, settings).await?;
         let files = DataFiles {
             store: store.clone(),
             table: path,
@@ -40,8 +39,7 @@ impl Table {
 
     /// Returns whether a table is there to be opened without being created.
     pub(crate) async fn exists(store: &TableStore, path: &TablePath) -> Result<bool, DeltaError> {
-        let found = DeltaLog::exists(store, path).await;
-        found.map_err(|source| log_error(path, source))
+        Ok(DeltaLog::exists(store, path).await?)
     }
 
     /// Returns where it is.
@@ -62,25 +60,11 @@ impl Table {
 
     /// Reads what other writers committed.
     pub(crate) async fn refreshed(&self) -> Result<Arc<LogState>, DeltaError> {
-        let state = self.log.refresh().await;
-        state.map_err(|error| self.log_error(error))
+        Ok(self.log.refresh().await?)
     }
 
     /// Lists the table's files as of a state.
     pub(crate) async fn live(&self, state: &LogState) -> Result<Vec<Arc<LiveFile>>, DeltaError> {
-        let live = self.log.live_files(state).await;
-        live.map_err(|error| self.log_error(error))
-    }
-
-    /// Names the table in an error of its log.
-    pub(crate) fn log_error(&self, source: LogError) -> DeltaError {
-        log_error(self.path(), source)
-    }
-}
-
-fn log_error(table: &TablePath, source: LogError) -> DeltaError {
-    DeltaError::Log {
-        table: table.to_string(),
-        source: Arc::new(source),
+        Ok(self.log.live_files(state).await?)
     }
 }

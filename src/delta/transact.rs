@@ -40,10 +40,9 @@ impl Table {
             let Some(entry) = proposal.entry(Arc::clone(&state)).await? else {
                 return Ok(None);
             };
-            match self.log.commit(&state, entry).await {
-                Ok(CommitOutcome::Committed { version }) => return Ok(Some(version)),
-                Ok(CommitOutcome::Lost { state: newer }) => state = newer,
-                Err(error) => return Err(self.log_error(error)),
+            match self.log.commit(&state, entry).await? {
+                CommitOutcome::Committed { version } => return Ok(Some(version)),
+                CommitOutcome::Lost { state: newer } => state = newer,
             }
         }
     }

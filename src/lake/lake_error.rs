@@ -176,14 +176,6 @@ impl LakeError {
         error.is_damage() && error.table() == Some(table.to_string().as_str())
     }
 
-    /// Returns the data file that cannot be read, below its table's folder.
-    pub(crate) fn file(&self) -> Option<&str> {
-        match self {
-            Self::Delta(error) => error.file(),
-            _ => None,
-        }
-    }
-
     /// Returns whether the work was given up because the process goes down.
     pub(crate) fn is_closed(&self) -> bool {
         matches!(self, Self::Delta(DeltaError::Closed))

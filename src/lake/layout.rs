@@ -15,7 +15,7 @@ use crate::delta::object_key::{Partition, TablePath};
 use crate::delta::store::TableStore;
 use crate::ids::{EndpointName, IntegrationKey};
 use crate::json;
-use crate::time::format_date;
+use crate::time::{format_date, parse_date};
 
 /// The layout this build writes, and the only one it understands.
 pub const LAYOUT_VERSION: u64 = 2;
@@ -74,7 +74,7 @@ pub const COMMIT_DATE: &str = "commit_date";
 /// Returns the partition of an integration: `integration_key=<key>`.
 #[must_use]
 pub fn of_integration(key: &IntegrationKey) -> Partition {
-    Partition::Of(INTEGRATION_KEY, key.to_string())
+    Partition::Of(INTEGRATION_KEY.into(), key.to_string())
 }
 
 /// Returns the key of the integration in whose partition a data file lies; `None` in tables without such partitions.
@@ -86,7 +86,13 @@ pub fn key_of_file(file: &LiveFile) -> Option<&str> {
 /// Returns the partition of a day, in days since the epoch, UTC: `commit_date=YYYY-MM-DD`.
 #[must_use]
 pub fn of_day(days: i32) -> Partition {
-    Partition::Of(COMMIT_DATE, format_date(days))
+    Partition::Of(COMMIT_DATE.into(), format_date(days))
+}
+
+/// Returns the day that a file lies in, in days since the epoch, UTC. `None` for one without a day.
+#[must_use]
+pub fn day_of(file: &LiveFile) -> Option<i32> {
+    parse_date(file.partition_value(COMMIT_DATE)?)
 }
 
 /// The keys below the lake's root that are of no Delta table.

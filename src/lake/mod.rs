@@ -24,12 +24,14 @@ pub mod layout;
 mod care;
 mod chores;
 mod conform;
+mod door;
 mod fold;
 mod form;
 pub(crate) mod intake;
 pub(crate) mod lake_error;
 mod lake_sink;
 pub(crate) mod ledgers;
+mod op;
 mod positions;
 mod remedy;
 mod reports;
@@ -72,7 +74,6 @@ use url::Url;
 use self::fold::Folding;
 use self::intake::{FetchIntake, hash_search, raise_bases, sighting, stored_coverage};
 use self::layout::{PROBE_FOLDER, claim_layout, find_layout};
-use self::ledgers::holds;
 use self::tables::Tables;
 use crate::catalog::Endpoint;
 use crate::delta::store::TableStore;
@@ -260,20 +261,6 @@ impl Lake {
     /// Reads the logs of an endpoint again, so that [`Lake::unfolded`] knows what others have committed.
     pub async fn look_for_unfolded(&self, endpoint: &Arc<Endpoint>) -> Result<(), LakeError> {
         self.folding.look_for_unfolded(endpoint).await
-    }
-}
-
-/// The door to `ledgers`.
-impl Lake {
-    /// Returns what is or was held, by table. Creates nothing.
-    pub async fn holds(&self) -> Result<Vec<Hold>, LakeError> {
-        holds::read(self.tables()).await
-    }
-
-    /// Writes down holds, and returns those tables' as they then are. Whoever asked for something else was overtaken: a
-    /// hold that was accepted stays so unless something later is to be held.
-    pub async fn put_holds(&self, new: &[Hold]) -> Result<Vec<Hold>, LakeError> {
-        holds::put(self.tables(), new).await
     }
 }
 

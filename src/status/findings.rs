@@ -53,7 +53,7 @@ mod tests {
     use super::*;
     use crate::ids::{Category, IntegrationId};
     use crate::lake::TableOverview;
-    use crate::status::{IntegrationNote, IntegrationStatus, TableNote, TableStatus, Verdict};
+    use crate::status::{Freshness, IntegrationNote, IntegrationStatus, TableNote, TableStatus};
     use crate::time::ObservedAt;
     use crate::versions::guard::HoldCause;
 
@@ -62,7 +62,7 @@ mod tests {
             endpoint: EndpointName::new(Category::Ats, endpoint),
             stored: TableOverview::default(),
             note: TableNote::default(),
-            verdict: Verdict::Fresh,
+            verdict: Freshness::Fresh,
             completeness: None,
             hold: None,
         }
@@ -116,7 +116,7 @@ mod tests {
             hold(&id, "tags", HoldState::Held),
         ];
         let mut status = Status {
-            now_ms: 0,
+            now: crate::time::Moment::default(),
             notes: None,
             unread: Vec::new(),
             integrations: vec![integration("tool:a"), integration(unregistered.as_str())],

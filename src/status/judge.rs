@@ -13,7 +13,7 @@ pub struct Objective(pub Schedule);
 
 /// What is to be said of a table's age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Freshness {
     /// It is as fresh as it has to be.
     Fresh,
     /// Its base is older than it may be.
@@ -55,12 +55,9 @@ impl Objective {
     }
 
     /// Returns whether notes are young enough to be believed in what they excuse. Those from the future are not.
-    pub(super) fn is_recent(&self, notes: &Notes, now_ms: i64) -> bool {
-        let is_past = notes.written_ms
-            <= Horizon::at(Moment::from_millis(now_ms))
-                .latest()
-                .as_millis();
-        is_past && age(notes.written_ms, now_ms) <= self.of_deltas()
+    pub(super) fn is_recent(&self, notes: &Notes, now: Moment) -> bool {
+        let written = Moment::from_millis(notes.written_ms);
+        written <= Horizon::at(now).latest() && now.since(written) <= self.of_deltas()
     }
 
     /// Judges a table. Only `off` is taken from its note, and only from a recent one.
@@ -70,22 +67,16 @@ impl Objective {
         endpoint: &Endpoint,
         parked: bool,
         recent: bool,
-        now_ms: i64,
-    ) -> Verdict {
+        now: Moment,
+    ) -> Freshness {
         if parked || recent && table.note.off.is_some() {
-            return Verdict::Parked;
+            return Freshness::Parked;
         }
         let objective = self.of(endpoint);
         match table.base() {
-            None => Verdict::Unfetched,
-            Some(base) if age(base.as_millis(), now_ms) > objective => Verdict::Late { objective },
-            Some(_) => Verdict::Fresh,
+            None => Freshness::Unfetched,
+            Some(base) if now.since(base.moment()) > objective => Freshness::Late { objective },
+            Some(_) => Freshness::Fresh,
         }
     }
-}
-
-/// Returns how long ago an instant was; zero for one that is still to come.
-fn age(instant_ms: i64, now_ms: i64) -> Duration {
-    let passed = now_ms.saturating_sub(instant_ms);
-    Duration::from_millis(u64::try_from(passed).unwrap_or_default())
 }

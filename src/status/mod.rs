@@ -7,12 +7,12 @@
 
 mod findings;
 mod judge;
-mod notes;
+mod service_notes;
 mod unread;
 
 pub use findings::Findings;
-pub use judge::{Objective, Verdict};
-pub use notes::{IntegrationNote, Notes, TableNote};
+pub use judge::{Freshness, Objective};
+pub use service_notes::{IntegrationNote, Notes, TableNote};
 pub use unread::Unread;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,8 +32,8 @@ const READAHEAD: usize = 8;
 /// How fresh a lake is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// The instant ages are measured at, in milliseconds since the epoch.
-    pub now_ms: i64,
+    /// The instant ages are measured at.
+    pub now: Moment,
     /// What a service left, when one has run.
     pub notes: Option<Notes>,
     /// Every integration that is registered or has rows, by name.
@@ -65,7 +65,7 @@ pub struct TableStatus {
     /// What a service says of it.
     pub note: TableNote,
     /// Whether it is as fresh as it has to be.
-    pub verdict: Verdict,
+    pub verdict: Freshness,
     /// How much of it was right when it was last compared with a full fetch.
     pub completeness: Option<Completeness>,
     /// What is held back of it until somebody decides.
@@ -84,7 +84,7 @@ impl Status {
         lake: &Lake,
         endpoints: &[Arc<Endpoint>],
         objective: Objective,
-        now_ms: i64,
+        now: Moment,
     ) -> Self {
         let mut unread = Vec::new();
         let overviews: Vec<_> = stream::iter(endpoints)
@@ -104,7 +104,7 @@ impl Status {
         let notes = Unread::or(&mut unread, "kombo_status.json", notes).flatten();
         let notes = notes.and_then(|bytes| Notes::from_bytes(&bytes));
         let findings = Findings::read(lake, &mut unread).await;
-        let mut status = Self::of(&overviews, registered, notes, objective, now_ms);
+        let mut status = Self::of(&overviews, registered, notes, objective, now);
         findings.add_to(&mut status);
         status.unread = unread;
         status
@@ -116,7 +116,7 @@ impl Status {
         registered: Option<Vec<Registration>>,
         notes: Option<Notes>,
         objective: Objective,
-        now_ms: i64,
+        now: Moment,
     ) -> Self {
         let objective = objective.with(notes.as_ref());
         let mut by_key = Gathered::new(registered, notes.as_ref());
@@ -128,7 +128,7 @@ impl Status {
         }
         let recent = notes
             .as_ref()
-            .is_some_and(|notes| objective.is_recent(notes, now_ms));
+            .is_some_and(|notes| objective.is_recent(notes, now));
         let mut integrations: Vec<_> = by_key
             .integrations
             .into_values()
@@ -136,14 +136,14 @@ impl Status {
                 // What nobody can say excuses nothing.
                 let parked = ![ACTIVE, UNKNOWN].contains(&integration.state.as_str());
                 for (table, endpoint) in integration.tables.iter_mut().zip(endpoints) {
-                    table.verdict = objective.judge(table, &endpoint, parked, recent, now_ms);
+                    table.verdict = objective.judge(table, &endpoint, parked, recent, now);
                 }
                 integration
             })
             .collect();
         integrations.sort_by(|a, b| a.name.cmp(&b.name));
         Self {
-            now_ms,
+            now,
             notes,
             integrations,
             unread: Vec::new(),
@@ -154,13 +154,13 @@ impl Status {
     pub fn late(&self) -> impl Iterator<Item = (&IntegrationStatus, &TableStatus)> {
         let all = self.integrations.iter();
         let all = all.flat_map(|one| one.tables.iter().map(move |table| (one, table)));
-        all.filter(|(_, table)| matches!(table.verdict, Verdict::Late { .. }))
+        all.filter(|(_, table)| matches!(table.verdict, Freshness::Late { .. }))
     }
 
     /// Returns the tables that lie in the future, each with the parts that do.
     #[must_use]
     pub fn ahead(&self) -> Vec<(&IntegrationStatus, &TableStatus, Vec<Ahead>)> {
-        let horizon = Horizon::at(Moment::from_millis(self.now_ms));
+        let horizon = Horizon::at(self.now);
         let all = self.integrations.iter();
         let all = all.flat_map(|one| one.tables.iter().map(move |table| (one, table)));
         let ahead = all.filter_map(|(one, table)| {
@@ -297,7 +297,7 @@ impl<'a> Gathered<'a> {
             endpoint: endpoint.name().clone(),
             stored,
             note,
-            verdict: Verdict::Unfetched,
+            verdict: Freshness::Unfetched,
             completeness: None,
             hold: None,
         });

@@ -10,7 +10,7 @@ use crate::ids::Category;
 use crate::lake::LakeSettings;
 use crate::plan::Schedule;
 use crate::sink::Coverage;
-use crate::time::Bases;
+use crate::time::{Bases, Moment};
 
 const NOW: i64 = 1_800_000_000_000;
 const HOUR: i64 = 3_600_000;
@@ -64,10 +64,16 @@ fn status(endpoint: &Arc<Endpoint>, age_ms: i64, state: &str, notes: Option<Note
         ..Overview::default()
     };
     let overviews = [(Arc::clone(endpoint), overview)];
-    Status::of(&overviews, Some(vec![registered]), notes, objective(), NOW)
+    Status::of(
+        &overviews,
+        Some(vec![registered]),
+        notes,
+        objective(),
+        Moment::from_millis(NOW),
+    )
 }
 
-fn verdict(status: &Status) -> Verdict {
+fn verdict(status: &Status) -> Freshness {
     status.integrations[0].tables[0].verdict
 }
 
@@ -89,10 +95,13 @@ fn noted(endpoint: &Endpoint, written_ms: i64) -> Notes {
 fn a_base_of_two_heartbeats_is_late_and_one_of_less_is_not() {
     let deltas = endpoint(true);
     let fresh = status(&deltas, 12 * HOUR, "active", None);
-    assert_eq!((verdict(&fresh), fresh.late().count()), (Verdict::Fresh, 0));
+    assert_eq!(
+        (verdict(&fresh), fresh.late().count()),
+        (Freshness::Fresh, 0)
+    );
     let late = status(&deltas, 12 * HOUR + 1, "active", None);
     let objective = Duration::from_hours(12);
-    assert_eq!(verdict(&late), Verdict::Late { objective });
+    assert_eq!(verdict(&late), Freshness::Late { objective });
     assert_eq!(late.late().count(), 1);
 }
 
@@ -105,22 +114,22 @@ fn a_service_whose_heartbeat_is_stretched_is_given_that_time() {
         ..Notes::default()
     };
     let fresh = status(&deltas, 19 * HOUR, "active", Some(notes));
-    assert_eq!(verdict(&fresh), Verdict::Fresh);
+    assert_eq!(verdict(&fresh), Freshness::Fresh);
 }
 
 #[test]
 fn a_table_that_only_snapshots_refresh_may_be_as_old_as_they() {
     let snapshots = endpoint(false);
     let fresh = status(&snapshots, 13 * 24 * HOUR, "active", None);
-    assert_eq!(verdict(&fresh), Verdict::Fresh);
+    assert_eq!(verdict(&fresh), Freshness::Fresh);
     let late = status(&snapshots, 15 * 24 * HOUR, "active", None);
-    assert!(matches!(verdict(&late), Verdict::Late { .. }));
+    assert!(matches!(verdict(&late), Freshness::Late { .. }));
 }
 
 #[test]
 fn a_parked_integration_is_not_late_however_old_its_tables_are() {
     let old = status(&endpoint(true), 1_000 * HOUR, "setup_pending", None);
-    assert_eq!((verdict(&old), old.late().count()), (Verdict::Parked, 0));
+    assert_eq!((verdict(&old), old.late().count()), (Freshness::Parked, 0));
 }
 
 #[test]
@@ -132,7 +141,7 @@ fn a_recent_note_that_a_table_is_off_excuses_it_and_an_old_one_does_not() {
         "active",
         Some(noted(&deltas, NOW - HOUR)),
     );
-    assert_eq!(verdict(&excused), Verdict::Parked);
+    assert_eq!(verdict(&excused), Freshness::Parked);
     let stale = status(
         &deltas,
         100 * HOUR,
@@ -140,7 +149,7 @@ fn a_recent_note_that_a_table_is_off_excuses_it_and_an_old_one_does_not() {
         Some(noted(&deltas, NOW - 13 * HOUR)),
     );
     assert!(
-        matches!(verdict(&stale), Verdict::Late { .. }),
+        matches!(verdict(&stale), Freshness::Late { .. }),
         "its base in memory proves nothing"
     );
 }
@@ -152,9 +161,15 @@ fn a_table_that_only_a_note_knows_is_listed_as_unfetched() {
     let mut notes = noted(&deltas, NOW);
     notes.tables[0].off = None;
     let registered = Some(vec![registration("active")]);
-    let status = Status::of(&overviews, registered, Some(notes), objective(), NOW);
+    let status = Status::of(
+        &overviews,
+        registered,
+        Some(notes),
+        objective(),
+        Moment::from_millis(NOW),
+    );
     assert_eq!(status.integrations[0].tables.len(), 1);
-    assert_eq!(verdict(&status), Verdict::Unfetched);
+    assert_eq!(verdict(&status), Freshness::Unfetched);
 }
 
 #[test]
@@ -168,7 +183,13 @@ fn rows_of_an_integration_that_is_not_registered_are_shown_by_their_key() {
             ..Overview::default()
         },
     )];
-    let status = Status::of(&overviews, Some(Vec::new()), None, objective(), NOW);
+    let status = Status::of(
+        &overviews,
+        Some(Vec::new()),
+        None,
+        objective(),
+        Moment::from_millis(NOW),
+    );
     assert_eq!(status.integrations[0].name, key.to_string());
     assert_eq!(status.integrations[0].state, "unregistered");
 }
@@ -178,10 +199,14 @@ fn a_note_from_the_future_excuses_nothing() {
     let deltas = endpoint(true);
     let later = NOW + 20 * 60_000;
     let not_excused = status(&deltas, 100 * HOUR, "active", Some(noted(&deltas, later)));
-    assert!(matches!(verdict(&not_excused), Verdict::Late { .. }));
+    assert!(matches!(verdict(&not_excused), Freshness::Late { .. }));
     let soon = NOW + 60_000;
     let excused = status(&deltas, 100 * HOUR, "active", Some(noted(&deltas, soon)));
-    assert_eq!(verdict(&excused), Verdict::Parked, "clocks differ a little");
+    assert_eq!(
+        verdict(&excused),
+        Freshness::Parked,
+        "clocks differ a little"
+    );
 }
 
 #[test]
@@ -199,14 +224,20 @@ fn without_a_registry_integrations_are_named_by_notes_and_nothing_is_excused() {
         ..Notes::default()
     };
     let overviews = [(Arc::clone(&deltas), overview)];
-    let status = Status::of(&overviews, None, Some(notes), objective(), NOW);
+    let status = Status::of(
+        &overviews,
+        None,
+        Some(notes),
+        objective(),
+        Moment::from_millis(NOW),
+    );
     assert_eq!(status.integrations.len(), 1);
     let one = &status.integrations[0];
     assert_eq!(
         (one.name.as_str(), one.state.as_str()),
         ("tool:a", "unknown")
     );
-    assert!(matches!(verdict(&status), Verdict::Late { .. }));
+    assert!(matches!(verdict(&status), Freshness::Late { .. }));
 }
 
 /// Opens a lake as a process does that has read nothing of it.
@@ -227,7 +258,7 @@ async fn what_cannot_be_read_is_a_line_with_its_remedy_and_all_else_is_shown() {
         covered.expect("created");
     }
     drop(lake.register(&[active]).await.expect("written"));
-    let status = Status::read(&lake, &known, objective(), NOW).await;
+    let status = Status::read(&lake, &known, objective(), Moment::from_millis(NOW)).await;
     assert_eq!(status.unread, []);
     assert!(status.is_well());
 
@@ -242,7 +273,13 @@ async fn what_cannot_be_read_is_a_line_with_its_remedy_and_all_else_is_shown() {
             store.objects().delete(&path).await.expect("deleted");
         }
     }
-    let status = Status::read(&opened(&store).await, &known, objective(), NOW).await;
+    let status = Status::read(
+        &opened(&store).await,
+        &known,
+        objective(),
+        Moment::from_millis(NOW),
+    )
+    .await;
     assert!(!status.is_well());
     let unread = status.unread.iter().map(|unread| unread.name.as_str());
     assert_eq!(

@@ -19,7 +19,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::setting::{BadSetting, seconds};
 use crate::time::SecondLook;
@@ -53,7 +53,8 @@ fn second_look<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecondLook,
 }
 
 /// How it stands with what was held back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HoldState {
     /// It is not folded: readers of `current` see the rows as they were.
     Held,
@@ -66,7 +67,8 @@ pub enum HoldState {
 }
 
 /// Why it was held back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HoldCause {
     /// Many rows would vanish at once.
     MassDelete,

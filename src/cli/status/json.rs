@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::word;
 use crate::lake::{Ahead, Completeness, Hold};
-use crate::status::{IntegrationStatus, Status, TableStatus, Verdict};
+use crate::status::{Freshness, IntegrationStatus, Status, TableStatus};
 use crate::time::{Horizon, Moment};
 
 /// Writes everything as one document.
@@ -37,7 +37,7 @@ pub(super) fn json(status: &Status) -> Value {
     let integrations: Vec<Value> = status.integrations.iter().map(of_integration).collect();
     json!({
         "success": status.is_well(),
-        "now_ms": status.now_ms,
+        "now_ms": status.now,
         "late_tables": status.late().count(),
         "held_tables": status.held_tables(),
         "future_tables": status.ahead().len(),
@@ -52,14 +52,12 @@ fn of_table(status: &Status, table: &TableStatus) -> Value {
     let (stored, note) = (&table.stored, &table.note);
     let [base, snapshot] = [table.base(), stored.coverage.snapshot_base]
         .map(|base| base.map(|base| Moment::from_millis(base.as_millis())));
-    let age_secs = |at: Moment| Moment::from_millis(status.now_ms).since(at).as_secs();
+    let age_secs = |at: Moment| status.now.since(at).as_secs();
     let objective = match table.verdict {
-        Verdict::Late { objective } => Some(objective.as_secs()),
+        Freshness::Late { objective } => Some(objective.as_secs()),
         _ => None,
     };
-    let ahead = table
-        .ahead(Horizon::at(Moment::from_millis(status.now_ms)))
-        .into_iter();
+    let ahead = table.ahead(Horizon::at(status.now)).into_iter();
     let ahead: Vec<Value> = ahead.map(of_ahead).collect();
     json!({
         "table": table.endpoint.table_name(),

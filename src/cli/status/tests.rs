@@ -3,13 +3,13 @@ use crate::ids::{Category, EndpointName};
 use crate::lake::{Hold, TableOverview};
 use crate::sink::Coverage;
 use crate::status::{IntegrationNote, Notes, TableNote};
-use crate::time::{Bases, ObservedAt, Tier};
+use crate::time::{Bases, Moment, ObservedAt, Tier};
 use crate::versions::guard::{HoldCause, HoldState};
 
 const NOW: i64 = 1_800_000_000_000;
 const MINUTE: i64 = 60_000;
 
-fn table(endpoint: &str, minutes: i64, verdict: Verdict) -> TableStatus {
+fn table(endpoint: &str, minutes: i64, verdict: Freshness) -> TableStatus {
     let base = Base::from_millis(NOW - minutes * MINUTE);
     let mut bases = Bases::default();
     bases.raise(Tier::Ordinary, base);
@@ -66,11 +66,11 @@ fn compared() -> Status {
 
 fn status() -> Status {
     let objective = Duration::from_hours(12);
-    let mut failing = table("jobs", 800, Verdict::Late { objective });
+    let mut failing = table("jobs", 800, Freshness::Late { objective });
     failing.note.last_error = Some("the store cannot be reached".to_owned());
     failing.note.error_since_ms = Some(NOW - 90 * MINUTE);
     Status {
-        now_ms: NOW,
+        now: Moment::from_millis(NOW),
         unread: Vec::new(),
         notes: Some(Notes {
             written_ms: NOW - 20_000,
@@ -85,7 +85,7 @@ fn status() -> Status {
                 silent: true,
                 ..IntegrationNote::default()
             },
-            tables: vec![table("applications", 3, Verdict::Fresh), failing],
+            tables: vec![table("applications", 3, Freshness::Fresh), failing],
         }],
     }
 }
@@ -201,7 +201,7 @@ future  ats_applications of tool:a: deltas reaches to 9999-12-31T23:59:59.000001
 #[test]
 fn of_many_tables_in_the_future_a_few_are_named() {
     let mut status = status();
-    let mut one = table("jobs", -1_000, Verdict::Fresh);
+    let mut one = table("jobs", -1_000, Freshness::Fresh);
     one.stored.folded = Some(ObservedAt::from_micros((NOW + 900 * MINUTE) * 1000));
     status.integrations[0].tables = vec![one; 12];
     let said = ahead::said(&status);

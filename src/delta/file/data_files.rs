@@ -9,6 +9,7 @@ use bytes::Bytes;
 use object_store::{ObjectStoreExt, WriteMultipart};
 
 use crate::delta::delta_error::DeltaError;
+use crate::delta::fault::StoreFault;
 use crate::delta::file::writer::{EncodedFile, FileForm, decoded_bytes, encode_without};
 use crate::delta::log::AddFile;
 use crate::delta::object_key::{DataFileName, ObjectKey, Partition, TablePath};
@@ -85,10 +86,9 @@ impl DataFiles {
 
     /// Reads a file whole, by its path below the table's folder.
     pub(crate) async fn read(&self, path: &str) -> Result<Bytes, DeltaError> {
-        let failed = |error: object_store::Error| self.unreadable(path, error);
         let key = ObjectKey::Listed(&self.table, path).path();
-        let found = self.store.objects().get(&key).await.map_err(failed)?;
-        found.bytes().await.map_err(failed)
+        let read = self.store.read(&key).await;
+        read.map_err(|fault| self.unreadable(path, fault))
     }
 
     /// Reads a part of a file, by its path below the table's folder.
@@ -99,7 +99,7 @@ impl DataFiles {
     ) -> Result<Bytes, DeltaError> {
         let key = ObjectKey::Listed(&self.table, path).path();
         let read = self.store.objects().get_range(&key, range).await;
-        read.map_err(|error| self.unreadable(path, error))
+        read.map_err(|error| self.unreadable(path, error.into()))
     }
 
     /// Names the file in an error that met its content.
@@ -113,11 +113,11 @@ impl DataFiles {
         }
     }
 
-    fn unreadable(&self, path: &str, error: object_store::Error) -> DeltaError {
+    fn unreadable(&self, path: &str, source: StoreFault) -> DeltaError {
         DeltaError::Download {
             table: self.table.to_string(),
             path: path.to_owned(),
-            source: error.into(),
+            source,
         }
     }
 
@@ -154,7 +154,7 @@ impl DataFiles {
                     .into_iter()
                     .collect(),
                 size,
-                modification_time_ms: self.clock.now().as_millis(),
+                modified_at: self.clock.now(),
                 stats: file.stats,
                 tags: BTreeMap::new(),
             },

@@ -40,14 +40,14 @@ pub(crate) struct Group {
     /// It says what its rows are sorted by.
     pub(crate) is_sorted: bool,
     /// The leaf columns, in their order.
-    pub(crate) columns: Vec<Column>,
+    pub(crate) columns: Vec<LeafColumn>,
     /// The position of `id` among them.
     pub(crate) id: Option<usize>,
 }
 
 /// One column of a row group.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct Column {
+pub(crate) struct LeafColumn {
     /// All its pages, the dictionary included.
     pub(crate) bytes: u64,
     /// The dictionary alone, as far as the page index says where it ends.
@@ -55,7 +55,7 @@ pub(crate) struct Column {
     /// The part of the page index that is about it.
     pub(crate) index_bytes: u64,
     /// Its data pages; empty without a page index.
-    pub(crate) pages: Vec<Page>,
+    pub(crate) pages: Vec<DataPage>,
     /// Its least and greatest value; of `id` alone.
     pub(crate) bounds: Option<(Vec<u8>, Vec<u8>)>,
     /// It has a least and a greatest value.
@@ -66,7 +66,7 @@ pub(crate) struct Column {
 
 /// One data page.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct Page {
+pub(crate) struct DataPage {
     pub(crate) first_row: u64,
     pub(crate) bytes: u64,
     /// Its least and greatest value; of `id` alone.
@@ -176,12 +176,12 @@ fn described_column(
     offsets: Option<&OffsetIndexMetaData>,
     values: Option<&ColumnIndexMetaData>,
     of_id: bool,
-) -> Column {
+) -> LeafColumn {
     let (start, bytes) = chunk.byte_range();
-    let pages: Vec<Page> = offsets.map_or_else(Vec::new, |offsets| {
+    let pages: Vec<DataPage> = offsets.map_or_else(Vec::new, |offsets| {
         let locations = offsets.page_locations().iter().enumerate();
         locations
-            .map(|(at, page)| Page {
+            .map(|(at, page)| DataPage {
                 first_row: count(page.first_row_index),
                 bytes: count(page.compressed_page_size.into()),
                 bounds: values.and_then(|values| page_bounds(values, at)),
@@ -196,7 +196,7 @@ fn described_column(
     });
     let index = |length: Option<i32>| count(length.unwrap_or_default().into());
     let filter = chunk.bloom_filter_offset().zip(chunk.bloom_filter_length());
-    Column {
+    LeafColumn {
         bytes,
         dictionary_bytes: dictionary,
         index_bytes: index(chunk.column_index_length()) + index(chunk.offset_index_length()),
@@ -225,12 +225,12 @@ fn count(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 
-impl std::fmt::Debug for Column {
+impl std::fmt::Debug for LeafColumn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Bounds are row values.
         write!(
             f,
-            "Column({} bytes, {} pages)",
+            "LeafColumn({} bytes, {} pages)",
             self.bytes,
             self.pages.len()
         )

@@ -60,11 +60,11 @@ pub(crate) struct Lookup {
     columns: &'static [&'static str],
     /// The ranges that were asked for last.
     asked: Vec<Range<u64>>,
-    state: State,
+    phase: LookupPhase,
     found: Vec<RecordBatch>,
 }
 
-enum State {
+enum LookupPhase {
     /// The footer, with what was read of the file so far.
     Footer(ParquetMetaDataPushDecoder, Vec<(Range<u64>, Bytes)>),
     /// The pages.
@@ -72,7 +72,7 @@ enum State {
 }
 
 /// How far a search is.
-pub(crate) enum Step {
+pub(crate) enum LookupStep {
     /// The bytes of these ranges are needed.
     Needs(Vec<Range<u64>>),
     /// These rows are all that the file has of them.
@@ -93,17 +93,17 @@ impl Lookup {
             wanted,
             columns,
             asked: vec![first.clone()],
-            state: State::Footer(footer, Vec::new()),
+            phase: LookupPhase::Footer(footer, Vec::new()),
             found: Vec::new(),
         };
         Ok((lookup, vec![first]))
     }
 
     /// Takes in the bytes of the ranges that were needed.
-    pub(crate) fn go_on(&mut self, bytes: Vec<Bytes>) -> Result<Step, DeltaError> {
+    pub(crate) fn go_on(&mut self, bytes: Vec<Bytes>) -> Result<LookupStep, DeltaError> {
         let asked = std::mem::take(&mut self.asked);
-        let needed = match &mut self.state {
-            State::Footer(footer, held) => {
+        let needed = match &mut self.phase {
+            LookupPhase::Footer(footer, held) => {
                 held.extend(asked.iter().cloned().zip(bytes.iter().cloned()));
                 let pushed = footer.push_ranges(asked, bytes);
                 pushed.map_err(|_| DECODING)?;
@@ -117,7 +117,7 @@ impl Lookup {
                     DecodeResult::Finished => return Err(DECODING),
                 }
             }
-            State::Rows(rows) => {
+            LookupPhase::Rows(rows) => {
                 rows.push_ranges(asked, bytes).map_err(|_| DECODING)?;
                 self.read()?
             }
@@ -125,15 +125,15 @@ impl Lookup {
         Ok(match needed {
             Some(ranges) => {
                 self.asked.clone_from(&ranges);
-                Step::Needs(ranges)
+                LookupStep::Needs(ranges)
             }
-            None => Step::Found(std::mem::take(&mut self.found)),
+            None => LookupStep::Found(std::mem::take(&mut self.found)),
         })
     }
 
     /// Decodes what is there; `None` at the end of the file, else what is needed.
     fn read(&mut self) -> Result<Option<Vec<Range<u64>>>, DeltaError> {
-        let State::Rows(rows) = &mut self.state else {
+        let LookupPhase::Rows(rows) = &mut self.phase else {
             return Err(DECODING);
         };
         loop {
@@ -175,7 +175,7 @@ impl Lookup {
             .map_err(|_| DECODING)?;
         let (ranges, bytes) = held.into_iter().unzip();
         rows.push_ranges(ranges, bytes).map_err(|_| DECODING)?;
-        self.state = State::Rows(rows);
+        self.phase = LookupPhase::Rows(rows);
         Ok(())
     }
 

@@ -27,7 +27,7 @@ pub(crate) struct OpenedFile {
     size: u64,
     metadata: ArrowReaderMetadata,
     /// The part of the file that is held already.
-    tail: Window,
+    tail: FilePart,
 }
 
 /// What came of reading a file's end.
@@ -40,7 +40,7 @@ pub(crate) enum Opening {
 
 /// A part of a file, at its place.
 #[derive(Clone)]
-struct Window {
+struct FilePart {
     size: u64,
     start: u64,
     bytes: Bytes,
@@ -55,7 +55,7 @@ impl OpenedFile {
     /// Reads the footer out of the end of a file of `size` bytes.
     pub(crate) fn parse(size: u64, end: Bytes) -> Result<Opening, DeltaError> {
         let start = size.checked_sub(end.len() as u64).ok_or(DECODING)?;
-        let tail = Window {
+        let tail = FilePart {
             size,
             start,
             bytes: end,
@@ -119,7 +119,7 @@ impl OpenedFile {
         batch_rows: usize,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, DeltaError>> + Send + use<>, DeltaError>
     {
-        let window = Window {
+        let window = FilePart {
             size: self.size,
             start: self.range(group).start,
             bytes,
@@ -148,7 +148,7 @@ fn footer_length(end: &Bytes) -> Option<u64> {
     Some(u64::from(length) + FOOTER_SIZE as u64)
 }
 
-impl Window {
+impl FilePart {
     fn get(&self, start: u64, length: usize) -> Option<Bytes> {
         let from = usize::try_from(start.checked_sub(self.start)?).ok()?;
         let end = from.checked_add(length)?;
@@ -156,13 +156,13 @@ impl Window {
     }
 }
 
-impl Length for Window {
+impl Length for FilePart {
     fn len(&self) -> u64 {
         self.size
     }
 }
 
-impl ChunkReader for Window {
+impl ChunkReader for FilePart {
     type T = bytes::buf::Reader<Bytes>;
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {

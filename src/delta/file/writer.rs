@@ -174,21 +174,40 @@ pub(crate) fn encode_without(
 ) -> Result<Option<EncodedFile>, DeltaError> {
     let kept_rows = rows.saturating_sub(losers.len());
     let (mut first_row, mut losers) = (0, losers.iter().copied().peekable());
-    let mut writer = None;
-    for batch in read(file, &[])? {
-        let batch = batch?;
+    rewrite(file, kept_rows, Some(bytes_per_row), form, |batch| {
         let keep: BooleanArray = (first_row..first_row + batch.num_rows())
             .map(|row| Some(losers.next_if_eq(&row).is_none()))
             .collect();
         first_row += batch.num_rows();
-        let kept = filter_record_batch(&batch, &keep).map_err(|_| ENCODING)?;
-        if kept.num_rows() > 0 {
-            writer
-                .get_or_insert_with(|| form.begin(kept_rows, bytes_per_row))
-                .write(&kept)?;
+        filter_record_batch(&batch, &keep).map_err(|_| ENCODING)
+    })
+}
+
+/// Writes a file again, each batch as `change` leaves it; `None` when no row is left. `rows` of an average decoded size
+/// are expected; without a size it is that of the first rows.
+pub(crate) fn rewrite(
+    file: Bytes,
+    rows: usize,
+    bytes_per_row: Option<usize>,
+    form: &FileForm,
+    mut change: impl FnMut(RecordBatch) -> Result<RecordBatch, DeltaError>,
+) -> Result<Option<EncodedFile>, DeltaError> {
+    let (mut writer, mut handed) = (None, 0);
+    for batch in read(file, &[])? {
+        let batch = change(batch?)?;
+        if batch.num_rows() > 0 {
+            handed += batch.num_rows() as u64;
+            let size = || bytes_per_row.unwrap_or_else(|| decoded_bytes(&batch) / batch.num_rows());
+            let writer: &mut FileWriter = writer.get_or_insert_with(|| form.begin(rows, size()));
+            writer.write(&batch)?;
         }
     }
-    writer.map_or(Ok(None), FileWriter::finish)
+    let Some(writer) = writer else {
+        return Ok(None);
+    };
+    // Rows that were read and not written would be lost.
+    let file = writer.finish()?.filter(|file| file.rows == handed);
+    file.ok_or(ENCODING).map(Some)
 }
 
 /// Reads a data file's rows in their order; all columns when `columns` is empty.

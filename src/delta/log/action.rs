@@ -7,13 +7,12 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::delta::log::entry::{AddFile, RemoveFile};
 use crate::json;
 
 /// One line of a log entry: exactly one field is set in what we write.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Line {
+pub(super) struct LogLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) commit_info: Option<CommitInfo>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,7 +140,7 @@ impl Format {
     }
 }
 
-impl Line {
+impl LogLine {
     /// Returns whether it holds nothing we read.
     pub(super) fn is_empty(&self) -> bool {
         self.commit_info.is_none()
@@ -151,76 +150,10 @@ impl Line {
             && self.remove.is_none()
             && self.add.is_none()
     }
-
-    pub(super) fn commit_info(info: CommitInfo) -> Self {
-        Self {
-            commit_info: Some(info),
-            ..Self::default()
-        }
-    }
-
-    pub(super) fn protocol(protocol: Protocol) -> Self {
-        Self {
-            protocol: Some(protocol),
-            ..Self::default()
-        }
-    }
-
-    pub(super) fn meta_data(metadata: Metadata) -> Self {
-        Self {
-            meta_data: Some(metadata),
-            ..Self::default()
-        }
-    }
-
-    pub(super) fn txn(app_id: String, version: i64, now_ms: i64) -> Self {
-        Self {
-            txn: Some(Txn {
-                app_id,
-                version,
-                last_updated: Some(now_ms),
-            }),
-            ..Self::default()
-        }
-    }
-
-    pub(super) fn remove(file: RemoveFile, data_change: bool, now_ms: i64) -> Self {
-        Self {
-            remove: Some(Remove {
-                path: file.logged_path,
-                deletion_timestamp: Some(now_ms),
-                data_change,
-                extended_file_metadata: Some(true),
-                partition_values: Some(file.partition_values),
-                size: Some(file.size),
-            }),
-            ..Self::default()
-        }
-    }
-
-    pub(super) fn add(file: AddFile, data_change: bool) -> Self {
-        let optional = |map: BTreeMap<String, String>| -> BTreeMap<String, Option<String>> {
-            map.into_iter()
-                .map(|(key, value)| (key, Some(value)))
-                .collect()
-        };
-        Self {
-            add: Some(Add {
-                path: encode_path(&file.path),
-                partition_values: optional(file.partition_values),
-                size: file.size,
-                modification_time: file.modification_time_ms,
-                data_change,
-                stats: Some(file.stats),
-                tags: (!file.tags.is_empty()).then(|| optional(file.tags)),
-            }),
-            ..Self::default()
-        }
-    }
 }
 
 /// Writes actions as the lines of a log entry.
-pub(super) fn to_json_lines(lines: &[Line]) -> Vec<u8> {
+pub(super) fn to_json_lines(lines: &[LogLine]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for line in lines {
         serde_json::to_writer(&mut bytes, line).expect("actions are JSON, and memory takes it");
@@ -230,7 +163,7 @@ pub(super) fn to_json_lines(lines: &[Line]) -> Vec<u8> {
 }
 
 /// Reads the lines of a log entry. `None` when one is no action.
-pub(super) fn from_json_lines(bytes: &[u8]) -> Option<Vec<Line>> {
+pub(super) fn from_json_lines(bytes: &[u8]) -> Option<Vec<LogLine>> {
     bytes
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.trim_ascii().is_empty())
@@ -239,7 +172,7 @@ pub(super) fn from_json_lines(bytes: &[u8]) -> Option<Vec<Line>> {
 }
 
 /// Encodes a path as the protocol wants it: a URI reference of RFC 2396.
-fn encode_path(path: &str) -> String {
+pub(super) fn encode_path(path: &str) -> String {
     let mut encoded = String::with_capacity(path.len());
     for byte in path.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~/=".contains(&byte) {

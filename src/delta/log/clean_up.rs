@@ -3,25 +3,25 @@
 use std::collections::HashSet;
 
 use futures_util::TryStreamExt;
+use object_store::ObjectMeta;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStoreExt};
 
-use crate::delta::fault::{FaultReason, StoreFault};
 use crate::delta::log::error::LogError;
 use crate::delta::log::kernel::Replay;
 use crate::delta::log::{DeltaLog, action};
 use crate::delta::object_key::ObjectKey;
+use crate::time::Moment;
 
 impl DeltaLog {
     /// Lists what the log needs no more, in the order it may be deleted in: everything below the newest checkpoint that
-    /// was there before `before_ms`. Versions committed since then can still be read.
-    pub async fn outdated(&self, before_ms: i64) -> Result<Vec<Path>, LogError> {
+    /// was there before `before`. Versions committed since then can still be read.
+    pub async fn outdated(&self, before: Moment) -> Result<Vec<Path>, LogError> {
         let mut found = self.listed().await?;
         let anchor = found
             .iter()
-            .filter(|(_, meta)| meta.last_modified.timestamp_millis() < before_ms)
+            .filter(|(_, meta)| meta.last_modified.timestamp_millis() < before.as_millis())
             .filter(|(version, meta)| {
-                let checkpoint = ObjectKey::Checkpoint(self.table(), *version).path();
+                let checkpoint = ObjectKey::Checkpoint(&self.table, *version).path();
                 meta.location == checkpoint
             })
             .map(|(version, _)| *version)
@@ -30,10 +30,7 @@ impl DeltaLog {
             return Ok(Vec::new());
         };
         // From then on the table rests on this checkpoint: it has to be readable.
-        self.inner
-            .kernel
-            .replay(Some(anchor), Replay::State)
-            .await?;
+        self.kernel.replay(Some(anchor), Replay::State).await?;
         found.retain(|(version, _)| *version < anchor);
         // Entries before checkpoints of the same version: what is left after a crash is a shorter log, without holes.
         found.sort_by_key(|(version, meta)| {
@@ -46,38 +43,35 @@ impl DeltaLog {
     /// Deletes what [`outdated`](Self::outdated) listed, one after the other, and returns how many objects went.
     pub async fn clean_up(&self, outdated: &[Path]) -> Result<u64, LogError> {
         for path in outdated {
-            let deleted = self.inner.store.objects().delete(path).await;
-            match deleted.map_err(StoreFault::from) {
-                Ok(()) => {}
-                // Another process cleans up as well.
-                Err(fault) if fault.reason() == FaultReason::NotFound => {}
-                Err(source) => return Err(self.unreadable(source)),
-            }
+            let deleted = self.store.delete(path).await;
+            deleted.map_err(|fault| LogError::read(&self.table, fault))?;
         }
         Ok(outdated.len() as u64)
     }
 
     /// Returns the files that were removed after an instant, by path below the table's folder, and those of which the log
     /// does not say when.
-    pub async fn removed_since(&self, after_ms: i64) -> Result<HashSet<String>, LogError> {
-        let replayed = self.inner.kernel.replay(None, Replay::Removed);
+    pub async fn removed_since(&self, after: Moment) -> Result<HashSet<String>, LogError> {
+        let replayed = self.kernel.replay(None, Replay::Removed);
         let (_, lines) = replayed.await?;
         let removed = lines.into_iter().filter_map(|line| line.remove);
-        let recent = removed.filter(|file| file.deletion_timestamp.is_none_or(|at| at > after_ms));
+        let recent = removed.filter(|file| {
+            file.deletion_timestamp
+                .is_none_or(|at| at > after.as_millis())
+        });
         Ok(recent.map(|file| action::decode_path(&file.path)).collect())
     }
 
     /// Lists the objects of the log that bear a version, whoever wrote them.
     async fn listed(&self) -> Result<Vec<(u64, ObjectMeta)>, LogError> {
-        let log = ObjectKey::Log(self.table()).path();
+        let log = ObjectKey::Log(&self.table).path();
         let found: Vec<ObjectMeta> = self
-            .inner
             .store
             .objects()
             .list(Some(&log))
             .try_collect()
             .await
-            .map_err(|error| self.unreadable(error.into()))?;
+            .map_err(|error| LogError::read(&self.table, error.into()))?;
         let direct = found.into_iter().filter_map(|meta| {
             let mut below = meta.location.prefix_match(&log)?;
             let name = below.next()?;
@@ -85,13 +79,6 @@ impl DeltaLog {
             below.next().is_none().then_some((version, meta.clone()))
         });
         Ok(direct.collect())
-    }
-
-    fn unreadable(&self, source: StoreFault) -> LogError {
-        LogError::Read {
-            table: self.table().to_string(),
-            source,
-        }
     }
 }
 

@@ -3,45 +3,56 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::delta::log::action::{Format, Line, Metadata, Protocol, to_json_lines};
+use crate::delta::log::action::{Format, LogLine, Metadata, Protocol, to_json_lines};
+use crate::delta::log::entry::commit_info;
 use crate::delta::log::error::LogError;
 use crate::delta::log::publish::{Patience, publish};
-use crate::delta::log::{TableShape, commit_info, publish_error, schema};
+use crate::delta::log::{TableShape, publish_error, schema};
 use crate::delta::object_key::{ObjectKey, TablePath};
 use crate::delta::store::TableStore;
+use crate::time::Moment;
 
-/// Describes a table that does not exist yet.
-pub(super) fn new_table(shape: &TableShape, ours: &Value, now_ms: i64) -> Metadata {
-    Metadata {
+/// Puts version 0 of a table that does not exist yet. That another process was first is as good.
+pub(super) async fn create(
+    store: &TableStore,
+    table: &TablePath,
+    shape: &TableShape,
+    ours: &Value,
+    now: Moment,
+    patience: &Patience,
+) -> Result<(), LogError> {
+    let metadata = Metadata {
         id: Uuid::new_v4().to_string(),
         name: None,
         description: Some(shape.description.clone()),
         format: Format::parquet(),
         schema_string: ours.to_string(),
         partition_columns: shape.partition_columns.clone(),
-        created_time: Some(now_ms),
+        created_time: Some(now.as_millis()),
         configuration: schema::configuration(),
-    }
-}
-
-/// Puts version 0. That another process was first is as good.
-pub(super) async fn create(
-    store: &TableStore,
-    table: &TablePath,
-    metadata: Metadata,
-    patience: &Patience,
-) -> Result<(), LogError> {
+    };
     let commit_id = Uuid::new_v4().simple().to_string();
-    let now_ms = metadata.created_time.unwrap_or_default();
     let lines = [
-        commit_info("CREATE TABLE", &commit_id, now_ms),
-        Line::protocol(Protocol::OURS),
-        Line::meta_data(metadata),
+        commit_info("CREATE TABLE", &commit_id, now),
+        LogLine {
+            protocol: Some(Protocol::OURS),
+            ..LogLine::default()
+        },
+        LogLine {
+            meta_data: Some(metadata),
+            ..LogLine::default()
+        },
     ];
     let key = ObjectKey::LogEntry(table, 0).path();
-    let bytes = to_json_lines(&lines).into();
-    publish(store.objects(), &key, bytes, &commit_id, patience)
-        .await
-        .map(|_| ())
+    let published = publish(
+        store,
+        &key,
+        to_json_lines(&lines).into(),
+        &commit_id,
+        patience,
+    );
+    let published = published.await;
+    published
+        .map(drop)
         .map_err(|error| publish_error(error, table, 0))
 }

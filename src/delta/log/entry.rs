@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::delta::log::state::LiveFile;
+use crate::delta::log::action::{Add, CommitInfo, LogLine, Remove, Txn, encode_path};
+use crate::delta::log::live_file::LiveFile;
+use crate::time::Moment;
 
 /// One atomic change of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +21,42 @@ pub struct Entry {
     pub txns: Vec<(String, i64)>,
 }
 
+impl Entry {
+    /// Returns its actions, all but who commits it, and when.
+    pub(super) fn actions(self, now: Moment) -> impl Iterator<Item = LogLine> {
+        let data_change = !self.rearranges;
+        // The protocol allows one transaction per application and version.
+        let txns: BTreeMap<_, _> = self.txns.into_iter().collect();
+        let txns = txns.into_iter().map(move |(app_id, version)| LogLine {
+            txn: Some(Txn {
+                app_id,
+                version,
+                last_updated: Some(now.as_millis()),
+            }),
+            ..LogLine::default()
+        });
+        let removes = self.removes.into_iter();
+        let removes = removes.map(move |file| file.action(data_change, now));
+        let adds = self.adds.into_iter();
+        txns.chain(removes)
+            .chain(adds.map(move |file| file.action(data_change)))
+    }
+}
+
+/// Says who commits an entry, and when.
+pub(super) fn commit_info(operation: &str, commit_id: &str, now: Moment) -> LogLine {
+    LogLine {
+        commit_info: Some(CommitInfo {
+            timestamp: now.as_millis(),
+            operation: operation.to_owned(),
+            engine_info: concat!("kombo-source/", env!("CARGO_PKG_VERSION")).to_owned(),
+            commit_id: Some(commit_id.to_owned()),
+            ..CommitInfo::default()
+        }),
+        ..LogLine::default()
+    }
+}
+
 /// A data file that becomes visible. It is on the store already.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AddFile {
@@ -28,12 +66,49 @@ pub struct AddFile {
     pub partition_values: BTreeMap<String, String>,
     /// Size in bytes.
     pub size: u64,
-    /// When it was written, in milliseconds since the epoch.
-    pub modification_time_ms: i64,
+    /// When it was written.
+    pub modified_at: Moment,
     /// Statistics, JSON by the Delta protocol.
     pub stats: String,
     /// Free notes about the file.
     pub tags: BTreeMap<String, String>,
+}
+
+impl AddFile {
+    fn action(self, data_change: bool) -> LogLine {
+        let optional = |map: BTreeMap<String, String>| {
+            let optional = map.into_iter().map(|(key, value)| (key, Some(value)));
+            optional.collect::<BTreeMap<_, _>>()
+        };
+        LogLine {
+            add: Some(Add {
+                path: encode_path(&self.path),
+                partition_values: optional(self.partition_values),
+                size: self.size,
+                modification_time: self.modified_at.as_millis(),
+                data_change,
+                stats: Some(self.stats),
+                tags: (!self.tags.is_empty()).then(|| optional(self.tags)),
+            }),
+            ..LogLine::default()
+        }
+    }
+}
+
+impl RemoveFile {
+    fn action(self, data_change: bool, now: Moment) -> LogLine {
+        LogLine {
+            remove: Some(Remove {
+                path: self.logged_path,
+                deletion_timestamp: Some(now.as_millis()),
+                data_change,
+                extended_file_metadata: Some(true),
+                partition_values: Some(self.partition_values),
+                size: Some(self.size),
+            }),
+            ..LogLine::default()
+        }
+    }
 }
 
 impl std::fmt::Debug for AddFile {
@@ -46,9 +121,9 @@ impl std::fmt::Debug for AddFile {
 /// A file that stops being visible. Made from a [`LiveFile`], so that it names the file as the log does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoveFile {
-    pub(super) logged_path: String,
-    pub(super) partition_values: BTreeMap<String, Option<String>>,
-    pub(super) size: u64,
+    logged_path: String,
+    partition_values: BTreeMap<String, Option<String>>,
+    size: u64,
 }
 
 impl From<&LiveFile> for RemoveFile {

@@ -92,6 +92,28 @@ pub enum LogError {
 }
 
 impl LogError {
+    /// Returns the folder of the table.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        match self {
+            Self::Read { table, .. }
+            | Self::Damaged { table, .. }
+            | Self::Protocol { table }
+            | Self::Partitioning { table, .. }
+            | Self::Schema { table, .. }
+            | Self::Refused { table, .. }
+            | Self::OutcomeUnknown { table, .. }
+            | Self::Kernel { table, .. } => table,
+        }
+    }
+
+    pub(super) fn read(table: &TablePath, source: StoreFault) -> Self {
+        Self::Read {
+            table: table.to_string(),
+            source,
+        }
+    }
+
     /// Names an entry that holds something else than actions, as its file is called.
     pub(super) fn damaged_entry(table: &TablePath, version: u64) -> Self {
         let file = ObjectKey::LogEntry(table, version);

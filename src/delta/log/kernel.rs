@@ -5,22 +5,18 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::datatypes::{Schema, SchemaRef};
 use delta_kernel::arrow::json::LineDelimitedWriter;
-use delta_kernel::engine::arrow_conversion::TryIntoArrow as _;
 use delta_kernel::engine::arrow_data::ArrowEngineData;
-use delta_kernel::schema::StructType;
 use delta_kernel::snapshot::SnapshotRef;
 use delta_kernel::{KernelError, Snapshot};
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
 use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
 
 use crate::delta::fault::{FaultReason, StoreFault};
-use crate::delta::log::action::{Line, from_json_lines};
+use crate::delta::log::action::{LogLine, from_json_lines};
 use crate::delta::log::error::LogError;
 use crate::delta::object_key::TablePath;
 use crate::delta::store::TableStore;
-use crate::json;
 
 type Engine = DefaultEngine<TokioMultiThreadExecutor>;
 
@@ -86,7 +82,7 @@ impl Kernel {
         &self,
         version: Option<u64>,
         what: Replay,
-    ) -> Result<(u64, Vec<Line>), LogError> {
+    ) -> Result<(u64, Vec<LogLine>), LogError> {
         self.run("reading", move |engine, root| {
             let snapshot = snapshot(engine, root, version)?;
             let version = snapshot.version();
@@ -128,13 +124,6 @@ impl Kernel {
     }
 }
 
-/// Reads a `schemaString` as Arrow sees it. `None` when it is none.
-pub(super) fn arrow_schema(schema_string: &str) -> Option<SchemaRef> {
-    let schema: StructType = json::from_str(schema_string).ok()?;
-    let schema: Schema = (&schema).try_into_arrow().ok()?;
-    Some(Arc::new(schema))
-}
-
 fn snapshot(engine: &Engine, root: &str, version: Option<u64>) -> Result<SnapshotRef, KernelError> {
     let builder = Snapshot::builder_for(root);
     match version {
@@ -144,7 +133,11 @@ fn snapshot(engine: &Engine, root: &str, version: Option<u64>) -> Result<Snapsho
 }
 
 /// Reads the actions a checkpoint of the snapshot would hold: the only public way to all transactions in one pass.
-fn replay(engine: &Engine, snapshot: SnapshotRef, what: Replay) -> Result<Vec<Line>, KernelError> {
+fn replay(
+    engine: &Engine,
+    snapshot: SnapshotRef,
+    what: Replay,
+) -> Result<Vec<LogLine>, KernelError> {
     let mut lines = Vec::new();
     let writer = snapshot.create_checkpoint_writer(engine)?;
     for actions in writer.checkpoint_data(engine)? {

@@ -1,13 +1,12 @@
 //! A whole log read anew, and which entry it is when it cannot be.
 
 use futures_util::TryStreamExt;
-use object_store::ObjectStoreExt;
 
-use crate::delta::log::action::from_json_lines;
 use crate::delta::log::error::LogError;
 use crate::delta::log::kernel::{Kernel, Replay};
-use crate::delta::log::state::{BoundedColumns, LogState};
-use crate::delta::log::tail::entry_version;
+use crate::delta::log::live_file::BoundedColumns;
+use crate::delta::log::state::LogState;
+use crate::delta::log::tail::{entry, entry_version};
 use crate::delta::object_key::{ObjectKey, TablePath};
 use crate::delta::store::TableStore;
 
@@ -45,10 +44,12 @@ async fn damaged_entry(store: &TableStore, table: &TablePath) -> Option<LogError
     let mut versions: Vec<u64> = names.filter_map(entry_version).collect();
     versions.sort_unstable();
     for version in versions.into_iter().rev().take(LOOKED_AT) {
-        let key = ObjectKey::LogEntry(table, version).path();
-        let entry = store.objects().get(&key).await.ok()?.bytes().await.ok()?;
-        if from_json_lines(&entry).is_none_or(|lines| lines.is_empty()) {
-            return Some(LogError::damaged_entry(table, version));
+        match entry(store, table, version).await {
+            Ok(lines) if !lines.is_empty() => {}
+            Ok(_) | Err(LogError::Damaged { .. }) => {
+                return Some(LogError::damaged_entry(table, version));
+            }
+            Err(_) => return None,
         }
     }
     None

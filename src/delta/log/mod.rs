@@ -12,6 +12,7 @@ mod create;
 mod entry;
 mod error;
 mod kernel;
+mod live_file;
 mod load;
 mod publish;
 mod schema;
@@ -20,9 +21,10 @@ mod tail;
 
 pub use entry::{AddFile, Entry, RemoveFile};
 pub use error::{LogError, SchemaError};
-pub use state::{BoundedColumns, FileBounds, LiveFile, LogState};
+pub use live_file::{BoundedColumns, FileBounds, LiveFile};
+pub use state::LogState;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
@@ -35,8 +37,9 @@ use tokio::time::Instant;
 use tracing::warn;
 use uuid::Uuid;
 
-use crate::delta::log::action::{CommitInfo, Line, to_json_lines};
-use crate::delta::log::create::{create, new_table};
+use crate::delta::log::action::{LogLine, to_json_lines};
+use crate::delta::log::create::create;
+use crate::delta::log::entry::commit_info;
 use crate::delta::log::kernel::{Kernel, Replay};
 use crate::delta::log::load::load;
 use crate::delta::log::publish::{Patience, PublishError, Published, publish};
@@ -82,13 +85,8 @@ pub enum CommitOutcome {
     },
 }
 
-/// The log of one Delta table. Cheap to clone; one per table and process is enough.
-#[derive(Clone)]
+/// The log of one Delta table. One per table and process is enough.
 pub struct DeltaLog {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
     store: TableStore,
     table: TablePath,
     /// The columns of this build, as Delta writes them.
@@ -96,12 +94,14 @@ struct Inner {
     settings: LogSettings,
     patience: Patience,
     kernel: Kernel,
-    known: RwLock<Known>,
+    /// A copy of what the log says: the log on the store is the truth, and a copy that is behind loses the next commit.
+    known: RwLock<ConfirmedState>,
     /// Held while the log is read, so that many callers share one reading.
     reading: Mutex<()>,
 }
 
-struct Known {
+/// The table as last seen.
+struct ConfirmedState {
     state: Arc<LogState>,
     /// When the log was last seen to end there.
     confirmed: Instant,
@@ -137,8 +137,8 @@ impl DeltaLog {
         })?;
         let kernel = Kernel::new(store, &table)?;
         if !tail::exists(store, &table).await? {
-            let metadata = new_table(&shape, &ours, settings.clock.now().as_millis());
-            create(store, &table, metadata, &patience).await?;
+            let now = settings.clock.now();
+            create(store, &table, &shape, &ours, now, &patience).await?;
         }
         let confirmed = Instant::now();
         let state = load(&kernel, store, &table, settings.bounded).await?;
@@ -150,43 +150,33 @@ impl DeltaLog {
             });
         }
         state.merged_metadata(&ours, &name)?;
+        let state = Arc::new(state);
         Ok(Self {
-            inner: Arc::new(Inner {
-                store: store.clone(),
-                table,
-                ours,
-                settings,
-                patience,
-                kernel,
-                known: RwLock::new(Known {
-                    state: Arc::new(state),
-                    confirmed,
-                }),
-                reading: Mutex::new(()),
-            }),
+            store: store.clone(),
+            table,
+            ours,
+            settings,
+            patience,
+            kernel,
+            known: RwLock::new(ConfirmedState { state, confirmed }),
+            reading: Mutex::new(()),
         })
-    }
-
-    /// Returns the table.
-    #[must_use]
-    pub fn table(&self) -> &TablePath {
-        &self.inner.table
     }
 
     /// Returns the table as last read or committed.
     #[must_use]
     pub fn state(&self) -> Arc<LogState> {
-        let known = self.inner.known.read();
+        let known = self.known.read();
         Arc::clone(&known.unwrap_or_else(PoisonError::into_inner).state)
     }
 
     /// Reads what was committed since, and returns the table as it is now.
     pub async fn refresh(&self) -> Result<Arc<LogState>, LogError> {
-        let _reading = self.inner.reading.lock().await;
-        let name = self.inner.table.to_string();
+        let _reading = self.reading.lock().await;
+        let name = self.table.to_string();
         let known = self.state();
         let asked = Instant::now();
-        let state = match tail::read(&self.inner.store, &self.inner.table, known.version).await? {
+        let state = match tail::read(&self.store, &self.table, known.version).await? {
             Some(entries) if entries.is_empty() => known,
             Some(entries) => {
                 let mut state = LogState::clone(&known);
@@ -197,14 +187,8 @@ impl DeltaLog {
             }
             // Entries after the version known were cleaned up: only a checkpoint has what they said.
             None => {
-                let Inner {
-                    kernel,
-                    store,
-                    table,
-                    settings,
-                    ..
-                } = &*self.inner;
-                Arc::new(load(kernel, store, table, settings.bounded).await?)
+                let bounded = self.settings.bounded;
+                Arc::new(load(&self.kernel, &self.store, &self.table, bounded).await?)
             }
         };
         Ok(self.adopt(state, asked))
@@ -215,7 +199,7 @@ impl DeltaLog {
     /// The table's schema gains our missing columns with it. A checkpoint is written when one is due; that it failed is
     /// logged and does not concern the entry.
     pub async fn commit(&self, read: &LogState, entry: Entry) -> Result<CommitOutcome, LogError> {
-        if self.unconfirmed_for() >= self.inner.patience.longest_unconfirmed {
+        if self.unconfirmed_for() >= self.patience.longest_unconfirmed {
             self.refresh().await?;
         }
         let known = self.state();
@@ -225,21 +209,20 @@ impl DeltaLog {
         let version = read.version + 1;
         let commit_id = Uuid::new_v4().simple().to_string();
         let lines = self.lines(read, entry, &commit_id)?;
-        let key = ObjectKey::LogEntry(&self.inner.table, version).path();
+        let key = ObjectKey::LogEntry(&self.table, version).path();
         let bytes = to_json_lines(&lines).into();
         let asked = Instant::now();
-        let objects = self.inner.store.objects();
-        match publish(objects, &key, bytes, &commit_id, &self.inner.patience).await {
+        match publish(&self.store, &key, bytes, &commit_id, &self.patience).await {
             Ok(Published::Ours) => {}
             Ok(Published::Anothers) => {
                 let state = self.refresh().await?;
                 return Ok(CommitOutcome::Lost { state });
             }
-            Err(error) => return Err(publish_error(error, &self.inner.table, version)),
+            Err(error) => return Err(publish_error(error, &self.table, version)),
         }
         // The state known may have its files listed, which the one read has not.
         let mut state = LogState::clone(&self.at_version(read.version).unwrap_or(known));
-        state.advance(lines, &self.inner.table.to_string())?;
+        state.advance(lines, &self.table.to_string())?;
         self.adopt(Arc::new(state), asked);
         self.checkpoint_if_due(version).await;
         Ok(CommitOutcome::Committed { version })
@@ -259,21 +242,18 @@ impl DeltaLog {
 
     /// Writes a checkpoint of the version known, so that readers need not read every entry.
     pub async fn checkpoint(&self) -> Result<(), LogError> {
-        self.inner.kernel.checkpoint(self.state().version).await
+        self.kernel.checkpoint(self.state().version).await
     }
 
     async fn list_files(&self, version: u64) -> Result<Vec<Arc<LiveFile>>, LogError> {
-        let replayed = self.inner.kernel.replay(Some(version), Replay::Files);
+        let replayed = self.kernel.replay(Some(version), Replay::Files);
         let (_, lines) = replayed.await?;
         let live: HashMap<_, _> = lines
             .into_iter()
             .filter_map(|line| line.add)
             .map(|add| {
                 let path = add.path.as_str().into();
-                (
-                    path,
-                    Arc::new(LiveFile::of(add, self.inner.settings.bounded)),
-                )
+                (path, Arc::new(LiveFile::of(add, self.settings.bounded)))
             })
             .collect();
         let files = live.values().cloned().collect();
@@ -285,19 +265,19 @@ impl DeltaLog {
     }
 
     async fn checkpoint_if_due(&self, version: u64) {
-        let interval = self.inner.settings.checkpoint_interval.get();
+        let interval = self.settings.checkpoint_interval.get();
         if version.is_multiple_of(interval)
             && let Err(error) = self.checkpoint().await
         {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
-            let table = &self.inner.table;
+            let table = &self.table;
             warn!(%table, version, %error, cause, "no checkpoint was written; the log is complete without it");
         }
     }
 
     /// Whole states are swapped in, so a panic elsewhere leaves it right.
-    fn known(&self) -> RwLockWriteGuard<'_, Known> {
-        let known = self.inner.known.write();
+    fn known(&self) -> RwLockWriteGuard<'_, ConfirmedState> {
+        let known = self.known.write();
         known.unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -319,48 +299,28 @@ impl DeltaLog {
         Arc::clone(&known.state)
     }
 
-    fn lines(&self, read: &LogState, entry: Entry, commit_id: &str) -> Result<Vec<Line>, LogError> {
-        let now_ms = self.inner.settings.clock.now().as_millis();
-        let mut lines = vec![commit_info(entry.operation, commit_id, now_ms)];
-        let name = self.inner.table.to_string();
-        lines.extend(
-            read.merged_metadata(&self.inner.ours, &name)?
-                .map(Line::meta_data),
-        );
-        // The protocol allows one transaction per application and version.
-        let txns: BTreeMap<_, _> = entry.txns.into_iter().collect();
-        lines.extend(
-            txns.into_iter()
-                .map(|(id, version)| Line::txn(id, version, now_ms)),
-        );
-        let data_change = !entry.rearranges;
-        let removes = entry.removes.into_iter();
-        lines.extend(removes.map(|file| Line::remove(file, data_change, now_ms)));
-        let adds = entry.adds.into_iter();
-        lines.extend(adds.map(|file| Line::add(file, data_change)));
+    fn lines(
+        &self,
+        read: &LogState,
+        entry: Entry,
+        commit_id: &str,
+    ) -> Result<Vec<LogLine>, LogError> {
+        let now = self.settings.clock.now();
+        let mut lines = vec![commit_info(entry.operation, commit_id, now)];
+        let metadata = read.merged_metadata(&self.ours, self.table.as_str())?;
+        lines.extend(metadata.map(|metadata| LogLine {
+            meta_data: Some(metadata),
+            ..LogLine::default()
+        }));
+        lines.extend(entry.actions(now));
         Ok(lines)
     }
 }
 
 impl fmt::Debug for DeltaLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "DeltaLog({} at {})",
-            self.inner.table,
-            self.state().version
-        )
+        write!(f, "DeltaLog({} at {})", self.table, self.state().version)
     }
-}
-
-fn commit_info(operation: &str, commit_id: &str, now_ms: i64) -> Line {
-    Line::commit_info(CommitInfo {
-        timestamp: now_ms,
-        operation: operation.to_owned(),
-        engine_info: concat!("kombo-source/", env!("CARGO_PKG_VERSION")).to_owned(),
-        commit_id: Some(commit_id.to_owned()),
-        ..CommitInfo::default()
-    })
 }
 
 fn publish_error(error: PublishError, table: &TablePath, version: u64) -> LogError {

@@ -7,21 +7,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use tokio::time::sleep;
 
 use crate::delta::fault::{FaultReason, StoreFault};
 use crate::delta::log::action::from_json_lines;
+use crate::delta::store::TableStore;
+use crate::time::Backoff;
 
 /// How long to insist, and how long to trust what is known.
 #[derive(Clone, Debug)]
 pub(super) struct Patience {
     /// How often a put or a read-back is tried before giving up.
     pub(super) attempts: u32,
-    /// The first wait between two; each further one is twice as long.
-    pub(super) first_wait: Duration,
-    /// The longest.
-    pub(super) longest_wait: Duration,
+    /// How long to wait between two.
+    pub(super) backoff: Backoff,
     /// How old a state may be and still be committed on. Entries live seven days; on a state older than that the next
     /// version could look free because the entry that took it was cleaned up.
     pub(super) longest_unconfirmed: Duration,
@@ -32,8 +31,8 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             attempts: 9,
-            first_wait: Duration::from_millis(100),
-            longest_wait: Duration::from_secs(5),
+            backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(5))
+                .with_jitter(50),
             longest_unconfirmed: Duration::from_hours(1),
         }
     }
@@ -57,31 +56,26 @@ pub(super) enum PublishError {
 
 /// Puts an entry if its version is free.
 pub(super) async fn publish(
-    objects: &dyn ObjectStore,
+    store: &TableStore,
     path: &Path,
     entry: Bytes,
     commit_id: &str,
     patience: &Patience,
 ) -> Result<Published, PublishError> {
-    let mut backoff = Backoff { patience, waits: 0 };
+    let mut attempts = Attempts {
+        patience,
+        failed: 0,
+    };
     loop {
-        let put = objects
-            .put_opts(
-                path,
-                entry.clone().into(),
-                PutOptions::from(PutMode::Create),
-            )
-            .await;
-        // A crash here is harmless: whoever comes next reads the entry and its transactions.
-        let fault = match put {
-            Ok(_) => return Ok(Published::Ours),
-            Err(error) => StoreFault::from(error),
+        // A crash after the put is harmless: whoever comes next reads the entry and its transactions.
+        let Err(fault) = store.create(path, entry.clone()).await else {
+            return Ok(Published::Ours);
         };
-        match read_back(objects, path, commit_id, &mut backoff).await {
+        match read_back(store, path, commit_id, &mut attempts).await {
             Ok(Some(whose)) => return Ok(whose),
             Ok(None) if is_final(&fault) => return Err(PublishError::Refused(fault)),
             // Free, whatever the put said: S3 answers 409 to two creates at once even if neither took effect.
-            Ok(None) => backoff
+            Ok(None) => attempts
                 .wait()
                 .await
                 .map_err(|()| PublishError::Unknown(fault))?,
@@ -95,25 +89,18 @@ fn is_final(fault: &StoreFault) -> bool {
 }
 
 async fn read_back(
-    objects: &dyn ObjectStore,
+    store: &TableStore,
     path: &Path,
     commit_id: &str,
-    backoff: &mut Backoff<'_>,
+    attempts: &mut Attempts<'_>,
 ) -> Result<Option<Published>, StoreFault> {
     loop {
-        let read = match objects.get(path).await {
-            Ok(found) => found.bytes().await,
-            Err(error) => Err(error),
-        };
-        let fault = match read {
-            Ok(bytes) => return Ok(Some(whose(&bytes, commit_id))),
-            Err(error) => StoreFault::from(error),
-        };
-        if fault.reason() == FaultReason::NotFound {
-            return Ok(None);
-        }
-        if !fault.is_retryable() || backoff.wait().await.is_err() {
-            return Err(fault);
+        match store.read_if_there(path).await {
+            Ok(found) => return Ok(found.map(|bytes| whose(&bytes, commit_id))),
+            Err(fault) if !fault.is_retryable() || attempts.wait().await.is_err() => {
+                return Err(fault);
+            }
+            Err(_) => {}
         }
     }
 }
@@ -133,21 +120,20 @@ fn whose(entry: &[u8], commit_id: &str) -> Published {
     }
 }
 
-/// Waits that double, up to a limit, with half of each left to chance.
-struct Backoff<'a> {
+/// Attempts at one entry: puts and read-backs together.
+struct Attempts<'a> {
     patience: &'a Patience,
-    waits: u32,
+    failed: u32,
 }
 
-impl Backoff<'_> {
+impl Attempts<'_> {
+    /// Waits before the next attempt; an error when there is none.
     async fn wait(&mut self) -> Result<(), ()> {
-        self.waits += 1;
-        if self.waits >= self.patience.attempts {
+        if self.failed + 1 >= self.patience.attempts {
             return Err(());
         }
-        let doubled = self.patience.first_wait * 2_u32.saturating_pow(self.waits - 1);
-        let longest = doubled.min(self.patience.longest_wait);
-        sleep(longest.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
+        sleep(self.patience.backoff.wait(self.failed)).await;
+        self.failed += 1;
         Ok(())
     }
 }

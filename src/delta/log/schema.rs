@@ -4,14 +4,26 @@
 //! columns of a newer build, types of another writer. Parquet field ids are left out: without column mapping readers
 //! match by name, and kernel-based ones would start to match by id if they found some.
 
-use arrow::datatypes::{DataType, Field, Fields, Schema, TimeUnit};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use delta_kernel::engine::arrow_conversion::TryIntoArrow as _;
+use delta_kernel::schema::StructType;
 use serde_json::{Value, json};
 
 use crate::delta::log::error::SchemaError;
+use crate::json as read_json;
 
 /// Writes an Arrow schema as Delta's `schemaString`.
 pub(super) fn to_delta(schema: &Schema) -> Result<Value, SchemaError> {
     struct_type(schema.fields(), "")
+}
+
+/// Reads a `schemaString` as Arrow sees it. `None` when it is none.
+pub(super) fn to_arrow(schema_string: &str) -> Option<SchemaRef> {
+    let schema: StructType = read_json::from_str(schema_string).ok()?;
+    let schema: Schema = (&schema).try_into_arrow().ok()?;
+    Some(Arc::new(schema))
 }
 
 /// Adds to a table's schema what ours has and it has not, inside structs and list elements too.

@@ -1,11 +1,9 @@
 //! The entries that came after a version.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
-use crate::delta::fault::{FaultReason, StoreFault};
-use crate::delta::log::action::{Line, from_json_lines};
+use crate::delta::log::action::{LogLine, from_json_lines};
 use crate::delta::log::error::LogError;
 use crate::delta::object_key::{ObjectKey, TablePath};
 use crate::delta::store::TableStore;
@@ -41,7 +39,7 @@ async fn has_objects(
     match store.objects().list(Some(below)).next().await {
         None => Ok(false),
         Some(Ok(_)) => Ok(true),
-        Some(Err(error)) => Err(unreadable(table, error.into())),
+        Some(Err(error)) => Err(LogError::read(table, error.into())),
     }
 }
 
@@ -54,13 +52,13 @@ pub(super) async fn read(
     store: &TableStore,
     table: &TablePath,
     after: u64,
-) -> Result<Option<Vec<Vec<Line>>>, LogError> {
+) -> Result<Option<Vec<Vec<LogLine>>>, LogError> {
     let log = ObjectKey::Log(table).path();
     let known = ObjectKey::LogEntry(table, after).path();
     let mut versions: Vec<u64> = store
         .objects()
         .list_with_offset(Some(&log), &known)
-        .map_err(|error| unreadable(table, error.into()))
+        .map_err(|error| LogError::read(table, error.into()))
         .try_filter_map(async |found| Ok(found.location.filename().and_then(entry_version)))
         .try_collect()
         .await?;
@@ -76,9 +74,8 @@ pub(super) async fn read(
     let reachable = next..next + listed.count() as u64;
     if reachable.is_empty() && !versions.is_empty() {
         return match entry(store, table, next).await {
-            Ok(lines) => Ok(Some(vec![lines])),
-            Err(EntryError::Store(fault)) if fault.reason() == FaultReason::NotFound => Ok(None),
-            Err(error) => Err(error.of(table)),
+            Err(LogError::Read { source, .. }) if source.is_not_found() => Ok(None),
+            read => read.map(|lines| Some(vec![lines])),
         };
     }
     stream::iter(reachable)
@@ -87,45 +84,22 @@ pub(super) async fn read(
         .try_collect()
         .await
         .map(Some)
-        .map_err(|error| error.of(table))
 }
 
-enum EntryError {
-    Store(StoreFault),
-    Damaged { version: u64 },
-}
-
-impl EntryError {
-    fn of(self, table: &TablePath) -> LogError {
-        match self {
-            Self::Store(fault) => unreadable(table, fault),
-            Self::Damaged { version } => LogError::damaged_entry(table, version),
-        }
-    }
-}
-
-async fn entry(
+/// Reads one entry.
+pub(super) async fn entry(
     store: &TableStore,
     table: &TablePath,
     version: u64,
-) -> Result<Vec<Line>, EntryError> {
+) -> Result<Vec<LogLine>, LogError> {
     let key = ObjectKey::LogEntry(table, version).path();
-    let read = async { store.objects().get(&key).await?.bytes().await };
-    let bytes = read
-        .await
-        .map_err(|error| EntryError::Store(error.into()))?;
-    from_json_lines(&bytes).ok_or(EntryError::Damaged { version })
+    let read = store.read(&key).await;
+    let bytes = read.map_err(|fault| LogError::read(table, fault))?;
+    from_json_lines(&bytes).ok_or_else(|| LogError::damaged_entry(table, version))
 }
 
 /// Reads the version in the name of a log entry; `None` for checkpoints and whatever else lies there.
 pub(super) fn entry_version(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".json")?;
     (digits.len() == 20).then(|| digits.parse().ok())?
-}
-
-fn unreadable(table: &TablePath, source: StoreFault) -> LogError {
-    LogError::Read {
-        table: table.to_string(),
-        source,
-    }
 }

@@ -11,7 +11,7 @@ use crate::delta::log::*;
 use crate::delta::object_key::ObjectKey;
 use crate::delta::object_key::TablePath;
 use crate::delta::store::faulty::{Failure, FaultyStore};
-use crate::time::Moment;
+use crate::time::{Backoff, Moment};
 
 /// A wall clock that stands still.
 struct Noon;
@@ -50,7 +50,7 @@ fn settings(checkpoint_interval: u64) -> LogSettings {
 /// Insists without waiting.
 fn impatience() -> Patience {
     Patience {
-        first_wait: Duration::ZERO,
+        backoff: Backoff::new(Duration::ZERO, Duration::ZERO),
         ..Patience::default()
     }
 }
@@ -70,7 +70,7 @@ fn file(name: &str) -> AddFile {
         path: format!("integration_key=k/{name}"),
         partition_values: BTreeMap::from([("integration_key".to_owned(), "k".to_owned())]),
         size: 10,
-        modification_time_ms: 5,
+        modified_at: Moment::from_millis(5),
         stats: r#"{"numRecords":3}"#.to_owned(),
         tags: BTreeMap::from([("base".to_owned(), "7".to_owned())]),
     }

@@ -4,10 +4,13 @@
 use std::time::Duration;
 
 use crate::ids::IntegrationId;
-use crate::lake::{Lake, LakeError};
+use crate::lake::LakeError;
+use crate::lake::care::clocks::Clocks;
+use crate::lake::ledgers::registry::registered;
+use crate::lake::tables::Tables;
 use crate::plan::ConfirmedGone;
 use crate::sink::Registration;
-use crate::time::ObservedAt;
+use crate::time::{Moment, ObservedAt};
 
 /// Whose rows leave, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,67 +40,66 @@ impl PurgeSettings {
 pub struct PurgeDue {
     /// Those whose time has come. Kombo has to be asked for each before it is purged.
     pub due: Vec<Registration>,
-    /// Those whose time is still to come, and when that is, in milliseconds since the epoch.
-    pub waiting: Vec<(IntegrationId, i64)>,
-    /// When that was found, by the earlier of the store's clock and ours, in milliseconds since the epoch.
-    pub now_ms: i64,
+    /// Those whose time is still to come, and when that is.
+    pub waiting: Vec<(IntegrationId, Moment)>,
+    /// When that was found, by the earlier of the store's clock and ours.
+    pub now: Moment,
 }
 
 impl Registration {
     /// Returns when the first look began that did not find it.
     #[must_use]
     pub fn not_found_since(&self) -> Option<ObservedAt> {
-        let micros = self.not_found_since_ms?.saturating_mul(1000);
-        Some(ObservedAt::from_micros(micros))
+        let since = Moment::from_millis(self.not_found_since_ms?);
+        Some(ObservedAt::from(since))
     }
 }
 
-impl Lake {
-    /// Finds the deleted integrations whose time has come, and those that wait. Writes nothing to any table.
-    pub async fn purge_due(&self, settings: &PurgeSettings) -> Result<PurgeDue, LakeError> {
-        let only = settings.only.as_ref();
-        let deleted = self.registered().await?.into_iter().filter(|known| {
-            known.state == Registration::DELETED
-                && only.is_none_or(|only| *only == known.integration)
-        });
-        let deleted: Vec<Registration> = deleted.collect();
-        if deleted.is_empty() {
-            return Ok(PurgeDue::default());
-        }
-        let now_ms = self.lower_clock().await?;
-        let after_ms = i64::try_from(settings.after.as_millis()).unwrap_or(i64::MAX);
-        let mut found = PurgeDue {
-            now_ms,
-            ..PurgeDue::default()
-        };
-        for known in deleted {
-            // One without a first look is none that this build has written.
-            let since_ms = known.not_found_since_ms.unwrap_or(now_ms);
-            let due_ms = since_ms.saturating_add(after_ms);
-            if due_ms <= now_ms {
-                found.due.push(known);
-            } else {
-                found.waiting.push((known.integration, due_ms));
-            }
-        }
-        Ok(found)
+/// Finds the deleted integrations whose time has come, and those that wait. Writes nothing to any table.
+pub(in crate::lake) async fn purge_due(
+    tables: &Tables,
+    settings: &PurgeSettings,
+) -> Result<PurgeDue, LakeError> {
+    let only = settings.only.as_ref();
+    let deleted = registered(tables).await?.into_iter().filter(|known| {
+        known.state == Registration::DELETED && only.is_none_or(|only| *only == known.integration)
+    });
+    let deleted: Vec<Registration> = deleted.collect();
+    if deleted.is_empty() {
+        return Ok(PurgeDue::default());
     }
+    let now = Clocks::read(tables).await?.earlier;
+    let mut found = PurgeDue {
+        now,
+        ..PurgeDue::default()
+    };
+    for known in deleted {
+        // One without a first look is none that this build has written.
+        let since = known.not_found_since_ms.map_or(now, Moment::from_millis);
+        let due = since + settings.after;
+        if due <= now {
+            found.due.push(known);
+        } else {
+            found.waiting.push((known.integration, due));
+        }
+    }
+    Ok(found)
+}
 
-    /// Keeps those that the registry still calls deleted since the same first look: somebody may have found one alive
-    /// since Kombo was asked.
-    pub(in crate::lake) async fn still_gone(
-        &self,
-        gone: &[ConfirmedGone],
-    ) -> Result<Vec<IntegrationId>, LakeError> {
-        let registered = self.registered().await?;
-        let is_gone = |confirmed: &&ConfirmedGone| {
-            registered.iter().any(|known| {
-                known.integration == *confirmed.integration()
-                    && known.state == Registration::DELETED
-                    && known.not_found_since() == Some(confirmed.first())
-            })
-        };
-        let still = gone.iter().filter(is_gone);
-        Ok(still.map(|gone| gone.integration().clone()).collect())
-    }
+/// Keeps those that the registry still calls deleted since the same first look: somebody may have found one alive
+/// since Kombo was asked.
+pub(in crate::lake) async fn still_gone(
+    tables: &Tables,
+    gone: &[ConfirmedGone],
+) -> Result<Vec<IntegrationId>, LakeError> {
+    let registered = registered(tables).await?;
+    let is_gone = |confirmed: &&ConfirmedGone| {
+        registered.iter().any(|known| {
+            known.integration == *confirmed.integration()
+                && known.state == Registration::DELETED
+                && known.not_found_since() == Some(confirmed.first())
+        })
+    };
+    let still = gone.iter().filter(is_gone);
+    Ok(still.map(|gone| gone.integration().clone()).collect())
 }

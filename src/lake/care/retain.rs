@@ -9,38 +9,31 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::catalog::Endpoint;
-use crate::delta::file::data_files::on_cpu;
-use crate::delta::log::{LiveFile, LogState};
+use crate::delta::delta_error::DeltaError;
+use crate::delta::exchange::{BATCH_FILES, Exchange};
+use crate::delta::log::LogState;
 use crate::delta::object_key::ObjectKey;
 use crate::ids::IntegrationKey;
-use crate::lake::care::exchange::{EntryForm, Exchange, exchange};
-use crate::lake::care::sift::{Leaving, Sifted, sift};
-use crate::lake::care::{Left, TableUpkeep};
-use crate::lake::layout::COMMIT_DATE;
-use crate::lake::layout::of_day;
+use crate::lake::care::leaving::Leaving;
+use crate::lake::care::upkeep_report::{Left, TableUpkeep};
+use crate::lake::layout::day_of;
+use crate::lake::ledgers::holds;
+use crate::lake::op::Op;
 use crate::lake::positions::Positions;
-use crate::lake::tables::OpenTable;
+use crate::lake::tables::{OpenTable, Tables};
 use crate::lake::txn_name::{TxnName, key_of};
-use crate::lake::{Lake, LakeError, Part, SnapshotHistory};
-use crate::time::parse_date;
+use crate::lake::{LakeError, Part, SnapshotHistory};
+use crate::time::Moment;
 use crate::versions::guard::HoldState;
 
 /// A file is written again when at least one in so many of its rows leaves it.
 const WORTH: u64 = 4;
 
-/// Files in one log entry.
-const BATCH_FILES: usize = 200;
-
 const MS_PER_DAY: i64 = 86_400_000;
 
-const RETAIN: EntryForm = EntryForm {
-    operation: "RETAIN",
-    rearranges: false,
-};
-
-/// What the logs say of one integration's table.
+/// How far the logs say that one integration's table is folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Facts {
+struct FoldedSoFar {
     /// The earliest observation of the live snapshot.
     since_us: i64,
     /// The last one of it, which names it.
@@ -53,12 +46,12 @@ struct Facts {
     is_held: bool,
 }
 
-impl Facts {
+impl FoldedSoFar {
     fn read(key: &IntegrationKey, snapshots: &LogState, current: &LogState) -> Option<Self> {
-        let history = SnapshotHistory::of(key, |app| snapshots.txn(app))?;
+        let facts = SnapshotHistory::of(key, |app| snapshots.txn(app))?;
         let positions = Positions::of(key, current);
         Some(Self {
-            since_us: history.since.as_micros(),
+            since_us: facts.since.as_micros(),
             seen_us: snapshots.txn(&TxnName::Seen.app_id(key))?,
             snapshot_us: positions.snapshot_us?,
             folded_us: positions.folded_us?,
@@ -78,25 +71,25 @@ impl Facts {
 ///
 /// The two logs are read one after the other. A snapshot that is committed in between is not folded yet, so nothing of
 /// its integration leaves; one that is folded in between only makes the one that was read look older.
-pub(in crate::lake) async fn leaving(
-    lake: &Lake,
+pub(super) async fn leaving(
+    tables: &Tables,
     endpoint: &Arc<Endpoint>,
     held: &HashSet<IntegrationKey>,
-    before_ms: i64,
+    before: Moment,
 ) -> Result<Leaving, LakeError> {
     let mut leaving = Leaving::default();
-    let snapshots = lake.tables().existing(endpoint, Part::Snapshots).await?;
-    let current = lake.tables().existing(endpoint, Part::Current).await?;
+    let snapshots = tables.existing(endpoint, Part::Snapshots).await?;
+    let current = tables.existing(endpoint, Part::Current).await?;
     let (Some(snapshots), Some(current)) = (snapshots, current) else {
         return Ok(leaving);
     };
     let (snapshots, current) = (snapshots.refreshed().await?, current.refreshed().await?);
-    let limit_us = before_ms.saturating_mul(1000);
+    let limit_us = before.as_millis().saturating_mul(1000);
     for (app, _) in current.txns() {
         let Some(key) = key_of(app).filter(|key| !held.contains(key)) else {
             continue;
         };
-        let facts = Facts::read(&key, &snapshots, &current);
+        let facts = FoldedSoFar::read(&key, &snapshots, &current);
         if let Some(until_us) = facts.and_then(|facts| facts.until_us(limit_us)) {
             leaving.add(&key, until_us);
         }
@@ -105,64 +98,52 @@ pub(in crate::lake) async fn leaving(
 }
 
 /// Returns the keys of integrations of which something is held back.
-pub(in crate::lake) async fn held(lake: &Lake) -> Result<HashSet<IntegrationKey>, LakeError> {
-    let holds = lake.holds().await?.into_iter();
+pub(super) async fn held(tables: &Tables) -> Result<HashSet<IntegrationKey>, LakeError> {
+    let holds = holds::read(tables).await?.into_iter();
     let held = holds.filter(|hold| hold.state == HoldState::Held);
     Ok(held.map(|hold| hold.integration.key()).collect())
 }
 
-/// Lets rows leave a table of `deltas`. Files of days that are not over since long are not looked at: no row in them is
-/// old, whatever Kombo's clock said when it was observed.
-pub(in crate::lake) async fn deltas(
+/// Lets rows leave a table: those of `leaving`, or whole days without it. Files of days that are not over since long are not
+/// looked at: no row in them is old, whatever Kombo's clock said when it was observed.
+pub(super) async fn let_go(
     table: &OpenTable,
-    leaving: &Leaving,
-    before_ms: i64,
+    before: Moment,
+    leaving: Option<&Leaving>,
     dry_run: bool,
     done: &mut TableUpkeep,
-    failed: &mut Vec<LakeError>,
-) -> Result<(), LakeError> {
+    failed: &mut Vec<DeltaError>,
+) -> Result<(), DeltaError> {
     let state = table.refreshed().await?;
-    let old = table.live(&state).await?.into_iter().filter(|file| {
-        let day = day_of(file);
-        day.is_some_and(|day| is_before(day, before_ms)) && leaving.touches(file)
-    });
     let mut batch = Batch::default();
-    for file in old {
-        match sifted(table, &file, leaving, dry_run, &mut batch.left).await {
-            Ok(exchange) => batch.exchanges.extend(exchange),
+    for file in table.live(&state).await? {
+        if !day_of(&file).is_some_and(|day| is_before(day, before)) {
+            continue;
+        }
+        let inputs = vec![Arc::clone(&file)];
+        let output = None;
+        let gone = match leaving {
+            None => Ok(Some((
+                file.num_records.unwrap_or_default(),
+                Exchange { inputs, output },
+            ))),
+            Some(leaving) if !leaving.touches(&file) => Ok(None),
+            Some(leaving) => table.sifted(&file, leaving.sifting(WORTH), dry_run).await,
+        };
+        match gone {
+            Ok(Some((rows, exchange))) => {
+                batch.left.push(Left {
+                    file: ObjectKey::Listed(table.path(), &file.path).to_string(),
+                    rows,
+                    of: file.num_records.unwrap_or(rows),
+                });
+                batch.exchanges.push(exchange);
+            }
+            Ok(None) => {}
             // It stays as it is; rows leave the others.
             Err(error) if error.is_damage() => failed.push(error),
             Err(error) => return Err(error),
         }
-        if batch.exchanges.len() >= BATCH_FILES {
-            std::mem::take(&mut batch)
-                .commit(table, dry_run, done)
-                .await?;
-        }
-    }
-    batch.commit(table, dry_run, done).await
-}
-
-/// Lets whole days leave `kombo_drift`.
-pub(in crate::lake) async fn drift(
-    table: &OpenTable,
-    before_ms: i64,
-    dry_run: bool,
-    done: &mut TableUpkeep,
-) -> Result<(), LakeError> {
-    let state = table.refreshed().await?;
-    let live = table.live(&state).await?;
-    let old = live
-        .into_iter()
-        .filter(|file| day_of(file).is_some_and(|day| is_before(day, before_ms)));
-    let mut batch = Batch::default();
-    for file in old {
-        let rows = file.num_records.unwrap_or_default();
-        batch.left.push(left(table, &file, rows));
-        batch.exchanges.push(Exchange {
-            inputs: vec![file],
-            output: None,
-        });
         if batch.exchanges.len() >= BATCH_FILES {
             std::mem::take(&mut batch)
                 .commit(table, dry_run, done)
@@ -185,75 +166,31 @@ impl Batch {
         table: &OpenTable,
         dry_run: bool,
         done: &mut TableUpkeep,
-    ) -> Result<(), LakeError> {
+    ) -> Result<(), DeltaError> {
         if dry_run {
-            for left in &self.left {
-                done.leave(left);
-            }
+            self.left.iter().for_each(|left| done.leave(left));
             done.leaving.extend(self.left);
-            return Ok(());
-        }
-        if self.exchanges.is_empty() {
-            return Ok(());
-        }
-        for at in exchange(table, RETAIN, &self.exchanges, |_| Vec::new()).await? {
-            done.leave(&self.left[at]);
+        } else if !self.exchanges.is_empty() {
+            let operation = Op::Retain.as_str();
+            let stood = table.exchange(operation, &self.exchanges, |_| Vec::new());
+            for at in stood.await? {
+                done.leave(&self.left[at]);
+            }
         }
         Ok(())
     }
 }
 
-/// Sifts one file and tells what leaves it. `None` when it stays.
-async fn sifted(
-    table: &OpenTable,
-    file: &Arc<LiveFile>,
-    leaving: &Leaving,
-    dry_run: bool,
-    told: &mut Vec<Left>,
-) -> Result<Option<Exchange>, LakeError> {
-    let bytes = table.files.read(&file.path).await?;
-    let (leaving, form) = (
-        leaving.clone(),
-        (!dry_run).then(|| table.files.form.clone()),
-    );
-    let sifted = on_cpu(move || sift(bytes, &leaving, WORTH, form.as_ref())).await?;
-    let (rows, written) = match sifted.map_err(|error| table.files.named(&file.path, error))? {
-        Sifted::Stays => return Ok(None),
-        Sifted::Empty(rows) => (rows, None),
-        Sifted::Smaller(rows, written) => (rows, written),
-    };
-    let partition = of_day(day_of(file).unwrap_or_default());
-    let written = table.files.put(written, partition).await?;
-    told.push(left(table, file, rows));
-    Ok(Some(Exchange {
-        inputs: vec![Arc::clone(file)],
-        output: written.map(|written| written.add),
-    }))
-}
-
-fn left(table: &OpenTable, file: &LiveFile, rows: u64) -> Left {
-    Left {
-        file: ObjectKey::Listed(table.path(), &file.path).to_string(),
-        rows,
-        of: file.num_records.unwrap_or(rows),
-    }
-}
-
-fn day_of(file: &LiveFile) -> Option<i32> {
-    let day = file.partition_values.get(COMMIT_DATE)?;
-    parse_date(day.as_deref()?)
-}
-
 /// Returns whether a day was over at an instant.
-fn is_before(day: i32, before_ms: i64) -> bool {
-    (i64::from(day) + 1) * MS_PER_DAY <= before_ms
+fn is_before(day: i32, instant: Moment) -> bool {
+    (i64::from(day) + 1) * MS_PER_DAY <= instant.as_millis()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FOLDED: Facts = Facts {
+    const FOLDED: FoldedSoFar = FoldedSoFar {
         since_us: 100,
         seen_us: 120,
         snapshot_us: 120,
@@ -265,7 +202,7 @@ mod tests {
     fn what_is_older_than_a_folded_snapshot_may_leave() {
         assert_eq!(FOLDED.until_us(1_000), Some(99), "begun after it");
         assert_eq!(FOLDED.until_us(50), Some(50), "old enough");
-        let folding = Facts {
+        let folding = FoldedSoFar {
             folded_us: 70,
             ..FOLDED
         };
@@ -274,12 +211,12 @@ mod tests {
 
     #[test]
     fn nothing_leaves_before_the_live_snapshot_is_folded() {
-        let newer = Facts {
+        let newer = FoldedSoFar {
             seen_us: 121,
             ..FOLDED
         };
         assert_eq!(newer.until_us(1_000), None);
-        let held = Facts {
+        let held = FoldedSoFar {
             is_held: true,
             ..FOLDED
         };
@@ -288,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_day_is_over_when_the_next_one_begins() {
-        assert!(!is_before(0, MS_PER_DAY - 1));
-        assert!(is_before(0, MS_PER_DAY));
+        assert!(!is_before(0, Moment::from_millis(MS_PER_DAY - 1)));
+        assert!(is_before(0, Moment::from_millis(MS_PER_DAY)));
     }
 }

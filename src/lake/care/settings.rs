@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::lake::care::compact::FAN_IN;
+use crate::delta::compaction::FAN_IN;
 use crate::setting::{BadSetting, seconds, some_seconds};
 
 const DAY: Duration = Duration::from_hours(24);

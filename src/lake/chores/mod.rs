@@ -10,8 +10,8 @@
 
 mod fold_chore;
 mod hold_text;
-mod purge_answers;
-mod told_fold;
+pub(in crate::lake) mod purge_answers;
+pub(in crate::lake) mod told_fold;
 mod upkeep_chore;
 
 pub use purge_answers::{PurgeAnswers, WhyKept};
@@ -26,26 +26,24 @@ use super::{Lake, LakeSettings};
 use crate::catalog::Endpoint;
 use crate::chore::Chore;
 
-impl Lake {
-    /// Returns the chores that the lake's settings leave to a service with snapshots this far apart, for the tables of these
-    /// endpoints. Give all there are: tables of endpoints that are not fetched any more are folded and kept up all the same.
-    #[must_use]
-    pub fn chores(
-        &self,
-        endpoints: &[Arc<Endpoint>],
-        full_interval: Duration,
-    ) -> Vec<Box<dyn Chore>> {
-        let LakeSettings { fold, upkeep, .. } = self.settings();
-        let upkeep = upkeep.with_snapshots_every(full_interval);
-        let mut chores: Vec<Box<dyn Chore>> = Vec::new();
-        if fold.enabled {
-            let chore = FoldChore::new(self.clone(), endpoints.to_vec(), *fold);
-            chores.push(Box::new(chore));
-        }
-        if upkeep.enabled {
-            let chore = UpkeepChore::new(self.clone(), endpoints.to_vec(), upkeep);
-            chores.push(Box::new(chore));
-        }
-        chores
+/// Returns the chores that the lake's settings leave to a service with snapshots this far apart, for the tables of these
+/// endpoints. Give all there are: tables of endpoints that are not fetched any more are folded and kept up all the same.
+#[must_use]
+pub(in crate::lake) fn chores(
+    lake: &Lake,
+    endpoints: &[Arc<Endpoint>],
+    full_interval: Duration,
+) -> Vec<Box<dyn Chore>> {
+    let LakeSettings { fold, upkeep, .. } = lake.settings();
+    let upkeep = upkeep.with_snapshots_every(full_interval);
+    let mut chores: Vec<Box<dyn Chore>> = Vec::new();
+    if fold.enabled {
+        let chore = FoldChore::new(lake.clone(), endpoints.to_vec(), *fold);
+        chores.push(Box::new(chore));
     }
+    if upkeep.enabled {
+        let chore = UpkeepChore::new(lake.clone(), endpoints.to_vec(), upkeep);
+        chores.push(Box::new(chore));
+    }
+    chores
 }

@@ -1,12 +1,14 @@
 //! What Kombo says before a purge: it is asked for each integration right before its rows leave.
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::catalog::Endpoint;
 use crate::chore::{NoAnswer, Questions, Stands};
 use crate::ids::IntegrationId;
-use crate::lake::{Lake, LakeError, PurgeDue, PurgeReport};
+use crate::lake::care::purge::purge;
+use crate::lake::ledgers::registry::{Wakes, register};
+use crate::lake::tables::Tables;
+use crate::lake::{LakeError, PurgeDue, PurgeReport};
 use crate::plan::{ConfirmedGone, Doubt, NotFound, Standing};
 use crate::sink::Registration;
 use crate::time::ObservedAt;
@@ -21,17 +23,25 @@ pub struct PurgeAnswers {
 }
 
 /// Why an integration is not purged, though its time has come.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum WhyKept {
     /// Kombo answers for it.
+    #[error("Kombo answers for it: it is {0}, not deleted")]
     Alive(Standing),
     /// Kombo does not find it, and that counts for nothing.
+    #[error("Kombo does not find it, and that counts for nothing: {}", .0.as_str())]
     Doubted(Doubt),
     /// The first look that did not find it is not a day old.
+    #[error("it is not known for a day that Kombo finds it no more")]
     TooEarly,
     /// Kombo does not find it, and did not accept the key right after.
+    #[error(
+        "Kombo does not find it, and did not accept the API key right after: {}",
+        .0.message
+    )]
     KeyNotAccepted(NoAnswer),
     /// No answer.
+    #[error("Kombo could not be asked for it: {}", .0.message)]
     Unanswered(NoAnswer),
 }
 
@@ -58,30 +68,6 @@ impl WhyKept {
     }
 }
 
-impl fmt::Display for WhyKept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Alive(standing) => {
-                write!(f, "Kombo answers for it: it is {standing}, not deleted")
-            }
-            Self::Doubted(doubt) => write!(
-                f,
-                "Kombo does not find it, and that counts for nothing: {}",
-                doubt.as_str()
-            ),
-            Self::TooEarly => f.write_str("it is not known for a day that Kombo finds it no more"),
-            Self::KeyNotAccepted(none) => write!(
-                f,
-                "Kombo does not find it, and did not accept the API key right after: {}",
-                none.message
-            ),
-            Self::Unanswered(none) => {
-                write!(f, "Kombo could not be asked for it: {}", none.message)
-            }
-        }
-    }
-}
-
 impl PurgeAnswers {
     /// Returns whether a question has to be asked again.
     #[must_use]
@@ -92,7 +78,7 @@ impl PurgeAnswers {
     /// Asks Kombo for each integration whose time has come. Writes nothing.
     pub async fn ask(kombo: &dyn Questions, found: &PurgeDue) -> Self {
         // The earlier of the store's clock and ours: a look never counts as later than it was.
-        let begun = ObservedAt::from_micros(found.now_ms.saturating_mul(1000));
+        let begun = ObservedAt::from(found.now);
         let mut asked = Self::default();
         for known in &found.due {
             let id = &known.integration;
@@ -113,7 +99,7 @@ impl PurgeAnswers {
             let known = found.due.iter().find(|known| known.integration == *id)?;
             Some(Registration {
                 state: standing.as_str().to_owned(),
-                state_since_ms: Some(found.now_ms),
+                state_since_ms: Some(found.now.as_millis()),
                 not_found_since_ms: None,
                 ..known.clone()
             })
@@ -122,22 +108,20 @@ impl PurgeAnswers {
     }
 }
 
-impl Lake {
-    /// Purges the integrations that Kombo does not find, and writes down that those are not deleted for which it answers. A
-    /// dry run writes neither and only says what would leave.
-    pub async fn purge_answered(
-        &self,
-        endpoints: &[Arc<Endpoint>],
-        found: &PurgeDue,
-        answers: &PurgeAnswers,
-        dry_run: bool,
-    ) -> Result<PurgeReport, LakeError> {
-        let alive = answers.alive(found);
-        if !dry_run && !alive.is_empty() {
-            drop(self.register(&alive).await?);
-        }
-        self.purge(endpoints, &answers.gone, dry_run).await
+/// Purges the integrations that Kombo does not find, and writes down that those are not deleted for which it answers. A
+/// dry run writes neither and only says what would leave.
+pub(in crate::lake) async fn purge_answered(
+    tables: &Tables,
+    endpoints: &[Arc<Endpoint>],
+    found: &PurgeDue,
+    answers: &PurgeAnswers,
+    dry_run: bool,
+) -> Result<PurgeReport, LakeError> {
+    let alive = answers.alive(found);
+    if !dry_run && !alive.is_empty() {
+        drop(register(tables, &alive, Wakes::All).await?);
     }
+    purge(tables, endpoints, &answers.gone, dry_run).await
 }
 
 fn answer(
@@ -163,8 +147,10 @@ mod tests {
     use super::*;
     use crate::company::{ChangeKind, Refusal, World, WorldSettings};
     use crate::ids::{Category, EnvironmentId};
+    use crate::lake::Lake;
     use crate::lake::LakeSettings;
     use crate::service::ApiQuestions;
+    use crate::time::Moment;
     use crate::time::SystemClock;
     use crate::twin::TwinApi;
 
@@ -214,7 +200,7 @@ mod tests {
         PurgeDue {
             due: due.collect(),
             waiting: Vec::new(),
-            now_ms: NOW,
+            now: Moment::from_millis(NOW),
         }
     }
 

@@ -23,66 +23,64 @@ pub struct ToldFold {
     pub unexplained: Vec<LakeError>,
 }
 
-impl Lake {
-    /// Folds as [`Lake::fold`] does and tells the log what was folded, what could not be, what is held and what is held no
-    /// longer. Of what is held Kombo is asked why, where it can be: a scope that was switched off, or data that expired,
-    /// explains rows that vanish at once. The answer is written down.
-    ///
-    /// A failed fold is told, too, before its error is returned. Dropping it is safe at any point.
-    pub async fn fold_told(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        only: Option<&BTreeSet<IntegrationKey>>,
-        settings: &FoldSettings,
-        kombo: Option<&dyn Questions>,
-    ) -> Result<ToldFold, LakeError> {
-        let began = Instant::now();
-        let mut report = match self.fold(endpoint, only, settings).await {
-            Ok(report) => report,
-            Err(error) => {
-                tell_stopped(endpoint, &error);
-                return Err(error);
-            }
-        };
-        let took = began.elapsed();
-        tell(endpoint, &report, took);
-        let mut unexplained = Vec::new();
-        for hold in report.tables.iter_mut().flat_map(|table| &mut table.hold) {
-            if let Some(kombo) = kombo
-                && let Err(error) = self.explain(hold, kombo).await
-            {
-                let (id, error_text): (_, &dyn std::error::Error) = (&hold.integration, &error);
-                warn!(integration.id = %id, error = error_text, "why it is held was not written down");
-                unexplained.push(error);
-            }
-            tell_hold(hold);
+/// Folds as [`Lake::fold`] does and tells the log what was folded, what could not be, what is held and what is held no
+/// longer. Of what is held Kombo is asked why, where it can be: a scope that was switched off, or data that expired,
+/// explains rows that vanish at once. The answer is written down.
+///
+/// A failed fold is told, too, before its error is returned. Dropping it is safe at any point.
+pub(in crate::lake) async fn fold_told(
+    lake: &Lake,
+    endpoint: &Arc<Endpoint>,
+    only: Option<&BTreeSet<IntegrationKey>>,
+    settings: &FoldSettings,
+    kombo: Option<&dyn Questions>,
+) -> Result<ToldFold, LakeError> {
+    let began = Instant::now();
+    let mut report = match lake.fold(endpoint, only, settings).await {
+        Ok(report) => report,
+        Err(error) => {
+            tell_stopped(endpoint, &error);
+            return Err(error);
         }
-        if let Some(error) = &report.stopped {
-            tell_stopped(endpoint, error);
+    };
+    let took = began.elapsed();
+    tell(endpoint, &report, took);
+    let mut unexplained = Vec::new();
+    for hold in report.tables.iter_mut().flat_map(|table| &mut table.hold) {
+        if let Some(kombo) = kombo
+            && let Err(error) = explain(lake, hold, kombo).await
+        {
+            let (id, error_text): (_, &dyn std::error::Error) = (&hold.integration, &error);
+            warn!(integration.id = %id, error = error_text, "why it is held was not written down");
+            unexplained.push(error);
         }
-        Ok(ToldFold {
-            report,
-            took,
-            unexplained,
-        })
+        tell_hold(hold);
     }
+    if let Some(error) = &report.stopped {
+        tell_stopped(endpoint, error);
+    }
+    Ok(ToldFold {
+        report,
+        took,
+        unexplained,
+    })
+}
 
-    /// Asks Kombo why something is held, and writes the answer down. Leaves the hold as it was when Kombo does not answer,
-    /// knows no reason, or the answer cannot be written.
-    async fn explain(&self, hold: &mut Hold, kombo: &dyn Questions) -> Result<(), LakeError> {
-        let why = kombo.why_gone(&hold.integration, &hold.endpoint).await;
-        let Some((cause, why)) = why.filter(|(cause, _)| hold.cause != *cause) else {
-            return Ok(());
-        };
-        let explained = Hold {
-            cause,
-            detail: format!("{}; {why}", hold.detail),
-            ..hold.clone()
-        };
-        let put = self.put_holds(std::slice::from_ref(&explained)).await?;
-        *hold = put.into_iter().next().unwrap_or(explained);
-        Ok(())
-    }
+/// Asks Kombo why something is held, and writes the answer down. Leaves the hold as it was when Kombo does not answer,
+/// knows no reason, or the answer cannot be written.
+async fn explain(lake: &Lake, hold: &mut Hold, kombo: &dyn Questions) -> Result<(), LakeError> {
+    let why = kombo.why_gone(&hold.integration, &hold.endpoint).await;
+    let Some((cause, why)) = why.filter(|(cause, _)| hold.cause != *cause) else {
+        return Ok(());
+    };
+    let explained = Hold {
+        cause,
+        detail: format!("{}; {why}", hold.detail),
+        ..hold.clone()
+    };
+    let put = lake.put_holds(std::slice::from_ref(&explained)).await?;
+    *hold = put.into_iter().next().unwrap_or(explained);
+    Ok(())
 }
 
 fn tell(endpoint: &Endpoint, report: &FoldReport, took: Duration) {

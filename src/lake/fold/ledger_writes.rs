@@ -10,7 +10,8 @@ use crate::lake::fold::absent::commit_absent;
 use crate::lake::fold::finished_fold::FinishedFold;
 use crate::lake::fold::report::{DriftCounts, FoldReport};
 use crate::lake::intake::FetchIntake;
-use crate::lake::ledgers::drift::{self, Compared};
+use crate::lake::ledgers::completeness::TableComparison;
+use crate::lake::ledgers::drift;
 use crate::lake::ledgers::holds;
 use crate::lake::set_aside::all_aside;
 use crate::lake::{DriftRow, Hold, LakeError, Members};
@@ -116,7 +117,7 @@ impl LedgerWrites<'_> {
         &self,
         FinishedFold { plan, merged, .. }: &FinishedFold,
         rows: Vec<DriftRow>,
-    ) -> Result<Option<Compared>, LakeError> {
+    ) -> Result<Option<TableComparison>, LakeError> {
         let (Some(integration), Some(_), Some(snapshot)) =
             (&merged.integration, plan.compared, plan.offered.snapshot_us)
         else {
@@ -126,7 +127,7 @@ impl LedgerWrites<'_> {
         let fetch_id = merged.fetch_id.clone().unwrap_or_default();
         let drifted = rows.len() as u64;
         let file = drift::stage(tables, integration, endpoint, &fetch_id, rows).await?;
-        Ok(Some(Compared {
+        Ok(Some(TableComparison {
             integration: integration.clone(),
             endpoint: endpoint.clone(),
             snapshot: ObservedAt::from_micros(snapshot),

@@ -20,7 +20,7 @@ use crate::catalog::{Endpoint, SystemColumn};
 use crate::decode::{Op, observed_rows, texts};
 use crate::delta::file::data_files::on_cpu;
 use crate::delta::file::footer::FIRST_READ;
-use crate::delta::file::lookup::{Lookup, Step, WantedIds};
+use crate::delta::file::lookup::{Lookup, LookupStep, WantedIds};
 use crate::ids::{IntegrationId, IntegrationKey};
 use crate::lake::intake::known_sources::KnownSources;
 use crate::lake::tables::{OpenTable, Tables};
@@ -215,8 +215,8 @@ impl HashSearch {
             .await?;
             lookup = back;
             match step? {
-                Step::Needs(ranges) => needed = ranges,
-                Step::Found(batches) => {
+                LookupStep::Needs(ranges) => needed = ranges,
+                LookupStep::Found(batches) => {
                     for batch in &batches {
                         self.meet(of, batch);
                     }

@@ -6,12 +6,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::delta::file::data_files::Written;
 use crate::delta::log::LogState;
-use crate::ids::IntegrationKey;
-use crate::lake::layout::LakeTable;
-use crate::lake::ledgers::drift::{self, Compared};
+use crate::ids::{EndpointName, IntegrationId, IntegrationKey};
 use crate::lake::txn_name::{TxnName, compared_table};
-use crate::lake::{Lake, LakeError};
 use crate::time::ObservedAt;
 
 /// How much of a table was right when it was last compared with a full fetch.
@@ -65,28 +63,39 @@ impl Completeness {
     }
 }
 
-impl Lake {
-    /// Returns, for each table that was ever compared, its last comparison. Reads no rows and creates nothing.
-    pub async fn completeness(&self) -> Result<HashMap<ComparedTable, Completeness>, LakeError> {
-        if !self.tables().exists(&LakeTable::Drift).await? {
-            return Ok(HashMap::new());
-        }
-        let state = drift::open(self.tables()).await?.refreshed().await?;
-        let compared = state.txns().filter_map(|(app_id, seen)| {
-            let (key, table) = compared_table(app_id)?;
-            let count = |what: TxnName<'_>| {
-                let count = state.txn(&what.app_id(&key)).unwrap_or_default();
-                u64::try_from(count).unwrap_or_default()
-            };
-            let completeness = Completeness {
-                compared: ObservedAt::from_micros(seen),
-                rows: count(TxnName::ComparedRows(&table)),
-                drifted: count(TxnName::Drifted(&table)),
-            };
-            Some(((key, table), completeness))
-        });
-        Ok(compared.collect())
-    }
+/// Returns, for each table that was ever compared, its last comparison, as the log of `kombo_drift` says it.
+pub(super) fn all_of(state: &LogState) -> HashMap<ComparedTable, Completeness> {
+    let compared = state.txns().filter_map(|(app_id, seen)| {
+        let (key, table) = compared_table(app_id)?;
+        let count = |what: TxnName<'_>| {
+            let count = state.txn(&what.app_id(&key));
+            u64::try_from(count.unwrap_or_default()).unwrap_or_default()
+        };
+        let completeness = Completeness {
+            compared: ObservedAt::from_micros(seen),
+            rows: count(TxnName::ComparedRows(&table)),
+            drifted: count(TxnName::Drifted(&table)),
+        };
+        Some(((key, table), completeness))
+    });
+    compared.collect()
+}
+
+/// One table's comparison, with the file its drift rows are in: not visible yet.
+#[derive(Clone, Debug)]
+pub(in crate::lake) struct TableComparison {
+    /// Whose table.
+    pub(in crate::lake) integration: IntegrationId,
+    /// Which.
+    pub(in crate::lake) endpoint: EndpointName,
+    /// The snapshot that was compared: the `seen` of its commit.
+    pub(in crate::lake) snapshot: ObservedAt,
+    /// How many rows were compared.
+    pub(in crate::lake) rows: u64,
+    /// How many of them drifted.
+    pub(in crate::lake) drifted: u64,
+    /// Where they are.
+    pub(in crate::lake) files: Vec<Written>,
 }
 
 /// Up to which snapshot each table is compared, as of a state and then with what is about to be committed.
@@ -105,7 +114,7 @@ impl<'a> Standings<'a> {
     }
 
     /// Returns what to write for a comparison; nothing when the table is compared up to that snapshot already.
-    pub(in crate::lake) fn advance(&mut self, one: &Compared) -> Vec<(String, i64)> {
+    pub(in crate::lake) fn advance(&mut self, one: &TableComparison) -> Vec<(String, i64)> {
         let (key, table) = (one.integration.key(), one.endpoint.table_name());
         let compared = TxnName::Compared(&table).app_id(&key);
         let snapshot = one.snapshot.as_micros();

@@ -4,27 +4,29 @@
 //! tables visible, together with what was compared ([`completeness`](crate::lake::ledgers::completeness)). A crash in between leaves a
 //! file that nothing names, and the snapshot is compared again: the entry says up to which one a table is.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use serde::{Deserialize, Serialize};
 
 use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::Written;
 use crate::delta::log::{Entry, LogState};
+use crate::delta::rows::to_batch;
 use crate::delta::transact::Proposal;
 use crate::ids::{EndpointName, IntegrationId};
 use crate::lake::LakeError;
 use crate::lake::form::with_commit_date;
 use crate::lake::layout::LakeTable;
 use crate::lake::layout::of_day;
-use crate::lake::ledgers::completeness::Standings;
-use crate::lake::ledgers::own_columns::{
-    longs, names, names_field, text_field, texts, time_field, times,
+use crate::lake::ledgers::completeness::{
+    ComparedTable, Completeness, Standings, TableComparison, all_of,
 };
+use crate::lake::ledgers::fields::{names_field, text_field, time_field};
+use crate::lake::op::Op;
 use crate::lake::tables::{OpenTable, Tables};
-use crate::time::ObservedAt;
 use crate::versions::drift::{DriftCause, DriftKind};
 
 /// A row that a full fetch found other than the lake had it.
@@ -48,21 +50,26 @@ pub struct DriftRow {
     pub wrong_since_us: Option<i64>,
 }
 
-/// One table's comparison, with the file its drift rows are in: not visible yet.
-#[derive(Clone, Debug)]
-pub(in crate::lake) struct Compared {
-    /// Whose table.
-    pub(in crate::lake) integration: IntegrationId,
-    /// Which.
-    pub(in crate::lake) endpoint: EndpointName,
-    /// The snapshot that was compared: the `seen` of its commit.
-    pub(in crate::lake) snapshot: ObservedAt,
-    /// How many rows were compared.
-    pub(in crate::lake) rows: u64,
-    /// How many of them drifted.
-    pub(in crate::lake) drifted: u64,
-    /// Where they are.
-    pub(in crate::lake) files: Vec<Written>,
+/// A row of `kombo_drift` as it is stored. Instants are in microseconds since the epoch.
+#[derive(Serialize, Deserialize)]
+pub(super) struct DriftRecord<'a> {
+    integration_key: &'a str,
+    #[serde(rename = "_integration_id")]
+    pub(super) integration: &'a str,
+    pub(super) endpoint: &'a str,
+    pub(super) id: &'a str,
+    pub(super) kind: &'a str,
+    pub(super) cause: &'a str,
+    #[serde(borrow)]
+    pub(super) columns: Vec<&'a str>,
+    #[serde(rename = "_fetched_at")]
+    pub(super) fetched_at: i64,
+    pub(super) known_fetched_at: Option<i64>,
+    pub(super) changed_at: Option<i64>,
+    pub(super) wrong_since: Option<i64>,
+    pub(super) wrong_secs: Option<i64>,
+    #[serde(rename = "_fetch_id")]
+    pub(super) fetch_id: &'a str,
 }
 
 /// Tags of a file of one table, so that a search need not open those of others. A merged file has none.
@@ -101,7 +108,24 @@ pub(in crate::lake) async fn stage(
     }
     let table = open(tables).await?;
     rows.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-    let batch = batch(integration, endpoint, fetch_id, &rows);
+    let key = integration.key();
+    let records = rows.iter().map(|row| DriftRecord {
+        integration_key: key.as_str(),
+        integration: integration.as_str(),
+        endpoint: endpoint.as_str(),
+        id: &row.id,
+        kind: row.kind.as_str(),
+        cause: row.cause.as_str(),
+        columns: row.columns.iter().map(String::as_str).collect(),
+        fetched_at: row.fetched_at_us,
+        known_fetched_at: row.known_fetched_at_us,
+        changed_at: row.changed_at_us,
+        wrong_since: row.wrong_since_us,
+        wrong_secs: row.wrong_secs(),
+        fetch_id,
+    });
+    let records: Vec<_> = records.collect();
+    let batch = to_batch(&Arc::new(in_files()), &records)?;
     let partition = of_day(table.today());
     let written = table.files.write_batch(batch, partition).await?;
     Ok(written.map(|mut file| {
@@ -115,7 +139,7 @@ pub(in crate::lake) async fn stage(
 /// ones: a table that is compared up to that snapshot already, by whomever, is left out, and nothing names its file.
 pub(in crate::lake) async fn commit(
     tables: &Tables,
-    mut compared: Vec<Compared>,
+    mut compared: Vec<TableComparison>,
 ) -> Result<(), LakeError> {
     if compared.is_empty() {
         return Ok(());
@@ -128,19 +152,30 @@ pub(in crate::lake) async fn commit(
     Ok(())
 }
 
-/// Opens the table, creating it where it is not.
+/// Returns, for each table that was ever compared, its last comparison. Reads no rows and creates nothing.
+pub(in crate::lake) async fn completeness(
+    tables: &Tables,
+) -> Result<HashMap<ComparedTable, Completeness>, LakeError> {
+    if !tables.exists(&LakeTable::Drift).await? {
+        return Ok(HashMap::new());
+    }
+    let state = open(tables).await?.refreshed().await?;
+    Ok(all_of(&state))
+}
+
+/// Opens `kombo_drift`, creating it where it is not.
 pub(in crate::lake) async fn open(tables: &Tables) -> Result<OpenTable, LakeError> {
     tables.open(&LakeTable::Drift, &schema()).await
 }
 
 /// Comparisons, those of older snapshots first. Another writer may have compared the same ones.
-struct Comparisons(Vec<Compared>);
+struct Comparisons(Vec<TableComparison>);
 
 impl Proposal for Comparisons {
     /// Puts together what is new to the table as of `state`. No table goes back to an older comparison.
     async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
         let mut entry = Entry {
-            operation: "COMPARE",
+            operation: Op::Compare.as_str(),
             ..Entry::default()
         };
         let mut standings = Standings::of(&state);
@@ -179,30 +214,4 @@ fn in_files() -> Schema {
         Field::new("wrong_secs", DataType::Int64, true),
         text_field("_fetch_id"),
     ])
-}
-
-fn batch(
-    integration: &IntegrationId,
-    endpoint: &EndpointName,
-    fetch_id: &str,
-    rows: &[DriftRow],
-) -> RecordBatch {
-    let same = |value: &str| texts(rows.iter().map(|_| value));
-    let columns = vec![
-        same(integration.key().as_str()),
-        same(integration.as_str()),
-        same(endpoint.as_str()),
-        texts(rows.iter().map(|row| &row.id)),
-        texts(rows.iter().map(|row| row.kind.as_str())),
-        texts(rows.iter().map(|row| row.cause.as_str())),
-        names(rows.iter().map(|row| row.columns.as_slice())),
-        times(rows.iter().map(|row| Some(row.fetched_at_us))),
-        times(rows.iter().map(|row| row.known_fetched_at_us)),
-        times(rows.iter().map(|row| row.changed_at_us)),
-        times(rows.iter().map(|row| row.wrong_since_us)),
-        longs(rows.iter().map(DriftRow::wrong_secs)),
-        same(fetch_id),
-    ];
-    RecordBatch::try_new(Arc::new(in_files()), columns)
-        .expect("the columns are those of the schema")
 }

@@ -8,24 +8,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
 use bytes::Bytes;
 
 use crate::delta::delta_error::{DECODING, DeltaError};
 use crate::delta::file::data_files::on_cpu;
 use crate::delta::file::writer::read;
 use crate::delta::log::LiveFile;
+use crate::delta::rows::each_row;
 use crate::ids::{EndpointName, IntegrationId};
-use crate::lake::layout::COMMIT_DATE;
-use crate::lake::layout::LakeTable;
-use crate::lake::ledgers::drift::{self, TAGS};
-use crate::lake::ledgers::own_columns::{
-    long_column, names_at, names_column, text_column, time_at, time_column,
-};
-use crate::lake::{Lake, LakeError, Members, SetAside};
-use crate::time::parse_date;
+use crate::lake::layout::{LakeTable, day_of};
+use crate::lake::ledgers::drift::{DriftRecord, TAGS, open};
+use crate::lake::tables::Tables;
+use crate::lake::{LakeError, Members, SetAside};
 use crate::versions::drift::{DriftCause, DriftKind};
 
 /// Which rows are asked for.
@@ -97,104 +91,107 @@ impl fmt::Debug for FoundDrift {
     }
 }
 
-impl Lake {
-    /// Returns the newest rows that full fetches found, the newest first. A file that is missing or damaged is set aside.
-    /// Creates nothing.
-    pub async fn drift(
-        &self,
-        filter: &DriftFilter,
-    ) -> Result<Members<FoundDrift, String>, LakeError> {
-        let mut found = Found::of(Newest::of(filter.limit));
-        for (day, file) in self.drift_files(filter).await? {
-            if found.rows.are_after(day) {
-                break;
-            }
-            let each = |newest: &mut Newest, columns: &Columns<'_>, row| newest.add(columns, row);
-            found = self.through_drift(&file, filter, found, each).await?;
+/// Returns the newest rows that full fetches found, the newest first. A file that is missing or damaged is set aside.
+/// Creates nothing.
+pub(in crate::lake) async fn drift(
+    tables: &Tables,
+    filter: &DriftFilter,
+) -> Result<Members<FoundDrift, String>, LakeError> {
+    let mut found = DriftSearch::of(NewestDrift::of(filter.limit));
+    for (day, file) in drift_files(tables, filter).await? {
+        if found.rows.are_after(day) {
+            break;
         }
-        Ok(Members {
-            going: found.rows.into_rows(),
-            aside: found.aside,
-        })
+        let each = |newest: &mut NewestDrift, record: &DriftRecord<'_>| newest.add(record);
+        found = through_drift(tables, &file, filter, found, each).await?;
     }
+    Ok(Members {
+        going: found.rows.into_rows(),
+        aside: found.aside,
+    })
+}
 
-    /// Counts what full fetches found, whatever the filter's limit. A file that is missing or damaged is set aside. Creates
-    /// nothing.
-    pub async fn drift_counts(
-        &self,
-        filter: &DriftFilter,
-    ) -> Result<(BTreeMap<DriftGroup, u64>, Vec<SetAside<String>>), LakeError> {
-        let mut found = Found::of(BTreeMap::new());
-        for (_, file) in self.drift_files(filter).await? {
-            let each = |counts: &mut BTreeMap<_, u64>, columns: &Columns<'_>, row| {
-                *counts.entry(columns.group(row)).or_default() += 1;
+/// Counts what full fetches found, whatever the filter's limit. A file that is missing or damaged is set aside. Creates
+/// nothing.
+pub(in crate::lake) async fn drift_counts(
+    tables: &Tables,
+    filter: &DriftFilter,
+) -> Result<(BTreeMap<DriftGroup, u64>, Vec<SetAside<String>>), LakeError> {
+    let mut found = DriftSearch::of(BTreeMap::new());
+    for (_, file) in drift_files(tables, filter).await? {
+        let each = |counts: &mut BTreeMap<_, u64>, record: &DriftRecord<'_>| {
+            let group = DriftGroup {
+                endpoint: record.endpoint.to_owned(),
+                kind: record.kind.to_owned(),
+                cause: record.cause.to_owned(),
             };
-            found = self.through_drift(&file, filter, found, each).await?;
-        }
-        Ok((found.rows, found.aside))
-    }
-
-    /// Hands each row of a file on, or sets the file aside when it is missing or damaged.
-    async fn through_drift<T: Send + 'static>(
-        &self,
-        file: &LiveFile,
-        filter: &DriftFilter,
-        mut found: Found<T>,
-        each: impl Fn(&mut T, &Columns<'_>, usize) + Send + 'static,
-    ) -> Result<Found<T>, LakeError> {
-        let table = drift::open(self.tables()).await?;
-        let read = match table.files.read(&file.path).await {
-            Ok(bytes) => {
-                let (filter, mut rows) = (filter.clone(), found.rows);
-                let work = move || {
-                    let read =
-                        through(bytes, &filter, |columns, row| each(&mut rows, columns, row));
-                    (rows, read)
-                };
-                let (rows, read) = on_cpu(work).await?;
-                found.rows = rows;
-                read.map_err(|error| table.files.named(&file.path, error))
-            }
-            Err(error) => Err(error),
+            *counts.entry(group).or_default() += 1;
         };
-        match read {
-            Err(error) if error.is_damage() => {
-                let (member, error) = (LakeTable::Drift.to_string(), error.into());
-                found.aside.push(SetAside { member, error });
-            }
-            read => read?,
-        }
-        Ok(found)
+        found = through_drift(tables, &file, filter, found, each).await?;
     }
+    Ok((found.rows, found.aside))
+}
 
-    /// Lists the files that may hold what is asked for, with their days, the latest day first.
-    async fn drift_files(
-        &self,
-        filter: &DriftFilter,
-    ) -> Result<Vec<(i32, Arc<LiveFile>)>, LakeError> {
-        if !self.tables().exists(&LakeTable::Drift).await? {
-            return Ok(Vec::new());
+/// Hands each row of a file on, or sets the file aside when it is missing or damaged.
+async fn through_drift<T: Send + 'static>(
+    tables: &Tables,
+    file: &LiveFile,
+    filter: &DriftFilter,
+    mut found: DriftSearch<T>,
+    each: impl Fn(&mut T, &DriftRecord<'_>) + Send + 'static,
+) -> Result<DriftSearch<T>, LakeError> {
+    let table = open(tables).await?;
+    let read = match table.files.read(&file.path).await {
+        Ok(bytes) => {
+            let (filter, mut rows) = (filter.clone(), found.rows);
+            let work = move || {
+                let read = through(bytes, &filter, |record| each(&mut rows, record));
+                (rows, read)
+            };
+            let (rows, read) = on_cpu(work).await?;
+            found.rows = rows;
+            read.map_err(|error| table.files.named(&file.path, error))
         }
-        let table = drift::open(self.tables()).await?;
-        let state = table.refreshed().await?;
-        let live = table.live(&state).await?.into_iter();
-        let mut files: Vec<_> = live
-            .filter(|file| filter.concerns(file))
-            .map(|file| (day_of(&file), file))
-            .filter(|(day, _)| filter.since_us.is_none_or(|since| ends_us(*day) >= since))
-            .collect();
-        files.sort_by_key(|(day, _)| Reverse(*day));
-        Ok(files)
+        Err(error) => Err(error),
+    };
+    match read {
+        Err(error) if error.is_damage() => {
+            let (member, error) = (LakeTable::Drift.to_string(), error.into());
+            found.aside.push(SetAside { member, error });
+        }
+        read => read?,
     }
+    Ok(found)
+}
+
+/// Lists the files that may hold what is asked for, with their days, the latest day first.
+async fn drift_files(
+    tables: &Tables,
+    filter: &DriftFilter,
+) -> Result<Vec<(i32, Arc<LiveFile>)>, LakeError> {
+    if !tables.exists(&LakeTable::Drift).await? {
+        return Ok(Vec::new());
+    }
+    let table = open(tables).await?;
+    let state = table.refreshed().await?;
+    let live = table.live(&state).await?.into_iter();
+    let mut files: Vec<_> = live
+        .filter(|file| filter.concerns(file))
+        // A file without a day, by another program, may hold anything.
+        .map(|file| (day_of(&file).unwrap_or(i32::MAX), file))
+        .filter(|(day, _)| filter.since_us.is_none_or(|since| ends_us(*day) >= since))
+        .collect();
+    files.sort_by_key(|(day, _)| Reverse(*day));
+    Ok(files)
 }
 
 /// What is found so far, and the files that could not be read.
-struct Found<T> {
+struct DriftSearch<T> {
     rows: T,
     aside: Vec<SetAside<String>>,
 }
 
-impl<T> Found<T> {
+impl<T> DriftSearch<T> {
     fn of(rows: T) -> Self {
         let aside = Vec::new();
         Self { rows, aside }
@@ -212,31 +209,24 @@ impl DriftFilter {
         })
     }
 
-    fn takes(&self, columns: &Columns<'_>, row: usize) -> bool {
-        let is = |wanted: Option<&str>, column: &StringArray| {
-            wanted.is_none_or(|wanted| column.value(row) == wanted)
-        };
-        is(
-            self.integration.as_ref().map(IntegrationId::as_str),
-            columns.integration,
-        ) && is(
-            self.endpoint.as_ref().map(EndpointName::as_str),
-            columns.endpoint,
-        ) && is(self.kind.map(DriftKind::as_str), columns.kind)
-            && is(self.cause.map(DriftCause::as_str), columns.cause)
-            && self
-                .since_us
-                .is_none_or(|since| columns.fetched_at.value(row) >= since)
+    fn takes(&self, record: &DriftRecord<'_>) -> bool {
+        let is = |wanted: Option<&str>, found: &str| wanted.is_none_or(|wanted| wanted == found);
+        let (integration, endpoint) = (self.integration.as_ref(), self.endpoint.as_ref());
+        is(integration.map(IntegrationId::as_str), record.integration)
+            && is(endpoint.map(EndpointName::as_str), record.endpoint)
+            && is(self.kind.map(DriftKind::as_str), record.kind)
+            && is(self.cause.map(DriftCause::as_str), record.cause)
+            && self.since_us.is_none_or(|since| record.fetched_at >= since)
     }
 }
 
 /// The newest rows met so far, and some that are about to be left out.
-struct Newest {
+struct NewestDrift {
     limit: usize,
     rows: Vec<FoundDrift>,
 }
 
-impl Newest {
+impl NewestDrift {
     fn of(limit: usize) -> Self {
         Self {
             limit,
@@ -244,8 +234,8 @@ impl Newest {
         }
     }
 
-    fn add(&mut self, columns: &Columns<'_>, row: usize) {
-        self.rows.push(columns.found(row));
+    fn add(&mut self, record: &DriftRecord<'_>) {
+        self.rows.push(record.into());
         // Sorting only now and then: each row is compared a few times, whatever the limit.
         if self.rows.len() > self.limit.saturating_mul(2).saturating_add(1_024) {
             self.settle();
@@ -279,66 +269,21 @@ impl Newest {
     }
 }
 
-/// The columns of a batch.
-struct Columns<'a> {
-    integration: &'a StringArray,
-    endpoint: &'a StringArray,
-    id: &'a StringArray,
-    kind: &'a StringArray,
-    cause: &'a StringArray,
-    names: &'a ListArray,
-    fetched_at: &'a TimestampMicrosecondArray,
-    known_fetched_at: &'a TimestampMicrosecondArray,
-    changed_at: &'a TimestampMicrosecondArray,
-    wrong_since: &'a TimestampMicrosecondArray,
-    wrong_secs: &'a Int64Array,
-    fetch_id: &'a StringArray,
-}
-
-impl<'a> Columns<'a> {
-    fn of(batch: &'a RecordBatch) -> Option<Self> {
-        Some(Self {
-            integration: text_column(batch, "_integration_id")?,
-            endpoint: text_column(batch, "endpoint")?,
-            id: text_column(batch, "id")?,
-            kind: text_column(batch, "kind")?,
-            cause: text_column(batch, "cause")?,
-            names: names_column(batch, "columns")?,
-            fetched_at: time_column(batch, "_fetched_at")?,
-            known_fetched_at: time_column(batch, "known_fetched_at")?,
-            changed_at: time_column(batch, "changed_at")?,
-            wrong_since: time_column(batch, "wrong_since")?,
-            wrong_secs: long_column(batch, "wrong_secs")?,
-            fetch_id: text_column(batch, "_fetch_id")?,
-        })
-    }
-
-    fn found(&self, row: usize) -> FoundDrift {
-        let text = |column: &StringArray| column.value(row).to_owned();
-        FoundDrift {
-            integration: text(self.integration),
-            endpoint: text(self.endpoint),
-            id: text(self.id),
-            kind: text(self.kind),
-            cause: text(self.cause),
-            columns: names_at(self.names, row),
-            fetched_at_us: self.fetched_at.value(row),
-            known_fetched_at_us: time_at(self.known_fetched_at, row),
-            changed_at_us: time_at(self.changed_at, row),
-            wrong_since_us: time_at(self.wrong_since, row),
-            wrong_secs: self
-                .wrong_secs
-                .is_valid(row)
-                .then(|| self.wrong_secs.value(row)),
-            fetch_id: text(self.fetch_id),
-        }
-    }
-
-    fn group(&self, row: usize) -> DriftGroup {
-        DriftGroup {
-            endpoint: self.endpoint.value(row).to_owned(),
-            kind: self.kind.value(row).to_owned(),
-            cause: self.cause.value(row).to_owned(),
+impl From<&DriftRecord<'_>> for FoundDrift {
+    fn from(record: &DriftRecord<'_>) -> Self {
+        Self {
+            integration: record.integration.to_owned(),
+            endpoint: record.endpoint.to_owned(),
+            id: record.id.to_owned(),
+            kind: record.kind.to_owned(),
+            cause: record.cause.to_owned(),
+            columns: record.columns.iter().copied().map(str::to_owned).collect(),
+            fetched_at_us: record.fetched_at,
+            known_fetched_at_us: record.known_fetched_at,
+            changed_at_us: record.changed_at,
+            wrong_since_us: record.wrong_since,
+            wrong_secs: record.wrong_secs,
+            fetch_id: record.fetch_id.to_owned(),
         }
     }
 }
@@ -346,25 +291,20 @@ impl<'a> Columns<'a> {
 fn through(
     file: Bytes,
     filter: &DriftFilter,
-    mut each: impl FnMut(&Columns<'_>, usize),
+    mut each: impl FnMut(&DriftRecord<'_>),
 ) -> Result<(), DeltaError> {
     for batch in read(file, &[])? {
-        let batch = batch?;
-        let columns = Columns::of(&batch).ok_or(DECODING)?;
-        for row in 0..batch.num_rows() {
-            if filter.takes(&columns, row) {
-                each(&columns, row);
-            }
+        let mut is_whole = true;
+        each_row(&batch?, |record| match record {
+            Some(record) if filter.takes(&record) => each(&record),
+            Some(_) => {}
+            None => is_whole = false,
+        })?;
+        if !is_whole {
+            return Err(DECODING);
         }
     }
     Ok(())
-}
-
-/// A file without a day, by another program, may hold anything.
-fn day_of(file: &LiveFile) -> i32 {
-    let day = file.partition_values.get(COMMIT_DATE);
-    day.and_then(|day| parse_date(day.as_deref()?))
-        .unwrap_or(i32::MAX)
 }
 
 /// Returns an instant that nothing committed on a day was observed after. Kombo's clock and ours may differ by a day.

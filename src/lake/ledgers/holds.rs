@@ -10,34 +10,38 @@
 //! What differs in nothing but `updated_at_us` is not written.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::delta::small_table::SmallTable;
 use crate::ids::{EndpointName, IntegrationId};
 use crate::lake::LakeError;
 use crate::lake::layout::LakeTable;
-use crate::lake::ledgers::own_columns::{
-    counts, long_column, long_field, names, names_at, names_column, names_field, text_column,
-    text_field, texts, time_at, time_column, time_field, times,
-};
+use crate::lake::ledgers::fields::{long_field, names_field, text_field, time_field};
+use crate::lake::op::Op;
 use crate::lake::tables::Tables;
 use crate::versions::guard::{HoldCause, HoldState};
 
-/// What the guard holds back of one table, or did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the guard holds back of one table, or did: a row of `kombo_holds`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// Whose table.
+    #[serde(rename = "_integration_id", serialize_with = "as_text")]
     pub integration: IntegrationId,
     /// Which.
+    #[serde(serialize_with = "as_text", deserialize_with = "endpoint_name")]
     pub endpoint: EndpointName,
     /// How it stands.
     pub state: HoldState,
     /// The earliest observation held, in microseconds since the epoch, as all instants here.
+    #[serde(rename = "since")]
     pub since_us: i64,
     /// The latest observation looked at.
+    #[serde(rename = "until")]
     pub until_us: i64,
     /// Observations held.
     pub held_rows: u64,
@@ -56,15 +60,23 @@ pub struct Hold {
     /// The same as a sentence for whoever has to decide, without values.
     pub detail: String,
     /// From when on a full fetch has to begin to confirm all of it. `None` when only a person can say that it is right.
+    #[serde(rename = "confirmable_at")]
     pub confirmable_us: Option<i64>,
     /// When it was accepted, confirmed or resolved.
+    #[serde(rename = "decided_at")]
     pub decided_at_us: Option<i64>,
     /// When this was written.
+    #[serde(rename = "updated_at")]
     pub updated_at_us: i64,
 }
 
-/// The columns that tell rows apart.
-const KEY: [&str; 2] = ["integration_key", "endpoint"];
+/// A hold as it is stored. A word that this build does not know makes a row none of ours.
+#[derive(Serialize, Deserialize)]
+struct HoldRow {
+    integration_key: String,
+    #[serde(flatten)]
+    hold: Hold,
+}
 
 /// By table.
 type Holds = BTreeMap<(IntegrationId, EndpointName), Hold>;
@@ -75,7 +87,7 @@ pub(in crate::lake) async fn read(tables: &Tables) -> Result<Vec<Hold>, LakeErro
         return Ok(Vec::new());
     }
     let stored = open(tables).await?.rows().await?;
-    Ok(by_table(&stored).into_values().collect())
+    Ok(by_table(stored).into_values().collect())
 }
 
 /// Writes down holds, by the rules of this module, and returns those tables' as they then are. Whoever asked for
@@ -83,15 +95,16 @@ pub(in crate::lake) async fn read(tables: &Tables) -> Result<Vec<Hold>, LakeErro
 pub(in crate::lake) async fn put(tables: &Tables, holds: &[Hold]) -> Result<Vec<Hold>, LakeError> {
     let table = open(tables).await?;
     let mut settled = Holds::new();
-    let change = |stored: &[RecordBatch]| {
+    let change = |stored: Vec<HoldRow>| {
         let before = by_table(stored);
         settled = settle(&before, holds);
         let changed = settled.iter().filter(|(table, hold)| {
             let stored = before.get(*table);
             stored.is_none_or(|stored| !says_the_same(stored, hold))
         });
-        let changed: Vec<&Hold> = changed.map(|(_, hold)| hold).collect();
-        (!changed.is_empty()).then(|| batch(&changed))
+        changed
+            .map(|(_, hold)| HoldRow::from(hold.clone()))
+            .collect()
     };
     table.rewrite(change).await?;
     Ok(settled.into_values().collect())
@@ -105,19 +118,23 @@ pub(in crate::lake) async fn amend(
     if !tables.exists(&LakeTable::Holds).await? {
         return Ok(());
     }
-    let change = |stored: &[RecordBatch]| {
-        let before = by_table(stored);
-        let changed: Vec<Hold> = before.values().filter_map(&amended).collect();
-        (!changed.is_empty()).then(|| batch(&changed.iter().collect::<Vec<_>>()))
+    let change = |stored: Vec<HoldRow>| {
+        let changed = by_table(stored).into_values();
+        let changed = changed.filter_map(|hold| amended(&hold));
+        changed.map(HoldRow::from).collect()
     };
     open(tables).await?.rewrite(change).await?;
     Ok(())
 }
 
-/// Opens the table, creating it where it is not.
 pub(in crate::lake) async fn open(tables: &Tables) -> Result<SmallTable, LakeError> {
-    let table = tables.open(&LakeTable::Holds, &schema()).await?;
-    Ok(SmallTable::new(table.table, &KEY, "HOLD"))
+    let schema = schema();
+    Ok(SmallTable {
+        table: tables.open(&LakeTable::Holds, &schema).await?.table,
+        schema,
+        key: &["integration_key", "endpoint"],
+        operation: Op::Hold.as_str(),
+    })
 }
 
 /// Works out how the tables of `new` stand afterwards.
@@ -154,6 +171,31 @@ fn says_the_same(stored: &Hold, hold: &Hold) -> bool {
         }
 }
 
+impl From<Hold> for HoldRow {
+    fn from(hold: Hold) -> Self {
+        let integration_key = hold.integration.key().to_string();
+        Self {
+            integration_key,
+            hold,
+        }
+    }
+}
+
+fn by_table(stored: Vec<HoldRow>) -> Holds {
+    let holds = stored.into_iter().map(|row| row.hold);
+    let keyed = holds.map(|hold| ((hold.integration.clone(), hold.endpoint.clone()), hold));
+    keyed.collect()
+}
+
+fn as_text<S: Serializer>(name: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(name)
+}
+
+fn endpoint_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EndpointName, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    EndpointName::from_stored(&name).ok_or_else(|| D::Error::custom("no name of an endpoint"))
+}
+
 /// Returns the columns of `kombo_holds`.
 pub(in crate::lake) fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
@@ -175,65 +217,4 @@ pub(in crate::lake) fn schema() -> SchemaRef {
         time_field("decided_at", true),
         time_field("updated_at", false),
     ]))
-}
-
-fn batch(holds: &[&Hold]) -> RecordBatch {
-    let holds = || holds.iter();
-    let columns = vec![
-        texts(holds().map(|hold| hold.integration.key().to_string())),
-        texts(holds().map(|hold| hold.integration.as_str())),
-        texts(holds().map(|hold| hold.endpoint.as_str())),
-        texts(holds().map(|hold| hold.state.as_str())),
-        times(holds().map(|hold| Some(hold.since_us))),
-        times(holds().map(|hold| Some(hold.until_us))),
-        counts(holds().map(|hold| hold.held_rows)),
-        counts(holds().map(|hold| hold.removed)),
-        counts(holds().map(|hold| hold.nulled)),
-        counts(holds().map(|hold| hold.unconfirmed)),
-        counts(holds().map(|hold| hold.table_rows)),
-        names(holds().map(|hold| hold.columns.as_slice())),
-        texts(holds().map(|hold| hold.cause.as_str())),
-        texts(holds().map(|hold| &hold.detail)),
-        times(holds().map(|hold| hold.confirmable_us)),
-        times(holds().map(|hold| hold.decided_at_us)),
-        times(holds().map(|hold| Some(hold.updated_at_us))),
-    ];
-    RecordBatch::try_new(schema(), columns).expect("the columns are those of the schema")
-}
-
-/// Reads rows by name. A row with a word that this build does not know is none of ours.
-fn by_table(batches: &[RecordBatch]) -> Holds {
-    let holds = batches.iter().flat_map(|batch| {
-        let rows = 0..batch.num_rows();
-        rows.filter_map(|row| hold(batch, row))
-    });
-    let keyed = holds.map(|hold| ((hold.integration.clone(), hold.endpoint.clone()), hold));
-    keyed.collect()
-}
-
-fn hold(batch: &RecordBatch, row: usize) -> Option<Hold> {
-    let text = |name| Some(text_column(batch, name)?.value(row));
-    let time = |name| time_at(time_column(batch, name)?, row);
-    let count = |name| {
-        let column = long_column(batch, name).filter(|column| column.is_valid(row))?;
-        u64::try_from(column.value(row)).ok()
-    };
-    Some(Hold {
-        integration: IntegrationId::new(text("_integration_id")?).ok()?,
-        endpoint: EndpointName::from_stored(text("endpoint")?)?,
-        state: HoldState::from_name(text("state")?)?,
-        since_us: time("since")?,
-        until_us: time("until")?,
-        held_rows: count("held_rows")?,
-        removed: count("removed")?,
-        nulled: count("nulled")?,
-        unconfirmed: count("unconfirmed")?,
-        table_rows: count("table_rows")?,
-        columns: names_at(names_column(batch, "columns")?, row),
-        cause: HoldCause::from_name(text("cause")?)?,
-        detail: text("detail")?.to_owned(),
-        confirmable_us: time("confirmable_at"),
-        decided_at_us: time("decided_at"),
-        updated_at_us: time("updated_at")?,
-    })
 }

@@ -3,9 +3,9 @@
 
 pub(in crate::lake) mod completeness;
 pub(in crate::lake) mod drift;
+pub(in crate::lake) mod fields;
 pub(in crate::lake) mod found_drift;
 pub(in crate::lake) mod holds;
-pub(crate) mod own_columns;
 pub(in crate::lake) mod quarantine;
 pub(in crate::lake) mod registry;
 

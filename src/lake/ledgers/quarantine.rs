@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
+use serde::Serialize;
 
 use crate::decode::QuarantinedRow;
 use crate::delta::delta_error::DeltaError;
 use crate::delta::log::{Entry, LogState};
 use crate::delta::object_key::Partition;
+use crate::delta::rows::to_batch;
 use crate::delta::transact::Proposal;
 use crate::fetch::Fetch;
 use crate::lake::LakeError;
 use crate::lake::layout::LakeTable;
-use crate::lake::ledgers::own_columns::{text_field, texts, time_field, times};
+use crate::lake::ledgers::fields::{text_field, time_field};
+use crate::lake::op::Op;
 use crate::lake::tables::Tables;
 
 /// Commits rows to the quarantine. A crash before the fetch itself is committed leaves them there, and the next fetch
@@ -24,10 +27,10 @@ pub(in crate::lake) async fn commit(
     rows: Vec<QuarantinedRow>,
 ) -> Result<(), LakeError> {
     let table = tables.open(&LakeTable::Quarantine, &schema()).await?;
-    let batch = batch(fetch, &rows);
+    let batch = batch(fetch, &rows)?;
     let written = table.files.write_batch(batch, Partition::Whole).await?;
     let entry = Entry {
-        operation: "APPEND",
+        operation: Op::Append.as_str(),
         adds: written.into_iter().map(|file| file.add).collect(),
         ..Entry::default()
     };
@@ -57,17 +60,31 @@ pub(in crate::lake) fn schema() -> SchemaRef {
     ]))
 }
 
-fn batch(fetch: &Fetch, rows: &[QuarantinedRow]) -> RecordBatch {
-    let table = &fetch.table;
-    let same = |value: &str| texts(rows.iter().map(|_| value));
-    let columns = vec![
-        same(table.integration.key().as_str()),
-        same(table.integration.as_str()),
-        same(table.endpoint.as_str()),
-        times(rows.iter().map(|row| Some(row.observed_at.as_micros()))),
-        same(fetch.id.as_str()),
-        texts(rows.iter().map(|row| row.reason)),
-        texts(rows.iter().map(|row| &row.raw)),
-    ];
-    RecordBatch::try_new(schema(), columns).expect("the columns are those of the schema")
+/// A row as it is stored.
+#[derive(Serialize)]
+struct QuarantineRecord<'a> {
+    integration_key: &'a str,
+    #[serde(rename = "_integration_id")]
+    integration: &'a str,
+    endpoint: &'a str,
+    #[serde(rename = "_fetched_at")]
+    fetched_at_us: i64,
+    #[serde(rename = "_fetch_id")]
+    fetch_id: &'a str,
+    reason: &'a str,
+    row: &'a str,
+}
+
+fn batch(fetch: &Fetch, rows: &[QuarantinedRow]) -> Result<RecordBatch, DeltaError> {
+    let (table, key) = (&fetch.table, fetch.table.integration.key());
+    let records = rows.iter().map(|row| QuarantineRecord {
+        integration_key: key.as_str(),
+        integration: table.integration.as_str(),
+        endpoint: table.endpoint.as_str(),
+        fetched_at_us: row.observed_at.as_micros(),
+        fetch_id: fetch.id.as_str(),
+        reason: row.reason,
+        row: &row.raw,
+    });
+    to_batch(&schema(), &records.collect::<Vec<_>>())
 }

@@ -5,115 +5,92 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use serde::{Deserialize, Serialize};
 
 use crate::delta::small_table::SmallTable;
 use crate::ids::{Category, EnvironmentId, IntegrationId};
 use crate::lake::layout::LakeTable;
-use crate::lake::ledgers::own_columns::{
-    text_column, text_field, texts, time_at, time_column, time_field, times,
-};
-use crate::lake::{Lake, LakeError, Members};
+use crate::lake::ledgers::fields::{text_field, time_field};
+use crate::lake::op::Op;
+use crate::lake::tables::Tables;
+use crate::lake::{LakeError, Members};
 use crate::sink::Registration;
-
-/// The column that tells rows apart.
-const KEY: [&str; 1] = ["integration_key"];
+use crate::time::Moment;
 
 /// By key, as the column has it.
-type Registered = BTreeMap<String, Registration>;
+type RowsByKey = BTreeMap<String, Registration>;
 
-impl Lake {
-    /// Writes down integrations, new ones and changes. Returns what stands of them then, and those that were refused: their
-    /// key exists with another id. What is purged stays so, and what is deleted needs a first look written down before:
-    /// [`Registration::not_found_since_ms`].
-    pub async fn register(
-        &self,
-        integrations: &[Registration],
-    ) -> Result<Members<Registration, Registration>, LakeError> {
-        self.write_down(integrations, Wakes::All).await
-    }
+/// Writes down integrations, new ones and changes. Returns what stands of them then, and those that were refused: their
+/// key exists with another id. What is deleted needs a first look written down before:
+/// [`Registration::not_found_since_ms`].
+pub(in crate::lake) async fn register(
+    tables: &Tables,
+    integrations: &[Registration],
+    wakes: Wakes,
+) -> Result<Members<Registration, Registration>, LakeError> {
+    let table = registry(tables).await?;
+    let mut written = Members::default();
+    let change = |stored| {
+        let (changed, stand) = changed(registrations(stored), integrations, wakes);
+        written = stand;
+        changed.into_iter().map(IntegrationRow::from).collect()
+    };
+    table.rewrite(change).await?;
+    Ok(written)
+}
 
-    /// Does the same for integrations that a person has named and that Kombo answers for: a purged one is read again.
-    pub async fn register_named(
-        &self,
-        integrations: &[Registration],
-    ) -> Result<Members<Registration, Registration>, LakeError> {
-        self.write_down(integrations, Wakes::PurgedToo).await
-    }
+/// Writes down that deleted integrations are purged; those that are not deleted any more stay as they are.
+pub(in crate::lake) async fn register_purged(
+    tables: &Tables,
+    integrations: &[IntegrationId],
+    now: Moment,
+) -> Result<(), LakeError> {
+    let table = registry(tables).await?;
+    let change = |stored| {
+        let known = registrations(stored).into_iter();
+        let purged = known
+            .filter(|(_, row)| row.state == Registration::DELETED)
+            .filter(|(_, row)| integrations.contains(&row.integration))
+            .map(|(key, row)| {
+                let row = Registration {
+                    state: Registration::PURGED.to_owned(),
+                    state_since_ms: Some(now.as_millis()),
+                    ..row
+                };
+                IntegrationRow::from((key, row))
+            });
+        purged.collect()
+    };
+    table.rewrite(change).await?;
+    Ok(())
+}
 
-    async fn write_down(
-        &self,
-        integrations: &[Registration],
-        wakes: Wakes,
-    ) -> Result<Members<Registration, Registration>, LakeError> {
-        let table = self.registry().await?;
-        let mut written = Members::default();
-        let change = |stored: &[RecordBatch]| {
-            let (changed, stand) = changed(stored, integrations, wakes);
-            written = stand;
-            (!changed.is_empty()).then(|| batch(&changed))
-        };
-        table.rewrite(change).await?;
-        Ok(written)
+/// Returns every integration the lake knows, by key. Creates nothing.
+pub(in crate::lake) async fn registered(tables: &Tables) -> Result<Vec<Registration>, LakeError> {
+    if !tables.exists(&LakeTable::Integrations).await? {
+        return Ok(Vec::new());
     }
+    let stored = registry(tables).await?.rows().await?;
+    Ok(registrations(stored).into_values().collect())
+}
 
-    /// Writes down that deleted integrations are purged; those that are not deleted any more stay as they are.
-    pub(crate) async fn register_purged(
-        &self,
-        integrations: &[IntegrationId],
-        now_ms: i64,
-    ) -> Result<(), LakeError> {
-        let table = self.registry().await?;
-        let change = |stored: &[RecordBatch]| {
-            let known = stored.iter().flat_map(registrations);
-            let purged = known
-                .filter(|(_, row)| row.state == Registration::DELETED)
-                .filter(|(_, row)| integrations.contains(&row.integration))
-                .map(|(key, row)| {
-                    let state = Registration::PURGED.to_owned();
-                    let state_since_ms = Some(now_ms);
-                    let row = Registration {
-                        state,
-                        state_since_ms,
-                        ..row
-                    };
-                    (key, row)
-                });
-            let purged: Registered = purged.collect();
-            (!purged.is_empty()).then(|| batch(&purged))
-        };
-        table.rewrite(change).await?;
-        Ok(())
-    }
-
-    /// Returns every integration the lake knows, by key. Creates nothing.
-    pub async fn registered(&self) -> Result<Vec<Registration>, LakeError> {
-        if !self.tables().exists(&LakeTable::Integrations).await? {
-            return Ok(Vec::new());
-        }
-        let stored = self.registry().await?.rows().await?;
-        Ok(stored
-            .iter()
-            .flat_map(registrations)
-            .map(|(_, row)| row)
-            .collect())
-    }
-
-    async fn registry(&self) -> Result<SmallTable, LakeError> {
-        let table = self
-            .tables()
-            .open(&LakeTable::Integrations, &schema())
-            .await?;
-        Ok(SmallTable::new(table.table, &KEY, "REGISTER"))
-    }
+async fn registry(tables: &Tables) -> Result<SmallTable, LakeError> {
+    let schema = schema();
+    Ok(SmallTable {
+        table: tables.open(&LakeTable::Integrations, &schema).await?.table,
+        schema,
+        key: &["integration_key"],
+        operation: Op::Register.as_str(),
+    })
 }
 
 /// Whom an answer of Kombo's brings back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wakes {
+pub(in crate::lake) enum Wakes {
     /// All but the purged.
     All,
+    /// Those too: a person has named them.
     PurgedToo,
 }
 
@@ -172,12 +149,11 @@ impl Registration {
 /// Picks out what is new or differs from what is stored, and returns what stands of all of them as well. Refuses an
 /// integration whose key another one has.
 fn changed(
-    stored: &[RecordBatch],
+    mut known: RowsByKey,
     integrations: &[Registration],
     wakes: Wakes,
-) -> (Registered, Members<Registration, Registration>) {
-    let mut known: Registered = stored.iter().flat_map(registrations).collect();
-    let mut changed = Registered::new();
+) -> (RowsByKey, Members<Registration, Registration>) {
+    let mut changed = RowsByKey::new();
     let mut stand = Members::default();
     for new in integrations {
         let key = new.integration.key().to_string();
@@ -215,62 +191,60 @@ pub(in crate::lake) fn schema() -> SchemaRef {
     ]))
 }
 
-fn batch(registered: &Registered) -> RecordBatch {
-    let rows = || registered.values();
-    let environments = rows().map(|row| Some(row.environment.as_ref()?.as_str()));
-    let columns: Vec<ArrayRef> = vec![
-        texts(registered.keys()),
-        texts(rows().map(|row| row.integration.as_str())),
-        texts(rows().map(|row| row.integration.tool())),
-        texts(rows().map(|row| row.category.as_str())),
-        texts(rows().map(|row| &row.origin)),
-        texts(rows().map(|row| &row.state)),
-        times(rows().map(|row| Some(row.since_ms * 1000))),
-        times(rows().map(|row| Some(row.state_since_ms? * 1000))),
-        times(rows().map(|row| Some(row.not_found_since_ms? * 1000))),
-        Arc::new(environments.collect::<StringArray>()),
-    ];
-    RecordBatch::try_new(schema(), columns).expect("the columns are those of the schema")
+/// An integration as it is stored.
+#[derive(Serialize, Deserialize)]
+struct IntegrationRow {
+    integration_key: String,
+    #[serde(rename = "_integration_id")]
+    integration_id: String,
+    #[serde(default)]
+    tool: String,
+    category: String,
+    origin: String,
+    state: String,
+    #[serde(rename = "since")]
+    since_us: i64,
+    #[serde(default, rename = "state_since")]
+    state_since_us: Option<i64>,
+    #[serde(default, rename = "not_found_since")]
+    not_found_since_us: Option<i64>,
+    #[serde(default)]
+    environment: Option<String>,
 }
 
-/// Reads rows by name. A row of a category that this build does not know is none of ours.
-fn registrations(batch: &RecordBatch) -> Registered {
-    let text = |name: &str| text_column(batch, name);
-    let since = time_column(batch, "since");
-    let optional_ms =
-        |column: Option<&TimestampMicrosecondArray>, row| Some(time_at(column?, row)? / 1000);
-    let state_since = time_column(batch, "state_since");
-    let not_found_since = time_column(batch, "not_found_since");
-    let environments = text("environment");
-    let environment = |row| {
-        let environments = environments.filter(|environments| environments.is_valid(row))?;
-        EnvironmentId::new(environments.value(row))
+impl From<(String, Registration)> for IntegrationRow {
+    fn from((integration_key, row): (String, Registration)) -> Self {
+        Self {
+            integration_key,
+            tool: row.integration.tool().to_owned(),
+            integration_id: row.integration.to_string(),
+            category: row.category.as_str().to_owned(),
+            origin: row.origin,
+            state: row.state,
+            since_us: row.since_ms * 1000,
+            state_since_us: row.state_since_ms.map(|at| at * 1000),
+            not_found_since_us: row.not_found_since_ms.map(|at| at * 1000),
+            environment: row.environment.map(|id| id.as_str().to_owned()),
+        }
+    }
+}
+
+/// Reads rows by key. A row of a category that this build does not know is none of ours.
+fn registrations(stored: Vec<IntegrationRow>) -> RowsByKey {
+    let read = |row: IntegrationRow| {
+        let registration = Registration {
+            integration: IntegrationId::new(&row.integration_id).ok()?,
+            category: Category::from_name(&row.category)?,
+            origin: row.origin,
+            state: row.state,
+            since_ms: row.since_us / 1000,
+            state_since_ms: row.state_since_us.map(|at| at / 1000),
+            not_found_since_ms: row.not_found_since_us.map(|at| at / 1000),
+            environment: row.environment.and_then(|id| EnvironmentId::new(&id)),
+        };
+        Some((row.integration_key, registration))
     };
-    let (Some(keys), Some(ids), Some(categories), Some(origins), Some(states), Some(since)) = (
-        text("integration_key"),
-        text("_integration_id"),
-        text("category"),
-        text("origin"),
-        text("state"),
-        since,
-    ) else {
-        return Registered::new();
-    };
-    (0..batch.num_rows())
-        .filter_map(|row| {
-            let registration = Registration {
-                integration: IntegrationId::new(ids.value(row)).ok()?,
-                category: Category::from_name(categories.value(row))?,
-                origin: origins.value(row).to_owned(),
-                state: states.value(row).to_owned(),
-                since_ms: since.value(row) / 1000,
-                state_since_ms: optional_ms(state_since, row),
-                not_found_since_ms: optional_ms(not_found_since, row),
-                environment: environment(row),
-            };
-            Some((keys.value(row).to_owned(), registration))
-        })
-        .collect()
+    stored.into_iter().filter_map(read).collect()
 }
 
 #[cfg(test)]

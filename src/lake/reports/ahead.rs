@@ -1,8 +1,8 @@
 //! What of a table lies in the future: written while a clock was wrong, by this program or an older one.
 //!
 //! Nothing old leaves such a table, what is asked for as of an instant is wrong, and each further observation would have to
-//! be later still. So it is told ([`TableOverview::ahead`]), no fetch goes on from where it is years off
-//! ([`not_ahead`](crate::lake::intake::stored_coverage)), and [`Lake::repair`](crate::lake::Lake::repair) mends it.
+//! be later still. So it is told ([`TableOverview::ahead`]), no fetch goes on from where it is years off, and a repair mends
+//! it.
 
 use std::time::Duration;
 

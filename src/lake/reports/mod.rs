@@ -2,8 +2,8 @@
 
 pub(in crate::lake) mod ahead;
 pub(in crate::lake) mod lint;
-mod notes;
-mod overview;
+pub(in crate::lake) mod overview;
+pub(in crate::lake) mod service_notes;
 
 pub use ahead::Ahead;
 pub use lint::{Finding, LintReport, LintSettings, Query, QueryCost, TableLint};

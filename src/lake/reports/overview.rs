@@ -10,8 +10,9 @@ use crate::lake::intake::stored_coverage::add_stored;
 use crate::lake::layout::INTEGRATION_KEY;
 use crate::lake::positions::Positions;
 use crate::lake::table_txns::TableTxns;
+use crate::lake::tables::Tables;
 use crate::lake::txn_name::key_of;
-use crate::lake::{Lake, LakeError, LiveFile, Part};
+use crate::lake::{LakeError, LiveFile, Part};
 use crate::sink::Coverage;
 use crate::time::ObservedAt;
 
@@ -43,27 +44,28 @@ pub struct TableOverview {
     pub folded: Option<ObservedAt>,
 }
 
-impl Lake {
-    /// Returns what the logs say of an endpoint; `None`, and nothing created, where it has no tables.
-    pub async fn overview(&self, endpoint: &Arc<Endpoint>) -> Result<Option<Overview>, LakeError> {
-        let mut overview = None;
-        for part in [Part::Snapshots, Part::Deltas, Part::Current] {
-            let Some(table) = self.tables().existing(endpoint, part).await? else {
-                continue;
-            };
-            let overview = overview.get_or_insert_with(Overview::default);
-            let state = table.refreshed().await?;
-            if part == Part::Current {
-                overview.add_positions(&state);
-                continue;
-            }
-            overview.add_bases(part, &state);
-            for file in table.live(&state).await? {
-                overview.add_file(part, &file);
-            }
+/// Returns what the logs say of an endpoint; `None`, and nothing created, where it has no tables.
+pub(in crate::lake) async fn overview(
+    tables: &Tables,
+    endpoint: &Arc<Endpoint>,
+) -> Result<Option<Overview>, LakeError> {
+    let mut overview = None;
+    for part in [Part::Snapshots, Part::Deltas, Part::Current] {
+        let Some(table) = tables.existing(endpoint, part).await? else {
+            continue;
+        };
+        let overview = overview.get_or_insert_with(Overview::default);
+        let state = table.refreshed().await?;
+        if part == Part::Current {
+            overview.add_positions(&state);
+            continue;
         }
-        Ok(overview)
+        overview.add_bases(part, &state);
+        for file in table.live(&state).await? {
+            overview.add_file(part, &file);
+        }
     }
+    Ok(overview)
 }
 
 impl Overview {

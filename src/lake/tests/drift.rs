@@ -12,8 +12,9 @@ use crate::delta::object_key::ObjectKey;
 use crate::delta::store::TableStore;
 use crate::ids::EndpointName;
 use crate::lake::layout::LakeTable;
+use crate::lake::ledgers::completeness::TableComparison;
 use crate::lake::ledgers::create_drift_and_holds;
-use crate::lake::ledgers::drift::{self, Compared};
+use crate::lake::ledgers::drift;
 use crate::lake::tests::support::*;
 use crate::lake::{DriftFilter, DriftRow, Lake};
 use crate::time::ObservedAt;
@@ -40,8 +41,13 @@ async fn staged(lake: &Lake, name: &str, rows: Vec<DriftRow>) -> Option<Written>
         .expect("staged")
 }
 
-fn compared(name: &str, snapshot: i64, counts: (u64, u64), file: Option<Written>) -> Compared {
-    Compared {
+fn compared(
+    name: &str,
+    snapshot: i64,
+    counts: (u64, u64),
+    file: Option<Written>,
+) -> TableComparison {
+    TableComparison {
         integration: integration(name),
         endpoint: tags().name().clone(),
         snapshot: ObservedAt::from_micros(snapshot),

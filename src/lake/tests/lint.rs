@@ -139,7 +139,7 @@ async fn a_file_of_another_program_is_told() {
         path: path.clone(),
         partition_values: BTreeMap::from([("integration_key".to_owned(), key.to_string())]),
         size: bytes.len() as u64,
-        modification_time_ms: NOON,
+        modified_at: crate::time::Moment::from_millis(NOON),
         stats: "{}".to_owned(),
         tags: BTreeMap::new(),
     };

@@ -16,9 +16,9 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
+use crate::delta::compaction::Compaction;
 use crate::delta::store::TableStore;
 use crate::delta::store::faulty::{Ages, Failure, FaultyStore};
-use crate::lake::care::compact;
 use crate::lake::tests::support::*;
 use crate::lake::{Lake, LakeSettings, Part, TableUpkeep, UpkeepReport, UpkeepSettings};
 use crate::time::Clock;
@@ -204,13 +204,17 @@ async fn a_merge_of_files_that_another_merge_took_is_given_up() {
     let table = slow.tables().of_endpoint(&tags(), Part::Deltas).await;
     let table = table.expect("open");
     let live = table.live(&table.log.state()).await.expect("files");
-    let groups = compact::worth_merging(live, &settings);
-    let (day, files) = groups.first().expect("small files");
-    let merged = compact::merged_file(&table, *day, files).await;
+    let compaction = Compaction {
+        least_files: settings.compact_files,
+        small_bytes: settings.small_file_bytes,
+    };
+    let files = compaction.groups(live).into_iter().next();
+    let files = files.expect("small files");
+    let merged = table.merged_readable(files, &mut Vec::new()).await;
     let merged = merged.expect("written").expect("worth it");
 
     keep_up(&fast, &settings).await;
-    let exchanged = compact::exchange(&table, &merged).await;
+    let exchanged = table.rearrange("OPTIMIZE", merged).await;
     assert!(!exchanged.expect("an answer"));
     assert_eq!(view(&aging.store).await, before, "no row came twice");
 }

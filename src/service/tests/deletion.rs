@@ -3,6 +3,7 @@
 use super::*;
 use crate::company::ChangeKind;
 use crate::sink::Registration;
+use crate::time::Moment;
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
@@ -117,7 +118,7 @@ async fn one_that_is_purged_beside_the_service_is_not_fetched_again_by_itself() 
     lose(&twin, &id, true);
     sleep(Duration::from_hours(3 * 24)).await;
     let now = [id.clone()];
-    lake.register_purged(&now, server_ms(&twin))
+    lake.register_purged(&now, Moment::from_millis(server_ms(&twin)))
         .await
         .expect("written");
     lose(&twin, &id, false);

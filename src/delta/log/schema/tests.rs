@@ -38,7 +38,7 @@ fn every_endpoint_has_a_delta_schema_that_reads_back_as_the_same_arrow_schema() 
     for endpoint in Catalog::embedded().endpoints() {
         let ours = endpoint.schema();
         let text = to_delta(&ours).expect("known types").to_string();
-        let read = crate::delta::log::kernel::arrow_schema(&text).expect("Delta's");
+        let read = to_arrow(&text).expect("Delta's");
         assert_eq!(
             plain(read.fields()),
             plain(ours.fields()),

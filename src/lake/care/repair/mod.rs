@@ -1,6 +1,6 @@
 //! Tables that lie in the future are brought back to the present.
 //!
-//! A wrong clock once stamped rows with instants that are still to come. [`shelf`] finds them in every table that holds
+//! A wrong clock once stamped rows with instants that are still to come. [`stamped_table`] finds them in every table that holds
 //! instants, [`moves`] says where each goes (in their order, a microsecond apart, from the time of the repair on), and
 //! [`restamp`] writes the files anew. What the logs say of the tables moves along: `seen`, `since`, earlier looks, the
 //! positions of `current`, comparisons in `kombo_drift`; holds, too. A base in the future becomes none, so that the next
@@ -14,7 +14,7 @@
 
 mod moves;
 mod restamp;
-mod shelf;
+mod stamped_table;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,12 +24,16 @@ use tracing::{info, warn};
 
 use crate::catalog::Endpoint;
 use crate::delta::delta_error::DeltaError;
+use crate::delta::exchange::Extent;
 use crate::ids::IntegrationKey;
-use crate::lake::care::repair::moves::{Found, Moves};
-use crate::lake::care::repair::shelf::{Extent, Shelf};
+use crate::lake::care::clocks::Clocks;
+use crate::lake::care::repair::moves::{FutureInstants, Moves};
+use crate::lake::care::repair::stamped_table::StampedTable;
 use crate::lake::layout::LakeTable;
+use crate::lake::ledgers::registry::registered;
 use crate::lake::ledgers::{self, holds};
-use crate::lake::{Hold, Lake, LakeError, Part};
+use crate::lake::tables::Tables;
+use crate::lake::{Hold, LakeError, Part};
 use crate::time::{Horizon, MAX_SERVER_LEAD, Moment, ObservedAt};
 
 /// Looks at an endpoint, when something keeps coming in between.
@@ -72,78 +76,73 @@ pub struct Repair {
 
 /// A repair of the whole lake.
 struct Repairing<'a> {
-    lake: &'a Lake,
+    tables: &'a Tables,
     horizon: Horizon,
-    now_ms: i64,
+    now: Moment,
     dry_run: bool,
     names: HashMap<IntegrationKey, String>,
     report: RepairReport,
 }
 
-impl Lake {
-    /// Brings what lies in the future back to the present, in the tables of these endpoints. Several may run at once, beside
-    /// readers and a service. A dry run only says what there is to do.
-    pub async fn repair(
-        &self,
-        endpoints: &[Arc<Endpoint>],
-        dry_run: bool,
-    ) -> Result<RepairReport, LakeError> {
-        let (store_ms, local_ms) = self.clocks().await?;
-        let now_ms = store_ms.max(local_ms);
-        let behind = u64::try_from(now_ms.saturating_sub(local_ms)).unwrap_or_default();
-        let behind = Some(Duration::from_millis(behind));
-        // Only names are taken from the registry: a damaged one keeps nobody from repairing the rest.
-        let registered = self.registered().await.unwrap_or_default();
-        let names = registered.into_iter().map(|known| {
-            let id = known.integration;
-            (id.key(), id.to_string())
-        });
-        let mut repairing = Repairing {
-            lake: self,
-            horizon: Horizon::at(Moment::from_millis(now_ms)),
-            now_ms,
-            dry_run,
-            names: names.collect(),
-            report: RepairReport {
-                behind: behind.filter(|behind| *behind > MAX_SERVER_LEAD),
-                ..RepairReport::default()
-            },
-        };
-        for endpoint in endpoints {
-            if let Err(error) = repairing.endpoint(endpoint).await {
-                repairing.failed(endpoint.name().table_name(), error);
-            }
+/// Brings what lies in the future back to the present, in the tables of these endpoints. Several may run at once, beside
+/// readers and a service. A dry run only says what there is to do.
+pub(in crate::lake) async fn repair(
+    tables: &Tables,
+    endpoints: &[Arc<Endpoint>],
+    dry_run: bool,
+) -> Result<RepairReport, LakeError> {
+    let clocks = Clocks::read(tables).await?;
+    // Only names are taken from the registry: a damaged one keeps nobody from repairing the rest.
+    let registered = registered(tables).await.unwrap_or_default();
+    let names = registered.into_iter().map(|known| {
+        let id = known.integration;
+        (id.key(), id.to_string())
+    });
+    let mut repairing = Repairing {
+        tables,
+        horizon: Horizon::at(clocks.later),
+        now: clocks.later,
+        dry_run,
+        names: names.collect(),
+        report: RepairReport {
+            behind: Some(clocks.store_lead).filter(|lead| *lead > MAX_SERVER_LEAD),
+            ..RepairReport::default()
+        },
+    };
+    for endpoint in endpoints {
+        if let Err(error) = repairing.endpoint(endpoint).await {
+            repairing.failed(endpoint.name().table_name(), error);
         }
-        Ok(repairing.report)
     }
+    Ok(repairing.report)
 }
 
 impl Repairing<'_> {
     async fn endpoint(&mut self, endpoint: &Arc<Endpoint>) -> Result<(), LakeError> {
-        let lake = self.lake;
-        let shelves = self.shelves(endpoint).await?;
-        if shelves.is_empty() {
+        let tables = self.tables;
+        let stamped = self.stamped(endpoint).await?;
+        if stamped.is_empty() {
             return Ok(());
         }
         for _ in 0..ROUNDS {
-            if self.dry_run || Moves::begun(lake, endpoint.name()).await?.is_none() {
-                let found = self.look(endpoint, &shelves).await?;
+            if self.dry_run || Moves::begun(tables, endpoint.name()).await?.is_none() {
+                let found = self.look(endpoint, &stamped).await?;
                 if found.is_empty() {
                     return Ok(());
                 }
-                let moves = found.moves(self.now_ms.saturating_mul(1_000));
+                let moves = found.moves(self.now.as_millis().saturating_mul(1_000));
                 if self.dry_run {
                     self.tell(endpoint, &moves);
                     return Ok(());
                 }
-                moves.begin(lake, endpoint.name()).await?;
+                moves.begin(tables, endpoint.name()).await?;
             }
             // Those that are there, whoever has put them.
-            if let Some(moves) = Moves::begun(lake, endpoint.name()).await? {
-                self.mend(endpoint, &shelves, &moves).await?;
+            if let Some(moves) = Moves::begun(tables, endpoint.name()).await? {
+                self.mend(endpoint, &stamped, &moves).await?;
                 self.tell(endpoint, &moves);
             }
-            Moves::end(lake, endpoint.name()).await?;
+            Moves::end(tables, endpoint.name()).await?;
         }
         let table = endpoint.name().table_name();
         Err(DeltaError::Contended { table }.into())
@@ -151,37 +150,40 @@ impl Repairing<'_> {
 
     /// Opens every table that holds instants of the endpoint's, in the order in which they are mended. One of the lake's
     /// own that cannot be opened is left out and told.
-    async fn shelves(&mut self, endpoint: &Arc<Endpoint>) -> Result<Vec<Shelf>, LakeError> {
-        let mut shelves = Vec::new();
+    async fn stamped(&mut self, endpoint: &Arc<Endpoint>) -> Result<Vec<StampedTable>, LakeError> {
+        let mut stamped = Vec::new();
         for part in [Part::Deltas, Part::Snapshots, Part::Current] {
-            shelves.extend(self.lake.shelf(endpoint, part).await?);
+            let table = self.tables.existing(endpoint, part).await?;
+            stamped.extend(table.map(|table| StampedTable::of(table, endpoint)));
         }
-        if shelves.is_empty() {
-            return Ok(shelves);
+        if stamped.is_empty() {
+            return Ok(stamped);
         }
         for table in [LakeTable::Drift, LakeTable::Quarantine] {
-            match ledgers::existing(self.lake.tables(), &table).await {
-                Ok(opened) => shelves.extend(opened.map(|opened| Shelf::of(opened, endpoint))),
+            match ledgers::existing(self.tables, &table).await {
+                Ok(opened) => {
+                    stamped.extend(opened.map(|opened| StampedTable::of(opened, endpoint)));
+                }
                 Err(error) => self.failed(table.to_string(), error),
             }
         }
-        Ok(shelves)
+        Ok(stamped)
     }
 
     async fn look(
         &mut self,
         endpoint: &Arc<Endpoint>,
-        shelves: &[Shelf],
-    ) -> Result<Found, LakeError> {
-        let mut found = Found::default();
-        for shelf in shelves {
-            let extent = shelf.look(self.horizon, &mut found).await?;
+        stamped: &[StampedTable],
+    ) -> Result<FutureInstants, LakeError> {
+        let mut found = FutureInstants::default();
+        for table in stamped {
+            let extent = table.look(self.horizon, &mut found).await?;
             if self.dry_run {
-                self.count(shelf, extent);
+                self.count(table, extent);
             }
         }
         let latest_us = self.horizon.latest_us();
-        for hold in self.lake.holds().await? {
+        for hold in holds::read(self.tables).await? {
             if hold.endpoint == *endpoint.name() {
                 let mut instants = vec![hold.since_us, hold.until_us];
                 instants.retain(|at_us| *at_us > latest_us);
@@ -196,14 +198,14 @@ impl Repairing<'_> {
     async fn mend(
         &mut self,
         endpoint: &Arc<Endpoint>,
-        shelves: &[Shelf],
+        stamped: &[StampedTable],
         moves: &Moves,
     ) -> Result<(), LakeError> {
-        for shelf in shelves {
-            let extent = shelf.mend(moves, self.horizon).await?;
-            self.count(shelf, extent);
+        for table in stamped {
+            let extent = table.mend(moves, self.horizon).await?;
+            self.count(table, extent);
         }
-        let second_look = self.lake.settings().guard.second_look;
+        let second_look = self.tables.settings().guard.second_look;
         let amended = |hold: &Hold| {
             if hold.endpoint != *endpoint.name() {
                 return None;
@@ -221,10 +223,10 @@ impl Repairing<'_> {
                 ..hold.clone()
             })
         };
-        holds::amend(self.lake.tables(), amended).await
+        holds::amend(self.tables, amended).await
     }
 
-    fn count(&mut self, place: &Shelf, Extent { rows, files }: Extent) {
+    fn count(&mut self, place: &StampedTable, Extent { rows, files }: Extent) {
         if rows > 0 {
             self.report.tables.push(Repair {
                 table: place.table.name.to_string(),

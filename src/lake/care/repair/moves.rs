@@ -6,19 +6,19 @@
 
 use std::collections::BTreeMap;
 
-use object_store::{ObjectStoreExt, PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::delta::fault::{FaultReason, StoreFault};
 use crate::ids::{EndpointName, IntegrationKey};
 use crate::json;
+use crate::lake::LakeError;
 use crate::lake::layout::DocumentKey;
-use crate::lake::{Lake, LakeError};
+use crate::lake::tables::Tables;
 use crate::time::ObservedAt;
 
 /// What was found of an endpoint's tables that lies in the future.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct FutureInstants {
     /// Runs of such instants, by `integration_key`. Empty where only bases are ahead.
     ahead: BTreeMap<String, Vec<(i64, i64)>>,
     /// The last instant that is not in the future, whoever's.
@@ -38,7 +38,7 @@ struct Move {
     to_us: i64,
 }
 
-impl Found {
+impl FutureInstants {
     /// Takes in instants of one integration that are in the future.
     pub(super) fn add(&mut self, key: &str, mut instants: Vec<i64>) {
         instants.sort_unstable();
@@ -119,55 +119,46 @@ impl Moves {
 
     /// Reads the moves of a repair that was begun; `None` when none was. What is no such document is taken away.
     pub(super) async fn begun(
-        lake: &Lake,
+        tables: &Tables,
         endpoint: &EndpointName,
     ) -> Result<Option<Self>, LakeError> {
         let key = DocumentKey::Repair(endpoint);
-        let bytes = match lake.tables().store.objects().get(&key.path()).await {
-            Ok(found) => found.bytes().await,
-            Err(error) => Err(error),
+        let found = tables.store().read_if_there(&key.path()).await;
+        let Some(bytes) = found.map_err(|source| failed(&key, source))? else {
+            return Ok(None);
         };
-        match bytes {
-            Ok(bytes) => match json::from_slice(&bytes) {
-                Ok(moves) => Ok(Some(moves)),
-                Err(_) => Self::end(lake, endpoint).await.map(|()| None),
-            },
-            Err(error) if StoreFault::from(&error).reason() == FaultReason::NotFound => Ok(None),
-            Err(error) => Err(failed(&key, error)),
+        match json::from_slice(&bytes) {
+            Ok(moves) => Ok(Some(moves)),
+            Err(_) => Self::end(tables, endpoint).await.map(|()| None),
         }
     }
 
     /// Puts the moves of a repair that begins, unless another has begun.
     pub(super) async fn begin(
         &self,
-        lake: &Lake,
+        tables: &Tables,
         endpoint: &EndpointName,
     ) -> Result<(), LakeError> {
         let key = DocumentKey::Repair(endpoint);
         let bytes = serde_json::to_vec(self).expect("a document of texts and numbers is JSON");
-        let options = PutOptions::from(PutMode::Create);
-        let put = lake.tables().store.objects();
-        match put.put_opts(&key.path(), bytes.into(), options).await {
-            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
-            Err(error) => Err(failed(&key, error)),
+        match tables.store().create(&key.path(), bytes.into()).await {
+            Err(fault) if fault.reason() != FaultReason::AlreadyExists => Err(failed(&key, fault)),
+            _ => Ok(()),
         }
     }
 
     /// Forgets the moves of a repair that is done, by whomever.
-    pub(super) async fn end(lake: &Lake, endpoint: &EndpointName) -> Result<(), LakeError> {
+    pub(super) async fn end(tables: &Tables, endpoint: &EndpointName) -> Result<(), LakeError> {
         let key = DocumentKey::Repair(endpoint);
-        match lake.tables().store.objects().delete(&key.path()).await {
-            Ok(()) => Ok(()),
-            Err(error) if StoreFault::from(&error).reason() == FaultReason::NotFound => Ok(()),
-            Err(error) => Err(failed(&key, error)),
-        }
+        let deleted = tables.store().delete(&key.path()).await;
+        deleted.map_err(|fault| failed(&key, fault))
     }
 }
 
-fn failed(key: &DocumentKey<'_>, error: object_store::Error) -> LakeError {
+fn failed(key: &DocumentKey<'_>, source: StoreFault) -> LakeError {
     LakeError::Repair {
         key: key.to_string(),
-        source: error.into(),
+        source,
     }
 }
 
@@ -179,7 +170,7 @@ mod tests {
 
     #[test]
     fn instants_of_the_future_keep_their_order_and_take_a_microsecond_each() {
-        let mut found = Found::default();
+        let mut found = FutureInstants::default();
         found.add("a", vec![YEAR_9999 + 2, YEAR_9999, YEAR_9999 + 1]);
         found.add("a", vec![5_000_000, YEAR_9999 + 3, YEAR_9999]);
         found.add("b", vec![YEAR_9999]);
@@ -199,7 +190,7 @@ mod tests {
 
     #[test]
     fn nothing_is_moved_before_what_lies_in_the_past() {
-        let mut found = Found::default();
+        let mut found = FutureInstants::default();
         found.add("a", vec![9_000]);
         found.add_past(2_000);
         assert_eq!(found.moves(1_000).to_us("a", 9_000), Some(2_001));

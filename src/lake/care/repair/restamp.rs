@@ -10,10 +10,8 @@ use arrow::datatypes::TimestampMicrosecondType;
 use bytes::Bytes;
 
 use crate::catalog::SystemColumn;
-use crate::delta::delta_error::DeltaError;
-use crate::delta::delta_error::ENCODING;
-use crate::delta::file::writer::decoded_bytes;
-use crate::delta::file::writer::{EncodedFile, FileForm, FileWriter, read};
+use crate::delta::delta_error::{DeltaError, ENCODING};
+use crate::delta::file::writer::read;
 use crate::ids::EndpointName;
 use crate::lake::care::repair::moves::Moves;
 
@@ -76,35 +74,8 @@ impl Stamps {
         Ok(found)
     }
 
-    /// Moves what of a file is to be moved; `None` when nothing is. Returns how many rows were moved.
-    pub(super) fn restamp(
-        &self,
-        file: Bytes,
-        moves: &Moves,
-        rows: usize,
-        form: &FileForm,
-    ) -> Result<Option<(u64, EncodedFile)>, DeltaError> {
-        let (mut changed, mut read_rows) = (0, 0);
-        let mut writer: Option<FileWriter> = None;
-        for batch in read(file, &[])? {
-            let batch = batch?;
-            read_rows += batch.num_rows() as u64;
-            let (number, batch) = self.changed(&batch, moves)?;
-            changed += number;
-            let bytes_per_row = decoded_bytes(&batch) / batch.num_rows().max(1);
-            writer
-                .get_or_insert_with(|| form.begin(rows, bytes_per_row))
-                .write(&batch)?;
-        }
-        let Some(writer) = writer.filter(|_| changed > 0) else {
-            return Ok(None);
-        };
-        // Rows that were read and not written would be lost.
-        let file = writer.finish()?.filter(|file| file.rows == read_rows);
-        Ok(Some((changed, file.ok_or(ENCODING)?)))
-    }
-
-    fn changed(
+    /// Moves what of a batch is to be moved. Returns how many rows were moved.
+    pub(super) fn moved(
         &self,
         batch: &RecordBatch,
         moves: &Moves,

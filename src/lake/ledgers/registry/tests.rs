@@ -1,6 +1,9 @@
 use arrow::array::AsArray;
 use arrow::datatypes::FieldRef;
 
+use arrow::array::{RecordBatch, StringArray};
+
+use crate::delta::rows::{each_row, to_batch};
 use crate::delta::small_table::rewritten;
 use crate::lake::ledgers::registry::*;
 
@@ -24,6 +27,17 @@ fn stored(state: &str, state_since_ms: i64, not_found_since_ms: Option<i64>) -> 
         not_found_since_ms,
         ..registration("tool:a")
     }
+}
+
+fn batch(rows: &RowsByKey) -> RecordBatch {
+    let rows = rows.clone().into_iter().map(IntegrationRow::from);
+    to_batch(&schema(), &rows.collect::<Vec<_>>()).expect("rows")
+}
+
+fn read_back(batch: &RecordBatch) -> RowsByKey {
+    let mut rows = Vec::new();
+    each_row(batch, |row| rows.extend(row)).expect("read");
+    registrations(rows)
 }
 
 fn after(before: &Registration, new: &Registration) -> Registration {
@@ -97,22 +111,22 @@ fn the_environment_stays_until_another_is_known_and_is_read_back() {
     let moved = in_environment(Some("two"));
     assert_eq!(after(&known, &moved), moved);
     for row in [known, in_environment(None)] {
-        let rows = Registered::from([("k".to_owned(), row)]);
-        assert_eq!(registrations(&batch(&rows)), rows);
+        let rows = RowsByKey::from([("k".to_owned(), row)]);
+        assert_eq!(read_back(&batch(&rows)), rows);
     }
 }
 
 /// Stores one integration under the key of another.
-fn clashing(stored: &str, new: &str) -> RecordBatch {
+fn clashing(stored: &str, new: &str) -> RowsByKey {
     let key = registration(new).integration.key().to_string();
-    batch(&Registered::from([(key, registration(stored))]))
+    RowsByKey::from([(key, registration(stored))])
 }
 
 #[test]
 fn a_key_of_another_integration_is_refused_and_the_others_of_the_batch_are_written_down() {
-    let stored = [clashing("tool:a", "tool:b")];
+    let stored = clashing("tool:a", "tool:b");
     let batch = ["tool:c", "tool:b", "tool:d"].map(registration);
-    let (written, stand) = changed(&stored, &batch, Wakes::All);
+    let (written, stand) = changed(stored.clone(), &batch, Wakes::All);
     let written = written.values().map(|row| row.integration.as_str());
     assert_eq!(written.collect::<Vec<_>>(), ["tool:c", "tool:d"]);
     let stands = stand.going.iter().map(|row| row.integration.as_str());
@@ -130,21 +144,18 @@ fn a_key_of_another_integration_is_refused_and_the_others_of_the_batch_are_writt
 
 #[test]
 fn an_integration_with_the_key_of_another_is_refused_each_time() {
-    let (first, stand) = changed(&[], &[registration("tool:b")], Wakes::All);
+    let (first, stand) = changed(RowsByKey::new(), &[registration("tool:b")], Wakes::All);
     assert_eq!((first.len(), stand.aside.len()), (1, 0));
-    let stored = [clashing("tool:a", "tool:b")];
+    let stored = clashing("tool:a", "tool:b");
     for _ in 0..2 {
-        let (again, stand) = changed(&stored, &[registration("tool:b")], Wakes::All);
+        let (again, stand) = changed(stored.clone(), &[registration("tool:b")], Wakes::All);
         assert_eq!((again.len(), stand.aside.len()), (0, 1));
     }
 }
 
 #[test]
 fn rows_and_columns_of_a_newer_build_pass_through() {
-    let newer = batch(&Registered::from([(
-        "k".to_owned(),
-        registration("tool:a"),
-    )]));
+    let newer = batch(&RowsByKey::from([("k".to_owned(), registration("tool:a"))]));
     let mut fields: Vec<FieldRef> = newer.schema().fields().to_vec();
     fields.push(Arc::new(Field::new("region", DataType::Utf8, true)));
     let mut columns = newer.columns().to_vec();
@@ -154,10 +165,10 @@ fn rows_and_columns_of_a_newer_build_pass_through() {
     let newer = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("rows");
 
     let new = [registration("tool:b")];
-    let (changed, stand) = changed(std::slice::from_ref(&newer), &new, Wakes::All);
+    let (changed, stand) = changed(read_back(&newer), &new, Wakes::All);
     assert!(stand.aside.is_empty(), "no clash");
     let changed = batch(&changed);
-    let written = rewritten(&[newer], changed, &KEY).expect("rows");
+    let written = rewritten(&[newer], changed, &["integration_key"]).expect("rows");
     assert_eq!(written.num_rows(), 2);
     let text = |name: &str, row: usize| {
         let column = written.column_by_name(name).expect("kept");

@@ -1,6 +1,6 @@
 //! How many bytes a query reads of a file whose footer is known, by the arithmetic of an engine that prunes.
 
-use crate::delta::file::footer::{Column, Group};
+use crate::delta::file::footer::{Group, LeafColumn};
 
 /// What is read of a row group for the rows of one id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ impl Group {
 
     /// Returns what is read of all its columns for the rows of an id.
     pub(super) fn cost(&self, id: &str) -> GroupCost {
-        let sum = |of: &dyn Fn(&Column) -> u64| self.columns.iter().map(of).sum::<u64>();
+        let sum = |of: &dyn Fn(&LeafColumn) -> u64| self.columns.iter().map(of).sum::<u64>();
         let whole = sum(&|column| column.bytes);
         let rows = self.rows_of(id);
         let by_pages = match &rows {
@@ -54,7 +54,7 @@ impl Group {
     }
 
     /// Returns the bytes of a column's pages that have some of these rows, with its dictionary.
-    fn bytes_of(&self, column: &Column, rows: &[(u64, u64)]) -> u64 {
+    fn bytes_of(&self, column: &LeafColumn, rows: &[(u64, u64)]) -> u64 {
         if column.pages.is_empty() {
             return column.bytes;
         }
@@ -79,14 +79,14 @@ fn contains((least, most): &(Vec<u8>, Vec<u8>), id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delta::file::footer::Page;
+    use crate::delta::file::footer::DataPage;
 
     fn bounds(least: &str, most: &str) -> (Vec<u8>, Vec<u8>) {
         (least.into(), most.into())
     }
 
-    fn page(first_row: u64, bytes: u64) -> Page {
-        Page {
+    fn page(first_row: u64, bytes: u64) -> DataPage {
+        DataPage {
             first_row,
             bytes,
             bounds: None,
@@ -99,19 +99,19 @@ mod tests {
         for (page, (least, most)) in ids.iter_mut().zip([("a", "b"), ("c", "d"), ("e", "f")]) {
             page.bounds = Some(bounds(least, most));
         }
-        let id = Column {
+        let id = LeafColumn {
             bytes: 60,
             index_bytes: 5,
             pages: ids.to_vec(),
             bounds: Some(bounds("a", "f")),
-            ..Column::default()
+            ..LeafColumn::default()
         };
-        let other = Column {
+        let other = LeafColumn {
             bytes: 1_000,
             dictionary_bytes: 100,
             index_bytes: 7,
             pages: vec![page(0, 400), page(3, 500)],
-            ..Column::default()
+            ..LeafColumn::default()
         };
         Group {
             rows: 6,

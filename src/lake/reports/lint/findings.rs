@@ -37,51 +37,46 @@ impl Finding {
     /// Returns the word for programs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SmallFiles(_) => "small_files",
-            Self::NoStatistics(_) => "no_statistics",
-            Self::NoPageIndex(_) => "no_page_index",
-            Self::NoBloomFilter(_) => "no_bloom_filter",
-            Self::NotSorted(_) => "not_sorted",
-            Self::NotOurs(_) => "not_ours",
-            Self::Overlaps(_) => "overlaps",
-            Self::LargeGroups(_) => "large_row_groups",
-            Self::SmallGroups(_) => "small_row_groups",
-            Self::WideLookups(_) => "wide_lookups",
-        }
+        self.told().1
     }
 
     /// Returns how many.
     #[must_use]
     pub fn count(self) -> u64 {
-        match self {
-            Self::SmallFiles(count)
-            | Self::NoStatistics(count)
-            | Self::NoPageIndex(count)
-            | Self::NoBloomFilter(count)
-            | Self::NotSorted(count)
-            | Self::NotOurs(count)
-            | Self::Overlaps(count)
-            | Self::LargeGroups(count)
-            | Self::SmallGroups(count)
-            | Self::WideLookups(count) => count,
-        }
+        self.told().0
     }
 
     /// Returns what was found, after the number.
     #[must_use]
     pub fn what(self) -> &'static str {
+        self.told().2
+    }
+
+    /// Returns how many, the word for programs, and the one for people.
+    fn told(self) -> (u64, &'static str, &'static str) {
         match self {
-            Self::SmallFiles(_) => "small files that could be larger ones",
-            Self::NoStatistics(_) => "files without statistics in the log",
-            Self::NoPageIndex(_) => "files without a page index",
-            Self::NoBloomFilter(_) => "files without a bloom filter on id",
-            Self::NotSorted(_) => "files that do not say how they are sorted",
-            Self::NotOurs(_) => "files that another program wrote",
-            Self::Overlaps(_) => "files whose ids overlap with another of the same integration",
-            Self::LargeGroups(_) => "row groups that are too large to be passed over in part",
-            Self::SmallGroups(_) => "row groups so small that their description outweighs them",
-            Self::WideLookups(_) => "files opened to find one record",
+            Self::SmallFiles(n) => (n, "small_files", "small files that could be larger ones"),
+            Self::NoStatistics(n) => (n, "no_statistics", "files without statistics in the log"),
+            Self::NoPageIndex(n) => (n, "no_page_index", "files without a page index"),
+            Self::NoBloomFilter(n) => (n, "no_bloom_filter", "files without a bloom filter on id"),
+            Self::NotSorted(n) => {
+                let what = "files that do not say how they are sorted";
+                (n, "not_sorted", what)
+            }
+            Self::NotOurs(n) => (n, "not_ours", "files that another program wrote"),
+            Self::Overlaps(n) => {
+                let what = "files whose ids overlap with another of the same integration";
+                (n, "overlaps", what)
+            }
+            Self::LargeGroups(n) => {
+                let what = "row groups that are too large to be passed over in part";
+                (n, "large_row_groups", what)
+            }
+            Self::SmallGroups(n) => {
+                let what = "row groups so small that their description outweighs them";
+                (n, "small_row_groups", what)
+            }
+            Self::WideLookups(n) => (n, "wide_lookups", "files opened to find one record"),
         }
     }
 

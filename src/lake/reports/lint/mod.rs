@@ -25,8 +25,8 @@ use crate::lake::form::LAYOUT_KEY;
 use crate::lake::layout::INTEGRATION_KEY;
 use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::{self, LEDGERS};
-use crate::lake::tables::OpenTable;
-use crate::lake::{Lake, LakeError, LiveFile, Part, SetAside};
+use crate::lake::tables::{OpenTable, Tables};
+use crate::lake::{LakeError, LiveFile, Part, SetAside};
 
 /// Footers read at the same time.
 const READAHEAD: usize = 16;
@@ -136,7 +136,7 @@ pub struct QueryCost {
 }
 
 /// A file whose footer was read.
-struct Known {
+struct ReadFooter {
     file: Arc<LiveFile>,
     footer: Footer,
 }
@@ -153,28 +153,26 @@ impl Query {
     }
 }
 
-impl Lake {
-    /// Looks at the tables of these endpoints, and at the lake's own when `own` says so.
-    pub async fn lint(
-        &self,
-        endpoints: &[Arc<Endpoint>],
-        own: bool,
-        settings: &LintSettings,
-    ) -> Result<LintReport, LakeError> {
-        let mut report = LintReport::default();
-        for endpoint in endpoints {
-            for part in [Part::Snapshots, Part::Deltas, Part::Current] {
-                let opened = self.tables().existing(endpoint, part).await;
-                let name = part.of(endpoint.name());
-                report.add(&name, opened, settings).await;
-            }
+/// Looks at the tables of these endpoints, and at the lake's own when `own` says so.
+pub(in crate::lake) async fn lint(
+    tables: &Tables,
+    endpoints: &[Arc<Endpoint>],
+    own: bool,
+    settings: &LintSettings,
+) -> Result<LintReport, LakeError> {
+    let mut report = LintReport::default();
+    for endpoint in endpoints {
+        for part in [Part::Snapshots, Part::Deltas, Part::Current] {
+            let opened = tables.existing(endpoint, part).await;
+            let name = part.of(endpoint.name());
+            report.add(&name, opened, settings).await;
         }
-        for name in LEDGERS.iter().filter(|_| own) {
-            let opened = ledgers::existing(self.tables(), name).await;
-            report.add(name, opened, settings).await;
-        }
-        Ok(report)
     }
+    for name in LEDGERS.iter().filter(|_| own) {
+        let opened = ledgers::existing(tables, name).await;
+        report.add(name, opened, settings).await;
+    }
+    Ok(report)
 }
 
 impl LintReport {
@@ -228,7 +226,7 @@ async fn look_at(
         .buffered(READAHEAD)
         .collect()
         .await;
-    let mut known: Vec<Known> = Vec::with_capacity(footers.len());
+    let mut known: Vec<ReadFooter> = Vec::with_capacity(footers.len());
     for footer in footers {
         match footer {
             Ok(footer) => known.push(footer),
@@ -249,14 +247,14 @@ fn spread(files: &[Arc<LiveFile>], wanted: usize) -> Vec<Arc<LiveFile>> {
     files.iter().step_by(step).cloned().collect()
 }
 
-async fn read_footer(table: &OpenTable, file: Arc<LiveFile>) -> Result<Known, DeltaError> {
+async fn read_footer(table: &OpenTable, file: Arc<LiveFile>) -> Result<ReadFooter, DeltaError> {
     let named = |error| table.files.named(&file.path, error);
     let (mut reader, mut needed) = FooterReader::new(file.size).map_err(named)?;
     loop {
         let bytes = read_ranges(table, &file, &needed).await?;
         match reader.go_on(bytes).map_err(named)? {
             Reading::Needs(ranges) => needed = ranges,
-            Reading::Done(footer) => return Ok(Known { file, footer }),
+            Reading::Done(footer) => return Ok(ReadFooter { file, footer }),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::lake::LiveFile;
 use crate::lake::layout::COMMIT_DATE;
 use crate::lake::layout::LakeTable;
 use crate::lake::reports::lint::cost::GroupCost;
-use crate::lake::reports::lint::{Known, Query, QueryCost, key_of, read_ranges};
+use crate::lake::reports::lint::{Query, QueryCost, ReadFooter, key_of, read_ranges};
 use crate::lake::tables::OpenTable;
 
 /// Records that are looked for.
@@ -20,7 +20,7 @@ const SAMPLES: usize = 5;
 pub(super) async fn costs(
     table: &OpenTable,
     files: &[Arc<LiveFile>],
-    known: &[Known],
+    known: &[ReadFooter],
 ) -> Result<Vec<QueryCost>, DeltaError> {
     match table.name {
         LakeTable::Deltas(_) => Ok(one_day(files).into_iter().collect()),
@@ -69,7 +69,10 @@ fn whole(query: Query, sizes: &[u64]) -> QueryCost {
 }
 
 /// Records spread over the table, each looked for among the files of its integration whose footers are known.
-async fn one_record(table: &OpenTable, known: &[Known]) -> Result<Option<QueryCost>, DeltaError> {
+async fn one_record(
+    table: &OpenTable,
+    known: &[ReadFooter],
+) -> Result<Option<QueryCost>, DeltaError> {
     let records = records(known);
     let mut total = GroupCost::default();
     let mut most_files = 0;
@@ -98,7 +101,7 @@ async fn one_record(table: &OpenTable, known: &[Known]) -> Result<Option<QueryCo
 }
 
 /// Picks ids that are in the table, with whose they are: the first of pages, as the page index has them.
-fn records(known: &[Known]) -> Vec<(String, String)> {
+fn records(known: &[ReadFooter]) -> Vec<(String, String)> {
     let groups = known.iter().flat_map(|known| {
         let groups = known.footer.groups.iter();
         groups.map(move |group| (&known.file, group))
@@ -117,7 +120,7 @@ fn records(known: &[Known]) -> Vec<(String, String)> {
 /// Returns what is read of a file for one record; `None` when the log says that it is not in it.
 async fn look_for(
     table: &OpenTable,
-    known: &Known,
+    known: &ReadFooter,
     id: &str,
 ) -> Result<Option<GroupCost>, DeltaError> {
     let (file, footer) = (&known.file, &known.footer);

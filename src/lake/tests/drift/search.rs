@@ -44,7 +44,7 @@ async fn three_comparisons() -> (TableStore, Lake, Vec<String>) {
         .expect("staged");
     let files = [&first, &second, &third].map(|file| file.as_ref().expect("a file"));
     let paths = files.map(|file| file.add.path.clone()).to_vec();
-    let other = Compared {
+    let other = TableComparison {
         endpoint: other(),
         ..compared("b", 1, (1, 1), third)
     };

@@ -81,7 +81,7 @@ fn at_once() -> PurgeSettings {
 /// What Kombo confirms when it is asked now for those whose time has come.
 async fn confirmed(lake: &Lake, settings: &PurgeSettings) -> Result<Vec<ConfirmedGone>, LakeError> {
     let found = lake.purge_due(settings).await?;
-    let now = ObservedAt::from_micros(found.now_ms * 1000);
+    let now = ObservedAt::from_micros(found.now.as_millis() * 1000);
     let own = environment();
     let again = NotFound::judge(now, Some(&own), &own).expect("the same environment");
     let gone = found.due.iter().map(|known| {

@@ -4,7 +4,8 @@ mod crash;
 
 use crate::ids::IntegrationKey;
 use crate::lake::Part;
-use crate::lake::ledgers::drift::{self, Compared};
+use crate::lake::ledgers::completeness::TableComparison;
+use crate::lake::ledgers::drift;
 use crate::lake::tests::upkeep::*;
 use crate::lake::{Ahead, DriftFilter, DriftRow, FoldSettings, Hold, LakeError, RepairReport};
 use crate::sink::Receipt;
@@ -312,7 +313,7 @@ async fn comparisons_drift_and_holds_come_back_along() {
     let lake = aging.lake().await;
     let (whose, name) = (integration("a"), tags().name().clone());
     let file = drift::stage(lake.tables(), &whose, &name, "f", vec![drifted()]).await;
-    let compared = Compared {
+    let compared = TableComparison {
         integration: whose,
         endpoint: name,
         snapshot: ObservedAt::from_micros(YEAR_9999 + 12),

@@ -3,63 +3,30 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+
 use crate::catalog::Endpoint;
 use crate::delta::delta_error::DeltaError;
+use crate::delta::exchange::{Exchange, Extent, FileChange};
 use crate::delta::file::data_files::on_cpu;
 use crate::delta::log::{LiveFile, LogState};
-use crate::delta::object_key::Partition;
 use crate::ids::{EndpointName, IntegrationKey};
-use crate::lake::care::exchange::{EntryForm, Exchange, exchange};
-use crate::lake::care::repair::moves::{Found, Moves};
+use crate::lake::care::repair::moves::{FutureInstants, Moves};
 use crate::lake::care::repair::restamp::{OF_DRIFT, OF_ROWS, Stamps};
-use crate::lake::layout::COMMIT_DATE;
-use crate::lake::layout::INTEGRATION_KEY;
-use crate::lake::layout::LakeTable;
-use crate::lake::layout::of_day;
-use crate::lake::layout::of_integration;
+use crate::lake::layout::{INTEGRATION_KEY, LakeTable};
+use crate::lake::op::Op;
 use crate::lake::positions::Positions;
 use crate::lake::tables::OpenTable;
 use crate::lake::txn_name::{NONE, TxnName, key_of};
-use crate::lake::{Lake, LakeError, Part};
-use crate::time::{Horizon, parse_date};
-
-/// Files in one log entry.
-const BATCH_FILES: usize = 200;
-
-/// Readings of one table, when others keep exchanging its files meanwhile.
-const ATTEMPTS: u32 = 10;
-
-const REPAIR: EntryForm = EntryForm {
-    operation: "REPAIR",
-    rearranges: false,
-};
+use crate::time::Horizon;
 
 /// One Delta table.
-pub(super) struct Shelf {
+pub(super) struct StampedTable {
     pub(super) table: OpenTable,
     endpoint: EndpointName,
 }
 
-/// How many rows and files of a table lie in the future, or were moved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Extent {
-    pub(super) rows: u64,
-    pub(super) files: u64,
-}
-
-impl Lake {
-    /// Opens one of an endpoint's Delta tables, where it is.
-    pub(super) async fn shelf(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        part: Part,
-    ) -> Result<Option<Shelf>, LakeError> {
-        let table = self.tables().existing(endpoint, part).await?;
-        Ok(table.map(|table| Shelf::of(table, endpoint)))
-    }
-}
-
-impl Shelf {
+impl StampedTable {
     pub(super) fn of(table: OpenTable, endpoint: &Endpoint) -> Self {
         Self {
             table,
@@ -71,8 +38,8 @@ impl Shelf {
     pub(super) async fn look(
         &self,
         horizon: Horizon,
-        found: &mut Found,
-    ) -> Result<Extent, LakeError> {
+        found: &mut FutureInstants,
+    ) -> Result<Extent, DeltaError> {
         let state = self.table.refreshed().await?;
         let latest_us = horizon.latest_us();
         for (app, value) in self.txns(&state) {
@@ -108,70 +75,13 @@ impl Shelf {
 
     /// Moves all of it. The rows go first: as long as one of them lies in the future, so does what the log says of its
     /// table, and a crash in between is found and mended by the next repair.
-    pub(super) async fn mend(&self, moves: &Moves, horizon: Horizon) -> Result<Extent, LakeError> {
-        let mut done = Extent::default();
-        for _ in 0..ATTEMPTS {
-            if self.mend_files(moves, &mut done).await? {
-                let txns = |state: &LogState| self.moved_txns(state, moves, horizon);
-                exchange(&self.table, REPAIR, &[], txns).await?;
-                return Ok(done);
-            }
-        }
-        let table = self.table.name.to_string();
-        Err(DeltaError::Contended { table }.into())
-    }
-
-    /// Returns whether every file was still there.
-    async fn mend_files(&self, moves: &Moves, done: &mut Extent) -> Result<bool, LakeError> {
-        let state = self.table.refreshed().await?;
-        let (mut batch, mut all_stood) = (Vec::new(), true);
-        for file in self.table.live(&state).await? {
-            batch.extend(self.mended(&file, moves).await?);
-            if batch.len() >= BATCH_FILES {
-                all_stood &= self.commit(std::mem::take(&mut batch), done).await?;
-            }
-        }
-        Ok(self.commit(batch, done).await? && all_stood)
-    }
-
-    /// Returns what takes a file's place, and how many of its rows were moved.
-    async fn mended(
-        &self,
-        file: &Arc<LiveFile>,
-        moves: &Moves,
-    ) -> Result<Option<(u64, Exchange)>, LakeError> {
-        let first_us = moves.first_us();
-        let is_past = |(_, last_us): (i64, i64)| last_us < first_us;
-        if file.bounds.observed_us.is_some_and(is_past) {
-            return Ok(None);
-        }
-        let files = &self.table.files;
-        let bytes = files.read(&file.path).await?;
-        let (stamps, moves, form) = (self.stamps(file), moves.clone(), files.form.clone());
-        let rows = usize::try_from(file.num_records.unwrap_or(1)).unwrap_or(usize::MAX);
-        let mended = on_cpu(move || stamps.restamp(bytes, &moves, rows, &form)).await??;
-        let Some((changed, encoded)) = mended else {
-            return Ok(None);
-        };
-        let written = files.put(Some(encoded), partition_of(file)).await?;
-        let output = written.map(|mut written| {
-            written.add.tags.clone_from(&file.tags);
-            written.add
-        });
-        let inputs = vec![Arc::clone(file)];
-        Ok(Some((changed, Exchange { inputs, output })))
-    }
-
-    async fn commit(
-        &self,
-        batch: Vec<(u64, Exchange)>,
-        done: &mut Extent,
-    ) -> Result<bool, LakeError> {
-        let (rows, exchanges): (Vec<u64>, Vec<Exchange>) = batch.into_iter().unzip();
-        let stood = exchange(&self.table, REPAIR, &exchanges, |_| Vec::new()).await?;
-        done.rows += stood.iter().map(|at| rows[*at]).sum::<u64>();
-        done.files += stood.len() as u64;
-        Ok(stood.len() == rows.len())
+    pub(super) async fn mend(&self, moves: &Moves, horizon: Horizon) -> Result<Extent, DeltaError> {
+        let (table, operation) = (&self.table, Op::Repair.as_str());
+        let mending = Mending { of: self, moves };
+        let done = table.change_files(operation, &mending, false).await?;
+        let txns = |state: &LogState| self.moved_txns(state, moves, horizon);
+        table.exchange(operation, &[], txns).await?;
+        Ok(done)
     }
 
     /// Returns what the log has to say instead.
@@ -213,17 +123,40 @@ impl Shelf {
     }
 
     fn stamps(&self, file: &LiveFile) -> Stamps {
-        let partition = file.partition_values.get(INTEGRATION_KEY);
         let table = &self.table.name;
         let is_shared = matches!(table, LakeTable::Drift | LakeTable::Quarantine);
         Stamps {
-            key: partition.cloned().flatten(),
+            key: file.partition_value(INTEGRATION_KEY).map(str::to_owned),
             endpoint: is_shared.then(|| self.endpoint.clone()),
             columns: match table {
                 LakeTable::Drift => OF_DRIFT,
                 _ => OF_ROWS,
             },
         }
+    }
+}
+
+/// The rows of a table on their way back.
+struct Mending<'a> {
+    of: &'a StampedTable,
+    moves: &'a Moves,
+}
+
+impl FileChange for Mending<'_> {
+    async fn of(&self, file: &Arc<LiveFile>) -> Result<Option<(u64, Exchange)>, DeltaError> {
+        let first_us = self.moves.first_us();
+        let is_past = |(_, last_us): (i64, i64)| last_us < first_us;
+        if file.bounds.observed_us.is_some_and(is_past) {
+            return Ok(None);
+        }
+        let (stamps, moves) = (self.of.stamps(file), self.moves.clone());
+        let change = move |batch: RecordBatch| stamps.moved(&batch, &moves);
+        self.of.table.rewritten(file, change).await
+    }
+
+    /// The rows go first.
+    fn txns(&self, _: &LogState) -> Vec<(String, i64)> {
+        Vec::new()
     }
 }
 
@@ -245,14 +178,4 @@ fn fence(key: &IntegrationKey, state: &LogState, moves: &Moves) -> Option<(Strin
         TxnName::Considered.app_id(key),
         considered_us.saturating_sub(1),
     ))
-}
-
-fn partition_of(file: &LiveFile) -> Partition {
-    let value = |column| file.partition_values.get(column).cloned().flatten();
-    let key = value(INTEGRATION_KEY).and_then(|key| IntegrationKey::from_stored(&key));
-    let day = || value(COMMIT_DATE).and_then(|day| parse_date(&day));
-    match key {
-        Some(key) => of_integration(&key),
-        None => day().map_or(Partition::Whole, of_day),
-    }
 }

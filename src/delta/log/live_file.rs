@@ -1,0 +1,158 @@
+//! A data file that is part of a table, and what the log says of its rows.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+
+use crate::delta::log::action::{Add, decode_path};
+use crate::delta::object_key::Partition;
+use crate::json;
+use crate::time::{Moment, ObservedAt, parse_timestamp};
+
+/// A data file that is part of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveFile {
+    /// Path below the table's folder, decoded.
+    pub path: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Value of each partition column; `None` is null.
+    pub partition_values: BTreeMap<String, Option<String>>,
+    /// Rows, when its statistics say.
+    pub num_records: Option<u64>,
+    /// What its statistics say of the columns it is sorted and pruned by.
+    pub bounds: FileBounds,
+    /// When it was written.
+    pub modified_at: Moment,
+    /// Free notes about the file.
+    pub tags: BTreeMap<String, String>,
+    /// Its path as the log has it.
+    pub(super) logged_path: String,
+}
+
+impl LiveFile {
+    /// Takes what an add action says of a file.
+    pub(super) fn of(add: Add, bounded: BoundedColumns) -> Self {
+        let stats = add
+            .stats
+            .and_then(|stats| json::from_str::<Stats>(&stats).ok())
+            .unwrap_or_default();
+        Self {
+            path: decode_path(&add.path),
+            size: add.size,
+            partition_values: add.partition_values,
+            num_records: stats.num_records,
+            bounds: stats.bounds(bounded),
+            modified_at: Moment::from_millis(add.modification_time),
+            tags: add
+                .tags
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|(key, value)| Some((key, value?)))
+                .collect(),
+            logged_path: add.path,
+        }
+    }
+
+    /// Returns the partition that it lies in.
+    #[must_use]
+    pub fn partition(&self) -> Partition {
+        let mut values = self.partition_values.iter();
+        let value = values.find_map(|(column, value)| Some((column.clone(), value.clone()?)));
+        value.map_or(Partition::Whole, |(column, value)| {
+            Partition::Of(column.into(), value)
+        })
+    }
+
+    /// Returns the value of a partition column; `None` for null, too.
+    #[must_use]
+    pub fn partition_value(&self, column: &str) -> Option<&str> {
+        self.partition_values.get(column)?.as_deref()
+    }
+
+    /// Returns whether it may hold rows of a key that were observed after an instant.
+    #[must_use]
+    pub fn may_hold(&self, key: &str, after: Option<ObservedAt>) -> bool {
+        let in_range = |(least, most): &(String, String)| (&**least..=&**most).contains(&key);
+        let after_us = after.map_or(i64::MIN, ObservedAt::as_micros);
+        let FileBounds {
+            keys, observed_us, ..
+        } = &self.bounds;
+        keys.as_ref().is_none_or(in_range) && observed_us.is_none_or(|(_, until)| until > after_us)
+    }
+}
+
+#[cfg(test)]
+impl LiveFile {
+    /// Makes a file that is nowhere.
+    pub(crate) fn with_bounds(
+        size: u64,
+        bounds: FileBounds,
+        partition_values: BTreeMap<String, Option<String>>,
+    ) -> Self {
+        Self {
+            path: "part.parquet".to_owned(),
+            size,
+            partition_values,
+            num_records: Some(1),
+            bounds,
+            modified_at: Moment::default(),
+            tags: BTreeMap::new(),
+            logged_path: "part.parquet".to_owned(),
+        }
+    }
+}
+
+/// The names of the columns that a table's files are found by. Of all others the log may say what it likes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoundedColumns {
+    /// A text: whose rows they are.
+    pub key: &'static str,
+    /// A text: which row it is.
+    pub id: &'static str,
+    /// A timestamp: when the row was observed.
+    pub observed: &'static str,
+}
+
+/// Bounds of a file's values. A text may be cut: the least below its value, the greatest above.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct FileBounds {
+    /// Of the key.
+    pub keys: Option<(String, String)>,
+    /// Of the id.
+    pub ids: Option<(String, String)>,
+    /// Of the observation, in microseconds since the epoch.
+    pub observed_us: Option<(i64, i64)>,
+}
+
+impl std::fmt::Debug for FileBounds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Bounds of ids are ids.
+        f.write_str("FileBounds")
+    }
+}
+
+/// `add.stats`, as far as it is read.
+#[derive(Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Stats {
+    num_records: Option<u64>,
+    min_values: HashMap<String, Value>,
+    max_values: HashMap<String, Value>,
+}
+
+impl Stats {
+    fn bounds(&self, bounded: BoundedColumns) -> FileBounds {
+        let of = |column: &str| {
+            let least = self.min_values.get(column)?.as_str()?;
+            Some((least, self.max_values.get(column)?.as_str()?))
+        };
+        let owned = |(least, most): (&str, &str)| (least.to_owned(), most.to_owned());
+        let micros = |(least, most)| parse_timestamp(least).zip(parse_timestamp(most));
+        FileBounds {
+            keys: of(bounded.key).map(owned),
+            ids: of(bounded.id).map(owned),
+            observed_us: of(bounded.observed).and_then(micros),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Data files that no version within a grace names.
+//!
+//! Such files are left by writers that did not finish, by whoever lost a race, by files that were replaced and by
+//! merges. A file that a running writer has uploaded looks the same but for its age: the grace has to be many times the
+//! longest write. Files are listed before the log is read, so that one committed in between is seen to be live.
+
+use std::collections::HashSet;
+
+use futures_util::TryStreamExt;
+use object_store::ObjectMeta;
+use object_store::path::Path;
+
+use crate::delta::delta_error::DeltaError;
+use crate::delta::fault::StoreFault;
+use crate::delta::object_key::ObjectKey;
+use crate::delta::table::Table;
+use crate::time::Moment;
+
+/// A data file that nothing names.
+pub(crate) struct UnnamedFile {
+    /// Its key below the store's root.
+    pub(crate) key: Path,
+    pub(crate) size: u64,
+}
+
+impl Table {
+    /// Lists the data files that are older than an instant and that no version since then names.
+    pub(crate) async fn unnamed_files(
+        &self,
+        before: Moment,
+    ) -> Result<Vec<UnnamedFile>, DeltaError> {
+        let old = self.old_files(before).await?;
+        if old.is_empty() {
+            return Ok(Vec::new());
+        }
+        let named = self.named_since(before).await?;
+        let unnamed = old
+            .into_iter()
+            .filter(|file| !named.contains(&file.location));
+        let unnamed = unnamed.map(|file| UnnamedFile {
+            key: file.location,
+            size: file.size,
+        });
+        Ok(unnamed.collect())
+    }
+
+    /// Deletes one of them. That another process was first is as good, and a crash leaves it to the next vacuum.
+    pub(crate) async fn delete_unnamed(&self, file: &UnnamedFile) -> Result<(), DeltaError> {
+        let deleted = self.files.store.delete(&file.key).await;
+        deleted.map_err(|fault| self.vacuum_error(fault))
+    }
+
+    async fn old_files(&self, before: Moment) -> Result<Vec<ObjectMeta>, DeltaError> {
+        let folder = self.path().folder();
+        let is_old = |file: &ObjectMeta| {
+            file.last_modified.timestamp_millis() < before.as_millis() && is_data(file, &folder)
+        };
+        let listed = self.files.store.objects().list(Some(&folder));
+        let old = listed.try_filter(|file| std::future::ready(is_old(file)));
+        let old = old.try_collect().await;
+        old.map_err(|error| self.vacuum_error(error.into()))
+    }
+
+    /// Returns the keys of the files that are live, or were until not long ago: a reader may have begun then.
+    async fn named_since(&self, after: Moment) -> Result<HashSet<Path>, DeltaError> {
+        let state = self.refreshed().await?;
+        let live = self.live(&state).await?;
+        let removed = self.log.removed_since(after).await?;
+        let live = live.iter().map(|file| file.path.as_str());
+        let paths = live.chain(removed.iter().map(String::as_str));
+        let key = |path| ObjectKey::Listed(self.path(), path).path();
+        Ok(paths.map(key).collect())
+    }
+
+    fn vacuum_error(&self, source: StoreFault) -> DeltaError {
+        DeltaError::Vacuum {
+            table: self.path().to_string(),
+            source,
+        }
+    }
+}
+
+/// The log and whatever else begins with an underscore or a dot is no data.
+fn is_data(file: &ObjectMeta, folder: &Path) -> bool {
+    let parts = file.location.prefix_match(folder);
+    let hidden =
+        parts.is_none_or(|mut parts| parts.any(|part| part.as_ref().starts_with(['_', '.'])));
+    !hidden && file.location.extension() == Some("parquet")
+}

@@ -1,0 +1,81 @@
+//! Which rows leave: whose, and how old.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
+
+use crate::catalog::SystemColumn;
+use crate::delta::Sifting;
+use crate::delta::log::LiveFile;
+use crate::ids::IntegrationKey;
+
+/// What tells whether a row leaves.
+const COLUMNS: &[&str] = &[
+    SystemColumn::IntegrationKey.name(),
+    SystemColumn::FetchedAt.name(),
+];
+
+/// Which rows leave: those of these integrations, observed up to these instants, in microseconds since the epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Leaving(BTreeMap<String, i64>);
+
+impl Leaving {
+    /// Adds an integration, observations up to an instant.
+    pub(super) fn add(&mut self, key: &IntegrationKey, until_us: i64) {
+        self.0.insert(key.to_string(), until_us);
+    }
+
+    /// Adds everything of an integration.
+    pub(super) fn add_all(&mut self, key: &IntegrationKey) {
+        self.add(key, i64::MAX);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns whether a row of the file may leave, by what the log says of it.
+    pub(super) fn touches(&self, file: &LiveFile) -> bool {
+        let earliest = file.bounds.observed_us.map_or(i64::MIN, |(at, _)| at);
+        let may_hold = |key: &str| {
+            let keys = file.bounds.keys.as_ref();
+            keys.is_none_or(|(least, most)| (least.as_str()..=most.as_str()).contains(&key))
+        };
+        let mut all = self.0.iter();
+        all.any(|(key, until_us)| *until_us >= earliest && may_hold(key))
+    }
+
+    /// Returns how the rows leave a file that is written again when at least one in `worth` of its rows does.
+    pub(super) fn sifting(
+        &self,
+        worth: u64,
+    ) -> Sifting<impl Fn(&RecordBatch) -> Option<BooleanArray> + Send + use<>> {
+        let leaving = self.clone();
+        Sifting {
+            columns: COLUMNS,
+            worth,
+            staying: move |batch: &RecordBatch| leaving.staying(batch),
+        }
+    }
+
+    /// Returns which rows stay; `None` for rows of no integration.
+    fn staying(&self, batch: &RecordBatch) -> Option<BooleanArray> {
+        let keys = batch
+            .column_by_name(SystemColumn::IntegrationKey.name())?
+            .as_string_opt::<i32>()?;
+        let observed = batch
+            .column_by_name(SystemColumn::FetchedAt.name())
+            .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+        // What does not say when it was observed leaves with the whole integration only.
+        let at = |row: usize| {
+            let known = observed.filter(|observed| observed.is_valid(row));
+            known.map_or(i64::MAX, |observed| observed.value(row))
+        };
+        let stays = |row: usize| {
+            let until_us = self.0.get(keys.value(row));
+            until_us.is_none_or(|until_us| at(row) > *until_us)
+        };
+        Some((0..keys.len()).map(|row| Some(stays(row))).collect())
+    }
+}

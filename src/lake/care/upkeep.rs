@@ -1,0 +1,172 @@
+//! Small files merged, old rows let go, files that nothing names deleted, logs cut short: table by table.
+
+use std::sync::Arc;
+
+use tracing::info;
+
+use crate::catalog::Endpoint;
+use crate::delta::compaction::Compaction;
+use crate::delta::delta_error::DeltaError;
+use crate::lake::care::clocks::Clocks;
+use crate::lake::care::leaving::Leaving;
+use crate::lake::care::retain;
+use crate::lake::care::settings::UpkeepSettings;
+use crate::lake::care::upkeep_report::{TableUpkeep, UpkeepReport};
+use crate::lake::layout::LakeTable;
+use crate::lake::ledgers::{self, LEDGERS};
+use crate::lake::op::Op;
+use crate::lake::tables::{OpenTable, Tables};
+use crate::lake::{LakeError, Part};
+use crate::time::Moment;
+
+/// Keeps up the tables of these endpoints and the lake's own. Several may run at once. Refuses settings that would delete
+/// what somebody may still read.
+pub(in crate::lake) async fn upkeep(
+    tables: &Tables,
+    endpoints: &[Arc<Endpoint>],
+    settings: &UpkeepSettings,
+) -> Result<UpkeepReport, LakeError> {
+    settings.check().map_err(LakeError::Setting)?;
+    let now = Clocks::read(tables).await?.earlier;
+    let mut upkeep = Upkeep {
+        settings,
+        now,
+        report: UpkeepReport::default(),
+    };
+    let held = retain::held(tables).await;
+    let held = upkeep.report.read(&LakeTable::Holds, held);
+    for endpoint in endpoints {
+        for part in [Part::Snapshots, Part::Deltas, Part::Current] {
+            let opened = tables.existing(endpoint, part).await;
+            let leaving = match (part, &held) {
+                (Part::Deltas, Some(held)) => {
+                    let before = now - settings.delta_retention;
+                    let leaving = retain::leaving(tables, endpoint, held, before);
+                    // What cannot be read is told where its own turn is; until then no row leaves.
+                    leaving.await.unwrap_or_default()
+                }
+                _ => Leaving::default(),
+            };
+            let name = part.of(endpoint.name());
+            upkeep.table(&name, opened, &leaving).await;
+        }
+    }
+    for name in LEDGERS {
+        let opened = ledgers::existing(tables, &name).await;
+        upkeep.table(&name, opened, &Leaving::default()).await;
+    }
+    Ok(upkeep.report)
+}
+
+/// The upkeep of a lake.
+struct Upkeep<'a> {
+    settings: &'a UpkeepSettings,
+    /// What the store's clock and ours agree has passed.
+    now: Moment,
+    report: UpkeepReport,
+}
+
+impl Upkeep<'_> {
+    /// Keeps up one table. That it fails is told, and the others are kept up all the same.
+    async fn table(
+        &mut self,
+        name: &LakeTable,
+        opened: Result<Option<OpenTable>, LakeError>,
+        leaving: &Leaving,
+    ) {
+        let Some(Some(table)) = self.report.read(name, opened) else {
+            return;
+        };
+        let mut done = TableUpkeep {
+            table: name.to_string(),
+            ..TableUpkeep::default()
+        };
+        let mut failed = Vec::new();
+        let ended = self.steps(&table, leaving, &mut done, &mut failed).await;
+        for error in failed.into_iter().chain(ended.err()) {
+            self.report.set_aside(name, error.into());
+        }
+        if done.is_nothing() {
+            return;
+        }
+        if !self.settings.dry_run {
+            info!(
+                table = %name, left_rows = done.left_rows, left_files = done.left_files, merged_files = done.merged_files, deleted_files = done.deleted_files,
+                deleted_bytes = done.deleted_bytes, deleted_log_entries = done.deleted_log_entries,
+                "kept up {name}"
+            );
+        }
+        self.report.tables.push(done);
+    }
+
+    /// A data file that cannot be read is put into `failed` and stays as it is; what needs no data file goes on.
+    async fn steps(
+        &self,
+        table: &OpenTable,
+        leaving: &Leaving,
+        done: &mut TableUpkeep,
+        failed: &mut Vec<DeltaError>,
+    ) -> Result<(), DeltaError> {
+        let (settings, dry_run) = (self.settings, self.settings.dry_run);
+        match &table.name {
+            LakeTable::Deltas(_) if !leaving.is_empty() => {
+                let before = self.now - settings.delta_retention;
+                retain::let_go(table, before, Some(leaving), dry_run, done, failed).await?;
+            }
+            LakeTable::Drift => {
+                let before = self.now - settings.drift_retention;
+                retain::let_go(table, before, None, dry_run, done, failed).await?;
+            }
+            _ => {}
+        }
+        if matches!(table.name, LakeTable::Deltas(_) | LakeTable::Drift) {
+            self.compact(table, done, failed).await?;
+        }
+        for file in table.unnamed_files(self.now - settings.grace()).await? {
+            if dry_run {
+                done.listed.push(file.key.to_string());
+            } else {
+                table.delete_unnamed(&file).await?;
+            }
+            done.deleted_files += 1;
+            done.deleted_bytes += file.size;
+        }
+        let outdated = table
+            .log
+            .outdated(self.now - settings.log_retention)
+            .await?;
+        done.deleted_log_entries = outdated.len() as u64;
+        if !dry_run {
+            table.log.clean_up(&outdated).await?;
+        }
+        Ok(())
+    }
+
+    /// Merges small files of one day. A file that cannot be read stays as it is; the others of its day are merged.
+    async fn compact(
+        &self,
+        table: &OpenTable,
+        done: &mut TableUpkeep,
+        failed: &mut Vec<DeltaError>,
+    ) -> Result<(), DeltaError> {
+        let compaction = Compaction {
+            least_files: self.settings.compact_files,
+            small_bytes: self.settings.small_file_bytes,
+        };
+        let state = table.refreshed().await?;
+        for files in compaction.groups(table.live(&state).await?) {
+            if self.settings.dry_run {
+                done.merged_files += files.len() as u64;
+                continue;
+            }
+            if let Some(merged) = table.merged_readable(files, failed).await? {
+                let inputs = merged.inputs.len() as u64;
+                if table.rearrange(Op::Optimize.as_str(), merged).await? {
+                    done.merged_files += inputs;
+                    done.merged_into += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+}

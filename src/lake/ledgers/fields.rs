@@ -1,0 +1,28 @@
+//! Fields of the lake's own tables: `kombo_integrations`, `kombo_quarantine`, `kombo_drift`, `kombo_holds`.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, TimeUnit};
+
+/// Declares a text that is always there.
+pub(crate) fn text_field(name: &str) -> Field {
+    Field::new(name, DataType::Utf8, false)
+}
+
+/// Declares an instant.
+pub(crate) fn time_field(name: &str, nullable: bool) -> Field {
+    let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    Field::new(name, micros, nullable)
+}
+
+/// Declares a number that is always there.
+pub(crate) fn long_field(name: &str) -> Field {
+    Field::new(name, DataType::Int64, false)
+}
+
+/// Declares a list of names.
+pub(crate) fn names_field(name: &str) -> Field {
+    // What Delta and Iceberg call it.
+    let element = Field::new("element", DataType::Utf8, true);
+    Field::new(name, DataType::List(Arc::new(element)), false)
+}
