@@ -92,52 +92,38 @@ impl TableStore {
     /// Tries what Delta tables need, below a folder: writes, creates if absent twice (the second must fail), reads back,
     /// deletes.
     pub async fn probe(&self, folder: &str) -> Result<(), StoreError> {
-        let refused = |step, source| StoreError::Probe { step, source };
-        let failed =
-            |step| move |error: object_store::Error| refused(step, Some(StoreFault::from(error)));
-        let (plain, created) = (probe(folder), probe(folder));
-        let bytes = |text: &'static str| PutPayload::from_static(text.as_bytes());
-        let create = || PutOptions::from(PutMode::Create);
-
-        self.objects
-            .put(&plain, bytes("probe"))
-            .await
-            .map_err(failed(ProbeStep::Write))?;
-        self.objects
-            .put_opts(&created, bytes("first"), create())
-            .await
-            .map_err(failed(ProbeStep::Create))?;
-        let again = self
-            .objects
-            .put_opts(&created, bytes("second"), create())
-            .await;
-        let found = self
-            .objects
-            .get(&created)
-            .await
-            .map_err(failed(ProbeStep::Read))?;
-        let found = found.bytes().await.map_err(failed(ProbeStep::Read))?;
-        for path in [&plain, &created] {
-            self.objects
-                .delete(path)
-                .await
-                .map_err(failed(ProbeStep::Delete))?;
-        }
-        let kept = match again.map_err(StoreFault::from) {
-            Err(fault) if fault.reason() == FaultReason::AlreadyExists => found == "first",
-            Err(fault) => return Err(refused(ProbeStep::CreateAgain, Some(fault))),
-            Ok(_) => false,
+        let failed = |step| {
+            move |fault| {
+                let source = Some(fault);
+                StoreError::Probe { step, source }
+            }
         };
-        if !kept {
-            return Err(refused(ProbeStep::CreateAgain, None));
+        let (plain, created) = (probe(folder), probe(folder));
+        let put = self.objects.put(&plain, PutPayload::from_static(b"probe"));
+        let put = put.await.map_err(StoreFault::from);
+        put.map_err(failed(ProbeStep::Write))?;
+        let first = self.create(&created, Bytes::from_static(b"first")).await;
+        first.map_err(failed(ProbeStep::Create))?;
+        let again = self.create(&created, Bytes::from_static(b"second")).await;
+        let found = self.read(&created).await;
+        let found = found.map_err(failed(ProbeStep::Read))?;
+        for path in [&plain, &created] {
+            let deleted = self.objects.delete(path).await.map_err(StoreFault::from);
+            deleted.map_err(failed(ProbeStep::Delete))?;
         }
-        Ok(())
+        let source = match again {
+            Err(fault) if fault.reason() != FaultReason::AlreadyExists => Some(fault),
+            Err(_) if found == "first" => return Ok(()),
+            _ => None,
+        };
+        let step = ProbeStep::CreateAgain;
+        Err(StoreError::Probe { step, source })
     }
 
     /// Returns what the store's own clock says. Puts an object below a folder for that, and deletes it.
     pub(crate) async fn clock(&self, folder: &str) -> Result<Moment, StoreFault> {
         let probe = probe(folder);
-        let bytes = PutPayload::from_static(b"kombo");
+        let bytes = PutPayload::from_static(b"clock");
         self.objects.put(&probe, bytes).await?;
         let stamped = self.objects.head(&probe).await?;
         self.objects.delete(&probe).await?;

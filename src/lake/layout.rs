@@ -6,10 +6,9 @@
 use std::fmt;
 
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutMode, PutResult};
 use serde::{Deserialize, Serialize};
 
-use crate::delta::fault::{FaultReason, StoreFault};
+use crate::delta::fault::StoreFault;
 use crate::delta::log::LiveFile;
 use crate::delta::object_key::{Partition, TablePath};
 use crate::delta::store::TableStore;
@@ -171,15 +170,18 @@ pub async fn claim_layout(store: &TableStore) -> Result<(), LayoutError> {
     if let Some(version) = read_layout(store).await? {
         return check_version(version);
     }
-    let Err(fault) = create_layout(store).await else {
-        return prove_put_if_absent(store).await;
+    let Err(source) = put_layout(store).await else {
+        // Once more: a store that takes it ignores put-if-absent, and every commit rests on that.
+        return match put_layout(store).await {
+            Ok(()) => Err(LayoutError::NoPutIfAbsent),
+            // Refused, as it should be; or unreachable, which the next call will meet again.
+            Err(_) => Ok(()),
+        };
     };
     // Another process was first, or the answer was lost: what is there decides, whoever wrote it.
     match read_layout(store).await? {
         Some(version) => check_version(version),
-        None => Err(LayoutError::Store {
-            source: fault.into(),
-        }),
+        None => Err(LayoutError::Store { source }),
     }
 }
 
@@ -191,23 +193,15 @@ pub async fn find_layout(store: &TableStore) -> Result<bool, LayoutError> {
     }
 }
 
-/// Puts the document once more: a store that takes it ignores put-if-absent, and every commit rests on that.
-async fn prove_put_if_absent(store: &TableStore) -> Result<(), LayoutError> {
-    match create_layout(store).await {
-        Ok(_) => Err(LayoutError::NoPutIfAbsent),
-        // Refused, as it should be; or unreachable, which the next call will meet again.
-        Err(_) => Ok(()),
-    }
-}
-
-/// Puts the document only where none is.
-async fn create_layout(store: &TableStore) -> object_store::Result<PutResult> {
+/// Puts the document where none is.
+async fn put_layout(store: &TableStore) -> Result<(), StoreFault> {
     let document = LayoutDocument {
         layout_version: LAYOUT_VERSION,
     };
     let bytes = serde_json::to_vec(&document).expect("a document of one number is JSON");
-    let (path, options) = (DocumentKey::Layout.path(), PutMode::Create.into());
-    store.objects().put_opts(&path, bytes.into(), options).await
+    store
+        .create(&DocumentKey::Layout.path(), bytes.into())
+        .await
 }
 
 fn check_version(found: u64) -> Result<(), LayoutError> {
@@ -221,15 +215,10 @@ fn check_version(found: u64) -> Result<(), LayoutError> {
 }
 
 async fn read_layout(store: &TableStore) -> Result<Option<u64>, LayoutError> {
-    let failed = |error: object_store::Error| LayoutError::Store {
-        source: error.into(),
-    };
-    let bytes = match store.objects().get(&DocumentKey::Layout.path()).await {
-        Ok(found) => found.bytes().await.map_err(failed)?,
-        Err(error) if StoreFault::from(&error).reason() == FaultReason::NotFound => {
-            return Ok(None);
-        }
-        Err(error) => return Err(failed(error)),
+    let read = store.read_if_there(&DocumentKey::Layout.path()).await;
+    let read = read.map_err(|source| LayoutError::Store { source })?;
+    let Some(bytes) = read else {
+        return Ok(None);
     };
     match json::from_slice::<LayoutDocument>(&bytes) {
         // Versions start at 1.

@@ -6,8 +6,8 @@ use futures_util::TryStreamExt;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
-use crate::delta::log::error::LogError;
 use crate::delta::log::kernel::Replay;
+use crate::delta::log::log_error::LogError;
 use crate::delta::log::{DeltaLog, action};
 use crate::delta::object_key::ObjectKey;
 use crate::time::Moment;

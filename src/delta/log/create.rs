@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::delta::log::action::{Format, LogLine, Metadata, Protocol, to_json_lines};
 use crate::delta::log::entry::commit_info;
-use crate::delta::log::error::LogError;
+use crate::delta::log::log_error::LogError;
 use crate::delta::log::publish::{Patience, publish};
 use crate::delta::log::{TableShape, publish_error, schema};
 use crate::delta::object_key::{ObjectKey, TablePath};

@@ -14,7 +14,7 @@ use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
 
 use crate::delta::fault::{FaultReason, StoreFault};
 use crate::delta::log::action::{LogLine, from_json_lines};
-use crate::delta::log::error::LogError;
+use crate::delta::log::log_error::LogError;
 use crate::delta::object_key::TablePath;
 use crate::delta::store::TableStore;
 

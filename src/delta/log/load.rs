@@ -2,10 +2,10 @@
 
 use futures_util::TryStreamExt;
 
-use crate::delta::log::error::LogError;
 use crate::delta::log::kernel::{Kernel, Replay};
 use crate::delta::log::live_file::BoundedColumns;
-use crate::delta::log::state::LogState;
+use crate::delta::log::log_error::LogError;
+use crate::delta::log::log_state::LogState;
 use crate::delta::log::tail::{entry, entry_version};
 use crate::delta::object_key::{ObjectKey, TablePath};
 use crate::delta::store::TableStore;

@@ -10,19 +10,19 @@ mod action;
 mod clean_up;
 mod create;
 mod entry;
-mod error;
 mod kernel;
 mod live_file;
 mod load;
+mod log_error;
+mod log_state;
 mod publish;
 mod schema;
-mod state;
 mod tail;
 
 pub use entry::{AddFile, Entry, RemoveFile};
-pub use error::{LogError, SchemaError};
 pub use live_file::{BoundedColumns, FileBounds, LiveFile};
-pub use state::LogState;
+pub use log_error::{LogError, SchemaError};
+pub use log_state::LogState;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -11,7 +11,7 @@ use delta_kernel::engine::arrow_conversion::TryIntoArrow as _;
 use delta_kernel::schema::StructType;
 use serde_json::{Value, json};
 
-use crate::delta::log::error::SchemaError;
+use crate::delta::log::log_error::SchemaError;
 use crate::json as read_json;
 
 /// Writes an Arrow schema as Delta's `schemaString`.

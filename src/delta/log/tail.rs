@@ -4,7 +4,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 
 use crate::delta::log::action::{LogLine, from_json_lines};
-use crate::delta::log::error::LogError;
+use crate::delta::log::log_error::LogError;
 use crate::delta::object_key::{ObjectKey, TablePath};
 use crate::delta::store::TableStore;
 

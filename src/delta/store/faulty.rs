@@ -102,47 +102,39 @@ pub(crate) struct FaultyStore {
 /// Takes every put, as a store does that does not know put-if-absent.
 pub(crate) fn overwriting(inner: &Arc<dyn ObjectStore>) -> Arc<FaultyStore> {
     Arc::new(FaultyStore {
-        inner: Arc::clone(inner),
-        calls: AtomicUsize::new(0),
-        bytes_read: AtomicU64::new(0),
-        failing: 0..0,
-        failure: Failure::Before,
         overwrites: true,
-        ages: Ages::default(),
-        away: AtomicBool::new(false),
+        ..FaultyStore::over(Arc::clone(inner))
     })
 }
 
 impl FaultyStore {
+    fn over(inner: Arc<dyn ObjectStore>) -> Self {
+        Self {
+            inner,
+            calls: AtomicUsize::new(0),
+            bytes_read: AtomicU64::new(0),
+            failing: 0..0,
+            failure: Failure::Before,
+            overwrites: false,
+            ages: Ages::default(),
+            away: AtomicBool::new(false),
+        }
+    }
+
     /// Fails the calls whose numbers, from 0, are in the range.
     pub(crate) fn new(
         inner: Arc<dyn ObjectStore>,
         failing: std::ops::Range<usize>,
         failure: Failure,
     ) -> Arc<Self> {
-        Arc::new(Self {
-            inner,
-            calls: AtomicUsize::new(0),
-            bytes_read: AtomicU64::new(0),
-            failing,
-            failure,
-            overwrites: false,
-            ages: Ages::default(),
-            away: AtomicBool::new(false),
-        })
+        Self::over(inner).failing(failing, failure)
     }
 
     /// Fails nothing at first, and lists objects with the age they are given.
     pub(crate) fn aged(inner: &Arc<dyn ObjectStore>, ages: &Ages) -> Self {
         Self {
-            inner: Arc::clone(inner),
-            calls: AtomicUsize::new(0),
-            bytes_read: AtomicU64::new(0),
-            failing: 0..0,
-            failure: Failure::Before,
-            overwrites: false,
             ages: ages.clone(),
-            away: AtomicBool::new(false),
+            ..Self::over(Arc::clone(inner))
         }
     }
 

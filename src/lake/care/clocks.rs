@@ -21,7 +21,7 @@ pub(super) struct Clocks {
 impl Clocks {
     /// Reads both. Puts and deletes a small object to learn the store's.
     pub(super) async fn read(tables: &Tables) -> Result<Self, DeltaError> {
-        let store = tables.store().clock(PROBE_FOLDER).await;
+        let store = tables.store.clock(PROBE_FOLDER).await;
         let store = store.map_err(|source| DeltaError::Clock { source })?;
         let local = tables.now();
         Ok(Self {

@@ -15,12 +15,12 @@ mod leaving;
 pub(in crate::lake) mod purge;
 pub(in crate::lake) mod repair;
 mod retain;
-mod settings;
 pub(in crate::lake) mod upkeep;
 mod upkeep_report;
+mod upkeep_settings;
 
 pub use leavers::{PurgeDue, PurgeSettings};
 pub use purge::{PurgeReport, TablePurge};
 pub use repair::{Repair, RepairReport, RepairedTable};
-pub use settings::UpkeepSettings;
 pub use upkeep_report::{Left, TableUpkeep, UpkeepReport};
+pub use upkeep_settings::UpkeepSettings;

@@ -1,3 +1,5 @@
+use object_store::ObjectStoreExt as _;
+
 use std::sync::Arc;
 
 use uuid::Uuid;

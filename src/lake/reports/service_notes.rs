@@ -12,7 +12,7 @@ use crate::lake::tables::Tables;
 
 /// Puts the service's notes in the place of those that are there.
 pub(in crate::lake) async fn put_status(tables: &Tables, notes: Bytes) -> Result<(), LakeError> {
-    let objects = tables.store().objects();
+    let objects = tables.store.objects();
     let put = objects.put(&DocumentKey::Status.path(), notes.into()).await;
     put.map(drop).map_err(|error| failed(error.into()))
 }
@@ -20,7 +20,7 @@ pub(in crate::lake) async fn put_status(tables: &Tables, notes: Bytes) -> Result
 /// Returns the notes that a service left; `None` where none has run.
 pub(in crate::lake) async fn read_status(tables: &Tables) -> Result<Option<Bytes>, LakeError> {
     let key = DocumentKey::Status.path();
-    let read = tables.store().read_if_there(&key).await;
+    let read = tables.store.read_if_there(&key).await;
     read.map_err(failed)
 }
 

@@ -205,7 +205,7 @@ impl Repairing<'_> {
             let extent = table.mend(moves, self.horizon).await?;
             self.count(table, extent);
         }
-        let second_look = self.tables.settings().guard.second_look;
+        let second_look = self.tables.settings.guard.second_look;
         let amended = |hold: &Hold| {
             if hold.endpoint != *endpoint.name() {
                 return None;

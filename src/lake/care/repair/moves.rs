@@ -123,7 +123,7 @@ impl Moves {
         endpoint: &EndpointName,
     ) -> Result<Option<Self>, LakeError> {
         let key = DocumentKey::Repair(endpoint);
-        let found = tables.store().read_if_there(&key.path()).await;
+        let found = tables.store.read_if_there(&key.path()).await;
         let Some(bytes) = found.map_err(|source| failed(&key, source))? else {
             return Ok(None);
         };
@@ -141,7 +141,7 @@ impl Moves {
     ) -> Result<(), LakeError> {
         let key = DocumentKey::Repair(endpoint);
         let bytes = serde_json::to_vec(self).expect("a document of texts and numbers is JSON");
-        match tables.store().create(&key.path(), bytes.into()).await {
+        match tables.store.create(&key.path(), bytes.into()).await {
             Err(fault) if fault.reason() != FaultReason::AlreadyExists => Err(failed(&key, fault)),
             _ => Ok(()),
         }
@@ -150,7 +150,7 @@ impl Moves {
     /// Forgets the moves of a repair that is done, by whomever.
     pub(super) async fn end(tables: &Tables, endpoint: &EndpointName) -> Result<(), LakeError> {
         let key = DocumentKey::Repair(endpoint);
-        let deleted = tables.store().delete(&key.path()).await;
+        let deleted = tables.store.delete(&key.path()).await;
         deleted.map_err(|fault| failed(&key, fault))
     }
 }

@@ -1,14 +1,14 @@
 //! How well a lake can be read: files, their descriptions of themselves, and what typical queries read.
 //!
 //! The log gives files, sizes and bounds; [`footer`](crate::delta::file::footer) gives row groups and pages; [`cost`] adds up what an
-//! engine reads that prunes by all of it ([`queries`]); [`findings`] says what is worth mending. Reads ends of files and
+//! engine reads that prunes by all of it ([`queries`]); [`finding`] says what is worth mending. Reads ends of files and
 //! bloom filters, in ranges, and no row.
 
 mod cost;
-mod findings;
+mod finding;
 mod queries;
 
-pub use findings::Finding;
+pub use finding::Finding;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;

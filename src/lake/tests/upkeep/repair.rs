@@ -4,8 +4,7 @@ mod crash;
 
 use crate::ids::IntegrationKey;
 use crate::lake::Part;
-use crate::lake::ledgers::completeness::TableComparison;
-use crate::lake::ledgers::drift;
+use crate::lake::ledgers::{completeness::TableComparison, drift};
 use crate::lake::tests::upkeep::*;
 use crate::lake::{Ahead, DriftFilter, DriftRow, FoldSettings, Hold, LakeError, RepairReport};
 use crate::sink::Receipt;

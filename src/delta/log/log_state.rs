@@ -7,8 +7,8 @@ use arrow::datatypes::SchemaRef;
 use serde_json::Value;
 
 use crate::delta::log::action::{LogLine, Metadata};
-use crate::delta::log::error::LogError;
 use crate::delta::log::live_file::{BoundedColumns, LiveFile};
+use crate::delta::log::log_error::LogError;
 use crate::delta::log::schema;
 use crate::json;
 
