@@ -1,6 +1,7 @@
 //! One table from Kombo into a sink, so that after each fetch the sink's newest observation of a row is what Kombo showed.
 //!
-//! [`Ingest::run`] walks a delta ([`delta`]) or a snapshot ([`snapshot`], [`close`]) and commits it. Both lean on the sink's
+//! [`Ingest::run`] walks a delta ([`delta`]) or a snapshot ([`snapshot`], then [`close`]) and commits it; a [`fetch_run`]
+//! goes along, which says when a broken walk begins again and what became of the rows. Both lean on the sink's
 //! [`Watermarks`](crate::sink::Watermarks): what is decided on one state of a table is committed only onto that state.
 //!
 //! - [`memory`] knows the rows this process committed lately, so that re-reads which bring nothing are left out. It counts

@@ -1,5 +1,7 @@
 //! Why a fetch stops short, by what the caller can do about it.
 
+use std::time::Duration;
+
 use crate::api::ApiError;
 use crate::decode::DecodeError;
 
@@ -32,12 +34,12 @@ pub enum FetchError {
         page: u64,
     },
     /// The walk took too long for its base.
-    #[error("the walk is older than {max_age_secs} s at page {page}")]
+    #[error("the walk is older than {} s at page {page}", max_age.as_secs())]
     TooOld {
         /// Counted from 1.
         page: u64,
         /// The bound.
-        max_age_secs: u64,
+        max_age: Duration,
     },
     /// The pages of a snapshot ended before its rows did.
     #[error(

@@ -137,7 +137,7 @@ impl<A: KomboApi + 'static> PageWalk<A> {
         if self.started.elapsed() > self.max_age {
             return Err(FetchError::TooOld {
                 page: self.page,
-                max_age_secs: self.max_age.as_secs(),
+                max_age: self.max_age,
             });
         }
         Ok(())

@@ -21,7 +21,7 @@ use crate::delta::log::{Entry, LiveFile, LogState, RemoveFile};
 use crate::delta::transact::Proposal;
 use crate::lake::LakeError;
 use crate::lake::intake::pending_fetch::{
-    FetchedRows, FinishedFetch, PendingFetch, SharedFile, answer_all, still_valid,
+    FetchedRows, FinishedFetch, PendingFetch, SharedFile, still_valid,
 };
 use crate::lake::intake::runs::Sorted;
 use crate::lake::layout::{LakeTable, key_of_file, of_day};
@@ -170,7 +170,9 @@ impl Committer {
         while let Some(group) = groups.pop() {
             if let Some((mut group, error)) = self.commit_together(group).await {
                 if group.len() < 2 || !error.is_of_rows() {
-                    answer_all(group, &error);
+                    for pending in group {
+                        pending.answer(Err(error.clone()));
+                    }
                     continue;
                 }
                 let second = group.split_off(group.len() / 2);

@@ -15,7 +15,7 @@ use crate::delta::file::writer::read;
 use crate::delta::log::LiveFile;
 use crate::ids::IntegrationKey;
 use crate::lake::LakeError;
-use crate::lake::intake::known_sources::{KnownSources, SourceFile};
+use crate::lake::intake::known_sources::{KnownSource, KnownSources};
 use crate::lake::intake::runs::hash;
 use crate::sample::Sample;
 use crate::sink::{MissingRow, MissingRows};
@@ -119,8 +119,13 @@ impl Comparison {
     }
 
     /// Takes in a file that says what is known.
-    pub(in crate::lake) async fn read(mut self, file: &SourceFile<'_>) -> Result<Self, LakeError> {
-        let (bytes, is_first) = (file.table.files.read(&file.file.path).await?, file.is_first);
+    pub(in crate::lake) async fn read(
+        mut self,
+        (source, file): (&KnownSource, &Arc<LiveFile>),
+    ) -> Result<Self, LakeError> {
+        let bytes = source.table.files.read(&file.path).await?;
+        // `current` comes after a snapshot that it does not have yet.
+        let is_first = !source.is_shown;
         on_cpu(move || {
             for batch in columns(bytes)? {
                 self.meet(is_first, &batch?);

@@ -44,14 +44,6 @@ pub(in crate::lake) struct KnownSource {
     pub(in crate::lake) is_shown: bool,
 }
 
-/// One file of a source.
-pub(in crate::lake) struct SourceFile<'a> {
-    pub(in crate::lake) table: &'a OpenTable,
-    pub(in crate::lake) file: &'a LiveFile,
-    /// Another source comes after its own.
-    pub(in crate::lake) is_first: bool,
-}
-
 /// `current`, as far as it has the integration.
 struct FoldedSource {
     source: KnownSource,
@@ -108,17 +100,9 @@ impl KnownSources {
     }
 
     /// Returns the files that say what is known, in the order in which they have to be read.
-    pub(in crate::lake) fn files(&self) -> Vec<SourceFile<'_>> {
-        let last = self.sources.len().saturating_sub(1);
-        let sources = self.sources.iter().enumerate();
-        let files = sources.flat_map(|(at, source)| {
-            source.files.iter().map(move |file| SourceFile {
-                table: &source.table,
-                file,
-                is_first: at < last,
-            })
-        });
-        files.collect()
+    pub(in crate::lake) fn files(&self) -> impl Iterator<Item = (&KnownSource, &Arc<LiveFile>)> {
+        let sources = self.sources.iter();
+        sources.flat_map(|source| source.files.iter().map(move |file| (source, file)))
     }
 }
 

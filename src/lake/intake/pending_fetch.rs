@@ -161,10 +161,3 @@ pub(in crate::lake) fn still_valid(
     }
     valid
 }
-
-/// Answers all with the same error.
-pub(in crate::lake) fn answer_all(group: Vec<PendingFetch>, error: &LakeError) {
-    for pending in group {
-        pending.answer(Err(error.clone()));
-    }
-}

@@ -129,7 +129,7 @@ impl Sealed {
         let keep = Keep::Sample(Sampled::new(limit, random));
         let mut comparison = self.compare(&known, keep).await?;
         for file in known.files() {
-            comparison = comparison.read(&file).await?;
+            comparison = comparison.read(file).await?;
         }
         let (missing, deleted) = comparison.end().into_missing();
         self.compared = Arc::new(deleted);
@@ -146,7 +146,7 @@ impl Sealed {
         };
         let mut comparison = self.compare(&known, Keep::Twice(Vec::new())).await?;
         for file in known.files() {
-            comparison = comparison.read(&file).await?;
+            comparison = comparison.read(file).await?;
             if ids.send(comparison.take_twice()).await.is_err() {
                 return Ok(());
             }

@@ -378,10 +378,8 @@ async fn a_row_that_comes_back_while_it_is_shown_as_deleted_is_not_called_gone()
         carry_out(&other, order).await.unwrap();
     };
     let (done, ()) = tokio::join!(run(&one, Kind::Snapshot), back);
-    assert!(matches!(
-        done.unwrap().ending,
-        FetchEnding::Committed { .. }
-    ));
+    let done = done.unwrap();
+    assert!(matches!(done.ending, FetchEnding::Committed { .. }));
     assert!(is_right(&sink, &kombo));
 }
 
