@@ -100,6 +100,24 @@ class Measured:
     seconds: list[float]
 
 
+@dataclass
+class Queries:
+    """The same queries to both sides: the files and the condition of each, and how many rows it brings."""
+
+    what: str
+    files: list[dict[str, Any]]
+    unsorted: str
+    pruned: list[tuple[list[str], str]]
+    whole: list[tuple[list[str], str]]
+    rows: list[int]
+
+    def add(self, files: list[dict[str, Any]], pruned: str, whole: str, rows: int) -> None:
+        """Adds a query, and the files of the lake that are left for it."""
+        self.pruned.append(([file["file"] for file in files], pruned))
+        self.whole.append(([self.unsorted], whole))
+        self.rows.append(rows)
+
+
 @dataclass(frozen=True)
 class Bench:
     """A lake, the unsorted files beside it, and the server that sends both."""
@@ -107,6 +125,21 @@ class Bench:
     root: Path
     address: str
     sent: Sent
+
+    def queries(self, what: str, table: str, part: str) -> Queries:
+        """Makes both sides of a part of a table ready to be asked."""
+        files = live_files(self.root / "lake", table, part)
+        return Queries(what, files, self.write_unsorted(files, f"{part}.parquet"), [], [], [])
+
+    def write_unsorted(self, files: list[dict[str, Any]], name: str) -> str:
+        """Writes the rows of these files to one file, in no order."""
+        paths = ", ".join(f"'{self.root / one['file']}'" for one in files)
+        relation = f"read_parquet([{paths}], hive_partitioning = true, union_by_name = true)"
+        duckdb.execute(
+            f"COPY (SELECT * FROM {relation} ORDER BY hash(integration_key || id || _fetched_at))"
+            f" TO '{self.root / name}' (FORMAT parquet, COMPRESSION zstd)"
+        )
+        return name
 
     def measure(self, queries: list[tuple[list[str], str]], expected: list[int]) -> Measured:
         """Runs queries, each over its files; each has to bring as many rows as expected."""
@@ -124,6 +157,23 @@ class Bench:
             connection.close()
             assert got.num_rows == rows, f"{got.num_rows} rows where {rows} are: {where}"
         return measured
+
+    def tell(self, asked: Queries) -> None:
+        """Measures both sides and prints a line for each."""
+        print(f"{asked.what}, {len(asked.rows)} queries, {statistics.median(asked.rows):,.0f} rows each")
+        size = sum(file["size_bytes"] for file in asked.files)
+        whole_size = (self.root / asked.unsorted).stat().st_size
+        for side, queries, size, count in (
+            ("lake", asked.pruned, size, len(asked.files)),
+            ("one unsorted file", asked.whole, whole_size, 1),
+        ):
+            measured = self.measure(queries, asked.rows)
+            print(
+                f"  {side:<18} {size:>12,} bytes in {count:>3} files: reads"
+                f" {statistics.median(measured.bytes):>12,.0f} bytes in"
+                f" {statistics.median(measured.requests):>3.0f} requests,"
+                f" {statistics.median(measured.seconds) * 1000:>7.1f} ms"
+            )
 
 
 def connected() -> duckdb.DuckDBPyConnection:
@@ -180,77 +230,34 @@ def _rows(actions: Any) -> list[dict[str, Any]]:
     return list(pyarrow.table(actions).to_pylist())
 
 
-def unsorted(bench: Bench, files: list[dict[str, Any]], name: str) -> str:
-    """Writes the rows of these files to one file, in no order."""
-    paths = ", ".join(f"'{bench.root / one['file']}'" for one in files)
-    relation = f"read_parquet([{paths}], hive_partitioning = true, union_by_name = true)"
-    duckdb.execute(
-        f"COPY (SELECT * FROM {relation} ORDER BY hash(integration_key || id || _fetched_at))"
-        f" TO '{bench.root / name}' (FORMAT parquet, COMPRESSION zstd)"
-    )
-    return name
-
-
 def lookups(bench: Bench, table: str, samples: int) -> None:
     """Measures the search for one record."""
-    files = live_files(bench.root / "lake", table, "current")
-    one = unsorted(bench, files, "current.parquet")
+    queries = bench.queries("one record by id", table, "current")
     found = duckdb.execute(
-        f"SELECT integration_key, id FROM read_parquet('{bench.root / one}')"
+        f"SELECT integration_key, id FROM read_parquet('{bench.root / queries.unsorted}')"
         f" ORDER BY hash(id) LIMIT {samples}"
     ).fetchall()
-    pruned, whole = [], []
     for key, record in found:
         left = [
-            file["file"]
-            for file in files
+            file
+            for file in queries.files
             if file["partition.integration_key"] == key and file["min.id"] <= record <= file["max.id"]
         ]
-        pruned.append((left, f"id = '{record}'"))
-        whole.append(([one], f"integration_key = '{key}' AND id = '{record}'"))
-    told("one record by id", files, bench, one, pruned, whole, [1] * len(found))
+        by_id = f"id = '{record}'"
+        queries.add(left, by_id, f"integration_key = '{key}' AND {by_id}", 1)
+    bench.tell(queries)
 
 
 def days(bench: Bench, table: str) -> None:
     """Measures the changes of each day."""
-    files = live_files(bench.root / "lake", table, "deltas")
-    one = unsorted(bench, files, "deltas.parquet")
-    pruned, whole, rows = [], [], []
-    for day in sorted({file["partition.commit_date"] for file in files}):
-        of_day = [file for file in files if file["partition.commit_date"] == day]
+    queries = bench.queries("one day of changes", table, "deltas")
+    for day in sorted({file["partition.commit_date"] for file in queries.files}):
+        of_day = [file for file in queries.files if file["partition.commit_date"] == day]
         first = min(file["min._fetched_at"] for file in of_day)
         last = max(file["max._fetched_at"] for file in of_day)
         bounds = f"_fetched_at >= '{first}' AND _fetched_at <= '{last}'"
-        pruned.append(([file["file"] for file in of_day], bounds))
-        whole.append(([one], bounds))
-        rows.append(sum(file["num_records"] for file in of_day))
-    told("one day of changes", files, bench, one, pruned, whole, rows)
-
-
-def told(
-    what: str,
-    files: list[dict[str, Any]],
-    bench: Bench,
-    one: str,
-    pruned: list[tuple[list[str], str]],
-    whole: list[tuple[list[str], str]],
-    rows: list[int],
-) -> None:
-    """Measures both sides and prints a line for each."""
-    sizes = sum(file["size_bytes"] for file in files), (bench.root / one).stat().st_size
-    counts = len(files), 1
-    print(f"{what}, {len(rows)} queries, {statistics.median(rows):,.0f} rows each")
-    for side, queries, size, count in (
-        ("lake", pruned, sizes[0], counts[0]),
-        ("one unsorted file", whole, sizes[1], counts[1]),
-    ):
-        measured = bench.measure(queries, rows)
-        print(
-            f"  {side:<18} {size:>12,} bytes in {count:>3} files: reads"
-            f" {statistics.median(measured.bytes):>12,.0f} bytes in"
-            f" {statistics.median(measured.requests):>3.0f} requests,"
-            f" {statistics.median(measured.seconds) * 1000:>7.1f} ms"
-        )
+        queries.add(of_day, bounds, bounds, sum(file["num_records"] for file in of_day))
+    bench.tell(queries)
 
 
 def main() -> None:

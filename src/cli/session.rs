@@ -29,7 +29,7 @@ pub(super) struct Session {
 impl Session {
     /// Works out what the configuration selects. Offline.
     pub(super) fn new(config: Config, catalog: &Catalog) -> Result<Self, CliError> {
-        let endpoints = config.select(catalog)?.endpoints().to_vec();
+        let endpoints = config.select(catalog)?;
         Ok(Self {
             config,
             endpoints,

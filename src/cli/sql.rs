@@ -1,10 +1,14 @@
 //! `sql`: views of the lake's tables, ready to paste into an engine. Offline.
 //!
-//! What an engine is told lies in a file of its own beside this one, as it is printed, but for the words in braces, which
-//! [`template`] fills in. [`engine`] knows how each engine writes names and texts, [`place`] where the lake is.
+//! `views.sql` has each view once, with words in braces for what differs: [`dialect`] says what stands for them in each
+//! engine, by the tables of [`dialect_words`], and [`template`] fills in the lake and the table. `polars.py` is the same in Python. [`engine`] knows how each
+//! engine writes names and texts, [`lake_location`] where the lake is.
 
+mod dialect;
+#[rustfmt::skip]
+mod dialect_words;
 mod engine;
-mod place;
+mod lake_location;
 mod template;
 
 #[cfg(test)]
@@ -18,8 +22,8 @@ use super::named::endpoint;
 use super::session::Session;
 use crate::catalog::Endpoint;
 use crate::time::format_timestamp;
-use place::Place;
-use template::{Section, Values, fill};
+use lake_location::LakeLocation;
+use template::{Values, ViewSection, fill};
 
 /// The time that is taken where none is given.
 const YESTERDAY: Since = Since::Ago(Duration::from_hours(24));
@@ -36,7 +40,7 @@ pub(super) fn run(args: &SqlArgs, session: &Session) -> Result<String, CliError>
     let now = session.clock.now();
     let views = Views {
         engine: args.engine,
-        place: Place::of(&session.config.sink.lake.url),
+        location: LakeLocation::of(&session.config.sink.lake.url),
         at: args.at.unwrap_or(YESTERDAY).micros(now),
         since: args.since.unwrap_or(YESTERDAY).micros(now),
     };
@@ -65,7 +69,7 @@ fn has_a_use(
 /// Views of one lake for one engine.
 struct Views {
     engine: SqlEngine,
-    place: Place,
+    location: LakeLocation,
     at: i64,
     since: i64,
 }
@@ -77,11 +81,12 @@ impl Views {
         endpoints: impl IntoIterator<Item = &'a Endpoint>,
         view: Option<SqlView>,
     ) -> String {
-        let sections = Section::all(self.engine.template(), self.engine.comment());
+        let template = self.engine.template();
+        let sections = ViewSection::all(&template, self.engine.comment());
         let section = |name: &str| sections.iter().find(|one| one.name == name);
         let mut parts = Vec::new();
         parts.extend(self.remark());
-        parts.extend(section("setup").map(|one| fill(one.text, &self.of_lake())));
+        parts.extend(section("setup").map(|one| fill(&one.text, &self.of_lake())));
         for endpoint in endpoints {
             let values = self.of_table(endpoint);
             let asked = SqlView::ALL
@@ -90,18 +95,21 @@ impl Views {
                 .map(SqlView::as_str);
             let names = ["tables"].into_iter().chain(asked);
             let asked = names.filter_map(section);
-            parts.extend(asked.map(|one| fill(one.text, &values)));
+            parts.extend(asked.map(|one| fill(&one.text, &values)));
         }
         parts.join("\n")
     }
 
     fn remark(&self) -> Option<String> {
-        let remark = self.engine.remark(&self.place)?;
+        let remark = self.engine.remark(&self.location)?;
         Some(format!("{} {remark}\n", self.engine.comment()))
     }
 
     fn of_lake(&self) -> Values {
-        let at = |folder: &str| self.engine.escaped(&format!("{}{folder}", self.place.text));
+        let at = |folder: &str| {
+            self.engine
+                .escaped(&format!("{}{folder}", self.location.text))
+        };
         let mut values = Values::default();
         for (name, folder) in [
             ("lake", ""),
@@ -118,7 +126,7 @@ impl Views {
         let table = endpoint.name().table_name();
         let mut values = self.of_lake();
         for part in ["current", "deltas", "snapshots"] {
-            let location = format!("{}/{table}/{part}", self.place.text);
+            let location = format!("{}/{table}/{part}", self.location.text);
             values.set(part, self.engine.escaped(&location));
         }
         let since = format_timestamp(self.since);
@@ -126,7 +134,7 @@ impl Views {
         values.set("since", since);
         values.set("at", format_timestamp(self.at));
         values.set("endpoint", endpoint.name().to_string());
-        values.set("scan", engine::scan(&self.place).to_owned());
+        values.set("scan", engine::scan(&self.location).to_owned());
         values.set("table", table);
         let schema = endpoint.schema();
         let columns = schema.fields().iter();

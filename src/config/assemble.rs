@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::document::{Node, Value, join};
+use super::document::{DocumentNode, Value, join};
 use super::error::{ConfigError, nearest};
 use super::overrides::Overrides;
 use super::places::Places;
@@ -53,7 +53,7 @@ pub(super) fn from_overrides(overrides: &Overrides) -> Result<Config, ConfigErro
             lake: LakeSettings::default(),
         },
         telemetry: document.telemetry,
-        places: Places::of(DEFAULT_FILE, &Node::empty()),
+        places: Places::of(DEFAULT_FILE, &DocumentNode::empty()),
     };
     finish(config, overrides)
 }
@@ -61,7 +61,7 @@ pub(super) fn from_overrides(overrides: &Overrides) -> Result<Config, ConfigErro
 /// Makes a configuration of a document, with the overrides above it.
 pub(super) fn from_document(
     origin: &Path,
-    mut root: Node,
+    mut root: DocumentNode,
     overrides: &Overrides,
 ) -> Result<Config, ConfigError> {
     let places = Places::of(&origin.display().to_string(), &root);
@@ -119,7 +119,11 @@ fn finish(mut config: Config, overrides: &Overrides) -> Result<Config, ConfigErr
     Ok(config)
 }
 
-fn read_source(name: &str, mut node: Node, places: &Places) -> Result<SourceSettings, ConfigError> {
+fn read_source(
+    name: &str,
+    mut node: DocumentNode,
+    places: &Places,
+) -> Result<SourceSettings, ConfigError> {
     let path = join(SOURCES.key, name);
     if node.take("api_key").is_some() {
         return Err(places.invalid(
@@ -138,7 +142,7 @@ fn read_source(name: &str, mut node: Node, places: &Places) -> Result<SourceSett
 
 fn read_lake(
     name: &str,
-    mut node: Node,
+    mut node: DocumentNode,
     source: &str,
     places: &Places,
     overrides: &Overrides,
@@ -155,11 +159,8 @@ fn read_lake(
     check_inputs(&inputs, &inputs_path, source, places)?;
     let url = join(&path, "url");
     if !places.has(&url) && overrides.lake_url.is_none() {
-        return Err(ConfigError::Missing {
-            place: places.place(&path),
-            path: url,
-            advice: "add url: ./kombo-lake, or a bucket such as s3://bucket/prefix".to_owned(),
-        });
+        let advice = "add url: ./kombo-lake, or a bucket such as s3://bucket/prefix";
+        return Err(places.missing(&path, url, advice.to_owned()));
     }
     Ok(lake)
 }
@@ -172,28 +173,24 @@ fn check_inputs(
 ) -> Result<(), ConfigError> {
     if inputs.is_empty() {
         let sink = path.trim_end_matches(".inputs");
-        return Err(ConfigError::Missing {
-            place: places.place(if places.has(path) { path } else { sink }),
-            path: path.to_owned(),
-            advice: format!("add inputs: [{source}]"),
-        });
+        let place = if places.has(path) { path } else { sink };
+        let advice = format!("add inputs: [{source}]");
+        return Err(places.missing(place, path.to_owned(), advice));
     }
-    match inputs.iter().position(|input| input != source) {
-        None => Ok(()),
-        Some(position) => {
-            let input = &inputs[position];
-            let hint = match nearest(input, [source]) {
-                Some(near) => format!("did you mean {near:?}?"),
-                None => format!("the source here is {source:?}"),
-            };
-            let problem = format!("is {input:?}, which names no source; {hint}");
-            Err(places.invalid(&format!("{path}[{position}]"), problem))
-        }
-    }
+    let mut inputs = inputs.iter().enumerate();
+    let Some((position, input)) = inputs.find(|(_, input)| *input != source) else {
+        return Ok(());
+    };
+    let hint = match nearest(input, [source]) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => format!("the source here is {source:?}"),
+    };
+    let problem = format!("is {input:?}, which names no source; {hint}");
+    Err(places.invalid(&format!("{path}[{position}]"), problem))
 }
 
 /// Lets people write `aws_allow_http: true` and ports without quotes: an object store takes everything as text.
-fn store_options_as_text(node: &mut Node) {
+fn store_options_as_text(node: &mut DocumentNode) {
     if let Value::Map(entries) = &mut node.value
         && let Some((_, node)) = entries.iter_mut().find(|(key, _)| key == "options")
         && let Value::Map(options) = &mut node.value
@@ -209,7 +206,7 @@ fn store_options_as_text(node: &mut Node) {
 }
 
 /// Refuses `${NAME}`: taken as it stands it would make odd folders and wrong keys.
-fn refuse_variables(root: &Node, places: &Places) -> Result<(), ConfigError> {
+fn refuse_variables(root: &DocumentNode, places: &Places) -> Result<(), ConfigError> {
     root.walk("", &mut |path, node| match &node.value {
         Value::Text(text) if holds_variable(text) => Err(places.invalid(
             path,

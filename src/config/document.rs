@@ -13,7 +13,7 @@ use crate::json;
 
 /// A value and its line: that of its key in a map, its own elsewhere.
 #[derive(Clone)]
-pub(super) struct Node {
+pub(super) struct DocumentNode {
     pub(super) line: Option<usize>,
     pub(super) value: Value,
 }
@@ -26,8 +26,8 @@ pub(super) enum Value {
     Int(i128),
     Float(f64),
     Text(String),
-    List(Vec<Node>),
-    Map(Vec<(String, Node)>),
+    List(Vec<DocumentNode>),
+    Map(Vec<(String, DocumentNode)>),
 }
 
 /// Why a text is not a document: the reason never quotes the text.
@@ -36,7 +36,7 @@ pub(super) struct SyntaxError {
     pub(super) reason: String,
 }
 
-impl Node {
+impl DocumentNode {
     /// A map without entries: the document of someone who configures by flags alone.
     pub(super) fn empty() -> Self {
         Self {
@@ -84,13 +84,14 @@ impl Node {
     ) -> Result<(), E> {
         see(path, self)?;
         match &self.value {
-            Value::List(items) => items
-                .iter()
-                .enumerate()
-                .try_for_each(|(position, item)| item.walk(&format!("{path}[{position}]"), see)),
-            Value::Map(entries) => entries
-                .iter()
-                .try_for_each(|(key, node)| node.walk(&join(path, key), see)),
+            Value::List(items) => {
+                let mut items = items.iter().enumerate();
+                items.try_for_each(|(nth, item)| item.walk(&format!("{path}[{nth}]"), see))
+            }
+            Value::Map(entries) => {
+                let mut entries = entries.iter();
+                entries.try_for_each(|(key, node)| node.walk(&join(path, key), see))
+            }
             _ => Ok(()),
         }
     }
@@ -138,7 +139,7 @@ fn known(line: u64) -> Option<usize> {
     usize::try_from(line).ok().filter(|line| *line > 0)
 }
 
-impl From<Spanned<Value>> for Node {
+impl From<Spanned<Value>> for DocumentNode {
     fn from(spanned: Spanned<Value>) -> Self {
         Self {
             line: known(spanned.referenced.line()),
@@ -201,7 +202,7 @@ impl<'de> Visitor<'de> for AnyValue {
         while let Some(key) = map.next_key::<Spanned<String>>()? {
             let line = known(key.referenced.line());
             let value = map.next_value()?;
-            entries.push((key.value, Node { line, value }));
+            entries.push((key.value, DocumentNode { line, value }));
         }
         Ok(Value::Map(entries))
     }

@@ -10,49 +10,24 @@ use crate::ids::Category;
 
 use super::error::nearest;
 
-/// The endpoints a configuration selects, whatever the integration.
-#[derive(Clone, Debug)]
-pub struct Selection {
-    endpoints: Vec<Arc<Endpoint>>,
-}
-
-impl Selection {
-    /// Selects what the patterns name; without patterns, every endpoint that is not deprecated.
-    ///
-    /// Answers the first pattern that matches nothing, by its position, and what to do about it.
-    pub(super) fn of(patterns: &[String], catalog: &Catalog) -> Result<Self, (usize, String)> {
-        for (position, pattern) in patterns.iter().enumerate() {
-            if !catalog
-                .endpoints()
-                .iter()
-                .any(|endpoint| selects(pattern, endpoint))
-            {
-                return Err((position, unmatched(pattern, catalog)));
-            }
+/// Selects what the patterns name; without patterns, every endpoint that is not deprecated. In the catalog's order.
+///
+/// Answers the first pattern that matches nothing, by its position, and what to do about it.
+pub(super) fn selected(
+    patterns: &[String],
+    catalog: &Catalog,
+) -> Result<Vec<Arc<Endpoint>>, (usize, String)> {
+    let all = catalog.endpoints();
+    for (position, pattern) in patterns.iter().enumerate() {
+        if !all.iter().any(|endpoint| selects(pattern, endpoint)) {
+            return Err((position, unmatched(pattern, catalog)));
         }
-        let wanted = |endpoint: &&Arc<Endpoint>| {
-            if patterns.is_empty() {
-                !endpoint.deprecated
-            } else {
-                patterns.iter().any(|pattern| selects(pattern, endpoint))
-            }
-        };
-        let endpoints = catalog.endpoints().iter().filter(wanted).cloned().collect();
-        Ok(Self { endpoints })
     }
-
-    /// Returns every selected endpoint, in the catalog's order.
-    #[must_use]
-    pub fn endpoints(&self) -> &[Arc<Endpoint>] {
-        &self.endpoints
-    }
-
-    /// Returns the selected endpoints of a category: an integration has tables only of its own.
-    pub fn of_category(&self, category: Category) -> impl Iterator<Item = &Arc<Endpoint>> {
-        self.endpoints
-            .iter()
-            .filter(move |endpoint| endpoint.category == category)
-    }
+    let wanted = |endpoint: &&Arc<Endpoint>| match patterns {
+        [] => !endpoint.deprecated,
+        _ => patterns.iter().any(|pattern| selects(pattern, endpoint)),
+    };
+    Ok(all.iter().filter(wanted).cloned().collect())
 }
 
 fn selects(pattern: &str, endpoint: &Endpoint) -> bool {
@@ -74,11 +49,13 @@ fn unmatched(pattern: &str, catalog: &Catalog) -> String {
         let globs = Category::ALL.map(|category| format!("{category}/*"));
         nearest(pattern, globs.iter().map(String::as_str)).map(str::to_owned)
     } else {
-        catalog
-            .find_table(pattern)
-            .map(|endpoint| endpoint.name().to_string())
-            .or_else(|| alone(pattern, catalog))
-            .or_else(|| nearest(pattern, names()).map(str::to_owned))
+        let table = catalog.find_table(pattern);
+        let near = table.map(|endpoint| endpoint.name().as_str());
+        // Or one that was named without its category.
+        let is_own = |name: &&str| name.split_once('/').is_some_and(|(_, own)| own == pattern);
+        let near = near.or_else(|| names().find(is_own));
+        near.or_else(|| nearest(pattern, names()))
+            .map(str::to_owned)
     };
     match hint {
         Some(hint) => format!("matches no endpoint; did you mean {hint:?}?"),
@@ -86,16 +63,6 @@ fn unmatched(pattern: &str, catalog: &Catalog) -> String {
             "matches no endpoint; patterns look like \"ats/*\" or \"hris/employees\"".to_owned()
         }
     }
-}
-
-/// Finds an endpoint that was named without its category.
-fn alone(pattern: &str, catalog: &Catalog) -> Option<String> {
-    let names = catalog.endpoints().iter().map(|e| e.name().as_str());
-    let mut found = names.filter(|name| {
-        name.split_once('/')
-            .is_some_and(|(_, endpoint)| endpoint == pattern)
-    });
-    found.next().map(str::to_owned)
 }
 
 /// Matches a whole name; `*` stands for any run of characters.
@@ -124,8 +91,8 @@ mod tests {
 
     fn select(patterns: &[&str]) -> Result<Vec<String>, (usize, String)> {
         let patterns: Vec<_> = patterns.iter().map(|&p| p.to_owned()).collect();
-        Selection::of(&patterns, Catalog::embedded()).map(|selection| {
-            let names = selection.endpoints().iter();
+        selected(&patterns, Catalog::embedded()).map(|selection| {
+            let names = selection.iter();
             names.map(|endpoint| endpoint.name().to_string()).collect()
         })
     }
@@ -200,11 +167,9 @@ mod tests {
     #[test]
     fn a_category_takes_only_its_own() {
         let patterns = ["*/users".to_owned()];
-        let selection = Selection::of(&patterns, Catalog::embedded()).expect("matches");
-        let names: Vec<_> = selection
-            .of_category(Category::Lms)
-            .map(|e| e.name().to_string())
-            .collect();
+        let selection = selected(&patterns, Catalog::embedded()).expect("matches");
+        let own = selection.iter().filter(|e| e.category == Category::Lms);
+        let names: Vec<_> = own.map(|e| e.name().to_string()).collect();
         assert_eq!(names, ["lms/users"]);
     }
 }

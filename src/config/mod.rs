@@ -7,7 +7,7 @@
 //! its check: [`SourceSettings`], [`LakeSettings`], [`TelemetrySettings`] and what they hold. `document` turns YAML (JSON is
 //! some of it) into a tree with lines, `reader` lets serde read structs out of the tree, and `fault` puts into words what it
 //! could not read; `places` remembers the lines. `section` takes the one source and the one sink, and `assemble` puts the
-//! [`Overrides`] above them and asks each struct to check itself. [`Selection`] is what the endpoint patterns mean for a
+//! [`Overrides`] above them and asks each struct to check itself. `endpoints` knows what the endpoint patterns mean for a
 //! catalog. [`generate()`] prints the commented default.
 
 mod assemble;
@@ -22,21 +22,21 @@ mod secret;
 mod section;
 mod tls;
 
-pub use endpoints::Selection;
 pub use error::{ConfigError, ConfigWarning, Place};
 pub use overrides::Overrides;
 pub use secret::{API_KEY_VARIABLE, WEBHOOK_OTHER_SECRET_VARIABLE, WEBHOOK_SECRET_VARIABLE};
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::api::ApiKey;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Endpoint};
 use crate::lake::{LakeSettings, UpkeepSettings};
 use crate::listener::TelemetrySettings;
 use crate::service::SourceSettings;
 use crate::webhook::{Verifier, WebhookSecret};
 
-use document::Node;
+use document::DocumentNode;
 use places::Places;
 
 /// The file that is read when none is named.
@@ -100,7 +100,7 @@ impl Config {
             Some("toml") => return Err(ConfigError::Toml { path }),
             _ => return Err(ConfigError::UnknownFormat { path }),
         };
-        let root = Node::parse(text, is_json).map_err(|error| ConfigError::Syntax {
+        let root = DocumentNode::parse(text, is_json).map_err(|error| ConfigError::Syntax {
             place: Place {
                 origin: path,
                 line: error.line,
@@ -131,12 +131,10 @@ impl Config {
             file: self.source.api_key_file.as_deref(),
             path: &format!("sources.{}.api_key_file", self.source.name),
         };
-        let secret = secret::find(&sources, &self.places)?;
-        let secret = secret.ok_or_else(|| ConfigError::NoApiKey {
+        let key = secret::find(&sources, &self.places, ApiKey::new)?;
+        key.ok_or_else(|| ConfigError::NoApiKey {
             source_name: self.source.name.clone(),
-        })?;
-        let key = ApiKey::new(&secret.text).expect("a checked secret is visible ASCII");
-        Ok((key, secret.warning))
+        })
     }
 
     /// Returns what tells Kombo's webhooks from everybody else's, and what should be looked at: from
@@ -161,7 +159,7 @@ impl Config {
                 file: file.as_deref(),
                 path: &format!("sources.{}.webhook.{option}", self.source.name),
             };
-            secret::find_as(&sources, &self.places, WebhookSecret::new)
+            secret::find(&sources, &self.places, WebhookSecret::new)
         };
         let first = (WEBHOOK_SECRET_VARIABLE, variable);
         let other = (WEBHOOK_OTHER_SECRET_VARIABLE, other_variable);
@@ -189,9 +187,9 @@ impl Config {
     }
 
     /// Works out which endpoints of a catalog the source fetches.
-    pub fn select(&self, catalog: &Catalog) -> Result<Selection, ConfigError> {
+    pub fn select(&self, catalog: &Catalog) -> Result<Vec<Arc<Endpoint>>, ConfigError> {
         let patterns = &self.source.endpoints;
-        Selection::of(patterns, catalog).map_err(|(position, problem)| {
+        endpoints::selected(patterns, catalog).map_err(|(position, problem)| {
             let path = format!("sources.{}.endpoints[{position}]", self.source.name);
             let problem = format!("{:?} {problem}", patterns[position]);
             self.places.invalid(&path, problem)

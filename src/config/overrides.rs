@@ -46,10 +46,9 @@ impl Overrides {
     pub(super) fn apply(&self, config: &mut Config) -> Result<(), ConfigError> {
         self.apply_to_source(config)?;
         self.apply_to_lake(config);
-        config.data_dir = self
-            .data_dir
-            .clone()
-            .unwrap_or_else(|| config.data_dir.clone());
+        if let Some(folder) = &self.data_dir {
+            config.data_dir.clone_from(folder);
+        }
         Ok(())
     }
 
@@ -69,10 +68,9 @@ impl Overrides {
             config.places.said_by_flag(path, "--endpoint");
         }
         if self.region.is_some() && self.api_url.is_some() {
-            return Err(ConfigError::Flag {
-                flag: "--region",
-                problem: "and --api-url exclude each other: give one of them".to_owned(),
-            });
+            let problem = "and --api-url exclude each other: give one of them".to_owned();
+            let flag = "--region";
+            return Err(ConfigError::Flag { flag, problem });
         }
         if let Some(region) = self.region {
             (source.region, source.endpoint) = (region, None);

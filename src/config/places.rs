@@ -1,10 +1,11 @@
 //! Where each option was said: on which line of the file, or by which flag.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use serde::Deserialize;
 
-use super::document::{Node, join};
+use super::document::{DocumentNode, join};
 use super::error::{ConfigError, Place, advice};
 use super::fault::Fault;
 use crate::setting::BadSetting;
@@ -19,7 +20,7 @@ pub(super) struct Places {
 
 impl Places {
     /// Notes the line of every option of a document.
-    pub(super) fn of(origin: &str, root: &Node) -> Self {
+    pub(super) fn of(origin: &str, root: &DocumentNode) -> Self {
         let mut lines = BTreeMap::new();
         let noted: Result<(), ()> = root.walk("", &mut |path, node| {
             lines.extend(node.line.map(|line| (path.to_owned(), line)));
@@ -65,6 +66,25 @@ impl Places {
         }
     }
 
+    /// Makes the error for a file that an option names and that cannot be read.
+    pub(super) fn unreadable(&self, path: &str, shown: &str, source: io::Error) -> ConfigError {
+        ConfigError::FileUnreadable {
+            place: self.place(path),
+            path: format!("{path} {shown:?}"),
+            source,
+        }
+    }
+
+    /// Makes the error for an option that must be there: it should stand below `section`.
+    pub(super) fn missing(&self, section: &str, path: String, advice: String) -> ConfigError {
+        let place = self.place(section);
+        ConfigError::Missing {
+            place,
+            path,
+            advice,
+        }
+    }
+
     /// Puts the path of a section before what its check says.
     pub(super) fn refused(&self, section: &str) -> impl Fn(BadSetting) -> ConfigError {
         move |bad| self.invalid(&join(section, &bad.option), bad.problem)
@@ -73,17 +93,14 @@ impl Places {
     /// Reads the settings that stand at a path; `besides` are names that are valid there and were taken off before.
     pub(super) fn read<'de, T: Deserialize<'de>>(
         &self,
-        node: &'de Node,
+        node: &'de DocumentNode,
         path: &str,
         besides: &[&'static str],
     ) -> Result<T, ConfigError> {
         serde_path_to_error::deserialize(node).map_err(|error| {
-            let below = match error.path().to_string() {
-                root if root == "." => String::new(),
-                below => below,
-            };
+            let below = error.path().to_string();
             let at = match below.as_str() {
-                "" => path.to_owned(),
+                "." => path.to_owned(),
                 item if item.starts_with('[') => format!("{path}{item}"),
                 name => join(path, name),
             };
@@ -98,11 +115,9 @@ impl Places {
                         name,
                     }
                 }
-                Fault::Missing { name } => ConfigError::Missing {
-                    place: self.place(&at),
-                    path: join(&at, name),
-                    advice: format!("add {name} there"),
-                },
+                Fault::Missing { name } => {
+                    self.missing(&at, join(&at, name), format!("add {name} there"))
+                }
                 Fault::Unusable(problem) => self.invalid(&at, problem),
             }
         })

@@ -1,11 +1,11 @@
-//! Lets serde read settings out of a [`Node`]. The error is a [`Fault`], which knows what was expected; its path comes from
+//! Lets serde read settings out of a [`DocumentNode`]. The error is a [`Fault`], which knows what was expected; its path comes from
 //! `serde_path_to_error`.
 
 use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{Deserializer, Error, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::document::{Node, Value};
+use super::document::{DocumentNode, Value};
 use super::fault::Fault;
 
 impl Value {
@@ -23,7 +23,7 @@ impl Value {
     }
 }
 
-impl<'de> IntoDeserializer<'de, Fault> for &'de Node {
+impl<'de> IntoDeserializer<'de, Fault> for &'de DocumentNode {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -31,7 +31,7 @@ impl<'de> IntoDeserializer<'de, Fault> for &'de Node {
     }
 }
 
-impl<'de> Deserializer<'de> for &'de Node {
+impl<'de> Deserializer<'de> for &'de DocumentNode {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -72,10 +72,7 @@ impl<'de> Deserializer<'de> for &'de Node {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         match &self.value {
-            Value::Text(text) => {
-                let word: StrDeserializer<'_, Fault> = text.as_str().into_deserializer();
-                visitor.visit_enum(word)
-            }
+            Value::Text(text) => visitor.visit_enum(StrDeserializer::new(text)),
             Value::Null => Err(Fault::no_value()),
             other => Err(Fault::invalid_type(other.unexpected(), &"text")),
         }

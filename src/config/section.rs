@@ -2,7 +2,7 @@
 
 use serde::de::Unexpected;
 
-use super::document::{Node, Value, join};
+use super::document::{DocumentNode, Value, join};
 use super::error::ConfigError;
 use super::fault::kind_of;
 use super::places::Places;
@@ -36,14 +36,13 @@ impl Section {
     /// Takes the one component of the section, with its type checked and taken off.
     pub(super) fn only_component(
         &self,
-        section: Option<Node>,
+        section: Option<DocumentNode>,
         places: &Places,
-    ) -> Result<(String, Node), ConfigError> {
+    ) -> Result<(String, DocumentNode), ConfigError> {
         let Self { key, one, .. } = *self;
-        let missing = || ConfigError::Missing {
-            place: places.place(key),
-            path: key.to_owned(),
-            advice: format!("add {key}: {}", self.example),
+        let missing = || {
+            let advice = format!("add {key}: {}", self.example);
+            places.missing(key, key.to_owned(), advice)
         };
         let mut entries = match section.ok_or_else(missing)?.value {
             Value::Map(entries) => entries,
@@ -65,7 +64,12 @@ impl Section {
         Ok((name, node))
     }
 
-    fn check_type(&self, node: &mut Node, path: &str, places: &Places) -> Result<(), ConfigError> {
+    fn check_type(
+        &self,
+        node: &mut DocumentNode,
+        path: &str,
+        places: &Places,
+    ) -> Result<(), ConfigError> {
         let Self { one, type_name, .. } = *self;
         let found = node.value.unexpected();
         if found != Unexpected::Map {
@@ -82,13 +86,7 @@ impl Section {
                 let found = kind_of(&other.unexpected());
                 format!("is {found}, but must be {type_name}")
             }
-            None => {
-                return Err(ConfigError::Missing {
-                    place: places.place(path),
-                    path: type_path,
-                    advice: format!("add type: {type_name}"),
-                });
-            }
+            None => return Err(places.missing(path, type_path, format!("add type: {type_name}"))),
         };
         Err(places.invalid(&type_path, problem))
     }

@@ -12,26 +12,17 @@ impl Config {
     /// certificate belong together is seen when they are used.
     pub fn check_tls_files(&self) -> Result<Option<ConfigWarning>, ConfigError> {
         let source = &self.source;
-        let Some(tls) = source
-            .webhook
-            .as_ref()
-            .and_then(|webhook| webhook.tls.as_ref())
-        else {
+        let webhook = source.webhook.as_ref();
+        let Some(tls) = webhook.and_then(|webhook| webhook.tls.as_ref()) else {
             return Ok(None);
         };
-        let path = |option| format!("sources.{}.webhook.tls.{option}", source.name);
-        check_pem(
-            &tls.crt_file,
-            "CERTIFICATE",
-            &path("crt_file"),
-            &self.places,
-        )?;
-        check_pem(
-            &tls.key_file,
-            "PRIVATE KEY",
-            &path("key_file"),
-            &self.places,
-        )?;
+        for (file, what, option) in [
+            (&tls.crt_file, "CERTIFICATE", "crt_file"),
+            (&tls.key_file, "PRIVATE KEY", "key_file"),
+        ] {
+            let path = format!("sources.{}.webhook.tls.{option}", source.name);
+            check_pem(file, what, &path, &self.places)?;
+        }
         let file = tls.key_file.display().to_string();
         Ok(readable_by_others(&tls.key_file)
             .then_some(ConfigWarning::SecretReadableByOthers { file }))
@@ -41,11 +32,8 @@ impl Config {
 /// Looks for the line that begins a block: `-----BEGIN RSA PRIVATE KEY-----` ends in what is looked for.
 fn check_pem(file: &Path, what: &str, path: &str, places: &Places) -> Result<(), ConfigError> {
     let shown = file.display().to_string();
-    let bytes = std::fs::read(file).map_err(|source| ConfigError::FileUnreadable {
-        place: places.place(path),
-        path: format!("{path} {shown:?}"),
-        source,
-    })?;
+    let bytes = std::fs::read(file);
+    let bytes = bytes.map_err(|error| places.unreadable(path, &shown, error))?;
     let text = String::from_utf8_lossy(&bytes);
     let end = format!("{what}-----");
     let begins = |line: &str| line.starts_with("-----BEGIN ") && line.trim_end().ends_with(&end);

@@ -1,22 +1,14 @@
 //! How each engine writes what differs between them.
 
-use super::place::{Place, Store};
+use super::dialect;
+use super::lake_location::{LakeLocation, Store};
 use crate::cli::args::SqlEngine;
 
 impl SqlEngine {
     /// Returns what it is told, with words in braces to be filled in.
-    pub(super) fn template(self) -> &'static str {
-        match self {
-            Self::DuckDb => include_str!("duckdb.sql"),
-            Self::Spark => include_str!("spark.sql"),
-            Self::Trino => include_str!("trino.sql"),
-            Self::Athena => include_str!("athena.sql"),
-            Self::Snowflake => include_str!("snowflake.sql"),
-            Self::BigQuery => include_str!("bigquery.sql"),
-            Self::ClickHouse => include_str!("clickhouse.sql"),
-            Self::DataFusion => include_str!("datafusion.sql"),
-            Self::Polars => include_str!("polars.py"),
-        }
+    pub(super) fn template(self) -> String {
+        let python = || include_str!("polars.py").to_owned();
+        dialect::template(self).unwrap_or_else(python)
     }
 
     /// Returns what begins a comment.
@@ -48,8 +40,8 @@ impl SqlEngine {
     }
 
     /// Returns what has to be said of a lake in this place before all.
-    pub(super) fn remark(self, place: &Place) -> Option<&'static str> {
-        let remark = match (self, place.store) {
+    pub(super) fn remark(self, location: &LakeLocation) -> Option<&'static str> {
+        let remark = match (self, location.store) {
             (Self::Athena, Store::Disk | Store::Gcs | Store::Azure) => {
                 "Athena reads S3 alone, and this lake is elsewhere: give its place there with --lake-url."
             }
@@ -76,8 +68,8 @@ impl SqlEngine {
 }
 
 /// Returns the function by which `ClickHouse` reads a Delta table.
-pub(super) fn scan(place: &Place) -> &'static str {
-    match place.store {
+pub(super) fn scan(location: &LakeLocation) -> &'static str {
+    match location.store {
         Store::Disk => "deltaLakeLocal",
         Store::S3 | Store::Gcs => "deltaLake",
         Store::Azure => "deltaLakeAzure",

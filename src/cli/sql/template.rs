@@ -6,9 +6,9 @@ const WIDTH: usize = 110;
 
 /// The part of a text below a comment such as `-- live: ...`, with the comment.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Section<'a> {
-    pub(super) name: &'a str,
-    pub(super) text: &'a str,
+pub(super) struct ViewSection {
+    pub(super) name: String,
+    pub(super) text: String,
 }
 
 /// What the words stand for.
@@ -28,39 +28,29 @@ impl Values {
     }
 }
 
-impl<'a> Section<'a> {
-    /// Splits a text into its sections, which blank lines part.
-    pub(super) fn all(text: &'a str, comment: &str) -> Vec<Self> {
-        let mut starts: Vec<(usize, &str)> = Vec::new();
-        let mut at = 0;
-        for line in text.split_inclusive('\n') {
-            starts.extend(name(line, comment).map(|name| (at, name)));
-            at += line.len();
+impl ViewSection {
+    /// Splits a text into its sections: each begins behind a blank line.
+    pub(super) fn all(text: &str, comment: &str) -> Vec<Self> {
+        let mut sections: Vec<Self> = Vec::new();
+        for part in text.trim_end().split("\n\n") {
+            match (name(part, comment), sections.last_mut()) {
+                (None, Some(last)) => last.text.extend(["\n\n", part]),
+                (name, _) => sections.push(Self {
+                    name: name.unwrap_or_default().to_owned(),
+                    text: part.to_owned(),
+                }),
+            }
         }
-        let ends = starts
-            .iter()
-            .skip(1)
-            .map(|(start, _)| *start)
-            .chain([text.len()]);
-        let sections = starts.iter().zip(ends);
         sections
-            .map(|((start, name), end)| Self {
-                name,
-                text: text[*start..end].trim_end_matches('\n'),
-            })
-            .collect()
     }
 }
 
 /// Returns the name in a comment that begins a section: one word before a colon.
 fn name<'a>(line: &'a str, comment: &str) -> Option<&'a str> {
-    let (name, _) = line
-        .strip_prefix(comment)?
-        .strip_prefix(' ')?
-        .split_once(": ")?;
-    name.chars()
-        .all(|c| c.is_ascii_lowercase() || c == '-')
-        .then_some(name)
+    let said = line.strip_prefix(comment)?.strip_prefix(' ')?;
+    let (name, _) = said.split_once(": ")?;
+    let is_name = name.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+    is_name.then_some(name)
 }
 
 /// Returns a text with its words filled in, and a newline at its end.
@@ -81,17 +71,12 @@ pub(super) fn fill(text: &str, values: &Values) -> String {
 
 /// Returns a line without its condition; nothing when it does not hold.
 fn kept<'a>(line: &'a str, values: &Values) -> Option<&'a str> {
-    let Some((column, rest)) = line
-        .strip_prefix("{if ")
-        .and_then(|rest| rest.split_once('}'))
-    else {
+    let condition = line.strip_prefix("{if ");
+    let Some((column, rest)) = condition.and_then(|rest| rest.split_once('}')) else {
         return Some(line);
     };
-    values
-        .columns
-        .iter()
-        .any(|known| known == column)
-        .then_some(rest)
+    let is_there = values.columns.iter().any(|known| known == column);
+    is_there.then_some(rest)
 }
 
 /// In one pass, so that nothing within a value is taken for a word.
@@ -137,10 +122,11 @@ mod tests {
 
     #[test]
     fn a_text_is_split_where_a_comment_names_a_section() {
-        let text = "-- setup: once\nA;\n-- no section\n\n-- as-of: then\nB;\n";
-        let sections = Section::all(text, "--");
-        let named: Vec<_> = sections.iter().map(|one| (one.name, one.text)).collect();
-        let setup = "-- setup: once\nA;\n-- no section";
+        let text = "-- setup: once\nA;\n-- no section\n\nC;\n\n-- as-of: then\nB;\n";
+        let sections = ViewSection::all(text, "--");
+        let sections = sections.iter();
+        let named: Vec<_> = sections.map(|one| (&*one.name, &*one.text)).collect();
+        let setup = "-- setup: once\nA;\n-- no section\n\nC;";
         assert_eq!(named, [("setup", setup), ("as-of", "-- as-of: then\nB;")]);
     }
 

@@ -6,7 +6,7 @@ use crate::catalog::Catalog;
 fn views(engine: SqlEngine, location: &str) -> Views {
     Views {
         engine,
-        place: Place::of(location),
+        location: LakeLocation::of(location),
         at: 1_793_491_200_000_000,
         since: 1_793_491_200_000_001,
     }
@@ -41,7 +41,8 @@ fn every_view_of_every_engine_is_printed_without_a_word_left_in_braces() {
 #[test]
 fn what_lies_beside_is_no_wider_than_a_page() {
     for engine in SqlEngine::value_variants() {
-        let widest = engine.template().lines().map(str::len).max();
+        let template = engine.template();
+        let widest = template.lines().map(str::len).max();
         assert!(widest.is_some_and(|width| width <= 120), "{engine:?}");
     }
 }

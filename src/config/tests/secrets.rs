@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::ConfigWarning;
-use super::super::secret::read_secret;
+use super::super::secret::{Sources, find};
 use super::{SHORT, load};
 
 const KEY: &str = "sk-THE-KEY";
@@ -43,11 +43,15 @@ fn a_key_file_is_trimmed_and_its_readers_are_looked_at() {
     let path = file(folder.path(), "  sk-THE-KEY\n", 0o600);
     let config = with_key_file(&path);
     assert_eq!(config.api_key_from(None).expect("a key").1, None);
-    let place = config.places.place("sources.kombo.api_key_file");
-    assert_eq!(
-        read_secret(&path, &place, "it").expect("a secret").text,
-        KEY
-    );
+    let sources = Sources {
+        variable: ("NONE", None),
+        file: Some(&path),
+        path: "it",
+    };
+    let secret = find(&sources, &config.places, |text| {
+        Ok::<_, String>(text.to_owned())
+    });
+    assert_eq!(secret.expect("read").expect("a secret").0, KEY);
 
     let path = file(folder.path(), KEY, 0o640);
     let shown = path.display().to_string();

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use super::super::assemble::DocumentOptions;
-use super::super::document::Node;
+use super::super::document::DocumentNode;
 use super::super::fault::Fault;
 use super::super::generate;
 use crate::api::ApiSettings;
@@ -43,7 +43,7 @@ fn the_printed_file_holds_exactly_the_defaults() {
 fn every_option_of_the_structs_is_in_the_printed_file_and_says_why() {
     fn names<T: DeserializeOwned>() -> &'static [&'static str] {
         let probe = "no_such_option: 1";
-        let Ok(probe) = Node::parse(probe, false) else {
+        let Ok(probe) = DocumentNode::parse(probe, false) else {
             panic!("{probe} is YAML");
         };
         match T::deserialize(&probe).map(|_| ()) {

@@ -5,7 +5,7 @@ use url::Url;
 use crate::cli::files::shown;
 
 /// Where a lake is.
-pub(super) struct Place {
+pub(super) struct LakeLocation {
     /// An absolute path or a URL, without a slash at its end.
     pub(super) text: String,
     /// On what.
@@ -22,13 +22,12 @@ pub(super) enum Store {
     Azure,
 }
 
-impl Place {
+impl LakeLocation {
     /// Reads a place as the configuration has it: a URL, or a path, which may be relative.
     pub(super) fn of(location: &str) -> Self {
         // One letter is a Windows drive.
-        let url = Url::parse(location)
-            .ok()
-            .filter(|url| url.scheme().len() > 1);
+        let url = Url::parse(location).ok();
+        let url = url.filter(|url| url.scheme().len() > 1);
         let store = match url.as_ref().map(Url::scheme) {
             Some("s3" | "s3a") => Store::S3,
             Some("gs") => Store::Gcs,
@@ -61,14 +60,14 @@ mod tests {
             ("gs://bucket", "gs://bucket", Store::Gcs),
             ("az://container/lake", "az://container/lake", Store::Azure),
         ] {
-            let place = Place::of(location);
+            let place = LakeLocation::of(location);
             assert_eq!(
                 (place.text.as_str(), place.store),
                 (text, store),
                 "{location}"
             );
         }
-        let relative = Place::of("./lake").text;
+        let relative = LakeLocation::of("./lake").text;
         assert!(
             relative.starts_with('/') && relative.ends_with("/lake"),
             "{relative}"
