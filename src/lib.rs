@@ -14,6 +14,10 @@ pub mod sink;
 pub mod stream;
 pub mod time;
 pub mod webhook;
+#[cfg_attr(
+    not(feature = "cli"),
+    allow(dead_code, reason = "the program says most of it")
+)]
 mod words;
 
 #[cfg(feature = "lake")]

@@ -35,7 +35,7 @@ pub struct Done {
 impl Done {
     /// Logs rows that were known and that a snapshot lacks or shows as deleted: how many Kombo was asked for, and with what
     /// result.
-    pub(crate) fn log_missing(&self, table: &TableId) {
+    pub fn log_missing(&self, table: &TableId) {
         let Verdicts {
             asked,
             found,
@@ -111,7 +111,8 @@ pub struct IngestError {
 
 impl IngestError {
     /// Takes that the sink could not be asked what it holds: nothing was fetched.
-    pub(crate) fn unread(error: SinkError) -> Self {
+    #[must_use]
+    pub fn unread(error: SinkError) -> Self {
         Self {
             counts: Counts::default(),
             source: WriteError::Store(error),
@@ -120,7 +121,8 @@ impl IngestError {
 
     /// Returns the error with its causes, on one line. The outer sentences say only which side failed; the causes say the
     /// rest.
-    pub(crate) fn message(&self) -> String {
+    #[must_use]
+    pub fn message(&self) -> String {
         let source = std::error::Error::source(&self.source);
         source.map_or_else(|| self.to_string(), with_causes)
     }
