@@ -56,7 +56,8 @@ pub(super) const BY_PLACE: Words = &[
 const PLACED: &str = "SELECT
         {columns}
     FROM (
-        SELECT *, row_number() OVER (PARTITION BY integration_key, id ORDER BY \"_fetched_at\" DESC, place) AS newness
+        SELECT *,
+            row_number() OVER (PARTITION BY integration_key, id ORDER BY \"_fetched_at\" DESC, place) AS newness
         FROM observed
     ) AS ranked WHERE newness = 1";
 

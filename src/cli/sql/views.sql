@@ -43,13 +43,15 @@ SELECT * FROM newest WHERE {op} = 'upsert';
 -- changes: upserts and removals since a time, the newest of each record
 WITH drifted AS (
     SELECT DISTINCT integration_key, id FROM {drift}
-    WHERE endpoint = '{endpoint}' AND commit_date >= DATE '{since_day}' AND {fetched_at} > {since}
+    WHERE endpoint = '{endpoint}' AND commit_date >= DATE '{since_day}'
+      AND {fetched_at} > {since}
 ), refetched AS (
     SELECT present.* FROM {current} AS present
     JOIN drifted ON drifted.integration_key = present.integration_key AND drifted.id = present.id
 ), newer AS (
     SELECT * FROM {deltas}
-    WHERE commit_date >= DATE '{since_day}' AND {fetched_at} > {since}
+    WHERE commit_date >= DATE '{since_day}'
+      AND {fetched_at} > {since}
 ), observed AS (
     {known}{place 0}{from} refetched
     {union}
