@@ -1,8 +1,8 @@
 //! What differs between the engines that take SQL. `views.sql` has what they have in common.
 
 use super::dialect_words::{
-    ATHENA, BIGQUERY, BY_NAME, BY_PLACE, CLICKHOUSE, DATAFUSION, DUCKDB, SNOWFLAKE, SPARK, TRINO,
-    UNREGISTERED, USUAL, Words,
+    ATHENA, BIGQUERY, BY_NAME, BY_PLACE, CLICKHOUSE, DATAFUSION, DUCKDB, DialectWords, SNOWFLAKE,
+    SPARK, TRINO, UNREGISTERED, USUAL,
 };
 use crate::cli::args::SqlEngine;
 
@@ -14,7 +14,7 @@ const VIEWS: &str = include_str!("views.sql");
 const CONDITIONS: [&str; 4] = ["unregistered", "create", "millis", "travels"];
 
 /// What an engine says, the words of its own before those it shares with others: the first that has a word is right.
-type Dialect = &'static [Words];
+type Dialect = &'static [DialectWords];
 
 /// A table: the word for its place, its name where it is registered, and its folder.
 type TableWords = [&'static str; 3];

@@ -1,10 +1,10 @@
 //! The words of each engine that takes SQL, as tables.
 
-/// Words, and what stands for each.
-pub(super) type Words = &'static [(&'static str, &'static str)];
+/// The words of a dialect, and what stands for each.
+pub(super) type DialectWords = &'static [(&'static str, &'static str)];
 
 /// What most of them say. Tables are put together column by column.
-pub(super) const USUAL: Words = &[
+pub(super) const USUAL: DialectWords = &[
     ("create", "CREATE OR REPLACE VIEW "),
     ("fetched_at", "_fetched_at"),
     ("op", "_op"),
@@ -29,7 +29,7 @@ const RANKED: &str = "SELECT
     ) AS ranked WHERE newness = 1";
 
 /// For engines that put tables together by the names of their columns.
-pub(super) const BY_NAME: Words = &[
+pub(super) const BY_NAME: DialectWords = &[
     ("known", "SELECT *"),
     ("changed", "SELECT * EXCLUDE (commit_date)"),
     ("from", " FROM"),
@@ -41,7 +41,7 @@ const QUALIFIED: &str = "SELECT * FROM observed
     QUALIFY row_number() OVER (PARTITION BY integration_key, id ORDER BY _fetched_at DESC) = 1";
 
 /// For engines whose timestamps have milliseconds: a place in order says which of two rows is the newer one.
-pub(super) const BY_PLACE: Words = &[
+pub(super) const BY_PLACE: DialectWords = &[
     ("millis", "yes"),
     ("fetched_at", "\"_fetched_at\""),
     ("op", "\"_op\""),
@@ -62,9 +62,9 @@ const PLACED: &str = "SELECT
     ) AS ranked WHERE newness = 1";
 
 /// For engines to which each query names the place of a table.
-pub(super) const UNREGISTERED: Words = &[("unregistered", "yes")];
+pub(super) const UNREGISTERED: DialectWords = &[("unregistered", "yes")];
 
-pub(super) const DUCKDB: Words = &[
+pub(super) const DUCKDB: DialectWords = &[
     ("setup", "-- setup: once in each session
 INSTALL delta; LOAD delta;"),
     ("read", "delta_scan('{location}')"),
@@ -72,14 +72,14 @@ INSTALL delta; LOAD delta;"),
     ("since", "TIMESTAMPTZ '{since}'"),
 ];
 
-pub(super) const SPARK: Words = &[
+pub(super) const SPARK: DialectWords = &[
     ("read", "delta.`{location}`"),
     ("create", "CREATE OR REPLACE TEMPORARY VIEW "),
     ("today", "current_date()"),
     ("travels", "yes"),
 ];
 
-pub(super) const TRINO: Words = &[
+pub(super) const TRINO: DialectWords = &[
     ("setup", "-- setup: once; the catalog delta is Trino's Delta Lake connector, with delta.register-table-procedure.enabled=true
 CREATE SCHEMA IF NOT EXISTS delta.kombo;"),
     ("register", "CALL delta.system.register_table(
@@ -89,7 +89,7 @@ CREATE SCHEMA IF NOT EXISTS delta.kombo;"),
     ("create", "CREATE OR REPLACE VIEW delta.kombo."),
 ];
 
-pub(super) const ATHENA: Words = &[
+pub(super) const ATHENA: DialectWords = &[
     ("setup", "-- setup: once; Athena takes one statement at a time
 CREATE DATABASE IF NOT EXISTS kombo;"),
     ("register", "CREATE EXTERNAL TABLE kombo.{name}
@@ -98,7 +98,7 @@ CREATE DATABASE IF NOT EXISTS kombo;"),
     ("create", ""),
 ];
 
-pub(super) const SNOWFLAKE: Words = &[
+pub(super) const SNOWFLAKE: DialectWords = &[
     ("setup", "-- setup: once, over an external volume named kombo_lake whose STORAGE_BASE_URL is {lake}/
 CREATE CATALOG INTEGRATION IF NOT EXISTS kombo_delta
     CATALOG_SOURCE = OBJECT_STORE TABLE_FORMAT = DELTA ENABLED = TRUE;
@@ -112,7 +112,7 @@ CREATE SCHEMA IF NOT EXISTS kombo;"),
     ("today", "CURRENT_DATE"),
 ];
 
-pub(super) const BIGQUERY: Words = &[
+pub(super) const BIGQUERY: DialectWords = &[
     ("setup", "-- setup: once; the default Cloud resource connection needs to be allowed to read {lake}
 CREATE SCHEMA IF NOT EXISTS kombo;"),
     ("register", "CREATE EXTERNAL TABLE IF NOT EXISTS kombo.{name}
@@ -126,7 +126,7 @@ CREATE SCHEMA IF NOT EXISTS kombo;"),
     QUALIFY row_number() OVER (PARTITION BY integration_key, id ORDER BY _fetched_at DESC) = 1"),
 ];
 
-pub(super) const CLICKHOUSE: Words = &[
+pub(super) const CLICKHOUSE: DialectWords = &[
     ("read", "{scan}('{location}')"),
     ("at", "parseDateTime64BestEffort('{at}', 6, 'UTC')"),
     ("since", "parseDateTime64BestEffort('{since}', 6, 'UTC')"),
@@ -137,7 +137,7 @@ pub(super) const CLICKHOUSE: Words = &[
     ("newest", "SELECT * FROM observed ORDER BY _fetched_at DESC LIMIT 1 BY integration_key, id"),
 ];
 
-pub(super) const DATAFUSION: Words = &[
+pub(super) const DATAFUSION: DialectWords = &[
     ("setup", "-- setup: once in each session
 -- (in Python ctx.register_table(\"kombo_holds\", DeltaTable(\"...\")) and so on, with the same names and places)"),
     ("register", "CREATE EXTERNAL TABLE {name} STORED AS DELTATABLE LOCATION '{location}';"),
