@@ -31,7 +31,7 @@ pub(crate) mod intake;
 pub(crate) mod lake_error;
 mod lake_sink;
 pub(crate) mod ledgers;
-mod op;
+mod operation;
 mod positions;
 mod remedy;
 mod reports;

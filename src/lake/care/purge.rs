@@ -23,7 +23,7 @@ use crate::lake::care::leavers::still_gone;
 use crate::lake::care::leaving::Leaving;
 use crate::lake::layout::{INTEGRATION_KEY, LakeTable};
 use crate::lake::ledgers::{self, registry::register_purged};
-use crate::lake::op::Op;
+use crate::lake::operation::Operation;
 use crate::lake::positions::Positions;
 use crate::lake::table_txns::voided;
 use crate::lake::tables::{OpenTable, Tables};
@@ -237,7 +237,7 @@ struct TablePurging<'a> {
 impl TablePurging<'_> {
     /// Takes the rows out of the table, file by file, until none is left that others have not exchanged meanwhile.
     async fn run(&self) -> Result<TablePurge, LakeError> {
-        let (operation, dry_run) = (Op::Purge.as_str(), self.purging.dry_run);
+        let (operation, dry_run) = (Operation::Purge.as_str(), self.purging.dry_run);
         let done = self.table.change_files(operation, self, dry_run).await?;
         Ok(TablePurge {
             table: self.table.name.to_string(),

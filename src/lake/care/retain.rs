@@ -18,7 +18,7 @@ use crate::lake::care::leaving::Leaving;
 use crate::lake::care::upkeep_report::{Left, TableUpkeep};
 use crate::lake::layout::day_of;
 use crate::lake::ledgers::holds;
-use crate::lake::op::Op;
+use crate::lake::operation::Operation;
 use crate::lake::positions::Positions;
 use crate::lake::tables::{OpenTable, Tables};
 use crate::lake::txn_name::{TxnName, key_of};
@@ -171,7 +171,7 @@ impl Batch {
             self.left.iter().for_each(|left| done.leave(left));
             done.leaving.extend(self.left);
         } else if !self.exchanges.is_empty() {
-            let operation = Op::Retain.as_str();
+            let operation = Operation::Retain.as_str();
             let stood = table.exchange(operation, &self.exchanges, |_| Vec::new());
             for at in stood.await? {
                 done.leave(&self.left[at]);

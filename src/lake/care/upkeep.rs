@@ -14,7 +14,7 @@ use crate::lake::care::upkeep_report::{TableUpkeep, UpkeepReport};
 use crate::lake::care::upkeep_settings::UpkeepSettings;
 use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::{self, LEDGERS};
-use crate::lake::op::Op;
+use crate::lake::operation::Operation;
 use crate::lake::tables::{OpenTable, Tables};
 use crate::lake::{LakeError, Part};
 use crate::time::Moment;
@@ -161,7 +161,10 @@ impl Upkeep<'_> {
             }
             if let Some(merged) = table.merged_readable(files, failed).await? {
                 let inputs = merged.inputs.len() as u64;
-                if table.rearrange(Op::Optimize.as_str(), merged).await? {
+                if table
+                    .rearrange(Operation::Optimize.as_str(), merged)
+                    .await?
+                {
                     done.merged_files += inputs;
                     done.merged_into += 1;
                 }

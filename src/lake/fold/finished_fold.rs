@@ -11,7 +11,7 @@ use crate::lake::fold::fold_plan::FoldPlan;
 use crate::lake::fold::hold::Guarded;
 use crate::lake::fold::report::{DriftCounts, FoldedTable};
 use crate::lake::fold::table_fold::MergedTable;
-use crate::lake::op::Op;
+use crate::lake::operation::Operation;
 use crate::lake::positions::Positions;
 use crate::lake::tables::OpenTable;
 
@@ -86,7 +86,7 @@ impl Proposal for FoldEntry<'_> {
         let live: HashSet<&str> = live.iter().map(|file| file.path.as_str()).collect();
         self.folds.retain(|fold| fold.is_valid(&state, &live));
         let mut entry = Entry {
-            operation: Op::Fold.as_str(),
+            operation: Operation::Fold.as_str(),
             ..Entry::default()
         };
         for fold in &self.folds {

@@ -25,7 +25,7 @@ use crate::lake::intake::pending_fetch::{
 };
 use crate::lake::intake::runs::Sorted;
 use crate::lake::layout::{LakeTable, key_of_file, of_day};
-use crate::lake::op::Op;
+use crate::lake::operation::Operation;
 use crate::lake::tables::OpenTable;
 use crate::sink::Receipt;
 
@@ -266,9 +266,9 @@ impl Proposal for Together<'_> {
         let replaces = self.committer.replaces();
         let mut entry = Entry {
             operation: if replaces {
-                Op::ReplaceSnapshot.as_str()
+                Operation::ReplaceSnapshot.as_str()
             } else {
-                Op::Append.as_str()
+                Operation::Append.as_str()
             },
             ..Entry::default()
         };

@@ -6,7 +6,7 @@ use crate::catalog::Endpoint;
 use crate::delta::delta_error::DeltaError;
 use crate::delta::log::{Entry, LogState};
 use crate::delta::transact::Proposal;
-use crate::lake::op::Op;
+use crate::lake::operation::Operation;
 use crate::lake::table_txns::TableTxns;
 use crate::lake::tables::{OpenTable, Tables};
 use crate::lake::{LakeError, Part};
@@ -44,7 +44,7 @@ impl Proposal for RaiseBases<'_> {
         // brings after it, its own closing delta has put right.
         let full = self.snapshots.refreshed().await?;
         let mut entry = Entry {
-            operation: Op::AdvanceBases.as_str(),
+            operation: Operation::AdvanceBases.as_str(),
             ..Entry::default()
         };
         for advance in self.advances {

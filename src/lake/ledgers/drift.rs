@@ -25,7 +25,7 @@ use crate::lake::ledgers::completeness::{
     ComparedTable, Completeness, Standings, TableComparison, all_of,
 };
 use crate::lake::ledgers::fields::{names_field, text_field, time_field};
-use crate::lake::op::Op;
+use crate::lake::operation::Operation;
 use crate::lake::tables::{OpenTable, Tables};
 use crate::versions::drift::{DriftCause, DriftKind};
 
@@ -175,7 +175,7 @@ impl Proposal for Comparisons {
     /// Puts together what is new to the table as of `state`. No table goes back to an older comparison.
     async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
         let mut entry = Entry {
-            operation: Op::Compare.as_str(),
+            operation: Operation::Compare.as_str(),
             ..Entry::default()
         };
         let mut standings = Standings::of(&state);

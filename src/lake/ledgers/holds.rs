@@ -22,7 +22,7 @@ use crate::ids::{EndpointName, IntegrationId};
 use crate::lake::LakeError;
 use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::fields::{long_field, names_field, text_field, time_field};
-use crate::lake::op::Op;
+use crate::lake::operation::Operation;
 use crate::lake::tables::Tables;
 use crate::versions::guard::{HoldCause, HoldState};
 
@@ -133,7 +133,7 @@ pub(in crate::lake) async fn open(tables: &Tables) -> Result<SmallTable, LakeErr
         table: tables.open(&LakeTable::Holds, &schema).await?.table,
         schema,
         key: &["integration_key", "endpoint"],
-        operation: Op::Hold.as_str(),
+        operation: Operation::Hold.as_str(),
     })
 }
 

@@ -16,7 +16,7 @@ use crate::fetch::Fetch;
 use crate::lake::LakeError;
 use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::fields::{text_field, time_field};
-use crate::lake::op::Op;
+use crate::lake::operation::Operation;
 use crate::lake::tables::Tables;
 
 /// Commits rows to the quarantine. A crash before the fetch itself is committed leaves them there, and the next fetch
@@ -30,7 +30,7 @@ pub(in crate::lake) async fn commit(
     let batch = batch(fetch, &rows)?;
     let written = table.files.write_batch(batch, Partition::Whole).await?;
     let entry = Entry {
-        operation: Op::Append.as_str(),
+        operation: Operation::Append.as_str(),
         adds: written.into_iter().map(|file| file.add).collect(),
         ..Entry::default()
     };

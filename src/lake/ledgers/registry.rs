@@ -12,7 +12,7 @@ use crate::delta::small_table::SmallTable;
 use crate::ids::{Category, EnvironmentId, IntegrationId};
 use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::fields::{text_field, time_field};
-use crate::lake::op::Op;
+use crate::lake::operation::Operation;
 use crate::lake::tables::Tables;
 use crate::lake::{LakeError, Members};
 use crate::sink::Registration;
@@ -81,7 +81,7 @@ async fn registry(tables: &Tables) -> Result<SmallTable, LakeError> {
         table: tables.open(&LakeTable::Integrations, &schema).await?.table,
         schema,
         key: &["integration_key"],
-        operation: Op::Register.as_str(),
+        operation: Operation::Register.as_str(),
     })
 }
 

@@ -14,7 +14,7 @@ use crate::ids::{EndpointName, IntegrationKey};
 use crate::lake::care::repair::moves::{FutureInstants, Moves};
 use crate::lake::care::repair::restamp::{OF_DRIFT, OF_ROWS, Stamps};
 use crate::lake::layout::{INTEGRATION_KEY, LakeTable};
-use crate::lake::op::Op;
+use crate::lake::operation::Operation;
 use crate::lake::positions::Positions;
 use crate::lake::tables::OpenTable;
 use crate::lake::txn_name::{NONE, TxnName, key_of};
@@ -76,7 +76,7 @@ impl StampedTable {
     /// Moves all of it. The rows go first: as long as one of them lies in the future, so does what the log says of its
     /// table, and a crash in between is found and mended by the next repair.
     pub(super) async fn mend(&self, moves: &Moves, horizon: Horizon) -> Result<Extent, DeltaError> {
-        let (table, operation) = (&self.table, Op::Repair.as_str());
+        let (table, operation) = (&self.table, Operation::Repair.as_str());
         let mending = Mending { of: self, moves };
         let done = table.change_files(operation, &mending, false).await?;
         let txns = |state: &LogState| self.moved_txns(state, moves, horizon);

@@ -2,7 +2,7 @@
 
 /// An operation, as it stands in the commit info of the entries that it makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Op {
+pub(super) enum Operation {
     /// Rows of fetches, or rows without a usable id, become visible.
     Append,
     /// A full fetch takes the place of the one before it.
@@ -27,7 +27,7 @@ pub(super) enum Op {
     Repair,
 }
 
-impl Op {
+impl Operation {
     /// Returns the text that stands in the log. Other programs read it: it never changes.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
