@@ -8,7 +8,7 @@ use arrow::array::{
 };
 
 use super::hash::hash_of_id;
-use super::observed_rows::Op;
+use super::observed_rows::RowOp;
 use crate::catalog::{Endpoint, SystemColumn};
 use crate::fetch::Fetch;
 use crate::time::ObservedAt;
@@ -30,7 +30,7 @@ pub fn absent_rows(
     let system = SystemColumn::ALL.map(|column| match column {
         SystemColumn::IntegrationKey => repeated(integration.key().as_str()),
         SystemColumn::IntegrationId => repeated(integration.as_str()),
-        SystemColumn::Op => repeated(Op::Absent.as_str()),
+        SystemColumn::Op => repeated(RowOp::Absent.as_str()),
         SystemColumn::FetchedAt => Arc::new(times.clone()),
         SystemColumn::FetchId => repeated(fetch.id.as_str()),
         SystemColumn::Hash => Arc::new(Int64Array::from_iter_values(hashes.clone())),

@@ -35,7 +35,7 @@ pub use absent::{absent_rows, seen_again};
 pub use error::DecodeError;
 pub use forms::same_but_for_forms;
 pub use hash::hash_of_id;
-pub use observed_rows::{ObservedRow, Op, observed_rows, texts, times};
+pub use observed_rows::{ObservedRow, RowOp, observed_rows, texts, times};
 pub use rebuild::{RebuildError, rebuild};
 
 use std::fmt;

@@ -8,7 +8,7 @@ use crate::time::ObservedAt;
 
 /// What an observation says of a row: `_op`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Op {
+pub enum RowOp {
     /// It is there.
     Upsert,
     /// Kombo marked it deleted.
@@ -17,7 +17,7 @@ pub enum Op {
     Absent,
 }
 
-impl Op {
+impl RowOp {
     /// Returns the word in `_op`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -47,14 +47,14 @@ pub struct ObservedRow<'a> {
     /// When it was observed.
     pub at: ObservedAt,
     /// What was seen.
-    pub op: Op,
+    pub op: RowOp,
 }
 
 impl ObservedRow<'_> {
     /// Returns whether the row is there.
     #[must_use]
     pub fn is_there(&self) -> bool {
-        self.op == Op::Upsert
+        self.op == RowOp::Upsert
     }
 }
 
@@ -69,7 +69,7 @@ pub fn observed_rows(batch: &RecordBatch) -> impl Iterator<Item = ObservedRow<'_
     times.iter().enumerate().map(move |(row, at)| ObservedRow {
         id: ids.value(row),
         at: ObservedAt::from_micros(*at),
-        op: Op::of(ops.value(row)),
+        op: RowOp::of(ops.value(row)),
     })
 }
 

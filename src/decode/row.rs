@@ -9,7 +9,7 @@ use super::column::TypedColumn;
 use super::column::nested::StructColumn;
 use super::error::DecodeError;
 use super::hash::ObjectHash;
-use super::observed_rows::Op;
+use super::observed_rows::RowOp;
 use super::page_reader::PageReader;
 use super::rest::Path;
 use super::scan::Token;
@@ -158,7 +158,13 @@ impl RowColumns {
     pub(super) fn finish(&mut self) -> RecordBatch {
         let rows = self.len();
         let repeated = |text: &str| -> ArrayRef { Arc::new(StringArray::new_repeated(text, rows)) };
-        let op = |deleted| if deleted { Op::Delete } else { Op::Upsert };
+        let op = |deleted| {
+            if deleted {
+                RowOp::Delete
+            } else {
+                RowOp::Upsert
+            }
+        };
         let ops = self.deleted.drain(..).map(|deleted| op(deleted).as_str());
         let fetched_at = TimestampMicrosecondArray::from(std::mem::take(&mut self.fetched_at));
         let system: [ArrayRef; SystemColumn::ALL.len()] = [

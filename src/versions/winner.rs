@@ -3,7 +3,7 @@
 //! Newer means observed later, never changed later: `changed_at` is data. A row is in `current` when its newest
 //! observation says that it is there.
 
-use crate::decode::Op;
+use crate::decode::RowOp;
 
 /// One observation of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +34,12 @@ pub enum Presence {
 impl Presence {
     /// Reads `_op`. `emptied` says that all of Kombo's columns but the id are null.
     #[must_use]
-    pub fn of(op: Op, emptied: bool) -> Self {
+    pub fn of(op: RowOp, emptied: bool) -> Self {
         match op {
-            Op::Upsert if emptied => Self::Emptied,
-            Op::Upsert => Self::There,
-            Op::Absent => Self::Absent,
-            Op::Delete => Self::Deleted,
+            RowOp::Upsert if emptied => Self::Emptied,
+            RowOp::Upsert => Self::There,
+            RowOp::Absent => Self::Absent,
+            RowOp::Delete => Self::Deleted,
         }
     }
 
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_row_without_values_is_no_change_of_values() {
-        let emptied = seen(9, Presence::of(Op::Upsert, true));
+        let emptied = seen(9, Presence::of(RowOp::Upsert, true));
         let known = KnownRow {
             current: Some(there(5)),
             snapshot: Some(emptied),

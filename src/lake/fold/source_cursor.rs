@@ -6,7 +6,7 @@ use arrow::array::{
 use arrow::datatypes::ArrowPrimitiveType;
 
 use crate::catalog::SystemColumn;
-use crate::decode::{Op, hash_of_id, texts};
+use crate::decode::{RowOp, hash_of_id, texts};
 use crate::delta::delta_error::{DECODING, DeltaError};
 use crate::versions::winner::{Observation, Presence};
 
@@ -80,8 +80,8 @@ impl SourceCursor {
     pub(super) fn observation(&self, place: usize) -> Observation {
         let (batch, row) = (&self.batch, self.row);
         let hash = batch.hashes.value(row);
-        let op = Op::of(batch.ops.value(row));
-        let is_emptied = op == Op::Upsert && hash == hash_of_id(batch.ids.value(row));
+        let op = RowOp::of(batch.ops.value(row));
+        let is_emptied = op == RowOp::Upsert && hash == hash_of_id(batch.ids.value(row));
         Observation {
             fetched_at_us: batch.fetched_at.value(row),
             hash,

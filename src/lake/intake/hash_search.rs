@@ -17,7 +17,7 @@ use bytes::Bytes;
 use futures_util::future::try_join_all;
 
 use crate::catalog::{Endpoint, SystemColumn};
-use crate::decode::{Op, observed_rows, texts};
+use crate::decode::{RowOp, observed_rows, texts};
 use crate::delta::file::data_files::on_cpu;
 use crate::delta::file::footer::FIRST_READ;
 use crate::delta::file::lookup::{Lookup, LookupStep, WantedIds};
@@ -71,7 +71,7 @@ pub(in crate::lake) async fn newest_hashes(
     }
     let bytes = most_bytes - search.left;
     let told = search.newest.into_iter();
-    let told = told.filter(|(_, row)| row.op != Op::Absent && row.at >= history.since);
+    let told = told.filter(|(_, row)| row.op != RowOp::Absent && row.at >= history.since);
     let told = told.filter(|(_, row)| row.shown.is_some_and(|(_, hash)| hash == row.hash));
     let hashes = told.map(|(id, row)| (id, row.hash)).collect();
     Ok(NewestHashes { hashes, bytes })
@@ -82,7 +82,7 @@ struct NewestHash {
     at: ObservedAt,
     /// Of a row that is absent it is none of a record.
     hash: i64,
-    op: Op,
+    op: RowOp,
     /// The row is in the snapshot or in `current`.
     is_folded: bool,
     /// The newest of it that readers of `current` and `deltas` see: when it was observed, and its hash.
@@ -172,7 +172,7 @@ impl HashSearch {
         self.left = rest.left;
         if told {
             // A row that is there would have been found before.
-            rest.newest.retain(|_, row| row.op == Op::Delete);
+            rest.newest.retain(|_, row| row.op == RowOp::Delete);
             self.newest.extend(rest.newest);
         }
         Ok(())

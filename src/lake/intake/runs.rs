@@ -15,7 +15,7 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::catalog::SystemColumn;
-use crate::decode::{Op, texts, times};
+use crate::decode::{RowOp, texts, times};
 use crate::delta::delta_error::{DeltaError, ENCODING};
 use crate::delta::file::writer::{EncodedFile, FileForm, decoded_bytes, read};
 
@@ -76,7 +76,8 @@ impl Sorted {
     /// Returns the hashes of the ids of rows that say that they are gone, in ascending order.
     pub(crate) fn gone_hashes(&self) -> Vec<u64> {
         let ops = self.columns(SystemColumn::Op.name());
-        let gone = |&(batch, row): &(usize, usize)| Op::of(ops[batch].value(row)) != Op::Upsert;
+        let gone =
+            |&(batch, row): &(usize, usize)| RowOp::of(ops[batch].value(row)) != RowOp::Upsert;
         self.hashes(gone)
     }
 
