@@ -1,22 +1,18 @@
 //! What a lake is asked from outside, each answered by the room that knows.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::catalog::Endpoint;
-use crate::chore::{Chore, Questions};
 #[cfg(test)]
 use crate::ids::IntegrationId;
-use crate::ids::IntegrationKey;
 use crate::lake::ledgers::registry::Wakes;
 use crate::lake::{
-    ComparedTable, Completeness, DriftFilter, DriftGroup, FoldSettings, FoundDrift, Hold, Lake,
-    LakeError, LintReport, LintSettings, Members, Overview, PurgeAnswers, PurgeDue, PurgeReport,
-    PurgeSettings, RepairReport, SetAside, ToldFold, UpkeepReport, UpkeepSettings, care, chores,
-    ledgers, reports,
+    ComparedTable, Completeness, DriftFilter, DriftGroup, FoundDrift, Hold, Lake, LakeError,
+    LintReport, LintSettings, Members, Overview, PurgeDue, PurgeReport, PurgeSettings,
+    RepairReport, SetAside, UpkeepReport, UpkeepSettings, care, ledgers, reports,
 };
 use crate::plan::ConfirmedGone;
 use crate::sink::Registration;
@@ -121,19 +117,6 @@ impl Lake {
         care::purge::purge(self.tables(), endpoints, gone, dry_run).await
     }
 
-    /// Purges the integrations that Kombo does not find, and writes down that those are not deleted for which it answers. A
-    /// dry run writes neither and only says what would leave.
-    pub async fn purge_answered(
-        &self,
-        endpoints: &[Arc<Endpoint>],
-        found: &PurgeDue,
-        answers: &PurgeAnswers,
-        dry_run: bool,
-    ) -> Result<PurgeReport, LakeError> {
-        chores::purge_answers::purge_answered(self.tables(), endpoints, found, answers, dry_run)
-            .await
-    }
-
     /// Brings what lies in the future back to the present, in the tables of these endpoints. Several may run at once, beside
     /// readers and a service. A dry run only says what there is to do.
     pub async fn repair(
@@ -142,32 +125,6 @@ impl Lake {
         dry_run: bool,
     ) -> Result<RepairReport, LakeError> {
         care::repair::repair(self.tables(), endpoints, dry_run).await
-    }
-
-    /// Folds as [`Lake::fold`] does and tells the log what was folded, what could not be, what is held and what is held no
-    /// longer. Of what is held Kombo is asked why, where it can be: a scope that was switched off, or data that expired,
-    /// explains rows that vanish at once. The answer is written down.
-    ///
-    /// A failed fold is told, too, before its error is returned. Dropping it is safe at any point.
-    pub async fn fold_told(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        only: Option<&BTreeSet<IntegrationKey>>,
-        settings: &FoldSettings,
-        kombo: Option<&dyn Questions>,
-    ) -> Result<ToldFold, LakeError> {
-        chores::told_fold::fold_told(self, endpoint, only, settings, kombo).await
-    }
-
-    /// Returns the chores that the lake's settings leave to a service with snapshots this far apart, for the tables of these
-    /// endpoints. Give all there are: tables of endpoints that are not fetched any more are folded and kept up all the same.
-    #[must_use]
-    pub fn chores(
-        &self,
-        endpoints: &[Arc<Endpoint>],
-        full_interval: Duration,
-    ) -> Vec<Box<dyn Chore>> {
-        chores::chores(self, endpoints, full_interval)
     }
 }
 

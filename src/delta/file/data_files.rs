@@ -10,8 +10,8 @@ use object_store::{ObjectStoreExt, WriteMultipart};
 
 use crate::delta::delta_error::DeltaError;
 use crate::delta::fault::StoreFault;
-use crate::delta::file::add_file::AddFile;
 use crate::delta::file::writer::{EncodedFile, FileForm, decoded_bytes, encode_without};
+use crate::delta::log::AddFile;
 use crate::delta::object_key::{DataFileName, ObjectKey, Partition, TablePath};
 use crate::delta::store::TableStore;
 use crate::time::Clock;

@@ -1,6 +1,5 @@
 //! Data files: Parquet, written and read.
 
-pub(crate) mod add_file;
 pub(crate) mod data_files;
 pub(crate) mod footer;
 pub(crate) mod lookup;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::delta::file::add_file::AddFile;
 use crate::delta::log::action::{Add, CommitInfo, LogLine, Remove, Txn, encode_path};
 use crate::delta::log::live_file::LiveFile;
 use crate::time::Moment;
@@ -58,6 +57,23 @@ pub(super) fn commit_info(operation: &str, commit_id: &str, now: Moment) -> LogL
     }
 }
 
+/// A data file that becomes visible. It is on the store already.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AddFile {
+    /// Path below the table's folder, not encoded.
+    pub path: String,
+    /// Value of each partition column.
+    pub partition_values: BTreeMap<String, String>,
+    /// Size in bytes.
+    pub size: u64,
+    /// When it was written.
+    pub modified_at: Moment,
+    /// Statistics, JSON by the Delta protocol.
+    pub stats: String,
+    /// Free notes about the file.
+    pub tags: BTreeMap<String, String>,
+}
+
 impl AddFile {
     fn action(self, data_change: bool) -> LogLine {
         let optional = |map: BTreeMap<String, String>| {
@@ -92,6 +108,13 @@ impl RemoveFile {
             }),
             ..LogLine::default()
         }
+    }
+}
+
+impl std::fmt::Debug for AddFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Statistics hold row values.
+        write!(f, "AddFile({}, {} bytes)", self.path, self.size)
     }
 }
 

@@ -19,8 +19,7 @@ mod publish;
 mod schema;
 mod tail;
 
-pub use crate::delta::file::add_file::AddFile;
-pub use entry::{Entry, RemoveFile};
+pub use entry::{AddFile, Entry, RemoveFile};
 pub use live_file::{BoundedColumns, FileBounds, LiveFile};
 pub use log_error::{LogError, SchemaError};
 pub use log_state::LogState;

@@ -10,40 +10,72 @@
 
 mod fold_chore;
 mod hold_text;
-pub(in crate::lake) mod purge_answers;
-pub(in crate::lake) mod told_fold;
+mod purge_answers;
+mod told_fold;
 mod upkeep_chore;
 
 pub use purge_answers::{PurgeAnswers, WhyKept};
 pub use told_fold::ToldFold;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::fold_chore::FoldChore;
 use self::upkeep_chore::UpkeepChore;
-use super::{Lake, LakeSettings};
+use super::{FoldSettings, Lake, LakeError, LakeSettings, PurgeDue, PurgeReport};
 use crate::catalog::Endpoint;
-use crate::chore::Chore;
+use crate::chore::{Chore, Questions};
+use crate::ids::IntegrationKey;
 
-/// Returns the chores that the lake's settings leave to a service with snapshots this far apart, for the tables of these
-/// endpoints. Give all there are: tables of endpoints that are not fetched any more are folded and kept up all the same.
-#[must_use]
-pub(in crate::lake) fn chores(
-    lake: &Lake,
-    endpoints: &[Arc<Endpoint>],
-    full_interval: Duration,
-) -> Vec<Box<dyn Chore>> {
-    let LakeSettings { fold, upkeep, .. } = lake.settings();
-    let upkeep = upkeep.with_snapshots_every(full_interval);
-    let mut chores: Vec<Box<dyn Chore>> = Vec::new();
-    if fold.enabled {
-        let chore = FoldChore::new(lake.clone(), endpoints.to_vec(), *fold);
-        chores.push(Box::new(chore));
+/// The door to this room.
+impl Lake {
+    /// Purges the integrations that Kombo does not find, and writes down that those are not deleted for which it answers. A
+    /// dry run writes neither and only says what would leave.
+    pub async fn purge_answered(
+        &self,
+        endpoints: &[Arc<Endpoint>],
+        found: &PurgeDue,
+        answers: &PurgeAnswers,
+        dry_run: bool,
+    ) -> Result<PurgeReport, LakeError> {
+        purge_answers::purge_answered(self.tables(), endpoints, found, answers, dry_run).await
     }
-    if upkeep.enabled {
-        let chore = UpkeepChore::new(lake.clone(), endpoints.to_vec(), upkeep);
-        chores.push(Box::new(chore));
+
+    /// Folds as [`Lake::fold`] does and tells the log what was folded, what could not be, what is held and what is held no
+    /// longer. Of what is held Kombo is asked why, where it can be: a scope that was switched off, or data that expired,
+    /// explains rows that vanish at once. The answer is written down.
+    ///
+    /// A failed fold is told, too, before its error is returned. Dropping it is safe at any point.
+    pub async fn fold_told(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        only: Option<&BTreeSet<IntegrationKey>>,
+        settings: &FoldSettings,
+        kombo: Option<&dyn Questions>,
+    ) -> Result<ToldFold, LakeError> {
+        told_fold::fold_told(self, endpoint, only, settings, kombo).await
     }
-    chores
+
+    /// Returns the chores that the lake's settings leave to a service with snapshots this far apart, for the tables of these
+    /// endpoints. Give all there are: tables of endpoints that are not fetched any more are folded and kept up all the same.
+    #[must_use]
+    pub fn chores(
+        &self,
+        endpoints: &[Arc<Endpoint>],
+        full_interval: Duration,
+    ) -> Vec<Box<dyn Chore>> {
+        let LakeSettings { fold, upkeep, .. } = self.settings();
+        let upkeep = upkeep.with_snapshots_every(full_interval);
+        let mut chores: Vec<Box<dyn Chore>> = Vec::new();
+        if fold.enabled {
+            let chore = FoldChore::new(self.clone(), endpoints.to_vec(), *fold);
+            chores.push(Box::new(chore));
+        }
+        if upkeep.enabled {
+            let chore = UpkeepChore::new(self.clone(), endpoints.to_vec(), upkeep);
+            chores.push(Box::new(chore));
+        }
+        chores
+    }
 }
