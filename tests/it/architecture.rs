@@ -5,7 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use crate::source_text::{files, functions, named_modules, names_crate, relative, root, sources};
+use crate::source_graph::Graph;
+use crate::source_text::{
+    files, functions, named_modules, names_crate, relative, root, sources, type_names,
+};
 
 const MAX_FILE_LINES: usize = 400;
 const MAX_FUNCTION_LINES: usize = 60;
@@ -55,7 +58,8 @@ const HOMES: &[(&str, &[&str])] = &[
 
 /// Names that say nothing about what a file holds.
 const EMPTY_NAMES: &[&str] = &[
-    "util", "utils", "common", "helper", "helpers", "manager", "types",
+    "util", "utils", "common", "helper", "helpers", "manager", "types", "facts", "marks", "notes",
+    "known", "own", "place", "thing",
 ];
 
 #[test]
@@ -113,6 +117,93 @@ fn modules_name_each_other_in_no_circle() {
         .map(|(module, names)| format!("{module} names {names:?}"))
         .collect();
     assert_none("modules name each other in a circle", &circles);
+}
+
+/// A parent module and what lies below it may name each other; no other two files do, on whatever way.
+#[test]
+fn files_name_each_other_in_no_circle() {
+    let circles = Graph::of_crate().circles();
+    let circles: Vec<String> = circles.iter().map(|circle| circle.join(", ")).collect();
+    assert_none("files name each other in a circle", &circles);
+}
+
+/// The rooms inside a room, the lowest first: what lies in one names only what lies in lower ones.
+const SUB_ROOMS: &[(&str, &[&str])] = &[
+    ("delta", &["store", "file", "log", "table", "transact"]),
+    (
+        "lake",
+        &[
+            "layout",
+            "tables",
+            "ledgers",
+            "intake",
+            "fold",
+            "care",
+            "reports",
+            "chores",
+            "door",
+            "lake_sink",
+        ],
+    ),
+    (
+        "service",
+        &["slots", "fetching", "dispatch", "runner", "run"],
+    ),
+];
+
+#[test]
+fn rooms_inside_a_room_name_only_lower_ones() {
+    let graph = Graph::of_crate();
+    let mut wrong = Vec::new();
+    for (room, order) in SUB_ROOMS {
+        let floor_inside = |path: &str| {
+            let below = path.strip_prefix(room)?.strip_prefix('/')?;
+            let child = below.split(['/', '.']).next()?;
+            order.iter().position(|one| *one == child)
+        };
+        for (file, names) in &graph.names {
+            let Some(own) = floor_inside(file) else {
+                continue;
+            };
+            let above = |name: &&String| floor_inside(name).is_some_and(|floor| floor > own);
+            for name in names.iter().filter(above) {
+                wrong.push(format!("{file} names {name}, which lies above it"));
+            }
+        }
+    }
+    assert_none("a room inside a room reaches up", &wrong);
+}
+
+/// `Lake` is a door: rooms work on tables. Only chores, which join several rooms, go in by it.
+#[test]
+fn rooms_of_the_lake_do_not_name_the_lake() {
+    let mut wrong = Vec::new();
+    for room in ["ledgers", "intake", "fold", "care", "reports"] {
+        for source in sources(&format!("src/lake/{room}")) {
+            for (number, line) in source.code() {
+                let mut words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+                if words.any(|word| word == "Lake") {
+                    wrong.push(format!("{}:{number}", source.path));
+                }
+            }
+        }
+    }
+    assert_none("a room names the door", &wrong);
+}
+
+#[test]
+fn a_type_name_stands_for_one_type_in_the_crate() {
+    let mut homes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources("src") {
+        for name in type_names(&source) {
+            homes.entry(name).or_default().insert(source.path.clone());
+        }
+    }
+    let twice = homes.into_iter().filter(|(_, files)| files.len() > 1);
+    let twice: Vec<String> = twice
+        .map(|(name, files)| format!("{name}: {files:?}"))
+        .collect();
+    assert_none("a type name stands twice", &twice);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod parquet_folder_sink;
 mod rebuild;
 mod schema_files;
 mod sink;
+mod source_graph;
 mod source_text;
 mod support;
 mod webhook;

@@ -87,6 +87,24 @@ fn first_names(rest: &str) -> Vec<String> {
     names
 }
 
+/// Returns the types that a file defines outside of functions and tests.
+pub(crate) fn type_names(source: &Source) -> Vec<String> {
+    let kinds = ["struct ", "enum ", "union ", "trait ", "type "];
+    let name = |line: &str| {
+        let code = line.strip_prefix("pub").map_or(line, |rest| {
+            let rest = rest.trim_start_matches(|c| c != ' ');
+            rest.trim_start()
+        });
+        let rest = kinds.iter().find_map(|kind| code.strip_prefix(kind))?;
+        let end = rest.find(|c: char| !is_identifier(c))?;
+        Some(rest[..end].to_owned())
+    };
+    let code = source.code();
+    code.into_iter()
+        .filter_map(|(_, line)| name(line))
+        .collect()
+}
+
 pub(crate) fn names_crate(line: &str, name: &str) -> bool {
     line.match_indices(name).any(|(at, _)| {
         let before = line[..at].chars().next_back();
@@ -97,7 +115,7 @@ pub(crate) fn names_crate(line: &str, name: &str) -> bool {
     })
 }
 
-fn is_identifier(c: char) -> bool {
+pub(crate) fn is_identifier(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
