@@ -30,6 +30,8 @@ TURNOVER = os.environ.get("KOMBO_TEST_SERVICE_TURNOVER") != "0"
 PATIENCE_SECONDS = max(120.0, 3 * INTEGRATIONS)
 LIFE_SECONDS = (0.5, 6.0)
 FULL_INTERVAL_SECONDS = 5
+# The twin goes on answering for a model that was switched off for so long.
+SCOPE_GRACE_SECONDS = 61
 LEAST_ACCEPTED = 20
 LEAST_KILLS = 5
 # A base is floored to the second that the server's Date is in, and reckoned before the answer came.
@@ -64,6 +66,8 @@ def test_a_service_killed_every_few_seconds_forgets_nothing_and_ends_as_the_trut
         service.until_quiet(PATIENCE_SECONDS)
         assert service.stop() == 0, service.printed()[-2000:]
 
+        # What was switched off lately is refused from now on, not in the middle of what follows.
+        living.advance(SCOPE_GRACE_SECONDS)
         truth = living.truth(folder / "truth")
         accepted = list(_accepted(living))
         print(f"    {kills} kills, {len(accepted)} webhooks answered with 200", flush=True)
