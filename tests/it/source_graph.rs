@@ -27,16 +27,16 @@ impl Graph {
         let reexports = Reexports::of(&files);
         let mut names = BTreeMap::new();
         for (module, source) in &files {
-            let mut named = BTreeSet::new();
+            let mut others = BTreeSet::new();
             for path in paths(&code(source)) {
                 let whole = absolute(module, &path);
                 if let Some(file) = whole.and_then(|whole| reexports.home(&files, whole)) {
-                    named.insert(file.to_owned());
+                    others.insert(file.to_owned());
                 }
             }
             let own = source.below_src().expect("only src is listed").to_owned();
-            named.remove(&own);
-            names.insert(own, named);
+            others.remove(&own);
+            names.insert(own, others);
         }
         Self { names }
     }
