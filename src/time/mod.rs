@@ -173,15 +173,16 @@ impl fmt::Display for ObservedAt {
     }
 }
 
-/// How far back a delta looks. Rows may become visible after the instant they carry; each tier has its own base, so
-/// that a row visible up to the overlap late is in that tier's next fetch.
+/// How far back a delta looks ([`Tier::overlap`]) and how often one looks so far ([`Tier::period`]). Rows may become visible
+/// after the instant they carry; each tier has its own base, so that a row visible up to the overlap late is in that tier's
+/// next fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tier {
     /// Every delta: five minutes.
     Ordinary,
-    /// The first delta of a new hour of server time: one hour.
+    /// The first delta that begins an hour or more after the hourly base: one hour.
     Hourly,
-    /// The first delta of a new day of server time: 24 hours.
+    /// The first delta that begins 24 hours or more after the daily base: 24 hours.
     Daily,
 }
 
@@ -194,6 +195,16 @@ impl Tier {
     pub fn overlap(self) -> Duration {
         match self {
             Self::Ordinary => Duration::from_mins(5),
+            Self::Hourly => Duration::from_hours(1),
+            Self::Daily => Duration::from_hours(24),
+        }
+    }
+
+    /// Returns how long after this tier's base a delta of it is due. The ordinary tier is always due.
+    #[must_use]
+    pub fn period(self) -> Duration {
+        match self {
+            Self::Ordinary => Duration::ZERO,
             Self::Hourly => Duration::from_hours(1),
             Self::Daily => Duration::from_hours(24),
         }
@@ -253,7 +264,7 @@ impl Bases {
         if ordinary.max(hourly).max(daily).moment() > Horizon::at(server_now).latest() {
             return None;
         }
-        let passed = |base: Base, tier: Tier| server_now.since(base.moment()) >= tier.overlap();
+        let passed = |base: Base, tier: Tier| server_now.since(base.moment()) >= tier.period();
         let (tier, base) = if passed(daily, Tier::Daily) {
             (Tier::Daily, daily)
         } else if passed(hourly, Tier::Hourly) {
