@@ -15,10 +15,10 @@ mod pulse;
 mod seldom;
 mod server;
 mod settings;
+mod shared_verifier;
 mod strangers;
 mod telemetry;
 mod tls;
-mod verifier;
 mod webhooks;
 
 #[cfg(test)]
@@ -26,9 +26,9 @@ mod tests;
 
 pub use error::ListenError;
 pub use settings::{ListenerLimits, ListenerSettings, TelemetrySettings, TlsFiles};
+pub use shared_verifier::SharedVerifier;
 pub use telemetry::Telemetry;
 pub use tls::TlsReloader;
-pub use verifier::SharedVerifier;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -8,6 +8,7 @@ mod account;
 mod ended;
 
 mod missing;
+mod next_fetch;
 mod notified;
 mod registered;
 mod standings;

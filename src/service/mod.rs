@@ -1,10 +1,15 @@
 //! The source: what a company leaves running. Notifications and schedules in, fetches into a sink.
 //!
-//! `dispatch` knows what is due and decides, without a clock; `run` is the loop around it: it takes webhooks from
-//! the listener through `intake`, has the `runner` begin `fetches` in `slots`, asks Kombo about integrations (`looks`), tells what is new (`news`), and has the
-//! `registry` written before a new integration's webhook is acknowledged (`registrar`). The sink's `chores` and the notes for
-//! `status` are due things of the same agenda and run beside the fetches; a chore asks Kombo through `questions`.
-//! [`Control`] changes the rules while it runs, and `shutdown` ends it.
+//! `dispatch` knows what is due, decides, and says which fetch is next, without a clock. `run` is the loop around it: it takes
+//! webhooks from the listener through the `door`, has the `runner` begin `fetches` in `slots`, asks Kombo about integrations
+//! (`looks`), tells what is new (`news`), and has the registry written before a new integration's webhook is acknowledged
+//! (`registrar`). One fetch over what the sink covers is `fetching`, which a backfill shares; what the sink `held` of all
+//! tables is read at the start, and `hints` on the data directory bring back what was announced and not fetched. The sink's
+//! `chores` and the notes for `status` are due things of the same agenda and run beside the fetches; a chore asks Kombo
+//! through `questions`. `gauges` tell the metrics how all of it stands.
+//!
+//! `config` and `settings` say what a service is given, `build` puts it together, [`Control`] changes the rules while it runs,
+//! and `shutdown` ends it.
 //!
 //! # How it maps to Vector
 //!
@@ -28,12 +33,12 @@ mod chores;
 mod config;
 mod control;
 mod dispatch;
+mod door;
 mod fetches;
 mod fetching;
 mod gauges;
 mod held;
 mod hints;
-mod intake;
 mod looks;
 mod news;
 mod questions;
@@ -50,8 +55,8 @@ mod tests;
 pub use build::Built;
 pub use config::{KomboSourceConfig, Resource, Secrets, SourceContext, SourceOutput};
 pub use control::{Control, ReloadError};
+pub use door::Door;
 pub(crate) use fetching::{FailedFetch, Fetching};
-pub use intake::Door;
 pub use questions::ApiQuestions;
 pub(crate) use runner::Runner;
 pub use settings::SourceSettings;

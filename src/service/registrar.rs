@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::dispatch::Dispatch;
+use super::door::{Received, ReplyTo, overloaded};
 use super::held::Held;
-use super::intake::{Received, ReplyTo, overloaded};
 use crate::catalog::Endpoint;
 use crate::ids::IntegrationId;
 use crate::sink::{Registration, Registrations, Registry, SinkError};

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::build::Assembled;
-use super::intake::Door;
+use super::door::Door;
 use super::{KomboSourceConfig, SourceContext, SourceError};
 use crate::api::{ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest};
 use crate::catalog::{Catalog, Endpoint};

@@ -22,7 +22,7 @@ use crate::lake::layout::of_integration;
 use crate::versions::losses::Withheld;
 
 /// Sources that are merged at once. More snapshot files are merged to fewer first.
-const FAN_IN: usize = 16;
+const SOURCES_AT_ONCE: usize = 16;
 
 /// A file of less than one in so many of its decoded size, as it is stored, is small: rows take about a sixth there.
 const SMALL_ONE_IN: usize = 24;
@@ -180,11 +180,11 @@ impl TableFold<'_> {
     fn snapshot_sources(&mut self) -> Result<Vec<Vec<FileRef>>, DeltaError> {
         let files = self.planned.snapshot.iter();
         let mut sources: Vec<Vec<FileRef>> = files.map(|file| vec![file.clone()]).collect();
-        while sources.len() > FAN_IN {
+        while sources.len() > SOURCES_AT_ONCE {
             let task = self.task(&[])?;
             let (place, used) = (Arc::clone(self.shelf()), std::mem::take(&mut self.merged));
             let mut merged = Vec::new();
-            for part in sources.chunks(FAN_IN) {
+            for part in sources.chunks(SOURCES_AT_ONCE) {
                 let mut cursors = Vec::new();
                 for files in part {
                     let rows = self.sequence(&place, files.clone());

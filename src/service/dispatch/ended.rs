@@ -1,6 +1,5 @@
-//! Fetches: which is next, and what an ended one means for its table and its integration.
+//! What an ended fetch means for its table and its integration.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::fetching::{FailedFetch, Fetching};
@@ -37,31 +36,6 @@ pub(in crate::service) enum Ended {
 }
 
 impl Dispatch {
-    /// Takes out the fetch that is next, from a lane with room.
-    pub(in crate::service) fn next(
-        &mut self,
-        now: Moment,
-        room: impl Fn(Lane) -> bool,
-    ) -> Option<Fetching> {
-        if self.key.is_some() {
-            return None;
-        }
-        let work = self.queue.next(room)?;
-        let table = self.tables.get_mut(&work.table);
-        let table = table.expect("what waits is a table of ours: both are forgotten together");
-        if work.kind == Kind::Delta && work.lane == Lane::Notified {
-            table.answer_began = Some(now);
-        }
-        Some(Fetching {
-            key: self.used_key.clone(),
-            announced: table.notified_at.get().is_some(),
-            notified_at: table.notified_at.clone(),
-            endpoint: Arc::clone(&table.endpoint),
-            started: now,
-            work,
-        })
-    }
-
     /// Takes in how a fetch ended. Returns how long ago the notification came that it answers.
     pub(in crate::service) fn ended(
         &mut self,
