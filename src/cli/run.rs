@@ -174,6 +174,11 @@ impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
         let secrets = secrets(&session)?;
         let reloaded = self.control.reload(session.source(), secrets).await;
         reloaded.map_err(|error| CliError::new(CONFIG, with_causes(&error), error.advice()))?;
+        if old.source.schedule.full_interval != new.source.schedule.full_interval {
+            warn!(
+                "schedule.full_interval_secs is used for fetches from now on; upkeep keeps files that nothing names for as long as the interval before asked for, until the service restarts"
+            );
+        }
         self.config = session.config;
         Ok(())
     }
