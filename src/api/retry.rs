@@ -55,7 +55,7 @@ impl Retries {
     }
 
     /// Returns how long to wait after `failed` attempts: anything up to a bound that doubles, and no less than the server
-    /// asked for.
+    /// asked for. Never asked about a 429: the throttle lets no request out before that wait is over.
     pub(super) fn backoff(&self, failed: u32, asked: Option<Duration>) -> Duration {
         let wait = self.backoff.wait(failed.saturating_sub(1));
         wait.max(asked.unwrap_or_default().min(self.longest))

@@ -1,6 +1,7 @@
 //! One budget of requests per API key, shared by all tasks.
 //!
-//! The state machine in `budget` decides; this file waits for it. A request that wants to leave joins a lane and waits
+//! The state machine in `budget` decides; this file waits for it. A 429 holds every request of the key here until its wait is
+//! over. A request that wants to leave joins a lane and waits
 //! until it is let through; one of those who wait keeps the time for all. Dropping a waiter or a permit gives back its
 //! place, so every caller may be cancelled anywhere.
 

@@ -1,7 +1,8 @@
 //! Arrow schemas of rows: the system columns in front, Kombo's typed columns behind.
 //!
-//! Every field carries `PARQUET:field_id`; list children are named `element`, as Delta and Iceberg expect. All columns
-//! are nullable except the key, since Kombo nulls whole rows 14 days after their deletion.
+//! Every field carries `PARQUET:field_id`; list children are named `element`, as Delta and Iceberg expect. Of Kombo's
+//! columns all but the key may be null, since Kombo nulls whole rows 14 days after their deletion. Of the system columns only
+//! `_rest` may be. A new system column has to be: older files lack it, and readers fill it with nulls.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 //! Habits are Vector's: sources and sinks by name with `type` and `inputs`, unknown keys are errors, variables inside
 //! values are not replaced. A slip costs most at night, so every error names the file, the line, the option and the way out.
 //!
-//! No setting is at home here. Each section of the file is a struct beside the code that it steers, with its defaults and
-//! its check: [`SourceSettings`], [`LakeSettings`], [`TelemetrySettings`] and what they hold. `document` turns YAML (JSON is
+//! No setting is at home here. Each section of the file is a struct beside the code that it steers, with its defaults
+//! and what a value has to be; what two sections have to agree on is checked in `assemble`: [`SourceSettings`], [`LakeSettings`], [`TelemetrySettings`] and what they hold. `document` turns YAML (JSON is
 //! some of it) into a tree with lines, `reader` lets serde read structs out of the tree, and `fault` puts into words what it
 //! could not read; `places` remembers the lines. `section` takes the one source and the one sink, and `assemble` puts the
 //! [`Overrides`] above them and asks each struct to check itself. `endpoints` knows what the endpoint patterns mean for a

@@ -2,7 +2,7 @@
 //!
 //! A change is proposed as of a state of the table: which files become visible, which stop being so, which transactions
 //! move. Its data files are on the store already, under names that nothing names. One log entry makes all of it visible.
-//! Putting that entry ends in one of three ways:
+//! Each put of that entry ends in one of three ways:
 //!
 //! 1. **Ours.** The entry is in the log under our commit id. The change is done, whole.
 //! 2. **Another's.** Another writer took the version. Nothing of ours is visible. What it committed may contradict the
@@ -10,6 +10,9 @@
 //!    something to do, and recomputes whatever it removes.
 //! 3. **An error.** The log cannot be read or written. Either nothing of ours is visible, or the error says that the
 //!    outcome is unknown; then the change is visible as a whole or not at all, and doing the work again finds out.
+//!
+//! So the loop goes round after the second ending only, and ends with a version, with an error, or with `None` once the
+//! proposal finds that nothing is left to be done. It has no bound: each turn means that another writer got on.
 //!
 //! A crash before the entry leaves files that nothing names, which vacuum deletes; a crash after it leaves nothing to do.
 

@@ -1,7 +1,8 @@
 //! The lake as a sink: the one place where what the lake says becomes what the seam says.
 //!
-//! Each method is told where the lake does it; here only the error changes. The text, the causes, the advice and whether a
-//! retry may help are those of the [`LakeError`].
+//! Here stand the loop that takes a fetch's events to [`Staging`](crate::lake::Staging), and `take_over`, which needs both
+//! `intake` and `fold`. All else is done where the lake does it, and only the error changes: its text, causes, advice and
+//! whether a retry may help are those of the [`LakeError`].
 
 use std::collections::HashMap;
 use std::sync::Arc;

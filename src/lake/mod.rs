@@ -10,8 +10,10 @@
 //! - `care` keeps files few, lets old rows leave, purges and repairs. `chores` says when the service does these.
 //! - `reports` says what the lake holds and how well it can be read.
 //!
-//! [`Lake`] is the door to all of them and does nothing itself. A room names only those below it: `ledgers`, `intake`,
-//! `fold`, then `care`, `chores` and `reports`. [`tables`] opens each Delta table once.
+//! [`Lake`] is the door to all of them and does nothing itself; `lake_sink` is the same door as a
+//! [`Sink`](crate::sink::Sink). A room names only those below it: `ledgers`, `intake`, `fold`, `care`, `reports`, and last
+//! `chores`, which join several rooms and go in by the door. [`tables`] opens each Delta table once. `layout` says where
+//! everything lies, `txn_name` what stands in the logs beside the files, and `table_txns` reads the bases out of it.
 //!
 //! Where many share an entry, a file or a reading, one that fails is set aside and the others go on ([`set_aside`]); what
 //! cannot be read is never taken for empty or new, and is told with its cure ([`remedy`]).

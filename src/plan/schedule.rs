@@ -25,7 +25,8 @@ const OPEN_PART: i64 = 24;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Schedule {
-    /// From one snapshot of a table to the next, at most.
+    /// From one snapshot of a table to the next, at most. Also decides how long upkeep keeps files that nothing names, and
+    /// when `status` calls a table late.
     #[serde(rename = "full_interval_secs", deserialize_with = "seconds")]
     pub full_interval: Duration,
     /// From one delta of a table to the next when nothing was announced, if the budget allows.

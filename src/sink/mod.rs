@@ -7,7 +7,11 @@
 //! and [`SinkError`]. It names no store and no format. [`Registry`] is what a service needs besides, and
 //! [`chore`](crate::chore) what a sink needs to have done between fetches. A simple sink commits by [`WholeFetch`]. The lake is one implementation, the in-memory
 //! sink of the tests another; `examples/parquet_folder_sink.rs` is a third, to be copied. All three pass the one
-//! conformance function in `tests/it/sink.rs`.
+//! conformance function in `tests/it/sink.rs`: copy it beside a sink of your own. It drops no future half way and crashes
+//! nowhere; what a crash may leave stands on [`Sink`], and only the sink's own tests can show it.
+//!
+//! A sink that forgets its rows, such as a queue, needs a small store beside it: for [`Coverage`], and for what
+//! [`Staged::missing`] compares with.
 //!
 //! The sink owns the truth about what is covered. What a fetch's caller remembers counts only while the sink's
 //! [`Watermarks`] are those that the caller knows. No row may ever be visible before its commit, and no base may move

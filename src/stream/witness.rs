@@ -1,4 +1,7 @@
-//! What counts as a witness that a row is gone. The rules have this one home.
+//! What counts as a witness that a row is gone: what one answer proves, and how many rows are asked for.
+//!
+//! `reads` asks the questions and says of each row what became of it; which rows two full fetches have lacked is known to the
+//! sink ([`MissingRows`](crate::sink::MissingRows)).
 //!
 //! A full fetch that lacks a row is no witness by itself: its walk may have been cut short. So Kombo is asked for the row
 //! by its id, and

@@ -1,4 +1,5 @@
-//! The rules of `STYLE.md` that a reader cannot check by reading one file.
+//! The rules of the house that a reader cannot check by reading one file: what may name what, where outside crates are at
+//! home, what names say, and how long files and functions are.
 //!
 //! Test code is left out of the floors and homes: it may bring up whatever it needs. Lengths hold for it too.
 

@@ -1,7 +1,7 @@
-//! The log of a Delta table: which files are live, and up to which base the table is covered.
+//! The log of a Delta table: which files are live, and which number each transaction identifier has reached.
 //!
 //! An entry is our own JSON, put if absent at the first free version ([`publish`](mod@crate::delta::log::publish)); it makes data and
-//! bases visible at once. The kernel replays checkpoints and writes them; its types stay in [`kernel`].
+//! transactions visible at once. The kernel replays checkpoints and writes them; its types stay in [`kernel`].
 //! In between, [`DeltaLog`] keeps the state in memory and follows the log by reading its tail.
 //!
 //! [`schema`] adds our missing columns to a table's schema; they go out with the next entry.

@@ -31,7 +31,7 @@ pub struct UpkeepSettings {
     /// How long `kombo_drift` is kept. At least as long as `deltas`: changes are read from both.
     #[serde(rename = "drift_retention_secs", deserialize_with = "seconds")]
     pub drift_retention: Duration,
-    /// Small files of one day that are worth merging: 2 to 32, or zero to merge none.
+    /// Small files of one partition that are worth merging, of `deltas` and of `kombo_drift`: 2 to 32, or zero to merge none.
     pub compact_files: usize,
     /// Whether the service purges integrations 14 days after their deletion.
     pub purge_deleted: bool,

@@ -5,7 +5,9 @@
 //! [`source_cursor`]s over [`sequence`]s of files) into new files ([`output`]). Of deltas alone only the files whose rows
 //! change are rewritten ([`segment`]). [`group`] makes the result visible: first what a new snapshot found drifted and what
 //! the guard holds ([`hold`], [`ledger_writes`]), then the fold itself with its positions, in one log entry for all tables
-//! of a group.
+//! of a group ([`finished_fold`]). [`group_work`] is what a group reads and merges before that, [`planned`] what was planned of
+//! each table, and [`task`] what the thread that merges is given. [`absent`] says in `deltas` which
+//! rows went because a person said so.
 //!
 //! The log of `current` owns the truth about how far each table is folded. A crash on any line leaves files that nothing
 //! names, and the same fold is done again.

@@ -1,4 +1,4 @@
-//! The real catalog, held against what section 5 of the design promises.
+//! The real catalog: which tables each model of a webhook concerns.
 
 use super::*;
 use crate::ids::Category;
