@@ -1,4 +1,5 @@
-//! Rows that go because a person said so, written down for those who follow `deltas`.
+//! Writes to `deltas` the rows that disappear because the operator accepted their loss, for readers that follow
+//! `deltas`.
 
 use std::sync::Arc;
 
@@ -16,10 +17,10 @@ use crate::time::{ObservedAt, Tier, UpdatedAfter};
 /// Rows in one batch.
 const BATCH_ROWS: usize = 10_000;
 
-/// How often it is tried when others commit to the same table.
+/// Most attempts when other writers commit to the same table.
 const TRIES: u32 = 10;
 
-/// Commits a row per id that says that it is gone. Moves no base; a delta that is under way is fetched again.
+/// Commits one `absent` row per id. Moves no base. A delta fetch that is under way loses the race and is fetched again.
 pub(super) async fn commit_absent(
     intake: &Arc<FetchIntake>,
     endpoint: &Arc<Endpoint>,
@@ -32,7 +33,7 @@ pub(super) async fn commit_absent(
     };
     let mode = FetchMode::Delta {
         tier: Tier::Ordinary,
-        // Nothing is asked for.
+        // Kombo is not asked; this value is not used.
         updated_after: UpdatedAfter::from_millis(0),
     };
     let fetch = Fetch::new(table, mode);

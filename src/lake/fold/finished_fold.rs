@@ -1,4 +1,4 @@
-//! One table's fold that is ready to become visible, and what a log entry says of it.
+//! Merged folds that are ready to commit, and their log entry.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::lake::operation::Operation;
 use crate::lake::positions::Positions;
 use crate::lake::tables::OpenTable;
 
-/// One table's fold: nothing of it is visible.
+/// One table's fold, not visible yet.
 pub(super) struct FinishedFold {
     pub(super) plan: FoldPlan,
     pub(super) merged: MergedTable,
@@ -23,12 +23,12 @@ pub(super) struct FinishedFold {
 }
 
 impl FinishedFold {
-    /// Returns whose it is.
+    /// Returns the key of the integration.
     pub(super) fn key(&self) -> IntegrationKey {
         self.plan.key.clone()
     }
 
-    /// Returns whether nobody has folded the table since it was planned, and the files it replaces are still there.
+    /// Returns whether the table was not folded since the plan, and the files to replace are still live.
     fn is_valid(&self, state: &LogState, live: &HashSet<&str>) -> bool {
         let mut replaced = self.merged.replaced.iter();
         Positions::of(&self.plan.key, state) == self.plan.positions
@@ -50,7 +50,7 @@ impl FinishedFold {
         entry.txns.extend(then.txns(&self.plan.key));
     }
 
-    /// Says what was folded.
+    /// Returns the report of this fold.
     pub(super) fn told(&self, drift: DriftCounts) -> FoldedTable {
         let Self {
             plan,
@@ -74,7 +74,7 @@ impl FinishedFold {
     }
 }
 
-/// Folds of tables that become visible in one entry, as far as nobody was faster.
+/// Folds that become visible in one log entry, except tables that another process folded first.
 pub(super) struct FoldEntry<'a> {
     pub(super) table: &'a OpenTable,
     pub(super) folds: Vec<FinishedFold>,

@@ -1,4 +1,4 @@
-//! What is to be folded of a table, by what the logs and the guard say.
+//! Decides what to fold of a table, from the positions in the logs and the state of the guard.
 
 use crate::ids::IntegrationKey;
 use crate::lake::fold::pending::Wanted;
@@ -13,37 +13,36 @@ use crate::versions::judge::Background;
 use crate::versions::looks::Looks;
 use crate::versions::losses::Withheld;
 
-/// What is to be done with one table.
+/// What to do with one table.
 #[derive(Clone, Debug)]
 pub(super) struct FoldPlan {
     pub(super) key: IntegrationKey,
     pub(super) positions: Positions,
     pub(super) offered: Offered,
-    /// The earliest observation of the live snapshot, when it is folded.
+    /// Earliest observation of the live snapshot, in microseconds since the epoch; `None` when no snapshot is folded.
     pub(super) since_us: Option<i64>,
-    /// When that snapshot began, and earlier ones did.
+    /// Start of that snapshot and of earlier ones.
     pub(super) looks: Option<Looks>,
     pub(super) compared: Option<Background>,
     pub(super) hold: Option<Hold>,
-    /// The table is made anew.
+    /// The table is rebuilt.
     pub(super) is_rebuilt: bool,
 }
 
-/// What a fold leaves in the log for the guard of the next one.
+/// Guard state that a fold writes to the log for the next fold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct GuardState {
-    /// What is held, as `held` says it.
+    /// Bits of what is held, as in [`Positions::held`].
     pub(super) held: i64,
-    /// Rows of the snapshot are kept as they were, because columns of theirs are held.
+    /// Rows keep an older value than the snapshot has, because some of their columns are held.
     pub(super) keeps_columns: bool,
-    /// What went within the last day.
+    /// Rows removed within the last day.
     pub(super) lost: DayLosses,
 }
 
 impl FoldPlan {
-    /// Returns what is to be done; `None` when nothing waits. `looks` are those of the live snapshot, `has_deltas` says
-    /// whether the endpoint can be asked for changes at all: only then is there anything that notifications could have
-    /// brought.
+    /// Returns the plan; `None` when nothing waits. `looks` belong to the live snapshot. `has_deltas` says whether the
+    /// endpoint can be asked for changes: only then could notifications have brought rows before the snapshot.
     pub(super) fn of(
         key: &IntegrationKey,
         positions: Positions,
@@ -55,9 +54,10 @@ impl FoldPlan {
         let lacks_snapshot = positions.lacks_snapshot(offered);
         let (is_held, state) = (positions.held != 0, hold.as_ref().map(|hold| hold.state));
         let is_accepted = is_held && state == Some(HoldState::Accepted);
-        // A fold was visible, and what it ended was not written down any more.
+        // An earlier fold became visible, but the end of its hold was not written to the holds.
         let is_left_over = !is_held && state == Some(HoldState::Held);
-        // Nothing says what is held any more: the holds were moved away, as their cure says. It is judged again.
+        // The log says that something is held, but no open hold exists: the operator moved the holds away, as the
+        // remedy for their damage says. The table is judged again.
         let is_untold = is_held
             && matches!(
                 state,
@@ -84,7 +84,7 @@ impl FoldPlan {
         })
     }
 
-    /// Makes a table anew; `None` when something of it is held.
+    /// Returns a plan that rebuilds a table; `None` when something of the table is held.
     pub(super) fn anew(
         key: &IntegrationKey,
         positions: Positions,
@@ -104,12 +104,12 @@ impl FoldPlan {
         })
     }
 
-    /// Returns which rows of `deltas` are needed.
+    /// Returns which rows of `deltas` the fold needs.
     pub(super) fn wanted(&self) -> Wanted {
         let is_first = self.is_rebuilt
             || self.positions.snapshot_us.is_none() && self.positions.folded_us.is_none();
         match self.since_us {
-            // What came before the first snapshot that is folded, it says better.
+            // Rows before the first folded snapshot are not needed: the snapshot has newer values.
             Some(since) if is_first => Wanted {
                 after_us: i64::MAX,
                 since_us: Some(since),
@@ -121,12 +121,12 @@ impl FoldPlan {
         }
     }
 
-    /// Returns whether something is held.
+    /// Returns whether something of the table is held and not decided.
     pub(super) fn is_held(&self) -> bool {
         self.positions.held != 0 && self.hold_in(HoldState::Held).is_some()
     }
 
-    /// Returns the hold that stood before, if something is held of the table or waits to be taken in.
+    /// Returns the earlier hold if it is still open, or accepted and not folded yet.
     pub(super) fn stood(&self) -> Option<&Hold> {
         let hold = self.hold.as_ref();
         hold.filter(|hold| match hold.state {
@@ -136,18 +136,18 @@ impl FoldPlan {
         })
     }
 
-    /// Returns the time of the table: when the last of what is known was observed.
+    /// Returns the newest observation of the table, in microseconds since the epoch.
     pub(super) fn observed_us(&self) -> i64 {
         let observed_us = self.offered.deltas_us.max(self.offered.snapshot_us);
         observed_us.unwrap_or_default()
     }
 
-    /// Returns how many rows went within the last day, unasked.
+    /// Returns how many rows were removed within the last day without the operator's acceptance.
     pub(super) fn gone_today(&self) -> u64 {
         self.positions.lost.rows(self.observed_us())
     }
 
-    /// Returns what is held as long as nothing else is found out.
+    /// Returns what stays held unless this fold finds otherwise.
     pub(super) fn withheld(&self) -> Option<Withheld> {
         let hold = self.hold_in(HoldState::Held)?;
         let of_deltas = self.positions.held & HELD_OF_DELTAS != 0;
@@ -160,20 +160,21 @@ impl FoldPlan {
         concerns.then_some(withheld)
     }
 
-    /// Returns up to which observation losses pass.
+    /// Returns the last observation, in microseconds since the epoch, up to which losses are accepted.
     pub(super) fn accepted_us(&self) -> Option<i64> {
         let hold = self.hold_in(HoldState::Accepted)?;
         Some(hold.until_us)
     }
 
-    /// Returns whether rows go that the snapshot lacks: a person has accepted just that of this very snapshot.
+    /// Returns whether rows that the snapshot lacks are removed. That is so when the operator has accepted their
+    /// absence from this very snapshot.
     pub(super) fn drops_unconfirmed(&self) -> bool {
         let accepted = self.accepted_us();
         let is_of_snapshot = self.offered.snapshot_us <= accepted;
         self.positions.held & HELD_UNCONFIRMED != 0 && accepted.is_some() && is_of_snapshot
     }
 
-    /// Returns how far the table is folded afterwards.
+    /// Returns the positions of the table after the fold.
     pub(super) fn then(&self, guard: &GuardState, rows: u64) -> Positions {
         let (before, deltas_us) = (self.positions, self.offered.deltas_us);
         let folded_us = deltas_us.filter(|_| guard.held & HELD_OF_DELTAS == 0);
@@ -199,7 +200,8 @@ impl FoldPlan {
     }
 }
 
-/// Leaves out an earlier look of which rows were kept as they were: it may have seen them, and nothing says so.
+/// Ignores an earlier full fetch of which rows were kept unchanged: that fetch may have seen these rows, and no record
+/// says so.
 fn remembered(looks: Looks, positions: &Positions) -> Looks {
     let is_known = |first: &ObservedAt| Some(first.as_micros()) > positions.kept_us;
     Looks {

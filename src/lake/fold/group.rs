@@ -1,4 +1,4 @@
-//! Tables that are folded together: one pass over the deltas that wait for them, one log entry.
+//! Folds a group of tables together: one pass over their waiting deltas, one log entry.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub(super) struct FoldTables<'a> {
 }
 
 impl<'a> FoldTables<'a> {
-    /// Puts together what a fold needs: `snapshots`, `deltas` and `current`, and their schemas.
+    /// Opens the data files of `snapshots`, `deltas` and `current`, and unites their schemas.
     pub(super) fn new<'b>(
         (intake, endpoint): (&'a Arc<FetchIntake>, &'a Arc<Endpoint>),
         (snapshots, deltas, current): (Option<OpenTable>, Option<OpenTable>, OpenTable),
@@ -65,8 +65,8 @@ impl<'a> FoldTables<'a> {
         })
     }
 
-    /// Folds a group and makes it visible. What cannot be folded of it is set aside in the report; fails only when the fold was
-    /// given up from outside.
+    /// Folds a group and makes the result visible. Tables that cannot be folded are set aside in the report. Returns an
+    /// error only when the fold was cancelled from outside.
     pub(super) async fn fold(
         &self,
         group: Vec<Planned>,
@@ -93,7 +93,7 @@ impl<'a> FoldTables<'a> {
         Ok(())
     }
 
-    /// Says how the guard stands with each table.
+    /// Judges each table with the guard.
     fn judged(&self, merged: Vec<(FoldPlan, MergedTable)>) -> Vec<FinishedFold> {
         let tables = &self.intake.tables;
         let (now_us, second_look) = (tables.now().as_micros(), tables.settings.guard.second_look);
@@ -114,9 +114,17 @@ impl<'a> FoldTables<'a> {
         judged.collect()
     }
 
-    /// In this order: what a snapshot found, which is said once, whoever says it; which rows go because a person said so,
-    /// for those who follow `deltas`; what is held, before any reader could see the rows it is about; the fold itself; what
-    /// is held no longer.
+    /// Publishes in this order:
+    ///
+    /// - Drift that a snapshot found. Each comparison is written once, whichever process folds.
+    ///
+    /// - Rows that the operator gave up, in `deltas`, for readers that follow `deltas`.
+    ///
+    /// - New holds, before a reader could see the rows they are about.
+    ///
+    /// - The fold.
+    ///
+    /// - Ended holds.
     async fn publish(&self, folds: Vec<FinishedFold>, report: &mut FoldReport) {
         let mut writes = LedgerWrites {
             intake: self.intake,
@@ -136,7 +144,7 @@ impl<'a> FoldTables<'a> {
             let waiting = &self.intake.waiting;
             waiting.folded(self.endpoint.name(), &fold.plan.key);
         }
-        // Whatever fails from here on: what is visible is told.
+        // The fold is visible, so it is reported even if a later write fails.
         let tables = visible.iter().map(|fold| {
             let found = drift.get(&fold.plan.key);
             fold.told(found.cloned().unwrap_or_default())
@@ -145,7 +153,8 @@ impl<'a> FoldTables<'a> {
         writes.ended(&visible).await;
     }
 
-    /// Puts one entry for all. Tables that another fold was faster with are left out: their files are named by nothing.
+    /// Commits one log entry for all folds. Drops the tables that another fold finished first; their files stay
+    /// unreferenced.
     async fn commit(&self, folds: Vec<FinishedFold>) -> Result<Vec<FinishedFold>, LakeError> {
         let table = &self.current;
         let state = table.refreshed().await?;

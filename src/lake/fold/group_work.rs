@@ -1,4 +1,5 @@
-//! The part of a fold that keeps a core busy: pending rows read for a whole group, then one table after the other.
+//! Runs the part of a fold that keeps a core busy: reads the waiting rows for a complete group, then merges one table
+//! after the other.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::lake::fold::settings::FoldSettings;
 use crate::lake::fold::table_fold::{MergedTable, PendingOfTable, Shelves, fold};
 use crate::lake::{LakeError, Members};
 
-/// The work of a group that keeps a core busy.
+/// Reading and merging for one group.
 pub(super) struct GroupWork<'a> {
     pub(super) porter: &'a Porter,
     pub(super) deltas: Option<&'a Arc<DataFiles>>,
@@ -29,8 +30,8 @@ pub(super) struct GroupWork<'a> {
 }
 
 impl GroupWork<'_> {
-    /// Folds every table of the group. One that cannot be read is set aside. Fails as a whole only when the fold was
-    /// given up from outside.
+    /// Folds every table of the group. Sets aside a table that cannot be read. Returns an error only when the fold was
+    /// cancelled from outside.
     pub(super) fn run(
         mut self,
         group: Vec<Planned>,
@@ -46,8 +47,8 @@ impl GroupWork<'_> {
                     }
                 }
                 Err(error) if error.is_closed() => return Err(error),
-                // Half of the tables at a time, and at last one table in parts. The same finds the tables whose rows lie in
-                // a file that cannot be read: only they need it.
+                // Tries half of the tables at a time, and at last one table in parts. Halving also isolates the tables
+                // with rows in an unreadable file: only these tables need that file.
                 Ok(Loaded::TooMany { .. }) | Err(_) if group.len() > 1 => {
                     let second = group.split_off(group.len() / 2);
                     waiting.extend([second, group]);
@@ -68,7 +69,7 @@ impl GroupWork<'_> {
         Ok(folded)
     }
 
-    /// Folds one table, or sets it aside.
+    /// Folds one table, or sets the table aside.
     fn add(
         &mut self,
         folded: &mut Members<(FoldPlan, MergedTable), IntegrationKey>,

@@ -1,4 +1,4 @@
-//! What a fold says to the guard: what is held from now on, and what is no longer.
+//! Updates the guard after a fold: what is held from now on, and what is released.
 
 use crate::ids::{EndpointName, IntegrationId};
 use crate::lake::Hold;
@@ -10,20 +10,20 @@ use crate::time::{ObservedAt, SecondLook};
 use crate::versions::guard::{HoldCause, HoldState};
 use crate::versions::losses::Withheld;
 
-/// How it stands with one table's hold after a fold.
+/// State of one table's hold after a fold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Guarded {
-    /// What the log says of it.
+    /// Guard state for the log of `current`.
     pub(super) state: GuardState,
-    /// To be written down before the fold is visible: readers must not see what is to be held.
+    /// Hold to write before the fold is visible: readers must not see rows that are to be held.
     pub(super) before: Option<Hold>,
-    /// To be written down afterwards.
+    /// Ended hold to write after the fold is visible.
     pub(super) after: Option<Hold>,
-    /// What is held no longer.
+    /// Rows that are released.
     pub(super) released: Option<Release>,
 }
 
-/// What says how the guard stands with one table: what was to be folded of it, and what came of that.
+/// Input of the guard's judgement of one table: the plan of the fold and its result.
 pub(super) struct Judging<'a> {
     pub(super) plan: &'a FoldPlan,
     pub(super) merged: &'a MergedTable,
@@ -33,7 +33,7 @@ pub(super) struct Judging<'a> {
 }
 
 impl Judging<'_> {
-    /// Says how it stands with the table.
+    /// Returns the guard's judgement of the table.
     pub(super) fn guarded(&self) -> Guarded {
         let state = self.guard_state();
         let nothing = Guarded {
@@ -66,8 +66,9 @@ impl Judging<'_> {
         }
     }
 
-    /// Returns what the log says: what is held, and what went within the last day. Rows that somebody accepted, or a second
-    /// look confirmed, are none of those; whoever accepts knows of those that went before as well.
+    /// Returns the guard state for the log: what is held, and the rows removed within the last day. Rows that the
+    /// operator accepted or a second full fetch confirmed do not count. An acceptance also clears the count of earlier
+    /// rows, because the operator saw them.
     fn guard_state(&self) -> GuardState {
         let losses = &self.merged.tally.losses;
         let withheld = self.merged.withheld.as_ref();
@@ -87,7 +88,7 @@ impl Judging<'_> {
         }
     }
 
-    /// Returns what is held, as the log has it.
+    /// Returns the bits of what is held, for the log.
     fn held(&self) -> i64 {
         let losses = &self.merged.tally.losses;
         let bit = |is_so: bool, bit: i64| if is_so { bit } else { 0 };
@@ -96,20 +97,20 @@ impl Judging<'_> {
             | bit(is_held && losses.by_deltas, HELD_OF_DELTAS)
             | bit(losses.unconfirmed.rows > 0, HELD_UNCONFIRMED);
         if self.plan.since_us.is_none() && self.stands().is_some() {
-            // Only a snapshot can say more of what a snapshot has said.
+            // A fold of deltas cannot decide what a snapshot found; only a newer snapshot can.
             held |= self.plan.positions.held & (HELD_OF_SNAPSHOT | HELD_UNCONFIRMED);
         }
         held
     }
 
-    /// Returns the hold that stood before, and that nobody has decided.
+    /// Returns the earlier hold if it is not decided.
     fn stands(&self) -> Option<&Hold> {
         let stood = self.plan.stood();
         stood.filter(|hold| hold.state == HoldState::Held)
     }
 
-    /// Says what is no longer held of what was: all of it, or the rows that somebody accepted or a second look confirmed
-    /// while others stay.
+    /// Returns what is released of the earlier hold: all of the hold, or only the rows that the operator accepted or a
+    /// second full fetch confirmed.
     fn released(&self, integration: &IntegrationId, in_part: bool) -> Option<Release> {
         let losses = &self.merged.tally.losses;
         let (state, rows) = match self.plan.stood()?.state {
@@ -160,7 +161,7 @@ impl Judging<'_> {
             updated_at_us: self.now_us,
         };
         match stands {
-            // What was found out about it stays.
+            // A cause that Kombo confirmed stays.
             Some(stands)
                 if matches!(stands.cause, HoldCause::ScopeOff | HoldCause::DataExpired) =>
             {
@@ -177,8 +178,8 @@ impl Judging<'_> {
         }
     }
 
-    /// Returns the rows that a full fetch lacked, and from when on all that is held can be confirmed. Only a snapshot can
-    /// say more of what a snapshot lacked.
+    /// Returns the number of rows that a full fetch lacked, and the start from which a later full fetch can confirm
+    /// everything that is held. Rows that a snapshot lacked can only be judged by another snapshot.
     fn waiting(&self, withheld: &Withheld) -> (u64, Option<i64>) {
         let losses = &self.merged.tally.losses;
         let confirmable = losses.confirmable(withheld, self.second_look);
@@ -203,25 +204,25 @@ fn cause(removed: u64, nulled: u64) -> HoldCause {
     }
 }
 
-/// Says in a sentence what is held: counts and names of columns, never values.
+/// Describes in a sentence what is held: counts and names of columns, never values.
 fn detail(hold: &Hold, gone_today: u64) -> String {
     let of = hold.table_rows;
     match hold.cause {
         HoldCause::MassDelete if gone_today > 0 => format!(
-            "{} of {of} rows would be gone, and {gone_today} others went within a day before them; they are kept as they were",
+            "{} of {of} rows would be removed, after {gone_today} others within the last day; the rows are kept unchanged",
             hold.removed
         ),
         HoldCause::MassDelete => format!(
-            "{} of {of} rows would be gone at once; they are kept as they were",
+            "{} of {of} rows would be removed at once; the rows are kept unchanged",
             hold.removed
         ),
         HoldCause::ColumnsNulled => format!(
-            "{} of {of} rows would lose their values in {}; they are kept as they were",
+            "{} of {of} rows would lose their values in {}; the rows are kept unchanged",
             hold.nulled,
             hold.columns.join(", ")
         ),
         _ => format!(
-            "{} of {of} rows are missing from the last full fetch, and Kombo has not confirmed that they are gone; they are kept until it does, or until full fetches that begin a day apart agree",
+            "{} of {of} rows are missing from the last full fetch, and Kombo has not confirmed that they are gone; the rows are kept until Kombo confirms it, or until two full fetches that begin a day apart both lack them",
             hold.unconfirmed
         ),
     }

@@ -1,5 +1,5 @@
-//! What a fold writes to other tables than `current`. Of whom one thing cannot be written down before the fold is visible,
-//! that table is set aside and folded another time; the others go on.
+//! Writes that a fold makes to other tables than `current`. If a write for a table fails before the fold is visible,
+//! that table is set aside and folded later; the other tables go on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::lake::set_aside::all_aside;
 use crate::lake::{DriftRow, Hold, LakeError, Members};
 use crate::time::ObservedAt;
 
-/// How many rows drifted of each table that was compared.
+/// Number of drifted rows per compared table.
 type DriftByTable = BTreeMap<IntegrationKey, DriftCounts>;
 
-/// Writes what is said of folds of one endpoint's tables.
+/// Writes drift, absences and holds for folds of one endpoint's tables.
 pub(super) struct LedgerWrites<'a> {
     pub(super) intake: &'a Arc<FetchIntake>,
     pub(super) endpoint: &'a Arc<Endpoint>,
@@ -28,8 +28,8 @@ pub(super) struct LedgerWrites<'a> {
 }
 
 impl LedgerWrites<'_> {
-    /// Writes down what new snapshots found. A table whose comparison cannot be written down is not folded: it is compared
-    /// once, against a `current` that the fold replaces.
+    /// Writes the drift that new snapshots found. A table is not folded when its comparison cannot be written: it is
+    /// compared once, with a `current` that the fold replaces.
     pub(super) async fn drift(
         &mut self,
         folds: Vec<FinishedFold>,
@@ -54,7 +54,7 @@ impl LedgerWrites<'_> {
         (self.unless_failed(staged.going, needs_it, said), counts)
     }
 
-    /// Writes to `deltas` which rows go because a person said so.
+    /// Writes to `deltas` the rows that disappear because the operator accepted their loss.
     pub(super) async fn absent(&mut self, folds: Vec<FinishedFold>) -> Vec<FinishedFold> {
         let mut going: Members<FinishedFold, IntegrationKey> = Members::default();
         for fold in folds {
@@ -71,15 +71,15 @@ impl LedgerWrites<'_> {
         going.going
     }
 
-    /// Writes down what is held from now on.
+    /// Writes the new holds.
     pub(super) async fn held(&mut self, folds: Vec<FinishedFold>) -> Vec<FinishedFold> {
         let begun = folds.iter().filter_map(|fold| fold.guarded.before.clone());
         let said = self.put_holds(begun.collect()).await;
         self.unless_failed(folds, |fold| fold.guarded.before.is_some(), said)
     }
 
-    /// Writes down what is held no longer. That it failed changes nothing: the fold itself says so, too, and the table's next
-    /// one writes it down.
+    /// Writes the holds that ended. A failure changes nothing: the log of `current` also says that the hold ended, and
+    /// the table's next fold writes it again.
     pub(super) async fn ended(&mut self, folds: &[FinishedFold]) {
         let ended = folds.iter().filter(|fold| fold.guarded.after.is_some());
         let after = ended.clone().filter_map(|fold| fold.guarded.after.clone());
@@ -96,7 +96,7 @@ impl LedgerWrites<'_> {
         holds::put(&self.intake.tables, &all).await.map(|_| ())
     }
 
-    /// Sets those aside that needed what failed.
+    /// Sets aside the folds that needed a failed write.
     fn unless_failed(
         &mut self,
         folds: Vec<FinishedFold>,
@@ -112,7 +112,7 @@ impl LedgerWrites<'_> {
         going
     }
 
-    /// Puts the rows of a comparison in a file that nobody sees yet; `None` for a table that is not compared.
+    /// Writes the rows of a comparison to a file that is not visible yet; `None` for a table that is not compared.
     async fn compared(
         &self,
         FinishedFold { plan, merged, .. }: &FinishedFold,

@@ -1,7 +1,7 @@
-//! The pass over all observations of a table's rows, in the order of their ids.
+//! Merges all observations of a table's rows, in the order of their ids.
 //!
-//! Each source is sorted, so that the observations of one row come together. Rows are copied into order a few thousand
-//! at a time; of each source one batch is decoded.
+//! Each source is sorted, so the observations of one row arrive together. Rows are copied to the output a few thousand
+//! at a time. One batch per source is decoded at a time.
 
 mod compare;
 
@@ -19,10 +19,10 @@ use crate::versions::looks::Looks;
 use crate::versions::losses::{Loss, Withheld};
 use crate::versions::winner::{KnownRow, Observation, RowFate};
 
-/// Rows that are copied into order at a time.
+/// Rows that are copied to the output at a time.
 const OUTPUT_ROWS: usize = 4_096;
 
-/// Merges sources of one table.
+/// Merges the sources of one table.
 pub(super) struct Merge<'a> {
     task: &'a Task,
     withheld: Option<&'a Withheld>,
@@ -30,7 +30,7 @@ pub(super) struct Merge<'a> {
     output: Output,
     pace: &'a mut Pace,
     known: KnownRow,
-    /// Source and row of each observation of the row that is looked at.
+    /// Source and row position of each observation of the row in work.
     places: Vec<(usize, usize)>,
     order: Vec<(usize, usize)>,
     id: String,
@@ -59,7 +59,7 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// Writes what stands, and says what became of the rows.
+    /// Writes the newest observation of each row. Returns the counts and the output.
     pub(super) fn run(mut self) -> Result<(MergeTally, Output), DeltaError> {
         while self.gather()? {
             self.decide();
@@ -71,13 +71,13 @@ impl<'a> Merge<'a> {
         Ok((self.tally, self.output))
     }
 
-    /// Returns whose rows they are; `None` when there are none.
+    /// Returns the integration id of the rows; `None` without rows.
     pub(super) fn integration(&self) -> Option<String> {
         let first = self.cursors.first()?;
         first.batch.integration_id().map(str::to_owned)
     }
 
-    /// Copies every row, none of which another has the id of: several sorted sources become one.
+    /// Copies every row, so that several sorted sources become one. No two rows may have the same id.
     pub(super) fn copy(mut self) -> Result<Output, DeltaError> {
         while self.gather()? {
             self.order.extend_from_slice(&self.places);
@@ -89,7 +89,7 @@ impl<'a> Merge<'a> {
         Ok(self.output)
     }
 
-    /// Collects the observations of the next row; `false` when there is none.
+    /// Collects the observations of the next row; returns false when there is none.
     fn gather(&mut self) -> Result<bool, DeltaError> {
         self.refill()?;
         let least = self.cursors.iter().filter_map(SourceCursor::id).min();
@@ -115,7 +115,7 @@ impl<'a> Merge<'a> {
         Ok(true)
     }
 
-    /// A batch that is used up may still have rows to be copied.
+    /// Loads the next batch of each exhausted source. First copies the rows that still wait in an exhausted batch.
     fn refill(&mut self) -> Result<(), DeltaError> {
         if self.cursors.iter().any(SourceCursor::is_exhausted) {
             self.flush()?;
@@ -167,7 +167,7 @@ impl<'a> Merge<'a> {
         self.write(row);
     }
 
-    /// Judges the values that a row would lose, and returns whether it stays as it was.
+    /// Judges the values that a row would lose, and returns whether the row is kept unchanged.
     fn keeps(&mut self, before: Observation, row: Observation) -> bool {
         let nulled = self.nulled(before, row);
         if nulled.is_empty() {
@@ -212,7 +212,7 @@ impl<'a> Merge<'a> {
             let of_deltas = of_deltas.map(|one| one.fetched_at_us).min();
             self.tally.losses.remove(&Loss {
                 span_us: (first_us, row.fetched_at_us),
-                // A snapshot is forgotten with the next one, which remembers when it began.
+                // The next snapshot replaces this one, but remembers when this one began.
                 found_us: of_deltas.unwrap_or(first_us),
                 by_snapshot: self.known.snapshot.is_some_and(|one| says_gone(&one)),
                 by_deltas: of_deltas.is_some(),
@@ -231,7 +231,8 @@ impl<'a> Merge<'a> {
         self.order.push(self.places[row.place]);
     }
 
-    /// Returns when the same record was observed first: what was accepted then need not be accepted again.
+    /// Returns when the same version of a record was observed first. An acceptance of that observation also covers
+    /// later ones.
     fn first_of(&self, row: Observation) -> i64 {
         let same = self.known.all().filter(|one| one.hash == row.hash);
         let first = same.map(|one| one.fetched_at_us).min();
@@ -243,8 +244,9 @@ impl<'a> Merge<'a> {
         accepted_us.is_some_and(|until| at_us <= until)
     }
 
-    /// Says what of a row's value in a column would be lost, and since when all observations have none there. What only a
-    /// snapshot says is forgotten with the next one: then no later look can know since when it is so.
+    /// Returns what a row would lose in a column, and since when all observations have no value there. The next
+    /// snapshot replaces the rows of this one. So a loss that only a snapshot shows has no start that a later full
+    /// fetch could know.
     fn loss_of(&self, column: usize, row: Observation) -> (Loss, i64) {
         let has_value = |one: &Observation| {
             let (rows, at) = self.place(*one);
@@ -269,7 +271,7 @@ impl<'a> Merge<'a> {
         (loss, first_us)
     }
 
-    /// Returns the columns that have a value in one row and none in the other.
+    /// Returns the columns with a value in `before` and null in `after`.
     fn nulled(&self, before: Observation, after: Observation) -> Vec<usize> {
         let (old, old_row) = self.place(before);
         let (new, new_row) = self.place(after);
@@ -280,7 +282,7 @@ impl<'a> Merge<'a> {
         lost.collect()
     }
 
-    /// Returns whether two rows have the same values, and other texts of the same instants.
+    /// Returns whether two rows have the same values and differ only in how instants are written.
     fn differs_in_form_alone(&self, before: Observation, after: Observation) -> bool {
         let ((old, old_row), (new, new_row)) = (self.place(before), self.place(after));
         let columns = &self.task.columns;

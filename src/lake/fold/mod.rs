@@ -1,18 +1,22 @@
-//! `current`: one row per record, folded from the live snapshot and the deltas of each integration.
+//! Builds `current`: one row per record, folded from the live snapshot and the deltas of each integration.
 //!
-//! [`view`] reads the three logs and [`fold_plan`] says what waits. [`pending`] reads the rows of `deltas` that are due for
-//! many tables in one pass. [`table_fold`] merges them with sorted files of `current` and of the snapshot ([`merge`] over
-//! [`source_cursor`]s over [`sequence`]s of files) into new files ([`output`]). Of deltas alone only the files whose rows
-//! change are rewritten ([`segment`]). [`group`] makes the result visible: first what a new snapshot found drifted and what
-//! the guard holds ([`hold`], [`ledger_writes`]), then the fold itself with its positions, in one log entry for all tables
-//! of a group ([`finished_fold`]). [`group_work`] is what a group reads and merges before that, [`planned`] what was planned of
-//! each table, and [`task`] what the thread that merges is given. [`absent`] says in `deltas` which
-//! rows went because a person said so.
+//! [`view`] reads the logs of `snapshots`, `deltas` and `current`. [`fold_plan`] decides per table what waits to be
+//! folded. [`pending`] reads the waiting rows of `deltas` for many tables in one pass. [`table_fold`] merges the
+//! waiting rows with the sorted files of `current` and of the snapshot, and writes new files ([`output`]). The merge
+//! itself is [`merge`]; its input is one [`source_cursor`] per source, over a [`sequence`] of files. A fold of deltas
+//! alone rewrites only the files in which rows change ([`segment`]).
 //!
-//! The log of `current` owns the truth about how far each table is folded. A crash on any line leaves files that nothing
-//! names, and the same fold is done again.
+//! [`group`] makes the result visible. Before the fold becomes visible, [`ledger_writes`] records the drift that a new
+//! snapshot found and the rows that the guard holds ([`hold`]). Then one log entry holds the folds and positions of all
+//! tables of the group ([`finished_fold`]). [`group_work`] is the reading and merging for one group, [`planned`] the
+//! plan of one table with its files, [`task`] the input of the merging thread. [`absent`] writes to `deltas` the rows
+//! that disappear because an operator accepted their loss.
 //!
-//! Merging keeps a core busy: it runs on a thread of its own, at a [`pace`], and a [`porter`] brings it what it reads.
+//! The log of `current` owns the truth about how far each table is folded. A crash on any line leaves unreferenced
+//! files, and the next fold repeats the work.
+//!
+//! Merging keeps a core busy. So the merge runs on a thread of its own, at a [`pace`], and a [`porter`] reads and
+//! writes files for that thread.
 
 mod absent;
 mod finished_fold;
@@ -58,18 +62,20 @@ pub(in crate::lake) struct Folding {
 }
 
 impl Folding {
-    /// Folds what an intake has committed, and others like it.
+    /// Creates a folder for the lake that `intake` commits to. The fold also covers rows that other processes
+    /// committed.
     pub(in crate::lake) fn of(intake: &Arc<FetchIntake>) -> Self {
         Self {
             intake: Arc::clone(intake),
         }
     }
 
-    /// Folds what waits of an endpoint's tables: of these integrations, or of all. May run beside fetches, readers and
-    /// another fold, which then does what this one does not.
+    /// Folds the waiting tables of an endpoint: those of the integrations in `only`, or all. May run beside fetches,
+    /// readers and another fold. Two concurrent folds share the tables: each table is folded by one of them.
     ///
-    /// A table that cannot be folded is set aside in the report, and the others are folded. What was visible before it
-    /// had to stop is in the report all the same. Fails when nothing of the endpoint can be folded.
+    /// A table that cannot be folded is set aside in the report, and the other tables are folded. When the fold stops
+    /// early, the report still contains every table that became visible before the stop. Returns an error when no table
+    /// of the endpoint can be folded.
     pub(in crate::lake) async fn fold(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -95,8 +101,8 @@ impl Folding {
         }
     }
 
-    /// Returns which tables of an endpoint wait to be folded, as far as this process knows: what it has committed itself,
-    /// and what it read last. [`Folding::look_for_unfolded`] reads again.
+    /// Returns which tables of an endpoint wait to be folded, as far as this process knows: from its own commits and
+    /// from the last read of the logs. [`Folding::look_for_unfolded`] reads the logs again.
     pub(in crate::lake) fn unfolded(&self, endpoint: &Endpoint) -> Vec<Unfolded> {
         let view = View::known(&self.intake.tables, endpoint);
         let waiting = view.keys().into_iter().filter_map(|key| {
@@ -112,12 +118,13 @@ impl Folding {
         waiting.collect()
     }
 
-    /// Returns the versions that [`Folding::unfolded`] goes by: with the same ones it says the same again.
+    /// Returns the log versions that [`Folding::unfolded`] uses. While the versions are equal, [`Folding::unfolded`]
+    /// returns the same tables.
     pub(in crate::lake) fn known_versions(&self, endpoint: &Endpoint) -> [Option<u64>; 3] {
         View::known(&self.intake.tables, endpoint).versions()
     }
 
-    /// Reads the logs of an endpoint again, so that [`Folding::unfolded`] knows what others have committed.
+    /// Reads the logs of an endpoint again, so that [`Folding::unfolded`] includes the commits of other processes.
     pub(in crate::lake) async fn look_for_unfolded(
         &self,
         endpoint: &Endpoint,
@@ -135,9 +142,10 @@ struct EndpointFold<'a> {
 }
 
 impl EndpointFold<'_> {
-    /// Folds full fetches that are not folded yet, before their tables are made anew: rows that one lacks and that nobody
-    /// has called gone are in `current` alone. A table whose full fetch cannot be folded stays in [`FoldReport::aside`] and
-    /// is not made anew, with one exception: a damaged `current` has nothing left to keep, and its cure is to make it anew.
+    /// Folds unfolded full fetches before their tables are rebuilt. Reason: a row that a full fetch lacks, and that
+    /// Kombo has not confirmed as gone, exists only in `current`. A table with a full fetch that cannot be folded stays
+    /// in [`FoldReport::aside`] and is not rebuilt. There is one exception: a damaged `current` has nothing left to
+    /// keep, and the remedy is to rebuild it.
     async fn before_anew(
         &mut self,
         only: Option<&BTreeSet<IntegrationKey>>,
@@ -187,12 +195,12 @@ impl EndpointFold<'_> {
             let group = view.first_group(due).await?;
             done.extend(group.iter().map(|planned| planned.plan.key.clone()));
             let live = view.live_deltas().await?;
-            // Boxed: it would make the future of every fold larger.
+            // Boxed, because the future is large and every fold would carry it.
             Box::pin(tables.fold(group, live, &mut self.report)).await?;
         }
     }
 
-    /// Looks what waits, and sets aside what nobody can say whether it is held.
+    /// Plans the waiting tables. Sets aside a table when the holds cannot be read and the table may be held.
     async fn planned(
         &mut self,
         is_asked: impl Fn(&IntegrationKey) -> bool,
@@ -201,7 +209,7 @@ impl EndpointFold<'_> {
         let tables = &self.intake.tables;
         let view = View::read(tables, self.endpoint).await?;
         if view.has_current() {
-            // They may have been moved away, as their cure says.
+            // The operator may have moved the tables of drift and holds away, as the remedy for their damage says.
             create_drift_and_holds(tables).await;
         }
         let (holds, unread) = match self.holds().await {
@@ -211,8 +219,9 @@ impl EndpointFold<'_> {
         let how = (settings.rebuild, tables.settings.guard.second_look);
         let mut due = view.due(self.endpoint, &holds, how, is_asked);
         if let Some(error) = unread {
-            // The log of `current` says of which tables something is held. Of the others nothing is: without the holds
-            // they are judged as for the first time, and what that would hold cannot be written down and is set aside.
+            // The log of `current` says which tables have something held. The other tables have nothing held, so they
+            // can be judged without the list of holds, as in a first fold. If such a table now needs a hold, the hold
+            // cannot be written, and the table is set aside.
             let (held, free): (Vec<_>, _) =
                 due.into_iter().partition(|plan| plan.positions.held != 0);
             let keys = held.into_iter().map(|plan| plan.key);

@@ -1,4 +1,4 @@
-//! The files that a fold writes: rows in the order of their ids, cut to a size.
+//! Writes the files of a fold: rows in the order of their ids, cut to a target size.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(super) struct Output {
     porter: Porter,
     files: Arc<DataFiles>,
     partition: Partition,
-    /// Decoded, of each file.
+    /// Target size of each file, in decoded bytes.
     file_bytes: usize,
     expected_rows: usize,
     open: Option<(FileWriter, usize)>,
@@ -23,7 +23,7 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Begins; about so many rows are to come, for files of so many decoded bytes.
+    /// Creates an output for about `expected_rows` rows, in files of about `file_bytes` decoded bytes.
     pub(super) fn new(
         porter: &Porter,
         files: &Arc<DataFiles>,
@@ -41,7 +41,7 @@ impl Output {
         }
     }
 
-    /// Writes rows behind those before.
+    /// Appends rows.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), DeltaError> {
         let mut from = 0;
         while from < batch.num_rows() {
@@ -61,7 +61,7 @@ impl Output {
         Ok(())
     }
 
-    /// Closes the last file and returns all.
+    /// Closes the last file and returns all written files.
     pub(super) fn finish(mut self) -> Result<Vec<Written>, DeltaError> {
         if let Some((writer, _)) = self.open.take() {
             self.close(writer)?;
@@ -69,12 +69,12 @@ impl Output {
         Ok(self.written)
     }
 
-    /// As many files as it takes, all of about the same size.
+    /// Begins a file. Divides the expected rows into files of about equal size.
     fn begin(&self, batch: &RecordBatch) -> (FileWriter, usize) {
         let bytes_per_row = (decoded_bytes(batch) / batch.num_rows().max(1)).max(1);
         let total = self.expected_rows.saturating_mul(bytes_per_row);
         let files = ((total + self.file_bytes / 2) / self.file_bytes.max(1)).max(1);
-        // Never files of a few rows, whatever was expected.
+        // A wrong expectation must not lead to files of a few rows.
         let least = (self.file_bytes / 2 / bytes_per_row).max(1);
         let rows = self.expected_rows.div_ceil(files).max(least);
         (self.files.form.begin(rows, bytes_per_row), rows)

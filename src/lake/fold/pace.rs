@@ -1,19 +1,19 @@
-//! How much of a core a fold takes.
+//! Limits the share of a core that a fold uses.
 
 use std::num::NonZeroU8;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Rests after work, so that work is no more than a share of the time.
+/// Rests after work, so that work takes at most a share of the time.
 pub(super) struct Pace {
-    /// Between 0 and 1.
+    /// Share of the time for work, between 0 and 1.
     share: f64,
     since: Instant,
 }
 
 impl Pace {
-    /// Works for a share of the time, in percent; from 100 on all the time.
+    /// Creates a pace for a share of the time, in percent. From 100 on, the fold never rests.
     pub(super) fn new(percent: NonZeroU8) -> Self {
         Self {
             share: f64::from(percent.get().min(100)) / 100.0,
@@ -21,7 +21,7 @@ impl Pace {
         }
     }
 
-    /// Rests for the work done since the last rest. The thread sleeps: it is the fold's own.
+    /// Rests in proportion to the work since the last rest. Blocks the thread, which belongs to the fold alone.
     pub(super) fn rest(&mut self) {
         let rest = rest_after(self.since.elapsed(), self.share);
         if !rest.is_zero() {

@@ -1,8 +1,8 @@
-//! Rows of `deltas` that wait to be folded: read in one pass for all tables that are due, and kept in memory as far as
-//! they go into a budget.
+//! Reads the rows of `deltas` that wait to be folded, in one pass for all due tables. Keeps the rows in memory up to a
+//! budget.
 //!
-//! Files are passed over by their bounds in the log, row groups by those in the footer, rows by the position of their
-//! integration.
+//! Three filters avoid reading rows that are not wanted: the bounds of a file in the log, the bounds of a row group in
+//! the footer, and the position of an integration for a row.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -21,16 +21,16 @@ use crate::lake::conform::conform;
 use crate::lake::fold::porter::Porter;
 use crate::lake::fold::sequence::{FileRef, batch_rows, group_bytes, open};
 
-/// Which observations of an integration are wanted.
+/// Which observations of an integration a fold needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
-    /// Those after this one, which is folded.
+    /// Wants observations after this instant (the fold position), in microseconds since the epoch.
     pub(super) after_us: i64,
-    /// And those from this one on, folded or not: a snapshot began then.
+    /// Also wants observations from this instant on, folded or not: the start of a snapshot that is folded now.
     pub(super) since_us: Option<i64>,
 }
 
-/// Where rows of `deltas` are, and how they are to look.
+/// Where the rows of `deltas` are, and the schema that they are converted to.
 #[derive(Clone)]
 pub(super) struct PendingRows {
     pub(super) porter: Porter,
@@ -39,11 +39,11 @@ pub(super) struct PendingRows {
     pub(super) schema: SchemaRef,
 }
 
-/// What was read.
+/// Result of [`PendingRows::load`].
 pub(super) enum Loaded {
-    /// The rows of each integration, in the order of id and observation.
+    /// The rows of each integration, sorted by id and observation.
     All(HashMap<String, RecordBatch>),
-    /// They are more than the budget; one has about this size.
+    /// The rows exceed the budget; one row takes about this many decoded bytes.
     TooMany { bytes_per_row: usize },
 }
 
@@ -52,7 +52,7 @@ impl Wanted {
         observed_us > self.after_us || self.since_us.is_some_and(|since| observed_us >= since)
     }
 
-    /// The earliest that is wanted.
+    /// Returns the earliest wanted observation.
     fn earliest_us(self) -> i64 {
         let after = self.after_us.saturating_add(1);
         self.since_us.map_or(after, |since| since.min(after))
@@ -60,7 +60,7 @@ impl Wanted {
 }
 
 impl PendingRows {
-    /// Reads what is wanted, unless it takes more than so many bytes.
+    /// Reads the wanted rows, unless they exceed `budget` decoded bytes.
     pub(super) fn load(
         &self,
         wanted: &BTreeMap<String, Wanted>,
@@ -85,7 +85,7 @@ impl PendingRows {
         Ok(Loaded::All(sorted.collect::<Result<_, DeltaError>>()?))
     }
 
-    /// Returns ids that cut one integration's rows into parts of about so many rows each, in ascending order.
+    /// Returns ids, ascending, that divide one integration's rows into parts of about `rows_per_part` rows.
     pub(super) fn cuts(
         &self,
         key: &str,
@@ -110,7 +110,7 @@ impl PendingRows {
         Ok(cuts)
     }
 
-    /// Reads one integration's rows with ids from `least` on and below `end`, sorted.
+    /// Reads the rows of one integration with `least <= id < end`, sorted.
     pub(super) fn part(
         &self,
         key: &str,
@@ -143,8 +143,8 @@ impl PendingRows {
         sorted(&found).map(Some)
     }
 
-    /// Hands on the wanted rows, each time those of one integration, until the receiver has enough. Returns whether it
-    /// never had.
+    /// Passes the wanted rows to `receive`, one integration per call. Stops when `receive` returns false, and then
+    /// returns false.
     fn each(
         &self,
         wanted: &BTreeMap<String, Wanted>,
@@ -186,7 +186,7 @@ impl PendingRows {
         Ok(true)
     }
 
-    /// Rows are sorted by their integration: each run of one is looked at together.
+    /// Handles each run of rows of one integration together; rows are sorted by integration.
     fn of_batch(
         &self,
         batch: &RecordBatch,
@@ -217,7 +217,7 @@ impl PendingRows {
     }
 }
 
-/// What all that is wanted lies within.
+/// Bounds that contain every wanted observation.
 struct Range<'a> {
     least: &'a str,
     most: &'a str,

@@ -1,4 +1,4 @@
-//! One table that is about to be folded, with the files that this takes.
+//! One planned table with the files that its fold reads.
 
 use std::sync::Arc;
 
@@ -6,20 +6,20 @@ use crate::delta::log::LiveFile;
 use crate::lake::fold::fold_plan::FoldPlan;
 use crate::lake::fold::sequence::FileRef;
 
-/// One table that is about to be folded.
+/// One planned table with its files.
 #[derive(Clone, Debug)]
 pub(super) struct Planned {
     pub(super) plan: FoldPlan,
-    /// The files of the snapshot, when it is folded.
+    /// Files of the snapshot; empty when no snapshot is folded.
     pub(super) snapshot: Vec<FileRef>,
-    /// What `current` has and is read.
+    /// Files of `current` that the fold reads.
     pub(super) files: Vec<Arc<LiveFile>>,
-    /// What `current` has and is replaced without being read.
+    /// Files of `current` that are replaced without being read.
     pub(super) dropped: Vec<Arc<LiveFile>>,
 }
 
 impl Planned {
-    /// Says which of a table's files are needed.
+    /// Chooses the files that a plan needs.
     pub(super) fn new(
         plan: FoldPlan,
         snapshot: &[Arc<LiveFile>],
@@ -39,18 +39,18 @@ impl Planned {
         }
     }
 
-    /// Returns about how many rows are read for it.
+    /// Returns about how many rows the fold reads.
     pub(super) fn rows(&self) -> u64 {
         rows_of(&self.files) + self.snapshot_rows()
     }
 
-    /// Returns how many rows the snapshot has, when it is folded.
+    /// Returns the number of rows of the snapshot; zero when no snapshot is folded.
     pub(super) fn snapshot_rows(&self) -> u64 {
         self.snapshot.iter().map(|file| file.rows).sum()
     }
 }
 
-/// Returns how many rows are in files of `current`.
+/// Returns the number of rows in files of `current`.
 pub(super) fn rows_of(files: &[Arc<LiveFile>]) -> u64 {
     files.iter().filter_map(|file| file.num_records).sum()
 }

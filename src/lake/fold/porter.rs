@@ -1,4 +1,4 @@
-//! Files for work that keeps a core busy: it runs on a thread of its own and asks for what it needs.
+//! Reads and writes files for the merging thread, which has a thread of its own because merging keeps a core busy.
 
 use std::ops::Range;
 use std::pin::pin;
@@ -15,12 +15,12 @@ use crate::delta::file::data_files::{DataFiles, Written, on_cpu};
 use crate::delta::file::writer::EncodedFile;
 use crate::delta::object_key::{ObjectKey, Partition};
 
-/// Fetches and stores files for a thread that must not wait for the store itself.
+/// Reads and stores files for a thread that must not wait on the store itself.
 #[derive(Clone)]
 pub(super) struct Porter(mpsc::Sender<BoxFuture<'static, ()>>);
 
-/// Runs work on a thread of its own and its errands here. When this future is dropped the work finds nobody to ask, and
-/// ends.
+/// Runs `work` on a thread of its own, and runs the thread's requests in this future. If this future is dropped, the
+/// next request of the thread fails and the work ends.
 pub(super) async fn with_porter<T: Send + 'static>(
     work: impl FnOnce(&Porter) -> T + Send + 'static,
 ) -> Result<T, DeltaError> {
@@ -46,7 +46,7 @@ impl Porter {
         self.ask(async move { files.read_range(&path, range).await })
     }
 
-    /// Puts a file under a fresh name; nobody sees it yet.
+    /// Stores a file under a fresh name. The file is not visible before a commit names it.
     pub(super) fn put(
         &self,
         files: &Arc<DataFiles>,
@@ -57,23 +57,24 @@ impl Porter {
         self.ask(async move { files.put(Some(file), partition).await })
     }
 
-    /// Deletes a file that this very work has put and that no entry names. Vacuum finds it if this does not happen.
+    /// Deletes a file that this fold has stored and that no log entry names. If the deletion fails, vacuum deletes the
+    /// file later.
     pub(super) fn discard(&self, files: &Arc<DataFiles>, written: &Written) {
         let (files, path) = (Arc::clone(files), written.add.path.clone());
-        // Nobody there any more: then it is vacuum's.
+        // When the receiving future is gone, the file is left to vacuum.
         drop(self.send(async move {
             let key = ObjectKey::Listed(&files.table, &path).path();
             drop(files.store.objects().delete(&key).await);
         }));
     }
 
-    /// Has an errand run, and waits for what it brings.
+    /// Runs a request and waits for the answer.
     fn ask<T: Send + 'static>(
         &self,
         errand: impl Future<Output = Result<T, DeltaError>> + Send + 'static,
     ) -> Result<T, DeltaError> {
         let (answer, answered) = oneshot::channel();
-        // Whoever asked may be gone: then nobody needs the answer.
+        // The asking thread may be gone: then the answer is not needed.
         self.send(async move { drop(answer.send(errand.await)) })?;
         answered.blocking_recv().unwrap_or(Err(DeltaError::Closed))
     }

@@ -1,80 +1,86 @@
-//! What became of the tables that were folded.
+//! Report of a fold.
 
 use crate::ids::{IntegrationId, IntegrationKey};
 use crate::lake::{Hold, LakeError, SetAside};
 use crate::versions::drift::{DriftCause, DriftKind};
 use crate::versions::guard::HoldState;
 
-/// How many rows drifted, by kind and cause.
+/// Number of drifted rows, by kind and cause.
 pub(super) type DriftCounts = Vec<(DriftKind, DriftCause, u64)>;
 
-/// What was folded of one endpoint's tables.
+/// Result of a fold of one endpoint's tables.
 #[derive(Clone, Debug, Default)]
 pub struct FoldReport {
     /// Tables that were folded.
     pub tables: Vec<FoldedTable>,
-    /// Tables that another process folded meanwhile.
+    /// Number of tables that another process folded meanwhile.
     pub overtaken: u64,
-    /// Tables that were not made anew, because something of them is held.
+    /// Tables that were not rebuilt, because something of them is held.
     pub left_held: Vec<IntegrationKey>,
-    /// Tables that could not be folded and are as they were. One may be among the folded as well: then only what is no
-    /// longer held of it could not be written down.
+    /// Tables that could not be folded and are unchanged. A table can also be among the folded ones: then its fold is
+    /// visible, but the end of its hold could not be written.
     pub aside: Vec<SetAside<IntegrationKey>>,
-    /// What kept it from going on with the others. They wait for the next fold.
+    /// Error that stopped the fold. The remaining tables wait for the next fold.
     pub stopped: Option<LakeError>,
 }
 
-/// What was folded of one table.
+/// Result of a fold of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
+    /// Whose table.
 pub struct FoldedTable {
+    /// Key of the integration.
     /// Whose table.
     pub key: IntegrationKey,
-    /// A new snapshot was folded in.
+    /// Whether a new snapshot was folded.
     pub snapshot: bool,
-    /// Rows that it has now.
+    /// Rows of the table after the fold.
     pub rows: u64,
-    /// Of those, rows that are new or other than before.
+    /// Rows that are new or differ from the old row.
     pub changed: u64,
-    /// Rows that it has no longer.
+    /// Rows that were removed.
     pub removed: u64,
-    /// Rows that stay as they were, because the guard holds what would become of them.
+    /// Rows that the guard keeps unchanged.
     pub held: u64,
-    /// Files that were written, and their size.
+    /// Number of files that were written.
     pub files: u64,
-    /// The size of those files in bytes.
+    /// Size of the written files, in bytes.
     pub bytes: u64,
-    /// Rows that a new snapshot was compared for; zero when it was not.
+    /// Rows that were compared with a new snapshot; zero without a comparison.
     pub compared: u64,
-    /// What that found, by kind and cause.
+    /// Drifted rows of the comparison, by kind and cause.
     pub drift: Vec<(DriftKind, DriftCause, u64)>,
-    /// What the guard holds of it, when the fold had to do with that.
+    /// What the guard holds of the table, if this fold changed the hold.
     pub hold: Option<Hold>,
-    /// What it holds no longer. Whoever folds has to tell of it.
+    /// What the guard releases. The caller must report it.
     pub released: Option<Release>,
 }
 
-/// The end of a hold, or of a part of it.
+/// End of a hold, or of a part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+    /// Whose table.
 pub struct Release {
+    /// Id of the integration.
     /// Whose table.
     pub integration: IntegrationId,
-    /// Why it is held no longer: accepted, confirmed or resolved.
+    /// Why the rows are released: accepted, confirmed or resolved.
     pub state: HoldState,
-    /// Rows that went, or lost values, for that.
+    /// Rows that were removed or lost values by the release.
     pub rows: u64,
-    /// Other rows of the table stay held.
+    /// Whether other rows of the table stay held.
     pub in_part: bool,
 }
 
 /// A table that waits to be folded.
 #[derive(Clone, Debug, PartialEq, Eq)]
+    /// Whose table.
 pub struct Unfolded {
+    /// Key of the integration.
     /// Whose table.
     pub key: IntegrationKey,
-    /// It has a new snapshot.
+    /// Whether the table has a new snapshot, which is folded at once.
     pub at_once: bool,
-    /// Rows of this process that wait.
+    /// Waiting rows that this process committed.
     pub waiting_rows: u64,
-    /// Rows that `current` has.
+    /// Rows in `current`.
     pub rows: u64,
 }

@@ -1,7 +1,7 @@
-//! Which files of `current` a fold of deltas rewrites: those whose rows change, and no others.
+//! Finds the files of `current` that a fold of deltas rewrites: only files in which rows change.
 //!
-//! The files of one integration do not overlap in their ids, so each owns the ids from its own least one up to the next
-//! file's.
+//! The files of one integration do not overlap in their ids. Each file owns the ids from its own least id up to the
+//! least id of the next file.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,17 +10,18 @@ use arrow::array::{Array, StringArray};
 
 use crate::delta::log::LiveFile;
 
-/// Bounds of this length may be cut, so that they do not say where ids begin.
+/// A bound of this length may be truncated. A truncated bound does not say where the ids of a file begin.
 const BOUND_CHARS: usize = 64;
 
-/// Neighbouring files, and the pending rows that belong into them.
+/// Neighbouring files of `current`, and the waiting rows that belong into them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
     pub(super) files: Range<usize>,
     pub(super) rows: Range<usize>,
 }
 
-/// Sorts an integration's files by their ids. `false` when it is not known where each begins: then all go together.
+/// Sorts an integration's files by their ids. Returns false when the first id of some file is unknown or files overlap:
+/// then all files are rewritten together.
 pub(super) fn sort_by_ids(files: &mut [Arc<LiveFile>]) -> bool {
     let is_known = |file: &Arc<LiveFile>| {
         let ids = file.bounds.ids.as_ref();
@@ -36,8 +37,8 @@ pub(super) fn sort_by_ids(files: &mut [Arc<LiveFile>]) -> bool {
     all && apart
 }
 
-/// Returns the parts of a table that rows with these ids, in ascending order, change.
-/// A file of less than `small_bytes`, as it is stored, is taken along by a small neighbour.
+/// Returns the parts of a table in which rows with these ids change. `ids` are ascending. A file with fewer than
+/// `small_bytes` stored bytes is rewritten together with a small neighbour.
 pub(super) fn segments(
     files: &[Arc<LiveFile>],
     ids: &StringArray,
@@ -79,7 +80,7 @@ pub(super) fn segments(
     touched.into_iter().map(segment).collect()
 }
 
-/// Small files next to one that is rewritten go into it, so that they do not become many.
+/// Adds small files next to a rewritten small file, so that the number of small files stays low.
 fn take_small_along(files: &[Arc<LiveFile>], touched: &mut Vec<Range<usize>>, small_bytes: u64) {
     let mut grown: Vec<Range<usize>> = Vec::new();
     for mut range in touched.drain(..) {

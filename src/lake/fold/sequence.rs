@@ -1,4 +1,4 @@
-//! Sorted files one after the other: rows of one integration in the order of their ids.
+//! Reads sorted files one after the other: rows of one integration, ordered by id.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use crate::delta::file::reader::{OpenedFile, Opening};
 use crate::lake::conform::conform;
 use crate::lake::fold::porter::Porter;
 
-/// The largest batch.
+/// Most rows in a batch.
 const BATCH_ROWS: u64 = 1_024;
 
-/// About how many decoded bytes a batch has.
+/// Target size of a batch, in decoded bytes.
 const BATCH_BYTES: u64 = 2 << 20;
 
-/// How much larger rows are in memory than in a file, at most times.
+/// Usual ratio of a row's size in memory to its size in a file.
 const EXPANSION: u64 = 6;
 
-/// A file to be read.
+/// A data file to read.
 #[derive(Clone, Debug)]
 pub(super) struct FileRef {
     pub(super) path: String,
@@ -29,10 +29,10 @@ pub(super) struct FileRef {
     pub(super) rows: u64,
 }
 
-/// Batches out of a file, decoded as they are asked for.
+/// Batches of a file, decoded on demand.
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, DeltaError>> + Send>;
 
-/// Reads files one after the other, one row group of one file at a time.
+/// Reads files one after the other, and one row group of a file at a time.
 pub(super) struct Sequence {
     porter: Porter,
     files: Arc<DataFiles>,
@@ -50,7 +50,7 @@ struct Open {
 }
 
 impl Sequence {
-    /// Reads files of one integration, whose rows get the columns of `schema`.
+    /// Creates a reader over files of one integration. Rows are converted to the columns of `schema`.
     pub(super) fn new(
         porter: &Porter,
         files: &Arc<DataFiles>,
@@ -68,7 +68,7 @@ impl Sequence {
         }
     }
 
-    /// Names the file that is read in an error of its content.
+    /// Returns the next batch. An error about the content names the file.
     fn next_named(&mut self) -> Result<Option<RecordBatch>, DeltaError> {
         self.next_batch().map_err(|error| match &self.open {
             Some(open) => self.files.named(&open.file.path, error),
@@ -95,7 +95,7 @@ impl Sequence {
                 if let Some(batch) = batches.next() {
                     return conform(&batch?, &self.schema, &self.key).map(Some);
                 }
-                // Its bytes go before those of the next come.
+                // Frees the bytes of this row group before the next group is read.
                 open.batches = None;
             }
             if open.next_group == open.opened.groups() {
@@ -137,7 +137,7 @@ pub(super) fn open(
     }
 }
 
-/// Reads a row group's bytes, unless they came with the footer.
+/// Returns a row group's bytes. Reads them only when they did not come with the footer.
 pub(super) fn group_bytes(
     porter: &Porter,
     files: &Arc<DataFiles>,

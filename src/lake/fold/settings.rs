@@ -11,23 +11,23 @@ use crate::setting::{BadSetting, seconds};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FoldSettings {
-    /// Whether the service folds. Without it `kombo-source fold` has to be run.
+    /// Whether the service folds. When false, run `kombo-source fold` instead.
     pub enabled: bool,
-    /// How long an observation waits at most in a running service.
+    /// Longest time that a committed row waits to be folded in a running service.
     #[serde(rename = "max_age_secs", deserialize_with = "seconds")]
     pub max_age: Duration,
-    /// Waiting rows that are this share of a table, in percent, are folded sooner.
+    /// A table is folded earlier when its waiting rows reach this share of its rows, in percent.
     pub rows_percent: NonZeroU8,
-    /// How much of one core merging may take, in percent.
+    /// Share of one core that merging may use, in percent.
     pub cpu_percent: NonZeroU8,
-    /// Decoded bytes of pending rows that are kept in memory. More are read part by part.
+    /// Budget for waiting rows in memory, in decoded bytes. A table with more waiting rows is read part by part.
     #[serde(skip)]
     pub pending_bytes: usize,
-    /// Decoded bytes of a file of `current`: a change of one row rewrites that much.
+    /// Target size of a file of `current`, in decoded bytes. A change of one row rewrites one such file.
     #[serde(skip)]
     pub file_bytes: usize,
-    /// Makes every table anew from snapshot and deltas, whatever waits, and puts it in the place of the old one. Tables with
-    /// something held are left alone: what they hold is nowhere else.
+    /// Rebuilds every table from snapshot and deltas, also when nothing waits, and replaces the old rows. A table with
+    /// something held is not rebuilt, because its held rows exist only in `current`.
     #[serde(skip)]
     pub rebuild: bool,
 }
@@ -47,16 +47,16 @@ impl Default for FoldSettings {
 }
 
 impl FoldSettings {
-    /// A whole core.
+    /// One complete core, in percent.
     pub const WHOLE_CORE: NonZeroU8 = NonZeroU8::new(100).expect("not zero");
 
-    /// Checks that shares are shares.
+    /// Checks that each share is between 1 and 100 percent.
     pub fn check(&self) -> Result<(), BadSetting> {
         BadSetting::share("rows_percent", self.rows_percent)?;
         BadSetting::share("cpu_percent", self.cpu_percent)
     }
 
-    /// Returns the same at full speed, for those that somebody waits for.
+    /// Returns these settings at full speed, for a fold that a user waits for.
     #[must_use]
     pub fn at_full_speed(self) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Where a source of sorted rows has been read up to.
+//! Position of the merge in one source of sorted rows.
 
 use arrow::array::{
     Array, AsArray, Int64Array, PrimitiveArray, RecordBatch, StringArray, TimestampMicrosecondArray,
@@ -10,7 +10,7 @@ use crate::decode::{RowOp, hash_of_id, texts};
 use crate::delta::delta_error::{DECODING, DeltaError};
 use crate::versions::winner::{Observation, Presence};
 
-/// Where rows come from.
+/// Which table a source reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RowSource {
     Current,
@@ -29,7 +29,7 @@ pub(super) struct SourceCursor {
     pub(super) row: usize,
 }
 
-/// A batch with the columns that decide.
+/// A batch with the columns that decide which observation is the newest.
 pub(super) struct Keyed {
     pub(super) rows: RecordBatch,
     ids: StringArray,
@@ -41,7 +41,7 @@ pub(super) struct Keyed {
 }
 
 impl SourceCursor {
-    /// Stands on the first row; `None` without rows.
+    /// Creates a cursor at the first row; `None` without rows.
     pub(super) fn new(origin: RowSource, mut rest: Rows) -> Result<Option<Self>, DeltaError> {
         let first = next_rows(&mut rest)?;
         Ok(first.map(|batch| Self {
@@ -52,18 +52,18 @@ impl SourceCursor {
         }))
     }
 
-    /// Returns the id of the row it stands on; `None` behind the last row of its batch.
+    /// Returns the id of the current row; `None` after the last row of the batch.
     pub(super) fn id(&self) -> Option<&str> {
         (self.row < self.batch.rows.num_rows()).then(|| self.batch.ids.value(self.row))
     }
 
-    /// Returns whether the batch is used up.
+    /// Returns whether the cursor is after the last row of the batch.
     pub(super) fn is_exhausted(&self) -> bool {
         self.row == self.batch.rows.num_rows()
     }
 
-    /// Goes on to the next batch; `false` when there is none. Fails when its ids go back: then the rows would be merged
-    /// wrongly.
+    /// Moves to the next batch; returns false when there is none. Fails when the ids are not ascending, because the
+    /// merge would be wrong.
     pub(super) fn refill(&mut self) -> Result<bool, DeltaError> {
         let Some(next) = next_rows(&mut self.rest)? else {
             return Ok(false);
@@ -76,7 +76,7 @@ impl SourceCursor {
         Ok(true)
     }
 
-    /// Says what the row it stands on tells.
+    /// Returns the observation of the current row.
     pub(super) fn observation(&self, place: usize) -> Observation {
         let (batch, row) = (&self.batch, self.row);
         let hash = batch.hashes.value(row);
@@ -105,18 +105,18 @@ impl Keyed {
         })
     }
 
-    /// Returns whose rows they are.
+    /// Returns the integration id of the rows.
     pub(super) fn integration_id(&self) -> Option<&str> {
         let ids = texts(&self.rows, SystemColumn::IntegrationId.name())?;
         (!ids.is_empty()).then(|| ids.value(0))
     }
 
-    /// Returns the fetch that brought a row.
+    /// Returns the id of the fetch that brought a row.
     pub(super) fn fetch_id(&self, row: usize) -> &str {
         self.fetch_ids.value(row)
     }
 
-    /// Returns when a row changed, as Kombo says, in microseconds since the epoch.
+    /// Returns Kombo's `changed_at` of a row, in microseconds since the epoch.
     pub(super) fn changed_at_us(&self, row: usize) -> Option<i64> {
         let times = self.changed_at.as_ref()?;
         times.is_valid(row).then(|| times.value(row))

@@ -1,4 +1,4 @@
-//! One table folded: its sources opened, merged, and merged again when what they would take away is held.
+//! Folds one table: opens the sources, merges them, and merges again when the guard holds losses.
 
 use std::sync::Arc;
 
@@ -21,43 +21,45 @@ use crate::lake::fold::task::{MergeTally, Task, ValueColumns};
 use crate::lake::layout::of_integration;
 use crate::versions::losses::Withheld;
 
-/// Sources that are merged at once. More snapshot files are merged to fewer first.
+/// Sources that are merged at once. A snapshot with more files is first merged into fewer.
 const SOURCES_AT_ONCE: usize = 16;
 
-/// A file of less than one in so many of its decoded size, as it is stored, is small: rows take about a sixth there.
+/// A stored file is small when it is below this fraction of the target decoded size. Stored rows take about a sixth of
+/// their decoded size.
 const SMALL_ONE_IN: usize = 24;
 
 /// The rows of `deltas` for one table.
 pub(super) enum PendingOfTable {
-    /// All of them, sorted; `None` when there are none.
+    /// All rows, sorted; `None` when there are none.
     Held(Option<RecordBatch>),
-    /// They are read part by part, from cut to cut.
+    /// The rows are read part by part; `cuts` are the ids between the parts.
     InParts {
         rows: PendingRows,
         cuts: Vec<String>,
     },
 }
 
-/// One table's fold, not visible yet.
+/// Result of one table's fold, not visible yet.
 pub(super) struct MergedTable {
     pub(super) tally: MergeTally,
     pub(super) withheld: Option<Withheld>,
     pub(super) written: Vec<Written>,
     pub(super) replaced: Vec<Arc<LiveFile>>,
-    /// Rows that `current` has afterwards, and had before.
+    /// Rows of `current` after the fold.
     pub(super) rows: u64,
+    /// Rows of `current` before the fold.
     pub(super) rows_before: u64,
     pub(super) fetch_id: Option<String>,
-    /// Whose rows they are, as the rows say.
+    /// Integration id, read from the rows.
     pub(super) integration: Option<IntegrationId>,
 }
 
-/// Where files are.
+/// Where a fold reads and writes data files.
 pub(super) struct Shelves {
     pub(super) snapshots: Option<Arc<DataFiles>>,
     pub(super) current: Arc<DataFiles>,
     pub(super) columns: ValueColumns,
-    /// Decoded bytes of a file of `current`.
+    /// Target size of a file of `current`, in decoded bytes.
     pub(super) file_bytes: usize,
 }
 
@@ -79,7 +81,7 @@ pub(super) fn fold(
         integration: None,
     };
     let folded = fold.run();
-    // What many files were merged to on the way is of no use any more.
+    // The intermediate files of a merge of many snapshot files are not needed any more.
     for written in &fold.merged {
         porter.discard(&shelves.current, written);
     }
@@ -108,7 +110,7 @@ impl TableFold<'_> {
             let due = tally
                 .losses
                 .withheld(rows_before, self.planned.plan.gone_today());
-            // What is held changes which rows stand: all is done again, once or twice.
+            // What is held decides which rows are kept, so the merge runs again, once or twice.
             if due != withheld {
                 for written in &written {
                     self.porter.discard(&self.shelves.current, written);
@@ -176,7 +178,7 @@ impl TableFold<'_> {
         Ok((tally, written))
     }
 
-    /// A snapshot of many files becomes one of few sorted sequences, in as many rounds as it takes.
+    /// Merges a snapshot of many files into a few sorted sequences, in as many rounds as needed.
     fn snapshot_sources(&mut self) -> Result<Vec<Vec<FileRef>>, DeltaError> {
         let files = self.planned.snapshot.iter();
         let mut sources: Vec<Vec<FileRef>> = files.map(|file| vec![file.clone()]).collect();
@@ -204,7 +206,7 @@ impl TableFold<'_> {
         Ok(sources)
     }
 
-    /// Returns where the snapshot's files are: those that were merged first lie with `current`'s.
+    /// Returns where the snapshot's files are. Intermediate files of a first merge lie with the files of `current`.
     fn shelf(&self) -> &Arc<DataFiles> {
         match &self.shelves.snapshots {
             Some(snapshots) if self.merged.is_empty() => snapshots,
@@ -226,7 +228,8 @@ impl TableFold<'_> {
         })
     }
 
-    /// With a snapshot everything is written anew, without one only what changes.
+    /// Returns the parts of the table to rewrite: the complete table when a snapshot is folded, else only the files in
+    /// which rows change.
     fn segments(&mut self) -> Vec<Segment> {
         let is_sorted = sort_by_ids(&mut self.planned.files);
         let whole = |rows: usize| Segment {

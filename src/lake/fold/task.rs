@@ -1,4 +1,4 @@
-//! What a fold of one table is told, and what it brings.
+//! Input and counts of one table's merge.
 
 use arrow::datatypes::{DataType, SchemaRef};
 
@@ -7,12 +7,12 @@ use crate::lake::DriftRow;
 use crate::lake::fold::fold_plan::FoldPlan;
 use crate::versions::losses::{Losses, Withheld};
 
-/// What holds for every row of one table's fold.
+/// Input that is the same for every row of one table's fold.
 #[derive(Clone, Debug)]
 pub(super) struct Task {
     pub(super) columns: ValueColumns,
     pub(super) plan: FoldPlan,
-    /// The fetch that brought the snapshot; `None` when it has no rows.
+    /// Id of the fetch that brought the snapshot; `None` when the snapshot has no rows.
     pub(super) fetch_id: Option<String>,
 }
 
@@ -26,23 +26,24 @@ pub(super) struct ValueColumns {
     pub(super) rest: usize,
 }
 
-/// What became of a table's rows.
+/// Counts of what a merge did with a table's rows.
 #[derive(Default)]
 pub(super) struct MergeTally {
     /// Rows written.
     pub(super) rows: u64,
-    /// Of those, rows that `current` did not have, or had otherwise.
+    /// Written rows that are new in `current` or differ from the old row.
     pub(super) changed: u64,
-    /// Rows that `current` had and has no longer.
+    /// Rows that the fold removes from `current`.
     pub(super) removed: u64,
-    /// What would be lost, held or not.
+    /// Rows and values that the fold would remove, held or not.
     pub(super) losses: Losses,
-    /// Rows that stayed as they were for that.
+    /// Rows that the guard holds unchanged.
     pub(super) held: u64,
-    /// Rows that a snapshot was compared for.
+    /// Rows that were compared with a new snapshot.
     pub(super) compared: u64,
     pub(super) drift: Vec<DriftRow>,
-    /// Ids of rows that went because the operator said so, and that nothing in `deltas` speaks of yet.
+    /// Ids of rows that disappear because the operator accepted their loss. No row of `deltas` marks these ids as gone
+    /// yet.
     pub(super) dropped: Vec<String>,
 }
 
@@ -73,7 +74,7 @@ impl ValueColumns {
 }
 
 impl MergeTally {
-    /// Takes in what became of another part of the same table.
+    /// Adds the counts of another part of the same table.
     pub(super) fn add(&mut self, other: Self) {
         self.rows += other.rows;
         self.changed += other.changed;
@@ -86,7 +87,7 @@ impl MergeTally {
     }
 }
 
-/// Returns whether a row that would lose its value in a column stays as it was.
+/// Returns whether the guard keeps a row unchanged that would lose its value in `column`.
 pub(super) fn keeps(withheld: Option<&Withheld>, column: &str) -> bool {
     withheld.is_some_and(|withheld| withheld.columns.iter().any(|held| held == column))
 }

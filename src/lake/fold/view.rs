@@ -1,4 +1,4 @@
-//! The three tables of an endpoint as of one look.
+//! Reads the three tables of an endpoint (`snapshots`, `deltas`, `current`) at one moment.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -22,11 +22,12 @@ use crate::lake::{Hold, LakeError, Part, SnapshotHistory};
 use crate::time::{ObservedAt, SecondLook};
 use crate::versions::looks::Looks;
 
-/// Tables that become visible together, and their rows: what a crash throws away stays small.
+/// Most tables and rows that become visible in one commit. The limits keep the work small that a crash discards.
 const GROUP_TABLES: usize = 64;
 const GROUP_ROWS: u64 = 250_000;
 
-/// The three tables as of one look. What is folded from is read first: what comes meanwhile waits for the next fold.
+/// The states of the three tables at one moment. `snapshots` and `deltas` are read before `current`: rows committed
+/// meanwhile wait for the next fold.
 pub(super) struct View {
     snapshots: Option<(OpenTable, Arc<LogState>)>,
     deltas: Option<(OpenTable, Arc<LogState>)>,
@@ -34,9 +35,10 @@ pub(super) struct View {
 }
 
 impl View {
-    /// Reads all three.
+    /// Reads the logs of all three tables.
     pub(super) async fn read(tables: &Tables, endpoint: &Endpoint) -> Result<Self, LakeError> {
-        // Rows of a snapshot's closing delta are committed before it: whoever reads `deltas` later has them.
+        // The rows of a snapshot's closing delta are committed before the snapshot. So a reader that reads `deltas`
+        // after `snapshots` sees them.
         let snapshots = refreshed(tables, endpoint, Part::Snapshots).await?;
         let deltas = refreshed(tables, endpoint, Part::Deltas).await?;
         Ok(Self {
@@ -46,7 +48,7 @@ impl View {
         })
     }
 
-    /// Takes what this process knows already.
+    /// Returns the states that this process read last, without reading again.
     pub(super) fn known(tables: &Tables, endpoint: &Endpoint) -> Self {
         let known = |part| {
             let table = tables.opened(endpoint, part)?;
@@ -60,12 +62,12 @@ impl View {
         }
     }
 
-    /// Returns whether `current` is there.
+    /// Returns whether `current` exists.
     pub(super) fn has_current(&self) -> bool {
         self.current.is_some()
     }
 
-    /// Returns the version of each.
+    /// Returns the log version of each table.
     pub(super) fn versions(&self) -> [Option<u64>; 3] {
         self.states().map(|state| state.map(LogState::version))
     }
@@ -75,7 +77,7 @@ impl View {
         tables.map(|table| table.as_ref().map(|(_, state)| &**state))
     }
 
-    /// Returns the integrations that have rows.
+    /// Returns the integrations that `snapshots` or `deltas` know.
     pub(super) fn keys(&self) -> BTreeSet<IntegrationKey> {
         let [snapshots, deltas, _] = self.states();
         let txns = [snapshots, deltas].into_iter().flatten();
@@ -83,7 +85,7 @@ impl View {
         txns.filter_map(|(app_id, _)| key_of(app_id)).collect()
     }
 
-    /// Returns how far one is folded, and what there is.
+    /// Returns how far an integration's table is folded, and what its sources offer.
     pub(super) fn of(&self, key: &IntegrationKey) -> (Positions, Offered) {
         let [snapshots, deltas, current] = self.states();
         let offered = Offered::of(key, snapshots, deltas);
@@ -91,14 +93,14 @@ impl View {
         (positions.unwrap_or_default(), offered)
     }
 
-    /// Returns the tables that something of is held.
+    /// Returns the tables with something held.
     pub(super) fn held(&self, only: Option<&BTreeSet<IntegrationKey>>) -> Vec<IntegrationKey> {
         let mut keys = self.keys();
         keys.retain(|key| self.of(key).0.held != 0 && only.is_none_or(|only| only.contains(key)));
         keys.into_iter().collect()
     }
 
-    /// Returns the tables that have a full fetch which is not folded, and rows of before.
+    /// Returns the tables with an unfolded full fetch that were folded before.
     pub(super) fn replacing(
         &self,
         only: Option<&BTreeSet<IntegrationKey>>,
@@ -114,7 +116,7 @@ impl View {
         keys
     }
 
-    /// Returns what is to be done, of those that are asked for.
+    /// Returns the plans of the waiting tables that `is_asked` selects.
     pub(super) fn due(
         &self,
         endpoint: &Endpoint,
@@ -140,7 +142,7 @@ impl View {
         plans.collect()
     }
 
-    /// Opens the three tables for a fold, creating `current` where it is not.
+    /// Opens the three tables for a fold. Creates `current` if it does not exist.
     pub(super) async fn open_tables<'a>(
         &mut self,
         intake: &'a Arc<FetchIntake>,
@@ -161,8 +163,8 @@ impl View {
         FoldTables::new((intake, endpoint), tables, schemas, settings)
     }
 
-    /// Creates `current` with the columns of `snapshots`, in their order: engines that put the three together match the
-    /// members of structs by place.
+    /// Creates `current` with the columns of `snapshots`, in the same order. Reason: engines that union the three
+    /// tables match the members of structs by position.
     async fn create_current(
         &self,
         tables: &Tables,
@@ -177,7 +179,7 @@ impl View {
         tables.open(&current, &schema).await
     }
 
-    /// Takes as many tables as are folded together, with their files.
+    /// Returns the first tables of `due`, with their files, up to the size of a group.
     pub(super) async fn first_group(&self, due: Vec<FoldPlan>) -> Result<Vec<Planned>, LakeError> {
         let snapshots = files_by_key(self.snapshots.as_ref()).await?;
         let current = files_by_key(self.current.as_ref()).await?;
@@ -205,7 +207,7 @@ impl View {
     }
 }
 
-/// Returns when the live snapshot began, and earlier ones did; `None` without one.
+/// Returns the start of the live snapshot and of earlier ones; `None` without a snapshot.
 fn looks(
     history: Option<SnapshotHistory>,
     offered: Offered,

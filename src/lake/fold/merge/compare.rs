@@ -1,4 +1,4 @@
-//! What a full fetch saw of a row, held against what was known of it: a row that differs is drift.
+//! Compares a row of a full fetch with what the lake knew of the row. A row that differs is drift.
 
 use arrow::array::Array;
 
@@ -8,7 +8,7 @@ use crate::versions::judge::{Evidence, Suspect, suspect};
 use crate::versions::winner::Observation;
 
 impl Merge<'_> {
-    /// Holds what a full fetch saw against what was known.
+    /// Compares the row in a full fetch with the known row, and records drift.
     pub(super) fn compare(&mut self) {
         let Some(provenance) = self.task.plan.compared else {
             return;
@@ -47,13 +47,14 @@ impl Merge<'_> {
         let (cursor, at) = self.places[row.place];
         match &self.task.fetch_id {
             Some(fetch) => self.cursors[cursor].batch.fetch_id(at) == fetch,
-            // A snapshot without rows does not tell its name; what came after it began can only be its own.
+            // A snapshot without rows has no row that names its fetch. Rows observed after its start can only belong to
+            // its closing delta.
             None => row.fetched_at_us >= since_us,
         }
     }
 
-    /// A row that `current` still shows, because the guard held what deltas said of it, and that is gone for the
-    /// snapshot as well.
+    /// Returns a row that `current` still shows because the guard held the deltas' deletion of it, when the snapshot
+    /// has the row as gone, too.
     fn guarded(&self) -> Option<Suspect> {
         let current = self.known.current.filter(|_| self.task.plan.is_held())?;
         let newest = self.known.all().max_by_key(|one| one.fetched_at_us)?;
