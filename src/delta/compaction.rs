@@ -1,7 +1,8 @@
-//! Many small files of one partition become one, and no row changes.
+//! Merges many small files of one partition into one file. No row changes.
 //!
-//! A merge reads some of them, writes their rows sorted to a fresh file and exchanges them in one log entry whose actions
-//! say that no data changed. A crash before the entry leaves a file that nothing names; after it the old files are vacuum's.
+//! A merge reads some files, writes their rows sorted to a new file and exchanges the files in one log entry. The
+//! actions of that entry say that no data changed. A crash before the entry leaves an unreferenced file. A crash
+//! after the entry leaves the replaced files. Vacuum deletes both.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,23 +18,24 @@ use crate::delta::merge::merge;
 use crate::delta::object_key::Partition;
 use crate::delta::table::Table;
 
-/// Files in one merge.
+/// Files in one merge, at most.
 pub(crate) const FAN_IN: usize = 32;
 
-/// Their size: all are held in memory, and so is the file they become.
+/// Bytes of the files in one merge, at most. All of them are held in memory, and so is the file that they become.
 const MERGE_BYTES: u64 = 64 << 20;
 
 /// Which small files are worth merging.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Compaction {
-    /// So many of one partition; zero merges none.
+    /// The least number of small files in one partition that are merged. Zero turns merging off.
     pub(crate) least_files: usize,
-    /// A file below this size is small.
+    /// A file below this size, in bytes, is small.
     pub(crate) small_bytes: u64,
 }
 
 impl Compaction {
-    /// Groups small files by partition, the smallest first. Each group is one merge. Files without a partition stay.
+    /// Groups small files by partition, the smallest first. Each group is one merge. Files without a partition are
+    /// not merged.
     pub(crate) fn groups(self, live: Vec<Arc<LiveFile>>) -> Vec<Vec<Arc<LiveFile>>> {
         if self.least_files == 0 {
             return Vec::new();
@@ -65,7 +67,7 @@ impl Compaction {
 }
 
 impl Table {
-    /// Merges those files of a group that can be read. One that cannot is put into `failed` and stays as it is.
+    /// Merges the readable files of a group. An unreadable file stays as it is, and its error is added to `failed`.
     pub(crate) async fn merged_readable(
         &self,
         mut files: Vec<Arc<LiveFile>>,
@@ -83,7 +85,8 @@ impl Table {
         Ok(None)
     }
 
-    /// Writes the rows of those files that have the same columns; `None` when that is not worth it.
+    /// Writes the rows of the files that have the same columns to one file. `None` when fewer than two such files are
+    /// left.
     async fn merged(&self, files: &[Arc<LiveFile>]) -> Result<Option<Exchange>, DeltaError> {
         let mut contents = Vec::new();
         for file in files {

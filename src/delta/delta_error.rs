@@ -1,11 +1,11 @@
-//! What can go wrong with a Delta table, by what the caller can do about it.
+//! What can go wrong with a Delta table. The variants say what the caller can do.
 
 use std::sync::Arc;
 
 use crate::delta::fault::{FaultReason, StoreFault};
 use crate::delta::log::LogError;
 
-/// Why a Delta table did not do what it was asked.
+/// Why an operation on a Delta table failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeltaError {
@@ -14,12 +14,12 @@ pub enum DeltaError {
     Log {
         /// The table's folder.
         table: String,
-        /// Why; shared, since one commit may carry the work of many.
+        /// The cause. Shared, because one commit may carry the work of many callers.
         #[source]
         source: Arc<LogError>,
     },
-    /// A data file could not be written. Nothing of it is visible.
-    #[error("writing a data file of {table} failed; nothing of it is visible")]
+    /// A data file could not be written. No part of the file is visible.
+    #[error("writing a data file of {table} failed; no part of it is visible")]
     Upload {
         /// The table's folder.
         table: String,
@@ -32,22 +32,22 @@ pub enum DeltaError {
     Download {
         /// The table's folder.
         table: String,
-        /// The file, below it.
+        /// The file's path below the table's folder.
         path: String,
         /// Why.
         #[source]
         source: StoreFault,
     },
-    /// A data file is there and is not what was written.
+    /// A data file exists, but its content is not what was written.
     #[error("the data file {table}/{path} is damaged")]
     DamagedFile {
         /// The table's folder.
         table: String,
-        /// The file, below it.
+        /// The file's path below the table's folder.
         path: String,
     },
-    /// Files that nothing names could not be listed or deleted.
-    #[error("files of {table} that nothing names could not be listed or deleted")]
+    /// Unreferenced files could not be listed or deleted.
+    #[error("unreferenced files of {table} could not be listed or deleted")]
     Vacuum {
         /// The table's folder.
         table: String,
@@ -55,26 +55,27 @@ pub enum DeltaError {
         #[source]
         source: StoreFault,
     },
-    /// The store's clock could not be read, and without it nothing is known to be old.
-    #[error("the store's clock could not be read, and without it nothing is known to be old")]
+    /// The store's clock could not be read. Without it the age of a file is not known.
+    #[error("the store's clock could not be read; without it the age of a file is not known")]
     Clock {
         /// Why.
         #[source]
         source: StoreFault,
     },
-    /// Rows could not be written as Parquet, or Parquet not read. The library's text is left out: it may quote values.
+    /// Rows could not be written as Parquet, or Parquet could not be read. The error omits the library's text, which
+    /// may quote values.
     #[error("{doing} failed inside the Parquet library")]
     Parquet {
-        /// What it was to do.
+        /// What failed: writing or reading.
         doing: &'static str,
     },
-    /// Other processes changed a table each time it had been read.
+    /// Other processes changed the table after each read of it.
     #[error("other processes kept changing {table}")]
     Contended {
         /// The table's folder.
         table: String,
     },
-    /// The process is going down: whoever did the work ended before it answered.
+    /// The process is shutting down. The task that does the work ended before it answered.
     #[error("the lake was closed before the commit was answered")]
     Closed,
 }
@@ -89,7 +90,7 @@ impl From<LogError> for DeltaError {
 }
 
 impl DeltaError {
-    /// Returns whether the same work may succeed later without anyone doing anything.
+    /// Returns whether the same operation may succeed later without anyone's help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -99,8 +100,8 @@ impl DeltaError {
         }
     }
 
-    /// Returns whether a log entry or a data file is missing or is not what was written: that does not pass by itself, and
-    /// says nothing of other files.
+    /// Returns whether a log entry or a data file is missing or is not what was written. Such damage does not pass by
+    /// itself, and other files may be intact.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         match self {
@@ -111,7 +112,7 @@ impl DeltaError {
         }
     }
 
-    /// Returns the folder of the table that failed; `None` where no single one did.
+    /// Returns the folder of the table that failed. `None` when the error concerns no single table.
     #[must_use]
     pub fn table(&self) -> Option<&str> {
         match self {
@@ -125,7 +126,7 @@ impl DeltaError {
         }
     }
 
-    /// Returns the data file that cannot be read, below its table's folder.
+    /// Returns the path, below its table's folder, of the data file that cannot be read.
     #[must_use]
     pub fn file(&self) -> Option<&str> {
         match self {
@@ -134,12 +135,12 @@ impl DeltaError {
         }
     }
 
-    /// Returns whether a file's content was met that is not what was written.
+    /// Returns whether the content of a file is not what was written.
     pub(crate) fn is_decoding(&self) -> bool {
         matches!(self, Self::Parquet { doing } if *doing == READING_BACK)
     }
 
-    /// Returns the store's own reason, where it was the store that failed.
+    /// Returns the store's own reason, when the store failed.
     #[must_use]
     pub fn fault(&self) -> Option<&StoreFault> {
         match self {
@@ -159,12 +160,12 @@ impl DeltaError {
     }
 }
 
-/// Rows that Parquet did not take.
+/// Parquet refused the rows.
 pub(crate) const ENCODING: DeltaError = DeltaError::Parquet {
     doing: "writing rows",
 };
 
-/// Parquet that did not give rows. Whoever knows the file names it
+/// The Parquet content could not be decoded. A caller that knows the file adds its name
 /// ([`DataFiles::named`](crate::delta::file::data_files::DataFiles::named)).
 pub(crate) const DECODING: DeltaError = DeltaError::Parquet {
     doing: READING_BACK,

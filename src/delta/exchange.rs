@@ -1,7 +1,7 @@
-//! Files that give way to others, in one log entry: how files are merged, rewritten and dropped.
+//! Replaces files with others in one log entry. Merging, rewriting and dropping files are all exchanges.
 //!
-//! An exchange stands only while every file that gives way is live. Another process may have exchanged or deleted it
-//! since it was read, and its rows must neither come twice nor come back.
+//! An exchange is valid only while all its input files are live. Another process may have exchanged or deleted an
+//! input since it was read. Then committing the exchange would duplicate rows or bring deleted rows back.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,20 +11,20 @@ use crate::delta::log::{AddFile, Entry, LiveFile, LogState, RemoveFile};
 use crate::delta::table::Table;
 use crate::delta::transact::Proposal;
 
-/// Files in one log entry.
+/// Files in one log entry, at most.
 pub(crate) const BATCH_FILES: usize = 200;
 
-/// Readings of one table, when others keep exchanging its files meanwhile.
+/// How often a table is read again while other writers keep exchanging its files.
 const ATTEMPTS: u32 = 10;
 
-/// Files, and what takes their place.
+/// Files, and the file that replaces them.
 pub(crate) struct Exchange {
     pub(crate) inputs: Vec<Arc<LiveFile>>,
     /// `None` when no row is left.
     pub(crate) output: Option<AddFile>,
 }
 
-/// How many rows and files of a table a change concerns.
+/// Number of rows and files that a change concerns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Extent {
     pub(crate) rows: u64,
@@ -33,21 +33,23 @@ pub(crate) struct Extent {
 
 /// A change of all files of a table.
 pub(crate) trait FileChange: Sync {
-    /// Returns what takes a file's place, and how many of its rows that concerns; `None` when the file stays.
+    /// Returns how many rows of the file the change concerns, and the exchange. `None` when the file stays as it is.
     fn of(
         &self,
         file: &Arc<LiveFile>,
     ) -> impl Future<Output = Result<Option<(u64, Exchange)>, DeltaError>> + Send;
 
-    /// Returns the transactions to write beside the exchanges, by the state that is committed on.
+    /// Returns the transactions to commit together with the exchanges, for the state that the commit builds on.
     fn txns(&self, state: &LogState) -> Vec<(String, i64)>;
 }
 
 impl Table {
-    /// Commits exchanges that are independent of each other, as far as they still stand, and returns which did.
+    /// Commits exchanges that are independent of each other. Returns the positions of the exchanges that were still
+    /// valid and are committed.
     ///
-    /// `txns` says what to write beside them, by the state that is committed on; an entry that would say nothing is not put.
-    /// A crash before the entry leaves files that nothing names, after it the old ones are vacuum's.
+    /// `txns` returns the transactions to commit together with them, for the state that the commit builds on. An
+    /// empty entry is not put. A crash before the entry leaves unreferenced files. A crash after the entry leaves the
+    /// replaced files. Vacuum deletes both.
     pub(crate) async fn exchange(
         &self,
         operation: &'static str,
@@ -57,8 +59,8 @@ impl Table {
         self.propose(operation, false, exchanges, txns).await
     }
 
-    /// Puts one file in the place of many with the same rows. `false` when some of the many are gone: another process has
-    /// merged or deleted them, and their rows must not come back.
+    /// Replaces many files with one file of the same rows. Returns `false` when some of the many are no longer live:
+    /// another process has merged or deleted them, and their rows must not come back.
     pub(crate) async fn rearrange(
         &self,
         operation: &'static str,
@@ -69,7 +71,8 @@ impl Table {
         Ok(!stood.await?.is_empty())
     }
 
-    /// Changes file after file, until none is left that others have exchanged meanwhile. A dry run only counts.
+    /// Changes file after file, and starts again until no file was exchanged by another writer meanwhile. A dry run
+    /// only counts.
     pub(crate) async fn change_files(
         &self,
         operation: &'static str,
@@ -89,7 +92,7 @@ impl Table {
         Err(DeltaError::Contended { table })
     }
 
-    /// Returns whether every file that was read was still there.
+    /// Returns whether every file that was read was still live at the commit.
     async fn change_once(
         &self,
         operation: &'static str,
@@ -113,7 +116,7 @@ impl Table {
             let stood = if dry_run {
                 (0..rows.len()).collect()
             } else {
-                // Without a file there may be transactions.
+                // There may be transactions to commit even where no file changes.
                 let txns = |state: &LogState| change.txns(state);
                 self.exchange(operation, &exchanges, txns).await?
             };
@@ -147,14 +150,14 @@ impl Table {
     }
 }
 
-/// Exchanges, as far as they stand.
+/// Exchanges, of which only the valid ones are committed.
 struct ProposedExchanges<'a, F> {
     table: &'a Table,
     operation: &'static str,
     rearranges: bool,
     exchanges: &'a [Exchange],
     txns: F,
-    /// Where those are that stand as of the last state.
+    /// Positions of the exchanges that are valid as of the last state.
     standing: Vec<usize>,
 }
 

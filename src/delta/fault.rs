@@ -1,11 +1,12 @@
-//! What can go wrong with the store itself, told without repeating what it answered.
+//! What can go wrong with the store itself. No error repeats the store's answer.
 
 use std::error::Error as StdError;
 use std::io;
 
 /// A failed call to the object store.
 ///
-/// Holds the reason and nothing else: `object_store`'s own texts quote addresses and bodies, and both may hold secrets.
+/// Holds the reason and a short label, and nothing else. The texts of `object_store` quote addresses and bodies, and
+/// both may hold secrets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}{}", detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default())]
 pub struct StoreFault {
@@ -17,19 +18,19 @@ pub struct StoreFault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FaultReason {
-    /// Nothing is at the key.
+    /// No object has this key.
     #[error("there is no such object")]
     NotFound,
-    /// Something is at the key already.
+    /// An object with this key exists already.
     #[error("the object exists already")]
     AlreadyExists,
     /// The credentials are not accepted.
     #[error("there are no credentials that the store accepts")]
     Unauthenticated,
-    /// The credentials are good, but not for this.
+    /// The credentials are valid, but do not allow this call.
     #[error("the credentials do not allow this")]
     PermissionDenied,
-    /// The store cannot do this at all.
+    /// The store does not support this kind of call.
     #[error("the store does not support this")]
     Unsupported,
     /// The disk is full.
@@ -50,19 +51,19 @@ impl StoreFault {
         self.reason
     }
 
-    /// Returns whether nothing is at the key.
+    /// Returns whether no object has the key.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.reason == FaultReason::NotFound
     }
 
-    /// Returns whether the same call may succeed later without anyone doing anything.
+    /// Returns whether the same call may succeed later without anyone's help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self.reason, FaultReason::Unreachable | FaultReason::Other)
     }
 
-    /// Makes a fault of a library between us and the store. `label` must be a word of the library's own.
+    /// Makes a fault of a library between this crate and the store. `label` must be a fixed term of that library.
     pub(crate) fn labelled(reason: FaultReason, label: &str) -> Self {
         Self {
             reason,
@@ -77,7 +78,7 @@ impl From<&object_store::Error> for StoreFault {
         let causes = Causes::of(error);
         let reason = match error {
             Error::NotFound { .. } => FaultReason::NotFound,
-            // A failed precondition of a create is an existing object, by another name.
+            // A create that fails on its precondition means that the object exists.
             Error::AlreadyExists { .. } | Error::Precondition { .. } => FaultReason::AlreadyExists,
             Error::Unauthenticated { .. } => FaultReason::Unauthenticated,
             Error::PermissionDenied { .. } => FaultReason::PermissionDenied,
@@ -110,10 +111,10 @@ impl From<&io::Error> for StoreFault {
     }
 }
 
-/// Where machines of AWS, Azure and Google hand out credentials.
+/// Hosts where virtual machines of AWS, Azure and Google get credentials.
 const METADATA_HOSTS: [&str; 2] = ["169.254.169.254", "metadata.google.internal"];
 
-/// What the chain of causes says in words that cannot be secret: kinds of the system, and a store's error code.
+/// The parts of an error's causes that cannot be secret: kinds of system errors, and the store's error code.
 #[derive(Default)]
 struct Causes {
     io: Option<io::ErrorKind>,
@@ -138,9 +139,11 @@ impl Causes {
                 causes.unreachable |= !matches!(http.kind(), HttpErrorKind::Decode);
             }
             let text = cause.to_string();
-            // The retry loop wraps the HTTP error transparently: its text is there and its type is not.
+            // The retry loop of `object_store` wraps the HTTP error. The text of the HTTP error remains, and its type
+            // is lost.
             causes.unreachable |= text.starts_with("HTTP error: ");
-            // Without credentials of their own, clients ask the cloud's machine for some. Here there is none.
+            // A client without credentials asks the cloud's metadata host for some. Outside of that cloud there is no
+            // such host.
             causes.no_credentials |= METADATA_HOSTS.iter().any(|host| text.contains(host));
             next = cause.source();
         }
@@ -166,8 +169,8 @@ impl Causes {
     }
 }
 
-/// Finds the store's error code, such as `NoSuchBucket`, in the body that `object_store`'s text quotes. Letters only, so
-/// that nothing else of the body comes along.
+/// Finds the store's error code, such as `NoSuchBucket`, in the body that the text of `object_store` quotes. Accepts
+/// letters only, so that no other part of the body gets through.
 fn error_code(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("<Code>")?;
     let (code, _) = rest.split_once("</Code>")?;
@@ -175,32 +178,32 @@ fn error_code(text: &str) -> Option<String> {
     is_code.then(|| code.to_owned())
 }
 
-/// Why a lake could not be opened or is not fit to be written to.
+/// Why a lake could not be opened or cannot be written to.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The location is no address of a lake.
+    /// The location is not the address of a lake.
     #[error(
-        "the lake's url is not understood: expected file:///path, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or memory:"
+        "the lake's url is not valid: expected file:///path, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or memory:"
     )]
     Location,
-    /// An option that no store of this kind has.
-    #[error("the option {key:?} is not known for {scheme}:// locations")]
+    /// Stores of this kind have no option of this name.
+    #[error("the option {key:?} does not exist for {scheme}:// locations")]
     UnknownOption {
-        /// Its key; never its value.
+        /// The option's key, never its value.
         key: String,
-        /// Which kind of store.
+        /// The URL scheme of the store.
         scheme: String,
     },
-    /// The options do not make a store.
+    /// The options do not configure a usable store.
     #[error(
         "the options for {scheme}:// locations are not usable: check credentials, region and endpoint"
     )]
     Options {
-        /// Which kind of store.
+        /// The URL scheme of the store.
         scheme: String,
     },
-    /// The lake's folder cannot be made or entered.
+    /// The lake's folder cannot be created or opened.
     #[error("the lake's folder cannot be created or opened")]
     Folder {
         /// Why.
@@ -210,36 +213,36 @@ pub enum StoreError {
     /// A step of [`probe`](crate::delta::store::TableStore::probe) failed.
     #[error("{step}: {}", step.advice())]
     Probe {
-        /// Which.
+        /// The step that failed.
         step: ProbeStep,
-        /// Why; `None` when the call succeeded and should not have, or brought other bytes.
+        /// The store's reason. `None` when a call succeeded that should fail, or when a read returned other bytes.
         #[source]
         source: Option<StoreFault>,
     },
 }
 
-/// What a store must be able to do, in the order it is tried.
+/// What a store must be able to do, in the order of the probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProbeStep {
     /// An ordinary put.
     #[error("writing a file failed")]
     Write,
-    /// A put if absent where nothing is.
-    #[error("creating a file that is not there failed")]
+    /// A put-if-absent where no object is.
+    #[error("creating a new file failed")]
     Create,
-    /// A put if absent where something is.
+    /// A put-if-absent where an object is. The store must refuse it.
     #[error("creating a file that exists already was not refused")]
     CreateAgain,
-    /// A get of what was put.
+    /// A get of the object that was put.
     #[error("reading a file back failed")]
     Read,
-    /// A delete of what was put.
+    /// A delete of the object that was put.
     #[error("deleting a file failed")]
     Delete,
 }
 
 impl ProbeStep {
-    /// Returns what to do about a failure of this step.
+    /// Returns what to do when this step fails.
     #[must_use]
     pub fn advice(self) -> &'static str {
         match self {

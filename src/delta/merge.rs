@@ -1,6 +1,6 @@
-//! Sorted files in, one sorted file out, holding a few rows of each at a time.
+//! Merges sorted files into one sorted file, and holds only a few rows of each file in memory at a time.
 //!
-//! Every observation stays: two of the same id stand one after the other, the older first.
+//! Every observation stays. Two observations of the same id follow one another, the older first.
 
 use arrow::array::{AsArray, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::compute::interleave_record_batch;
@@ -11,21 +11,21 @@ use crate::delta::delta_error::{DeltaError, ENCODING};
 use crate::delta::file::writer::{EncodedFile, FileForm, FileWriter, decoded_bytes, read_by};
 use crate::delta::log::BoundedColumns;
 
-/// Rows of each file that are decoded at a time.
+/// Rows of each input file that are decoded at a time.
 const INPUT_ROWS: usize = 1_024;
 
-/// Rows that are copied into order at a time.
+/// Rows of the output file that are put in order at a time.
 const OUTPUT_ROWS: usize = 4_096;
 
-/// A file that holds the rows of others.
+/// A file that holds the rows of several input files.
 pub(super) struct Merged {
-    /// The positions of those others. They all have the same columns.
+    /// The positions of the input files. All of them have the same columns.
     pub(super) inputs: Vec<usize>,
     pub(super) file: EncodedFile,
 }
 
-/// Merges those files that have the columns of the first, by key, id and observation. `None` when they are fewer than two,
-/// or one is not sorted: then another program wrote it.
+/// Merges the files that have the columns of the first file, by key, id and observation time. `None` when fewer than
+/// two files have these columns, or when one file is not sorted: another program wrote that file.
 pub(super) fn merge(
     files: Vec<Bytes>,
     rows: u64,
@@ -88,7 +88,7 @@ fn least(sources: &[SortedFile]) -> Option<usize> {
         .min_by(|a, b| sources[*a].key().cmp(&sources[*b].key()))
 }
 
-/// A file, and the row up to which it has been read.
+/// A file, and the position of the next row to read.
 struct SortedFile {
     rest: Box<dyn Iterator<Item = Result<RecordBatch, DeltaError>> + Send>,
     batch: RecordBatch,
@@ -97,7 +97,7 @@ struct SortedFile {
 }
 
 impl SortedFile {
-    /// Opens a file at its first row. `None` when it has no rows, or not the columns that order them.
+    /// Opens a file at its first row. `None` when the file has no rows, or lacks the columns that order rows.
     fn open(file: Bytes, order: BoundedColumns) -> Result<Option<Self>, DeltaError> {
         let mut rest = Box::new(read_by(INPUT_ROWS, file, &[])?);
         let Some(batch) = rest.next().transpose()? else {
@@ -122,7 +122,7 @@ impl SortedFile {
         )
     }
 
-    /// Goes to the next row, or past the last. `false` when that row comes before this one.
+    /// Moves to the next row, or past the last one. Returns `false` when the next row sorts before the current one.
     fn advance(&mut self) -> Result<bool, DeltaError> {
         let (key, id, _) = self.key();
         let last = (key.to_owned(), id.to_owned());
@@ -138,7 +138,7 @@ impl SortedFile {
     }
 }
 
-/// Finds the columns that order rows.
+/// Returns the columns that order rows.
 fn ordering(
     batch: &RecordBatch,
     order: BoundedColumns,

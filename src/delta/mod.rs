@@ -1,16 +1,19 @@
-//! Delta tables on an object store, without a word of Kombo.
+//! Delta tables on an object store. Nothing in this room knows Kombo.
 //!
-//! - [`store`] is the object store, rooted at the lake's own prefix; [`fault`] says why it failed without repeating what it
-//!   answered; [`object_key`] builds every key.
-//! - [`log`] is a table's log. An entry is put only where none is, and makes files and transactions visible at once.
-//! - `file` writes and reads the data files.
-//! - `table` joins log and files of one table, and `transact` is the one loop by which a table changes.
-//! - `small_table` is a table of a few rows that a change writes whole, and `rows` makes structs of rows.
-//! - What a table needs that is written to for years: `compaction` merges small files (`merge`), `rewrite` takes rows out of
-//!   a file or changes them, `exchange` puts files in the place of others, and `vacuum` finds those that nothing names.
+//! - [`store`] is the object store, rooted at the lake's own prefix. [`fault`] says why the store failed, without
+//!   repeating the store's answer. [`object_key`] builds every key.
+//! - [`log`] is the log of one table. A log entry is created only where no entry exists, and makes data files and
+//!   transactions visible at once.
+//! - `file` writes and reads data files.
+//! - `table` joins the log and the data files of one table. `transact` is the one loop by which a table changes.
+//! - `small_table` is a table of a few rows that each change writes completely. `rows` converts between structs and
+//!   rows.
+//! - Upkeep of a table that is written to for years: `compaction` merges small files (with `merge`), `rewrite`
+//!   removes or changes rows of a file, `exchange` replaces files with others in one log entry, and `vacuum` finds
+//!   unreferenced files.
 //!
-//! The log on the store is the truth. A data file that no entry names is nobody's, and vacuum deletes it.
-//! No row value and no answer of the store may reach an error.
+//! The log on the store is the truth. A data file that no log entry names belongs to no table, and vacuum deletes it.
+//! No error may contain a row value or an answer of the store.
 
 pub mod delta_error;
 pub mod fault;

@@ -1,6 +1,6 @@
 //! Every key of a Delta table below its store's root, and the names of its folders and files.
 //!
-//! A key is built here or nowhere.
+//! No other module builds a key.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 pub struct TablePath(Arc<str>);
 
 impl TablePath {
-    /// Takes a folder name whose parts are plain words.
+    /// Takes the name of a folder. Each part of the name is a plain word.
     #[must_use]
     pub fn new(folder: &str) -> Self {
         Self(folder.into())
@@ -26,7 +26,7 @@ impl TablePath {
         &self.0
     }
 
-    /// Returns the folder as the store takes it.
+    /// Returns the folder as a path of the object store.
     #[must_use]
     pub fn folder(&self) -> Path {
         Path::from(self.as_str())
@@ -39,12 +39,12 @@ impl fmt::Display for TablePath {
     }
 }
 
-/// The partition a data file lies in.
+/// The partition of a data file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Partition {
-    /// The table has none.
+    /// The table is not partitioned.
     Whole,
-    /// `<column>=<value>`: the value is a plain word.
+    /// `<column>=<value>`. The value is a plain word.
     Of(Cow<'static, str>, String),
 }
 
@@ -56,7 +56,7 @@ pub struct DataFileName {
 }
 
 impl DataFileName {
-    /// Names a file as no other file is named.
+    /// Returns a new name that no other file has.
     #[must_use]
     pub fn fresh(partition: Partition) -> Self {
         Self {
@@ -70,7 +70,7 @@ impl DataFileName {
         Self { partition, id }
     }
 
-    /// Returns column and value of the partition, as an add action holds them.
+    /// Returns the partition's column and value, as an add action holds them.
     #[must_use]
     pub fn partition_value(&self) -> Option<(&str, &str)> {
         match &self.partition {
@@ -79,7 +79,7 @@ impl DataFileName {
         }
     }
 
-    /// Returns its path below the table's folder, as an add action names it.
+    /// Returns the file's path below the table's folder, as an add action names the file.
     #[must_use]
     pub fn path(&self) -> String {
         let name = format!("part-{}.zstd.parquet", self.id);
@@ -103,7 +103,7 @@ pub enum ObjectKey<'a> {
     LastCheckpoint(&'a TablePath),
     /// `<table>/<partition>/part-<uuid>.zstd.parquet`
     Data(&'a TablePath, &'a DataFileName),
-    /// `<table>/<path>`: a file as a log entry names it, decoded.
+    /// `<table>/<path>`: a file by its decoded path in a log entry.
     Listed(&'a TablePath, &'a str),
 }
 

@@ -1,6 +1,6 @@
-//! One data file written again, with some of its rows gone or changed.
+//! Rewrites one data file with some of its rows removed or changed.
 //!
-//! What is written takes the file's place in its partition and keeps its tags. A crash leaves a file that nothing names.
+//! The new file replaces the old one in its partition and keeps its tags. A crash leaves an unreferenced file.
 
 use std::sync::Arc;
 
@@ -15,19 +15,20 @@ use crate::delta::file::writer::{EncodedFile, FileForm, read, rewrite};
 use crate::delta::log::LiveFile;
 use crate::delta::table::Table;
 
-/// Which rows of a file leave it.
+/// Which rows are removed from a file.
 pub(crate) struct Sifting<F> {
-    /// The columns by which that is told.
+    /// The columns that the decision needs.
     pub(crate) columns: &'static [&'static str],
-    /// The file is written again when at least one in so many of its rows leaves it.
+    /// The file is rewritten when at least one in `worth` of its rows is removed.
     pub(crate) worth: u64,
-    /// Returns which rows of a batch stay; `None` for a file of which nobody can tell.
+    /// Returns which rows of a batch stay. `None` when the columns of the file do not allow a decision; the file then
+    /// stays as it is.
     pub(crate) staying: F,
 }
 
 impl Table {
-    /// Takes rows out of a file. Returns how many leave it and what takes its place, which is nothing in a dry run; `None`
-    /// when the file stays.
+    /// Removes rows from a file. Returns how many rows are removed, and the exchange, which has no output in a dry
+    /// run. `None` when the file stays as it is.
     pub(crate) async fn sifted<F>(
         &self,
         file: &Arc<LiveFile>,
@@ -42,8 +43,8 @@ impl Table {
         self.replaced(file, sift).await
     }
 
-    /// Changes rows of a file. `change` returns a batch with the same number of rows, and how many of them it has changed.
-    /// Returns how many were changed and what takes the file's place; `None` when none was.
+    /// Changes rows of a file. `change` returns a batch with the same number of rows, and how many of the rows
+    /// changed. Returns the number of changed rows and the exchange. `None` when no row changed.
     pub(crate) async fn rewritten(
         &self,
         file: &Arc<LiveFile>,
@@ -63,7 +64,7 @@ impl Table {
         self.replaced(file, work).await
     }
 
-    /// Reads a file, hands it to what makes another of it, and writes that.
+    /// Reads a file, passes its bytes to `work`, and writes the file that `work` returns.
     async fn replaced(
         &self,
         file: &Arc<LiveFile>,
@@ -91,7 +92,7 @@ impl<F> Sifting<F>
 where
     F: Fn(&RecordBatch) -> Option<BooleanArray>,
 {
-    /// `form` says how to write what stays; `None` only counts.
+    /// `form` says how to write the rows that stay. With `None` the rows are only counted.
     fn sift(
         &self,
         file: Bytes,
@@ -120,7 +121,7 @@ where
             let staying = (self.staying)(&batch).ok_or(ENCODING)?;
             filter_record_batch(&batch, &staying).map_err(|_| ENCODING)
         })?;
-        // Rows that were counted and not written would be lost.
+        // A row that was counted as staying and was not written would be lost.
         let written = written.filter(|file| file.rows == rows - left);
         Ok(Some((left, Some(written.ok_or(ENCODING)?))))
     }

@@ -1,6 +1,6 @@
-//! Structs as rows of a table: by serde, to a batch and back.
+//! Converts between structs and rows of a table, with serde.
 //!
-//! The library's own texts are left out of errors: they quote values.
+//! Errors omit the library's own texts, because those quote values.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -9,7 +9,7 @@ use serde_arrow::Deserializer;
 
 use crate::delta::delta_error::{DECODING, DeltaError, ENCODING};
 
-/// Writes structs as rows with these columns.
+/// Writes structs as rows with the columns of `schema`.
 pub(crate) fn to_batch<R: Serialize>(
     schema: &SchemaRef,
     rows: &[R],
@@ -17,7 +17,7 @@ pub(crate) fn to_batch<R: Serialize>(
     serde_arrow::to_record_batch(schema.fields(), &rows).map_err(|_| ENCODING)
 }
 
-/// Reads rows, whatever columns there are besides. `None` for a row that is no such struct.
+/// Reads rows as structs and ignores other columns. Passes `None` for a row that does not match the struct.
 pub(crate) fn each_row<'a, R: Deserialize<'a>>(
     batch: &'a RecordBatch,
     mut each: impl FnMut(Option<R>),

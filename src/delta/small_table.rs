@@ -1,7 +1,7 @@
-//! A table of a few rows that a change writes whole: one file, whoever changes it.
+//! A table of a few rows that each change writes completely, as one file.
 //!
-//! Each row has a key. A change puts rows in the place of those with the same key; all others pass through as they are,
-//! columns and words of a newer build included.
+//! Each row has a key. A change replaces the rows with the same key. All other rows stay as they are, including
+//! columns and values that a newer build has written.
 
 use std::collections::HashSet;
 use std::marker::PhantomData;
@@ -21,27 +21,27 @@ use crate::delta::rows::{each_row, to_batch};
 use crate::delta::table::Table;
 use crate::delta::transact::Proposal;
 
-/// A table that a change writes whole.
+/// A table that each change writes completely.
 pub(crate) struct SmallTable {
     pub(crate) table: Arc<Table>,
     /// The columns that a change writes.
     pub(crate) schema: SchemaRef,
-    /// The columns of texts that tell rows apart.
+    /// The text columns that identify a row.
     pub(crate) key: &'static [&'static str],
-    /// What a change is called in the log.
+    /// The name of a change in the log.
     pub(crate) operation: &'static str,
 }
 
 impl SmallTable {
-    /// Reads every row. One that is no such struct is passed over: a newer build has written it.
+    /// Reads every row. Skips a row that does not match the struct: a newer build has written that row.
     pub(crate) async fn rows<R: DeserializeOwned>(&self) -> Result<Vec<R>, DeltaError> {
         let state = self.table.refreshed().await?;
         structs(&self.batches(&state).await?)
     }
 
-    /// Puts the rows that `change` makes of the stored ones in the place of those with the same key; none changes nothing.
-    /// When another writer was faster, `change` is asked again with what that one has written: both its rows and ours have
-    /// to be in the next attempt.
+    /// Calls `change` with the stored rows, and replaces the stored rows that have the same key as a returned row.
+    /// Changes nothing when `change` returns no row. When another writer commits first, `change` is called again with
+    /// the newer rows, so that the next attempt contains the rows of both writers.
     pub(crate) async fn rewrite<R: Serialize + DeserializeOwned>(
         &self,
         change: impl FnMut(Vec<R>) -> Vec<R> + Send,
@@ -67,7 +67,7 @@ impl SmallTable {
     }
 }
 
-/// The rows of a small table with some of them changed.
+/// The rows of a small table, some of them changed.
 struct SmallRewrite<'a, F, R> {
     small: &'a SmallTable,
     change: F,
@@ -108,7 +108,7 @@ fn structs<R: DeserializeOwned>(batches: &[RecordBatch]) -> Result<Vec<R>, Delta
     Ok(rows)
 }
 
-/// Puts changed rows in the place of the stored ones with the same key.
+/// Replaces stored rows with the changed rows of the same key.
 pub(crate) fn rewritten(
     stored: &[RecordBatch],
     changed: RecordBatch,

@@ -1,6 +1,6 @@
-//! The object store a lake lies on: local disk, S3, GCS, Azure or memory, rooted at the lake's own prefix.
+//! The object store of a lake: local disk, S3, GCS, Azure or memory, rooted at the lake's own prefix.
 //!
-//! Every key handed to [`TableStore::objects`] is relative to the lake, so that nothing can be written beside it.
+//! Every key for [`TableStore::objects`] is relative to the lake, so nothing can be written outside of the lake.
 
 #[cfg(test)]
 pub(crate) mod faulty;
@@ -36,13 +36,14 @@ pub struct TableStore {
 
 impl TableStore {
     /// Opens a lake's store: a plain path, `file:///path`, `s3://bucket/prefix`, `gs://bucket/prefix`,
-    /// `az://container/prefix` (or `abfss://`), or `memory:`, which is new and empty each time.
+    /// `az://container/prefix` (or `abfss://`), or `memory:`, which is a new and empty store each time.
     ///
-    /// `options` are `object_store`'s configuration keys, such as `aws_endpoint`, `aws_allow_http` and `aws_region`. They
-    /// win over the environment (`AWS_*`, `GOOGLE_*`, `AZURE_*`). A local folder is created when it is missing.
+    /// `options` are `object_store`'s configuration keys, such as `aws_endpoint`, `aws_allow_http` and `aws_region`.
+    /// Options take precedence over the environment (`AWS_*`, `GOOGLE_*`, `AZURE_*`). A local folder is created when
+    /// it is missing.
     pub fn open(location: &str, options: &BTreeMap<String, String>) -> Result<Self, StoreError> {
         let url = match Url::parse(location) {
-            // One letter is a Windows drive.
+            // A scheme of one letter is a Windows drive.
             Ok(url) if url.scheme().len() > 1 => url,
             _ => return local::open(location.as_ref(), options),
         };
@@ -68,20 +69,20 @@ impl TableStore {
         ))
     }
 
-    /// Makes a lake in memory, empty and unlike any other.
+    /// Makes a new, empty lake in memory. It shares nothing with other lakes in memory.
     #[must_use]
     pub fn memory() -> Self {
         let url = Url::parse("memory:///").expect("a constant URL");
         Self::over(Arc::new(InMemory::new()), url)
     }
 
-    /// Returns where the lake is, for people: without credentials or query.
+    /// Returns the lake's address for display, without credentials and query.
     #[must_use]
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// Returns where a Delta table is, as readers are given it.
+    /// Returns the address of a Delta table, in the form that readers take.
     #[must_use]
     pub fn table_url(&self, table: &TablePath) -> Url {
         self.url
@@ -89,8 +90,8 @@ impl TableStore {
             .expect("a folder name joins any URL that ends with a slash")
     }
 
-    /// Tries what Delta tables need, below a folder: writes, creates if absent twice (the second must fail), reads back,
-    /// deletes.
+    /// Tries what Delta tables need, below a folder: a write, a create-if-absent, the same create again (which must
+    /// fail), a read back, and deletes.
     pub async fn probe(&self, folder: &str) -> Result<(), StoreError> {
         let failed = |step| {
             move |fault| {
@@ -120,7 +121,8 @@ impl TableStore {
         Err(StoreError::Probe { step, source })
     }
 
-    /// Returns what the store's own clock says. Puts an object below a folder for that, and deletes it.
+    /// Returns the time of the store's own clock. Puts an object below a folder, reads its timestamp, and deletes the
+    /// object.
     pub(crate) async fn clock(&self, folder: &str) -> Result<Moment, StoreFault> {
         let probe = probe(folder);
         let bytes = PutPayload::from_static(b"clock");
@@ -132,13 +134,13 @@ impl TableStore {
         ))
     }
 
-    /// Reads an object whole.
+    /// Reads a complete object.
     pub(crate) async fn read(&self, key: &Path) -> Result<Bytes, StoreFault> {
         let found = self.objects.get(key).await?;
         Ok(found.bytes().await?)
     }
 
-    /// Reads an object whole; `None` where nothing is.
+    /// Reads a complete object. `None` when there is no such object.
     pub(crate) async fn read_if_there(&self, key: &Path) -> Result<Option<Bytes>, StoreFault> {
         match self.read(key).await {
             Err(fault) if fault.is_not_found() => Ok(None),
@@ -146,14 +148,15 @@ impl TableStore {
         }
     }
 
-    /// Puts an object where none is.
+    /// Puts an object only if no object has the key.
     pub(crate) async fn create(&self, key: &Path, bytes: Bytes) -> Result<(), StoreFault> {
         let options = PutOptions::from(PutMode::Create);
         self.objects.put_opts(key, bytes.into(), options).await?;
         Ok(())
     }
 
-    /// Deletes an object. That it is gone is as good: another process was first, or an answer was lost.
+    /// Deletes an object. Succeeds also when the object is gone: another process deleted it first, or the answer to
+    /// an earlier delete was lost.
     pub(crate) async fn delete(&self, key: &Path) -> Result<(), StoreFault> {
         match self.objects.delete(key).await.map_err(StoreFault::from) {
             Err(fault) if !fault.is_not_found() => Err(fault),
@@ -161,7 +164,7 @@ impl TableStore {
         }
     }
 
-    /// Returns the objects, with keys relative to the lake.
+    /// Returns the object store. Its keys are relative to the lake.
     pub(crate) fn objects(&self) -> &Arc<dyn ObjectStore> {
         &self.objects
     }
@@ -178,12 +181,12 @@ impl fmt::Debug for TableStore {
     }
 }
 
-/// Returns a fresh key of a file that is written and deleted at once.
+/// Returns a new key for a file that is written and deleted at once.
 fn probe(folder: &str) -> Path {
     Path::from(format!("{folder}/{}", Uuid::new_v4()))
 }
 
-/// Strips what may be secret and ends the path with a slash, so that joining goes below it.
+/// Removes parts that may be secret. Ends the path with a slash, so that joined paths are below it.
 fn shown_url(url: &Url) -> Option<Url> {
     let mut shown = url.clone();
     shown.set_query(None);
@@ -227,7 +230,8 @@ fn built<S: ObjectStore>(
     }
 }
 
-/// Retries within one call of the store. Few: whoever calls retries as well, and reads back whose commit it is.
+/// Retries within one call of the store. They are few, because callers retry as well, and read back whose commit is
+/// in the log.
 fn short_retries() -> RetryConfig {
     RetryConfig {
         max_retries: 3,

@@ -11,14 +11,14 @@ use crate::delta::store::TableStore;
 
 const MS_PER_DAY: i64 = 86_400_000;
 
-/// An opened Delta table. One per table and process is enough.
+/// An opened Delta table. One `Table` per table and process is enough.
 pub(crate) struct Table {
     pub(crate) files: DataFiles,
     pub(crate) log: DeltaLog,
 }
 
 impl Table {
-    /// Opens a table, creating it where it is not.
+    /// Opens a table. Creates the table where it does not exist.
     pub(crate) async fn open(
         store: &TableStore,
         path: TablePath,
@@ -37,33 +37,33 @@ impl Table {
         Ok(Self { files, log })
     }
 
-    /// Returns whether a table is there to be opened without being created.
+    /// Returns whether the table exists. Creates nothing.
     pub(crate) async fn exists(store: &TableStore, path: &TablePath) -> Result<bool, DeltaError> {
         Ok(DeltaLog::exists(store, path).await?)
     }
 
-    /// Returns where it is.
+    /// Returns the table's folder.
     pub(crate) fn path(&self) -> &TablePath {
         &self.files.table
     }
 
-    /// Returns the table as this process knows it.
+    /// Returns the last state of the table that this process has read or committed.
     pub(crate) fn state(&self) -> Arc<LogState> {
         self.log.state()
     }
 
-    /// Returns the day of a commit made now, in days since the epoch.
+    /// Returns today's date by the process's clock, in days since the epoch.
     pub(crate) fn today(&self) -> i32 {
         let days = self.files.clock.now().as_millis().div_euclid(MS_PER_DAY);
         i32::try_from(days).unwrap_or(i32::MAX)
     }
 
-    /// Reads what other writers committed.
+    /// Reads the commits of other writers, and returns the newest state.
     pub(crate) async fn refreshed(&self) -> Result<Arc<LogState>, DeltaError> {
         Ok(self.log.refresh().await?)
     }
 
-    /// Lists the table's files as of a state.
+    /// Lists the live files of a state.
     pub(crate) async fn live(&self, state: &LogState) -> Result<Vec<Arc<LiveFile>>, DeltaError> {
         Ok(self.log.live_files(state).await?)
     }

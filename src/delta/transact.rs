@@ -1,20 +1,22 @@
 //! The one loop by which a table changes.
 //!
-//! A change is proposed as of a state of the table: which files become visible, which stop being so, which transactions
-//! move. Its data files are on the store already, under names that nothing names. One log entry makes all of it visible.
-//! Each put of that entry ends in one of three ways:
+//! A change is proposed for one state of the table. The proposal says which files become visible, which files stop
+//! being visible, and which transactions advance. Its data files are on the store already, and no log entry names
+//! them. One log entry makes the complete change visible. Each put of that entry has one of three outcomes:
 //!
-//! 1. **Ours.** The entry is in the log under our commit id. The change is done, whole.
-//! 2. **Another's.** Another writer took the version. Nothing of ours is visible. What it committed may contradict the
-//!    proposal, so the change is proposed again, as of the newer state. Who proposes decides then whether there is still
-//!    something to do, and recomputes whatever it removes.
-//! 3. **An error.** The log cannot be read or written. Either nothing of ours is visible, or the error says that the
-//!    outcome is unknown; then the change is visible as a whole or not at all, and doing the work again finds out.
+//! 1. **Ours.** The entry is in the log under our commit id. The complete change is done.
+//! 2. **Another's.** Another writer took the version. No part of our change is visible. The other commit may
+//!    contradict the proposal, so the change is proposed again for the newer state. The proposer then decides whether
+//!    there is still something to do, and recomputes the removals.
+//! 3. **An error.** The log cannot be read or written. Either no part of our change is visible, or the error says
+//!    that the outcome is unknown. In the second case the change is visible completely or not at all, and repeating
+//!    the work finds out which.
 //!
-//! So the loop goes round after the second ending only, and ends with a version, with an error, or with `None` once the
-//! proposal finds that nothing is left to be done. It has no bound: each turn means that another writer got on.
+//! So the loop repeats after the second outcome only. It ends with a version, with an error, or with `None` once the
+//! proposal finds nothing left to do. The loop has no bound: each repetition means that another writer made progress.
 //!
-//! A crash before the entry leaves files that nothing names, which vacuum deletes; a crash after it leaves nothing to do.
+//! A crash before the entry leaves unreferenced files, which vacuum deletes. A crash after the entry leaves nothing
+//! to do.
 
 use std::sync::Arc;
 
@@ -22,9 +24,10 @@ use crate::delta::delta_error::DeltaError;
 use crate::delta::log::{CommitOutcome, Entry, LogState};
 use crate::delta::table::Table;
 
-/// A change of a table, proposed as of one state after the other.
+/// A change of a table, proposed again for each newer state.
 pub(crate) trait Proposal: Send {
-    /// Says what to commit onto `state`; `None` when nothing is to be done. Asked again for each newer state.
+    /// Returns the entry to commit on top of `state`. `None` when there is nothing to do. Called again for each newer
+    /// state.
     fn entry(
         &mut self,
         state: Arc<LogState>,
@@ -32,8 +35,8 @@ pub(crate) trait Proposal: Send {
 }
 
 impl Table {
-    /// Commits what is proposed, first as of `state`, then as of each newer one that another writer made. Returns the
-    /// version of the entry; `None` when the proposal was that nothing is to be done.
+    /// Commits the proposed change on top of `state`, or on top of a newer state when another writer commits first.
+    /// Returns the version of the entry. `None` when the proposal found nothing to do.
     pub(crate) async fn transact<P: Proposal>(
         &self,
         mut state: Arc<LogState>,

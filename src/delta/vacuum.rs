@@ -1,8 +1,9 @@
-//! Data files that no version within a grace names.
+//! Unreferenced data files: files that no version of the table within a grace period names.
 //!
-//! Such files are left by writers that did not finish, by whoever lost a race, by files that were replaced and by
-//! merges. A file that a running writer has uploaded looks the same but for its age: the grace has to be many times the
-//! longest write. Files are listed before the log is read, so that one committed in between is seen to be live.
+//! Four things leave unreferenced files: a writer that did not finish, a writer that lost a race, a replaced file,
+//! and a merge. A file that a running writer has just uploaded differs from them only by its age. So the grace period
+//! has to be many times the longest write. Files are listed before the log is read, so that a file committed in
+//! between is found to be live.
 
 use std::collections::HashSet;
 
@@ -16,15 +17,15 @@ use crate::delta::object_key::ObjectKey;
 use crate::delta::table::Table;
 use crate::time::Moment;
 
-/// A data file that nothing names.
+/// An unreferenced data file.
 pub(crate) struct UnnamedFile {
-    /// Its key below the store's root.
+    /// The file's key below the store's root.
     pub(crate) key: Path,
     pub(crate) size: u64,
 }
 
 impl Table {
-    /// Lists the data files that are older than an instant and that no version since then names.
+    /// Lists the data files that are older than `before` and that no version since `before` names.
     pub(crate) async fn unnamed_files(
         &self,
         before: Moment,
@@ -44,7 +45,8 @@ impl Table {
         Ok(unnamed.collect())
     }
 
-    /// Deletes one of them. That another process was first is as good, and a crash leaves it to the next vacuum.
+    /// Deletes one unreferenced file. Succeeds also when another process has deleted the file already. A crash leaves
+    /// the file to the next vacuum.
     pub(crate) async fn delete_unnamed(&self, file: &UnnamedFile) -> Result<(), DeltaError> {
         let deleted = self.files.store.delete(&file.key).await;
         deleted.map_err(|fault| self.vacuum_error(fault))
@@ -61,7 +63,8 @@ impl Table {
         old.map_err(|error| self.vacuum_error(error.into()))
     }
 
-    /// Returns the keys of the files that are live, or were until not long ago: a reader may have begun then.
+    /// Returns the keys of the files that are live, or were live after `after`: a reader may have started when they
+    /// were.
     async fn named_since(&self, after: Moment) -> Result<HashSet<Path>, DeltaError> {
         let state = self.refreshed().await?;
         let live = self.live(&state).await?;
@@ -80,7 +83,8 @@ impl Table {
     }
 }
 
-/// The log and whatever else begins with an underscore or a dot is no data.
+/// Returns whether an object is a data file. Names that begin with an underscore or a dot, such as the log, are not
+/// data.
 fn is_data(file: &ObjectMeta, folder: &Path) -> bool {
     let parts = file.location.prefix_match(folder);
     let hidden =

@@ -1,4 +1,4 @@
-//! The data files of one Delta table on their way to and from the store.
+//! Writes the data files of one Delta table to the store, and reads them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,7 +16,7 @@ use crate::delta::object_key::{DataFileName, ObjectKey, Partition, TablePath};
 use crate::delta::store::TableStore;
 use crate::time::Clock;
 
-/// Files above this go up in parts.
+/// Larger files are uploaded in parts, each of this many bytes.
 const PART_BYTES: usize = 8 << 20;
 
 /// Writes and reads the data files of one Delta table.
@@ -28,17 +28,17 @@ pub(crate) struct DataFiles {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// A file that is on the store, and in no log entry yet.
+/// A file that is on the store, and that no log entry names yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
-    /// How a log entry adds it.
+    /// The add action for a log entry.
     pub(crate) add: AddFile,
-    /// Its rows.
+    /// Number of rows in the file.
     pub(crate) rows: u64,
 }
 
 impl DataFiles {
-    /// Writes what is encoded by the table's form to a file of its own; `None` without rows.
+    /// Encodes rows in the table's form and uploads them as a new file. `None` when there are no rows.
     pub(crate) async fn write<F>(
         &self,
         encode: F,
@@ -52,7 +52,7 @@ impl DataFiles {
         self.put(file, partition).await
     }
 
-    /// Writes a batch as it stands; `None` without rows.
+    /// Writes a batch to a new file, in the batch's order. `None` when the batch has no rows.
     pub(crate) async fn write_batch(
         &self,
         batch: RecordBatch,
@@ -67,7 +67,7 @@ impl DataFiles {
         self.write(encode, partition).await
     }
 
-    /// Writes a file again without some of its rows; `None` when none is left.
+    /// Writes a file again without the rows at the positions `losers`. `None` when no row is left.
     pub(crate) async fn write_without(
         &self,
         written: &Written,
@@ -84,7 +84,7 @@ impl DataFiles {
         self.write(encode, partition).await
     }
 
-    /// Reads a file whole, by its path below the table's folder.
+    /// Reads a complete file, by its path below the table's folder.
     pub(crate) async fn read(&self, path: &str) -> Result<Bytes, DeltaError> {
         let key = ObjectKey::Listed(&self.table, path).path();
         let read = self.store.read(&key).await;
@@ -102,7 +102,7 @@ impl DataFiles {
         read.map_err(|error| self.unreadable(path, error.into()))
     }
 
-    /// Names the file in an error that met its content.
+    /// Adds the file's name to an error about its content.
     pub(crate) fn named(&self, path: &str, error: DeltaError) -> DeltaError {
         if !error.is_decoding() {
             return error;
@@ -121,8 +121,9 @@ impl DataFiles {
         }
     }
 
-    /// Uploads a file under a fresh name. A crash on any line leaves a file that no log entry names: nobody reads it. Vacuum
-    /// deletes whole files; parts of an unfinished multipart upload are for the bucket's lifecycle rule.
+    /// Uploads a file under a new name. A crash on any line leaves a file that no log entry names, so nobody reads
+    /// the file. Vacuum deletes completely uploaded files. Parts of an unfinished multipart upload are left to the
+    /// bucket's lifecycle rule.
     pub(crate) async fn put(
         &self,
         file: Option<EncodedFile>,
@@ -163,7 +164,7 @@ impl DataFiles {
     }
 }
 
-/// Runs work that keeps a core busy where it does not hold up the requests.
+/// Runs CPU-bound work on a blocking thread, where the work does not delay requests.
 pub(crate) async fn on_cpu<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, DeltaError> {

@@ -1,6 +1,8 @@
-//! What the end of a data file says of it: row groups, columns, pages, filters. It is read in ranges, never the file.
+//! The description at the end of a data file: row groups, columns, pages, filters. Only ranges of the file are read,
+//! never the complete file.
 //!
-//! Nothing here fetches: [`FooterReader`] says which ranges it needs, and is handed their bytes.
+//! Nothing here reads from the store: [`FooterReader`] says which ranges it needs, and the caller passes in their
+//! bytes.
 
 use std::ops::Range;
 
@@ -16,51 +18,51 @@ use parquet::file::page_index::offset_index::OffsetIndexMetaData;
 use crate::delta::delta_error::DECODING;
 use crate::delta::delta_error::DeltaError;
 
-/// The column that a record is looked for by.
+/// The column by which records are looked up.
 pub(crate) const ID: &str = "id";
 
-/// A file's description of itself.
+/// A data file's description of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Footer {
-    /// Its own size, the page index apart.
+    /// Size of the footer in bytes, without the page index.
     pub(crate) bytes: u64,
-    /// The row groups, in their order.
+    /// The row groups, in file order.
     pub(crate) groups: Vec<Group>,
-    /// The keys of its metadata.
+    /// The keys of the file's metadata.
     pub(crate) keys: Vec<String>,
 }
 
 /// One row group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Group {
-    /// Rows.
+    /// Number of rows.
     pub(crate) rows: u64,
-    /// Bytes before compression.
+    /// Size in bytes before compression.
     pub(crate) decoded_bytes: u64,
-    /// It says what its rows are sorted by.
+    /// Whether the row group names the columns that its rows are sorted by.
     pub(crate) is_sorted: bool,
-    /// The leaf columns, in their order.
+    /// The leaf columns, in file order.
     pub(crate) columns: Vec<LeafColumn>,
-    /// The position of `id` among them.
+    /// The position of `id` among the leaf columns.
     pub(crate) id: Option<usize>,
 }
 
 /// One column of a row group.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct LeafColumn {
-    /// All its pages, the dictionary included.
+    /// Size in bytes of all pages, the dictionary included.
     pub(crate) bytes: u64,
-    /// The dictionary alone, as far as the page index says where it ends.
+    /// Size in bytes of the dictionary, or zero when the page index does not say where the dictionary ends.
     pub(crate) dictionary_bytes: u64,
-    /// The part of the page index that is about it.
+    /// Size in bytes of the column's part of the page index.
     pub(crate) index_bytes: u64,
-    /// Its data pages; empty without a page index.
+    /// The data pages. Empty when the file has no page index.
     pub(crate) pages: Vec<DataPage>,
-    /// Its least and greatest value; of `id` alone.
+    /// The least and greatest value. Set for `id` only.
     pub(crate) bounds: Option<(Vec<u8>, Vec<u8>)>,
-    /// It has a least and a greatest value.
+    /// Whether the row group states a least and a greatest value.
     pub(crate) has_bounds: bool,
-    /// Where its bloom filter is.
+    /// The byte range of the bloom filter.
     pub(crate) filter: Option<Range<u64>>,
 }
 
@@ -69,34 +71,35 @@ pub(crate) struct LeafColumn {
 pub(crate) struct DataPage {
     pub(crate) first_row: u64,
     pub(crate) bytes: u64,
-    /// Its least and greatest value; of `id` alone.
+    /// The least and greatest value. Set for `id` only.
     pub(crate) bounds: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-/// The end of a file that is read first: it has the whole footer of most, and all of a small one.
+/// Number of bytes that are read first, from the end of the file. They hold the complete footer of most files, and
+/// all of a small file.
 pub(crate) const FIRST_READ: u64 = 64 << 10;
 
-/// What ends a Parquet file: the length of its metadata, and `PAR1`.
+/// Size in bytes of the end of a Parquet file: the length of the metadata, and `PAR1`.
 const LAST_BYTES: u64 = 8;
 
 /// Reads a footer, range by range.
 pub(crate) struct FooterReader {
     decoder: ParquetMetaDataPushDecoder,
     wanted: Vec<Range<u64>>,
-    /// The size of the metadata, once the end is known.
+    /// Size in bytes of the metadata. Zero until the end of the file has been read.
     bytes: u64,
 }
 
-/// How far the reading is.
+/// The progress of a reader.
 pub(crate) enum Reading {
     /// The bytes of these ranges are needed.
     Needs(Vec<Range<u64>>),
-    /// The footer is known.
+    /// The footer is complete.
     Done(Footer),
 }
 
 impl FooterReader {
-    /// Begins with a file of this size: the first of its ranges is needed.
+    /// Starts with the size of a file in bytes. Returns the first range to read.
     pub(crate) fn new(size: u64) -> Result<(Self, Vec<Range<u64>>), DeltaError> {
         let decoder = ParquetMetaDataPushDecoder::try_new(size).map_err(|_| DECODING)?;
         let first = size.saturating_sub(FIRST_READ)..size;
@@ -108,7 +111,7 @@ impl FooterReader {
         Ok((reader, vec![first]))
     }
 
-    /// Takes in the bytes of the ranges that were needed.
+    /// Takes the bytes of the ranges that were needed.
     pub(crate) fn go_on(&mut self, bytes: Vec<Bytes>) -> Result<Reading, DeltaError> {
         if let (0, Some(end)) = (self.bytes, bytes.first()) {
             let last: [u8; 8] = *end.last_chunk().ok_or(DECODING)?;
@@ -132,7 +135,8 @@ impl FooterReader {
     }
 }
 
-/// Returns whether a value may be in a row group, by the bytes of its bloom filter. It may where they are none.
+/// Returns whether a row group may contain a value, by the bytes of its bloom filter. Returns `true` when the bytes
+/// are not a bloom filter.
 pub(crate) fn filter_may_hold(filter: &[u8], value: &str) -> bool {
     Sbbf::from_bytes(filter).map_or(true, |filter| filter.check(value))
 }
@@ -220,14 +224,14 @@ fn page_bounds(values: &ColumnIndexMetaData, page: usize) -> Option<(Vec<u8>, Ve
     }
 }
 
-/// Numbers of a footer are never negative in a whole file; of another they say nothing.
+/// Converts a number of a footer. The numbers of an intact file are never negative; a negative number becomes zero.
 fn count(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 
 impl std::fmt::Debug for LeafColumn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Bounds are row values.
+        // Bounds are row values, so they are not printed.
         write!(
             f,
             "LeafColumn({} bytes, {} pages)",

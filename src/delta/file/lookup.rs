@@ -1,6 +1,7 @@
-//! Rows of a data file by their ids. It is read in ranges: its end, then only the pages that may hold one of them.
+//! Finds rows of a data file by their ids. The file is read in ranges: first its end, then only the pages that may
+//! contain one of the ids.
 //!
-//! Nothing here fetches: [`Lookup`] says which ranges it needs, and is handed their bytes.
+//! Nothing here reads from the store: [`Lookup`] says which ranges it needs, and the caller passes in their bytes.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,10 +22,10 @@ use crate::delta::delta_error::DECODING;
 use crate::delta::delta_error::DeltaError;
 use crate::delta::file::footer::{FIRST_READ, ID};
 
-/// Rows that are decoded at a time. Few are found, and those alone are kept.
+/// Rows that are decoded at a time. Only the few matching rows are kept.
 const BATCH_ROWS: usize = 1_024;
 
-/// Ids that are looked for.
+/// The ids to look up.
 #[derive(Clone)]
 pub(crate) struct WantedIds(Arc<[String]>);
 
@@ -36,7 +37,7 @@ impl WantedIds {
         Self(ids.into())
     }
 
-    /// Returns whether one of them may lie between two bounds, both included.
+    /// Returns whether one of the ids may lie between two bounds, both included.
     pub(crate) fn any_within(&self, least: &[u8], most: &[u8]) -> bool {
         let first = self.0.partition_point(|id| id.as_bytes() < least);
         let found = self.0.get(first);
@@ -54,33 +55,34 @@ impl std::fmt::Debug for WantedIds {
     }
 }
 
-/// A search through one file.
+/// A lookup in one file.
 pub(crate) struct Lookup {
     wanted: WantedIds,
     columns: &'static [&'static str],
-    /// The ranges that were asked for last.
+    /// The ranges that were requested last.
     asked: Vec<Range<u64>>,
     phase: LookupPhase,
     found: Vec<RecordBatch>,
 }
 
 enum LookupPhase {
-    /// The footer, with what was read of the file so far.
+    /// Reads the footer. Holds the parts of the file that have been read so far.
     Footer(ParquetMetaDataPushDecoder, Vec<(Range<u64>, Bytes)>),
-    /// The pages.
+    /// Reads the pages.
     Rows(ParquetPushDecoder),
 }
 
-/// How far a search is.
+/// The progress of a lookup.
 pub(crate) enum LookupStep {
     /// The bytes of these ranges are needed.
     Needs(Vec<Range<u64>>),
-    /// These rows are all that the file has of them.
+    /// The complete result: all rows of the file that have a wanted id.
     Found(Vec<RecordBatch>),
 }
 
 impl Lookup {
-    /// Begins with a file of this size: the first of its ranges is needed. Columns that it does not have are left out.
+    /// Starts with the size of a file in bytes. Returns the first range to read. Columns that the file lacks are
+    /// missing in the result.
     pub(crate) fn new(
         size: u64,
         wanted: WantedIds,
@@ -99,7 +101,7 @@ impl Lookup {
         Ok((lookup, vec![first]))
     }
 
-    /// Takes in the bytes of the ranges that were needed.
+    /// Takes the bytes of the ranges that were needed.
     pub(crate) fn go_on(&mut self, bytes: Vec<Bytes>) -> Result<LookupStep, DeltaError> {
         let asked = std::mem::take(&mut self.asked);
         let needed = match &mut self.phase {
@@ -131,7 +133,8 @@ impl Lookup {
         })
     }
 
-    /// Decodes what is there; `None` at the end of the file, else what is needed.
+    /// Decodes the rows whose bytes are present. Returns the ranges that are needed next; `None` at the end of the
+    /// file.
     fn read(&mut self) -> Result<Option<Vec<Range<u64>>>, DeltaError> {
         let LookupPhase::Rows(rows) = &mut self.phase else {
             return Err(DECODING);
@@ -145,7 +148,7 @@ impl Lookup {
         }
     }
 
-    /// Goes on to the pages. What was read with the footer is not asked for again.
+    /// Goes on to the pages. Parts of the file that were read with the footer are not requested again.
     fn open(
         &mut self,
         metadata: ParquetMetaData,
@@ -179,11 +182,11 @@ impl Lookup {
         Ok(())
     }
 
-    /// Returns which rows of a group are in pages that may hold a wanted id: `None` when there are none, all of them
-    /// where the file does not tell.
+    /// Returns which rows of a row group are in pages that may contain a wanted id. `None` when there are no such
+    /// pages, and all rows when the file has no bounds.
     #[expect(
         clippy::option_option,
-        reason = "Parquet's own word for all rows is `None`"
+        reason = "the Parquet library's value for all rows is `None`"
     )]
     fn rows_of(&self, metadata: &ParquetMetaData, group: usize) -> Option<Option<RowSelection>> {
         let row_group = metadata.row_group(group);
@@ -223,12 +226,12 @@ impl Lookup {
 
 fn is_wanted(wanted: &WantedIds, batch: &RecordBatch) -> Result<BooleanArray, ArrowError> {
     let ids = batch.column(0).as_string_opt::<i32>();
-    let ids = ids.ok_or_else(|| ArrowError::SchemaError("ids are no text".to_owned()))?;
+    let ids = ids.ok_or_else(|| ArrowError::SchemaError("ids are not text".to_owned()))?;
     let found = ids.iter().map(|id| id.map(|id| wanted.contains(id)));
     Ok(found.collect())
 }
 
-/// Numbers of a footer are never negative in a whole file; of another they say nothing.
+/// Converts a number of a footer. The numbers of an intact file are never negative; a negative number becomes zero.
 fn count(number: i64) -> usize {
     usize::try_from(number).unwrap_or_default()
 }

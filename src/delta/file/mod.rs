@@ -1,4 +1,4 @@
-//! Data files: Parquet, written and read.
+//! Writes and reads data files in Parquet.
 
 pub(crate) mod data_files;
 pub(crate) mod footer;

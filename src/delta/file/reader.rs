@@ -1,7 +1,8 @@
-//! Rows of a data file, a row group at a time: what is held is one row group's bytes, and what is decoded of it.
+//! Reads the rows of a data file, one row group at a time. Memory holds the bytes of one row group, and the rows
+//! decoded from them.
 //!
-//! Nothing here fetches. Whoever reads a file hands in its end first ([`OpenedFile::parse`] says how much of it), then the
-//! bytes of each row group that is wanted.
+//! Nothing here reads from the store. The caller passes in the end of the file first ([`OpenedFile::parse`] says how
+//! many bytes), then the bytes of each wanted row group.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,26 +20,26 @@ use crate::delta::delta_error::DECODING;
 use crate::delta::delta_error::DeltaError;
 use crate::delta::file::footer::FIRST_READ;
 
-/// What ends a Parquet file: the length of its metadata, and `PAR1`.
+/// Size in bytes of the end of a Parquet file: the length of the metadata, and `PAR1`.
 const FOOTER_SIZE: usize = 8;
 
-/// A data file whose footer is known.
+/// A data file with a parsed footer.
 pub(crate) struct OpenedFile {
     size: u64,
     metadata: ArrowReaderMetadata,
-    /// The part of the file that is held already.
+    /// The end of the file, which was read with the footer.
     tail: FilePart,
 }
 
-/// What came of reading a file's end.
+/// The result of parsing a file's end.
 pub(crate) enum Opening {
-    /// The footer is known.
+    /// The footer is complete.
     Opened(OpenedFile),
-    /// It begins before what was read: this much of the end is needed.
+    /// The footer begins before the bytes that were read. This many bytes of the end are needed.
     NeedsEnd(u64),
 }
 
-/// A part of a file, at its place.
+/// A part of a file, and its position in the file.
 #[derive(Clone)]
 struct FilePart {
     size: u64,
@@ -47,12 +48,12 @@ struct FilePart {
 }
 
 impl OpenedFile {
-    /// Returns how much of the end of a file of this size to read first.
+    /// Returns how many bytes of the end of a file to read first. `size` is the size of the file in bytes.
     pub(crate) fn first_read(size: u64) -> u64 {
         size.min(FIRST_READ)
     }
 
-    /// Reads the footer out of the end of a file of `size` bytes.
+    /// Parses the footer from the end of a file of `size` bytes.
     pub(crate) fn parse(size: u64, end: Bytes) -> Result<Opening, DeltaError> {
         let start = size.checked_sub(end.len() as u64).ok_or(DECODING)?;
         let tail = FilePart {
@@ -78,12 +79,12 @@ impl OpenedFile {
         }))
     }
 
-    /// Returns how many row groups it has.
+    /// Returns the number of row groups.
     pub(crate) fn groups(&self) -> usize {
         self.metadata.metadata().num_row_groups()
     }
 
-    /// Returns where a row group lies in the file.
+    /// Returns the byte range of a row group.
     pub(crate) fn range(&self, group: usize) -> Range<u64> {
         let (mut start, mut end) = (u64::MAX, 0);
         for column in self.group(group).columns() {
@@ -94,24 +95,25 @@ impl OpenedFile {
         start.min(end)..end
     }
 
-    /// Returns whether a row group may hold a text between two, both included, in a column. It may where nothing is known.
+    /// Returns whether a row group may contain a text between `least` and `most`, both included, in a column. Returns
+    /// `true` when the file has no bounds for the column.
     pub(crate) fn may_hold(&self, group: usize, column: &str, least: &str, most: &str) -> bool {
         let columns = self.group(group).columns().iter();
         let found = columns
             .filter(|chunk| chunk.column_path().string() == column)
             .find_map(|chunk| chunk.statistics());
         let bounds = found.and_then(|stats| stats.min_bytes_opt().zip(stats.max_bytes_opt()));
-        // A greatest value that was cut is raised by the writer, so both bounds hold.
+        // The writer shortens a long greatest value and rounds it up, so both bounds hold.
         bounds.is_none_or(|(min, max)| min <= most.as_bytes() && max >= least.as_bytes())
     }
 
-    /// Returns the bytes of a row group if they came with the footer.
+    /// Returns the bytes of a row group, if they were read together with the footer.
     pub(crate) fn held(&self, range: &Range<u64>) -> Option<Bytes> {
         let length = usize::try_from(range.end - range.start).ok()?;
         self.tail.get(range.start, length)
     }
 
-    /// Decodes a row group in batches of so many rows.
+    /// Decodes a row group in batches of `batch_rows` rows.
     pub(crate) fn rows(
         &self,
         group: usize,
@@ -138,7 +140,7 @@ impl OpenedFile {
     }
 }
 
-/// Returns how much of a file's end its footer takes; `None` when it is no Parquet file.
+/// Returns how many bytes at a file's end its footer takes. `None` when the file is not Parquet.
 fn footer_length(end: &Bytes) -> Option<u64> {
     let last: [u8; FOOTER_SIZE] = end.last_chunk().copied()?;
     if !last.ends_with(b"PAR1") {
@@ -173,6 +175,6 @@ impl ChunkReader for FilePart {
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
         self.get(start, length)
-            .ok_or_else(|| ParquetError::EOF("outside of what was read".to_owned()))
+            .ok_or_else(|| ParquetError::EOF("outside of the bytes that were read".to_owned()))
     }
 }

@@ -1,7 +1,9 @@
-//! Statistics of a data file as the Delta protocol wants them in an add action: readers skip files by them.
+//! Statistics of a data file for its add action, as the Delta protocol defines them. Readers skip files by these
+//! statistics.
 //!
-//! A bound may be loose, never tight by mistake: the smallest timestamp is floored to the millisecond and the **largest
-//! raised** to the next, because readers compare with millisecond precision and would else skip a row inside the last one.
+//! A bound may be looser than the values, never tighter. The smallest timestamp is rounded down to the millisecond,
+//! and the **largest is rounded up**. Readers compare with millisecond precision, and would otherwise skip rows
+//! within the last millisecond.
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{max, max_string, min, min_string};
@@ -10,13 +12,13 @@ use serde_json::{Map, Value, json};
 
 use crate::time::format_timestamp;
 
-/// How many characters of a text a bound keeps.
+/// Characters of a text in a bound, at most.
 const BOUND_CHARS: usize = 64;
 
-/// Microseconds of 0001-01-01 and of the end of 9999-12-31: outside, a timestamp has no form every reader knows.
+/// Timestamps that every reader can parse, in microseconds: from 0001-01-01 to the end of 9999-12-31.
 const WRITABLE_MICROS: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_300_799_999_001;
 
-/// What is gathered over the rows of one file.
+/// Collects statistics over the rows of one file.
 #[derive(Debug)]
 pub(crate) struct FileStats {
     has_text_bounds: fn(&str) -> bool,
@@ -31,7 +33,7 @@ struct ColumnStats {
     bounds: Bounds,
 }
 
-/// The least and greatest value seen. `Unknown` once a value was seen that has no place in an order.
+/// The least and greatest value seen so far. `Unknown` once a value was seen that cannot be ordered.
 #[derive(Debug, Default, PartialEq)]
 enum Bounds {
     #[default]
@@ -42,8 +44,9 @@ enum Bounds {
 }
 
 impl FileStats {
-    /// Begins a file's statistics. A file of one row has its values as bounds, so a log, which outlives the files that it
-    /// describes, gets bounds of those texts alone of which `has_text_bounds` says so by the column's name.
+    /// Starts the statistics of a file. `has_text_bounds` says, by column name, for which text columns bounds are
+    /// written. The bounds of a file with one row are the values of that row, and the log outlives its files. So the
+    /// log must not get bounds of personal texts.
     pub(crate) fn new(has_text_bounds: fn(&str) -> bool) -> Self {
         Self {
             has_text_bounds,
@@ -52,10 +55,10 @@ impl FileStats {
         }
     }
 
-    /// Takes in the rows of a batch. All batches of a file have the same columns.
+    /// Adds the rows of a batch. All batches of a file have the same columns.
     pub(crate) fn add(&mut self, batch: &RecordBatch) {
         if self.columns.is_empty() {
-            // Delta keeps statistics of a struct nested and of a list not at all; neither is written here.
+            // Delta nests the statistics of a struct and has none for a list. Neither is written here.
             self.columns = batch
                 .schema()
                 .fields()
@@ -79,12 +82,12 @@ impl FileStats {
         }
     }
 
-    /// Returns how many rows were taken in.
+    /// Returns the number of rows added.
     pub(crate) fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Writes the JSON text of `add.stats`.
+    /// Returns the JSON text of `add.stats`.
     pub(crate) fn to_json(&self) -> String {
         let (mut least, mut greatest, mut nulls) = (Map::new(), Map::new(), Map::new());
         for column in &self.columns {
@@ -159,14 +162,14 @@ impl Bounds {
     }
 }
 
-/// Returns a text of at most [`BOUND_CHARS`] characters that is not below `text`; `None` when there is none.
+/// Returns a text of at most [`BOUND_CHARS`] characters that is not below `text`. `None` when there is no such text.
 fn raised_prefix(text: &str) -> Option<String> {
     if text.chars().nth(BOUND_CHARS).is_none() {
         return Some(text.to_owned());
     }
     let mut prefix: Vec<char> = text.chars().take(BOUND_CHARS).collect();
     while let Some(last) = prefix.pop() {
-        // The range knows the gap of the surrogates; its second element is the next character.
+        // A range of `char` skips the surrogates. Its second element is the next character.
         if let Some(next) = (last..=char::MAX).nth(1) {
             prefix.push(next);
             return Some(prefix.into_iter().collect());
@@ -186,7 +189,7 @@ mod tests {
     fn stats_of(columns: Vec<(&str, ArrayRef)>) -> Value {
         let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
         let mut stats = FileStats::new(|name| name != "first_name");
-        // Twice, so that merging is part of every case.
+        // Two batches, so that every test covers merging.
         stats.add(&batch.slice(0, 1));
         stats.add(&batch.slice(1, batch.num_rows() - 1));
         serde_json::from_str(&stats.to_json()).expect("JSON")

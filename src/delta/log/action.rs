@@ -1,4 +1,4 @@
-//! The actions of the Delta protocol as JSON lines, as far as we write or read them.
+//! The actions of the Delta protocol as JSON lines, as far as this crate writes or reads them.
 //!
 //! Source: `PROTOCOL.md` of delta-io/delta, section "Actions". Actions and fields not listed here are ignored.
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::json;
 
-/// One line of a log entry: exactly one field is set in what we write.
+/// One line of a log entry. In the lines that this crate writes exactly one field is set.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct LogLine {
@@ -27,8 +27,8 @@ pub(super) struct LogLine {
     pub(super) add: Option<Add>,
 }
 
-/// Who committed what, and when. The protocol leaves its content to each writer (Spark puts booleans, numbers and nulls
-/// into it), so of another's only the commit id is looked for.
+/// Who committed what, and when. The protocol leaves the content of this action to each writer: Spark writes
+/// booleans, numbers and nulls. So only the commit id of another writer's action is read.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct CommitInfo {
@@ -40,7 +40,7 @@ pub(super) struct CommitInfo {
     pub(super) operation_parameters: BTreeMap<String, String>,
     #[serde(skip_deserializing)]
     pub(super) engine_info: String,
-    /// Ours alone: tells our entry from another's after an unclear answer.
+    /// Set by this crate only. Identifies our own entry after an unclear answer of the store.
     #[serde(rename = "commit_id", skip_serializing_if = "Option::is_none")]
     pub(super) commit_id: Option<String>,
 }
@@ -52,7 +52,7 @@ pub(super) struct Protocol {
     pub(super) min_writer_version: i32,
 }
 
-/// The table itself. `format` and `configuration` are carried on as they are.
+/// The table itself. `format` and `configuration` are kept as they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Metadata {
@@ -118,7 +118,8 @@ pub(super) struct Remove {
 }
 
 impl Protocol {
-    /// What our tables ask of others: every reader, and writers that know no more than `appendOnly` and invariants.
+    /// The protocol that our tables require of other programs: any reader, and writers that know `appendOnly` and
+    /// invariants.
     pub(super) const OURS: Self = Self {
         min_reader_version: 1,
         min_writer_version: 2,
@@ -141,7 +142,7 @@ impl Format {
 }
 
 impl LogLine {
-    /// Returns whether it holds nothing we read.
+    /// Returns whether the line holds no action that this crate reads.
     pub(super) fn is_empty(&self) -> bool {
         self.commit_info.is_none()
             && self.protocol.is_none()
@@ -162,7 +163,7 @@ pub(super) fn to_json_lines(lines: &[LogLine]) -> Vec<u8> {
     bytes
 }
 
-/// Reads the lines of a log entry. `None` when one is no action.
+/// Reads the lines of a log entry. `None` when a line is not an action.
 pub(super) fn from_json_lines(bytes: &[u8]) -> Option<Vec<LogLine>> {
     bytes
         .split(|byte| *byte == b'\n')
@@ -171,7 +172,7 @@ pub(super) fn from_json_lines(bytes: &[u8]) -> Option<Vec<LogLine>> {
         .collect()
 }
 
-/// Encodes a path as the protocol wants it: a URI reference of RFC 2396.
+/// Encodes a path as the protocol requires: a URI reference of RFC 2396.
 pub(super) fn encode_path(path: &str) -> String {
     let mut encoded = String::with_capacity(path.len());
     for byte in path.bytes() {
@@ -184,13 +185,13 @@ pub(super) fn encode_path(path: &str) -> String {
     encoded
 }
 
-/// Decodes a path of an action. What is no valid encoding stays as it is.
+/// Decodes the path of an action. A path without a valid encoding stays as it is.
 pub(super) fn decode_path(path: &str) -> String {
     let bytes = path.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        // `from_str_radix` alone would take a sign.
+        // `from_str_radix` alone would accept a sign.
         let digits = path.get(at + 1..at + 3).filter(|digits| {
             bytes[at] == b'%' && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
         });

@@ -1,4 +1,4 @@
-//! Deleting what is below an old checkpoint, and telling which files were removed not long ago.
+//! Deletes log entries and checkpoints below an old checkpoint, and finds the files that were removed recently.
 
 use std::collections::HashSet;
 
@@ -13,8 +13,8 @@ use crate::delta::object_key::ObjectKey;
 use crate::time::Moment;
 
 impl DeltaLog {
-    /// Lists what the log needs no more, in the order it may be deleted in: everything below the newest checkpoint that
-    /// was there before `before`. Versions committed since then can still be read.
+    /// Lists the objects that the log no longer needs, in the order in which they may be deleted: all objects below
+    /// the newest checkpoint written before `before`. Versions committed after `before` stay readable.
     pub async fn outdated(&self, before: Moment) -> Result<Vec<Path>, LogError> {
         let mut found = self.listed().await?;
         let anchor = found
@@ -29,10 +29,10 @@ impl DeltaLog {
         let Some(anchor) = anchor.filter(|version| *version > 0) else {
             return Ok(Vec::new());
         };
-        // From then on the table rests on this checkpoint: it has to be readable.
+        // The table will depend on this checkpoint, so the checkpoint has to be readable.
         self.kernel.replay(Some(anchor), Replay::State).await?;
         found.retain(|(version, _)| *version < anchor);
-        // Entries before checkpoints of the same version: what is left after a crash is a shorter log, without holes.
+        // Entries come before checkpoints of the same version. A crash in between leaves a shorter log without holes.
         found.sort_by_key(|(version, meta)| {
             let is_entry = meta.location.extension() == Some("json");
             (*version, !is_entry, meta.location.clone())
@@ -40,7 +40,8 @@ impl DeltaLog {
         Ok(found.into_iter().map(|(_, meta)| meta.location).collect())
     }
 
-    /// Deletes what [`outdated`](Self::outdated) listed, one after the other, and returns how many objects went.
+    /// Deletes the objects that [`outdated`](Self::outdated) listed, one after the other. Returns how many objects
+    /// were deleted.
     pub async fn clean_up(&self, outdated: &[Path]) -> Result<u64, LogError> {
         for path in outdated {
             let deleted = self.store.delete(path).await;
@@ -49,8 +50,8 @@ impl DeltaLog {
         Ok(outdated.len() as u64)
     }
 
-    /// Returns the files that were removed after an instant, by path below the table's folder, and those of which the log
-    /// does not say when.
+    /// Returns the files that were removed after `after`, by path below the table's folder. Includes removed files
+    /// for which the log has no time.
     pub async fn removed_since(&self, after: Moment) -> Result<HashSet<String>, LogError> {
         let replayed = self.kernel.replay(None, Replay::Removed);
         let (_, lines) = replayed.await?;
@@ -62,7 +63,7 @@ impl DeltaLog {
         Ok(recent.map(|file| action::decode_path(&file.path)).collect())
     }
 
-    /// Lists the objects of the log that bear a version, whoever wrote them.
+    /// Lists the objects of the log that have a version in their name, whoever wrote them.
     async fn listed(&self) -> Result<Vec<(u64, ObjectMeta)>, LogError> {
         let log = ObjectKey::Log(&self.table).path();
         let found: Vec<ObjectMeta> = self
@@ -82,7 +83,7 @@ impl DeltaLog {
     }
 }
 
-/// Reads the version in front of the name of an entry, a checkpoint in one or several parts, or a checksum.
+/// Reads the version at the start of a name: of an entry, of a checkpoint in one or several parts, or of a checksum.
 fn version_of(name: &str) -> Option<u64> {
     let (digits, kind) = name.split_once('.')?;
     let in_parts = || {

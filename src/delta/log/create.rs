@@ -1,4 +1,4 @@
-//! Version 0 of a table.
+//! Creates version 0 of a table.
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use crate::delta::object_key::{ObjectKey, TablePath};
 use crate::delta::store::TableStore;
 use crate::time::Moment;
 
-/// Puts version 0 of a table that does not exist yet. That another process was first is as good.
+/// Creates version 0 of a table that does not exist yet. Succeeds also when another process created the table first.
 pub(super) async fn create(
     store: &TableStore,
     table: &TablePath,

@@ -1,4 +1,4 @@
-//! What one log entry says: files added and removed, and bases.
+//! The content of one log entry: files that are added and removed, and transactions (such as bases).
 
 use std::collections::BTreeMap;
 
@@ -9,23 +9,23 @@ use crate::time::Moment;
 /// One atomic change of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
-    /// What happened, for people who read the history: `APPEND SNAPSHOT`.
+    /// What happened, for people who read the table's history, such as `APPEND SNAPSHOT`.
     pub operation: &'static str,
     /// Files that become visible.
     pub adds: Vec<AddFile>,
     /// Files that stop being visible.
     pub removes: Vec<RemoveFile>,
-    /// Rows only change files: whoever follows the table's changes passes the entry over.
+    /// Rows only move between files. Readers that follow the table's changes skip the entry.
     pub rearranges: bool,
-    /// Application transactions: `appId` and version. Each replaces the one before it.
+    /// Application transactions: `appId` and version. Each replaces the earlier transaction of the same `appId`.
     pub txns: Vec<(String, i64)>,
 }
 
 impl Entry {
-    /// Returns its actions, all but who commits it, and when.
+    /// Returns the actions of the entry, without the action that says who commits it and when.
     pub(super) fn actions(self, now: Moment) -> impl Iterator<Item = LogLine> {
         let data_change = !self.rearranges;
-        // The protocol allows one transaction per application and version.
+        // The protocol allows one transaction per application in each version.
         let txns: BTreeMap<_, _> = self.txns.into_iter().collect();
         let txns = txns.into_iter().map(move |(app_id, version)| LogLine {
             txn: Some(Txn {
@@ -43,7 +43,7 @@ impl Entry {
     }
 }
 
-/// Says who commits an entry, and when.
+/// Returns the action that says who commits an entry, and when.
 pub(super) fn commit_info(operation: &str, commit_id: &str, now: Moment) -> LogLine {
     LogLine {
         commit_info: Some(CommitInfo {
@@ -66,11 +66,11 @@ pub struct AddFile {
     pub partition_values: BTreeMap<String, String>,
     /// Size in bytes.
     pub size: u64,
-    /// When it was written.
+    /// When the file was written.
     pub modified_at: Moment,
-    /// Statistics, JSON by the Delta protocol.
+    /// Statistics: JSON as defined by the Delta protocol.
     pub stats: String,
-    /// Free notes about the file.
+    /// Free key-value notes about the file.
     pub tags: BTreeMap<String, String>,
 }
 
@@ -113,12 +113,12 @@ impl RemoveFile {
 
 impl std::fmt::Debug for AddFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Statistics hold row values.
+        // Statistics hold row values, so they are not printed.
         write!(f, "AddFile({}, {} bytes)", self.path, self.size)
     }
 }
 
-/// A file that stops being visible. Made from a [`LiveFile`], so that it names the file as the log does.
+/// A file that stops being visible. Made from a [`LiveFile`], so that the path is written as in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoveFile {
     logged_path: String,

@@ -1,7 +1,7 @@
-//! The Delta kernel: finds the newest version, replays checkpoints, writes them.
+//! The Delta kernel library: finds the newest version, replays checkpoints, writes checkpoints.
 //!
-//! Its calls block, so they run on a blocking thread, and its own I/O on a runtime of its own: the executor that may
-//! write checkpoints needs a multi-threaded one, which a caller's need not be.
+//! Calls of the kernel block, so they run on a blocking thread. The kernel's own I/O runs on a separate runtime: the
+//! executor that can write checkpoints needs a multi-threaded runtime, and the caller's runtime may have one thread.
 
 use std::sync::{Arc, LazyLock};
 
@@ -20,7 +20,7 @@ use crate::delta::store::TableStore;
 
 type Engine = DefaultEngine<TokioMultiThreadExecutor>;
 
-/// Lives as long as the process: a runtime must not be dropped from within another.
+/// Lives as long as the process, because a runtime must not be dropped inside another runtime.
 static EXECUTOR: LazyLock<Result<Arc<TokioMultiThreadExecutor>, StoreFault>> =
     LazyLock::new(|| {
         TokioMultiThreadExecutor::new_owned_runtime(Some(2), None)
@@ -28,7 +28,7 @@ static EXECUTOR: LazyLock<Result<Arc<TokioMultiThreadExecutor>, StoreFault>> =
             .map_err(|error| fault(&error))
     });
 
-/// The kernel's view of one table.
+/// One table, as the kernel reads it.
 pub(super) struct Kernel {
     engine: Arc<Engine>,
     root: String,
@@ -38,11 +38,11 @@ pub(super) struct Kernel {
 /// The columns of a checkpoint that a replay reads.
 #[derive(Clone, Copy)]
 pub(super) enum Replay {
-    /// Everything but files.
+    /// All state except the files.
     State,
-    /// Live files.
+    /// The live files.
     Files,
-    /// Files removed not long ago: as long as `delta.deletedFileRetentionDuration` says.
+    /// The files removed recently, for as long as `delta.deletedFileRetentionDuration` says.
     Removed,
 }
 
@@ -69,15 +69,15 @@ impl Kernel {
             .build();
         Ok(Self {
             engine: Arc::new(engine),
-            // Only the path reaches our store, which is rooted at the lake. The host is that of a kind of bucket which
-            // lists in no order: the engine then sorts, as a local disk needs it to
+            // Only the path reaches our store, which is rooted at the lake. The host name is one of an S3 Express
+            // bucket, which lists objects in no order. The engine then sorts the listing, as a local disk needs
             // (`supports_ordered_listing` in delta_kernel_default_engine/src/filesystem.rs).
             root: format!("s3://lake--x-s3/{name}/"),
             table: name,
         })
     }
 
-    /// Replays the log up to a version, or to its end, and returns the version and the actions that hold there.
+    /// Replays the log up to `version`, or to its end. Returns the version and the actions in force at that version.
     pub(super) async fn replay(
         &self,
         version: Option<u64>,
@@ -91,7 +91,7 @@ impl Kernel {
         .await
     }
 
-    /// Writes a checkpoint of a version, and the hint that points to it.
+    /// Writes a checkpoint of a version, and the `_last_checkpoint` file that points to the checkpoint.
     pub(super) async fn checkpoint(&self, version: u64) -> Result<(), LogError> {
         self.run("writing a checkpoint of", move |engine, root| {
             snapshot(engine, root, Some(version))?.checkpoint(engine, None)?;
@@ -132,7 +132,8 @@ fn snapshot(engine: &Engine, root: &str, version: Option<u64>) -> Result<Snapsho
     }
 }
 
-/// Reads the actions a checkpoint of the snapshot would hold: the only public way to all transactions in one pass.
+/// Reads the actions that a checkpoint of the snapshot would hold. The kernel has no other public way to read all
+/// transactions in one pass.
 fn replay(
     engine: &Engine,
     snapshot: SnapshotRef,
@@ -168,7 +169,7 @@ fn is_about_protocol(error: &KernelError) -> bool {
     }
 }
 
-/// Tells a kernel error by its variant's name: its text may quote statistics, which hold row values.
+/// Names a kernel error by its variant. The error's text may quote statistics, which hold row values.
 fn fault(error: &KernelError) -> StoreFault {
     match error {
         KernelError::ObjectStore(error) => error.into(),

@@ -1,4 +1,4 @@
-//! A data file that is part of a table, and what the log says of its rows.
+//! A data file that is part of a table, and the log's statistics of its rows.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,22 +16,22 @@ pub struct LiveFile {
     pub path: String,
     /// Size in bytes.
     pub size: u64,
-    /// Value of each partition column; `None` is null.
+    /// Value of each partition column. `None` is null.
     pub partition_values: BTreeMap<String, Option<String>>,
-    /// Rows, when its statistics say.
+    /// Number of rows, when the statistics state it.
     pub num_records: Option<u64>,
-    /// What its statistics say of the columns it is sorted and pruned by.
+    /// Bounds of the columns by which files are sorted and skipped.
     pub bounds: FileBounds,
-    /// When it was written.
+    /// When the file was written.
     pub modified_at: Moment,
-    /// Free notes about the file.
+    /// Free key-value notes about the file.
     pub tags: BTreeMap<String, String>,
-    /// Its path as the log has it.
+    /// The file's path exactly as in the log.
     pub(super) logged_path: String,
 }
 
 impl LiveFile {
-    /// Takes what an add action says of a file.
+    /// Makes a live file from an add action.
     pub(super) fn of(add: Add, bounded: BoundedColumns) -> Self {
         let stats = add
             .stats
@@ -54,7 +54,7 @@ impl LiveFile {
         }
     }
 
-    /// Returns the partition that it lies in.
+    /// Returns the partition of the file.
     #[must_use]
     pub fn partition(&self) -> Partition {
         let mut values = self.partition_values.iter();
@@ -64,13 +64,13 @@ impl LiveFile {
         })
     }
 
-    /// Returns the value of a partition column; `None` for null, too.
+    /// Returns the value of a partition column. `None` for null and for an unknown column.
     #[must_use]
     pub fn partition_value(&self, column: &str) -> Option<&str> {
         self.partition_values.get(column)?.as_deref()
     }
 
-    /// Returns whether it may hold rows of a key that were observed after an instant.
+    /// Returns whether the file may hold rows of a key that were observed after `after`.
     #[must_use]
     pub fn may_hold(&self, key: &str, after: Option<ObservedAt>) -> bool {
         let in_range = |(least, most): &(String, String)| (&**least..=&**most).contains(&key);
@@ -84,7 +84,7 @@ impl LiveFile {
 
 #[cfg(test)]
 impl LiveFile {
-    /// Makes a file that is nowhere.
+    /// Makes a file that exists on no store.
     pub(crate) fn with_bounds(
         size: u64,
         bounds: FileBounds,
@@ -103,36 +103,37 @@ impl LiveFile {
     }
 }
 
-/// The names of the columns that a table's files are found by. Of all others the log may say what it likes.
+/// The names of the columns by which a table's files are found. Statistics of other columns are not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BoundedColumns {
-    /// A text: whose rows they are.
+    /// A text column: the key of the integration that a row belongs to.
     pub key: &'static str,
-    /// A text: which row it is.
+    /// A text column: the id of the row's record.
     pub id: &'static str,
-    /// A timestamp: when the row was observed.
+    /// A timestamp column: when the row was observed.
     pub observed: &'static str,
 }
 
-/// Bounds of a file's values. A text may be cut: the least below its value, the greatest above.
+/// Bounds of a file's values. A text bound may be shortened: the least bound may be below, the greatest bound above,
+/// every value.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct FileBounds {
-    /// Of the key.
+    /// Bounds of the key.
     pub keys: Option<(String, String)>,
-    /// Of the id.
+    /// Bounds of the id.
     pub ids: Option<(String, String)>,
-    /// Of the observation, in microseconds since the epoch.
+    /// Bounds of the observation time, in microseconds since the epoch.
     pub observed_us: Option<(i64, i64)>,
 }
 
 impl std::fmt::Debug for FileBounds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Bounds of ids are ids.
+        // Bounds of ids are ids, so they are not printed.
         f.write_str("FileBounds")
     }
 }
 
-/// `add.stats`, as far as it is read.
+/// The part of `add.stats` that is read.
 #[derive(Default, serde::Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Stats {

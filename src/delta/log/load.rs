@@ -1,4 +1,4 @@
-//! A whole log read anew, and which entry it is when it cannot be.
+//! Reads a complete log from the store, and finds the damaged entry when that fails.
 
 use futures_util::TryStreamExt;
 
@@ -10,11 +10,11 @@ use crate::delta::log::tail::{entry, entry_version};
 use crate::delta::object_key::{ObjectKey, TablePath};
 use crate::delta::store::TableStore;
 
-/// Entries that are looked at to find the damaged one, the newest first: those that a checkpoint does not stand for.
+/// Entries that are checked to find a damaged one, the newest first. Older entries are covered by a checkpoint.
 const LOOKED_AT: usize = 200;
 
-/// Reads a whole table. Three times if need be: a local disk may list an entry that was made while it listed, and not
-/// the one made just before, which the kernel takes for a hole.
+/// Reads the complete state of a table, with up to three tries. A local disk may list an entry that was created
+/// during the listing, and miss the entry created just before. The kernel takes the missing entry for a hole.
 pub(super) async fn load(
     kernel: &Kernel,
     store: &TableStore,
@@ -27,15 +27,15 @@ pub(super) async fn load(
         match kernel.replay(None, Replay::State).await {
             Ok(read) => break read,
             Err(error) if error.is_retryable() && tries < 3 => {}
-            // The kernel does not say which entry it was.
+            // The kernel does not say which entry is damaged.
             Err(error) => return Err(damaged_entry(store, table).await.unwrap_or(error)),
         }
     };
     LogState::from_replay(version, lines, &table.to_string(), bounded)
 }
 
-/// Finds the newest entry that holds something else than actions. `None` when there is none, or when the store cannot be
-/// asked.
+/// Finds the newest entry with content that is not actions. `None` when there is no such entry, or when the store
+/// cannot be read.
 async fn damaged_entry(store: &TableStore, table: &TablePath) -> Option<LogError> {
     let log = ObjectKey::Log(table).path();
     let listed = store.objects().list(Some(&log));

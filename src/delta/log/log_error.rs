@@ -1,12 +1,12 @@
-//! What can go wrong with one Delta table's log.
+//! What can go wrong with the log of one Delta table.
 
 use crate::delta::fault::StoreFault;
 use crate::delta::object_key::{ObjectKey, TablePath};
 
 /// Why a table's log could not be read or written.
 ///
-/// Only [`OutcomeUnknown`](Self::OutcomeUnknown) leaves open whether an entry is visible. After any of them the same
-/// work may be done again: whoever does reads the log first and finds what is there.
+/// Only [`OutcomeUnknown`](Self::OutcomeUnknown) leaves open whether an entry is visible. After every error the same
+/// work may be repeated: the repetition reads the log first and finds what is committed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogError {
@@ -19,73 +19,73 @@ pub enum LogError {
         #[source]
         source: StoreFault,
     },
-    /// A log entry or checkpoint holds something else than the Delta protocol says.
+    /// The content of a log entry or checkpoint does not follow the Delta protocol.
     #[error("the log of {table} is damaged: {what}")]
     Damaged {
         /// The table's folder.
         table: String,
-        /// Which part, without its content.
+        /// Which part is damaged, without its content.
         what: String,
     },
-    /// Another program raised the table's protocol.
+    /// Another program raised the protocol version of the table.
     #[error(
-        "{table} asks for more than Delta reader 1 and writer 2, which is all this build writes: another program has changed the table"
+        "{table} requires a newer Delta protocol than reader 1 and writer 2, the newest that this build writes: another program has upgraded the table"
     )]
     Protocol {
         /// The table's folder.
         table: String,
     },
-    /// The table is partitioned by other columns.
+    /// The table is partitioned by columns other than expected.
     #[error("{table} is partitioned by {found:?}, not by {expected:?}")]
     Partitioning {
         /// The table's folder.
         table: String,
-        /// The table's columns.
+        /// The columns that partition the table on the store.
         found: Vec<String>,
-        /// Ours.
+        /// The columns that this build expects.
         expected: Vec<String>,
     },
-    /// A column cannot be in the table as we have it.
-    #[error("the schema of {table} does not go with ours")]
+    /// A column of this build cannot be added to the table.
+    #[error("the schema of {table} does not match the columns of this build")]
     Schema {
         /// The table's folder.
         table: String,
-        /// Which column, and how.
+        /// Which column, and why.
         #[source]
         source: SchemaError,
     },
-    /// The store does not take the entry, for a reason that does not pass. Nothing of it is visible.
-    #[error("the store refused version {version} of {table}; nothing of it is visible")]
+    /// The store refused the entry for a lasting reason. No part of the entry is visible.
+    #[error("the store refused version {version} of {table}; no part of it is visible")]
     Refused {
         /// The table's folder.
         table: String,
-        /// The version that was to be.
+        /// The version that the entry would have had.
         version: u64,
         /// Why.
         #[source]
         source: StoreFault,
     },
-    /// The entry was sent and the store could not be asked whether it arrived.
+    /// The entry was sent, and the store could not say whether it arrived.
     #[error(
         "it is unknown whether version {version} of {table} was committed; running again is safe, since the log is read first"
     )]
     OutcomeUnknown {
         /// The table's folder.
         table: String,
-        /// The version that may be ours.
+        /// The version that may hold our entry.
         version: u64,
         /// Why.
         #[source]
         source: StoreFault,
     },
     /// The Delta kernel failed.
-    #[error("the Delta kernel failed at {doing} {table}")]
+    #[error("{doing} {table} failed inside the Delta library")]
     Kernel {
         /// The table's folder.
         table: String,
-        /// What it was to do.
+        /// What failed: opening, reading or writing a checkpoint.
         doing: &'static str,
-        /// Why; the kernel's text is left out, since it may quote statistics.
+        /// Why. Without the kernel's text, which may quote statistics.
         #[source]
         source: StoreFault,
     },
@@ -114,16 +114,16 @@ impl LogError {
         }
     }
 
-    /// Names an entry that holds something else than actions, as its file is called.
+    /// Makes the error for an entry with content that is not actions. Names the entry's file.
     pub(super) fn damaged_entry(table: &TablePath, version: u64) -> Self {
         let file = ObjectKey::LogEntry(table, version);
         Self::Damaged {
             table: table.to_string(),
-            what: format!("{file} holds a line that is no action"),
+            what: format!("{file} holds a line that is not a Delta action"),
         }
     }
 
-    /// Returns whether the same call may succeed later without anyone doing anything.
+    /// Returns whether the same call may succeed later without anyone's help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -134,7 +134,7 @@ impl LogError {
     }
 }
 
-/// Why a schema cannot be a Delta table's.
+/// Why a schema cannot be the schema of a Delta table.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchemaError {
@@ -145,15 +145,15 @@ pub enum SchemaError {
         column: String,
         /// The table's type.
         found: String,
-        /// Ours.
+        /// The type in this build.
         expected: String,
     },
-    /// The table has the column under a name that differs in case only, which Delta does not tell apart.
-    #[error("column {column} is {found} in the table: Delta does not tell case apart")]
+    /// The table has the column under a name that differs in case only. Delta compares names without case.
+    #[error("column {column} is {found} in the table: Delta compares column names without case")]
     CaseConflict {
-        /// Path of the column here, with dots.
+        /// Path of the column in this build, with dots.
         column: String,
-        /// The table's name of it.
+        /// The column's name in the table.
         found: String,
     },
     /// An Arrow type without a Delta type at reader 1 and writer 2.

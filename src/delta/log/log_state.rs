@@ -1,4 +1,4 @@
-//! What a table's log says as of one version.
+//! The state of a table's log as of one version.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,16 +14,17 @@ use crate::json;
 
 /// A table as of one version.
 ///
-/// All transactions are kept in memory: the caller compares them to decide whether its fetch was overtaken.
+/// All transactions are kept in memory. The caller compares them to decide whether another writer has overtaken its
+/// fetch.
 #[derive(Clone, Debug)]
 pub struct LogState {
     pub(super) version: u64,
     pub(super) metadata: Arc<Metadata>,
     pub(super) schema: SchemaRef,
     pub(super) txns: HashMap<Arc<str>, i64>,
-    /// The columns of whose bounds a live file knows.
+    /// The columns for which a live file holds bounds.
     pub(super) bounded: BoundedColumns,
-    /// Filled when someone asks, then kept current: only tables whose files are replaced need it.
+    /// Filled at the first request, then kept current. Only tables with replaced files need the list.
     pub(super) live: Option<HashMap<Arc<str>, Arc<LiveFile>>>,
 }
 
@@ -34,7 +35,8 @@ impl LogState {
         self.version
     }
 
-    /// Returns the table's schema, partition columns included. It may have columns this build does not know.
+    /// Returns the table's schema, partition columns included. The table may have columns that this build does not
+    /// know.
     #[must_use]
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
@@ -46,7 +48,7 @@ impl LogState {
         self.txns.get(app_id).copied()
     }
 
-    /// Returns the columns that files are found by, and sorted by.
+    /// Returns the columns by which files are found and sorted.
     pub(crate) fn bounded(&self) -> BoundedColumns {
         self.bounded
     }
@@ -58,7 +60,7 @@ impl LogState {
             .map(|(app_id, version)| (&**app_id, *version))
     }
 
-    /// Makes a state of all actions that hold at a version.
+    /// Makes a state from all actions in force at a version.
     pub(super) fn from_replay(
         version: u64,
         lines: Vec<LogLine>,
@@ -66,7 +68,7 @@ impl LogState {
         bounded: BoundedColumns,
     ) -> Result<Self, LogError> {
         let metadata = lines.iter().find_map(|line| line.meta_data.clone());
-        let metadata = metadata.ok_or_else(|| damaged(table, "it has no metaData action"))?;
+        let metadata = metadata.ok_or_else(|| damaged(table, "its log has no metaData action"))?;
         let mut state = Self {
             version,
             schema: read_schema(&metadata, table)?,
@@ -81,7 +83,7 @@ impl LogState {
         Ok(state)
     }
 
-    /// Takes in the entry of the next version.
+    /// Applies the entry of the next version.
     pub(super) fn advance(&mut self, lines: Vec<LogLine>, table: &str) -> Result<(), LogError> {
         for line in lines {
             self.apply(line, table)?;
@@ -90,7 +92,8 @@ impl LogState {
         Ok(())
     }
 
-    /// Returns the metadata the table must get to have our columns and settings; `None` when it has them.
+    /// Returns the metadata with which the table gets our columns and settings. `None` when the table has them
+    /// already.
     pub(super) fn merged_metadata(
         &self,
         ours: &Value,
@@ -102,7 +105,7 @@ impl LogState {
             table: table.to_owned(),
             source,
         })?;
-        // What the table's owner has set stays.
+        // Settings of the table's owner take precedence over ours.
         let mut configuration = schema::configuration();
         configuration.extend(self.metadata.configuration.clone());
         let changed = changed || configuration != self.metadata.configuration;
@@ -147,7 +150,7 @@ impl LogState {
 
 fn read_schema(metadata: &Metadata, table: &str) -> Result<SchemaRef, LogError> {
     schema::to_arrow(&metadata.schema_string)
-        .ok_or_else(|| damaged(table, "its schema is not Delta's"))
+        .ok_or_else(|| damaged(table, "its schema is not a Delta schema"))
 }
 
 fn damaged(table: &str, what: &str) -> LogError {

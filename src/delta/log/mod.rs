@@ -1,10 +1,11 @@
-//! The log of a Delta table: which files are live, and which number each transaction identifier has reached.
+//! The log of a Delta table: which files are live, and which version each application transaction has reached.
 //!
-//! An entry is our own JSON, put if absent at the first free version ([`publish`](mod@crate::delta::log::publish)); it makes data and
-//! transactions visible at once. The kernel replays checkpoints and writes them; its types stay in [`kernel`].
-//! In between, [`DeltaLog`] keeps the state in memory and follows the log by reading its tail.
+//! This crate writes each entry as JSON, with put-if-absent at the first free version
+//! ([`publish`](mod@crate::delta::log::publish)). An entry makes data and transactions visible at once. The Delta
+//! kernel library replays and writes checkpoints; its types stay in [`kernel`]. Between checkpoints [`DeltaLog`]
+//! keeps the state in memory and follows the log by reading its newest entries.
 //!
-//! [`schema`] adds our missing columns to a table's schema; they go out with the next entry.
+//! [`schema`] adds our missing columns to a table's schema. The next entry commits the added columns.
 
 mod action;
 mod clean_up;
@@ -47,40 +48,41 @@ use crate::delta::object_key::{ObjectKey, TablePath};
 use crate::delta::store::TableStore;
 use crate::time::Clock;
 
-/// What a table must have.
+/// The shape that a table must have.
 #[derive(Clone, Debug)]
 pub struct TableShape {
-    /// Its columns, partition columns included.
+    /// The columns, partition columns included.
     pub schema: SchemaRef,
-    /// Names of the columns that partition it.
+    /// Names of the partition columns.
     pub partition_columns: Vec<String>,
-    /// What it holds, for people who list tables.
+    /// What the table holds, for people who list tables.
     pub description: String,
 }
 
-/// How a log is kept.
+/// Settings of a log.
 #[derive(Clone)]
 pub struct LogSettings {
-    /// Entries between checkpoints.
+    /// Number of entries between two checkpoints.
     pub checkpoint_interval: NonZeroU64,
-    /// Stamps entries, for people and for clean-up; no rule of ours reads the stamps.
+    /// The clock for timestamps in entries. People and clean-up read the timestamps; no rule of this crate depends on
+    /// them.
     pub clock: Arc<dyn Clock>,
-    /// The columns that files are found by.
+    /// The columns by which files are found.
     pub bounded: BoundedColumns,
 }
 
-/// What became of an entry.
+/// The outcome of committing an entry.
 #[derive(Clone, Debug)]
 pub enum CommitOutcome {
-    /// It is visible.
+    /// The entry is visible.
     Committed {
-        /// The version it made.
+        /// The version of the entry.
         version: u64,
     },
-    /// Another writer's entry took the version, and nothing of ours is visible. The caller compares transactions,
-    /// recomputes its removes and commits on the new state.
+    /// Another writer's entry took the version, and no part of our entry is visible. The caller compares
+    /// transactions, recomputes its removes and commits on the new state.
     Lost {
-        /// The table as it is now.
+        /// The newest state of the table.
         state: Arc<LogState>,
     },
 }
@@ -89,26 +91,27 @@ pub enum CommitOutcome {
 pub struct DeltaLog {
     store: TableStore,
     table: TablePath,
-    /// The columns of this build, as Delta writes them.
+    /// The columns of this build, as a Delta schema.
     ours: Value,
     settings: LogSettings,
     patience: Patience,
     kernel: Kernel,
-    /// A copy of what the log says: the log on the store is the truth, and a copy that is behind loses the next commit.
+    /// A copy of the log's state. The log on the store is the truth, and a writer with an outdated copy loses the
+    /// next commit.
     known: RwLock<ConfirmedState>,
-    /// Held while the log is read, so that many callers share one reading.
+    /// Held while the log is read, so that many callers share one read.
     reading: Mutex<()>,
 }
 
-/// The table as last seen.
+/// The state of a table, and when it was last confirmed.
 struct ConfirmedState {
     state: Arc<LogState>,
-    /// When the log was last seen to end there.
+    /// When the log was last known to end at this state.
     confirmed: Instant,
 }
 
 impl DeltaLog {
-    /// Opens a table's log, with a table of version 0 if there is none.
+    /// Opens a table's log. Creates version 0 if the table does not exist.
     pub async fn open(
         store: &TableStore,
         table: TablePath,
@@ -118,7 +121,7 @@ impl DeltaLog {
         Self::open_patiently(store, table, shape, settings, Patience::default()).await
     }
 
-    /// Returns whether a table is there to be opened without being created.
+    /// Returns whether the table exists. Creates nothing.
     pub async fn exists(store: &TableStore, table: &TablePath) -> Result<bool, LogError> {
         tail::exists(store, table).await
     }
@@ -163,14 +166,14 @@ impl DeltaLog {
         })
     }
 
-    /// Returns the table as last read or committed.
+    /// Returns the table's state as of the last read or commit.
     #[must_use]
     pub fn state(&self) -> Arc<LogState> {
         let known = self.known.read();
         Arc::clone(&known.unwrap_or_else(PoisonError::into_inner).state)
     }
 
-    /// Reads what was committed since, and returns the table as it is now.
+    /// Reads the entries committed since the last read, and returns the newest state.
     pub async fn refresh(&self) -> Result<Arc<LogState>, LogError> {
         let _reading = self.reading.lock().await;
         let name = self.table.to_string();
@@ -185,7 +188,7 @@ impl DeltaLog {
                 }
                 Arc::new(state)
             }
-            // Entries after the version known were cleaned up: only a checkpoint has what they said.
+            // The entries after the known version were cleaned up. Only a checkpoint still has their content.
             None => {
                 let bounded = self.settings.bounded;
                 Arc::new(load(&self.kernel, &self.store, &self.table, bounded).await?)
@@ -196,8 +199,8 @@ impl DeltaLog {
 
     /// Puts one entry at the version after `read`.
     ///
-    /// The table's schema gains our missing columns with it. A checkpoint is written when one is due; that it failed is
-    /// logged and does not concern the entry.
+    /// The entry also adds our missing columns to the table's schema. A checkpoint is written when one is due. A
+    /// failed checkpoint is logged and does not affect the entry.
     pub async fn commit(&self, read: &LogState, entry: Entry) -> Result<CommitOutcome, LogError> {
         if self.unconfirmed_for() >= self.patience.longest_unconfirmed {
             self.refresh().await?;
@@ -220,7 +223,7 @@ impl DeltaLog {
             }
             Err(error) => return Err(publish_error(error, &self.table, version)),
         }
-        // The state known may have its files listed, which the one read has not.
+        // The known state may hold the list of files, which the state `read` may lack.
         let mut state = LogState::clone(&self.at_version(read.version).unwrap_or(known));
         state.advance(lines, &self.table.to_string())?;
         self.adopt(Arc::new(state), asked);
@@ -228,7 +231,7 @@ impl DeltaLog {
         Ok(CommitOutcome::Committed { version })
     }
 
-    /// Lists the files of the table as of a state, by path.
+    /// Lists the live files of a state, by path.
     pub async fn live_files(&self, at: &LogState) -> Result<Vec<Arc<LiveFile>>, LogError> {
         let known = self.at_version(at.version);
         let known = known.as_ref().and_then(|known| known.live.as_ref());
@@ -240,7 +243,7 @@ impl DeltaLog {
         Ok(files)
     }
 
-    /// Writes a checkpoint of the version known, so that readers need not read every entry.
+    /// Writes a checkpoint of the known version, so that readers need not read every entry.
     pub async fn checkpoint(&self) -> Result<(), LogError> {
         self.kernel.checkpoint(self.state().version).await
     }
@@ -271,11 +274,11 @@ impl DeltaLog {
         {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             let table = &self.table;
-            warn!(%table, version, %error, cause, "no checkpoint was written; the log is complete without it");
+            warn!(%table, version, %error, cause, "writing a checkpoint failed; the log is complete without it");
         }
     }
 
-    /// Whole states are swapped in, so a panic elsewhere leaves it right.
+    /// Writers replace the complete state, so a panic elsewhere leaves the state intact.
     fn known(&self) -> RwLockWriteGuard<'_, ConfirmedState> {
         let known = self.known.write();
         known.unwrap_or_else(PoisonError::into_inner)
@@ -289,7 +292,7 @@ impl DeltaLog {
         self.known().confirmed.elapsed()
     }
 
-    /// Takes a state over unless a newer one is known, and returns the newest.
+    /// Stores a state unless a newer one is known. Returns the newest state.
     fn adopt(&self, state: Arc<LogState>, confirmed: Instant) -> Arc<LogState> {
         let mut known = self.known();
         if state.version > known.state.version {

@@ -1,7 +1,8 @@
-//! Putting one log entry, and finding out afterwards whose it is.
+//! Puts one log entry, and finds out afterwards whose entry is in the log.
 //!
-//! An answer that was lost, or an error of a request that took effect, looks like a failure. So after anything but a
-//! plain success the entry is read back: the commit id in it says whose it is. A transaction's version never does.
+//! A lost answer looks like a failure, and so does an error of a request that took effect. So after every answer
+//! except a plain success the entry is read back. The commit id in the entry says whose entry it is. The version of a
+//! transaction cannot say so.
 
 use std::time::Duration;
 
@@ -14,20 +15,20 @@ use crate::delta::log::action::from_json_lines;
 use crate::delta::store::TableStore;
 use crate::time::Backoff;
 
-/// How long to insist, and how long to trust what is known.
+/// How long to retry, and how long a state is trusted.
 #[derive(Clone, Debug)]
 pub(super) struct Patience {
-    /// How often a put or a read-back is tried before giving up.
+    /// How often a put or a read-back is tried, at most.
     pub(super) attempts: u32,
-    /// How long to wait between two.
+    /// How long to wait between two tries.
     pub(super) backoff: Backoff,
-    /// How old a state may be and still be committed on. Entries live seven days; on a state older than that the next
-    /// version could look free because the entry that took it was cleaned up.
+    /// The greatest age of a state that may be committed on. Entries live seven days. With a state older than that,
+    /// the next version could look free although it was taken: clean-up has deleted the entry that took it.
     pub(super) longest_unconfirmed: Duration,
 }
 
 impl Default for Patience {
-    /// About 20 s between attempts, on top of the few seconds within which the store client retries each.
+    /// Waits about 20 s in total between attempts. The store client also retries each attempt for a few seconds.
     fn default() -> Self {
         Self {
             attempts: 9,
@@ -38,7 +39,7 @@ impl Default for Patience {
     }
 }
 
-/// Whose entry stands at the version.
+/// Who wrote the entry at the version.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Published {
     Ours,
@@ -48,9 +49,9 @@ pub(super) enum Published {
 /// Why an entry could not be put.
 #[derive(Debug)]
 pub(super) enum PublishError {
-    /// Nothing is at the key, and trying again would not help.
+    /// No object has the key, and trying again would not help.
     Refused(StoreFault),
-    /// It may be there.
+    /// The entry may be in the log.
     Unknown(StoreFault),
 }
 
@@ -67,14 +68,15 @@ pub(super) async fn publish(
         failed: 0,
     };
     loop {
-        // A crash after the put is harmless: whoever comes next reads the entry and its transactions.
+        // A crash after the put is harmless: the next process reads the entry and its transactions.
         let Err(fault) = store.create(path, entry.clone()).await else {
             return Ok(Published::Ours);
         };
         match read_back(store, path, commit_id, &mut attempts).await {
             Ok(Some(whose)) => return Ok(whose),
             Ok(None) if is_final(&fault) => return Err(PublishError::Refused(fault)),
-            // Free, whatever the put said: S3 answers 409 to two creates at once even if neither took effect.
+            // The version is free, whatever the put answered. S3 answers 409 to two creates at once even if neither
+            // took effect.
             Ok(None) => attempts
                 .wait()
                 .await
@@ -105,7 +107,7 @@ async fn read_back(
     }
 }
 
-/// An entry that cannot be read is not ours: ours are put whole or not at all.
+/// An entry that cannot be read is not ours, because our entries are put completely or not at all.
 fn whose(entry: &[u8], commit_id: &str) -> Published {
     let ours = from_json_lines(entry).is_some_and(|lines| {
         lines
@@ -120,14 +122,14 @@ fn whose(entry: &[u8], commit_id: &str) -> Published {
     }
 }
 
-/// Attempts at one entry: puts and read-backs together.
+/// Attempts to commit one entry: puts and read-backs together.
 struct Attempts<'a> {
     patience: &'a Patience,
     failed: u32,
 }
 
 impl Attempts<'_> {
-    /// Waits before the next attempt; an error when there is none.
+    /// Waits before the next attempt. Returns an error when no attempt is left.
     async fn wait(&mut self) -> Result<(), ()> {
         if self.failed + 1 >= self.patience.attempts {
             return Err(());

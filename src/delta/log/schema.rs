@@ -1,8 +1,8 @@
-//! Delta's schema JSON: made from Arrow, and merged so that a table only ever gains columns.
+//! Delta's schema JSON: made from an Arrow schema, and merged so that a table only ever gains columns.
 //!
-//! A table's schema is kept as the JSON it is, so that a merge cannot drop what we do not know: comments, metadata,
-//! columns of a newer build, types of another writer. Parquet field ids are left out: without column mapping readers
-//! match by name, and kernel-based ones would start to match by id if they found some.
+//! A table's schema is kept as the JSON text in the log, so that a merge cannot drop unknown parts: comments,
+//! metadata, columns of a newer build, types of another writer. Parquet field ids are omitted. Without column mapping
+//! readers match columns by name, and readers based on the Delta kernel would start to match by id if they found ids.
 
 use std::sync::Arc;
 
@@ -19,17 +19,17 @@ pub(super) fn to_delta(schema: &Schema) -> Result<Value, SchemaError> {
     struct_type(schema.fields(), "")
 }
 
-/// Reads a `schemaString` as Arrow sees it. `None` when it is none.
+/// Reads a `schemaString` as an Arrow schema. `None` when the text is not a Delta schema.
 pub(super) fn to_arrow(schema_string: &str) -> Option<SchemaRef> {
     let schema: StructType = read_json::from_str(schema_string).ok()?;
     let schema: Schema = (&schema).try_into_arrow().ok()?;
     Some(Arc::new(schema))
 }
 
-/// Adds to a table's schema what ours has and it has not, inside structs and list elements too.
+/// Adds the columns of `ours` that the table lacks, inside structs and list elements too.
 ///
-/// Returns whether anything was added. Existing columns keep name, place, type and metadata; a column that may be null
-/// here and not in the table becomes nullable there, which Delta allows.
+/// Returns whether anything changed. Existing columns keep name, position, type and metadata. A column that is
+/// nullable in `ours` and not in the table becomes nullable in the table, which Delta allows.
 pub(super) fn merge(table: &mut Value, ours: &Value) -> Result<bool, SchemaError> {
     merge_types(table, ours, "")
 }
@@ -129,7 +129,7 @@ fn merge_structs(table: &mut Value, ours: &Value, within: &str) -> Result<bool, 
                 });
             }
             None => {
-                // Rows written before have no value for it.
+                // Rows written earlier have no value for the new column.
                 let mut added = field.clone();
                 added["nullable"] = Value::Bool(true);
                 fields.push(added);
@@ -140,7 +140,7 @@ fn merge_structs(table: &mut Value, ours: &Value, within: &str) -> Result<bool, 
     Ok(changed)
 }
 
-/// Lets nulls in where ours has them and the table has not. Returns whether that was so.
+/// Allows nulls in the table where `ours` allows them. Returns whether that changed the table.
 fn relax(table: &mut Value, ours: &Value, flag: &str) -> bool {
     let narrower = table[flag] == Value::Bool(false) && ours[flag] == Value::Bool(true);
     if narrower {
@@ -156,7 +156,7 @@ fn kind(delta_type: &Value) -> Option<&str> {
         .as_str()
 }
 
-/// Names a type for people: `long`, `struct`, `array`.
+/// Names a type for an error: `long`, `struct`, `array`.
 fn type_name(delta_type: &Value) -> String {
     let name = delta_type.as_str().or_else(|| kind(delta_type));
     name.unwrap_or("unknown").to_owned()
@@ -170,13 +170,14 @@ fn below(within: &str, name: &str) -> String {
     }
 }
 
-/// The properties of a new table. Retention of transactions is never set: the kernel would then hide old ones, and with
-/// them the bases of tables that were quiet.
+/// The properties of a new table. Retention of transactions is never set: the kernel would then hide old
+/// transactions, and with them the bases of tables that had no commit for long.
 pub(super) fn configuration() -> std::collections::BTreeMap<String, Option<String>> {
     [
         ("delta.checkpointInterval", "100"),
         ("delta.logRetentionDuration", "interval 7 days"),
-        // Vacuum's grace ends before this: a file whose removal a checkpoint has forgotten was removed long ago.
+        // Vacuum's grace period ends earlier. So a removed file that the checkpoints no longer list was removed long
+        // ago.
         ("delta.deletedFileRetentionDuration", "interval 30 days"),
     ]
     .into_iter()

@@ -1,4 +1,4 @@
-//! The entries that came after a version.
+//! Reads the entries after a version.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
@@ -8,24 +8,24 @@ use crate::delta::log::log_error::LogError;
 use crate::delta::object_key::{ObjectKey, TablePath};
 use crate::delta::store::TableStore;
 
-/// Entries read at the same time.
+/// Entries that are read at the same time.
 const READAHEAD: usize = 16;
 
-/// Returns whether a table has a log at all. Not whether it has version 0, which clean-up takes away.
+/// Returns whether a table has a log. Does not look for version 0, which clean-up may have deleted.
 pub(super) async fn exists(store: &TableStore, table: &TablePath) -> Result<bool, LogError> {
     let log = ObjectKey::Log(table).path();
     if has_objects(store, table, &log).await? {
         return Ok(true);
     }
-    // A table begins with its log: data files without one are a table whose log is gone, and never a new one.
+    // A table begins with its log. Data files without a log mean that the log is lost, never that the table is new.
     if has_objects(store, table, &table.folder()).await? {
-        // Another process may have created the table between the two looks. Its log came before its files.
+        // Another process may have created the table between the two checks. Its log came before its files.
         if has_objects(store, table, &log).await? {
             return Ok(true);
         }
         return Err(LogError::Damaged {
             table: table.to_string(),
-            what: format!("the folder {table}/_delta_log is gone, and data files are there"),
+            what: format!("the folder {table}/_delta_log is missing, but the table has data files"),
         });
     }
     Ok(false)
@@ -43,11 +43,11 @@ async fn has_objects(
     }
 }
 
-/// Entries that are read one by one; each may have megabytes.
+/// Entries that are read one by one, at most. Each entry may have megabytes.
 const LONGEST_TAIL: usize = 100;
 
-/// Reads the entries after a version, in order. `None` when the next one was cleaned up, or when there are so many that
-/// the newest checkpoint is the shorter way.
+/// Reads the entries after a version, in order. `None` when the next entry was cleaned up, or when reading the newest
+/// checkpoint is faster than reading so many entries.
 pub(super) async fn read(
     store: &TableStore,
     table: &TablePath,
@@ -67,8 +67,8 @@ pub(super) async fn read(
     if versions.len() > LONGEST_TAIL {
         return Ok(None);
     }
-    // A local disk may list an entry that was made while it listed, and not the one made just before: what follows a
-    // hole is left to the next reading.
+    // A local disk may list an entry that was created during the listing, and miss the entry created just before.
+    // Entries behind such a hole are left to the next read.
     let next = after + 1;
     let listed = versions.iter().zip(next..).take_while(|(a, b)| **a == *b);
     let reachable = next..next + listed.count() as u64;
@@ -98,7 +98,7 @@ pub(super) async fn entry(
     from_json_lines(&bytes).ok_or_else(|| LogError::damaged_entry(table, version))
 }
 
-/// Reads the version in the name of a log entry; `None` for checkpoints and whatever else lies there.
+/// Reads the version from the name of a log entry. `None` for checkpoints and other files.
 pub(super) fn entry_version(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".json")?;
     (digits.len() == 20).then(|| digits.parse().ok())?

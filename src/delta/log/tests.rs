@@ -47,7 +47,7 @@ fn settings(checkpoint_interval: u64) -> LogSettings {
     }
 }
 
-/// Insists without waiting.
+/// Retries without waiting.
 fn impatience() -> Patience {
     Patience {
         backoff: Backoff::new(Duration::ZERO, Duration::ZERO),
@@ -76,7 +76,7 @@ fn file(name: &str) -> AddFile {
     }
 }
 
-/// An entry that adds one file and says so in a transaction of its own.
+/// An entry that adds one file, and one transaction named like the file.
 fn entry(name: &str, version: i64) -> Entry {
     Entry {
         operation: "TEST",
@@ -99,7 +99,7 @@ async fn live_paths(log: &DeltaLog) -> Vec<String> {
     files.iter().map(|file| file.path.clone()).collect()
 }
 
-/// Reads the raw log: the actions of each version, in order, by code that knows no state.
+/// Reads the raw log, without the code under test: the actions of each version, in order.
 async fn raw_log(store: &TableStore) -> Vec<Vec<Value>> {
     let mut entries = Vec::new();
     for version in 0.. {
@@ -239,7 +239,7 @@ async fn files_are_listed_from_the_store_once_and_then_followed() {
     let listed = counter.calls();
     let files = log.live_files(&read).await.expect("listed");
     assert!(files.is_empty());
-    // The state handed in was read before anyone listed files.
+    // This state was read before the files were listed for the first time.
     log.commit(&read, entry("a", 1)).await.expect("committed");
     commit(&log, entry("b", 1)).await;
     assert_eq!(

@@ -1,4 +1,4 @@
-//! A store that fails where a test says, before the work or after it with the answer lost.
+//! A store that fails where a test says: before the work, or after the work with the answer lost.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,13 +18,14 @@ use object_store::{
 /// How a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// Nothing is done.
+    /// The call does nothing and fails.
     Before,
-    /// The work is done and the answer lost.
+    /// The call does the work, and the answer is lost.
     After,
-    /// Nothing is done, and a put is told that the object exists: two creates at once on S3 may both get a 409.
+    /// The call does nothing, and a put gets the answer that the object exists. On S3, two creates at once may both
+    /// get a 409.
     ConflictBefore,
-    /// The work is done, and a put is told that the object exists: the client sent it twice.
+    /// The call does the work, and a put gets the answer that the object exists: the client sent the put twice.
     ConflictAfter,
 }
 
@@ -53,7 +54,7 @@ impl Failure {
     }
 }
 
-/// How long before their time objects are said to have been put. Shared by stores over the same objects.
+/// How much is subtracted from the timestamps of objects. Shared by stores over the same objects.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ages(Arc<Mutex<AgesNow>>);
 
@@ -64,13 +65,13 @@ struct AgesNow {
 }
 
 impl Ages {
-    /// The store's clock is this much behind.
+    /// Returns ages for a store with a clock that is behind by `next`.
     pub(crate) fn behind(next: Duration) -> Self {
         let put = HashMap::new();
         Self(Arc::new(Mutex::new(AgesNow { put, next })))
     }
 
-    /// Lets time pass since these objects were put; those that have an age keep it.
+    /// Lets time pass since these objects were put. Objects that have an age already keep their age.
     pub(crate) fn pass(&self, time: Duration, objects: Vec<Path>) {
         let mut now = self.0.lock().expect("no panic while it is held");
         let next = now.next;
@@ -86,7 +87,7 @@ impl Ages {
     }
 }
 
-/// Passes calls on, but for those it fails.
+/// Passes calls on to another store, except for the calls that it fails.
 #[derive(Debug)]
 pub(crate) struct FaultyStore {
     inner: Arc<dyn ObjectStore>,
@@ -99,7 +100,7 @@ pub(crate) struct FaultyStore {
     away: AtomicBool,
 }
 
-/// Takes every put, as a store does that does not know put-if-absent.
+/// Returns a store that accepts every put, like a store without put-if-absent.
 pub(crate) fn overwriting(inner: &Arc<dyn ObjectStore>) -> Arc<FaultyStore> {
     Arc::new(FaultyStore {
         overwrites: true,
@@ -121,7 +122,7 @@ impl FaultyStore {
         }
     }
 
-    /// Fails the calls whose numbers, from 0, are in the range.
+    /// Fails the calls with numbers in the range. The first call is number 0.
     pub(crate) fn new(
         inner: Arc<dyn ObjectStore>,
         failing: std::ops::Range<usize>,
@@ -130,7 +131,7 @@ impl FaultyStore {
         Self::over(inner).failing(failing, failure)
     }
 
-    /// Fails nothing at first, and lists objects with the age they are given.
+    /// Fails no call until told to, and lists objects with the given ages.
     pub(crate) fn aged(inner: &Arc<dyn ObjectStore>, ages: &Ages) -> Self {
         Self {
             ages: ages.clone(),
@@ -138,7 +139,7 @@ impl FaultyStore {
         }
     }
 
-    /// Fails the calls whose numbers, from 0, are in the range.
+    /// Fails the calls with numbers in the range. The first call is number 0.
     pub(crate) fn failing(self, failing: std::ops::Range<usize>, failure: Failure) -> Arc<Self> {
         Arc::new(Self {
             failing,
@@ -147,17 +148,17 @@ impl FaultyStore {
         })
     }
 
-    /// Fails every call as long as it is away.
+    /// Fails every call while `away` is set.
     pub(crate) fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
     }
 
-    /// Returns how many bytes of objects were asked for.
+    /// Returns how many bytes of objects were read.
     pub(crate) fn bytes_read(&self) -> u64 {
         self.bytes_read.load(Ordering::SeqCst)
     }
 
-    /// Returns how many calls came.
+    /// Returns the number of calls so far.
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
@@ -168,7 +169,7 @@ impl FaultyStore {
         (away || self.failing.contains(&call)).then_some(self.failure)
     }
 
-    /// A conflict is an answer to a put; other calls fail plainly.
+    /// A conflict is an answer to a put only. Other calls fail plainly.
     fn plain_fault(&self) -> Option<Failure> {
         self.fault().map(|failure| match failure {
             Failure::Before | Failure::ConflictBefore => Failure::Before,
@@ -216,7 +217,7 @@ impl fmt::Display for FaultyStore {
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
-// The trait is written with `async_trait`; this is what its methods expand to.
+// The trait uses `async_trait`. These signatures are the expanded form of its methods.
 impl ObjectStore for FaultyStore {
     fn put_opts<'s, 'p, 'a>(
         &'s self,

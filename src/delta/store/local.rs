@@ -1,7 +1,7 @@
 //! A lake on the local disk.
 //!
-//! Files and the folders that name them are fsynced before a put returns, so that a log entry never names a data file
-//! that a power cut takes away.
+//! Files and their folders are synced to disk (fsync) before a put returns. So a log entry never names a data file
+//! that a power cut has removed.
 
 use std::collections::BTreeMap;
 #[cfg(unix)]
@@ -36,7 +36,8 @@ pub(crate) fn open(
     Ok(TableStore::over(Arc::new(objects), url))
 }
 
-/// Creates what is missing of a path and fsyncs each folder that got a new entry: the store does so only below its root.
+/// Creates the missing folders of a path, and syncs (fsync) each folder that got a new entry. The store itself syncs
+/// only below its root.
 fn create_folders(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -44,7 +45,7 @@ fn create_folders(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         create_folders(parent)?;
         match std::fs::create_dir(path) {
-            // Another process was first.
+            // Another process created the folder first.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
             other => other?,
         }

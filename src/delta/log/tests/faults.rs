@@ -1,11 +1,12 @@
-//! Every call of a sequence fails once in every way; then a clean run ends with every entry exactly once.
+//! Every call of a sequence fails once in every way. Then a clean run leaves every entry exactly once.
 
 use crate::delta::log::tests::*;
 use crate::delta::object_key::ObjectKey;
 
 const ENTRIES: [&str; 4] = ["a", "b", "c", "d"];
 
-/// Commits what is missing, as a process does after a restart: a transaction that is there says its entry is.
+/// Commits the missing entries, like a process after a restart. A transaction in the log means that its entry is
+/// there.
 async fn run(store: &TableStore) -> Result<(), LogError> {
     let log = try_open(store, 2).await?;
     for name in ENTRIES {
@@ -55,7 +56,7 @@ async fn one_failed_call_of_any_kind_anywhere_leaves_every_entry_once_after_a_re
             let case = format!("call {call} fails {failure:?}");
             let memory = TableStore::memory();
             let (store, counter) = faulty(&memory, call..call + 1, failure);
-            // Whether this run comes through or stops does not matter.
+            // This run may succeed or fail.
             drop(run(&store).await);
             run(&memory).await.expect("nothing fails any more");
             assert_every_entry_once(&memory, &case).await;
@@ -82,7 +83,7 @@ async fn an_outage_that_begins_anywhere_leaves_every_entry_once_after_a_rerun() 
     }
 }
 
-/// Commits once on a table whose calls fail from the commit's put on.
+/// Commits once on a table. `failing` calls fail, beginning with the commit's put.
 async fn commit_under(
     failing: usize,
     failure: Failure,

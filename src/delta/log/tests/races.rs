@@ -1,4 +1,4 @@
-//! Several committers on one table, each as a process of its own would have it.
+//! Several committers write to one table, each as a separate process would.
 
 use tokio::task::JoinSet;
 

@@ -1,4 +1,4 @@
-//! What a log does not go along with: other shapes, other protocols, holes, damage.
+//! What a log refuses: other shapes, newer protocols, holes, damage.
 
 use crate::delta::log::tests::*;
 use crate::delta::object_key::ObjectKey;
