@@ -1,4 +1,4 @@
-//! What a fetch is: one walk over the pages of one table.
+//! A fetch: one run for one table. A fetch reads all pages of the table's endpoint; one pass over the pages is a walk.
 
 use crate::ids::{FetchId, TableId};
 use crate::time::{Base, ObservedAt, Tier, UpdatedAfter};
@@ -6,13 +6,13 @@ use crate::time::{Base, ObservedAt, Tier, UpdatedAfter};
 /// Whether a fetch asks for everything or for what changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchMode {
-    /// Every row, without `updated_after`.
+    /// Asks for every row, without `updated_after`.
     Snapshot,
-    /// The rows that changed after an instant.
+    /// Asks for the rows that changed after an instant.
     Delta {
-        /// Whose base the instant comes from, and so which bases the fetch moves.
+        /// The tier whose base the instant comes from. The tier also decides which bases the fetch moves.
         tier: Tier,
-        /// The instant sent with every page.
+        /// The instant that is sent with the request for every page.
         updated_after: UpdatedAfter,
     },
 }
@@ -27,7 +27,7 @@ impl FetchMode {
         }
     }
 
-    /// Returns the tiers whose bases the fetch moves: all for a snapshot.
+    /// Returns the tiers whose bases the fetch moves. A snapshot moves all tiers.
     pub fn moves(self) -> impl Iterator<Item = Tier> {
         match self {
             Self::Snapshot => Tier::Daily,
@@ -37,14 +37,14 @@ impl FetchMode {
     }
 }
 
-/// One fetch that is about to run, or running.
+/// One fetch that is about to run or is running.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetch {
-    /// Written beside every row it brings.
+    /// The id that is written beside every row of the fetch, as `_fetch_id`.
     pub id: FetchId,
-    /// What it fetches.
+    /// The table that is fetched.
     pub table: TableId,
-    /// Everything, or what changed.
+    /// Whether the fetch asks for everything or for changes.
     pub mode: FetchMode,
 }
 
@@ -60,25 +60,26 @@ impl Fetch {
     }
 }
 
-/// What is known once the last page is there. Only a fetch that reached this may be committed.
+/// What is known once the last page has come. Only a fetch with an end may be committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FetchEnd {
-    /// The instant the fetch covers its table up to. `None` without a usable `Date`: rows are kept, no base moves.
+    /// The server-clock instant up to which the fetch covers its table. `None` without a usable `Date` header: then the
+    /// rows are kept and no base moves.
     pub base: Option<Base>,
-    /// The `_fetched_at` of its last row, or the server time of its last page when it brought none.
+    /// The `_fetched_at` of the last row. Without rows, the server time of the last page.
     pub seen: ObservedAt,
-    /// Pages walked.
+    /// Number of pages of all walks.
     pub pages: u64,
-    /// Rows brought, without those in quarantine.
+    /// Number of rows on the pages, without quarantined rows.
     pub rows: u64,
-    /// Rows without a usable id, left out.
+    /// Number of rows without a usable id. They are not in the batches.
     pub quarantined: u64,
-    /// Values that did not fit their column and are in `_rest`.
+    /// Number of values that did not fit their column and were written to `_rest`.
     pub rest_values: u64,
 }
 
 impl FetchEnd {
-    /// Begins without pages: the last observation is `seen`.
+    /// Returns the end of a fetch before its first page. The last observation is `seen`.
     #[must_use]
     pub fn after(seen: ObservedAt) -> Self {
         Self {
@@ -92,42 +93,42 @@ impl FetchEnd {
     }
 }
 
-/// Pages, and what became of their rows: `received` is the sum of the five below it.
+/// Counts of pages, and of rows by outcome. `received` is the sum of the five counts after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Pages of all walks.
+    /// Number of pages of all walks.
     pub pages: u64,
-    /// Bytes of JSON on them.
+    /// Size of the pages' JSON in bytes.
     pub bytes: u64,
-    /// Rows on them, and rows that are gone, of which no page tells.
+    /// Number of rows on the pages, plus rows that are gone and that no page shows.
     pub received: u64,
-    /// Rows that are visible now.
+    /// Number of rows that are visible now.
     pub committed: u64,
-    /// Rows left out because the sink has them.
+    /// Number of rows dropped as unchanged, because the sink has an equal row.
     pub unchanged: u64,
-    /// Rows left out because another page of the same fetch had them, or had them in a newer version.
+    /// Number of rows deduplicated, because another page of the fetch had the row, or had a newer version of the row.
     pub repeated: u64,
-    /// Rows without a usable id.
+    /// Number of rows without a usable id.
     pub quarantined: u64,
-    /// Rows of walks that broke or were superseded: asked for again by the next fetch.
+    /// Number of rows of walks that broke or were superseded. The next fetch asks for these rows again.
     pub abandoned: u64,
 }
 
-/// Which share of the request budget a request is paid from, the most urgent first.
+/// Lanes of the request budget: which share pays for a request. The most urgent lane comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
     /// Deltas that a notification asked for.
     Notified,
-    /// Start-up catch-up and heartbeat deltas.
+    /// Deltas at start-up (catch-up) and heartbeat deltas.
     CatchUp,
     /// Full fetches on schedule.
     Snapshot,
-    /// A batch backfill.
+    /// Fetches of the `backfill` command.
     Backfill,
 }
 
 impl Lane {
-    /// All of them, the most urgent first.
+    /// All lanes, the most urgent first.
     pub const ALL: [Self; 4] = [
         Self::Notified,
         Self::CatchUp,
@@ -135,10 +136,10 @@ impl Lane {
         Self::Backfill,
     ];
 
-    /// Every so many fetches, and requests, one is for full fetches while one of those waits: 20 %.
+    /// While a full fetch waits, every fifth fetch and every fifth request is for full fetches: 20 %.
     pub const FULL_EVERY: u32 = 5;
 
-    /// Returns its place among the lanes, 0 for the most urgent.
+    /// Returns the position of the lane, 0 for the most urgent.
     #[must_use]
     pub fn position(self) -> usize {
         self as usize

@@ -1,7 +1,7 @@
-//! The names that identify things: integrations, endpoints, tables, fetches.
+//! Names that identify things: integrations, endpoints, tables, fetches.
 //!
-//! Integration ids come from webhook bodies and configuration. They are opaque to us, so they are checked once, here,
-//! and reach a path only as an [`IntegrationKey`].
+//! Integration ids come from webhook bodies and from the configuration. Their content is unknown, so this file is the
+//! one place that checks them. An id reaches a path only as an [`IntegrationKey`].
 
 mod environment;
 
@@ -12,18 +12,19 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-/// The longest integration id accepted, in bytes. Longer ones are counted and ignored.
+/// The greatest length of an accepted integration id, in bytes. A longer id is counted and ignored.
 pub const MAX_INTEGRATION_ID_BYTES: usize = 256;
 
-/// How many characters of the id a key repeats, for people who read paths.
+/// Number of characters of the id that a key repeats, for people who read paths.
 const KEY_PREFIX_CHARS: usize = 40;
 
-/// How many bytes of SHA-256 a key ends with: 128 bits, so that nobody finds two ids with the same key.
+/// Number of bytes of SHA-256 at the end of a key. With 128 bits nobody finds two ids with equal keys.
 const KEY_DIGEST_BYTES: usize = 16;
 
 /// Kombo's name of one customer's connection, such as `personio:CBNMt7dSNCzBdnRTx87dev4E`.
 ///
-/// Opaque but for the tool before the first colon. Visible ASCII, because it travels in the `X-Integration-Id` header.
+/// An opaque text, except for the tool before the first colon. Only visible ASCII is accepted, because the id travels
+/// in the `X-Integration-Id` header.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize)]
 #[serde(try_from = "String")]
 pub struct IntegrationId(Arc<str>);
@@ -40,7 +41,7 @@ impl IntegrationId {
     /// Checks the text of an id.
     ///
     /// # Errors
-    /// Says what is wrong when the text is empty, longer than [`MAX_INTEGRATION_ID_BYTES`], holds anything but visible
+    /// Returns an error when the text is empty, is longer than [`MAX_INTEGRATION_ID_BYTES`], holds anything but visible
     /// ASCII, or has no tool before a colon.
     pub fn new(text: &str) -> Result<Self, IdError> {
         if text.is_empty() {
@@ -64,7 +65,7 @@ impl IntegrationId {
         &self.0
     }
 
-    /// Returns the connected tool's slug: what stands before the first colon.
+    /// Returns the slug of the connected tool: the part before the first colon.
     #[must_use]
     pub fn tool(&self) -> &str {
         self.0.split(':').next().unwrap_or_default()
@@ -110,36 +111,36 @@ impl fmt::Debug for IntegrationId {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdError {
-    /// Nothing there.
+    /// The text is empty.
     #[error("an integration id is empty")]
     Empty,
-    /// Longer than Kombo's ids can be.
+    /// The text is longer than [`MAX_INTEGRATION_ID_BYTES`].
     #[error("an integration id of {bytes} bytes is longer than {MAX_INTEGRATION_ID_BYTES}")]
     TooLong {
-        /// Its length.
+        /// Length of the text in bytes.
         bytes: usize,
     },
-    /// It could not travel in an HTTP header.
+    /// The text holds a character that cannot travel in an HTTP header.
     #[error("an integration id holds a character that is not visible ASCII")]
     NotVisibleAscii,
-    /// No `tool:` in front.
+    /// The text has no `tool:` in front.
     #[error(
         "{text:?} is not an integration id: ids look like \"personio:CBNMt7dSNCzBdnRTx87dev4E\", the tool before a colon"
     )]
     NoTool {
-        /// The text, visible ASCII.
+        /// The refused text, which is visible ASCII.
         text: String,
     },
 }
 
 /// The safe, stable name of an integration in paths and partitions.
 ///
-/// A lower-case prefix of the id for people, then 32 hex digits of SHA-256 over the id's exact bytes.
+/// A lower-case prefix of the id for readers, then 32 hex digits of SHA-256 over the id's exact bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IntegrationKey(Arc<str>);
 
 impl IntegrationKey {
-    /// Reads a key that the lake holds. `None` when the text is none: only what [`IntegrationId::key`] makes is one.
+    /// Reads a key that the lake holds. Returns `None` for a text that [`IntegrationId::key`] cannot make.
     #[must_use]
     pub fn from_stored(text: &str) -> Option<Self> {
         let (prefix, digest) = text.rsplit_once('-')?;
@@ -151,14 +152,14 @@ impl IntegrationKey {
         is_key.then(|| Self(text.into()))
     }
 
-    /// Returns the text: `[a-z0-9-]+`.
+    /// Returns the text, which matches `[a-z0-9-]+`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Returns a number that is this key's own, the same in every process: the first half of its digest. The numbers of many
-    /// keys lie evenly over all there are.
+    /// Returns a number that belongs to this key and is equal in every process: the first half of the key's digest. The
+    /// numbers of many keys are spread evenly over all `u64` values.
     #[must_use]
     pub fn number(&self) -> u64 {
         let digest = self.0.len().saturating_sub(2 * KEY_DIGEST_BYTES);
@@ -188,7 +189,7 @@ pub enum Category {
 }
 
 impl Category {
-    /// All of them, in the order they are shown.
+    /// All categories, in the order in which they are shown.
     pub const ALL: [Self; 4] = [Self::Ats, Self::Hris, Self::Lms, Self::Assessment];
 
     /// Returns the lower-case name, as paths and configuration write it.
@@ -202,7 +203,7 @@ impl Category {
         }
     }
 
-    /// Reads the name in any case, as Kombo writes `ATS` in webhooks.
+    /// Reads the name of a category in upper or lower case: Kombo writes `ATS` in webhooks.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
@@ -228,7 +229,7 @@ impl EndpointName {
         Self(format!("{category}/{endpoint}").into())
     }
 
-    /// Reads a name that the lake holds. `None` for a text without a category and a name.
+    /// Reads a name that the lake holds. Returns `None` for a text without a category or without a name.
     #[must_use]
     pub fn from_stored(text: &str) -> Option<Self> {
         let (category, endpoint) = text.split_once('/')?;
@@ -242,7 +243,7 @@ impl EndpointName {
         &self.0
     }
 
-    /// Returns the name of its tables in the lake: `ats_applications`, `hris_time_off_balances`.
+    /// Returns the name of the endpoint's tables in the lake, such as `ats_applications` or `hris_time_off_balances`.
     #[must_use]
     pub fn table_name(&self) -> String {
         self.0.replace(['/', '-'], "_")
@@ -258,9 +259,9 @@ impl fmt::Display for EndpointName {
 /// One endpoint of one integration: the unit that is fetched, covered by a base, and committed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TableId {
-    /// Whose rows.
+    /// The integration whose rows the table has.
     pub integration: IntegrationId,
-    /// Which rows.
+    /// The endpoint that the rows come from.
     pub endpoint: EndpointName,
 }
 
@@ -270,7 +271,7 @@ impl fmt::Display for TableId {
     }
 }
 
-/// One fetch, for tracing a row back to the walk that brought it.
+/// The id of one fetch, for tracing a row back to the fetch that brought it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FetchId(Arc<str>);
 
@@ -281,7 +282,7 @@ impl FetchId {
         Self(uuid::Uuid::new_v4().simple().to_string().into())
     }
 
-    /// Returns 32 hex digits.
+    /// Returns the text: 32 hex digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -294,18 +295,18 @@ impl fmt::Display for FetchId {
     }
 }
 
-/// Where the next page starts. Opaque: never parsed, never kept across restarts.
+/// The position at which the next page starts. An opaque text that is never parsed and never kept across restarts.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Cursor(Arc<str>);
 
 impl Cursor {
-    /// Wraps what Kombo sent as `data.next`. Blank means there is no next page.
+    /// Wraps the `data.next` that Kombo sent. Returns `None` for a blank text: there is no next page.
     #[must_use]
     pub fn from_next(next: &str) -> Option<Self> {
         (!next.trim().is_empty()).then(|| Self(next.into()))
     }
 
-    /// Returns the text to send back.
+    /// Returns the text to send with the request for the next page.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -314,7 +315,7 @@ impl Cursor {
 
 impl fmt::Debug for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Kombo's cursors may carry row values.
+        // The content is not shown: Kombo's cursors may carry row values.
         write!(f, "Cursor({} bytes)", self.0.len())
     }
 }

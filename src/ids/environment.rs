@@ -1,4 +1,4 @@
-//! Whose integrations an API key can read.
+//! Kombo's environments. An API key can read the integrations of one environment.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The exact texts, since paths and other builds rest on them.
+//! Tests of the exact texts: paths in existing lakes and other builds depend on them.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Up to which instants a sink has everything of a table.
+//! The instants up to which a sink has everything of a table.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,22 +6,22 @@ use crate::fetch::{FetchEnd, FetchMode};
 use crate::sink::{Advance, Watermarks};
 use crate::time::{Base, Bases, ObservedAt};
 
-/// Up to which instants a table is covered. A sink may keep this as JSON beside the rows: bases in milliseconds, observations
-/// in microseconds since the epoch.
+/// The instants up to which a table is covered. A sink may store this value as JSON beside the rows: bases are
+/// milliseconds since the epoch, observations are microseconds since the epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
     /// One base per tier: the maximum over snapshots and deltas.
     pub bases: Bases,
     /// The base of the last snapshot.
     pub snapshot_base: Option<Base>,
-    /// The last `_fetched_at` of the table: the next observation has to be later.
+    /// The last `_fetched_at` of the table. The next observation has to be later.
     pub seen: Option<ObservedAt>,
-    /// The last `_fetched_at` of each part: tells whether anybody has committed since.
+    /// The last `_fetched_at` of each part. They tell whether any writer has committed since.
     pub watermarks: Watermarks,
 }
 
 impl Coverage {
-    /// Moves it by a fetch that is committed, and returns the new watermark of the fetch's part.
+    /// Applies a committed fetch to this coverage. Returns the new watermark of the part that the fetch belongs to.
     pub fn commit(&mut self, mode: FetchMode, end: &FetchEnd) -> ObservedAt {
         let watermark = match mode {
             FetchMode::Snapshot => {
@@ -30,7 +30,7 @@ impl Coverage {
             }
             FetchMode::Delta { .. } => &mut self.watermarks.deltas,
         };
-        // Each commit raises the watermark, also one without a new observation.
+        // Each commit raises the watermark, even a commit without a new observation.
         let least = watermark.map_or(end.seen, ObservedAt::next);
         let raised = end.seen.max(least);
         *watermark = Some(raised);
@@ -43,7 +43,8 @@ impl Coverage {
         raised
     }
 
-    /// Raises the bases, unless somebody has committed since they were reached. Returns whether it did.
+    /// Raises the bases, unless a writer has committed since the bases were reached. Returns whether the bases were
+    /// raised.
     pub fn advance(&mut self, advance: &Advance) -> bool {
         let is_same = self.watermarks == advance.watermarks;
         if is_same {

@@ -1,4 +1,4 @@
-//! What a staged snapshot lacks of what a sink knows, and what it shows as deleted.
+//! What a staged snapshot lacks compared with what the sink knows, and what the snapshot shows as deleted.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,15 +11,17 @@ use crate::time::ObservedAt;
 /// Rows that the sink knows as present and that a staged snapshot lacks.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct MissingRows {
-    /// All of them, or a random sample of as many as were asked for; in a random order.
+    /// All missing rows, or a random sample with as many rows as the caller asked for. The order is random.
     pub ids: Vec<MissingRow>,
-    /// How many there are.
+    /// Number of missing rows.
     pub total: u64,
-    /// How many of those an earlier snapshot lacks, too, which began long enough before.
+    /// Number of missing rows that an earlier snapshot lacks, too, when that snapshot began long enough before this one
+    /// ([`SecondLook`](crate::time::SecondLook)).
     pub lacked_twice: u64,
-    /// How many more are known as present, and shown as deleted by the snapshot itself.
+    /// Number of rows that the sink knows as present and that the snapshot itself shows as deleted. `total` does not
+    /// include them.
     pub shown: u64,
-    /// The watermark of deltas when they were compared: whoever commits there later may bring one back.
+    /// The watermark of the deltas at the comparison. A delta that is committed later may bring a missing row back.
     pub as_of: Option<ObservedAt>,
 }
 
@@ -28,15 +30,16 @@ pub struct MissingRows {
 pub struct MissingRow {
     /// Kombo's id.
     pub id: String,
-    /// When it was observed last.
+    /// When the row was observed last.
     pub last_seen: ObservedAt,
-    /// That was before an earlier snapshot began, which lacks it, too, and which began long enough before.
+    /// Whether an earlier snapshot lacks the row, too, began after `last_seen`, and began long enough before this
+    /// snapshot.
     pub lacked_twice: bool,
 }
 
 impl MissingRows {
-    /// Compares a snapshot that has rows with the ids `shown` with what is known: of each row its observations, and
-    /// whether each saw it there. Keeps a random sample of at most `limit` rows that it lacks.
+    /// Compares the ids of a snapshot, `shown`, with the known observations of each row. An observation is an id, its
+    /// instant, and whether the row was present. Keeps a random sample of at most `limit` rows that the snapshot lacks.
     pub fn between<'a>(
         known: impl IntoIterator<Item = (String, ObservedAt, bool)>,
         shown: impl IntoIterator<Item = &'a String>,
@@ -60,7 +63,7 @@ impl MissingRows {
         Self::of(missing, limit, random)
     }
 
-    /// Takes in rows, and keeps a random sample of at most `limit` of them.
+    /// Counts the rows, and keeps a random sample of at most `limit` of them.
     pub fn of(rows: impl IntoIterator<Item = MissingRow>, limit: usize, random: Rng) -> Self {
         let (mut sample, mut lacked_twice) = (Sample::new(limit, random), 0);
         for row in rows {
@@ -75,7 +78,7 @@ impl MissingRows {
         }
     }
 
-    /// Returns whether there is nothing to look into and nothing to say again.
+    /// Returns whether the snapshot lacks no row and shows no known row as deleted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.total == 0 && self.shown == 0

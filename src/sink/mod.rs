@@ -1,21 +1,24 @@
-//! Where fetches go: the seam for other pipelines.
+//! The seam between fetches and the place where rows are stored. Implement [`Sink`] to write to a store of your own.
 //!
-//! A sink takes a whole fetch and answers once it is durable, all or nothing; it also answers what it covers already.
-//! Between the two stands a [`Staged`] fetch: all of it is there, nothing of it is visible.
+//! A sink takes one complete fetch and answers once the fetch is durable. A fetch is stored as a whole or not at all.
+//! The sink also answers up to which instants each table is covered. Between taking and answering stands a [`Staged`]
+//! fetch: the sink holds all of the fetch, and no reader sees any part of the fetch.
 //!
-//! This room is the seam alone: [`Sink`] and [`Staged`] with their contract, the words they are spoken in (one file each)
-//! and [`SinkError`]. It names no store and no format. [`Registry`] is what a service needs besides, and
-//! [`chore`](crate::chore) what a sink needs to have done between fetches. A simple sink commits by [`WholeFetch`]. The lake is one implementation, the in-memory
-//! sink of the tests another; `examples/parquet_folder_sink.rs` is a third, to be copied. All three pass the one
-//! conformance function in `tests/it/sink.rs`: copy it beside a sink of your own. It drops no future half way and crashes
-//! nowhere; what a crash may leave stands on [`Sink`], and only the sink's own tests can show it.
+//! This room holds [`Sink`] and [`Staged`] with their contract, the types that the two traits use (one file each) and
+//! [`SinkError`]. The room names no store and no format. A service also needs a [`Registry`] of integrations. Work that
+//! a sink needs done between fetches is a [`Chore`](crate::chore::Chore). A simple sink commits through [`WholeFetch`].
 //!
-//! A sink that forgets its rows, such as a queue, needs a small store beside it: for [`Coverage`], and for what
-//! [`Staged::missing`] compares with.
+//! The crate has three sinks. The lake is the real one, and the tests have a sink in memory.
+//! `examples/parquet_folder_sink.rs` is a small sink to copy from. All three pass the same conformance function in
+//! `tests/it/sink.rs`; copy that function beside your own sink. The conformance function drops no future half way and
+//! simulates no crash. [`Sink`] says what a crash may leave, and only tests of the sink itself can show that.
 //!
-//! The sink owns the truth about what is covered. What a fetch's caller remembers counts only while the sink's
-//! [`Watermarks`] are those that the caller knows. No row may ever be visible before its commit, and no base may move
-//! without the rows that it covers.
+//! A sink that does not keep its rows, such as a queue, needs a small store beside the queue: for [`Coverage`], and for
+//! the rows that [`Staged::missing`] compares a snapshot with.
+//!
+//! The sink owns the truth about what is covered. A caller may remember bases, but they count only while the sink's
+//! [`Watermarks`] equal the watermarks that the caller remembers. No row may ever be visible before its commit. No base
+//! may move without the rows that the base covers.
 
 mod advance;
 mod coverage;
@@ -54,63 +57,67 @@ use crate::fetch::Fetch;
 use crate::ids::IntegrationId;
 use crate::stream::{FetchError, FetchEvent};
 
-/// Takes whole fetches.
+/// Takes complete fetches and stores each one as a whole.
 ///
-/// A table is one endpoint of one integration. It has two parts: a snapshot, which the next snapshot replaces as a whole,
-/// and deltas, which only grow. A reader takes the newest observation of each row (`_fetched_at`) over both parts.
+/// A table is one endpoint of one integration. A table has two parts: one snapshot, which the next snapshot replaces as
+/// a whole, and deltas, which only grow. A reader takes the newest observation of each record, by `_fetched_at`, over
+/// both parts.
 ///
 /// # Ordering
-/// Fetches of different tables come at the same time and in any order. Fetches of one table may overlap, also with those of
-/// other processes that write to the same place. Commits to one part of a table form a line: when anybody has committed to
-/// the part since the fetch was staged, or has raised a base through it, the sink answers [`Receipt::Superseded`] and
-/// nothing of the fetch becomes visible. Every row of a delta is later than all rows of the table's earlier deltas; a delta
-/// that breaks this is superseded, too. [`advance`](Sink::advance) raises bases through deltas.
+/// Fetches of different tables come at the same time and in any order. Fetches of one table may overlap, also with
+/// fetches of other processes that write to the same place. Commits to one part of a table form a line. The sink
+/// answers [`Receipt::Superseded`], and nothing of the fetch becomes visible, when any process has committed to the
+/// part, or has raised a base through the part, since the fetch was staged. [`advance`](Sink::advance) raises bases
+/// through deltas. Every row of a delta must be later than all rows of the table's earlier deltas; the sink supersedes
+/// a delta that breaks this rule, too.
 ///
 /// # Duplicates
-/// A fetch becomes visible at most once. The same record may come again in a later fetch, changed or not: the sink keeps
-/// every observation and removes none. A caller that does not know whether a commit succeeded fetches again. The second
-/// fetch is superseded or brings later observations of the same rows, and both are harmless.
+/// A fetch becomes visible at most once. The same record may come again in a later fetch, changed or not. The sink
+/// keeps every observation and removes none. A caller that does not know whether a commit succeeded fetches again. The
+/// second fetch is superseded, or it brings later observations of the same records. Both are harmless.
 ///
 /// # Barriers
-/// [`stage`](Self::stage) is the first barrier: the fetch is complete, and nothing of it is visible.
-/// [`Staged::commit`] is the second one: it returns when rows and bases are visible together. A commit may wait for others
-/// to share its work. [`flush`](Self::flush) ends that wait and is itself no barrier: only the commit's own answer says
-/// that a fetch is durable.
+/// [`stage`](Self::stage) is the first barrier: the fetch is complete, and nothing of the fetch is visible.
+/// [`Staged::commit`] is the second barrier: it returns when rows and bases are visible together. A commit may wait in
+/// order to share its work with other commits. [`flush`](Self::flush) ends that wait. `flush` itself is not a barrier:
+/// only the answer of `commit` says that a fetch is durable.
 ///
 /// # Durability
-/// Durable means that rows and bases survive the loss of this process and of its machine, as far as the store behind the
-/// sink promises that for what it has acknowledged.
+/// Durable rows and bases survive the loss of this process and of its machine, provided that the store behind the sink
+/// keeps what the store has acknowledged.
 ///
 /// # Cancellation
-/// Each future may be dropped at any `.await`. A dropped `stage`, and a [`Staged`] that is dropped, leave nothing that
-/// anybody sees. A dropped `commit` leaves the fetch visible as a whole or not at all; [`covered`](Self::covered) tells
-/// which.
+/// Each future may be dropped at any `.await`. A dropped `stage` and a dropped [`Staged`] leave nothing that a reader
+/// sees. A dropped `commit` leaves the complete fetch visible or nothing; [`covered`](Self::covered) tells which of the
+/// two.
 ///
 /// # Crashes
-/// A crash leaves what dropping every future leaves: whole fetches, and perhaps orphaned files that no reader sees and that
-/// the sink removes later. There is nothing to recover before the sink is used again.
+/// A crash leaves the same as dropping every future: complete fetches, and perhaps orphaned files. No reader sees an
+/// orphaned file, and the sink removes such files later. The sink needs no recovery step before its next use.
 ///
 /// # Coverage
-/// The sink answers from what is durable and visible, other writers' commits included; it never answers from memory alone.
-/// A base moves only together with the rows that it covers, or by [`advance`](Self::advance), and never backwards.
+/// The sink answers from what is durable and visible, including the commits of other writers. The sink never answers
+/// from memory alone. A base moves only together with the rows that the base covers, or by [`advance`](Self::advance).
+/// A base never moves backwards.
 pub trait Sink: Send + Sync {
     /// A fetch that the sink holds and that is not visible.
     type Staged: Staged;
 
-    /// Returns up to which instants a table is covered: its bases and its newest observation. A commit that had returned
-    /// before this was called is part of the answer, whichever process made it. A table that nobody has fetched has the
-    /// default coverage; a table that cannot be read is an error.
+    /// Returns up to which instants a table is covered: its bases and its newest observation. Every commit that
+    /// returned before this call is part of the answer, whichever process made the commit. A table that was never
+    /// fetched has the default coverage. A table that cannot be read is an error.
     fn covered(
         &self,
         endpoint: &Arc<Endpoint>,
         integration: &IntegrationId,
     ) -> impl Future<Output = Result<Coverage, SinkError>> + Send;
 
-    /// Returns the newest observation of rows that a delta has brought, as far as reading `most_bytes` tells. Other
-    /// writers' observations count; observations that may yet be taken out do not.
+    /// Returns the newest `_hash` of rows that a delta has brought, as far as reading at most `most_bytes` tells.
+    /// Observations by other writers count. Observations that a later step may still remove do not count.
     ///
-    /// A row that is not in the answer is written again, which costs an observation. A row that is in the answer with an
-    /// older hash is lost: so a sink that cannot tell, says nothing. That is the default.
+    /// A row that is missing from the answer is written again, which costs one more observation. A row that is in the
+    /// answer with an older hash is lost. So a sink that cannot tell the newest hash of a row leaves the row out of the
+    /// answer. The default answer holds no rows.
     fn newest_hashes(
         &self,
         _endpoint: &Arc<Endpoint>,
@@ -121,11 +128,11 @@ pub trait Sink: Send + Sync {
         async { Ok(NewestHashes::default()) }
     }
 
-    /// Takes a fetch up to its [`FetchEvent::End`]. A stream that fails or stops before it is an error.
+    /// Takes a fetch up to its [`FetchEvent::End`]. Returns an error when the stream fails or stops before that event.
     ///
-    /// Reads the table's state before it asks anything of the events: whatever is committed to this part of the table from
-    /// then on supersedes the fetch. Drops the events once it holds no more memory than a commit needs, so that the next
-    /// fetch may begin while this one waits to be committed.
+    /// Reads the state of the table before polling the events for the first time: a commit to this part of the table
+    /// after that read supersedes the fetch. Drops the events once the sink holds no more memory than a commit needs.
+    /// The caller may then begin the next fetch while this one waits for its commit.
     fn stage(
         &self,
         fetch: &Fetch,
@@ -146,14 +153,15 @@ pub trait Sink: Send + Sync {
         }
     }
 
-    /// Raises bases of an endpoint's tables without rows. Leaves out a table whose watermarks are not those of its advance:
-    /// somebody has committed since, and the bases may not be true any more. Moves no watermark and lowers no base.
+    /// Raises bases of an endpoint's tables without writing rows. Skips a table whose watermarks differ from the
+    /// watermarks of its [`Advance`]: another writer has committed since, and the bases may no longer be true. Moves no
+    /// watermark and lowers no base.
     fn advance(
         &self,
         endpoint: &Arc<Endpoint>,
         advances: &[Advance],
     ) -> impl Future<Output = Result<(), SinkError>> + Send;
 
-    /// Says that no fetch is running any more: no commit needs to wait for company. Returns at once.
+    /// Tells the sink that no fetch is running any more, so a commit need not wait for other commits. Returns at once.
     fn flush(&self) {}
 }

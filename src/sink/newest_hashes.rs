@@ -1,26 +1,26 @@
-//! What a sink has already of the rows that a delta brought, so that unchanged rows are not written again.
+//! The newest `_hash` that a sink has of rows that a delta brought. Unchanged rows are not written again.
 
 use std::collections::HashMap;
 use std::fmt;
 
 use crate::time::UpdatedAfter;
 
-/// Rows of one table that a delta brought, to be looked up.
+/// Rows of one table that a delta brought and that are to be looked up.
 #[derive(Clone)]
 pub struct HashLookup {
-    /// Their ids.
+    /// The ids of the rows.
     pub ids: Vec<String>,
-    /// The instant that the delta asked for: they changed later.
+    /// The `updated_after` of the delta: the rows changed after this instant.
     pub changed_after: UpdatedAfter,
 }
 
 /// The newest hash of each row, as far as the sink can tell.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct NewestHashes {
-    /// The `_hash` of the newest observation, by id. Only of rows that Kombo sent, and that were observed since the live
-    /// snapshot began: an older one may yet be taken out, since that snapshot did not have it.
+    /// The `_hash` of the newest observation, by id. Holds only rows that Kombo sent and that were observed since the
+    /// live snapshot began. An older row may still be removed, because the live snapshot does not have it.
     pub hashes: HashMap<String, i64>,
-    /// Bytes that were read, a small read counted as 64 KiB.
+    /// Bytes that were read. A read of less than 64 KiB counts as 64 KiB.
     pub bytes: u64,
 }
 

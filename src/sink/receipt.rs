@@ -2,22 +2,23 @@
 
 use crate::time::ObservedAt;
 
-/// What became of a fetch.
+/// The outcome of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Receipt {
-    /// Its rows and bases are durable and visible.
+    /// The rows and bases of the fetch are durable and visible.
     Committed {
         /// The version of the table in the sink, for logs. A sink without versions answers 0.
         version: u64,
-        /// Rows it added.
+        /// Number of rows that the commit added.
         rows: u64,
-        /// Files they are in, shared ones included.
+        /// Number of files that hold the rows. Files shared with other tables count.
         files: u64,
-        /// The size of those files; of a shared one, its part.
+        /// Size of the rows' files in bytes. Of a shared file only this table's share counts.
         bytes: u64,
-        /// The watermark of the part it went to, from now on.
+        /// The watermark of the fetch's part after the commit.
         seen: ObservedAt,
     },
-    /// Another writer committed to this part of the table while the fetch ran. Nothing of the fetch is visible: fetch again.
+    /// Another writer committed to this part of the table while the fetch ran. Nothing of the fetch is visible. The
+    /// caller fetches again.
     Superseded,
 }

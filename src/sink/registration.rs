@@ -1,33 +1,36 @@
-//! What is written down of an integration.
+//! What is stored about an integration.
 
 use crate::ids::{Category, EnvironmentId, IntegrationId};
 
-/// What a registry knows of an integration.
+/// What a registry knows about an integration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
-    /// Its id.
+    /// The integration's id.
     pub integration: IntegrationId,
-    /// The API family it belongs to.
+    /// The API family that the integration belongs to.
     pub category: Category,
-    /// How it became known: `configuration`, `webhook`.
+    /// How the integration became known: `configuration` or `webhook`.
     pub origin: String,
-    /// What is known of it: `active`, `deleting`, `deleted`, `purged`.
+    /// The state of the integration: `active`, `deleting`, `deleted` or `purged`.
     pub state: String,
-    /// When it became known, in milliseconds since the epoch. What is stored stays.
+    /// When the integration became known, in milliseconds since the epoch. The stored value is never changed.
     pub since_ms: i64,
-    /// Since when it is in that state, in milliseconds since the epoch. What is stored stays while the state does.
+    /// Since when the integration is in `state`, in milliseconds since the epoch. The stored value is kept while the
+    /// state is the same.
     pub state_since_ms: Option<i64>,
-    /// When the first look began that did not find it, in milliseconds since the epoch; `None` while Kombo finds it.
+    /// When the first check began that did not find the integration, in milliseconds since the epoch. `None` while
+    /// Kombo finds the integration.
     pub not_found_since_ms: Option<i64>,
-    /// The environment that it was read in last. What is stored stays until another is known.
+    /// The environment in which the integration was read last. The stored value is kept until another environment is
+    /// known.
     pub environment: Option<EnvironmentId>,
 }
 
 impl Registration {
     /// The state of an integration that Kombo does not find.
     pub const DELETING: &'static str = "deleting";
-    /// The state of one that Kombo has not found twice, far enough apart.
+    /// The state of an integration that Kombo did not find in two checks, far enough apart.
     pub const DELETED: &'static str = "deleted";
-    /// The state of a deleted one whose rows have left the sink.
+    /// The state of a deleted integration whose rows were removed from the sink.
     pub const PURGED: &'static str = "purged";
 }

@@ -1,4 +1,4 @@
-//! What a service keeps beside its rows: which integrations there are, and what it leaves for `status`.
+//! What a service stores beside its rows: the known integrations, and the notes for `status`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,35 +7,39 @@ use crate::catalog::Endpoint;
 use crate::ids::IntegrationKey;
 use crate::sink::{Coverage, Registration, SinkError};
 
-/// Remembers integrations, and knows at a start what is held of their tables. A service needs it; a fetch does not.
+/// Remembers integrations, and tells at a start what the sink holds of their tables. A service needs a registry; a
+/// single fetch does not.
 ///
-/// - Several processes may write at once. No write undoes what another wrote.
-/// - Dropping a future at any `.await` is safe: what was asked for is written as a whole or not at all.
+/// - **Ordering**: several processes may write at the same time. No write undoes what another process wrote.
+/// - **Duplicates**: writing the same integration twice has the same effect as writing it once.
+/// - **Cancellation and crashes**: each future may be dropped at any `.await`. What was to be written is then written
+///   as a whole or not at all.
 pub trait Registry: Send + Sync {
-    /// Returns every integration that was ever written down.
+    /// Returns every integration that was ever stored.
     fn registered(&self) -> impl Future<Output = Result<Vec<Registration>, SinkError>> + Send;
 
-    /// Writes integrations down, new ones and changes. Returns once they are durable.
+    /// Stores new integrations and changes of known ones. Returns once they are durable.
     fn register(
         &self,
         integrations: &[Registration],
     ) -> impl Future<Output = Result<Registrations, SinkError>> + Send;
 
-    /// Returns what is held of all tables of an endpoint, in one pass.
+    /// Returns the coverage of all tables of an endpoint, in one pass.
     fn held(
         &self,
         endpoint: &Arc<Endpoint>,
     ) -> impl Future<Output = Result<HashMap<IntegrationKey, Coverage>, SinkError>> + Send;
 
-    /// Puts the service's notes for `status` in the place of the earlier ones. No rule reads them.
+    /// Replaces the notes of the service for `status`. No rule of the program reads the notes.
     fn put_notes(&self, notes: Vec<u8>) -> impl Future<Output = Result<(), SinkError>> + Send;
 }
 
-/// What came of writing integrations down.
+/// The outcome of storing integrations.
 #[derive(Clone, Debug, Default)]
 pub struct Registrations {
-    /// What stands of them now. Other processes write, too, and what they know may stand above what this one said.
+    /// The stored value of each integration now. Other processes write, too, and their values may take precedence over
+    /// the value of this call.
     pub stand: Vec<Registration>,
-    /// Integrations that are refused for what they are, each with the reason. The others are written all the same.
+    /// Integrations that the registry refuses, each with the reason. All others are stored.
     pub refused: Vec<(Registration, SinkError)>,
 }

@@ -1,11 +1,11 @@
-//! Why a sink failed, by what its caller can do about it.
+//! Why a sink failed, sorted by what the caller can do about the failure.
 
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a sink did not do what it was asked. It stands for the error of the sink's own: its text and its causes are those
-/// of that error. Never quotes the value of a row.
+/// Why a sink did not do what it was asked. Wraps the sink's own error and shows that error's text and causes. The text
+/// never quotes the value of a row.
 #[derive(Clone, Debug)]
 pub struct SinkError {
     error: Arc<dyn Error + Send + Sync>,
@@ -15,7 +15,7 @@ pub struct SinkError {
 }
 
 impl SinkError {
-    /// Takes an error that stays until somebody does what `advice` says, in one sentence for the operator.
+    /// Wraps an error that stays until the operator follows `advice`, one sentence that says what to do.
     pub fn new(error: impl Error + Send + Sync + 'static, advice: &'static str) -> Self {
         Self {
             error: Arc::new(error),
@@ -25,7 +25,7 @@ impl SinkError {
         }
     }
 
-    /// Says whether the same work may succeed later without anyone doing anything.
+    /// Sets whether the same work may succeed later without any change by the operator.
     #[must_use]
     pub fn retryable(self, is_retryable: bool) -> Self {
         Self {
@@ -34,7 +34,7 @@ impl SinkError {
         }
     }
 
-    /// Says whether the configuration has to change before anything works.
+    /// Sets whether nothing works until the configuration changes.
     #[must_use]
     pub fn configuration(self, is_configuration: bool) -> Self {
         Self {
@@ -43,13 +43,13 @@ impl SinkError {
         }
     }
 
-    /// Returns whether the same work may succeed later without anyone doing anything.
+    /// Returns whether the same work may succeed later without any change by the operator.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.is_retryable
     }
 
-    /// Returns whether the configuration has to change before anything works: exit code 78.
+    /// Returns whether nothing works until the configuration changes. The program then exits with code 78.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         self.is_configuration
@@ -69,7 +69,7 @@ impl fmt::Display for SinkError {
 }
 
 impl Error for SinkError {
-    /// The error stands in this one's place, so its cause is the next in the chain.
+    /// `Display` already shows the wrapped error, so the chain goes on with the cause of the wrapped error.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.error.source()
     }

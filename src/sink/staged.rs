@@ -1,4 +1,4 @@
-//! A whole fetch between two barriers: all of it is there, nothing of it is visible.
+//! A complete fetch that the sink holds and that no reader sees yet.
 
 use arrow::array::RecordBatch;
 use fastrand::Rng;
@@ -6,26 +6,31 @@ use tokio::sync::mpsc;
 
 use crate::sink::{MissingRows, Provenance, Receipt, SinkError};
 
-/// A whole fetch that is not visible yet. Dropping it leaves nothing that anybody sees.
+/// A complete fetch that is not visible yet. Dropping the value leaves nothing that a reader sees.
 ///
-/// A snapshot is compared with what the sink knows before it replaces it: a row that it lacks is either gone at Kombo or was
-/// missed. What is known is the newest observation of each row that says that the row is there: in the snapshot that is
-/// replaced, in deltas, and in older snapshots where the sink keeps them. The caller asks Kombo, commits what it finds as a
-/// delta, and commits the snapshot last.
+/// A snapshot is compared with what the sink knows before the snapshot replaces the earlier one. A known row that the
+/// snapshot lacks is either gone at Kombo or was missed by the walk. The sink knows a row as present when the newest
+/// observation of the row says so. The sink looks for observations in the snapshot that is being replaced, in deltas,
+/// and in older snapshots if the sink keeps them.
+///
+/// The caller works in this order: compare, ask Kombo for the missing rows, commit the answers as a delta, commit the
+/// snapshot last. A crash between the two commits leaves true observations in `deltas` and the earlier snapshot.
 pub trait Staged: Send {
-    /// Compares a snapshot with what the sink knows now: which rows it lacks, with a random sample of `limit`, and how many
-    /// it shows as deleted. Empty for a delta.
+    /// Compares a snapshot with what the sink knows now. Returns how many known rows the snapshot lacks, a random
+    /// sample of at most `limit` of them, and how many known rows the snapshot shows as deleted. The result for a delta
+    /// is empty.
     fn missing(
         &mut self,
         limit: usize,
         random: Rng,
     ) -> impl Future<Output = Result<MissingRows, SinkError>> + Send;
 
-    /// Sends, some at a time, the ids that the snapshot lacks and that an earlier snapshot lacks, too, which began a
-    /// [`SecondLook`](crate::time::SecondLook) before it. Ends without an error once nobody listens.
+    /// Sends the ids that this snapshot and an earlier snapshot lack, some at a time. The earlier snapshot began at
+    /// least a [`SecondLook`](crate::time::SecondLook) before this one. Ends without an error once the receiver is
+    /// dropped.
     ///
-    /// The default sends none, for a sink that does not remember earlier snapshots: its
-    /// [`MissingRows::lacked_twice`] is 0.
+    /// The default sends no ids. It suits a sink that does not remember earlier snapshots and reports
+    /// [`MissingRows::lacked_twice`] as 0.
     fn lacked_twice(
         &mut self,
         _ids: mpsc::Sender<Vec<String>>,
@@ -33,10 +38,11 @@ pub trait Staged: Send {
         async { Ok(()) }
     }
 
-    /// Sends, some at a time, the snapshot's own rows that it shows as deleted and that the last comparison found known as
-    /// present. Ends without an error once nobody listens.
+    /// Sends the rows of the snapshot that the snapshot shows as deleted and that the last comparison found known as
+    /// present, some at a time. Ends without an error once the receiver is dropped.
     ///
-    /// The default sends none, for a sink whose deltas nobody follows: its [`MissingRows::shown`] is 0.
+    /// The default sends no rows. It suits a sink whose deltas have no followers and that reports
+    /// [`MissingRows::shown`] as 0.
     fn tombstones(
         &mut self,
         _rows: mpsc::Sender<RecordBatch>,
@@ -44,16 +50,18 @@ pub trait Staged: Send {
         async { Ok(()) }
     }
 
-    /// Makes sure that what the sink knows stays known once this snapshot is committed, also the rows that it lacks. Called
-    /// before the commit when rows are missing that are not confirmed to be gone.
+    /// Makes sure that what the sink knows stays known after this snapshot is committed, including rows that the
+    /// snapshot lacks. The caller calls this before the commit when rows are missing and not confirmed to be gone.
     fn take_over(&mut self) -> impl Future<Output = Result<(), SinkError>> + Send;
 
-    /// Takes what is stored beside a snapshot. Means nothing for a delta. A sink that stores no such thing ignores it.
+    /// Takes notes that the sink stores beside a snapshot. Has no effect on a delta. A sink without a place for such
+    /// notes ignores them.
     fn note(&mut self, _provenance: Provenance) {}
 
-    /// Makes the fetch durable and visible as a whole, with the bases that its mode moves. Returns then, and not before.
+    /// Makes the complete fetch durable and visible, together with the bases that the fetch's mode moves. Returns only
+    /// when rows and bases are durable and visible.
     ///
-    /// After an error nothing of it is visible, unless the error says that the outcome is unknown: then it is visible as a
-    /// whole or not at all.
+    /// After an error nothing of the fetch is visible. The exception is an error that says that the outcome is unknown:
+    /// then the complete fetch is visible or nothing.
     fn commit(self) -> impl Future<Output = Result<Receipt, SinkError>> + Send;
 }

@@ -1,5 +1,5 @@
-//! A fetch that was taken up to its end, and whether a sink may commit it: the rules of [`Sink`](crate::sink::Sink) for a
-//! sink that keeps a table's [`Coverage`] in one place.
+//! A complete fetch, and the decision whether a sink may commit it. Implements the rules of [`Sink`](crate::sink::Sink)
+//! for a sink that stores a table's [`Coverage`] in one place.
 
 use std::pin::pin;
 
@@ -12,27 +12,28 @@ use crate::sink::{Coverage, SinkError, WriteError};
 use crate::stream::{FetchError, FetchEvent};
 use crate::time::ObservedAt;
 
-/// A fetch that was taken up to its end.
+/// A fetch that was read up to its end.
 #[derive(Clone, Debug)]
 pub struct WholeFetch {
     /// How it was fetched.
     pub mode: FetchMode,
-    /// Rows that it has.
+    /// Number of rows of the fetch.
     pub rows: u64,
-    /// What its last page said.
+    /// What was known at the last page of the fetch.
     pub end: FetchEnd,
-    /// What covered the table when it began.
+    /// The coverage of the table when the fetch began.
     start: Coverage,
-    /// Its first observation.
+    /// The earliest `_fetched_at` of the fetch's rows.
     first: Option<ObservedAt>,
 }
 
 impl WholeFetch {
-    /// Takes a fetch up to its end and hands its batches to `keep`. `start` is what covered the table before the first
-    /// event. Rows without an id are passed over: they have no place in a table.
+    /// Reads a fetch up to its end and hands each batch to `keep`. `start` is the coverage of the table before the
+    /// first event. Drops quarantined rows: they have no usable id and so no place in a table.
     ///
     /// # Errors
-    /// Without its end a fetch is not whole.
+    /// Returns an error when the events end before [`FetchEvent::End`], when an event is an error, or when `keep`
+    /// fails.
     pub async fn take(
         mode: FetchMode,
         start: Coverage,
@@ -63,8 +64,9 @@ impl WholeFetch {
         Err(WriteError::Fetch(FetchError::Stopped { page: 0 }))
     }
 
-    /// Returns the new watermark of the fetch's part, and moves what covers the table; `None`, and nothing moves, when
-    /// somebody has committed to this part since the fetch began: the fetch is superseded.
+    /// Applies the fetch to `now`, the current coverage of the table. Returns the new watermark of the fetch's part.
+    /// Returns `None` and changes nothing when another writer has committed to this part since the fetch began: the
+    /// fetch is superseded.
     #[must_use]
     pub fn commit(&self, now: &mut Coverage) -> Option<ObservedAt> {
         let (seen, start) = (now.watermarks, &self.start);

@@ -1,9 +1,9 @@
-//! Why a fetch was not taken: which of the two sides failed.
+//! Why a fetch was not stored: either the fetch or the store failed.
 
 use crate::sink::SinkError;
 use crate::stream::FetchError;
 
-/// Why a fetch was not taken.
+/// Why a fetch was not stored.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
@@ -16,7 +16,7 @@ pub enum WriteError {
 }
 
 impl WriteError {
-    /// Returns whether a snapshot is known to have ended early.
+    /// Returns whether a snapshot is known to have ended before all of its rows came.
     #[must_use]
     pub fn is_cut_short(&self) -> bool {
         matches!(self, Self::Fetch(FetchError::CutShort { .. }))

@@ -1,10 +1,11 @@
-//! What follows the pages of a snapshot, before it is committed.
+//! The steps after the last page of a snapshot, before the snapshot is committed.
 //!
-//! While it was walked rows may have shifted from a page that was still to come to one that was over. A delta from the
-//! snapshot's own base brings those that shifted because they changed. The others show as ids that were known before and
-//! that this snapshot lacks: they are asked for by their ids ([`reads`](super::reads)). What is not there, either, is gone,
-//! and a row says so; [`witness`](super::witness) has the rules. What the snapshot itself shows as deleted needs no
-//! question: its rows are said again, later, for those who follow `deltas`.
+//! During the walk rows may have shifted from a later page to a page that was already read. A closing delta from the
+//! snapshot's own base brings the rows that shifted because they changed. Other shifted rows appear as ids that the
+//! sink knew before and that the snapshot lacks. Kombo is asked for these rows by their ids ([`reads`](super::reads)).
+//! A row that does not come either is gone, and a row with `absent` in `_op` records that; [`witness`](super::witness)
+//! has the rules. Rows that the snapshot itself shows as deleted need no question. They are written to `deltas` again
+//! with a later `_fetched_at`, for readers that follow `deltas`.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -24,34 +25,41 @@ use crate::decode::{absent_rows, seen_again};
 use crate::fetch::{Fetch, FetchEnd};
 use crate::time::ObservedAt;
 
-/// Rows in a batch of those that nobody was asked for.
+/// Rows in a batch of absent rows that Kombo was not asked for.
 const UNASKED_ROWS: usize = 10_000;
 
-/// What was known before a snapshot, and what it lacks of that or shows as deleted.
+/// The rows that the sink knew before a snapshot and that the snapshot lacks or shows as deleted.
 pub struct Lacking {
-    /// How many rows it lacks.
+    /// Number of rows that the snapshot lacks.
     pub total: u64,
-    /// To be asked for: all of them, or a random sample in a random order. None where nobody can be asked.
+    /// Ids to ask for: all missing ids, or a random sample in a random order. Empty when the endpoint cannot be asked
+    /// by ids.
     pub ids: Vec<String>,
-    /// Those of them that an earlier full fetch lacks as well, begun long enough before: gone, if no answer proves anything.
+    /// Ids of `ids` that an earlier full fetch, begun long enough before, lacks as well. Such a row is gone even when
+    /// no answer proves anything.
     pub twice: HashSet<String>,
-    /// Rows that the walk has seen.
+    /// Rows that the walk has seen, used to test the answers.
     pub canaries: Caught,
-    /// Told when further ids of that kind are wanted; dropped when they are not.
+    /// Used to request the ids in `rest`. Dropped when these ids are not needed.
     pub wanted: oneshot::Sender<()>,
-    /// Those ids, some at a time, until the sender is dropped; some may have been asked for.
+    /// All ids that two full fetches lack, some at a time, until the sender is dropped. Some of them may have been
+    /// asked for already.
     pub rest: mpsc::Receiver<Vec<String>>,
-    /// Rows that were known and that the snapshot shows as deleted; some at a time, until the sender is dropped.
+    /// Rows that the sink knew as present and that the snapshot shows as deleted, some at a time, until the sender is
+    /// dropped.
     pub shown: mpsc::Receiver<RecordBatch>,
 }
 
-/// Says which rows are gone, asks for the ids that are missing, then walks `delta`, where the endpoint can be asked for
-/// changes.
+/// Writes the rows that the snapshot shows as deleted, asks for the missing ids, and then walks `delta`. The walk is
+/// skipped when the endpoint does not support `updated_after` (`walked` is false), and after a snapshot that is known
+/// to be cut short.
 ///
-/// In this order, since the walk is what the snapshot's age is counted from: the less passes between it and the commit,
-/// the less another process can say meanwhile that the snapshot sets back. And whoever is back is observed after it was
-/// gone. Every row is kept: it was observed after the snapshot's. The end carries no base, since a snapshot that is not
-/// committed may yet leave a gap before it. After a snapshot that is known to be cut short nothing is walked.
+/// The order matters for two reasons. The age of the snapshot counts from the walk: the less time passes between the
+/// walk and the commit, the fewer commits of other processes the snapshot can set back. And a record that came back is
+/// observed after the row that says the record was gone.
+///
+/// Every row is kept, because each was observed after the snapshot's rows. The end carries no base: if the snapshot is
+/// not committed after all, a base could leave a gap before it.
 pub fn closing<A: KomboApi + 'static>(
     api: Arc<A>,
     endpoint: Arc<Endpoint>,
@@ -82,7 +90,7 @@ pub fn closing<A: KomboApi + 'static>(
         let unasked = total.saturating_sub(settled.len() as u64);
         let is_cut_short = is_cut_short(verdicts.found, unasked);
         let is_wanted = !is_cut_short && rest_rests_on_looks(endpoint.ids, verdicts.asked, proven);
-        // Dropped when it is not wanted.
+        // Dropping `wanted` tells the sink that the ids are not needed.
         let wanted = (unasked > 0 && is_wanted).then_some(wanted);
         if wanted.is_some_and(|wanted| wanted.send(()).is_ok()) {
             while let Some(mut ids) = rest.recv().await {
@@ -111,7 +119,7 @@ pub fn closing<A: KomboApi + 'static>(
     }
 }
 
-/// Returns the end of two walks, the second of which observed its rows later. Without a base.
+/// Returns the end of two walks without a base. The second walk observed its rows later than the first one.
 fn followed_by(end: FetchEnd, walk: FetchEnd) -> FetchEnd {
     FetchEnd {
         base: None,

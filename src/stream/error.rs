@@ -1,4 +1,4 @@
-//! Why a fetch stops short, by what the caller can do about it.
+//! Why a fetch stops before its end, sorted by what the caller can do about it.
 
 use std::time::Duration;
 
@@ -9,52 +9,52 @@ use crate::decode::DecodeError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// Kombo did not give the page.
+    /// Kombo did not send the page.
     #[error("fetching page {page} failed")]
     Page {
-        /// Counted from 1.
+        /// Page number, counted from 1.
         page: u64,
-        /// Why.
+        /// The cause.
         #[source]
         source: ApiError,
     },
     /// The page could not be read.
     #[error("decoding page {page} failed")]
     Decode {
-        /// Counted from 1.
+        /// Page number, counted from 1.
         page: u64,
-        /// Why.
+        /// The cause.
         #[source]
         source: DecodeError,
     },
     /// A cursor came a second time, so the walk would never end.
     #[error("page {page} points back to a page this walk has already seen")]
     CursorLoop {
-        /// Counted from 1.
+        /// Page number, counted from 1.
         page: u64,
     },
-    /// The walk took too long for its base.
+    /// The walk took longer than its base may age.
     #[error("the walk is older than {} s at page {page}", max_age.as_secs())]
     TooOld {
-        /// Counted from 1.
+        /// Page number, counted from 1.
         page: u64,
-        /// The bound.
+        /// The greatest age of a walk.
         max_age: Duration,
     },
-    /// The pages of a snapshot ended before its rows did.
+    /// The pages of a snapshot ended before all of its rows had come.
     #[error(
-        "the full fetch ended after {rows} rows, and at least {found} rows that it lacks exist at Kombo"
+        "the full fetch ended after {rows} rows, but at least {found} more rows exist at Kombo"
     )]
     CutShort {
-        /// Rows that it brought.
+        /// Number of rows that the full fetch brought.
         rows: u64,
-        /// Rows that it lacks and that Kombo has when it is asked for just them.
+        /// Number of rows that the full fetch lacks and that Kombo sends when asked for them by id.
         found: u64,
     },
-    /// A task of the fetch was stopped: the program is shutting down.
+    /// A task of the fetch was stopped because the program is shutting down.
     #[error("the fetch was stopped at page {page}")]
     Stopped {
-        /// Counted from 1.
+        /// Page number, counted from 1.
         page: u64,
     },
 }
@@ -83,16 +83,16 @@ impl FetchError {
                 ..
             } => "raise request.max_page_bytes, or lower request.page_size",
             Self::Decode { .. } => {
-                "check that the address is Kombo's and no proxy answers for it; if it is, report the endpoint to Kombo"
+                "check that the address is Kombo's and that no proxy answers in its place; if the address is right, report the endpoint to Kombo"
             }
             Self::CursorLoop { .. } => {
-                "run it again; if it stays, report the endpoint to Kombo: its paging does not end"
+                "run the fetch again; if the error stays, report to Kombo that the paging of this endpoint does not end"
             }
             Self::CutShort { .. } => {
-                "run it again: the rows that were found are in deltas, and the full fetch before stays; if it stays, report the endpoint to Kombo: its pages end before its rows do"
+                "run the full fetch again: the found rows are in deltas, and the previous full fetch stays in use; if the error stays, report to Kombo that the pages of this endpoint end before all rows have come"
             }
             Self::TooOld { .. } => "raise the rate limit or fetch fewer tables at once",
-            Self::Stopped { .. } => "run it again: nothing of this fetch was committed",
+            Self::Stopped { .. } => "run the command again: nothing of this fetch was committed",
         }
     }
 }

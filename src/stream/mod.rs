@@ -1,16 +1,21 @@
-//! One fetch as a stream: pages in, Arrow batches out, an explicit end.
+//! One fetch as a stream: pages go in, Arrow batches and an explicit end come out.
 //!
-//! The stream says when it is complete. Whatever stops short of [`FetchEvent::End`] must commit nothing. The next page
-//! is asked for as soon as its cursor is known, while the current one is decoded on a blocking thread and while the
-//! consumer writes; at most one page is in flight ahead of the consumer ([`walk`]).
+//! A walk is one pass over all pages of a fetch. The stream says when the fetch is complete. A fetch that stops before
+//! [`FetchEvent::End`] must commit nothing. The next page is requested as soon as its cursor is known. Meanwhile the
+//! current page is decoded on a blocking thread, and the consumer writes. At most one page is in flight ahead of the
+//! consumer ([`walk`]).
 //!
-//! Rows may shift between pages while they are walked. So a delta of several pages is walked again until a walk brings
-//! nothing new ([`sieve`]), and a snapshot of several pages is followed by what it may have missed ([`closing()`]); when a
-//! row that it lacks is gone, and when the snapshot itself is not to be believed, says [`witness`].
+//! Rows may shift between pages during a walk. So a delta of several pages is walked again until a walk brings nothing
+//! new ([`sieve`]). A snapshot of several pages is followed by a closing delta and by questions for the rows that the
+//! snapshot may have missed ([`closing()`]). [`witness`] decides when a missing row is gone, and when the snapshot
+//! itself must not be trusted.
 //!
-//! A walk that breaks half-way (a dead cursor, a body that is not JSON) is not patched up here: rows of two walks must
-//! not end in one snapshot. The error says that a fresh walk may do ([`FetchError::restarts`]), and the caller begins
-//! one.
+//! This room does not repair a walk that breaks half-way (a dead cursor, a body that is not JSON), because rows of two
+//! walks must never end in one snapshot. The error says whether a fresh walk may succeed ([`FetchError::restarts`]),
+//! and the caller begins that walk.
+//!
+//! The events are the only truth about a fetch: nothing of a fetch is stored here, and dropping the stream leaves
+//! nothing.
 
 mod closing;
 mod error;
@@ -38,50 +43,52 @@ use crate::decode::{DecodeLimits, PageDecoder, QuarantinedRow};
 use crate::fetch::{Fetch, FetchEnd, FetchMode, Lane};
 use crate::time::ObservedAt;
 
-/// Walks of a delta, the first included. More would chase a table that never stands still.
+/// Largest number of walks of a delta, the first one included. More walks would chase a table that changes all the
+/// time.
 const MAX_WALKS: u32 = 3;
 
-/// What a fetch brings, in order. `End` comes last and once.
+/// What a fetch brings, in order. [`End`](Self::End) comes last and once.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FetchEvent {
-    /// A page was decoded; its rows are in a batch now or later.
+    /// A page was decoded. Its rows follow in a later [`Batch`](Self::Batch), unless a sieve drops them.
     Page {
-        /// Rows on it, without those in quarantine.
+        /// Number of rows on the page, without quarantined rows.
         rows: u64,
-        /// Bytes of JSON.
+        /// Size of the page's JSON in bytes.
         bytes: u64,
     },
-    /// Rows, in the order Kombo sent them, with the endpoint's schema.
+    /// Rows in the order in which Kombo sent them, with the endpoint's schema.
     Batch(RecordBatch),
     /// Rows without a usable id.
     Quarantine(Vec<QuarantinedRow>),
-    /// The rows that a snapshot lacks or shows as deleted were looked into; the batches before hold those that are there
-    /// and, with `absent` or `delete` in `_op`, those that are gone.
+    /// The rows that a snapshot lacks or shows as deleted were checked. The batches before this event hold the rows
+    /// that exist and, with `absent` or `delete` in `_op`, the rows that are gone.
     Asked {
-        /// What became of them.
+        /// The outcome of the check.
         verdicts: Verdicts,
-        /// The snapshot is known to have ended early: it must not be committed.
+        /// The snapshot is known to have ended early and must not be committed.
         is_cut_short: bool,
     },
-    /// The last page was reached: everything before may be committed now.
+    /// The last page was reached. Everything before this event may be committed now.
     End(FetchEnd),
 }
 
 /// How a fetch runs.
 #[derive(Clone, Debug)]
 pub struct FetchOptions {
-    /// Which share of the request budget pays.
+    /// The lane whose share of the request budget pays for the fetch.
     pub lane: Lane,
-    /// Bounds on what a page may hold.
+    /// Limits on the content of a page.
     pub limits: DecodeLimits,
-    /// Decoded bytes at which a batch is handed on.
+    /// Decoded bytes from which a batch is handed on.
     pub batch_bytes: usize,
-    /// The age at which a walk starts again, since the base of its first page grows old with it.
+    /// The greatest age of a walk. An older walk stops, and the caller starts again, because the base of the first page
+    /// grows old together with the walk.
     pub max_age: Duration,
-    /// The newest `_fetched_at` the table holds: rows brought now are later.
+    /// The newest `_fetched_at` of the table. Every row of this fetch gets a later one.
     pub last_seen: Option<ObservedAt>,
-    /// Rows of one fetch that are told from others when they come again: 40 bytes each.
+    /// Number of rows of one fetch that are remembered in order to recognise repeats. Each costs 40 bytes.
     pub remembered_rows: usize,
 }
 
@@ -100,9 +107,9 @@ impl FetchOptions {
     }
 }
 
-/// Walks the pages of one table: once without a sieve, with one as often as a delta needs.
+/// Walks the pages of one table: once without a sieve, and with a sieve as often as a delta needs.
 ///
-/// Dropping the stream cancels the request under way. Nothing is retried here but what the API client retries.
+/// Dropping the stream cancels the request under way. Only the API client retries requests; this function does not.
 pub fn fetch<A: KomboApi + 'static>(
     api: Arc<A>,
     endpoint: Arc<Endpoint>,
@@ -124,7 +131,8 @@ pub fn fetch<A: KomboApi + 'static>(
             walk.ask(None);
             loop {
                 let page = walk.next_page().await?;
-                // Of the first walk: what a later one brings may have changed after its pages had passed.
+                // The base comes from the first walk: rows of a later walk may have changed after their pages had
+                // passed.
                 if end.pages == 0 {
                     end.base = page.base;
                 }
@@ -159,7 +167,7 @@ pub fn fetch<A: KomboApi + 'static>(
     }
 }
 
-/// Rows of one page cannot shift to another.
+/// Rows cannot shift between pages when there is only one page.
 fn walks_again(fetch: &Fetch, sieve: Option<&SharedSieve>, walk: u32, pages: u64) -> bool {
     let delta = matches!(fetch.mode, FetchMode::Delta { .. });
     let Some(sieve) = sieve.filter(|_| delta) else {
@@ -184,7 +192,7 @@ async fn sifted(sieve: Option<&SharedSieve>, batch: RecordBatch) -> Option<Recor
     held(sieve).sift(batch)
 }
 
-/// Every row is decided as a whole, so a panic elsewhere leaves it right.
+/// The sieve decides about one row at a time, so a panic elsewhere leaves the sieve in a correct state.
 fn held(sieve: &SharedSieve) -> MutexGuard<'_, Sieve> {
     sieve.lock().unwrap_or_else(PoisonError::into_inner)
 }

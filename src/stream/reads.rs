@@ -1,6 +1,7 @@
-//! Requests for single rows, by their ids. What an answer is worth is said in [`witness`](super::witness).
+//! Requests for single rows by their ids. [`witness`](super::witness) says what an answer proves.
 //!
-//! Errors, answers that go on without an end and rows nobody asked for confirm nothing.
+//! Three kinds of answers confirm nothing: errors, answers that continue without an end, and answers with rows that
+//! were not asked for.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -13,39 +14,40 @@ use crate::catalog::Endpoint;
 use crate::decode::{PageDecoder, absent_rows};
 use crate::fetch::{Fetch, FetchEnd};
 
-/// Requests for single rows.
+/// Asks for single rows by their ids and collects the verdicts.
 pub(super) struct Reads<A> {
     api: Arc<A>,
     endpoint: Arc<Endpoint>,
     fetch: Fetch,
     options: FetchOptions,
-    /// How many rows are missing in all.
+    /// Number of rows that the snapshot lacks, whether asked for or not.
     missing: u64,
     chunks: VecDeque<Vec<String>>,
     canaries: Caught,
-    /// Those that did not come with an answer that says what is there; what that is worth is found out at the end.
+    /// Ids that were missing in an answer that proves something. The last step decides whether these rows are gone.
     missed: Vec<String>,
-    /// Answered 404 when they alone were asked for; what that is worth is found out at the end.
+    /// Ids that Kombo answered with 404 when the request named no other missing row. The last step decides whether
+    /// these rows are gone.
     refused: Vec<String>,
-    /// Of the ids, those that are gone without an answer, too.
+    /// Ids that two full fetches lack. Such a row is gone even when no answer proves anything.
     twice: HashSet<String>,
-    /// Those of which no answer proves anything; what that is worth is found out at the end, too.
+    /// Ids of `twice` for which no answer proves anything. The last step decides whether these rows are gone.
     doubtful: Vec<String>,
-    /// How many of those nobody asked for.
+    /// Number of doubtful rows that Kombo was not asked for.
     doubtful_unasked: u64,
     decoder: Option<PageDecoder>,
-    /// Ids about which nothing more is to be said.
+    /// Ids that have a verdict or wait for the last step. No further question names them.
     pub(super) settled: HashSet<String>,
-    /// How many an answer has proven to be gone.
+    /// Number of rows that an answer has proven to be gone.
     pub(super) proven: u64,
     pub(super) verdicts: Verdicts,
 }
 
-/// What is handed on of one question.
+/// The events of one question.
 type Events = Vec<FetchEvent>;
 
 impl<A: KomboApi + 'static> Reads<A> {
-    /// Asks for `ids`, which are all of the `missing` or a random sample of them in a random order.
+    /// Prepares the questions for `ids`: all of the `missing` rows, or a random sample of them in a random order.
     pub(super) fn new(
         (api, endpoint): (Arc<A>, Arc<Endpoint>),
         fetch: Fetch,
@@ -78,10 +80,10 @@ impl<A: KomboApi + 'static> Reads<A> {
         }
     }
 
-    /// Asks for the next ids; `None` when all have been, or when more need not be asked.
+    /// Asks for the next ids. Returns `None` when all ids were asked for or when more questions are not needed.
     ///
-    /// Older documentation has one unknown id answered with 404 for the whole request: such a request is halved until
-    /// each half says what it can. Any other error confirms nothing, and nothing more is asked.
+    /// In older documentation of Kombo one unknown id makes the answer to the complete request a 404. Such a request is
+    /// halved until each part has a clear answer. Any other error confirms nothing, and no further question is sent.
     pub(super) async fn next(&mut self, end: &mut FetchEnd) -> Result<Option<Events>, FetchError> {
         let asked = self.verdicts.asked + self.refused.len() as u64;
         if !goes_on(self.missing, asked, self.verdicts.found) {
@@ -123,7 +125,7 @@ impl<A: KomboApi + 'static> Reads<A> {
         Ok(Some(events))
     }
 
-    /// Says what became of the ids of a question whose answer is over.
+    /// Records the verdicts for one question whose answer is complete.
     fn judge(&mut self, question: Question) {
         let (found, proves) = (question.found(), question.proves());
         let left = question.left();
@@ -136,9 +138,9 @@ impl<A: KomboApi + 'static> Reads<A> {
         }
     }
 
-    /// An answer that is cut short shows some of the missing rows, canaries among them, and keeps quiet of others. So once
-    /// some of the missing rows live, those that did not come are asked for again, a few at a time. When one of them comes
-    /// then, no answer proves anything.
+    /// Decides about the ids in `missed`. An answer that is cut short shows some of the missing rows, canaries among
+    /// them, and omits others. So once some of the missing rows exist, the ids that did not come are asked for again, a
+    /// few at a time. When one of these rows comes now, no earlier answer proves anything.
     async fn judge_missed(&mut self, end: &mut FetchEnd) -> Result<Events, FetchError> {
         let (mut events, mut missed) = (Events::new(), std::mem::take(&mut self.missed));
         let again = asked_again(&missed, self.verdicts.found);
@@ -164,12 +166,12 @@ impl<A: KomboApi + 'static> Reads<A> {
         Ok(events)
     }
 
-    /// A 404 for one id may be one for every id, and a canary of that question may be gone itself. So all canaries are asked
-    /// for, alone and afterwards.
+    /// Decides about the ids in `refused`. Kombo may answer 404 for every id, and a canary of the question may itself
+    /// be gone. So all canaries are asked for afterwards, in a request without any missing id.
     async fn judge_refused(&mut self, end: &mut FetchEnd) -> Result<Events, FetchError> {
         let mut events = Events::new();
         let mut question = Question::new(&[], &self.canaries.all());
-        // Without a decoder an answer before could not be read.
+        // A missing decoder means that an earlier answer could not be read.
         if question.most_rows() > 0 && self.decoder.is_some() {
             self.ask_or_spoil(&mut question, &mut events, end).await?;
         }
@@ -184,8 +186,8 @@ impl<A: KomboApi + 'static> Reads<A> {
         Ok(events)
     }
 
-    /// Says what became of those that two full fetches lack and of which no answer proves anything; `None` without any. A
-    /// walk that lacks rows which live, as others have shown meanwhile, is no look that counts.
+    /// Decides about the ids in `doubtful`. Returns `None` when there are none. When one missing row was found to
+    /// exist, the walk missed rows, and so the walk does not count as one of the two full fetches.
     fn judge_doubtful(&mut self, end: &mut FetchEnd) -> Option<Events> {
         if self.doubtful.is_empty() {
             return None;
@@ -201,7 +203,7 @@ impl<A: KomboApi + 'static> Reads<A> {
         Some(events)
     }
 
-    /// Asks no more.
+    /// Sends no further question. The remaining ids stay without proof.
     fn give_up(&mut self) {
         let left: Vec<String> = self.chunks.drain(..).flatten().collect();
         self.settled.extend(left.iter().cloned());
@@ -211,7 +213,7 @@ impl<A: KomboApi + 'static> Reads<A> {
         self.doubtful_unasked += (self.doubtful.len() - doubtful) as u64;
     }
 
-    /// Says of rows that they are not there.
+    /// Makes rows that say that these ids are absent.
     fn are_gone(&mut self, mut ids: Vec<String>, events: &mut Events, end: &mut FetchEnd) {
         if ids.is_empty() {
             return;
@@ -224,7 +226,7 @@ impl<A: KomboApi + 'static> Reads<A> {
         events.push(FetchEvent::Batch(rows));
     }
 
-    /// No answer proves anything: only what two full fetches lack may be gone.
+    /// Records ids for which no answer proves anything. Only ids that two full fetches lack may still be gone.
     fn are_unproven(&mut self, ids: Vec<String>) {
         let all = ids.into_iter();
         let (twice, once): (Vec<_>, Vec<_>) = all.partition(|id| self.twice.contains(id));
@@ -232,7 +234,8 @@ impl<A: KomboApi + 'static> Reads<A> {
         self.doubtful.extend(twice);
     }
 
-    /// Asks. An answer that cannot be had or read proves nothing.
+    /// Sends a question. Marks the question as spoilt when the answer cannot be had or read: such an answer proves
+    /// nothing.
     async fn ask_or_spoil(
         &mut self,
         question: &mut Question,
@@ -267,7 +270,7 @@ impl<A: KomboApi + 'static> Reads<A> {
             end.seen = end.seen.max(observed_at).max(decoder.last_seen());
             self.decoder = Some(decoder);
             rows += summary.rows;
-            // Canaries are seen and not stored.
+            // Canaries only test the answer. They are not stored.
             let kept = batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
             end.pages += 1;
             end.rows += kept;
@@ -275,7 +278,7 @@ impl<A: KomboApi + 'static> Reads<A> {
             end.rest_values += summary.rest_values;
             events.push(FetchEvent::Page { rows: kept, bytes });
             if !summary.quarantined.is_empty() {
-                // It may be one of those that were asked for.
+                // The quarantined row may be one of the asked rows.
                 question.spoil();
                 events.push(FetchEvent::Quarantine(summary.quarantined));
             }
@@ -283,7 +286,8 @@ impl<A: KomboApi + 'static> Reads<A> {
             if summary.next.is_none() {
                 return Ok(());
             }
-            // As many rows as ids: either all are there, or the filter was not heeded and the rest is no answer.
+            // As many rows as ids have come. Either all rows came, or Kombo ignored the filter and the further pages
+            // are no answer.
             if rows >= question.most_rows() {
                 question.spoil();
                 return Ok(());

@@ -1,12 +1,13 @@
-//! Which rows of a delta are worth a commit.
+//! Decides which rows of a delta are worth a commit.
 //!
-//! A delta asks for more than what changed, since rows may become visible late, and it is walked several times, since
-//! rows may shift between pages. Rows that are the same as what the sink holds already, or as what an earlier walk
-//! brought, are left out. A row is left out only when it equals the newest that is known of it: an id that is met a second
-//! time is compared with what this fetch met first, so A, B, A is never taken for A.
+//! A delta asks for more than the changed rows, since rows may become visible late. A delta is also walked several
+//! times, since rows may shift between pages. A row is dropped as unchanged when the row equals the sink's newest
+//! observation, or equals the row as an earlier walk brought it. The comparison always uses the newest known
+//! observation. An id that comes again within a fetch is compared with the newest row of this fetch. So in the sequence
+//! A, B, A the second A is kept.
 //!
-//! What is known of a row is in memory, or else the sink is asked for it before a batch is decided about. Either may turn
-//! out to be overtaken until the moment of the decision: then every row is kept.
+//! Newest observations come from memory, or else from the sink, which is asked before a batch is decided. Another
+//! commit may make either source outdated until the moment of the decision. In that case every row is kept.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -22,12 +23,12 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::catalog::SystemColumn;
 use crate::decode::texts;
 
-/// 128 bits that stand for an id within its table. The halves are apart because a `u128` would be padded to more.
+/// 128 bits that stand for an id within its table. Two halves, because the compiler would pad a `u128` to more bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RowKey(u64, u64);
 
 impl RowKey {
-    /// Returns what stands for an id.
+    /// Returns the key of an id.
     #[must_use]
     #[expect(
         clippy::cast_possible_truncation,
@@ -39,45 +40,46 @@ impl RowKey {
     }
 }
 
-/// What is known of a row before it is fetched.
+/// What is known about a row before the row is fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KnownHash {
-    /// The sink's newest observation of it has this hash.
+    /// The sink's newest observation of the row has this hash.
     Same(i64),
-    /// Nothing.
+    /// Nothing is known.
     Nothing,
-    /// For now no row of the table may be left out, whatever it is: another observation may be about to be committed.
+    /// Every row of the table must be kept for now, because another observation may be about to be committed.
     KeepAll,
 }
 
-/// Asks what is known of a row, at the moment at which it is decided about.
+/// Returns what is known about a row at the moment of the decision.
 pub type KnownRows = Box<dyn Fn(RowKey) -> KnownHash + Send>;
 
-/// Asks the sink for the newest hashes of rows of which nothing is known; what it cannot tell is not in the answer.
+/// Asks the sink for the newest hashes of rows about which nothing is known. The answer omits rows that the sink cannot
+/// tell.
 pub type AskSink = Box<dyn Fn(Vec<String>) -> BoxFuture<'static, HashMap<String, i64>> + Send>;
 
-/// A sieve that whoever reads the events looks into afterwards.
+/// A sieve that the reader of the events inspects after the fetch.
 pub type SharedSieve = Arc<Mutex<Sieve>>;
 
-/// Leaves out the rows of one fetch that bring nothing.
+/// Drops the rows of one fetch that are unchanged or repeated.
 pub struct Sieve {
     known: KnownRows,
     ask: Option<AskSink>,
-    /// What the sink said of rows of the batch at hand.
+    /// Hashes that the sink has answered for the current batch.
     told: HashMap<RowKey, i64>,
     bound: usize,
-    /// The newest of this fetch.
+    /// The newest hash of each row of this fetch.
     met: HashMap<RowKey, i64>,
     full: bool,
     news: bool,
-    /// Rows that were as the sink has them.
+    /// Number of rows that were equal to the sink's newest observation.
     pub unchanged: u64,
-    /// Rows that were as an earlier page had them.
+    /// Number of rows that were equal to the row on an earlier page.
     pub repeated: u64,
 }
 
 impl Sieve {
-    /// Makes a sieve that remembers so many rows of its fetch. Those above are all kept.
+    /// Makes a sieve that remembers at most `bound` rows of its fetch. Every further row is kept.
     #[must_use]
     pub fn new(bound: usize, known: KnownRows) -> Self {
         Self {
@@ -93,7 +95,7 @@ impl Sieve {
         }
     }
 
-    /// Asks the sink for rows of which nothing is known.
+    /// Makes the sieve ask the sink about rows of which nothing is known.
     #[must_use]
     pub fn asking(self, ask: AskSink) -> Self {
         Self {
@@ -108,7 +110,8 @@ impl Sieve {
         Self::new(bound, Box::new(|_| KnownHash::KeepAll))
     }
 
-    /// Returns the question to the sink that goes before a batch; `None` where there is nothing to ask.
+    /// Returns the question to the sink that has to be answered before a batch is sifted. Returns `None` when there is
+    /// nothing to ask.
     pub(super) fn question(
         &self,
         batch: &RecordBatch,
@@ -123,13 +126,13 @@ impl Sieve {
         (!ids.is_empty()).then(|| ask(ids))
     }
 
-    /// Takes in the answer to a question.
+    /// Takes the sink's answer to a question.
     pub(super) fn answered(&mut self, answer: HashMap<String, i64>) {
         let rows = answer.into_iter();
         self.told = rows.map(|(id, hash)| (RowKey::of(&id), hash)).collect();
     }
 
-    /// Takes what is left of a batch; `None` when that is nothing.
+    /// Returns the rows of a batch that are kept. Returns `None` when no row is kept.
     pub fn sift(&mut self, batch: RecordBatch) -> Option<RecordBatch> {
         let ids = ids(&batch);
         let hashes = batch
@@ -148,18 +151,19 @@ impl Sieve {
         }
     }
 
-    /// Begins another walk of the same fetch.
+    /// Begins another walk of the fetch.
     pub(super) fn begin_walk(&mut self) {
         self.news = false;
     }
 
-    /// Returns whether this walk met a row that no earlier one had, or had in another version. Rows beyond the bound do
-    /// not count: nobody can tell.
+    /// Returns whether the current walk met a new row, or another version of a row. Rows beyond the bound do not count:
+    /// the sieve cannot compare them.
     pub(super) fn brought_news(&self) -> bool {
         self.news
     }
 
-    /// Returns the newest hash of every row of the fetch, left out or not; `None` when there were more than the bound.
+    /// Returns the newest hash of every row of the fetch, kept or dropped. Returns `None` when the fetch had more rows
+    /// than the bound.
     #[must_use]
     pub fn take_rows(&mut self) -> Option<HashMap<RowKey, i64>> {
         (!self.full).then(|| std::mem::take(&mut self.met))
@@ -190,7 +194,8 @@ impl Sieve {
                 self.unchanged += u64::from(!kept);
                 kept
             }
-            // An earlier page may have brought it in another version, so it is not held against what the sink has.
+            // An earlier page may have brought another version of this row, so the row is not compared with the sink's
+            // observation.
             Entry::Vacant(_) => {
                 self.full = true;
                 true

@@ -1,4 +1,4 @@
-//! One walk over the pages of one table: the next page is under way while the one before it is decoded.
+//! One walk over the pages of one table. The next page is requested while the current page is decoded.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::decode::{PageDecoder, PageSummary};
 use crate::fetch::{Fetch, FetchMode, Lane};
 use crate::ids::Cursor;
 
-/// The requests of one walk: at most one under way.
+/// The requests of one walk. At most one request is under way.
 pub(super) struct PageWalk<A> {
     api: Arc<A>,
     endpoint: Arc<Endpoint>,
@@ -50,18 +50,18 @@ impl<A: KomboApi + 'static> PageWalk<A> {
         }
     }
 
-    /// Asks for these rows alone, whenever they changed.
+    /// Restricts the walk to these ids, without `updated_after`.
     pub(super) fn of_ids(mut self, ids: Vec<String>) -> Self {
         self.ids = ids;
         self
     }
 
-    /// Returns how many pages it has asked for.
+    /// Returns the number of pages that the walk has asked for.
     pub(super) fn pages(&self) -> u64 {
         self.page
     }
 
-    /// Sends off the request for a page. Its task ends with the walk.
+    /// Sends the request for a page. Dropping the walk stops the request's task.
     pub(super) fn ask(&mut self, cursor: Option<Cursor>) {
         let (api, endpoint, table, lane) = (
             Arc::clone(&self.api),
@@ -101,7 +101,7 @@ impl<A: KomboApi + 'static> PageWalk<A> {
             .map_err(|source| FetchError::Page { page, source })
     }
 
-    /// Decodes a page on a blocking thread, and asks for the next one as soon as the decoder has met its cursor.
+    /// Decodes a page on a blocking thread. Requests the next page as soon as the decoder has found the cursor.
     pub(super) async fn decode(
         &mut self,
         mut decoder: PageDecoder,
@@ -111,7 +111,7 @@ impl<A: KomboApi + 'static> PageWalk<A> {
         let (cursor_found, cursor) = oneshot::channel();
         let decoding = tokio::task::spawn_blocking(move || {
             let summary = decoder.page(&page.body, page.observed_at, |next| {
-                // The walk may be gone already; then nobody needs the cursor.
+                // The walk may have been dropped; then the cursor is not needed.
                 drop(cursor_found.send(next));
             });
             (summary, decoder)
@@ -144,7 +144,7 @@ impl<A: KomboApi + 'static> PageWalk<A> {
     }
 }
 
-/// A panic goes on where it can be seen; a task that was only stopped is an error.
+/// Resumes a panic of the task, so that the panic is seen. A task that was only stopped becomes an error.
 fn stopped(page: u64, error: JoinError) -> FetchError {
     match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),

@@ -1,22 +1,24 @@
-//! What counts as a witness that a row is gone: what one answer proves, and how many rows are asked for.
+//! The rules for deciding that a row is gone: what one answer proves, and how many rows are asked for.
 //!
-//! `reads` asks the questions and says of each row what became of it; which rows two full fetches have lacked is known to the
-//! sink ([`MissingRows`](crate::sink::MissingRows)).
+//! [`reads`](super::reads) sends the questions and records the outcome for each row. The sink knows which rows two full
+//! fetches lack ([`MissingRows`](crate::sink::MissingRows)).
 //!
-//! A full fetch that lacks a row is no witness by itself: its walk may have been cut short. So Kombo is asked for the row
-//! by its id, and
+//! A full fetch that lacks a row proves nothing by itself, because its walk may have been cut short. So Kombo is asked
+//! for the row by its id. The rules are:
 //!
-//! - a row that comes is there, whatever else the answer is worth;
-//! - an answer without the row proves that it is gone only when the answer is complete, holds nothing that was not asked
-//!   for, and holds every **canary**: rows that this very walk has seen and that each question names as well
-//!   ([`Question`]). A filter that always finds nothing is caught by that;
-//! - a 404 for a single id counts once the canaries alone have come back afterwards;
-//! - up to [`MOST_ASKED`] missing rows are all asked for. Of more, a random sample is: [`FIRST_ASKED`] of them, and the rest
-//!   of it when some of those live ([`goes_on`]). A sample that finds nobody says nothing of the others;
-//! - a walk is known to be cut short when some of the asked live and others were not asked ([`is_cut_short`]);
-//! - where no answer proves anything, two complete full fetches that began at least a day apart have to lack the row
-//!   ([`SecondLook`](crate::time::SecondLook)), and none of the rows that this one lacks may have been found to live; of the rows outside a sample only when the sample proved that all of it is
-//!   gone ([`rest_rests_on_looks`]).
+//! - A row that comes exists, whatever else the answer proves.
+//! - An answer without the row proves that the row is gone only under three conditions. The answer is complete. The
+//!   answer holds only rows that were asked for. The answer holds every **canary**: a row that this walk has seen and
+//!   that the question names as well ([`Question`]). Canaries reveal a filter that never finds a row.
+//! - A 404 for a single id counts once a request for the canaries alone has brought all canaries afterwards.
+//! - Up to [`MOST_ASKED`] missing rows are all asked for. Of more missing rows a random sample is drawn.
+//!   [`FIRST_ASKED`] rows of the sample are asked for first, and the rest of the sample only when some of the first
+//!   exist ([`goes_on`]). A sample in which no row exists proves nothing about rows outside the sample.
+//! - A walk is known to be cut short when some asked rows exist and other missing rows were not asked for
+//!   ([`is_cut_short`]).
+//! - Where no answer proves anything, a row is gone when two complete full fetches that began at least a day apart lack
+//!   the row ([`SecondLook`](crate::time::SecondLook)). None of the rows that this full fetch lacks may have been found
+//!   to exist. For rows outside a sample, the complete sample must also be proven gone ([`rest_rests_on_looks`]).
 
 use std::collections::HashSet;
 
@@ -28,48 +30,50 @@ use serde::Serialize;
 use crate::decode::texts;
 use crate::sample::Sample;
 
-/// Missing rows that are all asked for; of more, a sample of this size is drawn. One request asks for 100 rows and a page of
-/// the walk brings 250, so asking for as many as a table has costs two and a half walks, and 10,000 cost 100 requests.
+/// Largest number of missing rows that are all asked for, and the size of the sample when more are missing. One request
+/// asks for 100 rows, and one page of a walk brings 250. So asking for every row of a table costs two and a half walks,
+/// and asking for 10,000 rows costs 100 requests.
 pub const MOST_ASKED: usize = 10_000;
 
-/// Of a sample, those that are asked for first. If one in a hundred of the missing rows lived, this many would miss all of
-/// them once in 23,000 times.
+/// Number of rows of a sample that are asked for first. If one in a hundred missing rows existed, the first 1,000 would
+/// include none of them once in 23,000 times.
 pub(super) const FIRST_ASKED: u64 = 1_000;
 
-/// Missing rows in one question: with the canaries an address stays below 3 KB.
+/// Missing rows in one question. Together with the canaries the address stays below 3 KB.
 pub(super) const IDS_PER_QUESTION: usize = 100;
 
-/// Ids in a question that is asked again: so few that an answer which ends early leaves out others than before.
+/// Ids in a question that is asked again. With so few ids, an answer that ends early omits other rows than before.
 const IDS_ASKED_AGAIN: usize = 10;
 
-/// Questions that are asked again. What the first hundred do not refute, the others would not.
+/// Largest number of questions that are asked again. If the first hundred refute nothing, further ones would not
+/// either.
 const MOST_ASKED_AGAIN: usize = 100;
 
-/// Canaries in one question: with two of them a filter that finds only some rows is caught sooner.
+/// Canaries in one question. With two canaries a filter that finds only some rows is detected sooner.
 const CANARIES_PER_QUESTION: usize = 2;
 
-/// Canaries that are kept of a walk.
+/// Number of canaries that are kept of a walk.
 const CANARIES_KEPT: usize = 16;
 
-/// What became of the rows that a full fetch lacks or shows as deleted.
+/// The outcome for the rows that a full fetch lacks or shows as deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verdicts {
-    /// Rows that Kombo was asked for by their ids and that were answered, provably or not.
+    /// Rows that Kombo was asked for by their ids and answered, with or without proof.
     pub asked: u64,
-    /// Rows that are there: Kombo has a row when it is asked for just them.
+    /// Rows that exist: Kombo sends the row when it is asked for by its id.
     pub found: u64,
-    /// Rows that are gone, each with a row in `deltas` that says so.
+    /// Rows that are gone. Each has a row in `deltas` that says so.
     pub gone: u64,
-    /// Of those, the ones that the full fetch itself shows as deleted: nobody had to ask.
+    /// Part of `gone`: rows that the full fetch itself shows as deleted. These need no question.
     pub shown: u64,
-    /// Rows of which nobody could tell. They are kept.
+    /// Rows without a verdict. They are kept.
     pub unconfirmed: u64,
-    /// Of those, the ones that Kombo was not asked for.
+    /// Part of `unconfirmed`: rows that Kombo was not asked for.
     pub unasked: u64,
 }
 
 impl Verdicts {
-    /// Takes in rows that nobody asked for, so many of which are gone all the same.
+    /// Adds `unasked` rows that were not asked for, of which `gone` rows are gone by the rule of two full fetches.
     pub(super) fn with_rest(self, unasked: u64, gone: u64) -> Self {
         let left = unasked.saturating_sub(gone);
         Self {
@@ -80,7 +84,7 @@ impl Verdicts {
         }
     }
 
-    /// Takes in rows that the full fetch itself shows as deleted.
+    /// Adds rows that the full fetch itself shows as deleted.
     pub(super) fn with_shown(self, shown: u64) -> Self {
         Self {
             gone: self.gone + shown,
@@ -90,13 +94,14 @@ impl Verdicts {
     }
 }
 
-/// Says whether Kombo is asked for more of `missing` rows, so many of which were asked for and found.
+/// Returns whether Kombo is to be asked for more of the `missing` rows, after `asked` questions rows of which `found`
+/// exist.
 pub(super) fn goes_on(missing: u64, asked: u64, found: u64) -> bool {
     missing <= MOST_ASKED as u64 || asked < FIRST_ASKED || found > 0
 }
 
-/// Splits what did not come into the questions that are asked again once `found` of the missing rows live. A filter that
-/// keeps quiet of living rows is caught by them.
+/// Returns the questions to ask again once `found` of the missing rows exist. `missed` holds the ids that did not come.
+/// The repeated questions reveal a filter that omits existing rows.
 pub(super) fn asked_again(missed: &[String], found: u64) -> Vec<Vec<String>> {
     if found == 0 {
         return Vec::new();
@@ -105,18 +110,19 @@ pub(super) fn asked_again(missed: &[String], found: u64) -> Vec<Vec<String>> {
     some.take(MOST_ASKED_AGAIN).map(<[_]>::to_vec).collect()
 }
 
-/// Says whether a walk is known to have ended early: rows that it lacks live, and so may others that nobody asked for.
+/// Returns whether a walk is known to have ended early: some rows that the walk lacks exist, so missing rows that were
+/// not asked for may exist as well.
 pub(super) fn is_cut_short(found: u64, unasked: u64) -> bool {
     found > 0 && unasked > 0
 }
 
-/// Says whether rows that nobody asked for may go because two full fetches lack them: where nobody can be asked, or where
-/// all of a sample, `asked`, is proven to be gone.
+/// Returns whether rows that were not asked for may count as gone because two full fetches lack them. This holds for an
+/// endpoint that cannot be asked by ids, and when all `asked` rows of a sample are `proven` gone.
 pub(super) fn rest_rests_on_looks(can_be_asked: bool, asked: u64, proven: u64) -> bool {
     !can_be_asked || (proven > 0 && proven == asked)
 }
 
-/// Rows that a walk has seen, by their ids. Asked for again, they have to come back.
+/// Rows that a walk has seen, by their ids. A correct answer to a question for these ids holds all of them.
 #[derive(Debug)]
 pub struct Canaries {
     met: Sample<String>,
@@ -124,7 +130,7 @@ pub struct Canaries {
 }
 
 impl Canaries {
-    /// Begins with a walk.
+    /// Begins at the start of a walk.
     #[must_use]
     pub fn new(mut random: Rng) -> Self {
         Self {
@@ -133,15 +139,15 @@ impl Canaries {
         }
     }
 
-    /// Takes in rows of the walk. Rows that it shows as deleted count: questions ask for deleted rows as well.
+    /// Takes rows of the walk. Rows that Kombo shows as deleted count, because questions ask for deleted rows as well.
     pub fn meet(&mut self, rows: &RecordBatch) {
         for id in ids(rows) {
             self.met.offer(|| id.to_owned());
         }
     }
 
-    /// Ends with the walk. One row is left out at least, so that a filter that is not heeded shows a row that nobody asked
-    /// for: a walk of a single row has no canary.
+    /// Ends at the end of the walk. Omits at least one row of the walk, so that an ignored filter shows a row that was
+    /// not asked for. So a walk with a single row has no canary.
     #[must_use]
     pub fn caught(self) -> Caught {
         let mut ids = Vec::new();
@@ -158,7 +164,7 @@ impl Canaries {
     }
 }
 
-/// The canaries of a whole walk.
+/// The canaries of a complete walk.
 #[derive(Clone, Default)]
 pub struct Caught {
     ids: Vec<String>,
@@ -166,13 +172,13 @@ pub struct Caught {
 }
 
 impl Caught {
-    /// Draws those of one question.
+    /// Draws the canaries of one question at random.
     pub(super) fn draw(&mut self) -> Vec<String> {
         self.random
             .choose_multiple(self.ids.iter().cloned(), CANARIES_PER_QUESTION)
     }
 
-    /// Returns all of them.
+    /// Returns all canaries.
     pub(super) fn all(&self) -> Vec<String> {
         self.ids.clone()
     }
@@ -184,17 +190,17 @@ impl std::fmt::Debug for Caught {
     }
 }
 
-/// One question for rows by their ids, and what was answered so far.
+/// One question for rows by their ids, and what has come of the answer so far.
 #[derive(Default)]
 pub(super) struct Question {
     ids: Vec<String>,
     asked: HashSet<String>,
     canaries: HashSet<String>,
-    /// Of the asked, what did not come.
+    /// Asked ids that have not come yet.
     left: HashSet<String>,
-    /// Of the canaries, what did not come.
+    /// Canaries that have not come yet.
     silent: HashSet<String>,
-    /// Something in the answer speaks against it.
+    /// Whether something in the answer makes the answer worthless as a proof.
     spoilt: bool,
 }
 
@@ -211,13 +217,13 @@ impl Question {
         }
     }
 
-    /// Returns all ids that it names.
+    /// Returns all ids that the question names.
     pub(super) fn ids(&self) -> Vec<String> {
         self.ids.clone()
     }
 
-    /// Takes in rows of the answer, and leaves out those of canaries. Rows that nobody asked for show that the filter was
-    /// not heeded.
+    /// Takes rows of the answer and returns them without the canaries. A row that was not asked for shows that Kombo
+    /// ignored the filter.
     pub(super) fn meet(&mut self, rows: &RecordBatch) -> RecordBatch {
         let kept: BooleanArray = ids(rows)
             .map(|id| {
@@ -234,27 +240,27 @@ impl Question {
         filter_record_batch(rows, &kept).expect("one bit per row")
     }
 
-    /// Notes that the answer is not whole, or holds rows that cannot be told apart.
+    /// Records that the answer is incomplete, or that it holds rows without a usable id.
     pub(super) fn spoil(&mut self) {
         self.spoilt = true;
     }
 
-    /// Returns how many rows a heeded filter shows at most.
+    /// Returns the largest number of rows that an answer with a working filter can hold.
     pub(super) fn most_rows(&self) -> u64 {
         self.ids.len() as u64
     }
 
-    /// Returns how many of the rows asked for have come.
+    /// Returns the number of asked rows that have come.
     pub(super) fn found(&self) -> u64 {
         (self.asked.len() - self.left.len()) as u64
     }
 
-    /// Returns whether the answer, which is whole, proves that what did not come is gone.
+    /// Returns whether the answer proves that the ids that did not come are gone. The answer must be complete.
     pub(super) fn proves(&self) -> bool {
         !self.spoilt && !self.canaries.is_empty() && self.silent.is_empty()
     }
 
-    /// Returns the ids that did not come, in their order.
+    /// Returns the ids that did not come, sorted.
     pub(super) fn left(self) -> Vec<String> {
         let mut left: Vec<String> = self.left.into_iter().collect();
         left.sort_unstable();
@@ -284,7 +290,8 @@ mod tests {
         ids.iter().map(|id| (*id).to_owned()).collect()
     }
 
-    /// Asks for `a` and `b` with the canaries `y` and `z`; returns what is kept, whether it proves, and what is left.
+    /// Asks for `a` and `b` with the canaries `y` and `z`. Returns the number of kept rows, whether the answer is a
+    /// proof, and the ids that did not come.
     fn answered(pages: &[&[&str]]) -> (usize, bool, Vec<String>) {
         let mut question = Question::new(&texts(&["a", "b"]), &texts(&["y", "z"]));
         assert_eq!(question.most_rows(), 4);
@@ -340,7 +347,7 @@ mod tests {
             for page in ids.chunks(250) {
                 let page: Vec<&str> = page.iter().map(String::as_str).collect();
                 canaries.meet(&rows(&page));
-                // Rows may shift to the next page.
+                // A row may shift to the next page and come twice.
                 canaries.meet(&rows(&page[..page.len().min(1)]));
             }
             let mut caught = canaries.caught();

@@ -1,9 +1,9 @@
-//! Waits that double from one failure to the next.
+//! Waits that double with each failure in a row.
 
 use std::time::Duration;
 
-/// How long to wait after failures in a row: the first wait, twice as long after each further failure, and never more than
-/// the longest. It keeps no count and reads no clock: whoever waits counts.
+/// Computes how long to wait after failures in a row: the first wait, twice as long after each further failure, and
+/// never more than the longest wait. The caller counts the failures. A backoff keeps no count and reads no clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     first: Duration,
@@ -12,7 +12,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Takes the first wait and the longest one.
+    /// Makes a backoff from the first wait and the longest wait.
     #[must_use]
     pub const fn new(first: Duration, longest: Duration) -> Self {
         Self {
@@ -22,7 +22,8 @@ impl Backoff {
         }
     }
 
-    /// Leaves this share of each wait to chance, in percent: 100 waits for anything up to the whole.
+    /// Sets the share of each wait that is random, in percent. With 100 a wait is anything between zero and the full
+    /// wait.
     #[must_use]
     pub const fn with_jitter(self, percent: u8) -> Self {
         Self {
@@ -31,7 +32,7 @@ impl Backoff {
         }
     }
 
-    /// Returns the wait after a failure that `before` others came before.
+    /// Returns the wait after a failure that follows `before` earlier failures in a row.
     #[must_use]
     pub fn wait(self, before: u32) -> Duration {
         let doubled = 2_u32.saturating_pow(before);

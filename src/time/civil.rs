@@ -1,7 +1,7 @@
-//! Timestamps and dates in the one form Kombo writes, read strictly and written back to the same text; and instants in the
-//! other forms that ISO 8601 has for them.
+//! Timestamps and dates in the form that Kombo writes, and instants in the other forms of ISO 8601.
 //!
-//! Strict because a typed column gives back that one form alone: of any other the text has to be kept beside it.
+//! Timestamps and dates are read strictly and written back to an equal text. A typed column can give back only one form
+//! of an instant. For any other form the text has to be kept beside the column.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -14,8 +14,8 @@ const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 /// The years 0001 to 9999, in days since the epoch.
 const DAYS: Range<i64> = -719_162..2_932_897;
 
-/// Reads `YYYY-MM-DDTHH:mm:ss.sssZ` (or six digits, when the last three are not all zero) as microseconds since the
-/// epoch. `None` for every other text, even another spelling of the same instant.
+/// Reads `YYYY-MM-DDTHH:mm:ss.sssZ` as microseconds since the epoch. Accepts six digits of a second when the last three
+/// are not all zero. Returns `None` for every other text, even for another spelling of an instant.
 #[must_use]
 pub fn parse_timestamp(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
@@ -49,11 +49,11 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
     )
 }
 
-/// Reads an instant in any of its usual forms: a space in place of `T`, a fraction of any length or none, `Z` or an offset
-/// such as `+02:00`, `+0200` or `+02`. Microseconds since the epoch.
+/// Reads an instant in any of the usual forms, as microseconds since the epoch. Accepts a space in place of `T`, a
+/// fraction of any length or none, and `Z` or an offset such as `+02:00`, `+0200` or `+02`.
 ///
-/// `None` for what is no instant (no zone, 24:00, a leap second), for one outside the years 0001 to 9999, and for one
-/// between two microseconds.
+/// Returns `None` for a text that is not an instant (no zone, 24:00, a leap second), for an instant outside the years
+/// 0001 to 9999, and for an instant between two microseconds.
 #[must_use]
 pub fn parse_instant(text: &str) -> Option<i64> {
     let days = parse_date(text.get(..10)?)?;
@@ -101,7 +101,8 @@ pub fn parse_date(text: &str) -> Option<i32> {
     Some(date.to_epoch_days())
 }
 
-/// Writes microseconds since the epoch as `YYYY-MM-DDTHH:mm:ss.sssZ`, with six digits where milliseconds do not do.
+/// Writes microseconds since the epoch as `YYYY-MM-DDTHH:mm:ss.sssZ`. Writes six digits of a second when milliseconds
+/// are not exact enough.
 #[must_use]
 pub fn format_timestamp(micros: i64) -> String {
     let (days, rest) = (
@@ -121,7 +122,8 @@ pub fn format_timestamp(micros: i64) -> String {
     text
 }
 
-/// Writes days since the epoch as `YYYY-MM-DD`. What no calendar reaches, beyond the year 262,000, is written as its last day.
+/// Writes days since the epoch as `YYYY-MM-DD`. A day outside the calendar, beyond the year 262,000, is written as the
+/// calendar's last day.
 #[must_use]
 pub fn format_date(days: i32) -> String {
     let farthest = if days < 0 {
@@ -133,7 +135,8 @@ pub fn format_date(days: i32) -> String {
     format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.day())
 }
 
-/// Reads the digits behind a point. `None` without any, and for parts of a microsecond.
+/// Reads the digits after the decimal point as microseconds. Returns `None` without digits, and for a part of a
+/// microsecond.
 fn micros_of(fraction: &[u8]) -> Option<i64> {
     let (micros, beyond) = fraction.split_at(fraction.len().min(6));
     if micros.is_empty() || beyond.iter().any(|digit| *digit != b'0') {
@@ -143,7 +146,7 @@ fn micros_of(fraction: &[u8]) -> Option<i64> {
     Some(digits(micros)? * 10_i64.pow(missing))
 }
 
-/// Reads by how many minutes a clock is ahead of UTC.
+/// Reads an offset: by how many minutes a clock is ahead of UTC.
 fn offset_minutes(zone: &[u8]) -> Option<i64> {
     let (sign, hours, minutes) = match *zone {
         [b'Z' | b'z'] => return Some(0),

@@ -1,54 +1,59 @@
-//! Instants from outside: the one place where each is bounded before it is compared with anything or written.
+//! Limits for instants from outside. Each such instant passes this file before it is compared with anything or stored.
 //!
-//! One answer with a `Date` in 9999 would move what the lake says of time there for good. The only clock to hold it
-//! against is this machine's, which may be wrong as well: by an hour or a day without any effect, since Kombo's clock
-//! decides then. So there are these bounds:
+//! A single answer with a `Date` in the year 9999 would shift the time in the lake for good. Only this machine's clock
+//! is there to compare with. This clock may be wrong by an hour or a day without any effect, since Kombo's clock
+//! decides as long as both agree that far. So the limits are:
 //!
-//! - An instant more than [`TRUSTED`] after this machine's clock is no instant at all. Time zones and the date line taken
-//!   wrong make 26 hours at most; clocks that are further off are years off (a dead battery, a year typed wrong). An answer
-//!   with such a `Date` is one without: its rows are kept, its table's base does not move.
-//! - One that is too early does less harm: what is written after it is later all the same, and a base too early asks for
-//!   more. So a server whose clock is behind altogether, as a stand-in's may be, is believed. An instant more than
-//!   [`TRUSTED`] before this machine's clock *and* before what the same server has said is none; nor is one before 2023,
-//!   which is what clocks show that were reset: this program is younger.
-//! - What is written is at most [`MAX_SERVER_LEAD`] ahead of this machine's clock: a base, and the instant of an
-//!   observation. What lies further ahead *in the lake* was written by another clock, and `status` and `check` say so.
+//! - **Too late**: an instant more than [`TRUSTED`] after this machine's clock is refused. Wrong time zones and a wrong
+//!   date line explain 26 hours at most. Clocks that are further off are off by years (a dead battery, a mistyped
+//!   year). An answer with such a `Date` counts as an answer without `Date`: its rows are kept, and the base of its
+//!   table does not move.
+//! - **Too early**: an early instant does less harm. Later instants still come after it, and an early base only asks
+//!   for more rows. So a server whose clock is behind from the start is accepted, such as a stand-in for Kombo. An
+//!   instant more than [`TRUSTED`] before this machine's clock *and* before the last time of the same server is
+//!   refused. An instant before 2023 is refused, too: clocks that were reset show such dates, and this program is
+//!   younger.
+//! - **Stored**: a base, or the instant of an observation, is stored at most [`MAX_SERVER_LEAD`] ahead of this
+//!   machine's clock. An instant further ahead *in the lake* was written with another clock; `status` and `check`
+//!   report such an instant.
 //!
-//! Who comes through here: `Date` of every answer ([`Horizon::admit`]: no [`Base`](super::Base) and no estimate of
-//! [`ServerClock`](super::ServerClock) is made of an instant that was not admitted), what is read of a lake's logs before a
-//! fetch goes on from it ([`Horizon::is_beyond_trust`]) or people are told of it ([`Horizon::ahead`]), and a service's notes.
+//! These instants pass the limits: the `Date` of every answer ([`Horizon::admit`]); instants from the logs of a lake,
+//! before a fetch relies on them ([`Horizon::is_beyond_trust`]) or a report shows them ([`Horizon::ahead`]); and
+//! instants in the notes of a service. No [`Base`](super::Base) and no estimate of [`ServerClock`](super::ServerClock)
+//! is made from a `Date` that was not admitted.
 //!
-//! Who needs not: `Retry-After` is a difference of two instants of one answer, with a bound of its own. `changed_at` and
-//! `remote_deleted_at` are data, within the years 0001 to 9999. Ages of files are taken from the earlier of the store's
-//! clock and ours, so that a clock that runs ahead deletes nothing. Webhooks carry no instant, nor does the hint file.
+//! These instants need no limit here. `Retry-After` is a difference between two instants of one answer, with a limit of
+//! its own. `changed_at` and `remote_deleted_at` are data, within the years 0001 to 9999. The age of a file uses the
+//! earlier one of the store's clock and this machine's clock, so a clock that runs ahead deletes nothing. Webhooks and
+//! the hint file carry no instant.
 
 use std::time::Duration;
 
 use super::{Moment, ObservedAt};
 
-/// How far what is written may be ahead of this machine's clock.
+/// How far a stored instant may be ahead of this machine's clock.
 pub const MAX_SERVER_LEAD: Duration = Duration::from_mins(10);
 
-/// How far two clocks may be apart before one of them is taken for wrong.
+/// How far two clocks may be apart before one of them counts as wrong.
 pub const TRUSTED: Duration = Duration::from_hours(48);
 
-/// 2023-01-01.
+/// 2023-01-01. Earlier dates come from clocks that were reset.
 const EARLIEST: Moment = Moment::from_millis(1_672_531_200_000);
 
-/// What this machine's clock lets an instant from outside be.
+/// The limits for instants from outside, by this machine's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Horizon {
     now: Moment,
 }
 
-/// A `Date` that may be true.
+/// A `Date` of the server that has passed the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerDate {
     pub(super) at: Moment,
     pub(super) horizon: Horizon,
 }
 
-/// The time on Kombo's clock, by its answers so far.
+/// The time on Kombo's clock, estimated from the answers so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerNow {
     says_us: i64,
@@ -56,13 +61,13 @@ pub struct ServerNow {
 }
 
 impl Horizon {
-    /// Begins with what this machine's clock says.
+    /// Makes the limits for the current instant of this machine's clock.
     #[must_use]
     pub const fn at(now: Moment) -> Self {
         Self { now }
     }
 
-    /// Takes in a `Date`; `before` is what the same server has said so far. `None` when it
+    /// Checks a `Date`. `before` is the time of the same server by earlier answers. Returns `None` when the `Date`
     /// cannot be true.
     #[must_use]
     pub fn admit(self, at: Moment, before: Option<ServerNow>) -> Option<ServerDate> {
@@ -74,7 +79,7 @@ impl Horizon {
         is_one.then_some(ServerDate { at, horizon })
     }
 
-    /// Takes in what Kombo's clock says, in microseconds since the epoch.
+    /// Wraps the time on Kombo's clock, in microseconds since the epoch.
     #[must_use]
     pub fn server_now(self, says_us: i64) -> ServerNow {
         ServerNow {
@@ -83,25 +88,27 @@ impl Horizon {
         }
     }
 
-    /// Returns when something is observed that bears no instant of Kombo's: now, by this machine's clock.
+    /// Returns the observation instant for something that carries no instant of Kombo: the current instant of this
+    /// machine's clock.
     #[must_use]
     pub fn unstamped(self) -> ObservedAt {
         self.now.into()
     }
 
-    /// Returns the latest instant that may be written.
+    /// Returns the latest instant that may be stored.
     #[must_use]
     pub fn latest(self) -> Moment {
         self.now + MAX_SERVER_LEAD
     }
 
-    /// Returns the latest instant that may be written, in microseconds since the epoch.
+    /// Returns the latest instant that may be stored, in microseconds since the epoch.
     #[must_use]
     pub fn latest_us(self) -> i64 {
         self.latest().as_micros()
     }
 
-    /// Returns how far a stored instant is ahead of this machine's clock; `None` for one that may have been written.
+    /// Returns how far a stored instant is ahead of this machine's clock. Returns `None` when the instant is within the
+    /// limit for stored instants.
     #[must_use]
     pub fn ahead(self, stored: ObservedAt) -> Option<Duration> {
         let ahead = i128::from(stored.as_micros()) - i128::from(self.now.as_millis()) * 1_000;
@@ -109,7 +116,7 @@ impl Horizon {
         (stored.as_micros() > self.latest_us()).then(|| Duration::from_micros(micros))
     }
 
-    /// Returns whether a stored instant is so far ahead that this machine's clock cannot be what is wrong.
+    /// Returns whether a stored instant is too far ahead to be explained by a wrong clock of this machine.
     #[must_use]
     pub fn is_beyond_trust(self, stored: ObservedAt) -> bool {
         self.ahead(stored).is_some_and(|ahead| ahead > TRUSTED)
@@ -117,13 +124,14 @@ impl Horizon {
 }
 
 impl ServerNow {
-    /// Returns what Kombo's clock says: to compare with other instants of that clock, never to be written.
+    /// Returns the time on Kombo's clock. Only for comparison with other instants of that clock; this value must not be
+    /// stored.
     #[must_use]
     pub fn moment(self) -> Moment {
         ObservedAt::from_micros(self.says_us).moment()
     }
 
-    /// Returns the instant to write for something that is observed now.
+    /// Returns the instant to store for something that is observed now.
     #[must_use]
     pub fn observed(self) -> ObservedAt {
         self.observed

@@ -1,7 +1,12 @@
 //! Instants on Kombo's clock, and how they are read and written.
 //!
-//! The vendor's guide remembers the local clock at the start of a fetch. That loses rows when the local clock is ahead.
-//! Here a [`Base`] comes from the server's `Date` and a monotonic interval, so the local wall clock only caps it.
+//! Kombo's guide "Fetching data" remembers the local clock at the start of a fetch. That loses rows when the local
+//! clock is ahead. Here a [`Base`] is computed from the server's `Date` header and a monotonic interval. The local wall
+//! clock is only an upper limit.
+//!
+//! An instant from outside passes [`Horizon`] before it is compared with anything or stored. No instant may be stored
+//! that lies more than [`MAX_SERVER_LEAD`] ahead of the local clock, and no base may move backwards. Kombo's clock owns
+//! the truth about time.
 
 mod backoff;
 mod civil;
@@ -23,13 +28,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Reads the wall clock. Passed in, so that tests and the twin bring their own.
+/// Reads a wall clock. A parameter everywhere, so that tests and the twin can bring their own clock.
 pub trait Clock: Send + Sync {
-    /// Returns what it shows.
+    /// Returns the current instant.
     fn now(&self) -> Moment;
 }
 
-/// The machine's clock.
+/// The clock of this machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -43,25 +48,25 @@ impl Clock for SystemClock {
     }
 }
 
-/// The server-clock instant up to which a finished fetch is known to cover its table. Stored as milliseconds since the epoch.
+/// The server-clock instant up to which a finished fetch covers its table. Stored as milliseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Base(Moment);
 
 impl Base {
-    /// Wraps a stored value.
+    /// Wraps a stored value, in milliseconds since the epoch.
     #[must_use]
     pub fn from_millis(millis: i64) -> Self {
         Self(Moment::from_millis(millis))
     }
 
-    /// Computes the base of a fetch from its first page: the server's `Date`, less the monotonic time from sending
-    /// that very request to its headers, and never more than ten minutes ahead of the local clock.
+    /// Computes the base of a fetch from its first page: the server's `Date`, minus the monotonic time from sending
+    /// that request to receiving its headers. The base is never more than ten minutes ahead of the local clock.
     ///
-    /// `Date` has whole seconds and is floored by the server, so the result is at or before the instant at which the
-    /// server read its data.
+    /// The server rounds `Date` down to whole seconds. So the base is at or before the instant at which the server read
+    /// its data.
     #[must_use]
     pub fn from_first_page(date: ServerDate, elapsed: Duration) -> Self {
-        // A part of a millisecond counts as a whole one.
+        // A part of a millisecond counts as a complete one, so that the base is never too late.
         let covered = date.at - elapsed.saturating_add(Duration::from_micros(999));
         Self(covered.min(date.horizon.latest()))
     }
@@ -72,13 +77,13 @@ impl Base {
         self.0.as_millis()
     }
 
-    /// Returns the instant.
+    /// Returns the base as an instant.
     #[must_use]
     pub fn moment(self) -> Moment {
         self.0
     }
 
-    /// Returns the instant to send as `updated_after`: this base less the tier's overlap.
+    /// Returns the instant to send as `updated_after`: this base minus the overlap of the tier.
     #[must_use]
     pub fn updated_after(self, tier: Tier) -> UpdatedAfter {
         UpdatedAfter(self.0 - tier.overlap())
@@ -97,7 +102,7 @@ impl fmt::Display for Base {
     }
 }
 
-/// What a delta sends as `updated_after`: shown in UTC with `Z`, as Kombo's pattern demands.
+/// The `updated_after` of a delta. Shown in UTC with `Z`, as the pattern in Kombo's OpenAPI document demands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UpdatedAfter(Moment);
 
@@ -121,12 +126,13 @@ impl fmt::Display for UpdatedAfter {
     }
 }
 
-/// When a row was observed: server time of its page in microseconds since the epoch, strictly growing within a table.
+/// When a row was observed: the server time of its page, in microseconds since the epoch. Within a table, each
+/// observation is later than the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObservedAt(i64);
 
 impl ObservedAt {
-    /// The earliest instant there is: before whatever is compared with it.
+    /// The earliest possible instant, before every other one.
     pub const EARLIEST: Self = Self(i64::MIN);
 
     /// Wraps microseconds since the epoch.
@@ -141,20 +147,20 @@ impl ObservedAt {
         self.0
     }
 
-    /// Returns the first instant after it.
+    /// Returns the next instant, one microsecond later.
     #[must_use]
     pub fn next(self) -> Self {
         self.later_by(1)
     }
 
-    /// Returns the instant so many microseconds after it: rows that are made at once are observed one after the other.
+    /// Returns the instant `rows` microseconds later. Rows that are made together get one instant each.
     #[must_use]
     pub fn later_by(self, rows: usize) -> Self {
         let rows = i64::try_from(rows).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(rows))
     }
 
-    /// Returns the instant in whole milliseconds, rounded down.
+    /// Returns the instant in milliseconds, rounded down.
     #[must_use]
     pub fn moment(self) -> Moment {
         Moment::from_millis(self.0.div_euclid(1000))
@@ -173,16 +179,16 @@ impl fmt::Display for ObservedAt {
     }
 }
 
-/// How far back a delta looks ([`Tier::overlap`]) and how often one looks so far ([`Tier::period`]). Rows may become visible
-/// after the instant they carry; each tier has its own base, so that a row visible up to the overlap late is in that tier's
-/// next fetch.
+/// How far a delta reaches back before its base ([`Tier::overlap`]), and how often a delta reaches back that far
+/// ([`Tier::period`]). Rows may become visible later than the instant that they carry. Each tier has its own base. So a
+/// row that becomes visible late, but within the overlap, is in the next fetch of that tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tier {
-    /// Every delta: five minutes.
+    /// Every delta. The overlap is five minutes.
     Ordinary,
-    /// The first delta that begins an hour or more after the hourly base: one hour.
+    /// The first delta that begins an hour or more after the hourly base. The overlap is one hour.
     Hourly,
-    /// The first delta that begins 24 hours or more after the daily base: 24 hours.
+    /// The first delta that begins 24 hours or more after the daily base. The overlap is 24 hours.
     Daily,
 }
 
@@ -190,7 +196,7 @@ impl Tier {
     /// All tiers, the narrowest first.
     pub const ALL: [Self; 3] = [Self::Ordinary, Self::Hourly, Self::Daily];
 
-    /// Returns how long before its base a delta of this tier asks for.
+    /// Returns the overlap: how long before its base a delta of this tier starts.
     #[must_use]
     pub fn overlap(self) -> Duration {
         match self {
@@ -200,7 +206,7 @@ impl Tier {
         }
     }
 
-    /// Returns how long after this tier's base a delta of it is due. The ordinary tier is always due.
+    /// Returns how long after the tier's base the next delta of this tier is due. The ordinary tier is always due.
     #[must_use]
     pub fn period(self) -> Duration {
         match self {
@@ -210,13 +216,13 @@ impl Tier {
         }
     }
 
-    /// Returns the tiers whose base a fetch of this tier moves: itself and every narrower one.
+    /// Returns the tiers whose bases a fetch of this tier moves: this tier and every narrower one.
     pub fn moves(self) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(move |tier| *tier <= self)
     }
 }
 
-/// The bases a table holds, one per tier. `None` where no fetch has covered it.
+/// The bases of a table, one for each tier. `None` means that no fetch of the tier has covered the table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bases {
     ordinary: Option<Base>,
@@ -225,7 +231,7 @@ pub struct Bases {
 }
 
 impl Bases {
-    /// Returns one tier's base.
+    /// Returns the base of a tier.
     #[must_use]
     pub fn get(&self, tier: Tier) -> Option<Base> {
         match tier {
@@ -235,7 +241,7 @@ impl Bases {
         }
     }
 
-    /// Moves one tier's base forward. A lower base is ignored: bases never go back.
+    /// Moves the base of a tier forward. Ignores a lower base: bases never move backwards.
     pub fn raise(&mut self, tier: Tier, base: Base) {
         let slot = match tier {
             Tier::Ordinary => &mut self.ordinary,
@@ -245,7 +251,7 @@ impl Bases {
         *slot = (*slot).max(Some(base));
     }
 
-    /// Moves every tier's base forward to that of others.
+    /// Moves the base of every tier forward to the base in `others`.
     pub fn raise_all(&mut self, others: &Self) {
         for tier in Tier::ALL {
             if let Some(base) = others.get(tier) {
@@ -254,10 +260,11 @@ impl Bases {
         }
     }
 
-    /// Picks what the next delta asks for: the widest tier whose period has passed since its base.
+    /// Returns the tier and the `updated_after` of the next delta: the widest tier whose period has passed since its
+    /// base.
     ///
-    /// `None` when a tier has no base, or when a base lies more than ten minutes ahead of the server: no delta from there
-    /// would bring what happened meanwhile, so only a snapshot can cover the table.
+    /// Returns `None` when a tier has no base, or when a base lies more than ten minutes ahead of the server. No delta
+    /// from such a base would bring the changes in between, so only a snapshot can cover the table.
     #[must_use]
     pub fn next_delta(&self, server_now: Moment) -> Option<(Tier, UpdatedAfter)> {
         let (ordinary, hourly, daily) = (self.ordinary?, self.hourly?, self.daily?);

@@ -1,4 +1,4 @@
-//! An instant of a wall clock, with the arithmetic the rules need.
+//! An instant of a wall clock, with the arithmetic that the rules need.
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::format_timestamp;
 
-/// An instant of a wall clock: this machine's or Kombo's, never of both at once. Milliseconds since the epoch.
+/// An instant of a wall clock, in milliseconds since the epoch. The clock is this machine's or Kombo's; instants of the
+/// two must not be mixed.
 ///
-/// Adding and subtracting saturate: an instant that was never written by a clock stays comparable and cannot panic.
+/// Adding and subtracting saturate. So an instant that no clock has written stays comparable and cannot cause a panic.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -18,7 +19,7 @@ use super::format_timestamp;
 pub struct Moment(i64);
 
 impl Moment {
-    /// The latest instant there is: after whatever is compared with it.
+    /// The latest possible instant, after every other one.
     pub const NEVER: Self = Self(i64::MAX);
 
     /// Wraps milliseconds since the epoch.
@@ -39,7 +40,7 @@ impl Moment {
         self.0.saturating_mul(1000)
     }
 
-    /// Returns the time that has passed since `earlier`; zero when `earlier` is the later one.
+    /// Returns the time that has passed since `earlier`. Returns zero when `earlier` is the later instant.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         let passed_ms = self.0.saturating_sub(earlier.0);
@@ -69,14 +70,14 @@ impl Sub<Duration> for Moment {
     }
 }
 
-/// Shown in UTC with milliseconds and `Z`.
+/// Shows the instant in UTC with milliseconds and `Z`.
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&format_timestamp(self.as_micros()))
     }
 }
 
-/// Returns a span in milliseconds, for what is written or counted in them.
+/// Returns a span in milliseconds, for values that are stored or counted in milliseconds.
 pub(crate) fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,38 +1,37 @@
-//! How far apart two looks at Kombo have to begin before they count as two.
+//! How far apart two checks against Kombo have to begin before the second one confirms the first one.
 //!
-//! Two walks that a proxy or a broken index cuts short at the same place agree with each other, and so do two answers of
-//! one outage. So nothing that cannot be undone rests on two looks within one day: a second look confirms the first only
-//! when it began at least this much later. The rule has this one home; whoever confirms a loss of rows or the deletion of
-//! an integration asks it.
+//! Two walks that a proxy or a broken index cuts short at the same place agree with each other. Two answers during one
+//! outage agree, too. So a step that cannot be undone never rests on two checks within one day. This file is the only
+//! home of that rule. Code that confirms a loss of rows or the deletion of an integration uses it.
 
 use std::time::Duration;
 
 use super::ObservedAt;
 
-/// The least time from the start of a first look at Kombo to the start of one that confirms it.
+/// The least time between the start of a first check and the start of a check that confirms the first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SecondLook(Duration);
 
 impl SecondLook {
-    /// Wraps the least time between the two.
+    /// Wraps the least time between the two starts.
     #[must_use]
     pub fn after(least: Duration) -> Self {
         Self(least)
     }
 
-    /// Returns the least time between the two.
+    /// Returns the least time between the two starts.
     #[must_use]
     pub fn least(self) -> Duration {
         self.0
     }
 
-    /// Returns whether a look begun at `second` may confirm what one begun at `first` saw.
+    /// Returns whether a check that began at `second` may confirm the result of a check that began at `first`.
     #[must_use]
     pub fn confirms(self, first: ObservedAt, second: ObservedAt) -> bool {
         second >= self.due(first)
     }
 
-    /// Returns from when on a look may confirm what one begun at `first` saw.
+    /// Returns the earliest start of a check that may confirm the result of a check that began at `first`.
     #[must_use]
     pub fn due(self, first: ObservedAt) -> ObservedAt {
         let least = i64::try_from(self.0.as_micros()).unwrap_or(i64::MAX);
@@ -41,7 +40,7 @@ impl SecondLook {
 }
 
 impl Default for SecondLook {
-    /// One day.
+    /// Returns a distance of one day.
     fn default() -> Self {
         Self(Duration::from_hours(24))
     }

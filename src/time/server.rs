@@ -1,25 +1,26 @@
-//! The server's clock, seen through `Date` headers and a monotonic clock.
+//! The server's clock, estimated from `Date` headers and a monotonic clock.
 
 use std::time::Duration;
 
 use super::{Horizon, Moment, ServerDate, ServerNow};
 
-/// A `Date` this far below the estimate means the server's clock was set back, or another server answers.
+/// A `Date` this far below the estimate means that the server's clock was set back, or that another server answers.
 const SET_BACK_MICROS: i64 = 5_000_000;
 
 /// Estimates the server's time from `Date` headers. The monotonic instants are durations since any fixed start.
 ///
-/// `Date` is floored to whole seconds, so each header gives a lower bound of the offset between the two clocks; the
-/// largest bound seen is the estimate. It only grows, so observations stay in order within a process; a `Date` that is
-/// clearly below it is followed, and one that cannot be true is not taken in ([`Horizon::admit`]).
+/// The server rounds `Date` down to whole seconds. So each header gives a lower bound of the offset between the two
+/// clocks, and the largest bound is the estimate. The estimate only grows, so observations stay in order within a
+/// process. There are two exceptions: the estimate follows a `Date` that is clearly lower, and ignores a `Date` that
+/// cannot be true ([`Horizon::admit`]).
 #[derive(Clone, Debug, Default)]
 pub struct ServerClock {
     offset_micros: Option<i64>,
 }
 
 impl ServerClock {
-    /// Takes in one `Date` and the monotonic instant at which its headers arrived. `None`
-    /// when it cannot be true: then nothing has changed.
+    /// Takes one `Date` and the monotonic instant at which its headers arrived. Returns `None` and changes nothing when
+    /// the `Date` cannot be true.
     pub fn observe(
         &mut self,
         date: Moment,
@@ -38,7 +39,7 @@ impl ServerClock {
         Some(date)
     }
 
-    /// Returns the server's time at a monotonic instant; `None` before the first `Date`.
+    /// Returns the server's time at a monotonic instant. Returns `None` before the first `Date`.
     #[must_use]
     pub fn at(&self, instant: Duration, horizon: Horizon) -> Option<ServerNow> {
         self.offset_micros
