@@ -267,19 +267,19 @@ fn nothing_is_vacuumed_that_somebody_may_still_read() {
     };
     assert_eq!(
         upkeep("vacuum_grace_secs: 86400"),
-        "kombo.yaml:7: sinks.lake.upkeep.vacuum_grace_secs is 86400, but must be at least 1209600: two weeks, and twice schedule.full_interval_secs, so that readers of a snapshot keep its files"
+        "kombo.yaml:7: sinks.lake.upkeep.vacuum_grace_secs is 86400, but must be at least 1209600: two weeks and twice schedule.full_interval_secs, so that no reader of a snapshot loses its files"
     );
     assert_eq!(
         upkeep("log_retention_secs: 3600"),
-        "kombo.yaml:7: sinks.lake.upkeep.log_retention_secs is 3600, but must be at least 86400: a fetch may run for a day, and its commit reads the log from where it began"
+        "kombo.yaml:7: sinks.lake.upkeep.log_retention_secs is 3600, but must be at least 86400: a fetch may run for a day, and its commit reads the log from the fetch's start"
     );
     assert_eq!(
         upkeep("delta_retention_secs: 86400"),
-        "kombo.yaml:7: sinks.lake.upkeep.delta_retention_secs is 86400, but must be at least 3024000: 35 days, so that whoever reads changes once a month misses none"
+        "kombo.yaml:7: sinks.lake.upkeep.delta_retention_secs is 86400, but must be at least 3024000: 35 days, so that a reader that reads changes once a month misses none"
     );
     assert_eq!(
         upkeep("drift_retention_secs: 86400"),
-        "kombo.yaml:7: sinks.lake.upkeep.drift_retention_secs is 86400, but must be at least 3024000, as delta_retention_secs is: changes are read from both"
+        "kombo.yaml:7: sinks.lake.upkeep.drift_retention_secs is 86400, but must be at least 3024000, the value of delta_retention_secs: readers take changes from both tables"
     );
     assert_eq!(
         upkeep("interval: 5"),

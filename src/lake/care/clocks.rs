@@ -1,4 +1,4 @@
-//! What the store's clock says beside ours.
+//! Reads the store's clock and the local clock.
 
 use std::time::Duration;
 
@@ -10,16 +10,17 @@ use crate::time::Moment;
 /// The store's clock and this machine's, read one after the other.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clocks {
-    /// What both agree has passed. A clock that runs ahead would make the files of a running fetch look old.
+    /// The earlier of the two: an instant that has passed by both clocks. A clock that is ahead would make the files of
+    /// a running fetch look old.
     pub(super) earlier: Moment,
-    /// What at least one of them has reached. Only what is later than this lies in the future for certain.
+    /// The later of the two. Only instants after this one are certainly in the future.
     pub(super) later: Moment,
-    /// How far the store's clock is ahead of ours.
+    /// How far the store's clock is ahead of the local clock.
     pub(super) store_lead: Duration,
 }
 
 impl Clocks {
-    /// Reads both. Puts and deletes a small object to learn the store's.
+    /// Reads both clocks. Writes and deletes a small object to learn the store's time.
     pub(super) async fn read(tables: &Tables) -> Result<Self, DeltaError> {
         let store = tables.store.clock(PROBE_FOLDER).await;
         let store = store.map_err(|source| DeltaError::Clock { source })?;

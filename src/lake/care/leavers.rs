@@ -1,5 +1,5 @@
-//! Which deleted integrations may be purged, and from when on. Nothing here asks Kombo: whoever purges does, and brings
-//! its answers.
+//! Finds the deleted integrations that are due to be purged. Asks Kombo nothing: the caller of the purge asks Kombo and
+//! passes the answers.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::plan::ConfirmedGone;
 use crate::sink::Registration;
 use crate::time::{Moment, ObservedAt};
 
-/// Whose rows leave, and when.
+/// Which integrations a purge covers, and from what age.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PurgeSettings {
-    /// How long after the first look that did not find it an integration is purged.
+    /// An integration is purged this long after the first check that did not find the integration in Kombo.
     pub after: Duration,
-    /// Only this one.
+    /// Limits the purge to one integration.
     pub only: Option<IntegrationId>,
 }
 
@@ -38,16 +38,16 @@ impl PurgeSettings {
 /// The deleted integrations.
 #[derive(Clone, Debug, Default)]
 pub struct PurgeDue {
-    /// Those whose time has come. Kombo has to be asked for each before it is purged.
+    /// Integrations that are due. Kombo must be asked about each before the purge.
     pub due: Vec<Registration>,
-    /// Those whose time is still to come, and when that is.
+    /// Integrations that are not due yet, and when each is due.
     pub waiting: Vec<(IntegrationId, Moment)>,
-    /// When that was found, by the earlier of the store's clock and ours.
+    /// The present for this decision: the earlier of the store's clock and the local clock.
     pub now: Moment,
 }
 
 impl Registration {
-    /// Returns when the first look began that did not find it.
+    /// Returns the start of the first check that did not find the integration.
     #[must_use]
     pub fn not_found_since(&self) -> Option<ObservedAt> {
         let since = Moment::from_millis(self.not_found_since_ms?);
@@ -55,7 +55,7 @@ impl Registration {
     }
 }
 
-/// Finds the deleted integrations whose time has come, and those that wait. Writes nothing to any table.
+/// Finds the deleted integrations that are due, and those that wait. Changes no table.
 pub(in crate::lake) async fn purge_due(
     tables: &Tables,
     settings: &PurgeSettings,
@@ -74,7 +74,7 @@ pub(in crate::lake) async fn purge_due(
         ..PurgeDue::default()
     };
     for known in deleted {
-        // One without a first look is none that this build has written.
+        // An entry without a first check was not written by this build.
         let since = known.not_found_since_ms.map_or(now, Moment::from_millis);
         let due = since + settings.after;
         if due <= now {
@@ -86,8 +86,8 @@ pub(in crate::lake) async fn purge_due(
     Ok(found)
 }
 
-/// Keeps those that the registry still calls deleted since the same first look: somebody may have found one alive
-/// since Kombo was asked.
+/// Keeps the integrations that the registry still lists as deleted since the same first check. Reason: another process
+/// may have found an integration alive after Kombo was asked.
 pub(in crate::lake) async fn still_gone(
     tables: &Tables,
     gone: &[ConfirmedGone],

@@ -1,4 +1,4 @@
-//! Which rows leave: whose, and how old.
+//! Selects the rows to remove from a table: by integration and age.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,23 @@ use crate::delta::Sifting;
 use crate::delta::log::LiveFile;
 use crate::ids::IntegrationKey;
 
-/// What tells whether a row leaves.
+/// Columns that decide whether a row is removed.
 const COLUMNS: &[&str] = &[
     SystemColumn::IntegrationKey.name(),
     SystemColumn::FetchedAt.name(),
 ];
 
-/// Which rows leave: those of these integrations, observed up to these instants, in microseconds since the epoch.
+/// Rows to remove: for each integration key, the rows observed up to an instant, in microseconds since the epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Leaving(BTreeMap<String, i64>);
 
 impl Leaving {
-    /// Adds an integration, observations up to an instant.
+    /// Selects the rows of an integration that were observed up to an instant.
     pub(super) fn add(&mut self, key: &IntegrationKey, until_us: i64) {
         self.0.insert(key.to_string(), until_us);
     }
 
-    /// Adds everything of an integration.
+    /// Selects all rows of an integration.
     pub(super) fn add_all(&mut self, key: &IntegrationKey) {
         self.add(key, i64::MAX);
     }
@@ -35,7 +35,7 @@ impl Leaving {
         self.0.is_empty()
     }
 
-    /// Returns whether a row of the file may leave, by what the log says of it.
+    /// Returns whether the file may hold selected rows, by its bounds in the log.
     pub(super) fn touches(&self, file: &LiveFile) -> bool {
         let earliest = file.bounds.observed_us.map_or(i64::MIN, |(at, _)| at);
         let may_hold = |key: &str| {
@@ -46,7 +46,8 @@ impl Leaving {
         all.any(|(key, until_us)| *until_us >= earliest && may_hold(key))
     }
 
-    /// Returns how the rows leave a file that is written again when at least one in `worth` of its rows does.
+    /// Returns the filter that removes the selected rows from a file. The file is rewritten when at least one in
+    /// `worth` of its rows is selected.
     pub(super) fn sifting(
         &self,
         worth: u64,
@@ -59,7 +60,7 @@ impl Leaving {
         }
     }
 
-    /// Returns which rows stay; `None` for rows of no integration.
+    /// Returns which rows are kept; `None` when the batch names no integration.
     fn staying(&self, batch: &RecordBatch) -> Option<BooleanArray> {
         let keys = batch
             .column_by_name(SystemColumn::IntegrationKey.name())?
@@ -67,7 +68,7 @@ impl Leaving {
         let observed = batch
             .column_by_name(SystemColumn::FetchedAt.name())
             .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
-        // What does not say when it was observed leaves with the whole integration only.
+        // A row without an instant of observation is only removed with its complete integration.
         let at = |row: usize| {
             let known = observed.filter(|observed| observed.is_valid(row));
             known.map_or(i64::MAX, |observed| observed.value(row))

@@ -1,13 +1,14 @@
-//! What a lake needs that is written to for years: small files merged, rows that nothing needs let go, files that nothing
-//! names deleted, logs cut short. How files are merged, rewritten and deleted is [`delta`](crate::delta)'s; here is which.
+//! Keeps up a lake that is written to for years: merges small files, removes rows that are no longer needed, deletes
+//! unreferenced files, and shortens logs. [`delta`](crate::delta) merges, rewrites and deletes files; this room decides
+//! which.
 //!
-//! [`upkeep`] goes through the tables, and [`retain`] lets old rows leave `deltas`. [`purge`] takes the rows of deleted
-//! integrations out of every table, once [`leavers`] calls their time come. Both say with [`leaving`] which rows go.
-//! [`repair`] is asked for by people alone: it brings tables back that lie in the future. What is old is told by the earlier
-//! of two [`clocks`], what is in the future by the later.
+//! [`upkeep`] goes through the tables, and [`retain`] removes old rows from `deltas`. [`purge`] removes the rows of
+//! deleted integrations from every table once [`leavers`] finds them due. Both select rows with [`leaving`]. [`repair`]
+//! runs only on an operator's request: it moves instants in the future back to the present. Of two [`clocks`], the
+//! earlier one decides what is old, and the later one what is in the future.
 //!
-//! What is true now is the same before and after, for readers of every version within the grace. All of it may run beside
-//! readers, other writers, another upkeep and fetches of up to a day, and may be stopped on any line.
+//! Upkeep never changes the present state for a reader of any version within the grace. All of this may run beside
+//! readers, other writers, another upkeep and fetches of up to a day. It may be stopped on any line.
 
 mod clocks;
 pub(in crate::lake) mod leavers;

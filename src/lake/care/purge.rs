@@ -1,12 +1,13 @@
-//! What a deleted integration leaves behind leaves the lake, 14 days after, as it leaves Kombo.
+//! Removes the rows of a deleted integration from the lake 14 days after its deletion, when Kombo deletes the data,
+//! too.
 //!
-//! It takes a [`ConfirmedGone`] for each: the answers of Kombo, the last one asked for right before. So no caller can take
-//! away the rows of an integration that only a webhook or the registry calls deleted.
+//! A purge needs a [`ConfirmedGone`] per integration: Kombo's answers, the last one from right before the purge. So no
+//! caller can remove rows on the word of a webhook or the registry alone.
 //!
-//! Its rows go from every table, and rows of others in the same files are carried over. Its bases become none in the same
-//! entries, so that nothing that is gone looks covered: Kombo gives no id twice, but a person may fetch it again. In the
-//! registry it stays as `purged`, which is written last: a purge that was stopped is taken up by the next one. Its data
-//! files are then vacuum's, after the grace.
+//! The rows are removed from every table; rows of other integrations in the same files are copied. The same log entries
+//! clear the bases of the integration, so that removed rows do not look covered. Kombo never gives an id twice, but an
+//! operator may fetch a purged integration again. The registry keeps the integration as `purged`, and that state is
+//! written last: the next purge completes one that was stopped. Vacuum deletes the data files after the grace.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,35 +31,36 @@ use crate::lake::tables::{OpenTable, Tables};
 use crate::lake::txn_name::{TxnName, key_of};
 use crate::lake::{LakeError, Part};
 use crate::plan::ConfirmedGone;
+use crate::words::counted;
 
-/// Even one row of a file is worth writing it again.
+/// Rewrites a file even for one row.
 const WORTH: u64 = u64::MAX;
 
-/// What was purged, or would be.
+/// What a purge removed, or would remove in a dry run.
 #[derive(Clone, Debug, Default)]
 pub struct PurgeReport {
-    /// Integrations that were purged, or would be.
+    /// Purged integrations.
     pub integrations: Vec<IntegrationId>,
-    /// Tables that had rows of them.
+    /// Tables that had rows of these integrations.
     pub tables: Vec<TablePurge>,
-    /// Tables that could not be purged, and why. The integrations stay `deleted`, and the next purge goes on.
+    /// Tables that could not be purged, and why. Their integrations stay `deleted`, and the next purge continues.
     pub failed: Vec<(String, LakeError)>,
 }
 
-/// What was purged at one Delta table.
+/// What was purged from one Delta table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TablePurge {
     /// The table's folder.
     pub table: String,
-    /// Rows that left it.
+    /// Number of removed rows.
     pub rows: u64,
-    /// The files they left: removed, or written again without them.
+    /// Number of files with removed rows: deleted from the table, or rewritten without these rows.
     pub files: u64,
 }
 
-/// Purges integrations that Kombo has confirmed to be gone, each by an answer asked for right before; a dry run only
-/// says what would leave. Those that somebody has found alive meanwhile stay. Several may run at once, beside
-/// everything else.
+/// Purges integrations that Kombo has confirmed to be gone, each by an answer from right before. A dry run only reports
+/// what would be removed. Integrations that were found alive meanwhile are kept. Several purges may run at once, beside
+/// fetches, folds and readers.
 pub(in crate::lake) async fn purge(
     tables: &Tables,
     endpoints: &[Arc<Endpoint>],
@@ -66,10 +68,10 @@ pub(in crate::lake) async fn purge(
     dry_run: bool,
 ) -> Result<PurgeReport, LakeError> {
     let mut report = PurgeReport::default();
-    // `current` comes after what it is made of, and once more at the end: a fold that had read its rows before they
-    // went may have brought them back.
+    // `current` comes after its sources, and once more at the end: a fold that read rows before their removal may have
+    // written them back.
     for part in [Part::Snapshots, Part::Deltas, Part::Current, Part::Current] {
-        // A backfill that names one of them may begin at any time.
+        // A backfill that names one of the integrations may begin at any time.
         report.integrations = still_gone(tables, gone).await?;
         if report.integrations.is_empty() {
             return Ok(report);
@@ -90,7 +92,7 @@ pub(in crate::lake) async fn purge(
         let now = Clocks::read(tables).await?.earlier;
         register_purged(tables, &report.integrations, now).await?;
         let count = report.integrations.len();
-        info!(count, "{count} deleted integrations are purged");
+        info!(count, "purged {}", counted(count as u64, "deleted integration"));
     }
     Ok(report)
 }
@@ -114,7 +116,7 @@ async fn purge_part(
     }
 }
 
-/// Whose rows leave.
+/// Integrations to purge.
 struct Purging {
     keys: BTreeSet<IntegrationKey>,
     leaving: Leaving,
@@ -135,8 +137,8 @@ impl Purging {
         }
     }
 
-    /// Returns what the log of an endpoint's `current` has to say so that everything there is counts as folded: else the
-    /// next fold would take tables without rows for tables whose rows have all vanished.
+    /// Returns the transactions that mark everything in an endpoint's `current` as folded. Without them the next fold
+    /// would take the empty tables for tables whose rows all disappeared, and hold them.
     async fn settled(
         &self,
         tables: &Tables,
@@ -161,8 +163,8 @@ impl Purging {
         Ok(settled)
     }
 
-    /// Returns what a table's log has to say of integrations without rows. What `kombo_drift` says of how far they were
-    /// compared stays: it is true, and nothing would be compared again.
+    /// Returns the transactions that a table's log needs for integrations without rows. `kombo_drift` keeps how far the
+    /// integrations were compared: the positions are true, and nothing is compared again.
     fn void(&self, table: &LakeTable, state: &LogState) -> Vec<(String, i64)> {
         match table {
             LakeTable::Snapshots(_) | LakeTable::Deltas(_) => {
@@ -192,11 +194,11 @@ impl Purging {
     }
 }
 
-/// A table, where there is one, and what its log has to say besides.
+/// A table, if it exists, and additional transactions for its log.
 type ToPurge = (Option<OpenTable>, Vec<(String, i64)>);
 
 impl PurgeReport {
-    /// Purges one table. That it fails is told, and the others are purged all the same.
+    /// Purges one table. A failure is logged and reported, and does not stop the purge of other tables.
     async fn purge(
         &mut self,
         name: &LakeTable,
@@ -219,7 +221,7 @@ impl PurgeReport {
             Ok(done) if done.files == 0 => {}
             Ok(done) => self.tables.push(done),
             Err(error) => {
-                warn!(table = %name, %error, "{name} could not be purged; the next purge goes on there");
+                warn!(table = %name, %error, "purging {name} failed; the next purge tries again");
                 self.failed.push((name.to_string(), error));
             }
         }
@@ -230,12 +232,13 @@ impl PurgeReport {
 struct TablePurging<'a> {
     table: &'a OpenTable,
     purging: &'a Purging,
-    /// What its log has to say besides.
+    /// Additional transactions for the table's log.
     settled: Vec<(String, i64)>,
 }
 
 impl TablePurging<'_> {
-    /// Takes the rows out of the table, file by file, until none is left that others have not exchanged meanwhile.
+    /// Removes the rows file by file, until no file with selected rows is left. Files that others exchange meanwhile
+    /// are read again.
     async fn run(&self) -> Result<TablePurge, LakeError> {
         let (operation, dry_run) = (Operation::Purge.as_str(), self.purging.dry_run);
         let done = self.table.change_files(operation, self, dry_run).await?;

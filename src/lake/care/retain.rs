@@ -1,9 +1,10 @@
-//! Rows leave `deltas` once nothing needs them, and old days leave `kombo_drift`.
+//! Applies retention: removes rows from `deltas` that are no longer needed, and old days from `kombo_drift`.
 //!
-//! A row leaves when it is old, and when a complete snapshot that was begun after it is folded into `current`: then it is
-//! in neither what is now nor in what `current` can be made of again. Nothing of an integration leaves while the guard
-//! holds something of it back; while the holds cannot be read, nothing leaves at all. It is a delete, as Delta has it: who follows the table as a stream sets `ignoreDeletes`
-//! or `skipChangeCommits`.
+//! A row of `deltas` is removed when it is older than the retention and a complete snapshot, begun after the row's
+//! observation, is folded into `current`. Such a row is neither part of the present nor needed to rebuild `current`.
+//! Nothing of an integration is removed while the guard holds something of the integration. While the holds cannot be
+//! read, nothing is removed at all. The removal is a Delta delete: a reader that follows the table as a stream sets
+//! `ignoreDeletes` or `skipChangeCommits`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -26,23 +27,23 @@ use crate::lake::{LakeError, Part, SnapshotHistory};
 use crate::time::Moment;
 use crate::versions::guard::HoldState;
 
-/// A file is written again when at least one in so many of its rows leaves it.
+/// A file is rewritten when at least one in this many of its rows is removed.
 const WORTH: u64 = 4;
 
 const MS_PER_DAY: i64 = 86_400_000;
 
-/// How far the logs say that one integration's table is folded.
+/// How far one integration's table is folded, by the logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FoldedSoFar {
-    /// The earliest observation of the live snapshot.
+    /// Earliest observation of the live snapshot.
     since_us: i64,
-    /// The last one of it, which names it.
+    /// Last observation of the live snapshot, which identifies it.
     seen_us: i64,
-    /// The snapshot that is folded into `current`.
+    /// Last observation of the snapshot that is folded into `current`.
     snapshot_us: i64,
-    /// Every delta up to this observation is, too.
+    /// All deltas up to this observation are folded.
     folded_us: i64,
-    /// Something of it is held back, or rows stay that a full fetch lacked.
+    /// Something of the table is held, or rows are kept that a full fetch lacked.
     is_held: bool,
 }
 
@@ -59,7 +60,7 @@ impl FoldedSoFar {
         })
     }
 
-    /// Returns the last observation that may leave, of those up to `before_us`; `None` when none may.
+    /// Returns the last observation that may be removed, at most `before_us`; `None` when nothing may be removed.
     fn until_us(self, before_us: i64) -> Option<i64> {
         let begun_later = self.since_us.saturating_sub(1);
         let is_folded = self.snapshot_us >= self.seen_us && !self.is_held;
@@ -67,10 +68,11 @@ impl FoldedSoFar {
     }
 }
 
-/// Works out which rows may leave an endpoint's `deltas`, of those observed before an instant.
+/// Selects the rows of an endpoint's `deltas`, observed before an instant, that may be removed.
 ///
-/// The two logs are read one after the other. A snapshot that is committed in between is not folded yet, so nothing of
-/// its integration leaves; one that is folded in between only makes the one that was read look older.
+/// The logs of `snapshots` and `current` are read one after the other. If a snapshot is committed in between, it is not
+/// folded yet, so nothing of its integration is removed. If a snapshot is folded in between, the snapshot that was read
+/// looks older, which removes fewer rows.
 pub(super) async fn leaving(
     tables: &Tables,
     endpoint: &Arc<Endpoint>,
@@ -97,15 +99,15 @@ pub(super) async fn leaving(
     Ok(leaving)
 }
 
-/// Returns the keys of integrations of which something is held back.
+/// Returns the keys of integrations with something held.
 pub(super) async fn held(tables: &Tables) -> Result<HashSet<IntegrationKey>, LakeError> {
     let holds = holds::read(tables).await?.into_iter();
     let held = holds.filter(|hold| hold.state == HoldState::Held);
     Ok(held.map(|hold| hold.integration.key()).collect())
 }
 
-/// Lets rows leave a table: those of `leaving`, or whole days without it. Files of days that are not over since long are not
-/// looked at: no row in them is old, whatever Kombo's clock said when it was observed.
+/// Removes expired rows from a table: the rows of `leaving`, or complete days when `leaving` is `None`. Skips files of
+/// days that ended after `before`: no row in them is old, whatever Kombo's clock said at the observation.
 pub(super) async fn let_go(
     table: &OpenTable,
     before: Moment,
@@ -140,7 +142,7 @@ pub(super) async fn let_go(
                 batch.exchanges.push(exchange);
             }
             Ok(None) => {}
-            // It stays as it is; rows leave the others.
+            // The damaged file is unchanged; rows are removed from the other files.
             Err(error) if error.is_damage() => failed.push(error),
             Err(error) => return Err(error),
         }
@@ -153,7 +155,7 @@ pub(super) async fn let_go(
     batch.commit(table, dry_run, done).await
 }
 
-/// Exchanges for one log entry, and what leaves with each.
+/// Exchanges for one log entry, and the rows that each removes.
 #[derive(Default)]
 struct Batch {
     exchanges: Vec<Exchange>,

@@ -1,4 +1,5 @@
-//! Small files merged, old rows let go, files that nothing names deleted, logs cut short: table by table.
+//! Runs the upkeep table by table: merges small files, removes expired rows, deletes unreferenced files, and shortens
+//! logs.
 
 use std::sync::Arc;
 
@@ -19,8 +20,8 @@ use crate::lake::tables::{OpenTable, Tables};
 use crate::lake::{LakeError, Part};
 use crate::time::Moment;
 
-/// Keeps up the tables of these endpoints and the lake's own. Several may run at once. Refuses settings that would delete
-/// what somebody may still read.
+/// Keeps up the tables of these endpoints and the lake's own tables. Several upkeeps may run at once. Refuses settings
+/// that would delete data that a reader may still need.
 pub(in crate::lake) async fn upkeep(
     tables: &Tables,
     endpoints: &[Arc<Endpoint>],
@@ -42,7 +43,7 @@ pub(in crate::lake) async fn upkeep(
                 (Part::Deltas, Some(held)) => {
                     let before = now - settings.delta_retention;
                     let leaving = retain::leaving(tables, endpoint, held, before);
-                    // What cannot be read is told where its own turn is; until then no row leaves.
+                    // A read error is reported when the upkeep reaches that table. Until then no row is removed.
                     leaving.await.unwrap_or_default()
                 }
                 _ => Leaving::default(),
@@ -61,13 +62,13 @@ pub(in crate::lake) async fn upkeep(
 /// The upkeep of a lake.
 struct Upkeep<'a> {
     settings: &'a UpkeepSettings,
-    /// What the store's clock and ours agree has passed.
+    /// The earlier of the store's clock and the local clock.
     now: Moment,
     report: UpkeepReport,
 }
 
 impl Upkeep<'_> {
-    /// Keeps up one table. That it fails is told, and the others are kept up all the same.
+    /// Keeps up one table. A failure is reported, and does not stop the upkeep of other tables.
     async fn table(
         &mut self,
         name: &LakeTable,
@@ -93,13 +94,14 @@ impl Upkeep<'_> {
             info!(
                 table = %name, left_rows = done.left_rows, left_files = done.left_files, merged_files = done.merged_files, deleted_files = done.deleted_files,
                 deleted_bytes = done.deleted_bytes, deleted_log_entries = done.deleted_log_entries,
-                "kept up {name}"
+                "upkeep of {name} done"
             );
         }
         self.report.tables.push(done);
     }
 
-    /// A data file that cannot be read is put into `failed` and stays as it is; what needs no data file goes on.
+    /// Runs the steps of one table's upkeep. An unreadable data file is added to `failed` and left unchanged; the steps
+    /// that do not need that file go on.
     async fn steps(
         &self,
         table: &OpenTable,
@@ -142,7 +144,7 @@ impl Upkeep<'_> {
         Ok(())
     }
 
-    /// Merges small files of one day. A file that cannot be read stays as it is; the others of its day are merged.
+    /// Merges small files of one day. An unreadable file is left unchanged, and the other files of its day are merged.
     async fn compact(
         &self,
         table: &OpenTable,

@@ -1,52 +1,52 @@
-//! What an upkeep did, table by table.
+//! Report of an upkeep, table by table.
 
 use tracing::warn;
 
 use crate::lake::layout::LakeTable;
 use crate::lake::{LakeError, SetAside};
 
-/// What was done, or would be.
+/// What an upkeep did, or would do in a dry run.
 #[derive(Clone, Debug, Default)]
 pub struct UpkeepReport {
     /// Tables with something to do.
     pub tables: Vec<TableUpkeep>,
-    /// Tables that could not be kept up, or not wholly, and why; the others were.
+    /// Tables with a failed or incomplete upkeep, and why. Other tables are done.
     pub failed: Vec<SetAside<String>>,
 }
 
-/// What was done at one Delta table.
+/// Upkeep of one Delta table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TableUpkeep {
     /// The table's folder.
     pub table: String,
-    /// Rows that left the table.
+    /// Number of expired rows that were removed.
     pub left_rows: u64,
-    /// The files they left: removed, or written again without them.
+    /// Number of files with removed rows: deleted from the table, or rewritten without these rows.
     pub left_files: u64,
-    /// The same file by file; in a dry run only.
+    /// Removed rows per file; only in a dry run.
     pub leaving: Vec<Left>,
-    /// Small files whose rows are in larger ones now.
+    /// Number of small files that were merged.
     pub merged_files: u64,
-    /// The larger ones. Zero in a dry run.
+    /// Number of files after merging. Zero in a dry run.
     pub merged_into: u64,
-    /// Data files that nothing names any more and that were deleted.
+    /// Number of unreferenced data files that were deleted.
     pub deleted_files: u64,
-    /// Their size.
+    /// Size of the deleted data files, in bytes.
     pub deleted_bytes: u64,
-    /// Their keys below the lake's root; in a dry run only.
+    /// Keys of the deleted data files, relative to the lake's root; only in a dry run.
     pub listed: Vec<String>,
-    /// Log entries and checkpoints that were deleted.
+    /// Number of deleted log entries and checkpoints.
     pub deleted_log_entries: u64,
 }
 
-/// Rows that leave a file.
+/// Rows that are removed from one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Left {
-    /// The file's key below the lake's root.
+    /// Key of the file, relative to the lake's root.
     pub file: String,
-    /// How many leave.
+    /// Number of removed rows.
     pub rows: u64,
-    /// How many it has.
+    /// Number of rows before the removal.
     pub of: u64,
 }
 
@@ -62,7 +62,7 @@ impl TableUpkeep {
 }
 
 impl UpkeepReport {
-    /// Sets a table aside that could not be kept up, once for one reason.
+    /// Reports a table with a failed upkeep, once per error.
     pub(super) fn set_aside(&mut self, name: &LakeTable, error: LakeError) {
         let mut known = self
             .failed
@@ -71,12 +71,12 @@ impl UpkeepReport {
         if known.any(|aside| aside.error.to_string() == error.to_string()) {
             return;
         }
-        warn!(table = %name, error = &error as &dyn std::error::Error, advice = error.advice(), "{name} could not be kept up; its rows are as they were");
+        warn!(table = %name, error = &error as &dyn std::error::Error, advice = error.advice(), "upkeep of {name} failed; its rows are unchanged");
         let member = name.to_string();
         self.failed.push(SetAside { member, error });
     }
 
-    /// Takes in what was read of a table that others are judged by; `None` when it could not be.
+    /// Returns the value that was read of a table. On an error, reports the table and returns `None`.
     pub(super) fn read<T>(&mut self, name: &LakeTable, read: Result<T, LakeError>) -> Option<T> {
         read.map_err(|error| self.set_aside(name, error)).ok()
     }

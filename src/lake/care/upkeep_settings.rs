@@ -1,4 +1,4 @@
-//! How much of a lake is kept, and what is worth merging.
+//! Settings of upkeep: retention, and when small files are merged.
 
 use std::time::Duration;
 
@@ -9,73 +9,74 @@ use crate::setting::{BadSetting, seconds, some_seconds};
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// How much is kept, and what is worth merging: by the service, and by the verb.
+/// Settings of upkeep, for the service and for `kombo-source upkeep`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpkeepSettings {
-    /// Whether the service does it.
+    /// Whether the service runs upkeep.
     pub enabled: bool,
-    /// From one upkeep of the service to the next.
+    /// Time from one upkeep of the service to the next.
     #[serde(rename = "interval_secs", deserialize_with = "seconds")]
     pub interval: Duration,
-    /// How long every version of a table can be read: its log entries are kept that long. At least a day.
+    /// How long every version of a table can be read (time travel): retention of the log entries. At least one day.
     #[serde(rename = "log_retention_secs", deserialize_with = "seconds")]
     pub log_retention: Duration,
-    /// How long a data file is kept that no version names any more: 14 to 30 days, which is how long logs remember what was
-    /// removed. `None` for twice the interval of full fetches, within those bounds.
+    /// Grace before vacuum deletes an unreferenced data file: 14 to 30 days. Logs remember removed files for 30 days.
+    /// By default twice the interval of full fetches, within these bounds.
     #[serde(rename = "vacuum_grace_secs", deserialize_with = "some_seconds")]
     pub vacuum_grace: Option<Duration>,
-    /// How old a row of `deltas` has to be before it may leave. At least 35 days.
+    /// Retention of `deltas`: the least age of a row that upkeep removes. At least 35 days.
     #[serde(rename = "delta_retention_secs", deserialize_with = "seconds")]
     pub delta_retention: Duration,
-    /// How long `kombo_drift` is kept. At least as long as `deltas`: changes are read from both.
+    /// Retention of `kombo_drift`. At least the retention of `deltas`, because readers take changes from both.
     #[serde(rename = "drift_retention_secs", deserialize_with = "seconds")]
     pub drift_retention: Duration,
-    /// Small files of one partition that are worth merging, of `deltas` and of `kombo_drift`: 2 to 32, or zero to merge none.
+    /// Upkeep merges the small files of one partition (of `deltas` and `kombo_drift`) when there are at least this
+    /// many: 2 to 32. Zero merges none.
     pub compact_files: usize,
-    /// Whether the service purges integrations 14 days after their deletion.
+    /// Whether the service purges integrations 14 days after their deletion in Kombo.
     pub purge_deleted: bool,
-    /// A file of `deltas` below this size is small.
+    /// Files below this size are small, in stored bytes.
     #[serde(skip)]
     pub small_file_bytes: u64,
-    /// Only says what would be done.
+    /// Reports what would be done and changes nothing.
     #[serde(skip)]
     pub dry_run: bool,
 }
 
 impl UpkeepSettings {
-    /// The shortest grace: twice the interval of full fetches, and many times the longest fetch.
+    /// The shortest grace: twice the default interval of full fetches, and many times the longest fetch.
     pub const SHORTEST_GRACE: Duration = Duration::from_hours(14 * 24);
     /// The longest grace: how long logs remember which files were removed.
     pub const LONGEST_GRACE: Duration = Duration::from_hours(30 * 24);
-    /// The shortest time that log entries are kept: the longest fetch.
+    /// The shortest retention of log entries: the longest fetch.
     pub const SHORTEST_RETENTION: Duration = DAY;
-    /// The youngest that a row may leave `deltas`: whoever reads its changes once a month misses none.
+    /// The shortest retention of `deltas`: a reader that reads changes once a month misses none.
     pub const SHORTEST_DELTA_RETENTION: Duration = Duration::from_hours(35 * 24);
 
-    /// Checks that nothing is deleted that somebody may still read, and that what is promised can be kept.
+    /// Checks that the settings delete nothing that a reader may still need, and that the lake can keep its guarantees.
     pub fn check(&self) -> Result<(), BadSetting> {
         BadSetting::at_least(
             "log_retention_secs",
             self.log_retention,
             Self::SHORTEST_RETENTION,
-            ": a fetch may run for a day, and its commit reads the log from where it began",
+            ": a fetch may run for a day, and its commit reads the log from the fetch's start",
         )?;
         BadSetting::at_least(
             "delta_retention_secs",
             self.delta_retention,
             Self::SHORTEST_DELTA_RETENTION,
-            ": 35 days, so that whoever reads changes once a month misses none",
+            ": 35 days, so that a reader that reads changes once a month misses none",
         )?;
         BadSetting::at_least(
             "drift_retention_secs",
             self.drift_retention,
             self.delta_retention,
-            ", as delta_retention_secs is: changes are read from both",
+            ", the value of delta_retention_secs: readers take changes from both tables",
         )?;
         if self.compact_files != 0 && !(2..=FAN_IN).contains(&self.compact_files) {
             let problem = format!(
-                "is {}, but must be from 2 to {FAN_IN}, or 0 to merge none: one file is none the better for being written again, and a merge takes {FAN_IN}",
+                "is {}, but must be from 2 to {FAN_IN}, or 0 to merge none: rewriting one file gains nothing, and one merge takes at most {FAN_IN}",
                 self.compact_files
             );
             return Err(BadSetting::new("compact_files", problem));
@@ -83,7 +84,7 @@ impl UpkeepSettings {
         self.check_grace(Duration::ZERO)
     }
 
-    /// Checks the grace beside the interval of full fetches.
+    /// Checks the grace against the interval of full fetches.
     pub fn check_grace(&self, full_interval: Duration) -> Result<(), BadSetting> {
         let Some(grace) = self.vacuum_grace else {
             return Ok(());
@@ -93,11 +94,11 @@ impl UpkeepSettings {
             option,
             grace,
             Self::least_grace(full_interval),
-            ": two weeks, and twice schedule.full_interval_secs, so that readers of a snapshot keep its files",
+            ": two weeks and twice schedule.full_interval_secs, so that no reader of a snapshot loses its files",
         )?;
         if grace > Self::LONGEST_GRACE {
             let problem = format!(
-                "is {}, but must be at most {}: 30 days, which is how long the lake remembers which files were removed",
+                "is {}, but must be at most {}: 30 days, because the lake remembers removed files for that long",
                 grace.as_secs(),
                 Self::LONGEST_GRACE.as_secs()
             );
@@ -106,21 +107,21 @@ impl UpkeepSettings {
         Ok(())
     }
 
-    /// Returns how long a data file is kept that no version names any more.
+    /// Returns how long an unreferenced data file is kept.
     #[must_use]
     pub fn grace(&self) -> Duration {
         self.vacuum_grace.unwrap_or(Self::SHORTEST_GRACE)
     }
 
-    /// Returns the shortest grace of a lake with snapshots this far apart: twice that, so that readers of a snapshot keep its
-    /// files, within the bounds of any grace.
+    /// Returns the shortest grace of a lake with this interval between snapshots: twice the interval, within the bounds
+    /// of any grace. So readers of a snapshot keep its files.
     #[must_use]
     pub fn least_grace(full_interval: Duration) -> Duration {
         let twice = full_interval.saturating_mul(2);
         twice.clamp(Self::SHORTEST_GRACE, Self::LONGEST_GRACE)
     }
 
-    /// Returns the same for a lake with snapshots this far apart: what was left open follows from that.
+    /// Returns these settings with defaults that depend on the interval between snapshots.
     #[must_use]
     pub fn with_snapshots_every(&self, full_interval: Duration) -> Self {
         let grace = self.vacuum_grace;

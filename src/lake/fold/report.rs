@@ -26,10 +26,8 @@ pub struct FoldReport {
 
 /// Result of a fold of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-    /// Whose table.
 pub struct FoldedTable {
     /// Key of the integration.
-    /// Whose table.
     pub key: IntegrationKey,
     /// Whether a new snapshot was folded.
     pub snapshot: bool,
@@ -57,10 +55,8 @@ pub struct FoldedTable {
 
 /// End of a hold, or of a part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-    /// Whose table.
 pub struct Release {
     /// Id of the integration.
-    /// Whose table.
     pub integration: IntegrationId,
     /// Why the rows are released: accepted, confirmed or resolved.
     pub state: HoldState,
@@ -72,10 +68,8 @@ pub struct Release {
 
 /// A table that waits to be folded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-    /// Whose table.
 pub struct Unfolded {
     /// Key of the integration.
-    /// Whose table.
     pub key: IntegrationKey,
     /// Whether the table has a new snapshot, which is folded at once.
     pub at_once: bool,

@@ -47,7 +47,7 @@ fn files_that_nothing_names_are_kept_for_14_to_30_days() {
     assert_eq!(
         (refused.to_string().as_str(), refused.exit_code()),
         (
-            "--grace is 1123200, but must be at least 1209600: two weeks, and twice schedule.full_interval_secs, so that readers of a snapshot keep its files",
+            "--grace is 1123200, but must be at least 1209600: two weeks and twice schedule.full_interval_secs, so that no reader of a snapshot loses its files",
             64
         )
     );

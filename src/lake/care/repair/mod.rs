@@ -1,16 +1,16 @@
-//! Tables that lie in the future are brought back to the present.
+//! Moves tables with instants in the future back to the present.
 //!
-//! A wrong clock once stamped rows with instants that are still to come. [`stamped_table`] finds them in every table that holds
-//! instants, [`moves`] says where each goes (in their order, a microsecond apart, from the time of the repair on), and
-//! [`restamp`] writes the files anew. What the logs say of the tables moves along: `seen`, `since`, earlier looks, the
-//! positions of `current`, comparisons in `kombo_drift`; holds, too. A base in the future becomes none, so that the next
-//! fetch is a full one.
+//! A wrong clock stamped rows with instants in the future. [`stamped_table`] finds these instants in every table.
+//! [`moves`] maps each to a new instant: in their order, a microsecond apart, from the time of the repair on.
+//! [`restamp`] rewrites the files. The transactions in the logs move, too: `seen`, `since`, earlier full fetches, the
+//! positions of `current`, and comparisons in `kombo_drift`. Holds move as well. A base in the future is cleared, so
+//! the next fetch is a full one.
 //!
-//! The moves are put beside the tables first, and taken away last. `deltas` come before `snapshots`, and what is made of
-//! both after them: a fold that read them before is overtaken. Each table tells by itself that it lies in the future, so
-//! a crash on any line leaves something that `status` names and the next repair finishes, by the same moves. Two repairs at
-//! once make the same moves. The future is what the later of the store's clock and ours says: where only one of them is
-//! behind, nothing is moved.
+//! The moves are stored beside the tables first, and deleted last. `deltas` are repaired before `snapshots`, and the
+//! tables derived from both after them: a fold that read the old rows is overtaken. Each table shows by itself that it
+//! is in the future. So a crash on any line leaves a state that `status` names and that the next repair completes by
+//! the same moves. Two concurrent repairs use the same moves. The present is the later of the store's clock and the
+//! local clock: where only one clock is behind, nothing is moved.
 
 mod moves;
 mod restamp;
@@ -36,45 +36,45 @@ use crate::lake::tables::Tables;
 use crate::lake::{Hold, LakeError, Part};
 use crate::time::{Horizon, MAX_SERVER_LEAD, Moment, ObservedAt};
 
-/// Looks at an endpoint, when something keeps coming in between.
+/// Most rounds over an endpoint, when new rows keep arriving in between.
 const ROUNDS: u32 = 3;
 
-/// What was repaired, or would be.
+/// What a repair moved, or would move in a dry run.
 #[derive(Clone, Debug, Default)]
 pub struct RepairReport {
-    /// Tables that lie, or lay, in the future.
+    /// Tables that are, or were before the repair, in the future.
     pub ahead: Vec<RepairedTable>,
-    /// Delta tables whose rows are concerned.
+    /// Delta tables with rows in the future.
     pub tables: Vec<Repair>,
-    /// What could not be repaired, and why. The rest was; the next repair goes on.
+    /// Tables that could not be repaired, and why. Other tables are repaired; the next repair continues.
     pub failed: Vec<(String, LakeError)>,
-    /// How far the store's clock is ahead of ours, where that is much.
+    /// How far the store's clock is ahead of the local clock, if that is much.
     pub behind: Option<Duration>,
 }
 
-/// A table that lies, or lay, in the future.
+/// A table that is, or was before the repair, in the future.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepairedTable {
-    /// The table's name: `ats_applications`.
+    /// Name of the table, such as `ats_applications`.
     pub table: String,
-    /// Whose: the id, or the key where the registry does not know it.
+    /// Id of the integration, or its key when the registry does not know the id.
     pub integration: String,
-    /// Its last instant, as it is or was. `None` where only bases are ahead.
+    /// The table's last instant before the repair. `None` where only bases are ahead.
     pub until: Option<ObservedAt>,
 }
 
-/// Rows of one Delta table that lie, or lay, in the future.
+/// Rows of one Delta table that are, or were before the repair, in the future.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repair {
     /// The table's folder.
     pub table: String,
-    /// Rows.
+    /// Number of rows.
     pub rows: u64,
-    /// The files they are in.
+    /// Number of files with such rows.
     pub files: u64,
 }
 
-/// A repair of the whole lake.
+/// A repair of the complete lake.
 struct Repairing<'a> {
     tables: &'a Tables,
     horizon: Horizon,
@@ -84,15 +84,15 @@ struct Repairing<'a> {
     report: RepairReport,
 }
 
-/// Brings what lies in the future back to the present, in the tables of these endpoints. Several may run at once, beside
-/// readers and a service. A dry run only says what there is to do.
+/// Moves instants in the future back to the present, in the tables of these endpoints. Several repairs may run at once,
+/// beside readers and a service. A dry run only reports.
 pub(in crate::lake) async fn repair(
     tables: &Tables,
     endpoints: &[Arc<Endpoint>],
     dry_run: bool,
 ) -> Result<RepairReport, LakeError> {
     let clocks = Clocks::read(tables).await?;
-    // Only names are taken from the registry: a damaged one keeps nobody from repairing the rest.
+    // Only names are taken from the registry, so a damaged registry does not stop the repair.
     let registered = registered(tables).await.unwrap_or_default();
     let names = registered.into_iter().map(|known| {
         let id = known.integration;
@@ -137,7 +137,7 @@ impl Repairing<'_> {
                 }
                 moves.begin(tables, endpoint.name()).await?;
             }
-            // Those that are there, whoever has put them.
+            // Uses the stored moves, which another repair may have written.
             if let Some(moves) = Moves::begun(tables, endpoint.name()).await? {
                 self.mend(endpoint, &stamped, &moves).await?;
                 self.tell(endpoint, &moves);
@@ -148,8 +148,8 @@ impl Repairing<'_> {
         Err(DeltaError::Contended { table }.into())
     }
 
-    /// Opens every table that holds instants of the endpoint's, in the order in which they are mended. One of the lake's
-    /// own that cannot be opened is left out and told.
+    /// Opens every table that holds instants of the endpoint, in the order of the repair. A table of the lake's own
+    /// that cannot be opened is reported and left out.
     async fn stamped(&mut self, endpoint: &Arc<Endpoint>) -> Result<Vec<StampedTable>, LakeError> {
         let mut stamped = Vec::new();
         for part in [Part::Deltas, Part::Snapshots, Part::Current] {
@@ -214,7 +214,7 @@ impl Repairing<'_> {
             let (since_us, until_us) = (to_us(hold.since_us), to_us(hold.until_us));
             since_us.or(until_us)?;
             let until_us = until_us.unwrap_or(hold.until_us);
-            // A look that confirms it has to be later than where its observations go.
+            // A full fetch that confirms the hold must begin after the moved observations.
             let due = second_look.due(ObservedAt::from_micros(until_us));
             Some(Hold {
                 since_us: since_us.unwrap_or(hold.since_us),
@@ -243,7 +243,7 @@ impl Repairing<'_> {
             let integration = name.unwrap_or_else(|| key.to_string());
             if !self.dry_run {
                 let until = until.map(|until| until.to_string());
-                info!(%table, integration.id = integration, until, "{table} of {integration} was in the future and is brought back");
+                info!(%table, integration.id = integration, until, "{table} of {integration} was in the future; its instants are moved back to the present");
             }
             self.report.ahead.push(RepairedTable {
                 table: table.clone(),
@@ -254,7 +254,7 @@ impl Repairing<'_> {
     }
 
     fn failed(&mut self, table: String, error: LakeError) {
-        warn!(%table, %error, "{table} could not be repaired; the next repair goes on there");
+        warn!(%table, %error, "repairing {table} failed; the next repair tries again");
         self.report.failed.push((table, error));
     }
 }

@@ -1,8 +1,9 @@
-//! Where instants of the future go: for each integration of an endpoint, in their order, to the time of the repair.
+//! Maps instants in the future to new instants: per integration of an endpoint, in their order, from the time of the
+//! repair on.
 //!
-//! Rows that were observed one after the other are a microsecond apart, so a few runs say it for all of them. The moves are
-//! put beside the tables before any of them is touched: `snapshots` and `deltas` share no commit, and whoever goes on after
-//! a crash has to move the rest to where the first one would have.
+//! Rows that were observed one after the other are a microsecond apart, so a few runs describe the mapping of all rows.
+//! The moves are stored beside the tables before any table is touched. Reason: `snapshots` and `deltas` share no
+//! commit, and a repair that continues after a crash must move the remaining rows by the same mapping.
 
 use std::collections::BTreeMap;
 
@@ -16,20 +17,20 @@ use crate::lake::layout::DocumentKey;
 use crate::lake::tables::Tables;
 use crate::time::ObservedAt;
 
-/// What was found of an endpoint's tables that lies in the future.
+/// Instants in the future that were found in an endpoint's tables.
 #[derive(Debug, Default)]
 pub(super) struct FutureInstants {
-    /// Runs of such instants, by `integration_key`. Empty where only bases are ahead.
+    /// Runs of instants in the future, by `integration_key`. Empty for a key when only bases are ahead.
     ahead: BTreeMap<String, Vec<(i64, i64)>>,
-    /// The last instant that is not in the future, whoever's.
+    /// The last instant of any integration that is not in the future.
     past_us: i64,
 }
 
-/// Where instants of an endpoint's tables go, by `integration_key`.
+/// New instants for the instants in the future, by `integration_key`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Moves(BTreeMap<String, Vec<Move>>);
 
-/// Instants that follow each other microsecond by microsecond, and where the first one goes.
+/// A run of instants, each one microsecond after the one before, and the new first instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_field_names, reason = "units are in names")]
 struct Move {
@@ -39,14 +40,14 @@ struct Move {
 }
 
 impl FutureInstants {
-    /// Takes in instants of one integration that are in the future.
+    /// Adds instants in the future of one integration.
     pub(super) fn add(&mut self, key: &str, mut instants: Vec<i64>) {
         instants.sort_unstable();
         let runs = self.ahead.entry(key.to_owned()).or_default();
         runs.extend(joined(instants.into_iter().map(|at| (at, at))));
     }
 
-    /// Takes in an instant that is not.
+    /// Adds an instant that is not in the future.
     pub(super) fn add_past(&mut self, at_us: i64) {
         self.past_us = self.past_us.max(at_us);
     }
@@ -55,7 +56,7 @@ impl FutureInstants {
         self.ahead.is_empty()
     }
 
-    /// Works out where all of it goes: from the time of the repair on, and later than all that lies in the past.
+    /// Returns the new instants: from the time of the repair on, and after every instant that is not in the future.
     pub(super) fn moves(self, now_us: i64) -> Moves {
         let begin_us = now_us.max(self.past_us.saturating_add(1));
         let moves = self.ahead.into_iter().map(|(key, mut runs)| {
@@ -90,7 +91,7 @@ fn joined(runs: impl Iterator<Item = (i64, i64)>) -> Vec<(i64, i64)> {
 }
 
 impl Moves {
-    /// Returns where an instant of an integration goes; `None` when it stays.
+    /// Returns the new instant for an instant of an integration; `None` when the instant is not moved.
     pub(super) fn to_us(&self, key: &str, at_us: i64) -> Option<i64> {
         let moves = self.0.get(key)?;
         let after = moves.partition_point(|one| one.first_us <= at_us);
@@ -98,18 +99,18 @@ impl Moves {
         (at_us <= one.last_us).then(|| one.to_us + (at_us - one.first_us))
     }
 
-    /// Returns whether something of an integration is moved.
+    /// Returns whether the moves include the integration.
     pub(super) fn concern(&self, key: &str) -> bool {
         self.0.contains_key(key)
     }
 
-    /// Returns the first instant that is moved, whoever's.
+    /// Returns the earliest instant that is moved, of any integration.
     pub(super) fn first_us(&self) -> i64 {
         let firsts = self.0.values().filter_map(|moves| moves.first());
         firsts.map(|one| one.first_us).min().unwrap_or(i64::MAX)
     }
 
-    /// Returns whose instants are moved, and the last of each. `None` where only bases are ahead.
+    /// Returns the integrations with moves, and the last moved instant of each; `None` where only bases are ahead.
     pub(super) fn by_key(&self) -> impl Iterator<Item = (IntegrationKey, Option<ObservedAt>)> {
         self.0.iter().filter_map(|(key, moves)| {
             let last = moves.last().map(|one| ObservedAt::from_micros(one.last_us));
@@ -117,7 +118,8 @@ impl Moves {
         })
     }
 
-    /// Reads the moves of a repair that was begun; `None` when none was. What is no such document is taken away.
+    /// Reads the moves of a repair that was begun; `None` when no repair was begun. Deletes a document that is not
+    /// readable as moves.
     pub(super) async fn begun(
         tables: &Tables,
         endpoint: &EndpointName,
@@ -133,7 +135,7 @@ impl Moves {
         }
     }
 
-    /// Puts the moves of a repair that begins, unless another has begun.
+    /// Stores the moves of a new repair, unless another repair has begun.
     pub(super) async fn begin(
         &self,
         tables: &Tables,
@@ -147,7 +149,7 @@ impl Moves {
         }
     }
 
-    /// Forgets the moves of a repair that is done, by whomever.
+    /// Deletes the moves of a completed repair, whichever process completed it.
     pub(super) async fn end(tables: &Tables, endpoint: &EndpointName) -> Result<(), LakeError> {
         let key = DocumentKey::Repair(endpoint);
         let deleted = tables.store.delete(&key.path()).await;

@@ -1,4 +1,4 @@
-//! A data file whose instants of the future are found, or moved.
+//! Finds and moves instants in the future in one data file.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,34 +15,34 @@ use crate::delta::file::writer::read;
 use crate::ids::EndpointName;
 use crate::lake::care::repair::moves::Moves;
 
-/// The columns of instants that a table has. `changed_at` is Kombo's own and stays.
+/// Columns of instants of a table. `changed_at` is Kombo's and is never moved.
 pub(super) const OF_ROWS: &[&str] = &["_fetched_at"];
 pub(super) const OF_DRIFT: &[&str] = &["_fetched_at", "known_fetched_at", "wrong_since"];
 
-/// How to read a file's instants, and whose they are.
+/// Which instants of a file to read, and of which integration and endpoint they are.
 #[derive(Clone, Debug)]
 pub(super) struct Stamps {
-    /// The integration of all rows; `None` when each row says it.
+    /// Integration key of all rows; `None` when each row has its own.
     pub(super) key: Option<String>,
-    /// Only rows of this endpoint; `None` when all are of one.
+    /// Limits the search to rows of this endpoint; `None` when all rows belong to one endpoint.
     pub(super) endpoint: Option<EndpointName>,
-    /// Columns of instants.
+    /// Names of the columns of instants.
     pub(super) columns: &'static [&'static str],
 }
 
-/// What a file has.
+/// Instants that were found in a file.
 #[derive(Debug, Default)]
 pub(super) struct FileStamps {
-    /// Instants of the future, by `integration_key`.
+    /// Instants in the future, by `integration_key`.
     pub(super) ahead: HashMap<String, Vec<i64>>,
-    /// The last instant that is not.
+    /// The last instant that is not in the future.
     pub(super) past_us: i64,
-    /// Rows with an instant of the future.
+    /// Number of rows with an instant in the future.
     pub(super) rows: u64,
 }
 
 impl Stamps {
-    /// Finds what of a file is later than an instant.
+    /// Finds the instants of a file that are later than `latest_us`.
     pub(super) fn find(&self, file: Bytes, latest_us: i64) -> Result<FileStamps, DeltaError> {
         let mut found = FileStamps::default();
         let own = [SystemColumn::IntegrationKey.name(), "endpoint"];
@@ -74,7 +74,7 @@ impl Stamps {
         Ok(found)
     }
 
-    /// Moves what of a batch is to be moved. Returns how many rows were moved.
+    /// Returns a batch with moved instants, and the number of changed rows.
     pub(super) fn moved(
         &self,
         batch: &RecordBatch,
@@ -115,7 +115,7 @@ impl Stamps {
     }
 }
 
-/// Whose the rows of a batch are.
+/// Integration and endpoint of the rows of a batch.
 struct Owners<'a> {
     of_file: Option<&'a str>,
     keys: Option<&'a StringArray>,
@@ -137,7 +137,7 @@ impl<'a> Owners<'a> {
         }
     }
 
-    /// Returns the integration of a row; `None` when the row is none of the endpoint.
+    /// Returns the integration key of a row; `None` when the row belongs to another endpoint.
     fn key(&self, row: usize) -> Option<&str> {
         let is_of = |endpoint: &str| {
             let endpoints = self.endpoints;
@@ -150,7 +150,7 @@ impl<'a> Owners<'a> {
     }
 }
 
-/// Counts anew for how long a row was wrong, where an instant of it was moved.
+/// Recomputes `wrong_secs` of rows with a moved instant.
 fn with_spans(batch: &RecordBatch, columns: &mut [ArrayRef], is_changed: &[bool]) {
     let position = |name| batch.schema().index_of(name).ok();
     let (Some(at), Some(since), Some(secs)) = (

@@ -1,5 +1,4 @@
-//! One Delta table of those that hold instants of an endpoint's tables: what of it lies in the future, and the table
-//! without that.
+//! One Delta table that holds instants of an endpoint's tables: finds the instants in the future, and moves them.
 
 use std::sync::Arc;
 
@@ -34,7 +33,7 @@ impl StampedTable {
         }
     }
 
-    /// Looks for what lies in the future: rows, and what the log says of tables.
+    /// Finds instants in the future: in rows, and in the transactions of the log.
     pub(super) async fn look(
         &self,
         horizon: Horizon,
@@ -73,8 +72,8 @@ impl StampedTable {
         Ok(extent)
     }
 
-    /// Moves all of it. The rows go first: as long as one of them lies in the future, so does what the log says of its
-    /// table, and a crash in between is found and mended by the next repair.
+    /// Moves all instants in the future. Rows are moved before the log's transactions: while a row is in the future,
+    /// the log of its table still says so. So the next repair finds and completes a repair that crashed in between.
     pub(super) async fn mend(&self, moves: &Moves, horizon: Horizon) -> Result<Extent, DeltaError> {
         let (table, operation) = (&self.table, Operation::Repair.as_str());
         let mending = Mending { of: self, moves };
@@ -84,14 +83,14 @@ impl StampedTable {
         Ok(done)
     }
 
-    /// Returns what the log has to say instead.
+    /// Returns the moved transactions of the log.
     fn moved_txns(&self, state: &LogState, moves: &Moves, horizon: Horizon) -> Vec<(String, i64)> {
         let mut txns: Vec<(String, i64)> = self
             .txns(state)
             .filter_map(|(app, value)| {
                 let key = key_of(app).filter(|key| moves.concern(key.as_str()))?;
                 if self.is_in_millis(app) {
-                    // A base in the future covers nothing.
+                    // A base in the future covers nothing, so it is cleared.
                     return (value > horizon.latest().as_millis()).then(|| (app.to_owned(), NONE));
                 }
                 let to_us = moves.to_us(key.as_str(), value)?;
@@ -106,7 +105,7 @@ impl StampedTable {
         txns
     }
 
-    /// Returns the transactions that speak of the endpoint's tables: instants, and counts that are far smaller.
+    /// Returns the transactions of the endpoint's tables: instants, and counts, which are far smaller than instants.
     fn txns<'a>(&self, state: &'a LogState) -> impl Iterator<Item = (&'a str, i64)> + use<'a> {
         let is_drift = matches!(self.table.name, LakeTable::Drift);
         let of_table = format!("/{}/", self.endpoint.table_name());
@@ -136,7 +135,7 @@ impl StampedTable {
     }
 }
 
-/// The rows of a table on their way back.
+/// Moves the rows of a table.
 struct Mending<'a> {
     of: &'a StampedTable,
     moves: &'a Moves,
@@ -154,16 +153,18 @@ impl FileChange for Mending<'_> {
         self.of.table.rewritten(file, change).await
     }
 
-    /// The rows go first.
+    /// The rows are moved before the transactions.
     fn txns(&self, _: &LogState) -> Vec<(String, i64)> {
         Vec::new()
     }
 }
 
-/// Returns what else the log of `current` has to say of a table: that its snapshot is to be folded again. A fold that has
-/// read rows from the future and is not visible yet is overtaken by that, and whatever an earlier one took for newer than
-/// it was is put right. While something is held the snapshot stays as it was folded, since a second look at it must
-/// not count as another one: then only the fold under way is overtaken.
+/// Returns one more transaction for the log of `current`: the snapshot must be folded again. The transaction overtakes
+/// a fold that has read rows from the future and is not visible yet. Folding again also corrects what an earlier fold
+/// took for newer than it was.
+///
+/// While something is held, the snapshot keeps its fold position, because folding it again must not count as a second
+/// full fetch. Then the transaction only overtakes the running fold.
 fn fence(key: &IntegrationKey, state: &LogState, moves: &Moves) -> Option<(String, i64)> {
     let positions = Positions::of(key, state);
     positions.last_us()?;
