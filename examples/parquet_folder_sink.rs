@@ -7,7 +7,8 @@
 //!
 //! One process writes to a root at a time: two of them would need a rename that fails where somebody else was faster.
 //!
-//! `KOMBO_API_KEY=... cargo run --example parquet_folder_sink -- ROOT tool:id ats/tags` fetches one table.
+//! `KOMBO_API_KEY=... cargo run --example parquet_folder_sink -- ROOT tool:id ats/tags` fetches one table. `KOMBO_API_URL`
+//! replaces the address of the European region, for example by the address that `kombo-source twin` prints.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -17,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fastrand::Rng;
 use futures_util::Stream;
-use kombo_source::api::{ApiKey, ApiSettings, HttpApi, Region};
+use kombo_source::api::{ApiKey, ApiSettings, BaseUrl, HttpApi, Region};
 use kombo_source::catalog::{Catalog, Endpoint};
 use kombo_source::decode::{DecodeLimits, observed_rows};
 use kombo_source::fetch::{Fetch, FetchMode, Lane};
@@ -249,8 +250,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let endpoint = Catalog::embedded().find(&next("the endpoint")?);
     let endpoint = endpoint.ok_or("no such endpoint")?;
     let key = ApiKey::new(&std::env::var("KOMBO_API_KEY")?)?;
-    let (url, settings) = (Region::default().base_url(), ApiSettings::default());
-    let api = Arc::new(HttpApi::new(url, &key, &settings, Arc::new(SystemClock))?);
+    let url = match std::env::var("KOMBO_API_URL") {
+        Ok(url) => BaseUrl::parse(&url)?,
+        Err(_) => Region::default().base_url(),
+    };
+    let (settings, clock) = (ApiSettings::default(), Arc::new(SystemClock));
+    let api = Arc::new(HttpApi::new(url, &key, &settings, clock)?);
     let ingest = Ingest::new(
         api,
         sink,
