@@ -1,4 +1,5 @@
-//! What is written down of integrations that a backfill does not find. The rule is [`Deletion`], the same as the service's.
+//! What a backfill writes to the registry about integrations that Kombo does not find. The rule is [`Deletion`], which
+//! the service uses as well.
 
 use std::time::Duration;
 
@@ -10,17 +11,17 @@ use crate::time::Moment;
 
 use super::targets::{KnownIntegration, Missing, UnknownIntegration, UnknownReason};
 
-/// A round of questions for integrations.
+/// One round of questions: each integration of the backfill is asked for once.
 #[derive(Clone, Copy, Debug)]
 pub struct Round<'a> {
-    /// When it began.
+    /// When the round began.
     pub begun: Begun,
-    /// The environment that the key belongs to, as Kombo said right after.
+    /// The environment of the key, as Kombo named it right after the round.
     pub key_of: &'a EnvironmentId,
 }
 
 impl UnknownIntegration {
-    /// Returns whether Kombo itself says that it finds no such integration.
+    /// Returns whether Kombo itself answered that it finds no such integration.
     #[must_use]
     pub fn is_missing(&self) -> bool {
         let gone = |error: &ApiError| matches!(error, ApiError::IntegrationGone { .. });
@@ -29,8 +30,8 @@ impl UnknownIntegration {
 }
 
 impl Round<'_> {
-    /// Works out what the registry is told of those that Kombo does not find, and says it in their reasons. What is purged
-    /// or not registered is left out.
+    /// Returns the registry rows of the integrations that Kombo does not find, and puts the consequence into their
+    /// reasons. Skips integrations that are purged or not registered.
     #[must_use]
     pub fn missing(
         &self,
@@ -39,7 +40,7 @@ impl Round<'_> {
         unknown: &mut [UnknownIntegration],
     ) -> Vec<Registration> {
         let mut told = Vec::new();
-        // All of those that Kombo knows, and those that it does not but this one.
+        // The others are all that Kombo knows, and all that Kombo does not know except this one.
         let found = known.iter().map(|_| true);
         let others = Others::of(found.chain((1..unknown.len()).map(|_| false)));
         for missing in unknown {
@@ -88,8 +89,8 @@ impl Round<'_> {
     }
 }
 
-/// Returns when a round of questions began: by Kombo's clock and by ours, so that two rounds never seem further apart than
-/// they are.
+/// Returns when a round of questions began, on Kombo's clock and on the local clock. With both, two rounds never seem
+/// further apart than they are.
 #[must_use]
 pub fn begun(api: &impl KomboApi, wall: Moment, elapsed: Duration) -> Begun {
     let server = api.server_now().map(|now| now.moment() - elapsed);

@@ -1,13 +1,18 @@
-//! A batch of fetches: every chosen table once, then done.
+//! A backfill: fetches every chosen table once, then ends.
 //!
-//! [`targets`] turns integrations and endpoint patterns into tables, [`Backfill`] asks for all of them at once
-//! (`open_tables`) and has the service's own runner fetch them, one fetch after the other of one table (`table`), until
-//! nothing waits and nothing runs; [`outcome`] says what became of each. The order of fetching is that of
-//! [`Queue`](crate::plan::Queue).
+//! How the parts join: [`targets`] turns integrations and endpoint patterns into tables. `open_tables` holds the tables
+//! that wait, in the order of [`Queue`](crate::plan::Queue), and decides what an ended fetch means. `table` is one
+//! table and its fetches, one after the other. [`outcome`] describes the result of each table, [`plan`] estimates the
+//! cost, and [`missing`] tells the registry about integrations that Kombo does not find.
 //!
-//! What the service decides after a fetch is when to fetch again: retries, heartbeats, looks, the registry. A backfill has
-//! none of that, so the two share what runs (slots, tasks, a fetch, how far its failure reaches) and not what is due. A table whose fetch fails is not fetched again: a run ends. What is certain to fail is not tried: no table of an
-//! integration that Kombo refuses, and none at all once it refuses the key.
+//! The service and a backfill share how fetches run: slots, tasks, one fetch, how far a failure reaches. They do not
+//! share what is due: a backfill has no retries, no heartbeats and no checks of integrations.
+//!
+//! What may never happen: a failed table is reported as fetched; a run goes on after its key was refused. A table whose
+//! fetch fails is not fetched again in the same run. A table that is certain to fail is not tried: no further table of
+//! an integration that Kombo refuses, and no table at all once Kombo refuses the key.
+//!
+//! Who owns the truth: the sink. What was not committed is not visible, so a killed backfill is run again.
 
 pub mod missing;
 mod open_tables;
@@ -36,24 +41,24 @@ use open_tables::OpenTables;
 use outcome::TableOutcome;
 use targets::Target;
 
-/// How a backfill runs.
+/// Settings of one backfill.
 #[derive(Clone, Debug)]
 pub struct BackfillSettings {
-    /// A snapshot of every table, or a delta from the stored bases; a snapshot where there are none.
+    /// What to fetch: a snapshot of every table, or a delta from the stored bases (a snapshot if a table has no bases).
     pub want: Kind,
-    /// Leaves tables alone whose last snapshot is younger, so that a killed backfill goes on where it stopped.
+    /// Skips tables whose last snapshot is younger than this, so that a rerun goes on where a killed backfill stopped.
     pub skip_newer_than: Option<Duration>,
-    /// Takes every snapshot twice: what the second one finds gone is gone.
+    /// Takes every snapshot twice. A record that both snapshots lack counts as deleted.
     pub confirm: bool,
-    /// Tables fetched at once.
+    /// Number of tables fetched at once.
     pub concurrency: usize,
-    /// Bounds on what a page may hold.
+    /// Limits on the content of a page.
     pub limits: DecodeLimits,
-    /// How rows are brought in.
+    /// Settings for bringing rows into the sink.
     pub ingest: IngestSettings,
 }
 
-/// Runs fetches from an API into a sink.
+/// Fetches tables from an API into a sink.
 pub struct Backfill<A, S> {
     ingest: Ingest<A, S>,
     settings: BackfillSettings,
@@ -64,7 +69,7 @@ where
     A: KomboApi + 'static,
     S: Sink + Clone + 'static,
 {
-    /// Joins the parts.
+    /// Returns a backfill over this API and this sink.
     pub fn new(api: Arc<A>, sink: S, settings: BackfillSettings) -> Self {
         Self {
             ingest: Ingest::new(api, sink, settings.limits, settings.ingest),
@@ -72,11 +77,12 @@ where
         }
     }
 
-    /// Fetches every target once and returns what became of each, in the order they ended; each is told to `ended` at once.
-    /// What happens while a table is fetched is told to what `watch` makes for it.
+    /// Fetches every target once. Returns the result of each table, in the order in which the tables ended. Calls
+    /// `ended` as soon as a table has ended, and reports the steps of a fetch to the value that `watch` returns for its
+    /// table.
     ///
-    /// A table that fails does not stop the others; a rejected API key does. Cancelling is safe at any point: what was
-    /// not committed is not visible.
+    /// A table that fails does not stop the others. A refused API key stops all tables that have not begun. Cancelling
+    /// is safe at any point: rows that are not committed are not visible.
     pub async fn run<W: Watch + 'static>(
         &self,
         targets: Vec<Target>,
@@ -99,18 +105,18 @@ where
             if runner.running().is_empty() {
                 break;
             }
-            // All slots back means that every fetch is uploaded: nothing more will share a commit.
+            // All slots are free: every fetch is uploaded, so nothing more can share a commit.
             let flush = runner.slots.are_free() && !tables.is_waiting();
             if let Some(fetched) = runner.step(flush).await {
                 runner.ended(&fetched.fetching);
                 tables.fetched(fetched);
             }
         }
-        // Without them the next deltas ask for what these have found nothing in; no row depends on it.
+        // Without these bases the next deltas ask again for a period without changes. No row depends on it.
         if let Err(error) = self.ingest.flush_bases(|_| false).await {
             warn!(
                 error = &error as &dyn std::error::Error,
-                "bases of deltas that found nothing were not written"
+                "the bases of empty deltas were not written: the next deltas ask kombo for a longer period"
             );
         }
         tables.into_outcomes()

@@ -1,4 +1,4 @@
-//! Which table is next, and what an ended fetch means for its table and for the others.
+//! Which table of a backfill is next, and what an ended fetch means for its table and for the others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,21 +15,21 @@ use crate::service::{FailedFetch, Fetching};
 use crate::time::ServerNow;
 use crate::words::with_causes;
 
-/// The tables of one run.
+/// The tables of one backfill.
 pub(super) struct OpenTables<E> {
     queue: Queue,
-    /// Those that wait. One that is fetched is with its task.
+    /// The tables that wait. A table that is being fetched is with its task.
     open: HashMap<TableId, OpenTable>,
     want: Kind,
-    /// How Kombo refused the key.
+    /// Kombo's refusal of the key, if it refused the key.
     key_refused: Option<String>,
-    /// How Kombo refused integrations.
+    /// Kombo's refusals of integrations.
     parked: HashMap<IntegrationId, String>,
     outcomes: Vec<TableOutcome>,
     ended: E,
 }
 
-/// Orders tables as they are fetched: integrations take turns, none waits for all tables of another.
+/// Orders tables as a backfill fetches them. Integrations take turns, so none waits for all tables of another.
 #[must_use]
 pub fn in_turns(targets: Vec<Target>) -> Vec<Target> {
     let mut queue = asked_for(&targets, Kind::Snapshot);
@@ -40,7 +40,8 @@ pub fn in_turns(targets: Vec<Target>) -> Vec<Target> {
         .collect()
 }
 
-/// Asks for all tables at once. Of those never served the one asked for last goes first, so the first is asked for last.
+/// Asks for all tables at once. Among tables never fetched the queue takes the last one first, so the tables are added
+/// in reverse order.
 fn asked_for(targets: &[Target], want: Kind) -> Queue {
     let mut queue = Queue::default();
     for target in targets.iter().rev() {
@@ -70,13 +71,13 @@ impl<E: Fn(&TableOutcome)> OpenTables<E> {
         }
     }
 
-    /// Takes out the fetch that is next. Those before it that are certain to fail end here, untried. The time is Kombo's;
-    /// where no answer has told it, the time at which the integration answered serves.
+    /// Takes the next fetch out. Tables before it that are certain to fail end here without a try. `now` is Kombo's
+    /// time; without it, the time at which Kombo answered for the integration is used.
     pub(super) fn next(&mut self, now: Option<ServerNow>) -> Option<(Fetching, OpenTable)> {
         loop {
             let work = self.queue.next(|_| true)?;
             let open = self.open.remove(&work.table);
-            let open = open.expect("what waits is open");
+            let open = open.expect("a waiting table is open");
             let parked = self.parked.get(&work.table.integration);
             let Some(reason) = self.key_refused.as_ref().or(parked) else {
                 let now = now.map_or_else(|| open.target.server_now(), ServerNow::moment);
@@ -94,7 +95,7 @@ impl<E: Fn(&TableOutcome)> OpenTables<E> {
         self.queue.waiting() > 0
     }
 
-    /// Takes in how a fetch ended.
+    /// Takes in the result of a fetch.
     pub(super) fn fetched(&mut self, fetched: Fetched) {
         let Fetched {
             fetching,
@@ -123,7 +124,7 @@ impl<E: Fn(&TableOutcome)> OpenTables<E> {
         self.end(open, ending);
     }
 
-    /// Notes what else is certain to fail.
+    /// Notes which other tables are certain to fail.
     fn failed(&mut self, id: &IntegrationId, error: &IngestError) {
         let Some(said) = error.api() else {
             return;

@@ -1,4 +1,4 @@
-//! What became of each table, for people and for programs.
+//! The result of each table, for people and for programs.
 
 use std::time::Duration;
 
@@ -12,62 +12,62 @@ use crate::stream::Verdicts;
 use serde::Serialize;
 use tracing::{info, warn};
 
-/// What became of one table.
+/// The result of one table.
 #[derive(Debug)]
 pub struct TableOutcome {
-    /// Which table.
+    /// The table.
     pub table: TableId,
-    /// How it was fetched last; `None` when nothing was asked.
+    /// The mode of its last fetch; `None` if nothing was fetched.
     pub mode: Option<FetchMode>,
-    /// Rows of the last walk.
+    /// Rows of the last walk. A walk is one pass over all pages of a fetch.
     pub rows: u64,
     /// Pages of the last walk.
     pub pages: u64,
     /// Bytes of JSON of the last walk.
     pub json_bytes: u64,
-    /// What the fetch brought; `None` when it failed.
+    /// Details of the fetch; `None` if it failed.
     pub done: Option<Done>,
-    /// From the first request to the answer of the sink, of all its fetches.
+    /// Time from the first request to the answer of the sink, summed over all fetches of the table.
     pub elapsed: Duration,
-    /// How it ended.
+    /// How the table ended.
     pub ending: TableEnding,
 }
 
 /// What a commit made visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Commit {
-    /// The Delta table's version.
+    /// Version of the Delta table.
     pub version: u64,
-    /// Files the rows are in.
+    /// Number of files that hold the rows.
     pub files: u64,
-    /// The size of those files; of one shared with other tables, this table's part.
+    /// Size of the files. If a file is shared with other tables, only this table's part counts.
     pub bytes: u64,
 }
 
 /// How a table ended.
 #[derive(Debug)]
 pub enum TableEnding {
-    /// Its rows are durable and visible.
+    /// The rows are durable and visible.
     Committed(Commit),
-    /// A delta found nothing that was not there already.
+    /// The delta found no row that the sink did not have already.
     Unchanged,
-    /// Another writer committed the same table meanwhile; its rows stand.
+    /// Another writer committed the same table meanwhile, and its rows count.
     Superseded,
-    /// Its snapshot was young enough.
+    /// The table was skipped, because its last snapshot is young enough.
     Skipped,
-    /// The tool does not offer the model, or it is switched off.
+    /// The tool does not offer the model, or the model is switched off.
     LeftOut {
-        /// Which of the two.
+        /// Which of the two reasons applies.
         reason: ModelOff,
-        /// What to do.
+        /// What the operator can do.
         advice: &'static str,
     },
-    /// Not tried, because another table failed in a way that this one would have, too.
+    /// The table was not tried, because the failure of another table applies to it as well.
     NotTried {
-        /// How that one failed.
+        /// The failure of the other table.
         reason: String,
     },
-    /// Nothing was committed.
+    /// The fetch failed, and nothing was committed.
     Failed(TableFailure),
 }
 
@@ -88,7 +88,7 @@ impl TableEnding {
         }
     }
 
-    /// Returns the word for it in logs and summaries.
+    /// Returns the name of the result in logs and summaries.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -102,20 +102,20 @@ impl TableEnding {
         }
     }
 
-    /// Returns whether the backfill did for this table what it was asked to.
+    /// Returns whether the backfill did what it was asked to do for this table.
     #[must_use]
     pub fn is_success(&self) -> bool {
         !matches!(self, Self::NotTried { .. } | Self::Failed(_))
     }
 }
 
-/// Why a table failed, and what to do.
+/// Why a table failed, and what the operator can do.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct TableFailure {
     /// The error with its causes, on one line.
     pub message: String,
-    /// One sentence for the operator.
+    /// One sentence that tells the operator what to do.
     pub advice: &'static str,
 }
 
@@ -161,7 +161,7 @@ impl TableOutcome {
         self.json_bytes += bytes;
     }
 
-    /// Takes in what a fetch that was not cut short has brought. Of rows that came several times, one counts.
+    /// Takes in the result of a complete fetch. A row that came several times counts once.
     pub(super) fn finish(&mut self, done: &Done) {
         let counts = &done.counts;
         self.rows = (counts.committed + counts.unchanged)
@@ -169,7 +169,7 @@ impl TableOutcome {
         self.done = Some(done.clone());
     }
 
-    /// Logs it, once.
+    /// Logs the result. Call it once for each table.
     pub(super) fn log(&self) {
         let (table, rows, pages) = (&self.table, self.rows, self.pages);
         let elapsed_ms = u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX);
@@ -187,7 +187,7 @@ impl TableOutcome {
         }
     }
 
-    /// Returns the row of a machine-readable summary.
+    /// Returns the result as one row of the machine-readable summary.
     #[must_use]
     pub fn summary(&self) -> OutcomeSummary<'_> {
         let commit = match &self.ending {

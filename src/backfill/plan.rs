@@ -1,7 +1,7 @@
-//! What a backfill will cost, from the first page of each table.
+//! What a backfill will cost, estimated from the first page of each table.
 //!
-//! Kombo tells no totals and its cursors are opaque, so a first page gives a lower bound; where the lake holds an
-//! older snapshot, its row count is the better guess.
+//! Kombo reports no totals, and its cursors are opaque. So a first page gives a lower bound. If the lake holds an older
+//! snapshot, its number of rows is the better estimate.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,28 +14,28 @@ use crate::decode::{DecodeLimits, PageDecoder};
 use crate::fetch::{Fetch, FetchMode, Lane};
 use crate::stream::FetchError;
 
-/// What one table is expected to cost.
+/// The estimated cost of one table.
 #[derive(Debug)]
 pub struct Estimate {
-    /// Which table.
+    /// The table.
     pub target: Target,
-    /// Rows on the first page, and whether more pages follow.
+    /// The first page, or why it could not be fetched.
     pub first_page: Result<FirstPage, FetchError>,
-    /// Rows of the snapshot in the lake.
+    /// Rows of the snapshot in the lake; `None` if there is none.
     pub known_rows: Option<u64>,
 }
 
-/// What a first page says.
+/// What the first page of a table says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirstPage {
-    /// Rows on it.
+    /// Rows on the page.
     pub rows: u64,
-    /// It is not the last one.
+    /// Whether more pages follow.
     pub more: bool,
 }
 
 impl Estimate {
-    /// Returns the rows to expect, and whether that is exact.
+    /// Returns the estimated number of rows, and whether the number is exact.
     #[must_use]
     pub fn rows(&self) -> (u64, bool) {
         match &self.first_page {
@@ -47,7 +47,7 @@ impl Estimate {
         }
     }
 
-    /// Returns why the first page could not be had, unless the tool only lacks the model.
+    /// Returns why the first page could not be fetched. A model that the tool lacks is no failure.
     #[must_use]
     pub fn failure(&self) -> Option<&FetchError> {
         self.first_page.as_ref().err().filter(|error| {
@@ -56,7 +56,7 @@ impl Estimate {
         })
     }
 
-    /// Returns the requests to expect with pages of `page_size` rows.
+    /// Returns the estimated number of requests with pages of `page_size` rows.
     #[must_use]
     pub fn requests(&self, page_size: u32) -> u64 {
         match &self.first_page {
@@ -67,7 +67,7 @@ impl Estimate {
     }
 }
 
-/// Asks for the first page of every table.
+/// Fetches the first page of every table, `concurrency` at a time.
 pub async fn first_pages<A: KomboApi>(
     api: &A,
     targets: Vec<Target>,
@@ -88,13 +88,13 @@ pub async fn first_pages<A: KomboApi>(
         .await
 }
 
-/// Returns how long `requests` take under a limit, at least.
+/// Returns the least time that `requests` take under a rate limit of so many requests per window.
 #[must_use]
 pub fn least_time(requests: u64, limit: Option<(u32, Duration)>) -> Duration {
     let Some((per_window, window)) = limit else {
         return Duration::ZERO;
     };
-    // The first window's requests may go out at once.
+    // The requests of the first window may all go out at once.
     let waits = requests.saturating_sub(1) / u64::from(per_window.max(1));
     window.saturating_mul(u32::try_from(waits).unwrap_or(u32::MAX))
 }

@@ -1,4 +1,4 @@
-//! One table of a backfill: how it is fetched, when it is fetched again, what becomes of it.
+//! One table of a backfill: how it is fetched, when it is fetched again, and its result.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -15,26 +15,26 @@ use crate::service::{FetchSlot, Fetching};
 use crate::sink::{Coverage, Sink};
 use crate::time::{MAX_SERVER_LEAD, Tier};
 
-/// Fetches of one table, the first included, when deltas lose a race.
+/// The most fetches of one table, the first one included, if its deltas lose races against another writer.
 const MAX_FETCHES: u32 = 3;
 
 /// A table that has not ended yet.
 pub(super) struct OpenTable {
     pub(super) target: Target,
     pub(super) outcome: TableOutcome,
-    /// Fetches that may still be made when deltas lose a race.
+    /// Fetches that are left if deltas lose a race.
     left: u32,
-    /// A second snapshot has to confirm the first.
+    /// Whether a second snapshot has to confirm the first one.
     again: bool,
-    /// That is made whatever the first one has covered.
+    /// Whether the next snapshot is the confirming one. That one is taken whatever the first one covers.
     confirming: bool,
 }
 
-/// A fetch that ended.
+/// The result of one fetch.
 pub(super) struct Fetched {
     pub(super) fetching: Fetching,
     pub(super) open: OpenTable,
-    /// `None` for a table that was left alone: what is covered is young enough.
+    /// `None` if the table was skipped, because the lake's coverage of it is young enough.
     pub(super) result: Result<Option<Done>, IngestError>,
 }
 
@@ -56,7 +56,7 @@ impl OpenTable {
         }
     }
 
-    /// Returns whether the table is fetched once more after this.
+    /// Returns whether the table is fetched once more.
     pub(super) fn goes_on(&mut self, mode: FetchMode, ending: &TableEnding) -> bool {
         let snapshot = mode == FetchMode::Snapshot;
         match ending {
@@ -69,7 +69,7 @@ impl OpenTable {
         }
     }
 
-    /// Fetches the table once. The slot goes back once all is uploaded.
+    /// Fetches the table once. The slot is given back once everything is uploaded.
     pub(super) async fn fetch<A, S>(
         mut self,
         fetching: Fetching,
@@ -106,7 +106,7 @@ impl OpenTable {
     }
 }
 
-/// Decides whether what is covered is young enough to leave the table alone.
+/// Returns whether the coverage is young enough to skip the table.
 fn is_young(coverage: &Coverage, fetching: &Fetching, limit: Option<Duration>) -> bool {
     let covered = match fetching.work.kind {
         Kind::Snapshot => coverage.snapshot_base,
@@ -116,11 +116,12 @@ fn is_young(coverage: &Coverage, fetching: &Fetching, limit: Option<Duration>) -
         return false;
     };
     let (base, now) = (base.moment(), fetching.started);
-    // A base far ahead of the server covers nothing.
+    // A base far ahead of the server's time is wrong, so it covers nothing.
     base + limit > now && base < now + MAX_SERVER_LEAD
 }
 
-/// Passes on what happens, and counts it: of a table that fails nothing else is known.
+/// Counts the pages and rows of a fetch, and passes each step on. For a failed table these counts are all that is
+/// known.
 struct Counted<'a, W> {
     watch: W,
     outcome: Mutex<&'a mut TableOutcome>,
@@ -128,7 +129,7 @@ struct Counted<'a, W> {
 
 impl<W: Watch> Watch for Counted<'_, W> {
     fn step(&self, step: FetchStep<'_>) {
-        // Counters survive a panic elsewhere.
+        // Counters stay valid after a panic elsewhere.
         let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         match step {
             FetchStep::Started(mode) => outcome.begin(mode),

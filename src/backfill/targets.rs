@@ -1,4 +1,4 @@
-//! Which tables a backfill fetches: the integrations it is given, times the endpoints of their category.
+//! Which tables a backfill fetches: the given integrations, times the endpoints of their category.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,43 +16,43 @@ use crate::time::{Moment, ObservedAt};
 /// One table to fetch.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Which table.
+    /// The table.
     pub table: TableId,
-    /// Its columns and filters.
+    /// Columns and filters of the table.
     pub endpoint: Arc<Endpoint>,
-    /// The server's time when Kombo was asked for the integration: what ages are measured against.
+    /// The server's time when Kombo was asked for the integration. Ages are measured against it.
     pub asked_at: ObservedAt,
-    /// The same instant on the monotonic clock.
+    /// The instant of `asked_at` on the monotonic clock.
     pub asked: Instant,
 }
 
 impl Target {
-    /// Returns the server's time now.
+    /// Returns the server's current time.
     #[must_use]
     pub fn server_now(&self) -> Moment {
         self.asked_at.moment() + self.asked.elapsed()
     }
 }
 
-/// An integration that Kombo knows, and its tables.
+/// An integration that Kombo knows, with its tables.
 #[derive(Debug)]
 pub struct KnownIntegration {
-    /// Its id.
+    /// Integration id.
     pub id: IntegrationId,
-    /// Its API family.
+    /// API category of the integration.
     pub category: Category,
-    /// What Kombo says of it.
+    /// Kombo's answer about the integration.
     pub info: IntegrationInfo,
-    /// Its tables among the selected endpoints.
+    /// Tables of the integration among the selected endpoints.
     pub targets: Vec<Target>,
 }
 
 /// An integration that cannot be fetched.
 #[derive(Debug)]
 pub struct UnknownIntegration {
-    /// Its id.
+    /// Integration id.
     pub id: IntegrationId,
-    /// Why not.
+    /// Why the integration cannot be fetched.
     pub reason: UnknownReason,
 }
 
@@ -60,38 +60,38 @@ pub struct UnknownIntegration {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnknownReason {
-    /// Kombo did not answer for it.
+    /// Kombo did not answer the question for the integration.
     #[error("asking Kombo for the integration failed")]
     Api(#[source] ApiError),
-    /// Kombo finds no such integration, and what is made of that.
+    /// Kombo finds no such integration. Holds the consequence.
     #[error(transparent)]
     Missing(Missing),
-    /// Another integration failed in a way that this one would have, too.
-    #[error("it was not asked for: the API key failed for another integration")]
+    /// The integration was not asked for: the failure of another one applies to it as well.
+    #[error("kombo was not asked: it refused the API key for another integration")]
     NotAsked,
-    /// The lake does not take it.
-    #[error("it cannot be kept in this lake")]
+    /// The lake refuses the integration.
+    #[error("the lake refuses the integration")]
     Refused(#[source] SinkError),
-    /// A category this build has no endpoints for.
-    #[error("its category is none of ATS, HRIS, LMS and ASSESSMENT")]
+    /// This version has no endpoints for the category of the integration.
+    #[error("the category of the integration is none of ATS, HRIS, LMS and ASSESSMENT")]
     Category,
 }
 
-/// What is made of an integration that Kombo does not find.
+/// The consequence when Kombo does not find an integration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Missing {
-    /// It waits for a second look.
+    /// The integration counts as deleted when a second check, a day later, does not find it either.
     #[error(
-        "kombo finds no such integration; its rows stay, and it counts as deleted when kombo says the same a day later"
+        "kombo finds no such integration; its rows stay, and it counts as deleted when kombo gives the same answer a day later"
     )]
     Deleting,
-    /// It is deleted.
+    /// The integration is deleted.
     #[error(
-        "kombo has found no such integration for a day: it is deleted, and its rows stay until a purge"
+        "kombo has found no such integration for at least a day: it is deleted, and its rows stay until a purge"
     )]
     Deleted,
-    /// That counts for nothing.
-    #[error("kombo finds no such integration, and that counts for nothing: {}", .0.as_str())]
+    /// The answer is no proof of a deletion, for the given reason.
+    #[error("kombo finds no such integration, but this is no proof of a deletion: {}", .0.as_str())]
     Doubted(Doubt),
 }
 
@@ -101,13 +101,13 @@ impl Missing {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Deleting => {
-                "run it again in a day; if nobody deleted it, check that the key is of its environment and region"
+                "run the backfill again in a day; if nobody deleted the integration, check that the key belongs to its environment and region"
             }
             Self::Deleted => {
-                "kombo-source purge shows when its rows leave; take it out of integrations where the configuration names it"
+                "run kombo-source purge to see when its rows are deleted; remove the integration from the configuration if it is named there"
             }
             Self::Doubted(_) => {
-                "check that the API key is of the integration's environment, and run it again"
+                "check that the API key belongs to the integration's environment, and run the backfill again"
             }
         }
     }
@@ -121,15 +121,17 @@ impl UnknownReason {
             Self::Api(error) => error.advice(),
             Self::Missing(missing) => missing.advice(),
             Self::Refused(error) => error.advice(),
-            Self::NotAsked => "mend what the other integration's error says, then run again",
-            Self::Category => "leave it out, or use a newer version that knows the category",
+            Self::NotAsked => "fix the error of the other integration, then run the backfill again",
+            Self::Category => {
+                "remove the integration, or use a newer version that knows the category"
+            }
         }
     }
 }
 
-/// Asks Kombo what each integration is, and pairs it with the selected endpoints of its category.
+/// Asks Kombo for each integration, and pairs it with the selected endpoints of its category.
 ///
-/// A rejected API key ends the asking: the answer would be the same for all.
+/// A refused API key ends the questions, because the answer would be the same for every integration.
 pub async fn resolve(
     api: &impl KomboApi,
     integrations: &[IntegrationId],

@@ -168,7 +168,7 @@ impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
         ];
         if let Some((option, _)) = needs_restart.into_iter().find(|(_, changed)| *changed) {
             let message = format!("{option} cannot change while the service runs");
-            let advice = "set it back, or restart the service";
+            let advice = "set the option back, or restart the service";
             return Err(CliError::new(CONFIG, message, advice));
         }
         let secrets = secrets(&session)?;

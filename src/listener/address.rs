@@ -1,8 +1,8 @@
-//! Who is who, as far as an address tells.
+//! Whose limits a connection counts against, judged by its address.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Whose limits a connection counts against: an IPv4 address, or the /64 that one IPv6 customer is given.
+/// The owner of an address: one IPv4 address, or the /64 network that one IPv6 customer is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Neighbour(IpAddr);
 

@@ -1,4 +1,4 @@
-//! What is answered: a status and a few fixed words. Nothing that came in goes out again.
+//! Answers of the listener: a status and a few fixed words. No byte of a request is sent back.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use hyper::{Response, StatusCode, Version};
 
 use super::server::ShortAnswer;
 
-/// Answers with a status and words for people.
+/// Returns a plain-text answer.
 pub(super) fn answer(status: StatusCode, words: &'static str) -> ShortAnswer {
     page(status, "text/plain; charset=utf-8", words)
 }
 
-/// Answers with a status and a body of a type.
+/// Returns an answer with a body of a content type.
 pub(super) fn page(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> ShortAnswer {
     let mut page = Response::new(Full::new(body.into()));
     *page.status_mut() = status;
@@ -23,7 +23,7 @@ pub(super) fn page(status: StatusCode, kind: &'static str, body: impl Into<Bytes
     page
 }
 
-/// Answers that the method is not the one.
+/// Returns the answer to a request with a wrong method.
 pub(super) fn wrong_method(allowed: &'static str) -> ShortAnswer {
     let mut answer = answer(StatusCode::METHOD_NOT_ALLOWED, "another method\n");
     let allowed = HeaderValue::from_static(allowed);
@@ -31,7 +31,7 @@ pub(super) fn wrong_method(allowed: &'static str) -> ShortAnswer {
     answer
 }
 
-/// Says when to come again, in whole seconds.
+/// Adds `Retry-After` to an answer, in whole seconds.
 pub(super) fn later(mut answer: ShortAnswer, after: Duration) -> ShortAnswer {
     let secs = after.as_secs() + u64::from(after.subsec_nanos() > 0);
     let value = HeaderValue::from(secs.max(1));
@@ -39,7 +39,7 @@ pub(super) fn later(mut answer: ShortAnswer, after: Duration) -> ShortAnswer {
     answer
 }
 
-/// Ends the connection with the answer; HTTP/2 has other means, and forbids the header.
+/// Closes the connection after the answer. HTTP/2 forbids the header and closes by other means.
 pub(super) fn and_close(mut answer: ShortAnswer, version: Version) -> ShortAnswer {
     if version < Version::HTTP_2 {
         let close = HeaderValue::from_static("close");

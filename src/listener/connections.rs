@@ -1,8 +1,8 @@
-//! Who is connected, and who has to go when all places are taken.
+//! The open connections, and which of them is closed when all places are taken.
 //!
-//! A connection that sends nothing costs its owner nothing, so thousands of them would keep everybody else out. A newcomer
-//! therefore takes the place of the connection that has done nothing of use for longest; the ones that have delivered
-//! a signed webhook go last, and one that is being answered never goes.
+//! An open connection costs a stranger nothing, so thousands of them could keep everybody else out. A new connection
+//! therefore takes the place of the one that has done nothing useful for the longest time. Connections that have
+//! delivered a signed webhook are closed last. A connection whose request is being answered is never closed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,16 +29,16 @@ struct Moorings {
 #[derive(Debug)]
 struct Moored {
     who: Neighbour,
-    /// Whether it has ever delivered a signed webhook.
+    /// Whether the connection has ever delivered a signed webhook.
     proved: bool,
-    /// Requests that are complete and not answered yet.
+    /// Number of complete requests that are not answered yet.
     answering: u32,
-    /// When it came, or was last answered.
+    /// When the connection came, or was last answered.
     since: Instant,
     evict: Arc<Notify>,
 }
 
-/// A connection's place, given back when it is dropped.
+/// The place of a connection. Dropping it frees the place.
 #[derive(Debug)]
 pub(super) struct Berth {
     connections: Arc<Connections>,
@@ -46,7 +46,7 @@ pub(super) struct Berth {
     evict: Arc<Notify>,
 }
 
-/// Held while a complete request is being answered.
+/// Protects the place of a connection while its request is being answered.
 #[derive(Debug)]
 pub(super) struct Answering(Arc<Berth>);
 
@@ -59,7 +59,8 @@ impl Connections {
         })
     }
 
-    /// Gives a newcomer a place, at somebody else's cost when all are taken. `None` when nobody can go.
+    /// Gives a new connection a place. Closes another connection if all places are taken. Returns `None` if no
+    /// connection may be closed.
     pub(super) fn admit(self: &Arc<Self>, who: Neighbour, now: Instant) -> Option<Berth> {
         let mut table = self.table();
         let own = table.entries.values().filter(|entry| entry.who == who);
@@ -85,44 +86,44 @@ impl Connections {
         })
     }
 
-    /// Frees one place, for when the system has no more sockets to give.
+    /// Frees one place, because the system has no more sockets.
     pub(super) fn make_room(&self) {
         let _freed = self.table().evict(None);
     }
 
-    /// Returns how many are connected.
+    /// Returns the number of open connections.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         self.table().entries.len()
     }
 
     fn table(&self) -> MutexGuard<'_, Moorings> {
-        // Each change is one insert or one field, so a panic elsewhere leaves the table right.
+        // Each change is one insert or one field, so the table is valid after a panic elsewhere.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Moorings {
-    /// Takes away the place of whoever is least useful, of one address or of all.
+    /// Takes the place of the least useful connection, of one address or of all.
     fn evict(&mut self, who: Option<Neighbour>) -> Option<()> {
         let (&id, _) = self
             .entries
             .iter()
             .filter(|(_, entry)| entry.answering == 0 && who.is_none_or(|who| entry.who == who))
             .min_by_key(|(id, entry)| (entry.proved, entry.since, **id))?;
-        // `notify_one` is remembered when the connection is not waiting at this very moment.
+        // `notify_one` is remembered if the connection is not waiting at this moment.
         self.entries.remove(&id)?.evict.notify_one();
         Some(())
     }
 }
 
 impl Berth {
-    /// Waits until somebody else got the place.
+    /// Waits until the place is taken away.
     pub(super) async fn evicted(&self) {
         self.evict.notified().await;
     }
 
-    /// Says that a request of it is complete and signed: until the answer the place is safe.
+    /// Protects the place until the answer, because a complete and signed request has come.
     pub(super) fn answering(self: &Arc<Self>) -> Answering {
         self.change(|entry| {
             entry.proved = true;

@@ -1,4 +1,4 @@
-//! Why nobody listens.
+//! Why the listener cannot start.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,40 +6,40 @@ use std::path::PathBuf;
 
 use crate::setting::BadSetting;
 
-/// Why an address is not served.
+/// Why an address cannot be served.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListenError {
-    /// A setting that cannot be used.
+    /// A setting has an invalid value.
     #[error(transparent)]
     Setting(BadSetting),
-    /// The system refuses the address.
+    /// The system refuses to listen on the address.
     #[error("cannot listen on {address}")]
     Bind {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The system's reason.
         #[source]
         source: io::Error,
     },
-    /// A PEM file that cannot be read, or holds nothing of use.
+    /// A PEM file cannot be read, or does not hold what is expected.
     #[error("cannot read {what} from {}: {reason}", file.display())]
     Pem {
-        /// A certificate or a key.
+        /// What the file should hold: a certificate or a private key.
         what: &'static str,
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Why. Says nothing of what is in it.
+        /// The reason, without any content of the file.
         reason: String,
     },
-    /// A certificate and a key that rustls does not take together.
-    #[error("{} and {} do not go together: {reason}", crt_file.display(), key_file.display())]
+    /// The certificate and the key do not belong together.
+    #[error("{} and {} do not belong together: {reason}", crt_file.display(), key_file.display())]
     Pair {
-        /// The chain.
+        /// File with the certificate chain.
         crt_file: PathBuf,
-        /// The key.
+        /// File with the private key.
         key_file: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -50,9 +50,9 @@ impl ListenError {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Setting(_) => "correct the option",
-            Self::Bind { .. } => "free the port, or give another address",
+            Self::Bind { .. } => "free the port, or configure another address",
             Self::Pem { .. } | Self::Pair { .. } => {
-                "give a certificate chain and its private key, both in PEM"
+                "configure a certificate chain and its private key, both as PEM files"
             }
         }
     }

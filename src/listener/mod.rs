@@ -1,11 +1,16 @@
-//! Where webhooks come in, and where health and metrics go out. The one place that knows hyper and rustls.
+//! The listener: receives webhooks, and answers health and metrics. Only this room knows hyper and rustls.
 //!
-//! Anybody can send to a public address, so every phase of a connection has a limit ([`ListenerLimits`], `pulse`), a newcomer
-//! takes the place of whoever has been idle for longest rather than wait for it (`connections`), and a body is not
-//! understood before its signature is known to be Kombo's (`webhooks`). What is left over is a [`Webhook`], handed to
-//! an [`Intake`]; the answer is 200 once that has taken it in.
+//! Why limits: anybody can send to a public address. So every phase of a connection has a limit ([`ListenerLimits`],
+//! `pulse`), and a new connection takes the place of the one that has been idle longest (`connections`).
 //!
-//! Nothing that came in is echoed, logged or counted under its own name.
+//! How the parts join: `server` accepts connections, `webhooks` answers requests. The signature is verified over the
+//! raw bytes before the body is parsed. A verified [`Webhook`] goes to an [`Intake`], and is answered 200 once the
+//! intake has taken it. `telemetry` serves `/health` and `/metrics` on an address of its own.
+//!
+//! What may never happen: an unsigned body is parsed; a webhook is answered 200 before the intake has taken it; content
+//! of a request is sent back, logged, or used as a name of a metric.
+//!
+//! Who owns the truth: the intake. The listener remembers nothing about webhooks.
 
 mod address;
 mod answers;
@@ -41,16 +46,24 @@ use crate::webhook::Webhook;
 use server::Server;
 use webhooks::Webhooks;
 
-/// Takes webhooks in. What it has taken must not be forgotten, whatever happens next.
+/// Takes verified webhooks in.
+///
+/// Contract: after `take` has returned `Ok`, what the webhook announced must not be forgotten, also after a crash. A
+/// webhook may come several times and in any order.
 pub trait Intake: Send + Sync + 'static {
-    /// Answers once the webhook may be acknowledged. May be cancelled when it takes longer than a request may.
+    /// Returns once the webhook may be acknowledged. The call is cancelled if it takes longer than
+    /// [`ListenerLimits::request_time`]; the webhook may then come again.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`] if the webhook cannot be taken now. The sender is answered 503.
     fn take(&self, webhook: Webhook) -> impl Future<Output = Result<(), Overloaded>> + Send;
 }
 
-/// A webhook cannot be taken in now; Kombo tries again.
+/// A webhook cannot be taken now. Kombo sends it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overloaded {
-    /// When to try again.
+    /// After how long to try again.
     pub retry_after: Duration,
 }
 
@@ -59,8 +72,12 @@ pub struct Overloaded {
 pub struct Listener;
 
 impl Listener {
-    /// Takes the address, and reads the certificate where TLS ends here. Nothing is answered before
-    /// [`serve`](Bound::serve).
+    /// Binds the address, and reads the certificate if TLS is configured. Requests are answered only after
+    /// [`serve`](Bound::serve) is called.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a setting is invalid, if the address cannot be bound, or if the certificate cannot be read.
     pub async fn bind(settings: ListenerSettings) -> Result<Bound, ListenError> {
         settings.check().map_err(ListenError::Setting)?;
         let tls = settings.tls.clone().map(TlsReloader::new).transpose()?;
@@ -74,7 +91,7 @@ impl Listener {
     }
 }
 
-/// A listener that has its address.
+/// A listener that is bound to its address.
 #[derive(Debug)]
 pub struct Bound {
     socket: TcpListener,
@@ -84,20 +101,20 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Returns the address, with the port that was chosen for port 0.
+    /// Returns the address, with the real port if port 0 was configured.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns what reads the certificate again; none without TLS.
+    /// Returns the handle that reads the certificate again; `None` without TLS.
     #[must_use]
     pub fn tls(&self) -> Option<TlsReloader> {
         self.tls.clone()
     }
 
-    /// Serves until the shutdown comes. Then takes no more connections, finishes the requests that have begun within
-    /// the time a request may take, and answers new ones on old connections with 503.
+    /// Serves until the shutdown signal comes. Then accepts no more connections, finishes open requests within
+    /// [`ListenerLimits::request_time`], and answers new requests on open connections with 503.
     pub async fn serve<I: Intake>(
         self,
         verifier: SharedVerifier,

@@ -1,4 +1,4 @@
-//! How long a connection may take: hyper has timers for some phases of some protocols, this one for all of them.
+//! Time limits of a connection. hyper has timers for some phases of some protocols; this timer covers all of them.
 
 use std::future::poll_fn;
 use std::io;
@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::settings::ListenerLimits;
 
-/// What a connection is doing.
+/// What a connection is doing, and since when.
 #[derive(Debug)]
 pub(super) struct Pulse {
     state: Mutex<PulseState>,
@@ -22,21 +22,22 @@ pub(super) struct Pulse {
 struct PulseState {
     phase: Phase,
     since: Instant,
-    /// Requests that are being answered; they have time limits of their own.
+    /// Number of requests that are being answered. Each has a time limit of its own.
     answering: u32,
-    /// Bytes that arrive say nothing about a request: HTTP/2 has pings and window updates.
+    /// Whether the connection is HTTP/2. There, arriving bytes may be pings or window updates and need not belong to a
+    /// request.
     http2: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// A request's headers are due, or on their way.
+    /// The headers of a request are due, or are arriving.
     Headers,
     /// The last request is answered.
     Idle,
 }
 
-/// Held while a request is being answered.
+/// Marks a request as being answered until it is dropped.
 #[derive(Debug)]
 pub(super) struct Beat(Arc<Pulse>);
 
@@ -54,7 +55,7 @@ impl Pulse {
         })
     }
 
-    /// Takes in that a request's headers are complete.
+    /// Takes in that the headers of a request are complete.
     pub(super) fn request(self: &Arc<Self>, http2: bool) -> Beat {
         let mut state = self.state();
         state.answering += 1;
@@ -63,10 +64,10 @@ impl Pulse {
         Beat(Arc::clone(self))
     }
 
-    /// Waits until the connection has taken too long over something.
+    /// Waits until the connection has exceeded a time limit.
     ///
-    /// It wakes up by itself only at the end of the time it knew of, so it has to be polled after each turn of the
-    /// connection, in the same task.
+    /// The future wakes up by itself only at the deadline that it knew when it was last polled. So it has to be polled
+    /// after each turn of the connection, in the same task.
     pub(super) async fn expired(&self) {
         let mut armed = Instant::now() + self.limits.header_time;
         let mut sleep = pin!(sleep_until(armed));
@@ -101,7 +102,7 @@ impl Pulse {
         Some(state.since + allowed)
     }
 
-    /// Takes in that bytes came.
+    /// Takes in that bytes have arrived.
     fn heard(&self) {
         let mut state = self.state();
         if state.phase == Phase::Idle && state.answering == 0 && !state.http2 {
@@ -110,7 +111,7 @@ impl Pulse {
     }
 
     fn state(&self) -> MutexGuard<'_, PulseState> {
-        // Whole values only, so a panic elsewhere leaves them right.
+        // Only complete values are stored, so the state is valid after a panic elsewhere.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -123,7 +124,7 @@ impl Drop for Beat {
     }
 }
 
-/// A stream whose bytes are noticed.
+/// A stream that reports arriving bytes to its `Pulse`.
 #[derive(Debug)]
 pub(super) struct Heard<S> {
     pub(super) stream: S,
@@ -216,7 +217,7 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(20)).await;
             pulse.heard();
         };
-        // As bytes do, the end of the sleep wakes the task that watches.
+        // The end of the sleep wakes the task that watches, as arriving bytes do.
         let ((), lasted) = tokio::join!(begun, lasts(&pulse));
         assert_eq!(lasted, Duration::from_secs(20) + limits().header_time);
     }

@@ -1,11 +1,11 @@
-//! Log lines that strangers cause, kept to a few.
+//! Limits how often log lines are written that strangers can cause.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Lets one line through per interval, and counts the others.
+/// Lets one log line through per interval, and counts the suppressed ones.
 #[derive(Debug)]
 pub(super) struct Seldom {
     every: Duration,
@@ -20,17 +20,17 @@ impl Seldom {
         }
     }
 
-    /// Returns how many lines were left out when it is time for one.
+    /// Returns `Some` if a line may be logged now, with the number of lines suppressed since the last one.
     pub(super) fn speak(&self) -> Option<u64> {
         let now = Instant::now();
-        // Whole values only, so a panic elsewhere leaves them right.
+        // Only complete values are stored, so the state is valid after a panic elsewhere.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.0.is_some_and(|at| now < at + self.every) {
             last.1 += 1;
             return None;
         }
-        let (_, untold) = std::mem::replace(&mut *last, (Some(now), 0));
-        Some(untold)
+        let (_, suppressed) = std::mem::replace(&mut *last, (Some(now), 0));
+        Some(suppressed)
     }
 }
 

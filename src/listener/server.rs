@@ -1,4 +1,4 @@
-//! Connections: taken in, kept within their limits, and let go at shutdown.
+//! Accepts connections, keeps them within their limits, and ends them at shutdown.
 
 use std::convert::Infallible;
 use std::io;
@@ -25,18 +25,18 @@ use super::pulse::{Heard, Pulse};
 use super::settings::ListenerLimits;
 use super::tls::TlsReloader;
 
-/// How long to wait when the system has no more sockets: long enough for some to close, and not to spin.
+/// How long to wait when the system has no more sockets: long enough for some to close, without spinning.
 const OUT_OF_SOCKETS_PAUSE: Duration = Duration::from_millis(100);
 
-/// What one HTTP/2 connection may have on its way to us: two full bodies.
+/// Flow-control window of one HTTP/2 connection: two full bodies.
 const HTTP2_WINDOW: u32 = 128 * 1024;
 
-/// What every answer is: a few bytes that are there already.
+/// The type of every answer: a few bytes that are already in memory.
 pub(super) type ShortAnswer = Response<Full<Bytes>>;
 
-/// What is served.
+/// A site: answers requests.
 pub(super) trait Site: Send + Sync + 'static {
-    /// Answers a request whose headers are there.
+    /// Answers a request whose headers are complete.
     fn answer(
         &self,
         visitor: &Visitor,
@@ -44,10 +44,10 @@ pub(super) trait Site: Send + Sync + 'static {
     ) -> impl Future<Output = ShortAnswer> + Send;
 }
 
-/// Who asks.
+/// The connection that a request came on.
 #[derive(Clone, Debug)]
 pub(super) struct Visitor {
-    /// Whose limits count.
+    /// Whose limits the connection counts against.
     pub(super) who: Neighbour,
     /// The place of the connection.
     pub(super) place: Arc<Berth>,
@@ -61,17 +61,17 @@ impl Visitor {
     }
 }
 
-/// A socket and its limits.
+/// A bound socket and its limits.
 pub(super) struct Server {
     pub(super) socket: TcpListener,
     pub(super) tls: Option<TlsReloader>,
     pub(super) limits: ListenerLimits,
-    /// Everybody comes from one address, so that one has no limit.
+    /// Whether all connections come from one proxy. Then there is no limit per address.
     pub(super) behind_proxy: bool,
 }
 
 impl Server {
-    /// Serves until the shutdown comes and all that was begun is answered.
+    /// Serves until the shutdown signal comes and all open requests are answered.
     pub(super) async fn serve(
         self,
         site: Arc<impl Site>,
@@ -94,7 +94,8 @@ impl Server {
                 Some(ended) = tasks.join_next(), if !tasks.is_empty() => note(ended),
                 accepted = self.socket.accept() => match accepted {
                     Ok((stream, peer)) => {
-                        // Nobody can go when all are being answered: closing tells the peer at once.
+                        // Nobody can be evicted while all connections are being answered. Dropping the socket tells the
+                        // peer at once.
                         if let Some(visitor) = admit(&places, peer, &draining) {
                             let (site, tls) = (Arc::clone(&site), self.tls.clone());
                             tasks.spawn(connection(stream, tls, self.limits, visitor, site));
@@ -114,7 +115,7 @@ impl Server {
         if timeout(self.limits.request_time, all).await.is_err() {
             tracing::debug!(
                 connections = tasks.len(),
-                "closed connections that were not done"
+                "closed connections that had not finished"
             );
         }
         tasks.shutdown().await;
@@ -136,7 +137,8 @@ fn admit(
     })
 }
 
-/// Some errors are the peer's, who is gone already; the others are ours, and come again at once.
+/// Handles a failed accept. Some errors concern a peer that is gone already. Other errors are of this system and would
+/// come again at once, so the loop pauses.
 async fn refused(error: &io::Error, places: &Connections) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     if matches!(
@@ -145,18 +147,18 @@ async fn refused(error: &io::Error, places: &Connections) {
     ) {
         return;
     }
-    tracing::warn!(%error, "cannot take in a connection; check the limit on open files (ulimit -n)");
+    tracing::warn!(%error, "cannot accept a connection; check the limit on open files (ulimit -n)");
     places.make_room();
     sleep(OUT_OF_SOCKETS_PAUSE).await;
 }
 
 fn note(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
-        tracing::error!(%error, "a connection of the listener broke down");
+        tracing::error!(%error, "a connection of the listener panicked");
     }
 }
 
-/// Serves one connection, until it ends, takes too long, or somebody else gets its place.
+/// Serves one connection until it ends, exceeds a time limit, or loses its place to another connection.
 async fn connection(
     stream: TcpStream,
     tls: Option<TlsReloader>,
@@ -165,7 +167,7 @@ async fn connection(
     site: Arc<impl Site>,
 ) {
     if stream.set_nodelay(true).is_err() {
-        tracing::debug!("a connection waits for full packets");
+        tracing::debug!("TCP_NODELAY cannot be set on a connection");
     }
     let place = Arc::clone(&visitor.place);
     let Some(tls) = tls else {
@@ -212,7 +214,7 @@ async fn requests(
     let mut drains = false;
     loop {
         tokio::select! {
-            // The connection first: what it did changes what the others wait for.
+            // The connection is polled first: its progress changes what the other branches wait for.
             biased;
             ended = served.as_mut() => {
                 if let Err(error) = ended {
@@ -221,7 +223,7 @@ async fn requests(
                 return;
             }
             () = expired.as_mut() => return tracing::debug!("a connection took too long"),
-            () = place.evicted() => return tracing::debug!("a connection made room for another"),
+            () = place.evicted() => return tracing::debug!("a connection was closed to make room for another"),
             changed = draining.changed(), if !drains => {
                 drains = changed.is_err() || *draining.borrow();
                 if drains {
@@ -232,7 +234,7 @@ async fn requests(
     }
 }
 
-/// HTTP/1.1 and 2 by the first bytes. Their times are kept by [`Pulse`].
+/// Returns the HTTP protocol, version 1.1 or 2 by the first bytes. Time limits are kept by [`Pulse`].
 fn protocols(limits: &ListenerLimits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder

@@ -1,4 +1,4 @@
-//! Where webhooks come in, where health and metrics are answered, and how much of anything a stranger may use.
+//! Settings of the listener and of the address for health and metrics, with their limits.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -11,24 +11,27 @@ use serde::de::{Deserialize, Deserializer, Error};
 use crate::setting::BadSetting;
 use crate::webhook::MAX_BODY_BYTES;
 
-/// Where and how to listen for webhooks.
+/// Where and how webhooks are received.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenerSettings {
-    /// The address to listen on.
+    /// Address to listen on.
     #[serde(deserialize_with = "address")]
     pub address: SocketAddr,
-    /// The one path that answers: the one entered at Kombo.
+    /// The path that takes webhooks, as entered at Kombo. Other paths are answered 404.
     pub path: String,
-    /// The file with the webhook secret, for those who do not set `$KOMBO_WEBHOOK_SECRET`.
+    /// File with the webhook secret. `$KOMBO_WEBHOOK_SECRET` is the alternative.
     pub secret_file: Option<PathBuf>,
-    /// The file with a second secret, while Kombo's is changed; or `$KOMBO_WEBHOOK_OTHER_SECRET`.
+    /// File with a second secret that is accepted as well, for the time in which Kombo's secret is changed.
+    /// `$KOMBO_WEBHOOK_OTHER_SECRET` is the alternative.
     pub other_secret_file: Option<PathBuf>,
-    /// A proxy ends TLS in front: plain text from other machines is fine, and all of it comes from one address.
+    /// Whether a proxy in front ends TLS. Then plain text from other machines is accepted, and no limit per address
+    /// applies, since all connections come from the proxy.
     pub behind_proxy: bool,
-    /// Ends TLS here.
+    /// Certificate and key, to end TLS here.
     pub tls: Option<TlsFiles>,
-    /// What nobody may exceed. A file says how many connections, and nothing else of it.
+    /// Limits that no sender may exceed. The configuration file sets only the number of connections
+    /// (`max_connections`).
     #[serde(rename = "max_connections", deserialize_with = "connections")]
     pub limits: ListenerLimits,
 }
@@ -36,7 +39,7 @@ pub struct ListenerSettings {
 impl Default for ListenerSettings {
     fn default() -> Self {
         Self {
-            // Loopback: what ends TLS in front decides who else may come.
+            // Loopback only: whatever ends TLS in front decides who may connect.
             address: SocketAddr::from(([127, 0, 0, 1], 8080)),
             path: "/webhooks/kombo".to_owned(),
             secret_file: None,
@@ -49,7 +52,7 @@ impl Default for ListenerSettings {
 }
 
 impl ListenerSettings {
-    /// Checks what can be checked without listening: the path, and that nothing crosses a network in plain text.
+    /// Checks what can be checked without listening: the path, and that webhooks do not cross a network unencrypted.
     pub fn check(&self) -> Result<(), BadSetting> {
         let Self { address, path, .. } = self;
         let taken_whole = path.parse::<Uri>().is_ok_and(|uri| uri.path() == path);
@@ -66,8 +69,8 @@ impl ListenerSettings {
         Ok(())
     }
 
-    /// Returns whether the two cannot both be listened on: one port of one address, or of all and one of them. Port 0 is
-    /// any free one.
+    /// Returns whether both addresses cannot be listened on at once: they share a port on one address, or one of them
+    /// covers all addresses. Port 0 means any free port, and never conflicts.
     #[must_use]
     pub fn takes_port_of(&self, other: SocketAddr) -> bool {
         let one = self.address;
@@ -76,7 +79,7 @@ impl ListenerSettings {
         one.port() == other.port() && one.port() != 0 && same
     }
 
-    /// Returns whether a listener with the other settings would be the same: secrets may come from elsewhere.
+    /// Returns whether a listener with the other settings would be the same. Files with secrets may differ.
     #[must_use]
     pub fn listens_as(&self, other: &Self) -> bool {
         let without_secrets = |settings: &Self| Self {
@@ -88,16 +91,17 @@ impl ListenerSettings {
     }
 }
 
-/// Where `GET /health` and `GET /metrics` are answered. Vector calls this section `api`, and so does the file.
+/// Where `GET /health` and `GET /metrics` are answered. Vector calls this section `api`, and so does the configuration
+/// file.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetrySettings {
-    /// Whether they are at all.
+    /// Whether the two pages are served.
     pub enabled: bool,
-    /// The address to listen on.
+    /// Address to listen on.
     #[serde(deserialize_with = "address")]
     pub address: SocketAddr,
-    /// Whether other machines may ask.
+    /// Whether other machines may read the pages.
     pub exposed: bool,
 }
 
@@ -112,7 +116,7 @@ impl Default for TelemetrySettings {
 }
 
 impl TelemetrySettings {
-    /// Checks that other machines read metrics only where that is meant.
+    /// Checks that other machines can read the pages only if `exposed` is set.
     pub fn check(&self) -> Result<(), BadSetting> {
         let Self { address, .. } = self;
         if !self.enabled || self.exposed || is_loopback(*address) {
@@ -125,7 +129,7 @@ impl TelemetrySettings {
     }
 }
 
-/// Returns whether only this machine reaches an address.
+/// Returns whether only this machine can reach the address.
 fn is_loopback(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
@@ -144,42 +148,42 @@ fn connections<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ListenerLim
     })
 }
 
-/// A certificate chain and its key, as PEM files.
+/// A certificate chain and its private key, as PEM files.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsFiles {
-    /// The chain, the server's own certificate first.
+    /// The chain, with the server's own certificate first.
     pub crt_file: PathBuf,
     /// The private key: PKCS #8, PKCS #1 or SEC 1.
     pub key_file: PathBuf,
 }
 
-/// What nobody may exceed. The defaults let Kombo's webhooks through many times over.
+/// Limits that no sender may exceed. Kombo's webhooks stay far below the defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenerLimits {
-    /// Bytes of a body: 64 KiB. Kombo's have one or three.
+    /// Bytes of a body: 64 KiB. A body of Kombo has about 1 to 3 KiB.
     pub body_bytes: usize,
-    /// Bytes of a request's headers: 16 KiB; HTTP/1.1 needs 8 KiB at least.
+    /// Bytes of the headers of a request: 16 KiB. HTTP/1.1 needs at least 8 KiB.
     pub header_bytes: usize,
-    /// Headers of a request: 64.
+    /// Number of headers of a request: 64.
     pub headers: usize,
-    /// From a connection or a request's first byte to the end of its headers: 5 s.
+    /// Time from the start of a connection or the first byte of a request to the end of its headers: 5 s.
     pub header_time: Duration,
-    /// From the end of the headers to the end of the body: 10 s.
+    /// Time from the end of the headers to the end of the body: 10 s.
     pub body_time: Duration,
-    /// From the end of the headers to the answer: 15 s. Shutdown waits as long.
+    /// Time from the end of the headers to the answer: 15 s. A shutdown waits as long for open requests.
     pub request_time: Duration,
-    /// For a TLS handshake: 10 s.
+    /// Time for a TLS handshake: 10 s.
     pub handshake_time: Duration,
-    /// Between two requests of a connection: 60 s.
+    /// Time between two requests of a connection: 60 s.
     pub idle_time: Duration,
-    /// Connections at a time: 1,024.
+    /// Number of connections at a time: 1,024.
     pub connections: usize,
-    /// Connections at a time from one address, a /64 in IPv6: 64. Not applied behind a proxy.
+    /// Number of connections at a time from one address (a /64 network in IPv6): 64. Does not apply behind a proxy.
     pub connections_per_address: usize,
-    /// Requests at a time on one HTTP/2 connection: 64.
+    /// Number of requests at a time on one HTTP/2 connection: 64.
     pub streams: u32,
-    /// Unsigned requests a second from one address: 50. More are told to wait.
+    /// Unsigned requests per second from one address: 50. Further ones are answered 429.
     pub strangers_per_second: u32,
 }
 

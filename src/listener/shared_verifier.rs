@@ -1,10 +1,10 @@
-//! The secrets webhooks are held against, which may change while they come in.
+//! The webhook secrets in use. A reload can replace them while webhooks come in.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::webhook::Verifier;
 
-/// A verifier that can be exchanged. Clones share it.
+/// A verifier that can be replaced. Clones share it.
 #[derive(Clone, Debug)]
 pub struct SharedVerifier(Arc<RwLock<Arc<Verifier>>>);
 
@@ -15,13 +15,13 @@ impl SharedVerifier {
         Self(Arc::new(RwLock::new(Arc::new(verifier))))
     }
 
-    /// Takes another one from the next request on.
+    /// Replaces the verifier, from the next request on.
     pub fn swap(&self, verifier: Verifier) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(verifier);
     }
 
     pub(super) fn current(&self) -> Arc<Verifier> {
-        // Held for the time of one clone: hashing under the lock would let a reload wait for every request.
+        // The lock is held for one clone only: hashing under the lock would let a reload wait for every request.
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

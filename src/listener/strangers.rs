@@ -1,6 +1,6 @@
-//! How many unsigned requests an address may send.
+//! Limits the unsigned requests of each address.
 //!
-//! Only what is not signed counts, so Kombo is never told to wait because of somebody behind the same proxy.
+//! Signed requests do not count. So Kombo is never answered 429 because of somebody behind the same proxy.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,13 +10,13 @@ use tokio::time::Instant;
 
 use super::address::Neighbour;
 
-/// Addresses remembered. Beyond it, unknown ones share one allowance.
+/// The most addresses remembered. Beyond that, unknown addresses share one allowance.
 const REMEMBERED: usize = 4096;
 
-/// How often those are forgotten who have sent nothing for a while.
+/// How often addresses are forgotten that have sent nothing for a while.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// A second's worth of requests for each address, filled up as time passes.
+/// The allowance of each address: the requests of one second, refilled as time passes.
 #[derive(Debug)]
 pub(super) struct Strangers {
     per_second: f64,
@@ -43,16 +43,16 @@ impl Strangers {
         }
     }
 
-    /// Takes in an unsigned request. `false` when the address has sent too many.
+    /// Takes in an unsigned request. Returns `false` if the address has sent too many.
     pub(super) fn allow(&self, who: Neighbour, now: Instant) -> bool {
-        // Whole values only, so a panic elsewhere leaves them right.
+        // Only complete values are stored, so the state is valid after a panic elsewhere.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let Neighbourhood { buckets, swept } = &mut *known;
         let mut key = Some(who);
         if buckets.len() >= REMEMBERED && !buckets.contains_key(&key) {
-            // Once a second, or a flood from everywhere would cost a look at all of them for each request.
+            // At most once a second: otherwise a flood from many addresses would scan all of them for each request.
             if swept.is_none_or(|at| now >= at + SWEEP_EVERY) {
-                // Whoever has a full allowance again is as good as unknown.
+                // An address with a full allowance need not be remembered.
                 buckets.retain(|_, bucket| self.filled(*bucket, now) < self.per_second);
                 *swept = Some(now);
             }

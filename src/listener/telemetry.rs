@@ -1,4 +1,4 @@
-//! Health and metrics, on an address of their own: strangers reach the other one.
+//! Health and metrics, on an address of their own, because strangers can reach the address for webhooks.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use super::server::{Server, ShortAnswer, Site, Visitor};
 use super::settings::{ListenerLimits, TelemetrySettings};
 use crate::metrics::CONTENT_TYPE as METRICS_TYPE;
 
-/// More than a few monitors are a mistake.
+/// The most connections. A few monitors are usual; more are a mistake.
 const CONNECTIONS: usize = 64;
 
-/// Where `/health` and `/metrics` are answered.
+/// The listener that serves `/health` and `/metrics`.
 #[derive(Debug)]
 pub struct Telemetry {
     socket: TcpListener,
@@ -25,7 +25,11 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Listens. Refuses an address that other machines reach, unless told that this is meant.
+    /// Binds the address.
+    ///
+    /// # Errors
+    ///
+    /// Fails if other machines can reach the address and `exposed` is not set, or if the address cannot be bound.
     pub async fn bind(settings: &TelemetrySettings) -> Result<Self, ListenError> {
         settings.check().map_err(ListenError::Setting)?;
         let socket = super::bind_socket(settings.address).await?;
@@ -35,13 +39,14 @@ impl Telemetry {
         })
     }
 
-    /// Returns the address, with the port that was chosen for port 0.
+    /// Returns the address, with the real port if port 0 was configured.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until the shutdown comes: what `healthy` says under `/health`, what `metrics` writes under `/metrics`.
+    /// Serves until the shutdown signal comes. `/health` is 200 while `healthy` returns `true` and 503 otherwise.
+    /// `/metrics` returns the text of `metrics`.
     pub async fn serve(
         self,
         healthy: impl Fn() -> bool + Send + Sync + 'static,

@@ -1,4 +1,5 @@
-//! The listener from outside, over loopback. Limits are small here, and nothing is waited for but answers and ends.
+//! Tests of the listener from outside, over loopback. Limits are small, and tests wait only for answers and for the end
+//! of connections.
 
 mod bodies;
 mod crowds;

@@ -1,4 +1,4 @@
-//! TLS, with certificates that can be renewed while connections come in.
+//! TLS, with a certificate that can be renewed while connections come in.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::error::ListenError;
 use super::settings::TlsFiles;
 
-/// Reads the certificate again, for when it was renewed. Connections that are open keep the old one.
+/// Reads the certificate again after it was renewed. Open connections keep the old certificate.
 #[derive(Clone)]
 pub struct TlsReloader {
     files: TlsFiles,
@@ -24,7 +24,7 @@ impl TlsReloader {
         Ok(Self { files, acceptor })
     }
 
-    /// Reads the files again. When they are not right, the certificate in use stays.
+    /// Reads the files again. If they are not valid, the certificate in use stays.
     pub fn reload(&self) -> Result<(), ListenError> {
         let fresh = read(&self.files)?;
         *self
@@ -47,7 +47,7 @@ impl std::fmt::Debug for TlsReloader {
 }
 
 impl TlsFiles {
-    /// Checks that the files can be read and go together, without listening.
+    /// Checks that the files can be read and belong together, without listening.
     pub fn check(&self) -> Result<(), ListenError> {
         read(self).map(drop)
     }

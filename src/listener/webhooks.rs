@@ -1,4 +1,4 @@
-//! From a request to an answer: who sent it is known before a byte of its body is understood.
+//! From a request to an answer. The signature is verified before a byte of the body is parsed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,19 +20,19 @@ use super::{Intake, Overloaded};
 use crate::metrics::{Metrics, WebhookOutcome};
 use crate::webhook::{Signature, SignatureError, Webhook, WebhookError, parse};
 
-/// Where Kombo puts the signature.
+/// The header that holds Kombo's signature.
 const SIGNATURE: &str = "x-kombo-signature";
 
-/// The type of what nobody has read.
+/// Label of a webhook whose body was not read.
 const UNREAD: &str = "unread";
 
 /// How often complaints of one kind are logged.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
-/// When to come again after a shutdown: another process may have the port by then.
+/// `Retry-After` during a shutdown: another process may listen on the port by then.
 const AFTER_SHUTDOWN: Duration = Duration::from_secs(5);
 
-/// The one path that takes webhooks.
+/// The path that takes webhooks.
 pub(super) struct Webhooks<I> {
     path: String,
     limits: ListenerLimits,
@@ -91,7 +91,7 @@ impl<I: Intake> Webhooks<I> {
             Ok(believed) => believed,
             Err(error) => return self.stranger(visitor, error, version),
         };
-        // From here on somebody else's newcomers cannot take the place.
+        // From here on a new connection cannot take the place of this one.
         let _answering = visitor.place.answering();
         match parse(believed) {
             Ok(webhook) => self.hand_on(webhook).await,
@@ -99,7 +99,7 @@ impl<I: Intake> Webhooks<I> {
         }
     }
 
-    /// Turns away what cannot be a webhook, by its headers alone.
+    /// Returns the refusal of a request that cannot be a webhook, judged by its headers alone.
     fn refusal(&self, request: &Request<Incoming>) -> Option<ShortAnswer> {
         let headers = request.headers();
         if request.uri().path() != self.path {
@@ -108,7 +108,7 @@ impl<I: Intake> Webhooks<I> {
         if request.method() != Method::POST {
             return Some(wrong_method("POST"));
         }
-        // hyper counts them in HTTP/1.1 only.
+        // hyper counts headers in HTTP/1.1 only.
         if headers.len() > self.limits.headers {
             let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
             return Some(answer(status, "too many headers\n"));
@@ -118,7 +118,8 @@ impl<I: Intake> Webhooks<I> {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Some(answer(status, "send the body as it was signed\n"));
         }
-        // Two lengths, and a proxy that believes the other one, would let a stranger finish somebody's request.
+        // With two lengths, a proxy may believe the other one. A stranger could then add bytes to somebody else's
+        // request (request smuggling).
         if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
             let refusal = answer(StatusCode::BAD_REQUEST, "two lengths\n");
             return Some(and_close(refusal, request.version()));
@@ -157,21 +158,21 @@ impl<I: Intake> Webhooks<I> {
     fn not_understood(&self, error: WebhookError) -> ShortAnswer {
         let outcome = WebhookOutcome::NotUnderstood(error);
         self.metrics.notification(UNREAD, outcome);
-        if let Some(untold) = self.puzzling.speak() {
-            tracing::warn!(%error, untold, "a webhook of Kombo's is not understood");
+        if let Some(suppressed) = self.puzzling.speak() {
+            tracing::warn!(%error, suppressed, "a signed webhook of kombo cannot be parsed; a newer version may know it");
         }
         answer(StatusCode::BAD_REQUEST, "not understood\n")
     }
 
-    /// Answers somebody who is not Kombo, or has another secret.
+    /// Answers a request with a missing or wrong signature: it is not from Kombo, or the secrets differ.
     fn stranger(&self, visitor: &Visitor, error: SignatureError, version: Version) -> ShortAnswer {
         self.metrics
             .notification(UNREAD, WebhookOutcome::Unsigned(error));
-        if let Some(untold) = self.unsigned.speak() {
+        if let Some(suppressed) = self.unsigned.speak() {
             tracing::warn!(
                 %error,
-                untold,
-                "refused a webhook; where Kombo sent it, compare its secret with KOMBO_WEBHOOK_SECRET"
+                suppressed,
+                "refused a webhook without a valid signature; if kombo sent it, compare the secret at kombo with KOMBO_WEBHOOK_SECRET"
             );
         }
         if self.strangers.allow(visitor.who, Instant::now()) {
@@ -185,7 +186,7 @@ impl<I: Intake> Webhooks<I> {
     }
 }
 
-/// Finds the signature. One that no body could have is refused before the body is read.
+/// Returns the signature of a request. A signature of an impossible form is refused before the body is read.
 fn signature(headers: &HeaderMap) -> Result<Signature, SignatureError> {
     let mut values = headers.get_all(SIGNATURE).iter();
     let only = values.next().ok_or(SignatureError::Missing)?;
@@ -200,7 +201,7 @@ impl<I: Intake> Site for Webhooks<I> {
         let start = Instant::now();
         self.metrics.request_received();
         let judged = timeout(self.limits.request_time, self.judge(visitor, request)).await;
-        // Only the intake takes this long, and it may be told again.
+        // Only the intake can take this long, and the webhook may be sent again.
         let answer = judged.unwrap_or_else(|_| {
             let busy = answer(StatusCode::SERVICE_UNAVAILABLE, "overloaded\n");
             later(busy, Duration::from_secs(1))

@@ -1,4 +1,4 @@
-//! Putting the parts together.
+//! Builds a service from its options, its secrets and its context.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,23 +28,23 @@ use crate::listener::{Bound, Listener, ListenerSettings, SharedVerifier};
 use crate::metrics::Metrics;
 use crate::sink::{Registry, Sink};
 
-/// Configurations that may wait for the loop.
+/// The most reloads that may wait for the loop.
 const COMMANDS: usize = 4;
 
-/// How long the listener may take to answer what it has begun, once nothing is fetched any more.
+/// How long the listener may take to answer open requests after the loop has ended.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
-/// A source that only needs to be polled.
+/// A built source. Nothing runs until `source` is polled.
 pub struct Built<S> {
-    /// Runs until the shutdown.
+    /// Runs the service until its shutdown signal.
     pub source: Source,
-    /// Changes it while it runs.
+    /// Changes the configuration while the service runs.
     pub control: Control<S>,
-    /// Where webhooks are taken, with the port that was given.
+    /// The address of the webhook listener, with the real port if port 0 was configured. `None` without a listener.
     pub webhook_address: Option<SocketAddr>,
 }
 
-/// The loop with the ends of its channels.
+/// The service with the sending ends of its channels.
 pub(super) struct Assembled<A, S> {
     pub(super) service: Service<A, S>,
     pub(super) door: Door,
@@ -52,7 +52,12 @@ pub(super) struct Assembled<A, S> {
 }
 
 impl KomboSourceConfig {
-    /// Checks the options, binds the listener, asks the sink what it holds, and returns what has to be polled.
+    /// Checks the options, binds the listener, reads what the sink holds, and returns the source.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the client for Kombo cannot be built or the address cannot be bound. A sink that cannot be read is no
+    /// error: its tables are tried again later.
     pub async fn build<S>(
         &self,
         secrets: Secrets,
@@ -87,7 +92,7 @@ impl KomboSourceConfig {
         let listening = bound.zip(verifier);
         let (service, door, metrics) = (assembled.service, assembled.door, cx.metrics);
         let source = async move {
-            // Dropping the sender ends the listener, dropping the set ends it at once.
+            // Dropping `stop` lets the listener end after its open requests. Dropping the set ends it at once.
             let (stop, stopped) = oneshot::channel::<()>();
             let mut listener = JoinSet::new();
             if let Some((bound, verifier)) = listening {
@@ -95,7 +100,7 @@ impl KomboSourceConfig {
                 listener.spawn(bound.serve(verifier, Arc::new(door), metrics, stopped));
             }
             let ended = service.run(cx.shutdown).await;
-            // Until here webhooks were answered that the service is going down.
+            // Until here the listener has answered webhooks with 503, because the loop had closed its inbox.
             drop(stop);
             drop(timeout(LAST_ANSWERS, listener.join_all()).await);
             ended
@@ -107,7 +112,7 @@ impl KomboSourceConfig {
         })
     }
 
-    /// Puts the loop together over any implementation of the API.
+    /// Puts the loop together over any implementation of the API. Tests pass a twin.
     pub(super) async fn assemble<A, S>(
         &self,
         api: Arc<A>,

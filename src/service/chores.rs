@@ -1,5 +1,5 @@
-//! The sink's chores, which run beside the fetches. None holds up a fetch or a shutdown, and a failure costs nothing but
-//! the run.
+//! The sink's chores, which run beside the fetches. A chore never delays a fetch or a shutdown. If a chore fails, only
+//! that run is lost.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,21 +13,21 @@ use crate::chore::{Beside, Chore};
 use crate::metrics::Metrics;
 use crate::time::Moment;
 
-/// The sink's chores. One that is under way is with its task.
+/// The sink's chores. A running chore is with its task, not in `idle`.
 pub(super) struct Chores {
     idle: HashMap<&'static str, Box<dyn Chore>>,
     pub(super) under_way: usize,
 }
 
-/// A run of a chore that ended.
+/// The result of one run of a chore.
 pub(super) struct ChoreRun {
     chore: Box<dyn Chore>,
-    /// Until it is due again.
+    /// How long to wait until the chore is due again.
     wait: Duration,
 }
 
 impl Chores {
-    /// Puts each down for the first time.
+    /// Schedules the first run of each chore.
     pub(super) fn begin(chores: Vec<Box<dyn Chore>>, dispatch: &mut Dispatch, now: Moment) -> Self {
         for chore in &chores {
             dispatch.time_chore(chore.name(), chore.first_due(), now);
@@ -38,7 +38,7 @@ impl Chores {
         }
     }
 
-    /// Takes a chore out and returns its run; `None` while it is under way.
+    /// Returns a run of the chore, or `None` while the chore is running.
     pub(super) fn run<A: KomboApi>(
         &mut self,
         name: &'static str,
@@ -55,7 +55,7 @@ impl Chores {
         })
     }
 
-    /// Puts a chore down again.
+    /// Schedules the next run of a chore.
     pub(super) fn ended(&mut self, run: ChoreRun, dispatch: &mut Dispatch, now: Moment) {
         let ChoreRun { chore, wait } = run;
         self.under_way -= 1;

@@ -27,48 +27,49 @@ pub struct KomboSourceConfig {
     pub(super) endpoints: Vec<Arc<Endpoint>>,
 }
 
-/// What a source sends to, by name.
+/// One named output of a source.
 #[derive(Clone, Debug)]
 pub struct SourceOutput {
-    /// The name of the output: the endpoint's table, such as `ats_applications`.
+    /// Name of the output, which is the name of the endpoint's table, such as `ats_applications`.
     pub port: String,
-    /// The columns of its batches.
+    /// The columns of the output's batches.
     pub schema: SchemaRef,
 }
 
-/// What a source claims for itself; two components that claim the same cannot run together.
+/// A resource that a source claims. Two components that claim the same resource cannot run together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resource {
     /// A TCP port.
     Port(SocketAddr),
 }
 
-/// What a pipeline gives to the sources it builds.
+/// What a pipeline hands to the sources that it builds.
 pub struct SourceContext<S> {
-    /// Where fetches go.
+    /// The sink that fetches are written to.
     pub sink: S,
-    /// What the sink needs besides fetches, as it has handed it over; empty for a sink that needs nothing.
+    /// Background work that the sink needs besides fetches, as the sink handed it over. Empty for a sink that needs
+    /// none.
     pub chores: Vec<Box<dyn Chore>>,
-    /// All endpoints there are: a notification names models of any of them.
+    /// All endpoints that exist, also those that are not fetched: a notification may name models of any endpoint.
     pub catalog: Catalog,
-    /// The wall clock, used until Kombo's is known.
+    /// The local wall clock. It is used until Kombo's clock is known.
     pub clock: Arc<dyn Clock>,
-    /// What is counted.
+    /// The metrics of this process.
     pub metrics: Metrics,
-    /// Where small files may be kept; losing them costs time, never rows.
+    /// Folder for small local files, such as the hint file. Losing them costs time, never rows.
     pub data_dir: PathBuf,
     /// Resolves when the source has to end.
     pub shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
-    /// How long fetches may go on after that.
+    /// How long running fetches may go on after `shutdown` has resolved.
     pub drain_limit: Duration,
 }
 
-/// What the configuration keeps elsewhere.
+/// The secrets, which the configuration keeps elsewhere.
 #[derive(Clone)]
 pub struct Secrets {
-    /// For requests.
+    /// API key for requests to Kombo.
     pub api_key: ApiKey,
-    /// For webhooks; `None` when none are received.
+    /// Verifies webhooks; `None` if no webhooks are received.
     pub verifier: Option<Verifier>,
 }
 
@@ -79,7 +80,7 @@ impl fmt::Debug for Secrets {
 }
 
 impl KomboSourceConfig {
-    /// Takes the options and the endpoints that they select from a catalog.
+    /// Joins the options with the endpoints that they select from a catalog.
     #[must_use]
     pub fn new(settings: SourceSettings, endpoints: Vec<Arc<Endpoint>>) -> Self {
         Self {
@@ -98,7 +99,7 @@ impl KomboSourceConfig {
         outputs.collect()
     }
 
-    /// Returns what it listens on.
+    /// Returns the resources that the source claims: the port of the webhook listener.
     #[must_use]
     pub fn resources(&self) -> Vec<Resource> {
         let webhook = self.settings.webhook.as_ref();
@@ -108,7 +109,8 @@ impl KomboSourceConfig {
             .collect()
     }
 
-    /// Returns whether a fetch counts as done only once the sink has made it durable. Always.
+    /// Returns whether the source waits for acknowledgements. Always `true`: a fetch counts as done only once the sink
+    /// has made it durable.
     #[must_use]
     pub fn can_acknowledge(&self) -> bool {
         true

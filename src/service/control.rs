@@ -1,4 +1,4 @@
-//! Changing the rules of a source that runs.
+//! Reload: replaces the configuration and the secrets of a running source.
 
 use std::sync::Arc;
 
@@ -15,16 +15,16 @@ use crate::listener::{ListenError, SharedVerifier, TlsReloader};
 use crate::sink::Registry;
 use crate::time::Clock;
 
-/// What a source that runs is told.
+/// What the loop is sent on a reload.
 pub(super) struct Command<A> {
     pub(super) rules: Rules,
-    /// What the sink holds of the tables that are new.
+    /// What the sink covers of all tables of the new configuration.
     pub(super) held: Held,
-    /// How Kombo is called from now on, where that changed.
+    /// The new client for Kombo; `None` if neither the key nor a request option has changed.
     pub(super) parts: Option<Parts<A>>,
 }
 
-/// The client for Kombo and what goes with it.
+/// The client for Kombo and the settings that belong to it.
 pub(super) struct Parts<A> {
     pub(super) api: Arc<A>,
     pub(super) limits: DecodeLimits,
@@ -32,7 +32,7 @@ pub(super) struct Parts<A> {
     pub(super) concurrency: usize,
 }
 
-/// Changes a source that runs.
+/// Changes a running source.
 pub struct Control<S> {
     pub(super) config: KomboSourceConfig,
     pub(super) secrets: Secrets,
@@ -44,18 +44,18 @@ pub struct Control<S> {
     pub(super) tls: Option<TlsReloader>,
 }
 
-/// Why a configuration did not take the place of the one before, which goes on.
+/// Why a new configuration was rejected. The old configuration stays in use.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReloadError {
-    /// An option that cannot change while the source runs.
+    /// The option cannot change while the source runs.
     #[error("{option} cannot change while the service runs")]
     NeedsRestart {
-        /// Its dotted path.
+        /// The dotted path of the option.
         option: &'static str,
     },
-    /// The client for Kombo cannot be made.
-    #[error("the client for kombo cannot be made")]
+    /// The HTTP client for Kombo cannot be built.
+    #[error("the http client for kombo cannot be built")]
     Setup(#[source] SetupError),
     /// The certificate cannot be used.
     #[error("the certificate cannot be used")]
@@ -70,8 +70,8 @@ impl ReloadError {
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::NeedsRestart { .. } => "set it back, or restart the service",
-            Self::Setup(_) => "correct the source's options",
+            Self::NeedsRestart { .. } => "set the option back, or restart the service",
+            Self::Setup(_) => "correct the options of the source in the configuration",
             Self::Tls(error) => error.advice(),
             Self::Ended => "start the service again",
         }
@@ -79,9 +79,13 @@ impl ReloadError {
 }
 
 impl<S: Registry> Control<S> {
-    /// Puts another configuration in the place of the one that runs. Whatever is wrong with it, nothing has changed then.
+    /// Replaces the configuration and the secrets of the running source. On an error the old ones stay in use. Tables
+    /// stay dirty, and running fetches end under the old configuration.
     ///
-    /// What was announced stays dirty, and fetches under way end as they began.
+    /// # Errors
+    ///
+    /// Fails if an option changed that needs a restart, if the client for Kombo cannot be built, if the certificate
+    /// cannot be read, or if the source has ended.
     pub async fn reload(
         &mut self,
         config: KomboSourceConfig,

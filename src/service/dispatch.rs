@@ -1,8 +1,9 @@
-//! What the service knows, and what it decides: webhooks, ended fetches and passing time in; fetches, questions and the
-//! sink's chores out.
+//! What the service knows and what it decides. Webhooks, ended fetches and passing time come in; fetches, questions and
+//! the sink's chores go out.
 //!
-//! Nothing here waits, sends or reads a clock, so that a simulator can drive it through years in a second. All instants are
-//! those of Kombo's clock. The rules themselves are in [`plan`](crate::plan); this room holds who they apply to.
+//! Nothing in this room waits, sends or reads a clock, so a simulator can drive it through years in a second. All
+//! instants are on Kombo's clock. The rules themselves are in [`plan`](crate::plan); this room holds the integrations
+//! and tables that the rules apply to.
 
 mod account;
 mod ended;
@@ -47,22 +48,22 @@ use account::{CONFIGURATION, WEBHOOK};
 use standings::KeyPause;
 use timers::Due;
 
-/// What the configuration says; another one may take its place while the service runs.
+/// The rules of the configuration. A reload replaces them while the service runs.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
     pub(super) planner: Planner,
-    /// The endpoints that are fetched, over all categories.
+    /// The endpoints that are fetched, of all categories.
     pub(super) endpoints: Vec<Arc<Endpoint>>,
-    /// Whose rows; `None` for everybody's whom a webhook or the registry names.
+    /// The integrations that the configuration names; `None` for all that a webhook or the registry names.
     pub(super) only: Option<HashSet<IntegrationId>>,
     pub(super) schedule: Schedule,
-    /// Notifications are received at all: without them, that nothing announced a change means nothing.
+    /// Whether webhooks are received at all. Without webhooks, an unannounced change says nothing about lost webhooks.
     pub(super) expects_webhooks: bool,
-    /// Requests per window; `None` without a limit.
+    /// Requests per window; `None` without a rate limit.
     pub(super) budget: Option<(NonZeroU32, Duration)>,
 }
 
-/// Who is known, what is due, and what waits.
+/// The known integrations and tables, what is due, and what waits.
 pub(super) struct Dispatch {
     pub(super) rules: Rules,
     pub(super) accounts: HashMap<IntegrationId, Account>,
@@ -70,50 +71,51 @@ pub(super) struct Dispatch {
     pub(super) queue: Queue,
     agenda: Agenda<Due>,
     key: Option<KeyPause>,
-    /// When Kombo was last found to take the key, after it had refused it.
+    /// When Kombo last accepted the key after it had refused a key.
     key_good_since: Option<Moment>,
     pub(super) used_key: KeyInUse,
-    /// Integrations that were read with the key before Kombo had named its environment.
+    /// Integrations that were read with the current key before Kombo had named the key's environment.
     unplaced: BTreeSet<IntegrationId>,
-    /// Tables that have heartbeats: not those of parked integrations.
+    /// Number of tables that have heartbeats. Tables of parked integrations have none.
     with_heartbeat: usize,
-    /// Integrations that Kombo has to be asked for, and how many it is being asked for.
+    /// Integrations that Kombo has to be asked for. `asking` counts the questions that are under way.
     looks: VecDeque<IntegrationId>,
     asking: usize,
-    /// The last instant that was told.
+    /// The current time as of the last call.
     now: Moment,
-    /// Integrations whose row in the registry is out of date.
+    /// Integrations that have changed since they were last written to the registry.
     unsaved: BTreeSet<IntegrationId>,
-    /// Integrations of which the registry does not know yet where they were read. That can wait a little.
+    /// Integrations that were read in another environment than the registry says. This write may wait a little.
     unnoted: BTreeSet<IntegrationId>,
-    /// The sink's chores, by name.
+    /// Names of the sink's chores.
     chores: BTreeSet<&'static str>,
-    /// Suspicions that came up or ended, to be told to the operator.
+    /// Suspicions about lost webhooks that came up or ended, not logged yet: integration, suspicion before, suspicion
+    /// now.
     pub(super) alarms: Vec<(IntegrationId, Option<Suspicion>, Option<Suspicion>)>,
-    /// What is new about integrations, to be told as well.
+    /// Changes of integrations that are not logged yet.
     pub(super) news: Vec<IntegrationNews>,
 }
 
-/// What a webhook is answered.
+/// How a webhook is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reaction {
-    /// Its bits are set, or it concerns nobody here: the label says which.
+    /// The webhook is answered 200: its tables are marked, or it concerns no table here. The label says which.
     Acknowledge(&'static str),
-    /// The integration has to be in the registry first.
+    /// The integration has to be in the registry before the webhook is answered.
     Register(IntegrationId),
-    /// The registry has refused the integration: nothing of it can be kept here.
+    /// The webhook is answered 503: the registry has refused the integration, so the lake cannot keep its rows.
     Refuse,
 }
 
-/// What is held of the tables of an integration that nobody has heard of before.
+/// The coverage of a table whose integration was never heard of before.
 const NEW: Holding = Holding::Known(None);
 
-/// A webhook that was taken in.
+/// The answer to a webhook whose tables are marked.
 const ACCEPTED: Reaction = Reaction::Acknowledge("accepted");
 
 impl Dispatch {
-    /// Starts with what the registry and the logs of the lake say. Every table is dirty: whatever was announced before is
-    /// gone, and a crash, a deploy and webhooks missed meanwhile are one case.
+    /// Starts from the registry and from what the lake covers. Marks every table as dirty: announcements from before
+    /// the start are lost, so a crash, a deploy and missed webhooks are treated alike.
     pub(super) fn new<H: Into<Holding>>(
         rules: Rules,
         registered: &[Registration],
@@ -148,7 +150,7 @@ impl Dispatch {
         dispatch
     }
 
-    /// Takes other rules over, and what they change: who is fetched, which tables, and when.
+    /// Replaces the rules, and applies what changes: which integrations and tables are fetched, and when.
     pub(super) fn adopt<H: Into<Holding>>(
         &mut self,
         rules: Rules,
@@ -176,7 +178,8 @@ impl Dispatch {
                 self.agenda.cancel(&Due::Look(id.clone()));
                 continue;
             }
-            // Those of a parked integration, too: it goes on from its bases when it wakes.
+            // Tables of a parked integration are opened too, so that the integration goes on from its bases when it can
+            // be read again.
             self.open_tables(&id, &covered, now);
             let account = &self.accounts[&id];
             if !account.is_fetched() && account.standing != Standing::Purged {
@@ -188,7 +191,7 @@ impl Dispatch {
         self.unnoted.retain(|id| accounts.contains_key(id));
     }
 
-    /// Asks for tables that were known dirty before a stop, the first one first.
+    /// Puts tables that were dirty before the last stop at the front of the queue, in the order given.
     pub(super) fn hint(&mut self, tables: &[TableId]) {
         let known = tables.iter().filter(|table| {
             let known = self.tables.get(*table);
@@ -218,13 +221,19 @@ impl Dispatch {
         if let Some(refused) = self.introduce(id, category, Standing::Active, now) {
             return refused;
         }
-        let account = self.accounts.get_mut(id).expect("introduced above");
+        let account = self
+            .accounts
+            .get_mut(id)
+            .expect("the integration was introduced above");
         account.rhythm.notified(now);
-        // Before anything is planned: an integration that is heard again has its usual heartbeats.
+        // The silence timer comes first: an integration that is heard again returns to its usual heartbeat.
         self.time_silence(id, now);
-        let account = self.accounts.get_mut(id).expect("introduced above");
+        let account = self
+            .accounts
+            .get_mut(id)
+            .expect("the integration was introduced above");
         if !account.is_fetched() {
-            // Kombo has news of it: perhaps it can be read again.
+            // A notification about a parked integration means that it may be readable again.
             let purged = account.standing == Standing::Purged;
             self.look_soon(id, now);
             if purged {
@@ -238,9 +247,9 @@ impl Dispatch {
         self.when_registered(id)
     }
 
-    /// Takes in that an integration came, went, or is in another state. Whatever it says, Kombo is asked and decides: a
-    /// webhook may be forged, sent again, or late. What it says is lost in a crash before the answer, and found out by the
-    /// first fetches after it.
+    /// Takes in a webhook about the state of an integration. The webhook decides nothing, because it may be forged,
+    /// sent again or late: Kombo is asked, and the answer decides. If a crash comes before that answer, the first
+    /// fetches after the start find out the same.
     fn event(&mut self, event: &IntegrationEvent, now: Moment) -> Reaction {
         let id = &event.integration;
         if self.is_refused(id) {
@@ -257,7 +266,8 @@ impl Dispatch {
         self.when_registered(id)
     }
 
-    /// Makes an integration known that is seen for the first time. Returns why it is not.
+    /// Makes an integration known that is seen for the first time. Returns the answer to the webhook if the integration
+    /// cannot be made known.
     fn introduce(
         &mut self,
         id: &IntegrationId,
@@ -288,7 +298,8 @@ impl Dispatch {
         None
     }
 
-    /// One that the configuration names needs no registry for this: with it a start finds every table dirty.
+    /// Returns the answer once the integration is in the registry. An integration that the configuration names need not
+    /// be in the registry for this: the configuration makes all of its tables dirty after a start.
     fn when_registered(&self, id: &IntegrationId) -> Reaction {
         let only = self.rules.only.as_ref();
         let is_named = only.is_some_and(|only| only.contains(id));
@@ -298,7 +309,7 @@ impl Dispatch {
         }
     }
 
-    /// Adds the tables of an integration that are missing, and asks for all of them.
+    /// Adds the missing tables of an integration, and asks for all of its tables.
     fn open_tables<H: Into<Holding>>(
         &mut self,
         id: &IntegrationId,
@@ -349,7 +360,7 @@ impl Dispatch {
         self.forget_timers(id);
     }
 
-    /// Asks for what brings a table up to date: a delta, or a snapshot where no delta can.
+    /// Asks for the fetch that brings a table up to date: a delta, or a snapshot if no delta is possible.
     fn want_all(&mut self, id: &TableId, now: Moment) {
         let Some(table) = self.tables.get_mut(id) else {
             return;

@@ -8,42 +8,43 @@ use tracing::debug;
 use crate::listener::{Intake, Overloaded};
 use crate::webhook::Webhook;
 
-/// Webhooks that may wait for the loop. It takes one in microseconds, so a longer queue means that something is wrong.
+/// The most webhooks that wait for the loop. The loop handles a webhook in microseconds, so a longer queue means a
+/// fault.
 const WAITING: usize = 1_024;
 
-/// When Kombo may try again after a 503.
+/// After how long Kombo may try again, sent with a 503.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
-/// A verified webhook, and who waits to acknowledge it.
+/// A verified webhook, and the channel for its answer.
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) webhook: Webhook,
     pub(super) answer: ReplyTo,
 }
 
-/// How a webhook is answered.
+/// The channel for the answer to a webhook.
 pub(super) type ReplyTo = oneshot::Sender<Result<(), Overloaded>>;
 
 impl Received {
-    /// Answers whoever waits. If nobody does any more, what was decided stands all the same.
+    /// Answers a webhook. If the sender no longer waits, the tables that the webhook marked stay marked.
     pub(super) fn reply(answer: ReplyTo, result: Result<(), Overloaded>) {
         if answer.send(result).is_err() {
-            debug!("whoever sent a webhook did not wait for the answer");
+            debug!("the sender of a webhook did not wait for the answer");
         }
     }
 }
 
-/// The listener's end.
+/// The listener's end of the channel.
 #[derive(Clone, Debug)]
 pub struct Door(mpsc::Sender<Received>);
 
-/// Makes both ends.
+/// Returns both ends of the channel.
 pub(super) fn door() -> (Door, mpsc::Receiver<Received>) {
     let (sender, receiver) = mpsc::channel(WAITING);
     (Door(sender), receiver)
 }
 
-/// Returns what a webhook that cannot be taken now is answered.
+/// Returns the answer for a webhook that cannot be taken now.
 pub(super) fn overloaded() -> Overloaded {
     Overloaded {
         retry_after: RETRY_AFTER,
@@ -51,13 +52,13 @@ pub(super) fn overloaded() -> Overloaded {
 }
 
 impl Intake for Door {
-    /// Waits until the loop has set the bits. A full queue is answered at once: Kombo sends again, or the heartbeat finds
-    /// the change.
+    /// Waits until the loop has marked the tables. A full queue is answered 503 at once: Kombo sends the webhook again,
+    /// or the heartbeat finds the change.
     async fn take(&self, webhook: Webhook) -> Result<(), Overloaded> {
         let (answer, answered) = oneshot::channel();
         let sent = self.0.try_send(Received { webhook, answer });
         sent.map_err(|_| overloaded())?;
-        // A loop that ended has set no bits.
+        // If the loop has ended, it has marked no table, so the webhook must not be acknowledged.
         answered.await.unwrap_or_else(|_| Err(overloaded()))
     }
 }

@@ -1,4 +1,4 @@
-//! One fetch as a task: what the table's bases allow, the walk, and what became of it.
+//! One fetch as a task: reads what the sink covers, runs the fetch, and reports its result.
 
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -20,11 +20,12 @@ pub(super) struct FetchTask<A, S> {
     pub(super) fetching: Fetching,
 }
 
-/// A fetch that ended.
+/// A fetch that has ended, with its result.
 pub(super) struct Carried {
     pub(super) fetching: Fetching,
     result: Result<Done, IngestError>,
-    /// What the sink holds, where it could be asked; after a lost race, what the winner left.
+    /// What the sink covers of the table, if the sink could be read. After a lost race, what the other writer has
+    /// committed.
     pub(super) coverage: Option<Coverage>,
     elapsed_ms: u64,
 }
@@ -34,13 +35,13 @@ where
     A: KomboApi + 'static,
     S: Sink + Clone + 'static,
 {
-    /// Runs it. The slot goes back once all is uploaded.
+    /// Runs the fetch. The slot is given back once everything is uploaded.
     pub(super) async fn run(self, slot: Option<FetchSlot>) -> Carried {
         let started = Instant::now();
         let mut coverage = None;
         let result = self.carry(slot, &mut coverage).await;
         if matches!(&result, Ok(done) if done.ending == FetchEnding::Superseded) {
-            // Without it the table is only fetched again a little sooner than need be.
+            // If the sink cannot be read here, the table is only fetched again a little sooner than necessary.
             coverage = self.fetching.covered(&self.ingest).await.ok().or(coverage);
         }
         Carried {
@@ -77,7 +78,7 @@ impl<A: Send + Sync, S: Send + Sync> Watch for FetchTask<A, S> {
 }
 
 impl Carried {
-    /// Returns what it means for the dispatcher.
+    /// Returns the result in the form that the dispatcher takes.
     pub(super) fn into_ended(self) -> (Fetching, Ended) {
         let ended = match &self.result {
             Ok(done) => match done.ending {
@@ -94,7 +95,7 @@ impl Carried {
         (self.fetching, ended)
     }
 
-    /// Counts it.
+    /// Counts the result in the metrics.
     pub(super) fn count(&self, metrics: &Metrics) {
         let (kind, result, counts) = match &self.result {
             Ok(done) => (kind_of(done.mode), result_of(done.ending), &done.counts),
@@ -115,7 +116,7 @@ impl Carried {
         }
     }
 
-    /// Logs it, once.
+    /// Logs the result. Call it once for each fetch.
     pub(super) fn log(&self) {
         let (table, elapsed_ms) = (&self.fetching.work.table, self.elapsed_ms);
         match &self.result {
@@ -133,7 +134,7 @@ impl Carried {
     }
 }
 
-/// Counts an error by its side, and returns how the fetch ended.
+/// Counts an error by its type and stage, and returns the result of the fetch for the metrics.
 fn count_error(error: &IngestError, metrics: &Metrics) -> FetchResult {
     let stored = matches!(error.source, WriteError::Store(_));
     let (error_type, stage) = match (stored, FailedFetch::of(error)) {

@@ -1,5 +1,5 @@
-//! One fetch: what runs, how it is run over what the sink covers, and how far a failure of it reaches. The same for the
-//! service and for a backfill.
+//! One fetch: what is fetched, how the sink's coverage decides its mode, and how far a failure reaches. The service and
+//! a backfill share this file.
 
 use std::sync::Arc;
 
@@ -13,44 +13,45 @@ use crate::plan::{Announced, Kind, ModelOff, Standing, Work};
 use crate::sink::{Coverage, Sink};
 use crate::time::Moment;
 
-/// A fetch that runs.
+/// A running fetch.
 #[derive(Debug)]
 pub(crate) struct Fetching {
     pub(crate) work: Work,
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) started: Moment,
-    /// The key that it runs with.
+    /// The API key that the fetch uses.
     pub(super) key: KeyInUse,
-    /// A notification asked for it.
+    /// Whether a notification asked for the fetch.
     pub(super) announced: bool,
-    /// As the table has it at any time, while it runs, too.
+    /// When the notification came that the fetch answers. Shared with the table, so the value follows while the fetch
+    /// runs.
     pub(super) notified_at: Announced,
 }
 
-/// Which key of this process is in use.
+/// Which API key of this process is in use.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KeyInUse {
-    /// The environment that it belongs to, where that is known.
+    /// The environment of the key. `None` until Kombo has named it.
     pub(super) environment: Option<EnvironmentId>,
-    /// Counts the keys of this process.
+    /// Number of the key, counted from the start of this process. A reload with another key raises it.
     pub(super) number: u64,
 }
 
 /// How far the failure of a fetch reaches.
 #[derive(Debug)]
 pub(crate) enum FailedFetch {
-    /// Every request with this key would fail, as this one says.
+    /// Every request with this API key would fail in the same way. Holds the message.
     Key(String),
-    /// Every table of the integration would.
+    /// Every table of the integration would fail in the same way.
     Integration(Standing),
     /// The integration does not offer this table.
     Off(ModelOff),
-    /// This fetch; the next one may succeed.
+    /// Only this fetch failed, and the next one may succeed. Holds the message.
     Once(String),
 }
 
 impl Fetching {
-    /// Makes a fetch that no notification asked for, in a process with one key.
+    /// Returns a fetch that no notification asked for, in a process that uses one key only.
     pub(crate) fn unannounced(work: Work, endpoint: Arc<Endpoint>, started: Moment) -> Self {
         Self {
             work,
@@ -62,12 +63,12 @@ impl Fetching {
         }
     }
 
-    /// Returns whether nothing announced it.
+    /// Returns whether this is a delta that no notification asked for.
     pub(super) fn is_heartbeat(&self) -> bool {
         self.work.lane == Lane::CatchUp && self.work.kind == Kind::Delta && !self.announced
     }
 
-    /// Asks the sink what it covers of the table.
+    /// Returns what the sink covers of the table.
     pub(crate) async fn covered<A, S>(&self, ingest: &Ingest<A, S>) -> Result<Coverage, IngestError>
     where
         A: KomboApi + 'static,
@@ -77,7 +78,7 @@ impl Fetching {
         covered.await.map_err(IngestError::unread)
     }
 
-    /// Fetches what that coverage allows. The slot goes back once all is uploaded.
+    /// Runs the fetch in the mode that the coverage allows. The slot is given back once everything is uploaded.
     pub(crate) async fn run<A, S>(
         &self,
         ingest: &Ingest<A, S>,
@@ -103,7 +104,7 @@ impl Fetching {
 }
 
 impl FailedFetch {
-    /// Works out how far an error reaches.
+    /// Returns how far an error reaches.
     pub(crate) fn of(error: &IngestError) -> Self {
         let Some(said) = error.api() else {
             return Self::Once(error.message());

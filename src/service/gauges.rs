@@ -1,4 +1,4 @@
-//! What the metrics say of the service as it is now.
+//! The metrics that describe the service as it is now.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::metrics::{ClientTotals, Metrics};
 use crate::time::Moment;
 
 impl Dispatch {
-    /// Says what waits, how fresh tables are, and how integrations stand.
+    /// Sets the gauges for waiting tables, freshness and the states of integrations.
     pub(super) fn gauge(&self, metrics: &Metrics, now: Moment) {
         for (lane, waiting) in Lane::ALL.into_iter().zip(self.queue.waiting_by_lane()) {
             metrics.pending_tables(lane, waiting);
@@ -21,15 +21,15 @@ impl Dispatch {
         let mut failing = 0;
         for (id, table) in &self.tables {
             let account = self.accounts.get(&id.integration);
-            // What is parked or off is not late, however old.
+            // A table that is parked or switched off does not count as late, whatever its age.
             if table.off.is_some() || !account.is_some_and(Account::is_fetched) {
                 continue;
             }
             failing += usize::from(table.error.is_some());
             stale += usize::from(table.stale_since.is_some());
-            // Fetched, and without a usable `Date`.
+            // The table was fetched, but Kombo sent no usable `Date`, so its age is unknown and it counts as late.
             late += usize::from(table.base.is_none() && table.last_fetch().is_some());
-            // A table that was never fetched has no age; it waits in a lane.
+            // A table that was never fetched has no age. It waits in a lane.
             if let Some(base) = table.base {
                 let age = now.since(base.moment());
                 late += usize::from(age > objective);
@@ -53,7 +53,7 @@ impl Dispatch {
     }
 }
 
-/// Says what the client for Kombo has sent, and what is left of its budget.
+/// Copies the totals and the remaining budget of the API client into the metrics.
 pub(super) fn gauge_traffic(api: &HttpApi, metrics: &Metrics) {
     let (traffic, view) = (api.traffic(), api.throttle_view());
     let classes = [("2xx", 200), ("3xx", 300), ("4xx", 400), ("5xx", 500)];

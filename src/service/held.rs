@@ -1,5 +1,5 @@
-//! What a sink holds of many tables, read in one pass per endpoint. An endpoint that cannot be read is set aside: its
-//! tables are not new, they are not known.
+//! What a sink covers of many tables, read in one pass per endpoint. If an endpoint cannot be read, the coverage of its
+//! tables is unknown. Unknown is not the same as new: a new table needs a first snapshot.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ pub(super) struct Held(HashMap<EndpointName, Option<HashMap<IntegrationKey, Cove
 /// What is known of one table at a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Holding {
-    /// The sink holds this much of it; nothing of a table that is new.
+    /// What the sink covers of the table; `None` if the table is new.
     Known(Option<Coverage>),
-    /// The sink cannot be read there. What it holds is asked again before each fetch.
+    /// The sink cannot read this endpoint. Coverage is read again before each fetch.
     Unread,
 }
 
 impl Held {
-    /// Asks a sink for all tables of these endpoints.
+    /// Reads the coverage of all tables of these endpoints. An endpoint that cannot be read is logged.
     pub(super) async fn read(sink: &impl Registry, endpoints: Vec<Arc<Endpoint>>) -> Self {
         let mut held = HashMap::new();
         for endpoint in endpoints {
@@ -32,14 +32,14 @@ impl Held {
             let read = sink.held(&endpoint).await;
             let read = read.inspect_err(|error| {
                 let advice = error.advice();
-                warn!(endpoint = %name, error = error as &dyn std::error::Error, advice, "{name} cannot be read: its tables are set aside and tried again later; the others are fetched");
+                warn!(endpoint = %name, error = error as &dyn std::error::Error, advice, "tables of {name} cannot be read from the lake: they are tried again later; tables of other endpoints are fetched");
             });
             held.insert(name, read.ok());
         }
         Self(held)
     }
 
-    /// Returns what is held of a table.
+    /// Returns what is known of one table.
     pub(super) fn of(&self, table: &TableId) -> Holding {
         match self.0.get(&table.endpoint) {
             Some(None) => Holding::Unread,

@@ -1,6 +1,7 @@
-//! The hint file: which tables were announced and not fetched yet, so that a restart begins with them.
+//! The hint file: which tables were announced and not fetched yet. A restart fetches the tables in this file first.
 //!
-//! Best effort: without it every table is dirty all the same, only in another order. It holds ids, never rows.
+//! Best effort: without the file every table is dirty after a start as well, only the order differs. The file holds
+//! ids, never rows.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,13 +12,13 @@ use crate::catalog::Catalog;
 use crate::ids::{IntegrationId, TableId};
 use crate::json;
 
-/// The file's name below `data_dir`.
+/// Name of the file in `data_dir`.
 const NAME: &str = "announced.json";
 
-/// The most tables noted.
+/// The most tables that the file holds.
 const MOST: usize = 10_000;
 
-/// Where hints are kept.
+/// Where the hint file is kept.
 #[derive(Clone, Debug)]
 pub(super) struct Hints {
     folder: PathBuf,
@@ -36,7 +37,7 @@ impl Hints {
         }
     }
 
-    /// Reads the hints of the run before. A file that is missing or damaged holds none.
+    /// Reads the hints of the previous run. Returns no tables if the file is missing or damaged.
     pub(super) fn read(&self, catalog: &Catalog) -> Vec<TableId> {
         let text = std::fs::read(self.folder.join(NAME)).unwrap_or_default();
         let noted: Vec<Noted> = json::from_slice(&text).unwrap_or_default();
@@ -49,7 +50,7 @@ impl Hints {
         tables.collect()
     }
 
-    /// Writes them: beside the old file, then in its place.
+    /// Writes the file under another name, then renames it. A crash leaves the old file or the new one.
     pub(super) fn write(&self, tables: &[TableId]) -> io::Result<()> {
         let noted: Vec<_> = (tables.iter().take(MOST))
             .map(|table| Noted {

@@ -1,4 +1,4 @@
-//! Questions about integrations and the key, and what the answers mean.
+//! Asks Kombo about one integration or about the API key, and hands the answer to the dispatcher.
 
 use std::sync::Arc;
 
@@ -13,27 +13,27 @@ use crate::plan::Begun;
 use crate::sink::{Registration, Registry};
 use crate::time::Moment;
 
-/// What was found out about an integration.
+/// The answer about one integration.
 pub(super) struct Look {
     id: IntegrationId,
     answer: Result<FoundIntegration, LookFailed>,
     held: Held,
-    /// Another process has purged its rows.
+    /// Whether another process has purged the rows of the integration.
     purged: bool,
 }
 
-/// What a look is for.
+/// Which integration to ask for, and why.
 pub(super) struct LookOrder {
     pub(super) id: IntegrationId,
-    /// Nothing is known of it yet: what the sink holds is asked, too.
+    /// Whether nothing is known of the integration yet. Then the sink is asked as well for what it covers.
     pub(super) is_new: bool,
-    /// It counts as deleted: it may be purged meanwhile.
+    /// Whether the integration counts as deleted. Then another process may have purged its rows meanwhile.
     pub(super) is_deleted: bool,
-    /// Now, by Kombo's clock and by ours.
+    /// When the check begins, on Kombo's clock and on the local clock.
     pub(super) begun: Begun,
 }
 
-/// Asks Kombo for an integration, and the sink for what it holds of it.
+/// Asks Kombo for an integration, and asks the sink what it covers if the integration is new.
 pub(super) async fn look_at<A: KomboApi, S: Registry>(
     api: Arc<A>,
     sink: S,
@@ -49,15 +49,15 @@ pub(super) async fn look_at<A: KomboApi, S: Registry>(
     let answer = match look(&*api, &id).await {
         Looked::Found(info) => Ok(found(&info)),
         Looked::NotFound { key_of } => {
-            info!(integration.id = %id, environment = %key_of, "asked for the integration: kombo finds none, and accepts the key");
+            info!(integration.id = %id, environment = %key_of, "kombo finds no such integration, and accepts the api key");
             Err(LookFailed::NotFound { begun, key_of })
         }
         Looked::KeyNotAccepted(error) => {
-            warn!(integration.id = %id, error = %error, "kombo finds no integration {id}, and does not accept the key right after: that counts for nothing");
+            warn!(integration.id = %id, error = %error, "kombo finds no integration {id}, but does not accept the api key right after: this is no proof of a deletion");
             Err(unanswered(&error))
         }
         Looked::Failed(error) => {
-            warn!(integration.id = %id, error = %error, "asking for the integration failed");
+            warn!(integration.id = %id, error = %error, "kombo was asked for the integration, and did not answer");
             Err(failed(&error))
         }
     };
@@ -80,7 +80,8 @@ pub(super) async fn look_at<A: KomboApi, S: Registry>(
     }
 }
 
-/// Reads whether the registry calls it purged. What cannot be read says nothing: writing it down tells the same.
+/// Returns whether the registry says that the integration is purged. If the registry cannot be read, returns `false`:
+/// the next write to the registry returns its current state.
 async fn is_purged(sink: &impl Registry, id: &IntegrationId) -> bool {
     let registered = sink.registered().await.unwrap_or_default();
     let mut known = registered.iter().filter(|known| known.integration == *id);
@@ -88,7 +89,7 @@ async fn is_purged(sink: &impl Registry, id: &IntegrationId) -> bool {
 }
 
 impl Look {
-    /// Hands the answer to the dispatcher.
+    /// Hands the answer to the dispatcher, and logs it.
     pub(super) fn tell(self, dispatch: &mut Dispatch, now: Moment) {
         let Self {
             id,
@@ -101,22 +102,22 @@ impl Look {
         }
         if let Ok(found) = &answer {
             if found.category.is_none() {
-                warn!(integration.id = %id, "{id} is of a category that this version does not know; a newer one may");
+                warn!(integration.id = %id, "{id} is of a category that this version does not know; a newer version may know it");
             }
-            info!(integration.id = %id, state = found.standing.as_str(), "asked for the integration");
+            info!(integration.id = %id, state = found.standing.as_str(), "kombo was asked for the integration");
         }
         dispatch.looked(&id, answer, |table| held.of(table), now);
     }
 }
 
-/// Whether Kombo takes the key, and to which environment it belongs.
+/// The answer about the API key: whether Kombo accepts it, and to which environment it belongs.
 pub(super) struct KeyLook {
     answer: Result<KeyInfo, ApiError>,
-    /// Which key it was, counted from the start.
+    /// Number of the key, counted from the start of this process.
     number: u64,
 }
 
-/// Asks Kombo whether it takes the key.
+/// Asks Kombo whether it accepts the API key.
 pub(super) async fn try_key<A: KomboApi>(api: Arc<A>, number: u64) -> KeyLook {
     KeyLook {
         answer: api.check_key().await,
@@ -125,7 +126,7 @@ pub(super) async fn try_key<A: KomboApi>(api: Arc<A>, number: u64) -> KeyLook {
 }
 
 impl KeyLook {
-    /// Hands the answer to the dispatcher. One about a key that is not in use any more says nothing.
+    /// Hands the answer to the dispatcher. An answer about a key that is no longer in use is dropped.
     pub(super) fn tell(self, dispatch: &mut Dispatch, now: Moment) {
         if self.number != dispatch.used_key.number {
             return;
@@ -135,14 +136,15 @@ impl KeyLook {
         dispatch.key_belongs(environment, now);
     }
 
-    /// Returns whether fetching may go on. An answer that says nothing of the key does not hold it up.
+    /// Returns whether fetching may go on. Kombo's answer may also be an error that says nothing about the key; then
+    /// fetching goes on unless the error is retryable.
     fn is_taken(&self) -> bool {
         match &self.answer {
             Ok(_) => true,
             Err(error) => {
                 let refused = error.reach() == ErrorReach::Key;
                 if refused {
-                    warn!(error = %error, advice = error.advice(), "nothing can be fetched");
+                    warn!(error = %error, advice = error.advice(), "kombo refuses the api key: nothing can be fetched");
                 }
                 !refused && !error.is_retryable()
             }

@@ -1,32 +1,34 @@
-//! The source: what a company leaves running. Notifications and schedules in, fetches into a sink.
+//! The service: the source that a company leaves running. Takes in notifications and the passing of time, and fetches
+//! tables into a sink.
 //!
-//! `dispatch` knows what is due, decides, and says which fetch is next, without a clock. `run` is the loop around it: it takes
-//! webhooks from the listener through the `door`, has the `runner` begin `fetches` in `slots`, asks Kombo about integrations
-//! (`looks`), tells what is new (`news`), and has the registry written before a new integration's webhook is acknowledged
-//! (`registrar`). One fetch over what the sink covers is `fetching`, which a backfill shares; what the sink `held` of all
-//! tables is read at the start, and `hints` on the data directory bring back what was announced and not fetched. The sink's
-//! `chores` and the notes for `status` are due things of the same agenda and run beside the fetches; a chore asks Kombo
-//! through `questions`. `gauges` tell the metrics how all of it stands.
+//! Why: a webhook says only that something changed, and some webhooks never arrive. The service turns webhooks into
+//! fetches, and fetches every table on a schedule as well.
 //!
-//! `config` and `settings` say what a service is given, `build` puts it together, [`Control`] changes the rules while it runs,
-//! and `shutdown` ends it.
+//! How the parts join:
 //!
-//! # How it maps to Vector
-//!
-//! No crate of Vector's is published, so this is the contract, not the trait.
-//!
-//! | Vector | Here |
+//! | File | What it does |
 //! | --- | --- |
-//! | `SourceConfig::outputs` | [`KomboSourceConfig::outputs`]: one named output per endpoint, with its Arrow schema |
-//! | `SourceConfig::resources` | [`KomboSourceConfig::resources`]: the webhook listener's port |
-//! | `SourceConfig::can_acknowledge` | [`KomboSourceConfig::can_acknowledge`]: always; a base moves only with its commit |
-//! | `SourceConfig::build(SourceContext)` | [`KomboSourceConfig::build`]: checks, binds, and returns the future that runs |
-//! | `SourceContext::{out, shutdown, globals.data_dir}` | [`SourceContext::sink`], [`shutdown`](SourceContext::shutdown), [`data_dir`](SourceContext::data_dir) |
-//! | `SourceSender::send_batch` | [`Sink::stage`](crate::sink::Sink::stage): a whole fetch, not an event |
-//! | `BatchNotifier`, `OrderedFinalizer` | [`Staged::commit`](crate::sink::Staged::commit): durable as a whole, or not at all |
-//! | `ShutdownSignal`, its deadline | [`shutdown`](SourceContext::shutdown), [`drain_limit`](SourceContext::drain_limit) |
-//! | a checkpoint (Vector has none) | the bases, one per tier, in the sink's own commits |
-//! | reload: changed components only | [`Control::reload`]: rules, key, budget and secrets change; dirty bits stay |
+//! | `config`, `settings` | hold the options of a source of type `kombo` |
+//! | `build` | checks the options, binds the listener and puts the parts together |
+//! | `run` | is the loop: webhooks, ended fetches and timers in; fetches, questions and chores out |
+//! | `dispatch` | decides what is due and which fetch is next; reads no clock and does no I/O |
+//! | `door` | passes webhooks from the listener to the loop, and answers back |
+//! | `runner`, `slots`, `fetches`, `fetching` | run fetches within limits; a backfill shares `runner`, `slots` and `fetching` |
+//! | `held` | reads at the start what the sink covers of all tables |
+//! | `hints` | keeps in the data directory which tables were announced and not fetched yet |
+//! | `looks`, `news` | ask Kombo about integrations and the API key; log and count what changed |
+//! | `registrar` | has the registry written before a webhook of a new integration is acknowledged |
+//! | `chores`, `questions` | run the sink's chores beside the fetches; ask Kombo on behalf of a chore |
+//! | `gauges` | sets the metrics that describe the current state |
+//! | `control`, `shutdown` | [`Control`] changes the rules while the service runs; `shutdown` ends the service |
+//!
+//! What may never happen: a webhook is answered 200 and its change is forgotten; a base moves without its rows; the
+//! answer "this integration cannot be read" is taken for deleted rows.
+//!
+//! Who owns the truth: the sink. Rows, bases and the registry of integrations are in the sink's commits. All that the
+//! service holds in memory or in the data directory is rebuilt from the sink and from Kombo after a start.
+//!
+//! How each part maps to Vector's source contract is written in `docs/service.md`.
 
 mod build;
 mod chores;
@@ -67,18 +69,18 @@ use std::pin::Pin;
 use crate::api::SetupError;
 use crate::listener::ListenError;
 
-/// What runs until its shutdown comes.
+/// A running source. The future ends after its shutdown signal, or with an error.
 pub type Source = Pin<Box<dyn Future<Output = Result<(), SourceError>> + Send>>;
 
-/// Why a source does not start, or ended.
+/// Why a source does not start, or why it ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
-    /// The client for Kombo cannot be made.
-    #[error("the client for kombo cannot be made")]
+    /// The HTTP client for Kombo cannot be built.
+    #[error("the http client for kombo cannot be built")]
     Setup(#[source] SetupError),
-    /// Webhooks cannot be received.
-    #[error("webhooks cannot be received")]
+    /// The webhook listener cannot be started.
+    #[error("the webhook listener cannot be started")]
     Listen(#[source] ListenError),
 }
 
@@ -87,7 +89,7 @@ impl SourceError {
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::Setup(_) => "correct the source's options",
+            Self::Setup(_) => "correct the options of the source in the configuration",
             Self::Listen(error) => error.advice(),
         }
     }

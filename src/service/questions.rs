@@ -1,4 +1,4 @@
-//! What the chores of a sink ask Kombo, over the client in use: one budget for all.
+//! The questions that the sink's chores ask Kombo. They use the service's API client, so all requests share one budget.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -11,7 +11,7 @@ use crate::ids::{EndpointName, IntegrationId};
 use crate::versions::guard::HoldCause;
 use crate::words::with_causes;
 
-/// Asks over the client in use. A reload puts another in its place, also for a chore that is under way.
+/// Asks over the API client in use. A reload swaps the client, also for a chore that is running.
 pub struct ApiQuestions<A>(Arc<RwLock<Arc<A>>>);
 
 impl<A> Clone for ApiQuestions<A> {
@@ -21,7 +21,7 @@ impl<A> Clone for ApiQuestions<A> {
 }
 
 impl<A> ApiQuestions<A> {
-    /// Asks over this client.
+    /// Returns questions over this client.
     pub fn new(api: Arc<A>) -> Self {
         Self(Arc::new(RwLock::new(api)))
     }
@@ -31,7 +31,7 @@ impl<A> ApiQuestions<A> {
     }
 
     fn api(&self) -> Arc<A> {
-        // Whole clients are swapped in, so a panic elsewhere leaves it right.
+        // Only complete clients are swapped in, so the value is valid after a panic elsewhere.
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -72,14 +72,14 @@ fn no_answer(error: &ApiError) -> NoAnswer {
     }
 }
 
-/// A model has the name of its table.
+/// Returns why rows of a model may be gone, as Kombo says it. Kombo names a model as its table, such as `ats_tags`.
 fn reason(info: &IntegrationInfo, model: &str) -> Option<(HoldCause, &'static str)> {
     let is_off = |known: &ReadModel| known.id == model && !known.is_available;
     if info.read_models.iter().any(is_off) {
         let why = "Kombo says that the model is switched off or not available any more";
         return Some((HoldCause::ScopeOff, why));
     }
-    let why = "Kombo says that scopes or filters were changed, and that it has yet to fetch anew";
+    let why = "Kombo says that scopes or filters were changed, and that it has not fetched the data again yet";
     info.data_expired_at
         .as_ref()
         .map(|_| (HoldCause::DataExpired, why))

@@ -1,8 +1,9 @@
-//! Writing integrations down before their first webhook is acknowledged: many at once, one log entry.
+//! Writes integrations to the registry before their first webhook is acknowledged. Many integrations share one log
+//! entry.
 //!
-//! One that the registry refuses is let go, and the others of its batch are written down. A registry that cannot be read
-//! at the start is read again until it can be; until then nothing is written down, so no webhook of an integration that
-//! only the registry would know is acknowledged.
+//! If the registry refuses an integration, the others of its batch are still written. If the registry cannot be read at
+//! the start, reading is tried again until it succeeds. Until then nothing is written, so a webhook of an integration
+//! that only the registry would know is answered 503.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,33 +20,33 @@ use crate::sink::{Registration, Registrations, Registry, SinkError};
 use crate::time::Moment;
 use crate::words::with_causes;
 
-/// Webhooks that wait for the registry. More are answered 503.
+/// The most webhooks that wait for the registry. Further ones are answered 503.
 const WAITING: usize = 1_024;
 
-/// The wait after a failure.
+/// How long to wait after a failed read or write.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
-/// Who waits for the registry, and whether it is being read or written.
+/// The webhooks that wait for the registry, and whether the registry is being read or written.
 #[derive(Debug, Default)]
 pub(super) struct Registrar {
     waiting: Vec<(IntegrationId, ReplyTo)>,
     busy: bool,
     not_before: Option<Instant>,
-    /// It could not be read yet, and has to be read first.
+    /// Whether the registry has never been read. Then it has to be read before it is written.
     pub(super) is_unread: bool,
 }
 
-/// A write that ended.
+/// A write that has ended.
 pub(super) struct Saved {
     rows: Vec<Registration>,
     result: Result<Registrations, SinkError>,
 }
 
-/// A reading that ended: who is registered, and what the sink holds of them.
+/// A read that has ended: the registered integrations, and what the sink covers of their tables.
 pub(super) struct RegistryRead(Result<(Vec<Registration>, Held), SinkError>);
 
 impl Registrar {
-    /// Begins with what came of reading the registry at the start, and returns who is registered.
+    /// Takes the result of reading the registry at the start. Returns the registrar and the registered integrations.
     pub(super) fn begin(read: Result<Vec<Registration>, SinkError>) -> (Self, Vec<Registration>) {
         let mut registrar = Self::default();
         let registered = read.unwrap_or_else(|error| {
@@ -61,7 +62,8 @@ impl Registrar {
         !self.busy && self.not_before.is_none_or(|at| at <= Instant::now())
     }
 
-    /// Lets a webhook wait until its integration is written down; gives it back when too many wait.
+    /// Keeps a webhook waiting until its integration is in the registry. Gives the answer channel back if too many
+    /// wait.
     pub(super) fn wait(&mut self, id: IntegrationId, answer: ReplyTo) -> Result<(), ReplyTo> {
         if self.waiting.len() >= WAITING {
             return Err(answer);
@@ -70,7 +72,7 @@ impl Registrar {
         Ok(())
     }
 
-    /// Begins to read it again.
+    /// Returns a task that reads the registry again.
     pub(super) fn read<S: Registry>(
         &mut self,
         sink: S,
@@ -85,7 +87,7 @@ impl Registrar {
         }
     }
 
-    /// Takes in what was read.
+    /// Takes in the result of a read.
     pub(super) fn registered(&mut self, read: RegistryRead, dispatch: &mut Dispatch, now: Moment) {
         self.busy = false;
         match read.0 {
@@ -102,7 +104,7 @@ impl Registrar {
         self.answer(dispatch);
     }
 
-    /// Begins to write rows.
+    /// Returns a task that writes rows to the registry.
     pub(super) fn save<S: Registry>(
         &mut self,
         sink: S,
@@ -115,7 +117,8 @@ impl Registrar {
         }
     }
 
-    /// Takes in how a write ended, and answers those it was for. Returns how many integrations were refused.
+    /// Takes in the result of a write, and answers the webhooks that waited for it. Returns the number of refused
+    /// integrations.
     pub(super) fn saved(&mut self, saved: Saved, dispatch: &mut Dispatch, now: Moment) -> usize {
         self.busy = false;
         let Saved { mut rows, result } = saved;
@@ -127,7 +130,7 @@ impl Registrar {
                 refused
             }
             Err(error) => {
-                self.put_off(&error, "integrations cannot be written down");
+                self.put_off(&error, "the registry of integrations cannot be written");
                 Vec::new()
             }
         };
@@ -152,11 +155,11 @@ impl Registrar {
         self.not_before = Some(Instant::now() + RETRY_AFTER);
     }
 
-    /// Answers those that need not wait any longer.
+    /// Answers the webhooks that need not wait any longer.
     fn answer(&mut self, dispatch: &Dispatch) {
         let failed = self.not_before.is_some();
         for (id, answer) in std::mem::take(&mut self.waiting) {
-            // One that is not fetched any more since a reload has nothing to wait for.
+            // After a reload an integration may no longer be configured. Its webhook then has nothing to wait for.
             if dispatch.is_registered(&id) || !dispatch.accounts.contains_key(&id) {
                 Received::reply(answer, Ok(()));
             } else if failed || dispatch.is_refused(&id) {
@@ -168,5 +171,5 @@ impl Registrar {
     }
 }
 
-/// What it means that the registry cannot be read.
-const UNREAD: &str = "the registry of integrations cannot be read: those that the configuration names are fetched, and webhooks of all others are answered 503";
+/// Log message for a registry that cannot be read.
+const UNREAD: &str = "the registry of integrations cannot be read: integrations that the configuration names are fetched, and webhooks of all others are answered 503";

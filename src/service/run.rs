@@ -1,8 +1,9 @@
-//! The loop: webhooks, ended fetches, signals and time in; fetches, questions and the sink's chores out.
+//! The loop of the service. Webhooks, ended fetches, signals and timers come in; fetches, questions to Kombo and the
+//! sink's chores go out.
 //!
-//! Everything that waits runs in one `JoinSet`, every channel has a bound, and the loop itself never waits for the network
-//! or the disk. Cancelling is safe at any `.await`: what is not committed is not visible, and what was announced is dirty
-//! again after a start.
+//! Everything that waits runs in one `JoinSet`. Every channel has a bound. The loop itself never waits for the network
+//! or the disk. Cancelling is safe at any `.await`: rows that are not committed are not visible, and every table is
+//! dirty again after a start.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,10 +34,10 @@ use crate::plan::{Begun, Kind};
 use crate::sink::{Registry, Sink, SinkError};
 use crate::time::{Clock, Moment, ServerNow};
 
-/// How often gauges and hints are brought up to date.
+/// How often gauges and the hint file are updated.
 pub(super) const TICK: Duration = Duration::from_secs(5);
 
-/// How often bases that empty deltas moved are written down.
+/// How often the bases that empty deltas moved are written to the sink.
 const FLUSH_EVERY: Duration = Duration::from_hours(1);
 
 /// The running service.
@@ -51,7 +52,7 @@ pub(super) struct Service<A, S> {
     pub(super) inbox: mpsc::Receiver<Received>,
     pub(super) commands: mpsc::Receiver<Command<A>>,
     pub(super) drain_limit: Duration,
-    /// Says what the client has sent.
+    /// Copies the request totals of the API client into the metrics.
     pub(super) traffic: fn(&A, &Metrics),
     pub(super) registrar: Registrar,
     pub(super) hinted: Vec<TableId>,
@@ -61,7 +62,7 @@ pub(super) struct Service<A, S> {
     pub(super) noting: bool,
 }
 
-/// What a task brings back.
+/// The result of a background task.
 pub(super) enum TaskReport {
     Fetched(Box<Carried>),
     Looked(Look),
@@ -79,14 +80,14 @@ where
     A: KomboApi + 'static,
     S: Sink + Registry + Clone + 'static,
 {
-    /// Runs until the shutdown comes, and then until what is under way has ended, within a limit.
+    /// Runs until the shutdown signal comes. Then waits for the running fetches, within the drain limit.
     pub(super) async fn run(
         mut self,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), SourceError> {
         let mut shutdown = Box::pin(shutdown);
         let mut ticks = ticks();
-        info!(tables = self.dispatch.tables.len(), "started");
+        info!(tables = self.dispatch.tables.len(), "service started");
         self.ask_for_key();
         loop {
             self.pass();
@@ -95,7 +96,7 @@ where
                 biased;
                 () = &mut shutdown => break,
                 Some(command) = self.commands.recv() => self.command(command),
-                // Without a report a slot came back.
+                // A step without a report means that a fetch gave its slot back.
                 report = self.runner.step(false) => report.into_iter().for_each(|it| self.report(it)),
                 Some(received) = self.inbox.recv() => self.receive(received),
                 () = sleep_until(next_due) => {}
@@ -106,7 +107,7 @@ where
         Ok(())
     }
 
-    /// Does what is due and starts what there is room for.
+    /// Handles what is due, and starts fetches while slots are free.
     fn pass(&mut self) {
         let now = self.now();
         for question in self.dispatch.pass(now) {
@@ -157,7 +158,8 @@ where
             });
     }
 
-    /// Has the registry write what it lacks, one entry for all; reads it first where that failed at the start.
+    /// Writes the changed integrations to the registry, all in one log entry. Reads the registry first if that failed
+    /// at the start.
     pub(super) fn save(&mut self) {
         if !self.registrar.is_free() {
             return;
@@ -216,15 +218,15 @@ where
                     let error: &dyn std::error::Error = &error;
                     warn!(
                         error,
-                        "bases of empty deltas were not written down; the next try is in an hour"
+                        "the bases of empty deltas were not written; the next try is in one hour"
                     );
                 }
             }
             TaskReport::Hinted(result) => {
                 self.hinting = false;
-                // Best effort: without hints every table is dirty at a start all the same.
+                // The hint file is best effort: without it every table is dirty after a start as well.
                 if let Err(error) = result {
-                    warn!(%error, "the hint file cannot be written; set data_dir to a folder that can");
+                    warn!(%error, "the hint file cannot be written; set data_dir to a writable folder");
                 }
             }
             TaskReport::Chore(run) => self.chores.ended(run, &mut self.dispatch, now),
@@ -232,7 +234,7 @@ where
                 self.noting = false;
                 if let Err(error) = result {
                     let error: &dyn std::error::Error = &error;
-                    warn!(error, "the notes for status were not put");
+                    warn!(error, "the notes for status were not written");
                 }
             }
         }
@@ -250,7 +252,7 @@ where
         let answered = self.dispatch.ended(&fetching, ended, now);
         if self.dispatch.is_key_refused() && !was_refused {
             error!(
-                "kombo refuses the api key: nothing is fetched until it is taken; put the right one in place and send SIGHUP"
+                "kombo refuses the api key: nothing is fetched until kombo accepts it; put the right key in place and send SIGHUP"
             );
         }
         if let Some(latency) = answered {
@@ -267,7 +269,7 @@ where
             concurrency,
         }) = parts
         {
-            // What the old one remembers goes with it: a little is fetched twice.
+            // The row memory of the old `Ingest` is dropped with it. A few unchanged rows are written again.
             self.questions.swap(Arc::clone(&api));
             self.runner.ingest = Ingest::new(api, self.sink().clone(), limits, ingest);
             self.runner.slots = Slots::new(concurrency);
@@ -275,7 +277,7 @@ where
             self.ask_for_key();
         }
         let now = self.now();
-        // It may be another key.
+        // The reload may have brought another key, so a refused key counts as accepted until the next answer.
         self.dispatch.key_tried(true, now);
         self.dispatch.adopt(rules, |table| held.of(table), now);
         self.metrics.reloaded();
@@ -294,7 +296,8 @@ where
             (self.flushing, self.last_flush) = (true, Instant::now());
             let (ingest, running) = (self.runner.ingest.clone(), self.runner.running().clone());
             let flush = async move {
-                // A fetch under way would be overtaken by its own table's base.
+                // Bases of tables with a running delta stay out of the flush: the flush would move the base under that
+                // fetch, and its commit would count as overtaken.
                 let is_under_way =
                     |table: &TableId| running.contains(&(table.clone(), Kind::Delta));
                 ingest.flush_bases(is_under_way).await
@@ -331,7 +334,7 @@ where
             .spawn_blocking(move || TaskReport::Hinted(hints.write(&tables)));
     }
 
-    /// Leaves in the sink what the service has to say, unless that is under way.
+    /// Writes the notes for `status` to the sink, unless a write of them is still running.
     fn put_notes(&mut self, now: Moment) {
         if std::mem::replace(&mut self.noting, true) {
             return;
@@ -354,7 +357,7 @@ where
         Instant::now() + due.since(self.now()).min(TICK)
     }
 
-    /// Returns the time on Kombo's clock; before its first answer, on ours.
+    /// Returns the current time on Kombo's clock. Uses the local clock before Kombo's first answer.
     pub(super) fn now(&self) -> Moment {
         let server = self.api().server_now().map(ServerNow::moment);
         server.unwrap_or_else(|| self.clock.now())

@@ -1,8 +1,8 @@
-//! What runs: fetches, each in a slot of its lane, and whatever its owner has running beside them. The service and a
-//! backfill are two owners of it: which fetch is next and what an ended one means is theirs, how it begins, runs and comes
-//! back is not.
+//! Runs fetches, each in a slot of its lane, and other tasks beside them. The service and a backfill both own a runner.
+//! The owner decides which fetch is next and what an ended fetch means; the runner starts fetches, runs them and hands
+//! their results back.
 //!
-//! Everything is in one `JoinSet`. Dropping it is safe at any time: what is not committed is not visible.
+//! Everything is in one `JoinSet`. Dropping the set is safe at any time: rows that are not committed are not visible.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -19,13 +19,13 @@ use crate::ingest::Ingest;
 use crate::plan::{Kind, Work};
 use crate::sink::Sink;
 
-/// Fetches that run or wait for their commit; more would only hold memory.
+/// The most fetches that run or wait for their commit. More of them would only hold memory.
 const MAX_RUNNING: usize = 1_000;
 
-/// How often the sink is told again that nothing is left to wait for.
+/// How often the sink is asked again to commit what it has.
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
 
-/// What runs, and brings back an `R`.
+/// Runs tasks. Each task returns an `R`.
 pub(crate) struct Runner<A, S, R> {
     pub(crate) ingest: Ingest<A, S>,
     pub(crate) slots: Slots,
@@ -39,7 +39,7 @@ where
     S: Sink + Clone + 'static,
     R: Send + 'static,
 {
-    /// Begins with nothing.
+    /// Returns a runner without tasks.
     pub(crate) fn new(ingest: Ingest<A, S>, slots: Slots) -> Self {
         Self {
             ingest,
@@ -49,13 +49,13 @@ where
         }
     }
 
-    /// Returns whether a fetch of a lane could begin now.
+    /// Returns whether a fetch of this lane could begin now.
     pub(crate) fn has_room(&self, lane: Lane) -> bool {
         self.running.len() < MAX_RUNNING && self.slots.has_room(lane)
     }
 
-    /// Begins a fetch: it is given its slot, and gives it back once all is uploaded. So waiting for a group commit keeps
-    /// nobody from fetching.
+    /// Starts a fetch in a slot. The fetch gives its slot back after the upload, so waiting for a group commit does not
+    /// block other fetches.
     pub(crate) fn begin<F>(
         &mut self,
         fetching: Fetching,
@@ -71,7 +71,7 @@ where
         self.tasks.spawn(fetch(fetching, self.ingest.clone(), slot));
     }
 
-    /// Runs something beside the fetches, and brings back what it says.
+    /// Runs a task beside the fetches. `brings` converts its result.
     pub(crate) fn beside<T: 'static>(
         &mut self,
         task: impl Future<Output = T> + Send + 'static,
@@ -80,32 +80,32 @@ where
         self.tasks.spawn(async move { brings(task.await) });
     }
 
-    /// Takes in that a fetch has ended.
+    /// Removes an ended fetch from the running ones.
     pub(crate) fn ended(&mut self, fetching: &Fetching) {
         let work = &fetching.work;
         self.running.remove(&(work.table.clone(), work.kind));
     }
 
-    /// Returns which fetches run, or wait for their commit.
+    /// Returns the fetches that run or wait for their commit.
     pub(crate) fn running(&self) -> &HashSet<(TableId, Kind)> {
         &self.running
     }
 
-    /// Waits until a task ends and returns what it brings, or until a slot is given back. An owner that knows that no
-    /// further fetch will share a commit says so with `flush`: the sink is told now and, since a fetch may reach its
-    /// commit a little later, again after each 100 ms.
+    /// Waits until a task ends, and returns its result; or until a slot is given back, and returns `None`. With `flush`
+    /// the owner says that no further fetch will share a commit: the sink is asked to commit at once, and again every
+    /// 100 ms, since a fetch may reach its commit a little later.
     ///
-    /// Cancelling is safe: nothing that a task brings is lost.
+    /// Cancelling is safe: no result of a task is lost.
     pub(crate) async fn step(&mut self, flush: bool) -> Option<R> {
         if flush {
             self.ingest.sink().flush();
         }
         tokio::select! {
-            // What a fetch has found out counts before the next one begins in its slot.
+            // Results are taken in first: what a fetch has found out counts before the next fetch begins in its slot.
             biased;
             Some(ended) = self.tasks.join_next() => match ended {
                 Ok(brought) => Some(brought),
-                // A bug must not go on as if nothing had happened: what it left behind nobody knows.
+                // A panic is a bug and has left unknown state behind, so the service must not go on.
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                 Err(_) => None,
             },

@@ -1,4 +1,4 @@
-//! What a source of type `kombo` is told. Sections that steer one room stand beside it.
+//! The options of a source of type `kombo`. The options of a section stand in the room that the section configures.
 
 use std::path::PathBuf;
 
@@ -11,45 +11,45 @@ use crate::listener::ListenerSettings;
 use crate::plan::{PlanMode, Schedule};
 use crate::setting::BadSetting;
 
-/// What a source of type `kombo` is told.
+/// The options of a source of type `kombo`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SourceSettings {
-    /// Its name under `sources`.
+    /// Name of the source under `sources`.
     #[serde(skip)]
     pub name: String,
-    /// Where the Kombo environment lives.
+    /// Region of the Kombo environment.
     pub region: Region,
-    /// The API's address, `/v1` included, in place of the region's.
+    /// Address of the API, `/v1` included. Replaces the region's address.
     pub endpoint: Option<BaseUrl>,
-    /// The file with the API key, for those who do not set `$KOMBO_API_KEY`.
+    /// File with the API key. `$KOMBO_API_KEY` is the alternative.
     pub api_key_file: Option<PathBuf>,
     /// Which requests a notification causes.
     pub plan: PlanMode,
-    /// Whose rows; empty for those the lake's registry knows.
+    /// Integration ids to fetch. Empty: the integrations that the lake's registry names.
     pub integrations: Vec<IntegrationId>,
-    /// Patterns of endpoints; empty for all that are not deprecated.
+    /// Patterns of endpoints to fetch. Empty: all endpoints that are not deprecated.
     pub endpoints: Vec<String>,
-    /// Where notifications come in; `None` for none.
+    /// Where webhooks are received; `None` if none are received.
     pub webhook: Option<ListenerSettings>,
     /// When tables are fetched without a notification.
     pub schedule: Schedule,
-    /// How Kombo is called.
+    /// How requests to Kombo are made.
     pub request: ApiSettings,
-    /// How rows are brought in. A file says how many committed ones are remembered, and nothing else of it.
+    /// How rows are brought in. The configuration file sets only the number of remembered rows (`memory_rows`).
     #[serde(rename = "memory_rows", deserialize_with = "memory_rows")]
     pub ingest: IngestSettings,
 }
 
 impl SourceSettings {
-    /// Returns the API's address.
+    /// Returns the address of the API.
     #[must_use]
     pub fn api_url(&self) -> BaseUrl {
         let told = self.endpoint.clone();
         told.unwrap_or_else(|| self.region.base_url())
     }
 
-    /// Checks what the types cannot say.
+    /// Checks the values that the types alone cannot check.
     pub fn check(&self) -> Result<(), BadSetting> {
         self.request.check().map_err(|bad| bad.within("request"))?;
         let webhook = self.webhook.as_ref().map(ListenerSettings::check);

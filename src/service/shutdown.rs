@@ -1,4 +1,5 @@
-//! The end of the service: what is under way ends within a limit, and what would else be found out again is written down.
+//! The end of the service: running fetches end within a limit. Then the bases of empty deltas, the hints and the notes
+//! for `status` are written, so that the next start need not find them out again.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::run::{Service, TICK};
 use crate::api::KomboApi;
 use crate::sink::{Registry, Sink};
 
-/// How long the last notes may take.
+/// How long the last write of the notes may take.
 const LAST_NOTES: Duration = Duration::from_secs(5);
 
 impl<A, S> Service<A, S>
@@ -17,15 +18,15 @@ where
     A: KomboApi + 'static,
     S: Sink + Registry + Clone + 'static,
 {
-    /// Lets what is under way end, within the limit, and writes down what would else be found out again.
+    /// Waits for running fetches, within the drain limit, and then writes bases, hints and notes.
     pub(super) async fn drain(mut self) {
         self.inbox.close();
         let until = Instant::now() + self.drain_limit;
         let fetches = self.runner.running().len();
         info!(fetches, "shutting down");
-        // What is new of an integration first: its webhook waits for it.
+        // New integrations are written first: their webhooks wait for the answer.
         self.save();
-        // Chores go on beside the last fetches, but nothing waits for them.
+        // Chores keep running beside the last fetches, but the shutdown does not wait for them.
         while self.runner.tasks.len() > self.beside() && Instant::now() < until {
             if let Ok(Some(report)) = timeout_at(until, self.runner.step(true)).await {
                 self.report(report);
@@ -40,23 +41,23 @@ where
         );
         if !matches!(flushed.await, Ok(Ok(()))) {
             warn!(
-                "bases of empty deltas were not written down: the next start asks for a little more"
+                "the bases of empty deltas were not written: the next start asks kombo for a longer period"
             );
         }
         let announced = self.dispatch.announced();
         if let Err(error) = self.hints.write(&announced) {
-            warn!(%error, "the hint file cannot be written; set data_dir to a folder that can");
+            warn!(%error, "the hint file cannot be written; set data_dir to a writable folder");
         }
         let notes = self.dispatch.notes(self.now()).to_bytes();
-        // Notes are for display; what counts is in the sink already.
+        // The notes are for display only. Rows and bases are in the sink already.
         let put = timeout(LAST_NOTES, self.sink().put_notes(notes)).await;
         if !matches!(put, Ok(Ok(()))) {
-            warn!("the last notes for status were not put");
+            warn!("the last notes for status were not written");
         }
         info!(left, "shut down");
     }
 
-    /// Counts the tasks that nobody waits for.
+    /// Returns the number of tasks that the shutdown does not wait for.
     fn beside(&self) -> usize {
         self.chores.under_way + usize::from(self.noting)
     }

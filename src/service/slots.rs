@@ -1,7 +1,7 @@
 //! How many fetches run at once.
 //!
-//! Deltas and full fetches have slots of their own: a snapshot of an hour must not keep a notification waiting. What
-//! they may send is the throttle's matter.
+//! Deltas and full fetches have separate slots: a snapshot that runs for an hour must not delay a notification. Slots
+//! limit running fetches; the throttle in `api` limits requests.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::fetch::Lane;
 
-/// The slots, shared with whoever holds one.
+/// The slots, shared with the fetches that hold one.
 #[derive(Clone, Debug)]
 pub(crate) struct Slots {
     deltas: Arc<Semaphore>,
@@ -18,7 +18,7 @@ pub(crate) struct Slots {
     freed: Arc<Notify>,
 }
 
-/// A place for one fetch; dropping it lets the next one begin.
+/// A slot for one fetch. Dropping it frees the slot.
 #[derive(Debug)]
 pub(crate) struct FetchSlot {
     permit: Option<OwnedSemaphorePermit>,
@@ -26,13 +26,14 @@ pub(crate) struct FetchSlot {
 }
 
 impl Slots {
-    /// Makes as many slots for deltas as requests may be in flight, and half as many for full fetches.
+    /// Returns `concurrency` slots for deltas, and half as many for full fetches, at least one.
     pub(crate) fn new(concurrency: usize) -> Self {
         let concurrency = concurrency.max(1);
         Self::of_each(concurrency, concurrency / 2)
     }
 
-    /// Makes as many slots for full fetches as requests may be in flight: nobody waits for a delta.
+    /// Returns `concurrency` slots for full fetches and none for deltas, for an owner that fetches no deltas beside
+    /// them.
     pub(crate) fn without_deltas(concurrency: usize) -> Self {
         Self::of_each(0, concurrency.max(1))
     }
@@ -47,17 +48,17 @@ impl Slots {
         }
     }
 
-    /// Returns whether nobody holds one: every fetch is uploaded.
+    /// Returns whether all slots are free, which means that every fetch is uploaded.
     pub(crate) fn are_free(&self) -> bool {
         self.deltas.available_permits() + self.fulls.available_permits() == self.all
     }
 
-    /// Returns whether a fetch of a lane could begin now.
+    /// Returns whether a fetch of this lane could begin now.
     pub(crate) fn has_room(&self, lane: Lane) -> bool {
         self.of(lane).available_permits() > 0
     }
 
-    /// Takes a slot, if one is free.
+    /// Takes a slot, or returns `None` if none is free.
     pub(crate) fn take(&self, lane: Lane) -> Option<FetchSlot> {
         let permit = Arc::clone(self.of(lane)).try_acquire_owned().ok()?;
         Some(FetchSlot {
@@ -66,7 +67,7 @@ impl Slots {
         })
     }
 
-    /// Waits until a slot was given back.
+    /// Waits until a slot is given back.
     pub(crate) async fn freed(&self) {
         self.freed.notified().await;
     }
@@ -81,7 +82,7 @@ impl Slots {
 
 impl Drop for FetchSlot {
     fn drop(&mut self) {
-        // First given back, then told.
+        // The permit is released before the notification, so whoever wakes finds the slot free.
         drop(self.permit.take());
         self.freed.notify_one();
     }

@@ -1,4 +1,4 @@
-//! The loop over a twin in process and a lake in memory, in virtual time.
+//! The service loop over a twin in process and a lake in memory, in virtual time.
 
 mod isolation;
 
@@ -31,12 +31,12 @@ use crate::webhook::{Webhook, preview};
 mod chores;
 mod deletion;
 
-/// A twin whose clock follows Tokio's, which the tests pause.
+/// A twin whose clock follows Tokio's clock, which the tests pause.
 #[derive(Clone)]
 struct TimedTwin {
     twin: TwinApi,
     started: Instant,
-    /// How far its answers' `Date` is ahead of that, in milliseconds.
+    /// How far the `Date` of its answers is ahead of that clock, in milliseconds.
     says_ahead_ms: Arc<AtomicI64>,
 }
 
@@ -93,7 +93,7 @@ impl KomboApi for TimedTwin {
     }
 }
 
-/// The wall clock of the machine: the twin's, so that the cap on bases plays no part.
+/// The local wall clock. It equals the twin's clock, so the limit on how far a base may be ahead has no effect.
 struct TwinClock(TimedTwin);
 
 impl Clock for TwinClock {
@@ -102,7 +102,7 @@ impl Clock for TwinClock {
     }
 }
 
-/// A service that runs, and what surrounds it.
+/// A running service and its surroundings.
 struct Running {
     door: Door,
     lake: Lake,
@@ -131,7 +131,7 @@ async fn start(twin: &TimedTwin, lake: &Lake, endpoints: &[&str]) -> Running {
     start_for(twin, lake, endpoints, &twin.ids()).await
 }
 
-/// Starts a service for some endpoints of the integrations named; of everybody's when none is.
+/// Starts a service for some endpoints of the given integrations, or of all if none is given.
 async fn start_for(
     twin: &TimedTwin,
     lake: &Lake,
@@ -335,7 +335,7 @@ async fn a_service_that_goes_down_takes_no_webhook_and_writes_its_bases() {
     drop(service.stop.take());
     let ended = service.tasks.join_next().await.expect("one task");
     ended.expect("no panic").expect("no error");
-    // A `Date` has whole seconds.
+    // `Date` has whole seconds only.
     assert!(
         base().await > announced_ms - 1_000,
         "but not beyond the end"

@@ -1,4 +1,4 @@
-//! Requests that are not quite requests, or far too much of one.
+//! Requests that are malformed, too long or incomplete.
 
 use tokio::io::AsyncWriteExt;
 
@@ -6,7 +6,7 @@ use super::support::{BODY, Stand, post, request, rest, secret, signed, status};
 
 const TEN_MB: usize = 10 * 1024 * 1024;
 
-/// A signature that some body has.
+/// Returns a well-formed signature that belongs to some other body.
 fn plausible() -> String {
     secret().sign(b"another body")
 }
@@ -28,7 +28,7 @@ async fn whoever_sends_ten_megabytes_all_the_same_disturbs_nobody() {
     let stand = Stand::new().await;
     let body = vec![b' '; TEN_MB];
     let request = post(&[("x-kombo-signature", &secret().sign(&body))], &body);
-    // Closing with bytes unread resets the connection, which can overtake the answer.
+    // Closing a connection with unread bytes resets it, and the reset can overtake the answer.
     let answer = status(&stand.exchange(request).await);
     assert!([0, 413].contains(&answer), "{answer}");
     assert_eq!(stand.deliver().await, 200);

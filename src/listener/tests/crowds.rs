@@ -24,12 +24,12 @@ fn crowded(connections: usize, connections_per_address: usize) -> ListenerLimits
     }
 }
 
-/// Opens connections that say this and wait.
+/// Opens connections that send these bytes and then wait.
 async fn open(stand: &Stand, count: usize, words: &[u8]) -> Vec<TcpStream> {
     let mut streams = Vec::new();
     for _ in 0..count {
         let mut stream = stand.connect().await;
-        // The oldest ones may be closed by now.
+        // The oldest connections may be closed by now.
         drop(stream.write_all(words).await);
         streams.push(stream);
     }
@@ -79,7 +79,7 @@ async fn a_connection_that_has_delivered_outlasts_a_crowd_that_has_not() {
 async fn one_address_takes_no_more_places_than_it_may() {
     let stand = Stand::limited(crowded(1000, 5)).await;
     let mut idle = open(&stand, 6, b"").await;
-    // The oldest made room; this ends because it was closed.
+    // The oldest connection was closed to make room, so reading from it ends.
     assert_eq!(rest(&mut idle[0]).await, "");
     assert_eq!(stand.deliver().await, 200);
 }

@@ -1,4 +1,4 @@
-//! How a listener begins and ends.
+//! How a listener starts and ends.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -93,7 +93,7 @@ async fn a_request_that_was_half_sent_is_told_to_come_again() {
     let (begun, end) = second.split_at(30);
     stream.write_all(begun).await.expect("sent");
     stand.stop();
-    // Closed already, or answered: acknowledged it is not.
+    // The connection may be closed or answered already, but the webhook is not acknowledged.
     drop(stream.write_all(end).await);
     let answer = status(&rest(&mut stream).await);
     assert!([0, 503].contains(&answer), "{answer}");

@@ -1,4 +1,4 @@
-//! Who is believed, and what is taken from those who are.
+//! Which signatures are accepted, and what happens with a signed body.
 
 use tokio::io::AsyncWriteExt;
 
@@ -6,7 +6,7 @@ use super::super::ListenerLimits;
 use super::support::{BODY, Stand, one_answer, post, secret, signed, signed_and_more, status};
 use crate::webhook::{Verifier, Webhook, WebhookSecret};
 
-/// Sends a body under a signature.
+/// Sends a body with a signature.
 async fn send(stand: &Stand, body: &str, signature: &str) -> u16 {
     let request = post(&[("x-kombo-signature", signature)], body.as_bytes());
     status(&stand.exchange(request).await)
@@ -29,7 +29,7 @@ async fn a_signed_webhook_is_taken_in_and_acknowledged() {
 #[tokio::test]
 async fn nothing_that_is_nearly_a_signature_is_believed() {
     let stand = Stand::new().await;
-    // A body whose signature differs between the two alphabets.
+    // Finds a body whose signature differs between the two Base64 alphabets.
     let mut bodies = (0..).map(|n| BODY.replace("e1", &format!("e{n}")));
     let special = |body: &String| secret().sign(body.as_bytes()).contains(['-', '_']);
     let body = bodies.find(special).expect("most have one");
@@ -93,7 +93,7 @@ async fn a_flood_of_unsigned_requests_waits_and_a_signed_one_does_not() {
     }
     assert_eq!(status(&answers[0]), 401);
     let refused: Vec<&String> = answers.iter().filter(|text| status(text) == 429).collect();
-    // However slow this machine is, twenty requests do not take twenty seconds.
+    // Twenty requests take less than twenty seconds on any machine, so some are refused.
     assert!(!refused.is_empty());
     assert!(
         refused

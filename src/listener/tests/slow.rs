@@ -1,4 +1,4 @@
-//! Senders that take their time. Each test waits for the listener to lose patience, not for a clock.
+//! Slow senders. Each test waits until the listener closes the connection.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::support::{
 };
 use tokio::sync::Semaphore;
 
-/// Patience for a moment.
+/// A time limit that ends soon.
 const MOMENT: Duration = Duration::from_millis(50);
 
-/// Patience that no test outlasts.
+/// A time limit that no test reaches.
 const FOR_EVER: Duration = Duration::from_hours(1);
 
 fn patient() -> ListenerLimits {

@@ -1,4 +1,4 @@
-//! A listener on a port of its own, and a client that writes bytes as it likes.
+//! A listener on a port of its own, and a client that sends arbitrary bytes.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,13 +15,13 @@ use super::super::{
 use crate::metrics::Metrics;
 use crate::webhook::{Verifier, Webhook, WebhookSecret};
 
-/// A body Kombo could have sent.
+/// A body that Kombo could have sent.
 pub(super) const BODY: &str = r#"{"id":"e1","type":"data-changed","data":{"integration_id":"personio:CBNMt7dSNCzBdnRTx87dev4E","integration_tool":"personio","integration_category":"HRIS","changed_models":[{"name":"hris_employees"}]}}"#;
 
-/// Takes everything in, as long as it is let.
+/// An intake that accepts every webhook while its gate is open.
 pub(super) struct Notebook {
     pub(super) taken: Mutex<Vec<Webhook>>,
-    /// How often it was asked to.
+    /// Number of calls of `take`.
     pub(super) asked: AtomicUsize,
     /// One permit for each webhook that may be taken.
     pub(super) gate: Semaphore,
@@ -38,7 +38,7 @@ impl Notebook {
         }
     }
 
-    /// Waits until so many webhooks wait at the gate, or have passed it.
+    /// Waits until so many webhooks have reached the gate.
     pub(super) async fn reached(&self, count: usize) {
         while self.asked.load(Ordering::Relaxed) < count {
             tokio::task::yield_now().await;
@@ -62,7 +62,7 @@ impl Intake for Notebook {
     }
 }
 
-/// A listener that runs until it is dropped, or stopped.
+/// A listener that runs until it is dropped or stopped.
 pub(super) struct Stand {
     pub(super) address: SocketAddr,
     pub(super) notebook: Arc<Notebook>,
@@ -125,15 +125,15 @@ impl Stand {
         TcpStream::connect(self.address).await.expect("connected")
     }
 
-    /// Sends bytes on a connection of their own, and returns all that comes back until it is closed.
+    /// Sends bytes on a new connection, and returns all bytes that come back until it is closed.
     pub(super) async fn exchange(&self, request: impl AsRef<[u8]>) -> String {
         let mut stream = self.connect().await;
-        // Whoever is refused in mid-sentence may find the connection closed.
+        // If the request is refused early, the connection may be closed before all bytes are sent.
         drop(stream.write_all(request.as_ref()).await);
         rest(&mut stream).await
     }
 
-    /// Sends a signed webhook on a connection of its own, and returns the status.
+    /// Sends a signed webhook on a new connection, and returns the status.
     pub(super) async fn deliver(&self) -> u16 {
         status(&self.exchange(signed(BODY)).await)
     }
@@ -144,7 +144,7 @@ impl Stand {
     }
 }
 
-/// Returns all that comes until the connection is closed, however that happens.
+/// Returns all bytes that come until the connection is closed, in whatever way.
 pub(super) async fn rest(stream: &mut TcpStream) -> String {
     let (mut all, mut part) = (Vec::new(), [0; 4096]);
     while let Ok(count @ 1..) = stream.read(&mut part).await {
@@ -172,13 +172,13 @@ pub(super) async fn one_answer(stream: &mut TcpStream) -> String {
     }
 }
 
-/// Returns the status of an answer; 0 where there is none.
+/// Returns the status of an answer, or 0 if there is none.
 pub(super) fn status(answer: &str) -> u16 {
     let word = answer.split(' ').nth(1);
     word.and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 
-/// A POST with a body of the right length.
+/// Returns a POST request with a body and its correct length.
 pub(super) fn post(headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let length = body.len().to_string();
     let mut all = headers.to_vec();
@@ -186,7 +186,7 @@ pub(super) fn post(headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     request("POST /webhooks/kombo", &all, body)
 }
 
-/// A request as written, with nothing added but a host.
+/// Returns a request as written, with only a host added.
 pub(super) fn request(line: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut text = format!("{line} HTTP/1.1\r\nhost: localhost\r\n");
     let all = headers.iter();
@@ -197,13 +197,13 @@ pub(super) fn request(line: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<
     bytes
 }
 
-/// A POST of a webhook with its signature.
+/// Returns a POST request with a webhook and its signature.
 pub(super) fn signed(body: &str) -> Vec<u8> {
     let signature = secret().sign(body.as_bytes());
     post(&[("x-kombo-signature", &signature)], body.as_bytes())
 }
 
-/// The same on a connection that stays open.
+/// Returns a signed webhook on a connection that stays open.
 pub(super) fn signed_and_more(body: &str) -> Vec<u8> {
     let (signature, length) = (secret().sign(body.as_bytes()), body.len().to_string());
     let headers = [

@@ -8,37 +8,37 @@ use crate::time::Moment;
 /// What is known of an integration.
 #[derive(Debug, Default)]
 pub(in crate::service) struct Account {
-    /// `None` until Kombo was asked.
+    /// API category; `None` until Kombo was asked.
     pub(in crate::service) category: Option<Category>,
     pub(in crate::service) standing: Standing,
-    /// Since when, on Kombo's clock.
+    /// Since when the integration is in this state, on Kombo's clock.
     pub(in crate::service) since: Moment,
-    /// How it became known: `configuration`, `webhook`.
+    /// How the integration became known: `configuration` or `webhook`.
     origin: &'static str,
-    /// When it became known.
+    /// When the integration became known.
     known: Moment,
-    /// Looks at it in a row that found it no better.
+    /// Number of checks in a row that found the integration not readable.
     pub(in crate::service) tries: u32,
-    /// Whether Kombo is being asked for it.
+    /// Whether Kombo is being asked for the integration.
     pub(super) look: LookState,
-    /// When Kombo was last asked for it, or refused its rows.
+    /// When Kombo was last asked for the integration, or last refused its rows.
     pub(super) asked: Option<Moment>,
-    /// A webhook asks for the next look.
+    /// Whether a webhook asked for the next check.
     pub(super) announced: bool,
-    /// When the first look began that did not find it, with no readable answer since.
+    /// When the first check began that did not find the integration, with no readable answer since.
     pub(super) not_found_since: Option<Moment>,
-    /// Why that Kombo does not find it counts for nothing.
+    /// Why the answer that Kombo does not find the integration is no proof.
     pub(super) doubt: Option<Doubt>,
-    /// Kombo does not find the others of its environment either.
+    /// Whether Kombo does not find the other integrations of the environment either.
     pub(super) among_many: bool,
-    /// The environment that it was read in last.
+    /// The environment in which the integration was last read.
     pub(super) environment: Option<EnvironmentId>,
-    /// The registry has it: its webhooks may be acknowledged.
+    /// Whether the registry has the integration, so that its webhooks may be acknowledged.
     pub(in crate::service) registered: bool,
-    /// Why the registry does not take it.
+    /// Why the registry refuses the integration; `None` if it does not.
     pub(in crate::service) refused: Option<String>,
     pub(in crate::service) rhythm: Rhythm,
-    /// Why its notifications are suspected not to come.
+    /// Why webhooks of the integration are suspected not to arrive.
     pub(in crate::service) suspicion: Option<Suspicion>,
 }
 
@@ -53,7 +53,7 @@ pub(super) const WEBHOOK: &str = "webhook";
 pub(super) enum LookState {
     #[default]
     No,
-    /// Others are asked for first.
+    /// The check waits until fewer checks are under way.
     Waiting,
     UnderWay,
 }
@@ -69,12 +69,12 @@ impl Account {
         }
     }
 
-    /// Takes over what the registry says of an integration.
+    /// Returns an integration as the registry describes it.
     pub(super) fn stored(registration: &Registration, now: Moment) -> Self {
         let is_told = registration.origin == WEBHOOK;
         let origin = if is_told { WEBHOOK } else { CONFIGURATION };
         Self {
-            // A word of a newer build: what it means is found out by fetching.
+            // The name may be from a newer version. Fetching finds out what the state is.
             standing: Standing::from_name(&registration.state).unwrap_or(Standing::Active),
             registered: true,
             known: Moment::from_millis(registration.since_ms),
@@ -85,12 +85,12 @@ impl Account {
         }
     }
 
-    /// Returns whether its tables are fetched.
+    /// Returns whether the tables of the integration are fetched.
     pub(in crate::service) fn is_fetched(&self) -> bool {
         self.category.is_some() && self.standing.is_fetched() && self.refused.is_none()
     }
 
-    /// Returns the row for the registry; `None` while its category is not known.
+    /// Returns the row for the registry; `None` while the category is unknown.
     pub(super) fn registration(&self, id: &IntegrationId) -> Option<Registration> {
         Some(Registration {
             integration: id.clone(),

@@ -11,32 +11,33 @@ use crate::plan::{Kind, ModelOff, next_snapshot_instead};
 use crate::sink::Coverage;
 use crate::time::{Base, Moment};
 
-/// How soon a table is fetched again whose fetch another writer overtook.
+/// How long to wait until a table is fetched again after another writer was faster.
 const AFTER_LOST_RACE: Duration = Duration::from_secs(5);
 
-/// How soon the registry is told in which environments integrations were read. A crash before costs nothing: the next
-/// fetch says it again.
+/// How long to wait until the environments of integrations are written to the registry. A crash before then costs
+/// nothing, because the next fetch brings the same information.
 const NOTED_AFTER: Duration = Duration::from_mins(1);
 
-/// How a fetch ended.
+/// The result of a fetch.
 #[derive(Debug)]
 pub(in crate::service) enum Ended {
-    /// Its rows are in the lake, or were already.
+    /// The rows are committed, or were in the lake already.
     Covered {
         snapshot: bool,
         base: Option<Base>,
-        /// Rows that changed since the fetch before; `None` when that cannot be told.
+        /// Number of rows that changed since the previous fetch; `None` if that is unknown.
         changed_rows: Option<u64>,
         rest_values: u64,
     },
-    /// Another writer moved the table's bases meanwhile, to these.
+    /// Another writer has moved the table's bases meanwhile. Holds the new coverage.
     Overtaken(Coverage),
     /// Nothing was committed.
     Failed(FailedFetch),
 }
 
 impl Dispatch {
-    /// Takes in how a fetch ended. Returns how long ago the notification came that it answers.
+    /// Takes in the result of a fetch. Returns how long ago the notification came that the fetch answers, if it answers
+    /// one.
     pub(in crate::service) fn ended(
         &mut self,
         fetching: &Fetching,
@@ -66,7 +67,7 @@ impl Dispatch {
         None
     }
 
-    /// Returns when the notification came that the fetch answers.
+    /// Updates the table after a fetch that got through. Returns when the notification came that the fetch answers.
     fn covered(
         &mut self,
         fetching: &Fetching,
@@ -85,7 +86,7 @@ impl Dispatch {
         if snapshot {
             table.snapshot_base = table.snapshot_base.max(base);
             table.snapshot_began = began;
-            // What went stale while it ran may have been read before.
+            // What became stale while the fetch ran may have been read before it became stale.
             table.stale_since = (table.stale_since).filter(|since| *since >= fetching.started);
         } else {
             table.delta_began = began;
@@ -94,16 +95,18 @@ impl Dispatch {
             table.snapshot_wanted = false;
         }
         let answered = (table.notified_at.get()).filter(|at| *at <= fetching.started)?;
-        // What came while it ran waits for the next one.
+        // A notification that came while the fetch ran waits for the next fetch.
         let later = (table.last_notified_at).filter(|at| *at > fetching.started);
         table.notified_at.set(later);
         Some(answered)
     }
 
-    /// Remembers in which environment an integration was read: a key finds nothing of others.
+    /// Remembers the environment in which an integration was read. A key of another environment does not find the
+    /// integration.
     fn read_in(&mut self, fetching: &Fetching, now: Moment) {
         let id = &fetching.work.table.integration;
-        // One that began before Kombo had named the key's environment was read in it all the same, if the key is still that.
+        // A fetch may begin before Kombo has named the key's environment. The environment applies to it as well if the
+        // key is still the same.
         let with_this_key = fetching.key.number == self.used_key.number;
         let known = self.used_key.environment.clone().filter(|_| with_this_key);
         match fetching.key.environment.clone().or(known) {
@@ -115,7 +118,7 @@ impl Dispatch {
         }
     }
 
-    /// Notes to which environment integrations belong that were read before Kombo had named it.
+    /// Applies the key's environment to the integrations that were read before Kombo had named it.
     pub(super) fn place(&mut self, now: Moment) {
         let Some(read_in) = self.used_key.environment.clone() else {
             return;
@@ -134,15 +137,15 @@ impl Dispatch {
         }
         account.environment = Some(read_in);
         self.unnoted.insert(id.clone());
-        // All at once: the first fetches of thousands of integrations must not write the registry as many times.
+        // One write for all: the first fetches of thousands of integrations must not write the registry as many times.
         if self.agenda.at(&Due::Note).is_none() {
             let at = now + NOTED_AFTER;
             self.agenda.set(Due::Note, at);
         }
     }
 
-    /// Another writer was faster. Its snapshot serves the schedule as well as ours; what was announced stays dirty, since
-    /// nobody knows when the other fetch began.
+    /// Takes in that another writer was faster. The other snapshot serves the schedule as well as this one. Announced
+    /// tables stay dirty, because nobody knows when the other fetch began.
     fn overtaken(&mut self, fetching: &Fetching, coverage: &Coverage, now: Moment) {
         let work = &fetching.work;
         self.queue.failed(work);
@@ -160,7 +163,7 @@ impl Dispatch {
         }
     }
 
-    /// Asks for what the winner of a race may not have seen.
+    /// Asks for the changes that the faster writer may not have seen.
     fn catch_up_after(&mut self, id: &TableId, now: Moment) {
         let Some(table) = self.tables.get_mut(id) else {
             return;
@@ -178,13 +181,14 @@ impl Dispatch {
         }
     }
 
-    /// Holds rows that a heartbeat found against the integration's notifications.
+    /// Compares the rows that a heartbeat found with the notifications of the integration. Rows that nothing announced
+    /// raise the suspicion that webhooks are lost.
     fn judge(&mut self, fetching: &Fetching, rows: u64, now: Moment) {
         let work = &fetching.work;
         if !fetching.is_heartbeat() || !self.rules.expects_webhooks {
             return;
         }
-        // Announced while it ran: the notification was only slower.
+        // A notification arrived while the heartbeat ran, so it was only slower.
         let table = self.tables.get(&work.table);
         if table.is_some_and(|table| table.notified_at.get().is_some()) {
             return;
@@ -210,7 +214,8 @@ impl Dispatch {
             }
             FailedFetch::Integration(standing) => {
                 let id = &work.table.integration;
-                // Other fetches that were under way say the same.
+                // Other fetches of the integration that were running report the same failure. Only the first one
+                // counts.
                 let account = self.accounts.get_mut(id);
                 if let Some(account) = account.filter(|account| account.is_fetched()) {
                     account.asked = Some(now);
@@ -227,7 +232,7 @@ impl Dispatch {
             return;
         };
         let is_first = table.failed(message, now);
-        // A notification's try between two others does not put off the next one.
+        // A notification may cause a try before the next retry is due. This try does not postpone the retry.
         let is_due_later = self.agenda.at(&retry).is_some_and(|at| at > now);
         if is_first || !is_due_later {
             let again = now + table.next_wait();
@@ -235,7 +240,7 @@ impl Dispatch {
         }
     }
 
-    /// Takes a table out of turn until it is looked at again.
+    /// Stops fetching a table that the integration does not offer, and schedules the next try.
     fn switched_off(&mut self, id: &TableId, reason: ModelOff, now: Moment) {
         let Some(table) = self.tables.get_mut(id) else {
             return;

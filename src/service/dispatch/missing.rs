@@ -1,5 +1,4 @@
-//! Integrations that Kombo does not find, and what the registry has to know of them. The rule itself is
-//! [`Deletion`].
+//! Integrations that Kombo does not find, and what is written to the registry about them. The rule is [`Deletion`].
 
 use super::standings::{IntegrationNews, LearntBy};
 use super::{Account, Dispatch};
@@ -9,15 +8,15 @@ use crate::sink::Registration;
 use crate::time::{Moment, ObservedAt};
 
 impl Account {
-    /// Takes in that Kombo has answered for it: whatever was suspected begins anew.
+    /// Clears every suspicion of a deletion, because Kombo has answered for the integration.
     pub(super) fn is_found(&mut self) {
         (self.not_found_since, self.doubt, self.among_many) = (None, None, false);
     }
 }
 
 impl Dispatch {
-    /// Takes in that Kombo does not find an integration, in a look begun at an instant, with the key accepted right after.
-    /// Returns how it stands then.
+    /// Takes in that Kombo does not find an integration. `begun` is when the check began; Kombo accepted the key right
+    /// after the check. Returns the new state of the integration.
     pub(super) fn missed(
         &mut self,
         id: &IntegrationId,
@@ -28,7 +27,7 @@ impl Dispatch {
         let Some(account) = self.accounts.get_mut(id) else {
             return Standing::Deleting;
         };
-        // Once deleted, only an answer for it changes that.
+        // An integration that counts as deleted stays deleted until Kombo answers for it.
         let stays = account
             .standing
             .is_deleted()
@@ -65,7 +64,7 @@ impl Dispatch {
         stays.unwrap_or(standing)
     }
 
-    /// Returns whether Kombo finds the others of an environment, as far as they are known here.
+    /// Returns whether Kombo finds the other known integrations of an environment.
     fn others(&self, id: &IntegrationId, environment: &EnvironmentId) -> Others {
         let others = self.accounts.iter().filter(|(other, account)| {
             *other != id
@@ -75,20 +74,20 @@ impl Dispatch {
         Others::of(others.map(|(_, account)| account.standing != Standing::Deleting))
     }
 
-    /// Takes in that the rows of an integration were purged by another process.
+    /// Takes in that another process has purged the rows of an integration.
     pub(in crate::service) fn purged_elsewhere(&mut self, id: &IntegrationId, now: Moment) {
         self.stands(id, &Standing::Purged, LearntBy::Registry, now);
-        // It is the registry that says so.
+        // The registry holds this state already.
         self.unsaved.remove(id);
     }
 
-    /// Returns whether an integration counts as deleted here.
+    /// Returns whether an integration counts as deleted.
     pub(in crate::service) fn is_deleted(&self, id: &IntegrationId) -> bool {
         let known = self.accounts.get(id);
         known.is_some_and(|account| account.standing == Standing::Deleted)
     }
 
-    /// Returns the rows that the registry lacks.
+    /// Returns the registry rows that have to be written.
     pub(in crate::service) fn unsaved(&self) -> Vec<Registration> {
         let known = self.unsaved.iter().filter_map(|id| {
             let account = self.accounts.get(id)?;
@@ -97,7 +96,8 @@ impl Dispatch {
         known.collect()
     }
 
-    /// Notes that the registry was told these rows, and what stands there: another process may know better.
+    /// Takes in that `told` was written to the registry, and that the registry now holds `stand`. The two differ if
+    /// another process knew better.
     pub(in crate::service) fn saved(
         &mut self,
         told: &[Registration],
@@ -110,7 +110,7 @@ impl Dispatch {
                 continue;
             };
             account.registered = true;
-            // What changed while it was written is written next time.
+            // If the integration changed during the write, it is written again.
             if account.registration(id).as_ref() != Some(told) {
                 continue;
             }

@@ -9,7 +9,7 @@ use crate::plan::Kind;
 use crate::time::Moment;
 
 impl Dispatch {
-    /// Takes out the fetch that is next, from a lane with room.
+    /// Takes the next fetch out of the queue, from a lane that has room. Returns `None` while the key is refused.
     pub(in crate::service) fn next(
         &mut self,
         now: Moment,
@@ -20,7 +20,7 @@ impl Dispatch {
         }
         let work = self.queue.next(room)?;
         let table = self.tables.get_mut(&work.table);
-        let table = table.expect("what waits is a table of ours: both are forgotten together");
+        let table = table.expect("a waiting fetch has a table: both are removed together");
         if work.kind == Kind::Delta && work.lane == Lane::Notified {
             table.answer_began = Some(now);
         }

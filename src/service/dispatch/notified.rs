@@ -8,15 +8,17 @@ use crate::ids::{IntegrationId, TableId};
 use crate::plan::{Action, Kind, PlanStep, next_snapshot_instead};
 use crate::time::Moment;
 
-/// From the beginning of one delta that a notification asked for to that of the table's next one. Kombo announces an
-/// integration's changes every 30 s at most; whoever sends the same webhook a million times gets this many requests.
+/// The least time between the starts of two deltas of one table that notifications asked for. Kombo announces the
+/// changes of an integration at most every 30 s, so this delays nothing. It bounds the requests that a flood of
+/// replayed webhooks can cause.
 pub(super) const NOTIFIED_GAP: Duration = Duration::from_secs(10);
 
-/// A model that is off is tried at most this often because of notifications: other tables' models are named in them, too.
+/// How often notifications may cause a try of a table that is switched off. A notification may name models of other
+/// tables as well, so it is no proof that the table is back.
 const OFF_TRIED_EVERY: Duration = Duration::from_mins(10);
 
 impl Dispatch {
-    /// Does for one endpoint what a notification causes.
+    /// Applies one step of a notification's plan to a table.
     pub(super) fn mark(&mut self, id: &IntegrationId, step: &PlanStep, now: Moment) {
         let id = TableId {
             integration: id.clone(),
@@ -27,7 +29,7 @@ impl Dispatch {
         };
         if let Some(off) = table.off {
             if step.action != Action::Save {
-                // Its rows are said to change: perhaps it was switched on again.
+                // A notification announces rows of the table, so it may have been switched on again.
                 let soon = now.max(off.tried + OFF_TRIED_EVERY);
                 let due = Due::TryOff(id);
                 if self.agenda.at(&due).is_some_and(|at| at > soon) {
@@ -40,7 +42,7 @@ impl Dispatch {
             table.stale_since = Some(now);
             self.time_snapshot(&id, now);
         }
-        let table = self.tables.get_mut(&id).expect("found above");
+        let table = self.tables.get_mut(&id).expect("the table was found above");
         if step.action == Action::Save {
             return;
         }
@@ -53,7 +55,7 @@ impl Dispatch {
             }
             return;
         }
-        // A first snapshot is wanted already, and covers what is announced before it begins.
+        // A first snapshot that waits already covers what is announced before it begins.
         let due = next_snapshot_instead(table.last_snapshot(), now);
         if due <= now {
             self.want_snapshot_again(&id);

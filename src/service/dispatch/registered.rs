@@ -1,4 +1,4 @@
-//! What the registry says of integrations, and what becomes of one that it refuses.
+//! What the registry says of integrations, and what happens to an integration that the registry refuses.
 
 use super::{Account, Dispatch, Due};
 use crate::ids::{IntegrationId, TableId};
@@ -7,7 +7,7 @@ use crate::sink::{Coverage, Registration};
 use crate::time::Moment;
 
 impl Dispatch {
-    /// Takes in a registry that could not be read at the start. What Kombo has said meanwhile stands.
+    /// Takes in a registry that could not be read at the start. States that Kombo has reported meanwhile are kept.
     pub(in crate::service) fn registered<H: Into<Holding>>(
         &mut self,
         registered: &[Registration],
@@ -25,8 +25,8 @@ impl Dispatch {
         self.adopt(self.rules.clone(), covered, now);
     }
 
-    /// Lets an integration go that the registry does not take, for the reason given: nothing of it is fetched, and its
-    /// webhooks are not acknowledged. It is tried again after a restart.
+    /// Stops fetching an integration that the registry refuses, for the given reason. Its webhooks are answered 503.
+    /// The registry is asked again after a restart.
     pub(in crate::service) fn refuse(&mut self, id: &IntegrationId, reason: String) {
         self.unsaved.remove(id);
         for table in self.tables_of(id) {
@@ -40,13 +40,13 @@ impl Dispatch {
         }
     }
 
-    /// Returns whether the registry does not take an integration.
+    /// Returns whether the registry refuses an integration.
     pub(in crate::service) fn is_refused(&self, id: &IntegrationId) -> bool {
         let known = self.accounts.get(id);
         known.is_some_and(|account| account.refused.is_some())
     }
 
-    /// Takes in what the lake holds of a table, when that could not be read before.
+    /// Takes in what the sink covers of a table that could not be read before.
     pub(in crate::service) fn read(&mut self, id: &TableId, coverage: &Coverage) {
         if let Some(table) = self.tables.get_mut(id) {
             table.read(coverage);

@@ -1,6 +1,7 @@
-//! Whether integrations can be read, and what becomes of those that cannot for now.
+//! The states of integrations, and what happens to an integration that cannot be read for now.
 //!
-//! Parked means out of turn, with an interval of its own until Kombo is asked again; it never means that rows are gone.
+//! Such an integration is parked: its tables are not fetched, and Kombo is asked again after an interval. Parking never
+//! means that rows are gone.
 
 use std::time::Duration;
 
@@ -12,14 +13,14 @@ use crate::ids::{Category, EnvironmentId, IntegrationId, TableId};
 use crate::plan::{Begun, Doubt, Standing};
 use crate::time::{Backoff, Moment};
 
-/// How long to wait before a question is asked again that brought no answer.
+/// How long to wait after a check of an integration that brought no answer.
 const LOOK_AGAIN: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_mins(15));
 
-/// How long to wait before a refused key is tried again.
+/// How long to wait until a refused key is tried again.
 const KEY_AGAIN: Backoff = Backoff::new(Duration::from_mins(1), LONGEST_KEY);
 const LONGEST_KEY: Duration = Duration::from_mins(15);
 
-/// A key that Kombo refuses: nothing is fetched until it is taken.
+/// Kombo refuses the key. Nothing is fetched until Kombo accepts it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct KeyPause {
     looks: u32,
@@ -31,10 +32,10 @@ impl KeyPause {
     }
 }
 
-/// What Kombo says of an integration.
+/// Kombo's answer about an integration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::service) struct FoundIntegration {
-    /// `None` for one that this build does not know.
+    /// Category of the integration; `None` if this version does not know it.
     pub(in crate::service) category: Option<Category>,
     pub(in crate::service) standing: Standing,
 }
@@ -42,54 +43,54 @@ pub(in crate::service) struct FoundIntegration {
 /// Why Kombo does not say what an integration is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::service) enum LookFailed {
-    /// It refuses the key.
+    /// Kombo refuses the key.
     Key,
-    /// The answer itself says how the integration stands.
+    /// The error itself says in which state the integration is.
     Stands(Standing),
-    /// It finds none, and accepted the key right after it said so.
+    /// Kombo finds no such integration, and accepted the key right after that answer.
     NotFound {
-        /// When the look began.
+        /// When the check began.
         begun: Begun,
         /// The environment that the key belongs to.
         key_of: EnvironmentId,
     },
-    /// No answer; the next one may come.
+    /// No answer came. The next check may bring one.
     Once,
 }
 
-/// What made Kombo, or the registry, say how an integration stands.
+/// How the service learnt the state of an integration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::service) enum LearntBy {
-    /// A request for its rows.
+    /// From a request for its rows.
     Fetch,
-    /// A look that a webhook asked for.
+    /// From a check that a webhook asked for.
     Webhook,
-    /// A look that was due.
+    /// From a check that was due.
     Recheck,
-    /// Another process has written it down.
+    /// From the registry: another process has written the state.
     Registry,
 }
 
-/// What is new about an integration, for the operator.
+/// A change of an integration that the operator should hear of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::service) enum IntegrationNews {
-    /// It stands otherwise than before.
+    /// The state has changed.
     Stands {
         id: IntegrationId,
         before: Standing,
         standing: Standing,
         cause: LearntBy,
     },
-    /// Kombo does not find it, and that counts for nothing.
+    /// Kombo does not find the integration, but the answer is no proof, for the given reason.
     Doubted { id: IntegrationId, doubt: Doubt },
-    /// Kombo finds no other integration of its environment either.
+    /// Kombo finds no other integration of the environment either.
     AmongMany { id: IntegrationId },
-    /// Kombo answers for one whose rows are purged.
+    /// Kombo answers for an integration whose rows are purged.
     PurgedAnswers { id: IntegrationId },
 }
 
 impl LearntBy {
-    /// Returns the word in logs and metrics.
+    /// Returns the name for logs and metrics.
     pub(in crate::service) fn as_str(self) -> &'static str {
         match self {
             Self::Fetch => "fetch",
@@ -101,7 +102,7 @@ impl LearntBy {
 }
 
 impl Dispatch {
-    /// Takes in how an integration stands: parks it, wakes it, or lets it go.
+    /// Takes in the state of an integration: parks it, or asks for its tables when it can be read again.
     pub(super) fn stands(
         &mut self,
         id: &IntegrationId,
@@ -128,12 +129,13 @@ impl Dispatch {
                 cause,
             });
         }
-        // Counts until a fetch gets through: Kombo may call an integration readable whose rows it still refuses.
+        // The count is reset only by a successful fetch: Kombo may call an integration readable and still refuse its
+        // rows.
         account.tries = account
             .tries
             .saturating_add(u32::from(!account.is_fetched()));
         let account = &self.accounts[id];
-        // A fetch that was refused brings no proof that the key is right: a look does, and it is asked for soon.
+        // A refused fetch is no proof that the key is right. Only a check is, so a check is asked for soon.
         let unproven = *standing == Standing::Deleting
             && account.not_found_since.is_none()
             && account.doubt.is_none();
@@ -161,7 +163,7 @@ impl Dispatch {
         }
     }
 
-    /// Takes in what Kombo answered when it was asked for an integration.
+    /// Takes in Kombo's answer to a check of an integration.
     pub(in crate::service) fn looked<H: Into<Holding>>(
         &mut self,
         id: &IntegrationId,
@@ -180,7 +182,7 @@ impl Dispatch {
             LearntBy::Recheck
         };
         if account.standing == Standing::Purged {
-            // Only a person brings it back, by a backfill that names it.
+            // A purged integration comes back only by a backfill that names it.
             if answer.is_ok() {
                 self.news
                     .push(IntegrationNews::PurgedAnswers { id: id.clone() });
@@ -213,7 +215,7 @@ impl Dispatch {
         }
     }
 
-    /// Takes in to which environment the key belongs, where Kombo has said it.
+    /// Takes in the environment of the key, if Kombo has named it.
     pub(in crate::service) fn key_belongs(&mut self, to: Option<EnvironmentId>, now: Moment) {
         let is_known = to.is_some();
         let known = &mut self.used_key.environment;
@@ -225,7 +227,7 @@ impl Dispatch {
         }
     }
 
-    /// Forgets to which environment the key belongs: there is another one.
+    /// Forgets the environment of the key, because the key was replaced.
     pub(in crate::service) fn key_changed(&mut self) {
         self.used_key = KeyInUse {
             environment: None,
@@ -234,7 +236,7 @@ impl Dispatch {
         self.unplaced.clear();
     }
 
-    /// Takes in whether Kombo takes the key again.
+    /// Takes in whether Kombo accepts the key.
     pub(in crate::service) fn key_tried(&mut self, taken: bool, now: Moment) {
         let Some(pause) = &mut self.key else {
             return;
@@ -249,7 +251,8 @@ impl Dispatch {
         self.agenda.set(Due::Key, now + wait);
     }
 
-    /// Returns whether Kombo took the key a short while ago. One table that is refused for it is then that table's matter.
+    /// Returns whether Kombo has accepted the key again, after a refusal, within the last 15 minutes. A table that is
+    /// refused because of the key then fails alone, and other tables go on.
     pub(super) fn key_is_good(&self, now: Moment) -> bool {
         let is_short = |since: Moment| (since..since + LONGEST_KEY).contains(&now);
         self.key_good_since.is_some_and(is_short)
@@ -260,14 +263,15 @@ impl Dispatch {
         self.key.is_some()
     }
 
-    /// Counts an integration's tables that have heartbeats.
+    /// Returns how many tables of an integration have heartbeats.
     fn heartbeats_of(&self, id: &IntegrationId) -> usize {
         let own = self.tables_of(id).into_iter();
         own.filter(|table| self.tables[table].endpoint.updated_after)
             .count()
     }
 
-    /// Has Kombo asked for an integration because of a webhook: at once, unless it was asked a short while ago.
+    /// Schedules a check of an integration because of a webhook: at once, or later if the last check was a short while
+    /// ago.
     pub(super) fn look_soon(&mut self, id: &IntegrationId, now: Moment) {
         let Some(account) = self.accounts.get_mut(id) else {
             return;
@@ -293,7 +297,7 @@ impl Dispatch {
         }
     }
 
-    /// Takes an integration's tables out of turn. They are all asked for when it wakes.
+    /// Stops fetching the tables of an integration. All of them are asked for when the integration can be read again.
     fn park(&mut self, id: &IntegrationId) {
         self.queue.remove(id);
         for table in self.tables_of(id) {

@@ -1,4 +1,4 @@
-//! What the service leaves in the lake for `status`.
+//! The notes that the service writes to the lake for `status`.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use crate::plan::{Standing, Suspicion};
 use crate::status::{IntegrationNote, Notes, TableNote};
 use crate::time::{Base, Moment};
 
-/// Bases are written down at least this often.
+/// The longest time between two writes of the bases that empty deltas moved.
 const FLUSHED_WITHIN: Duration = Duration::from_hours(1);
 
 impl Dispatch {
-    /// Returns what `status` shows beside the logs.
+    /// Returns the notes: what `status` shows beside the state of the lake.
     pub(in crate::service) fn notes(&self, now: Moment) -> Notes {
         let accounts = self.accounts.iter();
         let mut tables: Vec<_> = self.tables.iter().collect();
@@ -33,7 +33,8 @@ impl Dispatch {
     }
 }
 
-/// Ten thousand quiet tables make no notes: their bases are in the lake's logs since the last flush.
+/// Returns whether a table needs a note. Thousands of quiet tables need none: the lake holds their bases since the last
+/// flush.
 fn has_news(table: &TrackedTable, now: Moment) -> bool {
     let recent = |base: Base| now.since(base.moment()) < 2 * FLUSHED_WITHIN;
     let trouble = table.error.is_some() || table.off.is_some();
@@ -58,16 +59,16 @@ fn integration_note(account: &Account) -> IntegrationNote {
     }
 }
 
-/// Says what is to come of an integration that Kombo does not find.
+/// Describes what happens next with an integration that Kombo does not find.
 fn reason(account: &Account) -> Option<String> {
     let not_found = "Kombo finds no such integration";
     match (&account.standing, account.doubt) {
         (Standing::Deleting, Some(doubt)) => Some(format!(
-            "{not_found}, and that counts for nothing: {}",
+            "{not_found}, but this is no proof of a deletion: {}",
             doubt.as_str()
         )),
         (Standing::Deleting, None) if account.among_many => Some(format!(
-            "{not_found}, and no other of its environment; it counts as deleted when that lasts for a week"
+            "{not_found}, and no other integration of the environment; it counts as deleted when this lasts for a week"
         )),
         (Standing::Deleting, None) => Some(format!(
             "{not_found}; it counts as deleted when Kombo says the same a day later"

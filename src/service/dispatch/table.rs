@@ -12,59 +12,59 @@ use crate::time::{Backoff, Base, Moment, Tier};
 /// How long a table waits for its next try after failures in a row.
 const RETRY: Backoff = Backoff::new(Duration::from_secs(10), Duration::from_mins(15));
 
-/// What is said of a table until it was tried for the first time.
-const UNREAD: &str = "what the lake holds of it cannot be read";
+/// Error of a table whose coverage could not be read at the start, until its first fetch.
+const UNREAD: &str = "the table cannot be read from the lake";
 
 /// What is known of a table.
 #[derive(Debug)]
 pub(in crate::service) struct TrackedTable {
     pub(in crate::service) endpoint: Arc<Endpoint>,
-    /// What the lake holds of it could not be read yet.
+    /// Whether the coverage of the table could not be read yet.
     is_unread: bool,
-    /// Up to when its rows are in the lake, or known to be the lake's.
+    /// The base of the table: a committed fetch covers changes up to this instant, on Kombo's clock.
     pub(in crate::service) base: Option<Base>,
     pub(in crate::service) snapshot_base: Option<Base>,
-    /// A snapshot waits or runs.
+    /// Whether a snapshot waits or runs.
     pub(in crate::service) snapshot_wanted: bool,
-    /// When the last delta began, and the last snapshot, that got through.
+    /// When the last successful delta and the last successful snapshot began.
     pub(in crate::service) delta_began: Option<Moment>,
     pub(in crate::service) snapshot_began: Option<Moment>,
     /// When the last notification came.
     pub(in crate::service) last_notified_at: Option<Moment>,
-    /// When the last delta began that a notification had asked for.
+    /// When the last delta began that a notification asked for.
     pub(in crate::service) answer_began: Option<Moment>,
-    /// Since when nested copies may be stale.
+    /// Since when nested copies of other records may be stale.
     pub(in crate::service) stale_since: Option<Moment>,
     /// When the first notification came that no committed fetch has covered.
     pub(in crate::service) notified_at: Announced,
     pub(in crate::service) failures: u32,
     pub(in crate::service) error: Option<TableError>,
     pub(in crate::service) off: Option<Off>,
-    /// Values of the last fetches that fitted no column.
+    /// Number of values in the last fetches that fit no column.
     pub(in crate::service) rest_values: u64,
 }
 
 /// Why the last fetch of a table failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::service) struct TableError {
-    /// The error with its causes: holds no row values.
+    /// The error with its causes, without row values.
     pub(in crate::service) message: String,
     /// When the first failure in a row happened.
     pub(in crate::service) since: Moment,
 }
 
-/// A table that the integration does not offer.
+/// A table that the integration does not offer for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::service) struct Off {
     pub(in crate::service) reason: ModelOff,
-    /// When it was tried last.
+    /// When the table was last tried.
     pub(in crate::service) tried: Moment,
-    /// Looks in a row that changed nothing.
+    /// Number of tries in a row that changed nothing.
     looks: u32,
 }
 
 impl TrackedTable {
-    /// Makes a table of which this is known.
+    /// Returns a table with the given coverage.
     pub(super) fn held(endpoint: Arc<Endpoint>, held: Holding, now: Moment) -> Self {
         let mut table = Self::unknown(endpoint);
         match held {
@@ -77,13 +77,13 @@ impl TrackedTable {
         table
     }
 
-    /// Returns whether changes may be asked for. A table that could not be read is not a new one: what the lake holds is
-    /// read again before the fetch, and decides.
+    /// Returns whether a delta of the table may be asked for. A table whose coverage could not be read counts as one:
+    /// the coverage is read again before the fetch, and decides the mode.
     pub(super) fn takes_deltas(&self) -> bool {
         self.endpoint.updated_after && (self.base.is_some() || self.is_unread)
     }
 
-    /// Takes in what was read of a table that could not be read before.
+    /// Takes in the coverage of a table that could not be read before.
     pub(super) fn read(&mut self, coverage: &Coverage) {
         if std::mem::take(&mut self.is_unread) {
             self.take_over(coverage);
@@ -110,7 +110,8 @@ impl TrackedTable {
         }
     }
 
-    /// Takes in what the lake holds. A delta needs all bases: where one is missing, only a snapshot covers the table.
+    /// Takes in what the lake covers. A delta needs the bases of all tiers: if one is missing, only a snapshot covers
+    /// the table.
     pub(super) fn take_over(&mut self, coverage: &Coverage) {
         let bases = Tier::ALL.map(|tier| coverage.bases.get(tier));
         if bases.iter().all(Option::is_some) {
@@ -119,31 +120,31 @@ impl TrackedTable {
         self.snapshot_base = self.snapshot_base.max(coverage.snapshot_base);
     }
 
-    /// Returns from when on the next heartbeat is counted: a fetch that moved no base, for want of a usable `Date`, is not
-    /// followed by another one at once.
+    /// Returns the instant from which the next heartbeat is counted. Without a usable `Date` a fetch moves no base; its
+    /// start counts then, so that it is not followed by another fetch at once.
     pub(in crate::service) fn last_fetch(&self) -> Option<Base> {
         let began = self.delta_began.max(self.snapshot_began);
         self.base.max(began.map(Base::from))
     }
 
-    /// Returns the same for the next snapshot.
+    /// Returns the instant from which the next snapshot is counted, by the rule of [`last_fetch`](Self::last_fetch).
     pub(super) fn last_snapshot(&self) -> Option<Base> {
         self.snapshot_base.max(self.snapshot_began.map(Base::from))
     }
 
-    /// Forgets instants that came from another clock.
+    /// Clears the instants that came from another clock.
     pub(super) fn forget_when(&mut self) {
         (self.answer_began, self.delta_began, self.snapshot_began) = (None, None, None);
     }
 
-    /// Notes a notification.
+    /// Takes in a notification.
     pub(super) fn notified(&mut self, now: Moment) {
         let first = self.notified_at.get().unwrap_or(now);
         self.notified_at.set(Some(first));
         self.last_notified_at = Some(now);
     }
 
-    /// Notes a failure and returns whether it is the first since a fetch got through.
+    /// Takes in a failure. Returns whether it is the first one since the last successful fetch.
     pub(super) fn failed(&mut self, message: String, now: Moment) -> bool {
         let since = self.error.as_ref().map(|error| error.since);
         self.error = Some(TableError {
@@ -153,14 +154,14 @@ impl TrackedTable {
         since.is_none()
     }
 
-    /// Returns how long to wait before the next try, longer from time to time.
+    /// Returns how long to wait before the next try. The wait grows with each failure in a row.
     pub(super) fn next_wait(&mut self) -> Duration {
         let wait = RETRY.wait(self.failures);
         self.failures = self.failures.saturating_add(1);
         wait
     }
 
-    /// Notes that the integration does not offer the table, and returns when to look again.
+    /// Takes in that the integration does not offer the table. Returns how long to wait until the next try.
     pub(super) fn switched_off(&mut self, reason: ModelOff, now: Moment) -> Duration {
         let looks = self.off.map_or(0, |off| off.looks.saturating_add(1));
         self.off = Some(Off {
@@ -174,7 +175,7 @@ impl TrackedTable {
         reason.recheck(looks)
     }
 
-    /// Notes that a fetch got through.
+    /// Clears errors after a successful fetch.
     pub(super) fn recovered(&mut self) {
         (self.failures, self.error, self.off) = (0, None, None);
     }

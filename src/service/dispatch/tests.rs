@@ -1,4 +1,4 @@
-//! What the dispatcher makes of webhooks, of ended fetches and of time.
+//! How the dispatcher reacts to webhooks, to ended fetches and to passing time.
 
 use super::notified::NOTIFIED_GAP;
 use super::*;
@@ -27,7 +27,7 @@ fn at(ms: i64) -> Moment {
     Moment::from_millis(ms)
 }
 
-/// A dispatcher with a clock, and a sink that takes everything.
+/// A dispatcher with a clock, and a sink that accepts everything.
 struct Desk {
     dispatch: Dispatch,
     now_ms: i64,
@@ -105,7 +105,7 @@ fn lifecycle(kind: &str, integration: &str, more: &str) -> Webhook {
 }
 
 impl Desk {
-    /// Two tables of one known integration, fetched an hour ago.
+    /// Returns a desk with tables of one known integration, fetched an hour ago.
     fn known(endpoints: &[&str]) -> Self {
         Self::starting(
             rules(endpoints),
@@ -143,7 +143,7 @@ impl Desk {
         answered.map(millis)
     }
 
-    /// Ends a fetch well; its base is the instant it started.
+    /// Ends a fetch with success. Its base is the instant at which it started.
     fn covered(&mut self, fetching: &Fetching, changed_rows: Option<u64>) -> Option<i64> {
         let ended = Ended::Covered {
             snapshot: fetching.work.kind == Kind::Snapshot,
@@ -154,7 +154,7 @@ impl Desk {
         self.ended(fetching, ended)
     }
 
-    /// Runs what waits, and returns what it was: table, kind, lane.
+    /// Runs what waits, and returns the table, kind and lane of each fetch.
     fn run(&mut self) -> Vec<(String, Kind, Lane)> {
         let mut ran = Vec::new();
         while let Some(fetching) = self.next() {
@@ -169,7 +169,7 @@ impl Desk {
         self.now_ms += by_ms;
     }
 
-    /// Lets time pass until something is due, and returns how long that took.
+    /// Advances the clock until something is due, and returns how long that took.
     fn until_due(&mut self) -> i64 {
         let due = self.dispatch.next_due().expect("something is due");
         let due_ms = due.as_millis();
@@ -317,7 +317,7 @@ fn a_category_is_found_in_the_models_where_the_webhook_has_a_new_word() {
 fn nested_copies_are_noted_as_stale_until_the_next_snapshot() {
     let mut desk = Desk::known(&["hris/employees", "ats/applications"]);
     desk.run();
-    // A job's own change is not surfaced by applications.
+    // Applications do not report a change of a job.
     desk.webhook(&changed("a", &["ats_jobs"]));
     assert!(desk.next().is_none(), "a delta would bring nothing");
     let stale = |desk: &Desk| desk.dispatch.tables[&table("a", "ats/applications")].stale_since;

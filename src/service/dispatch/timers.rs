@@ -10,59 +10,61 @@ use crate::ids::{IntegrationId, TableId};
 use crate::plan::{heartbeat_period, next_heartbeat, suspicious_period};
 use crate::time::Moment;
 
-/// Something with an instant.
+/// A thing that becomes due at an instant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Due {
-    /// A delta that nothing announced.
+    /// A delta that no notification asked for.
     Heartbeat(TableId),
     /// A full fetch on schedule.
     Snapshot(TableId),
-    /// A delta that a notification asked for soon after the one before.
+    /// A delta that a notification asked for too soon after the previous one.
     Again(TableId),
-    /// A snapshot in place of the delta that a notification asked for.
+    /// A snapshot that replaces a delta which the endpoint cannot answer.
     Instead(TableId),
-    /// A fetch that failed.
+    /// The next try of a failed fetch.
     Retry(TableId, Kind),
-    /// A table that was switched off.
+    /// The next try of a table that is switched off.
     TryOff(TableId),
-    /// An integration that is parked, or that a webhook speaks of.
+    /// A check of an integration that is parked, or that a webhook named.
     Look(IntegrationId),
-    /// An integration whose notifications may have stopped.
+    /// A check whether notifications of an integration still come.
     Silence(IntegrationId),
-    /// What the registry lacks of where integrations were read.
+    /// A registry write of the environments in which integrations were read.
     Note,
-    /// A refused key, or one whose environment is not known yet.
+    /// A check of a refused key, or of a key whose environment is unknown.
     Key,
     /// A chore of the sink, by its name.
     Chore(&'static str),
-    /// What the service leaves for `status`.
+    /// The next write of the notes for `status`.
     Notes,
 }
 
-/// What is to be done besides fetches.
+/// What the loop has to do besides fetches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::service) enum Ask {
-    /// How does it stand? And what is it, when it is new here.
+    /// Ask Kombo for the state of an integration, and for its category if it is new.
     Integration { id: IntegrationId, is_new: bool },
-    /// Is the key taken? And to which environment does it belong?
+    /// Ask Kombo whether it accepts the key, and to which environment the key belongs.
     Key,
-    /// The sink's chore of this name is due.
+    /// Run the sink's chore of this name.
     Chore(&'static str),
-    /// The notes for `status` are due.
+    /// Write the notes for `status`.
     Notes,
 }
 
-/// Questions about integrations under way at one time: thousands may be due at a start, and fetches come first.
+/// The most checks of integrations that are under way at once. Thousands may be due after a start, and fetches come
+/// first.
 const LOOKS: usize = 4;
 
-/// How often the notes for `status` are put.
+/// How often the notes for `status` are written.
 const NOTES_EVERY: Duration = Duration::from_mins(1);
 
-/// A clock that goes back by more than this was another one: ours, before Kombo's was known.
+/// If time goes back by more than this, the clock was replaced: the local clock was used before Kombo's clock was
+/// known.
 const SET_BACK: Duration = Duration::from_secs(5);
 
 impl Dispatch {
-    /// Does what is due, and returns what has to be done besides fetches.
+    /// Handles what is due, and returns what the loop has to do besides fetches.
     pub(in crate::service) fn pass(&mut self, now: Moment) -> Vec<Ask> {
         if now < self.now - SET_BACK {
             self.set_back(now);
@@ -98,7 +100,8 @@ impl Dispatch {
         questions
     }
 
-    /// Lines a question up. One that is under way may have begun before what asks for this one: it is asked again.
+    /// Queues a check. A check that is under way may have begun before the reason for this one, so another check
+    /// follows it.
     fn line_up(&mut self, id: IntegrationId, now: Moment) {
         let Some(account) = self.accounts.get_mut(&id) else {
             return;
@@ -124,7 +127,7 @@ impl Dispatch {
         Some(Ask::Integration { id, is_new })
     }
 
-    /// Makes what was put off by another clock due by this one.
+    /// Moves instants that came from the previous clock, so that nothing waits too long on the new clock.
     fn set_back(&mut self, now: Moment) {
         let tables: Vec<TableId> = self.tables.keys().cloned().collect();
         for id in tables {
@@ -149,7 +152,7 @@ impl Dispatch {
         let looks = self.accounts.keys().map(|id| Due::Look(id.clone()));
         let looks: Vec<Due> = looks.chain([Due::Key]).collect();
         self.make_due(looks, now);
-        // A chore waits as long as it would have by the other clock.
+        // A chore waits as long as it would have waited on the previous clock.
         let by = self.now.since(now);
         let chores = self.chores.iter().map(|name| Due::Chore(name));
         for due in chores.chain([Due::Notes]) {
@@ -159,7 +162,7 @@ impl Dispatch {
         }
     }
 
-    /// Puts a chore of the sink down.
+    /// Schedules a chore of the sink.
     pub(in crate::service) fn time_chore(
         &mut self,
         name: &'static str,
@@ -171,7 +174,7 @@ impl Dispatch {
         self.agenda.set(Due::Chore(name), at);
     }
 
-    /// Puts the next notes for `status` down.
+    /// Schedules the next notes for `status`.
     pub(in crate::service) fn time_notes(&mut self, now: Moment) {
         let at = now + NOTES_EVERY;
         self.agenda.set(Due::Notes, at);
@@ -198,16 +201,17 @@ impl Dispatch {
         }
     }
 
-    /// Asks for a snapshot, and for another one after that which runs: it began too early for what was announced.
+    /// Asks for a snapshot even if one is running: the running snapshot began too early for the announcement.
     pub(super) fn want_snapshot_again(&mut self, id: &TableId) {
         if let Some(table) = self.tables.get_mut(id) {
             table.snapshot_wanted = true;
-            // Never in a lane for deltas: a notification of somebody else's must not wait for all rows of a table.
+            // A snapshot never uses a lane for deltas: a notification of another integration must not wait for all rows
+            // of a table.
             self.queue.want(id, Kind::Snapshot, Lane::Snapshot);
         }
     }
 
-    /// Sets a table's next heartbeat and snapshot, from its bases.
+    /// Schedules the next heartbeat and the next snapshot of a table, from its bases.
     pub(super) fn time_table(&mut self, id: &TableId, now: Moment) {
         self.time_snapshot(id, now);
         let heartbeat = self.heartbeat_period();
@@ -220,7 +224,7 @@ impl Dispatch {
         }
         let last = table.last_fetch();
         if table.base.is_none() && last.is_some() {
-            // Fetched, and without a usable `Date`: no delta can be asked for.
+            // The table was fetched, but Kombo sent no usable `Date`, so no delta can be asked for.
             let next = now + heartbeat;
             self.agenda.set(Due::Snapshot(id.clone()), next);
             return;
@@ -240,7 +244,7 @@ impl Dispatch {
         let Some(table) = self.tables.get(id) else {
             return;
         };
-        // One that waits or runs sets the next when it ends.
+        // A snapshot that waits or runs schedules the next one when it ends.
         let last = table.last_snapshot();
         if table.snapshot_wanted || last.is_none() || table.off.is_some() {
             return;
@@ -250,8 +254,8 @@ impl Dispatch {
         self.agenda.set(Due::Snapshot(id.clone()), next);
     }
 
-    /// Looks whether an integration's notifications still come, and when to look again. Under suspicion its tables are
-    /// asked for more often.
+    /// Checks whether notifications of an integration still come, and schedules the next check. While they are
+    /// suspected to be lost, the tables of the integration have a shorter heartbeat.
     pub(super) fn time_silence(&mut self, id: &IntegrationId, now: Moment) {
         let Some(account) = self.accounts.get_mut(id) else {
             return;
@@ -273,7 +277,7 @@ impl Dispatch {
         }
     }
 
-    /// Returns how often each table is asked for changes that nothing announced.
+    /// Returns the heartbeat: how often each table is asked for changes without a notification.
     pub(in crate::service) fn heartbeat_period(&self) -> Duration {
         let unlimited = (NonZeroU32::MAX, Duration::from_secs(1));
         let (requests, window) = self.rules.budget.unwrap_or(unlimited);

@@ -1,10 +1,10 @@
-//! What there is to see: for the loop, the metrics and `status`.
+//! Read access for the loop, the metrics and the hint file.
 
 use super::Dispatch;
 use crate::ids::{IntegrationId, TableId};
 
 impl Dispatch {
-    /// Returns whether the registry has an integration, as it stands now.
+    /// Returns whether the registry has the current state of an integration.
     pub(in crate::service) fn is_registered(&self, id: &IntegrationId) -> bool {
         let known = self.accounts.get(id);
         known.is_some_and(|account| account.registered) && !self.unsaved.contains(id)

@@ -1,4 +1,4 @@
-//! The sink's chores and the notes for `status`, beside the fetches.
+//! The sink's chores and the notes for `status`, which run beside the fetches.
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -9,7 +9,7 @@ use crate::chore::{Beside, Chore, Stands};
 use crate::plan::Standing;
 use crate::status::Notes;
 
-/// Asks Kombo, takes its time and counts its runs.
+/// A chore that asks Kombo, takes some time and counts its runs.
 struct Slow {
     id: IntegrationId,
     takes: Duration,
@@ -43,7 +43,7 @@ impl Chore for Slow {
     }
 }
 
-/// Starts a service with a chore that takes so long. Returns how many of its runs have begun and ended.
+/// Starts a service with a chore that takes so long. Returns counters of its begun and ended runs.
 async fn start_with(
     twin: &TimedTwin,
     lake: &Lake,
@@ -82,7 +82,7 @@ async fn a_chore_begins_when_it_is_due_and_runs_once_at_a_time() {
     assert_eq!(read(&counts), [0, 0]);
     sleep(Duration::from_mins(2)).await;
     assert_eq!(read(&counts), [1, 0]);
-    // It is due again an hour after it began, and was not done by then: the next run follows at once.
+    // The chore is due again an hour after it began, but it has not ended by then. So the next run follows at once.
     sleep(Duration::from_mins(90)).await;
     assert_eq!(read(&counts), [2, 1]);
     service.stop().await;

@@ -21,7 +21,7 @@ async fn registered(lake: &Lake, id: &IntegrationId) -> Registration {
     all.find(|one| one.integration == *id).expect("registered")
 }
 
-/// Has the twin answer as Kombo does for an integration that it does not know; or as before.
+/// Makes the twin answer as Kombo does for an integration that it does not know, or makes it answer normally again.
 fn lose(twin: &TimedTwin, id: &IntegrationId, lost: bool) {
     let code = lost.then_some("PLATFORM.INTEGRATION_NOT_FOUND");
     let refusal = code.and_then(Refusal::with_code);
@@ -148,7 +148,7 @@ async fn a_clock_of_kombos_that_jumps_ahead_makes_no_day_of_an_hour() {
     service.door.take(told).await.expect("acknowledged");
     sleep(Duration::from_hours(1)).await;
     assert_eq!(registered(&lake, &id).await.state, "deleting");
-    // As far as a `Date` may be off.
+    // The largest error that a `Date` may have.
     twin.says_ahead_ms.store(47 * 3_600_000, Ordering::Relaxed);
     for _ in 0..5 {
         let told = event("integration-deleted", &id);

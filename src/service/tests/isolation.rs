@@ -1,4 +1,4 @@
-//! A part of the lake that cannot be read is set aside: the service starts, fetches the rest, and tries again.
+//! A part of the lake that cannot be read does not stop the service: it starts, fetches the rest, and tries again.
 
 use futures_util::TryStreamExt;
 use object_store::ObjectStoreExt;
@@ -7,7 +7,7 @@ use object_store::path::Path;
 use super::*;
 use crate::ids::Category;
 
-/// Two customers with the same kind of tool, of more.
+/// Returns two customers with tools of one category.
 fn two(twin: &TimedTwin) -> Vec<IntegrationId> {
     let world = twin.twin.world().lock();
     let ats = world.integrations().iter();
@@ -15,7 +15,7 @@ fn two(twin: &TimedTwin) -> Vec<IntegrationId> {
     ats.map(|known| known.id().clone()).take(2).collect()
 }
 
-/// A lake that another process finds, with what this one has opened left behind.
+/// Returns a lake as another process finds it, without anything that this process has opened.
 async fn lake_over(twin: &TimedTwin, store: &TableStore) -> Lake {
     let clock = Arc::new(TwinClock(twin.clone()));
     let lake = Lake::over(store.clone(), &lake_settings(), clock).await;
@@ -35,7 +35,7 @@ async fn fetched_once(twin: &TimedTwin, store: &TableStore, endpoints: &[&str]) 
     service.stop().await;
 }
 
-/// Takes the objects whose paths hold a text out of a folder, and returns them in order.
+/// Removes the objects of a folder whose paths contain a text, and returns them in order.
 async fn take_away(store: &TableStore, folder: &str, text: &str) -> Vec<(Path, bytes::Bytes)> {
     let listed = store.objects().list(Some(&folder.into()));
     let listed: Vec<_> = listed.try_collect().await.expect("listed");
@@ -124,7 +124,7 @@ async fn without_the_registry_configured_integrations_are_fetched_and_no_other_w
     );
     service.stop().await;
 
-    // Whoever is named by nobody but the registry.
+    // The service for all integrations that the registry names.
     let lake = lake_over(&twin, &store).await;
     let service = start_for(&twin, &lake, &["ats/tags"], &[]).await;
     let taken = service.door.take(changed(&ids[1], "ats_tags")).await;

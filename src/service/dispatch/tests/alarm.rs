@@ -1,4 +1,4 @@
-//! Webhooks that do not come.
+//! Tests of webhooks that do not arrive.
 
 use super::*;
 

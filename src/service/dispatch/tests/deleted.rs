@@ -1,4 +1,4 @@
-//! What can still happen to an integration that counts as deleted, and to one whose rows are purged.
+//! What can happen to an integration that counts as deleted, and to one whose rows are purged.
 
 use super::super::standings::LearntBy;
 use super::deletion::{DAY, READABLE, answer, missing, read_in, stands, stored};
@@ -74,7 +74,7 @@ fn what_another_process_has_written_stands_above_what_this_one_says() {
             .looked(&id("a"), kombo(&id("a")), |_| None, at(NOON));
         let told = desk.dispatch.unsaved();
         assert_eq!((questions.len(), &*told[0].state), (1, "deleted"));
-        // A backfill has read it since the first look; or a purge has taken its rows.
+        // A backfill has read the integration since the first check, or a purge has deleted its rows.
         let stand = Registration {
             state: state.to_owned(),
             not_found_since_ms: Some(NOON),

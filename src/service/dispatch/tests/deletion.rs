@@ -1,4 +1,5 @@
-//! What deletes an integration: Kombo's own word, twice, a day apart, with the right key; and what ends a suspicion.
+//! What makes an integration count as deleted: Kombo's own answer, twice, a day apart, with the right key. And what
+//! ends a suspicion.
 
 use super::*;
 use crate::plan::{Begun, Doubt};
@@ -16,7 +17,7 @@ fn environment(name: &str) -> EnvironmentId {
     EnvironmentId::new(name).expect("a name")
 }
 
-/// An integration that was read in an environment.
+/// Returns a registered integration that was read in an environment.
 pub(super) fn read_in(name: &str, state: &str, read_in: &str) -> Registration {
     Registration {
         environment: Some(environment(read_in)),
@@ -24,7 +25,7 @@ pub(super) fn read_in(name: &str, state: &str, read_in: &str) -> Registration {
     }
 }
 
-/// Integrations that are fetched, all of one environment.
+/// Returns a desk with integrations that are fetched, all of one environment.
 pub(super) fn known(names: &[&str]) -> Desk {
     let all: Vec<_> = names
         .iter()
@@ -37,7 +38,7 @@ pub(super) fn stands(desk: &Desk, name: &str) -> Standing {
     desk.dispatch.accounts[&id(name)].standing.clone()
 }
 
-/// Answers what is to be asked now, has the registry take everything, and returns how many questions there were.
+/// Answers the questions that are due now, has the registry accept everything, and returns the number of questions.
 pub(super) fn answer(desk: &mut Desk, kombo: impl Fn(&IntegrationId) -> Answer) -> usize {
     let questions = desk.dispatch.pass(at(desk.now_ms));
     for question in &questions {
@@ -52,7 +53,7 @@ pub(super) fn answer(desk: &mut Desk, kombo: impl Fn(&IntegrationId) -> Answer) 
     questions.len()
 }
 
-/// Kombo finds none, and accepts a key of an environment.
+/// Returns answers of a Kombo that finds no integration, and accepts a key of an environment.
 pub(super) fn missing(desk: &Desk, key_of: &str) -> impl Fn(&IntegrationId) -> Answer + use<> {
     let begun = Begun::by(at(desk.now_ms), at(desk.now_ms));
     let key_of = environment(key_of);
@@ -64,7 +65,8 @@ pub(super) fn missing(desk: &Desk, key_of: &str) -> impl Fn(&IntegrationId) -> A
     }
 }
 
-/// Lets time pass while Kombo finds nothing, until something holds; returns how long that took. Fetches are refused.
+/// Advances time while Kombo finds nothing, until a condition holds, and returns how long that took. Fetches are
+/// refused.
 fn while_missing(desk: &mut Desk, key_of: &str, until: impl Fn(&Desk) -> bool) -> i64 {
     let since_ms = desk.now_ms;
     while !until(desk) {
@@ -80,7 +82,7 @@ fn while_missing(desk: &mut Desk, key_of: &str, until: impl Fn(&Desk) -> bool) -
     desk.now_ms - since_ms
 }
 
-/// What the registry has after all that was told it.
+/// Returns what the registry holds of an integration.
 pub(super) fn stored(desk: &Desk, name: &str) -> Registration {
     let account = &desk.dispatch.accounts[&id(name)];
     account
@@ -93,7 +95,7 @@ fn one_signed_deletion_while_kombo_answers_for_the_integration_changes_nothing()
     let mut desk = known(&["a"]);
     desk.run();
     let deleted = lifecycle("integration-deleted", "a", "");
-    // Sent again every hour, for three days.
+    // The webhook is sent again every hour, for three days.
     for _ in 0..72 {
         desk.webhook(&deleted);
         assert!(answer(&mut desk, |_| Ok(READABLE)) > 0);
@@ -268,7 +270,7 @@ fn a_fetch_tells_the_registry_in_which_environment_an_integration_is_read() {
     let rows = desk.dispatch.unsaved();
     assert_eq!(rows[0].environment, Some(environment("own")));
     desk.dispatch.saved(&rows, &rows, at(desk.now_ms));
-    // A fetch that began with the key before says nothing of the one after.
+    // A fetch that began with the previous key says nothing about the new one.
     desk.webhook(&changed("a", &["ats_tags"]));
     let fetching = desk.next().expect("a fetch");
     desk.dispatch.key_changed();
@@ -321,7 +323,7 @@ fn a_deletion_told_of_a_parked_integration_has_kombo_asked_and_it_stays_parked()
 #[test]
 fn one_that_is_read_before_kombo_has_named_the_keys_environment_belongs_to_it() {
     for named_late in [true, false] {
-        // A restart: all tables are asked for at once, and the key's environment is not known yet.
+        // After a restart all tables are asked for at once, and the environment of the key is unknown.
         let all = [registration("a", "active")];
         let mut desk = Desk::starting(rules(&["ats/tags"]), &all, NOON - HOUR);
         desk.dispatch.used_key.environment = None;

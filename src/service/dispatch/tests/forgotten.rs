@@ -1,4 +1,4 @@
-//! Orders of things in which an announcement, or a table, could be forgotten.
+//! Orders of events in which an announcement or a table could be forgotten.
 
 use super::*;
 
@@ -84,7 +84,7 @@ fn what_is_announced_during_an_overtaken_first_snapshot_is_fetched_soon() {
 fn a_notification_put_off_during_a_long_snapshot_is_not_forgotten() {
     let mut desk = hris(NOON - HOUR);
     desk.run();
-    // A regular snapshot comes up less than six hours after one that a notification brought.
+    // The regular snapshot becomes due less than six hours after a snapshot that a notification brought.
     let id = table("h", "hris/skills");
     desk.dispatch.agenda.set(Due::Snapshot(id), at(NOON));
     let long = desk.next().expect("the regular one");
@@ -159,7 +159,7 @@ fn a_deletion_that_a_crash_forgets_is_found_by_the_first_fetch() {
     let mut desk = Desk::known(&["ats/tags"]);
     let deleted = lifecycle("integration-deleted", "a", "");
     assert_eq!(desk.webhook(&deleted), ACCEPTED);
-    // It crashes before Kombo has answered.
+    // The process crashes before Kombo has answered.
     let mut desk = Desk::known(&["ats/tags"]);
     let fetching = desk.next().expect("every table is fetched");
     let missing = FailedFetch::Integration(Standing::Deleting);

@@ -1,4 +1,4 @@
-//! Webhooks about integrations: signed, and forged, sent again or late all the same. Each makes us ask.
+//! Webhooks about the state of an integration. Each may be forged, sent again or late, and makes the service ask Kombo.
 
 use super::deletion::{READABLE, answer, known, stands};
 use super::*;
@@ -8,7 +8,7 @@ fn stated(state: &str, setup: &str, qa: &str) -> Webhook {
     lifecycle("integration-state-changed", "a", &more)
 }
 
-/// All that a webhook can say of an integration.
+/// Returns every webhook about the state of an integration.
 fn all() -> Vec<Webhook> {
     vec![
         lifecycle("integration-created", "a", ""),

@@ -1,4 +1,4 @@
-//! What is fetched without being announced, and how often.
+//! What is fetched without a notification, and how often.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! What cannot be read is not new, and whom the registry refuses is let go alone.
+//! A table that cannot be read is not treated as new, and an integration that the registry refuses does not stop the
+//! others.
 
 use super::*;
 
@@ -41,7 +42,7 @@ fn a_table_that_is_read_at_last_has_its_schedule_again() {
     let known = &dispatch.tables[&tags];
     assert_eq!(known.base, Some(Base::from_millis(NOON - HOUR)));
     assert_eq!(known.snapshot_base, Some(Base::from_millis(NOON - HOUR)));
-    // Once is enough: what a fetch has found since is newer.
+    // The lake is read into the table once only: what a fetch has found since is newer.
     dispatch.read(&tags, &covered_until(NOON));
     let known = &dispatch.tables[&tags];
     assert_eq!(known.base, Some(Base::from_millis(NOON - HOUR)));
