@@ -1,4 +1,4 @@
-//! The two small answers read here rather than by the decoder: an integration, and a checked key.
+//! Reads the two small answers that need no decoder: an integration and the check of a key.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -8,7 +8,7 @@ use crate::json;
 use crate::plan::Standing;
 use crate::time::ObservedAt;
 
-/// Reads `data` out of a success. Errors keep no part of the text.
+/// Reads `data` from the body of a success. An error holds no part of the body.
 pub(super) fn read_answer<T: DeserializeOwned>(
     body: &[u8],
     expected: &'static str,
@@ -18,7 +18,7 @@ pub(super) fn read_answer<T: DeserializeOwned>(
         .map_err(|_| ApiError::Unexpected { expected })
 }
 
-/// `data` of `GET /check-api-key`.
+/// The `data` of `GET /check-api-key`.
 #[derive(Deserialize)]
 pub(super) struct KeyAnswer {
     pub(super) environment_id: String,
@@ -29,7 +29,7 @@ struct Success<T> {
     data: T,
 }
 
-/// `data` of `GET /integrations/{id}`, as far as we read it.
+/// The `data` of `GET /integrations/{id}`. Holds only the parts that the program uses.
 #[derive(Deserialize)]
 struct IntegrationAnswer {
     tool: Tool,
@@ -71,15 +71,15 @@ impl<'de> Deserialize<'de> for IntegrationInfo {
             status: answer.status,
             setup_status: answer.setup_status,
             data_expired_at: answer.data_expired_at,
-            // Not in the body: the client knows when the answer came.
+            // The body does not hold this instant. The client sets it to the time of the answer.
             observed_at: ObservedAt::from_micros(0),
         })
     }
 }
 
 impl IntegrationInfo {
-    /// Returns how the integration stands. The answer does not tell of Kombo's quality check: one that failed it
-    /// looks active here, and the first request for rows says otherwise.
+    /// Returns whether the integration can be fetched. The answer does not tell about Kombo's quality check. An
+    /// integration that failed the check looks active here; the first request for rows then returns the failure.
     #[must_use]
     pub fn standing(&self) -> Standing {
         match (self.status.as_str(), self.setup_status.as_deref()) {

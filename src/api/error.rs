@@ -1,7 +1,7 @@
-//! What can go wrong between us and Kombo, by what the caller can do about it.
+//! Errors of the API, sorted by what the caller can do about them.
 //!
-//! Kombo's `code` decides, as its documentation asks; the HTTP status decides only where there is no code we know.
-//! Kombo's `title` and `message` may name people, so they are never kept.
+//! Kombo's `code` decides, as Kombo's documentation asks. The HTTP status decides only when there is no code or an
+//! unknown code. Kombo's `title` and `message` may hold names of people, so they are never kept.
 
 mod advice;
 mod codes;
@@ -18,31 +18,33 @@ use codes::Meaning;
 use crate::json;
 use crate::plan::{ModelOff, Standing};
 
-/// The longest code kept. Kombo's longest has 41 characters.
+/// The greatest length of a code that is kept, in bytes. Kombo's longest code has 41 characters.
 const MAX_CODE_BYTES: usize = 64;
 
-/// A request that brought no answer to use.
+/// A request without a usable answer.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiError {
-    /// The integration cannot be read for now. Look again slowly, or when a webhook says that it changed.
+    /// The integration cannot be read for now. The caller parks the integration and asks again after an interval, or
+    /// when a webhook reports a change.
     #[error("the integration cannot be read for now: {}", why_parked(standing))]
     Parked {
-        /// How it stands, and so what it waits for.
+        /// The state of the integration. It says what the integration waits for.
         standing: Standing,
         /// Kombo's code.
         code: Option<ErrorCode>,
     },
-    /// The integration has no such rows to read. Its other endpoints may be fine, and nothing counts as deleted.
+    /// The integration has no rows at this endpoint. Other endpoints of the integration may work, and no row counts as
+    /// deleted.
     #[error("the endpoint cannot be read for this integration: {reason}")]
     SkipEndpoint {
-        /// Why.
+        /// The reason.
         reason: ModelOff,
         /// Kombo's code.
         code: Option<ErrorCode>,
     },
-    /// Deleted, or of another environment or region.
-    #[error("kombo knows no such integration")]
+    /// The integration was deleted, or belongs to another environment or region.
+    #[error("kombo does not know the integration")]
     IntegrationGone {
         /// Kombo's code.
         code: Option<ErrorCode>,
@@ -59,90 +61,91 @@ pub enum ApiError {
         /// Kombo's code.
         code: Option<ErrorCode>,
     },
-    /// Nothing works with this key.
+    /// Kombo refuses the key, so no request with this key works.
     #[error("kombo refuses the api key")]
     KeyRejected {
         /// Kombo's code.
         code: Option<ErrorCode>,
     },
-    /// The key is limited to other addresses, so nothing works from here.
+    /// The key is limited to other network addresses, so no request from this machine works.
     #[error("the api key may not be used from this machine's address")]
     AddressRejected {
         /// Kombo's code.
         code: Option<ErrorCode>,
     },
-    /// A page with a cursor was called invalid. The walk can start again at its first page.
+    /// Kombo calls a request with a cursor invalid. The walk can start again at its first page.
     #[error("kombo no longer accepts the cursor")]
     CursorDied {
         /// Kombo's code.
         code: Option<ErrorCode>,
     },
-    /// Our mistake, or a filter Kombo does not take. The same request never works.
-    #[error("kombo calls the request invalid, with status {status}")]
+    /// The request itself is wrong, or Kombo does not accept a filter. The same request never works.
+    #[error("kombo calls the request invalid (status {status})")]
     InvalidRequest {
-        /// HTTP status.
+        /// The HTTP status.
         status: u16,
         /// Kombo's code.
         code: Option<ErrorCode>,
     },
-    /// Something asked for is not there: an id, or a path that this server does not have.
-    #[error("kombo finds nothing there, with status {status}")]
+    /// Kombo finds no such thing: an unknown id, or a path that the server does not have.
+    #[error("kombo finds nothing at the requested address (status {status})")]
     NotFound {
-        /// HTTP status.
+        /// The HTTP status.
         status: u16,
         /// Kombo's code.
         code: Option<ErrorCode>,
     },
-    /// The budget of the key is spent, after all the retries allowed.
-    #[error("kombo's rate limit was hit, and the retries allowed are used up")]
+    /// The request budget of the key is used up, and so are all allowed retries.
+    #[error("kombo's rate limit was reached, and all retries are used up")]
     RateLimited {
         /// Kombo's code.
         code: Option<ErrorCode>,
     },
-    /// Kombo or its load balancer is in trouble, after all the retries allowed.
-    #[error("kombo is in trouble, with status {status}, and the retries allowed are used up")]
+    /// Kombo or its load balancer has a fault, and all allowed retries are used up.
+    #[error("kombo answers with a server error (status {status}), and all retries are used up")]
     Unavailable {
-        /// HTTP status.
+        /// The HTTP status.
         status: u16,
         /// Kombo's code.
         code: Option<ErrorCode>,
     },
-    /// No whole answer arrived, after all the retries allowed.
-    #[error("no whole answer came from kombo: {reason}")]
+    /// No complete answer arrived, and all allowed retries are used up.
+    #[error("no complete answer came from kombo: {reason}")]
     Unreachable {
-        /// Where it stopped.
+        /// Where the answer was lost.
         reason: LostAnswer,
-        /// What the network said; holds no address with a query and no content.
+        /// The error of the network. Holds no address with a query and no content.
         #[source]
         source: Arc<dyn Error + Send + Sync>,
     },
-    /// An answer that no rule here knows.
-    #[error("kombo refuses the request, with status {status}{}", in_brackets(code.as_ref()))]
+    /// The answer has a code or status without a rule here.
+    #[error("kombo refuses the request (status {status}{})", after_comma(code.as_ref()))]
     Refused {
-        /// HTTP status.
+        /// The HTTP status.
         status: u16,
         /// Kombo's code.
         code: Option<ErrorCode>,
     },
-    /// Sent elsewhere. The key goes nowhere but to the configured address.
-    #[error("the server redirects elsewhere, with status {status}")]
+    /// The server redirects to another address. The key is sent only to the configured address, so redirects are not
+    /// followed.
+    #[error("the server redirects to another address (status {status})")]
     Redirected {
-        /// HTTP status.
+        /// The HTTP status.
         status: u16,
     },
-    /// A page above the size allowed.
+    /// The page is larger than allowed.
     #[error("the answer is larger than {limit_bytes} bytes")]
     TooLarge {
-        /// The size allowed, decompressed.
+        /// Largest allowed page in bytes, after decompression.
         limit_bytes: u64,
     },
-    /// The answer says that it succeeded and is no JSON object.
+    /// The answer has the status of a success but is not a JSON object.
     #[error("the answer is not JSON")]
     NotJson,
-    /// JSON, but not what this request is answered with.
+    /// The answer is JSON, but lacks what an answer to this request must have.
     #[error("the answer lacks what {expected} must have")]
     Unexpected {
-        /// What was asked for.
+        /// The expected answer.
         expected: &'static str,
     },
 }
@@ -151,7 +154,7 @@ pub enum ApiError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LostAnswer {
-    /// No connection came about.
+    /// No connection was established.
     Connect,
     /// Nothing arrived for too long.
     TimedOut,
@@ -165,17 +168,17 @@ impl fmt::Display for LostAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connect => "the connection failed",
-            Self::TimedOut => "it took too long",
+            Self::TimedOut => "the answer took too long",
             Self::BeforeHeaders => "the connection broke before an answer",
             Self::WithinBody => "the answer broke off or was damaged",
         })
     }
 }
 
-/// How far an error reaches: what else is certain to fail with it.
+/// How far an error reaches: which other requests are certain to fail, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorReach {
-    /// This request.
+    /// Only this request.
     Request,
     /// Every request to this endpoint of this integration.
     Table,
@@ -185,12 +188,13 @@ pub enum ErrorReach {
     Key,
 }
 
-/// Kombo's error code, such as `PLATFORM.INPUT_INVALID`. Anything not shaped like one is dropped: it could be a value.
+/// Kombo's error code, such as `PLATFORM.INPUT_INVALID`. A text of another shape is dropped, because it could be a row
+/// value.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ErrorCode(Arc<str>);
 
 impl ErrorCode {
-    /// Takes a text that has the shape of a code.
+    /// Returns the code, or `None` when the text does not have the shape of a code.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         let word = |part: &str| {
@@ -223,7 +227,7 @@ impl fmt::Debug for ErrorCode {
 }
 
 impl ApiError {
-    /// Classifies an answer that is not a success. `with_cursor` says whether the request carried a cursor.
+    /// Classifies an unsuccessful answer. `with_cursor` says whether the request carried a cursor.
     #[must_use]
     pub fn from_answer(status: u16, body: &[u8], with_cursor: bool) -> Self {
         let code = code_in(body);
@@ -233,7 +237,7 @@ impl ApiError {
             .unwrap_or_else(|| Meaning::of_status(status));
         match meaning {
             Meaning::Park(Standing::Unstated) => Self::Parked {
-                // Kombo has invented one: its code says more than that it is unknown here.
+                // Kombo may add codes. The unknown code tells the operator more than "unknown" would.
                 standing: (code.as_ref())
                     .map_or(Standing::Unstated, |code| Standing::other(&code.0)),
                 code,
@@ -255,7 +259,8 @@ impl ApiError {
         }
     }
 
-    /// Classifies a success status whose body is Kombo's error envelope all the same; `None` for any other body.
+    /// Classifies an answer with a successful status whose body is Kombo's error envelope. Returns `None` for any other
+    /// body.
     #[must_use]
     pub fn from_error_envelope(status: u16, body: &[u8], with_cursor: bool) -> Option<Self> {
         let envelope: ErrorEnvelope = json::from_slice(body).ok()?;
@@ -263,7 +268,7 @@ impl ApiError {
             .then(|| Self::from_answer(status, body, with_cursor))
     }
 
-    /// Returns whether the same request may succeed soon without anyone doing anything.
+    /// Returns whether the same request may succeed soon without any change by the operator.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(
@@ -278,7 +283,7 @@ impl ApiError {
         matches!(self, Self::CursorDied { .. })
     }
 
-    /// Returns what else is certain to fail in the same way.
+    /// Returns which other requests are certain to fail in the same way.
     #[must_use]
     pub fn reach(&self) -> ErrorReach {
         match self {
@@ -293,7 +298,7 @@ impl ApiError {
         }
     }
 
-    /// Returns Kombo's code, where the answer had one.
+    /// Returns Kombo's code, if the answer had one.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         match self {
@@ -338,16 +343,16 @@ fn code_in(body: &[u8]) -> Option<ErrorCode> {
 
 fn why_parked(standing: &Standing) -> &'static str {
     match standing {
-        Standing::SetupPending => "kombo is still fetching it for the first time",
-        Standing::SetupIncomplete => "its setup is not finished",
-        Standing::QaFailed => "it failed kombo's quality check",
-        Standing::Inactive => "it is switched off",
+        Standing::SetupPending => "kombo's first sync of the integration is not finished",
+        Standing::SetupIncomplete => "the setup of the integration is not finished",
+        Standing::QaFailed => "the integration failed kombo's quality check",
+        Standing::Inactive => "the integration is switched off",
         _ => "kombo reports a conflict",
     }
 }
 
-fn in_brackets(code: Option<&ErrorCode>) -> String {
-    code.map(|code| format!(" ({code})")).unwrap_or_default()
+fn after_comma(code: Option<&ErrorCode>) -> String {
+    code.map(|code| format!(", {code}")).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Kombo over HTTP. The only room that knows reqwest.
+//! Kombo over HTTP. The only file with `reqwest`, together with its folder.
 //!
-//! A request waits for the throttle, leaves, and is read to its end within bounds; what is worth retrying is tried
-//! again here and nowhere else. Neither the key nor an address with its query reaches an error or a log.
+//! A request waits for the throttle, is sent, and its answer is read to the end within limits. Only this file repeats a
+//! request. Neither the key nor an address with its query reaches an error or a log.
 
 mod answer_body;
 mod client;
@@ -32,7 +32,7 @@ use client::client;
 
 const INTEGRATION_HEADER: HeaderName = HeaderName::from_static("x-integration-id");
 
-/// Kombo's API behind one key. Clones share connections, budget and clock.
+/// Kombo's API for one key. Clones share the connections, the request budget and the clock.
 #[derive(Clone)]
 pub struct HttpApi(Arc<HttpShared>);
 
@@ -48,18 +48,18 @@ struct HttpShared {
     time: ServerTime,
 }
 
-/// One thing to ask for, however often it takes.
+/// One question to Kombo, with all attempts that it takes.
 struct Call<'a> {
     url: Url,
     integration: Option<&'a IntegrationId>,
-    /// In the header that data endpoints want.
+    /// Whether the integration is named in the header that data endpoints demand.
     names_integration: bool,
     lane: Lane,
     with_cursor: bool,
 }
 
 impl Call<'_> {
-    /// Asks for something that is no integration's rows.
+    /// Makes a question that does not concern the rows of an integration.
     fn plain(url: Url, lane: Lane) -> Self {
         Self {
             url,
@@ -71,11 +71,11 @@ impl Call<'_> {
     }
 }
 
-/// Why an attempt failed, and how long the server asks to wait.
+/// Why an attempt failed, and how long the server asks the client to wait.
 struct Failed {
     error: ApiError,
     asked: Option<Duration>,
-    /// The throttle holds everybody already.
+    /// Whether the throttle already holds all requests of the key.
     held: bool,
 }
 
@@ -107,15 +107,16 @@ impl HttpApi {
         self.0.throttle.view()
     }
 
-    /// Returns what was sent.
+    /// Returns the counts of requests and answers.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
         self.0.counters.traffic(self.0.retries.made())
     }
 
-    /// Returns how far the server's clock is ahead of this machine's, in milliseconds; negative when it is behind.
+    /// Returns how far the server's clock is ahead of this machine's clock, in milliseconds. A negative number means
+    /// that the server's clock is behind. Returns `None` before the first answer.
     ///
-    /// `Date` has whole seconds, so up to one of them means nothing. `None` before the first answer.
+    /// `Date` has whole seconds, so a difference of up to 1,000 ms means nothing.
     #[must_use]
     pub fn skew(&self) -> Option<i64> {
         self.0.time.skew_ms()

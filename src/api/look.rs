@@ -1,29 +1,31 @@
-//! A look at an integration: what Kombo says of it, and where it finds none, whether it takes the key.
+//! The check of an integration: what Kombo tells about it and, when Kombo finds no such integration, whether Kombo
+//! accepts the key.
 
 use super::{ApiError, IntegrationInfo, KomboApi};
 use crate::ids::{EnvironmentId, IntegrationId};
 
-/// What a look at an integration brought.
+/// The result of a check.
 #[derive(Debug)]
 pub enum Looked {
-    /// Kombo's answer.
+    /// Kombo knows the integration.
     Found(IntegrationInfo),
-    /// Kombo finds no such integration, and accepted the key right after it said so.
+    /// Kombo finds no such integration, and Kombo accepted the key right after that answer.
     NotFound {
         /// The environment that the key belongs to.
         key_of: EnvironmentId,
     },
-    /// Kombo finds no such integration, and did not accept the key right after: that says nothing of the integration.
+    /// Kombo finds no such integration, but did not accept the key right after that answer. So the answer proves
+    /// nothing about the integration.
     KeyNotAccepted(ApiError),
-    /// No answer to use, or one that says that the integration cannot be read.
+    /// Kombo gave no usable answer, or an answer that says that the integration cannot be read.
     Failed(ApiError),
 }
 
-/// Asks for an integration, and for the key when it is not found.
+/// Asks for an integration. When Kombo finds none, also asks whether Kombo accepts the key.
 pub async fn look(api: &impl KomboApi, id: &IntegrationId) -> Looked {
     match api.integration(id).await {
         Ok(info) => Looked::Found(info),
-        // Only Kombo's own code makes one: a 404 without it may come from anybody in front.
+        // Only an answer with Kombo's own code counts. A 404 without the code may come from a proxy or a load balancer.
         Err(ApiError::IntegrationGone { .. }) => match api.check_key().await {
             Ok(key) => Looked::NotFound {
                 key_of: key.environment_id,
@@ -40,7 +42,7 @@ mod tests {
     use crate::api::{KeyInfo, Page, PageRequest};
     use crate::time::ServerNow;
 
-    /// Answers the two questions with a status and a code.
+    /// Answers each of the two questions with a status and a code.
     struct Scripted {
         integration: (u16, &'static str),
         key: Result<&'static str, (u16, &'static str)>,

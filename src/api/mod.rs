@@ -1,9 +1,11 @@
-//! Kombo's API: pages of rows, what an integration can read, whether a key works.
+//! Kombo's API: pages of rows, the state of an integration, and the check of a key. Reads only.
 //!
-//! [`KomboApi`] is the seam: the HTTP client is one implementation, the twin served in-process another.
+//! [`KomboApi`] is the seam. The HTTP client [`HttpApi`] is one implementation, the twin served in-process is another.
 //!
-//! [`HttpApi`] asks [`throttle`] for leave, sends, reads the answer within bounds, and has [`retry`] decide about another
-//! attempt. [`error`] says what an answer that is no success means for the caller.
+//! [`HttpApi`] waits for [`throttle`], sends the request, and reads the answer within limits. [`retry`] decides about
+//! another attempt. [`error`] says what an unsuccessful answer means for the caller. No other file may send a request
+//! to Kombo or repeat one. Neither the key nor an address with its query may reach a log or an error. Kombo's answers
+//! own the truth about the request budget.
 
 mod answers;
 mod error;
@@ -30,50 +32,68 @@ use crate::fetch::Lane;
 use crate::ids::{Cursor, EnvironmentId, IntegrationId};
 use crate::time::{Base, ObservedAt, ServerNow, UpdatedAfter};
 
-/// What the rest of the program asks of Kombo.
+/// The questions that the program asks Kombo. All of them are reads.
+///
+/// # Ordering
+/// Calls may run at the same time and may be answered in any order. The pages of one walk come one after the other,
+/// because each request needs the cursor of the page before.
+///
+/// # Duplicates
+/// A call may send its request several times, since it retries errors that may pass. Kombo's answers may repeat a
+/// record on a later page. Both are harmless, because nothing is written at Kombo.
+///
+/// # Cancellation and crashes
+/// Each future may be dropped at any `.await`. A dropped call gives back its place in the request budget. Nothing
+/// remains of a dropped call or after a crash.
+///
+/// # Errors
+/// An [`ApiError`] says how far the failure reaches ([`ApiError::reach`]) and what the operator can do
+/// ([`ApiError::advice`]). A retryable error is returned only after all allowed retries.
 pub trait KomboApi: Send + Sync {
-    /// Asks for one page. Waits for the throttle; retries what is worth retrying.
+    /// Returns one page. Waits for the request budget and retries errors that may pass.
     fn page(&self, request: PageRequest<'_>)
     -> impl Future<Output = Result<Page, ApiError>> + Send;
 
-    /// Asks what an integration is and which models it can read (`GET /integrations/{id}`).
+    /// Returns what Kombo tells about an integration and the models that can be read (`GET /integrations/{id}`).
     fn integration(
         &self,
         id: &IntegrationId,
     ) -> impl Future<Output = Result<IntegrationInfo, ApiError>> + Send;
 
-    /// Asks which environment the key belongs to (`GET /check-api-key`).
+    /// Returns the environment that the key belongs to (`GET /check-api-key`).
     fn check_key(&self) -> impl Future<Output = Result<KeyInfo, ApiError>> + Send;
 
-    /// Returns the server's time now, by the answers so far; `None` before the first that bore a usable `Date`.
+    /// Returns the server's current time, estimated from the answers so far. Returns `None` before the first answer
+    /// with a usable `Date` header.
     fn server_now(&self) -> Option<ServerNow>;
 }
 
-/// One page to ask for. Filters are repeated on every page: the cursor does not carry them.
+/// The request for one page. Each request repeats all filters, because Kombo's cursor does not carry filters.
 #[derive(Clone, Copy, Debug)]
 pub struct PageRequest<'a> {
-    /// Whose rows.
+    /// The integration whose rows are wanted.
     pub integration: &'a IntegrationId,
-    /// Which rows.
+    /// The endpoint whose rows are wanted.
     pub endpoint: &'a Endpoint,
-    /// Only rows changed after this instant.
+    /// Asks only for rows that changed after this instant.
     pub updated_after: Option<UpdatedAfter>,
-    /// Only these ids; empty for all.
+    /// Asks only for rows with these ids. Empty for all rows.
     pub ids: &'a [String],
-    /// Where to go on; `None` for the first page.
+    /// The cursor of the wanted page. `None` for the first page.
     pub cursor: Option<&'a Cursor>,
-    /// Which share of the budget pays.
+    /// The lane whose share of the request budget pays.
     pub lane: Lane,
 }
 
-/// The body of one page, not parsed yet, and the instants that came with it.
+/// The body of one page, not parsed yet, and the instants that the answer brought.
 #[derive(Clone)]
 pub struct Page {
-    /// Decompressed JSON.
+    /// The JSON text, decompressed.
     pub body: Bytes,
-    /// The instant up to which a fetch that began with this page covers its table. `None` without a usable `Date`.
+    /// The server-clock instant up to which a fetch that began with this page covers its table. `None` without a usable
+    /// `Date` header.
     pub base: Option<Base>,
-    /// The server's time when the page was answered, by the best estimate.
+    /// The server's estimated time when it answered.
     pub observed_at: ObservedAt,
 }
 
@@ -83,37 +103,37 @@ impl std::fmt::Debug for Page {
     }
 }
 
-/// What `GET /integrations/{id}` tells, as far as we read it.
+/// What `GET /integrations/{id}` tells. Holds only the parts that the program uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IntegrationInfo {
     /// The connected tool's slug.
     pub tool: String,
-    /// Upper-case category as Kombo writes it: `HRIS`.
+    /// The category in upper case, as Kombo writes it: `HRIS`.
     pub category: String,
-    /// `ACTIVE`, `INVALID` or `INACTIVE`.
+    /// The state of the integration: `ACTIVE`, `INVALID` or `INACTIVE`.
     pub status: String,
-    /// `COMPLETED` once rows can be read.
+    /// The state of the setup: `COMPLETED` once rows can be read.
     pub setup_status: Option<String>,
-    /// When set, scopes or filters changed and the data is stale until Kombo has fetched it again.
+    /// Set when scopes or filters changed. The data is then stale until Kombo's next sync.
     pub data_expired_at: Option<String>,
-    /// Models and whether they can be read.
+    /// The models of the integration, each with whether the model can be read.
     pub read_models: Vec<ReadModel>,
-    /// The server's time when it answered, by the best estimate.
+    /// The server's estimated time when it answered.
     pub observed_at: ObservedAt,
 }
 
 /// One model of an integration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadModel {
-    /// Model name, as in `data-changed`.
+    /// The name of the model, as in `data-changed`.
     pub id: String,
-    /// The tool offers it and nobody switched it off.
+    /// Whether the tool offers the model and neither the scope configuration nor the customer switched it off.
     pub is_available: bool,
 }
 
 /// What `GET /check-api-key` tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyInfo {
-    /// The environment the key belongs to.
+    /// The environment that the key belongs to.
     pub environment_id: EnvironmentId,
 }

@@ -1,4 +1,4 @@
-//! A page request as an address.
+//! The address of a page request.
 
 use std::num::NonZeroU32;
 
@@ -7,7 +7,8 @@ use url::Url;
 use super::{BaseUrl, PageRequest};
 
 impl PageRequest<'_> {
-    /// Returns the address to ask. Filters are repeated with every cursor: it does not carry them.
+    /// Returns the address of the request. All filters are repeated with every cursor, because the cursor does not
+    /// carry them.
     pub(super) fn url(&self, base_url: &BaseUrl, page_size: NonZeroU32) -> Url {
         let endpoint = self.endpoint;
         let mut parameters = Vec::new();
@@ -26,7 +27,7 @@ impl PageRequest<'_> {
             parameters.push(("ids", self.ids.join(",")));
         }
         if let Some(cursor) = self.cursor {
-            // Unpaged endpoints declare no cursor, yet two of them answer with one.
+            // Unpaged endpoints declare no cursor, but two of them answer with one.
             parameters.push(("cursor", cursor.as_str().to_owned()));
         }
         let mut url = base_url.join(endpoint.path.split('/').skip(1));

@@ -1,4 +1,5 @@
-//! How often and how soon a failed request is tried again. The only layer that retries: reqwest's own is off.
+//! How often and how soon a failed request is sent again. The only layer that retries; the retries of `reqwest` are
+//! off.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -6,22 +7,22 @@ use std::time::Duration;
 use super::ApiSettings;
 use crate::time::Backoff;
 
-/// Retries allowed before any request has earned one, so that a lone early failure is retried to the end.
+/// Retries that are allowed before any request has earned one. A single early failure is then retried up to the limit.
 const ALLOWANCE: u64 = 5;
 
-/// Retries that can be saved up, so that a good hour does not pay for a storm.
+/// The most retries that can be saved. A good hour then does not pay for a flood of retries.
 const MOST_SAVED: u64 = 50;
 
-/// Requests that earn one retry. Retries then stay under 10 % of all requests, themselves included.
+/// Number of requests that earn one retry. So retries stay below 10 % of all requests, including the retries.
 const REQUESTS_PER_RETRY: u64 = 10;
 
-/// The patience with one request, and the budget all requests share.
+/// The limit of attempts for one request, and the budget of retries that all requests share.
 #[derive(Debug)]
 pub(super) struct Retries {
     attempts: u32,
     backoff: Backoff,
     longest: Duration,
-    /// Saved up, in parts of a retry: [`REQUESTS_PER_RETRY`] make one.
+    /// The saved budget in parts of a retry. [`REQUESTS_PER_RETRY`] parts are one retry.
     saved: AtomicU64,
     made: AtomicU64,
 }
@@ -31,7 +32,7 @@ impl Retries {
         let longest = Duration::from_secs(settings.retry_max_duration_secs.get());
         Self {
             attempts: settings.retry_attempts.get(),
-            // Full jitter: what failed together does not come back together.
+            // Full jitter: requests that failed together do not return together.
             backoff: Backoff::new(settings.initial_backoff(), longest).with_jitter(100),
             longest,
             saved: AtomicU64::new(ALLOWANCE * REQUESTS_PER_RETRY),
@@ -39,12 +40,12 @@ impl Retries {
         }
     }
 
-    /// Counts a request, whatever becomes of it.
+    /// Counts a request, whether it succeeds or fails.
     pub(super) fn earn(&self) {
         self.change(|saved| Some((saved + 1).min(MOST_SAVED * REQUESTS_PER_RETRY)));
     }
 
-    /// Pays for one more attempt after `failed` of them. Returns whether there was enough.
+    /// Pays for one more attempt after `failed` attempts. Returns whether the attempt is allowed.
     pub(super) fn spend(&self, failed: u32) -> bool {
         let allowed =
             failed < self.attempts && self.change(|saved| saved.checked_sub(REQUESTS_PER_RETRY));
@@ -54,14 +55,15 @@ impl Retries {
         allowed
     }
 
-    /// Returns how long to wait after `failed` attempts: anything up to a bound that doubles, and no less than the server
-    /// asked for. Never asked about a 429: the throttle lets no request out before that wait is over.
+    /// Returns how long to wait after `failed` attempts: a random time up to a bound that doubles, and at least the
+    /// time that the server asks for. Not used after a 429: the throttle then holds every request until the wait is
+    /// over.
     pub(super) fn backoff(&self, failed: u32, asked: Option<Duration>) -> Duration {
         let wait = self.backoff.wait(failed.saturating_sub(1));
         wait.max(asked.unwrap_or_default().min(self.longest))
     }
 
-    /// Returns how many retries were made.
+    /// Returns the number of retries so far.
     pub(super) fn made(&self) -> u64 {
         self.made.load(Ordering::Relaxed)
     }

@@ -1,6 +1,7 @@
-//! What time it is at Kombo, by the answers so far.
+//! The time at Kombo, estimated from the answers so far.
 //!
-//! A `Date` counts only as far as [`Horizon`] lets it: one that is years off neither moves the estimate nor makes a base.
+//! A `Date` counts only within the limits of [`Horizon`]. A `Date` that is years off neither changes the estimate nor
+//! gives a base.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,17 +13,18 @@ use crate::time::{
     Base, Clock, Horizon, Moment, ObservedAt, ServerClock, ServerNow, parse_http_date,
 };
 
-/// The server's clock beside this machine's.
+/// The server's clock, together with the clock of this machine.
 pub(super) struct ServerTime {
     local: Arc<dyn Clock>,
     server: Mutex<ServerClock>,
     started: Instant,
-    /// Said once: every answer would say it again.
+    /// Whether the error about an impossible `Date` was logged. It is logged once, because every answer would repeat
+    /// it.
     is_told: AtomicBool,
 }
 
 impl ServerTime {
-    /// Begins with no answer.
+    /// Begins before the first answer.
     pub(super) fn new(local: Arc<dyn Clock>) -> Self {
         Self {
             local,
@@ -32,7 +34,7 @@ impl ServerTime {
         }
     }
 
-    /// Takes in an answer's `Date`, and derives what a page says about time.
+    /// Takes the `Date` of an answer. Returns the base and the observation instant of the page.
     pub(super) fn answered(
         &self,
         date: Option<&str>,
@@ -53,18 +55,18 @@ impl ServerTime {
         (base, observed_at)
     }
 
-    /// Returns the server's time now; `None` before the first usable `Date`.
+    /// Returns the server's current time. Returns `None` before the first usable `Date`.
     pub(super) fn now(&self) -> Option<ServerNow> {
         self.server().at(self.started.elapsed(), self.horizon())
     }
 
-    /// Returns how far the server's clock is ahead of the local one.
+    /// Returns how far the server's clock is ahead of the local clock, in milliseconds.
     pub(super) fn skew_ms(&self) -> Option<i64> {
         let (server, local) = (self.now()?.moment(), self.local.now());
         Some(server.as_millis().saturating_sub(local.as_millis()))
     }
 
-    /// Tells of a `Date` that cannot be true, once: somebody has to look at a clock.
+    /// Logs once that a `Date` cannot be true: the operator has to check a clock.
     fn tell(&self, says: Moment, horizon: Horizon) {
         if self.is_told.swap(true, Ordering::Relaxed) {
             return;
@@ -73,7 +75,7 @@ impl ServerTime {
         error!(
             date = %says,
             %clock,
-            "an answer of Kombo's is dated {says}, which cannot be true at {clock} by this machine's clock; rows of such answers are kept, and no base moves: check this machine's clock, then the proxies between it and Kombo"
+            "kombo's answer has the date {says}, which cannot be true while this machine's clock shows {clock}; rows of such answers are kept, but no base moves: check this machine's clock, then the proxies between this machine and Kombo"
         );
     }
 
@@ -82,7 +84,7 @@ impl ServerTime {
     }
 
     fn server(&self) -> MutexGuard<'_, ServerClock> {
-        // One number, so a panic elsewhere leaves it right.
+        // The value is a single number, so a panic elsewhere leaves it correct.
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -153,7 +155,7 @@ mod tests {
         for absurd in ABSURD {
             let (time, _) = time(NOON_MS + 5_000);
             let now = Instant::now();
-            // The first answer of all: nothing but the local clock is known.
+            // Before the first answer only the local clock is known.
             let (base, first) = time.answered(Some(absurd), now, now);
             assert_eq!(
                 (base, first.as_micros()),

@@ -1,4 +1,4 @@
-//! Where Kombo is, with which key, how fast and how patiently it is called.
+//! Settings of the API client: the address, the key, the request rate and the timeouts.
 
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -17,29 +17,31 @@ const KOMBO_MAX_PAGE_SIZE: u32 = 250;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ApiSettings {
-    /// Keeps to the budget. Switched off only against a server of one's own; a 429 pauses the key all the same.
+    /// Keeps requests within the rate limit. Switch the limit off only for a server of your own. A 429 pauses the key
+    /// in either case.
     pub rate_limit_enabled: bool,
-    /// Requests per window, for the whole API key. Kombo's headers may tell of less, never of more.
+    /// Largest number of requests per window, for the whole API key. Kombo's headers may lower the number, but never
+    /// raise it.
     pub rate_limit_num: NonZeroU32,
-    /// The length of that window.
+    /// The length of a window of the rate limit, in seconds.
     pub rate_limit_duration_secs: NonZeroU64,
-    /// Requests in flight at once, for the whole API key.
+    /// Largest number of requests in flight at the same time, for the whole API key.
     pub concurrency: NonZeroU32,
-    /// How long one attempt may take, from connecting to the last byte.
+    /// Longest time for one attempt in seconds, from connecting to the last byte.
     pub timeout_secs: NonZeroU64,
-    /// How long connecting may take.
+    /// Longest time for connecting, in seconds.
     pub connect_timeout_secs: NonZeroU64,
-    /// How long nothing may arrive.
+    /// Longest time without any received byte, in seconds.
     pub read_timeout_secs: NonZeroU64,
-    /// Rows asked for in one page. Kombo caps this at 250 and advises to use that.
+    /// Rows per page. Kombo allows at most 250 and advises to use 250.
     pub page_size: NonZeroU32,
-    /// The largest page accepted, decompressed.
+    /// Largest accepted page in bytes, after decompression.
     pub max_page_bytes: NonZeroU64,
-    /// Attempts for one request, the first included.
+    /// Largest number of attempts for one request, including the first one.
     pub retry_attempts: NonZeroU32,
-    /// The upper bound of the first wait before a retry; it doubles with each further one.
+    /// Upper bound of the wait before the first retry, in seconds. The bound doubles with each further retry.
     pub retry_initial_backoff_secs: f64,
-    /// The longest wait before a retry.
+    /// Longest wait before a retry, in seconds.
     pub retry_max_duration_secs: NonZeroU64,
 }
 
@@ -63,11 +65,11 @@ impl Default for ApiSettings {
 }
 
 impl ApiSettings {
-    /// Checks what the types cannot say.
+    /// Checks the ranges that the types do not express.
     pub fn check(&self) -> Result<(), BadSetting> {
         let wrong = |name, reason| Err(BadSetting::new(name, format!("is wrong: {reason}")));
         if self.page_size.get() > KOMBO_MAX_PAGE_SIZE {
-            return wrong("page_size", "Kombo gives at most 250 rows a page");
+            return wrong("page_size", "Kombo sends at most 250 rows per page");
         }
         let initial = self.retry_initial_backoff_secs;
         if !(initial.is_finite() && initial > 0.0 && initial <= 3600.0) {
@@ -82,7 +84,7 @@ impl ApiSettings {
         Ok(())
     }
 
-    /// Returns the bounds on what a page may hold.
+    /// Returns the limits on the content of a page.
     #[must_use]
     pub fn limits(&self) -> DecodeLimits {
         DecodeLimits {
@@ -91,7 +93,8 @@ impl ApiSettings {
         }
     }
 
-    /// Returns the requests that each window may see, unless the budget is switched off.
+    /// Returns the number of requests per window and the length of a window. Returns `None` when the rate limit is
+    /// switched off.
     #[must_use]
     pub fn budget(&self) -> Option<(NonZeroU32, Duration)> {
         let window = Duration::from_secs(self.rate_limit_duration_secs.get());
@@ -99,14 +102,15 @@ impl ApiSettings {
             .then_some((self.rate_limit_num, window))
     }
 
-    /// Returns the first upper bound of a backoff.
+    /// Returns the upper bound of the first wait before a retry.
     #[must_use]
     pub fn initial_backoff(&self) -> Duration {
         Duration::try_from_secs_f64(self.retry_initial_backoff_secs).unwrap_or(Duration::ZERO)
     }
 }
 
-/// Where a Kombo environment lives. Regions are fully separate: keys and integrations of one do not work in another.
+/// The region of a Kombo environment. Regions are fully separate: keys and integrations of one region do not work in
+/// another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Region {
@@ -120,7 +124,7 @@ pub enum Region {
 }
 
 impl Region {
-    /// Returns the address of its API.
+    /// Returns the address of the region's API.
     #[must_use]
     pub fn base_url(self) -> BaseUrl {
         let text = match self {
@@ -132,7 +136,7 @@ impl Region {
     }
 }
 
-/// The address below which the API's paths lie. Encrypted, unless it is on this very machine.
+/// The base address of the API. The connection is encrypted, unless the address is on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct BaseUrl(Url);
@@ -143,7 +147,7 @@ impl BaseUrl {
         Self::understood(text).map_err(|reason| SetupError::Endpoint { reason })
     }
 
-    /// Says what is wrong, and nothing of the text, which may hold credentials.
+    /// Checks an address. The reason never repeats the text, because the text may hold credentials.
     fn understood(text: &str) -> Result<Self, &'static str> {
         let url = Url::parse(text.trim())
             .map_err(|_| "it is not an absolute address such as https://api.kombo.dev/v1")?;
@@ -159,11 +163,11 @@ impl BaseUrl {
             "http" => {
                 Err("the key would travel unencrypted: use https, or http to a loopback address")
             }
-            _ => Err("only https, or http to a loopback address, is spoken"),
+            _ => Err("only https is supported, and http to a loopback address"),
         }
     }
 
-    /// Returns whether it is on this very machine, so that no proxy may stand between.
+    /// Returns whether the address is on this machine. No proxy is used then.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.0)
@@ -175,7 +179,8 @@ impl BaseUrl {
         self.0.scheme() == "https"
     }
 
-    /// Returns the address of a path below. Each segment is encoded, so an id stays one segment whatever it holds.
+    /// Returns the address of a path below the base address. Each segment is encoded, so an id stays one segment
+    /// whatever the id holds.
     #[must_use]
     pub fn join<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
         let mut url = self.0.clone();
@@ -201,12 +206,12 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-/// A Kombo API key. Shown nowhere.
+/// A Kombo API key. Its text is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
 impl ApiKey {
-    /// Takes the key from a text, without the white space around it.
+    /// Takes the key from a text and removes the white space around it.
     pub fn new(text: &str) -> Result<Self, SetupError> {
         let key = text.trim();
         if key.is_empty() {
@@ -222,7 +227,7 @@ impl ApiKey {
         Ok(Self(key.to_owned()))
     }
 
-    /// Returns the secret, for the one header it belongs in.
+    /// Returns the secret, for the `Authorization` header only.
     pub(super) fn expose(&self) -> &str {
         &self.0
     }
@@ -241,22 +246,22 @@ pub enum SetupError {
     /// The address cannot be used.
     #[error("the endpoint address cannot be used: {reason}")]
     Endpoint {
-        /// What is wrong.
+        /// The problem with the address.
         reason: &'static str,
     },
     /// The key cannot be used.
     #[error("the api key cannot be used: {reason}")]
     Key {
-        /// What is wrong, without the key.
+        /// The problem with the key. The text does not hold the key.
         reason: &'static str,
     },
     /// A setting is out of its range.
     #[error("request.{0}")]
     Setting(BadSetting),
-    /// The encryption library found no trusted certificates, or another fault of this machine.
+    /// The HTTP client could not be built, for example because the machine has no trusted certificates.
     #[error("the HTTP client could not be built: {reason}")]
     Client {
-        /// What the library says.
+        /// The reason as the library states it.
         reason: String,
     },
 }

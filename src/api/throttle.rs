@@ -1,9 +1,9 @@
-//! One budget of requests per API key, shared by all tasks.
+//! The request budget of one API key, shared by all tasks.
 //!
-//! The state machine in `budget` decides; this file waits for it. A 429 holds every request of the key here until its wait is
-//! over. A request that wants to leave joins a lane and waits
-//! until it is let through; one of those who wait keeps the time for all. Dropping a waiter or a permit gives back its
-//! place, so every caller may be cancelled anywhere.
+//! The state machine in `budget` decides, and this file does the waiting. After a 429 every request of the key is held
+//! here until the wait is over. A request joins a lane and waits until it may leave. One of the waiting tasks runs the
+//! timer for all of them. Dropping a waiter or a permit gives back its place, so a caller may be cancelled at any
+//! point.
 
 mod budget;
 mod headers;
@@ -30,32 +30,33 @@ pub(super) use headers::RateHeaders;
 use lanes::{Owner, Ticket};
 use window::Sent;
 
-/// Without windows to count, a hundredth slower than allowed: answers jitter, and the server counts arrivals.
+/// The pace without windows to count: one percent slower than allowed, because answers jitter and the server counts
+/// arrivals.
 const STEADY_PERCENT: u32 = 101;
 
-/// With windows counted by the ledger, what was missed while one gave way to the next may be made up: a twentieth.
+/// While the ledger counts windows, requests missed between two windows may be made up, up to a twentieth of the limit.
 const MAKE_UP_SHARE: u32 = 20;
 
-/// What progress bars and metrics show of the budget.
+/// The state of the request budget, for progress bars and metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ThrottleView {
-    /// Requests per window, as the server tells.
+    /// Requests per window, as the server reports them.
     pub limit: Option<u64>,
-    /// What may still be sent in the window, where known.
+    /// Requests that may still be sent in this window, if known.
     pub remaining: Option<u64>,
-    /// Requests under way.
+    /// Number of requests under way.
     pub running: usize,
-    /// Requests waiting.
+    /// Number of waiting requests.
     pub waiting: usize,
-    /// Requests waiting in each lane, the most urgent first.
+    /// Number of waiting requests in each lane, the most urgent lane first.
     pub waiting_by_lane: [usize; 4],
-    /// How long requests have waited, added up.
+    /// Total waiting time of all requests.
     pub total_wait: Duration,
-    /// How long the rate limit holds everybody, when it does.
+    /// How long the rate limit still holds all requests. `None` when the limit holds nothing.
     pub resumes_in: Option<Duration>,
 }
 
-/// The budget, shared.
+/// The shared request budget.
 #[derive(Clone, Debug)]
 pub(super) struct Throttle(Arc<SharedBudget>);
 
@@ -69,7 +70,7 @@ struct SharedBudget {
 struct Room {
     budget: Budget,
     waiters: BTreeMap<Ticket, Waiter>,
-    /// Sleeps until the next one may leave, for all.
+    /// The waiter that sleeps until the next request may leave, on behalf of all waiters.
     timekeeper: Option<Ticket>,
 }
 
@@ -112,14 +113,14 @@ impl Throttle {
         }
     }
 
-    /// Returns what there is to show.
+    /// Returns the state for progress bars and metrics.
     pub(super) fn view(&self) -> ThrottleView {
         let now = self.0.now();
         self.0.lock().budget.view(now)
     }
 }
 
-/// The right to send one request, until it is over.
+/// The right to send one request. The right ends when the permit is dropped.
 #[derive(Debug)]
 pub(super) struct Permit {
     shared: Arc<SharedBudget>,
@@ -135,12 +136,12 @@ enum Sending {
 }
 
 impl Permit {
-    /// Notes that the request leaves now. From here on the server may count it.
+    /// Records that the request leaves now. From now on the server may count it.
     pub(super) fn leaves(&mut self) {
         self.progress = Sending::Sent;
     }
 
-    /// Reads the head of its answer.
+    /// Takes the status and the rate headers of the answer.
     pub(super) fn answered(&mut self, headers: RateHeaders, status: u16) {
         let now = self.shared.now();
         let mut room = self.shared.lock();
@@ -170,13 +171,13 @@ impl SharedBudget {
     }
 
     fn lock(&self) -> MutexGuard<'_, Room> {
-        // Nothing in here panics between two changes that belong together.
+        // No code in this file panics between two changes that belong together.
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Room {
-    /// Lets through whoever may leave, and returns when to ask again.
+    /// Wakes every waiter that may leave, and returns when to serve again.
     fn serve(&mut self, now: Duration) -> Option<Duration> {
         let (grants, wake_at) = self.budget.serve(now);
         for grant in grants {
@@ -191,7 +192,7 @@ impl Room {
         wake_at
     }
 
-    /// Serves after something happened, and has whoever keeps the time look anew: the instant may have moved.
+    /// Serves after a change, and wakes the timekeeper so that it computes its sleep again.
     fn stir(&mut self, now: Duration) {
         self.serve(now);
         if self.timekeeper.is_none() {
@@ -204,7 +205,7 @@ impl Room {
     }
 }
 
-/// A place in a lane. Dropping it gives up.
+/// A place in a lane. Dropping the seat leaves the lane.
 struct Seat {
     shared: Arc<SharedBudget>,
     lane: Lane,
@@ -234,7 +235,8 @@ impl Seat {
         }
     }
 
-    /// Returns the permit when it is this one's turn; else when to look again, where this one keeps the time.
+    /// Returns the permit when it is this seat's turn. Otherwise returns when to look again, if this seat is the
+    /// timekeeper.
     fn look(&self) -> Result<Permit, Option<Instant>> {
         let now = self.shared.now();
         let mut room = self.shared.lock();
@@ -282,9 +284,10 @@ impl Drop for Seat {
 #[derive(Debug)]
 struct Pacer {
     clock: PassedTime,
-    /// One request at a time. A full burst and its refill would be twice the limit within one window.
+    /// Lets one request pass at a time. A full burst together with its refill would be twice the limit within one
+    /// window.
     steady: Limiter,
-    /// May make up what was missed; only while the ledger counts a fixed window.
+    /// Lets missed requests be made up. Used only while the ledger counts a fixed window.
     making_up: Limiter,
 }
 
@@ -305,7 +308,7 @@ impl Pacer {
         }
     }
 
-    /// Counts a request that leaves now, or returns the instant before which it may not.
+    /// Counts a request that leaves now. Returns the earliest allowed instant when the request must not leave yet.
     fn pass(&self, now: Duration, fixed_window: bool) -> Result<(), Duration> {
         self.clock.set(now);
         let check = |limiter: &Limiter| {
@@ -316,12 +319,13 @@ impl Pacer {
         if !fixed_window {
             check(&self.steady)?;
         }
-        // Always counted, so that changing between the two never adds their rates.
+        // This limiter always counts, so switching between the two limiters never adds their rates.
         check(&self.making_up)
     }
 }
 
-/// Governor's clock, set to the instant the state machine was given. The shell gives it Tokio's time, which tests pause.
+/// The clock of `governor`, set to the instant that the state machine is given. The caller passes Tokio's time, which
+/// tests can pause.
 #[derive(Clone, Debug, Default)]
 struct PassedTime(Arc<AtomicU64>);
 

@@ -1,4 +1,4 @@
-//! What a client has sent, and what an outage of the server does to everybody.
+//! Counts of requests and answers, and the pause of all requests during an outage of the server.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,31 +10,32 @@ use tokio::time::Instant;
 use super::ApiError;
 use crate::time::Backoff;
 
-/// Failures in a row, over all requests, that are taken for bad luck.
+/// Failures in a row, over all requests, that do not yet count as an outage.
 const BAD_LUCK: u32 = 4;
 
-/// The pause between two tries during an outage.
+/// The pause between two attempts during an outage.
 const PAUSE: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
 
 /// The classes of HTTP status that answers are counted by.
 const STATUS_CLASSES: [&str; 5] = ["2xx", "3xx", "4xx", "5xx", "other"];
 
-/// What a client has sent, and what came of it. All counts grow from its start.
+/// Counts of requests and their results since the start of the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traffic {
-    /// Requests, retries included.
+    /// Number of requests, including retries.
     pub requests: u64,
-    /// Answers with status 429.
+    /// Number of answers with status 429.
     pub rate_limited: u64,
-    /// Requests that were retries.
+    /// Number of requests that were retries.
     pub retries: u64,
-    /// Answers by class of status, from `2xx` to `5xx` and `other`. A request without an answer is in none.
+    /// Number of answers by class of HTTP status, from `2xx` to `5xx` and `other`. Requests without an answer are not
+    /// included.
     pub responses: BTreeMap<&'static str, u64>,
-    /// Requests that failed, retried or not, by [`ApiError::label`].
+    /// Number of failed requests by [`ApiError::label`], whether they were retried or not.
     pub errors: BTreeMap<&'static str, u64>,
 }
 
-/// Counts requests.
+/// The counters of requests.
 #[derive(Debug, Default)]
 pub(super) struct RequestCounts {
     requests: AtomicU64,
@@ -44,12 +45,12 @@ pub(super) struct RequestCounts {
 }
 
 impl RequestCounts {
-    /// Counts a request that goes out.
+    /// Counts a request that is sent.
     pub(super) fn sent(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts an answer.
+    /// Counts an answer by its status.
     pub(super) fn answered(&self, status: u16) {
         if status == 429 {
             self.rate_limited.fetch_add(1, Ordering::Relaxed);
@@ -64,7 +65,7 @@ impl RequestCounts {
         *self.errors().entry(error.label()).or_default() += 1;
     }
 
-    /// Returns the counts, with the retries that someone else counts.
+    /// Returns all counts. `retries` comes from the retry budget.
     pub(super) fn traffic(&self, retries: u64) -> Traffic {
         Traffic {
             requests: self.requests.load(Ordering::Relaxed),
@@ -83,13 +84,13 @@ impl RequestCounts {
     }
 
     fn errors(&self) -> MutexGuard<'_, BTreeMap<&'static str, u64>> {
-        // Counts only, so a panic elsewhere leaves them right.
+        // The map holds only counts, so a panic elsewhere leaves it correct.
         self.errors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Slows everybody down while the server is away. The retry budget is soon empty then; without a pause each table
-/// would fail at the speed of refused connections, and a short outage would fail thousands.
+/// Pauses all requests while the server is not reachable. The retry budget is soon empty then. Without a pause each
+/// table would fail as fast as connections are refused, and thousands of tables would fail in a short outage.
 #[derive(Debug, Default)]
 pub(super) struct Outage(Mutex<OutageState>);
 
@@ -100,12 +101,12 @@ struct OutageState {
 }
 
 impl Outage {
-    /// Returns until when nothing should be sent.
+    /// Returns the instant before which nothing should be sent.
     pub(super) fn pause(&self) -> Option<Instant> {
         self.state().until
     }
 
-    /// Takes in an error: only some say that the server, or the way to it, is not well.
+    /// Takes an error. Only some errors mean that the server, or the way to the server, has a fault.
     pub(super) fn learn(&self, error: &ApiError) {
         match error {
             ApiError::Unavailable { .. } | ApiError::Unreachable { .. } => {
@@ -117,7 +118,7 @@ impl Outage {
 
     fn failed(&self, now: Instant) {
         let mut state = self.state();
-        // Requests that were under way when the pause began say nothing new.
+        // Requests that were under way when the pause began give no new information.
         if state.until.is_some_and(|until| now < until) {
             return;
         }
@@ -127,13 +128,13 @@ impl Outage {
         }
     }
 
-    /// Takes in that the server answered: the outage is over.
+    /// Takes a successful answer: the outage is over.
     pub(super) fn answered(&self) {
         *self.state() = OutageState::default();
     }
 
     fn state(&self) -> MutexGuard<'_, OutageState> {
-        // Whole values only, so a panic elsewhere leaves them right.
+        // The state is replaced as a whole, so a panic elsewhere leaves it correct.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,10 +1,10 @@
-//! What an operator can do about each error, and its name in metrics.
+//! The advice for the operator for each error, and the name of each error in metrics.
 
 use super::{ApiError, LostAnswer};
 use crate::plan::{ModelOff, Standing};
 
 impl ApiError {
-    /// Returns a sentence that tells the operator what to do.
+    /// Returns one sentence that tells the operator what to do.
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
@@ -13,10 +13,10 @@ impl ApiError {
                 reason: ModelOff::Disabled,
                 ..
             } => {
-                "Enable the model in the integration's scope configuration at Kombo, or leave the endpoint out."
+                "Enable the model in the integration's scope configuration at Kombo, or remove the endpoint from the configuration."
             }
             Self::SkipEndpoint { .. } => {
-                "Leave the endpoint out for this integration: its tool does not offer the model."
+                "Nothing to do: the connected tool does not offer the model. The other endpoints are fetched."
             }
             Self::IntegrationGone { .. } => {
                 "Check the integration id and that the key is of the same environment and region, or remove the integration."
@@ -31,7 +31,7 @@ impl ApiError {
             Self::AddressRejected { .. } => {
                 "Add this machine's address to the key's allow-list in Kombo's dashboard."
             }
-            Self::CursorDied { .. } => "Nothing to do: the walk starts again at its first page.",
+            Self::CursorDied { .. } => "Nothing to do: the fetch starts again at its first page.",
             Self::InvalidRequest { .. } => {
                 "Report this as a bug of kombo-source, with the endpoint and the code."
             }
@@ -39,15 +39,15 @@ impl ApiError {
                 "Check the endpoint address in the configuration, and that the server knows the path."
             }
             Self::RateLimited { .. } => {
-                "Lower request.rate_limit_num if other programs use the same key, and run again later."
+                "Lower request.rate_limit_num if other programs use the same key, and run the command again later."
             }
-            Self::Unavailable { .. } => "Run again later, and look at Kombo's status page.",
+            Self::Unavailable { .. } => "Check Kombo's status page, and run the command again later.",
             Self::Unreachable { reason, .. } => advice_when_lost(*reason),
             Self::Refused { .. } => {
-                "Look the code up in Kombo's documentation and the request in Kombo's dashboard."
+                "Look up the code in Kombo's documentation, and the request in Kombo's dashboard."
             }
             Self::Redirected { .. } => {
-                "Set region or endpoint to the API's own address: redirects are not followed, so that the key stays there."
+                "Set region or endpoint to the API's own address: redirects are not followed, so that no other server gets the key."
             }
             Self::TooLarge { .. } => {
                 "Lower request.page_size, or raise request.max_page_bytes if memory allows."
@@ -100,10 +100,10 @@ fn advice_when_lost(reason: LostAnswer) -> &'static str {
             "Check that this machine reaches the API's address: name resolution, firewall, proxy, certificates."
         }
         LostAnswer::TimedOut => {
-            "Run again later, or raise request.timeout_secs if answers are slow by nature."
+            "Run the command again later, or raise request.timeout_secs if this server is always slow."
         }
         LostAnswer::BeforeHeaders | LostAnswer::WithinBody => {
-            "Run again later, and look for a proxy or firewall that cuts connections."
+            "Run the command again later, and look for a proxy or firewall that cuts connections."
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What each of Kombo's codes means for a puller that only reads, and each HTTP status where there is no code we know.
+//! The meaning of each of Kombo's codes, and of each HTTP status without a known code, for a program that only reads.
 
 use crate::plan::{ModelOff, Standing};
 
-/// What a code or a status means for a puller that only reads.
+/// The meaning of a code or a status for a program that only reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     Park(Standing),
@@ -21,7 +21,7 @@ pub(super) enum Meaning {
 }
 
 impl Meaning {
-    /// Looks a code up; `None` for one this build does not know.
+    /// Returns the meaning of a code. Returns `None` for a code that this build does not know.
     pub(super) fn of_code(code: &str) -> Option<Self> {
         MEANINGS
             .iter()
@@ -29,7 +29,8 @@ impl Meaning {
             .map(|(_, meaning)| meaning.clone())
     }
 
-    /// Load balancers answer with HTML, plain text or nothing, so the status is all there is.
+    /// Returns the meaning of a status without a known code. Load balancers answer with HTML, plain text or nothing, so
+    /// the status is the only information.
     pub(super) fn of_status(status: u16) -> Self {
         match status {
             300..=399 => Self::Redirect,
@@ -44,14 +45,14 @@ impl Meaning {
     }
 }
 
-/// Every code Kombo documents (28 in September 2026). The set is open: one was added within four months.
+/// Every code that Kombo documents (28 in September 2026). The set is open: one code was added within four months.
 pub(super) const MEANINGS: [(&str, Meaning); 28] = [
     ("PLATFORM.RATE_LIMIT_EXCEEDED", Meaning::RateLimited),
-    // Live calls only, which we do not make; waiting is right all the same.
+    // Only live calls cause this code, and this program makes none. Waiting is correct in any case.
     ("PLATFORM.CONCURRENCY_LIMIT_EXCEEDED", Meaning::RateLimited),
     ("PLATFORM.INTEGRATION_NOT_FOUND", Meaning::Gone),
     ("PLATFORM.INPUT_INVALID", Meaning::Invalid),
-    // Kombo advises against blind retries; a bounded retry of a read is harmless.
+    // Kombo advises against blind retries. A limited number of retries of a read is harmless.
     ("PLATFORM.UNKNOWN_ERROR", Meaning::Retry),
     ("PLATFORM.IP_NOT_WHITELISTED", Meaning::Address),
     ("PLATFORM.AUTHENTICATION_INVALID", Meaning::Key),

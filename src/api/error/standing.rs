@@ -1,10 +1,11 @@
-//! What an error says about an integration as a whole, or about one table of it.
+//! What an error says about a complete integration, or about one table of an integration.
 
 use super::ApiError;
 use crate::plan::{ModelOff, Standing};
 
 impl ApiError {
-    /// Returns how the integration stands if this error is about all of it; `None` if it says nothing of that.
+    /// Returns the state of the integration if this error concerns the complete integration. Returns `None` for any
+    /// other error.
     #[must_use]
     pub fn standing(&self) -> Option<Standing> {
         match self {
@@ -15,7 +16,7 @@ impl ApiError {
         }
     }
 
-    /// Returns why a table is off if this error is about it alone; `None` if it says nothing of that.
+    /// Returns why a table is off if this error concerns one table only. Returns `None` for any other error.
     #[must_use]
     pub fn model_off(&self) -> Option<ModelOff> {
         match self {

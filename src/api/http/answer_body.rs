@@ -1,4 +1,4 @@
-//! The bodies of answers, read within bounds, and what is said of those that break off.
+//! Reads the bodies of answers within limits, and classifies answers that break off.
 
 use std::sync::Arc;
 
@@ -7,13 +7,14 @@ use bytes::{Bytes, BytesMut};
 use crate::api::ApiError;
 use crate::api::error::LostAnswer;
 
-/// Error envelopes have a few hundred bytes. A longer one is cut, and then its status decides.
+/// The largest body of an error that is read. Error envelopes have a few hundred bytes. A longer body is cut, and then
+/// the status decides.
 const MAX_ERROR_BYTES: u64 = 64 << 10;
 
-/// A success below this size may be an error envelope in disguise.
+/// A successful answer below this size is checked for an error envelope.
 const MAX_DISGUISED_BYTES: usize = 16 << 10;
 
-/// Reads a body to its end. The bound is on what comes out of decompression: a few kilobytes may unpack to gigabytes.
+/// Reads a body to its end. The limit is for the decompressed bytes, because a few kilobytes may unpack to gigabytes.
 pub(super) async fn read_body(
     response: &mut reqwest::Response,
     limit: u64,
@@ -37,14 +38,14 @@ pub(super) async fn read_body(
     Ok(body.freeze())
 }
 
-/// Reads the body of an error as far as it is of use. A broken one leaves the status to decide.
+/// Reads the body of an error. Returns no bytes when the body breaks off; then the status decides.
 pub(super) async fn read_error(response: &mut reqwest::Response) -> Bytes {
     read_body(response, MAX_ERROR_BYTES)
         .await
         .unwrap_or_default()
 }
 
-/// Sees that a success holds a JSON object that is no error in disguise. The decoder reads the rest.
+/// Checks that a successful answer is a JSON object and not an error envelope. The decoder checks the rest.
 pub(super) fn check_body(body: &[u8], with_cursor: bool) -> Result<(), ApiError> {
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(ApiError::NotJson);
@@ -57,7 +58,7 @@ pub(super) fn check_body(body: &[u8], with_cursor: bool) -> Result<(), ApiError>
     Ok(())
 }
 
-/// Says how far a request came that got no answer.
+/// Classifies a request without an answer by how far the request came.
 pub(super) fn lost_before_headers(error: reqwest::Error) -> ApiError {
     let reason = if error.is_timeout() && !error.is_connect() {
         LostAnswer::TimedOut
@@ -81,7 +82,7 @@ fn lost_within_body(error: reqwest::Error) -> ApiError {
 fn lost(reason: LostAnswer, error: reqwest::Error) -> ApiError {
     ApiError::Unreachable {
         reason,
-        // The address holds ids and cursors.
+        // The address is removed, because its query holds ids and cursors.
         source: Arc::new(error.without_url()),
     }
 }

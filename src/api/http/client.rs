@@ -1,4 +1,4 @@
-//! The HTTP client: whom it trusts, what it always says, and how long it waits.
+//! Builds the HTTP client: trusted certificates, fixed headers, timeouts.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub(super) fn client(
         builder = builder.no_proxy();
     }
     if !base_url.is_encrypted() {
-        // Without encryption the machine's certificates are not needed, so a missing store is no fault.
+        // Without encryption the machine's certificates are not needed, so a missing certificate store is not an error.
         builder = builder.tls_certs_only([]);
     }
     builder.build().map_err(|error| SetupError::Client {

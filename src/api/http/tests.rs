@@ -62,7 +62,8 @@ async fn page(api: &HttpApi, cursor: Option<&str>) -> Result<Page, ApiError> {
     .await
 }
 
-/// Asks for one page; the replies are given in turn, the last for ever. Returns how many requests it took.
+/// Asks for one page. The server sends the replies in order and repeats the last one. Returns the result and the number
+/// of requests.
 async fn ask(replies: Vec<Reply>) -> (Result<Page, ApiError>, usize) {
     let server = Server::start(replies).await;
     let answer = page(&api(&server), None).await;

@@ -1,7 +1,7 @@
-//! The budget of one key, as a state machine: time is passed in, nothing waits.
+//! The request budget of one key as a state machine. Time is a parameter, and nothing here waits.
 //!
-//! It joins the ledger (what the server has left), the pacer (what the configuration allows) and the lanes (who is
-//! next). Every request that leaves passes through [`Budget::serve`].
+//! The budget joins three parts: the ledger (what the server has left), the pacer (what the configuration allows) and
+//! the lanes (which request is next). Every request passes [`Budget::serve`] before it leaves.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use crate::api::ApiSettings;
 use crate::fetch::Lane;
 use crate::time::Backoff;
 
-/// The wait after a 429 that does not say how long.
+/// The wait after a 429 that does not say how long to wait.
 const AFTER_REFUSAL: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
 
 const TOO_MANY_REQUESTS: u16 = 429;
 
-/// What all requests of one key share.
+/// The state that all requests of one key share.
 #[derive(Debug)]
 pub(super) struct Budget {
     ledger: Ledger,
     lanes: Lanes,
-    /// `None` when the limit is switched off.
+    /// `None` when the rate limit is switched off.
     pacer: Option<Pacer>,
     configured: u64,
     concurrency: usize,
@@ -58,17 +58,18 @@ impl Budget {
         }
     }
 
-    /// Queues a request.
+    /// Adds a request to its lane.
     pub(super) fn join(&mut self, lane: Lane, owner: Owner, now: Duration) -> Ticket {
         self.lanes.join(lane, owner, now)
     }
 
-    /// Takes out a request that gave up before it was served.
+    /// Removes a request that gave up before it was served.
     pub(super) fn leave(&mut self, lane: Lane, owner: &Owner, ticket: Ticket) {
         self.lanes.leave(lane, owner, ticket);
     }
 
-    /// Lets through whoever may leave now. Returns them, and when to ask again unless something happens before.
+    /// Grants every request that may leave now. Returns the grants, and when to serve again if nothing else happens
+    /// before.
     pub(super) fn serve(&mut self, now: Duration) -> (Vec<Grant>, Option<Duration>) {
         let mut grants = Vec::new();
         self.held_until = None;
@@ -88,17 +89,17 @@ impl Budget {
         (grants, self.held_until)
     }
 
-    /// Takes back a request that was let through and never left.
+    /// Takes back a granted request that never left.
     pub(super) fn unsend(&mut self, sent: Sent) {
         self.ledger.unsend(sent);
     }
 
-    /// Notes a request that left and whose answer will never come.
+    /// Records that the answer to a sent request will never come.
     pub(super) fn lose(&mut self, sent: Sent) {
         self.ledger.lose(sent);
     }
 
-    /// Reads the head of an answer.
+    /// Takes the status and the rate headers of an answer.
     pub(super) fn answer(&mut self, sent: Sent, now: Duration, headers: RateHeaders, status: u16) {
         self.ledger.answer(sent, now, headers, status < 400);
         if status == TOO_MANY_REQUESTS {
@@ -111,12 +112,12 @@ impl Budget {
         }
     }
 
-    /// Frees the place of a request that is over, its body included.
+    /// Frees the place of a finished request, after its body was read.
     pub(super) fn finish(&mut self) {
         self.running = self.running.saturating_sub(1);
     }
 
-    /// Returns what there is to show.
+    /// Returns the state for progress bars and metrics.
     pub(super) fn view(&self, now: Duration) -> ThrottleView {
         let waiting_by_lane = self.lanes.waiting();
         ThrottleView {

@@ -1,27 +1,27 @@
-//! What an answer's headers say about the rate: the window, and how long to wait.
+//! The rate headers of an answer: the window, and how long to wait.
 
 use std::time::Duration;
 
 use crate::time::parse_http_date;
 
-/// No server is obeyed for longer at a stretch.
+/// The longest wait that a server can demand at a time.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
-/// The window as one answer tells it. Anything that is no count is treated as absent.
+/// The window as one answer reports it. A header that is not a count is treated as absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::api) struct RateHeaders {
     /// Requests per window.
     pub(in crate::api) limit: Option<u64>,
-    /// Requests left in it.
+    /// Requests left in the window.
     pub(in crate::api) remaining: Option<u64>,
-    /// Time until the next one.
+    /// Time until the next window.
     pub(in crate::api) reset: Option<Duration>,
-    /// How long the server asks to wait, where it says so outright.
+    /// The wait that the server asks for explicitly.
     pub(in crate::api) retry_after: Option<Duration>,
 }
 
 impl RateHeaders {
-    /// Reads the headers through a look-up by lower-case name.
+    /// Reads the headers through a function that looks up a lower-case name.
     pub(in crate::api) fn read<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Self {
         let count = |name: &str| header(name)?.trim().parse::<u64>().ok();
         Self {
@@ -34,10 +34,11 @@ impl RateHeaders {
         }
     }
 
-    /// Returns how long a 429 asks to wait, capped at an hour; `None` when it does not say.
+    /// Returns the wait that a 429 asks for, at most one hour. Returns `None` when the answer does not say how long to
+    /// wait.
     pub(in crate::api) fn wait(&self) -> Option<Duration> {
         let positive = |wait: &Duration| !wait.is_zero();
-        // `ratelimit-reset` has whole seconds and may be floored; another second is certainly enough.
+        // `ratelimit-reset` has whole seconds and may be rounded down. One more second is certainly enough.
         let until_reset = self
             .reset
             .filter(positive)
@@ -49,14 +50,14 @@ impl RateHeaders {
     }
 }
 
-/// Reads seconds, or a date, which is measured against the server's own clock (RFC 9110, section 10.2.3).
+/// Reads `Retry-After`: seconds, or a date that is compared with the server's own `Date` (RFC 9110, section 10.2.3).
 fn retry_after(text: &str, date: Option<&str>) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
     let until = parse_http_date(text)?;
     let now = parse_http_date(date?)?;
-    // `Date` is floored too, so the wait is never too short.
+    // The server rounds `Date` down as well, so the wait is never too short.
     (until >= now).then(|| until.since(now))
 }
 

@@ -1,4 +1,5 @@
-//! Who is next: lanes by urgency, integrations in turn within a lane, first come first served within an integration.
+//! Which request is next: lanes by urgency, integrations in turn within a lane, first come first served within an
+//! integration.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -6,22 +7,22 @@ use std::time::Duration;
 use crate::fetch::Lane;
 use crate::ids::IntegrationId;
 
-/// However slow the budget, a snapshot that waits gets a page this often.
+/// A waiting snapshot gets a page at least this often, however slow the budget is.
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(30);
 
-/// After three catch-up requests another lane that waits has one: 75 %.
+/// After this many catch-up requests in a row another waiting lane gets one. So catch-up takes at most 75 %.
 const CATCH_UP_RUN: u32 = 3;
 
 const LANES: usize = Lane::ALL.len();
 
-/// A place in the queue.
+/// The number of a waiting request. Numbers grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Ticket(u64);
 
-/// On whose behalf a request is made; `None` for the key itself.
+/// The integration that a request is for. `None` for a request about the key itself.
 pub(super) type Owner = Option<IntegrationId>;
 
-/// All that wait.
+/// All waiting requests.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     queues: [LaneQueue; LANES],
@@ -33,14 +34,14 @@ pub(super) struct Lanes {
 
 #[derive(Debug, Default)]
 struct LaneQueue {
-    /// Owners with somebody waiting, the next to be served first.
+    /// Owners with waiting requests. The first owner is served next.
     turns: VecDeque<Owner>,
     waiting: HashMap<Owner, VecDeque<(Ticket, Duration)>>,
     len: usize,
 }
 
 impl Lanes {
-    /// Puts a request at the end of its owner's queue.
+    /// Adds a request at the end of its owner's queue.
     pub(super) fn join(&mut self, lane: Lane, owner: Owner, now: Duration) -> Ticket {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
@@ -48,12 +49,12 @@ impl Lanes {
         ticket
     }
 
-    /// Takes out a request that gave up. Returns whether it was still waiting.
+    /// Removes a request that gave up. Returns whether the request was still waiting.
     pub(super) fn leave(&mut self, lane: Lane, owner: &Owner, ticket: Ticket) -> bool {
         self.queues[lane.position()].remove(owner, ticket)
     }
 
-    /// Takes out the request that is served next, and since when it waits.
+    /// Removes the request that is served next. Returns its ticket and since when it waited.
     pub(super) fn next(&mut self, now: Duration) -> Option<(Ticket, Duration)> {
         let lane = self.next_lane(now)?;
         if lane == Lane::Snapshot {
@@ -70,12 +71,12 @@ impl Lanes {
         self.queues[lane.position()].pop()
     }
 
-    /// Returns how many wait in each lane, the most urgent first.
+    /// Returns the number of waiting requests in each lane, the most urgent lane first.
     pub(super) fn waiting(&self) -> [usize; LANES] {
         [0, 1, 2, 3].map(|lane: usize| self.queues[lane].len)
     }
 
-    /// Returns whether nobody waits.
+    /// Returns whether no request waits.
     pub(super) fn is_empty(&self) -> bool {
         self.queues.iter().all(|queue| queue.len == 0)
     }
@@ -85,7 +86,8 @@ impl Lanes {
         let snapshot_is_late = self
             .last_snapshot
             .is_none_or(|last| now.saturating_sub(last) >= SNAPSHOT_WITHIN);
-        // Never two late ones in a row: at a page a minute every snapshot is late, and notifications come first.
+        // Two late snapshots never follow each other. With a budget of one page per minute every snapshot is late, and
+        // notifications still come first.
         let snapshot_is_due = self.since_snapshot + 1 >= Lane::FULL_EVERY
             || (snapshot_is_late && self.since_snapshot > 0);
         let catch_up_has_its_share =

@@ -1,4 +1,5 @@
-//! The budget against servers that count in different ways, in virtual time; then the shell that waits for it.
+//! Tests of the budget, in virtual time, against servers that count in different ways. Then tests of the waiting
+//! itself.
 
 mod ledger;
 mod shell;
@@ -23,7 +24,7 @@ fn thirty_walks(server: impl Server, settings: &ApiSettings, seed: u64) -> Outco
     simulation.run(minutes(10))
 }
 
-/// Windows of the run that a client could have used whole: not the first and not the last.
+/// Windows that a client could have used completely: all but the first and the last window of the run.
 fn least_use(outcome: &Outcome, limit: usize) -> f64 {
     let windows = outcome.per_window(Duration::from_mins(1));
     let whole = &windows[1..windows.len() - 1];
@@ -71,7 +72,7 @@ fn windows_of_any_length_and_beginning_are_kept() {
                 let outcome = thirty_walks(server, &ApiSettings::default(), 12);
                 let case = format!("{limit} in {length_ms} ms, {rounding:?}");
                 assert_eq!(outcome.refused(), 0, "{case}");
-                // 300 a minute for ten minutes. Whole seconds are too coarse for windows of a few.
+                // 300 requests per minute for ten minutes. Whole seconds are too coarse for windows of a few seconds.
                 let least = if length_ms >= 60_000 { 2_850 } else { 1_000 };
                 assert!(outcome.sent() >= least, "{case}: {}", outcome.sent());
             }
@@ -121,7 +122,7 @@ fn a_stranger_on_the_same_key_is_given_way() {
         let mut server = FixedWindows::new(300, Rounding::Floor);
         server.strangers_per_minute = 120;
         let outcome = thirty_walks(server, &ApiSettings::default(), seed);
-        // Nobody can know who takes the last place: one refusal a window at most.
+        // Nobody can know which client takes the last place, so one refusal per window is allowed.
         assert!(outcome.refused() <= 10, "{}", outcome.refused());
         assert!(outcome.none_left_while_refused(), "seed {seed}");
         let used = least_use(&outcome, 180);
@@ -136,7 +137,7 @@ fn without_headers_the_configured_rate_is_kept_in_every_minute() {
     assert!((285..=300).contains(&most), "{most}");
 }
 
-/// Says something different in each answer.
+/// A server whose every answer says something different.
 struct Liar(Vec<RateHeaders>);
 
 impl Server for Liar {
@@ -176,7 +177,7 @@ fn lies_neither_stop_the_client_nor_make_it_faster_than_configured() {
     }
 }
 
-/// Refuses every n-th request, and asks to wait.
+/// A server that refuses every n-th request and asks the client to wait.
 struct Refusing {
     every: u32,
     seen: u32,
@@ -227,7 +228,7 @@ fn refusals_without_a_word_are_met_with_growing_waits() {
         headers: RateHeaders::default(),
     };
     let outcome = thirty_walks(server, &ApiSettings::default(), 6);
-    // 1, 2, 4, ... 60 seconds.
+    // The waits are 1, 2, 4, ... 60 seconds.
     assert!((10..20).contains(&outcome.sent()), "{}", outcome.sent());
 }
 
@@ -266,7 +267,7 @@ fn the_lanes_get_their_shares_and_integrations_theirs() {
         9,
     );
     for walk in 0..20 {
-        // One integration with many tables, and nine with one each.
+        // One integration with many tables, and nine integrations with one table each.
         let id = if walk < 11 { 0 } else { walk };
         simulation.add_walk(Lane::CatchUp, &format!("tool:{id}"));
         simulation.add_walk(Lane::Snapshot, &format!("tool:{walk}"));
@@ -307,7 +308,7 @@ fn notifications_come_first_and_snapshots_keep_a_fifth() {
 
 #[test]
 fn at_a_crawl_a_snapshot_still_gets_a_page_every_half_minute() {
-    // 6 a minute: a fifth would be a page every 50 s.
+    // The budget is 6 requests per minute. A fifth of that would be one page every 50 s.
     let settings = ApiSettings {
         rate_limit_num: 6.try_into().expect("not zero"),
         ..ApiSettings::default()

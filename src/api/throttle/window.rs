@@ -1,43 +1,44 @@
-//! The ledger: what is left of the server's rate window, read from its headers.
+//! The ledger: what is left of the server's rate window, computed from the rate headers.
 //!
-//! The server counts; we only see its counter in answers, late and out of order. Two lower bounds of what is left hold
-//! whatever the order of answers:
+//! The server counts. The client sees the server's counter only in answers, late and out of order. Two lower bounds of
+//! what is left hold for any order of answers:
 //!
-//! - the lowest `remaining` seen, less what is in flight: whatever was counted after that answer has not answered yet;
-//! - an answer's `remaining`, less everything sent that had not been answered when its request left. It can rise, so it
-//!   serves once the server is seen to refill a bucket instead of opening windows.
+//! - The lowest `remaining` so far, minus the requests in flight. Any request that the server counted after that answer
+//!   is still unanswered.
+//! - The `remaining` of an answer, minus every request that was sent and still unanswered when the answered request
+//!   left. This bound can rise. So it is used once the server is seen to refill a bucket instead of opening windows.
 //!
-//! `reset` has whole seconds, rounded as the server likes, so the window's end is known as an interval. At its upper
-//! end the window is certainly over; a single request then opens the next one. All instants are durations since a
-//! fixed start and are passed in.
+//! `reset` has whole seconds, and servers round in different ways. So the end of the window is known as an interval. At
+//! the upper end of the interval the window is certainly over. A single request then opens the next window. All
+//! instants are durations since a fixed start and are parameters.
 
 use std::time::Duration;
 
 use super::headers::RateHeaders;
 
-/// `reset` has whole seconds: floored, ceiled or rounded.
+/// `reset` has whole seconds: rounded down, up or to the nearest second.
 const ROUNDING: Duration = Duration::from_secs(1);
 
-/// A longer window is taken for a lie: an instant instead of a duration, or nonsense.
+/// A longer window cannot be true: the header holds an instant instead of a duration, or nonsense.
 const LONGEST_WINDOW: Duration = Duration::from_hours(1);
 
-/// How long others wait for the answer of the request that opens a window.
+/// How long other requests wait for the answer of the request that opens a window.
 const OPENING_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a server that refilled within a window is taken for one that refills.
+/// How long a server counts as refilling after it refilled within a window.
 const REFILLS_FOR: Duration = Duration::from_mins(10);
 
-/// In the last part of a window the end is too uncertain to spread over it.
+/// In the last part of a window the end is too uncertain to spread requests up to it.
 const TOO_SHORT_TO_SPREAD: Duration = Duration::from_secs(2);
 
-/// Keeps the last requests of a window from falling past its end.
+/// Spreads requests over this share of a window, so that the last requests do not fall beyond its end.
 const SPREAD_PERCENT: u32 = 90;
 
-/// A request that was let through, until its answer's headers or its loss.
+/// A request that was granted, until the headers of its answer arrive or the answer is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sent {
     at: Duration,
-    /// Requests that had been answered or lost by then.
+    /// Number of requests that were answered or lost when this request was granted.
     settled_before: u64,
     opens: bool,
 }
@@ -45,9 +46,9 @@ pub(super) struct Sent {
 /// Whether a request may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gate {
-    /// Yes.
+    /// The request may be sent.
     Open,
-    /// Not before this instant, unless an answer comes.
+    /// No request may be sent before this instant, unless an answer comes first.
     Shut(Duration),
 }
 
@@ -55,9 +56,9 @@ pub(super) enum Gate {
 #[derive(Debug)]
 pub(super) struct Ledger {
     state: WindowState,
-    /// The server refused; nothing leaves before this instant.
+    /// The server refused a request. Nothing leaves before this instant.
     refused_until: Option<Duration>,
-    /// The window's length to assume where the server's word cannot be right.
+    /// The assumed length of a window when the reported length cannot be true.
     assumed: Duration,
     in_flight: u64,
     sent: u64,
@@ -68,11 +69,11 @@ pub(super) struct Ledger {
 
 #[derive(Debug)]
 enum WindowState {
-    /// Nothing known. One request at a time until an answer says more.
+    /// Nothing is known. One request at a time is sent until an answer says more.
     Unknown { opening_since: Option<Duration> },
     /// Answers carry no usable headers.
     Unannounced,
-    /// A window the server told of.
+    /// The server reports this window.
     Announced(RateWindow),
 }
 
@@ -85,15 +86,17 @@ impl WindowState {
 #[derive(Debug)]
 struct RateWindow {
     limit: Option<u64>,
-    /// The lowest `remaining` told.
+    /// The lowest `remaining` that was reported.
     lowest: u64,
-    /// How many requests were settled when that answer came, itself included.
+    /// Number of settled requests when the answer with the lowest `remaining` came, including that request.
     lowest_at: u64,
-    /// Requests that may have been counted after it without an answer to tell.
+    /// Number of requests that the server may have counted after the lowest `remaining`, and whose answers do not say
+    /// so.
     untold: u64,
-    /// How many requests, counted since the start of the process, may have been sent in all, by the answer to the
-    /// latest request, and how many were settled when that one left.
+    /// Number of requests since the start of the process that may have been sent in all, according to the answer to
+    /// the latest answered request.
     sendable: u64,
+    /// Number of settled requests when that request left.
     sendable_at: u64,
     opened: Duration,
     ends_not_before: Duration,
@@ -115,7 +118,7 @@ impl Ledger {
         }
     }
 
-    /// Answers whether one more request fits.
+    /// Returns whether one more request fits.
     pub(super) fn gate(&mut self, now: Duration) -> Gate {
         if let Some(until) = self.refused_until(now) {
             return Gate::Shut(until);
@@ -145,7 +148,7 @@ impl Ledger {
         }
     }
 
-    /// Notes a request that leaves now. Only after [`Self::gate`] said that it may.
+    /// Records a request that leaves now. May be called only after [`Self::gate`] returned [`Gate::Open`].
     pub(super) fn send(&mut self, now: Duration) -> Sent {
         let opens = if let WindowState::Unknown { opening_since } = &mut self.state {
             *opening_since = Some(now);
@@ -170,7 +173,7 @@ impl Ledger {
         self.stop_opening(sent);
     }
 
-    /// Notes a request whose answer never came. The server may have counted it.
+    /// Records a request whose answer never came. The server may have counted the request.
     pub(super) fn lose(&mut self, sent: Sent) {
         self.settle();
         self.stop_opening(sent);
@@ -179,8 +182,8 @@ impl Ledger {
         }
     }
 
-    /// Reads an answer's headers. `succeeded` tells whether the server itself answered: a load balancer's error has no
-    /// headers either and says nothing about them.
+    /// Takes the headers of an answer. `succeeded` says whether the server itself answered. An error of a load balancer
+    /// has no rate headers either, and says nothing about the server's headers.
     pub(super) fn answer(
         &mut self,
         sent: Sent,
@@ -206,24 +209,26 @@ impl Ledger {
             WindowState::Announced(window) => {
                 WindowState::Announced(self.merge(window, told, sent, now))
             }
-            // An answer that left before the window was lost sight of tells of an older one.
+            // The request left before the window was lost, so its answer describes an older window.
             unknown @ WindowState::Unknown { .. } if !sent.opens => unknown,
             _ => WindowState::Announced(told),
         };
     }
 
-    /// Notes that the server refused a request for its rate. Nothing leaves until then; one request opens the next window.
+    /// Records that the server refused a request because of the rate. Nothing leaves before `until`; then one request
+    /// opens the next window.
     pub(super) fn refuse(&mut self, until: Duration) {
         self.refused_until = self.refused_until.max(Some(until));
         self.state = WindowState::UNKNOWN;
     }
 
-    /// Returns until when the server's refusal holds, while it does.
+    /// Returns the instant before which the server's refusal holds. Returns `None` when no refusal holds.
     pub(super) fn refused_until(&self, now: Duration) -> Option<Duration> {
         self.refused_until.filter(|until| now < *until)
     }
 
-    /// Returns whether the server's windows alone may pace: it told of a plausible one and did not refill within it.
+    /// Returns whether the server's windows alone may set the pace: the server reported a plausible window and did not
+    /// refill within it.
     pub(super) fn has_fixed_window(&self, now: Duration, configured: u64) -> bool {
         let is_fixed = |window: &RateWindow| {
             window.plausible
@@ -233,12 +238,12 @@ impl Ledger {
         self.refills_until.is_none() && self.announced().is_some_and(is_fixed)
     }
 
-    /// Returns what may still be sent in the window, where that is known.
+    /// Returns the number of requests that may still be sent in the window, if known.
     pub(super) fn left(&self) -> Option<u64> {
         self.announced().map(|window| self.left_in(window))
     }
 
-    /// Returns the window's size as told.
+    /// Returns the size of the window as the server reports it.
     pub(super) fn limit(&self) -> Option<u64> {
         self.announced()?.limit
     }
@@ -261,7 +266,7 @@ impl Ledger {
         by_lowest.max(window.sendable.saturating_sub(self.sent))
     }
 
-    /// When the next request is due if the rest of the window is spent evenly, a little ahead of time.
+    /// Returns when the next request is due if the rest of the window is spent evenly, slightly ahead of time.
     fn spread(&self, window: &RateWindow, left: u64, now: Duration) -> Option<Duration> {
         let time_left = window.ends_not_before.saturating_sub(now);
         if !window.plausible || time_left < TOO_SHORT_TO_SPREAD {
@@ -311,7 +316,7 @@ impl Ledger {
         }
     }
 
-    /// Joins what an answer tells with what is known.
+    /// Joins the window of an answer with the known window.
     fn merge(
         &mut self,
         known: RateWindow,
@@ -324,11 +329,12 @@ impl Ledger {
         }
         let mut window = known;
         if told.ends_not_after < window.ends_not_before {
-            // Of the window before: it was counted there, so it is no longer in flight here.
+            // The answer belongs to the window before. The server counted the request there, so the request is not in
+            // flight in this window.
             return window;
         }
         if sent.at < window.opened {
-            // It may have been counted in either window.
+            // The server may have counted the request in either window.
             window.untold += 1;
             return window;
         }

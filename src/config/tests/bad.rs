@@ -143,7 +143,7 @@ fn numbers_out_of_range_are_shown_with_the_range() {
         ),
         (
             source("request:\n\n  page_size: 251"),
-            "kombo.yaml:6: sources.kombo.request.page_size is wrong: Kombo gives at most 250 rows a page",
+            "kombo.yaml:6: sources.kombo.request.page_size is wrong: Kombo sends at most 250 rows per page",
         ),
         (
             source("schedule: {full_interval_secs: 0}"),
