@@ -181,8 +181,8 @@ mod tests {
 table                                 files      bytes         rows  small              one record    integration     one day
 ats_tags/current                          3     4.2 MB       12,000   34 %       48.0 kB of 1 file         2.1 MB           -
 ats_tags/deltas                         120    90.0 kB          500  100 %                       -              -     45.0 kB
-mend    ats_tags/deltas: 60 small files that could be larger ones
-        run `kombo-source upkeep`, or leave it to the service, which does so daily
+mend    ats_tags/deltas: 60 small files in one partition, which could be merged
+        run `kombo-source upkeep` to merge the files; a running service does so daily
 2 tables, 1 finding
 ";
         assert_eq!(text(&report), expected);

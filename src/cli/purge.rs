@@ -197,8 +197,8 @@ mod tests {
     fn it_says_who_is_purged_and_who_stays_or_waits_and_until_when_files_stay() {
         let expected = "\
 to purge personio:gone
-stays    hibob:alive: Kombo answers for it: it is active, not deleted
-         a running service fetches it again within a day, a restart does at once
+stays    hibob:alive: kombo finds the integration: it is active, not deleted
+         a running service fetches the integration again within a day; restart the service to fetch it now
 waits    lever:later, until 2023-11-14
 ats_tags/deltas                            1,200 rows      3 files
 to do: 1,200 rows leave 3 files; nothing is changed without --yes

@@ -224,7 +224,7 @@ def test_small_deletes_that_are_much_within_a_day_are_held_like_a_large_one() ->
         assert one.ids() == before
         assert _accept(one).code == 0
         one.until_ids(before - more, "the accepted rows are gone")
-        assert one.log_lines("released", "it was accepted"), "no line of the log tells of the release"
+        assert one.log_lines("released", "the losses were accepted"), "no line of the log tells of the release"
         less = one.delete(STEADY)
         one.tell()
         one.until_ids(before - more - less, "after it the next small delete goes through")
@@ -239,7 +239,7 @@ def _assert_a_rerun_changes_nothing(one: Guarded, before: set[str]) -> None:
     hold = one.hold()
     assert hold is not None and hold["confirmable_at"] is not None
     from_then = hold["confirmable_at"] + dt.timedelta(minutes=1) - dt.timedelta(microseconds=1)
-    wanted = f"a full fetch that begins at {from_then:%Y-%m-%d %H:%M} UTC or later can confirm it"
+    wanted = f"a full fetch that begins at {from_then:%Y-%m-%d %H:%M} UTC or later can confirm the losses"
     for text in (told, one.show_status("status after a rerun")):
         assert wanted in text, f"{wanted!r} is not in {text}"
         assert f"since {hold['since']:%Y-%m-%d %H:%M} UTC" in text

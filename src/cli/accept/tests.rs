@@ -35,8 +35,8 @@ fn hold() -> Hold {
 fn a_held_table_is_listed_with_its_cause_and_what_to_do() {
     let expected = "\
 held    ats_jobs of tool:a, since 2027-01-15 06:00 UTC: 600 of 2,000 rows would vanish (mass_delete)
-        700 changes held, 600 rows would vanish, 100 rows would lose values (in name); the table has 2,000 rows
-        a full fetch that begins at 2027-01-16 06:01 UTC or later can confirm it; one before that cannot
+        700 changes held, 600 rows would be removed, 100 rows would lose values (in name); the table has 2,000 rows
+        a full fetch that begins at 2027-01-16 06:01 UTC or later can confirm the losses; an earlier one cannot
         kombo-source accept --table ats_jobs --integration tool:a
 ";
     assert_eq!(list(&[hold()], 0), expected);
@@ -47,7 +47,10 @@ held    ats_jobs of tool:a, since 2027-01-15 06:00 UTC: 600 of 2,000 rows would 
         ..hold()
     };
     let text = list(&[forgotten], 0);
-    assert!(text.contains("no full fetch can confirm it"), "{text}");
+    assert!(
+        text.contains("no full fetch can confirm the losses"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -111,7 +111,7 @@ integration  state   tables  late         rows     base age   last snapshot   co
 tool:a       active       2     1        2,468  13 h 20 min        2 d 18 h    99.99 %
 late    tool:a: 1 table, up to 13 h 20 min old: ats_jobs
 held    ats_applications of tool:a, since 2027-01-15 07:30 UTC: 600 of 1,234 rows would vanish (mass_delete)
-        a full fetch that begins at 2027-01-16 07:30 UTC or later can confirm it; one before that cannot
+        a full fetch that begins at 2027-01-16 07:30 UTC or later can confirm the losses; an earlier one cannot
         if that is right: kombo-source accept --table ats_applications --integration tool:a
 failed  ats_jobs of tool:a: the store cannot be reached, for 1 h 30 min
 silent  tool:a: no notification for longer than usual; it is polled more often

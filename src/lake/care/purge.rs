@@ -92,7 +92,11 @@ pub(in crate::lake) async fn purge(
         let now = Clocks::read(tables).await?.earlier;
         register_purged(tables, &report.integrations, now).await?;
         let count = report.integrations.len();
-        info!(count, "purged {}", counted(count as u64, "deleted integration"));
+        info!(
+            count,
+            "purged {}",
+            counted(count as u64, "deleted integration")
+        );
     }
     Ok(report)
 }

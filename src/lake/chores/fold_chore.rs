@@ -1,4 +1,4 @@
-//! Folds what is due, at a pace that leaves the fetches alone, one endpoint after the other.
+//! Folds the due tables, one endpoint after the other, at a pace that does not slow the fetches.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -19,38 +19,38 @@ use crate::time::Backoff;
 use crate::versions::guard::HoldState;
 use crate::versions::trigger::WaitingTable;
 
-/// How often it is looked whether something is due. Nothing is read for that.
+/// Interval between checks whether a table is due. A check reads nothing from the store.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// How often the logs are read for what other processes have committed. Those fold what they commit, at most times.
+/// Interval between reads of the logs for commits of other processes. Other processes usually fold what they commit.
 const READ_EVERY: Duration = Duration::from_mins(10);
 
-/// How often it is read what was accepted, and how complete tables are.
+/// Interval between reads of the holds (for accepted ones) and of the completeness of tables.
 const HOLDS_EVERY: Duration = Duration::from_mins(1);
 
-/// How long an endpoint is left alone after its fold failed.
+/// Pause of an endpoint after its fold failed.
 const AFTER_FAILURE: Duration = Duration::from_mins(1);
 
-/// How long a table is left alone that could not be folded.
+/// Pause of a table that could not be folded; longer after each failure in a row.
 const ASIDE: Backoff = Backoff::new(AFTER_FAILURE, Duration::from_hours(1));
 
-/// Whose rows of which endpoint.
+/// One table: endpoint and integration.
 type OneTable = (EndpointName, IntegrationKey);
 
-/// The fold of all endpoints, and what is remembered from one run to the next.
+/// The fold of all endpoints, with its state from one run to the next.
 pub(super) struct FoldChore {
     lake: Lake,
     endpoints: Vec<Arc<Endpoint>>,
     settings: FoldSettings,
     read_at: Option<Instant>,
     holds_at: Option<Instant>,
-    /// When each table was first seen to wait.
+    /// When each waiting table was first seen to wait.
     since: HashMap<OneTable, Instant>,
     accepted: HashSet<OneTable>,
     not_before: HashMap<EndpointName, Instant>,
-    /// Tables that were set aside, until when they are left alone, and how often in a row they were.
+    /// Tables that were set aside: the end of the pause, and the number of failures in a row.
     aside: HashMap<OneTable, (Instant, u32)>,
-    /// What waits of each endpoint, and the versions that say so.
+    /// Waiting tables of each endpoint, and the log versions that this list was computed from.
     unfolded: HashMap<EndpointName, ([Option<u64>; 3], Vec<Unfolded>)>,
 }
 
@@ -109,17 +109,17 @@ impl FoldChore {
         beside.metrics.fold_lag(lag);
     }
 
-    /// Reads what others have committed. What cannot be read now is read next time.
+    /// Reads the commits of other processes. A log that cannot be read now is read again after the next interval.
     async fn read_logs(&self) {
         for endpoint in &self.endpoints {
             if let Err(error) = self.lake.look_for_unfolded(endpoint).await {
                 let error: &dyn std::error::Error = &error;
-                warn!(endpoint = %endpoint.name(), error, "what waits to be folded cannot be read");
+                warn!(endpoint = %endpoint.name(), error, "the logs cannot be read for rows to fold; the next attempt is in 10 min");
             }
         }
     }
 
-    /// Reads what was decided, and how complete tables are.
+    /// Reads accepted holds and the completeness of tables.
     async fn read_holds(&mut self, metrics: &Metrics) {
         if let Some(compared) = told("kombo_drift", self.lake.completeness().await) {
             let by_table = Completeness::by_table(&compared).into_iter();
@@ -161,7 +161,8 @@ impl FoldChore {
         due
     }
 
-    /// With the same versions the same waits: thousands of quiet tables are not gone through every time.
+    /// Returns the waiting tables. Uses the last list while the log versions are equal, so that thousands of quiet
+    /// tables are not checked every time.
     fn unfolded(&mut self, endpoint: &Endpoint) -> Vec<Unfolded> {
         let versions = self.lake.known_versions(endpoint);
         if let Some((known, unfolded)) = self.unfolded.get(endpoint.name())
@@ -217,7 +218,7 @@ impl FoldChore {
         }
     }
 
-    /// Leaves tables alone for a while that could not be folded, the longer the more often they could not.
+    /// Pauses tables that could not be folded, longer after each failure in a row.
     fn set_aside(
         &mut self,
         endpoint: &EndpointName,
@@ -258,7 +259,7 @@ fn count(report: &FoldReport, took: Duration, metrics: &Metrics) {
     }
 }
 
-/// Returns what was read, or says that it could not be.
+/// Returns the value that was read, or logs the failure.
 fn told<T>(table: &str, read: Result<T, LakeError>) -> Option<T> {
     let told = read.map_err(|error| {
         let advice = error.advice();
@@ -267,7 +268,7 @@ fn told<T>(table: &str, read: Result<T, LakeError>) -> Option<T> {
             table,
             error,
             advice,
-            "{table} cannot be read; tables without it are folded, the others stay as they are"
+            "{table} cannot be read; tables that do not need it are folded, the others wait"
         );
     });
     told.ok()

@@ -1,11 +1,12 @@
-//! What people read of a held table and of the end of a hold: what, why, and what to do.
+//! Texts for operators about a held table and the end of a hold: what, why, and what to do.
 
 use crate::lake::{Hold, Release};
 use crate::versions::guard::HoldState;
 use crate::words::{counted, minute};
 
 impl Hold {
-    /// Returns which table it is, since when and why, as in `ats_jobs of tool:a, since 2026-11-29 22:17 UTC: 600 of 2,000 rows ...`.
+    /// Returns the table, the start and the reason of the hold, as in `ats_jobs of tool:a, since 2026-11-29 22:17 UTC:
+    /// 600 of 2,000 rows ...`.
     #[must_use]
     pub fn what(&self) -> String {
         format!(
@@ -17,20 +18,20 @@ impl Hold {
         )
     }
 
-    /// Returns which table it is.
+    /// Returns the name of the held table.
     #[must_use]
     pub fn name(&self) -> String {
         format!("{} of {}", self.endpoint.table_name(), self.integration)
     }
 
-    /// Returns how many rows it is about.
+    /// Returns how many rows are held, and of how many.
     #[must_use]
     pub fn rows(&self) -> String {
         let mut parts = vec![format!("{} held", counted(self.held_rows, "change"))];
         let mut some = |count: u64, verb: &str| {
             parts.extend((count > 0).then(|| format!("{} {verb}", counted(count, "row"))));
         };
-        some(self.removed, "would vanish");
+        some(self.removed, "would be removed");
         some(self.nulled, "would lose values");
         some(self.unconfirmed, "not confirmed to be gone");
         let mut text = parts.join(", ");
@@ -40,23 +41,23 @@ impl Hold {
         format!("{text}; the table has {}", counted(self.table_rows, "row"))
     }
 
-    /// Returns from when on a full fetch can end it.
+    /// Returns when a full fetch can end the hold.
     #[must_use]
     pub fn until(&self) -> String {
         match self.confirmable_us {
         Some(us) => {
-            // The next whole minute: one that begins within this one may be too early.
+            // Rounds up to the next full minute: a fetch that begins within this minute may be too early.
             let from = minute(us.saturating_add(59_999_999));
             format!(
-                "a full fetch that begins at {from} or later can confirm it; one before that cannot"
+                "a full fetch that begins at {from} or later can confirm the losses; an earlier one cannot"
             )
         }
-        None => "no full fetch can confirm it; it stays held until you accept it, or until what is held comes back"
+        None => "no full fetch can confirm the losses; the table stays held until you accept them, or until the rows and values come back"
             .to_owned(),
     }
     }
 
-    /// Returns the command that accepts it.
+    /// Returns the command that accepts the losses.
     #[must_use]
     pub fn accept_command(&self) -> String {
         format!(
@@ -68,22 +69,22 @@ impl Hold {
 }
 
 impl Release {
-    /// Returns what of a table is held no longer, and why, as in `ats_jobs of tool:a: accepted; 600 rows are gone ...`.
+    /// Returns what is released and why, as in `ats_jobs of tool:a: the losses were accepted; 600 rows ...`.
     #[must_use]
     pub fn text(&self, table: &str) -> String {
         let id = &self.integration;
         let lost = match self.rows {
-            1 => "1 row is gone or has lost values".to_owned(),
-            rows => format!("{} are gone or have lost values", counted(rows, "row")),
+            1 => "1 row was removed or lost values".to_owned(),
+            rows => format!("{} were removed or lost values", counted(rows, "row")),
         };
         let why = match self.state {
-            HoldState::Accepted => format!("it was accepted, and {lost}"),
-            HoldState::Confirmed => format!("a later full fetch confirmed it, and {lost}"),
+            HoldState::Accepted => format!("the losses were accepted, and {lost}"),
+            HoldState::Confirmed => format!("a later full fetch confirmed the losses, and {lost}"),
             HoldState::Held | HoldState::Resolved if self.rows == 0 => {
-                "nothing of it has to be held any more".to_owned()
+                "the rows and values came back, so nothing is held any more".to_owned()
             }
             HoldState::Held | HoldState::Resolved => {
-                format!("so little of it is left that it may pass, and {lost}")
+                format!("the remaining losses are too few to be held, and {lost}")
             }
         };
         let rest = if self.in_part {
@@ -115,23 +116,23 @@ mod tests {
         let cases = [
             (
                 text(HoldState::Confirmed, 600, false),
-                "ats_jobs of tool:a: a later full fetch confirmed it, and 600 rows are gone or have lost values",
+                "ats_jobs of tool:a: a later full fetch confirmed the losses, and 600 rows were removed or lost values",
             ),
             (
                 text(HoldState::Confirmed, 600, true),
-                "ats_jobs of tool:a: a later full fetch confirmed it, and 600 rows are gone or have lost values; the rest stays held",
+                "ats_jobs of tool:a: a later full fetch confirmed the losses, and 600 rows were removed or lost values; the rest stays held",
             ),
             (
                 text(HoldState::Accepted, 1, false),
-                "ats_jobs of tool:a: it was accepted, and 1 row is gone or has lost values",
+                "ats_jobs of tool:a: the losses were accepted, and 1 row was removed or lost values",
             ),
             (
                 text(HoldState::Resolved, 0, false),
-                "ats_jobs of tool:a: nothing of it has to be held any more",
+                "ats_jobs of tool:a: the rows and values came back, so nothing is held any more",
             ),
             (
                 text(HoldState::Resolved, 90, false),
-                "ats_jobs of tool:a: so little of it is left that it may pass, and 90 rows are gone or have lost values",
+                "ats_jobs of tool:a: the remaining losses are too few to be held, and 90 rows were removed or lost values",
             ),
         ];
         for (text, expected) in cases {

@@ -1,12 +1,13 @@
-//! What a lake needs besides fetches, as chores for the dispatcher: folding (`fold_chore`), and upkeep with the purge of what
-//! is deleted (`upkeep_chore`).
+//! The chores that a lake needs besides fetches, for the dispatcher of the service: folding (`fold_chore`), and upkeep
+//! with the purge of deleted integrations (`upkeep_chore`).
 //!
-//! The chores decide when and tell what was done; the work itself is in [`fold`](super::fold) and [`care`](super::care),
-//! which the verbs of the command line call as well. What both tell is here once: a fold (`told_fold`), a hold
-//! (`hold_text`), and what Kombo says before a purge (`purge_answers`).
+//! The chores decide when to work, and log the result. The work itself is in [`fold`](super::fold) and
+//! [`care`](super::care), which the verbs of the command line call, too. Code that chores and verbs share is here once:
+//! a fold with its log lines (`told_fold`), the texts of a hold (`hold_text`), and Kombo's answers before a purge
+//! (`purge_answers`).
 //!
-//! A run may be dropped at any `.await`: files without a log entry are nobody's, and whatever was not committed is due
-//! again. No chore may hold up a fetch, and none takes rows away without Kombo's word, asked for right before.
+//! A run may be dropped at any `.await`: files without a log entry are unreferenced, and uncommitted work is due again.
+//! A chore may never delay a fetch, and may never remove rows without an answer of Kombo from right before.
 
 mod fold_chore;
 mod hold_text;
@@ -28,10 +29,10 @@ use crate::catalog::Endpoint;
 use crate::chore::{Chore, Questions};
 use crate::ids::IntegrationKey;
 
-/// The door to this room.
+/// Entry points of this room.
 impl Lake {
-    /// Purges the integrations that Kombo does not find, and writes down that those are not deleted for which it answers. A
-    /// dry run writes neither and only says what would leave.
+    /// Purges the integrations that Kombo does not find. For the integrations that Kombo does find, the registry is
+    /// updated: they are not deleted. A dry run changes nothing and only reports.
     pub async fn purge_answered(
         &self,
         endpoints: &[Arc<Endpoint>],
@@ -42,11 +43,11 @@ impl Lake {
         purge_answers::purge_answered(self.tables(), endpoints, found, answers, dry_run).await
     }
 
-    /// Folds as [`Lake::fold`] does and tells the log what was folded, what could not be, what is held and what is held no
-    /// longer. Of what is held Kombo is asked why, where it can be: a scope that was switched off, or data that expired,
-    /// explains rows that vanish at once. The answer is written down.
+    /// Folds like [`Lake::fold`] and logs the result: folded tables, failures, new holds and released holds. Asks Kombo
+    /// for the cause of a hold if `kombo` is given, and stores the answer. A scope that was switched off, or expired
+    /// data, explains rows that disappear at once.
     ///
-    /// A failed fold is told, too, before its error is returned. Dropping it is safe at any point.
+    /// A failed fold is logged before its error is returned. The future may be dropped at any point.
     pub async fn fold_told(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -57,8 +58,8 @@ impl Lake {
         told_fold::fold_told(self, endpoint, only, settings, kombo).await
     }
 
-    /// Returns the chores that the lake's settings leave to a service with snapshots this far apart, for the tables of these
-    /// endpoints. Give all there are: tables of endpoints that are not fetched any more are folded and kept up all the same.
+    /// Returns the chores that the lake's settings leave to a service with this interval between full fetches. Pass all
+    /// endpoints: tables of endpoints that are no longer fetched still need folds and upkeep.
     #[must_use]
     pub fn chores(
         &self,

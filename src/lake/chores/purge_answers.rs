@@ -1,4 +1,4 @@
-//! What Kombo says before a purge: it is asked for each integration right before its rows leave.
+//! Asks Kombo about each integration right before its rows are purged.
 
 use std::sync::Arc;
 
@@ -13,71 +13,71 @@ use crate::plan::{ConfirmedGone, Doubt, NotFound, Standing};
 use crate::sink::Registration;
 use crate::time::ObservedAt;
 
-/// What Kombo says of the integrations whose time has come.
+/// Kombo's answers about the integrations that are due to be purged.
 #[derive(Debug, Default)]
 pub struct PurgeAnswers {
-    /// Those that it has confirmed to be gone, just now.
+    /// Integrations that Kombo has just confirmed to be gone.
     pub gone: Vec<ConfirmedGone>,
-    /// Those that stay, and why.
+    /// Integrations that are kept, and why.
     pub kept: Vec<(IntegrationId, WhyKept)>,
 }
 
-/// Why an integration is not purged, though its time has come.
+/// Why an integration that is due is not purged.
 #[derive(Debug, thiserror::Error)]
 pub enum WhyKept {
-    /// Kombo answers for it.
-    #[error("Kombo answers for it: it is {0}, not deleted")]
+    /// Kombo finds the integration.
+    #[error("kombo finds the integration: it is {0}, not deleted")]
     Alive(Standing),
-    /// Kombo does not find it, and that counts for nothing.
-    #[error("Kombo does not find it, and that counts for nothing: {}", .0.as_str())]
+    /// Kombo does not find the integration, but the answer is not reliable.
+    #[error("kombo does not find the integration, but the answer is ignored: {}", .0.as_str())]
     Doubted(Doubt),
-    /// The first look that did not find it is not a day old.
-    #[error("it is not known for a day that Kombo finds it no more")]
+    /// The first check that did not find the integration is less than a day old.
+    #[error("the first check that did not find the integration is less than a day old")]
     TooEarly,
-    /// Kombo does not find it, and did not accept the key right after.
+    /// Kombo does not find the integration, and refused the API key right after.
     #[error(
-        "Kombo does not find it, and did not accept the API key right after: {}",
+        "kombo does not find the integration, but refused the API key right after: {}",
         .0.message
     )]
     KeyNotAccepted(NoAnswer),
-    /// No answer.
-    #[error("Kombo could not be asked for it: {}", .0.message)]
+    /// Kombo did not answer.
+    #[error("kombo could not be asked about the integration: {}", .0.message)]
     Unanswered(NoAnswer),
 }
 
 impl WhyKept {
-    /// Returns whether the question has to be asked again.
+    /// Returns whether Kombo must be asked again.
     #[must_use]
     pub fn is_open(&self) -> bool {
         !matches!(self, Self::Alive(_))
     }
 
-    /// Returns what to do.
+    /// Returns what the operator can do.
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Alive(_) => {
-                "a running service fetches it again within a day, a restart does at once"
+                "a running service fetches the integration again within a day; restart the service to fetch it now"
             }
             Self::Doubted(_) => {
-                "use the API key of the environment that the integration belongs to, and run it again"
+                "use the API key of the integration's environment, and run the purge again"
             }
-            Self::TooEarly => "run it again in a day",
+            Self::TooEarly => "run the purge again in a day",
             Self::KeyNotAccepted(none) | Self::Unanswered(none) => none.advice,
         }
     }
 }
 
 impl PurgeAnswers {
-    /// Returns whether a question has to be asked again.
+    /// Returns whether Kombo must be asked again about an integration.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.kept.iter().any(|(_, kept)| kept.is_open())
     }
 
-    /// Asks Kombo for each integration whose time has come. Writes nothing.
+    /// Asks Kombo about each integration that is due. Changes nothing.
     pub async fn ask(kombo: &dyn Questions, found: &PurgeDue) -> Self {
-        // The earlier of the store's clock and ours: a look never counts as later than it was.
+        // The earlier of the store's clock and the local clock: a check must never count as later than it was.
         let begun = ObservedAt::from(found.now);
         let mut asked = Self::default();
         for known in &found.due {
@@ -90,7 +90,7 @@ impl PurgeAnswers {
         asked
     }
 
-    /// Returns the rows for the registry of integrations that Kombo answers for: they are not deleted.
+    /// Returns registry rows for the integrations that Kombo finds: they are not deleted.
     fn alive(&self, found: &PurgeDue) -> Vec<Registration> {
         let alive = self.kept.iter().filter_map(|(id, kept)| {
             let WhyKept::Alive(standing) = kept else {
@@ -108,8 +108,8 @@ impl PurgeAnswers {
     }
 }
 
-/// Purges the integrations that Kombo does not find, and writes down that those are not deleted for which it answers. A
-/// dry run writes neither and only says what would leave.
+/// Purges the integrations that Kombo does not find. For the integrations that Kombo does find, the registry is
+/// updated: they are not deleted. A dry run changes nothing and only reports.
 pub(in crate::lake) async fn purge_answered(
     tables: &Tables,
     endpoints: &[Arc<Endpoint>],
@@ -219,7 +219,7 @@ mod tests {
             .iter()
             .map(|(id, kept)| (id, kept.to_string()))
             .collect();
-        let says = |state: &str| format!("Kombo answers for it: it is {state}, not deleted");
+        let says = |state: &str| format!("kombo finds the integration: it is {state}, not deleted");
         assert_eq!(
             kept,
             [(&ids[1], says("active")), (&ids[2], says("inactive"))]
@@ -269,9 +269,9 @@ mod tests {
             asked.kept[0].1.to_string()
         };
         let early = kept(due(&twin, only, Some(NOW - DAY + 1))).await;
-        assert!(early.contains("not known for a day"), "{early}");
+        assert!(early.contains("less than a day old"), "{early}");
         let undated = kept(due(&twin, only, None)).await;
-        assert!(undated.contains("not known for a day"), "{undated}");
+        assert!(undated.contains("less than a day old"), "{undated}");
         let mut elsewhere = due(&twin, only, Some(NOW - 20 * DAY));
         elsewhere.due[0].environment = EnvironmentId::new("other");
         let elsewhere = kept(elsewhere).await;

@@ -1,4 +1,4 @@
-//! A fold and what the log is told of it: the same for the service, the verb `fold` and the fold that closes a backfill.
+//! Folds and logs the result, for the service, the verb `fold` and the fold at the end of a backfill.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,23 +11,24 @@ use crate::catalog::Endpoint;
 use crate::chore::Questions;
 use crate::ids::IntegrationKey;
 use crate::lake::{FoldReport, FoldSettings, FoldedTable, Hold, Lake, LakeError, SetAside};
+use crate::words::counted;
 
-/// What was folded of one endpoint, after the log was told.
+/// Result of a fold of one endpoint, already logged.
 #[derive(Debug)]
 pub struct ToldFold {
-    /// What was folded. What is held says why, as far as Kombo could be asked.
+    /// Report of the fold. Each hold names its cause, if Kombo gave one.
     pub report: FoldReport,
-    /// How long the fold took, without the questions.
+    /// Time that the fold took, without the questions to Kombo.
     pub took: Duration,
-    /// Why what Kombo said of holds could not be written down.
+    /// Errors of writing Kombo's causes of holds.
     pub unexplained: Vec<LakeError>,
 }
 
-/// Folds as [`Lake::fold`] does and tells the log what was folded, what could not be, what is held and what is held no
-/// longer. Of what is held Kombo is asked why, where it can be: a scope that was switched off, or data that expired,
-/// explains rows that vanish at once. The answer is written down.
+/// Folds like [`Lake::fold`] and logs the result: folded tables, failures, new holds and released holds. Asks Kombo for
+/// the cause of a hold if `kombo` is given, and stores the answer. A scope that was switched off, or expired data,
+/// explains rows that disappear at once.
 ///
-/// A failed fold is told, too, before its error is returned. Dropping it is safe at any point.
+/// A failed fold is logged before its error is returned. The future may be dropped at any point.
 pub(in crate::lake) async fn fold_told(
     lake: &Lake,
     endpoint: &Arc<Endpoint>,
@@ -51,7 +52,7 @@ pub(in crate::lake) async fn fold_told(
             && let Err(error) = explain(lake, hold, kombo).await
         {
             let (id, error_text): (_, &dyn std::error::Error) = (&hold.integration, &error);
-            warn!(integration.id = %id, error = error_text, "why it is held was not written down");
+            warn!(integration.id = %id, error = error_text, "kombo's cause of a hold could not be stored; the hold keeps its own cause");
             unexplained.push(error);
         }
         tell_hold(hold);
@@ -66,8 +67,8 @@ pub(in crate::lake) async fn fold_told(
     })
 }
 
-/// Asks Kombo why something is held, and writes the answer down. Leaves the hold as it was when Kombo does not answer,
-/// knows no reason, or the answer cannot be written.
+/// Asks Kombo for the cause of a hold, and stores the answer. The hold stays unchanged when Kombo does not answer or
+/// knows no cause, or when the answer cannot be stored.
 async fn explain(lake: &Lake, hold: &mut Hold, kombo: &dyn Questions) -> Result<(), LakeError> {
     let why = kombo.why_gone(&hold.integration, &hold.endpoint).await;
     let Some((cause, why)) = why.filter(|(cause, _)| hold.cause != *cause) else {
@@ -88,7 +89,7 @@ fn tell(endpoint: &Endpoint, report: &FoldReport, took: Duration) {
     for SetAside { member: key, error } in &report.aside {
         let advice = error.advice();
         let error: &dyn std::error::Error = error;
-        warn!(endpoint = %name, key = %key, error, advice, "{name} of {key} could not be folded; readers see it as it was, and the others are folded");
+        warn!(endpoint = %name, key = %key, error, advice, "folding {name} of {key} failed; readers see its old rows, and the other tables are folded");
     }
     if !report.tables.is_empty() {
         let sum = |of: fn(&FoldedTable) -> u64| report.tables.iter().map(of).sum::<u64>();
@@ -97,7 +98,7 @@ fn tell(endpoint: &Endpoint, report: &FoldReport, took: Duration) {
         let drift = report.tables.iter().flat_map(|table| &table.drift);
         let drifted: u64 = drift.map(|(_, _, rows)| rows).sum();
         let elapsed_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        info!(endpoint = %name, tables, rows, drifted, elapsed_ms, "folded {name}: {rows} rows in {tables} tables");
+        info!(endpoint = %name, tables, rows, drifted, elapsed_ms, "folded {name}: {} in {}", counted(rows, "row"), counted(tables as u64, "table"));
     }
     let table = name.table_name();
     for release in report.tables.iter().flat_map(|table| &table.released) {
@@ -111,11 +112,11 @@ fn tell_hold(hold: &Hold) {
     let (id, endpoint, rows) = (&hold.integration, &hold.endpoint, hold.held_rows);
     let (name, cause, detail) = (hold.name(), hold.cause.as_str(), &hold.detail);
     let (until, command) = (hold.until(), hold.accept_command());
-    warn!(integration.id = %id, endpoint = %endpoint, rows, cause, "{name} is held: {detail}; {until}; `{command}` lets it pass now");
+    warn!(integration.id = %id, endpoint = %endpoint, rows, cause, "{name} is held: {detail}; {until}; to accept the losses now, run `{command}`");
 }
 
 fn tell_stopped(endpoint: &Endpoint, error: &LakeError) {
     let (name, advice) = (endpoint.name(), error.advice());
     let error: &dyn std::error::Error = error;
-    warn!(endpoint = %name, error, advice, "{name} could not be folded; readers see it as it was");
+    warn!(endpoint = %name, error, advice, "folding {name} failed; readers see its old rows");
 }

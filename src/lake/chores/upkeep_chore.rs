@@ -1,4 +1,4 @@
-//! Keeps the lake up once a day, and purges what is deleted. A failure of one keeps nothing of the other.
+//! Runs upkeep once a day, and then purges deleted integrations. A failure of one does not stop the other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,10 @@ use super::PurgeAnswers;
 use crate::catalog::Endpoint;
 use crate::chore::{Beside, Chore, Questions};
 use crate::lake::{Lake, LakeError, PurgeSettings, TableUpkeep, UpkeepReport, UpkeepSettings};
+use crate::words::counted;
 
-/// The first upkeep is this long after a start: not while everything is caught up with, and not after a day, which a
-/// service that is restarted daily would never reach.
+/// Time from a start to the first upkeep. Not at once, while the service catches up with changes. Not after a day,
+/// which a service that is restarted daily would never reach.
 const FIRST_UPKEEP: Duration = Duration::from_mins(10);
 
 /// The upkeep of all endpoints.
@@ -58,13 +59,13 @@ impl UpkeepChore {
         }
     }
 
-    /// Purges what Kombo does not find this time either. What was purged is logged by the purge, and what failed, too.
+    /// Purges the integrations that Kombo again does not find. The purge itself logs its result and its failures.
     async fn purge(&self, kombo: &dyn Questions) -> Result<(), LakeError> {
         let found = self.lake.purge_due(&PurgeSettings::default()).await?;
         let answers = PurgeAnswers::ask(kombo, &found).await;
         for (id, kept) in &answers.kept {
             let (reason, advice) = (kept.to_string(), kept.advice());
-            warn!(integration.id = %id, reason, advice, "{id} is not purged, though its time has come: {reason}");
+            warn!(integration.id = %id, reason, advice, "integration {id} is due to be purged but is kept: {reason}");
         }
         let purged = self
             .lake
@@ -75,13 +76,13 @@ impl UpkeepChore {
     fn put_off(&self, what: &str, error: &LakeError) {
         warn!(
             error = error as &dyn std::error::Error,
-            "{what} failed; the next one is in {} h",
+            "{what} failed; the next attempt is in {} h",
             self.settings.interval.as_secs() / 3600
         );
     }
 }
 
-/// What failed is logged by the upkeep.
+/// Logs the totals. Failures are logged by the upkeep itself.
 fn log_upkeep(report: &UpkeepReport) {
     let sum = |of: fn(&TableUpkeep) -> u64| report.tables.iter().map(of).sum::<u64>();
     let (merged, deleted) = (
@@ -99,6 +100,10 @@ fn log_upkeep(report: &UpkeepReport) {
         deleted,
         bytes,
         entries,
-        "upkeep: {left} old rows gone, {merged} files merged, {deleted} deleted, {entries} log entries cut"
+        "upkeep done: {} expired, {} merged, {} deleted, {} deleted",
+        counted(left, "row"),
+        counted(merged, "small file"),
+        counted(deleted, "unreferenced file"),
+        counted(entries, "log file")
     );
 }

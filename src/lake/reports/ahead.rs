@@ -1,8 +1,8 @@
-//! What of a table lies in the future: written while a clock was wrong, by this program or an older one.
+//! Finds the parts of a table that are in the future. A clock was wrong when this program, or an older one, wrote them.
 //!
-//! Nothing old leaves such a table, what is asked for as of an instant is wrong, and each further observation would have to
-//! be later still. So it is told ([`TableOverview::ahead`]), no fetch goes on from where it is years off, and a repair mends
-//! it.
+//! In such a table no old row expires, a query as of an instant is wrong, and each new observation would have to be
+//! later still. So [`TableOverview::ahead`] reports the table, no fetch continues from a base that is years ahead, and
+//! `kombo-source repair` corrects the table.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use crate::lake::TableOverview;
 use crate::sink::{Coverage, Watermarks};
 use crate::time::{Horizon, ObservedAt, Tier};
 
-/// A part of a table that lies in the future.
+/// A part of a table with instants in the future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ahead {
-    /// Which: `snapshots`, `deltas`, `current`, `bases`, `kombo_drift` or `kombo_holds`.
+    /// Name of the part: `snapshots`, `deltas`, `current`, `bases`, `kombo_drift` or `kombo_holds`.
     pub part: &'static str,
-    /// The last instant it speaks of.
+    /// Last instant in the part.
     pub until: ObservedAt,
-    /// How far that is ahead of this machine's clock.
+    /// How far the last instant is ahead of this machine's clock.
     pub by: Duration,
 }
 
 impl Ahead {
-    /// Makes one of a part's last instant, where that is in the future.
+    /// Returns the part if its last instant is in the future, else `None`.
     #[must_use]
     pub fn of(part: &'static str, until: Option<ObservedAt>, horizon: Horizon) -> Option<Self> {
         let until = until?;
@@ -32,7 +32,7 @@ impl Ahead {
 }
 
 impl TableOverview {
-    /// Returns the parts that lie in the future.
+    /// Returns the parts that are in the future.
     #[must_use]
     pub fn ahead(&self, horizon: Horizon) -> Vec<Ahead> {
         let Coverage {

@@ -1,4 +1,7 @@
-//! What the lake tells of itself: its tables, what lies ahead of the clock, and what reading it costs.
+//! Reports about a lake: an overview of its tables, instants in the future, and the cost of reading.
+//!
+//! Reports read the logs and the ends of files, and change nothing. The logs own the truth; a report is never stored,
+//! except the notes of the running service.
 
 pub(in crate::lake) mod ahead;
 pub(in crate::lake) mod lint;

@@ -1,4 +1,4 @@
-//! What the logs of an endpoint say of all its integrations at once.
+//! Summarizes what the logs of an endpoint say about all its integrations.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,35 +16,35 @@ use crate::lake::{LakeError, LiveFile, Part};
 use crate::sink::Coverage;
 use crate::time::ObservedAt;
 
-/// What the logs of an endpoint say.
+/// Summary of the logs of one endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overview {
-    /// Each integration that has a base, an observation or a snapshot.
+    /// Tables of the integrations that have a base, an observation or a snapshot.
     pub tables: BTreeMap<IntegrationKey, TableOverview>,
-    /// Live files of `deltas`; each may hold rows of many integrations.
+    /// Number of live files of `deltas`. Each file may hold rows of many integrations.
     pub delta_files: u64,
-    /// Their size.
+    /// Size of the live files of `deltas`, in bytes.
     pub delta_bytes: u64,
-    /// Their rows, observations of the same row counted each time.
+    /// Number of rows of `deltas`; each observation of a record counts.
     pub delta_rows: u64,
 }
 
-/// What the logs say of one table.
+/// Summary of the logs for one table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableOverview {
-    /// Up to which instants it is covered.
+    /// Instants up to which the table is covered.
     pub coverage: Coverage,
-    /// Rows of its live snapshot.
+    /// Number of rows of the live snapshot.
     pub snapshot_rows: u64,
-    /// Live files of its snapshot.
+    /// Number of files of the live snapshot.
     pub snapshot_files: u64,
-    /// Their size.
+    /// Size of the snapshot's files, in bytes.
     pub snapshot_bytes: u64,
-    /// The last instant that the positions of `current` name.
+    /// Last instant in the positions of `current`.
     pub folded: Option<ObservedAt>,
 }
 
-/// Returns what the logs say of an endpoint; `None`, and nothing created, where it has no tables.
+/// Returns the summary of an endpoint's logs. Returns `None`, and creates nothing, when the endpoint has no tables.
 pub(in crate::lake) async fn overview(
     tables: &Tables,
     endpoint: &Arc<Endpoint>,
@@ -71,7 +71,8 @@ pub(in crate::lake) async fn overview(
 impl Overview {
     fn add_bases(&mut self, part: Part, state: &LogState) {
         for (app_id, _) in state.txns() {
-            // An integration is met once per transaction; adding the same again changes nothing.
+            // Each transaction names an integration, so an integration is added several times. Adding the same values
+            // again changes nothing.
             if let Some(key) = key_of(app_id) {
                 let stored = TableTxns::of(&key, |app| state.txn(app));
                 let table = self.tables.entry(key).or_default();

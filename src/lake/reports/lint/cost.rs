@@ -1,31 +1,31 @@
-//! How many bytes a query reads of a file whose footer is known, by the arithmetic of an engine that prunes.
+//! Computes the bytes that a query reads of a file with a known footer, as an engine with pruning reads them.
 
 use crate::delta::file::footer::{Group, LeafColumn};
 
-/// What is read of a row group for the rows of one id.
+/// Bytes that are read of a row group for the rows of one id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct GroupCost {
-    /// By an engine that takes pages by the page index.
+    /// By an engine that selects pages with the page index.
     pub(super) by_pages: u64,
-    /// By one that takes row groups whole.
+    /// By an engine that reads complete row groups.
     pub(super) whole: u64,
 }
 
 impl Group {
-    /// Returns whether rows of an id may be in it, by the bounds of its column.
+    /// Returns whether the group may hold rows of an id, by the bounds of the id column.
     pub(super) fn may_hold(&self, id: &str) -> bool {
         let column = self.id.map(|at| &self.columns[at]);
         let bounds = column.and_then(|column| column.bounds.as_ref());
         bounds.is_none_or(|bounds| contains(bounds, id))
     }
 
-    /// Returns what is read of all its columns for the rows of an id.
+    /// Returns the bytes read of all columns for the rows of an id.
     pub(super) fn cost(&self, id: &str) -> GroupCost {
         let sum = |of: &dyn Fn(&LeafColumn) -> u64| self.columns.iter().map(of).sum::<u64>();
         let whole = sum(&|column| column.bytes);
         let rows = self.rows_of(id);
         let by_pages = match &rows {
-            // Without an index of the pages there is nothing to take but the whole.
+            // Without a page index the complete group is read.
             None => whole,
             Some(rows) => {
                 let index = sum(&|column| column.index_bytes);
@@ -53,7 +53,7 @@ impl Group {
         Some(ranges.map(|(page, end)| (page.first_row, end)).collect())
     }
 
-    /// Returns the bytes of a column's pages that have some of these rows, with its dictionary.
+    /// Returns the bytes of the column's pages that overlap these rows, plus the dictionary.
     fn bytes_of(&self, column: &LeafColumn, rows: &[(u64, u64)]) -> u64 {
         if column.pages.is_empty() {
             return column.bytes;
@@ -127,7 +127,7 @@ mod tests {
         // Rows 4 and 5: the last page of each.
         let cost = group.cost("e");
         assert_eq!((cost.by_pages, cost.whole), (12 + 30 + 600, 1_060));
-        // Rows 2 and 3: both pages of the other column, and then the index is read for nothing.
+        // Rows 2 and 3: both pages of the other column are read, so reading the index saves nothing.
         assert_eq!(group.cost("c").by_pages, 12 + 20 + 1_000);
     }
 

@@ -1,114 +1,122 @@
-//! What is worth mending in a table, and how.
+//! Findings: what makes a table slow to read, and the remedy.
 
 use crate::lake::reports::lint::{Query, TableLint};
 
-/// Small files of one partition that are worth a word.
+/// Number of small files in one partition from which they are a finding.
 const MERGEABLE: u64 = 16;
 
-/// Files that the search for one record may open.
+/// Number of files that a search for one record may open without a finding.
 const LOOKUP_FILES: u64 = 2;
 
-/// One thing that is worth mending.
+/// One problem of a table's files, with the number of files, groups or opened files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Finding {
-    /// Many small files lie in one partition.
+    /// One partition has many small files.
     SmallFiles(u64),
-    /// Files of which the log has no statistics: nobody can pass them over.
+    /// Files without statistics in the log: engines cannot skip them.
     NoStatistics(u64),
-    /// Files without an index of their pages.
+    /// Files without a page index.
     NoPageIndex(u64),
     /// Files without a bloom filter on `id`.
     NoBloomFilter(u64),
-    /// Files that do not say what they are sorted by.
+    /// Files without a sort order in their metadata.
     NotSorted(u64),
     /// Files that another program wrote.
     NotOurs(u64),
     /// Files of one integration whose ids overlap, in `current`.
     Overlaps(u64),
-    /// Row groups that are so large that little is passed over.
+    /// Row groups that are too large for an engine to skip much.
     LargeGroups(u64),
-    /// Row groups so small that their description outweighs them.
+    /// Row groups that are smaller than their own metadata is worth.
     SmallGroups(u64),
-    /// The search for one record opens so many files.
+    /// A search for one record opens this many files.
     WideLookups(u64),
 }
 
 impl Finding {
-    /// Returns the word for programs.
+    /// Returns the name for programs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.told().1
     }
 
-    /// Returns how many.
+    /// Returns the number of files, groups or opened files.
     #[must_use]
     pub fn count(self) -> u64 {
         self.told().0
     }
 
-    /// Returns what was found, after the number.
+    /// Returns the description that follows the number.
     #[must_use]
     pub fn what(self) -> &'static str {
         self.told().2
     }
 
-    /// Returns how many, the word for programs, and the one for people.
+    /// Returns the number, the name for programs, and the description for operators.
     fn told(self) -> (u64, &'static str, &'static str) {
         match self {
-            Self::SmallFiles(n) => (n, "small_files", "small files that could be larger ones"),
+            Self::SmallFiles(n) => (
+                n,
+                "small_files",
+                "small files in one partition, which could be merged",
+            ),
             Self::NoStatistics(n) => (n, "no_statistics", "files without statistics in the log"),
             Self::NoPageIndex(n) => (n, "no_page_index", "files without a page index"),
             Self::NoBloomFilter(n) => (n, "no_bloom_filter", "files without a bloom filter on id"),
             Self::NotSorted(n) => {
-                let what = "files that do not say how they are sorted";
+                let what = "files without a sort order in their metadata";
                 (n, "not_sorted", what)
             }
-            Self::NotOurs(n) => (n, "not_ours", "files that another program wrote"),
+            Self::NotOurs(n) => (n, "not_ours", "files written by another program"),
             Self::Overlaps(n) => {
-                let what = "files whose ids overlap with another of the same integration";
+                let what = "files with ids that overlap with another file of the same integration";
                 (n, "overlaps", what)
             }
             Self::LargeGroups(n) => {
-                let what = "row groups that are too large to be passed over in part";
+                let what = "row groups that are too large for engines to skip";
                 (n, "large_row_groups", what)
             }
             Self::SmallGroups(n) => {
-                let what = "row groups so small that their description outweighs them";
+                let what = "row groups that are smaller than their metadata is worth";
                 (n, "small_row_groups", what)
             }
-            Self::WideLookups(n) => (n, "wide_lookups", "files opened to find one record"),
+            Self::WideLookups(n) => (
+                n,
+                "wide_lookups",
+                "files that engines open to find one record",
+            ),
         }
     }
 
-    /// Returns what to do.
+    /// Returns the remedy.
     #[must_use]
     pub fn advice(self, table: &str) -> &'static str {
         match self {
             Self::SmallFiles(_) if table.ends_with("/deltas") || table == "kombo_drift" => {
-                "run `kombo-source upkeep`, or leave it to the service, which does so daily"
+                "run `kombo-source upkeep` to merge the files; a running service does so daily"
             }
             Self::SmallFiles(_) | Self::LargeGroups(_) | Self::SmallGroups(_) => {
-                "set run_bytes and row_group_bytes back to their defaults; the next full fetch writes the files anew"
+                "set run_bytes and row_group_bytes to their defaults; the next full fetch of the integration rewrites the files"
             }
             Self::Overlaps(_) | Self::WideLookups(_) => {
-                "fold the integration again: its next full fetch writes its files anew, in order"
+                "fetch the integration in full; the fold after it rewrites the files in order"
             }
             Self::NoStatistics(_)
             | Self::NoPageIndex(_)
             | Self::NoBloomFilter(_)
             | Self::NotSorted(_)
             | Self::NotOurs(_) => {
-                "let no other program write here; the next full fetch of the integration writes its files anew"
+                "let no other program write to this table; the next full fetch of the integration rewrites the files"
             }
         }
     }
 }
 
 impl TableLint {
-    /// Returns what is worth mending.
+    /// Returns the findings of the table.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
-        // The runs of a snapshot are sorted each for itself: only `current` is in order as a whole.
+        // Each file of a snapshot is sorted by itself. Only `current` is sorted across files.
         let in_order = self.table.ends_with("/current");
         let lookup = self.queries.iter();
         let lookup = lookup.filter(|cost| in_order && cost.query == Query::OneRecord);

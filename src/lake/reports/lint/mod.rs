@@ -1,8 +1,8 @@
-//! How well a lake can be read: files, their descriptions of themselves, and what typical queries read.
+//! Reports how well a lake can be read: its files, their metadata, and what typical queries read.
 //!
-//! The log gives files, sizes and bounds; [`footer`](crate::delta::file::footer) gives row groups and pages; [`cost`] adds up what an
-//! engine reads that prunes by all of it ([`queries`]); [`finding`] says what is worth mending. Reads ends of files and
-//! bloom filters, in ranges, and no row.
+//! The log has files, sizes and bounds. [`footer`](crate::delta::file::footer) has row groups and pages. [`cost`]
+//! computes the bytes that an engine reads when it prunes by all of these ([`queries`]). [`finding`] lists problems
+//! with their remedies. Reads only footers and bloom filters, in ranges, and no row.
 
 mod cost;
 mod finding;
@@ -28,27 +28,28 @@ use crate::lake::ledgers::{self, LEDGERS};
 use crate::lake::tables::{OpenTable, Tables};
 use crate::lake::{LakeError, LiveFile, Part, SetAside};
 
-/// Footers read at the same time.
+/// Number of footers that are read at the same time.
 const READAHEAD: usize = 16;
 
-/// Row groups larger than four of ours before compression: a reader takes much for little.
+/// A row group above this size before compression is large (four times our size): a reader reads much for few rows.
 const LARGE_GROUP: u64 = 64 << 20;
 
-/// Row groups smaller than this before compression, and of so few rows, in a file that has several.
+/// A row group below this size before compression, with fewer than [`FEW_ROWS`] rows, is small when its file has
+/// several.
 const SMALL_GROUP: u64 = 64 << 10;
 const FEW_ROWS: u64 = 1_000;
 
-/// What is looked at.
+/// Settings of a lint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LintSettings {
-    /// A file below this size is small.
+    /// Files below this size are small, in bytes.
     pub small_file_bytes: u64,
-    /// Files of one Delta table whose footers are read: all, or as many, evenly spread.
+    /// Number of files per Delta table of which the footer is read. Of more files a sample is read, evenly spread.
     pub footers: usize,
 }
 
 impl LintSettings {
-    /// Files of one Delta table whose footers are read where nothing else is said.
+    /// Default number of footers per Delta table.
     pub const FOOTERS: NonZeroUsize = NonZeroUsize::new(1_000).expect("not zero");
 }
 
@@ -61,55 +62,55 @@ impl Default for LintSettings {
     }
 }
 
-/// How well a lake can be read.
+/// Result of a lint.
 #[derive(Clone, Debug, Default)]
 pub struct LintReport {
     /// The Delta tables that have files.
     pub tables: Vec<TableLint>,
-    /// Those that could not be looked at, or not wholly, and why.
+    /// Tables with a failed or incomplete check, and why.
     pub failed: Vec<SetAside<String>>,
 }
 
-/// How well one Delta table can be read.
+/// Result of a lint of one Delta table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TableLint {
-    /// Its folder.
+    /// Folder of the table.
     pub table: String,
-    /// Live files.
+    /// Number of live files.
     pub files: u64,
-    /// Their size.
+    /// Size of the live files, in bytes.
     pub bytes: u64,
-    /// Their rows.
+    /// Number of rows of the live files.
     pub rows: u64,
-    /// Files below the size that is small.
+    /// Number of small files.
     pub small_files: u64,
-    /// Those of them that are not alone in their partition, in the partition that has most.
+    /// Number of small files in the partition with most of them; zero if no partition has two.
     pub mergeable_files: u64,
-    /// Files of which the log has no statistics.
+    /// Files without statistics in the log.
     pub without_statistics: u64,
-    /// Files of which another of the same integration has ids in between; of `current` alone.
+    /// Files with ids that overlap with another file of the same integration; only counted in `current`.
     pub overlapping_files: u64,
-    /// Files whose footers were read; what follows is of them.
+    /// Number of files of which the footer was read. The counts below cover these files.
     pub footers: u64,
-    /// Files without an index of their pages.
+    /// Files without a page index.
     pub without_page_index: u64,
     /// Files without a bloom filter on `id`.
     pub without_bloom_filter: u64,
-    /// Files that do not say what they are sorted by.
+    /// Files without a sort order in their metadata.
     pub without_sorting: u64,
-    /// Files that another program wrote.
+    /// Files written by another program.
     pub not_ours: u64,
-    /// Row groups.
+    /// Number of row groups.
     pub groups: u64,
     /// Row groups that are too large.
     pub large_groups: u64,
     /// Row groups that are too small.
     pub small_groups: u64,
-    /// What typical queries read.
+    /// Cost of typical queries.
     pub queries: Vec<QueryCost>,
 }
 
-/// A query that people ask.
+/// A typical query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Query {
     /// One record of one integration, by its id, all columns.
@@ -120,29 +121,29 @@ pub enum Query {
     OneDay,
 }
 
-/// What a query reads.
+/// Cost of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueryCost {
     /// The query.
     pub query: Query,
-    /// How many of it were worked out. What follows is their mean.
+    /// Number of queries that were computed. The bytes below are their mean.
     pub samples: u64,
-    /// Bytes, by an engine that prunes by log, footer, bloom filter and page index.
+    /// Bytes read by an engine that prunes by log, footer, bloom filter and page index.
     pub bytes: u64,
-    /// Bytes, by one that takes row groups whole.
+    /// Bytes read by an engine that reads complete row groups.
     pub bytes_by_groups: u64,
-    /// The most files that one of them opens.
+    /// Most files that one of the queries opens.
     pub most_files: u64,
 }
 
-/// A file whose footer was read.
+/// A file with its footer.
 struct ReadFooter {
     file: Arc<LiveFile>,
     footer: Footer,
 }
 
 impl Query {
-    /// Returns the word for programs.
+    /// Returns the name for programs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -153,7 +154,7 @@ impl Query {
     }
 }
 
-/// Looks at the tables of these endpoints, and at the lake's own when `own` says so.
+/// Checks the tables of these endpoints, and the lake's own tables if `own` is true.
 pub(in crate::lake) async fn lint(
     tables: &Tables,
     endpoints: &[Arc<Endpoint>],
@@ -200,7 +201,7 @@ impl LintReport {
     }
 }
 
-/// A file that cannot be read is put into `failed`, and the others are looked at.
+/// Checks one table. An unreadable file is added to `failed`, and the other files are checked.
 async fn look_at(
     table: &OpenTable,
     settings: &LintSettings,
@@ -241,7 +242,7 @@ async fn look_at(
     Ok(lint)
 }
 
-/// Takes as many files as are wanted, evenly spread.
+/// Returns up to `wanted` files, evenly spread.
 fn spread(files: &[Arc<LiveFile>], wanted: usize) -> Vec<Arc<LiveFile>> {
     let step = files.len().div_ceil(wanted.max(1)).max(1);
     files.iter().step_by(step).cloned().collect()
@@ -271,7 +272,7 @@ async fn read_ranges(
     Ok(read)
 }
 
-/// Counts files whose ids begin before those of a file before them end, integration by integration.
+/// Counts files, per integration, with ids that begin before the end of an earlier file.
 fn overlapping(files: &[Arc<LiveFile>]) -> u64 {
     let mut ids: BTreeMap<Option<&str>, Vec<&(String, String)>> = BTreeMap::new();
     for file in files {
@@ -291,7 +292,7 @@ fn overlapping(files: &[Arc<LiveFile>]) -> u64 {
     overlapping
 }
 
-/// The integration whose partition a file lies in.
+/// Returns the key of the integration of the file's partition.
 fn key_of(file: &LiveFile) -> Option<&str> {
     let key = file.partition_values.get(INTEGRATION_KEY)?;
     key.as_deref()
@@ -318,7 +319,7 @@ impl TableLint {
             .iter()
             .filter(|group| group.decoded_bytes > LARGE_GROUP);
         self.large_groups += large.count() as u64;
-        // The last one has what is left.
+        // The last group of a file has the remaining rows, so it may be small.
         let others = groups.iter().rev().skip(1);
         let small =
             others.filter(|group| group.decoded_bytes < SMALL_GROUP && group.rows < FEW_ROWS);

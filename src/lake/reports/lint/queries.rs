@@ -1,4 +1,4 @@
-//! What typical queries read of one table.
+//! Computes what typical queries read of one table.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use crate::lake::reports::lint::cost::GroupCost;
 use crate::lake::reports::lint::{Query, QueryCost, ReadFooter, key_of, read_ranges};
 use crate::lake::tables::OpenTable;
 
-/// Records that are looked for.
+/// Number of records that are searched.
 const SAMPLES: usize = 5;
 
-/// Works out what typical queries read: of `deltas` a day of changes, of the tables by integration one record and one
-/// integration.
+/// Computes the cost of typical queries: a day of changes for `deltas`; one record and one integration for `snapshots`
+/// and `current`.
 pub(super) async fn costs(
     table: &OpenTable,
     files: &[Arc<LiveFile>],
@@ -32,7 +32,7 @@ pub(super) async fn costs(
     }
 }
 
-/// The changes of the newest day: its partition, whole.
+/// Returns the cost of the changes of the newest day: all files of its partition.
 fn one_day(files: &[Arc<LiveFile>]) -> Option<QueryCost> {
     let day = |file: &LiveFile| {
         let day = file.partition_values.get(COMMIT_DATE);
@@ -46,7 +46,7 @@ fn one_day(files: &[Arc<LiveFile>]) -> Option<QueryCost> {
     Some(whole(Query::OneDay, &sizes))
 }
 
-/// One integration, of middling size: its partition, whole.
+/// Returns the cost of one integration of median size: all files of its partition.
 fn one_integration(files: &[Arc<LiveFile>]) -> Option<QueryCost> {
     let mut sizes: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for file in files {
@@ -68,7 +68,8 @@ fn whole(query: Query, sizes: &[u64]) -> QueryCost {
     }
 }
 
-/// Records spread over the table, each looked for among the files of its integration whose footers are known.
+/// Returns the mean cost of a search for one record. The records are spread over the table. Each is searched in the
+/// files of its integration with a known footer.
 async fn one_record(
     table: &OpenTable,
     known: &[ReadFooter],
@@ -100,7 +101,7 @@ async fn one_record(
     }))
 }
 
-/// Picks ids that are in the table, with whose they are: the first of pages, as the page index has them.
+/// Returns integration keys and ids that exist in the table: first ids of pages, from the page index.
 fn records(known: &[ReadFooter]) -> Vec<(String, String)> {
     let groups = known.iter().flat_map(|known| {
         let groups = known.footer.groups.iter();
@@ -117,7 +118,7 @@ fn records(known: &[ReadFooter]) -> Vec<(String, String)> {
     firsts.into_iter().step_by(step).collect()
 }
 
-/// Returns what is read of a file for one record; `None` when the log says that it is not in it.
+/// Returns the bytes read of a file for one record; `None` when the log says that the file does not hold the record.
 async fn look_for(
     table: &OpenTable,
     known: &ReadFooter,
