@@ -1,7 +1,7 @@
-//! Rows of files that were written with different schemas, brought to one.
+//! Brings rows of files that were written with different schemas to one schema.
 //!
-//! A table only ever gains columns, within structs and list elements too. Older files lack some, and files of a newer
-//! build have some that this one does not know: both are kept.
+//! A table only ever gains columns, also within structs and list elements. Older files lack some columns, and files
+//! of a newer build have columns that this build does not know. The newer columns are kept.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use crate::catalog::SystemColumn;
 use crate::delta::delta_error::{DECODING, DeltaError};
 
-/// Puts schemas together: the fields of the first in their order, then what the others have and it has not.
+/// Unites schemas: the fields of `first` in their order, then the fields that only the other schemas have.
 pub(super) fn union<'a>(
     first: &Schema,
     others: impl IntoIterator<Item = &'a Schema>,
@@ -25,8 +25,8 @@ pub(super) fn union<'a>(
     Ok(Arc::new(Schema::new(fields)))
 }
 
-/// Gives rows of one integration the columns of `schema`. Columns that they lack are null, but for the key, which a
-/// partitioned table keeps out of its files.
+/// Gives rows of one integration the columns of `schema`. Missing columns become null. Only the integration key is
+/// filled in, because a partitioned table does not store the key in its files.
 pub(super) fn conform(
     batch: &RecordBatch,
     schema: &SchemaRef,
@@ -49,7 +49,7 @@ pub(super) fn conform(
 fn add_fields(fields: &mut Vec<FieldRef>, others: &Fields) -> Result<(), DeltaError> {
     for other in others {
         let Some(known) = fields.iter_mut().find(|known| known.name() == other.name()) else {
-            // Rows written before have no value for it.
+            // Rows written earlier have no value for the new column.
             fields.push(Arc::new(other.as_ref().clone().with_nullable(true)));
             continue;
         };

@@ -1,4 +1,4 @@
-//! What a lake is asked from outside, each answered by the room that knows.
+//! The lake's public operations. Each is passed on to the room that does the work.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -19,10 +19,11 @@ use crate::sink::Registration;
 #[cfg(test)]
 use crate::time::Moment;
 
-/// The lake's own small tables.
+/// Operations on the lake's own small tables.
 impl Lake {
-    /// Writes down integrations, new ones and changes. Returns what stands of them then, and those that were refused: their
-    /// key exists with another id. What is purged stays so, and what is deleted needs a first look written down before:
+    /// Writes new and changed integrations to `kombo_integrations`. Returns the stored rows of these integrations,
+    /// and the integrations that were refused because another id has their key. A purged integration stays purged. An
+    /// integration is stored as deleted only after a first check that did not find it has been stored:
     /// [`Registration::not_found_since_ms`].
     pub async fn register(
         &self,
@@ -31,7 +32,8 @@ impl Lake {
         ledgers::registry::register(self.tables(), integrations, Wakes::All).await
     }
 
-    /// Does the same for integrations that a person has named and that Kombo answers for: a purged one is read again.
+    /// Does the same as [`Lake::register`] for integrations that the user has named and that Kombo answers for. A
+    /// purged integration becomes active again.
     pub async fn register_named(
         &self,
         integrations: &[Registration],
@@ -48,29 +50,30 @@ impl Lake {
         ledgers::registry::register_purged(self.tables(), integrations, now).await
     }
 
-    /// Returns every integration the lake knows, by key. Creates nothing.
+    /// Returns every integration in `kombo_integrations`, by key. Creates nothing.
     pub async fn registered(&self) -> Result<Vec<Registration>, LakeError> {
         ledgers::registry::registered(self.tables()).await
     }
 
-    /// Returns what is or was held, by table. Creates nothing.
+    /// Returns current and past holds, by table. Creates nothing.
     pub async fn holds(&self) -> Result<Vec<Hold>, LakeError> {
         ledgers::holds::read(self.tables()).await
     }
 
-    /// Writes down holds and returns those tables' as they then are. Whoever asked for something else was overtaken by one
-    /// that had seen more.
+    /// Writes holds, and returns the stored holds of their tables afterwards. A returned hold may differ from the
+    /// given one: another process that had seen more wrote first.
     pub async fn put_holds(&self, holds: &[Hold]) -> Result<Vec<Hold>, LakeError> {
         ledgers::holds::put(self.tables(), holds).await
     }
 
-    /// Returns, for each table that was ever compared, its last comparison. Reads no rows and creates nothing.
+    /// Returns the last comparison with a full fetch, for each table that was ever compared. Reads no rows and
+    /// creates nothing.
     pub async fn completeness(&self) -> Result<HashMap<ComparedTable, Completeness>, LakeError> {
         ledgers::drift::completeness(self.tables()).await
     }
 
-    /// Returns the newest rows that full fetches found, the newest first. A file that is missing or damaged is set aside.
-    /// Creates nothing.
+    /// Returns the newest rows of `kombo_drift`, the newest first. A missing or damaged file is set aside. Creates
+    /// nothing.
     pub async fn drift(
         &self,
         filter: &DriftFilter,
@@ -78,8 +81,8 @@ impl Lake {
         ledgers::found_drift::drift(self.tables(), filter).await
     }
 
-    /// Counts what full fetches found, whatever the filter's limit. A file that is missing or damaged is set aside. Creates
-    /// nothing.
+    /// Counts the rows of `kombo_drift` that match the filter, without its limit. A missing or damaged file is set
+    /// aside. Creates nothing.
     pub async fn drift_counts(
         &self,
         filter: &DriftFilter,
@@ -88,10 +91,11 @@ impl Lake {
     }
 }
 
-/// Care, by people and by the service.
+/// Upkeep, purge and repair, for the operator and for the service.
 impl Lake {
-    /// Keeps up the tables of these endpoints and the lake's own: merges, deletes, cuts logs. Several may run at once.
-    /// Refuses settings that would delete what somebody may still read.
+    /// Maintains the tables of these endpoints and the lake's own tables: merges small files, expires old rows,
+    /// deletes unreferenced files, shortens logs. Several may run at once. Refuses settings that would delete files
+    /// that a reader may still need.
     pub async fn upkeep(
         &self,
         endpoints: &[Arc<Endpoint>],
@@ -100,14 +104,15 @@ impl Lake {
         care::upkeep::upkeep(self.tables(), endpoints, settings).await
     }
 
-    /// Finds the deleted integrations whose time has come, and those that wait. Writes nothing to any table.
+    /// Finds the deleted integrations that are due to be purged, and the ones that are not due yet. Writes nothing to
+    /// any table.
     pub async fn purge_due(&self, settings: &PurgeSettings) -> Result<PurgeDue, LakeError> {
         care::leavers::purge_due(self.tables(), settings).await
     }
 
-    /// Purges integrations that Kombo has confirmed to be gone, each by an answer asked for right before; a dry run only
-    /// says what would leave. Those that somebody has found alive meanwhile stay. Several may run at once, beside
-    /// everything else.
+    /// Purges integrations that Kombo has just confirmed to be gone. The caller asks Kombo right before. A dry run
+    /// only counts what would be deleted. An integration that another process has found alive meanwhile is kept.
+    /// Several may run at once, beside all other work.
     pub async fn purge(
         &self,
         endpoints: &[Arc<Endpoint>],
@@ -117,8 +122,8 @@ impl Lake {
         care::purge::purge(self.tables(), endpoints, gone, dry_run).await
     }
 
-    /// Brings what lies in the future back to the present, in the tables of these endpoints. Several may run at once, beside
-    /// readers and a service. A dry run only says what there is to do.
+    /// Moves instants that lie in the future back to the present, in the tables of these endpoints. Several may run
+    /// at once, beside readers and a service. A dry run only reports what it would change.
     pub async fn repair(
         &self,
         endpoints: &[Arc<Endpoint>],
@@ -128,14 +133,15 @@ impl Lake {
     }
 }
 
-/// What the lake tells of itself.
+/// Reports on the lake.
 impl Lake {
-    /// Returns what the logs say of an endpoint; `None`, and nothing created, where it has no tables.
+    /// Returns a summary of an endpoint from the logs of its tables. `None` when the endpoint has no tables. Creates
+    /// nothing.
     pub async fn overview(&self, endpoint: &Arc<Endpoint>) -> Result<Option<Overview>, LakeError> {
         reports::overview::overview(self.tables(), endpoint).await
     }
 
-    /// Looks at the tables of these endpoints, and at the lake's own when `own` says so.
+    /// Checks the tables of these endpoints. Checks the lake's own tables too when `own` is true.
     pub async fn lint(
         &self,
         endpoints: &[Arc<Endpoint>],
@@ -145,12 +151,12 @@ impl Lake {
         reports::lint::lint(self.tables(), endpoints, own, settings).await
     }
 
-    /// Puts the service's notes in the place of those that are there.
+    /// Replaces the service's status document, `kombo_status.json`.
     pub async fn put_status(&self, notes: Bytes) -> Result<(), LakeError> {
         reports::service_notes::put_status(self.tables(), notes).await
     }
 
-    /// Returns the notes that a service left; `None` where none has run.
+    /// Returns the service's status document. `None` when no service has run on this lake.
     pub async fn read_status(&self) -> Result<Option<Bytes>, LakeError> {
         reports::service_notes::read_status(self.tables()).await
     }

@@ -1,4 +1,4 @@
-//! The form of each Delta table: how it is partitioned, how its files are sorted, what it says of itself.
+//! The form of each Delta table: its partition column, the sorting of its files, its description.
 
 use std::sync::Arc;
 
@@ -9,28 +9,30 @@ use crate::delta::log::BoundedColumns;
 use crate::lake::LakeSettings;
 use crate::lake::layout::{COMMIT_DATE, INTEGRATION_KEY, LakeTable};
 
-/// The key in every file's metadata that says which version of the files' own layout it has.
+/// The metadata key of every file that states the version of the file layout.
 pub(super) const LAYOUT_KEY: &str = "kombo.layout_version";
 
-/// The columns that files are found by.
+/// The columns by which files are found.
 pub(super) const BOUNDED: BoundedColumns = BoundedColumns {
     key: INTEGRATION_KEY,
     id: "id",
     observed: "_fetched_at",
 };
 
-/// The version of the files' own layout.
+/// The version of the file layout.
 const FILE_LAYOUT: &str = "1";
 
-/// Rows of a page where whole files are read: a page then holds its megabyte, and the index of pages says little.
+/// Rows of a page in tables that are read as complete files. A page then reaches its megabyte, and the page index is
+/// small.
 const PAGE_ROWS: usize = 20_000;
 
-/// Rows of a page where single records are looked for. An engine that takes pages by their index reads 1.2 MB for one of
-/// 97,000 applications, and 2.8 MB with large pages, which are whole row groups; 1,024 rows make that 0.7 MB. They cost 6 %
-/// in size and 14 % of a fold's time, 1,024 rows 8 % and 21 %. DuckDB takes row groups whole and reads 6 % more.
+/// Rows of a page in `current`, where single records are looked up. Measured with one of 97,000 applications, by an
+/// engine that uses the page index: it reads 2.8 MB with large pages (a page is then a complete row group), 1.2 MB
+/// with 2,048 rows and 0.7 MB with 1,024 rows. Pages of 2,048 rows cost 6 % in size and 14 % of a fold's time, pages
+/// of 1,024 rows 8 % and 21 %. DuckDB reads complete row groups, and reads 6 % more with small pages.
 const LOOKUP_PAGE_ROWS: usize = 2_048;
 
-/// Returns the column that partitions a table.
+/// Returns the partition column of a table.
 pub(super) fn partition_column(table: &LakeTable) -> Option<&'static str> {
     match table {
         LakeTable::Snapshots(_) | LakeTable::Current(_) => Some(INTEGRATION_KEY),
@@ -39,7 +41,7 @@ pub(super) fn partition_column(table: &LakeTable) -> Option<&'static str> {
     }
 }
 
-/// Returns how a table's data files are written.
+/// Returns how the data files of a table are written.
 pub(super) fn file_form(table: &LakeTable, settings: &LakeSettings) -> FileForm {
     FileForm {
         metadata: vec![
@@ -51,7 +53,7 @@ pub(super) fn file_form(table: &LakeTable, settings: &LakeSettings) -> FileForm 
         has_text_bounds,
         left_out: partition_column(table),
         sorted_by: match table {
-            // The key is not in these files; the id is the same in all of their rows.
+            // The integration key is not stored in these files. `_integration_id` is the same in all rows of a file.
             LakeTable::Snapshots(_) | LakeTable::Current(_) => &["_integration_id", "id"],
             LakeTable::Deltas(_) | LakeTable::Drift => &[INTEGRATION_KEY, "id"],
             _ => &[],
@@ -64,36 +66,39 @@ pub(super) fn file_form(table: &LakeTable, settings: &LakeSettings) -> FileForm 
     }
 }
 
-/// Returns what people who list tables read of one.
+/// Returns the description of a table, for people who list tables.
 pub(super) fn description(table: &LakeTable) -> String {
     match table {
-        LakeTable::Integrations => "integrations the lake has rows of".to_owned(),
-        LakeTable::Drift => "what full fetches found".to_owned(),
+        LakeTable::Integrations => "the integrations that the lake has rows of".to_owned(),
+        LakeTable::Drift => "rows that differed at a full fetch".to_owned(),
         LakeTable::Quarantine => "rows without a usable id".to_owned(),
         LakeTable::Holds => {
-            "what the guard holds back, until it is accepted or confirmed".to_owned()
+            "changes that the guard holds back until they are accepted or confirmed".to_owned()
         }
         LakeTable::Snapshots(endpoint) => {
             format!("{endpoint}: the last full fetch of each integration")
         }
-        LakeTable::Deltas(endpoint) => format!("{endpoint}: what changed"),
-        LakeTable::Current(endpoint) => format!("{endpoint}: one row per record, as it is now"),
+        LakeTable::Deltas(endpoint) => {
+            format!("{endpoint}: the changes, as one row per observation")
+        }
+        LakeTable::Current(endpoint) => format!("{endpoint}: one current row per record"),
     }
 }
 
-/// Puts the day in front: `deltas` grows by the day, and readers prune by it.
+/// Adds the commit date as the first column: `deltas` grows by the day, and readers skip files by the date.
 pub(super) fn with_commit_date(schema: &Schema) -> SchemaRef {
     let day = Field::new(COMMIT_DATE, DataType::Date32, false);
     let fields = std::iter::once(Arc::new(day)).chain(schema.fields().iter().cloned());
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// Kombo's ids get text bounds: files are sorted by them and joins prune by them. Nothing else does: a file of one row has
-/// its values as bounds, and personal data (names, dates of birth, pay, ids that a tool or a state gave to a person) has
-/// no business in a log that outlives the files it describes.
+/// Returns whether the log may hold text bounds of a column. Kombo's ids get text bounds, because files are sorted by
+/// ids and joins skip files by them. No other text of Kombo's gets bounds. The bounds of a file with one row are the
+/// values of that row, and the log outlives the files. So personal data must not get into the log: names, dates of
+/// birth, pay, ids that a tool or a state gave to a person.
 fn has_text_bounds(name: &str) -> bool {
     let is_reference = name.ends_with("_id") && !matches!(name, "remote_id" | "tax_id");
-    // And the words of our own tables, none of which a table of Kombo's has.
+    // Columns of the lake's own tables, which no table of Kombo's has.
     let is_own = matches!(
         name,
         "integration_key" | "_op" | "endpoint" | "kind" | "cause"

@@ -1,4 +1,4 @@
-//! What can go wrong at the lake as a whole, by what the caller can do about it.
+//! What can go wrong with the lake. The variants say what the caller can do.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::lake::remedy;
 use crate::setting::BadSetting;
 use crate::time::ObservedAt;
 
-/// Why the lake did not do what it was asked.
+/// Why an operation on the lake failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LakeError {
@@ -25,7 +25,7 @@ pub enum LakeError {
     /// A setting that cannot be used.
     #[error(transparent)]
     Setting(BadSetting),
-    /// The lake's layout is not one this build may write to.
+    /// This build may not write to a lake with this layout.
     #[error("the lake cannot be used")]
     Layout {
         /// Why.
@@ -35,61 +35,61 @@ pub enum LakeError {
     /// A Delta table failed.
     #[error(transparent)]
     Delta(#[from] DeltaError),
-    /// The service's notes could not be put or read. Rows and bases are not concerned.
-    #[error("the notes of the service at kombo_status.json cannot be put or read")]
+    /// The service's status document could not be put or read. Rows and bases are not affected.
+    #[error("the service's status document kombo_status.json cannot be written or read")]
     Notes {
         /// Why.
         #[source]
         source: StoreFault,
     },
-    /// A batch has other columns than its endpoint's schema.
-    #[error("a batch does not have the columns of {table}")]
+    /// The columns of a batch differ from the schema of its endpoint.
+    #[error("the columns of a batch differ from the columns of {table}")]
     Columns {
         /// The table's folder.
         table: String,
     },
-    /// A batch holds rows of another integration. Nothing of it was kept.
-    #[error("a batch for {table} holds rows of another integration; nothing of it was kept")]
+    /// A batch holds rows of another integration. No row of the batch was kept.
+    #[error("a batch for {table} holds rows of another integration; no row of the batch was kept")]
     ForeignRows {
         /// The table's folder.
         table: String,
     },
-    /// Two integration ids have the same key. Storing both would mix two customers' rows.
+    /// Two integration ids have the same key. Storing both would mix the rows of two customers.
     #[error(
-        "its key {key} belongs to the integration {holder} already; rows of both would be mixed, so this one is refused"
+        "the key {key} belongs to the integration {holder} already; this integration is refused, because the rows of both would be mixed"
     )]
     KeyClash {
-        /// The key.
+        /// The key of both.
         key: String,
-        /// Whose it is.
+        /// The integration that has the key.
         holder: IntegrationId,
     },
-    /// A table's last observation is years ahead of this machine's clock. Nothing was fetched, and nothing was written.
+    /// A table's last observation is years ahead of this machine's clock. Nothing was fetched or written.
     #[error(
-        "the last observation of {table} is of {until}, which this machine's clock puts in the future; nothing was fetched"
+        "the last observation of {table} is dated {until}, which is in the future by this machine's clock; nothing was fetched"
     )]
     Ahead {
         /// The table.
         table: String,
-        /// Its last observation.
+        /// The time of the last observation.
         until: ObservedAt,
     },
-    /// The notes of a repair that is under way could not be read or put. What they are about is as it was.
-    #[error("the notes of a repair at {key} cannot be read or put")]
+    /// The document of a repair under way could not be read or put. The tables of that repair are unchanged.
+    #[error("the repair document {key} cannot be read or written")]
     Repair {
-        /// Their key.
+        /// The document's key.
         key: String,
         /// Why.
         #[source]
         source: StoreFault,
     },
-    /// A batch of the fetch was not taken in, so that the fetch is not whole. Nothing of it is visible.
-    #[error("a part of the fetch did not reach the lake; nothing of it is visible")]
+    /// The fetch is incomplete: a batch failed to reach the lake. No part of the fetch is visible.
+    #[error("a part of the fetch did not reach the lake; no part of it is visible")]
     Torn,
 }
 
 impl LakeError {
-    /// Returns whether the same work may succeed later without anyone doing anything.
+    /// Returns whether the same operation may succeed later without anyone's help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -99,7 +99,7 @@ impl LakeError {
         }
     }
 
-    /// Returns whether configuration has to change before anything works: exit code 78.
+    /// Returns whether the configuration has to change first: exit code 78.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         match self {
@@ -109,34 +109,34 @@ impl LakeError {
         }
     }
 
-    /// Returns what to do, for people.
+    /// Returns what the operator should do.
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Open { source } => match **source {
-                StoreError::Location => "correct the sink's url",
+                StoreError::Location => "correct `url` of the sink",
                 StoreError::UnknownOption { .. } | StoreError::Options { .. } => {
-                    "correct the sink's options"
+                    "correct `options` of the sink"
                 }
                 _ => self.fault_advice(),
             },
-            Self::Setting(_) => "correct the setting",
+            Self::Setting(_) => "correct this setting",
             Self::Layout { source } => match **source {
                 LayoutError::Other { .. } => {
-                    "set the sink's url (or --lake-url) to a new folder and run `kombo-source backfill`, which fetches everything into it; this lake is left as it is for the build that wrote it"
+                    "set `url` of the sink (or --lake-url) to a new folder and run `kombo-source backfill`, which fetches everything into the new lake; the old lake stays unchanged, and the build that wrote it can still read it"
                 }
                 LayoutError::NoPutIfAbsent => {
                     "use a store that honours put-if-absent: S3, GCS, Azure, a recent MinIO, or a local disk"
                 }
-                LayoutError::Garbled => "point the sink's url at a lake, or at an empty place",
+                LayoutError::Garbled => "set `url` of the sink to a lake or to an empty folder",
                 _ => self.fault_advice(),
             },
             Self::Delta(DeltaError::Log { source, .. }) => match **source {
                 LogError::Schema { .. } | LogError::Partitioning { .. } => {
-                    "the table was not written by this program, or by one whose schemas do not go with these: use another url"
+                    "another program wrote this table, or a build with other schemas: set `url` of the sink to another folder"
                 }
                 LogError::Protocol { .. } => {
-                    "let no other program write the lake's tables, or use another url"
+                    "do not let other programs write to the lake's tables, or set `url` of the sink to another folder"
                 }
                 LogError::Damaged { ref table, .. } => remedy::of_table(table),
                 _ => self.fault_advice(),
@@ -148,27 +148,27 @@ impl LakeError {
             }
             Self::Delta(DeltaError::DamagedFile { table, .. }) => remedy::of_table(table),
             Self::Torn | Self::Delta(DeltaError::Closed | DeltaError::Contended { .. }) => {
-                "run again: the lake is read first"
+                "run again; running again is safe, because the lake is read first"
             }
             Self::Delta(DeltaError::Parquet { .. })
             | Self::Columns { .. }
-            | Self::ForeignRows { .. } => "this is a fault of kombo-source: please report it",
+            | Self::ForeignRows { .. } => "this is a bug in kombo-source: please report it",
             Self::Ahead { .. } => {
-                "check this machine's clock; if it is right, `kombo-source repair` says what it would mend, and with --yes mends it"
+                "check this machine's clock; if it is right, run `kombo-source repair`, which lists what it would change, and then again with --yes"
             }
-            Self::KeyClash { .. } => "use a lake of its own for one of the two integrations",
+            Self::KeyClash { .. } => "use a separate lake for one of the two integrations",
             Self::Delta(_) | Self::Repair { .. } | Self::Notes { .. } => self.fault_advice(),
         }
     }
 
-    /// Returns whether a log entry or a data file is missing or is not what was written: that does not pass by itself, and
-    /// says nothing of other files.
+    /// Returns whether a log entry or a data file is missing or is not what was written. Such damage does not pass by
+    /// itself, and other files may be intact.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Delta(error) if error.is_damage())
     }
 
-    /// Returns whether it is this table that is damaged ([`LakeError::is_damage`]).
+    /// Returns whether the damage ([`LakeError::is_damage`]) is in this table.
     pub(crate) fn is_damage_of(&self, table: &LakeTable) -> bool {
         let Self::Delta(error) = self else {
             return false;
@@ -176,12 +176,13 @@ impl LakeError {
         error.is_damage() && error.table() == Some(table.to_string().as_str())
     }
 
-    /// Returns whether the work was given up because the process goes down.
+    /// Returns whether the work stopped because the process is shutting down.
     pub(crate) fn is_closed(&self) -> bool {
         matches!(self, Self::Delta(DeltaError::Closed))
     }
 
-    /// Returns whether it is the rows themselves that could not be written: those of one of many that share a file.
+    /// Returns whether the rows themselves could not be written. Where fetches share a file, the fault is then with
+    /// the rows of one of them.
     pub(crate) fn is_of_rows(&self) -> bool {
         matches!(
             self,

@@ -1,8 +1,8 @@
-//! The lake as a sink: the one place where what the lake says becomes what the seam says.
+//! The lake as a [`Sink`]: the only place that translates between the lake and the sink contract.
 //!
-//! Here stand the loop that takes a fetch's events to [`Staging`](crate::lake::Staging), and `take_over`, which needs both
-//! `intake` and `fold`. All else is done where the lake does it, and only the error changes: its text, causes, advice and
-//! whether a retry may help are those of the [`LakeError`].
+//! This file has the loop that passes a fetch's events to [`Staging`](crate::lake::Staging), and `take_over`, which
+//! needs both `intake` and `fold`. All other calls are passed on. Only the error type changes: text, causes, advice
+//! and retryability are those of the [`LakeError`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ impl Sink for Lake {
                 FetchEvent::Page { .. } | FetchEvent::Asked { .. } => {}
                 FetchEvent::Batch(batch) => staging.push(batch).await?,
                 FetchEvent::Quarantine(rows) => staging.quarantine(rows).await?,
-                // Only here may anything become visible: a stream that stops before its end drops the staging.
+                // Rows may become visible only from here on. A stream that stops before its end drops the staging.
                 FetchEvent::End(end) => return Ok(staging.seal(end).await?),
             }
         }
@@ -119,10 +119,10 @@ impl Staged for Sealed {
     }
 }
 
-/// What takes a fold: `intake` names no `fold`.
+/// Operations that need `fold`. `intake` itself does not depend on `fold`.
 impl Sealed {
-    /// Sees to it that `current` has all that the snapshot saw that this one replaces: rows that this one lacks and that are
-    /// not confirmed to be gone would be nowhere else. Fails when the table cannot be folded.
+    /// Makes sure that `current` has everything that the replaced snapshot saw. A row that the new snapshot lacks and
+    /// that is not confirmed to be gone would otherwise be in no table. Fails when the table cannot be folded.
     pub async fn take_over(&self) -> Result<(), LakeError> {
         if !self.committer.replaces() || self.is_taken_over().await? {
             return Ok(());
@@ -130,7 +130,7 @@ impl Sealed {
         let only = [self.key().clone()].into_iter().collect();
         let settings = self.intake.tables.settings.fold.at_full_speed();
         let folding = Folding::of(&self.intake);
-        // Boxed: it would make the future of every fetch larger.
+        // Boxed, because the future of every fetch would otherwise become larger.
         let folded = Box::pin(folding.fold(&self.endpoint, Some(&only), &settings)).await?;
         let aside = folded.aside.into_iter().map(|aside| aside.error).next();
         folded.stopped.or(aside).map_or(Ok(()), Err)

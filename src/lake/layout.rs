@@ -1,7 +1,7 @@
-//! Every key of the lake, and the document that says which layout they follow.
+//! Every key of the lake, and the document that states the layout version.
 //!
-//! A key is built here or nowhere. Integration ids reach it only as an [`IntegrationKey`], so that nothing a webhook
-//! sends can leave the lake's folder.
+//! No other module builds a key. An integration id gets into a key only as an [`IntegrationKey`], so no webhook
+//! content can lead out of the lake's folder.
 
 use std::fmt;
 
@@ -16,30 +16,30 @@ use crate::ids::{EndpointName, IntegrationKey};
 use crate::json;
 use crate::time::{format_date, parse_date};
 
-/// The layout this build writes, and the only one it understands.
+/// The layout version that this build writes. This build reads no other version.
 pub const LAYOUT_VERSION: u64 = 2;
 
 /// A Delta table of the lake.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LakeTable {
-    /// `kombo_integrations`: which integrations the lake has rows of.
+    /// `kombo_integrations`: the integrations that the lake has rows of.
     Integrations,
-    /// `kombo_drift`: what full fetches found.
+    /// `kombo_drift`: rows that differed at a full fetch.
     Drift,
     /// `kombo_quarantine`: rows without a usable id.
     Quarantine,
-    /// `kombo_holds`: what the guard holds back.
+    /// `kombo_holds`: changes that the guard holds back.
     Holds,
     /// `<category>_<endpoint>/snapshots`: one live snapshot per integration.
     Snapshots(EndpointName),
-    /// `<category>_<endpoint>/deltas`: what changed, append-only.
+    /// `<category>_<endpoint>/deltas`: the changes, append-only.
     Deltas(EndpointName),
-    /// `<category>_<endpoint>/current`: one row per record, folded from the two others.
+    /// `<category>_<endpoint>/current`: one current row per record, folded from `snapshots` and `deltas`.
     Current(EndpointName),
 }
 
 impl LakeTable {
-    /// Returns where the table is below the lake's root.
+    /// Returns the table's path below the lake's root.
     #[must_use]
     pub fn path(&self) -> TablePath {
         TablePath::new(&self.folder())
@@ -76,36 +76,37 @@ pub fn of_integration(key: &IntegrationKey) -> Partition {
     Partition::Of(INTEGRATION_KEY.into(), key.to_string())
 }
 
-/// Returns the key of the integration in whose partition a data file lies; `None` in tables without such partitions.
+/// Returns the key of the integration of a data file, from its partition. `None` in tables that are not partitioned
+/// by integration.
 #[must_use]
 pub fn key_of_file(file: &LiveFile) -> Option<&str> {
     file.partition_values.get(INTEGRATION_KEY)?.as_deref()
 }
 
-/// Returns the partition of a day, in days since the epoch, UTC: `commit_date=YYYY-MM-DD`.
+/// Returns the partition of a day: `commit_date=YYYY-MM-DD`. `days` counts from the epoch, in UTC.
 #[must_use]
 pub fn of_day(days: i32) -> Partition {
     Partition::Of(COMMIT_DATE.into(), format_date(days))
 }
 
-/// Returns the day that a file lies in, in days since the epoch, UTC. `None` for one without a day.
+/// Returns the day of a file from its partition, in days since the epoch, UTC. `None` when the partition has no day.
 #[must_use]
 pub fn day_of(file: &LiveFile) -> Option<i32> {
     parse_date(file.partition_value(COMMIT_DATE)?)
 }
 
-/// The keys below the lake's root that are of no Delta table.
+/// The keys below the lake's root that do not belong to a Delta table.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum DocumentKey<'a> {
     /// `kombo_layout.json`
     Layout,
-    /// `kombo_status.json`: what a running service says of itself.
+    /// `kombo_status.json`: the status of a running service.
     Status,
-    /// `<category>_<endpoint>/kombo_repair.json`: what a repair that is under way moves, and to where.
+    /// `<category>_<endpoint>/kombo_repair.json`: which instants a repair under way moves, and to where.
     Repair(&'a EndpointName),
 }
 
-/// The folder in which `check` tries what a lake needs of its store.
+/// The folder in which `check` tries the store.
 pub const PROBE_FOLDER: &str = "kombo_probe";
 
 impl DocumentKey<'_> {
@@ -126,34 +127,34 @@ impl fmt::Display for DocumentKey<'_> {
     }
 }
 
-/// What `kombo_layout.json` holds. Later builds may add fields; only the version decides who may write.
+/// The content of `kombo_layout.json`. Later builds may add fields. Only the version decides which build may write.
 #[derive(Debug, Serialize, Deserialize)]
 struct LayoutDocument {
     layout_version: u64,
 }
 
-/// Why a lake's layout is not one to write to.
+/// Why a build may not write to a lake.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayoutError {
-    /// A build with another layout made this lake.
+    /// A build with another layout version made this lake.
     #[error(
         "the lake has layout version {found} and this build reads and writes version {ours} only"
     )]
     Other {
-        /// The lake's.
+        /// The version of the lake.
         found: u64,
-        /// Ours.
+        /// The version of this build.
         ours: u64,
     },
-    /// The document is there and is no layout.
+    /// The document exists, but is not a layout document.
     #[error(
         "kombo_layout.json is not a layout document: this is not a lake of kombo-source, or the file is damaged"
     )]
     Garbled,
-    /// The store took a put-if-absent although something was there.
+    /// The store accepted a put-if-absent although the object existed.
     #[error(
-        "the store overwrites what it should only create: two writers would lose each other's commits"
+        "the store overwrites existing objects where it should refuse: two writers would lose each other's commits"
     )]
     NoPutIfAbsent,
     /// The document can be neither read nor created.
@@ -165,27 +166,30 @@ pub enum LayoutError {
     },
 }
 
-/// Creates the layout document, or checks the one that is there. Called before anything else is written.
+/// Creates the layout document, or checks the existing one. Called before anything else is written.
 pub async fn claim_layout(store: &TableStore) -> Result<(), LayoutError> {
     if let Some(version) = read_layout(store).await? {
         return check_version(version);
     }
     let Err(source) = put_layout(store).await else {
-        // Once more: a store that takes it ignores put-if-absent, and every commit rests on that.
+        // The document exists now. A store that accepts it once more ignores put-if-absent, on which every commit
+        // relies.
         return match put_layout(store).await {
             Ok(()) => Err(LayoutError::NoPutIfAbsent),
-            // Refused, as it should be; or unreachable, which the next call will meet again.
+            // The store refused the second put, as it should. If the store was unreachable instead, the next call
+            // reports that.
             Err(_) => Ok(()),
         };
     };
-    // Another process was first, or the answer was lost: what is there decides, whoever wrote it.
+    // Another process created the document first, or the answer was lost. The stored document decides, whoever wrote
+    // it.
     match read_layout(store).await? {
         Some(version) => check_version(version),
         None => Err(LayoutError::Store { source }),
     }
 }
 
-/// Checks the layout document that is there; `false` when there is none, and so no lake.
+/// Checks the existing layout document. Returns `false` when there is none, and so no lake.
 pub async fn find_layout(store: &TableStore) -> Result<bool, LayoutError> {
     match read_layout(store).await? {
         Some(version) => check_version(version).map(|()| true),
@@ -193,7 +197,7 @@ pub async fn find_layout(store: &TableStore) -> Result<bool, LayoutError> {
     }
 }
 
-/// Puts the document where none is.
+/// Puts the layout document if none exists.
 async fn put_layout(store: &TableStore) -> Result<(), StoreFault> {
     let document = LayoutDocument {
         layout_version: LAYOUT_VERSION,

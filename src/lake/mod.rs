@@ -1,25 +1,27 @@
 //! The lake: Kombo's rows as Parquet files in Delta tables, on local disk or an object store.
 //!
-//! What knows Delta is [`delta`](crate::delta); here is what knows Kombo's rows. Each room has one task:
+//! [`delta`](crate::delta) knows Delta tables; this room knows Kombo's rows. Each sub-room has one task:
 //!
-//! - `intake` takes fetches in. Staging sorts the rows in runs of bounded size. Each run becomes a final file that nobody
-//!   sees yet. A committer makes the files of many integrations visible in one log entry, together with the bases they
-//!   move. Nothing is visible before that entry, and everything after it.
-//! - `ledgers` keeps the lake's own small tables: integrations, quarantine, holds, drift and how complete tables were.
+//! - `intake` brings fetches into the lake. Staging sorts the rows in runs of bounded size. Each run becomes a data
+//!   file that no reader sees yet. A committer makes the files of many integrations visible in one log entry,
+//!   together with the bases that they advance. Before that entry nothing is visible, after it everything.
+//! - `ledgers` keeps the lake's own small tables: integrations, quarantine, holds, drift and completeness.
 //! - `fold` keeps `current`: one row per record.
-//! - `care` keeps files few, lets old rows leave, purges and repairs. `chores` says when the service does these.
+//! - `care` merges small files, expires old rows, purges and repairs. `chores` decides when the service does so.
 //! - `reports` says what the lake holds and how well it can be read.
 //!
-//! [`Lake`] is the door to all of them and does nothing itself; `lake_sink` is the same door as a
-//! [`Sink`](crate::sink::Sink). A room names only those below it: `ledgers`, `intake`, `fold`, `care`, `reports`, and last
-//! `chores`, which join several rooms and go in by the door. [`tables`] opens each Delta table once. `layout` says where
-//! everything lies, `txn_name` what stands in the logs beside the files, and `table_txns` reads the bases out of it.
+//! [`Lake`] is the door to all sub-rooms and does no work itself. `lake_sink` is the same door as a
+//! [`Sink`](crate::sink::Sink). A sub-room depends only on the ones before it in this order: `ledgers`, `intake`,
+//! `fold`, `care`, `reports`. `chores` come last: they join several sub-rooms and use the door. [`tables`] opens each
+//! Delta table once. `layout` says where each file lies, `txn_name` names the transactions in the logs, and
+//! `table_txns` reads the bases from them.
 //!
-//! Where many share an entry, a file or a reading, one that fails is set aside and the others go on ([`set_aside`]); what
-//! cannot be read is never taken for empty or new, and is told with its cure ([`remedy`]).
+//! Where many members share an entry, a file or a read, a member that fails is set aside and the others go on
+//! ([`set_aside`]). Unreadable content never counts as empty or new; it is reported with its cure ([`remedy`]).
 //!
-//! Several lakes, in one process or in many, may write to the same place: the log entry is put only where none is, and
-//! whoever loses compares bases before trying again. The log is the truth; what a process keeps in memory is a copy of it.
+//! Several lakes, in one process or in many, may write to the same place. A log entry is put only where none exists,
+//! and the writer that loses the race compares bases before it tries again. The log is the truth. The memory of a
+//! process is a copy.
 
 pub mod layout;
 
@@ -84,7 +86,7 @@ use crate::ids::{EndpointName, IntegrationId, IntegrationKey};
 use crate::sink::{Advance, Coverage, HashLookup, NewestHashes};
 use crate::time::Clock;
 
-/// The lake. Cheap to clone; the tasks that commit end with its last clone.
+/// The lake. Cheap to clone. The tasks that commit end when the last clone is dropped.
 #[derive(Clone)]
 pub struct Lake {
     intake: Arc<FetchIntake>,
@@ -92,7 +94,7 @@ pub struct Lake {
 }
 
 impl Lake {
-    /// Opens a lake, creating its layout document where nothing is.
+    /// Opens a lake. Creates its layout document where there is none.
     pub async fn open(settings: &LakeSettings, clock: Arc<dyn Clock>) -> Result<Self, LakeError> {
         let store = TableStore::open(&settings.url, &settings.options).map_err(LakeError::open)?;
         Self::over(store, settings, clock).await
@@ -108,7 +110,7 @@ impl Lake {
         Ok(Self::with(store, settings, clock))
     }
 
-    /// Opens the lake that is there; `None` when there is none. Writes nothing.
+    /// Opens an existing lake. `None` when there is none. Writes nothing.
     pub async fn open_existing(
         settings: &LakeSettings,
         clock: Arc<dyn Clock>,
@@ -143,7 +145,7 @@ impl Lake {
     }
 }
 
-/// The tables as a whole.
+/// Operations on the tables in general.
 impl Lake {
     /// Tries what a lake needs of its store: writes, creates if absent, reads back, deletes.
     pub async fn probe(&self) -> Result<(), LakeError> {
@@ -151,7 +153,7 @@ impl Lake {
         probed.map_err(LakeError::open)
     }
 
-    /// Returns the live data files of one of an endpoint's Delta tables; none where there is no table.
+    /// Returns the live data files of one of an endpoint's Delta tables. Empty when the table does not exist.
     pub async fn files(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -160,7 +162,7 @@ impl Lake {
         self.tables().files(endpoint, part).await
     }
 
-    /// Returns where one of an endpoint's Delta tables is, as readers are given it.
+    /// Returns the address of one of an endpoint's Delta tables, in the form that readers take.
     #[must_use]
     pub fn table_url(&self, endpoint: &EndpointName, part: Part) -> Url {
         self.tables().url(&part.of(endpoint))
@@ -169,7 +171,7 @@ impl Lake {
 
 /// The door to `intake`.
 impl Lake {
-    /// Begins to take in a fetch: into `snapshots` or `deltas`, by its mode.
+    /// Starts to stage a fetch: into `snapshots` or `deltas`, by its mode.
     pub async fn begin(
         &self,
         fetch: &Fetch,
@@ -178,14 +180,15 @@ impl Lake {
         self.intake.begin(fetch, endpoint).await
     }
 
-    /// Commits what waits for its window: no fetch is running any more that could join it.
+    /// Commits the waiting fetches without waiting for their window. Called when no running fetch could still join
+    /// them.
     pub fn flush(&self) {
         self.intake.flush();
     }
 
-    /// Raises bases of an endpoint's tables in one log entry of `deltas`. Never lowers one, adds no rows, and leaves the
-    /// watermarks where they are; writes nothing where nothing moves. Bases of a table that somebody has committed to since
-    /// are left out.
+    /// Raises bases of an endpoint's tables in one log entry of `deltas`. Never lowers a base, adds no rows, and does
+    /// not change the watermarks. Writes nothing when no base moves. Skips the bases of a table that another writer
+    /// has committed to since the caller read it.
     pub async fn advance(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -194,10 +197,10 @@ impl Lake {
         raise_bases::advance(self.tables(), endpoint, advances).await
     }
 
-    /// Returns up to which instants a table is covered, commits of other processes included.
+    /// Returns the instants up to which a table is covered, commits of other processes included.
     ///
     /// # Errors
-    /// Where its last observation is years in the future, nobody may go on from there.
+    /// Fails when the table's last observation is years in the future: no fetch may continue from there.
     pub async fn coverage(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -206,9 +209,10 @@ impl Lake {
         stored_coverage::coverage(self.tables(), endpoint, integration).await
     }
 
-    /// Returns what the newest observation of each of these rows is, as far as reading `most_bytes` tells.
+    /// Returns the hash of the newest observation of each given row, as far as reading `most_bytes` bytes finds it.
     ///
-    /// It holds for the watermarks that the table has while this runs: who decides by it commits only onto those.
+    /// The answer is valid only for the watermarks that the table has during this call. A caller that decides by the
+    /// answer must commit onto these watermarks only.
     pub async fn newest_hashes(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -219,8 +223,8 @@ impl Lake {
         hash_search::newest_hashes(self.tables(), endpoint, integration, lookup, most_bytes).await
     }
 
-    /// Returns the newest observation of a row, as a reader of both parts sees it; `None` where there is none. Reads every
-    /// file that may hold it: for a look, not for serving.
+    /// Returns the newest observation of a row, as a reader of `snapshots` and `deltas` sees it. `None` when there is
+    /// none. Reads every file that may hold the row, so this is for a single check, not for serving.
     pub async fn newest(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -233,11 +237,11 @@ impl Lake {
 
 /// The door to `fold`.
 impl Lake {
-    /// Folds what waits of an endpoint's tables: of these integrations, or of all. May run beside fetches, readers and
-    /// another fold, which then does what this one does not.
+    /// Folds the unfolded changes of an endpoint's tables, for the integrations `only` or for all. May run beside
+    /// fetches, readers and another fold. Two folds share the work.
     ///
-    /// A table that cannot be folded is set aside in the report, and the others are folded. What was visible before it
-    /// had to stop is in the report all the same. Fails when nothing of the endpoint can be folded.
+    /// A table that cannot be folded is set aside in the report, and the others are folded. The report includes the
+    /// tables that became visible before a stop. Fails when no table of the endpoint can be folded.
     pub async fn fold(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -247,20 +251,21 @@ impl Lake {
         self.folding.fold(endpoint, only, settings).await
     }
 
-    /// Returns which tables of an endpoint wait to be folded, as far as this process knows: what it has committed itself,
-    /// and what it read last. [`Lake::look_for_unfolded`] reads again.
+    /// Returns which tables of an endpoint have unfolded changes, as far as this process knows: from its own commits
+    /// and from its last read. [`Lake::look_for_unfolded`] reads again.
     #[must_use]
     pub fn unfolded(&self, endpoint: &Endpoint) -> Vec<Unfolded> {
         self.folding.unfolded(endpoint)
     }
 
-    /// Returns the versions that [`Lake::unfolded`] goes by: with the same ones it says the same again.
+    /// Returns the log versions on which the answer of [`Lake::unfolded`] depends. The same versions give the same
+    /// answer.
     #[must_use]
     pub fn known_versions(&self, endpoint: &Endpoint) -> [Option<u64>; 3] {
         self.folding.known_versions(endpoint)
     }
 
-    /// Reads the logs of an endpoint again, so that [`Lake::unfolded`] knows what others have committed.
+    /// Reads the logs of an endpoint again, so that [`Lake::unfolded`] knows the commits of other processes.
     pub async fn look_for_unfolded(&self, endpoint: &Arc<Endpoint>) -> Result<(), LakeError> {
         self.folding.look_for_unfolded(endpoint).await
     }

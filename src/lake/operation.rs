@@ -1,34 +1,34 @@
-//! What the lake's log entries are called, for people who read a table's history.
+//! The names of the lake's log entries, for people who read a table's history.
 
-/// An operation, as it stands in the commit info of the entries that it makes.
+/// An operation, as the commit info of its log entries names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     /// Rows of fetches, or rows without a usable id, become visible.
     Append,
-    /// A full fetch takes the place of the one before it.
+    /// A full fetch replaces the previous one.
     ReplaceSnapshot,
-    /// Bases move without rows.
+    /// Bases advance without rows.
     AdvanceBases,
-    /// `current` takes over what fetches brought.
+    /// `current` takes in the rows of fetches.
     Fold,
-    /// Integrations are written down.
+    /// Integrations are stored in `kombo_integrations`.
     Register,
-    /// What the guard holds is written down.
+    /// Holds of the guard are stored in `kombo_holds`.
     Hold,
-    /// What full fetches found is written down.
+    /// Results of comparisons with full fetches are stored in `kombo_drift`.
     Compare,
     /// Small files are merged.
     Optimize,
-    /// Old rows leave.
+    /// Old rows expire.
     Retain,
-    /// Rows of deleted integrations leave.
+    /// Rows of deleted integrations are purged.
     Purge,
-    /// Instants of the future are moved.
+    /// Instants that lie in the future are moved.
     Repair,
 }
 
 impl Operation {
-    /// Returns the text that stands in the log. Other programs read it: it never changes.
+    /// Returns the operation's name in the log. Other programs read the name, so it never changes.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Append => "APPEND",

@@ -1,7 +1,8 @@
-//! How far each table is folded: what `current`'s log says, beside what the two others have to offer.
+//! How far each table is folded: the positions in the log of `current`, and what `snapshots` and `deltas` offer.
 //!
-//! The position is `folded`: every observation of `deltas` up to it is in `current`. While something is held, `considered`
-//! is ahead of it: deltas were looked at up to there. What each number stands for is told at its [`TxnName`].
+//! The fold position is `folded`: every observation of `deltas` up to this position is in `current`. While changes
+//! are held, `considered` is ahead of `folded`: the fold has read deltas up to there. Each [`TxnName`] says what its
+//! number means.
 
 use crate::delta::log::LogState;
 use crate::ids::IntegrationKey;
@@ -9,11 +10,11 @@ use crate::lake::txn_name::TxnName;
 use crate::time::ObservedAt;
 use crate::versions::day_losses::{DayLosses, SLOTS};
 
-/// Something that a snapshot says is held.
+/// Bit: a change from a snapshot is held.
 pub(in crate::lake) const HELD_OF_SNAPSHOT: i64 = 1;
-/// Something that deltas say is held.
+/// Bit: a change from deltas is held.
 pub(in crate::lake) const HELD_OF_DELTAS: i64 = 2;
-/// Rows stay that a full fetch lacked and nobody could say more of.
+/// Bit: rows stay that a full fetch lacked and that could not be confirmed as gone.
 pub(in crate::lake) const HELD_UNCONFIRMED: i64 = 4;
 
 /// How far one table is folded.
@@ -28,7 +29,7 @@ pub(in crate::lake) struct Positions {
     pub(in crate::lake) lost: DayLosses,
 }
 
-/// What the two tables that are folded from have of one integration.
+/// What `snapshots` and `deltas` have of one integration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::lake) struct Offered {
     /// The last observation of the live snapshot.
@@ -51,13 +52,14 @@ impl Positions {
         }
     }
 
-    /// Returns whether a transaction identifier of `current` stands for rows lost within a day. Its version counts and dates
-    /// them in one number, which is no instant.
+    /// Returns whether a transaction identifier of `current` counts rows lost within a day. Its version holds count
+    /// and date in one number, and is not an instant.
     pub(in crate::lake) fn counts_losses(app_id: &str) -> bool {
         (0..SLOTS).any(|slot| app_id.ends_with(&format!("/{}", TxnName::Lost(slot))))
     }
 
-    /// Returns what to write when all rows have left the table: nothing is held of it, and nothing was lost.
+    /// Returns the transactions to write when all rows of the table have been deleted: no change is held, and no row
+    /// was lost.
     pub(in crate::lake) fn emptied(mut self, key: &IntegrationKey) -> Vec<(String, i64)> {
         self.lost.clear();
         let named = [(TxnName::Held, 0), (TxnName::Rows, 0)].into_iter();
@@ -67,12 +69,12 @@ impl Positions {
             .collect()
     }
 
-    /// Returns the last instant that they name.
+    /// Returns the latest instant among the positions.
     pub(in crate::lake) fn last_us(&self) -> Option<i64> {
         self.folded_us.max(self.considered_us).max(self.snapshot_us)
     }
 
-    /// Returns what to write.
+    /// Returns the transactions that store the positions.
     pub(in crate::lake) fn txns(&self, key: &IntegrationKey) -> Vec<(String, i64)> {
         let named = [
             (TxnName::Folded, self.folded_us),
@@ -95,24 +97,24 @@ impl Positions {
         lost.map(|(slot, value)| (TxnName::Lost(slot), value))
     }
 
-    /// Returns whether there is a snapshot that is not folded.
+    /// Returns whether `snapshots` has a snapshot that is not folded.
     pub(in crate::lake) fn lacks_snapshot(&self, offered: Offered) -> bool {
         offered.snapshot_us.is_some() && offered.snapshot_us != self.snapshot_us
     }
 
-    /// Returns whether a snapshot whose last observation was `seen` is folded. Then `current` knows when each row was seen
-    /// last, but for rows that are kept as they were ([`Positions::kept_us`]).
+    /// Returns whether the snapshot with the last observation `seen` is folded. Then `current` knows when each row
+    /// was last seen, except for rows that were kept as they were ([`Positions::kept_us`]).
     pub(in crate::lake) fn has_folded(&self, seen: Option<ObservedAt>) -> bool {
         seen.is_some() && seen.map(ObservedAt::as_micros) == self.snapshot_us
     }
 
-    /// Returns whether `current` has what that snapshot saw. While something of it is held, `current` has an older
-    /// observation instead.
+    /// Returns whether `current` has everything that this snapshot saw. While changes from the snapshot are held,
+    /// `current` has older observations instead.
     pub(in crate::lake) fn has_all_of(&self, seen: Option<ObservedAt>) -> bool {
         self.has_folded(seen) && self.held & HELD_OF_SNAPSHOT == 0
     }
 
-    /// Returns whether there are deltas that were not looked at.
+    /// Returns whether `deltas` has observations that the fold has not read.
     pub(in crate::lake) fn lacks_deltas(&self, offered: Offered) -> bool {
         offered.deltas_us > self.considered_us
     }

@@ -1,32 +1,32 @@
-//! Where many share one piece of work and one of them fails: that one is set aside and named, the others go on.
+//! Sets aside the members of a shared piece of work that fail, and lets the others go on.
 //!
-//! This is the one home of that rule. Whoever commits, folds or reads for many hands each member's result to
-//! [`Members::add`], goes on with [`Members::going`], and names every one of [`Members::aside`] with its error and cure.
-//! What was set aside stays as it was: an error never counts as "empty" or "new".
+//! This rule has its only home here. A caller that commits, folds or reads for many members passes each member's
+//! result to [`Members::add`], continues with [`Members::going`], and reports every member of [`Members::aside`] with
+//! its error and cure. A member that was set aside stays unchanged: an error never counts as "empty" or "new".
 
 use crate::lake::LakeError;
 
 /// A member that was set aside, and why.
 #[derive(Clone, Debug)]
 pub struct SetAside<M> {
-    /// Which one.
+    /// The member.
     pub member: M,
-    /// Why: the error names the table or the file, and has a cure.
+    /// Why. The error names the table or the file, and has a cure.
     pub error: LakeError,
 }
 
-/// The members of a piece of work: those that go on, and those that were set aside.
+/// The members of a shared piece of work: those that go on, and those that were set aside.
 #[derive(Clone, Debug)]
-#[must_use = "what was set aside has to be named"]
+#[must_use = "members that were set aside have to be reported"]
 pub struct Members<T, M> {
-    /// What came of those that go on.
+    /// The results of the members that go on.
     pub going: Vec<T>,
-    /// Those that were set aside.
+    /// The members that were set aside.
     pub aside: Vec<SetAside<M>>,
 }
 
 impl<T, M> Members<T, M> {
-    /// Takes in what came of one member.
+    /// Adds the result of one member.
     pub fn add(&mut self, member: M, result: Result<T, LakeError>) {
         match result {
             Ok(done) => self.going.push(done),
@@ -44,7 +44,7 @@ impl<T, M> Default for Members<T, M> {
     }
 }
 
-/// Sets all aside for the same reason.
+/// Sets all members aside for the same reason.
 pub(super) fn all_aside<M>(
     members: impl IntoIterator<Item = M>,
     error: &LakeError,

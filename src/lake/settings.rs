@@ -1,4 +1,4 @@
-//! Where the lake is and how it is written to.
+//! Where the lake is, and how it is written.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,17 +11,18 @@ use crate::lake::{FoldSettings, UpkeepSettings};
 use crate::setting::BadSetting;
 use crate::versions::guard::GuardSettings;
 
-/// Where the lake is and how it is written to.
+/// Where the lake is, and how it is written.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LakeSettings {
-    /// `file:///path`, `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or `memory:`.
+    /// The lake's address: `file:///path`, `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or
+    /// `memory:`.
     pub url: String,
-    /// The store's own options: region, endpoint, credentials.
+    /// Options of the object store: region, endpoint, credentials.
     pub options: BTreeMap<String, String>,
-    /// The least time between two log entries of one Delta table. Zero commits each fetch at once.
+    /// The least time between two log entries of one Delta table, in seconds. Zero commits each fetch at once.
     pub commit_window_secs: u64,
-    /// Decoded bytes of a table that are gathered before they are sorted and uploaded.
+    /// Decoded bytes of a table that are collected before they are sorted and uploaded.
     pub run_bytes: NonZeroUsize,
     /// Decoded bytes of a Parquet row group.
     pub row_group_bytes: NonZeroUsize,
@@ -29,9 +30,9 @@ pub struct LakeSettings {
     pub checkpoint_interval: NonZeroU64,
     /// When and how `current` is folded.
     pub fold: FoldSettings,
-    /// How patient the guard is before it lets rows go.
+    /// How patient the guard is before it lets rows disappear.
     pub guard: GuardSettings,
-    /// How the lake is kept up.
+    /// How the lake is maintained.
     pub upkeep: UpkeepSettings,
 }
 
@@ -52,7 +53,7 @@ impl Default for LakeSettings {
 }
 
 impl LakeSettings {
-    /// Checks what can be checked without opening the lake.
+    /// Checks all rules that do not need the lake to be open.
     pub fn check(&self) -> Result<(), BadSetting> {
         check_url(&self.url).map_err(|problem| BadSetting::new("url", problem))?;
         self.fold.check().map_err(|bad| bad.within("fold"))?;
@@ -63,7 +64,7 @@ impl LakeSettings {
 
 impl fmt::Debug for LakeSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A url and options may hold credentials.
+        // The url and the options may hold credentials.
         f.debug_struct("LakeSettings")
             .field("options", &self.options.keys())
             .field("commit_window_secs", &self.commit_window_secs)
@@ -77,16 +78,16 @@ impl fmt::Debug for LakeSettings {
     }
 }
 
-/// Checks where a lake is to be, as far as its form goes; opening it is the store's matter.
+/// Checks the form of a lake's address. Only opening the lake shows whether the store accepts it.
 ///
-/// Answers what is wrong without the text, which may hold a token.
+/// The error does not quote the address, which may hold a token.
 fn check_url(text: &str) -> Result<(), &'static str> {
-    const FORMS: &str = "must be where a lake can lie: ./folder, file:///folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or memory:";
+    const FORMS: &str = "must be the address of a lake: ./folder, file:///folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or memory:";
     if text.trim().is_empty() {
         return Err(FORMS);
     }
     let Ok(url) = Url::parse(text) else {
-        // A plain path. What looks like a URL and is none would become a strange folder.
+        // A plain path. A text that contains `://` and is not a URL would become a strange folder.
         return if text.contains("://") {
             Err(FORMS)
         } else {
@@ -95,17 +96,17 @@ fn check_url(text: &str) -> Result<(), &'static str> {
     };
     if !url.username().is_empty() && !url.scheme().starts_with("abfs") || url.password().is_some() {
         return Err(
-            "must not hold a user name or password; put them into options or the environment",
+            "must not contain a user name or password; put them into `options` or the environment",
         );
     }
     if url.query().is_some() {
         return Err(
-            "must not hold a query, which may be a token; put it into options or the environment",
+            "must not contain a query, which may be a token; put it into `options` or the environment",
         );
     }
     match url.scheme() {
         "file" if url.to_file_path().is_err() => Err(
-            "must name a folder of this machine with three slashes: file:///folder; or leave out file:// for a relative one",
+            "must name a folder of this machine with three slashes, file:///folder; a relative folder needs no file://",
         ),
         "s3" | "s3a" | "gs" | "az" | "azure" | "abfs" | "abfss"
             if url.host_str().is_none_or(str::is_empty) =>

@@ -1,15 +1,16 @@
-//! What a full fetch leaves in the log beside its base, for whoever compares it later with what notifications had brought.
+//! What a full fetch stores in the log beside its base, so that it can be compared later with what notifications had
+//! brought.
 //!
-//! It says how the live snapshot came about and fences nothing: bases and `seen` do. Of earlier full fetches it remembers
-//! when they began: a row that nobody has seen since the first look was lacking in two of them that began a day apart
-//! ([`SecondLook`]).
+//! The history says how the live snapshot came about. It does not decide which commit is valid: bases and `seen` do.
+//! The history also remembers when earlier full fetches began. A row that was last seen before the first check was
+//! missing in two full fetches that began at least a day apart ([`SecondLook`]).
 
 use crate::ids::IntegrationKey;
 use crate::lake::txn_name::{NONE, TxnName};
 use crate::sink::Provenance;
 use crate::time::{Base, Moment, ObservedAt, SecondLook};
 
-/// The names of all of them.
+/// The transaction names of a snapshot's history.
 pub(super) const OF_SNAPSHOT: [TxnName<'static>; 5] = [
     TxnName::Since,
     TxnName::Prior,
@@ -21,22 +22,22 @@ pub(super) const OF_SNAPSHOT: [TxnName<'static>; 5] = [
 /// What is stored beside the live snapshot of one integration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SnapshotHistory {
-    /// The earliest `_fetched_at` of its rows; the server time of its last page when it has none.
+    /// The earliest `_fetched_at` of its rows. The server time of its last page when the snapshot has no rows.
     pub since: ObservedAt,
-    /// The table's ordinary base when it was ordered.
+    /// The table's ordinary base when the full fetch was ordered.
     pub prior: Option<Base>,
-    /// When the earliest notification came that no fetch had answered when it was committed.
+    /// When the earliest notification came that no fetch had answered yet when the snapshot was committed.
     pub announced: Option<Moment>,
-    /// When an earlier full fetch began, at least a [`SecondLook`] before this one. A row that was seen last before it was
-    /// lacking in both. `None` while no earlier one is old enough.
+    /// When an earlier full fetch began, at least a [`SecondLook`] before this one. A row that was last seen before
+    /// then was missing in both. `None` while no earlier full fetch is old enough.
     pub first_look: Option<ObservedAt>,
-    /// When the full fetch began that becomes the first look once it is old enough: an earlier one, or this one.
+    /// When the full fetch began that becomes the first check once it is old enough: an earlier fetch, or this one.
     pub next_look: ObservedAt,
 }
 
 impl SnapshotHistory {
-    /// Picks one integration's out of the transaction identifiers of `snapshots`, asked by `appId`. `None` where there is
-    /// no snapshot, or one of a build that did not write them.
+    /// Reads the history of one integration from the transactions of `snapshots`, by `appId`. `None` when there is no
+    /// snapshot, or when a build wrote it that did not store the history.
     #[must_use]
     pub fn of(key: &IntegrationKey, stored: impl Fn(&str) -> Option<i64>) -> Option<Self> {
         let known = |name: TxnName<'_>| {
@@ -54,7 +55,7 @@ impl SnapshotHistory {
         })
     }
 
-    /// Makes those of a snapshot of which nobody has told more.
+    /// Makes the history of a snapshot without further knowledge.
     pub(super) fn new(since: ObservedAt) -> Self {
         Self {
             since,
@@ -65,13 +66,13 @@ impl SnapshotHistory {
         }
     }
 
-    /// Takes over what the snapshot that this one replaces remembers of earlier looks. `None` when there was none, or when
-    /// what it saw was not taken over: then this one is the first.
+    /// Takes over what the replaced snapshot remembers of earlier checks. With `None` this snapshot becomes the first
+    /// check: there was no earlier snapshot, or its rows were not taken over into `current`.
     pub(super) fn following(self, replaced: Option<&Self>, second_look: SecondLook) -> Self {
         let Some(replaced) = replaced else {
             return self;
         };
-        // The last one that is old enough: the one that is replaced, if it is, else the one that was remembered for that.
+        // The latest full fetch that is old enough: the replaced one if it is, otherwise the one that it remembers.
         let looks = [replaced.since, replaced.next_look];
         let old_enough = |look: &ObservedAt| second_look.confirms(*look, self.since);
         if let Some(first_look) = looks.into_iter().find(old_enough) {
@@ -87,7 +88,7 @@ impl SnapshotHistory {
         }
     }
 
-    /// Takes in what its caller knows.
+    /// Adds the caller's knowledge.
     pub(super) fn with(self, provenance: Provenance) -> Self {
         Self {
             prior: provenance.prior,
@@ -96,7 +97,7 @@ impl SnapshotHistory {
         }
     }
 
-    /// Returns what to write for them.
+    /// Returns the transactions that store the history.
     pub(super) fn txns(&self, key: &IntegrationKey) -> [(String, i64); 5] {
         let first_look = self.first_look.map_or(NONE, ObservedAt::as_micros);
         [
@@ -159,7 +160,7 @@ mod tests {
             assert_eq!(age, expected, "at hour {hour}");
             before = after;
         }
-        // A look that follows another at once is one of its own, as long as no further one follows within the day.
+        // A check that follows another at once counts as a check, as long as no further check follows within the day.
         let twice = begun(0).following(None, second_look);
         let twice = begun(1).following(Some(&twice), second_look);
         assert_eq!((twice.first_look, twice.next_look), (None, begun(0).since));

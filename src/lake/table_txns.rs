@@ -1,26 +1,26 @@
-//! What a Delta table's transaction identifiers say about the tables in it.
+//! What the transactions of a Delta table say about the integrations in it.
 //!
-//! The bases and the last `_fetched_at` are committed in the entry that adds the rows they cover. What else stands beside a
-//! snapshot is in [`SnapshotHistory`](crate::lake::snapshot_history::SnapshotHistory).
+//! The bases and the last `_fetched_at` are committed in the entry that adds the rows that they cover. Further values
+//! beside a snapshot are in [`SnapshotHistory`](crate::lake::snapshot_history::SnapshotHistory).
 
 use crate::ids::IntegrationKey;
 use crate::lake::snapshot_history::OF_SNAPSHOT;
 use crate::lake::txn_name::{NONE, TxnName};
 use crate::time::{Base, Bases, ObservedAt, Tier};
 
-/// What is stored for one integration in one Delta table, at one version of it.
+/// The stored values of one integration in one Delta table, at one version of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TableTxns {
-    /// Whose they are.
+    /// The key of the integration.
     pub(super) key: IntegrationKey,
-    /// One per tier.
+    /// The bases, one per overlap tier.
     pub(super) bases: Bases,
     /// The last `_fetched_at`.
     pub(super) seen: Option<ObservedAt>,
 }
 
 impl TableTxns {
-    /// Picks one integration's out of a Delta table's transaction identifiers, asked by `appId`.
+    /// Reads the values of one integration from the transactions of a Delta table, by `appId`.
     pub(super) fn of(key: &IntegrationKey, stored: impl Fn(&str) -> Option<i64>) -> Self {
         let mut bases = Bases::default();
         for tier in Tier::ALL {
@@ -37,9 +37,11 @@ impl TableTxns {
         }
     }
 
-    /// Returns what to write for a fetch that covers its table up to `base` for some tiers and observed rows up to `seen`.
+    /// Returns the transactions to write for a fetch that covers its table up to `base` for some tiers and observed
+    /// rows up to `seen`.
     ///
-    /// No value is lower than what is stored: Delta would take it. `seen` moves with every commit, so that whoever else is
+    /// No value is lower than the stored one, because Delta would accept a lower value. `seen` moves with every
+    /// commit, so that a concurrent fetch of the same table notices the commit.
     /// fetching the same table finds out.
     pub(super) fn moved(
         &self,
@@ -62,12 +64,13 @@ impl TableTxns {
         moved
     }
 
-    /// Returns what is stored as the last `_fetched_at` once a fetch that observed rows up to `seen` is committed.
+    /// Returns the `_fetched_at` to store as the last one when a fetch that observed rows up to `seen` is committed.
     pub(super) fn next_seen(&self, seen: ObservedAt) -> ObservedAt {
         self.seen.map_or(seen, |stored| stored.next().max(seen))
     }
 
-    /// Returns what to write for bases that move without rows: those above what is stored here and `elsewhere`.
+    /// Returns the transactions to write for bases that advance without rows: bases above the values stored here and
+    /// `elsewhere`.
     pub(super) fn raised(&self, bases: &Bases, elsewhere: &Bases) -> Vec<(String, i64)> {
         let above = |tier: &Tier| {
             let stored = self.bases.get(*tier).max(elsewhere.get(*tier));
@@ -81,8 +84,8 @@ impl TableTxns {
     }
 }
 
-/// Returns what to write when all rows of an integration have left a table: its bases are none, and what a snapshot said
-/// of itself is nothing. `seen` stays, so that a later observation is later than all there were.
+/// Returns the transactions to write when all rows of an integration have been deleted from a table. Its bases and
+/// its snapshot history are cleared. `seen` stays, so that a later observation is later than all earlier ones.
 pub(super) fn voided(
     key: &IntegrationKey,
     stored: impl Fn(&str) -> Option<i64>,
@@ -161,7 +164,7 @@ mod tests {
         assert!(super::voided(&key(), |app| stored.get(app).copied()).is_empty());
         let base = Some(Base::from_millis(3));
         let moved = of(&stored).moved(base, &[Tier::Ordinary], ObservedAt::from_micros(1));
-        assert_eq!(moved[0].1, 3, "a new fetch begins anew");
+        assert_eq!(moved[0].1, 3, "a new fetch starts again");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The Delta tables of a lake, each opened once by whoever needs it first.
+//! The Delta tables of a lake. Each is opened once, at its first use.
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -23,14 +23,14 @@ use crate::time::{Clock, Moment};
 pub enum Part {
     /// One live snapshot per integration.
     Snapshots,
-    /// What changed, append-only.
+    /// The changes, append-only.
     Deltas,
-    /// One row per record, folded from the two others. Derived: can be rebuilt.
+    /// One current row per record, folded from `snapshots` and `deltas`. Can be rebuilt from them.
     Current,
 }
 
 impl Part {
-    /// Returns this table of an endpoint.
+    /// Returns this part of an endpoint, as a table of the lake.
     #[must_use]
     pub fn of(self, endpoint: &EndpointName) -> LakeTable {
         match self {
@@ -40,7 +40,7 @@ impl Part {
         }
     }
 
-    /// Returns the columns that this build writes to this table of an endpoint.
+    /// Returns the columns that this build writes to this part of an endpoint.
     #[must_use]
     pub fn schema(self, endpoint: &Endpoint) -> SchemaRef {
         match self {
@@ -50,12 +50,12 @@ impl Part {
     }
 }
 
-/// An opened Delta table, and which of the lake's it is. Cheap to clone.
+/// An opened Delta table, and its name in the lake. Cheap to clone.
 #[derive(Clone)]
 pub(in crate::lake) struct OpenTable {
-    /// Which it is.
+    /// The table's name.
     pub(in crate::lake) name: LakeTable,
-    /// The table itself.
+    /// The opened table.
     pub(in crate::lake) table: Arc<Table>,
 }
 
@@ -69,18 +69,18 @@ impl Deref for OpenTable {
 
 /// The Delta tables of a lake.
 pub(in crate::lake) struct Tables {
-    /// Where they lie.
+    /// The store of the lake.
     pub(in crate::lake) store: TableStore,
-    /// How the lake is written to.
+    /// How the lake is written.
     pub(in crate::lake) settings: LakeSettings,
-    /// Stamps files and entries.
+    /// The clock for timestamps of files and entries.
     pub(in crate::lake) clock: Arc<dyn Clock>,
-    /// Each is opened by whoever needs it first; the others wait for that.
+    /// The opened tables. The first caller opens a table, and other callers wait for it.
     cells: Mutex<HashMap<LakeTable, Arc<OnceCell<OpenTable>>>>,
 }
 
 impl Tables {
-    /// Begins with none opened.
+    /// Starts with no table opened.
     pub(in crate::lake) fn new(
         store: TableStore,
         settings: &LakeSettings,
@@ -99,12 +99,12 @@ impl Tables {
         self.clock.now()
     }
 
-    /// Returns where a table is, as readers are given it.
+    /// Returns the address of a table, in the form that readers take.
     pub(in crate::lake) fn url(&self, table: &LakeTable) -> Url {
         self.store.table_url(&table.path())
     }
 
-    /// Opens a table, creating it where it is not.
+    /// Opens a table. Creates the table where it does not exist.
     pub(in crate::lake) async fn open(
         &self,
         table: &LakeTable,
@@ -117,7 +117,7 @@ impl Tables {
         Ok(opened.clone())
     }
 
-    /// Opens one of an endpoint's tables, creating it where it is not.
+    /// Opens one of an endpoint's tables. Creates the table where it does not exist.
     pub(in crate::lake) async fn of_endpoint(
         &self,
         endpoint: &Endpoint,
@@ -127,7 +127,7 @@ impl Tables {
         self.open(&table, &part.schema(endpoint)).await
     }
 
-    /// Opens one of an endpoint's tables; `None`, and nothing created, where there is none.
+    /// Opens one of an endpoint's tables. `None` when the table does not exist; then nothing is created.
     pub(in crate::lake) async fn existing(
         &self,
         endpoint: &Endpoint,
@@ -142,7 +142,7 @@ impl Tables {
         Ok(None)
     }
 
-    /// Returns the live data files of one of an endpoint's tables; none where there is no table.
+    /// Returns the live data files of one of an endpoint's tables. Empty when the table does not exist.
     pub(in crate::lake) async fn files(
         &self,
         endpoint: &Endpoint,
@@ -155,12 +155,12 @@ impl Tables {
         Ok(table.live(&state).await?)
     }
 
-    /// Returns whether a table is there.
+    /// Returns whether a table exists.
     pub(in crate::lake) async fn exists(&self, table: &LakeTable) -> Result<bool, LakeError> {
         Ok(Table::exists(&self.store, &table.path()).await?)
     }
 
-    /// Returns one of an endpoint's tables if this process has opened it.
+    /// Returns one of an endpoint's tables, if this process has opened it already.
     pub(in crate::lake) fn opened(&self, endpoint: &Endpoint, part: Part) -> Option<OpenTable> {
         let cell = self.cells().get(&part.of(endpoint.name())).cloned()?;
         cell.get().cloned()
@@ -192,7 +192,7 @@ impl Tables {
         })
     }
 
-    /// Cells are put whole, so a panic elsewhere leaves them right.
+    /// Cells are inserted completely, so a panic elsewhere leaves the map intact.
     fn cells(&self) -> MutexGuard<'_, HashMap<LakeTable, Arc<OnceCell<OpenTable>>>> {
         self.cells.lock().unwrap_or_else(PoisonError::into_inner)
     }

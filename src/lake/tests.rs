@@ -1,4 +1,5 @@
-//! The lake as its callers see it. What is in it is read back from the Parquet files its log names, never assumed.
+//! Tests of the lake as its callers use it. The tests read the lake's content back from the Parquet files that its
+//! log names.
 
 mod bases;
 mod concurrency;

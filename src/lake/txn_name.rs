@@ -1,64 +1,64 @@
-//! The names of Delta transaction identifiers. What the lake remembers of an integration stands in a table's log as
-//! `kombo/<integration_key>/<name>`, with a number; it is committed in the entry that makes it true.
+//! The names of Delta transaction identifiers. A table's log stores what the lake remembers of an integration as
+//! `kombo/<integration_key>/<name>`, with a number. Each number is committed in the entry that makes it true.
 //!
-//! A name is built here or nowhere, since other builds read them.
+//! No other module builds these names, because other builds read them.
 
 use std::fmt;
 
 use crate::ids::IntegrationKey;
 use crate::time::Tier;
 
-/// What stands for no value: a transaction's version cannot be left out once there was one.
+/// Stands for "no value". A transaction cannot be removed once it was written.
 pub(super) const NONE: i64 = -1;
 
 const PREFIX: &str = "kombo/";
 
-/// What a transaction identifier remembers of an integration.
+/// A value that a transaction remembers for one integration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::lake) enum TxnName<'a> {
-    /// `delta`, `hourly` or `daily` in `snapshots` and `deltas`: the base of a tier, in milliseconds.
+    /// `delta`, `hourly` or `daily` in `snapshots` and `deltas`: the base of an overlap tier, in milliseconds.
     Base(Tier),
     /// `seen` in `snapshots` and `deltas`: the last `_fetched_at`, in microseconds.
     Seen,
     /// `since` in `snapshots`: the earliest `_fetched_at` of the live snapshot, in microseconds.
     Since,
-    /// `prior` in `snapshots`: the ordinary base on which the live snapshot was ordered, in milliseconds.
+    /// `prior` in `snapshots`: the ordinary base of the table when the live snapshot was ordered, in milliseconds.
     Prior,
-    /// `announced` in `snapshots`: the notification that nothing had answered, in milliseconds.
+    /// `announced` in `snapshots`: the earliest notification that no fetch had answered, in milliseconds.
     Announced,
     /// `first_look` in `snapshots`: when an earlier full fetch began, in microseconds.
     FirstLook,
-    /// `next_look` in `snapshots`: when the full fetch began that becomes the first look, in microseconds.
+    /// `next_look` in `snapshots`: when the full fetch began that becomes `first_look` later, in microseconds.
     NextLook,
-    /// `folded` in `current`: observations of `deltas` up to this one are in it, in microseconds.
+    /// `folded` in `current`: observations of `deltas` up to this instant are in `current`, in microseconds.
     Folded,
-    /// `considered` in `current`: observations of `deltas` up to this one were looked at, in microseconds.
+    /// `considered` in `current`: the fold has read observations of `deltas` up to this instant, in microseconds.
     Considered,
-    /// `snapshot` in `current`: the last observation of the snapshot that is folded in, in microseconds.
+    /// `snapshot` in `current`: the last observation of the folded snapshot, in microseconds.
     Snapshot,
-    /// `held` in `current`: what is held back, in bits.
+    /// `held` in `current`: which changes are held back, in bits.
     Held,
-    /// `rows` in `current`: how many there are.
+    /// `rows` in `current`: the number of rows.
     Rows,
-    /// `kept` in `current`: the start of the last snapshot of which rows were kept as they were, in microseconds.
+    /// `kept` in `current`: the start of the last snapshot from which rows were kept as they were, in microseconds.
     Kept,
-    /// `lost/<slot>` in `current`: rows that went within the last day, and when, in one number.
+    /// `lost/<slot>` in `current`: number and time of rows that disappeared within the last day, in one number.
     Lost(usize),
-    /// `<table name>/compared` in `kombo_drift`: the last observation of the snapshot that was compared, in microseconds.
+    /// `<table name>/compared` in `kombo_drift`: the last observation of the compared snapshot, in microseconds.
     Compared(&'a str),
-    /// `<table name>/rows` in `kombo_drift`: how many rows were compared then.
+    /// `<table name>/rows` in `kombo_drift`: how many rows that comparison compared.
     ComparedRows(&'a str),
-    /// `<table name>/drifted` in `kombo_drift`: how many of them drifted.
+    /// `<table name>/drifted` in `kombo_drift`: how many of the compared rows drifted.
     Drifted(&'a str),
 }
 
 impl TxnName<'_> {
-    /// Returns the identifier under which this is stored for an integration.
+    /// Returns the transaction identifier of this value for an integration.
     pub(in crate::lake) fn app_id(self, key: &IntegrationKey) -> String {
         format!("{PREFIX}{key}/{self}")
     }
 
-    /// Returns whether an identifier of `snapshots` or `deltas` stands for milliseconds; the other instants there are
+    /// Returns whether an identifier of `snapshots` or `deltas` holds milliseconds. All other instants there are
     /// microseconds.
     pub(in crate::lake) fn is_in_millis(app_id: &str) -> bool {
         let name = app_id.rsplit('/').next().unwrap_or_default();
@@ -94,13 +94,13 @@ impl fmt::Display for TxnName<'_> {
     }
 }
 
-/// Returns whose a transaction identifier is; `None` for those of other programs.
+/// Returns the integration key in a transaction identifier. `None` for identifiers of other programs.
 pub(in crate::lake) fn key_of(app_id: &str) -> Option<IntegrationKey> {
     let (key, _) = app_id.strip_prefix(PREFIX)?.split_once('/')?;
     IntegrationKey::from_stored(key)
 }
 
-/// Returns the table that a [`TxnName::Compared`] is of; `None` for all others.
+/// Returns the integration key and table of a [`TxnName::Compared`]. `None` for all other identifiers.
 pub(in crate::lake) fn compared_table(app_id: &str) -> Option<(IntegrationKey, String)> {
     let (key, rest) = app_id.strip_prefix(PREFIX)?.split_once('/')?;
     let (table, _) = rest.split_once('/')?;

@@ -239,7 +239,7 @@ fn values_that_are_missing_or_malformed_say_what_belongs_there() {
 
 #[test]
 fn a_lake_that_cannot_be_says_what_could() {
-    let forms = "kombo.yaml:6: sinks.lake.url must be where a lake can lie: ./folder, file:///folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or memory:";
+    let forms = "kombo.yaml:6: sinks.lake.url must be the address of a lake: ./folder, file:///folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or memory:";
     let lake = |url: &str| sink(&format!("inputs: [kombo]\nurl: '{url}'"));
     for url in ["", "http://host/x", "s3:// bucket", "ftp://host/x"] {
         assert_eq!(lake(url), forms, "{url}");
@@ -250,15 +250,15 @@ fn a_lake_that_cannot_be_says_what_could() {
     );
     assert_eq!(
         lake("file://lake"),
-        "kombo.yaml:6: sinks.lake.url must name a folder of this machine with three slashes: file:///folder; or leave out file:// for a relative one"
+        "kombo.yaml:6: sinks.lake.url must name a folder of this machine with three slashes, file:///folder; a relative folder needs no file://"
     );
     assert_eq!(
         lake("s3://user:word@bucket/x"),
-        "kombo.yaml:6: sinks.lake.url must not hold a user name or password; put them into options or the environment"
+        "kombo.yaml:6: sinks.lake.url must not contain a user name or password; put them into `options` or the environment"
     );
     assert_eq!(
         lake("az://bucket/x?sig=1"),
-        "kombo.yaml:6: sinks.lake.url must not hold a query, which may be a token; put it into options or the environment"
+        "kombo.yaml:6: sinks.lake.url must not contain a query, which may be a token; put it into `options` or the environment"
     );
 }
 
@@ -322,7 +322,7 @@ fn bad_flags_name_the_flag_and_are_usage_errors() {
             lake_url: Some("http://x".to_owned()),
             ..Overrides::default()
         }),
-        "--lake-url must be where a lake can lie: ./folder, file:///folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or memory:"
+        "--lake-url must be the address of a lake: ./folder, file:///folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or memory:"
     );
     assert_eq!(
         over(Overrides {

@@ -1,8 +1,9 @@
-//! How much of a table was right when it was last compared with a full fetch.
+//! How much of a table was correct at its last comparison with a full fetch.
 //!
-//! The log of `kombo_drift` says it, without a row being read: `kombo/<integration_key>/<table name>/compared` is the
-//! `seen` of the snapshot compared, in microseconds; `…/rows` and `…/drifted` are its counts. They are committed in the
-//! entry that adds the drifted rows. `compared` only grows; the counts are those of that comparison, and go with it.
+//! The numbers are in the log of `kombo_drift`, so no row has to be read.
+//! `kombo/<integration_key>/<table name>/compared` is the `seen` of the compared snapshot, in microseconds; `…/rows` and
+//! `…/drifted` are its counts. They are committed in the entry that adds the drifted rows. `compared` only grows. The
+//! counts belong to that comparison and change with it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,22 +13,22 @@ use crate::ids::{EndpointName, IntegrationId, IntegrationKey};
 use crate::lake::txn_name::{TxnName, compared_table};
 use crate::time::ObservedAt;
 
-/// How much of a table was right when it was last compared with a full fetch.
+/// How much of a table was correct at its last comparison with a full fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Completeness {
-    /// The snapshot it was compared with: the `seen` of its commit.
+    /// The compared snapshot: the `seen` of its commit.
     pub compared: ObservedAt,
-    /// Rows compared.
+    /// Number of rows compared.
     pub rows: u64,
-    /// Rows that drifted.
+    /// Number of rows that drifted: the lake had them missing or wrong.
     pub drifted: u64,
 }
 
-/// A table, as the transactions name it: whose, and the name of its folder.
+/// A table in the transactions: the integration key, and the name of the table's folder.
 pub type ComparedTable = (IntegrationKey, String);
 
 impl Completeness {
-    /// Takes tables together: their rows, and the oldest of their comparisons. `None` without any.
+    /// Combines several tables: the sum of their rows, and the oldest of their comparisons. `None` without tables.
     #[must_use]
     pub fn of_all(all: impl IntoIterator<Item = Self>) -> Option<Self> {
         all.into_iter().reduce(|together, one| Self {
@@ -37,7 +38,7 @@ impl Completeness {
         })
     }
 
-    /// Takes the tables of all integrations together, by the name of their folder.
+    /// Combines the tables of all integrations, by the name of the table's folder.
     #[must_use]
     pub fn by_table(all: &HashMap<ComparedTable, Self>) -> BTreeMap<&str, Self> {
         let mut by_table = BTreeMap::new();
@@ -50,20 +51,20 @@ impl Completeness {
         by_table
     }
 
-    /// Returns the share of rows that were right, from 0 to 1; 1 without rows.
+    /// Returns the share of rows that were correct, from 0 to 1. Returns 1 when there are no rows.
     #[must_use]
     pub fn share(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "a share of rows, for people")]
         let share = |part: u64, all: u64| part as f64 / all as f64;
         match self.drifted {
             0 => 1.0,
-            // Rows that were gone are not among those compared.
+            // Rows that were gone are not among the compared rows, so `drifted` may be greater than `rows`.
             drifted => 1.0 - share(drifted, self.rows.max(drifted)),
         }
     }
 }
 
-/// Returns, for each table that was ever compared, its last comparison, as the log of `kombo_drift` says it.
+/// Returns the last comparison of each table that was ever compared, from the log of `kombo_drift`.
 pub(super) fn all_of(state: &LogState) -> HashMap<ComparedTable, Completeness> {
     let compared = state.txns().filter_map(|(app_id, seen)| {
         let (key, table) = compared_table(app_id)?;
@@ -81,31 +82,31 @@ pub(super) fn all_of(state: &LogState) -> HashMap<ComparedTable, Completeness> {
     compared.collect()
 }
 
-/// One table's comparison, with the file its drift rows are in: not visible yet.
+/// One table's comparison and the file of its drift rows, which is not visible yet.
 #[derive(Clone, Debug)]
 pub(in crate::lake) struct TableComparison {
-    /// Whose table.
+    /// The integration of the table.
     pub(in crate::lake) integration: IntegrationId,
-    /// Which.
+    /// The endpoint of the table.
     pub(in crate::lake) endpoint: EndpointName,
-    /// The snapshot that was compared: the `seen` of its commit.
+    /// The compared snapshot: the `seen` of its commit.
     pub(in crate::lake) snapshot: ObservedAt,
-    /// How many rows were compared.
+    /// Number of rows compared.
     pub(in crate::lake) rows: u64,
-    /// How many of them drifted.
+    /// Number of rows that drifted.
     pub(in crate::lake) drifted: u64,
-    /// Where they are.
+    /// The files of the drift rows.
     pub(in crate::lake) files: Vec<Written>,
 }
 
-/// Up to which snapshot each table is compared, as of a state and then with what is about to be committed.
+/// Up to which snapshot each table is compared: as of a state, plus the comparisons that are about to be committed.
 pub(in crate::lake) struct Standings<'a> {
     state: &'a LogState,
     moved: HashMap<String, i64>,
 }
 
 impl<'a> Standings<'a> {
-    /// Begins with what the log says.
+    /// Starts with the comparisons in the log.
     pub(in crate::lake) fn of(state: &'a LogState) -> Self {
         Self {
             state,
@@ -113,7 +114,8 @@ impl<'a> Standings<'a> {
         }
     }
 
-    /// Returns what to write for a comparison; nothing when the table is compared up to that snapshot already.
+    /// Returns the transactions to write for a comparison. Empty when the table is already compared up to that
+    /// snapshot.
     pub(in crate::lake) fn advance(&mut self, one: &TableComparison) -> Vec<(String, i64)> {
         let (key, table) = (one.integration.key(), one.endpoint.table_name());
         let compared = TxnName::Compared(&table).app_id(&key);
@@ -139,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_share_is_never_below_nothing() {
-        // Rows that were gone are not compared, so more may have drifted than that.
+        // Rows that were gone are not compared, so more rows may have drifted than were compared.
         for (rows, drifted, expected) in [(0, 0, 1.0), (4, 1, 0.75), (0, 3, 0.0), (2, 5, 0.0)] {
             let compared = ObservedAt::from_micros(1);
             let one = Completeness {

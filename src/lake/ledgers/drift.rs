@@ -1,8 +1,10 @@
-//! `kombo_drift`: what full fetches found that the lake had not known. One row per record, never a value of it.
+//! `kombo_drift`: rows that the lake had missing or wrong when a full fetch came. One row per record, never with a
+//! value of the record.
 //!
-//! A comparison writes its rows to a file that nobody sees ([`stage`]); one log entry then makes those of many
-//! tables visible, together with what was compared ([`completeness`](crate::lake::ledgers::completeness)). A crash in between leaves a
-//! file that nothing names, and the snapshot is compared again: the entry says up to which one a table is.
+//! A comparison writes its rows to a file that no reader sees yet ([`stage`]). One log entry then makes the files of
+//! many tables visible, together with the comparisons themselves
+//! ([`completeness`](crate::lake::ledgers::completeness)). A crash in between leaves an unreferenced file, and the
+//! snapshot is compared again: only the entry records up to which snapshot a table is compared.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -29,28 +31,28 @@ use crate::lake::operation::Operation;
 use crate::lake::tables::{OpenTable, Tables};
 use crate::versions::drift::{DriftCause, DriftKind};
 
-/// A row that a full fetch found other than the lake had it.
+/// A row that the lake had missing or wrong when a full fetch came.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DriftRow {
-    /// Kombo's id of it.
+    /// Kombo's id of the record.
     pub id: String,
-    /// What was wrong with it.
+    /// What was wrong with the row in the lake.
     pub kind: DriftKind,
-    /// Why.
+    /// Why the row was wrong.
     pub cause: DriftCause,
-    /// Top-level columns that differ: names, never values.
+    /// Names of the top-level columns that differ, never values.
     pub columns: Vec<String>,
-    /// When the full fetch saw it, in microseconds since the epoch, as all instants here.
+    /// When the full fetch saw the record, in microseconds since the epoch. All instants here have this unit.
     pub fetched_at_us: i64,
-    /// The lake's own newest observation of it before.
+    /// The lake's own newest observation of the record before the full fetch.
     pub known_fetched_at_us: Option<i64>,
-    /// When it changed, as Kombo says.
+    /// When the record changed, as Kombo says.
     pub changed_at_us: Option<i64>,
-    /// Since when the lake was wrong, as far as that is known.
+    /// Since when the lake was wrong, if that is known.
     pub wrong_since_us: Option<i64>,
 }
 
-/// A row of `kombo_drift` as it is stored. Instants are in microseconds since the epoch.
+/// A row of `kombo_drift` as stored. Instants are in microseconds since the epoch.
 #[derive(Serialize, Deserialize)]
 pub(super) struct DriftRecord<'a> {
     integration_key: &'a str,
@@ -72,11 +74,12 @@ pub(super) struct DriftRecord<'a> {
     pub(super) fetch_id: &'a str,
 }
 
-/// Tags of a file of one table, so that a search need not open those of others. A merged file has none.
+/// Tags of a file that holds rows of one table only. With them, a search can skip the files of other tables. A merged
+/// file has no tags.
 pub(in crate::lake) const TAGS: [&str; 2] = ["integration_key", "endpoint"];
 
 impl DriftRow {
-    /// Returns for how long the lake was wrong, in whole seconds, as far as that is known.
+    /// Returns for how many whole seconds the lake was wrong, if that is known.
     #[must_use]
     pub fn wrong_secs(&self) -> Option<i64> {
         let since = self.wrong_since_us?;
@@ -86,7 +89,7 @@ impl DriftRow {
 
 impl fmt::Debug for DriftRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The id is a value of the row.
+        // The id is a value of the row, so it is not printed.
         f.debug_struct("DriftRow")
             .field("kind", &self.kind)
             .field("cause", &self.cause)
@@ -95,7 +98,8 @@ impl fmt::Debug for DriftRow {
     }
 }
 
-/// Writes the rows of one comparison to a file of their own, by id; `None` without rows. Nothing is visible.
+/// Writes the rows of one comparison to a new file, sorted by id. `None` when there are no rows. The file is not
+/// visible yet.
 pub(in crate::lake) async fn stage(
     tables: &Tables,
     integration: &IntegrationId,
@@ -135,8 +139,9 @@ pub(in crate::lake) async fn stage(
     }))
 }
 
-/// Makes comparisons visible in one log entry, those without a drifted row too. May be called again with the same
-/// ones: a table that is compared up to that snapshot already, by whomever, is left out, and nothing names its file.
+/// Makes comparisons visible in one log entry, including comparisons without a drifted row. May be called again with
+/// the same comparisons: a table that is already compared up to that snapshot, by any process, is skipped, and its
+/// file stays unreferenced.
 pub(in crate::lake) async fn commit(
     tables: &Tables,
     mut compared: Vec<TableComparison>,
@@ -145,14 +150,14 @@ pub(in crate::lake) async fn commit(
         return Ok(());
     }
     let table = open(tables).await?;
-    // Should one table be there twice, the later comparison has the last word.
+    // When a table occurs twice, the later comparison wins.
     compared.sort_by_key(|one| one.snapshot);
     let state = table.refreshed().await?;
     table.transact(state, &mut Comparisons(compared)).await?;
     Ok(())
 }
 
-/// Returns, for each table that was ever compared, its last comparison. Reads no rows and creates nothing.
+/// Returns the last comparison of each table that was ever compared. Reads no rows and creates nothing.
 pub(in crate::lake) async fn completeness(
     tables: &Tables,
 ) -> Result<HashMap<ComparedTable, Completeness>, LakeError> {
@@ -163,16 +168,16 @@ pub(in crate::lake) async fn completeness(
     Ok(all_of(&state))
 }
 
-/// Opens `kombo_drift`, creating it where it is not.
+/// Opens `kombo_drift`. Creates the table where it does not exist.
 pub(in crate::lake) async fn open(tables: &Tables) -> Result<OpenTable, LakeError> {
     tables.open(&LakeTable::Drift, &schema()).await
 }
 
-/// Comparisons, those of older snapshots first. Another writer may have compared the same ones.
+/// Comparisons, ordered by snapshot, the oldest first. Another writer may have committed the same comparisons.
 struct Comparisons(Vec<TableComparison>);
 
 impl Proposal for Comparisons {
-    /// Puts together what is new to the table as of `state`. No table goes back to an older comparison.
+    /// Collects the comparisons that are new to the table as of `state`. No table goes back to an older comparison.
     async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
         let mut entry = Entry {
             operation: Operation::Compare.as_str(),
@@ -197,7 +202,7 @@ pub(in crate::lake) fn schema() -> SchemaRef {
     with_commit_date(&in_files())
 }
 
-/// The partition column is not in the files.
+/// Returns the columns in the files. The partition column is not among them.
 fn in_files() -> Schema {
     Schema::new(vec![
         text_field("integration_key"),

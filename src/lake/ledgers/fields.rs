@@ -4,25 +4,25 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
-/// Declares a text that is always there.
+/// Declares a text column without nulls.
 pub(crate) fn text_field(name: &str) -> Field {
     Field::new(name, DataType::Utf8, false)
 }
 
-/// Declares an instant.
+/// Declares a timestamp column.
 pub(crate) fn time_field(name: &str, nullable: bool) -> Field {
     let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     Field::new(name, micros, nullable)
 }
 
-/// Declares a number that is always there.
+/// Declares an integer column without nulls.
 pub(crate) fn long_field(name: &str) -> Field {
     Field::new(name, DataType::Int64, false)
 }
 
-/// Declares a list of names.
+/// Declares a column with a list of names.
 pub(crate) fn names_field(name: &str) -> Field {
-    // What Delta and Iceberg call it.
+    // Delta and Iceberg use this name.
     let element = Field::new("element", DataType::Utf8, true);
     Field::new(name, DataType::List(Arc::new(element)), false)
 }

@@ -1,7 +1,7 @@
-//! What is read of `kombo_drift`: the newest rows for people, and how many there are of each kind.
+//! Reads `kombo_drift`: the newest rows, and how many rows of each kind there are.
 //!
-//! Days and files that cannot hold what is asked for are not read; one file is held at a time, and of its rows only those
-//! asked for.
+//! Days and files that cannot hold matching rows are skipped. Only one file is in memory at a time, and of its rows
+//! only the matching ones.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -22,66 +22,66 @@ use crate::lake::tables::Tables;
 use crate::lake::{LakeError, Members, SetAside};
 use crate::versions::drift::{DriftCause, DriftKind};
 
-/// Which rows are asked for.
+/// Which rows are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DriftFilter {
-    /// Only this integration's.
+    /// Only rows of this integration.
     pub integration: Option<IntegrationId>,
-    /// Only this endpoint's.
+    /// Only rows of this endpoint.
     pub endpoint: Option<EndpointName>,
-    /// Only these.
+    /// Only rows of this kind.
     pub kind: Option<DriftKind>,
-    /// Only for this cause.
+    /// Only rows with this cause.
     pub cause: Option<DriftCause>,
-    /// Only what a full fetch saw at this instant or later, in microseconds since the epoch.
+    /// Only rows that a full fetch saw at this instant or later, in microseconds since the epoch.
     pub since_us: Option<i64>,
-    /// The newest so many.
+    /// At most this many rows, the newest.
     pub limit: usize,
 }
 
-/// A row of `kombo_drift`. Words are as stored: a newer build may have others than this one knows.
+/// A row of `kombo_drift`. Values are as stored: a newer build may use values that this build does not know.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FoundDrift {
-    /// Whose it is: the integration's id.
+    /// The id of the integration.
     pub integration: String,
-    /// Its endpoint, such as `ats/applications`.
+    /// The endpoint, such as `ats/applications`.
     pub endpoint: String,
-    /// Kombo's id of it.
+    /// Kombo's id of the record.
     pub id: String,
-    /// What was wrong with it.
+    /// What was wrong with the row in the lake.
     pub kind: String,
-    /// Why.
+    /// Why the row was wrong.
     pub cause: String,
-    /// Top-level columns that differed.
+    /// Names of the top-level columns that differed.
     pub columns: Vec<String>,
-    /// When the full fetch saw it, in microseconds since the epoch, as all instants here.
+    /// When the full fetch saw the record, in microseconds since the epoch. All instants here have this unit.
     pub fetched_at_us: i64,
-    /// The lake's own newest observation of it before.
+    /// The lake's own newest observation of the record before the full fetch.
     pub known_fetched_at_us: Option<i64>,
-    /// When it changed, as Kombo says.
+    /// When the record changed, as Kombo says.
     pub changed_at_us: Option<i64>,
-    /// Since when the lake was wrong, as far as that is known.
+    /// Since when the lake was wrong, if that is known.
     pub wrong_since_us: Option<i64>,
-    /// For how long, in seconds.
+    /// For how many seconds the lake was wrong.
     pub wrong_secs: Option<i64>,
-    /// The full fetch that found it.
+    /// The id of the full fetch that found the row.
     pub fetch_id: String,
 }
 
-/// Rows that are alike.
+/// Rows with the same endpoint, kind and cause.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DriftGroup {
-    /// Their endpoint, such as `ats/applications`.
+    /// The endpoint, such as `ats/applications`.
     pub endpoint: String,
-    /// What was wrong with them.
+    /// What was wrong with the rows in the lake.
     pub kind: String,
-    /// Why.
+    /// Why the rows were wrong.
     pub cause: String,
 }
 
 impl fmt::Debug for FoundDrift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The id is a value of the row.
+        // The id is a value of the row, so it is not printed.
         f.debug_struct("FoundDrift")
             .field("integration", &self.integration)
             .field("endpoint", &self.endpoint)
@@ -91,7 +91,7 @@ impl fmt::Debug for FoundDrift {
     }
 }
 
-/// Returns the newest rows that full fetches found, the newest first. A file that is missing or damaged is set aside.
+/// Returns the newest matching rows of `kombo_drift`, the newest first. A missing or damaged file is set aside.
 /// Creates nothing.
 pub(in crate::lake) async fn drift(
     tables: &Tables,
@@ -111,8 +111,8 @@ pub(in crate::lake) async fn drift(
     })
 }
 
-/// Counts what full fetches found, whatever the filter's limit. A file that is missing or damaged is set aside. Creates
-/// nothing.
+/// Counts the rows of `kombo_drift` that match the filter, without its limit. A missing or damaged file is set aside.
+/// Creates nothing.
 pub(in crate::lake) async fn drift_counts(
     tables: &Tables,
     filter: &DriftFilter,
@@ -132,7 +132,7 @@ pub(in crate::lake) async fn drift_counts(
     Ok((found.rows, found.aside))
 }
 
-/// Hands each row of a file on, or sets the file aside when it is missing or damaged.
+/// Passes each matching row of a file to `each`. Sets the file aside when it is missing or damaged.
 async fn through_drift<T: Send + 'static>(
     tables: &Tables,
     file: &LiveFile,
@@ -164,7 +164,7 @@ async fn through_drift<T: Send + 'static>(
     Ok(found)
 }
 
-/// Lists the files that may hold what is asked for, with their days, the latest day first.
+/// Lists the files that may hold matching rows, with their days, the latest day first.
 async fn drift_files(
     tables: &Tables,
     filter: &DriftFilter,
@@ -177,7 +177,7 @@ async fn drift_files(
     let live = table.live(&state).await?.into_iter();
     let mut files: Vec<_> = live
         .filter(|file| filter.concerns(file))
-        // A file without a day, by another program, may hold anything.
+        // A file without a day was written by another program and may hold any row.
         .map(|file| (day_of(&file).unwrap_or(i32::MAX), file))
         .filter(|(day, _)| filter.since_us.is_none_or(|since| ends_us(*day) >= since))
         .collect();
@@ -185,7 +185,7 @@ async fn drift_files(
     Ok(files)
 }
 
-/// What is found so far, and the files that could not be read.
+/// The results so far, and the files that could not be read.
 struct DriftSearch<T> {
     rows: T,
     aside: Vec<SetAside<String>>,
@@ -199,7 +199,7 @@ impl<T> DriftSearch<T> {
 }
 
 impl DriftFilter {
-    /// Returns whether a file may hold what is asked for, by its tags. One without tags may.
+    /// Returns whether a file may hold matching rows, by its tags. A file without tags may hold any row.
     fn concerns(&self, file: &LiveFile) -> bool {
         let key = self.integration.as_ref().map(|id| id.key().to_string());
         let endpoint = self.endpoint.as_ref().map(ToString::to_string);
@@ -220,7 +220,7 @@ impl DriftFilter {
     }
 }
 
-/// The newest rows met so far, and some that are about to be left out.
+/// The newest rows so far, and some rows that will be dropped at the next sorting.
 struct NewestDrift {
     limit: usize,
     rows: Vec<FoundDrift>,
@@ -236,7 +236,7 @@ impl NewestDrift {
 
     fn add(&mut self, record: &DriftRecord<'_>) {
         self.rows.push(record.into());
-        // Sorting only now and then: each row is compared a few times, whatever the limit.
+        // Sorts only now and then, so that each row is compared a few times only, whatever the limit.
         if self.rows.len() > self.limit.saturating_mul(2).saturating_add(1_024) {
             self.settle();
         }
@@ -252,7 +252,7 @@ impl NewestDrift {
         self.rows.truncate(self.limit);
     }
 
-    /// Returns whether files of a day cannot hold anything newer, and so none of the days before.
+    /// Returns whether the files of a day, and of all earlier days, cannot hold newer rows than the ones found.
     fn are_after(&mut self, day: i32) -> bool {
         self.settle();
         let is_full = self.rows.len() == self.limit;
@@ -307,7 +307,8 @@ fn through(
     Ok(())
 }
 
-/// Returns an instant that nothing committed on a day was observed after. Kombo's clock and ours may differ by a day.
+/// Returns an instant after all observations that were committed on a day. Kombo's clock and ours may differ by a
+/// day.
 fn ends_us(day: i32) -> i64 {
     (i64::from(day) + 2).saturating_mul(86_400_000_000)
 }

@@ -1,13 +1,14 @@
-//! `kombo_holds`: what the guard holds back, one row per table that is or was held, in a [`SmallTable`].
+//! `kombo_holds`: changes that the guard holds back. One row per table that is or was held, in a [`SmallTable`].
 //!
-//! A service that folds and a person who accepts write to it at the same time. Neither undoes what the other has seen
-//! more of:
+//! A service that folds and an operator who accepts may write at the same time. These rules keep a writer from
+//! undoing what a writer with newer observations has written:
 //!
-//! * An accepted hold stays accepted, unless what is to be held was observed later (`until_us`) than what was accepted.
-//! * To accept changes only what is held, and only when nothing was observed (`until_us`) that the person had not seen.
-//! * `confirmed` and `resolved` say what the rows themselves have shown, and replace everything.
+//! * An accepted hold stays accepted, unless the new hold has later observations (`until_us`) than the accepted one.
+//! * Accepting takes effect only on a hold that is still held, and only when the stored hold has no observation
+//!   (`until_us`) that the operator had not seen.
+//! * `confirmed` and `resolved` come from the rows themselves, and replace every other state.
 //!
-//! What differs in nothing but `updated_at_us` is not written.
+//! A hold that differs only in `updated_at_us` is not written.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -26,51 +27,52 @@ use crate::lake::operation::Operation;
 use crate::lake::tables::Tables;
 use crate::versions::guard::{HoldCause, HoldState};
 
-/// What the guard holds back of one table, or did: a row of `kombo_holds`.
+/// A row of `kombo_holds`: the changes of one table that the guard holds back, or held back in the past.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
-    /// Whose table.
+    /// The integration of the held table.
     #[serde(rename = "_integration_id", serialize_with = "as_text")]
     pub integration: IntegrationId,
-    /// Which.
+    /// The endpoint of the held table.
     #[serde(serialize_with = "as_text", deserialize_with = "endpoint_name")]
     pub endpoint: EndpointName,
-    /// How it stands.
+    /// The state of the hold.
     pub state: HoldState,
-    /// The earliest observation held, in microseconds since the epoch, as all instants here.
+    /// The earliest held observation, in microseconds since the epoch. All instants here have this unit.
     #[serde(rename = "since")]
     pub since_us: i64,
-    /// The latest observation looked at.
+    /// The latest observation that the fold has read.
     #[serde(rename = "until")]
     pub until_us: i64,
-    /// Observations held.
+    /// Number of observations that are held.
     pub held_rows: u64,
-    /// Rows that would vanish.
+    /// Number of rows that would disappear.
     pub removed: u64,
-    /// Rows that would lose values.
+    /// Number of rows that would lose values.
     pub nulled: u64,
-    /// Rows that are missing, and that nobody could be asked for.
+    /// Number of rows that are missing and that Kombo could not be asked about.
     pub unconfirmed: u64,
-    /// Rows of the table.
+    /// Number of rows of the table.
     pub table_rows: u64,
-    /// Columns that would turn null: names, never values.
+    /// Names of the columns that would turn null, never values.
     pub columns: Vec<String>,
-    /// Why it was held.
+    /// Why the changes are held.
     pub cause: HoldCause,
-    /// The same as a sentence for whoever has to decide, without values.
+    /// The cause as a sentence for the operator who has to decide, without row values.
     pub detail: String,
-    /// From when on a full fetch has to begin to confirm all of it. `None` when only a person can say that it is right.
+    /// A full fetch that begins at this instant or later can confirm the complete hold. `None` when only the operator
+    /// can decide.
     #[serde(rename = "confirmable_at")]
     pub confirmable_us: Option<i64>,
-    /// When it was accepted, confirmed or resolved.
+    /// When the hold was accepted, confirmed or resolved.
     #[serde(rename = "decided_at")]
     pub decided_at_us: Option<i64>,
-    /// When this was written.
+    /// When this row was written.
     #[serde(rename = "updated_at")]
     pub updated_at_us: i64,
 }
 
-/// A hold as it is stored. A word that this build does not know makes a row none of ours.
+/// A hold as stored. A row with an enum value that this build does not know is skipped.
 #[derive(Serialize, Deserialize)]
 struct HoldRow {
     integration_key: String,
@@ -78,10 +80,10 @@ struct HoldRow {
     hold: Hold,
 }
 
-/// By table.
+/// Holds by table.
 type Holds = BTreeMap<(IntegrationId, EndpointName), Hold>;
 
-/// Returns what is or was held, by table. Creates nothing.
+/// Returns current and past holds, by table. Creates nothing.
 pub(in crate::lake) async fn read(tables: &Tables) -> Result<Vec<Hold>, LakeError> {
     if !tables.exists(&LakeTable::Holds).await? {
         return Ok(Vec::new());
@@ -90,8 +92,8 @@ pub(in crate::lake) async fn read(tables: &Tables) -> Result<Vec<Hold>, LakeErro
     Ok(by_table(stored).into_values().collect())
 }
 
-/// Writes down holds, by the rules of this module, and returns those tables' as they then are. Whoever asked for
-/// something else was overtaken.
+/// Writes holds by the rules of this module, and returns the stored holds of their tables afterwards. A returned hold
+/// differs from the given one when a writer with newer observations came first.
 pub(in crate::lake) async fn put(tables: &Tables, holds: &[Hold]) -> Result<Vec<Hold>, LakeError> {
     let table = open(tables).await?;
     let mut settled = Holds::new();
@@ -110,7 +112,8 @@ pub(in crate::lake) async fn put(tables: &Tables, holds: &[Hold]) -> Result<Vec<
     Ok(settled.into_values().collect())
 }
 
-/// Writes down other instants of holds, whatever the rules of this module say of who has seen more. Creates nothing.
+/// Replaces holds with amended ones, such as with corrected instants. Bypasses the rules of this module. Creates
+/// nothing.
 pub(in crate::lake) async fn amend(
     tables: &Tables,
     amended: impl Fn(&Hold) -> Option<Hold> + Send + Sync,
@@ -137,7 +140,7 @@ pub(in crate::lake) async fn open(tables: &Tables) -> Result<SmallTable, LakeErr
     })
 }
 
-/// Works out how the tables of `new` stand afterwards.
+/// Returns how the tables of `new` are held afterwards.
 fn settle(stored: &Holds, new: &[Hold]) -> Holds {
     let mut settled = Holds::new();
     for hold in new {
@@ -150,7 +153,7 @@ fn settle(stored: &Holds, new: &[Hold]) -> Holds {
     settled
 }
 
-/// Returns whether what is stored stays, by the rules of this module.
+/// Returns whether the stored hold stays, by the rules of this module.
 fn is_overtaken(new: &Hold, stored: &Hold) -> bool {
     match (new.state, stored.state) {
         (HoldState::Held, HoldState::Accepted) => new.until_us <= stored.until_us,
@@ -193,7 +196,7 @@ fn as_text<S: Serializer>(name: &impl Display, serializer: S) -> Result<S::Ok, S
 
 fn endpoint_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EndpointName, D::Error> {
     let name = String::deserialize(deserializer)?;
-    EndpointName::from_stored(&name).ok_or_else(|| D::Error::custom("no name of an endpoint"))
+    EndpointName::from_stored(&name).ok_or_else(|| D::Error::custom("not the name of an endpoint"))
 }
 
 /// Returns the columns of `kombo_holds`.

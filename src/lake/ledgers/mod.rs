@@ -1,5 +1,5 @@
-//! The lake's own small tables, each of which holds rows of many endpoints: integrations, holds, quarantine, and drift with
-//! how complete tables were.
+//! The lake's own small tables: integrations, quarantine, holds and drift. Each holds rows of many endpoints. The log
+//! of `kombo_drift` also says how complete each table was.
 
 pub(in crate::lake) mod completeness;
 pub(in crate::lake) mod drift;
@@ -26,7 +26,7 @@ pub(in crate::lake) const LEDGERS: [LakeTable; 4] = [
     LakeTable::Holds,
 ];
 
-/// Opens a table of this room; `None`, and nothing created, where there is none.
+/// Opens a table of this room. `None` when the table does not exist; then nothing is created.
 pub(in crate::lake) async fn existing(
     tables: &Tables,
     table: &LakeTable,
@@ -36,20 +36,20 @@ pub(in crate::lake) async fn existing(
         LakeTable::Quarantine => quarantine::schema(),
         LakeTable::Drift => drift::schema(),
         LakeTable::Holds => holds::schema(),
-        // Tables of endpoints have columns of their own.
+        // The tables of endpoints have their own columns.
         LakeTable::Snapshots(_) | LakeTable::Deltas(_) | LakeTable::Current(_) => {
             return Ok(None);
         }
     };
-    // Asked each time: a cure may have moved the table away while this process has it open.
+    // Checked each time: a cure may have moved the table away while this process has it open.
     if !tables.exists(table).await? {
         return Ok(None);
     }
     tables.open(table, &schema).await.map(Some)
 }
 
-/// Creates `kombo_drift` and `kombo_holds` where they are not, so that views may name both. That one cannot be opened is
-/// told where it is needed.
+/// Creates `kombo_drift` and `kombo_holds` where they do not exist, so that SQL views may name both. A failure is not
+/// reported here, but by the operation that needs the table.
 pub(in crate::lake) async fn create_drift_and_holds(tables: &Tables) {
     drop(drift::open(tables).await);
     drop(holds::open(tables).await);

@@ -1,4 +1,5 @@
-//! Rows without a usable id. They cannot be stored as rows, and nothing Kombo sends is thrown away.
+//! `kombo_quarantine`: rows of Kombo without a usable id. They cannot be stored as records, and they are not thrown
+//! away.
 
 use std::sync::Arc;
 
@@ -19,8 +20,8 @@ use crate::lake::ledgers::fields::{text_field, time_field};
 use crate::lake::operation::Operation;
 use crate::lake::tables::Tables;
 
-/// Commits rows to the quarantine. A crash before the fetch itself is committed leaves them there, and the next fetch
-/// brings them again, under its own `_fetch_id`.
+/// Commits rows to the quarantine. After a crash before the fetch itself is committed, the rows stay there. The next
+/// fetch stores them again, under its own `_fetch_id`.
 pub(in crate::lake) async fn commit(
     tables: &Tables,
     fetch: &Fetch,
@@ -38,7 +39,7 @@ pub(in crate::lake) async fn commit(
     Ok(())
 }
 
-/// Rows that no other writer's contradict.
+/// Rows to add. No commit of another writer can contradict them.
 struct Kept(Entry);
 
 impl Proposal for Kept {
@@ -60,18 +61,25 @@ pub(in crate::lake) fn schema() -> SchemaRef {
     ]))
 }
 
-/// A row as it is stored.
+/// A row as stored.
 #[derive(Serialize)]
 struct QuarantineRecord<'a> {
+    /// The key of the integration, for joins.
     integration_key: &'a str,
+    /// The id of the integration.
     #[serde(rename = "_integration_id")]
     integration: &'a str,
+    /// The endpoint, such as `ats/applications`.
     endpoint: &'a str,
+    /// When Kombo sent the row, in microseconds since the epoch.
     #[serde(rename = "_fetched_at")]
     fetched_at_us: i64,
+    /// The fetch that brought the row.
     #[serde(rename = "_fetch_id")]
     fetch_id: &'a str,
+    /// Why the row has no usable id.
     reason: &'a str,
+    /// The row as Kombo sent it, as JSON text.
     row: &'a str,
 }
 

@@ -1,6 +1,7 @@
-//! `kombo_integrations`: which integrations the lake has rows of. Analysts join on it, a restarted service starts from it.
+//! `kombo_integrations`: the integrations that the lake has rows of. Analysts join on this table, and a restarted
+//! service reads its integrations from it.
 //!
-//! One row per integration, in a [`SmallTable`].
+//! The table is a [`SmallTable`] with one row per integration.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,12 +19,12 @@ use crate::lake::{LakeError, Members};
 use crate::sink::Registration;
 use crate::time::Moment;
 
-/// By key, as the column has it.
+/// Integrations by `integration_key`.
 type RowsByKey = BTreeMap<String, Registration>;
 
-/// Writes down integrations, new ones and changes. Returns what stands of them then, and those that were refused: their
-/// key exists with another id. What is deleted needs a first look written down before:
-/// [`Registration::not_found_since_ms`].
+/// Writes new and changed integrations. Returns the stored rows of these integrations, and the integrations that were
+/// refused because another id has their key. An integration is stored as deleted only after a first check that did
+/// not find it has been stored: [`Registration::not_found_since_ms`].
 pub(in crate::lake) async fn register(
     tables: &Tables,
     integrations: &[Registration],
@@ -40,7 +41,7 @@ pub(in crate::lake) async fn register(
     Ok(written)
 }
 
-/// Writes down that deleted integrations are purged; those that are not deleted any more stay as they are.
+/// Marks deleted integrations as purged. Integrations that are no longer deleted stay as they are.
 pub(in crate::lake) async fn register_purged(
     tables: &Tables,
     integrations: &[IntegrationId],
@@ -66,7 +67,7 @@ pub(in crate::lake) async fn register_purged(
     Ok(())
 }
 
-/// Returns every integration the lake knows, by key. Creates nothing.
+/// Returns every stored integration, by key. Creates nothing.
 pub(in crate::lake) async fn registered(tables: &Tables) -> Result<Vec<Registration>, LakeError> {
     if !tables.exists(&LakeTable::Integrations).await? {
         return Ok(Vec::new());
@@ -85,17 +86,17 @@ async fn registry(tables: &Tables) -> Result<SmallTable, LakeError> {
     })
 }
 
-/// Whom an answer of Kombo's brings back.
+/// Which integrations become active again when Kombo answers for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::lake) enum Wakes {
-    /// All but the purged.
+    /// All integrations except purged ones.
     All,
-    /// Those too: a person has named them.
+    /// Purged integrations too, because the user has named them.
     PurgedToo,
 }
 
 impl Registration {
-    /// Returns what is stored of one that is written down for the first time.
+    /// Returns the row to store for an integration that is stored for the first time.
     fn beginning(&self) -> Self {
         if self.state == Self::DELETED {
             return self.suspected();
@@ -103,8 +104,9 @@ impl Registration {
         self.clone()
     }
 
-    /// Returns what is stored once `new` is written down. Two processes may write, one of them late: what rests on two
-    /// looks is taken only when the first of them is the one that is stored, so that no readable answer lies between.
+    /// Returns the row to store when `new` is written over `self`. Two processes may write, one of them late. A
+    /// deletion takes two checks. It is accepted only when its first check is the stored one, so that no successful
+    /// answer of Kombo lies between the two.
     fn becoming(self, new: &Self, wakes: Wakes) -> Self {
         if self.state == Self::PURGED && wakes == Wakes::All {
             return self;
@@ -131,12 +133,12 @@ impl Registration {
         }
     }
 
-    /// Returns whether Kombo does not find it.
+    /// Returns whether Kombo does not find the integration.
     fn is_missing(&self) -> bool {
         [Self::DELETING, Self::DELETED].contains(&self.state.as_str())
     }
 
-    /// Takes the look that would have confirmed another for the first one.
+    /// Turns a confirming check into a first check.
     fn suspected(&self) -> Self {
         Self {
             state: Self::DELETING.to_owned(),
@@ -146,8 +148,8 @@ impl Registration {
     }
 }
 
-/// Picks out what is new or differs from what is stored, and returns what stands of all of them as well. Refuses an
-/// integration whose key another one has.
+/// Returns the rows that are new or differ from the stored ones, and the resulting row of each integration. Refuses
+/// an integration if another one has its key.
 fn changed(
     mut known: RowsByKey,
     integrations: &[Registration],
@@ -191,23 +193,33 @@ pub(in crate::lake) fn schema() -> SchemaRef {
     ]))
 }
 
-/// An integration as it is stored.
+/// An integration as stored.
 #[derive(Serialize, Deserialize)]
 struct IntegrationRow {
+    /// The key of the integration, for joins with every other table.
     integration_key: String,
+    /// Kombo's id of the integration.
     #[serde(rename = "_integration_id")]
     integration_id: String,
+    /// The connected tool, such as `personio`.
     #[serde(default)]
     tool: String,
+    /// The API family: `ats`, `hris`, …
     category: String,
+    /// How the integration became known: `configuration` or `webhook`.
     origin: String,
+    /// The state: `active`, `deleting`, `deleted`, `purged`, …
     state: String,
+    /// When the integration became known, in microseconds since the epoch.
     #[serde(rename = "since")]
     since_us: i64,
+    /// Since when the integration has its state, in microseconds since the epoch.
     #[serde(default, rename = "state_since")]
     state_since_us: Option<i64>,
+    /// When the first check began that did not find the integration. Null while Kombo finds it.
     #[serde(default, rename = "not_found_since")]
     not_found_since_us: Option<i64>,
+    /// The Kombo environment that the integration was last read from.
     #[serde(default)]
     environment: Option<String>,
 }
@@ -229,7 +241,7 @@ impl From<(String, Registration)> for IntegrationRow {
     }
 }
 
-/// Reads rows by key. A row of a category that this build does not know is none of ours.
+/// Reads rows by key. Skips rows with a category that this build does not know.
 fn registrations(stored: Vec<IntegrationRow>) -> RowsByKey {
     let read = |row: IntegrationRow| {
         let registration = Registration {

@@ -57,7 +57,7 @@ fn a_deletion_is_taken_only_with_the_first_look_that_is_stored() {
     let deleting = stored("deleting", 5, Some(5));
     let deleted = stored("deleted", 9, Some(5));
     assert_eq!(after(&deleting, &deleted), deleted);
-    // Another process has read it meanwhile, or has begun anew, or nobody has ever written a look down.
+    // Another process has read the integration meanwhile, or has started again, or no check was ever stored.
     let suspected = stored("deleting", 9, Some(9));
     assert_eq!(after(&stored("active", 7, None), &deleted), suspected);
     assert_eq!(deleted.beginning(), suspected);
@@ -82,7 +82,7 @@ fn the_first_look_stays_until_kombo_answers_for_the_integration() {
     assert_eq!(
         after(&deleted, &late),
         deleted,
-        "from one who has not heard of it"
+        "from a process that does not know of the deletion"
     );
     for before in [deleting, deleted] {
         let active = after(&before, &stored("active", 20, Some(5)));
