@@ -66,7 +66,7 @@ def test_the_service_starts_beside_a_log_cut_short_and_takes_the_table_up_again(
         service.accepts(data_changed(one.id, ["ats_users", "ats_tags"]))
         truth = living.truth(service.folder / "users")
         service.until(lambda: _newest_is(service, truth, USERS), "fetched the other table", 60)
-        assert entry in service.printed() and "set aside" in service.printed()
+        assert entry in service.printed() and "cannot be read from the lake" in service.printed()
         status = service.verb("status")
         assert status.code == FAILED and entry in status.stdout, status.text
 
