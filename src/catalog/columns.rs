@@ -1,8 +1,9 @@
-//! Arrow schemas of rows: the system columns in front, Kombo's typed columns behind.
+//! Arrow schemas of rows: first the system columns, then Kombo's typed columns.
 //!
-//! Every field carries `PARQUET:field_id`; list children are named `element`, as Delta and Iceberg expect. Of Kombo's
-//! columns all but the key may be null, since Kombo nulls whole rows 14 days after their deletion. Of the system columns only
-//! `_rest` may be. A new system column has to be: older files lack it, and readers fill it with nulls.
+//! Every field carries `PARQUET:field_id`. The children of lists are named `element`, as Delta and Iceberg expect. All
+//! of Kombo's columns except the key may be null, because Kombo sets all fields of a row to null 14 days after its
+//! deletion. Of the system columns only `_rest` may be null. A new system column must be nullable, too: older files
+//! lack the column, and readers fill it with nulls.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,27 +12,27 @@ use arrow::datatypes::{DataType, Field as ArrowField, Fields, Schema, TimeUnit};
 
 use super::field::{Field, FieldKind};
 
-/// The columns that are ours, in the order they stand in.
+/// The columns that this program adds to each row, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SystemColumn {
-    /// The integration's safe name: partition of `snapshots` and `current`.
+    /// The safe name of the integration. Partition column of `snapshots`.
     IntegrationKey,
     /// Kombo's integration id.
     IntegrationId,
-    /// `upsert`, `delete` (when `remote_deleted_at` is set) or `absent`.
+    /// What the row says: `upsert`, `delete` (when `remote_deleted_at` is set) or `absent`.
     Op,
     /// When the row was observed, on the server's clock.
     FetchedAt,
-    /// The fetch that brought it.
+    /// The fetch that brought the row.
     FetchId,
-    /// 64-bit hash of Kombo's record, whatever the schema version.
+    /// 64-bit hash of Kombo's record. The hash does not depend on the version of the schema.
     Hash,
-    /// What did not fit a column, as a JSON object from JSON Pointer (RFC 6901) to value.
+    /// Values that did not fit a column, as a JSON object from JSON Pointer (RFC 6901) to value.
     Rest,
 }
 
 impl SystemColumn {
-    /// All of them, in order.
+    /// All system columns, in their order.
     pub const ALL: [Self; 7] = [
         Self::IntegrationKey,
         Self::IntegrationId,
@@ -56,7 +57,7 @@ impl SystemColumn {
         }
     }
 
-    /// Returns its position in a row's schema.
+    /// Returns the position of the column in a row's schema.
     #[must_use]
     pub fn position(self) -> usize {
         self as usize

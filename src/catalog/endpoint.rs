@@ -1,4 +1,4 @@
-//! One list endpoint: where it is, what it can be asked, which models concern it, which columns it has.
+//! One list endpoint: its path, its filters, the models that affect it, and its columns.
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
@@ -11,7 +11,7 @@ use super::field::{Field, FieldKind};
 use crate::ids::{Category, EndpointName};
 use crate::json;
 
-/// The lowest field id of Kombo's columns; those below are the system columns'.
+/// The lowest field id of Kombo's columns. Lower ids belong to the system columns.
 pub(super) const FIRST_FIELD_ID: i32 = 100;
 
 /// A list endpoint of Kombo.
@@ -24,36 +24,36 @@ pub(super) const FIRST_FIELD_ID: i32 = 100;
 pub struct Endpoint {
     /// The API family.
     pub category: Category,
-    /// Its own name: `applications`.
+    /// The name of the endpoint within its category, such as `applications`.
     #[serde(rename = "endpoint")]
     own_name: String,
-    /// Path below the API's base URL: `/ats/applications`.
+    /// The path below the API's base URL, such as `/ats/applications`.
     pub path: String,
     /// The key below `data` that holds the rows: `results`, or `packages`.
     pub results: String,
     /// The field that identifies a row within the table.
     pub key: String,
-    /// `cursor` and `page_size` are declared. An unpaged endpoint may still send `next`.
+    /// Whether the endpoint declares `cursor` and `page_size`. An endpoint without them may still send `next`.
     pub paged: bool,
-    /// Rows per page.
+    /// The limits of `page_size`.
     pub page_size: Option<PageSize>,
-    /// Knows `updated_after`, so it can be fetched as a delta.
+    /// Whether the endpoint supports `updated_after`, so that it can be fetched as a delta.
     pub updated_after: bool,
-    /// Knows `include_deleted`.
+    /// Whether the endpoint supports `include_deleted`.
     pub include_deleted: bool,
-    /// Knows the filter `ids`.
+    /// Whether the endpoint supports the filter `ids`.
     pub ids: bool,
-    /// Knows the filter `remote_ids`.
+    /// Whether the endpoint supports the filter `remote_ids`.
     pub remote_ids: bool,
-    /// Fetched only when named.
+    /// Whether the endpoint is deprecated. A deprecated endpoint is fetched only when the configuration names it.
     pub deprecated: bool,
-    /// Kombo may still change it.
+    /// Whether the endpoint is beta, so that Kombo may still change it.
     pub beta: bool,
-    /// The id the next new field gets.
+    /// The id that the next new field gets.
     next_field_id: i32,
-    /// The models whose changes concern its rows.
+    /// The models whose changes affect the endpoint's rows.
     pub models: Vec<ModelLink>,
-    /// Nested data, and whether a change of it brings the row back under `updated_after`.
+    /// Nested data, and whether `updated_after` returns a row when its nested data changed.
     pub nested: Vec<NestedReach>,
     /// Kombo's columns.
     pub fields: Vec<Field>,
@@ -63,35 +63,35 @@ pub struct Endpoint {
     schema: OnceLock<SchemaRef>,
 }
 
-/// A model named in `data-changed`, and whether `updated_after` surfaces its changes at an endpoint.
+/// A model from `data-changed`, and whether `updated_after` reports its changes at an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelLink {
-    /// Kombo's model name: `ats_candidates`.
+    /// Kombo's name of the model, such as `ats_candidates`.
     pub name: String,
-    /// Whether a delta returns the rows concerned; `None` where Kombo's documentation does not say.
+    /// Whether a delta returns the affected rows. `None` when Kombo's documentation does not say.
     pub surfaced: Option<bool>,
 }
 
-/// Nested data of a record, and what `updated_after` sees of it.
+/// Nested data of a record, and which of its changes `updated_after` reports.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NestedReach {
-    /// Path within the record, with dots.
+    /// The path within the record, with dots.
     pub path: String,
-    /// Adding or removing the relation surfaces the record.
+    /// Whether `updated_after` returns the record when the relation is added or removed.
     pub linked: Option<bool>,
-    /// A change of the related record surfaces it.
+    /// Whether `updated_after` returns the record when the related record changes.
     pub changed: Option<bool>,
 }
 
-/// How many rows a page may have.
+/// The number of rows that a page may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PageSize {
-    /// Without `page_size`.
+    /// Rows per page when the request has no `page_size`.
     pub default: u32,
-    /// At most.
+    /// Largest allowed `page_size`.
     pub max: u32,
 }
 
@@ -102,10 +102,10 @@ impl PartialEq for Endpoint {
 }
 
 impl Endpoint {
-    /// Reads one schema file and checks what its form cannot say.
+    /// Reads one schema file, and checks the rules that its form does not express.
     ///
     /// # Errors
-    /// Returns what is wrong, for people.
+    /// Returns a sentence that says what is wrong in the file.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let endpoint: Self = json::from_str(text).map_err(|error| error.to_string())?;
         let mut ids = HashSet::new();
@@ -128,7 +128,7 @@ impl Endpoint {
             .get_or_init(|| EndpointName::new(self.category, &self.own_name))
     }
 
-    /// Returns the Arrow schema of its rows: the system columns, then Kombo's.
+    /// Returns the Arrow schema of the endpoint's rows: first the system columns, then Kombo's columns.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(
@@ -161,7 +161,7 @@ fn check_ids(fields: &[Field], seen: &mut HashSet<i32>, next: i32) -> Result<(),
     Ok(())
 }
 
-/// Delta compares column names without case.
+/// Delta compares column names without regard to case.
 fn check_names(fields: &[Field], within: &str) -> Result<(), String> {
     let mut seen = HashSet::new();
     for field in fields {

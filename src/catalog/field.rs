@@ -1,67 +1,67 @@
-//! The shape of one column, as `schemas/` declares it.
+//! The shape of one column, as a file in `schemas/` declares it.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// One declared field of an endpoint's record, or of a struct inside it.
+/// One declared field of an endpoint's record, or of a struct inside the record.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "RawField")]
 pub struct Field {
-    /// Kombo's name. Empty for the element of a list.
+    /// Kombo's name of the field. Empty for the element of a list.
     pub name: String,
-    /// Stable Parquet field id, unique within the endpoint, never used twice.
+    /// The stable Parquet field id. An id is unique within the endpoint and is never used for another field.
     pub id: i32,
-    /// The type of its column.
+    /// The type of the field's column.
     pub kind: FieldKind,
-    /// Kombo may send null.
+    /// Whether Kombo may send null.
     pub nullable: bool,
-    /// Kombo may leave the key out.
+    /// Whether Kombo may omit the key.
     pub optional: bool,
-    /// What only the twin needs, to make believable values.
+    /// Facts that only the twin needs, in order to make plausible values.
     pub hints: FieldHints,
 }
 
 /// The type of a column.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FieldKind {
-    /// Text; enums and times too, since Kombo adds values to both.
+    /// Text. Also used for enums and times, because Kombo adds values to both.
     String,
-    /// A whole number, 64 bits.
+    /// A whole number of 64 bits.
     Int,
-    /// A double.
+    /// A floating-point number of 64 bits.
     Float,
     /// True or false.
     Bool,
-    /// `YYYY-MM-DDTHH:mm:ss.sssZ`, as microseconds UTC.
+    /// An instant `YYYY-MM-DDTHH:mm:ss.sssZ`, stored as microseconds in UTC.
     Timestamp,
-    /// `YYYY-MM-DD`.
+    /// A calendar date `YYYY-MM-DD`.
     Date,
     /// A calendar date that Kombo sends as a timestamp at midnight UTC.
     MidnightDate,
-    /// Free JSON, kept as text.
+    /// Free JSON, stored as text.
     Json,
     /// A nested object.
     Struct(Vec<Field>),
-    /// A nested array; the field is its element.
+    /// A nested array. The field describes its elements.
     List(Box<Field>),
 }
 
-/// Facts about the values of a field. They shape what the twin makes up; no rule of ours reads them.
+/// Facts about the values of a field. The twin uses them to make values; no rule of the pipeline reads them.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct FieldHints {
-    /// The values an enum is known to take.
+    /// The known values of an enum.
     pub values: Vec<String>,
-    /// Further values pass through an enum as they are.
+    /// Whether an enum may have further values, which are kept unchanged.
     pub open: bool,
-    /// `uri`, `email` or `time`.
+    /// The format of the value: `uri`, `email` or `time`.
     pub format: Option<String>,
-    /// A regular expression that values match.
+    /// A regular expression that the values match.
     pub pattern: Option<String>,
-    /// Path of the tag of a union that became this struct, with dots.
+    /// The path, with dots, of the tag of a union that became this struct.
     pub tag: Option<String>,
-    /// For each tag, the paths of the fields its variant has.
+    /// For each tag, the paths of the fields of its variant.
     pub variants: BTreeMap<String, Vec<String>>,
     /// For each tag, the shape of a free JSON value.
     pub shapes: BTreeMap<String, serde_json::Value>,
@@ -106,7 +106,7 @@ impl TryFrom<RawField> for Field {
             ("list", None, None, Some(item)) => FieldKind::List(item),
             (other, ..) => {
                 return Err(format!(
-                    "field {:?} has type {other:?} with parts that do not go with it",
+                    "field {:?} has type {other:?} together with parts that this type cannot have",
                     raw.name
                 ));
             }

@@ -1,10 +1,11 @@
-//! The endpoints of Kombo, as data: paths, filters, models and typed columns.
+//! The endpoints of Kombo as data: paths, filters, models and typed columns.
 //!
-//! `schemas/` holds one JSON file per list endpoint. It is the only place that knows columns: the Arrow schemas, the
-//! decoder, the planner and the twin all read it. Adding a column or an endpoint changes a file there and no Rust.
+//! `schemas/` holds one JSON file per list endpoint and owns the truth about columns. The Arrow schemas, the decoder,
+//! the planner and the twin all read the schema files. A new column or a new endpoint changes a schema file and no Rust
+//! code. No field id may ever be used for another field.
 //!
-//! [`field`] has the shape of a column, [`columns`] turns a list of them into an Arrow schema with the system columns
-//! in front.
+//! [`field`] has the shape of a column. [`columns`] turns a list of columns into an Arrow schema with the system
+//! columns in front.
 
 mod columns;
 mod endpoint;
@@ -35,7 +36,7 @@ static EMBEDDED: LazyLock<Catalog> = LazyLock::new(|| {
         .expect("the schemas that ship with the crate are valid: a test reads them")
 });
 
-/// All endpoints this build knows, by category and then by name.
+/// All endpoints that this build knows, sorted by category and then by name.
 #[derive(Clone, Debug)]
 pub struct Catalog {
     endpoints: Vec<Arc<Endpoint>>,
@@ -48,7 +49,8 @@ impl Catalog {
         &EMBEDDED
     }
 
-    /// Reads every `<category>/<endpoint>.json` under a folder: a catalog newer or older than this build's own.
+    /// Reads every `<category>/<endpoint>.json` under a folder. The catalog may be newer or older than the embedded
+    /// one.
     pub fn from_dir(folder: &Path) -> Result<Self, CatalogError> {
         let unreadable = |path: &Path| {
             let path = path.display().to_string();
@@ -76,7 +78,7 @@ impl Catalog {
         Self::from_texts(texts)
     }
 
-    /// Reads endpoints from `(file name, JSON text)` pairs.
+    /// Reads endpoints from pairs of file name and JSON text.
     pub fn from_texts<T: AsRef<str>>(
         texts: impl IntoIterator<Item = (String, T)>,
     ) -> Result<Self, CatalogError> {
@@ -99,7 +101,7 @@ impl Catalog {
         &self.endpoints
     }
 
-    /// Returns the endpoints of a category that are fetched without being named: all but the deprecated ones.
+    /// Returns the endpoints of a category that are fetched by default: all except the deprecated ones.
     pub fn defaults(&self, category: Category) -> impl Iterator<Item = &Arc<Endpoint>> {
         self.endpoints
             .iter()
@@ -129,29 +131,29 @@ impl Catalog {
     }
 }
 
-/// Why schemas could not be read.
+/// Why schema files could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CatalogError {
-    /// The folder or a file in it.
+    /// The folder, or a file in the folder, cannot be read.
     #[error("cannot read {path}")]
     Unreadable {
-        /// Which.
+        /// The path of the folder or file.
         path: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// A file that is no endpoint.
+    /// A file does not hold an endpoint schema.
     #[error("{file} is not an endpoint schema: {reason}")]
     Invalid {
-        /// Which.
+        /// The name of the file.
         file: String,
-        /// What is wrong in it.
+        /// The problem in the file.
         reason: String,
     },
-    /// Nothing found.
-    #[error("there is no endpoint schema: expected <category>/<endpoint>.json files")]
+    /// The folder holds no endpoint schema.
+    #[error("the folder holds no endpoint schema: expected files <category>/<endpoint>.json")]
     Empty,
 }
 

@@ -265,10 +265,9 @@ mod tests {
             "integration  personio:CBNMt7dSNCzBdnRTx87dev4E, hris"
         );
         assert_eq!(lines[3], "changed      hris_skills, hris_teams");
-        let groups =
-            "delta     hris/groups                        updated_after surfaces hris_teams";
+        let groups = "delta     hris/groups                        updated_after reports changes of hris_teams";
         assert!(lines.contains(&groups), "{text}");
-        let employees = "saved     hris/employees                     updated_after does not surface hris_teams: \
+        let employees = "saved     hris/employees                     updated_after does not report changes of hris_teams: \
                          nested copies are stale until the next snapshot";
         assert!(lines.contains(&employees), "{text}");
         assert_eq!(lines.last(), Some(&"5 requests instead of 18"));

@@ -1,11 +1,11 @@
-//! What is to be done when: one instant for each key.
+//! The instants at which things are due: one instant for each key.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 
 use crate::time::Moment;
 
-/// Instants by key and keys by instant. Each change costs the logarithm of how many there are.
+/// Instants by key, and keys by instant. The cost of each change grows with the logarithm of the number of keys.
 #[derive(Clone, Debug)]
 pub struct Agenda<K> {
     by_instant: BTreeSet<(Moment, K)>,
@@ -22,7 +22,7 @@ impl<K> Default for Agenda<K> {
 }
 
 impl<K: Clone + Ord + Hash> Agenda<K> {
-    /// Puts a key down for an instant, in place of the one it had.
+    /// Sets the instant of a key, and replaces an earlier instant of the key.
     pub fn set(&mut self, key: K, at: Moment) {
         if let Some(before) = self.by_key.insert(key.clone(), at) {
             self.by_instant.remove(&(before, key.clone()));
@@ -30,7 +30,7 @@ impl<K: Clone + Ord + Hash> Agenda<K> {
         self.by_instant.insert((at, key));
     }
 
-    /// Takes a key off. Returns the instant it was down for.
+    /// Removes a key. Returns the instant that the key had.
     pub fn cancel(&mut self, key: &K) -> Option<Moment> {
         let at = self.by_key.remove(key)?;
         self.by_instant.remove(&(at, key.clone()));
@@ -43,13 +43,13 @@ impl<K: Clone + Ord + Hash> Agenda<K> {
         self.by_key.get(key).copied()
     }
 
-    /// Returns when something is due next.
+    /// Returns when the next key is due.
     #[must_use]
     pub fn next_at(&self) -> Option<Moment> {
         self.by_instant.first().map(|(at, _)| *at)
     }
 
-    /// Takes off what is due, the earliest first; of one instant, the lowest key.
+    /// Removes and returns a key that is due. The earliest instant comes first, and the lowest key of one instant.
     pub fn pop_due(&mut self, now: Moment) -> Option<K> {
         if self.next_at()? > now {
             return None;
@@ -65,13 +65,13 @@ impl<K: Clone + Ord + Hash> Agenda<K> {
         self.by_instant.retain(|(_, key)| wanted(key));
     }
 
-    /// Returns how many keys are down.
+    /// Returns the number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
         self.by_key.len()
     }
 
-    /// Returns whether nothing is down.
+    /// Returns whether there is no key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_key.is_empty()

@@ -1,4 +1,5 @@
-//! When a table was announced, told to whoever fetches it: a notification may come while the fetch runs.
+//! When a table was announced by a notification. The fetch reads this value later, because a notification may come
+//! while the fetch runs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,22 +7,22 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::time::Moment;
 
-/// What stands for no notification.
+/// The value for "no notification".
 const NONE: i64 = i64::MIN;
 
-/// When the earliest notification of a table came that no fetch has answered. Clones share it.
+/// When the earliest notification of a table came that no fetch has answered yet. Clones share the value.
 #[derive(Clone)]
 pub struct Announced(Arc<AtomicI64>);
 
 impl Announced {
-    /// Returns the instant, on Kombo's clock; `None` when every notification is answered.
+    /// Returns the instant on Kombo's clock. Returns `None` when every notification is answered.
     #[must_use]
     pub fn get(&self) -> Option<Moment> {
         let at_ms = self.0.load(Ordering::Relaxed);
         (at_ms != NONE).then_some(Moment::from_millis(at_ms))
     }
 
-    /// Sets it.
+    /// Sets the instant, or removes it.
     pub fn set(&self, at: Option<Moment>) {
         let at_ms = at.map_or(NONE, Moment::as_millis);
         self.0.store(at_ms, Ordering::Relaxed);

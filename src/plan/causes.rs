@@ -1,8 +1,8 @@
-//! Which tables a notification concerns, and why each request is made or saved.
+//! Decides which tables a notification affects, and why each request is made or saved.
 //!
-//! The catalog says of every endpoint which models concern it, and whether `updated_after` surfaces their changes. Where
-//! it is known that a delta would return nothing, none is sent: the rows keep a stale nested copy until the next
-//! snapshot. Whatever is in doubt is fetched.
+//! For every endpoint the catalog lists the models that affect the endpoint, and whether `updated_after` reports their
+//! changes. No delta is sent when the delta is known to return nothing. Then the rows keep a stale nested copy until
+//! the next snapshot. A table is fetched whenever there is a doubt.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -32,9 +32,9 @@ impl Planner {
         }
     }
 
-    /// Returns what happens to each configured endpoint of the integration's category.
+    /// Returns the step for each configured endpoint of the integration's category.
     ///
-    /// An integration of a category this build does not know has the endpoints that its models' prefixes name.
+    /// This build may not know the category. Then the prefixes of the changed models name the categories.
     #[must_use]
     pub fn plan(&self, notification: &Notification) -> Plan {
         let own = |endpoint: &&Arc<Endpoint>| match notification.category {
@@ -90,7 +90,7 @@ impl Planner {
         let link = endpoint.models.iter().find(|l| l.name == model.as_str());
         match link.map(|link| link.surfaced) {
             None => Effect::None,
-            // A snapshot brings every row, surfaced or not.
+            // A snapshot brings every row, whether `updated_after` reports the change or not.
             Some(_) if !endpoint.updated_after => Effect::Fetch(Cause::Listed(model.clone())),
             Some(Some(true)) => Effect::Fetch(Cause::Surfaced(model.clone())),
             Some(None) => Effect::Fetch(Cause::NotStated(model.clone())),
@@ -99,7 +99,7 @@ impl Planner {
     }
 }
 
-/// What one changed model means for one endpoint.
+/// The effect of one changed model on one endpoint.
 enum Effect {
     Fetch(Cause),
     Stale,
@@ -109,12 +109,12 @@ enum Effect {
 /// What a notification causes, endpoint by endpoint, in the catalog's order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// One for each configured endpoint of the integration's category.
+    /// One step for each configured endpoint of the integration's category.
     pub steps: Vec<PlanStep>,
 }
 
 impl Plan {
-    /// Returns the steps that ask Kombo for something.
+    /// Returns the steps that send a request to Kombo.
     pub fn fetched(&self) -> impl Iterator<Item = &PlanStep> {
         self.steps.iter().filter(|step| step.action != Action::Save)
     }
@@ -123,13 +123,14 @@ impl Plan {
 /// What happens to one endpoint, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlanStep {
-    /// Which.
+    /// The endpoint.
     pub endpoint: Arc<Endpoint>,
-    /// What happens.
+    /// What happens to the endpoint.
     pub action: Action,
-    /// Why it is fetched; empty when it is not.
+    /// Why the endpoint is fetched. Empty when it is not fetched.
     pub causes: Vec<Cause>,
-    /// Models whose change a delta does not surface here: their nested copies are stale from now on.
+    /// Changed models whose changes `updated_after` does not report at this endpoint. Nested copies of these models are
+    /// stale from now on.
     pub stale: Vec<ModelName>,
 }
 
@@ -145,11 +146,11 @@ impl PlanStep {
         if !self.stale.is_empty() {
             let models = list(&self.stale);
             reasons.push(format!(
-                "updated_after does not surface {models}: nested copies are stale until the next snapshot"
+                "updated_after does not report changes of {models}: nested copies are stale until the next snapshot"
             ));
         }
         if reasons.is_empty() {
-            return "holds none of the changed models".to_owned();
+            return "the endpoint holds none of the changed models".to_owned();
         }
         reasons.join("; ")
     }
@@ -158,11 +159,11 @@ impl PlanStep {
 /// What happens to an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// A delta.
+    /// A delta is fetched.
     Delta,
-    /// A snapshot, because the endpoint has no `updated_after`; at most every six hours.
+    /// A snapshot is fetched, because the endpoint has no `updated_after`. At most one every six hours.
     Snapshot,
-    /// Nothing: a request would bring nothing.
+    /// Nothing is fetched, because a request would return nothing.
     Save,
 }
 
@@ -181,15 +182,15 @@ impl Action {
 /// Why an endpoint is fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// `updated_after` returns the rows that a change of the model concerns.
+    /// `updated_after` returns the rows that a change of the model affects.
     Surfaced(ModelName),
-    /// Kombo does not say whether it does.
+    /// Kombo does not state whether `updated_after` reports a change of the model.
     NotStated(ModelName),
     /// No endpoint of the catalog names the model.
     Unknown(ModelName),
-    /// The model concerns an endpoint that knows no `updated_after`.
+    /// The model affects an endpoint that does not support `updated_after`.
     Listed(ModelName),
-    /// The webhook does not say what changed.
+    /// The webhook does not say which models changed.
     NotSaid,
     /// The configuration says `plan: all`.
     PlanAll,
@@ -198,18 +199,21 @@ pub enum Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Surfaced(model) => write!(f, "updated_after surfaces {model}"),
+            Self::Surfaced(model) => write!(f, "updated_after reports changes of {model}"),
             Self::NotStated(model) => {
                 write!(
                     f,
-                    "Kombo does not say whether updated_after surfaces {model}"
+                    "Kombo does not state whether updated_after reports changes of {model}"
                 )
             }
-            Self::Unknown(model) => write!(f, "{model} is not in the catalog and may be anywhere"),
+            Self::Unknown(model) => write!(
+                f,
+                "{model} is not in the catalog, so any endpoint may hold it"
+            ),
             Self::Listed(model) => {
                 write!(
                     f,
-                    "{model} changed and there is no updated_after: a snapshot, at most every 6 h"
+                    "{model} changed and the endpoint has no updated_after: a snapshot, at most every 6 h"
                 )
             }
             Self::NotSaid => f.write_str("the webhook does not say which models changed"),

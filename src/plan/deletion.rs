@@ -1,56 +1,60 @@
-//! When an integration counts as deleted. The rule has this one home; the dispatcher, `backfill` and `purge` ask it.
+//! When an integration counts as deleted. This file is the only home of the rule; the dispatcher, `backfill` and
+//! `purge` use it.
 //!
-//! Rows of a deleted integration leave the lake for good, so nothing but Kombo's own word deletes one. A webhook may be
-//! forged, sent again or late: it makes us ask and decides nothing. Kombo has to answer `INTEGRATION_NOT_FOUND` to
-//! `GET /integrations/{id}` twice, in looks begun at least a day apart, and each time accept the key right after it, in
-//! the environment that the integration was read in: a key finds nothing of other environments. Until then the
-//! integration is `deleting`, which is neither fetched nor purged. One readable answer ends it, and ends `deleted`, too.
-//! A purge rests on a third such answer, asked for right before: a [`ConfirmedGone`].
+//! Rows of a deleted integration leave the lake for good. So only Kombo's own answers delete an integration. A webhook
+//! may be forged, late or a repeat: it makes the program ask Kombo and decides nothing.
+//!
+//! Kombo has to answer `INTEGRATION_NOT_FOUND` to `GET /integrations/{id}` in two checks that began at least a day
+//! apart. Right after each answer Kombo has to accept the key, in the environment in which the integration was read. A
+//! key finds nothing of other environments. Until the second answer the integration is `deleting`: it is neither
+//! fetched nor purged. One readable answer ends `deleting`, and `deleted` as well. A purge needs a third such answer
+//! right before the purge: a [`ConfirmedGone`].
 
 use std::time::Duration;
 
 use crate::ids::{EnvironmentId, IntegrationId};
 use crate::time::{Moment, ObservedAt, SecondLook};
 
-/// The least time between both looks while Kombo finds no other integration of the environment either: that is how a
-/// failure at Kombo looks, and seldom how customers leave.
+/// The least time between the two checks while Kombo finds no other integration of the environment either. A failure at
+/// Kombo looks like that; customers seldom leave like that.
 const WHEN_NONE_IS_FOUND: Duration = Duration::from_hours(7 * 24);
 
-/// When a look began, by clocks that may differ. The first of two counts as late as it may have been and the second as
-/// early: no clock that jumps, or is put right in between, makes a day of an hour.
+/// When a check began, by two clocks that may differ. The first check counts from the later clock, and the second check
+/// from the earlier clock. So a clock that jumps or is corrected in between cannot turn an hour into a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Begun {
     earliest: ObservedAt,
     latest: ObservedAt,
 }
 
-/// Kombo's answer that there is no such integration, with the right key accepted right after it.
+/// Kombo's answer that the integration does not exist. Right after the answer Kombo accepted the right key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotFound {
     begun: Begun,
 }
 
-/// Why such an answer counts for nothing.
+/// Why Kombo's answer that an integration does not exist counts for nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doubt {
-    /// The integration was never read, so nobody knows which environment it belongs to.
+    /// The integration was never read, so its environment is unknown.
     NeverRead,
-    /// It was read with a key of another environment.
+    /// The integration was read with a key of another environment.
     OtherEnvironment,
 }
 
-/// Whether Kombo finds the other integrations of the same environment that are not deleted.
+/// Whether Kombo finds other integrations of the environment that are not deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Others {
-    /// There are none.
+    /// There are no other integrations.
     None,
-    /// It finds at least one.
+    /// Kombo finds at least one of them.
     Found,
-    /// It finds none of them.
+    /// Kombo finds none of them.
     Missing,
 }
 
-/// Two such answers, far enough apart: the integration is deleted. Nothing else makes one.
+/// The proof that an integration is deleted: two [`NotFound`] answers, far enough apart. Only this file makes such a
+/// proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfirmedGone {
     integration: IntegrationId,
@@ -58,20 +62,20 @@ pub struct ConfirmedGone {
     again: ObservedAt,
 }
 
-/// What becomes of an integration that Kombo does not find.
+/// What happens to an integration that Kombo does not find.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deletion {
-    /// It waits for a second look.
+    /// The integration waits for a second check.
     Deleting {
-        /// When the first look began that counts.
+        /// When the first check began that counts.
         first: ObservedAt,
     },
-    /// It is deleted.
+    /// The integration is deleted.
     Deleted(ConfirmedGone),
 }
 
 impl Begun {
-    /// Takes what two clocks say.
+    /// Takes the start of a check as two clocks show it.
     #[must_use]
     pub fn by(one: Moment, other: Moment) -> Self {
         Self {
@@ -80,7 +84,7 @@ impl Begun {
         }
     }
 
-    /// Returns the later of both.
+    /// Returns the later one of the two instants.
     #[must_use]
     pub fn latest(self) -> Moment {
         self.latest.moment()
@@ -97,11 +101,11 @@ impl From<ObservedAt> for Begun {
 }
 
 impl NotFound {
-    /// Judges an answer to a look begun at `begun`. `read_in` is the environment that the integration was read in,
-    /// `key_of` the one that Kombo named when it accepted the key right after the answer.
+    /// Judges an answer to a check that began at `begun`. `read_in` is the environment in which the integration was
+    /// read. `key_of` is the environment that Kombo named when it accepted the key right after the answer.
     ///
     /// # Errors
-    /// Says why the answer counts for nothing.
+    /// Returns the reason when the answer counts for nothing.
     pub fn judge(
         begun: impl Into<Begun>,
         read_in: Option<&EnvironmentId>,
@@ -118,18 +122,20 @@ impl NotFound {
 }
 
 impl Doubt {
-    /// Returns what happened, in words.
+    /// Returns the reason as a phrase.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::NeverRead => "it was never read, so it may belong to another environment",
-            Self::OtherEnvironment => "it was read with a key of another environment",
+            Self::NeverRead => {
+                "the integration was never read, so it may belong to another environment"
+            }
+            Self::OtherEnvironment => "the integration was read with a key of another environment",
         }
     }
 }
 
 impl Others {
-    /// Adds all of them up, each with whether Kombo finds it.
+    /// Sums up all other integrations. Each value says whether Kombo finds the integration.
     #[must_use]
     pub fn of(found: impl IntoIterator<Item = bool>) -> Self {
         found.into_iter().fold(Self::None, |so_far, found| {
@@ -143,8 +149,8 @@ impl Others {
 }
 
 impl ConfirmedGone {
-    /// Returns the proof that an integration is deleted, when the second answer came to a look begun a day after the
-    /// first.
+    /// Returns the proof that an integration is deleted. Returns `None` unless the second check began at least a day
+    /// after the first.
     #[must_use]
     pub fn of(integration: &IntegrationId, first: ObservedAt, again: NotFound) -> Option<Self> {
         Self::apart(SecondLook::default(), integration, first, again)
@@ -163,19 +169,19 @@ impl ConfirmedGone {
         })
     }
 
-    /// Returns which integration is deleted.
+    /// Returns the deleted integration.
     #[must_use]
     pub fn integration(&self) -> &IntegrationId {
         &self.integration
     }
 
-    /// Returns when the first look began that did not find it.
+    /// Returns when the first check began that did not find the integration.
     #[must_use]
     pub fn first(&self) -> ObservedAt {
         self.first
     }
 
-    /// Returns when the look began that confirmed the first.
+    /// Returns when the check began that confirmed the first one.
     #[must_use]
     pub fn again(&self) -> ObservedAt {
         self.again
@@ -183,8 +189,8 @@ impl ConfirmedGone {
 }
 
 impl Deletion {
-    /// Works out what becomes of an integration that is not found now. `first` is the beginning of the first look that
-    /// did not find it either, with no readable answer since.
+    /// Decides about an integration that Kombo does not find now. `first` is the start of the first check that did not
+    /// find the integration either, with no readable answer since.
     #[must_use]
     pub fn after(
         integration: &IntegrationId,
@@ -283,14 +289,14 @@ mod tests {
             NotFound::judge(begun, Some(&own), &own).expect("the same environment")
         };
         let after = |first, again| Deletion::after(&id(), first, again, Others::Found);
-        // One that was behind, and was put right.
+        // The second clock was behind and was corrected.
         let Deletion::Deleting { first } = after(None, judged(5, 5 + DAY_MS)) else {
             panic!("one answer")
         };
         assert_eq!(first, at(5_000 + DAY));
         let hour_later = after(Some(first), judged(9 + DAY_MS, 9 + DAY_MS));
         assert_eq!(hour_later, Deletion::Deleting { first });
-        // One that jumps ahead.
+        // The second clock jumps ahead.
         let jumped = judged(6 + DAY_MS, 6 + 3 * DAY_MS);
         assert_eq!(after(Some(first), jumped), Deletion::Deleting { first });
         let later = judged(5 + 2 * DAY_MS, 5 + 3 * DAY_MS);

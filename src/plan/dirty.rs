@@ -1,22 +1,22 @@
-//! Whether a table has to be fetched: two counters, and one rule for every way things can overlap.
+//! Whether a table has to be fetched: two counters and one rule for every possible overlap of changes and fetches.
 
-/// What is known of a table's changes and fetches.
+/// The changes and fetches of a table, as two counters.
 ///
-/// Every sign of a change raises the dirty counter. A fetch captures it when it starts, and its commit raises the clean
-/// counter to what was captured. So repeats cost nothing, order does not matter, and a sign that comes while a fetch
-/// runs outlives it.
+/// Every sign of a change raises the dirty counter. A fetch captures the dirty counter when the fetch starts. The
+/// commit of the fetch raises the clean counter to the captured value. So repeated signs cost nothing, and order does
+/// not matter. A sign that comes while a fetch runs is still there after the commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DirtyBits {
     dirty_seq: u64,
     clean_seq: u64,
 }
 
-/// The dirty counter as a fetch found it: what its commit makes clean.
+/// The dirty counter at the start of a fetch. The commit of the fetch makes this value clean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Captured(u64);
 
 impl DirtyBits {
-    /// Returns the bits of a table nobody has asked for.
+    /// Returns the counters of a table that was never asked for.
     #[must_use]
     pub const fn clean() -> Self {
         Self {
@@ -25,7 +25,7 @@ impl DirtyBits {
         }
     }
 
-    /// Returns the bits of a table after a start: whatever was known before is gone, so it is dirty.
+    /// Returns the counters of a table after a start. The table is dirty, because changes before the start are unknown.
     #[must_use]
     pub const fn after_start() -> Self {
         Self {
@@ -34,23 +34,23 @@ impl DirtyBits {
         }
     }
 
-    /// Notes a sign that the table may have changed.
+    /// Records a sign that the table may have changed.
     pub fn mark(&mut self) {
         self.dirty_seq += 1;
     }
 
-    /// Captures what a fetch will cover. To be called before its first request.
+    /// Captures what a fetch will cover. Must be called before the first request of the fetch.
     #[must_use]
     pub fn begin_fetch(&self) -> Captured {
         Captured(self.dirty_seq)
     }
 
-    /// Notes that a fetch was committed. One that failed is not noted, and leaves the table as dirty as it was.
+    /// Records that a fetch was committed. A failed fetch is not recorded, so its table stays dirty.
     pub fn committed(&mut self, captured: Captured) {
         self.clean_seq = self.clean_seq.max(captured.0);
     }
 
-    /// Returns whether there was a sign that no committed fetch started after.
+    /// Returns whether there was a sign after the start of the last committed fetch.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
         self.dirty_seq > self.clean_seq
@@ -63,7 +63,7 @@ mod tests {
 
     use super::*;
 
-    /// What can happen to a table. The numbers pick one of the fetches that run.
+    /// The events of a table. The numbers pick one of the running fetches.
     #[derive(Clone, Debug)]
     enum Event {
         Sign,
@@ -83,7 +83,7 @@ mod tests {
         ]
     }
 
-    /// The rule in slow motion: when each sign came, when each committed fetch began.
+    /// The rule written out: when each sign came, and when each committed fetch began.
     #[derive(Default)]
     struct Naive {
         signs: Vec<usize>,

@@ -1,16 +1,17 @@
-//! What is fetched, when, and why: rules over plain values.
+//! Rules that decide what is fetched, when, and why. All rules work on plain values.
 //!
-//! A notification is no work item. It sets a bit per table it may concern ([`DirtyBits`]); which those are, and what the
-//! others are spared, is worked out from the catalog by the [`Planner`], reason by reason. [`Schedule`] adds what nobody
-//! announces: heartbeats and full fetches, spread by hash. [`Queue`] holds what all of them asked for, once per table,
-//! and says which is next.
+//! A notification is not a work item. A notification marks each possibly affected table as dirty ([`DirtyBits`]). The
+//! [`Planner`] works out from the catalog which tables are affected, and gives a reason for each request that is made
+//! or saved. [`Schedule`] adds the fetches that no notification asks for: heartbeats and full fetches, spread over time
+//! by a hash. [`Queue`] holds every wanted table once and decides which table is next.
 //!
-//! Around that: [`Standing`] and [`ModelOff`] say what is not fetched for now and when to look again, [`Deletion`] when an
-//! integration that Kombo does not find counts as deleted, [`Rhythm`] whether
-//! an integration's webhooks still come, and an [`Agenda`] holds all those instants.
+//! Other rules stand around these. [`Standing`] and [`ModelOff`] say what is parked and when to ask again. [`Deletion`]
+//! says when an integration that Kombo does not find counts as deleted. [`Rhythm`] says whether an integration's
+//! webhooks still arrive. An [`Agenda`] holds all instants at which something is due.
 //!
-//! Nothing here reads a clock, waits or sends: instants come in as arguments, answers go out as values. So a crash has
-//! nothing to save, and every rule can be held against a simpler one in a test.
+//! Nothing here may read a clock, wait or send. Instants are parameters, and results are return values. So a crash has
+//! nothing to save, and tests can compare every rule with a simpler one. Kombo's answers and the lake own the truth;
+//! this room only decides.
 
 mod agenda;
 mod announced;

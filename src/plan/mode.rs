@@ -1,4 +1,4 @@
-//! Which requests a notification causes: the setting.
+//! The setting that decides which requests a notification causes.
 
 use serde::Deserialize;
 
@@ -6,9 +6,9 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PlanMode {
-    /// Those whose answer can hold a changed row.
+    /// Requests for the endpoints that can return a changed row.
     #[default]
     Changed,
-    /// One for every configured endpoint.
+    /// One request for every configured endpoint.
     All,
 }

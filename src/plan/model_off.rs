@@ -1,11 +1,11 @@
-//! Why one table of an integration cannot be fetched while the others can, and when to look again.
+//! Why one table of an integration cannot be fetched while other tables can, and when to ask again.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::time::Backoff;
 
-/// Why a model is off. Its rows stay as they are: nobody said that they were deleted.
+/// Why a model is off. The rows of its tables stay: Kombo did not say that they were deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ModelOff {
     /// The scope configuration switched it off.
@@ -17,10 +17,10 @@ pub enum ModelOff {
 }
 
 impl ModelOff {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 3] = [Self::Disabled, Self::NotAvailable, Self::PermissionMissing];
 
-    /// Returns the word in `status` and in metrics.
+    /// Returns the name of the reason in `status` and in metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -30,22 +30,22 @@ impl ModelOff {
         }
     }
 
-    /// Reads such a word. `None` for that of another build.
+    /// Reads a name from `status`. Returns `None` for a name of another build.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|off| off.as_str() == name)
     }
 
-    /// Returns how long to wait before asking for the table again, after `tries` times that changed nothing.
+    /// Returns how long to wait before the table is asked for again, after `tries` requests without a change.
     ///
-    /// No webhook says that a scope was switched on, so a table is asked for once a day at least.
+    /// No webhook reports that a scope was switched on. So the table is asked for at least once a day.
     #[must_use]
     pub fn recheck(self, tries: u32) -> Duration {
         Backoff::new(Duration::from_hours(6), Duration::from_hours(24)).wait(tries)
     }
 }
 
-/// Says it as a phrase.
+/// Writes the reason as a phrase.
 impl fmt::Display for ModelOff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

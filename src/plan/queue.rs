@@ -1,8 +1,9 @@
-//! What waits to be fetched, and what is next.
+//! The tables that wait to be fetched, and which one is next.
 //!
-//! A table is in here once, however often it is asked for: the queue is as long as the lake has tables. Within a lane
-//! whoever was served longest ago goes first, among integrations and then among the tables of one; of those never
-//! served, the one asked for last. So the newest notification is first as long as nobody is kept waiting for it.
+//! A table is in the queue once, however often it is asked for. So the queue is never longer than the number of tables.
+//! Within a lane the integration that was served longest ago goes first, and within an integration the table that was
+//! served longest ago. Among those that were never served, the one that was asked for last goes first. So the newest
+//! notification comes first as long as no other table is kept waiting.
 
 mod turns;
 
@@ -14,20 +15,20 @@ use crate::fetch::Lane;
 use crate::ids::{IntegrationId, TableId};
 use turns::{Rank, Turns};
 
-/// Those for everything, the more urgent first.
+/// The lanes of full fetches, the more urgent lane first.
 const FULL: [Lane; 2] = [Lane::Snapshot, Lane::Backfill];
 
-/// How a table is fetched, before its base is known.
+/// How a table is fetched. The base is not known yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
-    /// What changed.
+    /// The changed rows.
     Delta,
     /// Every row.
     Snapshot,
 }
 
 impl Kind {
-    /// Both of them.
+    /// Both kinds.
     pub const ALL: [Self; 2] = [Self::Delta, Self::Snapshot];
 
     /// Returns `delta` or `snapshot`.
@@ -40,22 +41,22 @@ impl Kind {
     }
 }
 
-/// A fetch to run, and to give back to [`Queue::committed`] or [`Queue::failed`].
+/// A fetch to run. The caller hands it back with [`Queue::committed`] or [`Queue::failed`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Work {
-    /// Which table.
+    /// The table to fetch.
     pub table: TableId,
-    /// How.
+    /// Whether to fetch a delta or a snapshot.
     pub kind: Kind,
-    /// Which share of the budget pays for it.
+    /// The lane whose share of the request budget pays for the fetch.
     pub lane: Lane,
     pick: u64,
     captured: Captured,
-    /// What a snapshot covers of the signs for a delta.
+    /// The signs for a delta that the snapshot covers as well.
     delta: Option<Captured>,
 }
 
-/// The tables that have to be fetched, each at most once as a delta and once as a snapshot at a time.
+/// The tables that have to be fetched. Each table runs at most once as a delta and once as a snapshot at the same time.
 #[derive(Debug, Default)]
 pub struct Queue {
     slots: HashMap<(TableId, Kind), QueueSlot>,
@@ -65,7 +66,7 @@ pub struct Queue {
     since_full: u32,
 }
 
-/// One table as a delta, or as a snapshot.
+/// The state of one table as a delta or as a snapshot.
 #[derive(Debug)]
 struct QueueSlot {
     bits: DirtyBits,
@@ -82,8 +83,8 @@ enum SlotState {
 }
 
 impl Queue {
-    /// Asks for a table: for a notification, at a start, by heartbeat or by schedule. Asked for while it is fetched, it
-    /// is fetched again.
+    /// Asks for a table because of a notification, a start, a heartbeat or the schedule. A table that is asked for
+    /// during its fetch is fetched again.
     pub fn want(&mut self, table: &TableId, kind: Kind, lane: Lane) {
         let slot = self
             .slots
@@ -113,16 +114,17 @@ impl Queue {
         true
     }
 
-    /// Asks for the tables of a hint file, known dirty before a stop: as if notified, the first one first.
+    /// Asks for the tables of a hint file. They were dirty before a stop and count as notified, in the order of the
+    /// file.
     pub fn hint<'a>(&mut self, tables: impl DoubleEndedIterator<Item = &'a TableId>) {
         for table in tables.rev() {
             self.want(table, Kind::Delta, Lane::Notified);
         }
     }
 
-    /// Takes out the next fetch, from a lane for which the caller has room.
+    /// Takes the next fetch from a lane for which the caller has room.
     ///
-    /// Lanes go by urgency, but every fifth fetch is a snapshot or a backfill while one waits.
+    /// The most urgent lane comes first. But while a snapshot or a backfill waits, every fifth fetch is one of these.
     pub fn next(&mut self, room: impl Fn(Lane) -> bool) -> Option<Work> {
         let open = |lane: &Lane| room(*lane) && !self.lanes[lane.position()].is_empty();
         let full = FULL.into_iter().find(open);
@@ -154,7 +156,7 @@ impl Queue {
         })
     }
 
-    /// Notes that a fetch was committed. A sign that came meanwhile puts the table back.
+    /// Records that a fetch was committed. Queues the table again if a sign came during the fetch.
     pub fn committed(&mut self, work: &Work) {
         let Some(slot) = self.running(work) else {
             return;
@@ -171,14 +173,15 @@ impl Queue {
         }
     }
 
-    /// Notes that a fetch failed. Its table stays dirty, and out of turn until [`Self::retry`] or the next sign.
+    /// Records that a fetch failed. Its table stays dirty, and waits for [`Self::retry`] or the next sign.
     pub fn failed(&mut self, work: &Work) {
         if let Some(slot) = self.running(work) {
             slot.place = SlotState::Idle;
         }
     }
 
-    /// Forgets an integration that is gone or parked. What is still given back for it changes nothing.
+    /// Removes an integration that is deleted or parked. Fetches of the integration that are handed back later change
+    /// nothing.
     pub fn remove(&mut self, integration: &IntegrationId) {
         let own = |(table, _): &&(TableId, Kind)| table.integration == *integration;
         let slots: Vec<_> = self.slots.keys().filter(own).cloned().collect();
@@ -191,7 +194,7 @@ impl Queue {
         }
     }
 
-    /// Forgets a table that is fetched no longer. What is still given back for it changes nothing.
+    /// Removes a table that is no longer fetched. Fetches of the table that are handed back later change nothing.
     pub fn forget(&mut self, table: &TableId) {
         for kind in Kind::ALL {
             self.leave(table, kind);
@@ -209,19 +212,19 @@ impl Queue {
             .any(|slot| slot.bits.is_dirty())
     }
 
-    /// Returns how many fetches wait.
+    /// Returns the number of waiting fetches.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.lanes.iter().map(Turns::len).sum()
     }
 
-    /// Returns how many fetches wait in each lane, the most urgent first.
+    /// Returns the number of waiting fetches in each lane, the most urgent lane first.
     #[must_use]
     pub fn waiting_by_lane(&self) -> [usize; Lane::ALL.len()] {
         Lane::ALL.map(|lane| self.lanes[lane.position()].len())
     }
 
-    /// Lets a table wait in a lane, moved up where it waits already. What runs has its turn when it is given back.
+    /// Puts a table into a lane, or moves it up if it waits already. A running fetch is queued when it is handed back.
     fn wait(&mut self, table: &TableId, kind: Kind, lane: Lane) {
         self.arrivals += 1;
         let arrival = Reverse(self.arrivals);
@@ -255,7 +258,7 @@ impl Queue {
         }
     }
 
-    /// Returns the slot of a fetch, unless it was forgotten since.
+    /// Returns the slot of a fetch, unless the table was removed in the meantime.
     fn running(&mut self, work: &Work) -> Option<&mut QueueSlot> {
         let slot = self.slots.get_mut(&(work.table.clone(), work.kind));
         slot.filter(|slot| slot.place == SlotState::Running { pick: work.pick })

@@ -1,23 +1,25 @@
-//! Whether an integration's webhooks still come.
+//! Whether an integration's webhooks still arrive.
 //!
-//! A webhook that is lost says nothing, so two signs stand for it: a heartbeat brings changes that nobody announced, or
-//! notifications stop for much longer than they ever do. Both can be wrong, and then cost some empty requests: a
-//! suspicion makes an integration be polled more often, nothing else, until it is heard again.
+//! A lost webhook leaves no trace, so there are two signs. A heartbeat brings changes that no notification announced.
+//! Or notifications stop for much longer than usual. Both signs can be wrong, and then they cost some empty requests:
+//! the only effect of a suspicion is that the integration is polled more often, until a notification arrives.
 //!
-//! The usual gap is the one that half of the time lies in, not half of the gaps. Customers work by day: of a
-//! hundred gaps, ninety are minutes, and yet most of the week is nights and a weekend.
+//! The usual gap is the gap that half of the time lies in, not half of the gaps. Customers work by day: of a hundred
+//! gaps ninety are minutes long, but most of the week is nights and a weekend.
 
 use std::time::Duration;
 
 use crate::time::{Moment, millis};
 
-/// How long a change may stay unannounced: Kombo gathers changes before it says so, and a fetch may overtake that.
+/// How long a change may stay unannounced. Kombo collects changes before it sends a notification, and a fetch may be
+/// faster.
 pub const ANNOUNCED_WITHIN: Duration = Duration::from_mins(5);
 
-/// Silence up to this is never suspicious.
+/// Silence up to this length is never suspicious.
 pub const SILENCE_AT_LEAST: Duration = Duration::from_hours(6);
 
-/// Until a whole week was heard, silence up to this is not suspicious: it may be the first weekend.
+/// Until notifications were observed for a week, silence up to this length is not suspicious: it may be the first
+/// weekend.
 pub const SILENCE_WHILE_LEARNING: Duration = Duration::from_hours(72);
 
 /// Silence is suspicious from this many usual gaps on.
@@ -26,29 +28,29 @@ const USUAL_GAPS: u32 = 8;
 /// Fewer notifications show no rhythm.
 const HEARD_AT_LEAST: u32 = 8;
 
-/// What is learned counts half after this time, and a quarter after twice as long.
+/// What was learned counts half after this time, and a quarter after twice this time.
 const HALF_LIFE: Duration = Duration::from_hours(14 * 24);
 
-/// How long to listen until the usual gap is trusted.
+/// How long to observe before the usual gap is trusted.
 const LEARNING: Duration = Duration::from_hours(7 * 24);
 
-/// Gaps are told apart by powers of two: up to one minute, two, four ... and all above eleven days.
+/// Gaps are sorted into classes by powers of two: up to one minute, two, four ... and all above eleven days.
 const CLASSES: usize = 16;
 
 /// The upper end of the first class.
 const SHORTEST: Duration = Duration::from_mins(1);
 
-/// Why an integration's webhooks are suspected not to come.
+/// Why an integration's webhooks are suspected not to arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Suspicion {
     /// A heartbeat found rows that no notification announced.
     Unannounced {
-        /// When it found them.
+        /// When the heartbeat found the rows.
         since: Moment,
     },
-    /// No notification for much longer than usual.
+    /// No notification came for much longer than usual.
     Silent {
-        /// When the last one came.
+        /// When the last notification came.
         since: Moment,
     },
 }
@@ -64,29 +66,29 @@ impl Suspicion {
     }
 }
 
-/// The rhythm of one integration's notifications, in memory of a fixed size.
+/// The rhythm of one integration's notifications. Needs a fixed amount of memory.
 #[derive(Clone, Debug, Default)]
 pub struct Rhythm {
     heard: u32,
     first: Moment,
     last: Moment,
-    /// How much time went by in gaps of each class, in milliseconds: halved again and again, it stays whole.
+    /// Time that passed in gaps of each class, in milliseconds. Milliseconds stay whole numbers after many halvings.
     time_in: [i64; CLASSES],
     halved: Moment,
     unannounced: Option<Moment>,
 }
 
 impl Rhythm {
-    /// Notes a notification. Returns the suspicion that it ends.
+    /// Records a notification. Returns the suspicion that the notification ends.
     pub fn notified(&mut self, now: Moment) -> Option<Suspicion> {
         let ended = self.suspicion(now);
         self.unannounced = None;
         if self.heard == 0 {
             (self.first, self.last, self.halved) = (now, now, now);
         }
-        // A clock that was set back makes a gap of nothing.
+        // A clock that was set back gives a gap of zero.
         let gap = now.since(self.last);
-        // An outage is no rhythm: beyond what was suspicious, its length says nothing about the customer.
+        // An outage is not a rhythm. Beyond the suspicious length, the length of a gap says nothing about the customer.
         let gap = self.silence().map_or(gap, |limit| gap.min(limit));
         self.forget(now);
         let time_in = &mut self.time_in[class(gap)];
@@ -96,14 +98,15 @@ impl Rhythm {
         ended
     }
 
-    /// Notes that a heartbeat found rows nobody announced. A notification within [`ANNOUNCED_WITHIN`] makes up for it.
+    /// Records that a heartbeat found rows without a notification. A notification within [`ANNOUNCED_WITHIN`] removes
+    /// the record.
     pub fn unannounced(&mut self, now: Moment, rows: u64) {
         if rows > 0 {
             self.unannounced.get_or_insert(now);
         }
     }
 
-    /// Returns why the webhooks are suspected not to come, if they are.
+    /// Returns why the webhooks are suspected not to arrive. Returns `None` without a suspicion.
     #[must_use]
     pub fn suspicion(&self, now: Moment) -> Option<Suspicion> {
         let unannounced = self.unannounced.filter(|_| self.overdue_at() <= Some(now));
@@ -114,7 +117,7 @@ impl Rhythm {
         silent.then_some(Suspicion::Silent { since: self.last })
     }
 
-    /// Returns when a suspicion comes up next, if nothing is heard until then.
+    /// Returns when the next suspicion begins if no notification arrives before.
     #[must_use]
     pub fn next_look(&self, now: Moment) -> Option<Moment> {
         let silent = self.silent_at().map(|at| at + Duration::from_millis(1));
@@ -142,7 +145,7 @@ impl Rhythm {
         Some(longest_of(class))
     }
 
-    /// Returns the silence from which on an integration is suspected.
+    /// Returns the length of silence from which on an integration is suspected.
     #[must_use]
     pub fn silence(&self) -> Option<Duration> {
         let least = if self.last.since(self.first) < LEARNING {
@@ -157,12 +160,12 @@ impl Rhythm {
         Some(self.unannounced? + ANNOUNCED_WITHIN)
     }
 
-    /// The last instant of silence that is not suspicious.
+    /// Returns the last instant at which the silence is not yet suspicious.
     fn silent_at(&self) -> Option<Moment> {
         Some(self.last + self.silence()?)
     }
 
-    /// Halves what is learned for every half-life that went by.
+    /// Halves what was learned once for every half-life that has passed.
     fn forget(&mut self, now: Moment) {
         let times = now.since(self.halved).as_millis() / HALF_LIFE.as_millis();
         let times = u32::try_from(times).unwrap_or(u32::MAX);
@@ -175,8 +178,8 @@ impl Rhythm {
     }
 }
 
-/// Returns how often to ask an integration for changes while it is under suspicion: twelve times as often as by
-/// heartbeat, but not more than every quarter of an hour.
+/// Returns how often to fetch an integration while it is under suspicion: twelve times as often as the heartbeat, but
+/// at most once every 15 minutes.
 #[must_use]
 pub fn suspicious_period(heartbeat: Duration) -> Duration {
     (heartbeat / 12).max(Duration::from_mins(15)).min(heartbeat)

@@ -1,7 +1,7 @@
 //! When tables are fetched without a notification: full fetches, heartbeats, and snapshots in place of deltas.
 //!
-//! All instants are on Kombo's clock. Every answer is an instant at or after `now`, worked out from what
-//! the lake says and from `now` alone, so restarts lose nothing and repeat nothing.
+//! All instants are on Kombo's clock. Every result is an instant at or after `now`, computed only from the lake and
+//! from `now`. So a restart loses nothing and repeats nothing.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -12,30 +12,34 @@ use crate::ids::IntegrationKey;
 use crate::setting::{seconds, some_seconds};
 use crate::time::{Base, Moment, millis};
 
-/// How often a table without `updated_after` is fetched at most because of notifications: each time costs all its rows.
+/// Least time between two fetches of a table without `updated_after` because of notifications. Each such fetch costs
+/// all rows of the table.
 pub const SNAPSHOT_INSTEAD_EVERY: Duration = Duration::from_hours(6);
 
-/// A missed full fetch has this many further chances in an interval: one a day for the usual week.
+/// Number of further chances in an interval for a missed full fetch: one per day in the usual week.
 const CHANCES: i64 = 7;
 
-/// The part of the time between two chances in which one is open: one in 24 is an hour of a day.
+/// The part of the time between two chances in which a chance is open: one in 24, which is one hour of a day.
 const OPEN_PART: i64 = 24;
 
 /// When tables are fetched without a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Schedule {
-    /// From one snapshot of a table to the next, at most. Also decides how long upkeep keeps files that nothing names, and
-    /// when `status` calls a table late.
+    /// Longest time between two snapshots of a table, in seconds. Also decides how long upkeep keeps unreferenced
+    /// files, and when `status` calls a table late.
     #[serde(rename = "full_interval_secs", deserialize_with = "seconds")]
     pub full_interval: Duration,
-    /// From one delta of a table to the next when nothing was announced, if the budget allows.
+    /// Time between two deltas of a table without a notification, in seconds. A small request budget stretches this
+    /// time.
     #[serde(rename = "heartbeat_interval_secs", deserialize_with = "seconds")]
     pub heartbeat_interval: Duration,
-    /// How long a table may hold stale nested copies before its snapshot is brought forward; `None` for ever.
+    /// How long a table may hold stale nested copies before its snapshot is brought forward, in seconds. `None` means
+    /// no limit.
     #[serde(rename = "nested_refresh_secs", deserialize_with = "some_seconds")]
     pub nested_refresh: Option<Duration>,
-    /// How old the base of a table may be before it counts as late; `None` for twice the heartbeat.
+    /// How old the base of a table may be before the table counts as late, in seconds. `None` means twice the
+    /// heartbeat.
     #[serde(rename = "freshness_objective_secs", deserialize_with = "some_seconds")]
     pub freshness_objective: Option<Duration>,
 }
@@ -47,7 +51,8 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// A snapshot a week finds what no delta can; a delta every six hours makes up for lost webhooks.
+    /// The default schedule. A weekly snapshot finds what no delta can find. A delta every six hours makes up for lost
+    /// webhooks.
     pub const DEFAULT: Self = Self {
         full_interval: Duration::from_hours(7 * 24),
         heartbeat_interval: Duration::from_hours(6),
@@ -55,21 +60,23 @@ impl Schedule {
         freshness_objective: None,
     };
 
-    /// Returns how old the base of a table may be before it counts as late. The heartbeat is the one achieved, which a small
-    /// budget stretches: a table is late when a heartbeat was missed, not when there are many tables.
+    /// Returns how old the base of a table may be before the table counts as late. `heartbeat` is the actual period,
+    /// which a small request budget stretches. So a table is late when a heartbeat was missed, and not because there
+    /// are many tables.
     #[must_use]
     pub fn objective(&self, heartbeat: Duration) -> Duration {
         let told = self.freshness_objective;
         told.unwrap_or_else(|| heartbeat.saturating_mul(2))
     }
 
-    /// Returns when a table's next snapshot starts. `last` is the base of the one before, `stale_since` when nested
-    /// copies became stale.
+    /// Returns when a table's next snapshot starts. `last` is the base of the last snapshot. `stale_since` is when
+    /// nested copies became stale.
     ///
-    /// Each integration has its own instant within the interval, from the hash in its key, so thousands that started
-    /// together part ways with their second snapshot. A snapshot that was missed while the service was down opens again
-    /// every seventh of the interval, for a 24th of that time: after minutes, those just missed start at once; after
-    /// months, every table gets its turn within a seventh of the interval, and never more than a 24th at one time.
+    /// Each integration has its own instant within the interval, derived from the hash in its key. So thousands of
+    /// integrations that started together are spread out from their second snapshot on. A snapshot that was missed
+    /// while the service was down gets a new chance every seventh of the interval, and each chance is open for a 24th
+    /// of that time. After minutes of downtime, the snapshots that were just missed start at once. After months, every
+    /// table gets its turn within a seventh of the interval, and at most a 24th of the tables starts at one time.
     #[must_use]
     pub fn next_snapshot(
         &self,
@@ -78,7 +85,8 @@ impl Schedule {
         stale_since: Option<Moment>,
         now: Moment,
     ) -> Moment {
-        // Without rows, being early matters more than being even; the request budget spreads them.
+        // Without any rows, an early snapshot matters more than an even load. The request budget spreads these
+        // snapshots.
         let Some(last) = last else {
             return now;
         };
@@ -89,7 +97,7 @@ impl Schedule {
         refresh.map_or(regular, |refresh| regular.min(refresh.max(now)))
     }
 
-    /// All in milliseconds: the interval is a circle, and each integration has its place on it.
+    /// All values are in milliseconds. The interval is a circle, and each integration has its place on the circle.
     fn regular_snapshot(&self, key: &IntegrationKey, last: i64, now: i64) -> i64 {
         let interval = millis(self.full_interval).max(1);
         let phase = millis(phase(key, self.full_interval));
@@ -117,12 +125,12 @@ pub fn next_snapshot_instead(last: Option<Base>, now: Moment) -> Moment {
     })
 }
 
-/// Returns how often each of a number of tables is asked for changes that no notification announced, within a request budget:
+/// Returns how often each of `tables` tables is asked for unannounced changes within a request budget:
 ///
 /// `period = max(interval, tables * window / (0.75 * requests))`
 ///
-/// since heartbeats and catch-up may use three quarters of the budget, and an empty delta is one request. With 300
-/// requests a minute, six hours are enough for 81,000 tables. Tables without `updated_after` have no heartbeat.
+/// Heartbeats and catch-up may use three quarters of the budget, and an empty delta is one request. With 300 requests
+/// per minute, six hours are enough for 81,000 tables. Tables without `updated_after` have no heartbeat.
 #[must_use]
 pub fn heartbeat_period(
     interval: Duration,
@@ -139,8 +147,8 @@ pub fn heartbeat_period(
 
 /// Returns when a table's next heartbeat is due, given the base of its last fetch.
 ///
-/// Up to an eighth early, by the hash in the integration's key: tables that were fetched together at a start drift
-/// apart. A notification in between moves the base, and so the heartbeat.
+/// The heartbeat comes up to an eighth of the period early, derived from the hash in the integration's key. So tables
+/// that were fetched together at a start drift apart. A notification in between moves the base, and so the heartbeat.
 #[must_use]
 pub fn next_heartbeat(
     period: Duration,
@@ -153,7 +161,7 @@ pub fn next_heartbeat(
     last.map_or(now, due)
 }
 
-/// Returns a part of the span that is the integration's own, in whole milliseconds.
+/// Returns a part of the span that depends only on the integration, in whole milliseconds.
 fn phase(key: &IntegrationKey, span: Duration) -> Duration {
     let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     Duration::from_millis(key.number() % span.max(1))

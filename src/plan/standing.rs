@@ -1,48 +1,50 @@
-//! Whether an integration can be fetched, and when to look again if not.
+//! Whether an integration can be fetched, and when to ask Kombo again if not.
 //!
-//! Only Kombo's answers say it: to a look at the integration, or to a request for its rows. Webhooks are lost, sent again
-//! and may be forged: each makes us look, and none is believed. Whatever is parked is looked at again without them, seldom
-//! enough not to cost the others their budget. None of this says anything about rows: those of a parked integration stay
-//! as they are. When one is deleted [`Deletion`](super::Deletion) says.
+//! Only Kombo's answers decide: the answer to a check of the integration, or to a request for its rows. Webhooks may be
+//! lost, repeated or forged, so a webhook only makes the program ask Kombo. A parked integration is asked about again
+//! without any webhook, but seldom enough to leave the request budget to the others. A standing says nothing about
+//! rows: the rows of a parked integration stay. [`Deletion`](super::Deletion) says when an integration is deleted.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::time::Backoff;
 
-/// How an integration stands with Kombo.
+/// The standing of an integration at Kombo.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Standing {
-    /// Fetched.
+    /// The integration is fetched.
     #[default]
     Active,
-    /// Kombo fetches it for the first time, or a person has to finish the setup.
+    /// The setup waits for Kombo's first sync or for the customer.
     SetupPending,
-    /// The customer has not finished connecting it.
+    /// The customer has not finished connecting the tool.
     SetupIncomplete,
-    /// Kombo's check of the setup failed.
+    /// The integration failed Kombo's quality check.
     QaFailed,
-    /// The customer has to connect again.
+    /// The customer has to connect the tool again.
     AuthenticationInvalid,
-    /// Switched off.
+    /// The integration is switched off.
     Inactive,
-    /// Kombo refuses it and gives no reason.
+    /// Kombo refuses the integration and does not state a reason.
     Unstated,
-    /// Kombo refuses it for a reason that this build does not know, in Kombo's own word: such as `PAUSED`.
+    /// Kombo refuses the integration for a reason that this build does not know. Holds Kombo's own name of the reason,
+    /// such as `PAUSED`.
     Other(String),
-    /// Kombo finds no such integration: deleted, of another environment, or a failure at Kombo.
+    /// Kombo does not find the integration: it was deleted, belongs to another environment, or Kombo has a failure.
     Deleting,
-    /// Deleted, as [`Deletion`](super::Deletion) says. A readable answer ends it.
+    /// The integration is deleted by the rule of [`Deletion`](super::Deletion). A readable answer ends this standing.
     Deleted,
-    /// Deleted, and its rows have left the lake. Only a person brings it back, by a `backfill` that names it.
+    /// The integration is deleted, and its rows were removed from the lake. Only an operator brings it back, with a
+    /// `backfill` that names the integration.
     Purged,
 }
 
-/// The longest word of Kombo's that is kept.
+/// Greatest length of a name of Kombo that is kept, in bytes.
 const MAX_WORD_BYTES: usize = 64;
 
 impl Standing {
-    /// All that have a word of ours.
+    /// All standings with a fixed name.
     pub const ALL: [Self; 10] = [
         Self::Active,
         Self::SetupPending,
@@ -56,8 +58,8 @@ impl Standing {
         Self::Purged,
     ];
 
-    /// Keeps a word of Kombo's for a standing that this build does not know. What is not shaped like one is dropped: it ends up
-    /// in logs.
+    /// Keeps Kombo's name of a standing that this build does not know. A text without the form of such a name becomes
+    /// `Unstated`, because the name ends up in logs.
     #[must_use]
     pub fn other(word: &str) -> Self {
         if is_kombos_word(word) {
@@ -67,7 +69,7 @@ impl Standing {
         }
     }
 
-    /// Returns the word in the registry and in `status`.
+    /// Returns the name of the standing in the registry and in `status`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -76,7 +78,7 @@ impl Standing {
         }
     }
 
-    /// Returns the word in metrics, where Kombo's own words share one.
+    /// Returns the name of the standing in metrics. All names of Kombo share one label.
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
@@ -93,49 +95,51 @@ impl Standing {
         }
     }
 
-    /// Reads such a word: one of ours, or one of Kombo's. `None` for that of another build.
+    /// Reads a name from the registry: a fixed name, or a name of Kombo. Returns `None` for a name of another build.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let ours = Self::ALL.into_iter().find(|one| one.as_str() == name);
         ours.or_else(|| is_kombos_word(name).then(|| Self::Other(name.to_owned())))
     }
 
-    /// Returns whether Kombo has deleted it.
+    /// Returns whether the integration counts as deleted.
     #[must_use]
     pub fn is_deleted(&self) -> bool {
         matches!(self, Self::Deleted | Self::Purged)
     }
 
-    /// Returns whether its tables are fetched.
+    /// Returns whether the tables of the integration are fetched.
     #[must_use]
     pub fn is_fetched(&self) -> bool {
         *self == Self::Active
     }
 
-    /// Returns how long to wait before asking Kombo again, after `tries` times that changed nothing.
+    /// Returns how long to wait before Kombo is asked again, after `tries` checks without a change.
     ///
-    /// `None` where there is nothing to ask: the active are fetched anyway, the purged wait for a person.
+    /// Returns `None` when there is nothing to ask: an active integration is fetched anyway, and a purged one waits for
+    /// an operator.
     #[must_use]
     pub fn recheck(&self, tries: u32) -> Option<Duration> {
         let (first, longest) = match self {
             Self::Active | Self::Purged => return None,
-            // Ready within minutes or hours, and a new customer waits for it.
+            // The integration is ready within minutes or hours, and a new customer waits for the data.
             Self::SetupPending => (Duration::from_mins(2), Duration::from_mins(15)),
             Self::SetupIncomplete | Self::QaFailed | Self::AuthenticationInvalid => {
                 (Duration::from_mins(30), Duration::from_hours(6))
             }
             Self::Unstated | Self::Other(_) => (Duration::from_mins(10), Duration::from_hours(6)),
             Self::Inactive => (Duration::from_hours(1), Duration::from_hours(24)),
-            // Often enough that a sign of life comes between the first look and the one that confirms it.
+            // Several checks fall between the first check and the one that confirms the deletion, so a working
+            // integration is noticed in time.
             Self::Deleting => (Duration::from_hours(1), Duration::from_hours(6)),
-            // An error of Kombo's or ours costs a day of rows then, and a look costs two requests.
+            // If Kombo or this program was wrong, a day without new rows is lost. A check costs two requests.
             Self::Deleted => (Duration::from_hours(24), Duration::from_hours(24)),
         };
         Some(Backoff::new(first, longest).wait(tries))
     }
 
-    /// Returns how long after one question webhooks may make us ask the next: whoever sends the same one a million times
-    /// gets this many requests.
+    /// Returns the least time between two checks that webhooks cause. So a flood of equal webhooks causes only this
+    /// many requests.
     #[must_use]
     pub fn soonest_look(&self) -> Duration {
         match self {
@@ -146,7 +150,7 @@ impl Standing {
     }
 }
 
-/// Returns whether a text is shaped like Kombo's words and codes, which no word of ours is.
+/// Returns whether a text has the form of Kombo's names and codes. No fixed name has that form.
 fn is_kombos_word(text: &str) -> bool {
     let fits = (1..=MAX_WORD_BYTES).contains(&text.len());
     fits && (text.bytes()).all(|byte| byte.is_ascii_uppercase() || b"_.".contains(&byte))

@@ -1,44 +1,44 @@
-//! Why a body with a right signature is not understood.
+//! Why a body with a correct signature cannot be read.
 
 use super::{MAX_BODY_BYTES, MAX_MODELS, MAX_TEXT_BYTES};
 
-/// Why a body is not a webhook. Names fields and sizes, never what the body says.
+/// Why a body is not a readable webhook. Names fields and sizes, and never quotes the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WebhookError {
-    /// Longer than any webhook.
+    /// The body is longer than any webhook.
     #[error("the body is longer than {MAX_BODY_BYTES} bytes")]
     TooLong {
-        /// Its length.
+        /// Length of the body in bytes.
         bytes: usize,
     },
-    /// Not JSON, or JSON cut short.
+    /// The body is not JSON, or is JSON that was cut short.
     #[error("the body is not JSON: line {line}, column {column}")]
     NotJson {
-        /// Where reading stopped.
+        /// The line at which reading stopped.
         line: usize,
-        /// Where in that line.
+        /// The column in that line.
         column: usize,
     },
-    /// A field that is missing, doubled or of another kind.
+    /// A field is missing, occurs twice, or has another type.
     #[error("{part} does not have the fields of a webhook")]
     Shape {
-        /// The body or its `data`.
+        /// The part with the wrong field: the body or its `data`.
         part: &'static str,
     },
-    /// A name that is too long or holds other than visible ASCII.
+    /// A name is too long or holds a character that is not visible ASCII.
     #[error("{field} is not 1 to {MAX_TEXT_BYTES} characters of visible ASCII")]
     Text {
-        /// Which name.
+        /// The field with the name.
         field: &'static str,
     },
-    /// An id without a tool before a colon.
+    /// The id of the integration has no tool before a colon.
     #[error("the integration's id does not look like \"personio:CBNMt7dSNCzBdnRTx87dev4E\"")]
     IntegrationId,
-    /// More models than Kombo has several times over.
+    /// The body names several times more models than Kombo has.
     #[error("{count} changed models are more than {MAX_MODELS}")]
     TooManyModels {
-        /// How many.
+        /// Number of models in the body.
         count: usize,
     },
 }

@@ -1,11 +1,13 @@
-//! What Kombo posts to us: a signature that is checked before anything is read, then what it says.
+//! Kombo's webhooks: first the signature is checked, then the body is read.
 //!
-//! Anybody can post to a public address, so the types keep the order: a [`Verifier`] turns raw bytes and a [`Signature`] into
-//! a [`VerifiedBody`], and only that can be [parsed](parse()) into a [`Webhook`]. A webhook carries no rows and no time; a
-//! [`Notification`] says which models changed, an [`IntegrationEvent`] that a customer came, went or needs attention.
+//! Anybody can post to a public address, so the types enforce the order. A [`Verifier`] turns raw bytes and a
+//! [`Signature`] into a [`VerifiedBody`], and only a `VerifiedBody` can be [parsed](parse()) into a [`Webhook`]. A
+//! webhook carries no rows and no instant. A [`Notification`] says which models changed. An [`IntegrationEvent`] says
+//! that an integration was created, was deleted, or is in another state.
 //!
-//! Kombo adds types, models and states without notice, so every list here is open. What is refused is refused without
-//! being quoted: bodies can name people, and an error ends up in logs.
+//! Kombo adds types, models and states without notice, so every list here is open. A refused body is never quoted:
+//! bodies can hold names of people, and errors end up in logs. Nothing may be fetched or stored because of a body
+//! without a valid signature. Kombo owns the truth: a webhook only makes this program ask Kombo.
 
 mod error;
 mod notification;
@@ -22,11 +24,11 @@ pub use signature::{
     MIN_SECRET_BYTES, SecretError, Signature, SignatureError, VerifiedBody, Verifier, WebhookSecret,
 };
 
-/// The longest body read. Kombo's are below one kilobyte, with 55 models named about three.
+/// Largest body that is read, in bytes. Kombo's bodies are below one kilobyte, or about three with all 55 models.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// The most models in one notification. Kombo has 55.
+/// Largest number of models in one notification. Kombo has 55.
 pub const MAX_MODELS: usize = 256;
 
-/// The longest id, type or model name.
+/// Greatest length of an id, a type or a model name, in bytes.
 pub const MAX_TEXT_BYTES: usize = 256;

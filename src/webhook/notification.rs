@@ -1,50 +1,51 @@
-//! What webhooks say.
+//! The content of webhooks.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::ids::{Category, IntegrationId};
 
-/// What a verified body says.
+/// The content of a verified body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Webhook {
     /// `data-changed`: rows of some models changed.
     DataChanged(Notification),
-    /// `sync-finished`, deprecated: Kombo looked at the tool, and anything may have changed. It names no model.
+    /// `sync-finished`, deprecated: Kombo finished a sync with the tool, and any row may have changed. The webhook
+    /// names no model.
     SyncFinished(Notification),
-    /// `integration-created`, `-state-changed` and `-deleted`: news for the registry.
+    /// `integration-created`, `integration-state-changed` or `integration-deleted`: a change for the registry.
     Integration(IntegrationEvent),
-    /// Everything else: counted.
+    /// Any other type. It is only counted.
     Other(WebhookType),
 }
 
-/// Rows of an integration changed.
+/// A notification that rows of an integration changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
     /// Kombo's id of the event.
     pub id: Box<str>,
-    /// Whose rows.
+    /// The integration whose rows changed.
     pub integration: IntegrationId,
-    /// The connected tool's slug.
+    /// The slug of the connected tool.
     pub tool: Box<str>,
-    /// The API family; `None` for one that this build does not know.
+    /// The API family. `None` for a family that this build does not know.
     pub category: Option<Category>,
-    /// Which models; none when the webhook does not say, and then any.
+    /// The changed models. Empty when the webhook does not name any; then every model may have changed.
     pub models: BTreeSet<ModelName>,
 }
 
-/// Kombo's name of a model, such as `ats_candidates`. Known or not: Kombo adds some every quarter.
+/// Kombo's name of a model, such as `ats_candidates`. The name may be unknown, since Kombo adds models every quarter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModelName(pub(super) Box<str>);
 
 impl ModelName {
-    /// Returns the text: visible ASCII.
+    /// Returns the text, which is visible ASCII.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Returns the category before the first underscore.
+    /// Returns the category, which is the part before the first underscore.
     #[must_use]
     pub fn category(&self) -> Option<Category> {
         Category::from_name(self.0.split_once('_')?.0)
@@ -57,16 +58,16 @@ impl fmt::Display for ModelName {
     }
 }
 
-/// An integration came, went, or is in another state.
+/// An event of an integration: created, deleted, or another state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IntegrationEvent {
     /// Kombo's id of the event.
     pub id: Box<str>,
-    /// Which integration.
+    /// The integration that the event is about.
     pub integration: IntegrationId,
-    /// The connected tool's slug.
+    /// The slug of the connected tool.
     pub tool: Box<str>,
-    /// The API family; `None` for one that this build does not know.
+    /// The API family. `None` for a family that this build does not know.
     pub category: Option<Category>,
     /// What happened.
     pub change: IntegrationChange,
@@ -77,31 +78,31 @@ pub struct IntegrationEvent {
 pub enum IntegrationChange {
     /// A customer connected a tool.
     Created,
-    /// It can be read now, or no longer.
+    /// The state of the integration changed.
     State(IntegrationState),
-    /// It is gone; Kombo removes its data 14 days later.
+    /// The integration was deleted. Kombo removes its data 14 days later.
     Deleted,
 }
 
 /// Whether an integration can be read, and why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IntegrationState {
-    /// Set up, checked and active.
+    /// The setup is complete, the quality check is passed, and the integration is active.
     Readable,
-    /// The first synchronisation at Kombo, or a person, has to finish the setup.
+    /// The setup waits for Kombo's first sync or for the customer.
     SetupPending,
-    /// Kombo's check of the setup failed.
+    /// The integration failed Kombo's quality check.
     QaFailed,
-    /// The customer has to connect again.
+    /// The customer has to connect the tool again.
     AuthenticationInvalid,
-    /// Switched off.
+    /// The integration is switched off.
     Inactive,
-    /// A word that this build does not know; asking the API tells.
+    /// A state that this build does not know. A request to Kombo tells more.
     Unknown,
 }
 
 impl IntegrationState {
-    /// Reads Kombo's three words. What stops reading for longest wins.
+    /// Derives the state from Kombo's three values. The obstacle that usually lasts longest decides.
     pub(super) fn from_words(state: &str, setup: &str, qa: &str) -> Self {
         match (state, setup, qa) {
             ("INACTIVE", ..) => Self::Inactive,
@@ -114,11 +115,11 @@ impl IntegrationState {
     }
 }
 
-/// A type as the body names it.
+/// The type of a webhook, as the body names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WebhookType(pub(super) Box<str>);
 
-/// The types Kombo documents. Others share one label, so that nobody can make labels up.
+/// The types that Kombo documents. All other types share one label, so that a sender cannot invent labels.
 const DOCUMENTED: [&str; 12] = [
     "data-changed",
     "sync-finished",
@@ -135,7 +136,7 @@ const DOCUMENTED: [&str; 12] = [
 ];
 
 impl WebhookType {
-    /// Returns the text: visible ASCII.
+    /// Returns the text, which is visible ASCII.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

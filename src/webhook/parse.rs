@@ -1,7 +1,8 @@
-//! From a body to what it says, within bounds.
+//! Reads bodies of webhooks within limits.
 //!
-//! The body is read in two steps: the frame that all types share, then `data` by its type, so that a type we do not
-//! know may have any `data`. Nesting needs no bound of its own: `serde_json` skips unknown values without recursion.
+//! A body is read in two steps: first the frame that all types share, then `data` according to the type. So the `data`
+//! of an unknown type may have any form. Nesting needs no limit, because `serde_json` skips unknown values without
+//! recursion.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -21,12 +22,13 @@ pub fn parse(body: VerifiedBody<'_>) -> Result<Webhook, WebhookError> {
     preview(body.0)
 }
 
-/// Reads a body that nobody vouches for, to show what it says. Nothing may be fetched or stored because of it.
+/// Reads a body whose signature was not checked, in order to show its content. Nothing may be fetched or stored because
+/// of such a body.
 pub fn preview(body: &[u8]) -> Result<Webhook, WebhookError> {
     if body.len() > MAX_BODY_BYTES {
         return Err(WebhookError::TooLong { bytes: body.len() });
     }
-    // Bodies come from an operator's file, too, and editors end it with a newline; JSON allows both.
+    // A body may come from an operator's file. Editors end a file with a newline, and JSON allows that.
     let frame: Frame<'_> = json::from_slice(body).map_err(|error| {
         if error.is_data() {
             return WebhookError::Shape { part: "the body" };
@@ -58,7 +60,7 @@ pub fn preview(body: &[u8]) -> Result<Webhook, WebhookError> {
     }
 }
 
-/// What all types share.
+/// The part that all types share.
 #[derive(Deserialize)]
 struct Frame<'a> {
     id: String,
@@ -68,7 +70,7 @@ struct Frame<'a> {
     data: Option<&'a RawValue>,
 }
 
-/// Whom a webhook is about.
+/// The integration that a webhook is about.
 #[derive(Deserialize)]
 struct EventOrigin {
     #[serde(rename = "integration_id")]
@@ -79,7 +81,7 @@ struct EventOrigin {
     category: Option<String>,
 }
 
-/// The same under the names that `integration-created` and `integration-deleted` use.
+/// The integration, under the names that `integration-created` and `integration-deleted` use.
 #[derive(Deserialize)]
 struct Renamed {
     id: String,
@@ -113,7 +115,7 @@ struct StateWords {
     qa_status: String,
 }
 
-/// Reads one part of `data`. The reader's own message may quote a value, so it ends here.
+/// Reads one part of `data`. The reader's own error may quote a value, so that error is dropped.
 fn read<'a, T: Deserialize<'a>>(data: &'a str) -> Result<T, WebhookError> {
     json::from_str(data).map_err(|_| WebhookError::Shape { part: "data" })
 }
@@ -158,7 +160,7 @@ fn identified(
 ) -> Result<(IntegrationId, Box<str>, Option<Category>), WebhookError> {
     let field = "the integration's id";
     let integration = IntegrationId::new(&origin.id).map_err(|error| match error {
-        // That error quotes the id; ours does not.
+        // The error of `IntegrationId` quotes the id. The error made here does not.
         IdError::NoTool { .. } => WebhookError::IntegrationId,
         _ => WebhookError::Text { field },
     })?;
@@ -170,7 +172,7 @@ fn identified(
     Ok((integration, tool, category))
 }
 
-/// Bounds a name: it becomes a label, a log field or a header.
+/// Checks the length and the characters of a name, because the name becomes a label, a log field or a header.
 fn text(field: &'static str, text: String) -> Result<Box<str>, WebhookError> {
     let fits = (1..=MAX_TEXT_BYTES).contains(&text.len());
     if fits && text.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -1,4 +1,4 @@
-//! Whether a body comes from Kombo: HMAC-SHA256 over its raw bytes, as base64url without padding.
+//! Checks whether a body comes from Kombo: HMAC-SHA256 over the raw bytes of the body, as base64url without padding.
 
 use std::fmt;
 
@@ -7,26 +7,26 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// The bytes of an HMAC-SHA256.
+/// Number of bytes of an HMAC-SHA256.
 const TAG_BYTES: usize = 32;
 
-/// Those bytes in base64 without padding.
+/// Number of characters of an HMAC-SHA256 in base64 without padding.
 const SIGNATURE_CHARS: usize = 43;
 
-/// The fewest bytes of a secret. Kombo's are longer; what is shorter was cut on its way here, or can be guessed: whoever has
-/// one signed body can try secrets without asking anybody.
+/// Smallest number of bytes of a secret. Kombo's secrets are longer. A shorter secret was cut while it was copied, or
+/// can be guessed: anybody with one signed body can try secrets offline.
 pub const MIN_SECRET_BYTES: usize = 16;
 
-/// What Kombo's dashboard shows as the webhook secret. The key of the hash, ready for use.
+/// The webhook secret from Kombo's dashboard, prepared as the key of the hash.
 #[derive(Clone)]
 pub struct WebhookSecret(Hmac<Sha256>);
 
 impl WebhookSecret {
-    /// Takes the secret's text.
+    /// Takes the text of the secret.
     ///
     /// # Errors
-    /// When it is blank or so short that it can be guessed: then anybody could sign with it. White space at its ends does
-    /// not count.
+    /// Returns an error when the text is blank, or is so short that it can be guessed. Then anybody could sign with the
+    /// secret. White space at the ends does not count.
     pub fn new(text: &str) -> Result<Self, SecretError> {
         match text.trim().len() {
             0 => Err(SecretError::Blank),
@@ -38,13 +38,13 @@ impl WebhookSecret {
         }
     }
 
-    /// Signs a body as Kombo does, for those who stand in for it.
+    /// Signs a body as Kombo does, for the twin and for tests.
     #[must_use]
     pub fn sign(&self, body: &[u8]) -> String {
         URL_SAFE_NO_PAD.encode(self.0.clone().chain_update(body).finalize().into_bytes())
     }
 
-    /// Compares in constant time.
+    /// Compares the signature in constant time.
     fn signed(&self, body: &[u8], signature: &Signature) -> bool {
         let hash = self.0.clone().chain_update(body);
         hash.verify_slice(&signature.0).is_ok()
@@ -57,27 +57,27 @@ impl fmt::Debug for WebhookSecret {
     }
 }
 
-/// Why a text is no webhook secret. Reads after the name of what holds it.
+/// Why a text is not a webhook secret. The message continues a sentence that begins with the name of the setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretError {
-    /// Nothing but white space.
+    /// The text is empty or only white space.
     #[error("is empty")]
     Blank,
-    /// Fewer bytes than any secret of Kombo's.
+    /// The text has fewer bytes than any secret of Kombo.
     #[error(
-        "has fewer than {MIN_SECRET_BYTES} bytes, which anybody could guess; copy the whole webhook secret from Kombo's dashboard"
+        "has fewer than {MIN_SECRET_BYTES} bytes, which anybody could guess; copy the complete webhook secret from Kombo's dashboard"
     )]
     Short,
 }
 
-/// What could be a signature, by its form. Whose it is, and of which body, only a [`Verifier`] says.
+/// A text with the form of a signature. Only a [`Verifier`] can tell whether it is the signature of a body.
 #[derive(Clone)]
 pub struct Signature([u8; TAG_BYTES]);
 
 impl Signature {
-    /// Reads the value of `X-Kombo-Signature`. There is one spelling: padding, other alphabets, white space and spare bits
-    /// make it another text.
+    /// Reads the value of `X-Kombo-Signature`. A signature has exactly one spelling. Padding, another alphabet, white
+    /// space and spare bits are refused.
     pub fn parse(header: impl AsRef<[u8]>) -> Result<Self, SignatureError> {
         let text = header.as_ref();
         if text.is_empty() {
@@ -92,14 +92,14 @@ impl Signature {
     }
 }
 
-/// Shows nothing: whoever reads a log could send the webhook again.
+/// Shows nothing of the signature, because a reader of a log could send the webhook again.
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Signature(..)")
     }
 }
 
-/// Tells Kombo's webhooks from everybody else's.
+/// Checks whether webhooks come from Kombo.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     secret: WebhookSecret,
@@ -107,7 +107,7 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Makes a verifier that knows one secret.
+    /// Makes a verifier with one secret.
     #[must_use]
     pub fn new(secret: WebhookSecret) -> Self {
         Self {
@@ -116,7 +116,7 @@ impl Verifier {
         }
     }
 
-    /// Takes a second secret beside the first, so that Kombo's can be changed while webhooks come in.
+    /// Adds a second secret, so that the secret can be changed in Kombo's dashboard while webhooks arrive.
     #[must_use]
     pub fn with_other(self, other: WebhookSecret) -> Self {
         Self {
@@ -125,7 +125,8 @@ impl Verifier {
         }
     }
 
-    /// Checks the signature of a body, over the very bytes that came in: the same JSON written anew has another signature.
+    /// Checks the signature of a body. The body must be the received bytes: JSON that was parsed and written again has
+    /// another signature.
     pub fn verify<'a>(
         &self,
         body: &'a [u8],
@@ -142,7 +143,7 @@ impl Verifier {
     }
 }
 
-/// The bytes of a body whose signature is right.
+/// The bytes of a body with a valid signature.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct VerifiedBody<'a>(pub(super) &'a [u8]);
 
@@ -152,18 +153,18 @@ impl fmt::Debug for VerifiedBody<'_> {
     }
 }
 
-/// Why a body is not believed.
+/// Why a signature is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
-    /// No header, or an empty one.
+    /// The header is missing or empty.
     #[error("the signature is missing")]
     Missing,
-    /// Not a text that any signature could be.
+    /// The text does not have the form of a signature.
     #[error("the signature is not {SIGNATURE_CHARS} characters of base64url without padding")]
     Malformed,
-    /// Made with another secret, or for other bytes.
-    #[error("the signature is not that of this body under the configured secret")]
+    /// The signature was made with another secret or for another body.
+    #[error("the signature does not match the body and the configured secret")]
     Wrong,
 }
 

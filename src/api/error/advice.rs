@@ -41,7 +41,9 @@ impl ApiError {
             Self::RateLimited { .. } => {
                 "Lower request.rate_limit_num if other programs use the same key, and run the command again later."
             }
-            Self::Unavailable { .. } => "Check Kombo's status page, and run the command again later.",
+            Self::Unavailable { .. } => {
+                "Check Kombo's status page, and run the command again later."
+            }
             Self::Unreachable { reason, .. } => advice_when_lost(*reason),
             Self::Refused { .. } => {
                 "Look up the code in Kombo's documentation, and the request in Kombo's dashboard."

@@ -1,4 +1,4 @@
-//! Single moves, and any moves beside an agenda that is a plain list.
+//! Tests of single steps, and of random steps compared with an agenda that is a plain list.
 
 use proptest::prelude::*;
 
@@ -47,7 +47,7 @@ fn moves() -> impl Strategy<Value = Move> {
     ]
 }
 
-/// Pairs in the order in which they were set.
+/// Pairs of key and instant, in the order in which they were set.
 type Plain = Vec<(u8, Moment)>;
 
 fn pop(plain: &mut Plain, now: Moment) -> Option<u8> {

@@ -1,4 +1,4 @@
-//! The real catalog: which tables each model of a webhook concerns.
+//! Tests with the real catalog: which tables each model of a webhook affects.
 
 use super::*;
 use crate::ids::Category;
@@ -19,7 +19,7 @@ fn notification(category: &str, models: &[&str]) -> Notification {
     }
 }
 
-/// Every endpoint but the deprecated ones.
+/// Returns every endpoint except the deprecated ones.
 fn defaults() -> Vec<Arc<Endpoint>> {
     let catalog = Catalog::embedded();
     let of = |category| catalog.defaults(category).cloned();
@@ -66,7 +66,7 @@ fn where_a_change_is_not_surfaced_nested_copies_are_noted_as_stale() {
         let stale: Vec<_> = step.stale.iter().map(ModelName::to_string).collect();
         (step.action, stale)
     };
-    // Fetched for its offers, and yet its copy of the job is stale.
+    // The table is fetched for its offers, and its copy of the job is still stale.
     assert_eq!(
         stale("ats/applications"),
         (Action::Delta, vec!["ats_jobs".to_owned()])
@@ -116,7 +116,10 @@ fn a_known_model_at_endpoints_that_are_not_configured_is_not_unknown() {
     );
     let plan = planner.plan(&notification("ATS", &["ats_notes"]));
     assert_eq!((plan.steps.len(), plan.fetched().count()), (1, 0));
-    assert_eq!(plan.steps[0].reason(), "holds none of the changed models");
+    assert_eq!(
+        plan.steps[0].reason(),
+        "the endpoint holds none of the changed models"
+    );
 }
 
 #[test]

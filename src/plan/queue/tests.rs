@@ -1,4 +1,4 @@
-//! Who is next, and that nobody is forgotten.
+//! Tests of which table is next, and that no table is forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::ids::{Category, EndpointName};
 const DELTA: Kind = Kind::Delta;
 const SNAPSHOT: Kind = Kind::Snapshot;
 
-/// `a1` is table 1 of integration a.
+/// Returns the table with this name: `a1` is table 1 of integration a.
 fn table(name: &str) -> TableId {
     let (integration, endpoint) = name.split_at(1);
     TableId {
@@ -31,7 +31,7 @@ fn anywhere(_: Lane) -> bool {
     true
 }
 
-/// Everything that waits, in order; nothing is given back.
+/// Takes everything that waits, in order, and hands nothing back.
 fn drain(queue: &mut Queue) -> Vec<String> {
     let works = std::iter::from_fn(|| queue.next(anywhere));
     works.map(|work| name(&work.table)).collect()
@@ -105,7 +105,7 @@ fn a_sign_during_a_fetch_brings_the_table_back_once() {
     for _ in 0..3 {
         queue.want(&table("a1"), DELTA, Lane::Notified);
     }
-    // Never two deltas of a table at a time.
+    // Two deltas of one table never run at the same time.
     assert_eq!(queue.next(anywhere), None);
     queue.committed(&work);
     let again = queue.next(anywhere).expect("dirty again");
@@ -139,7 +139,7 @@ fn a_snapshot_runs_beside_a_delta_and_covers_the_signs_before_it() {
     assert!(!queue.is_dirty(&table("a1")));
     assert_eq!(queue.waiting(), 0);
 
-    // A sign after its start is not covered.
+    // A sign after the start of the fetch is not covered.
     queue.want(&table("a1"), SNAPSHOT, Lane::Snapshot);
     let snapshot = queue.next(anywhere).expect("snapshot");
     queue.want(&table("a1"), DELTA, Lane::Notified);
@@ -228,7 +228,7 @@ proptest! {
     fn nothing_is_forgotten_and_nothing_runs_twice_at_once(events in prop::collection::vec(event(), 0..120)) {
         let mut queue = Queue::default();
         let mut running: Vec<(Work, usize)> = Vec::new();
-        // When each was last asked for, and not covered by a commit that began later.
+        // When each table was last asked for without a commit that began later.
         let mut owed: BTreeMap<(String, Kind), usize> = BTreeMap::new();
         for (now, event) in events.into_iter().enumerate() {
             match event {

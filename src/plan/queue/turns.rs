@@ -1,4 +1,4 @@
-//! Whose turn it is within a lane: integrations among each other, then the tables of one.
+//! Decides which table of a lane is next: first between integrations, then between the tables of one integration.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -6,20 +6,20 @@ use std::collections::{BTreeSet, HashMap};
 use super::Kind;
 use crate::ids::{EndpointName, IntegrationId, TableId};
 
-/// A place in the order: when last served, and when asked for. The least goes first: served longest ago, or never; then
-/// asked for last.
+/// The position in the order. The lowest rank goes first: served longest ago or never, then asked for last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     pub(super) served: u64,
     pub(super) arrival: Reverse<u64>,
 }
 
-/// Those who wait in one lane.
+/// The waiting tables of one lane.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     order: BTreeSet<(Rank, IntegrationId)>,
     waiting: HashMap<IntegrationId, WaitingTables>,
-    /// When each integration was last served in this lane; kept while it does not wait, or asking often would pay.
+    /// When each integration was last served in this lane. The entry is kept while the integration does not wait;
+    /// otherwise asking often would be an advantage.
     served: HashMap<IntegrationId, u64>,
 }
 
@@ -30,7 +30,7 @@ struct WaitingTables {
 }
 
 impl Turns {
-    /// Lets a table wait; its integration moves up with it.
+    /// Adds a table. Its integration moves up with the table.
     pub(super) fn join(&mut self, table: &TableId, kind: Kind, rank: Rank) {
         let id = &table.integration;
         let served = self.served.get(id).copied().unwrap_or_default();
@@ -45,7 +45,7 @@ impl Turns {
         self.order.insert((own, id.clone()));
     }
 
-    /// Takes out a table that need not wait any more.
+    /// Removes a table that no longer has to wait.
     pub(super) fn leave(&mut self, table: &TableId, kind: Kind, rank: Rank) {
         let Some(waiting) = self.waiting.get_mut(&table.integration) else {
             return;
@@ -58,7 +58,7 @@ impl Turns {
         }
     }
 
-    /// Takes out the table whose turn it is, and puts its integration behind all others.
+    /// Takes the next table, and moves its integration behind all others.
     pub(super) fn take(&mut self, now: u64) -> Option<(TableId, Kind)> {
         let (_, integration) = self.order.pop_first()?;
         self.served.insert(integration.clone(), now);
@@ -87,7 +87,7 @@ impl Turns {
         self.order.is_empty()
     }
 
-    /// Returns how many tables wait.
+    /// Returns the number of waiting tables.
     pub(super) fn len(&self) -> usize {
         self.waiting
             .values()

@@ -1,4 +1,5 @@
-//! Weeks of customers, single rules, and any history beside one that is kept whole.
+//! Weeks of notifications of typical customers, single rules, and random histories compared with a history without
+//! rounding.
 
 use proptest::prelude::*;
 
@@ -12,7 +13,7 @@ const INSTANT: Duration = Duration::from_millis(1);
 /// A Monday, at midnight.
 const START: Moment = Moment::from_millis(1_790_553_600_000);
 
-/// Notified every `every` from `from` until `until`.
+/// Sends a notification every `every`, from `from` until `until`.
 fn notify(rhythm: &mut Rhythm, from: Moment, until: Moment, every: Duration) {
     let mut now = from;
     while now < until {
@@ -29,7 +30,7 @@ fn any_moment() -> impl Strategy<Value = Moment> {
     any::<i64>().prop_map(Moment::from_millis)
 }
 
-/// Weeks of a customer who works from nine to six, Monday to Friday, and of whom it is said every ten minutes.
+/// Weeks of a customer who works from nine to six, Monday to Friday. A notification comes every ten minutes of work.
 fn office(weeks: u32) -> Vec<Moment> {
     let days = (0..7 * weeks).filter(|day| day % 7 < 5);
     days.flat_map(|day| (9 * 6..18 * 6).map(move |tens| START + day * DAY + tens * 10 * MINUTE))
@@ -162,7 +163,7 @@ fn suspects_are_asked_twelve_times_as_often_but_not_all_the_time() {
     );
 }
 
-/// A history kept whole, with weights that are not rounded.
+/// A history that keeps every gap, with weights that are not rounded.
 struct Whole {
     gaps: Vec<(Duration, Moment)>,
     last: Moment,
@@ -178,7 +179,7 @@ impl Whole {
         })
     }
 
-    /// The part of the time that lies in gaps of at most this length.
+    /// Returns the part of the time that lies in gaps of at most `limit`.
     fn part_below(&self, limit: Duration) -> f64 {
         let all: f64 = self.weights().map(|(_, weight)| weight).sum();
         let below = self.weights().filter(|(gap, _)| *gap <= limit);
@@ -194,7 +195,7 @@ proptest! {
         let (mut rhythm, mut whole) = (Rhythm::default(), Whole { last: START, gaps: Vec::new() });
         rhythm.notified(START);
         for (many, unit) in gaps {
-            // What is beyond suspicious counts as just suspicious, by the rule of the rhythm itself.
+            // A gap beyond the suspicious length counts as just suspicious, by the rule of the rhythm itself.
             let gap = many * unit;
             let limit = rhythm.silence().unwrap_or(Duration::MAX);
             whole.last += gap;

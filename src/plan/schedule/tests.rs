@@ -1,4 +1,4 @@
-//! Crowds of integrations over weeks, and single ones over everything.
+//! Many integrations over weeks, and single integrations with random values.
 
 use proptest::prelude::*;
 
@@ -30,7 +30,7 @@ fn at(ms: i64) -> Moment {
     Moment::from_millis(ms)
 }
 
-/// How many fall into each hour after `from`.
+/// Returns how many instants fall into each hour after `from`.
 fn by_hour(instants: &[i64], from: i64, hours: usize) -> Vec<usize> {
     let mut counts = vec![0; hours];
     for instant in instants {
@@ -53,7 +53,7 @@ fn after_minutes_down_only_those_just_missed_start() {
     let back = START + 10 * MINUTE;
     let due = (0..CROWD).filter(|n| next(&key(*n), START, back) == back);
     let due = due.count();
-    // Ten minutes of a week are a thousandth.
+    // Ten minutes are a thousandth of a week.
     assert!((1..=20).contains(&due), "{due} at once");
 }
 
@@ -177,7 +177,7 @@ proptest! {
         let due = next(&key, last, now);
         prop_assert!(due >= now);
         prop_assert!(due > last && due <= (last + WEEK).max(now + DAY));
-        // Asking again before it comes gives the same instant.
+        // A second call before the returned instant gives the same instant.
         let between = now + (due - now) / 2;
         prop_assert_eq!(next(&key, last, between), if due == now { now } else { due });
     }

@@ -1,4 +1,4 @@
-//! Every type, and every bound.
+//! Tests of every type and every limit.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn notification_of(body: &Value) -> Notification {
     }
 }
 
-/// The body with one value replaced.
+/// Returns the body with one value replaced.
 fn with(mut body: Value, pointer: &str, value: Value) -> Value {
     *body.pointer_mut(pointer).expect(pointer) = value;
     body
