@@ -1,9 +1,9 @@
 //! Group commit: fetches of many integrations become visible in one log entry of their Delta table.
 //!
-//! A finished fetch is put into the table's queue and waits for its answer. One task per table, which lives while the
-//! queue is not empty, takes what is there: at once when the table was quiet for a window, else once per window. Rows of
-//! small deltas are kept until they are committed, since they share a file: when another writer was faster, the file is
-//! written again without the rows of those who lost.
+//! A finished fetch is put into the table's queue and waits for its receipt. Each table with a non-empty queue has
+//! one task. The task commits at once when the table had no commit within the last window, and otherwise once per
+//! window. Rows of small deltas share a file, so they stay in memory until they are committed. When another writer
+//! commits first, the shared file is written again without the rows of the fetches that lost.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,16 +29,16 @@ use crate::lake::operation::Operation;
 use crate::lake::tables::OpenTable;
 use crate::sink::Receipt;
 
-/// Decoded rows that wait for a shared file are committed before they get more than this.
+/// Decoded bytes of rows that wait for a shared file. Waiting rows above this limit are committed at once.
 const WAITING_BYTES: usize = 32 << 20;
 
-/// Fetches in one log entry. Each adds about 4 KB to it.
+/// Fetches in one log entry, at most. Each adds about 4 KB to the entry.
 const GROUP_FETCHES: usize = 1_000;
 
-/// Tasks that end with the lake.
+/// Tasks that are aborted when the lake is dropped.
 pub(in crate::lake) type Tasks = Mutex<JoinSet<()>>;
 
-/// Commits to one Delta table.
+/// Commits fetches to one Delta table.
 pub(in crate::lake) struct Committer {
     pub(in crate::lake) table: OpenTable,
     window: Duration,
@@ -65,8 +65,8 @@ impl Committer {
         }
     }
 
-    /// Commits a finished fetch with others of its time. Dropping the future leaves the fetch uncommitted, or committed
-    /// as a whole.
+    /// Commits a finished fetch together with other waiting fetches. When the future is dropped, the fetch is
+    /// committed completely or not at all.
     pub(in crate::lake) async fn commit(
         self: &Arc<Self>,
         tasks: &Tasks,
@@ -86,7 +86,7 @@ impl Committer {
         answered.await.unwrap_or(Err(DeltaError::Closed.into()))
     }
 
-    /// Commits what waits, window or not.
+    /// Commits the waiting fetches without waiting for the window.
     pub(in crate::lake) fn flush(&self) {
         let mut queue = self.queue();
         queue.urgent = !queue.waiting.is_empty();
@@ -94,18 +94,18 @@ impl Committer {
         self.wake.notify_one();
     }
 
-    /// Returns how many finished fetches wait.
+    /// Returns the number of finished fetches that wait.
     #[cfg(test)]
     pub(in crate::lake) fn waiting(&self) -> usize {
         self.queue().waiting.len()
     }
 
-    /// Returns whether a fetch replaces what its table had before.
+    /// Returns whether a fetch replaces the earlier rows of its table.
     pub(in crate::lake) fn replaces(&self) -> bool {
         matches!(self.table.name, LakeTable::Snapshots(_))
     }
 
-    /// The queue holds whole entries at every step, so a panic elsewhere leaves it right.
+    /// The queue holds complete entries at every step, so a panic elsewhere leaves the queue intact.
     fn queue(&self) -> MutexGuard<'_, WaitingFetches> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -136,15 +136,17 @@ impl Committer {
         }
     }
 
-    /// Takes what one entry can hold. `None` ends the task: under the lock, so that nobody queues behind its back.
+    /// Takes the fetches for one entry. `None` ends the task. The lock is held, so that no fetch is queued while the
+    /// task ends.
     fn take_group(&self) -> Option<Vec<PendingFetch>> {
         let mut queue = self.queue();
-        // Whoever asked for it is gone: it is as if the fetch had not finished.
+        // The caller of the commit is gone. The fetch is dropped as if it had not finished.
         queue.waiting.retain(|pending| !pending.answer.is_closed());
         let (mut group, mut rest) = (Vec::new(), Vec::new());
         let (mut keys, mut bytes) = (HashSet::new(), 0);
         for pending in std::mem::take(&mut queue.waiting) {
-            // A second fetch of the same table was not begun from what the first one commits: the next round tells it so.
+            // A second fetch of the same table started before the first one commits, so it is superseded. The next
+            // round answers it.
             let alone = !keys.contains(pending.key());
             if alone && group.len() < GROUP_FETCHES && bytes <= WAITING_BYTES {
                 bytes += pending.shared_bytes();
@@ -163,8 +165,8 @@ impl Committer {
         Some(group)
     }
 
-    /// Commits a group in one entry. When one member's rows cannot be written, only that one is told so: the group is
-    /// halved until the member is alone.
+    /// Commits a group in one entry. When the rows of one member cannot be written, only that member gets the error:
+    /// the group is halved until the member is alone.
     async fn commit_group(&self, group: Vec<PendingFetch>) {
         let mut groups = vec![group];
         while let Some(group) = groups.pop() {
@@ -181,7 +183,7 @@ impl Committer {
         }
     }
 
-    /// Commits a group and answers its members; gives those back that were not answered, and why.
+    /// Commits a group and answers its members. Returns the members that were not answered, and the error.
     async fn commit_together(
         &self,
         group: Vec<PendingFetch>,
@@ -207,7 +209,7 @@ impl Committer {
         }
     }
 
-    /// A new snapshot replaces every file its integration has.
+    /// Returns the files of the group's integrations. A new snapshot replaces every file of its integration.
     async fn replaced(
         &self,
         group: &[PendingFetch],
@@ -252,7 +254,8 @@ struct Together<'a> {
 }
 
 impl Proposal for Together<'_> {
-    /// Puts together what the group adds to the table as of `state`. Those who were overtaken are told so and leave.
+    /// Collects what the group adds to the table as of `state`. Fetches that another writer has overtaken are
+    /// answered and removed from the group.
     async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
         let before = self.group.len();
         self.group = still_valid(std::mem::take(&mut self.group), &state);
@@ -260,7 +263,7 @@ impl Proposal for Together<'_> {
             return Ok(None);
         }
         if self.group.len() < before || matches!(self.shared, SharedFile::None) {
-            // The file written for a larger group is left behind: no entry names it.
+            // The file of the larger group stays on the store as an unreferenced file.
             self.shared = self.committer.write_shared(&self.group).await?;
         }
         let replaces = self.committer.replaces();
@@ -286,7 +289,7 @@ impl Proposal for Together<'_> {
     }
 }
 
-/// A task that ends before its queue is empty (a panic, or the lake is closed) leaves nobody waiting for ever.
+/// Answers the waiting fetches when a task ends before its queue is empty: after a panic, or when the lake is closed.
 struct AnswersLeftOver<'a>(Option<&'a Committer>);
 
 impl Drop for AnswersLeftOver<'_> {
@@ -300,7 +303,7 @@ impl Drop for AnswersLeftOver<'_> {
 }
 
 impl WaitingFetches {
-    /// Returns until when to wait for others to join; `None` for not at all.
+    /// Returns until when to wait for more fetches. `None` means commit now.
     fn opens_at(&self, window: Duration) -> Option<Instant> {
         let now = self.waiting.is_empty() || self.urgent || self.waiting_bytes() > WAITING_BYTES;
         self.last_commit.filter(|_| !now).map(|last| last + window)

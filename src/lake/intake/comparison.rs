@@ -1,4 +1,4 @@
-//! Holds what is known against a new snapshot: what it lacks, and what it shows as deleted.
+//! Compares the known rows with a new snapshot: which rows the snapshot lacks, and which it shows as deleted.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::sample::Sample;
 use crate::sink::{MissingRow, MissingRows};
 use crate::time::ObservedAt;
 
-/// The newest that is known of a row.
+/// The newest known observation of a row.
 #[derive(Clone, Copy)]
 struct Sighted {
     at: ObservedAt,
@@ -37,43 +37,44 @@ impl From<&ObservedRow<'_>> for Sighted {
     }
 }
 
-/// The rows of a new snapshot, by the hashes of their ids, ascending within each run. Ids whose hash is shared with another
-/// are taken for the same; of 64 bits that is one in billions of tables.
+/// The rows of a new snapshot, as hashes of their ids, ascending within each run. Two ids with the same hash count as
+/// the same id. With 64 bits that happens in one of billions of tables.
 #[derive(Clone, Debug, Default)]
 pub(in crate::lake) struct ShownIds {
-    /// Rows that are there.
+    /// Rows that the snapshot shows as present.
     pub(in crate::lake) present: Arc<Vec<Vec<u64>>>,
-    /// Rows that it shows as deleted.
+    /// Rows that the snapshot shows as deleted.
     pub(in crate::lake) deleted: Arc<Vec<Vec<u64>>>,
 }
 
-/// What a new snapshot shows, and since when.
+/// The ids of a new snapshot, and when the snapshot began.
 pub(in crate::lake) struct Shown {
     pub(in crate::lake) ids: ShownIds,
-    /// When it began.
+    /// When the snapshot began.
     pub(in crate::lake) since: Option<ObservedAt>,
-    /// What was seen last before this, an earlier snapshot lacked as well, which began long enough before.
+    /// When an earlier snapshot began, long enough before this one. A row that was last seen before then was missing
+    /// in both.
     pub(in crate::lake) first_look: Option<ObservedAt>,
 }
 
-/// Holds what is known against a new snapshot, file by file.
+/// Compares the known rows with a new snapshot, file by file.
 pub(in crate::lake) struct Comparison {
     snapshot: Shown,
     pending: HashMap<String, Sighted>,
-    /// Rows of the first source: what the second says of them is older.
+    /// Rows of the first source. The second source has only older observations of them.
     met: HashSet<u64>,
     keep: Keep,
 }
 
-/// What is wanted of the ids that are missing.
+/// Which of the missing ids to keep.
 pub(in crate::lake) enum Keep {
-    /// How many there are, and a sample of them.
+    /// The number of missing ids, and a sample of them.
     Sample(Sampled),
-    /// Those that an earlier snapshot lacks, too, until they are taken.
+    /// The ids that an earlier snapshot lacks too, until they are taken out.
     Twice(Vec<String>),
 }
 
-/// How many ids are missing, and a sample of them.
+/// The number of missing ids, and a sample of them.
 pub(in crate::lake) struct Sampled {
     missing: Sample<MissingRow>,
     lacked_twice: u64,
@@ -101,7 +102,7 @@ impl Comparison {
         }
     }
 
-    /// Takes in a file of `deltas`; all of them come first.
+    /// Reads a file of `deltas`. All of these files come before the other sources.
     pub(in crate::lake) async fn read_pending(
         mut self,
         known: &KnownSources,
@@ -118,13 +119,13 @@ impl Comparison {
         .await?
     }
 
-    /// Takes in a file that says what is known.
+    /// Reads a file of a source with known rows.
     pub(in crate::lake) async fn read(
         mut self,
         (source, file): (&KnownSource, &Arc<LiveFile>),
     ) -> Result<Self, LakeError> {
         let bytes = source.table.files.read(&file.path).await?;
-        // `current` comes after a snapshot that it does not have yet.
+        // `current` is the second source when a snapshot is not folded yet.
         let is_first = !source.is_shown;
         on_cpu(move || {
             for batch in columns(bytes)? {
@@ -135,7 +136,7 @@ impl Comparison {
         .await?
     }
 
-    /// Counts what only deltas know of.
+    /// Decides on the rows that only deltas know.
     pub(in crate::lake) fn end(mut self) -> Self {
         for (id, newest) in std::mem::take(&mut self.pending) {
             self.decide(&id, newest);
@@ -143,7 +144,7 @@ impl Comparison {
         self
     }
 
-    /// Takes out what two snapshots lack and was not taken before.
+    /// Takes out the ids that two snapshots lack, without the ids taken out before.
     pub(in crate::lake) fn take_twice(&mut self) -> Vec<String> {
         match &mut self.keep {
             Keep::Sample(_) => Vec::new(),
@@ -151,7 +152,7 @@ impl Comparison {
         }
     }
 
-    /// Returns what is missing, when that was asked for, and the hashes of what is shown as deleted, ascending.
+    /// Returns the missing rows, if they were asked for, and the hashes of the rows shown as deleted, ascending.
     pub(in crate::lake) fn into_missing(self) -> (MissingRows, Vec<u64>) {
         let Keep::Sample(sampled) = self.keep else {
             return (MissingRows::default(), Vec::new());
@@ -220,7 +221,7 @@ impl Comparison {
             return;
         }
         let shown = &self.snapshot;
-        // What was seen since the snapshot began may have come back after its page was read.
+        // A row that was seen after the snapshot began may have been restored after its page was read.
         let is_shown = Some(newest.at) < shown.since && is_in(&shown.ids.deleted, hash(id));
         let lacked_twice = Some(newest.at) < shown.first_look;
         match &mut self.keep {
@@ -240,7 +241,7 @@ impl Comparison {
     }
 }
 
-/// Each run ascends.
+/// Returns whether one of the runs contains a hash. Each run is ascending.
 fn is_in(runs: &[Vec<u64>], hash: u64) -> bool {
     runs.iter().any(|run| run.binary_search(&hash).is_ok())
 }
@@ -248,7 +249,7 @@ fn is_in(runs: &[Vec<u64>], hash: u64) -> bool {
 fn columns(
     file: Bytes,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, DeltaError>>, DeltaError> {
-    // Those without a column of this name have it in their path.
+    // Files without the key or operation column have the key in their path.
     let columns = [
         SystemColumn::IntegrationKey.name(),
         SystemColumn::Op.name(),

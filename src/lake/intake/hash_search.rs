@@ -1,12 +1,14 @@
-//! What the lake's newest observation of some rows is, for a delta that may bring nothing new.
+//! Finds the hash of the newest observation of given rows, for a delta that may bring nothing new.
 //!
-//! A row is looked up in what `deltas` has beyond the fold, in a live snapshot that is not folded yet, and in `current`:
-//! the same places that a full fetch is compared with ([`known_sources`](crate::lake::intake::known_sources)). `current` has
-//! no deleted rows: those are looked up in `deltas`, as far back as the delta asks. Of each file only the pages are read
-//! that may hold one of the ids, up to a bound. Whatever cannot be told within it is left out of the answer.
+//! A row is looked up in the unfolded part of `deltas`, in a live snapshot that is not folded yet, and in `current`.
+//! A full fetch is compared with the same sources ([`known_sources`](crate::lake::intake::known_sources)). `current`
+//! has no deleted rows, so deleted rows are looked up in `deltas`, as far back as the delta asks. Of each file only
+//! the pages are read that may hold one of the ids, up to a byte limit. Rows that cannot be decided within the limit
+//! are missing in the answer.
 //!
-//! Who reads `current` together with `deltas` does not see a snapshot before its fold. A row that only such a snapshot
-//! shows is not told, so the next delta writes it: readers would otherwise see a later change without an earlier one.
+//! A reader of `current` and `deltas` does not see a snapshot before the snapshot is folded. So a row that only such
+//! a snapshot shows is not answered, and the next delta writes the row again. Otherwise readers would see a later
+//! change without the earlier one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,10 +30,10 @@ use crate::lake::{LakeError, LiveFile};
 use crate::sink::{HashLookup, NewestHashes};
 use crate::time::ObservedAt;
 
-/// What a read is counted as at least: many small ones take as long as a large one.
+/// The least number of bytes that a read counts for. Many small reads take as long as a large one.
 const LEAST_READ: u64 = FIRST_READ;
 
-/// The columns that decide. Files whose folder names the integration do not have its key.
+/// The columns that decide. Files with the integration in their path do not have the key column.
 const COLUMNS: &[&str] = &[
     SystemColumn::IntegrationKey.name(),
     SystemColumn::Op.name(),
@@ -40,9 +42,10 @@ const COLUMNS: &[&str] = &[
     "id",
 ];
 
-/// Returns what the newest observation of each of these rows is, as far as reading `most_bytes` tells.
+/// Returns the hash of the newest observation of each given row, as far as reading `most_bytes` bytes finds it.
 ///
-/// It holds for the watermarks that the table has while this runs: who decides by it commits only onto those.
+/// The answer is valid only for the watermarks that the table has during this call. A caller that decides by the
+/// answer must commit onto these watermarks only.
 pub(in crate::lake) async fn newest_hashes(
     tables: &Tables,
     endpoint: &Arc<Endpoint>,
@@ -64,7 +67,7 @@ pub(in crate::lake) async fn newest_hashes(
     if !search.beyond_the_fold(&known).await? {
         search.newest.clear();
     } else if !search.folded(&known).await? {
-        // What was found in `deltas` alone may be older than what was not read.
+        // Observations found only in `deltas` may be older than observations in files that were not read.
         search.newest.retain(|_, row| row.is_folded);
     } else {
         search.deleted(&known, lookup).await?;
@@ -80,37 +83,37 @@ pub(in crate::lake) async fn newest_hashes(
 /// The newest observation of a row.
 struct NewestHash {
     at: ObservedAt,
-    /// Of a row that is absent it is none of a record.
+    /// The hash. Meaningless for an absent row.
     hash: i64,
     op: RowOp,
-    /// The row is in the snapshot or in `current`.
+    /// Whether the row is in the snapshot or in `current`.
     is_folded: bool,
-    /// The newest of it that readers of `current` and `deltas` see: when it was observed, and its hash.
+    /// The newest observation that readers of `current` and `deltas` see: its time and its hash.
     shown: Option<(ObservedAt, i64)>,
 }
 
-/// A search through files. Each step returns `false` once the next read would be too much.
+/// A search through files. Each step returns `false` once the next read would exceed the byte limit.
 struct HashSearch {
     key: IntegrationKey,
     wanted: WantedIds,
-    /// Bytes that may still be read.
+    /// Number of bytes that may still be read.
     left: u64,
     newest: HashMap<String, NewestHash>,
 }
 
-/// Files of one table.
+/// Files of one table, and how to use their rows.
 #[derive(Clone, Copy)]
 struct Files<'a> {
     table: &'a OpenTable,
-    /// Rows observed up to this instant say nothing.
+    /// Rows observed at or before this instant are ignored.
     after: Option<ObservedAt>,
     is_folded: bool,
-    /// Readers of `current` and `deltas` see them.
+    /// Whether readers of `current` and `deltas` see these files.
     is_shown: bool,
 }
 
 impl HashSearch {
-    /// Looks into what the fold does not have yet.
+    /// Searches the unfolded files of `deltas`.
     async fn beyond_the_fold(&mut self, known: &KnownSources) -> Result<bool, LakeError> {
         let deltas = Files {
             table: &known.deltas,
@@ -121,7 +124,7 @@ impl HashSearch {
         self.look_through(deltas, &known.pending).await
     }
 
-    /// Looks into the live snapshot and into `current`, or only into the one of them that there is or that has all.
+    /// Searches the live snapshot and `current`, or the only one of them that is needed.
     async fn folded(&mut self, known: &KnownSources) -> Result<bool, LakeError> {
         for source in &known.sources {
             let folded = Files {
@@ -137,7 +140,8 @@ impl HashSearch {
         Ok(true)
     }
 
-    /// Looks for rows that are nowhere yet: whatever was said of them is folded, and the last of it is that they are gone.
+    /// Searches for deleted rows. The rows are in no source: their observations are folded, and the newest
+    /// observation says that the row is deleted.
     async fn deleted(
         &mut self,
         known: &KnownSources,
@@ -171,7 +175,7 @@ impl HashSearch {
         let told = rest.look_through(deltas, &files).await?;
         self.left = rest.left;
         if told {
-            // A row that is there would have been found before.
+            // A row that is not deleted would have been found in a source.
             rest.newest.retain(|_, row| row.op == RowOp::Delete);
             self.newest.extend(rest.newest);
         }

@@ -1,9 +1,9 @@
-//! What the lake knows of one integration's rows of an endpoint: the newest observation of each, wherever it is.
+//! What the lake knows of one integration's rows of an endpoint: the newest observation of each row, wherever it is.
 //!
-//! `current` knows every row that was not seen to be removed. It knows less than the live snapshot until that is folded,
-//! and less than `deltas` until those are. So a row is looked up in a live snapshot that is not folded yet, else in
-//! `current`, and in what came to `deltas` since. Files are read one at a time; in memory are the ids of those deltas, and
-//! 8 bytes for a row of a live snapshot that is not folded yet.
+//! `current` knows every row that was not seen to be removed. It lacks a live snapshot that is not folded yet, and
+//! deltas that are not folded yet. So a row is looked up in the unfolded live snapshot first, then in `current`, and
+//! in the unfolded deltas. Files are read one at a time. Memory holds the ids of the unfolded deltas, and 8 bytes for
+//! each row of an unfolded live snapshot.
 
 use std::sync::Arc;
 
@@ -17,41 +17,42 @@ use crate::lake::tables::{OpenTable, Tables};
 use crate::lake::{LakeError, Part, SnapshotHistory};
 use crate::time::ObservedAt;
 
-/// Where the lake keeps what it knows of one integration.
+/// The sources of what the lake knows of one integration.
 pub(in crate::lake) struct KnownSources {
     pub(in crate::lake) key: IntegrationKey,
-    /// Of the live snapshot.
+    /// The history of the live snapshot.
     pub(in crate::lake) history: Option<SnapshotHistory>,
     /// The last `_fetched_at` in `deltas`.
     pub(in crate::lake) deltas_seen: Option<ObservedAt>,
-    /// The live snapshot, `current`, or one after the other: what the first says of a row is newer.
+    /// The live snapshot, or `current`, or both in this order. For a row in both, the first has the newer
+    /// observation.
     pub(in crate::lake) sources: Vec<KnownSource>,
     pub(in crate::lake) deltas: OpenTable,
-    /// The files of `deltas` that may say something newer.
+    /// The files of `deltas` that may hold newer observations.
     pub(in crate::lake) pending: Vec<Arc<LiveFile>>,
-    /// Observations up to this one are in a source.
+    /// Observations of `deltas` up to this instant are in a source.
     pub(in crate::lake) position: Option<ObservedAt>,
-    /// When the last snapshot began of which `current` kept rows as they were. It has seen them, and their `_fetched_at` in
-    /// `current` does not say so.
+    /// When the last snapshot began from which `current` kept rows as they were. That snapshot saw the rows, although
+    /// their `_fetched_at` in `current` is older.
     pub(in crate::lake) kept: Option<ObservedAt>,
 }
 
-/// The live snapshot, or `current`, as far as it has the integration.
+/// The files of the live snapshot, or of `current`, that belong to the integration.
 pub(in crate::lake) struct KnownSource {
     pub(in crate::lake) table: OpenTable,
     pub(in crate::lake) files: Vec<Arc<LiveFile>>,
-    /// Readers of `current` and `deltas` see what it has. They do not see a snapshot that `current` does not have yet.
+    /// Whether readers of `current` and `deltas` see these rows. They do not see a snapshot that is not folded yet.
     pub(in crate::lake) is_shown: bool,
 }
 
-/// `current`, as far as it has the integration.
+/// `current` as a source, and its fold positions.
 struct FoldedSource {
     source: KnownSource,
     positions: Positions,
 }
 
 impl KnownSources {
-    /// Finds what there is now.
+    /// Finds the sources of an integration as of now.
     pub(in crate::lake) async fn of(
         tables: &Tables,
         endpoint: &Arc<Endpoint>,
@@ -73,12 +74,12 @@ impl KnownSources {
                     (vec![source], position)
                 } else {
                     live.is_shown = false;
-                    // `None` is the lowest: then all of them count.
+                    // `None` is the lowest value: then all deltas count.
                     (vec![live, source], since.min(position))
                 }
             }
         };
-        // After `current`, so that nothing falls between the two.
+        // `deltas` is read after `current`, so that no observation is missed in between.
         let deltas = tables.of_endpoint(endpoint, Part::Deltas).await?;
         let state = deltas.refreshed().await?;
         let deltas_seen = TableTxns::of(key, |app| state.txn(app)).seen;
@@ -99,7 +100,7 @@ impl KnownSources {
         })
     }
 
-    /// Returns the files that say what is known, in the order in which they have to be read.
+    /// Returns the files of the sources, in the order in which they have to be read.
     pub(in crate::lake) fn files(&self) -> impl Iterator<Item = (&KnownSource, &Arc<LiveFile>)> {
         let sources = self.sources.iter();
         sources.flat_map(|source| source.files.iter().map(move |file| (source, file)))
@@ -141,8 +142,8 @@ async fn folded(
     }))
 }
 
-/// Returns whether a snapshot whose last observation was `seen` is folded: once it is replaced, only `current` remembers
-/// when it saw a row.
+/// Returns whether the snapshot with the last observation `seen` is folded. Once that snapshot is replaced, only
+/// `current` remembers when the snapshot saw a row.
 pub(in crate::lake) async fn is_taken_over(
     tables: &Tables,
     endpoint: &Arc<Endpoint>,
@@ -156,7 +157,7 @@ pub(in crate::lake) async fn is_taken_over(
     Ok(Positions::of(key, &state).has_folded(seen))
 }
 
-/// Returns the last instant before one.
+/// Returns the last instant before `at`.
 fn before(at: ObservedAt) -> ObservedAt {
     ObservedAt::from_micros(at.as_micros().saturating_sub(1))
 }

@@ -1,11 +1,11 @@
-//! How fetches come into the lake: staged, compared with what is known, and committed in groups.
+//! How fetches come into the lake: they are staged, compared with the known rows, and committed in groups.
 //!
-//! A [`Staging`] takes in the rows of a fetch and becomes a [`Sealed`] one: all of it is on the store, nothing of it is
-//! visible. A [`Committer`] for each Delta table makes the finished fetches of many integrations visible in one log entry.
-//! [`known_sources`] finds what the lake knows of one table. A full fetch is compared with it ([`comparison`]), and a delta
-//! asks it for the newest hash of each row ([`hash_search`]).
+//! A [`Staging`] takes the rows of a fetch and becomes a [`Sealed`] fetch: all rows are on the store, and none is
+//! visible. A [`Committer`] for each Delta table makes the finished fetches of many integrations visible in one log
+//! entry. [`known_sources`] finds what the lake knows of one table. A full fetch is compared with these sources
+//! ([`comparison`]), and a delta looks up the newest hash of each row in them ([`hash_search`]).
 //!
-//! The log owns the truth about what is covered: nothing is visible before the entry, and no base moves without its rows.
+//! The log is the truth about coverage. Nothing is visible before its entry, and no base moves without its rows.
 
 pub(crate) mod committer;
 pub(in crate::lake) mod comparison;
@@ -36,10 +36,10 @@ use crate::lake::layout::LakeTable;
 use crate::lake::tables::{OpenTable, Tables};
 use crate::lake::{LakeError, Part};
 
-/// Takes fetches in. The tasks that commit end with it.
+/// Takes fetches into the lake. The tasks that commit end when this value is dropped.
 pub(in crate::lake) struct FetchIntake {
     pub(in crate::lake) tables: Tables,
-    /// Of the tables that fetches are committed to.
+    /// One committer for each table that fetches are committed to.
     committers: Mutex<HashMap<LakeTable, Arc<Committer>>>,
     pub(in crate::lake) tasks: Tasks,
     pub(in crate::lake) waiting: WaitingRows,
@@ -55,7 +55,7 @@ impl FetchIntake {
         }
     }
 
-    /// Begins to take in a fetch: into `snapshots` or `deltas`, by its mode.
+    /// Starts to stage a fetch: into `snapshots` or `deltas`, by its mode.
     pub(in crate::lake) async fn begin(
         self: &Arc<Self>,
         fetch: &Fetch,
@@ -65,13 +65,13 @@ impl FetchIntake {
             FetchMode::Snapshot => Part::Snapshots,
             FetchMode::Delta { .. } => Part::Deltas,
         };
-        // Both exist from the first fetch on: readers take them together.
+        // Both tables exist from the first fetch on, because readers join them.
         for both in [Part::Snapshots, Part::Deltas] {
             self.tables.of_endpoint(endpoint, both).await?;
         }
         let committer = self.committer(self.tables.of_endpoint(endpoint, part).await?);
-        // Bases as of now, not as of the last commit seen: else a commit of another process that was finished before this
-        // fetch began would supersede it.
+        // The bases are read now, not taken from the last known commit. Otherwise a commit that another process
+        // finished before this fetch began would supersede the fetch.
         let state = committer.table.refreshed().await?;
         let endpoint = Arc::clone(endpoint);
         let intake = Arc::clone(self);
@@ -84,14 +84,15 @@ impl FetchIntake {
         ))
     }
 
-    /// Commits what waits for its window: no fetch is running any more that could join it.
+    /// Commits the waiting fetches without waiting for their window. Called when no running fetch could still join
+    /// them.
     pub(in crate::lake) fn flush(&self) {
         for committer in self.committers().values() {
             committer.flush();
         }
     }
 
-    /// Returns the one committer of a table in this process.
+    /// Returns the committer of a table. There is one per table and process.
     pub(in crate::lake) fn committer(&self, table: OpenTable) -> Arc<Committer> {
         let mut committers = self.committers();
         let made = committers.entry(table.name.clone()).or_insert_with(|| {
@@ -101,7 +102,7 @@ impl FetchIntake {
         Arc::clone(made)
     }
 
-    /// Committers are put whole, so a panic elsewhere leaves them right.
+    /// Committers are inserted completely, so a panic elsewhere leaves the map intact.
     fn committers(&self) -> MutexGuard<'_, HashMap<LakeTable, Arc<Committer>>> {
         let committers = self.committers.lock();
         committers.unwrap_or_else(PoisonError::into_inner)

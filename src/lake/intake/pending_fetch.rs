@@ -1,4 +1,5 @@
-//! Fetches that are committed together: what each brings, what it may not have been overtaken by, what it is told.
+//! Fetches that are committed together: their rows, the condition under which each may be committed, and their
+//! answers.
 
 use arrow::array::RecordBatch;
 use tokio::sync::oneshot;
@@ -14,14 +15,14 @@ use crate::time::{Base, ObservedAt, Tier};
 
 /// A finished fetch, ready to be committed.
 pub(in crate::lake) struct FinishedFetch {
-    /// What it moves, and what others may not have moved.
+    /// The bases that the fetch moves, and the condition under which it may do so.
     pub(in crate::lake) fence: Fence,
-    /// What it adds.
+    /// The rows that the fetch adds.
     pub(in crate::lake) rows: FetchedRows,
 }
 
 impl FinishedFetch {
-    /// Returns whose fetch it is.
+    /// Returns the key of the fetch's integration.
     pub(in crate::lake) fn key(&self) -> &IntegrationKey {
         &self.fence.start.key
     }
@@ -29,31 +30,31 @@ impl FinishedFetch {
 
 /// The bases of a table when its fetch began, and how the fetch moves them.
 pub(in crate::lake) struct Fence {
-    /// As they were.
+    /// The stored values when the fetch began.
     pub(in crate::lake) start: TableTxns,
-    /// What the fetch covers.
+    /// The instant up to which the fetch covers its table.
     pub(in crate::lake) base: Option<Base>,
-    /// Which bases it moves.
+    /// The overlap tiers whose bases the fetch moves.
     pub(in crate::lake) tiers: Vec<Tier>,
-    /// Its last observation.
+    /// The last observation of the fetch.
     pub(in crate::lake) seen: ObservedAt,
-    /// Its first observation, where rows have to be later than all that the table has: in `deltas`.
+    /// The first observation of the fetch. Set for `deltas`, where new rows must be later than all rows of the table.
     pub(in crate::lake) first: Option<ObservedAt>,
-    /// What is written beside it: of a snapshot.
+    /// The history to store beside a snapshot. `None` for a delta.
     pub(in crate::lake) history: Option<SnapshotHistory>,
 }
 
 impl Fence {
-    /// Returns whether the fetch may still be committed onto a table of which this is stored.
+    /// Returns whether the fetch may still be committed onto a table with these stored values.
     ///
-    /// The bases, too, have to be what they were: whoever raised them may have left out a row because it had not changed,
-    /// and this fetch may hold an older observation of it. And observations come into `deltas` in their order, so that
-    /// whoever has read the table up to one of them has read all before it.
+    /// The bases must be unchanged, too. A delta that raised them may have dropped a row as unchanged, and this fetch
+    /// may hold an older observation of that row. Observations must also come into `deltas` in order of time, so that
+    /// a reader of the table up to one observation has read all earlier ones.
     fn holds(&self, stored: &TableTxns) -> bool {
         *stored == self.start && self.first.is_none_or(|first| Some(first) > stored.seen)
     }
 
-    /// Returns the transactions of a log entry that makes the fetch visible onto `state`.
+    /// Returns the transactions of a log entry that makes the fetch visible on top of `state`.
     pub(in crate::lake) fn txns(&self, state: &LogState) -> Vec<(String, i64)> {
         let key = &self.start.key;
         let stored = TableTxns::of(key, |app| state.txn(app));
@@ -68,28 +69,28 @@ impl Fence {
 pub(in crate::lake) enum FetchedRows {
     /// In files of their own.
     Files(Vec<Written>),
-    /// Few, so that they share a file with others'.
+    /// A few rows, which share a file with rows of other fetches.
     Shared(Vec<RecordBatch>),
 }
 
-/// A finished fetch and who waits for its receipt.
+/// A finished fetch, and the channel for its receipt.
 pub(in crate::lake) struct PendingFetch {
     pub(in crate::lake) finished: FinishedFetch,
     pub(in crate::lake) answer: oneshot::Sender<Result<Receipt, LakeError>>,
 }
 
-/// The file that small deltas of a group share.
+/// The file that the small deltas of a group share.
 pub(in crate::lake) enum SharedFile {
-    /// Not written for this group.
+    /// Not written yet for this group.
     None,
-    /// Nobody has rows for it.
+    /// No fetch of the group has rows for the file.
     Empty,
-    /// On the store.
+    /// The file is on the store.
     Written(Written),
 }
 
 impl SharedFile {
-    /// Returns how a log entry adds it.
+    /// Returns the file's add action for a log entry.
     pub(in crate::lake) fn add(&self) -> Option<&AddFile> {
         match self {
             Self::Written(written) => Some(&written.add),
@@ -99,12 +100,12 @@ impl SharedFile {
 }
 
 impl PendingFetch {
-    /// Returns whose fetch it is.
+    /// Returns the key of the fetch's integration.
     pub(in crate::lake) fn key(&self) -> &IntegrationKey {
         self.finished.key()
     }
 
-    /// Returns the decoded size of the rows that wait for a shared file.
+    /// Returns the decoded size in bytes of the rows that wait for a shared file.
     pub(in crate::lake) fn shared_bytes(&self) -> usize {
         match &self.finished.rows {
             FetchedRows::Files(_) => 0,
@@ -112,7 +113,7 @@ impl PendingFetch {
         }
     }
 
-    /// Tells what was committed of it.
+    /// Returns the receipt of the committed fetch.
     pub(in crate::lake) fn receipt(&self, version: u64, shared: &SharedFile) -> Receipt {
         let (rows, files, bytes) = match &self.finished.rows {
             FetchedRows::Files(files) => (
@@ -129,7 +130,8 @@ impl PendingFetch {
             }
         };
         let fence = &self.finished.fence;
-        // The fetch was compared with the table it is committed to: what it started from is what was there.
+        // The fence compared the table with the values at the start of the fetch, so the start values are the stored
+        // ones.
         let seen = fence.start.next_seen(fence.seen);
         Receipt::Committed {
             version,
@@ -140,14 +142,14 @@ impl PendingFetch {
         }
     }
 
-    /// Answers whoever waits.
+    /// Sends the result to the waiting caller.
     pub(in crate::lake) fn answer(self, result: Result<Receipt, LakeError>) {
-        // Nobody listening means the fetch was dropped while its group was being committed.
+        // The receiver is gone when the fetch was dropped while its group was being committed.
         drop(self.answer.send(result));
     }
 }
 
-/// Tells those whose table was moved by another writer, and returns the others.
+/// Answers the fetches that another writer has superseded, and returns the others.
 pub(in crate::lake) fn still_valid(
     group: Vec<PendingFetch>,
     state: &LogState,

@@ -1,4 +1,4 @@
-//! Bases that move without rows: what deltas that found nothing have covered.
+//! Raises bases without adding rows: the coverage of deltas that found nothing.
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use crate::lake::tables::{OpenTable, Tables};
 use crate::lake::{LakeError, Part};
 use crate::sink::{Advance, Watermarks};
 
-/// Raises bases of an endpoint's tables in one log entry of `deltas`. Never lowers one, adds no rows, and leaves the
-/// watermarks where they are; writes nothing where nothing moves. Bases of a table that somebody has committed to since
-/// are left out.
+/// Raises bases of an endpoint's tables in one log entry of `deltas`. Never lowers a base, adds no rows, and does not
+/// change the watermarks. Writes nothing when no base moves. Skips the bases of a table that another writer has
+/// committed to since the caller read it.
 pub(in crate::lake) async fn advance(
     tables: &Tables,
     endpoint: &Arc<Endpoint>,
@@ -32,7 +32,7 @@ pub(in crate::lake) async fn advance(
     Ok(())
 }
 
-/// Bases that are raised in the log of `deltas`.
+/// Bases to raise in the log of `deltas`.
 struct RaiseBases<'a> {
     advances: &'a [Advance],
     snapshots: &'a OpenTable,
@@ -40,8 +40,8 @@ struct RaiseBases<'a> {
 
 impl Proposal for RaiseBases<'_> {
     async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
-        // Asked in every round: the two logs share no commit, so this is as close as it gets. What a snapshot still
-        // brings after it, its own closing delta has put right.
+        // Read in every round, because the two logs share no commit: this is as close as possible. A snapshot that
+        // commits later is corrected by its own closing delta.
         let full = self.snapshots.refreshed().await?;
         let mut entry = Entry {
             operation: Operation::AdvanceBases.as_str(),

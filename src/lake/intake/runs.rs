@@ -1,10 +1,10 @@
-//! Sorting without holding a table in memory.
+//! Sorts the rows of a fetch without holding all of them in memory.
 //!
-//! Rows are gathered to runs of bounded size; each is sorted and becomes a final file at once. Of a run only the hashes
-//! of its ids stay in memory, 8 bytes a row. Rows may shift between Kombo's pages, so an id can come twice: within a run
-//! the older observation is dropped while sorting; across runs [`repeated`] finds the hashes that occur twice, a
-//! [`Contest`] over those ids alone says which rows lost, and only the files they are in are written again. A hash that
-//! two ids share costs a look at both and nothing else: the contest compares ids.
+//! Rows are collected in runs of bounded size. Each run is sorted and becomes a data file at once. Of a run only the
+//! hashes of its ids stay in memory, 8 bytes per row. Rows may shift between Kombo's pages, so an id can come twice.
+//! Within a run the older observation is dropped while sorting. Across runs [`repeated`] finds the hashes that occur
+//! twice, and a [`Contest`] over the ids with these hashes finds the older rows. Only the files of these rows are
+//! written again. Two ids with the same hash cost extra reads and nothing else, because the contest compares ids.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -19,22 +19,22 @@ use crate::decode::{RowOp, texts, times};
 use crate::delta::delta_error::{DeltaError, ENCODING};
 use crate::delta::file::writer::{EncodedFile, FileForm, decoded_bytes, read};
 
-/// Decoded bytes that are copied into order at a time.
+/// Decoded bytes that are put in order at a time.
 const CHUNK_BYTES: usize = 4 << 20;
 
-/// How many ids meet in one contest: about 30 MB.
+/// Ids in one contest, at most: about 30 MB.
 pub(crate) const CONTEST_IDS: usize = 262_144;
 
-/// Rows of one or several integrations in the order of (integration, id), one per id.
+/// Rows of one or several integrations, sorted by integration and id, one row per id.
 pub(crate) struct Sorted {
     batches: Vec<RecordBatch>,
-    /// Batch and row.
+    /// Batch and row of each sorted row.
     order: Vec<(usize, usize)>,
     bytes_per_row: usize,
 }
 
 impl Sorted {
-    /// Sorts rows and keeps, of those with the same id, the one observed last.
+    /// Sorts rows. Keeps the latest observation of each id.
     pub(crate) fn new(batches: Vec<RecordBatch>) -> Self {
         let columns: Vec<KeyColumns<'_>> = batches.iter().map(KeyColumns::of).collect();
         let mut order: Vec<(usize, usize)> = batches
@@ -43,14 +43,14 @@ impl Sorted {
             .flat_map(|(batch, rows)| (0..rows.num_rows()).map(move |row| (batch, row)))
             .collect();
         let key = |&(batch, row): &(usize, usize)| columns[batch].key(row);
-        // The position breaks ties: what came later was observed later.
+        // The position breaks ties: rows that came later were observed later.
         order.sort_unstable_by(|a, b| {
             key(a).cmp(&key(b)).then_with(|| {
                 let (left, right) = (&columns[a.0], &columns[b.0]);
                 (left.observed[a.1], a).cmp(&(right.observed[b.1], b))
             })
         });
-        // `dedup` keeps the first of equals, so the newest has to come first.
+        // `dedup` keeps the first of equal rows, so the newest row has to come first.
         order.reverse();
         order.dedup_by(|a, b| key(a) == key(b));
         order.reverse();
@@ -63,17 +63,17 @@ impl Sorted {
         }
     }
 
-    /// Returns how many rows are left.
+    /// Returns the number of rows without duplicates.
     pub(crate) fn rows(&self) -> usize {
         self.order.len()
     }
 
-    /// Returns the hashes of the ids, in ascending order.
+    /// Returns the hashes of all ids, ascending.
     pub(crate) fn id_hashes(&self) -> Vec<u64> {
         self.hashes(|_| true)
     }
 
-    /// Returns the hashes of the ids of rows that say that they are gone, in ascending order.
+    /// Returns the hashes of the ids of rows that are not upserts (deleted or absent), ascending.
     pub(crate) fn gone_hashes(&self) -> Vec<u64> {
         let ops = self.columns(SystemColumn::Op.name());
         let gone =
@@ -91,18 +91,18 @@ impl Sorted {
         hashes
     }
 
-    /// Returns a column of each batch.
+    /// Returns one column of each batch.
     fn columns(&self, name: &str) -> Vec<&StringArray> {
         let batches = self.batches.iter();
         batches.map(|batch| text(batch, name)).collect()
     }
 
-    /// Copies the rows into their order.
+    /// Copies the rows into sorted batches.
     pub(crate) fn into_batches(self) -> Result<Vec<RecordBatch>, DeltaError> {
         self.chunks().collect()
     }
 
-    /// Writes the rows to one file; `None` without rows.
+    /// Writes the rows to one file. `None` when there are no rows.
     pub(crate) fn encode(&self, form: &FileForm) -> Result<Option<EncodedFile>, DeltaError> {
         let mut file = form.begin(self.rows(), self.bytes_per_row);
         for chunk in self.chunks() {
@@ -120,7 +120,7 @@ impl Sorted {
     }
 }
 
-/// Returns the hashes that occur in more than one run, ascending. Each run's own are sorted.
+/// Returns the hashes that occur in more than one run, ascending. Each run must be ascending.
 pub(crate) fn repeated(runs: &[&[u64]]) -> Vec<u64> {
     let mut next: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
     let mut rest: Vec<_> = runs.iter().map(|run| run.iter().copied()).collect();
@@ -141,9 +141,9 @@ pub(crate) fn repeated(runs: &[&[u64]]) -> Vec<u64> {
     repeated
 }
 
-/// Decides, among the rows of several files whose ids repeat, which of each id was observed last.
+/// Finds, among the rows with repeated ids in several files, the latest observation of each id.
 pub(crate) struct Contest {
-    /// Sorted.
+    /// The hashes of the repeated ids, ascending.
     hashes: Vec<u64>,
     best: HashMap<String, Contender>,
     losers: Vec<(usize, usize)>,
@@ -157,7 +157,7 @@ struct Contender {
 }
 
 impl Contest {
-    /// Opens a contest over the ids with these hashes, in ascending order.
+    /// Starts a contest over the ids with these hashes, which are ascending.
     pub(crate) fn over(hashes: &[u64]) -> Self {
         Self {
             hashes: hashes.to_vec(),
@@ -195,7 +195,7 @@ impl Contest {
         Ok(self)
     }
 
-    /// Returns the rows that lost, as (run, row in its file).
+    /// Returns the rows that are not the latest of their id, as (run, row in the run's file).
     pub(crate) fn losers(self) -> Vec<(usize, usize)> {
         self.losers
     }

@@ -1,4 +1,4 @@
-//! A whole fetch on its way into the lake: all of it is there, nothing of it is visible.
+//! A complete fetch on its way into the lake: all of its rows are on the store, and none is visible.
 
 use std::sync::Arc;
 
@@ -25,22 +25,23 @@ use crate::lake::layout::LakeTable;
 use crate::lake::{LakeError, SnapshotHistory};
 use crate::sink::{MissingRows, Provenance, Receipt};
 
-/// A whole fetch that only waits for its log entry, and holds next to no memory.
+/// A complete fetch that waits for its log entry. It needs little memory.
 pub struct Sealed {
     pub(in crate::lake) intake: Arc<FetchIntake>,
     pub(in crate::lake) committer: Arc<Committer>,
     pub(in crate::lake) endpoint: Arc<Endpoint>,
     pub(in crate::lake) finished: FinishedFetch,
-    /// What the snapshot says that a snapshot replaces.
+    /// The history of the snapshot that this snapshot replaces.
     pub(in crate::lake) replaced: Option<SnapshotHistory>,
-    /// Of a snapshot's rows: 8 bytes a row, until it is committed.
+    /// The ids of a snapshot's rows, 8 bytes per row, until the snapshot is committed.
     pub(in crate::lake) ids: ShownIds,
-    /// Of the rows that it shows as deleted, the ones that the last comparison found known as present, ascending.
+    /// Hashes of the rows that the snapshot shows as deleted and that the last comparison found known as present,
+    /// ascending.
     pub(in crate::lake) compared: Arc<Vec<u64>>,
 }
 
 impl Sealed {
-    /// Returns what the lake knows of the table that it replaces; `None` for a delta.
+    /// Returns the lake's sources for the table that the snapshot replaces. `None` for a delta.
     pub(in crate::lake) async fn known(&self) -> Result<Option<KnownSources>, LakeError> {
         if !self.committer.replaces() {
             return Ok(None);
@@ -49,7 +50,7 @@ impl Sealed {
         known.map(Some)
     }
 
-    /// Returns what a snapshot shows that is committed after one with this history.
+    /// Returns what the snapshot shows, if it follows a snapshot with the history `replaced`.
     fn shown(&self, replaced: Option<&SnapshotHistory>) -> Shown {
         let history = self.finished.fence.history;
         let second_look = self.intake.tables.settings.guard.second_look;
@@ -61,7 +62,7 @@ impl Sealed {
         }
     }
 
-    /// Returns the paths of the files that it has for itself.
+    /// Returns the paths of the files that hold rows of this fetch only.
     pub(in crate::lake) fn paths(&self) -> impl Iterator<Item = &str> {
         let files = match &self.finished.rows {
             FetchedRows::Files(files) => &files[..],
@@ -70,7 +71,7 @@ impl Sealed {
         files.iter().map(|file| file.add.path.as_str())
     }
 
-    /// Returns whether `current` has all that the snapshot saw that this one replaces.
+    /// Returns whether `current` has everything that the replaced snapshot saw.
     pub(in crate::lake) async fn is_taken_over(&self) -> Result<bool, LakeError> {
         let start = &self.finished.fence.start;
         let tables = &self.intake.tables;
@@ -81,13 +82,13 @@ impl Sealed {
         self.finished.key()
     }
 
-    /// Remembers earlier looks, as long as the snapshots since then are folded into `current`. Else a row may have
-    /// been seen lately, and nobody knows of it any more: the looks begin anew.
+    /// Keeps the memory of earlier checks, if the snapshots since then are folded into `current`. Otherwise a row may
+    /// have been seen recently without any record of it, so the checks start again.
     async fn remember_looks(&mut self) {
         let Some(replaced) = self.replaced.filter(|_| self.committer.replaces()) else {
             return;
         };
-        // What cannot be read is not taken over, as far as anybody knows.
+        // A table that cannot be read counts as not taken over.
         let is_taken_over = self.is_taken_over().await.unwrap_or(false);
         let second_look = self.intake.tables.settings.guard.second_look;
         let history = self.finished.fence.history.as_mut();
@@ -96,14 +97,14 @@ impl Sealed {
         }
     }
 
-    /// Takes note of what is written beside a snapshot. Means nothing for a delta.
+    /// Adds values to the history that is stored beside a snapshot. Does nothing for a delta.
     pub fn note(&mut self, provenance: Provenance) {
         if let Some(history) = &mut self.finished.fence.history {
             *history = history.with(provenance);
         }
     }
 
-    /// Makes the fetch visible, with others of its time.
+    /// Commits the fetch, together with other waiting fetches.
     pub async fn commit(mut self) -> Result<Receipt, LakeError> {
         self.remember_looks().await;
         (self.ids, self.compared) = Default::default();
@@ -118,9 +119,9 @@ impl Sealed {
     }
 }
 
-/// What it lacks of what the lake knows, and what it shows as deleted.
+/// Comparison with the known rows: rows that the snapshot lacks, and rows that it shows as deleted.
 impl Sealed {
-    /// Compares it with what the lake knows. None for a delta.
+    /// Returns the known rows that the snapshot lacks. Empty for a delta.
     pub async fn missing(&mut self, limit: usize, random: Rng) -> Result<MissingRows, LakeError> {
         self.compared = Arc::default();
         let Some(known) = self.known().await? else {
@@ -139,7 +140,7 @@ impl Sealed {
         })
     }
 
-    /// Sends those of these ids that an earlier snapshot lacks, too: those of one file at a time. Ends once nobody listens.
+    /// Sends the missing ids that an earlier snapshot lacks too, file by file. Ends when the receiver is dropped.
     pub async fn lacked_twice(&self, ids: mpsc::Sender<Vec<String>>) -> Result<(), LakeError> {
         let Some(known) = self.known().await? else {
             return Ok(());
@@ -151,13 +152,13 @@ impl Sealed {
                 return Ok(());
             }
         }
-        // Nobody listens: nobody needs them.
+        // The receiver is dropped when it needs no more ids.
         drop(ids.send(comparison.end().take_twice()).await);
         Ok(())
     }
 
-    /// Sends its own rows that the last comparison found shown as deleted and known as present: those of one file at a time.
-    /// Ends once nobody listens.
+    /// Sends the snapshot's own rows that are shown as deleted and that the last comparison found known as present,
+    /// file by file. Ends when the receiver is dropped.
     pub async fn tombstones(&self, rows: mpsc::Sender<RecordBatch>) -> Result<(), LakeError> {
         if self.compared.is_empty() {
             return Ok(());
@@ -179,7 +180,8 @@ impl Sealed {
 
     async fn compare(&self, known: &KnownSources, keep: Keep) -> Result<Comparison, LakeError> {
         let mut snapshot = self.shown(known.history.as_ref());
-        // A look that saw rows which were kept as they were is none that lacked them.
+        // A check does not count as first check if rows were kept as they were at or after it: that full fetch saw
+        // these rows.
         snapshot.first_look = snapshot
             .first_look
             .filter(|first| known.kept < Some(*first));
@@ -191,7 +193,7 @@ impl Sealed {
     }
 }
 
-/// Returns the rows of a file that say that they are gone, of those whose ids have these hashes, ascending.
+/// Returns the deleted rows of a file with one of these id hashes, which are ascending.
 fn deleted_rows(file: Bytes, hashes: &[u64]) -> Result<Vec<RecordBatch>, LakeError> {
     let mut found = Vec::new();
     for batch in read(file, &[])? {

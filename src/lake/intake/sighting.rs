@@ -1,4 +1,4 @@
-//! The newest observation of one row, for somebody who looks.
+//! The newest observation of one row, for a single check.
 
 use std::sync::Arc;
 
@@ -14,19 +14,19 @@ use crate::lake::layout::key_of_file;
 use crate::lake::tables::Tables;
 use crate::lake::{LakeError, Part};
 
-/// When Kombo says that a row changed.
+/// The column with the time of the change, as Kombo says.
 const CHANGED_AT: &str = "changed_at";
 
-/// What a lake says of one row, without its values.
+/// The lake's observation of one row, without the row's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sighting {
-    /// Where it was found.
+    /// The table in which the observation was found.
     pub part: Part,
-    /// It is there to say that the row is gone.
+    /// Whether the observation says that the row is deleted or absent.
     pub is_deleted: bool,
-    /// When it was observed, in microseconds since the epoch.
+    /// When the row was observed, in microseconds since the epoch.
     pub fetched_at_us: i64,
-    /// When it changed, as Kombo says, in microseconds since the epoch.
+    /// When the row changed, as Kombo says, in microseconds since the epoch.
     pub changed_at_us: Option<i64>,
 }
 
@@ -34,13 +34,13 @@ pub struct Sighting {
 struct SightingSearch {
     integration: IntegrationId,
     id: String,
-    /// The earliest observation of the integration's snapshot: deltas before it say nothing.
+    /// The earliest observation of the integration's snapshot. Earlier deltas are ignored.
     since_us: Option<i64>,
     newest: Option<Sighting>,
 }
 
-/// Returns the newest observation of a row, as a reader of both parts sees it; `None` where there is none. Reads every
-/// file that may hold it: for a look, not for serving.
+/// Returns the newest observation of a row, as a reader of `snapshots` and `deltas` sees it. `None` when there is
+/// none. Reads every file that may hold the row, so this is for a single check, not for serving.
 pub(in crate::lake) async fn newest(
     tables: &Tables,
     endpoint: &Arc<Endpoint>,
@@ -88,7 +88,7 @@ impl SightingSearch {
     fn look_at(&mut self, part: Part, batch: &RecordBatch) {
         let integrations = texts(batch, SystemColumn::IntegrationId.name());
         let integrations = integrations.expect("every data file has it");
-        // Not every endpoint has it.
+        // Some endpoints do not have this column.
         let changes = batch.column_by_name(CHANGED_AT);
         let changes = changes.and_then(|changes| changes.as_primitive_opt());
         let changed_at = |row| {

@@ -1,4 +1,4 @@
-//! One fetch on its way into the lake: rows become files as they come, and visible all at once at the end.
+//! One fetch on its way into the lake. Rows become files as they arrive, and become visible together at the end.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,21 +25,23 @@ use crate::lake::{LakeError, SnapshotHistory};
 use crate::sink::Receipt;
 use crate::time::ObservedAt;
 
-/// Decoded rows of a delta that do not get a file of their own.
+/// Decoded bytes up to which the rows of a delta share a file with other fetches.
 const SHARED_BYTES: usize = 4 << 20;
 
-/// Rows in quarantine that are kept in memory before they are committed there.
+/// Quarantined rows that are kept in memory before they are committed to the quarantine.
 const QUARANTINE_ROWS: usize = 1_000;
 
-/// The rows of a fetch that is running. Dropping it leaves files that nothing names, and no other trace.
+/// The rows of a running fetch. Dropping a `Staging` leaves unreferenced files, possibly rows in the quarantine, and no
+/// other trace.
 pub struct Staging {
     intake: Arc<FetchIntake>,
     committer: Arc<Committer>,
     fetch: Fetch,
     endpoint: Arc<Endpoint>,
-    /// As the fetch began: whoever moves them meanwhile supersedes it.
+    /// The stored values when the fetch began. A writer that changes them meanwhile supersedes the fetch.
     start: TableTxns,
-    /// What the snapshot says that a snapshot replaces. Nobody else replaces it unseen: that would move `start`.
+    /// The history of the snapshot that this snapshot replaces. Another replacement would change `start`, and so be
+    /// noticed.
     replaced: Option<SnapshotHistory>,
     /// The first and the last observation so far.
     observed: Option<(ObservedAt, ObservedAt)>,
@@ -47,16 +49,16 @@ pub struct Staging {
     waiting_bytes: usize,
     runs: Vec<Run>,
     quarantined: Vec<QuarantinedRow>,
-    /// A run was lost on its way: what is staged is not the whole fetch any more.
+    /// Whether a run was lost on its way: then the staged rows are not the complete fetch.
     torn: bool,
 }
 
 /// A sorted part of the rows, in a file.
 struct Run {
     written: Written,
-    /// Of its ids, ascending.
+    /// Hashes of the ids, ascending.
     hashes: Vec<u64>,
-    /// Of those, the ids of rows that say that they are gone, ascending.
+    /// Hashes of the ids of deleted or absent rows, ascending. Part of `hashes`.
     gone: Vec<u64>,
     bytes_per_row: usize,
 }
@@ -88,7 +90,7 @@ impl Staging {
         }
     }
 
-    /// Takes in rows. What exceeds a run is sorted and uploaded before this returns.
+    /// Adds rows. Rows that exceed a run are sorted and uploaded before this returns.
     ///
     /// After an error, or when the future is dropped half-way, the fetch cannot be committed any more.
     pub async fn push(&mut self, batch: RecordBatch) -> Result<(), LakeError> {
@@ -106,7 +108,7 @@ impl Staging {
         Ok(())
     }
 
-    /// Takes in rows that cannot be stored as rows.
+    /// Adds rows that cannot be stored as records.
     pub async fn quarantine(&mut self, rows: Vec<QuarantinedRow>) -> Result<(), LakeError> {
         self.quarantined.extend(rows);
         if self.quarantined.len() < QUARANTINE_ROWS {
@@ -115,7 +117,7 @@ impl Staging {
         self.upload_quarantine().await
     }
 
-    /// Uploads what is still held, and leaves one row per id. Nothing is visible yet.
+    /// Uploads the rows that are still in memory, and keeps one row per id. Nothing is visible yet.
     pub async fn seal(mut self, end: FetchEnd) -> Result<Sealed, LakeError> {
         if self.torn {
             return Err(LakeError::Torn);
@@ -141,7 +143,7 @@ impl Staging {
                 FetchedRows::Files(files)
             }
         };
-        // Before the bases move: afterwards nobody would ask Kombo for these rows again.
+        // Committed before the bases move. After that no fetch would ask Kombo for these rows again.
         self.upload_quarantine().await?;
         let (first, last) = self.observed.unzip();
         let replaces = self.committer.replaces();
@@ -169,10 +171,10 @@ impl Staging {
         })
     }
 
-    /// Makes everything visible in one step, with the bases it moves; or nothing.
+    /// Makes all rows visible in one step, together with the bases that the fetch moves, or changes nothing.
     ///
-    /// A crash on any line before the log entry leaves files that nothing names, and rows in quarantine that the next
-    /// fetch brings there again. A crash after it is a finished commit whose answer nobody heard.
+    /// A crash before the log entry leaves unreferenced files, and rows in the quarantine that the next fetch stores
+    /// there again. A crash after the log entry leaves a complete commit; only its receipt is lost.
     pub async fn commit(self, end: FetchEnd) -> Result<Receipt, LakeError> {
         self.seal(end).await?.commit().await
     }
@@ -186,7 +188,8 @@ impl Staging {
         self.observed = first.zip(last);
     }
 
-    /// Rows of another integration must not get under this one's key, whoever mixed them up.
+    /// Checks that all rows are of this integration. Rows of another integration must not get this integration's key,
+    /// whatever mixed them up.
     fn check(&self, batch: &RecordBatch) -> Result<(), LakeError> {
         let table = || self.committer.table.name.to_string();
         if batch.schema().fields() != self.endpoint.schema().fields() {
@@ -206,7 +209,8 @@ impl Staging {
         }
     }
 
-    /// The day is that of the upload: it says in which folder to look, not when the rows became visible.
+    /// Returns the partition of new files. The day is the day of the upload. It only names the folder; the rows may
+    /// become visible on a later day.
     fn partition(&self) -> Partition {
         match self.fetch.mode {
             FetchMode::Snapshot => of_integration(&self.start.key),
@@ -256,7 +260,7 @@ impl Staging {
         Ok(())
     }
 
-    /// Leaves one row per id over all runs: the one observed last.
+    /// Keeps one row per id over all runs: the latest observation.
     async fn drop_older_observations(&mut self) -> Result<(), LakeError> {
         let hashes: Vec<&[u64]> = self.runs.iter().map(|run| run.hashes.as_slice()).collect();
         let repeated = repeated(&hashes);
@@ -288,7 +292,7 @@ impl Staging {
         Ok(self.committer.table.files.read(path).await?)
     }
 
-    /// The older file is left behind: no entry will name it.
+    /// Writes a run's file again without the rows `losers`. The older file stays unreferenced.
     async fn rewrite(&mut self, run: usize, losers: Vec<usize>) -> Result<(), LakeError> {
         let partition = self.partition();
         let run = &mut self.runs[run];
@@ -304,7 +308,7 @@ impl Staging {
     }
 }
 
-/// Leaves out those that are gone; both ascending.
+/// Removes the hashes in `gone`. Both lists are ascending.
 fn without(mut hashes: Vec<u64>, gone: &[u64]) -> Vec<u64> {
     if !gone.is_empty() {
         hashes.retain(|hash| gone.binary_search(hash).is_err());
@@ -312,7 +316,7 @@ fn without(mut hashes: Vec<u64>, gone: &[u64]) -> Vec<u64> {
     hashes
 }
 
-/// Both ascending.
+/// Returns whether two ascending lists have a hash in common.
 fn intersects(hashes: &[u64], repeated: &[u64]) -> bool {
     let (few, many) = if hashes.len() < repeated.len() {
         (hashes, repeated)

@@ -1,4 +1,4 @@
-//! Up to which instants a table is covered: what both of its logs say, taken together.
+//! Up to which instants a table is covered, from the logs of `snapshots` and `deltas` together.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use crate::lake::{LakeError, Part};
 use crate::sink::Coverage;
 use crate::time::{Horizon, Tier};
 
-/// Returns up to which instants a table is covered, commits of other processes included.
+/// Returns the instants up to which a table is covered, commits of other processes included.
 ///
 /// # Errors
-/// Where its last observation is years in the future, nobody may go on from there.
+/// Fails when the table's last observation is years in the future: no fetch may continue from there.
 pub(in crate::lake) async fn coverage(
     tables: &Tables,
     endpoint: &Arc<Endpoint>,
@@ -28,7 +28,8 @@ pub(in crate::lake) async fn coverage(
     Ok(coverage)
 }
 
-/// Returns the same wherever the table's last observation is: one table in the future keeps no fold from others.
+/// Returns the coverage without the check of [`coverage`]. One table in the future must not keep other tables from
+/// being folded.
 pub(in crate::lake) async fn stored_coverage(
     tables: &Tables,
     endpoint: &Arc<Endpoint>,
@@ -45,7 +46,7 @@ pub(in crate::lake) async fn stored_coverage(
     Ok(coverage)
 }
 
-/// Takes into a table's coverage what the log of one of its parts says.
+/// Adds the stored values of one part to a table's coverage.
 pub(in crate::lake) fn add_stored(coverage: &mut Coverage, part: Part, stored: &TableTxns) {
     coverage.bases.raise_all(&stored.bases);
     match part {
@@ -54,14 +55,14 @@ pub(in crate::lake) fn add_stored(coverage: &mut Coverage, part: Part, stored: &
             coverage.watermarks.snapshots = stored.seen;
         }
         Part::Deltas => coverage.watermarks.deltas = stored.seen,
-        // It is made of the two others.
+        // `current` is derived from `snapshots` and `deltas`.
         Part::Current => return,
     }
     coverage.seen = coverage.seen.max(stored.seen);
 }
 
-/// Refuses to go on from observations that are years ahead: each further one would be, too. Where they are ahead by less,
-/// this machine's clock may be what is wrong, and time mends them.
+/// Refuses to continue from observations that are years ahead, because each further observation would be ahead, too.
+/// Observations that are less far ahead may be caused by this machine's clock, and become right as time passes.
 fn not_ahead(coverage: &Coverage, table: &TableId, horizon: Horizon) -> Result<(), LakeError> {
     match coverage.seen {
         Some(seen) if horizon.is_beyond_trust(seen) => Err(LakeError::Ahead {

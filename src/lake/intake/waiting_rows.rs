@@ -1,18 +1,19 @@
-//! Rows that this process has committed to `deltas` and that are not folded yet: a table that changed much is folded sooner.
+//! Counts the rows that this process has committed to `deltas` and that are not folded yet. A table with many such
+//! rows is folded sooner.
 //!
-//! Rows of other processes and of the time before a start are not counted: those tables are folded by age.
+//! Rows of other processes and rows from before a restart are not counted. Their tables are folded by age.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::ids::{EndpointName, IntegrationKey};
 
-/// Rows that wait, by table.
+/// Number of unfolded rows, by table.
 #[derive(Debug, Default)]
 pub(in crate::lake) struct WaitingRows(Mutex<HashMap<(EndpointName, IntegrationKey), u64>>);
 
 impl WaitingRows {
-    /// Counts rows that were committed.
+    /// Adds rows that were committed.
     pub(in crate::lake) fn add(&self, endpoint: &EndpointName, key: &IntegrationKey, rows: u64) {
         if rows > 0 {
             let table = (endpoint.clone(), key.clone());
@@ -20,13 +21,13 @@ impl WaitingRows {
         }
     }
 
-    /// Returns how many wait.
+    /// Returns the number of unfolded rows of a table.
     pub(in crate::lake) fn of(&self, endpoint: &EndpointName, key: &IntegrationKey) -> u64 {
         let table = (endpoint.clone(), key.clone());
         self.rows().get(&table).copied().unwrap_or_default()
     }
 
-    /// Forgets those of a table that was folded. Rows that came meanwhile are folded by age.
+    /// Resets the count of a table that was folded. Rows that came meanwhile are folded by age.
     pub(in crate::lake) fn folded(&self, endpoint: &EndpointName, key: &IntegrationKey) {
         self.rows().remove(&(endpoint.clone(), key.clone()));
     }
