@@ -1,4 +1,4 @@
-//! How far deltas that found nothing have covered their tables, until it is written down.
+//! Bases that empty deltas reached, kept in memory until they are written.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use crate::ids::{EndpointName, TableId};
 use crate::sink::{Advance, Coverage, Watermarks};
 use crate::time::{Base, Bases, Tier};
 
-/// Bases in memory, per table.
+/// Unwritten bases, per table.
 #[derive(Debug, Default)]
 pub(super) struct UnflushedBases(HashMap<TableId, Reached>);
 
 #[derive(Debug)]
 struct Reached {
     endpoint: Arc<Endpoint>,
-    /// What the sink held when they were reached. On anything else they may not be true.
+    /// The sink's watermarks when the bases were reached. With other watermarks the bases may be wrong.
     watermarks: Watermarks,
     bases: Bases,
 }
 
 impl UnflushedBases {
-    /// Notes that a delta on a table with these watermarks brought nothing new up to `base`.
+    /// Records that a delta on a table with these watermarks found nothing new up to `base`.
     pub(super) fn reach(
         &mut self,
         table: &TableId,
@@ -44,7 +44,7 @@ impl UnflushedBases {
         }
     }
 
-    /// Goes along with a commit of our own, which was made onto the table as it was.
+    /// Keeps the bases valid after a commit of this process that moved the watermarks from `before` to `after`.
     pub(super) fn moved(&mut self, table: &TableId, before: Watermarks, after: Watermarks) {
         if let Some(reached) = self.0.get_mut(table)
             && reached.watermarks == before
@@ -53,7 +53,7 @@ impl UnflushedBases {
         }
     }
 
-    /// Raises what the sink covers, if nobody has committed to the table since.
+    /// Raises the sink's coverage by the bases of the table, if nobody has committed to the table since.
     pub(super) fn raise(&self, table: &TableId, coverage: &mut Coverage) {
         let reached = self.0.get(table);
         if let Some(reached) = reached.filter(|it| it.watermarks == coverage.watermarks) {
@@ -61,7 +61,7 @@ impl UnflushedBases {
         }
     }
 
-    /// Returns what is to be written, per endpoint.
+    /// Returns the bases to write, per endpoint, except for tables that `skip` selects.
     pub(super) fn waiting(
         &self,
         skip: impl Fn(&TableId) -> bool,
@@ -80,7 +80,7 @@ impl UnflushedBases {
         waiting.into_values().collect()
     }
 
-    /// Forgets what was written, unless more was reached meanwhile.
+    /// Removes bases that were written, unless they moved meanwhile.
     pub(super) fn flushed(&mut self, endpoint: &Endpoint, advances: &[Advance]) {
         for advance in advances {
             let table = TableId {

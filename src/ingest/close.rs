@@ -1,11 +1,13 @@
-//! What a snapshot may have missed and what is gone: committed to `deltas` before the snapshot itself.
+//! Commits to `deltas`, before a snapshot is committed, the rows that the snapshot missed and the rows that are gone.
 //!
-//! Rows that shifted while it was walked are found again, ids that were known and that it lacks are looked into, and what it
-//! shows as deleted is said again ([`stream::closing`](crate::stream::closing())). All of it is compared with the table as it is at that moment: whoever
-//! commits to `deltas` meanwhile may have brought back what is about to be called gone, so it is done again.
+//! The closing delta finds rows that shifted between pages during the walk. It asks Kombo about ids that were known and
+//! that the snapshot lacks, and repeats the rows that the snapshot shows as deleted
+//! ([`stream::closing`](crate::stream::closing())). All of this is compared with the table at that moment. If another
+//! process commits to `deltas` meanwhile, it may have brought a row back that is about to be marked as gone, so the
+//! closing delta starts again.
 //!
-//! When so much of what it lacks lives that it is known to have ended early, what was found is committed and the snapshot
-//! is not.
+//! When so many missing rows exist that the walk is known to have ended early, the closing delta is committed and the
+//! snapshot is not.
 
 use arrow::array::RecordBatch;
 use fastrand::Rng;
@@ -24,16 +26,16 @@ use crate::sink::{MissingRows, Receipt, Sink, SinkError, Staged, WriteError};
 use crate::stream::{Caught, FetchError, FetchOptions, Lacking, MOST_ASKED, Verdicts, closing};
 use crate::time::{Tier, UpdatedAfter};
 
-/// Closing deltas of one snapshot, the first included, when others of the table are faster. They are short, and what is at
-/// stake is not.
+/// Most closing deltas of one snapshot, the first included, when other deltas of the table are faster. Many are
+/// allowed: a closing delta is short, and a failure costs the complete snapshot.
 const MAX_CLOSINGS: u32 = 10;
 
-/// What a closing delta brought.
+/// Result of a closing delta.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Closed {
-    /// Rows that changed meanwhile.
+    /// Number of rows that changed during the walk.
     pub(super) rows: u64,
-    /// What became of the rows that the snapshot lacks or shows as deleted.
+    /// Results for the rows that the snapshot lacks or shows as deleted.
     pub(super) verdicts: Verdicts,
 }
 
@@ -42,8 +44,8 @@ where
     A: KomboApi + 'static,
     S: Sink + Clone + 'static,
 {
-    /// Commits to `deltas` what a snapshot lacks; `None` when somebody else kept committing there. Those rows are true
-    /// observations and harm nobody if the snapshot is never committed. Drops the slot once all is uploaded.
+    /// Commits the closing delta; `None` when another process kept committing to `deltas`. The rows are true
+    /// observations, so they do no harm if the snapshot is never committed. Drops the slot once everything is uploaded.
     pub(super) async fn close(
         &self,
         run: &mut FetchRun<'_, impl Watch>,
@@ -53,7 +55,7 @@ where
         let (order, watch, mut walk) = (run.order, run.watch, 1);
         for _ in 0..MAX_CLOSINGS {
             let missing = compared(order, &mut whole.staged, self.random()).await?;
-            // Rows of one page cannot shift to another.
+            // With one page, rows cannot shift between pages.
             if whole.end.pages <= 1 && missing.is_empty() {
                 if slot.take().is_some() {
                     watch.step(FetchStep::Fetched);
@@ -74,14 +76,14 @@ where
                     tally.commit(rows, None, &mut run.counts);
                     return closed(&whole.end, &tally, rows).map(Some);
                 }
-                // A delta of the same table was faster. What it brought is older than what this one has to say.
+                // A delta of the same table was faster. Its rows are older than the rows of this one.
                 None => tally.abandon(&mut run.counts),
             }
         }
         Ok(None)
     }
 
-    /// Returns how many rows are visible now; `None` when somebody else was faster.
+    /// Returns the number of rows that became visible; `None` when another process was faster.
     async fn commit_closing(
         &self,
         order: &Order,
@@ -92,8 +94,9 @@ where
         if tally.is_empty() {
             return Ok(Some(0));
         }
-        // From the beginning of the closing delta on the sink itself sees to it that nobody comes in between; what two
-        // snapshots lack, and what this one shows as deleted, was looked up before.
+        // The sink itself rejects the commit if another process committed after the closing delta began. But the rows
+        // that two snapshots lack, and the rows that this snapshot shows as deleted, were compared before that. So the
+        // watermarks are checked here.
         let was_looked_up = missing.lacked_twice > 0 || missing.shown > 0;
         if was_looked_up && self.watermarks(order).await?.deltas != missing.as_of {
             return Ok(None);
@@ -114,18 +117,18 @@ where
         let covered = self.sink.covered(&order.endpoint, &order.table.integration);
         let seen = covered.await?.seen;
         let options = FetchOptions {
-            // Later than every row of the snapshot, whatever the clocks say: these are the newer ones.
+            // Later than every row of the snapshot, whatever the clocks say, because these rows are newer.
             last_seen: seen.max(Some(walk.end.seen)),
             ..self.options(order)
         };
         let updated_after = walk.end.base.filter(|_| walk.end.pages > 1);
         let updated_after = updated_after.map(|base| base.updated_after(Tier::Ordinary));
         let walked = order.endpoint.updated_after && updated_after.is_some();
-        // Under the snapshot's own id: whoever compares the two later has to know which rows belong together.
+        // Uses the id of the snapshot's fetch, because a later comparison must know which rows belong together.
         let request = Fetch {
             mode: FetchMode::Delta {
                 tier: Tier::Ordinary,
-                // Not sent when there is no delta to walk.
+                // Not sent when no delta is walked.
                 updated_after: updated_after.unwrap_or(UpdatedAfter::from_millis(0)),
             },
             ..walk.fetch.clone()
@@ -148,7 +151,7 @@ where
     }
 }
 
-/// Where a staged snapshot tells what the closing delta asks of it.
+/// Channels on which a staged snapshot answers the questions of its closing delta.
 struct ClosingAnswers {
     shown: mpsc::Sender<RecordBatch>,
     wanted: oneshot::Receiver<()>,
@@ -156,7 +159,7 @@ struct ClosingAnswers {
 }
 
 impl ClosingAnswers {
-    /// Tells what it shows as deleted, then what two snapshots lack, if that is wanted.
+    /// Sends the rows that the snapshot shows as deleted, then the ids that two snapshots lack, if these are asked for.
     async fn by(self, staged: &mut impl Staged, missing: &MissingRows) -> Result<(), WriteError> {
         let Self {
             shown,
@@ -175,7 +178,7 @@ impl ClosingAnswers {
     }
 }
 
-/// Returns what to look into, and where to tell what belongs to it.
+/// Returns the rows to ask Kombo about, and the channels for further ones.
 fn lacking(order: &Order, missing: &MissingRows, canaries: &Caught) -> (Lacking, ClosingAnswers) {
     let ids = if order.endpoint.ids {
         &missing.ids[..]
@@ -203,7 +206,8 @@ fn lacking(order: &Order, missing: &MissingRows, canaries: &Caught) -> (Lacking,
     (lacking, told)
 }
 
-/// Returns what became of it, `rows` of which are visible; an error when the snapshot is known to have ended early.
+/// Returns the result of the closing delta, of which `rows` rows are visible. Returns an error when the snapshot is
+/// known to have ended early.
 fn closed(walked: &FetchEnd, tally: &Tally, rows: u64) -> Result<Closed, WriteError> {
     let verdicts = tally.verdicts;
     if tally.is_cut_short {
@@ -218,8 +222,8 @@ fn closed(walked: &FetchEnd, tally: &Tally, rows: u64) -> Result<Closed, WriteEr
     })
 }
 
-/// Compares the snapshot with what is known. The one before is about to go: if it is damaged, the new one mends it, and
-/// nothing is compared.
+/// Compares the snapshot with the known rows. If the previous snapshot is damaged, nothing is compared: the new
+/// snapshot replaces and thereby repairs it.
 async fn compared(
     order: &Order,
     staged: &mut impl Staged,
@@ -228,7 +232,7 @@ async fn compared(
     match staged.missing(MOST_ASKED, random).await {
         Err(error) if !error.is_retryable() => {
             let table = &order.table;
-            warn!(integration.id = %table.integration, endpoint = %table.endpoint, error = &error as &dyn std::error::Error, "the snapshot of {table} could not be compared with the one before");
+            warn!(integration.id = %table.integration, endpoint = %table.endpoint, error = &error as &dyn std::error::Error, "the snapshot of {table} could not be compared with the previous one; the new snapshot replaces the damaged one");
             Ok(MissingRows::default())
         }
         compared => compared,

@@ -1,4 +1,4 @@
-//! What changed: walked until nothing new comes, without what the sink has already.
+//! Fetches a delta: walks the changed rows until a walk brings nothing new, and drops rows that the sink already has.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
@@ -21,22 +21,22 @@ use crate::sink::{
 use crate::stream::{AskSink, SharedSieve, Sieve, fetch};
 use crate::time::{Tier, UpdatedAfter};
 
-/// What a delta asks for.
+/// Range of a delta.
 #[derive(Clone, Copy)]
 pub(super) struct DeltaRange {
-    /// Whose base it begins from.
+    /// Overlap tier that gives the base.
     pub(super) tier: Tier,
-    /// What is sent with every page.
+    /// The `updated_after` of every page request.
     pub(super) updated_after: UpdatedAfter,
 }
 
-/// A delta whose last page is there.
+/// A delta with its last page received.
 struct WalkedDelta<S> {
     staged: S,
     walk: DeltaWalk,
 }
 
-/// How it was walked.
+/// The walk of a delta.
 struct DeltaWalk {
     tally: Tally,
     sieve: SharedSieve,
@@ -65,8 +65,8 @@ where
         };
         drop(slot);
         run.watch.step(FetchStep::Fetched);
-        // What was left out, and the base that the walk began from, rest on the table as it was when the order was made.
-        // Whoever commits to `deltas` from now on supersedes this fetch by the sink's own rule; a snapshot that another
+        // The dropped rows and the base of the walk are valid for the table at the time of the order. A commit of
+        // another process to `deltas` from now on supersedes this fetch by the sink's own rule. A snapshot that another
         // process commits from now on shows in the watermarks before the next delta.
         let (walk, counts) = (&walked.walk, &mut run.counts);
         let tally = &walk.tally;
@@ -122,7 +122,8 @@ where
         Ok(WalkedDelta { staged, walk })
     }
 
-    /// Makes the question for rows that this process does not remember. What the sink cannot tell is kept.
+    /// Returns the question to the sink for rows that this process does not remember. Rows that the sink cannot answer
+    /// for are kept.
     fn lookup(&self, order: &Order, changed_after: UpdatedAfter) -> AskSink {
         let left = Arc::new(AtomicU64::new(self.settings.lookup_bytes));
         let (sink, endpoint) = (self.sink.clone(), Arc::clone(&order.endpoint));
@@ -136,12 +137,12 @@ where
                 let asked = sink.newest_hashes(&endpoint, &table.integration, &rows, most);
                 match asked.await {
                     Ok(NewestHashes { hashes, bytes }) => {
-                        // One batch is asked about at a time.
+                        // Only one batch is asked for at a time.
                         left.store(most.saturating_sub(bytes), Relaxed);
                         hashes
                     }
                     Err(error) => {
-                        warn!(integration.id = %table.integration, endpoint = %table.endpoint, error = &error as &dyn std::error::Error, "the lake's rows of {table} could not be read, so rows that did not change may be written again");
+                        warn!(integration.id = %table.integration, endpoint = %table.endpoint, error = &error as &dyn std::error::Error, "the lake's rows of {table} could not be read; unchanged rows may be written again");
                         HashMap::new()
                     }
                 }
@@ -150,7 +151,7 @@ where
         })
     }
 
-    /// Keeps the base in memory: an entry in the log for it alone can wait. What was staged is dropped.
+    /// Keeps the base in memory, because a log entry for a base alone can wait. Discards what was staged.
     fn nothing_new(&self, order: &Order, walked: &DeltaWalk, counts: &mut Counts) -> Done {
         let watermarks = order.coverage.watermarks;
         walked.tally.commit(0, Some(&walked.sieve), counts);
@@ -172,8 +173,7 @@ where
     ) -> Result<Done, WriteError> {
         let WalkedDelta { staged, walk } = walked;
         let (tally, before) = (&walk.tally, order.coverage.watermarks);
-        // After an error it may be visible all the same. Then the watermarks have moved, and nothing that is remembered
-        // counts.
+        // After an error the commit may still be visible. Then the watermarks have moved, and the memory is not used.
         let receipt = staged.commit().await;
         let receipt = receipt.inspect_err(|_| tally.abandon(counts))?;
         let ending = tally.settle(&receipt, Some(&walk.sieve), counts);
@@ -189,7 +189,7 @@ where
         Ok(done)
     }
 
-    /// Remembers the rows of a delta, and says how many of them nobody had seen before.
+    /// Remembers the rows of a delta. Returns how many of them are new, if that is known.
     fn learn(&self, walked: &DeltaWalk, after: Watermarks, rows: u64) -> Option<u64> {
         let met = walked
             .sieve
@@ -211,8 +211,8 @@ where
 }
 
 impl DeltaRange {
-    /// Begins early enough to say again what another process's snapshot may have set back. Its rows were observed from
-    /// its base on; whatever we left out or covered since then may be older there.
+    /// Begins early enough to fetch again the rows that another process's snapshot may have set back. That snapshot's
+    /// rows were observed from its base on, so rows that this process dropped or covered since then may be older there.
     fn reaching_back(self, coverage: &Coverage, overtaken: bool) -> Self {
         let base = coverage.snapshot_base.filter(|_| overtaken);
         let updated_after = base.map_or(self.updated_after, |base| {

@@ -1,4 +1,4 @@
-//! What became of a table, and of every row that was received for it.
+//! Result of the fetch of a table, and of every row that was received.
 
 use tracing::{info, warn};
 
@@ -8,33 +8,32 @@ use crate::ids::TableId;
 use crate::sink::{SinkError, WriteError};
 use crate::stream::{FetchError, Verdicts};
 use crate::time::Base;
-use crate::words::with_causes;
+use crate::words::{counted, with_causes};
 
-/// What became of a table.
+/// Result of the fetch of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
-    /// How it was fetched.
+    /// Mode of the fetch.
     pub mode: FetchMode,
-    /// Up to which instant it is covered now, for the tiers of its mode. `None` without a usable `Date`.
+    /// Instant up to which the table is covered now, for the tiers of the mode. `None` without a usable `Date` header.
     pub base: Option<Base>,
-    /// Pages, and what became of their rows.
+    /// Pages, and what happened to their rows.
     pub counts: Counts,
-    /// Values that did not fit their column and are in `_rest`.
+    /// Number of values that did not fit their column and are in `_rest`.
     pub rest_values: u64,
-    /// Rows that changed while a snapshot was walked: committed to `deltas` before it.
+    /// Number of rows that changed while a snapshot was walked. They are committed to `deltas` before the snapshot.
     pub closing_rows: u64,
-    /// What became of rows that were known and that a snapshot lacked or showed as deleted. Those that were found and those
-    /// that are gone were committed to `deltas`.
+    /// Results for known rows that a snapshot lacked or showed as deleted. Rows that were found, and rows that are
+    /// gone, were committed to `deltas`.
     pub missing: Verdicts,
-    /// How it ended.
+    /// Outcome of the fetch.
     pub ending: FetchEnding,
-    /// Rows that are really new since the last fetch of this process; `None` when it cannot tell.
+    /// Number of rows that changed since the last fetch of this process; `None` when that is unknown.
     pub unannounced_rows: Option<u64>,
 }
 
 impl Done {
-    /// Logs rows that were known and that a snapshot lacks or shows as deleted: how many Kombo was asked for, and with what
-    /// result.
+    /// Logs known rows that a snapshot lacks or shows as deleted: how many Kombo was asked about, and the results.
     pub fn log_missing(&self, table: &TableId) {
         let Verdicts {
             asked,
@@ -45,49 +44,49 @@ impl Done {
             unasked,
         } = self.missing;
         if found > 0 {
-            info!(integration.id = %table.integration, endpoint = %table.endpoint, asked, found, "the full fetch of {table} lacked {found} rows that exist at Kombo; they were asked for by their ids and fetched");
+            info!(integration.id = %table.integration, endpoint = %table.endpoint, asked, found, "the full fetch of {table} lacked {} that kombo still has; the missing rows were fetched by id", counted(found, "row"));
         }
         if gone > shown {
             let gone = gone - shown;
-            info!(integration.id = %table.integration, endpoint = %table.endpoint, asked, gone, "{gone} rows of {table} are gone without a trace");
+            info!(integration.id = %table.integration, endpoint = %table.endpoint, asked, gone, "marked absent: {} of {table} that disappeared without remote_deleted_at", counted(gone, "row"));
         }
         if shown > 0 {
-            info!(integration.id = %table.integration, endpoint = %table.endpoint, shown, "the full fetch of {table} showed {shown} rows as deleted that nobody had announced");
+            info!(integration.id = %table.integration, endpoint = %table.endpoint, shown, "the full fetch of {table} showed {} as deleted that no notification had announced", counted(shown, "row"));
         }
         if unconfirmed == 0 {
             return;
         }
         let why = if asked == 0 {
-            "this endpoint's rows cannot be asked for by their ids"
+            "kombo cannot be asked for rows of this endpoint by id"
         } else if unasked == 0 {
-            "Kombo was asked for them by their ids, and no answer proved that they are gone"
+            "kombo was asked for the rows by id, and no answer proved that they are gone"
         } else {
-            "Kombo was asked for a sample of the missing rows only"
+            "kombo was asked for a sample of the missing rows only"
         };
-        warn!(integration.id = %table.integration, endpoint = %table.endpoint, asked, found, gone, unconfirmed, unasked, "the full fetch of {table} lacks {unconfirmed} rows that are not confirmed to be gone: {why}; they are kept until Kombo's answers prove it, or until a full fetch that begins a day or more after this one lacks them, too");
+        warn!(integration.id = %table.integration, endpoint = %table.endpoint, asked, found, gone, unconfirmed, unasked, "the full fetch of {table} lacks {} that kombo has not confirmed to be gone: {why}; the rows are kept until kombo confirms it, or until a full fetch that begins at least a day later lacks them, too", counted(unconfirmed, "row"));
     }
 }
 
-/// How a fetch ended.
+/// Outcome of a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchEnding {
-    /// Its rows are durable and visible.
+    /// The rows are durable and visible.
     Committed {
-        /// The version of the Delta table.
+        /// Version of the Delta table.
         version: u64,
-        /// Files the rows are in.
+        /// Number of files with the rows.
         files: u64,
-        /// The size of those files; of one shared with other tables, this table's part.
+        /// Size of these files, in bytes; of a file that is shared with other tables, only this table's part.
         bytes: u64,
     },
-    /// A delta brought nothing that the sink does not have. Its base is kept in memory.
+    /// A delta brought no new rows. Its base is kept in memory.
     Empty,
-    /// Somebody else committed to the table meanwhile; those rows stand. To be fetched again.
+    /// Another process committed to the table meanwhile, and its rows are kept. The table must be fetched again.
     Superseded,
 }
 
 impl FetchEnding {
-    /// Returns the word for it in logs and metrics.
+    /// Returns the name in logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -98,19 +97,19 @@ impl FetchEnding {
     }
 }
 
-/// Why a table could not be brought in.
+/// Error of a fetch into the sink.
 #[derive(Debug, thiserror::Error)]
-#[error("the table could not be brought in")]
+#[error("fetching the table into the sink failed")]
 pub struct IngestError {
-    /// What was received all the same.
+    /// Counts of what was received before the failure.
     pub counts: Counts,
-    /// Why.
+    /// Cause of the failure.
     #[source]
     pub source: WriteError,
 }
 
 impl IngestError {
-    /// Takes that the sink could not be asked what it holds: nothing was fetched.
+    /// Creates the error for a sink that could not be asked for its coverage; nothing was fetched.
     #[must_use]
     pub fn unread(error: SinkError) -> Self {
         Self {
@@ -119,15 +118,15 @@ impl IngestError {
         }
     }
 
-    /// Returns the error with its causes, on one line. The outer sentences say only which side failed; the causes say the
-    /// rest.
+    /// Returns the error with its causes, on one line. Leaves out the outer messages, which only name the side that
+    /// failed.
     #[must_use]
     pub fn message(&self) -> String {
         let source = std::error::Error::source(&self.source);
         source.map_or_else(|| self.to_string(), with_causes)
     }
 
-    /// Returns what Kombo's API said, when that was the reason.
+    /// Returns the error of Kombo's API, if the API was the cause.
     #[must_use]
     pub fn api(&self) -> Option<&ApiError> {
         match &self.source {
@@ -136,13 +135,13 @@ impl IngestError {
         }
     }
 
-    /// Returns what else is certain to fail in the same way.
+    /// Returns which other requests are certain to fail in the same way.
     #[must_use]
     pub fn reach(&self) -> ErrorReach {
         self.api().map_or(ErrorReach::Request, ApiError::reach)
     }
 
-    /// Returns whether the same fetch may succeed later without anyone doing anything.
+    /// Returns whether the same fetch may succeed later without any action.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match &self.source {

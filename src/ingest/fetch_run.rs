@@ -1,4 +1,4 @@
-//! One run of an order: what was ordered, who is told, and what became of the rows so far.
+//! One run of an order: the order, its watcher, and the counts so far.
 
 use tracing::warn;
 
@@ -6,7 +6,7 @@ use super::{FetchStep, Order, Watch};
 use crate::fetch::Counts;
 use crate::sink::WriteError;
 
-/// Walks of one table, the first included, when walks break.
+/// Most walks of one run, the first included, when walks break.
 const MAX_WALKS: u32 = 3;
 
 /// One run of an order.
@@ -17,12 +17,12 @@ pub(super) struct FetchRun<'a, W> {
 }
 
 impl<W: Watch> FetchRun<'_, W> {
-    /// Says whether a fresh walk may do after the one of this number, tells everybody, and counts it.
+    /// Returns whether a new walk may succeed after `error`. If so, logs and reports the restart and counts the walk.
     pub(super) fn restarts(&self, walk: &mut u32, error: &WriteError) -> bool {
         match error {
             WriteError::Fetch(error) if error.restarts() && *walk < MAX_WALKS => {
                 let table = &self.order.table;
-                warn!(integration.id = %table.integration, endpoint = %table.endpoint, walk = *walk, error = error as &dyn std::error::Error, "a walk of {table} broke, starting again");
+                warn!(integration.id = %table.integration, endpoint = %table.endpoint, walk = *walk, error = error as &dyn std::error::Error, "a walk of {table} broke off; the walk starts again from its first page");
                 self.watch.step(FetchStep::Restarted(error));
                 *walk += 1;
                 true

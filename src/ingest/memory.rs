@@ -1,7 +1,7 @@
-//! Which rows this process committed lately, so that they are left out when they come again unchanged.
+//! Remembers the rows that this process committed lately, so that they are dropped when they are read again unchanged.
 //!
-//! Bounded: whole tables are forgotten, those not fetched for longest first. A row that is forgotten costs a second
-//! observation of it, never a row.
+//! The memory is bounded. It forgets complete tables, the least recently fetched first. A forgotten row costs a second
+//! observation of the row, never a row.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,16 +11,16 @@ use crate::sink::Watermarks;
 use crate::stream::{KnownHash, RowKey};
 use crate::time::UpdatedAfter;
 
-/// What a table without rows costs, counted in rows.
+/// Cost of a table without rows, counted in rows.
 const TABLE_ROWS: usize = 8;
 
-/// What is remembered of all tables.
+/// Remembered rows of all tables.
 #[derive(Debug)]
 pub(super) struct Memory {
     bound: usize,
     rows: usize,
     tables: HashMap<TableId, Remembered>,
-    /// The instant of use, and whose: the first is forgotten first.
+    /// Tables by their last use; the first one is forgotten first.
     by_use: BTreeMap<u64, TableId>,
     uses: u64,
     flights: HashMap<TableId, Flights>,
@@ -28,41 +28,43 @@ pub(super) struct Memory {
 
 #[derive(Debug)]
 struct Remembered {
-    /// What the sink held after our last commit; with any other watermarks nothing of this counts.
+    /// Watermarks of the sink after this process's last commit. With other watermarks the memory of the table is not
+    /// used.
     watermarks: Watermarks,
-    /// Every row that changed after this instant and that we have fetched is among the rows.
+    /// Every fetched row that changed after this instant is among the rows.
     since: UpdatedAfter,
     rows: HashMap<RowKey, i64>,
     used: u64,
 }
 
-/// Snapshots of one table.
+/// Counters of the snapshots of one table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Flights {
     begun: u64,
     under_way: u32,
 }
 
-/// A delta that leans on the memory.
+/// A running delta that uses the memory.
 #[derive(Clone, Debug)]
 pub(super) struct Reader {
     table: TableId,
     watermarks: Watermarks,
     flights: Flights,
-    /// Since when the memory of the table is complete; `None` when nothing is remembered.
+    /// Instant since which the memory of the table is complete; `None` when nothing is remembered.
     since: Option<UpdatedAfter>,
-    /// A snapshot that is not ours has come since our last commit: rows that we left out meanwhile may be older there.
+    /// Another process has committed a snapshot since this process's last commit. Rows that were dropped meanwhile may
+    /// be older there.
     pub(super) overtaken: bool,
 }
 
-/// A snapshot that is under way: as long as it is, no row of its table is left out of a delta.
+/// A running snapshot. While it exists, deltas of its table drop no row as unchanged.
 pub(super) struct Flight {
     memory: Arc<Mutex<Memory>>,
     table: TableId,
 }
 
 impl Memory {
-    /// Makes a memory of so many rows.
+    /// Creates a memory for `bound` rows.
     pub(super) fn new(bound: usize) -> Self {
         Self {
             bound,
@@ -84,13 +86,13 @@ impl Memory {
             since: remembered
                 .filter(|remembered| remembered.watermarks == watermarks)
                 .map(|remembered| remembered.since),
-            // What is remembered stays until a delta has reached back and is committed.
+            // The memory stays until a delta has reached back and is committed.
             overtaken: remembered
                 .is_some_and(|remembered| remembered.watermarks.snapshots != watermarks.snapshots),
         }
     }
 
-    /// Returns what is known of a row, for a delta that decides about it now.
+    /// Returns what is known of a row, for a delta that decides about the row now.
     pub(super) fn known(&self, reader: &Reader, row: RowKey) -> KnownHash {
         if self.is_disturbed(reader) {
             return KnownHash::KeepAll;
@@ -102,8 +104,9 @@ impl Memory {
             .map_or(KnownHash::Nothing, |hash| KnownHash::Same(*hash))
     }
 
-    /// Takes in what a delta brought, left out or not, once it is committed or had nothing to commit. `None` are more
-    /// rows than could be counted. Returns whether the delta could lean on the memory from its beginning to its end.
+    /// Remembers the rows of a delta, dropped or not, once the delta is committed or had nothing to commit. `rows` is
+    /// `None` when there were too many to count. Returns whether the memory was usable from the delta's beginning to
+    /// its end.
     pub(super) fn learn(
         &mut self,
         reader: &Reader,
@@ -165,7 +168,7 @@ impl Memory {
 }
 
 impl Reader {
-    /// Returns whether every row that changed after an instant, and that the sink has, is remembered.
+    /// Returns whether the memory has every row of the sink that changed after an instant.
     pub(super) fn reaches(&self, updated_after: UpdatedAfter) -> bool {
         self.since.is_some_and(|since| since <= updated_after)
     }
@@ -193,8 +196,8 @@ impl Flight {
         flight
     }
 
-    /// Notes that it is visible: what was known before it is no longer the newest, and no delta left anything out
-    /// meanwhile that would have to be fetched again.
+    /// Records that the snapshot is visible. Older rows of the memory are no longer the newest, and no delta dropped a
+    /// row meanwhile that must be fetched again.
     pub(super) fn committed(self) {
         self.memory().forget(&self.table);
     }

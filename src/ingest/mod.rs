@@ -1,18 +1,22 @@
-//! One table from Kombo into a sink, so that after each fetch the sink's newest observation of a row is what Kombo showed.
+//! Fetches one table from Kombo into a sink. After each fetch, the sink's newest observation of each row is what Kombo
+//! showed.
 //!
-//! [`Ingest::run`] walks a delta ([`delta`]) or a snapshot ([`snapshot`], then [`close`]) and commits it; a [`fetch_run`]
-//! goes along, which says when a broken walk begins again and what became of the rows. Both lean on the sink's
-//! [`Watermarks`](crate::sink::Watermarks): what is decided on one state of a table is committed only onto that state.
+//! [`Ingest::run`] walks a delta ([`delta`]) or a snapshot ([`snapshot`], then [`close`]) and commits it. A
+//! [`fetch_run`] accompanies each run: it restarts broken walks and counts what happened to the rows. Both depend on
+//! the sink's [`Watermarks`](crate::sink::Watermarks): a decision that was made on one state of a table is committed
+//! only onto that state.
 //!
-//! - [`memory`] knows the rows this process committed lately, so that re-reads which bring nothing are left out. It counts
-//!   only while the watermarks are those that our own last commit left, and never while a snapshot of the table is under way:
-//!   its rows were observed earlier than they become visible, so a row that seems unchanged may have to be said again.
-//!   Of rows that it does not know, and only where it does not reach back as far as the delta asks (after a start, after a
-//!   snapshot, once another process has committed), the sink is asked within a bound. The answer counts for the same watermarks.
-//! - [`bases`] holds how far deltas that found nothing have covered, until [`Ingest::flush_bases`]. Such a base rests on
-//!   rows that were left out, so it falls with the watermarks, too.
+//! - [`memory`] knows the rows that this process committed lately, so that rows which are read again unchanged are
+//!   dropped. The memory is valid only while the watermarks are those of this process's last commit, and never while a
+//!   snapshot of the table is running. Reason: the rows of a snapshot are observed earlier than they become visible, so
+//!   a row that seems unchanged may have to be committed again. For rows that the memory does not know, the sink is
+//!   asked within a bound, and only when the memory does not reach back as far as the delta: after a start, after a
+//!   snapshot, or after a commit of another process. The sink's answer is valid for the same watermarks.
+//! - [`bases`] keeps the bases that empty deltas reached, until [`Ingest::flush_bases`] writes them. Such a base
+//!   depends on dropped rows, so it becomes invalid with the watermarks, too.
 //!
-//! A crash on any line loses memory and bases, never a row: what is not in the sink is asked for again.
+//! A crash on any line loses memory and bases, never a row: rows that are not in the sink are fetched again. The sink
+//! owns the truth.
 
 mod bases;
 mod close;
@@ -44,13 +48,14 @@ use crate::sink::{Coverage, Sink, SinkError};
 use crate::stream::{FetchError, FetchOptions};
 use crate::time::Moment;
 
-/// How rows are brought in.
+/// Settings of ingestion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IngestSettings {
-    /// Committed rows that are remembered in all, to leave them out when they come again unchanged: 40 bytes each.
+    /// Number of committed rows that are remembered, for all tables together, to drop them when they are read again
+    /// unchanged. A row takes 40 bytes.
     pub memory_rows: usize,
-    /// Bytes that a delta may read of the sink, to leave out rows that are unchanged and not remembered: those of a process
-    /// that has just started.
+    /// Bytes that one delta may read from the sink, to drop unchanged rows that are not remembered. Such rows are usual
+    /// after a start.
     pub lookup_bytes: u64,
 }
 
@@ -58,7 +63,8 @@ impl Default for IngestSettings {
     fn default() -> Self {
         Self {
             memory_rows: 1_000_000,
-            // A hundred reads of small files, or the ids of a few hundred thousand rows: two seconds of a slow store.
+            // Enough for a hundred reads of small files, or for the ids of a few hundred thousand rows. A slow store
+            // takes about two seconds.
             lookup_bytes: 8 << 20,
         }
     }
@@ -67,50 +73,50 @@ impl Default for IngestSettings {
 /// One table to fetch.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// Which table.
+    /// The table.
     pub table: TableId,
-    /// Its columns and filters.
+    /// Columns and filters of the table's endpoint.
     pub endpoint: Arc<Endpoint>,
-    /// Everything, or what changed: as [`next_mode`] picked it from the coverage.
+    /// A snapshot or a delta, as [`next_mode`] chose it from the coverage.
     pub mode: FetchMode,
-    /// Which share of the request budget pays.
+    /// The share of the request budget that pays for the fetch.
     pub lane: Lane,
-    /// What [`Ingest::covered`] said. If anybody commits to the table after that, the fetch is superseded.
+    /// The result of [`Ingest::covered`]. If another process commits to the table after that, the fetch is superseded.
     pub coverage: Coverage,
-    /// Which notification waits for an answer, while it runs; never one where nobody listens.
+    /// The notification that waits for an answer while the fetch runs; never one where no listener runs.
     pub announced: Announced,
 }
 
-/// Told what happens while a table is fetched.
+/// Observer of a running fetch. Calls come in the order of the steps; a call must not block.
 pub trait Watch: Send + Sync {
-    /// One step.
+    /// Called for each step.
     fn step(&self, step: FetchStep<'_>);
 }
 
-/// Tells nobody.
+/// An observer that ignores all steps.
 impl Watch for () {
     fn step(&self, _: FetchStep<'_>) {}
 }
 
-/// A step of one table.
+/// A step of the fetch of one table.
 #[derive(Clone, Copy, Debug)]
 pub enum FetchStep<'a> {
-    /// The first request of a walk goes out.
+    /// The first request of a walk is sent.
     Started(FetchMode),
     /// A page was decoded.
     Page {
-        /// Rows on it.
+        /// Number of rows on the page.
         rows: u64,
-        /// Bytes of JSON.
+        /// Size of the page's JSON, in bytes.
         bytes: u64,
     },
-    /// The walk broke and starts again.
+    /// The walk broke off and starts again.
     Restarted(&'a FetchError),
-    /// The last page is there; the commit is awaited.
+    /// The last page is received; the commit follows.
     Fetched,
 }
 
-/// Joins an API and a sink. Clones share what they remember.
+/// Joins an API and a sink. Clones share one memory and the unwritten bases.
 pub struct Ingest<A, S> {
     api: Arc<A>,
     sink: S,
@@ -140,7 +146,7 @@ where
     A: KomboApi + 'static,
     S: Sink + Clone + 'static,
 {
-    /// Joins the two. The limits bound what a page may hold.
+    /// Joins an API and a sink. `limits` bound what a page may hold.
     pub fn new(api: Arc<A>, sink: S, limits: DecodeLimits, settings: IngestSettings) -> Self {
         Self {
             api,
@@ -153,7 +159,7 @@ where
         }
     }
 
-    /// Draws samples with this, so that a run can be repeated.
+    /// Sets the source of randomness for samples, so that a run can be repeated.
     #[must_use]
     pub fn with_random(self, random: Rng) -> Self {
         Self {
@@ -172,7 +178,7 @@ where
         &self.sink
     }
 
-    /// Returns up to which instants a table is covered: what the sink says, raised by deltas that found nothing.
+    /// Returns the coverage of a table: the sink's coverage, raised by bases of empty deltas.
     pub async fn covered(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -187,11 +193,11 @@ where
         Ok(coverage)
     }
 
-    /// Fetches a table and commits what it brings.
+    /// Fetches a table and commits the rows.
     ///
-    /// The slot is dropped once all is uploaded: waiting for a group commit keeps nobody from fetching. A walk that breaks
-    /// starts again a few times. Dropping the future is safe at any point: the fetch is committed as a whole or not at
-    /// all, and what is remembered is right in both cases.
+    /// The slot is dropped once everything is uploaded, so that waiting for a group commit does not block other
+    /// fetches. A walk that breaks off starts again a few times. The future may be dropped at any point: the fetch is
+    /// committed completely or not at all, and the memory is right in both cases.
     pub async fn run(
         &self,
         order: Order,
@@ -223,10 +229,10 @@ where
         }
     }
 
-    /// Commits the bases that deltas without rows have reached: one log entry per endpoint. Tables that `skip` names are
-    /// left for the next time: a fetch of theirs that is under way would be superseded.
+    /// Commits the bases that empty deltas reached: one log entry per endpoint. Skips tables that `skip` selects,
+    /// because the commit would supersede a running fetch of such a table.
     ///
-    /// Goes on with the other endpoints after an error, and returns the first one.
+    /// Continues with the other endpoints after an error, and returns the first error.
     pub async fn flush_bases(&self, skip: impl Fn(&TableId) -> bool) -> Result<(), SinkError> {
         let waiting = self.bases().waiting(skip);
         let mut result = Ok(());
@@ -247,12 +253,13 @@ where
         }
     }
 
-    /// Every change of it is whole before the lock is given back, so a panic elsewhere leaves it right.
+    /// Locks the memory. Each change is complete before the lock is released, so a panic elsewhere leaves the memory
+    /// consistent.
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a source of randomness of one's own.
+    /// Returns an independent source of randomness.
     fn random(&self) -> Rng {
         let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
         random.fork()
@@ -263,7 +270,7 @@ where
     }
 }
 
-/// Picks how to fetch a table: a delta where one is wanted and can be asked for, a snapshot otherwise.
+/// Chooses the mode of a fetch: a delta if `want` is a delta and the endpoint and the bases allow it, else a snapshot.
 #[must_use]
 pub fn next_mode(
     coverage: &Coverage,

@@ -1,4 +1,4 @@
-//! Everything: walked once, followed by what shifted while it was walked, then committed.
+//! Fetches a snapshot: walks all pages, then fetches changes during the walk (the closing delta), then commits.
 
 use futures_util::StreamExt;
 
@@ -15,7 +15,7 @@ use crate::sink::{Provenance, Receipt, Sink, Staged, WriteError};
 use crate::stream::{Canaries, FetchEvent, fetch};
 use crate::time::Tier;
 
-/// A snapshot, and what was found out about the rows that it lacks: `None` when others were always faster.
+/// A walked snapshot and the result of its closing delta; `None` when other commits kept being faster.
 type WalkedAndClosed<S> = (WalkedSnapshot<S>, Result<Option<Closed>, WriteError>);
 
 impl<A, S> Ingest<A, S>
@@ -50,7 +50,7 @@ where
         })
     }
 
-    /// Walks it, and walks it again when it is known to have ended early. Fails with the walk itself.
+    /// Walks the table, and walks again when the walk is known to have ended early. Fails when the walk fails.
     async fn walk_and_close(
         &self,
         run: &mut FetchRun<'_, impl Watch>,
@@ -59,7 +59,7 @@ where
         let (mut slot, mut walk) = (Some(slot), 1);
         loop {
             let mut whole = self.walk_whole(run, &mut walk).await?;
-            // Boxed: it would make the future of every fetch larger.
+            // Boxed, because the future is large and every fetch would carry it.
             let closing = Box::pin(self.close(run, &mut whole, &mut slot)).await;
             match closing {
                 Err(error) if error.is_cut_short() && run.restarts(&mut walk, &error) => {
@@ -70,7 +70,7 @@ where
         }
     }
 
-    /// Until this has answered nothing is left out of the table's deltas.
+    /// Commits the snapshot. Until the commit has answered, deltas of the table drop no row as unchanged.
     async fn commit_snapshot(
         &self,
         order: &Order,

@@ -1,4 +1,4 @@
-//! Counts one walk as its events pass.
+//! Counts the events of one walk.
 
 use super::done::{Done, FetchEnding};
 use super::{FetchStep, Watch};
@@ -6,26 +6,26 @@ use crate::fetch::{Counts, FetchEnd, FetchMode};
 use crate::sink::Receipt;
 use crate::stream::{FetchError, FetchEvent, SharedSieve, Verdicts};
 
-/// What one walk brought so far.
+/// Counts of one walk so far.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pages: u64,
     bytes: u64,
     rows: u64,
-    /// Rows handed on.
+    /// Rows passed to the sink.
     pub(super) kept: u64,
     /// Rows without a usable id.
     pub(super) quarantined: u64,
-    /// What became of the rows that a snapshot lacks.
+    /// Results for the rows that a snapshot lacks.
     pub(super) verdicts: Verdicts,
-    /// So many of them live that the snapshot is none.
+    /// Whether so many of the missing rows exist that the snapshot cannot be complete.
     pub(super) is_cut_short: bool,
-    /// What the last page said.
+    /// Values of the end of the walk; `None` before the last page.
     pub(super) end: Option<FetchEnd>,
 }
 
 impl Tally {
-    /// Takes in an event.
+    /// Counts an event.
     pub(super) fn see(&mut self, event: &Result<FetchEvent, FetchError>, watch: &impl Watch) {
         match event {
             Ok(FetchEvent::Page { rows, bytes }) => {
@@ -42,7 +42,7 @@ impl Tally {
                 is_cut_short,
             }) => {
                 (self.verdicts, self.is_cut_short) = (*verdicts, *is_cut_short);
-                // No page has them, and they are received all the same.
+                // Gone rows are on no page, but count as received.
                 self.rows += verdicts.gone;
             }
             Ok(FetchEvent::End(end)) => self.end = Some(*end),
@@ -55,13 +55,14 @@ impl Tally {
         self.kept == 0 && self.quarantined == 0
     }
 
-    /// Counts the walk as one of which nothing became visible.
+    /// Counts the walk as abandoned: nothing of it became visible.
     pub(super) fn abandon(&self, counts: &mut Counts) {
         self.receive(counts);
         counts.abandoned += self.rows + self.quarantined;
     }
 
-    /// Counts the walk as one of which `committed` rows became visible; the others that were handed on had the same ids.
+    /// Counts the walk as committed with `committed` visible rows. The other rows passed to the sink were repetitions
+    /// of the same ids.
     pub(super) fn commit(&self, committed: u64, sieve: Option<&SharedSieve>, counts: &mut Counts) {
         self.receive(counts);
         counts.committed += committed;
@@ -76,7 +77,7 @@ impl Tally {
         }
     }
 
-    /// Counts the walk by what the sink answered to its commit.
+    /// Counts the walk by the sink's answer to its commit.
     pub(super) fn settle(
         &self,
         receipt: &Receipt,
@@ -105,7 +106,7 @@ impl Tally {
         }
     }
 
-    /// Says what became of the table; the counts are filled in at the end.
+    /// Returns the result of the fetch. The caller fills in the counts.
     pub(super) fn done(&self, mode: FetchMode, ending: FetchEnding) -> Done {
         Done {
             mode,

@@ -1,15 +1,15 @@
-//! A snapshot whose last page is there, and how it was walked.
+//! A snapshot with its last page received, and its walk.
 
 use super::tally::Tally;
 use crate::fetch::{Fetch, FetchEnd};
 use crate::stream::Caught;
 
-/// A snapshot whose last page is there.
+/// A snapshot with its last page received.
 pub(super) struct WalkedSnapshot<S> {
     pub(super) staged: S,
     pub(super) fetch: Fetch,
     pub(super) tally: Tally,
     pub(super) end: FetchEnd,
-    /// Rows of it that have to come back when they are asked for.
+    /// Rows of the snapshot that Kombo must return when asked by id; they prove that an answer can be trusted.
     pub(super) canaries: Caught,
 }

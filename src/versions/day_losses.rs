@@ -1,21 +1,21 @@
-//! How many rows a table has lost within the last day: many small deletions together take away as much as a large one.
+//! Counts the rows that a table lost within the last day, because many small deletions remove as much as a large one.
 //!
-//! Lost rows are counted in slots of six hours, and a slot counts as long as its newest loss is less than a day old: what
-//! is lost in one go counts for a day, what is lost bit by bit for six hours more at most. The time is that of Kombo's
-//! observations, in which a table's day passes, however late it is folded. Rows count that went unasked; what somebody
-//! accepted, or a second look confirmed, does not: after it the next small deletion has to pass.
+//! Lost rows are counted in slots of six hours. A slot counts while its newest loss is less than a day old. So a single
+//! loss counts for a day, and gradual losses count for up to six hours more. Time is the time of Kombo's observations,
+//! whenever the fold runs. Only losses without the operator's acceptance or the confirmation of a second full fetch
+//! count: after an acceptance, the next small deletion must pass.
 
-/// How many slots there are: a day has five of them when it begins within one.
+/// Number of slots: a day that begins within a slot touches five slots.
 pub const SLOTS: usize = 5;
 
 const SLOT_SECS: i64 = 6 * 3600;
 const DAY_SECS: i64 = 24 * 3600;
 
-/// Bits for the rows of a slot. The rest is for seconds, enough for the next 240 years.
+/// Bits for the rows of a slot. The remaining bits hold seconds, enough for the next 240 years.
 const ROW_BITS: u32 = 30;
 const MOST_ROWS: u64 = (1 << ROW_BITS) - 1;
 
-/// The rows that a table has lost within the last day.
+/// Rows that a table lost within the last day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DayLosses([LossSlot; SLOTS]);
 
@@ -27,21 +27,20 @@ struct LossSlot {
 }
 
 impl DayLosses {
-    /// Reads what is stored for each slot. A value says by itself when its rows were lost: a slot that is not used any
-    /// more needs no care.
+    /// Reads the stored value of each slot. Each value contains the time of its loss, so unused slots need no clean-up.
     #[must_use]
     pub fn of(stored: impl Fn(usize) -> Option<i64>) -> Self {
         let slot = |nth| stored(nth).map_or_else(LossSlot::default, LossSlot::of);
         Self(std::array::from_fn(slot))
     }
 
-    /// Returns what to store for each slot: nothing for one that was never used.
+    /// Returns the value to store for each slot; nothing for a slot that was never used.
     pub fn stored(&self) -> impl Iterator<Item = (usize, i64)> + '_ {
         let stored = self.0.iter().map(|slot| slot.stored()).enumerate();
         stored.filter(|(_, value)| *value != 0)
     }
 
-    /// Returns the rows that were lost within the day before an instant, in microseconds since the epoch.
+    /// Returns the number of rows lost within the day before `now_us`, in microseconds since the epoch.
     #[must_use]
     pub fn rows(&self, now_us: i64) -> u64 {
         let now_secs = secs(now_us);
@@ -49,8 +48,8 @@ impl DayLosses {
         counts.map(|slot| slot.rows).sum()
     }
 
-    /// Counts rows that are lost at an instant. Losses that were written down with a later one, by a clock that was wrong,
-    /// count as those of now.
+    /// Counts rows that are lost at an instant. Earlier losses with a later time, from a wrong clock, count as losses
+    /// of now.
     pub fn add(&mut self, now_us: i64, rows: u64) {
         if rows == 0 {
             return;
@@ -68,7 +67,7 @@ impl DayLosses {
         };
     }
 
-    /// Forgets the rows: somebody knows of them.
+    /// Clears the counts, because the operator has accepted the losses.
     pub fn clear(&mut self) {
         for slot in &mut self.0 {
             slot.rows = 0;
@@ -94,7 +93,7 @@ impl LossSlot {
     }
 }
 
-/// Whole seconds, as far as they can be stored.
+/// Converts to seconds, within the range that can be stored.
 fn secs(us: i64) -> i64 {
     us.div_euclid(1_000_000).clamp(0, (1 << 33) - 1)
 }

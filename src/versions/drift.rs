@@ -1,35 +1,35 @@
-//! What a full fetch found that the lake did not know, and why it did not.
+//! Kinds and causes of drift: rows that a full fetch shows differently than the lake knew them.
 
 /// What was wrong with a row of the lake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DriftKind {
-    /// Kombo had a row that the lake had not.
+    /// Kombo had a row that the lake lacked.
     Insert,
-    /// The row had other values.
+    /// The row had different values.
     Update,
-    /// The lake had a row that was gone.
+    /// The lake had a row that no longer exists.
     Delete,
-    /// Only values within structs and lists differed: copies of other records.
+    /// Only values within structs and lists differed. Such values are copies of other records.
     Nested,
-    /// The row had lost its values, 14 days after its deletion.
+    /// The row had lost its values, which Kombo clears 14 days after a deletion.
     Anonymised,
 }
 
-/// Why it was.
+/// Why the row was wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DriftCause {
-    /// The change was younger than the last delta, and no notification asked for another.
+    /// The change happened after the last delta, and no notification asked for another delta.
     NoNotification,
-    /// The change does not move the row's `changed_at`, so that no delta brings it.
+    /// The change does not update the row's `changed_at`, so no delta returns the row.
     NotSurfaced,
-    /// The change was older than the last delta, which did not bring it.
+    /// The change happened before the last delta, but that delta did not return the row.
     SeenLate,
-    /// The guard held it back.
+    /// The guard held the change.
     Guard,
 }
 
 impl DriftKind {
-    /// All of them.
+    /// All values.
     pub const ALL: [Self; 5] = [
         Self::Insert,
         Self::Update,
@@ -38,7 +38,7 @@ impl DriftKind {
         Self::Anonymised,
     ];
 
-    /// Returns the word in `kombo_drift`.
+    /// Returns the name in `kombo_drift`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -52,7 +52,7 @@ impl DriftKind {
 }
 
 impl DriftCause {
-    /// All of them.
+    /// All values.
     pub const ALL: [Self; 4] = [
         Self::NoNotification,
         Self::NotSurfaced,
@@ -60,7 +60,7 @@ impl DriftCause {
         Self::Guard,
     ];
 
-    /// Returns the word in `kombo_drift`.
+    /// Returns the name in `kombo_drift`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

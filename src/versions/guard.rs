@@ -1,21 +1,26 @@
-//! The guard: what a fold may take away from `current`, and what it holds back, in which words.
+//! The guard: decides what a fold may remove from `current` and what is held.
 //!
-//! A fold takes a row away when its newest observation says that it is gone. One message, one walk that ends early, one
-//! wrong clock and one rerun can make many rows look gone, so this is the rule:
+//! A fold removes a row when the row's newest observation says that it is gone. One message, one incomplete walk, one
+//! wrong clock or one rerun can make many rows look gone. So the guard follows these rules:
 //!
-//! * **Little goes at once.** Up to 100 rows, or up to a tenth of the table, go without asking ([`losses`](super::losses)).
-//!   Rows that went within the last day count with them ([`day_losses`](super::day_losses)), so many small deletions weigh
-//!   as much as a large one. A column that turns null is judged in the same way, fold by fold.
-//! * **More is held.** The rows of `current` stay as they were, the observations wait in `deltas` and `snapshots`, and
-//!   `kombo_holds` says so before the fold is visible. What else happens to the table goes on.
-//! * **Time and a second look let it pass.** A full fetch that begins at least a day after a loss was found confirms it, row
-//!   by row ([`looks`](super::looks)): a row goes when both looks say that it is gone, and nobody saw it in between. What the
-//!   second look shows beyond that is judged as if it were the first. Any look within the day changes nothing.
-//! * **So does a person.** `accept` lets pass what was seen when it was said, and nothing that comes later.
-//! * **Rows that a full fetch lacks, and of which nothing in `deltas` says that they are gone, stay**, however few they are.
+//! * **Small losses pass.** Up to 100 rows, or up to a tenth of the table, are removed without a question
+//!   ([`losses`](super::losses)). Rows removed within the last day count as well ([`day_losses`](super::day_losses)),
+//!   so many small deletions are judged like a large one. A column that turns null is judged by the same limits, but
+//!   per fold.
+//! * **Large losses are held.** The rows of `current` stay unchanged, the observations wait in `deltas` and
+//!   `snapshots`, and `kombo_holds` has an entry before the fold is visible. Other changes of the table are folded as
+//!   usual.
+//! * **A second full fetch confirms a loss.** The fetch must begin at least a day after the loss was found, and
+//!   confirms row by row ([`looks`](super::looks)): a row is removed when both fetches say that it is gone and no
+//!   observation in between has it. Further losses that the second fetch shows are judged as new ones. A full fetch
+//!   within the day confirms nothing.
+//! * **The operator accepts a loss.** `accept` releases losses that were observed before the command ran, and no later
+//!   ones.
+//! * **Rows that a full fetch merely lacks are kept**, however few they are, while no row of `deltas` says that they
+//!   are gone.
 //!
-//! The sum of a day stands in the fold's own commit, and so does what is held: a crash on any line leaves a fold that is
-//! done again, and two folds at once count no row twice.
+//! The count of a day's losses is in the fold's own commit, as is what is held. So after a crash on any line the fold
+//! is repeated, and two concurrent folds count no row twice.
 
 use std::time::Duration;
 
@@ -24,26 +29,27 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::setting::{BadSetting, seconds};
 use crate::time::SecondLook;
 
-/// How patient the guard is before it lets rows go.
+/// Settings of the guard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GuardSettings {
-    /// How long after a first look a second one has to begin to confirm that rows are gone. At least an hour in a file.
+    /// A full fetch confirms a loss when it begins at least this long after the loss was found. At least an hour in a
+    /// configuration file.
     #[serde(rename = "confirm_after_secs", deserialize_with = "second_look")]
     pub second_look: SecondLook,
 }
 
 impl GuardSettings {
-    /// What one outage or one bad release of Kombo's explains is over by then, at most times.
+    /// By then most effects of one outage or one bad release of Kombo are over.
     const LEAST: Duration = Duration::from_hours(1);
 
-    /// Checks that two looks are two.
+    /// Checks that the two full fetches are far enough apart to be independent.
     pub fn check(&self) -> Result<(), BadSetting> {
         BadSetting::at_least(
             "confirm_after_secs",
             self.second_look.least(),
             Self::LEAST,
-            ": two fetches within an hour may fail alike, and `kombo-source accept` lets pass at once what is right",
+            ": two full fetches within an hour may fail in the same way; to accept correct losses at once, run `kombo-source accept`",
         )
     }
 }
@@ -52,41 +58,41 @@ fn second_look<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecondLook,
     seconds(deserializer).map(SecondLook::after)
 }
 
-/// How it stands with what was held back.
+/// State of a hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldState {
-    /// It is not folded: readers of `current` see the rows as they were.
+    /// The losses are not folded: readers of `current` see the old rows.
     Held,
-    /// Somebody has said that it is right: the next fold takes it in.
+    /// The operator has accepted the losses; the next fold removes the rows.
     Accepted,
-    /// A full fetch begun long enough after it agreed with it.
+    /// A full fetch that began long enough after the losses confirmed them.
     Confirmed,
-    /// The rows came back, or so few of them are left to go that they may.
+    /// The rows came back, or the remaining losses are too few to be held.
     Resolved,
 }
 
-/// Why it was held back.
+/// Why losses are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldCause {
-    /// Many rows would vanish at once.
+    /// Many rows would be removed at once.
     MassDelete,
-    /// Columns would turn null in many rows at once.
+    /// Columns would become null in many rows at once.
     ColumnsNulled,
     /// Rows are missing from a full fetch, and Kombo has not confirmed that they are gone.
     Unconfirmed,
-    /// The integration is not allowed to read them any more.
+    /// The integration has no permission to read these rows any more.
     ScopeOff,
     /// The integration's data has expired at Kombo.
     DataExpired,
 }
 
 impl HoldState {
-    /// All of them.
+    /// All values.
     pub const ALL: [Self; 4] = [Self::Held, Self::Accepted, Self::Confirmed, Self::Resolved];
 
-    /// Returns the word in `kombo_holds`.
+    /// Returns the name in `kombo_holds`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -97,7 +103,7 @@ impl HoldState {
         }
     }
 
-    /// Reads the word; `None` for one of a newer build.
+    /// Parses the name; `None` for a name of a newer build.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == name)
@@ -105,7 +111,7 @@ impl HoldState {
 }
 
 impl HoldCause {
-    /// All of them.
+    /// All values.
     pub const ALL: [Self; 5] = [
         Self::MassDelete,
         Self::ColumnsNulled,
@@ -114,7 +120,7 @@ impl HoldCause {
         Self::DataExpired,
     ];
 
-    /// Returns the word in `kombo_holds`.
+    /// Returns the name in `kombo_holds`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -126,7 +132,7 @@ impl HoldCause {
         }
     }
 
-    /// Reads the word; `None` for one of a newer build.
+    /// Parses the name; `None` for a name of a newer build.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|cause| cause.as_str() == name)

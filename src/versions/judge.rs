@@ -1,65 +1,66 @@
-//! Whether a row that a full fetch found otherwise is drift, and which.
+//! Decides whether a row that a full fetch shows differently is drift, and of which kind and cause.
 //!
-//! What was known is the newest observation that notifications brought; what is true is what the full fetch saw, with the
-//! rows of its own closing delta. A change of the last minutes before it was seen is not judged: its notification may
-//! be on its way. Nor is one that a notification had announced and no delta had fetched yet.
+//! The known state is the newest observation that notifications brought. The true state is what the full fetch shows,
+//! together with its closing delta. A change within the last minutes before its observation is not judged, because its
+//! notification may still arrive. A change is also not judged when a notification had announced it and no delta had
+//! fetched it yet.
 
 use super::drift::{DriftCause, DriftKind};
 use super::winner::{KnownRow, Observation};
 
-/// Changes younger than this are not judged, in microseconds: their notification may be on its way.
+/// Changes younger than this, in microseconds, are not judged: their notification may still arrive.
 pub const GRACE_US: i64 = 5 * 60 * 1_000_000;
 
-/// What holds for all rows of one full fetch.
+/// Input that is the same for all rows of one full fetch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Background {
-    /// Up to which change deltas had covered the table before, in microseconds since the epoch.
+    /// Instant up to which deltas had covered the table before, in microseconds since the epoch.
     pub covered_us: Option<i64>,
-    /// When the full fetch before it had seen the whole table. Nobody could know of a row before that.
+    /// When the previous full fetch had seen the complete table. No row was known before that.
     pub known_us: Option<i64>,
-    /// A notification was not answered yet when the snapshot was committed.
+    /// Whether a notification was still unanswered when the snapshot was committed.
     pub announced: bool,
 }
 
-/// A row that the lake knew otherwise.
+/// A row that the lake knew differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Suspect {
-    /// What the lake knew.
+    /// Newest observation before the full fetch.
     pub known: Option<Observation>,
-    /// What the full fetch saw.
+    /// Observation of the full fetch.
     pub seen: Observation,
 }
 
-/// What is read of a suspect's rows.
+/// Values read from the two observations of a suspect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// `changed_at` of the row that was known, in microseconds since the epoch.
+    /// `changed_at` of the known row, in microseconds since the epoch.
     pub known_changed_us: Option<i64>,
-    /// `changed_at` of the row that was seen.
+    /// `changed_at` of the row in the full fetch, in microseconds since the epoch.
     pub seen_changed_us: Option<i64>,
-    /// The row that was seen has lost its values.
+    /// Whether the row in the full fetch has no values.
     pub is_emptied: bool,
-    /// The columns that differ, `changed_at` aside.
+    /// Columns that differ, except `changed_at`.
     pub columns: Vec<String>,
-    /// All of those hold structs or lists.
+    /// Whether all these columns hold structs or lists.
     pub only_nested: bool,
-    /// The guard kept the row as it was.
+    /// Whether the guard kept the row unchanged.
     pub is_guarded: bool,
 }
 
-/// What was wrong, why, and since when.
+/// What was wrong with a row, why, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DriftVerdict {
     /// What was wrong.
     pub kind: DriftKind,
-    /// Why.
+    /// Why the row was wrong.
     pub cause: DriftCause,
-    /// Since when, as far as known, in microseconds since the epoch.
+    /// Since when the row was wrong, if known, in microseconds since the epoch.
     pub wrong_since_us: Option<i64>,
 }
 
-/// Compares what was known of a row with what a full fetch saw. `closing` tells the rows of its own closing delta.
-/// `None` when both say the same, or when nothing can be said.
+/// Compares the known state of a row with a full fetch. `closing` selects the rows of the fetch's own closing delta.
+/// Returns `None` when both are equal, or when nothing can be decided.
 pub fn suspect(known: &KnownRow, closing: impl Fn(&Observation) -> bool) -> Option<Suspect> {
     let (of_fetch, of_deltas): (Vec<_>, Vec<_>) = known.deltas.iter().partition(|one| closing(one));
     let newest =
@@ -70,7 +71,8 @@ pub fn suspect(known: &KnownRow, closing: impl Fn(&Observation) -> bool) -> Opti
             .into_iter()
             .chain(of_fetch.into_iter().copied()),
     )?;
-    // What came much later says nothing of what was known: the fetch was only compared late.
+    // An observation much later than the full fetch was not known at that time. It only exists because the comparison
+    // runs late.
     let in_time =
         |one: &Observation| one.fetched_at_us <= seen.fetched_at_us.saturating_add(GRACE_US);
     let of_deltas = of_deltas.into_iter().copied().filter(in_time);
@@ -89,7 +91,7 @@ pub fn suspect(known: &KnownRow, closing: impl Fn(&Observation) -> bool) -> Opti
 }
 
 impl Suspect {
-    /// Judges it. `None` when its notification may be on its way.
+    /// Returns kind, cause and start of the drift; `None` when the notification may still arrive.
     #[must_use]
     pub fn judge(&self, evidence: &Evidence, background: Background) -> Option<DriftVerdict> {
         let was_there = self.known.is_some_and(|known| known.presence.is_there());
@@ -114,7 +116,7 @@ impl Suspect {
             .seen_changed_us
             .filter(|changed| Some(*changed) != evidence.known_changed_us);
         let Some(changed) = moved else {
-            // Nothing that a delta is asked by has changed. An absent row has no `changed_at` at all.
+            // `changed_at`, by which deltas select rows, has not changed. An absent row has no `changed_at` at all.
             let cause = if self.seen.presence.is_there() {
                 DriftCause::NotSurfaced
             } else {
@@ -141,7 +143,7 @@ impl Suspect {
         Some(DriftVerdict {
             kind,
             cause,
-            // The lake cannot have been wrong before it knew of the row, or of the table.
+            // The lake cannot have been wrong before it knew the row or the table.
             wrong_since_us: Some(changed).max(known_at.or(background.known_us)),
         })
     }

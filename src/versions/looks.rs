@@ -1,25 +1,26 @@
-//! What a full fetch confirms: losses that an earlier look had found, begun long enough before it.
+//! Decides which losses a full fetch confirms: losses that were found long enough before the fetch began.
 //!
-//! How long is [`SecondLook`]'s to say. What cannot be known exactly is not confirmed: it stays held until somebody
-//! accepts it.
+//! [`SecondLook`] sets the time between the two. A loss without an exact start is not confirmed: it stays held until
+//! the operator accepts it.
 
 use crate::time::{ObservedAt, SecondLook};
 
-/// When the full fetch that is folded began, and when earlier ones did.
+/// Start of the full fetch that is folded, and of earlier full fetches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Looks {
-    /// When the one that is folded began.
+    /// Start of the full fetch that is folded.
     pub since: ObservedAt,
-    /// When an earlier one began, long enough before it. A row that nobody has seen since is lacking in both.
+    /// Start of an earlier full fetch, long enough before this one. A row last seen before this instant is missing in
+    /// both.
     pub first: Option<ObservedAt>,
-    /// When the one began that becomes `first` for a later full fetch: an earlier one, or the one that is folded.
+    /// Start of the full fetch that becomes `first` for a later one: an earlier fetch, or the one that is folded.
     pub next: ObservedAt,
-    /// How far two of them have to be apart.
+    /// Least time between the starts of two full fetches that confirm a loss.
     pub second_look: SecondLook,
 }
 
 impl Looks {
-    /// Makes those of a full fetch that remembers no earlier one.
+    /// Creates the value for a full fetch without a remembered earlier one.
     #[must_use]
     pub fn of_one(since: ObservedAt, second_look: SecondLook) -> Self {
         Self {
@@ -30,8 +31,9 @@ impl Looks {
         }
     }
 
-    /// Returns whether it confirms that a row is gone, which it shows as gone or lacks. `gone_since_us` is the earliest
-    /// observation that says so since the row was there last, `there_us` the one that saw it there.
+    /// Returns whether the full fetch confirms that a row is gone, when the fetch shows the row as gone or lacks it.
+    /// `gone_since_us` is the earliest observation that says the row is gone, after the last one that saw it;
+    /// `there_us` is that last one.
     #[must_use]
     pub fn confirms_gone(&self, gone_since_us: i64, there_us: i64) -> bool {
         let there = ObservedAt::from_micros(there_us);
@@ -39,15 +41,15 @@ impl Looks {
         is_lacking_twice || self.confirms(gone_since_us)
     }
 
-    /// Returns whether it confirms what an observation saw first, and what it shows itself.
+    /// Returns whether the full fetch confirms a loss that was first observed at `first_us`, when the fetch shows the
+    /// loss, too.
     #[must_use]
     pub fn confirms(&self, first_us: i64) -> bool {
         let first = ObservedAt::from_micros(first_us);
         self.second_look.confirms(first, self.since)
     }
 
-    /// Returns when the look began that found a row lacking for the first time, of those that are remembered. The row was
-    /// there last at `there_us`.
+    /// Returns the start of the earliest remembered full fetch that lacked a row, which was last seen at `there_us`.
     #[must_use]
     pub fn lacking_since_us(&self, there_us: i64) -> i64 {
         let there = ObservedAt::from_micros(there_us);

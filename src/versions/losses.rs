@@ -1,73 +1,73 @@
-//! What a fold would take away, and whether that is more than goes without asking.
+//! Counts what a fold would remove, and decides whether the losses are large enough to be held.
 //!
-//! A scope that is switched off arrives as a delta in which every row is deleted, or in which a column is null everywhere;
-//! so does a mistake. Both look alike here: over a tenth of a table and over a hundred rows is held. Rows that went within
-//! the last day count with those that would go now.
+//! A scope that is switched off arrives as a delta in which every row is deleted or a column is null everywhere. A
+//! mistake looks the same. So losses of more than a tenth of a table and more than a hundred rows are held. Rows
+//! removed within the last day are added to the rows of this fold.
 
 use std::collections::BTreeMap;
 
 use crate::time::{ObservedAt, SecondLook};
 
-/// More than so many rows of a table...
+/// Losses are held above this number of rows...
 pub const HELD_ROWS: u64 = 100;
-/// ...and more than one in so many of them are held.
+/// ...and above one in this many rows of the table.
 pub const HELD_ONE_IN: u64 = 10;
 
-/// What a fold of one table would take away, of which nobody has said yet that it is right.
+/// What a fold of one table would remove.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
-    /// Rows that `current` has and that would be gone.
+    /// Rows of `current` that would be removed.
     pub removed: LostRows,
-    /// Rows per column that have a value there now and would have none.
+    /// Rows per column that would lose their value in the column.
     pub nulled: BTreeMap<String, LostRows>,
-    /// Rows that a full fetch lacked and of which nobody could say more. They stay.
+    /// Rows that a full fetch lacked and that Kombo did not confirm as gone. The rows are kept.
     pub unconfirmed: LostRows,
-    /// Rows whose loss a second look confirmed. It is not judged.
+    /// Number of rows with a loss that a second full fetch confirmed. The guard does not judge these losses.
     pub confirmed: u64,
-    /// Rows whose loss somebody accepted. It is not judged.
+    /// Number of rows with a loss that the operator accepted. The guard does not judge these losses.
     pub accepted: u64,
-    /// A snapshot says so of some: it stays, so that it can be asked again.
+    /// A snapshot shows some of the losses. Its fold is repeated when the hold ends.
     pub by_snapshot: bool,
-    /// Deltas say so of some: they have to be read again.
+    /// Deltas show some of the losses. These deltas are read again when the hold ends.
     pub by_deltas: bool,
-    /// The earliest and the latest observation behind a loss, in microseconds since the epoch.
+    /// Earliest and latest observation of a loss, in microseconds since the epoch.
     pub span_us: Option<(i64, i64)>,
 }
 
-/// Rows that would lose the same.
+/// Rows with the same kind of loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LostRows {
-    /// How many.
+    /// Number of rows.
     pub rows: u64,
-    /// When the last of them was found to, in microseconds since the epoch: a second look has to be later than that.
-    /// [`Loss::NEVER`] when no later look can know it.
+    /// When the last of these losses was found, in microseconds since the epoch. A second full fetch must begin later.
+    /// [`Loss::NEVER`] when no later full fetch can confirm the losses.
     found_us: i64,
 }
 
-/// One row that would lose something.
+/// A loss of one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loss {
-    /// The first and the last observation that say so, in microseconds since the epoch.
+    /// First and last observation that show the loss, in microseconds since the epoch.
     pub span_us: (i64, i64),
-    /// The first of those that will be read again with a later full fetch; [`Loss::NEVER`] when none will.
+    /// First of these observations that a later full fetch reads again; [`Loss::NEVER`] when there is none.
     pub found_us: i64,
-    /// The snapshot says so.
+    /// Whether the snapshot shows the loss.
     pub by_snapshot: bool,
-    /// Deltas say so.
+    /// Whether deltas show the loss.
     pub by_deltas: bool,
 }
 
 /// What is held of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Withheld {
-    /// Rows that would be gone stay as they were.
+    /// Whether rows that would be removed are kept.
     pub removals: bool,
-    /// Rows that would lose their value in one of these columns stay as they were.
+    /// Columns in which rows keep the values that they would lose.
     pub columns: Vec<String>,
 }
 
 impl Loss {
-    /// What stands for an instant that no look is later than.
+    /// Stands for an instant that no full fetch is later than.
     pub const NEVER: i64 = i64::MAX;
 }
 
@@ -88,13 +88,13 @@ impl LostRows {
 }
 
 impl Losses {
-    /// Counts a row that would be gone.
+    /// Counts a row that would be removed.
     pub fn remove(&mut self, loss: &Loss) {
         self.removed.add(1, loss.found_us);
         self.say(loss);
     }
 
-    /// Counts a value that would be gone.
+    /// Counts a value that would become null.
     pub fn null(&mut self, column: &str, loss: &Loss) {
         if !self.nulled.contains_key(column) {
             self.nulled.insert(column.to_owned(), LostRows::default());
@@ -105,20 +105,20 @@ impl Losses {
         self.say(loss);
     }
 
-    /// Counts a row that a full fetch lacks, found at an instant to be lacking.
+    /// Counts a row that a full fetch lacks. `found_us` is when the row was first found missing.
     pub fn lack(&mut self, found_us: i64) {
         self.unconfirmed.add(1, found_us);
     }
 
-    /// Returns the rows that the worst column would lose its values in.
+    /// Returns the number of rows of the column with the most lost values.
     #[must_use]
     pub fn most_nulled(&self) -> u64 {
         let rows = self.nulled.values().map(|lost| lost.rows);
         rows.max().unwrap_or_default()
     }
 
-    /// Decides what is held of a table of so many rows, of which others went within the last day. `None` when everything
-    /// may pass.
+    /// Decides what is held of a table with `table_rows` rows that lost `gone_today` others within the last day. `None`
+    /// when nothing is held.
     #[must_use]
     pub fn withheld(&self, table_rows: u64, gone_today: u64) -> Option<Withheld> {
         let removed = self.removed.rows;
@@ -138,8 +138,8 @@ impl Losses {
         (withheld != Withheld::default()).then_some(withheld)
     }
 
-    /// Returns from when on a full fetch has to begin to confirm all of what is withheld and all that it lacked. `None` when
-    /// no full fetch can: then it is for a person to accept.
+    /// Returns the earliest start of a full fetch that can confirm everything that is held or missing. `None` when no
+    /// full fetch can: then only the operator can accept the losses.
     #[must_use]
     pub fn confirmable(&self, withheld: &Withheld, second_look: SecondLook) -> Option<ObservedAt> {
         let removed = Some(&self.removed).filter(|_| withheld.removals);
@@ -154,7 +154,7 @@ impl Losses {
         Some(second_look.due(ObservedAt::from_micros(found)))
     }
 
-    /// Takes in what another part of the same table would lose.
+    /// Adds the losses of another part of the same table.
     pub fn add(&mut self, other: &Self) {
         self.removed.take_in(other.removed);
         self.unconfirmed.take_in(other.unconfirmed);
@@ -183,7 +183,7 @@ impl Losses {
     }
 }
 
-/// Returns whether so many rows of a table do not go without asking.
+/// Returns whether a loss of `rows` out of `of` rows is held.
 #[must_use]
 pub fn is_too_much(rows: u64, of: u64) -> bool {
     rows > HELD_ROWS && rows.saturating_mul(HELD_ONE_IN) > of

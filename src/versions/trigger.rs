@@ -1,4 +1,4 @@
-//! When a table is folded.
+//! Decides when a table is folded.
 
 use std::num::NonZeroU8;
 use std::time::Duration;
@@ -6,18 +6,19 @@ use std::time::Duration;
 /// What waits to be folded of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WaitingTable {
-    /// A snapshot that is not folded, or a decision of the operator's.
+    /// Whether a new snapshot or a decision of the operator waits, which is folded at once.
     pub at_once: bool,
     /// How long the oldest observation has waited; `None` when nothing waits.
     pub age: Option<Duration>,
-    /// Rows that are known to wait.
+    /// Number of waiting rows that this process knows of.
     pub rows: u64,
-    /// Rows of the table.
+    /// Number of rows of the table.
     pub table_rows: u64,
 }
 
 impl WaitingTable {
-    /// Returns whether it is time: at this age, or once the rows are this share of the table's, in percent.
+    /// Returns whether the table is due: when the oldest observation has waited for `max_age`, or when the waiting rows
+    /// reach `rows_percent` percent of the table.
     #[must_use]
     pub fn is_due(&self, max_age: Duration, rows_percent: NonZeroU8) -> bool {
         #[expect(

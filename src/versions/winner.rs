@@ -1,7 +1,7 @@
-//! Which observation of a row stands.
+//! Decides which observation of a row is the newest.
 //!
 //! Newer means observed later, never changed later: `changed_at` is data. A row is in `current` when its newest
-//! observation says that it is there.
+//! observation says that the row exists.
 
 use crate::decode::RowOp;
 
@@ -10,29 +10,29 @@ use crate::decode::RowOp;
 pub struct Observation {
     /// `_fetched_at`, in microseconds since the epoch.
     pub fetched_at_us: i64,
-    /// `_hash`: the same for the same record.
+    /// `_hash`: equal for equal content of a record.
     pub hash: i64,
-    /// Whether the row was there.
+    /// Whether the row existed.
     pub presence: Presence,
-    /// Where it stands among all observations of its row, in the order they were handed in.
+    /// Position among all observations of the row, in the order they were added.
     pub place: usize,
 }
 
-/// What an observation says of a row.
+/// What an observation says about the existence of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// It is there.
+    /// The row exists.
     There,
-    /// Kombo marked it deleted.
+    /// Kombo marked the row as deleted.
     Deleted,
-    /// A full fetch lacked it, and nobody found it.
+    /// A full fetch lacked the row, and Kombo did not find it by id.
     Absent,
-    /// It is there without any of its values. Kombo takes them 14 days after a deletion.
+    /// The row exists without values. Kombo clears the values 14 days after a deletion.
     Emptied,
 }
 
 impl Presence {
-    /// Reads `_op`. `emptied` says that all of Kombo's columns but the id are null.
+    /// Converts `_op`. `emptied` says that all of Kombo's columns except the id are null.
     #[must_use]
     pub fn of(op: RowOp, emptied: bool) -> Self {
         match op {
@@ -43,17 +43,17 @@ impl Presence {
         }
     }
 
-    /// Returns whether the row counts as there.
+    /// Returns whether the row counts as existing.
     #[must_use]
     pub fn is_there(self) -> bool {
         self == Self::There
     }
 }
 
-/// All that is known of one row: what `current` has, what the new snapshot says, what deltas brought.
+/// All observations of one row: from `current`, from a new snapshot, and from deltas.
 #[derive(Clone, Debug, Default)]
 pub struct KnownRow {
-    /// The row of `current`: always one that is there.
+    /// The row of `current`, which always exists.
     pub current: Option<Observation>,
     /// The row of a snapshot that is not folded yet.
     pub snapshot: Option<Observation>,
@@ -61,31 +61,31 @@ pub struct KnownRow {
     pub deltas: Vec<Observation>,
 }
 
-/// What becomes of a row.
+/// Result for a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowFate {
-    /// This observation is the row from now on.
+    /// This observation is the newest, and the row exists.
     Stands(Observation),
-    /// `current` had it, and this later observation says that it is gone.
+    /// `current` has the row, and this later observation says that the row is gone.
     Lost(Observation),
-    /// It is not there, and was not.
+    /// The row does not exist, and `current` does not have it.
     Nothing,
 }
 
 impl KnownRow {
-    /// Forgets everything.
+    /// Removes all observations.
     pub fn clear(&mut self) {
         (self.current, self.snapshot) = (None, None);
         self.deltas.clear();
     }
 
-    /// Returns all observations. Of two at the same instant the later one here was made later.
+    /// Returns all observations. Of two with the same instant, the one that comes later here was made later.
     pub fn all(&self) -> impl Iterator<Item = Observation> + '_ {
         let rest = self.deltas.iter().copied();
         self.current.into_iter().chain(self.snapshot).chain(rest)
     }
 
-    /// Decides what becomes of the row.
+    /// Returns the result for the row.
     #[must_use]
     pub fn outcome(&self) -> RowFate {
         let newest = self.all().max_by_key(|one| one.fetched_at_us);
@@ -96,7 +96,7 @@ impl KnownRow {
         }
     }
 
-    /// Returns the newest observation with values: what stays up while a loss is held.
+    /// Returns the newest observation with values, which `current` keeps while a loss is held.
     #[must_use]
     pub fn last_there(&self) -> Option<Observation> {
         self.all()
@@ -104,7 +104,7 @@ impl KnownRow {
             .max_by_key(|one| one.fetched_at_us)
     }
 
-    /// Returns the earliest observation that says the row is gone, of those after the last that saw it there.
+    /// Returns the earliest observation, after the last one with values, that says the row is gone.
     #[must_use]
     pub fn gone_since_us(&self) -> Option<i64> {
         let since = self.last_there().map_or(i64::MIN, |row| row.fetched_at_us);

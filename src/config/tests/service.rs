@@ -302,7 +302,7 @@ fn nothing_is_vacuumed_that_somebody_may_still_read() {
 fn a_second_look_has_to_be_a_second_one() {
     assert_eq!(
         sink("inputs: [kombo]\nurl: ./lake\nguard: {confirm_after_secs: 60}"),
-        "kombo.yaml:7: sinks.lake.guard.confirm_after_secs is 60, but must be at least 3600: two fetches within an hour may fail alike, and `kombo-source accept` lets pass at once what is right"
+        "kombo.yaml:7: sinks.lake.guard.confirm_after_secs is 60, but must be at least 3600: two full fetches within an hour may fail in the same way; to accept correct losses at once, run `kombo-source accept`"
     );
     assert_eq!(
         sink("inputs: [kombo]\nurl: ./lake\nguard: {confirm_after: 60}"),
