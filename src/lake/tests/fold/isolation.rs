@@ -42,7 +42,7 @@ fn aside(report: &FoldReport, file: &str) -> Vec<String> {
     for one in &report.aside {
         let (told, advice) = (one.error.to_string(), one.error.advice());
         assert!(told.contains(file), "{file} is not named: {told}");
-        assert!(advice.contains("from a copy"), "{advice}");
+        assert!(advice.contains("from a backup"), "{advice}");
         keys.push(one.member.to_string());
     }
     keys.sort();

@@ -32,7 +32,7 @@ async fn kept_up(lake: &Lake) -> UpkeepReport {
 fn failed(report: &UpkeepReport) -> Vec<(&str, String)> {
     let failed = report.failed.iter();
     let told = failed.map(|aside| {
-        assert!(aside.error.advice().contains("from a copy"));
+        assert!(aside.error.advice().contains("from a backup"));
         let told = crate::words::with_causes(&aside.error);
         (aside.member.as_str(), told)
     });
