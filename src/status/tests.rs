@@ -293,6 +293,6 @@ async fn what_cannot_be_read_is_a_line_with_its_remedy_and_all_else_is_shown() {
         status.unread
     );
     for unread in &status.unread {
-        assert!(unread.advice.contains("from a copy"), "{unread:?}");
+        assert!(unread.advice.contains("from a backup"), "{unread:?}");
     }
 }

@@ -49,7 +49,11 @@ fn is_named(error: &LakeError, file: &str) {
     let told = with_causes(error);
     assert!(told.contains(file), "{file} is not named: {told}");
     assert!(error.is_damage(), "{told}");
-    assert!(error.advice().contains("from a backup"), "{}", error.advice());
+    assert!(
+        error.advice().contains("from a backup"),
+        "{}",
+        error.advice()
+    );
 }
 
 #[tokio::test]
