@@ -1,7 +1,8 @@
-//! What a sink needs besides fetches, such as folding and upkeep: the part of the sink's seam that the dispatcher drives.
+//! Work that a sink needs between fetches, such as folding and upkeep. This file is the part of the sink's seam that
+//! the dispatcher drives.
 //!
-//! A sink hands its chores over as values. The dispatcher has each in its agenda and runs what is due beside the fetches.
-//! What a chore has to know of Kombo it asks through [`Questions`]: a sink talks to nobody itself.
+//! A sink returns its chores as values. The dispatcher keeps each chore in its agenda and runs due chores beside the
+//! fetches. A chore asks Kombo only through [`Questions`]; a sink itself sends no request.
 
 use std::time::Duration;
 
@@ -12,40 +13,43 @@ use crate::metrics::Metrics;
 use crate::plan::Standing;
 use crate::versions::guard::HoldCause;
 
-/// Something that a sink needs to have done again and again.
+/// Work that a sink needs done again and again.
 ///
-/// - One run of a chore is under way at a time. Different chores, fetches and other processes run beside it.
-/// - Dropping a run at any `.await` is safe, and what a crash leaves is harmless: the next run begins where the sink is.
-///   A chore whose run was dropped is not run again by this process.
-/// - A run tells the log and the metrics what it did and what failed. A failure costs nothing but the run.
+/// - **Ordering**: one run of a chore is under way at a time. Other chores, fetches and other processes run beside it.
+/// - **Cancellation**: a run may be dropped at any `.await`. This process does not run a dropped chore again.
+/// - **Crashes**: a crash in a run is harmless. The next run starts from the current state of the sink, and may do a part
+///   of the work again.
+/// - **Failures**: a run writes its results and its failures to the log and the metrics. A failure costs only the run.
 ///
-/// Boxed, because a sink may have as many kinds as it likes.
+/// Boxed, because a sink may have any number of kinds of chores.
 pub trait Chore: Send {
-    /// Returns its name, which no other chore of the sink has.
+    /// Returns the name of the chore. No other chore of the sink has this name.
     fn name(&self) -> &'static str;
 
-    /// Returns how long after the start it is due for the first time.
+    /// Returns how long after the start the chore is due for the first time.
     fn first_due(&self) -> Duration;
 
-    /// Does once what there is to do. Returns how long after the beginning of this run it is due again.
+    /// Does the work that is due now. Returns the time from the beginning of this run to the beginning of the next run.
     fn run<'a>(&'a mut self, beside: Beside<'a>) -> BoxFuture<'a, Duration>;
 }
 
 /// What a run of a chore is given.
 #[derive(Clone, Copy)]
 pub struct Beside<'a> {
-    /// Kombo, to be asked.
+    /// Answers questions to Kombo.
     pub kombo: &'a dyn Questions,
-    /// What is counted.
+    /// The metrics of the service.
     pub metrics: &'a Metrics,
 }
 
-/// What a chore may ask Kombo. Waits for the request budget; writes nothing.
+/// The questions that a chore may ask Kombo. Each waits for the request budget and writes nothing.
 pub trait Questions: Send + Sync {
-    /// Asks how an integration stands, and for the key right after when Kombo does not find it.
+    /// Asks for the standing of an integration. When Kombo does not find the integration, also asks right after whether
+    /// Kombo accepts the key.
     fn stands<'a>(&'a self, integration: &'a IntegrationId) -> BoxFuture<'a, Stands>;
 
-    /// Asks why rows of a table may have vanished at once. `None` when Kombo does not answer or knows no reason.
+    /// Asks why many rows of a table may have vanished at the same time. Returns `None` when Kombo does not answer or
+    /// states no reason.
     fn why_gone<'a>(
         &'a self,
         integration: &'a IntegrationId,
@@ -53,23 +57,24 @@ pub trait Questions: Send + Sync {
     ) -> BoxFuture<'a, Option<(HoldCause, &'static str)>>;
 }
 
-/// How an integration stands, by Kombo's own word.
+/// The standing of an integration according to Kombo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stands {
-    /// Kombo answers for it.
+    /// Kombo knows the integration.
     As(Standing),
-    /// Kombo finds no such integration, and accepted the key right after it said so.
+    /// Kombo finds no such integration, and accepted the key right after that answer.
     NotFound {
         /// The environment that the key belongs to.
         key_of: EnvironmentId,
     },
-    /// Kombo finds no such integration, and did not accept the key right after: that says nothing of the integration.
+    /// Kombo finds no such integration, but did not accept the key right after that answer. So the answer proves
+    /// nothing about the integration.
     KeyNotAccepted(NoAnswer),
-    /// Kombo gave no answer to use.
+    /// Kombo gave no usable answer.
     Unanswered(NoAnswer),
 }
 
-/// Why a question has no answer.
+/// Why a question has no usable answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoAnswer {
     /// The error with its causes, on one line.

@@ -1,8 +1,9 @@
-//! JSON from outside, read strictly: an object is an object.
+//! Strict reading of JSON from outside: an object must be an object.
 //!
-//! Serde takes an array for a struct, field by field in the order of the code, so `["1","data-changed",{}]` would be a
-//! webhook. Whatever somebody else may have written is read here, where that is an error at every depth. No other file
-//! reads JSON into types; `tests/it/architecture.rs` checks that. Rows are the decoder's, which has no structs.
+//! Serde accepts an array in place of a struct, field by field in the order of the code. So `["1","data-changed",{}]`
+//! would be a webhook. Here such an array is an error at every depth. All JSON that another program may have written is
+//! read through this file. No other file reads JSON into types; `tests/it/architecture.rs` checks that. The decoder
+//! reads rows without structs, so it needs no such rule.
 
 use std::fmt;
 
@@ -12,7 +13,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 /// Reads bytes that are one JSON value.
 ///
 /// # Errors
-/// When they are no JSON, or have another shape than the type. The error may quote a value.
+/// Returns an error when the bytes are not JSON or do not match the type. The error may quote a value.
 pub(crate) fn from_slice<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = T::deserialize(Strict(&mut json))?;
@@ -23,16 +24,16 @@ pub(crate) fn from_slice<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, s
 /// Reads a text that is one JSON value.
 ///
 /// # Errors
-/// As [`from_slice`].
+/// Returns the errors of [`from_slice`].
 pub(crate) fn from_str<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {
     from_slice(text.as_bytes())
 }
 
-/// Asks for a map where a struct is wanted, here and in all that lies inside. What passes through it is a deserializer, a
-/// visitor, a seed or an access.
+/// Demands a map where a struct is wanted, here and at every depth. Wraps a deserializer, a visitor, a seed or an
+/// access.
 struct Strict<T>(T);
 
-/// Methods that take nothing but a visitor.
+/// Methods that take only a visitor.
 macro_rules! forward {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -94,7 +95,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         self.0.deserialize_tuple_struct(name, len, Strict(visitor))
     }
 
-    /// Variants of ours hold no objects.
+    /// Variants of this crate's enums hold no objects, so enums need no wrapper.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         name: &'static str,

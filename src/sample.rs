@@ -1,10 +1,10 @@
-//! A random sample of things that pass by, nobody knows how many.
+//! A random sample of a stream of values whose number is not known in advance.
 
 use std::fmt;
 
 use fastrand::Rng;
 
-/// Keeps a few of many, each with the same chance, whatever the order in which they come.
+/// Keeps a few of many values, each with the same chance, in whatever order the values come.
 pub struct Sample<T> {
     limit: usize,
     random: Rng,
@@ -13,7 +13,7 @@ pub struct Sample<T> {
 }
 
 impl<T> Sample<T> {
-    /// Makes a sample of at most `limit`. The same `random` keeps the same ones of the same things.
+    /// Makes a sample of at most `limit` values. An equal `random` keeps equal values of an equal stream.
     #[must_use]
     pub fn new(limit: usize, random: Rng) -> Self {
         Self {
@@ -24,7 +24,7 @@ impl<T> Sample<T> {
         }
     }
 
-    /// Counts one more, and makes it only when it is kept.
+    /// Counts one more value, and makes the value only if it is kept.
     pub fn offer(&mut self, make: impl FnOnce() -> T) {
         self.met += 1;
         if self.kept.len() < self.limit {
@@ -36,13 +36,13 @@ impl<T> Sample<T> {
         }
     }
 
-    /// Returns how many passed.
+    /// Returns how many values were offered.
     #[must_use]
     pub fn met(&self) -> u64 {
         self.met
     }
 
-    /// Returns what is kept, in a random order: the first few of it are a random sample as well.
+    /// Returns the kept values in a random order. So the first few of them are a random sample as well.
     #[must_use]
     pub fn into_kept(mut self) -> Vec<T> {
         self.random.shuffle(&mut self.kept);
@@ -87,7 +87,7 @@ mod tests {
                 at_the_front[one] += u32::from(place < 5);
             }
         }
-        // 800 and 200 are expected; six standard deviations are 152 and 83.
+        // The expected counts are 800 and 200. Six standard deviations are 152 and 83.
         assert!(
             kept.iter().all(|count| (648..=952).contains(count)),
             "{kept:?}"

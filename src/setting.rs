@@ -1,25 +1,25 @@
-//! What the settings of every room share: how a refused one is told, and how spans and shares are read.
+//! What the settings of all rooms share: the error for a refused setting, and the reading of spans and shares.
 //!
-//! Each settings struct stands beside the code that it steers, with its defaults and one `check`. Whoever fills it (the
-//! configuration file, flags, a library's user) gets the same answer from the same check.
+//! Each settings struct stands beside the code that uses it, with its defaults and one `check`. The configuration file,
+//! the flags and library users all fill the same struct and get the same errors from the same check.
 
 use std::num::{NonZeroU8, NonZeroU64};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-/// A setting whose value cannot be used. It reads as a sentence, and quotes nothing that could be a secret.
+/// A setting with a value that cannot be used. The text reads as a sentence and quotes nothing that could be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{option} {problem}")]
 pub struct BadSetting {
-    /// The option's dotted path below the struct that was checked, as it stands in a file.
+    /// The dotted path of the option below the checked struct, as in a configuration file.
     pub option: String,
-    /// What is wrong with the value, and what would be right.
+    /// The problem with the value, and what a correct value is.
     pub problem: String,
 }
 
 impl BadSetting {
-    /// Names an option and what is wrong with it.
+    /// Makes the error from an option and the problem with its value.
     pub fn new(option: &str, problem: impl Into<String>) -> Self {
         Self {
             option: option.to_owned(),
@@ -27,7 +27,7 @@ impl BadSetting {
         }
     }
 
-    /// Returns the same as seen from the struct around: the option is below `section` there.
+    /// Returns the error with `section` in front of the option, for the struct that contains the checked one.
     #[must_use]
     pub fn within(self, section: &str) -> Self {
         Self {
@@ -36,7 +36,7 @@ impl BadSetting {
         }
     }
 
-    /// Refuses a span below its least, with the reason for that.
+    /// Returns an error when a span is shorter than `least`. `why` is the reason for the limit.
     pub fn at_least(option: &str, value: Duration, least: Duration, why: &str) -> Result<(), Self> {
         let (value, least) = (value.as_secs(), least.as_secs());
         if value >= least {
@@ -46,7 +46,7 @@ impl BadSetting {
         Err(Self::new(option, problem))
     }
 
-    /// Refuses a share of more than everything.
+    /// Returns an error when a share is more than 100 percent.
     pub fn share(option: &str, percent: NonZeroU8) -> Result<(), Self> {
         if percent.get() <= 100 {
             return Ok(());
@@ -56,12 +56,12 @@ impl BadSetting {
     }
 }
 
-/// Reads a span of whole seconds, one at least.
+/// Reads a span of whole seconds, at least one second.
 pub(crate) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     NonZeroU64::deserialize(deserializer).map(|secs| Duration::from_secs(secs.get()))
 }
 
-/// Reads a span of whole seconds where there may be none.
+/// Reads an optional span of whole seconds.
 pub(crate) fn some_seconds<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Duration>, D::Error> {

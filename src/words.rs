@@ -1,4 +1,4 @@
-//! Numbers and errors as people read them.
+//! Numbers, durations and errors as text for readers.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
-/// Writes a number and what it counts: `1 row`, `1,234 rows`.
+/// Writes a number and its noun: `1 row`, `1,234 rows`.
 pub(crate) fn counted(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {what}{plural}", count(number))
 }
 
-/// Writes a duration in the unit that suits it: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
+/// Writes a duration in a suitable unit: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
 pub(crate) fn seconds(duration: Duration) -> String {
     let whole = duration.as_secs();
     match whole {
@@ -34,7 +34,7 @@ pub(crate) fn seconds(duration: Duration) -> String {
     }
 }
 
-/// Writes how long something has been so, roughly: `12 s`, `3 min`, `2 h 5 min`, `3 d 4 h`.
+/// Writes an age, rounded down: `12 s`, `3 min`, `2 h 5 min`, `3 d 4 h`.
 pub(crate) fn age(duration: Duration) -> String {
     let whole = duration.as_secs();
     let two = |large: u64, unit: &str, small: u64, part: &str| match small {
@@ -49,14 +49,14 @@ pub(crate) fn age(duration: Duration) -> String {
     }
 }
 
-/// Writes an instant in microseconds since the epoch as `2026-11-30 22:17 UTC`: the minute that has begun.
+/// Writes an instant in microseconds since the epoch as `2026-11-30 22:17 UTC`, rounded down to the minute.
 pub(crate) fn minute(us: i64) -> String {
     let text = format_timestamp(us).replace('T', " ");
     let (minute, _) = text.rsplit_once(':').unwrap_or((&text, ""));
     format!("{minute} UTC")
 }
 
-/// Writes a share: `100 %`, `99.98 %`. What is not all is never written as all.
+/// Writes a share: `100 %`, `99.98 %`. Only a complete share is written as `100 %`.
 pub(crate) fn percent(share: f64) -> String {
     if share >= 1.0 {
         return "100 %".to_owned();
@@ -64,7 +64,7 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{:.2} %", (share * 10_000.0).floor() / 100.0)
 }
 
-/// Writes bytes in the unit that suits them: `812 B`, `4.2 MB`.
+/// Writes bytes in a suitable unit: `812 B`, `4.2 MB`.
 pub(crate) fn bytes(number: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if number < 1000 {

@@ -15,7 +15,7 @@ use super::field::{Field, FieldKind};
 /// The columns that this program adds to each row, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SystemColumn {
-    /// The safe name of the integration. Partition column of `snapshots`.
+    /// The safe name of the integration. Partition column of `snapshots` and `current`.
     IntegrationKey,
     /// Kombo's integration id.
     IntegrationId,

@@ -1,5 +1,5 @@
-//! Rows that say that a record is gone. Kombo sends none for one that is gone without a trace, so they are made here; one
-//! that a full fetch shows as deleted is said again.
+//! Rows that say that a record is gone. Kombo sends nothing for a record that disappeared without `remote_deleted_at`,
+//! so such rows are made here. A row that a full fetch shows as deleted is written again with a later instant.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use crate::catalog::{Endpoint, SystemColumn};
 use crate::fetch::Fetch;
 use crate::time::ObservedAt;
 
-/// Makes one row per id: `_op` is `absent`, and of Kombo's columns none has a value but the id. The first is observed at
-/// `first`, each further one a microsecond later.
+/// Makes one row for each id. `_op` is `absent`, and the id is the only column of Kombo with a value. The first row is
+/// observed at `first`, and each further row a microsecond later.
 #[must_use]
 pub fn absent_rows(
     endpoint: &Endpoint,
@@ -50,7 +50,7 @@ pub fn absent_rows(
     )
 }
 
-/// Returns the same rows as they are seen again: the first at `first`, each further one a microsecond later.
+/// Returns the rows with new observation instants: the first row at `first`, each further row a microsecond later.
 #[must_use]
 pub fn seen_again(rows: &RecordBatch, first: ObservedAt) -> RecordBatch {
     let mut columns = rows.columns().to_vec();

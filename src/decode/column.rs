@@ -1,6 +1,6 @@
-//! One column while its batch is being built: vectors that can be cut back.
+//! One column while its batch is built: vectors that can be cut back.
 //!
-//! Arrow's own builders cannot forget a row, and a row without an id is only known as such once its columns are filled.
+//! Arrow's own builders cannot remove a row. But a missing id is known only after the columns of the row are filled.
 
 pub(super) mod nested;
 
@@ -81,7 +81,7 @@ impl TypedColumn {
         }
     }
 
-    /// Appends what a string stands for, or null when the column cannot hold it.
+    /// Appends the value of a string, or null when the column cannot hold the value.
     pub(super) fn push_string(&mut self, text: &JsonText<'_>) -> Result<Fit, DecodeError> {
         let Some(text) = text.as_str() else {
             self.push_null();
@@ -105,7 +105,7 @@ impl TypedColumn {
         })
     }
 
-    /// Returns the last value as it is written back, where that is an instant.
+    /// Returns the last value as text, if the column holds instants.
     pub(super) fn last_instant(&self) -> Option<String> {
         match self {
             Self::Timestamp(column) => column.last().map(time::format_timestamp),
@@ -117,7 +117,7 @@ impl TypedColumn {
         }
     }
 
-    /// Appends what a number stands for, or null when the column cannot hold it.
+    /// Appends the value of a number, or null when the column cannot hold the value.
     pub(super) fn push_number(&mut self, text: &str) -> Fit {
         match self {
             Self::Int(column) => column.push_either(number::as_int(text), || None),
@@ -129,7 +129,7 @@ impl TypedColumn {
         }
     }
 
-    /// Cuts back to a number of values. Does nothing when there are fewer.
+    /// Cuts the column back to `len` values. Does nothing when the column has fewer.
     pub(super) fn truncate(&mut self, len: usize) {
         match self {
             Self::Text(column) | Self::Json(column) => column.truncate(len),
@@ -155,7 +155,7 @@ impl TypedColumn {
         }
     }
 
-    /// Makes the array and starts again without values.
+    /// Makes the array and removes all values from the column.
     pub(super) fn finish(&mut self) -> ArrayRef {
         match self {
             Self::Text(column) | Self::Json(column) => Arc::new(column.finish()),
@@ -185,7 +185,7 @@ impl TypedColumn {
     }
 }
 
-/// Returns the day that begins at an instant.
+/// Returns the day that begins at an instant. Returns `None` for an instant that is not midnight.
 fn midnight(micros: i64) -> Option<i32> {
     let days = micros.div_euclid(MICROS_PER_DAY);
     let begins = micros.rem_euclid(MICROS_PER_DAY) == 0;
@@ -194,5 +194,5 @@ fn midnight(micros: i64) -> Option<i32> {
 
 pub(super) const MICROS_PER_DAY: i64 = 86_400_000_000;
 
-/// How Kombo writes a calendar date as a timestamp.
+/// The end of a calendar date that Kombo writes as a timestamp.
 const MIDNIGHT: &str = "T00:00:00.000Z";

@@ -1,17 +1,19 @@
-//! The answer around the rows: `{"status":..,"data":{"next":..,"results":[..]}}`, in any order of keys.
+//! The JSON around the rows: `{"status":..,"data":{"next":..,"results":[..]}}`, with keys in any order.
 //!
-//! Keys that are not known here are passed over: live reads add `warnings`, and Kombo may add more. What a page must not
-//! do is end in silence: without its list of rows, or with two of anything, it is refused.
+//! Unknown keys are skipped: live reads add `warnings`, and Kombo may add more keys. A page without its list of rows is
+//! refused, and so is a page with a second `data`, `next` or list of rows. Otherwise such a page would look like the
+//! last one.
 
 use super::error::DecodeError;
 use super::page_reader::PageReader;
 use super::scan::{Scanner, Token};
 use crate::ids::Cursor;
 
-/// Kombo's codes look like `PLATFORM.INPUT_INVALID`. A longer text is no code and could be anything.
+/// The greatest length of a code that is kept, in bytes. Kombo's codes look like `PLATFORM.INPUT_INVALID`. A longer
+/// text is not a code and could be a row value.
 const MAX_CODE_BYTES: usize = 100;
 
-/// What stands around the rows of one page.
+/// The envelope of one page while the page is read.
 pub(super) struct PageEnvelope<'e, F> {
     results_key: &'e str,
     on_next: Option<F>,
@@ -36,14 +38,14 @@ impl<'e, F: FnOnce(Option<Cursor>)> PageEnvelope<'e, F> {
         }
     }
 
-    /// Walks through the whole page, calling `row` where a row stands next, and returns where the next page starts.
+    /// Reads the complete page and calls `row` at the start of each row. Returns the cursor of the next page.
     pub(super) fn read<'a>(
         mut self,
         reader: &mut PageReader<'a>,
         mut row: impl FnMut(&mut PageReader<'a>) -> Result<(), DecodeError>,
     ) -> Result<Option<Cursor>, DecodeError> {
         if reader.scan.token()? != Token::Object {
-            return problem("it is not an object");
+            return problem("the answer is not an object");
         }
         reader.scan.enter()?;
         let mut first = true;
@@ -53,7 +55,9 @@ impl<'e, F: FnOnce(Option<Cursor>)> PageEnvelope<'e, F> {
                     self.failed |= reader.scan.string()?.as_str() == Some("error");
                 }
                 (Some("error"), Token::Object) => self.read_error(&mut reader.scan)?,
-                (Some("data"), _) if self.data_seen => return problem("it has `data` twice"),
+                (Some("data"), _) if self.data_seen => {
+                    return problem("the answer has `data` twice");
+                }
                 (Some("data"), Token::Object) => {
                     self.data_seen = true;
                     self.read_data(reader, &mut row)?;
@@ -68,7 +72,7 @@ impl<'e, F: FnOnce(Option<Cursor>)> PageEnvelope<'e, F> {
             return Err(DecodeError::Kombo { code: self.code });
         }
         if !self.results_seen {
-            return problem("it has no list of rows");
+            return problem("the answer has no list of rows");
         }
         if let Some(on_next) = self.on_next {
             on_next(None);
@@ -88,10 +92,10 @@ impl<'e, F: FnOnce(Option<Cursor>)> PageEnvelope<'e, F> {
                 (Some("next"), token) => self.read_next(&mut reader.scan, token)?,
                 (Some(key), token) if key == self.results_key => {
                     if std::mem::replace(&mut self.results_seen, true) {
-                        return problem("it has two lists of rows");
+                        return problem("the answer has two lists of rows");
                     }
                     if token != Token::Array {
-                        return problem("its rows are not a list");
+                        return problem("the rows are not a list");
                     }
                     reader.scan.enter()?;
                     let mut first = true;
@@ -120,7 +124,7 @@ impl<'e, F: FnOnce(Option<Cursor>)> PageEnvelope<'e, F> {
             _ => return problem("`data.next` is neither a string nor null"),
         };
         let Some(on_next) = self.on_next.take() else {
-            return problem("it has `data.next` twice");
+            return problem("the answer has `data.next` twice");
         };
         on_next(self.next.clone());
         Ok(())

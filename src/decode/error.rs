@@ -1,86 +1,84 @@
-//! Why a page could not be decoded, by what can be done about it.
+//! Why a page could not be decoded, sorted by what can be done about it.
 
-/// A page that brings no rows. None of them quotes the page: positions and kinds only.
+/// Why a page could not be decoded. The messages hold positions and kinds, and never quote the page.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// Over [`super::DecodeLimits::page_bytes`].
-    #[error(
-        "a page of {bytes} bytes is over the limit of {limit}: ask for fewer rows with a smaller page size"
-    )]
+    /// The page is larger than [`super::DecodeLimits::page_bytes`].
+    #[error("a page has {bytes} bytes, more than the limit of {limit}: lower the page size")]
     PageTooBig {
-        /// Its size.
+        /// Size of the page in bytes.
         bytes: usize,
-        /// What was allowed.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// Over [`super::DecodeLimits::page_rows`].
+    /// The page has more rows than [`super::DecodeLimits::page_rows`].
     #[error(
-        "a page has more than {limit} rows, more than Kombo serves: check that the address is Kombo's"
+        "a page has more than {limit} rows, and Kombo sends fewer: check that the address is Kombo's"
     )]
     TooManyRows {
-        /// What was allowed.
+        /// The limit of rows.
         limit: usize,
     },
-    /// Over [`super::DecodeLimits::depth`].
+    /// The page nests deeper than [`super::DecodeLimits::depth`].
     #[error(
         "a page nests deeper than {limit} levels at byte {at}: check that the address is Kombo's"
     )]
     TooDeep {
-        /// Position in the page.
+        /// Position in the page, in bytes.
         at: usize,
-        /// What was allowed.
+        /// The limit of levels.
         limit: usize,
     },
     /// The text is not UTF-8.
     #[error(
-        "a page is not UTF-8 text at byte {at}: check that the address is Kombo's and no proxy answers for it"
+        "a page is not UTF-8 text at byte {at}: check that the address is Kombo's and that no proxy answers in its place"
     )]
     NotUtf8 {
-        /// Position in the page.
+        /// Position in the page, in bytes.
         at: usize,
     },
-    /// The text is not JSON, or it stops early.
+    /// The text is not JSON, or ends too early.
     #[error("a page is not JSON: expected {expected} at byte {at} of {bytes}")]
     NotJson {
-        /// Position in the page.
+        /// Position in the page, in bytes.
         at: usize,
-        /// Length of the page; `at` equals it when the page is cut off.
+        /// Length of the page in bytes. Equal to `at` when the page is cut off.
         bytes: usize,
-        /// What should have stood there.
+        /// What was expected at this position.
         expected: &'static str,
     },
-    /// JSON, but not a page of rows.
-    #[error("a page is not the answer of a list endpoint: {problem}")]
+    /// The text is JSON, but not a page of rows.
+    #[error("the page is not the answer of a list endpoint: {problem}")]
     Envelope {
-        /// What is wrong with it.
+        /// The problem with the page.
         problem: &'static str,
     },
-    /// Kombo answered 200 with an error in the body.
+    /// Kombo answered with status 200 and an error in the body.
     #[error("kombo answered with an error in the page: {}", code.as_deref().unwrap_or("no code"))]
     Kombo {
         /// Kombo's code, such as `PLATFORM.INPUT_INVALID`.
         code: Option<String>,
     },
-    /// More than one row in a hundred has no id.
+    /// More than one row in a hundred has no usable id.
     #[error(
-        "{without_id} of a page's {rows} rows have no usable id, over one in a hundred: report it to Kombo"
+        "{without_id} of {rows} rows of a page have no usable id, more than one in a hundred: report the endpoint to Kombo"
     )]
     RowsWithoutId {
-        /// Rows of the page.
+        /// Number of rows of the page.
         rows: u64,
-        /// Those without an id.
+        /// Number of rows without a usable id.
         without_id: u64,
     },
-    /// A column of the batch would pass 2 GiB.
+    /// A column of the batch would grow beyond 2 GiB.
     #[error(
-        "a batch is full: take it before the next page, or lower the limit on the size of pages"
+        "a batch is full: take the batch before the next page, or lower the largest page size in bytes"
     )]
     BatchFull,
 }
 
 impl DecodeError {
-    /// Returns whether the same request may bring a page that decodes: an answer cut off or garbled on its way may.
+    /// Returns whether the same request may bring a page that decodes. An answer may be cut off or damaged on its way.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::NotUtf8 { .. } | Self::NotJson { .. })

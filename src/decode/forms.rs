@@ -1,6 +1,7 @@
-//! Whether the `_rest` of two rows differ in more than the forms in which instants were sent.
+//! Whether the `_rest` of two rows differs in more than the forms of instants.
 //!
-//! The same instant is the same value: a sender that begins to write `+00:00` in place of `Z` has changed no record.
+//! An instant in two forms is one value. A sender that begins to write `+00:00` in place of `Z` has not changed any
+//! record.
 
 use arrow::datatypes::{DataType, Fields};
 
@@ -9,14 +10,15 @@ use super::scan::{Scanner, Token};
 use super::text::JsonText;
 use crate::time::parse_instant;
 
-/// Returns whether two `_rest` say the same, but for the texts of instants that are in one of these columns as well.
+/// Returns whether two `_rest` values are equal, apart from the texts of instants that a column holds as well.
 #[must_use]
 pub fn same_but_for_forms(columns: &Fields, one: Option<&str>, other: Option<&str>) -> bool {
     let one = others(columns, one.unwrap_or("{}"));
     one.is_some() && one == others(columns, other.unwrap_or("{}"))
 }
 
-/// Returns path and text of every value that is no such form. `None` where the decoder did not write this.
+/// Returns path and text of every value that is not another form of an instant. Returns `None` for a text that the
+/// decoder did not write.
 fn others<'a>(columns: &Fields, rest: &'a str) -> Option<Vec<(Vec<u8>, &'a str)>> {
     let mut scan = Scanner::new(rest, REST_DEPTH);
     (scan.token().ok()? == Token::Object).then_some(())?;
@@ -38,7 +40,7 @@ fn is_instant(raw: &str) -> bool {
     text.and_then(parse_instant).is_some()
 }
 
-/// Returns whether a path leads to a column of instants, or of days that are sent as instants.
+/// Returns whether a path leads to a column of instants, or of days that Kombo sends as instants.
 fn holds_instants(columns: &Fields, path: &[u8]) -> bool {
     let mut tokens = path.split(|byte| *byte == b'/').skip(1);
     let member = |fields: &Fields, token: &[u8]| {

@@ -1,18 +1,19 @@
 //! The hash of a record: `_hash`.
 //!
-//! It tells whether two observations of a row are the same record, so it has to be the same for ever, on every machine,
-//! and whatever the schema knew when the row was decoded. Hence it is taken of the JSON, never of columns:
+//! The hash tells whether two observations of a row show the same record. So the hash must be equal for ever, on every
+//! machine, and for every version of the schema. Therefore it is computed from the JSON and never from the columns:
 //!
-//! * `x(bytes, seed)` is XXH3 with 64 bits; numbers enter it as 8 bytes, little endian; `a ++ b` is one after the other.
-//! * string: `x(content, 1)`, the content decoded to UTF-8; a lone surrogate as the three bytes of its code unit (WTF-8).
-//! * number: `x(text, 2)`, the text as sent, so that `1` and `1.0` differ.
-//! * `null`, `true`, `false`: `x(literal, 3)`.
-//! * array: from 0, `h = x(h ++ element, 4)` for each element in order, at last `x(h ++ length, 5)`.
-//! * object: the wrapping sum of `x(key ++ value, 6)` over the members, the key hashed as a string, at last
-//!   `x(sum ++ number of members, 7)`. The sum makes the order of keys irrelevant and lets duplicate keys all count.
-//! * row: its object, without top-level members that are null, so that a new nullable column makes no row differ.
+//! - `x(bytes, seed)` is XXH3 with 64 bits. Numbers enter as 8 bytes, little endian. `a ++ b` means `b` after `a`.
+//! - string: `x(content, 1)`. The content is decoded to UTF-8; a lone surrogate becomes the three bytes of its code
+//!   unit (WTF-8).
+//! - number: `x(text, 2)`. The text is taken as sent, so `1` and `1.0` differ.
+//! - `null`, `true`, `false`: `x(literal, 3)`.
+//! - array: begins with `h = 0`, then `h = x(h ++ element, 4)` for each element in order, then `x(h ++ length, 5)`.
+//! - object: the wrapping sum of `x(key ++ value, 6)` over the members, with the key hashed as a string, then `x(sum ++
+//!   number of members, 7)`. With a sum the order of keys does not matter, and each of two duplicate keys counts.
+//! - row: the hash of its object without the top-level members that are null. So a new nullable column changes no hash.
 //!
-//! `_hash` holds the 64 bits as a signed number, because Parquet readers agree on those.
+//! `_hash` holds the 64 bits as a signed number, because all Parquet readers support signed numbers.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -47,7 +48,7 @@ pub(super) fn literal(text: &str) -> u64 {
     xxh3_64_with_seed(text.as_bytes(), LITERAL)
 }
 
-/// Gathers the elements of an array.
+/// Collects the elements of an array.
 #[derive(Default)]
 pub(super) struct ArrayHash {
     folded: u64,
@@ -65,7 +66,7 @@ impl ArrayHash {
     }
 }
 
-/// Gathers the members of an object, in any order.
+/// Collects the members of an object, in any order.
 #[derive(Default)]
 pub(super) struct ObjectHash {
     sum: u64,

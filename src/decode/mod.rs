@@ -1,19 +1,23 @@
-//! Page bytes become Arrow batches, in one pass.
+//! Decodes the bytes of a page into Arrow batches, in one pass.
 //!
-//! Nothing is lost and no page is refused for its content: a value takes its column only if writing the column back
-//! gives the same string or the same exact number. Everything else, every unknown field and every duplicate key goes to
-//! `_rest`, so that [`rebuild()`] can give Kombo's JSON back from the columns alone.
+//! Nothing is lost, and no page is refused because of its content. A value takes its column only if writing the column
+//! back gives the same string or the same exact number. Every other value, every unknown field and every duplicate key
+//! goes to `_rest`. So [`rebuild()`] can restore Kombo's JSON from the columns alone. Kombo's page owns the truth; no
+//! error and no `Debug` output may quote a value of it.
 //!
-//! `scan` pulls tokens out of the text, `envelope` finds the rows and the cursor, `row` fills one row's columns and the
-//! system columns. `page_reader` brings a value into its `column` (flat ones in `values`, objects and lists in `column::nested`) by
-//! the rules of `number` and `text`, or into `rest`, and takes its `hash` on the way. `rebuild` is the inverse. `absent` makes
-//! the rows of records that Kombo does not send any more. `observed_rows` reads what every row has out of a batch.
+//! The parts work together like this. `scan` reads tokens from the text. `envelope` finds the rows and the cursor.
+//! `row` fills the columns of one row, including the system columns. `page_reader` puts a value into its `column` or
+//! into `rest`, and computes the `hash` of the value. Flat columns are in `values`, objects and lists in
+//! `column::nested`; the rules are in `number` and `text`. `rebuild` is the inverse of decoding. `absent` makes the
+//! rows of records that Kombo no longer sends. `observed_rows` reads the common columns of a batch.
 //!
-//! An instant in another form than Kombo's usual one is in its column and, as it was sent, in `_rest`: it is no misfit, and
-//! rows that differ in `forms` alone are no change. Their `_hash` differs, since it is that of the text.
+//! An instant may come in another form than Kombo's usual one. Then the column holds the instant, and `_rest` holds the
+//! text as sent. Such a value counts as fitting, and two rows that differ only in `forms` count as unchanged. Their
+//! `_hash` differs, because the hash covers the text.
 //!
-//! The parser is our own because no parser at hand gives, in one pass and without a tree: the text of numbers, slices of
-//! free JSON, duplicate keys, lone surrogates (JavaScript may send `"\ud800"`), and a bound on depth.
+//! The parser is part of this crate because no known parser offers all of these in one pass and without a tree: the
+//! text of numbers, slices of free JSON, duplicate keys, lone surrogates (JavaScript may send `"\ud800"`), and a limit
+//! on depth.
 
 mod absent;
 mod column;
@@ -52,27 +56,27 @@ use crate::fetch::Fetch;
 use crate::ids::Cursor;
 use crate::time::ObservedAt;
 
-/// The share of a page's rows that may have no usable id: one in this many.
+/// A page fails when more than one row in this many has no usable id.
 const ROWS_PER_QUARANTINED: u64 = 100;
 
-/// The depth beyond which no limit goes: recursion would use up the stack of a thread.
+/// The upper bound of every depth limit. Deeper recursion would use up the stack of a thread.
 const MAX_DEPTH: usize = 512;
 
-/// How much of a page is taken, whatever anyone sends.
+/// Limits on a page, so that memory does not depend on the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeLimits {
-    /// The longest page, in bytes.
+    /// Largest page, in bytes.
     pub page_bytes: usize,
-    /// The deepest nesting, the envelope's three levels included. Never more than 512.
+    /// Deepest nesting, including the three levels of the envelope. At most 512.
     pub depth: usize,
-    /// The most rows in a page. Kombo serves 250.
+    /// Largest number of rows in a page. Kombo sends 250.
     pub page_rows: usize,
-    /// The most list elements of a page that become values in columns; lists beyond go to `_rest` as they are.
+    /// Largest number of list elements of a page that become values in columns. Further lists go to `_rest` unchanged.
     pub page_elements: usize,
 }
 
 impl DecodeLimits {
-    /// The longest page where nothing else is said: 64 MiB.
+    /// The default of `page_bytes`: 64 MiB.
     pub const PAGE_BYTES: usize = 64 << 20;
 }
 
@@ -87,7 +91,7 @@ impl Default for DecodeLimits {
     }
 }
 
-/// Decodes the pages of one fetch. Rows gather over pages until a batch is taken.
+/// Decodes the pages of one fetch. Collects rows over several pages until a batch is taken.
 pub struct PageDecoder {
     endpoint: Arc<Endpoint>,
     limits: DecodeLimits,
@@ -95,32 +99,32 @@ pub struct PageDecoder {
     last_seen: ObservedAt,
 }
 
-/// What a page brought.
+/// The result of decoding one page.
 #[derive(Debug)]
 pub struct PageSummary {
-    /// Rows that are on their way into a batch.
+    /// Number of rows that will be in a batch.
     pub rows: u64,
-    /// Rows without a usable id, which are not.
+    /// Rows without a usable id. They will not be in a batch.
     pub quarantined: Vec<QuarantinedRow>,
-    /// Values that did not fit their column and are in `_rest`.
+    /// Number of values that did not fit their column and were written to `_rest`.
     pub rest_values: u64,
-    /// Where the next page starts; `None` on the last one.
+    /// The cursor of the next page. `None` on the last page.
     pub next: Option<Cursor>,
 }
 
-/// A row that cannot be told from others.
+/// A row without a usable id, which cannot be distinguished from other rows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct QuarantinedRow {
-    /// What is wrong with it.
+    /// The problem with the row.
     pub reason: &'static str,
-    /// Its JSON, as sent.
+    /// The JSON of the row, as sent.
     pub raw: String,
-    /// The server's time of its page.
+    /// The server's time of the row's page.
     pub observed_at: ObservedAt,
 }
 
 impl PageDecoder {
-    /// Starts a fetch.
+    /// Makes a decoder for one fetch.
     #[must_use]
     pub fn new(endpoint: Arc<Endpoint>, fetch: &Fetch, limits: DecodeLimits) -> Self {
         Self {
@@ -131,7 +135,8 @@ impl PageDecoder {
         }
     }
 
-    /// Makes `_fetched_at` of every row later than this: the table's last value, also across restarts.
+    /// Sets the last `_fetched_at` of the table, which may come from before a restart. Every row gets a later
+    /// `_fetched_at`.
     #[must_use]
     pub fn with_last_seen(mut self, last: ObservedAt) -> Self {
         self.last_seen = last;
@@ -140,13 +145,14 @@ impl PageDecoder {
 
     /// Decodes one page.
     ///
-    /// `on_next` is called once on success, as soon as `data.next` is known, so that the next page can be asked for
-    /// meanwhile: before the rows when it stands before them, at the end with `None` when it stands nowhere.
+    /// `on_next` is called once on success, as soon as `data.next` is known, so that the next page can be requested
+    /// meanwhile. That is before the rows when `data.next` stands before the rows. Without `data.next`, the call comes
+    /// at the end with `None`.
     ///
     /// # Errors
-    /// A page is taken as a whole or not at all: after an error, which `on_next` may have preceded, the decoder holds
-    /// what it held before. The fetch has still failed, since a page of it is missing. A page of which more than one row
-    /// in a hundred has no usable id fails, however few rows it has.
+    /// A page is taken as a whole or not at all. After an error the decoder holds what it held before; `on_next` may
+    /// have been called. The fetch has failed all the same, because one of its pages is missing. A page fails when more
+    /// than one row in a hundred has no usable id, even if the page has few rows.
     pub fn page(
         &mut self,
         body: &[u8],
@@ -162,24 +168,25 @@ impl PageDecoder {
         result
     }
 
-    /// Returns how many rows wait to be taken.
+    /// Returns the number of rows that are not in a batch yet.
     #[must_use]
     pub fn pending_rows(&self) -> usize {
         self.rows.len()
     }
 
-    /// Returns about how many bytes they take in Arrow.
+    /// Returns about how many bytes these rows take in Arrow.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
         self.rows.bytes()
     }
 
-    /// Takes all rows that wait, in the endpoint's schema. `None` when there are none.
+    /// Takes all collected rows as a batch with the endpoint's schema. Returns `None` when there are none.
     pub fn take_batch(&mut self) -> Option<RecordBatch> {
         (self.rows.len() > 0).then(|| self.rows.finish())
     }
 
-    /// Returns the `_fetched_at` of the last row; before the first, what was given at the start, or the lowest instant.
+    /// Returns the `_fetched_at` of the last row. Before the first row, returns the value of [`Self::with_last_seen`]
+    /// or the earliest instant.
     #[must_use]
     pub fn last_seen(&self) -> ObservedAt {
         self.last_seen

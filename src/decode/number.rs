@@ -1,9 +1,9 @@
-//! Which JSON numbers a column can hold: those it gives back exactly.
+//! Decides which JSON numbers a column can hold: those that the column gives back exactly.
 //!
-//! Numbers are compared as decimals, by their texts: `1e2` is 100 and `5.0` is 5, while 2^53 + 1 is no double and `1e400`
-//! no number of ours at all.
+//! Numbers are compared as decimals, by their texts. `1e2` is 100, and `5.0` is 5. But 2^53 + 1 has no exact double,
+//! and `1e400` fits no column.
 
-/// Returns the whole number a text stands for.
+/// Returns the whole number that a text stands for.
 pub(super) fn as_int(text: &str) -> Option<i64> {
     if let Ok(value) = text.parse() {
         return Some(value);
@@ -12,7 +12,7 @@ pub(super) fn as_int(text: &str) -> Option<i64> {
     if decimal.digits.is_empty() {
         return Some(0);
     }
-    // i64 has 19 digits: more cannot fit, and would only cost time.
+    // An `i64` has at most 19 digits. More digits cannot fit and would only cost time.
     let zeros = usize::try_from(decimal.exponent)
         .ok()
         .filter(|zeros| decimal.digits.len() + zeros <= 19)?;
@@ -29,10 +29,11 @@ pub(super) fn as_int(text: &str) -> Option<i64> {
     .ok()
 }
 
-/// Returns the double a text stands for, when the shortest text of that double is the same number.
+/// Returns the double that a text stands for, if the shortest text of that double is the same number.
 pub(super) fn as_float(text: &str) -> Option<f64> {
     let value: f64 = text.parse().ok()?;
-    // A double carries any 15 digits; without an exponent so few cannot overflow or underflow either.
+    // A double holds any 15 digits exactly. With so few digits and no exponent the number can neither overflow nor
+    // underflow.
     if text.len() <= 16 && !text.bytes().any(|byte| matches!(byte, b'e' | b'E')) {
         let digits = text.bytes().filter(u8::is_ascii_digit).count();
         if digits <= 15 {
@@ -42,7 +43,7 @@ pub(super) fn as_float(text: &str) -> Option<f64> {
     (value.is_finite() && Decimal::of(text)? == Decimal::of(&float_text(value))?).then_some(value)
 }
 
-/// Writes a double as the shortest JSON number that is read as the same double.
+/// Writes a double as the shortest JSON number that reads as the same double.
 pub(super) fn float_text(value: f64) -> String {
     let mut text = format!("{value:?}");
     if text.ends_with(".0") {
@@ -51,7 +52,7 @@ pub(super) fn float_text(value: f64) -> String {
     text
 }
 
-/// A decimal in the one form each number has: digits without zeros at either end, times ten to the exponent. Zero has no
+/// A decimal in its only normal form: digits without zeros at either end, times ten to the exponent. Zero has no
 /// digits, no exponent and no sign.
 #[derive(Debug, PartialEq, Eq)]
 struct Decimal {
@@ -61,7 +62,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// Reads a JSON number. `None` when the exponent is beyond 64 bits.
+    /// Reads a JSON number. Returns `None` when the exponent does not fit 64 bits.
     fn of(text: &str) -> Option<Self> {
         let (negative, text) = text
             .strip_prefix('-')

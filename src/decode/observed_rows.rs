@@ -1,4 +1,4 @@
-//! What every row of every table has: an id, when it was observed, and what that observation says of it.
+//! The columns that every row has: the id, the instant of the observation, and the result of the observation.
 
 use arrow::array::{AsArray, RecordBatch, StringArray};
 use arrow::datatypes::TimestampMicrosecondType;
@@ -6,19 +6,19 @@ use arrow::datatypes::TimestampMicrosecondType;
 use crate::catalog::SystemColumn;
 use crate::time::ObservedAt;
 
-/// What an observation says of a row: `_op`.
+/// The result of an observation: `_op`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowOp {
-    /// It is there.
+    /// The record exists.
     Upsert,
-    /// Kombo marked it deleted.
+    /// Kombo marked the record as deleted.
     Delete,
-    /// A full fetch lacked it, and nobody found it.
+    /// A full fetch lacked the record, and Kombo did not find it by its id.
     Absent,
 }
 
 impl RowOp {
-    /// Returns the word in `_op`.
+    /// Returns the value in `_op`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -28,7 +28,7 @@ impl RowOp {
         }
     }
 
-    /// Reads the word.
+    /// Reads a value of `_op`.
     #[must_use]
     pub fn of(text: &str) -> Self {
         match text {
@@ -42,16 +42,16 @@ impl RowOp {
 /// One observation of a row.
 #[derive(Clone, Copy)]
 pub struct ObservedRow<'a> {
-    /// Kombo's id of it.
+    /// Kombo's id of the record.
     pub id: &'a str,
-    /// When it was observed.
+    /// When the record was observed.
     pub at: ObservedAt,
-    /// What was seen.
+    /// The result of the observation.
     pub op: RowOp,
 }
 
 impl ObservedRow<'_> {
-    /// Returns whether the row is there.
+    /// Returns whether the record exists.
     #[must_use]
     pub fn is_there(&self) -> bool {
         self.op == RowOp::Upsert
@@ -61,7 +61,7 @@ impl ObservedRow<'_> {
 /// Returns the rows of a batch, in their order.
 ///
 /// # Panics
-/// When the batch is of no table: when it lacks `id`, `_op` or `_fetched_at`.
+/// Panics when the batch has no column `id`, `_op` or `_fetched_at`.
 pub fn observed_rows(batch: &RecordBatch) -> impl Iterator<Item = ObservedRow<'_>> {
     let text = |name| texts(batch, name).expect("every table has it");
     let (ids, ops) = (text("id"), text(SystemColumn::Op.name()));
@@ -73,13 +73,14 @@ pub fn observed_rows(batch: &RecordBatch) -> impl Iterator<Item = ObservedRow<'_
     })
 }
 
-/// Returns a column of texts; `None` when the batch has none of this name.
+/// Returns a column of texts. Returns `None` when the batch has no column of this name.
 #[must_use]
 pub fn texts<'a>(batch: &'a RecordBatch, column: &str) -> Option<&'a StringArray> {
     batch.column_by_name(column)?.as_string_opt()
 }
 
-/// Returns `_fetched_at` of each row, in microseconds since the epoch; `None` when the batch does not have it.
+/// Returns the `_fetched_at` of each row, in microseconds since the epoch. Returns `None` when the batch has no such
+/// column.
 #[must_use]
 pub fn times(batch: &RecordBatch) -> Option<&[i64]> {
     let column = batch.column_by_name(SystemColumn::FetchedAt.name())?;

@@ -1,4 +1,4 @@
-//! Reads values into their columns, and what does not fit into `_rest`.
+//! Reads values into their columns, and values that do not fit into `_rest`.
 
 use super::column::TypedColumn;
 use super::column::nested::{ListColumn, StructColumn};
@@ -9,11 +9,11 @@ use super::scan::{Scanner, Token};
 use super::text::JsonText;
 use super::values::Fit;
 
-/// A page while it is read, with what the row at hand has left over.
+/// A page while it is read, and the `_rest` of the current row.
 pub(super) struct PageReader<'a> {
     pub(super) scan: Scanner<'a>,
     pub(super) rest: Rest,
-    /// The text of the last value is in `_rest`, and its instant in the column.
+    /// Whether `_rest` holds the text of the last value and the column holds its instant.
     pub(super) kept_form: bool,
     elements_left: usize,
 }
@@ -28,8 +28,8 @@ impl<'a> PageReader<'a> {
         }
     }
 
-    /// Reads the value that stands next: into the column, or as null into the column and as it is into `_rest`.
-    /// Returns its hash, which is the same in both cases.
+    /// Reads the next value. A value that fits goes into the column. For any other value the column gets null, and the
+    /// text goes into `_rest`. Returns the hash of the value, which is equal in both cases.
     pub(super) fn value(
         &mut self,
         column: &mut TypedColumn,
@@ -94,7 +94,7 @@ impl<'a> PageReader<'a> {
         Ok(object.finish())
     }
 
-    /// Reads the member whose key was just read. Returns the hashes of key and value.
+    /// Reads the value of the member whose key was just read. Returns the hashes of key and value.
     pub(super) fn member(
         &mut self,
         column: &mut StructColumn,
@@ -110,7 +110,7 @@ impl<'a> PageReader<'a> {
                 member.kept_form = self.kept_form;
                 Ok((member.key_hash, hash))
             }
-            // A column that is ahead of this one has its value from the same key, further in front.
+            // A column that is longer than this struct already has a value from an earlier key with the same name.
             Some(member) => {
                 if !std::mem::replace(&mut member.kept_form, true)
                     && let Some(first) = member.column.last_instant()
@@ -123,7 +123,7 @@ impl<'a> PageReader<'a> {
         }
     }
 
-    /// Reads the array that begins here. When the page has no elements left to spend, the array is left over as a whole.
+    /// Reads the array that begins here. If the page has no list elements left, the complete array goes into `_rest`.
     fn list(&mut self, column: &mut ListColumn, path: &Path<'_>) -> Result<u64, DecodeError> {
         let (start, rest) = (self.scan.mark(), self.rest.mark());
         let (mut array, mut first) = (ArrayHash::default(), true);
@@ -146,7 +146,7 @@ impl<'a> PageReader<'a> {
         Ok(array.finish())
     }
 
-    /// Reads the value that stands next into `_rest`. Returns its hash.
+    /// Reads the next value into `_rest`. Returns its hash.
     pub(super) fn leave(&mut self, path: &Path<'_>) -> Result<u64, DecodeError> {
         let (raw, hash) = self.scan.raw()?;
         self.rest.add(path, raw);
@@ -155,8 +155,8 @@ impl<'a> PageReader<'a> {
 
     /// Returns whether one more list element may be kept in columns.
     ///
-    /// `[{},{},...]` takes three bytes of a page for each element, but a value in every column below: without an end to
-    /// that, a page could take a hundred times its size in memory.
+    /// In `[{},{},...]` each element takes three bytes of a page, but a value in every column below. Without this
+    /// limit, a page could take a hundred times its size in memory.
     fn spend_element(&mut self) -> bool {
         let may = self.elements_left > 0;
         self.elements_left = self.elements_left.saturating_sub(1);

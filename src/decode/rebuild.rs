@@ -1,4 +1,4 @@
-//! Kombo's JSON again, from the columns and `_rest` alone.
+//! Rebuilds Kombo's JSON from the columns and `_rest` alone.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, FieldRef, Float64Type, Int64Type, TimestampMicrosecondType};
@@ -11,18 +11,18 @@ use super::text::{JsonText, push_json};
 use crate::catalog::{Endpoint, Field, FieldKind, SystemColumn};
 use crate::time::{format_date, format_timestamp, parse_instant};
 
-/// `_rest` holds what pages held below their envelope, so it nests no deeper than they may.
+/// The greatest depth of `_rest`. Its values come from pages, so they nest no deeper than pages may.
 pub(super) const REST_DEPTH: usize = super::MAX_DEPTH;
 
 /// Writes one row of a batch as the JSON that Kombo sent.
 ///
-/// Equal to it as a value: declared fields that were null are left out, keys stand in the order of the schema with what
-/// was left over behind, numbers of columns are written in their shortest form. Columns that the batch does not have,
-/// since it was written with an older schema, are passed over.
+/// The result is equal to the sent JSON as a value. Declared fields that were null are omitted. Keys stand in the order
+/// of the schema, followed by the values of `_rest`. Numbers of columns are written in their shortest form. A batch
+/// that was written with an older schema may lack columns; they are omitted.
 ///
 /// # Errors
-/// When there is no such row, when the batch is not of this endpoint or was written with a newer schema and has values
-/// there, or when its `_rest` was not written by the decoder.
+/// Returns an error when the batch has no such row, when the batch does not belong to this endpoint, when the batch has
+/// values in columns of a newer schema, or when the decoder did not write its `_rest`.
 pub fn rebuild(
     endpoint: &Endpoint,
     batch: &RecordBatch,
@@ -58,17 +58,17 @@ pub fn rebuild(
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RebuildError {
-    /// The batch ends before it.
+    /// The batch has fewer rows.
     #[error("the batch has no such row")]
     NoRow,
-    /// A column that the schema does not know, or knows with another type.
+    /// The batch has a column that the schema does not declare, or declares with another type.
     #[error("column {name:?} is not as the schema declares it")]
     Column {
-        /// Which.
+        /// The name of the column.
         name: String,
     },
-    /// A path in `_rest` leads nowhere, or it is not a JSON object.
-    #[error("`_rest` does not go with the columns")]
+    /// A path in `_rest` leads nowhere, or `_rest` is not a JSON object.
+    #[error("`_rest` does not match the columns")]
     Rest,
 }
 
@@ -80,10 +80,10 @@ impl RebuildError {
     }
 }
 
-/// A value on its way back to text. Keys are JSON strings in their shortest form, quotes included.
+/// A value that is being written back to text. Keys are JSON strings in their shortest form, including the quotes.
 enum JsonNode {
     Text(String),
-    /// An instant, in microseconds since the epoch. `_rest` may have the form in which it was sent.
+    /// An instant, in microseconds since the epoch. `_rest` may hold the form in which the instant was sent.
     Instant(i64),
     Object(Vec<(String, JsonNode)>),
     List(Vec<JsonNode>),
@@ -123,7 +123,7 @@ impl JsonNode {
         }
     }
 
-    /// Returns whether a JSON value is this instant in one of its forms.
+    /// Returns whether a JSON value is this instant in any form.
     fn is_instant(&self, raw: &str) -> bool {
         let Self::Instant(micros) = self else {
             return false;
@@ -134,7 +134,7 @@ impl JsonNode {
         sent.and_then(parse_instant) == Some(*micros)
     }
 
-    /// Puts a left-over value where its path says. `None` when the path leads nowhere.
+    /// Puts a value of `_rest` at its path. Returns `None` when the path leads nowhere.
     fn place(&mut self, path: &[u8], raw: &str) -> Option<()> {
         let mut tokens = path
             .strip_prefix(b"/")?
@@ -265,7 +265,7 @@ fn place_rest(record: &mut JsonNode, rest: &str) -> Result<(), PlaceError> {
     Ok(())
 }
 
-/// Why a value of `_rest` found no place; the caller knows no more than that.
+/// A value of `_rest` has no place in the record. The caller needs no more detail.
 struct PlaceError;
 
 impl From<DecodeError> for PlaceError {
@@ -282,7 +282,7 @@ fn json_string(content: &[u8]) -> String {
     out
 }
 
-/// Resolves `~1` and `~0` of a JSON Pointer's token.
+/// Resolves `~1` and `~0` in a token of a JSON Pointer.
 pub(super) fn unescape(token: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(token.len());
     let mut bytes = token.iter();

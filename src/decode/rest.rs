@@ -1,17 +1,18 @@
-//! `_rest`: what did not fit the columns, as one JSON object from JSON Pointer (RFC 6901) to the value as sent.
+//! `_rest`: the values that did not fit their columns, as one JSON object from JSON Pointer (RFC 6901) to the value as
+//! sent.
 //!
-//! It also keeps the text of an instant that its column writes in another form. Such a value fits, so it is not counted. A
-//! key that comes twice has a second value there: of an instant the first then stands before it, in whatever form, so that
-//! the second is never taken for the form of the first.
+//! `_rest` also keeps the text of an instant that its column writes in another form. Such a value fits, so it is not
+//! counted. When a key comes twice, the second value is in `_rest`. If the values are instants, the text of the first
+//! value stands before the second one. So the second value is never taken for another form of the first.
 
 use super::text::push_json;
 
-/// Where a value stands within its row. Lives on the stack, and becomes text only for a value that is left over.
+/// The position of a value within its row. Lives on the stack, and becomes text only for a value that goes to `_rest`.
 #[derive(Clone, Copy)]
 pub(super) enum Path<'p> {
-    /// The row.
+    /// The row itself.
     Root,
-    /// A member of an object; the key as WTF-8.
+    /// A member of an object, with the key as WTF-8.
     Member(&'p Path<'p>, &'p [u8]),
     /// An element of an array.
     Element(&'p Path<'p>, usize),
@@ -48,7 +49,7 @@ pub(super) struct Rest {
     values: u64,
 }
 
-/// A state of [`Rest`] to come back to.
+/// A saved state of [`Rest`].
 #[derive(Clone, Copy)]
 pub(super) struct RestMark {
     length: usize,
@@ -56,7 +57,7 @@ pub(super) struct RestMark {
 }
 
 impl Rest {
-    /// Adds a value that did not fit, by its text.
+    /// Adds the text of a value that did not fit.
     pub(super) fn add(&mut self, path: &Path<'_>, raw: &str) {
         self.keep(path, raw);
         self.values += 1;
@@ -84,7 +85,7 @@ impl Rest {
         self.values = mark.values;
     }
 
-    /// Returns the object's text, or `None` when nothing was left over.
+    /// Returns the text of the object. Returns `None` when the row has no such value.
     pub(super) fn text(&mut self) -> Option<&str> {
         if self.members.is_empty() {
             return None;

@@ -1,4 +1,4 @@
-//! The columns of a batch, system columns included, row by row.
+//! The columns of a batch, including the system columns, filled row by row.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::values::TextColumn;
 use crate::catalog::{Endpoint, SystemColumn};
 use crate::fetch::Fetch;
 
-/// When Kombo no longer found the row upstream: what makes a row a deletion.
+/// The field that makes a row a deletion: when Kombo no longer found the record upstream.
 const DELETED_AT: &str = "remote_deleted_at";
 
 /// The rows of one fetch that are not in a batch yet.
@@ -33,14 +33,14 @@ pub(super) struct RowColumns {
     kombo: StructColumn,
 }
 
-/// What became of a value in the list of rows.
+/// The result of reading one element of the list of rows.
 pub(super) enum RowOutcome<'a> {
-    /// A row more.
+    /// The row was added.
     Kept {
-        /// How many of its values did not fit.
+        /// Number of values of the row that did not fit.
         rest_values: u64,
     },
-    /// Nothing that could be told from other rows: its text, and why.
+    /// The element has no usable id, so it was not added. Holds the reason and the text of the element.
     Quarantined { reason: &'static str, raw: &'a str },
 }
 
@@ -70,7 +70,7 @@ impl RowColumns {
         self.hashes.len()
     }
 
-    /// Reads the row that stands next.
+    /// Reads the next row.
     pub(super) fn read<'a>(
         &mut self,
         reader: &mut PageReader<'a>,
@@ -106,7 +106,7 @@ impl RowColumns {
         })
     }
 
-    /// Reads the members of a row. Returns its hash, and whether it is deleted.
+    /// Reads the members of a row. Returns the hash of the row and whether the row is deleted.
     fn read_members(&mut self, reader: &mut PageReader<'_>) -> Result<(u64, bool), DecodeError> {
         let (mut object, mut first) = (ObjectHash::default(), true);
         let mut deleted = None;
@@ -117,7 +117,7 @@ impl RowColumns {
             };
             let null = reader.scan.token()? == Token::Null;
             if key.as_bytes() == DELETED_AT.as_bytes() {
-                // As with columns, the first of two keys decides.
+                // The first of two equal keys decides, as for columns.
                 deleted.get_or_insert(!null);
             }
             let (key, value) = reader.member(&mut self.kombo, &Path::Root, position, &key)?;
@@ -129,7 +129,7 @@ impl RowColumns {
         Ok((object.finish(), deleted == Some(true)))
     }
 
-    /// Returns whether the row that was just read can be told from others.
+    /// Returns whether the row that was just read has a usable id.
     fn has_id(&self) -> bool {
         match self.kombo.column(&self.endpoint.key) {
             Some(TypedColumn::Text(ids)) => !ids.last().is_empty(),
@@ -137,7 +137,7 @@ impl RowColumns {
         }
     }
 
-    /// Forgets all rows after the first `len`, and a row that was left in the middle.
+    /// Removes all rows after the first `len`, and a row that was read only in part.
     pub(super) fn truncate(&mut self, len: usize) {
         self.deleted.truncate(len);
         self.fetched_at.truncate(len);
@@ -154,7 +154,7 @@ impl RowColumns {
         self.len() * (constant + fixed) + self.rest.bytes() + self.kombo.bytes()
     }
 
-    /// Makes a batch of all rows and starts again without any.
+    /// Makes a batch of all rows, and starts again without rows.
     pub(super) fn finish(&mut self) -> RecordBatch {
         let rows = self.len();
         let repeated = |text: &str| -> ArrayRef { Arc::new(StringArray::new_repeated(text, rows)) };

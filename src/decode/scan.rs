@@ -1,20 +1,21 @@
 //! Reads JSON token by token, from a page whose UTF-8 was checked once.
 //!
-//! Pulled by whoever knows what should stand next, so nothing is built that is not kept. It accepts what RFC 8259 calls
-//! JSON, and lone surrogate escapes, which JavaScript may send. Nesting is counted, so no page can exhaust the stack.
+//! The caller knows what should come next and asks for it, so only values that are kept are built. The scanner accepts
+//! JSON by RFC 8259, and lone surrogate escapes, which JavaScript may send. The scanner counts the nesting, so no page
+//! can exhaust the stack.
 
 use super::error::DecodeError;
 use super::hash::{self, ArrayHash, ObjectHash};
 use super::text::JsonText;
 
-/// A place to come back to.
+/// A position to return to.
 #[derive(Clone, Copy)]
 pub(super) struct Mark {
     at: usize,
     depth: usize,
 }
 
-/// What kind of value begins.
+/// The kind of the next value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token {
     Object,
@@ -56,12 +57,12 @@ impl<'a> Scanner<'a> {
         self.depth = mark.depth;
     }
 
-    /// Returns the text from a mark to here.
+    /// Returns the text from a mark up to the current position.
     pub(super) fn since(&self, mark: Mark) -> &'a str {
         &self.text[mark.at..self.at]
     }
 
-    /// Skips white space and tells what value begins.
+    /// Skips white space and returns the kind of the next value.
     pub(super) fn token(&mut self) -> Result<Token, DecodeError> {
         self.space();
         match self.byte() {
@@ -76,7 +77,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Goes into the object or array that begins here.
+    /// Enters the object or array that begins here.
     pub(super) fn enter(&mut self) -> Result<(), DecodeError> {
         if self.depth >= self.max_depth {
             return Err(DecodeError::TooDeep {
@@ -89,7 +90,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Goes on to the next member of an object and reads its key, or leaves the object.
+    /// Moves to the next member of an object and reads its key, or leaves the object.
     pub(super) fn key(&mut self, first: &mut bool) -> Result<Option<JsonText<'a>>, DecodeError> {
         if !self.separated(b'}', first, "a comma or the end of an object")? {
             return Ok(None);
@@ -106,7 +107,7 @@ impl<'a> Scanner<'a> {
         Ok(Some(key))
     }
 
-    /// Goes on to the next element of an array, or leaves the array.
+    /// Moves to the next element of an array, or leaves the array.
     pub(super) fn element(&mut self, first: &mut bool) -> Result<bool, DecodeError> {
         self.separated(b']', first, "a comma or the end of an array")
     }
@@ -172,7 +173,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Passes over one value, whatever it is, and returns its hash. Recursion ends at the depth limit.
+    /// Skips one value of any kind and returns its hash. The depth limit ends the recursion.
     pub(super) fn skip(&mut self) -> Result<u64, DecodeError> {
         match self.token()? {
             Token::String => Ok(self.string()?.hash()),
@@ -199,7 +200,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Passes over one value and returns its text and its hash.
+    /// Skips one value and returns its text and its hash.
     pub(super) fn raw(&mut self) -> Result<(&'a str, u64), DecodeError> {
         self.space();
         let start = self.mark();
@@ -207,7 +208,7 @@ impl<'a> Scanner<'a> {
         Ok((self.since(start), hash))
     }
 
-    /// Makes sure that nothing but white space follows.
+    /// Checks that only white space follows.
     pub(super) fn end(&mut self) -> Result<(), DecodeError> {
         self.space();
         if self.at == self.text.len() {
@@ -288,7 +289,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Returns how many bytes come before a quote, a backslash or a control character: eight at a time.
+/// Returns how many bytes come before a quote, a backslash or a control character. Checks eight bytes at a time.
 fn plain_prefix(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(chunk) = bytes[at..].first_chunk::<8>() {
@@ -304,8 +305,8 @@ fn plain_prefix(bytes: &[u8]) -> usize {
         .count()
 }
 
-/// Sets the high bit of each byte that ends a plain run. A borrow may set it in bytes above the lowest such one too:
-/// only the lowest is meant.
+/// Sets the high bit of each byte that ends a plain run. A borrow may set the bit in higher bytes as well, so only the
+/// lowest marked byte counts.
 fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;

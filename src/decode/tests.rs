@@ -1,4 +1,4 @@
-//! One page at a time: what lands in columns, in `_rest`, in quarantine, or in an error.
+//! Tests with one page each: what goes to columns, to `_rest`, to quarantine, or becomes an error.
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
@@ -8,7 +8,7 @@ use crate::catalog::Catalog;
 use crate::fetch::FetchMode;
 use crate::ids::{IntegrationId, TableId};
 
-/// One column of each kind.
+/// Declares one column of each kind.
 const FIELDS: &str = r#"[
     {"name": "id", "id": 100, "type": "string"},
     {"name": "text", "id": 101, "type": "string"},
@@ -68,7 +68,7 @@ fn batch_of(rows: &str) -> RecordBatch {
     decoder.take_batch().expect("rows")
 }
 
-/// Decodes the members of one row, and returns its `_rest` and what it is rebuilt to.
+/// Decodes the members of one row. Returns its `_rest` and the rebuilt JSON.
 fn rest_and_rebuilt(members: &str) -> (Option<String>, String) {
     let batch = batch_of(&format!(r#"{{"id":"x",{members}}}"#));
     let rest = batch["_rest"].as_string::<i32>();
@@ -226,7 +226,7 @@ fn the_hash_never_changes() {
     assert_eq!(hash_of(FIELDS, row), HASH_OF_ALL);
 }
 
-/// Computed from the definition by another implementation of XXH3.
+/// The expected hash was computed from the definition with another implementation of XXH3.
 const HASH_OF_ID: i64 = 1_187_018_475_391_993_260;
 const HASH_OF_ALL: i64 = -8_362_308_485_573_545_588;
 

@@ -2,18 +2,19 @@
 
 use super::hash;
 
-/// A string's content.
+/// The content of a string.
 pub(super) enum JsonText<'a> {
-    /// As it stands in the page.
+    /// The content is the text of the page.
     Plain(&'a str),
-    /// With escapes resolved.
+    /// The content has resolved escapes.
     Escaped(String),
-    /// With escapes resolved, some of them lone surrogates: WTF-8, which no UTF-8 column can hold.
+    /// The content has resolved escapes, and some of them are lone surrogates. The bytes are WTF-8, which no UTF-8
+    /// column can hold.
     Lone(Vec<u8>),
 }
 
 impl<'a> JsonText<'a> {
-    /// Resolves the escapes of a string that the scanner has found to be well formed.
+    /// Resolves the escapes of a string that the scanner has accepted.
     pub(super) fn resolve(inside: &'a str) -> Self {
         let mut content = Vec::with_capacity(inside.len());
         let mut rest = inside.as_bytes();
@@ -38,7 +39,7 @@ impl<'a> JsonText<'a> {
         }
     }
 
-    /// Returns the content where it is Unicode.
+    /// Returns the content if it is Unicode.
     pub(super) fn as_str(&self) -> Option<&str> {
         match self {
             Self::Plain(text) => Some(text),
@@ -61,7 +62,7 @@ impl<'a> JsonText<'a> {
     }
 }
 
-/// Appends WTF-8 content as the inside of a JSON string: the shortest form, lone surrogates as escapes.
+/// Appends WTF-8 content to a JSON string in its shortest form. Lone surrogates become escapes.
 pub(super) fn push_json(out: &mut String, mut content: &[u8]) {
     loop {
         let valid = match std::str::from_utf8(content) {
@@ -70,7 +71,7 @@ pub(super) fn push_json(out: &mut String, mut content: &[u8]) {
         };
         let (text, surrogate) = content.split_at(valid);
         push_unicode(out, std::str::from_utf8(text).unwrap_or_default());
-        // What is not UTF-8 in WTF-8 is a surrogate: three bytes with 4, 6 and 6 bits.
+        // In WTF-8 only a surrogate is not UTF-8: three bytes with 4, 6 and 6 bits.
         let unit = surrogate
             .iter()
             .take(3)
@@ -101,7 +102,7 @@ fn push_escape(out: &mut String, unit: u32) {
     }
 }
 
-/// Resolves `XXXX` and, where that is a high surrogate, a `\uXXXX` that completes it. Returns what follows.
+/// Resolves `XXXX` and, after a high surrogate, the `\uXXXX` that completes it. Returns the remaining bytes.
 fn resolve_unit<'a>(content: &mut Vec<u8>, rest: &'a [u8]) -> &'a [u8] {
     let unit = hex(rest);
     let after = rest.get(4..).unwrap_or_default();
@@ -122,7 +123,7 @@ fn hex(digits: &[u8]) -> u32 {
     })
 }
 
-/// Appends a code point; a surrogate by the same rule as its neighbours, which is what makes it WTF-8.
+/// Appends a code point. A surrogate is encoded by the same rule as other code points, which makes the content WTF-8.
 fn push_code(content: &mut Vec<u8>, code: u32) {
     if let Some(character) = char::from_u32(code) {
         content.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());

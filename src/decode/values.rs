@@ -1,22 +1,22 @@
-//! The vectors behind flat columns: values, and which of them are null.
+//! The vectors behind flat columns: the values, and which of them are null.
 
 use arrow::array::{NullBufferBuilder, StringArray};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
 use super::error::DecodeError;
 
-/// How a value went into its column.
+/// How a value fits its column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fit {
-    /// The column gives it back as it was sent.
+    /// The column gives the value back as it was sent.
     Exact,
-    /// The column has the same instant, and gives it back in another form: the text has to be kept.
+    /// The column holds the instant but gives it back in another form, so the text has to be kept.
     OtherForm,
-    /// Not at all: the column has null.
+    /// The column cannot hold the value and has null.
     None,
 }
 
-/// Values of one size.
+/// Values of a fixed size.
 pub(super) struct Fixed<T> {
     values: Vec<T>,
     nulls: NullBufferBuilder,
@@ -27,14 +27,15 @@ impl<T: Default + Copy> Fixed<T> {
         self.values.len()
     }
 
-    /// Appends a value or null, and returns whether it was a value.
+    /// Appends a value or null. Returns whether it was a value.
     pub(super) fn push(&mut self, value: Option<T>) -> bool {
         self.values.push(value.unwrap_or_default());
         self.nulls.append(value.is_some());
         value.is_some()
     }
 
-    /// Appends the value that is given back as it was sent, else the same in another form, else null.
+    /// Appends `exact`, a value that is given back as sent. Otherwise appends `other`, the value in another form, or
+    /// null.
     pub(super) fn push_either(
         &mut self,
         exact: Option<T>,
@@ -50,7 +51,7 @@ impl<T: Default + Copy> Fixed<T> {
         }
     }
 
-    /// Returns the last value; `None` for null.
+    /// Returns the last value. Returns `None` for null.
     pub(super) fn last(&self) -> Option<T> {
         let last = self.values.len().checked_sub(1)?;
         self.nulls.is_valid(last).then(|| self.values[last])
@@ -83,10 +84,10 @@ impl<T> Default for Fixed<T> {
     }
 }
 
-/// Texts, one after the other.
+/// Texts, one after the other in one buffer.
 pub(super) struct TextColumn {
     content: Vec<u8>,
-    /// Where each text ends.
+    /// The end of each text in the buffer.
     ends: Vec<i32>,
     nulls: NullBufferBuilder,
 }
@@ -110,7 +111,7 @@ impl TextColumn {
         self.nulls.append_null();
     }
 
-    /// Returns the last text, empty for null.
+    /// Returns the last text, which is empty for null.
     pub(super) fn last(&self) -> &[u8] {
         let start = self.end(self.len().saturating_sub(1));
         &self.content[offset(start)..]
@@ -134,7 +135,7 @@ impl TextColumn {
         StringArray::new(offsets(ends), content, self.nulls.finish())
     }
 
-    /// Returns where the first `len` texts end.
+    /// Returns the end of the first `len` texts.
     fn end(&self, len: usize) -> i32 {
         len.checked_sub(1).map_or(0, |last| self.ends[last])
     }
@@ -158,7 +159,7 @@ pub(super) fn offsets(ends: Vec<i32>) -> OffsetBuffer<i32> {
     OffsetBuffer::new(ScalarBuffer::from(offsets))
 }
 
-/// Reads an end that was written by us.
+/// Converts an end that this file has written.
 pub(super) fn offset(end: i32) -> usize {
     usize::try_from(end).expect("ends are counted up from zero")
 }

@@ -13,7 +13,8 @@ use crate::decode::values::{offset, offsets};
 pub(in crate::decode) struct StructColumn {
     arrow: Fields,
     members: Vec<Member>,
-    /// For each position in an object, the member that stood there last time: Kombo's objects repeat their order.
+    /// For each position in an object, the member that stood there last time. The objects that Kombo sends repeat their
+    /// order.
     order: Vec<usize>,
     nulls: NullBufferBuilder,
 }
@@ -23,7 +24,7 @@ pub(in crate::decode) struct Member {
     name: String,
     pub key_hash: u64,
     pub column: TypedColumn,
-    /// What the last object had of it is in `_rest` as well, in the form that was sent.
+    /// Whether `_rest` holds the text of the member's last value as well, because the value came in another form.
     pub kept_form: bool,
 }
 
@@ -43,7 +44,7 @@ impl StructColumn {
         }
     }
 
-    /// Ends an object: members that were not there become null.
+    /// Ends an object. Members without a value become null.
     pub(in crate::decode) fn close(&mut self) {
         let objects = self.len();
         for member in &mut self.members {
@@ -92,7 +93,7 @@ impl StructColumn {
         StructArray::new(self.arrow.clone(), columns, self.nulls.finish())
     }
 
-    /// Returns the member of this name, which is expected where it stood last time.
+    /// Returns the member with this name. Looks first at the position where the member stood last time.
     pub(in crate::decode) fn find(&mut self, position: usize, key: &[u8]) -> Option<&mut Member> {
         let guess = self.order.get(position).copied().unwrap_or(usize::MAX);
         let is_key = |member: &Member| member.name.as_bytes() == key;
@@ -109,7 +110,7 @@ impl StructColumn {
     }
 }
 
-/// A column of lists: the elements of all of them, and where each list ends.
+/// A column of lists: the elements of all lists, and the end of each list.
 pub(in crate::decode) struct ListColumn {
     arrow: FieldRef,
     pub elements: Box<TypedColumn>,
@@ -145,7 +146,7 @@ impl ListColumn {
     }
 
     pub(in crate::decode) fn truncate(&mut self, len: usize) {
-        // Also when no list is to go: the last one may have been left in the middle.
+        // The elements are cut even when no list is removed: the last list may be incomplete.
         self.elements
             .truncate(offset(self.end(len.min(self.len()))));
         self.ends.truncate(len);
@@ -166,7 +167,7 @@ impl ListColumn {
         )
     }
 
-    /// Returns where the first `len` lists end.
+    /// Returns the end of the first `len` lists.
     fn end(&self, len: usize) -> i32 {
         len.checked_sub(1).map_or(0, |last| self.ends[last])
     }

@@ -1,8 +1,8 @@
-//! Around the rows: cursors, errors, limits.
+//! Tests of everything around the rows: cursors, errors, limits.
 
 use super::*;
 
-/// Reads a page and returns what `on_next` heard and how many rows were there by then.
+/// Reads a page. Returns the argument of `on_next`, which must be called once, with the cursor of the summary.
 fn next_of(body: &str) -> Result<Option<Cursor>, DecodeError> {
     let mut heard = Vec::new();
     let summary = decoder().page(body.as_bytes(), ObservedAt::from_micros(1), |next| {
@@ -37,27 +37,30 @@ fn a_next_that_is_missing_null_or_blank_is_the_last_page() {
 #[test]
 fn a_page_never_ends_in_silence() {
     for (body, problem) in [
-        ("[]", "it is not an object"),
-        ("{}", "it has no list of rows"),
-        (r#"{"data":null}"#, "it has no list of rows"),
-        (r#"{"data":[{"results":[]}]}"#, "it has no list of rows"),
-        (r#"{"results":[]}"#, "it has no list of rows"),
+        ("[]", "the answer is not an object"),
+        ("{}", "the answer has no list of rows"),
+        (r#"{"data":null}"#, "the answer has no list of rows"),
+        (
+            r#"{"data":[{"results":[]}]}"#,
+            "the answer has no list of rows",
+        ),
+        (r#"{"results":[]}"#, "the answer has no list of rows"),
         (
             r#"{"data":{"next":null,"packages":[]}}"#,
-            "it has no list of rows",
+            "the answer has no list of rows",
         ),
-        (r#"{"data":{"results":null}}"#, "its rows are not a list"),
+        (r#"{"data":{"results":null}}"#, "the rows are not a list"),
         (
             r#"{"data":{"results":[],"results":[]}}"#,
-            "it has two lists of rows",
+            "the answer has two lists of rows",
         ),
         (
             r#"{"data":{"results":[]},"data":{"results":[]}}"#,
-            "it has `data` twice",
+            "the answer has `data` twice",
         ),
         (
             r#"{"data":{"next":null,"results":[],"next":"c"}}"#,
-            "it has `data.next` twice",
+            "the answer has `data.next` twice",
         ),
         (
             r#"{"data":{"next":7,"results":[]}}"#,
@@ -197,7 +200,7 @@ fn the_deepest_page_allowed_is_read() {
         let value = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         page_of(&format!(r#"{{"id":"a","free":{value}}}"#))
     };
-    // The envelope, `data`, the list and the row are four.
+    // The envelope, `data`, the list and the row are four levels.
     let mut decoder = decoder_of(&endpoint_with(FIELDS), limits);
     assert!(read(&mut decoder, &nested(limits.depth - 4)).is_ok());
     let error = read(&mut decoder, &nested(limits.depth - 3)).expect_err("too deep");

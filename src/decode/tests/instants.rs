@@ -1,4 +1,5 @@
-//! Instants in other forms than Kombo's usual one: the column has the instant, `_rest` the text, and nobody counts it.
+//! Tests of instants in other forms than Kombo's usual one: the column has the instant, `_rest` has the text, and the
+//! value is not counted.
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Date32Type, TimestampMicrosecondType};
@@ -8,7 +9,7 @@ use super::*;
 const AT: i64 = 1_767_323_045_678_000;
 const MINUTE: i64 = 60_000_000;
 
-/// Decodes one member of a row: its column, its `_rest`, and how many values did not fit.
+/// Decodes one member of a row. Returns its column, its `_rest`, and the number of values that did not fit.
 fn decoded(member: &str) -> (RecordBatch, Option<String>, u64) {
     let (row, mut decoder) = (format!(r#"{{"id":"x",{member}}}"#), decoder());
     let summary = read(&mut decoder, &page_of(&row)).expect("a page");
@@ -98,7 +99,7 @@ fn of_two_keys_with_the_same_instant_each_comes_back_in_its_own_form() {
         let row = format!(r#"{{"id":"x",{members}}}"#);
         let batch = batch_of(&row);
         let rebuilt = rebuild(&endpoint_with(FIELDS), &batch, 0).expect("our own batch");
-        // A declared key that is null and one that is not there are the same.
+        // A declared key with null is equal to a missing key.
         assert_eq!(
             rebuilt,
             row.replace(
@@ -120,7 +121,7 @@ fn the_hash_is_that_of_the_text() {
         spelled[0],
         "the key counts"
     );
-    // Written down, since it has to be the same for ever.
+    // The hash is written down here, because it must be equal for ever.
     assert_eq!(spelled, [PLAIN_HASH, USUAL_HASH]);
 }
 

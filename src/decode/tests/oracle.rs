@@ -1,4 +1,4 @@
-//! Random bytes: nothing panics, and what counts as JSON is what `serde_json` says.
+//! Tests with random bytes: nothing panics, and the scanner accepts the same JSON as `serde_json`.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 
 use super::*;
 
-/// A page with every kind of value, to be damaged.
+/// A page with every kind of value, used as the input for damage.
 const PAGE: &str = r#"{"status":"success","data":{"next":"c\u0032","results":[{"id":"a","text":"é\n\ud83d\ude00","int":-5,"float":4.5e1,"bool":true,"at":"2026-01-02T03:04:05.678Z","day":"2026-01-02","midnight":"2026-01-02T00:00:00.000Z","free":{"n":[1.0,null,false]},"one":{"a":"x","b":7},"many":[{"a":"y"},null],"ints":[1,2],"new":[{}]},{"id":"b"}]}}"#;
 
 fn is_json(bytes: &[u8]) -> bool {
@@ -41,7 +41,7 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Decodes a page, which must not panic, and checks its verdict.
+/// Decodes a page, which must not panic, and compares the verdict with `serde_json`.
 fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
     let mut decoder = decoder();
     match decoder.page(bytes, ObservedAt::from_micros(1), |_| {}) {

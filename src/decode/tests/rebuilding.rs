@@ -1,4 +1,4 @@
-//! What rebuilding refuses.
+//! Tests of what rebuilding refuses.
 
 use arrow::array::StringArray;
 
