@@ -1,4 +1,4 @@
-//! Bases that move without rows, and the overview of an endpoint.
+//! Bases that advance without rows, and the overview of an endpoint.
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
@@ -21,7 +21,7 @@ fn key(name: &str) -> IntegrationKey {
     integration(name).key()
 }
 
-/// Raises bases of tables as they are now.
+/// Raises bases of tables, on the tables' present watermarks.
 async fn advance(lake: &Lake, moved: &[(&str, Bases)]) -> Result<(), LakeError> {
     let mut advances = Vec::new();
     for (name, bases) in moved {
@@ -64,7 +64,7 @@ async fn bases_of_many_integrations_move_in_one_entry_without_files_and_seen_sta
     assert_eq!(ordinary_ms(&lake, "b").await, Some(700));
     let a = lake.coverage(&tags(), &integration("a")).await.expect("a");
     assert_eq!(a.seen, Some(ObservedAt::from_micros(10)));
-    assert_eq!(a.bases.get(Tier::Hourly), None, "nobody spoke of it");
+    assert_eq!(a.bases.get(Tier::Hourly), None, "tier not raised");
     assert_eq!(
         stored(&store, Part::Deltas).await,
         rows_of("a", &[("1", 10, 1)])
@@ -77,7 +77,7 @@ async fn bases_never_go_back_and_nothing_is_written_where_nothing_moves() {
     let lake = lake(&store, &settings()).await;
     run(&lake, &snapshot("a"), &[&[("1", 10, 1)]], end(1_000, 10)).await;
     let before = version(&lake, Part::Deltas).await;
-    // The snapshot's own log says as much already.
+    // The snapshot's own log has these bases already.
     let told = [("a", bases(1_000, 1_000))];
     advance(&lake, &told).await.expect("nothing");
     advance(&lake, &[]).await.expect("nothing");

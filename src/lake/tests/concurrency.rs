@@ -8,7 +8,8 @@ use crate::lake::tests::support::*;
 use crate::lake::{Lake, LakeSettings, Part, Staging};
 use crate::sink::Receipt;
 
-/// A window that no test outlives: what is committed within it was flushed, or was the table's first.
+/// Settings with a window longer than any test. A commit within the window was flushed, or was the first of its
+/// table.
 fn windowed() -> LakeSettings {
     LakeSettings {
         commit_window_secs: 3_600,
@@ -16,7 +17,7 @@ fn windowed() -> LakeSettings {
     }
 }
 
-/// Flushes once so many fetches wait for the window.
+/// Flushes once `waiting` fetches wait for the window.
 async fn flush_when(lake: &Lake, part: Part, waiting: usize) {
     let committer = committer(lake, part).await;
     while committer.waiting() < waiting {
@@ -121,7 +122,7 @@ async fn a_snapshot_overtaken_by_another_process_is_not_visible() {
         stored(&store, Part::Snapshots).await,
         rows_of("a", &[("1", 20, 2)])
     );
-    // Fetched again, it is committed.
+    // When the table is fetched again, the fetch is committed.
     run(&slow, &snapshot("a"), &[&[("1", 30, 3)]], end(3, 30)).await;
     assert_eq!(
         stored(&store, Part::Snapshots).await,
@@ -190,7 +191,7 @@ async fn two_fetches_of_a_table_at_once_leave_one() {
         two.commit(end(2, 20)),
         flush_when(&lake, Part::Deltas, 2),
     );
-    // Files are written on other threads: either may be ready first.
+    // Files are written on other threads, so either file may be ready first.
     let (row, loser) = match (one.expect("an answer"), two.expect("an answer")) {
         (Receipt::Committed { .. }, loser) => (("1", 10, 1), loser),
         (loser, _) => (("1", 20, 2), loser),
@@ -225,7 +226,8 @@ async fn lakes_that_race_on_a_disk_hide_nothing_of_each_other() {
     assert_eq!(stored(&store, Part::Deltas).await, expected);
 }
 
-/// Commits five deltas, fetching again whenever the other lake was faster. The payload says which try it was.
+/// Commits five deltas, and fetches again whenever the other lake commits first. The payload is the number of the
+/// try.
 async fn committed_rows(lake: &Lake, name: &str, writer: usize) -> Vec<Row> {
     let mut committed = Vec::new();
     for attempt in 1.. {

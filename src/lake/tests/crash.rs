@@ -1,4 +1,4 @@
-//! Every call to the store fails once, before its work or after it with the answer lost; then a clean run follows.
+//! Every call to the store fails once, before its work or after it with the answer lost. Then a clean run follows.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ const OLD: [Row; 2] = [("1", 10, 1), ("2", 11, 1)];
 const NEW: [Row; 2] = [("2", 31, 3), ("3", 32, 3)];
 const CHANGED: [Row; 1] = [("1", 40, 4)];
 
-/// A snapshot of several runs, one of which repeats an id, then a delta with a row in quarantine. Fetches only what the
-/// bases say is missing, as the program does after a restart.
+/// Fetches a snapshot of several runs, one of which repeats an id, and then a delta with a quarantined row. Fetches
+/// only what the bases say is missing, like the program after a restart.
 async fn script(store: &TableStore) -> Result<(), LakeError> {
     let lake = Lake::over(store.clone(), &tiny_runs(), TestClock::new()).await?;
     let coverage = lake.coverage(&tags(), &integration("a")).await?;
@@ -53,7 +53,7 @@ fn over(objects: Arc<dyn ObjectStore>) -> TableStore {
     TableStore::over(objects, "memory:///".parse().expect("a URL"))
 }
 
-/// A store that holds an older snapshot, and the same one failing.
+/// Makes a store that holds an older snapshot, and a failing store over the same objects.
 async fn stores(
     failing: Range<usize>,
     failure: Failure,
@@ -66,7 +66,7 @@ async fn stores(
     (clean, over(Arc::clone(&faulty) as _), faulty)
 }
 
-/// What holds at every instant, whatever failed.
+/// Checks what must hold at every instant, whatever failed.
 async fn check(store: &TableStore, context: &str) {
     let lake = lake(store, &settings()).await;
     let coverage = lake

@@ -1,4 +1,4 @@
-//! What a broken disk or a careless person does to a lake.
+//! Damages a lake as a broken disk or a careless operator would.
 
 use futures_util::TryStreamExt;
 use object_store::ObjectStoreExt;
@@ -6,7 +6,7 @@ use object_store::path::Path;
 
 use crate::delta::store::TableStore;
 
-/// Lists the objects below a folder whose names hold a text, in order.
+/// Lists the objects below a folder with `text` in their name, in order.
 pub(super) async fn found(store: &TableStore, folder: &str, text: &str) -> Vec<Path> {
     let listed = store.objects().list(Some(&folder.into()));
     let listed: Vec<_> = listed.try_collect().await.expect("listed");
@@ -26,14 +26,15 @@ pub(super) async fn truncate_newest_entry(store: &TableStore, table: &str) -> St
     newest.to_string()
 }
 
-/// Deletes the one data file of a table whose path holds a text, and returns its path.
+/// Deletes the only data file of a table with `text` in its path. Returns the path.
 pub(super) async fn delete_file(store: &TableStore, table: &str, text: &str) -> String {
     let path = only_file(store, table, text).await;
     store.objects().delete(&path).await.expect("deleted");
     path.to_string()
 }
 
-/// Overwrites the middle of the one data file of a table whose path holds a text, and returns its path. Its footer stays.
+/// Overwrites the middle of the only data file of a table with `text` in its path, and keeps its footer. Returns the
+/// path.
 pub(super) async fn garble_file(store: &TableStore, table: &str, text: &str) -> String {
     let path = only_file(store, table, text).await;
     let mut bytes = bytes(store, &path).await.to_vec();

@@ -1,4 +1,4 @@
-//! What full fetches found becomes visible once, and is found again.
+//! The results of full fetches become visible once, and are found again.
 
 mod crash;
 mod search;
@@ -57,7 +57,7 @@ fn compared(
     }
 }
 
-/// Everything, the newest first: whose, and the id.
+/// Returns all drift rows, the newest first: integration and id.
 async fn found(store: &TableStore) -> Vec<(String, String)> {
     let filter = DriftFilter {
         limit: usize::MAX,
@@ -80,7 +80,7 @@ async fn version(lake: &Lake) -> u64 {
     table.refreshed().await.expect("read").version()
 }
 
-/// Rows compared and drifted of a table's last comparison.
+/// Returns the instant, the rows compared and the rows drifted of a table's last comparison.
 async fn counts(store: &TableStore, name: &str) -> Option<(i64, u64, u64)> {
     let all = lake(store, &settings()).await.completeness().await;
     let table = (integration(name).key(), "ats_tags".to_owned());

@@ -1,4 +1,4 @@
-//! What one fetch after another leaves behind.
+//! The content of the lake after several fetches.
 
 use futures_util::TryStreamExt;
 use object_store::ObjectStoreExt;

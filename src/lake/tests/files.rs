@@ -1,4 +1,4 @@
-//! What the data files themselves hold.
+//! The content and metadata of the data files.
 
 use std::num::NonZeroUsize;
 
@@ -25,7 +25,7 @@ fn reader(file: Bytes) -> SerializedFileReader<Bytes> {
     SerializedFileReader::new_with_options(file, options).expect("a Parquet file")
 }
 
-/// Writes 2,000 rows in row groups of few, and reads the file's own description.
+/// Writes 2,000 rows in small row groups, and opens the file's metadata.
 async fn written(part: Part) -> (SerializedFileReader<Bytes>, String) {
     let store = TableStore::memory();
     let settings = LakeSettings {
@@ -210,7 +210,7 @@ async fn a_file_in_parts_is_whole() {
     assert_eq!(stored, ids);
 }
 
-/// Text that does not compress.
+/// Makes a text that does not compress.
 fn noise(seed: u64) -> String {
     let mut random = fastrand::Rng::with_seed(seed);
     (0..24_000)

@@ -1,4 +1,4 @@
-//! `current` is what snapshots and deltas say together, whatever comes in whichever order.
+//! `current` holds the newest observations of snapshots and deltas, whatever arrives in whichever order.
 
 mod crash;
 mod day_losses;
@@ -28,7 +28,7 @@ use crate::lake::{FoldReport, FoldSettings, FoldedTable, Lake, Part};
 
 const MINUTE_US: i64 = 60_000_000;
 
-/// An observation of a row of `ats/tags`: id, when, its name (none for a row that is gone or empty), `_op`.
+/// An observation of a row of `ats/tags`: id, time, name (none for a deleted or empty row), `_op`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Seen {
     id: String,
@@ -95,7 +95,7 @@ fn rows_batch(fetch: &Fetch, rows: &[Seen]) -> RecordBatch {
     RecordBatch::try_new(Arc::clone(&schema), columns.collect()).expect("columns of the schema")
 }
 
-/// Commits a fetch of these rows.
+/// Commits a fetch with these rows.
 async fn bring(lake: &Lake, fetch: &Fetch, rows: &[Seen], end_us: i64) {
     let mut staging = lake.begin(fetch, &tags()).await.expect("begins");
     for part in rows.chunks(7) {
@@ -128,7 +128,8 @@ async fn fold_one(lake: &Lake) -> FoldedTable {
     report.tables.remove(0)
 }
 
-/// What `current` holds: id, when it was observed, name. Fails when files of one integration overlap, or are not sorted.
+/// Returns the rows of `current`: id, time of observation, name. Fails when files of one integration overlap or are
+/// not sorted.
 async fn current(store: &TableStore, name: &str) -> Vec<(String, i64, Option<String>)> {
     let wanted = integration(name).key();
     let mut files = Vec::new();
@@ -170,7 +171,7 @@ fn named(rows: &[(String, i64, Option<String>)]) -> Vec<(&str, &str)> {
     names.collect()
 }
 
-/// A full fetch of two rows.
+/// Commits a full fetch of two rows.
 async fn bring_two(lake: &Lake) {
     let rows = [seen("1", 10, "one"), seen("2", 11, "two")];
     bring(lake, &snapshot("a"), &rows, 11).await;
@@ -237,7 +238,7 @@ async fn a_deletion_that_was_folded_is_not_undone_by_an_older_row_of_a_snapshot(
     fold(&lake).await;
     bring(&lake, &delta("a"), &[gone("2", 105, "delete")], 105).await;
     fold(&lake).await;
-    // It was begun before the deletion, and ended after it.
+    // This full fetch began before the deletion and ended after it.
     let rows = [seen("1", 100, "uno"), seen("2", 102, "two")];
     bring(&lake, &snapshot("a"), &rows, 110).await;
     fold(&lake).await;
@@ -300,7 +301,7 @@ async fn pending_rows_beyond_the_budget_are_folded_part_by_part() {
 async fn a_snapshot_of_many_files_is_merged_in_stages() {
     let store = TableStore::memory();
     let lake = lake(&store, &tiny_runs()).await;
-    // Each page is a run of its own, and the runs lie across each other.
+    // Each page is its own run, and the id ranges of the runs overlap.
     let rows: Vec<Seen> = (0..300)
         .map(|row| seen(&format!("{:03}", row * 7 % 300), 10 + row, "here"))
         .collect();

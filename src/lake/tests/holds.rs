@@ -1,4 +1,4 @@
-//! Holds are written whole, by several at once, and what a person has decided stays decided.
+//! Holds are written completely, also by several writers at once, and a decision of the operator stays.
 
 use std::sync::Arc;
 
@@ -98,7 +98,7 @@ async fn saying_the_same_again_writes_nothing() {
 #[tokio::test]
 async fn what_is_accepted_is_held_again_only_for_something_later() {
     use HoldState::{Accepted, Confirmed, Held, Resolved};
-    // What is stored, what is put, what stands then: each with the last observation looked at.
+    // The stored hold, the hold that is put, and the result, each with its latest observation.
     let cases = [
         ((Held, 20), (Accepted, 20), (Accepted, 20)),
         ((Held, 20), (Accepted, 19), (Held, 20)),
@@ -153,7 +153,7 @@ async fn two_writers_at_once_keep_each_others_rows() {
     }
 }
 
-/// A build that knows another word and another column.
+/// A build that knows another enum value and another column wrote a row.
 #[tokio::test]
 async fn rows_and_columns_of_a_newer_build_pass_through() {
     let store = TableStore::memory();
@@ -183,7 +183,7 @@ async fn rows_and_columns_of_a_newer_build_pass_through() {
         ..Entry::default()
     };
     table.log.commit(&state, entry).await.expect("committed");
-    assert_eq!(stored_holds(&store).await, [], "not a word of ours");
+    assert_eq!(stored_holds(&store).await, [], "unknown value");
 
     put(&lake, &held("b", 30)).await;
     let (_, _, batch) = read().await;

@@ -1,5 +1,5 @@
-//! A part of the lake that cannot be read is named with its cure; it is never taken for empty or new, and what does not
-//! need it goes on.
+//! A part of the lake that cannot be read is reported with its cure. It never counts as empty or new, and work that
+//! does not need it goes on.
 
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ async fn a_log_whose_newest_entry_is_cut_short_is_named_and_nothing_is_written_o
     let covered = lake.coverage(&tags(), &integration("a")).await;
     is_named(&covered.expect_err("unreadable"), &entry);
     assert_eq!(objects_in(&store).await, before);
-    // Another endpoint knows nothing of it.
+    // Another endpoint is not affected.
     let jobs = Arc::clone(Catalog::embedded().find("ats/jobs").expect("known"));
     assert_eq!(lake.overview(&jobs).await.expect("read"), None);
     let others = lake.coverage(&jobs, &integration("a")).await;
@@ -120,7 +120,7 @@ async fn a_registry_with_a_missing_or_damaged_file_is_named_and_neither_empty_no
     }
 }
 
-/// Rows that Parquet does not take: a column has a type without one there.
+/// Returns rows that Parquet refuses: one column has a type that Parquet does not have.
 fn unwritable(name: &str) -> RecordBatch {
     let rows = batch(&tags(), &delta(name), &[("1", 10, 1)]);
     let other: ArrayRef = Arc::new(IntervalMonthDayNanoArray::from(vec![None]));
@@ -224,7 +224,7 @@ async fn a_quarantine_that_cannot_be_read_stops_the_fetch_that_needs_it_and_no_o
     let failed = quarantine::commit(lake.tables(), &fetch, row()).await;
     is_named(&failed.expect_err("unreadable"), &entry);
     run(&lake, &delta("b"), &[&[("1", 10, 1)]], end(1, 10)).await;
-    // Its cure.
+    // The cure.
     for object in found(&store, "kombo_quarantine", "").await {
         store.objects().delete(&object).await.expect("moved away");
     }

@@ -1,4 +1,4 @@
-//! What is said of a lake is what is in its files, and costs are those of its pages.
+//! The report on a lake equals the content of its files, and costs are the sizes of its pages.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -13,7 +13,7 @@ use crate::lake::layout::of_integration;
 use crate::lake::tests::support::*;
 use crate::lake::{Finding, Lake, LakeSettings, LintSettings, Part, Query, TableLint};
 
-/// Row groups of a few hundred rows.
+/// Settings with row groups of a few hundred rows.
 fn small_groups() -> LakeSettings {
     LakeSettings {
         row_group_bytes: NonZeroUsize::new(512 << 10).expect("not zero"),
@@ -30,7 +30,7 @@ async fn linted(lake: &Lake, part: Part) -> TableLint {
     found.expect("there")
 }
 
-/// Puts a file of so many rows into `current`, ids from a number on.
+/// Puts a file with these ids into `current`.
 async fn put_current(lake: &Lake, name: &str, ids: std::ops::Range<u32>) {
     let table = lake.tables().of_endpoint(&tags(), Part::Current).await;
     let table = table.expect("open");
@@ -87,7 +87,7 @@ async fn of_our_own_files_there_is_nothing_to_mend_and_one_record_costs_little()
     assert_eq!((record.samples, record.most_files), (5, 1));
     assert!(record.bytes <= record.bytes_by_groups, "{record:?}");
     assert!(record.bytes_by_groups < current.bytes / 3, "{record:?}");
-    // The larger of the two: the middle one of two is the second.
+    // The median of two values is the larger one.
     let integration = cost(&current, Query::OneIntegration);
     assert_eq!(integration.most_files, 2);
     assert!(integration.bytes < current.bytes);

@@ -1,4 +1,4 @@
-//! Which rows two full fetches lack that began far enough apart, whoever folds in between, or nobody.
+//! Which rows are missing in two full fetches that began far enough apart, whether or not somebody folds in between.
 
 use fastrand::Rng;
 use object_store::ObjectStoreExt;
@@ -10,16 +10,16 @@ use crate::lake::{FoldSettings, Part, SnapshotHistory};
 
 const HOUR: i64 = 3_600_000_000;
 
-/// What is done besides committing a full fetch.
+/// What happens besides the commit of a full fetch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Then {
     Nothing,
     Fold,
-    /// Some rows are unconfirmed: what is replaced is taken over before.
+    /// Some rows are unconfirmed, so the replaced snapshot is taken over first.
     TakeOver,
 }
 
-/// Commits a full fetch with these ids, by a process of its own; returns what it and an earlier one lack.
+/// Commits a full fetch with these ids, by a new process. Returns the rows that this fetch and an earlier one lack.
 async fn full(store: &TableStore, hour: i64, ids: &[&'static str], then: Then) -> Vec<String> {
     let lake = lake(store, &settings()).await;
     let fetch = snapshot("a");
@@ -58,11 +58,11 @@ async fn facts(store: &TableStore) -> SnapshotHistory {
 async fn reruns_confirm_nothing_before_a_day_is_over() {
     let store = TableStore::memory();
     full(&store, 0, &["1", "2"], Then::Fold).await;
-    // The second lacks what the first one has; each hour another agrees, three of them at once.
+    // The second full fetch lacks a row of the first one. Then each hour another one agrees, three of them at once.
     let hours = [1, 1, 1].into_iter().chain(1..=48);
     for hour in hours {
         let twice = full(&store, hour, &["1"], Then::Fold).await;
-        // The day is counted from hour 24: until then the look that is remembered is the first, which has the row.
+        // The day counts from hour 24. Until then the remembered full fetch is the first one, which has the row.
         let expected: &[&str] = if hour == 48 { &["2"] } else { &[] };
         assert_eq!(twice, expected, "hour {hour}");
     }
@@ -73,7 +73,7 @@ async fn a_full_fetch_a_day_after_another_confirms_what_both_lack() {
     let store = TableStore::memory();
     full(&store, 0, &["1", "2", "3"], Then::Fold).await;
     assert!(full(&store, 24 * 7, &["1"], Then::Fold).await.is_empty());
-    // 3 is back in between.
+    // Row 3 is back in between.
     let lake = lake(&store, &settings()).await;
     let at = 24 * 7 * HOUR + 5;
     run(&lake, &delta("a"), &[&[("3", at, 2)]], end(at / 1_000, at)).await;
@@ -86,7 +86,7 @@ async fn what_only_an_unfolded_full_fetch_has_seen_makes_the_looks_begin_anew() 
     full(&store, 0, &["1", "2"], Then::Fold).await;
     full(&store, 24, &["1", "2"], Then::Nothing).await;
     assert!(full(&store, 48, &["1"], Then::Nothing).await.is_empty());
-    // That 2 was seen in hour 24 is written nowhere any more.
+    // Nothing records any more that row 2 was seen in hour 24.
     let forgotten = facts(&store).await;
     assert_eq!(forgotten.first_look, None);
     assert_eq!(forgotten.next_look.as_micros(), 48 * HOUR);
@@ -110,11 +110,11 @@ async fn what_a_full_fetch_replaces_stays_known_when_rows_are_unconfirmed() {
     assert_eq!(
         stored(&store, Part::Current).await.len(),
         2,
-        "nobody has said that it is gone"
+        "nothing says that it is gone"
     );
 }
 
-/// How many rows `current` has once it is made anew.
+/// Returns how many rows `current` has after a rebuild.
 async fn made_anew(store: &TableStore) -> usize {
     let lake = lake(store, &settings()).await;
     let anew = FoldSettings {
@@ -130,7 +130,7 @@ async fn what_cannot_be_taken_over_is_not_replaced() {
     let store = TableStore::memory();
     full(&store, 0, &["1", "2"], Then::Fold).await;
     full(&store, 1, &["1", "2", "3"], Then::Nothing).await;
-    // The table is set aside by every fold: what it would compare cannot be written down.
+    // Every fold sets the table aside, because the result of the comparison cannot be stored.
     truncate_newest_entry(&store, "kombo_drift").await;
     let lake = lake(&store, &settings()).await;
     let fetch = snapshot("a");
@@ -149,7 +149,7 @@ async fn current_is_made_anew_only_without_a_full_fetch_that_is_not_folded() {
     let store = TableStore::memory();
     full(&store, 0, &["1", "2"], Then::Fold).await;
     full(&store, 1, &["1"], Then::TakeOver).await;
-    assert_eq!(made_anew(&store).await, 2, "nobody has said that 2 is gone");
+    assert_eq!(made_anew(&store).await, 2, "nothing says that 2 is gone");
     assert_eq!(made_anew(&store).await, 2, "and it is held now");
 }
 
@@ -170,7 +170,7 @@ async fn rows_that_stay_unconfirmed_stay_when_the_holds_are_moved_away() {
     assert_eq!(
         lake.holds().await.expect("read").len(),
         1,
-        "it is held anew"
+        "it is held again"
     );
-    assert_eq!(made_anew(&store).await, 3, "nobody has said that 2 is gone");
+    assert_eq!(made_anew(&store).await, 3, "nothing says that 2 is gone");
 }

@@ -1,4 +1,4 @@
-//! What a new snapshot lacks of what the lake knows.
+//! Which known rows a new snapshot lacks.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::versions::guard::GuardSettings;
 
 async fn setup(settings: &LakeSettings) -> (TableStore, Lake) {
     let store = TableStore::memory();
-    // Any two looks count as two here.
+    // Any two full fetches count, however close together.
     let settings = LakeSettings {
         guard: GuardSettings {
             second_look: SecondLook::after(Duration::ZERO),
@@ -31,7 +31,7 @@ async fn setup(settings: &LakeSettings) -> (TableStore, Lake) {
     (store, lake)
 }
 
-/// A snapshot with these ids that nobody commits.
+/// Makes a snapshot with these ids, without committing it.
 async fn sealed(lake: &Lake, ids: &[&'static str]) -> Sealed {
     let fetch = snapshot("a");
     let mut staging = lake.begin(&fetch, &tags()).await.expect("begins");
@@ -50,7 +50,7 @@ async fn compared(lake: &Lake, ids: &[&'static str], limit: usize) -> MissingRow
         .expect("compared")
 }
 
-/// Every missing id, when it was seen last, and whether two snapshots in a row lack it.
+/// Returns every missing id, when it was last seen, and whether two snapshots in a row lack it.
 async fn missing(lake: &Lake, ids: &[&'static str]) -> Vec<(String, i64, bool)> {
     let mut sealed = sealed(lake, ids).await;
     let MissingRows {
@@ -94,7 +94,7 @@ fn lacks(missing: &[(&str, i64, bool)]) -> Vec<(String, i64, bool)> {
         .collect()
 }
 
-/// Says that rows are gone.
+/// Commits `absent` rows.
 async fn absent(lake: &Lake, ids: &[&str], at: i64) {
     let fetch = delta("a");
     let mut staging = lake.begin(&fetch, &tags()).await.expect("begins");
@@ -104,7 +104,7 @@ async fn absent(lake: &Lake, ids: &[&str], at: i64) {
     staging.commit(end(2, at)).await.expect("committed");
 }
 
-/// Puts rows into `current`, a file each, as if the snapshot and deltas up to these instants were folded.
+/// Puts rows into `current`, one file each, as if the snapshot and the deltas up to these instants were folded.
 async fn fold(lake: &Lake, rows: &[Row], snapshot: i64, folded: i64) {
     let fetch: Fetch = crate::lake::tests::missing::snapshot("a");
     let table = lake.tables().of_endpoint(&tags(), Part::Current).await;
@@ -236,7 +236,7 @@ async fn what_is_folded_is_known_though_the_snapshot_lacks_it() {
         missing(&lake, &["1"]).await,
         lacks(&[("2", 101, false), ("3", 50, true), ("4", 51, true)])
     );
-    // Not folded yet: 3 is gone, 4 is back, and 5 is new.
+    // Not folded yet: row 3 is gone, row 4 is back, and row 5 is new.
     absent(&lake, &["3"], 200).await;
     run(
         &lake,
@@ -249,7 +249,7 @@ async fn what_is_folded_is_known_though_the_snapshot_lacks_it() {
         missing(&lake, &["1"]).await,
         lacks(&[("2", 101, false), ("4", 300, false), ("5", 301, false)])
     );
-    // Folded: deltas have nothing to add.
+    // Everything is folded, and `deltas` has nothing to add.
     let folded = [live[0], live[1], ("4", 300, 3), ("5", 301, 3)];
     fold(&lake, &folded, 101, 301).await;
     assert_eq!(
@@ -265,7 +265,7 @@ async fn a_snapshot_that_is_not_folded_yet_counts_before_what_is() {
     run(&lake, &snapshot("a"), &[&first], end(1, 13)).await;
     fold(&lake, &first, 13, 13).await;
     run(&lake, &delta("a"), &[&[("4", 150, 2)]], end(1, 150)).await;
-    // As `backfill --confirm` does: nothing is folded between the two.
+    // Like `backfill --confirm`: nothing is folded between the two full fetches.
     let second: [Row; 2] = [("1", 100, 2), ("2", 101, 2)];
     run(&lake, &snapshot("a"), &[&second], end(1, 101)).await;
     assert_eq!(
@@ -280,7 +280,7 @@ async fn a_removal_that_is_folded_counts_against_a_snapshot_that_is_not() {
     run(&lake, &snapshot("a"), &[&[("1", 10, 1)]], end(1, 10)).await;
     absent(&lake, &["1"], 150).await;
     fold(&lake, &[], 10, 150).await;
-    // It was walked while the row went.
+    // The row was deleted while this snapshot was fetched.
     run(&lake, &snapshot("a"), &[&[("1", 100, 1)]], end(1, 160)).await;
     assert_eq!(missing(&lake, &[]).await, []);
 }
@@ -321,7 +321,7 @@ async fn what_a_snapshot_shows_as_deleted_is_said_again_with_its_values_if_it_wa
     run(&lake, &snapshot("a"), &[&rows], end(1, 13)).await;
     run(&lake, &delta("a"), &[&[("3", 20, 2)]], end(1, 20)).await;
     absent(&lake, &["4"], 30).await;
-    // Seen again after the new snapshot began.
+    // The row was seen again after the new snapshot began.
     run(&lake, &delta("a"), &[&[("2", 1_100, 2)]], end(1, 1_100)).await;
     let fetch = snapshot("a");
     let mut staging = lake.begin(&fetch, &tags()).await.expect("begins");
@@ -348,7 +348,7 @@ async fn what_a_snapshot_shows_as_deleted_is_said_again_with_its_values_if_it_wa
             .missing(9, Rng::with_seed(1))
             .await
             .expect("compared");
-        assert_eq!((compared.total, compared.shown), (1, 2), "2 is looked into");
+        assert_eq!((compared.total, compared.shown), (1, 2), "2 is read");
         let (sender, mut told) = mpsc::channel(9);
         sealed.tombstones(sender).await.expect("told");
         let mut ids = Vec::new();

@@ -1,4 +1,4 @@
-//! What a look at one row sees.
+//! What a check of one row finds.
 
 use crate::delta::store::TableStore;
 use crate::lake::Part;

@@ -1,4 +1,4 @@
-//! What is written beside a fetch, and bases that move without rows.
+//! What is stored beside a fetch, and bases that advance without rows.
 
 use crate::delta::store::TableStore;
 use crate::lake::tests::support::*;
@@ -197,7 +197,7 @@ async fn a_snapshot_says_since_when_it_was_observed_and_on_what_it_was_ordered()
         prior: None,
         announced: None,
         first_look: None,
-        // Nobody has folded what it replaces.
+        // The replaced snapshot is not folded.
         next_look: ObservedAt::from_micros(20),
     };
     assert_eq!(facts(&store, "a").await, Some(untold), "it has no rows");

@@ -1,4 +1,4 @@
-//! Rows to put in, and a reader of what is there.
+//! Makes rows for tests, and reads the lake's content back.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl TestClock {
 }
 
 impl TestClock {
-    /// Stands where the store's own clock is, so many milliseconds off.
+    /// Returns a clock that is `millis` milliseconds ahead of the store's own clock.
     pub(super) fn off_the_stores_by(millis: i64) -> Arc<Self> {
         use crate::time::SystemClock;
         Arc::new(Self(AtomicI64::new(SystemClock.now().as_millis() + millis)))
@@ -59,7 +59,7 @@ pub(super) fn settings() -> LakeSettings {
     }
 }
 
-/// Settings under which a handful of rows is several runs.
+/// Settings with which a handful of rows becomes several runs.
 pub(super) fn tiny_runs() -> LakeSettings {
     LakeSettings {
         run_bytes: NonZeroUsize::new(1).expect("not zero"),
@@ -108,7 +108,7 @@ fn fetch(name: &str, mode: FetchMode) -> Fetch {
 /// One row of `ats/tags`: id, when it was observed, and a payload that tells versions apart.
 pub(super) type Row = (&'static str, i64, i64);
 
-/// Makes a batch of an endpoint's rows; columns that a test does not speak of are null.
+/// Makes a batch of an endpoint's rows. Columns that the test does not set are null.
 pub(super) fn batch(endpoint: &Endpoint, fetch: &Fetch, rows: &[(&str, i64, i64)]) -> RecordBatch {
     let schema = endpoint.schema();
     let integration = &fetch.table.integration;
@@ -149,7 +149,7 @@ pub(super) fn end(base_ms: i64, seen_us: i64) -> FetchEnd {
     }
 }
 
-/// Runs a whole fetch; each slice of rows is a batch.
+/// Runs a complete fetch. Each slice of rows is a batch.
 pub(super) async fn run(lake: &Lake, fetch: &Fetch, pages: &[&[Row]], end: FetchEnd) -> Receipt {
     let mut staging = lake.begin(fetch, &tags()).await.expect("begins");
     for rows in pages {
@@ -161,10 +161,10 @@ pub(super) async fn run(lake: &Lake, fetch: &Fetch, pages: &[&[Row]], end: Fetch
     staging.commit(end).await.expect("committed")
 }
 
-/// A row as it is in the lake: whose, id, when it was observed, payload.
+/// A row in the lake: integration id, id, time of observation, payload.
 pub(super) type Stored = (String, String, i64, i64);
 
-/// Reads every live row through a lake opened for it, sorted.
+/// Reads every live row through a newly opened lake, sorted.
 pub(super) async fn stored(store: &TableStore, part: Part) -> Vec<Stored> {
     let mut rows = Vec::new();
     for (_, bytes) in live_files(store, part).await {
@@ -174,7 +174,7 @@ pub(super) async fn stored(store: &TableStore, part: Part) -> Vec<Stored> {
     rows
 }
 
-/// Reads every live file: its path and its bytes.
+/// Reads every live file. Returns its path and its bytes.
 pub(super) async fn live_files(store: &TableStore, part: Part) -> Vec<(String, Bytes)> {
     let lake = lake(store, &settings()).await;
     let folder = part.of(tags().name()).path();
@@ -220,7 +220,7 @@ pub(super) fn read(file: Bytes) -> Vec<Stored> {
     rows
 }
 
-/// Writes down what is expected of [`stored`].
+/// Returns the rows that [`stored`] should return.
 pub(super) fn rows_of(name: &str, rows: &[Row]) -> Vec<Stored> {
     let id = integration(name).to_string();
     rows.iter()
@@ -228,7 +228,7 @@ pub(super) fn rows_of(name: &str, rows: &[Row]) -> Vec<Stored> {
         .collect()
 }
 
-/// Reads whose rows are in quarantine, and what they are.
+/// Reads the quarantine. Returns integration id and row.
 pub(super) async fn quarantined(store: &TableStore) -> Vec<(String, String)> {
     let listed = store.objects().list(Some(&"kombo_quarantine".into()));
     let mut rows = Vec::new();
@@ -259,7 +259,7 @@ pub(super) async fn objects_in(store: &TableStore) -> usize {
     store.objects().list(None).count().await
 }
 
-/// `ats/tags` of a build that knows a column more, in front of the others.
+/// Returns `ats/tags` of a build with one more column, in front of the others.
 pub(super) fn wider_tags() -> Arc<Endpoint> {
     let text = include_str!("../../../schemas/ats/tags.json");
     let wider = text.replacen(
@@ -279,7 +279,7 @@ fn with_next_field_id(schema: &str) -> String {
     format!("{front}\"next_field_id\": 991,{back}")
 }
 
-/// Returns what commits fetches to one of the tables.
+/// Returns the committer of one of the tables.
 pub(super) async fn committer(lake: &Lake, part: Part) -> Arc<Committer> {
     let table = lake.tables().of_endpoint(&tags(), part).await;
     lake.intake.committer(table.expect("open"))

@@ -1,4 +1,4 @@
-//! Upkeep changes files and no row, spares whatever may still be read or committed, and may stop anywhere.
+//! Upkeep changes files and no rows, keeps files that may still be read or committed, and may stop anywhere.
 
 mod crash;
 mod fixtures;
@@ -26,7 +26,7 @@ use crate::time::Clock;
 const DAY_MS: i64 = 86_400_000;
 const DAY: Duration = Duration::from_hours(24);
 
-/// A lake whose objects a test can make older, and its clock.
+/// A lake with objects that a test can make older, and its clock.
 struct Aging {
     objects: InMemory,
     ages: Ages,
@@ -35,7 +35,7 @@ struct Aging {
 }
 
 impl Aging {
-    /// Begins well before today, so that days can pass.
+    /// Starts well before today, so that days can pass.
     fn new() -> Self {
         let clock = TestClock::off_the_stores_by(-40 * DAY_MS);
         Self::of(InMemory::new(), Ages::behind(40 * DAY), clock)
@@ -52,13 +52,13 @@ impl Aging {
         }
     }
 
-    /// A copy of everything, from which it goes on on its own.
+    /// Copies all objects. The copy then changes on its own.
     fn fork(&self) -> Self {
         let (ages, clock) = (self.ages.clone(), Arc::clone(&self.clock));
         Self::of(self.objects.fork(), ages, clock)
     }
 
-    /// The same objects, through a store that fails.
+    /// Returns a failing store over the same objects.
     fn failing(&self, call: usize, failure: Failure) -> (TableStore, Arc<FaultyStore>) {
         let shared: Arc<dyn ObjectStore> = Arc::new(self.objects.clone());
         let store = FaultyStore::aged(&shared, &self.ages);
@@ -80,7 +80,7 @@ impl Aging {
         lake.expect("the lake opens")
     }
 
-    /// Lets days pass: on both clocks, for every object there is.
+    /// Lets days pass on both clocks, for all existing objects.
     async fn pass(&self, days: u32) {
         self.clock.pass(i64::from(days) * DAY_MS);
         self.ages.pass(DAY * days, paths(&self.store).await);
@@ -98,7 +98,7 @@ async fn paths(store: &TableStore) -> Vec<Path> {
     paths
 }
 
-/// Merges from eight files of a day on: what the tests write is that much.
+/// Settings that merge eight or more files of a day, as many as the tests write.
 fn from_eight() -> UpkeepSettings {
     UpkeepSettings {
         compact_files: 8,
@@ -116,7 +116,7 @@ fn of<'a>(report: &'a UpkeepReport, table: &str) -> Option<&'a TableUpkeep> {
     report.tables.iter().find(|done| done.table == table)
 }
 
-/// Both parts, as a reader sees them.
+/// Returns the rows of both tables, as a reader sees them.
 async fn view(store: &TableStore) -> [Vec<Stored>; 2] {
     [
         stored(store, Part::Snapshots).await,
@@ -124,14 +124,14 @@ async fn view(store: &TableStore) -> [Vec<Stored>; 2] {
     ]
 }
 
-/// A file that nothing names.
+/// Puts an unreferenced file.
 async fn put_stray(store: &TableStore) {
     let stray = Path::from("ats_tags/deltas/commit_date=2020-01-01/part-stray.zstd.parquet");
     let put = store.objects().put(&stray, "not read by anyone".into());
     put.await.expect("put");
 }
 
-/// Snapshots that replace each other, many small deltas of two integrations, and a file that nothing names.
+/// Commits snapshots that replace each other, many small deltas of two integrations, and an unreferenced file.
 async fn years_of_work(lake: &Lake, store: &TableStore) {
     let rows: [Row; 2] = [("1", 10, 1), ("2", 11, 1)];
     for at in [100, 200] {
@@ -271,9 +271,9 @@ async fn a_file_removed_within_the_grace_stays_however_old_it_is() {
     let lake = aging.lake().await;
     run(&lake, &snapshot("a"), &[&[("1", 10, 1)]], end(100, 10)).await;
     aging.pass(16).await;
-    // A reader may have begun just before this one.
+    // A reader may have started just before this commit.
     run(&lake, &snapshot("a"), &[&[("1", 20, 2)]], end(200, 20)).await;
-    // Checkpoints remember it, too.
+    // Checkpoints remember the removed file, too.
     for at in [300, 400, 500] {
         run(&lake, &snapshot("b"), &[&[("1", at, 2)]], end(at, at)).await;
     }
@@ -285,7 +285,7 @@ async fn a_file_removed_within_the_grace_stays_however_old_it_is() {
     let before = snapshots(paths(&aging.store).await);
     keep_up(&lake, &settings).await;
     assert_eq!(snapshots(paths(&aging.store).await), before);
-    // A lake opened anew knows it from the log alone.
+    // A newly opened lake knows the removed file from the log alone.
     keep_up(&aging.lake().await, &settings).await;
     assert_eq!(snapshots(paths(&aging.store).await), before);
 }
@@ -331,7 +331,7 @@ async fn the_log_is_cut_below_a_checkpoint_of_last_week_and_everything_is_still_
     let lake = aging.lake().await;
     years_of_work(&lake, &aging.store).await;
     aging.pass(8).await;
-    // This week's entries stay, and so do their checkpoints.
+    // The entries of this week stay, and so do their checkpoints.
     for at in 400..405 {
         run(&lake, &delta("c"), &[&[("1", at, at)]], end(at, at)).await;
     }
@@ -342,7 +342,7 @@ async fn the_log_is_cut_below_a_checkpoint_of_last_week_and_everything_is_still_
     };
     let report = keep_up(&lake, &settings).await;
     let done = of(&report, "ats_tags/deltas").expect("cut");
-    // Ten entries were old, with checkpoints at 4 and 8: 0 to 7 and the checkpoint at 4 go.
+    // Ten entries were old, with checkpoints at 4 and 8. So the entries 0 to 7 and the checkpoint at 4 are deleted.
     assert_eq!(done.deleted_log_entries, 9);
     let entries = |version: u32| format!("ats_tags/deltas/_delta_log/{version:020}.json");
     let left = paths(&aging.store).await;

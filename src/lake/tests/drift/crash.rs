@@ -1,4 +1,4 @@
-//! Every call to the store fails once, before its work or after it with the answer lost; then a clean run follows.
+//! Every call to the store fails once, before its work or after it with the answer lost. Then a clean run follows.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::delta::store::faulty::{Failure, FaultyStore};
 use crate::lake::LakeError;
 use crate::lake::tests::drift::*;
 
-/// What a fold does after a restart: it compares what the lake does not say is compared.
+/// Does what a fold does after a restart: compares the snapshots that the lake has no comparison of.
 async fn script(store: &TableStore) -> Result<(), LakeError> {
     let lake = Lake::over(store.clone(), &settings(), TestClock::new()).await?;
     let done = lake.completeness().await?;
@@ -27,7 +27,7 @@ async fn script(store: &TableStore) -> Result<(), LakeError> {
             drift::stage(lake.tables(), &integration(name), tags().name(), "f1", rows).await?;
         all.push(compared(name, snapshot, (50, 2), file));
     }
-    // A second answer to the same question: the first may have been committed and its answer lost.
+    // Commits twice, as after a lost answer: the first commit may have succeeded.
     drift::commit(lake.tables(), all.clone()).await?;
     drift::commit(lake.tables(), all).await
 }

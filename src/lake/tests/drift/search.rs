@@ -1,4 +1,4 @@
-//! Who looks gets what was asked for, and files that cannot hold it are not read.
+//! A search returns the matching rows, and does not read files that cannot hold such rows.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn any() -> DriftFilter {
     }
 }
 
-/// Three comparisons: of `a` twice, four days apart, and of another table of `b`.
+/// Makes three comparisons: two of `a`, four days apart, and one of another table of `b`.
 async fn three_comparisons() -> (TableStore, Lake, Vec<String>) {
     let (store, clock) = (TableStore::memory(), TestClock::new());
     let shared = Arc::clone(&clock) as Arc<dyn Clock>;
@@ -133,7 +133,8 @@ async fn alike_rows_are_counted_whatever_the_limit() {
     assert_eq!(counts.into_iter().collect::<Vec<_>>(), expected);
 }
 
-/// A file that is gone is set aside by whoever reads it.
+/// A missing file is set aside by every search that reads the file. So the set-aside files show which files were
+/// read.
 #[tokio::test]
 async fn files_that_cannot_hold_what_is_asked_for_are_not_read() {
     let (store, lake, paths) = three_comparisons().await;

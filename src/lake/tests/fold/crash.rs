@@ -1,5 +1,5 @@
-//! Each call to the store fails once while a lake is folded; readers see the old state or the new one, and a clean run
-//! ends as an undisturbed one. Two folds at once do no harm.
+//! Each call to the store fails once while a lake is folded. Readers see the old state or the new one, and a clean
+//! run ends like an undisturbed one. Two folds at once do no harm.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ fn over(store: Arc<dyn ObjectStore>) -> TableStore {
     TableStore::over(store, "memory:///".parse().expect("a URL"))
 }
 
-/// A table that is folded, and then got a full fetch with drift, deltas, and another table.
+/// Makes a table that is folded, and that then got a full fetch with drift and deltas. A second table waits, too.
 async fn waiting() -> InMemory {
     let objects = InMemory::new();
     let store = over(Arc::new(objects.clone()));
@@ -64,7 +64,7 @@ async fn read(objects: &InMemory) -> Vec<Vec<(String, i64, Option<String>)>> {
     vec![current(&store, "a").await, current(&store, "b").await]
 }
 
-/// How many rows count as gone within a day.
+/// Returns how many rows count as gone within a day.
 async fn lost(objects: &InMemory) -> u64 {
     let lake = lake(&over(Arc::new(objects.clone())), &settings()).await;
     let current = lake.tables().existing(&tags(), Part::Current).await;
@@ -120,7 +120,7 @@ async fn whatever_call_fails_readers_see_one_state_and_a_clean_run_finishes_the_
     }
 }
 
-/// A table of which much was held, and came back.
+/// Makes a table of which many rows were held and came back.
 async fn come_back() -> InMemory {
     let objects = InMemory::new();
     let lake = lake(&over(Arc::new(objects.clone())), &settings()).await;

@@ -1,4 +1,4 @@
-//! Rows that go in many small deltas within a day weigh as much as those that go at once.
+//! Rows that disappear in many small deltas within a day count as much as rows that disappear at once.
 
 use crate::ids::IntegrationKey;
 use crate::lake::Part;
@@ -33,7 +33,7 @@ async fn delete(lake: &Lake, rows: std::ops::Range<i64>, at: i64) -> FoldedTable
     fold_one(lake).await
 }
 
-/// How many rows count as gone within a day, in the log.
+/// Returns how many rows count as gone within a day, from the log.
 async fn lost(lake: &Lake, at: i64) -> u64 {
     let current = lake.tables().existing(&tags(), Part::Current).await;
     let current = current.expect("opens").expect("there");
@@ -47,7 +47,7 @@ async fn many_small_deletions_within_a_day_are_held_like_a_large_one() {
     drop(filled(&store).await);
     let mut rows = 1_000;
     for nth in 0..32 {
-        // Another process each time: what went before stands in the log.
+        // Another process each time: earlier losses are known from the log only.
         let lake = lake(&store, &settings()).await;
         let at = START + HOUR + nth * HOUR / 3;
         rows = delete(&lake, nth * 30..(nth + 1) * 30, at).await.rows;

@@ -1,4 +1,4 @@
-//! What a full fetch found that no delta had brought.
+//! The rows of a full fetch that no delta had brought.
 
 use crate::lake::DriftFilter;
 use crate::lake::tests::fold::*;
@@ -7,8 +7,8 @@ use crate::versions::drift::{DriftCause, DriftKind};
 
 const HOUR: i64 = 60 * MINUTE_US;
 
-/// Four rows at 10 o'clock; at 20 a full fetch finds one as it was, one as a delta had brought it at 11, two that changed
-/// at 15 and one that changed a minute before. One row is not there any more.
+/// Four rows are fetched at 10 o'clock. A full fetch at 20 o'clock finds one unchanged row, one row as a delta had
+/// brought it at 11, two rows that changed at 15 and one that changed a minute before. One row is gone.
 async fn compared(store: &TableStore) -> (Lake, FoldedTable) {
     let lake = lake(store, &settings()).await;
     let first = ["1", "2", "3", "4"].map(|id| seen(id, 10 * HOUR, "old name"));

@@ -1,4 +1,4 @@
-//! Builds that know different columns fold the same table.
+//! Builds with different columns fold the same table.
 
 use crate::catalog::Endpoint;
 use crate::lake::Part;
@@ -63,7 +63,7 @@ async fn an_older_build_keeps_a_column_that_it_does_not_know() {
     let expected = [("1", None), ("2", Some("kept")), ("3", None)];
     let owned = |(id, value): (&str, Option<&str>)| (id.to_owned(), value.map(str::to_owned));
     assert_eq!(added(&store).await, expected.map(owned));
-    // And when it rewrites the file for another row.
+    // The value also stays when the older build rewrites the file for another row.
     bring(&lake, &delta("a"), &[seen("3", 30, "drei")], 30).await;
     fold(&lake).await;
     assert_eq!(added(&store).await, expected.map(owned));

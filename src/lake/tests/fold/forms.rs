@@ -1,4 +1,4 @@
-//! Kombo begins to write its instants in another form.
+//! Kombo starts to write its timestamps in another form.
 
 use crate::decode::{DecodeLimits, PageDecoder};
 use crate::lake::tests::fold::*;
@@ -6,7 +6,7 @@ use crate::time::ObservedAt;
 
 const HOUR: i64 = 60 * MINUTE_US;
 
-/// Two rows as Kombo sends them.
+/// Returns two rows as Kombo sends them.
 fn page(changed_at: &str, name: &str) -> String {
     let row = |id: &str| format!(r#"{{"id":"{id}","name":"{name}","changed_at":"{changed_at}"}}"#);
     let rows = ["1", "2"].map(row).join(",");
@@ -46,7 +46,7 @@ async fn another_form_of_the_same_instants_is_no_change_and_no_drift() {
         );
         assert_eq!(done.held, 0, "nothing turned null");
     }
-    // Another instant is a change, whatever its form, and so is another value.
+    // Another instant is a change in any form, and so is another value.
     let done = fetched(&lake, 50 * HOUR, "1970-01-01T08:00:01Z", "A").await;
     assert_eq!((done.changed, done.drift.len()), (2, 1));
     let done = fetched(&lake, 60 * HOUR, "1970-01-01T08:00:01+00:00", "B").await;

@@ -1,4 +1,5 @@
-//! What would take away much at once is held until somebody accepts it, a full fetch a day later agrees, or it comes back.
+//! A change that would remove many rows at once is held until the operator accepts it, until a full fetch a day later
+//! confirms it, or until the rows come back.
 
 use crate::lake::Hold;
 use crate::lake::Part;
@@ -30,7 +31,7 @@ pub(super) async fn hold(lake: &Lake) -> Hold {
     holds.remove(0)
 }
 
-/// Accepts what is held.
+/// Accepts the hold.
 pub(super) async fn accept(lake: &Lake) {
     let accepted = Hold {
         state: HoldState::Accepted,
@@ -39,7 +40,7 @@ pub(super) async fn accept(lake: &Lake) {
     lake.put_holds(&[accepted]).await.expect("accepted");
 }
 
-/// Everybody again, the first so many as deleted.
+/// Returns all rows, with the first `rows` rows as deleted.
 pub(super) fn all_but(rows: i64, at: i64) -> Vec<Seen> {
     let mut all = nobody(at, rows);
     let left = usize::try_from(rows).expect("not negative");
@@ -80,7 +81,7 @@ async fn what_is_accepted_goes_and_what_comes_later_is_judged_anew() {
     bring(&lake, &delta("a"), &nobody(2_000, 150), 2_500).await;
     fold(&lake).await;
     accept(&lake).await;
-    // Another lake: nothing is kept in memory.
+    // Another lake, so that nothing is known from memory.
     let lake = crate::lake::tests::support::lake(&store, &settings()).await;
     let done = fold_one(&lake).await;
     assert_eq!((done.rows, done.removed, done.held), (150, 150, 0));
@@ -161,11 +162,11 @@ async fn a_column_that_turns_null_everywhere_is_held_and_other_columns_are_not_l
         .into_iter()
         .map(|row| Seen { name: None, ..row })
         .collect();
-    // Rows of which nothing but the id is left count as gone.
+    // Rows with nothing left but their id count as gone.
     bring(&lake, &delta("a"), &nameless, 2_500).await;
     fold(&lake).await;
     let rows = current(&store, "a").await;
-    assert!(rows.iter().all(|row| row.2.is_some()), "the names stay up");
+    assert!(rows.iter().all(|row| row.2.is_some()), "the names stay");
     assert_eq!(hold(&lake).await.held_rows, 300);
 }
 
@@ -183,7 +184,7 @@ async fn rows_that_a_full_fetch_lacks_go_when_somebody_accepts_it_and_deltas_say
     assert_eq!((done.rows, done.removed), (290, 10));
     assert_eq!(done.released.map(|released| released.rows), Some(10));
     assert_eq!(stored(&store, Part::Deltas).await.len(), 10);
-    // Its own rows in `deltas` change nothing more.
+    // The table's own rows in `deltas` change nothing further.
     fold(&lake).await;
     assert!(fold(&lake).await.tables.is_empty());
     assert_eq!(current(&store, "a").await.len(), 290);

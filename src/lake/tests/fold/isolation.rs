@@ -1,4 +1,4 @@
-//! A table that cannot be folded is named, stays as it was, and keeps no other one from being folded.
+//! A table that cannot be folded is reported and stays unchanged, and all other tables are folded.
 
 use crate::lake::tests::damage::{delete_file, garble_file, truncate_newest_entry};
 use crate::lake::tests::fold::*;
@@ -6,7 +6,7 @@ use crate::versions::guard::HoldState;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
-/// A full fetch of one row for each of three integrations.
+/// Commits a full fetch of one row for each of three integrations.
 async fn three(store: &TableStore) -> Lake {
     let lake = lake(store, &settings()).await;
     for name in NAMES {
@@ -15,7 +15,7 @@ async fn three(store: &TableStore) -> Lake {
     lake
 }
 
-/// A change of the row, each in a file of its own.
+/// Commits a change of the row, each in its own file.
 async fn change(lake: &Lake, names: &[&str], at: i64) {
     for name in names {
         bring(lake, &delta(name), &[seen("1", at, "changed")], at).await;
@@ -36,7 +36,7 @@ fn folded(report: &FoldReport) -> Vec<String> {
     keys
 }
 
-/// Whose tables were set aside; each error has to name the file.
+/// Returns the keys of the tables that were set aside. Each error has to name the file.
 fn aside(report: &FoldReport, file: &str) -> Vec<String> {
     let mut keys = Vec::new();
     for one in &report.aside {
@@ -131,7 +131,7 @@ async fn a_damaged_log_names_its_entry_and_fails_its_endpoint_alone() {
     assert!(error.is_damage() && error.advice().contains("ends in /snapshots or /deltas"));
 }
 
-/// Everybody of `a`, so many that losing half is held.
+/// Makes a table of `a` that is large enough for the loss of half its rows to be held.
 async fn held_one(store: &TableStore) -> Lake {
     let lake = lake(store, &settings()).await;
     let row = |at: i64| move |row: i64| seen(&format!("{row:03}"), at + row, "here");
@@ -169,10 +169,10 @@ async fn without_the_holds_only_tables_are_folded_of_which_nothing_is_and_nothin
     let at_200 = async |name| current(&store, name).await[200].2.clone();
     assert_eq!(at_200("b").await.as_deref(), Some("changed"));
     assert_eq!(at_200("a").await.as_deref(), Some("here"), "as it was");
-    assert_eq!(current(&store, "a").await.len(), 300, "nothing of it went");
-    assert_eq!(current(&store, "c").await.len(), 300, "nothing of it went");
+    assert_eq!(current(&store, "a").await.len(), 300, "all rows stay");
+    assert_eq!(current(&store, "c").await.len(), 300, "all rows stay");
 
-    // Its cure: written anew, everything is judged again.
+    // The cure: the table is rebuilt, and all holds are judged again.
     for object in crate::lake::tests::damage::found(&store, "kombo_holds", "").await {
         use object_store::ObjectStoreExt;
         store.objects().delete(&object).await.expect("deleted");
@@ -230,7 +230,8 @@ async fn without_kombo_drift_only_new_snapshots_wait() {
     assert_eq!(named(&current(&store, "a").await), [("1", "one")]);
 }
 
-/// Rows that a full fetch lacks and that nobody has called gone are in `current` alone until it is folded.
+/// Rows that a full fetch lacks and that Kombo has not reported as gone are in `current` alone until the fetch is
+/// folded.
 #[tokio::test]
 async fn without_kombo_drift_a_table_is_not_made_anew_while_its_new_snapshot_waits() {
     let store = TableStore::memory();
@@ -253,7 +254,7 @@ async fn without_kombo_drift_a_table_is_not_made_anew_while_its_new_snapshot_wai
     let both = [("1", "one"), ("2", "two")];
     assert_eq!(named(&current(&store, "a").await), both, "as it was");
 
-    // Its cure.
+    // The cure.
     for object in crate::lake::tests::damage::found(&store, "kombo_drift", "").await {
         use object_store::ObjectStoreExt;
         store.objects().delete(&object).await.expect("deleted");

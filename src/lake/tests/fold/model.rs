@@ -1,11 +1,12 @@
-//! Any order of deltas, full fetches, folds and merges against the plain rule: newest observation wins.
+//! Random orders of deltas, full fetches, folds and merges, compared with the plain rule: the newest observation
+//! wins.
 
 use std::collections::BTreeMap;
 
 use crate::lake::UpkeepSettings;
 use crate::lake::tests::fold::*;
 
-/// What is known of one integration's rows, kept as plainly as can be.
+/// The expected rows of one integration, kept in the simplest way.
 #[derive(Default)]
 struct Model {
     kombo: BTreeMap<String, String>,
@@ -24,7 +25,7 @@ impl Chance {
 }
 
 impl Model {
-    /// Changes a few rows, and returns what a delta brings.
+    /// Changes a few rows. Returns the rows of the delta.
     fn change(&mut self, chance: &mut Chance, now: &mut i64) -> Vec<Seen> {
         let mut rows = BTreeMap::new();
         for _ in 0..=chance.below(5) {
@@ -53,7 +54,7 @@ impl Model {
         rows
     }
 
-    /// Returns what a full fetch brings, deleted rows included now and then.
+    /// Returns the rows of a full fetch, sometimes with deleted rows.
     fn everything(&mut self, now: &mut i64) -> Vec<Seen> {
         let mut rows = Vec::new();
         for (id, name) in &self.kombo {
@@ -117,7 +118,7 @@ async fn live(seed: u64) {
             }
         }
     }
-    // Built anew from the two others alone, it is the same.
+    // A `current` that is rebuilt from the two other tables is equal.
     let before = [current(&store, "a").await, current(&store, "b").await];
     let rebuild = FoldSettings {
         rebuild: true,

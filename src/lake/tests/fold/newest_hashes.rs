@@ -1,4 +1,4 @@
-//! What the lake says of rows that a delta brings again: the newest observation, wherever it lies, or nothing.
+//! What the lake answers for rows that a delta brings again: the newest observation, wherever it is, or nothing.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ async fn asked(lake: &Lake, name: &str, ids: &[&str], most_bytes: u64) -> Newest
     found.await.expect("answered")
 }
 
-/// The names that the hashes stand for.
+/// Returns the names that the hashes stand for.
 async fn told(lake: &Lake, ids: &[&str]) -> BTreeMap<String, i64> {
     asked(lake, "a", ids, ENOUGH)
         .await
@@ -58,7 +58,7 @@ async fn the_newest_observation_is_found_in_snapshot_deltas_and_current() {
     ];
     bring(&lake, &snapshot("a"), &of_snapshot, 1_002).await;
     assert_eq!(told(&lake, &ids).await, expected(&of_snapshot));
-    // Another integration's row in the same tables says nothing.
+    // Rows of another integration in the same tables do not matter.
     bring(&lake, &snapshot("b"), &[seen("4", 1_000, "D")], 1_000).await;
     bring(&lake, &delta("b"), &[seen("1", 9_000, "X")], 9_000).await;
     bring(
@@ -109,7 +109,7 @@ async fn a_row_that_the_live_snapshot_did_not_have_is_not_told() {
     bring(&lake, &delta("a"), &[seen("3", 1_500, "C")], 1_500).await;
     fold(&lake).await;
     assert_eq!(told(&lake, &["1", "2", "3"]).await.len(), 3);
-    // It may have been the snapshot's fault: the fold keeps them until more is known, and may yet take them out.
+    // The snapshot may have missed the rows. The fold keeps them until more is known, and may still remove them.
     bring(&lake, &snapshot("a"), &[seen("1", 2_000, "A")], 2_000).await;
     let only = expected(&[seen("1", 2_000, "A")]);
     assert_eq!(told(&lake, &["1", "2", "3"]).await, only);
@@ -119,8 +119,8 @@ async fn a_row_that_the_live_snapshot_did_not_have_is_not_told() {
     assert_eq!(told(&lake, &["2"]).await.len(), 1, "it was seen since");
 }
 
-/// Readers of `current` and `deltas` do not see an unfolded snapshot. If a row that it alone shows were left out of the
-/// next delta, they would see what came later without what came before.
+/// Readers of `current` and `deltas` do not see an unfolded snapshot. If the next delta dropped a row that only such
+/// a snapshot shows, readers would see a later change without the earlier one.
 #[tokio::test]
 async fn what_only_an_unfolded_snapshot_has_shown_is_not_told() {
     let store = TableStore::memory();
@@ -178,14 +178,14 @@ async fn a_row_that_is_gone_is_told_as_kombo_sent_it_and_an_absent_one_never() {
         with_three,
         "`current` has neither"
     );
-    // It is back, and folded: what was said before does not count.
+    // The row is back and folded, so the earlier deletion does not count.
     bring(&lake, &delta("a"), &[seen("1", 3_000, "A")], 3_000).await;
     fold(&lake).await;
     assert_eq!(
         told(&lake, &["1"]).await,
         expected(&[seen("1", 3_000, "A")])
     );
-    // As far back as the delta asks, and no further.
+    // Deletions are found as far back as the delta asks, and no further.
     let recent = brought(&["1", "3"], 10_000_000);
     bring(&lake, &delta("a"), &[gone("1", 4_000, "delete")], 4_000).await;
     fold(&lake).await;
@@ -214,7 +214,7 @@ async fn what_cannot_be_told_within_the_bound_is_left_out() {
         let read = asked(&lake, "a", &["1", "2"], most).await;
         assert_eq!(read, NewestHashes::default(), "{most}");
     }
-    // Of `deltas` alone nothing is told: what was not read may be newer.
+    // Nothing is answered from `deltas` alone, because files that were not read may hold newer rows.
     let read = asked(&lake, "a", &["1", "2"], 2 * (64 << 10) - 1).await;
     assert_eq!((read.hashes.len(), read.bytes), (0, 64 << 10));
 }
@@ -235,7 +235,7 @@ async fn a_file_that_cannot_be_read_is_an_error_and_no_answer() {
     assert!(found.is_err());
 }
 
-/// A table of 20,000 rows with ids as Kombo's, in a store that counts.
+/// Makes a table of 20,000 rows with ids like Kombo's, in a store that counts reads.
 async fn large() -> (Arc<FaultyStore>, Lake, Vec<String>) {
     let memory = TableStore::memory();
     let counting = FaultyStore::new(Arc::clone(memory.objects()), 0..0, Failure::Before);
@@ -265,7 +265,7 @@ async fn one_row_of_twenty_thousand_is_found_without_reading_the_table() {
     lake.fold(&tags(), None, &settings).await.expect("folded");
     let files = lake.files(&tags(), Part::Current).await.expect("files");
     let whole: u64 = files.iter().map(|file| file.size).sum();
-    // The logs are read once; what follows is data.
+    // The logs are read once. All further reads are data.
     told(&lake, &[&ids[1]]).await;
     let before = (counting.bytes_read(), counting.calls());
     assert_eq!(told(&lake, &[&ids[12_345]]).await.len(), 1);

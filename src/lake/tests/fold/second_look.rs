@@ -1,4 +1,4 @@
-//! A second look confirms what a first one took away only when it began a day after it, and row by row.
+//! A second full fetch confirms the losses of a first one only when it began at least a day later, and row by row.
 
 use crate::lake::tests::fold::guard::*;
 use crate::lake::tests::fold::*;
@@ -9,13 +9,13 @@ const SECOND: i64 = 1_000_000;
 const DAY: i64 = 24 * 3600 * SECOND;
 const START: i64 = 1_000 * DAY;
 
-/// Everybody from one row on until before another, seen from an instant on.
+/// Returns the rows from `from` up to and without `to`, seen from the instant `at` on.
 fn some(from: i64, to: i64, at: i64) -> Vec<Seen> {
     let row = |row: i64| seen(&format!("{row:03}"), at + row, &format!("{row:08}"));
     (from..to).map(row).collect()
 }
 
-/// Tombstones of the same.
+/// Returns tombstones of the same range of rows.
 fn tombstones(from: i64, to: i64, at: i64) -> Vec<Seen> {
     let row = |row: i64| gone(&format!("{row:03}"), at + row, "absent");
     (from..to).map(row).collect()
@@ -28,7 +28,7 @@ async fn filled_at_start(store: &TableStore) -> Lake {
     lake
 }
 
-/// Brings a full fetch that began then and saw these rows only.
+/// Commits a full fetch that began at `at` and saw only these rows.
 async fn look(lake: &Lake, rows: &[Seen], at: i64) {
     bring(lake, &snapshot("a"), rows, at + 1_000).await;
 }
@@ -38,7 +38,7 @@ async fn a_rerun_leaves_held_what_a_full_fetch_lacked_and_one_begun_a_day_later_
     let store = TableStore::memory();
     let lake = filled_at_start(&store).await;
     let first = START + DAY;
-    // Kombo was asked for those that are missing, and did not know them: that is written down before the full fetch.
+    // Kombo was asked for the missing rows and did not know them. That is committed before the full fetch.
     bring(
         &lake,
         &delta("a"),
@@ -54,7 +54,7 @@ async fn a_rerun_leaves_held_what_a_full_fetch_lacked_and_one_begun_a_day_later_
     assert_eq!(begun.confirmable_us, Some(due.as_micros()));
     let too_early = [4 * SECOND, 8 * SECOND, 12 * SECOND, DAY - SECOND];
     for at in too_early.map(|later| first + later) {
-        // Another process: nothing is kept in memory.
+        // Another process, so that nothing is known from memory.
         let lake = crate::lake::tests::support::lake(&store, &settings()).await;
         look(&lake, &some(120, ROWS, at), at).await;
         let done = fold_one(&lake).await;
@@ -128,7 +128,7 @@ async fn rows_held_at_the_first_look_confirm_no_others_at_the_second() {
     .await;
     look(&lake, &some(120, ROWS, first), first).await;
     fold(&lake).await;
-    // The first 120 are back, and as many others are not.
+    // The first 120 rows are back, and as many other rows are missing.
     bring(
         &lake,
         &delta("a"),
@@ -222,7 +222,7 @@ async fn rows_that_nobody_could_be_asked_for_go_when_two_looks_a_day_apart_lack_
         assert_eq!((held.state, held.unconfirmed), (HoldState::Held, 120));
         assert_eq!(held.confirmable_us, Some(first + 120 + DAY));
     }
-    // The walk lacks them as well, and writes that down.
+    // The second full fetch lacks the rows as well, and commits that.
     bring(
         &lake,
         &delta("a"),
@@ -236,7 +236,7 @@ async fn rows_that_nobody_could_be_asked_for_go_when_two_looks_a_day_apart_lack_
     assert_eq!(hold(&lake).await.state, HoldState::Confirmed);
 }
 
-/// Everybody without a name, but not without anything.
+/// Returns all rows without a name, but with another value.
 fn nameless(at: i64) -> Vec<Seen> {
     let row = |row| Seen {
         name: None,
@@ -293,7 +293,8 @@ async fn a_look_whose_rows_were_kept_as_they_were_does_not_count_as_one_that_lac
     let store = TableStore::memory();
     let lake = filled_at_start(&store).await;
     let (first, second) = (START + DAY, START + 3 * DAY);
-    // It saw everybody, without names: they are kept, and nothing says when they were seen last.
+    // The first full fetch saw all rows, without names. So the rows are kept, and no column says when they were last
+    // seen.
     look(&lake, &nameless(first), first).await;
     fold(&lake).await;
     look(&lake, &nobody(second, ROWS), second).await;
@@ -301,5 +302,5 @@ async fn a_look_whose_rows_were_kept_as_they_were_does_not_count_as_one_that_lac
     assert_eq!((done.rows, done.held), (300, 300));
     let third = second + DAY + 500;
     look(&lake, &nobody(third, ROWS), third).await;
-    assert_eq!(fold_one(&lake).await.rows, 0, "two looks saw them gone");
+    assert_eq!(fold_one(&lake).await.rows, 0, "missing twice");
 }

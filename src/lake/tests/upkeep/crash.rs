@@ -1,11 +1,11 @@
-//! Each call to the store fails once while a lake is kept up; readers see the same rows then, and after a clean run.
+//! Each call to the store fails once during upkeep. Readers see the same rows then, and after a clean run.
 
 use crate::lake::tests::upkeep::*;
 
-/// Kinds of conflict are for puts of log entries alone; the log's own tests have them.
+/// Conflicts concern puts of log entries only. The tests of the log cover them.
 const FAILURES: [Failure; 2] = [Failure::Before, Failure::After];
 
-/// A replaced snapshot, three small deltas, a checkpoint, a file that nothing names: all old.
+/// Makes a lake with a replaced snapshot, three small deltas, a checkpoint and an unreferenced file, all of them old.
 async fn old_lake() -> Aging {
     let aging = Aging::new();
     let lake = aging.lake().await;
@@ -27,7 +27,7 @@ fn merging() -> UpkeepSettings {
     }
 }
 
-/// Keeps a lake up as far as the store lets it, and returns whether something failed.
+/// Runs upkeep as far as the store lets it. Returns whether something failed.
 async fn disturbed(aging: &Aging, store: &TableStore) -> bool {
     let clock = Arc::clone(&aging.clock) as Arc<dyn Clock>;
     let Ok(lake) = Lake::over(store.clone(), &settings(), clock).await else {

@@ -19,7 +19,8 @@ use crate::lake::tables::OpenTable;
 use crate::lake::tests::support::*;
 use crate::lake::{Lake, LiveFile, Part};
 
-/// Says what a fold says: the live snapshot of an integration, begun at an instant, is folded, and deltas up to another.
+/// Writes what a fold writes: an integration's live snapshot that began at `since_us` is folded, and its deltas up to
+/// `folded_us`.
 pub(super) async fn say_folded(lake: &Lake, name: &str, since_us: i64, folded_us: i64) {
     let key = integration(name).key();
     let app = |what: &str| format!("kombo/{key}/{what}");
@@ -37,7 +38,7 @@ pub(super) async fn say_folded(lake: &Lake, name: &str, since_us: i64, folded_us
     commit(lake, Part::Current, folded.to_vec()).await;
 }
 
-/// Says that rows of an integration are held, and that others went at an instant.
+/// Writes that rows of an integration are held, and that `lost` other rows disappeared at an instant.
 pub(super) async fn say_held(lake: &Lake, name: &str, at_secs: i64, lost: i64) {
     let key = integration(name).key();
     let app = |what: &str| format!("kombo/{key}/{what}");
@@ -85,7 +86,7 @@ async fn put(table: &OpenTable, rows: RecordBatch, partition: Partition) {
     table.log.commit(&state, entry).await.expect("committed");
 }
 
-/// Puts a file into one of the lake's own tables, with a row for each of these integrations.
+/// Puts a file into one of the lake's own tables, with one row for each of these integrations.
 pub(super) async fn put_own(lake: &Lake, table: &LakeTable, names: &[&str], day: i32) {
     let schema = match table {
         LakeTable::Drift => drift::schema(),

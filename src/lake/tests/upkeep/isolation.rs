@@ -1,11 +1,11 @@
-//! One file or table that cannot be read keeps nothing else from being kept up.
+//! One unreadable file or table does not stop the upkeep of the rest.
 
 use crate::lake::layout::LakeTable;
 use crate::lake::tests::damage::{delete_file, found, truncate_newest_entry};
 use crate::lake::tests::upkeep::fixtures::{put_own, say_folded};
 use crate::lake::tests::upkeep::*;
 
-/// Old deltas of one integration in small files, and a folded snapshot that was begun after them.
+/// Makes old deltas of one integration in small files, and a folded snapshot that began after them.
 async fn old_deltas() -> Aging {
     let aging = Aging::new();
     let lake = aging.lake().await;
@@ -28,7 +28,7 @@ async fn kept_up(lake: &Lake) -> UpkeepReport {
     lake.upkeep(&[tags()], &settings).await.expect("goes on")
 }
 
-/// Names what failed; each has a cure.
+/// Returns the names of the members that failed. Each has a cure.
 fn failed(report: &UpkeepReport) -> Vec<(&str, String)> {
     let failed = report.failed.iter();
     let told = failed.map(|aside| {

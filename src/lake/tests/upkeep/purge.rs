@@ -1,4 +1,4 @@
-//! A deleted integration leaves every table, nobody else's rows do, and a purge may stop anywhere.
+//! A purge deletes a deleted integration's rows from every table and nobody else's, and may stop anywhere.
 
 use crate::catalog::Endpoint;
 use crate::ids::{Category, EnvironmentId, IntegrationId};
@@ -31,7 +31,7 @@ fn environment() -> EnvironmentId {
     EnvironmentId::new("own").expect("a name")
 }
 
-/// Writes down what two looks a day apart bring.
+/// Stores the results of two checks, a day apart, that did not find an integration.
 async fn delete(lake: &Lake, name: &str, first_ms: i64) {
     let missing = |state, since_ms| Registration {
         not_found_since_ms: Some(first_ms),
@@ -46,7 +46,8 @@ async fn delete(lake: &Lake, name: &str, first_ms: i64) {
     assert_eq!(state_of(lake, &integration(name)).await, "deleted");
 }
 
-/// Rows of `a`, which is not found since now, and of `b` in every table, in the same files where files are shared.
+/// Makes rows of `a`, which is not found from now on, and of `b` in every table, in shared files where tables share
+/// files.
 async fn deleted_beside_another() -> Aging {
     let aging = Aging::new();
     let lake = aging.lake().await;
@@ -58,7 +59,7 @@ async fn deleted_beside_another() -> Aging {
         }
         put_current(&lake, name, &[("1", 303, 303), ("2", 303, 303)]).await;
     }
-    // Nothing of `a` was folded yet.
+    // No row of `a` is folded yet.
     say_folded(&lake, "b", 100, 303).await;
     keep_up(&lake, &from_eight()).await;
     let today = i32::try_from(aging.clock.now().as_millis() / DAY_MS).expect("a day");
@@ -78,7 +79,7 @@ fn at_once() -> PurgeSettings {
     }
 }
 
-/// What Kombo confirms when it is asked now for those whose time has come.
+/// Returns what Kombo confirms now for the integrations that are due.
 async fn confirmed(lake: &Lake, settings: &PurgeSettings) -> Result<Vec<ConfirmedGone>, LakeError> {
     let found = lake.purge_due(settings).await?;
     let now = ObservedAt::from_micros(found.now.as_millis() * 1000);
@@ -102,7 +103,8 @@ async fn purge(lake: &Lake) -> PurgeReport {
     report
 }
 
-/// How many rows each of the six tables has of an integration, or of anybody in the lake's own.
+/// Returns, for each of the six tables, how many rows of an integration it has. For the lake's own tables, returns how
+/// many files may hold such rows.
 async fn rows_of_all(aging: &Aging, name: &str) -> [usize; 6] {
     let id = integration(name).to_string();
     let mut rows = [0; 6];
@@ -179,7 +181,7 @@ async fn nothing_that_was_purged_looks_covered_and_a_new_fetch_begins_anew() {
     purge(&lake).await;
     assert_eq!(bases_of(&lake, &tags(), "a").await, Bases::default());
     assert_eq!(bases_of(&lake, &tags(), "b").await, others);
-    // A service that has not heard of it says what it knew.
+    // A service that does not know of the purge reports what it knew.
     for late in ["deleted", "active"] {
         let told = registration("a", late, 1);
         drop(lake.register(&[told]).await.expect("registered"));
@@ -228,7 +230,7 @@ async fn one_that_is_found_alive_after_kombo_was_asked_keeps_its_rows() {
     drop(backfill.register_named(&[alive]).await.expect("registered"));
     let report = lake.purge(&[tags()], &gone, false).await.expect("done");
     assert!(report.integrations.is_empty() && report.tables.is_empty());
-    // Deleted once more, it needs an answer of its own: the old one is worth nothing.
+    // The integration is deleted once more. It needs a new answer of Kombo; the old answer does not count.
     delete(&lake, "a", aging.clock.now().as_millis() - 20 * DAY_MS).await;
     let report = lake.purge(&[tags()], &gone, false).await.expect("done");
     assert!(report.integrations.is_empty());

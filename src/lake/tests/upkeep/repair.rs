@@ -1,4 +1,4 @@
-//! What a wrong clock has put into the future is told, is not gone on from, and is brought back in its order.
+//! Instants that a wrong clock put into the future are reported, stop further fetches, and are moved back in order.
 
 mod crash;
 
@@ -17,8 +17,8 @@ const YEAR_9999: i64 = 253_402_214_400_000_000;
 const YEAR_2099: i64 = 4_070_908_800_000_000;
 const HOUR_US: i64 = 3_600_000_000;
 
-/// A lake as builds left it that believed every `Date`: all that came after two wrong ones lies in the future, rows of
-/// two integrations in one file. The snapshot and the deltas of `a` were observed in turns.
+/// Makes a lake like those of earlier builds, which believed every `Date`. All rows after two wrong dates lie in the
+/// future, with rows of two integrations in one file. The snapshot and the deltas of `a` were observed in turns.
 async fn poisoned() -> Aging {
     let aging = Aging::new();
     let lake = aging.lake().await;
@@ -48,15 +48,15 @@ async fn poisoned() -> Aging {
     aging
 }
 
-/// The store's clock goes on while this machine's stands still: from now on it is this machine's that decides.
+/// Moves this machine's clock ahead of the store's, so that from now on this machine's clock decides.
 fn later_than_the_store(aging: &Aging) {
     aging.clock.pass(5 * 60_000);
 }
 
-/// Where a row is, whose, its id and payload.
+/// The table of a row, its integration, its id and payload.
 type InOrder = (&'static str, String, String, i64);
 
-/// All rows of snapshots and deltas, in the order in which they were observed.
+/// Returns all rows of snapshots and deltas, in the order of observation.
 async fn order(store: &TableStore) -> Vec<InOrder> {
     let mut rows = Vec::new();
     for (name, part) in [("snapshots", Part::Snapshots), ("deltas", Part::Deltas)] {
@@ -74,7 +74,7 @@ async fn fold(lake: &Lake) {
     report.expect("folded");
 }
 
-/// What `current` says of `a`: ids and payloads.
+/// Returns the rows of `a` in `current`: ids and payloads.
 async fn current(store: &TableStore) -> Vec<(String, i64)> {
     let rows = stored(store, Part::Current).await.into_iter();
     let id = integration("a").to_string();
@@ -82,7 +82,7 @@ async fn current(store: &TableStore) -> Vec<(String, i64)> {
     own.map(|(_, id, _, hash)| (id, hash)).collect()
 }
 
-/// The last delta of `1` came after the snapshot saw it, and so did that of `3`; that of `2` came before.
+/// Returns the right rows. The last deltas of `1` and `3` came after the snapshot saw them, that of `2` came before.
 fn right() -> Vec<(String, i64)> {
     let rows = [("1", 5), ("2", 3), ("3", 4)];
     rows.map(|(id, hash)| (id.to_owned(), hash)).to_vec()
@@ -92,7 +92,7 @@ fn horizon(aging: &Aging) -> Horizon {
     Horizon::at(aging.clock.now())
 }
 
-/// The parts that lie in the future, by table.
+/// Returns the parts that lie in the future, by table.
 async fn ahead(aging: &Aging) -> Vec<(IntegrationKey, Vec<Ahead>)> {
     let lake = aging.lake().await;
     let overview = lake.overview(&tags()).await.expect("read").expect("there");
@@ -113,7 +113,7 @@ async fn notes_left(store: &TableStore) -> bool {
         .any(|path| path.as_ref().ends_with("kombo_repair.json"))
 }
 
-/// Nothing lies in the future, every row is there, in its order, and `current` is what they say.
+/// Checks that nothing lies in the future, that every row is there in its order, and that `current` agrees.
 async fn is_right(aging: &Aging, before: &[InOrder], context: &str) {
     assert_eq!(ahead(aging).await, [], "{context}");
     assert_eq!(order(&aging.store).await, before, "{context}");
@@ -158,7 +158,7 @@ async fn no_fetch_goes_on_from_years_ahead_and_other_tables_are_fetched() {
     lake.coverage(&tags(), &integration("c"))
         .await
         .expect("another");
-    // Ahead by what this machine's clock may be wrong: told, and fetched all the same.
+    // The table is ahead by as much as this machine's clock may be wrong. It is reported, and still fetched.
     let hours_us = aging.clock.now().as_millis() * 1_000 + 5 * HOUR_US;
     run(
         &lake,
@@ -204,7 +204,7 @@ async fn a_dry_run_says_what_there_is_and_changes_nothing() {
     assert_eq!(
         (done.ahead.len(), done.tables),
         (2, report.tables),
-        "as it was said"
+        "as the dry run reported"
     );
 }
 
@@ -270,7 +270,7 @@ async fn what_was_brought_back_leaves_deltas_in_time() {
     assert_eq!(deltas().await, 0);
 }
 
-/// What a full fetch found in 2099 of what the lake knew before.
+/// Returns a drift row of a full fetch in 2099.
 fn drifted() -> DriftRow {
     DriftRow {
         id: "1".to_owned(),
@@ -284,7 +284,7 @@ fn drifted() -> DriftRow {
     }
 }
 
-/// What a person has let through of `a`.
+/// Returns a hold of `a` that the operator has accepted.
 fn accepted() -> Hold {
     Hold {
         integration: integration("a"),
@@ -383,7 +383,7 @@ async fn a_clock_that_is_behind_the_stores_repairs_nothing_that_the_store_calls_
 
 #[tokio::test]
 async fn the_first_instant_of_the_year_10000_is_brought_back_too() {
-    // Beyond what statistics can say, so that the log tells no bounds of the file.
+    // The instant is beyond what statistics can express, so the log has no bounds for the file.
     let at_us = YEAR_9999 + DAY_MS * 1_000;
     let aging = Aging::new();
     let lake = aging.lake().await;

@@ -1,4 +1,4 @@
-//! Rows leave `deltas` when they are old and nothing can need them, and else stay.
+//! Rows of `deltas` expire when they are old and nothing can need them. All other rows stay.
 
 use crate::lake::FoldSettings;
 use crate::lake::Part;
@@ -6,10 +6,10 @@ use crate::lake::layout::LakeTable;
 use crate::lake::tests::upkeep::fixtures::{own_files, put_own, say_folded};
 use crate::lake::tests::upkeep::*;
 
-/// When the folded snapshot of `a` was begun: after every delta in the lake.
+/// When the folded snapshot of `a` began: after every delta in the lake.
 const SINCE: i64 = 1_000;
 
-/// A day's deltas of two integrations in one file, and a folded snapshot of `a` that was begun after them.
+/// Makes one file with a day's deltas of two integrations, and a folded snapshot of `a` that began after them.
 async fn one_file_of_two() -> Aging {
     let aging = Aging::new();
     let lake = aging.lake().await;
@@ -46,7 +46,7 @@ async fn left(lake: &Lake, settings: &UpkeepSettings) -> (u64, u64) {
     done.map_or((0, 0), |done| (done.left_rows, done.left_files))
 }
 
-/// The text of the last entry of a table's log.
+/// Returns the text of the last entry of a table's log.
 async fn last_entry(store: &TableStore, table: &str) -> String {
     let paths = paths(store).await;
     let last = paths.iter().rfind(|path| {

@@ -1,4 +1,4 @@
-//! A repair that is stopped anywhere, or runs beside another, ends as if it had run alone.
+//! A repair that is stopped anywhere, or runs beside another repair, ends as if it had run alone.
 
 use crate::lake::Part;
 use crate::lake::positions::Positions;
@@ -19,7 +19,7 @@ async fn two_repairs_at_once_make_the_same_moves() {
     is_right(&aging, &before, "two at once").await;
 }
 
-/// Repairs as far as the store lets it, and returns whether something failed.
+/// Repairs as far as the store lets it. Returns whether something failed.
 async fn disturbed(aging: &Aging, store: &TableStore) -> bool {
     let clock = Arc::clone(&aging.clock) as Arc<dyn Clock>;
     let Ok(lake) = Lake::over(store.clone(), &settings(), clock).await else {
@@ -50,7 +50,7 @@ async fn whatever_call_fails_the_next_repair_ends_right_also_when_a_fold_comes_b
             if folds {
                 fold(&aging.lake().await).await;
             }
-            // As if it were an hour later: what was moved before stays where it is.
+            // An hour later, instants that were moved before stay where they are.
             aging.clock.pass(3_600_000);
             repair(&aging.lake().await).await;
             is_right(&aging, &before, &context).await;
@@ -69,7 +69,7 @@ async fn a_fold_begun_before_a_repair_is_overtaken_by_it_also_where_current_was_
     let at_us = YEAR_9999;
     run(&lake, &delta("a"), &[&[("1", at_us, 2)]], end(1, at_us)).await;
     later_than_the_store(&aging);
-    // A fold becomes visible only where these are what it began from.
+    // A fold becomes visible only if these positions are unchanged since it began.
     let positions = async || {
         let table = lake.tables().of_endpoint(&tags(), Part::Current).await;
         let state = table.expect("open").refreshed().await.expect("read");
