@@ -64,7 +64,7 @@ async fn many_small_deletions_within_a_day_are_held_like_a_large_one() {
     let held = hold(&lake).await;
     assert_eq!((held.state, held.removed), (HoldState::Held, 29 * 30));
     assert!(
-        held.detail.contains("90 others went within a day"),
+        held.detail.contains("after 90 others within the last day"),
         "{}",
         held.detail
     );
