@@ -1,7 +1,7 @@
-//! The rules of the house that a reader cannot check by reading one file: what may name what, where outside crates are at
-//! home, what names say, and how long files and functions are.
+//! Rules about the source code that a reader cannot check in one file: which module may name which, where outside
+//! crates may be used, what names may say, and how long files and functions may be.
 //!
-//! Test code is left out of the floors and homes: it may bring up whatever it needs. Lengths hold for it too.
+//! Test code may use any module and any outside crate. The limits on length hold for test code, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,7 +14,8 @@ use crate::source_text::{
 const MAX_FILE_LINES: usize = 400;
 const MAX_FUNCTION_LINES: usize = 60;
 
-/// Every top-level module and its floor. A module names only modules below it, or beside it where that makes no circle.
+/// Every top-level module and its floor. A module names only modules on lower floors, or on its own floor if that makes
+/// no circle.
 const FLOORS: &[(usize, &[&str])] = &[
     (
         0,
@@ -34,10 +35,11 @@ const FLOORS: &[(usize, &[&str])] = &[
     (7, &["twin", "cli", "main"]),
 ];
 
-/// The floor whose modules may not even name each other: each is the one home of an outside crate.
+/// The floor of the edges. Modules of this floor must not name each other, because each one is the only home of an
+/// outside crate.
 const EDGES: usize = 2;
 
-/// Outside crates that have one home, as path prefixes below `src/`.
+/// Outside crates that may be used in one place only, as path prefixes below `src/`.
 const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["api/http"]),
     ("governor", &["api/throttle"]),
@@ -58,7 +60,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("base64", &["webhook/signature"]),
 ];
 
-/// Names that say nothing about what a file holds.
+/// Names that say nothing about the content of a file.
 const EMPTY_NAMES: &[&str] = &[
     "util", "utils", "common", "helper", "helpers", "manager", "types", "facts", "marks", "notes",
     "known", "own", "place", "thing",
@@ -92,7 +94,7 @@ fn modules_name_only_modules_on_lower_floors() {
             }
         }
     }
-    assert_none("a module reaches up", &wrong);
+    assert_none("a module names a module on a higher floor", &wrong);
 }
 
 #[test]
@@ -106,7 +108,8 @@ fn modules_name_each_other_in_no_circle() {
             named.entry(module.to_owned()).or_default().extend(others);
         }
     }
-    // What names nothing that is left can go, until nothing can: the rest is circles and what leads into them.
+    // Remove modules that name no remaining module, until there is none. The rest is circles and modules that name
+    // them.
     while let Some(free) = named
         .iter()
         .find(|(_, names)| names.iter().all(|name| !named.contains_key(name)))
@@ -121,7 +124,8 @@ fn modules_name_each_other_in_no_circle() {
     assert_none("modules name each other in a circle", &circles);
 }
 
-/// A parent module and what lies below it may name each other; no other two files do, on whatever way.
+/// A parent module and the files below it may name each other. No other two files may, directly or through further
+/// files.
 #[test]
 fn files_name_each_other_in_no_circle() {
     let circles = Graph::of_crate().circles();
@@ -129,7 +133,7 @@ fn files_name_each_other_in_no_circle() {
     assert_none("files name each other in a circle", &circles);
 }
 
-/// The rooms inside a room, the lowest first: what lies in one names only what lies in lower ones.
+/// The rooms inside a room, the lowest first. A file in a room names only files in the same or in lower rooms.
 const SUB_ROOMS: &[(&str, &[&str])] = &[
     ("delta", &["store", "log", "file", "table", "transact"]),
     (
@@ -173,10 +177,10 @@ fn rooms_inside_a_room_name_only_lower_ones() {
             }
         }
     }
-    assert_none("a room inside a room reaches up", &wrong);
+    assert_none("a room inside a room names a higher room", &wrong);
 }
 
-/// `Lake` is a door: rooms work on tables. Only chores, which join several rooms, go in by it.
+/// `Lake` is a front for callers, and its rooms work on tables. Only chores, which join several rooms, use `Lake`.
 #[test]
 fn rooms_of_the_lake_do_not_name_the_lake() {
     let mut wrong = Vec::new();
@@ -227,7 +231,7 @@ fn outside_crates_stay_in_their_homes() {
     assert_none("an outside crate has left its home", &wrong);
 }
 
-/// Serde takes an array for a struct; `json` does not.
+/// `serde` accepts an array in place of a struct, and `crate::json` does not.
 #[test]
 fn json_of_others_is_read_in_one_home() {
     let mut wrong = Vec::new();

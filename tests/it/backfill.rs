@@ -1,4 +1,4 @@
-//! Backfills of a twin in process, in paused time.
+//! Backfills of a twin in the same process, in paused time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ async fn run(
     (targets, outcomes)
 }
 
-/// Every id's newest record in the sink, as JSON rebuilt from the columns.
+/// Returns the newest record of every id in the sink, as JSON rebuilt from the columns.
 fn newest(target: &Target, batches: &[RecordBatch]) -> BTreeMap<String, Value> {
     let mut rows: BTreeMap<String, (i64, Value)> = BTreeMap::new();
     for batch in batches {
@@ -71,7 +71,7 @@ fn newest(target: &Target, batches: &[RecordBatch]) -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// What the twin would answer to a full fetch, by id.
+/// Returns the twin's answer to a full fetch, by id.
 fn truth(api: &TwinApi, target: &Target) -> BTreeMap<String, Value> {
     let world = api.world().lock();
     let lines: Vec<String> = world
@@ -85,7 +85,7 @@ fn truth(api: &TwinApi, target: &Target) -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// Drops members that are null, since a declared field that is absent equals null; undeclared nulls are in `_rest`.
+/// Removes members that are null: for a declared field, absent equals null. Undeclared nulls are in `_rest`.
 fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
@@ -225,7 +225,7 @@ async fn observations_of_a_table_are_strictly_later_from_fetch_to_fetch() {
     }
 }
 
-/// A table of three rows that changed ten minutes ago, as a target.
+/// Returns a target with a table of three rows that changed ten minutes ago.
 async fn three_rows() -> (SmallKombo, Target) {
     let kombo = SmallKombo::new(Listing::ById, 10);
     kombo.change(|rows| ["a", "b", "c"].iter().for_each(|id| rows.set(id, 0)));
@@ -283,7 +283,7 @@ async fn a_delta_that_finds_nothing_commits_nothing_and_its_base_is_written_at_t
     assert_eq!(bases.get(Tier::Ordinary), outcome.done.unwrap().base);
 }
 
-/// What became of the tables of one integration: committed, failed, not tried.
+/// Counts the tables of one integration by outcome: committed, failed, not tried.
 fn counts(outcomes: &[TableOutcome], id: &IntegrationId) -> [usize; 3] {
     let own = || {
         outcomes

@@ -1,14 +1,15 @@
-//! What the crate is built from: where it comes from, under which licences, and why.
+//! Rules about dependencies: sources, licences, and crates that must occur once or not at all.
 
 use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
 
-/// How Cargo's ids of registries begin; those of git repositories begin otherwise, and paths have none.
+/// The beginning of Cargo's ids of registries. Ids of git repositories begin differently, and path dependencies have
+/// none.
 const REGISTRY: &str = "registry+";
 
-/// Licences that ask for no more than a notice.
+/// Licences that demand only a notice.
 const LICENCES: &[&str] = &[
     "0BSD",
     "Apache-2.0",
@@ -25,10 +26,11 @@ const LICENCES: &[&str] = &[
     "Zlib",
 ];
 
-/// Crates whose types meet each other in ours: a second version of one would not compile together, or double the build.
+/// Crates whose types occur in our signatures. A second version would not compile together, or would double the build
+/// time.
 const ONE_VERSION: &[&str] = &["arrow", "parquet", "object_store", "reqwest"];
 
-/// Table crates that pin older arrows, and the C library that rustls stands in for.
+/// Table crates that depend on older versions of Arrow, and the C library that rustls replaces.
 const NEVER: &[&str] = &[
     "deltalake",
     "deltalake-core",
@@ -120,7 +122,8 @@ fn every_dependency_says_why_it_is_there() {
     assert!(count > 10, "only {count} dependencies found in Cargo.toml");
 }
 
-/// Whether one may choose terms from the list: every side of an AND, one side of an OR (`/` in older crates).
+/// Returns whether the licence can be met with terms from the list: every side of an AND, one side of an OR (`/` in
+/// older crates).
 fn is_allowed(licence: &str) -> bool {
     let spaced = licence
         .replace('/', " OR ")
@@ -134,7 +137,7 @@ fn any_of(words: &mut &[&str]) -> bool {
     let mut allowed = all_of(words);
     while words.first() == Some(&"OR") {
         *words = &words[1..];
-        // Both sides are read, whatever the first says.
+        // Both sides must be read, whatever the result of the first side.
         allowed |= all_of(words);
     }
     allowed
@@ -173,7 +176,8 @@ fn name(package: &Value) -> &str {
     package["name"].as_str().unwrap_or_default()
 }
 
-/// Returns every package but our own, for the machine the tests run on: others' need not even be downloaded.
+/// Returns every package except our own, for the machine that runs the tests. Packages for other machines may not be
+/// downloaded.
 fn dependencies() -> Vec<Value> {
     let filter = format!("--filter-platform={}", host());
     let output = Command::new(env!("CARGO"))

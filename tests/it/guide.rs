@@ -1,6 +1,8 @@
-//! The eleven defects of the vendor's guide, each as its sample code has it and as this crate does it.
+//! The eleven defects of Kombo's guide "Fetching data". Each test shows the guide's sample code and this crate in the
+//! same situation.
 //!
-//! `Guide` is that sample: one timestamp of the local clock, rows put over each other by id, one loop over the cursor.
+//! `Guide` is the sample code: one instant of the local clock per integration, rows replaced by id, one loop over the
+//! cursor.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +23,7 @@ use crate::support::memory_sink::MemorySink;
 use crate::support::memory_world::Unwatched;
 use crate::support::small_kombo::{Listing, SmallKombo, table, tags};
 
-/// What follows the guide keeps of one integration.
+/// The state that the guide's sample keeps for one integration.
 #[derive(Default)]
 struct Guide {
     local_ahead_ms: i64,
@@ -30,14 +32,14 @@ struct Guide {
 }
 
 impl Guide {
-    /// `fetchApplications`, between the two lines that take the time and store it.
+    /// The part of `fetchApplications` between the two lines that take the instant and store it.
     fn fetch(&mut self, kombo: &SmallKombo) {
         let fetch_start = self.now_ms(kombo);
         self.rows.extend(shown(kombo, self.last_fetched_at));
         self.last_fetched_at = Some(fetch_start);
     }
 
-    /// `handleCronJob`.
+    /// `handleCronJob` of the guide.
     fn fetch_all(&mut self, kombo: &SmallKombo) {
         self.last_fetched_at = None;
         self.fetch(kombo);
@@ -48,14 +50,14 @@ impl Guide {
     }
 }
 
-/// What a request without `include_deleted` brings.
+/// Returns the rows that a request without `include_deleted` brings.
 fn shown(kombo: &SmallKombo, updated_after: Option<i64>) -> BTreeMap<String, String> {
     let mut rows = kombo.changed_after(updated_after);
     rows.retain(|_, value| !value.ends_with("deleted"));
     rows
 }
 
-/// A table that both have fetched in full ten minutes ago.
+/// Returns a table that the guide's sample and this crate both fetched in full ten minutes ago.
 async fn both() -> (SmallKombo, Guide, MemorySink, Writer) {
     with_guide(Guide::default()).await
 }
@@ -110,7 +112,7 @@ async fn guide_3_a_table_that_was_not_fetched_keeps_its_base() {
     kombo.pass(60).await;
     kombo.set("a", 1);
     kombo.pass(60).await;
-    // A webhook names another model: that endpoint is fetched, this one is not, and the one timestamp moves.
+    // A webhook names another model. The guide fetches that endpoint and not this one, but its only instant moves.
     guide.last_fetched_at = Some(kombo.now_ms());
     let before = covered(&ours).await;
     another_endpoint(&kombo, &ours).await;
@@ -172,7 +174,8 @@ async fn guide_6_a_base_moves_with_its_rows_or_not_at_all() {
     let (kombo, mut guide, sink, ours) = both().await;
     kombo.pass(60).await;
     kombo.set("a", 1);
-    // Two stores, one for rows and one for the timestamp: the crash comes between the rows' buffer and their disk.
+    // The guide has two stores, one for rows and one for the instant. The crash comes before the buffered rows are on
+    // disk.
     let rows_on_disk = guide.rows.clone();
     guide.fetch(&kombo);
     guide.rows = rows_on_disk;
@@ -227,7 +230,7 @@ async fn guide_8_a_webhook_is_taken_before_anything_is_fetched() {
     queue.want(&table(), Kind::Delta, Lane::Notified);
     assert_eq!(webhook.elapsed(), Duration::ZERO);
     assert_eq!(kombo.asked().len(), 0);
-    // Notified again while it is fetched: it is dirty still, so that fetch is not the last.
+    // A notification comes while the table is fetched. The table stays dirty, so this fetch is not the last one.
     let work = queue.next(|_| true).unwrap();
     queue.want(&table(), Kind::Delta, Lane::Notified);
     queue.committed(&work);
@@ -249,7 +252,7 @@ fn guide_9_a_sender_without_the_secret_is_not_believed() {
     let verify = |signature: &str| verifier.verify(body.as_bytes(), &Signature::parse(signature)?);
     assert!(verify(&forged).is_err());
     assert!(verify("").is_err());
-    // Parsing needs the value that only a signature gives; the guide parses whatever comes.
+    // Parsing needs a value that only a valid signature gives. The guide parses every body.
     let signed = secret("ours-1234567890abcdef").sign(body.as_bytes());
     assert!(parse(verify(&signed).unwrap()).is_ok());
 }
@@ -259,7 +262,7 @@ async fn guide_10_a_cursor_that_leads_back_ends_the_walk() {
     let (kombo, _, sink, _) = both().await;
     let kombo = kombo.with_cursors_in_a_circle();
     let before = newest(&sink);
-    // The guide's loop ends when there is no cursor: here there is always one.
+    // The guide's loop ends when there is no cursor. Here there is always a cursor.
     let mut pages = 0;
     let mut cursor = kombo.cursor_after(None);
     while cursor.is_some() && pages < 1_000 {
@@ -277,7 +280,7 @@ async fn guide_10_a_cursor_that_leads_back_ends_the_walk() {
 
 #[tokio::test(start_paused = true)]
 async fn guide_11_an_integration_nobody_knows_is_planned_for_and_no_error() {
-    // `findUniqueOrThrow`: the guide's sender gets no 200, and sends the same for ever.
+    // The guide uses `findUniqueOrThrow`, so the sender gets no 200 and sends the same webhook for ever.
     let secret = WebhookSecret::new("ours-1234567890abcdef").unwrap();
     let (body, verifier) = (
         body("tool:new"),
@@ -291,7 +294,7 @@ async fn guide_11_an_integration_nobody_knows_is_planned_for_and_no_error() {
     let planner = Planner::new(Catalog::embedded(), vec![tags()], PlanMode::Changed);
     let plan = planner.plan(&notification);
     assert_eq!(plan.fetched().count(), 1);
-    // Nothing is held of it yet, so its first fetch is everything.
+    // Nothing of the table is stored yet, so the first fetch is a snapshot.
     let sink = MemorySink::default();
     let coverage = sink
         .covered(&tags(), &notification.integration)

@@ -1,4 +1,4 @@
-//! Tables brought into a sink in memory from a Kombo of a handful of rows, in paused time.
+//! Tables fetched into a sink in memory, from a stand-in for Kombo with a few rows, in paused time.
 
 mod cut_answers;
 mod evidence;
@@ -30,7 +30,7 @@ pub(crate) fn writer(kombo: &SmallKombo, sink: &MemorySink) -> Writer {
     remembering(kombo, sink, 1_000)
 }
 
-/// Makes a process that remembers so many rows.
+/// Makes a writer that remembers at most `memory_rows` rows.
 fn remembering(kombo: &SmallKombo, sink: &MemorySink, memory_rows: usize) -> Writer {
     let settings = IngestSettings {
         memory_rows,
@@ -49,7 +49,7 @@ pub(crate) async fn covered(writer: &Writer) -> Coverage {
     writer.covered(&tags(), &integration).await.unwrap()
 }
 
-/// Fetches as the loop does.
+/// Fetches a table as the dispatcher does.
 pub(crate) async fn run(writer: &Writer, want: Kind) -> Result<Done, IngestError> {
     let coverage = covered(writer).await;
     let now_ms = writer.api().now_ms();
@@ -57,7 +57,7 @@ pub(crate) async fn run(writer: &Writer, want: Kind) -> Result<Done, IngestError
     fetch(writer, mode, coverage).await
 }
 
-/// Fetches from the base of a tier, due or not; a snapshot when there is none.
+/// Fetches a delta from the base of a tier, due or not. Fetches a snapshot when the tier has no base.
 async fn run_tier(writer: &Writer, tier: Tier) -> Result<Done, IngestError> {
     let coverage = covered(writer).await;
     let all = Tier::ALL.map(|tier| coverage.bases.get(tier));
@@ -90,7 +90,7 @@ async fn fetch_announced(
     carry_out(writer, order).await
 }
 
-/// Everything, for nobody in particular.
+/// Returns an order for a snapshot that no notification asked for.
 fn snapshot_order(coverage: Coverage) -> Order {
     Order {
         table: table(),
@@ -102,7 +102,7 @@ fn snapshot_order(coverage: Coverage) -> Order {
     }
 }
 
-/// Fetches, and sees to it that every row received is counted once.
+/// Carries out an order, and checks that every received row is counted exactly once.
 async fn carry_out(writer: &Writer, order: Order) -> Result<Done, IngestError> {
     let result = writer.run(order, (), &Unwatched).await;
     let counts = match &result {
@@ -127,7 +127,7 @@ fn assert_adds_up(counts: &Counts) {
     assert_eq!(received, sum, "{counts:?}");
 }
 
-/// Returns every id's newest value in the sink: what a reader of the live view sees.
+/// Returns the newest value of every id in the sink: what a reader of the live view sees.
 pub(crate) fn newest(sink: &MemorySink) -> BTreeMap<String, String> {
     newest_of(&sink.batches(&table()))
 }
@@ -143,7 +143,7 @@ fn newest_of(batches: &[RecordBatch]) -> BTreeMap<String, String> {
             let is_there = ops.value(row) != "absent";
             let name = is_there.then(|| names.value(row).to_owned());
             let newest = rows.entry(ids.value(row).to_owned()).or_default();
-            // Strictly later: two observations of a row never bear the same instant.
+            // Two observations of a row never have the same instant, so the comparison is strict.
             if seen.value(row) > newest.0 {
                 *newest = (seen.value(row), name);
             }
@@ -155,7 +155,7 @@ fn newest_of(batches: &[RecordBatch]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Counts the observations that the sink holds.
+/// Counts the observations in the sink.
 fn observations(sink: &MemorySink) -> usize {
     let batches = sink.batches(&table());
     batches.iter().map(RecordBatch::num_rows).sum()

@@ -1,4 +1,4 @@
-//! Nothing is lost: Kombo's JSON, rebuilt from the Parquet alone, equals what was sent.
+//! Nothing is lost: Kombo's JSON, rebuilt from Parquet files alone, equals the JSON that was sent.
 
 mod fixtures;
 mod generate;
@@ -48,7 +48,7 @@ fn through_parquet(batch: &RecordBatch) -> RecordBatch {
     arrow::compute::concat_batches(&batches[0].schema(), &batches).expect("one schema")
 }
 
-/// Decodes a page, rebuilds its rows from the Parquet, and compares them with what was sent.
+/// Decodes a page, rebuilds its rows from Parquet, and compares the rows with what was sent.
 fn check_rebuilt(
     endpoint: &Arc<Endpoint>,
     rows: &[Json],
@@ -74,7 +74,7 @@ fn page(endpoint: &Endpoint, rows: &[Json], spelling: Spelling) -> String {
     body + "}}"
 }
 
-/// Turns the order of all keys round, but for rows with two ids, since the first id is what makes a row.
+/// Reverses the order of all keys. Skips rows with two ids, because the first id identifies a row.
 fn turned_round(rows: Vec<Json>, key: &str) -> Vec<Json> {
     let has_one_id = |row: &Json| match row {
         Json::Object(members) => {
@@ -100,7 +100,7 @@ fn hashes(batch: &RecordBatch) -> arrow::array::ArrayRef {
     Arc::clone(batch.column_by_name("_hash").expect("a system column"))
 }
 
-/// Returns the endpoint as an older build knew it: without its last field at every level.
+/// Returns the endpoint as an older build knew it: without the last field on every level.
 fn older(endpoint: &Endpoint) -> Arc<Endpoint> {
     fn thin(fields: &mut Vec<serde_json::Value>) {
         if fields.len() > 1 {
@@ -165,5 +165,5 @@ fn kombos_json_is_rebuilt_from_the_parquet_of_every_schema() {
     }
 }
 
-/// Random pages per schema.
+/// Number of random pages for each schema.
 const CASES: u32 = 48;

@@ -1,4 +1,4 @@
-//! The rules of `schemas/` that the catalog's own reading does not have to get right for itself.
+//! Rules about `schemas/` that the catalog does not check when it reads the files.
 
 use std::collections::HashMap;
 use std::fs;

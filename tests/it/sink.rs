@@ -1,4 +1,4 @@
-//! What every sink has to do, whatever lies behind it.
+//! The conformance function of every sink: the contract of `Sink`, without regard to how a sink stores its rows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ fn table() -> TableId {
 }
 
 fn batch(fetch: &Fetch, ids: &[&str], seen: i64) -> Option<RecordBatch> {
-    // With a value: a row that has nothing but its id is one that Kombo has emptied.
+    // The row has a value besides its id. A row with nothing but an id is a row that Kombo has emptied.
     let rows = ids
         .iter()
         .map(|id| format!(r#"{{"id":"{id}","name":"n"}}"#));
@@ -74,15 +74,15 @@ async fn write<S: Sink>(
     Ok(())
 }
 
-/// Rows of the table that a reader sees, by part.
+/// The rows of the table that a reader sees, by part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Visible {
     snapshot: u64,
     deltas: u64,
 }
 
-/// Checks a sink that is empty: the contract that stands on [`Sink`]. `open` opens the same place again, as another process
-/// does and as whoever comes after a crash.
+/// Checks an empty sink against the contract of [`Sink`]. `open` opens the same place again, as another process does,
+/// or as the next process after a crash.
 async fn conforms<S: Sink>(open: impl AsyncFn() -> S, visible: impl AsyncFn() -> Visible) {
     let sink = open().await;
     assert_eq!(covered(&sink).await, Coverage::default());
@@ -134,7 +134,7 @@ async fn stage<S: Sink>(
     sink.stage(&fetch, endpoint(), events).await.unwrap()
 }
 
-/// Leaves a snapshot without rows.
+/// Checks that a snapshot replaces the earlier one. Leaves a snapshot without rows.
 async fn replaces_snapshots<S: Sink>(sink: &S, visible: &impl AsyncFn() -> u64) {
     let full = async |ids: &[&str], base, seen| {
         write(
@@ -177,7 +177,7 @@ async fn replaces_snapshots<S: Sink>(sink: &S, visible: &impl AsyncFn() -> u64) 
     assert_ne!(last.watermarks.snapshots, first.watermarks.snapshots);
 }
 
-/// The sink holds a snapshot of the row "2" alone.
+/// Checks the comparison with the replaced snapshot. The sink holds a snapshot with only the row "2".
 async fn lacks_what_it_replaces<S: Sink>(sink: &S) {
     for (ids, missing) in [
         (&["2", "4"][..], vec![]),
@@ -201,7 +201,7 @@ async fn lacks_what_it_replaces<S: Sink>(sink: &S) {
         staged.lacked_twice(sender).await.unwrap();
         let twice = std::iter::from_fn(|| twice.try_recv().ok());
         assert_eq!(twice.flatten().count(), 0);
-        // Dropped: nobody sees it.
+        // The staged fetch is dropped, and no reader sees it.
     }
 }
 
@@ -240,7 +240,7 @@ async fn whoever_is_later_is_superseded<S: Sink>(sink: &S) {
     assert_eq!(covered(sink).await, left, "nothing of it is there");
 }
 
-/// A snapshot lacks the row "1" of the deltas, and nobody has confirmed that it is gone.
+/// Checks `take_over`. A snapshot lacks the row "1" of the deltas, and the row is not confirmed to be gone.
 async fn what_is_taken_over_stays_known<S: Sink>(sink: &S) {
     for seen in [1_000, 2_000] {
         let mut staged = stage(sink, FetchMode::Snapshot, &["5"], 8_000, seen).await;
@@ -252,7 +252,7 @@ async fn what_is_taken_over_stays_known<S: Sink>(sink: &S) {
         let receipt = staged.commit().await.unwrap();
         assert!(matches!(receipt, Receipt::Committed { rows: 1, .. }));
     }
-    // A row of the snapshot that is replaced is kept in the same way.
+    // A row of the replaced snapshot stays known in the same way.
     for (ids, missing) in [(["6"], vec!["1", "5"]), (["7"], vec!["1", "5", "6"])] {
         let seen = covered(sink).await.seen.unwrap().as_micros() + 1;
         let mut staged = stage(sink, FetchMode::Snapshot, &ids, 8_000, seen).await;

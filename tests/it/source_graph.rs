@@ -1,4 +1,4 @@
-//! Which files name which others: the crate's `use` trees and paths, followed through re-exports.
+//! The graph of which file names which: from the crate's `use` trees and paths, with re-exports resolved.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,15 +6,15 @@ use crate::source_text::{Source, is_identifier, sources};
 
 /// The files of `src` and the files that each of them names.
 pub(crate) struct Graph {
-    /// By path below `src/`.
+    /// The named files of each file, by path below `src/`.
     pub(crate) names: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// A module path without `crate`, such as `lake::fold`; the crate's root is empty.
+/// A module path without `crate`, such as `lake::fold`. Empty for the crate's root.
 type ModulePath = Vec<String>;
 
 impl Graph {
-    /// Reads all product files.
+    /// Reads all files of the product.
     pub(crate) fn of_crate() -> Self {
         Self::of(&sources("src"))
     }
@@ -41,8 +41,8 @@ impl Graph {
         Self { names }
     }
 
-    /// Returns the groups of files of which each can be reached from each other. A module and what lies below it may name
-    /// each other, so these steps do not count.
+    /// Returns the groups of files in which each file reaches every other file. A module and the files below it may
+    /// name each other, so these steps do not count.
     pub(crate) fn circles(&self) -> Vec<Vec<String>> {
         let mut circles: Vec<Vec<String>> = Vec::new();
         for file in self.names.keys() {
@@ -72,13 +72,13 @@ impl Graph {
     }
 }
 
-/// Returns whether one of two files is the parent module of the other, at any distance.
+/// Returns whether one of the two files is a parent module of the other, at any distance.
 fn is_family(one: &str, other: &str) -> bool {
     let (one, other) = (module_path(one), module_path(other));
     one.starts_with(&other) || other.starts_with(&one)
 }
 
-/// What modules hand on from others: `pub use fold::FoldReport`.
+/// The re-exports of modules, such as `pub use fold::FoldReport`.
 struct Reexports(BTreeMap<ModulePath, ModulePath>);
 
 impl Reexports {
@@ -99,13 +99,13 @@ impl Reexports {
         Self(found)
     }
 
-    /// Returns the file that defines what a path names.
+    /// Returns the file that defines the item at a path.
     fn home<'a>(
         &self,
         files: &BTreeMap<ModulePath, &'a Source>,
         mut path: ModulePath,
     ) -> Option<&'a str> {
-        // A chain of re-exports is short; a circle of them does not compile.
+        // Chains of re-exports are short, and a circle of re-exports does not compile.
         for _ in 0..8 {
             let handed = (1..=path.len()).find_map(|end| Some((end, self.0.get(&path[..end])?)));
             let Some((end, to)) = handed else { break };
@@ -121,7 +121,7 @@ impl Reexports {
     }
 }
 
-/// `lake/fold/mod.rs` is `lake::fold`.
+/// Returns the module path of a file: `lake/fold/mod.rs` is `lake::fold`.
 fn module_path(below_src: &str) -> ModulePath {
     let name = below_src.strip_suffix(".rs").unwrap_or(below_src);
     let name = name.strip_suffix("/mod").unwrap_or(name);
@@ -131,7 +131,7 @@ fn module_path(below_src: &str) -> ModulePath {
     name.split('/').map(str::to_owned).collect()
 }
 
-/// Makes a path as it is written in a module one from the crate's root; `None` for what is outside of the crate.
+/// Converts a path as a module writes it to a path from the crate's root. Returns `None` for a path outside the crate.
 fn absolute(module: &ModulePath, path: &[String]) -> Option<ModulePath> {
     let mut base = module.clone();
     let mut rest = path;
@@ -155,7 +155,7 @@ fn code(source: &Source) -> String {
     lines.join("\n")
 }
 
-/// Returns every path of several parts that code names, `use` trees taken apart.
+/// Returns every path with several parts in the code. `use` trees are split into their paths.
 fn paths(code: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut body = code.to_owned();
@@ -188,7 +188,7 @@ fn parts(path: &str) -> Vec<String> {
         .collect()
 }
 
-/// Returns the trees of `use` statements that begin with a visibility, or of all.
+/// Returns the trees of `use` statements that begin with a visibility, or of all `use` statements.
 fn statements<'a>(code: &'a str, visibility: &str) -> Vec<&'a str> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("use ") {
@@ -205,7 +205,7 @@ fn statements<'a>(code: &'a str, visibility: &str) -> Vec<&'a str> {
     found
 }
 
-/// Takes a `use` tree apart: `a::{b, c::D as E}` is `a::b` and `a::c::D`.
+/// Splits a `use` tree into its paths: `a::{b, c::D as E}` is `a::b` and `a::c::D`.
 fn use_paths(tree: &str) -> Vec<Vec<String>> {
     let Some(open) = tree.find('{') else {
         let path = tree.split(" as ").next().unwrap_or(tree);

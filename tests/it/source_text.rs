@@ -1,4 +1,4 @@
-//! Rust files as text: which modules and crates they name, how long their functions are.
+//! Rust files as text: the modules and crates that they name, and the length of their functions.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// One Rust file.
 pub(crate) struct Source {
-    /// Path below the repository, with `/`.
+    /// The path below the repository, with `/`.
     pub(crate) path: String,
     pub(crate) text: String,
 }
@@ -17,7 +17,7 @@ impl Source {
         self.path.strip_prefix("src/")
     }
 
-    /// Returns the top-level module a file belongs to; none for `lib.rs` and for tests.
+    /// Returns the top-level module of a file. Returns `None` for `lib.rs` and for tests.
     pub(crate) fn module(&self) -> Option<&str> {
         let first = self.below_src()?.split('/').next()?;
         let name = first.strip_suffix(".rs").unwrap_or(first);
@@ -43,7 +43,7 @@ impl Source {
     }
 }
 
-/// Returns the top-level modules a file names as `crate::x`, `crate::{x, y}` or, in the binary, `kombo_source::x`.
+/// Returns the top-level modules that a file names as `crate::x`, `crate::{x, y}` or, in the binary, `kombo_source::x`.
 pub(crate) fn named_modules(source: &Source) -> BTreeSet<String> {
     let code: Vec<&str> = source.code().into_iter().map(|(_, line)| line).collect();
     let code = code.join("\n");
@@ -56,12 +56,12 @@ pub(crate) fn named_modules(source: &Source) -> BTreeSet<String> {
             }
         }
     }
-    // What the crate's root defines itself begins with a capital letter, or is a macro.
+    // Items of the crate's root begin with a capital letter, or are macros.
     names.retain(|name| name.starts_with(|c: char| c.is_ascii_lowercase()));
     names
 }
 
-/// Returns the first identifier, or the first of each member of a `{...}` group.
+/// Returns the first identifier, or the first identifier of each member of a `{...}` group.
 fn first_names(rest: &str) -> Vec<String> {
     let identifier =
         |text: &str| -> String { text.chars().take_while(|c| is_identifier(*c)).collect() };
@@ -87,7 +87,7 @@ fn first_names(rest: &str) -> Vec<String> {
     names
 }
 
-/// Returns the types that a file defines outside of functions and tests.
+/// Returns the types that a file defines outside functions and tests.
 pub(crate) fn type_names(source: &Source) -> Vec<String> {
     let kinds = ["struct ", "enum ", "union ", "trait ", "type "];
     let name = |line: &str| {
@@ -109,7 +109,7 @@ pub(crate) fn names_crate(line: &str, name: &str) -> bool {
     line.match_indices(name).any(|(at, _)| {
         let before = line[..at].chars().next_back();
         let after = &line[at + name.len()..];
-        // `crate::lake::parquet::x` is ours.
+        // `crate::lake::parquet::x` is a path of this crate.
         !before.is_some_and(|c| is_identifier(c) || c == ':')
             && (after.starts_with("::") || (line.contains("use ") && after.starts_with(';')))
     })
@@ -119,7 +119,8 @@ pub(crate) fn is_identifier(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-/// Returns where each function starts and how many lines it has. Relies on rustfmt: a body ends with a `}` below its `fn`.
+/// Returns the first line and the number of lines of each function. Relies on rustfmt: a body ends with a `}` below its
+/// `fn`.
 pub(crate) fn functions(lines: &[&str]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for (start, line) in lines.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Who is believed: Kombo's signatures as facts, and everything that is nearly one.
+//! Kombo's signatures as facts, and near misses that must be refused.
 
 use std::fs;
 use std::path::Path;
@@ -34,7 +34,7 @@ fn secret(text: &str) -> WebhookSecret {
     WebhookSecret::new(text).unwrap()
 }
 
-/// Reads the header, and holds the body against it.
+/// Reads the header, and verifies the body with it.
 fn verify<'a>(
     verifier: &Verifier,
     body: &'a [u8],
@@ -69,7 +69,7 @@ fn signatures_in_other_spellings_are_refused() {
     let verifier = Verifier::new(secret(&special.secret));
     let good = &special.signature;
     assert!(good.contains('-') && good.contains('_'), "{}", special.case);
-    // The last character carries two bits that no byte uses: another one in its place decodes to the same bytes.
+    // The last character has two bits that no byte uses. So another character in its place decodes to the same bytes.
     let mut spare_bits = good.clone();
     let last = spare_bits.pop().unwrap();
     spare_bits.push(char::from(u8::try_from(last).unwrap() + 1));

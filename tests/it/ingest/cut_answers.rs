@@ -1,4 +1,4 @@
-//! Answers to questions for ids that end early, as the walk did: what they keep quiet of is not gone.
+//! Answers to questions for ids that end early, like the walk before them. Rows that such an answer omits are not gone.
 
 use kombo_source::plan::Kind;
 use kombo_source::stream::Verdicts;

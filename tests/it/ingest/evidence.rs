@@ -1,4 +1,4 @@
-//! What a full fetch leaves for whoever compares it with what was known before.
+//! The rows that a full fetch writes about missing and deleted records.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::{covered, fetch_announced, newest, newest_of, run, writer};
 use crate::support::memory_sink::MemorySink;
 use crate::support::small_kombo::{IdsFilter, Listing, SmallKombo, table};
 
-/// Rows that changed ten minutes ago, two on a page.
+/// Returns a stand-in with rows that changed ten minutes ago, two rows on a page.
 async fn kombo(rows: usize) -> SmallKombo {
     let kombo = SmallKombo::new(Listing::ById, 2);
     kombo.change(|all| (0..rows).for_each(|row| all.set(&format!("{row:04}"), 0)));
@@ -75,7 +75,7 @@ async fn a_notification_that_comes_while_a_snapshot_is_walked_is_noted_with_it()
     }
 }
 
-/// Returns how many of the missing were found, are gone, and are unconfirmed.
+/// Returns how many of the missing rows were found, are gone, and are unconfirmed.
 fn missing(done: &Done) -> (u64, u64, u64) {
     (
         done.missing.found,
@@ -84,7 +84,7 @@ fn missing(done: &Done) -> (u64, u64, u64) {
     )
 }
 
-/// Returns the rows that say that a record is gone, each with when it was observed.
+/// Returns the rows that say that a record is gone, each with the instant of its observation.
 fn absent(sink: &MemorySink) -> Vec<(String, i64)> {
     let batches = sink.deltas(&table());
     let mut rows = Vec::new();
@@ -129,7 +129,7 @@ async fn a_row_that_is_gone_without_a_trace_gets_one_that_says_so() {
         assert!(gone[0].1 / 1_000 >= kombo.now_ms() - 1, "when it was told");
         assert_eq!(newest(&sink), kombo.truth());
 
-        // Once is enough.
+        // A second full fetch does not write the row again.
         let done = run(&writer, Kind::Snapshot).await.unwrap();
         assert_eq!((missing(&done), absent(&sink).len()), ((0, 0, 0), 1));
     }
@@ -142,7 +142,7 @@ async fn a_row_that_is_asked_for_and_found_deleted_comes_as_kombo_has_it() {
     let writer = writer(&kombo, &sink);
     run(&writer, Kind::Snapshot).await.unwrap();
     kombo.pass(600).await;
-    // It shifts out of the walk, and is deleted before it is asked for.
+    // The row shifts out of the walk, and is deleted before Kombo is asked for it.
     kombo.change_after_page(1, |rows| {
         rows.remove("0000");
         rows.delete("0002");
@@ -169,7 +169,7 @@ async fn a_filter_that_is_not_heeded_confirms_nothing() {
     assert_eq!(absent(&sink), []);
 }
 
-/// Seconds between two looks that count as two.
+/// The least number of seconds between two checks of which the second confirms the first.
 const DAY: u64 = 86_400;
 
 #[tokio::test(start_paused = true)]
@@ -185,7 +185,7 @@ async fn what_no_answer_proves_is_gone_once_two_snapshots_a_day_apart_lack_it() 
         let steps = [
             (600, (0, 0, 1)),
             (600, (0, 0, 1)),
-            // A day after one that lacks it.
+            // This snapshot begins a day after one that lacks the row.
             (DAY, (0, 1, 0)),
             (600, (0, 0, 0)),
         ];
@@ -233,7 +233,7 @@ async fn a_row_that_another_process_brings_back_meanwhile_is_not_called_gone() {
     let slow = sink.with_deltas_that_wait(Duration::from_mins(1));
     let (late, other) = (super::writer(&kombo, &slow), super::writer(&kombo, &sink));
     let back = async {
-        // The walk is over, and its closing delta waits for company.
+        // The walk is over, and its closing delta waits for other commits.
         kombo.pass(20).await;
         kombo.set("0001", 9);
         kombo.pass(1).await;
@@ -251,7 +251,7 @@ async fn a_row_that_another_process_brings_back_meanwhile_is_not_called_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_comparison_that_another_process_has_overtaken_is_made_again() {
-    // One page, so that no closing delta would put it right.
+    // With a single page there is no closing delta that would correct the result.
     let kombo = kombo(2).await;
     let sink = MemorySink::default().folding();
     run(&writer(&kombo, &sink), Kind::Snapshot).await.unwrap();

@@ -1,5 +1,5 @@
-//! Everything at once, in any order: rows that change and change back, deltas of all tiers, snapshots, two processes on
-//! one sink, memories that overflow, restarts and fetches that are cut off.
+//! All kinds of steps in random order: rows that change and change back, deltas of all tiers, snapshots, two processes
+//! on one sink, memories that overflow, restarts, and fetches that are cut off.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,16 +20,16 @@ const IDS: [&str; 5] = ["a", "b", "c", "d", "e"];
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// A row takes one of two values, so that it often changes back.
+    /// A row takes one of two values, so that a row often changes back.
     Change {
         id: usize,
         value: u64,
     },
-    /// A row goes without a trace.
+    /// A record disappears without `remote_deleted_at`.
     Remove {
         id: usize,
     },
-    /// From now on single rows may be asked for, or may not.
+    /// From now on Kombo answers or refuses questions for single rows.
     Refuse {
         ids: bool,
     },
@@ -49,7 +49,7 @@ enum Step {
     Restart {
         writer: usize,
     },
-    /// Drops what the writer is doing, wherever it is.
+    /// Drops the running fetches of the writer at any point.
     CutOff {
         writer: usize,
     },
@@ -75,7 +75,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Rows that the memory of a writer holds: with the few it forgets all the time.
+/// Number of rows that the memory of a writer holds. With ten rows the writer forgets all the time.
 fn memories() -> impl Strategy<Value = usize> {
     prop_oneof![Just(1_000), Just(10)]
 }
@@ -122,7 +122,7 @@ proptest! {
                 kombo.set(id, 0);
             }
             if by_change || removes {
-                // A row that shifts out of the very first snapshot is found by the next one at the earliest.
+                // A row that shifts out of the very first snapshot is found by the second snapshot at the earliest.
                 let first = remembering(&kombo, &sink, memory_rows);
                 run(&first, Kind::Snapshot).await.unwrap();
             }
@@ -131,7 +131,7 @@ proptest! {
     }
 }
 
-/// Lets the sink say what it has, or not.
+/// Returns a sink that reports its newest hashes, or a sink that does not.
 fn told(sink: MemorySink, tells: bool) -> MemorySink {
     if tells { sink.telling() } else { sink }
 }
@@ -186,7 +186,7 @@ async fn one_after_the_other(steps: &[Step], memory_rows: usize, page_size: usiz
         if done.mode == FetchMode::Snapshot {
             unseen.walked_whole(kombo.truth().len());
         }
-        // The millisecond of a change is over before the next one.
+        // A change and the next one must not fall into the same millisecond.
         sleep(Duration::from_millis(1)).await;
         assert_ne!(done.ending, FetchEnding::Superseded);
         let mut shown = newest(&sink);
@@ -195,7 +195,8 @@ async fn one_after_the_other(steps: &[Step], memory_rows: usize, page_size: usiz
     }
 }
 
-/// Rows that went without a trace and that the sink may show all the same: until Kombo could be asked for them.
+/// Rows that disappeared without `remote_deleted_at` and that the sink may still show, until Kombo could be asked for
+/// them.
 #[derive(Default)]
 struct Unseen {
     rows: BTreeSet<&'static str>,
@@ -210,12 +211,12 @@ impl Unseen {
     }
 }
 
-/// A walk of a single row has none that could be asked for together with what is missing.
+/// Returns whether a walk has a canary. With a single row there is no row to ask for together with the missing ones.
 fn has_canaries(rows: usize) -> bool {
     rows > 1
 }
 
-/// What one process is doing: at most one delta and one snapshot of the table, as the queue has it.
+/// The fetches of one process: at most one delta and one snapshot of the table, as in the queue.
 struct Process {
     writer: Writer,
     under_way: [JoinSet<Result<Done, IngestError>>; 2],
@@ -262,7 +263,7 @@ async fn side_by_side(
         match *step {
             Step::Change { id, value } => kombo.set(IDS[id], value),
             Step::Remove { id } if removes => kombo.change(|rows| rows.remove(IDS[id])),
-            // A row that shifts out of two snapshots in a row is taken for gone, if nobody may be asked.
+            // If Kombo refuses questions for ids, a row that shifts out of two snapshots in a row counts as gone.
             Step::Remove { .. } | Step::Refuse { .. } => {}
             Step::Pass { secs } => sleep(Duration::from_secs(secs)).await,
             Step::Flush { writer } => {
@@ -293,7 +294,7 @@ async fn side_by_side(
             }
         }
     }
-    // The narrowest tier: the wider ones would heal what this one lacks.
+    // The narrowest tier is used, because a wider tier would repair what the narrow one lacks.
     let writer = &processes[last].writer;
     let done = run_tier(writer, Tier::Ordinary).await.unwrap();
     assert_ne!(done.ending, FetchEnding::Superseded);

@@ -1,4 +1,4 @@
-//! Rows that shift between pages while they are walked, and walks that break.
+//! Rows that shift between pages during a walk, and walks that break.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{newest, newest_of, run, writer};
 use crate::support::memory_sink::MemorySink;
 use crate::support::small_kombo::{Listing, Rows, SmallKombo, table};
 
-/// Rows that changed ten minutes ago, two on a page.
+/// Returns a stand-in with rows that changed ten minutes ago, two rows on a page.
 async fn kombo(listing: Listing, rows: usize) -> SmallKombo {
     let kombo = SmallKombo::new(listing, 2);
     kombo.change(|all| (0..rows).for_each(|row| all.set(&format!("{row:04}"), 0)));
@@ -19,7 +19,7 @@ async fn kombo(listing: Listing, rows: usize) -> SmallKombo {
     kombo
 }
 
-/// Puts a row of the first page at the end, so that one of the second page moves to the first.
+/// Moves a row of the first page to the end, so that a row of the second page moves to the first page.
 fn shift(rows: &mut Rows<'_>) {
     rows.set("0000", 1);
 }

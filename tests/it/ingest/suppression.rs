@@ -12,7 +12,7 @@ use super::{Writer, covered, fetch, newest, observations, remembering, run, run_
 use crate::support::memory_sink::MemorySink;
 use crate::support::small_kombo::{Listing, SmallKombo, table, tags};
 
-/// A row in the sink by snapshot, then another change of it by delta: what the writer remembers.
+/// Returns a table with one row that came by snapshot and changed by delta. The writer remembers the row.
 async fn known() -> (SmallKombo, MemorySink, Writer) {
     let kombo = SmallKombo::new(Listing::ById, 10);
     let sink = MemorySink::default();
@@ -104,7 +104,7 @@ async fn a_snapshot_of_another_process_has_the_next_delta_reach_back_to_it() {
     let other = super::writer(&kombo, &slow);
     kombo.pass(60).await;
     kombo.set("a", 2);
-    // Its only page shows 2, and it is stopped for an hour before it commits that.
+    // The only page of the snapshot shows 2. The snapshot then stops for an hour before its commit.
     let deltas = async {
         kombo.pass(60).await;
         kombo.set("a", 1);
@@ -136,7 +136,7 @@ async fn nothing_is_left_out_while_a_snapshot_of_the_table_is_under_way() {
     run(&writer, Kind::Delta).await.unwrap();
     kombo.pass(60).await;
     kombo.set("a", 2);
-    // Its only page shows 2; it is visible twenty minutes later.
+    // The only page of the snapshot shows 2. The snapshot becomes visible twenty minutes later.
     let deltas = async {
         kombo.pass(60).await;
         kombo.set("a", 1);
@@ -210,7 +210,7 @@ async fn a_row_that_changed_back_before_a_start_is_committed_again() {
 async fn a_row_that_is_back_after_it_was_gone_is_committed_though_it_is_the_same() {
     let (kombo, sink, writer) = known().await;
     let sink = sink.telling();
-    // Others that come back when they are asked for: else no answer proves that one is gone.
+    // These rows come back when Kombo is asked for them. Without them no answer would prove that a row is gone.
     kombo.change(|rows| ["b", "c", "d"].iter().for_each(|id| rows.set(id, 1)));
     run(&writer, Kind::Snapshot).await.unwrap();
     kombo.pass(600).await;
@@ -309,7 +309,7 @@ async fn falls(flushed: bool) {
     let other = super::writer(&kombo, &slow);
     kombo.pass(60).await;
     kombo.set("a", 2);
-    // The other one has seen 2 and is slow to commit it; this one sees 1 again, and leaves it out.
+    // The other writer has seen 2 and is slow to commit it. This writer sees 1 again, and drops it as unchanged.
     let deltas = async {
         kombo.pass(60).await;
         kombo.set("a", 1);
@@ -363,8 +363,8 @@ async fn a_slow_delta_of_another_process_is_superseded_by_bases_that_were_flushe
     let other = super::writer(&kombo, &slow);
     kombo.pass(60).await;
     kombo.set("a", 2);
-    // The other one has seen 2. This one sees 1 again, leaves it out, and writes down that it has: were the 2 committed
-    // after that, nobody would ask for the 1 any more.
+    // The other writer has seen 2. This writer sees 1 again, drops it as unchanged, and raises the base. If the 2 were
+    // committed after that, no delta would ask for the 1 any more.
     let flushed = async {
         kombo.pass(60).await;
         kombo.set("a", 1);

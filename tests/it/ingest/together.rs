@@ -1,4 +1,4 @@
-//! The same with a real lake behind it.
+//! Fetches into a real lake.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ impl Setup {
         self.ingest.run(order, (), &Unwatched).await.unwrap()
     }
 
-    /// Counts the rows of a part's live files.
+    /// Counts the rows in the live files of a part.
     async fn rows(&self, part: Part) -> u64 {
         let files = self.lake.files(&tags(), part).await.unwrap();
         files.iter().map(|file| file.num_records.unwrap()).sum()
@@ -111,7 +111,7 @@ async fn an_empty_delta_writes_nothing_and_its_base_one_entry() {
     let done = loop {
         let done = setup.run(Kind::Delta).await;
         assert_eq!(done.ending, FetchEnding::Empty);
-        // `Date` has whole seconds: until the next one there is nothing to raise.
+        // `Date` has whole seconds, so the base cannot rise before the next second.
         if done.base > before.bases.get(Tier::Ordinary) {
             break done;
         }
@@ -143,7 +143,7 @@ async fn a_row_that_is_gone_without_a_trace_has_one_in_the_lake() {
         assert_eq!(done.counts.committed, 2 + gone);
         assert_eq!(setup.rows(Part::Deltas).await, 1);
     }
-    // Its last trace went with the snapshot before; it is back, and goes again.
+    // The last row about this record left with the previous snapshot. The record comes back, and disappears again.
     let integration = table().integration;
     let look = async || setup.lake.newest(&tags(), &integration, "1").await.unwrap();
     kombo.set("1", 2);

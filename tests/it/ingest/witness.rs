@@ -1,4 +1,4 @@
-//! Walks that end early, filters that lie, and what may be called gone all the same.
+//! Walks that end early, filters that give wrong answers, and the rows that may still be called gone.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::support::small_kombo::{Asked, IdsFilter, Listing, SmallKombo, table, 
 
 pub(super) const DAY: u64 = 86_400;
 
-/// Rows that changed ten minutes ago.
+/// Returns a stand-in with rows that changed ten minutes ago.
 pub(super) async fn kombo(rows: usize, page_size: usize) -> SmallKombo {
     let kombo = SmallKombo::new(Listing::ById, page_size);
     kombo.change(|all| (0..rows).for_each(|row| all.set(&id(row), 0)));
@@ -27,7 +27,7 @@ pub(super) fn id(row: usize) -> String {
     format!("{row:06}")
 }
 
-/// Returns how many rows of deltas have each operation.
+/// Returns the number of rows in deltas for each operation.
 pub(super) fn deltas(sink: &MemorySink) -> BTreeMap<String, usize> {
     let mut ops = BTreeMap::new();
     for batch in sink.deltas(&table()) {
@@ -39,7 +39,7 @@ pub(super) fn deltas(sink: &MemorySink) -> BTreeMap<String, usize> {
     ops
 }
 
-/// Returns whether a reader of `current` sees just the rows that Kombo has.
+/// Returns whether a reader of `current` sees exactly the rows that Kombo has.
 pub(super) fn is_right(sink: &MemorySink, kombo: &SmallKombo) -> bool {
     let truth = kombo.truth();
     let there = truth.iter().filter(|(_, shown)| !shown.contains("deleted"));
@@ -50,7 +50,7 @@ fn only(op: &str, rows: usize) -> BTreeMap<String, usize> {
     BTreeMap::from([(op.to_owned(), rows)])
 }
 
-/// Fetches everything, of an endpoint that cannot be asked for ids.
+/// Fetches a snapshot of an endpoint that cannot be asked for ids.
 async fn run_without_ids(writer: &Writer) -> Result<Done, IngestError> {
     let order = Order {
         endpoint: tags_without_ids(),
@@ -77,7 +77,7 @@ async fn rows_that_a_walk_lacks_and_kombo_has_are_all_found_by_the_first_full_fe
         let sink = MemorySink::default().folding();
         run(&writer(&kombo, &sink), Kind::Snapshot).await.unwrap();
         kombo.cut_after(Some(rows - lost));
-        // Each time another process, the first two right after each other.
+        // Each full fetch runs in another process, and the first two follow right after each other.
         for (again, secs) in [(0, 600), (1, 5), (2, DAY)] {
             kombo.pass(secs).await;
             let done = run(&writer(&kombo, &sink), Kind::Snapshot).await.unwrap();
@@ -147,7 +147,7 @@ async fn a_filter_that_finds_nothing_confirms_nothing_until_two_full_fetches_a_d
             assert!(is_right(&sink, &kombo), "{filter:?}");
             kombo.pass(secs).await;
         }
-        // The filter is honest again, before anybody was misled.
+        // The filter works again before any row was called gone.
         kombo.filter_ids(IdsFilter::Heeded);
         let done = run(&writer(&kombo, &sink), Kind::Snapshot).await.unwrap();
         assert_eq!(done.missing.found, 60, "{filter:?}");
@@ -200,7 +200,7 @@ async fn of_more_rows_a_sample_that_is_gone_says_nothing_of_the_others() {
         let done = run(&writer(&kombo, &sink), Kind::Snapshot).await.unwrap();
         assert_eq!(done.missing, sampled, "{gone}");
         assert_eq!(questions(&kombo.asked()), 10);
-        // A day after one that lacks them.
+        // This full fetch begins a day after one that lacks the rows.
         kombo.pass(DAY).await;
         let done = run(&writer(&kombo, &sink), Kind::Snapshot).await.unwrap();
         assert_eq!(done.missing.gone, rest, "two samples, two walks");
@@ -239,7 +239,7 @@ async fn a_walk_of_which_a_sample_lives_is_walked_again_and_does_not_become_visi
         assert!(is_right(&sink, &kombo));
     }
     assert_eq!(deltas(&sink).get("absent"), None);
-    // It was a passing fault.
+    // The early end was a temporary fault.
     kombo.cut_after(None);
     let done = run(&writer(&kombo, &sink), Kind::Snapshot).await.unwrap();
     assert_eq!(done.missing, Verdicts::default());
@@ -256,7 +256,7 @@ async fn a_walk_that_is_whole_the_second_time_is_committed() {
     let kombo = kombo.with_delays(1_000, 1);
     let writer = writer(&kombo, &sink);
     let honest = async {
-        // The walk has a page or two; then a hundred questions take a second each.
+        // The walk has one or two pages. Then a hundred questions take a second each.
         kombo.pass(30).await;
         kombo.cut_after(None);
     };
@@ -280,14 +280,14 @@ async fn an_endpoint_without_ids_keeps_rows_until_two_full_fetches_a_day_apart_l
             unasked: lost as u64,
             ..Verdicts::default()
         };
-        // Three reruns at once, hourly ones, each by a process of its own.
+        // Three repeats right after each other, then hourly repeats, each in a process of its own.
         for secs in [3, 3, 3, 3_600, 3_600, 3_600, 70_000] {
             let done = run_without_ids(&writer(&kombo, &sink)).await.unwrap();
             assert_eq!(done.missing, kept);
             kombo.pass(secs).await;
         }
         assert!(is_right(&sink, &kombo));
-        // It was a fault after all, a few hours before a day was over.
+        // The fault ends a few hours before the day is over.
         kombo.cut_after(None);
         run_without_ids(&writer(&kombo, &sink)).await.unwrap();
         kombo.cut_after(Some(50));
@@ -331,7 +331,7 @@ async fn what_a_full_fetch_shows_as_deleted_has_a_tombstone_in_deltas_whatever_i
         let sink = MemorySink::default().folding();
         run(&writer(&kombo, &sink), Kind::Snapshot).await.unwrap();
         kombo.change(|all| (0..deleted).for_each(|row| all.delete(&id(row))));
-        // Nobody announced it, and no delta has it: it is older than a day.
+        // No notification announced the deletion, and no delta has it: the deletion is older than a day.
         kombo.pass(2 * DAY).await;
         kombo.asked();
         let done = run(&writer(&kombo, &sink), Kind::Snapshot).await.unwrap();
@@ -345,7 +345,7 @@ async fn what_a_full_fetch_shows_as_deleted_has_a_tombstone_in_deltas_whatever_i
         assert_eq!(questions(&kombo.asked()), 0, "Kombo has just said it");
         assert_eq!(deltas(&sink), only("delete", deleted));
         assert!(is_right(&sink, &kombo));
-        // Once is enough.
+        // A second full fetch does not write the rows again.
         kombo.pass(600).await;
         let done = run(&writer(&kombo, &sink), Kind::Snapshot).await.unwrap();
         assert_eq!(done.missing, Verdicts::default());

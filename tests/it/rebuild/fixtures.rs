@@ -1,4 +1,4 @@
-//! The example pages: one at least for each endpoint.
+//! The example pages: at least one for each endpoint.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Random records of a schema: mostly what is declared, often not.
+//! Random records of a schema: mostly declared values, often other ones.
 
 use kombo_source::catalog::{Field, FieldKind};
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ pub(crate) fn rows(fields: &[Field], key: &str) -> BoxedStrategy<Vec<Json>> {
     );
     let row = (id, members(fields), any::<prop::sample::Index>()).prop_map(
         |(id, mut members, position)| {
-            // The first key of a name takes the column, so the id goes before all others of its name.
+            // The first key of a name takes the column, so the id stands before all other keys of its name.
             let before = members
                 .iter()
                 .position(|(key, _)| *key == id.0)
@@ -26,7 +26,7 @@ pub(crate) fn rows(fields: &[Field], key: &str) -> BoxedStrategy<Vec<Json>> {
     prop::collection::vec(row, 1..4).boxed()
 }
 
-/// Returns any JSON at all.
+/// Returns any JSON value.
 pub(crate) fn anything() -> BoxedStrategy<Json> {
     let leaf = prop_oneof![
         Just(Json::Null),
@@ -118,7 +118,7 @@ fn fitting(field: &Field) -> BoxedStrategy<Json> {
     }
 }
 
-/// Returns texts that look like instants; not all of them are.
+/// Returns texts that look like instants. Some of them are not.
 fn instant(time: &'static str) -> BoxedStrategy<Json> {
     let date = prop_oneof![
         4 => "(19|20)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])",

@@ -1,5 +1,5 @@
-//! A JSON tree that keeps everything: the text of numbers, duplicate keys, lone surrogates. Read by `serde_json`, so that
-//! the decoder is judged by code that is not its own.
+//! A JSON tree that keeps everything: the text of numbers, duplicate keys, lone surrogates. `serde_json` reads the
+//! tree, so the decoder is compared with code that is not its own.
 
 use std::fmt::{self, Write};
 
@@ -51,7 +51,7 @@ impl Json {
         })
     }
 
-    /// Writes the value in one of the many ways JSON can be written.
+    /// Writes the value in one of the many ways in which JSON can be written.
     pub(crate) fn write(&self, spelling: Spelling, out: &mut String) {
         let space = if spelling.spaced { " \n\t" } else { "" };
         match self {
@@ -85,8 +85,8 @@ impl Json {
         }
     }
 
-    /// Brings a record into the one form in which equal records are equal: declared members that are null are left out,
-    /// keys are sorted (members of one key stay in order), numbers of number columns are exact decimals.
+    /// Brings a record into a normal form in which equal records are equal. Declared members that are null are removed,
+    /// keys are sorted (members with one key stay in order), and numbers of number columns become exact decimals.
     pub(crate) fn normal(self, fields: &[Field]) -> Self {
         let Self::Object(members) = self else {
             return self;
@@ -104,7 +104,7 @@ impl Json {
         Self::Object(normal)
     }
 
-    /// Returns the first member of a name.
+    /// Returns the first member with this name.
     pub(crate) fn member(&self, name: &str) -> Option<&Self> {
         match self {
             Self::Object(members) => members
@@ -115,7 +115,7 @@ impl Json {
         }
     }
 
-    /// Turns the order of the keys of all objects round.
+    /// Reverses the order of the keys of all objects.
     pub(crate) fn reversed(self) -> Self {
         match self {
             Self::Object(members) => {
@@ -146,11 +146,11 @@ impl Json {
     }
 }
 
-/// How a value is written where JSON leaves it open.
+/// The choices that JSON leaves open to the writer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spelling {
     pub(crate) spaced: bool,
-    /// Every character of a string as an escape.
+    /// Whether every character of a string is written as an escape.
     pub(crate) escaped: bool,
 }
 
@@ -223,7 +223,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// Reads a string as UTF-16, by way of the WTF-8 that `serde_json` gives for bytes.
+/// Reads a string as UTF-16, through the WTF-8 that `serde_json` returns for bytes.
 struct Units;
 
 impl<'de> DeserializeSeed<'de> for Units {

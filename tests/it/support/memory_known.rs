@@ -1,4 +1,4 @@
-//! What the sink in memory knows of a table, held against a new snapshot.
+//! What the sink in memory knows of a table, compared with a new snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,14 +7,14 @@ use arrow::datatypes::TimestampMicrosecondType;
 use kombo_source::sink::MissingRow;
 use kombo_source::time::{ObservedAt, SecondLook};
 
-/// When full fetches began, as the lake has it.
+/// When full fetches began, as the lake stores it.
 #[derive(Clone, Copy)]
 pub(crate) struct Looks {
-    /// One that is old enough to be the first of two.
+    /// The start of a full fetch that is old enough to be the first of two.
     first: Option<ObservedAt>,
-    /// One that becomes it.
+    /// The start of the full fetch that becomes `first` next.
     next: ObservedAt,
-    /// The last.
+    /// The start of the last full fetch.
     pub(crate) since: ObservedAt,
 }
 
@@ -34,10 +34,10 @@ impl Looks {
     }
 }
 
-/// Every row's newest observation, and whether it is there.
+/// The newest observation of every row, and whether the record exists.
 type Newest = BTreeMap<String, (ObservedAt, bool)>;
 
-/// Returns every row's newest observation in snapshots, and in deltas since `live`.
+/// Returns the newest observation of every row in snapshots, and in deltas since `live`.
 pub(crate) fn newest<'a>(
     snapshots: impl Iterator<Item = &'a RecordBatch>,
     deltas: &[RecordBatch],
@@ -55,7 +55,8 @@ pub(crate) fn newest<'a>(
     known
 }
 
-/// Returns what is known as present and the snapshot lacks, and what it shows as deleted.
+/// Returns the rows that are known as present and that the snapshot lacks, and the known rows that the snapshot shows
+/// as deleted.
 pub(crate) fn lacks(
     known: Newest,
     snapshot: &[RecordBatch],
@@ -90,7 +91,7 @@ pub(crate) fn observations(batches: &[RecordBatch]) -> impl Iterator<Item = Obse
     })
 }
 
-/// Every row's observation, id and operation.
+/// Returns the observation, the id and the operation of every row.
 fn rows(batch: &RecordBatch) -> Vec<(ObservedAt, String, String)> {
     let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>();
     let (ids, ops) = (text("id"), text("_op"));

@@ -1,4 +1,4 @@
-//! A sink that keeps committed rows in memory: the second implementation of the trait.
+//! A sink that keeps committed rows in memory. It is a second implementation of the trait.
 
 mod staged;
 mod told;
@@ -26,55 +26,56 @@ use tokio::time::sleep;
 
 use super::memory_known::{Looks, lacks, newest, observations};
 
-/// Keeps each table's committed batches.
+/// Keeps the committed batches of each table.
 #[derive(Clone, Default)]
 pub(crate) struct MemorySink {
     tables: Arc<Mutex<HashMap<TableId, Kept>>>,
-    /// Draws how long everything takes.
+    /// Draws how long each step takes.
     random: Option<Arc<Mutex<fastrand::Rng>>>,
     snapshot_wait: Duration,
     delta_wait: Duration,
     compare_wait: Duration,
-    /// Knows what older snapshots had, until it is said to be gone.
+    /// Whether the sink knows rows of older snapshots until they are confirmed to be gone.
     folds: bool,
-    /// Says what its newest observations are.
+    /// Whether the sink reports its newest hashes.
     tells: bool,
 }
 
 #[derive(Clone, Default)]
 struct Kept {
     coverage: Coverage,
-    /// Those written with deltas: what fences them.
+    /// The bases that were committed with deltas. They fence deltas.
     delta_bases: Bases,
     snapshot: Vec<RecordBatch>,
-    /// The snapshots before it.
+    /// The earlier snapshots.
     replaced: Vec<RecordBatch>,
-    /// What snapshots before it have left when they were taken over; `None` when none was.
+    /// The rows that earlier snapshots left when they were taken over. `None` before the first `take_over`.
     taken_over: Option<Vec<RecordBatch>>,
-    /// Since which observation the snapshot is the live one, and which looks were before it.
+    /// The start of the live snapshot, and the full fetches before it.
     looks: Option<Looks>,
-    /// Of the snapshot.
+    /// The provenance of the snapshot.
     provenance: Provenance,
     deltas: Vec<RecordBatch>,
 }
 
-/// A fetch that is whole and not visible.
+/// A complete fetch that is not visible.
 pub(crate) struct MemoryStaged {
     sink: MemorySink,
     fetch: Fetch,
-    /// What may not have moved when it is committed.
+    /// The state that must be unchanged at the commit.
     start: Start,
     batches: Vec<RecordBatch>,
     end: FetchEnd,
     provenance: Provenance,
-    /// Ids that it shows as deleted and that were known as present.
+    /// Ids that the fetch shows as deleted and that were known as present.
     shown: BTreeSet<String>,
 }
 
 type Start = (Option<ObservedAt>, Bases);
 
 impl MemorySink {
-    /// Makes a sink that takes up to five seconds to begin a fetch, and whose commits wait up to a minute for company.
+    /// Makes a sink that takes up to five seconds to begin a fetch, and whose commits wait up to a minute for other
+    /// commits.
     pub(crate) fn slow(seed: u64) -> Self {
         Self {
             random: Some(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)))),
@@ -82,7 +83,7 @@ impl MemorySink {
         }
     }
 
-    /// Makes of it a sink that knows every row until that is said to be gone, as the lake does with `current`.
+    /// Makes the sink know every row until it is confirmed to be gone, as the lake does with `current`.
     pub(crate) fn folding(self) -> Self {
         Self {
             folds: true,
@@ -90,7 +91,7 @@ impl MemorySink {
         }
     }
 
-    /// Makes of it a sink that says what its newest observations are, as the lake does.
+    /// Makes the sink report its newest hashes, as the lake does.
     pub(crate) fn telling(self) -> Self {
         Self {
             tells: true,
@@ -98,7 +99,7 @@ impl MemorySink {
         }
     }
 
-    /// Returns the same sink as a process sees it whose snapshots wait so long for their commit.
+    /// Returns the same sink for a process whose snapshots wait `snapshot_wait` for their commit.
     pub(crate) fn with_snapshots_that_wait(&self, snapshot_wait: Duration) -> Self {
         Self {
             snapshot_wait,
@@ -106,7 +107,7 @@ impl MemorySink {
         }
     }
 
-    /// Returns the same sink as a process sees it whose deltas wait so long for their commit.
+    /// Returns the same sink for a process whose deltas wait `delta_wait` for their commit.
     pub(crate) fn with_deltas_that_wait(&self, delta_wait: Duration) -> Self {
         Self {
             delta_wait,
@@ -114,7 +115,7 @@ impl MemorySink {
         }
     }
 
-    /// Returns the same sink as a process sees it that stops so long once it has compared a snapshot with what is known.
+    /// Returns the same sink for a process that pauses `compare_wait` after it compared a snapshot.
     pub(crate) fn with_comparisons_that_wait(&self, compare_wait: Duration) -> Self {
         Self {
             compare_wait,
@@ -132,23 +133,23 @@ impl MemorySink {
         }
     }
 
-    /// Returns a table's visible batches: the snapshot's, then those of deltas.
+    /// Returns the visible batches of a table: first the snapshot's, then the deltas'.
     pub(crate) fn batches(&self, table: &TableId) -> Vec<RecordBatch> {
         let kept = self.kept(table);
         kept.snapshot.into_iter().chain(kept.deltas).collect()
     }
 
-    /// Returns the batches of deltas alone.
+    /// Returns only the batches of deltas.
     pub(crate) fn deltas(&self, table: &TableId) -> Vec<RecordBatch> {
         self.kept(table).deltas
     }
 
-    /// Returns the batches of the snapshot alone.
+    /// Returns only the batches of the snapshot.
     pub(crate) fn snapshot(&self, table: &TableId) -> Vec<RecordBatch> {
         self.kept(table).snapshot
     }
 
-    /// Returns the ids that the sink knows of as present, in older snapshots, too: what `current` would show.
+    /// Returns the ids that the sink knows as present, including older snapshots: the rows that `current` would show.
     pub(crate) fn known(&self, table: &TableId) -> BTreeSet<String> {
         let kept = self.kept(table);
         let snapshots = kept.replaced.iter().chain(&kept.snapshot);
@@ -158,7 +159,7 @@ impl MemorySink {
             .collect()
     }
 
-    /// Returns what the snapshot was ordered on.
+    /// Returns the provenance of the snapshot.
     pub(crate) fn provenance(&self, table: &TableId) -> Provenance {
         self.kept(table).provenance
     }

@@ -1,4 +1,4 @@
-//! A twin in process, its tables, and what an in-memory backfill of it needs.
+//! A twin in the same process, its tables, and the parts that an in-memory backfill needs.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use kombo_source::ids::IntegrationId;
 use kombo_source::ingest::{FetchStep, Watch};
 use kombo_source::twin::TwinApi;
 
-/// Makes a small world with every oddity the API may show.
+/// Makes a small world with every peculiarity that the API may show.
 pub(crate) fn odd_world(rows: u64) -> TwinApi {
     let settings = WorldSettings {
         integrations: 4,
@@ -46,7 +46,7 @@ pub(crate) async fn all_targets(
     known.into_iter().flat_map(|known| known.targets).collect()
 }
 
-/// Watches nothing.
+/// A progress watcher that does nothing.
 pub(crate) struct Unwatched;
 
 impl Watch for Unwatched {

@@ -1,4 +1,4 @@
-//! What several tests lean on.
+//! Code that several tests share.
 
 pub(crate) mod memory_known;
 pub(crate) mod memory_sink;

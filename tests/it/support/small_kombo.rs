@@ -1,5 +1,6 @@
-//! A Kombo of one table with a handful of rows, in virtual time: every row's history, the order of the pages and the
-//! delays are the test's. Pages are offsets into the list as it is when they are asked for, so rows shift between them.
+//! A stand-in for Kombo with one table and a few rows, in virtual time. The test decides the history of every row, the
+//! order of the pages and the delays. A cursor is an offset into the list at the time of the request, so rows shift
+//! between pages.
 
 mod answers;
 
@@ -13,13 +14,13 @@ use kombo_source::ids::{IntegrationId, TableId};
 use kombo_source::time::UpdatedAfter;
 use tokio::time::{Instant, sleep};
 
-/// Its clock at the start.
+/// The clock of the stand-in at the start.
 pub(crate) const NOON: i64 = 1_700_000_000_000;
 
-/// In which order rows are listed.
+/// The order in which rows are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Listing {
-    /// A row keeps its place unless others come or go.
+    /// A row keeps its place unless other rows come or go.
     ById,
     /// A row that changes moves to the end.
     ByChange,
@@ -36,41 +37,41 @@ struct State {
     listing: Listing,
     page_size: usize,
     unknown_ids_fail: bool,
-    /// The longest a request takes, each way.
+    /// The longest time that a request takes in each direction.
     delay_ms: u64,
     random: fastrand::Rng,
     asked: Vec<Asked>,
-    /// Answered once, after so many pages.
+    /// An error that is answered once, after this many pages.
     refusal: Option<(usize, u16, &'static str)>,
-    /// Answered to every request for ids.
+    /// An error that is answered to every request for ids.
     ids_refusal: Option<(u16, &'static str)>,
     ids: IdsFilter,
-    /// A walk over everything ends after so many rows, as if there were no more.
+    /// A walk over all rows ends after this many rows, as if there were no more.
     cut_after: Option<usize>,
-    /// The last page points back to the first.
+    /// Whether the last page points back to the first page.
     circle: bool,
-    /// What is done to the rows right after the n-th page from now.
+    /// A change of the rows right after the n-th page from now.
     after_page: Option<(usize, Change)>,
 }
 
-/// What a request for ids is answered with.
+/// The answer to a request for ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IdsFilter {
-    /// The rows asked for.
+    /// The rows that were asked for.
     Heeded,
     /// All rows.
     Ignored,
-    /// None, with success.
+    /// No rows, with status 200.
     Empty,
-    /// 404.
+    /// Status 404.
     NotFound,
-    /// The first half of them, as if there were no more.
+    /// The first half of the rows, as if there were no more.
     Halved,
 }
 
 type Change = Box<dyn FnOnce(&mut Rows<'_>) + Send>;
 
-/// The rows, to be changed.
+/// The rows of the table, to be changed.
 pub(crate) struct Rows<'a> {
     rows: &'a mut BTreeMap<String, Row>,
     now_ms: i64,
@@ -82,7 +83,7 @@ struct Row {
     deleted: bool,
 }
 
-/// A request as it was answered.
+/// A request as the stand-in answered it.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) updated_after: Option<i64>,
@@ -94,7 +95,7 @@ pub(crate) fn tags() -> Arc<Endpoint> {
     Arc::clone(Catalog::embedded().find("ats/tags").unwrap())
 }
 
-/// The same table, whose rows cannot be asked for by their ids.
+/// Returns the endpoint of the table without the filter `ids`.
 pub(crate) fn tags_without_ids() -> Arc<Endpoint> {
     let text = include_str!("../../../schemas/ats/tags.json");
     let text = text.replace("\"ids\": true", "\"ids\": false");
@@ -131,7 +132,7 @@ impl SmallKombo {
         }
     }
 
-    /// Makes requests take up to twice so long.
+    /// Makes requests take up to `delay_ms` in each direction.
     pub(crate) fn with_delays(self, delay_ms: u64, seed: u64) -> Self {
         {
             let mut state = self.state();
@@ -151,7 +152,7 @@ impl SmallKombo {
         NOON + i64::try_from(self.started.elapsed().as_millis()).unwrap()
     }
 
-    /// Gives a row a value, now.
+    /// Sets the value of a row now.
     pub(crate) fn set(&self, id: &str, value: u64) {
         self.change(|rows| rows.set(id, value));
     }
@@ -171,32 +172,32 @@ impl SmallKombo {
         self.state().after_page = Some((page, Box::new(change)));
     }
 
-    /// Answers one request with an error, after so many pages.
+    /// Answers one request with an error, after `pages` pages.
     pub(crate) fn refuse_after(&self, pages: usize, status: u16, code: &'static str) {
         self.state().refusal = Some((pages, status, code));
     }
 
-    /// Answers requests for ids with an error.
+    /// Answers requests for ids with an error from now on.
     pub(crate) fn refuse_ids(&self, status: u16, code: &'static str) {
         self.state().ids_refusal = Some((status, code));
     }
 
-    /// Answers requests for ids again.
+    /// Answers requests for ids normally again.
     pub(crate) fn answer_ids(&self) {
         self.state().ids_refusal = None;
     }
 
-    /// Answers requests for ids like this from now on.
+    /// Answers requests for ids according to `filter` from now on.
     pub(crate) fn filter_ids(&self, filter: IdsFilter) {
         self.state().ids = filter;
     }
 
-    /// Ends walks over everything after so many rows from now on.
+    /// Ends walks over all rows after `rows` rows from now on.
     pub(crate) fn cut_after(&self, rows: Option<usize>) {
         self.state().cut_after = rows;
     }
 
-    /// Has the last page point back to the first.
+    /// Makes the last page point back to the first page.
     pub(crate) fn with_cursors_in_a_circle(self) -> Self {
         self.state().circle = true;
         self
@@ -213,7 +214,7 @@ impl SmallKombo {
         rows.map(|(id, row)| (id.clone(), row.shown())).collect()
     }
 
-    /// Returns what a request for changes would show, all pages at once.
+    /// Returns what a request for changes would show, all pages together.
     pub(crate) fn changed_after(&self, after_ms: Option<i64>) -> BTreeMap<String, String> {
         let state = self.state();
         let rows = state.rows.iter();
@@ -221,13 +222,13 @@ impl SmallKombo {
         rows.map(|(id, row)| (id.clone(), row.shown())).collect()
     }
 
-    /// Returns the cursor that follows one, of a walk over everything.
+    /// Returns the cursor that follows `cursor` in a walk over all rows.
     pub(crate) fn cursor_after(&self, cursor: Option<usize>) -> Option<usize> {
         let state = self.state();
         state.next_page(cursor.unwrap_or(0), state.rows.len())
     }
 
-    /// Returns the requests since this was asked last.
+    /// Returns the requests since the last call.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.state().asked)
     }
@@ -253,7 +254,7 @@ impl Rows<'_> {
         self.set_ago(id, value, 0);
     }
 
-    /// Gives a row a value that is visible from now on and says that it is older.
+    /// Sets the value of a row that is visible from now on and whose change is dated earlier.
     pub(crate) fn set_ago(&mut self, id: &str, value: u64, ago_ms: i64) {
         let row = Row {
             value,
@@ -270,7 +271,7 @@ impl Rows<'_> {
         }
     }
 
-    /// Takes a row away without a trace.
+    /// Removes a row without `remote_deleted_at`.
     pub(crate) fn remove(&mut self, id: &str) {
         self.rows.remove(id);
     }
@@ -291,7 +292,7 @@ impl Row {
         } else {
             ""
         };
-        // Without `changed_at`, so that a row that changed back is the same row.
+        // The row has no `changed_at`, so a row that changed back is equal to the earlier row.
         format!(r#"{{"id":"{id}","name":"{}"{deleted}}}"#, self.shown())
     }
 }

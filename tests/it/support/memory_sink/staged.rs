@@ -1,4 +1,4 @@
-//! A fetch that is whole: compared with what is known, then committed.
+//! A complete fetch that is compared with what the sink knows and then committed.
 
 use super::*;
 
@@ -97,7 +97,8 @@ impl Staged for MemoryStaged {
 }
 
 impl MemoryStaged {
-    /// Returns what the sink knows of as present and this snapshot lacks, and what it shows as deleted.
+    /// Returns the rows that the sink knows as present and that this snapshot lacks, and the known rows that the
+    /// snapshot shows as deleted.
     fn lacks(&self, kept: &Kept) -> (Vec<MissingRow>, BTreeSet<String>) {
         let since = observations(&self.batches).min().unwrap_or(self.end.seen);
         let sees_all = self.sink.folds || kept.taken_over.is_some();
@@ -110,7 +111,7 @@ impl MemoryStaged {
         lacks(known, &self.batches, since, kept.looks)
     }
 
-    /// Rows of a delta are later than all that came before.
+    /// Returns whether all rows of a delta are later than all earlier rows.
     fn is_later(&self) -> bool {
         let (seen, _) = self.start;
         let first = observations(&self.batches).min();

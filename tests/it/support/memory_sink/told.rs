@@ -1,4 +1,4 @@
-//! What the sink says of rows that a delta brought.
+//! The newest hashes that the sink reports for rows of a delta.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use kombo_source::time::ObservedAt;
 use super::{Kept, observations};
 
 impl Kept {
-    /// Returns the hashes of the newest observations since the snapshot began, of rows that were sent.
+    /// Returns the hashes of the newest observations since the snapshot began. Includes only rows that Kombo sent.
     pub(super) fn newest_hashes(&self, ids: &[String]) -> HashMap<String, i64> {
         let mut newest: HashMap<String, (ObservedAt, i64, bool)> = HashMap::new();
         for batch in self.snapshot.iter().chain(&self.deltas) {

@@ -1,4 +1,4 @@
-//! Its answers, as the product's client would give them.
+//! The answers of the stand-in, in the form of the API client.
 
 use bytes::Bytes;
 use kombo_source::api::{ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest};
