@@ -114,7 +114,7 @@ impl SortedFile {
 
     fn key(&self) -> (&str, &str, i64) {
         let (keys, ids, observed) =
-            ordering(&self.batch, self.order).expect("checked when it was opened");
+            ordering(&self.batch, self.order).expect("`open` checked the columns");
         (
             keys.value(self.row),
             ids.value(self.row),

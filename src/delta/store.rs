@@ -69,7 +69,7 @@ impl TableStore {
         ))
     }
 
-    /// Makes a new, empty lake in memory. It shares nothing with other lakes in memory.
+    /// Makes a new, empty lake in memory. The new lake shares nothing with other lakes in memory.
     #[must_use]
     pub fn memory() -> Self {
         let url = Url::parse("memory:///").expect("a constant URL");
@@ -164,7 +164,7 @@ impl TableStore {
         }
     }
 
-    /// Returns the object store. Its keys are relative to the lake.
+    /// Returns the object store. Keys of this store are relative to the lake.
     pub(crate) fn objects(&self) -> &Arc<dyn ObjectStore> {
         &self.objects
     }
@@ -230,8 +230,8 @@ fn built<S: ObjectStore>(
     }
 }
 
-/// Retries within one call of the store. They are few, because callers retry as well, and read back whose commit is
-/// in the log.
+/// Retries within one call of the store. A few are enough, because callers retry as well, and read back whose commit
+/// is in the log.
 fn short_retries() -> RetryConfig {
     RetryConfig {
         max_retries: 3,

@@ -1,8 +1,9 @@
 //! The one loop by which a table changes.
 //!
 //! A change is proposed for one state of the table. The proposal says which files become visible, which files stop
-//! being visible, and which transactions advance. Its data files are on the store already, and no log entry names
-//! them. One log entry makes the complete change visible. Each put of that entry has one of three outcomes:
+//! being visible, and which transactions advance. The data files of the change are on the store already, and no log
+//! entry names them. One log entry makes the complete change visible. Each put of that entry has one of three
+//! outcomes:
 //!
 //! 1. **Ours.** The entry is in the log under our commit id. The complete change is done.
 //! 2. **Another's.** Another writer took the version. No part of our change is visible. The other commit may
@@ -12,8 +13,8 @@
 //!    that the outcome is unknown. In the second case the change is visible completely or not at all, and repeating
 //!    the work finds out which.
 //!
-//! So the loop repeats after the second outcome only. It ends with a version, with an error, or with `None` once the
-//! proposal finds nothing left to do. The loop has no bound: each repetition means that another writer made progress.
+//! The loop repeats after the second outcome only. The loop ends with a version, with an error, or with `None` once
+//! the proposal finds nothing left to do. There is no bound: each repetition means that another writer made progress.
 //!
 //! A crash before the entry leaves unreferenced files, which vacuum deletes. A crash after the entry leaves nothing
 //! to do.

@@ -52,8 +52,8 @@ impl Positions {
         }
     }
 
-    /// Returns whether a transaction identifier of `current` counts rows lost within a day. Its version holds count
-    /// and date in one number, and is not an instant.
+    /// Returns whether a transaction identifier of `current` counts rows lost within a day. The version of such a
+    /// transaction holds count and date in one number, and is not an instant.
     pub(in crate::lake) fn counts_losses(app_id: &str) -> bool {
         (0..SLOTS).any(|slot| app_id.ends_with(&format!("/{}", TxnName::Lost(slot))))
     }
@@ -102,8 +102,8 @@ impl Positions {
         offered.snapshot_us.is_some() && offered.snapshot_us != self.snapshot_us
     }
 
-    /// Returns whether the snapshot with the last observation `seen` is folded. Then `current` knows when each row
-    /// was last seen, except for rows that were kept as they were ([`Positions::kept_us`]).
+    /// Returns whether the snapshot with the last observation `seen` is folded. In that case `current` knows when
+    /// each row was last seen, except for rows that were kept as they were ([`Positions::kept_us`]).
     pub(in crate::lake) fn has_folded(&self, seen: Option<ObservedAt>) -> bool {
         seen.is_some() && seen.map(ObservedAt::as_micros) == self.snapshot_us
     }

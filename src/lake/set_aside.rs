@@ -1,8 +1,9 @@
 //! Sets aside the members of a shared piece of work that fail, and lets the others go on.
 //!
 //! This rule has its only home here. A caller that commits, folds or reads for many members passes each member's
-//! result to [`Members::add`], continues with [`Members::going`], and reports every member of [`Members::aside`] with
-//! its error and cure. A member that was set aside stays unchanged: an error never counts as "empty" or "new".
+//! result to [`Members::add`]. The caller continues with [`Members::going`], and reports every member of
+//! [`Members::aside`] with its error and cure. A member that was set aside stays unchanged: an error never counts as
+//! "empty" or "new".
 
 use crate::lake::LakeError;
 

@@ -1,9 +1,9 @@
 //! What a full fetch stores in the log beside its base, so that it can be compared later with what notifications had
 //! brought.
 //!
-//! The history says how the live snapshot came about. It does not decide which commit is valid: bases and `seen` do.
-//! The history also remembers when earlier full fetches began. A row that was last seen before the first check was
-//! missing in two full fetches that began at least a day apart ([`SecondLook`]).
+//! The history says how the live snapshot came about. The history does not decide which commit is valid: bases and
+//! `seen` do. The history also remembers when earlier full fetches began. A row that was last seen before the first
+//! check was missing in two full fetches that began at least a day apart ([`SecondLook`]).
 
 use crate::ids::IntegrationKey;
 use crate::lake::txn_name::{NONE, TxnName};

@@ -84,8 +84,9 @@ impl TableTxns {
     }
 }
 
-/// Returns the transactions to write when all rows of an integration have been deleted from a table. Its bases and
-/// its snapshot history are cleared. `seen` stays, so that a later observation is later than all earlier ones.
+/// Returns the transactions to write when all rows of an integration have been deleted from a table. The
+/// integration's bases and snapshot history are cleared. `seen` stays, so that a later observation is later than all
+/// earlier ones.
 pub(super) fn voided(
     key: &IntegrationKey,
     stored: impl Fn(&str) -> Option<i64>,

@@ -75,8 +75,8 @@ pub(crate) struct DataPage {
     pub(crate) bounds: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Number of bytes that are read first, from the end of the file. They hold the complete footer of most files, and
-/// all of a small file.
+/// Number of bytes that are read first, from the end of the file. These bytes hold the complete footer of most files,
+/// and all of a small file.
 pub(crate) const FIRST_READ: u64 = 64 << 10;
 
 /// Size in bytes of the end of a Parquet file: the length of the metadata, and `PAR1`.

@@ -45,8 +45,8 @@ enum Bounds {
 
 impl FileStats {
     /// Starts the statistics of a file. `has_text_bounds` says, by column name, for which text columns bounds are
-    /// written. The bounds of a file with one row are the values of that row, and the log outlives its files. So the
-    /// log must not get bounds of personal texts.
+    /// written. The bounds of a file with one row are the values of that row, and the log outlives its files.
+    /// Therefore bounds of personal texts must not get into the log.
     pub(crate) fn new(has_text_bounds: fn(&str) -> bool) -> Self {
         Self {
             has_text_bounds,

@@ -1,9 +1,9 @@
 //! The home of Parquet: encodes rows as a data file, and decodes complete files.
 //! [`reader`](crate::delta::file::reader) reads files in parts.
 //!
-//! A file is built in memory. Its size is bounded: callers pass in at most one run of rows (32 MiB decoded), and the
-//! rows that wait for a shared file are bounded too. Encoding and decoding are CPU work, so callers run them on
-//! `spawn_blocking`.
+//! A file is built in memory. The file's size is bounded: callers pass in at most one run of rows (32 MiB decoded),
+//! and the rows that wait for a shared file are bounded too. Encoding and decoding are CPU work, so callers run them
+//! on `spawn_blocking`.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -91,7 +91,7 @@ impl FileForm {
     fn properties(&self, first: &RecordBatch, rows: usize, group: usize) -> WriterProperties {
         let metadata = self.metadata.iter();
         let metadata = metadata.map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone()));
-        let level = ZstdLevel::try_new(ZSTD_LEVEL).expect("a level zstd has");
+        let level = ZstdLevel::try_new(ZSTD_LEVEL).expect("a valid level");
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
             .set_max_row_group_row_count(Some(group))

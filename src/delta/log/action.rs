@@ -157,7 +157,7 @@ impl LogLine {
 pub(super) fn to_json_lines(lines: &[LogLine]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for line in lines {
-        serde_json::to_writer(&mut bytes, line).expect("actions are JSON, and memory takes it");
+        serde_json::to_writer(&mut bytes, line).expect("actions serialize to JSON");
         bytes.push(b'\n');
     }
     bytes
@@ -179,7 +179,7 @@ pub(super) fn encode_path(path: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~/=".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            write!(encoded, "%{byte:02X}").expect("a String takes it");
+            write!(encoded, "%{byte:02X}").expect("a String never fails");
         }
     }
     encoded

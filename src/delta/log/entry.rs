@@ -57,7 +57,7 @@ pub(super) fn commit_info(operation: &str, commit_id: &str, now: Moment) -> LogL
     }
 }
 
-/// A data file that becomes visible. It is on the store already.
+/// A data file that becomes visible. The file is on the store already.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AddFile {
     /// Path below the table's folder, not encoded.

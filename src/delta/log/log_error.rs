@@ -24,7 +24,7 @@ pub enum LogError {
     Damaged {
         /// The table's folder.
         table: String,
-        /// Which part is damaged, without its content.
+        /// The damaged part, without its content.
         what: String,
     },
     /// Another program raised the protocol version of the table.
@@ -50,7 +50,7 @@ pub enum LogError {
     Schema {
         /// The table's folder.
         table: String,
-        /// Which column, and why.
+        /// The column, and the reason.
         #[source]
         source: SchemaError,
     },

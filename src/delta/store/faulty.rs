@@ -73,7 +73,7 @@ impl Ages {
 
     /// Lets time pass since these objects were put. Objects that have an age already keep their age.
     pub(crate) fn pass(&self, time: Duration, objects: Vec<Path>) {
-        let mut now = self.0.lock().expect("no panic while it is held");
+        let mut now = self.0.lock().expect("no panic under the lock");
         let next = now.next;
         for path in objects {
             now.put.entry(path).or_insert(next);
@@ -82,7 +82,7 @@ impl Ages {
     }
 
     fn stamp(&self, object: &mut ObjectMeta) {
-        let now = self.0.lock().expect("no panic while it is held");
+        let now = self.0.lock().expect("no panic under the lock");
         object.last_modified -= *now.put.get(&object.location).unwrap_or(&now.next);
     }
 }

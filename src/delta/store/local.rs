@@ -1,7 +1,7 @@
 //! A lake on the local disk.
 //!
-//! Files and their folders are synced to disk (fsync) before a put returns. So a log entry never names a data file
-//! that a power cut has removed.
+//! Files and their folders are synced to disk (fsync) before a put returns. Therefore a log entry never names a data
+//! file that a power cut has removed.
 
 use std::collections::BTreeMap;
 #[cfg(unix)]

@@ -198,7 +198,7 @@ impl Committer {
         match committed {
             Ok(None) => None,
             Ok(Some(version)) => {
-                debug!(table = %self.table.name, version, fetches = group.len(), "committed");
+                debug!(table = %self.table.name, version, fetches = group.len(), "fetches committed");
                 for pending in group {
                     let receipt = pending.receipt(version, &shared);
                     pending.answer(Ok(receipt));

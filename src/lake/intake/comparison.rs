@@ -179,7 +179,7 @@ impl Comparison {
         position: Option<ObservedAt>,
         batch: &RecordBatch,
     ) {
-        let keys = texts(batch, SystemColumn::IntegrationKey.name()).expect("deltas have it");
+        let keys = texts(batch, SystemColumn::IntegrationKey.name()).expect("deltas have the key");
         let rows = keys.iter().zip(observed_rows(batch));
         for (_, row) in rows.filter(|(whose, _)| *whose == Some(key.as_str())) {
             if Some(row.at) <= position || self.is_present(hash(row.id)) {

@@ -232,7 +232,7 @@ impl HashSearch {
 
     fn meet(&mut self, of: Files<'_>, batch: &RecordBatch) {
         let hashes = batch.column_by_name(SystemColumn::Hash.name());
-        let hashes = hashes.expect("every data file has it");
+        let hashes = hashes.expect("every data file has hashes");
         let hashes = hashes.as_primitive::<Int64Type>();
         let keys = texts(batch, SystemColumn::IntegrationKey.name());
         for (row, observed) in observed_rows(batch).enumerate() {

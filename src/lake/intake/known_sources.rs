@@ -1,9 +1,9 @@
 //! What the lake knows of one integration's rows of an endpoint: the newest observation of each row, wherever it is.
 //!
-//! `current` knows every row that was not seen to be removed. It lacks a live snapshot that is not folded yet, and
-//! deltas that are not folded yet. So a row is looked up in the unfolded live snapshot first, then in `current`, and
-//! in the unfolded deltas. Files are read one at a time. Memory holds the ids of the unfolded deltas, and 8 bytes for
-//! each row of an unfolded live snapshot.
+//! `current` knows every row that was not seen to be removed. `current` lacks a live snapshot and deltas that are not
+//! folded yet. So a row is looked up in the unfolded live snapshot first, then in `current`, and in the unfolded
+//! deltas. Files are read one at a time. Memory holds the ids of the unfolded deltas, and 8 bytes for each row of an
+//! unfolded live snapshot.
 
 use std::sync::Arc;
 
@@ -32,8 +32,8 @@ pub(in crate::lake) struct KnownSources {
     pub(in crate::lake) pending: Vec<Arc<LiveFile>>,
     /// Observations of `deltas` up to this instant are in a source.
     pub(in crate::lake) position: Option<ObservedAt>,
-    /// When the last snapshot began from which `current` kept rows as they were. That snapshot saw the rows, although
-    /// their `_fetched_at` in `current` is older.
+    /// When the last snapshot began from which `current` kept rows as they were. The last such snapshot saw the rows,
+    /// although their `_fetched_at` in `current` is older.
     pub(in crate::lake) kept: Option<ObservedAt>,
 }
 
@@ -41,7 +41,8 @@ pub(in crate::lake) struct KnownSources {
 pub(in crate::lake) struct KnownSource {
     pub(in crate::lake) table: OpenTable,
     pub(in crate::lake) files: Vec<Arc<LiveFile>>,
-    /// Whether readers of `current` and `deltas` see these rows. They do not see a snapshot that is not folded yet.
+    /// Whether readers of `current` and `deltas` see these rows. Readers do not see a snapshot that is not folded
+    /// yet.
     pub(in crate::lake) is_shown: bool,
 }
 

@@ -25,7 +25,7 @@ use crate::lake::layout::LakeTable;
 use crate::lake::{LakeError, SnapshotHistory};
 use crate::sink::{MissingRows, Provenance, Receipt};
 
-/// A complete fetch that waits for its log entry. It needs little memory.
+/// A complete fetch that waits for its log entry. The waiting fetch needs little memory.
 pub struct Sealed {
     pub(in crate::lake) intake: Arc<FetchIntake>,
     pub(in crate::lake) committer: Arc<Committer>,

@@ -87,7 +87,7 @@ impl SightingSearch {
 
     fn look_at(&mut self, part: Part, batch: &RecordBatch) {
         let integrations = texts(batch, SystemColumn::IntegrationId.name());
-        let integrations = integrations.expect("every data file has it");
+        let integrations = integrations.expect("every data file has the id");
         // Some endpoints do not have this column.
         let changes = batch.column_by_name(CHANGED_AT);
         let changes = changes.and_then(|changes| changes.as_primitive_opt());

@@ -209,8 +209,8 @@ impl Staging {
         }
     }
 
-    /// Returns the partition of new files. The day is the day of the upload. It only names the folder; the rows may
-    /// become visible on a later day.
+    /// Returns the partition of new files. The day is the day of the upload. The day only names the folder; the rows
+    /// may become visible later.
     fn partition(&self) -> Partition {
         match self.fetch.mode {
             FetchMode::Snapshot => of_integration(&self.start.key),

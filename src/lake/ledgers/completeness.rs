@@ -2,8 +2,8 @@
 //!
 //! The numbers are in the log of `kombo_drift`, so no row has to be read.
 //! `kombo/<integration_key>/<table name>/compared` is the `seen` of the compared snapshot, in microseconds; `…/rows` and
-//! `…/drifted` are its counts. They are committed in the entry that adds the drifted rows. `compared` only grows. The
-//! counts belong to that comparison and change with it.
+//! `…/drifted` are its counts. All three are committed in the entry that adds the drifted rows. `compared` only grows.
+//! The counts belong to that comparison and change with it.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -4,8 +4,8 @@
 //! undoing what a writer with newer observations has written:
 //!
 //! * An accepted hold stays accepted, unless the new hold has later observations (`until_us`) than the accepted one.
-//! * Accepting takes effect only on a hold that is still held, and only when the stored hold has no observation
-//!   (`until_us`) that the operator had not seen.
+//! * Accepting takes effect only on a hold that is still held. The operator must have seen all observations
+//!   (`until_us`) of the stored hold.
 //! * `confirmed` and `resolved` come from the rows themselves, and replace every other state.
 //!
 //! A hold that differs only in `updated_at_us` is not written.

@@ -1,5 +1,5 @@
-//! `kombo_quarantine`: rows of Kombo without a usable id. They cannot be stored as records, and they are not thrown
-//! away.
+//! `kombo_quarantine`: rows of Kombo without a usable id. Such rows cannot be stored as records, and nothing that
+//! Kombo sends is thrown away.
 
 use std::sync::Arc;
 

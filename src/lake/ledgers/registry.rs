@@ -105,8 +105,8 @@ impl Registration {
     }
 
     /// Returns the row to store when `new` is written over `self`. Two processes may write, one of them late. A
-    /// deletion takes two checks. It is accepted only when its first check is the stored one, so that no successful
-    /// answer of Kombo lies between the two.
+    /// deletion takes two checks. The deletion is accepted only when its first check is the stored one, so that no
+    /// successful answer of Kombo lies between the two.
     fn becoming(self, new: &Self, wakes: Wakes) -> Self {
         if self.state == Self::PURGED && wakes == Wakes::All {
             return self;

@@ -1,5 +1,5 @@
-//! A part of the lake that cannot be read is reported with its cure. It never counts as empty or new, and work that
-//! does not need it goes on.
+//! A part of the lake that cannot be read is reported with its cure. The unreadable part never counts as empty or
+//! new, and work that does not need that part goes on.
 
 use std::sync::Arc;
 

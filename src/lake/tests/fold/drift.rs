@@ -7,8 +7,8 @@ use crate::versions::drift::{DriftCause, DriftKind};
 
 const HOUR: i64 = 60 * MINUTE_US;
 
-/// Four rows are fetched at 10 o'clock. A full fetch at 20 o'clock finds one unchanged row, one row as a delta had
-/// brought it at 11, two rows that changed at 15 and one that changed a minute before. One row is gone.
+/// Four rows are fetched at 10 o'clock. A full fetch at 20 o'clock finds one row unchanged, and one row as a delta
+/// had brought it at 11. Two more rows changed at 15, and one changed a minute before. One row is gone.
 async fn compared(store: &TableStore) -> (Lake, FoldedTable) {
     let lake = lake(store, &settings()).await;
     let first = ["1", "2", "3", "4"].map(|id| seen(id, 10 * HOUR, "old name"));

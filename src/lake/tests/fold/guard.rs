@@ -1,5 +1,5 @@
-//! A change that would remove many rows at once is held until the operator accepts it, until a full fetch a day later
-//! confirms it, or until the rows come back.
+//! A change that would remove many rows at once is held. The hold ends when the operator accepts it, when a full
+//! fetch a day later confirms it, or when the rows come back.
 
 use crate::lake::Hold;
 use crate::lake::Part;
