@@ -139,7 +139,8 @@ impl KomboSourceConfig {
         let (door, inbox) = door();
         let (commands, orders) = mpsc::channel(COMMANDS);
         let chores = Chores::begin(std::mem::take(&mut cx.chores), &mut dispatch, now);
-        dispatch.time_notes(now);
+        // At once: `status` says that no service runs where there are no notes.
+        dispatch.time_notes(Duration::ZERO, now);
         let concurrency = self.settings.request.concurrency.get() as usize;
         let service = Service {
             dispatch,

@@ -88,7 +88,7 @@ impl Dispatch {
                 Due::Chore(name) => questions.push(Ask::Chore(name)),
                 Due::Notes => {
                     questions.push(Ask::Notes);
-                    self.time_notes(now);
+                    self.time_notes(NOTES_EVERY, now);
                 }
             }
         }
@@ -175,8 +175,8 @@ impl Dispatch {
     }
 
     /// Schedules the next notes for `status`.
-    pub(in crate::service) fn time_notes(&mut self, now: Moment) {
-        let at = now + NOTES_EVERY;
+    pub(in crate::service) fn time_notes(&mut self, wait: Duration, now: Moment) {
+        let at = now + wait;
         self.agenda.set(Due::Notes, at);
     }
 

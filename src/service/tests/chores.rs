@@ -102,7 +102,7 @@ async fn a_shutdown_waits_for_no_chore() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn notes_are_put_every_minute_and_at_the_end() {
+async fn notes_are_put_at_the_start_every_minute_and_at_the_end() {
     let twin = TimedTwin::new(1, 40);
     let lake = memory_lake(&twin).await;
     let service = start(&twin, &lake, &["ats/tags"]).await;
@@ -110,9 +110,7 @@ async fn notes_are_put_every_minute_and_at_the_end() {
         let bytes = lake.read_status().await.expect("read")?;
         Some(Notes::from_bytes(&bytes).expect("notes").written_ms)
     };
-    sleep(Duration::from_secs(50)).await;
-    assert_eq!(written_ms().await, None);
-    sleep(Duration::from_secs(20)).await;
+    sleep(Duration::from_secs(5)).await;
     let first_ms = written_ms().await.expect("put");
     sleep(Duration::from_mins(1)).await;
     let second_ms = written_ms().await.expect("put");
