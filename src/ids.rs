@@ -89,7 +89,7 @@ impl IntegrationId {
         let digest = Sha256::digest(self.0.as_bytes());
         let mut key = prefix + "-";
         for byte in digest.iter().take(KEY_DIGEST_BYTES) {
-            write!(key, "{byte:02x}").expect("a string takes all text");
+            write!(key, "{byte:02x}").expect("writing to a string cannot fail");
         }
         IntegrationKey(key.into())
     }

@@ -78,8 +78,8 @@ impl<'de> Deserialize<'de> for IntegrationInfo {
 }
 
 impl IntegrationInfo {
-    /// Returns whether the integration can be fetched. The answer does not tell about Kombo's quality check. An
-    /// integration that failed the check looks active here; the first request for rows then returns the failure.
+    /// Returns the standing of the integration. The answer says nothing about Kombo's quality check. An integration
+    /// that failed the check looks active here; the first request for rows then returns the failure.
     #[must_use]
     pub fn standing(&self) -> Standing {
         match (self.status.as_str(), self.setup_status.as_deref()) {

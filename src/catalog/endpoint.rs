@@ -18,7 +18,7 @@ pub(super) const FIRST_FIELD_ID: i32 = 100;
 #[derive(Debug, Deserialize)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each says one thing of the API; none depends on another"
+    reason = "each flag states one fact about the API and depends on no other flag"
 )]
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {

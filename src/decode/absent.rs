@@ -55,7 +55,7 @@ pub fn absent_rows(
 pub fn seen_again(rows: &RecordBatch, first: ObservedAt) -> RecordBatch {
     let mut columns = rows.columns().to_vec();
     columns[SystemColumn::FetchedAt.position()] = Arc::new(times(rows.num_rows(), first));
-    RecordBatch::try_new(rows.schema(), columns).expect("a column is replaced by one of its type")
+    RecordBatch::try_new(rows.schema(), columns).expect("the replaced column keeps its type")
 }
 
 fn times(rows: usize, first: ObservedAt) -> TimestampMicrosecondArray {

@@ -52,7 +52,9 @@ impl TypedColumn {
                 Self::List(ListColumn::new(item, arrow))
             }
             (FieldKind::Struct(_) | FieldKind::List(_), _) => {
-                unreachable!("the catalog makes a struct of a struct and a list of a list")
+                unreachable!(
+                    "the catalog gives a struct field a struct type and a list field a list type"
+                )
             }
         }
     }

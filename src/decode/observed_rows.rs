@@ -63,9 +63,9 @@ impl ObservedRow<'_> {
 /// # Panics
 /// Panics when the batch has no column `id`, `_op` or `_fetched_at`.
 pub fn observed_rows(batch: &RecordBatch) -> impl Iterator<Item = ObservedRow<'_>> {
-    let text = |name| texts(batch, name).expect("every table has it");
+    let text = |name| texts(batch, name).expect("every table has an id and an operation");
     let (ids, ops) = (text("id"), text(SystemColumn::Op.name()));
-    let times = times(batch).expect("every table has it");
+    let times = times(batch).expect("every table has observation instants");
     times.iter().enumerate().map(move |(row, at)| ObservedRow {
         id: ids.value(row),
         at: ObservedAt::from_micros(*at),

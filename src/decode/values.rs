@@ -161,5 +161,5 @@ pub(super) fn offsets(ends: Vec<i32>) -> OffsetBuffer<i32> {
 
 /// Converts an end that this file has written.
 pub(super) fn offset(end: i32) -> usize {
-    usize::try_from(end).expect("ends are counted up from zero")
+    usize::try_from(end).expect("ends are never negative")
 }

@@ -144,7 +144,7 @@ impl Queue {
             .flatten()
             .map(|slot| slot.bits.begin_fetch());
         let slot = self.slots.get_mut(&(table.clone(), kind));
-        let slot = slot.expect("what waits has a slot");
+        let slot = slot.expect("every waiting table has a slot");
         (slot.place, slot.served) = (SlotState::Running { pick }, pick);
         Some(Work {
             captured: slot.bits.begin_fetch(),

@@ -8,7 +8,7 @@
 //! [`SinkError`]. The room names no store and no format. A service also needs a [`Registry`] of integrations. Work that
 //! a sink needs done between fetches is a [`Chore`](crate::chore::Chore). A simple sink commits through [`WholeFetch`].
 //!
-//! The crate has three sinks. The lake is the real one, and the tests have a sink in memory.
+//! Three sinks exist. The lake is the one for production, and the tests have a sink in memory.
 //! `examples/parquet_folder_sink.rs` is a small sink to copy from. All three pass the same conformance function in
 //! `tests/it/sink.rs`; copy that function beside your own sink. The conformance function drops no future half way and
 //! simulates no crash. [`Sink`] says what a crash may leave, and only tests of the sink itself can show that.
@@ -94,6 +94,11 @@ use crate::stream::{FetchError, FetchEvent};
 /// # Crashes
 /// A crash leaves the same as dropping every future: complete fetches, and perhaps orphaned files. No reader sees an
 /// orphaned file, and the sink removes such files later. The sink needs no recovery step before its next use.
+///
+/// # Errors
+/// A [`SinkError`] says whether the same work may succeed later ([`SinkError::is_retryable`]) and what the operator can do
+/// ([`SinkError::advice`]). A [`WriteError`] also says whether the fetch or the store failed. After an error of `stage`
+/// nothing of the fetch is visible.
 ///
 /// # Coverage
 /// The sink answers from what is durable and visible, including the commits of other writers. The sink never answers

@@ -147,7 +147,7 @@ impl Sieve {
         match keep.true_count() {
             0 => None,
             rows if rows == batch.num_rows() => Some(batch),
-            _ => Some(filter_record_batch(&batch, &keep).expect("one bit per row")),
+            _ => Some(filter_record_batch(&batch, &keep).expect("the filter has one bit per row")),
         }
     }
 
@@ -205,7 +205,7 @@ impl Sieve {
 }
 
 fn ids(batch: &RecordBatch) -> &StringArray {
-    texts(batch, "id").expect("every endpoint's schema has it")
+    texts(batch, "id").expect("every endpoint's schema has an id")
 }
 
 impl fmt::Debug for Sieve {

@@ -237,7 +237,7 @@ impl Question {
                 Some(!is_canary)
             })
             .collect();
-        filter_record_batch(rows, &kept).expect("one bit per row")
+        filter_record_batch(rows, &kept).expect("the filter has one bit per row")
     }
 
     /// Records that the answer is incomplete, or that it holds rows without a usable id.
@@ -269,7 +269,7 @@ impl Question {
 }
 
 fn ids(rows: &RecordBatch) -> impl Iterator<Item = &str> {
-    let ids = texts(rows, "id").expect("every endpoint's schema has it");
+    let ids = texts(rows, "id").expect("every endpoint's schema has an id");
     ids.iter().map(Option::unwrap_or_default)
 }
 

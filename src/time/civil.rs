@@ -111,14 +111,16 @@ pub fn format_timestamp(micros: i64) -> String {
     );
     let (seconds, fraction) = (rest / MICROS_PER_SECOND, rest % MICROS_PER_SECOND);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let mut text = format_date(i32::try_from(days).expect("microseconds reach 300,000 years"));
+    let mut text = format_date(
+        i32::try_from(days).expect("64 bits of microseconds span less than 300,000 years"),
+    );
     let written = if fraction % 1000 == 0 {
         let millis = fraction / 1000;
         write!(text, "T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
     } else {
         write!(text, "T{hour:02}:{minute:02}:{second:02}.{fraction:06}Z")
     };
-    written.expect("a String takes every text");
+    written.expect("writing to a string cannot fail");
     text
 }
 

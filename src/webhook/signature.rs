@@ -33,7 +33,7 @@ impl WebhookSecret {
             1..MIN_SECRET_BYTES => Err(SecretError::Short),
             _ => {
                 let key = Hmac::new_from_slice(text.as_bytes());
-                Ok(Self(key.expect("HMAC takes keys of every length")))
+                Ok(Self(key.expect("HMAC accepts keys of any length")))
             }
         }
     }

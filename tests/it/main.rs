@@ -2,7 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that cannot go on should stop where it stands"
+    reason = "a test that cannot continue should stop at once"
 )]
 
 mod architecture;

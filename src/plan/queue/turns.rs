@@ -63,8 +63,11 @@ impl Turns {
         let (_, integration) = self.order.pop_first()?;
         self.served.insert(integration.clone(), now);
         let waiting = self.waiting.get_mut(&integration);
-        let waiting = waiting.expect("whoever has a turn waits");
-        let (_, endpoint, kind) = waiting.tables.pop_first().expect("with a table");
+        let waiting = waiting.expect("every integration in the order has waiting tables");
+        let (_, endpoint, kind) = waiting
+            .tables
+            .pop_first()
+            .expect("a waiting integration has at least one table");
         if waiting.tables.is_empty() {
             self.waiting.remove(&integration);
         } else {

@@ -1,4 +1,4 @@
-//! What a client can say about its traffic and the server's clock.
+//! Tests of the counts of requests, and of the difference between the two clocks.
 
 use super::*;
 
@@ -20,7 +20,7 @@ async fn every_answer_and_every_failed_attempt_is_counted() {
         let some = counts.iter().filter(|(_, count)| **count > 0);
         some.map(|(name, count)| (*name, *count)).collect()
     };
-    // The one that was reset had no whole head.
+    // The connection that was reset brought no complete head, so no status.
     assert_eq!(
         some(&traffic.responses),
         [("2xx", 1), ("4xx", 1), ("5xx", 1)]

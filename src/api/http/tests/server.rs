@@ -7,12 +7,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// What to do with a request.
+/// What the server does with a request.
 #[derive(Clone)]
 pub(super) enum Reply {
     /// Sends these bytes and closes.
     Bytes(Vec<u8>),
-    /// Sends these bytes, then nothing, and stays.
+    /// Sends these bytes, then nothing, and keeps the connection open.
     Stall(Vec<u8>),
     /// Sends these bytes, then resets the connection.
     Reset(Vec<u8>),
@@ -21,7 +21,7 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    /// An answer with a body of a known length.
+    /// Makes an answer with a body of a known length.
     pub(super) fn new(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Self {
         let mut bytes = head(status, headers);
         bytes.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
@@ -30,7 +30,7 @@ impl Reply {
     }
 }
 
-/// A status line and headers, without the empty line.
+/// Returns the status line and the headers, without the empty line.
 pub(super) fn head(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
     let mut text = format!("HTTP/1.1 {status} x\r\nconnection: close\r\n");
     let line = |(name, value): &(&str, &str)| format!("{name}: {value}\r\n");
@@ -38,7 +38,7 @@ pub(super) fn head(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Runs until it is dropped.
+/// A running server. Dropping the value stops it.
 pub(super) struct Server {
     pub(super) address: String,
     requests: Arc<Mutex<Vec<String>>>,
@@ -46,7 +46,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts one that gives the replies in turn, and the last one for ever.
+    /// Starts a server that sends the replies in order, and repeats the last one.
     pub(super) async fn start(replies: Vec<Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = format!("http://{}/v1", listener.local_addr().expect("bound"));
@@ -72,7 +72,7 @@ impl Server {
         }
     }
 
-    /// The heads of the requests so far.
+    /// Returns the heads of the requests so far.
     pub(super) fn requests(&self) -> Vec<String> {
         self.requests.lock().expect("not poisoned").clone()
     }
@@ -90,7 +90,7 @@ async fn read_head(stream: &mut TcpStream) -> String {
 }
 
 async fn give(mut stream: TcpStream, reply: Reply) {
-    // The client may hang up at any point; that is often the test.
+    // The client may close the connection at any point. Many tests do that on purpose.
     match reply {
         Reply::Bytes(bytes) => {
             if stream.write_all(&bytes).await.is_ok() {

@@ -1,4 +1,4 @@
-//! Answers that come late, out of order, without a word, or for another window.
+//! Tests with answers that come late, come out of order, have no rate headers, or belong to another window.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn told(remaining: u64, reset_secs: u64) -> RateHeaders {
     }
 }
 
-/// A ledger with a window opened at zero.
+/// Returns a ledger with a window that opened at zero.
 fn opened(remaining: u64, reset_secs: u64) -> Ledger {
     let mut ledger = Ledger::new(Duration::from_mins(1));
     let opening = ledger.send(at(0));

@@ -1,4 +1,4 @@
-//! The part that waits, in real time. Nothing here measures time; the time limits only end a hang.
+//! Tests of the waiting, in real time. The tests measure no time; the time limits only end a test that hangs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,7 +35,7 @@ async fn admitted(throttle: &Throttle) -> Permit {
         .expect("a free place is given out")
 }
 
-/// Lets a future run until it waits, and no further.
+/// Lets a future run until it waits. Returns whether it waits.
 async fn run_until_it_waits<F: Future + Unpin>(future: &mut F) -> bool {
     futures_util::future::poll_immediate(future).await.is_none()
 }
@@ -71,7 +71,7 @@ async fn a_waiter_dropped_after_it_was_let_through_gives_its_place_back() {
     let first = admitted(&throttle).await;
     let mut second = Box::pin(throttle.admit(Lane::Backfill, None));
     assert!(run_until_it_waits(&mut second).await);
-    // It is let through here, and never looks.
+    // The second request is granted here, and its task never sees the grant.
     drop(first);
     assert_eq!(throttle.view().running, 1);
     drop(second);

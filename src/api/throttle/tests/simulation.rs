@@ -1,4 +1,4 @@
-//! Walks of pages against a server that counts, event by event, in virtual time.
+//! A simulation of walks against a server that counts requests, event by event, in virtual time.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -12,12 +12,12 @@ use crate::api::ApiSettings;
 use crate::fetch::Lane;
 use crate::ids::IntegrationId;
 
-/// Answers a request that arrives at an instant.
+/// A server that answers requests.
 pub(super) trait Server {
     fn answer(&mut self, now: Duration) -> (u16, RateHeaders);
 }
 
-/// How a server turns the time left into whole seconds.
+/// How a server rounds the time left to whole seconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Rounding {
     Floor,
@@ -25,12 +25,12 @@ pub(super) enum Rounding {
     Ceil,
 }
 
-/// So many requests in each window, and a stranger who may take part of them, evenly.
+/// A server with a fixed number of requests in each window. Another client on the key may take a part of them, evenly.
 pub(super) struct FixedWindows {
     limit: u64,
     rounding: Rounding,
     pub(super) length_ms: u64,
-    /// A window begins with the first request after the one before, not with the minute.
+    /// Whether a window begins with the first request after the previous window, and not with the minute.
     pub(super) begins_with_request: bool,
     pub(super) strangers_per_minute: u64,
     began_ms: u64,
@@ -90,7 +90,7 @@ impl Server for FixedWindows {
     }
 }
 
-/// A bucket that is refilled all the time; `reset` is the time until it is full.
+/// A server with a bucket that refills all the time. `reset` is the time until the bucket is full.
 pub(super) struct Bucket {
     capacity: f64,
     per_second: f64,
@@ -134,7 +134,7 @@ impl Server for Bucket {
     }
 }
 
-/// Answers everything and says nothing.
+/// A server that answers every request with a page and sends no rate headers.
 pub(super) struct Silent;
 
 impl Server for Silent {
@@ -143,7 +143,7 @@ impl Server for Silent {
     }
 }
 
-/// A walk asks for its next page as soon as it has one.
+/// A walk that asks for its next page as soon as it has the current one.
 struct Walk {
     lane: Lane,
     owner: IntegrationId,
@@ -164,7 +164,7 @@ struct Flight {
     answer: (u16, RateHeaders),
 }
 
-/// The run of walks through one budget.
+/// A run of several walks through one budget.
 pub(super) struct Simulation<S> {
     server: S,
     budget: Budget,
@@ -174,19 +174,19 @@ pub(super) struct Simulation<S> {
     waiting: HashMap<Ticket, usize>,
     flights: Vec<Flight>,
     events: BinaryHeap<Reverse<(Duration, Event, usize)>>,
-    /// When the budget wants to be asked again.
+    /// When the budget wants to be served again.
     look_at: Option<Duration>,
     outcome: Outcome,
 }
 
-/// What was seen.
+/// What was observed in a run.
 #[derive(Default)]
 pub(super) struct Outcome {
-    /// Departures: when, lane, walk's owner.
+    /// The departures of requests: the instant, the lane, and the owner of the walk.
     departures: Vec<(Duration, Lane, IntegrationId)>,
-    /// Arrivals at the server that it answered with a page.
+    /// The arrivals of requests that the server answered with a page.
     accepted: Vec<Duration>,
-    /// When refusals reached the client.
+    /// The instants at which refusals reached the client.
     refusals: Vec<Duration>,
     at_once: usize,
     most_at_once: usize,
@@ -214,7 +214,7 @@ impl<S: Server> Simulation<S> {
     }
 
     pub(super) fn run(mut self, length: Duration) -> Outcome {
-        // Somewhere within the server's first window.
+        // The walks start at a random point within the server's first window.
         let start = Duration::from_millis(self.random.u64(0..MINUTE_MS));
         for walk in 0..self.walks.len() {
             self.join(walk, start);
@@ -321,7 +321,7 @@ impl Outcome {
         self.most_at_once
     }
 
-    /// Pages the server gave in each of its windows.
+    /// Returns the number of pages that the server sent in each of its windows.
     pub(super) fn per_window(&self, window: Duration) -> Vec<usize> {
         let mut counts = BTreeMap::new();
         for at in &self.accepted {
@@ -330,7 +330,7 @@ impl Outcome {
         counts.into_values().collect()
     }
 
-    /// The most departures within any span of a length.
+    /// Returns the most departures within any span of this length.
     pub(super) fn most_within(&self, span: Duration) -> usize {
         let mut from = 0;
         let mut most = 0;
@@ -343,7 +343,7 @@ impl Outcome {
         most
     }
 
-    /// The longest time between two departures, of one lane or of all.
+    /// Returns the longest time between two departures, of one lane or of all lanes.
     pub(super) fn longest_pause(&self, lane: Option<Lane>) -> Duration {
         let counts = |of: Lane| lane.is_none_or(|lane| lane == of);
         let of_lane = self.departures.iter().filter(|(_, of, _)| counts(*of));
@@ -371,7 +371,7 @@ impl Outcome {
         counts.into_values().collect()
     }
 
-    /// From each refusal to the next departure, the shortest.
+    /// Returns the shortest time from a refusal to the next departure.
     pub(super) fn shortest_pause_after_refusal(&self) -> Duration {
         let pause = |refusal: &Duration| {
             let next = self.departures.iter().find(|(at, ..)| at >= refusal);
@@ -381,7 +381,7 @@ impl Outcome {
         shortest.expect("a refusal with a departure after it")
     }
 
-    /// Whether nothing left between a refusal and the end of the window in which it came.
+    /// Returns whether no request left between a refusal and the end of the window of that refusal.
     pub(super) fn none_left_while_refused(&self) -> bool {
         let minute = |at: &Duration| at.as_secs() / 60;
         self.refusals.iter().all(|refusal| {
