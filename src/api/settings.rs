@@ -17,31 +17,37 @@ const KOMBO_MAX_PAGE_SIZE: u32 = 250;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ApiSettings {
-    /// Keeps requests within the rate limit. Switch the limit off only for a server of your own. A 429 pauses the key
-    /// in either case.
+    /// Whether the rate limit is kept. `false` only against a server of your own, such as the twin. An answer 429
+    /// pauses the key in either case.
     pub rate_limit_enabled: bool,
-    /// Largest number of requests per window, for the whole API key. Kombo's headers may lower the number, but never
-    /// raise it.
+    /// Requests per window, for the complete API key. Kombo allows 300 a minute. When Kombo's headers state a lower
+    /// limit, the lower one is kept.
     pub rate_limit_num: NonZeroU32,
-    /// The length of a window of the rate limit, in seconds.
+    /// Length of the window of `rate_limit_num`.
+    ///
+    /// Range: 1 to 86400.
     pub rate_limit_duration_secs: NonZeroU64,
-    /// Largest number of requests in flight at the same time, for the whole API key.
+    /// Most requests in flight at one time, for the complete API key.
     pub concurrency: NonZeroU32,
-    /// Longest time for one attempt in seconds, from connecting to the last byte.
+    /// Most time that one attempt may take, from connecting to the last byte.
     pub timeout_secs: NonZeroU64,
-    /// Longest time for connecting, in seconds.
+    /// Most time that connecting may take.
     pub connect_timeout_secs: NonZeroU64,
-    /// Longest time without any received byte, in seconds.
+    /// Most time between two pieces of an answer.
     pub read_timeout_secs: NonZeroU64,
-    /// Rows per page. Kombo allows at most 250 and advises to use 250.
+    /// Rows requested in one page. Kombo caps a page at 250 rows and advises to use that.
+    ///
+    /// Range: 1 to 250.
     pub page_size: NonZeroU32,
-    /// Largest accepted page in bytes, after decompression.
+    /// Largest page accepted, in bytes after decompression: 64 MiB.
     pub max_page_bytes: NonZeroU64,
-    /// Largest number of attempts for one request, including the first one.
+    /// Attempts for one request, the first included.
     pub retry_attempts: NonZeroU32,
-    /// Upper bound of the wait before the first retry, in seconds. The bound doubles with each further retry.
+    /// Upper bound of the wait before the first retry. The bound doubles with each further retry.
+    ///
+    /// Range: above 0, up to 3600.
     pub retry_initial_backoff_secs: f64,
-    /// Longest wait before a retry, in seconds.
+    /// Longest wait before a retry.
     pub retry_max_duration_secs: NonZeroU64,
 }
 

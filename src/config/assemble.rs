@@ -22,7 +22,10 @@ const SINK_NAME: &str = "lake";
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct DocumentOptions {
+    /// Folder of local state: hints that make a restart of the service cheaper. The folder is safe to delete: losing
+    /// it costs time, never rows.
     pub(super) data_dir: PathBuf,
+    /// Health and metrics of the service: `GET /health` and `GET /metrics`.
     #[serde(rename = "api")]
     pub(super) telemetry: TelemetrySettings,
 }

@@ -15,24 +15,28 @@ use crate::versions::guard::GuardSettings;
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LakeSettings {
-    /// The lake's address: `file:///path`, `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or
-    /// `memory:`.
+    /// Where the lake is: a folder, `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`. This
+    /// option has no default.
     pub url: String,
-    /// Options of the object store: region, endpoint, credentials.
+    /// Options of the object store, by its own names, such as `{aws_region: eu-central-1}`. Credentials are better
+    /// left to the environment (`AWS_*`, `GOOGLE_*`, `AZURE_*`).
     pub options: BTreeMap<String, String>,
-    /// The least time between two log entries of one Delta table, in seconds. Zero commits each fetch at once.
+    /// Least time between two commits of one Delta table, in which finished fetches are gathered. A longer window
+    /// makes fewer and larger files and later rows. 0: each fetch is committed at once.
     pub commit_window_secs: u64,
-    /// Decoded bytes of a table that are collected before they are sorted and uploaded.
+    /// Decoded bytes of a table that are gathered in memory, then sorted and uploaded: 32 MiB. This bounds the memory
+    /// of a fetch.
     pub run_bytes: NonZeroUsize,
-    /// Decoded bytes of a Parquet row group.
+    /// Decoded bytes of a Parquet row group: 16 MiB. Smaller row groups let engines skip more.
     pub row_group_bytes: NonZeroUsize,
-    /// Log entries of a Delta table between two checkpoints.
+    /// Commits from one checkpoint of a Delta log to the next.
     pub checkpoint_interval: NonZeroU64,
-    /// When and how `current` is folded.
+    /// When and how the service folds `snapshots` and `deltas` into `current`.
     pub fold: FoldSettings,
-    /// How patient the guard is before it lets rows disappear.
+    /// The guard holds back a fold that would remove more than a tenth of a table, and more than 100 rows, at once or
+    /// within a day.
     pub guard: GuardSettings,
-    /// How the lake is maintained.
+    /// How the service keeps the lake tidy: compaction, retention, and the removal of unreferenced files.
     pub upkeep: UpkeepSettings,
 }
 

@@ -15,23 +15,27 @@ use crate::webhook::MAX_BODY_BYTES;
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenerSettings {
-    /// Address to listen on.
+    /// Address and port on which webhooks come in. A loopback address expects a proxy in front that ends TLS. Any
+    /// other address needs `tls`, or `behind_proxy: true`.
     #[serde(deserialize_with = "address")]
     pub address: SocketAddr,
-    /// The path that takes webhooks, as entered at Kombo. Other paths are answered 404.
+    /// Path that takes webhooks: the path of the address that you enter at Kombo. Every other path is answered with
+    /// 404.
     pub path: String,
-    /// File with the webhook secret. `$KOMBO_WEBHOOK_SECRET` is the alternative.
+    /// File that holds Kombo's webhook secret. The variable `KOMBO_WEBHOOK_SECRET` wins over the file.
     pub secret_file: Option<PathBuf>,
-    /// File with a second secret that is accepted as well, for the time in which Kombo's secret is changed.
-    /// `$KOMBO_WEBHOOK_OTHER_SECRET` is the alternative.
+    /// File that holds a second webhook secret, which is accepted as well while Kombo's secret is changed. The
+    /// variable `KOMBO_WEBHOOK_OTHER_SECRET` wins over the file.
     pub other_secret_file: Option<PathBuf>,
-    /// Whether a proxy in front ends TLS. Then plain text from other machines is accepted, and no limit per address
-    /// applies, since all connections come from the proxy.
+    /// Whether a proxy in front ends TLS. Plain text from other machines is then accepted, and the limit of
+    /// connections per address is off, because all requests come from the proxy.
     pub behind_proxy: bool,
-    /// Certificate and key, to end TLS here.
+    /// Certificate and key, for TLS without a proxy.
     pub tls: Option<TlsFiles>,
-    /// Limits that no sender may exceed. The configuration file sets only the number of connections
-    /// (`max_connections`).
+    /// Most connections at one time. A further connection takes the place of the one that was idle longest. A
+    /// connection that is being answered is never closed.
+    ///
+    /// Of [`ListenerLimits`] the configuration file sets this one alone.
     #[serde(rename = "max_connections", deserialize_with = "connections")]
     pub limits: ListenerLimits,
 }
@@ -96,12 +100,13 @@ impl ListenerSettings {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetrySettings {
-    /// Whether the two pages are served.
+    /// Whether the service answers `GET /health` and `GET /metrics`.
     pub enabled: bool,
-    /// Address to listen on.
+    /// Address and port on which health and metrics are answered.
     #[serde(deserialize_with = "address")]
     pub address: SocketAddr,
-    /// Whether other machines may read the pages.
+    /// Whether other machines may read health and metrics. An address that is not loopback is refused without this,
+    /// because nobody has to sign in.
     pub exposed: bool,
 }
 
@@ -152,9 +157,9 @@ fn connections<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ListenerLim
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsFiles {
-    /// The chain, with the server's own certificate first.
+    /// PEM file of the certificate chain: the server's own certificate first, then those between it and the root.
     pub crt_file: PathBuf,
-    /// The private key: PKCS #8, PKCS #1 or SEC 1.
+    /// PEM file of the private key: PKCS #8, PKCS #1 or SEC 1.
     pub key_file: PathBuf,
 }
 

@@ -26,20 +26,19 @@ const OPEN_PART: i64 = 24;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Schedule {
-    /// Longest time between two snapshots of a table, in seconds. Also decides how long upkeep keeps unreferenced
-    /// files, and when `status` calls a table late.
+    /// Time from one snapshot of a table to the next: a week. A snapshot finds what no delta can. This interval also
+    /// decides the default of `vacuum_grace_secs`, and when `status` calls a table without `updated_after` late.
     #[serde(rename = "full_interval_secs", deserialize_with = "seconds")]
     pub full_interval: Duration,
-    /// Time between two deltas of a table without a notification, in seconds. A small request budget stretches this
-    /// time.
+    /// Time from one delta of a table to the next without a notification: six hours. The heartbeat makes up for lost
+    /// webhooks. With more tables than the rate limit allows, the service stretches this interval.
     #[serde(rename = "heartbeat_interval_secs", deserialize_with = "seconds")]
     pub heartbeat_interval: Duration,
-    /// How long a table may hold stale nested copies before its snapshot is brought forward, in seconds. `None` means
-    /// no limit.
+    /// How long nested copies in a table may be stale before its snapshot is brought forward. Off: until the next
+    /// snapshot.
     #[serde(rename = "nested_refresh_secs", deserialize_with = "some_seconds")]
     pub nested_refresh: Option<Duration>,
-    /// How old the base of a table may be before the table counts as late, in seconds. `None` means twice the
-    /// heartbeat.
+    /// How old the base of a table may be before the table counts as late. Off: twice the heartbeat.
     #[serde(rename = "freshness_objective_secs", deserialize_with = "some_seconds")]
     pub freshness_objective: Option<Duration>,
 }

@@ -18,25 +18,33 @@ pub struct SourceSettings {
     /// Name of the source under `sources`.
     #[serde(skip)]
     pub name: String,
-    /// Region of the Kombo environment.
+    /// Region of your Kombo environment: `eu`, `us` or `ca`. An API key works in its own region only.
     pub region: Region,
-    /// Address of the API, `/v1` included. Replaces the region's address.
+    /// Address of the API with `/v1`, in place of `region`: for the twin, or for a gateway. `https`, or `http` to a
+    /// loopback address.
     pub endpoint: Option<BaseUrl>,
-    /// File with the API key. `$KOMBO_API_KEY` is the alternative.
+    /// File that holds the API key. The variable `KOMBO_API_KEY` wins over the file. The key itself may not stand in
+    /// the configuration.
     pub api_key_file: Option<PathBuf>,
-    /// Which requests a notification causes.
+    /// Which requests a notification causes. `changed`: one for each endpoint whose answer can hold a changed row.
+    /// `all`: one for each configured endpoint.
     pub plan: PlanMode,
-    /// Integration ids to fetch. Empty: the integrations that the lake's registry names.
+    /// Integration ids, such as `"personio:CBNMt7dSNCzBdnRTx87dev4E"`. Empty: the integrations that the lake's
+    /// registry holds, and those that webhooks name.
     pub integrations: Vec<IntegrationId>,
-    /// Patterns of endpoints to fetch. Empty: all endpoints that are not deprecated.
+    /// Endpoints to fetch, as names or patterns such as `["ats/*", "hris/employees"]`. Empty: all endpoints. A
+    /// deprecated endpoint is fetched only when its exact name is listed.
     pub endpoints: Vec<String>,
-    /// Where webhooks are received; `None` if none are received.
+    /// Listener for Kombo's `data-changed` webhooks. Without this section tables are fetched on schedule only.
     pub webhook: Option<ListenerSettings>,
     /// When tables are fetched without a notification.
     pub schedule: Schedule,
-    /// How requests to Kombo are made.
+    /// How Kombo's API is called: rate limit, timeouts, retries.
     pub request: ApiSettings,
-    /// How rows are brought in. The configuration file sets only the number of remembered rows (`memory_rows`).
+    /// Number of committed rows whose hashes are kept in memory (40 bytes each), so that an unchanged row that is
+    /// read again is not written again. 0: none.
+    ///
+    /// Of [`IngestSettings`] the configuration file sets this one alone.
     #[serde(rename = "memory_rows", deserialize_with = "memory_rows")]
     pub ingest: IngestSettings,
 }

@@ -33,8 +33,10 @@ use crate::time::SecondLook;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GuardSettings {
-    /// A full fetch confirms a loss when it begins at least this long after the loss was found. At least an hour in a
-    /// configuration file.
+    /// Least time after a full fetch found a loss at which a second full fetch has to begin to confirm that the rows
+    /// are gone: a day.
+    ///
+    /// Range: 3600 or more.
     #[serde(rename = "confirm_after_secs", deserialize_with = "second_look")]
     pub second_look: SecondLook,
 }

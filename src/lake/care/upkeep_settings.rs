@@ -13,28 +13,43 @@ const DAY: Duration = Duration::from_hours(24);
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpkeepSettings {
-    /// Whether the service runs upkeep.
+    /// Whether the service runs upkeep. With `false`, `kombo-source upkeep` has to be run.
     pub enabled: bool,
-    /// Time from one upkeep of the service to the next.
+    /// Time from one upkeep of the service to the next: a day.
     #[serde(rename = "interval_secs", deserialize_with = "seconds")]
     pub interval: Duration,
-    /// How long every version of a table can be read (time travel): retention of the log entries. At least one day.
+    /// How long log entries are kept that a checkpoint covers: a week. So long every version of a Delta table can be
+    /// read.
+    ///
+    /// Range: 86400 or more.
     #[serde(rename = "log_retention_secs", deserialize_with = "seconds")]
     pub log_retention: Duration,
-    /// Grace before vacuum deletes an unreferenced data file: 14 to 30 days. Logs remember removed files for 30 days.
-    /// By default twice the interval of full fetches, within these bounds.
+    /// How long an unreferenced data file is kept before it is deleted. Off: twice `full_interval_secs`, but at least
+    /// two weeks and at most 30 days, which is how long the lake remembers which files were removed. Never shorter
+    /// than twice `full_interval_secs` within these bounds.
+    ///
+    /// Range: 1209600 to 2592000.
     #[serde(rename = "vacuum_grace_secs", deserialize_with = "some_seconds")]
     pub vacuum_grace: Option<Duration>,
-    /// Retention of `deltas`: the least age of a row that upkeep removes. At least 35 days.
+    /// How long a row of `deltas` is kept at least: 35 days. The row is deleted after that time, once a full fetch
+    /// that began after it is folded into `current`.
+    ///
+    /// Range: 3024000 or more.
     #[serde(rename = "delta_retention_secs", deserialize_with = "seconds")]
     pub delta_retention: Duration,
-    /// Retention of `kombo_drift`. At least the retention of `deltas`, because readers take changes from both.
+    /// How long the findings of full fetches are kept in `kombo_drift`: 400 days. Never shorter than
+    /// `delta_retention_secs`, because changes are read from both.
+    ///
+    /// Range: 3024000 or more.
     #[serde(rename = "drift_retention_secs", deserialize_with = "seconds")]
     pub drift_retention: Duration,
-    /// Upkeep merges the small files of one partition (of `deltas` and `kombo_drift`) when there are at least this
-    /// many: 2 to 32. Zero merges none.
+    /// Number of small files of one partition from which they are merged into one, in `deltas` and `kombo_drift`. 0:
+    /// never.
+    ///
+    /// Range: 2 to 32, or 0.
     pub compact_files: usize,
-    /// Whether the service purges integrations 14 days after their deletion in Kombo.
+    /// Whether the rows of an integration are deleted from the lake 14 days after the integration was deleted at
+    /// Kombo, as Kombo deletes them.
     pub purge_deleted: bool,
     /// Files below this size are small, in stored bytes.
     #[serde(skip)]

@@ -11,14 +11,18 @@ use crate::setting::{BadSetting, seconds};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FoldSettings {
-    /// Whether the service folds. When false, run `kombo-source fold` instead.
+    /// Whether the service folds. With `false`, `current` changes only when `kombo-source fold` is run.
     pub enabled: bool,
-    /// Longest time that a committed row waits to be folded in a running service.
+    /// Longest time that an observation waits before it is folded: five minutes. A new snapshot is folded at once.
     #[serde(rename = "max_age_secs", deserialize_with = "seconds")]
     pub max_age: Duration,
-    /// A table is folded earlier when its waiting rows reach this share of its rows, in percent.
+    /// Share of a table in percent: when this many rows wait, they are folded sooner.
+    ///
+    /// Range: 1 to 100.
     pub rows_percent: NonZeroU8,
-    /// Share of one core that merging may use, in percent.
+    /// Share of one CPU core in percent that folding may use.
+    ///
+    /// Range: 1 to 100.
     pub cpu_percent: NonZeroU8,
     /// Budget for waiting rows in memory, in decoded bytes. A table with more waiting rows is read part by part.
     #[serde(skip)]
