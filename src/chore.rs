@@ -42,7 +42,8 @@ pub struct Beside<'a> {
     pub metrics: &'a Metrics,
 }
 
-/// The questions that a chore may ask Kombo. Each waits for the request budget and writes nothing.
+/// The questions that a chore may ask Kombo. Each waits for the request budget and writes nothing. Each future may be
+/// dropped at any `.await`.
 pub trait Questions: Send + Sync {
     /// Asks for the standing of an integration. When Kombo does not find the integration, also asks right after whether
     /// Kombo accepts the key.

@@ -50,7 +50,7 @@ impl DirtyBits {
         self.clean_seq = self.clean_seq.max(captured.0);
     }
 
-    /// Returns whether there was a sign after the start of the last committed fetch.
+    /// Returns whether there was a sign after which no committed fetch started.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
         self.dirty_seq > self.clean_seq

@@ -13,8 +13,19 @@ use crate::sink::{MissingRows, Provenance, Receipt, SinkError};
 /// observation of the row says so. The sink looks for observations in the snapshot that is being replaced, in deltas,
 /// and in older snapshots if the sink keeps them.
 ///
+/// # Ordering
 /// The caller works in this order: compare, ask Kombo for the missing rows, commit the answers as a delta, commit the
-/// snapshot last. A crash between the two commits leaves true observations in `deltas` and the earlier snapshot.
+/// snapshot last. [`missing`](Self::missing) comes before [`lacked_twice`](Self::lacked_twice) and
+/// [`tombstones`](Self::tombstones). The caller may call [`missing`](Self::missing) again when another writer has
+/// committed deltas since.
+///
+/// # Cancellation
+/// Each future may be dropped at any `.await`. Only a dropped [`commit`](Self::commit) may leave the fetch visible, and
+/// then the complete fetch.
+///
+/// # Crashes
+/// A crash before the commit leaves nothing that a reader sees. A crash between the commit of the delta and the commit
+/// of the snapshot leaves true observations in `deltas` beside the earlier snapshot.
 pub trait Staged: Send {
     /// Compares a snapshot with what the sink knows now. Returns how many known rows the snapshot lacks, a random
     /// sample of at most `limit` of them, and how many known rows the snapshot shows as deleted. The result for a delta

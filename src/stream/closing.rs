@@ -50,9 +50,10 @@ pub struct Lacking {
     pub shown: mpsc::Receiver<RecordBatch>,
 }
 
-/// Writes the rows that the snapshot shows as deleted, asks for the missing ids, and then walks `delta`. The walk is
-/// skipped when the endpoint does not support `updated_after` (`walked` is false), and after a snapshot that is known
-/// to be cut short.
+/// Writes the rows that the snapshot shows as deleted, asks for the missing ids, and then walks `delta`.
+///
+/// The caller sets `walked` to false when there is nothing to walk: the endpoint does not support `updated_after`, or the
+/// snapshot has a single page or no base. The walk is also skipped after a snapshot that is known to be cut short.
 ///
 /// The order matters for two reasons. The age of the snapshot counts from the walk: the less time passes between the
 /// walk and the commit, the fewer commits of other processes the snapshot can set back. And a record that came back is

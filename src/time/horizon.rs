@@ -1,8 +1,8 @@
 //! Limits for instants from outside. Each such instant passes this file before it is compared with anything or stored.
 //!
 //! A single answer with a `Date` in the year 9999 would shift the time in the lake for good. Only this machine's clock
-//! is there to compare with. This clock may be wrong by an hour or a day without any effect, since Kombo's clock
-//! decides as long as both agree that far. So the limits are:
+//! is there to compare with, and this clock may be wrong, too. An error of an hour or a day has no effect, since Kombo's
+//! clock decides within the limits. The limits are:
 //!
 //! - **Too late**: an instant more than [`TRUSTED`] after this machine's clock is refused. Wrong time zones and a wrong
 //!   date line explain 26 hours at most. Clocks that are further off are off by years (a dead battery, a mistyped

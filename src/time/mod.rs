@@ -28,7 +28,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Reads a wall clock. A parameter everywhere, so that tests and the twin can bring their own clock.
+/// Reads a wall clock, which may jump in both directions. A parameter everywhere, so that tests and the twin can bring
+/// their own clock.
 pub trait Clock: Send + Sync {
     /// Returns the current instant.
     fn now(&self) -> Moment;

@@ -11,8 +11,8 @@ const SET_BACK_MICROS: i64 = 5_000_000;
 ///
 /// The server rounds `Date` down to whole seconds. So each header gives a lower bound of the offset between the two
 /// clocks, and the largest bound is the estimate. The estimate only grows, so observations stay in order within a
-/// process. There are two exceptions: the estimate follows a `Date` that is clearly lower, and ignores a `Date` that
-/// cannot be true ([`Horizon::admit`]).
+/// process. The one exception is a `Date` that is clearly lower: the estimate follows it. A `Date` that cannot be true is
+/// ignored ([`Horizon::admit`]).
 #[derive(Clone, Debug, Default)]
 pub struct ServerClock {
     offset_micros: Option<i64>,
