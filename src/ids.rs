@@ -115,7 +115,9 @@ pub enum IdError {
     #[error("an integration id is empty")]
     Empty,
     /// The text is longer than [`MAX_INTEGRATION_ID_BYTES`].
-    #[error("an integration id of {bytes} bytes is longer than {MAX_INTEGRATION_ID_BYTES}")]
+    #[error(
+        "an integration id has {bytes} bytes, more than the limit of {MAX_INTEGRATION_ID_BYTES}"
+    )]
     TooLong {
         /// Length of the text in bytes.
         bytes: usize,
@@ -125,7 +127,7 @@ pub enum IdError {
     NotVisibleAscii,
     /// The text has no `tool:` in front.
     #[error(
-        "{text:?} is not an integration id: ids look like \"personio:CBNMt7dSNCzBdnRTx87dev4E\", the tool before a colon"
+        "{text:?} is not an integration id: an id has a tool before a colon, such as \"personio:CBNMt7dSNCzBdnRTx87dev4E\""
     )]
     NoTool {
         /// The refused text, which is visible ASCII.

@@ -143,7 +143,7 @@ pub enum ApiError {
     #[error("the answer is not JSON")]
     NotJson,
     /// The answer is JSON, but lacks what an answer to this request must have.
-    #[error("the answer lacks what {expected} must have")]
+    #[error("the answer does not describe {expected}")]
     Unexpected {
         /// The expected answer.
         expected: &'static str,

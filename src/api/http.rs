@@ -221,9 +221,9 @@ impl KomboApi for HttpApi {
     async fn check_key(&self) -> Result<KeyInfo, ApiError> {
         let call = Call::plain(self.0.base_url.join(["check-api-key"]), Lane::Notified);
         let answer = self.call(&call).await?;
-        let KeyAnswer { environment_id } = read_answer(&answer.body, "a checked key")?;
+        let KeyAnswer { environment_id } = read_answer(&answer.body, "an API key")?;
         let unexpected = || ApiError::Unexpected {
-            expected: "a checked key",
+            expected: "an API key",
         };
         let environment_id = EnvironmentId::new(&environment_id).ok_or_else(unexpected)?;
         Ok(KeyInfo { environment_id })

@@ -28,13 +28,13 @@ pub enum FetchError {
         source: DecodeError,
     },
     /// A cursor came a second time, so the walk would never end.
-    #[error("page {page} points back to a page this walk has already seen")]
+    #[error("the cursor of page {page} points back to an earlier page")]
     CursorLoop {
         /// Page number, counted from 1.
         page: u64,
     },
     /// The walk took longer than its base may age.
-    #[error("the walk is older than {} s at page {page}", max_age.as_secs())]
+    #[error("the fetch took longer than {} s and ended at page {page}", max_age.as_secs())]
     TooOld {
         /// Page number, counted from 1.
         page: u64,

@@ -27,7 +27,7 @@ pub enum WebhookError {
         part: &'static str,
     },
     /// A name is too long or holds a character that is not visible ASCII.
-    #[error("{field} is not 1 to {MAX_TEXT_BYTES} characters of visible ASCII")]
+    #[error("{field} must have 1 to {MAX_TEXT_BYTES} characters of visible ASCII")]
     Text {
         /// The field with the name.
         field: &'static str,
@@ -36,7 +36,7 @@ pub enum WebhookError {
     #[error("the integration's id does not look like \"personio:CBNMt7dSNCzBdnRTx87dev4E\"")]
     IntegrationId,
     /// The body names several times more models than Kombo has.
-    #[error("{count} changed models are more than {MAX_MODELS}")]
+    #[error("the body names {count} changed models, more than the limit of {MAX_MODELS}")]
     TooManyModels {
         /// Number of models in the body.
         count: usize,

@@ -66,7 +66,7 @@ pub enum SecretError {
     Blank,
     /// The text has fewer bytes than any secret of Kombo.
     #[error(
-        "has fewer than {MIN_SECRET_BYTES} bytes, which anybody could guess; copy the complete webhook secret from Kombo's dashboard"
+        "has fewer than {MIN_SECRET_BYTES} bytes, so it can be guessed; copy the complete webhook secret from Kombo's dashboard"
     )]
     Short,
 }

@@ -188,7 +188,7 @@ fn values_that_cannot_be_used_say_what_could() {
         ),
         (
             source("integrations:\n  - personio:1\n  - ../../x"),
-            "kombo.yaml:6: sources.kombo.integrations[1] is wrong: \"../../x\" is not an integration id: ids look like \"personio:CBNMt7dSNCzBdnRTx87dev4E\", the tool before a colon",
+            "kombo.yaml:6: sources.kombo.integrations[1] is wrong: \"../../x\" is not an integration id: an id has a tool before a colon, such as \"personio:CBNMt7dSNCzBdnRTx87dev4E\"",
         ),
         (
             source("integrations: [\"\"]"),
@@ -315,7 +315,7 @@ fn bad_flags_name_the_flag_and_are_usage_errors() {
             integrations: texts("x"),
             ..Overrides::default()
         }),
-        "--integration cannot be used: \"x\" is not an integration id: ids look like \"personio:CBNMt7dSNCzBdnRTx87dev4E\", the tool before a colon"
+        "--integration cannot be used: \"x\" is not an integration id: an id has a tool before a colon, such as \"personio:CBNMt7dSNCzBdnRTx87dev4E\""
     );
     assert_eq!(
         over(Overrides {

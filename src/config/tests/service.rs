@@ -149,7 +149,7 @@ fn webhooks_signed_with_either_secret_are_taken_while_one_is_changed() {
 
 #[test]
 fn a_secret_that_can_be_guessed_is_refused_wherever_it_comes_from() {
-    const PROBLEM: &str = "has fewer than 16 bytes, which anybody could guess; copy the complete webhook secret from Kombo's dashboard";
+    const PROBLEM: &str = "has fewer than 16 bytes, so it can be guessed; copy the complete webhook secret from Kombo's dashboard";
     let config = with_webhook("path: /hook");
     let refused = |config: &super::Config, variables| {
         let error = config.webhook_verifier_from(variables);
