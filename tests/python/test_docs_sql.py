@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,22 @@ def test_each_query_of_a_question_gives_the_right_answer(
         assert [{name: row[name] for name in names} for row in rows] == wanted, language
 
 
+def test_what_differs_between_engines_gives_the_same_in_each(demo: Path) -> None:
+    text = section(page("docs/sql.md"), "The same in other engines")
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    (head, _, tables, *parts) = [_cells(line) for line in lines]
+    assert head[1:] == ["DuckDB", "ClickHouse", "Spark, Sail", "Trino, Athena"]
+    languages = ("sql", "sql clickhouse", "sql spark", "sql trino")
+    for name, *expressions in parts:
+        answers = []
+        for language, table, expression in zip(languages, tables[1:], expressions, strict=True):
+            rows = _run(language, f"SELECT {expression} AS answer FROM {table}", demo)
+            assert rows, f"{name} by {language}"
+            answers.append(Counter(_plain(row["answer"]) for row in rows))
+        for language, answer in zip(languages, answers, strict=True):
+            assert answer == answers[0], f"{name} by {language}"
+
+
 def test_the_outputs_on_the_pages_have_the_columns_of_their_queries(demo: Path) -> None:
     shown = [pair for name in PAGES for pair in SHOWN.findall(page(name))]
     assert len(shown) > len(ANSWERS), "the outputs are not found"
@@ -169,6 +186,16 @@ def test_each_example_reads_the_lake(name: str, demo: Path) -> None:
     assert done.returncode == 0, done.stderr
     headcount = Answers(demo).of("Querying the lake")[0]["headcount"]
     assert re.search(rf"\b{headcount}\b", done.stdout), done.stdout
+
+
+def _cells(line: str) -> list[str]:
+    """Returns the cells of a line of a page's table, without the marks of code."""
+    return [re.sub(r"^`+ ?| ?`+$", "", cell.strip()) for cell in line.strip("|").split(" | ")]
+
+
+def _plain(value: Any) -> Any:
+    """Returns what ClickHouse calls 1, 0 and an empty text as the others call it."""
+    return None if value == "" else int(value) if isinstance(value, bool) else value
 
 
 def _first_cells(text: str) -> list[str]:

@@ -127,8 +127,11 @@ fn a_time_that_no_view_asked_for_needs_is_refused() {
 }
 
 #[test]
-fn the_readme_shows_the_live_view_as_it_is_printed() {
+fn the_manual_shows_the_live_view_as_it_is_printed() {
     let views = views(SqlEngine::DuckDb, "/data/lake");
     let text = views.text([endpoint("ats/applications")], Some(SqlView::Live));
-    assert!(include_str!("../../../README.md").contains(&text), "{text}");
+    assert!(
+        include_str!("../../../docs/sql.md").contains(&text),
+        "{text}"
+    );
 }
