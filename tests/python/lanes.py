@@ -15,6 +15,7 @@ WAITING = (
     "test_guard",
     "test_isolation",
     "test_operations",
+    "test_operations_page",
     "test_clock",
     "test_listener",
     "test_savings",
