@@ -1,4 +1,4 @@
-"""Another wall clock for a program: libfaketime between it and the machine, the monotonic clock left as it is."""
+"""A wall clock that a test can set for a program, by libfaketime. The monotonic clock stays the machine's."""
 
 import os
 import time
@@ -12,14 +12,14 @@ LIBRARY = (
 
 
 class Clock:
-    """The wall clock of the programs that are started with its environment, as an offset from the machine's."""
+    """A wall clock as an offset from the machine's clock, for programs that start with `environment`."""
 
     def __init__(self, file: Path, at_ms: int) -> None:
         self.file = file
         self.show(at_ms)
 
     def environment(self) -> dict[str, str]:
-        """Returns the variables that put a program under this clock."""
+        """Returns the environment variables that make a program use this clock."""
         assert LIBRARY.exists(), f"the package libfaketime brings no {LIBRARY.name}"
         return {
             "LD_PRELOAD": str(LIBRARY),
@@ -31,9 +31,9 @@ class Clock:
         }
 
     def show(self, at_ms: int) -> None:
-        """Sets it to an instant: it shows this one now, and goes on from there."""
+        """Sets the clock to an instant, from which it goes on."""
         offset = at_ms / 1000 - time.time()
-        # Renamed into place: a reader sees the old offset or the new one, nothing between.
+        # Renamed into place, so that a program reads either the old offset or the new one.
         fresh = self.file.with_suffix(".new")
         fresh.write_text(f"{offset:+.3f}\n")
         os.replace(fresh, self.file)

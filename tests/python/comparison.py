@@ -1,6 +1,6 @@
 """One comparison of expected rows with what an engine read, for every engine.
 
-It names paths and counts rows. It never prints a value: the rows are people's data.
+The comparison names paths and counts rows. It never prints a value, because the rows are personal data.
 """
 
 import datetime as dt
@@ -31,7 +31,7 @@ def differences(
     actual: list[Row],
     nested_nulls: bool = True,
 ) -> list[str]:
-    """Compares every row and every value; returns one line per path that differs, none when all is equal.
+    """Compares every row and every value. Returns one line per path that differs; none when everything is equal.
 
     `nested_nulls=False` is for an engine whose structs and lists cannot be null: there a null struct reads as a struct
     of nulls, and a null list as an empty one.
@@ -152,7 +152,7 @@ def _same_json_text(expected: Json, text: Any) -> bool:
 
 
 def _same_json(one: Any, other: Any) -> bool:
-    # Types first: Python holds True equal to 1.
+    # Types are compared first, because True equals 1 in Python.
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):

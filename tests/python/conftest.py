@@ -16,7 +16,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
-    """Gives the tests to the workers."""
+    """Distributes the tests to the workers."""
     return Lanes(config, log)
 
 
@@ -42,7 +42,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _below_the_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
-    """Keeps what engines write into the working folder below the tests' own; chdb reads nothing outside of it."""
+    """Runs in a temporary working folder: engines write into it, and chdb reads nothing outside of it."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.getbasetemp()
         patch.chdir(folder)
@@ -53,5 +53,5 @@ def _below_the_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Gen
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:
-    """Returns the place of a lake that is not there yet."""
+    """Returns the path of a lake that does not exist yet."""
     return tmp_path / "lake"

@@ -1,4 +1,4 @@
-"""What `current` says: one row for each record that is there, and the live view of it with what is not folded yet."""
+"""Reads `current` (one row per existing record) and the live view, which adds rows that are not folded yet."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -25,26 +25,26 @@ def current(lake: Path | str, endpoint: Endpoint) -> str:
 
 
 def holds(lake: Path | str) -> str:
-    """Returns the URI of what the guard holds back."""
+    """Returns the URI of `kombo_holds`."""
     return f"{lake}/kombo_holds"
 
 
 def read_current(
     lake: Path | str, endpoint: Endpoint, columns: list[str] | None = None
 ) -> list[Row]:
-    """Reads an endpoint's `current`; none where nothing was folded yet."""
+    """Reads an endpoint's `current`; returns no rows when nothing was folded yet."""
     uri = current(lake, endpoint)
     return read_deltalake(uri, columns=columns) if is_table(uri) else []
 
 
 def read_holds(lake: Path | str) -> list[Row]:
-    """Reads what the guard holds back, or held."""
+    """Reads the open and ended holds of the guard."""
     uri = holds(lake)
     return read_deltalake(uri) if is_table(uri) else []
 
 
 def is_folded(lake: Path | str, endpoint: Endpoint, key: str) -> bool:
-    """Returns whether an integration's newest snapshot and newest delta are in `current`, by the transactions alone."""
+    """Returns whether an integration's newest snapshot and newest delta are folded, by the log's transactions alone."""
     folded = current(lake, endpoint)
     seen = txn(lakes.snapshots(lake, endpoint), f"kombo/{key}/seen")
     if seen is not None and txn(folded, f"kombo/{key}/snapshot") != seen:
@@ -64,7 +64,7 @@ def tables_of(truth: Truth) -> list[Table]:
 
 
 def rows_that_are_there(truth: Truth, endpoint: Endpoint) -> list[Row]:
-    """Returns the rows that `current` has to hold: those Kombo does not call deleted."""
+    """Returns the rows that `current` must have: all rows that Kombo does not mark as deleted."""
     return [row for row in truth.rows(endpoint) if row["_op"] == "upsert"]
 
 
@@ -95,14 +95,14 @@ def assert_current_equals_truth(
     read: Callable[[Path | str, Endpoint], list[Row]] = read_current,
     what: str = "current",
 ) -> int:
-    """Fails unless `current` is the truth, row by row and value by value; returns how many rows it is."""
+    """Fails unless `current` equals the truth, value by value. Returns the number of rows."""
     lines, rows = unlike_the_truth(lake, truth, tables, read)
     assert not lines, f"{what} is not the truth:\n" + "\n".join(lines[:60])
     return rows
 
 
 def assert_well_formed(lake: Path | str, truth: Truth) -> None:
-    """Fails unless each row stands once, each is an upsert, and the files of one integration share no range of ids."""
+    """Fails unless each row exists once and is an upsert, and the files of one integration share no range of ids."""
     for endpoint in lakes.expected_endpoints(truth.integrations):
         rows = read_current(lake, endpoint, ["integration_key", "id", "_op"])
         counts = Counter((row["integration_key"], row["id"]) for row in rows)
@@ -138,7 +138,7 @@ def _column(path: Path, name: str) -> list[Any]:
 
 
 def live_view(lake: Path | str, endpoint: Endpoint, columns: list[str]) -> list[Row]:
-    """Reads `current` together with what is not folded yet, by the rule that every engine's view follows.
+    """Reads `current` together with rows that are not folded yet, by the rule that every engine's view follows.
 
     The tables are read one after the other, as engines do it: `current` first.
     """
@@ -160,7 +160,7 @@ def whole_live_view(lake: Path | str, endpoint: Endpoint) -> list[Row]:
 
 
 def newest_of(folded: list[Row], observed: list[Row], held: list[Row]) -> list[Row]:
-    """Puts `current`, `deltas` and holds together: the newest row of each id, where that is an upsert."""
+    """Joins `current`, `deltas` and holds: returns the newest row of each id, if that row is an upsert."""
     position: dict[str, Any] = {}
     for row in folded:
         key = row["integration_key"]

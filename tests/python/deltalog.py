@@ -1,4 +1,4 @@
-"""The log of a Delta table on this machine, read as the JSON it is: which commit said what, one after the other."""
+"""Reads the log of a local Delta table as plain JSON, commit by commit."""
 
 import json
 from collections.abc import Iterator
@@ -21,12 +21,12 @@ class Commit:
 
 
 def is_table(uri: str) -> bool:
-    """Returns whether a first commit is there."""
+    """Returns whether the table has a first commit."""
     return deltalake.DeltaTable.is_deltatable(uri)
 
 
 def commits(uri: str, after: int = -1) -> Iterator[Commit]:
-    """Yields the entries after a version, the oldest first. A log is cut short after a week: none is missing in a test."""
+    """Yields the entries after a version, the oldest first. Logs are shortened after a week, so a test has all entries."""
     version = after + 1
     folder = Path(uri.removeprefix("file://")) / "_delta_log"
     while (entry := folder / f"{version:020}.json").exists():
@@ -35,7 +35,7 @@ def commits(uri: str, after: int = -1) -> Iterator[Commit]:
 
 
 def last_version(uri: str) -> int:
-    """Returns the newest version, -1 where there is no table."""
+    """Returns the newest version; -1 without a table."""
     return max((commit.version for commit in commits(uri)), default=-1)
 
 

@@ -1,8 +1,8 @@
-"""What `kombo_drift` has to say of a full fetch, worked out from the twin's own journal and webhooks and the rows before.
+"""Computes what `kombo_drift` must contain for a full fetch: from the twin's journal and webhooks, and from earlier rows.
 
-Two ways that share nothing with the program. The rows of the full fetch are compared with the newest the lake had of
-each: that says which rows drifted, and in which columns. The twin's journal says which records changed when, and its
-deliveries which changes nobody was told of: that says which rows must have drifted, and why.
+The two methods share no code with the program. The rows of the full fetch are compared with the newest rows that the
+lake had: this gives the drifted rows and columns. The twin's journal has the time of each change, and its
+deliveries show which changes had no webhook: this gives the rows that must have drifted, and the causes.
 """
 
 from collections import Counter
@@ -18,10 +18,10 @@ from fulls import Full, micros
 from readers import Row
 from schemas import Endpoint, walk
 
-# A notification may come this long after its change: nothing younger is judged. And `Date` has whole seconds.
+# A notification may come this long after its change, so younger changes are not judged. `Date` has full seconds.
 NOT_JUDGED_US = (5 * 60 + 5) * 1_000_000
 SAME_TIME_US = 60 * 1_000_000
-# Copies that do not say whose they are: a name alone, or an id of the tool's.
+# Copies without the id of the copied record: they have only a name, or an id of the tool.
 COPIES_WITHOUT_ID = {"rejection_reason_name": "ats_rejection_reasons", "system_roles": "ats_roles"}
 
 
@@ -47,7 +47,7 @@ class Changed:
 
 @dataclass
 class World:
-    """What the twin says of itself."""
+    """The twin's journal and webhooks."""
 
     changes: list[Changed] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
@@ -70,7 +70,7 @@ class World:
 
 @dataclass(frozen=True)
 class Difference:
-    """A row that a full fetch found otherwise than the lake knew it."""
+    """A row that a full fetch shows differently than the lake knew it."""
 
     kind: str
     columns: frozenset[str]
@@ -80,13 +80,13 @@ class Difference:
 
     @property
     def moved(self) -> bool:
-        """Returns whether a delta could have brought it: the record is new, gone, or changed by itself."""
+        """Returns whether a delta could have brought the change: the record is new, gone, or changed itself."""
         was, now = ((row or {}).get("changed_at") for row in (self.old, self.new))
         return self.kind in ("insert", "delete") or was != now
 
 
 def differences_of(full: Full) -> dict[str, Difference]:
-    """Compares a full fetch with what the lake knew: by `_hash`, and where that differs, column by column."""
+    """Compares a full fetch with the known rows: by `_hash`, and column by column where the hash differs."""
     assert full.known is not None, "the first full fetch of a table has nothing to be compared with"
     found: dict[str, Difference] = {}
     for key in full.known.keys() | full.found.keys():
@@ -98,7 +98,7 @@ def differences_of(full: Full) -> dict[str, Difference]:
 
 def _difference(endpoint: Endpoint, old: Row | None, new: Row | None) -> Difference | None:
     was, is_there = _is_there(old), _is_there(new)
-    # Gone before and gone now: what it lost since is of no concern to a reader of current.
+    # Gone before and gone now: changes in between do not concern a reader of current.
     if not was and not is_there:
         return None
     if old and new and old["_hash"] == new["_hash"] and was == is_there:
@@ -117,13 +117,13 @@ def _is_there(row: Row | None) -> bool:
 
 @dataclass
 class Verdict:
-    """What is wrong with what `kombo_drift` says of full fetches, and figures of what is right."""
+    """Errors in `kombo_drift`'s rows about full fetches, and counts of the correct rows."""
 
     wrong: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
     def judge(self, full: Full, drift: list[Row], world: World, since_us: int) -> None:
-        """Judges one full fetch; `since_us` is when the one before it began."""
+        """Judges one full fetch. `since_us` is the start of the previous one."""
         differing = differences_of(full)
         unsure = _unsure(full, differing, world)
         named = {row["id"]: row for row in drift}
@@ -140,14 +140,14 @@ class Verdict:
         self.counts["not judged"] += len(unsure - named.keys())
 
     def _row(self, full: Full, row: Row, difference: Difference) -> None:
-        """Judges what is said of one row that differs."""
+        """Judges the drift of one row that differs."""
         if row["kind"] != difference.kind:
             self._say(full, f"a row is {row['kind']} and should be {difference.kind}")
         cause = "no_notification" if difference.moved else "not_surfaced"
         if row["cause"] != cause:
             self._say(full, f"the cause of a row ({row['kind']}) is {row['cause']} and should be {cause}")
         if difference.kind in ("update", "nested"):
-            # What fits no column may be told or not.
+            # Values that fit no column may be reported or not.
             both = (row["columns"] or (), difference.columns)
             named, differing = ({*one} - {"_rest", "changed_at"} for one in both)
             if named != differing:
@@ -167,7 +167,7 @@ class Verdict:
         world: World,
         since_us: int,
     ) -> None:
-        """Judges by what the twin did and told."""
+        """Judges by the twin's journal and webhooks."""
         endpoint, integration = full.table
         mine = [one for one in world.changes if one.integration == integration.id]
         since = [one for one in mine if since_us - NOT_JUDGED_US < one.at_us < full.since_us]
@@ -191,7 +191,7 @@ class Verdict:
         self._explain(full, {key: differing[key] for key in {*named} & differing.keys()}, mine)
 
     def _explain(self, full: Full, named: dict[str, Difference], mine: list[Changed]) -> None:
-        """Judges whether something happened to each row, or to a record that it holds a copy of."""
+        """Judges whether each row, or a record that the row has a copy of, was changed."""
         before = [one for one in mine if one.at_us < full.since_us]
         changed = {one.record for one in before}
         nameless = {COPIES_WITHOUT_ID.get(one.name, "") for _, one in walk(full.table[0].fields)}
@@ -233,7 +233,7 @@ def _times(verdict: Verdict, full: Full, row: Row, difference: Difference) -> No
 
 
 def _unsure(full: Full, differing: dict[str, Difference], world: World) -> set[str]:
-    """Returns the rows that may be named or not: a webhook came with the full fetch, or the change was too young."""
+    """Returns rows that may be reported or not: a webhook came during the full fetch, or the change was too young."""
     endpoint, integration = full.table
     early, late = full.since_us - SAME_TIME_US, full.seen_us + SAME_TIME_US
     concerned = concerning(endpoint)
@@ -269,18 +269,18 @@ def concerning(endpoint: Endpoint) -> set[str]:
 
 
 def own_model(endpoint: Endpoint) -> str:
-    """Returns the model whose records the endpoint shows; an empty name where webhooks have none for it."""
+    """Returns the model of the endpoint's records; an empty name when webhooks have no such model."""
     return endpoint.models[0][0] if endpoint.models else ""
 
 
 def drift_of(lake: str, full: Full) -> list[Row]:
-    """Reads what `kombo_drift` says of one full fetch."""
+    """Reads the rows of `kombo_drift` for one full fetch."""
     if not is_table(uri := f"{lake}/kombo_drift"):
         return []
     endpoint, integration = full.table
     mine = pyarrow.dataset.field("integration_key") == integration.key
     read: list[Row] = deltalake.DeltaTable(uri).to_pyarrow_dataset().to_table(filter=mine).to_pylist()
-    # Not by a filter: delta-rs finds no row by a column that has no bounds in the log beside columns that have.
+    # Not by a filter: delta-rs finds no rows by a column without bounds in the log when other columns have bounds.
     rows = [row for row in read if row["endpoint"] == endpoint.path]
     if ids := full.fetch_ids:
         return [row for row in rows if row["_fetch_id"] in ids]

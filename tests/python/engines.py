@@ -1,7 +1,7 @@
-"""Engines that run what `kombo-source sql` prints, as printed, and give the rows of its last statement.
+"""Engines that run the output of `kombo-source sql` as printed, and return the rows of its last statement.
 
-Each is started once. Two things differ from a user's own session: DuckDB's extension comes from a wheel, and plain Spark
-has no Delta here, so that it is given the live Parquet files in place of `delta.` and a path.
+Each engine is started once. Two things differ from a user's session: DuckDB's extension comes from a wheel, and plain
+Spark has no Delta here, so it reads the live Parquet files in place of `delta.` and a path.
 """
 
 import io
@@ -56,7 +56,7 @@ def statements(text: str) -> list[str]:
 
 
 def last(text: str, execute: Callable[[str], Any]) -> Any:
-    """Executes every statement; returns the answer of the last, which for a view is its rows."""
+    """Executes every statement. Returns the answer of the last one, which for a view has its rows."""
     answer = None
     for statement in statements(text):
         answer = execute(statement)
@@ -72,7 +72,7 @@ def _duckdb(text: str) -> list[Row]:
 
 
 def duckdb_rows(result: Any) -> list[Row]:
-    """Returns what DuckDB answered."""
+    """Returns the rows of DuckDB's answer."""
     names = [column[0] for column in result.description]
     return plain_rows(dict(zip(names, row, strict=True)) for row in result.fetchall())
 
@@ -133,7 +133,7 @@ def _spark() -> Any:
 
 
 def _spark_rows(text: str) -> list[Row]:
-    # Temporary views are in no catalog, so that each text is given its own.
+    # Temporary views are in no catalog, so each text gets its own views.
     views: dict[str, str] = {}
 
     def as_view(path: re.Match[str]) -> str:
@@ -161,7 +161,7 @@ def _spark_files(location: str) -> Any:
 
 
 def _live_files(table: deltalake.DeltaTable, location: Path) -> list[str]:
-    """Returns what `kombo-source files` lists, as a person without Delta would; it lists no table of the lake's own."""
+    """Returns the files that `kombo-source files` lists, as a user without Delta does. Lists none of the lake's own tables."""
     if location.name not in ("current", "deltas", "snapshots"):
         return table.file_uris()
     lake, name = location.parents[1], location.parent.name
@@ -182,7 +182,7 @@ def _sail() -> Any:
     _, port = server.listening_address
     session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
     session.conf.set("spark.sql.session.timeZone", "UTC")
-    # The server lives as long as what holds it.
+    # The server lives as long as an object refers to it.
     session._kombo_server = server
     return session
 
@@ -197,7 +197,7 @@ ENGINES = (
     # ClickHouse reads Delta structs as Tuple and lists as Array, and neither can be null there.
     Engine("clickhouse", "ClickHouse", _clickhouse, nested_nulls=False),
     Engine("datafusion", "DataFusion", _datafusion),
-    # Java is forked before anything speaks gRPC in this process.
+    # Java must be forked before this process uses gRPC.
     Engine("spark", "Spark", _spark_rows),
     Engine("spark", "Sail", _sail_rows),
 )

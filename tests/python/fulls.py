@@ -1,4 +1,4 @@
-"""Full fetches as the log of `snapshots` tells them, each with the rows it found and those the lake knew before."""
+"""Full fetches from the log of `snapshots`, each with its rows and with the rows that the lake knew before."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,18 +30,18 @@ class Full:
 
     @property
     def name(self) -> str:
-        """Returns what to call it in a message."""
+        """Returns the name of the full fetch for messages."""
         endpoint, integration = self.table
         return f"{endpoint.path} of {integration.id}"
 
     @property
     def fetch_ids(self) -> set[str]:
-        """Returns the id of the fetch; none when it found no row."""
+        """Returns the id of the fetch; an empty set when the fetch has no row."""
         return {row["_fetch_id"] for row in self.found.values()}
 
 
 class Fulls:
-    """The full fetches of a lake, each told once, in the order of their commits."""
+    """The full fetches of a lake, each returned once, in the order of their commits."""
 
     def __init__(self, lake: str, truth: Truth) -> None:
         self.lake = lake
@@ -52,7 +52,7 @@ class Fulls:
         """Every id that was there in a full fetch or in a delta before one."""
 
     def new(self) -> Iterator[Full]:
-        """Yields those committed since the last call."""
+        """Yields the full fetches that were committed since the last call."""
         for endpoint in {endpoint: None for endpoint, _ in self.tables}:
             uri = lakes.snapshots(self.lake, endpoint)
             if not is_table(uri):
@@ -80,7 +80,7 @@ class Fulls:
         return Full(table, earliest, seen, found, known)
 
     def _known(self, table: Table, before_us: int) -> dict[str, Row]:
-        """Puts the full fetch before and the deltas since together."""
+        """Returns the rows of the previous full fetch, with the deltas since."""
         endpoint, integration = table
         known = dict(self.before[table])
         for row in delta_rows(self.lake, table):
@@ -93,7 +93,7 @@ class Fulls:
 
 
 def without_tombstone(lake: str, ever: dict[Table, set[str]]) -> list[str]:
-    """Returns a line for each table from which a row went without an observation in `deltas` that says so."""
+    """Returns a line for each table that lost a row without a `delete` or `absent` observation in `deltas`."""
     lines = []
     for (endpoint, integration), ids in ever.items():
         rows = read_current(lake, endpoint, ["integration_key", "id"])
@@ -115,7 +115,7 @@ def rows_of(uri: str, key: str, version: int | None = None) -> dict[str, Row]:
 
 
 def delta_rows(lake: str, table: Table) -> list[Row]:
-    """Returns everything that was observed to change in a table."""
+    """Returns all rows of a table's `deltas`."""
     endpoint, integration = table
     if not is_table(uri := lakes.deltas(lake, endpoint)):
         return []
@@ -126,5 +126,5 @@ def delta_rows(lake: str, table: Table) -> list[Row]:
 
 
 def micros(instant: Any) -> int:
-    """Returns microseconds since the epoch of what an engine gives for a timestamp."""
+    """Converts an engine's timestamp to microseconds since the epoch."""
     return int(instant.timestamp()) * 1_000_000 + int(instant.microsecond)

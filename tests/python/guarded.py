@@ -1,4 +1,4 @@
-"""One table under the guard: what is shown at each moment, what is held, and whether anything was lost."""
+"""One table under the guard: its rows, its hold, and whether any row was lost."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,7 +25,7 @@ MASS = 0.15
 
 @dataclass
 class Guarded:
-    """A service of one integration, its table that is looked at, and the twin behind it."""
+    """A service of one integration, the table under test, and the twin."""
 
     living: Living
     service: Service
@@ -42,11 +42,11 @@ class Guarded:
 
     @property
     def id(self) -> str:
-        """Returns Kombo's name of the integration."""
+        """Returns the integration's id."""
         return self.table[1].id
 
     def ids(self) -> set[str]:
-        """Returns the ids that `current` has of the table."""
+        """Returns the ids of the table in `current`."""
         key = self.table[1].key
         rows = read_current(self.service.lake, self.endpoint, ["integration_key", "id", "_op"])
         mine = [row["id"] for row in rows if row["integration_key"] == key]
@@ -55,11 +55,11 @@ class Guarded:
         return set(mine)
 
     def live_ids(self) -> set[str]:
-        """Returns the ids that the live view has."""
+        """Returns the ids in the live view."""
         return {row["id"] for row in live_view(self.service.lake, self.endpoint, [])}
 
     def hold(self) -> Row | None:
-        """Returns what `kombo_holds` has of the table."""
+        """Returns the table's row of `kombo_holds`; `None` without one."""
         own = [
             row
             for row in read_holds(self.service.lake)
@@ -69,17 +69,17 @@ class Guarded:
         return own[0] if own else None
 
     def state(self) -> str:
-        """Returns the state of the hold, an empty text without one."""
+        """Returns the state of the hold; an empty text without a hold."""
         hold = self.hold()
         return str(hold["state"]) if hold else ""
 
     def truth(self) -> Truth:
-        """Writes down what Kombo says now."""
+        """Returns a dump of the twin's records of this moment."""
         self.dumps += 1
         return self.living.truth(self.folder / f"truth-{self.dumps}")
 
     def true_ids(self) -> set[str]:
-        """Returns the ids that Kombo shows as there."""
+        """Returns the ids of the records that Kombo does not mark as deleted."""
         return {
             one["id"]
             for one in self.truth().records(*self.table)
@@ -87,7 +87,7 @@ class Guarded:
         }
 
     def delete(self, count: int, *, first: bool = False) -> set[str]:
-        """Marks so many records deleted, the last ones, to which few others refer, or the first; returns their ids."""
+        """Deletes `count` records and returns their ids: the last ones, to which few others refer, or the first ones."""
         records = list(self.truth().records(*self.table))
         there = [at for at, one in enumerate(records) if one.get("remote_deleted_at") is None]
         chosen = there[:count] if first else there[-count:]
@@ -101,17 +101,17 @@ class Guarded:
         self.living.change("edit", self.id, self.endpoint.path, records.index(record))
 
     def tell(self) -> None:
-        """Posts the webhook that says that rows of the table changed."""
+        """Posts a webhook that reports changed rows of the table."""
         model = self.endpoint.models[0][0]
         self.service.accepts(data_changed(self.id, [model]))
 
     def pass_time(self, seconds: int, beside: str) -> None:
-        """Lets time pass at Kombo. The service learns of it with its next answer: it is told of another table's rows."""
+        """Advances Kombo's time. A webhook about another table makes the service ask, and the answer has the new time."""
         self.living.advance(seconds)
         self.service.accepts(data_changed(self.id, [endpoint(beside).models[0][0]]))
 
     def full(self) -> str:
-        """Fetches everything in full, beside the service, and returns what it says of what is held."""
+        """Runs a full backfill beside the service, and returns its lines about holds."""
         outcome = self.service.verb("backfill")
         assert outcome.code == 0, outcome.text[-3000:]
         lines = outcome.text.splitlines()
@@ -127,15 +127,15 @@ class Guarded:
         return counts
 
     def until_state(self, *wanted: str) -> Row:
-        """Waits until the hold is in a state, and returns it."""
+        """Waits until the hold is in one of these states, and returns the hold."""
         what = f"the hold is {' or '.join(wanted)}; deltas have {self.observed()}, current {len(self.ids())} rows"
         self.service.until(lambda: self.state() in wanted, what, SECONDS)
         hold = self.hold()
-        assert hold is not None, "it is there"
+        assert hold is not None, "the hold exists"
         return hold
 
     def until_cause(self, wanted: str) -> None:
-        """Waits until the hold says this cause: Kombo is asked for it after the rows are held."""
+        """Waits until the hold has this cause: Kombo is asked for the cause after the rows are held."""
         self.service.until(lambda: (self.hold() or {}).get("cause") == wanted, f"the cause is {wanted}", SECONDS)
 
     def values(self, column: str) -> dict[str, Any]:
@@ -149,7 +149,7 @@ class Guarded:
         self.service.until(lambda: self.ids() == wanted, what, SECONDS)
 
     def show(self, moment: str) -> None:
-        """Prints what there is at a moment, and what an operator is told of it."""
+        """Prints the state of the table at a moment, and what an operator sees of it."""
         hold = self.hold()
         told = {name: hold[name] for name in ("state", "cause", "held_rows", "removed", "table_rows")} if hold else None
         print(
@@ -160,25 +160,25 @@ class Guarded:
             print(f"    | {hold['detail']}", flush=True)
 
     def show_status(self, title: str) -> str:
-        """Prints what `status` says, and returns it."""
+        """Prints and returns the output of `status`."""
         outcome = verb("status", self.service.lake)
         shown(title, outcome)
         return outcome.text
 
     def log_lines(self, *words: str) -> list[str]:
-        """Returns the lines of the service's log that have all these words."""
+        """Returns the lines of the service's log that contain all these words."""
         lines = self.service.printed().splitlines()
         return [line for line in lines if all(word in line.lower() for word in words)]
 
     def restart(self) -> None:
-        """Ends the process and starts another one, which remembers nothing."""
+        """Restarts the service, which then has no memory of earlier fetches."""
         assert self.service.stop() == 0, self.service.printed()[-2000:]
         fold(self.service.lake)
         self.service.start_and_wait()
         self.service.until_quiet()
 
     def assert_nothing_lost(self) -> None:
-        """Fails unless `current` is the truth, and each row that it ever had and has no more has a tombstone."""
+        """Fails unless `current` equals the truth, and each row that disappeared from it has a tombstone in `deltas`."""
         truth = self.truth()
         tables = [
             (one, self.table[1]) for one in _configured(self.service) if one.category == self.table[1].category
@@ -197,9 +197,9 @@ def _configured(service: Service) -> list[Endpoint]:
 
 @contextmanager
 def guarded(path: str, *others: str, rows: int = 800) -> Iterator[Guarded]:
-    """Starts a twin and a service of one integration, with a table of so many rows that is folded.
+    """Starts a twin and a service of one integration, with a folded table of about `rows` rows.
 
-    It is forty days ago there, so that days can pass.
+    The twin starts forty days ago, so that days can pass.
     """
     looked_at = endpoint(path)
     paths: Sequence[str] = (path, *others)

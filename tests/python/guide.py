@@ -1,8 +1,8 @@
-"""The example code of the vendor's guide, line by line, as a program: what it keeps is what its reader would have.
+"""The example in Kombo's guide "Fetching data", line by line, as a program: it keeps the rows that a reader would have.
 
-It reads one order a line from standard input and answers each with one line of JSON: `webhook` runs the handler of a
+The program reads one order per line from standard input and answers with one line of JSON: `webhook` runs the handler of a
 `data-changed` webhook that names applications, `cron` the full fetch, `rows` gives what is kept, by id. Only the
-database is left out: a dictionary and a variable stand in for the two tables of the example. The local clock is the
+database is replaced: a dictionary and a variable stand for the two tables of the example. The local clock is the
 program's own, which a test can set.
 """
 
@@ -17,7 +17,7 @@ REQUEST_SECONDS = 60
 
 
 class Guide:
-    """One integration, as the example keeps it."""
+    """One integration with the rows that the example keeps."""
 
     def __init__(self, api_url: str, key: str, integration: str) -> None:
         self.api_url = urllib.parse.urlsplit(api_url)
@@ -71,7 +71,7 @@ def _new_date() -> str:
 
 
 def main(api_url: str, key: str, integration: str) -> None:
-    """Answers orders until there are no more."""
+    """Answers orders until the input ends."""
     guide = Guide(api_url, key, integration)
     for line in sys.stdin:
         match line.strip():

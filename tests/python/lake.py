@@ -1,4 +1,4 @@
-"""Where a lake has its tables, and whether they say what the truth says."""
+"""Paths of a lake's tables, and comparisons of the tables with the truth."""
 
 import datetime as dt
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ def deltas(lake: Path | str, endpoint: Endpoint) -> str:
 
 
 def expected_endpoints(integrations: Sequence[Integration]) -> list[Endpoint]:
-    """Returns the endpoints that a backfill of these integrations fetches without being told which."""
+    """Returns the endpoints that a backfill of these integrations fetches by default."""
     categories = {one.category for one in integrations}
     return [one for one in endpoints() if one.category in categories and not one.deprecated]
 
@@ -34,7 +34,7 @@ def assert_equals_truth(
     storage_options: StorageOptions | None = None,
     only: Sequence[Endpoint] | None = None,
 ) -> None:
-    """Fails unless every row and value of every snapshot is what the truth says, read by every engine."""
+    """Fails unless every row and value of every snapshot equals the truth, read by every engine."""
     tables = expected_endpoints(truth.integrations) if only is None else only
     expected = {one: truth.rows(one) for one in tables}
 
@@ -45,7 +45,7 @@ def assert_equals_truth(
 
 
 def assert_deltas_equal(lake: Path, expected: dict[Endpoint, list[Row]]) -> None:
-    """Fails unless the deltas hold these rows and no others, read by every engine."""
+    """Fails unless the deltas have exactly these rows, read by every engine."""
 
     def read(reader: Reader, one: Endpoint) -> list[Row]:
         rows = reader.read(deltas(lake, one))
@@ -75,13 +75,13 @@ def _assert_equal(
 
 
 def read_reference(uri: str, **options: Any) -> list[Row]:
-    """Reads a table with one engine, where it is the rows that matter and not the engine."""
+    """Reads a table with one engine, for tests that are about rows and not about engines."""
     reader = next(one for one in READERS if one.name == "deltalake")
     return reader.read(uri, **options)
 
 
 def hashes(lake: Path | str, truth: Truth) -> dict[tuple[str, str, str], int]:
-    """Returns the `_hash` of every row of every snapshot; no row may stand twice."""
+    """Returns the `_hash` of every row of every snapshot; fails when a row exists twice."""
     found = {}
     for endpoint in expected_endpoints(truth.integrations):
         rows = read_reference(snapshots(lake, endpoint), columns=["integration_key", "id", "_hash"])
@@ -98,7 +98,7 @@ def has_table(lake: Path, endpoint: Endpoint) -> bool:
 
 
 def row_count(lake: Path, endpoint: Endpoint, integration: Integration) -> int:
-    """Returns how many rows of an integration are visible, 0 where there is no table."""
+    """Returns how many rows of an integration are visible; 0 without a table."""
     if not has_table(lake, endpoint):
         return 0
     mine = Predicate("integration_key", "=", integration.key)

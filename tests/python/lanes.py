@@ -1,13 +1,13 @@
-"""Which tests run beside which, and in which order."""
+"""Decides which tests run side by side, and in which order."""
 
 from typing import Any
 
 from xdist.scheduler import LoadScopeScheduling
 
-# Every other suite relies on what these prove.
+# All other suites rely on the checks of these suites.
 FIRST = ("test_truth", "test_readers")
-# These wait, for a service or for the minute of a rate limit: each of their tests runs beside the others, on whichever
-# worker is free, the longest first.
+# These suites mostly wait, for a service or for the minute of a rate limit. Each of their tests runs beside others on any
+# free worker, the longest test first.
 WAITING = (
     "test_thirty_days",
     "test_service",
@@ -21,24 +21,24 @@ WAITING = (
     "test_savings",
     "test_signals",
 )
-# Each test of all other suites takes the whole machine: those run one after the other, on one worker.
+# Each test of all other suites uses the complete machine. These tests run one after the other, on one worker.
 WORKING = "working"
 
 
 def place(suite: str) -> int:
-    """Returns when the turn of a suite comes."""
+    """Returns the position of a suite in the order."""
     order = (*FIRST, *WAITING)
     return order.index(suite) if suite in order else len(order)
 
 
 class Lanes(LoadScopeScheduling):
-    """Gives the tests to the workers.
+    """Distributes the tests to the workers.
 
-    Where a worker dies, xdist 3.8.0 runs the same test again, and waits for ever for a worker that has one test left.
+    When a worker dies, xdist 3.8.0 runs its test again, and waits forever for a worker with one test left.
     """
 
     def remove_node(self, node: Any) -> str | None:
-        """Counts the test that a worker died of as done; returns its name."""
+        """Counts the test during which a worker died as done; returns its name."""
         units = self.assigned_work[node]
         left = [(unit, test) for unit in units.values() for test, done in unit.items() if not done]
         if left:
@@ -50,12 +50,12 @@ class Lanes(LoadScopeScheduling):
         return left[0][1] if left else None
 
     def _split_scope(self, nodeid: str) -> str:
-        """Returns the name of what stays together: one waiting test, or all that work."""
+        """Returns the name of a group that stays on one worker: one waiting test, or all working tests."""
         suite = nodeid.partition(".py::")[0].rpartition("/")[2]
         return nodeid if suite in WAITING else WORKING
 
     def _assign_work_unit(self, node: Any) -> None:
-        """Tells the worker that takes the last unit that no other one follows."""
+        """Tells the worker with the last group that no other group follows."""
         super()._assign_work_unit(node)
         if not self.workqueue:
             node.shutdown()

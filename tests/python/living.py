@@ -1,4 +1,4 @@
-"""The twin that lives: changes made on purpose or by itself, and what it knows of its own webhooks."""
+"""A running twin that changes: on request or by itself. Also gives the twin's journal and webhooks."""
 
 import email.utils
 import http.client
@@ -25,11 +25,11 @@ class Living:
         self.address = str(urlsplit(twin.url).netloc)
 
     def pause(self) -> None:
-        """Stops the changes that happen by themselves."""
+        """Stops the automatic changes."""
         self._post("pause")
 
     def resume(self) -> None:
-        """Lets changes happen again."""
+        """Resumes the automatic changes."""
         self._post("resume")
 
     def advance(self, seconds: int) -> None:
@@ -37,7 +37,7 @@ class Living:
         self._post("advance", {"secs": seconds})
 
     def truth(self, folder: Path) -> Truth:
-        """Writes down what a right fetch would bring now, and returns it."""
+        """Returns a dump of the rows that a correct fetch would bring now."""
         folder.mkdir(parents=True, exist_ok=True)
         self._post("truth", {"folder": str(folder)})
         return Truth(folder)
@@ -49,29 +49,29 @@ class Living:
         endpoint: str | None = None,
         index: int | None = None,
     ) -> Any:
-        """Changes one thing, now; returns what the twin says of it."""
+        """Makes one change now. Returns the twin's journal entry."""
         what = {"kind": kind, "integration": integration, "endpoint": endpoint, "index": index}
         return self._post("change", {k: v for k, v in what.items() if v is not None})
 
     def refuse(self, integration: str, endpoint: str | None, code: str | None) -> None:
-        """Has reads of an integration, or of one endpoint of it, refused with a code; with none, allowed again."""
+        """Makes the twin refuse reads of an integration or one endpoint with a code; without a code, allows them again."""
         what = {"integration": integration, "endpoint": endpoint, "code": code}
         self._post("refuse", what)
 
     def journal(self) -> list[dict[str, Any]]:
-        """Returns what changed, in order."""
+        """Returns the changes, in order."""
         return self._list("journal", "changes")
 
     def deliveries(self) -> list[dict[str, Any]]:
-        """Returns the webhooks it posted, and how each was answered."""
+        """Returns the posted webhooks, and the answer to each."""
         return self._list("deliveries", "deliveries")
 
     def requests(self) -> Any:
-        """Returns how often it was asked, by path and kind."""
+        """Returns the number of requests to the twin, by path and kind."""
         return self._ask("GET", "/twin/requests")
 
     def now_ms(self) -> int:
-        """Returns the second that its clock is in, as a client of the API sees it."""
+        """Returns the twin's time in milliseconds, floored to the second, as a client of the API sees it."""
         connection = http.client.HTTPConnection(self.address, timeout=CONTROL_SECONDS)
         try:
             headers = {"Authorization": f"Bearer {self.twin.key}"}
@@ -83,7 +83,7 @@ class Living:
         return int(email.utils.parsedate_to_datetime(date).timestamp() * 1000)
 
     def is_readable(self, endpoint: Endpoint, integration: Integration) -> bool:
-        """Returns whether it answers a request for rows of a table now."""
+        """Returns whether the twin now answers a request for rows of a table."""
         connection = http.client.HTTPConnection(self.address, timeout=CONTROL_SECONDS)
         try:
             headers = {
@@ -98,7 +98,7 @@ class Living:
             connection.close()
 
     def until_told(self, seconds: float = 60) -> None:
-        """Waits until no webhook is left to be posted: none came for a while that is longer than the debounce."""
+        """Waits until all webhooks are posted: none came for longer than the debounce."""
         deadline = time.monotonic() + seconds
         seen, since = -1, time.monotonic()
         while time.monotonic() < deadline:
@@ -135,7 +135,7 @@ class Living:
 def living_twin(
     *arguments: str, integrations: int = 4, rows: int = 40, seed: int = 1
 ) -> Iterator[Living]:
-    """Starts a twin that can be controlled; it is ended with the block. No integration is refused for its rate."""
+    """Starts a twin with `--control` and without a rate limit; stops it at the end of the block."""
     flags = ("--control", "--no-rate-limit", *arguments)
     with running_twin(*flags, integrations=integrations, rows=rows, seed=seed) as twin:
         yield Living(twin)

@@ -8,7 +8,7 @@ from http.server import ThreadingHTTPServer
 
 @contextmanager
 def serving(server: ThreadingHTTPServer) -> Iterator[None]:
-    """Answers in the background; the server is closed with the block."""
+    """Runs a server in the background, and closes it at the end of the block."""
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""Readers that read the same tables again and again while somebody writes, and what each of them saw."""
+"""Readers that read the same tables again and again during writes, and the results of each read."""
 
 import threading
 from collections import Counter
@@ -18,7 +18,7 @@ Read = Callable[[Endpoint], list[Row]]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two records of a table that are edited in turn, the first one first: it is ahead by one edit at most."""
+    """Two records of a table that are edited in turn. The first record is ahead by at most one edit."""
 
     first: str
     second: str
@@ -26,7 +26,7 @@ class Pair:
 
 @dataclass
 class Expected:
-    """What every read of a table has to hold, whenever it happens: rows are edited, none comes or goes."""
+    """Rows that every read of a table must have at any moment: rows are edited, but none is added or removed."""
 
     ids: dict[Table, frozenset[str]]
     pairs: dict[Table, Pair]
@@ -41,7 +41,7 @@ class Expected:
 
 @dataclass
 class Loop:
-    """One reader: how it reads, and what it saw."""
+    """One reader, with its reads and errors."""
 
     name: str
     read: Read
@@ -52,7 +52,7 @@ class Loop:
     seen: dict[tuple[Table, str], datetime] = field(default_factory=dict)
 
     def once(self, endpoint: Endpoint) -> None:
-        """Reads an endpoint's table and looks at each integration in it."""
+        """Reads an endpoint's table and checks each integration in it."""
         rows = self.read(endpoint)
         self.reads += 1
         own = [table for table in self.expected.ids if table[0] == endpoint]
@@ -83,7 +83,7 @@ class Loop:
             self.pairs.append((table, changed[pair.first], changed[pair.second]))
 
     def judge_pairs(self) -> int:
-        """Judges, when every edit is known, whether a read was torn: an edit without the one before it. Returns how many
+        """Checks, once every edit is known, whether a read was torn: it had an edit without the previous one. Returns how many
         different states of pairs were seen."""
         torn: Counter[str] = Counter()
         states = set()
@@ -118,7 +118,7 @@ def reading(loops: list[Loop]) -> Iterator[None]:
                 try:
                     loop.once(endpoint)
                 except Exception as error:
-                    # A reader that fails is what this is about: the file it names was deleted, or never there.
+                    # This test looks for such failures: a file that the log names was deleted, or never existed.
                     loop.wrong.append(f"{loop.name}, {endpoint.path}: {type(error).__name__}: {str(error)[:300]}")
                     return
 

@@ -1,4 +1,4 @@
-"""What a service says of itself at `/metrics`, read by the parser of Prometheus's own client."""
+"""Reads a service's `/metrics` with the parser of Prometheus's client."""
 
 import http.client
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ class Metrics:
     samples: tuple[Sample, ...]
 
     def total(self, name: str, **labels: str) -> float:
-        """Returns the sum of the samples with this name and these labels, 0 where there is none."""
+        """Returns the sum of the samples with this name and these labels; 0 without samples."""
         return sum(one.value for one in self.of(name, **labels))
 
     def of(self, name: str, **labels: str) -> Iterator[Sample]:
-        """Yields the samples with this name and these labels among theirs."""
+        """Yields the samples with this name and at least these labels."""
         for one in self.samples:
             if one.name == name and labels.items() <= one.labels.items():
                 yield one
@@ -34,7 +34,7 @@ class Metrics:
 
 
 def scrape(port: int) -> Metrics:
-    """Asks for the metrics on a loopback port; fails on anything a Prometheus would refuse."""
+    """Scrapes the metrics on a loopback port; fails on anything that Prometheus would refuse."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SCRAPE_SECONDS)
     try:
         connection.request("GET", "/metrics")
@@ -48,7 +48,7 @@ def scrape(port: int) -> Metrics:
 
 
 def read(text: str, content_type: str) -> Metrics:
-    """Reads an exposition in the format its content type names."""
+    """Parses metrics in the format that the content type names."""
     is_open = content_type.startswith("application/openmetrics-text")
     assert is_open or content_type.startswith("text/plain"), f"metrics as {content_type!r}"
     families = (open_parser if is_open else parser).text_string_to_metric_families(text)

@@ -1,4 +1,4 @@
-"""Thirty days in a few minutes: the twin's time is set forward step by step beside a running service."""
+"""Simulates thirty days in a few minutes: advances the twin's time step by step beside a running service."""
 
 import datetime as dt
 import time
@@ -15,26 +15,26 @@ from service import Service
 from webhooks import data_changed, post, signature
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
-# Both are counters that move at once, so a short stillness says enough where a late delta does no harm.
+# Both counters move at once. So a short time without movement is enough where a late delta does no harm.
 STILL_SECONDS = 1.2
 WAIT_SECONDS = 120
-# A service that hears of a table it may ask for asks at once.
+# A service asks at once for an announced table that it may ask for.
 RING_SECONDS = 0.5
 
 
 def start_of(days_ago: int) -> str:
-    """Returns midnight so many days ago as `twin --start` takes it."""
+    """Returns midnight of `days_ago` days ago, in the format of `twin --start`."""
     day = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=days_ago)
     return f"{day.isoformat()}T00:00:00.000Z"
 
 
 @dataclass
 class Bell:
-    """Tells a service that time has passed: it learns the twin's time with its next answer, and asks for nothing by itself.
+    """Makes a service notice the twin's new time, by a request: the service learns the time from the answer.
 
-    An announced table is asked for every ten seconds at most, and by the service's clock none may have passed since it
-    was asked. So each ring is webhooks about one model of an integration after the other, until the service asks. What
-    they announce is as good as announced by the twin, so they are among the deliveries.
+    The service asks for an announced table at most every ten seconds, and by its clock no time may have passed since the
+    last request. So each ring posts webhooks about one model after the other, until the service asks. These webhooks count
+    as if the twin had posted them, so they are among the deliveries.
     """
 
     living: Living
@@ -45,7 +45,7 @@ class Bell:
 
     @staticmethod
     def of(living: Living, service: Service, integration: str, category: str) -> "Bell":
-        """Makes the bell of one integration."""
+        """Creates the bell of one integration."""
         own = [one for one in endpoints() if _rings(one, category)]
         turns = (own[nth % len(own)].models[0][0] for nth in range(1_000_000))
         return Bell(living, service, integration, turns, [])
@@ -54,7 +54,7 @@ class Bell:
         """Posts webhooks until one causes a request."""
         before, deadline = _asked(self.living), time.monotonic() + WAIT_SECONDS
         while _asked(self.living) == before:
-            assert time.monotonic() < deadline, "the service asks for nothing, whatever it is told"
+            assert time.monotonic() < deadline, "the service asks for nothing, whatever webhook it gets"
             self._post()
             again = time.monotonic() + RING_SECONDS
             while _asked(self.living) == before and time.monotonic() < again:
@@ -76,7 +76,7 @@ def _rings(endpoint: Endpoint, category: str) -> bool:
 
 
 class Days:
-    """Lets days go by."""
+    """Advances the twin's time by days."""
 
     def __init__(self, living: Living, bell: Bell) -> None:
         self.living = living
@@ -84,7 +84,7 @@ class Days:
         self.written = 0
 
     def live(self, seconds: int) -> int:
-        """Lets the world change for a while, and waits until its webhooks are sent or lost; returns how much changed."""
+        """Lets the world change for a while, and waits until its webhooks are sent or lost. Returns the number of changes."""
         told, rung = len(self.living.deliveries()), len(self.bell.rung)
         before = _by_path(self.living)
         self.living.resume()
@@ -93,14 +93,14 @@ class Days:
         journal = self.living.journal()
         new, self.written = journal[self.written :], len(journal)
         until_told(self.living, new)
-        # By the service's clock their tables may have been asked for a moment ago: then they wait for ten seconds of it.
+        # By its own clock the service may have asked for these tables a moment ago. Then it waits for ten seconds.
         self.bell.ring()
         announced = [*self.living.deliveries()[told:], *self.bell.rung[rung:]]
         until_asked(self.living, announced, before)
         return len(new)
 
     def rest(self, seconds: int) -> None:
-        """Lets time pass in which nothing changes, and waits until the service has done what became due."""
+        """Advances the time without changes, and waits until the service has done all due work."""
         self.living.advance(seconds)
         self.bell.ring()
         until_still(self.living, self.bell.service)
@@ -115,7 +115,7 @@ def until_told(living: Living, changes: list[dict[str, Any]]) -> None:
     deadline = time.monotonic() + WAIT_SECONDS
     while last:
         for one in living.deliveries():
-            # One about the integration itself has no models, and no say here.
+            # A webhook about the integration itself has no models and is ignored here.
             if one["models"] and one["at_ms"] >= last.get(one["integration"], one["at_ms"] + 1):
                 del last[one["integration"]]
         assert time.monotonic() < deadline, f"{len(last)} integrations' changes were not told"
@@ -123,10 +123,10 @@ def until_told(living: Living, changes: list[dict[str, Any]]) -> None:
 
 
 def until_asked(living: Living, announced: list[dict[str, Any]], before: Counter[str]) -> None:
-    """Waits until each table that a webhook spoke of was asked for again; `before` counts the pages from before it.
+    """Waits until the service has asked again for each announced table. `before` has the page counts from before.
 
-    A delta that is owed must not wait until the day has passed: a full fetch that became due meanwhile may come first.
-    Then nothing is wrong, and the drift of what was announced is rightly not told.
+    Such a delta must not wait until the day has passed, because a full fetch that becomes due meanwhile may come first.
+    Then nothing is wrong, and the drift of announced changes is rightly not reported.
     """
     tables = {
         (endpoint.path, one.integration)
@@ -142,7 +142,7 @@ def until_asked(living: Living, announced: list[dict[str, Any]], before: Counter
 
 
 def _asked(living: Living) -> int:
-    """Returns how many pages of tables a twin was asked for."""
+    """Returns how many pages of tables the twin has served."""
     kinds = living.requests()["by_kind"]
     return int(kinds["delta"]) + int(kinds["snapshot"])
 
@@ -152,7 +152,7 @@ def _by_path(living: Living) -> Counter[str]:
 
 
 def until_still(living: Living, service: Service, seconds: float = STILL_SECONDS) -> None:
-    """Waits until the service asks for nothing and ends no fetch for a while."""
+    """Waits until the service sends no request and ends no fetch for a while."""
     deadline = time.monotonic() + WAIT_SECONDS
     seen, since = (-1.0, -1.0), time.monotonic()
     while time.monotonic() - since < seconds:

@@ -1,4 +1,4 @@
-"""What a lake says after snapshots and deltas are put together: the row of each id that was observed last."""
+"""Joins snapshots and deltas of a lake: the newest observation of each id."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -42,9 +42,9 @@ def assert_newest_equal_truth(
     only: Sequence[Endpoint] | None = None,
     options: StorageOptions | None = None,
 ) -> int:
-    """Fails unless the newest rows are the truth's, value by value; returns how many tables were compared.
+    """Fails unless the newest rows equal the truth, value by value. Returns the number of compared tables.
 
-    A table that Kombo refuses at the end is left out: nobody can know its rows.
+    A table that Kombo refuses at the end is left out, because its rows cannot be known.
     """
     wrong: list[str] = []
     tables = rows = 0
@@ -68,7 +68,7 @@ def assert_newest_equal_truth(
 def assert_no_id_twice_in_a_snapshot(
     lake: Path | str, truth: Truth, options: StorageOptions | None = None
 ) -> None:
-    """Fails when an id stands twice among an integration's rows of a live snapshot."""
+    """Fails when an id occurs twice among an integration's rows of a live snapshot."""
     for endpoint in lakes.expected_endpoints(truth.integrations):
         uri = lakes.snapshots(lake, endpoint)
         if not deltalake.DeltaTable.is_deltatable(uri, options):
@@ -81,7 +81,7 @@ def assert_no_id_twice_in_a_snapshot(
 
 
 def bases(lake: Path | str, endpoint: Endpoint, keys: Sequence[str], part: str = "both") -> Any:
-    """Returns the base of each integration of an endpoint in milliseconds, from the Delta logs alone; 0 without one."""
+    """Returns the base of each integration of an endpoint in milliseconds, from the Delta logs alone; 0 without a base."""
     found = dict.fromkeys(keys, 0)
     uris = {"snapshots": lakes.snapshots(lake, endpoint), "deltas": lakes.deltas(lake, endpoint)}
     for name, uri in uris.items():

@@ -1,4 +1,4 @@
-"""The product as its users meet it: a program with arguments, environment, output and an exit code."""
+"""The program as its users run it: arguments, environment, output and exit code."""
 
 import json
 import os
@@ -21,14 +21,14 @@ from truth import Integration, Truth
 BINARY = os.environ.get("KOMBO_SOURCE", "kombo-source")
 START_SECONDS = 60
 RUN_SECONDS = 300
-# Held until the process ends: see `free_port`.
+# Open until this process ends: see `free_port`.
 CLAIMS: list[socket.socket] = []
 EXPORTS = {"KOMBO_API_URL", "KOMBO_API_KEY", "KOMBO_INTEGRATIONS", "KOMBO_WEBHOOK_SECRET"}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a finished run of the program ended."""
+    """Exit code and output of a finished run."""
 
     code: int
     stdout: str
@@ -48,7 +48,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Twin:
-    """A running `kombo-source twin`, and its truth."""
+    """A running `kombo-source twin`, with its truth."""
 
     url: str
     key: str
@@ -84,11 +84,11 @@ class Backfill:
         return [*command, *self.arguments]
 
     def environ(self) -> dict[str, str]:
-        """Returns the environment, with the key."""
+        """Returns the environment, with the API key."""
         return {**os.environ, "KOMBO_API_KEY": self.key, **dict(self.environment)}
 
     def start(self) -> "subprocess.Popen[bytes]":
-        """Starts it without waiting, its output thrown away."""
+        """Starts the backfill without waiting, and discards its output."""
         return subprocess.Popen(
             self.command(),
             env=self.environ(),
@@ -98,11 +98,11 @@ class Backfill:
         )
 
     def run(self) -> Outcome:
-        """Runs it to its end, whatever that is."""
+        """Runs the backfill to its end, whatever the exit code."""
         return run(self.command(), self.environ())
 
     def must_succeed(self) -> Outcome:
-        """Runs it to its end, which has to be exit code 0."""
+        """Runs the backfill to its end, and fails unless the exit code is 0."""
         outcome = self.run()
         assert outcome.code == 0, f"exit code {outcome.code}:\n{outcome.text[-4000:]}"
         return outcome
@@ -111,7 +111,7 @@ class Backfill:
 def backfill_of(
     twin: Twin, lake: Path | str, *arguments: str, only: list[Integration] | None = None
 ) -> Backfill:
-    """Makes the backfill of a twin's integrations, without a rate limit of its own."""
+    """Returns the backfill of a twin's integrations, without a rate limit."""
     integrations = twin.truth.integrations if only is None else only
     return Backfill(
         api_url=twin.url,
@@ -123,7 +123,7 @@ def backfill_of(
 
 
 def run(command: list[str], environment: dict[str, str] | None = None) -> Outcome:
-    """Runs a command to its end, within a bound."""
+    """Runs a command to its end, within a time limit."""
     done = subprocess.run(
         command,
         env=environment,
@@ -141,7 +141,7 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> Outcom
 def running_twin(
     *arguments: str, integrations: int = 4, rows: int = 40, seed: int = 1
 ) -> Iterator[Twin]:
-    """Starts a twin with these customers; it is ended with the block."""
+    """Starts a twin with these customers; stops it at the end of the block."""
     with tempfile.TemporaryDirectory() as folder:
         command = [BINARY, "twin", "--address", "127.0.0.1:0", "--truth", folder]
         command += ["--integrations", str(integrations), "--rows", str(rows), "--seed", str(seed)]
@@ -155,7 +155,7 @@ def running_twin(
 def running(
     command: list[str], output: int = subprocess.DEVNULL
 ) -> "Iterator[subprocess.Popen[str]]":
-    """Starts a server; ends it by its process id with the block. Output sent to a pipe has to be read."""
+    """Starts a server; stops it by its process id at the end of the block. The caller reads output sent to a pipe."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -175,10 +175,10 @@ def running(
 
 
 def free_port() -> int:
-    """Returns a loopback port that nobody listens on, and that no other process is given while this one lives.
+    """Returns a free loopback port that no other test process gets while this process runs.
 
-    The UDP port of the same number is the claim: it is held until this process ends, and nothing of ours speaks UDP.
-    The ports lie below those that the system gives to outgoing connections.
+    This process claims the port by holding the UDP port of the same number until it ends; the tests use no UDP otherwise.
+    The ports are below the range that the system uses for outgoing connections.
     """
     for port in random.SystemRandom().sample(range(10_000, 32_000), 1_000):
         claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -208,7 +208,7 @@ def wait_until_listening(process: "subprocess.Popen[str]", port: int) -> None:
 
 
 def _exports(process: "subprocess.Popen[str]") -> dict[str, str]:
-    """Reads what the twin says it serves; goes on reading so that its output never blocks it."""
+    """Reads the twin's first output. Goes on reading in the background, so that a full pipe never blocks the twin."""
     lines: queue.Queue[str] = queue.Queue()
 
     def read() -> None:

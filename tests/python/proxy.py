@@ -1,4 +1,4 @@
-"""A loopback server between the product and the twin: it notes each exchange, and answers some requests itself."""
+"""A loopback server between the program and the twin that records each exchange and answers some requests itself."""
 
 import http.client
 import re
@@ -18,7 +18,7 @@ DROPPED_HEADERS = {"connection", "transfer-encoding", "content-length", "host", 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the proxy sends in place of the twin."""
+    """An answer of the proxy in place of the twin's."""
 
     status: int
     body: bytes
@@ -27,7 +27,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request and how it was answered."""
+    """One request and its answer."""
 
     path: str
     integration: str
@@ -58,9 +58,9 @@ def running_proxy(
     updated_after: str | None = None,
     dates: Dates = lambda _target: None,
 ) -> Iterator[Proxy]:
-    """Starts a proxy to an API's base URL; it is closed with the block.
+    """Starts a proxy to an API's base URL; closes it at the end of the block.
 
-    With `updated_after` it asks for changes since then, whatever the product asks for.
+    With `updated_after` the proxy asks for changes since then, whatever the program asks for.
     """
     target = urlsplit(upstream)
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
@@ -81,14 +81,14 @@ def _handler(
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        # Header and body are two writes, which would otherwise wait for each other's acknowledgement.
+        # Header and body are two writes. With Nagle's algorithm the second would wait for the first one's acknowledgement.
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:  # noqa: N802, the base class names it
             path = urlsplit(self.path).path.removeprefix(upstream.path)
             integration = self.headers.get("X-Integration-Id", "")
             own = script(path, integration)
-            # The twin counts in the order requests reach it, so they reach it in the order noted here.
+            # Requests must reach the twin in the order recorded here, because the twin counts in that order.
             with lock:
                 at = time.monotonic()
                 status, headers, body = _scripted(own) if own else self._passed_on()
@@ -107,7 +107,7 @@ def _handler(
             try:
                 self.wfile.write(body)
             except OSError:
-                # The client may hang up on an answer it does not want: that is its right.
+                # The client may close the connection on an answer that it does not want.
                 self.close_connection = True
 
         def _passed_on(self) -> tuple[int, list[tuple[str, str]], bytes]:

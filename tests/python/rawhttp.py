@@ -1,4 +1,4 @@
-"""HTTP as no client library would send it: bytes on a socket, and what came back."""
+"""HTTP that no client library would send: raw bytes on a socket, and the answer."""
 
 import socket
 import time
@@ -15,7 +15,7 @@ MOST_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Sent:
-    """How far a sender came, and what it was told."""
+    """How many bytes were sent, and the status of the answer."""
 
     status: int | None
     """`None` when the connection was closed without an answer."""
@@ -32,7 +32,7 @@ def head(url: str, sign: str | None, *lines: str, method: str = "POST") -> bytes
 
 @contextmanager
 def connected(url: str, source: str = "127.0.0.1") -> Iterator[socket.socket]:
-    """Connects to a URL's address; the connection is closed with the block."""
+    """Connects to a URL's address; closes the connection at the end of the block."""
     with connect(url, source) as connection:
         yield connection
 
@@ -45,7 +45,7 @@ def connect(url: str, source: str = "127.0.0.1") -> socket.socket:
 
 
 def exchange(url: str, parts: Iterable[bytes], then_close: bool = False) -> Sent:
-    """Sends parts until all are sent or an answer is there; returns its status."""
+    """Sends parts until all are sent or an answer arrives; returns the status."""
     sent = 0
     with connected(url) as connection:
         try:
@@ -57,13 +57,13 @@ def exchange(url: str, parts: Iterable[bytes], then_close: bool = False) -> Sent
             if then_close:
                 connection.shutdown(socket.SHUT_WR)
         except OSError:
-            # The server may hang up on what it refuses; its answer may still be there to be read.
+            # The server may close the connection on a request that it refuses. The answer may still be readable.
             pass
         return Sent(_status(connection), sent)
 
 
 def statuses(connection: socket.socket, count: int) -> list[int]:
-    """Reads that many answers of a connection on which requests were sent one after the other."""
+    """Reads `count` answers from a connection on which requests were sent one after the other."""
     found: list[int] = []
     data = b""
     while len(found) < count:
@@ -85,7 +85,7 @@ def statuses(connection: socket.socket, count: int) -> list[int]:
 
 
 def _answers(connection: socket.socket) -> bool:
-    """Returns whether an answer has begun to come, without taking it."""
+    """Returns whether an answer has begun to arrive, without reading it."""
     connection.setblocking(False)
     try:
         return bool(connection.recv(1, socket.MSG_PEEK))

@@ -1,7 +1,7 @@
-"""Four engines that read a Delta table, behind one signature, giving plain Python values.
+"""Four engines that read a Delta table, with one signature, and return plain Python values.
 
-Structs come as dicts, lists as lists, timestamps as UTC datetimes with microseconds, dates as dates; JSON columns stay
-text. None of them shares code with what wrote the table.
+Structs are dicts, lists are lists, timestamps are UTC datetimes with microseconds, dates are dates; JSON columns stay
+text. No engine shares code with the writer of the table.
 """
 
 import datetime as dt
@@ -26,7 +26,7 @@ StorageOptions = dict[str, str]
 
 
 class Predicate(NamedTuple):
-    """A filter the engine itself applies, so that it may skip files by their statistics."""
+    """A filter that the engine itself applies, so that it may skip files by their statistics."""
 
     column: str
     operator: str
@@ -47,9 +47,9 @@ class Reader:
 
 @cache
 def duckdb_with_extensions() -> duckdb.DuckDBPyConnection:
-    """Returns the one connection, with Delta tables and S3 to be read."""
+    """Returns the shared connection, which can read Delta tables and S3."""
     connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
-    # The wheels carry the extensions, so that no test needs DuckDB's own download site.
+    # The wheels contain the extensions, so that no test needs DuckDB's download site.
     for package in (duckdb_extension_httpfs, duckdb_extension_delta):
         (extension,) = Path(package.__path__[0]).rglob("*.duckdb_extension")
         connection.execute(f"LOAD {_quoted(str(extension))}")
@@ -123,7 +123,7 @@ def read_clickhouse(
 ) -> list[Row]:
     """Reads through ClickHouse's `deltaLakeLocal`, or `deltaLake` on S3.
 
-    It reads local tables below the working directory alone, which is where the runner has the temporary folders.
+    ClickHouse reads local tables only below the working directory, where the runner has the temporary folders.
     """
     query = f"SELECT {_select(columns)} FROM {_clickhouse_table(table_uri, storage_options)}"
     if predicate:
@@ -192,12 +192,12 @@ def _plain_row(row: Row) -> Row:
 
 
 def plain_rows(rows: Iterable[Row]) -> list[Row]:
-    """Returns rows whose instants are all of Python's own UTC."""
+    """Returns the rows with all instants in Python's UTC."""
     return [_plain_row(row) for row in rows]
 
 
 def _plain(value: Any) -> Any:
-    """Returns the same value with each engine's own time zone object replaced by Python's UTC."""
+    """Returns the value with the engine's time zone object replaced by Python's UTC."""
     if isinstance(value, dict):
         return _plain_row(value)
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""A loopback server that passes each webhook on to several services, so that they see the same."""
+"""A loopback server that forwards each webhook to several services, so that all see the same webhooks."""
 
 import http.client
 import threading
@@ -24,7 +24,7 @@ class Relay:
 
 @contextmanager
 def running_relay() -> Iterator[Relay]:
-    """Starts a relay without targets yet; it is closed with the block."""
+    """Starts a relay without targets; closes it at the end of the block."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     relay = Relay(f"http://127.0.0.1:{server.server_address[1]}/webhooks")
     server.RequestHandlerClass = _handler(relay)

@@ -1,4 +1,4 @@
-"""A loopback server between the product and S3 that loses the answers to commits, or everything for a while."""
+"""A loopback server between the program and S3 that loses answers to commits, or the requests themselves."""
 
 import http.client
 import re
@@ -18,7 +18,7 @@ COMMIT = re.compile(r"[^?]*/_delta_log/\d{20}\.json")
 
 
 class Loss(Enum):
-    """Which half of an exchange gets lost."""
+    """The half of an exchange that is lost."""
 
     BEFORE = "the request, so that the commit takes no effect"
     AFTER = "the answer, after the commit took effect"
@@ -26,7 +26,7 @@ class Loss(Enum):
 
 @dataclass
 class LossyS3:
-    """A running proxy, and the commits it lost."""
+    """A running proxy, with the commits that it lost."""
 
     url: str
     loss: Loss
@@ -37,7 +37,7 @@ class LossyS3:
     """Loses whatever comes, while it is set."""
 
     def loses(self, method: str, path: str) -> bool:
-        """Decides over one request: the first puts of each log entry get lost."""
+        """Returns whether to lose a request: the first puts of each log entry are lost."""
         if self.unreachable:
             return True
         if method != "PUT" or not COMMIT.fullmatch(path) or self.lost.get(path, 0) >= self.times:
@@ -48,7 +48,7 @@ class LossyS3:
 
 @contextmanager
 def running_lossy_s3(endpoint: str, loss: Loss, times: int) -> Iterator[LossyS3]:
-    """Starts a proxy to an S3 endpoint; it is closed with the block."""
+    """Starts a proxy to an S3 endpoint; closes it at the end of the block."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     proxy = LossyS3(f"http://127.0.0.1:{server.server_address[1]}", loss, times)
     server.RequestHandlerClass = _handler(proxy, str(urlsplit(endpoint).netloc))
@@ -70,14 +70,14 @@ def _handler(proxy: LossyS3, upstream: str) -> type[BaseHTTPRequestHandler]:
             if not (loses and proxy.loss is Loss.BEFORE):
                 response, content = self._passed_on(body)
             if loses:
-                # The client sees its connection end without a word.
+                # The client sees its connection close without an answer.
                 self.close_connection = True
                 return
             self.send_response_only(response.status)
             for name, value in response.getheaders():
                 if name.lower() not in ("connection", "transfer-encoding", "content-length"):
                     self.send_header(name, value)
-            # The answer to HEAD tells the length of a body it does not have.
+            # The answer to HEAD has the length of a body that it does not contain.
             length = response.getheader("Content-Length") if self.command == "HEAD" else None
             self.send_header("Content-Length", length or str(len(content)))
             self.end_headers()

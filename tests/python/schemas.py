@@ -1,4 +1,4 @@
-"""The files of `schemas/`, read again without the product's own code."""
+"""Reads the files of `schemas/` without the program's code."""
 
 import json
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One list endpoint, as far as its rows go."""
+    """One list endpoint with the fields of its rows."""
 
     category: str
     name: str

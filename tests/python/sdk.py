@@ -1,7 +1,7 @@
-"""Pages through every list endpoint that the vendor's own client knows, on a running twin.
+"""Pages through every list endpoint of Kombo's own client, against a running twin.
 
-Needs `pip install kombo==1.4.0`. The client checks every row against its models, so this tells whether the twin is
-honest. Environment:
+Needs `pip install kombo==1.4.0`. The client checks every row against its models, so this shows whether the twin is
+correct. Environment:
 
     KOMBO_BASE_URL         such as http://127.0.0.1:8484/v1
     KOMBO_API_KEY          the twin's key
@@ -30,7 +30,7 @@ def integration_ids():
 
 
 def endpoints(client):
-    """Finds the methods that page: those that take a cursor."""
+    """Returns the methods that page: methods with a cursor argument."""
     for name, method in inspect.getmembers(client, inspect.ismethod):
         if name.startswith("_") or name.endswith("_async"):
             continue
@@ -40,7 +40,7 @@ def endpoints(client):
 
 
 def count(method, arguments):
-    """Walks all pages. Ids must not repeat: a repeated page would hide a missing one."""
+    """Walks all pages. Ids must not repeat, because a repeated page would hide a missing one."""
     ids = []
     response = method(**arguments)
     while response is not None:

@@ -1,4 +1,4 @@
-"""The service as its operator meets it: a configuration file, a process, signals, logs and two addresses."""
+"""The service as its operator runs it: a configuration file, a process, signals, logs and two addresses."""
 
 import http.client
 import os
@@ -20,7 +20,7 @@ SECRET = "whsec-canary-of-the-suites"
 HEALTHY_SECONDS = 60
 QUIET_SECONDS = 120
 STOP_SECONDS = 75
-# Counters count at once; how much is pending and running is said every five seconds.
+# Counters move at once. The gauges of pending and running fetches are updated every five seconds.
 GAUGES_ARE_OLD_SECONDS = 6
 PATH = "/webhooks/kombo"
 
@@ -55,12 +55,12 @@ class Service:
 
     @property
     def lake(self) -> str:
-        """Returns where the lake is."""
+        """Returns the URL of the lake."""
         return str(self.settings["sinks"]["lake"]["url"])
 
     @property
     def url(self) -> str:
-        """Returns where webhooks go."""
+        """Returns the URL for webhooks."""
         scheme = "https" if "tls" in self.source["webhook"] else "http"
         return f"{scheme}://{self.source['webhook']['address']}{PATH}"
 
@@ -74,8 +74,8 @@ class Service:
         self.config.write_text(yaml.safe_dump(self.settings, sort_keys=False))
 
     def start(self) -> None:
-        """Starts it, without waiting."""
-        assert self.process is None, "it runs already"
+        """Starts the service, without waiting."""
+        assert self.process is None, "the service already runs"
         self.write()
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
@@ -88,12 +88,12 @@ class Service:
             )
 
     def start_and_wait(self) -> None:
-        """Starts it, and waits until it says that it is well."""
+        """Starts the service, and waits until it is healthy."""
         self.start()
         self.until(self.is_healthy, "is healthy", HEALTHY_SECONDS)
 
     def is_healthy(self) -> bool:
-        """Returns whether it answers 200 to a question for its health."""
+        """Returns whether `GET /health` answers 200."""
         try:
             return self.health() == 200
         except OSError:
@@ -109,12 +109,12 @@ class Service:
             connection.close()
 
     def send(self, number: signal.Signals) -> None:
-        """Sends it a signal."""
+        """Sends a signal to the service."""
         assert self.process, "it does not run"
         self.process.send_signal(number)
 
     def wait(self, seconds: float = STOP_SECONDS) -> int:
-        """Waits for its end, and returns its exit code."""
+        """Waits until the service ends, and returns its exit code."""
         assert self.process, "it does not run"
         code = self.process.wait(timeout=seconds)
         self.process = None
@@ -122,43 +122,43 @@ class Service:
         return code
 
     def stop(self) -> int:
-        """Ends it by SIGTERM, and returns its exit code."""
+        """Stops the service by SIGTERM, and returns its exit code."""
         self.send(signal.SIGTERM)
         return self.wait()
 
     def kill(self) -> None:
-        """Ends it by SIGKILL."""
+        """Kills the service by SIGKILL."""
         self.send(signal.SIGKILL)
         self.wait(10)
 
     def metrics(self) -> Metrics:
-        """Scrapes its metrics."""
+        """Scrapes the service's metrics."""
         return scrape(self.telemetry_port)
 
     def post(self, body: bytes, **changes: Any) -> webhooks.Answer:
-        """Posts a webhook with the right signature."""
+        """Posts a webhook with the right signature, and returns the answer."""
         return webhooks.post(self.url, body, webhooks.signature(SECRET, body), **changes)
 
     def accepts(self, body: bytes) -> None:
-        """Posts a webhook, which has to be answered with 200."""
+        """Posts a webhook, and fails unless the answer is 200."""
         answer = self.post(body)
         assert answer.status == 200, f"a webhook was answered with {answer.status}"
 
     def fetches(self) -> float:
-        """Returns how many fetches have ended since its start."""
+        """Returns how many fetches have ended since the start."""
         return self.metrics().total("kombo_fetches_total")
 
     def until_fetched(self, count: float, seconds: float = QUIET_SECONDS) -> None:
-        """Waits until so many fetches have ended since its start."""
+        """Waits until `count` fetches have ended since the start."""
         self.until(lambda: self.fetches() >= count, f"{count:.0f} fetches have ended", seconds)
 
     def until_quiet(self, seconds: float = QUIET_SECONDS) -> None:
-        """Waits until nothing is pending, nothing runs and nothing ends, for longer than gauges can be old."""
+        """Waits until no fetch is pending, running or ending, for longer than the gauges can be out of date."""
         quiet = Quiet(self)
         self.until(quiet.is_proven, "is quiet", seconds)
 
     def until(self, holds: Callable[[], bool], what: str, seconds: float) -> None:
-        """Waits until something holds of the running service."""
+        """Waits until a condition holds, and fails if the service ends before."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             assert self.process, "it does not run"
@@ -170,17 +170,17 @@ class Service:
         raise AssertionError(f"not within {seconds:.0f} s: {what}\n{self.printed()[-3000:]}")
 
     def printed(self) -> str:
-        """Returns everything it printed so far."""
+        """Returns everything that the service has printed so far."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def verb(self, *words: str) -> Outcome:
-        """Runs another verb with the same configuration."""
+        """Runs another verb of the program with the same configuration."""
         self.write()
         command = [BINARY, *words, "--config", str(self.config)]
         return run(command, {**os.environ, **self.environment})
 
     def end(self) -> None:
-        """Ends the process, if there is one, whatever it is doing."""
+        """Kills the process if it is running."""
         if self.process is not None:
             self.process.kill()
             self.process.wait(timeout=10)
@@ -188,7 +188,7 @@ class Service:
 
 
 class Quiet:
-    """For how long a service has been seen with nothing to do."""
+    """Measures how long a service has been idle."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -196,7 +196,7 @@ class Quiet:
         self.since = time.monotonic()
 
     def is_proven(self) -> bool:
-        """Looks again, and returns whether it has been quiet for longer than gauges can be old."""
+        """Checks again, and returns whether the service has been idle for longer than the gauges can be out of date."""
         now = self.service.metrics()
         busy = now.total("kombo_pending_tables") + now.total("kombo_running_fetches")
         ended = now.total("kombo_fetches_total")
@@ -206,10 +206,10 @@ class Quiet:
 
 
 def until_all_quiet(services: Sequence[Service], seconds: float = QUIET_SECONDS) -> None:
-    """Waits until several services are quiet at the same time."""
+    """Waits until several services are idle at the same time."""
     quiet = [Quiet(service) for service in services]
     services[0].until(
-        # All are looked at each time, the first to be busy or not.
+        # All services are checked each time, even if the first one is busy.
         lambda: all([one.is_proven() for one in quiet]),  # noqa: C419
         "all are quiet",
         seconds,
@@ -225,7 +225,7 @@ def service_of(
     integrations: Sequence[str] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Service]:
-    """Makes the service of a twin, not started yet; its process is ended with the block."""
+    """Creates the service of a twin, not started yet; its process is stopped at the end of the block."""
     own = folder / name
     own.mkdir(parents=True, exist_ok=True)
     ids = [one.id for one in twin.truth.integrations] if integrations is None else integrations

@@ -1,4 +1,4 @@
-"""A Kombo of one table, `ats/tags`, whose pages may end before its rows do and whose `ids` filter may lie."""
+"""A stand-in for Kombo with one table, `ats/tags`. Its pages may end early, and its `ids` filter may answer wrongly."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ PAGE_ROWS = 250
 
 @dataclass
 class TagsApi:
-    """A running API, and what it does."""
+    """A running API and its settings."""
 
     url: str
     rows: int
@@ -31,7 +31,7 @@ class TagsApi:
     """How many ids each question asked for."""
 
     def ids(self) -> list[str]:
-        """Returns every id there is."""
+        """Returns all ids."""
         return [f"tag{number:06}" for number in range(self.rows)]
 
     def page(self, query: dict[str, list[str]]) -> dict[str, object]:
@@ -67,7 +67,7 @@ class TagsApi:
 
 @contextmanager
 def running_tags(rows: int) -> Iterator[TagsApi]:
-    """Starts it; it is ended with the block."""
+    """Starts the API; stops it at the end of the block."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     api = TagsApi(f"http://127.0.0.1:{server.server_address[1]}/v1", rows)
     server.RequestHandlerClass = _handler(api)

@@ -1,4 +1,4 @@
-"""A backfill from the twin brings the truth: every table, every row, every value, read by four engines."""
+"""Tests that a backfill from the twin gives the truth: every table, row and value, read by four engines."""
 
 import dataclasses
 import json
@@ -25,7 +25,7 @@ def test_every_table_equals_the_truth_once_twice_and_after_a_delta(lake: Path) -
         lakes.assert_equals_truth(lake, twin.truth)
         _assert_summary(first.summary(), twin.truth)
         before = lakes.hashes(lake, twin.truth)
-        # Empty deltas are there: whoever takes both together needs no case for the first days.
+        # `deltas` exist even when empty, so that queries over both tables need no special case for the first days.
         delta_tables = [one for one in endpoints() if one.updated_after and not one.deprecated]
         lakes.assert_deltas_equal(lake, {one: [] for one in delta_tables})
 
@@ -33,13 +33,13 @@ def test_every_table_equals_the_truth_once_twice_and_after_a_delta(lake: Path) -
         lakes.assert_equals_truth(lake, twin.truth)
         assert lakes.hashes(lake, twin.truth) == before, "the same rows have other hashes"
 
-        # Asked for changes since long ago, the twin sends its rows again.
+        # The twin is asked for changes since long ago, so it sends all its rows again.
         with running_proxy(twin.url, updated_after=LONG_AGO) as proxy:
             delta = backfill_of(twin, lake, "--mode", "delta")
             dataclasses.replace(delta, api_url=proxy.url).must_succeed()
         lakes.assert_equals_truth(lake, twin.truth)
-        # Another process has read them before: what did not change is not written again. `current` has no rows that were
-        # deleted before the first full fetch, so those are said once more, in the hash they had.
+        # The rows are unchanged, so they are not written again, although this is another process. `current` lacks rows that
+        # were deleted before the first full fetch, so these rows are written once more, with the same hash.
         lakes.assert_deltas_equal(lake, {one: _deleted(one, twin.truth) for one in delta_tables})
         for one in delta_tables:
             columns = ["integration_key", "id", "_hash"]
@@ -86,7 +86,7 @@ def _oddities(one: Endpoint, truth: Truth) -> list[str]:
 
 
 def _deleted(one: Endpoint, truth: Truth) -> list[Row]:
-    """An anonymised row has no `changed_at` that could be later than anything: the twin's filter leaves it out."""
+    """Returns the deleted rows. Anonymised rows have no `changed_at`, so the twin's filter leaves them out."""
     rows = truth.rows(one)
     return [row for row in rows if row["_op"] == "delete" and row["changed_at"] is not None]
 

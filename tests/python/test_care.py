@@ -1,4 +1,4 @@
-"""What is done to a lake of years: deleted integrations leave it, and it says how well it can be read."""
+"""Tests the care of an old lake: purge of deleted integrations, and lint."""
 
 import json
 import tempfile
@@ -188,7 +188,7 @@ def _lint_says_what_is_there(lint: Outcome, service: Service) -> None:
 
 
 def _keys(service: Service) -> set[str]:
-    """Returns whose rows the tables have."""
+    """Returns the keys of the integrations with rows."""
     keys: set[str] = set()
     for one in (TAGS, USERS):
         for part in PARTS:
@@ -205,7 +205,7 @@ def _states(service: Service) -> dict[str, str]:
 
 
 def _lose(living: Living, integration: str, lost: bool) -> None:
-    """Has the twin answer as if there were no such integration, or as before."""
+    """Makes the twin answer as if the integration did not exist, or as before."""
     living.refuse(integration, None, "PLATFORM.INTEGRATION_NOT_FOUND" if lost else None)
 
 
@@ -215,7 +215,7 @@ def _until_state(service: Service, integration: str, state: str) -> None:
 
 
 def _a_day_later(living: Living, service: Service, clock: Clock, heard: str) -> None:
-    """Lets a day pass; the service hears of it with Kombo's next answer."""
+    """Advances the time by a day. The service learns the time from Kombo's next answer."""
     living.advance(25 * 3600)
     clock.show(living.now_ms())
     service.accepts(data_changed(heard, ["ats_tags"]))
@@ -230,7 +230,7 @@ def _service(starts: bool = True) -> Iterator[tuple[Living, Service, Clock]]:
         living.pause()
         ats = [one.id for one in living.twin.truth.integrations if one.category == "ats"]
         with service_of(living.twin, Path(name), integrations=ats) as service:
-            # Both tell the same time: days are counted from when Kombo said that it was deleted.
+            # Both clocks show the same time, because days count from Kombo's answer about the deletion.
             clock = Clock(Path(name) / "clock", living.now_ms())
             service.environment.update(clock.environment())
             service.source["endpoints"] = [TAGS.path, USERS.path]

@@ -1,4 +1,4 @@
-"""A wrong local clock loses no row. The guide's example, under the same clock and the same changes, does lose some."""
+"""Tests that a wrong local clock loses no row, while the guide's example loses rows under the same clock and changes."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ Step = Callable[["Beside"], None]
 
 @dataclass(frozen=True)
 class Beside:
-    """A service and the guide's example under one clock, at one twin."""
+    """A service and the guide's example, with one clock and one twin."""
 
     living: Living
     clock: Clock
@@ -43,11 +43,11 @@ class Beside:
 
     @property
     def integration(self) -> str:
-        """Returns the one customer."""
+        """Returns the only integration."""
         return self.living.twin.truth.integrations[0].id
 
     def set_apart(self, ms: int) -> None:
-        """Sets the local clock that far from the server's, ahead of it above zero."""
+        """Sets the local clock `ms` milliseconds ahead of the server's clock, or behind it if negative."""
         self.clock.show(int(time.time() * 1000) + self.server_is_ahead_ms + ms)
 
 
@@ -58,7 +58,7 @@ class Example:
         self.process = process
 
     def order(self, what: str) -> Any:
-        """Gives it one order, and returns its answer."""
+        """Sends one order to the program, and returns the answer."""
         assert self.process.stdin and self.process.stdout, "both are pipes"
         self.process.stdin.write(f"{what}\n")
         self.process.stdin.flush()
@@ -84,17 +84,17 @@ def test_a_clock_that_steps_in_the_middle_of_fetches_loses_no_row() -> None:
         fetches = beside.service.fetches()
         time.sleep(LATENCY_MS / 2_000)
         beside.set_apart(next(steps))
-        # What was begun by the webhook before has not ended yet.
+        # A hit: the fetch that the earlier webhook caused has not ended yet.
         hits += beside.service.fetches() == fetches
 
-    # Long enough answers that a step finds a fetch half done.
+    # Answers are slow, so that a step of the clock comes in the middle of a fetch.
     _no_row_is_lost(30 * SECOND_MS, step, "--latency-ms", str(LATENCY_MS))
     print(f"    {hits} steps came in the middle of a fetch", flush=True)
     assert hits >= ROUNDS // 2, f"only {hits} steps came in the middle of a fetch"
 
 
 def _no_row_is_lost(apart_ms: int, step: Step, *arguments: str) -> None:
-    """Changes rows one by one, each told by a webhook; the lake ends as the truth, the guide's copy does not."""
+    """Changes rows one by one, each with a webhook. Fails unless the lake equals the truth and the guide's copy does not."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         living = stack.enter_context(living_twin(*arguments, integrations=1, rows=ROWS))
@@ -122,7 +122,7 @@ def _no_row_is_lost(apart_ms: int, step: Step, *arguments: str) -> None:
 
 
 def _one_round(beside: Beside, number: int, step: Step) -> None:
-    """Changes a row, tells both of it, and waits until both have done what they do."""
+    """Changes a row, sends the webhook to both, and waits until both have finished."""
     kind = "delete" if number % 3 == 2 else "edit"
     fetches = beside.service.fetches()
     beside.living.change(kind, beside.integration, APPLICATIONS.path)
@@ -143,7 +143,7 @@ def _service(living: Living, folder: Path, clock: Clock) -> Iterator[Service]:
 
 @contextmanager
 def _example(living: Living, clock: Clock) -> Iterator[Example]:
-    """Starts the guide's example under the clock; it is ended with the block."""
+    """Starts the guide's example with this clock; stops it at the end of the block."""
     integration = living.twin.truth.integrations[0].id
     program = Path(__file__).with_name("guide.py")
     process = subprocess.Popen(
@@ -161,10 +161,10 @@ def _example(living: Living, clock: Clock) -> Iterator[Example]:
 
 
 def _lost(guide: Example, truth: Truth) -> int:
-    """Counts the rows that the example's copy has otherwise than Kombo, or not at all."""
+    """Counts the rows that the example's copy lacks or has with other values than Kombo."""
     (integration,) = truth.integrations
     kept = guide.order("rows")
     right = {row["id"]: row for row in truth.records(APPLICATIONS, integration)}
-    # What had gone before the example's first fetch is no change of this test.
+    # Rows that were deleted before the example's first fetch do not count.
     gone = {row_id for row_id, row in right.items() if row["remote_deleted_at"] and row_id not in kept}
     return sum(1 for row_id in right.keys() - gone if kept.get(row_id) != right[row_id])

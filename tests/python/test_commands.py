@@ -1,4 +1,4 @@
-"""The verbs around a backfill: what they say, what they leave alone, and the codes they end with."""
+"""Tests the verbs around a backfill: their output, that they change nothing else, and their exit codes."""
 
 import re
 import signal
@@ -28,7 +28,7 @@ def test_check_says_ok_of_everything_and_readies_the_lake(lake: Path) -> None:
         lines = done.stdout.splitlines()
         assert done.code == 0 and all(line.startswith("ok ") for line in lines), done.text
         for one in twin.truth.integrations:
-            assert one.id in done.stdout, f"nothing is said of {one.id}"
+            assert one.id in done.stdout, f"{one.id} is not mentioned"
 
 
 def test_a_plan_names_every_table_and_writes_nothing(lake: Path) -> None:
@@ -38,7 +38,7 @@ def test_a_plan_names_every_table_and_writes_nothing(lake: Path) -> None:
         assert len(planned) == TABLES, done.stdout
         assert not list(lake.rglob("*")), "a plan wrote to the lake"
 
-        # Once a snapshot is there, the plan knows how many rows to expect.
+        # With a snapshot in the lake, the plan knows how many rows to expect.
         told = backfill_of(twin, lake, "--json").must_succeed().summary()
         again = backfill_of(twin, lake, "--plan").must_succeed()
         assert f"{told['rows']:,} rows" not in done.stdout

@@ -1,4 +1,4 @@
-"""The Grafana dashboard that the program prints loads: Grafana's own types read it and lose nothing of it."""
+"""Tests that Grafana's own types read the printed dashboard and lose nothing of it."""
 
 import json
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def _dashboard() -> Any:
 def _panels(dashboard: Any) -> Iterator[Any]:
     for panel in dashboard["panels"]:
         yield panel
-        # A collapsed row holds its panels.
+        # A collapsed row contains its panels.
         yield from panel.get("panels") or ()
 
 

@@ -1,4 +1,4 @@
-"""An answer whose `Date` cannot be true moves nothing into the future; a lake that lies there is told of and mended."""
+"""Tests impossible `Date` headers: they move nothing into the future, and a lake in the future is reported and repaired."""
 
 import dataclasses
 import re
@@ -32,7 +32,7 @@ LEAD_US = 15 * 60 * 1_000_000
 
 @pytest.fixture(scope="module")
 def twin() -> Iterator[Twin]:
-    """Serves one integration at the machine's own time."""
+    """Starts a twin with one integration at the machine's time."""
     with running_twin("--no-rate-limit", "--now", integrations=1, rows=ROWS) as twin:
         yield twin
 
@@ -88,13 +88,13 @@ def test_a_lake_that_lies_in_the_future_is_told_of_refused_and_mended(lake: Path
 
 
 def _absurd_pages(twin: Twin, lake: Path, date: str, place: str) -> None:
-    """Fills a lake through answers with such a `Date`, and once more without; nothing lies where no clock was."""
+    """Fills a lake through answers with such a `Date`, and again without. Fails if any instant is one that no clock had."""
     with running_proxy(twin.url, dates=_on(place, date)) as proxy:
         first = dataclasses.replace(_backfill(twin, lake), api_url=proxy.url).must_succeed()
         assert "cannot be true" in first.text, first.text
         assert_newest_equal_truth(lake, twin.truth, only=[APPLICATIONS])
         _assert_present(lake)
-        # Another process, the same answers.
+        # The same answers to another process.
         delta = _backfill(twin, lake, "--mode", "delta")
         dataclasses.replace(delta, api_url=proxy.url).must_succeed()
         _assert_present(lake)
@@ -107,7 +107,7 @@ def _absurd_pages(twin: Twin, lake: Path, date: str, place: str) -> None:
 
 
 def _on(place: str, date: str) -> Dates:
-    """Puts a `Date` on the first, the second, the last or every page of the applications; on every answer, too."""
+    """Sets the `Date` of the first, second, last or every page of the applications, or of every answer."""
     pages = 0
 
     def decide(target: str) -> str | None:
@@ -124,7 +124,7 @@ def _on(place: str, date: str) -> Dates:
 
 
 def _written_in_2099(twin: Twin, lake: Path, folder: Path) -> None:
-    """Fills a lake as a wrong clock once did: half of it today, the rest when it is 2099 everywhere."""
+    """Fills a lake as with a wrong clock: half of it today, the rest with all clocks in 2099."""
     _backfill(twin, lake).must_succeed()
     clock = Clock(folder / "clock", YEAR_2099_MS + 5_000)
     with running_proxy(twin.url, dates=lambda _target: ABSURD["2099"]) as proxy:
@@ -150,7 +150,7 @@ def _like(backfill: Backfill, verb: str) -> Outcome:
 
 
 def _order(lake: Path) -> list[tuple[int, str, str, int]]:
-    """Returns every row of both tables by the instant at which it was observed."""
+    """Returns every row of both tables, sorted by the instant of observation."""
     rows = []
     for part in (lakes.snapshots, lakes.deltas):
         uri = part(lake, APPLICATIONS)
@@ -170,7 +170,7 @@ def _micros(instant: Any) -> int:
 
 
 def _assert_present(lake: Path) -> None:
-    """Fails when a row, or what the logs say, lies where no clock has been."""
+    """Fails when a row or a transaction in the logs has an instant that no clock had."""
     now_us = time.time() * 1_000_000
     stamps = [at for at, *_ in _order(lake)]
     assert stamps, "no rows"

@@ -1,4 +1,4 @@
-"""What `demo` prints to query the lake works as printed, and says what the truth says."""
+"""Tests that the queries that `demo` prints work as printed, and return the true rows."""
 
 import io
 import re
@@ -31,9 +31,9 @@ def test_the_printed_queries_return_the_latest_rows_in_every_engine(lake: Path) 
         live = _live_ids(twin)
         _assert_answers(snippets, live)
 
-        # The demo's companies are those of any twin with its seed, so a delta can follow; asked for changes since long
-        # ago, the twin sends its rows again. What `current` has is left out: only rows that were deleted before the
-        # first full fetch are said once more, so that their ids stand in the snapshot and in the deltas.
+        # The demo's companies are those of any twin with its seed, so a delta can follow. Asked for changes since long
+        # ago, the twin sends all rows again. Unchanged rows of `current` are dropped. Only rows that were deleted before the
+        # first full fetch are written once more, so their ids are both in the snapshot and in the deltas.
         with running_proxy(twin.url, updated_after=LONG_AGO) as proxy:
             arguments = ("--mode", "delta", "--endpoint", APPLICATIONS.path, "--api-url", proxy.url)
             ids = [word for one in twin.of("ats") for word in ("--integration", one.id)]
@@ -41,7 +41,7 @@ def test_the_printed_queries_return_the_latest_rows_in_every_engine(lake: Path) 
             outcome = run([*command, "--no-rate-limit"], backfill_of(twin, lake).environ())
             assert outcome.code == 0, outcome.text[-4000:]
         observed = lakes.read_reference(lakes.deltas(lake, APPLICATIONS), columns=["id"])
-        # An anonymised row has no `changed_at` that could be later than anything.
+        # Anonymised rows have no `changed_at`, so the twin's filter leaves them out.
         rows = twin.truth.rows(APPLICATIONS)
         deleted = [row for row in rows if row["_op"] == "delete" and row["changed_at"] is not None]
         assert deleted, "nothing was deleted"
@@ -74,19 +74,19 @@ def test_the_live_demo_shows_each_change_up_to_its_row_and_ends_by_itself(lake: 
             assert op in ("upsert", "delete")
             assert changed is not None and fetched is not None
             found.append(row)
-    assert sorted(found) == sorted(changes), "the queries find other rows than those that changed"
+    assert sorted(found) == sorted(changes), "the queries do not find exactly the changed rows"
     assert f"{CHANGES} changes, {CHANGES} of them in the lake; {CHANGES} webhooks." in lines
 
 
 def _assert_answers(snippets: dict[str, str], live: list[str]) -> None:
-    """Runs each snippet as printed, and once more without its limit."""
+    """Runs each snippet as printed, and again without its limit."""
     for engine, ask in ENGINES.items():
         rows = ask(snippets[engine])
         assert [row["id"] for row in rows] == live[:5], f"{engine} returns other rows"
         assert all(list(row) == COLUMNS for row in rows), f"{engine} returns other columns"
         unlimited = re.sub(r" LIMIT 5(?=;?\s*$)|\.head\(5\)", "", snippets[engine])
         assert unlimited != snippets[engine], f"the query for {engine} has no limit"
-        assert [row["id"] for row in ask(unlimited)] == live, f"{engine} misses or doubles rows"
+        assert [row["id"] for row in ask(unlimited)] == live, f"{engine} lacks rows or repeats them"
 
 
 def _live_ids(twin: Twin) -> list[str]:
@@ -102,7 +102,7 @@ def _snippets(printed: str) -> dict[str, str]:
 
 
 def _duckdb(query: str) -> list[Row]:
-    # The extension comes from a wheel here, not from DuckDB's own site.
+    # The extension comes from a wheel here, not from DuckDB's site.
     install, below = query.split("\n", 1)
     assert install == "INSTALL delta; LOAD delta;", install
     result = duckdb_with_extensions().execute(below)

@@ -1,4 +1,4 @@
-"""Bad input, by the command line: the error names what and how to mend it, other tables go on, nothing half is seen."""
+"""Tests bad input on the command line: errors name cause and remedy, other tables go on, nothing partial is visible."""
 
 import dataclasses
 import re
@@ -89,7 +89,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing_half_written_visible(lake: Pat
         _assert_says(outcome, FAILED, "ats/applications", "write|disk|space|large")
         assert not lakes.row_count(lake, endpoint("ats/applications"), twin.of("ats")[0])
         lakes.assert_equals_truth(lake, twin.truth, only=[TAGS])
-        # With room again, the same command mends it.
+        # With free space again, the same command succeeds.
         backfill.must_succeed()
         lakes.assert_equals_truth(lake, twin.truth, only=[TAGS, endpoint("ats/applications")])
 
@@ -188,12 +188,12 @@ def _error_answer(status: int, code: str | None) -> Answer:
 
 
 def _run_with_file_limit(command: list[str], environ: dict[str, str], size: int) -> Outcome:
-    """Runs with a bound on every file, which a write meets as it meets a full disk: with an error."""
+    """Runs a command with a limit on file sizes. A write at the limit fails as on a full disk."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
-    # Python ignores the signal that would end the program at the bound, and hands that on here.
+    # Python ignores the signal that would end the program at the limit, and child processes inherit this.
     done = subprocess.run(
         command,
         env=environ,
@@ -224,7 +224,7 @@ BAD_PAGES = {
 def test_a_page_that_cannot_be_taken_fails_its_table_alone(
     lake: Path, answer: Answer | Answers, message: str
 ) -> None:
-    """Breaks `ats/tags` of one integration; everything else has to arrive, and nothing of the broken table."""
+    """Breaks `ats/tags` of one integration. Fails unless all other tables arrive, and nothing of the broken one."""
     with running_twin("--no-rate-limit", integrations=5) as twin:
         broken, whole = twin.of("ats")
         with running_proxy(twin.url, _on_tags(answer, broken.id)) as proxy:

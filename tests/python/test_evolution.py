@@ -1,4 +1,4 @@
-"""A schema that grows, inside nested structs too: old rows, new rows, old binaries, and a layout from the future."""
+"""Tests a growing schema, also inside nested structs: old rows, new rows, old binaries, and a newer layout version."""
 
 import dataclasses
 import json
@@ -14,7 +14,7 @@ from readers import READERS
 from schemas import SCHEMAS, Endpoint, endpoint
 from truth import Integration, Row, expected_row
 
-# What the older `schemas/` does not have yet: members of nested structs and of list elements, and a whole column.
+# Fields that the older `schemas/` lacks: members of nested structs and of list elements, and a complete column.
 REMOVED = {
     "ats/applications": ("candidate.source", "interviews[].title", "remote_url"),
     "hris/employees": ("work_location.address.city", "employments[].pay_rate"),
@@ -32,7 +32,7 @@ def test_old_and_new_rows_are_right_in_every_engine_while_binaries_of_both_ages_
             _assert_rest_is_used(old, twin)
             everybody = twin.of(new.category)
             ages = dict.fromkeys(everybody, old)
-            # All columns are the older binary's so far.
+            # So far the tables have only the older binary's columns.
             _assert_rows(lake, old, _rows(twin, ages))
 
         newer = backfill_of(twin, lake, *_endpoints(), only=_firsts(twin))
@@ -48,7 +48,7 @@ def test_old_and_new_rows_are_right_in_every_engine_while_binaries_of_both_ages_
             old, new = endpoint(path, older), endpoint(path)
             _assert_rows(lake, new, _rows(twin, dict.fromkeys(twin.of(new.category), old)))
 
-        # And forward once more: everything is in its column.
+        # With the newer binary again, every value is in its column.
         backfill_of(twin, lake, *_endpoints()).must_succeed()
         lakes.assert_equals_truth(lake, twin.truth, only=[endpoint(path) for path in REMOVED])
 
@@ -130,7 +130,7 @@ def _assert_rows(lake: Path, shape: Endpoint, expected: list[Row]) -> None:
 
 
 def _assert_rest_is_used(old: Endpoint, twin: Twin) -> None:
-    """The suite would prove nothing if no row had a value where a field was removed."""
+    """Fails when no row has a value in a removed field, because then the suite would prove nothing."""
     rows = _rows(twin, dict.fromkeys(twin.of(old.category), old))
     pointers = {pointer for row in rows if row["_rest"] for pointer in row["_rest"].value}
     for path in REMOVED[old.path]:

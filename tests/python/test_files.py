@@ -1,4 +1,4 @@
-"""`files` lists the live Parquet files and no other, as another reader of the log does."""
+"""Tests that `files` lists exactly the live Parquet files that another reader of the log finds."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from schemas import Endpoint, endpoint
 
 def test_files_are_those_another_reader_of_the_log_finds(lake: Path) -> None:
     with running_twin("--no-rate-limit", integrations=5) as twin:
-        # The second snapshot replaces every file: the folder then holds twice as many as are live.
+        # The second snapshot replaces every file, so the folder then has twice as many files as are live.
         for _ in range(2):
             backfill_of(twin, lake).must_succeed()
         for one in lakes.expected_endpoints(twin.truth.integrations):

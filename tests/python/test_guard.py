@@ -1,4 +1,4 @@
-"""What would vanish from `current` all at once is held back: until an operator, Kombo itself or a full fetch says so."""
+"""Tests that large losses are held until the operator, Kombo or a later full fetch confirms them."""
 
 import datetime as dt
 from typing import Any
@@ -12,7 +12,7 @@ SMALL = 50
 # Over a hundred rows, and under ten percent of them.
 MANY_BUT_FEW = 120
 MANAGERS = 40
-# Three times this is more than a tenth of 1,500 rows, twice is not.
+# Three times this number is more than a tenth of 1,500 rows; twice is not.
 STEADY = 60
 
 
@@ -21,12 +21,12 @@ def test_a_mass_delete_is_held_through_a_restart_and_until_it_is_accepted() -> N
         before, gone = _mass_delete(one)
         _assert_held(one, before, gone, "mass_delete")
 
-        # What else happens to the table is not held: readers of the live view have it at once.
+        # Other changes of the table are not held: readers of the live view see them at once.
         (edited,) = sorted(before - gone)[:1]
         one.edit(edited)
         one.tell()
         one.service.until_quiet()
-        assert one.ids() == before, "the guard let rows go when another row changed"
+        assert one.ids() == before, "the guard released rows when another row changed"
         one.show("after another row was edited")
 
         one.restart()
@@ -37,7 +37,7 @@ def test_a_mass_delete_is_held_through_a_restart_and_until_it_is_accepted() -> N
         assert outcome.code == 0, outcome.text
         one.until_ids(before - gone, "the accepted rows are gone")
         hold = one.until_state("accepted")
-        assert hold["decided_at"] is not None, "it is not said when it was accepted"
+        assert hold["decided_at"] is not None, "the hold does not say when it was accepted"
         one.show("after it was accepted")
         one.show_status("status after it was accepted")
 
@@ -92,7 +92,7 @@ def test_a_full_fetch_that_lacks_rows_nobody_told_of_is_held_until_one_a_day_lat
 def test_what_was_accepted_is_not_held_again_by_a_full_fetch_that_agrees() -> None:
     with guarded("hris/employees") as one:
         before, gone = _mass_delete(one)
-        # Nobody folds between the word of the operator and the full fetch, which folds at its end.
+        # No fold runs between the acceptance and the full fetch, which folds at its end.
         assert one.service.stop() == 0, one.service.printed()[-2000:]
         assert _accept(one).code == 0
         one.full()
@@ -112,9 +112,9 @@ def test_a_scope_switched_off_empties_no_table_and_its_rows_come_back_as_if_noth
         assert one.ids() == before == one.live_ids(), "rows vanished with a scope"
         one.until_cause("scope_off")
         one.show("after Kombo was asked why")
-        assert hold["removed"] == len(before), f"{hold['removed']} rows are said to be removed"
+        assert hold["removed"] == len(before), f"the hold has {hold['removed']} removed rows"
 
-        # A minute later Kombo refuses the model, and goes on for days.
+        # A minute later Kombo refuses the model, and keeps refusing it for days.
         one.living.advance(DAY)
         one.tell()
         one.service.until_quiet()
@@ -127,7 +127,7 @@ def test_a_scope_switched_off_empties_no_table_and_its_rows_come_back_as_if_noth
 
         one.living.change("scope_on", one.id, one.endpoint.path)
         one.tell()
-        # A model that was switched off is tried again ten minutes later when its rows are said to change.
+        # A model that was switched off is asked again after ten minutes when a webhook reports changes of its rows.
         one.pass_time(11 * MINUTE, "lms/skills")
         one.until_state("resolved")
         one.show("after the scope was switched on")
@@ -141,7 +141,7 @@ def test_a_scope_switched_off_empties_no_table_and_its_rows_come_back_as_if_noth
 def test_a_column_that_turns_null_in_many_rows_is_held_and_deletes_beside_it_are_not() -> None:
     with guarded("hris/employees") as one:
         before, managers = one.ids(), one.values("manager")
-        # Those at the top: all who report to them have no manager any more.
+        # The managers are deleted, so all who report to them have no manager any more.
         gone = one.delete(MANAGERS, first=True)
         one.tell()
         hold = one.until_state("held")
@@ -182,7 +182,7 @@ def test_an_integration_that_pauses_for_twenty_days_keeps_its_rows() -> None:
         one.tell()
         one.service.until_quiet()
         one.show("awake again")
-        # What was deleted so long ago has lost its values, and no delta shows it: a full fetch does.
+        # Rows that were deleted so long ago have lost their values. Only a full fetch shows this, no delta.
         one.full()
         one.until_ids(before - gone, "what was deleted meanwhile is gone")
         assert one.state() != "held"
@@ -200,7 +200,7 @@ def test_few_deletes_go_through_at_once() -> None:
             one.service.until_quiet()
             assert one.state() == "", f"{what} deleted rows were held"
             one.show(f"after {what} deleted: {count}")
-            # What goes within one day is added up.
+            # Losses within one day are added up, so a day passes here.
             one.living.advance(DAY)
         one.full()
         one.assert_nothing_lost()
@@ -224,7 +224,7 @@ def test_small_deletes_that_are_much_within_a_day_are_held_like_a_large_one() ->
         assert one.ids() == before
         assert _accept(one).code == 0
         one.until_ids(before - more, "the accepted rows are gone")
-        assert one.log_lines("released", "the losses were accepted"), "no line of the log tells of the release"
+        assert one.log_lines("released", "the losses were accepted"), "the log does not report the release"
         less = one.delete(STEADY)
         one.tell()
         one.until_ids(before - more - less, "after it the next small delete goes through")
@@ -248,7 +248,7 @@ def _assert_a_rerun_changes_nothing(one: Guarded, before: set[str]) -> None:
 
 def _assert_told(one: Guarded, told: str, why: str, rows: int) -> None:
     logged = "\n".join(one.log_lines("released"))
-    assert why in told + logged, f"nobody says {why!r}: {told}{logged}"
+    assert why in told + logged, f"neither output nor log has {why!r}: {told}{logged}"
     assert f"{rows} rows were removed" in told + logged, told + logged
 
 
@@ -269,18 +269,18 @@ def _assert_held(one: Guarded, before: set[str], gone: set[str], cause: str) -> 
     hold = one.hold()
     assert hold is not None and hold["state"] == "held"
     assert hold["cause"] == cause, f"the cause is {hold['cause']}"
-    assert hold["removed"] == len(gone), f"{hold['removed']} rows are said to be removed, not {len(gone)}"
-    assert hold["table_rows"] == len(before), f"the table is said to have {hold['table_rows']} rows"
+    assert hold["removed"] == len(gone), f"the hold has {hold['removed']} removed rows, not {len(gone)}"
+    assert hold["table_rows"] == len(before), f"the hold has a table of {hold['table_rows']} rows"
     assert hold["decided_at"] is None and hold["since"] <= hold["until"]
-    assert one.observed().get("delete", 0) >= len(gone), "what is held is not in deltas"
+    assert one.observed().get("delete", 0) >= len(gone), "the held deletions are not in deltas"
     text = one.show_status("status while rows are held")
-    assert "held" in text.lower() and one.endpoint.table in text, "status does not tell of it"
+    assert "held" in text.lower() and one.endpoint.table in text, "status does not report the hold"
     lines = one.log_lines("held")
     print(f"    log: {lines[:2]}", flush=True)
-    assert lines, "no line of the log tells of it"
-    # Whoever looks later, with nothing new to fold, finds it as it is.
+    assert lines, "the log does not report the hold"
+    # A later fold, with nothing new to fold, changes nothing.
     shown("fold while rows are held", fold(one.service.lake), 8)
-    assert one.ids() == before, f"a fold let go what is held, after {SECONDS} s at most"
+    assert one.ids() == before, f"a fold released held rows, after {SECONDS} s at most"
 
 
 def _without(one: Guarded, column: str) -> int:

@@ -1,4 +1,4 @@
-"""One table that cannot be read stops no other: what each verb prints, what goes on, and that the cures are true."""
+"""Tests that an unreadable table stops no other: output of each verb, continued work, and remedies that work."""
 
 import json
 import shutil
@@ -92,7 +92,7 @@ def test_without_the_registry_customers_who_are_named_are_fetched_and_shown() ->
         shown("backfill of whom the registry knows", unnamed)
         assert unnamed.code == FAILED and "--integration" in unnamed.stderr, unnamed.text
 
-        # The cure: moved away, a backfill that names everybody writes it anew.
+        # The remedy: move the registry away, and run a backfill that names every integration.
         _move_away(lake / "kombo_integrations")
         backfill_of(twin, lake, *ENDPOINTS, only=[mine, other]).must_succeed()
         cured = _readable(lake)
@@ -130,11 +130,11 @@ def test_without_the_holds_everything_is_folded_of_which_nothing_is_held() -> No
             outcome = verb(name, lake)
             shown(name, outcome)
             assert outcome.code == FAILED and entry in outcome.text, outcome.text
-            assert outcome.text.count(entry) == 1, "it is said once"
+            assert outcome.text.count(entry) == 1, "the error is not reported exactly once"
         assert must("fold", lake, "--rebuild").stdout.count("ats_") == 2
         _move_away(lake / "kombo_holds")
         must("fold", lake)
-        assert (lake / "kombo_holds" / "_delta_log").is_dir(), "a fold writes it anew"
+        assert (lake / "kombo_holds" / "_delta_log").is_dir(), "a fold did not create the table again"
         _readable(lake)
         must("upkeep", lake)
 
@@ -165,7 +165,7 @@ def test_one_missing_file_of_current_or_of_deltas_is_one_customers_matter() -> N
         assert mine.key in failed and other.key not in failed and "ats_users" not in failed
         lint = verb("lint", lake, "--table", "ats_tags")
         assert lint.code == FAILED and gone in lint.stdout, lint.text
-        # The cure: moved away, it is made anew.
+        # The remedy: move `current` away; the next fold rebuilds it.
         _move_away(current)
         must("fold", lake)
         assert "failed" not in verb("lint", lake, "--table", "ats_tags").stdout
@@ -199,7 +199,7 @@ def test_every_other_layout_is_refused_and_a_new_folder_is_the_cure() -> None:
 
 @contextmanager
 def _filled() -> Iterator[tuple[Twin, Path, list[Integration]]]:
-    """A lake of two customers and two endpoints, with a delta each, everything folded."""
+    """Creates a lake of two integrations and two endpoints, with a delta each, completely folded."""
     with running_twin("--no-rate-limit", integrations=5) as twin, tempfile.TemporaryDirectory() as name:
         lake = Path(name) / "lake"
         two = twin.of("ats")
@@ -210,7 +210,7 @@ def _filled() -> Iterator[tuple[Twin, Path, list[Integration]]]:
 
 @contextmanager
 def _service() -> Iterator[tuple[Living, Service, Integration]]:
-    """A service that has fetched everything, and is stopped."""
+    """Creates a service that has fetched everything and is stopped."""
     with (
         tempfile.TemporaryDirectory() as folder,
         living_twin(integrations=1) as living,
@@ -226,14 +226,14 @@ def _service() -> Iterator[tuple[Living, Service, Integration]]:
 
 
 def _readable(lake: Path) -> Outcome:
-    """Returns the status, which has to name nothing that cannot be read. The twin lives in another year: all is late."""
+    """Returns the status, and fails if anything is unreadable. All tables are late, because the twin is in another year."""
     status = verb("status", lake)
     assert "unread" not in status.text, status.text
     return status
 
 
 def _newest_is(service: Service, truth: Truth, one: Endpoint) -> bool:
-    """Returns whether the newest rows of an endpoint are the truth's."""
+    """Returns whether the newest rows of an endpoint equal the truth."""
     try:
         assert_newest_equal_truth(service.lake, truth, only=[one])
     except AssertionError:
@@ -246,14 +246,14 @@ def _newest(table: Path) -> Path:
 
 
 def _truncate_newest(table: Path) -> str:
-    """Cuts the newest entry of a log in half; returns its name."""
+    """Truncates the newest entry of a log to half; returns its name."""
     newest = _newest(table)
     newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
     return f"_delta_log/{newest.name}"
 
 
 def _take_data(table: Path, text: str = "") -> str:
-    """Deletes the data files of a table whose paths hold a text; returns the name of the newest."""
+    """Deletes the data files of a table with `text` in their paths; returns the name of the newest file."""
     files = [file for file in table.rglob("part-*.parquet") if text in str(file)]
     newest = max(files, key=lambda file: file.stat().st_mtime_ns)
     for file in files:

@@ -1,4 +1,4 @@
-"""A backfill that is killed and run again ends where an undisturbed one ends."""
+"""Tests that a backfill that is killed and run again gives the same lake as an undisturbed one."""
 
 import os
 import random
@@ -31,8 +31,8 @@ def test_fifty_kills_at_random_moments_change_nothing_in_the_end(tmp_path: Path)
         while kills < KILLS and runs < MAX_RUNS:
             runs += 1
             commits = _commits(lake)
-            # What was killed goes on where it stopped. What got to its end is right, and begins anew: with an empty
-            # lake, or with one whose snapshots are all replaced.
+            # A killed run continues where it stopped. After a run that ended, the next one starts again: with an empty
+            # lake, or with a lake in which all snapshots are replaced.
             process = backfill_of(twin, lake, *(() if ended else SKIP)).start()
             ended = not _killed(process, chance.uniform(0, whole_run))
             if ended:
@@ -55,7 +55,7 @@ def _commits(lake: Path) -> int:
 
 
 def _killed(process: "subprocess.Popen[bytes]", after: float) -> bool:
-    """Kills a run at the given moment; says whether it was still running, and not just ended."""
+    """Kills a run after `after` seconds. Returns whether the run was still running then."""
     try:
         process.wait(timeout=after)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""What anybody can send to the public address, and what the service makes of it."""
+"""Tests what strangers can send to the public address, and how the service reacts."""
 
 import gzip
 import json
@@ -27,7 +27,7 @@ UNSIGNED = 401
 MODELS = ("ats_tags",)
 ENDPOINTS = ["ats/tags", "ats/users"]
 TEN_MEGABYTES = 10_000_000
-# What the kernel takes for a reader that does not read, at most.
+# The most that the kernel buffers for a reader that does not read.
 BUFFERED = 8 << 20
 IDLE = 300
 REPLAYS = 20_000
@@ -134,7 +134,7 @@ def test_ids_and_models_that_nobody_expects_reach_no_path_and_stop_nothing() -> 
         assert not list(service.folder.parent.rglob("*escaped*")), "an id reached a path raw"
         for found in lake.rglob("integration_key=*"):
             assert re.fullmatch(r"integration_key=[a-z0-9_.-]+", found.name), found.name
-        # A log line holds no control character that an id brought.
+        # A log line has no control character from an id.
         assert not re.search(r"[\x00\x1b\u202e]|^X-Injected", service.printed(), re.MULTILINE)
         assert service.stop() == 0
 
@@ -154,11 +154,11 @@ def test_idle_connections_and_slow_senders_keep_nobody_waiting() -> None:
             for number in range(IDLE):
                 connection = stack.enter_context(connect(service.url))
                 if number % 2:
-                    # Begun, and never ended.
+                    # A request that begins and never ends.
                     connection.sendall(head(service.url, None)[: 20 + number % 10])
             for _ in range(20):
                 service.accepts(_body(service))
-    # From one address, strangers take no place from another.
+    # Connections from one address take no slot of another address.
     with _service() as service, ExitStack() as stack:
         for _ in range(IDLE):
             stack.enter_context(connect(service.url, "127.0.0.2"))
@@ -167,7 +167,7 @@ def test_idle_connections_and_slow_senders_keep_nobody_waiting() -> None:
 
 
 def test_twenty_thousand_replays_cause_few_fetches() -> None:
-    # A fetch takes a while, so that fetches are few for another reason than haste.
+    # Fetches are slow, so that many webhooks arrive during one fetch.
     with _service("--latency-ms", str(LATENCY_MS)) as service:
         body = _body(service)
         request = head(service.url, signature(SECRET, body), f"Content-Length: {len(body)}") + body
@@ -213,14 +213,14 @@ def test_a_service_that_shuts_down_takes_nothing_it_could_forget() -> None:
             try:
                 seen.append(service.post(body).status)
             except OSError:
-                # The address is closed.
+                # The listener is closed.
                 seen.append(0)
             time.sleep(0.05)
         assert service.wait() == 0, service.printed()[-2000:]
-        # What came before the signal did is taken, and nothing after it.
+        # Webhooks before the signal are accepted, and none after it.
         late = [status for at, status in enumerate(seen) if status == 200 and at > 2]
         assert not late, f"{len(late)} webhooks were taken while shutting down"
-        assert 503 in seen, f"nobody was told to come again: {sorted(set(seen))}"
+        assert 503 in seen, f"no sender was asked to try again: {sorted(set(seen))}"
 
 
 def _body(service: Service) -> bytes:
@@ -256,7 +256,7 @@ def _service(
     environment: dict[str, str] | None = None,
     webhook: dict[str, object] | None = None,
 ) -> Iterator[Service]:
-    """Starts a service with two small tables, and waits until it has them."""
+    """Starts a service with two small tables, and waits until they are fetched."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         twin = stack.enter_context(
             running_twin("--no-rate-limit", *arguments, integrations=1, rows=20)

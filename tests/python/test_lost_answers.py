@@ -1,4 +1,4 @@
-"""A commit whose answer is lost, whether or not it took effect: the lake is right, and no row stands twice."""
+"""Tests commits with a lost answer, whether they took effect or not: the lake is right, and no row exists twice."""
 
 import dataclasses
 
@@ -23,7 +23,7 @@ def test_commits_that_never_arrived_are_made_again() -> None:
 
 
 def _assert_right_in_spite_of(loss: Loss, times: int) -> None:
-    """Loses every commit of a lake, its tables' creation and their replacement included."""
+    """Loses the answer or request of every commit of a lake, including creation and replacement of tables."""
     tables = [endpoint(path) for path in TABLES]
     arguments = [word for path in TABLES for word in ("--endpoint", path)]
     with (
@@ -43,6 +43,6 @@ def _assert_right_in_spite_of(loss: Loss, times: int) -> None:
             lost = [path for path in proxy.lost if path not in before]
             for one in tables:
                 assert any(f"/{one.table}/snapshots/" in path for path in lost), (run, one.path)
-        # Not once more than they were lost: a commit that took effect is found, not repeated.
+        # No commit was sent, and lost, once more: a commit that took effect is found, not repeated.
         assert set(proxy.lost.values()) == {times}, set(proxy.lost.values())
         print(f"    lost {loss.value}: {len(proxy.lost)} commits", flush=True)

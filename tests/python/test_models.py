@@ -1,4 +1,4 @@
-"""Every model that the vendor's client knows is in the catalog: a new one fails here by its name."""
+"""Tests that every model of Kombo's client is in the catalog. A new model fails here with its name."""
 
 import json
 import subprocess
@@ -43,7 +43,7 @@ def test_a_role_of_a_job_concerns_jobs_alone() -> None:
 
 
 def _explained(category: str, *models: str) -> Any:
-    """Returns what `explain` prints of a webhook that names these models."""
+    """Returns the output of `explain` for a webhook with these models."""
     done = subprocess.run(
         [BINARY, "explain", "--json"],
         input=data_changed(f"tool:{category}", models, category),

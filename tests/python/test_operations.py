@@ -1,4 +1,4 @@
-"""What the operator of a service sees and lives through: figures, the status table, outages, secrets kept."""
+"""Tests what the operator of a service sees: metrics, status, outages, and that no secret is shown."""
 
 import json
 import tempfile
@@ -59,7 +59,7 @@ def test_a_parked_integration_shows_in_the_status_and_wakes() -> None:
         living.refuse(one.id, None, "INTEGRATION.SETUP_SYNC_PENDING")
         service.start_and_wait()
         service.until(lambda: _stands(service, "setup_pending"), "is parked", 60)
-        # Notes for the status are put once a minute, and at the end.
+        # The service writes its notes for `status` once a minute, and when it ends.
         assert service.stop() == 0, service.printed()[-2000:]
         assert _state(service) == "setup_pending"
         table = service.verb("status")
@@ -76,7 +76,7 @@ def test_a_parked_integration_shows_in_the_status_and_wakes() -> None:
         outcome = service.verb("status", "--json")
         assert outcome.code == 0, outcome.text
         assert _state(service) == "active"
-        # A minute later nothing is as fresh as this asks for: the exit code says so.
+        # A minute later no table is as fresh as the objective, so the exit code is 1.
         Clock(service.folder.parent / "clock", living.now_ms() + 60_000)
         late = service.verb("status", "--objective", "1s")
         assert late.code == 1, late.text
@@ -93,7 +93,7 @@ def test_an_integration_that_is_refused_later_loses_no_row() -> None:
         assert service.stop() == 0, service.printed()[-2000:]
         assert_newest_equal_truth(service.lake, truth, only=[TAGS, USERS])
         assert _state(service) == "authentication_invalid"
-        # By the laws of the status it is not late: somebody has to sign in, and no fetch can help.
+        # `status` does not call such a table late: the customer has to sign in again, and no fetch can help.
         assert service.verb("status", "--objective", "1s").code == 0
 
 
@@ -112,7 +112,7 @@ def test_a_model_that_is_switched_off_parks_its_table_alone() -> None:
         service.until_fetched(fetches + 2)
         truth = living.truth(service.folder / "truth")
         assert_newest_equal_truth(service.lake, truth, only=[USERS])
-        # The last thing it does is to put its notes.
+        # The service writes its notes last when it ends.
         assert service.stop() == 0, service.printed()[-2000:]
         tables = [table for one in _status(service)["integrations"] for table in one["tables"]]
         assert {table["table"]: table["state"] for table in tables}["ats_tags"] == "off", tables
@@ -143,7 +143,7 @@ def test_two_services_on_one_lake_give_right_data(
         for service in pair:
             assert service.stop() == 0, service.printed()[-2000:]
         truth = living.truth(folder / "truth")
-        # Nested copies that no delta refreshes need one full fetch more.
+        # Nested copies that no delta refreshes need another full fetch.
         assert pair[0].verb("backfill").code in (0, 1)
         assert_newest_equal_truth(pair[0].lake, truth, living.is_readable)
         assert_no_id_twice_in_a_snapshot(pair[0].lake, truth)
@@ -167,7 +167,7 @@ def test_a_lake_out_of_reach_for_a_while_costs_time_and_no_row() -> None:
             service.accepts(data_changed(one.id, ["ats_tags"]))
             time.sleep(OUTAGE_SECONDS / 2)
         service.until(lambda: _failing(service) >= 1, "tells of it", RECOVERY_SECONDS)
-        assert service.is_healthy(), "it is ill, and can be mended by no restart"
+        assert service.is_healthy(), "the service is unhealthy, although no restart could help"
         assert _deltas(service, "failed") >= 1, "no fetch met the outage: nothing was proven"
         assert service.metrics().total("component_errors_total", stage="sending") >= 1
         gate.unreachable = False
@@ -184,7 +184,7 @@ def test_no_secret_and_no_row_value_shows_anywhere() -> None:
             service.accepts(data_changed(one.id, [_model(one.category)]))
             service.accepts(_became_active(one.id, one.category))
         service.post(b'{"id": "x", "type": "data-changed", "data": "Canary-of-a-body"}')
-        # Decoding that fails is where values slip into messages.
+        # Failed decoding is where values could get into messages.
         (first, _) = living.twin.truth.integrations
         living.refuse(first.id, TAGS.path, "INTEGRATION.MODEL_DISABLED")
         service.accepts(data_changed(first.id, ["ats_tags"]))
@@ -244,12 +244,12 @@ def _status(service: Service) -> Any:
 
 
 def _stands(service: Service, state: str) -> bool:
-    """Returns whether the metrics say that the one integration is in a state."""
+    """Returns whether the metrics have the only integration in a state."""
     return service.metrics().total("kombo_integrations", state=state) == 1
 
 
 def _state(service: Service) -> str:
-    """Returns the state that the status tells of the one integration."""
+    """Returns the state of the only integration in `status`."""
     states = {one["state"] for one in _status(service)["integrations"]}
     return states.pop() if len(states) == 1 else ""
 
@@ -260,7 +260,7 @@ def _counted_once(text: str) -> bool:
 
 
 def _values(truth: Truth) -> set[str]:
-    """Returns texts that only a row can have brought: names, addresses, titles of several words."""
+    """Returns texts that can only come from rows: names, addresses, titles of several words."""
     found: set[str] = set()
 
     def collect(value: Any) -> None:
@@ -297,7 +297,7 @@ def _service(
         service = stack.enter_context(
             service_of(living.twin, Path(name), lake=lake, environment=variables)
         )
-        # The status measures ages by the local clock, and the twin lives in another year.
+        # `status` measures ages by the local clock, and the twin is in another year.
         clock = Clock(Path(name) / "clock", living.now_ms())
         service.environment.update(clock.environment())
         service.arguments = ("-vv",) if verbose else ()
@@ -308,7 +308,7 @@ def _service(
         )
         if start:
             service.start_and_wait()
-            # One integration has two endpoints here; how many more have is another matter.
+            # One integration has two endpoints here. The number of other integrations varies.
             service.until_fetched(2)
             if integrations > 1:
                 service.until_quiet()

@@ -1,4 +1,4 @@
-"""Engines skip files by their statistics: a bound that is off by a microsecond would hide rows."""
+"""Tests statistics: engines skip files by them, and a bound that is off by a microsecond would hide rows."""
 
 import datetime as dt
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_rows_in_the_last_millisecond_of_a_file_are_found(lake: Path) -> None:
 
 
 def _check(lake: Path, one: Endpoint, key: str, column: str) -> bool:
-    """Asks every engine for the rows at, from and after an integration's greatest value, which is that of its file.
+    """Asks every engine for the rows at, from and after an integration's greatest value, which is its file's upper bound.
 
     Returns whether that value lies between two milliseconds.
     """

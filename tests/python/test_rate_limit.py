@@ -1,4 +1,4 @@
-"""The budget of the key is spent, and never overspent."""
+"""Tests that the request budget of the API key is used fully, and never exceeded."""
 
 import dataclasses
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from product import backfill_of, running_twin
 from proxy import Exchange, running_proxy
 
-# What the twin grants per minute unless told otherwise.
+# Requests per minute that the twin allows by default.
 LIMIT = 300
 WINDOW_SECONDS = 60
 LEAST_SHARE = 0.95
@@ -25,7 +25,7 @@ def test_thirty_integrations_under_a_limit_meet_no_429_and_use_the_windows(lake:
         limited = [one for one in proxy.exchanges if one.status == 429]
         assert not limited, f"{len(limited)} requests met 429"
         windows = _windows(proxy.exchanges)
-        # The last window is cut short by the end of the work.
+        # The last window ends early, with the end of the work.
         used = [len(window) for window in windows[:-1]]
         begins = [window[0].at for window in windows]
         lasted = [later - earlier for earlier, later in zip(begins, begins[1:], strict=False)]
@@ -34,13 +34,13 @@ def test_thirty_integrations_under_a_limit_meet_no_429_and_use_the_windows(lake:
         assert len(used) >= CLOSED_WINDOWS, f"only {len(used)} windows were closed: too little work"
         for count, seconds in zip(used, lasted, strict=True):
             assert LEAST_SHARE * LIMIT <= count <= LIMIT, f"a window had {count} requests"
-            # A window begins with its first request, so time can be lost between two as well.
+            # A window begins with its first request, so time can also be lost between two windows.
             least = LEAST_SHARE * LIMIT * seconds / WINDOW_SECONDS
             assert count >= least, f"{count} requests in {seconds:.1f} s"
 
 
 def _windows(exchanges: list[Exchange]) -> list[list[Exchange]]:
-    """Splits exchanges where the server's `ratelimit-remaining` rises again: there a window begins."""
+    """Splits exchanges into windows. A window begins where the server's `ratelimit-remaining` rises again."""
     windows: list[list[Exchange]] = []
     last = 0
     for one in exchanges:

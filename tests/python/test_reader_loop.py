@@ -1,4 +1,4 @@
-"""Whoever reads `current`, or the live view, while it is written reads whole tables: no row missing, doubled or torn."""
+"""Tests reads of `current` and the live view during writes: no row is missing, repeated or torn."""
 
 import datetime as dt
 import os
@@ -31,7 +31,7 @@ COMMITS = int(os.environ.get("KOMBO_TEST_READER_COMMITS") or 150)
 INTEGRATIONS = int(os.environ.get("KOMBO_TEST_READER_INTEGRATIONS") or 3)
 ROWS = int(os.environ.get("KOMBO_TEST_READER_ROWS") or 120)
 PATIENCE_SECONDS = 30 + COMMITS
-# The twin's time passes faster than ours, so that an announced table is asked for in each round.
+# The twin's time passes faster, so that the service asks for an announced table in each round.
 ROUND_SECONDS = 15
 FULL_INTERVAL_SECONDS = 90
 UPKEEP_EVERY = 4
@@ -105,7 +105,7 @@ def test_every_read_of_current_and_of_the_live_view_is_whole_while_they_are_writ
             print(f"    {loop.name}: {loop.reads} reads, {states} states of pairs", flush=True)
             assert not loop.wrong, "\n".join(loop.wrong[:40])
             assert loop.reads >= LEAST_READS, f"{loop.name} read {loop.reads} times: no proof"
-        assert not [one for one in orphans if one.exists()], "upkeep left files that nothing names"
+        assert not [one for one in orphans if one.exists()], "upkeep left unreferenced files"
         assert service.stop() == 0, service.printed()[-2000:]
         _ends_as_the_truth(living, service, folder)
 
@@ -156,7 +156,7 @@ def _read_duckdb(cursor: duckdb.DuckDBPyConnection, uri: str) -> list[Row]:
 def _write(
     living: Living, service: Service, expected: Expected, began: dict[str, int]
 ) -> tuple[int, list[str]]:
-    """Edits the pairs, round by round, until `current` has got so many commits; returns the rounds, and what upkeep did."""
+    """Edits the pairs, round by round, until `current` has enough commits. Returns the rounds, and the upkeep's results."""
     positions = _positions(living.twin.truth, expected)
     merged = []
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -204,7 +204,7 @@ def _commits(lake: str, expected: Expected) -> dict[str, int]:
 
 
 def _plant_orphans(lake: str, expected: Expected) -> list[Path]:
-    """Puts files there that nothing names and that are old enough for upkeep to delete."""
+    """Stores unreferenced files that are old enough for upkeep to delete."""
     orphans = []
     for own in expected.endpoints[:5]:
         for part in ("current", "deltas", "snapshots"):

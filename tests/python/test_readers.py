@@ -1,4 +1,4 @@
-"""Checks that each engine's adapter gives the values that were written, against a table made by delta-rs."""
+"""Tests that each engine's adapter returns the written values, for a table written by delta-rs."""
 
 import datetime as dt
 from typing import Any
@@ -75,7 +75,7 @@ def test_each_engine_applies_predicates_and_projections(
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Returns where a Delta table has the rows."""
+    """Returns the URI of a Delta table with the rows."""
     folder = tmp_path_factory.mktemp("readers")
     table = pyarrow.Table.from_pylist(ROWS, SCHEMA)
     deltalake.write_deltalake(folder, table, partition_by=["key"])

@@ -1,4 +1,4 @@
-"""`current` is derived: dropped, interrupted or folded by two at once, it ends with the same rows, in every column."""
+"""Tests that `current` ends with the same rows and columns when it is dropped, interrupted or folded by two at once."""
 
 import os
 import random
@@ -35,7 +35,7 @@ PAIRS = int(os.environ.get("KOMBO_TEST_REBUILD_PAIRS") or 3)
 ROWS = int(os.environ.get("KOMBO_TEST_REBUILD_ROWS") or 200)
 CHANGES = int(os.environ.get("KOMBO_TEST_REBUILD_CHANGES") or 80)
 END_SECONDS = 120
-# What is fetched in full again before the fold, and what changes after that: rows no other row holds a copy of.
+# Tables that are fetched in full again before the fold. Only rows without copies in other rows change after that.
 FETCHED_AGAIN = ["ats/*", "lms/users"]
 COPIED_NOWHERE = ("ats/notes", "ats/attachments")
 
@@ -44,7 +44,7 @@ Content = dict[Table, dict[str, Row]]
 
 @dataclass(frozen=True)
 class Pending:
-    """A lake that is folded in part: what came since waits."""
+    """A partly folded lake: later rows wait to be folded."""
 
     lake: Path
     truth: Truth
@@ -69,7 +69,7 @@ def test_current_that_was_dropped_is_folded_again_with_the_same_content(pending:
         shown("fold --rebuild", fold(lake, "--rebuild"), 3)
         _assert_same(pending.after, _content(lake, pending.truth), "after --rebuild")
         assert_well_formed(lake, pending.truth)
-        # Of the others, nested copies that no delta refreshes are as old as the last full fetch.
+        # In the other tables, nested copies that no delta refreshes are as old as the last full fetch.
         fetched = [table for table in pending.after if table[0].category == "ats" or table[0].path in FETCHED_AGAIN]
         rows = assert_current_equals_truth(lake, pending.truth, fetched)
         print(f"    {rows} rows of {len(fetched)} tables are the truth", flush=True)
@@ -134,7 +134,7 @@ def test_two_folds_at_once_are_safe(pending: Pending) -> None:
 
 @pytest.fixture(scope="module")
 def pending(tmp_path_factory: pytest.TempPathFactory) -> Pending:
-    """Makes a lake with a folded full fetch, and then deltas and further full fetches that are not folded."""
+    """Creates a lake with a folded full fetch, and with unfolded deltas and full fetches."""
     folder = tmp_path_factory.mktemp("pending")
     lake = folder / "lake"
     with living_twin(integrations=4, rows=ROWS) as living:
@@ -142,7 +142,7 @@ def pending(tmp_path_factory: pytest.TempPathFactory) -> Pending:
         with service_of(living.twin, folder, lake=str(lake)) as service:
             service.settings["sinks"]["lake"]["fold"] = {"enabled": False}
             _change(living, ["ats", "hris", "lms"])
-            # Every table is asked for once at a start: a delta.
+            # At its start the service fetches a delta of every table.
             _run_once(service)
             _change(living, ["ats", "hris", "lms"])
             service.source["endpoints"] = FETCHED_AGAIN
@@ -177,7 +177,7 @@ def _change(living: Living, categories: list[str], only: Sequence[str] = ()) -> 
             endpoint = own[nth // 4 % len(own)]
             if kind == "delete" and not endpoint.include_deleted:
                 kind = "edit"
-            # A hire makes parents, too, of which others hold copies.
+            # A hire also creates parent records, of which other rows have copies.
             kind = "edit" if only and kind == "hire" else kind
             living.change(kind, one.id, endpoint.path)
 
@@ -185,7 +185,7 @@ def _change(living: Living, categories: list[str], only: Sequence[str] = ()) -> 
 def _run_once(service: Service) -> None:
     service.start_and_wait()
     if "full_interval_secs" in service.source["schedule"]:
-        # It is never quiet.
+        # The service never becomes idle.
         time.sleep(6)
     else:
         service.until_quiet()
@@ -232,7 +232,7 @@ def _assert_same(wanted: Content, found: Content, when: str) -> None:
 
 
 def _assert_each_table_is_old_or_new(lake: Path, pending: Pending) -> bool:
-    """Fails when a reader would see a table that is neither as before nor as after; returns whether some are each."""
+    """Fails when a table is neither as before nor as after the fold. Returns whether there are tables of both kinds."""
     found = _content(lake, pending.truth)
     old = {table for table, rows in found.items() if rows == pending.before[table]}
     new = {table for table, rows in found.items() if rows == pending.after[table]}
@@ -246,7 +246,7 @@ def _data_files(lake: Path) -> set[str]:
 
 
 def _killed(process: "subprocess.Popen[bytes]", after: float) -> bool:
-    """Kills a run at the given moment; says whether it was still running, and not just ended."""
+    """Kills a run after `after` seconds. Returns whether the run was still running then."""
     try:
         process.wait(timeout=after)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""The same backfill, to S3."""
+"""Tests a backfill to S3."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ def test_a_lake_on_s3_equals_the_truth() -> None:
         backfill = dataclasses.replace(backfill, environment=environment(options))
         backfill.must_succeed()
         lakes.assert_equals_truth(uri, twin.truth, READERS, options)
-        # A second snapshot replaces the first: conditional puts and removes work there, too.
+        # A second snapshot replaces the first, so conditional puts and removes are tested on S3, too.
         backfill.must_succeed()
         two = [reader for reader in READERS if reader.name in ("duckdb", "deltalake")]
         lakes.assert_equals_truth(uri, twin.truth, two, options)

@@ -1,4 +1,4 @@
-"""What the plan saves: two services see the same webhooks, one fetches what changed, the other everything."""
+"""Tests the savings of `plan: changed`: of two services with the same webhooks, one fetches what changed, one everything."""
 
 import os
 import time
@@ -56,7 +56,7 @@ def _twin(relay: Relay):  # type: ignore[no-untyped-def]  # noqa: ANN202, a cont
 
 
 def _live(living: Living, services: tuple[Service, ...]) -> None:
-    """Lets the companies change for a while, and waits until both services have caught up."""
+    """Lets the companies change for a while, and waits until both services are idle."""
     living.resume()
     time.sleep(SECONDS)
     living.pause()
@@ -74,7 +74,7 @@ def _report(webhooks: int, few: int, many: int) -> None:
 
 
 def _same_rows(living: Living, services: tuple[Service, ...], folder: Path) -> None:
-    """Nested copies that no delta refreshes may be older; after one more full fetch nothing may differ."""
+    """Fails unless both lakes are equal after another full fetch, which refreshes nested copies that no delta refreshes."""
     truth = living.truth(folder / "truth")
     for service in services:
         assert service.stop() == 0

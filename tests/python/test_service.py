@@ -1,4 +1,4 @@
-"""A service that is killed again and again forgets no webhook, and its lake ends as the twin's truth."""
+"""Tests that a service that is killed again and again forgets no webhook, and that its lake ends as the twin's truth."""
 
 import json
 import os
@@ -24,17 +24,17 @@ from webhooks import integration_created, post, signature
 SECONDS = float(os.environ.get("KOMBO_TEST_SERVICE_SECONDS") or 40)
 INTEGRATIONS = int(os.environ.get("KOMBO_TEST_SERVICE_INTEGRATIONS") or 12)
 CHANGES_PER_MINUTE = int(os.environ.get("KOMBO_TEST_SERVICE_CHANGES") or 600)
-# Whether customers come and go meanwhile. One that comes while the service is down may never be heard of.
+# Whether integrations come and go meanwhile. The service may never hear of one that comes while it is down.
 TURNOVER = os.environ.get("KOMBO_TEST_SERVICE_TURNOVER") != "0"
-# With everything at its full size, one look at everything takes minutes.
+# At full size, one comparison of everything takes minutes.
 PATIENCE_SECONDS = max(120.0, 3 * INTEGRATIONS)
 LIFE_SECONDS = (0.5, 6.0)
 FULL_INTERVAL_SECONDS = 5
-# The twin goes on answering for a model that was switched off for so long.
+# The twin still answers for a switched-off model during this time.
 SCOPE_GRACE_SECONDS = 61
 LEAST_ACCEPTED = 20
 LEAST_KILLS = 5
-# A base is floored to the second that the server's Date is in, and reckoned before the answer came.
+# A base is floored to the second of the server's Date, and is earlier than the arrival of the answer.
 BASE_SLACK_MS = 2_000
 
 
@@ -66,7 +66,7 @@ def test_a_service_killed_every_few_seconds_forgets_nothing_and_ends_as_the_trut
         service.until_quiet(PATIENCE_SECONDS)
         assert service.stop() == 0, service.printed()[-2000:]
 
-        # What was switched off lately is refused from now on, not in the middle of what follows.
+        # Models that were switched off lately are refused from now on, and not in the middle of the next steps.
         living.advance(SCOPE_GRACE_SECONDS)
         truth = living.truth(folder / "truth")
         accepted = list(_accepted(living))
@@ -98,7 +98,7 @@ def _twin(port: int):  # type: ignore[no-untyped-def]  # noqa: ANN202, a context
 
 
 def _introduce(living: Living, service: Service) -> None:
-    """Connects every customer by webhook: the configuration names none."""
+    """Connects every integration by webhook, because the configuration names none."""
     living.pause()
     for one in living.twin.truth.integrations:
         body = integration_created(one.id, one.category)
@@ -107,13 +107,13 @@ def _introduce(living: Living, service: Service) -> None:
 
 
 def _live(living: Living, service: Service, chance: random.Random) -> int:
-    """Lets the companies change while the service is killed at random; returns how often it was."""
+    """Lets the companies change while the service is killed at random. Returns the number of kills."""
     kills = 0
     living.resume()
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         assert service.process is not None, "it runs"
-        # What it does not survive alone would show here as an end without a kill.
+        # A crash of the service itself would show here as an end without a kill.
         try:
             code = service.process.wait(timeout=chance.uniform(*LIFE_SECONDS))
         except subprocess.TimeoutExpired:
@@ -129,8 +129,8 @@ def _live(living: Living, service: Service, chance: random.Random) -> int:
 
 
 def _known(living: Living, truth: Truth) -> set[str]:
-    """Returns the integrations that a webhook answered with 200 has named. Kombo lists them nowhere: one that came while
-    the service was down, and of which nothing was heard since, nobody can know."""
+    """Returns the integrations of webhooks that were answered with 200. Kombo has no list of integrations. So one that came
+    while the service was down, and had no webhook since, cannot be known."""
     heard = {str(one["integration"]) for one in living.deliveries() if one.get("status") == 200}
     introduced = {one.id for one in living.twin.truth.integrations}
     known = (heard | introduced) & {one.id for one in truth.integrations}
@@ -153,14 +153,14 @@ def _at_ms(delivery: dict[str, Any]) -> int:
 def _assert_none_forgotten(
     living: Living, lake: str, truth: Truth, accepted: list[Delivered]
 ) -> None:
-    """Fails unless the base of every table that a webhook concerns is later than its delivery."""
+    """Fails unless the base of every table that a webhook affects is later than the webhook's delivery."""
     by_id = {one.id: one for one in truth.integrations}
     judged = 0
     late: list[str] = []
     for endpoint in lakes.expected_endpoints(truth.integrations):
         known = bases(lake, endpoint, [one.key for one in truth.integrations])
         for one, at_ms in _latest(endpoint, by_id, accepted).items():
-            # Who refuses at the end may have refused every fetch since.
+            # A table that is refused at the end may have been refused at every fetch since.
             if not living.is_readable(endpoint, one):
                 continue
             judged += 1
@@ -175,10 +175,10 @@ def _assert_none_forgotten(
 def _latest(
     endpoint: Endpoint, by_id: dict[str, Integration], accepted: list[Delivered]
 ) -> dict[Integration, int]:
-    """Returns when each integration was last told of a change that a delta of this endpoint brings."""
+    """Returns when each integration last got a webhook about a change that a delta of this endpoint brings."""
     latest: dict[Integration, int] = {}
     if not endpoint.updated_after:
-        # A snapshot stands in for its delta, at most every six hours.
+        # The endpoint has snapshots instead of deltas, at most every six hours.
         return latest
     surfaced = {name for name, told in endpoint.models if told is not False}
     for one in accepted:

@@ -1,4 +1,4 @@
-"""What the service does when it is told to end, and when it is told to read its configuration again."""
+"""Tests the service's reaction to signals: end, and read the configuration again."""
 
 import signal
 import tempfile
@@ -22,7 +22,7 @@ def test_sigterm_lets_what_is_under_way_be_committed_and_ends_with_0() -> None:
     with _service(*SLOW) as (living, service):
         _change_and_tell(living, service)
         assert service.stop() == 0, service.printed()[-2000:]
-        # Nothing is started again: the change is in the lake, or SIGTERM threw it away.
+        # The service is not started again: the change is in the lake, or SIGTERM discarded it.
         truth = living.truth(service.folder / "truth")
         assert_newest_equal_truth(service.lake, truth, only=[TAGS])
 
@@ -90,7 +90,7 @@ def test_a_right_file_at_sighup_brings_other_endpoints_without_a_new_start() -> 
 
 
 def _change_and_tell(living: Living, service: Service) -> None:
-    """Changes a row and tells of it."""
+    """Changes a row and posts its webhook."""
     (one,) = living.twin.truth.integrations
     living.change("edit", one.id, TAGS.path)
     service.accepts(data_changed(one.id, ["ats_tags"]))

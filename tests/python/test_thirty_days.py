@@ -1,4 +1,4 @@
-"""Thirty days with half of the webhooks lost: each weekly full fetch makes `current` the truth, and names what was missed."""
+"""Tests thirty days with half of the webhooks lost: after each weekly full fetch `current` is the truth, with drift."""
 
 import datetime as dt
 import os
@@ -33,10 +33,10 @@ STEP_HOURS = int(os.environ.get("KOMBO_TEST_MONTH_STEP_HOURS") or 24)
 INTEGRATIONS = int(os.environ.get("KOMBO_TEST_MONTH_INTEGRATIONS") or 4)
 ROWS = int(os.environ.get("KOMBO_TEST_MONTH_ROWS") or 60)
 LOST_PERCENT = 50
-# The world changes twice a step for twenty minutes, once a minute; then it rests.
+# In each step the world changes twice for twenty minutes, once a minute, and then rests.
 TURNS, TURN = 2, 20 * MINUTE
 FOLD_SECONDS = 60
-# An integration's own instant of the week comes four times, and once more in some.
+# The weekly full fetch of an integration comes four times in thirty days, and five times for some.
 LEAST_FULLS = 3
 
 
@@ -130,7 +130,7 @@ def test_after_each_full_fetch_of_a_month_current_is_the_truth_and_drift_is_what
 
 
 class Month:
-    """Thirty days, and what is looked at in them."""
+    """Thirty days, with the checks during them."""
 
     def __init__(self, living: Living, service: Service, folder: Path) -> None:
         self.living, self.service, self.folder = living, service, folder
@@ -144,7 +144,7 @@ class Month:
         self.changes = self.rows = self.compared = self.overtaken = 0
 
     def pass_by(self) -> None:
-        """Lets the days pass, and looks at each full fetch when it is done."""
+        """Lets the days pass, and checks each full fetch when it is done."""
         self._look(0)
         for _ in range(DAYS * 24 // STEP_HOURS):
             for _ in range(TURNS):
@@ -156,7 +156,7 @@ class Month:
             self._look(rested_us)
 
     def end(self) -> None:
-        """One more full fetch of everything by hand, and the sums."""
+        """Makes another full fetch of everything by hand, and checks the totals."""
         outcome = self.service.verb("backfill")
         assert outcome.code == 0, outcome.text[-3000:]
         self._look(0)
@@ -171,7 +171,7 @@ class Month:
         assert not silent, "no tombstone in deltas:\n" + "\n".join(silent[:40])
 
     def _look(self, rested_us: int) -> None:
-        """Judges the full fetches since the last look. Those that began after the rest did saw all there is to see."""
+        """Checks the full fetches since the last call. Full fetches that began after the rest began saw all changes."""
         new = list(self.fulls.new())
         if not new:
             return
@@ -198,16 +198,16 @@ class Month:
             self.began[full.table] = full.since_us
 
     def _is_compared(self, full: Full) -> bool:
-        """Returns whether there is anything that deltas should have brought before a full fetch."""
+        """Returns whether deltas should have brought any row before a full fetch."""
         return full.known is not None and full.table[0].updated_after
 
     def _completeness(self, full: Full, drifted: int) -> None:
-        """Fails unless the log of `kombo_drift` says how many rows of a full fetch drifted, of how many."""
+        """Fails unless the log of `kombo_drift` has the right counts of drifted and compared rows of a full fetch."""
         app = f"kombo/{full.table[1].key}/{full.table[0].table}"
         uri = f"{self.service.lake}/kombo_drift"
         rows, said = txn(uri, f"{app}/rows") or 0, txn(uri, f"{app}/drifted") or 0
         assert said == drifted, f"{full.name}: {drifted} rows drifted, the log says {said}"
-        # Those that are gone from either count as well, and those that deltas brought meanwhile.
+        # Rows that are missing on either side count as well, and rows that deltas brought meanwhile.
         brought = {row["id"] for row in delta_rows(self.service.lake, full.table)}
         most = len(full.found.keys() | (full.known or {}).keys() | brought)
         assert drifted <= rows <= most, f"{full.name}: the log says {rows} rows of at most {most}"

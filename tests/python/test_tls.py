@@ -75,7 +75,7 @@ def _serial(name: str) -> int:
 
 
 def _presented(service: Service) -> int:
-    """Returns the serial number of the certificate that a new connection is shown."""
+    """Returns the serial number of the certificate that a new connection gets."""
     pem = ssl.get_server_certificate(_address(service), timeout=20)
     return x509.load_pem_x509_certificate(pem.encode()).serial_number
 

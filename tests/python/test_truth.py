@@ -1,4 +1,4 @@
-"""Checks of the checker: the comparison has to catch what it is there to catch."""
+"""Tests the comparison itself: it must catch every kind of difference."""
 
 import copy
 import datetime as dt
@@ -166,7 +166,7 @@ def _row(key: str) -> Row:
 
 
 def _actual(key: str) -> Row:
-    """Returns the row as an engine would read it: JSON as text."""
+    """Returns the row as an engine would read it, with JSON as text."""
     return {name: _read(value) for name, value in copy.deepcopy(_row(key)).items()} | OBSERVED
 
 

@@ -1,4 +1,4 @@
-"""The vendor's own client has to be content with the twin, or the twin proves nothing."""
+"""Tests the twin with Kombo's own client. If the client rejects the twin, tests against the twin prove nothing."""
 
 import os
 import re
@@ -7,7 +7,7 @@ import sys
 from product import run, running_twin
 from schemas import REPOSITORY
 
-# Those of `schemas/` that version 1.4.0 of the client has a paging method for.
+# Endpoints of `schemas/` for which version 1.4.0 of the client has a paging method.
 ENDPOINTS = 29
 
 

@@ -1,4 +1,4 @@
-"""Two processes on one lake cannot hide each other's rows."""
+"""Tests that two processes on one lake cannot hide each other's rows."""
 
 import time
 from pathlib import Path
@@ -10,7 +10,7 @@ from product import RUN_SECONDS, Backfill, backfill_of, running_twin
 def test_two_backfills_of_the_same_tables_at_once_leave_every_table_right(lake: Path) -> None:
     with running_twin("--no-rate-limit", integrations=5) as twin:
         backfill = backfill_of(twin, lake)
-        # The first pair also races to create the lake; the second, to replace what is there.
+        # The first pair also races to create the lake, and the second pair to replace its snapshots.
         for _ in range(2):
             _run_at_once(backfill, backfill)
             lakes.assert_equals_truth(lake, twin.truth)
@@ -34,5 +34,5 @@ def _run_at_once(*backfills: Backfill) -> None:
             if one.poll() is None:
                 one.kill()
                 one.wait(timeout=10)
-    # Whoever loses a race either adopts the winner's rows or writes its own after them.
+    # The loser of a race either adopts the winner's rows or writes its own rows after them.
     assert codes == [0] * len(codes), f"exit codes {codes}"

@@ -1,4 +1,4 @@
-"""A row that did not change is written once, however often the service starts or a backfill runs."""
+"""Tests that an unchanged row is written once, however often the service starts or a backfill runs."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def test_a_service_that_is_restarted_writes_no_row_again(tmp_path: Path) -> None
             again = service.metrics().total("kombo_rows_total", result="unchanged")
             assert again >= 3, "the rows came again"
             assert _written(service) == written
-        # What changed meanwhile is written all the same, also when it is what it was before.
+        # A row that changed meanwhile is written, even if it has its earlier values again.
         living.change("edit", one.id, TAGS.path, 0)
         service.accepts(data_changed(one.id, ["ats_tags"]))
         service.until_quiet()

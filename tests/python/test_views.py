@@ -1,4 +1,4 @@
-"""What `sql` prints, run as printed: `current` is the truth, and each view says what its definition says, in every engine."""
+"""Tests the output of `sql` as printed, in every engine: `current` is the truth, and each view follows its definition."""
 
 import datetime as dt
 import shutil
@@ -25,7 +25,7 @@ Eventful = tuple[Path, dict[Endpoint, dt.datetime]]
 
 def test_current_is_the_truth_read_by_every_engine(lake: Path) -> None:
     with _twin() as twin:
-        # It folds at its end.
+        # A backfill folds at its end.
         backfill_of(twin, lake).must_succeed()
         for table in (APPLICATIONS, EMPLOYEES):
             truth = twin.truth.rows(table)
@@ -117,10 +117,10 @@ def _twin() -> Any:
 
 @pytest.fixture(scope="module")
 def eventful(tmp_path_factory: pytest.TempPathFactory) -> Eventful:
-    """Makes a lake to which much happened after it was folded; returns an instant in the midst for each table."""
+    """Creates a lake with many observations after its fold. Returns, for each table, an instant in the middle of them."""
     lake = tmp_path_factory.mktemp("eventful") / "lake"
     with _twin() as twin:
-        # It folds at its end.
+        # A backfill folds at its end.
         backfill_of(twin, lake).must_succeed()
         return lake, {table: _story(lake, table, twin) for table in (APPLICATIONS, EMPLOYEES)}
 
@@ -145,7 +145,7 @@ def _story(lake: Path, table: Endpoint, twin: Twin) -> dt.datetime:
     story.absent(others[2])
     story.upsert(others[3], remote_id="changed while removals are held")
 
-    # An integration that `current` has no row of yet.
+    # An integration without a row in `current`.
     of_stranger = {"integration_key": STRANGER.key, "_integration_id": STRANGER.id}
     story.upsert(mine[5] | of_stranger)
     story.delete(mine[6] | of_stranger)
@@ -173,7 +173,7 @@ def _printed(
 def _assert_same(
     expected: list[Row], found: list[Row], what: str, engine: Engine | None = None
 ) -> None:
-    """Fails unless the rows are the same, value by value; names columns, never values."""
+    """Fails unless the rows are equal, value by value. The message names columns, never values."""
     wanted, got = (_by_key(rows) for rows in (expected, found))
     assert len(got) == len(found), f"{what}: rows stand twice"
     missing, more = len(wanted.keys() - got.keys()), len(got.keys() - wanted.keys())
@@ -195,7 +195,7 @@ def _by_key(rows: list[Row]) -> dict[tuple[str, str], Row]:
 
 
 def _comparable(value: Any, nested_nulls: bool) -> Any:
-    """Returns the same value, or without a difference between null and empty for an engine that knows none."""
+    """Returns the value. For an engine without nested nulls, nulls become empty structs and lists."""
     if nested_nulls:
         return value
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""What is printed for engines that cannot run here, translated by sqlglot and run by DuckDB.
+"""SQL for engines that cannot run here, translated by sqlglot and run by DuckDB.
 
-It proves that sqlglot knows every statement but the registrations as one of the engine's own, and that the rows are right;
-not that the engine takes it.
+This proves that sqlglot parses every statement except the registrations in the engine's dialect, and that the rows are
+right. It does not prove that the engine accepts the statement.
 """
 
 import re
@@ -26,21 +26,21 @@ class Translated:
     """A table's name and place."""
 
     def rows(self, lake: Path, text: str) -> list[Row]:
-        """Registers what is to be registered, and returns the rows of the last statement."""
+        """Registers the tables, and returns the rows of the last statement."""
         connection = duckdb_with_extensions().cursor()
         _with_schema(connection)
         query = None
         for statement in statements(text):
             if registered := self.registration.fullmatch(re.sub(r"\s+", " ", statement)):
                 table, place = registered.groups()
-                # Snowflake's places are relative to its volume.
+                # Snowflake's paths are relative to its volume.
                 uri = place if place.startswith("/") else f"{lake}/{place}"
                 connection.execute(
                     f"CREATE OR REPLACE VIEW {self.catalog}{table} AS FROM delta_scan('{uri}')"
                 )
             elif not statement.startswith(("CREATE SCHEMA", "CREATE DATABASE", "CREATE CATALOG")):
                 (translated,) = sqlglot.transpile(statement, read=self.name, write="duckdb")
-                # DuckDB's own BY NAME fills up as BigQuery's FULL OUTER does.
+                # DuckDB's BY NAME fills missing columns as BigQuery's FULL OUTER does.
                 translated = translated.replace("FULL OUTER UNION", "UNION")
                 connection.execute(translated)
                 created = CREATED.match(statement)

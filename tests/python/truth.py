@@ -1,4 +1,4 @@
-"""What the lake has to say, worked out from the twin's dump without the product's own code.
+"""Computes the rows that the lake must have, from the twin's dump and without the program's code.
 
 The dump is `integrations.json` and `<category>_<endpoint>/<integration_key>.ndjson`, one Kombo record per line.
 A value takes its column only if the column gives back the same string or the same exact number; everything else is
@@ -36,7 +36,7 @@ class Integration:
 
 @dataclass(frozen=True)
 class Json:
-    """The value of a free JSON column, so that it is compared as JSON and nothing else is."""
+    """The value of a free JSON column, which is compared as JSON."""
 
     value: Any
 
@@ -73,9 +73,9 @@ def load_json(text: str) -> Any:
 
 
 def expected_row(endpoint: Endpoint, integration: Integration, record: Row) -> Row:
-    """Converts one of Kombo's records to the row that has to stand in the lake.
+    """Converts one of Kombo's records to the row that the lake must have.
 
-    `_fetched_at`, `_fetch_id` and `_hash` depend on the run; the comparison checks their form alone.
+    `_fetched_at`, `_fetch_id` and `_hash` depend on the run; the comparison only checks their format.
     """
     rest: Rest = {}
     row = _members(endpoint.fields, record, "", rest)

@@ -1,4 +1,4 @@
-"""What each view has to say, worked out in plain Python from rows read by one engine; and rows that make it interesting."""
+"""Computes each view's rows in plain Python from rows read by one engine, and writes test rows for the views."""
 
 import datetime as dt
 from collections.abc import Callable, Iterable
@@ -20,7 +20,7 @@ VIEWS = ("current", "live", "as-of", "changes", "leavers")
 
 @dataclass(frozen=True)
 class Lake:
-    """The rows of one endpoint's tables, and of the two that concern all."""
+    """The rows of one endpoint's tables, and of the two tables that all endpoints share."""
 
     current: list[Row]
     snapshots: list[Row]
@@ -30,7 +30,7 @@ class Lake:
 
     @staticmethod
     def read(lake: Path, endpoint: Endpoint) -> "Lake":
-        """Reads them with delta-rs."""
+        """Reads the tables with delta-rs."""
 
         def rows(name: str) -> list[Row]:
             return lakes.read_reference(str(lake / name))
@@ -48,7 +48,7 @@ class Lake:
         )
 
     def view(self, name: str, at: dt.datetime) -> list[Row]:
-        """Returns the rows of a view; `at` is the time that two of them are about."""
+        """Returns the rows of a view. `at` is the time argument of the two views that take one."""
         views: dict[str, Callable[[], list[Row]]] = {
             "current": lambda: self.current,
             "live": self.live,
@@ -59,7 +59,7 @@ class Lake:
         return views[name]()
 
     def live(self) -> list[Row]:
-        """Returns `current` and what is not folded yet, without removals that are held."""
+        """Returns `current` with the rows that are not folded yet, without held removals."""
         folded: dict[str, dt.datetime] = {}
         for row in self.current:
             key = row["integration_key"]
@@ -73,7 +73,7 @@ class Lake:
         return _upserts(_newest([*self.current, *newer]))
 
     def as_of(self, at: dt.datetime) -> list[Row]:
-        """Returns the rows at a time."""
+        """Returns the rows as of a time."""
         observed = [*self.snapshots, *self.deltas]
         return _upserts(_newest(row for row in observed if row["_fetched_at"] <= at))
 
@@ -86,7 +86,7 @@ class Lake:
         return _newest([*refetched, *(r for r in self.deltas if r["_fetched_at"] > since)])
 
     def leavers(self) -> list[Row]:
-        """Returns the removals that nothing newer undid, and employees whose last day is over."""
+        """Returns removals without a newer observation, and employees with a past last day."""
         today = dt.datetime.now(dt.UTC).date()
         return [
             row
@@ -119,7 +119,7 @@ def _upserts(rows: list[Row]) -> list[Row]:
 
 
 class Story:
-    """Writes what happens after a fold, one second after the other."""
+    """Writes observations after a fold, one per second."""
 
     def __init__(self, lake: Path, endpoint: Endpoint) -> None:
         self.lake = lake
@@ -135,31 +135,31 @@ class Story:
         return sorted(mine, key=lambda row: str(row["id"]))
 
     def tick(self) -> dt.datetime:
-        """Returns the next instant; no two are of one second, none is a whole millisecond."""
+        """Returns the next instant. Instants differ by seconds, and none is a full millisecond."""
         self.clock += SECOND + dt.timedelta(microseconds=1)
         return self.clock
 
     def upsert(self, row: Row, **values: Any) -> None:
-        """Observes a row with other values."""
+        """Adds an observation of a row with changed values."""
         self._observe(row | values | {"_op": "upsert"})
 
     def delete(self, row: Row) -> None:
-        """Observes a row that Kombo marked as deleted."""
+        """Adds an observation of a row that Kombo marked as deleted."""
         self._observe(row | {"_op": "delete", "remote_deleted_at": self.clock})
 
     def absent(self, row: Row) -> None:
-        """Observes that a row is gone without a mark."""
+        """Adds an observation that a row disappeared without `remote_deleted_at`."""
         kept = ("integration_key", "_integration_id", "id", "_hash", "_fetch_id")
         self._observe(dict.fromkeys(row) | {k: row[k] for k in kept} | {"_op": "absent"})
 
     def commit(self) -> None:
-        """Appends what was observed to the deltas."""
+        """Appends the observations to the deltas."""
         table = deltalake.DeltaTable(self.lake / self.endpoint.table / "deltas")
         _append(table, self.observed)
         self.observed = []
 
     def hold(self, integration: Integration, state: str, since: dt.datetime) -> None:
-        """Has the guard hold back what was removed since."""
+        """Adds a hold of the guard for removals since an instant."""
         row = {
             "integration_key": integration.key,
             "_integration_id": integration.id,
@@ -171,7 +171,7 @@ class Story:
         _append(deltalake.DeltaTable(self.lake / "kombo_holds"), [row])
 
     def drift(self, row: Row, seen_at: dt.datetime, of: str | None = None) -> None:
-        """Has a full fetch find a row changed, of another table with the same id if one is named."""
+        """Adds drift of a row, or of a row with the same id in the table `of`."""
         found = {
             "commit_date": seen_at.date(),
             "integration_key": row["integration_key"],
@@ -200,7 +200,7 @@ def _append(table: deltalake.DeltaTable, rows: list[Row]) -> None:
 
 
 def _any(of: pyarrow.DataType) -> Any:
-    """Returns a value for a column that must have one and that no view asks for."""
+    """Returns any value for a required column that no view reads."""
     if pyarrow.types.is_timestamp(of):
         return dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
     if pyarrow.types.is_integer(of):

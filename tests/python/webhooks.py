@@ -18,7 +18,7 @@ SIGNATURE = "X-Kombo-Signature"
 
 @dataclass(frozen=True)
 class Answer:
-    """What the service said to a webhook."""
+    """The service's answer to a webhook."""
 
     status: int
     headers: Mapping[str, str]
@@ -31,12 +31,12 @@ def signature(secret: str, body: bytes) -> str:
 
 
 def standard_signature(secret: str, body: bytes) -> str:
-    """Returns the same digest in base64's standard alphabet, which Kombo does not use."""
+    """Returns the signature in base64's standard alphabet, which Kombo does not use."""
     return _digest(secret, body, base64.b64encode).rstrip("=")
 
 
 def padded_signature(secret: str, body: bytes) -> str:
-    """Returns the same digest with padding, which Kombo does not send."""
+    """Returns the signature with padding, which Kombo does not send."""
     return _digest(secret, body, base64.urlsafe_b64encode)
 
 
