@@ -1,10 +1,10 @@
-"""Measures folds: one changed row, one percent of the rows, and a whole new full fetch, of tables of several sizes.
+"""Measures folds of tables of several sizes: of one changed row, one percent of the rows, and a new full fetch.
 
     export KOMBO_SOURCE=$PWD/target/release/kombo-source
     python3 benches/fold.py --rows 100000 1000000
 
-For each size a twin is served, fetched and folded; then rows are changed at the twin, fetched as deltas, and each fold is
-timed on its own: wall time, CPU time, bytes written, peak memory. Needs no packages. Everything is on loopback and below
+For each size the script starts a twin, fetches and folds; then it changes rows at the twin, fetches deltas, and times each
+fold by itself: wall time, CPU time, bytes written, peak memory. Needs no packages. Everything is on loopback and below
 a temporary folder.
 """
 
@@ -57,7 +57,7 @@ def folds(size: int) -> None:
         (customer,) = living.twin.truth.integrations
         full.must_succeed()
         measure(lake, "first fold", size)
-        # What changed just before the twin began is in every delta of the next minutes: let them pass.
+        # Changes from just before the twin's start are in every delta of the next minutes, so let these minutes pass.
         living.advance(2 * HOUR)
         backfill_of(living.twin, lake, "-q", "--endpoint", ENDPOINT, "--mode", "delta").must_succeed()
         for what, rows in (("one row", 1), ("1 %", size // 100)):

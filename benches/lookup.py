@@ -1,14 +1,14 @@
-"""One record by id, and one day of changes, in DuckDB: the lake beside the same rows as one unsorted Parquet file.
+"""Measures two queries in DuckDB, one record by id and one day of changes: the lake against one unsorted Parquet file.
 
     export KOMBO_SOURCE=$PWD/target/release/kombo-source
     target/venv/bin/python benches/lookup.py                       # makes a lake: some minutes
     target/venv/bin/python benches/lookup.py --lake ./lake --table ats_applications
 
-How it measures: both sides are read by the same DuckDB over HTTP from a server on loopback that counts the bytes it sends,
-each query in a fresh connection without caches. DuckDB is given the files that are left after pruning by the Delta log
-(partition, then the bounds in the statistics, as delta-rs reads them): what its own Delta extension does, which reads no
-HTTP. The log itself is not counted. The unsorted file is written by DuckDB with its defaults and zstd, rows in the order of
-a hash. Times are the median over the queries; on loopback they say more of decoding than of a network.
+Method: the same DuckDB reads both sides over HTTP from a server on loopback that counts the bytes it sends,
+each query in a new connection without caches. DuckDB gets the files that remain after pruning by the Delta log
+(partition, then the bounds in the statistics, as delta-rs reads them). DuckDB's Delta extension prunes alike, but reads no
+HTTP. The log itself is not counted. DuckDB writes the unsorted file with its defaults and zstd, with rows in the order of
+a hash. Times are medians over the queries. On loopback they mostly measure decoding, not a network.
 """
 
 import argparse
@@ -39,7 +39,7 @@ DAY_MS = 1000 * DAY
 
 
 class Sent:
-    """Counts what a server sends."""
+    """Counts the answers and bytes that a server sends."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -53,7 +53,7 @@ class Sent:
 
 
 class Ranges(SimpleHTTPRequestHandler):
-    """Sends files of a folder, whole or the one range that is asked for."""
+    """Serves files of a folder, completely or one requested range."""
 
     protocol_version = "HTTP/1.1"
 
@@ -88,12 +88,12 @@ class Ranges(SimpleHTTPRequestHandler):
             self.sent.add(last - first + 1)
 
     def log_message(self, *_: Any) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
 
 @dataclass
 class Measured:
-    """What queries of one kind read, each, and how long they took."""
+    """Requests, bytes and time per query of one kind."""
 
     bytes: list[int]
     requests: list[int]
@@ -102,7 +102,7 @@ class Measured:
 
 @dataclass
 class Queries:
-    """The same queries to both sides: the files and the condition of each, and how many rows it brings."""
+    """The same queries for both sides: files, condition and expected number of rows of each query."""
 
     what: str
     files: list[dict[str, Any]]
@@ -112,7 +112,7 @@ class Queries:
     rows: list[int]
 
     def add(self, files: list[dict[str, Any]], pruned: str, whole: str, rows: int) -> None:
-        """Adds a query, and the files of the lake that are left for it."""
+        """Adds a query with the files of the lake that remain for it after pruning."""
         self.pruned.append(([file["file"] for file in files], pruned))
         self.whole.append(([self.unsorted], whole))
         self.rows.append(rows)
@@ -127,12 +127,12 @@ class Bench:
     sent: Sent
 
     def queries(self, what: str, table: str, part: str) -> Queries:
-        """Makes both sides of a part of a table ready to be asked."""
+        """Prepares both sides of a part of a table for queries."""
         files = live_files(self.root / "lake", table, part)
         return Queries(what, files, self.write_unsorted(files, f"{part}.parquet"), [], [], [])
 
     def write_unsorted(self, files: list[dict[str, Any]], name: str) -> str:
-        """Writes the rows of these files to one file, in no order."""
+        """Writes the rows of these files to one unsorted file."""
         paths = ", ".join(f"'{self.root / one['file']}'" for one in files)
         relation = f"read_parquet([{paths}], hive_partitioning = true, union_by_name = true)"
         duckdb.execute(
@@ -142,7 +142,7 @@ class Bench:
         return name
 
     def measure(self, queries: list[tuple[list[str], str]], expected: list[int]) -> Measured:
-        """Runs queries, each over its files; each has to bring as many rows as expected."""
+        """Runs each query over its files, and fails unless it returns the expected number of rows."""
         measured = Measured([], [], [])
         for (files, where), rows in zip(queries, expected, strict=True):
             urls = [f"'http://{self.address}/{file}'" for file in files]
@@ -177,7 +177,7 @@ class Bench:
 
 
 def connected() -> duckdb.DuckDBPyConnection:
-    """Returns a connection that remembers nothing it has read."""
+    """Returns a connection without caches."""
     connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
     (extension,) = Path(duckdb_extension_httpfs.__path__[0]).rglob("*.duckdb_extension")
     connection.execute(f"LOAD '{extension}'")
@@ -188,7 +188,7 @@ def connected() -> duckdb.DuckDBPyConnection:
 
 
 def lake_of_days(lake: Path, arguments: argparse.Namespace) -> None:
-    """Makes a lake: a full fetch, then days of changes with a fetch of them each noon, and a fold."""
+    """Creates a lake: a full fetch, then days of changes with a delta each noon, and a fold."""
     path = arguments.table.replace("_", "/", 1).replace("_", "-")
     with living_twin(integrations=arguments.integrations, rows=arguments.rows) as living:
         living.pause()
@@ -218,7 +218,7 @@ def _fetch(
 
 
 def live_files(lake: Path, table: str, part: str) -> list[dict[str, Any]]:
-    """Returns the live files with what the log says of each."""
+    """Returns the live files with their partition values and statistics in the log."""
     actions = deltalake.DeltaTable(lake / table / part).get_add_actions(flatten=True)
     rows = actions.to_pylist() if hasattr(actions, "to_pylist") else _rows(actions)
     return [{**row, "file": f"lake/{table}/{part}/{row['path']}"} for row in rows]
@@ -261,7 +261,7 @@ def days(bench: Bench, table: str) -> None:
 
 
 def main() -> None:
-    """Makes what is not there, and measures."""
+    """Creates a lake if none is given, and measures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--lake", type=Path, help="a lake that is there already")
     parser.add_argument("--table", default="ats_applications")

@@ -1,7 +1,7 @@
-//! How long the steps between a page and its batch take, and what a webhook costs: `cargo bench`.
+//! Measures the steps from a page of Kombo to a batch, and the cost of a webhook. Run `cargo bench`.
 //!
-//! Pages come from a world of its own, so that the same seed gives the same bytes on every machine. `cargo test` runs each
-//! bench once.
+//! The pages come from a simulated company with a fixed seed, so every machine measures the same bytes. `cargo test`
+//! runs each bench once.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use kombo_source::plan::{PlanMode, Planner};
 use kombo_source::time::ObservedAt;
 use kombo_source::webhook::{Signature, Verifier, Webhook, WebhookSecret, parse};
 
-/// Rows of a page, the most that Kombo serves.
+/// Number of rows of a page: the most that Kombo serves.
 const ROWS: u64 = 250;
 
-/// The widest tables of two categories, and a flat one.
+/// Endpoints to measure: the widest tables of two categories, and a flat one.
 const ENDPOINTS: [&str; 3] = ["ats/applications", "hris/employees", "ats/tags"];
 
 const NOTIFICATION: &[u8] = br#"{"id":"bench","type":"data-changed","data":{"integration_id":"personio:a",
@@ -30,7 +30,7 @@ fn main() {
     divan::main();
 }
 
-/// One table, and a page of it.
+/// One table with a page of its rows.
 struct Paged {
     endpoint: Arc<Endpoint>,
     table: TableId,
@@ -89,7 +89,7 @@ fn request<'a>(endpoint: &'a Endpoint, integration: &'a str) -> TwinRequest<'a> 
     }
 }
 
-/// A page becomes a batch, row hashes included.
+/// Measures decoding a page to a batch, with the row hashes.
 #[divan::bench(args = ENDPOINTS)]
 fn decode(bencher: Bencher<'_, '_>, name: &str) {
     let paged = Paged::of(name);
@@ -99,7 +99,7 @@ fn decode(bencher: Bencher<'_, '_>, name: &str) {
         .bench_local(|| black_box(&paged).decoded().take_batch());
 }
 
-/// Each row of a batch becomes Kombo's JSON again.
+/// Measures writing each row of a batch back as Kombo's JSON.
 #[divan::bench(args = ENDPOINTS)]
 fn rebuild_rows(bencher: Bencher<'_, '_>, name: &str) {
     let paged = Paged::of(name);
@@ -112,7 +112,7 @@ fn rebuild_rows(bencher: Bencher<'_, '_>, name: &str) {
     });
 }
 
-/// The twin makes a page: what it costs beside the client that is measured with it.
+/// Measures how long the twin needs for a page, since the twin runs beside the client that is measured.
 #[divan::bench(args = ENDPOINTS)]
 fn serve(bencher: Bencher<'_, '_>, name: &str) {
     let paged = Paged::of(name);
@@ -124,7 +124,7 @@ fn serve(bencher: Bencher<'_, '_>, name: &str) {
     });
 }
 
-/// A webhook is verified, read, and planned for.
+/// Measures verifying, parsing and planning for a webhook.
 #[divan::bench]
 fn webhook(bencher: Bencher<'_, '_>) {
     let secret = WebhookSecret::new("a secret of the benches").expect("long enough");
