@@ -182,11 +182,14 @@ where
         let Received { webhook, answer } = received;
         match self.dispatch.webhook(&webhook, self.now()) {
             Reaction::Acknowledge(outcome) => {
-                debug!(kind = webhook.label(), outcome, "webhook");
+                debug!(kind = webhook.label(), outcome, "webhook acknowledged");
                 Received::reply(answer, Ok(()));
             }
             Reaction::Refuse => {
-                debug!(kind = webhook.label(), "webhook of a refused integration");
+                debug!(
+                    kind = webhook.label(),
+                    "webhook answered 503: the registry refuses the integration"
+                );
                 Received::reply(answer, Err(overloaded()));
             }
             Reaction::Register(id) => {

@@ -26,7 +26,7 @@ from service import Service
 
 PAGE, SERVICE_PAGE = pages.page("docs/operations.md"), pages.page("docs/service.md")
 TAGS, USERS = endpoint("ats/tags"), endpoint("ats/users")
-EXAMPLE = "personio:CBNMt7dSNCzBdnRTx87dev4E"
+EXAMPLE, EXAMPLE_DAY = "personio:CBNMt7dSNCzBdnRTx87dev4E", "2026-11-30"
 SECRET, NEW_SECRET = "whsec-the-old-one-of-the-page", "whsec-the-new-one-of-the-page"
 COMMAND_SECONDS = 60
 SECONDS = 60
@@ -70,6 +70,7 @@ class Machine:
         for port in (8080, 8081, 8686, 8687):
             self.names[f"127.0.0.1:{port}"] = f"127.0.0.1:{free_port()}"
         self.names[EXAMPLE] = self.ats[0]
+        self.names[EXAMPLE_DAY] = time.strftime("%Y-%m-%d")
         for folder in ("etc/kombo", "etc/kombo-dev", "var/lib/kombo", "usr/local/bin", "requests"):
             (self.root / folder).mkdir(parents=True)
         (self.root / "usr/local/bin/kombo-source").symlink_to(Path(BINARY).resolve())
@@ -220,8 +221,8 @@ def test_a_copy_of_the_lake_is_a_backup_with_and_without_the_service(machine: Ma
     machine.until_right()
     machine.follow("Make a backup", 1)
     checked = pages.blocks(pages.section(PAGE, "Make a backup"), "console")[3]
-    for copy in ("/backup/lake", "/backup/live"):
-        commands = "\n".join(pages.commands(checked)).replace("/backup/lake", copy)
+    for copy in ("lake", "live"):
+        commands = "\n".join(pages.commands(checked)).replace("/backup/lake", f"/backup/{copy}")
         assert "nothing to mend" in machine.run(commands)
 
     machine.change(machine.ats[0])
@@ -229,8 +230,13 @@ def test_a_copy_of_the_lake_is_a_backup_with_and_without_the_service(machine: Ma
     machine.follow("Restore a backup")
     # What changed since the backup comes back from Kombo, without a full fetch.
     machine.until_right()
-    machine.run("systemctl stop kombo-source; rm -r /var/lib/kombo/lake; cp -a /backup/live /var/lib/kombo/lake")
-    machine.run("systemctl start kombo-source")
+    assert (machine.root / "var/lib/kombo/lake-broken").is_dir()
+    restore = pages.commands(pages.blocks(pages.section(PAGE, "Restore a backup"), "console")[0])
+    lost = next((machine.root / "var/lib/kombo/lake-broken" / TAGS.table / "current").rglob("*.parquet"))
+    lost.unlink()
+    assert lost.name in machine.run("kombo-source lint --lake-url /var/lib/kombo/lake-broken || test $? = 1")
+    machine.run("rm -r /var/lib/kombo/lake-broken")
+    machine.run("\n".join(restore).replace("/backup/lake", "/backup/live"))
     machine.until_right()
     machine.follow("Restore a backup", 1)
     machine.until_right()
