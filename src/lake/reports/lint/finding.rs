@@ -27,7 +27,7 @@ pub enum Finding {
     Overlaps(u64),
     /// Row groups that are too large for an engine to skip much.
     LargeGroups(u64),
-    /// Row groups that are smaller than their own metadata is worth.
+    /// Row groups so small that reading their metadata costs more than reading their rows.
     SmallGroups(u64),
     /// A search for one record opens this many files.
     WideLookups(u64),
@@ -73,11 +73,11 @@ impl Finding {
                 (n, "overlaps", what)
             }
             Self::LargeGroups(n) => {
-                let what = "row groups that are too large for engines to skip";
+                let what = "row groups over 64 MiB, of which engines can skip little";
                 (n, "large_row_groups", what)
             }
             Self::SmallGroups(n) => {
-                let what = "row groups that are smaller than their metadata is worth";
+                let what = "row groups under 64 KiB, each with its own metadata to read";
                 (n, "small_row_groups", what)
             }
             Self::WideLookups(n) => (
@@ -99,7 +99,7 @@ impl Finding {
                 "set run_bytes and row_group_bytes to their defaults; the next full fetch of the integration rewrites the files"
             }
             Self::Overlaps(_) | Self::WideLookups(_) => {
-                "fetch the integration in full; the fold after it rewrites the files in order"
+                "run `kombo-source fold --rebuild` to rewrite the files in order; the next full fetch of the integration does so, too"
             }
             Self::NoStatistics(_)
             | Self::NoPageIndex(_)
