@@ -40,9 +40,10 @@ pub use settings::SettingsArgs;
 pub use sql::{SqlArgs, SqlEngine, SqlView};
 pub use twin_life::TwinLifeArgs;
 pub use values::Since;
-use values::{address, duration, positive, wanted};
+use values::{address, duration, instant, positive, wanted};
 
 use crate::plan::Kind;
+use crate::time::Moment;
 
 /// From Kombo's API to Delta tables: snapshots and deltas of HRIS, ATS, LMS and assessment data.
 #[derive(Clone, Debug, Parser)]
@@ -198,6 +199,9 @@ pub struct DemoArgs {
     /// Another seed makes other companies
     #[arg(long, value_name = "N", default_value_t = WorldSettings::default().seed)]
     pub seed: u64,
+    /// Start the clock of the customers at this instant instead of now; the same instant and seed make the same records
+    #[arg(long, value_name = "INSTANT", value_parser = instant, conflicts_with = "live")]
+    pub start: Option<Moment>,
 }
 
 /// What `backfill` takes.

@@ -29,6 +29,7 @@ use crate::api::ApiKey;
 use crate::catalog::Catalog;
 use crate::company::{World, WorldSettings};
 use crate::config::{Config, Overrides};
+use crate::time::{Clock as _, SystemClock};
 use crate::twin::{Deliveries, SharedWorld, Twin, TwinSettings};
 
 /// One integration of each category.
@@ -122,6 +123,8 @@ fn twin_settings(args: &DemoArgs) -> TwinSettings {
             integrations: INTEGRATIONS,
             rows: args.rows,
             seed: args.seed,
+            // The records are as old as they would be at a real customer, so that `status` finds the lake fresh.
+            start: args.start.unwrap_or_else(|| SystemClock.now()),
             ..WorldSettings::default()
         },
         ..TwinSettings::default()

@@ -20,20 +20,23 @@ APPLICATIONS = endpoint("ats/applications")
 COLUMNS = ["id", "outcome", "candidate", "changed_at"]
 ROWS = 300
 CHANGES = 3
+# The default start of `twin`: with it and the same seed the demo has the records of the twin.
+TWIN_START = "2026-01-05T08:00:00.000Z"
 LONG_AGO = "1990-01-01T00:00:00.000Z"
 
 
 def test_the_printed_queries_return_the_latest_rows_in_every_engine(lake: Path) -> None:
     with running_twin("--no-rate-limit", rows=ROWS) as twin:
-        done = run([BINARY, "demo", "--lake", str(lake), "--rows", str(ROWS)])
+        done = run([BINARY, "demo", "--lake", str(lake), "--rows", str(ROWS), "--start", TWIN_START])
         assert done.code == 0, done.text[-4000:]
         snippets = _snippets(done.stdout)
         live = _live_ids(twin)
         _assert_answers(snippets, live)
 
-        # The demo's companies are those of any twin with its seed, so a delta can follow. Asked for changes since long
-        # ago, the twin sends all rows again. Unchanged rows of `current` are dropped. Only rows that were deleted before the
-        # first full fetch are written once more, so their ids are both in the snapshot and in the deltas.
+        # The demo's companies are those of any twin with its seed and start, so a delta can follow. Asked for changes
+        # since long ago, the twin sends all rows again. Unchanged rows of `current` are dropped. Only rows that were
+        # deleted before the first full fetch are written once more, so their ids are both in the snapshot and in the
+        # deltas.
         with running_proxy(twin.url, updated_after=LONG_AGO) as proxy:
             arguments = ("--mode", "delta", "--endpoint", APPLICATIONS.path, "--api-url", proxy.url)
             ids = [word for one in twin.of("ats") for word in ("--integration", one.id)]

@@ -20,7 +20,6 @@ use crate::lake::Lake;
 use crate::listener::ListenerSettings;
 use crate::metrics::Metrics;
 use crate::service::{KomboSourceConfig, Secrets, SourceContext, SourceError};
-use crate::time::{Clock as _, SystemClock};
 use crate::twin::{Deliveries, HeraldSettings, TargetError, TwinSettings};
 use crate::webhook::{Verifier, WebhookSecret};
 
@@ -57,10 +56,7 @@ pub(in super::super) async fn prepare(
     catalog: &Catalog,
     quiet: bool,
 ) -> Result<Live, CliError> {
-    let mut settings = twin_settings(args);
-    // Records change from now on, so that their times are those on the wall, and later than whatever the lake holds.
-    settings.world.start = SystemClock.now();
-    let mut stage = DemoStage::set(args, settings, catalog).await?;
+    let mut stage = DemoStage::set(args, twin_settings(args), catalog).await?;
     // On a terminal the bars go away at the end; a line for each table would not.
     let quiet = quiet || !std::io::stderr().is_terminal();
     let report = stage.first_load(quiet).await?;
