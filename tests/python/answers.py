@@ -280,6 +280,12 @@ class Answers:
         pointers = [one for row in current for one in json.loads(row["_rest"] or "{}")]
         return _most(pointers, "pointer", "records")
 
+    def custom_fields(self) -> list[Row]:
+        """Counts the keys of custom fields."""
+        texts = [row["custom_fields"] for row in self.people]
+        fields = [json.loads(text or "null") for text in texts]
+        return _most((key for one in fields if isinstance(one, dict) for key in one), "field", "records")
+
     def drift(self) -> list[Row]:
         """Counts what full fetches found."""
         rows = lakes.read_reference(str(self.lake / "kombo_drift"))
@@ -304,6 +310,7 @@ ANSWERS: dict[str, Callable[[Answers], list[Row]]] = {
     "One customer only": Answers.customers,
     "As of a date": Answers.as_of,
     "Why is a value null?": Answers.nulls,
+    "Which custom fields are there?": Answers.custom_fields,
 }
 
 # What shows something only once something has happened.
