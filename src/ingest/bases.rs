@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(
             covers(&bases, &table, watermarks(3)),
             None,
-            "1 to 2 was another's"
+            "the commit from 1 to 2 was another process's"
         );
         bases.moved(&table, watermarks(1), watermarks(2));
         assert_eq!(
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(
             covers(&bases, &table, watermarks(2)),
             None,
-            "only the ordinary one"
+            "only the ordinary tier is reached"
         );
     }
 

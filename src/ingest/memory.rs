@@ -264,14 +264,14 @@ mod tests {
             |memory: &Memory, watermarks| memory.read(&table("a"), watermarks).overtaken;
         assert!(
             !overtaken(&memory, watermarks(9, 9)),
-            "nothing was left out yet"
+            "no row was dropped yet"
         );
         learn(&mut memory, "a", watermarks(1, 2), &["r"]);
         assert!(!overtaken(&memory, watermarks(1, 9)));
         assert!(overtaken(&memory, watermarks(9, 2)));
         assert!(
             overtaken(&memory, watermarks(9, 2)),
-            "until a delta has done it"
+            "until a delta has reached back"
         );
         let reader = memory.read(&table("a"), watermarks(9, 2));
         memory.learn(
@@ -322,10 +322,13 @@ mod tests {
             assert_eq!(
                 held().known(reader, row),
                 KnownHash::KeepAll,
-                "it was there in between"
+                "a snapshot ran in between"
             );
         }
-        assert!(knows(&held(), "a", watermarks(1, 1)), "it came to nothing");
+        assert!(
+            knows(&held(), "a", watermarks(1, 1)),
+            "the snapshot was not committed"
+        );
         let after = UpdatedAfter::from_millis(5);
         assert!(!held().learn(&beside, watermarks(1, 2), after, Some(HashMap::new())));
         assert!(!knows(&held(), "a", watermarks(1, 2)));

@@ -131,7 +131,9 @@ where
         Ok(WalkedSnapshot {
             staged,
             fetch: request,
-            end: tally.end.expect("a sink stages what has reached its end"),
+            end: tally
+                .end
+                .expect("a sink stages only a walk that has reached its end"),
             tally,
             canaries: canaries.caught(),
         })

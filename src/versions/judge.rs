@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(
             cause(0),
             Some(DriftCause::NotSurfaced),
-            "changed_at stood still"
+            "changed_at did not change"
         );
         assert_eq!(cause(9 * HOUR - 60_000_000), None, "a minute ago");
         let announced = Background {
@@ -241,7 +241,7 @@ mod tests {
             verdict.wrong_since_us
         };
         let here = Some(row(7 * HOUR, 7));
-        assert_eq!(wrong_since(here, HOUR), Some(7 * HOUR), "long changed");
+        assert_eq!(wrong_since(here, HOUR), Some(7 * HOUR), "changed long ago");
         assert_eq!(wrong_since(here, 8 * HOUR), Some(8 * HOUR));
         assert_eq!(wrong_since(None, HOUR), Some(6 * HOUR), "a new row");
         assert_eq!(wrong_since(None, 8 * HOUR), Some(8 * HOUR));

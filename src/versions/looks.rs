@@ -75,10 +75,16 @@ mod tests {
     #[test]
     fn a_loss_is_confirmed_by_a_look_begun_a_day_after_it_was_seen_first() {
         let looks = |hour| Looks::of_one(at(hour), SecondLook::default());
-        assert!(!looks(10).confirms_gone(10 * HOUR, 0), "it says so itself");
+        assert!(
+            !looks(10).confirms_gone(10 * HOUR, 0),
+            "the fetch cannot confirm its own first observation"
+        );
         assert!(!looks(33).confirms_gone(10 * HOUR, 0));
         assert!(looks(34).confirms_gone(10 * HOUR, 0));
-        assert!(!looks(5).confirms_gone(10 * HOUR, 0), "it is older");
+        assert!(
+            !looks(5).confirms_gone(10 * HOUR, 0),
+            "the fetch began before the observation"
+        );
     }
 
     #[test]

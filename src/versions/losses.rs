@@ -26,9 +26,9 @@ pub struct Losses {
     pub confirmed: u64,
     /// Number of rows with a loss that the operator accepted. The guard does not judge these losses.
     pub accepted: u64,
-    /// A snapshot shows some of the losses. Its fold is repeated when the hold ends.
+    /// A snapshot shows some of the losses. The snapshot is folded again when the hold is accepted.
     pub by_snapshot: bool,
-    /// Deltas show some of the losses. These deltas are read again when the hold ends.
+    /// Deltas show some of the losses. The fold position stays before these deltas, so the next fold reads them again.
     pub by_deltas: bool,
     /// Earliest and latest observation of a loss, in microseconds since the epoch.
     pub span_us: Option<(i64, i64)>,
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(removing(30).withheld(970, 30), None);
         assert_eq!(removing(30).withheld(930, 70), None, "ten percent of 1000");
         assert!(removing(31).withheld(930, 70).is_some());
-        assert_eq!(removing(0).withheld(500, 500), None, "nothing would go");
+        assert_eq!(removing(0).withheld(500, 500), None, "no row is removed");
         assert_eq!(removing(30).withheld(50, 50), None, "eighty rows are few");
     }
 

@@ -160,12 +160,20 @@ mod tests {
         assert_eq!(known.last_there(), Some(there(5)));
         assert_eq!(known.gone_since_us(), Some(9));
         known.deltas.extend([there(10), seen(11, Presence::Absent)]);
-        assert_eq!(known.gone_since_us(), Some(11), "it came back in between");
+        assert_eq!(
+            known.gone_since_us(),
+            Some(11),
+            "the row came back in between"
+        );
         known.deltas.truncate(1);
         known.current = None;
         assert_eq!(known.outcome(), RowFate::Nothing);
         known.deltas.push(there(10));
-        assert_eq!(known.outcome(), RowFate::Stands(there(10)), "it came back");
+        assert_eq!(
+            known.outcome(),
+            RowFate::Stands(there(10)),
+            "the row came back"
+        );
     }
 
     #[test]

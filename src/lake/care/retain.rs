@@ -202,13 +202,17 @@ mod tests {
 
     #[test]
     fn what_is_older_than_a_folded_snapshot_may_leave() {
-        assert_eq!(FOLDED.until_us(1_000), Some(99), "begun after it");
+        assert_eq!(
+            FOLDED.until_us(1_000),
+            Some(99),
+            "the snapshot began after it"
+        );
         assert_eq!(FOLDED.until_us(50), Some(50), "old enough");
         let folding = FoldedSoFar {
             folded_us: 70,
             ..FOLDED
         };
-        assert_eq!(folding.until_us(1_000), Some(70), "folded itself");
+        assert_eq!(folding.until_us(1_000), Some(70), "only folded rows");
     }
 
     #[test]

@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(
             found(&files, &["c"]),
             [(0..1, 0..1)],
-            "a large one takes none"
+            "a large file takes no neighbour along"
         );
     }
 
