@@ -204,11 +204,11 @@ struct IntegrationRow {
     /// The connected tool, such as `personio`.
     #[serde(default)]
     tool: String,
-    /// The API family: `ats`, `hris`, …
+    /// The API family, such as `ats` or `hris`.
     category: String,
     /// How the integration became known: `configuration` or `webhook`.
     origin: String,
-    /// The state: `active`, `deleting`, `deleted`, `purged`, …
+    /// The state, such as `active`, `deleting`, `deleted` or `purged`.
     state: String,
     /// When the integration became known, in microseconds since the epoch.
     #[serde(rename = "since")]
