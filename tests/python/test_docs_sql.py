@@ -1,5 +1,6 @@
 """What the manual shows to be copied, run as it stands on a lake of the demo; and the answers are right."""
 
+import json
 import os
 import re
 import shutil
@@ -20,7 +21,7 @@ from engines import ENGINES, duckdb_rows, last, printed
 from pages import ROOT, blocks, commands, page, section
 from product import BINARY, run
 from readers import Row, duckdb_with_extensions, plain_rows
-from schemas import endpoint, endpoints
+from schemas import SCHEMAS, endpoint, endpoints
 from translated import TRANSLATED
 from views import Story
 
@@ -169,6 +170,21 @@ def test_the_page_of_the_lake_names_each_table_and_each_column_of_ours(demo: Pat
     # kombo_quarantine is made with its first record, and the demo has none.
     for name in ("kombo_integrations", "kombo_drift", "kombo_holds"):
         assert _first_cells(section(text, f"`{name}`")) == _columns(demo / name), name
+
+
+def test_the_page_of_the_lake_has_the_values_of_enums_that_the_schemas_have() -> None:
+    text = section(page("docs/lake.md"), "Kombo's columns")
+    found = re.findall(r"^\| `(\w+)\.(\w+)` \| (`[A-Z_`, ]+`) \| (\w+)", text, re.M)
+    assert found
+    fields = {
+        (one.table, field["name"]): field
+        for one in endpoints()
+        for field in json.loads((SCHEMAS / f"{one.path}.json").read_text())["fields"]
+    }
+    for table, column, values, others in found:
+        field = fields[table, column]
+        assert re.findall(r"\w+", values) == field["values"], f"{table}.{column}"
+        assert (others == "pass") == field.get("open", False), f"{table}.{column}"
 
 
 @pytest.mark.parametrize("name", ["read_with_duckdb.py", "read_with_polars.py"])
