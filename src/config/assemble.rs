@@ -1,4 +1,4 @@
-//! Reads source and sink out of a document, puts the overrides above them, and has the whole checked.
+//! Reads source and sink from a document, applies the overrides, and checks the complete configuration.
 
 use std::path::{Path, PathBuf};
 
@@ -14,11 +14,11 @@ use crate::lake::LakeSettings;
 use crate::listener::TelemetrySettings;
 use crate::service::SourceSettings;
 
-/// The names used where no file gives any.
+/// Names of source and sink when there is no file.
 const SOURCE_NAME: &str = "kombo";
 const SINK_NAME: &str = "lake";
 
-/// The outermost options, without those that hold components.
+/// The top-level options, without `sources` and `sinks`.
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct DocumentOptions {
@@ -39,7 +39,7 @@ impl Default for DocumentOptions {
     }
 }
 
-/// Makes a configuration of flags and environment alone.
+/// Builds a configuration from flags, environment and defaults.
 pub(super) fn from_overrides(overrides: &Overrides) -> Result<Config, ConfigError> {
     if overrides.lake_url.is_none() {
         return Err(ConfigError::NoLake { file: DEFAULT_FILE });
@@ -61,7 +61,7 @@ pub(super) fn from_overrides(overrides: &Overrides) -> Result<Config, ConfigErro
     finish(config, overrides)
 }
 
-/// Makes a configuration of a document, with the overrides above it.
+/// Builds a configuration from a document and the overrides.
 pub(super) fn from_document(
     origin: &Path,
     mut root: DocumentNode,
@@ -92,7 +92,7 @@ pub(super) fn from_document(
     finish(config, overrides)
 }
 
-/// Puts the overrides above the file, and has each struct check itself; what goes together is checked here.
+/// Applies the overrides and lets each struct check itself. What two sections have to agree on is checked here.
 fn finish(mut config: Config, overrides: &Overrides) -> Result<Config, ConfigError> {
     overrides.apply(&mut config)?;
     let Config {
@@ -192,7 +192,8 @@ fn check_inputs(
     Err(places.invalid(&format!("{path}[{position}]"), problem))
 }
 
-/// Lets people write `aws_allow_http: true` and ports without quotes: an object store takes everything as text.
+/// Turns booleans and numbers of the store's options into text, because an object store takes text only. So
+/// `aws_allow_http: true` needs no quotes.
 fn store_options_as_text(node: &mut DocumentNode) {
     if let Value::Map(entries) = &mut node.value
         && let Some((_, node)) = entries.iter_mut().find(|(key, _)| key == "options")
@@ -208,7 +209,7 @@ fn store_options_as_text(node: &mut DocumentNode) {
     }
 }
 
-/// Refuses `${NAME}`: taken as it stands it would make odd folders and wrong keys.
+/// Refuses `${NAME}` in values: unreplaced, such a text would become a folder or a key of that name.
 fn refuse_variables(root: &DocumentNode, places: &Places) -> Result<(), ConfigError> {
     root.walk("", &mut |path, node| match &node.value {
         Value::Text(text) if holds_variable(text) => Err(places.invalid(

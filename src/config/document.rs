@@ -1,7 +1,7 @@
-//! A configuration file as a tree that knows its lines.
+//! A configuration file as a tree that keeps line numbers.
 //!
-//! The parser's own error texts quote the lines they stumble over, and a line may hold a secret: only the bare reason
-//! and the line number leave this file.
+//! The parser's error texts quote lines of the file, and a line may hold a secret. Only the reason and the line number leave
+//! this module.
 
 use std::fmt;
 
@@ -11,14 +11,14 @@ use serde_saphyr::Spanned;
 
 use crate::json;
 
-/// A value and its line: that of its key in a map, its own elsewhere.
+/// A value and its line. In a map this is the line of the key.
 #[derive(Clone)]
 pub(super) struct DocumentNode {
     pub(super) line: Option<usize>,
     pub(super) value: Value,
 }
 
-/// What a file can hold.
+/// A value of a configuration file.
 #[derive(Clone)]
 pub(super) enum Value {
     Null,
@@ -30,14 +30,14 @@ pub(super) enum Value {
     Map(Vec<(String, DocumentNode)>),
 }
 
-/// Why a text is not a document: the reason never quotes the text.
+/// Why a text is not a document. The reason never quotes the text.
 pub(super) struct SyntaxError {
     pub(super) line: Option<usize>,
     pub(super) reason: String,
 }
 
 impl DocumentNode {
-    /// A map without entries: the document of someone who configures by flags alone.
+    /// Returns a map without entries, for a configuration by flags alone.
     pub(super) fn empty() -> Self {
         Self {
             line: None,
@@ -45,7 +45,7 @@ impl DocumentNode {
         }
     }
 
-    /// Reads a document. JSON is YAML once it is known to be JSON, and the YAML parser keeps lines.
+    /// Parses a document. A text that is valid JSON is parsed as YAML afterwards, because the YAML parser keeps line numbers.
     pub(super) fn parse(text: &str, is_json: bool) -> Result<Self, SyntaxError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if is_json {
@@ -67,7 +67,7 @@ impl DocumentNode {
             })
     }
 
-    /// Takes a key out of this map.
+    /// Removes a key from this map and returns its value.
     pub(super) fn take(&mut self, key: &str) -> Option<Self> {
         let Value::Map(entries) = &mut self.value else {
             return None;
@@ -76,7 +76,7 @@ impl DocumentNode {
         Some(entries.remove(at).1)
     }
 
-    /// Shows every value of the tree with its dotted path, this one first, until one is refused.
+    /// Calls `see` for every value of the tree with its dotted path, parents first, until a call fails.
     pub(super) fn walk<E>(
         &self,
         path: &str,
@@ -97,7 +97,7 @@ impl DocumentNode {
     }
 }
 
-/// Joins a path and a name.
+/// Joins a dotted path and a name.
 pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() {
         name.to_owned()
@@ -129,7 +129,7 @@ fn yaml_reason(error: &serde_saphyr::Error) -> String {
             "there is more than one document (a line with --- begins another)".to_owned()
         }
         Error::Eof { .. } => "the file ends too early".to_owned(),
-        // The scanner's messages are fixed sentences; at most a single character of the text is in them.
+        // The scanner's messages are fixed sentences that quote at most one character of the text.
         Error::ExternalMessage { msg, .. } => msg.to_lowercase(),
         _ => "this is not valid YAML".to_owned(),
     }

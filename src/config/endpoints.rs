@@ -1,4 +1,4 @@
-//! Which endpoints of the catalog a configuration selects.
+//! Selects the endpoints that a configuration names.
 //!
 //! A pattern is a name (`hris/employees`) or a glob in which `*` stands for any part of a name (`ats/*`, `*/users`).
 //! Deprecated endpoints are fetched only when a pattern is exactly their name.
@@ -10,9 +10,10 @@ use crate::ids::Category;
 
 use super::error::nearest;
 
-/// Selects what the patterns name; without patterns, every endpoint that is not deprecated. In the catalog's order.
+/// Returns the endpoints that the patterns match, in the catalog's order. Without patterns these are all endpoints that are
+/// not deprecated.
 ///
-/// Answers the first pattern that matches nothing, by its position, and what to do about it.
+/// Fails with the position of the first pattern that matches nothing, and what to do about it.
 pub(super) fn selected(
     patterns: &[String],
     catalog: &Catalog,
@@ -35,7 +36,7 @@ fn selects(pattern: &str, endpoint: &Endpoint) -> bool {
     pattern == name || (!endpoint.deprecated && glob_matches(pattern, name))
 }
 
-/// Says why a pattern matches nothing, and which name is nearest.
+/// Returns why a pattern matches nothing, and the nearest name.
 fn unmatched(pattern: &str, catalog: &Catalog) -> String {
     let names = || catalog.endpoints().iter().map(|e| e.name().as_str());
     let deprecated: Vec<_> = names().filter(|name| glob_matches(pattern, name)).collect();
@@ -51,7 +52,7 @@ fn unmatched(pattern: &str, catalog: &Catalog) -> String {
     } else {
         let table = catalog.find_table(pattern);
         let near = table.map(|endpoint| endpoint.name().as_str());
-        // Or one that was named without its category.
+        // The name may have been given without its category.
         let is_own = |name: &&str| name.split_once('/').is_some_and(|(_, own)| own == pattern);
         let near = near.or_else(|| names().find(is_own));
         near.or_else(|| nearest(pattern, names()))
@@ -65,7 +66,7 @@ fn unmatched(pattern: &str, catalog: &Catalog) -> String {
     }
 }
 
-/// Matches a whole name; `*` stands for any run of characters.
+/// Returns whether a pattern matches a complete name. `*` stands for any run of characters.
 fn glob_matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();

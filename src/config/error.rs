@@ -1,16 +1,16 @@
-//! What is wrong with a configuration, where, and how to mend it.
+//! Errors of a configuration: what is wrong, where, and what to do.
 
 use std::fmt;
 
-/// A name counts as a slip for another one from this similarity on (Jaro-Winkler, 0 to 1).
+/// Least similarity (Jaro-Winkler, 0 to 1) at which an unknown name counts as a misspelling of a valid one.
 const NEAR: f64 = 0.8;
 
-/// Where in the configuration something stands.
+/// A place in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file as the user named it, or the flag.
     pub origin: String,
-    /// The line in the file, where known.
+    /// The line in the file, if known.
     pub line: Option<usize>,
 }
 
@@ -23,124 +23,123 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why there is no configuration to work with.
+/// Why the configuration cannot be used.
 ///
-/// Each message says what is wrong, where, and what to do. None quotes a value that could be a secret.
+/// Each message says what is wrong, where, and what to do. No message quotes a value that could be a secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The file is not there, or not for us to read.
+    /// The file does not exist, or this user may not read it.
     #[error("cannot read the configuration {path}")]
     Unreadable {
-        /// As the user named it.
+        /// The file as the user named it.
         path: String,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// The extension is none of a configuration.
+    /// The extension is not one of a configuration file.
     #[error("{path}: the name of a configuration ends in .yaml, .yml or .json")]
     UnknownFormat {
-        /// As the user named it.
+        /// The file as the user named it.
         path: String,
     },
-    /// The format that this program once took.
+    /// The file is TOML, which earlier versions took.
     #[error(
         "{path}: TOML is not read any more; write the same options as YAML, into a file whose name ends in .yaml (`kombo-source generate` prints one)"
     )]
     Toml {
-        /// As the user named it.
+        /// The file as the user named it.
         path: String,
     },
-    /// The text is not of its format.
+    /// The text is not valid YAML or JSON.
     #[error("{place}: {reason}")]
     Syntax {
         /// Where the parser stopped.
         place: Place,
-        /// Its reason, without the text.
+        /// The parser's reason, without text of the file.
         reason: String,
     },
-    /// A key that no option has.
+    /// A key is not the name of an option.
     #[error("{place}: unknown option {name:?} in {within}; {advice}")]
     UnknownOption {
         /// The key's line.
         place: Place,
         /// The key.
         name: String,
-        /// The map it stands in.
+        /// The dotted path of the map that holds the key.
         within: String,
         /// The nearest valid name, or all of them.
         advice: String,
     },
-    /// An option that must be there.
+    /// A required option is missing.
     #[error("{place}: {path} is missing; {advice}")]
     Missing {
-        /// Where it should be.
+        /// The place where the option should be.
         place: Place,
-        /// Its dotted path.
+        /// The dotted path of the option.
         path: String,
         /// What to add.
         advice: String,
     },
-    /// An option whose value cannot be used.
+    /// The value of an option cannot be used.
     #[error("{place}: {path} {problem}")]
     Invalid {
-        /// Where the value stands.
+        /// The place of the value.
         place: Place,
-        /// Its dotted path.
+        /// The dotted path of the option.
         path: String,
-        /// What is wrong with it, and what would be right.
+        /// What is wrong with the value, and what would be right.
         problem: String,
     },
-    /// A flag, or the environment variable behind it, whose value cannot be used.
+    /// The value of a flag, or of its environment variable, cannot be used.
     #[error("{flag} {problem}")]
     Flag {
-        /// Its name.
+        /// The name of the flag or variable.
         flag: &'static str,
-        /// What is wrong with it, and what would be right.
+        /// What is wrong with the value, and what would be right.
         problem: String,
     },
-    /// Neither a file nor flags say where the rows go.
+    /// Neither a file nor a flag says where the lake is.
     #[error(
         "nothing says where the lake is: there is no {file} here and no --lake-url; \
          give --lake-url ./kombo-lake, or write a file with `kombo-source generate > {file}`"
     )]
     NoLake {
-        /// The file looked for.
+        /// The name of the file that was searched.
         file: &'static str,
     },
-    /// No API key in the environment, and no file named.
+    /// The environment has no API key, and the configuration names no file.
     #[error(
         "there is no API key: set KOMBO_API_KEY, or name a file with api_key_file in sources.{source_name}"
     )]
     NoApiKey {
-        /// The source that needs it.
+        /// The source that needs the key or the secret.
         source_name: String,
     },
-    /// Webhooks are to come in, and nothing says how Kombo signs them.
+    /// A webhook listener is configured, and there is no webhook secret.
     #[error(
         "there is no webhook secret: set KOMBO_WEBHOOK_SECRET, or name a file with secret_file in sources.{source_name}.webhook"
     )]
     NoWebhookSecret {
-        /// The source that needs it.
+        /// The source that needs the key or the secret.
         source_name: String,
     },
-    /// A file that an option names, with a secret or a certificate.
+    /// A file with a secret or a certificate cannot be read.
     #[error("{place}: cannot read {path}")]
     FileUnreadable {
         /// The option that names the file.
         place: Place,
-        /// Its dotted path.
+        /// The dotted path of the option.
         path: String,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
 }
 
 impl ConfigError {
-    /// Returns the exit code of `sysexits.h` that fits: 64 when the command line is at fault, 78 when the
-    /// configuration is.
+    /// Returns the exit code of `sysexits.h`: 64 for an error of the command line, 78 for an error of the configuration.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -150,7 +149,7 @@ impl ConfigError {
     }
 }
 
-/// Says what an unknown name was most likely meant to be, or else what there is.
+/// Returns a proposal for an unknown name: the nearest valid name, or else all valid names.
 pub(super) fn advice(name: &str, valid: &[&str]) -> String {
     match nearest(name, valid.iter().copied()) {
         Some(near) => format!("did you mean {near:?}?"),
@@ -158,7 +157,7 @@ pub(super) fn advice(name: &str, valid: &[&str]) -> String {
     }
 }
 
-/// Returns the valid name a wrong one was most likely meant to be.
+/// Returns the valid name that is most similar to a wrong one, if one is similar enough.
 pub(super) fn nearest<'a>(name: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     valid
@@ -169,7 +168,7 @@ pub(super) fn nearest<'a>(name: &str, valid: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
-/// Lets a caller go on while something should be looked at.
+/// Something that the operator should correct, but that does not stop the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigWarning {

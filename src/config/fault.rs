@@ -1,6 +1,6 @@
-//! What is wrong with a setting, as serde finds it.
+//! Errors that serde finds in a setting.
 //!
-//! No text of the file gets into a fault, but for the names of options and choices.
+//! Of the file's text, a fault holds only the names of options, never a value.
 
 use std::fmt;
 
@@ -8,22 +8,22 @@ use serde::de::{self, Expected, Unexpected};
 
 use super::error::nearest;
 
-/// What is wrong with a map of options or a value.
+/// An error in a map of options or in a value.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// A map has a key that no option has.
+    /// A map has a key that is not the name of an option.
     UnknownOption {
         name: String,
         valid: &'static [&'static str],
     },
     /// A map lacks an option.
     Missing { name: &'static str },
-    /// A value cannot be used; what stands here follows the path of the value in a sentence.
+    /// A value cannot be used. The text continues a sentence that begins with the path of the value.
     Unusable(String),
 }
 
 impl Fault {
-    /// A key without a value is a slip, not a wish for the default.
+    /// Returns the fault of a key without a value. Such a key is an error, and does not mean the default.
     pub(super) fn no_value() -> Self {
         Self::Unusable("has no value; give it one or remove the line".to_owned())
     }
@@ -79,7 +79,7 @@ impl de::Error for Fault {
     }
 }
 
-/// Names the kind of a value for people.
+/// Returns the kind of a value in plain words.
 pub(super) fn kind_of(unexpected: &Unexpected<'_>) -> &'static str {
     match unexpected {
         Unexpected::Bool(_) => "true or false",
@@ -87,13 +87,13 @@ pub(super) fn kind_of(unexpected: &Unexpected<'_>) -> &'static str {
         Unexpected::Seq => "a list",
         Unexpected::Map => "a map",
         Unexpected::Unit | Unexpected::Option => "empty",
-        // How serde names integers beyond 64 bits.
+        // Serde names integers beyond 64 bits in this way.
         Unexpected::Other(kind) if kind.starts_with("integer") => "a number",
         _ => "text",
     }
 }
 
-/// Puts what serde says it expected into words for people who write configuration.
+/// Returns what serde expected in words of a configuration file instead of Rust's.
 fn wanted(expected: &dyn Expected) -> String {
     let text = expected.to_string();
     match text.as_str() {

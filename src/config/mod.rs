@@ -1,14 +1,24 @@
-//! Finds the configuration file, reads it, puts flags above it, and finds the secrets beside it.
+//! Finds and reads the configuration file, applies flags over it, and reads the secrets.
 //!
-//! Habits are Vector's: sources and sinks by name with `type` and `inputs`, unknown keys are errors, variables inside
-//! values are not replaced. A slip costs most at night, so every error names the file, the line, the option and the way out.
+//! The form follows Vector: sources and sinks have a name, a `type` and `inputs`; an unknown key is an error; variables
+//! inside values are not replaced. Every error names the file, the line, the option and the cure.
 //!
-//! No setting is at home here. Each section of the file is a struct beside the code that it steers, with its defaults
-//! and what a value has to be; what two sections have to agree on is checked in `assemble`: [`SourceSettings`], [`LakeSettings`], [`TelemetrySettings`] and what they hold. `document` turns YAML (JSON is
-//! some of it) into a tree with lines, `reader` lets serde read structs out of the tree, and `fault` puts into words what it
-//! could not read; `places` remembers the lines. `section` takes the one source and the one sink, and `assemble` puts the
-//! [`Overrides`] above them and asks each struct to check itself. `endpoints` knows what the endpoint patterns mean for a
-//! catalog. [`generate()`] prints the commented default.
+//! This room defines no setting. Each section of the file is a struct beside the code that it steers, with its defaults,
+//! its checks and the sentences of the manual: [`SourceSettings`], [`LakeSettings`], [`TelemetrySettings`] and the structs
+//! in them. A change of such a struct changes the file, `docs/configuration.md` and the output of [`generate()`]; a test
+//! compares them.
+//!
+//! | File | What it does |
+//! | --- | --- |
+//! | `document` | parses YAML, of which JSON is a part, into a tree that keeps line numbers |
+//! | `reader`, `fault` | let serde read structs out of the tree, and word what serde cannot read |
+//! | `places` | remembers the line, or the flag, of each option |
+//! | `section` | takes the one source and the one sink |
+//! | `assemble` | applies the [`Overrides`], lets each struct check itself, and checks what two sections have to agree on |
+//! | `endpoints` | matches the endpoint patterns with a catalog |
+//! | `secret`, `tls` | read the files with secrets and certificates |
+//!
+//! No error and no log line quotes a value that could be a secret.
 
 mod assemble;
 mod document;
@@ -39,19 +49,19 @@ use crate::webhook::{Verifier, WebhookSecret};
 use document::DocumentNode;
 use places::Places;
 
-/// The file that is read when none is named.
+/// The file that is read when neither a flag nor a variable names one.
 pub const DEFAULT_FILE: &str = "kombo.yaml";
 
-/// Everything the program is told, but for secrets.
+/// The complete configuration, without secrets.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the program keeps small files of its own. Losing it costs time, never rows.
+    /// Folder of local state. Losing the folder costs time, never rows.
     pub data_dir: PathBuf,
-    /// Where rows come from.
+    /// The source: where rows come from.
     pub source: SourceSettings,
-    /// Where rows go.
+    /// The sink: where rows go.
     pub sink: SinkSettings,
-    /// Where the service says how it is.
+    /// The address of health and metrics.
     pub telemetry: TelemetrySettings,
     places: Places,
 }
@@ -59,16 +69,17 @@ pub struct Config {
 /// A sink of type `delta_lake`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SinkSettings {
-    /// Its name under `sinks`.
+    /// Name of the sink under `sinks`.
     pub name: String,
-    /// Where the lake is, and how it is written, folded and kept up.
+    /// Settings of the lake: location, writing, folding and upkeep.
     pub lake: LakeSettings,
 }
 
 impl Config {
-    /// Reads the file and puts the overrides above it.
+    /// Reads the configuration file and applies the overrides.
     ///
-    /// Without a path this is [`DEFAULT_FILE`] in the working folder; when that is absent, the overrides must be enough.
+    /// Without a path the file is [`DEFAULT_FILE`] in the working folder. Without that file, the overrides have to name at
+    /// least the lake.
     pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
         let (origin, text) = match path {
             Some(path) => (path, Some(read(path)?)),
@@ -77,13 +88,13 @@ impl Config {
         Self::from_text(origin, text.as_deref(), overrides)
     }
 
-    /// Takes flags alone, without looking for a file.
+    /// Builds a configuration from overrides and defaults, without a file.
     pub fn from_overrides(overrides: &Overrides) -> Result<Self, ConfigError> {
         assemble::from_overrides(overrides)
     }
 
-    /// Reads a document that is in memory; `origin` is its name in errors, and its extension tells the format. `None` is
-    /// a file that is not there.
+    /// Reads a document from memory. `origin` is its name in errors, and the extension decides the format. `None` means that
+    /// there is no file.
     fn from_text(
         origin: &Path,
         text: Option<&str>,
@@ -110,14 +121,15 @@ impl Config {
         assemble::from_document(origin, root, overrides)
     }
 
-    /// Returns how the lake is kept up: what the sink's options leave open follows from the schedule.
+    /// Returns the upkeep settings. A grace that the sink leaves open follows from the interval of full fetches.
     #[must_use]
     pub fn upkeep(&self) -> UpkeepSettings {
         let upkeep = &self.sink.lake.upkeep;
         upkeep.with_snapshots_every(self.source.schedule.full_interval)
     }
 
-    /// Returns the API key: from `$KOMBO_API_KEY`, or else from the file that `api_key_file` names.
+    /// Returns the API key, from `$KOMBO_API_KEY` or else from the file that `api_key_file` names, and a warning if others can
+    /// read that file.
     pub fn api_key(&self) -> Result<(ApiKey, Option<ConfigWarning>), ConfigError> {
         self.api_key_from(secret::variable(API_KEY_VARIABLE).as_deref())
     }
@@ -137,9 +149,10 @@ impl Config {
         })
     }
 
-    /// Returns what tells Kombo's webhooks from everybody else's, and what should be looked at: from
-    /// `$KOMBO_WEBHOOK_SECRET` and `$KOMBO_WEBHOOK_OTHER_SECRET`, or else from the files that `secret_file` and
-    /// `other_secret_file` name. `None` when no webhooks are to come in.
+    /// Returns the verifier of webhook signatures, and warnings about secret files that others can read.
+    ///
+    /// The secrets come from `$KOMBO_WEBHOOK_SECRET` and `$KOMBO_WEBHOOK_OTHER_SECRET`, or else from the files that
+    /// `secret_file` and `other_secret_file` name. Returns `None` when no webhook listener is configured.
     pub fn webhook_verifier(&self) -> Result<Option<(Verifier, Vec<ConfigWarning>)>, ConfigError> {
         let variables = [WEBHOOK_SECRET_VARIABLE, WEBHOOK_OTHER_SECRET_VARIABLE];
         let values = variables.map(secret::variable);
@@ -177,7 +190,7 @@ impl Config {
         Ok(Some((verifier, warnings)))
     }
 
-    /// Checks the webhook secrets that there are, for those who do not listen: none at all is fine for them.
+    /// Checks the webhook secrets that are given, for commands that do not listen. A missing secret is no error for them.
     pub fn check_webhook_secrets(&self) -> Result<Vec<ConfigWarning>, ConfigError> {
         match self.webhook_verifier() {
             Ok(found) => Ok(found.map(|(_, warnings)| warnings).unwrap_or_default()),
@@ -186,7 +199,7 @@ impl Config {
         }
     }
 
-    /// Works out which endpoints of a catalog the source fetches.
+    /// Returns the endpoints of a catalog that the source fetches, in the catalog's order.
     pub fn select(&self, catalog: &Catalog) -> Result<Vec<Arc<Endpoint>>, ConfigError> {
         let patterns = &self.source.endpoints;
         endpoints::selected(patterns, catalog).map_err(|(position, problem)| {
@@ -197,7 +210,7 @@ impl Config {
     }
 }
 
-/// Returns the text for `kombo-source generate`: every option with its default and a reason.
+/// Returns the text that `kombo-source generate` prints: every option with its default and its meaning.
 #[must_use]
 pub fn generate() -> &'static str {
     include_str!("kombo.yaml")

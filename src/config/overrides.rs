@@ -1,4 +1,4 @@
-//! What flags and environment variables say, above the file.
+//! Settings from flags and environment variables, which win over the file.
 
 use std::collections::HashSet;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -12,37 +12,37 @@ use super::section::{SINKS, SOURCES};
 use crate::api::{BaseUrl, Region};
 use crate::ids::IntegrationId;
 
-/// Settings from the command line. What is set here wins over the file; a list takes the place of the file's list.
+/// Settings from the command line. A value here wins over the file, and a list replaces the file's list.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
-    /// `--integration`: whose rows.
+    /// `--integration`: integration ids.
     pub integrations: Vec<String>,
-    /// `--endpoint`: patterns of endpoints.
+    /// `--endpoint`: names or patterns of endpoints.
     pub endpoints: Vec<String>,
     /// `--lake-url`: where the lake is.
     pub lake_url: Option<String>,
-    /// `--region`: where the Kombo environment lives.
+    /// `--region`: region of the Kombo environment.
     pub region: Option<Region>,
-    /// `--api-url`: the API's address, in place of a region.
+    /// `--api-url`: address of the API, in place of a region.
     pub api_url: Option<String>,
-    /// `--concurrency`: requests in flight at most.
+    /// `--concurrency`: most requests in flight at one time.
     pub concurrency: Option<NonZeroU32>,
-    /// `--rate-limit`: requests a minute, for the whole API key.
+    /// `--rate-limit`: requests per minute, for the complete API key.
     pub rate_limit: Option<NonZeroU32>,
-    /// `--no-rate-limit`: no budget at all.
+    /// `--no-rate-limit`: switches the rate limit off.
     pub no_rate_limit: bool,
-    /// `--data-dir`: where the program keeps small files of its own.
+    /// `--data-dir`: folder of local state.
     pub data_dir: Option<PathBuf>,
-    /// `--grace`: how long upkeep keeps files that nothing names any more.
+    /// `--grace`: how long upkeep keeps unreferenced files.
     pub grace: Option<Duration>,
-    /// `--delta-retention`: how long upkeep keeps rows of deltas at least.
+    /// `--delta-retention`: how long upkeep keeps rows of `deltas` at least.
     pub delta_retention: Option<Duration>,
-    /// `--drift-retention`: how long upkeep keeps what full fetches found.
+    /// `--drift-retention`: how long upkeep keeps rows of `kombo_drift`.
     pub drift_retention: Option<Duration>,
 }
 
 impl Overrides {
-    /// Puts these settings above what the file says.
+    /// Applies these settings to a configuration from a file.
     pub(super) fn apply(&self, config: &mut Config) -> Result<(), ConfigError> {
         self.apply_to_source(config)?;
         self.apply_to_lake(config);

@@ -1,4 +1,4 @@
-//! Where each option was said: on which line of the file, or by which flag.
+//! The place where each option was set: a line of the file, or a flag.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,7 +10,7 @@ use super::error::{ConfigError, Place, advice};
 use super::fault::Fault;
 use crate::setting::BadSetting;
 
-/// Where each option was said, so that what is found out later can still name the place.
+/// The place of each option, so that later checks can name it in their errors.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
     origin: String,
@@ -19,7 +19,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Notes the line of every option of a document.
+    /// Records the line of every option of a document.
     pub(super) fn of(origin: &str, root: &DocumentNode) -> Self {
         let mut lines = BTreeMap::new();
         let noted: Result<(), ()> = root.walk("", &mut |path, node| {
@@ -34,12 +34,12 @@ impl Places {
         }
     }
 
-    /// Notes that a flag said an option.
+    /// Records that a flag set an option.
     pub(super) fn said_by_flag(&mut self, path: String, flag: &'static str) {
         self.flags.insert(path, flag);
     }
 
-    /// Returns where an option stands in the file.
+    /// Returns the place of an option in the file.
     pub(super) fn place(&self, path: &str) -> Place {
         Place {
             origin: self.origin.clone(),
@@ -66,7 +66,7 @@ impl Places {
         }
     }
 
-    /// Makes the error for a file that an option names and that cannot be read.
+    /// Returns the error for a file that an option names and that cannot be read.
     pub(super) fn unreadable(&self, path: &str, shown: &str, source: io::Error) -> ConfigError {
         ConfigError::FileUnreadable {
             place: self.place(path),
@@ -75,7 +75,7 @@ impl Places {
         }
     }
 
-    /// Makes the error for an option that must be there: it should stand below `section`.
+    /// Returns the error for a required option that is missing below `section`.
     pub(super) fn missing(&self, section: &str, path: String, advice: String) -> ConfigError {
         let place = self.place(section);
         ConfigError::Missing {
@@ -85,12 +85,12 @@ impl Places {
         }
     }
 
-    /// Puts the path of a section before what its check says.
+    /// Returns a function that adds the path of a section to the error of its check.
     pub(super) fn refused(&self, section: &str) -> impl Fn(BadSetting) -> ConfigError {
         move |bad| self.invalid(&join(section, &bad.option), bad.problem)
     }
 
-    /// Reads the settings that stand at a path; `besides` are names that are valid there and were taken off before.
+    /// Reads the settings at a path. `besides` are further valid names, which the caller has removed from the node before.
     pub(super) fn read<'de, T: Deserialize<'de>>(
         &self,
         node: &'de DocumentNode,

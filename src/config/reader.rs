@@ -1,5 +1,6 @@
-//! Lets serde read settings out of a [`DocumentNode`]. The error is a [`Fault`], which knows what was expected; its path comes from
-//! `serde_path_to_error`.
+//! Lets serde read settings from a [`DocumentNode`].
+//!
+//! The error is a [`Fault`], which says what was expected. `serde_path_to_error` adds the path.
 
 use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{Deserializer, Error, IntoDeserializer, Unexpected, Visitor};
@@ -9,7 +10,7 @@ use super::document::{DocumentNode, Value};
 use super::fault::Fault;
 
 impl Value {
-    /// Returns the value as serde names it in errors.
+    /// Returns the value in the form that serde uses in errors.
     pub(super) fn unexpected(&self) -> Unexpected<'_> {
         match self {
             Self::Null => Unexpected::Unit,
@@ -84,7 +85,7 @@ impl<'de> Deserializer<'de> for &'de DocumentNode {
         _fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        // Serde would take a list as well, field by field in the order of the code.
+        // Serde would also take a list, as the fields in the order of the code.
         if let Value::List(_) = self.value {
             let found = self.value.unexpected();
             return Err(Fault::invalid_type(found, &"a map of options"));

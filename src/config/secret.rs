@@ -1,4 +1,4 @@
-//! Secrets: from the environment or a file, never from the configuration's own text.
+//! Reads secrets from the environment or from a file. The configuration's own text never holds a secret.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -15,24 +15,24 @@ pub const WEBHOOK_SECRET_VARIABLE: &str = "KOMBO_WEBHOOK_SECRET";
 /// The environment variable with a second webhook secret, while Kombo's is changed.
 pub const WEBHOOK_OTHER_SECRET_VARIABLE: &str = "KOMBO_WEBHOOK_OTHER_SECRET";
 
-/// Reads an environment variable. What is not text becomes something no check lets pass.
+/// Reads an environment variable. A value that is not text becomes a character that every check refuses.
 pub(super) fn variable(name: &str) -> Option<String> {
     let value = std::env::var_os(name)?.into_string();
     Some(value.unwrap_or_else(|_| "\u{fffd}".to_owned()))
 }
 
-/// Where a secret may come from.
+/// The places a secret may come from.
 pub(super) struct Sources<'a> {
     /// The name of the environment variable, and its value.
     pub(super) variable: (&'static str, Option<&'a str>),
-    /// The file, where one is named.
+    /// The file, if the configuration names one.
     pub(super) file: Option<&'a Path>,
     /// The dotted path of the option that names it.
     pub(super) path: &'a str,
 }
 
-/// Takes a secret from its environment variable, or else from its file, and makes of it what it is for; `None` where there
-/// is neither. What cannot be made of it is told with where it stands.
+/// Reads a secret from its environment variable, or else from its file, and parses it with `make`. Returns `None` if there
+/// is neither. An error names the variable or the option, never the secret.
 pub(super) fn find<T, E: Display>(
     sources: &Sources<'_>,
     places: &Places,
@@ -43,7 +43,7 @@ pub(super) fn find<T, E: Display>(
         make(text).map_err(|problem| problem.to_string())
     };
     let (flag, value) = sources.variable;
-    // An empty variable is how a container says that there is none.
+    // In containers an empty variable usually means that there is none.
     if let Some(text) = value.filter(|text| !text.trim().is_empty()) {
         let secret = read(text).map_err(|problem| ConfigError::Flag { flag, problem })?;
         return Ok(Some((secret, None)));
@@ -64,7 +64,7 @@ pub(super) fn find<T, E: Display>(
     Ok(Some((secret, warning)))
 }
 
-/// Trims a secret; answers what is wrong with it, without the text.
+/// Trims a secret. An error says what is wrong without the text.
 fn checked(text: &str) -> Result<&str, &'static str> {
     let text = text.trim();
     if text.is_empty() {
@@ -83,7 +83,7 @@ pub(super) fn readable_by_others(file: &Path) -> bool {
     std::fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o077 != 0)
 }
 
-/// Returns whether other users of the machine can read a file; not known here.
+/// Returns false: on this platform it is not known who can read a file.
 #[cfg(not(unix))]
 pub(super) fn readable_by_others(_file: &Path) -> bool {
     false

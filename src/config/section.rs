@@ -1,4 +1,4 @@
-//! The sections `sources` and `sinks`: components by name, of which exactly one is taken for now.
+//! The sections `sources` and `sinks`. Each maps names to components; this version takes exactly one component each.
 
 use serde::de::Unexpected;
 
@@ -7,16 +7,16 @@ use super::error::ConfigError;
 use super::fault::kind_of;
 use super::places::Places;
 
-/// A section of the document that holds components by name.
+/// A section of the document that maps names to components.
 pub(super) struct Section {
-    /// Its key in the document.
+    /// Key of the section in the document.
     pub(super) key: &'static str,
     one: &'static str,
     type_name: &'static str,
     example: &'static str,
 }
 
-/// Where rows come from.
+/// The section of sources.
 pub(super) const SOURCES: Section = Section {
     key: "sources",
     one: "source",
@@ -24,7 +24,7 @@ pub(super) const SOURCES: Section = Section {
     example: "{kombo: {type: kombo, region: eu}}",
 };
 
-/// Where rows go.
+/// The section of sinks.
 pub(super) const SINKS: Section = Section {
     key: "sinks",
     one: "sink",
@@ -33,7 +33,7 @@ pub(super) const SINKS: Section = Section {
 };
 
 impl Section {
-    /// Takes the one component of the section, with its type checked and taken off.
+    /// Returns the name and the options of the section's only component. The type is checked and removed.
     pub(super) fn only_component(
         &self,
         section: Option<DocumentNode>,

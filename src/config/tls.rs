@@ -1,4 +1,4 @@
-//! The files that TLS needs.
+//! Checks of the files for TLS.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use super::places::Places;
 use super::secret::readable_by_others;
 
 impl Config {
-    /// Checks that the files of TLS are there, are PEM of the right kind, and are not everybody's. Whether key and
-    /// certificate belong together is seen when they are used.
+    /// Checks that certificate and key can be read and are PEM of the right kind. Returns a warning if other users can read
+    /// the key. Whether key and certificate belong together shows when the listener starts.
     pub fn check_tls_files(&self) -> Result<Option<ConfigWarning>, ConfigError> {
         let source = &self.source;
         let webhook = source.webhook.as_ref();
@@ -29,7 +29,8 @@ impl Config {
     }
 }
 
-/// Looks for the line that begins a block: `-----BEGIN RSA PRIVATE KEY-----` ends in what is looked for.
+/// Checks that a file has the first line of a PEM block of a kind. The line may name more, such as
+/// `-----BEGIN RSA PRIVATE KEY-----` for a `PRIVATE KEY`.
 fn check_pem(file: &Path, what: &str, path: &str, places: &Places) -> Result<(), ConfigError> {
     let shown = file.display().to_string();
     let bytes = std::fs::read(file);

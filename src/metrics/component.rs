@@ -1,4 +1,4 @@
-//! What every source and sink of Vector's counts, under the same names, so that its dashboards and alerts fit.
+//! The counters that every source and sink of Vector has, under the same names, so that dashboards and alerts for Vector fit.
 
 use prometheus_client::metrics::counter::Counter;
 
@@ -6,7 +6,7 @@ use super::families::{Component, Counters, Families};
 use super::labels::{ErrorStage, ErrorType};
 use crate::fetch::Counts;
 
-/// The port of rows that have an id nobody can use.
+/// The output of rows whose id cannot be used as a key.
 const QUARANTINE: &str = "quarantine";
 
 /// The counters that sources and sinks share.
@@ -31,31 +31,37 @@ impl ComponentMetrics {
         let mut family = |name, help| -> Counters { shelf.plain(name, help) };
         let received_events = family(
             "component_received_events",
-            "Rows that came in, from Kombo or from the source",
+            "Rows received: by the source from Kombo, by the sink from the source",
         );
         let sent_events = family(
             "component_sent_events",
-            "Rows that were handed on and arrived",
+            "Rows passed on: by the source to the sink, by the sink into the lake",
         );
         let discarded = family(
             "component_discarded_events",
-            "Rows not handed on; intentional ones are known, or are fetched again",
+            "Rows not passed on; intentional: dropped as unchanged or repeated, or part of a failed fetch that is repeated",
         );
-        let received_bytes = family("component_received_bytes", "Bytes of pages, unpacked");
+        let received_bytes = family(
+            "component_received_bytes",
+            "Bytes of pages received from Kombo, after decompression",
+        );
         let received_event_bytes = family(
             "component_received_event_bytes",
-            "Estimated JSON bytes of the rows that came in",
+            "Estimated JSON bytes of the rows received",
         );
         let sent_event_bytes = family(
             "component_sent_event_bytes",
-            "Estimated JSON bytes of the rows handed on",
+            "Estimated JSON bytes of the rows passed on",
         );
-        let errors = family("component_errors", "What went wrong, by kind and place");
-        let sent_bytes = family("component_sent_bytes", "Bytes of data files written");
+        let errors = family("component_errors", "Errors, by type and stage");
+        let sent_bytes = family(
+            "component_sent_bytes",
+            "Bytes of data files committed to the lake",
+        );
         let own = |family: &Counters, component: &Component, more: &[(&'static str, &str)]| {
             family.get_or_create_owned(&component.labels(more))
         };
-        // Nothing is ever lost, and the series says so from the first scrape on.
+        // No row is ever lost: these two series stay at zero, and exist from the first scrape on.
         own(&discarded, source, &[("intentional", "false")]);
         own(&discarded, sink, &[("intentional", "false")]);
         Self {
@@ -74,7 +80,7 @@ impl ComponentMetrics {
         }
     }
 
-    /// Counts a fetch in one go, so that every scrape adds up.
+    /// Counts the rows of a fetch. The caller holds the lock, so that the sums are right in every scrape.
     pub(super) fn fetched(&self, endpoint: &str, rows: &Counts) {
         self.received_bytes.inc_by(rows.bytes);
         self.received_events.inc_by(rows.received);
@@ -91,7 +97,7 @@ impl ComponentMetrics {
         }
         let labels = self.source.labels(&[("output", output)]);
         self.sent_events.get_or_create(&labels).inc_by(count);
-        // Rows of a page are alike; weighing each would mean to write its JSON again.
+        // The bytes are an estimate by the share of rows: an exact figure would need the JSON of each row again.
         let share = u128::from(rows.bytes) * u128::from(count) / u128::from(rows.received.max(1));
         let bytes = u64::try_from(share).unwrap_or(u64::MAX);
         self.sent_event_bytes.get_or_create(&labels).inc_by(bytes);

@@ -1,4 +1,4 @@
-//! What a fold, and the comparison with full fetches, have to say.
+//! Metrics of folds, and of the comparison of full fetches with the lake.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::versions::drift::{DriftCause, DriftKind};
 use crate::versions::guard::HoldState;
 
 impl Metrics {
-    /// Counts a fold of an endpoint's tables. Only those that found something to do are timed: the others would hide them.
+    /// Counts a fold of an endpoint's tables. A fold that found nothing to do is not timed: many of them would hide the others.
     pub fn folded(&self, result: FoldResult, took: Duration) {
         self.0.kombo.folded(result);
         if result != FoldResult::Nothing {
@@ -16,28 +16,29 @@ impl Metrics {
         }
     }
 
-    /// Says how old the oldest observation is that is not folded; zero when all are.
+    /// Sets the age of the oldest observation that is not folded; zero when all are folded.
     pub fn fold_lag(&self, lag: Duration) {
         self.0.kombo.fold_lag.set(lag.as_secs_f64());
     }
 
-    /// Says of how many tables something is held back.
+    /// Sets the number of tables with changes that the guard holds back.
     pub fn held_tables(&self, tables: usize) {
         self.0.kombo.held_tables.set(float(tables));
     }
 
-    /// Counts a hold, or a part of one, that ended: by a person, by a second look, or because the rows came back.
+    /// Counts a hold that ended, completely or in part: accepted by an operator, confirmed by a second full fetch, or resolved
+    /// because the rows came back.
     pub fn hold_released(&self, state: HoldState) {
         self.0.kombo.hold_released(state);
     }
 
-    /// Counts rows that a full fetch found otherwise than the lake had them.
+    /// Counts rows that differed from the lake at a full fetch.
     pub fn drifted(&self, kind: DriftKind, cause: DriftCause, rows: u64) {
         self.0.kombo.drifted(kind, cause, rows);
     }
 
-    /// Says which share of each endpoint's rows was right at the last full fetches of its tables, from 0 to 1. Endpoints
-    /// that are not named have none.
+    /// Sets the share of each endpoint's rows that was correct at the last full fetches of its tables, from 0 to 1. Endpoints
+    /// that are not given lose their series.
     pub fn completeness<'a>(&self, shares: impl IntoIterator<Item = (&'a str, f64)>) {
         let kombo = &self.0.kombo;
         let shares = shares.into_iter();

@@ -1,4 +1,4 @@
-//! What only this source has: notifications, fetches, budgets and freshness.
+//! Metrics that only this source has: notifications, fetches, rate limit, freshness, folds and drift.
 
 use std::sync::Mutex;
 
@@ -12,12 +12,12 @@ use crate::plan::Kind;
 use crate::versions::drift::{DriftCause, DriftKind};
 use crate::versions::guard::HoldState;
 
-/// From a webhook's answer to its rows in the lake: a group commit waits 30 s, an outage for hours.
+/// Buckets in seconds, from a webhook to the commit of its rows: a group commit takes 30 s, an outage may take hours.
 const COMMIT_BUCKETS: [f64; 14] = [
     0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 120.0, 300.0, 900.0, 3600.0,
 ];
 
-/// From one integration's few deltas to a million rows that are written again.
+/// Buckets in seconds: from a few deltas of one integration to a million rewritten rows.
 const FOLD_BUCKETS: [f64; 13] = [
     0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0,
 ];
@@ -62,43 +62,43 @@ impl KomboMetrics {
     #[rustfmt::skip]
     pub(super) fn new(shelf: &mut Families<'_>) -> Self {
         let metrics = Self {
-            notifications: shelf.plain("kombo_notifications", "Webhooks, by type and what became of them"),
-            pending_tables: shelf.plain("kombo_pending_tables", "Tables that wait to be fetched"),
-            running_fetches: shelf.plain("kombo_running_fetches", "Fetches under way"),
+            notifications: shelf.plain("kombo_notifications", "Webhooks received, by type and outcome"),
+            pending_tables: shelf.plain("kombo_pending_tables", "Tables that wait to be fetched, by lane"),
+            running_fetches: shelf.plain("kombo_running_fetches", "Fetches that are running"),
             fetches: shelf.plain("kombo_fetches", "Fetches that ended, by kind and result"),
-            pages: shelf.plain("kombo_pages", "Pages that came in"),
-            rows: shelf.plain("kombo_rows", "Rows that came in, by what became of them"),
-            rate_limit_wait: shelf.plain("kombo_rate_limit_wait_seconds", "Time that requests waited for the budget"),
-            rate_limit_remaining: shelf.plain("kombo_rate_limit_remaining", "Requests left in the window, as Kombo says"),
-            rate_limit_limit: shelf.plain("kombo_rate_limit_limit", "Requests in a window, as Kombo says"),
-            freshness_lag: shelf.plain("kombo_freshness_lag_seconds", "Age of the oldest base of an endpoint's tables"),
+            pages: shelf.plain("kombo_pages", "Pages received from Kombo"),
+            rows: shelf.plain("kombo_rows", "Rows received from Kombo, by result"),
+            rate_limit_wait: shelf.plain("kombo_rate_limit_wait_seconds", "Seconds that requests waited for the rate limit, summed over all requests"),
+            rate_limit_remaining: shelf.plain("kombo_rate_limit_remaining", "Requests left in the current window, as Kombo's headers state"),
+            rate_limit_limit: shelf.plain("kombo_rate_limit_limit", "Requests allowed per window, as Kombo's headers state"),
+            freshness_lag: shelf.plain("kombo_freshness_lag_seconds", "Age of the oldest base among an endpoint's tables"),
             lagging: Mutex::default(),
-            late_tables: shelf.plain("kombo_late_tables", "Tables older than the freshness objective"),
-            failing_tables: shelf.plain("kombo_failing_tables", "Tables whose last fetch failed, to be tried again"),
-            notification_to_commit: shelf.seconds("kombo_notification_to_commit_seconds", "From a notification to its rows in the lake", &COMMIT_BUCKETS),
-            clock_skew: shelf.plain("kombo_clock_skew_seconds", "Kombo's clock less this machine's"),
-            unannounced_changes: shelf.plain("kombo_unannounced_changes", "Changed rows that no notification had announced"),
+            late_tables: shelf.plain("kombo_late_tables", "Tables whose base is older than the freshness objective"),
+            failing_tables: shelf.plain("kombo_failing_tables", "Tables whose last fetch failed and will be tried again"),
+            notification_to_commit: shelf.seconds("kombo_notification_to_commit_seconds", "Time from a webhook to the commit of its rows", &COMMIT_BUCKETS),
+            clock_skew: shelf.plain("kombo_clock_skew_seconds", "Kombo's clock minus this machine's clock"),
+            unannounced_changes: shelf.plain("kombo_unannounced_changes", "Changed rows that no webhook had announced"),
             integrations: shelf.plain("kombo_integrations", "Integrations, by state"),
             standings: Mutex::default(),
-            integration_changes: shelf.plain("kombo_integration_changes", "Integrations that came to stand otherwise, by state and by what said so"),
-            purged_readable: shelf.plain("kombo_purged_readable", "Times that Kombo answered for an integration whose rows are purged"),
-            silent_integrations: shelf.plain("kombo_silent_integrations", "Integrations whose notifications seem lost"),
-            heartbeat_period: shelf.plain("kombo_heartbeat_period_seconds", "How often each table is asked for changes"),
-            stale_tables: shelf.plain("kombo_stale_tables", "Tables whose nested copies may be old until their next snapshot"),
-            completeness: shelf.plain("kombo_completeness_ratio", "Share of an endpoint's rows that were right at its tables' last full fetches"),
+            integration_changes: shelf.plain("kombo_integration_changes", "Changes of an integration's state, by new state and by cause"),
+            purged_readable: shelf.plain("kombo_purged_readable", "Times that Kombo answered for an integration whose rows were purged"),
+            silent_integrations: shelf.plain("kombo_silent_integrations", "Integrations whose webhooks seem to be lost"),
+            heartbeat_period: shelf.plain("kombo_heartbeat_period_seconds", "Time between two deltas of a table without a webhook"),
+            stale_tables: shelf.plain("kombo_stale_tables", "Tables whose nested copies may be stale until their next snapshot"),
+            completeness: shelf.plain("kombo_completeness_ratio", "Share of an endpoint's rows that were correct in the lake at the last full fetches of its tables, 0 to 1"),
             compared: Mutex::default(),
-            drift_rows: shelf.plain("kombo_drift_rows", "Rows that full fetches found otherwise than the lake had them"),
-            held_tables: shelf.plain("kombo_held_tables", "Tables of which something is held back until it is accepted or confirmed"),
-            holds_released: shelf.plain("kombo_holds_released", "Holds that ended, wholly or in part, by what ended them"),
+            drift_rows: shelf.plain("kombo_drift_rows", "Rows that differed from the lake at a full fetch, by kind and cause"),
+            held_tables: shelf.plain("kombo_held_tables", "Tables with changes that the guard holds back until they are accepted or confirmed"),
+            holds_released: shelf.plain("kombo_holds_released", "Holds that ended, completely or in part, by new state"),
             folds: shelf.plain("kombo_folds", "Folds of an endpoint's tables into current, by result"),
-            fold_seconds: shelf.seconds("kombo_fold_seconds", "Time of a fold that found something to do", &FOLD_BUCKETS),
-            fold_lag: shelf.plain("kombo_fold_lag_seconds", "Age of the oldest observation that is not in current yet"),
+            fold_seconds: shelf.seconds("kombo_fold_seconds", "Duration of folds that found something to do", &FOLD_BUCKETS),
+            fold_lag: shelf.plain("kombo_fold_lag_seconds", "Age of the oldest observation that is not folded into current yet"),
         };
         metrics.begin();
         metrics
     }
 
-    /// Makes the series whose labels are known: a rate needs a zero to start from.
+    /// Creates the series whose labels are known beforehand, at zero: a rate in Prometheus needs a first value.
     fn begin(&self) {
         for kind in Kind::ALL {
             for result in FetchResult::ALL {
@@ -109,7 +109,7 @@ impl KomboMetrics {
             drop(self.folds.get_or_create(&fold_labels(result)));
         }
         for state in HoldState::ALL {
-            // What is held is not released.
+            // `held` is the state before a release, so it has no series here.
             if state != HoldState::Held {
                 drop(self.holds_released.get_or_create(&state_labels(state)));
             }

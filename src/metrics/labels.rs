@@ -1,24 +1,24 @@
-//! The words that may stand in labels. Each list is closed, so nothing that a stranger sends can make a series.
+//! The values of labels. Each list is closed, so that a request from outside cannot create a series.
 
 use crate::fetch::Lane;
 use crate::webhook::{SignatureError, WebhookError};
 
-/// What went wrong, in Vector's words for `error_type`.
+/// The type of an error: Vector's values of the label `error_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorType {
-    /// A key or a connection that Kombo refuses.
+    /// Kombo refuses the API key, or the connected tool refuses its credentials.
     AuthenticationFailed,
-    /// A request that Kombo refuses.
+    /// Kombo refuses a request, or does not answer.
     RequestFailed,
-    /// Rows that did not reach the lake.
+    /// Rows did not reach the lake.
     WriterFailed,
-    /// A configuration that was not taken.
+    /// A new configuration was not taken.
     ConfigurationFailed,
 }
 
 impl ErrorType {
-    /// Returns Vector's word.
+    /// Returns Vector's value.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -30,21 +30,21 @@ impl ErrorType {
     }
 }
 
-/// Where it went wrong, in Vector's words for `stage`.
+/// Where an error happened: Vector's values of the label `stage`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorStage {
-    /// Before anything was received.
+    /// Before rows were requested.
     Initializing,
-    /// Between Kombo and us.
+    /// Between Kombo and the source.
     Receiving,
-    /// In decoding and planning.
+    /// While rows were decoded, or requests planned.
     Processing,
-    /// Between us and the lake.
+    /// Between the source and the lake.
     Sending,
 }
 
 impl ErrorStage {
-    /// Returns Vector's word.
+    /// Returns Vector's value.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,21 +56,21 @@ impl ErrorStage {
     }
 }
 
-/// What became of a webhook.
+/// The outcome of a webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WebhookOutcome {
-    /// Answered with 200.
+    /// Accepted: answered with 200.
     Accepted,
-    /// Answered with 503: come again.
+    /// Not taken for now: answered with 503 and `Retry-After`.
     Overloaded,
-    /// Not from Kombo.
+    /// The signature is missing, malformed or wrong.
     Unsigned(SignatureError),
-    /// From Kombo, and not understood.
+    /// Signed by Kombo, but not a webhook that can be parsed.
     NotUnderstood(WebhookError),
 }
 
 impl WebhookOutcome {
-    /// Returns a label.
+    /// Returns the value of the label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -82,20 +82,20 @@ impl WebhookOutcome {
     }
 }
 
-/// How a fetch ended.
+/// The result of a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FetchResult {
-    /// Its rows are in the lake.
+    /// Rows of the fetch are in the lake.
     Committed,
-    /// It brought nothing new.
+    /// The fetch found nothing new.
     Empty,
-    /// Another writer was there first.
+    /// Another writer committed a newer fetch of the table first.
     Superseded,
-    /// The integration cannot be read now.
+    /// Kombo does not let the integration be read for now.
     Parked,
-    /// The table cannot be read now: its model is off.
+    /// Kombo does not let the table be read for now: its model is off.
     LeftOut,
-    /// It will be tried again.
+    /// Failed, and will be tried again.
     Failed,
 }
 
@@ -109,7 +109,7 @@ impl FetchResult {
         Self::Failed,
     ];
 
-    /// Returns a label.
+    /// Returns the value of the label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -123,23 +123,23 @@ impl FetchResult {
     }
 }
 
-/// How a fold ended.
+/// The result of a fold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FoldResult {
-    /// Everything due is in `current`.
+    /// All changes are in `current`.
     Folded,
-    /// Some of it is held back; the rest is in `current`.
+    /// The guard holds some changes back; all others are in `current`.
     Held,
-    /// It will be tried again.
+    /// Failed, and will be tried again.
     Failed,
-    /// Nothing was due.
+    /// No change was waiting.
     Nothing,
 }
 
 impl FoldResult {
     pub(super) const ALL: [Self; 4] = [Self::Folded, Self::Held, Self::Failed, Self::Nothing];
 
-    /// Returns a label.
+    /// Returns the value of the label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -151,7 +151,7 @@ impl FoldResult {
     }
 }
 
-/// Returns the label of a lane.
+/// Returns the value of the label `lane`.
 pub(super) fn lane(lane: Lane) -> &'static str {
     match lane {
         Lane::Notified => "notified",
@@ -161,7 +161,7 @@ pub(super) fn lane(lane: Lane) -> &'static str {
     }
 }
 
-/// Returns the class of a status: there are too many statuses for a series each.
+/// Returns the class of an HTTP status, because a series for each status would be too many.
 pub(super) fn status_class(status: u16) -> &'static str {
     match status / 100 {
         1 => "1xx",

@@ -1,10 +1,12 @@
-//! What the service counts, in the text form Prometheus reads. The one place that knows `prometheus-client`.
+//! The metrics of the service, in Prometheus's text format. Only this room uses `prometheus-client`.
 //!
-//! Names and labels follow Vector's component specification where it has any (`component`, `process`), so that an
-//! operator's dashboards and alerts fit; what only this source has is named `kombo_*` (`kombo`). Labels come from closed
-//! lists (`labels`) or from the catalog, never from a body: a stranger cannot make a series.
+//! Names and labels follow Vector's component specification where it has one (`component`, `process`), so that dashboards
+//! and alerts for Vector fit. Metrics that only this source has are named `kombo_*` (`kombo`, `folds`). `families` registers
+//! names, help texts and labels. The values of labels come from closed lists (`labels`) or from the catalog, never from a
+//! request: nobody outside can create a series.
 //!
-//! Rows add up in every scrape: received = sent + discarded, and what is discarded is known already or fetched again.
+//! In every scrape the rows add up: received = sent + discarded. A discarded row is unchanged, repeated, or fetched again.
+//! The help texts are the source of the table in `docs/metrics.md`.
 
 mod component;
 mod dashboard;
@@ -38,14 +40,14 @@ use process::{HttpMetrics, ProcessMetrics};
 /// The `Content-Type` of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
 
-/// All counters, gauges and histograms of a process. Cheap to clone; clones count together.
+/// All counters, gauges and histograms of a process. A clone is cheap and shares the counts.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<MetricsInner>);
 
 #[derive(Debug)]
 struct MetricsInner {
     registry: Registry,
-    /// Held while a fetch is counted and while all is written, so that no scrape sees half a fetch.
+    /// Locked while a fetch is counted and while a scrape is written, so that no scrape sees half a fetch.
     whole: Mutex<()>,
     started: Instant,
     component: ComponentMetrics,
@@ -55,7 +57,7 @@ struct MetricsInner {
 }
 
 impl Metrics {
-    /// Makes them, all at zero, for a source and a sink of these names.
+    /// Creates the metrics at zero, for a source and a sink with these names.
     #[must_use]
     pub fn new(source_id: &str, sink_id: &str, version: &str) -> Self {
         let component = |id: &str, kind, sort| {
@@ -78,7 +80,7 @@ impl Metrics {
         Self(Arc::new(inner))
     }
 
-    /// Writes them in Prometheus's text format, version 0.0.4.
+    /// Returns the metrics in Prometheus's text format, version 0.0.4.
     #[must_use]
     pub fn encode(&self) -> String {
         let uptime = self.0.started.elapsed().as_secs_f64();
@@ -89,7 +91,7 @@ impl Metrics {
         text
     }
 
-    /// Counts a fetch that ended: what it brought, and what became of it.
+    /// Counts a fetch that ended, and its rows by result.
     pub fn fetched(&self, endpoint: &str, kind: Kind, result: FetchResult, rows: &Counts) {
         let _whole = self.0.whole();
         self.0.component.fetched(endpoint, rows);
@@ -97,7 +99,7 @@ impl Metrics {
         self.0.kombo.ended(kind, result);
     }
 
-    /// Counts bytes of data files that a commit made part of the lake. The protocol is the scheme of the lake's URL.
+    /// Counts the bytes of data files that a commit made visible. The protocol is the scheme of the lake's URL.
     pub fn stored(&self, protocol: &'static str, bytes: u64) {
         self.0.component.stored(protocol, bytes);
     }
@@ -107,36 +109,36 @@ impl Metrics {
         self.0.component.error(error, stage);
     }
 
-    /// Counts a webhook. The type is [`crate::webhook::Webhook::label`], or `unread` where nothing vouches for a body.
+    /// Counts a webhook. The type is [`crate::webhook::Webhook::label`], or `unread` when the signature is not valid.
     pub fn notification(&self, kind: &'static str, outcome: WebhookOutcome) {
         let labels = labels(&[("type", kind), ("outcome", outcome.as_str())]);
         self.0.kombo.notifications.get_or_create(&labels).inc();
     }
 
-    /// Says how many tables wait in a lane.
+    /// Sets the number of tables that wait in a lane.
     pub fn pending_tables(&self, lane: Lane, tables: usize) {
         self.0.kombo.pending(lane, float(tables));
     }
 
-    /// Says how many fetches are under way.
+    /// Sets the number of running fetches.
     pub fn running_fetches(&self, fetches: usize) {
         self.0.kombo.running_fetches.set(float(fetches));
     }
 
-    /// Says how much of the rate limit's window is left, as Kombo's headers say.
+    /// Sets the requests left and allowed in the current window, as Kombo's headers state them.
     pub fn rate_limit(&self, remaining: u64, limit: u64) {
         self.0.kombo.rate_limit_remaining.set(wide(remaining));
         self.0.kombo.rate_limit_limit.set(wide(limit));
     }
 
-    /// Says how long requests have waited for the budget since the start, all together.
+    /// Sets how long requests have waited for the rate limit since the start, summed over all requests.
     pub fn rate_limit_waited(&self, total: Duration) {
         let millis = u64::try_from(total.as_millis()).unwrap_or(u64::MAX);
         let waited = Duration::from_millis(self.0.http.risen("wait", millis));
         self.0.kombo.rate_limit_wait.inc_by(waited.as_secs_f64());
     }
 
-    /// Says how old the oldest base of each endpoint is. Endpoints that are not named have none.
+    /// Sets the age of the oldest base of each endpoint. Endpoints that are not given lose their series.
     pub fn freshness<'a>(&self, lags: impl IntoIterator<Item = (&'a str, Duration)>) {
         let kombo = &self.0.kombo;
         let lags = lags.into_iter();
@@ -144,7 +146,7 @@ impl Metrics {
         say(&kombo.freshness_lag, &kombo.lagging, values.collect());
     }
 
-    /// Says how many integrations are in each state. States that are not named have none.
+    /// Sets the number of integrations in each state. States that are not given lose their series.
     pub fn integrations(&self, states: impl IntoIterator<Item = (&'static str, usize)>) {
         let kombo = &self.0.kombo;
         let states = states.into_iter();
@@ -152,57 +154,56 @@ impl Metrics {
         say(&kombo.integrations, &kombo.standings, values.collect());
     }
 
-    /// Counts an integration that stands otherwise than before, by what made it known: `fetch`, `webhook`, `recheck`,
-    /// `registry`.
+    /// Counts a change of an integration's state. The cause is `fetch`, `webhook`, `recheck` or `registry`.
     pub fn integration_changed(&self, state: &'static str, cause: &'static str) {
         let labels = labels(&[("state", state), ("cause", cause)]);
         let changes = &self.0.kombo.integration_changes;
         changes.get_or_create(&labels).inc();
     }
 
-    /// Counts that Kombo answered for an integration whose rows are purged.
+    /// Counts an answer of Kombo for an integration whose rows were purged.
     pub fn purged_readable(&self) {
         self.0.kombo.purged_readable.inc();
     }
 
-    /// Says how many tables are older than the freshness objective.
+    /// Sets the number of tables whose base is older than the freshness objective.
     pub fn late_tables(&self, tables: usize) {
         self.0.kombo.late_tables.set(float(tables));
     }
 
-    /// Says how many tables' last fetch failed.
+    /// Sets the number of tables whose last fetch failed.
     pub fn failing_tables(&self, tables: usize) {
         self.0.kombo.failing_tables.set(float(tables));
     }
 
-    /// Says how many tables hold nested copies that may be old.
+    /// Sets the number of tables whose nested copies may be stale.
     pub fn stale_tables(&self, tables: usize) {
         self.0.kombo.stale_tables.set(float(tables));
     }
 
-    /// Says how many integrations' notifications seem lost.
+    /// Sets the number of integrations whose webhooks seem to be lost.
     pub fn silent_integrations(&self, integrations: usize) {
         self.0.kombo.silent_integrations.set(float(integrations));
     }
 
-    /// Says how often each table is asked for changes.
+    /// Sets the time between two deltas of a table without a webhook.
     pub fn heartbeat_period(&self, period: Duration) {
         self.0.kombo.heartbeat_period.set(period.as_secs_f64());
     }
 
-    /// Says how far Kombo's clock is ahead of this machine's.
+    /// Sets how far Kombo's clock is ahead of this machine's clock, in milliseconds.
     pub fn clock_skew_ms(&self, skew_ms: i64) {
         let magnitude = Duration::from_millis(skew_ms.unsigned_abs()).as_secs_f64();
         let sign = if skew_ms < 0 { -1.0 } else { 1.0 };
         self.0.kombo.clock_skew.set(sign * magnitude);
     }
 
-    /// Counts changed rows that no notification had announced.
+    /// Counts changed rows that no webhook had announced.
     pub fn unannounced_changes(&self, rows: u64) {
         self.0.kombo.unannounced_changes.inc_by(rows);
     }
 
-    /// Counts a notification whose rows are in the lake.
+    /// Records how long after a webhook its rows were committed.
     pub fn notification_committed(&self, after: Duration) {
         self.0
             .kombo
@@ -210,27 +211,27 @@ impl Metrics {
             .observe(after.as_secs_f64());
     }
 
-    /// Counts a configuration taken while running.
+    /// Counts a new configuration that was taken after SIGHUP.
     pub fn reloaded(&self) {
         self.0.process.reloaded.inc();
     }
 
-    /// Counts a shutdown begun.
+    /// Counts the start of a shutdown.
     pub fn quit(&self) {
         self.0.process.quit.inc();
     }
 
-    /// Takes over what the client has counted since the start.
+    /// Takes over the totals of the client for Kombo.
     pub fn client(&self, totals: &ClientTotals<'_>) {
         self.0.http.client(totals);
     }
 
-    /// Counts a request to the listener.
+    /// Counts a request to the webhook listener.
     pub fn request_received(&self) {
         self.0.http.requests_received.inc();
     }
 
-    /// Counts an answer of the listener.
+    /// Counts a response of the webhook listener, and records its time.
     pub fn response_sent(&self, status: u16, after: Duration) {
         self.0.http.answered(status);
         self.0.http.answer_seconds.observe(after.as_secs_f64());
@@ -244,7 +245,7 @@ impl MetricsInner {
 }
 
 fn say(family: &Gauges, last: &Mutex<Vec<Labels>>, values: Vec<(Labels, f64)>) {
-    // Whole values only, so a panic elsewhere leaves them right.
+    // Each value is replaced in one step, so a poisoned lock still guards valid values.
     let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
     replace(family, &mut last, values);
 }

@@ -1,4 +1,4 @@
-//! The process, and what it sends and answers over HTTP, under Vector's names.
+//! Metrics of the process and of its HTTP requests and responses, under Vector's names.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ use prometheus_client::metrics::info::Info;
 use super::families::{Counters, Families, Float, labels};
 use super::labels::status_class;
 
-/// A webhook is answered within a few milliseconds, and given up after 15 s.
+/// Buckets in seconds. A webhook is usually answered within milliseconds; the listener's limit is 15 s.
 const ANSWER_BUCKETS: [f64; 11] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 15.0,
 ];
@@ -26,19 +26,22 @@ pub(super) struct ProcessMetrics {
 impl ProcessMetrics {
     pub(super) fn new(shelf: &mut Families<'_>, version: &str) -> Self {
         let version = Info::new(vec![("version", version.to_owned())]);
-        // `Info` is no `Clone`: nothing is left to say about a build.
-        shelf.0.register("build", "Which build this is", version);
-        let started: Counter = shelf.plain("started", "Starts of this process");
+        // `Info` has no `Clone`, so the registry takes the only copy. The version never changes afterwards.
+        shelf.0.register("build", "Version of this build", version);
+        let started: Counter = shelf.plain("started", "Starts of this process; always 1");
         started.inc();
         Self {
-            reloaded: shelf.plain("reloaded", "Configurations taken while running"),
-            quit: shelf.plain("quit", "Shutdowns begun"),
-            uptime: shelf.plain("uptime_seconds", "Time since the start"),
+            reloaded: shelf.plain(
+                "reloaded",
+                "Times that a new configuration was taken after SIGHUP",
+            ),
+            quit: shelf.plain("quit", "Shutdowns started"),
+            uptime: shelf.plain("uptime_seconds", "Seconds since the start of the process"),
         }
     }
 }
 
-/// The metrics of HTTP, both ways.
+/// The metrics of HTTP: of the webhook listener, and of the client for Kombo.
 #[derive(Debug)]
 pub(super) struct HttpMetrics {
     pub(super) requests_received: Counter,
@@ -47,18 +50,18 @@ pub(super) struct HttpMetrics {
     requests_sent: Counters,
     responses: Counters,
     errors: Counter,
-    /// What the client had counted when it was last asked.
+    /// The client's totals at the last call, by name.
     totals: Mutex<BTreeMap<&'static str, u64>>,
 }
 
-/// What the client has sent since the start, as it counts itself.
+/// The totals that the client for Kombo has counted since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClientTotals<'a> {
-    /// Requests, all of them GET, retries included.
+    /// Number of requests, retries included. All are GET requests.
     pub requests: u64,
-    /// Answers, with any status of their class (204 counts as 2xx).
+    /// Number of responses, with a status of their class (204 counts as 2xx).
     pub responses: &'a [(u16, u64)],
-    /// Requests without an answer.
+    /// Number of requests that got no response.
     pub errors: u64,
 }
 
@@ -66,18 +69,18 @@ impl HttpMetrics {
     #[rustfmt::skip]
     pub(super) fn new(shelf: &mut Families<'_>) -> Self {
         Self {
-            requests_received: shelf.plain("http_server_requests_received", "Requests to the listener"),
-            responses_sent: shelf.plain("http_server_responses_sent", "Answers of the listener, by status"),
-            answer_seconds: shelf.seconds("http_server_handler_duration_seconds", "From a request's headers to its answer", &ANSWER_BUCKETS),
-            requests_sent: shelf.plain("http_client_requests_sent", "Requests to Kombo, retries included"),
-            responses: shelf.plain("http_client_responses", "Kombo's answers, by class of status"),
-            errors: shelf.plain("http_client_errors", "Requests to Kombo without an answer"),
+            requests_received: shelf.plain("http_server_requests_received", "HTTP requests that the webhook listener received"),
+            responses_sent: shelf.plain("http_server_responses_sent", "HTTP responses of the webhook listener, by status"),
+            answer_seconds: shelf.seconds("http_server_handler_duration_seconds", "Time of the webhook listener from the headers of a request to its response", &ANSWER_BUCKETS),
+            requests_sent: shelf.plain("http_client_requests_sent", "HTTP requests sent to Kombo, retries included"),
+            responses: shelf.plain("http_client_responses", "HTTP responses of Kombo, by class of status"),
+            errors: shelf.plain("http_client_errors", "HTTP requests to Kombo that got no response"),
             totals: Mutex::default(),
         }
     }
 
     pub(super) fn answered(&self, status: u16) {
-        // The listener answers with a dozen statuses.
+        // The listener uses about twelve statuses, so each one may have a series.
         let status = status.to_string();
         let labels = labels(&[("status", status.as_str())]);
         self.responses_sent.get_or_create(&labels).inc();
@@ -98,10 +101,10 @@ impl HttpMetrics {
         self.errors.inc_by(self.risen("errors", totals.errors));
     }
 
-    /// Returns by how much a total has grown that is counted elsewhere. A lower one is that of another client, which began
-    /// at zero.
+    /// Returns by how much a total of the client has grown since the last call. A total below the last one comes from a
+    /// new client that started at zero.
     pub(super) fn risen(&self, name: &'static str, total: u64) -> u64 {
-        // Whole values only, so a panic elsewhere leaves them right.
+        // Each value is replaced in one step, so a poisoned lock still guards valid values.
         let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
         let before = totals.insert(name, total).unwrap_or(0);
         total.checked_sub(before).unwrap_or(total)

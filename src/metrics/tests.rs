@@ -9,7 +9,7 @@ fn metrics() -> Metrics {
     Metrics::new("kombo", "lake", "1.2.3")
 }
 
-/// Adds up all series that begin with this and hold that.
+/// Returns the sum of all series of a name whose labels contain a text.
 fn sum(text: &str, name: &str, label: &str) -> f64 {
     let of_name = |line: &&str| line.starts_with(&format!("{name}{{")) && line.contains(label);
     let value = |line: &str| {
@@ -20,7 +20,7 @@ fn sum(text: &str, name: &str, label: &str) -> f64 {
     text.lines().filter(of_name).filter_map(value).sum()
 }
 
-/// The names that are described, without what a histogram adds.
+/// Returns the names that have a type line: a histogram counts once.
 fn described(text: &str) -> BTreeSet<&str> {
     let lines = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     lines.filter_map(|line| line.split(' ').next()).collect()

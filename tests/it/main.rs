@@ -8,6 +8,7 @@
 mod architecture;
 mod backfill;
 mod dependencies;
+mod docs;
 mod guide;
 mod ingest;
 #[allow(dead_code, reason = "its `main` runs as an example only")]

@@ -18,8 +18,8 @@ pub struct UpkeepSettings {
     /// Time from one upkeep of the service to the next: a day.
     #[serde(rename = "interval_secs", deserialize_with = "seconds")]
     pub interval: Duration,
-    /// How long log entries are kept that a checkpoint covers: a week. So long every version of a Delta table can be
-    /// read.
+    /// How long log entries are kept that a checkpoint covers: a week. During this time every version of a Delta
+    /// table can be read.
     ///
     /// Range: 86400 or more.
     #[serde(rename = "log_retention_secs", deserialize_with = "seconds")]

@@ -1,0 +1,154 @@
+//! The table in `docs/metrics.md` is written from the registry, and its alerts name metrics that exist.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::time::Duration;
+
+use kombo_source::fetch::Counts;
+use kombo_source::metrics::{
+    ClientTotals, ErrorStage, ErrorType, FetchResult, Metrics, WebhookOutcome,
+};
+use kombo_source::plan::Kind;
+
+use super::page::Page;
+use super::{assert_none, renewed};
+use crate::source_text::root;
+
+const PAGE: &str = "docs/metrics.md";
+/// What stands above the line is written by hand.
+const LINE: &str =
+    "<!-- From here on written by `KOMBO_RENEW_DOCS=1 cargo test --test it docs`. -->\n";
+/// Labels that every metric of a component has. The page explains them once.
+const OF_COMPONENTS: [&str; 4] = ["component_id", "component_kind", "component_type", "le"];
+
+/// What a scrape says of one metric.
+#[derive(Default)]
+struct Described {
+    help: String,
+    kind: String,
+    labels: BTreeSet<String>,
+}
+
+#[test]
+fn docs_metrics_are_what_the_registry_says() {
+    let mut text = "\n| Metric | Type | Labels | Meaning |\n| --- | --- | --- | --- |\n".to_owned();
+    for (name, Described { help, kind, labels }) in described() {
+        let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+        let labels = labels.join(", ");
+        writeln!(text, "| `{name}` | {kind} | {labels} | {help} |")
+            .expect("a String takes every text");
+    }
+    renewed(PAGE, LINE, &text);
+}
+
+#[test]
+fn docs_name_only_metrics_that_exist() {
+    let known = described();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut wrong = Vec::new();
+    for page in Page::all() {
+        for (at, line) in page.text.lines().enumerate() {
+            for word in line.split(|c| !is_part(c)) {
+                let is_metric = word.starts_with("kombo_") || word.starts_with("component_");
+                let ends = ["_total", "_seconds", "_ratio", "_bucket", "_tables_held"];
+                let name = word.strip_suffix("_bucket").unwrap_or(word);
+                if is_metric
+                    && ends.iter().any(|end| word.ends_with(end))
+                    && !known.contains_key(name)
+                {
+                    wrong.push(format!("{}:{}: {word}", page.path, at + 1));
+                }
+            }
+        }
+    }
+    assert_none("metrics that the registry does not have", &wrong);
+}
+
+#[test]
+fn docs_log_fields_stand_in_the_source() {
+    let text = fs::read_to_string(root().join(PAGE)).expect("readable");
+    let (_, rest) = text
+        .split_once("## Log lines")
+        .expect("the page has the section");
+    let section = rest.split("\n## ").next().unwrap_or(rest);
+    let sources = crate::source_text::sources("src");
+    let fields = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let fields: Vec<&str> = fields
+        .filter_map(|line| line.split('`').next())
+        .filter(|field| field.starts_with(|c: char| c.is_ascii_lowercase()))
+        .collect();
+    let lacking = |field: &&&str| {
+        let forms = [
+            format!("{field} ="),
+            format!("{field},"),
+            format!("%{field}"),
+            format!("\"{field}\""),
+        ];
+        let says = |text: &str| forms.iter().any(|form| text.contains(form));
+        !sources.iter().any(|source| says(&source.text))
+    };
+    let lacking: Vec<_> = fields.iter().filter(lacking).collect();
+    assert!(
+        fields.len() > 8 && lacking.is_empty(),
+        "{PAGE}: {lacking:?}"
+    );
+}
+
+/// Reads a scrape in which every series exists.
+fn described() -> BTreeMap<String, Described> {
+    let text = scrape();
+    let mut found: BTreeMap<String, Described> = BTreeMap::new();
+    for line in text.lines() {
+        if let Some((name, help)) = line
+            .strip_prefix("# HELP ")
+            .and_then(|rest| rest.split_once(' '))
+        {
+            found.entry(name.to_owned()).or_default().help = help.to_owned();
+        } else if let Some((name, kind)) = line
+            .strip_prefix("# TYPE ")
+            .and_then(|rest| rest.split_once(' '))
+        {
+            found.entry(name.to_owned()).or_default().kind = kind.to_owned();
+        } else if let Some((name, rest)) = line.split_once('{') {
+            let ends = ["_bucket", "_sum", "_count"];
+            let name = ends
+                .iter()
+                .find_map(|end| name.strip_suffix(end))
+                .filter(|name| found.contains_key(*name))
+                .unwrap_or(name);
+            let labels = rest
+                .split("\",")
+                .filter_map(|pair| pair.split("=\"").next());
+            let labels = labels.map(|label| label.trim_start_matches(',').to_owned());
+            let own = labels.filter(|label| {
+                !OF_COMPONENTS.contains(&label.as_str()) && !label.starts_with('}')
+            });
+            if let Some(one) = found.get_mut(name) {
+                one.labels.extend(own);
+            }
+        }
+    }
+    found
+}
+
+/// Makes each series once: those whose labels come from events do not exist before the event.
+fn scrape() -> String {
+    let metrics = Metrics::new("kombo", "lake", "0.0.0");
+    metrics.freshness([("ats/jobs", Duration::ZERO)]);
+    metrics.completeness([("ats/jobs", 1.0)]);
+    metrics.integrations([("active", 1)]);
+    metrics.integration_changed("deleting", "fetch");
+    metrics.notification("data-changed", WebhookOutcome::Accepted);
+    metrics.error(ErrorType::WriterFailed, ErrorStage::Sending);
+    metrics.stored("file", 1);
+    metrics.client(&ClientTotals::default());
+    metrics.response_sent(200, Duration::ZERO);
+    let rows = Counts {
+        committed: 1,
+        received: 1,
+        ..Counts::default()
+    };
+    metrics.fetched("ats_jobs", Kind::Delta, FetchResult::Committed, &rows);
+    metrics.encode()
+}
