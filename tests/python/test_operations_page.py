@@ -22,11 +22,11 @@ from current import assert_current_equals_truth, tables_of
 from living import Living, living_twin
 from newest import assert_newest_equal_truth
 from product import BINARY, free_port
-from schemas import endpoint
+from schemas import Endpoint, endpoint
 from service import Service
 
 PAGE, SERVICE_PAGE = pages.page("docs/operations.md"), pages.page("docs/service.md")
-TAGS, USERS = endpoint("ats/tags"), endpoint("ats/users")
+TAGS, USERS, EMPLOYEES = (endpoint(path) for path in ("ats/tags", "ats/users", "hris/employees"))
 EXAMPLE, EXAMPLE_DAY = "personio:CBNMt7dSNCzBdnRTx87dev4E", "2026-11-30"
 SECRET, NEW_SECRET = "whsec-the-old-one-of-the-page", "whsec-the-new-one-of-the-page"
 COMMAND_SECONDS = 60
@@ -61,6 +61,7 @@ class Machine:
 
     root: Path
     living: Living
+    category: str = "ats"
     names: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     truths: int = 0
@@ -70,7 +71,7 @@ class Machine:
             self.names[path] = f"{self.root}{path}"
         for port in (8080, 8081, 8686, 8687):
             self.names[f"127.0.0.1:{port}"] = f"127.0.0.1:{free_port()}"
-        self.names[EXAMPLE] = self.ats[0]
+        self.names[EXAMPLE] = self.ids[0]
         self.names[EXAMPLE_DAY] = time.strftime("%Y-%m-%d")
         for folder in ("etc/kombo", "etc/kombo-dev", "var/lib/kombo", "usr/local/bin", "requests"):
             (self.root / folder).mkdir(parents=True)
@@ -83,9 +84,14 @@ class Machine:
         self.unit.write()
 
     @property
-    def ats(self) -> list[str]:
+    def ids(self) -> list[str]:
         """Returns the integrations that have the tables of these tests."""
-        return [one.id for one in self.living.twin.truth.integrations if one.category == "ats"]
+        return [one.id for one in self.living.twin.of(self.category)]
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """Returns the endpoints that are fetched."""
+        return [one for one in (TAGS, USERS, EMPLOYEES) if one.category == self.category]
 
     @property
     def lake(self) -> Path:
@@ -99,7 +105,8 @@ class Machine:
         first, _, text = block.partition("\n")
         file = Path(self._here(first.removeprefix("# ")))
         (region,) = (line for line in text.splitlines() if line.startswith("    region: "))
-        source = f"    endpoint: {self.living.twin.url}\n    endpoints: [{TAGS.path}, {USERS.path}]\n"
+        endpoints = ", ".join(one.path for one in self.endpoints)
+        source = f"    endpoint: {self.living.twin.url}\n    endpoints: [{endpoints}]\n"
         text = text.replace(f"{region}\n", f"{source}    request: {{rate_limit_enabled: false}}\n")
         text = text.replace("    inputs: [kombo]\n", "    inputs: [kombo]\n    commit_window_secs: 1\n")
         file.write_text(self._here(text))
@@ -139,7 +146,7 @@ class Machine:
 
     def fill(self) -> None:
         """Fetches everything once."""
-        self.run("kombo-source backfill " + " ".join(f"--integration {one}" for one in self.ats))
+        self.run("kombo-source backfill " + " ".join(f"--integration {one}" for one in self.ids))
 
     def change(self, integration: str) -> None:
         """Changes a row of each table, and posts the webhook, signed as the service expects it."""
@@ -155,7 +162,7 @@ class Machine:
         deadline = time.monotonic() + SECONDS
         while True:
             try:
-                assert_newest_equal_truth(self.lake, truth, only=[TAGS, USERS])
+                assert_newest_equal_truth(self.lake, truth, only=self.endpoints)
             except (AssertionError, OSError):
                 if time.monotonic() > deadline:
                     raise
@@ -163,7 +170,7 @@ class Machine:
             else:
                 break
         self.run("kombo-source fold")
-        tables = [table for table in tables_of(truth) if table[0] in (TAGS, USERS)]
+        tables = [table for table in tables_of(truth) if table[0] in self.endpoints]
         assert_current_equals_truth(self.lake, truth, tables)
 
     def _answer(self) -> None:
@@ -218,15 +225,15 @@ def machine(living: Living) -> Iterator[Machine]:
 
 def test_a_copy_of_the_lake_is_a_backup_with_and_without_the_service(machine: Machine) -> None:
     machine.run("systemctl start kombo-source")
-    machine.change(machine.ats[0])
+    machine.change(machine.ids[0])
     machine.until_right()
     machine.follow("Make a backup", 0)
-    machine.change(machine.ats[1])
+    machine.change(machine.ids[1])
     machine.until_right()
     # Between the logs and the data files the service commits and folds: the copy is that of the logs.
     folder, enter, logs, data = pages.commands(pages.blocks(pages.section(PAGE, "Make a backup"), "console")[1])
     machine.run(f"{folder}\n{enter}\n{logs}")
-    machine.change(machine.ats[0])
+    machine.change(machine.ids[0])
     machine.until_right()
     machine.run(f"{enter}\n{data}")
     checked = pages.blocks(pages.section(PAGE, "Make a backup"), "console")[3]
@@ -234,7 +241,7 @@ def test_a_copy_of_the_lake_is_a_backup_with_and_without_the_service(machine: Ma
         commands = "\n".join(pages.commands(checked)).replace("/backup/lake", f"/backup/{copy}")
         assert "nothing to mend" in machine.run(commands)
 
-    machine.change(machine.ats[0])
+    machine.change(machine.ids[0])
     machine.until_right()
     machine.follow("Restore a backup")
     # What changed since the backup comes back from Kombo, without a full fetch.
@@ -256,7 +263,7 @@ def test_a_lake_moves_by_copying_it(machine: Machine) -> None:
     before = machine.lake
     machine.follow("Move the lake to another place")
     assert machine.lake == machine.root / "srv/kombo/lake" != before
-    machine.change(machine.ats[0])
+    machine.change(machine.ids[0])
     machine.until_right()
 
 
@@ -265,14 +272,14 @@ def test_a_refused_key_is_replaced_without_a_restart(machine: Machine) -> None:
     key.write_text("a-key-that-was-deleted")
     machine.run("systemctl start kombo-source")
     machine.unit.until(lambda: "refuses the api key" in machine.unit.printed(), "it is refused", SECONDS)
-    machine.change(machine.ats[0])
+    machine.change(machine.ids[0])
     machine.follow("Rotate the API key", typed=machine.living.twin.key)
     assert key.stat().st_mode & 0o077 == 0, "others can read the key"
     machine.until_right()
 
 
 def test_for_a_while_both_webhook_secrets_are_accepted_and_then_only_the_new_one(machine: Machine) -> None:
-    unit, body = machine.unit, webhooks.data_changed(machine.ats[0], ["ats_tags"])
+    unit, body = machine.unit, webhooks.data_changed(machine.ids[0], ["ats_tags"])
     machine.run("systemctl start kombo-source")
     assert unit.post_signed(SECRET, body) == 200
     assert unit.post_signed(NEW_SECRET, body) == 401
@@ -315,7 +322,7 @@ def test_a_second_environment_runs_beside_the_first_one(machine: Machine) -> Non
 
 def test_a_damaged_table_is_moved_away_and_written_anew(machine: Machine) -> None:
     machine.run("systemctl start kombo-source")
-    machine.change(machine.ats[0])
+    machine.change(machine.ids[0])
     machine.until_right()
     for block, part in enumerate(("current", "deltas")):
         log = sorted((machine.lake / TAGS.table / part / "_delta_log").glob("*.json"))[-1]
@@ -328,7 +335,7 @@ def test_a_damaged_table_is_moved_away_and_written_anew(machine: Machine) -> Non
 def test_the_other_commands_run_beside_the_service(machine: Machine) -> None:
     (machine.root / "kombo-source-new").symlink_to(Path(BINARY).resolve())
     machine.run("systemctl start kombo-source")
-    machine.change(machine.ats[0])
+    machine.change(machine.ids[0])
     machine.until_right()
     assert "2 integrations" in machine.follow("Watch it")
     assert "nothing is held" in machine.run("kombo-source accept")
@@ -344,6 +351,21 @@ def test_the_other_commands_run_beside_the_service(machine: Machine) -> None:
     machine.until_right()
 
 
+def test_what_is_held_back_is_shown_and_accepted() -> None:
+    with TemporaryDirectory() as name, living_twin("--now", integrations=2, rows=1_100) as living:
+        living.pause()
+        machine = Machine(Path(name), living, "hris")
+        machine.fill()
+        for index in range(900, 1_050):
+            living.change("delete", machine.ids[0], EMPLOYEES.path, index)
+        machine.run("kombo-source backfill --mode delta")
+        assert "mass_delete" in machine.run("kombo-source status --json")
+        printed = machine.follow("Decide what is held back")
+        assert "would be accepted" in printed and "accepted  hris_employees" in printed
+        assert "nothing is held" in machine.run("kombo-source accept")
+        machine.until_right()
+
+
 def test_a_deleted_customer_is_purged_at_once_and_nobody_else() -> None:
     # Its time is in the past: a purge goes by the earlier of two clocks, this one and that of the files.
     with TemporaryDirectory() as name, living_twin(integrations=6, rows=20) as living:
@@ -352,7 +374,7 @@ def test_a_deleted_customer_is_purged_at_once_and_nobody_else() -> None:
         clock = Clock(Path(name) / "clock", living.now_ms())
         machine.environment.update(clock.environment())
         machine.fill()
-        gone, stays = machine.ats
+        gone, stays = machine.ids
         assert "nothing to purge" in machine.run("kombo-source purge")
         living.change("integration_deleted", gone)
         for state in ("deleting", "deleted"):
