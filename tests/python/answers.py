@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cached_property
+from math import floor
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -204,7 +205,8 @@ class Answers:
                 "source": source,
                 "applications": count,
                 "hired": hired[source],
-                "hired_percent": round(100 * hired[source] / count, 1),
+                # DuckDB rounds a half up; Python rounds a half to the even digit.
+                "hired_percent": floor(1000 * hired[source] / count + 0.5) / 10,
             }
             for source, count in sorted(all_of.items(), key=lambda one: (-one[1], one[0]))
         ]
