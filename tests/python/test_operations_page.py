@@ -248,9 +248,10 @@ def test_a_copy_of_the_lake_is_a_backup_with_and_without_the_service(machine: Ma
     machine.until_right()
     assert (machine.root / "var/lib/kombo/lake-broken").is_dir()
     restore = pages.commands(pages.blocks(pages.section(PAGE, "Restore a backup"), "console")[0])
-    lost = next((machine.root / "var/lib/kombo/lake-broken" / TAGS.table / "current").rglob("*.parquet"))
+    broken = "--lake-url /var/lib/kombo/lake-broken"
+    lost = Path(machine.run(f"kombo-source files --table ats_tags --part current {broken}").split()[0])
     lost.unlink()
-    assert lost.name in machine.run("kombo-source lint --lake-url /var/lib/kombo/lake-broken || test $? = 1")
+    assert lost.name in machine.run(f"kombo-source lint {broken} || test $? = 1")
     machine.run("rm -r /var/lib/kombo/lake-broken")
     machine.run("\n".join(restore).replace("/backup/lake", "/backup/live"))
     machine.until_right()
