@@ -1,4 +1,4 @@
-//! A configuration as YAML and as JSON, every way it can be wrong, and what the person reads then.
+//! Tests of the configuration: YAML and JSON, overrides, errors with their exact messages, secrets, and the printed file.
 
 mod bad;
 mod secrets;
@@ -17,7 +17,7 @@ use crate::plan::PlanMode;
 
 use super::{Config, ConfigError, Overrides};
 
-/// The example of the design.
+/// A configuration with an option of each section.
 const YAML: &str = r#"
 data_dir: ./data
 api: {address: "127.0.0.1:9001"}
@@ -54,7 +54,7 @@ const JSON: &str = r#"{
 		"run_bytes": 1048576, "upkeep": {"enabled": false}}}
 }"#;
 
-/// The shortest file there is.
+/// The shortest valid file.
 const SHORT: &str = "\
 sources: {kombo: {type: kombo}}
 sinks: {lake: {type: delta_lake, inputs: [kombo], url: ./lake}}
@@ -69,7 +69,7 @@ fn load_over(text: &str, overrides: Overrides) -> Result<Config, ConfigError> {
     Config::from_text(Path::new("kombo.yaml"), Some(text), &overrides)
 }
 
-/// The message a person reads.
+/// Returns the message of an error.
 fn message(result: Result<Config, ConfigError>) -> String {
     result.expect_err("this must not load").to_string()
 }

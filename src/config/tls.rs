@@ -17,8 +17,8 @@ impl Config {
             return Ok(None);
         };
         for (file, what, option) in [
-            (&tls.crt_file, "CERTIFICATE", "crt_file"),
-            (&tls.key_file, "PRIVATE KEY", "key_file"),
+            (&tls.crt_file, "certificate", "crt_file"),
+            (&tls.key_file, "private key", "key_file"),
         ] {
             let path = format!("sources.{}.webhook.tls.{option}", source.name);
             check_pem(file, what, &path, &self.places)?;
@@ -36,14 +36,11 @@ fn check_pem(file: &Path, what: &str, path: &str, places: &Places) -> Result<(),
     let bytes = std::fs::read(file);
     let bytes = bytes.map_err(|error| places.unreadable(path, &shown, error))?;
     let text = String::from_utf8_lossy(&bytes);
-    let end = format!("{what}-----");
+    let end = format!("{}-----", what.to_uppercase());
     let begins = |line: &str| line.starts_with("-----BEGIN ") && line.trim_end().ends_with(&end);
     if text.lines().any(begins) {
         return Ok(());
     }
-    let problem = format!(
-        "names the file {shown:?}, which holds no {}; it must be in PEM",
-        what.to_lowercase()
-    );
+    let problem = format!("names the file {shown:?}, which holds no {what}; it must be in PEM");
     Err(places.invalid(path, problem))
 }

@@ -1,4 +1,4 @@
-//! What full fetches found: how complete each table was, and what is held back of it.
+//! The findings of full fetches: how complete each table was, and what the guard holds back.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use crate::ids::{EndpointName, IntegrationKey};
 use crate::lake::{ComparedTable, Completeness, Hold, Lake};
 use crate::versions::guard::HoldState;
 
-/// What full fetches found, by table.
+/// The findings of full fetches, by table.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     completeness: HashMap<ComparedTable, Completeness>,
@@ -15,14 +15,14 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Reads it, each of the two by itself. Creates nothing.
+    /// Reads `kombo_drift` and `kombo_holds`, each by itself. Creates nothing.
     pub async fn read(lake: &Lake, unread: &mut Vec<Unread>) -> Self {
         let completeness = Unread::or(unread, "kombo_drift", lake.completeness().await);
         let holds = Unread::or(unread, "kombo_holds", lake.holds().await);
         Self::of(completeness.unwrap_or_default(), holds.unwrap_or_default())
     }
 
-    /// Keeps of the holds those that somebody has to decide. What is decided waits for nobody.
+    /// Keeps only the holds that wait for a decision.
     #[must_use]
     pub fn of(completeness: HashMap<ComparedTable, Completeness>, holds: Vec<Hold>) -> Self {
         let held = holds
@@ -35,7 +35,7 @@ impl Findings {
         }
     }
 
-    /// Writes it to each table.
+    /// Adds the findings to each table of a status.
     pub(super) fn add_to(mut self, status: &mut Status) {
         for one in &mut status.integrations {
             let Some(key) = one.key() else { continue };

@@ -1,4 +1,4 @@
-//! Whether a table is as fresh as it has to be.
+//! Judges whether a table is as fresh as the objective demands.
 
 use std::time::Duration;
 
@@ -7,28 +7,29 @@ use crate::catalog::Endpoint;
 use crate::plan::Schedule;
 use crate::time::{Horizon, Moment};
 
-/// How old a base may be: what follows from a schedule.
+/// The age that a base may have. It follows from a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Objective(pub Schedule);
 
-/// What is to be said of a table's age.
+/// The verdict on the age of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// It is as fresh as it has to be.
+    /// The base is within the objective.
     Fresh,
-    /// Its base is older than it may be.
+    /// The base is older than the objective.
     Late {
-        /// How old it may be.
+        /// The age that the base may have.
         objective: Duration,
     },
-    /// Its integration is parked, or Kombo has switched the table off: it does not get older by anyone's fault.
+    /// The integration is parked, or the model is switched off at Kombo. The table is not late, however old it is.
     Parked,
-    /// Nothing of it is committed yet.
+    /// No fetch of the table is committed yet.
     Unfetched,
 }
 
 impl Objective {
-    /// Fills in what a service says of its heartbeat. A service that says nothing of it is as good as none.
+    /// Takes over the heartbeat period from the notes of a service, if the period is longer than the configured one. Notes
+    /// without a period change nothing.
     pub(super) fn with(self, notes: Option<&Notes>) -> Self {
         let achieved = notes.map(|notes| Duration::from_secs(notes.heartbeat_period_secs));
         let heartbeat_interval = self.0.heartbeat_interval;
@@ -38,29 +39,30 @@ impl Objective {
         })
     }
 
-    /// For tables that deltas keep fresh: by the heartbeat that a service says it achieves, else the configured one.
+    /// Returns the objective of tables that have deltas. It follows from the heartbeat that a service achieves, else from the
+    /// configured one.
     fn of_deltas(&self) -> Duration {
         self.0.objective(self.0.heartbeat_interval)
     }
 
-    /// Returns how old a base of the endpoint's tables may be.
+    /// Returns the age that a base of the endpoint's tables may have.
     #[must_use]
     pub fn of(&self, endpoint: &Endpoint) -> Duration {
         let delta = self.of_deltas();
         if endpoint.updated_after {
             return delta;
         }
-        // Only snapshots refresh the others.
+        // A table without `updated_after` has no deltas: only snapshots make it fresh.
         delta.max(self.0.full_interval.saturating_mul(2))
     }
 
-    /// Returns whether notes are young enough to be believed in what they excuse. Those from the future are not.
+    /// Returns whether notes are recent enough to excuse a table. Notes dated in the future are not.
     pub(super) fn is_recent(&self, notes: &Notes, now: Moment) -> bool {
         let written = Moment::from_millis(notes.written_ms);
         written <= Horizon::at(now).latest() && now.since(written) <= self.of_deltas()
     }
 
-    /// Judges a table. Only `off` is taken from its note, and only from a recent one.
+    /// Judges a table. Of the note only `off` counts, and only if the notes are recent.
     pub(super) fn judge(
         &self,
         table: &TableStatus,

@@ -1,9 +1,10 @@
-//! How fresh each table is: what the lake says, with the notes of a running service beside it.
+//! How fresh each table is: what the lake holds, and the notes of a running service.
 //!
-//! [`Status::read`] needs nothing but the lake, so it works beside a service, after one, and without any. Bases, rows and
-//! the registry come from the lake and decide what is late ([`judge`]). [`Notes`] are shown; the one thing taken from
-//! them is that a table is switched off on Kombo's side, which nobody has to be woken for. Beside it stands what full
-//! fetches found ([`Findings`]): how complete a table was, and what is held back.
+//! [`Status::read`] needs only the lake, so it works while a service runs, after a service has ended, and without one. It
+//! never writes. The lake owns the truth: bases, rows and the registry decide what is late ([`judge`]). [`Notes`] of a
+//! service are shown. Of the notes only one fact excuses a table: that its model is switched off at Kombo. [`Findings`] of
+//! full fetches are added: how complete a table was, and what the guard holds back. Each part is read by itself; a part
+//! that cannot be read becomes an [`Unread`] and hides nothing else.
 
 mod findings;
 mod judge;
@@ -26,49 +27,50 @@ use crate::lake::{Ahead, Completeness, Hold, Lake, Overview, TableOverview};
 use crate::sink::Registration;
 use crate::time::{Base, Horizon, Moment, ObservedAt, Tier};
 
-/// Endpoints whose logs are read at the same time.
+/// Number of endpoints whose logs are read at the same time.
 const READAHEAD: usize = 8;
 
-/// How fresh a lake is.
+/// The freshness of a lake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// The instant ages are measured at.
+    /// The instant from which ages are measured.
     pub now: Moment,
-    /// What a service left, when one has run.
+    /// The notes of the last service, if one has run.
     pub notes: Option<Notes>,
-    /// Every integration that is registered or has rows, by name.
+    /// Every integration that is registered or has rows, ordered by name.
     pub integrations: Vec<IntegrationStatus>,
-    /// What could not be read: all else is as the rest of the lake says.
+    /// The tables and objects that could not be read. All other fields come from what could be read.
     pub unread: Vec<Unread>,
 }
 
-/// How fresh one integration's tables are.
+/// The freshness of the tables of one integration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IntegrationStatus {
-    /// Its id, or its key when the registry does not know it.
+    /// The integration's id, or its key when the registry does not have the integration.
     pub name: String,
-    /// What the registry says: `active`, `setup_pending`, `deleted`; `unregistered` when it says nothing.
+    /// The state in the registry, such as `active`, `setup_pending` or `deleted`. `unregistered` when the registry does not
+    /// have the integration, `unknown` while the registry cannot be read.
     pub state: String,
-    /// What a service says of it.
+    /// The service's note about the integration.
     pub note: IntegrationNote,
-    /// Its tables: those that were fetched, and those that a service has something to say of.
+    /// The tables that were fetched, and the tables that a note is about.
     pub tables: Vec<TableStatus>,
 }
 
-/// How fresh one table is.
+/// The freshness of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableStatus {
-    /// Its endpoint.
+    /// The endpoint of the table.
     pub endpoint: EndpointName,
-    /// What the logs say.
+    /// What the Delta logs say about the table.
     pub stored: TableOverview,
-    /// What a service says of it.
+    /// The service's note about the table.
     pub note: TableNote,
-    /// Whether it is as fresh as it has to be.
+    /// Whether the table is as fresh as the objective demands.
     pub verdict: Freshness,
-    /// How much of it was right when it was last compared with a full fetch.
+    /// The share of correct rows when a full fetch last compared the table; none before the second full fetch.
     pub completeness: Option<Completeness>,
-    /// What is held back of it until somebody decides.
+    /// The changes that the guard holds back until an operator or a full fetch decides.
     pub hold: Option<Hold>,
 }
 
@@ -79,7 +81,7 @@ const ACTIVE: &str = "active";
 const UNKNOWN: &str = "unknown";
 
 impl Status {
-    /// Reads a lake's logs, its registry and the notes, each by itself. Writes nothing and creates nothing.
+    /// Reads the logs of the lake, the registry, the notes and the findings, each by itself. Writes and creates nothing.
     pub async fn read(
         lake: &Lake,
         endpoints: &[Arc<Endpoint>],
@@ -110,7 +112,7 @@ impl Status {
         status
     }
 
-    /// Puts together what was read. Without a registry integrations are named by a service's notes, as far as they go.
+    /// Combines what was read. Without a registry the integrations that the notes name get their ids from the notes.
     fn of(
         overviews: &[(Arc<Endpoint>, Overview)],
         registered: Option<Vec<Registration>>,
@@ -133,7 +135,7 @@ impl Status {
             .integrations
             .into_values()
             .map(|(mut integration, endpoints)| {
-                // What nobody can say excuses nothing.
+                // An unknown state does not excuse a late table.
                 let parked = ![ACTIVE, UNKNOWN].contains(&integration.state.as_str());
                 for (table, endpoint) in integration.tables.iter_mut().zip(endpoints) {
                     table.verdict = objective.judge(table, &endpoint, parked, recent, now);
@@ -150,14 +152,14 @@ impl Status {
         }
     }
 
-    /// Returns the tables that are older than they may be.
+    /// Returns the tables whose base is older than the objective.
     pub fn late(&self) -> impl Iterator<Item = (&IntegrationStatus, &TableStatus)> {
         let all = self.integrations.iter();
         let all = all.flat_map(|one| one.tables.iter().map(move |table| (one, table)));
         all.filter(|(_, table)| matches!(table.verdict, Freshness::Late { .. }))
     }
 
-    /// Returns the tables that lie in the future, each with the parts that do.
+    /// Returns the tables with rows dated in the future, each with the parts that hold such rows.
     #[must_use]
     pub fn ahead(&self) -> Vec<(&IntegrationStatus, &TableStatus, Vec<Ahead>)> {
         let horizon = Horizon::at(self.now);
@@ -170,20 +172,21 @@ impl Status {
         ahead.collect()
     }
 
-    /// Returns whether nobody has to do anything: no table is late, none lies in the future, and all could be read.
+    /// Returns whether the operator has nothing to do: no table is late, no row is dated in the future, and everything could be
+    /// read.
     #[must_use]
     pub fn is_well(&self) -> bool {
         self.late().next().is_none() && self.ahead().is_empty() && self.unread.is_empty()
     }
 
-    /// Returns how much was right when tables were last compared with full fetches, all taken together.
+    /// Returns the share of correct rows over all tables, each at its last comparison with a full fetch.
     #[must_use]
     pub fn completeness(&self) -> Option<Completeness> {
         let all = self.integrations.iter().flat_map(|one| &one.tables);
         Completeness::of_all(all.filter_map(|table| table.completeness))
     }
 
-    /// Returns of how many tables something is held back.
+    /// Returns the number of tables with changes that the guard holds back.
     #[must_use]
     pub fn held_tables(&self) -> u64 {
         let tables = self.integrations.iter().flat_map(|one| &one.tables);
@@ -192,30 +195,30 @@ impl Status {
 }
 
 impl IntegrationStatus {
-    /// Returns how much was right when its tables were last compared with full fetches, all taken together.
+    /// Returns the share of correct rows over the integration's tables, each at its last comparison with a full fetch.
     #[must_use]
     pub fn completeness(&self) -> Option<Completeness> {
         Completeness::of_all(self.tables.iter().filter_map(|table| table.completeness))
     }
 
-    /// Returns the key of its rows.
+    /// Returns the integration key of the rows.
     fn key(&self) -> Option<IntegrationKey> {
         match IntegrationId::new(&self.name) {
             Ok(id) => Some(id.key()),
-            // The registry does not know it.
+            // The name is a key, because the registry does not have the integration.
             Err(_) => IntegrationKey::from_stored(&self.name),
         }
     }
 }
 
 impl TableStatus {
-    /// Returns the instant up to which the lake has everything of the table.
+    /// Returns the ordinary base: the server time up to which committed fetches cover the table.
     #[must_use]
     pub fn base(&self) -> Option<Base> {
         self.stored.coverage.bases.get(Tier::Ordinary)
     }
 
-    /// Returns the parts that lie in the future.
+    /// Returns the parts of the table with rows dated in the future.
     #[must_use]
     pub fn ahead(&self, horizon: Horizon) -> Vec<Ahead> {
         let held_us = self
@@ -232,9 +235,10 @@ impl TableStatus {
     }
 }
 
-/// Integrations by key while their tables are gathered, each table with its endpoint.
+/// Integrations by key while tables are added to them. Each integration has its tables and, in the same order, their
+/// endpoints.
 struct Gathered<'a> {
-    /// The state of one that the registry does not name.
+    /// State of an integration that the registry does not have.
     unnamed: &'static str,
     integrations: BTreeMap<IntegrationKey, (IntegrationStatus, Vec<Arc<Endpoint>>)>,
     notes: Option<&'a Notes>,
@@ -303,7 +307,7 @@ impl<'a> Gathered<'a> {
         });
     }
 
-    /// Adds the tables of an endpoint that a service speaks of and that have nothing committed yet.
+    /// Adds the tables of an endpoint that only a note names: nothing of them is committed yet.
     fn add_noted(&mut self, endpoint: &Arc<Endpoint>) {
         let noted = self
             .tables

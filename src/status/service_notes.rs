@@ -1,7 +1,7 @@
-//! What a running service says of itself: one JSON object in the lake, put anew now and then.
+//! The notes of a running service: one JSON object in the lake, which the service writes again every minute.
 //!
-//! Notes are shown and never trusted: nothing is fetched, left out or deleted because of them. Unknown fields are passed
-//! over and missing ones have defaults, so that builds of different age read each other's.
+//! Notes are shown and never trusted: no table is fetched, skipped or deleted because of a note. Unknown fields are ignored
+//! and missing fields have defaults, so that older and newer builds can read each other's notes.
 
 use std::collections::BTreeMap;
 
@@ -9,81 +9,81 @@ use serde::{Deserialize, Serialize};
 
 use crate::json;
 
-/// What a running service says of itself. Only tables with something to say are listed.
+/// The notes of a running service. Only tables with a note are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Notes {
-    /// When they were put, in milliseconds since the epoch, by the service's clock.
+    /// When the notes were written, in milliseconds since the epoch, by the service's clock.
     pub written_ms: i64,
     /// The version of the service.
     pub service_version: String,
-    /// How often each table gets a delta without a notification: the period achieved.
+    /// The achieved time between two deltas of a table without a notification, in seconds.
     pub heartbeat_period_secs: u64,
-    /// What is known of each integration, by its id.
+    /// The notes about integrations, by integration id.
     pub integrations: BTreeMap<String, IntegrationNote>,
-    /// Tables with something to say.
+    /// The notes about tables.
     pub tables: Vec<TableNote>,
 }
 
-/// What a service knows of an integration.
+/// The note of a service about an integration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct IntegrationNote {
-    /// How it stands with Kombo: `active`, `setup_pending`, `authentication_invalid`.
+    /// The integration's state at Kombo, such as `active`, `setup_pending` or `authentication_invalid`.
     pub state: String,
-    /// Why, in Kombo's words or ours.
+    /// The reason for the state, in Kombo's words or ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Since when, in milliseconds since the epoch.
+    /// When the state began, in milliseconds since the epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since_ms: Option<i64>,
-    /// No notification came for longer than its rhythm explains.
+    /// Whether no notification came for much longer than the integration's usual interval.
     pub silent: bool,
-    /// A delta found rows that no notification had announced.
+    /// Whether a delta found rows that no notification had announced.
     pub unannounced: bool,
 }
 
 impl IntegrationNote {
-    /// The state of an integration that the registry does not take.
+    /// The state of an integration that cannot be registered, for example because of a key clash.
     pub const REFUSED: &str = "refused";
 }
 
-/// What a service knows of a table beyond what is committed.
+/// The note of a service about a table: facts that no commit holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TableNote {
-    /// The integration's id.
+    /// Id of the integration.
     pub integration: String,
     /// The endpoint, such as `ats/applications`.
     pub endpoint: String,
-    /// The base in the service's memory, which may be ahead of the stored one.
+    /// The base in the service's memory, in milliseconds since the epoch. It may be ahead of the committed base.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_ms: Option<i64>,
-    /// Why the last fetch failed, without row values.
+    /// The error of the last fetch, without row values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
-    /// Since when fetches fail.
+    /// When fetches began to fail, in milliseconds since the epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_since_ms: Option<i64>,
-    /// Since when nested copies of other models may be stale.
+    /// When nested copies of other models became stale, in milliseconds since the epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stale_since_ms: Option<i64>,
-    /// Why the table is not fetched: `disabled`, `not_available`, `permission_missing`.
+    /// Why the table is not fetched: `disabled`, `not_available` or `permission_missing`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub off: Option<String>,
-    /// Values without a column that the last fetch put into `_rest`.
+    /// Number of values that fit no column at the last fetch and were put into `_rest`.
     #[serde(skip_serializing_if = "is_zero")]
     pub rest_values: u64,
 }
 
 impl Notes {
-    /// Writes them for the lake.
+    /// Returns the notes as JSON.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("notes hold only strings, numbers and lists")
     }
 
-    /// Reads them. `None` when the object is none of ours: it is as if no service had left any.
+    /// Parses notes. `None` if the bytes are not notes; then status is shown as if no service had run.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         json::from_slice(bytes).ok()

@@ -240,7 +240,7 @@ fn without_a_registry_integrations_are_named_by_notes_and_nothing_is_excused() {
     assert!(matches!(verdict(&status), Freshness::Late { .. }));
 }
 
-/// Opens a lake as a process does that has read nothing of it.
+/// Opens a lake with empty caches, as a new process does.
 async fn opened(store: &TableStore) -> Lake {
     let clock = Arc::new(crate::time::SystemClock);
     let lake = Lake::over(store.clone(), &LakeSettings::default(), clock).await;

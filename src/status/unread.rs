@@ -1,21 +1,21 @@
-//! What of a lake could not be read.
+//! Tables and objects of a lake that could not be read.
 
 use crate::lake::LakeError;
 use crate::words::with_causes;
 
-/// A table that could not be read: what it holds is not known, which is not the same as nothing.
+/// A table or object that could not be read. Its content is unknown; it does not count as empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unread {
-    /// The table, or the object.
+    /// Name of the table or object.
     pub name: String,
-    /// Why, with the file that it is about.
+    /// The error, which names the file.
     pub error: String,
-    /// What to do.
+    /// What the operator can do.
     pub advice: &'static str,
 }
 
 impl Unread {
-    /// Returns what was read, or notes that it could not be.
+    /// Returns what was read. An error is added to `unread` instead.
     pub(super) fn or<T>(
         unread: &mut Vec<Self>,
         name: &str,

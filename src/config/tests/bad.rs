@@ -1,10 +1,10 @@
-//! Every way a configuration can be wrong, with the exact message.
+//! Invalid values and unknown options, with the exact messages.
 
 use super::super::Config;
 use super::{Overrides, SHORT, load, load_over, message};
 use crate::api::Region;
 
-/// Loads a file with these options of the source, each on a line of its own from line 4 on.
+/// Loads a file with options of the source. They begin at line 4.
 pub(super) fn source(options: &str) -> String {
     let options = indented(options);
     let text = format!(
@@ -19,7 +19,7 @@ fn indented(options: &str) -> String {
         .fold(String::new(), |text, line| text + "    " + line + "\n")
 }
 
-/// Loads a file with these options of the sink, each on a line of its own from line 5 on.
+/// Loads a file with options of the sink. They begin at line 5.
 pub(super) fn sink(options: &str) -> String {
     let options = indented(options);
     let text = format!(

@@ -1,4 +1,4 @@
-//! Secrets come from the environment or a file, and go nowhere else.
+//! Secrets come from the environment or from a file, and no error shows them.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::{SHORT, load};
 
 const KEY: &str = "sk-THE-KEY";
 
-/// A file with a text and a mode.
+/// Writes a file with a text and a mode, and returns its path.
 pub(super) fn file(folder: &Path, text: &str, mode: u32) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let path = folder.join("key");

@@ -1,4 +1,4 @@
-//! What the running service needs: addresses, TLS, the webhook secret, upkeep, and what goes together with what.
+//! Settings of the service: addresses, TLS, webhook secrets, upkeep, and checks across sections.
 
 use std::path::Path;
 use std::time::Duration;

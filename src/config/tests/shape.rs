@@ -1,4 +1,4 @@
-//! Documents that are not of the right shape, with the exact message.
+//! Documents with the wrong structure, with the exact messages.
 
 use super::bad::{document, sink};
 use super::{SHORT, load, message};

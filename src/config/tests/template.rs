@@ -1,4 +1,4 @@
-//! The file that `generate` prints is the defaults, all of them.
+//! The file that `generate` prints holds every option, with the default of the code.
 
 use serde::de::DeserializeOwned;
 
@@ -15,7 +15,7 @@ use crate::versions::guard::GuardSettings;
 
 use super::{Config, Overrides, SHORT, load};
 
-/// The same text with every option that is off switched on.
+/// Returns the printed file with every commented option switched on.
 fn everything_on() -> String {
     let option = |line: &str| {
         let text = line.trim_start().strip_prefix("# ")?;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use clap::{Arg, Command, CommandFactory};
 use kombo_source::config::{
     API_KEY_VARIABLE, Config, Overrides, WEBHOOK_OTHER_SECRET_VARIABLE, WEBHOOK_SECRET_VARIABLE,
     generate,
@@ -100,14 +101,11 @@ fn docs_ranges_of_options_are_kept() {
 
 #[test]
 fn docs_configuration_names_every_variable() {
-    use clap::CommandFactory;
     let program = kombo_source::cli::args::Args::command();
-    let verbs = program
-        .get_subcommands()
-        .flat_map(|verb| verb.get_arguments());
+    let verbs = program.get_subcommands().flat_map(Command::get_arguments);
     let variables = verbs
         .chain(program.get_arguments())
-        .filter_map(|arg| arg.get_env());
+        .filter_map(Arg::get_env);
     let variables = variables.map(|name| name.to_string_lossy().into_owned());
     let secrets = [
         API_KEY_VARIABLE,
@@ -215,8 +213,6 @@ fn comment(option: &ConfigOption, prefix: &str) -> String {
             *line += &format!("{word} ");
         }
     }
-    lines
-        .iter()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect()
+    let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
+    format!("{}\n", lines.join("\n"))
 }

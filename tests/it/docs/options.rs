@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use kombo_source::cli::args::Args;
 use kombo_source::config::generate;
 
@@ -146,9 +146,7 @@ impl ConfigOption {
     pub(super) fn flag(&self) -> Option<(String, Option<String>)> {
         let (_, flag) = FLAGS.iter().find(|(path, _)| *path == self.path)?;
         let program = Args::command();
-        let verbs = program
-            .get_subcommands()
-            .flat_map(|verb| verb.get_arguments());
+        let verbs = program.get_subcommands().flat_map(Command::get_arguments);
         let mut named = verbs.filter(|arg| arg.get_long() == Some(flag));
         let arg = named
             .next()
