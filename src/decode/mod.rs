@@ -1,6 +1,6 @@
 //! Decodes the bytes of a page into Arrow batches, in one pass.
 //!
-//! Nothing is lost, and no page is refused because of its content. A value takes its column only if writing the column
+//! Nothing is lost, and no page is refused because of a value in it. A value takes its column only if writing the column
 //! back gives the same string or the same exact number. Every other value, every unknown field and every duplicate key
 //! goes to `_rest`. So [`rebuild()`] can restore Kombo's JSON from the columns alone. Kombo's page owns the truth; no
 //! error and no `Debug` output may quote a value of it.

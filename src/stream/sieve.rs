@@ -3,8 +3,8 @@
 //! A delta asks for more than the changed rows, since rows may become visible late. A delta is also walked several
 //! times, since rows may shift between pages. A row is dropped as unchanged when the row equals the sink's newest
 //! observation, or equals the row as an earlier walk brought it. The comparison always uses the newest known
-//! observation. An id that comes again within a fetch is compared with the newest row of this fetch. So in the sequence
-//! A, B, A the second A is kept.
+//! observation. An id that comes again within a fetch is compared with the newest row of this fetch. So when a row changes
+//! from A to B and back to A within a fetch, all three rows are kept.
 //!
 //! Newest observations come from memory, or else from the sink, which is asked before a batch is decided. Another
 //! commit may make either source outdated until the moment of the decision. In that case every row is kept.
@@ -54,8 +54,8 @@ pub enum KnownHash {
 /// Returns what is known about a row at the moment of the decision.
 pub type KnownRows = Box<dyn Fn(RowKey) -> KnownHash + Send>;
 
-/// Asks the sink for the newest hashes of rows about which nothing is known. The answer omits rows that the sink cannot
-/// tell.
+/// Asks the sink for the newest hashes of rows about which nothing is known. The answer omits rows whose hash
+/// the sink cannot tell.
 pub type AskSink = Box<dyn Fn(Vec<String>) -> BoxFuture<'static, HashMap<String, i64>> + Send>;
 
 /// A sieve that the reader of the events inspects after the fetch.

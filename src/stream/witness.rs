@@ -13,12 +13,13 @@
 //! - A 404 for a single id counts once a request for the canaries alone has brought all canaries afterwards.
 //! - Up to [`MOST_ASKED`] missing rows are all asked for. Of more missing rows a random sample is drawn.
 //!   [`FIRST_ASKED`] rows of the sample are asked for first, and the rest of the sample only when some of the first
-//!   exist ([`goes_on`]). A sample in which no row exists proves nothing about rows outside the sample.
+//!   exist ([`goes_on`]). If no row of a sample exists, that proves nothing about rows outside the sample.
 //! - A walk is known to be cut short when some asked rows exist and other missing rows were not asked for
 //!   ([`is_cut_short`]).
 //! - Where no answer proves anything, a row is gone when two complete full fetches that began at least a day apart lack
-//!   the row ([`SecondLook`](crate::time::SecondLook)). None of the rows that this full fetch lacks may have been found
-//!   to exist. For rows outside a sample, the complete sample must also be proven gone ([`rest_rests_on_looks`]).
+//!   the row ([`SecondLook`](crate::time::SecondLook)). This rule holds only while Kombo was not found to have any of the
+//!   rows that this full fetch lacks. For rows outside a sample, the complete sample must also be proven gone
+//!   ([`rest_rests_on_looks`]).
 
 use std::collections::HashSet;
 
@@ -94,8 +95,8 @@ impl Verdicts {
     }
 }
 
-/// Returns whether Kombo is to be asked for more of the `missing` rows, after `asked` questions rows of which `found`
-/// exist.
+/// Returns whether Kombo is to be asked for more of the `missing` rows. So far `asked` rows were asked for, and `found`
+/// of them exist.
 pub(super) fn goes_on(missing: u64, asked: u64, found: u64) -> bool {
     missing <= MOST_ASKED as u64 || asked < FIRST_ASKED || found > 0
 }
