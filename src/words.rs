@@ -19,8 +19,12 @@ pub(crate) fn count(number: u64) -> String {
 
 /// Writes a number and its noun: `1 row`, `1,234 rows`.
 pub(crate) fn counted(number: u64, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {what}{plural}", count(number))
+    counted_as(number, what, &format!("{what}s"))
+}
+
+/// Returns a number and what it counts, for nouns with a plural of their own: `1 entry`, `1,234 entries`.
+pub(crate) fn counted_as(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
 /// Writes a duration in a suitable unit: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
@@ -100,6 +104,8 @@ mod tests {
             [counted(1, "row"), counted(0, "page")],
             ["1 row", "0 pages"]
         );
+        assert_eq!(counted_as(1, "entry", "entries"), "1 entry");
+        assert_eq!(counted_as(2_000, "entry", "entries"), "2,000 entries");
         assert_eq!([bytes(999), bytes(4_230_000)], ["999 B", "4.2 MB"]);
         let shares = [percent(1.0), percent(0.999_999), percent(0.5), percent(0.0)];
         assert_eq!(shares, ["100 %", "99.99 %", "50.00 %", "0.00 %"]);

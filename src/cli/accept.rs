@@ -1,21 +1,22 @@
-//! `accept`: what the guard holds back, and letting it through.
+//! `accept`: lists changes that the guard holds back, and accepts them.
 
 use super::args::AcceptArgs;
 use super::cli_error::CliError;
 use super::named::Named;
 use super::session::Session;
+use super::terminal::Terminal;
 use crate::lake::{Hold, Lake};
 use crate::time::Moment;
 use crate::versions::guard::HoldState;
 use crate::words::counted;
 
-/// Lists what is held and accepts what is chosen. `false` when something was held meanwhile that nobody has seen.
+/// Lists held changes and accepts the chosen ones. Returns `false` when more was held meanwhile than the list showed.
 pub(super) async fn run(args: &AcceptArgs, session: &Session) -> Result<bool, CliError> {
-    let (id, table) = (args.integration.as_deref(), args.table.as_deref());
-    let chosen = Named::of(&session.catalog, id, table)?;
+    let (ids, tables) = (&args.chosen.integrations, &args.chosen.tables);
+    let chosen = Named::of(&session.catalog, ids, tables)?;
     let lake = session.lake_there().await?;
     let (text, seen) = decide(args, &lake, &chosen, session.clock.now()).await?;
-    print!("{text}");
+    Terminal::stdout().print(&text);
     Ok(seen)
 }
 
@@ -28,31 +29,26 @@ async fn decide(
     let mut held = lake.holds().await?;
     held.retain(|hold| hold.state == HoldState::Held);
     let all = held.len();
-    held.retain(|hold| has(chosen, hold));
+    held.retain(|hold| chosen.has(&hold.integration, &hold.endpoint));
     let list = list(&held, all - held.len());
     if held.is_empty() {
         return Ok((list, true));
     }
-    let is_everything = chosen.integration.is_none() && chosen.endpoint.is_none();
-    if !args.all && is_everything {
-        let advice = "nothing was accepted: name a table, an integration, or --all";
+    // `--table all` is as clear an order as `--all`.
+    let is_list = args.chosen.tables.is_empty() && chosen.is_everything();
+    if !args.all && is_list {
+        let advice = "nothing was accepted: give --table, --integration or --all";
         return Ok((format!("{list}\n{advice}\n"), true));
     }
     if args.dry_run {
         let tables = counted(held.len() as u64, "table");
         return Ok((format!("{list}\n{tables} would be accepted\n"), true));
     }
-    // As they were seen: what is held meanwhile is not accepted with it.
+    // Only the holds that were read above are accepted: changes that are held meanwhile are not.
     let asked: Vec<Hold> = held.iter().map(|hold| accepted(hold, now)).collect();
     let stored = lake.put_holds(&asked).await?;
     let seen = stored.iter().all(|hold| asked.contains(hold));
     Ok((format!("{list}\n{}", outcome(&asked, &stored)), seen))
-}
-
-fn has(chosen: &Named, hold: &Hold) -> bool {
-    let (integration, endpoint) = (chosen.integration.as_ref(), chosen.endpoint.as_ref());
-    integration.is_none_or(|wanted| *wanted == hold.integration)
-        && endpoint.is_none_or(|wanted| *wanted == hold.endpoint)
 }
 
 fn accepted(hold: &Hold, now: Moment) -> Hold {
@@ -71,7 +67,9 @@ fn list(held: &[Hold], elsewhere: usize) -> String {
     }
     if held.is_empty() {
         let tables = counted(elsewhere as u64, "other table");
-        return format!("nothing of that is held; {tables}: `kombo-source accept` lists what is\n");
+        return format!(
+            "nothing of the chosen tables is held; changes of {tables} are: `kombo-source accept` lists them\n"
+        );
     }
     let four = |hold: &Hold| {
         let (what, rows) = (hold.what(), hold.rows());
@@ -85,11 +83,13 @@ fn outcome(asked: &[Hold], stored: &[Hold]) -> String {
     let one = |hold: &Hold| {
         let name = hold.name();
         if asked.contains(hold) {
-            return format!("accepted  {name}: the next fold takes it in\n");
+            return format!("accepted  {name}: the next fold applies it\n");
         }
         match hold.state {
             HoldState::Held => {
-                format!("held      {name}: more came meanwhile; look at it and accept again\n")
+                format!(
+                    "held      {name}: more changes were held meanwhile; read the list and accept again\n"
+                )
             }
             decided => format!("{:<10}{name}: decided meanwhile\n", decided.as_str()),
         }

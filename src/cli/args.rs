@@ -1,11 +1,17 @@
-//! The words of the command line.
+//! The verbs and flags of the command line.
 //!
-//! The API key is no flag: arguments show in process lists and shell histories. It comes from `$KOMBO_API_KEY` or a file.
+//! The API key is no flag, because arguments show in process lists and shell histories. The key comes from
+//! `$KOMBO_API_KEY` or from a file. Flags that several verbs have are declared once: [`LakeArgs`] (where the lake is),
+//! [`ChosenArgs`] (`--table` and `--integration`), [`SettingsArgs`] (settings above the configuration file).
+//!
+//! Help is printed as wide as the terminal, at most 100 columns. Prose below the flags is one line per paragraph, which
+//! clap wraps. Examples have at most 78 columns; a longer one is broken with a backslash, so that it can be copied.
 #![expect(
     clippy::doc_markdown,
-    reason = "what stands above an argument is printed as its help"
+    reason = "the comment above an argument is printed as its help"
 )]
 
+mod chosen;
 mod drift;
 mod explain;
 mod fold;
@@ -23,11 +29,13 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::styling::{AnsiColor, Style, Styles};
 use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::company::WorldSettings;
 use crate::twin::TwinSettings;
+pub use chosen::ChosenArgs;
 pub use drift::{AcceptArgs, DriftArgs};
 pub use explain::ExplainArgs;
 pub use fold::FoldArgs;
@@ -45,6 +53,16 @@ use values::{address, duration, instant, positive, wanted};
 use crate::plan::Kind;
 use crate::time::Moment;
 
+/// The colours of help and of errors about usage. Clap leaves them out in pipes and with NO_COLOR.
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(Style::new().bold())
+    .placeholder(Style::new())
+    .error(AnsiColor::Red.on_default().bold())
+    .valid(AnsiColor::Green.on_default())
+    .invalid(AnsiColor::Yellow.on_default());
+
 /// From Kombo's API to Delta tables: snapshots and deltas of HRIS, ATS, LMS and assessment data.
 #[derive(Clone, Debug, Parser)]
 #[command(
@@ -54,39 +72,41 @@ use crate::time::Moment;
     subcommand_required = true,
     disable_help_subcommand = true,
     max_term_width = 100,
+    styles = STYLES,
     after_help = "\
-Start here:
-  kombo-source demo                        see it work, without a key and without a network
+Start here, without a key and without a network:
+  kombo-source demo
 
 With a key:
   export KOMBO_API_KEY=...
-  kombo-source check --integration personio:CBNMt7dSNCzBdnRTx87dev4E --lake-url ./lake
-  kombo-source backfill --integration personio:CBNMt7dSNCzBdnRTx87dev4E --lake-url ./lake
+  export KOMBO_INTEGRATIONS=personio:CBNMt7dSNCzBdnRTx87dev4E
+  kombo-source check --lake-url ./lake
+  kombo-source backfill --lake-url ./lake
 
-With a file:
+With a configuration file:
   kombo-source generate > kombo.yaml
   kombo-source validate
 
-Exit codes: 0 all is done, 1 some of it failed, 64 wrong usage, 78 wrong configuration."
+Exit codes: 0 all work is done, 1 some of it failed, 64 wrong usage, 78 wrong configuration."
 )]
 pub struct Args {
-    /// What holds for every verb.
+    /// The flags of every verb.
     #[command(flatten)]
     pub global: GlobalArgs,
-    /// What to do.
+    /// The verb.
     #[command(subcommand)]
     pub verb: Verb,
 }
 
-/// What holds for every verb.
+/// The flags of every verb.
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "For every verb")]
+#[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
-    /// Read this configuration (.yaml, .yml or .json); kombo.yaml, where there is one, if not given
+    /// Configuration file (.yaml, .yml or .json); default: kombo.yaml, if there is one
     #[arg(short, long, value_name = "FILE", global = true)]
     #[arg(env = "KOMBO_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
-    /// Write logs as lines for people or as JSON
+    /// Format of log lines: text or JSON
     #[arg(
         long,
         value_name = "FORMAT",
@@ -96,85 +116,90 @@ pub struct GlobalArgs {
     )]
     #[arg(env = "KOMBO_LOG_FORMAT", hide_env_values = true)]
     pub log_format: LogFormat,
-    /// Log what happens; twice for every page
+    /// -v: verbose; -vv: every page
     #[arg(short, long, action = ArgAction::Count, global = true)]
     pub verbose: u8,
     /// Show no progress
     #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "verbose")]
     pub quiet: u8,
-    /// Take the endpoints and columns from this folder instead of those built in
+    /// Folder with endpoint schemas, instead of the built-in ones
     #[arg(long, value_name = "DIR", global = true)]
     #[arg(env = "KOMBO_SCHEMAS", hide_env_values = true)]
     pub schemas: Option<PathBuf>,
 }
 
 impl GlobalArgs {
-    /// Returns how much more than usual to log; below zero for less.
+    /// Returns how much more than usual is logged; a negative number for less.
     #[must_use]
     pub fn verbosity(&self) -> i16 {
         i16::from(self.verbose) - i16::from(self.quiet)
     }
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// Lines for people.
+    /// Lines of text
     #[default]
     Text,
-    /// One JSON object per line, for machines.
+    /// One JSON object per line
     Json,
 }
 
-/// What to do.
+/// A verb.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Verb {
-    /// Bring a made-up customer base into a lake on this machine: no key, no network
+    /// Fill a lake on this machine with made-up customers: no key, no network
     Demo(DemoArgs),
-    /// Print a configuration with every option, its default and the reason for it
+    /// Print a configuration file with every option, its default and an explanation
     #[command(after_help = "\
 Example:
   kombo-source generate > kombo.yaml")]
     Generate,
-    /// Read the configuration and say what is wrong with it, offline
+    /// Check the configuration, offline
     #[command(after_help = "\
 Examples:
   kombo-source validate
   kombo-source validate --config /etc/kombo-source/kombo.yaml")]
     Validate(SettingsArgs),
-    /// Try the key, each integration, what it lets us read, and writing to the lake
+    /// Check the key, each integration and its readable models, and the lake
     #[command(after_help = "\
 Examples:
   kombo-source check
-  kombo-source check --integration workday:HWUTwvyx2wLoSUHphiWVrp28 --lake-url s3://bucket/lake --region us")]
+  kombo-source check --integration workday:HWUTwvyx2wLoSUHphiWVrp28 \\
+    --lake-url s3://bucket/lake --region us
+
+Exit codes: 0 every check passed, 1 some failed (each is named), 64 wrong usage, 78 wrong configuration.")]
     Check(SettingsArgs),
-    /// Fetch integrations into the lake: every row, or what changed since the last time
+    /// Fetch integrations into the lake once: every row, or the changes since the last fetch
     Backfill(BackfillArgs),
-    /// Keep the lake in step: take Kombo's webhooks, fetch what changed, fetch everything on schedule
+    /// Run the service: receive Kombo's webhooks, fetch changes, fetch everything on schedule
     Run(RunArgs),
-    /// Say which requests a webhook causes, which it saves, and why: offline
+    /// Show which requests a webhook causes and which it saves, offline
     Explain(ExplainArgs),
     /// Verbs that need only a lake.
     #[command(flatten)]
     Lake(LakeVerb),
-    /// Print a Grafana dashboard of what the service measures
+    /// Print a Grafana dashboard for the metrics of the service
     #[command(after_help = "\
 Example:
   kombo-source dashboard > kombo-source.json")]
     Dashboard,
-    /// Serve a stand-in for Kombo on this machine, with made-up companies
+    /// Serve a local stand-in for Kombo, with made-up companies
     Twin(TwinArgs),
 }
 
-/// What `demo` takes.
+/// The flags of `demo`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   kombo-source demo
-  kombo-source demo --live                 see changes arrive: webhook, delta, commit, row
-  kombo-source demo --lake /tmp/lake --rows 100000")]
+  kombo-source demo --lake /tmp/lake --rows 100000
+
+See changes arrive: webhook, delta, commit, row:
+  kombo-source demo --live")]
 pub struct DemoArgs {
-    /// The folder of the lake; ./demo-live-lake with --live
+    /// Folder of the lake; default with --live: ./demo-live-lake
     #[arg(
         long,
         value_name = "DIR",
@@ -182,7 +207,7 @@ pub struct DemoArgs {
         default_value_if("live", "true", "./demo-live-lake")
     )]
     pub lake: PathBuf,
-    /// Rows of the largest table of each integration; 2000 with --live
+    /// Rows of the largest table of each integration; default with --live: 2000
     #[arg(
         long,
         value_name = "N",
@@ -190,13 +215,13 @@ pub struct DemoArgs {
         default_value_if("live", "true", "2000")
     )]
     pub rows: u64,
-    /// Then start the service, change rows of the customers, and show each on its way into the lake
+    /// Start the service after the first load, change rows, and show the way of each change into the lake
     #[arg(long)]
     pub live: bool,
-    /// End after so many changes; Ctrl-C ends it sooner
+    /// End after N changes; Ctrl-C ends it sooner
     #[arg(long, value_name = "N", default_value = "5", value_parser = positive, requires = "live")]
     pub changes: NonZeroU32,
-    /// Another seed makes other companies
+    /// Seed of the made-up companies; another seed makes other companies
     #[arg(long, value_name = "N", default_value_t = WorldSettings::default().seed)]
     pub seed: u64,
     /// Start the clock of the customers at this instant instead of now; the same instant and seed make the same records
@@ -204,89 +229,94 @@ pub struct DemoArgs {
     pub start: Option<Moment>,
 }
 
-/// What `backfill` takes.
+/// The flags of `backfill`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   kombo-source backfill --plan
   kombo-source backfill --endpoint 'ats/*' --endpoint hris/employees
   kombo-source backfill --mode delta
-  kombo-source backfill --skip-newer-than 12h          go on where a killed one stopped
-  kombo-source backfill --integration personio:CBNMt7dSNCzBdnRTx87dev4E --lake-url ./lake --json
+  kombo-source backfill --lake-url ./lake --json \\
+    --integration personio:CBNMt7dSNCzBdnRTx87dev4E
+
+Go on after an interrupted backfill:
+  kombo-source backfill --skip-newer-than 12h
 
 The API key comes from KOMBO_API_KEY, or from the file that api_key_file names.
+
 Exit codes: 0 every table is committed, 1 some failed (each is named), 64 wrong usage, 78 wrong configuration.")]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a flag of its own; none depends on another"
 )]
 pub struct BackfillArgs {
-    /// Every row, or what changed since the last committed fetch
+    /// Every row, or the changes since the last committed fetch
     #[arg(short, long, default_value = "full", value_parser = wanted())]
     pub mode: Kind,
-    /// Leave out tables fetched less than this ago, such as 90s, 30m, 12h, 7d or 2w
+    /// Skip tables fetched less than this ago, such as 90s, 30m, 12h, 7d or 2w
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub skip_newer_than: Option<Duration>,
-    /// Take every snapshot twice: rows that the second one finds gone are gone
+    /// Fetch every snapshot twice: rows that the second one lacks as well count as deleted
     #[arg(long)]
     pub confirm: bool,
-    /// Leave current as it is; `kombo-source fold` or a service folds later
+    /// Do not fold into current; `kombo-source fold` or a service does so later
     #[arg(long)]
     pub no_fold: bool,
-    /// Ask for first pages only, and say which rows, requests and time to expect
+    /// Fetch first pages only, and estimate rows, requests and time
     #[arg(long)]
     pub plan: bool,
-    /// Print a summary as JSON at the end
+    /// Print the report as one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Settings above the file.
+    /// Settings above the configuration file.
     #[command(flatten)]
     pub settings: SettingsArgs,
 }
 
-/// What `twin` takes.
+/// The flags of `twin`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   kombo-source twin
-  kombo-source twin --address 127.0.0.1:9000 --integrations 30 --rows 1000 --seed 7
+  kombo-source twin --address 127.0.0.1:9000 --integrations 30 --seed 7
   kombo-source twin --no-rate-limit --latency-ms 40 --truth ./truth
-  kombo-source twin --changes-per-minute 60 --webhook-url http://127.0.0.1:8080/webhooks/kombo")]
+  kombo-source twin --changes-per-minute 60 \\
+    --webhook-url http://127.0.0.1:8080/webhooks/kombo")]
 pub struct TwinArgs {
-    /// Where to listen
+    /// Address to listen on
     #[arg(short, long, value_name = "ADDRESS", default_value_t = TwinSettings::default().address, value_parser = address)]
     pub address: SocketAddr,
-    /// How many integrations, spread over the categories
+    /// Number of integrations, spread over the categories
     #[arg(short, long, value_name = "N", default_value = "3", value_parser = positive)]
     pub integrations: NonZeroU32,
     /// Rows of the largest table of each integration
     #[arg(short, long, value_name = "N", default_value_t = 10_000)]
     pub rows: u64,
-    /// Another seed makes other companies
+    /// Seed of the made-up companies; another seed makes other companies
     #[arg(short, long, value_name = "N", default_value_t = WorldSettings::default().seed)]
     pub seed: u64,
-    /// Requests a minute that a key may make, as at Kombo
+    /// Requests per minute that the twin allows a key, as Kombo does
     #[arg(long, value_name = "N", default_value_t = TwinSettings::RATE_LIMIT, value_parser = positive)]
     pub rate_limit: NonZeroU32,
-    /// Answer as many requests as come
+    /// Disable the rate limit of the twin
     #[arg(long, conflicts_with = "rate_limit")]
     pub no_rate_limit: bool,
-    /// Wait this long before each answer
+    /// Delay of each answer, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub latency_ms: u64,
-    /// Send what is legal but breaks careless clients: enum values and fields that no schema lists
+    /// Send legal answers that break careless clients: enum values and fields that no schema lists
     #[arg(long)]
     pub oddities: bool,
-    /// Write every row it holds into this folder first, as NDJSON per integration and endpoint
+    /// Write every row of the twin into this folder first, as NDJSON per integration and endpoint
     #[arg(long, value_name = "DIR")]
     pub truth: Option<PathBuf>,
-    /// How it lives.
+    /// How the companies change.
     #[command(flatten)]
     pub life: TwinLifeArgs,
 }
 
 impl Args {
-    /// Reads a command line, the program's name first. [`exit_code`] tells what an error means.
+    /// Parses a command line that begins with the name of the program. [`exit_code`] returns the exit code of an error.
     pub fn from_command_line(
         words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> Result<Self, clap::Error> {
@@ -294,8 +324,7 @@ impl Args {
     }
 }
 
-/// Returns the exit code that goes with what clap has to say: 0 for help that was asked for, else 64, `EX_USAGE` of
-/// `sysexits.h`.
+/// Returns the exit code of an error of clap: 0 for requested help, and otherwise 64, which is `EX_USAGE` in `sysexits.h`.
 #[must_use]
 pub fn exit_code(error: &clap::Error) -> u8 {
     match error.kind() {

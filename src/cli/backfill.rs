@@ -9,6 +9,7 @@ use super::cli_error::{CliError, FAILED};
 use super::fold_run::{FoldRun, fold};
 use super::progress_display::{ProgressDisplay, wait_view};
 use super::session::Session;
+use super::terminal::Terminal;
 use crate::api::{HttpApi, KomboApi};
 use crate::backfill::missing::{Round, begun};
 use crate::backfill::targets::{KnownIntegration, UnknownIntegration, UnknownReason, resolve};
@@ -18,13 +19,14 @@ use crate::lake::{Lake, LakeError, SetAside};
 use crate::plan::Kind;
 use crate::service::ApiQuestions;
 use crate::sink::Registration;
+use crate::words::counted;
 
-/// Integrations from which on asking for them is worth a line: it may take minutes.
+/// From this many integrations on, asking Kombo for them is worth a line: the answers may take minutes.
 const MANY: usize = 50;
 
 const REGISTRY: &str = "kombo_integrations";
 
-/// Returns the order to fetch every row once.
+/// Returns the settings of a backfill that fetches every row once.
 pub(super) fn everything(session: &Session) -> BackfillSettings {
     BackfillSettings {
         want: Kind::Snapshot,
@@ -36,7 +38,7 @@ pub(super) fn everything(session: &Session) -> BackfillSettings {
     }
 }
 
-/// Runs a backfill and returns what it did.
+/// Runs a backfill, with the fold at its end if `folds`, and returns the report.
 pub(super) async fn backfill(
     session: &Session,
     api: Arc<HttpApi>,
@@ -68,7 +70,14 @@ pub(super) async fn backfill(
     if folds {
         let kombo = ApiQuestions::new(Arc::clone(&api));
         let settings = session.config.sink.lake.fold.at_full_speed();
-        let fold = fold(&lake, &session.endpoints, None, &settings, Some(&kombo));
+        let fold = fold(
+            &lake,
+            &session.endpoints,
+            None,
+            &settings,
+            Some(&kombo),
+            quiet,
+        );
         // Boxed: it would make the future of every verb larger.
         folded = Box::pin(fold).await;
     }
@@ -87,16 +96,18 @@ pub(super) async fn backfill(
     })
 }
 
-/// Which integrations are fetched.
+/// The integrations of a backfill.
 struct AskedIntegrations {
     known: Vec<KnownIntegration>,
     unknown: Vec<UnknownIntegration>,
-    /// The registry, where they could not be written down.
+    /// The registry, where the integrations could not be written to it.
     aside: Vec<SetAside<String>>,
 }
 
-/// Asks Kombo for the integrations and writes down those it knows, before any of their rows arrive. They are fetched
-/// although the registry cannot be written: their rows say whose they are. One that the registry refuses is not.
+/// Asks Kombo for the integrations, and registers those that Kombo knows before any of their rows arrive.
+///
+/// Integrations are fetched even when the registry cannot be written, because each row names its integration. An
+/// integration that the registry refuses is not fetched.
 async fn known(
     session: &Session,
     api: &HttpApi,
@@ -104,13 +115,14 @@ async fn known(
 ) -> Result<AskedIntegrations, CliError> {
     let integrations = session.integrations(Some(lake)).await?;
     if integrations.len() > MANY {
-        eprintln!("asking Kombo for {} integrations", integrations.len());
+        let asked = counted(integrations.len() as u64, "integration");
+        Terminal::stderr().print(&format!("asking Kombo for {asked}\n"));
     }
     let (wall, asked) = (session.clock.now(), Instant::now());
     let (endpoints, concurrency) = (&session.endpoints, session.concurrency());
     let resolved = resolve(api, &integrations, endpoints, concurrency);
     let (mut known, mut unknown) = resolved.await;
-    // Right after, and with the same key: without it that Kombo finds none says nothing.
+    // Asked right after, with the same key: without its environment, an integration that is not found proves nothing.
     let key_of = api.check_key().await.ok().map(|key| key.environment_id);
     let registration = |known| session.registration(known, key_of.as_ref());
     let registrations: Vec<_> = known.iter().map(registration).collect();
@@ -142,7 +154,7 @@ async fn known(
     })
 }
 
-/// Writes down what becomes of integrations that Kombo does not find.
+/// Stores the new state of integrations that Kombo does not find.
 async fn note_missing(
     lake: &Lake,
     round: &Round<'_>,
@@ -153,7 +165,7 @@ async fn note_missing(
     lake.register(&told).await.map(drop)
 }
 
-/// Leaves out those that the registry refuses.
+/// Moves the integrations that the registry refuses from `known` to `unknown`.
 fn leave_out(
     refused: Vec<SetAside<Registration>>,
     known: &mut Vec<KnownIntegration>,
@@ -167,7 +179,7 @@ fn leave_out(
     }));
 }
 
-/// Names a table of the lake's own as what could not be read or written.
+/// Returns a table of the lake itself as one that could not be read or written.
 fn of_table(name: &str, error: LakeError) -> SetAside<String> {
     let member = name.to_owned();
     SetAside { member, error }

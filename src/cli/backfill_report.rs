@@ -1,4 +1,4 @@
-//! What is left to say when a backfill is over: a table of what landed, what failed and what to do, or JSON.
+//! The report at the end of a backfill: a table of what was committed, then failures with advice; or one JSON document.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,29 +8,32 @@ use serde::Serialize;
 use super::failed::{WIDE, aside, failed, text};
 use super::fold_run::FoldRun;
 use super::missing;
+use super::table::{Column, Table};
+use super::terminal::Terminal;
 use crate::backfill::outcome::{Commit, OutcomeSummary, TableEnding, TableOutcome};
 use crate::backfill::targets::UnknownIntegration;
 use crate::lake::SetAside;
 use crate::time::format_timestamp;
 use crate::words::{bytes, count, counted, seconds, with_causes};
 
-/// Everything one backfill did.
+/// The result of a backfill.
 pub(super) struct BackfillReport {
-    /// What became of each table.
+    /// The outcome of each table.
     pub(super) outcomes: Vec<TableOutcome>,
     /// Integrations that could not be fetched at all.
     pub(super) unknown: Vec<UnknownIntegration>,
-    /// Wall time.
+    /// Wall time of the fetches, without the fold.
     pub(super) elapsed: Duration,
     /// Requests sent, retries included.
     pub(super) requests: u64,
     /// Answers with status 429.
     pub(super) rate_limited: u64,
-    /// Time requests waited for the rate limit, all added up.
+    /// How long requests waited for the rate limit, summed over all requests. Requests wait side by side, so that the sum
+    /// can be longer than the backfill took.
     pub(super) waited: Duration,
     /// Tables of the lake itself that could not be read or written.
     pub(super) aside: Vec<SetAside<String>>,
-    /// What was folded into `current` afterwards.
+    /// The fold into `current` at the end.
     pub(super) folded: FoldRun,
 }
 
@@ -43,9 +46,9 @@ impl BackfillReport {
             && self.outcomes.iter().all(|one| one.ending.is_success())
     }
 
-    /// Writes the report for people.
+    /// Returns the report as text, with a table as wide as standard output has room for.
     pub(super) fn text(&self) -> String {
-        let mut lines = landed(&self.outcomes);
+        let mut lines = landed(&self.outcomes, &Terminal::stdout());
         lines.extend(self.outcomes.iter().filter_map(missing::said));
         let ended =
             |said: fn(&TableOutcome) -> Option<String>| self.outcomes.iter().filter_map(said);
@@ -82,7 +85,7 @@ impl BackfillReport {
         text(&lines)
     }
 
-    /// Writes the report for programs: one JSON document.
+    /// Returns the report as one JSON document.
     pub(super) fn json(&self) -> String {
         let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let released = self
@@ -134,7 +137,7 @@ impl BackfillReport {
         committed.map(|(outcome, _)| outcome.rows).sum()
     }
 
-    /// Writes the last line of it: rows, tables, time, requests.
+    /// Returns the last line about the fetches: rows, tables, time, requests.
     pub(super) fn total(&self) -> String {
         let done = || self.outcomes.iter().filter_map(|one| one.done.as_ref());
         let ended = |ending: fn(&TableEnding) -> bool| {
@@ -152,15 +155,17 @@ impl BackfillReport {
         ];
         if self.waited >= Duration::from_secs(1) {
             let waited = seconds(self.waited);
-            parts.push(format!("{waited} of waiting for the rate limit"));
+            parts.push(format!(
+                "rate limit: {waited} of waiting, summed over parallel requests"
+            ));
         }
         let mut some = |number: u64, what: &str, text: &str| {
             parts.extend((number > 0).then(|| format!("{} {text}", counted(number, what))));
         };
         let skipped = ended(|ending| matches!(ending, TableEnding::Skipped));
-        some(skipped, "table", "skipped, fetched not long ago");
+        some(skipped, "table", "skipped by --skip-newer-than");
         let unchanged = ended(|ending| matches!(ending, TableEnding::Unchanged));
-        some(unchanged, "table", "without a change");
+        some(unchanged, "table", "unchanged");
         let rest = done().map(|done| done.rest_values).sum();
         some(rest, "value", "without a column, in _rest");
         let quarantined = done().map(|done| done.counts.quarantined).sum();
@@ -184,7 +189,7 @@ struct Summary<'a> {
     tables_failed: Vec<FailedTable<'a>>,
 }
 
-/// A table of the lake itself.
+/// A table of the lake itself that could not be read or written.
 #[derive(Serialize)]
 struct FailedTable<'a> {
     table: &'a str,
@@ -226,8 +231,16 @@ struct Landed {
     bytes: u64,
 }
 
-/// One line per endpoint: integrations, rows, files, bytes.
-fn landed(outcomes: &[TableOutcome]) -> Vec<String> {
+const COLUMNS: [Column; 5] = [
+    Column::text("table", 36),
+    Column::number("integrations", 12).spare(2),
+    Column::number("rows", 12),
+    Column::number("files", 8).spare(1),
+    Column::number("bytes", 11).spare(3),
+];
+
+/// Returns a table with a row per endpoint; nothing when nothing was committed.
+fn landed(outcomes: &[TableOutcome], terminal: &Terminal) -> Vec<String> {
     let mut endpoints: BTreeMap<String, Landed> = BTreeMap::new();
     for (outcome, commit) in committed(outcomes) {
         let name = outcome.table.endpoint.table_name();
@@ -237,17 +250,16 @@ fn landed(outcomes: &[TableOutcome]) -> Vec<String> {
         landed.files += commit.files;
         landed.bytes += commit.bytes;
     }
-    let line = |[table, integrations, rows, files, bytes]: [&str; 5]| {
-        format!("{table:<36}{integrations:>12}{rows:>12}{files:>8}{bytes:>11}")
-    };
-    let header = line(["table", "integrations", "rows", "files", "bytes"]);
-    let lines = endpoints.iter().map(|(name, landed)| {
-        let numbers = [landed.integrations, landed.rows, landed.files].map(count);
-        let [integrations, rows, files] = &numbers;
-        line([name, integrations, rows, files, &bytes(landed.bytes)])
-    });
-    let header = (!endpoints.is_empty()).then_some(header);
-    header.into_iter().chain(lines).collect()
+    let mut table = Table::new(&COLUMNS);
+    for (name, landed) in &endpoints {
+        let [integrations, rows, files] =
+            [landed.integrations, landed.rows, landed.files].map(count);
+        table.add([name.clone(), integrations, rows, files, bytes(landed.bytes)]);
+    }
+    if endpoints.is_empty() {
+        return Vec::new();
+    }
+    table.lines(terminal)
 }
 
 fn committed(outcomes: &[TableOutcome]) -> impl Iterator<Item = (&TableOutcome, &Commit)> {

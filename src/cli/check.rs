@@ -1,10 +1,11 @@
-//! `check`: the key, the integrations and their models, the lake. Each line is ok, or says what to do.
+//! `check`: tries the key, the integrations with their models, and the lake. Each line is `ok`, or says what to do.
 
 use std::fmt::Display;
 
 use super::cli_error::{CliError, FAILED};
 use super::session::Session;
 use super::status::{ahead, objective};
+use super::terminal::Terminal;
 use crate::api::{IntegrationInfo, KomboApi};
 use crate::backfill::targets::UnknownReason;
 use crate::ids::{Category, IntegrationId};
@@ -21,7 +22,7 @@ pub(super) async fn run(session: &Session) -> Result<u8, CliError> {
     match api.check_key().await {
         Ok(key) => {
             let environment = format!("accepted, environment {}", key.environment_id);
-            println!("ok      API key: {environment}");
+            say(&format!("ok      API key: {environment}"));
         }
         Err(error) => {
             checks.failed("API key", with_causes(&error), error.advice());
@@ -41,13 +42,18 @@ pub(super) async fn run(session: &Session) -> Result<u8, CliError> {
     Ok(checks.exit_code)
 }
 
-/// The worst that was found: 0 when all is well.
+/// Prints a line at once: a check of many integrations takes a while.
+fn say(line: &str) {
+    Terminal::stdout().print(&format!("{line}\n"));
+}
+
+/// The exit code so far: 0 while nothing failed.
 struct Checks {
     exit_code: u8,
 }
 
 impl Checks {
-    /// Returns the integrations to look at. A registry that cannot be read is one finding of several.
+    /// Returns the integrations to check. A registry that cannot be read is a failed check, and does not end the others.
     async fn integrations(
         &mut self,
         session: &Session,
@@ -64,7 +70,7 @@ impl Checks {
 
     fn failed(&mut self, what: &str, problem: impl Display, advice: &str) {
         self.exit_code = self.exit_code.max(FAILED);
-        println!("failed  {what}: {problem}\n        {advice}");
+        say(&format!("failed  {what}: {problem}\n        {advice}"));
     }
 }
 
@@ -74,12 +80,14 @@ async fn check_lake(session: &Session, checks: &mut Checks) -> Option<Lake> {
         Ok(lake) => lake,
         Err(failure) => {
             checks.exit_code = checks.exit_code.max(failure.exit_code);
-            println!("failed  lake {url}: {}", failure.line());
+            say(&format!("failed  lake {url}: {}", failure.line()));
             return None;
         }
     };
     match lake.probe().await {
-        Ok(()) => println!("ok      lake: {url} takes writes and puts if absent"),
+        Ok(()) => say(&format!(
+            "ok      lake: {url} can be written, also with put-if-absent"
+        )),
         Err(error) => checks.failed("lake", with_causes(&error), error.advice()),
     }
     check_clocks(session, checks, &lake).await;
@@ -88,12 +96,12 @@ async fn check_lake(session: &Session, checks: &mut Checks) -> Option<Lake> {
 
 fn check_webhook_secrets(session: &Session, checks: &mut Checks) {
     if let Err(error) = session.config.check_webhook_secrets() {
-        let advice = "run does not start until that is mended";
+        let advice = "`kombo-source run` does not start until this is corrected";
         checks.failed("webhook", with_causes(&error), advice);
     }
 }
 
-/// Says which tables lie in the future, as `status` does.
+/// Reports tables that lie in the future, as `status` does.
 async fn check_clocks(session: &Session, checks: &mut Checks, lake: &Lake) {
     let (objective, now) = (objective(session, None), session.clock.now());
     let status = Status::read(lake, &session.endpoints, objective, now).await;
@@ -132,16 +140,20 @@ fn check_integration(session: &Session, checks: &mut Checks, id: &str, info: &In
         match model {
             Some(model) if !model.is_available => {
                 let model = &model.id;
-                println!("note    {id}: {endpoint} cannot be read: {model} is not available");
+                say(&format!(
+                    "note    {id}: {endpoint} cannot be read: {model} is not available"
+                ));
             }
             _ => readable.push(endpoint.as_str()),
         }
     }
     if let Some(since) = &info.data_expired_at {
-        println!(
+        say(&format!(
             "note    {id}: scopes or filters changed at {since}; rows are stale until Kombo has synced again"
-        );
+        ));
     }
     let (tool, category, readable) = (&info.tool, &info.category, readable.join(", "));
-    println!("ok      {id}: {tool} {category}, can read {readable}");
+    say(&format!(
+        "ok      {id}: {tool} {category}, can read {readable}"
+    ));
 }

@@ -1,4 +1,4 @@
-//! Why a command ended without doing what it was asked, and with which exit code.
+//! Why a command failed, what to do, and the exit code.
 
 use std::error::Error;
 use std::fmt;
@@ -10,19 +10,19 @@ use crate::lake::LakeError;
 use crate::service::SourceError;
 use crate::words::with_causes;
 
-/// Something asked for was not done (`EX_GENERAL` has no name in `sysexits.h`; 1 is what shells expect).
+/// Some of the work was not done. Shells expect 1; `sysexits.h` has no name for this case.
 pub(super) const FAILED: u8 = 1;
 /// `EX_USAGE` of `sysexits.h`.
 pub(super) const USAGE: u8 = 64;
 /// `EX_CONFIG` of `sysexits.h`.
 pub(super) const CONFIG: u8 = 78;
 
-/// An error as the person at the terminal reads it.
+/// An error as the operator reads it.
 #[derive(Debug)]
 pub(super) struct CliError {
     message: String,
     advice: Option<String>,
-    /// What the process answers.
+    /// The exit code of the process.
     pub(super) exit_code: u8,
 }
 
@@ -39,7 +39,7 @@ impl CliError {
         }
     }
 
-    /// Takes an error that names its cure itself.
+    /// Wraps an error whose own text says what to do.
     fn of(exit_code: u8, error: &dyn Error) -> Self {
         Self {
             message: with_causes(error),
@@ -48,12 +48,12 @@ impl CliError {
         }
     }
 
-    /// Returns the error and its advice without the word in front.
+    /// Returns the error and its advice without the leading `error:`.
     pub(super) fn line(&self) -> String {
         self.below(8)
     }
 
-    /// Writes the advice on a line of its own, so far to the right.
+    /// Returns the error with its advice on a line of its own, indented by this many columns.
     fn below(&self, indent: usize) -> String {
         match &self.advice {
             Some(advice) => format!("{}\n{:indent$}{advice}", self.message, ""),

@@ -1,4 +1,4 @@
-//! `drift`: what full fetches found, row by row or in numbers.
+//! `drift`: rows that differed at a full fetch, row by row or in numbers.
 
 mod summary;
 
@@ -11,23 +11,25 @@ use super::cli_error::CliError;
 use super::failed::{WIDE, aside, text as ended};
 use super::named::Named;
 use super::session::Session;
+use super::table::{Column, Table};
+use super::terminal::Terminal;
 use crate::catalog::Catalog;
 use crate::ids::EndpointName;
 use crate::lake::{DriftFilter, FoundDrift, Lake, Members, SetAside};
 use crate::time::{Moment, format_timestamp};
 use crate::words::{age, counted};
 
-/// Columns that are named for each row.
+/// The most columns that are named for a row.
 const COLUMNS_NAMED: usize = 4;
 
-/// Prints what was found. `false` when some of it could not be read.
+/// Prints the rows that differed. Returns `false` when some of them could not be read.
 pub(super) async fn run(args: &DriftArgs, session: &Session) -> Result<bool, CliError> {
     let now = session.clock.now();
     let filter = filter(args, &session.catalog, now)?;
     let lake = session.lake_there().await?;
     let (text, unread) = report(args, &lake, filter, now).await?;
-    print!("{text}");
-    eprint!("{}", ended(&aside(WIDE, &unread)));
+    Terminal::stdout().print(&text);
+    Terminal::stderr().print(&ended(&aside(WIDE, &unread)));
     Ok(unread.is_empty())
 }
 
@@ -53,7 +55,7 @@ async fn report(
         return Ok((lines.collect(), aside));
     }
     if rows.is_empty() && !aside.is_empty() {
-        return Ok(("no drift in what can be read\n".to_owned(), aside));
+        return Ok(("no drift in the files that can be read\n".to_owned(), aside));
     }
     if rows.is_empty() {
         return Ok((none(lake, &filter).await? + "\n", aside));
@@ -61,16 +63,15 @@ async fn report(
     let shown = counted(rows.len() as u64, "row");
     let rest = more.then_some(", the newest; --limit shows more");
     let rest = rest.unwrap_or_default();
-    let text = format!("{}{shown}{rest}\n", text(&rows, now));
+    let text = format!("{}{shown}{rest}\n", text(&rows, now, &Terminal::stdout()));
     Ok((text, aside))
 }
 
 fn filter(args: &DriftArgs, catalog: &Catalog, now: Moment) -> Result<DriftFilter, CliError> {
-    let (id, table) = (args.integration.as_deref(), args.table.as_deref());
-    let named = Named::of(catalog, id, table)?;
+    let named = Named::of(catalog, &args.chosen.integrations, &args.chosen.tables)?;
     Ok(DriftFilter {
-        integration: named.integration,
-        endpoint: named.endpoint,
+        integrations: named.integrations,
+        endpoints: named.endpoints,
         kind: args.kind,
         cause: args.cause,
         since_us: args.since.map(|since| since.micros(now)),
@@ -78,7 +79,7 @@ fn filter(args: &DriftArgs, catalog: &Catalog, now: Moment) -> Result<DriftFilte
     })
 }
 
-/// Says why there is nothing to show.
+/// Returns the reason why there is nothing to show.
 async fn none(lake: &Lake, filter: &DriftFilter) -> Result<String, CliError> {
     let compared = lake.completeness().await?.len() as u64;
     let everything = DriftFilter {
@@ -87,47 +88,59 @@ async fn none(lake: &Lake, filter: &DriftFilter) -> Result<String, CliError> {
     };
     let tables = counted(compared, "table");
     Ok(match compared {
-        0 => "no drift is known: no full fetch was compared with what the lake knew before it"
-            .to_owned(),
+        0 => "no drift is known: no full fetch was compared with the lake yet".to_owned(),
         _ if *filter == everything => {
-            format!("no drift: full fetches of {tables} found nothing that the lake did not know")
+            format!("no drift: the last full fetches of {tables} found no difference")
         }
-        _ => "no drift of that sort".to_owned(),
+        _ => "no drift that these flags select".to_owned(),
     })
 }
 
-#[rustfmt::skip]
-const HEADER: [&str; 8] = ["found", "table", "integration", "id", "kind", "cause", "wrong for", "columns"];
+const COLUMNS: [Column; 8] = [
+    Column::text("found", 0),
+    Column::text("table", 0),
+    Column::text("integration", 0),
+    Column::text("id", 0),
+    Column::text("kind", 0),
+    Column::text("cause", 0),
+    Column::text("wrong for", 0),
+    Column::text("columns", 0),
+];
 
-fn text(rows: &[FoundDrift], now: Moment) -> String {
-    let mut lines = vec![HEADER.map(str::to_owned)];
-    lines.extend(rows.iter().map(|row| {
+/// Returns a line per row, or three where the terminal has no room for all columns beside each other.
+fn text(rows: &[FoundDrift], now: Moment, terminal: &Terminal) -> String {
+    let mut lines = Table::new(&COLUMNS);
+    let mut blocks = Vec::new();
+    for row in rows {
         let passed_ms = now.as_millis().saturating_sub(row.fetched_at_us / 1000);
-        [
-            format!("{} ago", since(passed_ms / 1000)),
-            table(&row.endpoint),
-            row.integration.clone(),
-            // Kombo's, and about to reach a terminal.
-            row.id.escape_debug().to_string(),
-            row.kind.clone(),
-            row.cause.clone(),
-            row.wrong_secs.map_or_else(|| "-".to_owned(), since),
-            columns(&row.columns),
-        ]
-    }));
-    let mut widths = [0; 8];
-    for line in &lines {
-        for (width, cell) in widths.iter_mut().zip(line) {
-            *width = cell.chars().count().max(*width);
-        }
+        let found = format!("{} ago", since(passed_ms / 1000));
+        let wrong = row.wrong_secs.map_or_else(|| "-".to_owned(), since);
+        // Kombo's text, and about to reach a terminal.
+        let id = row.id.escape_debug().to_string();
+        let (table, columns) = (table(&row.endpoint), columns(&row.columns));
+        let (integration, kind, cause) = (&row.integration, &row.kind, &row.cause);
+        blocks.push(terminal.bold(&format!("{table} of {integration}")));
+        blocks.push(format!("    id {id}"));
+        blocks.push(format!(
+            "    {kind}, {cause}, found {found}, wrong for {wrong}, columns: {columns}"
+        ));
+        let cells = [
+            &found,
+            &table,
+            integration,
+            &id,
+            kind,
+            cause,
+            &wrong,
+            &columns,
+        ];
+        lines.add(cells.map(String::clone));
     }
-    let aligned = |line: &[String; 8]| {
-        let cells = line.iter().zip(widths);
-        let cells = cells.map(|(cell, width)| format!("{cell:<width$}"));
-        let cells: Vec<_> = cells.collect();
-        cells.join("  ").trim_end().to_owned() + "\n"
-    };
-    lines.iter().map(aligned).collect()
+    ended(&if lines.fits(terminal) {
+        lines.lines(terminal)
+    } else {
+        blocks
+    })
 }
 
 /// Names the table of an endpoint, as people name it elsewhere.

@@ -1,4 +1,4 @@
-//! `explain`: what a webhook says, and which requests it causes and saves. Offline.
+//! `explain`: what a webhook reports, and which requests it causes and saves. Works offline.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -16,12 +16,13 @@ use crate::webhook::{
     IntegrationChange, IntegrationEvent, IntegrationState, MAX_BODY_BYTES, Notification, Signature,
     SignatureError, Verifier, Webhook, WebhookError, WebhookSecret, parse, preview,
 };
+use crate::words::counted;
 
-/// Returns the settings of the session: the file's, but for the endpoints, and without the need for a lake.
+/// Returns the settings of the session: those of the file with other endpoints, and without a lake.
 pub(super) fn overrides(args: &ExplainArgs) -> Overrides {
     Overrides {
         endpoints: args.endpoints.clone(),
-        // A configuration without a lake is refused; here none is opened.
+        // A configuration without a lake is refused, although this verb opens no lake.
         lake_url: Some(".".to_owned()),
         ..Overrides::default()
     }
@@ -48,12 +49,12 @@ fn read(path: &Path) -> Result<Vec<u8>, CliError> {
         let advice = "give --payload FILE, or write the body of a webhook to standard input";
         CliError::new(USAGE, message, advice)
     };
-    // Whoever typed the bare verb would wait for ever.
+    // A bare `explain` on a terminal would wait for input forever.
     if from_stdin && io::stdin().is_terminal() {
         return Err(no_payload("there is no payload".to_owned()));
     }
     let mut body = Vec::new();
-    // One byte more than is allowed tells that there is more.
+    // One byte more than is allowed shows that the body is too long.
     let limit = MAX_BODY_BYTES as u64 + 1;
     let read = if from_stdin {
         io::stdin().take(limit).read_to_end(&mut body)
@@ -104,7 +105,7 @@ impl From<SignatureError> for CliError {
     }
 }
 
-/// What is printed.
+/// The printed explanation.
 #[derive(Debug, Default, Serialize)]
 struct Explanation {
     #[serde(rename = "type")]
@@ -119,7 +120,7 @@ struct Explanation {
     instead_of: usize,
 }
 
-/// One endpoint.
+/// What a webhook causes for one endpoint.
 #[derive(Debug, Serialize)]
 struct EndpointLine {
     endpoint: String,
@@ -198,35 +199,36 @@ impl Explanation {
             let (action, endpoint, reason) = (line.action, &line.endpoint, &line.reason);
             format!("{action:<10}{endpoint:<widest$}  {reason}")
         }));
-        let plural = if self.requests == 1 { "" } else { "s" };
-        let (requests, all) = (self.requests, self.instead_of);
-        lines.push(format!("\n{requests} request{plural} instead of {all}"));
+        let requests = counted(self.requests as u64, "request");
+        lines.push(format!("\n{requests} instead of {}", self.instead_of));
         text(&lines)
     }
 }
 
-/// Says what a webhook about an integration causes.
+/// Returns what a webhook about an integration causes.
 fn effect(change: IntegrationChange) -> &'static str {
     let state = match change {
         IntegrationChange::Created => {
-            return "registered; Kombo is asked how it stands, and every table is fetched once it can be read";
+            return "registered; Kombo is asked for its state, and every table is fetched as soon as the integration can be read";
         }
         IntegrationChange::Deleted => {
-            return "Kombo is asked; it counts as deleted once Kombo itself finds it no more, twice, a day apart";
+            return "Kombo is asked; it counts as deleted when Kombo did not find it twice, a day apart";
         }
         IntegrationChange::State(state) => state,
     };
     match state {
-        IntegrationState::Readable => "Kombo is asked: this says that it can be read",
-        IntegrationState::SetupPending => "Kombo is asked: this says that its setup is not done",
+        IntegrationState::Readable => "Kombo is asked: the webhook says that it can be read",
+        IntegrationState::SetupPending => {
+            "Kombo is asked: the webhook says that its setup is not complete"
+        }
         IntegrationState::QaFailed => {
-            "Kombo is asked: this says that its check of the setup failed"
+            "Kombo is asked: the webhook says that the check of its setup failed"
         }
         IntegrationState::AuthenticationInvalid => {
-            "Kombo is asked: this says that the customer has to connect again"
+            "Kombo is asked: the webhook says that the customer has to connect again"
         }
-        IntegrationState::Inactive => "Kombo is asked: this says that it is switched off",
-        IntegrationState::Unknown => "Kombo is asked: its state is new to this version",
+        IntegrationState::Inactive => "Kombo is asked: the webhook says that it is switched off",
+        IntegrationState::Unknown => "Kombo is asked: this version does not know its state",
     }
 }
 
@@ -301,7 +303,7 @@ mod tests {
             ),
             (
                 include_str!("../../fixtures/webhooks/integration-state-changed.json"),
-                "Kombo is asked: this says that it can be read",
+                "Kombo is asked: the webhook says that it can be read",
             ),
             (
                 include_str!("../../fixtures/webhooks/issue-status-changed.json"),

@@ -1,4 +1,6 @@
-//! `files`: the live Parquet files of a table, for tools that do not read Delta.
+//! `files`: the live Parquet files of tables, for tools that do not read Delta.
+
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 use url::Url;
@@ -6,8 +8,9 @@ use url::Url;
 use super::args::{FilesArgs, FilesPart};
 use super::cli_error::CliError;
 use super::failed::{WIDE, aside, text};
-use super::named::{endpoint, integration};
+use super::named::{endpoints, integrations};
 use super::session::Session;
+use super::terminal::Terminal;
 use crate::lake::Members;
 
 /// One live file.
@@ -20,31 +23,37 @@ struct FileLine {
     rows: Option<u64>,
 }
 
-/// Prints one URL a line, or JSON with sizes and row counts. `false` when a part of the table could not be read.
+/// Prints one URL per line, or JSON with sizes and row counts. Returns `false` when a part of a table could not be read.
 pub(super) async fn run(args: &FilesArgs, session: &Session) -> Result<bool, CliError> {
-    let endpoint = endpoint(&session.catalog, &args.table)?;
-    let wanted = integration(args.integration.as_deref())?;
-    let wanted = wanted.map(|id| id.key().to_string());
+    let endpoints = endpoints(&session.catalog, &args.tables)?;
+    let wanted = integrations(&args.integrations)?;
+    let wanted: Option<BTreeSet<String>> =
+        wanted.map(|ids| ids.iter().map(|id| id.key().to_string()).collect());
     let lake = session.lake_there().await?;
     let parts = match args.part {
         Some(part) => vec![part],
         None => vec![FilesPart::Snapshots, FilesPart::Deltas],
     };
     let mut read: Members<_, String> = Members::default();
-    for part in parts {
+    for (endpoint, part) in endpoints
+        .iter()
+        .flat_map(|one| parts.iter().map(move |part| (one, *part)))
+    {
         let files = lake.files(endpoint, part.of_lake()).await;
         let member = format!("{}/{}", endpoint.name().table_name(), part.as_str());
-        read.add(member, files.map(|files| (part, files)));
+        read.add(member, files.map(|files| (endpoint, part, files)));
     }
     let mut lines = Vec::new();
-    for (part, files) in read.going {
+    for (endpoint, part, files) in read.going {
         let folder = lake.table_url(endpoint.name(), part.of_lake());
         let folder = folder.as_str().trim_end_matches('/');
         lines.extend(files.into_iter().filter_map(|file| {
             let key = file.partition_values.get("integration_key");
             let key = key.cloned().flatten();
-            // A file of deltas holds rows of many integrations.
-            if wanted.is_some() && key.is_some() && key != wanted {
+            // A file without a key is one of deltas: it holds rows of many integrations.
+            if let (Some(wanted), Some(key)) = (&wanted, &key)
+                && !wanted.contains(key)
+            {
                 return None;
             }
             Some(FileLine {
@@ -64,11 +73,11 @@ pub(super) async fn run(args: &FilesArgs, session: &Session) -> Result<bool, Cli
             println!("{}", shown(&line.url));
         }
     }
-    eprint!("{}", text(&aside(WIDE, &read.aside)));
+    Terminal::stderr().print(&text(&aside(WIDE, &read.aside)));
     Ok(read.aside.is_empty())
 }
 
-/// Returns a local file as a path that other tools open, everything else as its URL.
+/// Returns a local file as a path that other tools can open, and any other file as its URL.
 pub(super) fn shown(url: &str) -> String {
     let local = Url::parse(url).ok().filter(|url| url.scheme() == "file");
     let path = local.and_then(|url| url.to_file_path().ok());

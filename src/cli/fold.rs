@@ -1,4 +1,4 @@
-//! `fold`: what waits of snapshots and deltas into `current`.
+//! `fold`: merges waiting snapshots and deltas into `current`.
 
 use std::collections::BTreeSet;
 
@@ -10,55 +10,69 @@ use super::failed::text as ended;
 use super::fold_run::{FoldRun, fold};
 use super::named;
 use super::session::Session;
+use super::table::{Column, Table};
+use super::terminal::Terminal;
+use crate::ids::IntegrationId;
 use crate::lake::{FoldSettings, FoldedTable};
-use crate::words::{bytes, counted};
+use crate::words::{bytes, count};
 
-/// Folds and says what was folded. `false` when some tables could not be.
-pub(super) async fn run(args: &FoldArgs, session: &Session) -> Result<bool, CliError> {
-    let endpoints = named::endpoints(&session.catalog, args.table.as_deref())?;
-    let only = named::integration(args.integration.as_deref())?;
-    let only = only.map(|id| BTreeSet::from([id.key()]));
+/// Folds and reports what was folded. Returns `false` when some tables could not be folded.
+pub(super) async fn run(args: &FoldArgs, session: &Session, quiet: bool) -> Result<bool, CliError> {
+    let endpoints = named::endpoints(&session.catalog, &args.chosen.tables)?;
+    let only = named::integrations(&args.chosen.integrations)?;
+    let only: Option<BTreeSet<_>> = only.map(|ids| ids.iter().map(IntegrationId::key).collect());
     let lake = session.lake_there().await?;
     let settings = FoldSettings {
         cpu_percent: args.cpu,
         rebuild: args.rebuild,
         ..session.config.sink.lake.fold
     };
-    let folded = fold(&lake, &endpoints, only.as_ref(), &settings, None).await;
+    let folded = fold(&lake, &endpoints, only.as_ref(), &settings, None, quiet).await;
     if args.json {
         for (name, table) in folded.tables() {
             println!("{}", as_json(name, table));
         }
-        eprint!("{}", ended(&folded.troubles()));
+        Terminal::stderr().print(&ended(&folded.troubles()));
     } else {
-        print!("{}", text(&folded));
+        let terminal = Terminal::stdout();
+        terminal.print(&text(&folded, &terminal));
     }
     Ok(folded.is_success())
 }
 
-fn text(folded: &FoldRun) -> String {
-    let mut lines = Vec::new();
+const COLUMNS: [Column; 8] = [
+    Column::text("table", 36),
+    Column::number("integrations", 14).spare(3),
+    Column::number("rows", 12),
+    Column::number("changed", 11),
+    Column::number("removed", 11),
+    Column::number("held", 9),
+    Column::number("files", 8).spare(4),
+    Column::number("bytes", 11).spare(2),
+];
+
+fn text(folded: &FoldRun, terminal: &Terminal) -> String {
+    let mut table = Table::new(&COLUMNS);
     for (name, report) in &folded.endpoints {
         if report.tables.is_empty() {
             continue;
         }
         let sum = |of: fn(&FoldedTable) -> u64| report.tables.iter().map(of).sum::<u64>();
-        let size = bytes(sum(|table| table.bytes));
-        let files = counted(sum(|table| table.files), "file");
-        let mut parts = vec![
-            counted(report.tables.len() as u64, "integration"),
-            counted(sum(|table| table.rows), "row"),
-            format!("{} changed", sum(|table| table.changed)),
-            format!("{} removed", sum(|table| table.removed)),
-            format!("{size} in {files}"),
-        ];
-        let held = sum(|table| table.held);
-        if held > 0 {
-            parts.push(format!("{held} held"));
-        }
-        lines.push(format!("{name:<36}{}", parts.join(", ")));
+        table.add([
+            name.clone(),
+            count(report.tables.len() as u64),
+            count(sum(|table| table.rows)),
+            count(sum(|table| table.changed)),
+            count(sum(|table| table.removed)),
+            count(sum(|table| table.held)),
+            count(sum(|table| table.files)),
+            bytes(sum(|table| table.bytes)),
+        ]);
     }
     let total = folded.total();
+    let mut lines = total
+        .as_ref()
+        .map_or_else(Vec::new, |_| table.lines(terminal));
     lines.push(total.unwrap_or_else(|| "nothing to fold".to_owned()));
     lines.extend(folded.troubles());
     ended(&lines)

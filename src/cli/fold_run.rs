@@ -1,4 +1,4 @@
-//! Folding the tables of many endpoints, and what there is to say of it.
+//! Folds the tables of many endpoints, and reports what was folded, what is held and what failed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::failed::{WIDE, aside, failed};
+use super::fold_progress::FoldProgress;
 use crate::catalog::Endpoint;
 use crate::chore::Questions;
 use crate::ids::IntegrationKey;
@@ -15,32 +16,38 @@ use crate::lake::{
 };
 use crate::words::{bytes, counted, seconds};
 
-/// What was folded.
+/// The result of a fold over many endpoints.
 #[derive(Default)]
 pub(super) struct FoldRun {
-    /// By table.
+    /// What was folded, with the name of the endpoint's tables.
     pub(super) endpoints: Vec<(String, FoldReport)>,
-    /// Endpoints of which nothing could be folded, and why.
+    /// Endpoints of which nothing could be folded, with the error.
     pub(super) failed: Vec<SetAside<String>>,
-    /// Why what Kombo said of holds could not be written down.
+    /// Errors that kept Kombo's explanation of a hold from being stored.
     pub(super) unexplained: Vec<LakeError>,
-    /// How long it took.
+    /// The sum of the times of all folds.
     pub(super) elapsed: Duration,
 }
 
-/// Folds what waits of these endpoints, one after the other. Of what is held Kombo is asked why, where it can be.
+/// Folds the waiting snapshots and deltas of these endpoints into `current`, one endpoint after the other.
+///
+/// `kombo` is asked why rows are held; with `None` no explanation is stored. Progress goes to standard error unless `quiet`.
 pub(super) async fn fold(
     lake: &Lake,
     endpoints: &[Arc<Endpoint>],
     only: Option<&BTreeSet<IntegrationKey>>,
     settings: &FoldSettings,
     kombo: Option<&dyn Questions>,
+    quiet: bool,
 ) -> FoldRun {
     let mut folded = FoldRun::default();
+    let mut progress = FoldProgress::new(endpoints.len(), quiet);
     for endpoint in endpoints {
         let name = endpoint.name().table_name();
         let began = Instant::now();
-        let failed = match lake.fold_told(endpoint, only, settings, kombo).await {
+        let work = lake.fold_told(endpoint, only, settings, kombo);
+        // Boxed: the future of a fold would make that of every verb larger.
+        let failed = match progress.during(&name, Box::pin(work)).await {
             Ok(mut told) => {
                 let stopped = told.report.stopped.take();
                 folded.endpoints.push((name.clone(), told.report));
@@ -57,11 +64,12 @@ pub(super) async fn fold(
         let failed = failed.map(|error| SetAside { member, error });
         folded.failed.extend(failed);
     }
+    progress.finish();
     folded
 }
 
 impl FoldRun {
-    /// Returns every table that was folded.
+    /// Returns every folded table, with the name of its endpoint's tables.
     pub(super) fn tables(&self) -> impl Iterator<Item = (&str, &FoldedTable)> {
         self.endpoints.iter().flat_map(|(name, report)| {
             let tables = report.tables.iter();
@@ -69,25 +77,25 @@ impl FoldRun {
         })
     }
 
-    /// Returns whether nothing could not be folded.
+    /// Returns whether everything that waited could be folded.
     pub(super) fn is_success(&self) -> bool {
         let mut reports = self.endpoints.iter().map(|(_, report)| report);
         self.failed.is_empty() && reports.all(|report| report.aside.is_empty())
     }
 
-    /// Returns what is held since.
+    /// Returns the holds that stand after the fold.
     pub(super) fn held(&self) -> impl Iterator<Item = (&str, &Hold)> {
         self.tables()
             .filter_map(|(name, table)| Some((name, table.hold.as_ref()?)))
     }
 
-    /// Returns what is held no longer.
+    /// Returns the holds that the fold ended.
     pub(super) fn released(&self) -> impl Iterator<Item = (&str, &Release)> {
         self.tables()
             .filter_map(|(name, table)| Some((name, table.released.as_ref()?)))
     }
 
-    /// Says in one line what was folded; `None` when nothing was.
+    /// Returns one line about everything that was folded; `None` when nothing was.
     pub(super) fn total(&self) -> Option<String> {
         let sum = |of: fn(&FoldedTable) -> u64| self.tables().map(|(_, table)| of(table)).sum();
         let tables = self.tables().count() as u64;
@@ -110,19 +118,19 @@ impl FoldRun {
         Some(parts.join(", "))
     }
 
-    /// Says what is held no longer, what is held and what failed, with what to do.
+    /// Returns lines about holds that ended, holds that stand and failures, with advice.
     pub(super) fn troubles(&self) -> Vec<String> {
         let released = self.released();
         let released = released.map(|(name, release)| format!("released  {}", release.text(name)));
         let mut lines: Vec<_> = released.collect();
         lines.extend(self.held().map(|(_, hold)| {
             let (what, until, command) = (hold.what(), hold.until(), hold.accept_command());
-            format!("held      {what}\n          {until}\n          to let it pass now: {command}")
+            format!("held      {what}\n          {until}\n          to accept these changes now:\n          {command}")
         }));
         for (name, report) in &self.endpoints {
             lines.extend(report.left_held.iter().map(|key| {
                 format!(
-                    "left      {name} of {key}: something of it is held or just accepted, and only the present current has those rows; run `kombo-source fold` without --rebuild first, and `kombo-source accept` for what is still held then"
+                    "left      {name} of {key}: not rebuilt, because some of its changes are held or were just accepted, and only the present current has these rows; run `kombo-source fold` without --rebuild first, then `kombo-source accept` for the changes that are still held"
                 )
             }));
         }

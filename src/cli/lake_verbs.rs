@@ -1,4 +1,4 @@
-//! The verbs that need only a lake.
+//! Runs the verbs that need only a lake.
 
 use super::args::LakeVerb;
 use super::cli_error::CliError;
@@ -6,10 +6,11 @@ use super::session::Session;
 use super::{accept, drift, files, fold, interruptible, lint, purge, repair, sql, status, upkeep};
 use crate::config::Overrides;
 
-/// Does one. `false` when some of it could not be done.
+/// Runs a verb. Returns `false` when some of the work could not be done.
 pub(super) async fn run(
     verb: LakeVerb,
     open: impl Fn(Overrides) -> Result<Session, CliError>,
+    quiet: bool,
 ) -> Result<bool, CliError> {
     let session = open(verb.overrides())?;
     match verb {
@@ -19,7 +20,7 @@ pub(super) async fn run(
             Ok(true)
         }
         LakeVerb::Status(args) => status::run(&args, &session).await,
-        LakeVerb::Fold(args) => interruptible(fold::run(&args, &session)).await,
+        LakeVerb::Fold(args) => interruptible(fold::run(&args, &session, quiet)).await,
         LakeVerb::Drift(args) => drift::run(&args, &session).await,
         LakeVerb::Accept(args) => accept::run(&args, &session).await,
         LakeVerb::Upkeep(args) => interruptible(upkeep::run(&args, &session)).await,

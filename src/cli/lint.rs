@@ -1,4 +1,4 @@
-//! `lint`: how well the lake can be read, and what is worth mending.
+//! `lint`: how efficiently engines can read the lake, and what is worth repairing.
 
 use serde_json::json;
 
@@ -7,36 +7,51 @@ use super::cli_error::CliError;
 use super::failed::{NARROW, aside, text as ended};
 use super::named;
 use super::session::Session;
+use super::table::{Column, Table};
+use super::terminal::Terminal;
 use crate::lake::{Finding, LintReport, LintSettings, Query, QueryCost, TableLint};
 use crate::words::with_causes;
 use crate::words::{bytes, count, counted};
 
-/// Looks at the lake and says what it found. `false` when something is worth mending, or could not be looked at.
+/// Inspects the lake and prints the findings. Returns `false` when there is a finding, or a table could not be read.
 pub(super) async fn run(args: &LintArgs, session: &Session) -> Result<bool, CliError> {
-    let endpoints = named::endpoints(&session.catalog, args.table.as_deref())?;
+    let endpoints = named::endpoints(&session.catalog, &args.tables)?;
     let settings = LintSettings {
         footers: args.footers.get(),
         ..LintSettings::default()
     };
     let lake = session.lake_there().await?;
-    let is_whole = args.table.is_none();
-    let report = lake.lint(&endpoints, is_whole, &settings).await?;
+    // The lake's own tables are part of the complete lake only.
+    let own = args.tables.is_empty();
+    let report = lake.lint(&endpoints, own, &settings).await?;
     let mut tables = report.tables.iter();
     let findings = tables.any(|table| !table.findings().is_empty());
     if args.json {
         println!("{:#}", document(&report));
     } else {
-        print!("{}", text(&report));
+        let terminal = Terminal::stdout();
+        terminal.print(&text(&report, &terminal));
     }
     Ok(!findings && report.failed.is_empty())
 }
 
-fn text(report: &LintReport) -> String {
-    let mut lines = vec![format!(
-        "{:<36}{:>7}{:>11}{:>13}{:>7}{:>24}{:>15}{:>12}",
-        "table", "files", "bytes", "rows", "small", "one record", "integration", "one day"
-    )];
-    lines.extend(report.tables.iter().map(row));
+const COLUMNS: [Column; 8] = [
+    Column::text("table", 36),
+    Column::number("files", 7),
+    Column::number("bytes", 11),
+    Column::number("rows", 13).spare(3),
+    Column::number("small", 7).spare(4),
+    Column::number("one record", 24).spare(1),
+    Column::number("integration", 15).spare(2),
+    Column::number("one day", 12).spare(5),
+];
+
+fn text(report: &LintReport, terminal: &Terminal) -> String {
+    let mut table = Table::new(&COLUMNS);
+    for one in &report.tables {
+        table.add(row(one));
+    }
+    let mut lines = table.lines(terminal);
     let tables = report.tables.iter();
     let findings: Vec<_> = tables
         .flat_map(|table| {
@@ -45,7 +60,7 @@ fn text(report: &LintReport) -> String {
         })
         .collect();
     let found = match findings.len() as u64 {
-        0 => "nothing to mend".to_owned(),
+        0 => "no findings".to_owned(),
         number => counted(number, "finding"),
     };
     lines.extend(findings);
@@ -55,21 +70,19 @@ fn text(report: &LintReport) -> String {
     ended(&lines)
 }
 
-fn row(table: &TableLint) -> String {
+fn row(table: &TableLint) -> [String; 8] {
     let cost = |query| table.queries.iter().find(move |cost| cost.query == query);
-    let whole = |query| cost(query).map_or_else(|| "-".to_owned(), |cost| bytes(cost.bytes));
-    let record = cost(Query::OneRecord).map_or_else(|| "-".to_owned(), record);
-    format!(
-        "{:<36}{:>7}{:>11}{:>13}{:>7}{:>24}{:>15}{:>12}",
-        table.table,
+    let bytes_of = |query| cost(query).map_or_else(|| "-".to_owned(), |cost| bytes(cost.bytes));
+    [
+        table.table.clone(),
         count(table.files),
         bytes(table.bytes),
         count(table.rows),
         share(table.small_files, table.files),
-        record,
-        whole(Query::OneIntegration),
-        whole(Query::OneDay)
-    )
+        cost(Query::OneRecord).map_or_else(|| "-".to_owned(), record),
+        bytes_of(Query::OneIntegration),
+        bytes_of(Query::OneDay),
+    ]
 }
 
 fn record(cost: &QueryCost) -> String {
@@ -185,7 +198,12 @@ mend    ats_tags/deltas: 60 small files in one partition, which could be merged
         run `kombo-source upkeep` to merge the files; a running service does so daily
 2 tables, 1 finding
 ";
-        assert_eq!(text(&report), expected);
+        assert_eq!(text(&report, &Terminal::default()), expected);
+        let narrow = text(&report, &Terminal::of_width(80));
+        assert!(
+            narrow.lines().take(4).all(|line| line.len() <= 80),
+            "{narrow}"
+        );
         let json = document(&report);
         assert_eq!(json["tables"][0]["queries"][0]["bytes"], 48_000);
         assert_eq!(json["tables"][1]["findings"][0]["finding"], "small_files");

@@ -1,8 +1,6 @@
-//! Log lines on standard error, for people or as JSON, and never more of one kind than anybody reads.
+//! Log lines on standard error, as text or as JSON, with a limit for repeated lines.
 
 mod log_limit;
-
-use std::io::IsTerminal as _;
 
 use tracing::Level;
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets};
@@ -10,14 +8,15 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::prelude::*;
 
 use super::args::{LogFormat, Verb};
+use super::terminal::Terminal;
 
 pub(super) use log_limit::LogLimit;
 
-/// The variable that sets the level: `error`, `warn`, `info`, `debug` or `trace`.
+/// The environment variable that sets the level: `error`, `warn`, `info`, `debug` or `trace`.
 const LEVEL_VARIABLE: &str = "KOMBO_LOG";
 
-/// Starts logging. Commands log errors only, since what a person needs to know is in the report; the service has nothing
-/// else to say it with, and logs each fetch. Returns what counts the lines that are left out.
+/// Starts logging. Commands log errors only, because their reports hold everything else. The service has no report, and logs
+/// each fetch. Returns the counter of suppressed lines.
 pub(super) fn start(format: LogFormat, verbosity: i16, verb: &Verb) -> LogLimit {
     let usual = i16::from(matches!(verb, Verb::Run(_)));
     let level = match verbosity + usual {
@@ -28,13 +27,13 @@ pub(super) fn start(format: LogFormat, verbosity: i16, verb: &Verb) -> LogLimit 
     let wanted = std::env::var(LEVEL_VARIABLE).ok();
     let level = wanted.and_then(|level| level.parse().ok()).unwrap_or(level);
     // Other crates may quote URLs and bodies in their lines below errors, so only ours follow the level.
-    // The Delta kernel's errors reach us, and are told with table, file and cure; its own lines may quote statistics.
+    // Errors of the Delta kernel are logged by us with table, file and advice; its own lines may quote statistics.
     let ours = Targets::new()
         .with_default(LevelFilter::ERROR)
         .with_target("delta_kernel", LevelFilter::OFF)
         .with_target("kombo_source", level);
     let lines = fmt::layer()
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(Terminal::stderr().has_colour())
         .with_writer(std::io::stderr);
     let limit = LogLimit::default();
     let limited = ours.and(limit.clone());

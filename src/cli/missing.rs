@@ -1,10 +1,10 @@
-//! Rows that were known and that a full fetch lacked, as people read of them: how many, who was asked, what came of it.
+//! Report lines about known rows that a full fetch lacked: how many, how many Kombo was asked for, and the answers.
 
 use crate::backfill::outcome::TableOutcome;
 use crate::stream::Verdicts;
 use crate::words::{count, counted};
 
-/// Writes a line about a table whose full fetch lacked rows or showed deletions; `None` about any other.
+/// Returns a line about a table whose full fetch lacked rows or showed deletions; `None` for other tables.
 pub(super) fn said(outcome: &TableOutcome) -> Option<String> {
     let missing = outcome.done.as_ref()?.missing;
     (missing != Verdicts::default()).then(|| {

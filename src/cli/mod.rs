@@ -1,8 +1,12 @@
-//! The command line: words in, work done, an exit code out.
+//! The command line: reads arguments, does the work of a verb, returns an exit code.
 //!
-//! [`args`] declares the words. Each verb has a file; [`Session`] puts the parts together that several
-//! need. What people read while a backfill runs is in `progress_display`, what is left to say at the end in `backfill_report`. Results go to
-//! standard output, everything else to standard error.
+//! [`args`] declares verbs and flags. Each verb has a file of its name. [`Session`] builds the parts that several verbs need
+//! from the configuration: the lake, the client for Kombo, the selected endpoints. [`named`] turns `--table` and
+//! `--integration` into endpoints and ids. [`terminal`] and [`table`] know how wide the terminal is: reports are plain lines,
+//! and only these two wrap, align or colour them. `progress_display` and `fold_progress` show work while it runs.
+//!
+//! Results go to standard output; progress, logs, warnings and errors go to standard error. A verb never ends the process:
+//! it returns whether everything asked for was done, and [`main`] turns the answer into an exit code.
 
 mod accept;
 pub mod args;
@@ -16,6 +20,7 @@ mod explain;
 mod failed;
 mod files;
 mod fold;
+mod fold_progress;
 mod fold_run;
 mod lake_verbs;
 mod lint;
@@ -31,6 +36,8 @@ mod run;
 mod session;
 mod sql;
 mod status;
+mod table;
+mod terminal;
 mod twin;
 mod upkeep;
 mod validate;
@@ -46,6 +53,7 @@ use args::{Args, BackfillArgs, DemoArgs, GlobalArgs, Verb};
 use cli_error::{CliError, FAILED};
 use logs::LogLimit;
 use session::Session;
+use terminal::Terminal;
 
 /// Runs the program with the process's arguments.
 #[must_use]
@@ -70,12 +78,12 @@ pub fn main() -> ExitCode {
         }
     };
     let ended = runtime.block_on(run(args, &limit));
-    // Whoever asked a second time does not wait for a file that is being compressed.
+    // A second Ctrl-C must not wait for a file that is still being compressed.
     runtime.shutdown_background();
     match ended {
         Ok(code) => code.into(),
         Err(failure) => {
-            eprintln!("{failure}");
+            Terminal::stderr().print(&format!("{failure}\n"));
             failure.exit_code.into()
         }
     }
@@ -118,8 +126,8 @@ async fn run(args: Args, limit: &LogLimit) -> Result<u8, CliError> {
             );
             true
         }
-        // Boxed: it would make the future of every verb larger.
-        Verb::Lake(verb) => Box::pin(lake_verbs::run(verb, session)).await?,
+        // Boxed: this future would make that of every verb larger.
+        Verb::Lake(verb) => Box::pin(lake_verbs::run(verb, session, quiet)).await?,
         Verb::Twin(args) => {
             twin::run(&args, &catalog, interrupted()).await?;
             true
@@ -158,39 +166,38 @@ async fn backfill_verb(
     if args.json {
         println!("{}", report.json());
     } else {
-        println!("{}", report.text());
+        Terminal::stdout().print(&report.text());
     }
     Ok(report.is_success())
 }
 
-/// Boxed inside: a whole session is in these futures.
+/// Runs the demo. Its futures are boxed, because each holds a complete session.
 async fn demo_verb(args: &DemoArgs, catalog: &Catalog, quiet: bool) -> Result<bool, CliError> {
     if args.live {
         let live = interruptible(Box::pin(demo::live::prepare(args, catalog, quiet))).await?;
         return demo::watching::run(live, interrupted()).await;
     }
     let (report, next) = interruptible(Box::pin(demo::run(args, catalog, quiet))).await?;
-    println!("{}{next}", report.text());
+    Terminal::stdout().print(&format!("{}{next}", report.text()));
     Ok(report.is_success())
 }
 
-/// Runs work until it is done or the person at the terminal has had enough. Dropping it is safe: what is not committed
-/// is not visible.
+/// Runs work until it is done or a signal interrupts it. Dropping the work is safe: nothing is visible before its commit.
 async fn interruptible<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     tokio::select! {
         done = work => done,
         () = interrupted() => Err(CliError::new(
             INTERRUPTED,
-            "interrupted; tables committed before stay committed, nothing else is visible",
-            "run it again with --skip-newer-than to go on where it stopped",
+            "interrupted; committed tables stay committed, nothing else is visible",
+            "run the command again; `backfill --skip-newer-than 12h` skips the tables that are committed",
         )),
     }
 }
 
-/// What a shell expects of a process that SIGINT ended: 128 + 2.
+/// The exit code that shells expect of a process that SIGINT ended: 128 + 2.
 const INTERRUPTED: u8 = 130;
 
-/// Resolves with Ctrl-C, or SIGTERM where there is such a thing.
+/// Resolves on Ctrl-C, and on SIGTERM where the system has it.
 #[cfg(unix)]
 async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
@@ -209,6 +216,6 @@ async fn interrupted() {
 }
 
 async fn ctrl_c() {
-    // Without a handler the default action of the signal does the same, less politely.
+    // Without a handler the default action of the signal ends the process as well.
     drop(tokio::signal::ctrl_c().await);
 }

@@ -1,18 +1,20 @@
-//! `backfill --plan`: what a backfill would cost, from first pages only. Writes nothing.
+//! `backfill --plan`: estimates rows, requests and time of a backfill from first pages. Writes nothing.
 
 use super::cli_error::CliError;
 use super::failed::{NARROW, WIDE, aside, failed, text};
 use super::session::Session;
+use super::table::{Column, Table};
+use super::terminal::Terminal;
 use crate::backfill::in_turns;
 use crate::backfill::plan::{Estimate, first_pages, least_time};
 use crate::backfill::targets::resolve;
 use crate::lake::{Lake, LakeError, Members, Part};
-use crate::words::{count, seconds};
+use crate::words::{count, counted, seconds};
 
-/// Asks for first pages and returns the estimate as text.
+/// Fetches first pages. Returns the estimate as text, and whether every table could be estimated.
 pub(super) async fn run(session: &Session) -> Result<(String, bool), CliError> {
     let api = session.api()?;
-    // Only for better guesses: a first backfill has no lake yet.
+    // The lake only improves the estimate: a first backfill has none yet.
     let lake = session.existing_lake().await?;
     let integrations = session.integrations(lake.as_ref()).await?;
     let concurrency = session.concurrency();
@@ -20,7 +22,7 @@ pub(super) async fn run(session: &Session) -> Result<(String, bool), CliError> {
     let targets = known.into_iter().flat_map(|known| known.targets);
     let targets = in_turns(targets.collect());
     let mut estimates = first_pages(&*api, targets, session.limits(), concurrency).await;
-    // What is not known makes the guess worse and nothing else.
+    // A table that cannot be read makes the estimate worse and nothing else.
     let mut unread: Members<(), String> = Members::default();
     if let Some(lake) = &lake {
         for estimate in &mut estimates {
@@ -29,7 +31,7 @@ pub(super) async fn run(session: &Session) -> Result<(String, bool), CliError> {
             unread.add(name, known.map(|rows| estimate.known_rows = rows));
         }
     }
-    let mut lines = table(&estimates, session);
+    let mut lines = table(&estimates, session, &Terminal::stdout());
     let told = lines.len();
     lines.extend(aside(WIDE, &unread.aside));
     let unknown = unknown.iter();
@@ -53,10 +55,15 @@ async fn known_rows(lake: &Lake, estimate: &Estimate) -> Result<Option<u64>, Lak
     Ok((rows > 0).then_some(rows))
 }
 
-fn table(estimates: &[Estimate], session: &Session) -> Vec<String> {
+const COLUMNS: [Column; 3] = [
+    Column::text("table", 62),
+    Column::number("rows", 14),
+    Column::number("requests", 12),
+];
+
+fn table(estimates: &[Estimate], session: &Session, terminal: &Terminal) -> Vec<String> {
     let page_size = session.config.source.request.page_size.get();
-    let line = |[table, rows, requests]: [&str; 3]| format!("{table:<62}{rows:>14}{requests:>12}");
-    let mut lines = vec![line(["table", "rows", "requests"])];
+    let mut table = Table::new(&COLUMNS);
     let (mut rows_total, mut requests_total, mut all_exact) = (0, 0, true);
     for estimate in estimates {
         let (rows, exact) = estimate.rows();
@@ -64,24 +71,28 @@ fn table(estimates: &[Estimate], session: &Session) -> Vec<String> {
         let name = estimate.target.table.to_string();
         let more = if exact { "" } else { " or more" };
         let (told_rows, told_requests) = (count(rows) + more, count(requests));
-        lines.push(match &estimate.first_page {
-            Ok(_) => line([&name, &told_rows, &told_requests]),
-            Err(_) => line([&name, "-", "-"]),
+        table.add(match &estimate.first_page {
+            Ok(_) => [name, told_rows, told_requests],
+            Err(_) => [name, "-".to_owned(), "-".to_owned()],
         });
         rows_total += rows;
         requests_total += requests;
         all_exact &= exact;
     }
+    let mut lines = table.lines(terminal);
     let budget = session.config.source.request.budget();
     let budget = budget.map(|(requests, window)| (requests.get(), window));
     let time = seconds(least_time(requests_total, budget));
     let least = if all_exact { "" } else { "at least " };
-    let (rows, requests) = (count(rows_total), count(requests_total));
+    let (rows, requests) = (
+        counted(rows_total, "row"),
+        counted(requests_total, "request"),
+    );
     lines.push(format!(
-        "{least}{rows} rows, {requests} requests; the rate limit lets them through in {time} or more"
+        "{least}{rows}, {requests}; with the rate limit this takes {time} or longer"
     ));
     if !all_exact {
-        lines.push("Kombo tells no totals: tables with further pages count as one row more than a page, or as in the last snapshot.".to_owned());
+        lines.push("Kombo reports no totals: a table with more pages counts as in the last snapshot, or as one row more than a page.".to_owned());
     }
     lines
 }

@@ -1,4 +1,4 @@
-//! `purge`: the rows of deleted integrations leave the lake; or what of it there is to do.
+//! `purge`: removes the rows of deleted integrations from the lake; without `--yes` it lists them.
 
 use std::time::Duration;
 
@@ -7,6 +7,8 @@ use super::cli_error::{CliError, FAILED, USAGE};
 use super::failed::{NARROW, failed, text};
 use super::named;
 use super::session::Session;
+use super::table::{Column, Table};
+use super::terminal::Terminal;
 use crate::api::KomboApi;
 use crate::ids::IntegrationId;
 use crate::lake::{Lake, PurgeAnswers, PurgeDue, PurgeReport, PurgeSettings, TablePurge};
@@ -18,12 +20,12 @@ use crate::words::{count, counted};
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// Purges when it was told to, and else says what it would do. `false` when some tables could not be purged, or when Kombo
-/// did not say of all integrations whether they are gone.
+/// Purges with `--yes`, and otherwise prints what it would do. Returns `false` when some tables could not be purged, or when
+/// Kombo did not confirm for all integrations whether they are gone.
 pub(super) async fn run(args: &PurgeArgs, session: &Session) -> Result<bool, CliError> {
     let lake = session.lake_there().await?;
-    let only = named::integration(args.integration.as_deref())?;
-    if let Some(id) = &only {
+    let only = named::integrations(&args.integrations)?;
+    for id in only.iter().flatten() {
         is_deleted(&lake, id).await?;
     }
     let settings = PurgeSettings {
@@ -43,18 +45,19 @@ pub(super) async fn run(args: &PurgeArgs, session: &Session) -> Result<bool, Cli
         dry_run,
         grace: session.config.upkeep().grace(),
     };
-    print!("{}", purge.text());
+    let terminal = Terminal::stdout();
+    terminal.print(&purge.text(&terminal));
     Ok(purge.report.failed.is_empty() && !purge.answers.is_open())
 }
 
-/// Asks Kombo for those whose time has come. Without an answer nothing may leave, and nothing can be said either.
+/// Asks Kombo for the integrations that are due. Without an answer nothing may be purged and nothing can be listed.
 async fn ask(session: &Session, found: &PurgeDue) -> Result<PurgeAnswers, CliError> {
     if found.due.is_empty() {
         return Ok(PurgeAnswers::default());
     }
     let refused = |cause: String, advice: String| {
         let message = format!(
-            "nothing is purged: Kombo is asked right before whether the integrations are still gone, and it cannot be: {cause}"
+            "nothing is purged: Kombo has to confirm that the integrations are gone, and cannot be asked: {cause}"
         );
         CliError::new(FAILED, message, advice)
     };
@@ -68,17 +71,17 @@ async fn ask(session: &Session, found: &PurgeDue) -> Result<PurgeAnswers, CliErr
     Ok(PurgeAnswers::ask(&ApiQuestions::new(api), found).await)
 }
 
-/// What there was to purge, and what became of it.
+/// The result of a purge.
 struct Purge {
     found: PurgeDue,
     answers: PurgeAnswers,
     report: PurgeReport,
     dry_run: bool,
-    /// How long upkeep keeps the files that hold those rows.
+    /// How long upkeep keeps the files that hold the purged rows.
     grace: Duration,
 }
 
-/// Refuses an integration that may not be purged at all.
+/// Returns an error for an integration that may not be purged, because it is not deleted.
 async fn is_deleted(lake: &Lake, id: &IntegrationId) -> Result<(), CliError> {
     let known = lake.registered().await?;
     let known = known.into_iter().find(|known| known.integration == *id);
@@ -89,17 +92,17 @@ async fn is_deleted(lake: &Lake, id: &IntegrationId) -> Result<(), CliError> {
     let message = format!("{id} is {state}, not deleted");
     let advice = match state.as_str() {
         Registration::DELETING => {
-            "it counts as deleted when Kombo has found it no more twice, a day apart: a running service asks, and so does each backfill"
+            "an integration counts as deleted when Kombo did not find it twice, a day apart; a running service and each backfill ask"
         }
         _ => {
-            "only what Kombo itself finds no more is purged; kombo-source status shows how each integration stands"
+            "only integrations that Kombo no longer finds are purged; `kombo-source status` shows the state of each"
         }
     };
     Err(CliError::new(USAGE, message, advice))
 }
 
 impl Purge {
-    fn text(&self) -> String {
+    fn text(&self, terminal: &Terminal) -> String {
         let mut lines = Vec::new();
         let report = &self.report;
         let to_do = if self.dry_run { "to purge" } else { "purged" };
@@ -115,7 +118,8 @@ impl Purge {
             format!("waits    {id}, until {day}")
         }));
         let tables = report.tables.iter();
-        lines.extend(tables.map(|done| rewritten(&done.table, done.rows, done.files)));
+        let tables = tables.map(|done| (&*done.table, done.rows, done.files));
+        lines.extend(rewritten(tables, terminal));
         let set_aside = report.failed.iter();
         lines.extend(set_aside.map(|(table, error)| failed(NARROW, table, error, error.advice())));
         lines.push(self.last_line());
@@ -146,10 +150,25 @@ impl Purge {
     }
 }
 
-/// Says how many rows of a table are in files that are written anew.
-pub(super) fn rewritten(table: &str, rows: u64, files: u64) -> String {
-    let (rows, files) = (count(rows), count(files));
-    format!("{table:<36}{rows:>12} rows {files:>6} files")
+const REWRITTEN: [Column; 3] = [
+    Column::text("table", 36),
+    Column::number("rows", 12),
+    Column::number("files", 8),
+];
+
+/// Returns a table of how many rows of each Delta table are in rewritten files; nothing without a row.
+pub(super) fn rewritten<'a>(
+    all: impl Iterator<Item = (&'a str, u64, u64)>,
+    terminal: &Terminal,
+) -> Vec<String> {
+    let mut table = Table::new(&REWRITTEN);
+    for (name, rows, files) in all {
+        table.add([name.to_owned(), count(rows), count(files)]);
+    }
+    if table.is_empty() {
+        return Vec::new();
+    }
+    table.lines(terminal)
 }
 
 fn day(at: Moment) -> String {
@@ -200,11 +219,12 @@ to purge personio:gone
 stays    hibob:alive: kombo finds the integration: it is active, not deleted
          a running service fetches the integration again within a day; restart the service to fetch it now
 waits    lever:later, until 2023-11-14
-ats_tags/deltas                            1,200 rows      3 files
+table                                       rows   files
+ats_tags/deltas                            1,200       3
 to do: 1,200 rows leave 3 files; nothing is changed without --yes
 ";
-        assert_eq!(purge(true).text(), expected);
-        let done = purge(false).text();
+        assert_eq!(purge(true).text(&Terminal::default()), expected);
+        let done = purge(false).text(&Terminal::default());
         assert!(done.contains("purged   personio:gone"), "{done}");
         assert!(done.ends_with("from 2023-11-18 on\n"), "{done}");
         let nothing = Purge {
@@ -214,6 +234,6 @@ to do: 1,200 rows leave 3 files; nothing is changed without --yes
             dry_run: false,
             grace: UpkeepSettings::SHORTEST_GRACE,
         };
-        assert_eq!(nothing.text(), "nothing to purge\n");
+        assert_eq!(nothing.text(&Terminal::default()), "nothing to purge\n");
     }
 }

@@ -1,4 +1,4 @@
-//! Lines that query a lake, ready to paste: a first look at a table, and one row of it.
+//! Queries of a lake that are ready to paste: the first rows of a table, and one row of it.
 
 use super::args::SqlEngine;
 

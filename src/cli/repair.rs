@@ -1,33 +1,36 @@
-//! `repair`: what a wrong clock has put into the future is brought back; or what of it there is to do.
+//! `repair`: gives rows that a wrong clock stamped in the future a present time; without `--yes` it lists them.
 
 use super::args::RepairArgs;
 use super::cli_error::CliError;
 use super::failed::{NARROW, failed, text as ended};
 use super::purge::rewritten;
 use super::session::Session;
+use super::terminal::Terminal;
 use crate::lake::{Repair, RepairReport, RepairedTable};
 use crate::words::{age, counted};
 
-/// Repairs when it was told to, and else says what it would do. `false` when some tables could not be repaired.
+/// Repairs with `--yes`, and otherwise prints what it would do. Returns `false` when some tables could not be repaired.
 pub(super) async fn run(args: &RepairArgs, session: &Session) -> Result<bool, CliError> {
     let (lake, dry_run) = (session.lake_there().await?, !args.done.yes);
-    // Tables of endpoints that are not fetched any more are repaired all the same.
+    // Tables of endpoints that are no longer fetched are repaired as well.
     let report = lake.repair(session.catalog.endpoints(), dry_run).await?;
-    print!("{}", text(&report, dry_run));
+    let terminal = Terminal::stdout();
+    terminal.print(&text(&report, dry_run, &terminal));
     Ok(report.failed.is_empty())
 }
 
-fn text(report: &RepairReport, dry_run: bool) -> String {
+fn text(report: &RepairReport, dry_run: bool, terminal: &Terminal) -> String {
     let mut lines = Vec::new();
     lines.extend(report.behind.map(|behind| {
         let behind = age(behind);
         format!(
-            "note    the store's clock is {behind} ahead of this machine's, and is believed: set this machine's clock"
+            "note    the store's clock is {behind} ahead of this machine's clock, and is used as the present; set this machine's clock"
         )
     }));
     lines.extend(report.ahead.iter().map(|one| one_table(one, dry_run)));
     let tables = report.tables.iter();
-    lines.extend(tables.map(|done| rewritten(&done.table, done.rows, done.files)));
+    let tables = tables.map(|done| (&*done.table, done.rows, done.files));
+    lines.extend(rewritten(tables, terminal));
     let set_aside = report.failed.iter();
     lines.extend(set_aside.map(|(table, error)| failed(NARROW, table, error, error.advice())));
     lines.push(last_line(report, dry_run));
@@ -98,11 +101,12 @@ mod tests {
         let expected = "\
 future  ats_tags of personio:a: goes up to 9999-12-31T23:59:59.000001Z
 future  ats_jobs of personio:a: has a base in the future; the next fetch has to be a full one
-ats_tags/deltas                            1,200 rows      3 files
+table                                       rows   files
+ats_tags/deltas                            1,200       3
 to do: 2 tables, 1,200 rows in 3 files; nothing is changed without --yes
 ";
-        assert_eq!(text(&report(), true), expected);
-        let done = text(&report(), false);
+        assert_eq!(text(&report(), true, &Terminal::default()), expected);
+        let done = text(&report(), false, &Terminal::default());
         assert!(
             done.contains("mended  ats_tags of personio:a: went up to 9999"),
             "{done}"
@@ -111,7 +115,10 @@ to do: 2 tables, 1,200 rows in 3 files; nothing is changed without --yes
             done.ends_with("done: 2 tables, 1,200 rows in 3 files\n"),
             "{done}"
         );
-        assert_eq!(text(&RepairReport::default(), true), "nothing to repair\n");
+        assert_eq!(
+            text(&RepairReport::default(), true, &Terminal::default()),
+            "nothing to repair\n"
+        );
     }
 
     #[test]
@@ -121,9 +128,9 @@ to do: 2 tables, 1,200 rows in 3 files; nothing is changed without --yes
             ..RepairReport::default()
         };
         let expected = "\
-note    the store's clock is 1 h ahead of this machine's, and is believed: set this machine's clock
+note    the store's clock is 1 h ahead of this machine's clock, and is used as the present; set this machine's clock
 nothing to repair
 ";
-        assert_eq!(text(&behind, true), expected);
+        assert_eq!(text(&behind, true, &Terminal::default()), expected);
     }
 }

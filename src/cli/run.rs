@@ -1,7 +1,7 @@
 //! `run`: the service, until a signal ends it.
 //!
-//! SIGTERM and Ctrl-C let what is under way end, within a limit; the second one leaves at once, which is as safe and
-//! only throws requests away. SIGHUP reads the configuration again and keeps the old one when the new one is wrong.
+//! The first SIGTERM or Ctrl-C lets running fetches end, within a limit. The second one ends the process at once, which is as
+//! safe and only wastes requests. SIGHUP reads the configuration again, and keeps the old one when the new one is wrong.
 
 mod signals;
 
@@ -22,17 +22,17 @@ use crate::lake::Lake;
 use crate::listener::Telemetry;
 use crate::metrics::{ErrorStage, ErrorType, Metrics};
 use crate::service::{Control, Secrets, SourceContext, SourceError};
-use crate::words::with_causes;
+use crate::words::{counted, with_causes};
 
 use signals::{OperatorRequest, Signals};
 
-/// How often lines are told that were left out.
-const LEFT_OUT_EVERY: Duration = Duration::from_mins(1);
+/// How often the numbers of suppressed log lines are logged.
+const SUPPRESSED_EVERY: Duration = Duration::from_mins(1);
 
-/// What a shell expects of a process that a second signal ended.
+/// The exit code that shells expect of a process that a signal ended.
 const LEFT_AT_ONCE: u8 = 130;
 
-/// Runs the service. Returns the exit code. `open` reads the configuration, each time anew.
+/// Runs the service and returns the exit code. `open` reads the configuration again on each call.
 pub(super) async fn run(
     drain_limit: Duration,
     open: impl Fn() -> Result<Session, CliError>,
@@ -69,7 +69,7 @@ pub(super) async fn run(
     if let Some(address) = built.webhook_address {
         info!(%address, "webhooks are taken at {address}");
     }
-    beside.spawn(tell_left_out(limit.clone()));
+    beside.spawn(log_suppressed(limit.clone()));
     let mut running = JoinSet::new();
     running.spawn(built.source);
     let service = RunningService {
@@ -83,22 +83,20 @@ pub(super) async fn run(
     service.until_ended(running, signals).await
 }
 
-/// Tells now and then how many lines were left out. Runs until it is dropped.
-async fn tell_left_out(limit: LogLimit) {
-    let mut ticks = interval(LEFT_OUT_EVERY);
+/// Logs every minute how many log lines were suppressed. Runs until it is dropped.
+async fn log_suppressed(limit: LogLimit) {
+    let mut ticks = interval(SUPPRESSED_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        for (place, left_out) in limit.take_left_out() {
-            warn!(
-                place,
-                left_out, "{left_out} lines like others were left out"
-            );
+        for (place, suppressed) in limit.take_suppressed() {
+            let lines = counted(suppressed, "similar line");
+            warn!(place, suppressed, "{lines} suppressed");
         }
     }
 }
 
-/// The service from outside.
+/// The running service, as signals control it.
 struct RunningService<O> {
     open: O,
     config: Config,
@@ -109,7 +107,7 @@ struct RunningService<O> {
 }
 
 impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
-    /// Does what signals ask for until the source has ended, and returns the exit code.
+    /// Handles signals until the source has ended. Returns the exit code.
     async fn until_ended(
         mut self,
         mut running: JoinSet<Result<(), SourceError>>,
@@ -126,13 +124,13 @@ impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
                 }
             };
             match asked {
-                // A store that hangs must not keep a signal waiting.
+                // A store that hangs during a reload must not delay the next signal.
                 OperatorRequest::Reload => tokio::select! {
                     () = self.reload() => {}
                     asked = signals.next() => asked_before = Some(asked),
                 },
                 OperatorRequest::Stop if !self.stop() => {
-                    warn!("left at once; what was under way is not committed");
+                    warn!("ended at once; running fetches are not committed");
                     return Ok(LEFT_AT_ONCE);
                 }
                 OperatorRequest::Stop => self.metrics.quit(),
@@ -140,20 +138,20 @@ impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
         }
     }
 
-    /// Asks it to end. Returns whether nobody had asked before.
+    /// Asks the service to end. Returns `false` when it was asked before.
     fn stop(&mut self) -> bool {
         self.healthy.store(false, Ordering::Relaxed);
         self.stop.take().is_some()
     }
 
-    /// Reads the configuration again. Whatever is wrong with it, the service goes on as it was.
+    /// Reads the configuration again. With a wrong configuration the service goes on unchanged.
     async fn reload(&mut self) {
         if let Err(failure) = self.try_reload().await {
             self.metrics
                 .error(ErrorType::ConfigurationFailed, ErrorStage::Initializing);
             error!(
                 reason = failure.line(),
-                "the configuration was not reloaded; the service goes on with the one before"
+                "the configuration was not reloaded; the service goes on with the previous one"
             );
         }
     }
@@ -176,7 +174,7 @@ impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
         reloaded.map_err(|error| CliError::new(CONFIG, with_causes(&error), error.advice()))?;
         if old.source.schedule.full_interval != new.source.schedule.full_interval {
             warn!(
-                "schedule.full_interval_secs is used for fetches from now on; upkeep keeps files that nothing names for as long as the interval before asked for, until the service restarts"
+                "schedule.full_interval_secs is used for fetches from now on; until the service restarts, upkeep keeps unreferenced files for as long as the previous interval required"
             );
         }
         self.config = session.config;
@@ -184,7 +182,7 @@ impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
     }
 }
 
-/// Returns what the process answers when the service has ended.
+/// Returns the exit code of a service that has ended.
 fn exit_code(
     ended: Option<Result<Result<(), SourceError>, tokio::task::JoinError>>,
 ) -> Result<u8, CliError> {

@@ -1,8 +1,9 @@
-//! What the commands that talk to Kombo or to the lake have in common: the parts, put together from configuration.
+//! The parts that verbs need, built from the configuration: the lake, the client for Kombo, the selected endpoints.
 
 use std::sync::Arc;
 
 use super::cli_error::{CliError, FAILED, USAGE};
+use super::terminal::Terminal;
 use crate::api::{ApiKey, HttpApi};
 use crate::backfill::targets::KnownIntegration;
 use crate::catalog::{Catalog, Endpoint};
@@ -14,20 +15,20 @@ use crate::service::KomboSourceConfig;
 use crate::sink::Registration;
 use crate::time::{Clock, SystemClock};
 
-/// A configuration with its parts.
+/// A configuration, with the endpoints that it selects.
 pub(super) struct Session {
-    /// What was configured.
+    /// The configuration: the file with the flags above it.
     pub(super) config: Config,
-    /// The endpoints it selects, over all categories.
+    /// The endpoints that the configuration selects, of all categories.
     pub(super) endpoints: Vec<Arc<Endpoint>>,
-    /// All the endpoints there are.
+    /// Every known endpoint.
     pub(super) catalog: Catalog,
     /// The wall clock.
     pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Session {
-    /// Works out what the configuration selects. Offline.
+    /// Selects the endpoints of the configuration. Opens no lake and sends no request.
     pub(super) fn new(config: Config, catalog: &Catalog) -> Result<Self, CliError> {
         let endpoints = config.select(catalog)?;
         Ok(Self {
@@ -38,54 +39,54 @@ impl Session {
         })
     }
 
-    /// Returns what the service is built from.
+    /// Returns the configuration that the service is built from.
     pub(super) fn source(&self) -> KomboSourceConfig {
         KomboSourceConfig::new(self.config.source.clone(), self.endpoints.clone())
     }
 
-    /// Makes the client for Kombo. Sends nothing yet.
+    /// Builds the client for Kombo. Sends no request.
     pub(super) fn api(&self) -> Result<Arc<HttpApi>, CliError> {
         let (key, warning) = self.config.api_key()?;
         if let Some(warning) = warning {
-            eprintln!("warning: {warning}");
+            Terminal::stderr().print(&format!("warning: {warning}\n"));
         }
         Ok(Arc::new(self.api_with(&key)?))
     }
 
-    /// Makes the client for Kombo with a given key.
+    /// Builds the client for Kombo with this key.
     pub(super) fn api_with(&self, key: &ApiKey) -> Result<HttpApi, CliError> {
         let source = &self.config.source;
         let clock = Arc::clone(&self.clock);
         Ok(HttpApi::new(source.api_url(), key, &source.request, clock)?)
     }
 
-    /// Opens the lake; creates its layout document when the place is empty.
+    /// Opens the lake. Creates its layout document when the location is empty.
     pub(super) async fn lake(&self) -> Result<Lake, CliError> {
         Ok(Lake::open(&self.config.sink.lake, Arc::clone(&self.clock)).await?)
     }
 
-    /// Opens the lake if there is one; writes nothing.
+    /// Opens the lake if there is one. Writes nothing.
     pub(super) async fn existing_lake(&self) -> Result<Option<Lake>, CliError> {
         let clock = Arc::clone(&self.clock);
         Ok(Lake::open_existing(&self.config.sink.lake, clock).await?)
     }
 
-    /// Opens the lake that has to be there; writes nothing.
+    /// Opens the lake, and fails if there is none. Writes nothing.
     pub(super) async fn lake_there(&self) -> Result<Lake, CliError> {
         let there = self.existing_lake().await?;
         there.ok_or_else(|| {
             let message = format!("there is no lake at {}", self.config.sink.lake.url);
-            let advice = "give --lake-url, or run it where kombo.yaml is";
+            let advice = "give --lake-url, or run the command in the folder of kombo.yaml";
             CliError::new(FAILED, message, advice)
         })
     }
 
-    /// Returns the bounds on what a page may hold.
+    /// Returns the limits of a page.
     pub(super) fn limits(&self) -> DecodeLimits {
         self.config.source.request.limits()
     }
 
-    /// Returns the configured integrations, or else those the lake knows.
+    /// Returns the configured integrations; without any, those in the registry of the lake.
     pub(super) async fn integrations(
         &self,
         lake: Option<&Lake>,
@@ -97,21 +98,21 @@ impl Session {
             Some(lake) => lake.registered().await?,
             None => Vec::new(),
         };
-        // Those that Kombo did not find are asked for again: a second look a day later decides.
+        // Integrations that Kombo did not find once are asked for again: a second check a day later decides.
         let asked = [ACTIVE, Registration::DELETING];
         registered.retain(|known| asked.contains(&known.state.as_str()));
         let ids: Vec<_> = registered.into_iter().map(|one| one.integration).collect();
         if ids.is_empty() {
             return Err(CliError::new(
                 USAGE,
-                "there is no integration to fetch: none is configured, and the lake knows none",
+                "there is no integration to fetch: none is configured, and the lake has none",
                 "give --integration TOOL:ID, or list them under integrations; Kombo's dashboard shows the ids",
             ));
         }
         Ok(ids)
     }
 
-    /// Returns what the registry is told of an integration that answered.
+    /// Returns the registry entry of an integration that Kombo knows.
     pub(super) fn registration(
         &self,
         known: &KnownIntegration,
@@ -130,7 +131,7 @@ impl Session {
         }
     }
 
-    /// Returns how many tables are fetched at once.
+    /// Returns how many requests may be in flight at once.
     pub(super) fn concurrency(&self) -> usize {
         self.config.source.request.concurrency.get() as usize
     }

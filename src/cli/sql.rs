@@ -1,4 +1,4 @@
-//! `sql`: views of the lake's tables, ready to paste into an engine. Offline.
+//! `sql`: prints views of the lake's tables, ready to paste into an engine. Works offline.
 //!
 //! `views.sql` has each view once, with words in braces for what differs: [`dialect`] says what stands for them in each
 //! engine, by the tables of [`dialect_words`], and [`template`] fills in the lake and the table. `polars.py` is the same in Python. [`engine`] knows how each
@@ -18,25 +18,21 @@ use std::time::Duration;
 
 use super::args::{Since, SqlArgs, SqlEngine, SqlView};
 use super::cli_error::{CliError, USAGE};
-use super::named::endpoint;
+use super::named::endpoints;
 use super::session::Session;
 use crate::catalog::Endpoint;
 use crate::time::format_timestamp;
 use lake_location::LakeLocation;
 use template::{Values, ViewSection, fill};
 
-/// The time that is taken where none is given.
+/// The default of --at and --since.
 const YESTERDAY: Since = Since::Ago(Duration::from_hours(24));
 
-/// Returns the text for the tables and views asked for.
+/// Returns the views of the chosen tables as text.
 pub(super) fn run(args: &SqlArgs, session: &Session) -> Result<String, CliError> {
     has_a_use("--at", args.at, SqlView::AsOf, args.view)?;
     has_a_use("--since", args.since, SqlView::Changes, args.view)?;
-    let endpoints = args
-        .tables
-        .iter()
-        .map(|table| endpoint(&session.catalog, table));
-    let endpoints: Vec<_> = endpoints.collect::<Result<_, _>>()?;
+    let endpoints = endpoints(&session.catalog, &args.tables)?;
     let now = session.clock.now();
     let views = Views {
         engine: args.engine,
@@ -44,11 +40,11 @@ pub(super) fn run(args: &SqlArgs, session: &Session) -> Result<String, CliError>
         at: args.at.unwrap_or(YESTERDAY).micros(now),
         since: args.since.unwrap_or(YESTERDAY).micros(now),
     };
-    let endpoints = endpoints.into_iter().map(AsRef::as_ref);
+    let endpoints = endpoints.iter().map(AsRef::as_ref);
     Ok(views.text(endpoints, args.view))
 }
 
-/// Refuses a time that the view asked for does not need.
+/// Returns an error for a time that the chosen view does not use.
 fn has_a_use(
     flag: &str,
     time: Option<Since>,
@@ -61,8 +57,8 @@ fn has_a_use(
     let (view, other) = (view.as_str(), other.as_str());
     Err(CliError::new(
         USAGE,
-        format!("the view {other} has no use for {flag}"),
-        format!("leave it out, or ask for --view {view}"),
+        format!("the view {other} does not use {flag}"),
+        format!("remove the flag, or give --view {view}"),
     ))
 }
 
@@ -75,7 +71,7 @@ struct Views {
 }
 
 impl Views {
-    /// Returns the sections that set the lake up, and then each table's.
+    /// Returns the section that sets up the lake, and then the sections of each table.
     fn text<'a>(
         &self,
         endpoints: impl IntoIterator<Item = &'a Endpoint>,

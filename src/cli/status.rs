@@ -1,4 +1,4 @@
-//! `status`: how fresh each customer's data is, at a glance or table by table.
+//! `status`: how fresh the data of each integration is, in one line each or table by table.
 
 pub(super) mod ahead;
 mod json;
@@ -9,7 +9,10 @@ use std::time::Duration;
 use super::args::StatusArgs;
 use super::cli_error::{CliError, USAGE};
 use super::failed::text as ended;
+use super::named::Named;
 use super::session::Session;
+use super::table::{Column, Table};
+use super::terminal::Terminal;
 use crate::ids::IntegrationId;
 use crate::lake::Completeness;
 use crate::plan::Schedule;
@@ -21,27 +24,35 @@ use ahead::ahead;
 use json::json;
 use troubles::troubles;
 
-/// Late tables that are named for each integration, where the list is of integrations.
+/// The most late tables that are named for an integration, where the list has a line per integration.
 const LATE_NAMED: usize = 3;
 
-/// Prints how fresh the lake is. `false` when a table is older than it may be, or could not be read.
+/// Prints how fresh the lake is. Returns `false` when a table is too old, lies in the future, or could not be read.
 pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, CliError> {
     let lake = session.lake_there().await?;
     let objective = objective(session, args.objective);
     let now = session.clock.now();
     let mut status = Status::read(&lake, &session.endpoints, objective, now).await;
-    if let Some(wanted) = &args.integration {
-        keep(&mut status, wanted)?;
+    let chosen = &args.chosen;
+    if !chosen.integrations.is_empty() {
+        keep(&mut status, &chosen.integrations)?;
+    }
+    let tables = Named::of(&session.catalog, &[], &chosen.tables)?;
+    for one in &mut status.integrations {
+        one.tables
+            .retain(|table| tables.has_endpoint(&table.endpoint));
     }
     if args.json {
         println!("{:#}", json(&status));
     } else {
-        print!("{}", text(&status, args.all || args.integration.is_some()));
+        let by_table = args.all || !chosen.integrations.is_empty() || !chosen.tables.is_empty();
+        let terminal = Terminal::stdout();
+        terminal.print(&text(&status, by_table, &terminal));
     }
     Ok(status.is_well())
 }
 
-/// Returns how old tables may be: as asked for, else as configured.
+/// Returns how old tables may be: the asked age, or the configured one.
 pub(super) fn objective(session: &Session, asked: Option<Duration>) -> Objective {
     let schedule = session.config.source.schedule;
     Objective(Schedule {
@@ -50,28 +61,35 @@ pub(super) fn objective(session: &Session, asked: Option<Duration>) -> Objective
     })
 }
 
-/// Leaves one integration, named by its id or by its key.
-fn keep(status: &mut Status, wanted: &str) -> Result<(), CliError> {
-    let key = IntegrationId::new(wanted).map(|id| id.key().to_string());
-    let is_wanted = |name: &str| name == wanted || key.as_ref().is_ok_and(|key| key == name);
-    status.integrations.retain(|one| is_wanted(&one.name));
-    // What could not be read may be its own.
-    if status.integrations.is_empty() && status.unread.is_empty() {
-        let message = format!("the lake has no integration {wanted:?}");
-        let advice = "`kombo-source status` lists those it has";
+/// Removes all integrations but the wanted ones, each named by its id or by its key.
+fn keep(status: &mut Status, wanted: &[String]) -> Result<(), CliError> {
+    let is = |one: &IntegrationStatus, wanted: &String| {
+        let key = IntegrationId::new(wanted).map(|id| id.key().to_string());
+        one.name == *wanted || key.is_ok_and(|key| key == one.name)
+    };
+    let known = |wanted: &&String| status.integrations.iter().any(|one| is(one, wanted));
+    // A table that could not be read may be the one that names the integration.
+    if let Some(unknown) = wanted.iter().find(|wanted| !known(wanted))
+        && status.unread.is_empty()
+    {
+        let message = format!("the lake has no integration {unknown:?}");
+        let advice = "`kombo-source status` lists the integrations of the lake";
         return Err(CliError::new(USAGE, message, advice));
     }
+    status
+        .integrations
+        .retain(|one| wanted.iter().any(|wanted| is(one, wanted)));
     Ok(())
 }
 
-fn text(status: &Status, by_table: bool) -> String {
+fn text(status: &Status, by_table: bool, terminal: &Terminal) -> String {
     let mut lines = Vec::new();
     if by_table {
         for one in &status.integrations {
-            tables(&mut lines, status, one);
+            tables(&mut lines, status, one, terminal);
         }
     } else {
-        integrations(&mut lines, status);
+        integrations(&mut lines, status, terminal);
     }
     late(&mut lines, status, by_table);
     ahead(&mut lines, status);
@@ -81,20 +99,20 @@ fn text(status: &Status, by_table: bool) -> String {
     ended(&lines)
 }
 
-/// One line per integration: the worst age stands for all.
-fn integrations(lines: &mut Vec<String>, status: &Status) {
-    let widest = |of: fn(&IntegrationStatus) -> &str, least: usize| {
-        let widths = status.integrations.iter().map(|one| of(one).len());
-        widths.max().unwrap_or(0).max(least)
-    };
-    let (wide, narrow) = (widest(|one| &one.name, 11), widest(|one| &one.state, 5));
-    let row = |columns: [&str; 8]| {
-        let [name, state, tables, late, rows, base, snapshot, complete] = columns;
-        format!(
-            "{name:<wide$}  {state:<narrow$}{tables:>8}{late:>6}{rows:>13}{base:>13}{snapshot:>16}{complete:>11}"
-        )
-    };
-    lines.push(row(BY_INTEGRATION));
+const BY_INTEGRATION: [Column; 8] = [
+    Column::text("integration", 13),
+    Column::text("state", 5),
+    Column::number("tables", 8).spare(3),
+    Column::number("late", 6).spare(2),
+    Column::number("rows", 13).spare(1),
+    Column::number("base age", 13),
+    Column::number("last snapshot", 16),
+    Column::number("complete", 11).spare(4),
+];
+
+/// Adds a table with a row per integration. The oldest table of an integration stands for all its tables.
+fn integrations(lines: &mut Vec<String>, status: &Status, terminal: &Terminal) {
+    let mut table = Table::new(&BY_INTEGRATION);
     for one in &status.integrations {
         let fetched = || {
             let tables = one.tables.iter();
@@ -107,40 +125,43 @@ fn integrations(lines: &mut Vec<String>, status: &Status) {
         let [tables, late] = [fetched().count(), late.count()].map(|number| count(number as u64));
         let [base, snapshot] = [base, snapshots.min()].map(|base| base_age(status, base));
         let (rows, complete) = (count(rows), complete(one.completeness()));
-        let (name, state) = (&one.name, &one.state);
-        lines.push(row([
-            name, state, &tables, &late, &rows, &base, &snapshot, &complete,
-        ]));
+        let (name, state) = (one.name.clone(), one.state.clone());
+        table.add([name, state, tables, late, rows, base, snapshot, complete]);
     }
+    lines.extend(table.lines(terminal));
 }
 
-#[rustfmt::skip]
-const BY_INTEGRATION: [&str; 8] =
-    ["integration", "state", "tables", "late", "rows", "base age", "last snapshot", "complete"];
-#[rustfmt::skip]
-const BY_TABLE: [&str; 6] = ["table", "state", "rows", "base age", "last snapshot", "complete"];
+const BY_TABLE: [Column; 6] = [
+    Column::text("table", 38),
+    Column::text("state", 12),
+    Column::number("rows", 11).spare(2),
+    Column::number("base age", 13),
+    Column::number("last snapshot", 16),
+    Column::number("complete", 11).spare(1),
+];
 
-/// One line per table of an integration.
-fn tables(lines: &mut Vec<String>, status: &Status, one: &IntegrationStatus) {
+/// Adds a table with a row per table of an integration.
+fn tables(lines: &mut Vec<String>, status: &Status, one: &IntegrationStatus, terminal: &Terminal) {
     lines.push(format!("{}  {}", one.name, one.state));
-    let row = |columns: [&str; 6]| {
-        let [table, state, rows, base, snapshot, complete] = columns;
-        format!("  {table:<38}{state:<12}{rows:>11}{base:>13}{snapshot:>16}{complete:>11}")
-    };
-    lines.push(row(BY_TABLE));
+    let mut rows = Table::new(&BY_TABLE).indented(2);
     for table in &one.tables {
-        let (coverage, name) = (&table.stored.coverage, table.endpoint.table_name());
-        let rows = count(table.stored.snapshot_rows);
+        let name = table.endpoint.table_name();
         let base = base_age(status, table.base());
-        let snapshot = base_age(status, coverage.snapshot_base);
-        let complete = complete(table.completeness);
-        let columns = [&name, word(table), &rows, &base, &snapshot, &complete];
-        lines.push(row(columns));
+        let snapshot = base_age(status, table.stored.coverage.snapshot_base);
+        rows.add([
+            name,
+            word(table).to_owned(),
+            count(table.stored.snapshot_rows),
+            base,
+            snapshot,
+            complete(table.completeness),
+        ]);
     }
+    lines.extend(rows.lines(terminal));
     lines.push(String::new());
 }
 
-/// Names each late table; a few of each integration where the list is of integrations.
+/// Adds a line per late table; or, where the list has a line per integration, a line with a few names.
 fn late(lines: &mut Vec<String>, status: &Status, by_table: bool) {
     for one in &status.integrations {
         let late = one.tables.iter().filter_map(|table| match table.verdict {
@@ -153,7 +174,7 @@ fn late(lines: &mut Vec<String>, status: &Status, by_table: bool) {
             lines.extend(late.into_iter().map(|(table, objective)| {
                 let (name, base) = (table.endpoint.table_name(), of(table));
                 let (whose, wanted) = (&one.name, age(objective));
-                format!("late    {name} of {whose}: {base} old, at most {wanted} wanted")
+                format!("late    {name} of {whose}: {base} old, the limit is {wanted}")
             }));
         } else if let Some((oldest, _)) = late.iter().min_by_key(|(table, _)| table.base()) {
             let (tables, oldest) = (counted(late.len() as u64, "table"), of(oldest));
@@ -200,18 +221,18 @@ fn total(status: &Status) -> String {
     parts.join(", ")
 }
 
-/// Writes how much was right when it was last compared with a full fetch.
+/// Returns the share of rows that were right at the last full fetch.
 fn complete(completeness: Option<Completeness>) -> String {
     completeness.map_or_else(|| "-".to_owned(), |one| percent(one.share()))
 }
 
 fn service(status: &Status) -> String {
     let Some(notes) = &status.notes else {
-        return "no service has left notes here".to_owned();
+        return "no service is running on this lake".to_owned();
     };
     let heartbeat = age(Duration::from_secs(notes.heartbeat_period_secs));
     format!(
-        "service {}: notes of {} ago, a heartbeat every {heartbeat}",
+        "service {}: last seen {} ago, a heartbeat every {heartbeat}",
         notes.service_version,
         since(status, Some(Moment::from_millis(notes.written_ms))),
     )
@@ -227,7 +248,7 @@ fn word(table: &TableStatus) -> &'static str {
     }
 }
 
-/// Writes how long ago an instant was. One that is still to come, by a clock that differs, was just now.
+/// Returns how long ago an instant was. An instant in the future, by a clock that differs, counts as now.
 fn since(status: &Status, instant: Option<Moment>) -> String {
     let ago = instant.map(|instant| age(status.now.since(instant)));
     ago.unwrap_or_else(|| "-".to_owned())

@@ -1,4 +1,4 @@
-//! `twin`: the stand-in for Kombo, served until it is interrupted.
+//! `twin`: serves the stand-in for Kombo until a signal ends it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use crate::company::{ChangeRate, Oddities, RateLimit, World};
 use crate::time::{Clock as _, SystemClock};
 use crate::twin::{Deliveries, HeraldSettings, SharedWorld, Twin, TwinSettings, dump_world};
 
-/// Serves until the shutdown comes. Says on standard output where, with which key, and whose data it has.
+/// Serves the twin until `shutdown` resolves. Prints the address, the key and the integrations as shell exports.
 pub(super) async fn run(
     args: &TwinArgs,
     catalog: &Catalog,

@@ -1,23 +1,24 @@
-//! `upkeep`: rows let go that nothing needs, small files merged, files that nothing names deleted, logs cut short; or what of it there is to do.
+//! `upkeep`: expires old rows of deltas, merges small files, deletes unreferenced files, shortens logs; or lists this work.
 
 use super::args::UpkeepArgs;
 use super::cli_error::CliError;
 use super::failed::{NARROW, aside, text as ended};
 use super::session::Session;
+use super::terminal::Terminal;
 use crate::lake::{TableUpkeep, UpkeepReport, UpkeepSettings};
-use crate::words::{bytes, count, counted};
+use crate::words::{bytes, count, counted, counted_as};
 
-/// Keeps the lake up and says what was done. `false` when some tables could not be kept up.
+/// Maintains the lake and prints what was done. Returns `false` when some tables could not be maintained.
 pub(super) async fn run(args: &UpkeepArgs, session: &Session) -> Result<bool, CliError> {
     let lake = session.lake_there().await?;
     let settings = UpkeepSettings {
         dry_run: args.dry_run,
         ..session.config.upkeep()
     };
-    // Tables of endpoints that are not fetched any more are kept up all the same.
+    // Tables of endpoints that are no longer fetched are maintained as well.
     let endpoints = session.catalog.endpoints();
     let report = lake.upkeep(endpoints, &settings).await?;
-    print!("{}", text(&report, args.dry_run));
+    Terminal::stdout().print(&text(&report, args.dry_run));
     Ok(report.failed.is_empty())
 }
 
@@ -28,7 +29,7 @@ fn text(report: &UpkeepReport, dry_run: bool) -> String {
         lines.push(format!("{:<36}{what}", done.table));
         lines.extend(done.leaving.iter().map(|left| {
             let (rows, of) = (count(left.rows), counted(left.of, "row"));
-            format!("  {}  {rows} of {of} leave", left.file)
+            format!("  {}  {rows} of {of} expire", left.file)
         }));
         lines.extend(done.listed.iter().map(|key| format!("  {key}")));
     }
@@ -58,8 +59,12 @@ fn parts(done: &TableUpkeep, dry_run: bool) -> Vec<String> {
     if done.left_files > 0 {
         let rows = counted(done.left_rows, "row");
         let files = counted(done.left_files, "file");
-        let leave = if dry_run { "to leave" } else { "left" };
-        parts.push(format!("{rows} {leave} {files}"));
+        let expire = if dry_run {
+            "to expire from"
+        } else {
+            "expired from"
+        };
+        parts.push(format!("{rows} {expire} {files}"));
     }
     if done.merged_files > 0 {
         let small = counted(done.merged_files, "small file");
@@ -76,14 +81,9 @@ fn parts(done: &TableUpkeep, dry_run: bool) -> Vec<String> {
         parts.push(format!("{files} ({size}) {what}"));
     }
     if done.deleted_log_entries > 0 {
-        let entries = count(done.deleted_log_entries);
-        let plural = if done.deleted_log_entries == 1 {
-            "y"
-        } else {
-            "ies"
-        };
-        let what = if dry_run { "to cut off" } else { "cut off" };
-        parts.push(format!("{entries} log entr{plural} {what}"));
+        let entries = counted_as(done.deleted_log_entries, "log entry", "log entries");
+        let what = if dry_run { "to delete" } else { "deleted" };
+        parts.push(format!("{entries} {what}"));
     }
     parts
 }
@@ -116,10 +116,10 @@ mod tests {
             failed: Vec::new(),
         };
         let expected = "\
-ats_tags/deltas                     1,200 rows to leave 1 file, 40 small files to merge, 1 file (2.0 kB) to delete, 1 log entry to cut off
-  ats_tags/deltas/commit_date=2025-01-01/part-y.zstd.parquet  1,200 of 1,300 rows leave
+ats_tags/deltas                     1,200 rows to expire from 1 file, 40 small files to merge, 1 file (2.0 kB) to delete, 1 log entry to delete
+  ats_tags/deltas/commit_date=2025-01-01/part-y.zstd.parquet  1,200 of 1,300 rows expire
   ats_tags/deltas/commit_date=2026-01-01/part-x.zstd.parquet
-to do: 1,200 rows to leave 1 file, 40 small files to merge, 1 file (2.0 kB) to delete, 1 log entry to cut off
+to do: 1,200 rows to expire from 1 file, 40 small files to merge, 1 file (2.0 kB) to delete, 1 log entry to delete
 ";
         assert_eq!(text(&report, true), expected);
         assert_eq!(text(&UpkeepReport::default(), false), "nothing to do\n");

@@ -1,12 +1,15 @@
-//! `validate`: what the configuration comes to, checked without a network.
+//! `validate`: checks the configuration without a network, and prints what it amounts to.
 
 use super::cli_error::CliError;
+use super::failed::text;
 use super::session::Session;
+use super::terminal::Terminal;
 use crate::config::Config;
 use crate::listener::{ListenerSettings, TelemetrySettings};
 use crate::service::SourceSettings;
+use crate::words::counted;
 
-/// Prints a line per part.
+/// Prints a line per part of the configuration.
 pub(super) fn run(session: &Session) -> Result<(), CliError> {
     let Config {
         source,
@@ -16,14 +19,20 @@ pub(super) fn run(session: &Session) -> Result<(), CliError> {
     } = &session.config;
     let warnings = session.config.check_tls_files()?.into_iter();
     for warning in warnings.chain(session.config.check_webhook_secrets()?) {
-        eprintln!("warning: {warning}");
+        Terminal::stderr().print(&format!("warning: {warning}\n"));
     }
     let (selected, all) = (session.endpoints.len(), session.catalog.endpoints().len());
-    let (name, integrations) = (&source.name, source.integrations.len());
-    println!("ok      source {name}: {integrations} integrations, {selected} of {all} endpoints");
-    println!("ok      webhook: {}", webhook(source));
-    println!("ok      health and metrics: {}", health(telemetry));
-    println!("ok      sink {}: {}", sink.name, sink.lake.url);
+    let integrations = counted(source.integrations.len() as u64, "integration");
+    let lines = [
+        format!(
+            "ok      source {}: {integrations}, {selected} of {all} endpoints",
+            source.name
+        ),
+        format!("ok      webhook: {}", webhook(source)),
+        format!("ok      health and metrics: {}", health(telemetry)),
+        format!("ok      sink {}: {}", sink.name, sink.lake.url),
+    ];
+    Terminal::stdout().print(&text(&lines));
     Ok(())
 }
 

@@ -67,7 +67,7 @@ fn unmatched(pattern: &str, catalog: &Catalog) -> String {
 }
 
 /// Returns whether a pattern matches a complete name. `*` stands for any run of characters.
-fn glob_matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn glob_matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = name.strip_prefix(first) else {

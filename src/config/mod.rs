@@ -32,6 +32,7 @@ mod secret;
 mod section;
 mod tls;
 
+pub(crate) use endpoints::glob_matches;
 pub use error::{ConfigError, ConfigWarning, Place};
 pub use overrides::Overrides;
 pub use secret::{API_KEY_VARIABLE, WEBHOOK_OTHER_SECRET_VARIABLE, WEBHOOK_SECRET_VARIABLE};

@@ -55,6 +55,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["listener"]),
     ("prometheus_client", &["metrics"]),
     ("clap", &["cli", "main.rs"]),
+    ("console", &["cli/terminal"]),
     ("indicatif", &["cli"]),
     ("hmac", &["webhook/signature"]),
     ("base64", &["webhook/signature"]),

@@ -58,12 +58,12 @@ fn what_came_meanwhile_is_not_accepted_unseen() {
     let asked = accepted(&hold(), Moment::from_millis(NOW));
     assert_eq!(asked.state, HoldState::Accepted);
     assert_eq!(asked.until_us, hold().until_us, "as it was seen");
-    let expected = "accepted  ats_jobs of tool:a: the next fold takes it in\n";
+    let expected = "accepted  ats_jobs of tool:a: the next fold applies it\n";
     let asked = [asked];
     assert_eq!(outcome(&asked, &asked), expected);
     let text = outcome(&asked, &[hold()]);
     assert!(
-        text.starts_with("held      ats_jobs of tool:a: more came"),
+        text.starts_with("held      ats_jobs of tool:a: more changes were held"),
         "{text}"
     );
     let decided = Hold {
@@ -74,26 +74,14 @@ fn what_came_meanwhile_is_not_accepted_unseen() {
     assert_eq!(text, "confirmed ats_jobs of tool:a: decided meanwhile\n");
 }
 
-#[test]
-fn only_what_is_named_is_meant() {
-    let chosen = |id: Option<&str>, endpoint: Option<&str>| Named {
-        integration: id.map(|id| IntegrationId::new(id).expect("an id")),
-        endpoint: endpoint.map(|name| EndpointName::new(Category::Ats, name)),
-    };
-    assert!(has(&chosen(None, None), &hold()));
-    assert!(has(&chosen(Some("tool:a"), Some("jobs")), &hold()));
-    assert!(!has(&chosen(Some("tool:b"), Some("jobs")), &hold()));
-    assert!(!has(&chosen(Some("tool:a"), Some("tags")), &hold()));
-}
-
 /// Types a command and returns what it says and whether all of it was done.
 async fn typed(lake: &Lake, line: &str) -> (String, bool) {
     let args = Args::from_command_line(line.split(' ')).expect("understood");
     let Verb::Lake(LakeVerb::Accept(args)) = args.verb else {
         panic!("{:?}", args.verb)
     };
-    let (id, table) = (args.integration.as_deref(), args.table.as_deref());
-    let chosen = Named::of(Catalog::embedded(), id, table).expect("understood");
+    let (ids, tables) = (&args.chosen.integrations, &args.chosen.tables);
+    let chosen = Named::of(Catalog::embedded(), ids, tables).expect("understood");
     let now = Moment::from_millis(NOW);
     decide(&args, lake, &chosen, now).await.expect("done")
 }
@@ -130,7 +118,7 @@ async fn what_is_named_is_accepted_and_the_rest_stays_held() {
     let line = "kombo-source accept --table ats_jobs --integration tool:a";
     let (text, done) = typed(&lake, line).await;
     assert!(
-        done && text.ends_with("the next fold takes it in\n"),
+        done && text.ends_with("the next fold applies it\n"),
         "{text}"
     );
     let expected = [accepted(&hold(), Moment::from_millis(NOW)), tags];

@@ -1,6 +1,7 @@
-//! The words of the verbs that need only a lake.
+//! The flags of the verbs that need only a lake.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -9,12 +10,13 @@ use crate::api::Region;
 use crate::config::Overrides;
 use crate::lake::{LintSettings, Part};
 
+use super::ChosenArgs;
 use super::values::{duration, region};
 
-/// Which lake.
+/// Where the lake is, and where local state is.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct LakeArgs {
-    /// Where the lake is: a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix
+    /// Location of the lake: a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix
     #[arg(
         short,
         long,
@@ -23,18 +25,22 @@ pub struct LakeArgs {
         hide_env_values = true
     )]
     pub lake_url: Option<String>,
+    /// Folder of local state (restart hints), which only `run` uses; safe to delete
+    #[arg(long, value_name = "DIR")]
+    #[arg(env = "KOMBO_DATA_DIR", hide_env_values = true)]
+    pub data_dir: Option<PathBuf>,
 }
 
 const API_URL: &str =
-    "The API's address in place of a region, such as http://127.0.0.1:8484/v1 for the twin";
+    "Address of the API instead of a region, such as http://127.0.0.1:8484/v1 for the twin";
 
 /// Which Kombo environment.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct KomboArgs {
-    /// Where your Kombo environment lives; a key works in its own region only
+    /// Region of your Kombo environment; a key works in its own region only
     #[arg(long, env = "KOMBO_REGION", hide_env_values = true, value_parser = region())]
     pub region: Option<Region>,
-    /// The API's address in place of a region.
+    /// Address of the API instead of a region.
     #[arg(
         long,
         value_name = "URL",
@@ -45,13 +51,13 @@ pub struct KomboArgs {
     pub api_url: Option<String>,
 }
 
-/// Whether a verb that cannot be undone does it.
+/// Whether a verb that cannot be undone changes anything.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DoneArgs {
-    /// Say what would be done, and change nothing: the same as without --yes
+    /// Print what would be done, and change nothing: the same as without --yes
     #[arg(short = 'n', long, conflicts_with = "yes")]
     pub dry_run: bool,
-    /// Do it
+    /// Make the changes
     #[arg(long)]
     pub yes: bool,
 }
@@ -62,32 +68,35 @@ impl LakeArgs {
     pub fn overrides(&self) -> Overrides {
         Overrides {
             lake_url: self.lake_url.clone(),
+            data_dir: self.data_dir.clone(),
             ..Overrides::default()
         }
     }
 }
 
-/// What `status` takes.
+/// The flags of `status`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   kombo-source status
   kombo-source status --integration personio:CBNMt7dSNCzBdnRTx87dev4E
-  kombo-source status --objective 2h --json
+  kombo-source status --table 'ats_*' --objective 2h --json
 
-It reads the lake, beside a running service or without one. Tables of parked integrations are never late.
-Exit codes: 0 every table is as fresh as it has to be, 1 some are late or lie in the future (each is named), 64 wrong usage, 78 wrong configuration.")]
+It reads the lake only, with or without a running service. Tables of parked integrations are never late.
+
+Exit codes: 0 every table is fresh enough, 1 some are late or lie in the future (each is named), 64 wrong usage, 78 wrong \
+configuration.")]
 pub struct StatusArgs {
-    /// How old a table may be, such as 90m, 12h or 2d; twice the heartbeat if not given
+    /// Highest age of a table, such as 90m, 12h or 2d; default: twice the heartbeat
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub objective: Option<Duration>,
-    /// Only this integration, table by table
-    #[arg(short, long, value_name = "ID")]
-    pub integration: Option<String>,
-    /// Every integration, table by table
+    /// Which tables and integrations: they are shown table by table.
+    #[command(flatten)]
+    pub chosen: ChosenArgs,
+    /// Show every integration table by table
     #[arg(short, long)]
     pub all: bool,
-    /// Print everything as one JSON document
+    /// Print one JSON document
     #[arg(long)]
     pub json: bool,
     /// Where the lake is.
@@ -95,28 +104,29 @@ pub struct StatusArgs {
     pub lake: LakeArgs,
 }
 
-/// What `upkeep` takes.
+/// The flags of `upkeep`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   kombo-source upkeep --dry-run
   kombo-source upkeep --grace 21d --delta-retention 90d
 
-A running service does the same on its own, with the same settings: the file's upkeep section, unless flags say otherwise.
-Both may run at once, beside readers and other writers. A row leaves deltas
-when it is old and a complete snapshot begun after it is folded into current; what is true now stays as it is.
-Exit codes: 0 all is done, 1 some tables could not be kept up (each is named), 64 wrong usage, 78 wrong configuration.")]
+A running service does the same on its own, with the settings in the upkeep section of the configuration file. Both may run \
+at once, beside readers and other writers. A row of deltas expires when it is old and a later complete snapshot is folded \
+into current; current does not change.
+
+Exit codes: 0 all is done, 1 some tables could not be maintained (each is named), 64 wrong usage, 78 wrong configuration.")]
 pub struct UpkeepArgs {
-    /// Say what would be done, and list the files that rows would leave or that would be deleted
+    /// Print what would be done and to which files, and change nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Keep files that nothing names any more this long: 14d to 30d, and twice the interval of full fetches
+    /// Keep unreferenced files this long: 14d to 30d, and at least twice the interval of full fetches
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub grace: Option<Duration>,
-    /// Keep rows of deltas this long at least: 35d or more
+    /// Keep rows of deltas at least this long: 35d or more
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub delta_retention: Option<Duration>,
-    /// Keep what full fetches found (kombo_drift) this long: as long as deltas or longer
+    /// Keep rows of kombo_drift this long: as long as deltas or longer
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub drift_retention: Option<Duration>,
     /// Where the lake is.
@@ -125,7 +135,7 @@ pub struct UpkeepArgs {
 }
 
 impl UpkeepArgs {
-    /// Returns the settings of upkeep: what is given here wins over the configuration file.
+    /// Returns the settings of upkeep. Flags win over the configuration file.
     #[must_use]
     pub fn overrides(&self) -> Overrides {
         Overrides {
@@ -137,29 +147,31 @@ impl UpkeepArgs {
     }
 }
 
-/// What `purge` takes.
+/// The flags of `purge`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   kombo-source purge
   kombo-source purge --yes
-  kombo-source purge --integration personio:CBNMt7dSNCzBdnRTx87dev4E --after 0d --yes
+  kombo-source purge --after 0d --yes \\
+    --integration personio:CBNMt7dSNCzBdnRTx87dev4E
 
-Only integrations that Kombo has found no more twice, a day apart. Kombo is asked once more for each, right before: that
-takes the API key. Those it answers for stay. Without --yes it says what would leave, and changes nothing.
-A running service does the same on its own, 14 days after each deletion. It may be stopped and run again at any time.
+Purges only integrations that Kombo did not find twice, a day apart. Right before, Kombo is asked again for each one, which \
+needs the API key. An integration that Kombo finds stays. Without --yes it lists what would be removed, and changes nothing. \
+A running service purges on its own, 14 days after each deletion. A purge may be interrupted and run again at any time.
+
 Exit codes: 0 all is done, 1 some could not be purged (each is named), 64 wrong usage, 78 wrong configuration.")]
 pub struct PurgeArgs {
-    /// Only this integration
-    #[arg(short, long, value_name = "ID")]
-    pub integration: Option<String>,
-    /// How long after Kombo first did not find an integration its rows leave; 14d if not given
+    /// Only these integration ids; repeat it or use commas
+    #[arg(short, long = "integration", value_name = "ID", value_delimiter = ',')]
+    pub integrations: Vec<String>,
+    /// Purge an integration this long after Kombo first did not find it; default: 14d
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub after: Option<Duration>,
-    /// Whether it is done.
+    /// Whether anything is changed.
     #[command(flatten)]
     pub done: DoneArgs,
-    /// Whom to ask.
+    /// Which Kombo environment.
     #[command(flatten)]
     pub kombo: KomboArgs,
     /// Where the lake is.
@@ -179,21 +191,23 @@ impl PurgeArgs {
     }
 }
 
-/// What `repair` takes.
+/// The flags of `repair`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   kombo-source repair
   kombo-source repair --yes
 
-Rows that were stamped while a clock was wrong lie in the future: nothing old leaves their tables, and what was at an
-instant cannot be told. Each such row is observed at the time of the repair instead, in the order in which the rows came.
-Without --yes it says what lies in the future, and changes nothing. Look at this machine's clock first: what it says
-is taken for the present, unless the lake's store says that it is later.
-It may be stopped and run again at any time, beside readers and a running service.
+Rows that were stamped while a clock was wrong lie in the future: they never expire, and the state of their tables at an \
+instant is unknown. A repair stamps each of these rows with the time of the repair, in the order in which the rows came. \
+Without --yes it lists what lies in the future, and changes nothing.
+
+Check this machine's clock first: its time counts as the present, unless the store of the lake reports a later time. A repair \
+may be interrupted and run again at any time, beside readers and a running service.
+
 Exit codes: 0 all is done, 1 some tables could not be repaired (each is named), 64 wrong usage, 78 wrong configuration.")]
 pub struct RepairArgs {
-    /// Whether it is done.
+    /// Whether anything is changed.
     #[command(flatten)]
     pub done: DoneArgs,
     /// Where the lake is.
@@ -201,25 +215,26 @@ pub struct RepairArgs {
     pub lake: LakeArgs,
 }
 
-/// What `lint` takes.
+/// The flags of `lint`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   kombo-source lint
   kombo-source lint --table ats_applications --json
 
-It reads logs, the ends of files and bloom filters, no row, and changes nothing. For typical queries it adds up the bytes
-that an engine reads which prunes by log statistics, footers, bloom filters and page indexes: one record by its id and one
-integration of middling size, all columns, in snapshots and current; the newest day of changes in deltas.
-Exit codes: 0 nothing to mend, 1 something is (each is named, with what to do), 64 wrong usage, 78 wrong configuration.")]
+It reads logs, file footers and bloom filters, no rows, and changes nothing. For typical queries it adds up the bytes that an \
+engine reads which prunes by log statistics, footers, bloom filters and page indexes: one record by its id, and one \
+integration of middle size, with all columns, in snapshots and current; the newest day of changes in deltas.
+
+Exit codes: 0 no findings, 1 some (each with advice), 64 wrong usage, 78 wrong configuration.")]
 pub struct LintArgs {
-    /// Only this table: category and endpoint, such as ats_applications
-    #[arg(short, long)]
-    pub table: Option<String>,
-    /// Read the ends of so many files of each Delta table, evenly spread
+    /// Only these tables: a name such as ats_applications, a pattern such as 'ats_*', or all; repeat it or use commas
+    #[arg(short, long = "table", value_name = "TABLE", value_delimiter = ',')]
+    pub tables: Vec<String>,
+    /// Read the footers of N files of each Delta table, evenly spread
     #[arg(long, value_name = "N", default_value_t = LintSettings::FOOTERS)]
     pub footers: NonZeroUsize,
-    /// Print everything as one JSON document
+    /// Print one JSON document
     #[arg(long)]
     pub json: bool,
     /// Where the lake is.
@@ -227,26 +242,34 @@ pub struct LintArgs {
     pub lake: LakeArgs,
 }
 
-/// What `files` takes.
+/// The flags of `files`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   kombo-source files --table ats_applications --part current
-  kombo-source files --table hris_employees --part snapshots --integration personio:CBNMt7dSNCzBdnRTx87dev4E
+  kombo-source files --table all --part deltas
+  kombo-source files --table hris_employees --part snapshots \\
+    --integration personio:CBNMt7dSNCzBdnRTx87dev4E
   kombo-source files --table ats_jobs --lake-url ./demo-lake --json
 
-A bare glob over the folder reads files that were replaced long ago. This list does not hold them.")]
+A glob over the folder also matches files that were replaced long ago. This list does not contain them.")]
 pub struct FilesArgs {
-    /// The table: category and endpoint, such as ats_applications
-    #[arg(short, long)]
-    pub table: String,
-    /// Only one part of it; snapshots and deltas if not given
+    /// Tables: a name such as ats_applications, a pattern such as 'ats_*', or all; repeat it or use commas
+    #[arg(
+        short,
+        long = "table",
+        value_name = "TABLE",
+        value_delimiter = ',',
+        required = true
+    )]
+    pub tables: Vec<String>,
+    /// Only this part of the tables; default: snapshots and deltas
     #[arg(short, long, value_enum)]
     pub part: Option<FilesPart>,
-    /// Only files with rows of this integration
-    #[arg(short, long, value_name = "ID")]
-    pub integration: Option<String>,
-    /// Print one JSON object per file, with its rows and bytes
+    /// Only files with rows of these integration ids; repeat it or use commas
+    #[arg(short, long = "integration", value_name = "ID", value_delimiter = ',')]
+    pub integrations: Vec<String>,
+    /// Print a JSON array with rows and bytes of each file
     #[arg(long)]
     pub json: bool,
     /// Where the lake is.
@@ -259,14 +282,14 @@ pub struct FilesArgs {
 pub enum FilesPart {
     /// The live snapshot of each integration
     Snapshots,
-    /// What was observed to change
+    /// Observed changes
     Deltas,
-    /// One row per record, as it is now
+    /// One current row per record
     Current,
 }
 
 impl FilesPart {
-    /// Returns its name, in arguments and in the lake.
+    /// Returns the name of the part, in arguments and in the lake.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -276,7 +299,7 @@ impl FilesPart {
         }
     }
 
-    /// Returns the lake's word for it.
+    /// Returns the part of the lake.
     pub(in crate::cli) fn of_lake(self) -> Part {
         match self {
             Self::Snapshots => Part::Snapshots,

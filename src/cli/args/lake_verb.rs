@@ -8,28 +8,28 @@ use super::{
 };
 use crate::config::Overrides;
 
-/// What to do with a lake.
+/// A verb that needs only a lake.
 #[derive(Clone, Debug, Subcommand)]
 pub enum LakeVerb {
-    /// List the live Parquet files of a table, for tools that do not know Delta
+    /// List the live Parquet files of tables, for tools that do not read Delta
     Files(FilesArgs),
-    /// Print SQL that reads the lake: what is now, what was, what changed, who left, for nine engines
+    /// Print SQL views of the lake for nine engines: current, as of a time, changes, leavers
     Sql(SqlArgs),
-    /// Say how fresh each table is, and which are late
+    /// Show how fresh each table is, and which tables are late
     Status(StatusArgs),
-    /// Fold snapshots and deltas into current: one row per record
+    /// Merge snapshots and deltas into current: one row per record
     Fold(FoldArgs),
-    /// List rows that full fetches found other than the lake had them, and why
+    /// List rows that differed at the last full fetches, with the cause
     Drift(DriftArgs),
-    /// List what is held back because much would vanish at once, or let it through
+    /// List changes that are held because many rows would vanish at once, and accept them
     Accept(AcceptArgs),
-    /// Let old changes go, merge small files, delete what nothing names any more, cut the logs short
+    /// Expire old deltas, merge small files, delete unreferenced files, shorten logs
     Upkeep(UpkeepArgs),
-    /// Say how well the lake can be read: files, their descriptions, bytes that typical queries read
+    /// Show how efficiently the lake can be read: files, statistics, bytes of typical queries
     Lint(LintArgs),
-    /// Take the rows of deleted integrations out of the lake
+    /// Remove the rows of deleted integrations from the lake
     Purge(PurgeArgs),
-    /// Bring rows back that lie in the future, stamped while a clock was wrong
+    /// Repair rows that lie in the future because a clock was wrong
     Repair(RepairArgs),
 }
 

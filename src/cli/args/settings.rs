@@ -1,23 +1,22 @@
-//! The settings that flags can give in place of the configuration file.
+//! Settings that flags can give instead of the configuration file.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 
 use super::lake::{KomboArgs, LakeArgs};
 use super::values::positive;
 use crate::config::Overrides;
 
-const SETTINGS: &str = "Settings (they win over the configuration file)";
+const SETTINGS: &str = "Settings (flags win over the configuration file)";
 
-/// Settings that can stand in the configuration file as well; here they win.
+/// Settings that the configuration file has as well. A flag wins over the file.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = SETTINGS)]
 pub struct SettingsArgs {
-    /// Whose rows; several times or with commas for several
+    /// Integration ids; repeat it or use commas
     #[arg(short, long = "integration", value_name = "ID", value_delimiter = ',')]
     #[arg(env = "KOMBO_INTEGRATIONS", hide_env_values = true)]
     pub integrations: Vec<String>,
-    /// Which endpoints: a name such as hris/employees or a pattern such as 'ats/*'; several times or with commas
+    /// Endpoints: a name such as hris/employees, or a pattern such as 'ats/*'; repeat it or use commas
     #[arg(
         short,
         long = "endpoint",
@@ -29,22 +28,18 @@ pub struct SettingsArgs {
     /// Where the lake is.
     #[command(flatten)]
     pub lake: LakeArgs,
-    /// Whom to ask.
+    /// Which Kombo environment.
     #[command(flatten)]
     pub kombo: KomboArgs,
-    /// Requests in flight at most
+    /// Most requests in flight at once
     #[arg(long, value_name = "N", env = "KOMBO_CONCURRENCY", hide_env_values = true, value_parser = positive)]
     pub concurrency: Option<NonZeroU32>,
-    /// Requests a minute, for the whole API key
+    /// Requests per minute for the API key
     #[arg(long, value_name = "N", env = "KOMBO_RATE_LIMIT", hide_env_values = true, value_parser = positive)]
     pub rate_limit: Option<NonZeroU32>,
-    /// Keep to no budget; only against a server of your own
+    /// Disable rate limiting; only for a server of your own, such as the twin
     #[arg(long, conflicts_with = "rate_limit")]
     pub no_rate_limit: bool,
-    /// Small files of the program's own
-    #[arg(long, value_name = "DIR")]
-    #[arg(env = "KOMBO_DATA_DIR", hide_env_values = true)]
-    pub data_dir: Option<PathBuf>,
 }
 
 impl SettingsArgs {
@@ -59,7 +54,6 @@ impl SettingsArgs {
             concurrency: self.concurrency,
             rate_limit: self.rate_limit,
             no_rate_limit: self.no_rate_limit,
-            data_dir: self.data_dir.clone(),
             ..self.lake.overrides()
         }
     }

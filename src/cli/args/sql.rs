@@ -1,36 +1,38 @@
-//! The words of `sql`.
+//! The flags of `sql`.
 
 use clap::ValueEnum;
 
 use super::lake::LakeArgs;
 use super::values::{Since, since};
 
-/// What `sql` takes.
+/// The flags of `sql`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   kombo-source sql --engine duckdb --table hris_employees --view live
-  kombo-source sql --engine trino --lake-url s3://bucket/lake --table ats_jobs,ats_offers
+  kombo-source sql --engine duckdb --table 'ats_*'
+  kombo-source sql --engine trino --lake-url s3://bucket/lake --table all
   kombo-source sql --engine spark --view as-of --at 2026-11-01T00:00:00Z
   kombo-source sql --engine polars --view changes --since 7d
 
-It reads no lake and needs no network; the views work once the lake was folded.
+It opens no lake and needs no network. The views work as soon as the lake was folded once.
+
 Exit codes: 0 printed, 64 wrong usage, 78 wrong configuration.")]
 pub struct SqlArgs {
-    /// For which engine: SQL, or Python for Polars
+    /// Engine that reads the lake: SQL, or Python for Polars
     #[arg(short, long, value_enum)]
     pub engine: SqlEngine,
-    /// Which table, such as hris_employees; several times or with commas for several
+    /// Tables: a name such as hris_employees, a pattern such as 'hris_*', or all; repeat it or use commas
     #[arg(short, long = "table", value_name = "TABLE")]
     #[arg(value_delimiter = ',', default_value = "ats_applications")]
     pub tables: Vec<String>,
-    /// Only this view; all of them if not given
+    /// Only this view; default: all views
     #[arg(long, value_enum)]
     pub view: Option<SqlView>,
-    /// The time of the as-of view: 2026-11-01T00:00:00Z, 2026-11-01, or 7d for so long ago; 24 hours ago if not given
+    /// Time of the as-of view: 2026-11-01T00:00:00Z, 2026-11-01, or 7d for 7 days ago; default: 24h
     #[arg(long, value_name = "TIME", value_parser = since)]
     pub at: Option<Since>,
-    /// Since when changes are listed, in the same forms; 24 hours ago if not given
+    /// Start of the changes view, in the forms of --at; default: 24h
     #[arg(long, value_name = "TIME", value_parser = since)]
     pub since: Option<Since>,
     /// Where the lake is.
@@ -38,7 +40,7 @@ pub struct SqlArgs {
     pub lake: LakeArgs,
 }
 
-/// What reads the lake.
+/// An engine that reads the lake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SqlEngine {
     /// With its delta extension.
@@ -66,23 +68,23 @@ pub enum SqlEngine {
     Polars,
 }
 
-/// What is asked of a table.
+/// A view of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SqlView {
-    /// One row per record, as last folded
+    /// One row per record, as of the last fold
     Current,
-    /// current, and what was observed since
+    /// current, with the changes observed since the last fold
     Live,
-    /// The rows at a time
+    /// The rows as of a time
     AsOf,
     /// Upserts and removals since a time
     Changes,
-    /// Records that are gone
+    /// Records that were deleted
     Leavers,
 }
 
 impl SqlView {
-    /// All of them, in the order they are printed.
+    /// All views, in the order in which they are printed.
     pub const ALL: [Self; 5] = [
         Self::Current,
         Self::Live,
@@ -91,7 +93,7 @@ impl SqlView {
         Self::Leavers,
     ];
 
-    /// Returns the word for it, in arguments and at the head of its section.
+    /// Returns the name of the view, in arguments and at the head of its section.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

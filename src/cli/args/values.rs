@@ -1,4 +1,4 @@
-//! How values are written, and what a person is told when one is not.
+//! How values of flags are written, and the error for a value that is not.
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU8, NonZeroU32};
@@ -30,17 +30,17 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let number: Option<u64> = number.parse().ok();
     let seconds = number.and_then(|number| number.checked_mul(seconds));
     let span = seconds.map(Duration::from_secs);
-    span.ok_or_else(|| "that is longer than time can be counted".to_owned())
+    span.ok_or_else(|| "the duration is too long".to_owned())
 }
 
-/// Reads one of a few words.
+/// Reads one of a few names.
 pub(super) fn one_of<T: Copy + Send + Sync + 'static, const N: usize>(
     all: [T; N],
     word: fn(T) -> &'static str,
 ) -> impl TypedValueParser<Value = T> {
     PossibleValuesParser::new(all.map(word)).map(move |said| {
         let named = all.into_iter().find(|one| word(*one) == said);
-        named.expect("only words of the list pass")
+        named.expect("clap accepts only names of the list")
     })
 }
 
@@ -64,10 +64,10 @@ pub(super) fn region() -> impl TypedValueParser<Value = Region> {
     )
 }
 
-/// Reads how much a backfill fetches: `full` or `delta`.
+/// Reads the mode of a backfill: `full` or `delta`.
 pub(super) fn wanted() -> impl TypedValueParser<Value = Kind> {
     let full = PossibleValue::new("full").help("Every row: a snapshot of each table");
-    let delta = "What changed since the last committed fetch; a snapshot where there is none yet";
+    let delta = "Changes since the last committed fetch; a snapshot of a table without one";
     let delta = PossibleValue::new("delta").help(delta);
     PossibleValuesParser::new([full, delta]).map(|text| match text.as_str() {
         "delta" => Kind::Delta,
@@ -75,12 +75,12 @@ pub(super) fn wanted() -> impl TypedValueParser<Value = Kind> {
     })
 }
 
-/// The earliest instant that is asked for.
+/// An instant, as a flag gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Since {
-    /// So long ago.
+    /// This long ago.
     Ago(Duration),
-    /// Then, in microseconds since the epoch.
+    /// At this time, in microseconds since the epoch.
     At(i64),
 }
 
@@ -95,7 +95,7 @@ impl Since {
     }
 }
 
-/// Reads how long ago, a day, or an instant.
+/// Reads a duration before now, a day, or an instant.
 pub(super) fn since(text: &str) -> Result<Since, String> {
     if let Ok(ago) = duration(text) {
         return Ok(Since::Ago(ago));
@@ -111,7 +111,7 @@ pub(super) fn since(text: &str) -> Result<Since, String> {
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
-/// Reads an instant as Kombo writes them.
+/// Reads an instant in the format of Kombo.
 pub(super) fn instant(text: &str) -> Result<Moment, String> {
     let instant = parse_timestamp(text);
     let instant = instant.map(|micros| Moment::from_millis(micros.div_euclid(1000)));
@@ -184,10 +184,7 @@ mod tests {
             );
         }
         for text in ["18446744073709551615w", "99999999999999999999s"] {
-            assert_eq!(
-                duration(text),
-                Err("that is longer than time can be counted".to_owned())
-            );
+            assert_eq!(duration(text), Err("the duration is too long".to_owned()));
         }
     }
 

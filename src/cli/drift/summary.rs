@@ -1,36 +1,42 @@
-//! How many rows drifted in each way, and how complete each table was when it was last fetched in full.
+//! `drift --summary`: how many rows differed in each way, and how complete each table was at its last full fetch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use super::super::cli_error::CliError;
+use super::super::failed::text as ended;
+use super::super::table::{Column, Table};
+use super::super::terminal::Terminal;
 use super::table;
 use crate::ids::{EndpointName, IntegrationId};
 use crate::lake::{Completeness, DriftFilter, DriftGroup, Lake, SetAside};
 use crate::time::format_timestamp;
 use crate::words::{count, percent};
 
-/// The last comparisons of an endpoint's tables, taken together.
+/// The last comparisons of all tables of an endpoint, summed up.
 struct EndpointCompleteness {
     table: String,
     integrations: usize,
     together: Completeness,
 }
 
-/// Reads and writes both.
+/// Reads the numbers of rows and the completeness, and returns them as text or as JSON lines.
 pub(super) async fn read(
     lake: &Lake,
     filter: &DriftFilter,
     json: bool,
 ) -> Result<(String, Vec<SetAside<String>>), CliError> {
     let (counts, aside) = lake.drift_counts(filter).await?;
-    let key = filter.integration.as_ref().map(IntegrationId::key);
-    let wanted = filter.endpoint.as_ref().map(EndpointName::table_name);
+    let keys = filter.integrations.as_ref();
+    let keys: Option<BTreeSet<_>> = keys.map(|ids| ids.iter().map(IntegrationId::key).collect());
+    let wanted = filter.endpoints.as_ref();
+    let wanted: Option<BTreeSet<_>> =
+        wanted.map(|names| names.iter().map(EndpointName::table_name).collect());
     let mut by_table: BTreeMap<String, Vec<Completeness>> = BTreeMap::new();
     for ((whose, table), one) in lake.completeness().await? {
-        let is_wanted = key.as_ref().is_none_or(|key| *key == whose)
-            && wanted.as_ref().is_none_or(|wanted| *wanted == table);
+        let is_wanted = keys.as_ref().is_none_or(|keys| keys.contains(&whose))
+            && wanted.as_ref().is_none_or(|wanted| wanted.contains(&table));
         if is_wanted {
             by_table.entry(table).or_default().push(one);
         }
@@ -43,46 +49,61 @@ pub(super) async fn read(
         })
     });
     let compared: Vec<EndpointCompleteness> = compared.collect();
-    let write = if json { lines } else { text };
-    Ok((write(&counts, &compared), aside))
+    let text = if json {
+        lines(&counts, &compared)
+    } else {
+        text(&counts, &compared, &Terminal::stdout())
+    };
+    Ok((text, aside))
 }
 
-#[rustfmt::skip]
-const HEADER: [&str; 5] = ["table", "integrations", "rows compared", "drifted", "complete"];
+const GROUPS: [Column; 4] = [
+    Column::text("table", 38),
+    Column::text("kind", 12),
+    Column::text("cause", 18),
+    Column::number("rows", 12),
+];
+const TABLES: [Column; 5] = [
+    Column::text("table", 38),
+    Column::number("integrations", 12).spare(1),
+    Column::number("rows compared", 15),
+    Column::number("drifted", 10),
+    Column::number("complete", 11),
+];
 
-fn text(counts: &BTreeMap<DriftGroup, u64>, compared: &[EndpointCompleteness]) -> String {
-    let mut text = String::new();
+fn text(
+    counts: &BTreeMap<DriftGroup, u64>,
+    compared: &[EndpointCompleteness],
+    terminal: &Terminal,
+) -> String {
+    let mut lines = Vec::new();
     if counts.is_empty() {
-        text.push_str("no drift\n");
+        lines.push("no drift".to_owned());
     } else {
-        let row = |table: &str, kind: &str, cause: &str, rows: &str| {
-            format!("{table:<38}{kind:<12}{cause:<18}{rows:>12}\n")
-        };
-        text.push_str(&row("table", "kind", "cause", "rows"));
+        let mut groups = Table::new(&GROUPS);
         for (group, rows) in counts {
             let name = table(&group.endpoint);
-            text.push_str(&row(&name, &group.kind, &group.cause, &count(*rows)));
+            groups.add([name, group.kind.clone(), group.cause.clone(), count(*rows)]);
         }
+        lines = groups.lines(terminal);
     }
-    text.push('\n');
+    lines.push(String::new());
     let Some(all) = Completeness::of_all(compared.iter().map(|one| one.together)) else {
-        text.push_str("no full fetch was compared with what the lake knew before it\n");
-        return text;
+        lines.push("no full fetch was compared with the lake yet".to_owned());
+        return ended(&lines);
     };
-    let row = |[table, integrations, rows, drifted, complete]: [&str; 5]| {
-        format!("{table:<38}{integrations:>12}{rows:>15}{drifted:>10}{complete:>11}\n")
-    };
-    text.push_str(&row(HEADER));
-    let mut add = |name: &str, integrations: &str, one: &Completeness| {
+    let mut tables = Table::new(&TABLES);
+    let mut add = |name: &str, integrations: String, one: &Completeness| {
         let [rows, drifted] = [one.rows, one.drifted].map(count);
         let share = percent(one.share());
-        text.push_str(&row([name, integrations, &rows, &drifted, &share]));
+        tables.add([name.to_owned(), integrations, rows, drifted, share]);
     };
     for one in compared {
-        add(&one.table, &count(one.integrations as u64), &one.together);
+        add(&one.table, count(one.integrations as u64), &one.together);
     }
-    add("all", "", &all);
-    text
+    add("all", String::new(), &all);
+    lines.extend(tables.lines(terminal));
+    ended(&lines)
 }
 
 /// One object per line: the groups, then the tables.
@@ -141,19 +162,22 @@ mod tests {
 table                                 kind        cause                     rows
 ats_applications                      update      no_notification          1,200
 
-table                                 integrations  rows compared   drifted   complete
-ats_applications                                 3         50,000        12    99.97 %
-all                                                        50,000        12    99.97 %
+table                                   integrations  rows compared   drifted   complete
+ats_applications                                   3         50,000        12    99.97 %
+all                                                          50,000        12    99.97 %
 ";
-        assert_eq!(text(&counts(), &[compared()]), expected);
+        assert_eq!(
+            text(&counts(), &[compared()], &Terminal::default()),
+            expected
+        );
     }
 
     #[test]
     fn nothing_compared_is_said_so() {
-        let text = text(&BTreeMap::new(), &[]);
+        let text = text(&BTreeMap::new(), &[], &Terminal::default());
         assert_eq!(
             text,
-            "no drift\n\nno full fetch was compared with what the lake knew before it\n"
+            "no drift\n\nno full fetch was compared with the lake yet\n"
         );
     }
 

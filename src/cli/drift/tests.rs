@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::super::args::{Args, LakeVerb, Verb};
 use super::*;
+use crate::ids::IntegrationId;
 use crate::lake::LakeSettings;
 use crate::time::SystemClock;
 
@@ -41,7 +42,23 @@ found    table             integration  id           kind    cause            wr
 2 h ago  ats_applications  tool:a       1\\u{1b}[31m  update  no_notification  30 min     a, b, c, d and 1 more
 2 h ago  ats_applications  tool:a       2            update  no_notification  -          -
 ";
-    assert_eq!(text(&[row(), unknown], now()), expected);
+    assert_eq!(
+        text(&[row(), unknown], now(), &Terminal::default()),
+        expected
+    );
+}
+
+#[test]
+fn a_narrow_terminal_shows_each_row_on_lines_of_its_own() {
+    let terminal = Terminal::of_width(60);
+    let shown = terminal.shown(&text(&[row()], now(), &terminal));
+    let expected = "\
+ats_applications of tool:a
+    id 1\\u{1b}[31m
+    update, no_notification, found 2 h ago, wrong for 30
+    min, columns: a, b, c, d and 1 more
+";
+    assert_eq!(shown, expected);
 }
 
 #[test]
@@ -78,8 +95,7 @@ async fn a_lake_without_drift_says_so_and_stays_as_it_is() {
         assert!(aside.is_empty(), "{aside:?}");
         text
     };
-    let expected =
-        "no drift is known: no full fetch was compared with what the lake knew before it\n";
+    let expected = "no drift is known: no full fetch was compared with the lake yet\n";
     assert_eq!(said("kombo-source drift").await, expected);
     assert_eq!(said("kombo-source drift --json").await, "");
     assert!(
@@ -96,8 +112,10 @@ fn what_is_asked_for_is_what_was_typed() {
         "kombo-source drift -t ats_jobs -i tool:a --kind delete --cause guard --since 1h --limit 3",
     );
     let filter = filter(&args, Catalog::embedded(), now()).expect("a table");
-    assert_eq!(filter.endpoint.expect("a table").as_str(), "ats/jobs");
-    assert_eq!(filter.integration.expect("one").as_str(), "tool:a");
+    let jobs = EndpointName::from_stored("ats/jobs").expect("a name");
+    let id = IntegrationId::new("tool:a").expect("an id");
+    assert_eq!(filter.endpoints, Some([jobs].into()));
+    assert_eq!(filter.integrations, Some([id].into()));
     assert_eq!(filter.kind.expect("one").as_str(), "delete");
     assert_eq!(filter.cause.expect("one").as_str(), "guard");
     assert_eq!(filter.since_us, Some((NOW - 3_600_000) * 1000));

@@ -1,7 +1,7 @@
-//! At most so many lines from one place in the code within a while.
+//! Limits log lines: at most 20 lines from one place in the code within 10 seconds.
 //!
-//! A thousand tables that fail for the same reason are one piece of news. What is left out is counted, and whoever runs
-//! for long tells the counts now and then: a filter must not log itself.
+//! A thousand tables that fail for the same reason need no thousand lines. Suppressed lines are counted, and the service logs
+//! the counts every minute: a filter must not log itself.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,33 +13,33 @@ use tracing::subscriber::Interest;
 use tracing::{Event, Metadata};
 use tracing_subscriber::layer::{Context, Filter};
 
-/// Lines from one place within [`WINDOW`].
+/// The most lines from one place within [`WINDOW`].
 const LINES: u32 = 20;
 
-/// How long that is: Vector's default.
+/// The length of a window. Vector has the same default.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// Lets through so many lines of each place. Clones count together.
+/// Suppresses lines of a place that logs too often. Clones share their counters.
 #[derive(Clone, Debug, Default)]
 pub(in crate::cli) struct LogLimit(Arc<Mutex<HashMap<Identifier, LogPlace>>>);
 
 /// One place in the code.
 #[derive(Debug)]
 struct LogPlace {
-    /// Its file and line.
+    /// File and line of the place.
     name: String,
     since: Instant,
     lines: u32,
-    left_out: u64,
+    suppressed: u64,
 }
 
 impl LogLimit {
-    /// Returns the places of which lines were left out since the last time, and how many.
-    pub(in crate::cli) fn take_left_out(&self) -> Vec<(String, u64)> {
+    /// Returns each place with suppressed lines, and their number since the last call.
+    pub(in crate::cli) fn take_suppressed(&self) -> Vec<(String, u64)> {
         let mut places = self.places();
-        let left_out = places.values_mut().filter(|place| place.left_out > 0);
-        left_out
-            .map(|place| (place.name.clone(), std::mem::take(&mut place.left_out)))
+        let suppressed = places.values_mut().filter(|place| place.suppressed > 0);
+        suppressed
+            .map(|place| (place.name.clone(), std::mem::take(&mut place.suppressed)))
             .collect()
     }
 
@@ -56,7 +56,7 @@ impl LogLimit {
                 ),
                 since: now,
                 lines: 0,
-                left_out: 0,
+                suppressed: 0,
             });
         if now.duration_since(place.since) >= WINDOW {
             (place.since, place.lines) = (now, 0);
@@ -65,7 +65,7 @@ impl LogLimit {
         if passes {
             place.lines += 1;
         } else {
-            place.left_out += 1;
+            place.suppressed += 1;
         }
         passes
     }
@@ -81,7 +81,7 @@ impl<S> Filter<S> for LogLimit {
     }
 
     fn callsite_enabled(&self, _metadata: &'static Metadata<'static>) -> Interest {
-        // Each line has to be asked about.
+        // Tracing has to ask for each line, and must not remember an answer.
         Interest::sometimes()
     }
 
@@ -103,13 +103,13 @@ mod tests {
     };
 
     #[tokio::test(start_paused = true)]
-    async fn what_one_place_says_too_often_is_left_out_and_counted() {
+    async fn lines_that_one_place_logs_too_often_are_suppressed_and_counted() {
         let limit = LogLimit::default();
         let passes = || limit.passes(CALLSITE.metadata(), Instant::now());
         let written = (0..LINES + 7).filter(|_| passes()).count();
         assert_eq!(written, LINES as usize);
-        assert_eq!(limit.take_left_out()[0].1, 7);
-        assert!(limit.take_left_out().is_empty(), "told once");
+        assert_eq!(limit.take_suppressed()[0].1, 7);
+        assert!(limit.take_suppressed().is_empty(), "told once");
         tokio::time::advance(WINDOW).await;
         assert!(passes());
     }

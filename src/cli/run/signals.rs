@@ -1,17 +1,17 @@
-//! What the operator asks of a process that runs.
+//! Signals by which the operator controls the running service.
 
 use std::io;
 
-/// What was asked.
+/// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OperatorRequest {
-    /// SIGTERM or Ctrl-C.
+    /// SIGTERM or Ctrl-C: end the service.
     Stop,
-    /// SIGHUP.
+    /// SIGHUP: read the configuration again.
     Reload,
 }
 
-/// The signals of this process, from now on ours.
+/// The signals of this process. While this value exists, they no longer end the process.
 #[cfg(unix)]
 pub(super) struct Signals {
     terminate: tokio::signal::unix::Signal,
@@ -30,7 +30,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub(super) async fn next(&mut self) -> OperatorRequest {
         tokio::select! {
             _ = self.terminate.recv() => OperatorRequest::Stop,
@@ -40,23 +40,20 @@ impl Signals {
     }
 }
 
-/// Ctrl-C is all there is elsewhere.
+/// The signals of this process: on other systems than Unix only Ctrl-C.
 #[cfg(not(unix))]
 pub(super) struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "it may fail where there are signals"
-    )]
+    #[expect(clippy::unnecessary_wraps, reason = "the version for Unix can fail")]
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self)
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub(super) async fn next(&mut self) -> OperatorRequest {
-        // Without a handler the default action does the same, less politely.
+        // Without a handler the default action ends the process as well.
         drop(tokio::signal::ctrl_c().await);
         OperatorRequest::Stop
     }

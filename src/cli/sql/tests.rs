@@ -121,7 +121,7 @@ fn a_time_that_no_view_asked_for_needs_is_refused() {
     let refused = has_a_use("--at", Some(YESTERDAY), SqlView::AsOf, Some(SqlView::Live));
     let line = refused.expect_err("of no use").line();
     assert!(
-        line.starts_with("the view live has no use for --at"),
+        line.starts_with("the view live does not use --at"),
         "{line}"
     );
 }

@@ -1,23 +1,23 @@
-//! Tables that lie in the future, and what to do.
+//! The lines of `status` and `check` about tables that lie in the future.
 
 use crate::lake::Ahead;
 use crate::status::{IntegrationStatus, Status, TableStatus};
 use crate::words::counted;
 
-/// Tables that are named; a clock that was wrong concerns all.
+/// The most tables that are named: a wrong clock affects all tables.
 const NAMED: usize = 10;
 
-/// What helps.
-pub(in crate::cli) const ADVICE: &str = "check this machine's clock; if it is right, run `kombo-source repair`, which says what it would mend";
+/// The advice for tables in the future.
+pub(in crate::cli) const ADVICE: &str = "check this machine's clock; if it is right, run `kombo-source repair`, which first lists what it would change";
 
-/// Names each table that lies in the future, a few where they are many, and says what to do.
+/// Adds a line per table that lies in the future, at most ten, and the advice.
 pub(super) fn ahead(lines: &mut Vec<String>, status: &Status) {
     let said = said(status);
     lines.extend(said.iter().map(|one| format!("future  {one}")));
     lines.extend((!said.is_empty()).then(|| format!("        {ADVICE}")));
 }
 
-/// Says of each table that lies in the future, a few where they are many, which part of it does and how far.
+/// Returns a line per table that lies in the future: which part, and how far. At most ten tables are named.
 pub(in crate::cli) fn said(status: &Status) -> Vec<String> {
     let all = status.ahead();
     let few = all.iter().take(NAMED);
@@ -45,7 +45,7 @@ fn of(one: &IntegrationStatus, table: &TableStatus, parts: &[Ahead]) -> String {
     )
 }
 
-/// Writes how far something is ahead: `15 min`, `3 h`, `40 d`, `7973 years`.
+/// Returns how far something is ahead: `15 min`, `3 h`, `40 d`, `7973 years`.
 fn far(secs: u64) -> String {
     const DAY: u64 = 86_400;
     match secs {

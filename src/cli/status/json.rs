@@ -1,4 +1,4 @@
-//! `status` for programs.
+//! `status --json`.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::lake::{Ahead, Completeness, Hold};
 use crate::status::{Freshness, IntegrationStatus, Status, TableStatus};
 use crate::time::{Horizon, Moment};
 
-/// Writes everything as one document.
+/// Returns the complete status as one document.
 pub(super) fn json(status: &Status) -> Value {
     let of_integration = |one: &IntegrationStatus| {
         let tables = one.tables.iter().map(|table| of_table(status, table));

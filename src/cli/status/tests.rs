@@ -99,9 +99,9 @@ late    tool:a: 1 table, up to 13 h 20 min old: ats_jobs
 failed  ats_jobs of tool:a: the store cannot be reached, for 1 h 30 min
 silent  tool:a: no notification for longer than usual; it is polled more often
 1 integration, 1 table fresh, 1 late, 2,468 rows in snapshots
-service 0.1.0: notes of 20 s ago, a heartbeat every 6 h
+service 0.1.0: last seen 20 s ago, a heartbeat every 6 h
 ";
-    assert_eq!(text(&status(), false), expected);
+    assert_eq!(text(&status(), false, &Terminal::default()), expected);
 }
 
 #[test]
@@ -112,18 +112,19 @@ tool:a       active       2     1        2,468  13 h 20 min        2 d 18 h    9
 late    tool:a: 1 table, up to 13 h 20 min old: ats_jobs
 held    ats_applications of tool:a, since 2027-01-15 07:30 UTC: 600 of 1,234 rows would vanish (mass_delete)
         a full fetch that begins at 2027-01-16 07:30 UTC or later can confirm the losses; an earlier one cannot
-        if that is right: kombo-source accept --table ats_applications --integration tool:a
+        to accept these changes now:
+        kombo-source accept --table ats_applications --integration tool:a
 failed  ats_jobs of tool:a: the store cannot be reached, for 1 h 30 min
 silent  tool:a: no notification for longer than usual; it is polled more often
 1 integration, 1 table fresh, 1 late, 1 held, 2,468 rows in snapshots, 99.99 % complete at the last full fetch
-service 0.1.0: notes of 20 s ago, a heartbeat every 6 h
+service 0.1.0: last seen 20 s ago, a heartbeat every 6 h
 ";
-    assert_eq!(text(&compared(), false), expected);
+    assert_eq!(text(&compared(), false, &Terminal::default()), expected);
 }
 
 #[test]
 fn table_by_table_each_has_its_ages() {
-    let text = text(&status(), true);
+    let text = text(&status(), true, &Terminal::default());
     let lines: Vec<&str> = text.lines().collect();
     let columns = |line: &str| {
         line.split_whitespace()
@@ -143,7 +144,7 @@ fn table_by_table_each_has_its_ages() {
         "-",
     ];
     assert_eq!(columns(lines[2]), expected);
-    assert!(text.contains("late    ats_jobs of tool:a: 13 h 20 min old, at most 12 h wanted\n"));
+    assert!(text.contains("late    ats_jobs of tool:a: 13 h 20 min old, the limit is 12 h\n"));
 }
 
 #[test]
@@ -180,10 +181,10 @@ fn a_table_that_lies_in_the_future_is_named_with_the_cure_and_nothing_is_well() 
         .watermarks
         .deltas = Some(year_9999);
     assert!(!status.is_well());
-    let told = text(&status, false);
+    let told = text(&status, false, &Terminal::default());
     let expected = "\
 future  ats_applications of tool:a: deltas reaches to 9999-12-31T23:59:59.000001Z, 7972 years ahead of this machine's clock
-        check this machine's clock; if it is right, run `kombo-source repair`, which says what it would mend
+        check this machine's clock; if it is right, run `kombo-source repair`, which first lists what it would change
 ";
     assert!(told.contains(expected), "{told}");
     assert!(
@@ -212,9 +213,9 @@ fn of_many_tables_in_the_future_a_few_are_named() {
 
 #[test]
 fn an_integration_the_lake_does_not_have_is_wrong_usage() {
-    let refused = keep(&mut status(), "tool:b").expect_err("there is none");
+    let refused = keep(&mut status(), &["tool:b".to_owned()]).expect_err("there is none");
     assert_eq!(refused.exit_code, USAGE);
     let mut kept = status();
-    keep(&mut kept, "tool:a").expect("there");
+    keep(&mut kept, &["tool:a".to_owned()]).expect("there");
     assert_eq!(kept.integrations.len(), 1);
 }

@@ -1,11 +1,11 @@
-//! What somebody should look at.
+//! The lines of `status` about what needs the attention of the operator.
 
 use super::since;
 use crate::status::{IntegrationNote, IntegrationStatus, Status, TableStatus, Unread};
 use crate::time::Moment;
 use crate::words::counted;
 
-/// What somebody should look at, a line each.
+/// Adds a line for each thing that needs the attention of the operator.
 pub(super) fn troubles(lines: &mut Vec<String>, status: &Status, by_table: bool) {
     for unread in &status.unread {
         let Unread {
@@ -41,7 +41,7 @@ pub(super) fn troubles(lines: &mut Vec<String>, status: &Status, by_table: bool)
     }
 }
 
-/// The registry does not name those that it does not take.
+/// Adds integrations that the registry refused. The registry does not list them, only the notes of the service do.
 fn refused_notes(lines: &mut Vec<String>, status: &Status) {
     let noted = status.notes.iter().flat_map(|notes| &notes.integrations);
     let refused = noted.filter(|(_, note)| note.state == IntegrationNote::REFUSED);
@@ -51,7 +51,7 @@ fn refused_notes(lines: &mut Vec<String>, status: &Status) {
     }));
 }
 
-/// One line for all of them: it is how Kombo works, and nothing is wrong.
+/// Returns one line for all stale tables. Stale nested copies are how Kombo works; no table is at fault.
 fn stale_total(status: &Status) -> Option<String> {
     let tables = status.integrations.iter().flat_map(|one| &one.tables);
     let since: Vec<i64> = tables
@@ -71,10 +71,10 @@ fn table_notes(
     table: &TableStatus,
     by_table: bool,
 ) {
-    // What is held back and why; the rows of `current` are as they were.
+    // Held changes and their reason; `current` still has the rows from before.
     lines.extend(table.hold.as_ref().map(|hold| {
         let (what, until, command) = (hold.what(), hold.until(), hold.accept_command());
-        format!("held    {what}\n        {until}\n        if that is right: {command}")
+        format!("held    {what}\n        {until}\n        to accept these changes now:\n        {command}")
     }));
     let note = &table.note;
     let name = format!("{} of {}", table.endpoint.table_name(), one.name);

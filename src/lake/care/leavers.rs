@@ -1,6 +1,7 @@
 //! Finds the deleted integrations that are due to be purged. Asks Kombo nothing: the caller of the purge asks Kombo and
 //! passes the answers.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::ids::IntegrationId;
@@ -17,8 +18,8 @@ use crate::time::{Moment, ObservedAt};
 pub struct PurgeSettings {
     /// An integration is purged this long after the first check that did not find the integration in Kombo.
     pub after: Duration,
-    /// Limits the purge to one integration.
-    pub only: Option<IntegrationId>,
+    /// Limits the purge to these integrations.
+    pub only: Option<BTreeSet<IntegrationId>>,
 }
 
 impl Default for PurgeSettings {
@@ -62,7 +63,8 @@ pub(in crate::lake) async fn purge_due(
 ) -> Result<PurgeDue, LakeError> {
     let only = settings.only.as_ref();
     let deleted = registered(tables).await?.into_iter().filter(|known| {
-        known.state == Registration::DELETED && only.is_none_or(|only| *only == known.integration)
+        known.state == Registration::DELETED
+            && only.is_none_or(|only| only.contains(&known.integration))
     });
     let deleted: Vec<Registration> = deleted.collect();
     if deleted.is_empty() {

@@ -4,7 +4,7 @@
 //! only the matching ones.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -25,10 +25,10 @@ use crate::versions::drift::{DriftCause, DriftKind};
 /// Which rows are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DriftFilter {
-    /// Only rows of this integration.
-    pub integration: Option<IntegrationId>,
-    /// Only rows of this endpoint.
-    pub endpoint: Option<EndpointName>,
+    /// Only rows of these integrations.
+    pub integrations: Option<BTreeSet<IntegrationId>>,
+    /// Only rows of these endpoints.
+    pub endpoints: Option<BTreeSet<EndpointName>>,
     /// Only rows of this kind.
     pub kind: Option<DriftKind>,
     /// Only rows with this cause.
@@ -201,19 +201,22 @@ impl<T> DriftSearch<T> {
 impl DriftFilter {
     /// Returns whether a file may hold matching rows, by its tags. A file without tags may hold any row.
     fn concerns(&self, file: &LiveFile) -> bool {
-        let key = self.integration.as_ref().map(|id| id.key().to_string());
-        let endpoint = self.endpoint.as_ref().map(ToString::to_string);
-        TAGS.into_iter().zip([key, endpoint]).all(|(tag, wanted)| {
+        let keys = self.integrations.as_ref();
+        let keys = keys.map(|ids| ids.iter().map(|id| id.key().to_string()).collect());
+        let endpoints = self.endpoints.as_ref();
+        let endpoints = endpoints.map(|names| names.iter().map(ToString::to_string).collect());
+        let wanted: [Option<Vec<String>>; 2] = [keys, endpoints];
+        TAGS.into_iter().zip(wanted).all(|(tag, wanted)| {
             let tagged = file.tags.get(tag);
-            wanted.is_none_or(|wanted| tagged.is_none_or(|tagged| *tagged == wanted))
+            wanted.is_none_or(|wanted| tagged.is_none_or(|tagged| wanted.contains(tagged)))
         })
     }
 
     fn takes(&self, record: &DriftRecord<'_>) -> bool {
         let is = |wanted: Option<&str>, found: &str| wanted.is_none_or(|wanted| wanted == found);
-        let (integration, endpoint) = (self.integration.as_ref(), self.endpoint.as_ref());
-        is(integration.map(IntegrationId::as_str), record.integration)
-            && is(endpoint.map(EndpointName::as_str), record.endpoint)
+        let (integrations, endpoints) = (self.integrations.as_ref(), self.endpoints.as_ref());
+        integrations.is_none_or(|all| all.iter().any(|id| id.as_str() == record.integration))
+            && endpoints.is_none_or(|all| all.iter().any(|name| name.as_str() == record.endpoint))
             && is(self.kind.map(DriftKind::as_str), record.kind)
             && is(self.cause.map(DriftCause::as_str), record.cause)
             && self.since_us.is_none_or(|since| record.fetched_at >= since)

@@ -35,7 +35,7 @@ fn figures_in_helps_are_those_of_the_code() {
     let deltas = days(UpkeepSettings::SHORTEST_DELTA_RETENTION);
     assert!(help("upkeep").contains(&format!("{deltas} or more")));
     let after = days(PurgeSettings::AFTER);
-    assert!(help("purge").contains(&format!("{after} if not given")));
+    assert!(help("purge").contains(&format!("default: {after}")));
 }
 
 #[test]

@@ -67,12 +67,12 @@ async fn the_newest_come_first_and_a_filter_holds() {
     assert!(found_by(&lake, none).await.is_empty());
     let by = |filter| found_by(&lake, filter);
     let of_a = DriftFilter {
-        integration: Some(integration("a")),
+        integrations: Some([integration("a")].into()),
         ..any()
     };
     assert_eq!(by(of_a).await, ["gone", "new", "old"]);
     let of_jobs = DriftFilter {
-        endpoint: Some(other()),
+        endpoints: Some([other()].into()),
         ..any()
     };
     assert_eq!(by(of_jobs).await, ["else"]);
@@ -153,12 +153,12 @@ async fn files_that_cannot_hold_what_is_asked_for_are_not_read() {
     let full = DriftFilter { limit: 3, ..any() };
     assert_eq!(found_by(&lake, full).await, ["else", "gone", "new"]);
     let other_table = DriftFilter {
-        endpoint: Some(other()),
+        endpoints: Some([other()].into()),
         ..any()
     };
     assert_eq!(found_by(&lake, other_table).await, ["else"]);
     let other_integration = DriftFilter {
-        integration: Some(integration("b")),
+        integrations: Some([integration("b")].into()),
         ..any()
     };
     assert_eq!(found_by(&lake, other_integration).await, ["else"]);
@@ -177,7 +177,7 @@ async fn merged_files_are_found_again() {
     assert_eq!(merged, [2], "the two of one day");
     assert_eq!(found_by(&lake, any()).await, ["else", "gone", "new", "old"]);
     let of_jobs = DriftFilter {
-        endpoint: Some(other()),
+        endpoints: Some([other()].into()),
         ..any()
     };
     assert_eq!(found_by(&lake, of_jobs).await, ["else"]);

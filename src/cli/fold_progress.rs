@@ -1,0 +1,87 @@
+//! What the operator sees while tables are folded: a bar on a terminal, a plain line every ten seconds elsewhere.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+use super::progress_display::{LINE_EVERY, style};
+use super::terminal::Terminal;
+use crate::words::{count, counted, seconds};
+
+const BAR: &str = "{bar:20.green/dim} {msg}";
+
+/// Shows the progress of a fold over many tables.
+pub(super) struct FoldProgress {
+    display: Display,
+    tables: u64,
+    done: u64,
+    began: Instant,
+}
+
+enum Display {
+    Bar(ProgressBar),
+    Lines(Interval),
+    Silent,
+}
+
+impl FoldProgress {
+    /// Shows a bar when standard error is a terminal, and lines otherwise. With `quiet` it shows nothing.
+    pub(super) fn new(tables: usize, quiet: bool) -> Self {
+        let (tables, began) = (tables as u64, Instant::now());
+        let target = ProgressDrawTarget::stderr_with_hz(8);
+        let display = if quiet {
+            Display::Silent
+        } else if target.is_hidden() {
+            let mut ticks = interval_at(began + LINE_EVERY, LINE_EVERY);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            Display::Lines(ticks)
+        } else {
+            let bar = ProgressBar::with_draw_target(Some(tables), target);
+            bar.set_style(style(BAR));
+            bar.enable_steady_tick(Duration::from_millis(250));
+            Display::Bar(bar)
+        };
+        Self {
+            display,
+            tables,
+            done: 0,
+            began,
+        }
+    }
+
+    /// Shows that a table is folded until the work on it is done. Dropping it drops the work.
+    pub(super) async fn during<T>(&mut self, table: &str, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        let (done, all) = (count(self.done), counted(self.tables, "table"));
+        let line = format!("folding {table}, {done} of {all} done");
+        self.done += 1;
+        let ticks = match &mut self.display {
+            Display::Silent => return work.await,
+            Display::Bar(bar) => {
+                bar.set_message(line);
+                let ended = work.await;
+                bar.inc(1);
+                return ended;
+            }
+            Display::Lines(ticks) => ticks,
+        };
+        loop {
+            tokio::select! {
+                ended = &mut work => return ended,
+                _ = ticks.tick() => {
+                    let elapsed = seconds(self.began.elapsed());
+                    Terminal::stderr().print(&format!("{line}, {elapsed}\n"));
+                }
+            }
+        }
+    }
+
+    /// Removes the bar, so that the report begins on a clean line.
+    pub(super) fn finish(self) {
+        if let Display::Bar(bar) = self.display {
+            bar.finish_and_clear();
+        }
+    }
+}
