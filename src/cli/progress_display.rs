@@ -371,7 +371,7 @@ mod tests {
         };
         let waits = waits.shown(&Terminal::of_width(120));
         assert!(
-            waits.ends_with("  waiting 42 s for the rate limit  17 pages"),
+            waits.ends_with("  waiting 42 s for the rate limit  3,033 rows/s"),
             "{waits}"
         );
     }
