@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::failed::{WIDE, aside, failed, text};
 use super::fold_run::FoldRun;
 use super::missing;
-use super::table::{Column, Table};
 use super::terminal::Terminal;
+use super::text_table::{Column, TextTable};
 use crate::backfill::outcome::{Commit, OutcomeSummary, TableEnding, TableOutcome};
 use crate::backfill::targets::UnknownIntegration;
 use crate::lake::SetAside;
@@ -250,7 +250,7 @@ fn landed(outcomes: &[TableOutcome], terminal: &Terminal) -> Vec<String> {
         landed.files += commit.files;
         landed.bytes += commit.bytes;
     }
-    let mut table = Table::new(&COLUMNS);
+    let mut table = TextTable::new(&COLUMNS);
     for (name, landed) in &endpoints {
         let [integrations, rows, files] =
             [landed.integrations, landed.rows, landed.files].map(count);

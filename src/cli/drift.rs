@@ -11,8 +11,8 @@ use super::cli_error::CliError;
 use super::failed::{WIDE, aside, text as ended};
 use super::named::Named;
 use super::session::Session;
-use super::table::{Column, Table};
 use super::terminal::Terminal;
+use super::text_table::{Column, TextTable};
 use crate::catalog::Catalog;
 use crate::ids::EndpointName;
 use crate::lake::{DriftFilter, FoundDrift, Lake, Members, SetAside};
@@ -109,7 +109,7 @@ const COLUMNS: [Column; 8] = [
 
 /// Returns a line per row, or three where the terminal has no room for all columns beside each other.
 fn text(rows: &[FoundDrift], now: Moment, terminal: &Terminal) -> String {
-    let mut lines = Table::new(&COLUMNS);
+    let mut lines = TextTable::new(&COLUMNS);
     let mut blocks = Vec::new();
     for row in rows {
         let passed_ms = now.as_millis().saturating_sub(row.fetched_at_us / 1000);

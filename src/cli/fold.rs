@@ -10,8 +10,8 @@ use super::failed::text as ended;
 use super::fold_run::{FoldRun, fold};
 use super::named;
 use super::session::Session;
-use super::table::{Column, Table};
 use super::terminal::Terminal;
+use super::text_table::{Column, TextTable};
 use crate::ids::IntegrationId;
 use crate::lake::{FoldSettings, FoldedTable};
 use crate::words::{bytes, count};
@@ -52,7 +52,7 @@ const COLUMNS: [Column; 8] = [
 ];
 
 fn text(folded: &FoldRun, terminal: &Terminal) -> String {
-    let mut table = Table::new(&COLUMNS);
+    let mut table = TextTable::new(&COLUMNS);
     for (name, report) in &folded.endpoints {
         if report.tables.is_empty() {
             continue;

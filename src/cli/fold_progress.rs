@@ -14,13 +14,13 @@ const BAR: &str = "{bar:20.green/dim} {msg}";
 
 /// Shows the progress of a fold over many tables.
 pub(super) struct FoldProgress {
-    display: Display,
+    display: FoldDisplay,
     tables: u64,
     done: u64,
     began: Instant,
 }
 
-enum Display {
+enum FoldDisplay {
     Bar(ProgressBar),
     Lines(Interval),
     Silent,
@@ -32,16 +32,16 @@ impl FoldProgress {
         let (tables, began) = (tables as u64, Instant::now());
         let target = ProgressDrawTarget::stderr_with_hz(8);
         let display = if quiet {
-            Display::Silent
+            FoldDisplay::Silent
         } else if target.is_hidden() {
             let mut ticks = interval_at(began + LINE_EVERY, LINE_EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            Display::Lines(ticks)
+            FoldDisplay::Lines(ticks)
         } else {
             let bar = ProgressBar::with_draw_target(Some(tables), target);
             bar.set_style(style(BAR));
             bar.enable_steady_tick(Duration::from_millis(250));
-            Display::Bar(bar)
+            FoldDisplay::Bar(bar)
         };
         Self {
             display,
@@ -58,14 +58,14 @@ impl FoldProgress {
         let line = format!("folding {table}, {done} of {all} done");
         self.done += 1;
         let ticks = match &mut self.display {
-            Display::Silent => return work.await,
-            Display::Bar(bar) => {
+            FoldDisplay::Silent => return work.await,
+            FoldDisplay::Bar(bar) => {
                 bar.set_message(line);
                 let ended = work.await;
                 bar.inc(1);
                 return ended;
             }
-            Display::Lines(ticks) => ticks,
+            FoldDisplay::Lines(ticks) => ticks,
         };
         loop {
             tokio::select! {
@@ -80,7 +80,7 @@ impl FoldProgress {
 
     /// Removes the bar, so that the report begins on a clean line.
     pub(super) fn finish(self) {
-        if let Display::Bar(bar) = self.display {
+        if let FoldDisplay::Bar(bar) = self.display {
             bar.finish_and_clear();
         }
     }

@@ -7,8 +7,8 @@ use super::cli_error::CliError;
 use super::failed::{NARROW, aside, text as ended};
 use super::named;
 use super::session::Session;
-use super::table::{Column, Table};
 use super::terminal::Terminal;
+use super::text_table::{Column, TextTable};
 use crate::lake::{Finding, LintReport, LintSettings, Query, QueryCost, TableLint};
 use crate::words::with_causes;
 use crate::words::{bytes, count, counted};
@@ -47,7 +47,7 @@ const COLUMNS: [Column; 8] = [
 ];
 
 fn text(report: &LintReport, terminal: &Terminal) -> String {
-    let mut table = Table::new(&COLUMNS);
+    let mut table = TextTable::new(&COLUMNS);
     for one in &report.tables {
         table.add(row(one));
     }

@@ -2,7 +2,7 @@
 //!
 //! [`args`] declares verbs and flags. Each verb has a file of its name. [`Session`] builds the parts that several verbs need
 //! from the configuration: the lake, the client for Kombo, the selected endpoints. [`named`] turns `--table` and
-//! `--integration` into endpoints and ids. [`terminal`] and [`table`] know how wide the terminal is: reports are plain lines,
+//! `--integration` into endpoints and ids. [`terminal`] and [`text_table`] know how wide the terminal is: reports are plain lines,
 //! and only these two wrap, align or colour them. `progress_display` and `fold_progress` show work while it runs.
 //!
 //! Results go to standard output; progress, logs, warnings and errors go to standard error. A verb never ends the process:
@@ -36,8 +36,9 @@ mod run;
 mod session;
 mod sql;
 mod status;
-mod table;
+
 mod terminal;
+mod text_table;
 mod twin;
 mod upkeep;
 mod validate;

@@ -3,8 +3,8 @@
 use super::cli_error::CliError;
 use super::failed::{NARROW, WIDE, aside, failed, text};
 use super::session::Session;
-use super::table::{Column, Table};
 use super::terminal::Terminal;
+use super::text_table::{Column, TextTable};
 use crate::backfill::in_turns;
 use crate::backfill::plan::{Estimate, first_pages, least_time};
 use crate::backfill::targets::resolve;
@@ -63,7 +63,7 @@ const COLUMNS: [Column; 3] = [
 
 fn table(estimates: &[Estimate], session: &Session, terminal: &Terminal) -> Vec<String> {
     let page_size = session.config.source.request.page_size.get();
-    let mut table = Table::new(&COLUMNS);
+    let mut table = TextTable::new(&COLUMNS);
     let (mut rows_total, mut requests_total, mut all_exact) = (0, 0, true);
     for estimate in estimates {
         let (rows, exact) = estimate.rows();

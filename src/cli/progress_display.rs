@@ -8,8 +8,8 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio::time::Instant;
 
-use super::table::cut;
 use super::terminal::{Terminal, cells};
+use super::text_table::cut;
 use crate::api::HttpApi;
 use crate::backfill::outcome::{TableEnding, TableOutcome};
 use crate::ids::TableId;

@@ -7,8 +7,8 @@ use super::cli_error::{CliError, FAILED, USAGE};
 use super::failed::{NARROW, failed, text};
 use super::named;
 use super::session::Session;
-use super::table::{Column, Table};
 use super::terminal::Terminal;
+use super::text_table::{Column, TextTable};
 use crate::api::KomboApi;
 use crate::ids::IntegrationId;
 use crate::lake::{Lake, PurgeAnswers, PurgeDue, PurgeReport, PurgeSettings, TablePurge};
@@ -161,7 +161,7 @@ pub(super) fn rewritten<'a>(
     all: impl Iterator<Item = (&'a str, u64, u64)>,
     terminal: &Terminal,
 ) -> Vec<String> {
-    let mut table = Table::new(&REWRITTEN);
+    let mut table = TextTable::new(&REWRITTEN);
     for (name, rows, files) in all {
         table.add([name.to_owned(), count(rows), count(files)]);
     }

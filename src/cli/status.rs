@@ -11,8 +11,8 @@ use super::cli_error::{CliError, USAGE};
 use super::failed::text as ended;
 use super::named::Named;
 use super::session::Session;
-use super::table::{Column, Table};
 use super::terminal::Terminal;
+use super::text_table::{Column, TextTable};
 use crate::ids::IntegrationId;
 use crate::lake::Completeness;
 use crate::plan::Schedule;
@@ -112,7 +112,7 @@ const BY_INTEGRATION: [Column; 8] = [
 
 /// Adds a table with a row per integration. The oldest table of an integration stands for all its tables.
 fn integrations(lines: &mut Vec<String>, status: &Status, terminal: &Terminal) {
-    let mut table = Table::new(&BY_INTEGRATION);
+    let mut table = TextTable::new(&BY_INTEGRATION);
     for one in &status.integrations {
         let fetched = || {
             let tables = one.tables.iter();
@@ -143,7 +143,7 @@ const BY_TABLE: [Column; 6] = [
 /// Adds a table with a row per table of an integration.
 fn tables(lines: &mut Vec<String>, status: &Status, one: &IntegrationStatus, terminal: &Terminal) {
     lines.push(format!("{}  {}", one.name, one.state));
-    let mut rows = Table::new(&BY_TABLE).indented(2);
+    let mut rows = TextTable::new(&BY_TABLE).indented(2);
     for table in &one.tables {
         let name = table.endpoint.table_name();
         let base = base_age(status, table.base());

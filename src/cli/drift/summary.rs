@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::super::cli_error::CliError;
 use super::super::failed::text as ended;
-use super::super::table::{Column, Table};
 use super::super::terminal::Terminal;
+use super::super::text_table::{Column, TextTable};
 use super::table;
 use crate::ids::{EndpointName, IntegrationId};
 use crate::lake::{Completeness, DriftFilter, DriftGroup, Lake, SetAside};
@@ -80,7 +80,7 @@ fn text(
     if counts.is_empty() {
         lines.push("no drift".to_owned());
     } else {
-        let mut groups = Table::new(&GROUPS);
+        let mut groups = TextTable::new(&GROUPS);
         for (group, rows) in counts {
             let name = table(&group.endpoint);
             groups.add([name, group.kind.clone(), group.cause.clone(), count(*rows)]);
@@ -92,7 +92,7 @@ fn text(
         lines.push("no full fetch was compared with the lake yet".to_owned());
         return ended(&lines);
     };
-    let mut tables = Table::new(&TABLES);
+    let mut tables = TextTable::new(&TABLES);
     let mut add = |name: &str, integrations: String, one: &Completeness| {
         let [rows, drifted] = [one.rows, one.drifted].map(count);
         let share = percent(one.share());

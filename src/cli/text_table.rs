@@ -18,7 +18,7 @@ pub(super) struct Column {
 }
 
 /// Rows below titles.
-pub(super) struct Table<'a> {
+pub(super) struct TextTable<'a> {
     columns: &'a [Column],
     rows: Vec<Vec<String>>,
     /// Spaces before each line.
@@ -58,7 +58,7 @@ impl Column {
     }
 }
 
-impl<'a> Table<'a> {
+impl<'a> TextTable<'a> {
     /// Returns a table without rows.
     pub(super) fn new(columns: &'a [Column]) -> Self {
         Self {
@@ -227,8 +227,8 @@ mod tests {
         Column::text("state", 8).spare(2),
     ];
 
-    fn table() -> Table<'static> {
-        let mut table = Table::new(&COLUMNS);
+    fn table() -> TextTable<'static> {
+        let mut table = TextTable::new(&COLUMNS);
         table.add(["ats_applications", "3", "1,200", "fresh"]);
         table.add(["ats_jobs", "12", "7", "late"]);
         table
