@@ -44,7 +44,7 @@ pub enum ApiError {
         code: Option<ErrorCode>,
     },
     /// The integration was deleted, or belongs to another environment or region.
-    #[error("kombo does not know the integration")]
+    #[error("Kombo does not know the integration")]
     IntegrationGone {
         /// Kombo's code.
         code: Option<ErrorCode>,
@@ -62,25 +62,25 @@ pub enum ApiError {
         code: Option<ErrorCode>,
     },
     /// Kombo refuses the key, so no request with this key works.
-    #[error("kombo refuses the api key")]
+    #[error("Kombo refuses the API key")]
     KeyRejected {
         /// Kombo's code.
         code: Option<ErrorCode>,
     },
     /// The key is limited to other network addresses, so no request from this machine works.
-    #[error("the api key may not be used from this machine's address")]
+    #[error("the API key may not be used from this machine's address")]
     AddressRejected {
         /// Kombo's code.
         code: Option<ErrorCode>,
     },
     /// Kombo calls a request with a cursor invalid. The walk can start again at its first page.
-    #[error("kombo no longer accepts the cursor")]
+    #[error("Kombo no longer accepts the cursor")]
     CursorDied {
         /// Kombo's code.
         code: Option<ErrorCode>,
     },
     /// The request itself is wrong, or Kombo does not accept a filter. The same request never works.
-    #[error("kombo calls the request invalid (status {status})")]
+    #[error("Kombo calls the request invalid (status {status})")]
     InvalidRequest {
         /// The HTTP status.
         status: u16,
@@ -88,7 +88,7 @@ pub enum ApiError {
         code: Option<ErrorCode>,
     },
     /// Kombo finds no such thing: an unknown id, or a path that the server does not have.
-    #[error("kombo finds nothing at the requested address (status {status})")]
+    #[error("Kombo finds nothing at the requested address (status {status})")]
     NotFound {
         /// The HTTP status.
         status: u16,
@@ -96,13 +96,13 @@ pub enum ApiError {
         code: Option<ErrorCode>,
     },
     /// The request budget of the key is used up, and so are all allowed retries.
-    #[error("kombo's rate limit was reached, and all retries are used up")]
+    #[error("Kombo's rate limit was reached, and all retries are used up")]
     RateLimited {
         /// Kombo's code.
         code: Option<ErrorCode>,
     },
     /// Kombo or its load balancer has a fault, and all allowed retries are used up.
-    #[error("kombo answers with a server error (status {status}), and all retries are used up")]
+    #[error("Kombo answers with a server error (status {status}), and all retries are used up")]
     Unavailable {
         /// The HTTP status.
         status: u16,
@@ -119,7 +119,7 @@ pub enum ApiError {
         source: Arc<dyn Error + Send + Sync>,
     },
     /// The answer has a code or status without a rule here.
-    #[error("kombo refuses the request (status {status}{})", after_comma(code.as_ref()))]
+    #[error("Kombo refuses the request (status {status}{})", after_comma(code.as_ref()))]
     Refused {
         /// The HTTP status.
         status: u16,
@@ -343,11 +343,11 @@ fn code_in(body: &[u8]) -> Option<ErrorCode> {
 
 fn why_parked(standing: &Standing) -> &'static str {
     match standing {
-        Standing::SetupPending => "kombo's first sync of the integration is not finished",
+        Standing::SetupPending => "Kombo's first sync of the integration is not finished",
         Standing::SetupIncomplete => "the setup of the integration is not finished",
-        Standing::QaFailed => "the integration failed kombo's quality check",
+        Standing::QaFailed => "the integration failed Kombo's quality check",
         Standing::Inactive => "the integration is switched off",
-        _ => "kombo reports a conflict",
+        _ => "Kombo reports a conflict",
     }
 }
 

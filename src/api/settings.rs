@@ -256,7 +256,7 @@ pub enum SetupError {
         reason: &'static str,
     },
     /// The key cannot be used.
-    #[error("the api key cannot be used: {reason}")]
+    #[error("the API key cannot be used: {reason}")]
     Key {
         /// The problem with the key. The text does not hold the key.
         reason: &'static str,

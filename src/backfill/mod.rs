@@ -116,7 +116,7 @@ where
         if let Err(error) = self.ingest.flush_bases(|_| false).await {
             warn!(
                 error = &error as &dyn std::error::Error,
-                "the bases of empty deltas were not written: the next deltas ask kombo for a longer period"
+                "the bases of empty deltas were not written: the next deltas ask Kombo for a longer period"
             );
         }
         tables.into_outcomes()

@@ -67,7 +67,7 @@ pub enum UnknownReason {
     #[error(transparent)]
     Missing(Missing),
     /// The integration was not asked for: the failure of another one applies to it as well.
-    #[error("kombo was not asked: it refused the API key for another integration")]
+    #[error("Kombo was not asked: it refused the API key for another integration")]
     NotAsked,
     /// The lake refuses the integration.
     #[error("the lake refuses the integration")]
@@ -82,16 +82,16 @@ pub enum UnknownReason {
 pub enum Missing {
     /// The integration counts as deleted when a second check, a day later, does not find it either.
     #[error(
-        "kombo finds no such integration; its rows stay, and it counts as deleted when kombo gives the same answer a day later"
+        "Kombo finds no such integration; its rows stay, and it counts as deleted when Kombo gives the same answer a day later"
     )]
     Deleting,
     /// The integration is deleted.
     #[error(
-        "kombo has found no such integration for at least a day: it is deleted, and its rows stay until a purge"
+        "Kombo has found no such integration for at least a day: it is deleted, and its rows stay until a purge"
     )]
     Deleted,
     /// The answer is no proof of a deletion, for the given reason.
-    #[error("kombo finds no such integration, but this is no proof of a deletion: {}", .0.as_str())]
+    #[error("Kombo finds no such integration, but this is no proof of a deletion: {}", .0.as_str())]
     Doubted(Doubt),
 }
 

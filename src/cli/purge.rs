@@ -216,7 +216,7 @@ mod tests {
     fn it_says_who_is_purged_and_who_stays_or_waits_and_until_when_files_stay() {
         let expected = "\
 to purge personio:gone
-stays    hibob:alive: kombo finds the integration: it is active, not deleted
+stays    hibob:alive: Kombo finds the integration: it is active, not deleted
          a running service fetches the integration again within a day; restart the service to fetch it now
 waits    lever:later, until 2023-11-14
 table                                       rows   files

@@ -55,7 +55,7 @@ pub enum DecodeError {
         problem: &'static str,
     },
     /// Kombo answered with status 200 and an error in the body.
-    #[error("kombo answered with an error in the page: {}", code.as_deref().unwrap_or("no code"))]
+    #[error("Kombo answered with an error in the page: {}", code.as_deref().unwrap_or("no code"))]
     Kombo {
         /// Kombo's code, such as `PLATFORM.INPUT_INVALID`.
         code: Option<String>,

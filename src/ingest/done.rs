@@ -44,7 +44,7 @@ impl Done {
             unasked,
         } = self.missing;
         if found > 0 {
-            info!(integration.id = %table.integration, endpoint = %table.endpoint, asked, found, "the full fetch of {table} lacked {} that kombo still has; the missing rows were fetched by id", counted(found, "row"));
+            info!(integration.id = %table.integration, endpoint = %table.endpoint, asked, found, "the full fetch of {table} lacked {} that Kombo still has; the missing rows were fetched by id", counted(found, "row"));
         }
         if gone > shown {
             let gone = gone - shown;
@@ -57,13 +57,13 @@ impl Done {
             return;
         }
         let why = if asked == 0 {
-            "kombo cannot be asked for rows of this endpoint by id"
+            "Kombo cannot be asked for rows of this endpoint by id"
         } else if unasked == 0 {
-            "kombo was asked for the rows by id, and no answer proved that they are gone"
+            "Kombo was asked for the rows by id, and no answer proved that they are gone"
         } else {
-            "kombo was asked for a sample of the missing rows only"
+            "Kombo was asked for a sample of the missing rows only"
         };
-        warn!(integration.id = %table.integration, endpoint = %table.endpoint, asked, found, gone, unconfirmed, unasked, "the full fetch of {table} lacks {} that kombo has not confirmed to be gone: {why}; the rows are kept until kombo confirms it, or until a full fetch that begins at least a day later lacks them, too", counted(unconfirmed, "row"));
+        warn!(integration.id = %table.integration, endpoint = %table.endpoint, asked, found, gone, unconfirmed, unasked, "the full fetch of {table} lacks {} that Kombo has not confirmed to be gone: {why}; the rows are kept until Kombo confirms it, or until a full fetch that begins at least a day later lacks them, too", counted(unconfirmed, "row"));
     }
 }
 

@@ -159,7 +159,7 @@ impl<I: Intake> Webhooks<I> {
         let outcome = WebhookOutcome::NotUnderstood(error);
         self.metrics.notification(UNREAD, outcome);
         if let Some(suppressed) = self.puzzling.speak() {
-            tracing::warn!(%error, suppressed, "a signed webhook of kombo cannot be parsed; a newer version may know it");
+            tracing::warn!(%error, suppressed, "a signed webhook of Kombo cannot be parsed; a newer version may know it");
         }
         answer(StatusCode::BAD_REQUEST, "not understood\n")
     }
@@ -172,7 +172,7 @@ impl<I: Intake> Webhooks<I> {
             tracing::warn!(
                 %error,
                 suppressed,
-                "refused a webhook without a valid signature; if kombo sent it, compare the secret at kombo with KOMBO_WEBHOOK_SECRET"
+                "refused a webhook without a valid signature; if Kombo sent it, compare the secret at Kombo with KOMBO_WEBHOOK_SECRET"
             );
         }
         if self.strangers.allow(visitor.who, Instant::now()) {

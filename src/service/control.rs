@@ -55,7 +55,7 @@ pub enum ReloadError {
         option: &'static str,
     },
     /// The HTTP client for Kombo cannot be built.
-    #[error("the http client for kombo cannot be built")]
+    #[error("the HTTP client for Kombo cannot be built")]
     Setup(#[source] SetupError),
     /// The certificate cannot be used.
     #[error("the certificate cannot be used")]

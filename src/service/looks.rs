@@ -49,15 +49,15 @@ pub(super) async fn look_at<A: KomboApi, S: Registry>(
     let answer = match look(&*api, &id).await {
         Looked::Found(info) => Ok(found(&info)),
         Looked::NotFound { key_of } => {
-            info!(integration.id = %id, environment = %key_of, "kombo finds no such integration, and accepts the api key");
+            info!(integration.id = %id, environment = %key_of, "Kombo finds no such integration, and accepts the API key");
             Err(LookFailed::NotFound { begun, key_of })
         }
         Looked::KeyNotAccepted(error) => {
-            warn!(integration.id = %id, error = %error, "kombo finds no integration {id}, but does not accept the api key right after: this is no proof of a deletion");
+            warn!(integration.id = %id, error = %error, "Kombo finds no integration {id}, but does not accept the API key right after: this is no proof of a deletion");
             Err(unanswered(&error))
         }
         Looked::Failed(error) => {
-            warn!(integration.id = %id, error = %error, "kombo was asked for the integration, and did not answer");
+            warn!(integration.id = %id, error = %error, "Kombo was asked for the integration, and did not answer");
             Err(failed(&error))
         }
     };
@@ -104,7 +104,7 @@ impl Look {
             if found.category.is_none() {
                 warn!(integration.id = %id, "{id} is of a category that this version does not know; a newer version may know it");
             }
-            info!(integration.id = %id, state = found.standing.as_str(), "kombo was asked for the integration");
+            info!(integration.id = %id, state = found.standing.as_str(), "Kombo was asked for the integration");
         }
         dispatch.looked(&id, answer, |table| held.of(table), now);
     }
@@ -144,7 +144,7 @@ impl KeyLook {
             Err(error) => {
                 let refused = error.reach() == ErrorReach::Key;
                 if refused {
-                    warn!(error = %error, advice = error.advice(), "kombo refuses the api key: nothing can be fetched");
+                    warn!(error = %error, advice = error.advice(), "Kombo refuses the API key: nothing can be fetched");
                 }
                 !refused && !error.is_retryable()
             }

@@ -77,7 +77,7 @@ pub type Source = Pin<Box<dyn Future<Output = Result<(), SourceError>> + Send>>;
 #[non_exhaustive]
 pub enum SourceError {
     /// The HTTP client for Kombo cannot be built.
-    #[error("the http client for kombo cannot be built")]
+    #[error("the HTTP client for Kombo cannot be built")]
     Setup(#[source] SetupError),
     /// The webhook listener cannot be started.
     #[error("the webhook listener cannot be started")]

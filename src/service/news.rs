@@ -22,14 +22,14 @@ pub(super) fn tell(news: &IntegrationNews, metrics: &Metrics) {
         }
         IntegrationNews::Doubted { id, doubt } => {
             let reason = doubt.as_str();
-            warn!(integration.id = %id, reason, "kombo finds no integration {id}, but this is no proof of a deletion: {reason}; check that the api key belongs to the integration's environment");
+            warn!(integration.id = %id, reason, "Kombo finds no integration {id}, but this is no proof of a deletion: {reason}; check that the API key belongs to the integration's environment");
         }
         IntegrationNews::AmongMany { id } => {
-            warn!(integration.id = %id, "kombo finds no other integration of the environment of {id} either: each counts as deleted only when this lasts for a week; ask kombo's support if not all of them were deleted");
+            warn!(integration.id = %id, "Kombo finds no other integration of the environment of {id} either: each counts as deleted only when this lasts for a week; ask Kombo's support if not all of them were deleted");
         }
         IntegrationNews::PurgedAnswers { id } => {
             metrics.purged_readable();
-            warn!(integration.id = %id, "kombo answers for {id}, whose rows are purged; to fetch it again run kombo-source backfill --integration {id} and restart the service");
+            warn!(integration.id = %id, "Kombo answers for {id}, whose rows are purged; to fetch it again run kombo-source backfill --integration {id} and restart the service");
         }
     }
 }
@@ -38,20 +38,20 @@ fn tell_standing(id: &IntegrationId, before: &Standing, standing: &Standing, cau
     let (was, state) = (before.as_str(), standing.as_str());
     match standing {
         Standing::Active if [Standing::Deleting, Standing::Deleted].contains(before) => {
-            warn!(integration.id = %id, was, cause, "kombo answers for {id} again: the integration is not deleted, and it is fetched");
+            warn!(integration.id = %id, was, cause, "Kombo answers for {id} again: the integration is not deleted, and it is fetched");
         }
         Standing::Active => info!(integration.id = %id, was, cause, "{id} can be read"),
         Standing::Deleting => {
-            warn!(integration.id = %id, state, was, cause, "kombo finds no integration {id}: it is not fetched, its rows stay, and kombo is asked again; it counts as deleted when kombo gives the same answer a day later");
+            warn!(integration.id = %id, state, was, cause, "Kombo finds no integration {id}: it is not fetched, its rows stay, and Kombo is asked again; it counts as deleted when Kombo gives the same answer a day later");
         }
         Standing::Deleted => {
-            warn!(integration.id = %id, state, was, cause, "{id} is deleted: kombo has not found it for at least a day; its rows stay until a purge, which asks kombo again; if kombo answers for {id} again, it is fetched again");
+            warn!(integration.id = %id, state, was, cause, "{id} is deleted: Kombo has not found it for at least a day; its rows stay until a purge, which asks Kombo again; if Kombo answers for {id} again, it is fetched again");
         }
         Standing::Purged => {
             warn!(integration.id = %id, state, was, cause, "another process has purged the rows of {id}");
         }
         _ => {
-            warn!(integration.id = %id, state, was, cause, "{id} is parked: {state}; it is not fetched, its rows stay as they are, and kombo is asked again");
+            warn!(integration.id = %id, state, was, cause, "{id} is parked: {state}; it is not fetched, its rows stay as they are, and Kombo is asked again");
         }
     }
 }
@@ -60,7 +60,7 @@ fn tell_standing(id: &IntegrationId, before: &Standing, standing: &Standing, cau
 pub(super) fn tell_alarm(id: &IntegrationId, before: Option<Suspicion>, is: Option<Suspicion>) {
     if let Some(suspicion) = is {
         let reason = suspicion.as_str();
-        warn!(integration.id = %id, reason, "webhooks of {id} seem not to arrive; {id} is polled more often until they do: check the webhook's address and state at kombo");
+        warn!(integration.id = %id, reason, "webhooks of {id} seem not to arrive; {id} is polled more often until they do: check the webhook's address and state at Kombo");
     } else {
         let reason = before.map(Suspicion::as_str);
         info!(integration.id = %id, reason, "webhooks of {id} arrive again");

@@ -255,7 +255,7 @@ where
         let answered = self.dispatch.ended(&fetching, ended, now);
         if self.dispatch.is_key_refused() && !was_refused {
             error!(
-                "kombo refuses the api key: nothing is fetched until kombo accepts it; put the right key in place and send SIGHUP"
+                "Kombo refuses the API key: nothing is fetched until Kombo accepts it; put the right key in place and send SIGHUP"
             );
         }
         if let Some(latency) = answered {

@@ -41,7 +41,7 @@ where
         );
         if !matches!(flushed.await, Ok(Ok(()))) {
             warn!(
-                "the bases of empty deltas were not written: the next start asks kombo for a longer period"
+                "the bases of empty deltas were not written: the next start asks Kombo for a longer period"
             );
         }
         let announced = self.dispatch.announced();

@@ -272,7 +272,7 @@ def test_a_refused_key_is_replaced_without_a_restart(machine: Machine) -> None:
     key = machine.root / "etc/kombo/api-key"
     key.write_text("a-key-that-was-deleted")
     machine.run("systemctl start kombo-source")
-    machine.unit.until(lambda: "refuses the api key" in machine.unit.printed(), "it is refused", SECONDS)
+    machine.unit.until(lambda: "refuses the API key" in machine.unit.printed(), "it is refused", SECONDS)
     machine.change(machine.ids[0])
     machine.follow("Rotate the API key", typed=machine.living.twin.key)
     assert key.stat().st_mode & 0o077 == 0, "others can read the key"

@@ -26,22 +26,22 @@ pub struct PurgeAnswers {
 #[derive(Debug, thiserror::Error)]
 pub enum WhyKept {
     /// Kombo finds the integration.
-    #[error("kombo finds the integration: it is {0}, not deleted")]
+    #[error("Kombo finds the integration: it is {0}, not deleted")]
     Alive(Standing),
     /// Kombo does not find the integration, but the answer is not reliable.
-    #[error("kombo does not find the integration, but the answer is ignored: {}", .0.as_str())]
+    #[error("Kombo does not find the integration, but the answer is ignored: {}", .0.as_str())]
     Doubted(Doubt),
     /// The first check that did not find the integration is less than a day old.
     #[error("the first check that did not find the integration is less than a day old")]
     TooEarly,
     /// Kombo does not find the integration, and refused the API key right after.
     #[error(
-        "kombo does not find the integration, but refused the API key right after: {}",
+        "Kombo does not find the integration, but refused the API key right after: {}",
         .0.message
     )]
     KeyNotAccepted(NoAnswer),
     /// Kombo did not answer.
-    #[error("kombo could not be asked about the integration: {}", .0.message)]
+    #[error("Kombo could not be asked about the integration: {}", .0.message)]
     Unanswered(NoAnswer),
 }
 
@@ -219,7 +219,7 @@ mod tests {
             .iter()
             .map(|(id, kept)| (id, kept.to_string()))
             .collect();
-        let says = |state: &str| format!("kombo finds the integration: it is {state}, not deleted");
+        let says = |state: &str| format!("Kombo finds the integration: it is {state}, not deleted");
         assert_eq!(
             kept,
             [(&ids[1], says("active")), (&ids[2], says("inactive"))]

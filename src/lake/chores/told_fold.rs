@@ -52,7 +52,7 @@ pub(in crate::lake) async fn fold_told(
             && let Err(error) = explain(lake, hold, kombo).await
         {
             let (id, error_text): (_, &dyn std::error::Error) = (&hold.integration, &error);
-            warn!(integration.id = %id, error = error_text, "kombo's cause of a hold could not be stored; the hold keeps its own cause");
+            warn!(integration.id = %id, error = error_text, "Kombo's cause of a hold could not be stored; the hold keeps its own cause");
             unexplained.push(error);
         }
         tell_hold(hold);
