@@ -153,7 +153,7 @@ class Answers:
         return [
             {
                 "hires": len(offers),
-                "median_days_to_hire": days("remote_updated_at"),
+                "median_days_to_hire": days("remote_created_at"),
                 "median_days_to_first_day": days("employment_start_date"),
             }
         ]
