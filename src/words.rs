@@ -122,4 +122,56 @@ mod tests {
         let ages = [9, 200, 7_500, 43_200, 273_600].map(|secs| age(Duration::from_secs(secs)));
         assert_eq!(ages, ["9 s", "3 min", "2 h 5 min", "12 h", "3 d 4 h"]);
     }
+
+    /// A number that is written before a plural is wrong for 1. `counted` knows both forms. A total behind "of" is not counted.
+    #[test]
+    fn reports_and_logs_count_with_a_singular() {
+        const NOUNS: [&str; 9] = [
+            "rows",
+            "tables",
+            "files",
+            "integrations",
+            "requests",
+            "records",
+            "pages",
+            "entries",
+            "lines",
+        ];
+        let rooms = ["backfill", "cli", "ingest", "lake", "service"];
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut paths: Vec<_> = rooms.map(|room| root.join(room)).into();
+        let mut wrong = Vec::new();
+        while let Some(path) = paths.pop() {
+            if path.is_dir() {
+                let entries = std::fs::read_dir(&path).expect("a folder");
+                paths.extend(entries.map(|entry| entry.expect("an entry").path()));
+                continue;
+            }
+            if path
+                .components()
+                .any(|part| part.as_os_str().to_string_lossy().starts_with("tests"))
+            {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).expect("text");
+            for (number, line) in text.lines().enumerate() {
+                let counts = |noun: &&str| {
+                    let mut places = line.match_indices(&format!("}} {noun}"));
+                    places.any(|(at, found)| {
+                        let before = line[..at].rsplit_once('{').map_or("", |(before, _)| before);
+                        let behind = &line[at + found.len()..];
+                        !before.ends_with("of ") && !behind.starts_with('/')
+                    })
+                };
+                if NOUNS.iter().any(|noun| counts(&noun)) {
+                    wrong.push(format!("{}:{}: {line}", path.display(), number + 1));
+                }
+            }
+        }
+        assert!(
+            wrong.is_empty(),
+            "count with `counted`:\n{}",
+            wrong.join("\n")
+        );
+    }
 }

@@ -62,9 +62,14 @@ pub fn main() -> ExitCode {
     let args = match Args::from_command_line(std::env::args_os()) {
         Ok(args) => args,
         Err(error) => {
-            // Help asked for goes to standard output; a closed pipe is not our failure.
-            drop(error.print());
-            return args::exit_code(&error).into();
+            let code = args::exit_code(&error);
+            if error.use_stderr() {
+                Terminal::stderr().print(&error.to_string());
+            } else {
+                // Requested help goes to standard output. A closed pipe is not a failure of the program.
+                drop(error.print());
+            }
+            return code.into();
         }
     };
     let limit = logs::start(args.global.log_format, args.global.verbosity(), &args.verb);

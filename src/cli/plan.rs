@@ -1,5 +1,7 @@
 //! `backfill --plan`: estimates rows, requests and time of a backfill from first pages. Writes nothing.
 
+use std::time::Duration;
+
 use super::cli_error::CliError;
 use super::failed::{NARROW, WIDE, aside, failed, text};
 use super::session::Session;
@@ -69,7 +71,7 @@ fn table(estimates: &[Estimate], session: &Session, terminal: &Terminal) -> Vec<
         let (rows, exact) = estimate.rows();
         let requests = estimate.requests(page_size);
         let name = estimate.target.table.to_string();
-        let more = if exact { "" } else { " or more" };
+        let more = if exact { "" } else { "+" };
         let (told_rows, told_requests) = (count(rows) + more, count(requests));
         table.add(match &estimate.first_page {
             Ok(_) => [name, told_rows, told_requests],
@@ -82,17 +84,22 @@ fn table(estimates: &[Estimate], session: &Session, terminal: &Terminal) -> Vec<
     let mut lines = table.lines(terminal);
     let budget = session.config.source.request.budget();
     let budget = budget.map(|(requests, window)| (requests.get(), window));
-    let time = seconds(least_time(requests_total, budget));
+    let time = least_time(requests_total, budget);
     let least = if all_exact { "" } else { "at least " };
     let (rows, requests) = (
         counted(rows_total, "row"),
         counted(requests_total, "request"),
     );
+    let time = (time >= Duration::from_secs(1)).then(|| {
+        let time = seconds(time);
+        format!("; with the rate limit this takes {time} or longer")
+    });
     lines.push(format!(
-        "{least}{rows}, {requests}; with the rate limit this takes {time} or longer"
+        "{least}{rows}, {requests}{}",
+        time.unwrap_or_default()
     ));
     if !all_exact {
-        lines.push("Kombo reports no totals: a table with more pages counts as in the last snapshot, or as one row more than a page.".to_owned());
+        lines.push("Kombo reports no totals: a table with more pages (+) counts as in the last snapshot, or as one row more than a page.".to_owned());
     }
     lines
 }

@@ -1,8 +1,8 @@
 //! `sql`: prints views of the lake's tables, ready to paste into an engine. Works offline.
 //!
-//! `views.sql` has each view once, with words in braces for what differs: [`dialect`] says what stands for them in each
-//! engine, by the tables of [`dialect_words`], and [`template`] fills in the lake and the table. `polars.py` is the same in Python. [`engine`] knows how each
-//! engine writes names and texts, [`lake_location`] where the lake is.
+//! `views.sql` has each view once, with placeholders where engines differ. [`dialect`] fills them in for an engine, from the
+//! tables of [`dialect_words`], and [`template`] fills in the lake and the table. `polars.py` has the same views in Python.
+//! [`engine`] knows how each engine quotes names and texts, [`lake_location`] where the lake is.
 
 mod dialect;
 #[rustfmt::skip]

@@ -2,7 +2,7 @@
 //!
 //! In a pipe and on a wide terminal a table has a width that does not change with its content, as far as the content fits.
 //! On a narrower terminal the columns move together. If that is not enough, the least important columns are left out, and a
-//! line below the table names them.
+//! line below the table names them. A name in the first column is never cut: if it is too long, its row takes two lines.
 
 use super::terminal::{Terminal, cells};
 
@@ -91,7 +91,7 @@ impl<'a> TextTable<'a> {
         terminal.width().is_none_or(|room| width <= room)
     }
 
-    /// Returns the lines of the table as the terminal has room for them.
+    /// Returns the lines of the table as the terminal has room for them. A line can hold a newline.
     pub(super) fn lines(&self, terminal: &Terminal) -> Vec<String> {
         let mut shown: Vec<usize> = (0..self.columns.len()).collect();
         let fixed: Vec<usize> = shown.iter().map(|at| self.fixed(*at)).collect();
@@ -128,8 +128,10 @@ impl<'a> TextTable<'a> {
         let mut lines = self.written(&shown, &widths, GAP, terminal);
         if !left_out.is_empty() {
             let indent = " ".repeat(self.indent);
-            let names = left_out.join(", ");
-            lines.push(terminal.dim(&format!("{indent}no room for: {names}")));
+            let titles = self.columns.iter().map(|one| one.title);
+            let names: Vec<_> = titles.filter(|title| left_out.contains(title)).collect();
+            let names = names.join(", ");
+            lines.push(terminal.dim(&format!("{indent}too narrow for: {names}")));
         }
         lines
     }
@@ -187,7 +189,12 @@ impl<'a> TextTable<'a> {
         let line = |cell: &dyn Fn(usize) -> String| {
             let mut line = " ".repeat(self.indent);
             for (place, at) in shown.iter().enumerate() {
-                let text = cut(&cell(*at), widths[*at]);
+                let text = cell(*at);
+                if place == 0 && cells(&text) > widths[*at] {
+                    line += &(text + "\n" + &" ".repeat(self.indent + widths[*at]));
+                    continue;
+                }
+                let text = cut(&text, widths[*at]);
                 let space = " ".repeat(widths[*at].saturating_sub(cells(&text)));
                 line += &" ".repeat(self.gap(shown, place, gap));
                 line += &if self.columns[*at].is_number {
@@ -207,7 +214,7 @@ impl<'a> TextTable<'a> {
     }
 }
 
-/// Cuts a text that is too wide, and marks the place with an ellipsis.
+/// Cuts a text that is too wide, and marks the cut with an ellipsis.
 pub(super) fn cut(text: &str, width: usize) -> String {
     if cells(text) <= width {
         return text.to_owned();
@@ -263,15 +270,16 @@ ats_jobs             12      7  late"
 table             files   rows
 ats_applications      3  1,200
 ats_jobs             12      7
-no room for: state"
+too narrow for: state"
         );
         assert_eq!(
             lines(20),
             "\
 table           rows
-ats_applicat…  1,200
+ats_applications
+               1,200
 ats_jobs           7
-no room for: state, files"
+too narrow for: files, state"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What differs between the engines that take SQL. `views.sql` has what they have in common.
+//! Builds the views of an SQL engine: `views.sql` is common to all engines, and a dialect fills in the differences.
 
 use super::dialect_words::{
     ATHENA, BIGQUERY, BY_NAME, BY_PLACE, CLICKHOUSE, DATAFUSION, DUCKDB, DialectWords, SNOWFLAKE,
@@ -6,17 +6,17 @@ use super::dialect_words::{
 };
 use crate::cli::args::SqlEngine;
 
-/// The views. The words in braces are a dialect's, a lake's or a table's; a line behind `{if word}` is for dialects in which
-/// the word has a text.
+/// The views. A placeholder in braces is of the dialect, of the lake or of a table. A line behind `{if word}` is for dialects
+/// in which the word has a text.
 const VIEWS: &str = include_str!("views.sql");
 
 /// The words on which lines depend.
 const CONDITIONS: [&str; 4] = ["unregistered", "create", "millis", "travels"];
 
-/// What an engine says, the words of its own before those it shares with others: the first that has a word is right.
+/// The words of an engine: first its own, then those it shares with others. The first text of a word counts.
 type Dialect = &'static [DialectWords];
 
-/// A table: the word for its place, its name where it is registered, and its folder.
+/// A table: the placeholder of its location, its registered name, and its folder.
 type TableWords = [&'static str; 3];
 
 /// The tables of the whole lake.
@@ -33,7 +33,7 @@ const OF_ENDPOINT: [TableWords; 3] = [
     ["snapshots", "{table}_snapshots", "{table}/snapshots"],
 ];
 
-/// Returns what an engine is told, with the words of a lake and a table left in braces; `None` for one that takes no SQL.
+/// Returns the views for an engine, with the placeholders of lake and table unfilled; `None` for an engine without SQL.
 pub(super) fn template(engine: SqlEngine) -> Option<String> {
     Some(match engine {
         SqlEngine::DuckDb => written(&[DUCKDB, UNREGISTERED, BY_NAME, USUAL]),
@@ -69,7 +69,7 @@ fn written(dialect: Dialect) -> String {
             Some((word, line)) if CONDITIONS.contains(&word) => {
                 (!text(word).is_empty()).then_some(line)
             }
-            // Whether a table has a column is seen when the table is known.
+            // Conditions on a column are decided when the table is known.
             _ => Some(line),
         }
     });
@@ -86,7 +86,7 @@ fn written(dialect: Dialect) -> String {
     format!("{setup}\n\n{views}\n").trim_start().to_owned()
 }
 
-/// Writes the words of a table into a pattern.
+/// Fills the name, folder and location of a table into a pattern.
 fn table(pattern: &str, [word, name, folder]: TableWords) -> String {
     let location = format!("{{{word}}}");
     let pattern = pattern.replace("{name}", name).replace("{folder}", folder);

@@ -1,9 +1,9 @@
 //! The words of each engine that takes SQL, as tables.
 
-/// The words of a dialect, and what stands for each.
+/// The words of a dialect, each with its text.
 pub(super) type DialectWords = &'static [(&'static str, &'static str)];
 
-/// What most of them say. Tables are put together column by column.
+/// The words of most engines, which combine tables column by column.
 pub(super) const USUAL: DialectWords = &[
     ("create", "CREATE OR REPLACE VIEW "),
     ("fetched_at", "_fetched_at"),
@@ -28,7 +28,7 @@ const RANKED: &str = "SELECT
         FROM observed
     ) AS ranked WHERE newness = 1";
 
-/// For engines that put tables together by the names of their columns.
+/// The words of engines that combine tables by the names of their columns.
 pub(super) const BY_NAME: DialectWords = &[
     ("known", "SELECT *"),
     ("changed", "SELECT * EXCLUDE (commit_date)"),
@@ -40,7 +40,7 @@ pub(super) const BY_NAME: DialectWords = &[
 const QUALIFIED: &str = "SELECT * FROM observed
     QUALIFY row_number() OVER (PARTITION BY integration_key, id ORDER BY _fetched_at DESC) = 1";
 
-/// For engines whose timestamps have milliseconds: a place in order says which of two rows is the newer one.
+/// The words of engines whose timestamps have milliseconds: the place of a table decides which of two rows is newer.
 pub(super) const BY_PLACE: DialectWords = &[
     ("millis", "yes"),
     ("fetched_at", "\"_fetched_at\""),
@@ -61,7 +61,7 @@ const PLACED: &str = "SELECT
         FROM observed
     ) AS ranked WHERE newness = 1";
 
-/// For engines to which each query names the place of a table.
+/// The words of engines whose queries name the location of a table.
 pub(super) const UNREGISTERED: DialectWords = &[("unregistered", "yes")];
 
 pub(super) const DUCKDB: DialectWords = &[

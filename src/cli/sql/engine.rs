@@ -1,17 +1,17 @@
-//! How each engine writes what differs between them.
+//! How each engine quotes names and texts, and what it needs to reach a lake.
 
 use super::dialect;
 use super::lake_location::{LakeLocation, Store};
 use crate::cli::args::SqlEngine;
 
 impl SqlEngine {
-    /// Returns what it is told, with words in braces to be filled in.
+    /// Returns the views for the engine, with placeholders in braces.
     pub(super) fn template(self) -> String {
         let python = || include_str!("polars.py").to_owned();
         dialect::template(self).unwrap_or_else(python)
     }
 
-    /// Returns what begins a comment.
+    /// Returns the characters that begin a comment.
     pub(super) fn comment(self) -> &'static str {
         match self {
             Self::Polars => "#",
@@ -19,7 +19,7 @@ impl SqlEngine {
         }
     }
 
-    /// Returns what stands around the name of a column.
+    /// Returns the quote around the name of a column.
     pub(super) fn quote(self) -> char {
         match self {
             Self::Spark | Self::BigQuery => '`',
@@ -27,7 +27,7 @@ impl SqlEngine {
         }
     }
 
-    /// Returns a place as it stands between the quotes that the engine's file has around it.
+    /// Returns a location, escaped for the quotes that the views have around it.
     pub(in crate::cli) fn escaped(self, text: &str) -> String {
         match self {
             Self::Spark => text.replace('`', "``"),
@@ -39,14 +39,14 @@ impl SqlEngine {
         }
     }
 
-    /// Returns what has to be said of a lake in this place before all.
+    /// Returns a remark about a lake in this location; `None` where the engine can reach it.
     pub(super) fn remark(self, location: &LakeLocation) -> Option<&'static str> {
         let remark = match (self, location.store) {
             (Self::Athena, Store::Disk | Store::Gcs | Store::Azure) => {
-                "Athena reads S3 alone, and this lake is elsewhere: give its place there with --lake-url."
+                "Athena reads S3 alone, and this lake is not on S3: give its location on S3 with --lake-url."
             }
             (Self::Snowflake | Self::BigQuery, Store::Disk) => {
-                "It reads object stores alone, and this lake is on a disk: give its place there with --lake-url."
+                "This engine reads object stores alone, and this lake is on a disk: give its location in an object store with --lake-url."
             }
             (Self::BigQuery, Store::S3 | Store::Azure) => {
                 "BigQuery reads other clouds through Omni: name your connection in place of DEFAULT."

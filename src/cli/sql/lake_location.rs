@@ -1,18 +1,18 @@
-//! Where a lake is, as engines are told.
+//! The location of a lake, as it stands in views.
 
 use url::Url;
 
 use crate::cli::files::shown;
 
-/// Where a lake is.
+/// The location of a lake.
 pub(super) struct LakeLocation {
     /// An absolute path or a URL, without a slash at its end.
     pub(super) text: String,
-    /// On what.
+    /// The store of the lake.
     pub(super) store: Store,
 }
 
-/// What a lake lies on.
+/// The store of a lake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Store {
     /// A folder of this machine.
@@ -23,7 +23,7 @@ pub(super) enum Store {
 }
 
 impl LakeLocation {
-    /// Reads a place as the configuration has it: a URL, or a path, which may be relative.
+    /// Reads a location as the configuration has it: a URL, or a path, which may be relative.
     pub(super) fn of(location: &str) -> Self {
         // One letter is a Windows drive.
         let url = Url::parse(location).ok();
@@ -36,7 +36,7 @@ impl LakeLocation {
         };
         let text = match url {
             Some(url) => shown(url.as_str()),
-            // Without a working folder there is no other name for it than the one given.
+            // Without a working folder the given path is the only name of the lake.
             None => std::path::absolute(location)
                 .map_or_else(|_| location.to_owned(), |path| path.display().to_string()),
         };

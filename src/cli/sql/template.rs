@@ -1,28 +1,30 @@
-//! Texts with words in braces: `{table}` is a value, `{columns}` every column, a line each as long as it may be, and a line
-//! behind `{if column}` is for tables that have the column.
+//! Templates with placeholders in braces.
+//!
+//! `{table}` stands for a value. `{columns}` stands for all columns, in lines of at most 110 characters. A line that begins with
+//! `{if column}` is kept for tables that have the column.
 
 /// The longest line of columns.
 const WIDTH: usize = 110;
 
-/// The part of a text below a comment such as `-- live: ...`, with the comment.
+/// A section of a template: a comment such as `-- live: ...` and the lines below it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ViewSection {
     pub(super) name: String,
     pub(super) text: String,
 }
 
-/// What the words stand for.
+/// The values of placeholders.
 #[derive(Default)]
 pub(super) struct Values {
     named: Vec<(&'static str, String)>,
     /// The columns of the table.
     pub(super) columns: Vec<String>,
-    /// What stands around the name of a column.
+    /// The quote around the name of a column.
     pub(super) quote: char,
 }
 
 impl Values {
-    /// Says what a word stands for.
+    /// Sets the value of a placeholder.
     pub(super) fn set(&mut self, name: &'static str, value: String) {
         self.named.push((name, value));
     }
@@ -53,7 +55,7 @@ fn name<'a>(line: &'a str, comment: &str) -> Option<&'a str> {
     is_name.then_some(name)
 }
 
-/// Returns a text with its words filled in, and a newline at its end.
+/// Returns a text with its placeholders filled in, and a newline at its end.
 pub(super) fn fill(text: &str, values: &Values) -> String {
     let mut filled = String::new();
     for line in text.lines() {
@@ -69,7 +71,7 @@ pub(super) fn fill(text: &str, values: &Values) -> String {
     filled
 }
 
-/// Returns a line without its condition; nothing when it does not hold.
+/// Returns a line without its condition; `None` when the condition does not hold.
 fn kept<'a>(line: &'a str, values: &Values) -> Option<&'a str> {
     let condition = line.strip_prefix("{if ");
     let Some((column, rest)) = condition.and_then(|rest| rest.split_once('}')) else {
@@ -79,7 +81,7 @@ fn kept<'a>(line: &'a str, values: &Values) -> Option<&'a str> {
     is_there.then_some(rest)
 }
 
-/// In one pass, so that nothing within a value is taken for a word.
+/// Fills in values in one pass, so that braces within a value are not taken for a placeholder.
 fn with_values(line: &str, values: &Values) -> String {
     let mut filled = String::new();
     let mut rest = line;

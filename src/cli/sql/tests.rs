@@ -110,7 +110,10 @@ fn an_engine_that_cannot_reach_the_place_says_so_first() {
         text.lines().next().map(str::to_owned).expect("a line")
     };
     assert!(first(SqlEngine::Athena, "gs://bucket").starts_with("-- Athena reads S3 alone"));
-    assert!(first(SqlEngine::Snowflake, "/lake").starts_with("-- It reads object stores alone"));
+    assert!(
+        first(SqlEngine::Snowflake, "/lake")
+            .starts_with("-- This engine reads object stores alone")
+    );
     assert!(first(SqlEngine::Athena, "s3://bucket").starts_with("-- setup"));
 }
 
