@@ -8,9 +8,12 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::progress_display::{LINE_EVERY, style};
 use super::terminal::Terminal;
-use crate::words::{count, counted, seconds};
+use super::text_table::cut;
+use crate::words::{count, seconds};
 
 const BAR: &str = "{bar:20.green/dim} {msg}";
+/// Columns of the bar, with the space behind it and one column that stays free.
+const BAR_WIDTH: usize = 22;
 
 /// Shows the progress of a fold over many tables.
 pub(super) struct FoldProgress {
@@ -54,13 +57,15 @@ impl FoldProgress {
     /// Shows that a table is folded until the work on it is done. Dropping it drops the work.
     pub(super) async fn during<T>(&mut self, table: &str, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
-        let (done, all) = (count(self.done), counted(self.tables, "table"));
-        let line = format!("folding {table}, {done} of {all} done");
         self.done += 1;
+        let (number, all) = (count(self.done), count(self.tables));
+        let line = format!("folding table {number} of {all}: {table}");
         let ticks = match &mut self.display {
             FoldDisplay::Silent => return work.await,
             FoldDisplay::Bar(bar) => {
-                bar.set_message(line);
+                let width = Terminal::stderr().width();
+                let room = width.map_or(usize::MAX, |width| width.saturating_sub(BAR_WIDTH));
+                bar.set_message(cut(&line, room));
                 let ended = work.await;
                 bar.inc(1);
                 return ended;

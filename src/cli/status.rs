@@ -183,7 +183,7 @@ fn late(lines: &mut Vec<String>, status: &Status, by_table: bool) {
             let names = names.join(", ");
             let more = match late.len().saturating_sub(LATE_NAMED) {
                 0 => String::new(),
-                more => format!(" and {more} more; see --integration"),
+                more => format!(" and {more} more (--integration lists them)"),
             };
             lines.push(format!(
                 "late    {}: {tables}, up to {oldest} old: {names}{more}",

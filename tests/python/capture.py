@@ -81,8 +81,8 @@ class Capture:
     """Every byte, control sequences included."""
     lines: list[list[Piece]]
     """What the screen shows, with what scrolled off its top; no empty lines at the end."""
-    cut: set[int]
-    """Lines that were filled to the last column, so that the terminal broke them."""
+    cut: list[str]
+    """What stood on lines that the terminal itself broke, because a text went on behind their last column."""
 
     @property
     def text(self) -> str:
@@ -148,21 +148,24 @@ def _read(child: int, terminal: int, after: float | None, timeout: float) -> tup
 
 
 class _Screen(pyte.HistoryScreen):
-    """A screen that remembers which lines the terminal itself broke."""
+    """A screen that remembers the lines that the terminal itself broke."""
 
     def __init__(self, columns: int, lines: int) -> None:
-        self.broken: set[int] = set()
+        self.broken: list[str] = []
         super().__init__(columns, lines, history=HISTORY, ratio=0.5)
 
     def draw(self, data: str) -> None:
         for char in data:
             if self.cursor.x == self.columns:
-                self.broken.add(len(self.history.top) + self.cursor.y)
+                line = self.display[self.cursor.y]
+                # Bars are filled up with spaces.
+                if not line.endswith(" "):
+                    self.broken.append(line)
             super().draw(char)
 
 
-def _screen(written: bytes, columns: int, lines: int) -> tuple[list[list[Piece]], set[int]]:
-    """Returns the lines that a terminal shows after these bytes, and the numbers of those that it broke."""
+def _screen(written: bytes, columns: int, lines: int) -> tuple[list[list[Piece]], list[str]]:
+    """Returns the lines that a terminal shows after these bytes, and the lines that it broke."""
     screen = _Screen(columns, lines)
     pyte.ByteStream(screen).feed(written)
     rows = [*screen.history.top, *(screen.buffer[row] for row in range(lines))]
