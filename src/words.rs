@@ -156,7 +156,8 @@ mod tests {
             let text = std::fs::read_to_string(&path).expect("text");
             for (number, line) in text.lines().enumerate() {
                 let counts = |noun: &&str| {
-                    let mut places = line.match_indices(&format!("}} {noun}"));
+                    let wanted = format!("}} {noun}");
+                    let mut places = line.match_indices(&wanted);
                     places.any(|(at, found)| {
                         let before = line[..at].rsplit_once('{').map_or("", |(before, _)| before);
                         let behind = &line[at + found.len()..];

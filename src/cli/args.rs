@@ -202,6 +202,7 @@ pub struct DemoArgs {
     /// Folder of the lake; default with --live: ./demo-live-lake
     #[arg(
         long,
+        visible_alias = "lake-url",
         value_name = "DIR",
         default_value = "./demo-lake",
         default_value_if("live", "true", "./demo-live-lake")

@@ -259,7 +259,8 @@ fn done_line(done: u64, all: u64, elapsed: Duration) -> String {
     if is_known && elapsed >= Duration::from_secs(5) {
         let per_table = elapsed.as_secs_f64() / to_f64(done);
         let left = Duration::from_secs_f64(per_table * to_f64(all - done));
-        line += &format!(", about {} left", brief(left.max(Duration::from_secs(1))));
+        let left = brief(left.max(Duration::from_secs(1)));
+        line = format!("{line}, about {left} left");
     }
     line
 }

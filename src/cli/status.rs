@@ -42,6 +42,9 @@ pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, Cl
         one.tables
             .retain(|table| tables.has_endpoint(&table.endpoint));
     }
+    if !tables.is_everything() {
+        status.integrations.retain(|one| !one.tables.is_empty());
+    }
     if args.json {
         println!("{:#}", json(&status));
     } else {
