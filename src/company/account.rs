@@ -1,10 +1,8 @@
 //! What the API tells about an integration itself: its state, its models, its field catalogue.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
-use super::blueprint::Listing;
+use super::blueprint::{DAY, Listing};
 use super::hash::{below, choose, mix, salt};
 use super::identity::{find, id, loose_id};
 use super::integration::Integration;
@@ -13,8 +11,6 @@ use super::request::ListQuery;
 use super::words;
 use crate::catalog::FieldKind;
 use crate::time::Moment;
-
-const DAY: Duration = Duration::from_hours(24);
 
 /// What `GET /integrations/{id}` says, as far as it matters.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //! together, and the shape of every endpoint. Compiled once from the catalog and shared.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::compiler::Compiler;
 use super::hash::salt;
@@ -10,6 +11,8 @@ use super::shape::Shape;
 use super::ties::{Names, Tie, resolve};
 use crate::catalog::{Catalog, Endpoint, NestedReach};
 use crate::ids::{Category, EndpointName};
+
+pub(super) const DAY: Duration = Duration::from_hours(24);
 
 /// The endpoints that have as many rows as the settings say; all others have fewer.
 const BIGGEST: [&str; 4] = [
@@ -54,6 +57,8 @@ pub(super) struct RecordModel {
     pub deletable: bool,
     /// The model whose records have these as children, and how many each has.
     pub parents: Option<(Pattern, usize)>,
+    /// How long after its parent a record is made at most; without a parent, how long before its last change.
+    pub reach_back: Duration,
 }
 
 /// One endpoint: whose records, in what shape.
@@ -164,7 +169,25 @@ fn model(name: &str, rows: u64, deletable: bool) -> RecordModel {
         count: count(name, rows),
         deletable,
         parents: None,
+        reach_back: reach_back(name),
     }
+}
+
+/// Employees stay for years, and an application is decided within weeks.
+fn reach_back(name: &str) -> Duration {
+    let days = match name {
+        "hris/employees" => 3_000,
+        "ats/jobs" => 400,
+        "ats/candidates" => 500,
+        _ if RELATIONS
+            .iter()
+            .any(|one| one.of == name && matches!(one.link, Link::Parent(_))) =>
+        {
+            if name.starts_with("ats/") { 60 } else { 3_000 }
+        }
+        _ => 1_200,
+    };
+    days * DAY
 }
 
 /// Tools number their records in manners of their own.

@@ -180,7 +180,12 @@ impl<'a> Compiler<'a> {
                     return from_shape(shape, &field.name);
                 }
                 let home = self.home(field, place);
-                Recipe::Plain(recipe::value(home, &place.scope, &field.name))
+                Recipe::Plain(match recipe::value(home, &place.scope, &field.name) {
+                    Plain::Choice(choice) => {
+                        Plain::Choice(choice.ruled(&place.scope, &field.name, self.names))
+                    }
+                    other => other,
+                })
             }
         }
     }

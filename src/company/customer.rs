@@ -12,8 +12,6 @@ use super::targets::Targets;
 use super::ties::Tie;
 use crate::time::Moment;
 
-const DAY: Duration = Duration::from_hours(24);
-
 /// Kombo nulls a deleted row this long after its deletion.
 pub(super) const ANONYMISED_AFTER: Duration = Duration::from_hours(14 * 24);
 
@@ -145,7 +143,7 @@ impl Customer {
     }
 
     /// Returns when a record that was never there alive was deleted.
-    fn first_deleted(&self, subject: Subject) -> Option<Moment> {
+    pub(super) fn first_deleted(&self, subject: Subject) -> Option<Moment> {
         let model = self.model(subject.model);
         // One of each block, so that even a short table has some.
         let (block, slot) = (
@@ -168,12 +166,6 @@ impl Customer {
         Some(self.start - days_ago + within(Duration::from_secs(86_000), mix(roll, 2)))
     }
 
-    /// Returns when a record was made.
-    pub(super) fn created(&self, subject: Subject) -> Moment {
-        self.born(subject)
-            .unwrap_or_else(|| self.start - 220 * DAY - within(1_000 * DAY, mix(subject.root, 12)))
-    }
-
     /// Returns when a record was made that was not there at the start.
     pub(super) fn born(&self, subject: Subject) -> Option<Moment> {
         let nth = subject.index.checked_sub(self.model(subject.model).count)?;
@@ -191,15 +183,8 @@ impl Customer {
     }
 
     fn own_changed(&self, subject: Subject) -> Moment {
-        if let Some(past) = self.history.of(subject.model, subject.index) {
-            return past.at;
-        }
-        let first = self.first_deleted(subject);
-        first.or_else(|| self.born(subject)).unwrap_or_else(|| {
-            let roll = mix(subject.root, 13);
-            let days = if percent(25, mix(roll, 1)) { 30 } else { 220 };
-            self.start - Duration::from_millis(1) - within(days * DAY, roll)
-        })
+        let past = self.history.of(subject.model, subject.index);
+        past.map_or_else(|| self.lifespan(subject).settled, |past| past.at)
     }
 
     /// Returns the related record of a relation to one.
@@ -222,7 +207,7 @@ impl Customer {
                 };
                 next.find(is_live).or(Some(first))
             }
-            Link::Tree(children) => subject.index.checked_sub(1).map(|above| above / children),
+            Link::Tree(children) => self.above(tie.to, subject.index, children),
             Link::Via(Then::Through, via, then) => self.one(then, self.step(via, subject)?),
             Link::Via(pick, via, then) => {
                 let list = self.many(then, self.step(via, subject)?);
@@ -279,6 +264,15 @@ impl Customer {
             _ => {}
         }
         targets
+    }
+
+    /// Returns the nearest record above another one in a tree that was not deleted at the start.
+    fn above(&self, model: usize, index: u64, children: u64) -> Option<u64> {
+        let mut above = index.checked_sub(1)? / children;
+        while self.first_deleted(self.subject(model, above)).is_some() {
+            above = above.checked_sub(1)? / children;
+        }
+        Some(above)
     }
 
     fn step(&self, via: usize, subject: Subject) -> Option<Subject> {

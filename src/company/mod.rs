@@ -18,15 +18,20 @@
 
 mod account;
 mod blueprint;
+mod calendar;
 mod changes;
+mod choice;
 mod compiler;
 mod customer;
+mod decision;
 mod hash;
 mod history;
 mod identity;
 mod integration;
 mod journal;
 mod life;
+mod lifespan;
+mod likelihood;
 mod listing;
 mod living;
 mod pending_webhooks;
@@ -43,8 +48,8 @@ mod shape;
 mod targets;
 mod text;
 mod ties;
+mod town;
 mod value;
-#[rustfmt::skip]
 mod words;
 mod world;
 

@@ -1,5 +1,6 @@
 //! What a plain value is: the kinds of names, amounts, instants and free JSON.
 
+use super::choice::Choice;
 use super::words::Words;
 
 /// A plain value.
@@ -7,8 +8,8 @@ use super::words::Words;
 pub(super) enum Plain {
     /// Always this JSON.
     Constant(String),
-    /// One of these, as JSON; an open enum takes others, too.
-    Choice { texts: Vec<String>, open: bool },
+    /// One of the values of an enum.
+    Choice(Choice),
     /// The next of these for each record, as JSON.
     InTurns(Vec<String>),
     /// A text by its meaning.
@@ -42,10 +43,25 @@ pub(super) enum Wording {
     Prose(Words, u64),
     /// A pattern in which `#` is a digit and `@` a capital letter.
     Pattern(&'static str),
+    /// A name for a login, made of the person's names.
+    Username,
     /// A link that ends in a number.
     Link(&'static str),
     /// An id that nothing is found by.
     LooseId,
+    /// A part of an address. All parts of one address are of the same town.
+    Address(AddressPart),
+}
+
+/// The parts of an address that go by its town.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum AddressPart {
+    City,
+    State,
+    Country,
+    Street,
+    /// Street and city on one line.
+    Line,
 }
 
 /// Instants by what they mean.
@@ -53,10 +69,26 @@ pub(super) enum Wording {
 pub(super) enum InstantKind {
     Created,
     Updated,
-    /// Some time after the record was made, perhaps in the future.
-    Start,
-    /// After [`InstantKind::Start`].
-    End,
+    /// Between the record's creation and its last change before the start.
+    Past,
+    /// Between [`InstantKind::Past`] and the last change before the start.
+    PastEnd,
+    /// Within the first month of the record, and in the past.
+    Early,
+    /// The first day at work: in the future for who is hired and has not begun.
+    FirstDay,
+    /// The last day at work: after the first one, and in the past.
+    LastDay,
+    /// Within so many days after the record's creation: a little in the future where the record is young.
+    Planned {
+        days: u32,
+    },
+    /// Between so many minutes after the [`InstantKind::Planned`] instant with the same number of days.
+    After {
+        days: u32,
+        least_mins: u64,
+        most_mins: u64,
+    },
     /// When the person was born.
     Birth,
 }

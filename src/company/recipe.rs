@@ -1,7 +1,9 @@
 //! What to write for a field. Decided once, from its kind, its hints and its name: a name known here gets a value that
 //! looks the part, any other a plausible one of its kind, so that a field added to `schemas/` needs no line here.
 
-use super::plain::{Free, InstantKind, Plain, Wording};
+use super::calendar::moment;
+use super::choice::Choice;
+use super::plain::{AddressPart, Free, Plain, Wording};
 use super::relation::IN_TURNS;
 use super::text::quoted;
 use super::words;
@@ -29,9 +31,13 @@ pub(super) fn nulls(scope: &str, name: &str) -> u64 {
         return 0;
     }
     match name {
+        "outcome" | "status" | "employment_status" | "start_date" | "remote_created_at" => 1,
+        "job_title" | "department" | "employment_type" => 3,
         "remote_data" => 75,
         "custom_fields" => 30,
         "raw" | "street_2" | "state" | "contact_id" => 45,
+        "work_location" | "address" | "job" | "application" | "manager" | "groups" => 2,
+        "city" | "country" => 2,
         "id" | "changed_at" | "remote_deleted_at" | "type" => 0,
         "remote_id" => 4,
         "name" | "first_name" | "last_name" | "display_full_name" | "title" | "label" => 2,
@@ -70,32 +76,29 @@ pub(super) fn value(field: &Field, scope: &str, name: &str) -> Plain {
             "max_file_size_bytes" => 20_000_000,
             _ => 9,
         }),
-        FieldKind::Float => number(name),
-        FieldKind::Timestamp => Plain::Instant(moment(name)),
-        FieldKind::Date => Plain::Day(moment(name)),
-        FieldKind::MidnightDate => Plain::Midnight(moment(name)),
+        FieldKind::Float => number(scope, name),
+        FieldKind::Timestamp => Plain::Instant(moment(scope, name)),
+        FieldKind::Date => Plain::Day(moment(scope, name)),
+        FieldKind::MidnightDate => Plain::Midnight(moment(scope, name)),
         _ if !field.hints.values.is_empty() => {
-            let texts = field
-                .hints
-                .values
-                .iter()
-                .map(|value| quoted(value))
-                .collect();
-            let open = field.hints.open;
+            let values = &field.hints.values;
             if IN_TURNS.contains(&(scope, name)) {
-                Plain::InTurns(texts)
+                Plain::InTurns(values.iter().map(|value| quoted(value)).collect())
             } else {
-                Plain::Choice { texts, open }
+                Plain::Choice(Choice::of(scope, name, values, field.hints.open))
             }
         }
         _ => Plain::Text(string(field, scope, name)),
     }
 }
 
-fn number(name: &str) -> Plain {
+fn number(scope: &str, name: &str) -> Plain {
     match name {
-        "weekly_hours" => Plain::Number(10, 40, 1),
-        "pay_rate" | "salary_amount" | "salary_amount_from" => Plain::Number(18_000, 90_000, 2),
+        "value" if scope.ends_with("#gross_pay") => Plain::Number(3_200, 6_900, 2),
+        "value" if scope.ends_with("#net_pay") => Plain::Number(2_000, 3_100, 2),
+        "value" if scope.ends_with("#paid_amount") => Plain::Number(2_000, 3_100, 2),
+        "weekly_hours" => Plain::Number(32, 40, 1),
+        "pay_rate" | "salary_amount" | "salary_amount_from" => Plain::Number(34_000, 90_000, 2),
         "salary_amount_to" => Plain::Number(90_000, 140_000, 2),
         "payable_hours" => Plain::Number(1, 12, 2),
         "unpaid_break_minutes" => Plain::Number(0, 60, 0),
@@ -106,20 +109,6 @@ fn number(name: &str) -> Plain {
         _ => Plain::Number(1, 6_000, 2),
     }
 }
-
-fn moment(name: &str) -> InstantKind {
-    match name {
-        "remote_created_at" | "opened_at" | "enrolled_at" => InstantKind::Created,
-        "remote_updated_at" | "updated_at" => InstantKind::Updated,
-        "date_of_birth" => InstantKind::Birth,
-        _ if ENDS.iter().any(|end| name.starts_with(end)) => InstantKind::End,
-        _ => InstantKind::Start,
-    }
-}
-
-/// How the names of instants begin at which something ends.
-#[rustfmt::skip]
-const ENDS: &[&str] = &["end", "completed", "closed", "termination", "approved"];
 
 fn string(field: &Field, scope: &str, name: &str) -> Wording {
     let hints = &field.hints;
@@ -132,8 +121,12 @@ fn string(field: &Field, scope: &str, name: &str) -> Wording {
         Some("uri") if name == "avatar" => Wording::Link("https://img.example.com/people/"),
         Some("uri") => Wording::Link("https://app.example.com/r/"),
         Some("time") => text_of("start_time"),
-        _ if ["name", "title", "type", "label"].contains(&name) => {
+        _ if (scope, name) == ("hris/locations", "type") => Wording::OneOf(words::LOCATION_TYPES),
+        _ if ["name", "title", "type", "label", "remote_label"].contains(&name) => {
             Wording::OneOf(words::named(scope))
+        }
+        _ if name == "key" && scope.ends_with("#content_ref") => {
+            Wording::Pattern("attachments/########")
         }
         _ => text_of(name),
     }
@@ -158,11 +151,20 @@ pub(super) fn text_of(name: &str) -> Wording {
         "account_number" | "zip_code" => Wording::Pattern("#####"),
         "start_time" => Wording::Pattern("0#:15:00"),
         "end_time" => Wording::Pattern("1#:45:00"),
-        "timezone" => Wording::Pattern("+0#:00"),
-        "nationality" | "country" => Wording::OneOf(words::COUNTRIES),
+        "timezone" => Wording::OneOf(words::TIME_ZONES),
+        "experience_level" => Wording::OneOf(words::EXPERIENCE),
+        "approval_status" => Wording::OneOf(words::APPROVALS),
+        "current_level" => Wording::OneOf(words::LEVELS),
+        "avatar" => Wording::Link("https://img.example.com/people/"),
+        "username" => Wording::Username,
+        "nationality" => Wording::OneOf(words::COUNTRIES),
+        "country" => Wording::Address(AddressPart::Country),
+        "city" => Wording::Address(AddressPart::City),
+        "state" => Wording::Address(AddressPart::State),
+        "street_1" => Wording::Address(AddressPart::Street),
+        "raw" => Wording::Address(AddressPart::Line),
+        "street_2" => Wording::OneOf(words::FLOORS),
         "currency" | "pay_currency" | "salary_currency" => Wording::OneOf(words::CURRENCIES),
-        "city" | "state" => Wording::OneOf(words::CITIES),
-        "street_1" | "street_2" | "raw" => Wording::OneOf(words::STREETS),
         "job_title" => Wording::OneOf(words::JOBS),
         "company" | "bank_name" => Wording::OneOf(words::COMPANIES),
         "source" => Wording::OneOf(words::SOURCES),
@@ -175,7 +177,7 @@ pub(super) fn text_of(name: &str) -> Wording {
         "content" | "summary_comment" | "comment" | "employee_note" => {
             Wording::Prose(words::SENTENCES, 2)
         }
-        _ if name == "key" => Wording::OneOf(words::KEYS),
+        "key" => Wording::OneOf(words::KEYS),
         _ if name.ends_with("_id") || name == "id" || name == "remote_id" => Wording::LooseId,
         _ if name.ends_with("url") || name == "link" => Wording::Link("https://example.com/"),
         _ => Wording::OneOf(words::PLAIN),

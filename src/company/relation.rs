@@ -58,6 +58,9 @@ pub(super) struct Relation {
     pub about: bool,
 }
 
+/// How many employees report to one manager.
+pub(super) const REPORTS: u64 = 8;
+
 pub(super) const APPLICATIONS_OF_CANDIDATE: Pattern = &[1, 1, 2, 1, 1, 3, 1, 1, 1, 2];
 const INTERVIEWS_OF_APPLICATION: Pattern = &[0, 1, 0, 2, 0, 0, 1, 0, 3, 0];
 const OFFERS_OF_APPLICATION: Pattern = &[0, 0, 0, 1, 0, 0, 0, 0, 2, 0];
@@ -137,13 +140,13 @@ pub(super) const RELATIONS: &[Relation] = &[
     relation("ats/scorecards", "author", "ats/users", Pick, 10),
     relation("ats/attachments", "candidate", "ats/candidates", Parent(ATTACHMENTS_OF_CANDIDATE), 0),
     relation("ats/attachments", "application", "ats/applications", Via(First, "candidate", "applications"), 30),
-    relation("hris/employees", "manager", "hris/employees", Tree(8), 3),
+    relation("hris/employees", "manager", "hris/employees", Tree(REPORTS), 3),
     relation("hris/employees", "employments", "hris/employments", Child(EMPLOYMENTS_OF_EMPLOYEE), 0),
     relation("hris/employees", "time_off_balances", "hris/time-off-balances", Child(BALANCES_OF_EMPLOYEE), 0),
     relation("hris/employees", "groups", "hris/groups", Several(0, 2), 0),
     relation("hris/employees", "teams", "hris/groups", Same("groups"), 0),
     relation("hris/employees", "legal_entity", "hris/legal-entities", Pick, 5),
-    relation("hris/employees", "work_location", "hris/locations", Pick, 8),
+    relation("hris/employees", "work_location", "hris/locations", Pick, 3),
     relation("hris/employments", "employee", "hris/employees", Parent(EMPLOYMENTS_OF_EMPLOYEE), 0),
     relation("hris/groups", "parent", "hris/groups", Tree(4), 0),
     relation("hris/time-off-balances", "employee", "hris/employees", Parent(BALANCES_OF_EMPLOYEE), 0),

@@ -72,7 +72,7 @@ impl Writer<'_> {
     fn object(&self, out: &mut String, shape: &Shape, subject: Subject) {
         out.push('{');
         for column in &shape.columns {
-            let nothing = is_null(column, subject);
+            let nothing = self.is_null(column, subject);
             if column.optional && (nothing || !column.nullable) && left_out(column, subject) {
                 continue;
             }
@@ -101,7 +101,7 @@ impl Writer<'_> {
                 None => out.push_str("null"),
             },
             Recipe::NameOf(tie, name) => match self.related(*tie, subject) {
-                Some(other) if !is_null(name, other) => self.recipe(out, name, other),
+                Some(other) if !self.is_null(name, other) => self.recipe(out, name, other),
                 _ => out.push_str("null"),
             },
             Recipe::One(tie, shape) => match self.related(*tie, subject) {
@@ -185,6 +185,29 @@ impl Writer<'_> {
         close(out, ']');
     }
 
+    /// Returns whether a key's value is null by chance or because another field of the record says so.
+    fn is_null(&self, column: &Property, subject: Subject) -> bool {
+        if let Some((sibling, wanted)) = &column.when
+            && (self.is_null(sibling, subject) || !self.chose(sibling, *wanted, subject))
+        {
+            return true;
+        }
+        // A remote id's chance is its own, since records are found by it.
+        column.nulls > 0
+            && !matches!(column.recipe, Recipe::RemoteId)
+            && percent(column.nulls, mix(mix(subject.salt, column.salt), NULL))
+    }
+
+    fn chose(&self, sibling: &Property, wanted: usize, subject: Subject) -> bool {
+        match &sibling.recipe {
+            Recipe::Plain(Plain::Choice(choice)) => {
+                let roll = mix(subject.salt, sibling.salt);
+                self.customer.pick(choice, subject, roll) == Some(wanted)
+            }
+            _ => false,
+        }
+    }
+
     fn related(&self, tie: usize, subject: Subject) -> Option<Subject> {
         let index = self.customer.one(tie, subject)?;
         let to = self.customer.blueprint.ties[tie].to;
@@ -196,30 +219,8 @@ impl Writer<'_> {
     }
 }
 
-/// Returns whether a key's value is null by chance or because another field of the record says so.
-fn is_null(column: &Property, subject: Subject) -> bool {
-    if let Some((sibling, wanted)) = &column.when
-        && (is_null(sibling, subject) || !chose(sibling, *wanted, subject))
-    {
-        return true;
-    }
-    // A remote id's chance is its own, since records are found by it.
-    column.nulls > 0
-        && !matches!(column.recipe, Recipe::RemoteId)
-        && percent(column.nulls, mix(mix(subject.salt, column.salt), NULL))
-}
-
 fn left_out(column: &Property, subject: Subject) -> bool {
     percent(30, mix(mix(subject.salt, column.salt), ABSENT))
-}
-
-fn chose(sibling: &Property, wanted: usize, subject: Subject) -> bool {
-    match &sibling.recipe {
-        Recipe::Plain(Plain::Choice { texts, open }) => {
-            value::choice(texts, *open, mix(subject.salt, sibling.salt)) == Some(wanted)
-        }
-        _ => false,
-    }
 }
 
 /// Chooses a variant by its tag. Two tied unions about one record agree as far as both know the tag.

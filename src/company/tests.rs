@@ -1,5 +1,6 @@
 //! Tests over whole worlds: what records look like, and what the API in front of them does.
 
+mod believable;
 mod conformance;
 mod contract;
 mod links;

@@ -2,21 +2,18 @@
 
 use std::time::Duration;
 
+use super::blueprint::DAY;
 use super::customer::{Customer, Subject, within};
-use super::hash::{at, below, choose, mix, percent};
+use super::hash::{below, choose, mix, percent};
 use super::identity::push_id;
-use super::plain::{Free, InstantKind, Plain, Wording};
+use super::plain::{AddressPart, Free, InstantKind, Plain, Wording};
 use super::settings::Oddities;
 use super::text::{
     push_all, push_date, push_decimal, push_midnight, push_number, push_timestamp, quoted,
 };
+use super::town::TOWNS;
 use super::words::{FIRST_NAMES, KEYS, LAST_NAMES, PLAIN, SENTENCES};
 use crate::time::Moment;
-
-const DAY: Duration = Duration::from_hours(24);
-
-/// What an open enum passes through.
-const UNMAPPED: &[&str] = &["Werkvertrag", "prefer to self-describe", "PACS", "その他"];
 
 /// A value no version of the schema knows.
 const UNKNOWN: &str = "SOMETHING_NEW";
@@ -33,12 +30,12 @@ pub(super) fn push(
     let roll = mix(subject.salt, name);
     match value {
         Plain::Constant(json) => out.push_str(json),
-        Plain::Choice { texts, open } => match choice(texts, *open, roll) {
+        Plain::Choice(choice) => match customer.pick(choice, subject, roll) {
             Some(_) if oddities.unknown_enum_values && percent(1, mix(roll, 1)) => {
                 out.push_str(&quoted(UNKNOWN));
             }
-            Some(at) => out.push_str(&texts[at]),
-            None => out.push_str(&quoted(choose(UNMAPPED, mix(roll, 2)))),
+            Some(place) => out.push_str(choice.text(place)),
+            None => out.push_str(&quoted(choose(choice.foreign, mix(roll, 2)))),
         },
         Plain::InTurns(texts) => {
             let turn = subject.index % u64::try_from(texts.len()).expect("a short list");
@@ -57,14 +54,6 @@ pub(super) fn push(
         Plain::Midnight(moment) => push_midnight(out, instant(*moment, customer, roll, subject)),
         Plain::Free(free) => push_free(out, *free, roll, 0),
     }
-}
-
-/// Chooses one of an enum's values; `None` for a text that an open one passes through.
-pub(super) fn choice(texts: &[String], open: bool, roll: u64) -> Option<usize> {
-    if open && percent(5, mix(roll, 3)) {
-        return None;
-    }
-    Some(at(texts.len(), roll))
 }
 
 /// Whole numbers are as common as those with a fraction, since people round.
@@ -89,6 +78,7 @@ fn push_text(out: &mut String, text: Wording, roll: u64, subject: Subject) {
             push_number(out, subject.index);
             push_all(out, ["@", domain]);
         }
+        Wording::Username => push_all(out, [first.1, ".", last.1]),
         Wording::OneOf(words) => out.push_str(choose(words, roll)),
         Wording::Prose(words, most) => {
             for nth in 0..=below(most, roll) {
@@ -101,6 +91,18 @@ fn push_text(out: &mut String, text: Wording, roll: u64, subject: Subject) {
             push_number(out, below(100_000_000, roll));
         }
         Wording::LooseId => push_id(out, roll, 0),
+        Wording::Address(part) => push_address(out, part, subject),
+    }
+}
+
+fn push_address(out: &mut String, part: AddressPart, subject: Subject) {
+    let town = choose(TOWNS, mix(subject.salt, 34));
+    match part {
+        AddressPart::City => out.push_str(town.city),
+        AddressPart::State => out.push_str(town.state),
+        AddressPart::Country => out.push_str(town.country),
+        AddressPart::Street => out.push_str(town.street),
+        AddressPart::Line => push_all(out, [town.street, ", ", town.city]),
     }
 }
 
@@ -120,16 +122,32 @@ fn push_pattern(out: &mut String, pattern: &str, roll: u64) {
 }
 
 fn instant(kind: InstantKind, customer: &Customer, roll: u64, subject: Subject) -> Moment {
-    let created = customer.created(subject);
-    let start = || created + within(1_400 * DAY, mix(subject.salt, 33));
+    let life = customer.lifespan(subject);
+    let created = life.created;
+    // The parts of a record agree on when it began.
+    let began = |span| created + within(span, mix(subject.owner, 33));
+    let first_day = || began(life.length().min(30 * DAY));
+    let until_settled = |from: Moment| from + within(life.settled.since(from), roll);
     match kind {
         InstantKind::Created => created,
         InstantKind::Updated => {
             let lived = customer.changed(subject).since(created);
             created + within(lived.max(Duration::from_millis(1)), roll)
         }
-        InstantKind::Start => start(),
-        InstantKind::End => start() + Duration::from_mins(30) + within(40 * DAY, roll),
+        InstantKind::Past => began(life.length()),
+        InstantKind::PastEnd => until_settled(began(life.length())),
+        InstantKind::FirstDay if customer.is_starting(subject) => began(30 * DAY) + 15 * DAY,
+        InstantKind::Early | InstantKind::FirstDay => first_day(),
+        InstantKind::LastDay => until_settled(first_day()),
+        InstantKind::Planned { days } => began(days * DAY),
+        InstantKind::After {
+            days,
+            least_mins,
+            most_mins,
+        } => {
+            let [least, most] = [least_mins, most_mins].map(Duration::from_mins);
+            began(days * DAY) + least + within(most - least, roll)
+        }
         InstantKind::Birth => Moment::default() - 15 * 365 * DAY + within(50 * 365 * DAY, roll),
     }
 }
