@@ -2,6 +2,8 @@
 
 mod changes;
 mod duckdb;
+mod folded;
+mod landed;
 mod lines;
 pub(super) mod live;
 mod story;
@@ -11,7 +13,7 @@ pub(super) mod watching;
 #[cfg(test)]
 mod tests;
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,27 +25,29 @@ use super::args::DemoArgs;
 use super::backfill::{backfill, everything};
 use super::backfill_report::BackfillReport;
 use super::cli_error::{CliError, FAILED};
-use super::queries::snippets;
 use super::session::Session;
 use crate::api::ApiKey;
 use crate::catalog::Catalog;
 use crate::company::{World, WorldSettings};
 use crate::config::{Config, Overrides};
-use crate::time::{Clock as _, SystemClock};
+use crate::time::{Clock as _, Moment, SystemClock};
 use crate::twin::{Deliveries, SharedWorld, Twin, TwinSettings};
 
 /// One integration of each category.
 const INTEGRATIONS: u32 = 4;
 
-/// Runs the demo and returns its report and the lines that query what landed.
+/// Runs the demo. Returns whether everything landed, and what to say of it.
 pub(super) async fn run(
     args: &DemoArgs,
     catalog: &Catalog,
     quiet: bool,
-) -> Result<(BackfillReport, String), CliError> {
+) -> Result<(bool, String), CliError> {
     let stage = DemoStage::set(args, twin_settings(args), catalog).await?;
+    // On a terminal the bars go away at the end; a line for each table would not.
+    let quiet = quiet || !io::stderr().is_terminal();
     let report = stage.first_load(quiet).await?;
-    Ok((report, what_next(&args.lake)))
+    let text = landed::landed(&report, INTEGRATIONS, &args.lake);
+    Ok((report.is_success(), text))
 }
 
 /// A world, where it is served, and a lake to bring it into.
@@ -61,7 +65,10 @@ impl DemoStage {
         settings: TwinSettings,
         catalog: &Catalog,
     ) -> Result<Self, CliError> {
-        let world = World::with_catalog(settings.world.clone(), catalog);
+        let mut world = World::with_catalog(settings.world.clone(), catalog);
+        if args.start.is_none() {
+            world.advance_to(SystemClock.now().since(settings.world.start));
+        }
         let customers = world.integrations().iter();
         let integrations = customers.map(|known| known.id().to_string()).collect();
         let listener = Twin::bind(&settings).await.map_err(no_twin)?;
@@ -123,33 +130,24 @@ fn twin_settings(args: &DemoArgs) -> TwinSettings {
             integrations: INTEGRATIONS,
             rows: args.rows,
             seed: args.seed,
-            // The records are as old as they would be at a real customer, so that `status` finds the lake fresh.
-            start: args.start.unwrap_or_else(|| SystemClock.now()),
+            start: args.start.unwrap_or_else(midnight),
             ..WorldSettings::default()
         },
         ..TwinSettings::default()
     }
 }
 
+/// Returns when the day began, in UTC: the records of one day are the same each time.
+fn midnight() -> Moment {
+    const DAY_MS: i64 = 86_400_000;
+    let days = SystemClock.now().as_millis().div_euclid(DAY_MS);
+    Moment::from_millis(days * DAY_MS)
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 fn no_twin(error: io::Error) -> CliError {
     let message = format!("the demo's twin cannot be served: {error}");
     CliError::new(FAILED, message, "free a port of the loopback address")
-}
-
-/// Returns the lines that query what landed, ready to paste.
-fn what_next(lake: &Path) -> String {
-    let lake = absolute(lake).display().to_string();
-    let columns = ["id", "outcome", "candidate", "changed_at"];
-    let snippets = snippets(&lake, "ats_applications", &columns);
-    let snippets = snippets.map(|(engine, lines)| format!("\n-- {engine}\n{lines}\n"));
-    format!(
-        "\nMore to ask of it, in nine engines (live, as of a time, what changed, who left):
-  kombo-source sql --engine duckdb --lake-url {lake}
-
-Read it:\n{}",
-        snippets.concat()
-    )
 }
 
 /// Without a working directory there is no other name for it than the one given.

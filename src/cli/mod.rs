@@ -183,9 +183,10 @@ async fn demo_verb(args: &DemoArgs, catalog: &Catalog, quiet: bool) -> Result<bo
         let live = interruptible(Box::pin(demo::live::prepare(args, catalog, quiet))).await?;
         return demo::watching::run(live, interrupted()).await;
     }
-    let (report, next) = interruptible(Box::pin(demo::run(args, catalog, quiet))).await?;
-    Terminal::stdout().print(&format!("{}{next}", report.text()));
-    Ok(report.is_success())
+    let (success, text) = interruptible(Box::pin(demo::run(args, catalog, quiet))).await?;
+    // Not wrapped: most of it is there to be copied.
+    print!("{text}");
+    Ok(success)
 }
 
 /// Runs work until it is done or a signal interrupts it. Dropping the work is safe: nothing is visible before its commit.

@@ -23,7 +23,7 @@ impl fmt::Display for StoryLine {
         let after = self.after.map(|after| format!("+{}", millis(after)));
         let (at, after) = (self.at.as_secs_f64(), after.unwrap_or_default());
         let Self { what, detail, .. } = self;
-        write!(f, "{at:>7.2} s {after:>10}  {what:<15} {detail}")
+        write!(f, "{at:>6.2} s {after:>9}  {what:<11}  {detail}")
     }
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for Totals {
             let everything = count(self.everything);
             writeln!(
                 f,
-                "{requests} to Kombo for them; every endpoint on each webhook would have been at least {everything}."
+                "{requests} to Kombo for them. All endpoints on each webhook: at least {everything}."
             )?;
         }
         if self.visible.is_empty() {
@@ -79,9 +79,9 @@ impl fmt::Display for Totals {
     }
 }
 
-/// Writes a query below the line about its row.
-pub(super) fn query_line(query: &str) -> String {
-    format!("{:>20}  {:<15} {query}", "", "in DuckDB")
+/// Writes a query below the line about its row. Its lines stand alone, so that they can be copied.
+pub(super) fn query_lines(query: &str) -> String {
+    format!("  {}", query.replace('\n', "\n  "))
 }
 
 /// Writes a duration in milliseconds, with a unit.

@@ -35,7 +35,7 @@ const STEPS: usize = 1_000;
 /// A lake that holds everything, and a twin that is about to change.
 pub(in super::super) struct Live {
     pub(super) stage: DemoStage,
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     pub(super) changes: usize,
 }
 

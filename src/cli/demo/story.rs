@@ -51,6 +51,11 @@ impl Story {
         self.changes.iter().all(|told| told.visible.is_some())
     }
 
+    /// Returns the changes whose rows were read back, the oldest first.
+    pub(super) fn visible(&self) -> impl Iterator<Item = &TrackedChange> + Clone {
+        self.changes.iter().filter(|told| told.visible.is_some())
+    }
+
     /// Returns the latest row that was read back.
     pub(super) fn last_visible(&self) -> Option<&TrackedChange> {
         let mut backwards = self.changes.iter().rev();
@@ -60,14 +65,13 @@ impl Story {
     /// A row changed at the twin, and so many others with it.
     pub(super) fn changed(&mut self, change: Change, others: usize, at: Duration) -> StoryLine {
         let kind = change.kind.as_str();
-        let id = change.record.as_deref().unwrap_or_default();
         let endpoint = change.endpoint.as_ref().map_or("", |name| name.as_str());
         let others = match others {
             0 => String::new(),
-            _ => format!(", and {} it refers to", counted(others as u64, "row")),
+            _ => format!(", {} with it", counted(others as u64, "row")),
         };
-        let whose = &change.integration;
-        let detail = format!("{kind} in {endpoint}: {id} of {whose}{others}");
+        let whose = change.integration.tool();
+        let detail = format!("{kind} in {endpoint} of {whose}{others}");
         self.changes.push(TrackedChange {
             change,
             at,
@@ -110,13 +114,16 @@ impl Story {
             Fate::Unanswered(reason) => format!("not answered: {reason}"),
             Fate::Lost => "lost".to_owned(),
         };
-        let (kind, models) = (delivery.kind, delivery.models.join(", "));
+        let about = match delivery.kind {
+            "data-changed" => delivery.models.join(", "),
+            kind => kind.to_owned(),
+        };
         let is_of = |told: &TrackedChange| told.change.integration.as_str() == delivery.integration;
         StoryLine {
             at,
             after: self.since(at, is_of),
             what: "webhook",
-            detail: format!("{kind} {models}: {fate}"),
+            detail: format!("{about}: {fate}"),
         }
     }
 
@@ -137,7 +144,7 @@ impl Story {
                 }
                 let (name, rows) = (table.endpoint.table_name(), counted(*rows, "row"));
                 let part = folder(*part);
-                let detail = format!("version {version} of {name}/{part}, {rows}");
+                let detail = format!("{name}/{part} v{version}, {rows}");
                 ("committed", detail)
             }
         };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::changes::change;
-use super::lines::query_line;
+use super::lines::query_lines;
 use super::story::Story;
 use super::watched::{LakeStep, WalkCount};
 use crate::cli::queries::one_row;
@@ -83,16 +83,16 @@ fn a_change_is_told_from_the_twin_to_the_row() {
     assert_eq!(story.awaited(&table()), [0]);
     let visible = story.sighted(0, &sighting(AT_MS), ms(4_070));
     told.push(visible.expect("it is the change").to_string());
-    told.push(query_line("SELECT 1"));
+    told.push(query_lines("SELECT 1\nFROM jobs;"));
     assert_eq!(
         told,
         [
-            "   3.00 s             change          edit in ats/jobs: row1 of lever:a, and 2 rows it refers to",
-            "   3.02 s     +21 ms  webhook         data-changed ats_jobs, ats_users: answered 200",
-            "   3.04 s     +44 ms  fetched         ats/jobs: 1 page, 3 rows, 1 new",
-            "   3.06 s     +61 ms  committed       version 7 of ats_jobs/deltas, 1 row",
-            "   4.07 s  +1,070 ms  row visible     upsert, changed_at 2026-01-05T08:00:00.000Z",
-            "                      in DuckDB       SELECT 1",
+            "  3.00 s            change       edit in ats/jobs of lever, 2 rows with it",
+            "  3.02 s    +21 ms  webhook      ats_jobs, ats_users: answered 200",
+            "  3.04 s    +44 ms  fetched      ats/jobs: 1 page, 3 rows, 1 new",
+            "  3.06 s    +61 ms  committed    ats_jobs/deltas v7, 1 row",
+            "  4.07 s +1,070 ms  row visible  upsert, changed_at 2026-01-05T08:00:00.000Z",
+            "  SELECT 1\n  FROM jobs;",
         ]
     );
     assert!(story.is_told());
@@ -101,7 +101,7 @@ fn a_change_is_told_from_the_twin_to_the_row() {
         story.totals(4).to_string(),
         "\
 1 change, 1 of them in the lake; 1 webhook.
-4 requests to Kombo for them; every endpoint on each webhook would have been at least 13.
+4 requests to Kombo for them. All endpoints on each webhook: at least 13.
 
 from the change                 median   longest
 to the answered webhook          21 ms     21 ms
@@ -135,7 +135,7 @@ fn a_webhook_that_was_lost_or_is_about_others_counts_for_nothing() {
         .delivered(&delivery(Fate::Lost), 13, ms(1))
         .to_string();
     assert!(
-        lost.ends_with("data-changed ats_jobs, ats_users: lost"),
+        lost.ends_with("webhook      ats_jobs, ats_users: lost"),
         "{lost}"
     );
     let refused = delivery(Fate::Unanswered("connection refused".to_owned()));
@@ -220,7 +220,8 @@ fn a_query_survives_quotes_in_a_path() {
     let query = one_row("/tmp/o'neill", "ats_jobs", "a'b");
     assert_eq!(
         query,
-        "SELECT id, _op, changed_at, _fetched_at FROM delta_scan('/tmp/o''neill/ats_jobs/deltas') \
+        "SELECT id, _op, changed_at, _fetched_at\n\
+         FROM delta_scan('/tmp/o''neill/ats_jobs/deltas')\n\
          WHERE id = 'a''b' ORDER BY _fetched_at DESC LIMIT 1;"
     );
 }

@@ -8,11 +8,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, tim
 
 use super::super::cli_error::{CliError, FAILED};
 use super::changes::change;
-use super::lines::query_line;
+use super::folded::folded;
+use super::lines::query_lines;
 use super::live::{DEBOUNCE, DRAIN_LIMIT, Live, RunningDemo};
 use super::story::{Story, TrackedChange};
 use super::watched::{LakeStep, Seen};
 use super::{duckdb, no_twin};
+use crate::lake::Lake;
 use crate::service::SourceError;
 use crate::words::counted;
 
@@ -44,11 +46,14 @@ pub(in super::super) async fn run(
         heard: 0,
         tried: 0,
     };
-    let told = watching.watch(enough).await;
-    watching.end().await;
+    let complete = watching.watch(enough).await;
+    let (lake, story) = watching.end().await;
     // Only hints were in it.
     drop(std::fs::remove_dir_all(&data_dir));
-    told
+    let complete = complete?;
+    let (is_folded, text) = folded(&live, &lake, &story).await;
+    print!("{text}");
+    Ok(complete && is_folded)
 }
 
 /// What is shown of the service.
@@ -128,10 +133,11 @@ impl Watching<'_> {
         let changes = counted(self.live.changes as u64, "change");
         let (every, pause) = (EVERY.as_secs_f64(), DEBOUNCE.as_secs_f64());
         println!(
-            "The service has started, and asked for what changed meanwhile: {requests}.\n\n\
-             Now {changes}, one every {every} s; Ctrl-C ends it sooner. The second time in a line is since the change.\n\
-             Kombo leaves 30 s between two webhooks of an integration; this stand-in leaves {pause} s. By default commits of a\n\
-             table are 30 s apart, too; here each is made at once. The first after a quiet time comes at once in any case.\n\
+            "The service has started and asked for what has changed meanwhile: {requests}.\n\n\
+             Now {changes}, one every {every} s. Ctrl-C ends it sooner. The second time in a\n\
+             line is the time since the change. Kombo waits 30 s between two webhooks of an\n\
+             integration, this stand-in {pause} s. The service commits a table every 30 s by\n\
+             default, here at once.\n\
              Before the first query in DuckDB: INSTALL delta; LOAD delta;\n"
         );
     }
@@ -196,7 +202,7 @@ impl Watching<'_> {
     fn show_query(&self, place: usize) {
         let told = self.story.told(place);
         if let Some(query) = told.and_then(|told| self.live.query(told)) {
-            println!("{}", query_line(&query));
+            println!("{}", query_lines(&query));
         }
     }
 
@@ -213,12 +219,13 @@ impl Watching<'_> {
     }
 
     /// Ends the service as SIGTERM would; what it says then nobody needs to hear.
-    async fn end(self) {
+    async fn end(self) -> (Lake, Story) {
         let mut running = self.running;
         running.seen.close();
         drop(running.stop);
         let ended = timeout(DRAIN_LIMIT * 2, running.source.join_next());
         drop(ended.await);
+        (running.lake, self.story)
     }
 }
 

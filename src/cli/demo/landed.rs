@@ -1,0 +1,123 @@
+//! What the demo says at the end: what landed, how much of it is current, and what to do next.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::absolute;
+use crate::backfill::outcome::{TableEnding, TableOutcome};
+use crate::cli::backfill_report::BackfillReport;
+use crate::words::{count, counted, seconds};
+
+/// Largest tables that are listed.
+const LISTED: usize = 5;
+
+/// Queries that are ready to paste. `{lake}` is the absolute folder of the lake.
+const QUESTIONS: &str = include_str!("questions.sql");
+
+/// Rows of one endpoint.
+#[derive(Clone, Copy, Default)]
+struct LandedRows {
+    snapshots: u64,
+    current: u64,
+}
+
+/// Says what landed. A load that is not complete is reported in full instead.
+pub(super) fn landed(report: &BackfillReport, integrations: u32, lake: &Path) -> String {
+    if !report.is_success() {
+        return format!("{}\n", report.text());
+    }
+    let tables = tables(report);
+    let sum = |rows: fn(&LandedRows) -> u64| tables.values().map(rows).sum::<u64>();
+    let (fetched, current) = (sum(|rows| rows.snapshots), sum(|rows| rows.current));
+    let customers = counted(u64::from(integrations), "made-up customer");
+    let (rows, requests) = (counted(fetched, "row"), counted(report.requests, "request"));
+    let (loaded, folded) = (seconds(report.elapsed), seconds(report.folded.elapsed));
+    let deleted = count(fetched.saturating_sub(current));
+    format!(
+        "{rows} of {customers} are in the lake {}.
+Loading took {loaded} and {requests}; merging into `current` took {folded}.
+
+Each table keeps the rows as they were fetched in `snapshots`, and one row per
+record in `current`. Deleted records are in `snapshots` only: {deleted} rows here.
+
+{}
+{}",
+        lake.display(),
+        table(&tables),
+        next(lake),
+    )
+}
+
+/// Returns the rows of each endpoint.
+fn tables(report: &BackfillReport) -> BTreeMap<String, LandedRows> {
+    let mut tables: BTreeMap<String, LandedRows> = BTreeMap::new();
+    let is_committed = |one: &&TableOutcome| matches!(one.ending, TableEnding::Committed(_));
+    for outcome in report.outcomes.iter().filter(is_committed) {
+        let name = outcome.table.endpoint.table_name();
+        tables.entry(name).or_default().snapshots += outcome.rows;
+    }
+    for (name, folded) in report.folded.tables() {
+        tables.entry(name.to_owned()).or_default().current += folded.rows;
+    }
+    tables
+}
+
+/// Lists the largest tables, and the others as one line.
+fn table(tables: &BTreeMap<String, LandedRows>) -> String {
+    let line = |name: &str, snapshots: &str, current: &str| {
+        format!("{name:<34}{snapshots:>12}{current:>12}\n")
+    };
+    let mut largest: Vec<_> = tables.iter().collect();
+    largest.sort_by_key(|(name, rows)| (std::cmp::Reverse(rows.snapshots), *name));
+    let mut text = line("table", "snapshots", "current");
+    let mut rest = LandedRows::default();
+    for (nth, (name, rows)) in largest.iter().enumerate() {
+        if nth < LISTED {
+            text += &line(name, &count(rows.snapshots), &count(rows.current));
+        } else {
+            rest.snapshots += rows.snapshots;
+            rest.current += rows.current;
+        }
+    }
+    let others = largest.len().saturating_sub(LISTED) as u64;
+    if others > 0 {
+        let name = format!("{others} more");
+        text += &line(&name, &count(rest.snapshots), &count(rest.current));
+    }
+    text
+}
+
+/// Says what to do next: commands first, then queries that are ready to paste.
+fn next(lake: &Path) -> String {
+    let shown = lake.display();
+    let quoted = absolute(lake).display().to_string().replace('\'', "''");
+    let questions = QUESTIONS.replace("{lake}", &quoted);
+    let commands = [
+        (
+            format!("status --lake-url {shown}"),
+            "is every table fresh?",
+        ),
+        ("demo --live".to_owned(), "see a change arrive"),
+        (
+            format!("sql --engine duckdb --lake-url {shown}"),
+            "more views",
+        ),
+        ("backfill --help".to_owned(), "the same with your data"),
+    ];
+    let width = commands.iter().map(|(command, _)| command.len()).max();
+    let width = width.unwrap_or_default().min(52);
+    let commands =
+        commands.map(|(command, why)| format!("  kombo-source {command:<width$}  # {why}\n"));
+    format!(
+        "What next:\n{}\nIn DuckDB, ready to paste:\n\n{questions}\n{OFFLINE}",
+        commands.concat()
+    )
+}
+
+/// How `DuckDB` gets its extension where it cannot download it.
+const OFFLINE: &str = r#"Where DuckDB cannot download its extension, take it from PyPI once:
+pip install duckdb duckdb-extension-delta
+python3 -c "import duckdb, glob, duckdb_extension_delta as delta
+(file,) = glob.glob(delta.__path__[0] + '/**/*.duckdb_extension', recursive=True)
+duckdb.sql(f\"INSTALL '{file}'\")"
+"#;
