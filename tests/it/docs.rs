@@ -10,7 +10,7 @@ mod metrics;
 mod options;
 mod page;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -58,6 +58,25 @@ fn docs_links_and_anchors_exist() {
         }
     }
     assert_none("links lead nowhere", &wrong);
+}
+
+/// A page that no other page links to is found by nobody.
+#[test]
+fn docs_pages_are_linked_from_another_page() {
+    let pages = Page::all();
+    let links = pages.iter().flat_map(|page| {
+        let links = page.links().into_iter();
+        links.filter_map(|(_, target)| {
+            let target = target.split('#').next().unwrap_or_default();
+            page.resolve(target).filter(|path| *path != page.path)
+        })
+    });
+    let linked: BTreeSet<String> = links.collect();
+    let lonely = pages.iter().map(|page| page.path.clone());
+    let lonely: Vec<String> = lonely
+        .filter(|path| path.starts_with("docs/") && !linked.contains(path))
+        .collect();
+    assert_none("pages that no page links to", &lonely);
 }
 
 #[test]
