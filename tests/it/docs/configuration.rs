@@ -120,27 +120,21 @@ fn docs_configuration_names_every_variable() {
 
 /// Loads the smallest file with one option more.
 fn load(option: &ConfigOption, value: i64) -> Result<(), String> {
-    let mut text = "sources: {kombo: {type: kombo}}\n".to_owned();
-    let lake = "type: delta_lake, inputs: [kombo], url: ./lake";
-    let (start, end) = match option.path.strip_prefix("sinks.lake.") {
-        Some(path) => {
-            text.push_str("sinks: {lake: {");
-            (format!("{lake}, {}", nested(path, value)), "}}")
-        }
-        None => {
-            let path = option
-                .path
-                .strip_prefix("sources.kombo.")
-                .expect("of the source");
-            text = format!("sinks: {{lake: {{{lake}}}}}\nsources: {{kombo: {{type: kombo, ");
-            (nested(path, value), "}}")
-        }
-    };
+    let mut source = "type: kombo".to_owned();
+    let mut lake = "type: delta_lake, inputs: [kombo], url: ./lake".to_owned();
+    if let Some(path) = option.path.strip_prefix("sinks.lake.") {
+        lake = format!("{lake}, {}", nested(path, value));
+    } else {
+        let path = option.path.strip_prefix("sources.kombo.");
+        let path = path.expect("only options of source and sink state a range");
+        source = format!("{source}, {}", nested(path, value));
+    }
+    let text = format!("sources: {{kombo: {{{source}}}}}\nsinks: {{lake: {{{lake}}}}}\n");
     let file = tempfile::Builder::new()
         .suffix(".yaml")
         .tempfile()
         .expect("a file");
-    fs::write(file.path(), format!("{text}{start}{end}\n")).expect("written");
+    fs::write(file.path(), text).expect("written");
     let loaded = Config::load(Some(Path::new(file.path())), &Overrides::default());
     loaded.map(|_| ()).map_err(|error| error.to_string())
 }
@@ -210,7 +204,8 @@ fn comment(option: &ConfigOption, prefix: &str) -> String {
         if line.len() + word.len() > WIDTH && line.len() > prefix.len() {
             lines.push(format!("{prefix}{word} "));
         } else {
-            *line += &format!("{word} ");
+            line.push_str(word);
+            line.push(' ');
         }
     }
     let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();

@@ -104,12 +104,20 @@ fn described() -> BTreeMap<String, Described> {
             .strip_prefix("# HELP ")
             .and_then(|rest| rest.split_once(' '))
         {
-            found.entry(name.to_owned()).or_default().help = help.to_owned();
+            found
+                .entry(name.to_owned())
+                .or_default()
+                .help
+                .push_str(help);
         } else if let Some((name, kind)) = line
             .strip_prefix("# TYPE ")
             .and_then(|rest| rest.split_once(' '))
         {
-            found.entry(name.to_owned()).or_default().kind = kind.to_owned();
+            found
+                .entry(name.to_owned())
+                .or_default()
+                .kind
+                .push_str(kind);
         } else if let Some((name, rest)) = line.split_once('{') {
             let ends = ["_bucket", "_sum", "_count"];
             let name = ends

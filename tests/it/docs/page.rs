@@ -72,7 +72,7 @@ impl Page {
                             text: String::new(),
                         };
                         (fence, block)
-                    })
+                    });
                 }
             }
         }
