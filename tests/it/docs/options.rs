@@ -137,7 +137,10 @@ impl ConfigOption {
             return "required".to_owned();
         }
         match &self.shown {
-            Some(value) if !self.rust.starts_with("Option<") => format!("`{value}`"),
+            Some(value) if !self.rust.starts_with("Option<") => {
+                let round = round(self.name(), value).map(|round| format!(" ({round})"));
+                format!("`{value}`{}", round.unwrap_or_default())
+            }
             _ => "off".to_owned(),
         }
     }
@@ -156,6 +159,22 @@ impl ConfigOption {
             .map(|name| name.to_string_lossy().into_owned());
         Some((format!("--{flag}"), variable))
     }
+}
+
+/// Returns a large value in larger units, such as `7 d` or `64 MiB`; none when it is small or not round.
+fn round(name: &str, value: &str) -> Option<String> {
+    let value: u64 = value.parse().ok()?;
+    let units: &[(u64, &str)] = if name.ends_with("_secs") {
+        &[(86_400, "d"), (3_600, "h"), (60, "min")]
+    } else if name.ends_with("_bytes") {
+        &[(1 << 20, "MiB")]
+    } else {
+        &[]
+    };
+    let fits = units
+        .iter()
+        .find(|(unit, _)| value > *unit && value % unit == 0);
+    fits.map(|(unit, name)| format!("{} {name}", value / unit))
 }
 
 /// Returns every option of the file, section by section, in the order of the structs.
