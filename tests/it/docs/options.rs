@@ -173,7 +173,7 @@ fn round(name: &str, value: &str) -> Option<String> {
     };
     let fits = units
         .iter()
-        .find(|(unit, _)| value > *unit && value % unit == 0);
+        .find(|(unit, _)| value > *unit && value.is_multiple_of(*unit));
     fits.map(|(unit, name)| format!("{} {name}", value / unit))
 }
 
