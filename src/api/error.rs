@@ -110,7 +110,7 @@ pub enum ApiError {
         code: Option<ErrorCode>,
     },
     /// No complete answer arrived, and all allowed retries are used up.
-    #[error("no complete answer came from kombo: {reason}")]
+    #[error("no complete answer came from Kombo: {reason}")]
     Unreachable {
         /// Where the answer was lost.
         reason: LostAnswer,

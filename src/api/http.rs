@@ -147,7 +147,7 @@ impl HttpApi {
                 error = error.label(),
                 code = error.code(),
                 failed,
-                "trying a request again"
+                "sending a request again after an error"
             );
             if !held {
                 sleep(retries.backoff(failed, asked)).await;

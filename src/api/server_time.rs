@@ -75,7 +75,7 @@ impl ServerTime {
         error!(
             date = %says,
             %clock,
-            "Kombo's answer has the date {says}, which cannot be true while this machine's clock shows {clock}; rows of such answers are kept, but no base moves: check this machine's clock, then the proxies between this machine and Kombo"
+            "Kombo's answer has the date {says}, which cannot be true while this machine's clock shows {clock}; the rows of the answer are kept, but the base of the table does not move forward: check this machine's clock, then the proxies between this machine and Kombo"
         );
     }
 

@@ -101,7 +101,7 @@ impl Missing {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Deleting => {
-                "run the backfill again in a day; if nobody deleted the integration, check that the key belongs to its environment and region"
+                "run the backfill again in a day; if nobody deleted the integration, check that the API key belongs to its environment and region"
             }
             Self::Deleted => {
                 "run kombo-source purge to see when its rows are deleted; remove the integration from the configuration if it is named there"
@@ -123,7 +123,7 @@ impl UnknownReason {
             Self::Refused(error) => error.advice(),
             Self::NotAsked => "fix the error of the other integration, then run the backfill again",
             Self::Category => {
-                "remove the integration, or use a newer version that knows the category"
+                "remove the integration from the configuration, or use a newer version of kombo-source that knows the category"
             }
         }
     }

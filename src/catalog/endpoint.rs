@@ -167,7 +167,7 @@ fn check_names(fields: &[Field], within: &str) -> Result<(), String> {
     for field in fields {
         if !seen.insert(field.name.to_lowercase()) {
             return Err(format!(
-                "{within} has two fields named {:?} but for case",
+                "{within} has two fields whose names differ only in upper and lower case: {:?}",
                 field.name
             ));
         }

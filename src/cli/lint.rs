@@ -95,9 +95,9 @@ fn share(part: u64, of: u64) -> String {
 }
 
 fn told(table: &str, finding: Finding) -> String {
-    let (number, what) = (count(finding.count()), finding.what());
     format!(
-        "mend    {table}: {number} {what}\n        {}",
+        "mend    {table}: {}\n        {}",
+        finding.what(),
         finding.advice(table)
     )
 }

@@ -166,7 +166,7 @@ impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
         ];
         if let Some((option, _)) = needs_restart.into_iter().find(|(_, changed)| *changed) {
             let message = format!("{option} cannot change while the service runs");
-            let advice = "set the option back, or restart the service";
+            let advice = "restart the service, or set the option back to its old value";
             return Err(CliError::new(CONFIG, message, advice));
         }
         let secrets = secrets(&session)?;

@@ -76,7 +76,7 @@ pub enum DeltaError {
         table: String,
     },
     /// The process is shutting down. The task that does the work ended before it answered.
-    #[error("the lake was closed before the commit was answered")]
+    #[error("the program ended before the store confirmed the commit")]
     Closed,
 }
 

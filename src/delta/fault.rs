@@ -19,19 +19,19 @@ pub struct StoreFault {
 #[non_exhaustive]
 pub enum FaultReason {
     /// No object has this key.
-    #[error("there is no such object")]
+    #[error("there is no such file or object")]
     NotFound,
     /// An object with this key exists already.
-    #[error("the object exists already")]
+    #[error("the file or object exists already")]
     AlreadyExists,
     /// The credentials are not accepted.
     #[error("there are no credentials that the store accepts")]
     Unauthenticated,
     /// The credentials are valid, but do not allow this call.
-    #[error("the credentials do not allow this")]
+    #[error("permission denied")]
     PermissionDenied,
     /// The store does not support this kind of call.
-    #[error("the store does not support this")]
+    #[error("the store does not support this kind of request")]
     Unsupported,
     /// The disk is full.
     #[error("there is no space left on the disk")]
@@ -250,7 +250,7 @@ impl ProbeStep {
                 "check that the bucket or folder exists and that the credentials may put objects"
             }
             Self::Create => {
-                "the store must support put-if-absent (If-None-Match on S3, hard links on a local disk)"
+                "use a store that supports put-if-absent (If-None-Match on S3, hard links on a local disk)"
             }
             Self::CreateAgain => {
                 "without put-if-absent two writers would overwrite each other: use a store that honours If-None-Match"

@@ -48,7 +48,7 @@ impl Done {
         }
         if gone > shown {
             let gone = gone - shown;
-            info!(integration.id = %table.integration, endpoint = %table.endpoint, asked, gone, "marked absent: {} of {table} that disappeared without remote_deleted_at", counted(gone, "row"));
+            info!(integration.id = %table.integration, endpoint = %table.endpoint, asked, gone, "marked {} of {table} as absent: no longer at Kombo, and never sent with remote_deleted_at", counted(gone, "row"));
         }
         if shown > 0 {
             info!(integration.id = %table.integration, endpoint = %table.endpoint, shown, "the full fetch of {table} showed {} as deleted that no notification had announced", counted(shown, "row"));

@@ -69,9 +69,11 @@ pub(super) fn file_form(table: &LakeTable, settings: &LakeSettings) -> FileForm 
 /// Returns the description of a table, for people who list tables.
 pub(super) fn description(table: &LakeTable) -> String {
     match table {
-        LakeTable::Integrations => "the integrations that the lake has rows of".to_owned(),
-        LakeTable::Drift => "rows that differed at a full fetch".to_owned(),
-        LakeTable::Quarantine => "rows without a usable id".to_owned(),
+        LakeTable::Integrations => {
+            "integrations: one row per connected customer, with its state".to_owned()
+        }
+        LakeTable::Drift => "rows that differed between the lake and a full fetch".to_owned(),
+        LakeTable::Quarantine => "rows from Kombo without a usable id".to_owned(),
         LakeTable::Holds => {
             "changes that the guard holds back until they are accepted or confirmed".to_owned()
         }

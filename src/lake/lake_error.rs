@@ -120,7 +120,7 @@ impl LakeError {
                 }
                 _ => self.fault_advice(),
             },
-            Self::Setting(_) => "correct this setting",
+            Self::Setting(_) => "correct the setting that the error names",
             Self::Layout { source } => match **source {
                 LayoutError::Other { .. } => {
                     "set `url` of the sink (or --lake-url) to a new folder and run `kombo-source backfill`, which fetches everything into the new lake; the old lake stays unchanged, and the build that wrote it can still read it"

@@ -25,7 +25,7 @@ pub(super) fn page(status: StatusCode, kind: &'static str, body: impl Into<Bytes
 
 /// Returns the answer to a request with a wrong method.
 pub(super) fn wrong_method(allowed: &'static str) -> ShortAnswer {
-    let mut answer = answer(StatusCode::METHOD_NOT_ALLOWED, "another method\n");
+    let mut answer = answer(StatusCode::METHOD_NOT_ALLOWED, "wrong method\n");
     let allowed = HeaderValue::from_static(allowed);
     answer.headers_mut().insert(ALLOW, allowed);
     answer

@@ -49,7 +49,7 @@ impl ListenError {
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::Setting(_) => "correct the option",
+            Self::Setting(_) => "correct the setting that the error names",
             Self::Bind { .. } => "free the port, or configure another address",
             Self::Pem { .. } | Self::Pair { .. } => {
                 "configure a certificate chain and its private key, both as PEM files"

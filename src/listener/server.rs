@@ -154,7 +154,7 @@ async fn refused(error: &io::Error, places: &Connections) {
 
 fn note(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
-        tracing::error!(%error, "a connection of the listener panicked");
+        tracing::error!(%error, "a connection of the webhook listener panicked: this is a bug in kombo-source, please report it");
     }
 }
 

@@ -88,7 +88,10 @@ where
             "/health" if (self.healthy)() => page(StatusCode::OK, "application/json", HEALTHY),
             "/health" => page(StatusCode::SERVICE_UNAVAILABLE, "application/json", ILL),
             "/metrics" => page(StatusCode::OK, METRICS_TYPE, (self.metrics)()),
-            _ => answer(StatusCode::NOT_FOUND, "/health or /metrics\n"),
+            _ => answer(
+                StatusCode::NOT_FOUND,
+                "not found: the paths are /health and /metrics\n",
+            ),
         }
     }
 }

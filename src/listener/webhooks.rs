@@ -103,7 +103,7 @@ impl<I: Intake> Webhooks<I> {
     fn refusal(&self, request: &Request<Incoming>) -> Option<ShortAnswer> {
         let headers = request.headers();
         if request.uri().path() != self.path {
-            return Some(answer(StatusCode::NOT_FOUND, "nothing here\n"));
+            return Some(answer(StatusCode::NOT_FOUND, "no webhooks at this path\n"));
         }
         if request.method() != Method::POST {
             return Some(wrong_method("POST"));
@@ -116,19 +116,22 @@ impl<I: Intake> Webhooks<I> {
         let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
         if encodings.any(|name| !name.as_bytes().eq_ignore_ascii_case(b"identity")) {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Some(answer(status, "send the body as it was signed\n"));
+            return Some(answer(status, "send the body without Content-Encoding\n"));
         }
         // With two lengths, a proxy may believe the other one. A stranger could then add bytes to somebody else's
         // request (request smuggling).
         if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
-            let refusal = answer(StatusCode::BAD_REQUEST, "two lengths\n");
+            let refusal = answer(
+                StatusCode::BAD_REQUEST,
+                "Transfer-Encoding and Content-Length exclude each other\n",
+            );
             return Some(and_close(refusal, request.version()));
         }
         None
     }
 
     async fn read(&self, body: Incoming) -> Result<Bytes, ShortAnswer> {
-        let too_long = || answer(StatusCode::PAYLOAD_TOO_LARGE, "too long\n");
+        let too_long = || answer(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long\n");
         let limit = self.limits.body_bytes;
         if body.size_hint().lower() > limit as u64 {
             return Err(too_long());
@@ -136,7 +139,7 @@ impl<I: Intake> Webhooks<I> {
         match Limited::new(body, limit).collect().await {
             Ok(whole) => Ok(whole.to_bytes()),
             Err(error) if error.is::<LengthLimitError>() => Err(too_long()),
-            Err(_) => Err(answer(StatusCode::BAD_REQUEST, "the body broke off\n")),
+            Err(_) => Err(answer(StatusCode::BAD_REQUEST, "the body is incomplete\n")),
         }
     }
 
@@ -159,9 +162,9 @@ impl<I: Intake> Webhooks<I> {
         let outcome = WebhookOutcome::NotUnderstood(error);
         self.metrics.notification(UNREAD, outcome);
         if let Some(suppressed) = self.puzzling.speak() {
-            tracing::warn!(%error, suppressed, "a signed webhook of Kombo cannot be parsed; a newer version may know it");
+            tracing::warn!(%error, suppressed, "a signed webhook of Kombo cannot be parsed; a newer version of kombo-source may know its form");
         }
-        answer(StatusCode::BAD_REQUEST, "not understood\n")
+        answer(StatusCode::BAD_REQUEST, "the body is not a known webhook\n")
     }
 
     /// Answers a request with a missing or wrong signature: it is not from Kombo, or the secrets differ.

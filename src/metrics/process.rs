@@ -33,7 +33,7 @@ impl ProcessMetrics {
         Self {
             reloaded: shelf.plain(
                 "reloaded",
-                "Times that a new configuration was taken after SIGHUP",
+                "Times that a new configuration was applied after SIGHUP",
             ),
             quit: shelf.plain("quit", "Shutdowns started"),
             uptime: shelf.plain("uptime_seconds", "Seconds since the start of the process"),

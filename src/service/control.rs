@@ -70,7 +70,9 @@ impl ReloadError {
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::NeedsRestart { .. } => "set the option back, or restart the service",
+            Self::NeedsRestart { .. } => {
+                "restart the service, or set the option back to its old value"
+            }
             Self::Setup(_) => "correct the options of the source in the configuration",
             Self::Tls(error) => error.advice(),
             Self::Ended => "start the service again",

@@ -49,15 +49,15 @@ pub(super) async fn look_at<A: KomboApi, S: Registry>(
     let answer = match look(&*api, &id).await {
         Looked::Found(info) => Ok(found(&info)),
         Looked::NotFound { key_of } => {
-            info!(integration.id = %id, environment = %key_of, "Kombo finds no such integration, and accepts the API key");
+            info!(integration.id = %id, environment = %key_of, "Kombo finds no integration {id}, and accepts the API key: the integration may be deleted");
             Err(LookFailed::NotFound { begun, key_of })
         }
         Looked::KeyNotAccepted(error) => {
-            warn!(integration.id = %id, error = %error, "Kombo finds no integration {id}, but does not accept the API key right after: this is no proof of a deletion");
+            warn!(integration.id = %id, error = %error, advice = error.advice(), "Kombo finds no integration {id}, but does not accept the API key right after: this is no proof of a deletion");
             Err(unanswered(&error))
         }
         Looked::Failed(error) => {
-            warn!(integration.id = %id, error = %error, "Kombo was asked for the integration, and did not answer");
+            warn!(integration.id = %id, error = %error, advice = error.advice(), "asking Kombo for {id} failed; Kombo is asked again later");
             Err(failed(&error))
         }
     };
@@ -102,9 +102,10 @@ impl Look {
         }
         if let Ok(found) = &answer {
             if found.category.is_none() {
-                warn!(integration.id = %id, "{id} is of a category that this version does not know; a newer version may know it");
+                warn!(integration.id = %id, "{id} has a category that this version does not know, so it is not fetched; a newer version of kombo-source may know the category");
             }
-            info!(integration.id = %id, state = found.standing.as_str(), "Kombo was asked for the integration");
+            let state = found.standing.as_str();
+            info!(integration.id = %id, state, "Kombo's answer for {id}: the integration is {state}");
         }
         dispatch.looked(&id, answer, |table| held.of(table), now);
     }

@@ -76,10 +76,10 @@ fn no_answer(error: &ApiError) -> NoAnswer {
 fn reason(info: &IntegrationInfo, model: &str) -> Option<(HoldCause, &'static str)> {
     let is_off = |known: &ReadModel| known.id == model && !known.is_available;
     if info.read_models.iter().any(is_off) {
-        let why = "Kombo says that the model is switched off or not available any more";
+        let why = "Kombo reports the model as switched off or not available";
         return Some((HoldCause::ScopeOff, why));
     }
-    let why = "Kombo says that scopes or filters were changed, and that it has not fetched the data again yet";
+    let why = "Kombo reports changed scopes or filters, and has not synced the data again yet";
     info.data_expired_at
         .as_ref()
         .map(|_| (HoldCause::DataExpired, why))

@@ -96,7 +96,7 @@ impl Registrar {
                 dispatch.registered(&rows, |table| held.of(table), now);
                 info!(
                     integrations = rows.len(),
-                    "the registry of integrations can be read"
+                    "read the registry of integrations"
                 );
             }
             Err(error) => self.put_off(&error, UNREAD),

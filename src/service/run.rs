@@ -229,7 +229,7 @@ where
                 self.hinting = false;
                 // The hint file is best effort: without it every table is dirty after a start as well.
                 if let Err(error) = result {
-                    warn!(%error, "the hint file cannot be written; set data_dir to a writable folder");
+                    warn!(%error, "the restart hints cannot be written into data_dir: after a restart changed tables are not fetched first; set data_dir to a writable folder");
                 }
             }
             TaskReport::Chore(run) => self.chores.ended(run, &mut self.dispatch, now),
@@ -237,7 +237,10 @@ where
                 self.noting = false;
                 if let Err(error) = result {
                     let error: &dyn std::error::Error = &error;
-                    warn!(error, "the notes for status were not written");
+                    warn!(
+                        error,
+                        "the service's notes were not written to the lake: `kombo-source status` shows the previous ones"
+                    );
                 }
             }
         }

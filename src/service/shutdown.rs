@@ -46,13 +46,15 @@ where
         }
         let announced = self.dispatch.announced();
         if let Err(error) = self.hints.write(&announced) {
-            warn!(%error, "the hint file cannot be written; set data_dir to a writable folder");
+            warn!(%error, "the restart hints cannot be written into data_dir: after a restart changed tables are not fetched first; set data_dir to a writable folder");
         }
         let notes = self.dispatch.notes(self.now()).to_bytes();
         // The notes are for display only. Rows and bases are in the sink already.
         let put = timeout(LAST_NOTES, self.sink().put_notes(notes)).await;
         if !matches!(put, Ok(Ok(()))) {
-            warn!("the last notes for status were not written");
+            warn!(
+                "the service's last notes were not written to the lake: `kombo-source status` shows the previous ones"
+            );
         }
         info!(left, "shut down");
     }

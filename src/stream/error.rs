@@ -91,7 +91,9 @@ impl FetchError {
             Self::CutShort { .. } => {
                 "run the full fetch again: the found rows are in deltas, and the previous full fetch stays in use; if the error stays, report to Kombo that the pages of this endpoint end before all rows have come"
             }
-            Self::TooOld { .. } => "raise the rate limit or fetch fewer tables at once",
+            Self::TooOld { .. } => {
+                "fetch fewer tables at once, or raise request.rate_limit_num if Kombo allows more requests"
+            }
             Self::Stopped { .. } => "run the command again: nothing of this fetch was committed",
         }
     }

@@ -20,4 +20,5 @@ mod sink;
 mod source_graph;
 mod source_text;
 mod support;
+mod texts;
 mod webhook;

@@ -13,49 +13,49 @@ impl ApiError {
                 reason: ModelOff::Disabled,
                 ..
             } => {
-                "Enable the model in the integration's scope configuration at Kombo, or remove the endpoint from the configuration."
+                "enable the model in the integration's scope configuration at Kombo, or remove the endpoint from the configuration"
             }
             Self::SkipEndpoint { .. } => {
-                "Nothing to do: the connected tool does not offer the model. The other endpoints are fetched."
+                "nothing to do: the connected tool does not offer the model, and the other endpoints are fetched"
             }
             Self::IntegrationGone { .. } => {
-                "Check the integration id and that the key is of the same environment and region, or remove the integration."
+                "check the integration id, and that the key belongs to its environment and region; or remove the integration from the configuration"
             }
-            Self::IntegrationUnauthorized { .. } => "Ask the customer to connect the tool again.",
+            Self::IntegrationUnauthorized { .. } => "ask the customer to connect the tool again",
             Self::PermissionMissing { .. } => {
-                "Ask the customer to grant the connected account the permission named in Kombo's dashboard."
+                "ask the customer to grant the connected account the permission named in Kombo's dashboard"
             }
             Self::KeyRejected { .. } => {
-                "Check the API key and the region: a key of one region does not work in another."
+                "check the API key and the region: a key of one region does not work in another"
             }
             Self::AddressRejected { .. } => {
-                "Add this machine's address to the key's allow-list in Kombo's dashboard."
+                "add this machine's address to the key's allow-list in Kombo's dashboard"
             }
-            Self::CursorDied { .. } => "Nothing to do: the fetch starts again at its first page.",
+            Self::CursorDied { .. } => "nothing to do: the fetch starts again at its first page",
             Self::InvalidRequest { .. } => {
-                "Report this as a bug of kombo-source, with the endpoint and the code."
+                "this is a bug in kombo-source: please report it with the endpoint and the code"
             }
             Self::NotFound { .. } => {
-                "Check the endpoint address in the configuration, and that the server knows the path."
+                "check the endpoint address in the configuration, and that the server knows the path"
             }
             Self::RateLimited { .. } => {
-                "Lower request.rate_limit_num if other programs use the same key, and run the command again later."
+                "lower request.rate_limit_num if other programs use the same key; a running service tries again by itself, a command has to be run again later"
             }
             Self::Unavailable { .. } => {
-                "Check Kombo's status page, and run the command again later."
+                "check Kombo's status page; a running service tries again by itself, a command has to be run again later"
             }
             Self::Unreachable { reason, .. } => advice_when_lost(*reason),
             Self::Refused { .. } => {
-                "Look up the code in Kombo's documentation, and the request in Kombo's dashboard."
+                "look up the code in Kombo's documentation, and the request in Kombo's dashboard"
             }
             Self::Redirected { .. } => {
-                "Set region or endpoint to the API's own address: redirects are not followed, so that no other server gets the key."
+                "set region or endpoint to the API's own address: redirects are not followed, so that no other server gets the key"
             }
             Self::TooLarge { .. } => {
-                "Lower request.page_size, or raise request.max_page_bytes if memory allows."
+                "lower request.page_size, or raise request.max_page_bytes if memory allows"
             }
             Self::NotJson | Self::Unexpected { .. } => {
-                "Check that region or endpoint names Kombo's API and that no proxy answers in its place."
+                "check that region or endpoint names Kombo's API and that no proxy answers in its place"
             }
         }
     }
@@ -88,24 +88,26 @@ impl ApiError {
 
 fn advice_while_parked(standing: &Standing) -> &'static str {
     match standing {
-        Standing::SetupPending => "Wait: Kombo's first sync of an integration may take hours.",
-        Standing::SetupIncomplete => "Ask the customer to finish the connection flow.",
-        Standing::QaFailed => "Ask Kombo's support about the integration's failed quality check.",
-        Standing::Inactive => "Switch the integration on in Kombo's dashboard, or remove it.",
-        _ => "Look at the integration's state in Kombo's dashboard.",
+        Standing::SetupPending => "wait: Kombo's first sync of an integration may take hours",
+        Standing::SetupIncomplete => "ask the customer to finish the connection flow",
+        Standing::QaFailed => "ask Kombo's support about the integration's failed quality check",
+        Standing::Inactive => {
+            "switch the integration on in Kombo's dashboard, or remove it from the configuration"
+        }
+        _ => "check the integration's state in Kombo's dashboard",
     }
 }
 
 fn advice_when_lost(reason: LostAnswer) -> &'static str {
     match reason {
         LostAnswer::Connect => {
-            "Check that this machine reaches the API's address: name resolution, firewall, proxy, certificates."
+            "check that this machine reaches the API's address: name resolution, firewall, proxy, certificates"
         }
         LostAnswer::TimedOut => {
-            "Run the command again later, or raise request.timeout_secs if this server is always slow."
+            "raise request.timeout_secs if the API is always this slow; a running service tries again by itself, a command has to be run again later"
         }
         LostAnswer::BeforeHeaders | LostAnswer::WithinBody => {
-            "Run the command again later, and look for a proxy or firewall that cuts connections."
+            "check for a proxy or firewall that cuts connections; a running service tries again by itself, a command has to be run again later"
         }
     }
 }

@@ -159,9 +159,9 @@ fn only_what_looks_like_a_code_is_kept() {
 }
 
 #[test]
-fn every_advice_is_a_sentence() {
+fn every_code_has_advice() {
     for (code, _) in MEANINGS {
         let advice = ApiError::from_answer(400, &envelope(code), false).advice();
-        assert!(advice.ends_with('.') && advice.starts_with(char::is_uppercase));
+        assert!(!advice.is_empty(), "{code}");
     }
 }

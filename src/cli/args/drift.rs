@@ -57,7 +57,7 @@ Examples:
   kombo-source accept --table 'ats_*' --dry-run
   kombo-source accept --all
 
-Without flags it lists what is held, and why. Changes are held when many rows of a table would vanish or lose values at \
+Without flags it lists what is held, and why. Changes are held when many rows of a table would disappear or lose values at \
 once: readers of current still see the rows from before. The next fold applies accepted changes. Later changes are judged \
 again.
 

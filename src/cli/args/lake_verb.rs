@@ -21,7 +21,7 @@ pub enum LakeVerb {
     Fold(FoldArgs),
     /// List rows that differed at the last full fetches, with the cause
     Drift(DriftArgs),
-    /// List changes that are held because many rows would vanish at once, and accept them
+    /// List changes that are held because many rows would disappear at once, and accept them
     Accept(AcceptArgs),
     /// Expire old deltas, merge small files, delete unreferenced files, shorten logs
     Upkeep(UpkeepArgs),

@@ -274,7 +274,7 @@ impl DeltaLog {
         {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             let table = &self.table;
-            warn!(%table, version, %error, cause, "writing a checkpoint failed; the log is complete without it");
+            warn!(%table, version, %error, cause, "writing a checkpoint of {table} failed; the log is complete without it, and the next checkpoint tries again");
         }
     }
 

@@ -225,7 +225,7 @@ impl PurgeReport {
             Ok(done) if done.files == 0 => {}
             Ok(done) => self.tables.push(done),
             Err(error) => {
-                warn!(table = %name, %error, "purging {name} failed; the next purge tries again");
+                warn!(table = %name, error = &error as &dyn std::error::Error, advice = error.advice(), "purging {name} failed; the next purge tries again");
                 self.failed.push((name.to_string(), error));
             }
         }

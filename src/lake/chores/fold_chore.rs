@@ -114,7 +114,7 @@ impl FoldChore {
         for endpoint in &self.endpoints {
             if let Err(error) = self.lake.look_for_unfolded(endpoint).await {
                 let error: &dyn std::error::Error = &error;
-                warn!(endpoint = %endpoint.name(), error, "the logs cannot be read for rows to fold; the next attempt is in 10 min");
+                warn!(endpoint = %endpoint.name(), error, "the Delta logs cannot be read, so it is unknown which rows wait to be folded; the next attempt is in 10 min");
             }
         }
     }
@@ -268,7 +268,7 @@ fn told<T>(table: &str, read: Result<T, LakeError>) -> Option<T> {
             table,
             error,
             advice,
-            "{table} cannot be read; tables that do not need it are folded, the others wait"
+            "{table} cannot be read; tables whose fold does not need {table} are folded, the others wait"
         );
     });
     told.ok()

@@ -51,8 +51,9 @@ pub(in crate::lake) async fn fold_told(
         if let Some(kombo) = kombo
             && let Err(error) = explain(lake, hold, kombo).await
         {
-            let (id, error_text): (_, &dyn std::error::Error) = (&hold.integration, &error);
-            warn!(integration.id = %id, error = error_text, "Kombo's cause of a hold could not be stored; the hold keeps its own cause");
+            let (id, name, advice) = (&hold.integration, hold.name(), error.advice());
+            let error_text: &dyn std::error::Error = &error;
+            warn!(integration.id = %id, error = error_text, advice, "the reason that Kombo reports for the hold of {name} could not be stored; the hold keeps the reason that the guard found");
             unexplained.push(error);
         }
         tell_hold(hold);

@@ -76,6 +76,7 @@ impl UpkeepChore {
     fn put_off(&self, what: &str, error: &LakeError) {
         warn!(
             error = error as &dyn std::error::Error,
+            advice = error.advice(),
             "{what} failed; the next attempt is in {} h",
             self.settings.interval.as_secs() / 3600
         );

@@ -9,6 +9,7 @@ use crate::lake::positions::{HELD_OF_DELTAS, HELD_OF_SNAPSHOT, HELD_UNCONFIRMED}
 use crate::time::{ObservedAt, SecondLook};
 use crate::versions::guard::{HoldCause, HoldState};
 use crate::versions::losses::Withheld;
+use crate::words::{count, counted};
 
 /// State of one table's hold after a fold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -206,24 +207,25 @@ fn cause(removed: u64, nulled: u64) -> HoldCause {
 
 /// Describes in a sentence what is held: counts and names of columns, never values.
 fn detail(hold: &Hold, gone_today: u64) -> String {
-    let of = hold.table_rows;
+    let of = count(hold.table_rows);
     match hold.cause {
         HoldCause::MassDelete if gone_today > 0 => format!(
-            "{} of {of} rows would be removed, after {gone_today} others within the last day; the rows are kept unchanged",
-            hold.removed
+            "{} of {of} rows would be removed, after {} within the last day; the rows are kept unchanged",
+            count(hold.removed),
+            counted(gone_today, "other")
         ),
         HoldCause::MassDelete => format!(
             "{} of {of} rows would be removed at once; the rows are kept unchanged",
-            hold.removed
+            count(hold.removed)
         ),
         HoldCause::ColumnsNulled => format!(
             "{} of {of} rows would lose their values in {}; the rows are kept unchanged",
-            hold.nulled,
+            count(hold.nulled),
             hold.columns.join(", ")
         ),
         _ => format!(
             "{} of {of} rows are missing from the last full fetch, and Kombo has not confirmed that they are gone; the rows are kept until Kombo confirms it, or until two full fetches that begin a day apart both lack them",
-            hold.unconfirmed
+            count(hold.unconfirmed)
         ),
     }
 }

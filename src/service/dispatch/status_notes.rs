@@ -71,10 +71,10 @@ fn reason(account: &Account) -> Option<String> {
             "{not_found}, and no other integration of the environment; it counts as deleted when this lasts for a week"
         )),
         (Standing::Deleting, None) => Some(format!(
-            "{not_found}; it counts as deleted when Kombo says the same a day later"
+            "{not_found}; it counts as deleted when Kombo gives the same answer a day later"
         )),
         (Standing::Deleted, _) => Some(format!(
-            "{not_found} any more; its rows stay until the purge"
+            "{not_found}: it is deleted, and its rows stay until the purge"
         )),
         _ => None,
     }

@@ -254,7 +254,7 @@ impl Repairing<'_> {
     }
 
     fn failed(&mut self, table: String, error: LakeError) {
-        warn!(%table, %error, "repairing {table} failed; the next repair tries again");
+        warn!(%table, error = &error as &dyn std::error::Error, advice = error.advice(), "repairing {table} failed; the next repair tries again");
         self.report.failed.push((table, error));
     }
 }

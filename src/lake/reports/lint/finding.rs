@@ -1,6 +1,7 @@
 //! Findings: what makes a table slow to read, and the remedy.
 
 use crate::lake::reports::lint::{Query, TableLint};
+use crate::words::counted;
 
 /// Number of small files in one partition from which they are a finding.
 const MERGEABLE: u64 = 16;
@@ -46,46 +47,58 @@ impl Finding {
         self.told().0
     }
 
-    /// Returns the description that follows the number.
+    /// Returns the number and the description, as in `2 files without a page index`.
     #[must_use]
-    pub fn what(self) -> &'static str {
-        self.told().2
+    pub fn what(self) -> String {
+        let (number, _, noun, rest) = self.told();
+        format!("{} {rest}", counted(number, noun))
     }
 
-    /// Returns the number, the name for programs, and the description for operators.
-    fn told(self) -> (u64, &'static str, &'static str) {
-        match self {
+    /// Returns the number, the name for programs, and the noun and the rest of the description for operators.
+    fn told(self) -> (u64, &'static str, &'static str, &'static str) {
+        let (number, name, (noun, rest)) = match self {
             Self::SmallFiles(n) => (
                 n,
                 "small_files",
-                "small files in one partition, which could be merged",
+                ("small file", "in one partition, which could be merged"),
             ),
-            Self::NoStatistics(n) => (n, "no_statistics", "files without statistics in the log"),
-            Self::NoPageIndex(n) => (n, "no_page_index", "files without a page index"),
-            Self::NoBloomFilter(n) => (n, "no_bloom_filter", "files without a bloom filter on id"),
+            Self::NoStatistics(n) => (
+                n,
+                "no_statistics",
+                ("file", "without statistics in the log"),
+            ),
+            Self::NoPageIndex(n) => (n, "no_page_index", ("file", "without a page index")),
+            Self::NoBloomFilter(n) => (
+                n,
+                "no_bloom_filter",
+                ("file", "without a bloom filter on id"),
+            ),
             Self::NotSorted(n) => {
-                let what = "files without a sort order in their metadata";
+                let what = ("file", "without a sort order in the metadata");
                 (n, "not_sorted", what)
             }
-            Self::NotOurs(n) => (n, "not_ours", "files written by another program"),
+            Self::NotOurs(n) => (n, "not_ours", ("file", "written by another program")),
             Self::Overlaps(n) => {
-                let what = "files with ids that overlap with another file of the same integration";
+                let what = (
+                    "file",
+                    "with ids that overlap with another file of the same integration",
+                );
                 (n, "overlaps", what)
             }
             Self::LargeGroups(n) => {
-                let what = "row groups over 64 MiB, of which engines can skip little";
+                let what = ("row group", "over 64 MiB, of which engines can skip little");
                 (n, "large_row_groups", what)
             }
             Self::SmallGroups(n) => {
-                let what = "row groups under 64 KiB, each with its own metadata to read";
+                let what = ("row group", "under 64 KiB, too small for efficient reading");
                 (n, "small_row_groups", what)
             }
-            Self::WideLookups(n) => (
-                n,
-                "wide_lookups",
-                "files that engines open to find one record",
-            ),
-        }
+            Self::WideLookups(n) => {
+                let what = ("file", "to open to find one record");
+                (n, "wide_lookups", what)
+            }
+        };
+        (number, name, noun, rest)
     }
 
     /// Returns the remedy.
@@ -96,7 +109,7 @@ impl Finding {
                 "run `kombo-source upkeep` to merge the files; a running service does so daily"
             }
             Self::SmallFiles(_) | Self::LargeGroups(_) | Self::SmallGroups(_) => {
-                "set run_bytes and row_group_bytes to their defaults; the next full fetch of the integration rewrites the files"
+                "set run_bytes and row_group_bytes of the sink to their defaults; the next full fetch of the integration rewrites the files"
             }
             Self::Overlaps(_) | Self::WideLookups(_) => {
                 "run `kombo-source fold --rebuild` to rewrite the files in order; the next full fetch of the integration does so, too"
@@ -106,7 +119,7 @@ impl Finding {
             | Self::NoBloomFilter(_)
             | Self::NotSorted(_)
             | Self::NotOurs(_) => {
-                "let no other program write to this table; the next full fetch of the integration rewrites the files"
+                "do not let other programs write to this table; the next full fetch of the integration rewrites the files"
             }
         }
     }
@@ -171,6 +184,7 @@ mod tests {
         ];
         assert_eq!(findings, expected);
         assert_eq!(findings[0].count(), 16);
+        assert_eq!(findings[1].what(), "1 file written by another program");
         let advice = findings[0].advice("ats_tags/deltas");
         assert!(advice.contains("upkeep"), "{advice}");
     }
