@@ -1,9 +1,12 @@
 //! `accept`: lists changes that the guard holds back, and accepts them.
 
+use serde_json::{Value, json};
+
 use super::args::AcceptArgs;
 use super::cli_error::CliError;
 use super::named::Named;
 use super::session::Session;
+use super::status::json::of_hold;
 use super::terminal::Terminal;
 use crate::lake::{Hold, Lake};
 use crate::time::Moment;
@@ -15,9 +18,34 @@ pub(super) async fn run(args: &AcceptArgs, session: &Session) -> Result<bool, Cl
     let (ids, tables) = (&args.chosen.integrations, &args.chosen.tables);
     let chosen = Named::of(&session.catalog, ids, tables)?;
     let lake = session.lake_there().await?;
-    let (text, seen) = decide(args, &lake, &chosen, session.clock.now()).await?;
-    Terminal::stdout().print(&text);
-    Ok(seen)
+    let decision = decide(args, &lake, &chosen, session.clock.now()).await?;
+    if args.json {
+        println!("{:#}", decision.json());
+    } else {
+        Terminal::stdout().print(&decision.text());
+    }
+    Ok(decision.is_seen())
+}
+
+/// What was held, and what became of it.
+struct Decision {
+    /// The held changes within the limits of the flags.
+    held: Vec<Hold>,
+    /// The number of held tables beyond these limits.
+    elsewhere: usize,
+    ending: DecisionEnding,
+}
+
+/// What became of held changes.
+enum DecisionEnding {
+    /// Nothing is held within the limits.
+    Nothing,
+    /// The held changes were only listed, because no flag says which to accept.
+    Listed,
+    /// The held changes would be accepted.
+    DryRun,
+    /// The holds that were to be stored, and those that the lake has now.
+    Stored { asked: Vec<Hold>, stored: Vec<Hold> },
 }
 
 async fn decide(
@@ -25,30 +53,80 @@ async fn decide(
     lake: &Lake,
     chosen: &Named,
     now: Moment,
-) -> Result<(String, bool), CliError> {
+) -> Result<Decision, CliError> {
     let mut held = lake.holds().await?;
     held.retain(|hold| hold.state == HoldState::Held);
     let all = held.len();
     held.retain(|hold| chosen.has(&hold.integration, &hold.endpoint));
-    let list = list(&held, all - held.len());
-    if held.is_empty() {
-        return Ok((list, true));
-    }
     // `--table all` is as clear an order as `--all`.
-    let is_list = args.chosen.tables.is_empty() && chosen.is_everything();
-    if !args.all && is_list {
-        let advice = "nothing was accepted: give --table, --integration or --all";
-        return Ok((format!("{list}\n{advice}\n"), true));
+    let names_nothing = !args.all && args.chosen.tables.is_empty() && chosen.is_everything();
+    let ending = if held.is_empty() {
+        DecisionEnding::Nothing
+    } else if names_nothing {
+        DecisionEnding::Listed
+    } else if args.dry_run {
+        DecisionEnding::DryRun
+    } else {
+        // Only the holds that were read above are accepted: changes that are held meanwhile are not.
+        let asked: Vec<Hold> = held.iter().map(|hold| accepted(hold, now)).collect();
+        let stored = lake.put_holds(&asked).await?;
+        DecisionEnding::Stored { asked, stored }
+    };
+    Ok(Decision {
+        elsewhere: all - held.len(),
+        held,
+        ending,
+    })
+}
+
+impl Decision {
+    /// Returns whether nothing was held meanwhile that the list does not show.
+    fn is_seen(&self) -> bool {
+        match &self.ending {
+            DecisionEnding::Stored { asked, stored } => {
+                stored.iter().all(|hold| asked.contains(hold))
+            }
+            _ => true,
+        }
     }
-    if args.dry_run {
-        let tables = counted(held.len() as u64, "table");
-        return Ok((format!("{list}\n{tables} would be accepted\n"), true));
+
+    fn text(&self) -> String {
+        let list = list(&self.held, self.elsewhere);
+        match &self.ending {
+            DecisionEnding::Nothing => list,
+            DecisionEnding::Listed => {
+                let advice = "nothing was accepted: give --table, --integration or --all";
+                format!("{list}\n{advice}\n")
+            }
+            DecisionEnding::DryRun => {
+                let tables = counted(self.held.len() as u64, "table");
+                format!("{list}\n{tables} would be accepted\n")
+            }
+            DecisionEnding::Stored { asked, stored } => {
+                format!("{list}\n{}", outcome(asked, stored))
+            }
+        }
     }
-    // Only the holds that were read above are accepted: changes that are held meanwhile are not.
-    let asked: Vec<Hold> = held.iter().map(|hold| accepted(hold, now)).collect();
-    let stored = lake.put_holds(&asked).await?;
-    let seen = stored.iter().all(|hold| asked.contains(hold));
-    Ok((format!("{list}\n{}", outcome(&asked, &stored)), seen))
+
+    fn json(&self) -> Value {
+        let named = |hold: &Hold| {
+            json!({
+                "table": hold.endpoint.table_name(),
+                "integration": hold.integration.as_str(),
+                "hold": of_hold(hold),
+            })
+        };
+        let now = match &self.ending {
+            DecisionEnding::Stored { stored, .. } => stored,
+            _ => &self.held,
+        };
+        let holds: Vec<Value> = now.iter().map(named).collect();
+        json!({
+            "success": self.is_seen(),
+            "would_accept": matches!(self.ending, DecisionEnding::DryRun),
+            "holds": holds,
+        })
+    }
 }
 
 fn accepted(hold: &Hold, now: Moment) -> Hold {

@@ -4,13 +4,12 @@ use serde_json::json;
 
 use super::args::LintArgs;
 use super::cli_error::CliError;
-use super::failed::{NARROW, aside, text as ended};
+use super::failed::{NARROW, as_json, aside, text as ended};
 use super::named;
 use super::session::Session;
 use super::terminal::Terminal;
 use super::text_table::{Column, TextTable};
 use crate::lake::{Finding, LintReport, LintSettings, Query, QueryCost, TableLint};
-use crate::words::with_causes;
 use crate::words::{bytes, count, counted};
 
 /// Inspects the lake and prints the findings. Returns `false` when there is a finding, or a table could not be read.
@@ -141,13 +140,11 @@ fn document(report: &LintReport) -> serde_json::Value {
             "findings": findings.collect::<Vec<_>>(),
         })
     });
-    let failed = report.failed.iter().map(|aside| {
-        let (table, error) = (&aside.member, &aside.error);
-        json!({"table": table, "error": with_causes(error), "advice": error.advice()})
-    });
+    let failed = report.failed.iter();
+    let failed = as_json(failed.map(|aside| (&*aside.member, &aside.error)));
     json!({
         "tables": tables.collect::<Vec<_>>(),
-        "failed": failed.collect::<Vec<_>>(),
+        "failed": failed,
     })
 }
 

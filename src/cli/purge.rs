@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::args::PurgeArgs;
 use super::cli_error::{CliError, FAILED, USAGE};
-use super::failed::{NARROW, failed, text};
+use super::failed::{NARROW, as_json, failed, text};
 use super::named;
 use super::session::Session;
 use super::terminal::Terminal;
@@ -45,8 +47,12 @@ pub(super) async fn run(args: &PurgeArgs, session: &Session) -> Result<bool, Cli
         dry_run,
         grace: session.config.upkeep().grace(),
     };
-    let terminal = Terminal::stdout();
-    terminal.print(&purge.text(&terminal));
+    if args.json {
+        println!("{:#}", purge.json());
+    } else {
+        let terminal = Terminal::stdout();
+        terminal.print(&purge.text(&terminal));
+    }
     Ok(purge.report.failed.is_empty() && !purge.answers.is_open())
 }
 
@@ -124,6 +130,35 @@ impl Purge {
         lines.extend(set_aside.map(|(table, error)| failed(NARROW, table, error, error.advice())));
         lines.push(self.last_line());
         text(&lines)
+    }
+
+    /// Returns the report as one JSON document. In a dry run it lists the work to do.
+    fn json(&self) -> Value {
+        let report = &self.report;
+        let purged: Vec<&str> = report
+            .integrations
+            .iter()
+            .map(IntegrationId::as_str)
+            .collect();
+        let kept = self.answers.kept.iter().map(|(id, kept)| {
+            json!({"integration": id.as_str(), "reason": kept.to_string(), "advice": kept.advice()})
+        });
+        let waiting = self.found.waiting.iter();
+        let waiting =
+            waiting.map(|(id, due)| json!({"integration": id.as_str(), "until": day(*due)}));
+        let tables = report.tables.iter();
+        let tables =
+            tables.map(|done| json!({"table": done.table, "rows": done.rows, "files": done.files}));
+        let failed = report.failed.iter();
+        json!({
+            "success": report.failed.is_empty() && !self.answers.is_open(),
+            "dry_run": self.dry_run,
+            "purged": purged,
+            "kept": kept.collect::<Vec<_>>(),
+            "waiting": waiting.collect::<Vec<_>>(),
+            "tables": tables.collect::<Vec<_>>(),
+            "failed": as_json(failed.map(|(table, error)| (&**table, error))),
+        })
     }
 
     fn last_line(&self) -> String {
@@ -224,6 +259,10 @@ ats_tags/deltas                            1,200       3
 to do: 1,200 rows leave 3 files; nothing is changed without --yes
 ";
         assert_eq!(purge(true).text(&Terminal::default()), expected);
+        let json = purge(true).json();
+        assert_eq!(json["purged"][0], "personio:gone");
+        assert_eq!(json["kept"][0]["integration"], "hibob:alive");
+        assert_eq!(json["waiting"][0]["until"], "2023-11-14");
         let done = purge(false).text(&Terminal::default());
         assert!(done.contains("purged   personio:gone"), "{done}");
         assert!(done.ends_with("from 2023-11-18 on\n"), "{done}");

@@ -1,8 +1,10 @@
 //! `repair`: gives rows that a wrong clock stamped in the future a present time; without `--yes` it lists them.
 
+use serde_json::{Value, json};
+
 use super::args::RepairArgs;
 use super::cli_error::CliError;
-use super::failed::{NARROW, failed, text as ended};
+use super::failed::{NARROW, as_json, failed, text as ended};
 use super::purge::rewritten;
 use super::session::Session;
 use super::terminal::Terminal;
@@ -14,8 +16,12 @@ pub(super) async fn run(args: &RepairArgs, session: &Session) -> Result<bool, Cl
     let (lake, dry_run) = (session.lake_there().await?, !args.done.yes);
     // Tables of endpoints that are no longer fetched are repaired as well.
     let report = lake.repair(session.catalog.endpoints(), dry_run).await?;
-    let terminal = Terminal::stdout();
-    terminal.print(&text(&report, dry_run, &terminal));
+    if args.json {
+        println!("{:#}", document(&report, dry_run));
+    } else {
+        let terminal = Terminal::stdout();
+        terminal.print(&text(&report, dry_run, &terminal));
+    }
     Ok(report.failed.is_empty())
 }
 
@@ -35,6 +41,29 @@ fn text(report: &RepairReport, dry_run: bool, terminal: &Terminal) -> String {
     lines.extend(set_aside.map(|(table, error)| failed(NARROW, table, error, error.advice())));
     lines.push(last_line(report, dry_run));
     ended(&lines)
+}
+
+/// Returns the report as one JSON document. In a dry run it lists the work to do.
+fn document(report: &RepairReport, dry_run: bool) -> Value {
+    let ahead = report.ahead.iter().map(|one| {
+        json!({
+            "table": one.table,
+            "integration": one.integration,
+            "until": one.until.map(|until| until.to_string()),
+        })
+    });
+    let tables = report.tables.iter();
+    let tables =
+        tables.map(|done| json!({"table": done.table, "rows": done.rows, "files": done.files}));
+    let failed = report.failed.iter();
+    json!({
+        "success": report.failed.is_empty(),
+        "dry_run": dry_run,
+        "store_ahead_secs": report.behind.map(|behind| behind.as_secs()),
+        "future": ahead.collect::<Vec<_>>(),
+        "tables": tables.collect::<Vec<_>>(),
+        "failed": as_json(failed.map(|(table, error)| (&**table, error))),
+    })
 }
 
 fn one_table(one: &RepairedTable, dry_run: bool) -> String {
@@ -106,6 +135,9 @@ ats_tags/deltas                            1,200       3
 to do: 2 tables, 1,200 rows in 3 files; nothing is changed without --yes
 ";
         assert_eq!(text(&report(), true, &Terminal::default()), expected);
+        let json = document(&report(), true);
+        assert_eq!(json["future"][0]["until"], "9999-12-31T23:59:59.000001Z");
+        assert_eq!(json["tables"][0]["rows"], 1_200);
         let done = text(&report(), false, &Terminal::default());
         assert!(
             done.contains("mended  ats_tags of personio:a: went up to 9999"),

@@ -1,7 +1,7 @@
 //! `status`: how fresh the data of each integration is, in one line each or table by table.
 
 pub(super) mod ahead;
-mod json;
+pub(super) mod json;
 mod troubles;
 
 use std::time::Duration;

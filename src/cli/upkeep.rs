@@ -1,8 +1,10 @@
 //! `upkeep`: expires old rows of deltas, merges small files, deletes unreferenced files, shortens logs; or lists this work.
 
+use serde_json::{Value, json};
+
 use super::args::UpkeepArgs;
 use super::cli_error::CliError;
-use super::failed::{NARROW, aside, text as ended};
+use super::failed::{NARROW, as_json, aside, text as ended};
 use super::session::Session;
 use super::terminal::Terminal;
 use crate::lake::{TableUpkeep, UpkeepReport, UpkeepSettings};
@@ -18,7 +20,11 @@ pub(super) async fn run(args: &UpkeepArgs, session: &Session) -> Result<bool, Cl
     // Tables of endpoints that are no longer fetched are maintained as well.
     let endpoints = session.catalog.endpoints();
     let report = lake.upkeep(endpoints, &settings).await?;
-    Terminal::stdout().print(&text(&report, args.dry_run));
+    if args.json {
+        println!("{:#}", document(&report, args.dry_run));
+    } else {
+        Terminal::stdout().print(&text(&report, args.dry_run));
+    }
     Ok(report.failed.is_empty())
 }
 
@@ -52,6 +58,34 @@ fn text(report: &UpkeepReport, dry_run: bool) -> String {
         (total, false) => format!("done: {total}"),
     });
     ended(&lines)
+}
+
+/// Returns the report as one JSON document. In a dry run its numbers are the work to do.
+fn document(report: &UpkeepReport, dry_run: bool) -> Value {
+    let tables = report.tables.iter().map(|done| {
+        let leaving = done.leaving.iter();
+        let leaving =
+            leaving.map(|left| json!({"file": left.file, "rows": left.rows, "of": left.of}));
+        json!({
+            "table": done.table,
+            "expired_rows": done.left_rows,
+            "expired_files": done.left_files,
+            "expiring": leaving.collect::<Vec<_>>(),
+            "merged_files": done.merged_files,
+            "merged_into": done.merged_into,
+            "deleted_files": done.deleted_files,
+            "deleted_bytes": done.deleted_bytes,
+            "listed": done.listed,
+            "deleted_log_entries": done.deleted_log_entries,
+        })
+    });
+    let failed = report.failed.iter();
+    json!({
+        "success": report.failed.is_empty(),
+        "dry_run": dry_run,
+        "tables": tables.collect::<Vec<_>>(),
+        "failed": as_json(failed.map(|aside| (&*aside.member, &aside.error))),
+    })
 }
 
 fn parts(done: &TableUpkeep, dry_run: bool) -> Vec<String> {
@@ -122,6 +156,12 @@ ats_tags/deltas                     1,200 rows to expire from 1 file, 40 small f
 to do: 1,200 rows to expire from 1 file, 40 small files to merge, 1 file (2.0 kB) to delete, 1 log entry to delete
 ";
         assert_eq!(text(&report, true), expected);
+        let json = document(&report, true);
+        assert_eq!(json["tables"][0]["expiring"][0]["of"], 1_300);
+        assert_eq!(
+            (&json["success"], &json["dry_run"]),
+            (&json!(true), &json!(true))
+        );
         assert_eq!(text(&UpkeepReport::default(), false), "nothing to do\n");
     }
 }

@@ -83,7 +83,10 @@ async fn typed(lake: &Lake, line: &str) -> (String, bool) {
     let (ids, tables) = (&args.chosen.integrations, &args.chosen.tables);
     let chosen = Named::of(Catalog::embedded(), ids, tables).expect("understood");
     let now = Moment::from_millis(NOW);
-    decide(&args, lake, &chosen, now).await.expect("done")
+    let decision = decide(&args, lake, &chosen, now).await.expect("done");
+    let json = decision.json();
+    assert_eq!(json["success"], decision.is_seen(), "{json}");
+    (decision.text(), decision.is_seen())
 }
 
 #[tokio::test]

@@ -72,6 +72,9 @@ pub struct AcceptArgs {
     /// Print what would be accepted, and change nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
     /// Where the lake is.
     #[command(flatten)]
     pub lake: LakeArgs,

@@ -129,6 +129,9 @@ pub struct UpkeepArgs {
     /// Keep rows of kombo_drift this long: as long as deltas or longer
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub drift_retention: Option<Duration>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
     /// Where the lake is.
     #[command(flatten)]
     pub lake: LakeArgs,
@@ -174,6 +177,9 @@ pub struct PurgeArgs {
     /// Which Kombo environment.
     #[command(flatten)]
     pub kombo: KomboArgs,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
     /// Where the lake is.
     #[command(flatten)]
     pub lake: LakeArgs,
@@ -210,6 +216,9 @@ pub struct RepairArgs {
     /// Whether anything is changed.
     #[command(flatten)]
     pub done: DoneArgs,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
     /// Where the lake is.
     #[command(flatten)]
     pub lake: LakeArgs,

@@ -32,13 +32,13 @@ pub(super) fn landed(report: &BackfillReport, integrations: u32, lake: &Path) ->
     let customers = counted(u64::from(integrations), "made-up customer");
     let (rows, requests) = (counted(fetched, "row"), counted(report.requests, "request"));
     let (loaded, folded) = (seconds(report.elapsed), seconds(report.folded.elapsed));
-    let deleted = count(fetched.saturating_sub(current));
+    let deleted = counted(fetched.saturating_sub(current), "row");
     format!(
         "{rows} of {customers} are in the lake {}.
 Loading took {loaded} and {requests}; merging into `current` took {folded}.
 
 Each table keeps the rows as they were fetched in `snapshots`, and one row per
-record in `current`. Deleted records are in `snapshots` only: {deleted} rows here.
+record in `current`. Deleted records are in `snapshots` only: {deleted} here.
 
 {}
 {}",

@@ -8,7 +8,7 @@ use crate::status::{Freshness, IntegrationStatus, Status, TableStatus};
 use crate::time::{Horizon, Moment};
 
 /// Returns the complete status as one document.
-pub(super) fn json(status: &Status) -> Value {
+pub(in crate::cli) fn json(status: &Status) -> Value {
     let of_integration = |one: &IntegrationStatus| {
         let tables = one.tables.iter().map(|table| of_table(status, table));
         let tables: Vec<Value> = tables.collect();
@@ -99,7 +99,8 @@ fn of_completeness(one: Completeness) -> Value {
     })
 }
 
-fn of_hold(hold: &Hold) -> Value {
+/// Returns a hold as an object.
+pub(in crate::cli) fn of_hold(hold: &Hold) -> Value {
     json!({
         "state": hold.state.as_str(),
         "cause": hold.cause.as_str(),

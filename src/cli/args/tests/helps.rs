@@ -74,6 +74,11 @@ fn verbs_share_their_flags() {
         "accept", "backfill", "check", "drift", "files", "fold", "purge", "run", "status",
         "validate",
     ];
+    let json = [
+        "accept", "backfill", "drift", "explain", "files", "fold", "lint", "purge", "repair",
+        "status", "upkeep",
+    ];
+    assert_eq!(with("json"), BTreeSet::from(json));
     // `twin --integrations` is a number.
     assert_eq!(with("integration"), BTreeSet::from(integrations));
     for verb in command.get_subcommands() {
