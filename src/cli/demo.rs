@@ -1,4 +1,4 @@
-//! `demo`: a fake customer base travels from a Kombo API into a lake on this machine. No key, no network.
+//! `demo`: made-up customers travel from a stand-in for Kombo into a lake on this machine. It needs no key and no network.
 
 mod changes;
 mod duckdb;
@@ -36,25 +36,25 @@ use crate::twin::{Deliveries, SharedWorld, Twin, TwinSettings};
 /// One integration of each category.
 const INTEGRATIONS: u32 = 4;
 
-/// Runs the demo. Returns whether everything landed, and what to say of it.
+/// Runs the demo. Returns whether everything was loaded, and the report with the next steps.
 pub(super) async fn run(
     args: &DemoArgs,
     catalog: &Catalog,
     quiet: bool,
 ) -> Result<(bool, String), CliError> {
     let stage = DemoStage::set(args, twin_settings(args), catalog).await?;
-    // On a terminal the bars go away at the end; a line for each table would not.
+    // On a terminal the progress bars disappear at the end. Elsewhere they would be a line for each table.
     let quiet = quiet || !io::stderr().is_terminal();
     let report = stage.first_load(quiet).await?;
     let text = landed::landed(&report, INTEGRATIONS, &args.lake);
     Ok((report.is_success(), text))
 }
 
-/// A world, where it is served, and a lake to bring it into.
+/// A world of customers, the address at which it is served, and the session that loads it into a lake.
 struct DemoStage {
     settings: TwinSettings,
     world: SharedWorld,
-    /// Stays bound, so that the twin can be served once more at the same address.
+    /// Stays bound, so that the twin can be served again at the same address.
     listener: std::net::TcpListener,
     session: Session,
 }
@@ -91,7 +91,7 @@ impl DemoStage {
         })
     }
 
-    /// Serves the twin until what is returned is dropped.
+    /// Serves the twin until the returned value is dropped.
     fn serve(&self, settings: TwinSettings, noted: Deliveries) -> Result<ServedTwin, CliError> {
         let another = self.listener.try_clone().map_err(no_twin)?;
         let listener = TcpListener::from_std(another).map_err(no_twin)?;
@@ -108,7 +108,7 @@ impl DemoStage {
         Ok(ApiKey::new(&self.settings.world.api_key)?)
     }
 
-    /// Serves the twin, which stands still, for as long as it takes to bring everything into the lake.
+    /// Serves the twin, which stands still, while a backfill loads everything into the lake.
     async fn first_load(&self, quiet: bool) -> Result<BackfillReport, CliError> {
         let _twin = self.serve(TwinSettings::default(), Deliveries::default())?;
         let api = Arc::new(self.session.api_with(&self.api_key()?)?);
@@ -117,7 +117,7 @@ impl DemoStage {
     }
 }
 
-/// A twin that is served: dropping the sender ends it, dropping the set ends it at once.
+/// A served twin. Dropping the sender ends it after running requests, dropping the set ends it at once.
 struct ServedTwin {
     task: JoinSet<io::Result<()>>,
     _stop: oneshot::Sender<()>,
@@ -144,13 +144,16 @@ fn midnight() -> Moment {
     Moment::from_millis(days * DAY_MS)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "`map_err` passes the error by value"
+)]
 fn no_twin(error: io::Error) -> CliError {
     let message = format!("the demo's twin cannot be served: {error}");
     CliError::new(FAILED, message, "free a port of the loopback address")
 }
 
-/// Without a working directory there is no other name for it than the one given.
+/// Returns the absolute path of a folder, or the given path where the working directory is unknown.
 fn absolute(lake: &Path) -> PathBuf {
     std::path::absolute(lake).unwrap_or_else(|_| lake.to_owned())
 }

@@ -1,4 +1,4 @@
-//! What the API tells about an integration itself: its state, its models, its field catalogue.
+//! What the API says of an integration itself: its state, its models and its field catalogue.
 
 use serde_json::{Value, json};
 
@@ -12,18 +12,18 @@ use super::words;
 use crate::catalog::FieldKind;
 use crate::time::Moment;
 
-/// What `GET /integrations/{id}` says, as far as it matters.
+/// The parts of the answer to `GET /integrations/{id}` that the program reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
-    /// The tool's slug.
+    /// Slug of the connected tool.
     pub tool: String,
-    /// Upper-case category.
+    /// Category in upper case.
     pub category: String,
     /// `ACTIVE`, `INVALID` or `INACTIVE`.
     pub status: &'static str,
     /// `COMPLETED`, `INCOMPLETE` or `FINAL_SYNC_PENDING`.
     pub setup_status: &'static str,
-    /// Each model, and whether it can be read.
+    /// Names of the models, each with whether it can be read.
     pub read_models: Vec<(String, bool)>,
 }
 
@@ -37,7 +37,7 @@ pub(super) enum Event {
 
 /// Describes an integration.
 pub(super) fn describe(integration: &Integration) -> Description {
-    // The state of the first refusal that is there, of the whole integration.
+    // The first refusal of the complete integration decides its state.
     let state = |by_code: [(&str, &'static str); 2], usual| {
         let whole = |wanted: &str| {
             let mut all = integration.refusals.iter();
@@ -50,7 +50,7 @@ pub(super) fn describe(integration: &Integration) -> Description {
     let mut read_models: Vec<(String, bool)> = Vec::new();
     for listing in listings {
         for (nth, model) in listing.endpoint.models.iter().enumerate() {
-            // The first model is the endpoint's own.
+            // The first model of an endpoint is the one whose records the endpoint shows.
             let off = nth == 0 && is_off(integration, listing);
             match read_models.iter_mut().find(|(name, _)| *name == model.name) {
                 Some((_, available)) => *available &= !off,
@@ -79,7 +79,7 @@ pub(super) fn describe(integration: &Integration) -> Description {
     }
 }
 
-/// Switched off by the customer, or refused.
+/// Returns whether the customer switched the model off, or the API refuses the endpoint.
 fn is_off(integration: &Integration, listing: &Listing) -> bool {
     let off = [
         "INTEGRATION.MODEL_DISABLED",
@@ -93,7 +93,7 @@ fn is_off(integration: &Integration, listing: &Listing) -> bool {
     history.off_since(listing.model).is_some() || integration.refusals.iter().any(refused)
 }
 
-/// The body of `GET /integrations/{id}`.
+/// Returns the body of the answer to `GET /integrations/{id}`.
 pub(super) fn details(integration: &Integration) -> String {
     let described = describe(integration);
     let tool = &described.tool;
@@ -130,7 +130,7 @@ pub(super) fn details(integration: &Integration) -> String {
     }))
 }
 
-/// The `data` of a webhook about an integration.
+/// Returns the `data` of a webhook about an integration.
 pub(super) fn event(integration: &Integration, event: Event, now: Moment) -> Value {
     let described = describe(integration);
     let mut data = match event {
@@ -165,7 +165,7 @@ fn end_user(integration: &Integration) -> Value {
     })
 }
 
-/// The body of `GET /check-api-key`.
+/// Returns the body of the answer to `GET /check-api-key`.
 pub(super) fn key(seed: u64) -> String {
     success(&json!({
         "environment_id": environment_id(seed),
@@ -178,7 +178,7 @@ pub(super) fn environment_id(seed: u64) -> String {
     loose_id(mix(seed, salt("environment")))
 }
 
-/// The body of `GET /integrations/{id}/integration-fields`, or of `/custom-fields`.
+/// Returns a page of `GET /integrations/{id}/integration-fields`, or of `/custom-fields`.
 pub(super) fn fields(
     integration: &Integration,
     custom: bool,
@@ -236,7 +236,7 @@ fn success(data: &Value) -> String {
     json!({"status": "success", "data": data}).to_string()
 }
 
-/// The words are ready for JSON; a tree of values wants them plain.
+/// Returns a text without JSON escapes. The word lists are escaped already, and `json!` would escape them again.
 fn unescaped(text: &str) -> String {
     text.replace("\\\"", "\"")
 }

@@ -22,7 +22,7 @@ const BIGGEST: [&str; 4] = [
     "assessment/orders",
 ];
 
-/// Models without parents: one row for so many of the biggest endpoint, at least, at most.
+/// Models without parents: rows of the biggest endpoint for each of their rows, least rows, most rows.
 #[rustfmt::skip]
 const SIZES: &[(&str, u64, u64, u64)] = &[
     ("ats/jobs", 40, 6, 20_000), ("ats/users", 60, 8, 3_000), ("ats/roles", 500, 6, 14),
@@ -47,29 +47,29 @@ const SHARED_IDS: &[(&str, &str)] = &[
 #[derive(Debug)]
 pub(super) struct RecordModel {
     pub salt: u64,
-    /// Where its ids are made.
+    /// Seed of the ids.
     pub id_salt: u64,
-    /// What its remote ids begin with.
+    /// Prefix of the remote ids.
     pub remote_prefix: &'static str,
-    /// Records at the start.
+    /// Number of records at the start of the world.
     pub count: u64,
-    /// Its endpoint knows `include_deleted`.
+    /// Whether the endpoint of the model takes `include_deleted`.
     pub deletable: bool,
-    /// The model whose records have these as children, and how many each has.
+    /// The model of the parents, and how many children each parent has.
     pub parents: Option<(Pattern, usize)>,
     /// How long after its parent a record is made at most; without a parent, how long before its last change.
     pub reach_back: Duration,
 }
 
-/// One endpoint: whose records, in what shape.
+/// One endpoint: the model whose records it shows, and their shape.
 #[derive(Debug)]
 pub(super) struct Listing {
     pub endpoint: Arc<Endpoint>,
     pub model: usize,
     pub shape: Shape,
-    /// The relations whose records bring this one back under `updated_after` when they change.
+    /// Relations to records whose changes make `updated_after` return this record again.
     pub reach: Vec<usize>,
-    /// Those whose records do so when they come or go.
+    /// Relations to records whose creation or deletion makes `updated_after` return this record again.
     pub linked: Vec<usize>,
 }
 
@@ -124,13 +124,13 @@ impl Blueprint {
         }
     }
 
-    /// Finds what is behind a path such as `/ats/applications`.
+    /// Finds the listing of a path such as `/ats/applications`.
     pub(super) fn listing(&self, path: &str) -> Option<&Listing> {
         let mut listings = self.listings.iter();
         listings.find(|listing| listing.endpoint.path == path)
     }
 
-    /// Finds what an endpoint shows.
+    /// Finds the listing of an endpoint.
     pub(super) fn listing_of(&self, endpoint: &EndpointName) -> Option<&Listing> {
         let mut listings = self.listings.iter();
         listings.find(|listing| listing.endpoint.name() == endpoint)
@@ -173,7 +173,7 @@ fn model(name: &str, rows: u64, deletable: bool) -> RecordModel {
     }
 }
 
-/// Employees stay for years, and an application is decided within weeks.
+/// Returns how far back records reach: employees stay for years, and an application is decided within weeks.
 fn reach_back(name: &str) -> Duration {
     let days = match name {
         "hris/employees" => 3_000,
@@ -190,7 +190,7 @@ fn reach_back(name: &str) -> Duration {
     days * DAY
 }
 
-/// Tools number their records in manners of their own.
+/// Returns the prefix of remote ids, since each tool numbers its records in its own way.
 fn remote_prefix(name: &str) -> &'static str {
     match name {
         "hris/employees" | "ats/jobs" => "",
@@ -206,7 +206,7 @@ fn count(name: &str, rows: u64) -> u64 {
     if BIGGEST.contains(&name) {
         return rows;
     }
-    // The candidates are as many as it takes to have all applications.
+    // As many candidates as all applications need.
     if name == "ats/candidates" {
         return relation::parents(APPLICATIONS_OF_CANDIDATE, rows);
     }

@@ -1,5 +1,5 @@
-//! Everything that can be changed in a world, by hand or by its own life. Each change is in the journal, and those that
-//! Kombo tells of are in the news.
+//! Everything that can change in a world, by a caller or by the life of the world. The journal has every change; the
+//! pending webhooks have the changes that Kombo notifies of.
 
 use std::time::Duration;
 
@@ -38,17 +38,19 @@ pub enum ChangeError {
     /// No record has this position, or none is left.
     #[error("there is no such record")]
     UnknownRecord,
-    /// It is so already, or it comes by itself.
+    /// The state is reached already, or the change happens by itself only.
     #[error("this cannot happen now")]
     NotNow,
 }
 
 impl World {
-    /// Changes something, now, and returns what is new in the journal. A record that is not named is drawn. The parents
-    /// of a new record may be new, too. A new integration is of the same category as the one named, or of the next.
+    /// Makes a change at the present time of the world, and returns the new entries of the journal.
+    ///
+    /// A record that the caller does not name is drawn by chance. A new record may bring new parents. A new integration
+    /// is of the category that is next in turn.
     ///
     /// # Errors
-    /// Says what is missing; nothing is changed then.
+    /// Returns what is missing. Nothing is changed in that case.
     pub fn change(
         &mut self,
         kind: ChangeKind,
@@ -80,13 +82,13 @@ impl World {
         Ok(self.life.journal.since(written))
     }
 
-    /// Gives one record new values, now. Returns whether there is such a record.
+    /// Gives one record new values at the present time. Returns whether there is such a record.
     pub fn edit(&mut self, integration: &IntegrationId, endpoint: &Endpoint, index: u64) -> bool {
         let (kind, name) = (ChangeKind::Edit, Some(endpoint.name()));
         self.change(kind, integration, name, Some(index)).is_ok()
     }
 
-    /// Marks one record deleted, now. Returns whether there is such a record.
+    /// Marks one record deleted at the present time. Returns whether there is such a record.
     pub fn delete(&mut self, integration: &IntegrationId, endpoint: &Endpoint, index: u64) -> bool {
         let (kind, name) = (ChangeKind::Delete, Some(endpoint.name()));
         self.change(kind, integration, name, Some(index)).is_ok()
@@ -98,14 +100,14 @@ impl World {
         self.life.journal.entries.iter()
     }
 
-    /// Takes the webhooks that are due. Changes of an integration are told at once after a quiet time of this length,
-    /// and together when they follow faster.
+    /// Takes the webhooks that are due. The first change of an integration after a pause of this length is sent at once.
+    /// Changes that follow faster are sent together.
     pub fn webhooks(&mut self, pause: Duration) -> Vec<TwinWebhook> {
         let (seed, now) = (self.settings().seed, self.now());
         self.life.webhooks.take(pause, seed, now)
     }
 
-    /// Lets happen what was planned.
+    /// Makes a planned change happen.
     pub(super) fn follow(&mut self, due: Sequel) {
         match due {
             Sequel::Anonymise(id, endpoint, index) => {
@@ -165,7 +167,7 @@ impl World {
         Ok(())
     }
 
-    /// Writes a change of a record down, under the endpoint asked for or, for a parent, its own.
+    /// Writes the change of a record into the journal: under the given endpoint, or for a parent under its own endpoint.
     fn note(
         &mut self,
         kind: ChangeKind,
@@ -188,7 +190,7 @@ impl World {
         }
     }
 
-    /// Switches a model off or on.
+    /// Switches the reading of a model off or on.
     fn switch(
         &mut self,
         kind: ChangeKind,
@@ -259,7 +261,8 @@ impl World {
         }
     }
 
-    /// Connects another customer, whose category is the next in turn. Its rows cannot be read for a minute.
+    /// Connects another customer of the category that is next in turn. The rows of the customer cannot be read for a
+    /// minute.
     pub fn connect(&mut self) -> IntegrationId {
         let id = self.another(Refusal::with_code(SYNC_PENDING));
         self.life
@@ -282,7 +285,7 @@ impl World {
         self.announce(event, id);
     }
 
-    /// Writes a change into the journal, and into the next webhook where its models are told.
+    /// Writes a change into the journal, and its models into the next webhook.
     fn write(
         &mut self,
         kind: ChangeKind,
@@ -292,7 +295,7 @@ impl World {
     ) {
         let found = endpoint.and_then(|endpoint| self.model(id, endpoint));
         let models = match kind {
-            // Nobody is told of these two.
+            // Kombo sends no webhook for these two.
             ChangeKind::Anonymise | ChangeKind::ScopeRefused => None,
             _ => found.map(|(found, model)| found.models_of(model)),
         };

@@ -1,4 +1,4 @@
-//! From declared fields to shapes.
+//! Compiles the declared fields of endpoints into shapes.
 
 use std::collections::HashSet;
 
@@ -11,10 +11,10 @@ use super::text::quoted;
 use super::ties::{Names, Tie};
 use crate::catalog::{Catalog, Endpoint, Field, FieldKind};
 
-/// Where a field stands while it is compiled.
+/// The position of a field while it is compiled.
 #[derive(Clone)]
 pub(super) struct FieldSite<'a> {
-    /// The model whose record it belongs to, or a part of it joined by `#`. Values are made by it.
+    /// The model of the record, or the model and a part of the record, joined by `#`. The scope decides the values.
     pub scope: String,
     /// Path within the union it belongs to, with dots.
     path: String,
@@ -38,7 +38,7 @@ struct Variant<'a> {
 }
 
 impl Variant<'_> {
-    /// Returns whether the variant has no such field. What is inside a field is listed or, for all of it, not.
+    /// Returns whether the variant has no such field. Where a variant lists no field inside a struct, it has all of them.
     fn leaves_out(&self, within: &str, path: &str) -> bool {
         let inside = format!("{within}.");
         let listed = within.is_empty() || self.paths.iter().any(|path| path.starts_with(&inside));
@@ -51,7 +51,7 @@ pub(super) struct Compiler<'a> {
     catalog: &'a Catalog,
     names: &'a Names,
     ties: &'a [Tie],
-    /// Fields that some endpoint declares to be never null: a copy of a record may not say otherwise.
+    /// Fields that some endpoint declares as never null. They are not null in copies of the record either.
     strict: HashSet<(String, String)>,
 }
 
@@ -100,7 +100,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Returns the scope of the fields inside a struct or a list: another model's when they are copies of its records.
+    /// Returns the scope of the fields inside a struct or a list. Copies of records have the scope of their own model.
     fn inner_scope(&self, scope: &str, name: &str) -> String {
         match self.names.tie(scope, name).map(|tie| &self.ties[tie]) {
             Some(tie) if !tie.about => self.names.model_name(tie.to),
@@ -190,7 +190,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// A struct or a list of them that is no other record's copy.
+    /// Compiles a struct, or the element of a list, that is no copy of another record.
     fn part(&self, field: &Field, fields: &[Field], inside: &FieldSite<'_>) -> Recipe {
         let Some(tag_path) = &field.hints.tag else {
             return Recipe::Struct(self.object(fields, inside));

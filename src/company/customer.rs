@@ -1,5 +1,5 @@
-//! One customer's data: which records there are, who belongs to whom, when each changed and whether it is gone. All of
-//! it is computed from the seed when asked; only records changed later take memory.
+//! The data of one customer: which records there are, how they are linked, and which are deleted. Everything is computed
+//! from the seed when a page asks for it. Only records that changed after the start take memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use crate::time::Moment;
 /// Kombo nulls a deleted row this long after its deletion.
 pub(super) const ANONYMISED_AFTER: Duration = Duration::from_hours(14 * 24);
 
-/// Of so many records one is deleted from the start.
+/// One record of so many is deleted from the start.
 const DELETED_ONE_IN: u64 = 32;
 
-/// One customer's connection, as far as its data goes.
+/// The data behind one connection of a customer.
 #[derive(Debug)]
 pub(super) struct Customer {
     pub blueprint: Arc<Blueprint>,
     pub seed: u64,
-    /// The instant the records were made for. They do not depend on when the twin runs.
+    /// The start of the world. The instants in the records are counted back from it.
     pub start: Moment,
-    /// Deleted rows lose their values after 14 days.
+    /// Whether deleted rows lose their values after 14 days.
     pub anonymises: bool,
     pub history: History,
 }
@@ -35,11 +35,11 @@ pub(super) struct Customer {
 pub(super) struct Subject {
     pub model: usize,
     pub index: u64,
-    /// Chance of the record itself, the same in every edition: whom it belongs to, when it was made.
+    /// Chance of what never changes in a record: its links and when it was made.
     pub root: u64,
     /// Chance of the values of this part in this edition.
     pub salt: u64,
-    /// Chance of the record's values in this edition: a person's name is the same in all its parts.
+    /// Chance that all parts of the record share in this edition, such as the name of a person.
     pub owner: u64,
 }
 
@@ -52,7 +52,7 @@ impl Subject {
         }
     }
 
-    /// Returns another record as the element of this one's list.
+    /// Returns another record as an element of a list of this record.
     pub(super) fn about(self, name: u64, other: Self) -> Self {
         Self {
             salt: mix(mix(self.salt, name), other.index),
@@ -66,7 +66,7 @@ impl Subject {
 pub(super) enum RecordState {
     Live,
     Deleted,
-    /// Deleted, and its values are null by now.
+    /// Deleted so long ago that the values are null.
     Anonymised,
 }
 
@@ -76,7 +76,7 @@ impl Customer {
         &self.blueprint.models[model]
     }
 
-    /// Returns where a model's ids are made.
+    /// Returns the seed of the ids of a model.
     pub(super) fn id_space(&self, model: usize) -> u64 {
         mix(self.seed, self.model(model).id_salt)
     }
@@ -98,14 +98,14 @@ impl Customer {
         }
     }
 
-    /// Returns how many records a model has by now. Relations that choose among all records choose among those of the
-    /// start, so that a record made later moves no other's links.
+    /// Returns how many records a model has at present. Relations that choose among all records choose among the records
+    /// of the start only. A later record therefore moves no link of another record.
     pub(super) fn count(&self, model: usize) -> u64 {
         self.model(model).count + self.history.births(model)
     }
 
-    /// Adds a record to a model, and before it the parents it needs. Returns the models of all that were made, and
-    /// their indexes, parents first.
+    /// Adds a record to a model, after the parents that the record needs. Returns the model and the index of each new
+    /// record, parents first.
     pub(super) fn hire(&mut self, model: usize, now: Moment) -> Vec<(usize, u64)> {
         let index = self.count(model);
         let mut made = Vec::new();
@@ -130,7 +130,7 @@ impl Customer {
         }
     }
 
-    /// Returns when a record was deleted, by itself or because its model may no longer be read.
+    /// Returns when a record was deleted, or when its model was switched off.
     pub(super) fn deleted(&self, subject: Subject) -> Option<Moment> {
         let own = self.own_deleted(subject);
         own.or_else(|| self.history.off_since(subject.model))
@@ -142,10 +142,10 @@ impl Customer {
             .or_else(|| self.first_deleted(subject))
     }
 
-    /// Returns when a record that was never there alive was deleted.
+    /// Returns when a record was deleted that is deleted from the start.
     pub(super) fn first_deleted(&self, subject: Subject) -> Option<Moment> {
         let model = self.model(subject.model);
-        // One of each block, so that even a short table has some.
+        // One record of each block is deleted, so that even a short table has deleted records.
         let (block, slot) = (
             subject.index / DELETED_ONE_IN,
             subject.index % DELETED_ONE_IN,
@@ -155,8 +155,8 @@ impl Customer {
             return None;
         }
         let roll = mix(subject.root, 11);
-        // Never between 13 and 14 days before the start: no row is anonymised within the first day of a run, so a
-        // truth dumped before the run is the truth during it.
+        // No record is deleted between 13 and 14 days before the start. So no row is anonymised on the first day of a run,
+        // and a truth that was dumped before the run stays true.
         let days_ago = if self.anonymises && percent(40, mix(roll, 1)) {
             15 + below(180, roll)
         } else {
@@ -166,14 +166,14 @@ impl Customer {
         Some(self.start - days_ago + within(Duration::from_secs(86_000), mix(roll, 2)))
     }
 
-    /// Returns when a record was made that was not there at the start.
+    /// Returns when a record was made, if it was made after the start.
     pub(super) fn born(&self, subject: Subject) -> Option<Moment> {
         let nth = subject.index.checked_sub(self.model(subject.model).count)?;
         let born = self.history.born.get(&subject.model)?;
         born.get(usize::try_from(nth).ok()?).copied()
     }
 
-    /// Returns when a record's own values last changed.
+    /// Returns when the own values of a record last changed.
     pub(super) fn changed(&self, subject: Subject) -> Moment {
         let own = self.own_changed(subject);
         match self.history.scopes.get(&subject.model) {
@@ -281,7 +281,7 @@ impl Customer {
     }
 }
 
-/// Returns a part of a span, by chance.
+/// Returns a random part of a span.
 pub(super) fn within(span: Duration, roll: u64) -> Duration {
     let millis = u64::try_from(span.as_millis()).expect("a few centuries");
     Duration::from_millis(below(millis, roll))

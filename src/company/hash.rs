@@ -1,4 +1,4 @@
-//! The twin's only source of chance: a mix of numbers that is the same on every machine and in every build.
+//! The only source of chance of the twin: a mix of numbers that is the same on every machine and in every build.
 
 /// Mixes a second number into the first (the finaliser of `SplitMix64`).
 pub(super) const fn mix(a: u64, b: u64) -> u64 {
@@ -32,7 +32,7 @@ pub(super) fn at(length: usize, roll: u64) -> usize {
     usize::try_from(below(length, roll)).expect("below a usize")
 }
 
-/// Chooses a number below a limit, without the bias of a remainder. Zero when the limit is.
+/// Chooses a number below a limit, without the bias of a remainder. Returns zero when the limit is zero.
 pub(super) fn below(limit: u64, roll: u64) -> u64 {
     let product = u128::from(limit) * u128::from(roll);
     u64::try_from(product >> 64).expect("the high half of a product has 64 bits")
@@ -43,7 +43,7 @@ pub(super) fn percent(chance: u64, roll: u64) -> bool {
     below(100, roll) < chance
 }
 
-/// Mixes a number so that it can be had back with [`unscramble`]: a bijection for each key.
+/// Mixes a number so that [`unscramble`] restores it: a bijection for each key.
 pub(super) const fn scramble(number: u64, key: u64) -> u64 {
     let mut z = number ^ key;
     z = (z ^ (z >> 32)).wrapping_mul(MULTIPLIER);
@@ -51,7 +51,7 @@ pub(super) const fn scramble(number: u64, key: u64) -> u64 {
     z ^ (z >> 32)
 }
 
-/// The inverse of [`scramble`].
+/// Restores the number that [`scramble`] mixed.
 pub(super) const fn unscramble(number: u64, key: u64) -> u64 {
     let mut z = number ^ (number >> 32);
     z = z.wrapping_mul(INVERSE);
@@ -62,7 +62,7 @@ pub(super) const fn unscramble(number: u64, key: u64) -> u64 {
 const MULTIPLIER: u64 = 0xD6E8_FEB8_6659_FD93;
 const INVERSE: u64 = inverse(MULTIPLIER);
 
-/// The inverse of an odd number modulo 2^64, by Newton's iteration.
+/// Returns the inverse of an odd number modulo 2^64, by Newton's iteration.
 const fn inverse(odd: u64) -> u64 {
     let mut x = odd;
     let mut round = 0;

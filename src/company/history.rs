@@ -1,4 +1,4 @@
-//! What happened to a customer's records after the start: the only part of a company that takes memory.
+//! What happened to the records of a customer after the start: the only data of a customer that takes memory.
 
 use std::collections::HashMap;
 
@@ -8,26 +8,26 @@ use crate::time::Moment;
 #[derive(Debug, Default)]
 pub(super) struct History {
     records: HashMap<(usize, u64), Past>,
-    /// When each record of a model was made that was not there at the start, in order.
+    /// Creation times of the records that each model got after the start, in order.
     pub born: HashMap<usize, Vec<Moment>>,
-    /// Whether a model was switched, and when last.
+    /// The last switch of each model that was switched.
     pub scopes: HashMap<usize, Scope>,
 }
 
 /// What happened to one record.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Past {
-    /// How often it got new values; links, ids and creation stay.
+    /// How often the record got new values. Links, ids and creation stay the same.
     pub edition: u64,
-    /// How often it got another name; all other values stay.
+    /// How often the record got another name. All other values stay the same.
     pub names: u64,
-    /// When anything last happened to it.
+    /// Time of the last change.
     pub at: Moment,
-    /// When it was deleted by itself, not with its whole model.
+    /// When the record itself was deleted. A switched-off model does not count.
     pub deleted: Option<Moment>,
 }
 
-/// Whether the customer lets a model be read, since when. Models never switched have none.
+/// Whether the customer lets a model be read, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Scope {
     pub is_off: bool,
@@ -40,16 +40,16 @@ impl History {
         self.records.is_empty() && self.born.is_empty() && self.scopes.is_empty()
     }
 
-    /// Returns what happened to a record after it was there.
+    /// Returns what happened to a record after the start.
     pub(super) fn of(&self, model: usize, index: u64) -> Option<&Past> {
-        // Most worlds stand still, and this is asked for every value.
+        // Most worlds stand still, and every value of every record asks for its history.
         if self.records.is_empty() {
             return None;
         }
         self.records.get(&(model, index))
     }
 
-    /// Returns what happened to a record, to which something happens now.
+    /// Returns the history of a record, with its last change set to now.
     pub(super) fn happen(&mut self, model: usize, index: u64, now: Moment) -> &mut Past {
         let past = self.records.entry((model, index)).or_default();
         past.at = now;

@@ -1,5 +1,5 @@
-//! Ids as Kombo writes them: 24 characters of base58. An id holds its record's index, scrambled, so that a record is
-//! found by its id without a table.
+//! Ids in Kombo's form: 24 characters of base58. An id contains the scrambled index of the record, so that the twin finds
+//! a record by its id without a table.
 
 use super::hash::{mix, scramble, unscramble};
 
@@ -25,12 +25,12 @@ pub(super) fn id(space: u64, index: u64) -> String {
     id
 }
 
-/// Returns an id that nothing is found by.
+/// Returns an id that belongs to no record.
 pub(super) fn loose_id(roll: u64) -> String {
     id(roll, 0)
 }
 
-/// Returns the index whose id this is, if it is one of this space below the count.
+/// Returns the index of a record by its id; `None` if the id is of another space or its index is not below the count.
 pub(super) fn find(text: &str, space: u64, count: u64) -> Option<u64> {
     let bytes = text.as_bytes();
     if bytes.len() != ID_CHARS {

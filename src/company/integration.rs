@@ -1,4 +1,4 @@
-//! One connected customer: its data, and what is answered instead of it.
+//! One connected customer: the data, and the refusals that are answered instead of the data.
 
 use std::sync::Arc;
 
@@ -21,33 +21,33 @@ const TOOLS: [&[&str]; 4] = [
     &["icims", "teamtailor", "recruitee"],
 ];
 
-/// How often a record is drawn anew that is not there any more.
+/// How often another record is drawn when the drawn one is deleted.
 const DRAWS: u64 = 16;
 
 /// One connected customer.
 #[derive(Debug)]
 pub struct Integration {
-    /// Kombo's name of it.
+    /// Id of the integration.
     pub(super) id: IntegrationId,
     pub(super) customer: Customer,
-    /// What is answered instead of rows: everywhere, or at one endpoint.
+    /// Refusals that are answered instead of rows: at all endpoints (`None`) or at one.
     pub(super) refusals: Vec<(Option<EndpointName>, Refusal)>,
 }
 
 impl Integration {
-    /// Returns Kombo's name of it.
+    /// Returns the id of the integration.
     #[must_use]
     pub fn id(&self) -> &IntegrationId {
         &self.id
     }
 
-    /// Returns its category.
+    /// Returns the category.
     #[must_use]
     pub fn category(&self) -> Category {
         self.customer.blueprint.category
     }
 
-    /// Returns its endpoints, and how many records each has, deleted ones included.
+    /// Returns the endpoints, each with its number of records, deleted records included.
     pub fn endpoints(&self) -> impl Iterator<Item = (&Arc<Endpoint>, u64)> {
         self.customer.blueprint.listings.iter().map(|listing| {
             let count = self.customer.count(listing.model);
@@ -80,19 +80,19 @@ impl Integration {
         }
     }
 
-    /// Returns whether nothing of it can be read.
+    /// Returns whether the complete integration is refused.
     pub(super) fn is_refused(&self) -> bool {
         self.refusals.iter().any(|(of, _)| of.is_none())
     }
 
-    /// Returns whether it is as if there were no such integration.
+    /// Returns whether the API answers as if there were no such integration.
     pub(super) fn is_lost(&self) -> bool {
         let lost = Some("PLATFORM.INTEGRATION_NOT_FOUND");
         let mut whole = self.refusals.iter().filter(|(of, _)| of.is_none());
         whole.any(|(_, refusal)| refusal.code == lost)
     }
 
-    /// Ends a refusal of the whole integration. Returns whether there was one.
+    /// Ends a refusal of the complete integration. Returns whether there was one.
     pub(super) fn lift(&mut self, code: &str) -> bool {
         let before = self.refusals.len();
         self.refusals
@@ -118,8 +118,8 @@ impl Integration {
         names
     }
 
-    /// Returns the endpoints whose rows change by themselves: those whose models webhooks name and the customer lets
-    /// be read, once where two show the same records.
+    /// Returns the endpoints whose rows change in a living world: their models are named in webhooks, and the customer
+    /// lets them be read. Of two endpoints that show the same records, only the first is returned.
     pub(super) fn changing(&self) -> Vec<&Listing> {
         let mut chosen: Vec<&Listing> = Vec::new();
         for listing in &self.customer.blueprint.listings {

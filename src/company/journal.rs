@@ -1,25 +1,25 @@
-//! What changed, in order: what a test compares a lake with, and what the webhooks are about.
+//! The changes of a world, in order. Tests compare a lake with them, and the webhooks are made of them.
 
 use std::collections::VecDeque;
 
 use crate::ids::{EndpointName, IntegrationId};
 use crate::time::Moment;
 
-/// The journal forgets its oldest entries beyond so many.
+/// Most entries of the journal. The oldest entries are dropped beyond it.
 const MOST_ENTRIES: usize = 100_000;
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The world's time.
+    /// Time of the world at the change.
     pub at: Moment,
-    /// Whose.
+    /// The integration that changed.
     pub integration: IntegrationId,
-    /// Where; `None` when it concerns the whole integration.
+    /// The endpoint that shows the changed records; `None` when the change concerns the complete integration.
     pub endpoint: Option<EndpointName>,
     /// The models whose own rows changed, as webhooks name them.
     pub models: Vec<String>,
-    /// The id of the record; `None` when it concerns more than one.
+    /// The id of the record; `None` when more than one record changed.
     pub record: Option<String>,
     /// The position of the record in its table.
     pub index: Option<u64>,
@@ -38,11 +38,11 @@ pub enum ChangeKind {
     Rename,
     /// A record is marked deleted.
     Delete,
-    /// A record loses its values, 14 days after its deletion. Nobody is told.
+    /// A record loses its values, 14 days after its deletion. No webhook is sent.
     Anonymise,
     /// A model may no longer be read: all its rows are marked deleted.
     ScopeOff,
-    /// A while after that the model is refused. Nobody is told.
+    /// A minute after [`ChangeKind::ScopeOff`] the endpoints of the model are refused. No webhook is sent.
     ScopeRefused,
     /// A model may be read again: its rows are back.
     ScopeOn,
@@ -103,7 +103,7 @@ impl Journal {
         self.written += 1;
     }
 
-    /// Returns the changes written since there were so many.
+    /// Returns the changes that were written after the first so many.
     pub(super) fn since(&self, written: u64) -> Vec<Change> {
         let new = usize::try_from(self.written - written).unwrap_or(usize::MAX);
         let skipped = self.entries.len().saturating_sub(new);

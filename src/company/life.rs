@@ -1,7 +1,7 @@
-//! What happens by itself as the world's time passes: changes at a pace, and what follows from them later.
+//! What happens in a world as its time passes: changes at a rate, and what follows from changes later.
 //!
-//! Everything happens at an instant of its own on the world's clock, so it makes no difference in how many steps a test
-//! lets time pass, and the same seed and pace give the same changes.
+//! Each change has an instant on the clock of the world. It therefore makes no difference in how many steps a test lets
+//! time pass, and the same seed and rate give the same changes.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -24,7 +24,7 @@ pub(super) const SCOPE_GRACE: Duration = Duration::from_mins(1);
 pub struct ChangeRate {
     /// Changes in the whole world per minute of its time.
     pub changes_per_minute: NonZeroU32,
-    /// Two percent of the changes are no rows: integrations come, go and pause, models are switched off and on.
+    /// Whether two percent of the changes concern no rows: integrations come, go and pause, models are switched.
     pub turnover: bool,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Life {
     pub pace: Option<(ChangeRate, Moment)>,
     /// Changes since the pace was set.
     pub lived: u64,
-    /// Changes since the start, so that no two roll the same.
+    /// Changes since the start: the number that makes the chance of each change different.
     pub rolled: u64,
     pub due: BTreeMap<(Moment, u64), Sequel>,
     planned: u64,
@@ -60,7 +60,7 @@ impl Life {
         self.due.insert((at, self.planned), due);
     }
 
-    /// Returns when the next change by itself is due. Each has a slot of its own and a place in it by chance.
+    /// Returns when the next change is due. Each change has a slot of time and a random instant in the slot.
     pub(super) fn next_change(&self, seed: u64) -> Option<Moment> {
         let (pace, since) = self.pace?;
         let roll = mix(mix(seed, salt("beat")), self.rolled);

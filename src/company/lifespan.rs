@@ -45,7 +45,7 @@ impl Customer {
         });
         let roll = mix(subject.root, 12);
         let Some((pattern, parents)) = model.parents else {
-            // A part of a part: many records are young, some are old.
+            // The product of two chances: many records are young, some are old.
             let most = within(model.reach_back, mix(roll, 1));
             return Lifespan {
                 created: drawn - within(most, roll),

@@ -1,4 +1,4 @@
-//! One page of one endpoint.
+//! Pages of an endpoint: filters, cursor and page size.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ use super::request::ListQuery;
 use super::text::push_all;
 use crate::time::Moment;
 
-/// Rows of a page where an endpoint declares no page size but sends a cursor.
+/// Rows of a page of an endpoint that declares no page size and sends a cursor.
 const UNDECLARED_PAGE: u32 = 100;
 
-/// What a page must hold of a record to show it.
+/// Which records a page shows.
 struct Filter<'a> {
     customer: &'a Customer,
     listing: &'a Listing,
@@ -72,7 +72,7 @@ pub(super) fn all<'a>(
 }
 
 impl Filter<'_> {
-    /// Takes as many records as a page has, and the index of the first one of the next page.
+    /// Returns the records of a page, and the index of the first record of the next page.
     fn take(&self, indexes: impl Iterator<Item = u64>, size: usize) -> (Vec<Subject>, Option<u64>) {
         let mut rows = Vec::new();
         for index in indexes {
@@ -96,8 +96,8 @@ impl Filter<'_> {
         let Some(after) = self.updated_after else {
             return true;
         };
-        // `changed_at` is null by now. Whether the change to null surfaces is not documented; here it does not,
-        // which is the harder case for a client.
+        // `changed_at` is null. Kombo does not document whether `updated_after` returns a row that turned null. Here it does
+        // not, which is the harder case for a client.
         if state == RecordState::Anonymised {
             return false;
         }
@@ -115,7 +115,7 @@ impl Filter<'_> {
             || (many.as_slice().is_empty() && self.customer.one(tie, subject).is_some_and(changed))
     }
 
-    /// A link comes with a record made after the start and goes with its deletion; no record moves to another.
+    /// Returns whether a linked record was made or deleted since. A link never moves from one record to another.
     fn link_changed_since(&self, tie: usize, subject: Subject, after: i64) -> bool {
         let history = &self.customer.history;
         if history.is_empty() {
@@ -136,7 +136,7 @@ impl Filter<'_> {
         is_after(self.customer.changed(subject), after)
     }
 
-    /// Nothing changed after the start, so nothing can have changed after a later instant.
+    /// Returns whether no record can match: nothing changed since the start, and `updated_after` is later.
     fn is_hopeless(&self) -> bool {
         let Customer { history, start, .. } = self.customer;
         history.is_empty()
@@ -181,7 +181,7 @@ fn page_size(listing: &Listing, query: &ListQuery) -> usize {
     usize::try_from(size).unwrap_or(usize::MAX)
 }
 
-/// The one endpoint whose rows are not below `results` is the one without pages.
+/// Returns whether the endpoint sends all rows in one answer: the one endpoint whose rows are not below `results`.
 fn is_single(listing: &Listing) -> bool {
     listing.endpoint.results != "results"
 }
@@ -253,7 +253,7 @@ fn body(writer: &Writer<'_>, listing: &Listing, rows: &[Subject], next: Option<u
     out
 }
 
-/// Cursors of one endpoint of one integration mean nothing to another.
+/// Returns the seed of cursors. A cursor is valid for one endpoint of one integration only.
 fn cursor_space(customer: &Customer, listing: &Listing) -> u64 {
     mix(
         customer.id_space(listing.model),

@@ -23,24 +23,24 @@ impl World {
         }
     }
 
-    /// From now on things change as time passes.
+    /// From now on records change at this rate as time passes.
     pub fn live(&mut self, pace: ChangeRate) {
         self.life.pace = Some((pace, self.now()));
         self.life.lived = 0;
     }
 
-    /// From now on nothing changes by itself, except for what follows from earlier changes.
+    /// From now on nothing changes, except for what follows from earlier changes.
     pub fn rest(&mut self) {
         self.life.pace = None;
     }
 
-    /// Returns at which pace things change.
+    /// Returns the rate of changes; `None` for a world that stands still.
     #[must_use]
     pub fn pace(&self) -> Option<ChangeRate> {
         self.life.pace.map(|(pace, _)| pace)
     }
 
-    /// Lets everything happen that is due until an instant, each at its own.
+    /// Makes every change that is due until an instant, each at its own time.
     fn live_until(&mut self, then: Moment) {
         loop {
             let change = self.life.next_change(self.settings().seed);
@@ -72,7 +72,7 @@ impl World {
             self.draw(roll)
         };
         if let Some((kind, integration, endpoint, index)) = wish {
-            // What cannot happen now does not; another change comes soon.
+            // A change that is not possible now is skipped.
             let done = self.change(kind, &integration, endpoint.as_ref(), index);
             done.unwrap_or_default();
         }
@@ -83,7 +83,7 @@ impl World {
         let all = self.integrations().iter();
         let open = all.filter(|one| !one.is_refused());
         let open: Vec<_> = open.map(|one| (one, one.changing())).collect();
-        // Assessments have no models: nothing would tell that their rows changed.
+        // Assessments have no models, so no webhook would report a change of their rows.
         let open: Vec<_> = open.iter().filter(|(_, of)| !of.is_empty()).collect();
         let (integration, listings) = open.get(at(open.len(), mix(roll, 2)))?;
         let listing = *listings.get(at(listings.len(), mix(roll, 3)))?;
@@ -97,7 +97,7 @@ impl World {
             ChangeKind::Hire => None,
             _ => integration.some_record(listing, mix(roll, 5)),
         };
-        // Where no record is left, one appears.
+        // A record appears where none is left to change.
         let kind = index.map_or(ChangeKind::Hire, |_| kind);
         let endpoint = listing.endpoint.name().clone();
         Some((kind, integration.id.clone(), Some(endpoint), index))
@@ -131,5 +131,5 @@ impl World {
     }
 }
 
-/// What is to change, whose, where, and which record.
+/// A drawn change: its kind, the integration, the endpoint and the index of the record.
 type Wish = (ChangeKind, IntegrationId, Option<EndpointName>, Option<u64>);

@@ -1,20 +1,22 @@
-//! The companies of the twin, and the API in front of them, as a state machine with a clock of its own.
+//! The made-up companies of the twin, and the API in front of them, as a state machine with a clock of its own.
 //!
-//! A [`World`] is everything behind one API key. It is asked with a [`TwinRequest`] and answers with a [`TwinAnswer`];
-//! nothing here reads a clock, waits, or does I/O, so a test decides what time it is, and the same seed gives the same
-//! bytes everywhere. `twin` serves it.
+//! A [`World`] is everything behind one API key: it takes a [`TwinRequest`] and returns a [`TwinAnswer`]. Nothing in this
+//! room reads a clock, waits, or does I/O. A test therefore decides what time it is, and the same seed and start give the
+//! same bytes on every machine. The room `twin` serves a world.
 //!
-//! Records are not stored. [`blueprint`] compiles, once per category, the schemas into shapes ([`compiler`], by the
-//! meanings of [`recipe`]) and the relations into arithmetic ([`ties`]); [`customer`] computes from a seed who belongs to whom, what is deleted and when anything changed;
-//! [`render`] writes a record's JSON when a page asks for it. A nested copy is written from the same record as the row
-//! it copies, so the two agree. Only records changed later take memory.
+//! Records are not stored. [`blueprint`] compiles the schemas into shapes ([`compiler`], with the meanings of [`recipe`])
+//! and the relations into arithmetic ([`ties`]), once per category. [`customer`] computes from a seed which record belongs
+//! to which, and which records are deleted; [`lifespan`] computes when a record was made and last changed; [`decision`]
+//! chooses the value of an enum so that it fits the age of the record and the records around it. [`render`] writes the
+//! JSON of a record when a page asks for it. A nested copy is written from the same record as the row that it copies, so
+//! the two agree. Only records that changed after the start take memory ([`history`]).
 //!
-//! A world stands still until something is changed by hand ([`World::change`]) or it is told to live ([`World::live`]):
-//! then records are hired, edited, renamed and deleted as its clock moves ([`living`]). [`changes`] writes each into the
-//! [`journal`] and into the [`pending_webhooks`], which become webhooks; what follows from it later waits in [`life`].
+//! A world stands still until a caller changes something ([`World::change`]) or lets it live ([`World::live`]). A living
+//! world hires, edits, renames and deletes records as its clock moves ([`living`]). [`changes`] writes each change into
+//! the [`journal`] and into the [`pending_webhooks`]. What follows from a change later waits in [`life`].
 //!
-//! Where the API is not documented: an unknown query parameter is refused; a filter on an unknown id finds nothing; a
-//! row that turns null 14 days after its deletion is not returned for that by `updated_after`.
+//! Kombo's documentation leaves three cases open. Here an unknown query parameter is refused, a filter on an unknown id
+//! finds nothing, and `updated_after` does not return a row for having turned null 14 days after its deletion.
 
 mod account;
 mod blueprint;

@@ -1,4 +1,4 @@
-//! What Kombo would tell by webhook: merged per integration, so that a flood of changes is one message.
+//! Webhooks that are due, merged per integration, so that a flood of changes becomes one webhook.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -13,7 +13,7 @@ use super::integration::Integration;
 use crate::ids::IntegrationId;
 use crate::time::Moment;
 
-/// Messages about integrations that nobody asks for are forgotten beyond so many, the oldest first.
+/// Most pending webhooks about integrations. The oldest are dropped beyond it.
 const MOST_EVENTS: usize = 10_000;
 
 /// One webhook, unsigned.
@@ -23,11 +23,11 @@ pub struct TwinWebhook {
     pub id: String,
     /// `data-changed`, `integration-created`, `integration-state-changed` or `integration-deleted`.
     pub kind: &'static str,
-    /// Whom it is about.
+    /// The integration that the webhook is about.
     pub integration: IntegrationId,
-    /// The models it names.
+    /// The changed models that the webhook names.
     pub models: Vec<String>,
-    /// The world's time when it was written.
+    /// Time of the world when the webhook was written.
     pub at: Moment,
     /// The bytes to sign and send.
     pub body: String,
@@ -35,7 +35,7 @@ pub struct TwinWebhook {
 }
 
 impl TwinWebhook {
-    /// Returns whether this one is lost where so many percent are. The same seed loses the same ones.
+    /// Returns whether the webhook is lost when so many percent are lost. The same seed loses the same webhooks.
     #[must_use]
     pub fn is_lost(&self, percentage: u8) -> bool {
         percent(u64::from(percentage), self.roll)
@@ -49,7 +49,7 @@ impl fmt::Debug for TwinWebhook {
     }
 }
 
-/// What is yet to be told.
+/// Webhooks that were not taken yet.
 #[derive(Debug, Default)]
 pub(super) struct PendingWebhooks {
     changed: BTreeMap<IntegrationId, ChangedModels>,
@@ -73,7 +73,7 @@ impl PendingWebhooks {
         changed.models.extend(models.iter().cloned());
     }
 
-    /// Notes what happened to an integration, as it is now.
+    /// Notes an event of an integration, with the present state of the integration.
     pub(super) fn happened(&mut self, event: Event, of: &Integration, seed: u64, now: Moment) {
         if event == Event::Deleted {
             self.changed.remove(&of.id);
@@ -91,8 +91,8 @@ impl PendingWebhooks {
         self.events.push_back(webhook);
     }
 
-    /// Takes what is due: all about integrations, and what changed where nothing was told for a while. The first
-    /// change after a quiet time is told at once, those after it together.
+    /// Takes the webhooks that are due: all webhooks about integrations, and the changed models of each integration that
+    /// had no webhook during the pause. The first change after a quiet time is due at once, later ones together.
     pub(super) fn take(&mut self, pause: Duration, seed: u64, now: Moment) -> Vec<TwinWebhook> {
         let mut due: Vec<_> = self.events.drain(..).collect();
         let mut changed = std::mem::take(&mut self.changed);

@@ -10,11 +10,11 @@ pub(super) enum Plain {
     Constant(String),
     /// One of the values of an enum.
     Choice(Choice),
-    /// The next of these for each record, as JSON.
+    /// One of these, as JSON, in turn by the index of the record.
     InTurns(Vec<String>),
-    /// A text by its meaning.
+    /// A text of this kind.
     Text(Wording),
-    /// A whole number up to this.
+    /// An integer from zero to this.
     Whole(u64),
     /// A number: from, to, decimals.
     Number(u64, u64, u32),
@@ -30,7 +30,7 @@ pub(super) enum Plain {
     Free(Free),
 }
 
-/// Texts by what they mean.
+/// Kinds of texts.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Wording {
     FirstName,
@@ -39,7 +39,7 @@ pub(super) enum Wording {
     Email(&'static str),
     /// One of a list, ready for JSON.
     OneOf(Words),
-    /// Several of a list, one after the other.
+    /// Several texts of a list, one after the other.
     Prose(Words, u64),
     /// A pattern in which `#` is a digit and `@` a capital letter.
     Pattern(&'static str),
@@ -47,7 +47,7 @@ pub(super) enum Wording {
     Username,
     /// A link that ends in a number.
     Link(&'static str),
-    /// An id that nothing is found by.
+    /// An id that belongs to no record.
     LooseId,
     /// A part of an address. All parts of one address are of the same town.
     Address(AddressPart),
@@ -64,7 +64,7 @@ pub(super) enum AddressPart {
     Line,
 }
 
-/// Instants by what they mean.
+/// Kinds of instants.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum InstantKind {
     Created,
@@ -93,7 +93,7 @@ pub(super) enum InstantKind {
     Birth,
 }
 
-/// Free JSON by where it stands.
+/// Kinds of free JSON.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Free {
     /// `custom_fields`.

@@ -1,5 +1,5 @@
-//! What to write for a field. Decided once, from its kind, its hints and its name: a name known here gets a value that
-//! looks the part, any other a plausible one of its kind, so that a field added to `schemas/` needs no line here.
+//! Which value a field gets. The kind, the hints and the name of the field decide, once, when a shape is compiled. A known
+//! name gets a fitting value, any other name a plausible value of its kind. So a new field in `schemas/` needs no line here.
 
 use super::calendar::moment;
 use super::choice::Choice;
@@ -9,7 +9,7 @@ use super::text::quoted;
 use super::words;
 use crate::catalog::{Field, FieldKind};
 
-/// Fields that have a value only where another field of the record has this one.
+/// Fields that have a value only where another field of the record has a certain value.
 #[rustfmt::skip]
 pub(super) const CONDITIONS: &[(&str, &str, &str, &str)] = &[
     ("ats/applications", "rejected_at", "outcome", "DECLINED"),
@@ -19,7 +19,7 @@ pub(super) const CONDITIONS: &[(&str, &str, &str, &str)] = &[
     ("lms/course-progressions", "completed_at", "status", "COMPLETED"),
 ];
 
-/// Fields that the schema calls optional and the vendor's client does not.
+/// Fields that are optional in the schema and required by Kombo's own client.
 pub(super) const NEVER_LEFT_OUT: &[(&str, &str)] =
     &[("hris/staffing-entities", "employment_types")];
 
@@ -42,7 +42,7 @@ pub(super) fn nulls(scope: &str, name: &str) -> u64 {
         "remote_id" => 4,
         "name" | "first_name" | "last_name" | "display_full_name" | "title" | "label" => 2,
         "domestic_bank_routing" | "avatar" | "ethnicity" => 40,
-        // The relation says how often there is none.
+        // The relation decides how often there is no related record.
         _ if name.ends_with("_id") => 0,
         _ => 10,
     }
@@ -132,7 +132,7 @@ fn string(field: &Field, scope: &str, name: &str) -> Wording {
     }
 }
 
-/// Texts that a field's name alone tells.
+/// Returns the kind of text for a field with this name.
 pub(super) fn text_of(name: &str) -> Wording {
     match name {
         "first_name" => Wording::FirstName,

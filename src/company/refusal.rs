@@ -1,20 +1,20 @@
-//! Answers that are not rows: every error of the API, also those that come from in front of it.
+//! Answers that are not rows: every error of the API and of the load balancer in front of it.
 
 use serde_json::json;
 
-/// An answer other than success.
+/// An error answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
-    /// Kombo's code. `None` where the body has none, or is no JSON.
+    /// Error code of Kombo; `None` where the body has none or is no JSON.
     pub code: Option<&'static str>,
-    /// Where there is a body.
+    /// Content type; `None` without a body.
     pub(super) content_type: Option<&'static str>,
     pub(super) body: String,
 }
 
-/// Code, status, title, message. The status of some is not documented and assumed.
+/// Code, status, title and message. Some statuses are assumed, because Kombo does not document them.
 #[rustfmt::skip]
 const CODES: &[(&str, u16, &str, &str)] = &[
     ("PLATFORM.RATE_LIMIT_EXCEEDED", 429, "Rate limit exceeded", "Too many requests."),
@@ -51,30 +51,30 @@ const CODES: &[(&str, u16, &str, &str)] = &[
 const HTML: &str = "<html><head><title>503 Service Temporarily Unavailable</title></head></html>";
 
 impl Refusal {
-    /// Returns the error with one of Kombo's codes, or `PLATFORM.SOMETHING_NEW` as a code of the future.
+    /// Returns the error with one of Kombo's codes, or with `PLATFORM.SOMETHING_NEW` as an unknown code.
     #[must_use]
     pub fn with_code(code: &str) -> Option<Self> {
         Self::coded(code, None)
     }
 
-    /// Returns the codes there are.
+    /// Returns all known codes.
     pub fn codes() -> impl Iterator<Item = &'static str> {
         CODES.iter().map(|(code, ..)| *code)
     }
 
-    /// Returns the same error under another status: the setup errors came with 503 before 2026-05-19.
+    /// Returns the error with another status: the setup errors had 503 before 2026-05-19.
     #[must_use]
     pub fn under(self, status: u16) -> Self {
         Self { status, ..self }
     }
 
-    /// Returns an error whose envelope says nothing but a message.
+    /// Returns an error whose envelope has only a message.
     #[must_use]
     pub fn without_code(status: u16) -> Self {
         Self::envelope(status, None, None, "An error without a code.")
     }
 
-    /// Returns what a load balancer answers while nothing is behind it.
+    /// Returns the answer of a load balancer without a server behind it.
     #[must_use]
     pub fn load_balancer() -> Self {
         Self::bare(503, Some("text/html"), HTML)

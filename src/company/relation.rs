@@ -1,13 +1,13 @@
-//! Which records belong together. The only part of a company that `schemas/` does not tell: a nested struct has no
-//! word for whose copy it is. A struct or list without a line here is made up on its own.
+//! Which records belong together. `schemas/` does not say of which record a nested struct is a copy, so this table does. A
+//! struct or list without a line here gets values of its own.
 
 use Link::{Child, Every, Itself, Parent, Pick, PickLive, Same, Several, Tree, Via};
 use Then::{All, First, OneOf, Through};
 
-/// How many children each parent of a block has; blocks repeat. Both directions are arithmetic, so no table is kept.
+/// Number of children of each parent of a block; blocks repeat. Parent and children are computed, so no table is kept.
 pub(super) type Pattern = &'static [u64];
 
-/// How the related record is found. A relation that it goes by is a name, or once resolved an index.
+/// How the related record is found. `R` is the name of another relation, or its index after names are resolved.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Link<R> {
     /// The parent that has this record as a child.
@@ -18,30 +18,30 @@ pub(super) enum Link<R> {
     Pick,
     /// Any record that is not deleted.
     PickLive,
-    /// Between so many and so many records, all different.
+    /// Between a least and a most number of different records.
     Several(u64, u64),
-    /// Up to so many records whose index leaves this remainder when divided by the length.
+    /// Most records, a step and a remainder: records whose index divided by the step leaves the remainder.
     Every(u64, u64, u64),
     /// The parent in a tree in which each has so many children.
     Tree(u64),
     /// A relation of this record, then a relation of the record found.
     Via(Then, R, R),
-    /// The same records as another relation's.
+    /// The same records as those of another relation.
     Same(R),
     /// The record that the element of a list is about.
     Itself,
 }
 
-/// What is taken of the record that the first step found.
+/// Which related record of the first step's record is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
-    /// Its related record.
+    /// Its only related record.
     Through,
-    /// The first of its list.
+    /// The first record of its list.
     First,
-    /// One of its list.
+    /// One record of its list, by chance.
     OneOf,
-    /// Its whole list.
+    /// All records of its list.
     All,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Relation {
     pub link: Link<&'static str>,
     /// How many percent of the records have none.
     pub none: u64,
-    /// The list's elements are about the other record, not copies of it.
+    /// Whether the elements of the list are about the other record instead of copies of it.
     pub about: bool,
 }
 
@@ -181,18 +181,18 @@ pub(super) const RELATIONS: &[Relation] = &[
     relation("assessment/orders", "package", "assessment/packages", PickLive, 0),
 ];
 
-/// Nested paths of the API that are not named after their field.
+/// Nested paths of the API whose name differs from the name of the field.
 pub(super) const REACH_FIELDS: &[(&str, &str)] = &[
     ("system_role_assignment", "system_roles"),
     ("interviewers", "users"),
 ];
 
-/// Enums that go by the record's index: roles of the whole system and of one job take turns, since a user has the one
-/// kind and a place in a hiring team the other.
+/// Enums whose value follows from the index of the record. Roles of the system and roles of a job take turns: users have
+/// system roles, members of a hiring team have job roles.
 pub(super) const IN_TURNS: &[(&str, &str)] = &[("ats/roles", "scope")];
 
-/// Unions whose tag is a trait of the record they are about, so that a question and its answers, or a scale and a
-/// value on it, are of one kind.
+/// Unions whose tag follows from the record that they are about, so that a question and its answers, or a scale and a
+/// value on the scale, are of the same kind.
 pub(super) const TIED_UNIONS: &[&str] = &[
     "ats/screening-questions#format",
     "ats/applications#screening_question_answers",
@@ -200,14 +200,14 @@ pub(super) const TIED_UNIONS: &[&str] = &[
     "hris/staffing-entities#skills#expected_proficiency",
 ];
 
-/// Returns how many children so many parents have.
+/// Returns the number of children of this many parents.
 pub(super) fn total(pattern: Pattern, parents: u64) -> u64 {
     let block = pattern.len() as u64;
     let rest = pattern.iter().zip(0..parents % block);
     parents / block * sum(pattern) + rest.map(|(count, _)| count).sum::<u64>()
 }
 
-/// Returns the fewest parents that have so many children.
+/// Returns the least number of parents that have this many children.
 pub(super) fn parents(pattern: Pattern, children: u64) -> u64 {
     match children.checked_sub(1) {
         Some(last) => parent(pattern, last) + 1,

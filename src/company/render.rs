@@ -1,4 +1,4 @@
-//! Records as JSON: a shape and a subject become text, without a tree of values between.
+//! Writes records as JSON: from a shape and a subject straight to text, without a tree of values.
 
 use super::customer::{Customer, RecordState, Subject};
 use super::hash::{at, below, mix, percent};
@@ -15,11 +15,11 @@ const NULL: u64 = 21;
 const ABSENT: u64 = 22;
 const LENGTH: u64 = 23;
 
-/// The fields that a new name changes.
+/// The fields that a rename changes.
 #[rustfmt::skip]
 const NAMES: &[&str] = &["name", "title", "first_name", "last_name", "display_full_name"];
 
-/// Writes the records of a company as they are at one instant.
+/// Writes the records of a customer as they are at one instant.
 #[derive(Clone, Copy)]
 pub(super) struct Writer<'a> {
     pub customer: &'a Customer,
@@ -42,7 +42,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Appends a remote id; `null` where the tool has none. Returns whether there is one.
+    /// Appends a remote id, or `null` where the tool has none.
     pub(super) fn remote_id(&self, out: &mut String, subject: Subject, nullable: bool) {
         if nullable && percent(4, mix(subject.root, 25)) {
             return out.push_str("null");
@@ -55,7 +55,7 @@ impl Writer<'_> {
         out.push('"');
     }
 
-    /// A row 14 days after its deletion: nothing but its id and when it was deleted.
+    /// Appends a row 14 days after its deletion: only the id and the time of deletion have values.
     fn anonymised(&self, out: &mut String, shape: &Shape, subject: Subject) {
         out.push('{');
         for column in &shape.columns {
@@ -124,7 +124,7 @@ impl Writer<'_> {
         out.push('"');
     }
 
-    /// Returns the record as the source of its names: those go by how often it was renamed.
+    /// Returns the subject that the names of a record are made from: each rename gives another one.
     fn named(&self, column: &Property, subject: Subject) -> Subject {
         let past = self.customer.history.of(subject.model, subject.index);
         match past.map(|past| past.names) {
@@ -137,7 +137,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Values that belong to the record alone. The subject is the part already.
+    /// Appends a value that belongs to the record alone. The subject is already the part.
     fn part(&self, out: &mut String, recipe: &Recipe, subject: Subject) {
         match recipe {
             Recipe::Struct(shape) => self.object(out, shape, subject),
@@ -155,7 +155,7 @@ impl Writer<'_> {
                 close(out, ']');
             }
             Recipe::Plain(made) => self.value(out, made, LENGTH, subject),
-            // Only copies of records hold these, and those are written by `recipe`.
+            // The other recipes occur only in copies of records, which `recipe` writes.
             _ => out.push_str("null"),
         }
     }
@@ -192,7 +192,7 @@ impl Writer<'_> {
         {
             return true;
         }
-        // A remote id's chance is its own, since records are found by it.
+        // Remote ids have a chance of their own, because records are found by remote id.
         column.nulls > 0
             && !matches!(column.recipe, Recipe::RemoteId)
             && percent(column.nulls, mix(mix(subject.salt, column.salt), NULL))
@@ -223,7 +223,7 @@ fn left_out(column: &Property, subject: Subject) -> bool {
     percent(30, mix(mix(subject.salt, column.salt), ABSENT))
 }
 
-/// Chooses a variant by its tag. Two tied unions about one record agree as far as both know the tag.
+/// Chooses a variant by its tag. Two tied unions about one record choose the same tag where both have it.
 fn variant(variants: &[(u64, Shape)], subject: Subject, tied: bool) -> Option<&Shape> {
     let chosen = if tied {
         let weight = |(tag, _): &&(u64, Shape)| mix(subject.root, *tag);

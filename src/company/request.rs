@@ -1,4 +1,4 @@
-//! What the world is asked, and what it answers.
+//! The requests that a world takes, and the answers that it returns.
 
 use super::refusal::Refusal;
 use crate::time::{parse_date, parse_timestamp};
@@ -8,7 +8,7 @@ use crate::time::{parse_date, parse_timestamp};
 pub struct TwinRequest<'a> {
     /// Path below the API's base URL, such as `/ats/applications`.
     pub path: &'a str,
-    /// The query string as it was sent, without the question mark.
+    /// The query string without the question mark.
     pub query: &'a str,
     /// The bearer token.
     pub bearer: Option<&'a str>,
@@ -43,7 +43,7 @@ impl std::fmt::Debug for TwinAnswer {
     }
 }
 
-/// The parameters of a list endpoint, checked as far as that goes without knowing the endpoint.
+/// The parameters of a list endpoint. Their form is checked; whether the endpoint takes them is checked later.
 #[derive(Debug, Default)]
 pub(super) struct ListQuery {
     pub cursor: Option<String>,
@@ -57,8 +57,8 @@ pub(super) struct ListQuery {
 }
 
 impl ListQuery {
-    /// Reads a query string. A parameter the twin does not know is refused, not ignored: a filter without effect would
-    /// look as if it had one. The endpoints' own filters are among them; nothing of ours sends them.
+    /// Reads a query string. An unknown parameter is refused instead of ignored, because an ignored filter would look as if
+    /// it had worked. Filters of single endpoints are unknown as well: the program sends none of them.
     pub(super) fn parse(query: &str) -> Result<Self, Refusal> {
         let mut parsed = Self::default();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -97,7 +97,7 @@ fn flag(value: &str) -> Result<bool, Refusal> {
     }
 }
 
-/// Reads `^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?)?Z?$`, the declared pattern: no offsets.
+/// Reads an instant of the declared pattern `^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?)?Z?$`. Offsets are refused.
 fn instant(value: &str) -> Result<i64, Refusal> {
     let refused = || Refusal::input_invalid("updated_after is not a date or timestamp in UTC.");
     let text = value.strip_suffix('Z').unwrap_or(value);

@@ -1,9 +1,9 @@
-//! The request limit: so many in a fixed window, which starts with its first request.
+//! The request limit: a number of requests in a fixed window. A window starts with its first request.
 
 use super::settings::RateLimit;
 use crate::time::Moment;
 
-/// What is left of one key's window.
+/// The present window of the key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestWindow {
     limit: RateLimit,
@@ -11,14 +11,14 @@ pub(super) struct RequestWindow {
     used: u32,
 }
 
-/// What the headers of an answer say.
+/// The values of the rate limit headers of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Allowance {
     pub limit: u32,
     pub remaining: u32,
-    /// Whole seconds until the window starts anew, rounded up.
+    /// Seconds until the next window, rounded up.
     pub reset_secs: u64,
-    /// The request may go on.
+    /// Whether the request is within the limit.
     pub granted: bool,
 }
 

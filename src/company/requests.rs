@@ -1,32 +1,32 @@
-//! How often the API was asked what.
+//! Counts of the requests that the API got.
 
 use std::collections::BTreeMap;
 
 use super::request::TwinRequest;
 
-/// Requests by what they asked for. Bounded: paths that nobody serves share one name.
+/// Numbers of requests by kind, path and status. Bounded: all unknown paths share one name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requests {
     /// Pages of lists with `updated_after`.
     pub delta: u64,
-    /// Pages of whole lists.
+    /// Pages of lists without `updated_after`.
     pub snapshot: u64,
-    /// Everything else: single records by `ids`, integrations, the key.
+    /// Other requests: records by `ids`, integrations, the key.
     pub other: u64,
-    /// All of them by path below the API's base URL.
+    /// All requests by path below the base URL of the API.
     pub by_path: BTreeMap<String, u64>,
-    /// All of them by the status they got.
+    /// All requests by the status of their answer.
     pub by_status: BTreeMap<u16, u64>,
 }
 
 impl Requests {
-    /// Returns how many there were.
+    /// Returns the number of all requests.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.delta + self.snapshot + self.other
     }
 
-    /// Counts a request. `is_list` says whether its path is that of an endpoint.
+    /// Counts a request. `is_list` says whether the path is that of a list endpoint.
     pub(super) fn count(&mut self, request: TwinRequest<'_>, is_list: bool, status: u16) {
         let has = |wanted: &str| {
             let mut pairs = url::form_urlencoded::parse(request.query.as_bytes());

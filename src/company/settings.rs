@@ -1,4 +1,4 @@
-//! What a world is like before anything happens in it.
+//! What a world is made of: number of customers, rows, seed, start, and how the API treats callers.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -6,28 +6,28 @@ use std::time::Duration;
 
 use crate::time::Moment;
 
-/// Monday, 2026-01-05, 08:00 UTC. Fixed, so that records do not depend on when the twin runs.
+/// Monday, 2026-01-05, 08:00 UTC. The default is fixed, so that records do not depend on when the twin runs.
 const START: Moment = Moment::from_millis(1_767_600_000_000);
 
 /// How many customers there are, how much data they have, and how the API treats callers.
 #[derive(Clone)]
 pub struct WorldSettings {
-    /// Connected customers. Their categories take turns: ATS, HRIS, LMS, ASSESSMENT; the fourth is the first with
-    /// assessments.
+    /// Number of connected customers. Categories take turns: ATS, HRIS, LMS, ASSESSMENT. So four customers have one of
+    /// each.
     pub integrations: u32,
     /// Rows of each integration's biggest endpoint: applications, employees, course progressions, orders.
     pub rows: u64,
-    /// What all records are made from. The same seed gives the same bytes.
+    /// Seed of all records. The same seed and start give the same bytes.
     pub seed: u64,
-    /// The world's clock at the start.
+    /// Time of the world at the start. The instants in the records are counted back from it.
     pub start: Moment,
     /// The only key that is accepted.
     pub api_key: String,
-    /// Requests per window; `None` for no limit and no headers about it.
+    /// Request limit; `None` for no limit and no rate limit headers.
     pub rate_limit: Option<RateLimit>,
-    /// Legal things that the vendor's own client cannot read.
+    /// Answers that the API allows and Kombo's own client cannot read.
     pub oddities: Oddities,
-    /// A filter on an unknown id answers 404, as the vendor's older documentation says.
+    /// Whether a filter on an unknown id gets 404, as Kombo's older documentation says.
     pub unknown_ids_fail: bool,
 }
 
@@ -58,7 +58,7 @@ impl fmt::Debug for WorldSettings {
     }
 }
 
-/// A fixed window that starts with its first request.
+/// A request limit with a fixed window. A window starts with its first request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
     /// Requests per window, for the whole key.
@@ -78,25 +78,26 @@ impl RateLimit {
     }
 }
 
-/// Things the API may send and a careless client breaks on.
+/// Unusual answers that the API allows and that break a careless client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Oddities {
-    /// 14 days after its deletion a row is null but for `id` and `remote_deleted_at`. Seen only with `include_deleted`.
+    /// Whether a row has only `id` and `remote_deleted_at` from 14 days after its deletion on. Such a row is returned only
+    /// with `include_deleted`.
     pub anonymised_rows: bool,
-    /// A closed enum takes a value that no schema lists.
+    /// Whether a closed enum may have a value that no schema lists.
     pub unknown_enum_values: bool,
-    /// Some rows have a field that no schema lists.
+    /// Whether some rows have a field that no schema lists.
     pub unknown_fields: bool,
 }
 
 impl Oddities {
-    /// Everything.
+    /// All unusual answers.
     pub const ALL: Self = Self {
         anonymised_rows: true,
         unknown_enum_values: true,
         unknown_fields: true,
     };
-    /// Nothing the vendor's own client would refuse.
+    /// No unusual answers: Kombo's own client reads everything.
     pub const NONE: Self = Self {
         anonymised_rows: false,
         unknown_enum_values: false,
@@ -105,7 +106,7 @@ impl Oddities {
 }
 
 impl Default for Oddities {
-    /// Anonymised rows only: the documented one. Without `include_deleted` no client sees it.
+    /// Returns anonymised rows only, which Kombo documents.
     fn default() -> Self {
         Self {
             anonymised_rows: true,

@@ -1,4 +1,4 @@
-//! The shape of a record: for each key what to write, by what chance nothing.
+//! The shape of a record: for each key what is written, and how often the value is null.
 
 use super::plain::Plain;
 
@@ -12,16 +12,16 @@ pub(super) struct Shape {
 #[derive(Debug)]
 pub(super) struct Property {
     pub name: String,
-    /// The key as it is written, colon included.
+    /// The key in quotes, with the colon.
     pub key: String,
     pub salt: u64,
-    /// Null may be written.
+    /// Whether the value may be null.
     pub nullable: bool,
-    /// The key may be left out.
+    /// Whether the key may be missing.
     pub optional: bool,
-    /// How many percent of the values are null.
+    /// Percentage of null values.
     pub nulls: u64,
-    /// The value is there only where another enum of the object has this value.
+    /// Another enum of the object and the place of a value: without that value this one is null.
     pub when: Option<(Box<Property>, usize)>,
     pub recipe: Recipe,
 }
@@ -47,9 +47,9 @@ pub(super) enum Recipe {
     Many(usize, Box<Recipe>),
     /// An object of its own.
     Struct(Shape),
-    /// A list of its own: its element, and how long it may be.
+    /// A list of its own: the element, the least and the most length.
     List(Box<Recipe>, u64, u64),
-    /// An object with one shape per tag. A tied one takes its tag from the record it is about.
+    /// An object with one shape per tag. The tag of a tied union follows from the record that the union is about.
     Union {
         variants: Vec<(u64, Shape)>,
         tied: bool,

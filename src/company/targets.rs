@@ -1,9 +1,9 @@
-//! A short list of related records, without an allocation: pages ask for millions of them.
+//! A short list of related records that needs no allocation, because pages ask for millions of such lists.
 
-/// The most records a list of related ones has.
+/// Most records of a list.
 const MOST: usize = 8;
 
-/// A few related records.
+/// The indexes of a few related records.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Targets {
     items: [u64; MOST],
@@ -11,7 +11,7 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    /// Adds a record that is not there yet, where there is room.
+    /// Adds a record, unless the list has it or is full.
     pub(super) fn push(&mut self, index: u64) {
         if self.count < MOST && !self.as_slice().contains(&index) {
             self.items[self.count] = index;
@@ -19,7 +19,7 @@ impl Targets {
         }
     }
 
-    /// Leaves out what is not wanted.
+    /// Keeps only the records that are wanted.
     pub(super) fn keep(&mut self, wanted: impl Fn(u64) -> bool) {
         let all = *self;
         *self = Self::default();
@@ -30,7 +30,7 @@ impl Targets {
         }
     }
 
-    /// Returns their indexes.
+    /// Returns the indexes of the records.
     pub(super) fn as_slice(&self) -> &[u64] {
         &self.items[..self.count]
     }

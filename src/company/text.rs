@@ -1,4 +1,4 @@
-//! JSON as text, written straight into the page.
+//! Appends JSON texts to a page.
 
 use std::fmt::Write;
 
@@ -41,7 +41,8 @@ pub(super) fn push_number(out: &mut String, number: u64) {
     write!(out, "{number}").expect("a string takes any text");
 }
 
-/// Appends a number given in units of a power of ten, as JavaScript writes it: no zeros at the end, no point then.
+/// Appends a decimal as JavaScript writes it: without zeros at the end, and without a point before nothing. The number
+/// is given in units of a power of ten.
 pub(super) fn push_decimal(out: &mut String, units: u64, decimals: u32) {
     let scale = 10_u64.pow(decimals);
     push_number(out, units / scale);

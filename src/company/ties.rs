@@ -1,11 +1,11 @@
-//! The relations of one category, their names resolved.
+//! The relations of one category after their names are resolved to indexes.
 
 use std::collections::HashMap;
 
 use super::hash::salt;
 use super::relation::{Link, Relation};
 
-/// Endpoints that show another endpoint's records.
+/// Endpoints that show the records of another endpoint.
 const SAME_RECORDS: &[(&str, &str)] = &[("hris/teams", "hris/groups")];
 
 /// A relation whose names are resolved.
@@ -26,7 +26,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Adds a model; returns whether it is new, and its records are its own.
+    /// Adds a model. Returns `false` if the model is known or shows the records of another endpoint.
     pub(super) fn add(&mut self, name: &str) -> bool {
         let is_new = self.model(name).is_none() && !SAME_RECORDS.iter().any(|(of, _)| *of == name);
         if is_new {
@@ -35,14 +35,14 @@ impl Names {
         is_new
     }
 
-    /// Finds a model, also by an endpoint that shows another's records.
+    /// Finds a model by its name, or by an endpoint that shows its records.
     pub(super) fn model(&self, name: &str) -> Option<usize> {
         let same = SAME_RECORDS.iter().find(|(alias, _)| *alias == name);
         let real = same.map_or(name, |(_, real)| real);
         self.models.iter().position(|model| model == real)
     }
 
-    /// Returns a model's name.
+    /// Returns the name of a model.
     pub(super) fn model_name(&self, model: usize) -> String {
         self.models[model].clone()
     }

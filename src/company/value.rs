@@ -1,4 +1,4 @@
-//! Plain values: names, amounts, instants, free JSON.
+//! Appends plain values: names, amounts, instants, free JSON.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::town::TOWNS;
 use super::words::{FIRST_NAMES, KEYS, LAST_NAMES, PLAIN, SENTENCES};
 use crate::time::Moment;
 
-/// A value no version of the schema knows.
+/// A value that no version of the schema has.
 const UNKNOWN: &str = "SOMETHING_NEW";
 
 /// Appends a value.
@@ -56,7 +56,7 @@ pub(super) fn push(
     }
 }
 
-/// Whole numbers are as common as those with a fraction, since people round.
+/// Appends a number. Half of the numbers are integers, because people round.
 fn push_measure(out: &mut String, least: u64, most: u64, decimals: u32, roll: u64) {
     let scale = 10_u64.pow(decimals);
     let mut units = least * scale + below((most - least) * scale + 1, roll);
@@ -187,7 +187,7 @@ fn push_any(out: &mut String, roll: u64, depth: u64) {
     match below(if depth > 3 { 7 } else { 10 }, roll) {
         0 => out.push_str("null"),
         1 => out.push_str(if percent(50, next) { "true" } else { "false" }),
-        // More digits than a double holds: free JSON keeps its text.
+        // More digits than a double holds. The program must keep the text of free JSON.
         2 => out.push_str("12345678901234567891"),
         3 => push_decimal(out, below(1_000_000, next), 3),
         4 => push_all(out, ["\"", choose(SENTENCES, next), "\""]),

@@ -1,9 +1,9 @@
-//! What companies of the twin are called and talk about. Every text is ready to stand between JSON quotes.
+//! Names and texts of the made-up companies. Every text is escaped for JSON.
 
 /// A list of texts.
 pub(super) type Words = &'static [&'static str];
 
-/// First names, and how they are written in an address.
+/// First names, each with its form in an e-mail address.
 pub(super) const FIRST_NAMES: &[(&str, &str)] = &[
     ("Zoë", "zoe"),
     ("Søren", "soren"),
@@ -39,7 +39,7 @@ pub(super) const FIRST_NAMES: &[(&str, &str)] = &[
     ("Yusuf", "yusuf"),
 ];
 
-/// Last names, and how they are written in an address.
+/// Last names, each with its form in an e-mail address.
 pub(super) const LAST_NAMES: &[(&str, &str)] = &[
     ("O'Brien-Łukasiewicz", "obrien"),
     ("Ångström", "angstrom"),
@@ -309,7 +309,7 @@ pub(super) const HTML: Words = &[
     "<a href=\\\"https://example.com/?a=1&amp;b=2\\\">mehr</a>",
 ];
 
-/// Returns what the records of a model, or the parts of one, are called.
+/// Returns the names for the records of a model or for the parts of a record.
 pub(super) fn named(scope: &str) -> Words {
     match scope {
         "ats/jobs"
@@ -342,7 +342,7 @@ pub(super) fn named(scope: &str) -> Words {
     }
 }
 
-/// Returns what a connected tool has in a field that is an open enum, where Kombo passes values through.
+/// Returns values of connected tools that Kombo passes through in a field that is an open enum.
 pub(super) fn foreign(name: &str) -> Words {
     match name {
         "employment_type" => &["Werkvertrag", "Minijob"],

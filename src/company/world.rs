@@ -1,4 +1,4 @@
-//! All customers of one API key, the clock, and the contract: one request in, one answer out.
+//! All customers of one API key, the clock, and the contract: one request gets one answer.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub struct World {
     integrations: Vec<Integration>,
     window: Option<RequestWindow>,
     blueprints: [Arc<Blueprint>; 4],
-    /// Integrations made so far, those gone included.
+    /// Number of integrations so far, deleted ones included.
     made: u32,
     requests: Requests,
     pub(super) life: Life,
@@ -58,7 +58,7 @@ impl World {
         }
     }
 
-    /// Returns the settings it was made from.
+    /// Returns the settings of the world.
     #[must_use]
     pub fn settings(&self) -> &WorldSettings {
         &self.settings
@@ -70,20 +70,20 @@ impl World {
         &self.integrations
     }
 
-    /// Returns the world's time.
+    /// Returns the time of the world.
     #[must_use]
     pub fn now(&self) -> Moment {
         self.now
     }
 
-    /// Returns how often the API was asked what.
+    /// Returns the counts of the requests so far.
     #[must_use]
     pub fn requests(&self) -> &Requests {
         &self.requests
     }
 
-    /// From now on answers this instead of rows, at one endpoint or at all of an integration. `None` ends it. Returns
-    /// whether there is such an integration.
+    /// From now on answers this refusal instead of rows, at one endpoint or at all endpoints of an integration. Without a
+    /// refusal, rows are answered again. Returns whether there is such an integration.
     pub fn refuse(
         &mut self,
         integration: &IntegrationId,
@@ -98,7 +98,7 @@ impl World {
         self.with(integration, refuse).is_some()
     }
 
-    /// Returns every record of an endpoint, one line of JSON each: what a full fetch with `include_deleted` shows now.
+    /// Returns every record of an endpoint, one line of JSON each: the rows of a full fetch with `include_deleted`.
     pub fn truth<'a>(
         &'a self,
         integration: &IntegrationId,
@@ -117,13 +117,13 @@ impl World {
         self.find(integration.as_str()).map(account::describe)
     }
 
-    /// Returns the environment the key belongs to.
+    /// Returns the environment that the key belongs to.
     #[must_use]
     pub fn environment_id(&self) -> String {
         account::environment_id(self.settings.seed)
     }
 
-    /// Answers a request, at the world's time.
+    /// Answers a request at the present time of the world.
     pub fn answer(&mut self, request: TwinRequest<'_>) -> TwinAnswer {
         let answer = self.answer_uncounted(request);
         let mut blueprints = self.blueprints.iter();
@@ -193,7 +193,7 @@ impl World {
         account::fields(integration, custom, &ListQuery::parse(query)?)
     }
 
-    /// A path of another category, or of none.
+    /// Returns the refusal of a path that the integration does not have.
     fn not_here(&self, path: &str) -> Refusal {
         let mut others = self.integrations.iter();
         if others.any(|other| other.customer.blueprint.listing(path).is_some()) {
@@ -253,7 +253,7 @@ impl World {
         self.integrations.retain(|known| known.id != *id);
     }
 
-    /// Puts what happened to an integration into the news.
+    /// Adds an event of an integration to the pending webhooks.
     pub(super) fn announce(&mut self, event: Event, id: &IntegrationId) {
         let mut all = self.integrations.iter();
         if let Some(found) = all.find(|known| known.id == *id) {
@@ -285,7 +285,7 @@ fn not_found() -> Refusal {
     Refusal::known("PLATFORM.INTEGRATION_NOT_FOUND")
 }
 
-/// Writes an instant as the header `Date` has it: whole seconds, rounded down.
+/// Writes an instant in the form of the header `Date`: seconds, rounded down.
 fn http_date(now: Moment) -> String {
     chrono::DateTime::from_timestamp_millis(now.as_millis())
         .unwrap_or_default()

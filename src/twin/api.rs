@@ -1,4 +1,4 @@
-//! The twin as an implementation of the API trait: no network, no waiting, and a clock that only the test moves.
+//! The twin as an implementation of [`KomboApi`]: no network, no waiting, and a clock that only the test moves.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,18 +18,18 @@ use crate::time::{Base, Horizon, ServerClock, ServerNow, parse_http_date};
 pub struct TwinApi {
     world: SharedWorld,
     clock: Arc<Mutex<ServerClock>>,
-    /// What moves the world; nothing but the test where there is none.
+    /// The clock that moves the world; with `None` only the test moves it.
     time: Option<WorldClock>,
 }
 
 impl TwinApi {
-    /// Takes a world to answer from.
+    /// Returns an API that answers from a world.
     #[must_use]
     pub fn new(world: World) -> Self {
         Self::of(SharedWorld::new(world))
     }
 
-    /// Answers from a world that someone else holds, too.
+    /// Returns an API that answers from a shared world.
     #[must_use]
     pub fn of(world: SharedWorld) -> Self {
         Self {
@@ -39,20 +39,20 @@ impl TwinApi {
         }
     }
 
-    /// From now on the world's time passes as Tokio's does, paused or not, and what is due happens before each answer.
+    /// From now on the time of the world follows Tokio's clock, which may be paused. Due changes happen before each answer.
     #[must_use]
     pub fn keeping_time(mut self) -> Self {
         self.time = Some(WorldClock::start(self.world.clone()));
         self
     }
 
-    /// Takes the webhooks that are due, as [`World::webhooks`] does, at the time it is now.
+    /// Takes the webhooks that are due at the present time, as [`World::webhooks`] does.
     #[must_use]
     pub fn webhooks(&self, pause: Duration) -> Vec<TwinWebhook> {
         self.now().webhooks(pause)
     }
 
-    /// Waits for the world, at the time it is now.
+    /// Waits for the world and moves it to the present time.
     fn now(&self) -> MutexGuard<'_, World> {
         match &self.time {
             Some(time) => time.world(),
@@ -60,18 +60,18 @@ impl TwinApi {
         }
     }
 
-    /// Returns the world, to look at it, change it, or let its time pass.
+    /// Returns the world, so that a test can read it, change it, or let its time pass.
     #[must_use]
     pub fn world(&self) -> &SharedWorld {
         &self.world
     }
 
-    /// Returns the bounds of what may be stamped now: the caller's wall clock is the world's.
+    /// Returns the bounds of timestamps. The wall clock of the caller is that of the world.
     fn horizon(&self) -> Horizon {
         Horizon::at(self.world.lock().now())
     }
 
-    /// Asks as the client would, and returns the answer with the time since the world's start.
+    /// Sends a request as the HTTP client does. Returns the answer and the time since the start of the world.
     fn ask(
         &self,
         path: &str,
@@ -104,7 +104,7 @@ impl KomboApi for TwinApi {
             Some(request.integration),
             request.cursor.is_some(),
         )?;
-        // Answered at once, and the caller's wall clock is the world's.
+        // The answer takes no time, and the wall clock of the caller is that of the world.
         let horizon = self.horizon();
         let date = answer.header("date").and_then(parse_http_date);
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
@@ -153,7 +153,7 @@ impl KomboApi for TwinApi {
     }
 }
 
-/// Writes the query as a client of ours does: the largest pages, deleted rows included, all filters on every page.
+/// Writes the query as the HTTP client does: the largest pages, deleted rows included, all filters on every page.
 fn query(request: &PageRequest<'_>) -> String {
     let endpoint = request.endpoint;
     let mut query = Serializer::new(String::new());

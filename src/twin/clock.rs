@@ -1,4 +1,4 @@
-//! How a world follows real time: from its start on, and ahead of it by what a test skipped.
+//! Lets a world follow real time, plus the spans that a test skipped.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::shared_world::SharedWorld;
 use crate::company::World;
 
-/// A world whose time passes as Tokio's does, and how far it is ahead of that.
+/// A world whose time follows Tokio's clock, and how far the world is ahead of that clock.
 #[derive(Clone, Debug)]
 pub(super) struct WorldClock {
     world: SharedWorld,
@@ -18,7 +18,7 @@ pub(super) struct WorldClock {
 }
 
 impl WorldClock {
-    /// Goes on from the world's time.
+    /// Starts the clock at the present time of the world.
     pub(super) fn start(world: SharedWorld) -> Self {
         let since = {
             let world = world.lock();
@@ -31,7 +31,7 @@ impl WorldClock {
         }
     }
 
-    /// Waits for the world, and lets happen what is due by now.
+    /// Waits for the world and makes the changes that are due.
     pub(super) fn world(&self) -> MutexGuard<'_, World> {
         let mut world = self.world.lock();
         let ahead = Duration::from_millis(self.ahead_ms.load(Ordering::Relaxed));
@@ -39,7 +39,7 @@ impl WorldClock {
         world
     }
 
-    /// Skips a while, and returns the world as it is then.
+    /// Moves the world forward by a span, and returns it.
     pub(super) fn skip(&self, by: Duration) -> MutexGuard<'_, World> {
         self.ahead_ms.fetch_add(millis(by), Ordering::Relaxed);
         self.world()

@@ -1,4 +1,5 @@
-//! What a test can tell a served twin, and ask it, beside the API: below `/twin`, and only when that is switched on.
+//! The control of a served twin, beside the API: paths below `/twin` with which a test reads and changes the world. They
+//! exist only when the settings switch them on.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::company::{Change, ChangeKind, Refusal};
 use crate::ids::{Category, EndpointName, IntegrationId};
 use crate::json;
 
-/// Everything that is due by then happens at once, so there is an end to it.
+/// Longest span that a test may skip. All changes of the span happen at once, so the span needs a limit.
 const MOST_SKIPPED: Duration = Duration::from_hours(366 * 24);
 
 const JSON: [(HeaderName, &str); 1] = [(CONTENT_TYPE, "application/json")];
@@ -28,7 +29,7 @@ const JSON: [(HeaderName, &str); 1] = [(CONTENT_TYPE, "application/json")];
 /// A status and JSON.
 type Reply = (StatusCode, [(HeaderName, &'static str); 1], String);
 
-/// What was asked for, or what was wrong.
+/// The result of a control request, or an error answer.
 type ControlAnswer = Result<Reply, Reply>;
 
 /// Returns the paths of the control.
@@ -84,7 +85,7 @@ async fn resume(State(twin): State<Served>) -> ControlAnswer {
     let no_pace = "this twin has no pace to go back to; start it with --changes-per-minute";
     let pace = twin.pace.ok_or_else(|| conflict(no_pace))?;
     let mut world = twin.clock.world();
-    // Twice does not start the minute anew.
+    // A second request must not restart the running minute.
     if world.pace().is_none() {
         world.live(pace);
     }
@@ -135,7 +136,7 @@ async fn change(State(twin): State<Served>, order: Bytes) -> ControlAnswer {
     let kind = kind.ok_or_else(|| bad("there is no such kind of change"))?;
     let endpoint = order.endpoint.as_deref().map(endpoint).transpose()?;
     let mut world = twin.clock.world();
-    // Only what makes an integration needs none.
+    // Only the creation of an integration needs no integration.
     let changes = match order.integration {
         None if kind == ChangeKind::IntegrationCreated => {
             world.connect();
@@ -172,7 +173,7 @@ async fn advance(State(twin): State<Served>, order: Bytes) -> ControlAnswer {
     done(&json!({"at_ms": world.now()}))
 }
 
-/// Reads an order. What is wrong with it may be told: it comes from a test.
+/// Reads the body of a control request. The error may quote the body, because it comes from a test.
 fn read<T: DeserializeOwned>(order: &[u8]) -> Result<T, Reply> {
     json::from_slice(order).map_err(|error| bad(&format!("the body is no order: {error}")))
 }

@@ -1,4 +1,4 @@
-//! Sends the world's webhooks, signed, and notes what became of each. None is sent twice: what is lost is lost.
+//! Signs the webhooks of the world, sends them, and notes the result of each delivery. No webhook is sent twice.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -15,44 +15,44 @@ use crate::company::TwinWebhook;
 use crate::time::Moment;
 use crate::webhook::WebhookSecret;
 
-/// How often the world is asked for news.
+/// Interval between two checks for due webhooks.
 const BEAT: Duration = Duration::from_millis(20);
 
-/// Webhooks under way at a time.
+/// Most webhooks in flight at a time.
 const MOST_UNDER_WAY: usize = 64;
 
-/// Deliveries beyond so many are forgotten, the oldest first.
+/// Most deliveries that are remembered. The oldest are dropped beyond it.
 const MOST_DELIVERIES: usize = 100_000;
 
-/// One webhook, and what became of it.
+/// One webhook and the result of its delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// Kombo's id of the event.
     pub id: String,
-    /// Its type.
+    /// Type of the webhook.
     pub kind: &'static str,
-    /// Whom it is about.
+    /// Id of the integration that the webhook is about.
     pub integration: String,
-    /// The models it names.
+    /// The changed models that the webhook names.
     pub models: Vec<String>,
-    /// The world's time when it was written.
+    /// Time of the world when the webhook was written.
     pub at: Moment,
-    /// What became of it.
+    /// Result of the delivery.
     pub fate: Fate,
 }
 
-/// What became of a webhook.
+/// Result of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Never sent, since some are to be lost.
+    /// Not sent, because the settings lose some webhooks.
     Lost,
-    /// Sent, and answered with this status.
+    /// Sent and answered with this status.
     Answered(u16),
-    /// Sent, and not answered, for this reason.
+    /// Sent and not answered, for this reason.
     Unanswered(String),
 }
 
-/// The latest deliveries, shared with whoever asks for them.
+/// The latest deliveries, shared between the sender and its readers.
 #[derive(Clone, Debug, Default)]
 pub struct Deliveries {
     all: Arc<Mutex<VecDeque<Delivery>>>,
@@ -60,13 +60,13 @@ pub struct Deliveries {
 }
 
 impl Deliveries {
-    /// Returns the deliveries, those that ended first first.
+    /// Returns the deliveries in the order in which they ended.
     #[must_use]
     pub fn all(&self) -> Vec<Delivery> {
         self.lock().iter().cloned().collect()
     }
 
-    /// Waits until another one has ended; at once when that happened since the last wait. For one who waits.
+    /// Waits until another delivery has ended. Returns at once if one ended since the last wait. For a single waiter.
     pub async fn noted(&self) {
         self.noted.notified().await;
     }
@@ -92,7 +92,7 @@ impl Deliveries {
     }
 }
 
-/// Sends what the world has to tell for as long as it is polled. Never returns.
+/// Sends the webhooks of the world for as long as it is polled. Never returns.
 pub(super) async fn proclaim(
     settings: &HeraldSettings,
     secret: &WebhookSecret,

@@ -1,9 +1,12 @@
-//! The twin: a stand-in for Kombo, for the demo, for tests, and for trying things without a customer.
+//! The twin: a stand-in for Kombo, for the demo, for tests, and for trials without a customer.
 //!
-//! `company` has the data and the contract; this room gives it a clock and a door. [`Twin`] serves a world over HTTP on
-//! loopback, its clock driven by real time. [`TwinApi`] answers through the trait of the API client, without a network
-//! and with a clock that the test moves. Both hold a [`SharedWorld`]. A served world can live: then the [`herald`] signs its
-//! webhooks and sends them to a [`WebhookTarget`], and [`control`] lets a test look and meddle. [`dump_truth`] writes what a right fetch brings, for tests to compare with.
+//! The room `company` has the data and the contract; this room adds a clock and two ways to ask. [`Twin`] serves a world
+//! over HTTP on loopback, with a clock that follows real time. [`TwinApi`] answers through the trait of the API client,
+//! without a network and with a clock that the test moves. Both hold a [`SharedWorld`]. The [`herald`] signs the webhooks
+//! of a served world and sends them to a [`WebhookTarget`]. [`control`] lets a test read and change a served world.
+//! [`dump_truth`] writes the rows that a correct fetch brings, for tests to compare with.
+//!
+//! The twin listens and sends on loopback only, because it checks no more than a fixed key.
 
 mod api;
 mod clock;

@@ -1,4 +1,4 @@
-//! The twin over HTTP. The one place that knows axum.
+//! The twin over HTTP. With `control`, this file is the home of axum in the twin.
 
 use std::io;
 
@@ -29,17 +29,17 @@ impl Twin {
     /// Listens where the settings say.
     ///
     /// # Errors
-    /// Refuses an address that is not loopback: whoever reaches the twin can read all of it.
+    /// Refuses an address that is not loopback, because everyone who reaches the twin can read all of its data.
     pub async fn bind(settings: &TwinSettings) -> io::Result<TcpListener> {
         refuse_public(settings.address)?;
         TcpListener::bind(settings.address).await
     }
 
-    /// Serves a world that someone else may hold, too, until the shutdown comes: lets it live as the settings say, sends
-    /// its webhooks, and notes what becomes of them. The world's clock follows real time from now on.
+    /// Serves a shared world until the shutdown resolves: lets the world live as the settings say, sends its webhooks, and
+    /// notes their deliveries. The clock of the world follows real time from now on.
     ///
     /// # Errors
-    /// Refuses a listener that is not on loopback, and a webhook secret that is none.
+    /// Refuses a listener that is not on loopback, and an invalid webhook secret.
     pub async fn serve(
         listener: TcpListener,
         world: SharedWorld,

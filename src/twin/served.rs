@@ -1,4 +1,4 @@
-//! What a served twin has at hand for each request.
+//! The state that each request to a served twin gets.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use super::clock::WorldClock;
 use super::herald::Deliveries;
 use crate::company::ChangeRate;
 
-/// A world behind a door.
+/// A served world and its settings.
 #[derive(Clone, Debug)]
 pub(super) struct Served {
-    /// The world, and what it follows.
+    /// The world and its clock.
     pub(super) clock: WorldClock,
-    /// How long every answer takes at least.
+    /// Least time of every answer.
     pub(super) latency: Duration,
-    /// What became of its webhooks.
+    /// Deliveries of the webhooks.
     pub(super) deliveries: Deliveries,
-    /// The pace it was started with.
+    /// The rate of changes from the settings.
     pub(super) pace: Option<ChangeRate>,
 }

@@ -1,4 +1,4 @@
-//! What `kombo-source twin` can be told.
+//! Settings of a served twin.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,33 +8,33 @@ use std::time::Duration;
 use super::target::WebhookTarget;
 use crate::company::{ChangeRate, RateLimit, WorldSettings};
 
-/// Where the twin listens, what it serves, and whom it tells.
+/// Where the twin listens, what it serves, and where its webhooks go.
 #[derive(Clone)]
 pub struct TwinSettings {
     /// A loopback address.
     pub address: SocketAddr,
-    /// Whose data it has, and how it treats callers.
+    /// The customers, and how the API treats callers.
     pub world: WorldSettings,
-    /// How long every answer takes at least.
+    /// Least time of every answer.
     pub latency: Duration,
-    /// What its webhooks are signed with.
+    /// Secret that signs the webhooks.
     pub webhook_secret: String,
-    /// Where webhooks go, and when; `None` for nowhere.
+    /// Where and when webhooks are sent; with `None` none is sent.
     pub webhooks: Option<HeraldSettings>,
-    /// How much changes by itself; `None` for nothing.
+    /// Rate of changes; with `None` nothing changes.
     pub pace: Option<ChangeRate>,
-    /// Answers below `/twin`, for tests.
+    /// Whether the control below `/twin` exists, for tests.
     pub control: bool,
 }
 
-/// Where webhooks go, and when.
+/// Where and when webhooks are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeraldSettings {
-    /// Where they go.
+    /// URL of the receiver.
     pub target: WebhookTarget,
-    /// An integration's changes that follow faster are told together.
+    /// Least time between two webhooks of an integration. Changes that follow faster are sent together.
     pub debounce: Duration,
-    /// How many percent are never sent.
+    /// Percentage of webhooks that are never sent.
     pub lost_percent: u8,
 }
 
@@ -56,7 +56,7 @@ impl Default for TwinSettings {
 }
 
 impl TwinSettings {
-    /// Requests per minute where nothing else is said: as at Kombo.
+    /// Default of requests per minute: the number in Kombo's documentation.
     pub const RATE_LIMIT: NonZeroU32 = NonZeroU32::new(300).expect("not zero");
 }
 

@@ -1,10 +1,10 @@
-//! A world that several hold.
+//! A world with several owners.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::company::World;
 
-/// A world that is served and looked at, or changed, at the same time.
+/// A world that is served while others read or change it.
 #[derive(Clone, Debug)]
 pub struct SharedWorld(Arc<Mutex<World>>);
 
@@ -15,9 +15,9 @@ impl SharedWorld {
         Self(Arc::new(Mutex::new(world)))
     }
 
-    /// Waits for the world. Never hold it across an `await`.
+    /// Waits for the world. The caller must not hold it across an `await`.
     pub fn lock(&self) -> MutexGuard<'_, World> {
-        // Whoever panicked while holding it left no record half-changed: each change is one insert.
+        // A panic of another owner leaves no record half changed, because each change is one insert.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

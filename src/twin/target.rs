@@ -1,5 +1,5 @@
-//! Where webhooks go, and one POST there. Written by hand over a socket: the twin is a test double that talks to this
-//! machine only, and an HTTP client has its home elsewhere.
+//! The receiver of webhooks, and one POST to it. The POST is written to a socket by hand: the twin talks to this machine
+//! only, and the home of the HTTP client is the room `api`.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,27 +10,27 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// The most of an answer that is looked at. Its first line says all.
+/// Most bytes of an answer that are read. The first line has the status.
 const ANSWER_BYTES: usize = 1024;
 
-/// Who does not answer by then, does not.
+/// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A URL on loopback, such as `http://127.0.0.1:8080/webhooks/kombo`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookTarget {
     address: SocketAddr,
-    /// With its query.
+    /// Path with the query.
     path: String,
 }
 
-/// Why a URL is no target.
+/// Why webhooks cannot be sent to a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// No URL, or not a plain one.
+    /// The text is no plain `http` URL.
     #[error("it must be a URL such as http://127.0.0.1:8080/webhooks/kombo")]
     Form,
-    /// Another machine.
+    /// The URL is of another machine.
     #[error(
         "the twin sends webhooks to loopback only, such as http://127.0.0.1:8080/webhooks/kombo"
     )]
@@ -63,7 +63,7 @@ impl FromStr for WebhookTarget {
 }
 
 impl WebhookTarget {
-    /// Posts a body, and returns the status of the answer.
+    /// Posts a body and returns the status of the answer.
     pub(super) async fn post(&self, body: &str, signature: &str) -> io::Result<u16> {
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
         timeout(PATIENCE, self.post_patiently(body, signature))
@@ -80,7 +80,7 @@ impl WebhookTarget {
             self.address,
             body.len()
         );
-        // Who refuses early may close before all is read, and the answer is there all the same.
+        // A receiver that refuses early may close the connection before it has read everything. Its answer is read anyway.
         let sent = stream.write_all(request.as_bytes()).await;
         let mut answer = Vec::with_capacity(ANSWER_BYTES);
         let mut limited = stream.take(ANSWER_BYTES as u64);

@@ -1,4 +1,4 @@
-//! The truth as files: what a full fetch of everything brings, without fetching.
+//! The truth as files: the rows of a full fetch of every endpoint, without a fetch.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::company::{World, WorldSettings};
 
-/// Writes the truth of a fresh world, which is also the truth of a twin that was started with the same settings and
+/// Writes the truth of a new world. The same files are the truth of a twin with the same settings that stands still and
 /// runs for less than a day.
 ///
 /// # Errors
@@ -17,7 +17,7 @@ pub fn dump_truth(settings: &WorldSettings, folder: &Path) -> io::Result<()> {
     dump_world(&World::new(settings.clone()), folder)
 }
 
-/// Writes `<category>_<endpoint>/<integration_key>.ndjson`, one record a line, and `integrations.json`.
+/// Writes `<category>_<endpoint>/<integration_key>.ndjson` with one record per line, and `integrations.json`.
 ///
 /// # Errors
 /// Fails when the folder cannot be written.

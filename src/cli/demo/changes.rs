@@ -1,9 +1,9 @@
-//! Which rows the live demo changes: one kind after the other, one customer after the other.
+//! Which rows the live demo changes. Kinds of changes take turns, and customers take turns.
 
 use crate::company::{Change, ChangeKind, World};
 use crate::ids::{EndpointName, IntegrationId};
 
-/// The kinds take turns.
+/// The kinds of changes, in turn.
 const KINDS: [ChangeKind; 4] = [
     ChangeKind::Edit,
     ChangeKind::Hire,
@@ -11,10 +11,10 @@ const KINDS: [ChangeKind; 4] = [
     ChangeKind::Rename,
 ];
 
-/// Makes the n-th change of the demo. Returns the row that changed, and how many others had to change with it.
+/// Makes the n-th change of the demo. Returns the changed row, and how many other rows had to change with it.
 pub(super) fn change(world: &mut World, nth: usize) -> Option<(Change, usize)> {
     let (integration, endpoint) = target(world, nth)?;
-    // A small table may have run out of rows that can change; there is always room for one more.
+    // A small table may have no row left that can change. A new row is always possible.
     for kind in [KINDS[nth % KINDS.len()], ChangeKind::Hire] {
         let Ok(changes) = world.change(kind, &integration, Some(&endpoint), None) else {
             continue;
@@ -28,7 +28,7 @@ pub(super) fn change(world: &mut World, nth: usize) -> Option<(Change, usize)> {
     None
 }
 
-/// The customers take turns, and of each its tables, the largest first.
+/// Returns the table of the n-th change. Customers take turns, and so do the tables of each, the largest first.
 fn target(world: &World, nth: usize) -> Option<(IntegrationId, EndpointName)> {
     let mut customers = Vec::new();
     for integration in world.integrations() {
@@ -37,7 +37,7 @@ fn target(world: &World, nth: usize) -> Option<(IntegrationId, EndpointName)> {
             *rows > 0 && endpoint.updated_after && !endpoint.models.is_empty()
         });
         told.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
-        // Assessments have no models: nothing would tell that their rows changed.
+        // Assessments have no models, so no webhook would report a change of their rows.
         if !told.is_empty() {
             customers.push((integration.id(), told));
         }

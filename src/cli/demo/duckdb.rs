@@ -1,4 +1,4 @@
-//! Asks the `duckdb` that is on this machine, where there is one. Whatever it does, the demo goes on.
+//! Runs a query with the `duckdb` of this machine, where there is one. The demo goes on whatever `duckdb` does.
 
 use std::io::Read as _;
 use std::process::{Child, Command, Stdio};
@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// Its first query may have to download an extension.
+/// How long `duckdb` may take. Its first query may have to download an extension.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often it is asked whether it has ended.
+/// Interval between two checks whether `duckdb` has ended.
 const BEAT: Duration = Duration::from_millis(20);
 
-/// Runs a query and returns what it printed; `None` where there is no such program.
+/// Runs a query and returns the output of `duckdb`; `None` where there is no such program.
 pub(super) async fn ask(query: &str) -> Option<String> {
     let mut child = Command::new("duckdb")
         .args(["-c", query])
@@ -40,20 +40,20 @@ pub(super) async fn ask(query: &str) -> Option<String> {
     }
 }
 
-/// Returns what an ended process left in a pipe.
+/// Returns the output of an ended process from a pipe.
 fn printed(pipe: Option<impl std::io::Read>) -> String {
-    /// A row of four columns is far below it.
+    /// Most bytes that are read. A row of four columns has far fewer.
     const MOST: u64 = 16 << 10;
     let mut text = Vec::new();
     if let Some(pipe) = pipe {
-        // What was read before an error is better than nothing.
+        // The part before an error is better than nothing.
         pipe.take(MOST).read_to_end(&mut text).unwrap_or_default();
     }
     String::from_utf8_lossy(&text).trim_end().to_owned()
 }
 
 fn end(child: &mut Child) {
-    // It may have ended by itself meanwhile.
+    // The process may have ended by itself meanwhile.
     drop(child.kill());
     drop(child.wait());
 }

@@ -1,20 +1,20 @@
-//! One line per event, and the numbers at the end.
+//! The lines of the live demo: one per event, and the totals at the end.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::words::{count, counted};
 
-/// Something that happened on a change's way into the lake.
+/// One step on the way of a change into the lake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StoryLine {
-    /// Since the first change could come.
+    /// Time since the start of the story.
     pub(super) at: Duration,
-    /// Since the change that caused it.
+    /// Time since the change that caused the step.
     pub(super) after: Option<Duration>,
-    /// What happened, in a word or two.
+    /// The step in one or two words.
     pub(super) what: &'static str,
-    /// To whom, and how much.
+    /// Table, rows or status.
     pub(super) detail: String,
 }
 
@@ -27,20 +27,20 @@ impl fmt::Display for StoryLine {
     }
 }
 
-/// How long the steps of the changes took, and what they cost.
+/// How long the steps of the changes took, and how many requests they cost.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Totals {
     pub(super) changes: u64,
     pub(super) webhooks: u64,
-    /// Sent since the first change.
+    /// Requests since the first change.
     pub(super) requests: u64,
-    /// What a client sends that fetches every endpoint on each webhook, a page each.
+    /// Requests of a client that fetches one page of every endpoint on each webhook.
     pub(super) everything: u64,
-    /// From the change to the webhook's answer.
+    /// Times from a change to the answer of its webhook.
     pub(super) webhook: Vec<Duration>,
-    /// From the change to its committed row.
+    /// Times from a change to the commit of its row.
     pub(super) committed: Vec<Duration>,
-    /// From the change to its row read back.
+    /// Times from a change to the moment when its row was read back.
     pub(super) visible: Vec<Duration>,
 }
 
@@ -90,7 +90,7 @@ fn millis(duration: Duration) -> String {
     format!("{} ms", count(whole))
 }
 
-/// The lower of the two in the middle where they are even.
+/// Returns the median and the longest duration. Of two durations in the middle the lower one is the median.
 fn median_and_longest(durations: &[Duration]) -> Option<(Duration, Duration)> {
     let mut sorted = durations.to_vec();
     sorted.sort_unstable();

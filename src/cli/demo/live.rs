@@ -1,4 +1,4 @@
-//! `demo --live`: rows change at the twin, and each is watched on its way: webhook, delta, commit, row.
+//! `demo --live`: rows change at the twin, and the demo shows the way of each change: webhook, delta, commit, row.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -23,41 +23,41 @@ use crate::service::{KomboSourceConfig, Secrets, SourceContext, SourceError};
 use crate::twin::{Deliveries, HeraldSettings, TargetError, TwinSettings};
 use crate::webhook::{Verifier, WebhookSecret};
 
-/// The twin's pause between two webhooks of an integration. Kombo's is 30 seconds.
+/// Pause of the twin between two webhooks of an integration. Kombo's pause is 30 seconds.
 pub(super) const DEBOUNCE: Duration = Duration::from_millis(500);
 
-/// How long the service may take to end.
+/// How long the service may take to shut down.
 pub(super) const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
-/// Steps that may wait to be shown.
+/// Most steps that wait to be shown.
 const STEPS: usize = 1_000;
 
-/// A lake that holds everything, and a twin that is about to change.
+/// A loaded lake, and a twin that is about to change.
 pub(in super::super) struct Live {
     pub(super) stage: DemoStage,
     pub(super) folder: PathBuf,
     pub(super) changes: usize,
 }
 
-/// The service and the twin at work.
+/// The running service and twin.
 pub(super) struct RunningDemo {
     pub(super) lake: Lake,
     pub(super) seen: mpsc::Receiver<Seen>,
     pub(super) deliveries: Deliveries,
     pub(super) source: JoinSet<Result<(), SourceError>>,
     pub(super) twin: ServedTwin,
-    /// Dropping it ends the service.
+    /// Dropping the sender ends the service.
     pub(super) stop: oneshot::Sender<()>,
 }
 
-/// Brings everything into the lake once.
+/// Loads everything into the lake once.
 pub(in super::super) async fn prepare(
     args: &DemoArgs,
     catalog: &Catalog,
     quiet: bool,
 ) -> Result<Live, CliError> {
     let mut stage = DemoStage::set(args, twin_settings(args), catalog).await?;
-    // On a terminal the bars go away at the end; a line for each table would not.
+    // On a terminal the progress bars disappear at the end. Elsewhere they would be a line for each table.
     let quiet = quiet || !std::io::stderr().is_terminal();
     let report = stage.first_load(quiet).await?;
     if !report.is_success() {
@@ -75,7 +75,7 @@ pub(in super::super) async fn prepare(
 }
 
 impl Live {
-    /// Starts the service, and the twin that tells it of changes.
+    /// Starts the service, and the twin that sends webhooks to it.
     pub(super) async fn start(&self, data_dir: PathBuf) -> Result<RunningDemo, CliError> {
         let DemoStage {
             session, settings, ..

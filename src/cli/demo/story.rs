@@ -1,4 +1,4 @@
-//! What has become of each change: pure, told with instants since the first change could come.
+//! The state of each change of the live demo. Nothing here reads a clock: callers pass the time since the start.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::time::format_timestamp;
 use crate::twin::{Delivery, Fate};
 use crate::words::{count, counted};
 
-/// A change, and when each step of its way was done, since the start.
+/// A change, and the time since the start at which each step was done.
 #[derive(Clone, Debug)]
 pub(super) struct TrackedChange {
     pub(super) change: Change,
@@ -21,7 +21,7 @@ pub(super) struct TrackedChange {
     visible: Option<Duration>,
 }
 
-/// All changes so far.
+/// All changes so far, and their webhooks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Story {
     changes: Vec<TrackedChange>,
@@ -30,7 +30,7 @@ pub(super) struct Story {
 }
 
 impl TrackedChange {
-    /// Returns the table and the id of the row, where the change concerns one.
+    /// Returns the table and the id of the changed row; `None` where more than one row changed.
     pub(super) fn row(&self) -> Option<(TableId, &str)> {
         let table = TableId {
             integration: self.change.integration.clone(),
@@ -56,13 +56,13 @@ impl Story {
         self.changes.iter().filter(|told| told.visible.is_some())
     }
 
-    /// Returns the latest row that was read back.
+    /// Returns the latest change whose row was read back.
     pub(super) fn last_visible(&self) -> Option<&TrackedChange> {
         let mut backwards = self.changes.iter().rev();
         backwards.find(|told| told.visible.is_some())
     }
 
-    /// A row changed at the twin, and so many others with it.
+    /// Notes a changed row at the twin, and how many other rows changed with it. Returns the line to show.
     pub(super) fn changed(&mut self, change: Change, others: usize, at: Duration) -> StoryLine {
         let kind = change.kind.as_str();
         let endpoint = change.endpoint.as_ref().map_or("", |name| name.as_str());
@@ -87,7 +87,7 @@ impl Story {
         }
     }
 
-    /// A webhook is over; the integration has so many endpoints.
+    /// Notes the delivery of a webhook of an integration with so many endpoints. Returns the line to show.
     pub(super) fn delivered(
         &mut self,
         delivery: &Delivery,
@@ -127,7 +127,7 @@ impl Story {
         }
     }
 
-    /// A fetch or a commit reached the lake.
+    /// Notes a fetch or a commit. Returns the line to show.
     pub(super) fn step(&mut self, table: &TableId, step: &LakeStep, at: Duration) -> StoryLine {
         let after = self.since(at, |told| told.change.integration == table.integration);
         let (what, detail) = match step {
@@ -156,19 +156,19 @@ impl Story {
         }
     }
 
-    /// Returns the changes in a table whose rows have been committed, perhaps, and not read back: by their places.
+    /// Returns the places of the changes in a table whose rows were not read back yet.
     pub(super) fn awaited(&self, table: &TableId) -> Vec<usize> {
         let all = self.changes.iter().enumerate();
         let open = all.filter(|(_, told)| told.is_in(table) && told.visible.is_none());
         open.map(|(place, _)| place).collect()
     }
 
-    /// Returns one of the changes.
+    /// Returns the change at a place.
     pub(super) fn told(&self, place: usize) -> Option<&TrackedChange> {
         self.changes.get(place)
     }
 
-    /// A row was read back. No line when it is still what it was before the change.
+    /// Notes that a row was read back. Returns no line while the row is older than the change.
     pub(super) fn sighted(
         &mut self,
         place: usize,
@@ -192,7 +192,7 @@ impl Story {
         })
     }
 
-    /// Adds it all up; so many requests were sent meanwhile.
+    /// Returns the totals. `requests` is the number of requests since the first change.
     pub(super) fn totals(&self, requests: u64) -> Totals {
         let took = |done: fn(&TrackedChange) -> Option<Duration>| -> Vec<Duration> {
             let took = |told: &TrackedChange| Some(done(told)?.saturating_sub(told.at));
@@ -209,7 +209,7 @@ impl Story {
         }
     }
 
-    /// Returns how long ago the latest change was that may have caused something.
+    /// Returns the time since the latest change that may be the cause.
     fn since(&self, at: Duration, causes: impl Fn(&TrackedChange) -> bool) -> Option<Duration> {
         let cause = self.changes.iter().rev().find(|told| causes(told))?;
         Some(at.saturating_sub(cause.at))

@@ -1,4 +1,4 @@
-//! The lake with somebody who watches: the service writes into it as into any sink, and each fetch and commit is told.
+//! A sink around the lake that reports each fetch and commit to the live demo.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use crate::sink::{
 };
 use crate::stream::{FetchError, FetchEvent};
 
-/// A lake that tells what reaches it.
+/// A lake that reports each step to a channel.
 #[derive(Clone)]
 pub(super) struct Watched {
     pub(super) lake: Lake,
     pub(super) tell: mpsc::Sender<Seen>,
 }
 
-/// What the lake saw, and when.
+/// A step of a fetch, and when it happened.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) at: Instant,
@@ -34,26 +34,26 @@ pub(super) struct Seen {
     pub(super) step: LakeStep,
 }
 
-/// A step of a fetch on its way in.
+/// A step of a fetch on its way into the lake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LakeStep {
-    /// Its last page is there, and nothing of it is visible.
+    /// The last page is staged. Nothing is visible yet.
     Fetched(WalkCount),
-    /// It is visible.
+    /// The rows are committed and visible.
     Committed { part: Part, version: u64, rows: u64 },
 }
 
-/// What a walk brought.
+/// What one pass over all pages brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct WalkCount {
     pub(super) pages: u64,
-    /// Rows on the pages.
+    /// Rows on all pages.
     pub(super) rows: u64,
-    /// Rows that the lake does not have yet.
+    /// Rows that the lake did not have.
     pub(super) new: u64,
 }
 
-/// A fetch that is whole and not visible, and who is told when it is.
+/// A staged fetch, and the channel that its commit is reported to.
 pub(super) struct WatchedFetch {
     sealed: Sealed,
     fetch: Fetch,
@@ -180,6 +180,6 @@ async fn tell(to: &mpsc::Sender<Seen>, fetch: &Fetch, step: LakeStep) {
         table: fetch.table.clone(),
         step,
     };
-    // Whoever watched has left; the fetch goes on.
+    // The fetch goes on when the demo no longer listens.
     drop(to.send(seen).await);
 }

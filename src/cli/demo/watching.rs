@@ -1,4 +1,4 @@
-//! What a person sees of the service at work: changes are made, and each step on their way is shown.
+//! The loop of the live demo: makes changes, and shows each step of their way into the lake.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -18,20 +18,20 @@ use crate::lake::Lake;
 use crate::service::SourceError;
 use crate::words::counted;
 
-/// From one change to the next. Three customers take turns, so none has two within the ten seconds in which the service
-/// answers a table's notifications once.
+/// Time between two changes. Three customers take turns, so none has two changes within ten seconds. The service fetches a
+/// table at most once in ten seconds.
 const EVERY: Duration = Duration::from_millis(3_500);
 
-/// Without a request or a commit for so long, the service has nothing left to catch up with.
+/// The service has caught up after so long without a request or a commit.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// How long the start may take.
+/// How long the service may take to catch up at its start.
 const START_LIMIT: Duration = Duration::from_mins(1);
 
-/// The last change has this long to arrive.
+/// How long the last change may take to arrive.
 const LAST_WAIT: Duration = Duration::from_secs(30);
 
-/// Shows changes until there were enough, or the person has seen enough. Returns whether each arrived.
+/// Shows changes until all are made or the user ends the demo. Returns whether each change arrived and was merged.
 pub(in super::super) async fn run(
     live: Live,
     enough: impl Future<Output = ()>,
@@ -48,7 +48,7 @@ pub(in super::super) async fn run(
     };
     let complete = watching.watch(enough).await;
     let (lake, story) = watching.end().await;
-    // Only hints were in it.
+    // The folder holds only hints for a restart.
     drop(std::fs::remove_dir_all(&data_dir));
     let complete = complete?;
     let (is_folded, text) = folded(&live, &lake, &story).await;
@@ -56,20 +56,20 @@ pub(in super::super) async fn run(
     Ok(complete && is_folded)
 }
 
-/// What is shown of the service.
+/// The state of the live demo.
 struct Watching<'a> {
     live: &'a Live,
     running: RunningDemo,
     story: Story,
     started: Instant,
-    /// Deliveries that were shown.
+    /// Number of deliveries that were shown.
     heard: usize,
-    /// Changes that were tried.
+    /// Number of changes that were tried.
     tried: usize,
 }
 
 impl Watching<'_> {
-    /// Shows changes until there were enough, or the person has seen enough. Returns whether each arrived.
+    /// Shows changes until all are made or `enough` resolves. Returns whether each change arrived.
     async fn watch(&mut self, enough: impl Future<Output = ()>) -> Result<bool, CliError> {
         let mut enough = pin!(enough);
         let before = self.live.requests();
@@ -86,7 +86,7 @@ impl Watching<'_> {
             let all_made = self.tried == self.live.changes;
             let told = all_made && self.story.is_told();
             if told && told_at.is_none() {
-                // What else the last webhook asked for belongs to it, too.
+                // Other fetches that the last webhook caused are shown as well.
                 told_at = Some(Instant::now() + QUIET);
             }
             let until = told_at.or(left_at);
@@ -109,7 +109,7 @@ impl Watching<'_> {
         Ok(complete)
     }
 
-    /// Waits until the service has caught up. The twin had so many requests before.
+    /// Waits until the service has caught up. `before` is the number of requests to the twin until its start.
     async fn settle(&mut self, before: u64) -> Result<(), CliError> {
         let until = Instant::now() + START_LIMIT;
         let (mut requests, mut since) = (self.live.requests(), Instant::now());
@@ -155,7 +155,7 @@ impl Watching<'_> {
         }
     }
 
-    /// Shows the webhooks that ended.
+    /// Shows the deliveries that have ended.
     fn hear(&mut self) {
         let at = self.started.elapsed();
         let all = self.running.deliveries.all();
@@ -171,7 +171,7 @@ impl Watching<'_> {
         }
     }
 
-    /// Shows a step, and reads back what a commit may have brought.
+    /// Shows a step, and reads back the rows that a commit may have brought.
     async fn see(&mut self, seen: Seen) -> Result<(), CliError> {
         self.hear();
         let Seen { at, table, step } = seen;
@@ -218,7 +218,7 @@ impl Watching<'_> {
         }
     }
 
-    /// Ends the service as SIGTERM would; what it says then nobody needs to hear.
+    /// Ends the service as SIGTERM would. Returns the lake and the story.
     async fn end(self) -> (Lake, Story) {
         let mut running = self.running;
         running.seen.close();
