@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_glob_matches_whole_names() {
+    fn a_glob_matches_complete_names() {
         for (pattern, name, expected) in [
             ("ats/*", "ats/jobs", true),
             ("*", "ats/jobs", true),

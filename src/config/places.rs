@@ -52,7 +52,7 @@ impl Places {
         self.lines.contains_key(path)
     }
 
-    /// Makes the error for an option whose value cannot be used, wherever it was said.
+    /// Returns the error for an option whose value cannot be used. It names the flag, or the line of the file.
     pub(super) fn invalid(&self, path: &str, problem: impl Into<String>) -> ConfigError {
         let problem = problem.into();
         let option = path.split('[').next().unwrap_or_default();

@@ -293,7 +293,7 @@ fn the_extension_must_tell_the_format() {
 }
 
 #[test]
-fn toml_is_told_to_become_yaml() {
+fn toml_is_refused_and_yaml_proposed() {
     let error = load("etc/kombo.toml", "a = 1").expect_err("TOML");
     assert_eq!(
         error.to_string(),

@@ -55,7 +55,7 @@ fn an_address_in_the_open_needs_tls_or_a_proxy() {
 }
 
 #[test]
-fn metrics_are_for_this_machine_unless_told_otherwise() {
+fn metrics_are_for_this_machine_unless_exposed() {
     assert_eq!(
         document(&format!("{SHORT}api: {{address: '0.0.0.0:8686'}}")),
         "kombo.yaml:3: api.address is 0.0.0.0:8686, where other machines can read metrics; use a loopback address, or add exposed: true if they may"
@@ -324,7 +324,7 @@ fn a_second_look_has_to_be_a_second_one() {
 }
 
 #[test]
-fn a_table_is_late_after_two_heartbeats_or_when_told() {
+fn a_table_is_late_after_two_heartbeats_or_after_the_configured_age() {
     let hours = Duration::from_hours;
     let schedule = |options: &str| {
         let text = SHORT.replace("type: kombo", &format!("type: kombo{options}"));
