@@ -175,7 +175,7 @@ impl TableOutcome {
         let elapsed_ms = u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX);
         match &self.ending {
             TableEnding::Failed(error) => {
-                warn!(integration.id = %table.integration, endpoint = %table.endpoint, error = %error, advice = error.advice, "{table} failed");
+                warn!(integration.id = %table.integration, endpoint = %table.endpoint, error = %error, advice = error.advice, "fetching {table} failed");
             }
             ending => {
                 let ending = ending.as_str();

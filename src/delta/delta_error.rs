@@ -10,7 +10,7 @@ use crate::delta::log::LogError;
 #[non_exhaustive]
 pub enum DeltaError {
     /// A table's log failed.
-    #[error("the Delta log of {table} failed")]
+    #[error("reading or writing the Delta log of {table} failed")]
     Log {
         /// The table's folder.
         table: String,

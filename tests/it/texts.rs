@@ -44,8 +44,8 @@ fn kombo_is_written_as_a_name() {
         starts && ends && !before.ends_with("type: ")
     };
     let wrong = texts(|text| {
-        let small = text.match_indices("kombo");
-        let small = small.filter(|(at, _)| is_name(text, *at)).count() > 0;
+        let mut small = text.match_indices("kombo");
+        let small = small.any(|(at, _)| is_name(text, at));
         let key = text.contains("api key");
         (small || key).then(|| "write Kombo, API key".to_owned())
     });
@@ -76,7 +76,7 @@ fn advice_begins_in_lower_case_and_has_no_full_stop() {
             wrong.push(format!("{}: {text}", one.place));
         }
     }
-    assert!(seen > 60, "found {seen} advices only");
+    assert!(seen > 60, "found {seen} texts with advice only");
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
