@@ -1,8 +1,11 @@
 //! How common each value of an enum is. Fields without a line have all their values equally often.
 
+/// Values of an enum, each with how often it occurs.
+type Weights = &'static [(&'static str, u64)];
+
 /// The values of fields, by model and name, that are not equally common. A value without a number never occurs.
 #[rustfmt::skip]
-const WEIGHTS: &[(&str, &str, &[(&str, u64)])] = &[
+const WEIGHTS: &[(&str, &str, Weights)] = &[
     // Young offers; the others are decided by `choice`.
     ("ats/offers", "status", &[("SENT", 40), ("APPROVED", 25), ("DRAFT", 25), ("DECLINED", 7), ("ABANDONED", 3)]),
     ("ats/application-stages", "status", &[("ACTIVE", 85), ("INACTIVE", 15)]),
@@ -35,7 +38,7 @@ const WEIGHTS: &[(&str, &str, &[(&str, u64)])] = &[
     ("assessment/orders", "status", &[("COMPLETED", 72), ("OPEN", 18), ("CANCELLED", 6), ("REJECTED", 4)]),
 ];
 
-const EMPLOYMENT_TYPES: &[(&str, u64)] = &[
+const EMPLOYMENT_TYPES: Weights = &[
     ("FULL_TIME", 72),
     ("PART_TIME", 13),
     ("WORKING_STUDENT", 4),

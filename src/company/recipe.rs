@@ -36,11 +36,10 @@ pub(super) fn nulls(scope: &str, name: &str) -> u64 {
         "remote_data" => 75,
         "custom_fields" => 30,
         "raw" | "street_2" | "state" | "contact_id" => 45,
-        "work_location" | "address" | "job" | "application" | "manager" | "groups" => 2,
-        "city" | "country" => 2,
         "id" | "changed_at" | "remote_deleted_at" | "type" => 0,
         "remote_id" => 4,
-        "name" | "first_name" | "last_name" | "display_full_name" | "title" | "label" => 2,
+        "name" | "first_name" | "last_name" | "display_full_name" | "title" | "label"
+        | "work_location" | "address" | "job" | "application" | "manager" | "city" | "country" => 2,
         "domestic_bank_routing" | "avatar" | "ethnicity" => 40,
         // The relation decides how often there is no related record.
         _ if name.ends_with("_id") => 0,

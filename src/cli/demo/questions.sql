@@ -5,7 +5,7 @@ CREATE VIEW applications AS FROM delta_scan('{lake}/ats_applications/current');
 CREATE VIEW offers AS FROM delta_scan('{lake}/ats_offers/current');
 
 -- headcount by city
-SELECT work_location.address.city AS city, count(*) AS people
+SELECT coalesce(work_location.address.city, 'unknown') AS city, count(*) AS people
 FROM employees WHERE employment_status IN ('ACTIVE', 'LEAVE')
 GROUP BY ALL ORDER BY people DESC LIMIT 5;
 
@@ -28,7 +28,7 @@ FROM jobs WHERE status = 'OPEN'
 GROUP BY ALL ORDER BY open_jobs DESC LIMIT 5;
 
 -- time to hire: days from the application to the offer that was accepted
-SELECT applications.job.name AS job, count(*) AS hires,
+SELECT coalesce(applications.job.name, 'unknown') AS job, count(*) AS hires,
        median(date_diff('day', applications.remote_created_at,
                         offers.remote_created_at)) AS days
 FROM applications JOIN offers
