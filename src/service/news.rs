@@ -41,7 +41,7 @@ fn tell_standing(id: &IntegrationId, before: &Standing, standing: &Standing, cau
             warn!(integration.id = %id, was, cause, "Kombo answers for {id} again: the integration is not deleted, and it is fetched");
         }
         Standing::Active => {
-            info!(integration.id = %id, was, cause, "{id} is active: its tables can be fetched")
+            info!(integration.id = %id, was, cause, "{id} is active: its tables can be fetched");
         }
         Standing::Deleting => {
             warn!(integration.id = %id, state, was, cause, "Kombo finds no integration {id}: it is not fetched, its rows stay, and Kombo is asked again; it counts as deleted when Kombo gives the same answer a day later");

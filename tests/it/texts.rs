@@ -8,7 +8,7 @@ struct Text {
     place: String,
     /// The function that holds the text, or the code right before the text, is about advice.
     is_advice: bool,
-    text: String,
+    content: String,
 }
 
 /// Terms that readers did not understand, and the terms to use.
@@ -69,7 +69,7 @@ fn advice_begins_in_lower_case_and_has_no_full_stop() {
     let mut seen = 0;
     for one in all_texts().into_iter().filter(|one| one.is_advice) {
         seen += 1;
-        let text = one.text.as_str();
+        let text = one.content.as_str();
         let is_name = text.starts_with("Kombo");
         let is_sentence = text.starts_with(char::is_uppercase) && !is_name;
         if is_sentence || text.ends_with('.') || text.contains(". ") {
@@ -88,8 +88,8 @@ fn texts(judge: impl Fn(&str) -> Option<String>) -> Vec<String> {
             Some(format!(
                 "{}: {}: {}",
                 one.place,
-                judge(&one.text)?,
-                one.text
+                judge(&one.content)?,
+                one.content
             ))
         })
         .collect()
@@ -123,7 +123,7 @@ fn all_texts() -> Vec<Text> {
                 found.push(Text {
                     place: format!("{path}:{line}"),
                     is_advice,
-                    text,
+                    content: text,
                 });
             }
         }
@@ -152,7 +152,7 @@ fn literals(code: &str) -> Vec<(usize, String, String)> {
             let line = code[..start].matches('\n').count() + 1;
             let code_before = code[..start].trim_end();
             let from = code_before.len().saturating_sub(80);
-            let from = (from..).find(|at| code_before.is_char_boundary(*at));
+            let from = (from..code_before.len()).find(|at| code_before.is_char_boundary(*at));
             let code_before = &code_before[from.unwrap_or_default()..];
             found.push((line, code_before.to_owned(), text));
             after
