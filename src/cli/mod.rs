@@ -126,10 +126,8 @@ async fn run(args: Args, limit: &LogLimit) -> Result<u8, CliError> {
             return run::run(args.drain_limit(), session, limit).await;
         }
         Verb::Explain(args) => {
-            print!(
-                "{}",
-                explain::run(&args, &session(explain::overrides(&args))?)?
-            );
+            let session = session(explain::overrides(&args))?;
+            Terminal::stdout().print(&explain::run(&args, &session)?);
             true
         }
         // Boxed: this future would make that of every verb larger.
@@ -158,7 +156,7 @@ async fn backfill_verb(
 ) -> Result<bool, CliError> {
     if args.plan {
         let (text, complete) = plan::run(session).await?;
-        print!("{text}");
+        Terminal::stdout().print(&text);
         return Ok(complete);
     }
     let settings = BackfillSettings {
@@ -185,7 +183,7 @@ async fn demo_verb(args: &DemoArgs, catalog: &Catalog, quiet: bool) -> Result<bo
     }
     let (success, text) = interruptible(Box::pin(demo::run(args, catalog, quiet))).await?;
     // Not wrapped: most of it is there to be copied.
-    print!("{text}");
+    Terminal::stdout().print(&text);
     Ok(success)
 }
 

@@ -86,6 +86,14 @@ def test_progress_and_report_of_a_backfill_fit(lake: tuple[Twin, Path], tmp_path
 
 
 @pytest.mark.parametrize("columns", WIDTHS)
+def test_the_demo_fits(tmp_path: Path, columns: int) -> None:
+    """What the demo prints is not cut, with its queries."""
+    command = [BINARY, "demo", "--rows", "60", "--lake", str(tmp_path / "lake")]
+    shown = capture(command, columns, environment=_environment())
+    assert shown.code == 0 and not _broken(shown), shown.text
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
 def test_examples_of_help_can_be_copied(columns: int) -> None:
     """Examples are whole at every width: a line that goes on ends with a backslash."""
     seen = 0

@@ -102,7 +102,7 @@ fn next(lake: &Path) -> String {
             format!("sql --engine duckdb --lake-url {shown}"),
             "more views",
         ),
-        ("backfill --help".to_owned(), "the same with your data"),
+        ("backfill --help".to_owned(), "your own data"),
     ];
     let width = commands.iter().map(|(command, _)| command.len()).max();
     let width = width.unwrap_or_default().min(52);
