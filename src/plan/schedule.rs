@@ -26,16 +26,17 @@ const OPEN_PART: i64 = 24;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Schedule {
-    /// Time from one snapshot of a table to the next: a week. A snapshot finds what no delta can. This interval also
-    /// decides the default of `vacuum_grace_secs`, and when `status` calls a table without `updated_after` late.
+    /// Time from one full fetch (snapshot) of a table to the next: a week. A full fetch finds what no delta can find.
+    /// Twice this interval is the default of `vacuum_grace_secs`. `status` calls a table that Kombo cannot filter by
+    /// `updated_after` late when its base is older than twice this interval.
     #[serde(rename = "full_interval_secs", deserialize_with = "seconds")]
     pub full_interval: Duration,
     /// Time from one delta of a table to the next without a notification: six hours. The heartbeat makes up for lost
     /// webhooks. With more tables than the rate limit allows, the service stretches this interval.
     #[serde(rename = "heartbeat_interval_secs", deserialize_with = "seconds")]
     pub heartbeat_interval: Duration,
-    /// How long nested copies in a table may be stale before its snapshot is brought forward. Off: until the next
-    /// snapshot.
+    /// How long nested copies in a table may be stale before its full fetch is brought forward. Off: until the next
+    /// full fetch.
     #[serde(rename = "nested_refresh_secs", deserialize_with = "some_seconds")]
     pub nested_refresh: Option<Duration>,
     /// How old the base of a table may be before the table counts as late. Off: twice the heartbeat.

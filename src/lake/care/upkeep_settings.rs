@@ -25,8 +25,8 @@ pub struct UpkeepSettings {
     #[serde(rename = "log_retention_secs", deserialize_with = "seconds")]
     pub log_retention: Duration,
     /// How long an unreferenced data file is kept before it is deleted. Off: twice `full_interval_secs`, but at least
-    /// two weeks and at most 30 days, which is how long the lake remembers which files were removed. Never shorter
-    /// than twice `full_interval_secs` within these bounds.
+    /// 14 days and at most 30 days, so 14 days by default. The lake remembers for 30 days which files were removed.
+    /// A value below that default is refused.
     ///
     /// Range: 1209600 to 2592000.
     #[serde(rename = "vacuum_grace_secs", deserialize_with = "some_seconds")]
@@ -48,8 +48,9 @@ pub struct UpkeepSettings {
     ///
     /// Range: 2 to 32, or 0.
     pub compact_files: usize,
-    /// Whether the rows of an integration are deleted from the lake 14 days after the integration was deleted at
-    /// Kombo, as Kombo deletes them.
+    /// Whether the rows of an integration are deleted from the lake 14 days after Kombo first answered that the
+    /// integration does not exist. A second check at least a day later has to confirm the answer. Kombo deletes its own
+    /// data 14 days after the deletion, too.
     pub purge_deleted: bool,
     /// Files below this size are small, in stored bytes.
     #[serde(skip)]
