@@ -47,7 +47,11 @@ fn commands(line: &str) -> impl Iterator<Item = String> {
         let before = rest[..at].chars().next_back();
         let command = &rest[at..];
         let end = command_end(command);
-        let is_word = before.is_none_or(|c| c.is_whitespace() || "/\"'(=`".contains(c));
+        // There the program's name is that of its unit.
+        let is_unit = ["journalctl ", "systemctl "]
+            .iter()
+            .any(|other| rest[..at].contains(other));
+        let is_word = !is_unit && before.is_none_or(|c| c.is_whitespace() || "/\"'(=`".contains(c));
         if is_word {
             found.push(command[..end].trim().to_owned());
         }
