@@ -3,204 +3,21 @@
 The webhook by hand of docs/service.md is run here as well, because it needs the same machine.
 """
 
-import os
-import signal
-import subprocess
-import time
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import lake as lakes
 import pages
 import pytest
 import webhooks
-import yaml
 from clock import Clock
-from current import assert_current_equals_truth, tables_of
 from living import Living, living_twin
-from newest import assert_newest_equal_truth
-from product import BINARY, free_port
-from schemas import Endpoint, endpoint
-from service import Service
-
-PAGE, SERVICE_PAGE = pages.page("docs/operations.md"), pages.page("docs/service.md")
-TAGS, USERS, EMPLOYEES = (endpoint(path) for path in ("ats/tags", "ats/users", "hris/employees"))
-EXAMPLE, EXAMPLE_DAY = "personio:CBNMt7dSNCzBdnRTx87dev4E", "2026-11-30"
-SECRET, NEW_SECRET = "whsec-the-old-one-of-the-page", "whsec-the-new-one-of-the-page"
-COMMAND_SECONDS = 60
-SECONDS = 60
-# What `systemctl` is to the page: it asks the test, which owns the process, and waits for the answer.
-SYSTEMCTL = """#!/bin/bash
-printf '%s' "$1" > "$REQUESTS/new" && mv "$REQUESTS/new" "$REQUESTS/request"
-while [ -e "$REQUESTS/request" ]; do sleep 0.02; done
-"""
-
-
-class Unit(Service):
-    """The service of the page, whose configuration belongs to the page: nothing but its commands changes the file."""
-
-    @property
-    def config(self) -> Path:
-        """Returns the configuration file."""
-        return self.folder / "kombo.yaml"
-
-    def write(self) -> None:
-        """Reads what the file says, instead of writing it."""
-        self.settings = yaml.safe_load(self.config.read_text())
-
-    def post_signed(self, secret: str, body: bytes) -> int:
-        """Posts a webhook, signed with a secret, and returns the status."""
-        return webhooks.post(self.url, body, webhooks.signature(secret, body)).status
-
-
-@dataclass
-class Machine:
-    """The machine of the page, below a folder: its paths, its ports, its `systemctl`, and Kombo."""
-
-    root: Path
-    living: Living
-    category: str = "ats"
-    names: dict[str, str] = field(default_factory=dict)
-    environment: dict[str, str] = field(default_factory=dict)
-    truths: int = 0
-
-    def __post_init__(self) -> None:
-        for path in ("/etc/kombo", "/var/lib/kombo", "/backup", "/srv/kombo", "/usr/local/bin"):
-            self.names[path] = f"{self.root}{path}"
-        for port in (8080, 8081, 8686, 8687):
-            self.names[f"127.0.0.1:{port}"] = f"127.0.0.1:{free_port()}"
-        self.names[EXAMPLE] = self.ids[0]
-        self.names[EXAMPLE_DAY] = time.strftime("%Y-%m-%d")
-        for folder in ("etc/kombo", "etc/kombo-dev", "var/lib/kombo", "usr/local/bin", "requests"):
-            (self.root / folder).mkdir(parents=True)
-        (self.root / "usr/local/bin/kombo-source").symlink_to(Path(BINARY).resolve())
-        self._put("usr/local/bin/systemctl", SYSTEMCTL, 0o755)
-        self._put("etc/kombo/api-key", self.living.twin.key)
-        self._put("etc/kombo/webhook-secret", SECRET)
-        self.configure("The set-up that the commands assume")
-        self.unit = Unit(self.root / "etc/kombo", {}, self.environment)
-        self.unit.write()
-
-    @property
-    def ids(self) -> list[str]:
-        """Returns the integrations that have the tables of these tests."""
-        return [one.id for one in self.living.twin.of(self.category)]
-
-    @property
-    def endpoints(self) -> list[Endpoint]:
-        """Returns the endpoints that are fetched."""
-        return [one for one in (TAGS, USERS, EMPLOYEES) if one.category == self.category]
-
-    @property
-    def lake(self) -> Path:
-        """Returns the lake of the configuration."""
-        self.unit.write()
-        return Path(self.unit.lake)
-
-    def configure(self, heading: str) -> Path:
-        """Writes the configuration of a section to the file that its first line names, with the twin as Kombo."""
-        (block,) = pages.blocks(pages.section(PAGE, heading), "yaml")
-        first, _, text = block.partition("\n")
-        file = Path(self._here(first.removeprefix("# ")))
-        (region,) = (line for line in text.splitlines() if line.startswith("    region: "))
-        endpoints = ", ".join(one.path for one in self.endpoints)
-        source = f"    endpoint: {self.living.twin.url}\n    endpoints: [{endpoints}]\n"
-        text = text.replace(f"{region}\n", f"{source}    request: {{rate_limit_enabled: false}}\n")
-        text = text.replace("    inputs: [kombo]\n", "    inputs: [kombo]\n    commit_window_secs: 1\n")
-        file.write_text(self._here(text))
-        return file
-
-    def follow(self, heading: str, block: int = 0, typed: str = "", page: str = PAGE) -> str:
-        """Runs the commands of a section's console block, one after the other; each has to succeed."""
-        found = pages.blocks(pages.section(page, heading), "console")[block]
-        return self.run("\n".join(pages.commands(found)), typed)
-
-    def run(self, script: str, typed: str = "") -> str:
-        """Runs commands in a shell, with the names of this machine; returns what they printed."""
-        (setup,) = pages.blocks(pages.section(PAGE, "The set-up that the commands assume"), "console")
-        commands = self._here("\n".join(["set -euo pipefail", *pages.commands(setup), script]))
-        process = subprocess.Popen(
-            ["bash", "-c", commands],
-            cwd=self.root,
-            env=self._environ(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert process.stdin and process.stdout, "they are pipes"
-        process.stdin.write(f"{typed}\n")
-        process.stdin.close()
-        deadline = time.monotonic() + COMMAND_SECONDS
-        while process.poll() is None:
-            if time.monotonic() > deadline:
-                process.kill()
-            self._answer()
-            time.sleep(0.02)
-        printed = process.stdout.read()
-        print("".join(f"    | {line}\n" for line in printed.splitlines()), end="", flush=True)
-        assert process.returncode == 0, f"{commands}\nended with {process.returncode}:\n{printed}"
-        return printed
-
-    def fill(self) -> None:
-        """Fetches everything once."""
-        self.run("kombo-source backfill " + " ".join(f"--integration {one}" for one in self.ids))
-
-    def change(self, integration: str) -> None:
-        """Changes a row of each table, and posts the webhook, signed as the service expects it."""
-        for one in (TAGS, USERS):
-            self.living.change("edit", integration, one.path)
-        body = webhooks.data_changed(integration, ["ats_tags", "ats_users"])
-        assert self.unit.post_signed(SECRET, body) == 200, self.unit.printed()[-2000:]
-
-    def until_right(self) -> None:
-        """Waits until the newest rows of the lake are those of Kombo, and folds: then `current` is Kombo's, too."""
-        self.truths += 1
-        truth = self.living.truth(self.root / f"truth-{self.truths}")
-        deadline = time.monotonic() + SECONDS
-        while True:
-            try:
-                assert_newest_equal_truth(self.lake, truth, only=self.endpoints)
-            except (AssertionError, OSError):
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.3)
-            else:
-                break
-        self.run("kombo-source fold")
-        tables = [table for table in tables_of(truth) if table[0] in self.endpoints]
-        assert_current_equals_truth(self.lake, truth, tables)
-
-    def _answer(self) -> None:
-        """Does what `systemctl` was asked, if it was."""
-        request = self.root / "requests/request"
-        if not request.exists():
-            return
-        match request.read_text():
-            case "start":
-                self.unit.start_and_wait()
-            case "stop":
-                assert self.unit.stop() == 0, self.unit.printed()[-2000:]
-            case "reload":
-                self.unit.send(signal.SIGHUP)
-        request.unlink()
-
-    def _environ(self) -> dict[str, str]:
-        path = f"{self.root}/usr/local/bin:{os.environ['PATH']}"
-        own = {name: text for name, text in os.environ.items() if not name.startswith("KOMBO_")}
-        return {**own, **self.environment, "PATH": path, "REQUESTS": f"{self.root}/requests"}
-
-    def _here(self, text: str) -> str:
-        for there, here in self.names.items():
-            text = text.replace(there, here)
-        return text
-
-    def _put(self, name: str, text: str, mode: int = 0o600) -> None:
-        file = self.root / name
-        file.write_text(text)
-        file.chmod(mode)
+from machine import EMPLOYEES, NEW_SECRET, PAGE, SECONDS, SECRET, SERVICE_PAGE, TAGS, Machine, Unit
+from product import BINARY
+from readers import duckdb_with_extensions
 
 
 @pytest.fixture(scope="module")
@@ -231,29 +48,30 @@ def test_a_copy_of_the_lake_is_a_backup_with_and_without_the_service(machine: Ma
     machine.change(machine.ids[1])
     machine.until_right()
     # Between the logs and the data files the service commits and folds: the copy is that of the logs.
-    folder, enter, logs, data = pages.commands(pages.blocks(pages.section(PAGE, "Make a backup"), "console")[1])
-    machine.run(f"{folder}\n{enter}\n{logs}")
+    (machine.root / "backup").rename(machine.root / "backup-of-a-stop")
+    folder, logs, data = pages.commands(pages.blocks(pages.section(PAGE, "Make a backup"), "console")[1])
+    machine.run(f"{folder}\n{logs}")
     machine.change(machine.ids[0])
     machine.until_right()
-    machine.run(f"{enter}\n{data}")
+    machine.run(data)
     checked = pages.blocks(pages.section(PAGE, "Make a backup"), "console")[3]
-    for copy in ("lake", "live"):
-        commands = "\n".join(pages.commands(checked)).replace("/backup/lake", f"/backup/{copy}")
-        assert "nothing to mend" in machine.run(commands)
+    for copy in ("backup", "backup-of-a-stop"):
+        commands = "\n".join(pages.commands(checked)).replace("/backup", f"/{copy}")
+        assert "no findings" in machine.run(commands)
 
     machine.change(machine.ids[0])
     machine.until_right()
-    machine.follow("Restore a backup")
+    restore = "\n".join(pages.commands(pages.blocks(pages.section(PAGE, "Restore a backup"), "console")[0]))
+    machine.run(restore.replace("/backup", "/backup-of-a-stop"))
     # What changed since the backup comes back from Kombo, without a full fetch.
     machine.until_right()
     assert (machine.root / "var/lib/kombo/lake-broken").is_dir()
-    restore = pages.commands(pages.blocks(pages.section(PAGE, "Restore a backup"), "console")[0])
     broken = "--lake-url /var/lib/kombo/lake-broken"
     lost = Path(machine.run(f"kombo-source files --table ats_tags --part current {broken}").split()[0])
     lost.unlink()
     assert lost.name in machine.run(f"kombo-source lint {broken} || test $? = 1")
     machine.run("rm -r /var/lib/kombo/lake-broken")
-    machine.run("\n".join(restore).replace("/backup/lake", "/backup/live"))
+    machine.run(restore)
     machine.until_right()
     machine.follow("Restore a backup", 1)
     machine.until_right()
@@ -286,8 +104,10 @@ def test_for_a_while_both_webhook_secrets_are_accepted_and_then_only_the_new_one
     assert unit.post_signed(NEW_SECRET, body) == 401
     machine.follow("Rotate the webhook secret", 0, typed=NEW_SECRET)
     unit.until(lambda: unit.post_signed(NEW_SECRET, body) == 200, "it accepts the new secret", SECONDS)
+    machine.environment["NEW_SECRET"] = NEW_SECRET
+    assert machine.follow("Rotate the webhook secret", 1).split() == ["ok", "200"]
     assert unit.post_signed(SECRET, body) == 200
-    machine.follow("Rotate the webhook secret", 1)
+    machine.follow("Rotate the webhook secret", 2)
     unit.until(lambda: unit.post_signed(SECRET, body) == 401, "it refuses the old secret", SECONDS)
     assert unit.post_signed(NEW_SECRET, body) == 200
 
@@ -333,6 +153,52 @@ def test_a_damaged_table_is_moved_away_and_written_anew(machine: Machine) -> Non
         machine.until_right()
 
 
+def test_a_lost_file_of_deltas_costs_the_rows_of_this_file_alone(machine: Machine) -> None:
+    machine.run("systemctl start kombo-source")
+    machine.change(machine.ids[0])
+    machine.until_right()
+    machine.change(machine.ids[1])
+    machine.until_right()
+    machine.run("systemctl stop kombo-source")
+    deltas = machine.lake / TAGS.table / "deltas"
+    first, *others = sorted(deltas.rglob("*.parquet"), key=lambda file: file.stat().st_mtime)
+    assert others, "there are several files"
+    first.unlink()
+    machine.run("kombo-source lint || test $? = 1")
+    section = pages.section(PAGE, "One data file of `deltas` is missing")
+    (repair,) = pages.blocks(section, "python")
+    script = machine.root / "repair.py"
+    script.write_text(repair.replace("/var/lib/kombo", f"{machine.root}/var/lib/kombo"))
+    assert first.name in machine.run(f"{sys.executable} {script}")
+    machine.run("\n".join(pages.commands(pages.blocks(section, "console")[0])))
+    assert all(file.exists() for file in others)
+    machine.until_right()
+
+
+def test_the_rows_of_an_earlier_time_are_read_from_an_earlier_version(machine: Machine) -> None:
+    table = machine.lake / EMPLOYEES.table / "snapshots"
+    table.parent.mkdir(exist_ok=True)
+    table.symlink_to(machine.lake / TAGS.table / "snapshots")
+    before = lakes.read_reference(table, columns=["id", "_fetched_at"])
+    section = pages.section(PAGE, "Read the lake of an earlier time")
+    lake = str(machine.lake)
+    ended, versions, source = (text.replace("/var/lib/kombo/lake", lake) for text in pages.blocks(section, "sql"))
+    duckdb = duckdb_with_extensions()
+    newest, instant = duckdb.execute(versions).fetchall()[0]
+    machine.fill()
+    latest = max(row["_fetched_at"] for row in before)
+    assert all(row[2] > latest for row in duckdb.execute(ended).fetchall())
+    version = next(row[0] for row in duckdb.execute(versions).fetchall() if row[1] <= instant)
+    assert version == newest
+    rows = duckdb.execute(f"SELECT id, _fetched_at {source.replace('=> 1)', f'=> {version})')}").fetchall()
+    assert sorted(rows) == sorted((row["id"], row["_fetched_at"]) for row in before)
+    (script,) = pages.blocks(section, "python")
+    script = script.replace("/var/lib/kombo/lake", lake).replace("2026-11-29T00:00:00Z", instant.isoformat())
+    names: dict[str, Any] = {}
+    exec(script, names)
+    assert names["snapshots"].version() == version and names["rows"].num_rows == len(before)
+
+
 def test_the_other_commands_run_beside_the_service(machine: Machine) -> None:
     (machine.root / "kombo-source-new").symlink_to(Path(BINARY).resolve())
     machine.run("systemctl start kombo-source")
@@ -346,6 +212,7 @@ def test_the_other_commands_run_beside_the_service(machine: Machine) -> None:
         "Bring rows back from the future",
         "What if the process is killed?",
         "Use the rate limit",
+        "Fetch in full every day",
         "Upgrade, and go back",
     ):
         machine.follow(heading)
