@@ -17,7 +17,7 @@ from typing import Any
 import lake as lakes
 from readers import Row
 from schemas import endpoint
-from views import Lake
+from views import Lake, newest
 
 DAY = dt.timedelta(days=1)
 SHOWN = 5
@@ -67,12 +67,7 @@ class Answers:
 
     def by_department(self) -> list[Row]:
         """Counts each person once, in the first department."""
-
-        def department(row: Row) -> str:
-            names = [one["name"] for one in row["groups"] or () if one["type"] == "DEPARTMENT"]
-            return (names[0] if names else None) or "(none)"
-
-        return _most(map(department, self.employed), "department", "headcount")
+        return _most(map(_department, self.employed), "department", "headcount")
 
     def by_location(self) -> list[Row]:
         """Counts people by the name and the country of their office."""
@@ -132,31 +127,56 @@ class Answers:
         new.sort(key=lambda row: (row["start_date"], _last(row["display_full_name"])))
         return _only(new, "display_full_name", "job_title", "start_date", "employment_status")
 
+    def leavers_by_department(self) -> list[Row]:
+        """Counts whose last day was within 30 days, with deleted records, by the first department."""
+        tables = Lake.read(self.lake, endpoint("hris/employees"))
+        counted: dict[str, Row] = {}
+        for row in newest([*tables.snapshots, *tables.deltas]):
+            deleted = row["_op"] != "upsert"
+            known = [row[name] for name in ("termination_date", "remote_deleted_at", "_fetched_at")]
+            last_day = _date(next(one for one in known if one)) if deleted else row["termination_date"]
+            # A record that was deleted before the first full fetch never was in `current`.
+            never_there = deleted and row in tables.snapshots
+            if never_there or last_day is None or last_day < self.today - 30 * DAY:
+                continue
+            if not deleted and last_day >= self.today:
+                continue
+            department = "(unknown)" if row["_op"] == "absent" else _department(row)
+            empty = {"department": department, "by_date": 0, "deleted": 0}
+            counted.setdefault(department, empty)["deleted" if deleted else "by_date"] += 1
+        found = sorted(counted.values(), key=lambda one: str(one["department"]))
+        return sorted(found, key=lambda one: -one["by_date"] - one["deleted"])
+
+    @cached_property
+    def hires(self) -> list[tuple[Row, Row | None]]:
+        """Returns each application with the outcome `HIRED`, with its first accepted offer."""
+        accepted = [row for row in self.rows("ats/offers") if row["status"] == "ACCEPTED"]
+        accepted.sort(key=lambda row: (_last(row["remote_created_at"]), row["id"]))
+        first: dict[tuple[str, str], Row] = {}
+        for offer in accepted:
+            first.setdefault((offer["integration_key"], offer["application_id"]), offer)
+        hired = [row for row in self.applications if row["outcome"] == "HIRED"]
+        return [(row, first.get(_key(row))) for row in hired]
+
     def time_to_hire(self) -> list[Row]:
-        """Counts days from applications of hired people to their accepted offers."""
-        hired = {_key(row): row for row in self.applications if row["outcome"] == "HIRED"}
-        offers = [
-            (hired[key]["remote_created_at"], offer)
-            for offer in self.rows("ats/offers")
-            if offer["status"] == "ACCEPTED"
-            and (key := (offer["integration_key"], offer["application_id"])) in hired
-        ]
+        """Counts days from applications of hired people to their first accepted offers."""
+        first_day = _median_days(self.hires, "employment_start_date")
+        return [_counted(self.hires) | {"median_days_to_first_day": first_day}]
 
-        def days(name: str) -> float | None:
-            spans = [
-                (_date(offer[name]) - created.date()).days
-                for created, offer in offers
-                if created is not None and offer[name] is not None
-            ]
-            return median(spans) if spans else None
-
-        return [
-            {
-                "hires": len(offers),
-                "median_days_to_hire": days("remote_created_at"),
-                "median_days_to_first_day": days("employment_start_date"),
-            }
-        ]
+    def time_to_hire_by_job(self) -> list[Row]:
+        """Counts the same days for each job."""
+        names = {_key(job): job["name"] for job in self.rows("ats/jobs")}
+        by_job: dict[tuple[str, Any], list[tuple[Row, Row | None]]] = {}
+        for hire in self.hires:
+            by_job.setdefault((hire[0]["integration_key"], hire[0]["job_id"]), []).append(hire)
+        found = []
+        for key, hires in by_job.items():
+            copies = [(row["job"] or {}).get("name") for row, _ in hires]
+            copy = max((one for one in copies if one is not None), default=None)
+            job = next((one for one in (names.get(key), copy) if one is not None), "(unknown)")
+            found.append({"job": job, "job_id": key[1]} | _counted(hires))
+        found.sort(key=lambda one: (-one["hires"], one["job"], _last(one["job_id"])))
+        return _only(found, "job", "hires", "with_offer", "median_days_to_hire")
 
     def open_jobs(self) -> list[Row]:
         """Lists the jobs that are open longest, with their applications."""
@@ -243,9 +263,6 @@ class Answers:
     def deleted(self) -> list[Row]:
         """Lists the records that are gone."""
         tables = Lake.read(self.lake, endpoint("hris/employees"))
-        newest: dict[tuple[str, str], Row] = {}
-        for row in sorted([*tables.snapshots, *tables.deltas], key=lambda row: row["_fetched_at"]):
-            newest[_key(row)] = row
         gone = [
             {
                 "id": row["id"],
@@ -254,7 +271,7 @@ class Answers:
                 "seen_at": row["_fetched_at"],
                 "values_are_gone": row["changed_at"] is None,
             }
-            for row in newest.values()
+            for row in newest([*tables.snapshots, *tables.deltas])
             if row["_op"] != "upsert"
         ]
         gone.sort(key=lambda row: row["id"])
@@ -306,6 +323,7 @@ ANSWERS: dict[str, Callable[[Answers], list[Row]]] = {
     "Leavers": Answers.leavers,
     "New hires": Answers.new_hires,
     "Time to hire": Answers.time_to_hire,
+    "Time to hire by job": Answers.time_to_hire_by_job,
     "Open jobs": Answers.open_jobs,
     "Applications by stage": Answers.by_stage,
     "Applications by source": Answers.by_source,
@@ -318,10 +336,34 @@ ANSWERS: dict[str, Callable[[Answers], list[Row]]] = {
 # What shows something only once something has happened.
 OF_CHANGES: dict[str, Callable[[Answers], list[Row]]] = {
     "What changed since yesterday": Answers.changed,
+    "Leavers by department": Answers.leavers_by_department,
     "Deleted rows": Answers.deleted,
     "What is in `_rest`?": Answers.rest,
     "Which rows were wrong?": Answers.drift,
 }
+
+
+def _department(row: Row) -> str:
+    names = [one["name"] for one in row["groups"] or () if one["type"] == "DEPARTMENT"]
+    return (names[0] if names else None) or "(none)"
+
+
+def _counted(hires: list[tuple[Row, Row | None]]) -> Row:
+    return {
+        "hires": len(hires),
+        "with_offer": sum(offer is not None for _, offer in hires),
+        "median_days_to_hire": _median_days(hires, "remote_created_at"),
+    }
+
+
+def _median_days(hires: list[tuple[Row, Row | None]], name: str) -> float | None:
+    """Returns the median of the days from an application to a date of its offer."""
+    spans = [
+        (_date(offer[name]) - row["remote_created_at"].date()).days
+        for row, offer in hires
+        if offer is not None and row["remote_created_at"] is not None and offer[name] is not None
+    ]
+    return median(spans) if spans else None
 
 
 def _most(names: Iterable[str], name: str, count: str) -> list[Row]:

@@ -1,5 +1,6 @@
 """What the manual shows to be copied, run as it stands on a lake of the demo; and the answers are right."""
 
+import datetime as dt
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import polars
 import pyarrow
 import pytest
 
+import lake as lakes
 from answers import ANSWERS, OF_CHANGES, Answers
 from engines import ENGINES, duckdb_rows, last, printed
 from pages import ROOT, blocks, commands, page, section
@@ -92,6 +94,21 @@ def eventful(demo: Path) -> Path:
     return lake
 
 
+@pytest.fixture(scope="module")
+def refetched(demo: Path) -> Path:
+    """Returns a copy of the lake in which a full fetch an hour later found everybody on leave."""
+    lake = demo.parent / "refetched"
+    shutil.copytree(demo, lake)
+    table = deltalake.DeltaTable(lake / "hris_employees" / "snapshots")
+    rows = [
+        row | {"_fetched_at": row["_fetched_at"] + dt.timedelta(hours=1), "employment_status": "LEAVE"}
+        for row in lakes.read_reference(table.table_uri)
+    ]
+    schema = table.to_pyarrow_dataset().schema
+    deltalake.write_deltalake(table, pyarrow.Table.from_pylist(rows, schema), mode="overwrite")
+    return lake
+
+
 @pytest.mark.parametrize("block", _blocks(), ids=str)
 def test_each_block_of_the_manual_runs(block: Block, demo: Path) -> None:
     _run(block.language, block.text, demo)
@@ -118,6 +135,36 @@ def test_each_query_of_a_question_gives_the_right_answer(
         assert names == rows[0].keys() - {"median_hours_wrong"}
         wanted = [{name: row[name] for name in names} for row in expected]
         assert [{name: row[name] for name in names} for row in rows] == wanted, language
+
+
+def test_the_recipe_for_an_instant_before_the_last_full_fetch_is_exact(
+    demo: Path, refetched: Path
+) -> None:
+    answers = Answers(demo)
+    expected = answers.of("As of a date")
+    newest = max(row["_fetched_at"] for row in answers.people) + dt.timedelta(minutes=1)
+    instant = f"TIMESTAMPTZ '{newest.isoformat()}'"
+    text = page("docs/sql.md")
+    (plain, _, which, at_version) = blocks(section(text, "As of a date"), "sql")[:4]
+    assert _run("sql", plain.replace("now()", instant), refetched) == [{"records": 0, "active": 0}]
+    # The log has two versions with rows: that of the demo, and the one that the fixture wrote just now.
+    log = sorted((refetched / "hris_employees" / "snapshots" / "_delta_log").glob("*.json"))
+    entries = map(json.loads, log[-1].read_text().splitlines())
+    (written,) = [one["commitInfo"] for one in entries if "commitInfo" in one]
+    before = dt.datetime.fromtimestamp(written["timestamp"] / 1000 - 0.001, dt.UTC)
+    moment = f"TIMESTAMPTZ '{before.isoformat()}'"
+    found = _run("sql", which.replace("now()", moment), refetched)
+    assert found == [{"version": len(log) - 2}]
+    assert "version => 1)" in at_version and len(log) == 3
+    assert _run("sql", at_version.replace("now()", instant), refetched) == expected
+    (python,) = blocks(section(text, "Before the last full fetch"), "python")
+    line = "instant = datetime.now(timezone.utc)"
+    assert line in python
+    moment = f"instant = datetime.fromisoformat({before.isoformat()!r})"
+    shown: list[Any] = []
+    code = PLACE.sub(str(refetched), python.replace(line, moment))
+    exec(code, {"print": shown.append})  # noqa: S102, what readers paste
+    assert pyarrow.table(shown[-1]).to_pylist() == expected
 
 
 def test_what_differs_between_engines_gives_the_same_in_each(demo: Path) -> None:

@@ -70,12 +70,12 @@ class Lake:
             if row["integration_key"] not in folded
             or row["_fetched_at"] > folded[row["integration_key"]]
         ]
-        return _upserts(_newest([*self.current, *newer]))
+        return _upserts(newest([*self.current, *newer]))
 
     def as_of(self, at: dt.datetime) -> list[Row]:
         """Returns the rows as of a time."""
         observed = [*self.snapshots, *self.deltas]
-        return _upserts(_newest(row for row in observed if row["_fetched_at"] <= at))
+        return _upserts(newest(row for row in observed if row["_fetched_at"] <= at))
 
     def changes(self, since: dt.datetime) -> list[Row]:
         """Returns the newest observation of each record that changed since a time."""
@@ -83,14 +83,14 @@ class Lake:
             (row["integration_key"], row["id"]) for row in self.drift if row["_fetched_at"] > since
         }
         refetched = [r for r in self.current if (r["integration_key"], r["id"]) in drifted]
-        return _newest([*refetched, *(r for r in self.deltas if r["_fetched_at"] > since)])
+        return newest([*refetched, *(r for r in self.deltas if r["_fetched_at"] > since)])
 
     def leavers(self) -> list[Row]:
         """Returns removals without a newer observation, and employees with a past last day."""
         today = dt.datetime.now(dt.UTC).date()
         return [
             row
-            for row in _newest([*self.current, *self._not_held()])
+            for row in newest([*self.current, *self._not_held()])
             if row["_op"] != "upsert"
             or (row.get("termination_date") is not None and row["termination_date"] < today)
         ]
@@ -105,13 +105,14 @@ class Lake:
         ]
 
 
-def _newest(rows: Iterable[Row]) -> list[Row]:
-    newest: dict[tuple[str, str], Row] = {}
+def newest(rows: Iterable[Row]) -> list[Row]:
+    """Returns the newest row of each record."""
+    found: dict[tuple[str, str], Row] = {}
     for row in rows:
         key = (row["integration_key"], row["id"])
-        if key not in newest or newest[key]["_fetched_at"] < row["_fetched_at"]:
-            newest[key] = row
-    return list(newest.values())
+        if key not in found or found[key]["_fetched_at"] < row["_fetched_at"]:
+            found[key] = row
+    return list(found.values())
 
 
 def _upserts(rows: list[Row]) -> list[Row]:
