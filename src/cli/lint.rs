@@ -38,10 +38,10 @@ const COLUMNS: [Column; 8] = [
     Column::text("table", 36),
     Column::number("files", 7),
     Column::number("bytes", 11),
-    Column::number("rows", 13).spare(3),
+    Column::number("rows", 13).spare(1),
     Column::number("small", 7).spare(4),
-    Column::number("one record", 24).spare(1),
-    Column::number("integration", 15).spare(2),
+    Column::number("one record", 24).spare(2),
+    Column::number("integration", 15).spare(3),
     Column::number("one day", 12).spare(5),
 ];
 

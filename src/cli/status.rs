@@ -105,11 +105,11 @@ fn text(status: &Status, by_table: bool, terminal: &Terminal) -> String {
 const BY_INTEGRATION: [Column; 8] = [
     Column::text("integration", 13),
     Column::text("state", 5),
-    Column::number("tables", 8).spare(3),
-    Column::number("late", 6).spare(2),
+    Column::number("tables", 8).spare(2),
+    Column::number("late", 6),
     Column::number("rows", 13).spare(1),
     Column::number("base age", 13),
-    Column::number("last snapshot", 16),
+    Column::number("last snapshot", 16).spare(3),
     Column::number("complete", 11).spare(4),
 ];
 
