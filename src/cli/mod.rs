@@ -182,7 +182,7 @@ async fn demo_verb(args: &DemoArgs, catalog: &Catalog, quiet: bool) -> Result<bo
         return demo::watching::run(live, interrupted()).await;
     }
     let (success, text) = interruptible(Box::pin(demo::run(args, catalog, quiet))).await?;
-    // Not wrapped: most of it is there to be copied.
+    // The lines that are there to be copied fit into 80 columns, so that they are not wrapped.
     Terminal::stdout().print(&text);
     Ok(success)
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::absolute;
 use crate::backfill::outcome::{TableEnding, TableOutcome};
 use crate::cli::backfill_report::BackfillReport;
 use crate::words::{count, counted, seconds};
@@ -11,7 +10,7 @@ use crate::words::{count, counted, seconds};
 /// Largest tables that are listed.
 const LISTED: usize = 5;
 
-/// Queries that are ready to paste. `{lake}` is the absolute folder of the lake.
+/// Queries that are ready to paste. `{lake}` is the folder of the lake as the user gave it.
 const QUESTIONS: &str = include_str!("questions.sql");
 
 /// Rows of one endpoint.
@@ -90,34 +89,28 @@ fn table(tables: &BTreeMap<String, LandedRows>) -> String {
 /// Says what to do next: commands first, then queries that are ready to paste.
 fn next(lake: &Path) -> String {
     let shown = lake.display();
-    let quoted = absolute(lake).display().to_string().replace('\'', "''");
-    let questions = QUESTIONS.replace("{lake}", &quoted);
-    let commands = [
-        (
-            format!("status --lake-url {shown}"),
-            "is every table fresh?",
-        ),
-        ("demo --live".to_owned(), "see a change arrive"),
-        (
-            format!("sql --engine duckdb --lake-url {shown}"),
-            "more views",
-        ),
-        ("backfill --help".to_owned(), "your own data"),
-    ];
-    let width = commands.iter().map(|(command, _)| command.len()).max();
-    let width = width.unwrap_or_default().min(52);
-    let commands =
-        commands.map(|(command, why)| format!("  kombo-source {command:<width$}  # {why}\n"));
+    let questions = QUESTIONS.replace("{lake}", &shown.to_string().replace('\'', "''"));
     format!(
-        "What next:\n{}\nIn DuckDB, ready to paste:\n\n{questions}\n{OFFLINE}",
-        commands.concat()
+        "Is every table fresh?
+  kombo-source status --lake-url {shown}
+See a change arrive:
+  kombo-source demo --live
+More views, for this and other engines:
+  kombo-source sql --engine duckdb --lake-url {shown}
+The same with your own data:
+  kombo-source backfill --help
+
+In DuckDB, started in this folder, ready to paste:
+
+{questions}
+{OFFLINE}"
     )
 }
 
 /// How `DuckDB` gets its extension where it cannot download it.
 const OFFLINE: &str = r#"Where DuckDB cannot download its extension, take it from PyPI once:
 pip install duckdb duckdb-extension-delta
-python3 -c "import duckdb, glob, duckdb_extension_delta as delta
-(file,) = glob.glob(delta.__path__[0] + '/**/*.duckdb_extension', recursive=True)
+python3 -c "import duckdb, glob, duckdb_extension_delta as ext
+(file,) = glob.glob(ext.__path__[0] + '/**/*.duckdb_extension', recursive=True)
 duckdb.sql(f\"INSTALL '{file}'\")"
 "#;

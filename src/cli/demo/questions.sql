@@ -1,11 +1,16 @@
 INSTALL delta; LOAD delta;
-CREATE VIEW employees AS FROM delta_scan('{lake}/hris_employees/current');
-CREATE VIEW jobs AS FROM delta_scan('{lake}/ats_jobs/current');
-CREATE VIEW applications AS FROM delta_scan('{lake}/ats_applications/current');
-CREATE VIEW offers AS FROM delta_scan('{lake}/ats_offers/current');
+CREATE VIEW employees AS
+  FROM delta_scan('{lake}/hris_employees/current');
+CREATE VIEW jobs AS
+  FROM delta_scan('{lake}/ats_jobs/current');
+CREATE VIEW applications AS
+  FROM delta_scan('{lake}/ats_applications/current');
+CREATE VIEW offers AS
+  FROM delta_scan('{lake}/ats_offers/current');
 
 -- headcount by city
-SELECT coalesce(work_location.address.city, 'unknown') AS city, count(*) AS people
+SELECT coalesce(work_location.address.city, 'unknown') AS city,
+       count(*) AS people
 FROM employees WHERE employment_status IN ('ACTIVE', 'LEAVE')
 GROUP BY ALL ORDER BY people DESC LIMIT 5;
 
