@@ -164,7 +164,7 @@ mod tests {
                         !before.ends_with("of ") && !behind.starts_with('/')
                     })
                 };
-                if NOUNS.iter().any(|noun| counts(noun)) {
+                if NOUNS.iter().any(counts) {
                     wrong.push(format!("{}:{}: {line}", path.display(), number + 1));
                 }
             }

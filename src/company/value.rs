@@ -145,8 +145,8 @@ fn instant(kind: InstantKind, customer: &Customer, roll: u64, subject: Subject) 
             least_mins,
             most_mins,
         } => {
-            let [least, most] = [least_mins, most_mins].map(Duration::from_mins);
-            began(days * DAY) + least + within(most - least, roll)
+            let range = Duration::from_mins(most_mins - least_mins);
+            began(days * DAY) + Duration::from_mins(least_mins) + within(range, roll)
         }
         InstantKind::Birth => Moment::default() - 15 * 365 * DAY + within(50 * 365 * DAY, roll),
     }
