@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import lake as lakes
 import pages
@@ -17,7 +16,6 @@ from clock import Clock
 from living import Living, living_twin
 from machine import EMPLOYEES, NEW_SECRET, PAGE, SECONDS, SECRET, SERVICE_PAGE, TAGS, Machine, Unit
 from product import BINARY
-from readers import duckdb_with_extensions
 
 
 @pytest.fixture(scope="module")
@@ -173,30 +171,6 @@ def test_a_lost_file_of_deltas_costs_the_rows_of_this_file_alone(machine: Machin
     machine.run("\n".join(pages.commands(pages.blocks(section, "console")[0])))
     assert all(file.exists() for file in others)
     machine.until_right()
-
-
-def test_the_rows_of_an_earlier_time_are_read_from_an_earlier_version(machine: Machine) -> None:
-    table = machine.lake / EMPLOYEES.table / "snapshots"
-    table.parent.mkdir(exist_ok=True)
-    table.symlink_to(machine.lake / TAGS.table / "snapshots")
-    before = lakes.read_reference(table, columns=["id", "_fetched_at"])
-    section = pages.section(PAGE, "Read the lake of an earlier time")
-    lake = str(machine.lake)
-    ended, versions, source = (text.replace("/var/lib/kombo/lake", lake) for text in pages.blocks(section, "sql"))
-    duckdb = duckdb_with_extensions()
-    newest, instant = duckdb.execute(versions).fetchall()[0]
-    machine.fill()
-    latest = max(row["_fetched_at"] for row in before)
-    assert all(row[2] > latest for row in duckdb.execute(ended).fetchall())
-    version = next(row[0] for row in duckdb.execute(versions).fetchall() if row[1] <= instant)
-    assert version == newest
-    rows = duckdb.execute(f"SELECT id, _fetched_at {source.replace('=> 1)', f'=> {version})')}").fetchall()
-    assert sorted(rows) == sorted((row["id"], row["_fetched_at"]) for row in before)
-    (script,) = pages.blocks(section, "python")
-    script = script.replace("/var/lib/kombo/lake", lake).replace("2026-11-29T00:00:00Z", instant.isoformat())
-    names: dict[str, Any] = {}
-    exec(script, names)
-    assert names["snapshots"].version() == version and names["rows"].num_rows == len(before)
 
 
 def test_the_other_commands_run_beside_the_service(machine: Machine) -> None:
