@@ -169,7 +169,10 @@ fn outcome(asked: &[Hold], stored: &[Hold]) -> String {
                     "held      {name}: more changes were held meanwhile; read the list and accept again\n"
                 )
             }
-            decided => format!("{:<10}{name}: decided meanwhile\n", decided.as_str()),
+            decided => format!(
+                "{:<10}{name}: another process decided this meanwhile\n",
+                decided.as_str()
+            ),
         }
     };
     stored.iter().map(one).collect()

@@ -75,7 +75,8 @@ fn understood(
     let Some(signature) = signature else {
         return preview(body).map_err(CliError::from);
     };
-    let advice = "Kombo's dashboard shows the secret beside the webhook";
+    let advice =
+        "copy the secret from Kombo's dashboard, which shows the secret beside the webhook";
     let refused = |problem: String| CliError::new(USAGE, problem, advice);
     let secret = secret.ok_or_else(|| {
         refused(format!(
@@ -88,10 +89,8 @@ fn understood(
     parse(body).map_err(CliError::from)
 }
 
-const FORM: &str =
-    "it must be the body of a webhook as Kombo posts it: {\"id\", \"type\", \"data\"}";
-const BYTES: &str =
-    "it covers the very bytes that were posted: no newline at the end, no other spacing";
+const FORM: &str = "give the body of a webhook as Kombo posts it: {\"id\", \"type\", \"data\"}";
+const BYTES: &str = "give exactly the bytes that Kombo posted, without a newline at the end or other spacing, and compare the secret with Kombo's dashboard";
 
 impl From<WebhookError> for CliError {
     fn from(error: WebhookError) -> Self {
@@ -143,7 +142,8 @@ impl Explanation {
             Webhook::Integration(event) => explanation.registered(event),
             Webhook::Other(kind) => {
                 kind.as_str().clone_into(&mut explanation.kind);
-                explanation.effect = Some("counted; causes no request");
+                explanation.effect =
+                    Some("the webhook is counted in the metrics and causes no request");
             }
         }
         explanation
@@ -158,7 +158,7 @@ impl Explanation {
         self.requests = plan.fetched().count();
         self.instead_of = plan.steps.len();
         if plan.steps.is_empty() {
-            self.effect = Some("no endpoint of its category is configured");
+            self.effect = Some("no endpoint of the integration's category is configured");
         }
     }
 
@@ -212,23 +212,29 @@ fn effect(change: IntegrationChange) -> &'static str {
             return "registered; Kombo is asked for its state, and every table is fetched as soon as the integration can be read";
         }
         IntegrationChange::Deleted => {
-            return "Kombo is asked; it counts as deleted when Kombo did not find it twice, a day apart";
+            return "Kombo is asked; the integration counts as deleted when Kombo did not find it twice, a day apart";
         }
         IntegrationChange::State(state) => state,
     };
     match state {
-        IntegrationState::Readable => "Kombo is asked: the webhook says that it can be read",
+        IntegrationState::Readable => {
+            "Kombo is asked: the webhook reports that the integration can be read"
+        }
         IntegrationState::SetupPending => {
-            "Kombo is asked: the webhook says that its setup is not complete"
+            "Kombo is asked: the webhook reports that the setup of the integration is not complete"
         }
         IntegrationState::QaFailed => {
-            "Kombo is asked: the webhook says that the check of its setup failed"
+            "Kombo is asked: the webhook reports that the integration failed Kombo's quality check"
         }
         IntegrationState::AuthenticationInvalid => {
-            "Kombo is asked: the webhook says that the customer has to connect again"
+            "Kombo is asked: the webhook reports that the customer has to connect the tool again"
         }
-        IntegrationState::Inactive => "Kombo is asked: the webhook says that it is switched off",
-        IntegrationState::Unknown => "Kombo is asked: this version does not know its state",
+        IntegrationState::Inactive => {
+            "Kombo is asked: the webhook reports that the integration is switched off"
+        }
+        IntegrationState::Unknown => {
+            "Kombo is asked: the webhook reports a state that this version does not know"
+        }
     }
 }
 
@@ -299,15 +305,15 @@ mod tests {
             ),
             (
                 include_str!("../../fixtures/webhooks/integration-deleted.json"),
-                "Kombo is asked; it counts as deleted",
+                "Kombo is asked; the integration counts as deleted",
             ),
             (
                 include_str!("../../fixtures/webhooks/integration-state-changed.json"),
-                "Kombo is asked: the webhook says that it can be read",
+                "Kombo is asked: the webhook reports that the integration can be read",
             ),
             (
                 include_str!("../../fixtures/webhooks/issue-status-changed.json"),
-                "counted",
+                "the webhook is counted",
             ),
         ] {
             let text = explain(body, PlanMode::Changed).text();

@@ -78,5 +78,7 @@ fn announce(address: SocketAddr, settings: &TwinSettings, world: &World) {
     let ids: Vec<_> = all.map(|integration| integration.id().as_str()).collect();
     println!("export KOMBO_INTEGRATIONS={}", ids.join(","));
     println!("export KOMBO_WEBHOOK_SECRET={}", settings.webhook_secret);
-    println!("# serving; the lines above tell kombo-source where. Ctrl-C ends it");
+    println!(
+        "# The twin is serving. Run the lines above in another shell to use the twin. Ctrl-C ends the twin."
+    );
 }

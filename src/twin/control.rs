@@ -82,7 +82,7 @@ async fn pause(State(twin): State<Served>) -> ControlAnswer {
 }
 
 async fn resume(State(twin): State<Served>) -> ControlAnswer {
-    let no_pace = "this twin has no pace to go back to; start it with --changes-per-minute";
+    let no_pace = "this twin makes no changes by itself; start the twin with --changes-per-minute";
     let pace = twin.pace.ok_or_else(|| conflict(no_pace))?;
     let mut world = twin.clock.world();
     // A second request must not restart the running minute.
@@ -153,7 +153,8 @@ async fn change(State(twin): State<Served>, order: Bytes) -> ControlAnswer {
 
 async fn refuse(State(twin): State<Served>, order: Bytes) -> ControlAnswer {
     let order = read::<RefuseOrder>(&order)?;
-    let with_code = |code| Refusal::with_code(code).ok_or_else(|| bad("there is no such code"));
+    let with_code =
+        |code| Refusal::with_code(code).ok_or_else(|| bad("there is no such error code"));
     let refusal = order.code.as_deref().map(with_code).transpose()?;
     let endpoint = order.endpoint.as_deref().map(endpoint).transpose()?;
     let whose = integration(&order.integration)?;
@@ -175,7 +176,8 @@ async fn advance(State(twin): State<Served>, order: Bytes) -> ControlAnswer {
 
 /// Reads the body of a control request. The error may quote the body, because it comes from a test.
 fn read<T: DeserializeOwned>(order: &[u8]) -> Result<T, Reply> {
-    json::from_slice(order).map_err(|error| bad(&format!("the body is no order: {error}")))
+    json::from_slice(order)
+        .map_err(|error| bad(&format!("the body is not a valid command: {error}")))
 }
 
 fn integration(text: &str) -> Result<IntegrationId, Reply> {

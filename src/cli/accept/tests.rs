@@ -71,7 +71,10 @@ fn what_came_meanwhile_is_not_accepted_unseen() {
         ..hold()
     };
     let text = outcome(&asked, &[decided]);
-    assert_eq!(text, "confirmed ats_jobs of tool:a: decided meanwhile\n");
+    assert_eq!(
+        text,
+        "confirmed ats_jobs of tool:a: another process decided this meanwhile\n"
+    );
 }
 
 /// Types a command and returns what it says and whether all of it was done.

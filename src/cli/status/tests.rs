@@ -97,7 +97,7 @@ integration  state   tables  late         rows     base age   last snapshot   co
 tool:a       active       2     1        2,468  13 h 20 min        2 d 18 h          -
 late    tool:a: 1 table, up to 13 h 20 min old: ats_jobs
 failed  ats_jobs of tool:a: the store cannot be reached, for 1 h 30 min
-silent  tool:a: no notification for longer than usual; it is polled more often
+silent  tool:a: no notification for longer than usual; polled more often; check the webhook in Kombo's dashboard
 1 integration, 1 table fresh, 1 late, 2,468 rows in snapshots
 service 0.1.0: last seen 20 s ago, a heartbeat every 6 h
 ";
@@ -115,7 +115,7 @@ held    ats_applications of tool:a, since 2027-01-15 07:30 UTC: 600 of 1,234 row
         to accept these changes now:
         kombo-source accept --table ats_applications --integration tool:a
 failed  ats_jobs of tool:a: the store cannot be reached, for 1 h 30 min
-silent  tool:a: no notification for longer than usual; it is polled more often
+silent  tool:a: no notification for longer than usual; polled more often; check the webhook in Kombo's dashboard
 1 integration, 1 table fresh, 1 late, 1 held, 2,468 rows in snapshots, 99.99 % complete at the last full fetch
 service 0.1.0: last seen 20 s ago, a heartbeat every 6 h
 ";

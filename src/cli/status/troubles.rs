@@ -23,12 +23,12 @@ pub(super) fn troubles(lines: &mut Vec<String>, status: &Status, by_table: bool)
         let (note, name) = (&one.note, &one.name);
         if note.silent {
             lines.push(format!(
-                "silent  {name}: no notification for longer than usual; it is polled more often"
+                "silent  {name}: no notification for longer than usual; polled more often; check the webhook in Kombo's dashboard"
             ));
         }
         if note.unannounced {
             lines.push(format!(
-                "silent  {name}: changes came that no notification announced; it is polled more often"
+                "silent  {name}: changes came without a notification; polled more often; check the webhook in Kombo's dashboard"
             ));
         }
         if let Some(reason) = &note.reason {
