@@ -96,7 +96,7 @@ def _shell(folder: Path, lines: list[str], twin: Twin | None = None) -> Outcome:
 def _run(folder: Path, line: str) -> Outcome:
     words = line.split()
     assert words[0] == "kombo-source"
-    return run([BINARY, *words[1:], "--config", str(folder / "kombo.yaml")])
+    return run(["env", f"--chdir={folder}", BINARY, *words[1:]])
 
 
 def _without_install(query: str) -> str:
