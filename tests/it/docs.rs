@@ -20,7 +20,7 @@ use crate::source_text::root;
 use page::Page;
 
 /// The most bytes that README may have.
-const README_BYTES: usize = 45_000;
+const README_BYTES: usize = 9_216;
 
 /// The sections that a configuration may begin with.
 const CONFIGURATION_KEYS: &[&str] = &["data_dir:", "api:", "sources:", "sinks:"];

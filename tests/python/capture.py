@@ -5,6 +5,7 @@ Usage: python tests/python/capture.py [options] -- COMMAND [ARGUMENT ...]
   --columns N      width of the terminal; 80 if not given
   --lines N        height of the terminal, so that bars have room; 50 if not given
   --after SECONDS  end the command after that time and show the screen of that moment, such as a progress bar
+  --head N         keep only the first N lines
   --tail N         keep only the last N lines
   --prompt TEXT    show TEXT as the command line above the output
   --text FILE      write the text there instead of to standard output; "-" is standard output
@@ -235,6 +236,7 @@ def main() -> int:
     parser.add_argument("--columns", type=int, default=80)
     parser.add_argument("--lines", type=int, default=50)
     parser.add_argument("--after", type=float)
+    parser.add_argument("--head", type=int)
     parser.add_argument("--tail", type=int)
     parser.add_argument("--prompt")
     parser.add_argument("--text", default="-")
@@ -242,7 +244,8 @@ def main() -> int:
     parser.add_argument("command", nargs="+")
     arguments = parser.parse_args()
     shown = capture(arguments.command, arguments.columns, arguments.lines, after=arguments.after)
-    lines = shown.lines[-arguments.tail :] if arguments.tail else shown.lines
+    lines = shown.lines[: arguments.head]
+    lines = lines[-arguments.tail :] if arguments.tail else lines
     if arguments.prompt:
         lines = [[Piece("$ ", "green", bold=True), Piece(arguments.prompt, bold=True)], *lines]
     text = "".join("".join(piece.text for piece in line).rstrip() + "\n" for line in lines)
