@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::catalog::Endpoint;
 use crate::ids::IntegrationKey;
 use crate::setting::{seconds, some_seconds};
 use crate::time::{Base, Moment, millis};
@@ -67,6 +68,17 @@ impl Schedule {
     pub fn objective(&self, heartbeat: Duration) -> Duration {
         let told = self.freshness_objective;
         told.unwrap_or_else(|| heartbeat.saturating_mul(2))
+    }
+
+    /// Returns the objective of the tables of an endpoint. A table without `updated_after` has no deltas, so only its
+    /// snapshots make it fresh.
+    #[must_use]
+    pub fn objective_of(&self, endpoint: &Endpoint, heartbeat: Duration) -> Duration {
+        let of_deltas = self.objective(heartbeat);
+        if endpoint.updated_after {
+            return of_deltas;
+        }
+        of_deltas.max(self.full_interval.saturating_mul(2))
     }
 
     /// Returns when a table's next snapshot starts. `last` is the base of the last snapshot. `stale_since` is when

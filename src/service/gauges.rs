@@ -16,7 +16,7 @@ impl Dispatch {
             metrics.pending_tables(lane, waiting);
         }
         let period = self.heartbeat_period();
-        let objective = self.rules.schedule.objective(period);
+        let schedule = &self.rules.schedule;
         let (mut lags, mut late, mut stale) = (BTreeMap::<&str, Duration>::new(), 0, 0);
         let mut failing = 0;
         for (id, table) in &self.tables {
@@ -32,7 +32,7 @@ impl Dispatch {
             // A table that was never fetched has no age. It waits in a lane.
             if let Some(base) = table.base {
                 let age = now.since(base.moment());
-                late += usize::from(age > objective);
+                late += usize::from(age > schedule.objective_of(&table.endpoint, period));
                 let lag = lags.entry(id.endpoint.as_str()).or_default();
                 *lag = age.max(*lag);
             }

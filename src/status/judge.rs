@@ -48,12 +48,7 @@ impl Objective {
     /// Returns the age that a base of the endpoint's tables may have.
     #[must_use]
     pub fn of(&self, endpoint: &Endpoint) -> Duration {
-        let delta = self.of_deltas();
-        if endpoint.updated_after {
-            return delta;
-        }
-        // A table without `updated_after` has no deltas: only snapshots make it fresh.
-        delta.max(self.0.full_interval.saturating_mul(2))
+        self.0.objective_of(endpoint, self.0.heartbeat_interval)
     }
 
     /// Returns whether notes are recent enough to excuse a table. Notes dated in the future are not.

@@ -17,6 +17,7 @@ mod forgotten;
 mod hearsay;
 mod intervals;
 mod isolation;
+mod lateness;
 mod parking;
 
 const MINUTE: i64 = 60_000;
