@@ -102,7 +102,7 @@ def test_a_table_that_holds_nothing_has_views_too(eventful: Eventful) -> None:
 def test_what_cannot_be_printed_is_refused_with_what_to_do() -> None:
     for arguments, code, told in (
         (("--lake-url", "x", "--table", "ats_aplications"), 64, 'did you mean "ats_applications"?'),
-        (("--lake-url", "x", "--view", "live", "--at", "2026-11-01"), 64, "leave it out"),
+        (("--lake-url", "x", "--view", "live", "--at", "2026-11-01"), 64, "remove the flag, or give --view as-of"),
         (("--lake-url", "x", "--at", "yesterday"), 64, "an instant such as"),
         ((), 64, "nothing says where the lake is"),
     ):
