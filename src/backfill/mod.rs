@@ -48,7 +48,7 @@ pub struct BackfillSettings {
     pub want: Kind,
     /// Skips tables whose last snapshot is younger than this, so that a rerun goes on where a killed backfill stopped.
     pub skip_newer_than: Option<Duration>,
-    /// Takes every snapshot twice. A record that both snapshots lack counts as deleted.
+    /// Takes every snapshot twice. The second snapshot finds rows that moved between the pages of the first one.
     pub confirm: bool,
     /// Number of tables fetched at once.
     pub concurrency: usize,

@@ -257,7 +257,7 @@ pub struct BackfillArgs {
     /// Skip tables fetched less than this ago, such as 90s, 30m, 12h, 7d or 2w
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub skip_newer_than: Option<Duration>,
-    /// Fetch every snapshot twice: rows that the second one lacks as well count as deleted
+    /// Fetch every snapshot twice, to find rows that moved between the pages of the first one
     #[arg(long)]
     pub confirm: bool,
     /// Do not fold into current; `kombo-source fold` or a service does so later
@@ -278,7 +278,7 @@ pub struct BackfillArgs {
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  kombo-source twin
+  kombo-source twin --now
   kombo-source twin --address 127.0.0.1:9000 --integrations 30 --seed 7
   kombo-source twin --no-rate-limit --latency-ms 40 --truth ./truth
   kombo-source twin --changes-per-minute 60 \\

@@ -49,6 +49,7 @@ pub(super) async fn run(
     let session = open()?;
     let secrets = secrets(&session)?;
     let lake = session.lake().await?;
+    warn_without_integrations(&session, &lake).await;
     let (source, sink) = (&session.config.source, &session.config.sink);
     let metrics = Metrics::new(&source.name, &sink.name, env!("CARGO_PKG_VERSION"));
     let (stop, stopped) = oneshot::channel::<()>();
@@ -179,6 +180,23 @@ impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
         }
         self.config = session.config;
         Ok(())
+    }
+}
+
+/// Says at the start when the service knows no integration. An error of reading the registry is reported by the service
+/// itself.
+async fn warn_without_integrations(session: &Session, lake: &Lake) {
+    let source = &session.config.source;
+    if !source.integrations.is_empty() {
+        return;
+    }
+    let is_none_known = lake.registered().await.is_ok_and(|known| known.is_empty());
+    if is_none_known && source.webhook.is_some() {
+        info!("no integration is known yet: each is fetched from its first webhook on");
+    } else if is_none_known {
+        warn!(
+            "no integration is known and no webhook is configured, so nothing will be fetched; list `integrations`, or run `kombo-source backfill --integration ID` on this lake"
+        );
     }
 }
 

@@ -76,7 +76,7 @@ impl Session {
         let there = self.existing_lake().await?;
         there.ok_or_else(|| {
             let message = format!("there is no lake at {}", self.config.sink.lake.url);
-            let advice = "give --lake-url, or run the command in the folder of kombo.yaml";
+            let advice = "check the path in --lake-url or kombo.yaml; `kombo-source backfill` and `kombo-source run` create a lake";
             CliError::new(FAILED, message, advice)
         })
     }

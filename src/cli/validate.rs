@@ -22,7 +22,7 @@ pub(super) fn run(session: &Session) -> Result<(), CliError> {
         Terminal::stderr().print(&format!("warning: {warning}\n"));
     }
     let (selected, all) = (session.endpoints.len(), session.catalog.endpoints().len());
-    let integrations = counted(source.integrations.len() as u64, "integration");
+    let integrations = integrations(source);
     let lines = [
         format!(
             "ok      source {}: {integrations}, {selected} of {all} endpoints",
@@ -34,6 +34,14 @@ pub(super) fn run(session: &Session) -> Result<(), CliError> {
     ];
     Terminal::stdout().print(&text(&lines));
     Ok(())
+}
+
+fn integrations(source: &SourceSettings) -> String {
+    match (source.integrations.len(), source.webhook.is_some()) {
+        (0, true) => "the integrations that the lake knows and that webhooks name".to_owned(),
+        (0, false) => "the integrations that the lake knows".to_owned(),
+        (listed, _) => counted(listed as u64, "integration"),
+    }
 }
 
 fn webhook(source: &SourceSettings) -> String {
@@ -70,6 +78,10 @@ mod tests {
         };
         let mut source = Config::from_overrides(&overrides).expect("enough").source;
         assert!(webhook(&source).starts_with("none"));
+        assert_eq!(
+            integrations(&source),
+            "the integrations that the lake knows"
+        );
         source.webhook = Some(ListenerSettings::default());
         assert_eq!(webhook(&source), "http://127.0.0.1:8080/webhooks/kombo");
         source.webhook = Some(ListenerSettings {

@@ -258,7 +258,7 @@ where
         let answered = self.dispatch.ended(&fetching, ended, now);
         if self.dispatch.is_key_refused() && !was_refused {
             error!(
-                "Kombo refuses the API key: nothing is fetched until Kombo accepts it; put the right key in place and send SIGHUP"
+                "Kombo refuses the API key: nothing is fetched until Kombo accepts it; correct the file of api_key_file and send SIGHUP, or restart the service with the right KOMBO_API_KEY"
             );
         }
         if let Some(latency) = answered {
@@ -283,8 +283,7 @@ where
             self.ask_for_key();
         }
         let now = self.now();
-        // The reload may have brought another key, so a refused key counts as accepted until the next answer.
-        self.dispatch.key_tried(true, now);
+        self.dispatch.key_untried();
         self.dispatch.adopt(rules, |table| held.of(table), now);
         self.metrics.reloaded();
         info!(

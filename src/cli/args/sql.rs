@@ -79,7 +79,7 @@ pub enum SqlView {
     AsOf,
     /// Upserts and removals since a time
     Changes,
-    /// Records that were deleted
+    /// Deleted records; of `hris_employees` also people whose termination date is past
     Leavers,
 }
 

@@ -105,6 +105,15 @@ service 0.1.0: last seen 20 s ago, a heartbeat every 6 h
 }
 
 #[test]
+fn a_lake_without_integrations_says_how_to_get_one() {
+    let mut empty = status();
+    empty.integrations.clear();
+    let shown = text(&empty, false, &Terminal::default());
+    assert!(shown.contains(NO_INTEGRATION), "{shown}");
+    assert!(!text(&status(), false, &Terminal::default()).contains(NO_INTEGRATION));
+}
+
+#[test]
 fn a_person_sees_how_complete_it_is_and_what_to_do_about_what_is_held() {
     let expected = "\
 integration  state   tables  late         rows     base age   last snapshot   complete

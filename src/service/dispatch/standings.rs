@@ -236,6 +236,13 @@ impl Dispatch {
         self.unplaced.clear();
     }
 
+    /// Lets fetches go on until Kombo's next answer, because a reload may have brought another key. Nothing is known of
+    /// that key: a refusal stops everything again and is reported again.
+    pub(in crate::service) fn key_untried(&mut self) {
+        self.key = None;
+        self.key_good_since = None;
+    }
+
     /// Takes in whether Kombo accepts the key.
     pub(in crate::service) fn key_tried(&mut self, taken: bool, now: Moment) {
         let Some(pause) = &mut self.key else {

@@ -149,6 +149,28 @@ fn a_refused_key_stops_everything_until_it_is_taken() {
 }
 
 #[test]
+fn a_reload_tries_a_refused_key_again_and_a_second_refusal_stops_everything_as_the_first_did() {
+    let mut desk = Desk::known(&["ats/tags", "ats/jobs"]);
+    for _ in 0..2 {
+        let fetching = desk.next().expect("a fetch");
+        desk.ended(
+            &fetching,
+            Ended::Failed(FailedFetch::Key("refused".to_owned())),
+        );
+        assert!(desk.next().is_none() && desk.dispatch.is_key_refused());
+        assert!(
+            desk.dispatch
+                .tables
+                .values()
+                .all(|table| table.error.is_none())
+        );
+        desk.dispatch.key_untried();
+        assert!(!desk.dispatch.is_key_refused());
+    }
+    assert_eq!(desk.run().len(), 2);
+}
+
+#[test]
 fn a_model_that_is_off_is_left_alone_and_tried_again_while_its_sisters_go_on() {
     let mut desk = Desk::known(&["ats/tags", "ats/jobs"]);
     let fetching = desk.next().expect("a fetch");
