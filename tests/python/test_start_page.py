@@ -1,12 +1,14 @@
 """What `docs/start.md` prints works as it is printed, in an empty folder."""
 
 import os
+import re
 import subprocess
 import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 import yaml
 
@@ -36,9 +38,8 @@ def test_own_data_in_five_steps(tmp_path: Path) -> None:
         integration = twin.of("hris")[0].id
         done = _shell(tmp_path, [line.replace(EXAMPLE, integration) for line in first[1:]], twin)
         assert "1 integration" in done.stdout
-        # A file without integrations takes those that the lake knows.
-        os.rename(tmp_path / "lake", tmp_path / "kombo-lake")
-        _shell(tmp_path, [*second[:-1], f"{second[-1]} --lake-url ./kombo-lake"], twin)
+        # The file names no integration: the lake knows it.
+        _shell(tmp_path, second, twin)
 
 
 @pytest.mark.timeout(400)
@@ -75,6 +76,8 @@ def test_a_service_with_webhooks_on_one_machine(tmp_path: Path) -> None:
             status, drift, health = (with_ports(line) for line in looks)
             _until(lambda: _run(tmp_path, status).code == 0, "status says that all is fresh", 150)
             assert _run(tmp_path, drift).code == 0
+            (query,) = blocks(text, "sql")
+            _until(lambda: _finds_people(_here(query, tmp_path)), "the query finds people", 120)
             with urllib.request.urlopen(health.split()[-1], timeout=5) as answer:
                 assert answer.status == 200
         finally:
@@ -105,7 +108,15 @@ def _without_install(query: str) -> str:
 
 
 def _here(query: str, folder: Path) -> str:
-    return query.replace("'demo-lake/", f"'{folder}/demo-lake/")
+    return re.sub(r"'(demo|twin)-lake/", rf"'{folder}/\1-lake/", query)
+
+
+def _finds_people(query: str) -> bool:
+    """There is no table before the first fold."""
+    try:
+        return bool(duckdb_with_extensions().execute(query).fetchall())
+    except duckdb.Error:
+        return False
 
 
 def _until(holds: Callable[[], bool], what: str, seconds: float) -> None:
