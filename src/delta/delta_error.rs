@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::delta::fault::{FaultReason, StoreFault};
-use crate::delta::log::LogError;
+use crate::delta::log::{LogDamage, LogError};
 
 /// Why an operation on a Delta table failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -131,6 +131,15 @@ impl DeltaError {
     pub fn file(&self) -> Option<&str> {
         match self {
             Self::Download { path, .. } | Self::DamagedFile { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Returns the damaged part of the table's log, when its log is damaged.
+    #[must_use]
+    pub fn log_damage(&self) -> Option<&LogDamage> {
+        match self {
+            Self::Log { source, .. } => source.damage(),
             _ => None,
         }
     }

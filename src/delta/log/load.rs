@@ -4,6 +4,7 @@ use futures_util::TryStreamExt;
 
 use crate::delta::log::kernel::{Kernel, Replay};
 use crate::delta::log::live_file::BoundedColumns;
+use crate::delta::log::log_damage::{LogDamage, LogDamageKind};
 use crate::delta::log::log_error::LogError;
 use crate::delta::log::log_state::LogState;
 use crate::delta::log::tail::{entry, entry_version};
@@ -31,7 +32,7 @@ pub(super) async fn load(
             Err(error) => return Err(damaged_entry(store, table).await.unwrap_or(error)),
         }
     };
-    LogState::from_replay(version, lines, &table.to_string(), bounded)
+    LogState::from_replay(version, lines, table, bounded)
 }
 
 /// Finds the newest entry with content that is not actions. `None` when there is no such entry, or when the store
@@ -47,7 +48,11 @@ async fn damaged_entry(store: &TableStore, table: &TablePath) -> Option<LogError
         match entry(store, table, version).await {
             Ok(lines) if !lines.is_empty() => {}
             Ok(_) | Err(LogError::Damaged { .. }) => {
-                return Some(LogError::damaged_entry(table, version));
+                let kind = LogDamageKind::GarbledEntry;
+                return Some(LogError::damaged(
+                    table,
+                    LogDamage::of_entry(table, version, kind),
+                ));
             }
             Err(_) => return None,
         }

@@ -1,7 +1,8 @@
 //! What can go wrong with the log of one Delta table.
 
 use crate::delta::fault::StoreFault;
-use crate::delta::object_key::{ObjectKey, TablePath};
+use crate::delta::log::log_damage::LogDamage;
+use crate::delta::object_key::TablePath;
 
 /// Why a table's log could not be read or written.
 ///
@@ -19,13 +20,13 @@ pub enum LogError {
         #[source]
         source: StoreFault,
     },
-    /// The content of a log entry or checkpoint does not follow the Delta protocol.
-    #[error("the log of {table} is damaged: {what}")]
+    /// A part of the log is missing, or its content does not follow the Delta protocol.
+    #[error("the log of {table} is damaged: {damage}")]
     Damaged {
         /// The table's folder.
         table: String,
         /// The damaged part, without its content.
-        what: String,
+        damage: LogDamage,
     },
     /// Another program raised the protocol version of the table.
     #[error(
@@ -114,12 +115,20 @@ impl LogError {
         }
     }
 
-    /// Makes the error for an entry with content that is not actions. Names the entry's file.
-    pub(super) fn damaged_entry(table: &TablePath, version: u64) -> Self {
-        let file = ObjectKey::LogEntry(table, version);
+    /// Makes the error for a damaged part of a table's log.
+    pub(super) fn damaged(table: &TablePath, damage: LogDamage) -> Self {
         Self::Damaged {
             table: table.to_string(),
-            what: format!("{file} holds a line that is not a Delta action"),
+            damage,
+        }
+    }
+
+    /// Returns the damaged part of the log, when the log is damaged.
+    #[must_use]
+    pub fn damage(&self) -> Option<&LogDamage> {
+        match self {
+            Self::Damaged { damage, .. } => Some(damage),
+            _ => None,
         }
     }
 

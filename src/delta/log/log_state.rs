@@ -8,8 +8,10 @@ use serde_json::Value;
 
 use crate::delta::log::action::{LogLine, Metadata};
 use crate::delta::log::live_file::{BoundedColumns, LiveFile};
+use crate::delta::log::log_damage::{LogDamage, LogDamageKind};
 use crate::delta::log::log_error::LogError;
 use crate::delta::log::schema;
+use crate::delta::object_key::TablePath;
 use crate::json;
 
 /// A table as of one version.
@@ -64,7 +66,7 @@ impl LogState {
     pub(super) fn from_replay(
         version: u64,
         lines: Vec<LogLine>,
-        table: &str,
+        table: &TablePath,
         bounded: BoundedColumns,
     ) -> Result<Self, LogError> {
         let metadata = lines.iter().find_map(|line| line.meta_data.clone());
@@ -84,7 +86,11 @@ impl LogState {
     }
 
     /// Applies the entry of the next version.
-    pub(super) fn advance(&mut self, lines: Vec<LogLine>, table: &str) -> Result<(), LogError> {
+    pub(super) fn advance(
+        &mut self,
+        lines: Vec<LogLine>,
+        table: &TablePath,
+    ) -> Result<(), LogError> {
         for line in lines {
             self.apply(line, table)?;
         }
@@ -97,12 +103,12 @@ impl LogState {
     pub(super) fn merged_metadata(
         &self,
         ours: &Value,
-        table: &str,
+        table: &TablePath,
     ) -> Result<Option<Metadata>, LogError> {
         let mut merged: Value = json::from_str(&self.metadata.schema_string)
             .map_err(|_| damaged(table, "its schema is not JSON"))?;
         let changed = schema::merge(&mut merged, ours).map_err(|source| LogError::Schema {
-            table: table.to_owned(),
+            table: table.to_string(),
             source,
         })?;
         // Settings of the table's owner take precedence over ours.
@@ -116,12 +122,12 @@ impl LogState {
         }))
     }
 
-    fn apply(&mut self, line: LogLine, table: &str) -> Result<(), LogError> {
+    fn apply(&mut self, line: LogLine, table: &TablePath) -> Result<(), LogError> {
         if let Some(protocol) = line.protocol
             && !protocol.is_ours()
         {
             return Err(LogError::Protocol {
-                table: table.to_owned(),
+                table: table.to_string(),
             });
         }
         if let Some(metadata) = line.meta_data
@@ -148,14 +154,11 @@ impl LogState {
     }
 }
 
-fn read_schema(metadata: &Metadata, table: &str) -> Result<SchemaRef, LogError> {
+fn read_schema(metadata: &Metadata, table: &TablePath) -> Result<SchemaRef, LogError> {
     schema::to_arrow(&metadata.schema_string)
         .ok_or_else(|| damaged(table, "its schema is not a Delta schema"))
 }
 
-fn damaged(table: &str, what: &str) -> LogError {
-    LogError::Damaged {
-        table: table.to_owned(),
-        what: what.to_owned(),
-    }
+fn damaged(table: &TablePath, what: &'static str) -> LogError {
+    LogError::damaged(table, LogDamage::of_log(table, LogDamageKind::State(what)))
 }

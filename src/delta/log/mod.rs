@@ -14,6 +14,7 @@ mod entry;
 mod kernel;
 mod live_file;
 mod load;
+mod log_damage;
 mod log_error;
 mod log_state;
 mod publish;
@@ -22,6 +23,7 @@ mod tail;
 
 pub use entry::{AddFile, Entry, RemoveFile};
 pub use live_file::{BoundedColumns, FileBounds, LiveFile};
+pub use log_damage::{LogDamage, LogDamageKind};
 pub use log_error::{LogError, SchemaError};
 pub use log_state::LogState;
 
@@ -152,7 +154,7 @@ impl DeltaLog {
                 expected: shape.partition_columns,
             });
         }
-        state.merged_metadata(&ours, &name)?;
+        state.merged_metadata(&ours, &table)?;
         let state = Arc::new(state);
         Ok(Self {
             store: store.clone(),
@@ -176,7 +178,6 @@ impl DeltaLog {
     /// Reads the entries committed since the last read, and returns the newest state.
     pub async fn refresh(&self) -> Result<Arc<LogState>, LogError> {
         let _reading = self.reading.lock().await;
-        let name = self.table.to_string();
         let known = self.state();
         let asked = Instant::now();
         let state = match tail::read(&self.store, &self.table, known.version).await? {
@@ -184,7 +185,7 @@ impl DeltaLog {
             Some(entries) => {
                 let mut state = LogState::clone(&known);
                 for lines in entries {
-                    state.advance(lines, &name)?;
+                    state.advance(lines, &self.table)?;
                 }
                 Arc::new(state)
             }
@@ -225,7 +226,7 @@ impl DeltaLog {
         }
         // The known state may hold the list of files, which the state `read` may lack.
         let mut state = LogState::clone(&self.at_version(read.version).unwrap_or(known));
-        state.advance(lines, &self.table.to_string())?;
+        state.advance(lines, &self.table)?;
         self.adopt(Arc::new(state), asked);
         self.checkpoint_if_due(version).await;
         Ok(CommitOutcome::Committed { version })
@@ -310,7 +311,7 @@ impl DeltaLog {
     ) -> Result<Vec<LogLine>, LogError> {
         let now = self.settings.clock.now();
         let mut lines = vec![commit_info(entry.operation, commit_id, now)];
-        let metadata = read.merged_metadata(&self.ours, self.table.as_str())?;
+        let metadata = read.merged_metadata(&self.ours, &self.table)?;
         lines.extend(metadata.map(|metadata| LogLine {
             meta_data: Some(metadata),
             ..LogLine::default()

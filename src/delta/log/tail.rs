@@ -4,6 +4,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 
 use crate::delta::log::action::{LogLine, from_json_lines};
+use crate::delta::log::log_damage::{LogDamage, LogDamageKind};
 use crate::delta::log::log_error::LogError;
 use crate::delta::object_key::{ObjectKey, TablePath};
 use crate::delta::store::TableStore;
@@ -23,10 +24,8 @@ pub(super) async fn exists(store: &TableStore, table: &TablePath) -> Result<bool
         if has_objects(store, table, &log).await? {
             return Ok(true);
         }
-        return Err(LogError::Damaged {
-            table: table.to_string(),
-            what: format!("the folder {table}/_delta_log is missing, but the table has data files"),
-        });
+        let damage = LogDamage::of_log(table, LogDamageKind::MissingLog);
+        return Err(LogError::damaged(table, damage));
     }
     Ok(false)
 }
@@ -95,7 +94,10 @@ pub(super) async fn entry(
     let key = ObjectKey::LogEntry(table, version).path();
     let read = store.read(&key).await;
     let bytes = read.map_err(|fault| LogError::read(table, fault))?;
-    from_json_lines(&bytes).ok_or_else(|| LogError::damaged_entry(table, version))
+    from_json_lines(&bytes).ok_or_else(|| {
+        let kind = LogDamageKind::GarbledEntry;
+        LogError::damaged(table, LogDamage::of_entry(table, version, kind))
+    })
 }
 
 /// Reads the version from the name of a log entry. `None` for checkpoints and other files.
