@@ -41,6 +41,7 @@ pub(super) async fn fold(
     quiet: bool,
 ) -> FoldRun {
     let mut folded = FoldRun::default();
+    let endpoints = &lake.there(endpoints).await;
     let mut progress = FoldProgress::new(endpoints.len(), quiet);
     for endpoint in endpoints {
         let name = endpoint.name().table_name();

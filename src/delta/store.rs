@@ -6,7 +6,7 @@
 pub(crate) mod faulty;
 mod local;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -162,6 +162,13 @@ impl TableStore {
             Err(fault) if !fault.is_not_found() => Err(fault),
             _ => Ok(()),
         }
+    }
+
+    /// Returns the names of the folders at the lake's root, with one request.
+    pub(crate) async fn folders(&self) -> Result<HashSet<String>, StoreFault> {
+        let listed = self.objects.list_with_delimiter(None).await?;
+        let folders = listed.common_prefixes.iter().filter_map(Path::filename);
+        Ok(folders.map(str::to_owned).collect())
     }
 
     /// Returns the object store. Keys of this store are relative to the lake.

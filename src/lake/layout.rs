@@ -166,26 +166,37 @@ pub enum LayoutError {
     },
 }
 
-/// Creates the layout document, or checks the existing one. Called before anything else is written.
+/// Creates the layout document, or checks the existing one. Called before anything else is written. Refuses a store
+/// that overwrites where it should not, each time: a lake may have been copied to such a store.
 pub async fn claim_layout(store: &TableStore) -> Result<(), LayoutError> {
     if let Some(version) = read_layout(store).await? {
-        return check_version(version);
+        check_version(version)?;
+        return refuses_overwriting(store).await;
     }
     let Err(source) = put_layout(store).await else {
-        // The document exists now. A store that accepts it once more ignores put-if-absent, on which every commit
-        // relies.
-        return match put_layout(store).await {
-            Ok(()) => Err(LayoutError::NoPutIfAbsent),
-            // The store refused the second put, as it should. If the store was unreachable instead, the next call
-            // reports that.
-            Err(_) => Ok(()),
-        };
+        let refuses = refuses_overwriting(store).await;
+        if refuses.is_err() {
+            // Nothing else was written, so the refused store stays as it was. If the deletion fails, the next start
+            // refuses the store again.
+            drop(store.delete(&DocumentKey::Layout.path()).await);
+        }
+        return refuses;
     };
     // Another process created the document first, or the answer was lost. The stored document decides, whoever wrote
     // it.
     match read_layout(store).await? {
         Some(version) => check_version(version),
         None => Err(LayoutError::Store { source }),
+    }
+}
+
+/// Puts the layout document once more, where one exists. A store that accepts it ignores put-if-absent, on which every
+/// commit relies; the document then has the same content as before.
+async fn refuses_overwriting(store: &TableStore) -> Result<(), LayoutError> {
+    match put_layout(store).await {
+        Ok(()) => Err(LayoutError::NoPutIfAbsent),
+        // The store refused the put, as it should. If the store was unreachable instead, the next call reports that.
+        Err(_) => Ok(()),
     }
 }
 

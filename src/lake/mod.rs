@@ -162,6 +162,12 @@ impl Lake {
         self.tables().files(endpoint, part).await
     }
 
+    /// Returns the endpoints that have tables in the lake, with one request. A pass over many endpoints begins with it.
+    /// Returns all of them when the lake cannot be listed: the first table that is read then says why.
+    pub async fn there(&self, endpoints: &[Arc<Endpoint>]) -> Vec<Arc<Endpoint>> {
+        self.tables().there(endpoints).await
+    }
+
     /// Returns the address of one of an endpoint's Delta tables, in the form that readers take.
     #[must_use]
     pub fn table_url(&self, endpoint: &EndpointName, part: Part) -> Url {

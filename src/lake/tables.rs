@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::datatypes::SchemaRef;
@@ -9,7 +10,7 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::catalog::Endpoint;
-use crate::delta::log::{LiveFile, LogSettings, TableShape};
+use crate::delta::log::{LiveFile, LogSettings, LogState, TableShape};
 use crate::delta::store::TableStore;
 use crate::delta::table::Table;
 use crate::ids::EndpointName;
@@ -57,6 +58,8 @@ pub(in crate::lake) struct OpenTable {
     pub(in crate::lake) name: LakeTable,
     /// The opened table.
     pub(in crate::lake) table: Arc<Table>,
+    /// When its log was first read, as a number that grows with each opened table.
+    read: u64,
 }
 
 impl Deref for OpenTable {
@@ -75,6 +78,10 @@ pub(in crate::lake) struct Tables {
     pub(in crate::lake) settings: LakeSettings,
     /// The clock for timestamps of files and entries.
     pub(in crate::lake) clock: Arc<dyn Clock>,
+    /// Set once `kombo_drift` and `kombo_holds` are known to exist.
+    pub(in crate::lake) drift_and_holds: OnceCell<()>,
+    /// Number of tables whose opening has begun.
+    begun: AtomicU64,
     /// The opened tables. The first caller opens a table, and other callers wait for it.
     cells: Mutex<HashMap<LakeTable, Arc<OnceCell<OpenTable>>>>,
 }
@@ -90,6 +97,8 @@ impl Tables {
             store,
             settings: settings.clone(),
             clock,
+            drift_and_holds: OnceCell::new(),
+            begun: AtomicU64::default(),
             cells: Mutex::default(),
         }
     }
@@ -148,11 +157,43 @@ impl Tables {
         endpoint: &Endpoint,
         part: Part,
     ) -> Result<Vec<Arc<LiveFile>>, LakeError> {
+        match self.newest(endpoint, part).await? {
+            Some((table, state)) => Ok(table.live(&state).await?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Returns one of an endpoint's tables with a state that was read after this call. `None` when the table does not
+    /// exist. A table that this very call opens is not read a second time.
+    pub(in crate::lake) async fn newest(
+        &self,
+        endpoint: &Endpoint,
+        part: Part,
+    ) -> Result<Option<(OpenTable, Arc<LogState>)>, LakeError> {
+        let called = self.begun.load(Ordering::SeqCst);
         let Some(table) = self.existing(endpoint, part).await? else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
-        let state = table.refreshed().await?;
-        Ok(table.live(&state).await?)
+        let is_just_read = table.read > called;
+        let state = if is_just_read {
+            table.state()
+        } else {
+            table.refreshed().await?
+        };
+        Ok(Some((table, state)))
+    }
+
+    /// Returns the endpoints that have a folder in the lake, with one request. Returns all of them when the folders
+    /// cannot be listed: the first table that is read then says why.
+    pub(in crate::lake) async fn there(&self, endpoints: &[Arc<Endpoint>]) -> Vec<Arc<Endpoint>> {
+        let folders = self.store.folders().await.ok();
+        let is_there = |endpoint: &&Arc<Endpoint>| {
+            let folder = endpoint.name().table_name();
+            folders
+                .as_ref()
+                .is_none_or(|folders| folders.contains(&folder))
+        };
+        endpoints.iter().filter(is_there).cloned().collect()
     }
 
     /// Returns whether a table exists.
@@ -171,6 +212,7 @@ impl Tables {
         table: &LakeTable,
         schema: SchemaRef,
     ) -> Result<OpenTable, LakeError> {
+        let read = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let shape = TableShape {
             schema,
             partition_columns: partition_column(table)
@@ -189,6 +231,7 @@ impl Tables {
         Ok(OpenTable {
             name: table.clone(),
             table: Arc::new(opened),
+            read,
         })
     }
 

@@ -89,7 +89,8 @@ impl Status {
         now: Moment,
     ) -> Self {
         let mut unread = Vec::new();
-        let overviews: Vec<_> = stream::iter(endpoints)
+        let there = lake.there(endpoints).await;
+        let overviews: Vec<_> = stream::iter(&there)
             .map(async |endpoint| (endpoint, lake.overview(endpoint).await))
             .buffered(READAHEAD)
             .collect()

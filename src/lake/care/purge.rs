@@ -68,6 +68,7 @@ pub(in crate::lake) async fn purge(
     dry_run: bool,
 ) -> Result<PurgeReport, LakeError> {
     let mut report = PurgeReport::default();
+    let endpoints = &tables.there(endpoints).await;
     // `current` comes after its sources, and once more at the end: a fold that read rows before their removal may have
     // written them back.
     for part in [Part::Snapshots, Part::Deltas, Part::Current, Part::Current] {

@@ -80,12 +80,11 @@ pub(super) async fn leaving(
     before: Moment,
 ) -> Result<Leaving, LakeError> {
     let mut leaving = Leaving::default();
-    let snapshots = tables.existing(endpoint, Part::Snapshots).await?;
-    let current = tables.existing(endpoint, Part::Current).await?;
-    let (Some(snapshots), Some(current)) = (snapshots, current) else {
+    let snapshots = tables.newest(endpoint, Part::Snapshots).await?;
+    let current = tables.newest(endpoint, Part::Current).await?;
+    let (Some((_, snapshots)), Some((_, current))) = (snapshots, current) else {
         return Ok(leaving);
     };
-    let (snapshots, current) = (snapshots.refreshed().await?, current.refreshed().await?);
     let limit_us = before.as_millis().saturating_mul(1000);
     for (app, _) in current.txns() {
         let Some(key) = key_of(app).filter(|key| !held.contains(key)) else {

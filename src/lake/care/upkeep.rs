@@ -36,7 +36,7 @@ pub(in crate::lake) async fn upkeep(
     };
     let held = retain::held(tables).await;
     let held = upkeep.report.read(&LakeTable::Holds, held);
-    for endpoint in endpoints {
+    for endpoint in &tables.there(endpoints).await {
         for part in [Part::Snapshots, Part::Deltas, Part::Current] {
             let opened = tables.existing(endpoint, part).await;
             let leaving = match (part, &held) {

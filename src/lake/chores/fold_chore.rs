@@ -111,7 +111,7 @@ impl FoldChore {
 
     /// Reads the commits of other processes. A log that cannot be read now is read again after the next interval.
     async fn read_logs(&self) {
-        for endpoint in &self.endpoints {
+        for endpoint in &self.lake.there(&self.endpoints).await {
             if let Err(error) = self.lake.look_for_unfolded(endpoint).await {
                 let error: &dyn std::error::Error = &error;
                 warn!(endpoint = %endpoint.name(), error, "the Delta logs cannot be read, so it is unknown which rows wait to be folded; the next attempt is in 10 min");

@@ -208,6 +208,9 @@ impl EndpointFold<'_> {
     ) -> Result<(View, Vec<FoldPlan>), LakeError> {
         let tables = &self.intake.tables;
         let view = View::read(tables, self.endpoint).await?;
+        if view.keys().is_empty() {
+            return Ok((view, Vec::new()));
+        }
         if view.has_current() {
             // The operator may have moved the tables of drift and holds away, as the remedy for their damage says.
             create_drift_and_holds(tables).await;

@@ -39,12 +39,12 @@ impl View {
     pub(super) async fn read(tables: &Tables, endpoint: &Endpoint) -> Result<Self, LakeError> {
         // The rows of a snapshot's closing delta are committed before the snapshot. So a reader that reads `deltas`
         // after `snapshots` sees them.
-        let snapshots = refreshed(tables, endpoint, Part::Snapshots).await?;
-        let deltas = refreshed(tables, endpoint, Part::Deltas).await?;
+        let snapshots = tables.newest(endpoint, Part::Snapshots).await?;
+        let deltas = tables.newest(endpoint, Part::Deltas).await?;
         Ok(Self {
             snapshots,
             deltas,
-            current: refreshed(tables, endpoint, Part::Current).await?,
+            current: tables.newest(endpoint, Part::Current).await?,
         })
     }
 
@@ -221,18 +221,6 @@ fn looks(
         next: history.next_look,
         ..alone
     }))
-}
-
-async fn refreshed(
-    tables: &Tables,
-    endpoint: &Endpoint,
-    part: Part,
-) -> Result<Option<(OpenTable, Arc<LogState>)>, LakeError> {
-    let Some(table) = tables.existing(endpoint, part).await? else {
-        return Ok(None);
-    };
-    let state = table.refreshed().await?;
-    Ok(Some((table, state)))
 }
 
 async fn files_by_key(

@@ -51,6 +51,18 @@ pub(in crate::lake) async fn existing(
 /// Creates `kombo_drift` and `kombo_holds` where they do not exist, so that SQL views may name both. A failure is not
 /// reported here, but by the operation that needs the table.
 pub(in crate::lake) async fn create_drift_and_holds(tables: &Tables) {
-    drop(drift::open(tables).await);
-    drop(holds::open(tables).await);
+    // Opening a table that is there would cost a request for each entry of its log.
+    let drift = async || match tables.exists(&LakeTable::Drift).await? {
+        true => Ok(()),
+        false => drift::open(tables).await.map(drop),
+    };
+    let holds = async || match tables.exists(&LakeTable::Holds).await? {
+        true => Ok(()),
+        false => holds::open(tables).await.map(drop),
+    };
+    let both = async || {
+        let drift = drift().await;
+        holds().await.and(drift)
+    };
+    drop(tables.drift_and_holds.get_or_try_init(both).await);
 }

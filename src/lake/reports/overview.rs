@@ -51,11 +51,10 @@ pub(in crate::lake) async fn overview(
 ) -> Result<Option<Overview>, LakeError> {
     let mut overview = None;
     for part in [Part::Snapshots, Part::Deltas, Part::Current] {
-        let Some(table) = tables.existing(endpoint, part).await? else {
+        let Some((table, state)) = tables.newest(endpoint, part).await? else {
             continue;
         };
         let overview = overview.get_or_insert_with(Overview::default);
-        let state = table.refreshed().await?;
         if part == Part::Current {
             overview.add_positions(&state);
             continue;

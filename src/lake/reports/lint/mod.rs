@@ -162,7 +162,7 @@ pub(in crate::lake) async fn lint(
     settings: &LintSettings,
 ) -> Result<LintReport, LakeError> {
     let mut report = LintReport::default();
-    for endpoint in endpoints {
+    for endpoint in &tables.there(endpoints).await {
         for part in [Part::Snapshots, Part::Deltas, Part::Current] {
             let opened = tables.existing(endpoint, part).await;
             let name = part.of(endpoint.name());
