@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use hyper::{Response, StatusCode, Version};
+use hyper::{Response, StatusCode};
 
 use super::server::ShortAnswer;
 
@@ -39,12 +39,10 @@ pub(super) fn later(mut answer: ShortAnswer, after: Duration) -> ShortAnswer {
     answer
 }
 
-/// Closes the connection after the answer. HTTP/2 forbids the header and closes by other means.
-pub(super) fn and_close(mut answer: ShortAnswer, version: Version) -> ShortAnswer {
-    if version < Version::HTTP_2 {
-        let close = HeaderValue::from_static("close");
-        answer.headers_mut().insert(CONNECTION, close);
-    }
+/// Closes the connection after the answer.
+pub(super) fn and_close(mut answer: ShortAnswer) -> ShortAnswer {
+    let close = HeaderValue::from_static("close");
+    answer.headers_mut().insert(CONNECTION, close);
     answer
 }
 

@@ -14,8 +14,10 @@
 
 mod address;
 mod answers;
+mod body_budget;
 mod connections;
 mod error;
+mod proved;
 mod pulse;
 mod seldom;
 mod server;
@@ -134,7 +136,7 @@ impl Bound {
             behind_proxy,
             ..
         } = settings;
-        let site = Webhooks::new(path, limits, verifier, intake, metrics);
+        let site = Webhooks::new(path, limits, behind_proxy, verifier, intake, metrics);
         let server = Server {
             socket,
             tls,

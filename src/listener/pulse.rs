@@ -1,4 +1,4 @@
-//! Time limits of a connection. hyper has timers for some phases of some protocols; this timer covers all of them.
+//! Time limits of a connection. hyper has timers for some phases; this timer covers all of them.
 
 use std::future::poll_fn;
 use std::io;
@@ -24,9 +24,6 @@ struct PulseState {
     since: Instant,
     /// Number of requests that are being answered. Each has a time limit of its own.
     answering: u32,
-    /// Whether the connection is HTTP/2. There, arriving bytes may be pings or window updates and need not belong to a
-    /// request.
-    http2: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +44,6 @@ impl Pulse {
             phase: Phase::Headers,
             since: Instant::now(),
             answering: 0,
-            http2: false,
         };
         Arc::new(Self {
             state: Mutex::new(state),
@@ -56,11 +52,8 @@ impl Pulse {
     }
 
     /// Takes in that the headers of a request are complete.
-    pub(super) fn request(self: &Arc<Self>, http2: bool) -> Beat {
-        let mut state = self.state();
-        state.answering += 1;
-        state.http2 = http2;
-        drop(state);
+    pub(super) fn request(self: &Arc<Self>) -> Beat {
+        self.state().answering += 1;
         Beat(Arc::clone(self))
     }
 
@@ -105,7 +98,7 @@ impl Pulse {
     /// Takes in that bytes have arrived.
     fn heard(&self) {
         let mut state = self.state();
-        if state.phase == Phase::Idle && state.answering == 0 && !state.http2 {
+        if state.phase == Phase::Idle && state.answering == 0 {
             (state.phase, state.since) = (Phase::Headers, Instant::now());
         }
     }
@@ -202,7 +195,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_that_is_being_answered_has_its_own_limits() {
         let pulse = Pulse::new(limits());
-        let beat = pulse.request(false);
+        let beat = pulse.request();
         let hour = Duration::from_hours(1);
         assert!(tokio::time::timeout(hour, lasts(&pulse)).await.is_err());
         drop(beat);
@@ -212,7 +205,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_first_byte_of_the_next_request_starts_the_time_for_headers() {
         let pulse = Pulse::new(limits());
-        drop(pulse.request(false));
+        drop(pulse.request());
         let begun = async {
             tokio::time::sleep(Duration::from_secs(20)).await;
             pulse.heard();
@@ -220,19 +213,5 @@ mod tests {
         // The end of the sleep wakes the task that watches, as arriving bytes do.
         let ((), lasted) = tokio::join!(begun, lasts(&pulse));
         assert_eq!(lasted, Duration::from_secs(20) + limits().header_time);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn pings_do_not_keep_an_idle_http2_connection() {
-        let pulse = Pulse::new(limits());
-        drop(pulse.request(true));
-        let pings = async {
-            for _ in 0..59 {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                pulse.heard();
-            }
-        };
-        let ((), lasted) = tokio::join!(pings, lasts(&pulse));
-        assert_eq!(lasted, limits().idle_time);
     }
 }

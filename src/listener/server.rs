@@ -9,10 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
-use hyper::{Request, Response, Version};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -28,8 +28,8 @@ use super::tls::TlsReloader;
 /// How long to wait when the system has no more sockets: long enough for some to close, without spinning.
 const OUT_OF_SOCKETS_PAUSE: Duration = Duration::from_millis(100);
 
-/// Flow-control window of one HTTP/2 connection: two full bodies.
-const HTTP2_WINDOW: u32 = 128 * 1024;
+/// The smallest read buffer that hyper takes.
+const LEAST_BUFFER: usize = 8 * 1024;
 
 /// The type of every answer: a few bytes that are already in memory.
 pub(super) type ShortAnswer = Response<Full<Bytes>>;
@@ -196,7 +196,7 @@ async fn requests(
     let mut draining = visitor.draining.clone();
     let heard = Arc::clone(&pulse);
     let service = service_fn(|request: Request<Incoming>| {
-        let beat = heard.request(request.version() == Version::HTTP_2);
+        let beat = heard.request();
         let (site, visitor) = (Arc::clone(&site), visitor.clone());
         async move {
             let answer = site.answer(&visitor, request).await;
@@ -208,8 +208,7 @@ async fn requests(
         stream,
         pulse: Arc::clone(&pulse),
     });
-    let builder = protocols(&limits);
-    let mut served = std::pin::pin!(builder.serve_connection(io, service));
+    let mut served = std::pin::pin!(protocol(&limits).serve_connection(io, service));
     let mut expired = std::pin::pin!(pulse.expired());
     let mut drains = false;
     loop {
@@ -234,21 +233,16 @@ async fn requests(
     }
 }
 
-/// Returns the HTTP protocol, version 1.1 or 2 by the first bytes. Time limits are kept by [`Pulse`].
-fn protocols(limits: &ListenerLimits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+/// Returns the protocol: HTTP/1.1 alone. With HTTP/2 one connection could hold a body in each of its streams, and Kombo's
+/// webhooks do not need it. Time limits are kept by [`Pulse`].
+///
+/// The read buffer holds the headers, or a part of a body. It never exceeds the limit of the headers, so it bounds what a
+/// connection costs.
+fn protocol(limits: &ListenerLimits) -> Builder {
+    let mut builder = Builder::new();
     builder
-        .http1()
-        .timer(TokioTimer::new())
         .header_read_timeout(None)
         .max_headers(limits.headers)
-        .max_buf_size(limits.header_bytes.max(8 * 1024));
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.streams)
-        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
-        .initial_stream_window_size(HTTP2_WINDOW / 2)
-        .initial_connection_window_size(HTTP2_WINDOW);
+        .max_buf_size(limits.header_bytes.max(LEAST_BUFFER));
     builder
 }

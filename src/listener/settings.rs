@@ -27,8 +27,8 @@ pub struct ListenerSettings {
     /// File that holds a second webhook secret, which is accepted as well while Kombo's secret is changed. The
     /// variable `KOMBO_WEBHOOK_OTHER_SECRET` wins over the file.
     pub other_secret_file: Option<PathBuf>,
-    /// Whether a proxy in front ends TLS. Plain text from other machines is then accepted, and the limit of
-    /// connections per address is off, because all requests come from the proxy.
+    /// Whether a proxy in front ends TLS. Plain text from other machines is then accepted, and the limits per address are
+    /// off, because all requests come from the proxy.
     pub behind_proxy: bool,
     /// Certificate and key, for TLS without a proxy.
     pub tls: Option<TlsFiles>,
@@ -186,9 +186,11 @@ pub struct ListenerLimits {
     pub connections: usize,
     /// Number of connections at a time from one address (a /64 network in IPv6): 64. Does not apply behind a proxy.
     pub connections_per_address: usize,
-    /// Number of requests at a time on one HTTP/2 connection: 64.
-    pub streams: u32,
-    /// Unsigned requests per second from one address: 50. Further ones are answered 429.
+    /// Bytes of all bodies over 4 KiB that are received at a time: 16 MiB. One address gets at most a quarter, except behind a
+    /// proxy. A quarter is kept for addresses that delivered a signed webhook within the last hour.
+    pub bodies_bytes: usize,
+    /// Unsigned requests per second from one address: 50. Further ones are answered 429, and their bodies are not read. Does
+    /// not apply behind a proxy, nor to an address that delivered a signed webhook within the last hour.
     pub strangers_per_second: u32,
 }
 
@@ -205,7 +207,7 @@ impl Default for ListenerLimits {
             idle_time: Duration::from_mins(1),
             connections: 1024,
             connections_per_address: 64,
-            streams: 64,
+            bodies_bytes: 16 * 1024 * 1024,
             strangers_per_second: 50,
         }
     }

@@ -5,6 +5,7 @@ mod bodies;
 mod crowds;
 mod encrypted;
 mod ends;
+mod floods;
 mod signatures;
 mod slow;
 mod support;

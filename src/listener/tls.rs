@@ -81,6 +81,6 @@ fn read(files: &TlsFiles) -> Result<TlsAcceptor, ListenError> {
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(pair)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -63,6 +63,10 @@ pub enum WebhookOutcome {
     Accepted,
     /// Not taken for now: answered with 503 and `Retry-After`.
     Overloaded,
+    /// Answered with 503 before the body was read: bodies of others took all of their memory.
+    NoRoom,
+    /// Answered with 429 before the body was read: the address sent too many unsigned requests.
+    Limited,
     /// The signature is missing, malformed or wrong.
     Unsigned(SignatureError),
     /// Signed by Kombo, but not a webhook that can be parsed.
@@ -76,6 +80,8 @@ impl WebhookOutcome {
         match self {
             Self::Accepted => "accepted",
             Self::Overloaded => "overloaded",
+            Self::NoRoom => "no_room",
+            Self::Limited => "limited",
             Self::Unsigned(error) => error.as_str(),
             Self::NotUnderstood(error) => error.as_str(),
         }

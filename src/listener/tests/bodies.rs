@@ -85,6 +85,7 @@ async fn a_wrong_length_is_never_taken_for_the_webhook() {
         request("POST /webhooks/kombo", &headers, BODY.as_bytes())
     };
     let (short, right) = ((BODY.len() - 1).to_string(), BODY.len().to_string());
+    let twice = format!("{right}, {right}");
     for (case, lengths, expected) in [
         ("short", vec![("content-length", short.as_str())], 401),
         ("none", vec![], 401),
@@ -100,12 +101,11 @@ async fn a_wrong_length_is_never_taken_for_the_webhook() {
             vec![("content-length", right.as_str()), ("content-length", "5")],
             400,
         ),
+        ("two in one", vec![("content-length", twice.as_str())], 400),
+        ("another coding", vec![("transfer-encoding", "gzip")], 400),
         (
-            "two kinds",
-            vec![
-                ("content-length", right.as_str()),
-                ("transfer-encoding", "chunked"),
-            ],
+            "chunks that are not the last coding",
+            vec![("transfer-encoding", "chunked, gzip")],
             400,
         ),
     ] {
@@ -116,6 +116,35 @@ async fn a_wrong_length_is_never_taken_for_the_webhook() {
         );
     }
     assert_eq!(stand.notebook.count(), 0);
+}
+
+/// What hyper does with two equal lengths, or with chunks beside a length. It drops one header before anybody else sees it, so
+/// a guard here would never fire. A proxy in front may believe the header that hyper drops. The bytes after the chunks
+/// would then be the request of somebody else (request smuggling). So they must never be read as a request.
+#[tokio::test]
+async fn with_chunks_beside_a_length_nothing_after_the_chunks_is_a_request() {
+    let stand = Stand::new().await;
+    let (signature, length) = (secret().sign(BODY.as_bytes()), BODY.len().to_string());
+    let chunks = format!("{:x}\r\n{BODY}\r\n0\r\n\r\n", BODY.len());
+    let (chunked, sized) = (
+        ("transfer-encoding", "chunked"),
+        ("content-length", &*length),
+    );
+    for (case, two, body, expected) in [
+        ("a length, then chunks", [sized, chunked], &*chunks, 1),
+        ("chunks, then a length", [chunked, sized], &*chunks, 1),
+        ("no chunks", [sized, chunked], BODY, 0),
+        ("two equal lengths", [sized, sized], BODY, 2),
+    ] {
+        let before = stand.notebook.count();
+        let headers = [[("x-kombo-signature", &*signature)].as_slice(), &two].concat();
+        let mut sent = request("POST /webhooks/kombo", &headers, body.as_bytes());
+        sent.extend(signed(BODY));
+        let text = stand.exchange(sent).await;
+        let first = if expected == 0 { 400 } else { 200 };
+        assert_eq!(status(&text), first, "{case}: {text}");
+        assert_eq!(stand.notebook.count() - before, expected, "{case}: {text}");
+    }
 }
 
 #[tokio::test]

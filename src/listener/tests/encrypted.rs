@@ -1,11 +1,11 @@
-//! TLS and HTTP/2.
+//! TLS, and that HTTP/2 is not spoken.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -79,57 +79,30 @@ async fn shown(stand: &Stand, protocols: &[&[u8]]) -> (CertificateDer<'static>, 
 }
 
 #[tokio::test]
-async fn http2_without_tls_is_spoken() {
+async fn http2_without_tls_ends_the_connection_and_no_other() {
     let stand = Stand::new().await;
-    let client = client(reqwest::Client::builder().http2_prior_knowledge());
-    for _ in 0..20 {
-        let answer = deliver(&client, "http", &stand).await;
-        assert_eq!(answer.status(), 200);
-        assert_eq!(answer.version(), reqwest::Version::HTTP_2);
-    }
-    assert_eq!(stand.notebook.count(), 20);
+    let mut held = stand.connect().await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    held.write_all(preface).await.expect("sent");
+    let (mut all, ended) = (Vec::new(), held.read_to_end(&mut Vec::new()).await);
+    ended.expect("a clean end, not a reset");
+    held.read_to_end(&mut all).await.expect("nothing more");
+    assert!(all.is_empty(), "{all:?}");
+    assert_eq!(stand.deliver().await, 200);
 }
 
 #[tokio::test]
-async fn http2_has_the_same_limits() {
-    let stand = Stand::new().await;
-    let client = client(reqwest::Client::builder().http2_prior_knowledge());
-    let url = format!("http://{}/webhooks/kombo", stand.address);
-    let signature = secret().sign(b"another body");
-    let post = || client.post(&url).header("x-kombo-signature", &signature);
-    let mut many = post();
-    for n in 0..70 {
-        many = many.header(format!("x-{n}"), "a");
-    }
-    for (request, expected) in [
-        (post().body(vec![b' '; 10 * 1024 * 1024]), 413),
-        (many.body("{}"), 431),
-        (post().header("content-encoding", "gzip").body("{}"), 415),
-        (client.post(&url).body("{}"), 401),
-        (post().body("{}"), 401),
-        (client.get(&url), 405),
-    ] {
-        let answer = request.send().await.expect("an answer");
-        assert_eq!(answer.status(), expected);
-    }
-    assert_eq!(stand.notebook.count(), 0);
-}
-
-#[tokio::test]
-async fn both_versions_are_spoken_over_tls() {
+async fn http1_alone_is_spoken_over_tls() {
     let stand = encrypted(pair("localhost"), ListenerLimits::default()).await;
-    for (builder, version) in [
-        (reqwest::Client::builder(), reqwest::Version::HTTP_2),
-        (
-            reqwest::Client::builder().http1_only(),
-            reqwest::Version::HTTP_11,
-        ),
-    ] {
-        let answer = deliver(&client(builder), "https", &stand).await;
-        assert_eq!((answer.status().as_u16(), answer.version()), (200, version));
-    }
-    let (_, protocol) = shown(&stand, &[b"http/1.1", b"h2"]).await;
-    assert_eq!(protocol.as_deref(), Some(&b"h2"[..]));
+    // This client offers both versions.
+    let answer = deliver(&client(reqwest::Client::builder()), "https", &stand).await;
+    let (status, version) = (answer.status().as_u16(), answer.version());
+    assert_eq!((status, version), (200, reqwest::Version::HTTP_11));
+    let (_, protocol) = shown(&stand, &[b"h2", b"http/1.1"]).await;
+    assert_eq!(protocol.as_deref(), Some(&b"http/1.1"[..]));
+    let two = client(reqwest::Client::builder().http2_prior_knowledge());
+    let url = format!("https://127.0.0.1:{}/", stand.address.port());
+    assert!(two.post(url).send().await.is_err());
 }
 
 #[tokio::test]
