@@ -2,6 +2,7 @@
 
     target/venv/bin/python benches/floods.py --binary target/release/kombo-source
     target/venv/bin/python benches/floods.py --binary ./older --floods none h2 bodies --seconds 10
+    target/venv/bin/python benches/floods.py --floods ids --seconds 60
 
 For each flood the script starts a twin and a fresh service on loopback. For some seconds it changes rows at the twin and
 posts signed webhooks about them at a steady rate, each on a new connection from 127.0.0.9, while one process per
@@ -11,6 +12,10 @@ of the table has:
 - peak RSS and peak anonymous memory of the service, its CPU seconds during the flood, and per request of the flood;
 - the median and the 99th percentile of the signed webhooks, and how many were refused or got no answer;
 - lost: changed records that an acknowledged webhook announced and that are wrong in the lake.
+
+The flood `ids` has the secret: it sends signed webhooks, each with an integration that the twin does not know. Its line
+also has the bytes below `kombo_integrations`, `kombo_candidates` and in the notes for `status`, the questions about
+integrations to the twin, and those after a restart.
 
 A new flood is a function in `FLOODS`: it sends to a `Target` until the time is over, and counts answers.
 """
@@ -26,6 +31,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -57,6 +63,9 @@ PLAUSIBLE = "A" * 43
 CONNECTIONS = 64
 STREAMS = 64
 FRAME_BYTES = 16_384
+# New integrations a second, from all addresses together.
+IDS_PER_SECOND = 650
+IDS_CONNECTIONS = 16
 WORKERS = 4
 
 
@@ -261,6 +270,39 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
 
 
+def forged_ids(target: Target, counts: Counts) -> None:
+    """Sends signed webhooks at a steady rate, each with a new integration."""
+    threads = [threading.Thread(target=_ids, args=(target, counts)) for _ in range(IDS_CONNECTIONS)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+
+
+def _ids(target: Target, counts: Counts) -> None:
+    began, sent = time.monotonic(), 0
+    connection: socket.socket | None = None
+    while not target.is_over:
+        due = (time.monotonic() - began) * IDS_PER_SECOND / len(ATTACKERS) / IDS_CONNECTIONS
+        if sent >= due:
+            time.sleep(0.002)
+            continue
+        connection = connection or target.connect()
+        if connection is None:
+            continue
+        sent += 1
+        body = webhooks.data_changed(f"greenhouse:{uuid.uuid4().hex[:24]}", MODELS)
+        sign = webhooks.signature(SECRET, body)
+        try:
+            connection.sendall(head(target.url, sign, f"Content-Length: {len(body)}") + body)
+        except OSError:
+            pass
+        counts["requests"] += 1
+        if not _read(connection, counts):
+            connection.close()
+            connection = None
+
+
 FLOODS: dict[str, Callable[[Target, Counts], None]] = {
     "none": none,
     "h2": h2_bodies,
@@ -268,6 +310,7 @@ FLOODS: dict[str, Callable[[Target, Counts], None]] = {
     "bytewise": bytewise_bodies,
     "unsigned": complete_bodies,
     "headers": slow_headers,
+    "ids": forged_ids,
 }
 
 
@@ -377,8 +420,14 @@ def measure(name: str, arguments: argparse.Namespace) -> Iterator[str]:
         service_of(living.twin, Path(folder)) as service,
     ):
         service.source["endpoints"] = [TAGS.path]
+        if name == "ids":
+            service.source["integrations"] = []
         service.start_and_wait()
+        if name == "ids":
+            for one in living.twin.of("ats"):
+                service.accepts(webhooks.data_changed(one.id, MODELS))
         service.until_fetched(len(living.twin.of("ats")))
+        asked = Questions(living)
         assert service.process
         signed = Signed(living, service, arguments.rate)
         # Once before the flood, as it is for every service that has been up for a while.
@@ -396,6 +445,8 @@ def measure(name: str, arguments: argparse.Namespace) -> Iterator[str]:
             counts = sum((results.get(timeout=60) for _ in attackers), Counter())
             for one in attackers:
                 one.join(timeout=30)
+        # Two deltas of one table that webhooks ask for are at least 10 s apart, and the second one is pending nowhere.
+        time.sleep(10)
         service.until_quiet()
         cuts = statistics.quantiles(signed.seconds, n=100)
         requests = sum(count for status, count in counts.items() if status.isdigit())
@@ -404,7 +455,40 @@ def measure(name: str, arguments: argparse.Namespace) -> Iterator[str]:
         yield from (f"{watch.rss / 1024:,.0f}", f"{watch.anonymous / 1024:,.0f}", f"{watch.cpu:.1f}", each)
         yield from (f"{cuts[49] * 1000:.1f}", f"{cuts[98] * 1000:.1f}", f"{len(signed.seconds):,}")
         yield from (str(refused), str(signed.lost(Path(folder) / "truth")))
+        if name == "ids":
+            counts += traces(service, asked)
         yield " ".join(f"{what}:{count:,}" for what, count in sorted(counts.items()))
+
+
+class Questions:
+    """Counts the questions about integrations that the twin was asked since the last look."""
+
+    def __init__(self, living: Living) -> None:
+        self.living = living
+        self.before = self._count()
+
+    def since(self) -> int:
+        """Returns the number of questions since the last call."""
+        before, self.before = self.before, self._count()
+        return self.before - before
+
+    def _count(self) -> int:
+        return int(self.living.requests()["by_path"].get("/integrations/{id}", 0))
+
+
+def traces(service: Service, asked: Questions) -> Counts:
+    """Stops the service, and counts what the flood has left; starts it again, and counts what it asks for."""
+    figures: Counts = Counter(questions=asked.since())
+    service.stop()
+    for folder in ("kombo_integrations", "kombo_candidates"):
+        files = [file for file in (Path(service.lake) / folder).rglob("*") if file.is_file()]
+        figures[f"{folder}_bytes"] = sum(file.stat().st_size for file in files)
+    figures["notes_bytes"] = (Path(service.lake) / "kombo_status.json").stat().st_size
+    asked.since()
+    service.start_and_wait()
+    time.sleep(10)
+    figures["restart_questions"] = asked.since()
+    return figures
 
 
 HEADINGS = ("RSS MB", "anon MB", "CPU s", "us each", "p50 ms", "p99 ms", "signed", "refused", "lost", "flood counted")

@@ -208,9 +208,10 @@ impl KomboApi for HttpApi {
 
     async fn integration(&self, id: &IntegrationId) -> Result<IntegrationInfo, ApiError> {
         let url = self.0.base_url.join(["integrations", id.as_str()]);
+        // One request, for which a new customer waits: it does not stand behind the catch-up of a start.
         let call = Call {
             integration: Some(id),
-            ..Call::plain(url, Lane::CatchUp)
+            ..Call::plain(url, Lane::Notified)
         };
         let answer = self.call(&call).await?;
         let mut info: IntegrationInfo = read_answer(&answer.body, "an integration")?;

@@ -209,7 +209,7 @@ impl Explanation {
 fn effect(change: IntegrationChange) -> &'static str {
     let state = match change {
         IntegrationChange::Created => {
-            return "registered; Kombo is asked for its state, and every table is fetched as soon as the integration can be read";
+            return "Kombo is asked; once Kombo confirms the integration, it is registered, and every table is fetched as soon as it can be read";
         }
         IntegrationChange::Deleted => {
             return "Kombo is asked; the integration counts as deleted when Kombo did not find it twice, a day apart";

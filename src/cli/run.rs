@@ -192,7 +192,9 @@ async fn warn_without_integrations(session: &Session, lake: &Lake) {
     }
     let is_none_known = lake.registered().await.is_ok_and(|known| known.is_empty());
     if is_none_known && source.webhook.is_some() {
-        info!("no integration is known yet: each is fetched from its first webhook on");
+        info!(
+            "no integration is known yet: each is fetched once its first webhook has come and Kombo has confirmed it"
+        );
     } else if is_none_known {
         warn!(
             "no integration is known and no webhook is configured, so nothing will be fetched; list `integrations`, or run `kombo-source backfill --integration ID` on this lake"

@@ -105,6 +105,7 @@ fn text(status: &Status, by_table: bool, terminal: &Terminal) -> String {
     }
     lines.push(total(status));
     lines.push(service(status));
+    lines.extend(left_out(status));
     ended(&lines)
 }
 
@@ -245,6 +246,28 @@ fn service(status: &Status) -> String {
         notes.service_version,
         since(status, Some(Moment::from_millis(notes.written_ms))),
     )
+}
+
+/// Returns what the notes of the service say about integrations that the list does not have.
+fn left_out(status: &Status) -> Vec<String> {
+    let mut lines = Vec::new();
+    let Some(notes) = &status.notes else {
+        return lines;
+    };
+    if notes.candidates > 0 {
+        let waiting = counted(notes.candidates, "new integration");
+        lines.push(format!(
+            "{waiting} named by webhooks: waiting for Kombo's confirmation, not fetched yet"
+        ));
+    }
+    if notes.integrations_left_out + notes.tables_left_out > 0 {
+        let integrations = counted(notes.integrations_left_out, "integration");
+        let tables = counted(notes.tables_left_out, "table");
+        lines.push(format!(
+            "the service's notes leave out {integrations} and {tables}: only the lake says how fresh these are"
+        ));
+    }
+    lines
 }
 
 fn word(table: &TableStatus) -> &'static str {

@@ -15,7 +15,7 @@ use crate::lake::{
     RepairReport, SetAside, UpkeepReport, UpkeepSettings, care, ledgers, reports,
 };
 use crate::plan::ConfirmedGone;
-use crate::sink::Registration;
+use crate::sink::{Candidate, Registration};
 #[cfg(test)]
 use crate::time::Moment;
 
@@ -53,6 +53,16 @@ impl Lake {
     /// Returns every integration in `kombo_integrations`, by key. Creates nothing.
     pub async fn registered(&self) -> Result<Vec<Registration>, LakeError> {
         ledgers::registry::registered(self.tables()).await
+    }
+
+    /// Returns the candidates, and why an object with candidates could not be read. Creates nothing.
+    pub(crate) async fn candidates(&self) -> Result<(Vec<Candidate>, Vec<LakeError>), LakeError> {
+        self.candidates.read(self.tables()).await
+    }
+
+    /// Replaces the candidates that this process has read or stored.
+    pub(crate) async fn keep_candidates(&self, candidates: &[Candidate]) -> Result<(), LakeError> {
+        self.candidates.keep(self.tables(), candidates).await
     }
 
     /// Returns current and past holds, by table. Creates nothing.

@@ -42,6 +42,23 @@ pub enum LakeError {
         #[source]
         source: StoreFault,
     },
+    /// A list of candidates could not be put, read or listed. No row is affected.
+    #[error(
+        "{key}, a list of integrations that Kombo has not confirmed, cannot be read or written"
+    )]
+    Candidates {
+        /// The key of the object or the folder.
+        key: String,
+        /// Why.
+        #[source]
+        source: StoreFault,
+    },
+    /// An object is not a list of candidates. It stays as it is.
+    #[error("{key} is damaged: it is not a list of integrations that Kombo has not confirmed")]
+    DamagedCandidates {
+        /// The key of the object.
+        key: String,
+    },
     /// The columns of a batch differ from the schema of its endpoint.
     #[error("the columns of a batch differ from the columns of {table}")]
     Columns {
@@ -157,7 +174,12 @@ impl LakeError {
                 "check this machine's clock; if it is right, run `kombo-source repair`, which lists what it would change, and then again with --yes"
             }
             Self::KeyClash { .. } => "use a separate lake for one of the two integrations",
-            Self::Delta(_) | Self::Repair { .. } | Self::Notes { .. } => self.fault_advice(),
+            Self::DamagedCandidates { .. } => {
+                "delete this file; a new customer whom it named is found by Kombo's next webhook, or with `kombo-source backfill --integration ID`"
+            }
+            Self::Delta(_) | Self::Repair { .. } | Self::Notes { .. } | Self::Candidates { .. } => {
+                self.fault_advice()
+            }
         }
     }
 
@@ -207,7 +229,9 @@ impl LakeError {
     fn fault(&self) -> Option<&StoreFault> {
         match self {
             Self::Delta(error) => error.fault(),
-            Self::Repair { source, .. } | Self::Notes { source } => Some(source),
+            Self::Repair { source, .. }
+            | Self::Candidates { source, .. }
+            | Self::Notes { source } => Some(source),
             Self::Open { source } => match &**source {
                 StoreError::Folder { source } => Some(source),
                 StoreError::Probe { source, .. } => source.as_ref(),

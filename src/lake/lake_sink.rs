@@ -18,8 +18,8 @@ use crate::ids::{IntegrationId, IntegrationKey};
 use crate::lake::fold::Folding;
 use crate::lake::{Lake, LakeError, Members, Sealed};
 use crate::sink::{
-    Advance, Coverage, HashLookup, MissingRows, NewestHashes, Provenance, Receipt, Registration,
-    Registrations, Registry, Sink, SinkError, Staged, WriteError,
+    Advance, Candidate, Coverage, HashLookup, MissingRows, NewestHashes, Provenance, Receipt,
+    Registration, Registrations, Registry, Sink, SinkError, Staged, StoredCandidates, WriteError,
 };
 use crate::stream::{FetchError, FetchEvent};
 
@@ -151,6 +151,16 @@ impl Registry for Lake {
                 .map(|aside| (aside.member, aside.error.into()))
                 .collect(),
         })
+    }
+
+    async fn candidates(&self) -> Result<StoredCandidates, SinkError> {
+        let (known, unread) = Lake::candidates(self).await?;
+        let unread = unread.into_iter().map(SinkError::from).collect();
+        Ok(StoredCandidates { known, unread })
+    }
+
+    async fn keep_candidates(&self, candidates: &[Candidate]) -> Result<(), SinkError> {
+        Ok(Lake::keep_candidates(self, candidates).await?)
     }
 
     async fn held(

@@ -7,6 +7,7 @@ use std::fmt;
 
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::delta::fault::StoreFault;
 use crate::delta::log::LiveFile;
@@ -102,9 +103,14 @@ pub enum DocumentKey<'a> {
     Layout,
     /// `kombo_status.json`: the status of a running service.
     Status,
+    /// `kombo_candidates/<uuid>.json`: integrations that webhooks have named and that Kombo has not confirmed.
+    Candidates(Uuid),
     /// `<category>_<endpoint>/kombo_repair.json`: which instants a repair under way moves, and to where.
     Repair(&'a EndpointName),
 }
+
+/// The folder of [`DocumentKey::Candidates`].
+pub const CANDIDATES_FOLDER: &str = "kombo_candidates";
 
 /// The folder in which `check` tries the store.
 pub const PROBE_FOLDER: &str = "kombo_probe";
@@ -122,6 +128,7 @@ impl fmt::Display for DocumentKey<'_> {
         match self {
             Self::Layout => f.write_str("kombo_layout.json"),
             Self::Status => f.write_str("kombo_status.json"),
+            Self::Candidates(id) => write!(f, "{CANDIDATES_FOLDER}/{id}.json"),
             Self::Repair(endpoint) => write!(f, "{}/kombo_repair.json", endpoint.table_name()),
         }
     }

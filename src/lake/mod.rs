@@ -78,6 +78,7 @@ use url::Url;
 use self::fold::Folding;
 use self::intake::{FetchIntake, hash_search, raise_bases, sighting, stored_coverage};
 use self::layout::{PROBE_FOLDER, claim_layout, find_layout};
+use self::ledgers::candidates::CandidateObjects;
 use self::tables::Tables;
 use crate::catalog::Endpoint;
 use crate::delta::store::TableStore;
@@ -91,6 +92,7 @@ use crate::time::Clock;
 pub struct Lake {
     intake: Arc<FetchIntake>,
     folding: Folding,
+    candidates: Arc<CandidateObjects>,
 }
 
 impl Lake {
@@ -133,6 +135,7 @@ impl Lake {
         Self {
             folding: Folding::of(&intake),
             intake,
+            candidates: Arc::default(),
         }
     }
 

@@ -45,6 +45,8 @@ pub(super) struct KomboMetrics {
     pub(super) standings: Mutex<Vec<Labels>>,
     pub(super) integration_changes: Counters,
     pub(super) purged_readable: Counter,
+    pub(super) candidates: Float,
+    pub(super) candidates_refused: Counters,
     pub(super) silent_integrations: Float,
     pub(super) heartbeat_period: Float,
     pub(super) stale_tables: Float,
@@ -82,6 +84,8 @@ impl KomboMetrics {
             standings: Mutex::default(),
             integration_changes: shelf.plain("kombo_integration_changes", "Changes of an integration's state, by new state and by cause"),
             purged_readable: shelf.plain("kombo_purged_readable", "Times that Kombo answered for an integration whose rows were purged"),
+            candidates: shelf.plain("kombo_candidates", "Integrations that webhooks have named and that Kombo has not confirmed"),
+            candidates_refused: shelf.plain("kombo_candidates_refused", "Integrations named by webhooks that were refused or dropped before Kombo confirmed them, by reason"),
             silent_integrations: shelf.plain("kombo_silent_integrations", "Integrations whose webhooks seem to be lost"),
             heartbeat_period: shelf.plain("kombo_heartbeat_period_seconds", "Time between two deltas of a table without a webhook"),
             stale_tables: shelf.plain("kombo_stale_tables", "Tables whose nested copies may be stale until their next snapshot"),
@@ -118,6 +122,10 @@ impl KomboMetrics {
             for cause in DriftCause::ALL {
                 self.drifted(kind, cause, 0);
             }
+        }
+        for reason in ["full", "not_found", "expired", "unknown_category"] {
+            let labels = labels(&[("reason", reason)]);
+            drop(self.candidates_refused.get_or_create(&labels));
         }
         for lane in Lane::ALL {
             self.pending(lane, 0.0);

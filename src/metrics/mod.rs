@@ -166,6 +166,19 @@ impl Metrics {
         self.0.kombo.purged_readable.inc();
     }
 
+    /// Sets the number of candidates: integrations that webhooks have named and that Kombo has not confirmed.
+    pub fn candidates(&self, candidates: usize) {
+        self.0.kombo.candidates.set(float(candidates));
+    }
+
+    /// Counts a candidate that was refused or dropped. The reason is `full`, `not_found`, `expired` or
+    /// `unknown_category`.
+    pub fn candidate_refused(&self, reason: &'static str) {
+        let labels = labels(&[("reason", reason)]);
+        let refused = &self.0.kombo.candidates_refused;
+        refused.get_or_create(&labels).inc();
+    }
+
     /// Sets the number of tables whose base is older than the freshness objective.
     pub fn late_tables(&self, tables: usize) {
         self.0.kombo.late_tables.set(float(tables));

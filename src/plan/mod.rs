@@ -7,7 +7,7 @@
 //!
 //! Other rules stand around these. [`Standing`] and [`ModelOff`] say what is parked and when to ask again. [`Deletion`]
 //! says when an integration that Kombo does not find counts as deleted. [`Rhythm`] says whether an integration's
-//! webhooks still arrive. An [`Agenda`] holds all instants at which something is due.
+//! webhooks still arrive. [`Share`] bounds the questions that strangers can cause. An [`Agenda`] holds all instants at which something is due.
 //!
 //! Nothing here may read a clock, wait or send. Instants are parameters, and results are return values. So a crash has
 //! nothing to save, and tests can compare every rule with a simpler one. Kombo's answers and the lake own the truth;
@@ -23,6 +23,7 @@ mod model_off;
 mod queue;
 mod rhythm;
 mod schedule;
+mod share;
 mod standing;
 
 pub use agenda::Agenda;
@@ -40,4 +41,5 @@ pub use rhythm::{
 pub use schedule::{
     SNAPSHOT_INSTEAD_EVERY, Schedule, heartbeat_period, next_heartbeat, next_snapshot_instead,
 };
+pub use share::Share;
 pub use standing::Standing;

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::time::Backoff;
+use crate::time::{Backoff, Moment};
 
 /// The standing of an integration at Kombo.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -138,6 +138,33 @@ impl Standing {
         Some(Backoff::new(first, longest).wait(tries))
     }
 
+    /// Returns the next check after a restart, and the number of checks before it. A restart itself costs no question: the
+    /// rhythm goes on as if the program had run since `since`, when this standing began. The check comes at the latest
+    /// after the first wait, because the program may have been down at the last one.
+    ///
+    /// Returns `None` where [`recheck`](Self::recheck) does.
+    #[must_use]
+    pub fn resumed(&self, since: Moment, now: Moment) -> Option<(u32, Moment)> {
+        let latest = now + self.recheck(0)?;
+        // An instant in the future comes from another clock.
+        let (mut at, mut tries) = (since.min(now), 0);
+        loop {
+            let (wait, next) = (self.recheck(tries)?, self.recheck(tries + 1)?);
+            at += wait;
+            if at >= now {
+                return Some((tries + 1, at.min(latest)));
+            }
+            tries += 1;
+            if next == wait {
+                // The waits no longer grow, so whole waits are skipped.
+                let passed = now.since(at).as_millis() % wait.as_millis();
+                let left = (wait.as_millis() - passed) % wait.as_millis();
+                let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+                return Some((tries + 1, latest.min(now + left)));
+            }
+        }
+    }
+
     /// Returns the least time between two checks that webhooks cause. So a flood of equal webhooks causes only this
     /// many requests.
     #[must_use]
@@ -208,5 +235,36 @@ mod tests {
         }
         let pending = Standing::SetupPending.recheck(10);
         assert_eq!(pending, Some(Duration::from_mins(15)));
+    }
+
+    #[test]
+    fn a_restart_goes_on_with_the_rhythm_and_asks_at_the_latest_after_the_first_wait() {
+        let began = Moment::from_millis(1_700_000_000_000);
+        for standing in Standing::ALL {
+            let Some(first) = standing.recheck(0) else {
+                assert_eq!(standing.resumed(began, began), None);
+                continue;
+            };
+            let (mut at, mut due) = (began, Vec::new());
+            for tries in 0..40 {
+                at += standing.recheck(tries).expect("parked");
+                due.push(at);
+            }
+            let moment = Duration::from_millis(1);
+            for (before, next) in due.iter().zip(due.iter().skip(1)) {
+                for now in [*before + moment, *next - moment, *next] {
+                    let resumed = standing.resumed(began, now).map(|(_, at)| at);
+                    assert_eq!(resumed, Some((*next).min(now + first)), "{standing}");
+                }
+            }
+            let new = Some((1, began + first));
+            assert_eq!(standing.resumed(began, began), new);
+            // From another clock: years ahead, or none at all.
+            let ahead = began + Duration::from_hours(90_000);
+            assert_eq!(standing.resumed(ahead, began), new);
+            let ancient = standing.resumed(Moment::from_millis(i64::MIN), began);
+            let (_, at) = ancient.expect("parked");
+            assert!((began..=began + first).contains(&at), "{standing}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+use super::candidate_writes::CandidateWrites;
 use super::chores::Chores;
 use super::config::{KomboSourceConfig, Secrets, SourceContext};
 use super::control::{Command, Control};
@@ -128,6 +129,8 @@ impl KomboSourceConfig {
         let rules = self.rules(&cx.catalog);
         let now = cx.clock.now();
         let mut dispatch = Dispatch::new(rules, &registered, |table| held.of(table), now);
+        let candidates = cx.sink.candidates().await;
+        let candidate_writes = CandidateWrites::begin(candidates, &mut dispatch, now);
         let hints = Hints::new(&cx.data_dir);
         dispatch.hint(&hints.read(&cx.catalog));
         let ingest = Ingest::new(
@@ -155,6 +158,7 @@ impl KomboSourceConfig {
             drain_limit: cx.drain_limit,
             traffic,
             registrar,
+            candidate_writes,
             hinted: Vec::new(),
             last_flush: Instant::now(),
             flushing: false,

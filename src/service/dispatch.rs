@@ -6,23 +6,28 @@
 //! and tables that the rules apply to.
 
 mod account;
+mod candidates;
 mod ended;
-
+mod keeping;
 mod missing;
 mod next_fetch;
 mod notified;
+mod refusals;
 mod registered;
 mod standings;
 mod status_notes;
 mod table;
 mod timers;
 mod view;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
 
 pub(super) use account::Account;
+pub(super) use candidates::Heard;
 pub(super) use ended::Ended;
+pub(super) use refusals::Refused;
 pub(super) use standings::{FoundIntegration, IntegrationNews, LookFailed};
 pub(super) use table::TrackedTable;
 pub(super) use timers::Ask;
@@ -34,17 +39,15 @@ use std::time::Duration;
 
 use crate::catalog::Endpoint;
 use crate::fetch::Lane;
-use crate::ids::{Category, IntegrationId, TableId};
-use crate::plan::{
-    Agenda, Kind, Planner, Queue, Schedule, Standing, Suspicion, next_snapshot_instead,
-};
+use crate::ids::{IntegrationId, TableId};
+use crate::plan::{Agenda, Kind, Planner, Queue, Schedule, Suspicion, next_snapshot_instead};
 use crate::sink::Registration;
 use crate::time::Moment;
-use crate::webhook::{IntegrationChange, IntegrationEvent, ModelName, Notification, Webhook};
 
 use super::fetching::KeyInUse;
 use super::held::Holding;
-use account::{CONFIGURATION, WEBHOOK};
+use account::CONFIGURATION;
+use candidates::Candidates;
 use standings::KeyPause;
 use timers::Due;
 
@@ -81,6 +84,7 @@ pub(super) struct Dispatch {
     /// Integrations that Kombo has to be asked for. `asking` counts the questions that are under way.
     looks: VecDeque<IntegrationId>,
     asking: usize,
+    candidates: Candidates,
     /// The current time as of the last call.
     now: Moment,
     /// Integrations that have changed since they were last written to the registry.
@@ -103,6 +107,10 @@ pub(super) enum Reaction {
     Acknowledge(&'static str),
     /// The integration has to be in the registry before the webhook is answered.
     Register(IntegrationId),
+    /// The integration is a candidate. It has to be stored before the webhook is answered.
+    Keep(IntegrationId),
+    /// The webhook is answered 503: it names a new integration, and there are too many candidates.
+    Full,
     /// The webhook is answered 503: the registry has refused the integration, so the lake cannot keep its rows.
     Refuse,
 }
@@ -123,6 +131,7 @@ impl Dispatch {
         now: Moment,
     ) -> Self {
         let mut dispatch = Self {
+            candidates: Candidates::within(rules.budget),
             rules,
             accounts: HashMap::new(),
             tables: HashMap::new(),
@@ -181,11 +190,9 @@ impl Dispatch {
             // Tables of a parked integration are opened too, so that the integration goes on from its bases when it can
             // be read again.
             self.open_tables(&id, &covered, now);
-            let account = &self.accounts[&id];
-            if !account.is_fetched() && account.standing != Standing::Purged {
-                self.agenda.set(Due::Look(id), now);
-            }
+            self.time_look(&id, now);
         }
+        self.adopt_candidates();
         let accounts = &self.accounts;
         self.unsaved.retain(|id| accounts.contains_key(id));
         self.unnoted.retain(|id| accounts.contains_key(id));
@@ -198,115 +205,6 @@ impl Dispatch {
             known.is_some_and(TrackedTable::takes_deltas)
         });
         self.queue.hint(known);
-    }
-
-    /// Takes in a webhook.
-    pub(super) fn webhook(&mut self, webhook: &Webhook, now: Moment) -> Reaction {
-        match webhook {
-            Webhook::DataChanged(notification) | Webhook::SyncFinished(notification) => {
-                self.notification(notification, now)
-            }
-            Webhook::Integration(event) => self.event(event, now),
-            Webhook::Other(_) => Reaction::Acknowledge("counted"),
-        }
-    }
-
-    fn notification(&mut self, notification: &Notification, now: Moment) -> Reaction {
-        let id = &notification.integration;
-        if self.is_refused(id) {
-            return Reaction::Refuse;
-        }
-        let by_models = || notification.models.iter().find_map(ModelName::category);
-        let category = notification.category.or_else(by_models);
-        if let Some(refused) = self.introduce(id, category, Standing::Active, now) {
-            return refused;
-        }
-        let account = self
-            .accounts
-            .get_mut(id)
-            .expect("the integration was introduced above");
-        account.rhythm.notified(now);
-        // The silence timer comes first: an integration that is heard again returns to its usual heartbeat.
-        self.time_silence(id, now);
-        let account = self
-            .accounts
-            .get_mut(id)
-            .expect("the integration was introduced above");
-        if !account.is_fetched() {
-            // A notification about a parked integration means that it may be readable again.
-            let purged = account.standing == Standing::Purged;
-            self.look_soon(id, now);
-            if purged {
-                return Reaction::Acknowledge("purged");
-            }
-            return self.when_registered(id);
-        }
-        for step in self.rules.planner.plan(notification).steps {
-            self.mark(id, &step, now);
-        }
-        self.when_registered(id)
-    }
-
-    /// Takes in a webhook about the state of an integration. The webhook decides nothing, because it may be forged,
-    /// sent again or late: Kombo is asked, and the answer decides. If a crash comes before that answer, the first
-    /// fetches after the start find out the same.
-    fn event(&mut self, event: &IntegrationEvent, now: Moment) -> Reaction {
-        let id = &event.integration;
-        if self.is_refused(id) {
-            return Reaction::Refuse;
-        }
-        let gone = event.change == IntegrationChange::Deleted;
-        if gone && !self.accounts.contains_key(id) {
-            return Reaction::Acknowledge("not_known");
-        }
-        if let Some(refused) = self.introduce(id, event.category, Standing::SetupPending, now) {
-            return refused;
-        }
-        self.look_soon(id, now);
-        self.when_registered(id)
-    }
-
-    /// Makes an integration known that is seen for the first time. Returns the answer to the webhook if the integration
-    /// cannot be made known.
-    fn introduce(
-        &mut self,
-        id: &IntegrationId,
-        category: Option<Category>,
-        standing: Standing,
-        now: Moment,
-    ) -> Option<Reaction> {
-        if !self.is_configured(id) {
-            return Some(Reaction::Acknowledge("not_configured"));
-        }
-        let is_known = self
-            .accounts
-            .get(id)
-            .is_some_and(|known| known.category.is_some());
-        if is_known {
-            return None;
-        }
-        let Some(category) = category else {
-            return Some(Reaction::Acknowledge("unknown_category"));
-        };
-        let new = || Account::new(None, WEBHOOK, now);
-        let account = self.accounts.entry(id.clone()).or_insert_with(new);
-        (account.category, account.standing) = (Some(category), standing);
-        self.unsaved.insert(id.clone());
-        if account.is_fetched() {
-            self.open_tables(id, |_| NEW, now);
-        }
-        None
-    }
-
-    /// Returns the answer once the integration is in the registry. An integration that the configuration names need not
-    /// be in the registry for this: the configuration makes all of its tables dirty after a start.
-    fn when_registered(&self, id: &IntegrationId) -> Reaction {
-        let only = self.rules.only.as_ref();
-        let is_named = only.is_some_and(|only| only.contains(id));
-        match self.accounts.get(id) {
-            Some(account) if !account.registered && !is_named => Reaction::Register(id.clone()),
-            _ => ACCEPTED,
-        }
     }
 
     /// Adds the missing tables of an integration, and asks for all of its tables.

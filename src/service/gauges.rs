@@ -49,6 +49,7 @@ impl Dispatch {
             silent += usize::from(account.suspicion.is_some());
         }
         metrics.integrations(states);
+        metrics.candidates(self.candidates());
         metrics.silent_integrations(silent);
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
-use super::dispatch::{Dispatch, FoundIntegration, LookFailed};
+use super::dispatch::{Dispatch, FoundIntegration, Heard, LookFailed};
 use super::held::Held;
 use crate::api::{ApiError, ErrorReach, IntegrationInfo, KeyInfo, KomboApi, Looked, look};
 use crate::catalog::Endpoint;
 use crate::ids::{Category, IntegrationId};
-use crate::plan::Begun;
+use crate::plan::{Begun, Standing};
 use crate::sink::{Registration, Registry};
 use crate::time::Moment;
 
@@ -108,6 +108,37 @@ impl Look {
             info!(integration.id = %id, state, "Kombo's answer for {id}: the integration is {state}");
         }
         dispatch.looked(&id, answer, |table| held.of(table), now);
+    }
+}
+
+/// The answer about one candidate.
+pub(super) struct CandidateLook {
+    id: IntegrationId,
+    answer: Heard,
+}
+
+/// Asks Kombo whether a candidate exists. Nothing that cannot be undone rests on the answer, so one request is enough.
+pub(super) async fn look_at_candidate<A: KomboApi>(
+    api: Arc<A>,
+    id: IntegrationId,
+) -> CandidateLook {
+    let answer = match api.integration(&id).await {
+        Ok(info) => Heard::Found(found(&info)),
+        Err(ApiError::IntegrationGone { .. }) => Heard::NotFound,
+        Err(error) => {
+            warn!(integration.id = %id, error = %error, advice = error.advice(), "asking Kombo for the candidate {id} failed; Kombo is asked again later");
+            // An error without Kombo's own reason may come from a proxy, which says the same of any id.
+            let standing = error.standing().filter(|said| *said != Standing::Unstated);
+            standing.map_or(Heard::Nothing, Heard::Stands)
+        }
+    };
+    CandidateLook { id, answer }
+}
+
+impl CandidateLook {
+    /// Hands the answer to the dispatcher.
+    pub(super) fn tell(self, dispatch: &mut Dispatch, now: Moment) {
+        dispatch.heard(&self.id, self.answer, now);
     }
 }
 

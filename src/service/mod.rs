@@ -17,9 +17,11 @@
 //! | `held` | reads at the start what the sink covers of all tables |
 //! | `hints` | keeps in the data directory which tables were announced and not fetched yet |
 //! | `looks`, `news` | ask Kombo about integrations and the API key; log and count what changed |
-//! | `registrar` | has the registry written before a webhook of a new integration is acknowledged |
+//! | `candidate_writes` | has integrations that only webhooks name stored before their webhooks are acknowledged |
+//! | `registrar` | has the registry written once Kombo has confirmed an integration |
 //! | `chores`, `questions` | run the sink's chores beside the fetches; ask Kombo on behalf of a chore |
 //! | `gauges` | sets the metrics that describe the current state |
+//! | `writes` | starts the writes of the registry, the candidates, the hints and the notes |
 //! | `control`, `shutdown` | [`Control`] changes the rules while the service runs; `shutdown` ends the service |
 //!
 //! What may never happen: a webhook is answered 200 and its change is forgotten; a base moves without its rows; the
@@ -31,6 +33,7 @@
 //! How each part maps to Vector's source contract is written in `docs/service.md`.
 
 mod build;
+mod candidate_writes;
 mod chores;
 mod config;
 mod control;
@@ -50,6 +53,7 @@ mod runner;
 mod settings;
 mod shutdown;
 mod slots;
+mod writes;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use tracing::{info, warn};
 
-use super::dispatch::IntegrationNews;
+use super::dispatch::{IntegrationNews, Refused};
 use crate::ids::IntegrationId;
 use crate::metrics::Metrics;
 use crate::plan::{Standing, Suspicion};
@@ -26,6 +26,24 @@ pub(super) fn tell(news: &IntegrationNews, metrics: &Metrics) {
         }
         IntegrationNews::AmongMany { id } => {
             warn!(integration.id = %id, "Kombo finds no other integration of the environment of {id} either: each counts as deleted only when this lasts for a week; ask Kombo's support if not all of them were deleted");
+        }
+        IntegrationNews::Confirmed { id, standing } => {
+            let state = standing.as_str();
+            info!(integration.id = %id, state, "Kombo confirms the new integration {id}: it is {state}");
+        }
+        IntegrationNews::Dropped { id, why } => {
+            let reason = why.as_str();
+            metrics.candidate_refused(reason);
+            warn!(integration.id = %id, reason, "a signed webhook named {id}, but Kombo does not confirm it ({reason}): it is not fetched until another webhook names it; if it is your customer, check that the API key belongs to its environment; if there are many such ids, replace the webhook secret");
+        }
+        IntegrationNews::Refused(Refused::One(id)) => {
+            warn!(integration.id = %id, "a webhook of the new integration {id} was answered 503, because too many integrations wait for Kombo's confirmation; if it is your customer, run kombo-source backfill --integration {id} and restart the service; if you do not expect that many new customers, replace the webhook secret");
+        }
+        IntegrationNews::Refused(Refused::More(webhooks)) => {
+            warn!(
+                webhooks,
+                "{webhooks} more webhooks of new integrations were answered 503 within a minute, because too many integrations wait for Kombo's confirmation"
+            );
         }
         IntegrationNews::PurgedAnswers { id } => {
             metrics.purged_readable();

@@ -1,9 +1,9 @@
-//! Writes integrations to the registry before their first webhook is acknowledged. Many integrations share one log
-//! entry.
+//! Writes integrations to the registry: new ones once Kombo has confirmed them, and those whose state has changed. Many
+//! integrations share one log entry.
 //!
 //! If the registry refuses an integration, the others of its batch are still written. If the registry cannot be read at
-//! the start, reading is tried again until it succeeds. Until then nothing is written, so a webhook of an integration
-//! that only the registry would know is answered 503.
+//! the start, reading is tried again until it succeeds. Until then nothing is written, and an integration that only the
+//! registry would know is a candidate like a new one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -172,4 +172,4 @@ impl Registrar {
 }
 
 /// Log message for a registry that cannot be read.
-const UNREAD: &str = "the registry of integrations cannot be read: integrations that the configuration names are fetched, and webhooks of all others are answered 503";
+const UNREAD: &str = "the registry of integrations cannot be read: integrations that the configuration names are fetched, and all others once a webhook has named them and Kombo has confirmed them";

@@ -13,6 +13,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, error, info, warn};
 
 use super::SourceError;
+use super::candidate_writes::{CandidateWrites, KeptCandidates, Recalled};
 use super::chores::{ChoreRun, Chores};
 use super::control::{Command, Parts};
 use super::dispatch::{Ask, Dispatch, Reaction};
@@ -20,7 +21,7 @@ use super::door::{Received, overloaded};
 use super::fetches::{Carried, FetchTask};
 use super::fetching::Fetching;
 use super::hints::Hints;
-use super::looks::{KeyLook, Look, LookOrder, look_at, try_key};
+use super::looks::{CandidateLook, KeyLook, Look, LookOrder, look_at, look_at_candidate, try_key};
 use super::news;
 use super::questions::ApiQuestions;
 use super::registrar::{Registrar, RegistryRead, Saved};
@@ -55,6 +56,7 @@ pub(super) struct Service<A, S> {
     /// Copies the request totals of the API client into the metrics.
     pub(super) traffic: fn(&A, &Metrics),
     pub(super) registrar: Registrar,
+    pub(super) candidate_writes: CandidateWrites,
     pub(super) hinted: Vec<TableId>,
     pub(super) last_flush: Instant,
     pub(super) flushing: bool,
@@ -66,6 +68,9 @@ pub(super) struct Service<A, S> {
 pub(super) enum TaskReport {
     Fetched(Box<Carried>),
     Looked(Look),
+    CandidateLooked(CandidateLook),
+    Recalled(Recalled),
+    Kept(KeptCandidates),
     KeyTried(KeyLook),
     Registered(RegistryRead),
     Saved(Saved),
@@ -124,6 +129,10 @@ where
                     let look = look_at(api, self.sink().clone(), endpoints, order);
                     self.runner.beside(look, TaskReport::Looked);
                 }
+                Ask::Candidate(id) => {
+                    let look = look_at_candidate(api, id);
+                    self.runner.beside(look, TaskReport::CandidateLooked);
+                }
                 Ask::Key => self.ask_for_key(),
                 Ask::Chore(name) => {
                     let (kombo, metrics) = (self.questions.clone(), self.metrics.clone());
@@ -137,6 +146,7 @@ where
         while let Some(fetching) = (self.dispatch).next(now, |lane| self.runner.has_room(lane)) {
             self.start(fetching);
         }
+        self.keep(now);
         self.save();
     }
 
@@ -158,26 +168,6 @@ where
             });
     }
 
-    /// Writes the changed integrations to the registry, all in one log entry. Reads the registry first if that failed
-    /// at the start.
-    pub(super) fn save(&mut self) {
-        if !self.registrar.is_free() {
-            return;
-        }
-        if self.registrar.is_unread {
-            let endpoints = self.dispatch.rules.endpoints.clone();
-            let read = self.registrar.read(self.sink().clone(), endpoints);
-            self.runner.beside(read, TaskReport::Registered);
-            return;
-        }
-        let unsaved = self.dispatch.unsaved();
-        if unsaved.is_empty() {
-            return;
-        }
-        let save = self.registrar.save(self.sink().clone(), unsaved);
-        self.runner.beside(save, TaskReport::Saved);
-    }
-
     fn receive(&mut self, received: Received) {
         let Received { webhook, answer } = received;
         match self.dispatch.webhook(&webhook, self.now()) {
@@ -192,6 +182,15 @@ where
                 );
                 Received::reply(answer, Err(overloaded()));
             }
+            Reaction::Full => {
+                self.metrics.candidate_refused("full");
+                Received::reply(answer, Err(overloaded()));
+            }
+            Reaction::Keep(id) => {
+                if let Err(answer) = self.candidate_writes.wait(id, answer) {
+                    Received::reply(answer, Err(overloaded()));
+                }
+            }
             Reaction::Register(id) => {
                 if let Err(answer) = self.registrar.wait(id, answer) {
                     Received::reply(answer, Err(overloaded()));
@@ -205,6 +204,12 @@ where
         match report {
             TaskReport::Fetched(carried) => self.fetched(*carried, now),
             TaskReport::Looked(look) => look.tell(&mut self.dispatch, now),
+            TaskReport::CandidateLooked(look) => look.tell(&mut self.dispatch, now),
+            TaskReport::Recalled(read) => {
+                self.candidate_writes
+                    .recalled(read, &mut self.dispatch, now);
+            }
+            TaskReport::Kept(kept) => self.candidate_writes.kept(kept, &mut self.dispatch),
             TaskReport::KeyTried(look) => look.tell(&mut self.dispatch, now),
             TaskReport::Registered(read) => {
                 self.registrar.registered(read, &mut self.dispatch, now);
@@ -324,29 +329,6 @@ where
         for (id, before, is) in std::mem::take(&mut self.dispatch.alarms) {
             news::tell_alarm(&id, before, is);
         }
-    }
-
-    fn write_hints(&mut self) {
-        let hinted = self.dispatch.announced();
-        if hinted == self.hinted || self.hinting {
-            return;
-        }
-        self.hinting = true;
-        let (hints, tables) = (self.hints.clone(), hinted.clone());
-        self.hinted = hinted;
-        self.runner
-            .tasks
-            .spawn_blocking(move || TaskReport::Hinted(hints.write(&tables)));
-    }
-
-    /// Writes the notes for `status` to the sink, unless a write of them is still running.
-    fn put_notes(&mut self, now: Moment) {
-        if std::mem::replace(&mut self.noting, true) {
-            return;
-        }
-        let (sink, notes) = (self.sink().clone(), self.dispatch.notes(now).to_bytes());
-        let put = async move { sink.put_notes(notes).await };
-        self.runner.beside(put, TaskReport::Noted);
     }
 
     fn api(&self) -> &Arc<A> {

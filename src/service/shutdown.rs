@@ -25,12 +25,14 @@ where
         let fetches = self.runner.running().len();
         info!(fetches, "shutting down");
         // New integrations are written first: their webhooks wait for the answer.
+        self.keep(self.now());
         self.save();
         // Chores keep running beside the last fetches, but the shutdown does not wait for them.
         while self.runner.tasks.len() > self.beside() && Instant::now() < until {
             if let Ok(Some(report)) = timeout_at(until, self.runner.step(true)).await {
                 self.report(report);
             }
+            self.keep(self.now());
             self.save();
         }
         let left = self.runner.running().len();

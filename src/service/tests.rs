@@ -28,6 +28,7 @@ use crate::time::{Clock, Horizon, Moment, ServerNow, Tier};
 use crate::twin::TwinApi;
 use crate::webhook::{Webhook, preview};
 
+mod candidates;
 mod chores;
 mod deletion;
 
@@ -341,33 +342,6 @@ async fn a_service_that_goes_down_takes_no_webhook_and_writes_its_bases() {
         "but not beyond the end"
     );
     assert!(service.door.take(changed(&id, "ats_tags")).await.is_err());
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_unknown_integration_is_written_down_before_its_webhook_is_acknowledged() {
-    let twin = TimedTwin::new(1, 40);
-    let lake = memory_lake(&twin).await;
-    let service = start_for(&twin, &lake, &["ats/tags"], &[]).await;
-    let id = twin.ids()[0].clone();
-    service
-        .door
-        .take(changed(&id, "ats_tags"))
-        .await
-        .expect("acknowledged");
-    let registered = lake.registered().await.expect("rows");
-    assert_eq!(
-        registered
-            .iter()
-            .map(|row| &row.integration)
-            .collect::<Vec<_>>(),
-        [&id]
-    );
-    assert_eq!(
-        (registered[0].origin.as_str(), registered[0].state.as_str()),
-        ("webhook", "active")
-    );
-    service.until_covered(&id, endpoint("ats/tags"), 0).await;
-    service.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

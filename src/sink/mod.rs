@@ -21,6 +21,7 @@
 //! may move without the rows that the base covers.
 
 mod advance;
+mod candidate;
 mod coverage;
 mod missing_rows;
 mod newest_hashes;
@@ -35,6 +36,7 @@ mod whole_fetch;
 mod write_error;
 
 pub use advance::Advance;
+pub use candidate::{Candidate, StoredCandidates};
 pub use coverage::Coverage;
 pub use missing_rows::{MissingRow, MissingRows};
 pub use newest_hashes::{HashLookup, NewestHashes};

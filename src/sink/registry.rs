@@ -1,11 +1,11 @@
-//! What a service stores beside its rows: the known integrations, and the notes for `status`.
+//! What a service stores beside its rows: the known integrations, the candidates, and the notes for `status`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::catalog::Endpoint;
 use crate::ids::IntegrationKey;
-use crate::sink::{Coverage, Registration, SinkError};
+use crate::sink::{Candidate, Coverage, Registration, SinkError, StoredCandidates};
 
 /// Remembers integrations, and tells at a start what the sink holds of their tables. A service needs a registry; a
 /// single fetch does not.
@@ -23,6 +23,17 @@ pub trait Registry: Send + Sync {
         &self,
         integrations: &[Registration],
     ) -> impl Future<Output = Result<Registrations, SinkError>> + Send;
+
+    /// Returns every candidate that is stored. Called once at a start.
+    fn candidates(&self) -> impl Future<Output = Result<StoredCandidates, SinkError>> + Send;
+
+    /// Makes the complete list of this process's candidates durable. The list takes the place of all that this process
+    /// has stored or read by `candidates`, at the latest with a later call. A crash or an error leaves the old list, the
+    /// new one or both. What another process stores meanwhile is kept.
+    fn keep_candidates(
+        &self,
+        candidates: &[Candidate],
+    ) -> impl Future<Output = Result<(), SinkError>> + Send;
 
     /// Returns the coverage of all tables of an endpoint, in one pass.
     fn held(

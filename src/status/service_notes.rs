@@ -2,6 +2,9 @@
 //!
 //! Notes are shown and never trusted: no table is fetched, skipped or deleted because of a note. Unknown fields are ignored
 //! and missing fields have defaults, so that older and newer builds can read each other's notes.
+//!
+//! The notes are bounded, however many integrations a lake has: those with the most to say come first, and the number of
+//! the others is stated.
 
 use std::collections::BTreeMap;
 
@@ -23,6 +26,15 @@ pub struct Notes {
     pub integrations: BTreeMap<String, IntegrationNote>,
     /// The notes about tables.
     pub tables: Vec<TableNote>,
+    /// Number of integrations that webhooks have named and that Kombo has not confirmed yet.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub candidates: u64,
+    /// Number of integrations whose note is left out.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub integrations_left_out: u64,
+    /// Number of tables whose note is left out.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub tables_left_out: u64,
 }
 
 /// The note of a service about an integration.
@@ -123,6 +135,9 @@ mod tests {
                 error_since_ms: Some(5),
                 ..TableNote::default()
             }],
+            candidates: 3,
+            integrations_left_out: 2,
+            tables_left_out: 1,
         };
         assert_eq!(Notes::from_bytes(&notes.to_bytes()), Some(notes));
     }

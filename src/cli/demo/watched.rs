@@ -14,8 +14,8 @@ use crate::fetch::{Fetch, FetchMode};
 use crate::ids::{IntegrationId, IntegrationKey, TableId};
 use crate::lake::{Lake, Part, Sealed};
 use crate::sink::{
-    Advance, Coverage, MissingRows, Provenance, Receipt, Registration, Registrations, Registry,
-    Sink, SinkError, Staged, WriteError,
+    Advance, Candidate, Coverage, MissingRows, Provenance, Receipt, Registration, Registrations,
+    Registry, Sink, SinkError, Staged, StoredCandidates, WriteError,
 };
 use crate::stream::{FetchError, FetchEvent};
 
@@ -160,6 +160,14 @@ impl Registry for Watched {
 
     async fn register(&self, integrations: &[Registration]) -> Result<Registrations, SinkError> {
         Registry::register(&self.lake, integrations).await
+    }
+
+    async fn candidates(&self) -> Result<StoredCandidates, SinkError> {
+        Registry::candidates(&self.lake).await
+    }
+
+    async fn keep_candidates(&self, candidates: &[Candidate]) -> Result<(), SinkError> {
+        Registry::keep_candidates(&self.lake, candidates).await
     }
 
     async fn held(

@@ -28,6 +28,9 @@ pub(in crate::cli) fn json(status: &Status) -> Value {
             "version": notes.service_version,
             "written_ms": notes.written_ms,
             "heartbeat_period_secs": notes.heartbeat_period_secs,
+            "candidates": notes.candidates,
+            "integrations_left_out": notes.integrations_left_out,
+            "tables_left_out": notes.tables_left_out,
         })
     });
     let unreadable = status.unread.iter().map(

@@ -105,6 +105,25 @@ service 0.1.0: last seen 20 s ago, a heartbeat every 6 h
 }
 
 #[test]
+fn a_person_sees_what_waits_for_kombo_and_what_the_notes_leave_out() {
+    let mut status = status();
+    let notes = status.notes.as_mut().expect("there");
+    (notes.candidates, notes.integrations_left_out) = (12, 1);
+    notes.tables_left_out = 9;
+    let shown = text(&status, false, &Terminal::default());
+    let expected = "\
+12 new integrations named by webhooks: waiting for Kombo's confirmation, not fetched yet
+the service's notes leave out 1 integration and 9 tables: only the lake says how fresh these are
+";
+    assert!(shown.ends_with(expected), "{shown}");
+    let service = &json(&status)["service"];
+    assert_eq!(
+        (&service["candidates"], &service["tables_left_out"]),
+        (&12.into(), &9.into())
+    );
+}
+
+#[test]
 fn a_lake_without_integrations_says_how_to_get_one() {
     let mut empty = status();
     empty.integrations.clear();

@@ -38,15 +38,14 @@ fn every_key_is_exactly_this_text() {
         LakeTable::Integrations,
     ]
     .map(|table| table.path());
-    let key = IntegrationId::new("personio:CBNMt7dSNCzBdnRTx87dev4E")
-        .expect("an id")
-        .key();
-    let snapshot = file(of_integration(&key));
+    let id = IntegrationId::new("personio:CBNMt7dSNCzBdnRTx87dev4E").expect("an id");
+    let snapshot = file(of_integration(&id.key()));
     let delta = file(of_day(20_780));
     let whole = file(Partition::Whole);
     let keys: Vec<(String, Path)> = [
         DocumentKey::Layout,
         DocumentKey::Status,
+        DocumentKey::Candidates(Uuid::nil()),
         DocumentKey::Repair(&applications),
     ]
     .iter()
@@ -70,6 +69,7 @@ fn every_key_is_exactly_this_text() {
     let expected = [
         "kombo_layout.json",
         "kombo_status.json",
+        "kombo_candidates/00000000-0000-0000-0000-000000000000.json",
         "ats_applications/kombo_repair.json",
         "ats_applications/snapshots/_delta_log",
         "ats_applications/snapshots/_delta_log/00000000000000000000.json",

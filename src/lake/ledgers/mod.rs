@@ -1,6 +1,7 @@
 //! The lake's own small tables: integrations, quarantine, holds and drift. Each holds rows of many endpoints. The log
-//! of `kombo_drift` also says how complete each table was.
+//! of `kombo_drift` also says how complete each table was. `candidates` is no table, but a small object.
 
+pub(in crate::lake) mod candidates;
 pub(in crate::lake) mod completeness;
 pub(in crate::lake) mod drift;
 pub(in crate::lake) mod fields;

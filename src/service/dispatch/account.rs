@@ -2,7 +2,7 @@
 
 use crate::ids::{Category, EnvironmentId, IntegrationId};
 use crate::plan::{Doubt, Rhythm, Standing, Suspicion};
-use crate::sink::Registration;
+use crate::sink::{Candidate, Registration};
 use crate::time::Moment;
 
 /// What is known of an integration.
@@ -35,6 +35,8 @@ pub(in crate::service) struct Account {
     pub(super) environment: Option<EnvironmentId>,
     /// Whether the registry has the integration, so that its webhooks may be acknowledged.
     pub(in crate::service) registered: bool,
+    /// Whether the integration was stored as a candidate and is not in the registry yet.
+    pub(super) kept: bool,
     /// Why the registry refuses the integration; `None` if it does not.
     pub(in crate::service) refused: Option<String>,
     pub(in crate::service) rhythm: Rhythm,
@@ -46,7 +48,7 @@ pub(in crate::service) struct Account {
 pub(super) const CONFIGURATION: &str = "configuration";
 
 /// How an integration became known: a webhook named it.
-pub(super) const WEBHOOK: &str = "webhook";
+const WEBHOOK: &str = "webhook";
 
 /// Whether Kombo is being asked for an integration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,6 +85,38 @@ impl Account {
             environment: registration.environment.clone(),
             ..Self::new(Some(registration.category), origin, now)
         }
+    }
+
+    /// Returns a candidate that Kombo has confirmed.
+    pub(super) fn confirmed(
+        category: Category,
+        standing: Standing,
+        (known, kept): (Moment, bool),
+        now: Moment,
+    ) -> Self {
+        Self {
+            tries: u32::from(!standing.is_fetched()),
+            standing,
+            known,
+            kept,
+            asked: Some(now),
+            ..Self::new(Some(category), WEBHOOK, now)
+        }
+    }
+
+    /// Returns whether a start after a crash would know the integration.
+    pub(super) fn is_durable(&self) -> bool {
+        self.registered || self.kept
+    }
+
+    /// Returns the integration as a candidate, while the registry does not have it and has not refused it.
+    pub(super) fn as_candidate(&self, id: &IntegrationId) -> Option<Candidate> {
+        let waits = !self.registered && self.refused.is_none() && self.origin == WEBHOOK;
+        waits.then(|| Candidate {
+            integration: id.clone(),
+            category: self.category,
+            since_ms: self.known.as_millis(),
+        })
     }
 
     /// Returns whether the tables of the integration are fetched.

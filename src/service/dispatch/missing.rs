@@ -110,6 +110,7 @@ impl Dispatch {
                 continue;
             };
             account.registered = true;
+            self.candidates.is_stale |= std::mem::take(&mut account.kept);
             // If the integration changed during the write, it is written again.
             if account.registration(id).as_ref() != Some(told) {
                 continue;

@@ -16,6 +16,7 @@ impl Dispatch {
     ) {
         for known in registered {
             let id = &known.integration;
+            self.candidates.resolve(id);
             let stored = || Account::stored(known, now);
             self.accounts
                 .entry(id.clone())

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::super::fetching::KeyInUse;
 use super::super::held::Holding;
 use super::account::LookState;
+use super::refusals::{Refused, WhyDropped};
 use super::{Dispatch, Due, NEW};
 use crate::ids::{Category, EnvironmentId, IntegrationId, TableId};
 use crate::plan::{Begun, Doubt, Standing};
@@ -87,6 +88,15 @@ pub(in crate::service) enum IntegrationNews {
     AmongMany { id: IntegrationId },
     /// Kombo answers for an integration whose rows are purged.
     PurgedAnswers { id: IntegrationId },
+    /// Kombo has confirmed a candidate.
+    Confirmed {
+        id: IntegrationId,
+        standing: Standing,
+    },
+    /// A candidate is no longer asked for.
+    Dropped { id: IntegrationId, why: WhyDropped },
+    /// Webhooks were answered 503, because there are too many candidates.
+    Refused(Refused),
 }
 
 impl LearntBy {
@@ -292,7 +302,29 @@ impl Dispatch {
         }
     }
 
-    fn look_at(&mut self, id: &IntegrationId, at: Moment) {
+    /// Schedules the next check of a parked integration. After a start the rhythm of its state goes on, so a restart costs
+    /// no question. A reload may have brought another key, so Kombo is asked at once.
+    pub(super) fn time_look(&mut self, id: &IntegrationId, now: Moment) {
+        let due = Due::Look(id.clone());
+        let is_reload = self.agenda.at(&due).is_some();
+        let Some(account) = self.accounts.get_mut(id) else {
+            return;
+        };
+        if account.is_fetched() || account.standing == Standing::Purged {
+            return;
+        }
+        // An answer that Kombo finds no integration, without a proof, and an integration without a category are open
+        // questions.
+        let is_open = account.category.is_none()
+            || (account.standing == Standing::Deleting && account.not_found_since.is_none());
+        let resumed = account.standing.resumed(account.since, now);
+        let resumed = resumed.filter(|_| !is_reload && !is_open);
+        let (tries, at) = resumed.unwrap_or((account.tries, now));
+        account.tries = tries;
+        self.agenda.set(due, at);
+    }
+
+    pub(super) fn look_at(&mut self, id: &IntegrationId, at: Moment) {
         self.agenda.set(Due::Look(id.clone()), at);
     }
 

@@ -11,37 +11,54 @@ use crate::time::{Base, Moment};
 /// The longest time between two writes of the bases that empty deltas moved.
 const FLUSHED_WITHIN: Duration = Duration::from_hours(1);
 
+/// The most integrations and the most tables in the notes. With all fields set the notes then have some megabytes.
+pub(super) const INTEGRATIONS: usize = 5_000;
+pub(super) const TABLES: usize = 20_000;
+
 impl Dispatch {
     /// Returns the notes: what `status` shows beside the state of the lake.
     pub(in crate::service) fn notes(&self, now: Moment) -> Notes {
-        let accounts = self.accounts.iter();
+        let mut integrations: Vec<_> = self.accounts.iter().collect();
+        // Those that need attention first, so that they are not left out.
+        integrations.sort_unstable_by_key(|(id, account)| (is_quiet(account), *id));
         let mut tables: Vec<_> = self.tables.iter().collect();
-        tables.sort_unstable_by_key(|(id, _)| *id);
+        tables.retain(|(_, table)| has_news(table, now));
+        tables.sort_unstable_by_key(|(id, table)| (!has_trouble(table), *id));
+        let left_out = |all: usize, most: usize| all.saturating_sub(most) as u64;
         Notes {
             written_ms: now.as_millis(),
             service_version: env!("CARGO_PKG_VERSION").to_owned(),
             heartbeat_period_secs: self.heartbeat_period().as_secs(),
-            integrations: accounts
+            candidates: self.candidates() as u64,
+            integrations_left_out: left_out(integrations.len(), INTEGRATIONS),
+            tables_left_out: left_out(tables.len(), TABLES),
+            integrations: (integrations.into_iter().take(INTEGRATIONS))
                 .map(|(id, account)| (id.to_string(), integration_note(account)))
                 .collect(),
-            tables: tables
-                .into_iter()
-                .filter(|(_, table)| has_news(table, now))
+            tables: (tables.into_iter().take(TABLES))
                 .map(|(id, table)| table_note(id, table))
                 .collect(),
         }
     }
 }
 
+/// Returns whether the note of an integration says only what the registry says as well.
+fn is_quiet(account: &Account) -> bool {
+    account.is_fetched() && account.suspicion.is_none()
+}
+
 /// Returns whether a table needs a note. Thousands of quiet tables need none: the lake holds their bases since the last
 /// flush.
 fn has_news(table: &TrackedTable, now: Moment) -> bool {
     let recent = |base: Base| now.since(base.moment()) < 2 * FLUSHED_WITHIN;
-    let trouble = table.error.is_some() || table.off.is_some();
-    trouble
+    has_trouble(table)
         || table.stale_since.is_some()
         || table.rest_values > 0
         || table.base.is_some_and(recent)
+}
+
+fn has_trouble(table: &TrackedTable) -> bool {
+    table.error.is_some() || table.off.is_some()
 }
 
 fn integration_note(account: &Account) -> IntegrationNote {

@@ -3,14 +3,15 @@
 use super::notified::NOTIFIED_GAP;
 use super::*;
 use crate::catalog::Catalog;
-use crate::ids::EnvironmentId;
-use crate::plan::PlanMode;
+use crate::ids::{Category, EnvironmentId};
+use crate::plan::{PlanMode, Standing};
 use crate::service::{FailedFetch, Fetching};
 use crate::sink::Coverage;
 use crate::time::{Base, Tier, millis};
-use crate::webhook::preview;
+use crate::webhook::{Webhook, preview};
 
 mod alarm;
+mod candidates;
 mod deleted;
 mod deletion;
 mod forgotten;
@@ -19,6 +20,7 @@ mod intervals;
 mod isolation;
 mod lateness;
 mod parking;
+mod restarts;
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -260,27 +262,6 @@ fn a_million_replays_cost_a_fetch_every_ten_seconds() {
 }
 
 #[test]
-fn an_integration_seen_for_the_first_time_waits_for_the_registry() {
-    let mut desk = Desk::empty(rules(&["ats/tags"]));
-    let webhook = changed("new", &["ats_tags"]);
-    assert_eq!(desk.webhook(&webhook), Reaction::Register(id("new")));
-    assert_eq!(
-        desk.webhook(&webhook),
-        Reaction::Register(id("new")),
-        "still not there"
-    );
-    let rows = desk.dispatch.unsaved();
-    assert_eq!((rows.len(), rows[0].state.as_str()), (1, "active"));
-    desk.dispatch.saved(&rows, &rows, at(desk.now_ms));
-    assert!(desk.dispatch.unsaved().is_empty() && desk.dispatch.is_registered(&id("new")));
-    assert_eq!(desk.webhook(&webhook), ACCEPTED);
-    assert_eq!(
-        desk.run(),
-        [("ats/tags".to_owned(), Kind::Snapshot, Lane::Snapshot)]
-    );
-}
-
-#[test]
 fn integrations_that_are_not_configured_are_acknowledged_and_left_alone() {
     let mut rules = rules(&["ats/tags"]);
     rules.only = Some(HashSet::from([id("a")]));
@@ -311,7 +292,7 @@ fn a_category_is_found_in_the_models_where_the_webhook_has_a_new_word() {
     };
     let unknown = Reaction::Acknowledge("unknown_category");
     assert_eq!(desk.webhook(&body("crm_deals")), unknown);
-    assert_eq!(desk.webhook(&body("ats_tags")), Reaction::Register(id("x")));
+    assert_eq!(desk.webhook(&body("ats_tags")), Reaction::Keep(id("x")));
 }
 
 #[test]

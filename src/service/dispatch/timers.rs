@@ -27,6 +27,10 @@ pub(super) enum Due {
     TryOff(TableId),
     /// A check of an integration that is parked, or that a webhook named.
     Look(IntegrationId),
+    /// The next question about a candidate.
+    Candidate(IntegrationId),
+    /// The share of the budget has room for a question about a candidate again.
+    Candidates,
     /// A check whether notifications of an integration still come.
     Silence(IntegrationId),
     /// A registry write of the environments in which integrations were read.
@@ -44,6 +48,8 @@ pub(super) enum Due {
 pub(in crate::service) enum Ask {
     /// Ask Kombo for the state of an integration, and for its category if it is new.
     Integration { id: IntegrationId, is_new: bool },
+    /// Ask Kombo whether a candidate exists.
+    Candidate(IntegrationId),
     /// Ask Kombo whether it accepts the key, and to which environment the key belongs.
     Key,
     /// Run the sink's chore of this name.
@@ -82,6 +88,9 @@ impl Dispatch {
                 }
                 Due::TryOff(table) => self.want_all(&table, now),
                 Due::Look(id) => self.line_up(id, now),
+                Due::Candidate(id) => self.line_up_candidate(id),
+                // The candidates are asked for below.
+                Due::Candidates => {}
                 Due::Silence(id) => self.time_silence(&id, now),
                 Due::Note => self.unsaved.append(&mut self.unnoted),
                 Due::Key => questions.push(Ask::Key),
@@ -97,6 +106,7 @@ impl Dispatch {
         {
             questions.extend(self.look(id, now));
         }
+        self.ask_for_candidates(now, &mut questions);
         questions
     }
 
@@ -150,7 +160,9 @@ impl Dispatch {
             account.asked = None;
         }
         let looks = self.accounts.keys().map(|id| Due::Look(id.clone()));
-        let looks: Vec<Due> = looks.chain([Due::Key]).collect();
+        let candidates = self.candidates.set_back().map(Due::Candidate);
+        let looks = looks.chain(candidates).chain([Due::Candidates, Due::Key]);
+        let looks: Vec<Due> = looks.collect();
         self.make_due(looks, now);
         // A chore waits as long as it would have waited on the previous clock.
         let by = self.now.since(now);

@@ -100,7 +100,7 @@ async fn an_endpoint_whose_log_is_damaged_is_set_aside_until_it_can_be_read_and_
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_the_registry_configured_integrations_are_fetched_and_no_other_webhook_is_acknowledged()
+async fn without_the_registry_configured_integrations_are_fetched_and_others_once_kombo_has_confirmed_them()
  {
     let twin = TimedTwin::new(5, 40);
     let store = TableStore::memory();
@@ -128,7 +128,10 @@ async fn without_the_registry_configured_integrations_are_fetched_and_no_other_w
     let lake = lake_over(&twin, &store).await;
     let service = start_for(&twin, &lake, &["ats/tags"], &[]).await;
     let taken = service.door.take(changed(&ids[1], "ats_tags")).await;
-    taken.expect_err("503: nothing of it is durable");
+    taken.expect("acknowledged: durable among the candidates");
+    let since_ms = server_ms(&twin);
+    twin.edit(&ids[1], tags, 1);
+    service.until_covered(&ids[1], tags, since_ms).await;
     for (path, bytes) in files {
         put(&store, &path, bytes).await;
     }

@@ -9,11 +9,12 @@ fn a_deleted_one_is_asked_for_daily_and_lives_again_when_kombo_answers_for_it() 
     for sign in ["look", "webhook"] {
         let rows = [Registration {
             not_found_since_ms: Some(NOON - 3 * DAY),
+            state_since_ms: Some(NOON - 2 * DAY),
             ..read_in("a", "deleted", "own")
         }];
         let mut desk = Desk::starting(rules(&["ats/tags"]), &rows, NOON - 4 * DAY);
         let kombo = missing(&desk, "own");
-        assert_eq!(answer(&mut desk, kombo), 1, "at a start");
+        assert_eq!(answer(&mut desk, kombo), 1, "as without the restart");
         assert_eq!(stands(&desk, "a"), Standing::Deleted);
         assert!(desk.next().is_none(), "it is not fetched");
         if sign == "webhook" {
@@ -68,6 +69,7 @@ fn what_another_process_has_written_stands_above_what_this_one_says() {
     }];
     for state in ["deleting", "purged"] {
         let mut desk = Desk::starting(rules(&["ats/tags"]), &rows, NOON - 3 * DAY);
+        desk.webhook(&lifecycle("integration-deleted", "a", ""));
         let questions = desk.dispatch.pass(at(NOON));
         let kombo = missing(&desk, "own");
         desk.dispatch

@@ -103,6 +103,7 @@ fn an_integration_that_was_parked_at_the_start_goes_on_from_its_bases() {
     let covered = |_: &TableId| Some(covered_until(NOON - HOUR));
     let registered = [registration("a", "inactive")];
     let mut dispatch = Dispatch::new(rules(&["ats/tags"]), &registered, covered, at(NOON));
+    dispatch.webhook(&changed("a", &["ats_tags"]), at(NOON));
     assert_eq!(
         dispatch.pass(at(NOON)),
         [Ask::Integration {

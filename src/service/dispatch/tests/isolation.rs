@@ -55,8 +55,9 @@ fn a_refused_integration_is_let_go_and_does_not_come_into_the_next_batch() {
         let reaction = desk
             .dispatch
             .webhook(&changed(name, &["ats_tags"]), at(NOON));
-        assert_eq!(reaction, Reaction::Register(id(name)));
+        assert_eq!(reaction, Reaction::Keep(id(name)));
     }
+    candidates::hear(&mut desk, |_| candidates::found());
     let batch = desk.dispatch.unsaved();
     assert_eq!(batch.len(), 2);
     desk.dispatch.saved(&batch[..1], &batch[..1], at(NOON));
@@ -91,7 +92,8 @@ fn a_registry_that_is_read_at_last_adds_those_whom_nobody_had_named() {
     let taken = desk
         .dispatch
         .webhook(&changed("a", &["ats_tags"]), at(NOON));
-    assert_eq!(taken, Reaction::Register(id("a")));
+    assert_eq!(taken, Reaction::Keep(id("a")));
+    candidates::hear(&mut desk, |_| candidates::found());
     let registered = ["a", "b"].map(|name| registration(name, "active"));
     let covered = |_: &TableId| Some(covered_until(NOON - HOUR));
     desk.dispatch.registered(&registered, covered, at(NOON));

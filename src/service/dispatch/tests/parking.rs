@@ -92,17 +92,19 @@ fn a_notification_of_a_parked_integration_has_kombo_asked_within_a_minute() {
 fn a_new_integration_is_registered_and_asked_for_until_it_can_be_read() {
     let mut desk = Desk::empty(rules(&["ats/tags"]));
     let created = lifecycle("integration-created", "a", "");
-    assert_eq!(desk.webhook(&created), Reaction::Register(id("a")));
-    assert_eq!(desk.dispatch.unsaved()[0].state, "setup_pending");
-    look(&mut desk);
+    assert_eq!(desk.webhook(&created), Reaction::Keep(id("a")));
     let pending = FoundIntegration {
         standing: Standing::SetupPending,
         ..READABLE
     };
-    desk.dispatch
-        .looked(&id("a"), Ok(pending), |_| None, at(desk.now_ms));
+    candidates::hear(&mut desk, |_| Heard::Found(pending.clone()));
+    assert_eq!(desk.dispatch.unsaved()[0].state, "setup_pending");
     assert!(desk.next().is_none(), "Kombo has not fetched it yet");
     assert_eq!(desk.until_due(), 2 * MINUTE);
+    look(&mut desk);
+    desk.dispatch
+        .looked(&id("a"), Ok(pending), |_| None, at(desk.now_ms));
+    assert_eq!(desk.until_due(), 4 * MINUTE);
     look(&mut desk);
     desk.dispatch
         .looked(&id("a"), Ok(READABLE), |_| None, at(desk.now_ms));

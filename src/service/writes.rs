@@ -1,0 +1,71 @@
+//! What the loop has written: the registry, the candidates, the hints and the notes. Each write runs beside the loop, and
+//! the loop takes in its result.
+
+use super::run::{Service, TaskReport};
+use crate::api::KomboApi;
+use crate::sink::{Registry, Sink};
+use crate::time::Moment;
+
+impl<A, S> Service<A, S>
+where
+    A: KomboApi + 'static,
+    S: Sink + Registry + Clone + 'static,
+{
+    /// Writes the changed integrations to the registry, all in one log entry. Reads the registry first if that failed
+    /// at the start.
+    pub(super) fn save(&mut self) {
+        if !self.registrar.is_free() {
+            return;
+        }
+        if self.registrar.is_unread {
+            let endpoints = self.dispatch.rules.endpoints.clone();
+            let read = self.registrar.read(self.sink().clone(), endpoints);
+            self.runner.beside(read, TaskReport::Registered);
+            return;
+        }
+        let unsaved = self.dispatch.unsaved();
+        if unsaved.is_empty() {
+            return;
+        }
+        let save = self.registrar.save(self.sink().clone(), unsaved);
+        self.runner.beside(save, TaskReport::Saved);
+    }
+
+    /// Writes the list of candidates if it has changed.
+    pub(super) fn keep(&mut self, now: Moment) {
+        if !self.candidate_writes.is_free() {
+            return;
+        }
+        let sink = self.sink().clone();
+        if let Some(read) = self.candidate_writes.read(sink.clone()) {
+            self.runner.beside(read, TaskReport::Recalled);
+        } else if let Some(list) = self.dispatch.unkept(now) {
+            let write = self.candidate_writes.write(sink, list);
+            self.runner.beside(write, TaskReport::Kept);
+        }
+    }
+
+    /// Writes the hint file if the announced tables have changed.
+    pub(super) fn write_hints(&mut self) {
+        let hinted = self.dispatch.announced();
+        if hinted == self.hinted || self.hinting {
+            return;
+        }
+        self.hinting = true;
+        let (hints, tables) = (self.hints.clone(), hinted.clone());
+        self.hinted = hinted;
+        self.runner
+            .tasks
+            .spawn_blocking(move || TaskReport::Hinted(hints.write(&tables)));
+    }
+
+    /// Writes the notes for `status` to the sink, unless a write of them is still running.
+    pub(super) fn put_notes(&mut self, now: Moment) {
+        if std::mem::replace(&mut self.noting, true) {
+            return;
+        }
+        let (sink, notes) = (self.sink().clone(), self.dispatch.notes(now).to_bytes());
+        let put = async move { sink.put_notes(notes).await };
+        self.runner.beside(put, TaskReport::Noted);
+    }
+}
