@@ -94,6 +94,7 @@ pub mod setting;
 pub mod sink;
 pub mod stream;
 pub mod time;
+pub mod trust;
 pub mod webhook;
 #[cfg_attr(
     not(feature = "cli"),

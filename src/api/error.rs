@@ -17,6 +17,7 @@ use codes::Meaning;
 
 use crate::json;
 use crate::plan::{ModelOff, Standing};
+use crate::trust::TrustFault;
 
 /// The greatest length of a code that is kept, in bytes. Kombo's longest code has 41 characters.
 const MAX_CODE_BYTES: usize = 64;
@@ -156,6 +157,8 @@ pub enum ApiError {
 pub enum LostAnswer {
     /// No connection was established.
     Connect,
+    /// No encrypted connection was established.
+    Trust(TrustFault),
     /// Nothing arrived for too long.
     TimedOut,
     /// The connection broke before the headers.
@@ -167,6 +170,7 @@ pub enum LostAnswer {
 impl fmt::Display for LostAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Trust(fault) => return fault.fmt(f),
             Self::Connect => "the connection failed",
             Self::TimedOut => "the answer took too long",
             Self::BeforeHeaders => "the connection broke before an answer",
@@ -271,10 +275,11 @@ impl ApiError {
     /// Returns whether the same request may succeed soon without any change by the operator.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self,
-            Self::RateLimited { .. } | Self::Unavailable { .. } | Self::Unreachable { .. }
-        )
+        match self {
+            Self::RateLimited { .. } | Self::Unavailable { .. } => true,
+            Self::Unreachable { reason, .. } => !matches!(reason, LostAnswer::Trust(_)),
+            _ => false,
+        }
     }
 
     /// Returns whether only the cursor failed, so that the walk can start again at its first page.

@@ -9,6 +9,7 @@ use url::{Host, Url};
 
 use crate::decode::DecodeLimits;
 use crate::setting::BadSetting;
+use crate::trust::TrustFault;
 
 /// Kombo's largest page for nearly every endpoint.
 const KOMBO_MAX_PAGE_SIZE: u32 = 250;
@@ -264,7 +265,13 @@ pub enum SetupError {
     /// A setting is out of its range.
     #[error("request.{0}")]
     Setting(BadSetting),
-    /// The HTTP client could not be built, for example because the machine has no trusted certificates.
+    /// No encrypted connection could be made, whatever the server.
+    #[error("no encrypted connection can be made: {fault}; {}", fault.advice())]
+    Trust {
+        /// What is wrong with the certificates that this machine trusts.
+        fault: TrustFault,
+    },
+    /// The HTTP client could not be built.
     #[error("the HTTP client could not be built: {reason}")]
     Client {
         /// The reason as the library states it.

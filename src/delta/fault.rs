@@ -1,7 +1,11 @@
 //! What can go wrong with the store itself. No error repeats the store's answer.
 
-use std::error::Error as StdError;
+mod causes;
+
 use std::io;
+
+use crate::delta::fault::causes::Causes;
+use crate::trust::TrustFault;
 
 /// A failed call to the object store.
 ///
@@ -27,12 +31,36 @@ pub enum FaultReason {
     /// The credentials are not accepted.
     #[error("there are no credentials that the store accepts")]
     Unauthenticated,
+    /// The credentials were valid for a limited time, which is over.
+    #[error("the store's credentials have expired")]
+    Expired,
+    /// The store refuses the time in the request's signature.
+    #[error("the clock of this machine differs too much from the store's clock")]
+    ClockSkew,
+    /// The bucket or container is not there.
+    #[error("the bucket or container does not exist")]
+    NoBucket,
+    /// The bucket is in another region than the one that was asked.
+    #[error("the bucket is in another region")]
+    OtherRegion,
+    /// The store is overloaded, or asks for fewer requests.
+    #[error("the store is busy and asks for fewer requests")]
+    Throttled,
+    /// No encrypted connection to the store can be made.
+    #[error("{0}")]
+    Trust(TrustFault),
     /// The credentials are valid, but do not allow this call.
     #[error("permission denied")]
     PermissionDenied,
     /// The store does not support this kind of call.
     #[error("the store does not support this kind of request")]
     Unsupported,
+    /// Nothing can be written to the file system.
+    #[error("the file system is read-only")]
+    ReadOnly,
+    /// The store accepted a file, and does not have it, or has another length of it.
+    #[error("the store does not have a file that it accepted")]
+    Lost,
     /// The disk is full.
     #[error("there is no space left on the disk")]
     StorageFull,
@@ -60,7 +88,21 @@ impl StoreFault {
     /// Returns whether the same call may succeed later without anyone's help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self.reason, FaultReason::Unreachable | FaultReason::Other)
+        matches!(
+            self.reason,
+            FaultReason::Unreachable
+                | FaultReason::Throttled
+                | FaultReason::Lost
+                | FaultReason::Other
+        )
+    }
+
+    /// Makes the fault of a file that the store accepted and does not have.
+    pub(crate) const fn lost() -> Self {
+        Self {
+            reason: FaultReason::Lost,
+            detail: None,
+        }
     }
 
     /// Makes a fault of a library between this crate and the store. `label` must be a fixed term of that library.
@@ -77,6 +119,7 @@ impl From<&object_store::Error> for StoreFault {
         use object_store::Error;
         let causes = Causes::of(error);
         let reason = match error {
+            _ if let Some(named) = causes.named() => named,
             Error::NotFound { .. } => FaultReason::NotFound,
             // A create that fails on its precondition means that the object exists.
             Error::AlreadyExists { .. } | Error::Precondition { .. } => FaultReason::AlreadyExists,
@@ -100,82 +143,12 @@ impl From<object_store::Error> for StoreFault {
 
 impl From<&io::Error> for StoreFault {
     fn from(error: &io::Error) -> Self {
-        let causes = Causes {
-            io: Some(error.kind()),
-            ..Causes::default()
-        };
+        let causes = Causes::of_io(error.kind());
         Self {
             reason: causes.reason(),
             detail: causes.detail(),
         }
     }
-}
-
-/// Hosts where virtual machines of AWS, Azure and Google get credentials.
-const METADATA_HOSTS: [&str; 2] = ["169.254.169.254", "metadata.google.internal"];
-
-/// The parts of an error's causes that cannot be secret: kinds of system errors, and the store's error code.
-#[derive(Default)]
-struct Causes {
-    io: Option<io::ErrorKind>,
-    unreachable: bool,
-    no_credentials: bool,
-    code: Option<String>,
-}
-
-impl Causes {
-    fn of(error: &(dyn StdError + 'static)) -> Self {
-        use object_store::client::{HttpError, HttpErrorKind};
-        let mut causes = Self {
-            code: error_code(&error.to_string()),
-            ..Self::default()
-        };
-        let mut next = Some(error);
-        while let Some(cause) = next {
-            if let Some(io) = cause.downcast_ref::<io::Error>() {
-                causes.io = Some(io.kind());
-            }
-            if let Some(http) = cause.downcast_ref::<HttpError>() {
-                causes.unreachable |= !matches!(http.kind(), HttpErrorKind::Decode);
-            }
-            let text = cause.to_string();
-            // The retry loop of `object_store` wraps the HTTP error. The text of the HTTP error remains, and its type
-            // is lost.
-            causes.unreachable |= text.starts_with("HTTP error: ");
-            // A client without credentials asks the cloud's metadata host for some. Outside of that cloud there is no
-            // such host.
-            causes.no_credentials |= METADATA_HOSTS.iter().any(|host| text.contains(host));
-            next = cause.source();
-        }
-        causes
-    }
-
-    fn reason(&self) -> FaultReason {
-        match self.io {
-            _ if self.no_credentials => FaultReason::Unauthenticated,
-            _ if self.unreachable => FaultReason::Unreachable,
-            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
-                FaultReason::StorageFull
-            }
-            Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
-                FaultReason::PermissionDenied
-            }
-            _ => FaultReason::Other,
-        }
-    }
-
-    fn detail(self) -> Option<String> {
-        self.code.or_else(|| self.io.map(|kind| kind.to_string()))
-    }
-}
-
-/// Finds the store's error code, such as `NoSuchBucket`, in the body that the text of `object_store` quotes. Accepts
-/// letters only, so that no other part of the body gets through.
-fn error_code(text: &str) -> Option<String> {
-    let (_, rest) = text.split_once("<Code>")?;
-    let (code, _) = rest.split_once("</Code>")?;
-    let is_code = (1..=64).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphabetic());
-    is_code.then(|| code.to_owned())
 }
 
 /// Why a lake could not be opened or cannot be written to.
@@ -202,6 +175,12 @@ pub enum StoreError {
     Options {
         /// The URL scheme of the store.
         scheme: String,
+    },
+    /// No encrypted connection to the store could be made, whatever the store.
+    #[error("no encrypted connection to the store can be made: {fault}")]
+    Trust {
+        /// What is wrong with the certificates that this machine trusts.
+        fault: TrustFault,
     },
     /// The lake's folder cannot be created or opened.
     #[error("the lake's folder cannot be created or opened")]
@@ -293,8 +272,47 @@ mod tests {
             "PUT https://b/?X-Amz-Signature=abc 403: <Code>SlowDown</Code><Message>jane@example.com</Message>",
         ));
         let shown = format!("{fault} {fault:?}");
-        assert_eq!(fault.to_string(), "the store failed (SlowDown)");
+        let text = "the store is busy and asks for fewer requests (SlowDown)";
+        assert_eq!(fault.to_string(), text);
         assert!(!shown.contains("jane") && !shown.contains("abc"), "{shown}");
+    }
+
+    #[test]
+    fn what_has_a_name_of_its_own_is_called_by_it_whatever_the_status() {
+        let body = |code: &str| format!("403 Forbidden: <Code>{code}</Code>");
+        for (text, reason) in [
+            (body("RequestTimeTooSkewed"), FaultReason::ClockSkew),
+            (
+                format!(
+                    "{} Request date header too old: 'x'",
+                    body("AuthenticationFailed")
+                ),
+                FaultReason::ClockSkew,
+            ),
+            (body("AuthenticationFailed"), FaultReason::Unauthenticated),
+            (body("SignatureDoesNotMatch"), FaultReason::Unauthenticated),
+            (body("ExpiredToken"), FaultReason::Expired),
+            (body("NoSuchBucket"), FaultReason::NoBucket),
+            (body("ContainerNotFound"), FaultReason::NoBucket),
+            (body("PermanentRedirect"), FaultReason::OtherRegion),
+            (body("AccessDenied"), FaultReason::PermissionDenied),
+            (
+                "HTTP error: invalid peer certificate: UnknownIssuer".to_owned(),
+                FaultReason::Trust(TrustFault::UnknownIssuer),
+            ),
+        ] {
+            let error = object_store::Error::PermissionDenied {
+                path: "a".to_owned(),
+                source: text.clone().into(),
+            };
+            assert_eq!(StoreFault::from(error).reason(), reason, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_disk_that_is_mounted_for_reading_is_no_missing_permission() {
+        let error = io::Error::from(io::ErrorKind::ReadOnlyFilesystem);
+        assert_eq!(StoreFault::from(&error).reason(), FaultReason::ReadOnly);
     }
 
     #[test]

@@ -26,6 +26,7 @@ use uuid::Uuid;
 use crate::delta::fault::{FaultReason, ProbeStep, StoreError, StoreFault};
 use crate::delta::object_key::TablePath;
 use crate::time::Moment;
+use crate::trust::TrustFault;
 
 /// The store of one lake. Cheap to clone.
 #[derive(Clone)]
@@ -231,8 +232,11 @@ fn built<S: ObjectStore>(
 ) -> Result<Arc<dyn ObjectStore>, StoreError> {
     match store {
         Ok(store) => Ok(Arc::new(store)),
-        Err(_) => Err(StoreError::Options {
-            scheme: url.scheme().to_owned(),
+        Err(error) => Err(match TrustFault::of(&error) {
+            Some(fault) => StoreError::Trust { fault },
+            None => StoreError::Options {
+                scheme: url.scheme().to_owned(),
+            },
         }),
     }
 }

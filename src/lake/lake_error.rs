@@ -135,6 +135,7 @@ impl LakeError {
                 StoreError::UnknownOption { .. } | StoreError::Options { .. } => {
                     "correct `options` of the sink"
                 }
+                StoreError::Trust { fault } => fault.advice(),
                 _ => self.fault_advice(),
             },
             Self::Setting(_) => "correct the setting that the error names",
@@ -214,6 +215,12 @@ impl LakeError {
         )
     }
 
+    /// Returns whether the store does not have a file that it accepted.
+    pub(crate) fn is_lost_file(&self) -> bool {
+        let fault = self.fault().map(StoreFault::reason);
+        matches!(self, Self::Delta(DeltaError::Upload { .. })) && fault == Some(FaultReason::Lost)
+    }
+
     pub(crate) fn open(source: StoreError) -> Self {
         Self::Open {
             source: Arc::new(source),
@@ -248,16 +255,33 @@ impl LakeError {
     fn fault_advice(&self) -> &'static str {
         match self.fault().map(StoreFault::reason) {
             Some(FaultReason::StorageFull) => "free space on the lake's disk, then run again",
+            Some(FaultReason::ReadOnly) => {
+                "mount the lake's disk for writing (mount -o remount,rw), or set `url` of the sink to another folder"
+            }
+            Some(FaultReason::ClockSkew) => {
+                "set this machine's clock right: the store accepts a request within 15 minutes of its own time"
+            }
+            Some(FaultReason::NoBucket) => {
+                "create the bucket or container, or correct `url` of the sink"
+            }
+            Some(FaultReason::OtherRegion) => {
+                "set the region of the bucket: `aws_region` in the sink's options, or AWS_REGION"
+            }
+            Some(FaultReason::Throttled) => {
+                "a running service tries again by itself; run a command again later"
+            }
+            Some(FaultReason::Lost) => {
+                "run again: what is missing is fetched again; if it comes again, the store loses what it accepts, or another program deletes files of the lake"
+            }
+            Some(FaultReason::Trust(fault)) => fault.advice(),
             Some(FaultReason::PermissionDenied) => {
                 "allow this user or these credentials to read and write the lake"
             }
-            Some(FaultReason::Unauthenticated) => {
+            Some(FaultReason::Unauthenticated | FaultReason::Expired) => {
                 "give the store's credentials in the environment (AWS_*, GOOGLE_*, AZURE_*) or in the sink's options"
             }
             Some(FaultReason::Unsupported) => "use a store that supports put-if-absent",
-            Some(FaultReason::NotFound) => {
-                "check that the bucket exists and that nothing else deletes files of the lake"
-            }
+            Some(FaultReason::NotFound) => "check that nothing else deletes files of the lake",
             Some(FaultReason::Unreachable) => "check the network and the store, then run again",
             _ => "run again; if it fails again, run `kombo-source check`",
         }

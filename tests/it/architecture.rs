@@ -19,7 +19,9 @@ const MAX_FUNCTION_LINES: usize = 60;
 const FLOORS: &[(usize, &[&str])] = &[
     (
         0,
-        &["ids", "time", "fetch", "json", "sample", "setting", "words"],
+        &[
+            "ids", "time", "fetch", "json", "sample", "setting", "trust", "words",
+        ],
     ),
     (
         1,

@@ -100,6 +100,7 @@ fn advice_while_parked(standing: &Standing) -> &'static str {
 
 fn advice_when_lost(reason: LostAnswer) -> &'static str {
     match reason {
+        LostAnswer::Trust(fault) => fault.advice(),
         LostAnswer::Connect => {
             "check that this machine reaches the API's address: name resolution, firewall, proxy, certificates"
         }

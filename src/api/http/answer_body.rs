@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::api::ApiError;
 use crate::api::error::LostAnswer;
+use crate::trust::TrustFault;
 
 /// The largest body of an error that is read. Error envelopes have a few hundred bytes. A longer body is cut, and then
 /// the status decides.
@@ -60,7 +61,9 @@ pub(super) fn check_body(body: &[u8], with_cursor: bool) -> Result<(), ApiError>
 
 /// Classifies a request without an answer by how far the request came.
 pub(super) fn lost_before_headers(error: reqwest::Error) -> ApiError {
-    let reason = if error.is_timeout() && !error.is_connect() {
+    let reason = if let Some(fault) = TrustFault::of(&error) {
+        LostAnswer::Trust(fault)
+    } else if error.is_timeout() && !error.is_connect() {
         LostAnswer::TimedOut
     } else if error.is_connect() {
         LostAnswer::Connect

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, HeaderMap, HeaderValue};
 
 use crate::api::{ApiKey, ApiSettings, BaseUrl, SetupError};
+use crate::trust::TrustFault;
 
 /// Makes the client that all requests of a key share.
 pub(super) fn client(
@@ -40,9 +41,14 @@ pub(super) fn client(
         // Without encryption the machine's certificates are not needed, so a missing certificate store is not an error.
         builder = builder.tls_certs_only([]);
     }
-    builder.build().map_err(|error| SetupError::Client {
-        reason: innermost(&error),
-    })
+    builder
+        .build()
+        .map_err(|error| match TrustFault::of(&error) {
+            Some(fault) => SetupError::Trust { fault },
+            None => SetupError::Client {
+                reason: innermost(&error),
+            },
+        })
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {
