@@ -16,6 +16,9 @@
 //! The loop repeats after the second outcome only. The loop ends with a version, with an error, or with `None` once
 //! the proposal finds nothing left to do. There is no bound: each repetition means that another writer made progress.
 //!
+//! Right before the entry, the store is asked for each new file: one request per file. A file that is missing or has
+//! another length ends the change with an error, and nothing of the change is visible.
+//!
 //! A crash before the entry leaves unreferenced files, which vacuum deletes. A crash after the entry leaves nothing
 //! to do.
 
@@ -47,6 +50,9 @@ impl Table {
             let Some(entry) = proposal.entry(Arc::clone(&state)).await? else {
                 return Ok(None);
             };
+            // A machine may have stood still since the upload, until vacuum deleted the files. A store may have accepted
+            // a file without writing it. The entry would name files that nobody can read.
+            self.files.must_have(&entry.adds).await?;
             match self.log.commit(&state, entry).await? {
                 CommitOutcome::Committed { version } => return Ok(Some(version)),
                 CommitOutcome::Lost { state: newer } => state = newer,

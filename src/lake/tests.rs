@@ -15,6 +15,7 @@ mod lint;
 mod looks;
 mod missing;
 mod newest;
+mod promises;
 mod staged;
 mod support;
 mod upkeep;

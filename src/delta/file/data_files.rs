@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
+use futures_util::{TryStreamExt, stream};
 use object_store::{ObjectStoreExt, WriteMultipart};
 
 use crate::delta::delta_error::DeltaError;
@@ -18,6 +19,9 @@ use crate::time::Clock;
 
 /// Larger files are uploaded in parts, each of this many bytes.
 const PART_BYTES: usize = 8 << 20;
+
+/// Files that are looked for at the same time.
+const CHECKED_AT_ONCE: usize = 16;
 
 /// Writes and reads the data files of one Delta table.
 #[derive(Clone)]
@@ -161,6 +165,27 @@ impl DataFiles {
             },
             rows: file.rows,
         }))
+    }
+}
+
+impl DataFiles {
+    /// Fails unless the store has each of these files, complete. One request per file, several at a time.
+    pub(crate) async fn must_have(&self, files: &[AddFile]) -> Result<(), DeltaError> {
+        stream::iter(files.iter().map(Ok))
+            .try_for_each_concurrent(CHECKED_AT_ONCE, async |file| {
+                let key = ObjectKey::Listed(&self.table, &file.path).path();
+                let found = self.store.objects().head(&key).await;
+                let source = match found.map_err(StoreFault::from) {
+                    Ok(found) if found.size == file.size => return Ok(()),
+                    Err(fault) if !fault.is_not_found() => fault,
+                    _ => StoreFault::lost(),
+                };
+                Err(DeltaError::Upload {
+                    table: self.table.to_string(),
+                    source,
+                })
+            })
+            .await
     }
 }
 

@@ -1,8 +1,8 @@
 //! Puts one log entry, and finds out afterwards whose entry is in the log.
 //!
-//! A lost answer looks like a failure, and so does an error of a request that took effect. So after every answer
-//! except a plain success the entry is read back. The commit id in the entry says whose entry it is. The version of a
-//! transaction cannot say so.
+//! A lost answer looks like a failure, and so does an error of a request that took effect. A store may also answer with
+//! success and write nothing. So after every answer the entry is read back: one request per commit. The commit id in
+//! the entry says whose entry it is. The version of a transaction cannot say so.
 
 use std::time::Duration;
 
@@ -69,14 +69,13 @@ pub(super) async fn publish(
     };
     loop {
         // A crash after the put is harmless: the next process reads the entry and its transactions.
-        let Err(fault) = store.create(path, entry.clone()).await else {
-            return Ok(Published::Ours);
-        };
+        let created = store.create(path, entry.clone()).await;
+        let fault = created.err().unwrap_or(StoreFault::lost());
         match read_back(store, path, commit_id, &mut attempts).await {
             Ok(Some(whose)) => return Ok(whose),
             Ok(None) if is_final(&fault) => return Err(PublishError::Refused(fault)),
             // The version is free, whatever the put answered. S3 answers 409 to two creates at once even if neither
-            // took effect.
+            // took effect. A store that loses what it accepts is asked again, too.
             Ok(None) => attempts
                 .wait()
                 .await

@@ -27,10 +27,13 @@ pub(crate) enum Failure {
     ConflictBefore,
     /// The call does the work, and a put gets the answer that the object exists: the client sent the put twice.
     ConflictAfter,
+    /// A put does nothing and answers with success. Other calls work.
+    Swallowed,
 }
 
 impl Failure {
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Swallowed,
         Self::Before,
         Self::After,
         Self::ConflictBefore,
@@ -171,9 +174,10 @@ impl FaultyStore {
 
     /// A conflict is an answer to a put only. Other calls fail plainly.
     fn plain_fault(&self) -> Option<Failure> {
-        self.fault().map(|failure| match failure {
-            Failure::Before | Failure::ConflictBefore => Failure::Before,
-            Failure::After | Failure::ConflictAfter => Failure::After,
+        self.fault().and_then(|failure| match failure {
+            Failure::Before | Failure::ConflictBefore => Some(Failure::Before),
+            Failure::After | Failure::ConflictAfter => Some(Failure::After),
+            Failure::Swallowed => None,
         })
     }
 
@@ -233,8 +237,17 @@ impl ObjectStore for FaultyStore {
         if self.overwrites {
             options.mode = PutMode::Overwrite;
         }
+        let fault = self.fault();
+        if fault == Some(Failure::Swallowed) {
+            let accepted = PutResult {
+                e_tag: None,
+                version: None,
+                extensions: object_store::Extensions::default(),
+            };
+            return std::future::ready(Ok(accepted)).boxed();
+        }
         let work = self.inner.put_opts(location, payload, options);
-        Self::call(self.fault(), location, work).boxed()
+        Self::call(fault, location, work).boxed()
     }
 
     fn put_multipart_opts<'s, 'p, 'a>(

@@ -165,13 +165,13 @@ impl Committer {
         Some(group)
     }
 
-    /// Commits a group in one entry. When the rows of one member cannot be written, only that member gets the error:
-    /// the group is halved until the member is alone.
+    /// Commits a group in one entry. When the rows of one member cannot be written, or its files are no longer on the
+    /// store, only that member gets the error: the group is halved until the member is alone.
     async fn commit_group(&self, group: Vec<PendingFetch>) {
         let mut groups = vec![group];
         while let Some(group) = groups.pop() {
             if let Some((mut group, error)) = self.commit_together(group).await {
-                if group.len() < 2 || !error.is_of_rows() {
+                if group.len() < 2 || !(error.is_of_rows() || error.is_lost_file()) {
                     for pending in group {
                         pending.answer(Err(error.clone()));
                     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::delta::object_key::{DataFileName, ObjectKey};
-use crate::delta::store::faulty::{Failure, FaultyStore};
+use crate::delta::store::faulty::{Failure, FaultyStore, overwriting};
 use crate::ids::{Category, IntegrationId};
 use crate::lake::layout::*;
 
@@ -112,6 +112,23 @@ async fn a_layout_is_created_once_and_then_left_alone() {
     put_layout(&store, r#"{"layout_version":2,"note":"later"}"#).await;
     claim_layout(&store).await.expect("a known version");
     assert!(read().await.expect("bytes").ends_with(b"later\"}"));
+}
+
+#[tokio::test]
+async fn a_store_that_overwrites_is_refused_at_each_start_and_left_empty() {
+    let memory = TableStore::memory();
+    let store = TableStore::over(overwriting(memory.objects()), memory.url().clone());
+    for start in ["the first", "the second"] {
+        let refused = claim_layout(&store).await.expect_err(start);
+        assert!(matches!(refused, LayoutError::NoPutIfAbsent), "{refused}");
+        let left = find_layout(&memory).await.expect("readable");
+        assert!(!left, "{start} start left a lake behind");
+    }
+    // A lake that was copied to such a store.
+    claim_layout(&memory).await.expect("created");
+    let refused = claim_layout(&store).await.expect_err("overwrites");
+    assert!(matches!(refused, LayoutError::NoPutIfAbsent), "{refused}");
+    assert!(find_layout(&memory).await.expect("readable"), "it stays");
 }
 
 #[tokio::test]
