@@ -13,12 +13,14 @@ use super::terminal::Terminal;
 use super::text_table::{Column, TextTable};
 use crate::api::KomboApi;
 use crate::ids::IntegrationId;
-use crate::lake::{Lake, PurgeAnswers, PurgeDue, PurgeReport, PurgeSettings, TablePurge};
+use crate::lake::{
+    Lake, PurgeAnswers, PurgeDepth, PurgeDue, PurgeReport, PurgeSettings, TablePurge,
+};
 use crate::service::ApiQuestions;
 use crate::sink::Registration;
 use crate::time::{Moment, format_date};
 use crate::words::with_causes;
-use crate::words::{count, counted};
+use crate::words::{bytes, count, counted};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -33,18 +35,24 @@ pub(super) async fn run(args: &PurgeArgs, session: &Session) -> Result<bool, Cli
     let settings = PurgeSettings {
         after: args.after.unwrap_or(PurgeSettings::AFTER),
         only,
+        purged_too: args.now,
     };
     let found = lake.purge_due(&settings).await?;
     let answers = ask(session, &found).await?;
-    let dry_run = !args.done.yes;
+    let depth = match (args.done.yes, args.now) {
+        (false, _) => PurgeDepth::Plan,
+        (true, false) => PurgeDepth::Rows,
+        (true, true) => PurgeDepth::Files,
+    };
     let endpoints = session.catalog.endpoints();
-    let report = lake.purge_answered(endpoints, &found, &answers, dry_run);
+    let report = lake.purge_answered(endpoints, &found, &answers, depth);
     let report = report.await?;
     let purge = Purge {
         found,
         answers,
         report,
-        dry_run,
+        dry_run: !args.done.yes,
+        now: args.now,
         grace: session.config.upkeep().grace(),
     };
     if args.json {
@@ -83,6 +91,8 @@ struct Purge {
     answers: PurgeAnswers,
     report: PurgeReport,
     dry_run: bool,
+    /// Whether the files of earlier versions are deleted as well.
+    now: bool,
     /// How long upkeep keeps the files that hold the purged rows.
     grace: Duration,
 }
@@ -157,6 +167,8 @@ impl Purge {
             "kept": kept.collect::<Vec<_>>(),
             "waiting": waiting.collect::<Vec<_>>(),
             "tables": tables.collect::<Vec<_>>(),
+            "deleted_files": report.deleted_files,
+            "deleted_bytes": report.deleted_bytes,
             "failed": as_json(failed.map(|(table, error)| (&**table, error))),
         })
     }
@@ -172,10 +184,24 @@ impl Purge {
             counted(sum(|done| done.files), "file"),
         );
         if self.dry_run {
-            return format!("to do: {rows} leave {files}; nothing is changed without --yes");
+            let to_do = format!("to do: {rows} leave {files}; nothing is changed without --yes");
+            return if self.now {
+                format!(
+                    "{to_do}\nwith --yes --now every earlier version of these tables is deleted, too\n{OUTSIDE}"
+                )
+            } else {
+                to_do
+            };
         }
         if !report.failed.is_empty() {
             return format!("done: {rows} left {files}; run it again for the rest");
+        }
+        if self.now {
+            let deleted = counted(report.deleted_files, "file");
+            let size = bytes(report.deleted_bytes);
+            return format!(
+                "done: {rows} left {files}; {deleted} ({size}) of earlier versions deleted\n{OUTSIDE}"
+            );
         }
         let from = day(self.found.now + self.grace + DAY);
         format!(
@@ -184,6 +210,11 @@ impl Purge {
         )
     }
 }
+
+/// What a purge at once does to readers, and what it cannot reach.
+const OUTSIDE: &str = "\
+readers of these tables that are running fail and have to start again
+what the bucket itself keeps (versioning, soft delete) is not deleted: its own rules delete that";
 
 const REWRITTEN: [Column; 3] = [
     Column::text("table", 36),
@@ -240,9 +271,10 @@ mod tests {
                     rows: 1_200,
                     files: 3,
                 }],
-                failed: Vec::new(),
+                ..PurgeReport::default()
             },
             dry_run,
+            now: false,
             grace: UpkeepSettings::SHORTEST_GRACE,
         }
     }
@@ -271,8 +303,30 @@ to do: 1,200 rows leave 3 files; nothing is changed without --yes
             answers: PurgeAnswers::default(),
             report: PurgeReport::default(),
             dry_run: false,
+            now: false,
             grace: UpkeepSettings::SHORTEST_GRACE,
         };
         assert_eq!(nothing.text(&Terminal::default()), "nothing to purge\n");
+    }
+    #[test]
+    fn a_purge_at_once_says_what_it_does_to_readers_and_what_it_cannot_reach() {
+        let mut at_once = Purge {
+            now: true,
+            ..purge(true)
+        };
+        let planned = at_once.text(&Terminal::default());
+        let expected = "\
+to do: 1,200 rows leave 3 files; nothing is changed without --yes
+with --yes --now every earlier version of these tables is deleted, too
+readers of these tables that are running fail and have to start again
+what the bucket itself keeps (versioning, soft delete) is not deleted: its own rules delete that
+";
+        assert!(planned.ends_with(expected), "{planned}");
+        at_once.dry_run = false;
+        (at_once.report.deleted_files, at_once.report.deleted_bytes) = (7, 3_000);
+        let done = at_once.text(&Terminal::default());
+        let said = "done: 1,200 rows left 3 files; 7 files (3.0 kB) of earlier versions deleted\nreaders of";
+        assert!(done.contains(said), "{done}");
+        assert_eq!(at_once.json()["deleted_files"], 7);
     }
 }

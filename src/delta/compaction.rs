@@ -34,8 +34,7 @@ pub(crate) struct Compaction {
 }
 
 impl Compaction {
-    /// Groups small files by partition, the smallest first. Each group is one merge. Files without a partition are
-    /// not merged.
+    /// Groups small files by partition, the smallest first. Each group is one merge.
     pub(crate) fn groups(self, live: Vec<Arc<LiveFile>>) -> Vec<Vec<Arc<LiveFile>>> {
         if self.least_files == 0 {
             return Vec::new();
@@ -43,7 +42,7 @@ impl Compaction {
         let mut partitions: BTreeMap<Partition, Vec<Arc<LiveFile>>> = BTreeMap::new();
         for file in live {
             let partition = file.partition();
-            if partition != Partition::Whole && file.size < self.small_bytes {
+            if file.size < self.small_bytes {
                 partitions.entry(partition).or_default().push(file);
             }
         }

@@ -4,10 +4,12 @@
 
 #[cfg(test)]
 pub(crate) mod faulty;
+pub(crate) mod leftovers;
 mod local;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,6 +172,12 @@ impl TableStore {
         let listed = self.objects.list_with_delimiter(None).await?;
         let folders = listed.common_prefixes.iter().filter_map(Path::filename);
         Ok(folders.map(str::to_owned).collect())
+    }
+
+    /// Returns a folder of the lake on the local disk. `None` on all other stores.
+    pub(crate) fn local_folder(&self, below: &str) -> Option<PathBuf> {
+        let root = self.url.to_file_path().ok()?;
+        (self.url.scheme() == "file").then(|| root.join(below))
     }
 
     /// Returns the object store. Keys of this store are relative to the lake.

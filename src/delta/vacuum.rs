@@ -1,4 +1,5 @@
-//! Unreferenced data files: files that no version of the table within a grace period names.
+//! Unreferenced data files: files that no version of the table within a grace period names, and files that a killed
+//! writer left on a local disk.
 //!
 //! Four things leave unreferenced files: a writer that did not finish, a writer that lost a race, a replaced file,
 //! and a merge. A file that a running writer has just uploaded differs from them only by its age. So the grace period
@@ -13,7 +14,9 @@ use object_store::path::Path;
 
 use crate::delta::delta_error::DeltaError;
 use crate::delta::fault::StoreFault;
+use crate::delta::file::data_files::on_cpu;
 use crate::delta::object_key::ObjectKey;
+use crate::delta::store::leftovers::{Leftover, leftovers};
 use crate::delta::table::Table;
 use crate::time::Moment;
 
@@ -45,11 +48,63 @@ impl Table {
         Ok(unnamed.collect())
     }
 
+    /// Deletes the data files that only earlier versions name, without a grace: a reader of such a version fails. Keeps
+    /// a file that no version names if it was written after `young`, because a running fetch may be about to commit it.
+    /// Returns how many files were deleted, and their size in bytes.
+    pub(crate) async fn delete_earlier_files(
+        &self,
+        young: Moment,
+    ) -> Result<(u64, u64), DeltaError> {
+        let files = self.old_files(Moment::from_millis(i64::MAX)).await?;
+        let state = self.refreshed().await?;
+        let live = self.live(&state).await?;
+        let removed = self
+            .log
+            .removed_since(Moment::from_millis(i64::MIN))
+            .await?;
+        let key = |path: &str| ObjectKey::Listed(self.path(), path).path();
+        let live: HashSet<Path> = live.iter().map(|file| key(&file.path)).collect();
+        let removed: HashSet<Path> = removed.iter().map(|path| key(path)).collect();
+        let (mut deleted, mut bytes) = (0, 0);
+        for file in files {
+            let is_young = file.last_modified.timestamp_millis() >= young.as_millis();
+            let is_earlier = removed.contains(&file.location) || !is_young;
+            if is_earlier && !live.contains(&file.location) {
+                let (key, size) = (file.location, file.size);
+                self.delete_unnamed(&UnnamedFile { key, size }).await?;
+                deleted += 1;
+                bytes += size;
+            }
+        }
+        for left in self.leftovers(young).await? {
+            self.delete_leftover(&left)?;
+            deleted += 1;
+            bytes += left.size;
+        }
+        Ok((deleted, bytes))
+    }
+
     /// Deletes one unreferenced file. Succeeds also when another process has deleted the file already. A crash leaves
     /// the file to the next vacuum.
     pub(crate) async fn delete_unnamed(&self, file: &UnnamedFile) -> Result<(), DeltaError> {
         let deleted = self.files.store.delete(&file.key).await;
         deleted.map_err(|fault| self.vacuum_error(fault))
+    }
+
+    /// Finds the files that killed writers left in the table's folder on a local disk before an instant. Other stores
+    /// show no such file.
+    pub(crate) async fn leftovers(&self, before: Moment) -> Result<Vec<Leftover>, DeltaError> {
+        let Some(folder) = self.files.store.local_folder(self.path().as_str()) else {
+            return Ok(Vec::new());
+        };
+        let found = on_cpu(move || leftovers(&folder, before)).await?;
+        found.map_err(|error| self.vacuum_error(StoreFault::from(&error)))
+    }
+
+    /// Deletes a file that a killed writer left.
+    pub(crate) fn delete_leftover(&self, left: &Leftover) -> Result<(), DeltaError> {
+        let deleted = left.delete();
+        deleted.map_err(|error| self.vacuum_error(StoreFault::from(&error)))
     }
 
     async fn old_files(&self, before: Moment) -> Result<Vec<ObjectMeta>, DeltaError> {

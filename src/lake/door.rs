@@ -11,7 +11,7 @@ use crate::ids::IntegrationId;
 use crate::lake::ledgers::registry::Wakes;
 use crate::lake::{
     ComparedTable, Completeness, DriftFilter, DriftGroup, FoundDrift, Hold, Lake, LakeError,
-    LintReport, LintSettings, Members, Overview, PurgeDue, PurgeReport, PurgeSettings,
+    LintReport, LintSettings, Members, Overview, PurgeDepth, PurgeDue, PurgeReport, PurgeSettings,
     RepairReport, SetAside, UpkeepReport, UpkeepSettings, care, ledgers, reports,
 };
 use crate::plan::ConfirmedGone;
@@ -120,16 +120,15 @@ impl Lake {
         care::leavers::purge_due(self.tables(), settings).await
     }
 
-    /// Purges integrations that Kombo has just confirmed to be gone. The caller asks Kombo right before. A dry run
-    /// only counts what would be deleted. An integration that another process has found alive meanwhile is kept.
-    /// Several may run at once, beside all other work.
+    /// Purges integrations that Kombo has just confirmed to be gone. The caller asks Kombo right before. An integration
+    /// that another process has found alive meanwhile is kept. Several may run at once, beside all other work.
     pub async fn purge(
         &self,
         endpoints: &[Arc<Endpoint>],
         gone: &[ConfirmedGone],
-        dry_run: bool,
+        depth: PurgeDepth,
     ) -> Result<PurgeReport, LakeError> {
-        care::purge::purge(self.tables(), endpoints, gone, dry_run).await
+        care::purge::purge(self.tables(), endpoints, gone, depth).await
     }
 
     /// Moves instants that lie in the future back to the present, in the tables of these endpoints. Several may run

@@ -12,12 +12,18 @@ use crate::lake::layout::{COMMIT_DATE, INTEGRATION_KEY, LakeTable};
 /// The metadata key of every file that states the version of the file layout.
 pub(super) const LAYOUT_KEY: &str = "kombo.layout_version";
 
-/// The columns by which files are found.
-pub(super) const BOUNDED: BoundedColumns = BoundedColumns {
-    key: INTEGRATION_KEY,
-    id: "id",
-    observed: "_fetched_at",
-};
+/// Returns the columns by which the files of a table are found and merged.
+pub(super) fn bounded(table: &LakeTable) -> BoundedColumns {
+    BoundedColumns {
+        key: INTEGRATION_KEY,
+        id: match table {
+            // Its rows have no id of Kombo.
+            LakeTable::Quarantine => "_fetch_id",
+            _ => "id",
+        },
+        observed: "_fetched_at",
+    }
+}
 
 /// The version of the file layout.
 const FILE_LAYOUT: &str = "1";
@@ -50,7 +56,8 @@ pub(super) fn file_form(table: &LakeTable, settings: &LakeSettings) -> FileForm 
             ("kombo.table", table.to_string()),
         ],
         looked_up_by: "id",
-        has_text_bounds,
+        in_log,
+        in_files,
         left_out: partition_column(table),
         sorted_by: match table {
             // The integration key is not stored in these files. `_integration_id` is the same in all rows of a file.
@@ -94,51 +101,144 @@ pub(super) fn with_commit_date(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// Returns whether the log may hold text bounds of a column. Kombo's ids get text bounds, because files are sorted by
-/// ids and joins skip files by them. No other text of Kombo's gets bounds. The bounds of a file with one row are the
-/// values of that row, and the log outlives the files. So personal data must not get into the log: names, dates of
-/// birth, pay, ids that a tool or a state gave to a person.
-fn has_text_bounds(name: &str) -> bool {
-    let is_reference = name.ends_with("_id") && !matches!(name, "remote_id" | "tax_id");
+/// The columns whose statistics the log may hold: what the lake and its readers find files by, and our own columns.
+///
+/// This list and [`IN_FILES`] are the only place that decides about statistics. A column that is not listed has none,
+/// so a new column of Kombo's has none. The bounds of a file with one row are the values of that row, and its count of
+/// nulls says which values are missing. The log outlives the files. So nothing about a person may get into it, except
+/// the id that Kombo gave to the record.
+const IN_LOG: &[&str] = &[
+    "id",
+    INTEGRATION_KEY,
+    "changed_at",
+    "_integration_id",
+    "_op",
+    "_fetched_at",
+    "_fetch_id",
     // Columns of the lake's own tables, which no table of Kombo's has.
-    let is_own = matches!(
-        name,
-        "integration_key" | "_op" | "endpoint" | "kind" | "cause"
-    );
-    name == "id" || is_own || is_reference
+    "endpoint",
+    "kind",
+    "cause",
+];
+
+/// The columns that only the statistics and page indexes of Parquet files may hold, in addition to [`IN_LOG`]: what
+/// readers filter and join by. These statistics leave together with the rows of their file.
+const IN_FILES: &[&str] = &[
+    "remote_deleted_at",
+    // References to other records of Kombo's.
+    "application_id",
+    "approver_id",
+    "author_id",
+    "candidate_id",
+    "course_revision_id",
+    "current_stage_id",
+    "employee_id",
+    "interview_id",
+    "job_id",
+    "legal_entity_id",
+    "manager_id",
+    "package_id",
+    "parent_id",
+    "skill_id",
+    "stage_id",
+    "user_id",
+    "work_location_id",
+];
+
+/// Returns whether the log may hold statistics of a column.
+fn in_log(name: &str) -> bool {
+    IN_LOG.contains(&name)
+}
+
+/// Returns whether Parquet files may hold statistics of a column.
+fn in_files(name: &str) -> bool {
+    in_log(name) || IN_FILES.contains(&name)
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray};
-    use serde_json::{Value, json};
+    use std::collections::BTreeSet;
 
     use super::*;
-    use crate::delta::file::stats::FileStats;
+    use crate::catalog::Catalog;
+    use crate::lake::Part;
 
-    fn stats_of(columns: Vec<(&str, ArrayRef)>) -> Value {
-        let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
-        let mut stats = FileStats::new(has_text_bounds);
-        stats.add(&batch);
-        serde_json::from_str(&stats.to_json()).expect("JSON")
+    /// Returns the names of all columns of all endpoints.
+    fn columns() -> BTreeSet<String> {
+        let catalog = Catalog::embedded();
+        let schemas = catalog
+            .endpoints()
+            .iter()
+            .map(|one| Part::Deltas.schema(one));
+        let names = schemas.flat_map(|schema| {
+            let names = schema.fields().iter().map(|field| field.name().clone());
+            names.collect::<Vec<_>>()
+        });
+        names.collect()
     }
 
     #[test]
-    fn what_describes_a_person_stays_out_of_the_log_and_nulls_are_counted() {
-        let stats = stats_of(vec![
-            (
-                "first_name",
-                Arc::new(StringArray::from(vec![Some("Jane"), None])) as ArrayRef,
-            ),
-            ("tax_id", Arc::new(StringArray::from(vec!["DE1", "DE1"]))),
-            ("remote_id", Arc::new(StringArray::from(vec!["jd", "jd"]))),
-            ("date_of_birth", Arc::new(Date32Array::from(vec![0, 10]))),
-            ("pay_rate", Arc::new(Float64Array::from(vec![1.5, 1.5]))),
-            ("index", Arc::new(Int64Array::from(vec![None::<i64>, None]))),
-        ]);
-        assert_eq!(stats["minValues"], json!({}));
-        assert_eq!(stats["maxValues"], json!({}));
-        assert_eq!(stats["nullCount"]["first_name"], 1);
-        assert_eq!(stats["nullCount"]["index"], 2);
+    fn of_all_columns_the_log_holds_statistics_only_of_the_key_the_change_and_our_own() {
+        let columns = columns();
+        let in_log: Vec<&str> = columns
+            .iter()
+            .map(String::as_str)
+            .filter(|one| in_log(one))
+            .collect();
+        assert_eq!(
+            in_log,
+            [
+                "_fetch_id",
+                "_fetched_at",
+                "_integration_id",
+                "_op",
+                "changed_at",
+                "id",
+                "integration_key"
+            ]
+        );
+    }
+
+    #[test]
+    fn files_hold_no_statistics_of_anything_that_describes_a_person() {
+        for name in [
+            "first_name",
+            "last_name",
+            "display_full_name",
+            "name",
+            "remote_id",
+            "employee_number",
+            "ssn",
+            "tax_id",
+            "bank_accounts",
+            "home_address",
+            "email",
+            "work_email",
+            "personal_email",
+            "mobile_phone_number",
+            "phone_numbers",
+            "date_of_birth",
+            "ethnicity",
+            "gender",
+            "nationality",
+            "marital_status",
+            "pay_rate",
+            "termination_date",
+            "comment",
+            "content_html",
+            "description",
+            "custom_fields",
+            "remote_data",
+            "_rest",
+            "_hash",
+            "row",
+            "a_column_of_next_year_id",
+        ] {
+            assert!(!in_files(name) && !in_log(name), "{name}");
+        }
+        let columns = columns();
+        for name in IN_FILES {
+            assert!(columns.contains(*name), "no table has the column {name}");
+        }
     }
 }

@@ -51,8 +51,8 @@ mod tests;
 
 pub use crate::delta::log::{FileBounds, LiveFile};
 pub use care::{
-    Left, PurgeDue, PurgeReport, PurgeSettings, Repair, RepairReport, RepairedTable, TablePurge,
-    TableUpkeep, UpkeepReport, UpkeepSettings,
+    Left, PurgeDepth, PurgeDue, PurgeReport, PurgeSettings, Repair, RepairReport, RepairedTable,
+    TablePurge, TableUpkeep, UpkeepReport, UpkeepSettings,
 };
 pub use chores::{PurgeAnswers, ToldFold, WhyKept};
 pub use fold::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};

@@ -14,7 +14,7 @@ use crate::delta::log::{LiveFile, LogSettings, LogState, TableShape};
 use crate::delta::store::TableStore;
 use crate::delta::table::Table;
 use crate::ids::EndpointName;
-use crate::lake::form::{BOUNDED, description, file_form, partition_column, with_commit_date};
+use crate::lake::form::{bounded, description, file_form, partition_column, with_commit_date};
 use crate::lake::layout::LakeTable;
 use crate::lake::{LakeError, LakeSettings};
 use crate::time::{Clock, Moment};
@@ -224,7 +224,7 @@ impl Tables {
         let log = LogSettings {
             checkpoint_interval: self.settings.checkpoint_interval,
             clock: Arc::clone(&self.clock),
-            bounded: BOUNDED,
+            bounded: bounded(table),
         };
         let form = file_form(table, &self.settings);
         let opened = Table::open(&self.store, table.path(), shape, form, log).await?;

@@ -16,6 +16,7 @@ mod looks;
 mod missing;
 mod newest;
 mod promises;
+mod quarantine;
 mod staged;
 mod support;
 mod upkeep;

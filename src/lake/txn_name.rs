@@ -50,6 +50,8 @@ pub(in crate::lake) enum TxnName<'a> {
     ComparedRows(&'a str),
     /// `<table name>/drifted` in `kombo_drift`: how many of the compared rows drifted.
     Drifted(&'a str),
+    /// `<table name>/kept` in `kombo_quarantine`: how much of the table was kept on its last day, in one number.
+    Quarantined(&'a str),
 }
 
 impl TxnName<'_> {
@@ -90,6 +92,7 @@ impl fmt::Display for TxnName<'_> {
             Self::Compared(table) => return write!(f, "{table}/compared"),
             Self::ComparedRows(table) => return write!(f, "{table}/rows"),
             Self::Drifted(table) => return write!(f, "{table}/drifted"),
+            Self::Quarantined(table) => return write!(f, "{table}/kept"),
         })
     }
 }
@@ -98,6 +101,11 @@ impl fmt::Display for TxnName<'_> {
 pub(in crate::lake) fn key_of(app_id: &str) -> Option<IntegrationKey> {
     let (key, _) = app_id.strip_prefix(PREFIX)?.split_once('/')?;
     IntegrationKey::from_stored(key)
+}
+
+/// Returns whether an identifier is one of [`TxnName::Quarantined`].
+pub(in crate::lake) fn is_quarantined(app_id: &str) -> bool {
+    key_of(app_id).is_some() && app_id.ends_with("/kept")
 }
 
 /// Returns the integration key and table of a [`TxnName::Compared`]. `None` for all other identifiers.
@@ -143,8 +151,10 @@ mod tests {
             (TxnName::ComparedRows("ats_tags"), "ats_tags/rows"),
             (TxnName::Drifted("ats_tags"), "ats_tags/drifted"),
         ];
+        let of_quarantine = [(TxnName::Quarantined("ats_tags"), "ats_tags/kept")];
         let all = of_snapshots_and_deltas.into_iter();
-        for (name, text) in all.chain(of_current).chain(of_drift) {
+        let all = all.chain(of_current).chain(of_drift).chain(of_quarantine);
+        for (name, text) in all {
             assert_eq!(name.app_id(&key), format!("kombo/{key}/{text}"));
             assert_eq!(key_of(&name.app_id(&key)), Some(key.clone()));
         }

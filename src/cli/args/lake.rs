@@ -163,6 +163,11 @@ Purges only integrations that Kombo did not find twice, a day apart. Right befor
 needs the API key. An integration that Kombo finds stays. Without --yes it lists what would be removed, and changes nothing. \
 A running service purges on its own, 14 days after each deletion. A purge may be interrupted and run again at any time.
 
+No reader of the tables sees the rows after a purge. Their files stay for the file grace, 14 days by default, and upkeep \
+then deletes them. With --now the files and every earlier version of their tables are deleted at once, also of integrations \
+that were purged before and are named with --integration. Running readers of these tables may fail and have to start again. \
+What the bucket itself keeps, by versioning or soft delete, is not deleted.
+
 Exit codes: 0 all is done, 1 some could not be purged (each is named), 64 wrong usage, 78 wrong configuration.")]
 pub struct PurgeArgs {
     /// Only these integration ids; repeat it or use commas
@@ -171,6 +176,9 @@ pub struct PurgeArgs {
     /// Purge an integration this long after Kombo first did not find it; default: 14d
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub after: Option<Duration>,
+    /// Also delete the files of earlier versions now, without the grace: running readers fail
+    #[arg(long)]
+    pub now: bool,
     /// Whether anything is changed.
     #[command(flatten)]
     pub done: DoneArgs,

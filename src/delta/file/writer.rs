@@ -19,7 +19,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::{KeyValue, SortingColumn};
-use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
 use crate::delta::delta_error::DeltaError;
@@ -43,8 +43,10 @@ pub(crate) struct FileForm {
     pub(crate) metadata: Vec<(&'static str, String)>,
     /// The column that gets a bloom filter.
     pub(crate) looked_up_by: &'static str,
-    /// Says, by column name, for which text columns the log may hold bounds.
-    pub(crate) has_text_bounds: fn(&str) -> bool,
+    /// Says, by column name, of which columns the log may hold statistics.
+    pub(crate) in_log: fn(&str) -> bool,
+    /// Says, by column name, of which columns the file's footer and page index may hold statistics.
+    pub(crate) in_files: fn(&str) -> bool,
     /// The partition column. Delta does not store it in the files.
     pub(crate) left_out: Option<&'static str>,
     /// The columns that callers sort rows by. Columns that a file lacks are ignored.
@@ -83,7 +85,7 @@ impl FileForm {
             form: self.clone(),
             rows,
             bytes_per_row,
-            stats: FileStats::new(self.has_text_bounds),
+            stats: FileStats::new(self.in_log),
             parquet: None,
         }
     }
@@ -100,7 +102,15 @@ impl FileForm {
                 concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned(),
             )
             .set_key_value_metadata(Some(metadata.collect()))
-            .set_sorting_columns(self.sorting_columns(&first.schema()));
+            .set_sorting_columns(self.sorting_columns(&first.schema()))
+            .set_statistics_enabled(EnabledStatistics::None);
+        for field in first.schema().fields() {
+            if !field.data_type().is_nested() && (self.in_files)(field.name()) {
+                let column = ColumnPath::from(field.name().as_str());
+                properties =
+                    properties.set_column_statistics_enabled(column, EnabledStatistics::Page);
+            }
+        }
         if first.column_by_name(self.looked_up_by).is_some() {
             // Each row group has its own filter, so the count is that of a row group.
             let count = group.min(rows) as u64;

@@ -43,6 +43,9 @@ pub(super) struct CommitInfo {
     /// Set by this crate only. Identifies our own entry after an unclear answer of the store.
     #[serde(rename = "commit_id", skip_serializing_if = "Option::is_none")]
     pub(super) commit_id: Option<String>,
+    /// Set by this crate only. The entry was emptied by a purge, and says nothing about the table any more.
+    #[serde(rename = "kombo_emptied", skip_serializing_if = "Option::is_none")]
+    pub(super) emptied: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,6 +154,12 @@ impl LogLine {
             && self.remove.is_none()
             && self.add.is_none()
     }
+}
+
+/// Returns whether an entry was emptied. A state cannot be made from it: only a later checkpoint has its content.
+pub(super) fn is_emptied(lines: &[LogLine]) -> bool {
+    let mut infos = lines.iter().filter_map(|line| line.commit_info.as_ref());
+    infos.any(|info| info.emptied == Some(true))
 }
 
 /// Writes actions as the lines of a log entry.

@@ -1,53 +1,109 @@
-//! Deletes log entries and checkpoints below an old checkpoint, and finds the files that were removed recently.
+//! Shortens a log: deletes old entries and checkpoints, and finds the files that were removed recently.
+//!
+//! A table can be read from a checkpoint and the entries after it. So before entries are deleted, a checkpoint of the
+//! newest of the old entries has to exist. The log of a table with few commits has none, and gets one here.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use futures_util::TryStreamExt;
-use object_store::ObjectMeta;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStoreExt, PutPayload};
 
+use crate::delta::log::action::{CommitInfo, LogLine, is_emptied, to_json_lines};
 use crate::delta::log::kernel::Replay;
 use crate::delta::log::log_error::LogError;
-use crate::delta::log::{DeltaLog, action};
+use crate::delta::log::{DeltaLog, action, tail};
 use crate::delta::object_key::ObjectKey;
 use crate::time::Moment;
 
+/// Entries that are emptied at the same time.
+const EMPTIED_AT_ONCE: usize = 16;
+
+/// What a log no longer needs.
+#[derive(Debug, Default)]
+pub struct OutdatedLog {
+    /// The oldest version that stays readable.
+    oldest: u64,
+    /// The objects below that version, in the order in which they may be deleted.
+    paths: Vec<Path>,
+}
+
+impl OutdatedLog {
+    /// Returns the number of objects that the log no longer needs.
+    #[must_use]
+    pub fn objects(&self) -> u64 {
+        self.paths.len() as u64
+    }
+}
+
 impl DeltaLog {
-    /// Lists the objects that the log no longer needs, in the order in which they may be deleted: all objects below
-    /// the newest checkpoint written before `before`. Versions committed after `before` stay readable.
-    pub async fn outdated(&self, before: Moment) -> Result<Vec<Path>, LogError> {
-        let mut found = self.listed().await?;
-        let anchor = found
-            .iter()
-            .filter(|(_, meta)| meta.last_modified.timestamp_millis() < before.as_millis())
-            .filter(|(version, meta)| {
-                let checkpoint = ObjectKey::Checkpoint(&self.table, *version).path();
-                meta.location == checkpoint
-            })
-            .map(|(version, _)| *version)
-            .max();
-        let Some(anchor) = anchor.filter(|version| *version > 0) else {
-            return Ok(Vec::new());
+    /// Finds the objects that the log no longer needs when every version since `before` has to stay readable.
+    pub async fn outdated(&self, before: Moment) -> Result<OutdatedLog, LogError> {
+        let found = self.listed().await?;
+        let is_old = |at: &i64| *at < before.as_millis();
+        let entries = found.iter().filter(|(_, meta)| is_entry(meta));
+        let entries: BTreeMap<u64, i64> = entries
+            .map(|(version, meta)| (*version, meta.last_modified.timestamp_millis()))
+            .collect();
+        // An entry that was put back from a backup looks young. Then nothing after it counts as old.
+        let old = entries.into_iter().take_while(|(_, at)| is_old(at));
+        let Some((oldest, _)) = old.last() else {
+            return Ok(OutdatedLog::default());
         };
-        // The table will depend on this checkpoint, so the checkpoint has to be readable.
-        self.kernel.replay(Some(anchor), Replay::State).await?;
-        found.retain(|(version, _)| *version < anchor);
+        let mut below: Vec<_> = found
+            .into_iter()
+            .filter(|(version, _)| *version < oldest)
+            .collect();
         // Entries come before checkpoints of the same version. A crash in between leaves a shorter log without holes.
-        found.sort_by_key(|(version, meta)| {
-            let is_entry = meta.location.extension() == Some("json");
-            (*version, !is_entry, meta.location.clone())
-        });
-        Ok(found.into_iter().map(|(_, meta)| meta.location).collect())
+        below.sort_by_key(|(version, meta)| (*version, !is_entry(meta), meta.location.clone()));
+        Ok(OutdatedLog {
+            oldest,
+            paths: below.into_iter().map(|(_, meta)| meta.location).collect(),
+        })
     }
 
-    /// Deletes the objects that [`outdated`](Self::outdated) listed, one after the other. Returns how many objects
-    /// were deleted.
-    pub async fn clean_up(&self, outdated: &[Path]) -> Result<u64, LogError> {
-        for path in outdated {
-            let deleted = self.store.delete(path).await;
-            deleted.map_err(|fault| LogError::read(&self.table, fault))?;
+    /// Deletes the objects that [`outdated`](Self::outdated) found, one after the other. First writes a checkpoint of
+    /// the oldest version that stays readable, unless there is one. Returns how many objects were deleted.
+    pub async fn clean_up(&self, outdated: &OutdatedLog) -> Result<u64, LogError> {
+        if outdated.paths.is_empty() {
+            return Ok(0);
         }
-        Ok(outdated.len() as u64)
+        self.readable_checkpoint(outdated.oldest).await?;
+        for path in &outdated.paths {
+            self.delete(path).await?;
+        }
+        Ok(outdated.objects())
+    }
+
+    /// Makes every version before the newest one unreadable, at once and for good: after a checkpoint of the newest
+    /// version, deletes older checkpoints and entries. Returns how many objects were deleted or emptied.
+    ///
+    /// Entries that were put after `young` are emptied and not deleted. Another writer may have a state in memory that
+    /// is as old as an hour, and commits at the next version. If that version looked free, its commit would be lost.
+    /// Upkeep deletes the emptied entries later. May be stopped on any line and run again.
+    pub async fn forget(&self, young: Moment) -> Result<u64, LogError> {
+        let newest = self.refresh().await?.version;
+        self.readable_checkpoint(newest).await?;
+        let found = self.listed().await?.into_iter();
+        let mut below: Vec<_> = found.filter(|(version, _)| *version < newest).collect();
+        // Checkpoints go first, then the entries from the oldest on. So no version is ever read from emptied entries.
+        below.sort_by_key(|(version, meta)| (is_entry(meta), *version));
+        let (mut emptied, mut done) = (Vec::new(), 0);
+        for (version, meta) in below {
+            if is_entry(&meta) && meta.last_modified.timestamp_millis() >= young.as_millis() {
+                emptied.push(version);
+            } else {
+                self.delete(&meta.location).await?;
+                done += 1;
+            }
+        }
+        let mut emptying = stream::iter(emptied)
+            .map(|version| self.empty(version))
+            .buffered(EMPTIED_AT_ONCE);
+        while let Some(is_emptied) = emptying.try_next().await? {
+            done += u64::from(is_emptied);
+        }
+        Ok(done)
     }
 
     /// Returns the files that were removed after `after`, by path below the table's folder. Includes removed files
@@ -61,6 +117,44 @@ impl DeltaLog {
                 .is_none_or(|at| at > after.as_millis())
         });
         Ok(recent.map(|file| action::decode_path(&file.path)).collect())
+    }
+
+    /// Makes sure that a version can be read from its own checkpoint: the table will depend on it.
+    async fn readable_checkpoint(&self, version: u64) -> Result<(), LogError> {
+        self.kernel.checkpoint(version).await?;
+        self.kernel.replay(Some(version), Replay::State).await?;
+        Ok(())
+    }
+
+    /// Replaces an entry by one that says nothing except whose it was. Returns `false` when it is empty already.
+    async fn empty(&self, version: u64) -> Result<bool, LogError> {
+        let lines = tail::entry(&self.store, &self.table, version).await?;
+        if is_emptied(&lines) {
+            return Ok(false);
+        }
+        // A writer whose put had an unclear outcome still finds its commit id here.
+        let mut infos = lines.into_iter().filter_map(|line| line.commit_info);
+        let commit_id = infos.find_map(|info| info.commit_id);
+        let line = LogLine {
+            commit_info: Some(CommitInfo {
+                timestamp: self.settings.clock.now().as_millis(),
+                operation: "EMPTIED".to_owned(),
+                commit_id,
+                emptied: Some(true),
+                ..CommitInfo::default()
+            }),
+            ..LogLine::default()
+        };
+        let path = ObjectKey::LogEntry(&self.table, version).path();
+        let bytes = PutPayload::from(to_json_lines(&[line]));
+        let put = self.store.objects().put(&path, bytes).await;
+        put.map_err(|error| LogError::read(&self.table, error.into()))?;
+        Ok(true)
+    }
+
+    async fn delete(&self, path: &Path) -> Result<(), LogError> {
+        let deleted = self.store.delete(path).await;
+        deleted.map_err(|fault| LogError::read(&self.table, fault))
     }
 
     /// Lists the objects of the log that have a version in their name, whoever wrote them.
@@ -81,6 +175,14 @@ impl DeltaLog {
         });
         Ok(direct.collect())
     }
+}
+
+fn is_entry(meta: &ObjectMeta) -> bool {
+    meta.location.extension() == Some("json")
+        && meta
+            .location
+            .filename()
+            .is_some_and(|name| tail::entry_version(name).is_some())
 }
 
 /// Reads the version at the start of a name: of an entry, of a checkpoint in one or several parts, or of a checksum.

@@ -21,6 +21,7 @@ mod publish;
 mod schema;
 mod tail;
 
+pub use clean_up::OutdatedLog;
 pub use entry::{AddFile, Entry, RemoveFile};
 pub use live_file::{BoundedColumns, FileBounds, LiveFile};
 pub use log_damage::{LogDamage, LogDamageKind};
@@ -270,9 +271,16 @@ impl DeltaLog {
 
     async fn checkpoint_if_due(&self, version: u64) {
         let interval = self.settings.checkpoint_interval.get();
-        if version.is_multiple_of(interval)
-            && let Err(error) = self.checkpoint().await
-        {
+        if version.is_multiple_of(interval) {
+            self.try_checkpoint().await;
+        }
+    }
+
+    /// Writes a checkpoint of the known version. A failure is logged and does not matter: the log is complete without
+    /// the checkpoint.
+    pub async fn try_checkpoint(&self) {
+        let version = self.state().version;
+        if let Err(error) = self.checkpoint().await {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             let table = &self.table;
             warn!(%table, version, %error, cause, "writing a checkpoint of {table} failed; the log is complete without it, and the next checkpoint tries again");

@@ -3,7 +3,7 @@
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 
-use crate::delta::log::action::{LogLine, from_json_lines};
+use crate::delta::log::action::{LogLine, from_json_lines, is_emptied};
 use crate::delta::log::log_damage::{LogDamage, LogDamageKind};
 use crate::delta::log::log_error::LogError;
 use crate::delta::object_key::{ObjectKey, TablePath};
@@ -45,8 +45,8 @@ async fn has_objects(
 /// Entries that are read one by one, at most. Each entry may have megabytes.
 const LONGEST_TAIL: usize = 100;
 
-/// Reads the entries after a version, in order. `None` when the next entry was cleaned up, or when reading the newest
-/// checkpoint is faster than reading so many entries.
+/// Reads the entries after a version, in order. `None` when the next entries were cleaned up or emptied, or when reading
+/// the newest checkpoint is faster than reading so many entries.
 pub(super) async fn read(
     store: &TableStore,
     table: &TablePath,
@@ -74,15 +74,15 @@ pub(super) async fn read(
     if reachable.is_empty() && !versions.is_empty() {
         return match entry(store, table, next).await {
             Err(LogError::Read { source, .. }) if source.is_not_found() => Ok(None),
-            read => read.map(|lines| Some(vec![lines])),
+            read => read.map(|lines| (!is_emptied(&lines)).then(|| vec![lines])),
         };
     }
-    stream::iter(reachable)
+    let read: Vec<_> = stream::iter(reachable)
         .map(|version| entry(store, table, version))
         .buffered(READAHEAD)
         .try_collect()
-        .await
-        .map(Some)
+        .await?;
+    Ok((!read.iter().any(|lines| is_emptied(lines))).then_some(read))
 }
 
 /// Reads one entry.

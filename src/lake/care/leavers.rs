@@ -20,6 +20,9 @@ pub struct PurgeSettings {
     pub after: Duration,
     /// Limits the purge to these integrations.
     pub only: Option<BTreeSet<IntegrationId>>,
+    /// Includes integrations of `only` that were purged already: what is left of them in earlier versions can be
+    /// deleted.
+    pub purged_too: bool,
 }
 
 impl Default for PurgeSettings {
@@ -27,6 +30,7 @@ impl Default for PurgeSettings {
         Self {
             after: Self::AFTER,
             only: None,
+            purged_too: false,
         }
     }
 }
@@ -63,8 +67,12 @@ pub(in crate::lake) async fn purge_due(
 ) -> Result<PurgeDue, LakeError> {
     let only = settings.only.as_ref();
     let deleted = registered(tables).await?.into_iter().filter(|known| {
-        known.state == Registration::DELETED
-            && only.is_none_or(|only| only.contains(&known.integration))
+        let is_named = only.is_some_and(|only| only.contains(&known.integration));
+        match known.state.as_str() {
+            Registration::DELETED => only.is_none() || is_named,
+            Registration::PURGED => settings.purged_too && is_named,
+            _ => false,
+        }
     });
     let deleted: Vec<Registration> = deleted.collect();
     if deleted.is_empty() {
@@ -88,7 +96,7 @@ pub(in crate::lake) async fn purge_due(
     Ok(found)
 }
 
-/// Keeps the integrations that the registry still lists as deleted since the same first check. Reason: another process
+/// Keeps the integrations that the registry still lists as deleted or purged since the same first check. Reason: another process
 /// may have found an integration alive after Kombo was asked.
 pub(in crate::lake) async fn still_gone(
     tables: &Tables,
@@ -98,7 +106,7 @@ pub(in crate::lake) async fn still_gone(
     let is_gone = |confirmed: &&ConfirmedGone| {
         registered.iter().any(|known| {
             known.integration == *confirmed.integration()
-                && known.state == Registration::DELETED
+                && [Registration::DELETED, Registration::PURGED].contains(&known.state.as_str())
                 && known.not_found_since() == Some(confirmed.first())
         })
     };

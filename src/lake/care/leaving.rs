@@ -9,6 +9,7 @@ use crate::catalog::SystemColumn;
 use crate::delta::Sifting;
 use crate::delta::log::LiveFile;
 use crate::ids::IntegrationKey;
+use crate::time::Moment;
 
 /// Columns that decide whether a row is removed.
 const COLUMNS: &[&str] = &[
@@ -18,12 +19,16 @@ const COLUMNS: &[&str] = &[
 
 /// Rows to remove: for each integration key, the rows observed up to an instant, in microseconds since the epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Leaving(BTreeMap<String, i64>);
+pub(super) struct Leaving {
+    of: BTreeMap<String, i64>,
+    /// The same for every integration.
+    of_everyone: Option<i64>,
+}
 
 impl Leaving {
     /// Selects the rows of an integration that were observed up to an instant.
     pub(super) fn add(&mut self, key: &IntegrationKey, until_us: i64) {
-        self.0.insert(key.to_string(), until_us);
+        self.of.insert(key.to_string(), until_us);
     }
 
     /// Selects all rows of an integration.
@@ -31,8 +36,13 @@ impl Leaving {
         self.add(key, i64::MAX);
     }
 
+    /// Selects the rows of every integration that were observed before an instant.
+    pub(super) fn add_everyone(&mut self, before: Moment) {
+        self.of_everyone = Some(before.as_millis().saturating_mul(1000).saturating_sub(1));
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.of.is_empty() && self.of_everyone.is_none()
     }
 
     /// Returns whether the file may hold selected rows, by its bounds in the log.
@@ -42,8 +52,10 @@ impl Leaving {
             let keys = file.bounds.keys.as_ref();
             keys.is_none_or(|(least, most)| (least.as_str()..=most.as_str()).contains(&key))
         };
-        let mut all = self.0.iter();
-        all.any(|(key, until_us)| *until_us >= earliest && may_hold(key))
+        let mut some = self.of.iter();
+        self.of_everyone
+            .is_some_and(|until_us| until_us >= earliest)
+            || some.any(|(key, until_us)| *until_us >= earliest && may_hold(key))
     }
 
     /// Returns the filter that removes the selected rows from a file. The file is rewritten when at least one in
@@ -74,7 +86,7 @@ impl Leaving {
             known.map_or(i64::MAX, |observed| observed.value(row))
         };
         let stays = |row: usize| {
-            let until_us = self.0.get(keys.value(row));
+            let until_us = self.of.get(keys.value(row)).max(self.of_everyone.as_ref());
             until_us.is_none_or(|until_us| at(row) > *until_us)
         };
         Some((0..keys.len()).map(|row| Some(stays(row))).collect())

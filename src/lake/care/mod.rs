@@ -3,7 +3,8 @@
 //! which.
 //!
 //! [`upkeep`] goes through the tables, and [`retain`] removes old rows from `deltas`. [`purge`] removes the rows of
-//! deleted integrations from every table once [`leavers`] finds them due. Both select rows with [`leaving`]. [`repair`]
+//! deleted integrations from every table once [`leavers`] finds them due, and [`forget`] makes earlier versions unreadable
+//! where the operator wants that at once. Both select rows with [`leaving`]. [`repair`]
 //! runs only on an operator's request: it moves instants in the future back to the present. Of two [`clocks`], the
 //! earlier one decides what is old, and the later one what is in the future.
 //!
@@ -11,6 +12,7 @@
 //! readers, other writers, another upkeep and fetches of up to a day. It may be stopped on any line.
 
 mod clocks;
+mod forget;
 pub(in crate::lake) mod leavers;
 mod leaving;
 pub(in crate::lake) mod purge;
@@ -21,7 +23,7 @@ mod upkeep_report;
 mod upkeep_settings;
 
 pub use leavers::{PurgeDue, PurgeSettings};
-pub use purge::{PurgeReport, TablePurge};
+pub use purge::{PurgeDepth, PurgeReport, TablePurge};
 pub use repair::{Repair, RepairReport, RepairedTable};
 pub use upkeep_report::{Left, TableUpkeep, UpkeepReport};
 pub use upkeep_settings::UpkeepSettings;

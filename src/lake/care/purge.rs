@@ -7,7 +7,8 @@
 //! The rows are removed from every table; rows of other integrations in the same files are copied. The same log entries
 //! clear the bases of the integration, so that removed rows do not look covered. Kombo never gives an id twice, but an
 //! operator may fetch a purged integration again. The registry keeps the integration as `purged`, and that state is
-//! written last: the next purge completes one that was stopped. Vacuum deletes the data files after the grace.
+//! written last: the next purge completes one that was stopped. Vacuum deletes the data files after the grace, and the
+//! logs are cut after a week. [`PurgeDepth::Files`] waits for neither.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::delta::exchange::{Exchange, FileChange};
 use crate::delta::log::{LiveFile, LogState};
 use crate::ids::{IntegrationId, IntegrationKey};
 use crate::lake::care::clocks::Clocks;
+use crate::lake::care::forget::{OWN, forget};
 use crate::lake::care::leavers::still_gone;
 use crate::lake::care::leaving::Leaving;
 use crate::lake::layout::{INTEGRATION_KEY, LakeTable};
@@ -36,7 +38,19 @@ use crate::words::counted;
 /// Rewrites a file even for one row.
 const WORTH: u64 = u64::MAX;
 
-/// What a purge removed, or would remove in a dry run.
+/// How far a purge goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PurgeDepth {
+    /// Changes nothing, and reports the rows that would be removed.
+    Plan,
+    /// Removes the rows. Earlier versions of the tables can be read until upkeep deletes their files.
+    Rows,
+    /// Removes the rows, and makes every earlier version of their tables unreadable at once. Readers of such a version
+    /// fail.
+    Files,
+}
+
+/// What a purge removed, or would remove.
 #[derive(Clone, Debug, Default)]
 pub struct PurgeReport {
     /// Purged integrations.
@@ -45,6 +59,10 @@ pub struct PurgeReport {
     pub tables: Vec<TablePurge>,
     /// Tables that could not be purged, and why. Their integrations stay `deleted`, and the next purge continues.
     pub failed: Vec<(String, LakeError)>,
+    /// Number of data files that were deleted. Zero unless the purge went as far as [`PurgeDepth::Files`].
+    pub deleted_files: u64,
+    /// Size of the deleted data files, in bytes.
+    pub deleted_bytes: u64,
 }
 
 /// What was purged from one Delta table.
@@ -58,15 +76,16 @@ pub struct TablePurge {
     pub files: u64,
 }
 
-/// Purges integrations that Kombo has confirmed to be gone, each by an answer from right before. A dry run only reports
-/// what would be removed. Integrations that were found alive meanwhile are kept. Several purges may run at once, beside
-/// fetches, folds and readers.
+/// Purges integrations that Kombo has confirmed to be gone, each by an answer from right before. Integrations that were
+/// found alive meanwhile are kept. Several purges may run at once, beside fetches and folds, and beside readers unless
+/// the files are deleted.
 pub(in crate::lake) async fn purge(
     tables: &Tables,
     endpoints: &[Arc<Endpoint>],
     gone: &[ConfirmedGone],
-    dry_run: bool,
+    depth: PurgeDepth,
 ) -> Result<PurgeReport, LakeError> {
+    let dry_run = depth == PurgeDepth::Plan;
     let mut report = PurgeReport::default();
     let endpoints = &tables.there(endpoints).await;
     // `current` comes after its sources, and once more at the end: a fold that read rows before their removal may have
@@ -84,10 +103,15 @@ pub(in crate::lake) async fn purge(
         }
     }
     let purging = Purging::new(&report.integrations, dry_run);
-    for name in [LakeTable::Drift, LakeTable::Quarantine, LakeTable::Holds] {
+    for name in OWN {
         let opened = ledgers::existing(tables, &name).await;
         let opened = opened.map(|table| (table, Vec::new()));
         report.purge(&name, opened, &purging).await;
+    }
+    if depth == PurgeDepth::Files {
+        let failed = &mut report.failed;
+        let forgotten = forget(tables, endpoints, &purging.keys, failed).await?;
+        (report.deleted_files, report.deleted_bytes) = (forgotten.files, forgotten.bytes);
     }
     if report.failed.is_empty() && !dry_run {
         let now = Clocks::read(tables).await?.earlier;
@@ -247,6 +271,10 @@ impl TablePurging<'_> {
     async fn run(&self) -> Result<TablePurge, LakeError> {
         let (operation, dry_run) = (Operation::Purge.as_str(), self.purging.dry_run);
         let done = self.table.change_files(operation, self, dry_run).await?;
+        if done.files > 0 && !dry_run {
+            // With it the log can be cut in time, however few commits follow.
+            self.table.log.try_checkpoint().await;
+        }
         Ok(TablePurge {
             table: self.table.name.to_string(),
             rows: done.rows,

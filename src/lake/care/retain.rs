@@ -1,4 +1,5 @@
-//! Applies retention: removes rows from `deltas` that are no longer needed, and old days from `kombo_drift`.
+//! Applies retention: removes rows from `deltas` that are no longer needed, old rows from `kombo_quarantine`, and old
+//! days from `kombo_drift`.
 //!
 //! A row of `deltas` is removed when it is older than the retention and a complete snapshot, begun after the row's
 //! observation, is folded into `current`. Such a row is neither part of the present nor needed to rebuild `current`.
@@ -8,12 +9,13 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::catalog::Endpoint;
 use crate::delta::delta_error::DeltaError;
 use crate::delta::exchange::{BATCH_FILES, Exchange};
 use crate::delta::log::LogState;
-use crate::delta::object_key::ObjectKey;
+use crate::delta::object_key::{ObjectKey, Partition};
 use crate::ids::IntegrationKey;
 use crate::lake::care::leaving::Leaving;
 use crate::lake::care::upkeep_report::{Left, TableUpkeep};
@@ -29,6 +31,10 @@ use crate::versions::guard::HoldState;
 
 /// A file is rewritten when at least one in this many of its rows is removed.
 const WORTH: u64 = 4;
+
+/// A file that is older than its retention by this much is rewritten for a single row: the file grace later, no byte
+/// of the row is left.
+const LATE: Duration = Duration::from_hours(7 * 24);
 
 const MS_PER_DAY: i64 = 86_400_000;
 
@@ -106,7 +112,8 @@ pub(super) async fn held(tables: &Tables) -> Result<HashSet<IntegrationKey>, Lak
 }
 
 /// Removes expired rows from a table: the rows of `leaving`, or complete days when `leaving` is `None`. Skips files of
-/// days that ended after `before`: no row in them is old, whatever Kombo's clock said at the observation.
+/// days that ended after `before`: no row in them is old, whatever Kombo's clock said at the observation. The files of
+/// the quarantine are of no day; `leaving` alone decides about them.
 pub(super) async fn let_go(
     table: &OpenTable,
     before: Moment,
@@ -118,9 +125,13 @@ pub(super) async fn let_go(
     let state = table.refreshed().await?;
     let mut batch = Batch::default();
     for file in table.live(&state).await? {
-        if !day_of(&file).is_some_and(|day| is_before(day, before)) {
+        let day = day_of(&file);
+        let is_young = day.is_some_and(|day| !is_before(day, before));
+        if is_young || day.is_none() && file.partition() != Partition::Whole {
             continue;
         }
+        let is_late = day.is_none_or(|day| is_before(day, before - LATE));
+        let worth = if is_late { u64::MAX } else { WORTH };
         let inputs = vec![Arc::clone(&file)];
         let output = None;
         let gone = match leaving {
@@ -129,7 +140,7 @@ pub(super) async fn let_go(
                 Exchange { inputs, output },
             ))),
             Some(leaving) if !leaving.touches(&file) => Ok(None),
-            Some(leaving) => table.sifted(&file, leaving.sifting(WORTH), dry_run).await,
+            Some(leaving) => table.sifted(&file, leaving.sifting(worth), dry_run).await,
         };
         match gone {
             Ok(Some((rows, exchange))) => {

@@ -2,6 +2,7 @@
 //! logs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::info;
 
@@ -19,6 +20,9 @@ use crate::lake::operation::Operation;
 use crate::lake::tables::{OpenTable, Tables};
 use crate::lake::{LakeError, Part};
 use crate::time::Moment;
+
+/// A file that is still being written is never this old.
+const LONGEST_WRITE: Duration = Duration::from_hours(24);
 
 /// Keeps up the tables of these endpoints and the lake's own tables. Several upkeeps may run at once. Refuses settings
 /// that would delete data that a reader may still need.
@@ -54,9 +58,21 @@ pub(in crate::lake) async fn upkeep(
     }
     for name in LEDGERS {
         let opened = ledgers::existing(tables, &name).await;
-        upkeep.table(&name, opened, &Leaving::default()).await;
+        let mut leaving = Leaving::default();
+        if name == LakeTable::Quarantine {
+            leaving.add_everyone(now - settings.delta_retention);
+        }
+        upkeep.table(&name, opened, &leaving).await;
     }
     Ok(upkeep.report)
+}
+
+/// Returns whether small files of a table are merged.
+fn is_compacted(table: &LakeTable) -> bool {
+    matches!(
+        table,
+        LakeTable::Deltas(_) | LakeTable::Drift | LakeTable::Quarantine
+    )
 }
 
 /// The upkeep of a lake.
@@ -111,7 +127,7 @@ impl Upkeep<'_> {
     ) -> Result<(), DeltaError> {
         let (settings, dry_run) = (self.settings, self.settings.dry_run);
         match &table.name {
-            LakeTable::Deltas(_) if !leaving.is_empty() => {
+            LakeTable::Deltas(_) | LakeTable::Quarantine if !leaving.is_empty() => {
                 let before = self.now - settings.delta_retention;
                 retain::let_go(table, before, Some(leaving), dry_run, done, failed).await?;
             }
@@ -121,8 +137,12 @@ impl Upkeep<'_> {
             }
             _ => {}
         }
-        if matches!(table.name, LakeTable::Deltas(_) | LakeTable::Drift) {
+        if is_compacted(&table.name) {
             self.compact(table, done, failed).await?;
+        }
+        if done.left_files > 0 && !dry_run {
+            // With it the log can be cut in time, however few commits follow.
+            table.log.try_checkpoint().await;
         }
         for file in table.unnamed_files(self.now - settings.grace()).await? {
             if dry_run {
@@ -133,18 +153,27 @@ impl Upkeep<'_> {
             done.deleted_files += 1;
             done.deleted_bytes += file.size;
         }
+        for left in table.leftovers(self.now - LONGEST_WRITE).await? {
+            if dry_run {
+                done.listed.push(format!("{}/{}", table.path(), left.name));
+            } else {
+                table.delete_leftover(&left)?;
+            }
+            done.deleted_files += 1;
+            done.deleted_bytes += left.size;
+        }
         let outdated = table
             .log
             .outdated(self.now - settings.log_retention)
             .await?;
-        done.deleted_log_entries = outdated.len() as u64;
+        done.deleted_log_entries = outdated.objects();
         if !dry_run {
             table.log.clean_up(&outdated).await?;
         }
         Ok(())
     }
 
-    /// Merges small files of one day. An unreadable file is left unchanged, and the other files of its day are merged.
+    /// Merges small files of one day, or of the quarantine. An unreadable file is left unchanged, and the other files of its day are merged.
     async fn compact(
         &self,
         table: &OpenTable,

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use self::fold_chore::FoldChore;
 use self::upkeep_chore::UpkeepChore;
-use super::{FoldSettings, Lake, LakeError, LakeSettings, PurgeDue, PurgeReport};
+use super::{FoldSettings, Lake, LakeError, LakeSettings, PurgeDepth, PurgeDue, PurgeReport};
 use crate::catalog::Endpoint;
 use crate::chore::{Chore, Questions};
 use crate::ids::IntegrationKey;
@@ -32,15 +32,15 @@ use crate::ids::IntegrationKey;
 /// Entry points of this room.
 impl Lake {
     /// Purges the integrations that Kombo does not find. For the integrations that Kombo does find, the registry is
-    /// updated: they are not deleted. A dry run changes nothing and only reports.
+    /// updated: they are not deleted. A plan changes nothing and only reports.
     pub async fn purge_answered(
         &self,
         endpoints: &[Arc<Endpoint>],
         found: &PurgeDue,
         answers: &PurgeAnswers,
-        dry_run: bool,
+        depth: PurgeDepth,
     ) -> Result<PurgeReport, LakeError> {
-        purge_answers::purge_answered(self.tables(), endpoints, found, answers, dry_run).await
+        purge_answers::purge_answered(self.tables(), endpoints, found, answers, depth).await
     }
 
     /// Folds like [`Lake::fold`] and logs the result: folded tables, failures, new holds and released holds. Asks Kombo

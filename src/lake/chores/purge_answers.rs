@@ -8,7 +8,7 @@ use crate::ids::IntegrationId;
 use crate::lake::care::purge::purge;
 use crate::lake::ledgers::registry::{Wakes, register};
 use crate::lake::tables::Tables;
-use crate::lake::{LakeError, PurgeDue, PurgeReport};
+use crate::lake::{LakeError, PurgeDepth, PurgeDue, PurgeReport};
 use crate::plan::{ConfirmedGone, Doubt, NotFound, Standing};
 use crate::sink::Registration;
 use crate::time::ObservedAt;
@@ -109,19 +109,19 @@ impl PurgeAnswers {
 }
 
 /// Purges the integrations that Kombo does not find. For the integrations that Kombo does find, the registry is
-/// updated: they are not deleted. A dry run changes nothing and only reports.
+/// updated: they are not deleted. A plan changes nothing and only reports.
 pub(in crate::lake) async fn purge_answered(
     tables: &Tables,
     endpoints: &[Arc<Endpoint>],
     found: &PurgeDue,
     answers: &PurgeAnswers,
-    dry_run: bool,
+    depth: PurgeDepth,
 ) -> Result<PurgeReport, LakeError> {
     let alive = answers.alive(found);
-    if !dry_run && !alive.is_empty() {
+    if depth != PurgeDepth::Plan && !alive.is_empty() {
         drop(register(tables, &alive, Wakes::All).await?);
     }
-    purge(tables, endpoints, &answers.gone, dry_run).await
+    purge(tables, endpoints, &answers.gone, depth).await
 }
 
 fn answer(
@@ -244,7 +244,9 @@ mod tests {
             gone: Vec::new(),
             ..asked
         };
-        let purged = lake.purge_answered(&[], &found, &alive, false).await;
+        let purged = lake
+            .purge_answered(&[], &found, &alive, PurgeDepth::Rows)
+            .await;
         purged.expect("written");
         let states = lake.registered().await.expect("read").into_iter();
         let mut states: Vec<_> = states.map(|one| (one.integration, one.state)).collect();

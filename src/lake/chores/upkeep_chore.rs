@@ -10,7 +10,9 @@ use tracing::{info, warn};
 use super::PurgeAnswers;
 use crate::catalog::Endpoint;
 use crate::chore::{Beside, Chore, Questions};
-use crate::lake::{Lake, LakeError, PurgeSettings, TableUpkeep, UpkeepReport, UpkeepSettings};
+use crate::lake::{
+    Lake, LakeError, PurgeDepth, PurgeSettings, TableUpkeep, UpkeepReport, UpkeepSettings,
+};
 use crate::words::counted;
 
 /// Time from a start to the first upkeep. Not at once, while the service catches up with changes. Not after a day,
@@ -67,9 +69,10 @@ impl UpkeepChore {
             let (reason, advice) = (kept.to_string(), kept.advice());
             warn!(integration.id = %id, reason, advice, "integration {id} is due to be purged but is kept: {reason}");
         }
+        let depth = PurgeDepth::Rows;
         let purged = self
             .lake
-            .purge_answered(&self.endpoints, &found, &answers, false);
+            .purge_answered(&self.endpoints, &found, &answers, depth);
         purged.await.map(drop)
     }
 

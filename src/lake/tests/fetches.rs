@@ -4,7 +4,6 @@ use futures_util::TryStreamExt;
 use object_store::ObjectStoreExt;
 
 use crate::catalog::Catalog;
-use crate::decode::QuarantinedRow;
 use crate::delta::store::TableStore;
 use crate::fetch::FetchEnd;
 use crate::ids::Category;
@@ -263,27 +262,6 @@ async fn a_batch_with_other_columns_is_refused() {
     assert!(
         matches!(refused, Err(LakeError::Columns { .. })),
         "{refused:?}"
-    );
-}
-
-#[tokio::test]
-async fn a_row_without_an_id_is_kept_in_quarantine() {
-    let store = TableStore::memory();
-    let lake = lake(&store, &settings()).await;
-    let mut staging = lake.begin(&delta("a"), &tags()).await.expect("begins");
-    staging
-        .quarantine(vec![QuarantinedRow {
-            reason: "id is null",
-            raw: r#"{"id":null}"#.to_owned(),
-            observed_at: ObservedAt::from_micros(10),
-        }])
-        .await
-        .expect("quarantined");
-    staging.commit(end(1, 10)).await.expect("committed");
-    let rows = quarantined(&store).await;
-    assert_eq!(
-        rows,
-        [(integration("a").to_string(), r#"{"id":null}"#.to_owned())]
     );
 }
 

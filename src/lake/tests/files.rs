@@ -188,6 +188,65 @@ async fn the_log_raises_the_last_observation_to_the_next_millisecond() {
 }
 
 #[tokio::test]
+async fn neither_the_log_nor_the_file_says_anything_about_columns_that_are_not_listed() {
+    let (file, entry) = written(Part::Deltas).await;
+    let told = |stats: &serde_json::Value| {
+        let stats = stats["stats"].as_str().expect("text").to_owned();
+        serde_json::from_str::<serde_json::Value>(&stats).expect("JSON")
+    };
+    let lines = entry.lines().map(serde_json::from_str::<serde_json::Value>);
+    let add = lines.map(|line| line.expect("JSON")["add"].take());
+    let stats = told(
+        &add.into_iter()
+            .find(serde_json::Value::is_object)
+            .expect("an add action"),
+    );
+    let names = |of: &str| {
+        let columns = stats[of].as_object().expect("columns");
+        columns.keys().cloned().collect::<Vec<_>>()
+    };
+    let listed = [
+        "_fetch_id",
+        "_fetched_at",
+        "_integration_id",
+        "_op",
+        "id",
+        "integration_key",
+    ];
+    assert_eq!(names("minValues"), listed);
+    assert_eq!(names("maxValues"), listed);
+    let mut counted = names("nullCount");
+    counted.retain(|name| name != "changed_at");
+    assert_eq!(counted, listed);
+
+    let metadata = file.metadata();
+    let schema = metadata.file_metadata().schema_descr();
+    let paths = (0..schema.num_columns()).map(|leaf| schema.column(leaf).path().string());
+    let mut with_stats = Vec::new();
+    for (leaf, path) in paths.enumerate() {
+        let has_stats = metadata
+            .row_groups()
+            .iter()
+            .any(|group| group.column(leaf).statistics().is_some());
+        let index = metadata.page_index_for_row_group(0);
+        let has_index = index.column_index(leaf).is_some();
+        assert!(
+            index.offset_index(leaf).is_some(),
+            "{path} can be read by pages"
+        );
+        assert_eq!(has_stats, has_index, "{path}");
+        if has_stats {
+            with_stats.push(path);
+        }
+    }
+    with_stats.sort();
+    let mut in_files: Vec<&str> = listed.to_vec();
+    in_files.extend(["changed_at", "remote_deleted_at"]);
+    in_files.sort_unstable();
+    assert_eq!(with_stats, in_files);
+}
+
+#[tokio::test]
 async fn a_file_in_parts_is_whole() {
     let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;

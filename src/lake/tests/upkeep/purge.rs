@@ -7,7 +7,9 @@ use crate::lake::layout::LakeTable;
 use crate::lake::positions::Positions;
 use crate::lake::tests::upkeep::fixtures::{own_files, put_current, put_own, say_folded, say_held};
 use crate::lake::tests::upkeep::*;
-use crate::lake::{FoldSettings, FoldedTable, LakeError, LiveFile, PurgeReport, PurgeSettings};
+use crate::lake::{
+    FoldSettings, FoldedTable, LakeError, LiveFile, PurgeDepth, PurgeReport, PurgeSettings,
+};
 use crate::plan::{ConfirmedGone, NotFound};
 use crate::sink::Registration;
 use crate::time::{Bases, ObservedAt};
@@ -48,7 +50,7 @@ async fn delete(lake: &Lake, name: &str, first_ms: i64) {
 
 /// Makes rows of `a`, which is not found from now on, and of `b` in every table, in shared files where tables share
 /// files.
-async fn deleted_beside_another() -> Aging {
+pub(super) async fn deleted_beside_another() -> Aging {
     let aging = Aging::new();
     let lake = aging.lake().await;
     for name in ["a", "b"] {
@@ -74,13 +76,15 @@ async fn deleted_beside_another() -> Aging {
 
 fn at_once() -> PurgeSettings {
     PurgeSettings {
-        after: PurgeSettings::AFTER,
-        only: None,
+        ..PurgeSettings::default()
     }
 }
 
 /// Returns what Kombo confirms now for the integrations that are due.
-async fn confirmed(lake: &Lake, settings: &PurgeSettings) -> Result<Vec<ConfirmedGone>, LakeError> {
+pub(super) async fn confirmed(
+    lake: &Lake,
+    settings: &PurgeSettings,
+) -> Result<Vec<ConfirmedGone>, LakeError> {
     let found = lake.purge_due(settings).await?;
     let now = ObservedAt::from_micros(found.now.as_millis() * 1000);
     let own = environment();
@@ -92,20 +96,20 @@ async fn confirmed(lake: &Lake, settings: &PurgeSettings) -> Result<Vec<Confirme
     Ok(gone.collect())
 }
 
-async fn try_purge(lake: &Lake, dry_run: bool) -> Result<PurgeReport, LakeError> {
+async fn try_purge(lake: &Lake, depth: PurgeDepth) -> Result<PurgeReport, LakeError> {
     let gone = confirmed(lake, &at_once()).await?;
-    lake.purge(&[tags()], &gone, dry_run).await
+    lake.purge(&[tags()], &gone, depth).await
 }
 
 async fn purge(lake: &Lake) -> PurgeReport {
-    let report = try_purge(lake, false).await.expect("purged");
+    let report = try_purge(lake, PurgeDepth::Rows).await.expect("purged");
     assert!(report.failed.is_empty(), "{:?}", report.failed);
     report
 }
 
 /// Returns, for each of the six tables, how many rows of an integration it has. For the lake's own tables, returns how
 /// many files may hold such rows.
-async fn rows_of_all(aging: &Aging, name: &str) -> [usize; 6] {
+pub(super) async fn rows_of_all(aging: &Aging, name: &str) -> [usize; 6] {
     let id = integration(name).to_string();
     let mut rows = [0; 6];
     for (at, part) in [Part::Snapshots, Part::Deltas, Part::Current]
@@ -129,7 +133,7 @@ async fn rows_of_all(aging: &Aging, name: &str) -> [usize; 6] {
     rows
 }
 
-async fn state_of(lake: &Lake, id: &IntegrationId) -> String {
+pub(super) async fn state_of(lake: &Lake, id: &IntegrationId) -> String {
     let known = lake.registered().await.expect("read");
     let known = known.into_iter().find(|known| known.integration == *id);
     known.expect("registered").state
@@ -153,7 +157,7 @@ async fn after_14_days_everything_of_a_deleted_integration_leaves_and_nothing_of
 
     aging.pass(2).await;
     let keys = paths(&aging.store).await;
-    let planned = try_purge(&lake, true).await.expect("planned");
+    let planned = try_purge(&lake, PurgeDepth::Plan).await.expect("planned");
     assert_eq!(paths(&aging.store).await, keys, "a dry run changes nothing");
     let done = purge(&lake).await;
     assert_eq!(planned.tables, done.tables);
@@ -228,11 +232,17 @@ async fn one_that_is_found_alive_after_kombo_was_asked_keeps_its_rows() {
     assert_eq!(gone.len(), 1);
     let alive = registration("a", "active", aging.clock.now().as_millis());
     drop(backfill.register_named(&[alive]).await.expect("registered"));
-    let report = lake.purge(&[tags()], &gone, false).await.expect("done");
+    let report = lake
+        .purge(&[tags()], &gone, PurgeDepth::Rows)
+        .await
+        .expect("done");
     assert!(report.integrations.is_empty() && report.tables.is_empty());
     // The integration is deleted once more. It needs a new answer of Kombo; the old answer does not count.
     delete(&lake, "a", aging.clock.now().as_millis() - 20 * DAY_MS).await;
-    let report = lake.purge(&[tags()], &gone, false).await.expect("done");
+    let report = lake
+        .purge(&[tags()], &gone, PurgeDepth::Rows)
+        .await
+        .expect("done");
     assert!(report.integrations.is_empty());
     assert_eq!(rows_of_all(&aging, "a").await, all);
     assert_eq!(state_of(&lake, &integration("a")).await, "deleted");
@@ -249,7 +259,7 @@ async fn nothing_but_a_deletion_that_was_confirmed_is_ever_due() {
     aging.pass(30).await;
     let now = PurgeSettings {
         after: Duration::ZERO,
-        only: None,
+        ..PurgeSettings::default()
     };
     let found = lake.purge_due(&now).await.expect("read");
     assert!(
@@ -279,6 +289,32 @@ async fn files_are_vacuumed_after_the_grace() {
 }
 
 #[tokio::test]
+async fn a_purge_ends_with_a_checkpoint_of_every_table_that_it_changed() {
+    let aging = deleted_beside_another().await;
+    aging.pass(15).await;
+    let done = purge(&aging.lake().await).await;
+    assert_eq!(done.tables.len(), 6);
+    let paths = paths(&aging.store).await;
+    for table in done.tables {
+        let of_log = |end: &str| {
+            let log = format!("{}/_delta_log/0", table.table);
+            let mut found = paths
+                .iter()
+                .map(Path::as_ref)
+                .filter(|path| path.starts_with(&log));
+            let last = found.rfind(|path| path.ends_with(end)).expect(end);
+            last[log.len() - 1..][..20].to_owned()
+        };
+        assert_eq!(
+            of_log(".checkpoint.parquet"),
+            of_log(".json"),
+            "{}",
+            table.table
+        );
+    }
+}
+
+#[tokio::test]
 async fn commits_of_others_meanwhile_are_kept_and_the_purge_goes_on() {
     let aging = deleted_beside_another().await;
     aging.pass(15).await;
@@ -296,7 +332,7 @@ async fn commits_of_others_meanwhile_are_kept_and_the_purge_goes_on() {
     };
     let ((), first, _) = tokio::join!(
         fetches,
-        one.purge(&tables, &gone, false),
+        one.purge(&tables, &gone, PurgeDepth::Rows),
         two.upkeep(&tables, &merging)
     );
     assert!(first.expect("purged").failed.is_empty());
@@ -316,7 +352,7 @@ async fn whatever_call_fails_nobody_elses_rows_leave_and_the_next_purge_finishes
             let (broken, faulty) = aging.failing(call, failure);
             let clock = Arc::clone(&aging.clock) as Arc<dyn Clock>;
             if let Ok(lake) = Lake::over(broken, &settings(), clock).await {
-                drop(try_purge(&lake, false).await);
+                drop(try_purge(&lake, PurgeDepth::Rows).await);
             }
             if faulty.calls() <= call {
                 break;

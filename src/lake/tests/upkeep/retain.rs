@@ -1,10 +1,12 @@
 //! Rows of `deltas` expire when they are old and nothing can need them. All other rows stay.
 
+use crate::decode::QuarantinedRow;
 use crate::lake::FoldSettings;
 use crate::lake::Part;
 use crate::lake::layout::LakeTable;
 use crate::lake::tests::upkeep::fixtures::{own_files, put_own, say_folded};
 use crate::lake::tests::upkeep::*;
+use crate::time::ObservedAt;
 
 /// When the folded snapshot of `a` began: after every delta in the lake.
 const SINCE: i64 = 1_000;
@@ -212,6 +214,73 @@ async fn a_second_service_that_exchanged_the_file_first_is_not_undone() {
         (deltas_of(&aging, "a").await, deltas_of(&aging, "b").await),
         (0, 5)
     );
+}
+
+#[tokio::test]
+async fn a_late_file_is_rewritten_for_a_single_row() {
+    let aging = one_file_of_two().await;
+    aging.pass(37).await;
+    let lake = aging.lake().await;
+    say_folded(&lake, "a", 301, SINCE).await;
+    assert_eq!(
+        left(&lake, &only_letting_go()).await,
+        (0, 0),
+        "not worth it yet"
+    );
+    aging.pass(6).await;
+    assert_eq!(left(&aging.lake().await, &only_letting_go()).await, (2, 1));
+    assert_eq!(deltas_of(&aging, "a").await, 8);
+}
+
+#[tokio::test]
+async fn old_rows_leave_the_quarantine_and_its_small_files_are_merged() {
+    let aging = Aging::new();
+    let lake = aging.lake().await;
+    let quarantine = async |name: &str, at_us: i64| {
+        let mut staging = lake.begin(&delta(name), &tags()).await.expect("begins");
+        let row = QuarantinedRow {
+            reason: "no usable id",
+            raw: "{}".to_owned(),
+            observed_at: ObservedAt::from_micros(at_us),
+        };
+        staging.quarantine(vec![row]).await.expect("kept");
+        staging
+            .commit(end(at_us / 1_000, at_us))
+            .await
+            .expect("committed");
+    };
+    let now_us = || aging.clock.now().as_millis() * 1_000;
+    quarantine("a", now_us()).await;
+    aging.pass(20).await;
+    for name in ["a", "b", "c"] {
+        quarantine(name, now_us()).await;
+    }
+    let settings = UpkeepSettings {
+        compact_files: 3,
+        ..only_letting_go()
+    };
+    let rows = async |lake: &Lake| {
+        let files = own_files(lake, &LakeTable::Quarantine).await;
+        files
+            .iter()
+            .filter_map(|file| file.num_records)
+            .collect::<Vec<_>>()
+    };
+    let report = keep_up(&aging.lake().await, &settings).await;
+    let done = of(&report, "kombo_quarantine").expect("kept up");
+    assert_eq!(
+        (done.left_rows, done.merged_files, done.merged_into),
+        (0, 4, 1)
+    );
+    assert_eq!(rows(&aging.lake().await).await, [4]);
+    aging.pass(16).await;
+    let report = keep_up(&aging.lake().await, &settings).await;
+    let done = of(&report, "kombo_quarantine").expect("kept up");
+    assert_eq!((done.left_rows, done.left_files), (1, 1));
+    assert_eq!(rows(&aging.lake().await).await, [3]);
+    aging.pass(20).await;
+    keep_up(&aging.lake().await, &settings).await;
+    assert_eq!(rows(&aging.lake().await).await, [0_u64; 0]);
 }
 
 #[tokio::test]
