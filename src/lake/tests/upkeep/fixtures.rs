@@ -93,10 +93,15 @@ pub(super) async fn put_own(lake: &Lake, table: &LakeTable, names: &[&str], day:
         LakeTable::Holds => holds::schema(),
         _ => quarantine::schema(),
     };
+    // Rows of the quarantine expire by their observation.
+    let at_us = match table {
+        LakeTable::Quarantine => i64::from(day) * 86_400_000_000,
+        _ => 1,
+    };
     let columns = schema
         .fields()
         .iter()
-        .map(|field| values(field, names, day));
+        .map(|field| values(field, names, day, at_us));
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect()).expect("rows");
     let table = lake.tables().open(table, &schema).await.expect("open");
     let partition = match table.name {
@@ -106,7 +111,7 @@ pub(super) async fn put_own(lake: &Lake, table: &LakeTable, names: &[&str], day:
     put(&table, batch, partition).await;
 }
 
-fn values(field: &Field, names: &[&str], day: i32) -> ArrayRef {
+fn values(field: &Field, names: &[&str], day: i32, at_us: i64) -> ArrayRef {
     let rows = names.len();
     match field.data_type() {
         DataType::Utf8 => Arc::new(StringArray::from_iter_values(names.iter().map(|name| {
@@ -121,7 +126,7 @@ fn values(field: &Field, names: &[&str], day: i32) -> ArrayRef {
         DataType::Date32 => Arc::new(Date32Array::from(vec![day; rows])),
         DataType::Int64 => Arc::new(Int64Array::from(vec![1; rows])),
         DataType::Timestamp(..) => {
-            Arc::new(TimestampMicrosecondArray::from(vec![1; rows]).with_timezone("UTC"))
+            Arc::new(TimestampMicrosecondArray::from(vec![at_us; rows]).with_timezone("UTC"))
         }
         DataType::List(element) => {
             let none = OffsetBuffer::<i32>::new_zeroed(rows);
