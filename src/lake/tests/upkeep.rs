@@ -39,8 +39,13 @@ struct Aging {
 impl Aging {
     /// Starts well before today, so that days can pass.
     fn new() -> Self {
-        let clock = TestClock::off_the_stores_by(-80 * DAY_MS);
-        Self::of(InMemory::new(), Ages::behind(80 * DAY), clock)
+        Self::days_ago(40)
+    }
+
+    /// The Delta kernel forgets by this machine's clock which files were removed more than 30 days ago.
+    fn days_ago(days: u32) -> Self {
+        let clock = TestClock::off_the_stores_by(-i64::from(days) * DAY_MS);
+        Self::of(InMemory::new(), Ages::behind(days * DAY), clock)
     }
 
     fn of(objects: InMemory, ages: Ages, clock: Arc<TestClock>) -> Self {

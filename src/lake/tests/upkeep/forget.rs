@@ -165,7 +165,13 @@ async fn whatever_call_fails_nothing_of_others_leaves_and_the_next_one_finishes(
             forget(&lake).await;
             assert_eq!(rows_of_all(&aging, "a").await, [0; 6], "{context}");
             assert_eq!(rows_of_all(&aging, "b").await, all, "{context}");
-            assert_eq!(unnamed(&aging).await, [""; 0], "{context}");
+            // A file that the stopped purge had just written may be left. It holds the rows that stay.
+            for path in unnamed(&aging).await {
+                let found = aging.store.objects().get(&path.into()).await;
+                let file = found.expect("there").bytes().await.expect("bytes");
+                let of_a = |row: &Stored| row.0 == integration("a").to_string();
+                assert!(!read(file).iter().any(of_a), "{context}");
+            }
             assert_eq!(state_of(&lake, &integration("a")).await, "purged");
         }
     }

@@ -13,7 +13,10 @@ const SINCE: i64 = 1_000;
 
 /// Makes one file with a day's deltas of two integrations, and a folded snapshot of `a` that began after them.
 async fn one_file_of_two() -> Aging {
-    let aging = Aging::new();
+    one_file_in(Aging::new()).await
+}
+
+async fn one_file_in(aging: Aging) -> Aging {
     let lake = aging.lake().await;
     for at in 300..305 {
         let (row, base) = (("1", at, at), end(at, at));
@@ -218,7 +221,7 @@ async fn a_second_service_that_exchanged_the_file_first_is_not_undone() {
 
 #[tokio::test]
 async fn a_late_file_is_rewritten_for_a_single_row() {
-    let aging = one_file_of_two().await;
+    let aging = one_file_in(Aging::days_ago(60)).await;
     aging.pass(37).await;
     let lake = aging.lake().await;
     say_folded(&lake, "a", 301, SINCE).await;
@@ -234,7 +237,7 @@ async fn a_late_file_is_rewritten_for_a_single_row() {
 
 #[tokio::test]
 async fn old_rows_leave_the_quarantine_and_its_small_files_are_merged() {
-    let aging = Aging::new();
+    let aging = Aging::days_ago(60);
     let lake = aging.lake().await;
     let quarantine = async |name: &str, at_us: i64| {
         let mut staging = lake.begin(&delta(name), &tags()).await.expect("begins");
