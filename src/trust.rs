@@ -4,6 +4,10 @@
 
 use std::error::Error;
 use std::fmt;
+use std::fs::File;
+
+/// The variable that names the file of trusted certificates.
+const CERT_FILE: &str = "SSL_CERT_FILE";
 
 /// Why no encrypted connection to a server can be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,8 +49,8 @@ impl TrustFault {
     fn in_text(text: &str) -> Option<Self> {
         if text.contains("No CA certificates were loaded") {
             // Where one of the two variables is set, the certificates of the machine are not read.
-            let is_set = |name| std::env::var_os(name).is_some();
-            return Some(match (is_set("SSL_CERT_FILE"), is_set("SSL_CERT_DIR")) {
+            let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+            return Some(match (is_set(CERT_FILE), is_set("SSL_CERT_DIR")) {
                 (true, _) => Self::CertFile,
                 (_, true) => Self::CertDir,
                 _ => Self::NoAuthorities,
@@ -55,7 +59,12 @@ impl TrustFault {
         let (_, reason) = text.split_once("invalid peer certificate: ")?;
         let is = |names: &[&str]| names.iter().any(|name| reason.starts_with(name));
         Some(if is(&["UnknownIssuer"]) {
-            Self::UnknownIssuer
+            // With both variables set, a missing file leaves the certificates of the folders.
+            let file = std::env::var_os(CERT_FILE).filter(|file| !file.is_empty());
+            match file.map(File::open) {
+                Some(Err(_)) => Self::CertFile,
+                _ => Self::UnknownIssuer,
+            }
         } else if is(&["certificate expired", "Expired"]) {
             Self::Expired
         } else if is(&["certificate not valid yet", "NotValidYet"]) {

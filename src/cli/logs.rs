@@ -31,6 +31,8 @@ pub(super) fn start(format: LogFormat, verbosity: i16, verb: &Verb) -> LogLimit 
     let ours = Targets::new()
         .with_default(LevelFilter::ERROR)
         .with_target("delta_kernel", LevelFilter::OFF)
+        // Each attempt to connect has such a line; our own error names the cause once.
+        .with_target("rustls_platform_verifier", LevelFilter::OFF)
         .with_target("kombo_source", level);
     let lines = fmt::layer()
         .with_ansi(Terminal::stderr().has_colour())

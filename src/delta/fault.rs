@@ -128,10 +128,10 @@ impl From<&object_store::Error> for StoreFault {
             Error::NotSupported { .. } | Error::NotImplemented { .. } => FaultReason::Unsupported,
             _ => causes.reason(),
         };
-        Self {
-            reason,
-            detail: causes.detail(),
-        }
+        // What is wrong with a certificate is said completely by its name.
+        let is_trust = matches!(reason, FaultReason::Trust(_));
+        let detail = causes.detail().filter(|_| !is_trust);
+        Self { reason, detail }
     }
 }
 

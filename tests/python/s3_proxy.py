@@ -2,6 +2,7 @@
 
 import http.client
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,11 +34,14 @@ class LossyS3:
     times: int
     """How often the same commit is lost, where it is tried again."""
     lost: dict[str, int] = field(default_factory=dict)
+    requests: int = 0
+    """How many requests came."""
     unreachable: bool = False
     """Loses whatever comes, while it is set."""
 
     def loses(self, method: str, path: str) -> bool:
         """Returns whether to lose a request: the first puts of each log entry are lost."""
+        self.requests += 1
         if self.unreachable:
             return True
         if method != "PUT" or not COMMIT.fullmatch(path) or self.lost.get(path, 0) >= self.times:
@@ -47,13 +51,27 @@ class LossyS3:
 
 
 @contextmanager
-def running_lossy_s3(endpoint: str, loss: Loss, times: int) -> Iterator[LossyS3]:
-    """Starts a proxy to an S3 endpoint; closes it at the end of the block."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    proxy = LossyS3(f"http://127.0.0.1:{server.server_address[1]}", loss, times)
+def running_lossy_s3(
+    endpoint: str, loss: Loss, times: int, tls: ssl.SSLContext | None = None
+) -> Iterator[LossyS3]:
+    """Starts a proxy to an S3 endpoint, encrypted if `tls` is given; closes it at the end of the block."""
+    server = _QuietServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    scheme = "https" if tls else "http"
+    if tls:
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
+    proxy = LossyS3(f"{scheme}://127.0.0.1:{server.server_address[1]}", loss, times)
     server.RequestHandlerClass = _handler(proxy, str(urlsplit(endpoint).netloc))
     with serving(server):
         yield proxy
+
+
+class _QuietServer(ThreadingHTTPServer):
+    """Says nothing about clients that end their connection, such as those that refuse its certificate."""
+
+    def handle_error(self, *_arguments: Any) -> None:
+        """Stays silent."""
 
 
 def _handler(proxy: LossyS3, upstream: str) -> type[BaseHTTPRequestHandler]:

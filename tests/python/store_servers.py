@@ -144,6 +144,11 @@ def s3_client(options: dict[str, str]):  # type: ignore[no-untyped-def]  # noqa:
     )
 
 
+def bucket_is_empty(server: StoreServer) -> bool:
+    """Returns whether an S3 server holds no object."""
+    return not s3_client(server.options).list_objects_v2(Bucket=BUCKET).get("Contents")
+
+
 def _until(ready: Callable[[], object]) -> None:
     """Repeats a first request until the server can serve it."""
     deadline = time.monotonic() + START_SECONDS
