@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import lake as lakes
 import pytest
@@ -107,7 +108,8 @@ def test_an_authority_that_is_not_trusted_and_a_broken_list_have_names_for_kombo
         store = stack.enter_context(
             running_lossy_s3(options["aws_endpoint"], Loss.AFTER, 0, tls=tls)
         )
-        kombo = stack.enter_context(running_lossy_s3(twin.url, Loss.AFTER, 0, tls=tls))
+        proxy = stack.enter_context(running_lossy_s3(twin.url, Loss.AFTER, 0, tls=tls))
+        kombo = replace(twin, url=f"{proxy.url}{urlsplit(twin.url).path}")
         encrypted = {**options, "aws_endpoint": store.url}
         server = StoreServer("moto", f"s3://{BUCKET}/one", encrypted)
         for value, text, code in (
@@ -120,8 +122,7 @@ def test_an_authority_that_is_not_trusted_and_a_broken_list_have_names_for_kombo
                 assert outcome.code == code, outcome.text
                 _assert_says(outcome, text)
                 _assert_says(outcome, variable)
-            api = replace(twin, url=kombo.url)
-            outcome = _with(backfill_of(api, tmp_path / "lake", *ENDPOINTS), trusted).run()
+            outcome = _with(backfill_of(kombo, tmp_path / "lake", *ENDPOINTS), trusted).run()
             assert outcome.code == code, outcome.text
             _assert_says(outcome, text)
             _assert_says(outcome, variable)
@@ -129,7 +130,7 @@ def test_an_authority_that_is_not_trusted_and_a_broken_list_have_names_for_kombo
         outcome = _verb(server, "status", both, expected=FAILED)
         _assert_says(outcome, "no certificate can be read from the file")
         trusted = {**ONLY_A_FILE, variable: str(CERTIFICATE)}
-        _with(_backfill(replace(twin, url=kombo.url), server), trusted).must_succeed()
+        _with(_backfill(kombo, server), trusted).must_succeed()
         _assert_right(twin, replace(server, options=options))
 
 

@@ -53,13 +53,17 @@ pub(in crate::lake) async fn existing(
 /// reported here, but by the operation that needs the table.
 pub(in crate::lake) async fn create_drift_and_holds(tables: &Tables) {
     // Opening a table that is there would cost a request for each entry of its log.
-    let drift = async || match tables.exists(&LakeTable::Drift).await? {
-        true => Ok(()),
-        false => drift::open(tables).await.map(drop),
+    let drift = async || {
+        if !tables.exists(&LakeTable::Drift).await? {
+            drift::open(tables).await?;
+        }
+        Ok::<_, LakeError>(())
     };
-    let holds = async || match tables.exists(&LakeTable::Holds).await? {
-        true => Ok(()),
-        false => holds::open(tables).await.map(drop),
+    let holds = async || {
+        if !tables.exists(&LakeTable::Holds).await? {
+            holds::open(tables).await?;
+        }
+        Ok::<_, LakeError>(())
     };
     let both = async || {
         let drift = drift().await;
