@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
+use crate::delta::log::log_damage::LogDamageKind;
 use crate::json;
 
 /// One line of a log entry. In the lines that this crate writes exactly one field is set.
@@ -29,7 +31,7 @@ pub(super) struct LogLine {
 
 /// Who committed what, and when. The protocol leaves the content of this action to each writer: Spark writes
 /// booleans, numbers and nulls. So only the commit id of another writer's action is read.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct CommitInfo {
     #[serde(skip_deserializing)]
@@ -46,6 +48,10 @@ pub(super) struct CommitInfo {
     /// Set by this crate only. The entry was emptied by a purge, and says nothing about the table any more.
     #[serde(rename = "kombo_emptied", skip_serializing_if = "Option::is_none")]
     pub(super) emptied: Option<bool>,
+    /// Set by this crate only. The number of the other actions in the entry: an entry that was cut at the end of a line
+    /// still looks whole.
+    #[serde(rename = "action_count", skip_serializing_if = "Option::is_none")]
+    pub(super) action_count: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,10 +168,18 @@ pub(super) fn is_emptied(lines: &[LogLine]) -> bool {
     infos.any(|info| info.emptied == Some(true))
 }
 
-/// Writes actions as the lines of a log entry.
+/// Writes actions as the lines of a log entry. The entry says how many actions it holds.
 pub(super) fn to_json_lines(lines: &[LogLine]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for line in lines {
+        let counted = line.commit_info.as_ref().map(|info| LogLine {
+            commit_info: Some(CommitInfo {
+                action_count: Some(lines.len() - 1),
+                ..info.clone()
+            }),
+            ..LogLine::default()
+        });
+        let line = counted.as_ref().unwrap_or(line);
         serde_json::to_writer(&mut bytes, line).expect("actions serialize to JSON");
         bytes.push(b'\n');
     }
@@ -179,6 +193,34 @@ pub(super) fn from_json_lines(bytes: &[u8]) -> Option<Vec<LogLine>> {
         .filter(|line| !line.trim_ascii().is_empty())
         .map(|line| json::from_slice(line).ok())
         .collect()
+}
+
+/// Reads the lines of a log entry, and checks that the entry is whole.
+///
+/// Each entry of this crate has a `commitInfo`, and so have those of other writers. The protocol does not demand one, so
+/// an entry with any other action counts, too.
+pub(super) fn from_entry(bytes: &[u8]) -> Result<Vec<LogLine>, LogDamageKind> {
+    let lines = from_json_lines(bytes).ok_or(LogDamageKind::GarbledEntry)?;
+    let written = lines.iter().find_map(|line| line.commit_info.as_ref());
+    let count = written.and_then(|info| info.action_count);
+    if count.is_some_and(|count| count + 1 != lines.len()) {
+        return Err(LogDamageKind::CutEntry);
+    }
+    if lines.iter().all(LogLine::is_empty) && !has_action_of_others(bytes) {
+        return Err(LogDamageKind::EmptyEntry);
+    }
+    Ok(lines)
+}
+
+/// Returns whether a line is an action that this crate does not read.
+fn has_action_of_others(bytes: &[u8]) -> bool {
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    lines.any(|line| {
+        let names = json::from_slice::<BTreeMap<String, IgnoredAny>>(line).unwrap_or_default();
+        ["cdc", "domainMetadata"]
+            .iter()
+            .any(|name| names.contains_key(*name))
+    })
 }
 
 /// Encodes a path as the protocol requires: a URI reference of RFC 2396.

@@ -10,8 +10,9 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt, PutPayload};
 
 use crate::delta::log::action::{CommitInfo, LogLine, is_emptied, to_json_lines};
-use crate::delta::log::kernel::Replay;
+use crate::delta::log::listing::{entry_version, version_of};
 use crate::delta::log::log_error::LogError;
+use crate::delta::log::replay::Replay;
 use crate::delta::log::{DeltaLog, action, tail};
 use crate::delta::object_key::ObjectKey;
 use crate::time::Moment;
@@ -109,9 +110,9 @@ impl DeltaLog {
     /// Returns the files that were removed after `after`, by path below the table's folder. Includes removed files
     /// for which the log has no time.
     pub async fn removed_since(&self, after: Moment) -> Result<HashSet<String>, LogError> {
-        let replayed = self.kernel.replay(None, Replay::Removed);
-        let (_, lines) = replayed.await?;
-        let removed = lines.into_iter().filter_map(|line| line.remove);
+        let replayed = self.reader.read(None, Replay::Removed).await?;
+        self.note(&replayed.flaws);
+        let removed = replayed.lines.into_iter().filter_map(|line| line.remove);
         let recent = removed.filter(|file| {
             file.deletion_timestamp
                 .is_none_or(|at| at > after.as_millis())
@@ -121,9 +122,9 @@ impl DeltaLog {
 
     /// Makes sure that a version can be read from its own checkpoint: the table will depend on it.
     async fn readable_checkpoint(&self, version: u64) -> Result<(), LogError> {
-        self.kernel.checkpoint(version).await?;
-        self.kernel.replay(Some(version), Replay::State).await?;
-        Ok(())
+        let flaws = self.flaws().clone();
+        self.reader.checkpoint(version, &flaws).await?;
+        self.reader.check_checkpoint(version).await
     }
 
     /// Replaces an entry by one that says nothing except whose it was. Returns `false` when it is empty already.
@@ -182,42 +183,5 @@ fn is_entry(meta: &ObjectMeta) -> bool {
         && meta
             .location
             .filename()
-            .is_some_and(|name| tail::entry_version(name).is_some())
-}
-
-/// Reads the version at the start of a name: of an entry, of a checkpoint in one or several parts, or of a checksum.
-fn version_of(name: &str) -> Option<u64> {
-    let (digits, kind) = name.split_once('.')?;
-    let in_parts = || {
-        kind.starts_with("checkpoint.")
-            && matches!(kind.rsplit('.').next(), Some("parquet" | "json"))
-    };
-    let known = matches!(kind, "json" | "crc") || in_parts();
-    (known && digits.len() == 20).then(|| digits.parse().ok())?
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_bears_a_version_is_the_logs() {
-        let digits = "00000000000000000042";
-        for kind in [
-            "json",
-            "crc",
-            "checkpoint.parquet",
-            "checkpoint.0000000001.0000000002.parquet",
-        ] {
-            assert_eq!(version_of(&format!("{digits}.{kind}")), Some(42), "{kind}");
-        }
-        for name in [
-            "_last_checkpoint",
-            "42.json",
-            "00000000000000000042.tmp",
-            "0000000000000000004x.json",
-        ] {
-            assert_eq!(version_of(name), None, "{name}");
-        }
-    }
+            .is_some_and(|name| entry_version(name).is_some())
 }

@@ -1,8 +1,10 @@
-//! The Delta kernel library: finds the newest version, replays checkpoints, writes checkpoints.
+//! The Delta kernel library: reads and writes checkpoints.
 //!
-//! Calls of the kernel block, so they run on a blocking thread. The kernel's own I/O runs on a separate runtime: the
-//! executor that can write checkpoints needs a multi-threaded runtime, and the caller's runtime may have one thread.
+//! The kernel sees a [`LogView`](crate::delta::log::view::LogView): the checkpoint that this crate has chosen, and entries that it has checked. Calls of
+//! the kernel block, so they run on a blocking thread. The kernel's own I/O runs on a separate runtime: the executor
+//! that can write checkpoints needs a multi-threaded runtime, and the caller's runtime may have one thread.
 
+use std::error::Error as StdError;
 use std::sync::{Arc, LazyLock};
 
 use delta_kernel::arrow::json::LineDelimitedWriter;
@@ -11,124 +13,92 @@ use delta_kernel::snapshot::SnapshotRef;
 use delta_kernel::{KernelError, Snapshot};
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
 use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
+use object_store::ObjectStore;
+use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::delta::fault::{FaultReason, StoreFault};
 use crate::delta::log::action::{LogLine, from_json_lines};
-use crate::delta::log::log_error::LogError;
+use crate::delta::log::replay::Replay;
 use crate::delta::object_key::TablePath;
-use crate::delta::store::TableStore;
 
 type Engine = DefaultEngine<TokioMultiThreadExecutor>;
 
 /// Lives as long as the process, because a runtime must not be dropped inside another runtime.
-static EXECUTOR: LazyLock<Result<Arc<TokioMultiThreadExecutor>, StoreFault>> =
+static EXECUTOR: LazyLock<Result<Arc<TokioMultiThreadExecutor>, KernelFailure>> =
     LazyLock::new(|| {
         TokioMultiThreadExecutor::new_owned_runtime(Some(2), None)
             .map(Arc::new)
-            .map_err(|error| fault(&error))
+            .map_err(|error| failure(&error))
     });
 
-/// One table, as the kernel reads it.
-pub(super) struct Kernel {
-    engine: Arc<Engine>,
-    root: String,
-    table: String,
+/// Why the kernel did not do its work. Holds no text of the kernel: it may quote statistics, which hold row values.
+#[derive(Clone, Debug)]
+pub(super) enum KernelFailure {
+    /// The table requires a newer protocol.
+    Protocol,
+    /// The store failed.
+    Store(StoreFault),
+    /// Anything else, such as content that cannot be read. Holds the kernel's name for it.
+    Other(String),
 }
 
-/// The columns of a checkpoint that a replay reads.
-#[derive(Clone, Copy)]
-pub(super) enum Replay {
-    /// All state except the files.
-    State,
-    /// The live files.
-    Files,
-    /// The files removed recently, for as long as `delta.deletedFileRetentionDuration` says.
-    Removed,
-}
-
-impl Replay {
-    fn columns(self) -> &'static [&'static str] {
+impl KernelFailure {
+    /// Returns the failure as one of the store, for an error.
+    pub(super) fn fault(self) -> StoreFault {
         match self {
-            Self::State => &["protocol", "metaData", "txn"],
-            Self::Files => &["add"],
-            Self::Removed => &["remove"],
+            Self::Store(fault) => fault,
+            Self::Protocol => StoreFault::labelled(FaultReason::Other, "Protocol"),
+            Self::Other(name) => StoreFault::labelled(FaultReason::Other, &name),
         }
     }
 }
 
-impl Kernel {
-    pub(super) fn new(store: &TableStore, table: &TablePath) -> Result<Self, LogError> {
-        let name = table.to_string();
-        let executor = EXECUTOR.clone().map_err(|source| LogError::Kernel {
-            table: name.clone(),
-            doing: "opening",
-            source,
-        })?;
-        let engine = DefaultEngineBuilder::new(Arc::clone(store.objects()))
-            .with_task_executor(executor)
-            .build();
-        Ok(Self {
-            engine: Arc::new(engine),
-            // Only the path reaches our store, which is rooted at the lake. The host name is one of an S3 Express
-            // bucket, which lists objects in no order. The engine then sorts the listing, as a local disk needs
-            // (`supports_ordered_listing` in delta_kernel_default_engine/src/filesystem.rs).
-            root: format!("s3://lake--x-s3/{name}/"),
-            table: name,
-        })
-    }
-
-    /// Replays the log up to `version`, or to its end. Returns the version and the actions in force at that version.
-    pub(super) async fn replay(
-        &self,
-        version: Option<u64>,
-        what: Replay,
-    ) -> Result<(u64, Vec<LogLine>), LogError> {
-        self.run("reading", move |engine, root| {
-            let snapshot = snapshot(engine, root, version)?;
-            let version = snapshot.version();
-            Ok((version, replay(engine, snapshot, what)?))
-        })
-        .await
-    }
-
-    /// Writes a checkpoint of a version, and the `_last_checkpoint` file that points to the checkpoint.
-    pub(super) async fn checkpoint(&self, version: u64) -> Result<(), LogError> {
-        self.run("writing a checkpoint of", move |engine, root| {
-            snapshot(engine, root, Some(version))?.checkpoint(engine, None)?;
-            Ok(())
-        })
-        .await
-    }
-
-    async fn run<T: Send + 'static>(
-        &self,
-        doing: &'static str,
-        work: impl FnOnce(&Engine, &str) -> Result<T, KernelError> + Send + 'static,
-    ) -> Result<T, LogError> {
-        let (engine, root) = (Arc::clone(&self.engine), self.root.clone());
-        let done = tokio::task::spawn_blocking(move || work(&engine, &root)).await;
-        let source = match done {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) if is_about_protocol(&error) => {
-                let table = self.table.clone();
-                return Err(LogError::Protocol { table });
-            }
-            Ok(Err(error)) => fault(&error),
-            Err(_) => StoreFault::labelled(FaultReason::Other, "panic"),
-        };
-        Err(LogError::Kernel {
-            table: self.table.clone(),
-            doing,
-            source,
-        })
-    }
+/// Reads the actions in force at a checkpoint. The view shows the checkpoint at `version` and nothing else.
+pub(super) async fn read_checkpoint(
+    view: Arc<dyn ObjectStore>,
+    table: &TablePath,
+    version: u64,
+    what: Replay,
+) -> Result<Vec<LogLine>, KernelFailure> {
+    run(view, table, move |engine, root| {
+        let snapshot = Snapshot::builder_for(root).at_version(version);
+        replay(engine, snapshot.build(engine)?, what)
+    })
+    .await
 }
 
-fn snapshot(engine: &Engine, root: &str, version: Option<u64>) -> Result<SnapshotRef, KernelError> {
-    let builder = Snapshot::builder_for(root);
-    match version {
-        Some(version) => builder.at_version(version).build(engine),
-        None => builder.build(engine),
+/// Writes a checkpoint of a version, and the `_last_checkpoint` file that points to the checkpoint. The view shows an
+/// earlier checkpoint, if there is one, and each entry after it up to `version`.
+pub(super) async fn write_checkpoint(
+    view: Arc<dyn ObjectStore>,
+    table: &TablePath,
+    version: u64,
+) -> Result<(), KernelFailure> {
+    run(view, table, move |engine, root| {
+        let snapshot = Snapshot::builder_for(root).at_version(version);
+        snapshot.build(engine)?.checkpoint(engine, None)?;
+        Ok(())
+    })
+    .await
+}
+
+async fn run<T: Send + 'static>(
+    objects: Arc<dyn ObjectStore>,
+    table: &TablePath,
+    work: impl FnOnce(&Engine, &str) -> Result<T, KernelError> + Send + 'static,
+) -> Result<T, KernelFailure> {
+    let engine = DefaultEngineBuilder::new(objects)
+        .with_task_executor(EXECUTOR.clone()?)
+        .build();
+    // Only the path reaches our store, which is rooted at the lake. The host name is one of an S3 Express bucket, which
+    // lists objects in no order. The engine then sorts the listing, as a local disk needs (`supports_ordered_listing`
+    // in delta_kernel_default_engine/src/filesystem.rs).
+    let root = format!("s3://lake--x-s3/{table}/");
+    // The kernel logs its errors with their content and a stack trace.
+    let quiet = move || with_default(NoSubscriber::new(), || work(&engine, &root));
+    match tokio::task::spawn_blocking(quiet).await {
+        Ok(done) => done.map_err(|error| failure(&error)),
+        Err(_) => Err(KernelFailure::Other("panic".to_owned())),
     }
 }
 
@@ -161,24 +131,36 @@ fn replay(
     Ok(lines)
 }
 
-fn is_about_protocol(error: &KernelError) -> bool {
+fn failure(error: &KernelError) -> KernelFailure {
     match error {
-        KernelError::Unsupported(_) | KernelError::InvalidProtocol(_) => true,
-        KernelError::Backtraced { source, .. } => is_about_protocol(source),
-        _ => false,
+        KernelError::Unsupported(_) | KernelError::InvalidProtocol(_) => KernelFailure::Protocol,
+        KernelError::IOError(error) => KernelFailure::Store(error.into()),
+        KernelError::Backtraced { source, .. } => failure(source),
+        other => of_store(other).map_or_else(
+            || KernelFailure::Other(name_of(other)),
+            KernelFailure::Store,
+        ),
     }
 }
 
-/// Names a kernel error by its variant. The error's text may quote statistics, which hold row values.
-fn fault(error: &KernelError) -> StoreFault {
-    match error {
-        KernelError::ObjectStore(error) => error.into(),
-        KernelError::IOError(error) => error.into(),
-        KernelError::Backtraced { source, .. } => fault(source),
-        other => {
-            let text = format!("{other:?}");
-            let name = text.split(|c: char| !c.is_ascii_alphanumeric()).next();
-            StoreFault::labelled(FaultReason::Other, name.unwrap_or_default())
-        }
+/// Returns the store's error among the causes of an error. The Parquet reader wraps it.
+fn of_store(error: &KernelError) -> Option<StoreFault> {
+    if let KernelError::ObjectStore(error) = error {
+        return Some(error.into());
     }
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if let Some(error) = cause.downcast_ref::<object_store::Error>() {
+            return Some(error.into());
+        }
+        next = cause.source();
+    }
+    None
+}
+
+/// Returns the name of an error's variant.
+fn name_of(error: &KernelError) -> String {
+    let text = format!("{error:?}");
+    let name = text.split(|c: char| !c.is_ascii_alphanumeric()).next();
+    name.unwrap_or_default().to_owned()
 }

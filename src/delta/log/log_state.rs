@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use serde_json::Value;
 
-use crate::delta::log::action::{LogLine, Metadata};
+use crate::delta::log::action::{Add, LogLine, Metadata, Remove};
 use crate::delta::log::live_file::{BoundedColumns, LiveFile};
 use crate::delta::log::log_damage::{LogDamage, LogDamageKind};
 use crate::delta::log::log_error::LogError;
@@ -69,6 +69,9 @@ impl LogState {
         table: &TablePath,
         bounded: BoundedColumns,
     ) -> Result<Self, LogError> {
+        if !lines.iter().any(|line| line.protocol.is_some()) {
+            return Err(damaged(table, "its log has no protocol action"));
+        }
         let metadata = lines.iter().find_map(|line| line.meta_data.clone());
         let metadata = metadata.ok_or_else(|| damaged(table, "its log has no metaData action"))?;
         let mut state = Self {
@@ -140,17 +143,25 @@ impl LogState {
             self.txns.insert(txn.app_id.into(), txn.version);
         }
         if let Some(live) = &mut self.live {
-            if let Some(remove) = line.remove {
-                live.remove(remove.path.as_str());
-            }
-            if let Some(add) = line.add {
-                live.insert(
-                    add.path.as_str().into(),
-                    Arc::new(LiveFile::of(add, self.bounded)),
-                );
-            }
+            follow(live, line.remove, line.add, self.bounded);
         }
         Ok(())
+    }
+}
+
+/// Follows the files that an action adds and removes.
+pub(super) fn follow(
+    live: &mut HashMap<Arc<str>, Arc<LiveFile>>,
+    remove: Option<Remove>,
+    add: Option<Add>,
+    bounded: BoundedColumns,
+) {
+    if let Some(remove) = remove {
+        live.remove(remove.path.as_str());
+    }
+    if let Some(add) = add {
+        let path = add.path.as_str().into();
+        live.insert(path, Arc::new(LiveFile::of(add, bounded)));
     }
 }
 

@@ -8,18 +8,22 @@
 //! [`schema`] adds our missing columns to a table's schema. The next entry commits the added columns.
 
 mod action;
+mod checkpoints;
 mod clean_up;
 mod create;
 mod entry;
 mod kernel;
+mod listing;
 mod live_file;
-mod load;
 mod log_damage;
 mod log_error;
+mod log_reader;
 mod log_state;
 mod publish;
+mod replay;
 mod schema;
 mod tail;
+mod view;
 
 pub use clean_up::OutdatedLog;
 pub use entry::{AddFile, Entry, RemoveFile};
@@ -28,7 +32,7 @@ pub use log_damage::{LogDamage, LogDamageKind};
 pub use log_error::{LogError, SchemaError};
 pub use log_state::LogState;
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
@@ -38,15 +42,14 @@ use arrow::datatypes::SchemaRef;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use tracing::warn;
 use uuid::Uuid;
 
 use crate::delta::log::action::{LogLine, to_json_lines};
 use crate::delta::log::create::create;
 use crate::delta::log::entry::commit_info;
-use crate::delta::log::kernel::{Kernel, Replay};
-use crate::delta::log::load::load;
+use crate::delta::log::log_reader::{Flaw, LogReader};
 use crate::delta::log::publish::{Patience, PublishError, Published, publish};
+use crate::delta::log::replay::Replay;
 use crate::delta::object_key::{ObjectKey, TablePath};
 use crate::delta::store::TableStore;
 use crate::time::Clock;
@@ -98,7 +101,9 @@ pub struct DeltaLog {
     ours: Value,
     settings: LogSettings,
     patience: Patience,
-    kernel: Kernel,
+    reader: LogReader,
+    /// Checkpoints and hints of the log that cannot be used. The next commit replaces them.
+    flaws: std::sync::Mutex<BTreeSet<Flaw>>,
     /// A copy of the log's state. The log on the store is the truth, and a writer with an outdated copy loses the
     /// next commit.
     known: RwLock<ConfirmedState>,
@@ -141,13 +146,15 @@ impl DeltaLog {
             table: name.clone(),
             source,
         })?;
-        let kernel = Kernel::new(store, &table)?;
+        let reader = LogReader::new(store, &table);
         if !tail::exists(store, &table).await? {
             let now = settings.clock.now();
             create(store, &table, &shape, &ours, now, &patience).await?;
         }
         let confirmed = Instant::now();
-        let state = load(&kernel, store, &table, settings.bounded).await?;
+        let replayed = reader.read(None, Replay::State).await?;
+        let flaws = replayed.flaws.clone();
+        let state = replayed.state(&table, settings.bounded)?;
         if state.metadata.partition_columns != shape.partition_columns {
             return Err(LogError::Partitioning {
                 table: name,
@@ -157,16 +164,19 @@ impl DeltaLog {
         }
         state.merged_metadata(&ours, &table)?;
         let state = Arc::new(state);
-        Ok(Self {
+        let log = Self {
             store: store.clone(),
             table,
             ours,
             settings,
             patience,
-            kernel,
+            reader,
+            flaws: std::sync::Mutex::default(),
             known: RwLock::new(ConfirmedState { state, confirmed }),
             reading: Mutex::new(()),
-        })
+        };
+        log.note(&flaws);
+        Ok(log)
     }
 
     /// Returns the table's state as of the last read or commit.
@@ -191,10 +201,7 @@ impl DeltaLog {
                 Arc::new(state)
             }
             // The entries after the known version were cleaned up. Only a checkpoint still has their content.
-            None => {
-                let bounded = self.settings.bounded;
-                Arc::new(load(&self.kernel, &self.store, &self.table, bounded).await?)
-            }
+            None => Arc::new(self.loaded(known.version).await?),
         };
         Ok(self.adopt(state, asked))
     }
@@ -245,46 +252,28 @@ impl DeltaLog {
         Ok(files)
     }
 
-    /// Writes a checkpoint of the known version, so that readers need not read every entry.
-    pub async fn checkpoint(&self) -> Result<(), LogError> {
-        self.kernel.checkpoint(self.state().version).await
+    /// Reads the complete log, which once had version `known`.
+    async fn loaded(&self, known: u64) -> Result<LogState, LogError> {
+        let replayed = self.reader.read(None, Replay::State).await?;
+        self.note(&replayed.flaws);
+        if replayed.version < known {
+            let kind = LogDamageKind::MissingEntry;
+            let damage = LogDamage::of_entry(&self.table, known, kind);
+            return Err(LogError::damaged(&self.table, damage));
+        }
+        replayed.state(&self.table, self.settings.bounded)
     }
 
     async fn list_files(&self, version: u64) -> Result<Vec<Arc<LiveFile>>, LogError> {
-        let replayed = self.kernel.replay(Some(version), Replay::Files);
-        let (_, lines) = replayed.await?;
-        let live: HashMap<_, _> = lines
-            .into_iter()
-            .filter_map(|line| line.add)
-            .map(|add| {
-                let path = add.path.as_str().into();
-                (path, Arc::new(LiveFile::of(add, self.settings.bounded)))
-            })
-            .collect();
+        let replayed = self.reader.read(Some(version), Replay::Files).await?;
+        self.note(&replayed.flaws);
+        let live = replayed.live(self.settings.bounded);
         let files = live.values().cloned().collect();
         let mut known = self.known();
         if known.state.version == version && known.state.live.is_none() {
             Arc::make_mut(&mut known.state).live = Some(live);
         }
         Ok(files)
-    }
-
-    async fn checkpoint_if_due(&self, version: u64) {
-        let interval = self.settings.checkpoint_interval.get();
-        if version.is_multiple_of(interval) {
-            self.try_checkpoint().await;
-        }
-    }
-
-    /// Writes a checkpoint of the known version. A failure is logged and does not matter: the log is complete without
-    /// the checkpoint.
-    pub async fn try_checkpoint(&self) {
-        let version = self.state().version;
-        if let Err(error) = self.checkpoint().await {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            let table = &self.table;
-            warn!(%table, version, %error, cause, "writing a checkpoint of {table} failed; the log is complete without it, and the next checkpoint tries again");
-        }
     }
 
     /// Writers replace the complete state, so a panic elsewhere leaves the state intact.

@@ -3,14 +3,15 @@
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 
-use crate::delta::log::action::{LogLine, from_json_lines, is_emptied};
+use crate::delta::log::action::{LogLine, from_entry, is_emptied};
+use crate::delta::log::listing::LogListing;
 use crate::delta::log::log_damage::{LogDamage, LogDamageKind};
 use crate::delta::log::log_error::LogError;
 use crate::delta::object_key::{ObjectKey, TablePath};
 use crate::delta::store::TableStore;
 
 /// Entries that are read at the same time.
-const READAHEAD: usize = 16;
+pub(super) const READAHEAD: usize = 16;
 
 /// Returns whether a table has a log. Does not look for version 0, which clean-up may have deleted.
 pub(super) async fn exists(store: &TableStore, table: &TablePath) -> Result<bool, LogError> {
@@ -43,46 +44,38 @@ async fn has_objects(
 }
 
 /// Entries that are read one by one, at most. Each entry may have megabytes.
-const LONGEST_TAIL: usize = 100;
+const LONGEST_TAIL: u64 = 100;
 
-/// Reads the entries after a version, in order. `None` when the next entries were cleaned up or emptied, or when reading
-/// the newest checkpoint is faster than reading so many entries.
+/// Reads the entries after a version, in order. `None` when the log has to be read from a checkpoint: the entries do not
+/// lead on from the version, one was emptied, or reading so many of them is slower.
 pub(super) async fn read(
     store: &TableStore,
     table: &TablePath,
     after: u64,
 ) -> Result<Option<Vec<Vec<LogLine>>>, LogError> {
-    let log = ObjectKey::Log(table).path();
-    let known = ObjectKey::LogEntry(table, after).path();
-    let mut versions: Vec<u64> = store
-        .objects()
-        .list_with_offset(Some(&log), &known)
-        .map_err(|error| LogError::read(table, error.into()))
-        .try_filter_map(async |found| Ok(found.location.filename().and_then(entry_version)))
-        .try_collect()
-        .await?;
-    versions.retain(|version| *version > after);
-    versions.sort_unstable();
-    if versions.len() > LONGEST_TAIL {
+    let listing = LogListing::from(store, table, after).await?;
+    let is_there = |version: &u64| {
+        listing.entries.contains_key(version) || listing.checkpoints.contains_key(version)
+    };
+    let newest = listing.entries.keys().next_back().copied();
+    let newest = newest.unwrap_or_default().max(after);
+    // A newest checkpoint stands for its entry and for all before it.
+    let leads_on = is_there(&after) && listing.newest() <= Some(newest);
+    if !leads_on || newest - after > LONGEST_TAIL {
         return Ok(None);
     }
-    // A local disk may list an entry that was created during the listing, and miss the entry created just before.
-    // Entries behind such a hole are left to the next read.
-    let next = after + 1;
-    let listed = versions.iter().zip(next..).take_while(|(a, b)| **a == *b);
-    let reachable = next..next + listed.count() as u64;
-    if reachable.is_empty() && !versions.is_empty() {
-        return match entry(store, table, next).await {
-            Err(LogError::Read { source, .. }) if source.is_not_found() => Ok(None),
-            read => read.map(|lines| (!is_emptied(&lines)).then(|| vec![lines])),
-        };
-    }
-    let read: Vec<_> = stream::iter(reachable)
+    // A local disk may list an entry that was created during the listing, and miss the entry created just before. So
+    // each entry up to the newest is read, listed or not.
+    let read = stream::iter(after + 1..=newest)
         .map(|version| entry(store, table, version))
         .buffered(READAHEAD)
-        .try_collect()
-        .await?;
-    Ok((!read.iter().any(|lines| is_emptied(lines))).then_some(read))
+        .try_collect();
+    let entries: Vec<Vec<LogLine>> = match read.await {
+        Err(LogError::Read { source, .. }) if source.is_not_found() => return Ok(None),
+        read => read?,
+    };
+    let is_whole = !entries.iter().any(|lines| is_emptied(lines));
+    Ok(is_whole.then_some(entries))
 }
 
 /// Reads one entry.
@@ -94,14 +87,6 @@ pub(super) async fn entry(
     let key = ObjectKey::LogEntry(table, version).path();
     let read = store.read(&key).await;
     let bytes = read.map_err(|fault| LogError::read(table, fault))?;
-    from_json_lines(&bytes).ok_or_else(|| {
-        let kind = LogDamageKind::GarbledEntry;
-        LogError::damaged(table, LogDamage::of_entry(table, version, kind))
-    })
-}
-
-/// Reads the version from the name of a log entry. `None` for checkpoints and other files.
-pub(super) fn entry_version(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(".json")?;
-    (digits.len() == 20).then(|| digits.parse().ok())?
+    from_entry(&bytes)
+        .map_err(|kind| LogError::damaged(table, LogDamage::of_entry(table, version, kind)))
 }
