@@ -8,6 +8,7 @@ use crate::delta::file::writer::FileForm;
 use crate::delta::log::{DeltaLog, LiveFile, LogSettings, LogState, TableShape};
 use crate::delta::object_key::TablePath;
 use crate::delta::store::TableStore;
+use crate::time::Clock;
 
 const MS_PER_DAY: i64 = 86_400_000;
 
@@ -28,13 +29,44 @@ impl Table {
     ) -> Result<Self, DeltaError> {
         let clock = Arc::clone(&settings.clock);
         let log = DeltaLog::open(store, path.clone(), shape, settings).await?;
+        Ok(Self::over(store, path, form, clock, log))
+    }
+
+    /// Opens an existing table. `None` when the table does not exist; then nothing is created.
+    pub(crate) async fn open_existing(
+        store: &TableStore,
+        path: TablePath,
+        shape: TableShape,
+        form: FileForm,
+        settings: LogSettings,
+    ) -> Result<Option<Self>, DeltaError> {
+        let clock = Arc::clone(&settings.clock);
+        let log = DeltaLog::open_existing(store, path.clone(), shape, settings).await?;
+        Ok(log.map(|log| Self::over(store, path, form, clock, log)))
+    }
+
+    fn over(
+        store: &TableStore,
+        table: TablePath,
+        form: FileForm,
+        clock: Arc<dyn Clock>,
+        log: DeltaLog,
+    ) -> Self {
         let files = DataFiles {
             store: store.clone(),
-            table: path,
+            table,
             form,
             clock,
         };
-        Ok(Self { files, log })
+        Self { files, log }
+    }
+
+    /// Returns the names of all application transactions of a table. Empty when the table does not exist.
+    pub(crate) async fn stored_txns(
+        store: &TableStore,
+        path: &TablePath,
+    ) -> Result<Vec<String>, DeltaError> {
+        Ok(DeltaLog::stored_txns(store, path).await?)
     }
 
     /// Returns whether the table exists. Creates nothing.

@@ -146,6 +146,9 @@ impl LakeError {
                 LayoutError::NoPutIfAbsent => {
                     "use a store that honours put-if-absent: S3, GCS, Azure, a recent MinIO, or a local disk"
                 }
+                LayoutError::Lost { .. } => {
+                    "put kombo_layout.json back from a backup; without a backup, write {\"layout_version\":2} into it"
+                }
                 LayoutError::Garbled => "set `url` of the sink to a lake or to an empty folder",
                 _ => self.fault_advice(),
             },

@@ -65,6 +65,12 @@ impl fmt::Display for LakeTable {
     }
 }
 
+/// Returns the paths of `snapshots`, `deltas` and `current` in a folder of the lake.
+#[must_use]
+pub fn parts_in(folder: &str) -> [TablePath; 3] {
+    ["snapshots", "deltas", "current"].map(|part| TablePath::new(&format!("{folder}/{part}")))
+}
+
 /// The partition column of `snapshots` and `current`.
 pub const INTEGRATION_KEY: &str = "integration_key";
 
@@ -159,6 +165,12 @@ pub enum LayoutError {
         "kombo_layout.json is not a layout document: this is not a lake of kombo-source, or the file is damaged"
     )]
     Garbled,
+    /// The document is gone. Tables of a lake are there.
+    #[error("kombo_layout.json is missing, but {folder}/ is there: the file is lost")]
+    Lost {
+        /// A folder that only a lake has.
+        folder: String,
+    },
     /// The store accepted a put-if-absent although the object existed.
     #[error(
         "the store overwrites existing objects where it should refuse: two writers would lose each other's commits"
@@ -174,11 +186,12 @@ pub enum LayoutError {
 }
 
 /// Creates the layout document, or checks the existing one. Called before anything else is written. Refuses a store
-/// that overwrites where it should not, each time: a lake may have been copied to such a store.
-pub async fn claim_layout(store: &TableStore) -> Result<(), LayoutError> {
+/// that overwrites where it should not, each time: a lake may have been copied to such a store. Returns whether this call
+/// began the lake.
+pub async fn claim_layout(store: &TableStore) -> Result<bool, LayoutError> {
     if let Some(version) = read_layout(store).await? {
         check_version(version)?;
-        return refuses_overwriting(store).await;
+        return refuses_overwriting(store).await.map(|()| false);
     }
     let Err(source) = put_layout(store).await else {
         let refuses = refuses_overwriting(store).await;
@@ -187,12 +200,12 @@ pub async fn claim_layout(store: &TableStore) -> Result<(), LayoutError> {
             // refuses the store again.
             drop(store.delete(&DocumentKey::Layout.path()).await);
         }
-        return refuses;
+        return refuses.map(|()| true);
     };
     // Another process created the document first, or the answer was lost. The stored document decides, whoever wrote
     // it.
     match read_layout(store).await? {
-        Some(version) => check_version(version),
+        Some(version) => check_version(version).map(|()| false),
         None => Err(LayoutError::Store { source }),
     }
 }
@@ -236,7 +249,25 @@ fn check_version(found: u64) -> Result<(), LayoutError> {
     })
 }
 
+/// Reads the layout version of the lake. `None` when there is no lake.
 async fn read_layout(store: &TableStore) -> Result<Option<u64>, LayoutError> {
+    if let Some(version) = stored_layout(store).await? {
+        return Ok(Some(version));
+    }
+    let folders = store.folders().await;
+    let folders = folders.map_err(|source| LayoutError::Store { source })?;
+    let is_of_lake = |name: &&String| name.starts_with("kombo_") && *name != PROBE_FOLDER;
+    let Some(folder) = folders.iter().filter(is_of_lake).min().cloned() else {
+        return Ok(None);
+    };
+    // Another process may have begun the lake between the two requests. Its document came before its folders.
+    match stored_layout(store).await? {
+        Some(version) => Ok(Some(version)),
+        None => Err(LayoutError::Lost { folder }),
+    }
+}
+
+async fn stored_layout(store: &TableStore) -> Result<Option<u64>, LayoutError> {
     let read = store.read_if_there(&DocumentKey::Layout.path()).await;
     let read = read.map_err(|source| LayoutError::Store { source })?;
     let Some(bytes) = read else {

@@ -41,6 +41,7 @@ mod remedy;
 mod reports;
 mod set_aside;
 mod settings;
+mod siblings;
 mod snapshot_history;
 mod table_txns;
 mod tables;
@@ -79,6 +80,7 @@ use self::fold::Folding;
 use self::intake::{FetchIntake, hash_search, raise_bases, sighting, stored_coverage};
 use self::layout::{PROBE_FOLDER, claim_layout, find_layout};
 use self::ledgers::candidates::CandidateObjects;
+use self::siblings::Siblings;
 use self::tables::Tables;
 use crate::catalog::Endpoint;
 use crate::delta::store::TableStore;
@@ -108,8 +110,8 @@ impl Lake {
         settings: &LakeSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LakeError> {
-        claim_layout(&store).await.map_err(LakeError::layout)?;
-        Ok(Self::with(store, settings, clock))
+        let is_new = claim_layout(&store).await.map_err(LakeError::layout)?;
+        Ok(Self::with(store, settings, clock, Siblings::new(is_new)))
     }
 
     /// Opens an existing lake. `None` when there is none. Writes nothing.
@@ -127,11 +129,18 @@ impl Lake {
         clock: Arc<dyn Clock>,
     ) -> Result<Option<Self>, LakeError> {
         let found = find_layout(&store).await.map_err(LakeError::layout)?;
-        Ok(found.then(|| Self::with(store, settings, clock)))
+        let siblings = Siblings::new(false);
+        Ok(found.then(|| Self::with(store, settings, clock, siblings)))
     }
 
-    fn with(store: TableStore, settings: &LakeSettings, clock: Arc<dyn Clock>) -> Self {
-        let intake = Arc::new(FetchIntake::new(Tables::new(store, settings, clock)));
+    fn with(
+        store: TableStore,
+        settings: &LakeSettings,
+        clock: Arc<dyn Clock>,
+        siblings: Siblings,
+    ) -> Self {
+        let tables = Tables::new(store, settings, clock, siblings);
+        let intake = Arc::new(FetchIntake::new(tables));
         Self {
             folding: Folding::of(&intake),
             intake,

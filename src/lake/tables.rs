@@ -16,6 +16,7 @@ use crate::delta::table::Table;
 use crate::ids::EndpointName;
 use crate::lake::form::{bounded, description, file_form, partition_column, with_commit_date};
 use crate::lake::layout::LakeTable;
+use crate::lake::siblings::Siblings;
 use crate::lake::{LakeError, LakeSettings};
 use crate::time::{Clock, Moment};
 
@@ -80,6 +81,8 @@ pub(in crate::lake) struct Tables {
     pub(in crate::lake) clock: Arc<dyn Clock>,
     /// Set once `kombo_drift` and `kombo_holds` are known to exist.
     pub(in crate::lake) drift_and_holds: OnceCell<()>,
+    /// What the tables know of each other.
+    siblings: Siblings,
     /// Number of tables whose opening has begun.
     begun: AtomicU64,
     /// The opened tables. The first caller opens a table, and other callers wait for it.
@@ -92,8 +95,10 @@ impl Tables {
         store: TableStore,
         settings: &LakeSettings,
         clock: Arc<dyn Clock>,
+        siblings: Siblings,
     ) -> Self {
         Self {
+            siblings,
             store,
             settings: settings.clone(),
             clock,
@@ -197,8 +202,15 @@ impl Tables {
     }
 
     /// Returns whether a table exists.
+    ///
+    /// # Errors
+    /// Fails when the table does not exist any more: another table knows it.
     pub(in crate::lake) async fn exists(&self, table: &LakeTable) -> Result<bool, LakeError> {
-        Ok(Table::exists(&self.store, &table.path()).await?)
+        if Table::exists(&self.store, &table.path()).await? {
+            return Ok(true);
+        }
+        self.siblings.must_be_new(&self.store, table).await?;
+        Ok(false)
     }
 
     /// Returns one of an endpoint's tables, if this process has opened it already.
@@ -227,7 +239,16 @@ impl Tables {
             bounded: bounded(table),
         };
         let form = file_form(table, &self.settings);
-        let opened = Table::open(&self.store, table.path(), shape, form, log).await?;
+        let (store, path) = (&self.store, table.path());
+        let (new_shape, new_form, new_log) = (shape.clone(), form.clone(), log.clone());
+        let existing = Table::open_existing(store, path.clone(), shape, form, log).await?;
+        let opened = match existing {
+            Some(existing) => existing,
+            None => {
+                self.siblings.must_be_new(store, table).await?;
+                Table::open(store, path, new_shape, new_form, new_log).await?
+            }
+        };
         Ok(OpenTable {
             name: table.clone(),
             table: Arc::new(opened),

@@ -17,6 +17,7 @@ mod missing;
 mod newest;
 mod promises;
 mod quarantine;
+mod siblings;
 mod staged;
 mod support;
 mod upkeep;

@@ -6,8 +6,8 @@ use std::sync::{MutexGuard, PoisonError};
 use tracing::{info, warn};
 
 use crate::delta::log::DeltaLog;
+use crate::delta::log::flaw::Flaw;
 use crate::delta::log::log_error::LogError;
-use crate::delta::log::log_reader::Flaw;
 use crate::delta::object_key::ObjectKey;
 
 impl DeltaLog {

@@ -26,7 +26,7 @@ pub enum LogDamageKind {
     GarbledEntry,
     /// An entry holds fewer or more actions than it was written with.
     CutEntry,
-    /// An entry is missing, and newer entries are there.
+    /// An entry is missing: newer entries are there, or it was read before.
     MissingEntry,
     /// The first entries are missing, and no checkpoint that can be read covers them. The file is the oldest entry
     /// that is there.
@@ -79,7 +79,7 @@ impl fmt::Display for LogDamage {
                 )
             }
             LogDamageKind::MissingEntry => {
-                write!(f, "{file} is missing, and newer entries are there")
+                write!(f, "{file} is missing, although it was committed")
             }
             LogDamageKind::MissingStart => {
                 write!(

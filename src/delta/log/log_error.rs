@@ -1,7 +1,7 @@
 //! What can go wrong with the log of one Delta table.
 
 use crate::delta::fault::StoreFault;
-use crate::delta::log::log_damage::LogDamage;
+use crate::delta::log::log_damage::{LogDamage, LogDamageKind};
 use crate::delta::object_key::TablePath;
 
 /// Why a table's log could not be read or written.
@@ -121,6 +121,12 @@ impl LogError {
             table: table.to_string(),
             damage,
         }
+    }
+
+    /// Makes the error for a table of which nothing is left, although another table knows it.
+    pub(crate) fn missing_table(table: &TablePath, known_by: String) -> Self {
+        let kind = LogDamageKind::MissingTable { known_by };
+        Self::damaged(table, LogDamage::of_log(table, kind))
     }
 
     /// Returns the damaged part of the log, when the log is damaged.

@@ -5,7 +5,6 @@
 //! An entry that is missing or damaged is never passed over, because nothing else has its content.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fmt;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -13,6 +12,7 @@ use object_store::ObjectMeta;
 
 use crate::delta::fault::{FaultReason, StoreFault};
 use crate::delta::log::action::{LogLine, is_emptied};
+use crate::delta::log::flaw::Flaw;
 use crate::delta::log::kernel::{KernelFailure, read_checkpoint, write_checkpoint};
 use crate::delta::log::listing::{Hint, LogListing};
 use crate::delta::log::live_file::{BoundedColumns, LiveFile};
@@ -28,34 +28,6 @@ use crate::delta::store::TableStore;
 /// How often a log is read before something counts as missing. A local disk may list an entry that was created during
 /// the listing, and miss the entry created just before. Another process may clean up between the listing and a read.
 const TRIES: u32 = 3;
-
-/// A copy of what the entries say that cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Flaw {
-    /// `_last_checkpoint` is garbled, or names a checkpoint that is not there.
-    Hint,
-    /// The checkpoint of this version cannot be read.
-    Checkpoint(u64),
-}
-
-impl Flaw {
-    /// Returns the path of the flawed file below the lake's root.
-    pub(crate) fn file(self, table: &TablePath) -> String {
-        match self {
-            Self::Hint => ObjectKey::LastCheckpoint(table).to_string(),
-            Self::Checkpoint(version) => ObjectKey::Checkpoint(table, version).to_string(),
-        }
-    }
-}
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Hint => "does not name a checkpoint that is there",
-            Self::Checkpoint(_) => "cannot be read",
-        })
-    }
-}
 
 /// The log of one table, read from the store anew each time.
 pub(super) struct LogReader {

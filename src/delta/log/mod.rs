@@ -12,6 +12,7 @@ mod checkpoints;
 mod clean_up;
 mod create;
 mod entry;
+mod flaw;
 mod kernel;
 mod listing;
 mod live_file;
@@ -47,7 +48,8 @@ use uuid::Uuid;
 use crate::delta::log::action::{LogLine, to_json_lines};
 use crate::delta::log::create::create;
 use crate::delta::log::entry::commit_info;
-use crate::delta::log::log_reader::{Flaw, LogReader};
+use crate::delta::log::flaw::Flaw;
+use crate::delta::log::log_reader::LogReader;
 use crate::delta::log::publish::{Patience, PublishError, Published, publish};
 use crate::delta::log::replay::Replay;
 use crate::delta::object_key::{ObjectKey, TablePath};
@@ -134,6 +136,33 @@ impl DeltaLog {
         tail::exists(store, table).await
     }
 
+    /// Opens the log of an existing table. `None` when the table does not exist; then nothing is created.
+    pub async fn open_existing(
+        store: &TableStore,
+        table: TablePath,
+        shape: TableShape,
+        settings: LogSettings,
+    ) -> Result<Option<Self>, LogError> {
+        if !tail::exists(store, &table).await? {
+            return Ok(None);
+        }
+        let opened = Self::read(store, table, shape, settings, Patience::default());
+        opened.await.map(Some)
+    }
+
+    /// Returns the names of all application transactions of a table. Empty when the table does not exist.
+    pub async fn stored_txns(
+        store: &TableStore,
+        table: &TablePath,
+    ) -> Result<Vec<String>, LogError> {
+        if !tail::exists(store, table).await? {
+            return Ok(Vec::new());
+        }
+        let reader = LogReader::new(store, table);
+        let lines = reader.read(None, Replay::State).await?.lines.into_iter();
+        Ok(lines.filter_map(|line| Some(line.txn?.app_id)).collect())
+    }
+
     async fn open_patiently(
         store: &TableStore,
         table: TablePath,
@@ -141,23 +170,30 @@ impl DeltaLog {
         settings: LogSettings,
         patience: Patience,
     ) -> Result<Self, LogError> {
-        let name = table.to_string();
-        let ours = schema::to_delta(&shape.schema).map_err(|source| LogError::Schema {
-            table: name.clone(),
-            source,
-        })?;
-        let reader = LogReader::new(store, &table);
         if !tail::exists(store, &table).await? {
             let now = settings.clock.now();
+            let ours = delta_schema(&table, &shape)?;
             create(store, &table, &shape, &ours, now, &patience).await?;
         }
+        Self::read(store, table, shape, settings, patience).await
+    }
+
+    async fn read(
+        store: &TableStore,
+        table: TablePath,
+        shape: TableShape,
+        settings: LogSettings,
+        patience: Patience,
+    ) -> Result<Self, LogError> {
+        let ours = delta_schema(&table, &shape)?;
+        let reader = LogReader::new(store, &table);
         let confirmed = Instant::now();
         let replayed = reader.read(None, Replay::State).await?;
         let flaws = replayed.flaws.clone();
         let state = replayed.state(&table, settings.bounded)?;
         if state.metadata.partition_columns != shape.partition_columns {
             return Err(LogError::Partitioning {
-                table: name,
+                table: table.to_string(),
                 found: state.metadata.partition_columns.clone(),
                 expected: shape.partition_columns,
             });
@@ -322,6 +358,14 @@ impl fmt::Debug for DeltaLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DeltaLog({} at {})", self.table, self.state().version)
     }
+}
+
+/// Returns the columns of this build as a Delta schema.
+fn delta_schema(table: &TablePath, shape: &TableShape) -> Result<Value, LogError> {
+    schema::to_delta(&shape.schema).map_err(|source| LogError::Schema {
+        table: table.to_string(),
+        source,
+    })
 }
 
 fn publish_error(error: PublishError, table: &TablePath, version: u64) -> LogError {

@@ -169,6 +169,7 @@ impl Upkeep<'_> {
         done.deleted_log_entries = outdated.objects();
         if !dry_run {
             table.log.clean_up(&outdated).await?;
+            table.log.replace_flawed().await?;
         }
         Ok(())
     }

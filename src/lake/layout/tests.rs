@@ -175,3 +175,29 @@ async fn a_layout_is_claimed_although_the_answer_was_lost() {
         claim_layout(&store).await.expect("read back");
     }
 }
+
+#[tokio::test]
+async fn a_lake_whose_document_is_gone_is_not_begun_anew() {
+    let store = TableStore::memory();
+    claim_layout(&store).await.expect("created");
+    let put = async |key: Path, content: String| {
+        let put = store.objects().put(&key, content.into());
+        put.await.map(drop).expect("put");
+    };
+    let entry = "kombo_integrations/_delta_log/00000000000000000000.json";
+    put(entry.into(), "{}".to_owned()).await;
+    let document = DocumentKey::Layout.path();
+    store.delete(&document).await.expect("deleted");
+    for error in [
+        claim_layout(&store).await.map(drop).expect_err("lost"),
+        find_layout(&store).await.map(drop).expect_err("lost"),
+    ] {
+        let LayoutError::Lost { folder } = &error else {
+            panic!("{error}");
+        };
+        assert_eq!(folder, "kombo_integrations");
+    }
+    let cure = format!(r#"{{"layout_version":{LAYOUT_VERSION}}}"#);
+    put(document, cure).await;
+    assert!(find_layout(&store).await.expect("a lake again"));
+}
