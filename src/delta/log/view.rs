@@ -61,7 +61,7 @@ impl fmt::Display for LogView {
     }
 }
 
-type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 // The trait uses `async_trait`. These signatures are the expanded form of its methods.
 impl ObjectStore for LogView {
@@ -70,7 +70,7 @@ impl ObjectStore for LogView {
         location: &'p Path,
         payload: PutPayload,
         options: PutOptions,
-    ) -> Boxed<'a, PutResult>
+    ) -> Answer<'a, PutResult>
     where
         's: 'a,
         'p: 'a,
@@ -83,7 +83,7 @@ impl ObjectStore for LogView {
         &'s self,
         location: &'p Path,
         options: PutMultipartOptions,
-    ) -> Boxed<'a, Box<dyn MultipartUpload>>
+    ) -> Answer<'a, Box<dyn MultipartUpload>>
     where
         's: 'a,
         'p: 'a,
@@ -96,7 +96,7 @@ impl ObjectStore for LogView {
         &'s self,
         location: &'p Path,
         options: GetOptions,
-    ) -> Boxed<'a, GetResult>
+    ) -> Answer<'a, GetResult>
     where
         's: 'a,
         'p: 'a,
@@ -114,7 +114,7 @@ impl ObjectStore for LogView {
         &'s self,
         location: &'p Path,
         ranges: &'r [Range<u64>],
-    ) -> Boxed<'a, Vec<Bytes>>
+    ) -> Answer<'a, Vec<Bytes>>
     where
         's: 'a,
         'p: 'a,
@@ -145,7 +145,7 @@ impl ObjectStore for LogView {
         })
     }
 
-    fn list_with_delimiter<'s, 'p, 'a>(&'s self, prefix: Option<&'p Path>) -> Boxed<'a, ListResult>
+    fn list_with_delimiter<'s, 'p, 'a>(&'s self, prefix: Option<&'p Path>) -> Answer<'a, ListResult>
     where
         's: 'a,
         'p: 'a,
@@ -159,7 +159,7 @@ impl ObjectStore for LogView {
         from: &'f Path,
         to: &'t Path,
         options: CopyOptions,
-    ) -> Boxed<'a, ()>
+    ) -> Answer<'a, ()>
     where
         's: 'a,
         'f: 'a,
