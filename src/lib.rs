@@ -85,6 +85,8 @@ pub mod api;
 pub mod catalog;
 pub mod decode;
 pub mod fetch;
+#[cfg(any(feature = "lake", feature = "twin"))]
+mod host;
 pub mod ids;
 pub mod ingest;
 mod json;

@@ -55,6 +55,7 @@ fn settings(args: &TwinArgs) -> TwinSettings {
         webhooks,
         pace,
         control: life.control,
+        truth: args.truth.clone(),
         address: args.address,
         latency: Duration::from_millis(args.latency_ms),
         ..TwinSettings::default()

@@ -106,7 +106,8 @@ pub struct TelemetrySettings {
     #[serde(deserialize_with = "address")]
     pub address: SocketAddr,
     /// Whether other machines may read health and metrics. An address that is not loopback is refused without this,
-    /// because nobody has to sign in.
+    /// because nobody has to sign in. Without this, requests must name `localhost` or an address of loopback as their
+    /// host; with it, any name is answered, such as the service name that Prometheus scrapes.
     pub exposed: bool,
 }
 

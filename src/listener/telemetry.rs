@@ -1,10 +1,13 @@
 //! Health and metrics, on an address of their own, because strangers can reach the address for webhooks.
+//!
+//! Without `exposed` only this machine may read them, and its browser must not read them for a page of a stranger. So the
+//! `Host` of a request has to be this machine. With `exposed` other machines ask by names that are not known here.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-
+use hyper::header::HOST;
 use hyper::{Method, Request, StatusCode};
 use tokio::net::TcpListener;
 
@@ -12,6 +15,7 @@ use super::answers::{answer, page, wrong_method};
 use super::error::ListenError;
 use super::server::{Server, ShortAnswer, Site, Visitor};
 use super::settings::{ListenerLimits, TelemetrySettings};
+use crate::host;
 use crate::metrics::CONTENT_TYPE as METRICS_TYPE;
 
 /// The most connections. A few monitors are usual; more are a mistake.
@@ -22,6 +26,7 @@ const CONNECTIONS: usize = 64;
 pub struct Telemetry {
     socket: TcpListener,
     address: SocketAddr,
+    exposed: bool,
 }
 
 impl Telemetry {
@@ -36,6 +41,7 @@ impl Telemetry {
         Ok(Self {
             address: socket.local_addr().unwrap_or(settings.address),
             socket,
+            exposed: settings.exposed,
         })
     }
 
@@ -64,7 +70,11 @@ impl Telemetry {
             limits,
             behind_proxy: true,
         };
-        let pages = Pages { healthy, metrics };
+        let pages = Pages {
+            healthy,
+            metrics,
+            exposed: self.exposed,
+        };
         server.serve(Arc::new(pages), shutdown).await;
     }
 }
@@ -72,6 +82,16 @@ impl Telemetry {
 struct Pages<H, M> {
     healthy: H,
     metrics: M,
+    exposed: bool,
+}
+
+/// Returns whether a request names this machine. A browser always sends `Host`; monitors that speak HTTP/1.0 may not.
+fn is_for_this_machine(request: &Request<Incoming>) -> bool {
+    let authority = request.uri().authority();
+    let hosts = request.headers().get_all(HOST).iter();
+    let mut hosts = hosts.map(|host| host.to_str().unwrap_or_default());
+    authority.is_none_or(|authority| host::is_loopback(authority.as_str()))
+        && hosts.all(host::is_loopback)
 }
 
 impl<H, M> Site for Pages<H, M>
@@ -80,6 +100,9 @@ where
     M: Fn() -> String + Send + Sync + 'static,
 {
     async fn answer(&self, _: &Visitor, request: Request<Incoming>) -> ShortAnswer {
+        if !self.exposed && !is_for_this_machine(&request) {
+            return answer(StatusCode::MISDIRECTED_REQUEST, FOREIGN_HOST);
+        }
         let known = ["/health", "/metrics"].contains(&request.uri().path());
         if known && ![Method::GET, Method::HEAD].contains(request.method()) {
             return wrong_method("GET, HEAD");
@@ -96,5 +119,6 @@ where
     }
 }
 
+const FOREIGN_HOST: &str = "this address answers to localhost and to addresses of loopback only; other names need api.exposed: true\n";
 const HEALTHY: &str = "{\"ok\":true}";
 const ILL: &str = "{\"ok\":false}";

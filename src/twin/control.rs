@@ -1,7 +1,7 @@
 //! The control of a served twin, beside the API: paths below `/twin` with which a test reads and changes the world. They
 //! exist only when the settings switch them on.
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use axum::Router;
@@ -93,7 +93,11 @@ async fn resume(State(twin): State<Served>) -> ControlAnswer {
 }
 
 async fn truth(State(twin): State<Served>, order: Bytes) -> ControlAnswer {
-    let folder = read::<TruthOrder>(&order)?.folder;
+    let order = read::<TruthOrder>(&order)?.folder;
+    let nowhere = "this twin writes no truth; start the twin with --truth DIR";
+    let root = twin.truth.clone().ok_or_else(|| conflict(nowhere))?;
+    let folder = below(&root, &order)
+        .ok_or_else(|| bad("the folder must be the one of --truth, or below it and no link"))?;
     let dump = move || {
         let world = twin.clock.world();
         dump_world(&world, &folder).map(|()| world.now())
@@ -104,6 +108,24 @@ async fn truth(State(twin): State<Served>, order: Bytes) -> ControlAnswer {
         Ok(at) => done(&json!({"at_ms": at})),
         Err(error) => Err(bad(&format!("writing failed: {error}"))),
     }
+}
+
+/// Returns the folder of an order, if it is the root or below it. Links below the root lead anywhere, so they are refused.
+fn below(root: &Path, order: &Path) -> Option<PathBuf> {
+    let root = std::path::absolute(root).ok()?;
+    let wanted = root.join(order);
+    let inside = wanted.strip_prefix(&root).ok()?;
+    let mut folder = root.clone();
+    for part in inside.components() {
+        let Component::Normal(name) = part else {
+            return None;
+        };
+        folder.push(name);
+        if folder.is_symlink() {
+            return None;
+        }
+    }
+    Some(folder)
 }
 
 async fn journal(State(twin): State<Served>) -> ControlAnswer {

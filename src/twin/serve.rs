@@ -4,8 +4,9 @@ use std::io;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
+use axum::middleware::{Next, from_fn};
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 
@@ -16,6 +17,7 @@ use super::served::Served;
 use super::settings::TwinSettings;
 use super::shared_world::SharedWorld;
 use crate::company::{TwinAnswer, TwinRequest};
+use crate::host;
 use crate::webhook::WebhookSecret;
 
 /// Where the API lives, as in `http://127.0.0.1:8484/v1`.
@@ -57,6 +59,7 @@ impl Twin {
             latency: settings.latency,
             deliveries,
             pace: settings.pace,
+            truth: settings.truth.clone(),
         };
         if let Some(pace) = settings.pace {
             state.clock.world().live(pace);
@@ -72,7 +75,7 @@ impl Twin {
         };
         let control = settings.control.then(control::routes);
         let router = control.unwrap_or_default().fallback(answer);
-        let router = router.with_state(state);
+        let router = router.with_state(state).layer(from_fn(this_machine));
         let listener = listener.tap_io(|stream| {
             if stream.set_nodelay(true).is_err() {
                 tracing::debug!("a connection waits for full packets");
@@ -94,6 +97,28 @@ fn refuse_public(address: std::net::SocketAddr) -> io::Result<()> {
         io::ErrorKind::InvalidInput,
         format!("the twin serves loopback addresses only, not {address}"),
     ))
+}
+
+/// Answers only requests of this machine's own programs. A page of a stranger reaches loopback through a browser here: under
+/// a name of its own (DNS rebinding), which `Host` shows, or as a page of its own, which `Origin` and `Sec-Fetch-Site` show.
+async fn this_machine(request: Request<Body>, next: Next) -> Response<Body> {
+    let headers = request.headers();
+    let all = |name: &str, fits: fn(&str) -> bool| {
+        let mut values = headers.get_all(name).iter();
+        values.all(|value| value.to_str().is_ok_and(fits))
+    };
+    let authority = request.uri().authority();
+    let named = authority.is_none_or(|authority| host::is_loopback(authority.as_str()));
+    if !named || !all(HOST.as_str(), host::is_loopback) {
+        let message = "the twin answers to localhost and to addresses of loopback only\n";
+        return refused(StatusCode::MISDIRECTED_REQUEST, message);
+    }
+    let ours = all(ORIGIN.as_str(), host::is_loopback_origin);
+    if !ours || !all("sec-fetch-site", |site| site != "cross-site") {
+        let message = "the twin does not answer pages of other hosts\n";
+        return refused(StatusCode::FORBIDDEN, message);
+    }
+    next.run(request).await
 }
 
 async fn answer(State(served): State<Served>, request: Request<Body>) -> Response<Body> {
@@ -127,6 +152,12 @@ fn respond(answer: TwinAnswer) -> Response<Body> {
     response
         .body(Body::from(answer.body))
         .unwrap_or_else(|_| plain(StatusCode::INTERNAL_SERVER_ERROR))
+}
+
+fn refused(status: StatusCode, message: &'static str) -> Response<Body> {
+    let mut response = plain(status);
+    *response.body_mut() = Body::from(message);
+    response
 }
 
 fn plain(status: StatusCode) -> Response<Body> {

@@ -1,5 +1,6 @@
 //! The state that each request to a served twin gets.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::clock::WorldClock;
@@ -17,4 +18,6 @@ pub(super) struct Served {
     pub(super) deliveries: Deliveries,
     /// The rate of changes from the settings.
     pub(super) pace: Option<ChangeRate>,
+    /// The folder that the control may write to, from the settings.
+    pub(super) truth: Option<PathBuf>,
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::target::WebhookTarget;
@@ -25,6 +26,8 @@ pub struct TwinSettings {
     pub pace: Option<ChangeRate>,
     /// Whether the control below `/twin` exists, for tests.
     pub control: bool,
+    /// Folder for the truth. The control writes here and below, and with `None` nowhere.
+    pub truth: Option<PathBuf>,
 }
 
 /// Where and when webhooks are sent.
@@ -51,6 +54,7 @@ impl Default for TwinSettings {
             webhooks: None,
             pace: None,
             control: false,
+            truth: None,
         }
     }
 }
@@ -69,6 +73,7 @@ impl fmt::Debug for TwinSettings {
             .field("webhooks", &self.webhooks)
             .field("pace", &self.pace)
             .field("control", &self.control)
+            .field("truth", &self.truth)
             .finish_non_exhaustive()
     }
 }

@@ -33,7 +33,7 @@ fn settings(rows: u64) -> TwinSettings {
 async fn get(address: SocketAddr, target: &str, key: &str, id: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).await.expect("the twin listens");
     let request = format!(
-        "GET {target} HTTP/1.1\r\nhost: twin\r\nconnection: close\r\nauthorization: Bearer {key}\r\n\
+        "GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {key}\r\n\
          x-integration-id: {id}\r\n\r\n"
     );
     let sent = stream.write_all(request.as_bytes()).await;

@@ -20,7 +20,7 @@ const FLOORS: &[(usize, &[&str])] = &[
     (
         0,
         &[
-            "ids", "time", "fetch", "json", "sample", "setting", "trust", "words",
+            "ids", "time", "fetch", "json", "sample", "setting", "trust", "words", "host",
         ],
     ),
     (

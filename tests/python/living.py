@@ -3,7 +3,9 @@
 import email.utils
 import http.client
 import json
+import shutil
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,8 +40,11 @@ class Living:
 
     def truth(self, folder: Path) -> Truth:
         """Returns a dump of the rows that a correct fetch would bring now."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self._post("truth", {"folder": str(folder)})
+        # The twin writes below the folder of `--truth` only.
+        written = self.twin.truth.folder / f"now-{uuid.uuid4().hex}"
+        self._post("truth", {"folder": str(written)})
+        shutil.copytree(written, folder, dirs_exist_ok=True)
+        shutil.rmtree(written)
         return Truth(folder)
 
     def change(

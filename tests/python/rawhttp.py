@@ -84,6 +84,16 @@ def statuses(connection: socket.socket, count: int) -> list[int]:
     return found
 
 
+def all_statuses(url: str, sent: bytes) -> list[int]:
+    """Sends bytes on a connection, and returns the statuses of all answers until the server closes it."""
+    data = b""
+    with connected(url) as connection:
+        connection.sendall(sent)
+        while fresh := connection.recv(65536):
+            data += fresh
+    return [int(part[:3]) for part in data.split(b"HTTP/1.1 ")[1:]]
+
+
 def _answers(connection: socket.socket) -> bool:
     """Returns whether an answer has begun to arrive, without reading it."""
     connection.setblocking(False)

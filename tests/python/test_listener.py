@@ -12,7 +12,7 @@ from pathlib import Path
 
 from metrics import Metrics
 from product import running_twin
-from rawhttp import connect, connected, exchange, head, statuses
+from rawhttp import all_statuses, connect, connected, exchange, head, statuses
 from service import SECRET, Service, service_of
 from webhooks import (
     data_changed,
@@ -92,6 +92,35 @@ def test_bodies_that_are_too_long_endless_cut_short_or_packed_are_refused() -> N
         junk = b"\x00\xff not JSON"
         assert post(url, junk, signature(SECRET, junk)).status == 400
         service.accepts(body)
+
+
+def test_two_lengths_are_refused_or_nothing_after_the_body_is_a_request() -> None:
+    with _service() as service:
+        body = _body(service)
+        sign = signature(SECRET, body)
+        right, chunked = f"Content-Length: {len(body)}", "Transfer-Encoding: chunked"
+        chunks = b"".join([*_chunks(body), b"0\r\n\r\n"])
+        # A second webhook follows on the same connection. It may be taken only if both sides see one and the same length.
+        second = head(service.url, sign, right, "Connection: close") + body
+        for lines, sent, statuses_of in (
+            ((right, "Content-Length: 5"), body, [400]),
+            ((right, right), body, [200, 200]),
+            ((f"{right}, {len(body)}",), body, [400]),
+            ((right, chunked), chunks, [200]),
+            ((chunked, right), chunks, [200]),
+            ((right, chunked), body, [400]),
+            ((chunked, "Transfer-Encoding: identity"), chunks, [400]),
+        ):
+            answers = all_statuses(service.url, head(service.url, sign, *lines) + sent + second)
+            assert answers == statuses_of, lines
+
+
+def test_http_2_ends_its_connection_and_no_other() -> None:
+    with _service() as service:
+        with connected(service.url) as connection:
+            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+            assert connection.recv(4096) == b""
+        service.accepts(_body(service))
 
 
 def test_one_path_and_one_method_are_open() -> None:
@@ -189,8 +218,18 @@ def test_twenty_thousand_replays_cause_few_fetches() -> None:
 def test_unsigned_requests_are_slowed_down_and_signed_ones_are_not() -> None:
     with _service() as service:
         body = _body(service)
-        seen = [post(service.url, body, "wrong").status for _ in range(200)]
-        assert set(seen) == {UNSIGNED, 429}, f"{sorted(set(seen))}"
+        # The first signature has the wrong form. The second one is known as wrong only when the body was read and hashed.
+        for wrong in ("wrong", signature("another secret", body)):
+            seen = [post(service.url, body, wrong).status for _ in range(200)]
+            assert set(seen) == {UNSIGNED, 429}, f"{sorted(set(seen))}"
+            # Another address is not limited. Its webhook lifts the limit from its own address.
+            assert service.post(body, source="127.0.0.7").status == 200
+            seen = [post(service.url, body, wrong, source="127.0.0.7").status for _ in range(200)]
+            assert set(seen) == {UNSIGNED}, f"{sorted(set(seen))}"
+    with _service(webhook={"behind_proxy": True}) as service:
+        body = _body(service)
+        seen = [post(service.url, body, signature("another", body)).status for _ in range(200)]
+        assert set(seen) == {UNSIGNED}, "all senders share one address"
         service.accepts(body)
 
 

@@ -31,7 +31,7 @@ pub struct TwinLifeArgs {
     /// Start the clock of the twin at this instant, such as 2026-01-05T08:00:00.000Z; other days make other records
     #[arg(long, value_name = "INSTANT", value_parser = instant, conflicts_with = "now")]
     pub start: Option<Moment>,
-    /// Serve /twin, by which tests read and change the state of the twin
+    /// Serve /twin, by which tests read and change the state of the twin; it writes files only below `--truth`
     #[arg(long)]
     pub control: bool,
 }

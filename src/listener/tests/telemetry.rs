@@ -64,6 +64,45 @@ async fn health_and_metrics_are_answered_and_nothing_else() {
     assert!(tasks.join_next().await.expect("one task").is_ok());
 }
 
+/// Serves the pages and returns the status for each host.
+async fn asked_as<const N: usize>(exposed: bool, hosts: [&str; N]) -> [u16; N] {
+    let settings = TelemetrySettings {
+        exposed,
+        ..at("127.0.0.1:0")
+    };
+    let telemetry = Telemetry::bind(&settings).await.expect("a port");
+    let address = telemetry.local_addr();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(telemetry.serve(|| true, String::new, std::future::pending()));
+    let mut found = [0; N];
+    for (host, found) in hosts.iter().zip(&mut found) {
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        let request = format!("GET {host}connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        *found = status(&rest(&mut stream).await);
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_page_of_a_stranger_cannot_read_them_by_a_name_of_its_own() {
+    let hosts = [
+        "/health HTTP/1.1\r\nhost: localhost:8686\r\n",
+        "/metrics HTTP/1.1\r\nhost: 127.0.0.1\r\n",
+        "/health HTTP/1.0\r\n",
+        "http://localhost/health HTTP/1.1\r\nhost: localhost\r\n",
+        "/health HTTP/1.1\r\nhost: example.com\r\n",
+        "/metrics HTTP/1.1\r\nhost: example.com:8686\r\n",
+        "/health HTTP/1.1\r\nhost: localhost\r\nhost: example.com\r\n",
+        "http://example.com/health HTTP/1.1\r\nhost: localhost\r\n",
+        "/health HTTP/1.1\r\nhost: \u{e4}\r\n",
+    ];
+    let seen = asked_as(false, hosts).await;
+    assert_eq!(seen, [200, 200, 200, 200, 421, 421, 421, 421, 421]);
+    // A service name, as Prometheus uses it.
+    assert_eq!(asked_as(true, hosts).await, [200; 9]);
+}
+
 #[tokio::test]
 async fn a_public_address_has_to_be_meant() {
     let refused = Telemetry::bind(&at("0.0.0.0:0")).await;

@@ -25,7 +25,7 @@ fn controlled() -> TwinSettings {
 async fn control(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, Value) {
     let mut stream = TcpStream::connect(address).await.expect("the twin listens");
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: twin\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
     let sent = stream.write_all(request.as_bytes()).await;
@@ -175,11 +175,12 @@ async fn the_control_pauses_resumes_and_dumps_the_truth_of_the_moment() {
         changes_per_minute: NonZeroU32::new(600).expect("not zero"),
         turnover: false,
     };
+    let folder = tempfile::tempdir().expect("a folder");
     let settings = TwinSettings {
         pace: Some(pace),
+        truth: Some(folder.path().to_owned()),
         ..controlled()
     };
-    let folder = tempfile::tempdir().expect("a folder");
     let world = world();
     served_with(world.clone(), settings, async |address| {
         let post = async |path: &str, body: &str| control(address, "POST", path, body).await;
@@ -246,7 +247,7 @@ async fn the_control_refuses_counts_and_says_what_is_wrong_with_an_order() {
             ("/twin/advance", json!({"secs": 40_000_000}), 400),
             ("/twin/advance", json!({"seconds": 1}), 400),
             ("/twin/advance", json!([1]), 400),
-            ("/twin/truth", json!({"folder": "/proc/nothing"}), 400),
+            ("/twin/truth", json!({"folder": "/proc/nothing"}), 409),
             ("/twin/resume", json!({}), 409),
         ] {
             let (found, answer) = post(path, &body).await;
@@ -255,6 +256,80 @@ async fn the_control_refuses_counts_and_says_what_is_wrong_with_an_order() {
         }
         let (status, made) = post("/twin/change", &json!({"kind": "integration_created"})).await;
         assert_eq!((status, &made["changes"][0]["kind"]), (200, &json!("integration_created")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_control_writes_below_its_own_folder_alone() {
+    let outside = tempfile::tempdir().expect("a folder");
+    let root = outside.path().join("truth");
+    std::fs::create_dir_all(root.join("inside")).expect("a folder");
+    let settings = TwinSettings {
+        truth: Some(root.clone()),
+        ..controlled()
+    };
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(outside.path(), root.join("link")).expect("a link");
+    served_with(world(), settings, async |address| {
+        for (folder, status) in [
+            (outside.path().join("other"), 400),
+            (root.join("../other"), 400),
+            ("../other".into(), 400),
+            ("a/../../other".into(), 400),
+            ("link/other".into(), 400),
+            ("/".into(), 400),
+            (root.join("inside/one"), 200),
+            ("two".into(), 200),
+            (root.clone(), 200),
+        ] {
+            let order = json!({"folder": folder}).to_string();
+            let (found, answer) = control(address, "POST", "/twin/truth", &order).await;
+            assert_eq!(found, status, "{}: {answer}", folder.display());
+        }
+    })
+    .await;
+    assert!(root.join("inside/one/integrations.json").exists());
+    assert!(root.join("two/integrations.json").exists());
+    let names = std::fs::read_dir(outside.path()).expect("a folder");
+    assert_eq!(names.count(), 1, "nothing beside the folder");
+}
+
+#[tokio::test]
+async fn pages_of_strangers_are_refused_whatever_they_ask() {
+    served_with(world(), controlled(), async |address| {
+        let status = async |line: &str, headers: &str| {
+            let mut stream = TcpStream::connect(address).await.expect("the twin listens");
+            let request = format!(
+                "{line} HTTP/1.1\r\n{headers}connection: close\r\ncontent-length: 0\r\n\r\n"
+            );
+            let sent = stream.write_all(request.as_bytes()).await;
+            sent.expect("the twin reads");
+            let mut answer = String::new();
+            let read = stream.read_to_string(&mut answer).await;
+            read.expect("the twin answers");
+            let word = answer.split(' ').nth(1).expect("a status");
+            word.parse::<u16>().expect("a number")
+        };
+        for (headers, expected) in [
+            ("host: localhost:8484\r\n", 200),
+            ("host: 127.0.0.1\r\norigin: http://localhost:3000\r\n", 200),
+            ("host: [::1]:8484\r\nsec-fetch-site: same-origin\r\n", 200),
+            ("host: example.com\r\n", 421),
+            ("host: localhost\r\norigin: https://example.com\r\n", 403),
+            ("host: localhost\r\norigin: null\r\n", 403),
+            ("host: localhost\r\nsec-fetch-site: cross-site\r\n", 403),
+        ] {
+            assert_eq!(
+                status("POST /twin/pause", headers).await,
+                expected,
+                "{headers}"
+            );
+        }
+        assert_eq!(
+            status("GET /v1/ats/jobs", "host: example.com\r\n").await,
+            421
+        );
     })
     .await;
 }
