@@ -275,11 +275,24 @@ impl ApiError {
     /// Returns whether the same request may succeed soon without any change by the operator.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        match self {
-            Self::RateLimited { .. } | Self::Unavailable { .. } => true,
-            Self::Unreachable { reason, .. } => !matches!(reason, LostAnswer::Trust(_)),
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::RateLimited { .. } | Self::Unavailable { .. } | Self::Unreachable { .. }
+        )
+    }
+
+    /// Returns whether the same request may succeed within a minute. A certificate that is not trusted now is not trusted
+    /// then.
+    #[must_use]
+    pub(super) fn is_momentary(&self) -> bool {
+        let is_trust = matches!(
+            self,
+            Self::Unreachable {
+                reason: LostAnswer::Trust(_),
+                ..
+            }
+        );
+        self.is_retryable() && !is_trust
     }
 
     /// Returns whether only the cursor failed, so that the walk can start again at its first page.

@@ -140,7 +140,7 @@ impl HttpApi {
             self.0.outage.learn(&error);
             self.0.counters.failed(&error);
             failed += 1;
-            if !error.is_retryable() || !retries.spend(failed) {
+            if !error.is_momentary() || !retries.spend(failed) {
                 return Err(error);
             }
             debug!(

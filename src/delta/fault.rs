@@ -72,6 +72,17 @@ pub enum FaultReason {
     Other,
 }
 
+impl FaultReason {
+    /// Returns whether the reason says less than the step that failed.
+    #[must_use]
+    pub fn is_general(self) -> bool {
+        matches!(
+            self,
+            Self::NotFound | Self::AlreadyExists | Self::PermissionDenied | Self::Other
+        )
+    }
+}
+
 impl StoreFault {
     /// Returns the reason.
     #[must_use]
@@ -90,7 +101,11 @@ impl StoreFault {
     pub fn is_retryable(&self) -> bool {
         matches!(
             self.reason,
+            // Clocks are set, and certificates and credentials are renewed, while a service runs.
             FaultReason::Unreachable
+                | FaultReason::ClockSkew
+                | FaultReason::Expired
+                | FaultReason::Trust(_)
                 | FaultReason::Throttled
                 | FaultReason::Lost
                 | FaultReason::Other
@@ -190,7 +205,7 @@ pub enum StoreError {
         source: StoreFault,
     },
     /// A step of [`probe`](crate::delta::store::TableStore::probe) failed.
-    #[error("{step}: {}", step.advice())]
+    #[error("{step}")]
     Probe {
         /// The step that failed.
         step: ProbeStep,

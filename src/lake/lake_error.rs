@@ -130,14 +130,7 @@ impl LakeError {
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::Open { source } => match **source {
-                StoreError::Location => "correct `url` of the sink",
-                StoreError::UnknownOption { .. } | StoreError::Options { .. } => {
-                    "correct `options` of the sink"
-                }
-                StoreError::Trust { fault } => fault.advice(),
-                _ => self.fault_advice(),
-            },
+            Self::Open { source } => self.advice_of_open(source),
             Self::Setting(_) => "correct the setting that the error names",
             Self::Layout { source } => match **source {
                 LayoutError::Other { .. } => {
@@ -252,6 +245,25 @@ impl LakeError {
                 _ => None,
             },
             _ => None,
+        }
+    }
+
+    fn advice_of_open(&self, source: &StoreError) -> &'static str {
+        match *source {
+            StoreError::Location => "correct `url` of the sink",
+            StoreError::UnknownOption { .. } | StoreError::Options { .. } => {
+                "correct `options` of the sink"
+            }
+            StoreError::Trust { fault } => fault.advice(),
+            StoreError::Probe { step, ref source } => {
+                let fault = source.as_ref().map(StoreFault::reason);
+                if fault.is_none_or(FaultReason::is_general) {
+                    step.advice()
+                } else {
+                    self.fault_advice()
+                }
+            }
+            _ => self.fault_advice(),
         }
     }
 

@@ -163,6 +163,10 @@ impl Registry for Lake {
         Ok(Lake::keep_candidates(self, candidates).await?)
     }
 
+    async fn there(&self, endpoints: Vec<Arc<Endpoint>>) -> Vec<Arc<Endpoint>> {
+        Lake::there(self, &endpoints).await
+    }
+
     async fn held(
         &self,
         endpoint: &Arc<Endpoint>,

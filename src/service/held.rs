@@ -27,7 +27,7 @@ impl Held {
     /// Reads the coverage of all tables of these endpoints. An endpoint that cannot be read is logged.
     pub(super) async fn read(sink: &impl Registry, endpoints: Vec<Arc<Endpoint>>) -> Self {
         let mut held = HashMap::new();
-        for endpoint in endpoints {
+        for endpoint in sink.there(endpoints).await {
             let name = endpoint.name().clone();
             let read = sink.held(&endpoint).await;
             let read = read.inspect_err(|error| {

@@ -35,6 +35,15 @@ pub trait Registry: Send + Sync {
         candidates: &[Candidate],
     ) -> impl Future<Output = Result<(), SinkError>> + Send;
 
+    /// Returns the endpoints of which the sink may have tables, in one pass. The others are new. A sink that cannot tell
+    /// returns all of them.
+    fn there(
+        &self,
+        endpoints: Vec<Arc<Endpoint>>,
+    ) -> impl Future<Output = Vec<Arc<Endpoint>>> + Send {
+        std::future::ready(endpoints)
+    }
+
     /// Returns the coverage of all tables of an endpoint, in one pass.
     fn held(
         &self,
