@@ -42,7 +42,7 @@ pub(super) fn tell(news: &IntegrationNews, metrics: &Metrics) {
         IntegrationNews::Refused(Refused::More(webhooks)) => {
             warn!(
                 webhooks,
-                "{webhooks} more webhooks of new integrations were answered 503 within a minute, because too many integrations wait for Kombo's confirmation"
+                "{webhooks} more webhooks of new integrations were answered 503 within 10 s, because too many integrations wait for Kombo's confirmation"
             );
         }
         IntegrationNews::PurgedAnswers { id } => {

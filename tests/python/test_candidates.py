@@ -114,9 +114,9 @@ def test_a_flood_of_forged_ids_is_bounded_and_customers_notice_nothing(
     assert asked(living) - before <= 2 * BUDGET // 10
     metrics = service.metrics()
     assert metrics.total("kombo_candidates_refused_total", reason="full") == answers[503]
-    service.until(lambda: "more webhooks of new integrations" in service.printed(), "the others are counted", 90)
+    service.until(lambda: "more webhooks of new integrations" in service.printed(), "the others are counted", 30)
     named = re.findall(r"new integration (greenhouse:forged\d+) was answered 503", service.printed())
-    assert 60 <= len(set(named)) <= 120
+    assert len(set(named)) >= 10
 
     # After a crash nobody is asked for but the candidates, and their share is the same.
     service.kill()
@@ -141,7 +141,12 @@ def test_a_crash_right_after_the_answer_forgets_no_new_customer(living: Living, 
     service.until(lambda: fetched(living, service) == set(ids), "every customer is fetched", 30)
     assert service.stop() == 0
     assert registered(service) == set(ids)
-    assert not list((Path(service.lake) / "kombo_candidates").iterdir()), "nothing waits"
+    before = asked(living)
+    service.start_and_wait()
+    lists = Path(service.lake) / "kombo_candidates"
+    service.until(lambda: not list(lists.iterdir()), "nothing waits", 20)
+    assert asked(living) == before
+    assert service.stop() == 0
 
 
 def test_a_restart_asks_for_no_confirmed_integration(living: Living, service: Service) -> None:
@@ -168,14 +173,14 @@ def test_a_customer_whose_webhook_was_refused_is_loaded_by_the_cure(living: Livi
     service.start_and_wait()
     flood(service, forged(MOST + BUDGET))
     assert service.post(webhooks.data_changed(late, MODELS)).status == 503
-    # The minute of the flood may have its lines already: the next one names the customer.
+    # The first seconds of the flood have their lines already: later ones name the customer.
     told = f"the new integration {late} was answered 503"
 
     def is_told() -> bool:
         assert service.post(webhooks.data_changed(late, MODELS)).status == 503
         return told in service.printed()
 
-    service.until(is_told, "the customer is named", 90)
+    service.until(is_told, "the customer is named", 60)
     cure = re.search(rf"run kombo-source (backfill --integration {re.escape(late)}) and restart the service", service.printed())
     assert cure, service.printed()[-2000:]
     done = service.verb(*cure[1].split())

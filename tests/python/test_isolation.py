@@ -99,7 +99,7 @@ def test_without_the_registry_customers_who_are_named_are_fetched_and_shown() ->
         assert mine.id in cured.stdout and other.id in cured.stdout, cured.text
 
 
-def test_the_service_starts_without_the_registry_and_acknowledges_only_whom_it_may() -> None:
+def test_the_service_starts_without_the_registry_and_fetches_others_once_kombo_confirms_them() -> None:
     with _service() as (living, service, one):
         _take_data(Path(service.lake) / "kombo_integrations")
         service.start_and_wait()
@@ -109,17 +109,20 @@ def test_the_service_starts_without_the_registry_and_acknowledges_only_whom_it_m
         service.until(lambda: _newest_is(service, truth, TAGS), "fetched it", 60)
         assert "the registry of integrations cannot be read" in service.printed()
         assert service.stop() == 0
+        # Whom the configuration does not name is a candidate, until Kombo confirms it.
         service.source["integrations"] = []
         service.start_and_wait()
-        answer = service.post(data_changed(one.id, ["ats_tags"]))
-        assert answer.status == 503, answer
+        living.change("edit", one.id, TAGS.path)
+        service.accepts(data_changed(one.id, ["ats_tags"]))
+        truth = living.truth(service.folder / "truth-2")
+        service.until(lambda: _newest_is(service, truth, TAGS), "fetched it", 60)
         assert service.stop() == 0
 
         shutil.rmtree(Path(service.lake) / "kombo_integrations")
         service.start_and_wait()
         service.accepts(data_changed(one.id, ["ats_tags"]))
+        service.until(lambda: one.id in service.verb("status").stdout, "registered it", 60)
         assert service.stop() == 0
-        assert one.id in service.verb("status").stdout
 
 
 def test_without_the_holds_everything_is_folded_of_which_nothing_is_held() -> None:

@@ -199,7 +199,7 @@ impl Dispatch {
     /// Adds the questions about candidates that the share of the budget allows now. None while Kombo refuses the key.
     pub(super) fn ask_for_candidates(&mut self, now: Moment, questions: &mut Vec<Ask>) {
         let candidates = &mut self.candidates;
-        let untold = candidates.refusals.minute_is_over(now);
+        let untold = candidates.refusals.period_is_over(now);
         self.news.extend(untold.map(IntegrationNews::Refused));
         while self.key.is_none() && candidates.asking < ASKING {
             let Some(id) = candidates.line.pop_front() else {

@@ -5,11 +5,12 @@ use std::time::Duration;
 use crate::ids::IntegrationId;
 use crate::time::Moment;
 
-/// The most webhooks per minute that are reported one by one, each with its integration. The others are counted.
-const TOLD: u32 = 60;
+/// The most webhooks of one period that are reported one by one, each with its integration. The others are counted. The
+/// log takes 20 lines of one kind in 10 s.
+const TOLD: u32 = 10;
 
-/// A minute, after which the webhooks that were only counted are reported.
-const MINUTE: Duration = Duration::from_mins(1);
+/// A period, after which the number of webhooks that were only counted is reported.
+const PERIOD: Duration = Duration::from_secs(10);
 
 /// Why a candidate is no longer asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +43,10 @@ pub(in crate::service) enum Refused {
     More(u64),
 }
 
-/// The refused webhooks of a minute.
+/// The refused webhooks of a period.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
-    minute: Moment,
+    began: Moment,
     told: u32,
     untold: u64,
 }
@@ -53,7 +54,7 @@ pub(super) struct Refusals {
 impl Refusals {
     /// Counts a refused webhook, and returns what has to be reported.
     pub(super) fn refuse(&mut self, id: &IntegrationId, now: Moment) -> Vec<Refused> {
-        let mut reports: Vec<_> = self.minute_is_over(now).into_iter().collect();
+        let mut reports: Vec<_> = self.period_is_over(now).into_iter().collect();
         if self.told < TOLD {
             self.told += 1;
             reports.push(Refused::One(id.clone()));
@@ -63,14 +64,14 @@ impl Refusals {
         reports
     }
 
-    /// Begins the next minute if the last one is over. Returns the number of webhooks that were not reported in it.
-    pub(super) fn minute_is_over(&mut self, now: Moment) -> Option<Refused> {
-        if (self.minute..self.minute + MINUTE).contains(&now) {
+    /// Begins the next period if the last one is over. Returns the number of webhooks that were not reported in it.
+    pub(super) fn period_is_over(&mut self, now: Moment) -> Option<Refused> {
+        if (self.began..self.began + PERIOD).contains(&now) {
             return None;
         }
         let untold = self.untold;
         *self = Self {
-            minute: now,
+            began: now,
             ..Self::default()
         };
         (untold > 0).then_some(Refused::More(untold))
@@ -82,19 +83,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_is_some_lines_a_minute_and_then_a_number() {
+    fn a_flood_is_some_lines_and_then_a_number() {
         let mut refusals = Refusals::default();
         let id = IntegrationId::new("tool:a").expect("an id");
         let noon = Moment::from_millis(1_700_000_000_000);
         let told: Vec<_> = (0..1_000)
             .flat_map(|_| refusals.refuse(&id, noon))
             .collect();
-        assert_eq!(told, vec![Refused::One(id.clone()); 60]);
-        assert_eq!(refusals.minute_is_over(noon + MINUTE / 2), None);
-        let more = Some(Refused::More(940));
-        assert_eq!(refusals.minute_is_over(noon + MINUTE), more);
-        assert_eq!(refusals.minute_is_over(noon + MINUTE * 2), None);
-        assert_eq!(refusals.refuse(&id, noon + MINUTE * 2).len(), 1);
+        assert_eq!(told, vec![Refused::One(id.clone()); 10]);
+        assert_eq!(refusals.period_is_over(noon + PERIOD / 2), None);
+        let more = Some(Refused::More(990));
+        assert_eq!(refusals.period_is_over(noon + PERIOD), more);
+        assert_eq!(refusals.period_is_over(noon + PERIOD * 2), None);
+        assert_eq!(refusals.refuse(&id, noon + PERIOD * 2).len(), 1);
         // The clock is set back.
         assert_eq!(refusals.refuse(&id, noon), [Refused::One(id)]);
     }

@@ -324,6 +324,20 @@ impl Dispatch {
         self.agenda.set(due, at);
     }
 
+    /// Moves a check to the new clock: one that a webhook asked for is due now, and any other goes on with its rhythm.
+    pub(super) fn look_set_back(&mut self, id: &IntegrationId, now: Moment) {
+        let due = Due::Look(id.clone());
+        let is_announced = self.accounts.get(id).is_some_and(|known| known.announced);
+        if self.agenda.cancel(&due).is_none() {
+            return;
+        }
+        if is_announced {
+            self.agenda.set(due, now);
+        } else {
+            self.time_look(id, now);
+        }
+    }
+
     pub(super) fn look_at(&mut self, id: &IntegrationId, at: Moment) {
         self.agenda.set(Due::Look(id.clone()), at);
     }

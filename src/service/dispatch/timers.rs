@@ -159,11 +159,12 @@ impl Dispatch {
         for account in self.accounts.values_mut() {
             account.asked = None;
         }
-        let looks = self.accounts.keys().map(|id| Due::Look(id.clone()));
-        let candidates = self.candidates.set_back().map(Due::Candidate);
-        let looks = looks.chain(candidates).chain([Due::Candidates, Due::Key]);
-        let looks: Vec<Due> = looks.collect();
-        self.make_due(looks, now);
+        for id in self.accounts.keys().cloned().collect::<Vec<_>>() {
+            self.look_set_back(&id, now);
+        }
+        let candidates: Vec<Due> = self.candidates.set_back().map(Due::Candidate).collect();
+        self.make_due(candidates, now);
+        self.make_due([Due::Candidates, Due::Key], now);
         // A chore waits as long as it would have waited on the previous clock.
         let by = self.now.since(now);
         let chores = self.chores.iter().map(|name| Due::Chore(name));

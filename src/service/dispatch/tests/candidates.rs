@@ -144,12 +144,12 @@ fn beyond_the_limit_new_integrations_are_refused_and_known_ones_are_taken() {
     assert_eq!(named(&mut desk, "a"), ACCEPTED, "a customer");
     assert_eq!(desk.dispatch.candidates(), MOST);
     let told = news(&mut desk);
-    assert_eq!(told.len(), 60, "lines of one minute");
+    assert_eq!(told.len(), 10, "lines of ten seconds");
     let first = IntegrationNews::Refused(Refused::One(id("more-0")));
     assert_eq!(told[0], first);
     desk.passes(MINUTE);
     hear(&mut desk, |_| Heard::Nothing);
-    let more = IntegrationNews::Refused(Refused::More(10_001 - 60));
+    let more = IntegrationNews::Refused(Refused::More(10_001 - 10));
     assert!(news(&mut desk).contains(&more));
     // Each one that Kombo does not find makes room.
     desk.passes(10 * MINUTE);

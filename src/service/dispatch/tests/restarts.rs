@@ -75,6 +75,28 @@ fn a_restart_asks_for_no_integration_that_kombo_has_confirmed() {
 }
 
 #[test]
+fn a_local_clock_that_runs_ahead_has_no_parked_integration_asked_for_at_a_start() {
+    let rows = [registration("a", "inactive"), registration("b", "inactive")];
+    let rows = rows.map(|row| Registration {
+        state_since_ms: Some(NOON - HOUR / 2),
+        ..row
+    });
+    let mut desk = Desk::starting(rules(&["ats/tags"]), &rows, NOON - HOUR);
+    desk.now_ms = NOON + 7 * DAY;
+    desk.dispatch = Dispatch::new(rules(&["ats/tags"]), &rows, |_| None, at(desk.now_ms));
+    assert_eq!(desk.dispatch.pass(at(desk.now_ms)), []);
+    // Kombo's first answer brings its clock. A webhook that came before it is not put off.
+    named(&mut desk, "b");
+    desk.now_ms = NOON;
+    let of_b = Ask::Integration {
+        id: id("b"),
+        is_new: false,
+    };
+    assert_eq!(desk.dispatch.pass(at(NOON)), [of_b]);
+    assert_eq!(desk.until_due(), HOUR / 2, "as without the restart");
+}
+
+#[test]
 fn the_notes_name_some_thousands_with_those_that_need_attention_first_and_count_the_others() {
     use crate::service::dispatch::status_notes::{INTEGRATIONS, TABLES};
     let names: Vec<_> = (0..TABLES).map(|number| format!("{number:05}")).collect();
