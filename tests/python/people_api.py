@@ -24,7 +24,8 @@ class PeopleApi:
     """A running API. A test changes what the API says and what time it is."""
 
     url: str
-    now: float
+    now: float | None
+    """What time it is, in seconds since the epoch; the machine's time where a test does not care."""
     people: dict[str, dict[str, Record]] = field(default_factory=dict)
     nameless: dict[str, list[Record]] = field(default_factory=dict)
     """Records without an id, which only a full walk shows."""
@@ -104,7 +105,7 @@ def forgotten(key: str, deleted_at: str) -> Record:
 
 
 @contextmanager
-def running_people(now: float) -> Iterator[PeopleApi]:
+def running_people(now: float | None = None) -> Iterator[PeopleApi]:
     """Starts the API; stops it at the end of the block."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     api = PeopleApi(f"http://127.0.0.1:{server.server_address[1]}/v1", now)
@@ -131,7 +132,7 @@ def _handler(api: PeopleApi) -> type[BaseHTTPRequestHandler]:
             text = json.dumps(body).encode()
             self.send_response_only(status)
             self.send_header("Content-Type", "application/json")
-            date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(api.now))
+            date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(api.now or time.time()))
             self.send_header("Date", date)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()

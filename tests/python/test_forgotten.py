@@ -14,8 +14,11 @@ import lake as lakes
 from canaries import found
 from clock import Clock
 from people_api import BIRTHDAY, GONE, STAYS, PeopleApi, forgotten, running_people
-from product import BINARY, Outcome, run
+from product import BINARY, Outcome, Twin, run
 from schemas import endpoint
+from service import service_of
+from truth import Truth
+from webhooks import data_changed
 
 EMPLOYEES = endpoint("hris/employees")
 DAY = 86_400
@@ -153,7 +156,44 @@ def test_what_kombo_forgot_of_one_person_is_in_no_byte_after_retention_and_upkee
         past.assert_printed_no_mark()
 
 
+def test_values_of_rows_are_in_data_files_only_and_the_log_tells_ids_at_most() -> None:
+    with tempfile.TemporaryDirectory() as name, running_people() as api:
+        api.say(GONE, MARK)
+        api.say(STAYS, OTHERS)
+        (Path(name) / "integrations.json").write_text("[]")
+        twin = Twin(api.url, "a-key", Truth(Path(name)), "")
+        with service_of(twin, Path(name), integrations=[GONE, STAYS]) as service:
+            service.source["endpoints"] = [EMPLOYEES.path]
+            service.start_and_wait()
+            service.until_fetched(2)
+            service.until_quiet()
+            for key in (f"{MARK}000001", f"{MARK}000002"):
+                api.changed.clear()
+                api.edit(GONE, key, True, first_name=f"{MARK} edited")
+                fetches = service.fetches()
+                service.accepts(data_changed(GONE, ["hris_employees"]))
+                service.until_fetched(fetches + 1)
+                service.until_quiet()
+            assert MARK not in service.metrics().text
+            status = service.verb("status", "--json")
+            assert MARK not in status.text, "the status shows a value"
+            # Notes for the next start are there as well after a crash.
+            service.kill()
+        below = Path(name)
+        for file in found(below, [MARK])[MARK]:
+            parts = file.split("/")
+            assert MARK.lower() not in file.lower(), f"the path {file} shows a value"
+            assert parts[1] == "lake" and parts[2] in _WITH_ROWS, f"{file} holds a value"
+        texts = [f"{MARK} ", f"{MARK}-", f"{MARK}@", BIRTHDAY]
+        everywhere = found(below, texts)
+        assert set(everywhere) == set(texts), "the data files hold every text"
+        for text, files in everywhere.items():
+            told = [file for file in files if "_delta_log" in file]
+            assert not told, f"{text!r} is in the logs {told}"
+
+
 _PARTS = ("snapshots", "deltas", "current")
+_WITH_ROWS = ("hris_employees", "kombo_drift", "kombo_quarantine")
 
 
 def _the_lake_goes_on(past: Past, day: float) -> None:
