@@ -67,8 +67,10 @@ fn is_leftover(entry: &DirEntry) -> bool {
     let Some((name, number)) = name.to_str().and_then(|name| name.rsplit_once('#')) else {
         return false;
     };
-    let is_ours =
-        name == "_last_checkpoint" || name.ends_with(".parquet") || name.ends_with(".json");
+    let is_ours = match name.rsplit_once('.') {
+        Some((_, extension)) => ["parquet", "json"].contains(&extension),
+        None => name == "_last_checkpoint",
+    };
     is_ours && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 

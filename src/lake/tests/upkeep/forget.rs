@@ -68,7 +68,7 @@ async fn nothing_but_the_newest_version_is_left_and_nothing_of_another_is_lost()
         assert_eq!(checkpoints.count(), 1, "{kept:?}");
         for name in kept
             .iter()
-            .filter(|name| name.ends_with(".json"))
+            .filter(|name| name.strip_suffix(".json").is_some())
             .rev()
             .skip(1)
         {
