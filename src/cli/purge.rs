@@ -169,6 +169,7 @@ impl Purge {
             "tables": tables.collect::<Vec<_>>(),
             "deleted_files": report.deleted_files,
             "deleted_bytes": report.deleted_bytes,
+            "warnings": if self.now { OUTSIDE.lines().collect::<Vec<_>>() } else { Vec::new() },
             "failed": as_json(failed.map(|(table, error)| (&**table, error))),
         })
     }
@@ -327,6 +328,8 @@ what the bucket itself keeps (versioning, soft delete) is not deleted: its own r
         let done = at_once.text(&Terminal::default());
         let said = "done: 1,200 rows left 3 files; 7 files (3.0 kB) of earlier versions deleted\nreaders of";
         assert!(done.contains(said), "{done}");
-        assert_eq!(at_once.json()["deleted_files"], 7);
+        let json = at_once.json();
+        assert_eq!(json["deleted_files"], 7);
+        assert_eq!(json["warnings"].as_array().map(Vec::len), Some(2));
     }
 }
