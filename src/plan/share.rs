@@ -106,9 +106,10 @@ mod tests {
             assert_eq!(share.free_at(), None);
             assert_eq!(taken(&mut share, now), most, "{budget:?}");
             assert_eq!(share.free_at(), Some(now + span));
-            now += span - Duration::from_millis(1);
-            assert_eq!(taken(&mut share, now), 0, "{budget:?}");
-            now += Duration::from_millis(1);
+            let later = now + span;
+            let moment = Duration::from_millis(1);
+            assert_eq!(taken(&mut share, later - moment), 0, "{budget:?}");
+            now = later;
             assert_eq!(taken(&mut share, now), most, "{budget:?}");
         }
     }

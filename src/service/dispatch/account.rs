@@ -33,10 +33,8 @@ pub(in crate::service) struct Account {
     pub(super) among_many: bool,
     /// The environment in which the integration was last read.
     pub(super) environment: Option<EnvironmentId>,
-    /// Whether the registry has the integration, so that its webhooks may be acknowledged.
-    pub(in crate::service) registered: bool,
-    /// Whether the integration was stored as a candidate and is not in the registry yet.
-    pub(super) kept: bool,
+    /// Where a start after a crash would find the integration.
+    pub(super) stored: StoredIn,
     /// Why the registry refuses the integration; `None` if it does not.
     pub(in crate::service) refused: Option<String>,
     pub(in crate::service) rhythm: Rhythm,
@@ -49,6 +47,16 @@ pub(super) const CONFIGURATION: &str = "configuration";
 
 /// How an integration became known: a webhook named it.
 const WEBHOOK: &str = "webhook";
+
+/// Where an integration is stored. Its webhooks may be acknowledged once it is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum StoredIn {
+    #[default]
+    Nowhere,
+    /// Among the candidates, while the registry does not have it yet.
+    Candidates,
+    Registry,
+}
 
 /// Whether Kombo is being asked for an integration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,7 +86,7 @@ impl Account {
         Self {
             // The name may be from a newer version. Fetching finds out what the state is.
             standing: Standing::from_name(&registration.state).unwrap_or(Standing::Active),
-            registered: true,
+            stored: StoredIn::Registry,
             known: Moment::from_millis(registration.since_ms),
             since: registration.state_since_ms.map_or(now, Moment::from_millis),
             not_found_since: registration.not_found_since_ms.map(Moment::from_millis),
@@ -91,27 +99,32 @@ impl Account {
     pub(super) fn confirmed(
         category: Category,
         standing: Standing,
-        (known, kept): (Moment, bool),
+        (known, stored): (Moment, StoredIn),
         now: Moment,
     ) -> Self {
         Self {
             tries: u32::from(!standing.is_fetched()),
             standing,
             known,
-            kept,
+            stored,
             asked: Some(now),
             ..Self::new(Some(category), WEBHOOK, now)
         }
     }
 
+    /// Returns whether the registry has the integration.
+    pub(super) fn is_registered(&self) -> bool {
+        self.stored == StoredIn::Registry
+    }
+
     /// Returns whether a start after a crash would know the integration.
     pub(super) fn is_durable(&self) -> bool {
-        self.registered || self.kept
+        self.stored != StoredIn::Nowhere
     }
 
     /// Returns the integration as a candidate, while the registry does not have it and has not refused it.
     pub(super) fn as_candidate(&self, id: &IntegrationId) -> Option<Candidate> {
-        let waits = !self.registered && self.refused.is_none() && self.origin == WEBHOOK;
+        let waits = !self.is_registered() && self.refused.is_none() && self.origin == WEBHOOK;
         waits.then(|| Candidate {
             integration: id.clone(),
             category: self.category,

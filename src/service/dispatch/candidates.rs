@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::account::{Account, LookState};
+use super::account::{Account, LookState, StoredIn};
 use super::refusals::{Refusals, WhyDropped};
 use super::standings::{FoundIntegration, IntegrationNews};
 use super::{Ask, Dispatch, Due, NEW, Reaction};
@@ -108,13 +108,19 @@ impl Candidates {
         self.known.get_mut(id)
     }
 
-    /// Removes a candidate that is resolved. Returns when it became known, whether it was stored, and its last
-    /// notification.
-    pub(super) fn resolve(&mut self, id: &IntegrationId) -> Option<(Moment, bool, Option<Moment>)> {
+    /// Removes a candidate that is resolved. Returns when it became known, where it is stored, and its last notification.
+    pub(super) fn resolve(
+        &mut self,
+        id: &IntegrationId,
+    ) -> Option<(Moment, StoredIn, Option<Moment>)> {
         let known = self.known.remove(id)?;
-        let was_kept = !self.fresh.remove(id);
+        let stored = if self.fresh.remove(id) {
+            StoredIn::Nowhere
+        } else {
+            StoredIn::Candidates
+        };
         self.is_stale = true;
-        Some((known.since, was_kept, known.notified))
+        Some((known.since, stored, known.notified))
     }
 
     /// Forgets when candidates were asked for, because the clock was replaced. Returns the candidates.
@@ -260,10 +266,10 @@ impl Dispatch {
 
     /// Makes a candidate an integration like any other: it is registered, and its tables are fetched or it is parked.
     fn confirm(&mut self, id: &IntegrationId, category: Category, standing: Standing, now: Moment) {
-        let Some((since, kept, notified)) = self.candidates.resolve(id) else {
+        let Some((since, stored, notified)) = self.candidates.resolve(id) else {
             return;
         };
-        let mut account = Account::confirmed(category, standing.clone(), (since, kept), now);
+        let mut account = Account::confirmed(category, standing.clone(), (since, stored), now);
         if let Some(notified) = notified {
             account.rhythm.notified(notified);
         }

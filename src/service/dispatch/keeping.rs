@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Account, Dispatch};
+use super::Dispatch;
+use super::account::{Account, StoredIn};
 use crate::ids::IntegrationId;
 use crate::sink::Candidate;
 use crate::time::Moment;
@@ -42,8 +43,9 @@ impl Dispatch {
         for candidate in list {
             let id = &candidate.integration;
             self.candidates.fresh.remove(id);
-            if let Some(account) = self.accounts.get_mut(id) {
-                account.kept = true;
+            let known = self.accounts.get_mut(id);
+            if let Some(account) = known.filter(|account| !account.is_registered()) {
+                account.stored = StoredIn::Candidates;
             }
         }
     }

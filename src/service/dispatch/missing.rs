@@ -1,5 +1,6 @@
 //! Integrations that Kombo does not find, and what is written to the registry about them. The rule is [`Deletion`].
 
+use super::account::StoredIn;
 use super::standings::{IntegrationNews, LearntBy};
 use super::{Account, Dispatch};
 use crate::ids::{EnvironmentId, IntegrationId};
@@ -109,8 +110,8 @@ impl Dispatch {
             let Some(account) = self.accounts.get_mut(id) else {
                 continue;
             };
-            account.registered = true;
-            self.candidates.is_stale |= std::mem::take(&mut account.kept);
+            let before = std::mem::replace(&mut account.stored, StoredIn::Registry);
+            self.candidates.is_stale |= before == StoredIn::Candidates;
             // If the integration changed during the write, it is written again.
             if account.registration(id).as_ref() != Some(told) {
                 continue;

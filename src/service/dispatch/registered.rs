@@ -1,5 +1,6 @@
 //! What the registry says of integrations, and what happens to an integration that the registry refuses.
 
+use super::account::StoredIn;
 use super::{Account, Dispatch, Due};
 use crate::ids::{IntegrationId, TableId};
 use crate::service::held::Holding;
@@ -21,7 +22,7 @@ impl Dispatch {
             self.accounts
                 .entry(id.clone())
                 .or_insert_with(stored)
-                .registered = true;
+                .stored = StoredIn::Registry;
         }
         self.adopt(self.rules.clone(), covered, now);
     }

@@ -1,13 +1,13 @@
 //! Read access for the loop, the metrics and the hint file.
 
-use super::Dispatch;
+use super::{Account, Dispatch};
 use crate::ids::{IntegrationId, TableId};
 
 impl Dispatch {
     /// Returns whether the registry has the current state of an integration.
     pub(in crate::service) fn is_registered(&self, id: &IntegrationId) -> bool {
         let known = self.accounts.get(id);
-        known.is_some_and(|account| account.registered) && !self.unsaved.contains(id)
+        known.is_some_and(Account::is_registered) && !self.unsaved.contains(id)
     }
 
     /// Returns the tables that were announced and not fetched yet, in a stable order.
