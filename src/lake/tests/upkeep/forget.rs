@@ -98,17 +98,17 @@ async fn nothing_but_the_newest_version_is_left_and_nothing_of_another_is_lost()
 async fn a_writer_that_knows_an_older_version_reads_the_newest_and_loses_nothing() {
     let aging = deleted_beside_another().await;
     aging.pass(15).await;
-    let (writer, late, lake) = (aging.lake().await, aging.lake().await, aging.lake().await);
+    let (writer, other, lake) = (aging.lake().await, aging.lake().await, aging.lake().await);
     let open = async |lake: &Lake| {
         let table = lake.tables().of_endpoint(&tags(), Part::Deltas).await;
         drop(table.expect("open"));
     };
     open(&writer).await;
-    open(&late).await;
-    // Entries that `late` has not read, from right before the purge.
+    open(&other).await;
+    // Entries that `other` has not read, from right before the purge.
     run(&writer, &delta("b"), &[&[("5", 500, 5)]], end(500, 500)).await;
     forget(&lake).await;
-    run(&late, &delta("b"), &[&[("6", 600, 6)]], end(600, 600)).await;
+    run(&other, &delta("b"), &[&[("6", 600, 6)]], end(600, 600)).await;
     run(&writer, &delta("b"), &[&[("7", 700, 7)]], end(700, 700)).await;
     let rows = stored(&aging.store, Part::Deltas).await;
     let ids: Vec<&str> = rows
@@ -118,7 +118,7 @@ async fn a_writer_that_knows_an_older_version_reads_the_newest_and_loses_nothing
         .collect();
     assert_eq!(ids.len(), 3, "{ids:?}");
     let known = aging.lake().await.overview(&tags()).await.expect("read");
-    assert_eq!(late.overview(&tags()).await.expect("read"), known);
+    assert_eq!(other.overview(&tags()).await.expect("read"), known);
 }
 
 #[tokio::test]
