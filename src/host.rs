@@ -9,17 +9,14 @@ use std::net::{IpAddr, Ipv4Addr};
 /// Returns whether a host, with or without a port, is this machine by a name that nobody else can give away: `localhost`, or
 /// an address of loopback.
 pub(crate) fn is_loopback(host: &str) -> bool {
-    let (address, port) = match host.strip_prefix('[') {
-        Some(rest) => {
-            let (name, port) = rest.split_once(']').unwrap_or_default();
-            (name.parse().ok().map(IpAddr::V6), port)
-        }
-        None => {
-            let (name, port) = host.split_at(host.find(':').unwrap_or(host.len()));
-            let named = name.eq_ignore_ascii_case("localhost");
-            let named = named.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST));
-            (named.or_else(|| name.parse().ok().map(IpAddr::V4)), port)
-        }
+    let (address, port) = if let Some(rest) = host.strip_prefix('[') {
+        let (name, port) = rest.split_once(']').unwrap_or_default();
+        (name.parse().ok().map(IpAddr::V6), port)
+    } else {
+        let (name, port) = host.split_at(host.find(':').unwrap_or(host.len()));
+        let named = name.eq_ignore_ascii_case("localhost");
+        let named = named.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        (named.or_else(|| name.parse().ok().map(IpAddr::V4)), port)
     };
     let is_port = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
     (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))

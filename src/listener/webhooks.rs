@@ -140,11 +140,12 @@ impl<I: Intake> Webhooks<I> {
             let begun = self.wrong.begin(who, Instant::now());
             trial = Some(begun.ok_or_else(|| self.limited())?);
         }
-        let body = timeout(self.limits.body_time, read(body, most, trial.as_mut())).await;
-        let body = body.unwrap_or_else(|_| {
+        let reading = read(body, most, trial.as_mut());
+        let Ok(body) = timeout(self.limits.body_time, reading).await else {
             let slow = answer(StatusCode::REQUEST_TIMEOUT, "the body took too long\n");
-            Err(and_close(slow))
-        })?;
+            return Err(and_close(slow));
+        };
+        let body = body?;
         let secrets = self.verifier.current();
         match secrets.verify(&body, signature) {
             Ok(believed) => {

@@ -191,8 +191,8 @@ async fn behind_a_proxy_strangers_do_not_limit_kombo() {
         assert_eq!(status(&stand.exchange(&wrong).await), 401);
         assert_eq!(status(&stand.exchange(post(&[], b"{}")).await), 401);
     }
-    let _held = [hold(&stand, 1).await, hold(&stand, 1).await];
-    assert!(_held.iter().all(Option::is_some), "no share of an address");
+    let held = [hold(&stand, 1).await, hold(&stand, 1).await];
+    assert!(held.iter().all(Option::is_some), "no share of an address");
     assert_eq!(status(&stand.exchange(long()).await), 200);
 }
 
