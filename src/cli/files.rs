@@ -39,9 +39,26 @@ pub(super) async fn run(args: &FilesArgs, session: &Session) -> Result<bool, Cli
         .iter()
         .flat_map(|one| parts.iter().map(move |part| (one, *part)))
     {
-        let files = lake.files(endpoint, part.of_lake()).await;
         let member = format!("{}/{}", endpoint.name().table_name(), part.as_str());
-        read.add(member, files.map(|files| (endpoint, part, files)));
+        let files = match lake.files(endpoint, part.of_lake()).await {
+            Ok(files) => lake
+                .lost_files(endpoint, part.of_lake())
+                .await
+                .map(|lost| (files, lost)),
+            Err(error) => Err(error),
+        };
+        match files {
+            Ok((mut files, lost)) => {
+                // A tool that reads the list would fail on a file that is not there.
+                let is_lost = |path: &str| lost.iter().any(|(lost, _)| lost == path);
+                files.retain(|file| !is_lost(&file.path));
+                read.add(member.clone(), Ok((endpoint, part, files)));
+                for (_, error) in lost {
+                    read.add(member.clone(), Err(error));
+                }
+            }
+            Err(error) => read.add(member, Err(error)),
+        }
     }
     let mut lines = Vec::new();
     for (endpoint, part, files) in read.going {

@@ -1,4 +1,5 @@
-//! `repair`: gives rows that a wrong clock stamped in the future a present time; without `--yes` it lists them.
+//! `repair`: mends damaged tables, and gives rows that a wrong clock stamped in the future a present time; without `--yes`
+//! it lists them.
 
 use serde_json::{Value, json};
 
@@ -8,14 +9,20 @@ use super::failed::{NARROW, as_json, failed, text as ended};
 use super::purge::rewritten;
 use super::session::Session;
 use super::terminal::Terminal;
-use crate::lake::{Repair, RepairReport, RepairedTable};
+use crate::lake::{MendedTable, Repair, RepairReport, RepairSettings, RepairedTable};
 use crate::words::{age, counted};
 
 /// Repairs with `--yes`, and otherwise prints what it would do. Returns `false` when some tables could not be repaired.
 pub(super) async fn run(args: &RepairArgs, session: &Session) -> Result<bool, CliError> {
     let (lake, dry_run) = (session.lake_there().await?, !args.done.yes);
     // Tables of endpoints that are no longer fetched are repaired as well.
-    let report = lake.repair(session.catalog.endpoints(), dry_run).await?;
+    let settings = RepairSettings {
+        dry_run,
+        deep: args.deep,
+    };
+    // Boxed, because the future is large and every verb would carry it.
+    let repaired = Box::pin(lake.repair(session.catalog.endpoints(), settings));
+    let report = repaired.await?;
     if args.json {
         println!("{:#}", document(&report, dry_run));
     } else {
@@ -33,6 +40,9 @@ fn text(report: &RepairReport, dry_run: bool, terminal: &Terminal) -> String {
             "note    the store's clock is {behind} ahead of this machine's clock, and is used as the present; set this machine's clock"
         )
     }));
+    for one in &report.damaged {
+        lines.extend(damaged(one, dry_run));
+    }
     lines.extend(report.ahead.iter().map(|one| one_table(one, dry_run)));
     let tables = report.tables.iter();
     let tables = tables.map(|done| (&*done.table, done.rows, done.files));
@@ -40,6 +50,15 @@ fn text(report: &RepairReport, dry_run: bool, terminal: &Terminal) -> String {
     let set_aside = report.failed.iter();
     lines.extend(set_aside.map(|(table, error)| failed(NARROW, table, error, error.advice())));
     lines.push(last_line(report, dry_run));
+    if let Some(command) = fetch_again(report) {
+        lines.push(match dry_run {
+            true => "to do after that: fetch in full what only Kombo still has:".to_owned(),
+            false => {
+                "to do: fetch in full what only Kombo still has, then start the service:".to_owned()
+            }
+        });
+        lines.push(format!("        {command}"));
+    }
     ended(&lines)
 }
 
@@ -59,11 +78,43 @@ fn document(report: &RepairReport, dry_run: bool) -> Value {
     json!({
         "success": report.failed.is_empty(),
         "dry_run": dry_run,
+        "damaged": report.damaged.iter().map(|one| json!({
+            "table": one.table,
+            "damage": one.damage,
+            "does": one.does,
+            "lost": one.lost,
+        })).collect::<Vec<_>>(),
+        "next": fetch_again(report),
         "store_ahead_secs": report.behind.map(|behind| behind.as_secs()),
         "future": ahead.collect::<Vec<_>>(),
         "tables": tables.collect::<Vec<_>>(),
         "failed": as_json(failed.map(|(table, error)| (&**table, error))),
     })
+}
+
+/// Returns the lines about a damaged table: what is damaged, what the repair does, and what is lost.
+fn damaged(one: &MendedTable, dry_run: bool) -> Vec<String> {
+    let MendedTable {
+        table,
+        damage,
+        does,
+        lost,
+    } = one;
+    let what = if dry_run { "damaged" } else { "mended" };
+    let mut lines = vec![format!("{what:<8}{table}")];
+    lines.extend(damage.iter().map(|file| format!("        {file}")));
+    lines.push(format!("        repair: {does}"));
+    lines.push(format!("        lost: {lost}"));
+    lines
+}
+
+/// Returns the command that fetches again in full what a repair could not bring back.
+fn fetch_again(report: &RepairReport) -> Option<String> {
+    let endpoints = report.fetched_again.iter();
+    let endpoints: String = endpoints
+        .map(|name| format!(" --endpoint {name}"))
+        .collect();
+    (!endpoints.is_empty()).then(|| format!("kombo-source backfill{endpoints}"))
 }
 
 fn one_table(one: &RepairedTable, dry_run: bool) -> String {
@@ -81,7 +132,7 @@ fn one_table(one: &RepairedTable, dry_run: bool) -> String {
 }
 
 fn last_line(report: &RepairReport, dry_run: bool) -> String {
-    if report.ahead.is_empty() && report.failed.is_empty() {
+    if report.ahead.is_empty() && report.failed.is_empty() && report.damaged.is_empty() {
         return "nothing to repair".to_owned();
     }
     let sum = |of: fn(&Repair) -> u64| report.tables.iter().map(of).sum();
@@ -90,7 +141,13 @@ fn last_line(report: &RepairReport, dry_run: bool) -> String {
         counted(sum(|done| done.rows), "row"),
         counted(sum(|done| done.files), "file"),
     );
-    let what = format!("{tables}, {rows} in {files}");
+    let moved = format!("{tables}, {rows} in {files}");
+    let damaged = counted(report.damaged.len() as u64, "damaged table");
+    let what = match (report.damaged.is_empty(), report.ahead.is_empty()) {
+        (true, _) => moved,
+        (false, true) => damaged,
+        (false, false) => format!("{damaged}; {moved}"),
+    };
     match (dry_run, report.failed.is_empty()) {
         (true, _) => format!("to do: {what}; nothing is changed without --yes"),
         (false, true) => format!("done: {what}"),
@@ -150,6 +207,40 @@ to do: 2 tables, 1,200 rows in 3 files; nothing is changed without --yes
         assert_eq!(
             text(&RepairReport::default(), true, &Terminal::default()),
             "nothing to repair\n"
+        );
+    }
+
+    #[test]
+    fn it_says_what_is_damaged_what_is_lost_and_what_to_run_next() {
+        let report = RepairReport {
+            damaged: vec![MendedTable {
+                table: "ats_tags/deltas".to_owned(),
+                damage: vec![
+                    "ats_tags/deltas/_delta_log/00000000000000000003.json (version 3) is missing"
+                        .to_owned(),
+                ],
+                does: "makes the log readable".to_owned(),
+                lost: "nothing".to_owned(),
+            }],
+            fetched_again: vec!["ats/tags".to_owned()],
+            ..RepairReport::default()
+        };
+        let expected = "\
+damaged ats_tags/deltas
+        ats_tags/deltas/_delta_log/00000000000000000003.json (version 3) is missing
+        repair: makes the log readable
+        lost: nothing
+to do: 1 damaged table; nothing is changed without --yes
+to do after that: fetch in full what only Kombo still has:
+        kombo-source backfill --endpoint ats/tags
+";
+        assert_eq!(text(&report, true, &Terminal::default()), expected);
+        let json = document(&report, true);
+        assert_eq!(json["damaged"][0]["table"], "ats_tags/deltas");
+        assert_eq!(json["next"], "kombo-source backfill --endpoint ats/tags");
+        assert_eq!(
+            document(&RepairReport::default(), true)["next"],
+            Value::Null
         );
     }
 

@@ -10,7 +10,7 @@
 //!   rows.
 //! - Upkeep of a table that is written to for years: `compaction` merges small files (with `merge`), `rewrite`
 //!   removes or changes rows of a file, `exchange` replaces files with others in one log entry, and `vacuum` finds
-//!   unreferenced files.
+//!   unreferenced files. `lost_files` finds files that are named and cannot be read.
 //!
 //! The log on the store is the truth. A data file that no log entry names belongs to no table, and vacuum deletes it.
 //! No error may contain a row value or an answer of the store.
@@ -24,6 +24,7 @@ pub mod store;
 pub(crate) mod compaction;
 pub(crate) mod exchange;
 pub(crate) mod file;
+pub(crate) mod lost_files;
 mod merge;
 mod rewrite;
 pub(crate) mod rows;

@@ -130,7 +130,7 @@ impl Table {
         Ok(paths.map(key).collect())
     }
 
-    fn vacuum_error(&self, source: StoreFault) -> DeltaError {
+    pub(super) fn vacuum_error(&self, source: StoreFault) -> DeltaError {
         DeltaError::Vacuum {
             table: self.path().to_string(),
             source,
@@ -140,7 +140,7 @@ impl Table {
 
 /// Returns whether an object is a data file. Names that begin with an underscore or a dot, such as the log, are not
 /// data.
-fn is_data(file: &ObjectMeta, folder: &Path) -> bool {
+pub(super) fn is_data(file: &ObjectMeta, folder: &Path) -> bool {
     let parts = file.location.prefix_match(folder);
     let hidden =
         parts.is_none_or(|mut parts| parts.any(|part| part.as_ref().starts_with(['_', '.'])));

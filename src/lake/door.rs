@@ -6,13 +6,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::catalog::Endpoint;
+use crate::delta::lost_files::Closeness;
 #[cfg(test)]
 use crate::ids::IntegrationId;
 use crate::lake::ledgers::registry::Wakes;
 use crate::lake::{
     ComparedTable, Completeness, DriftFilter, DriftGroup, FoundDrift, Hold, Lake, LakeError,
-    LintReport, LintSettings, Members, Overview, PurgeDepth, PurgeDue, PurgeReport, PurgeSettings,
-    RepairReport, SetAside, UpkeepReport, UpkeepSettings, care, ledgers, reports,
+    LintReport, LintSettings, Members, Overview, Part, PurgeDepth, PurgeDue, PurgeReport,
+    PurgeSettings, RepairReport, RepairSettings, SetAside, TableDamage, UpkeepReport,
+    UpkeepSettings, care, ledgers, reports,
 };
 use crate::plan::ConfirmedGone;
 use crate::sink::{Candidate, Registration};
@@ -131,19 +133,47 @@ impl Lake {
         care::purge::purge(self.tables(), endpoints, gone, depth).await
     }
 
-    /// Moves instants that lie in the future back to the present, in the tables of these endpoints. Several may run
-    /// at once, beside readers and a service. A dry run only reports what it would change.
+    /// Repairs damaged tables of these endpoints and of the lake's own, and moves instants that lie in the future back
+    /// to the present. Damage is repaired while no service runs. A dry run only reports what it would change.
     pub async fn repair(
         &self,
         endpoints: &[Arc<Endpoint>],
-        dry_run: bool,
+        settings: RepairSettings,
     ) -> Result<RepairReport, LakeError> {
-        care::repair::repair(self.tables(), endpoints, dry_run).await
+        care::repair::repair(self.tables(), &self.folding, endpoints, settings).await
     }
 }
 
 /// Reports on the lake.
 impl Lake {
+    /// Returns the tables of an endpoint that cannot be read completely, each with its cure. Opens each log and lists
+    /// each folder once. Creates nothing.
+    pub async fn damage(&self, endpoint: &Arc<Endpoint>) -> Vec<TableDamage> {
+        reports::damage::of_endpoint(self.tables(), endpoint).await
+    }
+
+    /// Returns the tables of the lake's own that cannot be read completely. Creates nothing.
+    pub async fn own_damage(&self) -> Vec<TableDamage> {
+        reports::damage::of_ledgers(self.tables()).await
+    }
+
+    /// Returns the paths of live files of one of an endpoint's tables that cannot be read, each with the reason and the
+    /// cure. Lists the table's folder once.
+    pub async fn lost_files(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        part: Part,
+    ) -> Result<Vec<(String, LakeError)>, LakeError> {
+        let Some(table) = self.tables().existing(endpoint, part).await? else {
+            return Ok(Vec::new());
+        };
+        let lost = table.lost_files(&table.state(), Closeness::Listing).await?;
+        let named = lost
+            .into_iter()
+            .map(|lost| (lost.file.path.clone(), lost.error.into()));
+        Ok(named.collect())
+    }
+
     /// Returns a summary of an endpoint from the logs of its tables. `None` when the endpoint has no tables. Creates
     /// nothing.
     pub async fn overview(&self, endpoint: &Arc<Endpoint>) -> Result<Option<Overview>, LakeError> {

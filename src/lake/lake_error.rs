@@ -100,6 +100,12 @@ pub enum LakeError {
         #[source]
         source: StoreFault,
     },
+    /// A repair of a table began, and is not complete.
+    #[error("a repair of {table} began and is not complete")]
+    UnderRepair {
+        /// The table's folder.
+        table: String,
+    },
     /// The fetch is incomplete: a batch failed to reach the lake. No part of the fetch is visible.
     #[error("a part of the fetch did not reach the lake; no part of it is visible")]
     Torn,
@@ -152,15 +158,16 @@ impl LakeError {
                 LogError::Protocol { .. } => {
                     "do not let other programs write to the lake's tables, or set `url` of the sink to another folder"
                 }
-                LogError::Damaged { ref table, .. } => remedy::of_table(table),
+                LogError::Damaged { .. } => remedy::OF_DAMAGE,
                 _ => self.fault_advice(),
             },
-            Self::Delta(DeltaError::Download { table, source, .. })
+            Self::Delta(DeltaError::Download { source, .. })
                 if source.reason() == FaultReason::NotFound =>
             {
-                remedy::of_table(table)
+                remedy::OF_DAMAGE
             }
-            Self::Delta(DeltaError::DamagedFile { table, .. }) => remedy::of_table(table),
+            Self::Delta(DeltaError::DamagedFile { .. }) => remedy::OF_CONTENT,
+            Self::UnderRepair { .. } => remedy::OF_REPAIR,
             Self::Torn | Self::Delta(DeltaError::Closed | DeltaError::Contended { .. }) => {
                 "run again; running again is safe, because the lake is read first"
             }
@@ -184,7 +191,11 @@ impl LakeError {
     /// itself, and other files may be intact.
     #[must_use]
     pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Delta(error) if error.is_damage())
+        match self {
+            Self::Delta(error) => error.is_damage(),
+            Self::UnderRepair { .. } => true,
+            _ => false,
+        }
     }
 
     /// Returns whether the damage ([`LakeError::is_damage`]) is in this table.

@@ -15,7 +15,7 @@ use crate::delta::object_key::{Partition, TablePath};
 use crate::delta::store::TableStore;
 use crate::ids::{EndpointName, IntegrationKey};
 use crate::json;
-use crate::time::{format_date, parse_date};
+use crate::time::{Moment, format_date, parse_date};
 
 /// The layout version that this build writes. This build reads no other version.
 pub const LAYOUT_VERSION: u64 = 2;
@@ -118,10 +118,20 @@ pub enum DocumentKey<'a> {
 /// The folder of [`DocumentKey::Candidates`].
 pub const CANDIDATES_FOLDER: &str = "kombo_candidates";
 
+/// The folder for copies of what a repair replaces or deletes. Upkeep deletes the copies after its grace.
+pub const REPAIR_FOLDER: &str = "kombo_repair";
+
 /// The folder in which `check` tries the store.
 pub const PROBE_FOLDER: &str = "kombo_probe";
 
 impl DocumentKey<'_> {
+    /// Returns the folder for copies of what a repair replaces or deletes: `kombo_repair/<time of the repair>`. Below it
+    /// each copy has the key that the object had.
+    #[must_use]
+    pub fn aside(now: Moment) -> String {
+        format!("{REPAIR_FOLDER}/{}", now.to_string().replace(':', "-"))
+    }
+
     /// Returns the key for the store.
     #[must_use]
     pub fn path(&self) -> Path {

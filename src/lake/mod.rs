@@ -52,8 +52,8 @@ mod tests;
 
 pub use crate::delta::log::{FileBounds, LiveFile};
 pub use care::{
-    Left, PurgeDepth, PurgeDue, PurgeReport, PurgeSettings, Repair, RepairReport, RepairedTable,
-    TablePurge, TableUpkeep, UpkeepReport, UpkeepSettings,
+    Left, MendedTable, PurgeDepth, PurgeDue, PurgeReport, PurgeSettings, Repair, RepairReport,
+    RepairSettings, RepairedTable, TablePurge, TableUpkeep, UpkeepReport, UpkeepSettings,
 };
 pub use chores::{PurgeAnswers, ToldFold, WhyKept};
 pub use fold::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};
@@ -63,7 +63,8 @@ pub use ledgers::{
     ComparedTable, Completeness, DriftFilter, DriftGroup, DriftRow, FoundDrift, Hold,
 };
 pub use reports::{
-    Ahead, Finding, LintReport, LintSettings, Overview, Query, QueryCost, TableLint, TableOverview,
+    Ahead, Finding, LintReport, LintSettings, Overview, Query, QueryCost, TableDamage, TableLint,
+    TableOverview,
 };
 pub use set_aside::{Members, SetAside};
 pub use settings::LakeSettings;

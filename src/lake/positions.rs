@@ -6,7 +6,7 @@
 
 use crate::delta::log::LogState;
 use crate::ids::IntegrationKey;
-use crate::lake::txn_name::TxnName;
+use crate::lake::txn_name::{NONE, TxnName};
 use crate::time::ObservedAt;
 use crate::versions::day_losses::{DayLosses, SLOTS};
 
@@ -32,7 +32,7 @@ pub(in crate::lake) struct Positions {
 /// What `snapshots` and `deltas` have of one integration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::lake) struct Offered {
-    /// The last observation of the live snapshot.
+    /// The last observation of the live snapshot. `None` when there is no snapshot, or when it is not complete.
     pub(in crate::lake) snapshot_us: Option<i64>,
     /// The last observation of `deltas`.
     pub(in crate::lake) deltas_us: Option<i64>,
@@ -114,6 +114,13 @@ impl Positions {
         self.has_folded(seen) && self.held & HELD_OF_SNAPSHOT == 0
     }
 
+    /// Returns whether `current` was folded from a snapshot that is no longer there, or no longer complete. Then
+    /// `current` has rows that nothing else has.
+    pub(in crate::lake) fn outlives_snapshot(&self, offered: Offered) -> bool {
+        let folded = self.snapshot_us.filter(|folded| *folded != NONE);
+        folded.is_some() && offered.snapshot_us.is_none()
+    }
+
     /// Returns whether `deltas` has observations that the fold has not read.
     pub(in crate::lake) fn lacks_deltas(&self, offered: Offered) -> bool {
         offered.deltas_us > self.considered_us
@@ -127,8 +134,10 @@ impl Offered {
         deltas: Option<&LogState>,
     ) -> Self {
         let seen = |state: Option<&LogState>| state?.txn(&TxnName::Seen.app_id(key));
+        // A purge or a repair cleared the start of the snapshot: what is left of it is not complete.
+        let since = snapshots.and_then(|state| state.txn(&TxnName::Since.app_id(key)));
         Self {
-            snapshot_us: seen(snapshots),
+            snapshot_us: seen(snapshots).filter(|_| since != Some(NONE)),
             deltas_us: seen(deltas),
         }
     }

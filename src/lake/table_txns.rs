@@ -84,6 +84,15 @@ impl TableTxns {
     }
 }
 
+/// Returns the transactions to write when observations of an integration were lost. Its bases are cleared, so the next
+/// fetch is a full one.
+pub(super) fn unbased(
+    key: &IntegrationKey,
+    stored: impl Fn(&str) -> Option<i64>,
+) -> Vec<(String, i64)> {
+    cleared(key, Tier::ALL.map(TxnName::Base).into_iter(), stored)
+}
+
 /// Returns the transactions to write when all rows of an integration have been deleted from a table. The
 /// integration's bases and snapshot history are cleared. `seen` stays, so that a later observation is later than all
 /// earlier ones.
@@ -92,7 +101,14 @@ pub(super) fn voided(
     stored: impl Fn(&str) -> Option<i64>,
 ) -> Vec<(String, i64)> {
     let bases = Tier::ALL.map(TxnName::Base).into_iter();
-    let names = bases.chain(OF_SNAPSHOT);
+    cleared(key, bases.chain(OF_SNAPSHOT), stored)
+}
+
+fn cleared<'a>(
+    key: &IntegrationKey,
+    names: impl Iterator<Item = TxnName<'a>>,
+    stored: impl Fn(&str) -> Option<i64>,
+) -> Vec<(String, i64)> {
     let apps = names.map(|name| name.app_id(key));
     apps.filter(|app| stored(app).is_some_and(|version| version != NONE))
         .map(|app| (app, NONE))

@@ -219,20 +219,18 @@ impl Tables {
         cell.get().cloned()
     }
 
+    /// Forgets an opened table: its log was repaired, and the copy of its state is wrong.
+    pub(in crate::lake) fn forget(&self, table: &LakeTable) {
+        self.cells().remove(table);
+    }
+
     async fn open_anew(
         &self,
         table: &LakeTable,
         schema: SchemaRef,
     ) -> Result<OpenTable, LakeError> {
         let read = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
-        let shape = TableShape {
-            schema,
-            partition_columns: partition_column(table)
-                .map(str::to_owned)
-                .into_iter()
-                .collect(),
-            description: description(table),
-        };
+        let shape = shape(table, schema);
         let log = LogSettings {
             checkpoint_interval: self.settings.checkpoint_interval,
             clock: Arc::clone(&self.clock),
@@ -259,5 +257,17 @@ impl Tables {
     /// Cells are inserted completely, so a panic elsewhere leaves the map intact.
     fn cells(&self) -> MutexGuard<'_, HashMap<LakeTable, Arc<OnceCell<OpenTable>>>> {
         self.cells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the shape that a table has in this build.
+pub(in crate::lake) fn shape(table: &LakeTable, schema: SchemaRef) -> TableShape {
+    TableShape {
+        schema,
+        partition_columns: partition_column(table)
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
+        description: description(table),
     }
 }

@@ -91,15 +91,25 @@ impl Status {
         let mut unread = Vec::new();
         let there = lake.there(endpoints).await;
         let overviews: Vec<_> = stream::iter(&there)
-            .map(async |endpoint| (endpoint, lake.overview(endpoint).await))
+            .map(async |endpoint| {
+                let damage = lake.damage(endpoint).await;
+                (endpoint, damage, lake.overview(endpoint).await)
+            })
             .buffered(READAHEAD)
             .collect()
             .await;
-        let overviews = overviews.into_iter().filter_map(|(endpoint, overview)| {
-            let name = endpoint.name().table_name();
-            let overview = Unread::or(&mut unread, &name, overview)??;
-            Some((Arc::clone(endpoint), overview))
-        });
+        let overviews = overviews
+            .into_iter()
+            .filter_map(|(endpoint, damage, overview)| {
+                let name = endpoint.name().table_name();
+                let is_told = Unread::of_damage(&mut unread, damage);
+                // A damaged log fails the overview, too.
+                let overview = match overview {
+                    Err(_) if is_told => None,
+                    overview => Unread::or(&mut unread, &name, overview)?,
+                }?;
+                Some((Arc::clone(endpoint), overview))
+            });
         let overviews: Vec<(Arc<Endpoint>, Overview)> = overviews.collect();
         let registered = lake.registered().await;
         let registered = Unread::or(&mut unread, "kombo_integrations", registered);
@@ -107,6 +117,9 @@ impl Status {
         let notes = Unread::or(&mut unread, "kombo_status.json", notes).flatten();
         let notes = notes.and_then(|bytes| Notes::from_bytes(&bytes));
         let findings = Findings::read(lake, &mut unread).await;
+        let mut own = lake.own_damage().await;
+        own.retain(|damage| unread.iter().all(|told| told.name != damage.table));
+        Unread::of_damage(&mut unread, own);
         let mut status = Self::of(&overviews, registered, notes, objective, now);
         findings.add_to(&mut status);
         status.unread = unread;

@@ -284,7 +284,7 @@ async fn what_cannot_be_read_is_a_line_with_its_remedy_and_all_else_is_shown() {
     let unread = status.unread.iter().map(|unread| unread.name.as_str());
     assert_eq!(
         unread.collect::<Vec<_>>(),
-        ["ats_tags", "kombo_integrations"]
+        ["ats_tags/deltas", "kombo_integrations"]
     );
     let entry = "ats_tags/deltas/_delta_log/00000000000000000000.json";
     assert!(

@@ -211,19 +211,29 @@ impl PurgeArgs {
 Examples:
   kombo-source repair
   kombo-source repair --yes
+  kombo-source repair --deep
+
+A table is damaged when a log entry or a data file is missing, cut or not what was written. A repair makes each table readable \
+again from what is left, keeps copies of the log entries that it replaces in kombo_repair/, and says what is lost. What only Kombo \
+still has is fetched again in full: a repair prints the command. Stop the service before you repair damage.
 
 Rows that were stamped while a clock was wrong lie in the future: they never expire, and the state of their tables at an \
 instant is unknown. A repair stamps each of these rows with the time of the repair, in the order in which the rows came. \
-Without --yes it lists what lies in the future, and changes nothing.
+Check this machine's clock first: its time counts as the present, unless the store of the lake reports a later time.
 
-Check this machine's clock first: its time counts as the present, unless the store of the lake reports a later time. A repair \
-may be interrupted and run again at any time, beside readers and a running service.
+Without --yes it lists what it would do, and changes nothing. A repair may be interrupted and run again at any time, beside \
+readers.
 
 Exit codes: 0 all is done, 1 some tables could not be repaired (each is named), 64 wrong usage, 78 wrong configuration.")]
 pub struct RepairArgs {
     /// Whether anything is changed.
     #[command(flatten)]
     pub done: DoneArgs,
+    /// Read every row of every file, which finds damage within a file
+    ///
+    /// Without it, `repair` reads logs and the end of each file.
+    #[arg(long)]
+    pub deep: bool,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,

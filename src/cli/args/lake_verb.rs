@@ -29,7 +29,7 @@ pub enum LakeVerb {
     Lint(LintArgs),
     /// Remove the rows of deleted integrations from the lake
     Purge(PurgeArgs),
-    /// Repair rows that lie in the future because a clock was wrong
+    /// Repair damaged tables, and rows that lie in the future because a clock was wrong
     Repair(RepairArgs),
 }
 

@@ -111,13 +111,19 @@ impl DataFiles {
         if !error.is_decoding() {
             return error;
         }
+        self.damaged(path)
+    }
+
+    /// Makes the error for a file whose content is not what was written.
+    pub(crate) fn damaged(&self, path: &str) -> DeltaError {
         DeltaError::DamagedFile {
             table: self.table.to_string(),
             path: path.to_owned(),
         }
     }
 
-    fn unreadable(&self, path: &str, source: StoreFault) -> DeltaError {
+    /// Makes the error for a file that the store does not give.
+    pub(crate) fn unreadable(&self, path: &str, source: StoreFault) -> DeltaError {
         DeltaError::Download {
             table: self.table.to_string(),
             path: path.to_owned(),

@@ -21,16 +21,6 @@ pub(super) async fn create(
     now: Moment,
     patience: &Patience,
 ) -> Result<(), LogError> {
-    let metadata = Metadata {
-        id: Uuid::new_v4().to_string(),
-        name: None,
-        description: Some(shape.description.clone()),
-        format: Format::parquet(),
-        schema_string: ours.to_string(),
-        partition_columns: shape.partition_columns.clone(),
-        created_time: Some(now.as_millis()),
-        configuration: schema::configuration(),
-    };
     let commit_id = Uuid::new_v4().simple().to_string();
     let lines = [
         commit_info("CREATE TABLE", &commit_id, now),
@@ -39,7 +29,7 @@ pub(super) async fn create(
             ..LogLine::default()
         },
         LogLine {
-            meta_data: Some(metadata),
+            meta_data: Some(metadata(shape, ours, now)),
             ..LogLine::default()
         },
     ];
@@ -55,4 +45,18 @@ pub(super) async fn create(
     published
         .map(drop)
         .map_err(|error| publish_error(error, table, 0))
+}
+
+/// Returns what a new table says of itself.
+pub(super) fn metadata(shape: &TableShape, ours: &Value, now: Moment) -> Metadata {
+    Metadata {
+        id: Uuid::new_v4().to_string(),
+        name: None,
+        description: Some(shape.description.clone()),
+        format: Format::parquet(),
+        schema_string: ours.to_string(),
+        partition_columns: shape.partition_columns.clone(),
+        created_time: Some(now.as_millis()),
+        configuration: schema::configuration(),
+    }
 }

@@ -20,9 +20,11 @@ mod log_damage;
 mod log_error;
 mod log_reader;
 mod log_state;
+mod mend;
 mod publish;
 mod replay;
 mod schema;
+mod survey;
 mod tail;
 mod view;
 
@@ -32,6 +34,8 @@ pub use live_file::{BoundedColumns, FileBounds, LiveFile};
 pub use log_damage::{LogDamage, LogDamageKind};
 pub use log_error::{LogError, SchemaError};
 pub use log_state::LogState;
+pub(crate) use mend::LogMending;
+pub(crate) use survey::{LogEntries, LogSurvey};
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -4,8 +4,8 @@
 //!
 //! [`upkeep`] goes through the tables, and [`retain`] removes old rows from `deltas`. [`purge`] removes the rows of
 //! deleted integrations from every table once [`leavers`] finds them due, and [`forget`] makes earlier versions unreadable
-//! where the operator wants that at once. Both select rows with [`leaving`]. [`repair`]
-//! runs only on an operator's request: it moves instants in the future back to the present. Of two [`clocks`], the
+//! where the operator wants that at once. Both select rows with [`leaving`]. [`repair`] runs only on an operator's request:
+//! it repairs damage, and moves instants in the future back to the present. Of two [`clocks`], the
 //! earlier one decides what is old, and the later one what is in the future.
 //!
 //! Upkeep never changes the present state for a reader of any version within the grace. All of this may run beside
@@ -24,6 +24,6 @@ mod upkeep_settings;
 
 pub use leavers::{PurgeDue, PurgeSettings};
 pub use purge::{PurgeDepth, PurgeReport, TablePurge};
-pub use repair::{Repair, RepairReport, RepairedTable};
+pub use repair::{MendedTable, Repair, RepairReport, RepairSettings, RepairedTable};
 pub use upkeep_report::{Left, TableUpkeep, UpkeepReport};
 pub use upkeep_settings::UpkeepSettings;

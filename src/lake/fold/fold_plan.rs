@@ -84,7 +84,8 @@ impl FoldPlan {
         })
     }
 
-    /// Returns a plan that rebuilds a table; `None` when something of the table is held.
+    /// Returns a plan that rebuilds a table; `None` when something of the table is held, or when the snapshot that the
+    /// table was folded from is lost. The next full fetch brings that snapshot back.
     pub(super) fn anew(
         key: &IntegrationKey,
         positions: Positions,
@@ -92,7 +93,8 @@ impl FoldPlan {
         since_us: Option<i64>,
         hold: Option<Hold>,
     ) -> Option<Self> {
-        (positions.held == 0).then(|| Self {
+        let can_be_rebuilt = positions.held == 0 && !positions.outlives_snapshot(offered);
+        can_be_rebuilt.then(|| Self {
             key: key.clone(),
             positions,
             offered,

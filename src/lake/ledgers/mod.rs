@@ -15,6 +15,8 @@ pub use drift::DriftRow;
 pub use found_drift::{DriftFilter, DriftGroup, FoundDrift};
 pub use holds::Hold;
 
+use arrow::datatypes::SchemaRef;
+
 use crate::lake::LakeError;
 use crate::lake::layout::LakeTable;
 use crate::lake::tables::{OpenTable, Tables};
@@ -32,21 +34,25 @@ pub(in crate::lake) async fn existing(
     tables: &Tables,
     table: &LakeTable,
 ) -> Result<Option<OpenTable>, LakeError> {
-    let schema = match table {
-        LakeTable::Integrations => registry::schema(),
-        LakeTable::Quarantine => quarantine::schema(),
-        LakeTable::Drift => drift::schema(),
-        LakeTable::Holds => holds::schema(),
-        // The tables of endpoints have their own columns.
-        LakeTable::Snapshots(_) | LakeTable::Deltas(_) | LakeTable::Current(_) => {
-            return Ok(None);
-        }
+    let Some(schema) = schema(table) else {
+        return Ok(None);
     };
     // Checked each time: a cure may have moved the table away while this process has it open.
     if !tables.exists(table).await? {
         return Ok(None);
     }
     tables.open(table, &schema).await.map(Some)
+}
+
+/// Returns the columns of a table of this room. `None` for the tables of endpoints, which have their own columns.
+pub(in crate::lake) fn schema(table: &LakeTable) -> Option<SchemaRef> {
+    match table {
+        LakeTable::Integrations => Some(registry::schema()),
+        LakeTable::Quarantine => Some(quarantine::schema()),
+        LakeTable::Drift => Some(drift::schema()),
+        LakeTable::Holds => Some(holds::schema()),
+        LakeTable::Snapshots(_) | LakeTable::Deltas(_) | LakeTable::Current(_) => None,
+    }
 }
 
 /// Creates `kombo_drift` and `kombo_holds` where they do not exist, so that SQL views may name both. A failure is not

@@ -6,9 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
+use crate::delta::delta_error::DeltaError;
+use crate::delta::rows::{each_row, to_batch};
 use crate::delta::small_table::SmallTable;
 use crate::ids::{Category, EnvironmentId, IntegrationId};
 use crate::lake::layout::LakeTable;
@@ -175,6 +178,22 @@ fn changed(
         }
     }
     (changed, stand)
+}
+
+/// Reads integrations from rows of a file of the table.
+pub(in crate::lake) fn from_rows(batch: &RecordBatch) -> Result<Vec<Registration>, DeltaError> {
+    let mut stored: Vec<IntegrationRow> = Vec::new();
+    each_row(batch, |row| stored.extend(row))?;
+    Ok(registrations(stored).into_values().collect())
+}
+
+/// Writes integrations as rows of the table.
+pub(in crate::lake) fn to_rows(integrations: Vec<Registration>) -> Result<RecordBatch, DeltaError> {
+    let keyed = integrations
+        .into_iter()
+        .map(|one| (one.integration.key().to_string(), one));
+    let rows: Vec<IntegrationRow> = keyed.map(IntegrationRow::from).collect();
+    to_batch(&schema(), &rows)
 }
 
 /// Returns the columns of `kombo_integrations`.

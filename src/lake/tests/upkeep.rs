@@ -5,6 +5,7 @@ mod cut;
 mod fixtures;
 mod forget;
 mod isolation;
+mod mended;
 mod purge;
 mod repair;
 mod retain;

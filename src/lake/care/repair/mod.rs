@@ -1,4 +1,9 @@
-//! Moves tables with instants in the future back to the present.
+//! Repairs damaged tables, and moves instants in the future back to the present.
+//!
+//! Damage comes first: a log or a data file that is missing, cut or foreign. [`surveyed_table`] finds everything that is
+//! wrong with one table, [`endpoint_repair`] and [`ledger_repair`] do what can be done from what is left, and
+//! [`mended_table`] says what that is and what is lost. What Kombo still has comes back with the next full fetch: the
+//! bases of the integrations concerned are cleared. Tables of different endpoints are repaired independently.
 //!
 //! A wrong clock stamped rows with instants in the future. [`stamped_table`] finds these instants in every table.
 //! [`moves`] maps each to a new instant: in their order, a microsecond apart, from the time of the repair on.
@@ -12,9 +17,16 @@
 //! the same moves. Two concurrent repairs use the same moves. The present is the later of the store's clock and the
 //! local clock: where only one clock is behind, nothing is moved.
 
+mod endpoint_repair;
+mod ledger_repair;
+mod mended_table;
 mod moves;
+mod orphaned_rows;
 mod restamp;
 mod stamped_table;
+mod surveyed_table;
+
+pub use mended_table::MendedTable;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,23 +37,31 @@ use tracing::{info, warn};
 use crate::catalog::Endpoint;
 use crate::delta::delta_error::DeltaError;
 use crate::delta::exchange::Extent;
+use crate::delta::lost_files::Closeness;
 use crate::ids::IntegrationKey;
 use crate::lake::care::clocks::Clocks;
+use crate::lake::care::repair::endpoint_repair::DamageRepair;
 use crate::lake::care::repair::moves::{FutureInstants, Moves};
 use crate::lake::care::repair::stamped_table::StampedTable;
+use crate::lake::fold::Folding;
 use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::registry::registered;
-use crate::lake::ledgers::{self, holds};
+use crate::lake::ledgers::{self, LEDGERS, holds};
 use crate::lake::tables::Tables;
 use crate::lake::{Hold, LakeError, Part};
+use crate::sink::Registration;
 use crate::time::{Horizon, MAX_SERVER_LEAD, Moment, ObservedAt};
 
 /// Most rounds over an endpoint, when new rows keep arriving in between.
 const ROUNDS: u32 = 3;
 
-/// What a repair moved, or would move in a dry run.
+/// What a repair did, or would do in a dry run.
 #[derive(Clone, Debug, Default)]
 pub struct RepairReport {
+    /// Tables that are, or were before the repair, damaged.
+    pub damaged: Vec<MendedTable>,
+    /// Endpoints that have to be fetched again in full, such as `ats/tags`.
+    pub fetched_again: Vec<String>,
     /// Tables that are, or were before the repair, in the future.
     pub ahead: Vec<RepairedTable>,
     /// Delta tables with rows in the future.
@@ -84,14 +104,29 @@ struct Repairing<'a> {
     report: RepairReport,
 }
 
-/// Moves instants in the future back to the present, in the tables of these endpoints. Several repairs may run at once,
-/// beside readers and a service. A dry run only reports.
+/// How to repair a lake.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RepairSettings {
+    /// Only report what a repair would do.
+    pub dry_run: bool,
+    /// Read every row of every file, which finds damage within a file. Otherwise only the end of each file is read.
+    pub deep: bool,
+}
+
+/// Repairs damage, and moves instants in the future back to the present, in the tables of these endpoints and in the
+/// lake's own tables. A dry run only reports.
 pub(in crate::lake) async fn repair(
     tables: &Tables,
+    folding: &Folding,
     endpoints: &[Arc<Endpoint>],
-    dry_run: bool,
+    settings: RepairSettings,
 ) -> Result<RepairReport, LakeError> {
     let clocks = Clocks::read(tables).await?;
+    let (dry_run, endpoints) = (settings.dry_run, &tables.there(endpoints).await);
+    let mut report = RepairReport::default();
+    report
+        .damage(tables, folding, endpoints, (settings, clocks.later))
+        .await;
     // Only names are taken from the registry, so a damaged registry does not stop the repair.
     let registered = registered(tables).await.unwrap_or_default();
     let names = registered.into_iter().map(|known| {
@@ -106,18 +141,86 @@ pub(in crate::lake) async fn repair(
         names: names.collect(),
         report: RepairReport {
             behind: Some(clocks.store_lead).filter(|lead| *lead > MAX_SERVER_LEAD),
-            ..RepairReport::default()
+            ..report
         },
     };
     for endpoint in endpoints {
+        // A damaged table cannot be read for its instants, and is reported already.
+        if repairing.is_unreadable(endpoint) {
+            continue;
+        }
         if let Err(error) = repairing.endpoint(endpoint).await {
-            repairing.failed(endpoint.name().table_name(), error);
+            repairing.report.failed(endpoint.name().table_name(), error);
         }
     }
     Ok(repairing.report)
 }
 
+impl RepairReport {
+    /// Repairs damaged tables, endpoint by endpoint. `kombo_integrations` comes last: it is made again from the others.
+    async fn damage(
+        &mut self,
+        tables: &Tables,
+        folding: &Folding,
+        endpoints: &[Arc<Endpoint>],
+        (settings, now): (RepairSettings, Moment),
+    ) {
+        let registered = registered(tables).await.unwrap_or_default();
+        let purged = registered
+            .into_iter()
+            .filter(|known| known.state == Registration::PURGED);
+        let repair = DamageRepair {
+            tables,
+            folding,
+            closeness: if settings.deep {
+                Closeness::Rows
+            } else {
+                Closeness::Ends
+            },
+            dry_run: settings.dry_run,
+            now,
+            purged: purged
+                .map(|known| known.integration.key().to_string())
+                .collect(),
+        };
+        for endpoint in endpoints {
+            match repair.endpoint(endpoint).await {
+                Ok(done) => {
+                    self.damaged.extend(done.mended);
+                    let again = done.is_fetched_again.then(|| endpoint.name().to_string());
+                    self.fetched_again.extend(again);
+                }
+                Err(error) => self.failed(endpoint.name().table_name(), error),
+            }
+        }
+        for ledger in LEDGERS.iter().rev() {
+            match repair.ledger(ledger, endpoints).await {
+                Ok(mended) => self.damaged.extend(mended),
+                Err(error) => self.failed(ledger.to_string(), error),
+            }
+        }
+    }
+
+    fn failed(&mut self, table: String, error: LakeError) {
+        warn!(%table, error = &error as &dyn std::error::Error, advice = error.advice(), "repairing {table} failed; the next repair tries again");
+        self.failed.push((table, error));
+    }
+}
+
 impl Repairing<'_> {
+    /// Returns whether a table of the endpoint is damaged and was not repaired.
+    fn is_unreadable(&self, endpoint: &Endpoint) -> bool {
+        let table = endpoint.name().table_name();
+        let folder = format!("{table}/");
+        let mut damaged = self.report.damaged.iter();
+        let failed = self
+            .report
+            .failed
+            .iter()
+            .any(|(failed, _)| *failed == table);
+        failed || self.dry_run && damaged.any(|damaged| damaged.table.starts_with(&folder))
+    }
+
     async fn endpoint(&mut self, endpoint: &Arc<Endpoint>) -> Result<(), LakeError> {
         let tables = self.tables;
         let stamped = self.stamped(endpoint).await?;
@@ -254,7 +357,6 @@ impl Repairing<'_> {
     }
 
     fn failed(&mut self, table: String, error: LakeError) {
-        warn!(%table, error = &error as &dyn std::error::Error, advice = error.advice(), "repairing {table} failed; the next repair tries again");
-        self.report.failed.push((table, error));
+        self.report.failed(table, error);
     }
 }

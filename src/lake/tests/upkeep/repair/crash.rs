@@ -11,7 +11,8 @@ async fn two_repairs_at_once_make_the_same_moves() {
     let before = order(&aging.store).await;
     let (one, two) = (aging.lake().await, aging.lake().await);
     let tags = [tags()];
-    let (first, second) = tokio::join!(one.repair(&tags, false), two.repair(&tags, false));
+    let settings = RepairSettings::default();
+    let (first, second) = tokio::join!(one.repair(&tags, settings), two.repair(&tags, settings));
     for report in [first, second] {
         let report = report.expect("repaired");
         assert!(report.failed.is_empty(), "{:?}", report.failed);
@@ -25,7 +26,7 @@ async fn disturbed(aging: &Aging, store: &TableStore) -> bool {
     let Ok(lake) = Lake::over(store.clone(), &settings(), clock).await else {
         return true;
     };
-    match lake.repair(&[tags()], false).await {
+    match lake.repair(&[tags()], RepairSettings::default()).await {
         Ok(report) => !report.failed.is_empty(),
         Err(_) => true,
     }
