@@ -159,6 +159,8 @@ impl LakeError {
                     "do not let other programs write to the lake's tables, or set `url` of the sink to another folder"
                 }
                 LogError::Damaged { .. } => remedy::OF_DAMAGE,
+                // The lake's layout was read, so its bucket is there.
+                _ if source.is_of_missing_file() => remedy::OF_DAMAGE,
                 _ => self.fault_advice(),
             },
             Self::Delta(DeltaError::Download { source, .. })
@@ -167,6 +169,7 @@ impl LakeError {
                 remedy::OF_DAMAGE
             }
             Self::Delta(DeltaError::DamagedFile { .. }) => remedy::OF_CONTENT,
+            Self::Delta(error) if error.is_decoding() => remedy::OF_CONTENT,
             Self::UnderRepair { .. } => remedy::OF_REPAIR,
             Self::Torn | Self::Delta(DeltaError::Closed | DeltaError::Contended { .. }) => {
                 "run again; running again is safe, because the lake is read first"

@@ -28,11 +28,11 @@ def test_a_log_cut_short_is_one_line_of_the_status_and_everything_else_goes_on()
         for status in (verb("status", lake), verb("status", lake, "--integration", other.id)):
             shown("status", status)
             assert status.code == FAILED and entry in status.stdout, status.text
-            assert "unread  ats_tags: " in status.stdout and "from a backup" in status.stdout
+            assert "unread  ats_tags/deltas: " in status.stdout and "from a backup" in status.stdout
             assert other.id in status.stdout
         assert mine.id in verb("status", lake).stdout
         told = json.loads(verb("status", lake, "--json").stdout)
-        assert [one["table"] for one in told["unreadable"]] == ["ats_tags"]
+        assert [one["table"] for one in told["unreadable"]] == ["ats_tags/deltas"]
         assert len(told["integrations"]) == 2 and not told["success"]
 
         again = backfill_of(twin, lake, *ENDPOINTS, only=[mine, other]).run()

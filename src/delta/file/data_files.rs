@@ -102,8 +102,15 @@ impl DataFiles {
         range: Range<u64>,
     ) -> Result<Bytes, DeltaError> {
         let key = ObjectKey::Listed(&self.table, path).path();
-        let read = self.store.objects().get_range(&key, range).await;
-        read.map_err(|error| self.unreadable(path, error.into()))
+        let until = range.end;
+        match self.store.objects().get_range(&key, range).await {
+            Ok(bytes) => Ok(bytes),
+            // A store refuses a range beyond the end of an object as it refuses any bad request.
+            Err(error) => match self.store.objects().head(&key).await {
+                Ok(found) if found.size < until => Err(self.damaged(path)),
+                _ => Err(self.unreadable(path, error.into())),
+            },
+        }
     }
 
     /// Adds the file's name to an error about its content.

@@ -138,6 +138,15 @@ impl LogError {
         }
     }
 
+    /// Returns whether a file of the log was not there when it was read.
+    #[must_use]
+    pub fn is_of_missing_file(&self) -> bool {
+        match self {
+            Self::Read { source, .. } | Self::Kernel { source, .. } => source.is_not_found(),
+            _ => false,
+        }
+    }
+
     /// Returns whether the same call may succeed later without anyone's help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

@@ -17,6 +17,7 @@ pub(in crate::lake) mod leavers;
 mod leaving;
 pub(in crate::lake) mod purge;
 pub(in crate::lake) mod repair;
+mod repair_copies;
 mod retain;
 pub(in crate::lake) mod upkeep;
 mod upkeep_report;

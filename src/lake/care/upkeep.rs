@@ -11,9 +11,9 @@ use crate::delta::compaction::Compaction;
 use crate::delta::delta_error::DeltaError;
 use crate::lake::care::clocks::Clocks;
 use crate::lake::care::leaving::Leaving;
-use crate::lake::care::retain;
 use crate::lake::care::upkeep_report::{TableUpkeep, UpkeepReport};
 use crate::lake::care::upkeep_settings::UpkeepSettings;
+use crate::lake::care::{repair_copies, retain};
 use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::{self, LEDGERS};
 use crate::lake::operation::Operation;
@@ -64,6 +64,12 @@ pub(in crate::lake) async fn upkeep(
         }
         upkeep.table(&name, opened, &leaving).await;
     }
+    let before = now - settings.grace();
+    let copies = repair_copies::let_go(tables, before, settings.dry_run).await?;
+    upkeep
+        .report
+        .tables
+        .extend((!copies.is_nothing()).then_some(copies));
     Ok(upkeep.report)
 }
 
