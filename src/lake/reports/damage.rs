@@ -6,10 +6,15 @@
 use std::sync::Arc;
 
 use crate::catalog::Endpoint;
+use crate::delta::log::LogState;
 use crate::delta::lost_files::Closeness;
+use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::{self, LEDGERS};
 use crate::lake::tables::{OpenTable, Tables};
 use crate::lake::{LakeError, Part};
+
+/// An opened table and its newest state.
+type AtVersion = (OpenTable, Arc<LogState>);
 
 /// A table that cannot be read completely.
 #[derive(Clone, Debug)]
@@ -27,7 +32,7 @@ pub(in crate::lake) async fn of_endpoint(
 ) -> Vec<TableDamage> {
     let mut found = Vec::new();
     for part in [Part::Snapshots, Part::Deltas, Part::Current] {
-        let opened = tables.existing(endpoint, part).await;
+        let opened = tables.newest(endpoint, part).await;
         let name = part.of(endpoint.name());
         found.extend(TableDamage::of(&name.to_string(), opened).await);
     }
@@ -38,7 +43,7 @@ pub(in crate::lake) async fn of_endpoint(
 pub(in crate::lake) async fn of_ledgers(tables: &Tables) -> Vec<TableDamage> {
     let mut found = Vec::new();
     for name in LEDGERS {
-        let opened = ledgers::existing(tables, &name).await;
+        let opened = opened(tables, &name).await;
         found.extend(TableDamage::of(&name.to_string(), opened).await);
     }
     found
@@ -46,13 +51,10 @@ pub(in crate::lake) async fn of_ledgers(tables: &Tables) -> Vec<TableDamage> {
 
 impl TableDamage {
     /// Looks at one table. `None` when it is whole, or does not exist.
-    pub(in crate::lake) async fn of(
-        table: &str,
-        opened: Result<Option<OpenTable>, LakeError>,
-    ) -> Option<Self> {
+    async fn of(table: &str, opened: Result<Option<AtVersion>, LakeError>) -> Option<Self> {
         let errors = match opened {
             Ok(None) => Vec::new(),
-            Ok(Some(opened)) => match lost(&opened).await {
+            Ok(Some((table, state))) => match lost(&table, &state).await {
                 Ok(errors) => errors,
                 Err(error) => vec![error],
             },
@@ -65,9 +67,16 @@ impl TableDamage {
     }
 }
 
-async fn lost(table: &OpenTable) -> Result<Vec<LakeError>, LakeError> {
+async fn opened(tables: &Tables, name: &LakeTable) -> Result<Option<AtVersion>, LakeError> {
+    let Some(table) = ledgers::existing(tables, name).await? else {
+        return Ok(None);
+    };
     let state = table.refreshed().await?;
-    let lost = table.lost_files(&state, Closeness::Listing).await?;
+    Ok(Some((table, state)))
+}
+
+async fn lost(table: &OpenTable, state: &LogState) -> Result<Vec<LakeError>, LakeError> {
+    let lost = table.lost_files(state, Closeness::Listing).await?;
     let mut errors: Vec<LakeError> = lost.into_iter().map(|lost| lost.error.into()).collect();
     if state.is_under_repair() {
         let table = table.name.to_string();
