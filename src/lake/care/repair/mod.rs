@@ -212,13 +212,12 @@ impl Repairing<'_> {
     fn is_unreadable(&self, endpoint: &Endpoint) -> bool {
         let table = endpoint.name().table_name();
         let folder = format!("{table}/");
-        let mut damaged = self.report.damaged.iter();
-        let failed = self
-            .report
-            .failed
-            .iter()
-            .any(|(failed, _)| *failed == table);
-        failed || self.dry_run && damaged.any(|damaged| damaged.table.starts_with(&folder))
+        let is_needed = |damaged: &MendedTable| {
+            damaged.table.starts_with(&folder) || damaged.table.starts_with("kombo_")
+        };
+        let mut failed = self.report.failed.iter();
+        failed.any(|(failed, _)| *failed == table)
+            || self.dry_run && self.report.damaged.iter().any(is_needed)
     }
 
     async fn endpoint(&mut self, endpoint: &Arc<Endpoint>) -> Result<(), LakeError> {
