@@ -1,6 +1,7 @@
 //! `files`: the live Parquet files of tables, for tools that do not read Delta.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::Serialize;
 use url::Url;
@@ -11,7 +12,8 @@ use super::failed::{WIDE, aside, text};
 use super::named::{endpoints, integrations};
 use super::session::Session;
 use super::terminal::Terminal;
-use crate::lake::Members;
+use crate::catalog::Endpoint;
+use crate::lake::{Lake, LakeError, LiveFile, Members};
 
 /// One live file.
 #[derive(Serialize)]
@@ -40,20 +42,10 @@ pub(super) async fn run(args: &FilesArgs, session: &Session) -> Result<bool, Cli
         .flat_map(|one| parts.iter().map(move |part| (one, *part)))
     {
         let member = format!("{}/{}", endpoint.name().table_name(), part.as_str());
-        let files = match lake.files(endpoint, part.of_lake()).await {
-            Ok(files) => lake
-                .lost_files(endpoint, part.of_lake())
-                .await
-                .map(|lost| (files, lost)),
-            Err(error) => Err(error),
-        };
-        match files {
-            Ok((mut files, lost)) => {
-                // A tool that reads the list would fail on a file that is not there.
-                let is_lost = |path: &str| lost.iter().any(|(lost, _)| lost == path);
-                files.retain(|file| !is_lost(&file.path));
+        match files_there(&lake, endpoint, part).await {
+            Ok((files, lost)) => {
                 read.add(member.clone(), Ok((endpoint, part, files)));
-                for (_, error) in lost {
+                for error in lost {
                     read.add(member.clone(), Err(error));
                 }
             }
@@ -92,6 +84,19 @@ pub(super) async fn run(args: &FilesArgs, session: &Session) -> Result<bool, Cli
     }
     Terminal::stderr().print(&text(&aside(WIDE, &read.aside)));
     Ok(read.aside.is_empty())
+}
+
+/// Returns the live files that are there, and what is wrong with the others: a tool that reads the list would fail on a
+/// file that is missing or cut.
+async fn files_there(
+    lake: &Lake,
+    endpoint: &Arc<Endpoint>,
+    part: FilesPart,
+) -> Result<(Vec<Arc<LiveFile>>, Vec<LakeError>), LakeError> {
+    let mut files = lake.files(endpoint, part.of_lake()).await?;
+    let lost = lake.lost_files(endpoint, part.of_lake()).await?;
+    files.retain(|file| lost.iter().all(|(lost, _)| *lost != file.path));
+    Ok((files, lost.into_iter().map(|(_, error)| error).collect()))
 }
 
 /// Returns a local file as a path that other tools can open, and any other file as its URL.

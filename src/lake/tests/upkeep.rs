@@ -23,11 +23,23 @@ use crate::delta::compaction::Compaction;
 use crate::delta::store::TableStore;
 use crate::delta::store::faulty::{Ages, Failure, FaultyStore};
 use crate::lake::tests::support::*;
-use crate::lake::{Lake, LakeSettings, Part, TableUpkeep, UpkeepReport, UpkeepSettings};
+use crate::lake::{
+    Lake, LakeSettings, Part, RepairSettings, TableUpkeep, UpkeepReport, UpkeepSettings,
+};
 use crate::time::Clock;
 
 const DAY_MS: i64 = 86_400_000;
 const DAY: Duration = Duration::from_hours(24);
+
+/// A repair, and its dry run.
+const REPAIRS: RepairSettings = RepairSettings {
+    dry_run: false,
+    deep: false,
+};
+const LOOKS: RepairSettings = RepairSettings {
+    dry_run: true,
+    deep: false,
+};
 
 /// A lake with objects that a test can make older, and its clock.
 struct Aging {

@@ -53,7 +53,7 @@ pub(super) struct RepairedEndpoint {
 }
 
 /// The three tables of one endpoint.
-struct Parts {
+struct EndpointParts {
     snapshots: SurveyedTable,
     deltas: SurveyedTable,
     current: SurveyedTable,
@@ -65,7 +65,7 @@ impl DamageRepair<'_> {
         &self,
         endpoint: &Arc<Endpoint>,
     ) -> Result<RepairedEndpoint, LakeError> {
-        let mut parts = Parts {
+        let mut parts = EndpointParts {
             snapshots: self.surveyed(endpoint, Part::Snapshots).await?,
             deltas: self.surveyed(endpoint, Part::Deltas).await?,
             current: self.surveyed(endpoint, Part::Current).await?,
@@ -220,7 +220,7 @@ impl Concerned {
     }
 }
 
-impl Parts {
+impl EndpointParts {
     fn all(&mut self) -> [&mut SurveyedTable; 3] {
         [&mut self.snapshots, &mut self.deltas, &mut self.current]
     }

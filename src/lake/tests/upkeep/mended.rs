@@ -10,7 +10,7 @@ use crate::delta::store::TableStore;
 use crate::ids::Category;
 use crate::lake::tests::damage::found;
 use crate::lake::tests::upkeep::*;
-use crate::lake::{FoldSettings, Lake, Part, RepairReport, RepairSettings};
+use crate::lake::{FoldSettings, RepairReport};
 use crate::sink::Registration;
 use crate::time::Tier;
 

@@ -6,9 +6,7 @@ use crate::ids::IntegrationKey;
 use crate::lake::Part;
 use crate::lake::ledgers::{completeness::TableComparison, drift};
 use crate::lake::tests::upkeep::*;
-use crate::lake::{
-    Ahead, DriftFilter, DriftRow, FoldSettings, Hold, LakeError, RepairReport, RepairSettings,
-};
+use crate::lake::{Ahead, DriftFilter, DriftRow, FoldSettings, Hold, LakeError, RepairReport};
 use crate::sink::Receipt;
 use crate::time::{Horizon, ObservedAt};
 use crate::versions::drift::{DriftCause, DriftKind};
@@ -104,10 +102,7 @@ async fn ahead(aging: &Aging) -> Vec<(IntegrationKey, Vec<Ahead>)> {
 }
 
 async fn repair(lake: &Lake) -> RepairReport {
-    let report = lake
-        .repair(&[tags()], RepairSettings::default())
-        .await
-        .expect("repaired");
+    let report = lake.repair(&[tags()], REPAIRS).await.expect("repaired");
     assert!(report.failed.is_empty(), "{:?}", report.failed);
     report
 }
@@ -185,16 +180,7 @@ async fn a_dry_run_says_what_there_is_and_changes_nothing() {
     let aging = poisoned().await;
     let (before, keys) = (view(&aging.store).await, paths(&aging.store).await);
     let lake = aging.lake().await;
-    let report = lake
-        .repair(
-            &[tags()],
-            RepairSettings {
-                dry_run: true,
-                deep: false,
-            },
-        )
-        .await
-        .expect("looked");
+    let report = lake.repair(&[tags()], LOOKS).await.expect("looked");
     assert_eq!(
         (view(&aging.store).await, paths(&aging.store).await),
         (before, keys)
