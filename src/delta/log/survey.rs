@@ -79,7 +79,7 @@ impl DeltaLog {
     ) -> Result<LogSurvey, LogError> {
         let found = Listed::of(store, table).await?;
         let (anchor, mut hints) = found.anchor(store, table, decodes).await?;
-        hints.extend(found.bad_hint(store, table).await?);
+        hints.extend(found.bad_hint(store, table, &hints).await?);
         let entries = match (anchor, found.entries.first()) {
             (None, None) if !found.has_objects => LogEntries::NoTable,
             (None, None) => LogEntries::Gone,
@@ -159,11 +159,12 @@ impl Listed {
         Ok((None, unreadable))
     }
 
-    /// Returns `_last_checkpoint` when it cannot be read or points to a checkpoint that is not there.
+    /// Returns `_last_checkpoint` when it cannot be read, or points to a checkpoint that is not there or not readable.
     async fn bad_hint(
         &self,
         store: &TableStore,
         table: &TablePath,
+        unreadable: &[Path],
     ) -> Result<Option<Path>, LogError> {
         let hint = ObjectKey::LastCheckpoint(table).path();
         if !self.has_hint {
@@ -173,7 +174,8 @@ impl Listed {
         let bytes = read.map_err(|fault| LogError::read(table, fault))?;
         let points = |bytes: Bytes| {
             let last = json::from_slice::<LastCheckpoint>(&bytes).ok();
-            last.is_some_and(|last| self.checkpoints.contains_key(&last.version))
+            let parts = last.and_then(|last| self.checkpoints.get(&last.version));
+            parts.is_some_and(|parts| parts.iter().all(|part| !unreadable.contains(part)))
         };
         Ok(bytes.filter(|bytes| !points(bytes.clone())).map(|_| hint))
     }

@@ -213,7 +213,9 @@ impl Repairing<'_> {
         let table = endpoint.name().table_name();
         let folder = format!("{table}/");
         let is_needed = |damaged: &MendedTable| {
-            damaged.table.starts_with(&folder) || damaged.table.starts_with("kombo_")
+            let stamped = [LakeTable::Drift, LakeTable::Quarantine, LakeTable::Holds];
+            let mut stamped = stamped.iter().map(LakeTable::to_string);
+            damaged.table.starts_with(&folder) || stamped.any(|name| name == damaged.table)
         };
         let mut failed = self.report.failed.iter();
         failed.any(|(failed, _)| *failed == table)
