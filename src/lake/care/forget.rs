@@ -1,8 +1,9 @@
 //! Makes what was purged unreadable at once, in earlier versions too: without the grace that upkeep gives to files.
 //!
 //! Of each table that ever held rows of a purged integration, the log is cut below its newest version, and every data
-//! file that only earlier versions name is deleted. Readers of earlier versions fail. A file that no version names is
-//! kept for a day, because a running fetch may be about to commit it. May be stopped on any line and run again.
+//! file that only earlier versions name is deleted, with all copies of a repair. Readers of earlier versions fail. A
+//! file that no version names is kept for a day, because a running fetch may be about to commit it. May be stopped on
+//! any line and run again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use crate::catalog::Endpoint;
 use crate::delta::delta_error::DeltaError;
 use crate::ids::IntegrationKey;
 use crate::lake::care::clocks::Clocks;
+use crate::lake::care::repair_copies;
 use crate::lake::layout::LakeTable;
 use crate::lake::ledgers;
 use crate::lake::tables::{OpenTable, Tables};
@@ -60,6 +62,10 @@ pub(super) async fn forget(
         let opened = ledgers::existing(tables, name).await;
         add(name, of_table(opened, None, young).await);
     }
+    // Copies of a repair hold what the tables held.
+    let copies = repair_copies::let_go(tables, Moment::from_millis(i64::MAX), false).await?;
+    all.files += copies.deleted_files;
+    all.bytes += copies.deleted_bytes;
     Ok(all)
 }
 
