@@ -1,7 +1,6 @@
 """Tests that an unreadable table stops no other: output of each verb, continued work, and remedies that work."""
 
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,9 +91,8 @@ def test_without_the_registry_customers_who_are_named_are_fetched_and_shown() ->
         shown("backfill of whom the registry knows", unnamed)
         assert unnamed.code == FAILED and "--integration" in unnamed.stderr, unnamed.text
 
-        # The remedy: move the registry away, and run a backfill that names every integration.
-        _move_away(lake / "kombo_integrations")
-        backfill_of(twin, lake, *ENDPOINTS, only=[mine, other]).must_succeed()
+        must("repair", lake, "--yes")
+        backfill_of(twin, lake, *ENDPOINTS, only=[]).must_succeed()
         cured = _readable(lake)
         assert mine.id in cured.stdout and other.id in cured.stdout, cured.text
 
@@ -118,7 +116,8 @@ def test_the_service_starts_without_the_registry_and_fetches_others_once_kombo_c
         service.until(lambda: _newest_is(service, truth, TAGS), "fetched it", 60)
         assert service.stop() == 0
 
-        shutil.rmtree(Path(service.lake) / "kombo_integrations")
+        repaired = service.verb("repair", "--yes")
+        assert repaired.code == 0, repaired.text
         service.start_and_wait()
         service.accepts(data_changed(one.id, ["ats_tags"]))
         service.until(lambda: one.id in service.verb("status").stdout, "registered it", 60)
@@ -135,9 +134,8 @@ def test_without_the_holds_everything_is_folded_of_which_nothing_is_held() -> No
             assert outcome.code == FAILED and entry in outcome.text, outcome.text
             assert outcome.text.count(entry) == 1, "the error is not reported exactly once"
         assert must("fold", lake, "--rebuild").stdout.count("ats_") == 2
-        _move_away(lake / "kombo_holds")
+        must("repair", lake, "--yes")
         must("fold", lake)
-        assert (lake / "kombo_holds" / "_delta_log").is_dir(), "a fold did not create the table again"
         _readable(lake)
         must("upkeep", lake)
 
@@ -151,7 +149,7 @@ def test_without_kombo_drift_a_backfill_folds_once_it_is_written_anew() -> None:
         assert f"current of {mine.key}" in again.stdout
         drift = verb("drift", lake)
         assert drift.code == FAILED and entry in drift.text, drift.text
-        _move_away(lake / "kombo_drift")
+        must("repair", lake, "--yes")
         must("fold", lake)
         _readable(lake)
         must("drift", lake)
@@ -168,21 +166,20 @@ def test_one_missing_file_of_current_or_of_deltas_is_one_customers_matter() -> N
         assert mine.key in failed and other.key not in failed and "ats_users" not in failed
         lint = verb("lint", lake, "--table", "ats_tags")
         assert lint.code == FAILED and gone in lint.stdout, lint.text
-        # The remedy: move `current` away; the next fold rebuilds it.
-        _move_away(current)
+        must("repair", lake, "--yes")
         must("fold", lake)
         assert "failed" not in verb("lint", lake, "--table", "ats_tags").stdout
         listed = must("files", lake, "--table", "ats_tags", "--part", "current").stdout
         assert mine.key in listed and other.key in listed
 
 
-def test_snapshots_and_deltas_that_are_moved_away_are_written_anew() -> None:
+def test_snapshots_and_deltas_are_fetched_again_after_a_repair() -> None:
     for part in ("snapshots", "deltas"):
         with _filled() as (twin, lake, (mine, other)):
             _truncate_newest(lake / TAGS.table / part)
             backfill = backfill_of(twin, lake, *ENDPOINTS, only=[mine, other])
             assert backfill.run().code == FAILED
-            _move_away(lake / TAGS.table / part)
+            must("repair", lake, "--yes")
             backfill.must_succeed()
             lakes.assert_equals_truth(lake, twin.truth, only=[TAGS, USERS])
             _readable(lake)
@@ -262,10 +259,6 @@ def _take_data(table: Path, text: str = "") -> str:
     for file in files:
         file.unlink()
     return newest.name
-
-
-def _move_away(table: Path) -> None:
-    table.rename(table.parent.parent / f"{table.name}-{len(list(table.parent.parent.iterdir()))}")
 
 
 def _lines(outcome: Outcome, word: str) -> list[str]:

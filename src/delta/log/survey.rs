@@ -12,8 +12,10 @@ use serde::Deserialize;
 
 use crate::delta::fault::{FaultReason, StoreFault};
 use crate::delta::log::DeltaLog;
+use crate::delta::log::action::is_emptied;
+use crate::delta::log::listing::entry_version;
 use crate::delta::log::log_error::LogError;
-use crate::delta::log::tail::{entry, entry_version};
+use crate::delta::log::tail::entry;
 use crate::delta::object_key::{ObjectKey, TablePath};
 use crate::delta::store::TableStore;
 use crate::json;
@@ -196,6 +198,8 @@ impl Listed {
                 }));
             }
             let is_whole = match entry(store, table, version).await {
+                // A purge emptied the entry, because a newer checkpoint had its content.
+                Ok(lines) if is_emptied(&lines) => false,
                 Ok(lines) if version == 0 => lines.iter().any(|line| line.meta_data.is_some()),
                 Ok(lines) => lines.iter().any(|line| !line.is_empty()),
                 Err(LogError::Damaged { .. }) => false,
