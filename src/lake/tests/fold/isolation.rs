@@ -128,7 +128,7 @@ async fn a_damaged_log_names_its_entry_and_fails_its_endpoint_alone() {
         .expect_err("the log cannot be read");
     let told = crate::words::with_causes(&error);
     assert!(told.contains(&entry), "{entry} is not named: {told}");
-    assert!(error.is_damage() && error.advice().contains("ends in /snapshots or /deltas"));
+    assert!(error.is_damage() && error.advice().contains("`kombo-source repair`"));
 }
 
 /// Makes a table of `a` that is large enough for the loss of half its rows to be held.
