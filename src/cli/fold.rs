@@ -21,7 +21,7 @@ pub(super) async fn run(args: &FoldArgs, session: &Session, quiet: bool) -> Resu
     let endpoints = named::endpoints(&session.catalog, &args.chosen.tables)?;
     let only = named::integrations(&args.chosen.integrations)?;
     let only: Option<BTreeSet<_>> = only.map(|ids| ids.iter().map(IntegrationId::key).collect());
-    let lake = session.lake_there().await?;
+    let lake = session.lake_for(true).await?;
     let settings = FoldSettings {
         cpu_percent: args.cpu,
         rebuild: args.rebuild,

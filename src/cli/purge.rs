@@ -27,7 +27,7 @@ const DAY: Duration = Duration::from_hours(24);
 /// Purges with `--yes`, and otherwise prints what it would do. Returns `false` when some tables could not be purged, or when
 /// Kombo did not confirm for all integrations whether they are gone.
 pub(super) async fn run(args: &PurgeArgs, session: &Session) -> Result<bool, CliError> {
-    let lake = session.lake_there().await?;
+    let lake = session.lake_for(args.done.yes).await?;
     let only = named::integrations(&args.integrations)?;
     for id in only.iter().flatten() {
         is_deleted(&lake, id).await?;

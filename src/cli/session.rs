@@ -81,6 +81,16 @@ impl Session {
         })
     }
 
+    /// Opens the lake, and fails if there is none. Fails also where the verb `writes` to tables of a store on which two
+    /// writers would overwrite each other.
+    pub(super) async fn lake_for(&self, writes: bool) -> Result<Lake, CliError> {
+        let lake = self.lake_there().await?;
+        if writes {
+            lake.must_be_safe_to_write().await?;
+        }
+        Ok(lake)
+    }
+
     /// Returns the limits of a page.
     pub(super) fn limits(&self) -> DecodeLimits {
         self.config.source.request.limits()

@@ -12,7 +12,7 @@ use crate::words::{bytes, count, counted, counted_as};
 
 /// Maintains the lake and prints what was done. Returns `false` when some tables could not be maintained.
 pub(super) async fn run(args: &UpkeepArgs, session: &Session) -> Result<bool, CliError> {
-    let lake = session.lake_there().await?;
+    let lake = session.lake_for(!args.dry_run).await?;
     let settings = UpkeepSettings {
         dry_run: args.dry_run,
         ..session.config.upkeep()

@@ -222,7 +222,7 @@ pub async fn claim_layout(store: &TableStore) -> Result<bool, LayoutError> {
 
 /// Puts the layout document once more, where one exists. A store that accepts it ignores put-if-absent, on which every
 /// commit relies; the document then has the same content as before.
-async fn refuses_overwriting(store: &TableStore) -> Result<(), LayoutError> {
+pub async fn refuses_overwriting(store: &TableStore) -> Result<(), LayoutError> {
     match put_layout(store).await {
         Ok(()) => Err(LayoutError::NoPutIfAbsent),
         // The store refused the put, as it should. If the store was unreachable instead, the next call reports that.

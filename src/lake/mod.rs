@@ -79,7 +79,7 @@ use url::Url;
 
 use self::fold::Folding;
 use self::intake::{FetchIntake, hash_search, raise_bases, sighting, stored_coverage};
-use self::layout::{PROBE_FOLDER, claim_layout, find_layout};
+use self::layout::{PROBE_FOLDER, claim_layout, find_layout, refuses_overwriting};
 use self::ledgers::candidates::CandidateObjects;
 use self::siblings::Siblings;
 use self::tables::Tables;
@@ -132,6 +132,13 @@ impl Lake {
         let found = find_layout(&store).await.map_err(LakeError::layout)?;
         let siblings = Siblings::new(false);
         Ok(found.then(|| Self::with(store, settings, clock, siblings)))
+    }
+
+    /// Fails if the store overwrites where it should refuse. For operations that write to an existing lake: it may have
+    /// been copied to such a store. Costs one request, and changes nothing.
+    pub async fn must_be_safe_to_write(&self) -> Result<(), LakeError> {
+        let refuses = refuses_overwriting(&self.tables().store).await;
+        refuses.map_err(LakeError::layout)
     }
 
     fn with(
