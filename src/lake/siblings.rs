@@ -36,7 +36,7 @@ impl Siblings {
     ///
     /// # Errors
     /// Fails with [`LogDamageKind::MissingTable`](crate::delta::log::LogDamageKind::MissingTable) when another table
-    /// proves that the table existed, and when the log of the other table is damaged.
+    /// proves that the table existed.
     pub(in crate::lake) async fn must_be_new(
         &self,
         store: &TableStore,
@@ -79,8 +79,11 @@ async fn every_table(store: &TableStore) -> Result<Vec<TablePath>, LakeError> {
     Ok(folders.iter().flat_map(|folder| parts_in(folder)).collect())
 }
 
-/// Returns whether a table has, or had, rows of an integration.
+/// Returns whether a table has, or had, rows of an integration. A damaged log counts: it was written.
 async fn has_rows(store: &TableStore, table: &TablePath) -> Result<bool, LakeError> {
-    let txns = Table::stored_txns(store, table).await?;
-    Ok(txns.iter().any(|app| key_of(app).is_some()))
+    match Table::stored_txns(store, table).await {
+        Ok(txns) => Ok(txns.iter().any(|app| key_of(app).is_some())),
+        Err(error) if error.is_damage() => Ok(true),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -206,11 +206,16 @@ impl Tables {
     /// # Errors
     /// Fails when the table does not exist any more: another table knows it.
     pub(in crate::lake) async fn exists(&self, table: &LakeTable) -> Result<bool, LakeError> {
-        if Table::exists(&self.store, &table.path()).await? {
+        if self.is_there(table).await? {
             return Ok(true);
         }
         self.siblings.must_be_new(&self.store, table).await?;
         Ok(false)
+    }
+
+    /// Returns whether a table is there. Does not ask other tables about one that is not.
+    pub(in crate::lake) async fn is_there(&self, table: &LakeTable) -> Result<bool, LakeError> {
+        Ok(Table::exists(&self.store, &table.path()).await?)
     }
 
     /// Returns one of an endpoint's tables, if this process has opened it already.

@@ -170,7 +170,8 @@ async fn a_layout_that_is_none_is_told_as_such() {
 async fn a_layout_is_claimed_although_the_answer_was_lost() {
     for failure in [Failure::After, Failure::ConflictAfter] {
         let memory = TableStore::memory();
-        let faulty = FaultyStore::new(Arc::clone(memory.objects()), 1..2, failure);
+        // The document is read, the folders are listed, and then the document is put.
+        let faulty = FaultyStore::new(Arc::clone(memory.objects()), 2..3, failure);
         let store = TableStore::over(faulty, memory.url().clone());
         claim_layout(&store).await.expect("read back");
     }

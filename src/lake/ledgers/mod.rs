@@ -38,7 +38,7 @@ pub(in crate::lake) async fn existing(
         return Ok(None);
     };
     // Checked each time: a cure may have moved the table away while this process has it open.
-    if !tables.exists(table).await? {
+    if !tables.is_there(table).await? {
         return Ok(None);
     }
     tables.open(table, &schema).await.map(Some)
