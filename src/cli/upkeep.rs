@@ -31,13 +31,23 @@ pub(super) async fn run(args: &UpkeepArgs, session: &Session) -> Result<bool, Cl
 fn text(report: &UpkeepReport, dry_run: bool) -> String {
     let mut lines = Vec::new();
     for done in &report.tables {
-        let what = parts(done, dry_run).join(", ");
+        let mut parts = parts(done, dry_run);
+        if !done.foreign.is_empty() {
+            let files = counted(done.foreign.len() as u64, "foreign file");
+            parts.push(format!("{files} left there"));
+        }
+        let what = parts.join(", ");
         lines.push(format!("{:<36}{what}", done.table));
         lines.extend(done.leaving.iter().map(|left| {
             let (rows, of) = (count(left.rows), counted(left.of, "row"));
             format!("  {}  {rows} of {of} expire", left.file)
         }));
         lines.extend(done.listed.iter().map(|key| format!("  {key}")));
+        lines.extend(
+            done.foreign
+                .iter()
+                .map(|key| format!("  {key}  belongs to no table: move it away")),
+        );
     }
     lines.extend(aside(NARROW, &report.failed));
     let sum = |of: fn(&TableUpkeep) -> u64| report.tables.iter().map(of).sum();
@@ -76,6 +86,7 @@ fn document(report: &UpkeepReport, dry_run: bool) -> Value {
             "deleted_files": done.deleted_files,
             "deleted_bytes": done.deleted_bytes,
             "listed": done.listed,
+            "foreign": done.foreign,
             "deleted_log_entries": done.deleted_log_entries,
         })
     });

@@ -48,6 +48,10 @@ pub enum Partition {
     Of(Cow<'static, str>, String),
 }
 
+/// How the name of a data file begins and ends. Its id is between.
+const PREFIX: &str = "part-";
+const SUFFIX: &str = ".zstd.parquet";
+
 /// The name of a data file within its table: `<partition>/part-<uuid>.zstd.parquet`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DataFileName {
@@ -63,6 +67,17 @@ impl DataFileName {
             partition,
             id: Uuid::new_v4(),
         }
+    }
+
+    /// Returns whether the last part of a path is a name as [`fresh`](Self::fresh) makes them.
+    #[must_use]
+    pub fn is_fresh_form(path: &Path) -> bool {
+        let id = path.filename().and_then(|name| {
+            let id = name.strip_prefix(PREFIX)?;
+            id.strip_suffix(SUFFIX)
+        });
+        // `parse_str` also takes other spellings, which we never write.
+        id.is_some_and(|id| Uuid::parse_str(id).is_ok_and(|uuid| uuid.to_string() == id))
     }
 
     #[cfg(test)]
@@ -82,7 +97,7 @@ impl DataFileName {
     /// Returns the file's path below the table's folder, as an add action names the file.
     #[must_use]
     pub fn path(&self) -> String {
-        let name = format!("part-{}.zstd.parquet", self.id);
+        let name = format!("{PREFIX}{}{SUFFIX}", self.id);
         match &self.partition {
             Partition::Whole => name,
             Partition::Of(column, value) => format!("{column}={value}/{name}"),

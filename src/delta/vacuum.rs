@@ -5,6 +5,9 @@
 //! and a merge. A file that a running writer has just uploaded differs from them only by its age. So the grace period
 //! has to be many times the longest write. Files are listed before the log is read, so that a file committed in
 //! between is found to be live.
+//!
+//! Only files of the table are deleted: files that an entry of the log removed, and files with a name as the writer
+//! makes them. Whatever else lies in the folder was put there by somebody, and stays: [`Unnamed::foreign`] names it.
 
 use std::collections::HashSet;
 
@@ -15,10 +18,19 @@ use object_store::path::Path;
 use crate::delta::delta_error::DeltaError;
 use crate::delta::fault::StoreFault;
 use crate::delta::file::data_files::on_cpu;
-use crate::delta::object_key::ObjectKey;
+use crate::delta::object_key::{DataFileName, ObjectKey};
 use crate::delta::store::leftovers::{Leftover, leftovers};
 use crate::delta::table::Table;
 use crate::time::Moment;
+
+/// The files of a table's folder that no version within the grace period names.
+#[derive(Default)]
+pub(crate) struct Unnamed {
+    /// The table's own files, which may be deleted.
+    pub(crate) files: Vec<UnnamedFile>,
+    /// Files that the table never had, and symbolic links. They stay.
+    pub(crate) foreign: Vec<Path>,
+}
 
 /// An unreferenced data file.
 pub(crate) struct UnnamedFile {
@@ -29,23 +41,31 @@ pub(crate) struct UnnamedFile {
 
 impl Table {
     /// Lists the data files that are older than `before` and that no version since `before` names.
-    pub(crate) async fn unnamed_files(
-        &self,
-        before: Moment,
-    ) -> Result<Vec<UnnamedFile>, DeltaError> {
+    pub(crate) async fn unnamed_files(&self, before: Moment) -> Result<Unnamed, DeltaError> {
+        let folder = self.path().folder();
+        let links = self.files.store.links(&folder).await;
+        let mut unnamed = Unnamed {
+            files: Vec::new(),
+            foreign: links.map_err(|fault| self.vacuum_error(fault))?,
+        };
         let old = self.old_files(before).await?;
         if old.is_empty() {
-            return Ok(Vec::new());
+            return Ok(unnamed);
         }
-        let named = self.named_since(before).await?;
-        let unnamed = old
-            .into_iter()
-            .filter(|file| !named.contains(&file.location));
-        let unnamed = unnamed.map(|file| UnnamedFile {
-            key: file.location,
-            size: file.size,
-        });
-        Ok(unnamed.collect())
+        let named = self.named(before).await?;
+        for file in old {
+            let key = file.location;
+            if named.live.contains(&key) || named.recent.contains(&key) {
+                continue;
+            }
+            if named.removed.contains(&key) || DataFileName::is_fresh_form(&key) {
+                let size = file.size;
+                unnamed.files.push(UnnamedFile { key, size });
+            } else {
+                unnamed.foreign.push(key);
+            }
+        }
+        Ok(unnamed)
     }
 
     /// Deletes the data files that only earlier versions name, without a grace: a reader of such a version fails. Keeps
@@ -56,21 +76,14 @@ impl Table {
         young: Moment,
     ) -> Result<(u64, u64), DeltaError> {
         let files = self.old_files(Moment::from_millis(i64::MAX)).await?;
-        let state = self.refreshed().await?;
-        let live = self.live(&state).await?;
-        let removed = self
-            .log
-            .removed_since(Moment::from_millis(i64::MIN))
-            .await?;
-        let key = |path: &str| ObjectKey::Listed(self.path(), path).path();
-        let live: HashSet<Path> = live.iter().map(|file| key(&file.path)).collect();
-        let removed: HashSet<Path> = removed.iter().map(|path| key(path)).collect();
+        let named = self.named(Moment::from_millis(i64::MAX)).await?;
         let (mut deleted, mut bytes) = (0, 0);
         for file in files {
+            let (key, size) = (file.location, file.size);
             let is_young = file.last_modified.timestamp_millis() >= young.as_millis();
-            let is_earlier = removed.contains(&file.location) || !is_young;
-            if is_earlier && !live.contains(&file.location) {
-                let (key, size) = (file.location, file.size);
+            let is_earlier =
+                named.removed.contains(&key) || !is_young && DataFileName::is_fresh_form(&key);
+            if is_earlier && !named.live.contains(&key) {
                 self.delete_unnamed(&UnnamedFile { key, size }).await?;
                 deleted += 1;
                 bytes += size;
@@ -118,16 +131,18 @@ impl Table {
         old.map_err(|error| self.vacuum_error(error.into()))
     }
 
-    /// Returns the keys of the files that are live, or were live after `after`: a reader may have started when they
-    /// were.
-    async fn named_since(&self, after: Moment) -> Result<HashSet<Path>, DeltaError> {
+    async fn named(&self, after: Moment) -> Result<Named, DeltaError> {
         let state = self.refreshed().await?;
         let live = self.live(&state).await?;
-        let removed = self.log.removed_since(after).await?;
-        let live = live.iter().map(|file| file.path.as_str());
-        let paths = live.chain(removed.iter().map(String::as_str));
-        let key = |path| ObjectKey::Listed(self.path(), path).path();
-        Ok(paths.map(key).collect())
+        let removed = self.log.removed().await?;
+        let key = |path: &str| ObjectKey::Listed(self.path(), path).path();
+        let recent = removed.iter().filter(|file| file.is_after(after));
+        let recent = recent.map(|file| file.path.as_str());
+        Ok(Named {
+            live: live.iter().map(|file| key(&file.path)).collect(),
+            recent: recent.map(key).collect(),
+            removed: removed.iter().map(|file| key(&file.path)).collect(),
+        })
     }
 
     pub(super) fn vacuum_error(&self, source: StoreFault) -> DeltaError {
@@ -136,6 +151,15 @@ impl Table {
             source,
         }
     }
+}
+
+/// The keys of the files that the log names.
+struct Named {
+    live: HashSet<Path>,
+    /// Files that were live after an instant: a reader may have started when they were.
+    recent: HashSet<Path>,
+    /// Every file that the log still remembers to have removed.
+    removed: HashSet<Path>,
 }
 
 /// Returns whether an object is a data file. Names that begin with an underscore or a dot, such as the log, are not

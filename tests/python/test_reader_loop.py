@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 import time
+import uuid
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -208,7 +209,7 @@ def _plant_orphans(lake: str, expected: Expected) -> list[Path]:
     orphans = []
     for own in expected.endpoints[:5]:
         for part in ("current", "deltas", "snapshots"):
-            orphan = Path(lake) / own.table / part / "orphan.parquet"
+            orphan = Path(lake) / own.table / part / f"part-{uuid.uuid4()}.zstd.parquet"
             orphan.write_bytes(b"left by a fold that was killed")
             os.utime(orphan, (time.time() - OLD_SECONDS,) * 2)
             orphans.append(orphan)

@@ -3,7 +3,7 @@
 //! A table can be read from a checkpoint and the entries after it. So before entries are deleted, a checkpoint of the
 //! newest of the old entries has to exist. The log of a table with few commits has none, and gets one here.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
@@ -34,6 +34,22 @@ impl OutdatedLog {
     #[must_use]
     pub fn objects(&self) -> u64 {
         self.paths.len() as u64
+    }
+}
+
+/// A file that was removed from the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RemovedFile {
+    /// The path below the table's folder.
+    pub(crate) path: String,
+    /// When it was removed, in milliseconds since the epoch. The log may not say when.
+    at_ms: Option<i64>,
+}
+
+impl RemovedFile {
+    /// Returns whether the file was removed after an instant. A removal without a time counts as one.
+    pub(crate) fn is_after(&self, after: Moment) -> bool {
+        self.at_ms.is_none_or(|at| at > after.as_millis())
     }
 }
 
@@ -107,17 +123,16 @@ impl DeltaLog {
         Ok(done)
     }
 
-    /// Returns the files that were removed after `after`, by path below the table's folder. Includes removed files
-    /// for which the log has no time.
-    pub async fn removed_since(&self, after: Moment) -> Result<HashSet<String>, LogError> {
+    /// Returns the files that the log remembers to have removed.
+    pub(crate) async fn removed(&self) -> Result<Vec<RemovedFile>, LogError> {
         let replayed = self.reader.read(None, Replay::Removed).await?;
         self.note(&replayed.flaws);
         let removed = replayed.lines.into_iter().filter_map(|line| line.remove);
-        let recent = removed.filter(|file| {
-            file.deletion_timestamp
-                .is_none_or(|at| at > after.as_millis())
+        let removed = removed.map(|file| RemovedFile {
+            path: action::decode_path(&file.path),
+            at_ms: file.deletion_timestamp,
         });
-        Ok(recent.map(|file| action::decode_path(&file.path)).collect())
+        Ok(removed.collect())
     }
 
     /// Makes sure that a version can be read from its own checkpoint: the table will depend on it.

@@ -20,6 +20,17 @@ pub(super) struct Clocks {
 }
 
 impl Clocks {
+    /// Returns the local clock in place of both, for a dry run: a dry run writes nothing, and the store's clock can only be
+    /// read from an object that was just written.
+    pub(super) fn local(tables: &Tables) -> Self {
+        let local = tables.now();
+        Self {
+            earlier: local,
+            later: local,
+            store_lead: Duration::ZERO,
+        }
+    }
+
     /// Reads both clocks. Writes and deletes a small object to learn the store's time.
     pub(super) async fn read(tables: &Tables) -> Result<Self, DeltaError> {
         let store = tables.store.clock(PROBE_FOLDER).await;

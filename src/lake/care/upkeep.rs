@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::info;
+use object_store::path::Path;
+use tracing::{info, warn};
 
 use crate::catalog::Endpoint;
 use crate::delta::compaction::Compaction;
@@ -32,7 +33,12 @@ pub(in crate::lake) async fn upkeep(
     settings: &UpkeepSettings,
 ) -> Result<UpkeepReport, LakeError> {
     settings.check().map_err(LakeError::Setting)?;
-    let now = Clocks::read(tables).await?.earlier;
+    let clocks = if settings.dry_run {
+        Clocks::local(tables)
+    } else {
+        Clocks::read(tables).await?
+    };
+    let now = clocks.earlier;
     let mut upkeep = Upkeep {
         settings,
         now,
@@ -109,10 +115,14 @@ impl Upkeep<'_> {
         for error in failed.into_iter().chain(ended.err()) {
             self.report.set_aside(name, error.into());
         }
-        if done.is_nothing() {
+        if let Some(first) = done.foreign.first() {
+            let files = done.foreign.len();
+            warn!(table = %name, files, %first, "files in the folder of {name} belong to no table, and upkeep leaves them there; move them away");
+        }
+        if done.is_nothing() && done.foreign.is_empty() {
             return;
         }
-        if !self.settings.dry_run {
+        if !self.settings.dry_run && !done.is_nothing() {
             info!(
                 table = %name, left_rows = done.left_rows, left_files = done.left_files, merged_files = done.merged_files, deleted_files = done.deleted_files,
                 deleted_bytes = done.deleted_bytes, deleted_log_entries = done.deleted_log_entries,
@@ -150,7 +160,9 @@ impl Upkeep<'_> {
             // With it the log can be cut in time, however few commits follow.
             table.log.try_checkpoint().await;
         }
-        for file in table.unnamed_files(self.now - settings.grace()).await? {
+        let unnamed = table.unnamed_files(self.now - settings.grace()).await?;
+        done.foreign = unnamed.foreign.iter().map(Path::to_string).collect();
+        for file in unnamed.files {
             if dry_run {
                 done.listed.push(file.key.to_string());
             } else {

@@ -35,6 +35,8 @@ pub struct TableUpkeep {
     pub deleted_bytes: u64,
     /// Keys of the deleted data files, relative to the lake's root; only in a dry run.
     pub listed: Vec<String>,
+    /// Keys of files and symbolic links in the table's folder that the table never had. They stay.
+    pub foreign: Vec<String>,
     /// Number of deleted log entries and checkpoints.
     pub deleted_log_entries: u64,
 }

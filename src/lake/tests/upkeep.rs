@@ -144,10 +144,19 @@ async fn view(store: &TableStore) -> [Vec<Stored>; 2] {
     ]
 }
 
-/// Puts an unreferenced file.
+/// Puts an unreferenced file with a name as the writer makes them.
 async fn put_stray(store: &TableStore) {
-    let stray = Path::from("ats_tags/deltas/commit_date=2020-01-01/part-stray.zstd.parquet");
-    let put = store.objects().put(&stray, "not read by anyone".into());
+    put_file(
+        store,
+        "part-00000000-0000-4000-8000-000000000000.zstd.parquet",
+    )
+    .await;
+}
+
+/// Puts a file into a partition of `deltas`.
+async fn put_file(store: &TableStore, name: &str) {
+    let key = Path::from(format!("ats_tags/deltas/commit_date=2020-01-01/{name}"));
+    let put = store.objects().put(&key, "not read by anyone".into());
     put.await.expect("put");
 }
 
@@ -283,6 +292,33 @@ async fn what_nothing_names_goes_after_the_grace_and_not_before() {
         );
     }
     assert_eq!(view(&aging.store).await, before);
+}
+
+#[tokio::test]
+async fn a_parquet_file_of_somebody_else_stays_and_is_named() {
+    let names = [
+        "report.parquet",
+        "part-stray.zstd.parquet",
+        "part-00000000-0000-4000-8000-000000000000.parquet",
+        "part-00000000000040008000000000000000.zstd.parquet",
+        "PART-00000000-0000-4000-8000-000000000000.zstd.parquet",
+    ];
+    let aging = Aging::new();
+    let lake = aging.lake().await;
+    years_of_work(&lake, &aging.store).await;
+    for name in names {
+        put_file(&aging.store, name).await;
+    }
+    aging.pass(15).await;
+    let done = keep_up(&lake, &from_eight()).await;
+    let done = of(&done, "ats_tags/deltas").expect("something to do");
+    assert_eq!(done.deleted_files, 1, "the writer's own: {done:?}");
+    let left = paths(&aging.store).await;
+    for name in names {
+        let key = format!("ats_tags/deltas/commit_date=2020-01-01/{name}");
+        assert!(left.iter().any(|path| path.as_ref() == key), "{name}");
+        assert!(done.foreign.contains(&key), "{name}: {:?}", done.foreign);
+    }
 }
 
 #[tokio::test]
