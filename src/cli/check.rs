@@ -9,15 +9,18 @@ use super::terminal::Terminal;
 use crate::api::{IntegrationInfo, KomboApi};
 use crate::backfill::targets::UnknownReason;
 use crate::ids::{Category, IntegrationId};
-use crate::lake::Lake;
+use crate::lake::{FolderRisk, Lake};
 use crate::status::Status;
 use crate::words::with_causes;
+
+const NO_LAKE_YET: &str =
+    "there is no lake yet, and `kombo-source backfill` or `kombo-source run` creates it";
 
 /// Prints a line per check and returns the exit code.
 pub(super) async fn run(session: &Session) -> Result<u8, CliError> {
     let mut checks = Checks { exit_code: 0 };
     let lake = check_lake(session, &mut checks).await;
-    check_webhook_secrets(session, &mut checks);
+    check_files(session, &mut checks);
     let api = session.api()?;
     match api.check_key().await {
         Ok(key) => {
@@ -68,37 +71,61 @@ impl Checks {
         }
     }
 
+    fn failed_open(&mut self, url: &str, failure: &CliError) {
+        self.exit_code = self.exit_code.max(failure.exit_code);
+        say(&format!("failed  lake {url}: {}", failure.line()));
+    }
+
     fn failed(&mut self, what: &str, problem: impl Display, advice: &str) {
         self.exit_code = self.exit_code.max(FAILED);
         say(&format!("failed  {what}: {problem}\n        {advice}"));
     }
 }
 
+/// Checks the lake, and returns it if there is one. Creates no lake: where none is, its place is tried.
 async fn check_lake(session: &Session, checks: &mut Checks) -> Option<Lake> {
-    let url = &session.config.sink.lake.url;
-    let lake = match session.lake().await {
-        Ok(lake) => lake,
+    let settings = &session.config.sink.lake;
+    let can_be_written = format!(
+        "ok      lake: {} can be written, also with put-if-absent",
+        settings.url
+    );
+    let lake = match session.existing_lake().await {
+        Ok(Some(lake)) => lake,
+        Ok(None) => {
+            match Lake::probe_place(settings).await {
+                Ok(()) => say(&format!("{can_be_written}; {NO_LAKE_YET}")),
+                Err(error) => checks.failed_open(&settings.url, &error.into()),
+            }
+            return None;
+        }
         Err(failure) => {
-            checks.exit_code = checks.exit_code.max(failure.exit_code);
-            say(&format!("failed  lake {url}: {}", failure.line()));
+            checks.failed_open(&settings.url, &failure);
             return None;
         }
     };
     match lake.probe().await {
-        Ok(()) => say(&format!(
-            "ok      lake: {url} can be written, also with put-if-absent"
-        )),
+        Ok(()) => say(&can_be_written),
         Err(error) => checks.failed("lake", with_causes(&error), error.advice()),
     }
     check_clocks(session, checks, &lake).await;
     Some(lake)
 }
 
-fn check_webhook_secrets(session: &Session, checks: &mut Checks) {
-    if let Err(error) = session.config.check_webhook_secrets() {
-        let advice = "`kombo-source run` does not start until this is corrected";
-        checks.failed("webhook", with_causes(&error), advice);
+/// Checks the files that the service needs. The API key is tried at Kombo.
+fn check_files(session: &Session, checks: &mut Checks) {
+    let advice = "`kombo-source run` does not start until this is corrected";
+    let config = &session.config;
+    for (what, checked) in [
+        ("webhook", config.check_webhook_secrets()),
+        ("webhook", config.check_tls_files().map(Vec::from_iter)),
+        ("lake", config.check_store_files()),
+    ] {
+        match checked {
+            Ok(warnings) => Session::warn(warnings),
+            Err(error) => checks.failed(what, with_causes(&error), advice),
+        }
     }
+    Session::warn(FolderRisk::of(&config.data_dir));
 }
 
 /// Reports tables that lie in the future, as `status` does.

@@ -102,7 +102,8 @@ async fn run(args: Args, limit: &LogLimit) -> Result<u8, CliError> {
         None => Catalog::embedded().clone(),
     };
     let quiet = global.verbosity() < 0;
-    let session = |overrides: Overrides| session(&global, &overrides, &catalog);
+    let unwarned = |overrides: Overrides| session(&global, &overrides, &catalog);
+    let session = |overrides: Overrides| unwarned(overrides).map(warned);
     let success = match verb {
         Verb::Generate => {
             print!("{}", generate());
@@ -122,7 +123,7 @@ async fn run(args: Args, limit: &LogLimit) -> Result<u8, CliError> {
             interruptible(backfill_verb(&args, &session, quiet)).await?
         }
         Verb::Run(args) => {
-            let session = || session(args.settings.overrides());
+            let session = || unwarned(args.settings.overrides());
             return run::run(args.drain_limit(), session, limit).await;
         }
         Verb::Explain(args) => {
@@ -147,6 +148,12 @@ fn session(
     catalog: &Catalog,
 ) -> Result<Session, CliError> {
     Session::new(Config::load(global.config.as_deref(), overrides)?, catalog)
+}
+
+/// Builds a session of a verb that ends, and prints who else can read its secrets or its lake. The service logs that.
+fn warned(session: Session) -> Session {
+    Session::warn(session.risks());
+    session
 }
 
 async fn backfill_verb(

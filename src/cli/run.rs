@@ -18,7 +18,7 @@ use super::cli_error::{CONFIG, CliError, FAILED};
 use super::logs::LogLimit;
 use super::session::Session;
 use crate::config::Config;
-use crate::lake::Lake;
+use crate::lake::{FolderRisk, Lake};
 use crate::listener::Telemetry;
 use crate::metrics::{ErrorStage, ErrorType, Metrics};
 use crate::service::{Control, Secrets, SourceContext, SourceError};
@@ -49,6 +49,7 @@ pub(super) async fn run(
     let session = open()?;
     let secrets = secrets(&session)?;
     let lake = session.lake().await?;
+    warn_of_risks(&session);
     warn_without_integrations(&session, &lake).await;
     let (source, sink) = (&session.config.source, &session.config.sink);
     let metrics = Metrics::new(&source.name, &sink.name, env!("CARGO_PKG_VERSION"));
@@ -183,6 +184,15 @@ impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
     }
 }
 
+/// Says at the start who else can read the secrets or the rows. A folder that was made just now is private.
+fn warn_of_risks(session: &Session) {
+    let data_dir = FolderRisk::of(&session.config.data_dir);
+    let data_dir = data_dir.iter().map(ToString::to_string);
+    for risk in session.risks().into_iter().chain(data_dir) {
+        warn!("{risk}");
+    }
+}
+
 /// Says at the start when the service knows no integration. An error of reading the registry is reported by the service
 /// itself.
 async fn warn_without_integrations(session: &Session, lake: &Lake) {
@@ -222,6 +232,7 @@ fn secrets(session: &Session) -> Result<Secrets, CliError> {
         verifier
     });
     warnings.extend(session.config.check_tls_files()?);
+    warnings.extend(session.config.check_store_files()?);
     for warning in warnings {
         warn!("{warning}");
     }

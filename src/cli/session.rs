@@ -1,5 +1,6 @@
 //! The parts that verbs need, built from the configuration: the lake, the client for Kombo, the selected endpoints.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use super::cli_error::{CliError, FAILED, USAGE};
@@ -39,6 +40,22 @@ impl Session {
         })
     }
 
+    /// Prints warnings.
+    pub(super) fn warn(warnings: impl IntoIterator<Item = impl Display>) {
+        for warning in warnings {
+            Terminal::stderr().print(&format!("warning: {warning}\n"));
+        }
+    }
+
+    /// Returns who else can read the configuration's secrets, or can read and change the lake.
+    pub(super) fn risks(&self) -> Vec<String> {
+        let secrets = self.config.secrets_in_text();
+        let secrets = secrets.iter().map(ToString::to_string);
+        let folders = self.config.sink.lake.folder_risks();
+        let folders = folders.iter().map(ToString::to_string);
+        secrets.chain(folders).collect()
+    }
+
     /// Returns the configuration that the service is built from.
     pub(super) fn source(&self) -> KomboSourceConfig {
         KomboSourceConfig::new(self.config.source.clone(), self.endpoints.clone())
@@ -47,9 +64,7 @@ impl Session {
     /// Builds the client for Kombo. Sends no request.
     pub(super) fn api(&self) -> Result<Arc<HttpApi>, CliError> {
         let (key, warning) = self.config.api_key()?;
-        if let Some(warning) = warning {
-            Terminal::stderr().print(&format!("warning: {warning}\n"));
-        }
+        Self::warn(warning);
         Ok(Arc::new(self.api_with(&key)?))
     }
 

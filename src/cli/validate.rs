@@ -5,6 +5,7 @@ use super::failed::text;
 use super::session::Session;
 use super::terminal::Terminal;
 use crate::config::Config;
+use crate::lake::FolderRisk;
 use crate::listener::{ListenerSettings, TelemetrySettings};
 use crate::service::SourceSettings;
 use crate::words::counted;
@@ -17,10 +18,8 @@ pub(super) fn run(session: &Session) -> Result<(), CliError> {
         telemetry,
         ..
     } = &session.config;
-    let warnings = session.config.check_tls_files()?.into_iter();
-    for warning in warnings.chain(session.config.check_webhook_secrets()?) {
-        Terminal::stderr().print(&format!("warning: {warning}\n"));
-    }
+    Session::warn(session.config.check_named_files()?);
+    Session::warn(FolderRisk::of(&session.config.data_dir));
     let (selected, all) = (session.endpoints.len(), session.catalog.endpoints().len());
     let integrations = integrations(source);
     let lines = [

@@ -23,7 +23,8 @@ const SINK_NAME: &str = "lake";
 #[serde(default, deny_unknown_fields)]
 pub(super) struct DocumentOptions {
     /// Folder of local state: hints that make a restart of the service cheaper. The folder is safe to delete: losing
-    /// it costs time, never rows.
+    /// it costs time, never rows. A folder that is made has mode 0700 and its files 0600; in a folder that is there, new
+    /// files get the rights of that folder.
     pub(super) data_dir: PathBuf,
     /// Health and metrics of the service: `GET /health` and `GET /metrics`.
     #[serde(rename = "api")]

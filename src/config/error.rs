@@ -125,6 +125,19 @@ pub enum ConfigError {
         /// The source that needs the key or the secret.
         source_name: String,
     },
+    /// There is no file with the name that an option gives. The name is not shown: it may be the secret itself.
+    #[error("{place}: {path} names no file that is there; {advice}")]
+    FileMissing {
+        /// The option that should name the file.
+        place: Place,
+        /// The dotted path of the option.
+        path: String,
+        /// What to do.
+        advice: &'static str,
+        /// The error of the operating system.
+        #[source]
+        source: std::io::Error,
+    },
     /// A file with a secret or a certificate cannot be read.
     #[error("{place}: cannot read {path}")]
     FileUnreadable {
@@ -177,6 +190,22 @@ pub enum ConfigWarning {
         /// The file.
         file: String,
     },
+    /// Other users of the machine can read the configuration, and an option of the store in it is a secret.
+    OptionReadableByOthers {
+        /// The configuration's file.
+        file: String,
+        /// The dotted path of the option.
+        path: String,
+    },
+    /// An environment variable is used in place of a file, and that file cannot be read.
+    UnusedFile {
+        /// The place of the option.
+        place: Place,
+        /// The dotted path of the option that names the file.
+        path: String,
+        /// The variable.
+        variable: &'static str,
+    },
 }
 
 impl fmt::Display for ConfigWarning {
@@ -185,6 +214,18 @@ impl fmt::Display for ConfigWarning {
             Self::SecretReadableByOthers { file } => write!(
                 f,
                 "{file} holds a secret and other users can read it; run: chmod 600 {file}"
+            ),
+            Self::OptionReadableByOthers { file, path } => write!(
+                f,
+                "{file} holds a secret in {path} and other users can read it; run: chmod 600 {file}, or set the secret in the environment (AWS_*, GOOGLE_*, AZURE_*) and remove it from the file"
+            ),
+            Self::UnusedFile {
+                place,
+                path,
+                variable,
+            } => write!(
+                f,
+                "{place}: {path} names a file that cannot be read, and {variable} is used in its place; correct the option or remove it"
             ),
         }
     }

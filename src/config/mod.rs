@@ -17,6 +17,7 @@
 //! | `assemble` | applies the [`Overrides`], lets each struct check itself, and checks what two sections have to agree on |
 //! | `endpoints` | matches the endpoint patterns with a catalog |
 //! | `secret`, `tls` | read the files with secrets and certificates |
+//! | `named_files` | checks every file that the configuration names, and who can read a configuration with secrets |
 //!
 //! No error and no log line quotes a value that could be a secret.
 
@@ -25,6 +26,7 @@ mod document;
 mod endpoints;
 mod error;
 mod fault;
+mod named_files;
 mod overrides;
 mod places;
 mod reader;

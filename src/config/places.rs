@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 
 use serde::Deserialize;
 
@@ -66,13 +67,34 @@ impl Places {
         }
     }
 
-    /// Returns the error for a file that an option names and that cannot be read.
-    pub(super) fn unreadable(&self, path: &str, shown: &str, source: io::Error) -> ConfigError {
-        ConfigError::FileUnreadable {
-            place: self.place(path),
-            path: format!("{path} {shown:?}"),
+    /// Returns the error for a file that an option names and that cannot be read. The value is shown only if it is the path
+    /// of something that is there: a value that is no path may be the secret itself.
+    pub(super) fn unreadable(&self, path: &str, file: &Path, source: io::Error) -> ConfigError {
+        let place = self.place(path);
+        if std::fs::symlink_metadata(file).is_ok() {
+            let path = format!("{path} {:?}", file.display().to_string());
+            return ConfigError::FileUnreadable {
+                place,
+                path,
+                source,
+            };
+        }
+        let advice = if looks_like_a_secret(file) {
+            "the value looks like the secret itself: write the secret into a file, run chmod 600 on that file, and give the path of the file here; a key that others may have seen has to be replaced at Kombo"
+        } else {
+            "give the path of a file that holds it; the value is not shown, because it may be the secret itself"
+        };
+        ConfigError::FileMissing {
+            place,
+            path: path.to_owned(),
+            advice,
             source,
         }
+    }
+
+    /// Returns the configuration's file, as the user named it.
+    pub(super) fn origin(&self) -> &Path {
+        Path::new(&self.origin)
     }
 
     /// Returns the error for a required option that is missing below `section`.
@@ -122,6 +144,17 @@ impl Places {
             }
         })
     }
+}
+
+/// Returns whether a text is rather a key than a path: long, without a folder and without an extension, or the content of a
+/// file.
+fn looks_like_a_secret(text: &Path) -> bool {
+    const SHORTEST: usize = 20;
+    let Some(text) = text.to_str() else {
+        return false;
+    };
+    let is_one_word = text.len() >= SHORTEST && !text.contains(['/', '\\', '.']);
+    is_one_word || text.contains('\n') || text.starts_with("-----BEGIN")
 }
 
 fn titled(path: &str) -> String {

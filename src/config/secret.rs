@@ -46,14 +46,23 @@ pub(super) fn find<T, E: Display>(
     // In containers an empty variable usually means that there is none.
     if let Some(text) = value.filter(|text| !text.trim().is_empty()) {
         let secret = read(text).map_err(|problem| ConfigError::Flag { flag, problem })?;
-        return Ok(Some((secret, None)));
+        let unused = |file: &&Path| std::fs::File::open(file).is_err();
+        let warning = sources
+            .file
+            .filter(unused)
+            .map(|_| ConfigWarning::UnusedFile {
+                place: places.place(sources.path),
+                path: sources.path.to_owned(),
+                variable: flag,
+            });
+        return Ok(Some((secret, warning)));
     }
     let Some(file) = sources.file else {
         return Ok(None);
     };
     let (path, shown) = (sources.path, file.display().to_string());
     let text = std::fs::read_to_string(file);
-    let text = text.map_err(|error| places.unreadable(path, &shown, error))?;
+    let text = text.map_err(|error| places.unreadable(path, file, error))?;
     let secret = read(&text).map_err(|problem| ConfigError::Invalid {
         place: places.place(path),
         path: path.to_owned(),

@@ -34,7 +34,7 @@ impl Config {
 fn check_pem(file: &Path, what: &str, path: &str, places: &Places) -> Result<(), ConfigError> {
     let shown = file.display().to_string();
     let bytes = std::fs::read(file);
-    let bytes = bytes.map_err(|error| places.unreadable(path, &shown, error))?;
+    let bytes = bytes.map_err(|error| places.unreadable(path, file, error))?;
     let text = String::from_utf8_lossy(&bytes);
     let end = format!("{}-----", what.to_uppercase());
     let begins = |line: &str| line.starts_with("-----BEGIN ") && line.trim_end().ends_with(&end);

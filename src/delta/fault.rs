@@ -61,6 +61,11 @@ pub enum FaultReason {
     /// The store accepted a file, and does not have it, or has another length of it.
     #[error("the store does not have a file that it accepted")]
     Lost,
+    /// A symbolic link lies on the way to the file.
+    #[error(
+        "a symbolic link or a special file is in its place, and links inside the lake are not followed"
+    )]
+    NotFollowed,
     /// The disk is full.
     #[error("there is no space left on the disk")]
     StorageFull,
@@ -165,6 +170,11 @@ impl From<&io::Error> for StoreFault {
         }
     }
 }
+
+/// The local store's refusal to go through a symbolic link below the lake's root.
+#[derive(Debug, thiserror::Error)]
+#[error("links inside the lake are not followed")]
+pub(crate) struct NotFollowed;
 
 /// Why a lake could not be opened or cannot be written to.
 #[derive(Debug, thiserror::Error)]

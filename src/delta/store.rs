@@ -4,8 +4,11 @@
 
 #[cfg(test)]
 pub(crate) mod faulty;
+pub(crate) mod folder_risk;
 pub(crate) mod leftovers;
 mod local;
+pub(crate) mod option_kind;
+pub(crate) mod staged_file;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -45,27 +48,67 @@ impl TableStore {
     /// Options take precedence over the environment (`AWS_*`, `GOOGLE_*`, `AZURE_*`). A local folder is created when
     /// it is missing.
     pub fn open(location: &str, options: &BTreeMap<String, String>) -> Result<Self, StoreError> {
-        let url = match Url::parse(location) {
-            // A scheme of one letter is a Windows drive.
-            Ok(url) if url.scheme().len() > 1 => url,
-            _ => return local::open(location.as_ref(), options),
+        match Address::of(location)? {
+            Address::Folder(folder) => local::open(&folder, options),
+            Address::Remote(url) => Self::remote(&url, options),
+        }
+    }
+
+    /// Opens a lake's store, as [`open`](Self::open) does, without creating anything. `None` when the address is a local
+    /// folder that is not there.
+    pub fn open_existing(
+        location: &str,
+        options: &BTreeMap<String, String>,
+    ) -> Result<Option<Self>, StoreError> {
+        match Address::of(location)? {
+            Address::Folder(folder) => local::open_existing(&folder, options),
+            Address::Remote(url) => Self::remote(&url, options).map(Some),
+        }
+    }
+
+    /// Tries what a lake at an address needs, as [`probe`](Self::probe) does, and leaves nothing behind: also no folder.
+    pub async fn probe_at(
+        location: &str,
+        options: &BTreeMap<String, String>,
+        folder: &str,
+    ) -> Result<(), StoreError> {
+        let created = match Address::of(location)? {
+            Address::Folder(path) => local::created_folders(&path)?,
+            Address::Remote(_) => Vec::new(),
         };
+        let probed = match Self::open(location, options) {
+            Ok(store) => store.probe(folder).await,
+            Err(error) => Err(error),
+        };
+        for folder in created.iter().rev() {
+            // A folder in which another process has begun a lake is not empty, and stays.
+            drop(std::fs::remove_dir(folder));
+        }
+        probed
+    }
+
+    /// Returns the folder of a local lake's address.
+    #[must_use]
+    pub fn folder_of(location: &str) -> Option<PathBuf> {
+        match Address::of(location) {
+            Ok(Address::Folder(folder)) => Some(folder),
+            _ => None,
+        }
+    }
+
+    fn remote(url: &Url, options: &BTreeMap<String, String>) -> Result<Self, StoreError> {
         let objects = match url.scheme() {
-            "file" => {
-                let path = url.to_file_path().map_err(|()| StoreError::Location)?;
-                return local::open(&path, options);
-            }
             "memory" => {
                 reject_options(url.scheme(), options)?;
                 return Ok(Self::memory());
             }
-            "s3" | "s3a" => s3(&url, options)?,
-            "gs" => gcs(&url, options)?,
-            "az" | "azure" | "abfs" | "abfss" => azure(&url, options)?,
+            "s3" | "s3a" => s3(url, options)?,
+            "gs" => gcs(url, options)?,
+            "az" | "azure" | "abfs" | "abfss" => azure(url, options)?,
             _ => return Err(StoreError::Location),
         };
         let prefix = Path::from_url_path(url.path()).map_err(|_| StoreError::Location)?;
-        let shown = shown_url(&url).ok_or(StoreError::Location)?;
+        let shown = shown_url(url).ok_or(StoreError::Location)?;
         Ok(Self::over(
             Arc::new(PrefixStore::new(objects, prefix)),
             shown,
@@ -96,6 +139,12 @@ impl TableStore {
     /// Tries what Delta tables need, below a folder: a write, a create-if-absent, the same create again (which must
     /// fail), a read back, and deletes.
     pub async fn probe(&self, folder: &str) -> Result<(), StoreError> {
+        let probed = self.probe_steps(folder).await;
+        self.remove_empty(folder);
+        probed
+    }
+
+    async fn probe_steps(&self, folder: &str) -> Result<(), StoreError> {
         let failed = |step| {
             move |fault| {
                 let source = Some(fault);
@@ -132,9 +181,26 @@ impl TableStore {
         self.objects.put(&probe, bytes).await?;
         let stamped = self.objects.head(&probe).await?;
         self.objects.delete(&probe).await?;
+        self.remove_empty(folder);
         Ok(Moment::from_millis(
             stamped.last_modified.timestamp_millis(),
         ))
+    }
+
+    /// Removes a folder of a local lake if it is empty. Object stores have no folders.
+    fn remove_empty(&self, folder: &str) {
+        if let Some(folder) = self.local_folder(folder) {
+            // Another process may be using the folder. It creates the folder again where it needs it.
+            drop(std::fs::remove_dir(folder));
+        }
+    }
+
+    /// Returns the symbolic links below a folder of a local lake, which nothing follows.
+    pub(crate) async fn links(&self, folder: &Path) -> Result<Vec<Path>, StoreFault> {
+        match self.local_folder("") {
+            Some(root) => Ok(local::links(root, folder.clone()).await?),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Reads a complete object.
@@ -194,6 +260,26 @@ impl fmt::Debug for TableStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The store's own text may quote its options.
         write!(f, "TableStore({})", self.url)
+    }
+}
+
+/// What an address of a lake stands for.
+enum Address {
+    Folder(PathBuf),
+    Remote(Url),
+}
+
+impl Address {
+    fn of(location: &str) -> Result<Self, StoreError> {
+        match Url::parse(location) {
+            Ok(url) if url.scheme() == "file" => match url.to_file_path() {
+                Ok(folder) => Ok(Self::Folder(folder)),
+                Err(()) => Err(StoreError::Location),
+            },
+            // A scheme of one letter is a Windows drive.
+            Ok(url) if url.scheme().len() > 1 => Ok(Self::Remote(url)),
+            _ => Ok(Self::Folder(location.into())),
+        }
     }
 }
 

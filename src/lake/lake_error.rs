@@ -306,6 +306,9 @@ impl LakeError {
             Some(FaultReason::PermissionDenied) => {
                 "allow this user or these credentials to read and write the lake"
             }
+            Some(FaultReason::NotFollowed) => {
+                "move the real folder or file back in place of the link; only the lake's own folder may be a link, and another disk can be mounted there"
+            }
             Some(FaultReason::Unauthenticated | FaultReason::Expired) => {
                 "give the store's credentials in the environment (AWS_*, GOOGLE_*, AZURE_*) or in the sink's options"
             }

@@ -51,6 +51,7 @@ mod txn_name;
 mod tests;
 
 pub use crate::delta::log::{FileBounds, LiveFile};
+pub use crate::delta::store::folder_risk::FolderRisk;
 pub use care::{
     Left, MendedTable, PurgeDepth, PurgeDue, PurgeReport, PurgeSettings, Repair, RepairReport,
     RepairSettings, RepairedTable, TablePurge, TableUpkeep, UpkeepReport, UpkeepSettings,
@@ -115,13 +116,22 @@ impl Lake {
         Ok(Self::with(store, settings, clock, Siblings::new(is_new)))
     }
 
-    /// Opens an existing lake. `None` when there is none. Writes nothing.
+    /// Opens an existing lake. `None` when there is none. Writes nothing, and creates no folder.
     pub async fn open_existing(
         settings: &LakeSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Option<Self>, LakeError> {
-        let store = TableStore::open(&settings.url, &settings.options).map_err(LakeError::open)?;
-        Self::over_existing(store, settings, clock).await
+        let store = TableStore::open_existing(&settings.url, &settings.options);
+        match store.map_err(LakeError::open)? {
+            Some(store) => Self::over_existing(store, settings, clock).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Tries whether a lake could be created: writes, creates if absent, reads back, deletes. Leaves nothing behind.
+    pub async fn probe_place(settings: &LakeSettings) -> Result<(), LakeError> {
+        let probed = TableStore::probe_at(&settings.url, &settings.options, PROBE_FOLDER).await;
+        probed.map_err(LakeError::open)
     }
 
     pub(crate) async fn over_existing(

@@ -7,6 +7,8 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use serde::Deserialize;
 use url::Url;
 
+use crate::delta::store::TableStore;
+use crate::delta::store::folder_risk::FolderRisk;
 use crate::lake::{FoldSettings, UpkeepSettings};
 use crate::setting::BadSetting;
 use crate::versions::guard::GuardSettings;
@@ -16,7 +18,8 @@ use crate::versions::guard::GuardSettings;
 #[serde(default, deny_unknown_fields)]
 pub struct LakeSettings {
     /// Where the lake is: a folder, `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`. This
-    /// option has no default.
+    /// option has no default. A folder that is made has mode 0700 and its files 0600; in a folder that is there, new
+    /// files get the rights of that folder.
     pub url: String,
     /// Options of the object store, by its own names, such as `{aws_region: eu-central-1}`. Credentials are better
     /// left to the environment (`AWS_*`, `GOOGLE_*`, `AZURE_*`).
@@ -63,6 +66,14 @@ impl LakeSettings {
         self.fold.check().map_err(|bad| bad.within("fold"))?;
         self.guard.check().map_err(|bad| bad.within("guard"))?;
         self.upkeep.check().map_err(|bad| bad.within("upkeep"))
+    }
+
+    /// Returns how other users of this machine could read or change a lake on the local disk. A program that opens a
+    /// lake should say so once.
+    #[must_use]
+    pub fn folder_risks(&self) -> Vec<FolderRisk> {
+        let folder = TableStore::folder_of(&self.url);
+        folder.map_or_else(Vec::new, |folder| FolderRisk::of(&folder))
     }
 }
 

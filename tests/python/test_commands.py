@@ -22,7 +22,7 @@ def test_a_generated_configuration_is_valid(lake: Path) -> None:
     assert (generated.code, checked.code) == (0, 0), checked.text
 
 
-def test_check_says_ok_of_everything_and_readies_the_lake(lake: Path) -> None:
+def test_check_says_ok_of_everything(lake: Path) -> None:
     with running_twin("--no-rate-limit") as twin:
         done = _like_backfill(backfill_of(twin, lake), "check")
         lines = done.stdout.splitlines()

@@ -49,7 +49,8 @@ pub(in super::super) async fn run(
     let complete = watching.watch(enough).await;
     let (lake, story) = watching.end().await;
     // The folder holds only hints for a restart.
-    drop(std::fs::remove_dir_all(&data_dir));
+    drop(std::fs::remove_file(data_dir.join("announced.json")));
+    drop(std::fs::remove_dir(&data_dir));
     let complete = complete?;
     let (is_folded, text) = folded(&live, &lake, &story).await;
     print!("{text}");

@@ -101,7 +101,7 @@ fn a_key_that_cannot_be_used_is_an_error_without_the_key() {
     );
     assert_eq!(
         error(with_key_file(Path::new("/nowhere/key")), None).to_string(),
-        "kombo.yaml:1: cannot read sources.kombo.api_key_file \"/nowhere/key\""
+        "kombo.yaml:1: sources.kombo.api_key_file names no file that is there; give the path of a file that holds it; the value is not shown, because it may be the secret itself"
     );
     let bad_variable = error(
         load("kombo.yaml", SHORT).expect("valid"),
@@ -112,6 +112,94 @@ fn a_key_that_cannot_be_used_is_an_error_without_the_key() {
         "KOMBO_API_KEY holds a space or a character that is not visible ASCII"
     );
     assert_eq!(bad_variable.exit_code(), 64);
+}
+
+#[test]
+fn a_key_in_the_place_of_its_file_is_not_shown() {
+    let long = "sk-THE-KEY".repeat(40);
+    for (value, advice) in [
+        (
+            "sk-THE-KEY-0123456789abcdef",
+            "looks like the secret itself",
+        ),
+        (long.as_str(), "looks like the secret itself"),
+        ("sk/THE-KEY+abc==", "the value is not shown"),
+    ] {
+        let config = with_key_file(Path::new(value));
+        let error = config.api_key_from(None).expect_err("no file");
+        let said = format!("{} {error:?}", crate::words::with_causes(&error));
+        assert!(said.contains(advice) && !said.contains("THE-KEY"), "{said}");
+        assert!(said.starts_with("kombo.yaml:1: sources.kombo.api_key_file names no file"));
+        assert_eq!(error.exit_code(), 78);
+        // With the variable the service starts, so this is a warning.
+        let warnings = config.check_api_key_file(Some(KEY)).expect("a key");
+        let said = format!("{} {warnings:?}", warnings[0]);
+        assert!(
+            said.contains("KOMBO_API_KEY is used in its place"),
+            "{said}"
+        );
+        assert!(!said.contains("THE-KEY"), "{said}");
+    }
+}
+
+#[test]
+fn every_file_that_a_configuration_names_is_checked() {
+    let missing = "/nowhere/THE-KEY";
+    for (place, options) in [
+        ("kombo", format!("type: kombo, api_key_file: {missing}")),
+        (
+            "kombo",
+            format!("type: kombo, webhook: {{secret_file: {missing}}}"),
+        ),
+        (
+            "kombo",
+            format!("type: kombo, webhook: {{tls: {{crt_file: {missing}, key_file: {missing}}}}}"),
+        ),
+    ] {
+        let config = load("kombo.yaml", &SHORT.replace("type: kombo", &options));
+        let config = config.expect("valid");
+        let checks = [
+            config.check_api_key_file(None).map(drop),
+            config.webhook_verifier_from([None, None]).map(drop),
+            config.check_tls_files().map(drop),
+        ];
+        let errors = checks.into_iter().filter_map(Result::err);
+        let errors: Vec<_> = errors.map(|error| error.to_string()).collect();
+        let named = |error: &String| error.contains(place) && error.contains("names no file");
+        assert!(errors.iter().any(named), "{options}: {errors:?}");
+        assert!(!errors.concat().contains("THE-KEY"), "{errors:?}");
+    }
+    for option in ["google_service_account", "aws_web_identity_token_file"] {
+        let lake = format!("./lake, options: {{{option}: {missing}}}");
+        let config = load("kombo.yaml", &SHORT.replace("./lake", &lake)).expect("valid");
+        let error = config.check_store_files().expect_err("missing").to_string();
+        assert!(
+            error.contains(&format!("options.{option} names no file")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_store_secret_in_a_configuration_that_others_read_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake = "./lake, options: {aws_region: x, aws_secret_access_key: sk-THE-KEY}";
+    let text = SHORT.replace("./lake", lake);
+    let warned = |mode, text: &str| {
+        let path = file(folder.path(), text, mode).with_extension("yaml");
+        std::fs::rename(folder.path().join("key"), &path).expect("renamed");
+        let config = super::Config::load(Some(&path), &super::Overrides::default());
+        config.expect("valid").secrets_in_text()
+    };
+    assert_eq!(warned(0o600, &text), None);
+    assert_eq!(warned(0o644, SHORT), None, "it holds no secret");
+    let warning = warned(0o644, &text).expect("others can read it");
+    let said = format!("{warning} {warning:?}");
+    assert!(
+        said.contains("options.aws_secret_access_key") && said.contains("chmod 600"),
+        "{said}"
+    );
+    assert!(!said.contains("THE-KEY"), "{said}");
 }
 
 #[test]

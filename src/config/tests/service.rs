@@ -210,7 +210,7 @@ fn a_second_secret_that_cannot_be_read_is_an_error_too() {
     let error = config.webhook_verifier_from([Some(SECRET), None]);
     assert_eq!(
         error.expect_err("no file").to_string(),
-        "kombo.yaml:1: cannot read sources.kombo.webhook.other_secret_file \"/nowhere/secret\""
+        "kombo.yaml:1: sources.kombo.webhook.other_secret_file names no file that is there; give the path of a file that holds it; the value is not shown, because it may be the secret itself"
     );
 }
 
@@ -250,7 +250,7 @@ fn tls_needs_both_files_and_each_of_its_kind() {
         checked(&crt, Path::new("/nowhere/key"))
             .expect_err("no file")
             .to_string(),
-        "kombo.yaml:1: cannot read sources.kombo.webhook.tls.key_file \"/nowhere/key\""
+        "kombo.yaml:1: sources.kombo.webhook.tls.key_file names no file that is there; give the path of a file that holds it; the value is not shown, because it may be the secret itself"
     );
     let open = pem("b.key", "-----BEGIN PRIVATE KEY-----", 0o640);
     assert!(checked(&crt, &open).expect("both are there").is_some());

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use crate::delta::fault::FaultReason;
+use crate::delta::fault::{FaultReason, NotFollowed};
 use crate::trust::TrustFault;
 
 /// Hosts where virtual machines of AWS, Azure and Google get credentials.
@@ -92,6 +92,9 @@ impl Causes {
         while let Some(cause) = next {
             if let Some(io) = cause.downcast_ref::<io::Error>() {
                 causes.io = Some(io.kind());
+            }
+            if cause.is::<NotFollowed>() {
+                causes.named = Some(FaultReason::NotFollowed);
             }
             if let Some(http) = cause.downcast_ref::<HttpError>() {
                 causes.unreachable |= !matches!(http.kind(), HttpErrorKind::Decode);

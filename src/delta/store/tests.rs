@@ -1,3 +1,6 @@
+#[cfg(unix)]
+mod local;
+
 use crate::delta::object_key::TablePath;
 use crate::delta::store::faulty::{Failure, FaultyStore};
 use crate::delta::store::*;
@@ -31,8 +34,10 @@ async fn a_local_lake_may_have_any_name_and_is_made_with_its_folders() {
             Ok(path.canonicalize().expect("there").join("kombo_drift"))
         );
     }
-    let left = std::fs::read_dir(path.join("kombo_probe")).expect("a folder");
-    assert_eq!(left.count(), 0, "a probe cleans up behind itself");
+    assert!(
+        !path.join("kombo_probe").exists(),
+        "a probe cleans up behind itself"
+    );
 }
 
 #[test]
