@@ -131,14 +131,14 @@ impl Table {
         old.map_err(|error| self.vacuum_error(error.into()))
     }
 
-    async fn named(&self, after: Moment) -> Result<Named, DeltaError> {
+    async fn named(&self, after: Moment) -> Result<NamedFiles, DeltaError> {
         let state = self.refreshed().await?;
         let live = self.live(&state).await?;
         let removed = self.log.removed().await?;
         let key = |path: &str| ObjectKey::Listed(self.path(), path).path();
         let recent = removed.iter().filter(|file| file.is_after(after));
         let recent = recent.map(|file| file.path.as_str());
-        Ok(Named {
+        Ok(NamedFiles {
             live: live.iter().map(|file| key(&file.path)).collect(),
             recent: recent.map(key).collect(),
             removed: removed.iter().map(|file| key(&file.path)).collect(),
@@ -154,7 +154,7 @@ impl Table {
 }
 
 /// The keys of the files that the log names.
-struct Named {
+struct NamedFiles {
     live: HashSet<Path>,
     /// Files that were live after an instant: a reader may have started when they were.
     recent: HashSet<Path>,

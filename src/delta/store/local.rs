@@ -15,10 +15,10 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 use object_store::local::LocalFileSystem;
@@ -152,8 +152,6 @@ impl fmt::Display for LocalStore {
     }
 }
 
-type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
-
 // The trait uses `async_trait`. These signatures are the expanded form of its methods.
 impl ObjectStore for LocalStore {
     fn put_opts<'s, 'p, 'a>(
@@ -161,7 +159,7 @@ impl ObjectStore for LocalStore {
         location: &'p Path,
         payload: PutPayload,
         options: PutOptions,
-    ) -> Boxed<'a, PutResult>
+    ) -> BoxFuture<'a, Result<PutResult>>
     where
         's: 'a,
         'p: 'a,
@@ -196,7 +194,7 @@ impl ObjectStore for LocalStore {
         &'s self,
         location: &'p Path,
         _options: PutMultipartOptions,
-    ) -> Boxed<'a, Box<dyn MultipartUpload>>
+    ) -> BoxFuture<'a, Result<Box<dyn MultipartUpload>>>
     where
         's: 'a,
         'p: 'a,
@@ -214,7 +212,7 @@ impl ObjectStore for LocalStore {
         &'s self,
         location: &'p Path,
         options: GetOptions,
-    ) -> Boxed<'a, GetResult>
+    ) -> BoxFuture<'a, Result<GetResult>>
     where
         's: 'a,
         'p: 'a,
@@ -231,7 +229,7 @@ impl ObjectStore for LocalStore {
         &'s self,
         location: &'p Path,
         ranges: &'r [Range<u64>],
-    ) -> Boxed<'a, Vec<Bytes>>
+    ) -> BoxFuture<'a, Result<Vec<Bytes>>>
     where
         's: 'a,
         'p: 'a,
@@ -272,7 +270,10 @@ impl ObjectStore for LocalStore {
         listing::files(self.root.clone(), prefix, Some(offset))
     }
 
-    fn list_with_delimiter<'s, 'p, 'a>(&'s self, prefix: Option<&'p Path>) -> Boxed<'a, ListResult>
+    fn list_with_delimiter<'s, 'p, 'a>(
+        &'s self,
+        prefix: Option<&'p Path>,
+    ) -> BoxFuture<'a, Result<ListResult>>
     where
         's: 'a,
         'p: 'a,
@@ -288,7 +289,7 @@ impl ObjectStore for LocalStore {
         _from: &'f Path,
         _to: &'t Path,
         _options: CopyOptions,
-    ) -> Boxed<'a, ()>
+    ) -> BoxFuture<'a, Result<()>>
     where
         's: 'a,
         'f: 'a,

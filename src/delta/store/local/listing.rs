@@ -23,7 +23,7 @@ const CHUNK: usize = 1024;
 const LOG: &str = "_delta_log";
 
 /// One entry of a folder.
-enum Entry {
+enum FolderEntry {
     File(ObjectMeta),
     Folder(Path),
     Link(Path),
@@ -54,7 +54,7 @@ impl Walk {
         Ok(())
     }
 
-    fn next_entry(&mut self) -> Result<Option<Entry>> {
+    fn next_entry(&mut self) -> Result<Option<FolderEntry>> {
         if let Some(prefix) = self.prefix.take() {
             self.open(prefix)?;
         }
@@ -64,7 +64,7 @@ impl Walk {
                 continue;
             };
             match entry.and_then(|entry| look(folder, &entry)) {
-                Ok(Some(Entry::Folder(below))) => self.open(below)?,
+                Ok(Some(FolderEntry::Folder(below))) => self.open(below)?,
                 Ok(Some(entry)) => return Ok(Some(entry)),
                 Ok(None) => {}
                 Err(error) if is_gone(&error) => {}
@@ -81,8 +81,10 @@ impl Iterator for Walk {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.next_entry().transpose()? {
-                Ok(Entry::File(file)) => return Some(Ok(file)),
-                Ok(Entry::Link(link)) if is_in_log(&link) => return Some(Err(not_followed())),
+                Ok(FolderEntry::File(file)) => return Some(Ok(file)),
+                Ok(FolderEntry::Link(link)) if is_in_log(&link) => {
+                    return Some(Err(not_followed()));
+                }
                 Ok(_) => {}
                 Err(error) => return Some(Err(error)),
             }
@@ -125,9 +127,9 @@ pub(super) fn level(root: PathBuf, prefix: Option<&Path>) -> Result<ListResult> 
     while let Some((folder, entries)) = walk.open.last_mut() {
         let Some(entry) = entries.next() else { break };
         match entry.and_then(|entry| look(folder, &entry)) {
-            Ok(Some(Entry::File(file))) => objects.push(file),
-            Ok(Some(Entry::Folder(below))) => common_prefixes.push(below),
-            Ok(Some(Entry::Link(link))) if is_in_log(&link) => return Err(not_followed()),
+            Ok(Some(FolderEntry::File(file))) => objects.push(file),
+            Ok(Some(FolderEntry::Folder(below))) => common_prefixes.push(below),
+            Ok(Some(FolderEntry::Link(link))) if is_in_log(&link) => return Err(not_followed()),
             Ok(_) => {}
             Err(error) if is_gone(&error) => {}
             Err(error) => return Err(failed(error)),
@@ -146,7 +148,7 @@ pub(super) fn links(root: PathBuf, prefix: &Path) -> Result<Vec<Path>> {
     let mut walk = Walk::below(root, Some(prefix));
     let mut links = Vec::new();
     while let Some(entry) = walk.next_entry()? {
-        if let Entry::Link(link) = entry {
+        if let FolderEntry::Link(link) = entry {
             links.push(link);
         }
     }
@@ -154,7 +156,7 @@ pub(super) fn links(root: PathBuf, prefix: &Path) -> Result<Vec<Path>> {
 }
 
 /// Looks at an entry. `None` for what can have no key: names that are not text, sockets, files that are being written.
-fn look(folder: &Path, entry: &DirEntry) -> io::Result<Option<Entry>> {
+fn look(folder: &Path, entry: &DirEntry) -> io::Result<Option<FolderEntry>> {
     let name = entry.file_name();
     let Some(name) = name.to_str().filter(|name| !is_staged(name)) else {
         return Ok(None);
@@ -164,16 +166,16 @@ fn look(folder: &Path, entry: &DirEntry) -> io::Result<Option<Entry>> {
     };
     let kind = entry.file_type()?;
     if kind.is_symlink() {
-        return Ok(Some(Entry::Link(location)));
+        return Ok(Some(FolderEntry::Link(location)));
     }
     if kind.is_dir() {
-        return Ok(Some(Entry::Folder(location)));
+        return Ok(Some(FolderEntry::Folder(location)));
     }
     if !kind.is_file() {
         return Ok(None);
     }
     let metadata = entry.metadata()?;
-    Ok(Some(Entry::File(ObjectMeta {
+    Ok(Some(FolderEntry::File(ObjectMeta {
         location,
         last_modified: metadata.modified()?.into(),
         size: metadata.len(),

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use object_store::{Error, MultipartUpload, PutPayload, PutResult, Result, UploadPart};
 
 use super::links::failed;
-use super::{Boxed, blocking, put_done};
+use super::{blocking, put_done};
 use crate::delta::store::staged_file::StagedFile;
 
 /// A file that gets its parts in any order. Dropping the upload deletes the file.
@@ -56,7 +57,7 @@ impl MultipartUpload for LocalUpload {
         .boxed()
     }
 
-    fn complete<'s, 'a>(&'s mut self) -> Boxed<'a, PutResult>
+    fn complete<'s, 'a>(&'s mut self) -> BoxFuture<'a, Result<PutResult>>
     where
         's: 'a,
         Self: 'a,
@@ -69,7 +70,7 @@ impl MultipartUpload for LocalUpload {
         .boxed()
     }
 
-    fn abort<'s, 'a>(&'s mut self) -> Boxed<'a, ()>
+    fn abort<'s, 'a>(&'s mut self) -> BoxFuture<'a, Result<()>>
     where
         's: 'a,
         Self: 'a,
