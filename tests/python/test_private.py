@@ -60,7 +60,7 @@ def test_no_verb_makes_the_folder_of_a_mistyped_address(
 
 
 def test_verbs_without_a_lake_make_nothing(lake: Path) -> None:
-    for arguments in (("validate",), ("sql",), ("sql", "--dialect", "spark")):
+    for arguments in (("validate",), ("sql", "--engine", "duckdb")):
         done = _verb(lake, *arguments)
         assert done.code == 0, done.text
     assert _tree(lake.parent) == {}
@@ -80,8 +80,7 @@ def test_reading_changes_nothing_and_check_leaves_nothing_behind(lake: Path) -> 
         assert checked.code == 0 and "no lake yet" not in checked.stdout, checked.text
         for arguments in READING:
             done = _verb(lake, *arguments)
-            assert done.code == 0, f"{arguments}: {done.text}"
-        # The probe of `check` is a file that comes and goes: only the time of the lake's own folder moves.
+            assert done.code in (0, FAILED), f"{arguments}: {done.text}"
         assert _tree(lake) == before
 
 

@@ -118,7 +118,7 @@ pub(super) fn files(
     .boxed()
 }
 
-/// Lists the files and folders directly below a prefix.
+/// Lists the files, and the folders and links, directly below a prefix.
 pub(super) fn level(root: PathBuf, prefix: Option<&Path>) -> Result<ListResult> {
     let mut walk = Walk::below(root, prefix);
     let prefix = walk.prefix.take().unwrap_or_default();
@@ -130,7 +130,10 @@ pub(super) fn level(root: PathBuf, prefix: Option<&Path>) -> Result<ListResult> 
             Ok(Some(FolderEntry::File(file))) => objects.push(file),
             Ok(Some(FolderEntry::Folder(below))) => common_prefixes.push(below),
             Ok(Some(FolderEntry::Link(link))) if is_in_log(&link) => return Err(not_followed()),
-            Ok(_) => {}
+            // Whoever looks for the folder finds it, and is refused when it is opened. Otherwise a table behind a link
+            // would look like a table that is not there.
+            Ok(Some(FolderEntry::Link(link))) => common_prefixes.push(link),
+            Ok(None) => {}
             Err(error) if is_gone(&error) => {}
             Err(error) => return Err(failed(error)),
         }
