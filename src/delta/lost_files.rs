@@ -22,7 +22,6 @@ use crate::delta::object_key::{ObjectKey, Partition, TablePath};
 use crate::delta::store::TableStore;
 use crate::delta::table::Table;
 use crate::delta::vacuum::is_data;
-use crate::time::Moment;
 
 /// Files whose content is looked at at the same time.
 const READAHEAD: usize = 8;
@@ -119,12 +118,9 @@ impl Table {
     pub(crate) async fn orphans(&self, state: &LogState) -> Result<Vec<ObjectMeta>, DeltaError> {
         let mut listed = self.listed().await?;
         let live = self.live(state).await?;
-        let removed = self
-            .log
-            .removed_since(Moment::from_millis(i64::MIN))
-            .await?;
+        let removed = self.log.removed().await?;
         let live = live.iter().map(|file| file.path.as_str());
-        let named = live.chain(removed.iter().map(String::as_str));
+        let named = live.chain(removed.iter().map(|file| file.path.as_str()));
         let key = |path| ObjectKey::Listed(self.path(), path).path();
         let named: std::collections::HashSet<Path> = named.map(key).collect();
         listed.retain(|found| !named.contains(&found.location));
