@@ -60,6 +60,14 @@ pub(crate) fn minute(us: i64) -> String {
     format!("{minute} UTC")
 }
 
+/// Writes the time of day of an instant in microseconds since the epoch as `22:17:05 UTC`, rounded down to the second.
+pub(crate) fn second(us: i64) -> String {
+    let text = format_timestamp(us);
+    let (_, time) = text.split_once('T').unwrap_or(("", &text));
+    let time = time.split(['.', 'Z']).next().unwrap_or(time);
+    format!("{time} UTC")
+}
+
 /// Writes a share: `100 %`, `99.98 %`. Only a complete share is written as `100 %`.
 pub(crate) fn percent(share: f64) -> String {
     if share >= 1.0 {

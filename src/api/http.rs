@@ -11,23 +11,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{DATE, HeaderName, HeaderValue};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 use url::Url;
 
 use super::answers::{KeyAnswer, read_answer};
+use super::page_budget::{BYTES_IN_FLIGHT, PageBudget};
 use super::retry::Retries;
 use super::server_time::ServerTime;
-use super::throttle::{RateHeaders, Throttle};
+use super::throttle::{RateHeaders, Throttle, Told};
 use super::traffic::{Outage, RequestCounts};
+use super::waits::WaitLog;
 use super::{
     ApiError, ApiKey, ApiSettings, BaseUrl, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest,
-    SetupError, ThrottleView, Traffic,
+    SetupError, ThrottleView, Traffic, Wait, WaitReason,
 };
 use crate::fetch::Lane;
 use crate::ids::{EnvironmentId, IntegrationId};
 use crate::time::{Clock, ServerNow};
-use answer_body::{check_body, lost_before_headers, read_body, read_error};
+use answer_body::{IncomingBody, check_body, lost_before_headers, timed_out};
 use client::client;
 
 const INTEGRATION_HEADER: HeaderName = HeaderName::from_static("x-integration-id");
@@ -41,11 +43,16 @@ struct HttpShared {
     base_url: BaseUrl,
     page_size: NonZeroU32,
     max_page_bytes: u64,
+    /// Most time that one attempt may take, without the waits for memory.
+    timeout: Duration,
+    pages: PageBudget,
     throttle: Throttle,
     retries: Retries,
     counters: RequestCounts,
     outage: Outage,
     time: ServerTime,
+    clock: Arc<dyn Clock>,
+    waits: Arc<WaitLog>,
 }
 
 /// One question to Kombo, with all attempts that it takes.
@@ -88,16 +95,21 @@ impl HttpApi {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SetupError> {
         settings.check().map_err(SetupError::Setting)?;
+        let waits = Arc::new(WaitLog::new(Arc::clone(&clock)));
         Ok(Self(Arc::new(HttpShared {
             client: client(&base_url, key, settings)?,
             base_url,
             page_size: settings.page_size,
             max_page_bytes: settings.max_page_bytes.get(),
-            throttle: Throttle::new(settings),
+            timeout: Duration::from_secs(settings.timeout_secs.get()),
+            pages: PageBudget::new(BYTES_IN_FLIGHT),
+            throttle: Throttle::new(settings, Arc::clone(&waits)),
             retries: Retries::new(settings),
             counters: RequestCounts::default(),
             outage: Outage::default(),
-            time: ServerTime::new(clock),
+            time: ServerTime::new(Arc::clone(&clock)),
+            clock,
+            waits,
         })))
     }
 
@@ -128,7 +140,11 @@ impl HttpApi {
         let mut failed = 0;
         loop {
             if let Some(until) = self.0.outage.pause() {
-                sleep_until(until).await;
+                self.wait(
+                    WaitReason::Outage,
+                    until.saturating_duration_since(Instant::now()),
+                )
+                .await;
             }
             let Failed { error, asked, held } = match self.attempt(call).await {
                 Ok(answer) => {
@@ -150,9 +166,16 @@ impl HttpApi {
                 "sending a request again after an error"
             );
             if !held {
-                sleep(retries.backoff(failed, asked)).await;
+                let backoff = retries.backoff(failed, asked);
+                self.wait(WaitReason::ServerBusy, backoff).await;
             }
         }
+    }
+
+    /// Waits before an attempt, and logs a long wait.
+    async fn wait(&self, reason: WaitReason, left: Duration) {
+        self.0.waits.tell(Wait { reason, left });
+        sleep(left).await;
     }
 
     async fn attempt(&self, call: &Call<'_>) -> Result<Page, Failed> {
@@ -166,28 +189,33 @@ impl HttpApi {
         let sent = Instant::now();
         permit.leaves();
         shared.counters.sent();
-        let mut response = request.send().await.map_err(lost_before_headers)?;
+        let deadline = sent + shared.timeout;
+        let response = timeout_at(deadline, request.send()).await;
+        let response = response.map_err(timed_out)?.map_err(lost_before_headers)?;
         let received = Instant::now();
         let status = response.status().as_u16();
         let headers = response.headers();
-        let rate = RateHeaders::read(|name| headers.get(name)?.to_str().ok());
+        let header = |name: &str| headers.get(name)?.to_str().ok();
+        let rate = RateHeaders::read(header, shared.clock.now());
         permit.answered(rate, status);
         shared.counters.answered(status);
         let date = headers.get(DATE).and_then(|date| date.to_str().ok());
         let (base, observed_at) = shared.time.answered(date, sent, received);
+        let body = IncomingBody { response, deadline };
         if status != 200 {
-            let body = read_error(&mut response).await;
+            let body = body.read_error().await;
             return Err(Failed {
                 error: ApiError::from_answer(status, &body, call.with_cursor),
-                asked: rate.retry_after,
+                asked: rate.retry_after.and_then(Told::wait),
                 held: status == 429,
             });
         }
-        let body = read_body(&mut response, shared.max_page_bytes).await?;
+        let (body, reserved) = body.read(shared.max_page_bytes, &shared.pages).await?;
         drop(permit);
         check_body(&body, call.with_cursor)?;
         Ok(Page {
             body,
+            reserved,
             base,
             observed_at,
         })
@@ -232,6 +260,18 @@ impl KomboApi for HttpApi {
 
     fn server_now(&self) -> Option<ServerNow> {
         self.0.time.now()
+    }
+
+    fn waits(&self) -> Option<Wait> {
+        let outage = self.0.outage.pause().map(|until| Wait {
+            reason: WaitReason::Outage,
+            left: until.saturating_duration_since(Instant::now()),
+        });
+        let view = self.throttle_view();
+        let throttled = view.wait.filter(|_| view.waiting > 0);
+        let waits = outage.into_iter().chain(throttled);
+        let longest = waits.max_by_key(|wait| wait.left);
+        longest.filter(|wait| !wait.left.is_zero())
     }
 }
 

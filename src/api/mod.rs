@@ -11,19 +11,23 @@ mod answers;
 mod error;
 mod http;
 mod look;
+mod page_budget;
 mod query;
 mod retry;
 mod server_time;
 mod settings;
 mod throttle;
 mod traffic;
+mod waits;
 
 pub use error::{ApiError, ErrorCode, ErrorReach, LostAnswer};
 pub use http::HttpApi;
 pub use look::{Looked, look};
+pub use page_budget::PageReservation;
 pub use settings::{ApiKey, ApiSettings, BaseUrl, Region, SetupError};
 pub use throttle::ThrottleView;
 pub use traffic::Traffic;
+pub use waits::{LongWaits, Wait, WaitReason};
 
 use bytes::Bytes;
 
@@ -66,6 +70,11 @@ pub trait KomboApi: Send + Sync {
     /// Returns the server's current time, estimated from the answers so far. Returns `None` before the first answer
     /// with a usable `Date` header.
     fn server_now(&self) -> Option<ServerNow>;
+
+    /// Returns what keeps all requests from leaving. Returns `None` while nothing does, or when nothing is known.
+    fn waits(&self) -> Option<Wait> {
+        None
+    }
 }
 
 /// The request for one page. Each request repeats all filters, because Kombo's cursor does not carry filters.
@@ -86,10 +95,12 @@ pub struct PageRequest<'a> {
 }
 
 /// The body of one page, not parsed yet, and the instants that the answer brought.
-#[derive(Clone)]
 pub struct Page {
     /// The JSON text, decompressed.
     pub body: Bytes,
+    /// The bytes that the page holds of the client's memory budget. Kept until the rows of the page are handed on, and
+    /// dropped before the next page is waited for.
+    pub reserved: PageReservation,
     /// The server-clock instant up to which a fetch that began with this page covers its table. `None` without a usable
     /// `Date` header.
     pub base: Option<Base>,

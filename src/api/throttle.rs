@@ -22,11 +22,12 @@ use governor::{Quota, RateLimiter};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::ApiSettings;
+use super::waits::WaitLog;
+use super::{ApiSettings, Wait};
 use crate::fetch::Lane;
 use crate::ids::IntegrationId;
 use budget::Budget;
-pub(super) use headers::RateHeaders;
+pub(super) use headers::{RateHeaders, Told};
 use lanes::{Owner, Ticket};
 use window::Sent;
 
@@ -52,8 +53,8 @@ pub struct ThrottleView {
     pub waiting_by_lane: [usize; 4],
     /// Total waiting time of all requests.
     pub total_wait: Duration,
-    /// How long the rate limit still holds all requests. `None` when the limit holds nothing.
-    pub resumes_in: Option<Duration>,
+    /// What still holds all requests: a rate limit of Kombo, or the configured rate. `None` when nothing does.
+    pub wait: Option<Wait>,
 }
 
 /// The shared request budget.
@@ -64,6 +65,7 @@ pub(super) struct Throttle(Arc<SharedBudget>);
 struct SharedBudget {
     started: Instant,
     room: Mutex<Room>,
+    log: Arc<WaitLog>,
 }
 
 #[derive(Debug)]
@@ -81,8 +83,10 @@ struct Waiter {
 }
 
 impl Throttle {
-    pub(super) fn new(settings: &ApiSettings) -> Self {
+    /// Begins with a full budget. Long waits are written to `log`.
+    pub(super) fn new(settings: &ApiSettings, log: Arc<WaitLog>) -> Self {
         Self(Arc::new(SharedBudget {
+            log,
             started: Instant::now(),
             room: Mutex::new(Room {
                 budget: Budget::new(settings),
@@ -100,6 +104,9 @@ impl Throttle {
                 Ok(permit) => return permit,
                 Err(wake_at) => wake_at,
             };
+            if let Some(wait) = self.view().wait {
+                self.0.log.tell(wait);
+            }
             let alarm = async {
                 match wake_at {
                     Some(at) => sleep_until(at).await,

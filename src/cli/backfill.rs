@@ -7,9 +7,10 @@ use tokio::time::Instant;
 use super::backfill_report::BackfillReport;
 use super::cli_error::{CliError, FAILED};
 use super::fold_run::{FoldRun, fold};
-use super::progress_display::{ProgressDisplay, wait_view};
+use super::progress_display::ProgressDisplay;
 use super::session::Session;
 use super::terminal::Terminal;
+use super::wait_view::{wait_view, with_wait_lines};
 use crate::api::{HttpApi, KomboApi};
 use crate::backfill::missing::{Round, begun};
 use crate::backfill::targets::{KnownIntegration, UnknownIntegration, UnknownReason, resolve};
@@ -55,7 +56,7 @@ pub(super) async fn backfill(
     } = known(session, &api, &lake).await?;
     let targets = known.into_iter().flat_map(|known| known.targets);
     let targets: Vec<_> = targets.collect();
-    let progress = ProgressDisplay::new(targets.len(), quiet, wait_view(&api));
+    let progress = ProgressDisplay::new(targets.len(), quiet, wait_view(&api, &session.clock));
     let progress = Arc::new(progress);
     let backfill = Backfill::new(Arc::clone(&api), lake.clone(), settings);
     let outcomes = backfill.run(
@@ -63,7 +64,11 @@ pub(super) async fn backfill(
         |table| ProgressDisplay::of(&progress, table),
         |outcome| progress.end(outcome),
     );
-    let outcomes = outcomes.await;
+    let outcomes = if progress.writes_lines() {
+        with_wait_lines(&api, &*session.clock, outcomes).await
+    } else {
+        outcomes.await
+    };
     progress.finish();
     let elapsed = started.elapsed();
     let mut folded = FoldRun::default();

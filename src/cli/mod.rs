@@ -42,6 +42,7 @@ mod text_table;
 mod twin;
 mod upkeep;
 mod validate;
+mod wait_view;
 
 use std::process::ExitCode;
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::terminal::{Terminal, cells};
 use super::text_table::cut;
-use crate::api::HttpApi;
+use super::wait_view::WaitView;
 use crate::backfill::outcome::{TableEnding, TableOutcome};
 use crate::ids::TableId;
 use crate::ingest::{self, Watch};
@@ -18,19 +18,6 @@ use crate::words::{count, counted, seconds};
 
 /// How often work that still runs writes a plain line.
 pub(super) const LINE_EVERY: Duration = Duration::from_secs(10);
-
-/// Returns how long requests still wait for the rate limit; `None` while they do not wait.
-pub(super) type WaitView = Arc<dyn Fn() -> Option<Duration> + Send + Sync>;
-
-/// Returns the view of a client's budget.
-pub(super) fn wait_view(api: &Arc<HttpApi>) -> WaitView {
-    let api = Arc::clone(api);
-    Arc::new(move || {
-        let view = api.throttle_view();
-        view.resumes_in
-            .filter(|left| view.waiting > 0 && *left >= Duration::from_secs(1))
-    })
-}
 
 /// Shows the progress of a backfill.
 pub(super) struct ProgressDisplay {
@@ -68,7 +55,7 @@ impl ProgressDisplay {
         } else {
             let all = MultiProgress::with_draw_target(target);
             let total = all.add(ProgressBar::new(tables as u64));
-            total.set_style(total_style());
+            total.set_style(total_style(Arc::clone(&wait)));
             total.enable_steady_tick(Duration::from_millis(250));
             Display::Bars { all, total, wait }
         };
@@ -76,6 +63,11 @@ impl ProgressDisplay {
             display,
             tables: Mutex::default(),
         }
+    }
+
+    /// Returns whether the display writes plain lines, because standard error is no terminal.
+    pub(super) fn writes_lines(&self) -> bool {
+        matches!(self.display, Display::Lines)
     }
 
     /// Returns the part of the display that shows one table.
@@ -243,18 +235,25 @@ fn draw(out: Out<'_>, text: &str) {
     out.write_str(text).unwrap_or_default();
 }
 
-fn total_style() -> ProgressStyle {
-    style(TOTAL).with_key("done", |state: &ProgressState, out: Out<'_>| {
+fn total_style(wait: WaitView) -> ProgressStyle {
+    style(TOTAL).with_key("done", move |state: &ProgressState, out: Out<'_>| {
         let (done, all) = (state.pos(), state.len().unwrap_or_default());
-        draw(out, &done_line(done, all, state.elapsed()));
+        draw(
+            out,
+            &done_line(done, all, state.elapsed(), wait().as_deref()),
+        );
     })
 }
 
 /// Says how many tables are done, for how long it runs, and how long the rest takes. The rest is an estimate: as much time
-/// for each table as the tables before took. Nothing is estimated before a quarter of the tables is done.
-fn done_line(done: u64, all: u64, elapsed: Duration) -> String {
+/// for each table as the tables before took. Nothing is estimated before a quarter of the tables is done. While
+/// requests wait, the estimate would be wrong, so the line says what they wait for.
+fn done_line(done: u64, all: u64, elapsed: Duration, wait: Option<&str>) -> String {
     let tables = counted(all, "table");
     let mut line = format!("{} of {tables}, {}", count(done), brief(elapsed));
+    if let Some(wait) = wait {
+        return format!("{line}, {wait}");
+    }
     let is_known = done > 0 && done < all && done * 4 >= all;
     if is_known && elapsed >= Duration::from_secs(5) {
         let per_table = elapsed.as_secs_f64() / to_f64(done);
@@ -285,7 +284,7 @@ struct TableLine<'a> {
     rows: u64,
     pages: u64,
     per_second: u64,
-    wait: Option<Duration>,
+    wait: Option<&'a str>,
 }
 
 impl TableLine<'_> {
@@ -295,19 +294,12 @@ impl TableLine<'_> {
             .width()
             .map_or(usize::MAX, |width| width.saturating_sub(3));
         let rows = counted(self.rows, "row");
-        let wait = self
-            .wait
-            .map(|left| format!("waiting {} for the rate limit", brief(left)));
         let most = room.saturating_sub(cells(&rows) + 2);
         let name = cut(self.name, most);
         let mut used = cells(&name) + 2 + cells(&rows);
         let mut line = format!("{}  {rows}", terminal.bold(&name));
         let rate = format!("{} rows/s", count(self.per_second));
-        let parts = [
-            wait.as_deref(),
-            Some(&*rate),
-            Some(&*counted(self.pages, "page")),
-        ];
+        let parts = [self.wait, Some(&*rate), Some(&*counted(self.pages, "page"))];
         for (place, part) in parts.into_iter().enumerate() {
             let Some(part) = part.filter(|part| used + 2 + cells(part) <= room) else {
                 continue;
@@ -332,12 +324,13 @@ fn table_style(wait: WaitView, name: String, pages: Arc<AtomicU64>) -> ProgressS
             reason = "shown in full rows"
         )]
         let per_second = state.per_sec() as u64;
+        let waits = wait();
         let line = TableLine {
             name: &name,
             rows: state.pos(),
             pages: pages.load(Ordering::Relaxed),
             per_second,
-            wait: wait(),
+            wait: waits.as_deref(),
         };
         draw(out, &line.shown(&Terminal::stderr()));
     })
@@ -367,23 +360,33 @@ mod tests {
         );
         assert_eq!(shown(40), "ats/applications of gree…  4,250 rows");
         let waits = TableLine {
-            wait: Some(Duration::from_secs(42)),
+            wait: Some("waiting for Kombo's rate limit until 14:05:30 UTC"),
             ..line
         };
-        let waits = waits.shown(&Terminal::of_width(120));
+        let waits = waits.shown(&Terminal::of_width(140));
         assert!(
-            waits.ends_with("  waiting 42 s for the rate limit  3,033 rows/s"),
+            waits.ends_with("  waiting for Kombo's rate limit until 14:05:30 UTC  3,033 rows/s"),
             "{waits}"
         );
     }
 
     #[test]
     fn the_time_left_is_said_once_a_quarter_is_done() {
-        let line = |done, secs| done_line(done, 36, Duration::from_secs(secs));
+        let line = |done, secs| done_line(done, 36, Duration::from_secs(secs), None);
         assert_eq!(line(0, 12), "0 of 36 tables, 12 s");
         assert_eq!(line(8, 12), "8 of 36 tables, 12 s");
         assert_eq!(line(9, 12), "9 of 36 tables, 12 s, about 36 s left");
         assert_eq!(line(9, 4), "9 of 36 tables, 4 s");
         assert_eq!(line(36, 80), "36 of 36 tables, 1 min 20 s");
+    }
+
+    #[test]
+    fn nothing_is_estimated_while_requests_wait() {
+        let wait = "waiting for Kombo's rate limit until 14:05:30 UTC";
+        let line = done_line(35, 36, Duration::from_secs(12), Some(wait));
+        assert_eq!(
+            line,
+            "35 of 36 tables, 12 s, waiting for Kombo's rate limit until 14:05:30 UTC"
+        );
     }
 }

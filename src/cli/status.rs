@@ -18,7 +18,7 @@ use crate::lake::Completeness;
 use crate::plan::Schedule;
 use crate::status::{Freshness, IntegrationStatus, Objective, Status, TableStatus};
 use crate::time::{Base, Moment};
-use crate::words::{age, count, counted, percent};
+use crate::words::{age, count, counted, percent, second};
 
 use ahead::ahead;
 use json::json;
@@ -106,6 +106,7 @@ fn text(status: &Status, by_table: bool, terminal: &Terminal) -> String {
     lines.push(total(status));
     lines.push(service(status));
     lines.extend(left_out(status));
+    lines.extend(waits(status));
     ended(&lines)
 }
 
@@ -268,6 +269,16 @@ fn left_out(status: &Status) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// Returns the line about a wait of all requests of the service, unless the wait is over.
+fn waits(status: &Status) -> Option<String> {
+    let wait = status.notes.as_ref()?.waits.as_ref()?;
+    let until = Moment::from_millis(wait.until_ms);
+    (until > status.now).then(|| {
+        let (reason, until) = (&wait.reason, second(until.as_micros()));
+        format!("waiting for {reason} until {until}: no request leaves before")
+    })
 }
 
 fn word(table: &TableStatus) -> &'static str {

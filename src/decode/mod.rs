@@ -42,6 +42,7 @@ pub use hash::hash_of_id;
 pub use observed_rows::{ObservedRow, RowOp, observed_rows, texts, times};
 pub use rebuild::{RebuildError, rebuild};
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -61,6 +62,10 @@ const ROWS_PER_QUARANTINED: u64 = 100;
 
 /// The upper bound of every depth limit. Deeper recursion would use up the stack of a thread.
 const MAX_DEPTH: usize = 512;
+
+/// Decoded bytes from which the rows of a large page become a batch of their own, while the page is read. Columns that
+/// grow to the size of the page would be copied again and again.
+const LARGE_BATCH: usize = 8 << 20;
 
 /// Limits on a page, so that memory does not depend on the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,21 +100,61 @@ impl Default for DecodeLimits {
 pub struct PageDecoder {
     endpoint: Arc<Endpoint>,
     limits: DecodeLimits,
+    full: FullBatches,
     rows: RowColumns,
     last_seen: ObservedAt,
 }
 
+/// Batches that were made and not taken yet, the oldest first.
+#[derive(Default)]
+struct FullBatches {
+    batches: VecDeque<RecordBatch>,
+    /// About how many bytes each batch takes.
+    bytes: VecDeque<usize>,
+}
+
+impl FullBatches {
+    /// Makes a batch of the rows in the columns, if there are any.
+    fn take_in(&mut self, rows: &mut RowColumns) {
+        if rows.len() > 0 {
+            self.bytes.push_back(rows.bytes());
+            self.batches.push_back(rows.finish());
+        }
+    }
+
+    fn pop(&mut self) -> Option<RecordBatch> {
+        self.bytes.pop_front();
+        self.batches.pop_front()
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(len);
+        self.batches.truncate(len);
+    }
+}
+
 /// The result of decoding one page.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct PageSummary {
     /// Number of rows that will be in a batch.
     pub rows: u64,
+    /// Hashes of the ids of these rows, in the order of the rows.
+    pub ids: Vec<u64>,
     /// Rows without a usable id. They will not be in a batch.
     pub quarantined: Vec<QuarantinedRow>,
     /// Number of values that did not fit their column and were written to `_rest`.
     pub rest_values: u64,
     /// The cursor of the next page. `None` on the last page.
     pub next: Option<Cursor>,
+}
+
+impl PageSummary {
+    /// Counts a row that will be in a batch.
+    fn keep(&mut self, id: u64, rest_values: u64) {
+        self.rows += 1;
+        self.ids.push(id);
+        self.rest_values += rest_values;
+    }
 }
 
 /// A row without a usable id, which cannot be distinguished from other rows.
@@ -131,6 +176,7 @@ impl PageDecoder {
             rows: RowColumns::new(Arc::clone(&endpoint), fetch),
             endpoint,
             limits,
+            full: FullBatches::default(),
             last_seen: ObservedAt::EARLIEST,
         }
     }
@@ -159,30 +205,42 @@ impl PageDecoder {
         observed_at: ObservedAt,
         on_next: impl FnOnce(Option<Cursor>),
     ) -> Result<PageSummary, DecodeError> {
+        let is_large = body.len() > LARGE_BATCH;
+        if is_large {
+            // Batches then hold rows of one page only, so an error takes back whole batches.
+            self.full.take_in(&mut self.rows);
+        }
         let (rows, last_seen) = (self.rows.len(), self.last_seen);
-        let result = self.read_page(body, observed_at, on_next);
+        let full = self.full.batches.len();
+        let result = self.read_page(body, observed_at, is_large, on_next);
         if result.is_err() {
             self.rows.truncate(rows);
+            self.full.truncate(full);
             self.last_seen = last_seen;
         }
         result
     }
 
-    /// Returns the number of rows that are not in a batch yet.
+    /// Returns the number of rows that were not taken yet.
     #[must_use]
     pub fn pending_rows(&self) -> usize {
-        self.rows.len()
+        let full = self.full.batches.iter().map(RecordBatch::num_rows);
+        full.sum::<usize>() + self.rows.len()
     }
 
     /// Returns about how many bytes these rows take in Arrow.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
-        self.rows.bytes()
+        self.full.bytes.iter().sum::<usize>() + self.rows.bytes()
     }
 
-    /// Takes all collected rows as a batch with the endpoint's schema. Returns `None` when there are none.
+    /// Takes the next rows as a batch with the endpoint's schema. Most rows come in one batch, the rows of a large page
+    /// in several. Returns `None` when all rows were taken.
     pub fn take_batch(&mut self) -> Option<RecordBatch> {
-        (self.rows.len() > 0).then(|| self.rows.finish())
+        if self.full.batches.is_empty() {
+            self.full.take_in(&mut self.rows);
+        }
+        self.full.pop()
     }
 
     /// Returns the `_fetched_at` of the last row. Before the first row, returns the value of [`Self::with_last_seen`]
@@ -196,6 +254,7 @@ impl PageDecoder {
         &mut self,
         body: &[u8],
         observed_at: ObservedAt,
+        is_large: bool,
         on_next: impl FnOnce(Option<Cursor>),
     ) -> Result<PageSummary, DecodeError> {
         let limits = self.limits;
@@ -210,12 +269,7 @@ impl PageDecoder {
         })?;
         let scan = Scanner::new(text, limits.depth.min(MAX_DEPTH));
         let mut reader = PageReader::new(scan, limits.page_elements);
-        let mut summary = PageSummary {
-            rows: 0,
-            quarantined: Vec::new(),
-            rest_values: 0,
-            next: None,
-        };
+        let mut summary = PageSummary::default();
         let mut count = 0;
         let mut fetched_at = observed_at
             .as_micros()
@@ -229,11 +283,13 @@ impl PageDecoder {
                     });
                 }
                 match self.rows.read(reader, fetched_at)? {
-                    RowOutcome::Kept { rest_values } => {
-                        summary.rows += 1;
-                        summary.rest_values += rest_values;
+                    RowOutcome::Kept { id, rest_values } => {
+                        summary.keep(id, rest_values);
                         self.last_seen = ObservedAt::from_micros(fetched_at);
                         fetched_at = fetched_at.saturating_add(1);
+                        if is_large && self.rows.bytes() >= LARGE_BATCH {
+                            self.full.take_in(&mut self.rows);
+                        }
                     }
                     RowOutcome::Quarantined { reason, raw } => {
                         summary.quarantined.push(QuarantinedRow {
@@ -260,7 +316,7 @@ impl fmt::Debug for PageDecoder {
             f,
             "PageDecoder({}, {} rows)",
             self.endpoint.name(),
-            self.rows.len()
+            self.pending_rows()
         )
     }
 }

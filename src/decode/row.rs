@@ -8,7 +8,7 @@ use arrow::datatypes::Fields;
 use super::column::TypedColumn;
 use super::column::nested::StructColumn;
 use super::error::DecodeError;
-use super::hash::ObjectHash;
+use super::hash::{self, ObjectHash};
 use super::observed_rows::RowOp;
 use super::page_reader::PageReader;
 use super::rest::Path;
@@ -37,6 +37,8 @@ pub(super) struct RowColumns {
 pub(super) enum RowOutcome<'a> {
     /// The row was added.
     Kept {
+        /// Hash of the row's id.
+        id: u64,
         /// Number of values of the row that did not fit.
         rest_values: u64,
     },
@@ -87,13 +89,13 @@ impl RowColumns {
             });
         }
         let (hash, deleted) = self.read_members(reader)?;
-        if !self.has_id() {
+        let Some(id) = self.last_id() else {
             self.kombo.truncate(self.len());
             return Ok(RowOutcome::Quarantined {
                 reason: "no usable id",
                 raw: reader.scan.since(start),
             });
-        }
+        };
         match reader.rest.text() {
             Some(text) => self.rest.push(text)?,
             None => self.rest.push_null(),
@@ -102,6 +104,7 @@ impl RowColumns {
         self.fetched_at.push(fetched_at);
         self.hashes.push(hash.cast_signed());
         Ok(RowOutcome::Kept {
+            id,
             rest_values: reader.rest.values(),
         })
     }
@@ -129,11 +132,14 @@ impl RowColumns {
         Ok((object.finish(), deleted == Some(true)))
     }
 
-    /// Returns whether the row that was just read has a usable id.
-    fn has_id(&self) -> bool {
+    /// Returns the hash of the id of the row that was just read. Returns `None` when the row has no usable id.
+    fn last_id(&self) -> Option<u64> {
         match self.kombo.column(&self.endpoint.key) {
-            Some(TypedColumn::Text(ids)) => !ids.last().is_empty(),
-            _ => false,
+            Some(TypedColumn::Text(ids)) => {
+                let id = ids.last();
+                (!id.is_empty()).then(|| hash::string(id))
+            }
+            _ => None,
         }
     }
 

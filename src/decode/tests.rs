@@ -220,6 +220,30 @@ fn rows_gather_over_pages_until_they_are_taken() {
 }
 
 #[test]
+fn a_large_page_comes_in_batches_of_bounded_size_and_fails_as_a_whole() {
+    let mut decoder = decoder();
+    let text = "x".repeat(1 << 20);
+    let row = |id: usize| format!(r#"{{"id":"r{id}","text":"{text}"}}"#);
+    let page = page_of(&(0..20).map(row).collect::<Vec<_>>().join(","));
+    read(&mut decoder, &page_of(r#"{"id":"a"}"#)).expect("a small page before");
+    let cut = page.replace(r#""r19""#, "19x");
+    read(&mut decoder, &cut).expect_err("no JSON in its last row");
+    assert_eq!(decoder.pending_rows(), 1, "only the row before");
+    read(&mut decoder, &page).expect("the page");
+    assert!(decoder.pending_bytes() > 20 << 20);
+    let batches: Vec<_> = std::iter::from_fn(|| decoder.take_batch()).collect();
+    let rows: Vec<_> = batches.iter().map(RecordBatch::num_rows).collect();
+    assert_eq!(rows, [1, 8, 8, 4]);
+    let ids = batches.iter().flat_map(|batch| {
+        let ids = batch["id"].as_string::<i32>();
+        ids.iter().flatten().map(str::to_owned).collect::<Vec<_>>()
+    });
+    let expected = std::iter::once("a".to_owned()).chain((0..20).map(|id| format!("r{id}")));
+    assert_eq!(ids.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    assert_eq!((decoder.pending_rows(), decoder.pending_bytes()), (0, 0));
+}
+
+#[test]
 fn the_hash_never_changes() {
     assert_eq!(hash_of(FIELDS, r#"{"id":"x"}"#), HASH_OF_ID);
     let row = r#"{"id":"x","one":{"a":"\ud83d\ude00\ud800","b":null},"ints":[1,1.0,true,false,[]],"new":{}}"#;

@@ -164,6 +164,7 @@ impl KomboSourceConfig {
             flushing: false,
             hinting: false,
             noting: false,
+            noted_wait: None,
         };
         Ok(Assembled {
             service,

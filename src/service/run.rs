@@ -27,7 +27,7 @@ use super::questions::ApiQuestions;
 use super::registrar::{Registrar, RegistryRead, Saved};
 use super::runner::Runner;
 use super::slots::Slots;
-use crate::api::KomboApi;
+use crate::api::{KomboApi, WaitReason};
 use crate::ids::TableId;
 use crate::ingest::Ingest;
 use crate::metrics::{ErrorStage, ErrorType, Metrics};
@@ -62,6 +62,8 @@ pub(super) struct Service<A, S> {
     pub(super) flushing: bool,
     pub(super) hinting: bool,
     pub(super) noting: bool,
+    /// What all requests wait for, according to the notes.
+    pub(super) noted_wait: Option<WaitReason>,
 }
 
 /// The result of a background task.
@@ -302,6 +304,7 @@ where
         self.gauge(now);
         self.tell_alarms();
         self.write_hints();
+        self.note_wait(now);
         if !self.flushing && self.last_flush.elapsed() >= FLUSH_EVERY {
             (self.flushing, self.last_flush) = (true, Instant::now());
             let (ingest, running) = (self.runner.ingest.clone(), self.runner.running().clone());
@@ -331,7 +334,7 @@ where
         }
     }
 
-    fn api(&self) -> &Arc<A> {
+    pub(super) fn api(&self) -> &Arc<A> {
         self.runner.ingest.api()
     }
 

@@ -10,6 +10,9 @@ use super::run::{Service, TICK};
 use crate::api::KomboApi;
 use crate::sink::{Registry, Sink};
 
+/// How long fetches that wait for nothing at Kombo get for their commit, while no request may leave.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// How long the last write of the notes may take.
 const LAST_NOTES: Duration = Duration::from_secs(5);
 
@@ -28,12 +31,20 @@ where
         self.keep(self.now());
         self.save();
         // Chores keep running beside the last fetches, but the shutdown does not wait for them.
+        let mut last_end = Instant::now();
         while self.runner.tasks.len() > self.beside() && Instant::now() < until {
             if let Ok(Some(report)) = timeout_at(until, self.runner.step(true)).await {
                 self.report(report);
+                last_end = Instant::now();
             }
             self.keep(self.now());
             self.save();
+            if last_end.elapsed() >= PATIENCE && self.waits_beyond(until) {
+                info!(
+                    "the fetches wait for Kombo longer than the shutdown may take, so they end now"
+                );
+                break;
+            }
         }
         let left = self.runner.running().len();
         self.runner.tasks.shutdown().await;
@@ -50,7 +61,7 @@ where
         if let Err(error) = self.hints.write(&announced) {
             warn!(%error, "the restart hints cannot be written into data_dir: after a restart changed tables are not fetched first; set data_dir to a writable folder");
         }
-        let notes = self.dispatch.notes(self.now()).to_bytes();
+        let notes = self.dispatch.notes(self.now(), None).to_bytes();
         // The notes are for display only. Rows and bases are in the sink already.
         let put = timeout(LAST_NOTES, self.sink().put_notes(notes)).await;
         if !matches!(put, Ok(Ok(()))) {
@@ -59,6 +70,12 @@ where
             );
         }
         info!(left, "shut down");
+    }
+
+    /// Returns whether no request leaves before the shutdown must be over.
+    fn waits_beyond(&self, until: Instant) -> bool {
+        let waits = self.api().waits();
+        waits.is_some_and(|wait| Instant::now() + wait.left > until)
     }
 
     /// Returns the number of tasks that the shutdown does not wait for.

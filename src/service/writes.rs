@@ -1,7 +1,7 @@
 //! What the loop has written: the registry, the candidates, the hints and the notes. Each write runs beside the loop, and
 //! the loop takes in its result.
 
-use super::run::{Service, TaskReport};
+use super::run::{Service, TICK, TaskReport};
 use crate::api::KomboApi;
 use crate::sink::{Registry, Sink};
 use crate::time::Moment;
@@ -59,12 +59,23 @@ where
             .spawn_blocking(move || TaskReport::Hinted(hints.write(&tables)));
     }
 
+    /// Writes the notes at once when a wait of all requests begins. Otherwise `status` would not show it for a minute.
+    pub(super) fn note_wait(&mut self, now: Moment) {
+        let long = self.api().waits().filter(|wait| wait.left > TICK);
+        let reason = long.map(|wait| wait.reason);
+        if reason.is_some() && reason != self.noted_wait {
+            self.put_notes(now);
+        }
+        self.noted_wait = reason;
+    }
+
     /// Writes the notes for `status` to the sink, unless a write of them is still running.
     pub(super) fn put_notes(&mut self, now: Moment) {
         if std::mem::replace(&mut self.noting, true) {
             return;
         }
-        let (sink, notes) = (self.sink().clone(), self.dispatch.notes(now).to_bytes());
+        let notes = self.dispatch.notes(now, self.api().waits()).to_bytes();
+        let sink = self.sink().clone();
         let put = async move { sink.put_notes(notes).await };
         self.runner.beside(put, TaskReport::Noted);
     }

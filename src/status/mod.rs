@@ -13,7 +13,7 @@ mod unread;
 
 pub use findings::Findings;
 pub use judge::{Freshness, Objective};
-pub use service_notes::{IntegrationNote, Notes, TableNote};
+pub use service_notes::{IntegrationNote, Notes, TableNote, WaitNote};
 pub use unread::Unread;
 
 use std::collections::{BTreeMap, BTreeSet};

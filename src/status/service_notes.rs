@@ -22,6 +22,9 @@ pub struct Notes {
     pub service_version: String,
     /// The achieved time between two deltas of a table without a notification, in seconds.
     pub heartbeat_period_secs: u64,
+    /// What kept all requests to Kombo from leaving when the notes were written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits: Option<WaitNote>,
     /// The notes about integrations, by integration id.
     pub integrations: BTreeMap<String, IntegrationNote>,
     /// The notes about tables.
@@ -35,6 +38,16 @@ pub struct Notes {
     /// Number of tables whose note is left out.
     #[serde(skip_serializing_if = "is_zero")]
     pub tables_left_out: u64,
+}
+
+/// The note of a service about a wait of all its requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WaitNote {
+    /// What the requests wait for.
+    pub reason: String,
+    /// When the wait ends, in milliseconds since the epoch.
+    pub until_ms: i64,
 }
 
 /// The note of a service about an integration.
@@ -120,6 +133,10 @@ mod tests {
             written_ms: 7,
             service_version: "1.2.3".to_owned(),
             heartbeat_period_secs: 21_600,
+            waits: Some(WaitNote {
+                reason: "Kombo's rate limit".to_owned(),
+                until_ms: 60_007,
+            }),
             integrations: BTreeMap::from([(
                 "tool:a".to_owned(),
                 IntegrationNote {

@@ -33,6 +33,14 @@ pub enum FetchError {
         /// Page number, counted from 1.
         page: u64,
     },
+    /// Page after page came without a row that is new to the walk, each with a new cursor, so the walk would never end.
+    #[error("the last {pages} pages up to page {page} brought no new row, and still no end")]
+    NothingNew {
+        /// Page number, counted from 1.
+        page: u64,
+        /// Number of pages in a row without a new row.
+        pages: u64,
+    },
     /// The walk took longer than its base may age.
     #[error("the fetch took longer than {} s and ended at page {page}", max_age.as_secs())]
     TooOld {
@@ -69,7 +77,8 @@ impl FetchError {
             }
             Self::Decode { source, .. } => source.is_retryable(),
             Self::CursorLoop { .. } | Self::TooOld { .. } | Self::CutShort { .. } => true,
-            Self::Stopped { .. } => false,
+            // Each further walk would cost as many requests for nothing.
+            Self::NothingNew { .. } | Self::Stopped { .. } => false,
         }
     }
 
@@ -87,6 +96,9 @@ impl FetchError {
             }
             Self::CursorLoop { .. } => {
                 "run the fetch again; if the error stays, report to Kombo that the paging of this endpoint does not end"
+            }
+            Self::NothingNew { .. } => {
+                "nothing of the fetch was committed, and the rows of earlier fetches stay; run the fetch again later, and if the error stays, report to Kombo that the paging of this endpoint does not end"
             }
             Self::CutShort { .. } => {
                 "run the full fetch again: the found rows are in deltas, and the previous full fetch stays in use; if the error stays, report to Kombo that the pages of this endpoint end before all rows have come"

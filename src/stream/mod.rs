@@ -19,6 +19,7 @@
 
 mod closing;
 mod error;
+mod new_rows;
 mod reads;
 mod sieve;
 mod walk;
@@ -137,7 +138,7 @@ pub fn fetch<A: KomboApi + 'static>(
                     end.base = page.base;
                 }
                 let (bytes, observed_at) = (page.body.len() as u64, page.observed_at);
-                let (summary, back) = walk.decode(decoder, page).await?;
+                let (summary, back, reserved) = walk.decode(decoder, page).await?;
                 decoder = back;
                 end.pages += 1;
                 end.rows += summary.rows;
@@ -149,12 +150,15 @@ pub fn fetch<A: KomboApi + 'static>(
                     yield FetchEvent::Quarantine(summary.quarantined);
                 }
                 let last = summary.next.is_none();
-                if (last || decoder.pending_bytes() >= options.batch_bytes)
-                    && let Some(batch) = decoder.take_batch()
-                    && let Some(batch) = sifted(sieve.as_ref(), batch).await
-                {
-                    yield FetchEvent::Batch(batch);
+                if last || decoder.pending_bytes() >= options.batch_bytes {
+                    while let Some(batch) = decoder.take_batch() {
+                        if let Some(batch) = sifted(sieve.as_ref(), batch).await {
+                            yield FetchEvent::Batch(batch);
+                        }
+                    }
                 }
+                // The consumer has the rows now. The next page may wait for these very bytes.
+                drop(reserved);
                 if last {
                     break;
                 }

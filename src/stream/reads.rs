@@ -265,13 +265,16 @@ impl<A: KomboApi + 'static> Reads<A> {
             let page = walk.next_page().await?;
             let (bytes, observed_at) = (page.body.len() as u64, page.observed_at);
             let decoder = self.decoder.take().ok_or(FetchError::Stopped { page: 0 })?;
-            let (summary, mut decoder) = walk.decode(decoder, page).await?;
-            let batch = decoder.take_batch().map(|batch| question.meet(&batch));
+            let (summary, mut decoder, reserved) = walk.decode(decoder, page).await?;
+            let batches = std::iter::from_fn(|| decoder.take_batch());
+            // Canaries only test the answer. They are not stored.
+            let batches = batches.map(|batch| question.meet(&batch));
+            let batches: Vec<_> = batches.filter(|batch| batch.num_rows() > 0).collect();
+            drop(reserved);
             end.seen = end.seen.max(observed_at).max(decoder.last_seen());
             self.decoder = Some(decoder);
             rows += summary.rows;
-            // Canaries only test the answer. They are not stored.
-            let kept = batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
+            let kept = batches.iter().map(|batch| batch.num_rows() as u64).sum();
             end.pages += 1;
             end.rows += kept;
             end.quarantined += summary.quarantined.len() as u64;
@@ -282,7 +285,7 @@ impl<A: KomboApi + 'static> Reads<A> {
                 question.spoil();
                 events.push(FetchEvent::Quarantine(summary.quarantined));
             }
-            events.extend(batch.filter(|_| kept > 0).map(FetchEvent::Batch));
+            events.extend(batches.into_iter().map(FetchEvent::Batch));
             if summary.next.is_none() {
                 return Ok(());
             }

@@ -8,8 +8,9 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
+use super::new_rows::NewRows;
 use super::{FetchError, FetchOptions};
-use crate::api::{ApiError, KomboApi, Page, PageRequest};
+use crate::api::{ApiError, KomboApi, Page, PageRequest, PageReservation};
 use crate::catalog::Endpoint;
 use crate::decode::{PageDecoder, PageSummary};
 use crate::fetch::{Fetch, FetchMode, Lane};
@@ -26,6 +27,7 @@ pub(super) struct PageWalk<A> {
     started: Instant,
     page: u64,
     seen: HashSet<Cursor>,
+    new_rows: NewRows,
     under_way: JoinSet<Result<Page, ApiError>>,
 }
 
@@ -46,6 +48,7 @@ impl<A: KomboApi + 'static> PageWalk<A> {
             started: Instant::now(),
             page: 0,
             seen: HashSet::new(),
+            new_rows: NewRows::new(),
             under_way: JoinSet::new(),
         }
     }
@@ -102,11 +105,14 @@ impl<A: KomboApi + 'static> PageWalk<A> {
     }
 
     /// Decodes a page on a blocking thread. Requests the next page as soon as the decoder has found the cursor.
+    ///
+    /// The caller keeps the returned reservation until it has handed on the rows of the page, and drops it before it
+    /// waits for the next page.
     pub(super) async fn decode(
         &mut self,
         mut decoder: PageDecoder,
         page: Page,
-    ) -> Result<(PageSummary, PageDecoder), FetchError> {
+    ) -> Result<(PageSummary, PageDecoder, PageReservation), FetchError> {
         let number = self.page;
         let (cursor_found, cursor) = oneshot::channel();
         let decoding = tokio::task::spawn_blocking(move || {
@@ -114,20 +120,26 @@ impl<A: KomboApi + 'static> PageWalk<A> {
                 // The walk may have been dropped; then the cursor is not needed.
                 drop(cursor_found.send(next));
             });
-            (summary, decoder)
+            (summary, decoder, page.reserved)
         });
         if let Ok(Some(next)) = cursor.await {
             self.check(&next)?;
             self.ask(Some(next));
         }
-        let (summary, decoder) = decoding.await.map_err(|error| stopped(number, error))?;
-        Ok((
-            summary.map_err(|source| FetchError::Decode {
+        let decoded = decoding.await;
+        let (summary, decoder, reserved) = decoded.map_err(|error| stopped(number, error))?;
+        let summary = summary.map_err(|source| FetchError::Decode {
+            page: number,
+            source,
+        })?;
+        if summary.next.is_some() {
+            let page = self.new_rows.page(&summary.ids);
+            page.map_err(|pages| FetchError::NothingNew {
                 page: number,
-                source,
-            })?,
-            decoder,
-        ))
+                pages,
+            })?;
+        }
+        Ok((summary, decoder, reserved))
     }
 
     fn check(&mut self, next: &Cursor) -> Result<(), FetchError> {

@@ -8,7 +8,9 @@ use url::form_urlencoded::Serializer;
 
 use super::clock::WorldClock;
 use super::shared_world::SharedWorld;
-use crate::api::{ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest, ReadModel};
+use crate::api::{
+    ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest, PageReservation, ReadModel,
+};
 use crate::company::{TwinAnswer, TwinRequest, TwinWebhook, World};
 use crate::ids::{EnvironmentId, IntegrationId};
 use crate::time::{Base, Horizon, ServerClock, ServerNow, parse_http_date};
@@ -111,6 +113,7 @@ impl KomboApi for TwinApi {
         let date = date.and_then(|date| clock.observe(date, since, horizon));
         Ok(Page {
             body: Bytes::from(answer.body),
+            reserved: PageReservation::default(),
             base: date.map(|date| Base::from_first_page(date, Duration::ZERO)),
             observed_at: clock
                 .at(since, horizon)

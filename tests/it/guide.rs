@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 use crate::ingest::{Writer, covered, newest, run, writer};
 use crate::support::memory_sink::MemorySink;
 use crate::support::memory_world::Unwatched;
-use crate::support::small_kombo::{Listing, SmallKombo, table, tags};
+use crate::support::small_kombo::{LastPage, Listing, SmallKombo, table, tags};
 
 /// The state that the guide's sample keeps for one integration.
 #[derive(Default)]
@@ -260,7 +260,7 @@ fn guide_9_a_sender_without_the_secret_is_not_believed() {
 #[tokio::test(start_paused = true)]
 async fn guide_10_a_cursor_that_leads_back_ends_the_walk() {
     let (kombo, _, sink, _) = both().await;
-    let kombo = kombo.with_cursors_in_a_circle();
+    kombo.last_page(LastPage::PointsBack);
     let before = newest(&sink);
     // The guide's loop ends when there is no cursor. Here there is always a cursor.
     let mut pages = 0;

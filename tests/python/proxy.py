@@ -23,6 +23,7 @@ class Answer:
     status: int
     body: bytes
     content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,4 +133,5 @@ def _handler(
 
 def _scripted(answer: Answer) -> tuple[int, list[tuple[str, str]], bytes]:
     now = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
-    return answer.status, [("content-type", answer.content_type), ("date", now)], answer.body
+    headers = [("content-type", answer.content_type), ("date", now), *answer.headers]
+    return answer.status, headers, answer.body

@@ -31,7 +31,10 @@ impl ApiError {
             Self::AddressRejected { .. } => {
                 "add this machine's address to the key's allow-list in Kombo's dashboard"
             }
-            Self::CursorDied { .. } => "nothing to do: the fetch starts again at its first page",
+            // Seen only when further walks from the first page met the same refusal.
+            Self::CursorDied { .. } => {
+                "every walk of the fetch met this refusal: a running service tries again by itself, a command has to be run again later; if the error stays, report the endpoint and the code to Kombo"
+            }
             Self::InvalidRequest { .. } => {
                 "this is a bug in kombo-source: please report it with the endpoint and the code"
             }

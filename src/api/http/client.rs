@@ -30,7 +30,6 @@ pub(super) fn client(
         .retry(reqwest::retry::never())
         .referer(false)
         .https_only(base_url.is_encrypted())
-        .timeout(seconds(settings.timeout_secs))
         .connect_timeout(seconds(settings.connect_timeout_secs))
         .read_timeout(seconds(settings.read_timeout_secs))
         .tcp_keepalive(Duration::from_mins(1));

@@ -1,5 +1,6 @@
 mod figures;
 mod server;
+mod waits;
 
 use std::error::Error;
 
@@ -244,39 +245,6 @@ async fn a_page_of_100_mb_is_refused_announced_or_not() {
 async fn a_long_error_page_is_cut_and_its_status_decides() {
     let (answer, _) = ask(vec![Reply::new(404, &[], &vec![b'x'; 1 << 20])]).await;
     assert!(matches!(answer, Err(ApiError::NotFound { .. })));
-}
-
-#[tokio::test]
-async fn a_429_is_waited_for_in_every_form() {
-    for header in [
-        ("retry-after-ms", "30"),
-        ("retry-after", "1"),
-        ("ratelimit-reset", "0"),
-    ] {
-        let (answer, requests) = ask(vec![Reply::new(429, &[header], b""), ok()]).await;
-        assert!(answer.is_ok());
-        assert_eq!(requests, 2);
-    }
-}
-
-#[tokio::test]
-async fn nothing_leaves_while_a_429_holds_the_key() {
-    let asked = [("retry-after", "3600")];
-    let server = Server::start(vec![Reply::new(429, &asked, b""), ok()]).await;
-    let api = api(&server);
-    let refused = page(&api, None);
-    let other = async {
-        while api.throttle_view().resumes_in.is_none() {
-            tokio::task::yield_now().await;
-        }
-        page(&api, None).await
-    };
-    let both = futures_util::future::join(refused, other);
-    let hour = tokio::time::timeout(Duration::from_millis(300), both).await;
-    assert!(hour.is_err(), "both wait");
-    assert_eq!(server.requests().len(), 1);
-    assert_eq!(api.throttle_view().waiting, 0, "they gave up");
-    assert!(api.throttle_view().resumes_in > Some(Duration::from_mins(59)));
 }
 
 #[tokio::test]

@@ -5,16 +5,19 @@
 
 use std::time::Duration;
 
-use super::headers::RateHeaders;
+use super::headers::{RateHeaders, Told};
 use super::lanes::{Lanes, Owner, Ticket};
 use super::window::{Gate, Ledger, Sent};
 use super::{Pacer, ThrottleView};
-use crate::api::ApiSettings;
+use crate::api::{ApiSettings, Wait, WaitReason};
 use crate::fetch::Lane;
 use crate::time::Backoff;
 
 /// The wait after a 429 that does not say how long to wait.
 const AFTER_REFUSAL: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
+
+/// The longest wait after a 429 whose time is implausible, unless the configured window is longer.
+const LONGEST_WITHOUT_TIME: Duration = Duration::from_mins(15);
 
 const TOO_MANY_REQUESTS: u16 = 429;
 
@@ -29,8 +32,12 @@ pub(super) struct Budget {
     concurrency: usize,
     running: usize,
     refusals: u32,
+    /// The waits after 429s whose time is implausible: the configured window, and longer ones.
+    without_time: Backoff,
+    /// Why the last refusal holds all requests.
+    refused_for: WaitReason,
     total_wait: Duration,
-    held_until: Option<Duration>,
+    held: Option<(Duration, WaitReason)>,
 }
 
 /// A request that may leave at once.
@@ -53,8 +60,10 @@ impl Budget {
             concurrency: usize::try_from(settings.concurrency.get()).unwrap_or(usize::MAX),
             running: 0,
             refusals: 0,
+            without_time: Backoff::new(window, window.max(LONGEST_WITHOUT_TIME)),
+            refused_for: WaitReason::RateLimit,
             total_wait: Duration::ZERO,
-            held_until: None,
+            held: None,
         }
     }
 
@@ -72,10 +81,10 @@ impl Budget {
     /// before.
     pub(super) fn serve(&mut self, now: Duration) -> (Vec<Grant>, Option<Duration>) {
         let mut grants = Vec::new();
-        self.held_until = None;
+        self.held = None;
         while self.running < self.concurrency && !self.lanes.is_empty() {
-            if let Some(until) = self.shut_until(now) {
-                self.held_until = Some(until);
+            self.held = self.shut_until(now);
+            if self.held.is_some() {
                 break;
             }
             let Some((ticket, since)) = self.lanes.next(now) else {
@@ -86,7 +95,7 @@ impl Budget {
             let sent = self.ledger.send(now);
             grants.push(Grant { ticket, sent });
         }
-        (grants, self.held_until)
+        (grants, self.held.map(|(until, _)| until))
     }
 
     /// Takes back a granted request that never left.
@@ -103,8 +112,15 @@ impl Budget {
     pub(super) fn answer(&mut self, sent: Sent, now: Duration, headers: RateHeaders, status: u16) {
         self.ledger.answer(sent, now, headers, status < 400);
         if status == TOO_MANY_REQUESTS {
-            let wait = headers.wait();
-            let wait = wait.unwrap_or_else(|| AFTER_REFUSAL.wait(self.refusals));
+            let (wait, reason) = match headers.wait() {
+                Some(Told::In(wait)) => (wait, WaitReason::RateLimit),
+                Some(Told::Implausible) => (
+                    self.without_time.wait(self.refusals),
+                    WaitReason::RateLimitWithoutTime,
+                ),
+                None => (AFTER_REFUSAL.wait(self.refusals), WaitReason::RateLimit),
+            };
+            self.refused_for = reason;
             self.ledger.refuse(now + wait);
             self.refusals = self.refusals.saturating_add(1);
         } else if status < 400 {
@@ -127,24 +143,36 @@ impl Budget {
             waiting: waiting_by_lane.iter().sum(),
             waiting_by_lane,
             total_wait: self.total_wait,
-            resumes_in: self
-                .ledger
-                .refused_until(now)
-                .or(self.held_until)
-                .map(|until| until.saturating_sub(now))
-                .filter(|wait| !wait.is_zero()),
+            wait: self.wait(now),
         }
     }
 
-    fn shut_until(&mut self, now: Duration) -> Option<Duration> {
-        let Some(pacer) = &self.pacer else {
-            return self.ledger.refused_until(now);
-        };
+    /// Returns what holds all requests.
+    fn wait(&self, now: Duration) -> Option<Wait> {
+        let (until, reason) = self.refused(now).or(self.held)?;
+        let left = until.saturating_sub(now);
+        (!left.is_zero()).then_some(Wait { reason, left })
+    }
+
+    fn refused(&self, now: Duration) -> Option<(Duration, WaitReason)> {
+        let until = self.ledger.refused_until(now)?;
+        Some((until, self.refused_for))
+    }
+
+    fn shut_until(&mut self, now: Duration) -> Option<(Duration, WaitReason)> {
+        if let Some(refused) = self.refused(now) {
+            return Some(refused);
+        }
+        let pacer = self.pacer.as_ref()?;
         match self.ledger.gate(now) {
-            Gate::Shut(until) => Some(until),
+            Gate::Shut(until) if self.ledger.left() == Some(0) => {
+                Some((until, WaitReason::WindowUsedUp))
+            }
+            Gate::Shut(until) => Some((until, WaitReason::ConfiguredRate)),
             Gate::Open => {
                 let fixed = self.ledger.has_fixed_window(now, self.configured);
-                pacer.pass(now, fixed).err()
+                let until = pacer.pass(now, fixed).err()?;
+                Some((until, WaitReason::ConfiguredRate))
             }
         }
     }

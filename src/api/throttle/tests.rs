@@ -7,8 +7,9 @@ mod simulation;
 
 use std::time::Duration;
 
-use super::RateHeaders;
-use crate::api::ApiSettings;
+use super::budget::Budget;
+use super::{RateHeaders, Told};
+use crate::api::{ApiSettings, WaitReason};
 use crate::fetch::Lane;
 use simulation::{Bucket, FixedWindows, Outcome, Rounding, Server, Silent, Simulation};
 
@@ -151,7 +152,7 @@ fn headers(limit: u64, remaining: u64, reset: u64) -> RateHeaders {
     RateHeaders {
         limit: Some(limit),
         remaining: Some(remaining),
-        reset: Some(Duration::from_secs(reset)),
+        reset: Some(Told::of(Duration::from_secs(reset))),
         retry_after: None,
     }
 }
@@ -198,12 +199,12 @@ impl Server for Refusing {
 #[test]
 fn a_refusal_holds_the_whole_key_for_as_long_as_it_says() {
     let asked = RateHeaders {
-        retry_after: Some(Duration::from_secs(20)),
+        retry_after: Some(Told::of(Duration::from_secs(20))),
         ..RateHeaders::default()
     };
     let reset = RateHeaders {
         remaining: Some(0),
-        reset: Some(Duration::from_secs(57)),
+        reset: Some(Told::of(Duration::from_secs(57))),
         ..RateHeaders::default()
     };
     for (headers, least) in [(asked, 20), (reset, 57), (RateHeaders::default(), 1)] {
@@ -218,6 +219,28 @@ fn a_refusal_holds_the_whole_key_for_as_long_as_it_says() {
         assert!(waited >= Duration::from_secs(least), "{waited:?}");
         assert!(waited < Duration::from_secs(least + 3), "{waited:?}");
     }
+}
+
+#[test]
+fn a_refusal_with_an_implausible_time_holds_for_the_configured_window_and_longer_each_time() {
+    let headers = RateHeaders {
+        retry_after: Some(Told::Implausible),
+        ..RateHeaders::default()
+    };
+    let settings = ApiSettings::default();
+    let mut budget = Budget::new(&settings);
+    let (mut now, mut waits) = (Duration::ZERO, Vec::new());
+    for _ in 0..6 {
+        budget.join(Lane::Backfill, None, now);
+        let (grants, _) = budget.serve(now);
+        budget.answer(grants[0].sent, now, headers, 429);
+        budget.finish();
+        let wait = budget.view(now).wait.expect("refused");
+        assert_eq!(wait.reason, WaitReason::RateLimitWithoutTime);
+        waits.push(wait.left.as_secs());
+        now += wait.left;
+    }
+    assert_eq!(waits, [60, 120, 240, 480, 900, 900]);
 }
 
 #[test]

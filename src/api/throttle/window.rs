@@ -14,13 +14,10 @@
 
 use std::time::Duration;
 
-use super::headers::RateHeaders;
+use super::headers::{RateHeaders, Told};
 
 /// `reset` has whole seconds: rounded down, up or to the nearest second.
 const ROUNDING: Duration = Duration::from_secs(1);
-
-/// A longer window cannot be true: the header holds an instant instead of a duration, or nonsense.
-const LONGEST_WINDOW: Duration = Duration::from_hours(1);
 
 /// How long other requests wait for the answer of the request that opens a window.
 const OPENING_PATIENCE: Duration = Duration::from_secs(10);
@@ -296,10 +293,12 @@ impl Ledger {
         now: Duration,
         limit: Option<u64>,
         remaining: u64,
-        reset: Duration,
+        reset: Told,
     ) -> RateWindow {
-        let plausible = reset <= LONGEST_WINDOW;
-        let reset = if plausible { reset } else { self.assumed };
+        let (plausible, reset) = match reset {
+            Told::In(reset) => (true, reset),
+            Told::Implausible => (false, self.assumed),
+        };
         RateWindow {
             limit,
             lowest: remaining,

@@ -31,6 +31,7 @@ pub(in crate::cli) fn json(status: &Status) -> Value {
             "candidates": notes.candidates,
             "integrations_left_out": notes.integrations_left_out,
             "tables_left_out": notes.tables_left_out,
+            "waits": notes.waits,
         })
     });
     let unreadable = status.unread.iter().map(

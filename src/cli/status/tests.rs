@@ -2,7 +2,7 @@ use super::*;
 use crate::ids::{Category, EndpointName};
 use crate::lake::{Hold, TableOverview};
 use crate::sink::Coverage;
-use crate::status::{IntegrationNote, Notes, TableNote};
+use crate::status::{IntegrationNote, Notes, TableNote, WaitNote};
 use crate::time::{Bases, Moment, ObservedAt, Tier};
 use crate::versions::guard::{HoldCause, HoldState};
 
@@ -121,6 +121,23 @@ the service's notes leave out 1 integration and 9 tables: only the lake says how
         (&service["candidates"], &service["tables_left_out"]),
         (&12.into(), &9.into())
     );
+}
+
+#[test]
+fn a_wait_of_the_service_is_shown_until_it_is_over() {
+    let mut status = status();
+    let notes = status.notes.as_mut().expect("a service ran");
+    notes.waits = Some(WaitNote {
+        reason: "Kombo's rate limit".to_owned(),
+        until_ms: NOW + 57_000,
+    });
+    let line = "waiting for Kombo's rate limit until 08:00:57 UTC: no request leaves before\n";
+    let shown = text(&status, false, &Terminal::default());
+    assert!(shown.ends_with(line), "{shown}");
+    let waits = &json(&status)["service"]["waits"];
+    assert_eq!(waits["until_ms"], NOW + 57_000);
+    status.now = Moment::from_millis(NOW + 57_000);
+    assert!(!text(&status, false, &Terminal::default()).contains("waiting"));
 }
 
 #[test]

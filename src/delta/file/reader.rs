@@ -132,7 +132,18 @@ impl OpenedFile {
                 .with_batch_size(batch_rows)
                 .build()
                 .map_err(|_| DECODING)?;
-        Ok(reader.map(|batch| batch.map_err(|_| DECODING)))
+        let (mut reader, mut rows) = (Some(reader), self.group(group).num_rows());
+        Ok(std::iter::from_fn(move || {
+            let batch = reader.as_mut()?.next()?;
+            rows -= batch
+                .as_ref()
+                .map_or(0, |batch| i64::try_from(batch.num_rows()).unwrap_or(rows));
+            if rows <= 0 {
+                // The bytes of the group and its last page are not needed beside the last rows.
+                reader = None;
+            }
+            Some(batch.map_err(|_| DECODING))
+        }))
     }
 
     fn group(&self, group: usize) -> &RowGroupMetaData {

@@ -33,6 +33,9 @@ const ZSTD_LEVEL: i32 = 3;
 /// Number of values of a column that are sampled to decide whether the column gets a dictionary.
 const DICTIONARY_SAMPLE: usize = 1_024;
 
+/// The most capacity that a file gets ahead.
+const MOST_UNTOUCHED: usize = 64 << 20;
+
 /// Rows that are read back in one batch.
 const READ_ROWS: usize = 4_096;
 
@@ -156,7 +159,11 @@ impl FileWriter {
         } else {
             let group = (self.form.row_group_bytes / self.bytes_per_row.max(1)).max(1);
             let properties = self.form.properties(&batch, self.rows, group);
-            let fresh = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties))
+            // Compressed rows are smaller than decoded ones. Capacity that stays untouched costs no memory, and a growing
+            // buffer would be copied with both copies in memory.
+            let size = self.rows.saturating_mul(self.bytes_per_row);
+            let file = Vec::with_capacity(size.min(MOST_UNTOUCHED));
+            let fresh = ArrowWriter::try_new(file, batch.schema(), Some(properties))
                 .map_err(|_| ENCODING)?;
             self.parquet.insert(fresh)
         };

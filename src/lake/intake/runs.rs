@@ -103,20 +103,24 @@ impl Sorted {
     }
 
     /// Writes the rows to one file. `None` when there are no rows.
-    pub(crate) fn encode(&self, form: &FileForm) -> Result<Option<EncodedFile>, DeltaError> {
+    pub(crate) fn encode(self, form: &FileForm) -> Result<Option<EncodedFile>, DeltaError> {
         let mut file = form.begin(self.rows(), self.bytes_per_row);
         for chunk in self.chunks() {
             file.write(&chunk?)?;
         }
+        // The last pages are compressed and joined without the rows in memory.
+        drop(self);
         file.finish()
     }
 
     fn chunks(&self) -> impl Iterator<Item = Result<RecordBatch, DeltaError>> {
         let rows = (CHUNK_BYTES / self.bytes_per_row.max(1)).max(1);
         let batches: Vec<&RecordBatch> = self.batches.iter().collect();
-        self.order
-            .chunks(rows)
-            .map(move |part| interleave_record_batch(&batches, part).map_err(|_| ENCODING))
+        self.order.chunks(rows).map(move |part| match *part {
+            // A row of many megabytes is not copied.
+            [(batch, row)] => Ok(batches[batch].slice(row, 1)),
+            _ => interleave_record_batch(&batches, part).map_err(|_| ENCODING),
+        })
     }
 }
 

@@ -105,6 +105,10 @@ impl Staging {
         self.observe(&batch);
         self.waiting_bytes += bytes;
         self.waiting.push(batch);
+        if self.waiting_bytes >= self.intake.tables.settings.run_bytes.get() {
+            // A run that is full waits for nothing: the fetch may have to wait long for its next page.
+            self.upload_run().await?;
+        }
         Ok(())
     }
 

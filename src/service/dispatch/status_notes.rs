@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::{Account, Dispatch, TrackedTable};
+use crate::api::Wait;
 use crate::ids::TableId;
 use crate::plan::{Standing, Suspicion};
-use crate::status::{IntegrationNote, Notes, TableNote};
+use crate::status::{IntegrationNote, Notes, TableNote, WaitNote};
 use crate::time::{Base, Moment};
 
 /// The longest time between two writes of the bases that empty deltas moved.
@@ -16,8 +17,8 @@ pub(super) const INTEGRATIONS: usize = 5_000;
 pub(super) const TABLES: usize = 20_000;
 
 impl Dispatch {
-    /// Returns the notes: what `status` shows beside the state of the lake.
-    pub(in crate::service) fn notes(&self, now: Moment) -> Notes {
+    /// Returns the notes: what `status` shows beside the state of the lake. `waits` is what all requests wait for.
+    pub(in crate::service) fn notes(&self, now: Moment, waits: Option<Wait>) -> Notes {
         let mut integrations: Vec<_> = self.accounts.iter().collect();
         // Those that need attention first, so that they are not left out.
         integrations.sort_unstable_by_key(|(id, account)| (is_quiet(account), *id));
@@ -29,6 +30,10 @@ impl Dispatch {
             written_ms: now.as_millis(),
             service_version: env!("CARGO_PKG_VERSION").to_owned(),
             heartbeat_period_secs: self.heartbeat_period().as_secs(),
+            waits: waits.map(|wait| WaitNote {
+                reason: wait.reason.to_string(),
+                until_ms: (now + wait.left).as_millis(),
+            }),
             candidates: self.candidates() as u64,
             integrations_left_out: left_out(integrations.len(), INTEGRATIONS),
             tables_left_out: left_out(tables.len(), TABLES),

@@ -9,7 +9,7 @@ use kombo_source::stream::FetchError;
 
 use super::{newest, newest_of, run, writer};
 use crate::support::memory_sink::MemorySink;
-use crate::support::small_kombo::{Listing, Rows, SmallKombo, table};
+use crate::support::small_kombo::{LastPage, Listing, Rows, SmallKombo, table};
 
 /// Returns a stand-in with rows that changed ten minutes ago, two rows on a page.
 async fn kombo(listing: Listing, rows: usize) -> SmallKombo {
@@ -158,7 +158,8 @@ async fn a_snapshot_whose_closing_delta_fails_is_not_committed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cursor_that_leads_back_ends_the_walk_with_an_error() {
-    let kombo = kombo(Listing::ById, 5).await.with_cursors_in_a_circle();
+    let kombo = kombo(Listing::ById, 5).await;
+    kombo.last_page(LastPage::PointsBack);
     let sink = MemorySink::default();
     let error = run(&writer(&kombo, &sink), Kind::Snapshot)
         .await
@@ -169,6 +170,33 @@ async fn a_cursor_that_leads_back_ends_the_walk_with_an_error() {
         "{source}"
     );
     assert!(kombo.asked().len() <= 12, "three walks of four pages");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_that_bring_nothing_new_end_the_walk_although_every_cursor_is_new() {
+    for last_page in [
+        LastPage::IsFollowedByEmptyPages,
+        LastPage::IsFollowedByTheFirst,
+    ] {
+        for kind in [Kind::Snapshot, Kind::Delta] {
+            let kombo = kombo(Listing::ById, 5).await;
+            let sink = MemorySink::default();
+            run(&writer(&kombo, &sink), Kind::Snapshot).await.unwrap();
+            let (before, _) = (newest(&sink), kombo.asked());
+            kombo.last_page(last_page);
+            kombo.pass(600).await;
+            kombo.change(|rows| (0..5).for_each(|id| rows.set(&format!("{id:04}"), 9)));
+            let error = run(&writer(&kombo, &sink), kind).await.unwrap_err();
+            let source = std::error::Error::source(&error.source).unwrap();
+            assert!(
+                matches!(source.downcast_ref(), Some(FetchError::NothingNew { .. })),
+                "{last_page:?}, {kind:?}: {source}"
+            );
+            let asked = kombo.asked().len();
+            assert!(asked <= 60, "{last_page:?}, {kind:?}: {asked} requests");
+            assert_eq!(newest(&sink), before, "nothing was committed");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

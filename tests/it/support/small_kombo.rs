@@ -3,6 +3,7 @@
 //! between pages.
 
 mod answers;
+mod last_page;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,6 +14,8 @@ use kombo_source::catalog::{Catalog, Endpoint};
 use kombo_source::ids::{IntegrationId, TableId};
 use kombo_source::time::UpdatedAfter;
 use tokio::time::{Instant, sleep};
+
+pub(crate) use last_page::LastPage;
 
 /// The clock of the stand-in at the start.
 pub(crate) const NOON: i64 = 1_700_000_000_000;
@@ -48,8 +51,7 @@ struct State {
     ids: IdsFilter,
     /// A walk over all rows ends after this many rows, as if there were no more.
     cut_after: Option<usize>,
-    /// Whether the last page points back to the first page.
-    circle: bool,
+    last_page: LastPage,
     /// A change of the rows right after the n-th page from now.
     after_page: Option<(usize, Change)>,
 }
@@ -125,7 +127,7 @@ impl SmallKombo {
                 ids_refusal: None,
                 ids: IdsFilter::Heeded,
                 cut_after: None,
-                circle: false,
+                last_page: LastPage::Ends,
                 after_page: None,
             })),
             started: Instant::now(),
@@ -197,10 +199,9 @@ impl SmallKombo {
         self.state().cut_after = rows;
     }
 
-    /// Makes the last page point back to the first page.
-    pub(crate) fn with_cursors_in_a_circle(self) -> Self {
-        self.state().circle = true;
-        self
+    /// Sets what follows the last row from now on.
+    pub(crate) fn last_page(&self, last_page: LastPage) {
+        self.state().last_page = last_page;
     }
 
     pub(crate) async fn pass(&self, secs: u64) {
@@ -300,8 +301,9 @@ impl Row {
 impl State {
     fn next_page(&self, from: usize, rows: usize) -> Option<usize> {
         let to = from + self.page_size;
-        let back = self.circle.then_some(0);
-        Some(to).filter(|to| *to < rows).or(back)
+        Some(to)
+            .filter(|to| *to < rows)
+            .or(self.last_page.cursor_after(to))
     }
 
     fn refusal_of(&mut self, request: &PageRequest<'_>) -> Option<(u16, &'static str)> {
@@ -360,7 +362,7 @@ impl State {
             .map_or(0, |cursor| cursor.as_str().parse().unwrap());
         let rows: Vec<String> = listed
             .iter()
-            .skip(from)
+            .skip(self.last_page.first_row(from, listed.len()))
             .take(self.page_size)
             .map(|(id, row)| row.json(id))
             .collect();

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::RateHeaders;
 use super::super::window::{Gate, Ledger};
+use super::super::{RateHeaders, Told};
 
 fn at(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -13,7 +13,7 @@ fn told(remaining: u64, reset_secs: u64) -> RateHeaders {
     RateHeaders {
         limit: Some(300),
         remaining: Some(remaining),
-        reset: Some(Duration::from_secs(reset_secs)),
+        reset: Some(Told::of(Duration::from_secs(reset_secs))),
         retry_after: None,
     }
 }

@@ -7,14 +7,28 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::super::{Permit, RateHeaders, Throttle};
+use super::super::{Permit, RateHeaders, Throttle, Told};
 use crate::api::ApiSettings;
+use crate::api::waits::WaitLog;
 use crate::fetch::Lane;
+use crate::time::{Clock, Moment};
 
 const HANG: Duration = Duration::from_secs(30);
 
+struct Midnight;
+
+impl Clock for Midnight {
+    fn now(&self) -> Moment {
+        Moment::from_millis(0)
+    }
+}
+
+fn of(settings: &ApiSettings) -> Throttle {
+    Throttle::new(settings, Arc::new(WaitLog::new(Arc::new(Midnight))))
+}
+
 fn throttle(per_minute: u32, concurrency: u32) -> Throttle {
-    Throttle::new(&ApiSettings {
+    of(&ApiSettings {
         rate_limit_num: per_minute.try_into().expect("not zero"),
         concurrency: concurrency.try_into().expect("not zero"),
         ..ApiSettings::default()
@@ -22,7 +36,7 @@ fn throttle(per_minute: u32, concurrency: u32) -> Throttle {
 }
 
 fn unlimited(concurrency: u32) -> Throttle {
-    Throttle::new(&ApiSettings {
+    of(&ApiSettings {
         rate_limit_enabled: false,
         concurrency: concurrency.try_into().expect("not zero"),
         ..ApiSettings::default()
@@ -104,7 +118,7 @@ async fn a_request_that_never_left_does_not_count() {
     let headers = RateHeaders {
         limit: Some(60_000),
         remaining: Some(50_007),
-        reset: Some(Duration::from_secs(30)),
+        reset: Some(Told::of(Duration::from_secs(30))),
         retry_after: None,
     };
     opening.answered(headers, 200);

@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::time::Duration;
 
-use super::super::RateHeaders;
 use super::super::budget::Budget;
 use super::super::lanes::Ticket;
 use super::super::window::Sent;
+use super::super::{RateHeaders, Told};
 use crate::api::ApiSettings;
 use crate::fetch::Lane;
 use crate::ids::IntegrationId;
@@ -83,7 +83,7 @@ impl Server for FixedWindows {
         let headers = RateHeaders {
             limit: Some(self.limit),
             remaining: Some(self.limit - self.used),
-            reset: Some(Duration::from_secs(reset)),
+            reset: Some(Told::of(Duration::from_secs(reset))),
             retry_after: None,
         };
         (if refused { 429 } else { 200 }, headers)
@@ -127,7 +127,7 @@ impl Server for Bucket {
         let headers = RateHeaders {
             limit: Some(self.capacity as u64),
             remaining: Some(self.level as u64),
-            reset: Some(Duration::from_secs(until_full.ceil() as u64)),
+            reset: Some(Told::of(Duration::from_secs(until_full.ceil() as u64))),
             retry_after: None,
         };
         (if refused { 429 } else { 200 }, headers)

@@ -28,7 +28,7 @@ fn of_a_table_that_cannot_be_read_changes_are_asked_for_and_no_full_fetch() {
     let mut dispatch = reading_nothing();
     let expected = ["ats/jobs", "ats/tags"].map(|name| (table("a", name), Kind::Delta));
     assert_eq!(next(&mut dispatch), expected);
-    let notes = dispatch.notes(at(NOON));
+    let notes = dispatch.notes(at(NOON), None);
     let failing = notes.tables.iter().filter(|one| one.last_error.is_some());
     let failing: Vec<_> = failing.map(|one| one.endpoint.as_str()).collect();
     assert_eq!(failing, ["ats/tags"]);
@@ -81,7 +81,7 @@ fn a_refused_integration_is_let_go_and_does_not_come_into_the_next_batch() {
         desk.dispatch.unsaved().is_empty(),
         "nothing of it is written"
     );
-    let note = &desk.dispatch.notes(at(NOON)).integrations["tool:b"];
+    let note = &desk.dispatch.notes(at(NOON), None).integrations["tool:b"];
     assert_eq!(note.state, "refused");
     assert_eq!(note.reason.as_deref(), Some("its key belongs to another"));
 }

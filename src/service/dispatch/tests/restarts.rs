@@ -107,7 +107,7 @@ fn the_notes_name_some_thousands_with_those_that_need_attention_first_and_count_
     rows.last_mut().expect("many").state = "inactive".to_owned();
     let mut desk = Desk::starting(rules(&["ats/tags", "ats/jobs"]), &rows, NOON - MINUTE);
     named(&mut desk, "new");
-    let notes = desk.dispatch.notes(at(NOON));
+    let notes = desk.dispatch.notes(at(NOON), None);
     assert_eq!(
         (notes.integrations.len(), notes.tables.len()),
         (INTEGRATIONS, TABLES)

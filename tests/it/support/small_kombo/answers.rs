@@ -1,7 +1,9 @@
 //! The answers of the stand-in, in the form of the API client.
 
 use bytes::Bytes;
-use kombo_source::api::{ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest};
+use kombo_source::api::{
+    ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest, PageReservation,
+};
 use kombo_source::ids::IntegrationId;
 use kombo_source::time::{Base, Horizon, Moment, ObservedAt, ServerNow};
 use tokio::time::Instant;
@@ -20,6 +22,7 @@ impl KomboApi for SmallKombo {
             Horizon::at(Moment::from_millis(now_ms)).admit(Moment::from_millis(date_ms), None);
         Ok(Page {
             body: Bytes::from(answer?),
+            reserved: PageReservation::default(),
             base: date.map(|date| Base::from_first_page(date, sent.elapsed())),
             observed_at: ObservedAt::from_micros(now_ms * 1000),
         })
