@@ -51,12 +51,12 @@ fn text(report: &RepairReport, dry_run: bool, terminal: &Terminal) -> String {
     lines.extend(set_aside.map(|(table, error)| failed(NARROW, table, error, error.advice())));
     lines.push(last_line(report, dry_run));
     if let Some(command) = fetch_again(report) {
-        lines.push(match dry_run {
-            true => "to do after that: fetch in full what only Kombo still has:".to_owned(),
-            false => {
-                "to do: fetch in full what only Kombo still has, then start the service:".to_owned()
-            }
-        });
+        let when = if dry_run {
+            "to do after that: fetch in full what only Kombo still has:"
+        } else {
+            "to do: fetch in full what only Kombo still has, then start the service:"
+        };
+        lines.push(when.to_owned());
         lines.push(format!("        {command}"));
     }
     ended(&lines)
@@ -110,11 +110,12 @@ fn damaged(one: &MendedTable, dry_run: bool) -> Vec<String> {
 
 /// Returns the command that fetches again in full what a repair could not bring back.
 fn fetch_again(report: &RepairReport) -> Option<String> {
-    let endpoints = report.fetched_again.iter();
-    let endpoints: String = endpoints
-        .map(|name| format!(" --endpoint {name}"))
-        .collect();
-    (!endpoints.is_empty()).then(|| format!("kombo-source backfill{endpoints}"))
+    let mut command = String::from("kombo-source backfill");
+    for name in &report.fetched_again {
+        command.push_str(" --endpoint ");
+        command.push_str(name);
+    }
+    (!report.fetched_again.is_empty()).then_some(command)
 }
 
 fn one_table(one: &RepairedTable, dry_run: bool) -> String {

@@ -159,10 +159,8 @@ impl Table {
         if closeness == Closeness::Rows {
             let bytes = self.files.read(&file.path).await?;
             let is_whole = on_cpu(move || is_decodable(bytes)).await?;
-            return match is_whole {
-                true => Ok(()),
-                false => Err(self.files.damaged(&file.path)),
-            };
+            let damaged = || self.files.damaged(&file.path);
+            return is_whole.then_some(()).ok_or_else(damaged);
         }
         let (mut reader, mut wanted) = FooterReader::new(file.size).map_err(named)?;
         loop {

@@ -90,7 +90,7 @@ impl DamageRepair<'_> {
         let mended = parts.told(&parts.damaged_with(damaged));
         let concerned = parts.concerned().await?;
         parts.clear_bases(&concerned.all()).await?;
-        self.mend_snapshots(&parts.snapshots, &concerned.of_snapshots)
+        self.mend_snapshots(&parts.snapshots, &concerned.snapshots)
             .await?;
         self.mend_deltas(&parts.deltas).await?;
         self.mend_current(endpoint, &parts.current, &concerned)
@@ -163,7 +163,7 @@ impl DamageRepair<'_> {
         if current.is_whole() {
             return Ok(());
         }
-        let keys = &concerned.of_current;
+        let keys = &concerned.current;
         let unheld = |state: &LogState| {
             let held = keys
                 .iter()
@@ -208,15 +208,15 @@ impl DamageRepair<'_> {
 /// The integrations that the damage concerns, by the table that is damaged.
 #[derive(Default)]
 struct Concerned {
-    of_snapshots: BTreeSet<IntegrationKey>,
-    of_deltas: BTreeSet<IntegrationKey>,
-    of_current: BTreeSet<IntegrationKey>,
+    snapshots: BTreeSet<IntegrationKey>,
+    deltas: BTreeSet<IntegrationKey>,
+    current: BTreeSet<IntegrationKey>,
 }
 
 impl Concerned {
     /// Returns the integrations that have to be fetched again.
     fn all(&self) -> BTreeSet<IntegrationKey> {
-        self.of_snapshots.union(&self.of_deltas).cloned().collect()
+        self.snapshots.union(&self.deltas).cloned().collect()
     }
 }
 
@@ -287,9 +287,9 @@ impl EndpointParts {
             keys.iter().filter(may_lack).cloned().collect()
         };
         Ok(Concerned {
-            of_snapshots: of(&self.snapshots),
-            of_deltas: of(&self.deltas),
-            of_current: of(&self.current),
+            snapshots: of(&self.snapshots),
+            deltas: of(&self.deltas),
+            current: of(&self.current),
         })
     }
 

@@ -42,9 +42,10 @@ impl MendedTable {
             table: surveyed.name.to_string(),
             damage: surveyed.findings(),
             does: does.join("; "),
-            lost: match only_hints {
-                true => "nothing".to_owned(),
-                false => format!("{}{rows}", lost(&surveyed.name)),
+            lost: if only_hints {
+                "nothing".to_owned()
+            } else {
+                format!("{}{rows}", lost(&surveyed.name))
             },
         }
     }

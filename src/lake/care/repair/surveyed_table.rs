@@ -138,9 +138,10 @@ impl SurveyedTable {
             LogEntries::NoTable => found.push("the table is gone".to_owned()),
             LogEntries::Gone => found.push(format!("{}/_delta_log has no beginning", self.name)),
             LogEntries::There(bad) => found.extend(bad.iter().map(|entry| {
-                let what = match entry.is_missing {
-                    true => "is missing",
-                    false => "is not a log entry",
+                let what = if entry.is_missing {
+                    "is missing"
+                } else {
+                    "is not a log entry"
                 };
                 let (table, version) = (&self.name, entry.version);
                 format!("{table}/_delta_log/{version:020}.json (version {version}) {what}")
