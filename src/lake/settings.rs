@@ -114,9 +114,9 @@ fn check_url(text: &str) -> Result<(), &'static str> {
             "must not contain a user name or password; put them into `options` or the environment",
         );
     }
-    if url.query().is_some() {
+    if url.query().is_some() || url.fragment().is_some() {
         return Err(
-            "must not contain a query, which may be a token; put it into `options` or the environment",
+            "must not contain a query or a part after #, which may be a token; put it into `options` or the environment",
         );
     }
     match url.scheme() {

@@ -258,7 +258,7 @@ fn a_lake_that_cannot_be_says_what_could() {
     );
     assert_eq!(
         lake("az://bucket/x?sig=1"),
-        "kombo.yaml:6: sinks.lake.url must not contain a query, which may be a token; put it into `options` or the environment"
+        "kombo.yaml:6: sinks.lake.url must not contain a query or a part after #, which may be a token; put it into `options` or the environment"
     );
 }
 

@@ -235,6 +235,7 @@ fn a_secret_in_a_wrong_place_of_a_sink_is_not_shown() {
     for url in [
         "s3://u:sk-THE-KEY@bucket/x",
         "az://bucket/x?sig=sk-THE-KEY",
+        "s3://bucket/x#sk-THE-KEY",
         "./lake, options: {aws_secret_access_key: [sk-THE-KEY]}",
         "./lake, options: sk-THE-KEY",
     ] {
