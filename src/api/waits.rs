@@ -50,10 +50,10 @@ impl fmt::Display for WaitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::RateLimit | Self::WindowUsedUp => "Kombo's rate limit",
-            Self::RateLimitWithoutTime => "Kombo's rate limit, without a plausible time",
+            Self::RateLimitWithoutTime => "Kombo's rate limit (its time is not plausible)",
             Self::ConfiguredRate => "request.rate_limit_num",
-            Self::Outage => "Kombo, which cannot be reached",
-            Self::ServerBusy => "Kombo, which asks for a pause",
+            Self::Outage => "the next try to reach Kombo",
+            Self::ServerBusy => "the pause that Kombo asks for",
         })
     }
 }
@@ -67,6 +67,14 @@ impl Wait {
             self.reason,
             second((now + self.left).as_micros())
         )
+    }
+
+    /// Returns what the wait holds back. A pause that Kombo asks for holds only the request that failed.
+    fn holds(self) -> &'static str {
+        match self.reason {
+            WaitReason::ServerBusy => "the failed request is sent again then",
+            _ => "no request leaves before",
+        }
     }
 
     /// Returns what the operator may do about it.
@@ -126,12 +134,12 @@ impl WaitLog {
         }
         drop(long);
         let (shown, advice) = (wait.shown(self.clock.now()), wait.advice());
-        let wait_secs = wait.left.as_secs();
+        let (holds, wait_secs) = (wait.holds(), wait.left.as_secs());
         if wait.reason == WaitReason::ConfiguredRate {
             // A low rate waits before each request.
-            debug!(wait_secs, "{shown}: no request leaves before; {advice}");
+            debug!(wait_secs, "{shown}: {holds}; {advice}");
         } else {
-            warn!(wait_secs, "{shown}: no request leaves before; {advice}");
+            warn!(wait_secs, "{shown}: {holds}; {advice}");
         }
     }
 }
