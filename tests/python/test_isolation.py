@@ -89,7 +89,7 @@ def test_without_the_registry_customers_who_are_named_are_fetched_and_shown() ->
         lakes.assert_equals_truth(lake, twin.truth, only=[TAGS, USERS])
         unnamed = backfill_of(twin, lake, *ENDPOINTS, only=[]).run()
         shown("backfill of whom the registry knows", unnamed)
-        assert unnamed.code == FAILED and "--integration" in unnamed.stderr, unnamed.text
+        assert unnamed.code == FAILED and "kombo-source repair" in unnamed.stderr, unnamed.text
 
         must("repair", lake, "--yes")
         backfill_of(twin, lake, *ENDPOINTS, only=[]).must_succeed()

@@ -28,6 +28,7 @@ const BESIDES: [&str; 7] = [
     "kombo_holds",
     "kombo_lake",
     "kombo_layout",
+    "kombo_repair",
     "kombo_quarantine",
     "kombo_source",
     "kombo_status",
