@@ -23,7 +23,7 @@ const LINE: &str =
 const OF_COMPONENTS: [&str; 4] = ["component_id", "component_kind", "component_type", "le"];
 
 /// Names that begin like our metrics: tables and objects of the lake, and the crate.
-const BESIDES: [&str; 7] = [
+const BESIDES: [&str; 8] = [
     "kombo_drift",
     "kombo_holds",
     "kombo_lake",
