@@ -121,11 +121,11 @@ async fn run(args: Args, limit: &LogLimit) -> Result<u8, CliError> {
         Verb::Check(settings) => return check::run(&session(settings.overrides())?).await,
         Verb::Backfill(args) => {
             let session = session(args.settings.overrides())?;
-            interruptible(backfill_verb(&args, &session, quiet)).await?
+            interruptible(Box::pin(backfill_verb(&args, &session, quiet))).await?
         }
         Verb::Run(args) => {
             let session = || unwarned(args.settings.overrides());
-            return run::run(args.drain_limit(), session, limit).await;
+            return Box::pin(run::run(args.drain_limit(), session, limit)).await;
         }
         Verb::Explain(args) => {
             let session = session(explain::overrides(&args))?;

@@ -245,12 +245,11 @@ impl Tables {
         let (store, path) = (&self.store, table.path());
         let (new_shape, new_form, new_log) = (shape.clone(), form.clone(), log.clone());
         let existing = Table::open_existing(store, path.clone(), shape, form, log).await?;
-        let opened = match existing {
-            Some(existing) => existing,
-            None => {
-                self.siblings.must_be_new(store, table).await?;
-                Table::open(store, path, new_shape, new_form, new_log).await?
-            }
+        let opened = if let Some(existing) = existing {
+            existing
+        } else {
+            self.siblings.must_be_new(store, table).await?;
+            Table::open(store, path, new_shape, new_form, new_log).await?
         };
         Ok(OpenTable {
             name: table.clone(),

@@ -126,8 +126,8 @@ impl<A: KomboApi + 'static> PageWalk<A> {
             self.check(&next)?;
             self.ask(Some(next));
         }
-        let decoded = decoding.await;
-        let (summary, decoder, reserved) = decoded.map_err(|error| stopped(number, error))?;
+        let done = decoding.await;
+        let (summary, decoder, reserved) = done.map_err(|error| stopped(number, error))?;
         let summary = summary.map_err(|source| FetchError::Decode {
             page: number,
             source,

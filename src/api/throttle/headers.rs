@@ -157,26 +157,26 @@ mod tests {
         RateHeaders::read(header, Moment::from_millis((DATE_SECS - 3_600) * 1_000))
     }
 
-    fn seconds(secs: f64) -> Option<Told> {
-        Some(Told::In(Duration::from_secs_f64(secs)))
+    fn lasting(secs: f64) -> Told {
+        Told::In(Duration::from_secs_f64(secs))
     }
 
     #[test]
     fn a_header_is_read_by_one_rule_in_every_form() {
         let cases = [
-            ("57", seconds(57.0)),
-            (" 57 ", seconds(57.0)),
-            ("57.5", seconds(57.5)),
-            ("57;w=60", seconds(57.0)),
-            ("57, 57;w=60", seconds(57.0)),
-            ("0", seconds(0.0)),
-            ("3600", seconds(3_600.0)),
-            ("1796047530", seconds(57.0)),
-            ("1796047530000", seconds(57.0)),
-            ("1796047473", seconds(0.0)),
-            ("1700000000", seconds(0.0)),
-            ("Mon, 30 Nov 2026 14:05:30 GMT", seconds(57.0)),
-            ("Mon, 30 Nov 2026 14:04:00 GMT", seconds(0.0)),
+            ("57", Some(lasting(57.0))),
+            (" 57 ", Some(lasting(57.0))),
+            ("57.5", Some(lasting(57.5))),
+            ("57;w=60", Some(lasting(57.0))),
+            ("57, 57;w=60", Some(lasting(57.0))),
+            ("0", Some(lasting(0.0))),
+            ("3600", Some(lasting(3_600.0))),
+            ("1796047530", Some(lasting(57.0))),
+            ("1796047530000", Some(lasting(57.0))),
+            ("1796047473", Some(lasting(0.0))),
+            ("1700000000", Some(lasting(0.0))),
+            ("Mon, 30 Nov 2026 14:05:30 GMT", Some(lasting(57.0))),
+            ("Mon, 30 Nov 2026 14:04:00 GMT", Some(lasting(0.0))),
             ("3601", Some(Told::Implausible)),
             ("57000", Some(Told::Implausible)),
             ("4070908800", Some(Told::Implausible)),
@@ -206,37 +206,41 @@ mod tests {
     #[test]
     fn milliseconds_are_read_by_the_same_rule() {
         let asked = |text: &str| read(&[("retry-after-ms", text), ("date", DATE)]).retry_after;
-        assert_eq!(asked("1500"), seconds(1.5));
-        assert_eq!(asked("1796047530000"), seconds(57.0));
+        assert_eq!(asked("1500"), Some(lasting(1.5)));
+        assert_eq!(asked("1796047530000"), Some(lasting(57.0)));
         assert_eq!(asked("3600001"), Some(Told::Implausible));
         let both = [("retry-after-ms", "1500"), ("retry-after", "9")];
-        assert_eq!(read(&both).retry_after, seconds(1.5));
+        assert_eq!(read(&both).retry_after, Some(lasting(1.5)));
         let both = [("retry-after-ms", "soon"), ("retry-after", "9")];
-        assert_eq!(read(&both).retry_after, seconds(9.0));
+        assert_eq!(read(&both).retry_after, Some(lasting(9.0)));
     }
 
     #[test]
     fn without_a_date_an_instant_is_compared_with_the_local_clock() {
         let told = |text: &str| read(&[("ratelimit-reset", text)]).reset;
-        assert_eq!(told("1796043930"), seconds(57.0));
+        assert_eq!(told("1796043930"), Some(lasting(57.0)));
         assert_eq!(
             told("1796047530"),
             Some(Told::Implausible),
             "an hour and 57 s"
         );
-        assert_eq!(told("57"), seconds(57.0), "a duration needs no clock");
+        assert_eq!(told("57"), Some(lasting(57.0)), "a duration needs no clock");
     }
 
     #[test]
     fn a_429_waits_for_what_is_plausible_and_says_so_when_nothing_is() {
         let wait = |headers: &[(&str, &str)]| read(headers).wait();
         let absurd = "4070908800";
-        assert_eq!(wait(&[("retry-after", "7")]), seconds(7.0));
-        assert_eq!(wait(&[("ratelimit-reset", "57")]), seconds(58.0), "rounded");
+        assert_eq!(wait(&[("retry-after", "7")]), Some(lasting(7.0)));
+        assert_eq!(
+            wait(&[("ratelimit-reset", "57")]),
+            Some(lasting(58.0)),
+            "rounded"
+        );
         let zero = [("ratelimit-reset", "57"), ("retry-after", "0")];
-        assert_eq!(wait(&zero), seconds(58.0));
+        assert_eq!(wait(&zero), Some(lasting(58.0)));
         let one = [("ratelimit-reset", "57"), ("retry-after", absurd)];
-        assert_eq!(wait(&one), seconds(58.0));
+        assert_eq!(wait(&one), Some(lasting(58.0)));
         assert_eq!(wait(&[("retry-after", absurd)]), Some(Told::Implausible));
         assert_eq!(
             wait(&[("ratelimit-reset", absurd)]),

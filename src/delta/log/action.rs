@@ -212,14 +212,20 @@ pub(super) fn from_entry(bytes: &[u8]) -> Result<Vec<LogLine>, LogDamageKind> {
     Ok(lines)
 }
 
+/// The actions that this crate does not read.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ActionOfOthers {
+    cdc: Option<IgnoredAny>,
+    domain_metadata: Option<IgnoredAny>,
+}
+
 /// Returns whether a line is an action that this crate does not read.
 fn has_action_of_others(bytes: &[u8]) -> bool {
     let mut lines = bytes.split(|byte| *byte == b'\n');
     lines.any(|line| {
-        let names = json::from_slice::<BTreeMap<String, IgnoredAny>>(line).unwrap_or_default();
-        ["cdc", "domainMetadata"]
-            .iter()
-            .any(|name| names.contains_key(*name))
+        let action = json::from_slice::<ActionOfOthers>(line).unwrap_or_default();
+        action.cdc.is_some() || action.domain_metadata.is_some()
     })
 }
 

@@ -245,9 +245,9 @@ impl LogReader {
                 if let Some(lines) = self.actions_at(*version, files, what).await? {
                     let checkpoint = Some(*version);
                     return Ok(Start {
-                        checkpoint,
                         listing,
                         hint,
+                        checkpoint,
                         lines,
                         flaws,
                     });

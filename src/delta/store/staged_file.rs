@@ -112,7 +112,7 @@ impl StagedFile {
     /// removed first. If it is a link, only the link is removed.
     pub(crate) fn named(beside: PathBuf, target: &Path, modes: FileModes) -> io::Result<Self> {
         match fs::remove_file(&beside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Self::create(beside, target, modes),
         }
     }
