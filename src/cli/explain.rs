@@ -301,7 +301,7 @@ mod tests {
         for (body, effect) in [
             (
                 include_str!("../../fixtures/webhooks/integration-created.json"),
-                "registered",
+                "Kombo is asked; once Kombo confirms the integration, it is registered",
             ),
             (
                 include_str!("../../fixtures/webhooks/integration-deleted.json"),

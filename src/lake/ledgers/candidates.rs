@@ -2,12 +2,15 @@
 //!
 //! Candidates are no customers, so they are in no table that analysts read. A change with new candidates puts only these,
 //! under a fresh name. Every sixteenth one, and a change without new candidates, puts the complete list and deletes the
-//! names that held it before. No object is ever overwritten, so two processes lose nothing of each other. A crash between
-//! the two steps leaves old objects too, and the next start reads all: a candidate that is read twice costs nothing, and
-//! one that is resolved already costs one question to Kombo.
+//! names that held it before. No object is ever overwritten, so two processes lose nothing of each other. Each object is read
+//! back: a store that confirms what it does not keep must not cost a customer.
+//!
+//! A crash between the two steps leaves old objects too, and the next start reads all: a candidate that is read twice costs
+//! nothing, and one that is resolved already costs one question to Kombo.
 
 use std::collections::{BTreeMap, HashSet};
 
+use bytes::Bytes;
 use futures_util::TryStreamExt;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
@@ -135,8 +138,14 @@ impl HeldObjects {
             candidates: stored.collect(),
         };
         let bytes = serde_json::to_vec(&document).expect("texts and numbers are JSON");
-        let put = tables.store.create(&path, bytes.into()).await;
+        let bytes = Bytes::from(bytes);
+        let put = tables.store.create(&path, bytes.clone()).await;
         put.map_err(|source| failed(&path, source))?;
+        // A webhook is acknowledged after this, so the answer of the store is not enough.
+        let stored = tables.store.read_if_there(&path).await;
+        if stored.map_err(|source| failed(&path, source))? != Some(bytes) {
+            return Err(failed(&path, StoreFault::lost()));
+        }
         let ids = candidates.iter().map(|one| one.integration.clone());
         self.ids.extend(ids);
         Ok(())
