@@ -85,7 +85,13 @@ impl DeltaLog {
         if outdated.paths.is_empty() {
             return Ok(0);
         }
-        self.readable_checkpoint(outdated.oldest).await?;
+        if let Err(error) = self.readable_checkpoint(outdated.oldest).await {
+            // Another upkeep that cuts the log at the same time takes the entries away that a checkpoint is made of.
+            let first = outdated.paths.first();
+            let left = self.listed().await?;
+            let is_uncut = left.iter().any(|(_, meta)| Some(&meta.location) == first);
+            return if is_uncut { Err(error) } else { Ok(0) };
+        }
         for path in &outdated.paths {
             self.delete(path).await?;
         }
