@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::delta::delta_error::DeltaError;
-use crate::delta::fault::{FaultReason, StoreError, StoreFault};
+use crate::delta::fault::{FaultReason, ProbeStep, StoreError, StoreFault};
 use crate::delta::log::LogError;
 use crate::ids::IntegrationId;
 use crate::lake::layout::{LakeTable, LayoutError};
@@ -232,6 +232,14 @@ impl LakeError {
     }
 
     pub(crate) fn open(source: StoreError) -> Self {
+        // A store that overwrites has one sentence and one cure, whoever noticed it.
+        if let StoreError::Probe {
+            step: ProbeStep::CreateAgain,
+            source: None,
+        } = source
+        {
+            return Self::layout(LayoutError::NoPutIfAbsent);
+        }
         Self::Open {
             source: Arc::new(source),
         }
