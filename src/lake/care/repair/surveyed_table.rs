@@ -150,7 +150,10 @@ impl SurveyedTable {
         let hints = self.log.hints.iter();
         found.extend(hints.map(|hint| format!("{hint} leads nowhere")));
         found.extend(self.lost.iter().map(|lost| with_causes(&lost.error)));
-        if self.is_under_repair() {
+        // Where entries of the log were damaged, the mark is one of this repair.
+        let entries_are_whole =
+            matches!(&self.log.entries, LogEntries::There(bad) if bad.is_empty());
+        if self.is_under_repair() && entries_are_whole {
             found.push("an earlier repair is not complete".to_owned());
         }
         if found.len() > LISTED {

@@ -345,8 +345,9 @@ async fn whatever_call_fails_nobody_elses_rows_leave_and_the_next_purge_finishes
     let deleted = deleted_beside_another().await;
     deleted.pass(15).await;
     let all = rows_of_all(&deleted, "b").await;
-    for failure in [Failure::Before, Failure::After] {
-        for call in 0.. {
+    for (failure, first) in [(Failure::Before, 0), (Failure::After, 1)] {
+        // Each third call: all of them together take minutes.
+        for call in (first..).step_by(3) {
             let context = format!("{failure:?} at call {call}");
             let aging = deleted.fork();
             let (broken, faulty) = aging.failing(call, failure);
