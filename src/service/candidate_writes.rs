@@ -1,29 +1,19 @@
 //! Has candidates stored before their first webhook is acknowledged. Candidates that come while a write is under way share
 //! the next write, and their webhooks are answered together.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::dispatch::Dispatch;
-use super::door::{Received, ReplyTo, overloaded};
+use super::door::ReplyTo;
+use super::store_turns::StoreTurns;
 use crate::ids::IntegrationId;
 use crate::sink::{Candidate, Registry, SinkError, StoredCandidates};
 use crate::time::Moment;
 
-/// The most webhooks that wait for the write. Further ones are answered 503.
-const WAITING: usize = 1_024;
-
-/// How long to wait after a failed read or write.
-const RETRY_AFTER: Duration = Duration::from_secs(10);
-
 /// The webhooks that wait for the candidates to be stored, and whether the candidates are being read or written.
 #[derive(Debug, Default)]
 pub(super) struct CandidateWrites {
-    waiting: Vec<(IntegrationId, ReplyTo)>,
-    busy: bool,
-    not_before: Option<Instant>,
+    turns: StoreTurns,
     /// Whether the stored candidates have never been listed.
     is_unread: bool,
 }
@@ -51,15 +41,18 @@ impl CandidateWrites {
 
     /// Takes in the result of a read. What could not be read stays stored.
     pub(super) fn recalled(&mut self, read: Recalled, dispatch: &mut Dispatch, now: Moment) {
-        self.busy = false;
+        self.turns.end();
         let StoredCandidates { known, unread } = match read.0 {
             Ok(read) => read,
             Err(error) => {
                 self.is_unread = true;
-                return self.put_off(&error, "the candidates cannot be read from the lake");
+                return self
+                    .turns
+                    .put_off(&error, "the candidates cannot be read from the lake");
             }
         };
-        (self.is_unread, self.not_before) = (false, None);
+        self.is_unread = false;
+        self.turns.succeeded();
         for error in &unread {
             let advice = error.advice();
             warn!(
@@ -78,7 +71,7 @@ impl CandidateWrites {
 
     /// Returns whether candidates may be read or written now.
     pub(super) fn is_free(&self) -> bool {
-        !self.busy && self.not_before.is_none_or(|at| at <= Instant::now())
+        self.turns.is_free()
     }
 
     /// Returns a task that reads the candidates, if that failed before.
@@ -89,7 +82,7 @@ impl CandidateWrites {
         if !self.is_unread {
             return None;
         }
-        self.busy = true;
+        self.turns.begin();
         Some(async move { Recalled(sink.candidates().await) })
     }
 
@@ -99,7 +92,7 @@ impl CandidateWrites {
         sink: S,
         list: Vec<Candidate>,
     ) -> impl Future<Output = KeptCandidates> + Send + use<S> {
-        self.busy = true;
+        self.turns.begin();
         async move {
             let result = sink.keep_candidates(&list).await;
             KeptCandidates { list, result }
@@ -108,45 +101,22 @@ impl CandidateWrites {
 
     /// Keeps a webhook waiting until its candidate is stored. Gives the answer channel back if too many wait.
     pub(super) fn wait(&mut self, id: IntegrationId, answer: ReplyTo) -> Result<(), ReplyTo> {
-        if self.waiting.len() >= WAITING {
-            return Err(answer);
-        }
-        self.waiting.push((id, answer));
-        Ok(())
+        self.turns.wait(id, answer)
     }
 
     /// Takes in the result of a write, and answers the webhooks that waited for it.
     pub(super) fn kept(&mut self, kept: KeptCandidates, dispatch: &mut Dispatch) {
-        self.busy = false;
+        self.turns.end();
         let KeptCandidates { list, result } = kept;
         dispatch.kept(&list, result.is_ok());
         match result {
-            Ok(()) => self.not_before = None,
-            Err(error) => self.put_off(
+            Ok(()) => self.turns.succeeded(),
+            Err(error) => self.turns.put_off(
                 &error,
                 "the candidates cannot be written to the lake: webhooks of new integrations are answered 503",
             ),
         }
-        let failed = self.not_before.is_some();
-        for (id, answer) in std::mem::take(&mut self.waiting) {
-            if dispatch.is_durable(&id) {
-                Received::reply(answer, Ok(()));
-            } else if failed || dispatch.is_refused(&id) {
-                Received::reply(answer, Err(overloaded()));
-            } else {
-                self.waiting.push((id, answer));
-            }
-        }
-    }
-
-    fn put_off(&mut self, error: &SinkError, what: &str) {
-        let advice = error.advice();
-        warn!(
-            error = error as &dyn std::error::Error,
-            advice,
-            "{what}; the next try is in {} s",
-            RETRY_AFTER.as_secs()
-        );
-        self.not_before = Some(Instant::now() + RETRY_AFTER);
+        self.turns
+            .answer(|id| dispatch.is_durable(id), |id| dispatch.is_refused(id));
     }
 }

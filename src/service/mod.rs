@@ -53,6 +53,7 @@ mod runner;
 mod settings;
 mod shutdown;
 mod slots;
+mod store_turns;
 mod writes;
 
 #[cfg(test)]

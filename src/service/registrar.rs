@@ -6,32 +6,23 @@
 //! registry would know is a candidate like a new one.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::dispatch::Dispatch;
-use super::door::{Received, ReplyTo, overloaded};
+use super::door::ReplyTo;
 use super::held::Held;
+use super::store_turns::StoreTurns;
 use crate::catalog::Endpoint;
 use crate::ids::IntegrationId;
 use crate::sink::{Registration, Registrations, Registry, SinkError};
 use crate::time::Moment;
 use crate::words::with_causes;
 
-/// The most webhooks that wait for the registry. Further ones are answered 503.
-const WAITING: usize = 1_024;
-
-/// How long to wait after a failed read or write.
-const RETRY_AFTER: Duration = Duration::from_secs(10);
-
 /// The webhooks that wait for the registry, and whether the registry is being read or written.
 #[derive(Debug, Default)]
 pub(super) struct Registrar {
-    waiting: Vec<(IntegrationId, ReplyTo)>,
-    busy: bool,
-    not_before: Option<Instant>,
+    turns: StoreTurns,
     /// Whether the registry has never been read. Then it has to be read before it is written.
     pub(super) is_unread: bool,
 }
@@ -51,7 +42,7 @@ impl Registrar {
         let mut registrar = Self::default();
         let registered = read.unwrap_or_else(|error| {
             registrar.is_unread = true;
-            registrar.put_off(&error, UNREAD);
+            registrar.turns.put_off(&error, UNREAD);
             Vec::new()
         });
         (registrar, registered)
@@ -59,17 +50,13 @@ impl Registrar {
 
     /// Returns whether the registry may be read or written now.
     pub(super) fn is_free(&self) -> bool {
-        !self.busy && self.not_before.is_none_or(|at| at <= Instant::now())
+        self.turns.is_free()
     }
 
     /// Keeps a webhook waiting until its integration is in the registry. Gives the answer channel back if too many
     /// wait.
     pub(super) fn wait(&mut self, id: IntegrationId, answer: ReplyTo) -> Result<(), ReplyTo> {
-        if self.waiting.len() >= WAITING {
-            return Err(answer);
-        }
-        self.waiting.push((id, answer));
-        Ok(())
+        self.turns.wait(id, answer)
     }
 
     /// Returns a task that reads the registry again.
@@ -78,7 +65,7 @@ impl Registrar {
         sink: S,
         endpoints: Vec<Arc<Endpoint>>,
     ) -> impl Future<Output = RegistryRead> + Send + use<S> {
-        self.busy = true;
+        self.turns.begin();
         async move {
             RegistryRead(match sink.registered().await {
                 Ok(rows) => Ok((rows, Held::read(&sink, endpoints).await)),
@@ -89,17 +76,18 @@ impl Registrar {
 
     /// Takes in the result of a read.
     pub(super) fn registered(&mut self, read: RegistryRead, dispatch: &mut Dispatch, now: Moment) {
-        self.busy = false;
+        self.turns.end();
         match read.0 {
             Ok((rows, held)) => {
-                (self.is_unread, self.not_before) = (false, None);
+                self.is_unread = false;
+                self.turns.succeeded();
                 dispatch.registered(&rows, |table| held.of(table), now);
                 info!(
                     integrations = rows.len(),
                     "read the registry of integrations"
                 );
             }
-            Err(error) => self.put_off(&error, UNREAD),
+            Err(error) => self.turns.put_off(&error, UNREAD),
         }
         self.answer(dispatch);
     }
@@ -110,7 +98,7 @@ impl Registrar {
         sink: S,
         rows: Vec<Registration>,
     ) -> impl Future<Output = Saved> + Send + use<S> {
-        self.busy = true;
+        self.turns.begin();
         async move {
             let result = sink.register(&rows).await;
             Saved { rows, result }
@@ -120,17 +108,18 @@ impl Registrar {
     /// Takes in the result of a write, and answers the webhooks that waited for it. Returns the number of refused
     /// integrations.
     pub(super) fn saved(&mut self, saved: Saved, dispatch: &mut Dispatch, now: Moment) -> usize {
-        self.busy = false;
+        self.turns.end();
         let Saved { mut rows, result } = saved;
         let refused = match result {
             Ok(Registrations { stand, refused }) => {
-                self.not_before = None;
+                self.turns.succeeded();
                 rows.retain(|row| refused.iter().all(|(refused, _)| refused != row));
                 dispatch.saved(&rows, &stand, now);
                 refused
             }
             Err(error) => {
-                self.put_off(&error, "the registry of integrations cannot be written");
+                self.turns
+                    .put_off(&error, "the registry of integrations cannot be written");
                 Vec::new()
             }
         };
@@ -144,30 +133,13 @@ impl Registrar {
         refused.len()
     }
 
-    fn put_off(&mut self, error: &SinkError, what: &str) {
-        let advice = error.advice();
-        warn!(
-            error = error as &dyn std::error::Error,
-            advice,
-            "{what}; the next try is in {} s",
-            RETRY_AFTER.as_secs()
-        );
-        self.not_before = Some(Instant::now() + RETRY_AFTER);
-    }
-
     /// Answers the webhooks that need not wait any longer.
     fn answer(&mut self, dispatch: &Dispatch) {
-        let failed = self.not_before.is_some();
-        for (id, answer) in std::mem::take(&mut self.waiting) {
-            // After a reload an integration may no longer be configured. Its webhook then has nothing to wait for.
-            if dispatch.is_registered(&id) || !dispatch.accounts.contains_key(&id) {
-                Received::reply(answer, Ok(()));
-            } else if failed || dispatch.is_refused(&id) {
-                Received::reply(answer, Err(overloaded()));
-            } else {
-                self.waiting.push((id, answer));
-            }
-        }
+        // After a reload an integration may no longer be configured. Its webhook then has nothing to wait for.
+        self.turns.answer(
+            |id| dispatch.is_registered(id) || !dispatch.accounts.contains_key(id),
+            |id| dispatch.is_refused(id),
+        );
     }
 }
 
