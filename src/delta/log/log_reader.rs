@@ -21,7 +21,7 @@ use crate::delta::log::log_error::LogError;
 use crate::delta::log::log_state::{LogState, follow};
 use crate::delta::log::replay::Replay;
 use crate::delta::log::tail::{READAHEAD, entry};
-use crate::delta::log::view::LogView;
+use crate::delta::log::view::{LogView, OnHint};
 use crate::delta::object_key::{ObjectKey, TablePath};
 use crate::delta::store::TableStore;
 
@@ -115,10 +115,10 @@ impl LogReader {
         let mut checked = self.entries(first..=version, None);
         while checked.try_next().await?.is_some() {}
         drop(checked);
-        // The kernel keeps a hint that names a newer checkpoint, and replaces any other.
+        // A hint that names a newer checkpoint stays. Any other is replaced.
         let is_newer = matches!(start.hint, Hint::At(named) if named > version);
         let is_kept = is_newer && !start.flaws.contains(&Flaw::Hint);
-        let hidden = (!is_kept).then(|| ObjectKey::LastCheckpoint(&self.table).path());
+        let on_hint = if is_kept { OnHint::Keep } else { OnHint::Write };
         let mut shown = start.files();
         shown.extend(
             start
@@ -127,7 +127,7 @@ impl LogReader {
                 .range(first..=version)
                 .map(|(_, entry)| entry.clone()),
         );
-        let view = LogView::new(self.store.objects(), shown, hidden);
+        let view = LogView::new(self.store.objects(), shown, &self.table, on_hint);
         let written = write_checkpoint(view, &self.table, version).await;
         written.map_err(|failure| self.failed("writing a checkpoint of", failure))
     }
@@ -286,8 +286,8 @@ impl LogReader {
             ..file.clone()
         }));
         let read = async || {
-            let hint = ObjectKey::LastCheckpoint(&self.table).path();
-            let view = LogView::new(self.store.objects(), shown.clone(), Some(hint));
+            let (store, shown) = (self.store.objects(), shown.clone());
+            let view = LogView::new(store, shown, &self.table, OnHint::Write);
             read_checkpoint(view, &self.table, version, what).await
         };
         match read().await {

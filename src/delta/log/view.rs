@@ -14,31 +14,46 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    CopyOptions, Error, Extensions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-/// A store that shows some objects of one log, and may hide its `_last_checkpoint`.
+use crate::delta::object_key::{ObjectKey, TablePath};
+
+/// A store that shows some objects of one log, and not its `_last_checkpoint`: another process may replace that object
+/// between the choice of the others and the kernel's read.
 #[derive(Debug)]
 pub(super) struct LogView {
     objects: Arc<dyn ObjectStore>,
     /// The objects that are listed, by name.
     shown: Vec<ObjectMeta>,
-    /// The object that is said not to exist.
-    hidden: Option<Path>,
+    /// The log's `_last_checkpoint`, which is said not to exist.
+    hint: Path,
+    on_hint: OnHint,
+}
+
+/// What a view does when the kernel writes `_last_checkpoint`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnHint {
+    /// The object is written.
+    Write,
+    /// The object in the store stays, because it names a newer checkpoint.
+    Keep,
 }
 
 impl LogView {
     pub(super) fn new(
         objects: &Arc<dyn ObjectStore>,
         mut shown: Vec<ObjectMeta>,
-        hidden: Option<Path>,
+        table: &TablePath,
+        on_hint: OnHint,
     ) -> Arc<Self> {
         shown.sort_by(|a, b| a.location.cmp(&b.location));
         Arc::new(Self {
             objects: Arc::clone(objects),
             shown,
-            hidden,
+            hint: ObjectKey::LastCheckpoint(table).path(),
+            on_hint,
         })
     }
 
@@ -76,6 +91,18 @@ impl ObjectStore for LogView {
         'p: 'a,
         Self: 'a,
     {
+        if self.on_hint == OnHint::Keep && self.hint == *location {
+            let (e_tag, version) = (None, None);
+            let extensions = Extensions::default();
+            return async move {
+                Ok(PutResult {
+                    e_tag,
+                    version,
+                    extensions,
+                })
+            }
+            .boxed();
+        }
         self.objects.put_opts(location, payload, options)
     }
 
@@ -102,7 +129,7 @@ impl ObjectStore for LogView {
         'p: 'a,
         Self: 'a,
     {
-        if self.hidden.as_ref() == Some(location) {
+        if self.hint == *location {
             let path = location.to_string();
             let source = "hidden".into();
             return async move { Err(Error::NotFound { path, source }) }.boxed();
@@ -167,5 +194,35 @@ impl ObjectStore for LogView {
         Self: 'a,
     {
         self.objects.copy_opts(from, to, options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::ObjectStoreExt;
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_hint_of_another_process_is_not_shown_and_a_newer_one_stays() {
+        let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let table = TablePath::new("ats_tags/deltas");
+        let hint = ObjectKey::LastCheckpoint(&table).path();
+        let put = async |store: &dyn ObjectStore, text: &'static str| {
+            store.put(&hint, text.into()).await.expect("put");
+        };
+        put(&objects, "of another process").await;
+        for (on_hint, left) in [
+            (OnHint::Keep, "of another process"),
+            (OnHint::Write, "of the kernel"),
+        ] {
+            let view = LogView::new(&objects, Vec::new(), &table, on_hint);
+            let shown = view.get(&hint).await;
+            assert!(matches!(shown, Err(Error::NotFound { .. })), "{on_hint:?}");
+            put(&*view, "of the kernel").await;
+            let found = objects.get(&hint).await.expect("there").bytes().await;
+            assert_eq!(found.expect("bytes"), left, "{on_hint:?}");
+        }
     }
 }
