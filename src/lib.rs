@@ -82,6 +82,7 @@
 //! - The crate contains no `unsafe` code.
 
 pub mod api;
+pub mod build_info;
 pub mod catalog;
 pub mod decode;
 pub mod fetch;

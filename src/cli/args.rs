@@ -33,6 +33,7 @@ use clap::builder::styling::{AnsiColor, Style, Styles};
 use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
+use crate::build_info::BUILD_INFO;
 use crate::company::WorldSettings;
 use crate::twin::TwinSettings;
 pub use chosen::ChosenArgs;
@@ -67,7 +68,7 @@ const STYLES: Styles = Styles::styled()
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "kombo-source",
-    version,
+    version = BUILD_INFO.text,
     arg_required_else_help = true,
     subcommand_required = true,
     disable_help_subcommand = true,
