@@ -3,6 +3,7 @@
 //! The first SIGTERM or Ctrl-C lets running fetches end, within a limit. The second one ends the process at once, which is as
 //! safe and only wastes requests. SIGHUP reads the configuration again, and keeps the old one when the new one is wrong.
 
+mod own_process;
 mod signals;
 
 use std::sync::Arc;
@@ -257,7 +258,10 @@ async fn serve_telemetry(
     let (metrics, healthy) = (metrics.clone(), Arc::clone(healthy));
     let serve = bound.serve(
         move || healthy.load(Ordering::Relaxed),
-        move || metrics.encode(),
+        move || {
+            metrics.process(own_process::own_use());
+            metrics.encode()
+        },
         std::future::pending(),
     );
     tasks.spawn(serve);

@@ -1,4 +1,4 @@
-//! The counters that every source and sink of Vector has, under the same names, so that dashboards and alerts for Vector fit.
+//! The counters that every source and sink of Vector has, under the same words after our prefix.
 
 use prometheus_client::metrics::counter::Counter;
 

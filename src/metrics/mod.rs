@@ -1,9 +1,10 @@
 //! The metrics of the service, in Prometheus's text format. Only this room uses `prometheus-client`.
 //!
-//! Names and labels follow Vector's component specification where it has one (`component`, `process`), so that dashboards
-//! and alerts for Vector fit. Metrics that only this source has are named `kombo_*` (`kombo`, `folds`). `families` registers
-//! names, help texts and labels. The values of labels come from closed lists (`labels`) or from the catalog, never from a
-//! request: nobody outside can create a series.
+//! Every metric of ours is named `kombo_*`: the registry adds the prefix, so the names in this room lack it. The words after
+//! the prefix, and the labels, follow Vector's component specification where it has them (`component`, `process`). What every
+//! process has is named `process_*`, as in Prometheus's own client libraries (`process_use`). `families` registers names, help
+//! texts and labels. The values of labels come from closed lists (`labels`) or from the catalog, never from a request: nobody
+//! outside can create a series.
 //!
 //! In every scrape the rows add up: received = sent + discarded. A discarded row is unchanged, repeated, or fetched again.
 //! The help texts are the source of the table in `docs/metrics.md`.
@@ -15,6 +16,7 @@ mod folds;
 mod kombo;
 mod labels;
 mod process;
+mod process_use;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,7 @@ mod tests;
 pub use dashboard::dashboard;
 pub use labels::{ErrorStage, ErrorType, FetchResult, FoldResult, WebhookOutcome};
 pub use process::ClientTotals;
+pub use process_use::{ProcessFiles, ProcessUse};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -36,6 +39,10 @@ use component::ComponentMetrics;
 use families::{Component, Families, Gauges, Labels, labels, replace};
 use kombo::KomboMetrics;
 use process::{HttpMetrics, ProcessMetrics};
+use process_use::ProcessCollector;
+
+/// What the names of all own metrics begin with. An underscore follows.
+const PREFIX: &str = "kombo";
 
 /// The `Content-Type` of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
@@ -54,6 +61,7 @@ struct MetricsInner {
     kombo: KomboMetrics,
     process: ProcessMetrics,
     http: HttpMetrics,
+    process_use: ProcessCollector,
 }
 
 impl Metrics {
@@ -67,7 +75,9 @@ impl Metrics {
         let source = component(source_id, "source", "kombo");
         let sink = component(sink_id, "sink", "delta_lake");
         let mut registry = Registry::default();
-        let mut shelf = Families(&mut registry);
+        let process_use = ProcessCollector::default();
+        registry.register_collector(Box::new(process_use.clone()));
+        let mut shelf = Families(registry.sub_registry_with_prefix(PREFIX));
         let inner = MetricsInner {
             component: ComponentMetrics::new(&mut shelf, &source, &sink),
             process: ProcessMetrics::new(&mut shelf, version),
@@ -75,6 +85,7 @@ impl Metrics {
             http: HttpMetrics::new(&mut shelf.of(&source)),
             whole: Mutex::default(),
             started: Instant::now(),
+            process_use,
             registry,
         };
         Self(Arc::new(inner))
@@ -89,6 +100,11 @@ impl Metrics {
         let mut text = String::with_capacity(16 * 1024);
         prometheus_text::encode(&mut text, &self.0.registry).expect("a String takes every text");
         text
+    }
+
+    /// Sets what the process uses of its machine.
+    pub fn process(&self, values: ProcessUse) {
+        self.0.process_use.set(values);
     }
 
     /// Counts a fetch that ended, and its rows by result.

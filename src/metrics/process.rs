@@ -1,4 +1,4 @@
-//! Metrics of the process and of its HTTP requests and responses, under Vector's names.
+//! Metrics of the process and of its HTTP requests and responses, under Vector's words.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

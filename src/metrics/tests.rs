@@ -42,14 +42,19 @@ fn rows_add_up_from_the_source_to_the_lake() {
     metrics.fetched("hris_employees", Kind::Delta, FetchResult::Committed, &rows);
     let text = metrics.encode();
     let of = |name, label| sum(&text, name, label);
-    let received = of("component_received_events_total", "source");
-    let sent = of("component_sent_events_total", "source");
-    let discarded = of("component_discarded_events_total", "source");
+    let received = of("kombo_component_received_events_total", "source");
+    let sent = of("kombo_component_sent_events_total", "source");
+    let discarded = of("kombo_component_discarded_events_total", "source");
     assert!((received - 100.0).abs() < 0.5, "{text}");
     assert!((received - sent - discarded).abs() < 0.5, "{text}");
-    assert!((sent - of("component_received_events_total", "sink")).abs() < 0.5);
-    assert!((sent - of("component_sent_events_total", "sink")).abs() < 0.5);
-    assert!(of("component_discarded_events_total", "intentional=\"false\"") < 0.5);
+    assert!((sent - of("kombo_component_received_events_total", "sink")).abs() < 0.5);
+    assert!((sent - of("kombo_component_sent_events_total", "sink")).abs() < 0.5);
+    assert!(
+        of(
+            "kombo_component_discarded_events_total",
+            "intentional=\"false\""
+        ) < 0.5
+    );
     assert!((of("kombo_rows_total", "") - received).abs() < 0.5);
 }
 
@@ -69,7 +74,10 @@ fn series_with_known_labels_begin_at_zero() {
             "{name}"
         );
     }
-    assert!(text.contains("build_info{version=\"1.2.3\"} 1"), "{text}");
+    assert!(
+        text.contains("kombo_build_info{version=\"1.2.3\"} 1"),
+        "{text}"
+    );
     let names = text
         .lines()
         .filter(|line| line.starts_with("# TYPE "))
@@ -91,10 +99,10 @@ fn totals_of_the_client_are_taken_over_and_a_new_one_adds_to_them() {
     }
     let text = metrics.encode();
     assert!(
-        (sum(&text, "http_client_requests_sent_total", "GET") - 11.0).abs() < 0.5,
+        (sum(&text, "kombo_http_client_requests_sent_total", "GET") - 11.0).abs() < 0.5,
         "{text}"
     );
-    assert!((sum(&text, "http_client_responses_total", "4xx") - 2.0).abs() < 0.5);
+    assert!((sum(&text, "kombo_http_client_responses_total", "4xx") - 2.0).abs() < 0.5);
     assert!((sum(&text, "kombo_rate_limit_wait_seconds_total", "") - 11.0).abs() < 0.5);
 }
 
@@ -137,7 +145,7 @@ fn folds_are_counted_and_those_with_something_to_do_are_timed() {
 }
 
 #[test]
-fn the_dashboard_shows_every_metric_of_ours_and_no_other() {
+fn the_dashboard_shows_every_metric_and_no_other() {
     let value: serde_json::Value = serde_json::from_str(dashboard()).expect("JSON");
     assert!(
         value["schemaVersion"]
@@ -162,6 +170,7 @@ fn the_dashboard_shows_every_metric_of_ours_and_no_other() {
         ..Counts::default()
     };
     metrics.fetched("ats_jobs", Kind::Delta, FetchResult::Committed, &rows);
+    metrics.process(process_use::every_value());
     let text = metrics.encode();
     let known = described(&text);
     let mut shown = BTreeSet::new();
@@ -173,21 +182,13 @@ fn the_dashboard_shows_every_metric_of_ours_and_no_other() {
     {
         let expression = target["expr"].as_str().expect("an expression");
         let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        for word in words.filter(|word| {
-            ["kombo_", "component_", "http_"]
-                .iter()
-                .any(|start| word.starts_with(start))
-        }) {
-            let labels = ["component_id", "component_kind", "component_type"];
-            if labels.contains(&word) {
-                continue;
-            }
+        for word in words.filter(|word| word.starts_with("kombo_") || word.starts_with("process_"))
+        {
             let name = word.strip_suffix("_bucket").unwrap_or(word);
             assert!(known.contains(name), "{name} is not measured");
             shown.insert(name);
         }
     }
-    let ours = known.iter().filter(|name| name.starts_with("kombo_"));
-    let hidden: Vec<&&str> = ours.filter(|name| !shown.contains(**name)).collect();
+    let hidden: Vec<&&str> = known.difference(&shown).collect();
     assert!(hidden.is_empty(), "{hidden:?}");
 }

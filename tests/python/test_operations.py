@@ -34,22 +34,22 @@ def test_at_rest_the_figures_add_up() -> None:
                 webhooks += 1
         service.until_quiet()
         now = service.metrics()
-        received = now.total("component_received_events_total", component_kind="source")
-        sent = now.total("component_sent_events_total", component_kind="source")
+        received = now.total("kombo_component_received_events_total", component_kind="source")
+        sent = now.total("kombo_component_sent_events_total", component_kind="source")
         again = now.total(
-            "component_discarded_events_total", component_kind="source", intentional="true"
+            "kombo_component_discarded_events_total", component_kind="source", intentional="true"
         )
-        lost = now.total("component_discarded_events_total", intentional="false")
+        lost = now.total("kombo_component_discarded_events_total", intentional="false")
         print(f"    {received:.0f} received = {sent:.0f} sent + {again:.0f} known", flush=True)
         assert lost == 0
         assert received > 0 and received == sent + again
-        into_the_lake = now.total("component_received_events_total", component_kind="sink")
+        into_the_lake = now.total("kombo_component_received_events_total", component_kind="sink")
         assert into_the_lake == sent
-        assert now.total("component_sent_events_total", component_kind="sink") == into_the_lake
+        assert now.total("kombo_component_sent_events_total", component_kind="sink") == into_the_lake
         rows = sum(one.value for one in now.of("kombo_rows_total"))
         assert rows == received, f"{rows} rows by result, {received} received"
         assert now.total("kombo_notifications_total") == webhooks
-        assert now.total("http_server_requests_received_total") >= webhooks
+        assert now.total("kombo_http_server_requests_received_total") >= webhooks
         assert _counted_once(now.text), "a metric is described twice"
 
 
@@ -169,7 +169,7 @@ def test_a_lake_out_of_reach_for_a_while_costs_time_and_no_row() -> None:
         service.until(lambda: _failing(service) >= 1, "tells of it", RECOVERY_SECONDS)
         assert service.is_healthy(), "the service is unhealthy, although no restart could help"
         assert _deltas(service, "failed") >= 1, "no fetch met the outage: nothing was proven"
-        assert service.metrics().total("component_errors_total", stage="sending") >= 1
+        assert service.metrics().total("kombo_component_errors_total", stage="sending") >= 1
         gate.unreachable = False
         service.until(lambda: _deltas(service, "committed") >= 1, "recovers", RECOVERY_SECONDS)
         service.until(lambda: _failing(service) == 0, "tells of it", RECOVERY_SECONDS)

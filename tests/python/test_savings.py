@@ -13,7 +13,7 @@ from service import Service, service_of, until_all_quiet
 SECONDS = float(os.environ.get("KOMBO_TEST_SAVINGS_SECONDS") or 15)
 INTEGRATIONS = int(os.environ.get("KOMBO_TEST_SAVINGS_INTEGRATIONS") or 8)
 LEAST_WEBHOOKS = 10
-REQUESTS = "http_client_requests_sent_total"
+REQUESTS = "kombo_http_client_requests_sent_total"
 
 
 def test_what_changed_costs_fewer_requests_than_everything_and_gives_the_same_rows(

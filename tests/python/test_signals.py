@@ -16,6 +16,7 @@ from webhooks import data_changed
 TAGS, USERS = endpoint("ats/tags"), endpoint("ats/users")
 SLOW = ("--latency-ms", "1500")
 LEFT_AT_ONCE = 130
+ERRORS, RELOADS = "kombo_component_errors_total", "kombo_reloaded_total"
 
 
 def test_sigterm_lets_what_is_under_way_be_committed_and_ends_with_0() -> None:
@@ -58,13 +59,13 @@ def test_a_wrong_file_at_sighup_is_counted_and_the_old_one_goes_on() -> None:
             before = service.metrics()
             service.config.write_text(wrong)
             service.send(signal.SIGHUP)
-            errors = before.total("component_errors_total")
+            errors = before.total(ERRORS)
             service.until(
-                lambda errors=errors: service.metrics().total("component_errors_total") > errors,  # type: ignore[misc]
+                lambda errors=errors: service.metrics().total(ERRORS) > errors,  # type: ignore[misc]
                 f"counts the wrong file {wrong!r}",
                 20,
             )
-            assert service.metrics().total("reloaded_total") == before.total("reloaded_total")
+            assert service.metrics().total(RELOADS) == before.total(RELOADS)
             assert service.is_healthy()
         fetches = service.fetches()
         _change_and_tell(living, service)
@@ -83,7 +84,7 @@ def test_a_right_file_at_sighup_brings_other_endpoints_without_a_new_start() -> 
         service.until(
             lambda: lakes.has_table(Path(service.lake), USERS), "fetches the new endpoint", 30
         )
-        assert service.metrics().total("reloaded_total") == 1
+        assert service.metrics().total(RELOADS) == 1
         truth = living.truth(service.folder / "truth")
         assert_newest_equal_truth(service.lake, truth, only=[TAGS, USERS])
         assert service.stop() == 0

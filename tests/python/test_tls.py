@@ -41,7 +41,7 @@ def test_sighup_brings_a_renewed_certificate_and_a_wrong_one_changes_nothing() -
             service.send(signal.SIGHUP)
             service.until(lambda: _presented(service) == renewed, "has the new certificate", 20)
         (service.folder / "crt.pem").write_text("not a certificate")
-        failed = service.metrics().total("component_errors_total")
+        failed = service.metrics().total("kombo_component_errors_total")
         service.send(signal.SIGHUP)
         service.until(lambda: _errors(service) > failed, "counts the wrong file", 20)
         assert _presented(service) == renewed
@@ -58,7 +58,7 @@ def test_a_plain_request_to_the_tls_address_ends_that_connection_alone() -> None
 
 
 def _errors(service: Service) -> float:
-    return service.metrics().total("component_errors_total")
+    return service.metrics().total("kombo_component_errors_total")
 
 
 def _address(service: Service) -> tuple[str, int]:

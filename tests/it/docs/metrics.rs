@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use kombo_source::fetch::Counts;
 use kombo_source::metrics::{
-    ClientTotals, ErrorStage, ErrorType, FetchResult, Metrics, WebhookOutcome,
+    ClientTotals, ErrorStage, ErrorType, FetchResult, Metrics, ProcessFiles, ProcessUse,
+    WebhookOutcome,
 };
 use kombo_source::plan::Kind;
 
@@ -167,5 +168,35 @@ fn scrape() -> String {
         ..Counts::default()
     };
     metrics.fetched("ats_jobs", Kind::Delta, FetchResult::Committed, &rows);
+    metrics.process(every_use());
     metrics.encode()
+}
+
+/// Returns values for each metric of a process, on every system.
+fn every_use() -> ProcessUse {
+    ProcessUse::parse(&ProcessFiles {
+        stat: format!("1 (x) S{}", " 1".repeat(30)),
+        status: "VmSize: 1 kB\nVmRSS: 1 kB\n".to_owned(),
+        limits: "Max open files 1 1 files\n".to_owned(),
+        machine: "btime 1\n".to_owned(),
+        open_files: Some(1),
+    })
+}
+
+#[test]
+fn every_metric_of_ours_has_one_prefix() {
+    let known = described();
+    let (ours, others): (Vec<&String>, Vec<&String>) =
+        known.keys().partition(|name| name.starts_with("kombo_"));
+    assert!(ours.len() > 40, "{ours:?}");
+    // The names that Prometheus's client libraries give to every process.
+    let of_processes = [
+        "process_cpu_seconds_total",
+        "process_max_fds",
+        "process_open_fds",
+        "process_resident_memory_bytes",
+        "process_start_time_seconds",
+        "process_virtual_memory_bytes",
+    ];
+    assert_eq!(others, of_processes);
 }
