@@ -1,6 +1,7 @@
 //! Log lines on standard error, as text or as JSON, with a limit for repeated lines.
 
 mod log_limit;
+mod text_fields;
 
 use tracing::Level;
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets};
@@ -11,6 +12,7 @@ use super::args::{LogFormat, Verb};
 use super::terminal::Terminal;
 
 pub(super) use log_limit::LogLimit;
+use text_fields::TextFields;
 
 /// The environment variable that sets the level: `error`, `warn`, `info`, `debug` or `trace`.
 const LEVEL_VARIABLE: &str = "KOMBO_LOG";
@@ -42,7 +44,12 @@ pub(super) fn start(format: LogFormat, verbosity: i16, verb: &Verb) -> LogLimit 
     let registry = tracing_subscriber::registry();
     match format {
         LogFormat::Text => registry
-            .with(lines.with_target(false).with_filter(limited))
+            .with(
+                lines
+                    .fmt_fields(TextFields)
+                    .with_target(false)
+                    .with_filter(limited),
+            )
             .init(),
         LogFormat::Json => registry
             .with(lines.json().flatten_event(true).with_filter(limited))

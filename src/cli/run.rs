@@ -23,7 +23,7 @@ use crate::lake::{FolderRisk, Lake};
 use crate::listener::Telemetry;
 use crate::metrics::{ErrorStage, ErrorType, Metrics};
 use crate::service::{Control, Secrets, SourceContext, SourceError};
-use crate::words::{counted, with_causes};
+use crate::words::with_causes;
 
 use signals::{OperatorRequest, Signals};
 
@@ -92,10 +92,7 @@ async fn log_suppressed(limit: LogLimit) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        for (place, suppressed) in limit.take_suppressed() {
-            let lines = counted(suppressed, "similar line");
-            warn!(place, suppressed, "{lines} suppressed");
-        }
+        limit.tell_suppressed();
     }
 }
 

@@ -1,5 +1,7 @@
 //! One fetch as a task: reads what the sink covers, runs the fetch, and reports its result.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -12,6 +14,7 @@ use crate::ingest::{Done, FetchEnding, FetchStep, Ingest, IngestError, Watch};
 use crate::metrics::{ErrorStage, ErrorType, FetchResult, Metrics};
 use crate::plan::Kind;
 use crate::sink::{Coverage, Sink, WriteError};
+use crate::words::{counted, seconds};
 
 /// A fetch that is about to run.
 pub(super) struct FetchTask<A, S> {
@@ -121,14 +124,34 @@ impl Carried {
         let (table, elapsed_ms) = (&self.fetching.work.table, self.elapsed_ms);
         match &self.result {
             Ok(done) => {
-                let (rows, ending) = (done.counts.committed, done.ending.as_str());
-                let (mode, pages) = (done.mode.as_str(), done.counts.pages);
-                info!(integration.id = %table.integration, endpoint = %table.endpoint, mode, rows, pages, elapsed_ms, "{mode} of {table}: {ending}");
+                self.log_done(done);
                 done.log_missing(table);
             }
             Err(error) => {
                 let (message, advice) = (error.message(), error.advice());
                 warn!(integration.id = %table.integration, endpoint = %table.endpoint, elapsed_ms, error = message, advice, "fetching {table} failed");
+            }
+        }
+    }
+}
+
+impl Carried {
+    /// Logs a fetch that ended without an error. An empty delta moved nothing, so only the summary of the minute counts it.
+    fn log_done(&self, done: &Done) {
+        let (table, elapsed_ms) = (&self.fetching.work.table, self.elapsed_ms);
+        let (rows, pages) = (done.counts.committed, done.counts.pages);
+        let (mode, result) = (done.mode.as_str(), done.ending.as_str());
+        let took = seconds(Duration::from_millis(elapsed_ms));
+        match done.ending {
+            FetchEnding::Committed { .. } => {
+                let (read, committed) = (counted(pages, "page"), counted(rows, "row"));
+                info!(integration.id = %table.integration, endpoint = %table.endpoint, mode, result, rows, pages, elapsed_ms, "{mode} of {table}: committed {committed} of {read} in {took}");
+            }
+            FetchEnding::Empty => {
+                debug!(integration.id = %table.integration, endpoint = %table.endpoint, mode, result, rows, pages, elapsed_ms, "{mode} of {table}: empty in {took}");
+            }
+            FetchEnding::Superseded => {
+                info!(integration.id = %table.integration, endpoint = %table.endpoint, mode, result, rows, pages, elapsed_ms, "{mode} of {table}: superseded in {took}; another process committed first, and the table is fetched again");
             }
         }
     }

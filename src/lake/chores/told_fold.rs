@@ -11,7 +11,7 @@ use crate::catalog::Endpoint;
 use crate::chore::Questions;
 use crate::ids::IntegrationKey;
 use crate::lake::{FoldReport, FoldSettings, FoldedTable, Hold, Lake, LakeError, SetAside};
-use crate::words::counted;
+use crate::words::{counted, seconds};
 
 /// Result of a fold of one endpoint, already logged.
 #[derive(Debug)]
@@ -99,7 +99,12 @@ fn tell(endpoint: &Endpoint, report: &FoldReport, took: Duration) {
         let drift = report.tables.iter().flat_map(|table| &table.drift);
         let drifted: u64 = drift.map(|(_, _, rows)| rows).sum();
         let elapsed_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        info!(endpoint = %name, tables, rows, drifted, elapsed_ms, "folded {name}: {} in {}", counted(rows, "row"), counted(tables as u64, "table"));
+        let (folded, places) = (counted(rows, "row"), counted(tables as u64, "table"));
+        let differed = match drifted {
+            0 => String::new(),
+            _ => format!("; {} had drifted", counted(drifted, "row")),
+        };
+        info!(endpoint = %name, tables, rows, drifted, elapsed_ms, "folded {name}: {folded} in {places} in {}{differed}", seconds(took));
     }
     let table = name.table_name();
     for release in report.tables.iter().flat_map(|table| &table.released) {
