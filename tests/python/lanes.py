@@ -21,6 +21,7 @@ WAITING = (
     "test_listener",
     "test_savings",
     "test_signals",
+    "test_deploy",
 )
 # Each test of all other suites uses the complete machine. These tests run one after the other, on one worker.
 WORKING = "working"
