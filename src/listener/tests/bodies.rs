@@ -54,7 +54,10 @@ async fn chunks_without_end_are_cut_off() {
     assert!(chunks < 100_000, "it listened on and on");
     assert_eq!(stand.deliver().await, 200);
     let text = stand.metrics.encode();
-    assert!(text.contains("kombo_http_server_responses_sent_total{"), "{text}");
+    assert!(
+        text.contains("kombo_http_server_responses_sent_total{"),
+        "{text}"
+    );
     assert!(text.contains("status=\"413\"} 1"), "{text}");
 }
 
