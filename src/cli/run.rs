@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 use super::cli_error::{CONFIG, CliError, FAILED};
 use super::logs::LogLimit;
 use super::session::Session;
+use crate::build_info::BUILD_INFO;
 use crate::config::Config;
 use crate::lake::{FolderRisk, Lake};
 use crate::listener::Telemetry;
@@ -53,7 +54,7 @@ pub(super) async fn run(
     warn_of_risks(&session);
     warn_without_integrations(&session, &lake).await;
     let (source, sink) = (&session.config.source, &session.config.sink);
-    let metrics = Metrics::new(&source.name, &sink.name, env!("CARGO_PKG_VERSION"));
+    let metrics = Metrics::new(&source.name, &sink.name, &BUILD_INFO);
     let (stop, stopped) = oneshot::channel::<()>();
     let context = SourceContext {
         chores: lake.chores(session.catalog.endpoints(), source.schedule.full_interval),

@@ -33,6 +33,7 @@ use prometheus_client::encoding::prometheus_text;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
+use crate::build_info::BuildInfo;
 use crate::fetch::{Counts, Lane};
 use crate::plan::Kind;
 use component::ComponentMetrics;
@@ -67,7 +68,7 @@ struct MetricsInner {
 impl Metrics {
     /// Creates the metrics at zero, for a source and a sink with these names.
     #[must_use]
-    pub fn new(source_id: &str, sink_id: &str, version: &str) -> Self {
+    pub fn new(source_id: &str, sink_id: &str, build: &BuildInfo) -> Self {
         let component = |id: &str, kind, sort| {
             let id = id.to_owned();
             Component { id, kind, sort }
@@ -80,7 +81,7 @@ impl Metrics {
         let mut shelf = Families(registry.sub_registry_with_prefix(PREFIX));
         let inner = MetricsInner {
             component: ComponentMetrics::new(&mut shelf, &source, &sink),
-            process: ProcessMetrics::new(&mut shelf, version),
+            process: ProcessMetrics::new(&mut shelf, build),
             kombo: KomboMetrics::new(&mut shelf.of(&source)),
             http: HttpMetrics::new(&mut shelf.of(&source)),
             whole: Mutex::default(),

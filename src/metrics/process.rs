@@ -9,6 +9,7 @@ use prometheus_client::metrics::info::Info;
 
 use super::families::{Counters, Families, Float, labels};
 use super::labels::status_class;
+use crate::build_info::BuildInfo;
 
 /// Buckets in seconds. A webhook is usually answered within milliseconds; the listener's limit is 15 s.
 const ANSWER_BUCKETS: [f64; 11] = [
@@ -24,10 +25,15 @@ pub(super) struct ProcessMetrics {
 }
 
 impl ProcessMetrics {
-    pub(super) fn new(shelf: &mut Families<'_>, version: &str) -> Self {
-        let version = Info::new(vec![("version", version.to_owned())]);
-        // `Info` has no `Clone`, so the registry takes the only copy. The version never changes afterwards.
-        shelf.0.register("build", "Version of this build", version);
+    pub(super) fn new(shelf: &mut Families<'_>, build: &BuildInfo) -> Self {
+        let info = Info::new(vec![
+            ("version", build.version.to_owned()),
+            ("commit", known(build.commit).to_owned()),
+            ("built", known(build.date).to_owned()),
+        ]);
+        // `Info` has no `Clone`, so the registry takes the only copy. The build never changes afterwards.
+        let help = "Version, commit and day of this build; always 1";
+        shelf.0.register("build", help, info);
         let started: Counter = shelf.plain("started", "Starts of this process; always 1");
         started.inc();
         Self {
@@ -39,6 +45,11 @@ impl ProcessMetrics {
             uptime: shelf.plain("uptime_seconds", "Seconds since the start of the process"),
         }
     }
+}
+
+/// Returns a part of the build, or says that the build did not know it: Prometheus drops empty labels.
+fn known(part: &str) -> &str {
+    if part.is_empty() { "unknown" } else { part }
 }
 
 /// The metrics of HTTP: of the webhook listener, and of the client for Kombo.

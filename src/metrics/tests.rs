@@ -2,11 +2,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
+use crate::build_info::BUILD_INFO;
 use crate::versions::drift::{DriftCause, DriftKind};
 use crate::versions::guard::HoldState;
 
 fn metrics() -> Metrics {
-    Metrics::new("kombo", "lake", "1.2.3")
+    Metrics::new("kombo", "lake", &BUILD_INFO)
 }
 
 /// Returns the sum of all series of a name whose labels contain a text.
@@ -74,10 +75,13 @@ fn series_with_known_labels_begin_at_zero() {
             "{name}"
         );
     }
-    assert!(
-        text.contains("kombo_build_info{version=\"1.2.3\"} 1"),
-        "{text}"
+    let build = format!(
+        "kombo_build_info{{version=\"{}\",commit=\"",
+        BUILD_INFO.version
     );
+    assert!(text.contains(&build), "{text}");
+    let built = format!("built=\"{}\"}} 1", BUILD_INFO.date);
+    assert!(text.contains(&built), "{text}");
     let names = text
         .lines()
         .filter(|line| line.starts_with("# TYPE "))

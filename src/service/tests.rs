@@ -14,6 +14,7 @@ use super::build::Assembled;
 use super::door::Door;
 use super::{KomboSourceConfig, SourceContext, SourceError};
 use crate::api::{ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest};
+use crate::build_info::BUILD_INFO;
 use crate::catalog::{Catalog, Endpoint};
 use crate::chore::Chore;
 use crate::company::{Refusal, World, WorldSettings};
@@ -169,7 +170,7 @@ async fn start_with_chores(
         chores,
         catalog,
         clock: Arc::new(TwinClock(twin.clone())),
-        metrics: Metrics::new("kombo", "lake", "test"),
+        metrics: Metrics::new("kombo", "lake", &BUILD_INFO),
         data_dir: data_dir.path().to_owned(),
         shutdown: Box::pin(async { drop(stopped.await) }),
         drain_limit: Duration::from_mins(1),

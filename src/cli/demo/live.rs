@@ -14,6 +14,7 @@ use super::super::queries::one_row;
 use super::story::TrackedChange;
 use super::watched::{Seen, Watched};
 use super::{DemoStage, ServedTwin, absolute, twin_settings};
+use crate::build_info::BUILD_INFO;
 use crate::catalog::{Catalog, Endpoint};
 use crate::ids::EndpointName;
 use crate::lake::Lake;
@@ -97,7 +98,7 @@ impl Live {
             chores: Vec::new(),
             catalog: session.catalog.clone(),
             clock: Arc::clone(&session.clock),
-            metrics: Metrics::new(&source.name, "demo", env!("CARGO_PKG_VERSION")),
+            metrics: Metrics::new(&source.name, "demo", &BUILD_INFO),
             data_dir,
             shutdown: Box::pin(async { drop(stopped.await) }),
             drain_limit: DRAIN_LIMIT,

@@ -21,11 +21,12 @@ pub(super) fn own_use() -> ProcessUse {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+    use crate::build_info::BUILD_INFO;
     use crate::metrics::Metrics;
 
     #[test]
     fn a_scrape_says_what_this_process_uses() {
-        let metrics = Metrics::new("kombo", "lake", "0");
+        let metrics = Metrics::new("kombo", "lake", &BUILD_INFO);
         metrics.process(own_use());
         let text = metrics.encode();
         for name in [

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::super::{
     Intake, Listener, ListenerLimits, ListenerSettings, Overloaded, SharedVerifier, TlsReloader,
 };
+use crate::build_info::BUILD_INFO;
 use crate::metrics::Metrics;
 use crate::webhook::{Verifier, Webhook, WebhookSecret};
 
@@ -100,7 +101,10 @@ impl Stand {
     pub(super) async fn with(settings: ListenerSettings, notebook: Notebook) -> Self {
         let bound = Listener::bind(settings).await.expect("a port");
         let verifier = SharedVerifier::new(Verifier::new(secret()));
-        let (metrics, notebook) = (Metrics::new("kombo", "lake", "0"), Arc::new(notebook));
+        let (metrics, notebook) = (
+            Metrics::new("kombo", "lake", &BUILD_INFO),
+            Arc::new(notebook),
+        );
         let (stop, stopped) = oneshot::channel();
         let (address, tls) = (bound.local_addr(), bound.tls());
         let mut tasks = JoinSet::new();

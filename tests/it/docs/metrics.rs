@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
+use kombo_source::build_info::BUILD_INFO;
 use kombo_source::fetch::Counts;
 use kombo_source::metrics::{
     ClientTotals, ErrorStage, ErrorType, FetchResult, Metrics, ProcessFiles, ProcessUse,
@@ -152,7 +153,7 @@ fn described() -> BTreeMap<String, Described> {
 
 /// Makes each series once: those whose labels come from events do not exist before the event.
 fn scrape() -> String {
-    let metrics = Metrics::new("kombo", "lake", "0.0.0");
+    let metrics = Metrics::new("kombo", "lake", &BUILD_INFO);
     metrics.freshness([("ats/jobs", Duration::ZERO)]);
     metrics.completeness([("ats/jobs", 1.0)]);
     metrics.integrations([("active", 1)]);

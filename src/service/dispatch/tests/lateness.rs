@@ -1,6 +1,7 @@
 //! Which tables `kombo_late_tables` counts. `status` judges tables by the same objective.
 
 use super::*;
+use crate::build_info::BUILD_INFO;
 use crate::metrics::Metrics;
 
 /// Returns the value of `kombo_late_tables` when the tables of an HRIS integration were covered so many hours ago.
@@ -10,7 +11,7 @@ fn late(endpoints: &[&str], hours: i64) -> String {
         ..registration("a", "active")
     };
     let desk = Desk::starting(rules(endpoints), &[registered], NOON - hours * HOUR);
-    let metrics = Metrics::new("kombo", "lake", "0.1.0");
+    let metrics = Metrics::new("kombo", "lake", &BUILD_INFO);
     desk.dispatch.gauge(&metrics, at(NOON));
     let text = metrics.encode();
     let mut lines = text.lines();
