@@ -1,6 +1,7 @@
-"""The machine that docs/operations.md assumes, below a folder: the page's commands run on it as they are printed."""
+"""The machine that docs/operations.md assumes, below a folder: commands of the manual run on it as they are printed."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -10,10 +11,11 @@ from pathlib import Path
 import pages
 import webhooks
 import yaml
-from current import assert_current_equals_truth, tables_of
+from current import assert_current_equals_truth, current, tables_of
 from living import Living
 from newest import assert_newest_equal_truth
 from product import BINARY, free_port
+from readers import Row, StorageOptions, read_deltalake
 from schemas import Endpoint, endpoint
 from service import Service
 
@@ -25,7 +27,7 @@ COMMAND_SECONDS = 60
 SECONDS = 60
 # What `systemctl` is to the page: it asks the test, which owns the process, and waits for the answer.
 SYSTEMCTL = """#!/bin/bash
-printf '%s' "$1" > "$REQUESTS/new" && mv "$REQUESTS/new" "$REQUESTS/request"
+printf '%s' "$*" > "$REQUESTS/new" && mv "$REQUESTS/new" "$REQUESTS/request"
 while [ -e "$REQUESTS/request" ]; do sleep 0.02; done
 """
 # What `sudo` is to the page: there is one user here, who owns everything.
@@ -35,7 +37,7 @@ words=()
 while [ $# -gt 0 ]; do
     case "$1 $2" in
         "-u kombo" | "-o kombo") shift 2 ;;
-        --preserve-env=*) shift ;;
+        --preserve-env*) shift ;;
         *) words+=("$1"); shift ;;
     esac
 done
@@ -50,6 +52,12 @@ class Unit(Service):
     def config(self) -> Path:
         """Returns the configuration file."""
         return self.folder / "kombo.yaml"
+
+    @property
+    def url(self) -> str:
+        """Returns the URL for webhooks."""
+        webhook = self.source["webhook"]
+        return f"http://{webhook['address']}{webhook['path']}"
 
     def write(self) -> None:
         """Reads what the file says, instead of writing it."""
@@ -69,16 +77,21 @@ class Machine:
     category: str = "ats"
     names: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    terminal: dict[str, str] = field(default_factory=dict)
+    """What only the operator's terminal has, and no service."""
+    store: StorageOptions | None = None
+    """How readers reach a lake in a bucket."""
     truths: int = 0
+    units: dict[str, Unit] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for path in ("/etc/kombo", "/var/lib/kombo", "/backup", "/srv/kombo", "/usr/local/bin"):
+        for path in ("/etc/kombo", "/etc/systemd", "/var/lib/kombo", "/backup", "/srv/kombo", "/usr/local/bin"):
             self.names[path] = f"{self.root}{path}"
         for port in (8080, 8081, 8686, 8687):
             self.names[f"127.0.0.1:{port}"] = f"127.0.0.1:{free_port()}"
         self.names[EXAMPLE] = self.ids[0]
         self.names[EXAMPLE_DAY] = time.strftime("%Y-%m-%d")
-        for folder in ("etc/kombo", "etc/kombo-dev", "var/lib/kombo", "usr/local/bin", "requests"):
+        for folder in ("etc/kombo", "etc/systemd/system", "var/lib/kombo", "usr/local/bin", "requests"):
             (self.root / folder).mkdir(parents=True)
         (self.root / "usr/local/bin/kombo-source").symlink_to(Path(BINARY).resolve())
         self._put("usr/local/bin/systemctl", SYSTEMCTL, 0o755)
@@ -86,7 +99,9 @@ class Machine:
         self._put("etc/kombo/api-key", self.living.twin.key)
         self._put("etc/kombo/webhook-secret", SECRET)
         self.configure("The set-up that the commands assume")
-        self.unit = Unit(self.root / "etc/kombo", {}, self.environment)
+        (unit,) = pages.blocks(pages.section(SERVICE_PAGE, "Run it under systemd"), "ini")
+        self._put("etc/systemd/system/kombo-source.service", self.here(unit))
+        self.unit = self._unit("kombo-source")
         self.unit.write()
 
     @property
@@ -100,22 +115,29 @@ class Machine:
         return [one for one in (TAGS, USERS, EMPLOYEES) if one.category == self.category]
 
     @property
-    def lake(self) -> Path:
-        """Returns the lake of the configuration."""
+    def uri(self) -> str:
+        """Returns the address of the lake in the configuration."""
         self.unit.write()
-        return Path(self.unit.lake)
+        return self.unit.lake
 
-    def configure(self, heading: str) -> Path:
-        """Writes the configuration of a section to the file that its first line names, with the twin as Kombo."""
-        (block,) = pages.blocks(pages.section(PAGE, heading), "yaml")
+    @property
+    def lake(self) -> Path:
+        """Returns the folder of the lake."""
+        return Path(self.uri)
+
+    def configure(self, heading: str, page: str = PAGE, living: Living | None = None) -> Path:
+        """Writes the configuration of a section to the file that its first line names, with a twin as Kombo."""
+        url = (living or self.living).twin.url
+        (block,) = pages.blocks(pages.section(page, heading), "yaml")
         first, _, text = block.partition("\n")
-        file = Path(self._here(first.removeprefix("# ")))
+        file = Path(self.here(first.removeprefix("# ")))
+        file.parent.mkdir(parents=True, exist_ok=True)
         (region,) = (line for line in text.splitlines() if line.startswith("    region: "))
         endpoints = ", ".join(one.path for one in self.endpoints)
-        source = f"    endpoint: {self.living.twin.url}\n    endpoints: [{endpoints}]\n"
+        source = f"    endpoint: {url}\n    endpoints: [{endpoints}]\n"
         text = text.replace(f"{region}\n", f"{source}    request: {{rate_limit_enabled: false}}\n")
         text = text.replace("    inputs: [kombo]\n", "    inputs: [kombo]\n    commit_window_secs: 1\n")
-        file.write_text(self._here(text))
+        file.write_text(self.here(text))
         return file
 
     def follow(self, heading: str, block: int = 0, typed: str = "", page: str = PAGE) -> str:
@@ -126,7 +148,7 @@ class Machine:
     def run(self, script: str, typed: str = "") -> str:
         """Runs commands in a shell, with the names of this machine; returns what they printed."""
         (setup,) = pages.blocks(pages.section(PAGE, "The set-up that the commands assume"), "console")
-        commands = self._here("\n".join(["set -euo pipefail", *pages.commands(setup), script]))
+        commands = self.here("\n".join(["set -euo pipefail", *pages.commands(setup), script]))
         process = subprocess.Popen(
             ["bash", "-c", commands],
             cwd=self.root,
@@ -168,7 +190,9 @@ class Machine:
         deadline = time.monotonic() + SECONDS
         while True:
             try:
-                assert_newest_equal_truth(self.lake, truth, only=self.endpoints)
+                assert_newest_equal_truth(
+                    self.uri, truth, only=self.endpoints, options=self.store
+                )
             except (AssertionError, OSError):
                 if time.monotonic() > deadline:
                     raise
@@ -177,31 +201,56 @@ class Machine:
                 break
         self.run("kombo-source fold")
         tables = [table for table in tables_of(truth) if table[0] in self.endpoints]
-        assert_current_equals_truth(self.lake, truth, tables)
+
+        def read(lake: Path | str, one: Endpoint) -> list[Row]:
+            return read_deltalake(current(lake, one), storage_options=self.store)
+
+        assert_current_equals_truth(self.uri, truth, tables, read)
+
+    def here(self, text: str) -> str:
+        """Returns a text of the manual with the names of this machine."""
+        for there, here in self.names.items():
+            text = text.replace(there, here)
+        return text
+
+    def end(self) -> None:
+        """Ends each service that runs."""
+        for unit in self.units.values():
+            unit.end()
 
     def _answer(self) -> None:
         """Does what `systemctl` was asked, if it was."""
         request = self.root / "requests/request"
         if not request.exists():
             return
-        match request.read_text():
-            case "start":
-                self.unit.start_and_wait()
-            case "stop":
-                assert self.unit.stop() == 0, self.unit.printed()[-2000:]
-            case "reload":
-                self.unit.send(signal.SIGHUP)
+        verb, *names = request.read_text().split()
+        for unit in map(self._unit, names):
+            if verb in ("stop", "restart") and unit.process:
+                assert unit.stop() == 0, unit.printed()[-2000:]
+            if verb in ("start", "restart"):
+                unit.start_and_wait()
+            if verb == "reload":
+                unit.send(signal.SIGHUP)
         request.unlink()
+
+    def _unit(self, name: str) -> Unit:
+        """Returns the service of a unit, with the environment that its files name."""
+        systemd = self.root / "etc/systemd/system"
+        unit = systemd / f"{name}.service"
+        if name not in self.units:
+            (folder,) = re.findall(r"^WorkingDirectory=(.*)$", unit.read_text(), re.M)
+            self.units[name] = Unit(Path(folder), {}, {})
+        texts = [one.read_text() for one in (unit, *systemd.glob(f"{name}.service.d/*.conf"))]
+        files = re.findall(r"^EnvironmentFile=(.*)$", "\n".join(texts), re.M)
+        lines = [line for file in files for line in Path(file).read_text().splitlines()]
+        named = dict(line.split("=", 1) for line in lines)
+        self.units[name].environment = {**self.environment, **named}
+        return self.units[name]
 
     def _environ(self) -> dict[str, str]:
         path = f"{self.root}/usr/local/bin:{os.environ['PATH']}"
         own = {name: text for name, text in os.environ.items() if not name.startswith("KOMBO_")}
-        return {**own, **self.environment, "PATH": path, "REQUESTS": f"{self.root}/requests"}
-
-    def _here(self, text: str) -> str:
-        for there, here in self.names.items():
-            text = text.replace(there, here)
-        return text
+        return {**own, **self.environment, **self.terminal, "PATH": path, "REQUESTS": f"{self.root}/requests"}
 
     def _put(self, name: str, text: str, mode: int = 0o600) -> None:
         file = self.root / name

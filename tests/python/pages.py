@@ -43,3 +43,31 @@ def commands(block: str) -> list[str]:
     joined = re.sub(r"\\\n\s*", "", block)
     lines = [line[2:] for line in joined.splitlines() if line.startswith("$ ")]
     return [re.sub(r"\s{2,}#.*$", "", line).strip() for line in lines]
+
+
+def outputs(block: str) -> list[str]:
+    """Returns the lines of a console block that the commands print."""
+    joined = re.sub(r"\\\n\s*", "", block)
+    return [line for line in joined.splitlines() if line.strip() and not line.startswith("$ ")]
+
+
+def missing(shown: list[str], printed: str) -> str | None:
+    """Returns the first shown line that is not in what was printed, after the lines before it; none when all are there.
+
+    Any figure may take the place of a figure, any white space that of white space, and any text that of `…`.
+    """
+    lines = iter(printed.splitlines())
+    for one in shown:
+        pattern = _pattern(one)
+        if pattern != ".*" and not any(re.fullmatch(pattern, line.strip()) for line in lines):
+            return one
+    return None
+
+
+def _pattern(line: str) -> str:
+    parts = re.split(r"(…|\d+|\s+)", line.strip())
+    kinds = {"…": ".*"}
+    return "".join(
+        kinds.get(part) or (r"\d+" if part.isdigit() else r"\s+" if part.isspace() else re.escape(part))
+        for part in parts
+    )
