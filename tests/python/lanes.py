@@ -16,6 +16,7 @@ WAITING = (
     "test_isolation",
     "test_operations",
     "test_operations_page",
+    "test_backups",
     "test_runbooks",
     "test_start_page",
     "test_clock",

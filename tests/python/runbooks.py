@@ -2,8 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pages
+import pytest
+from living import Living, living_twin
 from machine import Machine
 
 
@@ -42,3 +46,23 @@ def runbook(name: str, machine: Machine) -> Iterator[Runbook]:
     page = Runbook(name, machine)
     yield page
     assert not page.left, f"{page.name}: not followed:\n" + "\n---\n".join(page.left)
+
+
+@pytest.fixture(scope="module")
+def living() -> Iterator[Living]:
+    """A Kombo at the present time, whose changes are made by the tests."""
+    with living_twin("--now", integrations=6, rows=20) as living:
+        living.pause()
+        yield living
+
+
+@pytest.fixture
+def machine(living: Living) -> Iterator[Machine]:
+    """A machine with a filled lake; the service does not run yet."""
+    with TemporaryDirectory() as name:
+        machine = Machine(Path(name), living)
+        try:
+            machine.fill()
+            yield machine
+        finally:
+            machine.end()

@@ -1,38 +1,16 @@
 """The procedures of docs/operations.md, run as they are printed: the commands come from the page itself. Those with a page
-of their own are in test_runbooks.
+of their own are in test_backups and test_runbooks.
 
 The webhook by hand of docs/service.md is run here as well, because it needs the same machine.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pages
-import pytest
-import webhooks
-from living import Living, living_twin
+from living import living_twin
 from machine import EMPLOYEES, SECRET, SERVICE_PAGE, TAGS, Machine
-
-
-@pytest.fixture(scope="module")
-def living() -> Iterator[Living]:
-    """A Kombo at the present time, whose changes are made by the tests."""
-    with living_twin("--now", integrations=6, rows=20) as living:
-        living.pause()
-        yield living
-
-
-@pytest.fixture
-def machine(living: Living) -> Iterator[Machine]:
-    """A machine with a filled lake; the service does not run yet."""
-    with TemporaryDirectory() as name:
-        machine = Machine(Path(name), living)
-        try:
-            machine.fill()
-            yield machine
-        finally:
-            machine.end()
+from runbooks import living, machine  # noqa: F401, the fixtures
 
 
 def test_a_webhook_by_hand_is_accepted_and_explained(machine: Machine) -> None:
