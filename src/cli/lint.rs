@@ -58,9 +58,11 @@ fn text(report: &LintReport, terminal: &Terminal) -> String {
             findings.map(|finding| told(&table.table, finding))
         })
         .collect();
-    let found = match findings.len() as u64 {
-        0 => "no findings".to_owned(),
-        number => counted(number, "finding"),
+    let found = match (findings.len() as u64, report.failed.len()) {
+        (0, 0) => "no findings".to_owned(),
+        (0, failed) => format!("{failed} failed"),
+        (number, 0) => counted(number, "finding"),
+        (number, failed) => format!("{}, {failed} failed", counted(number, "finding")),
     };
     lines.extend(findings);
     lines.extend(aside(NARROW, &report.failed));

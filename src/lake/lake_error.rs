@@ -140,7 +140,7 @@ impl LakeError {
             Self::Setting(_) => "correct the setting that the error names",
             Self::Layout { source } => match **source {
                 LayoutError::Other { .. } => {
-                    "set `url` of the sink (or --lake-url) to a new folder and run `kombo-source backfill`, which fetches everything into the new lake; the old lake stays unchanged, and the build that wrote it can still read it"
+                    "set `url` of the sink (or --lake-url) to a new folder and run `kombo-source backfill` with an --integration for each customer, because a new lake knows none; the old lake stays unchanged, and the build that wrote it can still read it"
                 }
                 LayoutError::NoPutIfAbsent => {
                     "use a store that honours put-if-absent: S3, GCS, Azure, a recent MinIO, or a local disk"

@@ -16,7 +16,7 @@ from living import Living
 from newest import assert_newest_equal_truth
 from product import BINARY, free_port
 from readers import Row, StorageOptions, read_deltalake
-from schemas import Endpoint, endpoint
+from schemas import REPOSITORY, Endpoint, endpoint
 from service import Service
 
 PAGE, SERVICE_PAGE = pages.page("docs/operations.md"), pages.page("docs/service.md")
@@ -99,8 +99,8 @@ class Machine:
         self._put("etc/kombo/api-key", self.living.twin.key)
         self._put("etc/kombo/webhook-secret", SECRET)
         self.configure("The set-up that the commands assume")
-        (unit,) = pages.blocks(pages.section(SERVICE_PAGE, "Run it under systemd"), "ini")
-        self._put("etc/systemd/system/kombo-source.service", self.here(unit))
+        unit = self.here((REPOSITORY / "deploy/kombo-source.service").read_text())
+        self._put("etc/systemd/system/kombo-source.service", unit)
         self.unit = self._unit("kombo-source")
         self.unit.write()
 
@@ -224,10 +224,10 @@ class Machine:
         if not request.exists():
             return
         verb, *names = request.read_text().split()
-        for unit in map(self._unit, names):
+        for unit in map(self._unit, [name for name in names if not name.startswith("-")]):
             if verb in ("stop", "restart") and unit.process:
                 assert unit.stop() == 0, unit.printed()[-2000:]
-            if verb in ("start", "restart"):
+            if verb in ("start", "restart", "enable"):
                 unit.start_and_wait()
             if verb == "reload":
                 unit.send(signal.SIGHUP)
@@ -238,8 +238,8 @@ class Machine:
         systemd = self.root / "etc/systemd/system"
         unit = systemd / f"{name}.service"
         if name not in self.units:
-            (folder,) = re.findall(r"^WorkingDirectory=(.*)$", unit.read_text(), re.M)
-            self.units[name] = Unit(Path(folder), {}, {})
+            (config,) = re.findall(r"^Environment=KOMBO_CONFIG=(.*)$", unit.read_text(), re.M)
+            self.units[name] = Unit(Path(config).parent, {}, {})
         texts = [one.read_text() for one in (unit, *systemd.glob(f"{name}.service.d/*.conf"))]
         files = re.findall(r"^EnvironmentFile=(.*)$", "\n".join(texts), re.M)
         lines = [line for file in files for line in Path(file).read_text().splitlines()]

@@ -76,7 +76,8 @@ def test_move_into_a_bucket_and_back_and_to_another_disk(machine: Machine) -> No
         moved.rename(first)
         machine.run("sed -i 's|/srv/kombo/lake|/var/lib/kombo/lake|' /etc/kombo/kombo.yaml")
         machine.run("systemctl start kombo-source")
-        page.follow("To another folder or disk")
+        page.follow("To another folder or disk", 0)
+        page.follow("To another folder or disk", 1)
         assert machine.lake == moved
         machine.change(machine.ids[0])
         machine.until_right()
