@@ -88,7 +88,7 @@ With a configuration file:
   kombo-source generate > kombo.yaml
   kombo-source validate
 
-Exit codes: 0 all work is done, 1 some of it failed, 64 wrong usage, 78 wrong configuration."
+Exit codes: 0 all work is done, 1 some of it failed, 64 wrong usage, 77 Kombo refuses the API key, 78 wrong configuration."
 )]
 pub struct Args {
     /// The flags of every verb.
@@ -246,7 +246,7 @@ Go on after an interrupted backfill:
 
 The API key comes from KOMBO_API_KEY, or from the file that api_key_file names.
 
-Exit codes: 0 every table is committed, 1 some failed (each is named), 64 wrong usage, 78 wrong configuration.")]
+Exit codes: 0 every table is committed, 1 some failed (each is named), 64 wrong usage, 77 Kombo refuses the API key, 78 wrong configuration.")]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a flag of its own; none depends on another"

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::backfill_report::BackfillReport;
 use super::cli_error::{CliError, FAILED};
 use super::fold_run::{FoldRun, fold};
+use super::key;
 use super::progress_display::ProgressDisplay;
 use super::session::Session;
 use super::terminal::Terminal;
@@ -119,6 +120,7 @@ async fn known(
     lake: &Lake,
 ) -> Result<AskedIntegrations, CliError> {
     let integrations = session.integrations(Some(lake)).await?;
+    let mut key_of = key::tested(&session.config, api).await?;
     if integrations.len() > MANY {
         let asked = counted(integrations.len() as u64, "integration");
         Terminal::stderr().print(&format!("asking Kombo for {asked}\n"));
@@ -127,8 +129,11 @@ async fn known(
     let (endpoints, concurrency) = (&session.endpoints, session.concurrency());
     let resolved = resolve(api, &integrations, endpoints, concurrency);
     let (mut known, mut unknown) = resolved.await;
-    // Asked right after, with the same key: without its environment, an integration that is not found proves nothing.
-    let key_of = api.check_key().await.ok().map(|key| key.environment_id);
+    let some_missing = unknown.iter().any(UnknownIntegration::is_missing);
+    if some_missing {
+        // Asked right after, with the same key: without its environment, an integration that is not found proves nothing.
+        key_of = api.check_key().await.ok().map(|key| key.environment_id);
+    }
     let registration = |known| session.registration(known, key_of.as_ref());
     let registrations: Vec<_> = known.iter().map(registration).collect();
     let mut aside = Vec::new();
@@ -136,7 +141,6 @@ async fn known(
         Ok(written) => leave_out(written.aside, &mut known, &mut unknown),
         Err(error) => aside.push(of_table(REGISTRY, error)),
     }
-    let some_missing = unknown.iter().any(UnknownIntegration::is_missing);
     if let Some(key_of) = key_of.as_ref().filter(|_| some_missing) {
         let begun = begun(api, wall, asked.elapsed());
         let round = Round { begun, key_of };

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 
 use super::cli_error::{CliError, FAILED};
+use super::key;
+use super::no_integrations::NoIntegration;
 use super::session::Session;
 use super::status::{ahead, objective};
 use super::terminal::Terminal;
@@ -28,9 +30,16 @@ pub(super) async fn run(session: &Session) -> Result<u8, CliError> {
             say(&format!("ok      API key: {environment}"));
         }
         Err(error) => {
-            checks.failed("API key", with_causes(&error), error.advice());
+            let problem = format!("{}; {}", with_causes(&error), key::origin(&session.config));
+            checks.failed("API key", problem, error.advice());
             return Ok(checks.exit_code);
         }
+    }
+    if let Some(none) = NoIntegration::of(&session.config.source, lake.as_ref()).await
+        && (lake.is_some() || checks.exit_code == 0)
+    {
+        checks.without_integrations(none);
+        return Ok(checks.exit_code);
     }
     let integrations = match &lake {
         Some(lake) => checks.integrations(session, lake).await?,
@@ -68,6 +77,15 @@ impl Checks {
                 self.failed("kombo_integrations", with_causes(&error), error.advice());
                 Ok(session.config.source.integrations.clone())
             }
+        }
+    }
+
+    /// Says what the service does without integrations: a service that would never fetch anything does not start.
+    fn without_integrations(&mut self, none: NoIntegration) {
+        let advice = none.advice();
+        match none {
+            NoIntegration::Waits => say(&format!("note    {}\n        {advice}", none.text())),
+            NoIntegration::Never => self.failed("integrations", none.text(), &advice),
         }
     }
 

@@ -14,6 +14,8 @@ use crate::words::with_causes;
 pub(super) const FAILED: u8 = 1;
 /// `EX_USAGE` of `sysexits.h`.
 pub(super) const USAGE: u8 = 64;
+/// `EX_NOPERM` of `sysexits.h`: Kombo refuses the API key.
+pub(super) const NO_PERMISSION: u8 = 77;
 /// `EX_CONFIG` of `sysexits.h`.
 pub(super) const CONFIG: u8 = 78;
 
@@ -102,8 +104,11 @@ impl From<ApiError> for CliError {
 
 impl From<SourceError> for CliError {
     fn from(error: SourceError) -> Self {
-        let is_configuration = matches!(error, SourceError::Setup(_));
-        let exit_code = if is_configuration { CONFIG } else { FAILED };
+        let exit_code = match &error {
+            SourceError::Setup(_) => CONFIG,
+            SourceError::KeyRefused(_) => NO_PERMISSION,
+            SourceError::Listen(_) => FAILED,
+        };
         Self::new(exit_code, with_causes(&error), error.advice())
     }
 }

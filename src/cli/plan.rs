@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::cli_error::CliError;
 use super::failed::{NARROW, WIDE, aside, failed, text};
+use super::key;
 use super::session::Session;
 use super::terminal::Terminal;
 use super::text_table::{Column, TextTable};
@@ -20,6 +21,7 @@ pub(super) async fn run(session: &Session) -> Result<(String, bool), CliError> {
     let lake = session.existing_lake().await?;
     let integrations = session.integrations(lake.as_ref()).await?;
     let concurrency = session.concurrency();
+    key::tested(&session.config, &api).await?;
     let (known, unknown) = resolve(&*api, &integrations, &session.endpoints, concurrency).await;
     let targets = known.into_iter().flat_map(|known| known.targets);
     let targets = in_turns(targets.collect());

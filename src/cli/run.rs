@@ -16,7 +16,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
 use super::cli_error::{CONFIG, CliError, FAILED};
+use super::key;
 use super::logs::LogLimit;
+use super::no_integrations::NoIntegration;
 use super::session::Session;
 use crate::build_info::BUILD_INFO;
 use crate::config::Config;
@@ -52,7 +54,10 @@ pub(super) async fn run(
     let secrets = secrets(&session)?;
     let lake = session.lake().await?;
     warn_of_risks(&session);
-    warn_without_integrations(&session, &lake).await;
+    if let Some(none) = NoIntegration::of(&session.config.source, Some(&lake)).await {
+        none.refusal().map_or(Ok(()), Err)?;
+        warn!(advice = none.advice(), "{}", none.text());
+    }
     let (source, sink) = (&session.config.source, &session.config.sink);
     let metrics = Metrics::new(&source.name, &sink.name, &BUILD_INFO);
     let (stop, stopped) = oneshot::channel::<()>();
@@ -120,7 +125,7 @@ impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
                 asked
             } else {
                 tokio::select! {
-                    ended = running.join_next() => return exit_code(ended),
+                    ended = running.join_next() => return exit_code(ended, &self.config),
                     asked = signals.next() => asked,
                 }
             };
@@ -192,31 +197,14 @@ fn warn_of_risks(session: &Session) {
     }
 }
 
-/// Says at the start when the service knows no integration. An error of reading the registry is reported by the service
-/// itself.
-async fn warn_without_integrations(session: &Session, lake: &Lake) {
-    let source = &session.config.source;
-    if !source.integrations.is_empty() {
-        return;
-    }
-    let is_none_known = lake.registered().await.is_ok_and(|known| known.is_empty());
-    if is_none_known && source.webhook.is_some() {
-        info!(
-            "no integration is known yet: each is fetched once its first webhook has come and Kombo has confirmed it"
-        );
-    } else if is_none_known {
-        warn!(
-            "no integration is known and no webhook is configured, so nothing will be fetched; list `integrations`, or run `kombo-source backfill --integration ID` on this lake"
-        );
-    }
-}
-
 /// Returns the exit code of a service that has ended.
 fn exit_code(
     ended: Option<Result<Result<(), SourceError>, tokio::task::JoinError>>,
+    config: &Config,
 ) -> Result<u8, CliError> {
     match ended {
         Some(Ok(Ok(()))) | None => Ok(0),
+        Some(Ok(Err(SourceError::KeyRefused(error)))) => Err(key::refused(config, &error)),
         Some(Ok(Err(error))) => Err(error.into()),
         Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Some(Err(_)) => Ok(FAILED),

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use super::cli_error::{CliError, FAILED, USAGE};
+use super::no_integrations::NAME_THEM;
 use super::terminal::Terminal;
 use crate::api::{ApiKey, HttpApi};
 use crate::backfill::targets::KnownIntegration;
@@ -131,7 +132,7 @@ impl Session {
             return Err(CliError::new(
                 USAGE,
                 "there is no integration to fetch: none is configured, and the lake has none",
-                "give --integration TOOL:ID, or list them under integrations; Kombo's dashboard shows the ids",
+                NAME_THEM,
             ));
         }
         Ok(ids)

@@ -10,6 +10,7 @@ use super::args::StatusArgs;
 use super::cli_error::{CliError, USAGE};
 use super::failed::text as ended;
 use super::named::Named;
+use super::no_integrations;
 use super::session::Session;
 use super::terminal::Terminal;
 use super::text_table::{Column, TextTable};
@@ -26,9 +27,6 @@ use troubles::troubles;
 
 /// The most late tables that are named for an integration, where the list has a line per integration.
 const LATE_NAMED: usize = 3;
-
-/// Shown instead of a table.
-const NO_INTEGRATION: &str = "no integration is known: list `integrations` in kombo.yaml, or run `kombo-source backfill --integration ID`";
 
 /// Prints how fresh the lake is. Returns `false` when a table is too old, lies in the future, or could not be read.
 pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, CliError> {
@@ -101,7 +99,7 @@ fn text(status: &Status, by_table: bool, terminal: &Terminal) -> String {
     ahead(&mut lines, status);
     troubles(&mut lines, status, by_table);
     if !by_table && status.integrations.is_empty() && status.unread.is_empty() {
-        lines.push(NO_INTEGRATION.to_owned());
+        lines.push(no_integrations::in_the_lake());
     }
     lines.push(total(status));
     lines.push(service(status));

@@ -152,6 +152,14 @@ impl Config {
         })
     }
 
+    /// Returns from where [`Self::api_key`] takes the key, in words: the variable or the file. Shows no key.
+    #[must_use]
+    pub fn api_key_origin(&self) -> String {
+        let variable = secret::variable(API_KEY_VARIABLE);
+        let file = self.source.api_key_file.as_deref();
+        secret::origin((API_KEY_VARIABLE, variable.as_deref()), file)
+    }
+
     /// Returns the verifier of webhook signatures, and warnings about secret files that others can read.
     ///
     /// The secrets come from `$KOMBO_WEBHOOK_SECRET` and `$KOMBO_WEBHOOK_OTHER_SECRET`, or else from the files that

@@ -43,8 +43,7 @@ pub(super) fn find<T, E: Display>(
         make(text).map_err(|problem| problem.to_string())
     };
     let (flag, value) = sources.variable;
-    // In containers an empty variable usually means that there is none.
-    if let Some(text) = value.filter(|text| !text.trim().is_empty()) {
+    if let Some(text) = value.filter(is_set) {
         let secret = read(text).map_err(|problem| ConfigError::Flag { flag, problem })?;
         let unused = |file: &&Path| std::fs::File::open(file).is_err();
         let warning = sources
@@ -71,6 +70,25 @@ pub(super) fn find<T, E: Display>(
     let is_open = readable_by_others(file);
     let warning = is_open.then_some(ConfigWarning::SecretReadableByOthers { file: shown });
     Ok(Some((secret, warning)))
+}
+
+/// Returns from where [`find`] takes a secret, in words.
+pub(super) fn origin((name, value): (&str, Option<&str>), file: Option<&Path>) -> String {
+    match file {
+        Some(file) if !value.as_ref().is_some_and(is_set) => {
+            format!("the file {:?}", file.display().to_string())
+        }
+        _ => format!("the variable {name}"),
+    }
+}
+
+/// Returns whether a variable holds something. In containers an empty variable usually means that there is none.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "it is a filter of an option"
+)]
+fn is_set(text: &&str) -> bool {
+    !text.trim().is_empty()
 }
 
 /// Trims a secret. An error says what is wrong without the text.

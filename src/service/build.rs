@@ -19,7 +19,7 @@ use super::held::Held;
 use super::hints::Hints;
 use super::questions::ApiQuestions;
 use super::registrar::Registrar;
-use super::run::Service;
+use super::run::{FirstKey, Service};
 use super::runner::Runner;
 use super::slots::Slots;
 use super::{Source, SourceError};
@@ -165,6 +165,7 @@ impl KomboSourceConfig {
             hinting: false,
             noting: false,
             noted_wait: None,
+            first_key: FirstKey::Asked,
         };
         Ok(Assembled {
             service,

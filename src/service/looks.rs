@@ -158,6 +158,14 @@ pub(super) async fn try_key<A: KomboApi>(api: Arc<A>, number: u64) -> KeyLook {
 }
 
 impl KeyLook {
+    /// Returns the error of an answer by which Kombo refuses the key.
+    ///
+    /// [`ErrorReach::Key`] includes a redirect and a key that is limited to other addresses.
+    pub(super) fn refusal(&self) -> Option<&ApiError> {
+        let error = self.answer.as_ref().err();
+        error.filter(|error| error.reach() == ErrorReach::Key)
+    }
+
     /// Hands the answer to the dispatcher. An answer about a key that is no longer in use is dropped.
     pub(super) fn tell(self, dispatch: &mut Dispatch, now: Moment) {
         if self.number != dispatch.used_key.number {
@@ -173,12 +181,13 @@ impl KeyLook {
     fn is_taken(&self) -> bool {
         match &self.answer {
             Ok(_) => true,
+            Err(error) if self.refusal().is_some() => {
+                warn!(error = %error, advice = error.advice(), "Kombo refuses the API key: nothing can be fetched");
+                false
+            }
             Err(error) => {
-                let refused = error.reach() == ErrorReach::Key;
-                if refused {
-                    warn!(error = %error, advice = error.advice(), "Kombo refuses the API key: nothing can be fetched");
-                }
-                !refused && !error.is_retryable()
+                warn!(error = %error, advice = error.advice(), "the API key could not be tested, because no usable answer came: the service goes on, and tests the key again in 15 minutes");
+                !error.is_retryable()
             }
         }
     }

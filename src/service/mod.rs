@@ -71,7 +71,7 @@ pub(crate) use slots::{FetchSlot, Slots};
 
 use std::pin::Pin;
 
-use crate::api::SetupError;
+use crate::api::{ApiError, SetupError};
 use crate::listener::ListenError;
 
 /// A running source. The future ends after its shutdown signal, or with an error.
@@ -87,6 +87,9 @@ pub enum SourceError {
     /// The webhook listener cannot be started.
     #[error("the webhook listener cannot be started")]
     Listen(#[source] ListenError),
+    /// Kombo refused the API key at the start. A key that Kombo refuses later ends nothing.
+    #[error(transparent)]
+    KeyRefused(ApiError),
 }
 
 impl SourceError {
@@ -96,6 +99,7 @@ impl SourceError {
         match self {
             Self::Setup(_) => "correct the options of the source in the configuration",
             Self::Listen(error) => error.advice(),
+            Self::KeyRefused(error) => error.advice(),
         }
     }
 }

@@ -27,7 +27,7 @@ use super::questions::ApiQuestions;
 use super::registrar::{Registrar, RegistryRead, Saved};
 use super::runner::Runner;
 use super::slots::Slots;
-use crate::api::{KomboApi, WaitReason};
+use crate::api::{ApiError, KomboApi, WaitReason};
 use crate::ids::TableId;
 use crate::ingest::Ingest;
 use crate::metrics::{ErrorStage, ErrorType, Metrics};
@@ -64,6 +64,19 @@ pub(super) struct Service<A, S> {
     pub(super) noting: bool,
     /// What all requests wait for, according to the notes.
     pub(super) noted_wait: Option<WaitReason>,
+    pub(super) first_key: FirstKey,
+}
+
+/// Kombo's first answer about the key of the start. By refusing this key Kombo ends the service: nothing can be fetched, and
+/// whoever started the service still looks. A later refusal ends nothing, because webhooks have to be taken.
+#[derive(Debug)]
+pub(super) enum FirstKey {
+    /// No answer came yet.
+    Asked,
+    /// Kombo refused the key.
+    Refused(ApiError),
+    /// Another answer came, or a reload.
+    Over,
 }
 
 /// The result of a background task.
@@ -108,6 +121,11 @@ where
                 Some(received) = self.inbox.recv() => self.receive(received),
                 () = sleep_until(next_due) => {}
                 _ = ticks.tick() => self.tick(),
+            }
+            if let FirstKey::Refused(error) = self.first_key {
+                self.first_key = FirstKey::Over;
+                self.drain().await;
+                return Err(SourceError::KeyRefused(error));
             }
         }
         self.drain().await;
@@ -212,7 +230,7 @@ where
                     .recalled(read, &mut self.dispatch, now);
             }
             TaskReport::Kept(kept) => self.candidate_writes.kept(kept, &mut self.dispatch),
-            TaskReport::KeyTried(look) => look.tell(&mut self.dispatch, now),
+            TaskReport::KeyTried(look) => self.key_tried(look, now),
             TaskReport::Registered(read) => {
                 self.registrar.registered(read, &mut self.dispatch, now);
             }
@@ -253,6 +271,17 @@ where
         }
     }
 
+    fn key_tried(&mut self, look: KeyLook, now: Moment) {
+        let before = std::mem::replace(&mut self.first_key, FirstKey::Over);
+        match look.refusal() {
+            // The caller tells the error, so it is not logged here.
+            Some(error) if matches!(before, FirstKey::Asked) => {
+                self.first_key = FirstKey::Refused(error.clone());
+            }
+            _ => look.tell(&mut self.dispatch, now),
+        }
+    }
+
     fn fetched(&mut self, carried: Carried, now: Moment) {
         self.runner.ended(&carried.fetching);
         carried.count(&self.metrics);
@@ -263,7 +292,9 @@ where
         let (fetching, ended) = carried.into_ended();
         let was_refused = self.dispatch.is_key_refused();
         let answered = self.dispatch.ended(&fetching, ended, now);
-        if self.dispatch.is_key_refused() && !was_refused {
+        // Until the first answer about the key, that answer tells it.
+        let is_told = matches!(self.first_key, FirstKey::Over);
+        if self.dispatch.is_key_refused() && !was_refused && is_told {
             error!(
                 "Kombo refuses the API key: nothing is fetched until Kombo accepts it; correct the file of api_key_file and send SIGHUP, or restart the service with the right KOMBO_API_KEY"
             );
@@ -287,6 +318,7 @@ where
             self.runner.ingest = Ingest::new(api, self.sink().clone(), limits, ingest);
             self.runner.slots = Slots::new(concurrency);
             self.dispatch.key_changed();
+            self.first_key = FirstKey::Over;
             self.ask_for_key();
         }
         let now = self.now();

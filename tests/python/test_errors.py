@@ -17,6 +17,7 @@ from schemas import endpoint
 from truth import Integration
 
 FAILED = 1
+NO_PERMISSION = 77
 USAGE = 64
 CONFIGURATION = 78
 
@@ -32,7 +33,7 @@ Answers = Callable[[], Answer]
 def test_a_wrong_key_says_so_and_where_it_is_set(lake: Path) -> None:
     with _twin() as twin:
         outcome = dataclasses.replace(backfill_of(twin, lake), key="not-the-key").run()
-        _assert_says(outcome, FAILED, "key", "KOMBO_API_KEY|api_key_file|region")
+        _assert_says(outcome, NO_PERMISSION, "key", "KOMBO_API_KEY|api_key_file", "region")
         assert not lakes.has_table(lake, TAGS)
 
 

@@ -25,8 +25,8 @@ or from the files that api_key_file and webhook.secret_file name.
 Signals: SIGTERM or Ctrl-C end the service when running fetches are committed, a second one ends it at once. SIGHUP reads the \
 configuration, the secrets and the certificate again, and keeps the old ones when the new ones are wrong.
 
-Exit codes: 0 ended by a signal, 1 could not start or failed, 64 wrong usage, 78 wrong configuration, 130 ended by a second \
-signal.")]
+Exit codes: 0 ended by a signal, 1 could not start or failed, 64 wrong usage, 77 Kombo refuses the API key at the start, 78 wrong \
+configuration, 130 ended by a second signal.")]
 pub struct RunArgs {
     /// How long running fetches may go on after SIGTERM, in seconds
     #[arg(long, value_name = "SECS", default_value_t = 60)]

@@ -1,0 +1,95 @@
+"""Tests what a newcomer meets: no integration, a wrong key, a longer list, a file with ids, a plan."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from living import Living, living_twin
+from product import free_port
+from schemas import endpoint
+from service import Service, service_of
+from webhooks import data_changed
+
+TAGS = endpoint("ats/tags")
+FAILED, NO_PERMISSION, CONFIGURATION = 1, 77, 78
+SECONDS = 20
+
+
+def test_run_says_what_it_waits_for_when_no_integration_is_known() -> None:
+    with _service(integrations=[]) as (_living, service):
+        service.start_and_wait()
+        text = service.printed()
+        assert "nothing is fetched until a webhook of Kombo names an integration" in text, text
+        assert "Kombo's dashboard shows the id" in text and "integrations_file" in text, text
+        assert service.stop() == 0
+        check = service.verb("check")
+        assert check.code == 0 and "note    no integration is known" in check.stdout, check.text
+        status = service.verb("status")
+        assert "no integration is in the lake yet" in status.stdout, status.text
+
+
+def test_run_without_webhooks_and_integrations_is_refused_with_78() -> None:
+    with _service(integrations=[]) as (_living, service):
+        del service.source["webhook"]
+        service.start()
+        assert service.wait(SECONDS) == CONFIGURATION, service.printed()
+        text = service.printed()
+        assert "no webhook is configured" in text and "or configure webhook" in text, text
+        check = service.verb("check")
+        assert check.code == FAILED and "failed  integrations" in check.stdout, check.text
+
+
+def test_a_key_that_is_refused_at_the_start_ends_run_with_77_and_names_its_source() -> None:
+    with _service() as (_living, service):
+        right = service.environment["KOMBO_API_KEY"]
+        service.environment["KOMBO_API_KEY"] = "not-the-key-of-anyone"
+        service.start()
+        assert service.wait(SECONDS) == NO_PERMISSION, service.printed()
+        text = service.printed()
+        assert "error: Kombo refuses the API key; the key came from the variable KOMBO_API_KEY" in text, text
+        assert service.source["endpoint"] in text and "not-the-key" not in text, text
+        for verb in (("backfill",), ("backfill", "--plan")):
+            outcome = service.verb(*verb)
+            assert outcome.code == NO_PERMISSION, outcome.text
+            assert "the variable KOMBO_API_KEY" in outcome.stderr, outcome.text
+
+        file = service.folder / "key"
+        file.write_text("not-the-key-of-anyone")
+        file.chmod(0o600)
+        service.environment["KOMBO_API_KEY"] = ""
+        service.source["api_key_file"] = str(file)
+        check = service.verb("check")
+        assert check.code == FAILED and f'came from the file "{file}"' in check.stdout, check.text
+        # The cure: the right key in that file.
+        file.write_text(right)
+        assert service.verb("check").code == 0
+        service.start_and_wait()
+        service.until_fetched(1)
+        assert service.stop() == 0
+
+
+def test_an_unreachable_kombo_does_not_stop_run_and_webhooks_are_taken() -> None:
+    with _service() as (living, service):
+        service.start_and_wait()
+        service.until_fetched(1)
+        assert service.stop() == 0
+        service.source["endpoint"] = f"http://127.0.0.1:{free_port()}/v1"
+        service.source["request"]["retry_attempts"] = 1
+        service.start_and_wait()
+        service.until(lambda: "the API key could not be tested" in service.printed(), "says it", SECONDS)
+        (one,) = living.twin.truth.integrations
+        service.accepts(data_changed(one.id, ["ats_tags"]))
+        assert service.stop() == 0, service.printed()
+
+
+@contextmanager
+def _service(
+    integrations: list[str] | None = None, customers: int = 1, rows: int = 20
+) -> Iterator[tuple[Living, Service]]:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        living = stack.enter_context(living_twin(integrations=customers, rows=rows))
+        living.pause()
+        service = stack.enter_context(service_of(living.twin, Path(name), integrations=integrations))
+        service.source["endpoints"] = [TAGS.path]
+        yield living, service
