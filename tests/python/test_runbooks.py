@@ -14,6 +14,7 @@ from current import read_current
 from living import Living, living_twin
 from machine import EXAMPLE, NEW_SECRET, SECONDS, SECRET, TAGS, Machine
 from product import BINARY
+from readers import Row
 from runbooks import Runbook, living, machine, runbook  # noqa: F401, the fixtures
 from s3_server import BUCKET, running_s3
 from store_servers import StoreServer
@@ -153,7 +154,7 @@ def test_a_second_environment_and_a_key_that_meets_the_wrong_lake(machine: Machi
             assert {row["integration_key"] for row in rows} == {theirs.key}
             machine.run("systemctl stop kombo-source-dev")
 
-            before = read_current(machine.lake, TAGS)
+            before = _rows(machine, theirs.key)
             key.write_text(other.twin.key)
             config.write_text(text.replace(machine.living.twin.url, other.twin.url))
             machine.run("systemctl reload kombo-source")
@@ -166,12 +167,22 @@ def test_a_second_environment_and_a_key_that_meets_the_wrong_lake(machine: Machi
                 lambda: "deleting" in machine.run("kombo-source status"), "it is missing", SECONDS
             )
             assert "nothing to purge" in machine.run("kombo-source purge")
-            assert read_current(machine.lake, TAGS) == before
+            assert _rows(machine, theirs.key) == before
+            # A signed webhook of the other environment is taken: nothing says that it is the wrong lake.
+            theirs_changed = webhooks.data_changed(theirs.id, ["ats_tags"])
+            assert machine.unit.post_signed(SECRET, theirs_changed) == 200
+            uri = lakes.snapshots(machine.lake, TAGS)
+            machine.unit.until(
+                lambda: any(row["integration_key"] == theirs.key for row in lakes.read_reference(uri)),
+                "the other customer is in the lake",
+                SECONDS,
+            )
             key.write_text(mine)
             config.write_text(text)
             page.follow("A key of another environment", 1)
+            status = f"kombo-source status --integration {machine.ids[0]}"
             machine.unit.until(
-                lambda: "deleting" not in machine.run("kombo-source status"), "it is back", SECONDS
+                lambda: f"{machine.ids[0]}  active" in machine.run(status), "it is back", SECONDS
             )
             machine.change(machine.ids[0])
             machine.until_right()
@@ -246,6 +257,10 @@ def _with_a_bucket(machine: Machine, server: StoreServer) -> None:
     }
     machine.terminal.update({f"RCLONE_CONFIG_STORE_{name}": text for name, text in remote.items()})
     machine.terminal["RCLONE_CONFIG"] = f"{machine.root}/rclone.conf"
+
+
+def _rows(machine: Machine, without: str) -> list[Row]:
+    return [row for row in read_current(machine.lake, TAGS) if row["integration_key"] != without]
 
 
 def _files(folder: Path) -> dict[Path, bytes]:
