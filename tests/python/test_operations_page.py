@@ -84,7 +84,7 @@ def test_what_is_held_back_is_shown_and_accepted() -> None:
         for index in range(900, 1_050):
             living.change("delete", machine.ids[0], EMPLOYEES.path, index)
         machine.run("kombo-source backfill --mode delta")
-        assert "mass_delete" in machine.run("kombo-source status --json")
+        assert "mass_delete" in machine.run("kombo-source status --json || test $? = 1")
         printed = machine.follow("Decide what is held back")
         assert "would be accepted" in printed and "accepted  hris_employees" in printed
         assert "nothing is held" in machine.run("kombo-source accept")

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import lake as lakes
+import pages
 import webhooks
 from clock import Clock
 from current import read_current
@@ -20,6 +21,15 @@ from s3_server import BUCKET, running_s3
 from store_servers import StoreServer
 
 RCLONE = Path(sys.executable).with_name("rclone")
+
+
+def test_a_page_that_shows_what_is_not_printed_is_noticed() -> None:
+    printed = "table  files\nats_tags      12\n12 tables, no findings\n"
+    assert pages.missing(["table files", "…", "7 tables, no …"], printed) is None
+    for shown in ("7 tables, 2 failed", "tables", "no findings"):
+        assert pages.missing([shown], printed) == shown
+    assert pages.missing(["7 tables, no findings", "table files"], printed) == "table files"
+    assert pages.outputs("$ a \\\n  b\nprinted\n\n$ c") == ["printed"]
 
 
 def test_upgrade_and_go_back(machine: Machine) -> None:
