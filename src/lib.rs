@@ -84,6 +84,7 @@
 pub mod api;
 pub mod build_info;
 pub mod catalog;
+pub mod customer;
 pub mod decode;
 pub mod fetch;
 #[cfg(any(feature = "lake", feature = "twin"))]

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{ApiError, IntegrationInfo, ReadModel};
+use super::{ApiError, IntegrationInfo};
+use crate::customer::{EndUser, ReadModels};
 use crate::json;
 use crate::plan::Standing;
 use crate::time::ObservedAt;
@@ -38,7 +39,8 @@ struct IntegrationAnswer {
     setup_status: Option<String>,
     data_expired_at: Option<String>,
     #[serde(default)]
-    read_models: Vec<ModelAnswer>,
+    read_models: ReadModels,
+    end_user: Option<EndUser>,
 }
 
 #[derive(Deserialize)]
@@ -46,26 +48,12 @@ struct Tool {
     id: String,
 }
 
-#[derive(Deserialize)]
-struct ModelAnswer {
-    id: String,
-    is_available: bool,
-    scope_config_setting: Option<String>,
-    #[serde(default)]
-    opted_out_by_customer: bool,
-}
-
 impl<'de> Deserialize<'de> for IntegrationInfo {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let answer = IntegrationAnswer::deserialize(deserializer)?;
-        let read_models = answer.read_models.into_iter().map(|model| ReadModel {
-            is_available: model.is_available
-                && !model.opted_out_by_customer
-                && model.scope_config_setting.as_deref() != Some("DISABLED"),
-            id: model.id,
-        });
         Ok(Self {
-            read_models: read_models.collect(),
+            read_models: answer.read_models.0,
+            end_user: answer.end_user.unwrap_or_default(),
             tool: answer.tool.id,
             category: answer.category,
             status: answer.status,
@@ -136,6 +124,7 @@ mod tests {
                 setup_status: setup.map(str::to_owned),
                 data_expired_at: None,
                 read_models: Vec::new(),
+                end_user: EndUser::default(),
                 observed_at: ObservedAt::from_micros(0),
             };
             info.standing()

@@ -134,6 +134,18 @@ impl HttpApi {
         self.0.time.skew_ms()
     }
 
+    async fn look(&self, id: &IntegrationId, lane: Lane) -> Result<IntegrationInfo, ApiError> {
+        let url = self.0.base_url.join(["integrations", id.as_str()]);
+        let call = Call {
+            integration: Some(id),
+            ..Call::plain(url, lane)
+        };
+        let answer = self.call(&call).await?;
+        let mut info: IntegrationInfo = read_answer(&answer.body, "an integration")?;
+        info.observed_at = answer.observed_at;
+        Ok(info)
+    }
+
     async fn call(&self, call: &Call<'_>) -> Result<Page, ApiError> {
         let retries = &self.0.retries;
         retries.earn();
@@ -235,16 +247,12 @@ impl KomboApi for HttpApi {
     }
 
     async fn integration(&self, id: &IntegrationId) -> Result<IntegrationInfo, ApiError> {
-        let url = self.0.base_url.join(["integrations", id.as_str()]);
         // One request, for which a new customer waits: it does not stand behind the catch-up of a start.
-        let call = Call {
-            integration: Some(id),
-            ..Call::plain(url, Lane::Notified)
-        };
-        let answer = self.call(&call).await?;
-        let mut info: IntegrationInfo = read_answer(&answer.body, "an integration")?;
-        info.observed_at = answer.observed_at;
-        Ok(info)
+        self.look(id, Lane::Notified).await
+    }
+
+    async fn integration_at_leisure(&self, id: &IntegrationId) -> Result<IntegrationInfo, ApiError> {
+        self.look(id, Lane::Backfill).await
     }
 
     async fn check_key(&self) -> Result<KeyInfo, ApiError> {

@@ -32,6 +32,7 @@ pub use waits::{LongWaits, Wait, WaitReason};
 use bytes::Bytes;
 
 use crate::catalog::Endpoint;
+use crate::customer::{CustomerInfo, EndUser, ModelAccess};
 use crate::fetch::Lane;
 use crate::ids::{Cursor, EnvironmentId, IntegrationId};
 use crate::time::{Base, ObservedAt, ServerNow, UpdatedAfter};
@@ -63,6 +64,14 @@ pub trait KomboApi: Send + Sync {
         &self,
         id: &IntegrationId,
     ) -> impl Future<Output = Result<IntegrationInfo, ApiError>> + Send;
+
+    /// Asks the same when nothing waits for the answer. The request gives way to every other request.
+    fn integration_at_leisure(
+        &self,
+        id: &IntegrationId,
+    ) -> impl Future<Output = Result<IntegrationInfo, ApiError>> + Send {
+        self.integration(id)
+    }
 
     /// Returns the environment that the key belongs to (`GET /check-api-key`).
     fn check_key(&self) -> impl Future<Output = Result<KeyInfo, ApiError>> + Send;
@@ -127,19 +136,24 @@ pub struct IntegrationInfo {
     pub setup_status: Option<String>,
     /// Set when scopes or filters changed. The data is then stale until Kombo's next sync.
     pub data_expired_at: Option<String>,
-    /// The models of the integration, each with whether the model can be read.
-    pub read_models: Vec<ReadModel>,
+    /// The models of the integration, each with whether the model and its fields can be read.
+    pub read_models: Vec<ModelAccess>,
+    /// Who the customer is.
+    pub end_user: EndUser,
     /// The server's estimated time when it answered.
     pub observed_at: ObservedAt,
 }
 
-/// One model of an integration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadModel {
-    /// The name of the model, as in `data-changed`.
-    pub id: String,
-    /// Whether the tool offers the model and neither the scope configuration nor the customer switched it off.
-    pub is_available: bool,
+impl IntegrationInfo {
+    /// Returns the parts that describe the customer.
+    #[must_use]
+    pub fn customer(&self, integration: &IntegrationId) -> CustomerInfo {
+        CustomerInfo {
+            integration: integration.clone(),
+            end_user: self.end_user.clone(),
+            models: self.read_models.clone(),
+        }
+    }
 }
 
 /// What `GET /check-api-key` tells.

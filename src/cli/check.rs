@@ -183,7 +183,7 @@ fn check_integration(session: &Session, checks: &mut Checks, id: &str, info: &In
         let model = own.and_then(|own| info.read_models.iter().find(|model| model.id == own));
         let endpoint = endpoint.name();
         match model {
-            Some(model) if !model.is_available => {
+            Some(model) if !model.is_available() => {
                 let model = &model.id;
                 say(&format!(
                     "note    {id}: {endpoint} cannot be read: {model} is not available"

@@ -154,6 +154,7 @@ impl Session {
             state_since_ms: Some(now_ms),
             not_found_since_ms: None,
             environment: environment.cloned(),
+            end_user: known.info.end_user.clone(),
         }
     }
 

@@ -10,6 +10,7 @@ use super::refusal::Refusal;
 use super::request::ListQuery;
 use super::words;
 use crate::catalog::FieldKind;
+use crate::customer::{Access, EndUser, FieldAccess, ModelAccess};
 use crate::time::Moment;
 
 /// The parts of the answer to `GET /integrations/{id}` that the program reads.
@@ -23,8 +24,10 @@ pub struct Description {
     pub status: &'static str,
     /// `COMPLETED`, `INCOMPLETE` or `FINAL_SYNC_PENDING`.
     pub setup_status: &'static str,
-    /// Names of the models, each with whether it can be read.
-    pub read_models: Vec<(String, bool)>,
+    /// The models, each with whether it and its fields can be read.
+    pub read_models: Vec<ModelAccess>,
+    /// Who the customer is.
+    pub end_user: EndUser,
 }
 
 /// What happened to an integration as a whole.
@@ -47,14 +50,29 @@ pub(super) fn describe(integration: &Integration) -> Description {
         found.map_or(usual, |(_, state)| state)
     };
     let listings = &integration.customer.blueprint.listings;
-    let mut read_models: Vec<(String, bool)> = Vec::new();
+    let mut read_models: Vec<ModelAccess> = Vec::new();
     for listing in listings {
         for (nth, model) in listing.endpoint.models.iter().enumerate() {
             // The first model of an endpoint is the one whose records the endpoint shows.
-            let off = nth == 0 && is_off(integration, listing);
-            match read_models.iter_mut().find(|(name, _)| *name == model.name) {
-                Some((_, available)) => *available &= !off,
-                None => read_models.push((model.name.clone(), !off)),
+            let (off, fields) = match nth {
+                0 => (off(integration, listing), fields_of(listing)),
+                _ => (None, Vec::new()),
+            };
+            let at = read_models.iter().position(|known| known.id == model.name);
+            let at = at.unwrap_or_else(|| {
+                read_models.push(ModelAccess {
+                    id: model.name.clone(),
+                    access: supported(),
+                    fields: Vec::new(),
+                });
+                read_models.len() - 1
+            });
+            let known = &mut read_models[at];
+            if let Some(off) = off {
+                known.access = off;
+            }
+            if known.fields.is_empty() {
+                known.fields = fields;
             }
         }
     }
@@ -76,37 +94,73 @@ pub(super) fn describe(integration: &Integration) -> Description {
             "COMPLETED",
         ),
         read_models,
+        end_user: {
+            let (name, origin) = (organization(integration), origin_id(integration));
+            EndUser::new(Some(&name), Some(&origin))
+        },
     }
 }
 
-/// Returns whether the customer switched the model off, or the API refuses the endpoint.
-fn is_off(integration: &Integration, listing: &Listing) -> bool {
-    let off = [
-        "INTEGRATION.MODEL_DISABLED",
-        "INTEGRATION.MODEL_NOT_AVAILABLE",
-    ];
-    let refused = |(of, refusal): &(Option<_>, Refusal)| {
-        of.as_ref() == Some(listing.endpoint.name())
-            && refusal.code.is_some_and(|code| off.contains(&code))
+/// Returns the access of a model that the customer switched off, or whose endpoint the API refuses.
+fn off(integration: &Integration, listing: &Listing) -> Option<Access> {
+    let refused = |wanted: &str| {
+        let mut all = integration.refusals.iter();
+        all.any(|(of, refusal)| {
+            of.as_ref() == Some(listing.endpoint.name()) && refusal.code == Some(wanted)
+        })
     };
+    let usual = Access {
+        is_available: false,
+        ..supported()
+    };
+    if refused("INTEGRATION.MODEL_NOT_AVAILABLE") {
+        return Some(Access {
+            coverage_status: Some("UNSUPPORTED".to_owned()),
+            ..usual
+        });
+    }
     let history = &integration.customer.history;
-    history.off_since(listing.model).is_some() || integration.refusals.iter().any(refused)
+    let is_disabled =
+        history.off_since(listing.model).is_some() || refused("INTEGRATION.MODEL_DISABLED");
+    is_disabled.then(|| Access {
+        scope_config_setting: Some("DISABLED".to_owned()),
+        ..usual
+    })
+}
+
+fn supported() -> Access {
+    Access {
+        is_available: true,
+        coverage_status: Some("SUPPORTED".to_owned()),
+        scope_config_setting: Some("ENABLED".to_owned()),
+        opted_out_by_customer: false,
+    }
+}
+
+/// Returns the fields of an endpoint's records, without those that every record has.
+fn fields_of(listing: &Listing) -> Vec<FieldAccess> {
+    let every = ["id", "remote_id", "changed_at", "remote_deleted_at"];
+    let own = listing.endpoint.fields.iter();
+    let own = own.filter(|field| !every.contains(&&*field.name));
+    own.map(|field| FieldAccess {
+        id: field.name.to_string(),
+        access: supported(),
+    })
+    .collect()
 }
 
 /// Returns the body of the answer to `GET /integrations/{id}`.
 pub(super) fn details(integration: &Integration) -> String {
     let described = describe(integration);
     let tool = &described.tool;
-    let models = described.read_models.iter().map(|(name, available)| {
-        json!({
-            "id": name,
-            "label": name.split_once('_').map_or(&**name, |(_, label)| label),
-            "is_available": available,
-            "coverage_status": "SUPPORTED",
-            "scope_config_setting": if *available { "ENABLED" } else { "DISABLED" },
-            "opted_out_by_customer": false,
-            "fields": [],
-        })
+    let models = described.read_models.iter().map(|model| {
+        let name = &*model.id;
+        let fields = model.fields.iter();
+        let fields: Vec<Value> = fields.map(|one| said(&one.id, &one.access)).collect();
+        let mut said = said(name, &model.access);
+        said["label"] = name.split_once('_').map_or(name, |(_, label)| label).into();
+        said["fields"] = fields.into();
+        said
     });
     let models: Vec<Value> = models.collect();
     let seed = salt(integration.id.as_str());
@@ -128,6 +182,16 @@ pub(super) fn details(integration: &Integration) -> String {
         "read_models": models,
         "write_actions": [],
     }))
+}
+
+fn said(id: &str, access: &Access) -> Value {
+    json!({
+        "id": id,
+        "is_available": access.is_available,
+        "coverage_status": access.coverage_status,
+        "scope_config_setting": access.scope_config_setting,
+        "opted_out_by_customer": access.opted_out_by_customer,
+    })
 }
 
 /// Returns the `data` of a webhook about an integration.
@@ -157,12 +221,19 @@ pub(super) fn event(integration: &Integration, event: Event, now: Moment) -> Val
 }
 
 fn end_user(integration: &Integration) -> Value {
-    let seed = salt(integration.id.as_str());
     json!({
-        "organization_name": unescaped(choose(words::COMPANIES, seed)),
+        "organization_name": organization(integration),
         "creator_email": null,
-        "origin_id": format!("tenant-{}", below(10_000, seed)),
+        "origin_id": origin_id(integration),
     })
+}
+
+fn organization(integration: &Integration) -> String {
+    unescaped(choose(words::COMPANIES, salt(integration.id.as_str())))
+}
+
+fn origin_id(integration: &Integration) -> String {
+    format!("tenant-{}", below(10_000, salt(integration.id.as_str())))
 }
 
 /// Returns the body of the answer to `GET /check-api-key`.

@@ -5,8 +5,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-use crate::api::{ApiError, IntegrationInfo, KomboApi, Looked, ReadModel, look};
+use crate::api::{ApiError, IntegrationInfo, KomboApi, Looked, look};
 use crate::chore::{NoAnswer, Questions, Stands};
+use crate::customer::ModelAccess;
 use crate::ids::{EndpointName, IntegrationId};
 use crate::versions::guard::HoldCause;
 use crate::words::with_causes;
@@ -74,7 +75,7 @@ fn no_answer(error: &ApiError) -> NoAnswer {
 
 /// Returns why rows of a model may be gone, as Kombo says it. Kombo names a model as its table, such as `ats_tags`.
 fn reason(info: &IntegrationInfo, model: &str) -> Option<(HoldCause, &'static str)> {
-    let is_off = |known: &ReadModel| known.id == model && !known.is_available;
+    let is_off = |known: &ModelAccess| known.id == model && !known.is_available();
     if info.read_models.iter().any(is_off) {
         let why = "Kombo reports the model as switched off or not available";
         return Some((HoldCause::ScopeOff, why));
@@ -88,6 +89,7 @@ fn reason(info: &IntegrationInfo, model: &str) -> Option<(HoldCause, &'static st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::customer::{Access, EndUser};
     use crate::time::ObservedAt;
 
     fn info(model: &str, is_available: bool, expired: bool) -> IntegrationInfo {
@@ -97,10 +99,15 @@ mod tests {
             status: "ACTIVE".to_owned(),
             setup_status: None,
             data_expired_at: expired.then(|| "2026-01-05T08:00:00.000Z".to_owned()),
-            read_models: vec![ReadModel {
+            read_models: vec![ModelAccess {
                 id: model.to_owned(),
-                is_available,
+                access: Access {
+                    is_available,
+                    ..Access::default()
+                },
+                fields: Vec::new(),
             }],
+            end_user: EndUser::default(),
             observed_at: ObservedAt::from_micros(0),
         }
     }

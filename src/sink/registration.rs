@@ -1,5 +1,6 @@
 //! What is stored about an integration.
 
+use crate::customer::EndUser;
 use crate::ids::{Category, EnvironmentId, IntegrationId};
 
 /// What a registry knows about an integration.
@@ -24,6 +25,8 @@ pub struct Registration {
     /// The environment in which the integration was read last. The stored value is kept until another environment is
     /// known.
     pub environment: Option<EnvironmentId>,
+    /// Who the customer is, as Kombo says. The stored value is kept until Kombo says another, and leaves with a purge.
+    pub end_user: EndUser,
 }
 
 impl Registration {

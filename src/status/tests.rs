@@ -5,6 +5,7 @@ use object_store::ObjectStoreExt;
 
 use super::*;
 use crate::catalog::Catalog;
+use crate::customer::EndUser;
 use crate::delta::store::TableStore;
 use crate::ids::Category;
 use crate::lake::LakeSettings;
@@ -53,6 +54,7 @@ fn registration(state: &str) -> Registration {
         state_since_ms: Some(0),
         not_found_since_ms: None,
         environment: None,
+        end_user: EndUser::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use url::form_urlencoded::Serializer;
 use super::clock::WorldClock;
 use super::shared_world::SharedWorld;
 use crate::api::{
-    ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest, PageReservation, ReadModel,
+    ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest, PageReservation,
 };
 use crate::company::{TwinAnswer, TwinRequest, TwinWebhook, World};
 use crate::ids::{EnvironmentId, IntegrationId};
@@ -128,16 +128,14 @@ impl KomboApi for TwinApi {
             (world.describe(id), world.now())
         };
         let described = described.ok_or_else(|| ApiError::from_answer(404, b"", false))?;
-        let models = described.read_models.into_iter();
         Ok(IntegrationInfo {
             tool: described.tool,
             category: described.category,
             status: described.status.to_owned(),
             setup_status: Some(described.setup_status.to_owned()),
             data_expired_at: None,
-            read_models: models
-                .map(|(id, is_available)| ReadModel { id, is_available })
-                .collect(),
+            read_models: described.read_models,
+            end_user: described.end_user,
             observed_at: now.into(),
         })
     }

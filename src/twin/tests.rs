@@ -13,6 +13,7 @@ use super::{Deliveries, SharedWorld, Twin, TwinApi, TwinSettings, dump_truth};
 use crate::api::{KomboApi, Page, PageRequest};
 use crate::catalog::Catalog;
 use crate::company::{Oddities, RateLimit, Refusal, World, WorldSettings};
+use crate::customer::ModelAccess;
 use crate::fetch::Lane;
 use crate::ids::{Cursor, IntegrationId};
 use crate::time::{Tier, UpdatedAfter};
@@ -292,7 +293,7 @@ async fn in_process_errors_and_descriptions_are_those_of_the_api() {
         (info.category.as_str(), info.status.as_str()),
         ("ATS", "ACTIVE")
     );
-    assert!(info.read_models.iter().all(|model| model.is_available));
+    assert!(info.read_models.iter().all(ModelAccess::is_available));
     let key = api.check_key().await.expect("the key is right");
     assert_eq!(key.environment_id.as_str().len(), 24);
     let stranger = IntegrationId::new("greenhouse:nobody").expect("an id");

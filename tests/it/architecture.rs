@@ -36,6 +36,7 @@ const FLOORS: &[(usize, &[&str])] = &[
         1,
         &[
             "catalog", "webhook", "plan", "decode", "versions", "company", "metrics", "chore",
+            "customer",
         ],
     ),
     (2, &["api", "delta", "listener"]),

@@ -322,7 +322,7 @@ async fn an_integration_is_read_as_far_as_it_matters() {
         ("personio", "HRIS")
     );
     assert_eq!(info.setup_status.as_deref(), Some("COMPLETED"));
-    let available = info.read_models.iter().filter(|model| model.is_available);
+    let available = info.read_models.iter().filter(|model| model.is_available());
     let available: Vec<_> = available.map(|model| model.id.as_str()).collect();
     assert_eq!(available, ["hris_employees"]);
 }

@@ -69,6 +69,14 @@ pub(super) async fn forget(
     Ok(all)
 }
 
+/// Makes the earlier versions of `kombo_integrations` unreadable, which name the customers. Called once the newest version
+/// does not name them any more.
+pub(super) async fn forget_names(tables: &Tables) -> Result<Forgotten, LakeError> {
+    let young = Clocks::read(tables).await?.earlier - LONGEST_FETCH;
+    let opened = ledgers::existing(tables, &LakeTable::Integrations).await;
+    of_table(opened, None, young).await
+}
+
 /// With `keys`, leaves a table alone whose log never mentioned one of the integrations.
 async fn of_table(
     opened: Result<Option<OpenTable>, LakeError>,

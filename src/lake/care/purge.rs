@@ -21,7 +21,7 @@ use crate::delta::exchange::{Exchange, FileChange};
 use crate::delta::log::{LiveFile, LogState};
 use crate::ids::{IntegrationId, IntegrationKey};
 use crate::lake::care::clocks::Clocks;
-use crate::lake::care::forget::{OWN, forget};
+use crate::lake::care::forget::{OWN, forget, forget_names};
 use crate::lake::care::leavers::still_gone;
 use crate::lake::care::leaving::Leaving;
 use crate::lake::layout::{INTEGRATION_KEY, LakeTable};
@@ -116,6 +116,11 @@ pub(in crate::lake) async fn purge(
     if report.failed.is_empty() && !dry_run {
         let now = Clocks::read(tables).await?.earlier;
         register_purged(tables, &report.integrations, now).await?;
+        if depth == PurgeDepth::Files {
+            let forgotten = forget_names(tables).await?;
+            report.deleted_files += forgotten.files;
+            report.deleted_bytes += forgotten.bytes;
+        }
         let count = report.integrations.len();
         info!(
             count,

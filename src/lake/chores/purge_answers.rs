@@ -145,6 +145,7 @@ fn answer(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::customer::EndUser;
     use crate::company::{ChangeKind, Refusal, World, WorldSettings};
     use crate::ids::{Category, EnvironmentId};
     use crate::lake::Lake;
@@ -196,6 +197,7 @@ mod tests {
             state_since_ms: Some(NOW - 19 * DAY),
             not_found_since_ms,
             environment: EnvironmentId::new(&own),
+            end_user: EndUser::default(),
         });
         PurgeDue {
             due: due.collect(),

@@ -3,7 +3,7 @@
 //!
 //! The table is a [`SmallTable`] with one row per integration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::delta::delta_error::DeltaError;
 use crate::delta::rows::{each_row, to_batch};
 use crate::delta::small_table::SmallTable;
+use crate::customer::{CustomerInfo, EndUser};
 use crate::ids::{Category, EnvironmentId, IntegrationId};
 use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::fields::{text_field, time_field};
@@ -60,6 +61,7 @@ pub(in crate::lake) async fn register_purged(
                 let row = Registration {
                     state: Registration::PURGED.to_owned(),
                     state_since_ms: Some(now.as_millis()),
+                    end_user: EndUser::default(),
                     ..row
                 };
                 IntegrationRow::from((key, row))
@@ -68,6 +70,43 @@ pub(in crate::lake) async fn register_purged(
     };
     table.rewrite(change).await?;
     Ok(())
+}
+
+/// Writes who the customers are, as far as Kombo says something new. Adds no integration, and leaves deleted and purged
+/// ones alone. Returns the integrations that are stored and not deleted.
+pub(in crate::lake) async fn describe(
+    tables: &Tables,
+    customers: &[CustomerInfo],
+) -> Result<BTreeSet<IntegrationId>, LakeError> {
+    if !tables.exists(&LakeTable::Integrations).await? {
+        return Ok(BTreeSet::new());
+    }
+    let table = registry(tables).await?;
+    let mut described = BTreeSet::new();
+    let change = |stored| {
+        let known = registrations(stored);
+        described.clear();
+        let mut changed = RowsByKey::new();
+        for said in customers {
+            let key = said.integration.key().to_string();
+            let row = known.get(&key);
+            let Some(row) = row.filter(|row| row.is_of(&said.integration)) else {
+                continue;
+            };
+            described.insert(said.integration.clone());
+            if !said.end_user.is_unknown() && row.end_user != said.end_user {
+                let end_user = said.end_user.clone();
+                let row = Registration {
+                    end_user,
+                    ..row.clone()
+                };
+                changed.insert(key, row);
+            }
+        }
+        changed.into_iter().map(IntegrationRow::from).collect()
+    };
+    table.rewrite(change).await?;
+    Ok(described)
 }
 
 /// Returns every stored integration, by key. Creates nothing.
@@ -132,8 +171,19 @@ impl Registration {
             state_since_ms: stored.or(new.state_since_ms),
             not_found_since_ms: first.or(new.not_found_since_ms).filter(|_| is_missing),
             environment: new.environment.clone().or(self.environment),
+            end_user: if new.end_user.is_unknown() {
+                self.end_user
+            } else {
+                new.end_user.clone()
+            },
             ..new
         }
+    }
+
+    /// Returns whether the row is that of an integration whose rows may be kept.
+    fn is_of(&self, integration: &IntegrationId) -> bool {
+        self.integration == *integration
+            && ![Self::DELETED, Self::PURGED].contains(&self.state.as_str())
     }
 
     /// Returns whether Kombo does not find the integration.
@@ -209,6 +259,8 @@ pub(in crate::lake) fn schema() -> SchemaRef {
         time_field("state_since", true),
         time_field("not_found_since", true),
         Field::new("environment", DataType::Utf8, true),
+        Field::new("organization_name", DataType::Utf8, true),
+        Field::new("origin_id", DataType::Utf8, true),
     ]))
 }
 
@@ -241,6 +293,12 @@ struct IntegrationRow {
     /// The Kombo environment that the integration was last read from.
     #[serde(default)]
     environment: Option<String>,
+    /// The name of the customer's organisation, as Kombo says.
+    #[serde(default)]
+    organization_name: Option<String>,
+    /// The id that the operator gave to the customer at Kombo.
+    #[serde(default)]
+    origin_id: Option<String>,
 }
 
 impl From<(String, Registration)> for IntegrationRow {
@@ -256,6 +314,8 @@ impl From<(String, Registration)> for IntegrationRow {
             state_since_us: row.state_since_ms.map(|at| at * 1000),
             not_found_since_us: row.not_found_since_ms.map(|at| at * 1000),
             environment: row.environment.map(|id| id.as_str().to_owned()),
+            organization_name: row.end_user.organization_name,
+            origin_id: row.end_user.origin_id,
         }
     }
 }
@@ -272,6 +332,10 @@ fn registrations(stored: Vec<IntegrationRow>) -> RowsByKey {
             state_since_ms: row.state_since_us.map(|at| at / 1000),
             not_found_since_ms: row.not_found_since_us.map(|at| at / 1000),
             environment: row.environment.and_then(|id| EnvironmentId::new(&id)),
+            end_user: EndUser {
+                organization_name: row.organization_name,
+                origin_id: row.origin_id,
+            },
         };
         Some((row.integration_key, registration))
     };

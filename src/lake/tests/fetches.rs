@@ -4,6 +4,7 @@ use futures_util::TryStreamExt;
 use object_store::ObjectStoreExt;
 
 use crate::catalog::Catalog;
+use crate::customer::EndUser;
 use crate::delta::store::TableStore;
 use crate::fetch::FetchEnd;
 use crate::ids::Category;
@@ -316,6 +317,7 @@ fn registration(name: &str, state: &str, since_ms: i64) -> Registration {
         state_since_ms: Some(since_ms),
         not_found_since_ms: None,
         environment: None,
+        end_user: EndUser::default(),
     }
 }
 

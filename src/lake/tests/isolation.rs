@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use object_store::ObjectStoreExt;
 
 use crate::catalog::Catalog;
+use crate::customer::EndUser;
 use crate::decode::QuarantinedRow;
 use crate::delta::store::TableStore;
 use crate::ids::Category;
@@ -33,6 +34,7 @@ fn registration(name: &str) -> Registration {
         state_since_ms: Some(1),
         not_found_since_ms: None,
         environment: None,
+        end_user: EndUser::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 use object_store::ObjectStoreExt;
 
 use crate::catalog::Catalog;
+use crate::customer::EndUser;
 use crate::delta::store::TableStore;
 use crate::delta::store::faulty::{Failure, FaultyStore};
 use crate::fetch::Fetch;
@@ -100,6 +101,7 @@ async fn a_pass_with_nothing_to_do_costs_a_few_requests() {
         state_since_ms: None,
         not_found_since_ms: None,
         environment: None,
+        end_user: EndUser::default(),
     };
     drop(filled.register(&[known]).await.expect("registered"));
     let fold = FoldSettings::default();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use object_store::ObjectStoreExt;
 
+use crate::customer::EndUser;
 use crate::delta::log::{DeltaLog, LogDamageKind};
 use crate::delta::store::TableStore;
 use crate::ids::Category;
@@ -23,6 +24,7 @@ fn registration() -> Registration {
         state_since_ms: None,
         not_found_since_ms: None,
         environment: None,
+        end_user: EndUser::default(),
     }
 }
 

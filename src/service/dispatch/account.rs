@@ -1,5 +1,6 @@
 //! One integration, as the dispatcher knows it.
 
+use crate::customer::EndUser;
 use crate::ids::{Category, EnvironmentId, IntegrationId};
 use crate::plan::{Doubt, Rhythm, Standing, Suspicion};
 use crate::sink::{Candidate, Registration};
@@ -148,6 +149,8 @@ impl Account {
             state_since_ms: Some(self.since.as_millis()),
             not_found_since_ms: self.not_found_since.map(Moment::as_millis),
             environment: self.environment.clone(),
+            // The chore that describes customers writes it. What is stored stays.
+            end_user: EndUser::default(),
         })
     }
 }

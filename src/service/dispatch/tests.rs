@@ -3,6 +3,7 @@
 use super::notified::NOTIFIED_GAP;
 use super::*;
 use crate::catalog::Catalog;
+use crate::customer::EndUser;
 use crate::ids::{Category, EnvironmentId};
 use crate::plan::{PlanMode, Standing};
 use crate::service::{FailedFetch, Fetching};
@@ -74,6 +75,7 @@ fn registration(name: &str, state: &str) -> Registration {
         state_since_ms: Some(0),
         not_found_since_ms: None,
         environment: None,
+        end_user: EndUser::default(),
     }
 }
 

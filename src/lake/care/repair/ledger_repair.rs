@@ -13,6 +13,7 @@ use bytes::Bytes;
 use tracing::warn;
 
 use crate::catalog::{Endpoint, SystemColumn};
+use crate::customer::EndUser;
 use crate::delta::delta_error::DeltaError;
 use crate::delta::exchange::Exchange;
 use crate::delta::file::data_files::on_cpu;
@@ -189,6 +190,7 @@ impl DamageRepair<'_> {
             state_since_ms: Some(now_ms),
             not_found_since_ms: None,
             environment: None,
+            end_user: EndUser::default(),
         }
     }
 }

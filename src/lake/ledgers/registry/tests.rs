@@ -17,6 +17,7 @@ fn registration(id: &str) -> Registration {
         state_since_ms: Some(1),
         not_found_since_ms: None,
         environment: None,
+        end_user: EndUser::default(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
+use crate::customer::EndUser;
 use crate::delta::store::TableStore;
 use crate::ids::Category;
 use crate::lake::tests::damage::found;
@@ -67,6 +68,7 @@ fn registration(name: &str) -> Registration {
         state_since_ms: Some(1),
         not_found_since_ms: None,
         environment: None,
+        end_user: EndUser::default(),
     }
 }
 

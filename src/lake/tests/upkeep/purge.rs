@@ -1,6 +1,7 @@
 //! A purge deletes a deleted integration's rows from every table and nobody else's, and may stop anywhere.
 
 use crate::catalog::Endpoint;
+use crate::customer::EndUser;
 use crate::ids::{Category, EnvironmentId, IntegrationId};
 use crate::lake::Part;
 use crate::lake::layout::LakeTable;
@@ -26,6 +27,7 @@ fn registration(name: &str, state: &str, state_since_ms: i64) -> Registration {
         state_since_ms: Some(state_since_ms),
         not_found_since_ms: None,
         environment: Some(environment()),
+        end_user: EndUser::default(),
     }
 }
 
