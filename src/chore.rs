@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use crate::customer::CustomerInfo;
 use crate::ids::{EndpointName, EnvironmentId, IntegrationId};
 use crate::metrics::Metrics;
 use crate::plan::Standing;
@@ -48,6 +49,16 @@ pub trait Questions: Send + Sync {
     /// Asks for the standing of an integration. When Kombo does not find the integration, also asks right after whether
     /// Kombo accepts the key.
     fn stands<'a>(&'a self, integration: &'a IntegrationId) -> BoxFuture<'a, Stands>;
+
+    /// Asks who the customer of an integration is, and what can be read of it. The question gives way to every other
+    /// request. Returns `None` when Kombo does not answer.
+    fn customer<'a>(
+        &'a self,
+        integration: &'a IntegrationId,
+    ) -> BoxFuture<'a, Option<CustomerInfo>>;
+
+    /// Returns the answers of the same kind that came to other questions since the last call.
+    fn overheard(&self) -> Vec<CustomerInfo>;
 
     /// Asks why many rows of a table may have vanished at the same time. Returns `None` when Kombo does not answer or
     /// states no reason.

@@ -251,7 +251,10 @@ impl KomboApi for HttpApi {
         self.look(id, Lane::Notified).await
     }
 
-    async fn integration_at_leisure(&self, id: &IntegrationId) -> Result<IntegrationInfo, ApiError> {
+    async fn integration_at_leisure(
+        &self,
+        id: &IntegrationId,
+    ) -> Result<IntegrationInfo, ApiError> {
         self.look(id, Lane::Backfill).await
     }
 

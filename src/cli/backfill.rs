@@ -141,6 +141,7 @@ async fn known(
         Ok(written) => leave_out(written.aside, &mut known, &mut unknown),
         Err(error) => aside.push(of_table(REGISTRY, error)),
     }
+    aside.extend(describe(session, lake, &known).await.err());
     if let Some(key_of) = key_of.as_ref().filter(|_| some_missing) {
         let begun = begun(api, wall, asked.elapsed());
         let round = Round { begun, key_of };
@@ -161,6 +162,21 @@ async fn known(
         unknown,
         aside,
     })
+}
+
+/// Stores who the customers are and what can be read of them.
+async fn describe(
+    session: &Session,
+    lake: &Lake,
+    known: &[KnownIntegration],
+) -> Result<(), SetAside<String>> {
+    let customers = known.iter().map(|one| one.info.customer(&one.id));
+    let customers: Vec<_> = customers.collect();
+    let endpoints = session.catalog.endpoints();
+    let described = lake.describe_customers(&customers, endpoints).await;
+    described
+        .map(drop)
+        .map_err(|error| of_table("kombo_coverage", error))
 }
 
 /// Stores the new state of integrations that Kombo does not find.

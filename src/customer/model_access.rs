@@ -50,16 +50,19 @@ pub enum WhyUnreadable {
     OptedOut,
     /// Kombo says that it is not available, and gives no reason.
     Unavailable,
+    /// Kombo has named the model before, and does not name it any more.
+    Unlisted,
 }
 
 impl WhyUnreadable {
     /// Every reason.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Unsupported,
         Self::NotImplemented,
         Self::Disabled,
         Self::OptedOut,
         Self::Unavailable,
+        Self::Unlisted,
     ];
 
     /// Returns the reason's name in tables and output.
@@ -71,6 +74,7 @@ impl WhyUnreadable {
             Self::Disabled => "disabled",
             Self::OptedOut => "opted_out",
             Self::Unavailable => "unavailable",
+            Self::Unlisted => "unlisted",
         }
     }
 
@@ -93,6 +97,7 @@ impl WhyUnreadable {
                 "the customer has switched it off; the customer can change that in the connection flow"
             }
             Self::Unavailable => "Kombo calls it unavailable and gives no reason; ask Kombo",
+            Self::Unlisted => "Kombo does not name the model for this integration any more",
         }
     }
 }
@@ -237,12 +242,30 @@ mod tests {
             (access(true, "SUPPORTED", "ENABLED", false), None),
             (access(true, "SUPPORTED", "OPTIONAL", false), None),
             (access(true, "UNKNOWN", "ENABLED", false), None),
-            (access(false, "UNKNOWN", "ENABLED", false), Some(Why::Unavailable)),
-            (access(false, "LATER", "LATER", false), Some(Why::Unavailable)),
-            (access(false, "UNSUPPORTED", "DISABLED", true), Some(Why::Unsupported)),
-            (access(false, "NOT_IMPLEMENTED", "ENABLED", false), Some(Why::NotImplemented)),
-            (access(false, "SUPPORTED", "DISABLED", true), Some(Why::Disabled)),
-            (access(false, "SUPPORTED", "OPTIONAL", true), Some(Why::OptedOut)),
+            (
+                access(false, "UNKNOWN", "ENABLED", false),
+                Some(Why::Unavailable),
+            ),
+            (
+                access(false, "LATER", "LATER", false),
+                Some(Why::Unavailable),
+            ),
+            (
+                access(false, "UNSUPPORTED", "DISABLED", true),
+                Some(Why::Unsupported),
+            ),
+            (
+                access(false, "NOT_IMPLEMENTED", "ENABLED", false),
+                Some(Why::NotImplemented),
+            ),
+            (
+                access(false, "SUPPORTED", "DISABLED", true),
+                Some(Why::Disabled),
+            ),
+            (
+                access(false, "SUPPORTED", "OPTIONAL", true),
+                Some(Why::OptedOut),
+            ),
         ] {
             assert_eq!(access.why_unreadable(), why, "{access:?}");
             assert_eq!(why.map(Why::as_str).and_then(Why::from_name), why);
@@ -260,7 +283,9 @@ mod tests {
             {"id": "", "is_available": true}
         ]"#;
         let ReadModels(models) = crate::json::from_str(text).expect("a list");
-        let [model] = &models[..] else { panic!("one model") };
+        let [model] = &models[..] else {
+            panic!("one model")
+        };
         assert_eq!(model.access.coverage_status, None);
         assert_eq!(model.fields_that_are(WhyUnreadable::Disabled), ["ssn"]);
         assert_eq!(model.fields_that_are(WhyUnreadable::Unsupported), ["age"]);

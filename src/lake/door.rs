@@ -1,19 +1,19 @@
 //! The lake's public operations. Each is passed on to the room that does the work.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::catalog::Endpoint;
+use crate::customer::CustomerInfo;
 use crate::delta::lost_files::Closeness;
-#[cfg(test)]
 use crate::ids::IntegrationId;
 use crate::lake::ledgers::registry::Wakes;
 use crate::lake::{
     ComparedTable, Completeness, DriftFilter, DriftGroup, FoundDrift, Hold, Lake, LakeError,
-    LintReport, LintSettings, Members, Overview, Part, PurgeDepth, PurgeDue, PurgeReport,
-    PurgeSettings, RepairReport, RepairSettings, SetAside, TableDamage, UpkeepReport,
+    LintReport, LintSettings, Members, ModelCoverage, Overview, Part, PurgeDepth, PurgeDue,
+    PurgeReport, PurgeSettings, RepairReport, RepairSettings, SetAside, TableDamage, UpkeepReport,
     UpkeepSettings, care, ledgers, reports,
 };
 use crate::plan::ConfirmedGone;
@@ -55,6 +55,27 @@ impl Lake {
     /// Returns every integration in `kombo_integrations`, by key. Creates nothing.
     pub async fn registered(&self) -> Result<Vec<Registration>, LakeError> {
         ledgers::registry::registered(self.tables()).await
+    }
+
+    /// Writes what Kombo says of customers, as far as it is new: who they are to `kombo_integrations`, and what can be read
+    /// of them to `kombo_coverage`. Says nothing of integrations that are not registered, deleted or purged. Returns the
+    /// others.
+    pub async fn describe_customers(
+        &self,
+        customers: &[CustomerInfo],
+        endpoints: &[Arc<Endpoint>],
+    ) -> Result<BTreeSet<IntegrationId>, LakeError> {
+        let described = ledgers::registry::describe(self.tables(), customers).await?;
+        let is_described = |one: &&CustomerInfo| described.contains(&one.integration);
+        let known: Vec<_> = customers.iter().filter(is_described).cloned().collect();
+        let now = self.tables().now();
+        ledgers::model_coverage::put(self.tables(), &known, endpoints, now).await?;
+        Ok(described)
+    }
+
+    /// Returns what Kombo last said of the models of each integration, by integration and model. Creates nothing.
+    pub async fn coverage_of_models(&self) -> Result<Vec<ModelCoverage>, LakeError> {
+        ledgers::model_coverage::read(self.tables()).await
     }
 
     /// Returns the candidates, and why an object with candidates could not be read. Creates nothing.

@@ -79,6 +79,10 @@ pub(super) fn description(table: &LakeTable) -> String {
         LakeTable::Integrations => {
             "integrations: one row per connected customer, with its state".to_owned()
         }
+        LakeTable::Coverage => {
+            "which models and fields Kombo can read of each integration, and why not the others"
+                .to_owned()
+        }
         LakeTable::Drift => "rows that differed between the lake and a full fetch".to_owned(),
         LakeTable::Quarantine => "rows from Kombo without a usable id".to_owned(),
         LakeTable::Holds => {

@@ -25,6 +25,8 @@ pub const LAYOUT_VERSION: u64 = 2;
 pub enum LakeTable {
     /// `kombo_integrations`: the integrations that the lake has rows of.
     Integrations,
+    /// `kombo_coverage`: which models and fields of an integration can be read.
+    Coverage,
     /// `kombo_drift`: rows that differed at a full fetch.
     Drift,
     /// `kombo_quarantine`: rows without a usable id.
@@ -49,6 +51,7 @@ impl LakeTable {
     fn folder(&self) -> String {
         match self {
             Self::Integrations => "kombo_integrations".to_owned(),
+            Self::Coverage => "kombo_coverage".to_owned(),
             Self::Drift => "kombo_drift".to_owned(),
             Self::Quarantine => "kombo_quarantine".to_owned(),
             Self::Holds => "kombo_holds".to_owned(),

@@ -61,7 +61,7 @@ pub use fold::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};
 pub use intake::{Sealed, Sighting, Staging};
 pub use lake_error::LakeError;
 pub use ledgers::{
-    ComparedTable, Completeness, DriftFilter, DriftGroup, DriftRow, FoundDrift, Hold,
+    ComparedTable, Completeness, DriftFilter, DriftGroup, DriftRow, FoundDrift, Hold, ModelCoverage,
 };
 pub use reports::{
     Ahead, Finding, LintReport, LintSettings, Overview, Query, QueryCost, TableDamage, TableLint,

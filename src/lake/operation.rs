@@ -13,6 +13,8 @@ pub(super) enum Operation {
     Fold,
     /// Integrations are stored in `kombo_integrations`.
     Register,
+    /// What Kombo says of customers is stored in `kombo_coverage`.
+    Describe,
     /// Holds of the guard are stored in `kombo_holds`.
     Hold,
     /// Results of comparisons with full fetches are stored in `kombo_drift`.
@@ -36,6 +38,7 @@ impl Operation {
             Self::AdvanceBases => "ADVANCE BASES",
             Self::Fold => "FOLD",
             Self::Register => "REGISTER",
+            Self::Describe => "DESCRIBE",
             Self::Hold => "HOLD",
             Self::Compare => "COMPARE",
             Self::Optimize => "OPTIMIZE",

@@ -39,7 +39,8 @@ pub use rhythm::{
     suspicious_period,
 };
 pub use schedule::{
-    SNAPSHOT_INSTEAD_EVERY, Schedule, heartbeat_period, next_heartbeat, next_snapshot_instead,
+    SNAPSHOT_INSTEAD_EVERY, Schedule, heartbeat_period, next_daily, next_heartbeat,
+    next_snapshot_instead,
 };
 pub use share::Share;
 pub use standing::Standing;

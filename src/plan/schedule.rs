@@ -173,6 +173,17 @@ pub fn next_heartbeat(
     last.map_or(now, due)
 }
 
+/// Returns the first instant after `now` at the time of day that belongs to an integration. Each integration has one
+/// time of day, so a restart asks nothing again, and questions about many integrations spread over the day.
+#[must_use]
+pub fn next_daily(key: &IntegrationKey, now: Moment) -> Moment {
+    const DAY: Duration = Duration::from_hours(24);
+    let of_day = i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX);
+    let midnight = Moment::from_millis(now.as_millis().div_euclid(of_day).saturating_mul(of_day));
+    let today = midnight + phase(key, DAY);
+    if today > now { today } else { today + DAY }
+}
+
 /// Returns a part of the span that depends only on the integration, in whole milliseconds.
 fn phase(key: &IntegrationKey, span: Duration) -> Duration {
     let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);

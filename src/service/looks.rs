@@ -8,6 +8,7 @@ use super::dispatch::{Dispatch, FoundIntegration, Heard, LookFailed};
 use super::held::Held;
 use crate::api::{ApiError, ErrorReach, IntegrationInfo, KeyInfo, KomboApi, Looked, look};
 use crate::catalog::Endpoint;
+use crate::customer::CustomerInfo;
 use crate::ids::{Category, IntegrationId};
 use crate::plan::{Begun, Standing};
 use crate::sink::{Registration, Registry};
@@ -20,6 +21,8 @@ pub(super) struct Look {
     held: Held,
     /// Whether another process has purged the rows of the integration.
     purged: bool,
+    /// What the answer says of the customer.
+    customer: Option<CustomerInfo>,
 }
 
 /// Which integration to ask for, and why.
@@ -46,8 +49,12 @@ pub(super) async fn look_at<A: KomboApi, S: Registry>(
         is_deleted,
         begun,
     } = order;
+    let mut customer = None;
     let answer = match look(&*api, &id).await {
-        Looked::Found(info) => Ok(found(&info)),
+        Looked::Found(info) => {
+            customer = Some(info.customer(&id));
+            Ok(found(&info))
+        }
         Looked::NotFound { key_of } => {
             info!(integration.id = %id, environment = %key_of, "Kombo finds no integration {id}, and accepts the API key: the integration may be deleted");
             Err(LookFailed::NotFound { begun, key_of })
@@ -77,6 +84,7 @@ pub(super) async fn look_at<A: KomboApi, S: Registry>(
         answer,
         held,
         purged,
+        customer,
     }
 }
 
@@ -89,6 +97,11 @@ async fn is_purged(sink: &impl Registry, id: &IntegrationId) -> bool {
 }
 
 impl Look {
+    /// Takes out what the answer says of the customer.
+    pub(super) fn customer(&mut self) -> Option<CustomerInfo> {
+        self.customer.take()
+    }
+
     /// Hands the answer to the dispatcher, and logs it.
     pub(super) fn tell(self, dispatch: &mut Dispatch, now: Moment) {
         let Self {
@@ -96,6 +109,7 @@ impl Look {
             answer,
             held,
             purged,
+            customer: _,
         } = self;
         if purged {
             dispatch.purged_elsewhere(&id, now);
@@ -115,6 +129,7 @@ impl Look {
 pub(super) struct CandidateLook {
     id: IntegrationId,
     answer: Heard,
+    customer: Option<CustomerInfo>,
 }
 
 /// Asks Kombo whether a candidate exists. Nothing that cannot be undone rests on the answer, so one request is enough.
@@ -122,8 +137,12 @@ pub(super) async fn look_at_candidate<A: KomboApi>(
     api: Arc<A>,
     id: IntegrationId,
 ) -> CandidateLook {
+    let mut customer = None;
     let answer = match api.integration(&id).await {
-        Ok(info) => Heard::Found(found(&info)),
+        Ok(info) => {
+            customer = Some(info.customer(&id));
+            Heard::Found(found(&info))
+        }
         Err(ApiError::IntegrationGone { .. }) => Heard::NotFound,
         Err(error) => {
             warn!(integration.id = %id, error = %error, advice = error.advice(), "asking Kombo for the candidate {id} failed; Kombo is asked again later");
@@ -132,10 +151,19 @@ pub(super) async fn look_at_candidate<A: KomboApi>(
             standing.map_or(Heard::Nothing, Heard::Stands)
         }
     };
-    CandidateLook { id, answer }
+    CandidateLook {
+        id,
+        answer,
+        customer,
+    }
 }
 
 impl CandidateLook {
+    /// Takes out what the answer says of the customer.
+    pub(super) fn customer(&mut self) -> Option<CustomerInfo> {
+        self.customer.take()
+    }
+
     /// Hands the answer to the dispatcher.
     pub(super) fn tell(self, dispatch: &mut Dispatch, now: Moment) {
         dispatch.heard(&self.id, self.answer, now);

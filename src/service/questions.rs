@@ -1,39 +1,64 @@
 //! The questions that the sink's chores ask Kombo. They use the service's API client, so all requests share one budget.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use crate::api::{ApiError, IntegrationInfo, KomboApi, Looked, look};
 use crate::chore::{NoAnswer, Questions, Stands};
-use crate::customer::ModelAccess;
+use crate::customer::{CustomerInfo, ModelAccess};
 use crate::ids::{EndpointName, IntegrationId};
 use crate::versions::guard::HoldCause;
 use crate::words::with_causes;
 
+/// The most answers that wait for the chore that writes them.
+const OVERHEARD: usize = 1_000;
+
 /// Asks over the API client in use. A reload swaps the client, also for a chore that is running.
-pub struct ApiQuestions<A>(Arc<RwLock<Arc<A>>>);
+pub struct ApiQuestions<A> {
+    api: Arc<RwLock<Arc<A>>>,
+    overheard: Arc<Mutex<BTreeMap<IntegrationId, CustomerInfo>>>,
+}
 
 impl<A> Clone for ApiQuestions<A> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self {
+            api: Arc::clone(&self.api),
+            overheard: Arc::clone(&self.overheard),
+        }
     }
 }
 
 impl<A> ApiQuestions<A> {
     /// Returns questions over this client.
     pub fn new(api: Arc<A>) -> Self {
-        Self(Arc::new(RwLock::new(api)))
+        Self {
+            api: Arc::new(RwLock::new(api)),
+            overheard: Arc::default(),
+        }
     }
 
     pub(super) fn swap(&self, api: Arc<A>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = api;
+        *self.api.write().unwrap_or_else(PoisonError::into_inner) = api;
+    }
+
+    /// Keeps what an answer to another question says of a customer. With too many, the answer is dropped: the customer is
+    /// asked about within a day anyway.
+    pub(super) fn overhear(&self, said: Option<CustomerInfo>) {
+        let mut overheard = self
+            .overheard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(said) = said.filter(|_| overheard.len() < OVERHEARD) {
+            overheard.insert(said.integration.clone(), said);
+        }
     }
 
     fn api(&self) -> Arc<A> {
         // Only complete clients are swapped in, so the value is valid after a panic elsewhere.
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.api.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -51,6 +76,26 @@ impl<A: KomboApi> Questions for ApiQuestions<A> {
             }
         }
         .boxed()
+    }
+
+    fn customer<'a>(
+        &'a self,
+        integration: &'a IntegrationId,
+    ) -> BoxFuture<'a, Option<CustomerInfo>> {
+        async move {
+            let api = self.api();
+            let info = api.integration_at_leisure(integration).await.ok()?;
+            Some(info.customer(integration))
+        }
+        .boxed()
+    }
+
+    fn overheard(&self) -> Vec<CustomerInfo> {
+        let mut overheard = self
+            .overheard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *overheard).into_values().collect()
     }
 
     fn why_gone<'a>(

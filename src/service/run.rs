@@ -223,8 +223,14 @@ where
         let now = self.now();
         match report {
             TaskReport::Fetched(carried) => self.fetched(*carried, now),
-            TaskReport::Looked(look) => look.tell(&mut self.dispatch, now),
-            TaskReport::CandidateLooked(look) => look.tell(&mut self.dispatch, now),
+            TaskReport::Looked(mut look) => {
+                self.questions.overhear(look.customer());
+                look.tell(&mut self.dispatch, now);
+            }
+            TaskReport::CandidateLooked(mut look) => {
+                self.questions.overhear(look.customer());
+                look.tell(&mut self.dispatch, now);
+            }
             TaskReport::Recalled(read) => {
                 self.candidate_writes
                     .recalled(read, &mut self.dispatch, now);

@@ -24,8 +24,13 @@ use crate::time::Moment;
 /// A fetch runs for at most a day.
 const LONGEST_FETCH: Duration = Duration::from_hours(24);
 
-/// The lake's own tables that may hold rows of an integration's records.
-pub(super) const OWN: [LakeTable; 3] = [LakeTable::Drift, LakeTable::Quarantine, LakeTable::Holds];
+/// The lake's own tables that may hold rows of an integration.
+pub(super) const OWN: [LakeTable; 4] = [
+    LakeTable::Drift,
+    LakeTable::Quarantine,
+    LakeTable::Holds,
+    LakeTable::Coverage,
+];
 
 /// Data files that were deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -223,7 +223,10 @@ impl Purging {
                 };
                 emptied.filter(differs).collect()
             }
-            LakeTable::Integrations | LakeTable::Quarantine | LakeTable::Holds => Vec::new(),
+            LakeTable::Integrations
+            | LakeTable::Coverage
+            | LakeTable::Quarantine
+            | LakeTable::Holds => Vec::new(),
         }
     }
 }

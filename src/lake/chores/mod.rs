@@ -1,5 +1,5 @@
-//! The chores that a lake needs besides fetches, for the dispatcher of the service: folding (`fold_chore`), and upkeep
-//! with the purge of deleted integrations (`upkeep_chore`).
+//! The chores that a lake needs besides fetches, for the dispatcher of the service: folding (`fold_chore`), upkeep
+//! with the purge of deleted integrations (`upkeep_chore`), and what Kombo says of the customers (`customer_chore`).
 //!
 //! The chores decide when to work, and log the result. The work itself is in [`fold`](super::fold) and
 //! [`care`](super::care), which the verbs of the command line call, too. Code that chores and verbs share is here once:
@@ -9,6 +9,7 @@
 //! A run may be dropped at any `.await`: files without a log entry are unreferenced, and uncommitted work is due again.
 //! A chore may never delay a fetch, and may never remove rows without an answer of Kombo from right before.
 
+mod customer_chore;
 mod fold_chore;
 mod hold_text;
 mod purge_answers;
@@ -22,6 +23,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::customer_chore::CustomerChore;
 use self::fold_chore::FoldChore;
 use self::upkeep_chore::UpkeepChore;
 use super::{FoldSettings, Lake, LakeError, LakeSettings, PurgeDepth, PurgeDue, PurgeReport};
@@ -77,6 +79,8 @@ impl Lake {
             let chore = UpkeepChore::new(self.clone(), endpoints.to_vec(), upkeep);
             chores.push(Box::new(chore));
         }
+        let chore = CustomerChore::new(self.clone(), endpoints.to_vec());
+        chores.push(Box::new(chore));
         chores
     }
 }

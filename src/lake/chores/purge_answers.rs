@@ -145,8 +145,8 @@ fn answer(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::customer::EndUser;
     use crate::company::{ChangeKind, Refusal, World, WorldSettings};
+    use crate::customer::EndUser;
     use crate::ids::{Category, EnvironmentId};
     use crate::lake::Lake;
     use crate::lake::LakeSettings;

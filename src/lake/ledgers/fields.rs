@@ -1,4 +1,5 @@
-//! Fields of the lake's own tables: `kombo_integrations`, `kombo_quarantine`, `kombo_drift`, `kombo_holds`.
+//! Fields of the lake's own tables: `kombo_integrations`, `kombo_quarantine`, `kombo_drift`, `kombo_holds`,
+//! `kombo_coverage`.
 
 use std::sync::Arc;
 
@@ -18,6 +19,11 @@ pub(crate) fn time_field(name: &str, nullable: bool) -> Field {
 /// Declares an integer column without nulls.
 pub(crate) fn long_field(name: &str) -> Field {
     Field::new(name, DataType::Int64, false)
+}
+
+/// Declares a column with true or false, without nulls.
+pub(crate) fn flag_field(name: &str) -> Field {
+    Field::new(name, DataType::Boolean, false)
 }
 
 /// Declares a column with a list of names.

@@ -10,10 +10,10 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
+use crate::customer::{CustomerInfo, EndUser};
 use crate::delta::delta_error::DeltaError;
 use crate::delta::rows::{each_row, to_batch};
 use crate::delta::small_table::SmallTable;
-use crate::customer::{CustomerInfo, EndUser};
 use crate::ids::{Category, EnvironmentId, IntegrationId};
 use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::fields::{text_field, time_field};

@@ -1,7 +1,8 @@
 //! Repairs damage in the lake's own tables.
 //!
 //! Of `kombo_drift` and `kombo_quarantine` what is left stays. `kombo_holds` begins empty: the log of `current` says which
-//! tables have something held, and the next fold judges them again. An older list of holds could accept what nobody
+//! tables have something held, and the next fold judges them again. `kombo_coverage` begins empty as well: Kombo says it
+//! again. An older list of holds could accept what nobody
 //! accepted. `kombo_integrations` is made again from its newest file that can be read, and from the ids beside the rows of
 //! all other tables.
 
@@ -72,7 +73,10 @@ impl DamageRepair<'_> {
             _ => Vec::new(),
         };
         let emptied = match (name, &ledger.opened) {
-            (LakeTable::Integrations | LakeTable::Holds, Some((table, state))) if is_sick => {
+            (
+                LakeTable::Integrations | LakeTable::Holds | LakeTable::Coverage,
+                Some((table, state)),
+            ) if is_sick => {
                 let live = table.live(state).await?.into_iter();
                 let lost: BTreeSet<_> = ledger
                     .lost

@@ -60,6 +60,7 @@ fn then(table: &LakeTable) -> &'static str {
         LakeTable::Current(_) => "folds snapshots and deltas again",
         LakeTable::Integrations => "lists the integrations that have rows",
         LakeTable::Holds => "begins an empty table; the next fold judges again what is held",
+        LakeTable::Coverage => "begins an empty table; the service asks Kombo again within a day",
         LakeTable::Drift | LakeTable::Quarantine => "keeps what is left",
     }
 }
@@ -72,6 +73,7 @@ fn lost(table: &LakeTable) -> &'static str {
         LakeTable::Integrations => "the states of deleted integrations",
         LakeTable::Holds => "decisions that are not folded yet",
         LakeTable::Drift => "findings of earlier full fetches",
+        LakeTable::Coverage => "since when each model could not be read",
         LakeTable::Quarantine => "rows without an id",
     }
 }

@@ -181,3 +181,25 @@ fn rows_and_columns_of_a_newer_build_pass_through() {
     );
     assert_eq!(text("_integration_id", 1), "tool:b");
 }
+
+#[test]
+fn the_name_of_a_customer_stays_until_kombo_says_another() {
+    let named = |name: &str| Registration {
+        end_user: EndUser::new(Some(name), Some("tenant 42")),
+        ..stored("active", 1, None)
+    };
+    let (first, unnamed) = (named("Acme"), stored("inactive", 2, None));
+    let parked = after(&first, &unnamed);
+    assert_eq!(
+        (&*parked.state, &parked.end_user),
+        ("inactive", &first.end_user)
+    );
+    assert_eq!(
+        after(&parked, &named("Acme SE")).end_user,
+        named("Acme SE").end_user
+    );
+    let purged = stored(Registration::PURGED, 3, None);
+    assert!(after(&purged, &first).end_user.is_unknown());
+    let rows = RowsByKey::from([("key".to_owned(), first)]);
+    assert_eq!(read_back(&batch(&rows)), rows);
+}

@@ -326,7 +326,10 @@ impl TableLint {
         self.small_groups += small.count() as u64;
         let has_records = !matches!(
             table,
-            LakeTable::Integrations | LakeTable::Quarantine | LakeTable::Holds
+            LakeTable::Integrations
+                | LakeTable::Coverage
+                | LakeTable::Quarantine
+                | LakeTable::Holds
         );
         if !has_records {
             return;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Date32Array, Int64Array, ListArray, RecordBatch, StringArray,
+    ArrayRef, BooleanArray, Date32Array, Int64Array, ListArray, RecordBatch, StringArray,
     TimestampMicrosecondArray,
 };
 use arrow::buffer::OffsetBuffer;
@@ -14,7 +14,7 @@ use crate::delta::object_key::Partition;
 use crate::lake::layout::LakeTable;
 use crate::lake::layout::of_day;
 use crate::lake::layout::of_integration;
-use crate::lake::ledgers::{self, drift, holds, quarantine};
+use crate::lake::ledgers::{self, drift, holds, model_coverage, quarantine};
 use crate::lake::tables::OpenTable;
 use crate::lake::tests::support::*;
 use crate::lake::{Lake, LiveFile, Part};
@@ -91,6 +91,7 @@ pub(super) async fn put_own(lake: &Lake, table: &LakeTable, names: &[&str], day:
     let schema = match table {
         LakeTable::Drift => drift::schema(),
         LakeTable::Holds => holds::schema(),
+        LakeTable::Coverage => model_coverage::schema(),
         _ => quarantine::schema(),
     };
     // Rows of the quarantine expire by their observation.
@@ -124,6 +125,7 @@ fn values(field: &Field, names: &[&str], day: i32, at_us: i64) -> ArrayRef {
             }
         }))),
         DataType::Date32 => Arc::new(Date32Array::from(vec![day; rows])),
+        DataType::Boolean => Arc::new(BooleanArray::from(vec![true; rows])),
         DataType::Int64 => Arc::new(Int64Array::from(vec![1; rows])),
         DataType::Timestamp(..) => {
             Arc::new(TimestampMicrosecondArray::from(vec![at_us; rows]).with_timezone("UTC"))

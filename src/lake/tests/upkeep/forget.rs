@@ -1,7 +1,9 @@
 //! A purge at once leaves no earlier version and no file of one, loses nothing of others, and may stop anywhere.
 
 use crate::ids::IntegrationId;
-use crate::lake::tests::upkeep::purge::{confirmed, deleted_beside_another, rows_of_all, state_of};
+use crate::lake::tests::upkeep::purge::{
+    TABLES, confirmed, deleted_beside_another, rows_of_all, state_of,
+};
 use crate::lake::tests::upkeep::*;
 use crate::lake::{LakeError, PurgeDepth, PurgeReport, PurgeSettings};
 
@@ -51,9 +53,17 @@ async fn nothing_but_the_newest_version_is_left_and_nothing_of_another_is_lost()
     assert!(report.deleted_files > 0 && report.deleted_bytes > 0);
     assert!(paths(&aging.store).await.len() < before);
     assert_eq!(unnamed(&aging).await, [""; 0]);
-    assert_eq!(rows_of_all(&aging, "a").await, [0; 6]);
+    assert_eq!(rows_of_all(&aging, "a").await, [0; TABLES]);
     assert_eq!(rows_of_all(&aging, "b").await, all);
     assert_eq!(state_of(&lake, &integration("a")).await, "purged");
+    // Earlier versions of the registry name the customer, the newest does not.
+    let names = paths(&aging.store).await.into_iter();
+    let files = names.filter(|path| path.as_ref().starts_with("kombo_integrations/part-"));
+    assert_eq!(files.count(), 1);
+    let registered = lake.registered().await.expect("read").into_iter();
+    let named = registered.filter(|row| !row.end_user.is_unknown());
+    let named: Vec<_> = named.map(|row| row.integration).collect();
+    assert_eq!(named, [integration("b")]);
     for table in ["ats_tags/snapshots", "ats_tags/deltas", "ats_tags/current"] {
         let names = paths(&aging.store).await;
         let log = format!("{table}/_delta_log/0");
@@ -163,7 +173,7 @@ async fn whatever_call_fails_nothing_of_others_leaves_and_the_next_one_finishes(
             assert_eq!(rows_of_all(&aging, "b").await, all, "{context}");
             let lake = aging.lake().await;
             forget(&lake).await;
-            assert_eq!(rows_of_all(&aging, "a").await, [0; 6], "{context}");
+            assert_eq!(rows_of_all(&aging, "a").await, [0; TABLES], "{context}");
             assert_eq!(rows_of_all(&aging, "b").await, all, "{context}");
             // A file that the stopped purge had just written may be left. It holds the rows that stay.
             for path in unnamed(&aging).await {

@@ -15,7 +15,15 @@ use crate::plan::{ConfirmedGone, NotFound};
 use crate::sink::Registration;
 use crate::time::{Bases, ObservedAt};
 
-const OWN: [LakeTable; 3] = [LakeTable::Drift, LakeTable::Quarantine, LakeTable::Holds];
+const OWN: [LakeTable; 4] = [
+    LakeTable::Drift,
+    LakeTable::Quarantine,
+    LakeTable::Holds,
+    LakeTable::Coverage,
+];
+
+/// Three tables of an endpoint, and the lake's own.
+pub(super) const TABLES: usize = 3 + OWN.len();
 
 fn registration(name: &str, state: &str, state_since_ms: i64) -> Registration {
     Registration {
@@ -27,7 +35,7 @@ fn registration(name: &str, state: &str, state_since_ms: i64) -> Registration {
         state_since_ms: Some(state_since_ms),
         not_found_since_ms: None,
         environment: Some(environment()),
-        end_user: EndUser::default(),
+        end_user: EndUser::new(Some("Jane Doe GmbH"), Some("tenant-42")),
     }
 }
 
@@ -109,11 +117,11 @@ async fn purge(lake: &Lake) -> PurgeReport {
     report
 }
 
-/// Returns, for each of the six tables, how many rows of an integration it has. For the lake's own tables, returns how
+/// Returns, for each table, how many rows of an integration it has. For the lake's own tables, returns how
 /// many files may hold such rows.
-pub(super) async fn rows_of_all(aging: &Aging, name: &str) -> [usize; 6] {
+pub(super) async fn rows_of_all(aging: &Aging, name: &str) -> [usize; TABLES] {
     let id = integration(name).to_string();
-    let mut rows = [0; 6];
+    let mut rows = [0; TABLES];
     for (at, part) in [Part::Snapshots, Part::Deltas, Part::Current]
         .into_iter()
         .enumerate()
@@ -150,7 +158,7 @@ async fn bases_of(lake: &Lake, endpoint: &Arc<Endpoint>, name: &str) -> Bases {
 async fn after_14_days_everything_of_a_deleted_integration_leaves_and_nothing_of_another() {
     let aging = deleted_beside_another().await;
     let lake = aging.lake().await;
-    let all = [1, 8, 2, 1, 1, 1];
+    let all = [1, 8, 2, 1, 1, 1, 1];
     aging.pass(13).await;
     let early = lake.purge_due(&at_once()).await.expect("read");
     assert_eq!((early.due.len(), early.waiting.len()), (0, 1));
@@ -166,7 +174,7 @@ async fn after_14_days_everything_of_a_deleted_integration_leaves_and_nothing_of
     let rows: u64 = done.tables.iter().map(|table| table.rows).sum();
     assert_eq!((rows, done.tables.len()), (14, 6));
 
-    assert_eq!(rows_of_all(&aging, "a").await, [0; 6]);
+    assert_eq!(rows_of_all(&aging, "a").await, [0; TABLES]);
     assert_eq!(rows_of_all(&aging, "b").await, all);
     assert_eq!(state_of(&lake, &integration("a")).await, "purged");
     let again = purge(&lake).await;
@@ -201,7 +209,7 @@ async fn nothing_that_was_purged_looks_covered_and_a_new_fetch_begins_anew() {
     let bases = bases_of(&fresh, &tags(), "a").await;
     let base = bases.get(crate::time::Tier::Daily).expect("a base");
     assert_eq!(base.as_millis(), 900);
-    assert_eq!(rows_of_all(&aging, "a").await, [1, 0, 0, 0, 0, 0]);
+    assert_eq!(rows_of_all(&aging, "a").await, [1, 0, 0, 0, 0, 0, 0]);
 }
 
 #[tokio::test]
@@ -338,8 +346,8 @@ async fn commits_of_others_meanwhile_are_kept_and_the_purge_goes_on() {
         two.upkeep(&tables, &merging)
     );
     assert!(first.expect("purged").failed.is_empty());
-    assert_eq!(rows_of_all(&aging, "a").await, [0; 6]);
-    assert_eq!(rows_of_all(&aging, "b").await, [1, 18, 2, 1, 1, 1]);
+    assert_eq!(rows_of_all(&aging, "a").await, [0; TABLES]);
+    assert_eq!(rows_of_all(&aging, "b").await, [1, 18, 2, 1, 1, 1, 1]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -362,10 +370,10 @@ async fn whatever_call_fails_nobody_elses_rows_leave_and_the_next_purge_finishes
             }
             let lake = aging.lake().await;
             if state_of(&lake, &integration("a")).await == "purged" {
-                assert_eq!(rows_of_all(&aging, "a").await, [0; 6], "{context}");
+                assert_eq!(rows_of_all(&aging, "a").await, [0; TABLES], "{context}");
             }
             purge(&lake).await;
-            assert_eq!(rows_of_all(&aging, "a").await, [0; 6], "{context}");
+            assert_eq!(rows_of_all(&aging, "a").await, [0; TABLES], "{context}");
             assert_eq!(rows_of_all(&aging, "b").await, all, "{context}");
             assert_eq!(state_of(&lake, &integration("a")).await, "purged");
             let bases = bases_of(&lake, &tags(), "a").await;
