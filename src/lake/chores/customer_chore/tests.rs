@@ -1,6 +1,7 @@
 use std::sync::Mutex;
 
 use super::*;
+use crate::build_info::BUILD_INFO;
 use crate::chore::Stands;
 use crate::customer::{Access, EndUser, ModelAccess};
 use crate::ids::{Category, EndpointName};
@@ -98,7 +99,7 @@ async fn register(lake: &Lake, registered: &[(&str, &str)]) {
 }
 
 async fn run(chore: &mut CustomerChore, kombo: &Kombo) {
-    let metrics = Metrics::new("source", "sink", "0.0.0");
+    let metrics = Metrics::new("source", "sink", &BUILD_INFO);
     let beside = Beside {
         kombo,
         metrics: &metrics,
