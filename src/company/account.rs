@@ -49,6 +49,33 @@ pub(super) fn describe(integration: &Integration) -> Description {
         let found = by_code.into_iter().find(|(code, _)| whole(code));
         found.map_or(usual, |(_, state)| state)
     };
+    Description {
+        tool: integration.id.tool().to_owned(),
+        category: integration.category().as_str().to_uppercase(),
+        status: state(
+            [
+                ("INTEGRATION.INACTIVE", "INACTIVE"),
+                ("INTEGRATION.AUTHENTICATION_INVALID", "INVALID"),
+            ],
+            "ACTIVE",
+        ),
+        setup_status: state(
+            [
+                ("INTEGRATION.SETUP_INCOMPLETE", "INCOMPLETE"),
+                ("INTEGRATION.SETUP_SYNC_PENDING", "FINAL_SYNC_PENDING"),
+            ],
+            "COMPLETED",
+        ),
+        read_models: read_models(integration),
+        end_user: {
+            let (name, origin) = (organization(integration), origin_id(integration));
+            EndUser::new(Some(&name), Some(&origin))
+        },
+    }
+}
+
+/// Returns the models of all endpoints, each once.
+fn read_models(integration: &Integration) -> Vec<ModelAccess> {
     let listings = &integration.customer.blueprint.listings;
     let mut read_models: Vec<ModelAccess> = Vec::new();
     for listing in listings {
@@ -76,29 +103,7 @@ pub(super) fn describe(integration: &Integration) -> Description {
             }
         }
     }
-    Description {
-        tool: integration.id.tool().to_owned(),
-        category: integration.category().as_str().to_uppercase(),
-        status: state(
-            [
-                ("INTEGRATION.INACTIVE", "INACTIVE"),
-                ("INTEGRATION.AUTHENTICATION_INVALID", "INVALID"),
-            ],
-            "ACTIVE",
-        ),
-        setup_status: state(
-            [
-                ("INTEGRATION.SETUP_INCOMPLETE", "INCOMPLETE"),
-                ("INTEGRATION.SETUP_SYNC_PENDING", "FINAL_SYNC_PENDING"),
-            ],
-            "COMPLETED",
-        ),
-        read_models,
-        end_user: {
-            let (name, origin) = (organization(integration), origin_id(integration));
-            EndUser::new(Some(&name), Some(&origin))
-        },
-    }
+    read_models
 }
 
 /// Returns the access of a model that the customer switched off, or whose endpoint the API refuses.

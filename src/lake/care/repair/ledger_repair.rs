@@ -72,11 +72,8 @@ impl DamageRepair<'_> {
             }
             _ => Vec::new(),
         };
-        let emptied = match (name, &ledger.opened) {
-            (
-                LakeTable::Integrations | LakeTable::Holds | LakeTable::Coverage,
-                Some((table, state)),
-            ) if is_sick => {
+        let emptied = match &ledger.opened {
+            Some((table, state)) if is_sick && begins_empty(name) => {
                 let live = table.live(state).await?.into_iter();
                 let lost: BTreeSet<_> = ledger
                     .lost
@@ -197,6 +194,14 @@ impl DamageRepair<'_> {
             end_user: EndUser::default(),
         }
     }
+}
+
+/// Returns whether a damaged table begins without the rows of its files.
+fn begins_empty(table: &LakeTable) -> bool {
+    matches!(
+        table,
+        LakeTable::Integrations | LakeTable::Holds | LakeTable::Coverage
+    )
 }
 
 /// Reads the integrations of the newest file of the folder that can be read, whether the log names it or not: each file
