@@ -19,6 +19,7 @@ mod lake;
 mod lake_verb;
 mod run;
 mod settings;
+mod shell_verb;
 mod sql;
 mod twin_life;
 mod values;
@@ -46,6 +47,7 @@ pub use lake::{
 pub use lake_verb::LakeVerb;
 pub use run::RunArgs;
 pub use settings::SettingsArgs;
+pub use shell_verb::{CompletionsArgs, ManArgs, ShellVerb};
 pub use sql::{SqlArgs, SqlEngine, SqlView};
 pub use twin_life::TwinLifeArgs;
 pub use values::Since;
@@ -186,6 +188,9 @@ Exit codes: 0 every check passed, 1 some failed (each is named), 64 wrong usage,
 Example:
   kombo-source dashboard > kombo-source.json")]
     Dashboard,
+    /// Verbs that print files for the shell and for `man`.
+    #[command(flatten)]
+    Shell(ShellVerb),
     /// Serve a local stand-in for Kombo, with made-up companies
     Twin(TwinArgs),
 }

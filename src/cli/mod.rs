@@ -26,6 +26,7 @@ mod key;
 mod lake_verbs;
 mod lint;
 mod logs;
+mod man_page;
 mod missing;
 mod named;
 mod no_integrations;
@@ -36,6 +37,7 @@ mod queries;
 mod repair;
 mod run;
 mod session;
+mod shell;
 mod sql;
 mod status;
 
@@ -136,6 +138,10 @@ async fn run(args: Args, limit: &LogLimit) -> Result<u8, CliError> {
         }
         // Boxed: this future would make that of every verb larger.
         Verb::Lake(verb) => Box::pin(lake_verbs::run(verb, session, quiet)).await?,
+        Verb::Shell(verb) => {
+            shell::run(&verb)?;
+            true
+        }
         Verb::Twin(args) => {
             twin::run(&args, &catalog, interrupted()).await?;
             true

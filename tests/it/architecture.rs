@@ -69,6 +69,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["listener"]),
     ("prometheus_client", &["metrics"]),
     ("clap", &["cli", "main.rs"]),
+    ("clap_complete", &["cli/shell.rs", "cli/args/shell_verb.rs"]),
+    ("clap_mangen", &["cli/man_page.rs"]),
     ("console", &["cli/terminal"]),
     ("indicatif", &["cli"]),
     ("hmac", &["webhook/signature"]),

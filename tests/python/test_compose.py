@@ -30,7 +30,7 @@ def compose() -> Any:
     [
         ("restart: unless-stopped", "restrat: unless-stopped"),
         ('"127.0.0.1:8080:8080"', '"127.0.0.1:8080:http"'),
-        ("secrets: [kombo_api_key,", "secrets: [kombo_key,"),
+        ("secrets: [api_key,", "secrets: [kombo_key,"),
         ("stop_grace_period: 80s", "stop_grace_period: long"),
     ],
 )

@@ -102,7 +102,7 @@ def test_the_configuration_of_the_container_serves_webhooks_health_and_metrics(t
         assert f'"0.0.0.0:{inside}"' in text
         text = text.replace(f'"0.0.0.0:{inside}"', f'"127.0.0.1:{outside}"')
     (tmp_path / "kombo.yaml").write_text(text)
-    for name in ("kombo_api_key", "kombo_webhook_secret"):
+    for name in ("api_key", "webhook_secret"):
         (tmp_path / name).write_text(SECRET)
         (tmp_path / name).chmod(0o600)
     (tmp_path / "state").mkdir(mode=0o700)
