@@ -95,6 +95,10 @@ impl Overrides {
         let (lake, places) = (&mut config.sink.lake, &mut config.places);
         let mut by_flag = |option, flag| places.said_by_flag(join(&path, option), flag);
         if let Some(url) = &self.lake_url {
+            // The options are those of the store that the file names. A folder has none, such as the backup of a bucket.
+            if url.starts_with("file://") || !url.contains("://") {
+                lake.options.clear();
+            }
             lake.url.clone_from(url);
             by_flag("url", "--lake-url");
         }

@@ -205,6 +205,24 @@ fn a_lake_flag_is_enough_for_a_sink_without_url() {
 }
 
 #[test]
+fn a_folder_that_a_flag_names_takes_no_options_of_a_bucket() {
+    let bucket = "url: 's3://bucket/lake', options: {aws_region: eu-central-1}";
+    let text = SHORT.replace("url: ./lake", bucket);
+    for (url, options) in [
+        ("./backup", 0),
+        ("file:///backup", 0),
+        ("s3://bucket/other", 1),
+    ] {
+        let overrides = Overrides {
+            lake_url: Some(url.to_owned()),
+            ..Overrides::default()
+        };
+        let lake = load_over(&text, overrides).expect("valid").sink.lake;
+        assert_eq!((lake.url.as_str(), lake.options.len()), (url, options));
+    }
+}
+
+#[test]
 fn without_a_file_flags_are_enough() {
     let overrides = Overrides {
         integrations: vec!["workday:1".to_owned()],

@@ -157,6 +157,8 @@ def test_a_second_environment_and_a_key_that_meets_the_wrong_lake(machine: Machi
             page.follow("Set it up", 0, typed=f"{other.twin.key}\n{SECRET}")
             page.follow("Set it up", 1)
             page.follow("See that it worked")
+            unit = (machine.root / "etc/systemd/system/kombo-source-dev.service").read_text()
+            assert "\nStateDirectory=kombo-dev\n" in unit and "%S/kombo-dev\n" in unit
             second = machine.units["kombo-source-dev"]
             assert second.telemetry_port != machine.unit.telemetry_port
             assert second.post_signed(SECRET, webhooks.data_changed(theirs.id, ["ats_tags"])) == 200
