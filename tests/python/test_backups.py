@@ -30,6 +30,8 @@ def test_backup_and_restore(machine: Machine) -> None:
         machine.until_right()
         machine.run(data)
         page.follow("See that it worked")
+        (copy,) = (machine.root / "backup").iterdir()
+        assert not list(copy.glob("kombo_status*")), "notes of a service that runs elsewhere"
         page.lines("A lake in a bucket")  # test_runbooks has a bucket
     machine.change(machine.ids[1])
     with runbook("restore", machine) as page:
