@@ -1,6 +1,6 @@
 //! Which build of the program this is.
 //!
-//! The build script `src/build.rs` says where commit and date come from.
+//! The build script `src/build/version.rs` says where commit and date come from.
 
 /// Version, commit and date of a build.
 #[derive(Clone, Copy, Debug)]

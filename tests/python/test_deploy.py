@@ -111,7 +111,7 @@ def test_the_configuration_of_the_container_serves_webhooks_health_and_metrics(t
     with log.open("wb") as output:
         service = subprocess.Popen([BINARY, "run"], env=environment, stderr=output, cwd=tmp_path)
     try:
-        _until(lambda: _asked(ports[8686], "/health") == 200, log)
+        _until(lambda: _asked(ports[8686], "/live") == 200, log)
         health = dict(_instructions())["HEALTHCHECK"]
         url = urlsplit(json.loads(health.partition("CMD ")[2])[-1])
         assert (url.hostname, url.port) == ("127.0.0.1", 8686)

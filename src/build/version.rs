@@ -1,4 +1,4 @@
-//! The build script: tells the program its commit and the date of its build, for `--version` and the metrics.
+//! The commit and the date of a build, for `--version` and the metrics.
 //!
 //! | What | Source, the first that answers |
 //! | --- | --- |
@@ -7,9 +7,8 @@
 //!
 //! `-dirty` behind a commit says that what the binary is built from differs from that commit.
 //!
-//! The crate is built again when the script runs again, so the script watches no more than it must: what the binary is
-//! built from, and, for releases, the position of git. A debug build keeps the commit at which its sources last changed,
-//! because a commit alone must not cost a developer a build.
+//! The script watches what the binary is built from, and, for releases, the position of git. A debug build keeps the commit
+//! at which its sources last changed, because a commit alone must not cost a developer a build.
 
 use std::env;
 use std::fs;
@@ -25,7 +24,8 @@ const EPOCH: &str = "SOURCE_DATE_EPOCH";
 /// How many digits of a commit are shown: enough to be unique in a large repository.
 const DIGITS: usize = 10;
 
-fn main() {
+/// Tells cargo what to compile in, and when to ask again.
+pub(crate) fn tell() {
     let folder = PathBuf::from(variable("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let version = variable("CARGO_PKG_VERSION").expect("cargo sets it");
     let git = Git::tracking(&folder);
