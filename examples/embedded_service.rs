@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kombo_source::api::{ApiKey, BaseUrl};
+use kombo_source::build_info::BUILD_INFO;
 use kombo_source::catalog::{Catalog, Endpoint};
 use kombo_source::ids::IntegrationId;
 use kombo_source::lake::{Lake, LakeSettings};
@@ -68,7 +69,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         sink: lake,
         catalog,
         clock,
-        metrics: Metrics::new("kombo", "lake", env!("CARGO_PKG_VERSION")),
+        metrics: Metrics::new("kombo", "lake", &BUILD_INFO),
         data_dir: PathBuf::from("./kombo-data"),
         shutdown: Box::pin(async { drop(tokio::signal::ctrl_c().await) }),
         drain_limit: Duration::from_mins(1),
