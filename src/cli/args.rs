@@ -12,6 +12,7 @@
 )]
 
 mod chosen;
+mod coverage;
 mod drift;
 mod explain;
 mod fold;
@@ -38,6 +39,7 @@ use crate::build_info::BUILD_INFO;
 use crate::company::WorldSettings;
 use crate::twin::TwinSettings;
 pub use chosen::ChosenArgs;
+pub use coverage::CoverageArgs;
 pub use drift::{AcceptArgs, DriftArgs};
 pub use explain::ExplainArgs;
 pub use fold::FoldArgs;

@@ -3,7 +3,9 @@
 use super::args::LakeVerb;
 use super::cli_error::CliError;
 use super::session::Session;
-use super::{accept, drift, files, fold, interruptible, lint, purge, repair, sql, status, upkeep};
+use super::{
+    accept, coverage, drift, files, fold, interruptible, lint, purge, repair, sql, status, upkeep,
+};
 use crate::config::Overrides;
 
 /// Runs a verb. Returns `false` when some of the work could not be done.
@@ -22,6 +24,7 @@ pub(super) async fn run(
         LakeVerb::Status(args) => status::run(&args, &session).await,
         LakeVerb::Fold(args) => interruptible(fold::run(&args, &session, quiet)).await,
         LakeVerb::Drift(args) => drift::run(&args, &session).await,
+        LakeVerb::Coverage(args) => coverage::run(&args, &session).await,
         LakeVerb::Accept(args) => accept::run(&args, &session).await,
         LakeVerb::Upkeep(args) => interruptible(upkeep::run(&args, &session)).await,
         LakeVerb::Lint(args) => lint::run(&args, &session).await,

@@ -14,6 +14,7 @@ mod backfill;
 mod backfill_report;
 mod check;
 mod cli_error;
+mod coverage;
 mod demo;
 mod drift;
 mod explain;

@@ -9,6 +9,7 @@ mod dialect;
 mod dialect_words;
 mod engine;
 mod lake_location;
+mod narrowing;
 mod template;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ use super::session::Session;
 use crate::catalog::Endpoint;
 use crate::time::format_timestamp;
 use lake_location::LakeLocation;
+use narrowing::Narrowing;
 use template::{Values, ViewSection, fill};
 
 /// The default of --at and --since.
@@ -39,6 +41,7 @@ pub(super) fn run(args: &SqlArgs, session: &Session) -> Result<String, CliError>
         location: LakeLocation::of(&session.config.sink.lake.url),
         at: args.at.unwrap_or(YESTERDAY).micros(now),
         since: args.since.unwrap_or(YESTERDAY).micros(now),
+        narrowing: Narrowing::of(args, session)?,
     };
     let endpoints = endpoints.iter().map(AsRef::as_ref);
     Ok(views.text(endpoints, args.view))
@@ -68,6 +71,7 @@ struct Views {
     location: LakeLocation,
     at: i64,
     since: i64,
+    narrowing: Narrowing,
 }
 
 impl Views {
@@ -77,7 +81,7 @@ impl Views {
         endpoints: impl IntoIterator<Item = &'a Endpoint>,
         view: Option<SqlView>,
     ) -> String {
-        let template = self.engine.template();
+        let template = self.engine.template(&self.narrowing);
         let sections = ViewSection::all(&template, self.engine.comment());
         let section = |name: &str| sections.iter().find(|one| one.name == name);
         let mut parts = Vec::new();
@@ -114,6 +118,9 @@ impl Views {
             ("drift", "/kombo_drift"),
         ] {
             values.set(name, at(folder));
+        }
+        for (name, list) in self.narrowing.values(self.engine) {
+            values.set(name, list);
         }
         values
     }

@@ -3,8 +3,8 @@
 use clap::Subcommand;
 
 use super::{
-    AcceptArgs, DriftArgs, FilesArgs, FoldArgs, LintArgs, PurgeArgs, RepairArgs, SqlArgs,
-    StatusArgs, UpkeepArgs,
+    AcceptArgs, CoverageArgs, DriftArgs, FilesArgs, FoldArgs, LintArgs, PurgeArgs, RepairArgs,
+    SqlArgs, StatusArgs, UpkeepArgs,
 };
 use crate::config::Overrides;
 
@@ -21,6 +21,8 @@ pub enum LakeVerb {
     Fold(FoldArgs),
     /// List rows that differed at the last full fetches, with the cause
     Drift(DriftArgs),
+    /// Show which tables and columns Kombo cannot fill, and why: the answer to "why is this null?"
+    Coverage(CoverageArgs),
     /// List changes that are held because many rows would disappear at once, and accept them
     Accept(AcceptArgs),
     /// Expire old deltas, merge small files, delete unreferenced files, shorten logs
@@ -43,6 +45,7 @@ impl LakeVerb {
             Self::Status(args) => &args.lake,
             Self::Fold(args) => &args.lake,
             Self::Drift(args) => &args.lake,
+            Self::Coverage(args) => &args.lake,
             Self::Accept(args) => &args.lake,
             Self::Lint(args) => &args.lake,
             Self::Repair(args) => &args.lake,

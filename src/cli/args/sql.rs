@@ -12,6 +12,7 @@ Examples:
   kombo-source sql --engine duckdb --table hris_employees --view live
   kombo-source sql --engine duckdb --table 'ats_*'
   kombo-source sql --engine trino --lake-url s3://bucket/lake --table all
+  kombo-source sql -e duckdb -t hris_employees --origin-id tenant-42
   kombo-source sql --engine spark --view as-of --at 2026-11-01T00:00:00Z
   kombo-source sql --engine polars --view changes --since 7d
 
@@ -35,6 +36,12 @@ pub struct SqlArgs {
     /// Start of the changes view, in the forms of --at; default: 24h
     #[arg(long, value_name = "TIME", value_parser = since)]
     pub since: Option<Since>,
+    /// Only these integration ids; repeat it or use commas
+    #[arg(short, long = "integration", value_name = "ID", value_delimiter = ',')]
+    pub integrations: Vec<String>,
+    /// Only the customers to whom you gave these ids at Kombo (`origin_id` of `kombo_integrations`); repeat it
+    #[arg(long = "origin-id", value_name = "ID")]
+    pub origin_ids: Vec<String>,
     /// Where the lake is.
     #[command(flatten)]
     pub lake: LakeArgs,

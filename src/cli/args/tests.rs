@@ -69,6 +69,7 @@ fn every_verb_is_there_and_says_what_it_does() {
             "status",
             "fold",
             "drift",
+            "coverage",
             "accept",
             "upkeep",
             "lint",

@@ -4,6 +4,7 @@ use super::dialect_words::{
     ATHENA, BIGQUERY, BY_NAME, BY_PLACE, CLICKHOUSE, DATAFUSION, DUCKDB, DialectWords, SNOWFLAKE,
     SPARK, TRINO, UNREGISTERED, USUAL,
 };
+use super::narrowing::Narrowing;
 use crate::cli::args::SqlEngine;
 
 /// The views. A placeholder in braces is of the dialect, of the lake or of a table. A line behind `{if word}` is for dialects
@@ -34,7 +35,8 @@ const OF_ENDPOINT: [TableWords; 3] = [
 ];
 
 /// Returns the views for an engine, with the placeholders of lake and table unfilled; `None` for an engine without SQL.
-pub(super) fn template(engine: SqlEngine) -> Option<String> {
+pub(super) fn template(engine: SqlEngine, narrowing: &Narrowing) -> Option<String> {
+    let written = |dialect| written(dialect, narrowing);
     Some(match engine {
         SqlEngine::DuckDb => written(&[DUCKDB, UNREGISTERED, BY_NAME, USUAL]),
         SqlEngine::Spark => written(&[SPARK, UNREGISTERED, USUAL]),
@@ -48,7 +50,7 @@ pub(super) fn template(engine: SqlEngine) -> Option<String> {
     })
 }
 
-fn written(dialect: Dialect) -> String {
+fn written(dialect: Dialect, narrowing: &Narrowing) -> String {
     let text = |wanted: &str| {
         let mut words = dialect.iter().copied().flatten();
         let found = words.find(|(word, _)| *word == wanted);
@@ -74,8 +76,13 @@ fn written(dialect: Dialect) -> String {
         }
     });
     let mut views = lines.collect::<Vec<_>>().join("\n");
-    for of in OF_LAKE.into_iter().chain(OF_ENDPOINT) {
+    for of in OF_LAKE {
         views = views.replace(&format!("{{{}}}", of[0]), &table(text("read"), of));
+    }
+    let integrations = table(text("read"), OF_LAKE[0]);
+    for of in OF_ENDPOINT {
+        let read = narrowing.narrowed(&table(text("read"), of), &integrations);
+        views = views.replace(&format!("{{{}}}", of[0]), &read);
     }
     for word in ["place 0", "place 1"]
         .iter()

@@ -2,13 +2,21 @@
 
 use super::dialect;
 use super::lake_location::{LakeLocation, Store};
+use super::narrowing::Narrowing;
 use crate::cli::args::SqlEngine;
 
 impl SqlEngine {
-    /// Returns the views for the engine, with placeholders in braces.
-    pub(super) fn template(self) -> String {
-        let python = || include_str!("polars.py").to_owned();
-        dialect::template(self).unwrap_or_else(python)
+    /// Returns the views for the engine, limited to some customers, with placeholders in braces.
+    pub(super) fn template(self, narrowing: &Narrowing) -> String {
+        let python = || {
+            let mut views = include_str!("polars.py").to_owned();
+            for table in ["current", "deltas", "snapshots"] {
+                let scan = format!("pl.scan_delta(\"{{{table}}}\")");
+                views = views.replace(&scan, &format!("{scan}{}", narrowing.in_python()));
+            }
+            views
+        };
+        dialect::template(self, narrowing).unwrap_or_else(python)
     }
 
     /// Returns the characters that begin a comment.
@@ -36,6 +44,18 @@ impl SqlEngine {
                 text.replace('\\', "\\\\").replace('\'', "\\'")
             }
             _ => text.replace('\'', "''"),
+        }
+    }
+
+    /// Returns a text as the engine writes it.
+    pub(super) fn literal(self, text: &str) -> String {
+        let (backslash, quote) = (text.replace('\\', "\\\\"), |text: &str| format!("'{text}'"));
+        match self {
+            Self::Polars => format!("\"{}\"", self.escaped(text)),
+            Self::Spark | Self::ClickHouse | Self::BigQuery | Self::Snowflake => {
+                quote(&backslash.replace('\'', "\\'"))
+            }
+            _ => quote(&text.replace('\'', "''")),
         }
     }
 

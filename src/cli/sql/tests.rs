@@ -9,6 +9,7 @@ fn views(engine: SqlEngine, location: &str) -> Views {
         location: LakeLocation::of(location),
         at: 1_793_491_200_000_000,
         since: 1_793_491_200_000_001,
+        narrowing: Narrowing::default(),
     }
 }
 
@@ -41,7 +42,7 @@ fn every_view_of_every_engine_is_printed_without_a_word_left_in_braces() {
 #[test]
 fn what_lies_beside_is_no_wider_than_a_page() {
     for engine in SqlEngine::value_variants() {
-        let template = engine.template();
+        let template = engine.template(&Narrowing::default());
         let widest = template.lines().map(str::len).max();
         assert!(widest.is_some_and(|width| width <= 120), "{engine:?}");
     }
@@ -137,4 +138,31 @@ fn the_manual_shows_the_live_view_as_it_is_printed() {
         include_str!("../../../docs/sql.md").contains(&text),
         "{text}"
     );
+}
+
+#[test]
+fn a_view_of_some_customers_reads_nothing_of_the_others() {
+    let id = crate::ids::IntegrationId::new("tool:a").expect("an id");
+    let narrowing = Narrowing::to([id.clone()], vec!["o'neil {table}".to_owned()]);
+    let key = id.key();
+    let some = |engine| Views {
+        narrowing: narrowing.clone(),
+        ..views(engine, "/lake")
+    };
+    let text = some(SqlEngine::DuckDb).text([endpoint("ats/jobs")], Some(SqlView::Current));
+    let read = format!(
+        "SELECT * FROM (SELECT * FROM delta_scan('/lake/ats_jobs/current') WHERE integration_key IN ('{key}') AND \
+         integration_key IN (SELECT integration_key FROM delta_scan('/lake/kombo_integrations') WHERE origin_id IN \
+         ('o''neil {{table}}')));\n"
+    );
+    assert!(text.ends_with(&read), "{text}");
+    for engine in SqlEngine::value_variants() {
+        let all = some(*engine).text([endpoint("ats/jobs")], None);
+        let plain = views(*engine, "/lake").text([endpoint("ats/jobs")], None);
+        // Each read of a table of the endpoint is limited, the setup is the same.
+        let limits = all.matches(key.as_str()).count();
+        assert!(limits >= 9, "{engine:?}: {limits}");
+        assert_eq!(all.matches("origin_id").count(), limits, "{engine:?}");
+        assert_eq!(plain.matches("origin_id").count(), 0, "{engine:?}");
+    }
 }

@@ -63,20 +63,22 @@ fn verbs_share_their_flags() {
         verbs.map(clap::Command::get_name).collect()
     };
     let lake = [
-        "accept", "backfill", "check", "drift", "files", "fold", "lint", "purge", "repair", "run",
-        "sql", "status", "upkeep", "validate",
+        "accept", "backfill", "check", "coverage", "drift", "files", "fold", "lint", "purge",
+        "repair", "run", "sql", "status", "upkeep", "validate",
     ];
     assert_eq!(with("lake-url"), BTreeSet::from(lake));
     assert_eq!(with("data-dir"), BTreeSet::from(lake));
-    let tables = ["accept", "drift", "files", "fold", "lint", "sql", "status"];
+    let tables = [
+        "accept", "coverage", "drift", "files", "fold", "lint", "sql", "status",
+    ];
     assert_eq!(with("table"), BTreeSet::from(tables));
     let integrations = [
-        "accept", "backfill", "check", "drift", "files", "fold", "purge", "run", "status",
-        "validate",
+        "accept", "backfill", "check", "coverage", "drift", "files", "fold", "purge", "run", "sql",
+        "status", "validate",
     ];
     let json = [
-        "accept", "backfill", "drift", "explain", "files", "fold", "lint", "purge", "repair",
-        "status", "upkeep",
+        "accept", "backfill", "coverage", "drift", "explain", "files", "fold", "lint", "purge",
+        "repair", "status", "upkeep",
     ];
     assert_eq!(with("json"), BTreeSet::from(json));
     // `twin --integrations` is a number.
