@@ -140,6 +140,12 @@ impl Explanation {
                 explanation.planned(notification, &planner.plan(notification));
             }
             Webhook::Integration(event) => explanation.registered(event),
+            Webhook::Issue(issue) => {
+                explanation.integration = issue.integration.as_ref().map(ToString::to_string);
+                explanation.effect = Some(
+                    "the issue is stored in kombo_issues, if its integration is known; it causes no request",
+                );
+            }
             Webhook::Other(kind) => {
                 kind.as_str().clone_into(&mut explanation.kind);
                 explanation.effect =

@@ -4,7 +4,7 @@
 //! in `GET /integrations/{id}`.
 //!
 //! How the parts join: `end_user` is the name of the customer and the caller's own id of it, `model_access` says which
-//! models and fields can be read, and `customer_info` is both for one integration. `plain_text` bounds every text.
+//! models and fields can be read, and `customer_info` is both for one integration. `issue` is what a webhook says. `plain_text` bounds every text.
 //!
 //! What may never happen: something about a person is kept. Kombo names the person who connected the tool; that part
 //! is not read at all. No `Debug` shows a text of Kombo.
@@ -13,10 +13,12 @@
 
 mod customer_info;
 mod end_user;
+mod issue;
 mod model_access;
 mod plain_text;
 
 pub use customer_info::CustomerInfo;
 pub use end_user::EndUser;
+pub use issue::Issue;
 pub(crate) use model_access::ReadModels;
 pub use model_access::{Access, FieldAccess, ModelAccess, WhyUnreadable};

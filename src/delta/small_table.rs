@@ -44,7 +44,16 @@ impl SmallTable {
     /// the newer rows, so that the next attempt contains the rows of both writers.
     pub(crate) async fn rewrite<R: Serialize + DeserializeOwned>(
         &self,
-        change: impl FnMut(Vec<R>) -> Vec<R> + Send,
+        mut change: impl FnMut(Vec<R>) -> Vec<R> + Send,
+    ) -> Result<(), DeltaError> {
+        self.rewrite_dropping(|stored| (change(stored), Vec::new()))
+            .await
+    }
+
+    /// Does the same, and drops the rows with the keys that `change` returns beside the rows.
+    pub(crate) async fn rewrite_dropping<R: Serialize + DeserializeOwned>(
+        &self,
+        change: impl FnMut(Vec<R>) -> (Vec<R>, Vec<Vec<String>>) + Send,
     ) -> Result<(), DeltaError> {
         let mut rewrite = SmallRewrite {
             small: self,
@@ -76,18 +85,23 @@ struct SmallRewrite<'a, F, R> {
 
 impl<F, R> Proposal for SmallRewrite<'_, F, R>
 where
-    F: FnMut(Vec<R>) -> Vec<R> + Send,
+    F: FnMut(Vec<R>) -> (Vec<R>, Vec<Vec<String>>) + Send,
     R: Serialize + DeserializeOwned,
 {
     async fn entry(&mut self, state: Arc<LogState>) -> Result<Option<Entry>, DeltaError> {
         let (small, table) = (self.small, &self.small.table);
         let stored = small.batches(&state).await?;
         let batch = {
-            let changed = (self.change)(structs(&stored)?);
+            let (changed, gone) = (self.change)(structs(&stored)?);
             if changed.is_empty() {
                 return Ok(None);
             }
-            rewritten(&stored, to_batch(&small.schema, &changed)?, small.key)?
+            rewritten(
+                &stored,
+                to_batch(&small.schema, &changed)?,
+                &gone,
+                small.key,
+            )?
         };
         let written = table.files.write_batch(batch, Partition::Whole).await?;
         let live = table.live(&state).await?;
@@ -108,13 +122,16 @@ fn structs<R: DeserializeOwned>(batches: &[RecordBatch]) -> Result<Vec<R>, Delta
     Ok(rows)
 }
 
-/// Replaces stored rows with the changed rows of the same key.
+/// Replaces stored rows with the changed rows of the same key, and leaves out the rows with the keys `gone`.
 pub(crate) fn rewritten(
     stored: &[RecordBatch],
     changed: RecordBatch,
+    gone: &[Vec<String>],
     key: &[&str],
 ) -> Result<RecordBatch, DeltaError> {
-    let replaced: HashSet<Vec<&str>> = keys(&changed, key)?.into_iter().collect();
+    let mut replaced: HashSet<Vec<&str>> = keys(&changed, key)?.into_iter().collect();
+    let gone = gone.iter();
+    replaced.extend(gone.map(|key| key.iter().map(String::as_str).collect()));
     let mut kept = Vec::new();
     for batch in stored {
         let stays: BooleanArray = keys(batch, key)?

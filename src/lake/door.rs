@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::catalog::Endpoint;
-use crate::customer::CustomerInfo;
+use crate::customer::{CustomerInfo, Issue};
 use crate::delta::lost_files::Closeness;
 use crate::ids::IntegrationId;
 use crate::lake::ledgers::registry::Wakes;
@@ -71,6 +71,16 @@ impl Lake {
         let now = self.tables().now();
         ledgers::model_coverage::put(self.tables(), &known, endpoints, now).await?;
         Ok(described)
+    }
+
+    /// Writes issues that webhooks tell of, as far as they say something new. Returns once they are durable.
+    pub async fn keep_issues(&self, issues: &[Issue]) -> Result<(), LakeError> {
+        ledgers::issues::keep(self.tables(), issues, self.tables().now()).await
+    }
+
+    /// Returns every issue, the newest first. Creates nothing.
+    pub async fn issues(&self) -> Result<Vec<Issue>, LakeError> {
+        ledgers::issues::read(self.tables()).await
     }
 
     /// Returns what Kombo last said of the models of each integration, by integration and model. Creates nothing.

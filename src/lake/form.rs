@@ -83,6 +83,9 @@ pub(super) fn description(table: &LakeTable) -> String {
             "which models and fields Kombo can read of each integration, and why not the others"
                 .to_owned()
         }
+        LakeTable::Issues => {
+            "what Kombo says is wrong with the connections to customers, with the remedy".to_owned()
+        }
         LakeTable::Drift => "rows that differed between the lake and a full fetch".to_owned(),
         LakeTable::Quarantine => "rows from Kombo without a usable id".to_owned(),
         LakeTable::Holds => {

@@ -13,6 +13,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
 use crate::catalog::Endpoint;
+use crate::customer::Issue;
 use crate::fetch::Fetch;
 use crate::ids::{IntegrationId, IntegrationKey};
 use crate::lake::fold::Folding;
@@ -161,6 +162,10 @@ impl Registry for Lake {
 
     async fn keep_candidates(&self, candidates: &[Candidate]) -> Result<(), SinkError> {
         Ok(Lake::keep_candidates(self, candidates).await?)
+    }
+
+    async fn keep_issues(&self, issues: &[Issue]) -> Result<(), SinkError> {
+        Ok(Lake::keep_issues(self, issues).await?)
     }
 
     async fn there(&self, endpoints: Vec<Arc<Endpoint>>) -> Vec<Arc<Endpoint>> {

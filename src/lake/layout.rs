@@ -27,6 +27,8 @@ pub enum LakeTable {
     Integrations,
     /// `kombo_coverage`: which models and fields of an integration can be read.
     Coverage,
+    /// `kombo_issues`: what webhooks say is wrong with the connections to customers.
+    Issues,
     /// `kombo_drift`: rows that differed at a full fetch.
     Drift,
     /// `kombo_quarantine`: rows without a usable id.
@@ -52,6 +54,7 @@ impl LakeTable {
         match self {
             Self::Integrations => "kombo_integrations".to_owned(),
             Self::Coverage => "kombo_coverage".to_owned(),
+            Self::Issues => "kombo_issues".to_owned(),
             Self::Drift => "kombo_drift".to_owned(),
             Self::Quarantine => "kombo_quarantine".to_owned(),
             Self::Holds => "kombo_holds".to_owned(),

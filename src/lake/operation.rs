@@ -15,6 +15,8 @@ pub(super) enum Operation {
     Register,
     /// What Kombo says of customers is stored in `kombo_coverage`.
     Describe,
+    /// Issues that webhooks tell of are stored in `kombo_issues`.
+    NoteIssue,
     /// Holds of the guard are stored in `kombo_holds`.
     Hold,
     /// Results of comparisons with full fetches are stored in `kombo_drift`.
@@ -39,6 +41,7 @@ impl Operation {
             Self::Fold => "FOLD",
             Self::Register => "REGISTER",
             Self::Describe => "DESCRIBE",
+            Self::NoteIssue => "NOTE ISSUE",
             Self::Hold => "HOLD",
             Self::Compare => "COMPARE",
             Self::Optimize => "OPTIMIZE",

@@ -17,6 +17,7 @@ use super::door::{Door, door};
 use super::gauges::gauge_traffic;
 use super::held::Held;
 use super::hints::Hints;
+use super::issue_writes::IssueWrites;
 use super::questions::ApiQuestions;
 use super::registrar::Registrar;
 use super::run::{FirstKey, Service};
@@ -159,6 +160,7 @@ impl KomboSourceConfig {
             traffic,
             registrar,
             candidate_writes,
+            issue_writes: IssueWrites::default(),
             hinted: Vec::new(),
             last_flush: Instant::now(),
             flushing: false,

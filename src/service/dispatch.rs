@@ -38,6 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::catalog::Endpoint;
+use crate::customer::Issue;
 use crate::fetch::Lane;
 use crate::ids::{IntegrationId, TableId};
 use crate::plan::{Agenda, Kind, Planner, Queue, Schedule, Suspicion, next_snapshot_instead};
@@ -109,6 +110,8 @@ pub(super) enum Reaction {
     Register(IntegrationId),
     /// The integration is a candidate. It has to be stored before the webhook is answered.
     Keep(IntegrationId),
+    /// The issue has to be stored before the webhook is answered.
+    Store(Box<Issue>),
     /// The webhook is answered 503: it names a new integration, and there are too many candidates.
     Full,
     /// The webhook is answered 503: the registry has refused the integration, so the lake cannot keep its rows.

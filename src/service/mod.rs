@@ -18,6 +18,7 @@
 //! | `hints` | keeps in the data directory which tables were announced and not fetched yet |
 //! | `looks`, `news` | ask Kombo about integrations and the API key; log and count what changed |
 //! | `candidate_writes` | has integrations that only webhooks name stored before their webhooks are acknowledged |
+//! | `issue_writes`, `customers` | have issues stored before their webhooks are acknowledged; pass on what Kombo says of customers |
 //! | `registrar` | has the registry written once Kombo has confirmed an integration |
 //! | `chores`, `questions` | run the sink's chores beside the fetches; ask Kombo on behalf of a chore |
 //! | `gauges` | sets the metrics that describe the current state |
@@ -37,6 +38,7 @@ mod candidate_writes;
 mod chores;
 mod config;
 mod control;
+mod customers;
 mod dispatch;
 mod door;
 mod fetches;
@@ -44,6 +46,7 @@ mod fetching;
 mod gauges;
 mod held;
 mod hints;
+mod issue_writes;
 mod looks;
 mod news;
 mod questions;

@@ -21,6 +21,7 @@ use super::door::{Received, overloaded};
 use super::fetches::{Carried, FetchTask};
 use super::fetching::Fetching;
 use super::hints::Hints;
+use super::issue_writes::{IssueWrites, KeptIssues};
 use super::looks::{CandidateLook, KeyLook, Look, LookOrder, look_at, look_at_candidate, try_key};
 use super::news;
 use super::questions::ApiQuestions;
@@ -57,6 +58,7 @@ pub(super) struct Service<A, S> {
     pub(super) traffic: fn(&A, &Metrics),
     pub(super) registrar: Registrar,
     pub(super) candidate_writes: CandidateWrites,
+    pub(super) issue_writes: IssueWrites,
     pub(super) hinted: Vec<TableId>,
     pub(super) last_flush: Instant,
     pub(super) flushing: bool,
@@ -84,6 +86,7 @@ pub(super) enum TaskReport {
     Fetched(Box<Carried>),
     Looked(Look),
     CandidateLooked(CandidateLook),
+    IssuesKept(KeptIssues),
     Recalled(Recalled),
     Kept(KeptCandidates),
     KeyTried(KeyLook),
@@ -211,6 +214,7 @@ where
                     Received::reply(answer, Err(overloaded()));
                 }
             }
+            Reaction::Store(issue) => self.issue_writes.wait(*issue, answer),
             Reaction::Register(id) => {
                 if let Err(answer) = self.registrar.wait(id, answer) {
                     Received::reply(answer, Err(overloaded()));
@@ -223,14 +227,9 @@ where
         let now = self.now();
         match report {
             TaskReport::Fetched(carried) => self.fetched(*carried, now),
-            TaskReport::Looked(mut look) => {
-                self.questions.overhear(look.customer());
-                look.tell(&mut self.dispatch, now);
-            }
-            TaskReport::CandidateLooked(mut look) => {
-                self.questions.overhear(look.customer());
-                look.tell(&mut self.dispatch, now);
-            }
+            TaskReport::Looked(look) => self.looked(look, now),
+            TaskReport::CandidateLooked(look) => self.candidate_looked(look, now),
+            TaskReport::IssuesKept(kept) => self.issue_writes.kept(kept),
             TaskReport::Recalled(read) => {
                 self.candidate_writes
                     .recalled(read, &mut self.dispatch, now);

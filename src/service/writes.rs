@@ -31,8 +31,9 @@ where
         self.runner.beside(save, TaskReport::Saved);
     }
 
-    /// Writes the list of candidates if it has changed.
+    /// Writes the issues that wait, and the list of candidates if it has changed.
     pub(super) fn keep(&mut self, now: Moment) {
+        self.keep_issues();
         if !self.candidate_writes.is_free() {
             return;
         }

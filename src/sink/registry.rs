@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::catalog::Endpoint;
+use crate::customer::Issue;
 use crate::ids::IntegrationKey;
 use crate::sink::{Candidate, Coverage, Registration, SinkError, StoredCandidates};
 
@@ -34,6 +35,10 @@ pub trait Registry: Send + Sync {
         &self,
         candidates: &[Candidate],
     ) -> impl Future<Output = Result<(), SinkError>> + Send;
+
+    /// Stores issues that webhooks tell of. Returns once they are durable. An older state of an issue never replaces a newer
+    /// one.
+    fn keep_issues(&self, issues: &[Issue]) -> impl Future<Output = Result<(), SinkError>> + Send;
 
     /// Returns the endpoints of which the sink may have tables, in one pass. The others are new. A sink that cannot tell
     /// returns all of them.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::customer::Issue;
 use crate::ids::{Category, IntegrationId};
 
 /// The content of a verified body.
@@ -15,6 +16,8 @@ pub enum Webhook {
     SyncFinished(Notification),
     /// `integration-created`, `integration-state-changed` or `integration-deleted`: a change for the registry.
     Integration(IntegrationEvent),
+    /// `issue-status-changed`: something is wrong with a connection, or is mended.
+    Issue(Issue),
     /// Any other type. It is only counted.
     Other(WebhookType),
 }
@@ -119,6 +122,9 @@ impl IntegrationState {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WebhookType(pub(super) Box<str>);
 
+/// The type of webhooks about issues.
+pub(super) const ISSUE: &str = "issue-status-changed";
+
 /// The types that Kombo documents. All other types share one label, so that a sender cannot invent labels.
 const DOCUMENTED: [&str; 12] = [
     "data-changed",
@@ -126,7 +132,7 @@ const DOCUMENTED: [&str; 12] = [
     "integration-created",
     "integration-state-changed",
     "integration-deleted",
-    "issue-status-changed",
+    ISSUE,
     "connection-flow-failed",
     "assessment:order-received",
     "inline-assessment:order-received",
@@ -162,6 +168,7 @@ impl Webhook {
                 IntegrationChange::State(_) => "integration-state-changed",
                 IntegrationChange::Deleted => "integration-deleted",
             },
+            Self::Issue(_) => ISSUE,
             Self::Other(kind) => kind.label(),
         }
     }

@@ -9,13 +9,15 @@ use serde_json::value::RawValue;
 
 use super::error::WebhookError;
 use super::notification::{
-    IntegrationChange, IntegrationEvent, IntegrationState, ModelName, Notification, Webhook,
+    ISSUE, IntegrationChange, IntegrationEvent, IntegrationState, ModelName, Notification, Webhook,
     WebhookType,
 };
 use super::signature::VerifiedBody;
 use super::{MAX_BODY_BYTES, MAX_MODELS, MAX_TEXT_BYTES};
+use crate::customer::Issue;
 use crate::ids::{Category, IdError, IntegrationId};
 use crate::json;
+use crate::time::{Moment, parse_instant};
 
 /// Reads a body that Kombo signed.
 pub fn parse(body: VerifiedBody<'_>) -> Result<Webhook, WebhookError> {
@@ -56,6 +58,8 @@ pub fn preview(body: &[u8]) -> Result<Webhook, WebhookError> {
                 IntegrationState::from_words(&words.state, &words.setup_status, &words.qa_status);
             event(read(data)?, IntegrationChange::State(state))
         }
+        // A form that this version does not know is no reason to have Kombo send the webhook again.
+        ISSUE => Ok(issue(data).map_or_else(|| Webhook::Other(WebhookType(kind)), Webhook::Issue)),
         _ => Ok(Webhook::Other(WebhookType(kind))),
     }
 }
@@ -113,6 +117,64 @@ struct StateWords {
     setup_status: String,
     #[serde(default)]
     qa_status: String,
+}
+
+/// The `data` of a webhook about an issue. What it says of persons is not read.
+#[derive(Deserialize)]
+struct IssueData {
+    change: String,
+    issue: IssueWords,
+    integration: Option<NamedIntegration>,
+}
+
+#[derive(Deserialize)]
+struct IssueWords {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    title: String,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    markdown_message: String,
+    first_observed_at: String,
+    resolved_at: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct NamedIntegration {
+    id: String,
+}
+
+fn issue(data: &str) -> Option<Issue> {
+    let IssueData {
+        change,
+        issue,
+        integration,
+    } = read(data).ok()?;
+    let integration = match integration {
+        Some(named) => Some(IntegrationId::new(&named.id).ok()?),
+        None => None,
+    };
+    let at = |text: &str| parse_instant(text).map(|us| Moment::from_millis(us / 1000));
+    let first_seen = at(&issue.first_observed_at)?;
+    let is_resolved = change == "resolved" || issue.status == "RESOLVED";
+    // An instant that cannot be read is later than every other; the dispatcher bounds it to the present.
+    let resolved = || {
+        issue
+            .resolved_at
+            .as_deref()
+            .and_then(at)
+            .unwrap_or(Moment::NEVER)
+    };
+    Issue::new(
+        &issue.id,
+        integration,
+        &issue.kind,
+        (&issue.title, &issue.markdown_message),
+        (first_seen, is_resolved.then(resolved)),
+    )
 }
 
 /// Reads one part of `data`. The reader's own error may quote a value, so that error is dropped.

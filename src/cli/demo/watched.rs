@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::catalog::Endpoint;
+use crate::customer::Issue;
 use crate::fetch::{Fetch, FetchMode};
 use crate::ids::{IntegrationId, IntegrationKey, TableId};
 use crate::lake::{Lake, Part, Sealed};
@@ -168,6 +169,10 @@ impl Registry for Watched {
 
     async fn keep_candidates(&self, candidates: &[Candidate]) -> Result<(), SinkError> {
         Registry::keep_candidates(&self.lake, candidates).await
+    }
+
+    async fn keep_issues(&self, issues: &[Issue]) -> Result<(), SinkError> {
+        Registry::keep_issues(&self.lake, issues).await
     }
 
     async fn held(

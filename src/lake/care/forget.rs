@@ -25,11 +25,12 @@ use crate::time::Moment;
 const LONGEST_FETCH: Duration = Duration::from_hours(24);
 
 /// The lake's own tables that may hold rows of an integration.
-pub(super) const OWN: [LakeTable; 4] = [
+pub(super) const OWN: [LakeTable; 5] = [
     LakeTable::Drift,
     LakeTable::Quarantine,
     LakeTable::Holds,
     LakeTable::Coverage,
+    LakeTable::Issues,
 ];
 
 /// Data files that were deleted.

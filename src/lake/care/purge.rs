@@ -225,6 +225,7 @@ impl Purging {
             }
             LakeTable::Integrations
             | LakeTable::Coverage
+            | LakeTable::Issues
             | LakeTable::Quarantine
             | LakeTable::Holds => Vec::new(),
         }

@@ -1,5 +1,5 @@
 //! Fields of the lake's own tables: `kombo_integrations`, `kombo_quarantine`, `kombo_drift`, `kombo_holds`,
-//! `kombo_coverage`.
+//! `kombo_coverage`, `kombo_issues`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The lake's own small tables: integrations, coverage, quarantine, holds and drift. Each holds rows of many endpoints. The log
+//! The lake's own small tables: integrations, coverage, issues, quarantine, holds and drift. Each holds rows of many endpoints. The log
 //! of `kombo_drift` also says how complete each table was. `candidates` is no table, but a small object.
 
 pub(in crate::lake) mod candidates;
@@ -7,6 +7,7 @@ pub(in crate::lake) mod drift;
 pub(in crate::lake) mod fields;
 pub(in crate::lake) mod found_drift;
 pub(in crate::lake) mod holds;
+pub(in crate::lake) mod issues;
 pub(in crate::lake) mod model_coverage;
 pub(in crate::lake) mod quarantine;
 pub(in crate::lake) mod registry;
@@ -24,9 +25,10 @@ use crate::lake::layout::LakeTable;
 use crate::lake::tables::{OpenTable, Tables};
 
 /// The tables of this room.
-pub(in crate::lake) const LEDGERS: [LakeTable; 5] = [
+pub(in crate::lake) const LEDGERS: [LakeTable; 6] = [
     LakeTable::Integrations,
     LakeTable::Coverage,
+    LakeTable::Issues,
     LakeTable::Quarantine,
     LakeTable::Drift,
     LakeTable::Holds,
@@ -52,6 +54,7 @@ pub(in crate::lake) fn schema(table: &LakeTable) -> Option<SchemaRef> {
     match table {
         LakeTable::Integrations => Some(registry::schema()),
         LakeTable::Coverage => Some(model_coverage::schema()),
+        LakeTable::Issues => Some(issues::schema()),
         LakeTable::Quarantine => Some(quarantine::schema()),
         LakeTable::Drift => Some(drift::schema()),
         LakeTable::Holds => Some(holds::schema()),

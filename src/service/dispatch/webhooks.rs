@@ -2,6 +2,7 @@
 
 use super::account::Account;
 use super::{ACCEPTED, Dispatch, NEW, Reaction};
+use crate::customer::Issue;
 use crate::ids::{Category, IntegrationId};
 use crate::plan::Standing;
 use crate::time::Moment;
@@ -15,6 +16,7 @@ impl Dispatch {
                 self.notification(notification, now)
             }
             Webhook::Integration(event) => self.event(event, now),
+            Webhook::Issue(issue) => self.issue(issue, now),
             Webhook::Other(_) => Reaction::Acknowledge("counted"),
         }
     }
@@ -75,6 +77,20 @@ impl Dispatch {
         }
         self.look_soon(id, now);
         self.when_registered(id)
+    }
+
+    /// Takes in a webhook about an issue. It is stored and does nothing else. One about an integration that is not known is
+    /// only counted: whoever has the secret can name any number.
+    fn issue(&self, issue: &Issue, now: Moment) -> Reaction {
+        if let Some(id) = &issue.integration {
+            let account = self.accounts.get(id);
+            let is_kept = account
+                .is_some_and(|account| account.refused.is_none() && !account.standing.is_deleted());
+            if !is_kept {
+                return Reaction::Acknowledge("not_known");
+            }
+        }
+        Reaction::Store(Box::new(issue.clone().until(now)))
     }
 
     /// Takes the category of an integration that the configuration names and that Kombo was not asked for yet. An

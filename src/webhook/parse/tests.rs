@@ -275,3 +275,56 @@ fn what_is_no_webhook_says_so_without_its_text() {
         assert_eq!(error, Some(expected), "{pointer}");
     }
 }
+
+fn issue_of(body: &Value) -> Option<crate::customer::Issue> {
+    match read_value(body) {
+        Ok(Webhook::Issue(issue)) => Some(issue),
+        Ok(Webhook::Other(kind)) => {
+            assert_eq!(kind.as_str(), "issue-status-changed");
+            None
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_issue_says_what_is_wrong_and_a_form_that_is_not_known_is_only_counted() {
+    let body = json!({"id": "e1", "type": "issue-status-changed", "data": {
+        "change": "raised",
+        "issue": {
+            "id": "5aBcDeFgHiJkLmNoPqRsTuVw", "type": "example_issue", "title": "Credentials expire soon",
+            "status": "OPEN", "markdown_message": "**Rotate** the key.",
+            "first_observed_at": "2026-06-01T12:00:00.000Z", "resolved_at": null,
+        },
+        "integration": {
+            "id": ID, "tool": "greenhouse", "category": "ATS",
+            "end_user": {"organization_name": "A", "creator_email": "admin@example.com", "origin_id": "t"},
+        },
+    }});
+    let issue = issue_of(&body).expect("an issue");
+    assert_eq!(
+        (&*issue.id, &*issue.kind),
+        ("5aBcDeFgHiJkLmNoPqRsTuVw", "example_issue")
+    );
+    assert_eq!(issue.remedy.as_deref(), Some("**Rotate** the key."));
+    assert_eq!(
+        issue.integration.map(|id| id.to_string()).as_deref(),
+        Some(ID)
+    );
+    assert_eq!(issue.resolved, None);
+    let resolved = with(body.clone(), "/data/change", json!("resolved"));
+    let resolved = issue_of(&resolved).expect("an issue").resolved;
+    assert_eq!(resolved, Some(Moment::NEVER));
+    let of_all = with(body.clone(), "/data/integration", Value::Null);
+    assert_eq!(issue_of(&of_all).expect("an issue").integration, None);
+    for (part, other) in [
+        ("/data/integration/id", json!("no id")),
+        ("/data/issue/id", json!("a b")),
+        ("/data/issue/type", json!("x".repeat(129))),
+        ("/data/issue/first_observed_at", json!("yesterday")),
+        ("/data/issue", json!([])),
+        ("/data", Value::Null),
+    ] {
+        assert_eq!(issue_of(&with(body.clone(), part, other)), None, "{part}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Repairs damage in the lake's own tables.
 //!
-//! Of `kombo_drift` and `kombo_quarantine` what is left stays. `kombo_holds` begins empty: the log of `current` says which
+//! Of `kombo_drift`, `kombo_quarantine` and `kombo_issues` what is left stays. `kombo_holds` begins empty: the log of `current` says which
 //! tables have something held, and the next fold judges them again. `kombo_coverage` begins empty as well: Kombo says it
 //! again. An older list of holds could accept what nobody
 //! accepted. `kombo_integrations` is made again from its newest file that can be read, and from the ids beside the rows of

@@ -61,7 +61,7 @@ fn then(table: &LakeTable) -> &'static str {
         LakeTable::Integrations => "lists the integrations that have rows",
         LakeTable::Holds => "begins an empty table; the next fold judges again what is held",
         LakeTable::Coverage => "begins an empty table; the service asks Kombo again within a day",
-        LakeTable::Drift | LakeTable::Quarantine => "keeps what is left",
+        LakeTable::Drift | LakeTable::Quarantine | LakeTable::Issues => "keeps what is left",
     }
 }
 
@@ -74,6 +74,7 @@ fn lost(table: &LakeTable) -> &'static str {
         LakeTable::Holds => "decisions that are not folded yet",
         LakeTable::Drift => "findings of earlier full fetches",
         LakeTable::Coverage => "since when each model could not be read",
+        LakeTable::Issues => "issues that Kombo does not tell of again",
         LakeTable::Quarantine => "rows without an id",
     }
 }

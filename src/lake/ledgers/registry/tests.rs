@@ -169,7 +169,7 @@ fn rows_and_columns_of_a_newer_build_pass_through() {
     let (changed, stand) = changed(read_back(&newer), &new, Wakes::All);
     assert!(stand.aside.is_empty(), "no clash");
     let changed = batch(&changed);
-    let written = rewritten(&[newer], changed, &["integration_key"]).expect("rows");
+    let written = rewritten(&[newer], changed, &[], &["integration_key"]).expect("rows");
     assert_eq!(written.num_rows(), 2);
     let text = |name: &str, row: usize| {
         let column = written.column_by_name(name).expect("kept");

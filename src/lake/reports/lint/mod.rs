@@ -328,6 +328,7 @@ impl TableLint {
             table,
             LakeTable::Integrations
                 | LakeTable::Coverage
+                | LakeTable::Issues
                 | LakeTable::Quarantine
                 | LakeTable::Holds
         );

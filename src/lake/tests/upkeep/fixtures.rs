@@ -14,7 +14,7 @@ use crate::delta::object_key::Partition;
 use crate::lake::layout::LakeTable;
 use crate::lake::layout::of_day;
 use crate::lake::layout::of_integration;
-use crate::lake::ledgers::{self, drift, holds, model_coverage, quarantine};
+use crate::lake::ledgers::{self, drift, holds, issues, model_coverage, quarantine};
 use crate::lake::tables::OpenTable;
 use crate::lake::tests::support::*;
 use crate::lake::{Lake, LiveFile, Part};
@@ -92,6 +92,7 @@ pub(super) async fn put_own(lake: &Lake, table: &LakeTable, names: &[&str], day:
         LakeTable::Drift => drift::schema(),
         LakeTable::Holds => holds::schema(),
         LakeTable::Coverage => model_coverage::schema(),
+        LakeTable::Issues => issues::schema(),
         _ => quarantine::schema(),
     };
     // Rows of the quarantine expire by their observation.
