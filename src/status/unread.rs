@@ -34,7 +34,7 @@ impl Unread {
     }
 
     /// Returns what was read. An error is added to `unread` instead.
-    pub(super) fn or<T>(
+    pub(crate) fn or<T>(
         unread: &mut Vec<Self>,
         name: &str,
         read: Result<T, LakeError>,
