@@ -1,7 +1,7 @@
 //! `status`: how fresh the data of each integration is, in one line each or table by table.
 
 pub(super) mod ahead;
-mod connections;
+mod customer_troubles;
 pub(super) mod json;
 mod troubles;
 
@@ -23,7 +23,7 @@ use crate::time::{Base, Moment};
 use crate::words::{age, count, counted, percent, second};
 
 use ahead::ahead;
-use connections::Connections;
+use customer_troubles::CustomerTroubles;
 use json::json;
 use troubles::troubles;
 
@@ -48,15 +48,15 @@ pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, Cl
     if !tables.is_everything() {
         status.integrations.retain(|one| !one.tables.is_empty());
     }
-    let connections = Connections::read(&lake, &mut status).await;
-    let connections = connections.of(&status, &chosen.integrations);
+    let customers = CustomerTroubles::read(&lake, &mut status).await;
+    let customers = customers.of(&status, &chosen.integrations);
     if args.json {
-        println!("{:#}", connections.in_json(json(&status)));
+        println!("{:#}", customers.in_json(json(&status)));
     } else {
         let by_table = args.all || !chosen.integrations.is_empty() || !chosen.tables.is_empty();
         let terminal = Terminal::stdout();
         terminal.print(&text(&status, by_table, &terminal));
-        terminal.print(&ended(&connections.lines(&status)));
+        terminal.print(&ended(&customers.lines(&status)));
     }
     Ok(status.is_well())
 }

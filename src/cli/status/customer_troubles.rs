@@ -14,12 +14,12 @@ const NAMED: usize = 5;
 
 /// Open issues, and models that Kombo cannot read and that have tables.
 #[derive(Debug, Default)]
-pub(super) struct Connections {
+pub(super) struct CustomerTroubles {
     issues: Vec<Issue>,
     unreadable: Vec<ModelCoverage>,
 }
 
-impl Connections {
+impl CustomerTroubles {
     /// Reads both tables, each by itself. What cannot be read is added to the status.
     pub(super) async fn read(lake: &Lake, status: &mut Status) -> Self {
         let issues = lake.issues().await;
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn open_issues_are_counted_and_the_newest_named() {
-        let mut connections = Connections::default();
+        let mut connections = CustomerTroubles::default();
         assert!(connections.lines(&status()).is_empty());
         connections.issues = (0..7).map(|nth| issue(&format!("i{nth}"))).collect();
         let lines = connections.lines(&status());
