@@ -12,6 +12,7 @@ use crate::customer::CustomerInfo;
 use crate::ids::{EndpointName, EnvironmentId, IntegrationId};
 use crate::metrics::Metrics;
 use crate::plan::Standing;
+use crate::trouble::Troubles;
 use crate::versions::guard::HoldCause;
 
 /// Work that a sink needs done again and again.
@@ -41,6 +42,8 @@ pub struct Beside<'a> {
     pub kombo: &'a dyn Questions,
     /// The metrics of the service.
     pub metrics: &'a Metrics,
+    /// The troubles of the service. A chore reports what it sees, and its end.
+    pub troubles: &'a Troubles,
 }
 
 /// The questions that a chore may ask Kombo. Each waits for the request budget and writes nothing. Each future may be

@@ -4,8 +4,10 @@
 //! one place that checks them. An id reaches a path only as an [`IntegrationKey`].
 
 mod environment;
+mod instance;
 
 pub use environment::EnvironmentId;
+pub use instance::InstanceId;
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;

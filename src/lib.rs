@@ -125,6 +125,8 @@ pub mod service;
 #[cfg(feature = "lake")]
 pub mod status;
 #[cfg(feature = "lake")]
+pub mod trouble;
+#[cfg(feature = "lake")]
 pub mod versions;
 
 #[cfg(feature = "twin")]

@@ -284,6 +284,10 @@ impl KomboApi for HttpApi {
         let longest = waits.max_by_key(|wait| wait.left);
         longest.filter(|wait| !wait.left.is_zero())
     }
+
+    fn unreachable_for(&self) -> Option<Duration> {
+        self.0.outage.lasts()
+    }
 }
 
 impl std::fmt::Debug for HttpApi {

@@ -29,6 +29,8 @@ pub use throttle::ThrottleView;
 pub use traffic::Traffic;
 pub use waits::{LongWaits, Wait, WaitReason};
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::catalog::Endpoint;
@@ -82,6 +84,12 @@ pub trait KomboApi: Send + Sync {
 
     /// Returns what keeps all requests from leaving. Returns `None` while nothing does, or when nothing is known.
     fn waits(&self) -> Option<Wait> {
+        None
+    }
+
+    /// Returns for how long Kombo has not answered, or has answered with errors of its own only. `None` when the last
+    /// request was answered, or when nothing is known.
+    fn unreachable_for(&self) -> Option<Duration> {
         None
     }
 }

@@ -97,6 +97,8 @@ pub(super) struct Outage(Mutex<OutageState>);
 #[derive(Debug, Default)]
 struct OutageState {
     failed_in_a_row: u32,
+    /// When the first of these failures came.
+    since: Option<Instant>,
     until: Option<Instant>,
 }
 
@@ -104,6 +106,11 @@ impl Outage {
     /// Returns the instant before which nothing should be sent.
     pub(super) fn pause(&self) -> Option<Instant> {
         self.state().until
+    }
+
+    /// Returns for how long the server has not answered. `None` when the last request was answered.
+    pub(super) fn lasts(&self) -> Option<Duration> {
+        self.state().since.map(|since| since.elapsed())
     }
 
     /// Takes an error. Only some errors mean that the server, or the way to the server, has a fault.
@@ -123,6 +130,7 @@ impl Outage {
             return;
         }
         state.failed_in_a_row += 1;
+        state.since.get_or_insert(now);
         if let Some(doublings) = state.failed_in_a_row.checked_sub(BAD_LUCK) {
             state.until = Some(now + PAUSE.wait(doublings));
         }

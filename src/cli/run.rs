@@ -7,7 +7,6 @@ mod own_process;
 mod signals;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -23,9 +22,9 @@ use super::session::Session;
 use crate::build_info::BUILD_INFO;
 use crate::config::Config;
 use crate::lake::{FolderRisk, Lake};
-use crate::listener::Telemetry;
+use crate::listener::{Report, Telemetry};
 use crate::metrics::{ErrorStage, ErrorType, Metrics};
-use crate::service::{Control, Secrets, SourceContext, SourceError};
+use crate::service::{Control, Secrets, SourceContext, SourceError, Vitals};
 use crate::words::with_causes;
 
 use signals::{OperatorRequest, Signals};
@@ -72,9 +71,12 @@ pub(super) async fn run(
         drain_limit,
     };
     let built = session.source().build(secrets, context).await?;
-    let healthy = Arc::new(AtomicBool::new(true));
     let mut beside = JoinSet::new();
-    serve_telemetry(&session, &metrics, &healthy, &mut beside).await?;
+    let reported = Reported {
+        vitals: built.vitals.clone(),
+        metrics: metrics.clone(),
+    };
+    serve_telemetry(&session, reported, &mut beside).await?;
     if let Some(address) = built.webhook_address {
         info!(%address, "webhooks are taken at {address}");
     }
@@ -87,7 +89,6 @@ pub(super) async fn run(
         control: built.control,
         metrics,
         stop: Some(stop),
-        healthy,
     };
     service.until_ended(running, signals).await
 }
@@ -109,7 +110,6 @@ struct RunningService<O> {
     control: Control<Lake>,
     metrics: Metrics,
     stop: Option<oneshot::Sender<()>>,
-    healthy: Arc<AtomicBool>,
 }
 
 impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
@@ -146,7 +146,6 @@ impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
 
     /// Asks the service to end. Returns `false` when it was asked before.
     fn stop(&mut self) -> bool {
-        self.healthy.store(false, Ordering::Relaxed);
         self.stop.take().is_some()
     }
 
@@ -228,8 +227,7 @@ fn secrets(session: &Session) -> Result<Secrets, CliError> {
 
 async fn serve_telemetry(
     session: &Session,
-    metrics: &Metrics,
-    healthy: &Arc<AtomicBool>,
+    reported: Reported,
     tasks: &mut JoinSet<()>,
 ) -> Result<(), CliError> {
     let telemetry = &session.config.telemetry;
@@ -241,15 +239,33 @@ async fn serve_telemetry(
         bound.map_err(|error| CliError::new(FAILED, with_causes(&error), error.advice()))?;
     let address = bound.local_addr();
     info!(%address, "health and metrics are at http://{address}/health and /metrics");
-    let (metrics, healthy) = (metrics.clone(), Arc::clone(healthy));
-    let serve = bound.serve(
-        move || healthy.load(Ordering::Relaxed),
-        move || {
-            metrics.process(own_process::own_use());
-            metrics.encode()
-        },
-        std::future::pending(),
-    );
-    tasks.spawn(serve);
+    tasks.spawn(bound.serve(reported, std::future::pending()));
     Ok(())
+}
+
+/// What the telemetry address answers.
+struct Reported {
+    vitals: Vitals,
+    metrics: Metrics,
+}
+
+impl Report for Reported {
+    fn is_live(&self) -> bool {
+        self.vitals.is_live()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.vitals.is_ready()
+    }
+
+    fn health(&self) -> (bool, String) {
+        let health = self.vitals.health();
+        let document = serde_json::to_string(&health).expect("strings, numbers and lists");
+        (health.ok, document)
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics.process(own_process::own_use());
+        self.metrics.encode()
+    }
 }

@@ -18,7 +18,7 @@ use super::text_table::{Column, TextTable};
 use crate::ids::IntegrationId;
 use crate::lake::Completeness;
 use crate::plan::Schedule;
-use crate::status::{Freshness, IntegrationStatus, Objective, Status, TableStatus};
+use crate::status::{Freshness, IntegrationStatus, Notes, Objective, Status, TableStatus};
 use crate::time::{Base, Moment};
 use crate::words::{age, count, counted, percent, second};
 
@@ -107,7 +107,7 @@ fn text(status: &Status, by_table: bool, terminal: &Terminal) -> String {
         lines.push(no_integrations::in_the_lake());
     }
     lines.push(total(status));
-    lines.push(service(status));
+    lines.extend(services(status));
     lines.extend(left_out(status));
     lines.extend(waits(status));
     ended(&lines)
@@ -240,16 +240,30 @@ fn complete(completeness: Option<Completeness>) -> String {
     completeness.map_or_else(|| "-".to_owned(), |one| percent(one.share()))
 }
 
-fn service(status: &Status) -> String {
-    let Some(notes) = &status.notes else {
-        return "no service is running on this lake".to_owned();
-    };
+/// Returns a line for each service that runs, or for the last one that ran.
+fn services(status: &Status) -> Vec<String> {
+    let running = status.services.iter();
+    let mut shown: Vec<_> = running
+        .filter(|notes| notes.is_running(status.now))
+        .collect();
+    if shown.is_empty() {
+        shown.extend(&status.notes);
+    }
+    if shown.is_empty() {
+        return vec!["no service is running on this lake".to_owned()];
+    }
+    shown.into_iter().map(|one| service(status, one)).collect()
+}
+
+fn service(status: &Status, notes: &Notes) -> String {
+    let (version, instance) = (&notes.service_version, &notes.instance);
+    if let Some(ended) = notes.ended_ms {
+        let ago = since(status, Some(Moment::from_millis(ended)));
+        return format!("no service is running on this lake: {instance} ended {ago} ago");
+    }
     let heartbeat = age(Duration::from_secs(notes.heartbeat_period_secs));
-    format!(
-        "service {}: last seen {} ago, a heartbeat every {heartbeat}",
-        notes.service_version,
-        since(status, Some(Moment::from_millis(notes.written_ms))),
-    )
+    let ago = since(status, Some(notes.written()));
+    format!("service {version}, {instance}: last seen {ago} ago, a heartbeat every {heartbeat}")
 }
 
 /// Returns what the notes of the service say about integrations that the list does not have.

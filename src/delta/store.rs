@@ -2,6 +2,7 @@
 //!
 //! Every key for [`TableStore::objects`] is relative to the lake, so nothing can be written outside of the lake.
 
+mod disk_room;
 #[cfg(test)]
 pub(crate) mod faulty;
 pub(crate) mod folder_risk;
@@ -9,6 +10,8 @@ pub(crate) mod leftovers;
 mod local;
 pub(crate) mod option_kind;
 pub(crate) mod staged_file;
+
+pub use disk_room::DiskRoom;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -244,6 +247,11 @@ impl TableStore {
     pub(crate) fn local_folder(&self, below: &str) -> Option<PathBuf> {
         let root = self.url.to_file_path().ok()?;
         (self.url.scheme() == "file").then(|| root.join(below))
+    }
+
+    /// Returns how much room the disk of a local lake has. `None` on all other stores.
+    pub(crate) fn disk_room(&self) -> Option<DiskRoom> {
+        DiskRoom::of(&self.local_folder("")?)
     }
 
     /// Returns the object store. Keys of this store are relative to the lake.

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use crate::catalog::Endpoint;
 use crate::customer::{CustomerInfo, Issue};
 use crate::delta::lost_files::Closeness;
-use crate::ids::IntegrationId;
+use crate::delta::store::DiskRoom;
+use crate::ids::{InstanceId, IntegrationId};
 use crate::lake::ledgers::registry::Wakes;
 use crate::lake::{
     ComparedTable, Completeness, DriftFilter, DriftGroup, FoundDrift, Hold, Lake, LakeError,
@@ -221,13 +222,24 @@ impl Lake {
         reports::lint::lint(self.tables(), endpoints, own, settings).await
     }
 
-    /// Replaces the service's status document, `kombo_status.json`.
-    pub async fn put_status(&self, notes: Bytes) -> Result<(), LakeError> {
-        reports::service_notes::put_status(self.tables(), notes).await
+    /// Replaces the notes of one service, `kombo_status/<instance>.json`.
+    pub async fn put_status(&self, instance: &InstanceId, notes: Bytes) -> Result<(), LakeError> {
+        reports::service_notes::put_status(self.tables(), instance, notes).await
     }
 
-    /// Returns the service's status document. `None` when no service has run on this lake.
-    pub async fn read_status(&self) -> Result<Option<Bytes>, LakeError> {
+    /// Deletes the notes of services that have written none for a week, by the notes that were written last.
+    pub async fn forget_old_status(&self) -> Result<(), LakeError> {
+        reports::service_notes::forget_old(self.tables()).await
+    }
+
+    /// Returns how much room the disk of the lake has. `None` when the lake is not on a local disk.
+    #[must_use]
+    pub fn disk_room(&self) -> Option<DiskRoom> {
+        self.tables().store.disk_room()
+    }
+
+    /// Returns the notes of every service that has run on this lake, in the order of their names.
+    pub async fn read_status(&self) -> Result<Vec<(InstanceId, Bytes)>, LakeError> {
         reports::service_notes::read_status(self.tables()).await
     }
 }

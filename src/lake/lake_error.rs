@@ -9,6 +9,7 @@ use crate::ids::IntegrationId;
 use crate::lake::layout::{LakeTable, LayoutError};
 use crate::lake::remedy;
 use crate::setting::BadSetting;
+use crate::sink::SinkCause;
 use crate::time::ObservedAt;
 
 /// Why an operation on the lake failed.
@@ -36,7 +37,7 @@ pub enum LakeError {
     #[error(transparent)]
     Delta(#[from] DeltaError),
     /// The service's status document could not be put or read. Rows and bases are not affected.
-    #[error("the service's status document kombo_status.json cannot be written or read")]
+    #[error("the notes of services in kombo_status cannot be written or read")]
     Notes {
         /// Why.
         #[source]
@@ -119,6 +120,18 @@ impl LakeError {
             Self::Delta(error) => error.is_retryable(),
             Self::Torn => true,
             _ => self.fault().is_some_and(StoreFault::is_retryable),
+        }
+    }
+
+    /// Returns where the cause is, for a caller that knows no lake.
+    #[must_use]
+    pub(crate) fn sink_cause(&self) -> SinkCause {
+        if self.is_damage() {
+            SinkCause::Damage
+        } else if self.fault().is_some() {
+            SinkCause::Store
+        } else {
+            SinkCause::Other
         }
     }
 

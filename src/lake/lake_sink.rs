@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::catalog::Endpoint;
 use crate::customer::Issue;
 use crate::fetch::Fetch;
-use crate::ids::{IntegrationId, IntegrationKey};
+use crate::ids::{InstanceId, IntegrationId, IntegrationKey};
 use crate::lake::fold::Folding;
 use crate::lake::{Lake, LakeError, Members, Sealed};
 use crate::sink::{
@@ -28,7 +28,9 @@ impl From<LakeError> for SinkError {
     fn from(error: LakeError) -> Self {
         let advice = error.advice();
         let (is_retryable, is_configuration) = (error.is_retryable(), error.is_configuration());
+        let cause = error.sink_cause();
         Self::new(error, advice)
+            .caused_by(cause)
             .retryable(is_retryable)
             .configuration(is_configuration)
     }
@@ -181,7 +183,7 @@ impl Registry for Lake {
         Ok(tables.map(|(key, table)| (key, table.coverage)).collect())
     }
 
-    async fn put_notes(&self, notes: Vec<u8>) -> Result<(), SinkError> {
-        Ok(self.put_status(notes.into()).await?)
+    async fn put_notes(&self, instance: &InstanceId, notes: Vec<u8>) -> Result<(), SinkError> {
+        Ok(self.put_status(instance, notes.into()).await?)
     }
 }

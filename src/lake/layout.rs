@@ -13,7 +13,7 @@ use crate::delta::fault::StoreFault;
 use crate::delta::log::LiveFile;
 use crate::delta::object_key::{Partition, TablePath};
 use crate::delta::store::TableStore;
-use crate::ids::{EndpointName, IntegrationKey};
+use crate::ids::{EndpointName, InstanceId, IntegrationKey};
 use crate::json;
 use crate::time::{Moment, format_date, parse_date};
 
@@ -113,8 +113,8 @@ pub fn day_of(file: &LiveFile) -> Option<i32> {
 pub enum DocumentKey<'a> {
     /// `kombo_layout.json`
     Layout,
-    /// `kombo_status.json`: the status of a running service.
-    Status,
+    /// `kombo_status/<instance>.json`: the notes of a running service.
+    Status(&'a InstanceId),
     /// `kombo_candidates/<uuid>.json`: integrations that webhooks have named and that Kombo has not confirmed.
     Candidates(Uuid),
     /// `<category>_<endpoint>/kombo_repair.json`: which instants a repair under way moves, and to where.
@@ -123,6 +123,9 @@ pub enum DocumentKey<'a> {
 
 /// The folder of [`DocumentKey::Candidates`].
 pub const CANDIDATES_FOLDER: &str = "kombo_candidates";
+
+/// The folder of [`DocumentKey::Status`].
+pub const STATUS_FOLDER: &str = "kombo_status";
 
 /// The folder for copies of what a repair replaces or deletes. Upkeep deletes the copies after its grace.
 pub const REPAIR_FOLDER: &str = "kombo_repair";
@@ -149,7 +152,7 @@ impl fmt::Display for DocumentKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Layout => f.write_str("kombo_layout.json"),
-            Self::Status => f.write_str("kombo_status.json"),
+            Self::Status(instance) => write!(f, "{STATUS_FOLDER}/{instance}.json"),
             Self::Candidates(id) => write!(f, "{CANDIDATES_FOLDER}/{id}.json"),
             Self::Repair(endpoint) => write!(f, "{}/kombo_repair.json", endpoint.table_name()),
         }

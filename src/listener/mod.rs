@@ -34,7 +34,7 @@ mod tests;
 pub use error::ListenError;
 pub use settings::{ListenerLimits, ListenerSettings, TelemetrySettings, TlsFiles};
 pub use shared_verifier::SharedVerifier;
-pub use telemetry::Telemetry;
+pub use telemetry::{Report, Telemetry};
 pub use tls::TlsReloader;
 
 use std::net::SocketAddr;
@@ -60,6 +60,9 @@ pub trait Intake: Send + Sync + 'static {
     ///
     /// [`Overloaded`] if the webhook cannot be taken now. The sender is answered 503.
     fn take(&self, webhook: Webhook) -> impl Future<Output = Result<(), Overloaded>> + Send;
+
+    /// Is told of a request that was refused because its signature is wrong. Anybody may send such a request.
+    fn refused(&self) {}
 }
 
 /// A webhook cannot be taken now. Kombo sends it again.

@@ -1,4 +1,4 @@
-//! Health and metrics, on an address of their own, because strangers can reach the address for webhooks.
+//! Vital signs and metrics, on an address of their own, because strangers can reach the address for webhooks.
 //!
 //! Without `exposed` only this machine may read them, and its browser must not read them for a page of a stranger. So the
 //! `Host` of a request has to be this machine. With `exposed` other machines ask by names that are not known here.
@@ -21,7 +21,22 @@ use crate::metrics::CONTENT_TYPE as METRICS_TYPE;
 /// The most connections. A few monitors are usual; more are a mistake.
 const CONNECTIONS: usize = 64;
 
-/// The listener that serves `/health` and `/metrics`.
+/// What the service says of itself. Each call answers at once, from memory.
+pub trait Report: Send + Sync + 'static {
+    /// Returns whether the process works. A process that does not should be started again.
+    fn is_live(&self) -> bool;
+
+    /// Returns whether webhooks can be taken now.
+    fn is_ready(&self) -> bool;
+
+    /// Returns whether data flows, and a JSON document about all that is wrong.
+    fn health(&self) -> (bool, String);
+
+    /// Returns the metrics in Prometheus's text format.
+    fn metrics(&self) -> String;
+}
+
+/// The listener that serves `/live`, `/ready`, `/health` and `/metrics`.
 #[derive(Debug)]
 pub struct Telemetry {
     socket: TcpListener,
@@ -51,14 +66,8 @@ impl Telemetry {
         self.address
     }
 
-    /// Serves until the shutdown signal comes. `/health` is 200 while `healthy` returns `true` and 503 otherwise.
-    /// `/metrics` returns the text of `metrics`.
-    pub async fn serve(
-        self,
-        healthy: impl Fn() -> bool + Send + Sync + 'static,
-        metrics: impl Fn() -> String + Send + Sync + 'static,
-        shutdown: impl Future<Output = ()> + Send,
-    ) {
+    /// Serves until the shutdown signal comes. `/live`, `/ready` and `/health` are 200 or 503.
+    pub async fn serve(self, report: impl Report, shutdown: impl Future<Output = ()> + Send) {
         let limits = ListenerLimits {
             connections: CONNECTIONS,
             body_bytes: 0,
@@ -71,17 +80,15 @@ impl Telemetry {
             behind_proxy: true,
         };
         let pages = Pages {
-            healthy,
-            metrics,
+            report,
             exposed: self.exposed,
         };
         server.serve(Arc::new(pages), shutdown).await;
     }
 }
 
-struct Pages<H, M> {
-    healthy: H,
-    metrics: M,
+struct Pages<R> {
+    report: R,
     exposed: bool,
 }
 
@@ -94,31 +101,51 @@ fn is_for_this_machine(request: &Request<Incoming>) -> bool {
         && hosts.all(host::is_loopback)
 }
 
-impl<H, M> Site for Pages<H, M>
-where
-    H: Fn() -> bool + Send + Sync + 'static,
-    M: Fn() -> String + Send + Sync + 'static,
-{
+impl<R: Report> Site for Pages<R> {
     async fn answer(&self, _: &Visitor, request: Request<Incoming>) -> ShortAnswer {
         if !self.exposed && !is_for_this_machine(&request) {
             return answer(StatusCode::MISDIRECTED_REQUEST, FOREIGN_HOST);
         }
-        let known = ["/health", "/metrics"].contains(&request.uri().path());
+        let known = PATHS.contains(&request.uri().path());
         if known && ![Method::GET, Method::HEAD].contains(request.method()) {
             return wrong_method("GET, HEAD");
         }
         match request.uri().path() {
-            "/health" if (self.healthy)() => page(StatusCode::OK, "application/json", HEALTHY),
-            "/health" => page(StatusCode::SERVICE_UNAVAILABLE, "application/json", ILL),
-            "/metrics" => page(StatusCode::OK, METRICS_TYPE, (self.metrics)()),
+            "/live" => page(
+                status(self.report.is_live()),
+                JSON,
+                ok(self.report.is_live()),
+            ),
+            "/ready" => page(
+                status(self.report.is_ready()),
+                JSON,
+                ok(self.report.is_ready()),
+            ),
+            "/health" => {
+                let (is_well, document) = self.report.health();
+                page(status(is_well), JSON, document)
+            }
+            "/metrics" => page(StatusCode::OK, METRICS_TYPE, self.report.metrics()),
             _ => answer(
                 StatusCode::NOT_FOUND,
-                "not found: the paths are /health and /metrics\n",
+                "not found: the paths are /live, /ready, /health and /metrics\n",
             ),
         }
     }
 }
 
 const FOREIGN_HOST: &str = "this address answers to localhost and to addresses of loopback only; other names need api.exposed: true\n";
-const HEALTHY: &str = "{\"ok\":true}";
-const ILL: &str = "{\"ok\":false}";
+const PATHS: [&str; 4] = ["/live", "/ready", "/health", "/metrics"];
+const JSON: &str = "application/json";
+
+fn status(is_well: bool) -> StatusCode {
+    if is_well {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+}
+
+fn ok(is_well: bool) -> String {
+    format!("{{\"ok\":{is_well}}}")
+}

@@ -219,6 +219,9 @@ impl<I: Intake> Webhooks<I> {
     fn wrongly_signed(&self, error: SignatureError) -> ShortAnswer {
         let outcome = WebhookOutcome::Unsigned(error);
         self.metrics.notification(UNREAD, outcome);
+        if error != SignatureError::Missing {
+            self.intake.refused();
+        }
         if let Some(suppressed) = self.complaints.unsigned.speak() {
             tracing::warn!(
                 %error,

@@ -9,6 +9,8 @@ use super::families::{Counters, Families, Float, FloatCounter, Gauges, Labels, l
 use super::labels::{FetchResult, FoldResult, lane};
 use crate::fetch::{Counts, Lane};
 use crate::plan::Kind;
+use crate::time::Moment;
+use crate::trouble::TroubleKind;
 use crate::versions::drift::{DriftCause, DriftKind};
 use crate::versions::guard::HoldState;
 
@@ -58,6 +60,8 @@ pub(super) struct KomboMetrics {
     folds: Counters,
     pub(super) fold_seconds: Histogram,
     pub(super) fold_lag: Float,
+    troubles: Gauges,
+    troubled_since: Gauges,
 }
 
 impl KomboMetrics {
@@ -96,6 +100,8 @@ impl KomboMetrics {
             holds_released: shelf.plain("holds_released", "Holds that ended, completely or in part, by new state"),
             folds: shelf.plain("folds", "Folds of an endpoint's tables into current, by result"),
             fold_seconds: shelf.seconds("fold_seconds", "Duration of folds that found something to do", &FOLD_BUCKETS),
+            troubles: shelf.plain("trouble", "Whether a trouble of this kind lasts, 1 or 0"),
+            troubled_since: shelf.plain("trouble_since_seconds", "Unix time since when a trouble of this kind lasts; 0 when it does not"),
             fold_lag: shelf.plain("fold_lag_seconds", "Age of the oldest observation that is not folded into current yet"),
         };
         metrics.begin();
@@ -130,12 +136,27 @@ impl KomboMetrics {
         for lane in Lane::ALL {
             self.pending(lane, 0.0);
         }
+        for kind in TroubleKind::ALL {
+            self.trouble(kind, None);
+        }
         self.rows(&Counts::default());
     }
 
     pub(super) fn pending(&self, of: Lane, tables: f64) {
         let labels = labels(&[("lane", lane(of))]);
         self.pending_tables.get_or_create(&labels).set(tables);
+    }
+
+    pub(super) fn trouble(&self, kind: TroubleKind, since: Option<Moment>) {
+        let labels = labels(&[
+            ("kind", kind.as_str()),
+            ("stops_data", kind.stops().as_str()),
+        ]);
+        let lasts = if since.is_some() { 1.0 } else { 0.0 };
+        let since = since.unwrap_or_default().since(Moment::default());
+        self.troubles.get_or_create(&labels).set(lasts);
+        let at = self.troubled_since.get_or_create(&labels);
+        at.set(since.as_secs_f64());
     }
 
     pub(super) fn ended(&self, kind: Kind, result: FetchResult) {

@@ -36,6 +36,7 @@ use tokio::time::Instant;
 use crate::build_info::BuildInfo;
 use crate::fetch::{Counts, Lane};
 use crate::plan::Kind;
+use crate::trouble::{Trouble, TroubleKind};
 use component::ComponentMetrics;
 use families::{Component, Families, Gauges, Labels, labels, replace};
 use kombo::KomboMetrics;
@@ -219,6 +220,16 @@ impl Metrics {
     /// Sets the time between two deltas of a table without a webhook.
     pub fn heartbeat_period(&self, period: Duration) {
         self.0.kombo.heartbeat_period.set(period.as_secs_f64());
+    }
+
+    /// Sets which troubles last, and since when.
+    pub fn troubles(&self, lasting: &[Trouble]) {
+        for kind in TroubleKind::ALL {
+            let trouble = lasting.iter().find(|trouble| trouble.kind == kind);
+            self.0
+                .kombo
+                .trouble(kind, trouble.map(|trouble| trouble.since));
+        }
     }
 
     /// Sets how far Kombo's clock is ahead of this machine's clock, in milliseconds.

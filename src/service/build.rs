@@ -17,12 +17,16 @@ use super::door::{Door, door};
 use super::gauges::gauge_traffic;
 use super::held::Held;
 use super::hints::Hints;
+use super::instance::instance;
 use super::issue_writes::IssueWrites;
+use super::looks::FirstKey;
 use super::questions::ApiQuestions;
 use super::registrar::Registrar;
-use super::run::{FirstKey, Service};
+use super::run::Service;
 use super::runner::Runner;
 use super::slots::Slots;
+use super::vitals::Vitals;
+use super::witness::Witness;
 use super::{Source, SourceError};
 use crate::api::{HttpApi, KomboApi};
 use crate::ingest::Ingest;
@@ -42,6 +46,8 @@ pub struct Built<S> {
     pub source: Source,
     /// Changes the configuration while the service runs.
     pub control: Control<S>,
+    /// Whether the service lives, takes webhooks and is well.
+    pub vitals: Vitals,
     /// The address of the webhook listener, with the real port if port 0 was configured. `None` without a listener.
     pub webhook_address: Option<SocketAddr>,
 }
@@ -93,6 +99,7 @@ impl KomboSourceConfig {
         let webhook_address = bound.as_ref().map(Bound::local_addr);
         let listening = bound.zip(verifier);
         let (service, door, metrics) = (assembled.service, assembled.door, cx.metrics);
+        let vitals = service.vitals.clone();
         let source = async move {
             // Dropping `stop` lets the listener end after its open requests. Dropping the set ends it at once.
             let (stop, stopped) = oneshot::channel::<()>();
@@ -108,6 +115,7 @@ impl KomboSourceConfig {
             ended
         };
         Ok(Built {
+            vitals,
             source: Box::pin(source),
             control,
             webhook_address,
@@ -134,26 +142,22 @@ impl KomboSourceConfig {
         let candidate_writes = CandidateWrites::begin(candidates, &mut dispatch, now);
         let hints = Hints::new(&cx.data_dir);
         dispatch.hint(&hints.read(&cx.catalog));
-        let ingest = Ingest::new(
-            Arc::clone(&api),
-            cx.sink.clone(),
-            self.settings.request.limits(),
-            self.settings.ingest,
-        );
-        let (door, inbox) = door();
+        let request = &self.settings.request;
+        let (asked, sink) = (Arc::clone(&api), cx.sink.clone());
+        let ingest = Ingest::new(asked, sink, request.limits(), self.settings.ingest);
+        let vitals = Vitals::begin(instance(&cx.data_dir), now);
+        let (door, inbox) = door(vitals.troubles().webhooks());
         let (commands, orders) = mpsc::channel(COMMANDS);
-        let chores = Chores::begin(std::mem::take(&mut cx.chores), &mut dispatch, now);
         // At once: `status` says that no service runs where there are no notes.
         dispatch.time_notes(Duration::ZERO, now);
-        let concurrency = self.settings.request.concurrency.get() as usize;
         let service = Service {
+            chores: Chores::begin(std::mem::take(&mut cx.chores), &mut dispatch, now),
             dispatch,
-            runner: Runner::new(ingest, Slots::new(concurrency)),
+            runner: Runner::new(ingest, Slots::new(request.concurrency.get() as usize)),
             questions: ApiQuestions::new(api),
             clock: Arc::clone(&cx.clock),
             metrics: cx.metrics.clone(),
             hints,
-            chores,
             inbox,
             commands: orders,
             drain_limit: cx.drain_limit,
@@ -168,6 +172,8 @@ impl KomboSourceConfig {
             noting: false,
             noted_wait: None,
             first_key: FirstKey::Asked,
+            witness: Witness::default(),
+            vitals,
         };
         Ok(Assembled {
             service,

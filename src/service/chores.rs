@@ -12,6 +12,7 @@ use crate::api::KomboApi;
 use crate::chore::{Beside, Chore};
 use crate::metrics::Metrics;
 use crate::time::Moment;
+use crate::trouble::Troubles;
 
 /// The sink's chores. A running chore is with its task, not in `idle`.
 pub(super) struct Chores {
@@ -44,12 +45,20 @@ impl Chores {
         name: &'static str,
         kombo: ApiQuestions<A>,
         metrics: Metrics,
+        troubles: Troubles,
     ) -> Option<impl Future<Output = ChoreRun> + Send + use<A>> {
         let mut chore = self.idle.remove(name)?;
         self.under_way += 1;
         Some(async move {
-            let (began, kombo, metrics) = (Instant::now(), &kombo, &metrics);
-            let again = chore.run(Beside { kombo, metrics }).await;
+            let (began, kombo) = (Instant::now(), &kombo);
+            let (metrics, troubles) = (&metrics, &troubles);
+            let again = chore
+                .run(Beside {
+                    kombo,
+                    metrics,
+                    troubles,
+                })
+                .await;
             let wait = again.saturating_sub(began.elapsed());
             ChoreRun { chore, wait }
         })

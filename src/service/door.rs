@@ -1,11 +1,13 @@
 //! The way from the listener to the loop: one bounded channel, and an answer for each webhook.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
 use crate::listener::{Intake, Overloaded};
+use crate::trouble::RefusedWebhooks;
 use crate::webhook::Webhook;
 
 /// The most webhooks that wait for the loop. The loop handles a webhook in microseconds, so a longer queue means a
@@ -36,12 +38,15 @@ impl Received {
 
 /// The listener's end of the channel.
 #[derive(Clone, Debug)]
-pub struct Door(mpsc::Sender<Received>);
+pub struct Door {
+    inbox: mpsc::Sender<Received>,
+    counts: Arc<RefusedWebhooks>,
+}
 
 /// Returns both ends of the channel.
-pub(super) fn door() -> (Door, mpsc::Receiver<Received>) {
-    let (sender, receiver) = mpsc::channel(WAITING);
-    (Door(sender), receiver)
+pub(super) fn door(counts: Arc<RefusedWebhooks>) -> (Door, mpsc::Receiver<Received>) {
+    let (inbox, receiver) = mpsc::channel(WAITING);
+    (Door { inbox, counts }, receiver)
 }
 
 /// Returns the answer for a webhook that cannot be taken now.
@@ -56,9 +61,14 @@ impl Intake for Door {
     /// or the heartbeat finds the change.
     async fn take(&self, webhook: Webhook) -> Result<(), Overloaded> {
         let (answer, answered) = oneshot::channel();
-        let sent = self.0.try_send(Received { webhook, answer });
+        self.counts.taken();
+        let sent = self.inbox.try_send(Received { webhook, answer });
         sent.map_err(|_| overloaded())?;
         // If the loop has ended, it has marked no table, so the webhook must not be acknowledged.
         answered.await.unwrap_or_else(|_| Err(overloaded()))
+    }
+
+    fn refused(&self) {
+        self.counts.refused();
     }
 }

@@ -13,7 +13,7 @@ use crate::fetch::FetchMode;
 use crate::ingest::{Done, FetchEnding, FetchStep, Ingest, IngestError, Watch};
 use crate::metrics::{ErrorStage, ErrorType, FetchResult, Metrics};
 use crate::plan::Kind;
-use crate::sink::{Coverage, Sink, WriteError};
+use crate::sink::{Coverage, Sink, SinkError, WriteError};
 use crate::words::{counted, seconds};
 
 /// A fetch that is about to run.
@@ -96,6 +96,17 @@ impl Carried {
             Err(error) => Ended::Failed(FailedFetch::of(error)),
         };
         (self.fetching, ended)
+    }
+
+    /// Returns how the sink did: a success after a commit, an error of the sink, or `None` when the sink was not asked.
+    pub(super) fn sink_result(&self) -> Option<Result<&(), &SinkError>> {
+        match &self.result {
+            Ok(done) => matches!(done.ending, FetchEnding::Committed { .. }).then_some(Ok(&())),
+            Err(error) => match &error.source {
+                WriteError::Store(error) => Some(Err(error)),
+                WriteError::Fetch(_) => None,
+            },
+        }
     }
 
     /// Counts the result in the metrics.

@@ -170,6 +170,18 @@ impl CandidateLook {
     }
 }
 
+/// Kombo's first answer about the key of the start. By refusing this key Kombo ends the service: nothing can be fetched, and
+/// whoever started the service still looks. A later refusal ends nothing, because webhooks have to be taken.
+#[derive(Debug)]
+pub(super) enum FirstKey {
+    /// No answer came yet.
+    Asked,
+    /// Kombo refused the key.
+    Refused(ApiError),
+    /// Another answer came, or a reload.
+    Over,
+}
+
 /// The answer about the API key: whether Kombo accepts it, and to which environment it belongs.
 pub(super) struct KeyLook {
     answer: Result<KeyInfo, ApiError>,

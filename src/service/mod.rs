@@ -21,6 +21,8 @@
 //! | `issue_writes`, `customers` | have issues stored before their webhooks are acknowledged; pass on what Kombo says of customers |
 //! | `registrar` | has the registry written once Kombo has confirmed an integration |
 //! | `chores`, `questions` | run the sink's chores beside the fetches; ask Kombo on behalf of a chore |
+//! | `troubles`, `witness`, `vitals` | see and tell what goes wrong; hold what `/live`, `/ready` and `/health` answer |
+//! | `instance` | keeps the name of this service in the data directory |
 //! | `gauges` | sets the metrics that describe the current state |
 //! | `writes` | starts the writes of the registry, the candidates, the hints and the notes |
 //! | `control`, `shutdown` | [`Control`] changes the rules while the service runs; `shutdown` ends the service |
@@ -46,6 +48,7 @@ mod fetching;
 mod gauges;
 mod held;
 mod hints;
+mod instance;
 mod issue_writes;
 mod looks;
 mod news;
@@ -57,6 +60,9 @@ mod settings;
 mod shutdown;
 mod slots;
 mod store_turns;
+mod troubles;
+mod vitals;
+mod witness;
 mod writes;
 
 #[cfg(test)]
@@ -71,6 +77,7 @@ pub use questions::ApiQuestions;
 pub(crate) use runner::Runner;
 pub use settings::SourceSettings;
 pub(crate) use slots::{FetchSlot, Slots};
+pub use vitals::{Health, Vitals};
 
 use std::pin::Pin;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use super::SourceError;
 use super::candidate_writes::{CandidateWrites, KeptCandidates, Recalled};
@@ -22,13 +22,17 @@ use super::fetches::{Carried, FetchTask};
 use super::fetching::Fetching;
 use super::hints::Hints;
 use super::issue_writes::{IssueWrites, KeptIssues};
-use super::looks::{CandidateLook, KeyLook, Look, LookOrder, look_at, look_at_candidate, try_key};
+use super::looks::{
+    CandidateLook, FirstKey, KeyLook, Look, LookOrder, look_at, look_at_candidate, try_key,
+};
 use super::news;
 use super::questions::ApiQuestions;
 use super::registrar::{Registrar, RegistryRead, Saved};
 use super::runner::Runner;
 use super::slots::Slots;
-use crate::api::{ApiError, KomboApi, WaitReason};
+use super::vitals::Vitals;
+use super::witness::Witness;
+use crate::api::{KomboApi, WaitReason};
 use crate::ids::TableId;
 use crate::ingest::Ingest;
 use crate::metrics::{ErrorStage, ErrorType, Metrics};
@@ -67,18 +71,8 @@ pub(super) struct Service<A, S> {
     /// What all requests wait for, according to the notes.
     pub(super) noted_wait: Option<WaitReason>,
     pub(super) first_key: FirstKey,
-}
-
-/// Kombo's first answer about the key of the start. By refusing this key Kombo ends the service: nothing can be fetched, and
-/// whoever started the service still looks. A later refusal ends nothing, because webhooks have to be taken.
-#[derive(Debug)]
-pub(super) enum FirstKey {
-    /// No answer came yet.
-    Asked,
-    /// Kombo refused the key.
-    Refused(ApiError),
-    /// Another answer came, or a reload.
-    Over,
+    pub(super) witness: Witness,
+    pub(super) vitals: Vitals,
 }
 
 /// The result of a background task.
@@ -112,7 +106,9 @@ where
         let mut ticks = ticks();
         info!(tables = self.dispatch.tables.len(), "service started");
         self.ask_for_key();
+        self.vitals.opened();
         loop {
+            self.vitals.turns();
             self.pass();
             let next_due = self.next_due();
             tokio::select! {
@@ -159,7 +155,8 @@ where
                 Ask::Key => self.ask_for_key(),
                 Ask::Chore(name) => {
                     let (kombo, metrics) = (self.questions.clone(), self.metrics.clone());
-                    if let Some(run) = self.chores.run(name, kombo, metrics) {
+                    let troubles = self.vitals.troubles().clone();
+                    if let Some(run) = self.chores.run(name, kombo, metrics, troubles) {
                         self.runner.beside(run, TaskReport::Chore);
                     }
                 }
@@ -247,6 +244,7 @@ where
             }
             TaskReport::Flushed(result) => {
                 self.flushing = false;
+                self.witness.sink("the bases", result.as_ref(), now);
                 if let Err(error) = result {
                     let error: &dyn std::error::Error = &error;
                     warn!(
@@ -265,6 +263,7 @@ where
             TaskReport::Chore(run) => self.chores.ended(run, &mut self.dispatch, now),
             TaskReport::Noted(result) => {
                 self.noting = false;
+                self.witness.sink("the notes", result.as_ref(), now);
                 if let Err(error) = result {
                     let error: &dyn std::error::Error = &error;
                     warn!(
@@ -294,16 +293,12 @@ where
         if let Some(coverage) = &carried.coverage {
             self.dispatch.read(&carried.fetching.work.table, coverage);
         }
-        let (fetching, ended) = carried.into_ended();
-        let was_refused = self.dispatch.is_key_refused();
-        let answered = self.dispatch.ended(&fetching, ended, now);
-        // Until the first answer about the key, that answer tells it.
-        let is_told = matches!(self.first_key, FirstKey::Over);
-        if self.dispatch.is_key_refused() && !was_refused && is_told {
-            error!(
-                "Kombo refuses the API key: nothing is fetched until Kombo accepts it; correct the file of api_key_file and send SIGHUP, or restart the service with the right KOMBO_API_KEY"
-            );
+        if let Some(result) = carried.sink_result() {
+            let table = carried.fetching.work.table.to_string();
+            self.witness.sink(&table, result, now);
         }
+        let (fetching, ended) = carried.into_ended();
+        let answered = self.dispatch.ended(&fetching, ended, now);
         if let Some(latency) = answered {
             self.metrics.notification_committed(latency);
         }
@@ -339,6 +334,7 @@ where
     fn tick(&mut self) {
         let now = self.now();
         self.gauge(now);
+        self.see_troubles(now);
         self.tell_alarms();
         self.write_hints();
         self.note_wait(now);

@@ -8,7 +8,9 @@ use tracing::{info, warn};
 
 use super::run::{Service, TICK};
 use crate::api::KomboApi;
+use crate::ids::InstanceId;
 use crate::sink::{Registry, Sink};
+use crate::status::Notes;
 
 /// How long fetches that wait for nothing at Kombo get for their commit, while no request may leave.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -24,6 +26,7 @@ where
     /// Waits for running fetches, within the drain limit, and then writes bases, hints and notes.
     pub(super) async fn drain(mut self) {
         self.inbox.close();
+        self.vitals.closed();
         let until = Instant::now() + self.drain_limit;
         let fetches = self.runner.running().len();
         info!(fetches, "shutting down");
@@ -61,15 +64,23 @@ where
         if let Err(error) = self.hints.write(&announced) {
             warn!(%error, "the restart hints cannot be written into data_dir: after a restart changed tables are not fetched first; set data_dir to a writable folder");
         }
-        let notes = self.dispatch.notes(self.now(), None).to_bytes();
-        // The notes are for display only. Rows and bases are in the sink already.
-        let put = timeout(LAST_NOTES, self.sink().put_notes(notes)).await;
-        if !matches!(put, Ok(Ok(()))) {
-            warn!(
-                "the service's last notes were not written to the lake: `kombo-source status` shows the previous ones"
-            );
-        }
+        put_last(
+            self.sink().clone(),
+            self.vitals.instance(),
+            self.last_notes(),
+        )
+        .await;
         info!(left, "shut down");
+    }
+
+    /// Returns notes that say that the service has ended.
+    fn last_notes(&self) -> Notes {
+        Notes {
+            ended_ms: Some(self.clock.now().as_millis()),
+            waits: None,
+            troubles: Vec::new(),
+            ..self.notes(self.now())
+        }
     }
 
     /// Returns whether no request leaves before the shutdown must be over.
@@ -81,5 +92,15 @@ where
     /// Returns the number of tasks that the shutdown does not wait for.
     fn beside(&self) -> usize {
         self.chores.under_way + usize::from(self.noting)
+    }
+}
+
+/// Writes the last notes. They are for display only: rows and bases are in the sink already.
+async fn put_last(sink: impl Registry, instance: &InstanceId, notes: Notes) {
+    let put = timeout(LAST_NOTES, sink.put_notes(instance, notes.to_bytes())).await;
+    if !matches!(put, Ok(Ok(()))) {
+        warn!(
+            "the service's last notes were not written to the lake: `kombo-source status` shows the previous ones"
+        );
     }
 }

@@ -4,7 +4,9 @@
 use super::run::{Service, TICK, TaskReport};
 use crate::api::KomboApi;
 use crate::sink::{Registry, Sink};
+use crate::status::Notes;
 use crate::time::Moment;
+use crate::trouble::Trouble;
 
 impl<A, S> Service<A, S>
 where
@@ -70,14 +72,27 @@ where
         self.noted_wait = reason;
     }
 
+    /// Returns the notes: what the dispatcher knows, the troubles, and whose notes they are.
+    pub(super) fn notes(&self, now: Moment) -> Notes {
+        let lasting = self.vitals.troubles().lasting();
+        Notes {
+            // By the clock of this machine, on which `status` usually runs as well.
+            written_ms: self.clock.now().as_millis(),
+            instance: self.vitals.instance().to_string(),
+            started_ms: self.vitals.began().as_millis(),
+            troubles: lasting.iter().map(Trouble::note).collect(),
+            ..self.dispatch.notes(now, self.api().waits())
+        }
+    }
+
     /// Writes the notes for `status` to the sink, unless a write of them is still running.
     pub(super) fn put_notes(&mut self, now: Moment) {
         if std::mem::replace(&mut self.noting, true) {
             return;
         }
-        let notes = self.dispatch.notes(now, self.api().waits()).to_bytes();
-        let sink = self.sink().clone();
-        let put = async move { sink.put_notes(notes).await };
+        let notes = self.notes(now).to_bytes();
+        let (sink, instance) = (self.sink().clone(), self.vitals.instance().clone());
+        let put = async move { sink.put_notes(&instance, notes).await };
         self.runner.beside(put, TaskReport::Noted);
     }
 }

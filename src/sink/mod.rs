@@ -44,7 +44,7 @@ pub use provenance::Provenance;
 pub use receipt::Receipt;
 pub use registration::Registration;
 pub use registry::{Registrations, Registry};
-pub use sink_error::SinkError;
+pub use sink_error::{SinkCause, SinkError};
 pub use staged::Staged;
 pub use watermarks::Watermarks;
 pub use whole_fetch::WholeFetch;

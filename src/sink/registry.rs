@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::catalog::Endpoint;
 use crate::customer::Issue;
-use crate::ids::IntegrationKey;
+use crate::ids::{InstanceId, IntegrationKey};
 use crate::sink::{Candidate, Coverage, Registration, SinkError, StoredCandidates};
 
 /// Remembers integrations, and tells at a start what the sink holds of their tables. A service needs a registry; a
@@ -55,8 +55,12 @@ pub trait Registry: Send + Sync {
         endpoint: &Arc<Endpoint>,
     ) -> impl Future<Output = Result<HashMap<IntegrationKey, Coverage>, SinkError>> + Send;
 
-    /// Replaces the notes of the service for `status`. No rule of the program reads the notes.
-    fn put_notes(&self, notes: Vec<u8>) -> impl Future<Output = Result<(), SinkError>> + Send;
+    /// Replaces the notes of one service for `status`. No rule of the program reads the notes.
+    fn put_notes(
+        &self,
+        instance: &InstanceId,
+        notes: Vec<u8>,
+    ) -> impl Future<Output = Result<(), SinkError>> + Send;
 }
 
 /// The outcome of storing integrations.

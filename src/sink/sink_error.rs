@@ -12,6 +12,19 @@ pub struct SinkError {
     advice: &'static str,
     is_retryable: bool,
     is_configuration: bool,
+    cause: SinkCause,
+}
+
+/// Where the cause of an error is, as far as the caller can act on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SinkCause {
+    /// Somewhere else: in the rows, in a rule of the sink, in the configuration.
+    #[default]
+    Other,
+    /// The store did not do what it was asked: other tables fail as well.
+    Store,
+    /// A part of what is stored is damaged: other tables may be whole.
+    Damage,
 }
 
 impl SinkError {
@@ -22,6 +35,7 @@ impl SinkError {
             advice,
             is_retryable: false,
             is_configuration: false,
+            cause: SinkCause::Other,
         }
     }
 
@@ -41,6 +55,18 @@ impl SinkError {
             is_configuration,
             ..self
         }
+    }
+
+    /// Sets where the cause is.
+    #[must_use]
+    pub fn caused_by(self, cause: SinkCause) -> Self {
+        Self { cause, ..self }
+    }
+
+    /// Returns where the cause is.
+    #[must_use]
+    pub fn cause(&self) -> SinkCause {
+        self.cause
     }
 
     /// Returns whether the same work may succeed later without any change by the operator.

@@ -118,6 +118,8 @@ mod tests {
         let mut status = Status {
             now: crate::time::Moment::default(),
             notes: None,
+            services: Vec::new(),
+            known: 2,
             unread: Vec::new(),
             integrations: vec![integration("tool:a"), integration(unregistered.as_str())],
         };

@@ -9,6 +9,7 @@
 mod findings;
 mod judge;
 mod service_notes;
+mod troubles;
 mod unread;
 
 pub use findings::Findings;
@@ -35,8 +36,12 @@ const READAHEAD: usize = 8;
 pub struct Status {
     /// The instant from which ages are measured.
     pub now: Moment,
-    /// The notes of the last service, if one has run.
+    /// The notes of the service that wrote last, if one has run.
     pub notes: Option<Notes>,
+    /// The notes of all services that have run on this lake lately, the last written first.
+    pub services: Vec<Notes>,
+    /// Number of integrations that are registered or have rows, also where `integrations` shows some of them only.
+    pub known: usize,
     /// Every integration that is registered or has rows, ordered by name.
     pub integrations: Vec<IntegrationStatus>,
     /// The tables and objects that could not be read. All other fields come from what could be read.
@@ -114,13 +119,17 @@ impl Status {
         let registered = lake.registered().await;
         let registered = Unread::or(&mut unread, "kombo_integrations", registered);
         let notes = lake.read_status().await;
-        let notes = Unread::or(&mut unread, "kombo_status.json", notes).flatten();
-        let notes = notes.and_then(|bytes| Notes::from_bytes(&bytes));
+        let notes = Unread::or(&mut unread, "kombo_status", notes).unwrap_or_default();
+        let notes = notes
+            .iter()
+            .filter_map(|(_, bytes)| Notes::from_bytes(bytes));
+        let mut services: Vec<Notes> = notes.collect();
+        services.sort_by_key(|notes| std::cmp::Reverse(notes.written_ms));
         let findings = Findings::read(lake, &mut unread).await;
         let mut own = lake.own_damage().await;
         own.retain(|damage| unread.iter().all(|told| told.name != damage.table));
         Unread::of_damage(&mut unread, own);
-        let mut status = Self::of(&overviews, registered, notes, objective, now);
+        let mut status = Self::of(&overviews, registered, services, objective, now);
         findings.add_to(&mut status);
         status.unread = unread;
         status
@@ -130,10 +139,11 @@ impl Status {
     fn of(
         overviews: &[(Arc<Endpoint>, Overview)],
         registered: Option<Vec<Registration>>,
-        notes: Option<Notes>,
+        services: Vec<Notes>,
         objective: Objective,
         now: Moment,
     ) -> Self {
+        let notes = services.first().cloned();
         let objective = objective.with(notes.as_ref());
         let mut by_key = Gathered::new(registered, notes.as_ref());
         for (endpoint, overview) in overviews {
@@ -158,11 +168,14 @@ impl Status {
             })
             .collect();
         integrations.sort_by(|a, b| a.name.cmp(&b.name));
+        let known = integrations.len();
         Self {
             now,
             notes,
+            services,
             integrations,
             unread: Vec::new(),
+            known,
         }
     }
 
@@ -186,11 +199,10 @@ impl Status {
         ahead.collect()
     }
 
-    /// Returns whether the operator has nothing to do: no table is late, no row is dated in the future, and everything could be
-    /// read.
+    /// Returns whether the operator has nothing to do: there is no trouble, and no row is dated in the future.
     #[must_use]
     pub fn is_well(&self) -> bool {
-        self.late().next().is_none() && self.ahead().is_empty() && self.unread.is_empty()
+        self.troubles().is_empty() && self.ahead().is_empty()
     }
 
     /// Returns the share of correct rows over all tables, each at its last comparison with a full fetch.

@@ -1,4 +1,4 @@
-//! The notes of a running service: one JSON object in the lake, which the service writes again every minute.
+//! The notes of a running service: one JSON object in the lake for each service, written again every half minute.
 //!
 //! Notes are shown and never trusted: no table is fetched, skipped or deleted because of a note. Unknown fields are ignored
 //! and missing fields have defaults, so that older and newer builds can read each other's notes.
@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::json;
+use crate::trouble::TroubleNote;
 
 /// The notes of a running service. Only tables with a note are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +19,15 @@ use crate::json;
 pub struct Notes {
     /// When the notes were written, in milliseconds since the epoch, by the service's clock.
     pub written_ms: i64,
+    /// The name of the service among those that share the lake.
+    pub instance: String,
+    /// When the service started, in milliseconds since the epoch.
+    pub started_ms: i64,
+    /// When the service ended by a signal, in milliseconds since the epoch. Missing while it runs, and after a crash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_ms: Option<i64>,
+    /// The troubles that lasted when the notes were written.
+    pub troubles: Vec<TroubleNote>,
     /// The version of the service.
     pub service_version: String,
     /// The achieved time between two deltas of a table without a notification, in seconds.
@@ -131,6 +141,14 @@ mod tests {
     fn what_is_written_is_read_again() {
         let notes = Notes {
             written_ms: 7,
+            instance: "0123456789abcdef".to_owned(),
+            started_ms: 3,
+            ended_ms: Some(9),
+            troubles: vec![TroubleNote {
+                kind: "late".to_owned(),
+                since_ms: 4,
+                ..TroubleNote::default()
+            }],
             service_version: "1.2.3".to_owned(),
             heartbeat_period_secs: 21_600,
             waits: Some(WaitNote {

@@ -69,7 +69,7 @@ fn status(endpoint: &Arc<Endpoint>, age_ms: i64, state: &str, notes: Option<Note
     Status::of(
         &overviews,
         Some(vec![registered]),
-        notes,
+        notes.into_iter().collect(),
         objective(),
         Moment::from_millis(NOW),
     )
@@ -166,7 +166,7 @@ fn a_table_that_only_a_note_knows_is_listed_as_unfetched() {
     let status = Status::of(
         &overviews,
         registered,
-        Some(notes),
+        vec![notes],
         objective(),
         Moment::from_millis(NOW),
     );
@@ -188,7 +188,7 @@ fn rows_of_an_integration_that_is_not_registered_are_shown_by_their_key() {
     let status = Status::of(
         &overviews,
         Some(Vec::new()),
-        None,
+        Vec::new(),
         objective(),
         Moment::from_millis(NOW),
     );
@@ -229,7 +229,7 @@ fn without_a_registry_integrations_are_named_by_notes_and_nothing_is_excused() {
     let status = Status::of(
         &overviews,
         None,
-        Some(notes),
+        vec![notes],
         objective(),
         Moment::from_millis(NOW),
     );

@@ -35,8 +35,8 @@ const FLOORS: &[(usize, &[&str])] = &[
     (
         1,
         &[
-            "catalog", "webhook", "plan", "decode", "versions", "company", "metrics", "chore",
-            "customer",
+            "catalog", "webhook", "plan", "decode", "versions", "company", "metrics", "trouble",
+            "chore", "customer",
         ],
     ),
     (2, &["api", "delta", "listener"]),

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::catalog::Endpoint;
 use crate::customer::Issue;
 use crate::fetch::{Fetch, FetchMode};
-use crate::ids::{IntegrationId, IntegrationKey, TableId};
+use crate::ids::{InstanceId, IntegrationId, IntegrationKey, TableId};
 use crate::lake::{Lake, Part, Sealed};
 use crate::sink::{
     Advance, Candidate, Coverage, MissingRows, Provenance, Receipt, Registration, Registrations,
@@ -182,8 +182,8 @@ impl Registry for Watched {
         self.lake.held(endpoint).await
     }
 
-    async fn put_notes(&self, notes: Vec<u8>) -> Result<(), SinkError> {
-        self.lake.put_notes(notes).await
+    async fn put_notes(&self, instance: &InstanceId, notes: Vec<u8>) -> Result<(), SinkError> {
+        self.lake.put_notes(instance, notes).await
     }
 }
 

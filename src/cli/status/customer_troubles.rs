@@ -124,6 +124,8 @@ mod tests {
 
     fn status() -> Status {
         Status {
+            services: Vec::new(),
+            known: 1,
             now: Moment::from_millis(7_200_000),
             notes: None,
             integrations: Vec::new(),

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::word;
 use crate::lake::{Ahead, Completeness, Hold};
-use crate::status::{Freshness, IntegrationStatus, Status, TableStatus};
+use crate::status::{Freshness, IntegrationStatus, Notes, Status, TableStatus};
 use crate::time::{Horizon, Moment};
+use crate::trouble::Trouble;
 
 /// Returns the complete status as one document.
 pub(in crate::cli) fn json(status: &Status) -> Value {
@@ -23,9 +24,13 @@ pub(in crate::cli) fn json(status: &Status) -> Value {
             "tables": tables,
         })
     };
-    let service = status.notes.as_ref().map(|notes| {
+    let service = |notes: &Notes| {
         json!({
+            "instance": notes.instance,
+            "running": notes.is_running(status.now),
             "version": notes.service_version,
+            "started_ms": notes.started_ms,
+            "ended_ms": notes.ended_ms,
             "written_ms": notes.written_ms,
             "heartbeat_period_secs": notes.heartbeat_period_secs,
             "candidates": notes.candidates,
@@ -33,7 +38,10 @@ pub(in crate::cli) fn json(status: &Status) -> Value {
             "tables_left_out": notes.tables_left_out,
             "waits": notes.waits,
         })
-    });
+    };
+    let services: Vec<Value> = status.services.iter().map(service).collect();
+    let service = status.notes.as_ref().map(service);
+    let troubles: Vec<_> = status.troubles().iter().map(Trouble::note).collect();
     let unreadable = status.unread.iter().map(
         |unread| json!({"table": unread.name, "error": unread.error, "advice": unread.advice}),
     );
@@ -46,7 +54,9 @@ pub(in crate::cli) fn json(status: &Status) -> Value {
         "held_tables": status.held_tables(),
         "future_tables": status.ahead().len(),
         "completeness": status.completeness().map(|all| all.share()),
+        "troubles": troubles,
         "service": service,
+        "services": services,
         "unreadable": unreadable,
         "integrations": integrations,
     })

@@ -64,6 +64,16 @@ fn compared() -> Status {
     status
 }
 
+fn notes() -> Notes {
+    Notes {
+        written_ms: NOW - 20_000,
+        instance: "a1b2".to_owned(),
+        service_version: "0.1.0".to_owned(),
+        heartbeat_period_secs: 21_600,
+        ..Notes::default()
+    }
+}
+
 fn status() -> Status {
     let objective = Duration::from_hours(12);
     let mut failing = table("jobs", 800, Freshness::Late { objective });
@@ -72,12 +82,9 @@ fn status() -> Status {
     Status {
         now: Moment::from_millis(NOW),
         unread: Vec::new(),
-        notes: Some(Notes {
-            written_ms: NOW - 20_000,
-            service_version: "0.1.0".to_owned(),
-            heartbeat_period_secs: 21_600,
-            ..Notes::default()
-        }),
+        notes: Some(notes()),
+        services: vec![notes()],
+        known: 1,
         integrations: vec![IntegrationStatus {
             name: "tool:a".to_owned(),
             state: "active".to_owned(),
@@ -99,7 +106,7 @@ late    tool:a: 1 table, up to 13 h 20 min old: ats_jobs
 failed  ats_jobs of tool:a: the store cannot be reached, for 1 h 30 min
 silent  tool:a: no notification for longer than usual; polled more often; check the webhook in Kombo's dashboard
 1 integration, 1 table fresh, 1 late, 2,468 rows in snapshots
-service 0.1.0: last seen 20 s ago, a heartbeat every 6 h
+service 0.1.0, a1b2: last seen 20 s ago, a heartbeat every 6 h
 ";
     assert_eq!(text(&status(), false, &Terminal::default()), expected);
 }
@@ -167,7 +174,7 @@ held    ats_applications of tool:a, since 2027-01-15 07:30 UTC: 600 of 1,234 row
 failed  ats_jobs of tool:a: the store cannot be reached, for 1 h 30 min
 silent  tool:a: no notification for longer than usual; polled more often; check the webhook in Kombo's dashboard
 1 integration, 1 table fresh, 1 late, 1 held, 2,468 rows in snapshots, 99.99 % complete at the last full fetch
-service 0.1.0: last seen 20 s ago, a heartbeat every 6 h
+service 0.1.0, a1b2: last seen 20 s ago, a heartbeat every 6 h
 ";
     assert_eq!(text(&compared(), false, &Terminal::default()), expected);
 }

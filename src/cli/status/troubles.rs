@@ -3,6 +3,7 @@
 use super::since;
 use crate::status::{IntegrationNote, IntegrationStatus, Status, TableStatus, Unread};
 use crate::time::Moment;
+use crate::trouble::TroubleKind;
 use crate::words::counted;
 
 /// Adds a line for each thing that needs the attention of the operator.
@@ -15,6 +16,7 @@ pub(super) fn troubles(lines: &mut Vec<String>, status: &Status, by_table: bool)
         } = unread;
         lines.push(format!("unread  {name}: {error}\n        {advice}"));
     }
+    lasting(lines, status);
     refused_notes(lines, status);
     for one in &status.integrations {
         for table in &one.tables {
@@ -39,6 +41,22 @@ pub(super) fn troubles(lines: &mut Vec<String>, status: &Status, by_table: bool)
     if !by_table {
         lines.extend(stale_total(status));
     }
+}
+
+/// Adds the troubles that no other line of the status shows.
+fn lasting(lines: &mut Vec<String>, status: &Status) {
+    let is_shown = |kind| match kind {
+        TroubleKind::Late | TroubleKind::Held | TroubleKind::NoIntegrations => true,
+        TroubleKind::LakeUnreadable => !status.unread.is_empty(),
+        _ => false,
+    };
+    let troubles = status.troubles().into_iter();
+    let others = troubles.filter(|one| !is_shown(one.kind));
+    lines.extend(others.map(|one| {
+        let (line, cure) = (one.line(), &one.cure);
+        let for_how_long = since(status, Some(one.since));
+        format!("trouble {line}\n        for {for_how_long}; {cure}")
+    }));
 }
 
 /// Adds integrations that the registry refused. The registry does not list them, only the notes of the service do.

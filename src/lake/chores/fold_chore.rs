@@ -13,11 +13,15 @@ use super::ToldFold;
 use crate::catalog::Endpoint;
 use crate::chore::{Beside, Chore};
 use crate::ids::{EndpointName, IntegrationKey};
-use crate::lake::{Completeness, FoldReport, FoldSettings, Lake, LakeError, SetAside, Unfolded};
+use crate::lake::{
+    Completeness, FoldReport, FoldSettings, Hold, Lake, LakeError, SetAside, Unfolded,
+};
 use crate::metrics::{FoldResult, Metrics};
-use crate::time::Backoff;
+use crate::time::{Backoff, Moment};
+use crate::trouble::{Sight, TroubleKind};
 use crate::versions::guard::HoldState;
 use crate::versions::trigger::WaitingTable;
+use crate::words::counted;
 
 /// Interval between checks whether a table is due. A check reads nothing from the store.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -95,7 +99,7 @@ impl FoldChore {
             self.read_at = Some(Instant::now());
         }
         if is_due(self.holds_at, HOLDS_EVERY) {
-            self.read_holds(beside.metrics).await;
+            self.read_holds(beside).await;
             self.holds_at = Some(Instant::now());
         }
         for endpoint in self.endpoints.clone() {
@@ -107,6 +111,9 @@ impl FoldChore {
         let oldest = self.since.values().min();
         let lag = oldest.map_or(Duration::ZERO, Instant::elapsed);
         beside.metrics.fold_lag(lag);
+        beside
+            .troubles
+            .see(TroubleKind::FoldFailing, self.failing());
     }
 
     /// Reads the commits of other processes. A log that cannot be read now is read again after the next interval.
@@ -120,15 +127,22 @@ impl FoldChore {
     }
 
     /// Reads accepted holds and the completeness of tables.
-    async fn read_holds(&mut self, metrics: &Metrics) {
+    async fn read_holds(
+        &mut self,
+        Beside {
+            metrics, troubles, ..
+        }: Beside<'_>,
+    ) {
         if let Some(compared) = told("kombo_drift", self.lake.completeness().await) {
             let by_table = Completeness::by_table(&compared).into_iter();
             let shares = by_table.map(|(name, complete)| (name, complete.share()));
             metrics.completeness(shares);
         }
         if let Some(holds) = told("kombo_holds", self.lake.holds().await) {
-            let held = holds.iter().filter(|hold| hold.state == HoldState::Held);
-            metrics.held_tables(held.count());
+            let is_held = |hold: &&Hold| hold.state == HoldState::Held;
+            let held: Vec<_> = holds.iter().filter(is_held).collect();
+            metrics.held_tables(held.len());
+            troubles.see(TroubleKind::Held, held_trouble(&held));
             let accepted = holds
                 .into_iter()
                 .filter(|hold| hold.state == HoldState::Accepted);
@@ -136,6 +150,22 @@ impl FoldChore {
                 .map(|hold| (hold.endpoint, hold.integration.key()))
                 .collect();
         }
+    }
+
+    /// Returns what is seen of tables that cannot be folded.
+    fn failing(&self) -> Option<Sight> {
+        let now = Instant::now();
+        let endpoints = self.not_before.iter().filter(|(_, until)| **until > now);
+        let endpoints = endpoints.map(|(name, _)| name.to_string());
+        let tables = self
+            .aside
+            .keys()
+            .map(|(name, key)| format!("{name} of {key}"));
+        let mut failing: Vec<String> = endpoints.chain(tables).collect();
+        failing.sort_unstable();
+        let first = failing.first()?;
+        let places = counted(failing.len() as u64, "place");
+        Some(Sight::of(format!("{places}, such as {first}")))
     }
 
     fn due(&mut self, endpoint: &Endpoint) -> BTreeSet<IntegrationKey> {
@@ -192,7 +222,7 @@ impl FoldChore {
         &mut self,
         endpoint: &Arc<Endpoint>,
         due: &BTreeSet<IntegrationKey>,
-        Beside { kombo, metrics }: Beside<'_>,
+        Beside { kombo, metrics, .. }: Beside<'_>,
     ) {
         let (name, began) = (endpoint.name(), Instant::now());
         let lake = self.lake.clone();
@@ -207,6 +237,10 @@ impl FoldChore {
                 }
                 self.set_aside(name, due, &report.aside);
                 count(&report, took, metrics);
+                if report.tables.iter().any(|table| table.held > 0) {
+                    // What is newly held is told within seconds.
+                    self.holds_at = None;
+                }
                 report.stopped.is_some()
             }
             Err(_) => true,
@@ -257,6 +291,21 @@ fn count(report: &FoldReport, took: Duration, metrics: &Metrics) {
     for release in report.tables.iter().flat_map(|table| &table.released) {
         metrics.hold_released(release.state);
     }
+}
+
+/// Returns what is seen of held tables.
+fn held_trouble(held: &[&Hold]) -> Option<Sight> {
+    let first = held.iter().min_by_key(|hold| hold.since_us)?;
+    let tables = counted(held.len() as u64, "table");
+    let (name, command) = (first.name(), first.accept_command());
+    let sight = Sight::of(format!("{tables}, such as {name}"));
+    Some(
+        sight
+            .since(Moment::from_millis(first.since_us / 1_000))
+            .cure(format!(
+                "`kombo-source status` says what would vanish; to accept it, run `{command}`"
+            )),
+    )
 }
 
 /// Returns the value that was read, or logs the failure.

@@ -1,5 +1,6 @@
 //! The chores that a lake needs besides fetches, for the dispatcher of the service: folding (`fold_chore`), upkeep
-//! with the purge of deleted integrations (`upkeep_chore`), and what Kombo says of the customers (`customer_chore`).
+//! with the purge of deleted integrations (`upkeep_chore`), what Kombo says of the customers (`customer_chore`), and a
+//! look at the room on the disk (`disk_chore`).
 //!
 //! The chores decide when to work, and log the result. The work itself is in [`fold`](super::fold) and
 //! [`care`](super::care), which the verbs of the command line call, too. Code that chores and verbs share is here once:
@@ -10,6 +11,7 @@
 //! A chore may never delay a fetch, and may never remove rows without an answer of Kombo from right before.
 
 mod customer_chore;
+mod disk_chore;
 mod fold_chore;
 mod hold_text;
 mod purge_answers;
@@ -24,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::customer_chore::CustomerChore;
+use self::disk_chore::DiskChore;
 use self::fold_chore::FoldChore;
 use self::upkeep_chore::UpkeepChore;
 use super::{FoldSettings, Lake, LakeError, LakeSettings, PurgeDepth, PurgeDue, PurgeReport};
@@ -74,6 +77,9 @@ impl Lake {
         if fold.enabled {
             let chore = FoldChore::new(self.clone(), endpoints.to_vec(), *fold);
             chores.push(Box::new(chore));
+        }
+        if self.disk_room().is_some() {
+            chores.push(Box::new(DiskChore::new(self.clone())));
         }
         if upkeep.enabled {
             let chore = UpkeepChore::new(self.clone(), endpoints.to_vec(), upkeep);

@@ -11,9 +11,10 @@ use super::PurgeAnswers;
 use crate::catalog::Endpoint;
 use crate::chore::{Beside, Chore, Questions};
 use crate::lake::{
-    Lake, LakeError, PurgeDepth, PurgeSettings, TableUpkeep, UpkeepReport, UpkeepSettings,
+    Lake, LakeError, PurgeDepth, PurgeSettings, SetAside, TableUpkeep, UpkeepReport, UpkeepSettings,
 };
-use crate::words::counted;
+use crate::trouble::{Sight, TroubleKind};
+use crate::words::{counted, with_causes};
 
 /// Time from a start to the first upkeep. Not at once, while the service catches up with changes. Not after a day,
 /// which a service that is restarted daily would never reach.
@@ -37,15 +38,23 @@ impl Chore for UpkeepChore {
 
     fn run<'a>(&'a mut self, beside: Beside<'a>) -> BoxFuture<'a, Duration> {
         async move {
-            match self.lake.upkeep(&self.endpoints, &self.settings).await {
-                Ok(report) => log_upkeep(&report),
-                Err(error) => self.put_off("upkeep", &error),
-            }
+            let mut failed = match self.lake.upkeep(&self.endpoints, &self.settings).await {
+                Ok(report) => {
+                    log_upkeep(&report);
+                    part_failed(&report)
+                }
+                Err(error) => Some(self.put_off("upkeep", &error)),
+            };
             if self.settings.purge_deleted
                 && let Err(error) = self.purge(beside.kombo).await
             {
-                self.put_off("purge", &error);
+                failed = Some(self.put_off("purge", &error));
             }
+            if let Err(error) = self.lake.forget_old_status().await {
+                self.put_off("deleting the notes of old services", &error);
+            }
+            let failing = failed.map(Sight::of);
+            beside.troubles.see(TroubleKind::UpkeepFailing, failing);
             self.settings.interval
         }
         .boxed()
@@ -76,14 +85,26 @@ impl UpkeepChore {
         purged.await.map(drop)
     }
 
-    fn put_off(&self, what: &str, error: &LakeError) {
+    /// Logs a failure, and returns its text.
+    fn put_off(&self, what: &str, error: &LakeError) -> String {
         warn!(
             error = error as &dyn std::error::Error,
             advice = error.advice(),
             "{what} failed; the next attempt is in {} h",
             self.settings.interval.as_secs() / 3600
         );
+        format!("{what} failed: {}", with_causes(error))
     }
+}
+
+/// Returns the text of what failed while other tables were done. `None` when nothing failed.
+fn part_failed(report: &UpkeepReport) -> Option<String> {
+    let SetAside { member, error } = report.failed.first()?;
+    let tables = counted(report.failed.len() as u64, "table");
+    Some(format!(
+        "{tables}, such as {member}: {}",
+        with_causes(error)
+    ))
 }
 
 /// Logs the totals. Failures are logged by the upkeep itself.

@@ -44,7 +44,7 @@ fn every_key_is_exactly_this_text() {
     let whole = file(Partition::Whole);
     let keys: Vec<(String, Path)> = [
         DocumentKey::Layout,
-        DocumentKey::Status,
+        DocumentKey::Status(&InstanceId::new("a1").expect("plain")),
         DocumentKey::Candidates(Uuid::nil()),
         DocumentKey::Repair(&applications),
     ]
@@ -68,7 +68,7 @@ fn every_key_is_exactly_this_text() {
     .collect();
     let expected = [
         "kombo_layout.json",
-        "kombo_status.json",
+        "kombo_status/a1.json",
         "kombo_candidates/00000000-0000-0000-0000-000000000000.json",
         "ats_applications/kombo_repair.json",
         "ats_applications/snapshots/_delta_log",

@@ -1,10 +1,10 @@
 //! Bases that advance without rows, and the overview of an endpoint.
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::StreamExt;
 
 use crate::delta::store::TableStore;
-use crate::ids::IntegrationKey;
+use crate::ids::{InstanceId, IntegrationKey};
 use crate::lake::tests::support::*;
 use crate::lake::{Lake, LakeError, Part, TableOverview};
 use crate::sink::Advance;
@@ -154,14 +154,17 @@ async fn an_overview_of_nothing_creates_nothing() {
 async fn notes_are_put_in_the_place_of_the_last_ones() {
     let store = TableStore::memory();
     let lake = lake(&store, &settings()).await;
-    assert_eq!(lake.read_status().await.expect("read"), None);
+    let (one, two) = (InstanceId::fresh(), InstanceId::fresh());
+    assert_eq!(lake.read_status().await.expect("read"), []);
     for text in ["first", "second"] {
         let notes = Bytes::from_static(text.as_bytes());
-        lake.put_status(notes).await.expect("put");
+        lake.put_status(&one, notes).await.expect("put");
     }
-    let found = lake.read_status().await.expect("read");
-    assert_eq!(found.as_deref(), Some(&b"second"[..]));
-    let listed: Vec<_> = store.objects().list(None).try_collect().await.expect("all");
-    let named = |object: &object_store::ObjectMeta| object.location.as_ref() == "kombo_status.json";
-    assert_eq!(listed.iter().filter(|object| named(object)).count(), 1);
+    let other = Bytes::from_static(b"another service");
+    lake.put_status(&two, other.clone()).await.expect("put");
+    let mut found = lake.read_status().await.expect("read");
+    found.sort_by_key(|(instance, _)| *instance != one);
+    assert_eq!(found, [(one, Bytes::from_static(b"second")), (two, other)]);
+    lake.forget_old_status().await.expect("none is old");
+    assert_eq!(lake.read_status().await.expect("read").len(), 2);
 }

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::super::{ListenError, Telemetry, TelemetrySettings};
+use super::super::{ListenError, Report, Telemetry, TelemetrySettings};
 use super::support::{request, rest, status};
 
 async fn ask(address: std::net::SocketAddr, line: &str) -> String {
@@ -25,29 +25,64 @@ fn at(address: &str) -> TelemetrySettings {
     }
 }
 
+/// What a service says: whether it lives, takes webhooks, and is well.
+#[derive(Clone, Default)]
+struct Says([Arc<AtomicBool>; 3]);
+
+impl Says {
+    fn well() -> Self {
+        let says = Self::default();
+        says.0
+            .iter()
+            .for_each(|one| one.store(true, Ordering::Relaxed));
+        says
+    }
+
+    fn no(&self, which: usize) {
+        self.0[which].store(false, Ordering::Relaxed);
+    }
+
+    fn yes(&self, which: usize) -> bool {
+        self.0[which].load(Ordering::Relaxed)
+    }
+}
+
+impl Report for Says {
+    fn is_live(&self) -> bool {
+        self.yes(0)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.yes(1)
+    }
+
+    fn health(&self) -> (bool, String) {
+        (self.yes(2), "{\"troubles\":[]}".to_owned())
+    }
+
+    fn metrics(&self) -> String {
+        "kombo_pages_total 7\n".to_owned()
+    }
+}
+
 #[tokio::test]
 async fn health_and_metrics_are_answered_and_nothing_else() {
     let telemetry = Telemetry::bind(&at("127.0.0.1:0")).await.expect("a port");
-    let (address, healthy) = (telemetry.local_addr(), Arc::new(AtomicBool::new(true)));
+    let (address, says) = (telemetry.local_addr(), Says::well());
     let (stop, stopped) = oneshot::channel::<()>();
     let mut tasks = JoinSet::new();
-    let asked = Arc::clone(&healthy);
-    tasks.spawn(telemetry.serve(
-        move || asked.load(Ordering::Relaxed),
-        || "kombo_pages_total 7\n".to_owned(),
-        async { drop(stopped.await) },
-    ));
-    let text = ask(address, "GET /health").await;
-    assert!(
-        status(&text) == 200 && text.ends_with("{\"ok\":true}"),
-        "{text}"
-    );
-    healthy.store(false, Ordering::Relaxed);
-    let text = ask(address, "GET /health").await;
-    assert!(
-        status(&text) == 503 && text.ends_with("{\"ok\":false}"),
-        "{text}"
-    );
+    tasks.spawn(telemetry.serve(says.clone(), async { drop(stopped.await) }));
+    for (which, path, document) in [
+        (2, "/health", "{\"troubles\":[]}"),
+        (1, "/ready", "{\"ok\":false}"),
+        (0, "/live", "{\"ok\":false}"),
+    ] {
+        let text = ask(address, &format!("GET {path}")).await;
+        assert_eq!(status(&text), 200, "{text}");
+        says.no(which);
+        let text = ask(address, &format!("GET {path}")).await;
+        assert!(status(&text) == 503 && text.ends_with(document), "{text}");
+    }
     let text = ask(address, "GET /metrics").await;
     assert!(
         text.contains("content-type: text/plain; version=0.0.4"),
@@ -73,7 +108,7 @@ async fn asked_as<const N: usize>(exposed: bool, hosts: [&str; N]) -> [u16; N] {
     let telemetry = Telemetry::bind(&settings).await.expect("a port");
     let address = telemetry.local_addr();
     let mut tasks = JoinSet::new();
-    tasks.spawn(telemetry.serve(|| true, String::new, std::future::pending()));
+    tasks.spawn(telemetry.serve(Says::well(), std::future::pending()));
     let mut found = [0; N];
     for (host, found) in hosts.iter().zip(&mut found) {
         let mut stream = TcpStream::connect(address).await.expect("connected");

@@ -254,7 +254,7 @@ impl Dispatch {
 
     fn key_refused(&mut self, now: Moment) {
         if self.key.is_none() {
-            let pause = KeyPause::default();
+            let pause = KeyPause::since(now);
             self.agenda.set(Due::Key, now + pause.wait());
             self.key = Some(pause);
         }

@@ -25,9 +25,15 @@ const LONGEST_KEY: Duration = Duration::from_mins(15);
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct KeyPause {
     looks: u32,
+    /// When Kombo refused the key first.
+    pub(super) since: Moment,
 }
 
 impl KeyPause {
+    pub(super) fn since(since: Moment) -> Self {
+        Self { looks: 0, since }
+    }
+
     pub(super) fn wait(self) -> Duration {
         KEY_AGAIN.wait(self.looks)
     }
@@ -276,6 +282,7 @@ impl Dispatch {
     }
 
     /// Returns whether Kombo refuses the key.
+    #[cfg(test)]
     pub(in crate::service) fn is_key_refused(&self) -> bool {
         self.key.is_some()
     }

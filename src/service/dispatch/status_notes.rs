@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Account, Dispatch, TrackedTable};
 use crate::api::Wait;
+use crate::build_info::BUILD_INFO;
 use crate::ids::TableId;
 use crate::plan::{Standing, Suspicion};
 use crate::status::{IntegrationNote, Notes, TableNote, WaitNote};
@@ -28,7 +29,7 @@ impl Dispatch {
         let left_out = |all: usize, most: usize| all.saturating_sub(most) as u64;
         Notes {
             written_ms: now.as_millis(),
-            service_version: env!("CARGO_PKG_VERSION").to_owned(),
+            service_version: BUILD_INFO.text.to_owned(),
             heartbeat_period_secs: self.heartbeat_period().as_secs(),
             waits: waits.map(|wait| WaitNote {
                 reason: wait.reason.to_string(),
@@ -43,6 +44,7 @@ impl Dispatch {
             tables: (tables.into_iter().take(TABLES))
                 .map(|(id, table)| table_note(id, table))
                 .collect(),
+            ..Notes::default()
         }
     }
 }

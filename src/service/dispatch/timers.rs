@@ -63,7 +63,7 @@ pub(in crate::service) enum Ask {
 const LOOKS: usize = 4;
 
 /// How often the notes for `status` are written.
-const NOTES_EVERY: Duration = Duration::from_mins(1);
+const NOTES_EVERY: Duration = Duration::from_secs(30);
 
 /// If time goes back by more than this, the clock was replaced: the local clock was used before Kombo's clock was
 /// known.

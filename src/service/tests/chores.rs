@@ -107,8 +107,9 @@ async fn notes_are_put_at_the_start_every_minute_and_at_the_end() {
     let lake = memory_lake(&twin).await;
     let service = start(&twin, &lake, &["ats/tags"]).await;
     let written_ms = async || {
-        let bytes = lake.read_status().await.expect("read")?;
-        Some(Notes::from_bytes(&bytes).expect("notes").written_ms)
+        let found = lake.read_status().await.expect("read");
+        let (_, bytes) = found.first()?;
+        Some(Notes::from_bytes(bytes).expect("notes").written_ms)
     };
     sleep(Duration::from_secs(5)).await;
     let first_ms = written_ms().await.expect("put");

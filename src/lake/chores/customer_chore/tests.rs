@@ -9,6 +9,7 @@ use crate::lake::LakeSettings;
 use crate::metrics::Metrics;
 use crate::sink::Registration;
 use crate::time::SystemClock;
+use crate::trouble::Troubles;
 use crate::versions::guard::HoldCause;
 
 /// Answers every question with the same name, and counts the questions. Without a name it does not answer.
@@ -103,6 +104,7 @@ async fn run(chore: &mut CustomerChore, kombo: &Kombo) {
     let beside = Beside {
         kombo,
         metrics: &metrics,
+        troubles: &Troubles::default(),
     };
     assert_eq!(chore.run(beside).await, EVERY);
 }
