@@ -25,9 +25,11 @@ const LINE: &str =
 const OF_COMPONENTS: [&str; 4] = ["component_id", "component_kind", "component_type", "le"];
 
 /// Names that begin like our metrics: tables and objects of the lake, and the crate.
-const BESIDES: [&str; 8] = [
+const BESIDES: [&str; 10] = [
+    "kombo_coverage",
     "kombo_drift",
     "kombo_holds",
+    "kombo_issues",
     "kombo_lake",
     "kombo_layout",
     "kombo_repair",
