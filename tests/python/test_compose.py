@@ -111,7 +111,7 @@ def test_prometheus_and_grafana_find_the_service_its_rules_and_its_dashboard(com
     port = settings["api"]["address"].rpartition(":")[2]
     assert [one["targets"] for one in job["static_configs"]] == [[f"{PROGRAM}:{port}"]]
     rules = [written[file] for file in prometheus["rule_files"]]
-    assert all(yaml.safe_load(text)["groups"] for text in rules)
+    assert rules and all(yaml.safe_load(text)["groups"] for text in rules)
     assert set(re.findall(r'job="([^"]*)"', "".join(rules))) <= {job["job_name"]}
     provider = yaml.safe_load((DEPLOY / "grafana/dashboards/kombo-source.yaml").read_text())["providers"][0]
     (dashboard,) = (text for file, text in written.items() if file.endswith(".json"))
